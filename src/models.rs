@@ -1,0 +1,237 @@
+//! Plain configuration data and its defaults: what a configuration file says, after it has been
+//! read, expanded and checked. No behaviour lives here.
+//!
+//! ```
+//! use supervice::models::ProgramConfig;
+//!
+//! let mut web = ProgramConfig::new("web", "/usr/bin/python3 -m http.server");
+//! web.startsecs = 2;
+//! assert!(web.autostart);
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+/// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
+pub const DEFAULT_LOG_MAXBYTES: u64 = 50 * 1024 * 1024;
+/// How many rotated files are kept unless the configuration says otherwise.
+pub const DEFAULT_LOG_BACKUPS: u32 = 10;
+/// The newest output of a stream that is kept in memory unless the configuration says otherwise, in bytes.
+pub const DEFAULT_LOG_BUFFER: u64 = 16 * 1024;
+/// The control socket where the configuration and the command line name none.
+pub const DEFAULT_SOCKET_PATH: &str = "/tmp/supervice.sock";
+
+/// How a program's health is found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthCheckType {
+    /// Not at all: a program that runs is taken for healthy.
+    #[default]
+    None,
+    /// A TCP connection to `host:port` must be accepted within the time-out.
+    Tcp,
+    /// `/bin/sh -c command` must exit with 0 within the time-out.
+    Script,
+}
+
+/// The health check of one program. All durations are whole seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HealthCheckConfig {
+    /// How health is found out.
+    #[serde(rename = "type")]
+    pub check_type: HealthCheckType,
+    /// Seconds from one check to the next; at least 1.
+    pub interval: u32,
+    /// Seconds that one check may take; at least 1.
+    pub timeout: u32,
+    /// Failures in a row that make the program `UNHEALTHY`; at least 1.
+    pub retries: u32,
+    /// Seconds from `RUNNING` to the first check.
+    pub start_period: u32,
+    /// The port of a tcp check.
+    pub port: Option<u16>,
+    /// The host of a tcp check: an IPv4 or IPv6 address or a name.
+    pub host: String,
+    /// The command of a script check, run by `/bin/sh -c`.
+    pub command: Option<String>,
+}
+
+impl Default for HealthCheckConfig {
+    fn default() -> Self {
+        HealthCheckConfig {
+            check_type: HealthCheckType::None,
+            interval: 30,
+            timeout: 10,
+            retries: 3,
+            start_period: 10,
+            port: None,
+            host: "127.0.0.1".to_owned(),
+            command: None,
+        }
+    }
+}
+
+/// Which exits are followed by a new start.
+///
+/// Serialized as `false`, `true` and `"unexpected"`, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AutoRestart {
+    /// None: the program stays `EXITED`.
+    Never,
+    /// Every exit whose code is not in [`ProgramConfig::exitcodes`], and every death by a signal.
+    Unexpected,
+    /// Every exit.
+    #[default]
+    Always,
+}
+
+impl Serialize for AutoRestart {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            AutoRestart::Never => serializer.serialize_bool(false),
+            AutoRestart::Always => serializer.serialize_bool(true),
+            AutoRestart::Unexpected => serializer.serialize_str("unexpected"),
+        }
+    }
+}
+
+/// One program as configured. A program with `numprocs` above 1 is one `ProgramConfig` for each
+/// instance, named `NAME:00`, `NAME:01`, ….
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProgramConfig {
+    /// The unique name by which the program is addressed.
+    pub name: String,
+    /// The command line, split as a POSIX shell splits words; no shell is run.
+    pub command: String,
+    /// How many instances the section asked for.
+    pub numprocs: u32,
+    /// Start it together with the daemon, and when a reload adds it.
+    pub autostart: bool,
+    /// Start it again after an exit.
+    pub autorestart: AutoRestart,
+    /// Exit codes that `autorestart = unexpected` takes for success.
+    pub exitcodes: Vec<u8>,
+    /// Seconds that it must live to count as `RUNNING`; 0: as soon as exec has succeeded.
+    pub startsecs: u32,
+    /// Further attempts after a failed start before it becomes `FATAL`.
+    pub startretries: u32,
+    /// Name of the signal that asks it to stop, without `SIG`.
+    pub stopsignal: String,
+    /// Seconds from the stop signal to SIGKILL.
+    pub stopwaitsecs: u32,
+    /// Where its standard output goes: a path, `/dev/stdout`, `/dev/stderr`, `syslog`, or `None` (see `log_buffer`).
+    pub stdout_logfile: Option<String>,
+    /// Rotate the file when it reaches this many bytes; 0: never.
+    pub stdout_logfile_maxbytes: u64,
+    /// How many rotated files are kept.
+    pub stdout_logfile_backups: u32,
+    /// Where its standard error goes; values as for `stdout_logfile`.
+    pub stderr_logfile: Option<String>,
+    /// Rotate the file when it reaches this many bytes; 0: never.
+    pub stderr_logfile_maxbytes: u64,
+    /// How many rotated files are kept.
+    pub stderr_logfile_backups: u32,
+    /// Give standard error the same pipe as standard output, so that both keep their order.
+    pub redirect_stderr: bool,
+    /// Bytes of the newest output of each stream that are kept in memory; 0: none.
+    pub log_buffer: u64,
+    /// Variables on top of the daemon's own environment and of `env_file`.
+    pub environment: BTreeMap<String, String>,
+    /// Files of `KEY=VALUE` lines, read at every spawn; later ones win.
+    pub env_file: Vec<String>,
+    /// Working directory; `None`: the daemon's.
+    pub directory: Option<String>,
+    /// Run as this user (name or numeric id); `None`: as the daemon's.
+    pub user: Option<String>,
+    /// The `[group:…]` that the program belongs to; `None`: a group of its own.
+    pub group: Option<String>,
+    /// Let the kernel kill the program (SIGKILL) if the daemon dies.
+    pub pdeathsig: bool,
+    /// How its health is found out.
+    pub healthcheck: HealthCheckConfig,
+}
+
+impl ProgramConfig {
+    /// A program with the given name and command and the default of every other setting.
+    pub fn new(name: impl Into<String>, command: impl Into<String>) -> Self {
+        ProgramConfig {
+            name: name.into(),
+            command: command.into(),
+            numprocs: 1,
+            autostart: true,
+            autorestart: AutoRestart::Always,
+            exitcodes: vec![0],
+            startsecs: 1,
+            startretries: 3,
+            stopsignal: "TERM".to_owned(),
+            stopwaitsecs: 10,
+            stdout_logfile: None,
+            stdout_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
+            stdout_logfile_backups: DEFAULT_LOG_BACKUPS,
+            stderr_logfile: None,
+            stderr_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
+            stderr_logfile_backups: DEFAULT_LOG_BACKUPS,
+            redirect_stderr: false,
+            log_buffer: DEFAULT_LOG_BUFFER,
+            environment: BTreeMap::new(),
+            env_file: Vec::new(),
+            directory: None,
+            user: None,
+            group: None,
+            pdeathsig: true,
+            healthcheck: HealthCheckConfig::default(),
+        }
+    }
+
+    /// The group that it is started and stopped with: the configured one, else the section's name
+    /// (which all instances of one section share).
+    pub fn group_name(&self) -> &str {
+        match &self.group {
+            Some(group) => group,
+            None => self.name.split(':').next().unwrap_or(&self.name),
+        }
+    }
+}
+
+/// The whole configuration of a daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SupervisorConfig {
+    /// The daemon's own log file; `None`: none.
+    pub logfile: Option<String>,
+    /// The file that holds the daemon's pid and lock; `None`: none.
+    pub pidfile: Option<String>,
+    /// `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.
+    pub loglevel: String,
+    /// The control socket; `None`: none.
+    pub socket_path: Option<String>,
+    /// Permission bits of the control socket.
+    pub socket_mode: u32,
+    /// `user`, `user:group` or `:group` that owns the control socket; `None`: the daemon's own.
+    pub socket_owner: Option<String>,
+    /// Seconds for an orderly shutdown, then SIGKILL.
+    pub shutdown_timeout: u32,
+    /// Rotate the daemon's log when it reaches this many bytes; 0: never.
+    pub log_maxbytes: u64,
+    /// How many rotated logs of the daemon are kept.
+    pub log_backups: u32,
+    /// The programs in the order of the file.
+    pub programs: Vec<ProgramConfig>,
+}
+
+impl Default for SupervisorConfig {
+    fn default() -> Self {
+        SupervisorConfig {
+            logfile: Some("supervice.log".to_owned()),
+            pidfile: Some("supervice.pid".to_owned()),
+            loglevel: "INFO".to_owned(),
+            socket_path: Some(DEFAULT_SOCKET_PATH.to_owned()),
+            socket_mode: 0o600,
+            socket_owner: None,
+            shutdown_timeout: 30,
+            log_maxbytes: DEFAULT_LOG_MAXBYTES,
+            log_backups: DEFAULT_LOG_BACKUPS,
+            programs: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Processes: the pure state machine of one, and [`Process`], the handle that users of the crate hold.
+
+mod machine;
+mod state;
+
+pub use machine::{Action, Desired, Event, Generation, LastRun, Machine, Transition};
+pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};

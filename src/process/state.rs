@@ -1,0 +1,244 @@
+//! The vocabulary of a process's life: states, exits, and why a spawn failed.
+
+use std::fmt;
+
+/// The public state of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProcessState {
+    /// Not running, by request.
+    Stopped,
+    /// Spawned, but not yet for `startsecs` seconds.
+    Starting,
+    /// Alive for at least `startsecs` seconds.
+    Running,
+    /// A start failed; the next attempt waits for its delay.
+    Backoff,
+    /// Told to stop; something of its process group is still there.
+    Stopping,
+    /// It has ended by itself.
+    Exited,
+    /// It could not be started, or not be kept healthy; only an operator's start tries again.
+    Fatal,
+    /// Alive, but its health checks fail.
+    Unhealthy,
+}
+
+impl ProcessState {
+    /// Every state, in the order of the documentation.
+    pub const ALL: [ProcessState; 8] = [
+        ProcessState::Stopped,
+        ProcessState::Starting,
+        ProcessState::Running,
+        ProcessState::Backoff,
+        ProcessState::Stopping,
+        ProcessState::Exited,
+        ProcessState::Fatal,
+        ProcessState::Unhealthy,
+    ];
+
+    /// The name used on the wire and in every output, for instance `RUNNING`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ProcessState::Stopped => "STOPPED",
+            ProcessState::Starting => "STARTING",
+            ProcessState::Running => "RUNNING",
+            ProcessState::Backoff => "BACKOFF",
+            ProcessState::Stopping => "STOPPING",
+            ProcessState::Exited => "EXITED",
+            ProcessState::Fatal => "FATAL",
+            ProcessState::Unhealthy => "UNHEALTHY",
+        }
+    }
+
+    /// `true` for the states in which no process exists and none will come by itself.
+    pub fn is_down(self) -> bool {
+        matches!(self, ProcessState::Stopped | ProcessState::Exited | ProcessState::Fatal)
+    }
+}
+
+impl fmt::Display for ProcessState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It called exit with this code (0 to 255).
+    Code(u8),
+    /// This signal killed it (1 to 64).
+    Signal(u8),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit code {code}"),
+            Exit::Signal(signal) => match signal_name(*signal) {
+                Some(name) => write!(f, "killed by SIG{name}"),
+                None => write!(f, "killed by signal {signal}"),
+            },
+        }
+    }
+}
+
+/// The step of a spawn that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpawnStage {
+    /// The command, environment or an `env_file` could not be made ready.
+    Prepare,
+    /// The pipes or `/dev/null` could not be opened.
+    Pipe,
+    /// The kernel refused a new process.
+    Fork,
+    /// A new session could not be made.
+    Session,
+    /// Standard input, output or error could not be put in place.
+    Stdio,
+    /// A resource limit could not be set.
+    Limits,
+    /// The user, group or supplementary groups could not be taken on.
+    Credentials,
+    /// The parent-death signal could not be set.
+    ParentDeath,
+    /// The working directory could not be entered.
+    Directory,
+    /// The program could not be executed.
+    Exec,
+}
+
+/// Why a program could not be spawned: the step, what it was about, and the system's reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpawnError {
+    /// The step that failed.
+    pub stage: SpawnStage,
+    /// What it failed on: a path, a user; may be empty.
+    pub subject: String,
+    /// The system's error number; 0 where `detail` tells the reason.
+    pub errno: i32,
+    /// The reason in words where there is no error number.
+    pub detail: String,
+}
+
+impl SpawnError {
+    /// A failure that the system reported.
+    pub fn system(stage: SpawnStage, subject: impl Into<String>, errno: i32) -> Self {
+        SpawnError { stage, subject: subject.into(), errno, detail: String::new() }
+    }
+
+    /// A failure that we found out ourselves.
+    pub fn other(stage: SpawnStage, subject: impl Into<String>, detail: impl Into<String>) -> Self {
+        SpawnError { stage, subject: subject.into(), errno: 0, detail: detail.into() }
+    }
+
+    /// `true` when trying again can't help: permission denied, not an executable format, a user
+    /// that cannot be taken on. A missing file or a lack of resources may pass.
+    pub fn is_permanent(&self) -> bool {
+        match self.stage {
+            SpawnStage::Credentials => self.errno != libc_errno::EAGAIN,
+            SpawnStage::Exec | SpawnStage::Directory => matches!(
+                self.errno,
+                libc_errno::EACCES
+                    | libc_errno::EPERM
+                    | libc_errno::ENOEXEC
+                    | libc_errno::EISDIR
+                    | libc_errno::ELOOP
+                    | libc_errno::ENAMETOOLONG
+                    | libc_errno::E2BIG
+            ),
+            SpawnStage::Prepare
+            | SpawnStage::Pipe
+            | SpawnStage::Fork
+            | SpawnStage::Session
+            | SpawnStage::Stdio
+            | SpawnStage::Limits
+            | SpawnStage::ParentDeath => false,
+        }
+    }
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.stage {
+            SpawnStage::Prepare => f.write_str("cannot prepare")?,
+            SpawnStage::Pipe => f.write_str("cannot open")?,
+            SpawnStage::Fork => f.write_str("cannot create a process")?,
+            SpawnStage::Session => f.write_str("cannot create a session")?,
+            SpawnStage::Stdio => f.write_str("cannot set up standard streams")?,
+            SpawnStage::Limits => f.write_str("cannot set resource limits")?,
+            SpawnStage::Credentials => f.write_str("cannot become user")?,
+            SpawnStage::ParentDeath => f.write_str("cannot set the parent-death signal")?,
+            SpawnStage::Directory => f.write_str("cannot enter directory")?,
+            SpawnStage::Exec => f.write_str("cannot execute")?,
+        }
+        if !self.subject.is_empty() {
+            write!(f, " {}", self.subject)?;
+        }
+        if !self.detail.is_empty() {
+            return write!(f, ": {}", self.detail);
+        }
+        let text = std::io::Error::from_raw_os_error(self.errno).to_string();
+        let text = text.split(" (os error").next().unwrap_or(&text);
+        write!(f, ": {text}")
+    }
+}
+
+impl std::error::Error for SpawnError {}
+
+/// The few error numbers that the rules of a process's life depend on (the same on every Linux).
+mod libc_errno {
+    pub const EPERM: i32 = 1;
+    pub const E2BIG: i32 = 7;
+    pub const ENOEXEC: i32 = 8;
+    pub const EAGAIN: i32 = 11;
+    pub const EACCES: i32 = 13;
+    pub const EISDIR: i32 = 21;
+    pub const ENAMETOOLONG: i32 = 36;
+    pub const ELOOP: i32 = 40;
+}
+
+/// Names of the standard signals, without `SIG`; the number is the index plus 1.
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
+    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
+    "PWR", "SYS",
+];
+
+/// The name of a standard signal without `SIG`: `signal_name(15) == Some("TERM")`.
+pub fn signal_name(signal: u8) -> Option<&'static str> {
+    SIGNALS.get(usize::from(signal).checked_sub(1)?).copied()
+}
+
+/// The number of a signal given by name (with or without `SIG`, any case), by number, or as
+/// `RTMIN+n`/`RTMAX-n`. `None` for what is no signal.
+///
+/// ```
+/// use supervice::process::signal_number;
+/// assert_eq!(signal_number("SIGTERM"), Some(15));
+/// assert_eq!(signal_number("rtmin+1"), Some(35));
+/// assert_eq!(signal_number("0"), None);
+/// ```
+pub fn signal_number(text: &str) -> Option<u8> {
+    let upper = text.trim().to_ascii_uppercase();
+    if let Ok(number) = upper.parse::<u8>() {
+        return (1..=64).contains(&number).then_some(number);
+    }
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some(rest) = name.strip_prefix("RTMIN") {
+        let offset = if rest.is_empty() { 0 } else { rest.strip_prefix('+')?.parse::<u8>().ok()? };
+        return (offset <= 30).then(|| 34 + offset);
+    }
+    if let Some(rest) = name.strip_prefix("RTMAX") {
+        let offset = if rest.is_empty() { 0 } else { rest.strip_prefix('-')?.parse::<u8>().ok()? };
+        return (offset <= 30).then(|| 64 - offset);
+    }
+    match name {
+        "POLL" => return Some(29),
+        "IOT" => return Some(6),
+        "CLD" => return Some(17),
+        _ => {}
+    }
+    let index = SIGNALS.iter().position(|known| *known == name)?;
+    u8::try_from(index + 1).ok()
+}
