@@ -1,2 +1,5 @@
-//! The daemon.
-fn main() {}
+//! The daemon. All there is to it is in [`supervice::daemon`].
+
+fn main() -> std::process::ExitCode {
+    supervice::daemon::main(std::env::args_os())
+}

@@ -1,1 +1,358 @@
-//! Placeholder.
+//! The event bus: news of every change of state and every health result, for whoever subscribes.
+//!
+//! Publishing never blocks: the queue is bounded, and when it is full the oldest event is dropped
+//! (the truth is in the state of the processes; the bus carries news). Handlers run one after the
+//! other on a thread of their own, `events`, which exists only while the bus is started; a slow or
+//! panicking handler delays or loses nothing but events.
+//!
+//! ```
+//! use supervice::events::{Event, EventBus, EventType};
+//!
+//! let bus = EventBus::default();
+//! let (tx, rx) = std::sync::mpsc::channel();
+//! bus.subscribe(EventType::ProcessStateRunning, move |event: &Event| {
+//!     let _ = tx.send(event.text("processname").unwrap_or_default().to_owned());
+//! });
+//! bus.start()?;
+//! bus.publish(Event::new(EventType::ProcessStateRunning).with("processname", "web"));
+//! assert_eq!(rx.recv().unwrap(), "web");
+//! bus.stop();
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use serde_json::{Map, Value};
+
+use crate::process::ProcessState;
+
+/// How many events wait at most for their handlers, unless [`EventBus::new`] is told otherwise.
+pub const DEFAULT_QUEUE_SIZE: usize = 1000;
+
+/// The handlers are the user's code: give them room.
+const EVENTS_STACK: usize = 512 * 1024;
+
+/// What an [`Event`] tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventType {
+    /// A process was spawned.
+    ProcessStateStarting,
+    /// A process has lived for `startsecs`, or has become healthy again.
+    ProcessStateRunning,
+    /// A start failed; it will be tried again.
+    ProcessStateBackoff,
+    /// A process was told to stop.
+    ProcessStateStopping,
+    /// A process has ended by itself.
+    ProcessStateExited,
+    /// A process has stopped by request.
+    ProcessStateStopped,
+    /// A process could not be started or kept healthy.
+    ProcessStateFatal,
+    /// Kept for the sake of the Python package; never sent.
+    ProcessStateUnknown,
+    /// A process fails its health checks.
+    ProcessStateUnhealthy,
+    /// A health check passed.
+    HealthcheckPassed,
+    /// A health check failed.
+    HealthcheckFailed,
+}
+
+impl EventType {
+    /// Every type, in the order of the documentation.
+    pub const ALL: [EventType; 11] = [
+        EventType::ProcessStateStarting,
+        EventType::ProcessStateRunning,
+        EventType::ProcessStateBackoff,
+        EventType::ProcessStateStopping,
+        EventType::ProcessStateExited,
+        EventType::ProcessStateStopped,
+        EventType::ProcessStateFatal,
+        EventType::ProcessStateUnknown,
+        EventType::ProcessStateUnhealthy,
+        EventType::HealthcheckPassed,
+        EventType::HealthcheckFailed,
+    ];
+
+    /// The name, for instance `PROCESS_STATE_RUNNING`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EventType::ProcessStateStarting => "PROCESS_STATE_STARTING",
+            EventType::ProcessStateRunning => "PROCESS_STATE_RUNNING",
+            EventType::ProcessStateBackoff => "PROCESS_STATE_BACKOFF",
+            EventType::ProcessStateStopping => "PROCESS_STATE_STOPPING",
+            EventType::ProcessStateExited => "PROCESS_STATE_EXITED",
+            EventType::ProcessStateStopped => "PROCESS_STATE_STOPPED",
+            EventType::ProcessStateFatal => "PROCESS_STATE_FATAL",
+            EventType::ProcessStateUnknown => "PROCESS_STATE_UNKNOWN",
+            EventType::ProcessStateUnhealthy => "PROCESS_STATE_UNHEALTHY",
+            EventType::HealthcheckPassed => "HEALTHCHECK_PASSED",
+            EventType::HealthcheckFailed => "HEALTHCHECK_FAILED",
+        }
+    }
+
+    /// The type that announces a process's arrival in `state`.
+    pub fn of_state(state: ProcessState) -> EventType {
+        match state {
+            ProcessState::Stopped => EventType::ProcessStateStopped,
+            ProcessState::Starting => EventType::ProcessStateStarting,
+            ProcessState::Running => EventType::ProcessStateRunning,
+            ProcessState::Backoff => EventType::ProcessStateBackoff,
+            ProcessState::Stopping => EventType::ProcessStateStopping,
+            ProcessState::Exited => EventType::ProcessStateExited,
+            ProcessState::Fatal => EventType::ProcessStateFatal,
+            ProcessState::Unhealthy => EventType::ProcessStateUnhealthy,
+        }
+    }
+}
+
+/// One piece of news.
+///
+/// State events carry `processname`, `groupname`, `from_state`, `pid` (null where there is none) and
+/// `cause`; health events `processname`, `groupname`, `pid` and `message`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// What it tells.
+    pub event_type: EventType,
+    /// The particulars.
+    pub payload: Map<String, Value>,
+}
+
+impl Event {
+    /// An event without particulars.
+    pub fn new(event_type: EventType) -> Self {
+        Event { event_type, payload: Map::new() }
+    }
+
+    /// The same event with one more particular.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.payload.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// A particular that is a text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.payload.get(key).and_then(Value::as_str)
+    }
+
+    /// A particular that is a whole number.
+    pub fn number(&self, key: &str) -> Option<i64> {
+        self.payload.get(key).and_then(Value::as_i64)
+    }
+}
+
+type Handler = Arc<dyn Fn(&Event) + Send + Sync>;
+
+#[derive(Default)]
+struct Inner {
+    handlers: Vec<(EventType, Handler)>,
+    queue: VecDeque<Event>,
+    dropped: u64,
+    /// Counts the starts: a thread of an earlier one ends when it sees a later number.
+    epoch: u64,
+    worker: Option<JoinHandle<()>>,
+    /// Started, and not stopped since: the thread comes with the first subscriber.
+    started: bool,
+}
+
+struct Shared {
+    maxsize: usize,
+    inner: Mutex<Inner>,
+    news: Condvar,
+}
+
+/// Publish and subscribe; clones share one bus. See the [module](self) for the rules.
+#[derive(Clone)]
+pub struct EventBus {
+    shared: Arc<Shared>,
+}
+
+impl Default for EventBus {
+    fn default() -> Self {
+        EventBus::new(DEFAULT_QUEUE_SIZE)
+    }
+}
+
+impl EventBus {
+    /// A bus whose queue holds at most `maxsize` events (at least 1).
+    pub fn new(maxsize: usize) -> Self {
+        let shared = Shared { maxsize: maxsize.max(1), inner: Mutex::default(), news: Condvar::new() };
+        EventBus { shared: Arc::new(shared) }
+    }
+
+    /// Has the handlers run from now on, by a thread that comes with the first subscriber; does nothing
+    /// if the bus is started already.
+    ///
+    /// # Errors
+    /// The system's, when it refuses another thread.
+    pub fn start(&self) -> std::io::Result<()> {
+        let mut inner = self.lock();
+        inner.started = true;
+        self.ensure_worker(&mut inner)
+    }
+
+    fn ensure_worker(&self, inner: &mut Inner) -> std::io::Result<()> {
+        if inner.worker.is_some() || !inner.started || inner.handlers.is_empty() {
+            return Ok(());
+        }
+        inner.epoch += 1;
+        let (shared, epoch) = (Arc::clone(&self.shared), inner.epoch);
+        let thread = std::thread::Builder::new().name("events".to_owned()).stack_size(EVENTS_STACK);
+        inner.worker = Some(thread.spawn(move || run_handlers(&shared, epoch))?);
+        Ok(())
+    }
+
+    /// Runs the handlers of what is queued, then ends the thread. Called from a handler, it doesn't wait.
+    pub fn stop(&self) {
+        let worker = {
+            let mut inner = self.lock();
+            inner.epoch += 1;
+            inner.started = false;
+            inner.worker.take()
+        };
+        self.shared.news.notify_all();
+        if let Some(worker) = worker
+            && worker.thread().id() != std::thread::current().id()
+        {
+            let _ = worker.join();
+        }
+    }
+
+    /// Has `handler` called for every event of this type that is published from now on.
+    pub fn subscribe(&self, event_type: EventType, handler: impl Fn(&Event) + Send + Sync + 'static) {
+        let mut inner = self.lock();
+        inner.handlers.push((event_type, Arc::new(handler)));
+        if let Err(error) = self.ensure_worker(&mut inner) {
+            log::error!("no thread for the event handlers: {error}; events wait for the next subscriber");
+        }
+    }
+
+    /// Queues an event, dropping the oldest if the queue is full; never blocks on a handler. An
+    /// event of a type that nobody subscribed to costs nothing.
+    pub fn publish(&self, event: Event) {
+        let mut inner = self.lock();
+        if !inner.handlers.iter().any(|(wanted, _)| *wanted == event.event_type) {
+            return;
+        }
+        if inner.queue.len() >= self.shared.maxsize {
+            inner.queue.pop_front();
+            inner.dropped += 1;
+        }
+        inner.queue.push_back(event);
+        drop(inner);
+        self.shared.news.notify_one();
+    }
+
+    /// `true` if somebody subscribed to this type: saves making an event for nobody.
+    pub fn wants(&self, event_type: EventType) -> bool {
+        self.lock().handlers.iter().any(|(wanted, _)| *wanted == event_type)
+    }
+
+    /// How many events were dropped since the bus was made because its queue was full.
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        lock(&self.shared)
+    }
+}
+
+/// Handlers never run under the lock, so a poisoned one holds sound data all the same.
+fn lock(shared: &Shared) -> MutexGuard<'_, Inner> {
+    shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run_handlers(shared: &Shared, epoch: u64) {
+    loop {
+        let (event, handlers) = {
+            let mut inner = lock(shared);
+            loop {
+                if let Some(event) = inner.queue.pop_front() {
+                    let wanted = |(kind, _): &&(EventType, Handler)| *kind == event.event_type;
+                    let handlers: Vec<Handler> =
+                        inner.handlers.iter().filter(wanted).map(|(_, handler)| Arc::clone(handler)).collect();
+                    break (event, handlers);
+                }
+                if inner.epoch != epoch {
+                    return;
+                }
+                inner = shared.news.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            }
+        };
+        for handler in handlers {
+            if catch_unwind(AssertUnwindSafe(|| handler(&event))).is_err() {
+                log::error!("a subscriber to {} panicked; the event is lost to it", event.event_type.as_str());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn numbered(n: i64) -> Event {
+        Event::new(EventType::ProcessStateRunning).with("n", n)
+    }
+
+    #[test]
+    fn full_queue_drops_the_oldest_and_counts() {
+        let bus = EventBus::new(3);
+        let (tx, rx) = channel();
+        bus.subscribe(EventType::ProcessStateRunning, move |event| tx.send(event.number("n").unwrap()).unwrap());
+        for n in 0..5 {
+            bus.publish(numbered(n));
+        }
+        bus.start().unwrap();
+        bus.stop();
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [2, 3, 4]);
+        assert_eq!(bus.dropped(), 2);
+    }
+
+    #[test]
+    fn a_panicking_handler_harms_no_other() {
+        let bus = EventBus::default();
+        let (tx, rx) = channel();
+        bus.subscribe(EventType::ProcessStateRunning, |_| panic!("planted"));
+        bus.subscribe(EventType::ProcessStateRunning, move |event| tx.send(event.number("n").unwrap()).unwrap());
+        bus.start().unwrap();
+        bus.publish(numbered(1));
+        bus.publish(numbered(2));
+        bus.stop();
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn stop_from_a_handler_and_start_again() {
+        let bus = EventBus::default();
+        let (tx, rx) = channel();
+        let inside = bus.clone();
+        bus.subscribe(EventType::HealthcheckPassed, move |_| {
+            inside.stop();
+            tx.send(()).unwrap();
+        });
+        bus.start().unwrap();
+        bus.publish(Event::new(EventType::HealthcheckPassed));
+        rx.recv().unwrap();
+        bus.start().unwrap();
+        bus.publish(Event::new(EventType::HealthcheckPassed));
+        rx.recv().unwrap();
+        bus.stop();
+    }
+
+    #[test]
+    fn events_that_nobody_wants_are_not_kept() {
+        let bus = EventBus::default();
+        bus.publish(numbered(1));
+        assert!(!bus.wants(EventType::ProcessStateRunning));
+        assert!(bus.lock().queue.is_empty());
+    }
+}

@@ -1,0 +1,63 @@
+//! The central dispatcher: the loop of the one thread that decides and acts.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::engine::Engine;
+use super::kernel::Kernel;
+use super::world::Input;
+
+/// A turn that takes longer is worth a line in the log: something in it must have blocked.
+const SLOW_TURN: Duration = Duration::from_millis(250);
+
+/// Inputs that are taken in before due timers get their turn.
+const BATCH: usize = 64;
+
+/// Runs the engine until its shutdown has ended; `true` if no process is left.
+pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receiver<Input>) -> bool {
+    loop {
+        engine.run_timers(Instant::now(), kernel);
+        while let Some(input) = kernel.take_deferred() {
+            turn(engine, kernel, input);
+        }
+        if let Some(clean) = engine.finished() {
+            return clean;
+        }
+        let first = match engine.poll_timeout() {
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => queue.recv_deadline(at),
+        };
+        match first {
+            Ok(input) => turn(engine, kernel, input),
+            Err(RecvTimeoutError::Timeout) => continue,
+            // Can't happen while a supervisor holds the sender; if it did, nobody could ever stop us.
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        for input in queue.try_iter().take(BATCH) {
+            turn(engine, kernel, input);
+        }
+    }
+}
+
+fn turn(engine: &mut Engine, kernel: &mut Kernel, input: Input) {
+    let begin = Instant::now();
+    let what = describe(&input);
+    engine.handle(begin, input, kernel);
+    let took = begin.elapsed();
+    if took > SLOW_TURN {
+        log::warn!("{what} took {} ms", took.as_millis());
+    }
+}
+
+fn describe(input: &Input) -> &'static str {
+    match input {
+        Input::Notice(_) => "a signal",
+        Input::Request(_) => "a client's request",
+        Input::Local { .. } | Input::LocalReload { .. } => "a request by a thread",
+        Input::Health { .. } => "a health report",
+        Input::ScriptTimedOut { .. } => "a health check's time-out",
+        Input::Output(_) => "a note of the output thread",
+        Input::ConfigLoaded(_) => "applying a new configuration",
+    }
+}

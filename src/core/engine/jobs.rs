@@ -1,0 +1,258 @@
+//! Commands that wait for their processes: an answer tells the state that was reached, not that the
+//! command was heard.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::super::world::{Answer, ProcId, ReplyTo, World};
+use super::{Engine, Entry};
+use crate::config::ReloadPlan;
+use crate::process::{Desired, ProcessState};
+use crate::rpc::protocol::ErrorCode;
+
+pub(super) type JobId = u64;
+
+/// What a settled state may take beyond the configured times: scheduling, and death by SIGKILL.
+const SETTLE_MARGIN: Duration = Duration::from_secs(5);
+
+/// What a job is for.
+pub(super) enum JobKind {
+    Start,
+    Stop,
+    Restart,
+    StartGroup(String),
+    StopGroup(String),
+    Reload(ReloadPlan),
+}
+
+/// The state that a member is to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    Up,
+    Down,
+}
+
+struct Member {
+    id: ProcId,
+    name: String,
+    goal: Goal,
+    outcome: Option<Result<(), String>>,
+}
+
+/// One command under way.
+pub(super) struct Job {
+    reply: ReplyTo,
+    kind: JobKind,
+    members: Vec<Member>,
+    deadline: Instant,
+    timed_out: bool,
+}
+
+/// All commands under way. Bounded by the connections (each has one command at a time) and by the
+/// threads that call the library.
+#[derive(Default)]
+pub(super) struct Jobs {
+    open: BTreeMap<JobId, Job>,
+    next: JobId,
+}
+
+impl Jobs {
+    /// Few jobs are open at a time: looking through them beats keeping a second order.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.open.values().map(|job| job.deadline).min()
+    }
+}
+
+impl Engine {
+    /// Waits on behalf of `reply` until every process in `ids` has reached its goal.
+    pub(super) fn wait_for(
+        &mut self,
+        now: Instant,
+        reply: ReplyTo,
+        kind: JobKind,
+        goals: &[(ProcId, Goal)],
+        world: &mut dyn World,
+    ) {
+        let job_id = self.jobs.next;
+        self.jobs.next += 1;
+        let mut members = Vec::with_capacity(goals.len());
+        let mut longest = Duration::ZERO;
+        for &(id, goal) in goals {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            longest = longest.max(patience(entry, goal));
+            entry.jobs.push(job_id);
+            members.push(Member { id, name: entry.name().to_owned(), goal, outcome: None });
+        }
+        let deadline = now.checked_add(longest).unwrap_or(now);
+        self.jobs.open.insert(job_id, Job { reply, kind, members, deadline, timed_out: false });
+        for &(id, _) in goals {
+            self.review_jobs(now, id, world);
+        }
+        self.finish_job(job_id, world); // A job without members is done at once.
+    }
+
+    /// Looks whether the state of this process settles anything that somebody waits for.
+    pub(super) fn review_jobs(&mut self, now: Instant, id: ProcId, world: &mut dyn World) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        if entry.jobs.is_empty() {
+            return;
+        }
+        for job_id in entry.jobs.clone() {
+            let Some(job) = self.jobs.open.get_mut(&job_id) else { continue };
+            let Some(entry) = self.entries.get(&id) else { return };
+            for member in job.members.iter_mut().filter(|member| member.id == id && member.outcome.is_none()) {
+                member.outcome = match member.goal {
+                    Goal::Up => up_verdict(now, entry),
+                    Goal::Down => down_verdict(entry),
+                };
+            }
+            self.finish_job(job_id, world);
+        }
+    }
+
+    /// A process arrives in `state`: a stop is done when it was, if only for a moment, `STOPPED`.
+    pub(super) fn note_arrival(&mut self, id: ProcId, state: ProcessState) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        if state != ProcessState::Stopped {
+            return;
+        }
+        for job_id in &entry.jobs {
+            let Some(job) = self.jobs.open.get_mut(job_id) else { continue };
+            let open = |member: &&mut Member| member.id == id && member.goal == Goal::Down && member.outcome.is_none();
+            for member in job.members.iter_mut().filter(open) {
+                member.outcome = Some(Ok(()));
+            }
+        }
+    }
+
+    /// The process has left the configuration: whoever waits for it learns so.
+    pub(super) fn settle_jobs_of_departed(&mut self, id: ProcId, world: &mut dyn World) {
+        let jobs = self.entries.get_mut(&id).map(|entry| std::mem::take(&mut entry.jobs)).unwrap_or_default();
+        for job_id in jobs {
+            let Some(job) = self.jobs.open.get_mut(&job_id) else { continue };
+            for member in job.members.iter_mut().filter(|member| member.id == id && member.outcome.is_none()) {
+                member.outcome = Some(match member.goal {
+                    Goal::Down => Ok(()),
+                    Goal::Up => Err("removed from the configuration".to_owned()),
+                });
+            }
+            self.finish_job(job_id, world);
+        }
+    }
+
+    /// Answers every job whose time is up with the states that were reached.
+    pub(super) fn expire_jobs(&mut self, now: Instant, world: &mut dyn World) {
+        let due = |(id, job): (&JobId, &Job)| (job.deadline <= now).then_some(*id);
+        let due: Vec<JobId> = self.jobs.open.iter().filter_map(due).collect();
+        for job_id in due {
+            let Some(job) = self.jobs.open.get_mut(&job_id) else { continue };
+            job.timed_out = true;
+            for member in job.members.iter_mut().filter(|member| member.outcome.is_none()) {
+                let reached = self.entries.get(&member.id).map(|entry| reached(now, entry));
+                member.outcome = Some(Err(reached.unwrap_or_else(|| "removed".to_owned())));
+            }
+            self.finish_job(job_id, world);
+        }
+    }
+
+    /// Answers a job if all its members have settled.
+    fn finish_job(&mut self, job_id: JobId, world: &mut dyn World) {
+        let settled = |job: &Job| job.members.iter().all(|member| member.outcome.is_some());
+        if !self.jobs.open.get(&job_id).is_some_and(settled) {
+            return;
+        }
+        let Some(job) = self.jobs.open.remove(&job_id) else { return };
+        for member in &job.members {
+            if let Some(entry) = self.entries.get_mut(&member.id) {
+                entry.jobs.retain(|open| *open != job_id);
+            }
+        }
+        let answer = job.answer();
+        if let Answer::Failed { message, .. } = &answer {
+            log::warn!("{message}");
+        }
+        world.reply(&job.reply, answer);
+    }
+}
+
+impl Job {
+    fn answer(&self) -> Answer {
+        let failed: Vec<(&str, &str)> = self
+            .members
+            .iter()
+            .filter_map(|member| match &member.outcome {
+                Some(Err(reason)) => Some((member.name.as_str(), reason.as_str())),
+                Some(Ok(())) | None => None,
+            })
+            .collect();
+        let name = self.members.first().map_or("", |member| member.name.as_str());
+        if failed.is_empty() {
+            return match &self.kind {
+                JobKind::Start => Answer::Done(format!("Started {name}")),
+                JobKind::Stop => Answer::Done(format!("Stopped {name}")),
+                JobKind::Restart => Answer::Done(format!("Restarted {name}")),
+                JobKind::StartGroup(group) => Answer::Done(format!("Started group {group}")),
+                JobKind::StopGroup(group) => Answer::Done(format!("Stopped group {group}")),
+                JobKind::Reload(plan) => Answer::Reloaded(plan.clone()),
+            };
+        }
+        let list = || {
+            let each: Vec<String> = failed.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
+            each.join(", ")
+        };
+        let reason = failed.first().map_or("", |(_, reason)| reason);
+        let message = match &self.kind {
+            JobKind::Start => format!("{name} did not start: {reason}"),
+            JobKind::Stop => format!("{name} did not stop: {reason}"),
+            JobKind::Restart => format!("{name} did not restart: {reason}"),
+            JobKind::StartGroup(group) => format!("Started group {group}, but failed for: {}", list()),
+            JobKind::StopGroup(group) => format!("Stopped group {group}, but failed for: {}", list()),
+            JobKind::Reload(_) => format!("Reloaded, but these removed programs did not stop: {}", list()),
+        };
+        let code = if self.timed_out { ErrorCode::Timeout } else { ErrorCode::Failed };
+        Answer::Failed { code, message }
+    }
+}
+
+/// The longest that reaching the goal may take before the answer is «not yet».
+fn patience(entry: &Entry, goal: Goal) -> Duration {
+    let seconds = |count: u32| Duration::from_secs(u64::from(count));
+    let run = entry.machine.run_config().unwrap_or(entry.machine.config());
+    let stop = if entry.machine.has_run() { seconds(run.stopwaitsecs) + SETTLE_MARGIN } else { Duration::ZERO };
+    match goal {
+        Goal::Down => stop,
+        Goal::Up => stop + seconds(entry.config().startsecs) + SETTLE_MARGIN,
+    }
+}
+
+/// Has a process that is to come up done so, or failed to? `None`: not yet known.
+fn up_verdict(now: Instant, entry: &Entry) -> Option<Result<(), String>> {
+    match entry.machine.state() {
+        ProcessState::Running | ProcessState::Unhealthy => Some(Ok(())),
+        ProcessState::Starting => None,
+        ProcessState::Stopping if entry.machine.desired() == Desired::Up => None,
+        // The rest of an old run is being cleared away; the start follows.
+        ProcessState::Exited | ProcessState::Stopped | ProcessState::Fatal
+            if entry.machine.desired() == Desired::Up && entry.machine.has_run() =>
+        {
+            None
+        }
+        // The reason is better with the last line of output, which is on its way.
+        ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if entry.drain_until.is_some() => None,
+        ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal => Some(Err(reached(now, entry))),
+        ProcessState::Stopped | ProcessState::Stopping => {
+            Some(Err(format!("{}: another command stopped it", entry.machine.state())))
+        }
+    }
+}
+
+/// Has a process that is to go down done so? `None`: not yet.
+fn down_verdict(entry: &Entry) -> Option<Result<(), String>> {
+    entry.is_settled_down().then_some(Ok(()))
+}
+
+/// The state that was reached, and why, in one line.
+fn reached(now: Instant, entry: &Entry) -> String {
+    let description = entry.machine.describe(now, entry.last_line.as_deref());
+    format!("{}: {description}", entry.machine.state())
+}

@@ -1,0 +1,45 @@
+//! The answer to `status`.
+
+use std::time::Instant;
+
+use super::super::world::Answer;
+use super::{Engine, Entry};
+use crate::process::Exit;
+use crate::rpc::protocol::ProcessStatus;
+
+impl Engine {
+    /// The state of one process, or of all from `offset` on, in the order of the configuration.
+    pub(super) fn status(&self, now: Instant, name: Option<&str>, offset: usize) -> Answer {
+        let processes = match name {
+            None => self.entries.values().skip(offset).map(|entry| status_of(now, entry)).collect(),
+            Some(name) => match self.find(name).and_then(|id| self.entries.get(&id)) {
+                Some(entry) => vec![status_of(now, entry)],
+                None => return Answer::not_found(self.unknown_process(name)),
+            },
+        };
+        Answer::Status { processes, offset }
+    }
+}
+
+fn status_of(now: Instant, entry: &Entry) -> ProcessStatus {
+    let machine = &entry.machine;
+    let exit = machine.last_run().map(|run| run.exit);
+    ProcessStatus {
+        name: entry.name().to_owned(),
+        state: machine.state().as_str().to_owned(),
+        pid: machine.pid(),
+        uptime: machine.started_at().map(|start| now.saturating_duration_since(start).as_secs()),
+        healthy: machine.healthy(),
+        group: Some(entry.config().group_name().to_owned()),
+        description: Some(machine.describe(now, entry.last_line.as_deref())),
+        exit_code: match exit {
+            Some(Exit::Code(code)) => Some(code),
+            Some(Exit::Signal(_)) | None => None,
+        },
+        exit_signal: match exit {
+            Some(Exit::Signal(signal)) => Some(signal),
+            Some(Exit::Code(_)) | None => None,
+        },
+        restarts: Some(machine.restarts()),
+    }
+}

@@ -1,0 +1,313 @@
+//! The real world: what the engine wants done, done with system calls.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+
+use super::environment::{self, Users};
+use super::world::{Answer, Input, ProcId, Reaped, ReplyTo, World};
+use crate::config::{self, ConfigError, LoadOptions};
+use crate::events::{Event, EventBus, EventType};
+use crate::health::{CheckRequest, RunningScript, TcpHealthChecker, Work, Worker, script_command, tell_exit};
+use crate::models::{HealthCheckType, ProgramConfig};
+use crate::output::Output;
+use crate::process::{Exit, Generation, SpawnError};
+use crate::rpc::protocol;
+use crate::rpc::server::ServerHandle;
+use crate::sys;
+use crate::sys::reap::ReapScope;
+use crate::sys::signal::GroupSignal;
+use crate::sys::spawn::{Child, Spawner, capture_pipe};
+
+const SIGKILL: u8 = 9;
+
+/// Room for NSS, which the checks of users may call. Only touched pages count.
+const LOADER_STACK: usize = 512 * 1024;
+
+/// The present run of a process, from its spawn until its group is gone.
+struct Run {
+    generation: Generation,
+    child: Child,
+    /// The leader was reaped; from then on only the group is left.
+    reaped: bool,
+}
+
+/// A health check script, from its spawn until it is reaped.
+struct Script {
+    owner: ProcId,
+    child: Child,
+    exit: io::PipeWriter,
+}
+
+/// Whom a child belongs to.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    Process(ProcId),
+    Script(u64),
+}
+
+/// What the kernel is made of; see [`Kernel::new`].
+pub(super) struct Parts {
+    pub inputs: Sender<Input>,
+    pub bus: EventBus,
+    pub output: Output,
+    pub server: ServerHandle,
+    pub scope: ReapScope,
+    pub nofile: Option<sys::limits::Saved>,
+    pub config_path: Option<PathBuf>,
+    pub users: Users,
+    pub reopen: Box<dyn Fn()>,
+}
+
+/// See the [module](self).
+pub(super) struct Kernel {
+    parts: Parts,
+    spawner: Spawner,
+    null: OwnedFd,
+    runs: HashMap<ProcId, Run>,
+    scripts: HashMap<u64, Script>,
+    next_script: u64,
+    children: HashMap<i32, Owner>,
+    workers: HashMap<ProcId, Worker>,
+    /// Inputs that this thread has for itself: it must not wait for room in its own queue.
+    deferred: VecDeque<Input>,
+}
+
+impl Kernel {
+    pub(super) fn new(parts: Parts) -> Result<Kernel, SpawnError> {
+        Ok(Kernel {
+            parts,
+            spawner: Spawner::new()?,
+            null: sys::stdio::open_null().map_err(|error| sys::spawn::pipe_error(&error))?,
+            runs: HashMap::new(),
+            scripts: HashMap::new(),
+            next_script: 0,
+            children: HashMap::new(),
+            workers: HashMap::new(),
+            deferred: VecDeque::new(),
+        })
+    }
+
+    pub(super) fn take_deferred(&mut self) -> Option<Input> {
+        self.deferred.pop_front()
+    }
+
+    /// The end of a health check script: the worker that waits learns its exit, its group is cleared.
+    fn script_ended(&mut self, script: u64, exit: Exit) {
+        if let Some(script) = self.scripts.remove(&script) {
+            sys::signal::signal_group(&script.child, SIGKILL, true);
+            tell_exit(script.exit, exit);
+        }
+    }
+
+    fn spawn_script(&mut self, id: ProcId, config: &ProgramConfig, command: &str) -> Result<RunningScript, SpawnError> {
+        let mut prepared = environment::prepare(config, &script_command(command), &self.parts.users)?;
+        prepared.pdeathsig(true);
+        prepared.restore_nofile(self.parts.nofile);
+        let (stderr, child_end) = capture_pipe()?;
+        let (exit_reader, exit_writer) = io::pipe().map_err(|error| sys::spawn::pipe_error(&error))?;
+        prepared.stdio(self.null.as_fd(), self.null.as_fd(), child_end.as_fd());
+        let child = self.spawner.spawn(&prepared)?;
+        let script = self.next_script;
+        self.next_script += 1;
+        self.children.insert(child.pid, Owner::Script(script));
+        self.scripts.insert(script, Script { owner: id, child, exit: exit_writer });
+        let timeout = Duration::from_secs(u64::from(config.healthcheck.timeout));
+        let inputs = self.parts.inputs.clone();
+        Ok(RunningScript {
+            stderr,
+            exit: exit_reader,
+            deadline: Instant::now() + timeout,
+            timeout,
+            kill: Box::new(move || {
+                let _ = inputs.send(Input::ScriptTimedOut { script });
+            }),
+        })
+    }
+
+    fn work(&mut self, id: ProcId, config: &ProgramConfig) -> Result<Work, String> {
+        let check = &config.healthcheck;
+        let incomplete = || "the health check's settings are incomplete".to_owned();
+        match check.check_type {
+            HealthCheckType::None => Err(incomplete()),
+            HealthCheckType::Tcp => {
+                let timeout = Duration::from_secs(u64::from(check.timeout));
+                Ok(Work::Tcp(TcpHealthChecker::new(&check.host, check.port.ok_or_else(incomplete)?, timeout)))
+            }
+            HealthCheckType::Script => {
+                let command = check.command.as_deref().ok_or_else(incomplete)?;
+                self.spawn_script(id, config, command).map(Work::Script).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn worker(&mut self, id: ProcId, name: &str) -> Result<&Worker, String> {
+        if !self.workers.contains_key(&id) {
+            let inputs = self.parts.inputs.clone();
+            let report = move |generation, result| {
+                let _ = inputs.send(Input::Health { id, generation, result });
+            };
+            let worker = Worker::start(name, report).map_err(|error| format!("no thread for the check: {error}"))?;
+            self.workers.insert(id, worker);
+        }
+        self.workers.get(&id).ok_or_else(|| "no thread for the check".to_owned())
+    }
+}
+
+impl World for Kernel {
+    fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<i32, SpawnError> {
+        let words = environment::words(config)?;
+        let mut command = environment::prepare(config, &words, &self.parts.users)?;
+        command.restore_nofile(self.parts.nofile);
+        let wanted = |logfile: &Option<String>| logfile.is_some() || config.log_buffer > 0;
+        let open = |wanted: bool| wanted.then(capture_pipe).transpose();
+        let stdout = open(wanted(&config.stdout_logfile))?;
+        let stderr = open(!config.redirect_stderr && wanted(&config.stderr_logfile))?;
+        let null = self.null.as_fd();
+        let child_stdout = stdout.as_ref().map_or(null, |(_, child_end)| child_end.as_fd());
+        let child_stderr = match &stderr {
+            Some((_, child_end)) => child_end.as_fd(),
+            None if config.redirect_stderr => child_stdout,
+            None => null,
+        };
+        command.stdio(null, child_stdout, child_stderr);
+        let child = self.spawner.spawn(&command)?;
+        let pid = child.pid;
+        let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
+        self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
+        self.children.insert(pid, Owner::Process(id));
+        self.runs.insert(id, Run { generation, child, reaped: false });
+        Ok(pid)
+    }
+
+    fn signal_group(&mut self, id: ProcId, signal: u8) {
+        let Some(run) = self.runs.get(&id) else { return };
+        match sys::signal::signal_group(&run.child, signal, run.reaped) {
+            GroupSignal::Delivered | GroupSignal::Gone => {}
+            GroupSignal::Denied => log::error!(
+                "signal {signal} to the process group {} was denied: it runs as somebody whom this daemon may not signal",
+                run.child.pid
+            ),
+        }
+    }
+
+    fn sweep(&mut self) -> Vec<Reaped> {
+        let mut exits = Vec::new();
+        let children = &self.children;
+        let known = || children.keys().copied();
+        sys::reap::sweep(self.parts.scope, known, |pid| children.contains_key(&pid), |pid, exit| exits.push((pid, exit)));
+        let mut reaped = Vec::new();
+        for (pid, exit) in exits {
+            match self.children.remove(&pid) {
+                Some(Owner::Process(id)) => {
+                    let Some(run) = self.runs.get_mut(&id) else { continue };
+                    run.reaped = true;
+                    reaped.push(Reaped { id, generation: run.generation, exit });
+                }
+                Some(Owner::Script(script)) => self.script_ended(script, exit),
+                None => {}
+            }
+        }
+        reaped
+    }
+
+    fn group_is_empty(&mut self, id: ProcId) -> bool {
+        self.runs.get(&id).is_none_or(|run| run.reaped && sys::signal::group_is_empty(&run.child))
+    }
+
+    fn leader_exited(&mut self, id: ProcId, generation: Generation) {
+        self.parts.output.leader_exited(id, generation);
+        for script in self.scripts.values().filter(|script| script.owner == id) {
+            sys::signal::signal_group(&script.child, SIGKILL, false);
+        }
+    }
+
+    fn run_ended(&mut self, id: ProcId, generation: Generation) {
+        self.runs.remove(&id);
+        self.parts.output.run_ended(id, generation);
+    }
+
+    fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<(), String> {
+        // The thread first: a script without one to wait for it would be spawned for nothing.
+        self.worker(id, &config.name)?;
+        let work = self.work(id, config)?;
+        self.worker(id, &config.name)?.request(CheckRequest { generation, work }).map_err(str::to_owned)
+    }
+
+    fn kill_script(&mut self, script: u64) {
+        if let Some(script) = self.scripts.get(&script) {
+            sys::signal::signal_group(&script.child, SIGKILL, false);
+        }
+    }
+
+    fn configure(&mut self, id: ProcId, config: &Arc<ProgramConfig>) {
+        self.parts.output.configure(id, config);
+    }
+
+    fn forget(&mut self, id: ProcId) {
+        self.workers.remove(&id);
+        self.parts.output.remove(id);
+    }
+
+    fn load_config(&mut self) {
+        let Some(path) = self.parts.config_path.clone() else {
+            let error = io::Error::new(io::ErrorKind::NotFound, "this supervisor was not given a configuration file");
+            let result = Err(ConfigError::Read { path: PathBuf::new(), error });
+            return self.deferred.push_back(Input::ConfigLoaded(Box::new(result)));
+        };
+        let (inputs, users, failed_path) = (self.parts.inputs.clone(), self.parts.users.clone(), path.clone());
+        let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(LOADER_STACK);
+        let spawned = thread.spawn(move || {
+            let result = config::load(&path, &LoadOptions::default());
+            if let Ok(loaded) = &result {
+                users.learn(&loaded.config);
+            }
+            let _ = inputs.send(Input::ConfigLoaded(Box::new(result)));
+        });
+        if let Err(error) = spawned {
+            let result = Err(ConfigError::Read { path: failed_path, error });
+            self.deferred.push_back(Input::ConfigLoaded(Box::new(result)));
+        }
+    }
+
+    fn reply(&mut self, to: &ReplyTo, answer: Answer) {
+        match to {
+            ReplyTo::Connection(conn) => self.parts.server.reply(*conn, encode(&answer)),
+            // Room for the one answer; a thread that has gone away does not want it.
+            ReplyTo::Thread(reply) => drop(reply.try_send(answer)),
+            ReplyTo::Nobody => {}
+        }
+    }
+
+    fn wants(&self, event_type: EventType) -> bool {
+        self.parts.bus.wants(event_type)
+    }
+
+    fn publish(&mut self, event: Event) {
+        self.parts.bus.publish(event);
+    }
+
+    fn reopen_logs(&mut self) {
+        self.parts.output.reopen();
+        (self.parts.reopen)();
+    }
+
+    fn set_log_level(&mut self, level: &str) {
+        crate::logger::set_level(level);
+    }
+}
+
+/// The frame that carries an answer.
+fn encode(answer: &Answer) -> Vec<u8> {
+    match answer {
+        Answer::Done(message) => protocol::ok(message),
+        Answer::Failed { code, message } => protocol::error(*code, message),
+        Answer::Status { processes, offset } => protocol::status(processes, *offset),
+        Answer::Reloaded(plan) => protocol::reload(&plan.added, &plan.removed, &plan.changed),
+    }
+}

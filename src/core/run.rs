@@ -1,0 +1,249 @@
+//! From a configuration to a running daemon and back: what is set up, in which order, and how it ends.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::dispatcher::dispatch;
+use super::engine::Engine;
+use super::environment::Users;
+use super::kernel::{Kernel, Parts};
+use super::world::{Input, Notice};
+use super::{Phase, Supervisor};
+use crate::logger;
+use crate::models::SupervisorConfig;
+use crate::output::{self, Output};
+use crate::process::SpawnError;
+use crate::rpc::server::{self, ServerEvent, ServerHandle};
+use crate::sys::net::SocketGuard;
+use crate::sys::pidfile::{PidFile, PidFileError};
+use crate::sys::reap::ReapScope;
+use crate::sys::signals::{Signal, SignalPipes};
+use crate::sys::{self};
+
+/// How long the threads may take to write out what they hold at the end.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Where the daemon's own log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Logging {
+    /// Wherever the program that embeds the supervisor sends its log.
+    #[default]
+    Leave,
+    /// To the configured `logfile`.
+    File,
+    /// To standard output, and to this file as well if the configuration or the command line names one.
+    Foreground {
+        /// Whether to write to the configured `logfile` too.
+        file: bool,
+    },
+}
+
+/// The details of a [`run`](Supervisor::run).
+#[derive(Default)]
+pub struct RunOptions {
+    /// Where the daemon's own log goes.
+    pub logging: Logging,
+    /// The children of this process are all the supervisor's: whatever ends and is not known is an
+    /// orphan, to be reaped and forgotten. For PID 1, a subreaper, or a program that is nothing but a
+    /// supervisor. Elsewhere, children of the embedding program are left to it.
+    pub reap_orphans: bool,
+    /// Called once everything is set up and the control socket listens, before the programs start.
+    pub on_ready: Option<Box<dyn FnOnce()>>,
+}
+
+impl fmt::Debug for RunOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunOptions")
+            .field("logging", &self.logging)
+            .field("reap_orphans", &self.reap_orphans)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What keeps a supervisor from starting, or from ending cleanly.
+#[derive(Debug)]
+pub enum RunError {
+    /// It runs already, or has run before.
+    NotIdle,
+    /// The daemon's log could not be set up.
+    Log(logger::LogError),
+    /// The pid file could not be taken; another daemon may hold it.
+    PidFile(PidFileError),
+    /// The control socket could not be made.
+    Socket {
+        /// Its path.
+        path: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A thread, signal handler or pipe that the daemon needs was refused.
+    System {
+        /// What was refused.
+        what: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+    /// The means of starting programs were refused.
+    Spawner(SpawnError),
+    /// After the shutdown, not even SIGKILL has ended every process; the log names them.
+    LeftBehind,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::NotIdle => f.write_str("this supervisor runs already or has run; make a new one"),
+            RunError::Log(error) => error.fmt(f),
+            RunError::PidFile(error) => error.fmt(f),
+            RunError::Socket { path, error } => write!(f, "cannot listen on {path}: {error}"),
+            RunError::System { what, error } => write!(f, "cannot set up {what}: {error}"),
+            RunError::Spawner(error) => error.fmt(f),
+            RunError::LeftBehind => f.write_str("some processes could not be ended, not even by SIGKILL; see the log"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
+    move |error| RunError::System { what, error }
+}
+
+/// Marks the supervisor as ended however `run` returns, so that nobody waits for it any more.
+struct Running<'a>(&'a Supervisor);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.setup().phase = Phase::Ended;
+        // Whoever got a command in too late learns so when its reply channel is dropped here.
+        while self.0.inner.queue.try_recv().is_ok() {}
+    }
+}
+
+pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<(), RunError> {
+    let (config, config_path) = {
+        let mut setup = supervisor.inner.setup.lock().unwrap_or_else(PoisonError::into_inner);
+        if setup.phase != Phase::Idle {
+            return Err(RunError::NotIdle);
+        }
+        setup.phase = Phase::Running;
+        let config = setup.config.clone();
+        setup.config.programs = Vec::new();
+        (config, setup.path.clone())
+    };
+    let _running = Running(supervisor);
+    set_up_log(&config, options.logging)?;
+    let nofile = sys::limits::raise_nofile();
+    let pid_file = config.pidfile.as_deref().map(|path| PidFile::acquire(Path::new(path))).transpose();
+    let pid_file = pid_file.map_err(RunError::PidFile)?;
+    let (server, guard) = serve(supervisor, &config)?;
+    let inputs = supervisor.inner.inputs.clone();
+    let notify = Box::new(move |note| drop(inputs.send(Input::Output(note))));
+    let output = Output::start(output::Settings::default(), notify).map_err(system("the output thread"))?;
+    supervisor.inner.bus.start().map_err(system("the events thread"))?;
+    let users = Users::default();
+    users.learn(&config);
+    let mut kernel = Kernel::new(Parts {
+        inputs: supervisor.inner.inputs.clone(),
+        bus: supervisor.inner.bus.clone(),
+        output: output.clone(),
+        server: server.clone(),
+        scope: if options.reap_orphans { ReapScope::All } else { ReapScope::Known },
+        nofile,
+        config_path,
+        users,
+        reopen: Box::new(logger::reopen),
+    })
+    .map_err(RunError::Spawner)?;
+    log::info!(
+        "supervice {} is up (pid {}, {} programs)",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id(),
+        config.programs.len()
+    );
+    if let Some(on_ready) = options.on_ready.take() {
+        on_ready();
+    }
+    let mut engine = Engine::new(config, supervisor.inner.roster.clone(), &mut kernel);
+    engine.autostart(std::time::Instant::now(), &mut kernel);
+    let clean = dispatch(&mut engine, &mut kernel, &supervisor.inner.queue);
+    drop(kernel);
+    output.shutdown(FLUSH_LIMIT);
+    supervisor.inner.bus.stop();
+    server.shutdown(FLUSH_LIMIT);
+    drop(guard);
+    log::info!("supervice has ended{}", if clean { "" } else { "; something was left behind" });
+    logger::flush(FLUSH_LIMIT);
+    drop(pid_file);
+    if clean { Ok(()) } else { Err(RunError::LeftBehind) }
+}
+
+fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunError> {
+    let file = config.logfile.as_deref().map(Path::new);
+    let (stdout, file) = match logging {
+        Logging::Leave => return Ok(()),
+        Logging::File => (false, file),
+        Logging::Foreground { file: wanted } => (true, file.filter(|_| wanted)),
+    };
+    let options = logger::Options {
+        level: config.loglevel.clone(),
+        stdout,
+        file: file.map(Path::to_owned),
+        maxbytes: config.log_maxbytes,
+        backups: config.log_backups,
+    };
+    logger::install(options).map_err(RunError::Log)
+}
+
+/// Binds the control socket and starts the thread that serves it and the signals.
+fn serve(
+    supervisor: &Supervisor,
+    config: &SupervisorConfig,
+) -> Result<(ServerHandle, Option<SocketGuard>), RunError> {
+    let signals = SignalPipes::install().map_err(system("the signal handlers"))?;
+    let (listener, guard) = match &config.socket_path {
+        None => (None, None),
+        Some(path) => {
+            let owner = config.socket_owner.as_deref();
+            let bound = sys::net::bind_control_socket(path, config.socket_mode, owner);
+            let (listener, guard) = bound.map_err(|error| RunError::Socket { path: path.clone(), error })?;
+            warn_of_squatters(path);
+            (Some(listener), Some(guard))
+        }
+    };
+    let inputs = supervisor.inner.inputs.clone();
+    let sink = Box::new(move |event| {
+        let input = match event {
+            ServerEvent::Signal(signal) => Input::Notice(notice(signal)),
+            ServerEvent::Request(request) => Input::Request(Box::new(request)),
+            // Its commands go on; their answers find nobody.
+            ServerEvent::Disconnected(_) => return,
+        };
+        let _ = inputs.send(input);
+    });
+    let server = server::start(listener, signals, sink).map_err(system("the io thread"))?;
+    Ok((server, guard))
+}
+
+fn notice(signal: Signal) -> Notice {
+    match signal {
+        Signal::Child => Notice::Child,
+        Signal::Terminate | Signal::Interrupt | Signal::Quit => Notice::Terminate,
+        Signal::Hangup => Notice::Reload,
+        Signal::User2 => Notice::Reopen,
+    }
+}
+
+/// In a directory that others can write to, somebody else could put a socket of the same name there
+/// while the daemon is down.
+fn warn_of_squatters(path: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(metadata) = directory.unwrap_or(Path::new(".")).metadata() else { return };
+    if metadata.permissions().mode() & 0o022 != 0 {
+        log::warn!("others can write to the directory of the control socket {path}; a private one, as /run/supervice, is safer");
+    }
+}

@@ -1,0 +1,131 @@
+//! What the engine needs of the world, as messages in ([`Input`]) and effects out ([`World`]).
+//!
+//! The engine decides, the world acts: the real one ([`super::kernel`]) with system calls, a
+//! simulated one in tests.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use crate::config::{ConfigError, Loaded, ReloadPlan};
+use crate::events::{Event, EventType};
+use crate::health::HealthCheckResult;
+use crate::models::ProgramConfig;
+use crate::output;
+use crate::process::{Command, Exit, Generation, SpawnError};
+use crate::rpc::protocol::{ErrorCode, ProcessStatus};
+use crate::rpc::server::{ConnId, IncomingRequest};
+
+/// Names a process for as long as the daemon lives; never used again for another one.
+pub(crate) type ProcId = u32;
+
+/// What a command came to.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// Done; a sentence that says what.
+    Done(String),
+    /// Not done, and why.
+    Failed { code: ErrorCode, message: String },
+    /// The processes from `offset` on.
+    Status { processes: Vec<ProcessStatus>, offset: usize },
+    /// What a reload has changed.
+    Reloaded(ReloadPlan),
+}
+
+impl Answer {
+    pub(crate) fn failed(message: impl Into<String>) -> Answer {
+        Answer::Failed { code: ErrorCode::Failed, message: message.into() }
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Answer {
+        Answer::Failed { code: ErrorCode::NotFound, message: message.into() }
+    }
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Clone)]
+pub(crate) enum ReplyTo {
+    /// A connection to the control socket.
+    Connection(ConnId),
+    /// A thread of this program (see [`crate::process::Process`]); its channel has room for the one answer.
+    Thread(Sender<Answer>),
+    /// Nobody: a signal asked.
+    Nobody,
+}
+
+/// A signal that the daemon handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// SIGCHLD: some child may have ended.
+    Child,
+    /// SIGTERM, SIGINT, SIGQUIT or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second time: now.
+    Terminate,
+    /// SIGHUP: reload.
+    Reload,
+    /// SIGUSR2: open all log files anew.
+    Reopen,
+}
+
+/// Everything that the dispatcher is told.
+pub(crate) enum Input {
+    /// A signal arrived.
+    Notice(Notice),
+    /// A client asks.
+    Request(Box<IncomingRequest>),
+    /// A thread of this program asks.
+    Local { name: String, command: Command, reply: Sender<Answer> },
+    /// A thread of this program wants a reload.
+    LocalReload { reply: Sender<Answer> },
+    /// A health check has its answer.
+    Health { id: ProcId, generation: Generation, result: HealthCheckResult },
+    /// A health check script has used up its time.
+    ScriptTimedOut { script: u64 },
+    /// The output thread has something to say.
+    Output(output::Note),
+    /// The configuration file was read, for a reload.
+    ConfigLoaded(Box<Result<Loaded, ConfigError>>),
+}
+
+/// A child that was reaped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reaped {
+    pub id: ProcId,
+    pub generation: Generation,
+    pub exit: Exit,
+}
+
+/// What the engine has done for it. Nothing here may block on a client, a disk or a name server.
+pub(crate) trait World {
+    /// Spawns the program; the pid of the new process, leader of its own group.
+    fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<i32, SpawnError>;
+    /// Signals everything in the group of the process's present run.
+    fn signal_group(&mut self, id: ProcId, signal: u8);
+    /// Reaps every child that has ended.
+    fn sweep(&mut self) -> Vec<Reaped>;
+    /// After the leader was reaped: is nothing left of its group?
+    fn group_is_empty(&mut self, id: ProcId) -> bool;
+    /// The leader has ended: its output so far is to be read.
+    fn leader_exited(&mut self, id: ProcId, generation: Generation);
+    /// The group is gone: its output ends here.
+    fn run_ended(&mut self, id: ProcId, generation: Generation);
+    /// Begins a health check; an error counts as a failed one.
+    fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<(), String>;
+    /// Kills a health check script that has used up its time.
+    fn kill_script(&mut self, script: u64);
+    /// New or changed settings of a program's output.
+    fn configure(&mut self, id: ProcId, config: &Arc<ProgramConfig>);
+    /// The process will never be heard of again.
+    fn forget(&mut self, id: ProcId);
+    /// Begins to read the configuration file; [`Input::ConfigLoaded`] follows.
+    fn load_config(&mut self);
+    /// Sends an answer.
+    fn reply(&mut self, to: &ReplyTo, answer: Answer);
+    /// Whether an event of this type would reach anybody.
+    fn wants(&self, event_type: EventType) -> bool;
+    /// Publishes an event.
+    fn publish(&mut self, event: Event);
+    /// Opens all log files anew.
+    fn reopen_logs(&mut self);
+    /// Changes the level of the daemon's own log.
+    fn set_log_level(&mut self, level: &str);
+}

@@ -1,0 +1,110 @@
+//! The arguments of `supervice`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+pub(super) const HELP: &str = "\
+Usage: supervice [OPTION]...
+Start the programs of a configuration file, watch them, and restart them.
+
+  -c, --config FILE     the configuration (default: supervisord.conf in this
+                        directory, else /etc/supervice.conf)
+  -n, --nodaemon        stay in the foreground and log to standard output
+  -l, --logfile FILE    the daemon's own log ('none': none)
+  -e, --loglevel LEVEL  DEBUG, INFO, WARNING, ERROR or CRITICAL
+      --check           check the configuration and exit
+      --json            with --check: print the effective configuration
+      --strict          unknown sections and keys are errors
+      --init            reap every orphan among the descendants, as PID 1 does
+      --version         print the version
+  -h, --help            print this
+
+Without -n the command returns when the daemon is listening. SIGTERM and SIGINT
+end it in order, a second one at once; SIGHUP reloads; SIGUSR2 opens the logs anew.
+Exit code: 0 success, 1 failure, 2 wrong usage. See supervice(8), supervice.conf(5).
+";
+
+/// What the arguments ask for.
+pub(super) enum Mode {
+    Run(Args),
+    Check { json: bool, args: Args },
+    DemoServer(String),
+    Help,
+    Version,
+}
+
+/// The options of a run or a check.
+#[derive(Debug, Default)]
+pub(super) struct Args {
+    pub config: Option<PathBuf>,
+    pub foreground: bool,
+    pub logfile: Option<String>,
+    pub loglevel: Option<String>,
+    pub strict: bool,
+    pub init: bool,
+}
+
+pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Mode, String> {
+    read(Parser::from_iter(args)).map_err(|error| error.to_string())
+}
+
+fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
+    let mut args = Args::default();
+    let (mut check, mut json) = (false, false);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('c') | Arg::Long("config" | "configuration") => args.config = Some(parser.value()?.into()),
+            Arg::Short('n') | Arg::Long("nodaemon" | "foreground") => args.foreground = true,
+            Arg::Short('l') | Arg::Long("logfile") => args.logfile = Some(parser.value()?.string()?),
+            Arg::Short('e') | Arg::Long("loglevel") => args.loglevel = Some(level(&parser.value()?.string()?)?),
+            Arg::Long("check") => check = true,
+            Arg::Long("json") => json = true,
+            Arg::Long("strict") => args.strict = true,
+            Arg::Long("init") => args.init = true,
+            Arg::Long("demo-server") => return Ok(Mode::DemoServer(parser.value()?.string()?)),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Mode::Help),
+            Arg::Short('V' | 'v') | Arg::Long("version") => return Ok(Mode::Version),
+            Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(arg.unexpected()),
+        }
+    }
+    match (check, json) {
+        (true, _) => Ok(Mode::Check { json, args }),
+        (false, true) => Err("--json goes with --check".into()),
+        (false, false) => Ok(Mode::Run(args)),
+    }
+}
+
+fn level(text: &str) -> Result<String, String> {
+    let upper = text.to_ascii_uppercase();
+    match upper.as_str() {
+        "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL" => Ok(upper),
+        "WARN" => Ok("WARNING".to_owned()),
+        _ => Err(format!("unknown log level '{text}'; one of DEBUG, INFO, WARNING, ERROR, CRITICAL")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(words: &[&str]) -> Result<Mode, String> {
+        parse(std::iter::once("supervice").chain(words.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn options_are_read() {
+        let Ok(Mode::Run(args)) = mode(&["-n", "-c", "a.conf", "-l", "x.log", "-e", "warn"]) else { panic!("run") };
+        assert!(args.foreground && args.config == Some("a.conf".into()));
+        assert_eq!((args.logfile.as_deref(), args.loglevel.as_deref()), (Some("x.log"), Some("WARNING")));
+        assert!(matches!(mode(&["--check", "--json"]), Ok(Mode::Check { json: true, .. })));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for words in [&["--json"][..], &["-e", "loud"], &["-c"], &["extra"], &["--nonsense"], &["-z"]] {
+            assert!(mode(words).is_err(), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The command `supervice`: from its arguments to its exit code.
+
+mod args;
+mod demo;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config::{self, LoadOptions, Loaded};
+use crate::core::{Logging, RunOptions, Supervisor};
+use crate::sys;
+use crate::sys::daemon::{Fork, ReadyWriter};
+use args::{Args, Mode};
+
+const FAILURE: u8 = 1;
+const USAGE: u8 = 2;
+
+/// Runs the command with these arguments (the first is its own name) and tells its exit code: 0 for
+/// success, 1 for failure, 2 for wrong usage.
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    sys::stdio::ensure_standard_fds();
+    sys::limits::use_one_arena();
+    let code = match args::parse(args) {
+        Err(message) => fail(USAGE, &format!("{message}\nTry 'supervice --help'.")),
+        Ok(Mode::Help) => print(args::HELP),
+        Ok(Mode::Version) => print(concat!("supervice ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Mode::DemoServer(address)) => match demo::serve(&address) {
+            Ok(()) => 0,
+            Err(error) => fail(FAILURE, &format!("demo server on {address}: {error}")),
+        },
+        Ok(Mode::Check { json, args }) => check(&args, json),
+        Ok(Mode::Run(args)) => start(args),
+    };
+    ExitCode::from(code)
+}
+
+/// Says on standard error what failed; the exit code. A terminal that has gone changes nothing.
+fn fail(code: u8, message: &str) -> u8 {
+    let _ = writeln!(io::stderr(), "supervice: {message}");
+    code
+}
+
+fn print(text: &str) -> u8 {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Ok(()) => 0,
+        // The reader (`| head`) has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(error) => fail(FAILURE, &format!("cannot write to standard output: {error}")),
+    }
+}
+
+/// Loads the configuration and shows everything that is to be said about it.
+fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), u8> {
+    let Some(path) = args.config.clone().or_else(config::default_config_path) else {
+        return Err(fail(
+            FAILURE,
+            "no configuration: neither supervisord.conf in this directory nor /etc/supervice.conf exists; name one with -c FILE",
+        ));
+    };
+    let loaded = config::load(&path, &LoadOptions { strict: args.strict });
+    let mut loaded = loaded.map_err(|error| fail(FAILURE, &error.to_string()))?;
+    for warning in &loaded.warnings {
+        let _ = writeln!(io::stderr(), "supervice: warning: {warning}");
+    }
+    if let Some(logfile) = &args.logfile {
+        loaded.config.logfile = (logfile != "none" && !logfile.is_empty()).then(|| logfile.clone());
+        loaded.logfile_given = true;
+    }
+    if let Some(level) = &args.loglevel {
+        loaded.config.loglevel.clone_from(level);
+    }
+    Ok((loaded, path))
+}
+
+fn check(args: &Args, json: bool) -> u8 {
+    match load(args) {
+        Err(code) => code,
+        Ok((loaded, _)) if json => print(&format!("{}\n", config::to_json(&loaded.config))),
+        Ok((loaded, path)) => {
+            let programs = loaded.config.programs.len();
+            let plural = if programs == 1 { "" } else { "s" };
+            print(&format!("{}: no errors, {programs} program{plural}\n", path.display()))
+        }
+    }
+}
+
+fn start(args: Args) -> u8 {
+    let (loaded, path) = match load(&args) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    if args.init
+        && std::process::id() != 1
+        && let Err(error) = sys::reap::set_subreaper()
+    {
+        return fail(FAILURE, &format!("cannot become the reaper of orphans: {error}"));
+    }
+    if args.foreground {
+        return run(loaded, &path, None);
+    }
+    match sys::daemon::detach() {
+        Err(error) => fail(FAILURE, &format!("cannot detach: {error}; use -n to stay in the foreground")),
+        Ok(Fork::Parent(ready)) => match ready.wait() {
+            Ok(()) => 0,
+            Err(message) => fail(FAILURE, &message),
+        },
+        Ok(Fork::Daemon(ready)) => run(loaded, &path, Some(ready)),
+    }
+}
+
+/// Runs the daemon in this process, and tells the one that waits for it how its start went.
+fn run(loaded: Loaded, path: &Path, ready: Option<ReadyWriter>) -> u8 {
+    let supervisor = Supervisor::new();
+    let foreground = ready.is_none();
+    let logging = if foreground { Logging::Foreground { file: loaded.logfile_given } } else { Logging::File };
+    supervisor.set_config(loaded.config, path);
+    let slot = std::rc::Rc::new(std::cell::Cell::new(ready));
+    let waiting = std::rc::Rc::clone(&slot);
+    let on_ready: Box<dyn FnOnce()> = Box::new(move || {
+        if let Some(ready) = waiting.take() {
+            ready.ready();
+        }
+    });
+    let options = RunOptions { logging, reap_orphans: true, on_ready: Some(on_ready) };
+    match supervisor.run_with(options) {
+        Ok(()) => 0,
+        Err(error) => {
+            log::error!("{error}");
+            crate::logger::flush(std::time::Duration::from_secs(2));
+            match slot.take() {
+                Some(ready) => ready.failed(&error.to_string()),
+                None if foreground => drop(fail(FAILURE, &error.to_string())),
+                None => {}
+            }
+            FAILURE
+        }
+    }
+}

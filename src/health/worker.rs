@@ -1,0 +1,69 @@
+//! The worker threads: one for each health-checked program, so that a check that hangs (a name server,
+//! a dead host) delays nobody else's.
+
+use std::io;
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+
+use super::{HealthCheckResult, HealthChecker, RunningScript, TcpHealthChecker};
+use crate::process::Generation;
+
+/// Enough for the system's resolver, which takes the most of what we call. Only touched pages count.
+const WORKER_STACK: usize = 256 * 1024;
+
+/// What one check consists of.
+pub(crate) enum Work {
+    Tcp(TcpHealthChecker),
+    Script(RunningScript),
+}
+
+/// One check of one run.
+pub(crate) struct CheckRequest {
+    pub generation: Generation,
+    pub work: Work,
+}
+
+/// The dispatcher's end of a worker thread, which ends when this is dropped.
+pub(crate) struct Worker {
+    requests: Sender<CheckRequest>,
+}
+
+impl Worker {
+    /// Starts the thread `health:<name>`; `report` is called on it with every answer.
+    pub(crate) fn start(
+        name: &str,
+        report: impl Fn(Generation, HealthCheckResult) + Send + 'static,
+    ) -> io::Result<Worker> {
+        // The state machine has one check outstanding; a second place takes the next one when it has
+        // given up waiting for an answer.
+        let (requests, work) = bounded::<CheckRequest>(1);
+        let thread = std::thread::Builder::new().name(format!("health:{name}")).stack_size(WORKER_STACK);
+        thread.spawn(move || {
+            for request in work {
+                report(request.generation, perform(request.work));
+            }
+        })?;
+        Ok(Worker { requests })
+    }
+
+    /// Hands a check to the thread; never blocks.
+    ///
+    /// # Errors
+    /// Gives the request back with the reason when the thread is still at an earlier one, or has died.
+    pub(crate) fn request(&self, request: CheckRequest) -> Result<(), &'static str> {
+        self.requests.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => "the check before has not ended yet",
+            TrySendError::Disconnected(_) => "the health check's thread has died",
+        })
+    }
+}
+
+/// A check that panics has failed; its thread lives on.
+fn perform(work: Work) -> HealthCheckResult {
+    let check = std::panic::AssertUnwindSafe(|| match work {
+        Work::Tcp(checker) => checker.check(),
+        Work::Script(script) => script.wait(),
+    });
+    std::panic::catch_unwind(check)
+        .unwrap_or_else(|_| HealthCheckResult::failed("the health check panicked (a bug in supervice)"))
+}

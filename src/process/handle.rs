@@ -1,0 +1,237 @@
+//! [`Process`]: what users of the crate hold.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::machine::{Desired, Machine};
+use super::state::ProcessState;
+use crate::models::ProgramConfig;
+
+/// What a handle asks of its supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Start it.
+    Start,
+    /// The stop signal, SIGKILL after `stopwaitsecs`.
+    Stop,
+    /// SIGKILL now.
+    Kill,
+}
+
+/// The way from a handle to its supervisor.
+pub(crate) trait Control: Send + Sync {
+    /// Has the command done and waits until the state has settled.
+    fn ask(&self, name: &str, command: Command) -> Result<(), ProcessError>;
+    /// Has the command done without waiting for it.
+    fn send(&self, name: &str, command: Command) -> Result<(), ProcessError>;
+}
+
+/// Why a command on a [`Process`] was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessError {
+    /// The supervisor has ended, or is too busy to take the command.
+    NotRunning,
+    /// The state that was reached instead, and why, in words for people.
+    Failed(String),
+}
+
+impl fmt::Display for ProcessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProcessError::NotRunning => f.write_str("the supervisor does not run: call Supervisor::run first"),
+            ProcessError::Failed(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for ProcessError {}
+
+/// What other threads see of a process; written by the dispatcher alone.
+#[derive(Debug)]
+pub(crate) struct ProcessShared {
+    view: Mutex<View>,
+}
+
+#[derive(Debug, Clone)]
+struct View {
+    config: Arc<ProgramConfig>,
+    state: ProcessState,
+    should_run: bool,
+    pid: Option<i32>,
+    started_at: Option<Instant>,
+    healthy: Option<bool>,
+}
+
+impl ProcessShared {
+    pub(crate) fn new(config: Arc<ProgramConfig>) -> Self {
+        let view = View {
+            config,
+            state: ProcessState::Stopped,
+            should_run: false,
+            pid: None,
+            started_at: None,
+            healthy: None,
+        };
+        ProcessShared { view: Mutex::new(view) }
+    }
+
+    /// Shows the machine's present state.
+    pub(crate) fn update(&self, machine: &Machine) {
+        let mut view = self.lock();
+        if !Arc::ptr_eq(&view.config, machine.config()) {
+            view.config = Arc::clone(machine.config());
+        }
+        view.state = machine.state();
+        view.should_run = machine.desired() == Desired::Up;
+        view.pid = machine.pid();
+        view.started_at = machine.started_at();
+        view.healthy = machine.healthy();
+    }
+
+    /// Plain data that is written in one go: sound even if a writer has panicked.
+    fn lock(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A handle on one process of a [`Supervisor`](crate::core::Supervisor): its state, and commands.
+///
+/// It may be used, cloned and sent to any thread while [`run`](crate::core::Supervisor::run) blocks
+/// another. The accessors read a view that the dispatcher keeps; they never block on it. The commands
+/// wait until the state has settled: at most `startsecs` or `stopwaitsecs` and a few seconds more.
+///
+/// ```
+/// use supervice::core::Supervisor;
+/// use supervice::models::{ProgramConfig, SupervisorConfig};
+/// use supervice::process::ProcessState;
+///
+/// let mut sleeper = ProgramConfig::new("sleeper", "sleep 300");
+/// sleeper.autostart = false;
+/// sleeper.startsecs = 0;
+/// let supervisor = Supervisor::with_config(SupervisorConfig {
+///     programs: vec![sleeper],
+///     logfile: None,
+///     pidfile: None,
+///     socket_path: None,
+///     ..SupervisorConfig::default()
+/// });
+/// let runner = supervisor.clone();
+/// let thread = std::thread::spawn(move || runner.run());
+///
+/// let sleeper = supervisor.process("sleeper").expect("it is configured");
+/// sleeper.start_process()?;
+/// assert_eq!(sleeper.state(), ProcessState::Running);
+/// assert!(sleeper.pid().is_some());
+/// sleeper.stop_process()?;
+/// assert_eq!(sleeper.state(), ProcessState::Stopped);
+///
+/// supervisor.shutdown();
+/// thread.join().expect("no panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Process {
+    name: Arc<str>,
+    shared: Arc<ProcessShared>,
+    control: Arc<dyn Control>,
+}
+
+impl Process {
+    pub(crate) fn new(name: Arc<str>, shared: Arc<ProcessShared>, control: Arc<dyn Control>) -> Self {
+        Process { name, shared, control }
+    }
+
+    /// The unique name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings that the next start will use.
+    pub fn config(&self) -> Arc<ProgramConfig> {
+        Arc::clone(&self.shared.lock().config)
+    }
+
+    /// The state now.
+    pub fn state(&self) -> ProcessState {
+        self.shared.lock().state
+    }
+
+    /// The running process; `None` where there is none.
+    pub fn pid(&self) -> Option<i32> {
+        self.shared.lock().pid
+    }
+
+    /// Whether it is meant to run.
+    pub fn should_run(&self) -> bool {
+        self.shared.lock().should_run
+    }
+
+    /// When the running process was spawned, by the monotonic clock; `None` where there is none.
+    pub fn started_at(&self) -> Option<Instant> {
+        self.shared.lock().started_at
+    }
+
+    /// What the health checks say of the running process; `None` where nothing is known.
+    pub fn is_healthy(&self) -> Option<bool> {
+        self.shared.lock().healthy
+    }
+
+    /// Asks for a start and returns at once: supervision brings the process up and keeps it so.
+    ///
+    /// # Errors
+    /// [`ProcessError::NotRunning`].
+    pub fn start(&self) -> Result<(), ProcessError> {
+        self.control.send(&self.name, Command::Start)
+    }
+
+    /// Ends supervision of the process: stops it and waits until nothing of it is left.
+    ///
+    /// # Errors
+    /// As [`stop_process`](Self::stop_process).
+    pub fn stop(&self) -> Result<(), ProcessError> {
+        self.stop_process()
+    }
+
+    /// Starts it and waits until it is `RUNNING`, at most `startsecs` and five seconds.
+    ///
+    /// # Errors
+    /// [`ProcessError::Failed`] with the state that was reached instead and why;
+    /// [`ProcessError::NotRunning`] where no supervisor runs.
+    pub fn start_process(&self) -> Result<(), ProcessError> {
+        self.control.ask(&self.name, Command::Start)
+    }
+
+    /// Sends the stop signal to its process group and waits until nothing of it is left (SIGKILL
+    /// follows after `stopwaitsecs` seconds).
+    ///
+    /// # Errors
+    /// [`ProcessError::Failed`] if not even SIGKILL has ended it within five seconds;
+    /// [`ProcessError::NotRunning`] where no supervisor runs.
+    pub fn stop_process(&self) -> Result<(), ProcessError> {
+        self.control.ask(&self.name, Command::Stop)
+    }
+
+    /// SIGKILLs its process group now and waits until nothing of it is left; it is not started again.
+    ///
+    /// # Errors
+    /// As [`stop_process`](Self::stop_process).
+    pub fn force_kill(&self) -> Result<(), ProcessError> {
+        self.control.ask(&self.name, Command::Kill)
+    }
+
+    /// The same as [`stop_process`](Self::stop_process): the stop signal for the whole group, SIGKILL
+    /// after `stopwaitsecs`.
+    ///
+    /// # Errors
+    /// As [`stop_process`](Self::stop_process).
+    pub fn kill(&self) -> Result<(), ProcessError> {
+        self.stop_process()
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("name", &self.name).field("view", &*self.shared.lock()).finish()
+    }
+}
