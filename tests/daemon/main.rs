@@ -1,1 +1,11 @@
-//! Placeholder.
+//! The real daemon, watched from outside: through its socket, its signals and /proc.
+
+mod harness;
+
+mod embed;
+mod failures;
+mod interop;
+mod lifecycle;
+mod reload;
+mod servers;
+mod start_stop;

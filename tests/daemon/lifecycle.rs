@@ -1,0 +1,147 @@
+//! The life of a process, as `status` tells it and as /proc confirms it.
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Daemon, alive, marked, stat, wait_for, wait_until, word_in};
+
+#[test]
+fn start_stop_restart_tell_the_truth() {
+    let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false");
+    assert_eq!(daemon.status("web").state, "STOPPED");
+    assert_eq!(daemon.ctl(&["start", "web"]), (0, "Started web\n".into(), String::new()));
+    let first = daemon.status("web");
+    assert_eq!(first.state, "RUNNING");
+    let pid = first.pid.expect("a pid");
+    assert!(alive(pid));
+    assert_eq!(stat(pid).map(|(parent, group, _)| (parent, group)), Some((daemon.pid(), pid)), "a group of its own");
+    assert_eq!(daemon.ctl(&["start", "web"]), (0, "web is already running\n".into(), String::new()));
+    assert_eq!(daemon.ctl(&["restart", "web"]), (0, "Restarted web\n".into(), String::new()));
+    let second = daemon.status("web").pid.expect("a pid");
+    assert_ne!(pid, second);
+    assert!(!alive(pid));
+    assert_eq!(daemon.ctl(&["restart", "--force", "web"]), (0, "Restarted web\n".into(), String::new()));
+    let third = daemon.status("web");
+    assert_eq!(third.exit_signal, Some(9), "--force is SIGKILL");
+    assert_eq!(daemon.ctl(&["stop", "web"]), (0, "Stopped web\n".into(), String::new()));
+    assert!(!alive(third.pid.expect("a pid")));
+    assert_eq!(daemon.status("web").state, "STOPPED");
+    assert_eq!(daemon.status("web").pid, None);
+    daemon.terminate();
+}
+
+#[test]
+fn killed_with_9_it_comes_back() {
+    let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nstartsecs = 0");
+    let pid = daemon.wait_state("web", "RUNNING").pid.expect("a pid");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).expect("kill");
+    let again = wait_for("web runs again", || {
+        let status = daemon.status("web");
+        (status.state == "RUNNING" && status.pid != Some(pid)).then_some(status)
+    });
+    assert_eq!(again.exit_signal, Some(9));
+    assert_eq!(again.restarts, Some(1));
+    daemon.terminate();
+}
+
+#[test]
+fn a_group_starts_and_stops_together() {
+    let daemon = Daemon::start(
+        "[program:a]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false\n\
+         [program:b]\ncommand = sleep 1000\nnumprocs = 3\nstartsecs = 0\nautostart = false\n\
+         [program:c]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false\n\
+         [group:both]\nprograms = a,b",
+    );
+    assert_eq!(daemon.ctl(&["startgroup", "both"]), (0, "Started group both\n".into(), String::new()));
+    let running: Vec<String> =
+        daemon.all().into_iter().filter(|process| process.state == "RUNNING").map(|process| process.name).collect();
+    assert_eq!(running, ["a", "b:00", "b:01", "b:02"]);
+    assert_eq!(daemon.ctl(&["stopgroup", "both"]), (0, "Stopped group both\n".into(), String::new()));
+    assert!(daemon.all().iter().all(|process| process.state == "STOPPED"));
+    let (code, _, error) = daemon.ctl(&["startgroup", "bth"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("no group 'bth'; did you mean 'both'?"), "{error}");
+    daemon.terminate();
+}
+
+#[test]
+fn instances_know_their_number() {
+    let daemon = Daemon::start(
+        "[program:w]\ncommand = sh -c 'echo %(process_num)02d-$N > DIR/%(process_num)s; exec sleep 1000'\n\
+         numprocs = 2\nenvironment = N=\"n%(process_num)s\"",
+    );
+    assert_eq!(word_in(&daemon.path("0")), "00-n0");
+    assert_eq!(word_in(&daemon.path("1")), "01-n1");
+    daemon.terminate();
+}
+
+#[test]
+fn a_failing_health_check_restarts_and_gives_up_in_the_end() {
+    let daemon = Daemon::start(
+        "[program:sick]\ncommand = sleep 1000\nstartsecs = 0\nstartretries = 1\n\
+         healthcheck_type = script\nhealthcheck_command = echo no pulse >&2; exit 1\n\
+         healthcheck_interval = 1\nhealthcheck_start_period = 0\nhealthcheck_retries = 1\nhealthcheck_timeout = 5\n\
+         [program:well]\ncommand = sleep 1000\nstartsecs = 0\nhealthcheck_type = script\n\
+         healthcheck_command = true\nhealthcheck_interval = 1\nhealthcheck_start_period = 0",
+    );
+    let fatal = daemon.wait_state("sick", "FATAL");
+    let description = fatal.description.unwrap_or_default();
+    assert!(description.contains("no pulse"), "{description}");
+    assert_eq!(fatal.pid, None);
+    assert_eq!(daemon.status("well").healthy, Some(true));
+    daemon.terminate();
+}
+
+#[test]
+fn unhealthy_without_autorestart_stays_and_recovers() {
+    let daemon = Daemon::start(
+        "[program:web]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\n\
+         healthcheck_type = script\nhealthcheck_command = test -e DIR/fine\n\
+         healthcheck_interval = 1\nhealthcheck_start_period = 0\nhealthcheck_retries = 2",
+    );
+    let sick = daemon.wait_state("web", "UNHEALTHY");
+    assert_eq!(sick.healthy, Some(false));
+    std::fs::write(daemon.path("fine"), "").expect("a file");
+    let well = daemon.wait_state("web", "RUNNING");
+    assert_eq!((well.healthy, well.pid), (Some(true), sick.pid), "the same process");
+    daemon.terminate();
+}
+
+/// A program's children are its own: a stop takes the whole group, and so does a crash.
+#[test]
+fn nothing_of_a_run_outlives_it() {
+    let daemon = Daemon::start(
+        "[program:tree]\ncommand = sh -c 'sleep 1000 & sh -c \"trap : TERM; while :; do sleep 1; done\" & wait'\n\
+         environment = MARK=nothing-outlives\nstartsecs = 0\nstopwaitsecs = 1\n\
+         [program:crash]\ncommand = sh -c 'sleep 1000 & echo $! > DIR/orphan; exit 3'\n\
+         environment = MARK=nothing-outlives-crash\nstartsecs = 0\nautorestart = false",
+    );
+    wait_until("the tree has grown", || marked("nothing-outlives").len() >= 4);
+    assert_eq!(daemon.ctl(&["stop", "tree"]).0, 0);
+    assert_eq!(marked("nothing-outlives"), [] as [i32; 0]);
+    word_in(&daemon.path("orphan"));
+    wait_until("the crash's orphan is gone", || marked("nothing-outlives-crash").is_empty());
+    assert_eq!(daemon.status("crash").exit_code, Some(3));
+    daemon.terminate();
+}
+
+#[test]
+fn one_slow_stop_delays_nothing_else() {
+    let daemon = Daemon::start(
+        "[program:slow]\ncommand = sh -c 'trap : TERM; echo ready > DIR/ready; while :; do sleep 1000 & wait; done'\n\
+         startsecs = 0\nstopwaitsecs = 4\n\
+         [program:quick]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false",
+    );
+    word_in(&daemon.path("ready"));
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| daemon.ctl(&["stop", "slow"]));
+        daemon.wait_state("slow", "STOPPING");
+        let begin = std::time::Instant::now();
+        assert_eq!(daemon.ctl(&["start", "quick"]).0, 0);
+        assert_eq!(daemon.ctl(&["stop", "quick"]).0, 0);
+        assert!(begin.elapsed().as_secs() < 3, "waited for somebody else's stop");
+        assert_eq!(daemon.status("slow").state, "STOPPING");
+        assert_eq!(slow.join().expect("no panic").0, 0);
+    });
+    assert_eq!(daemon.status("slow").exit_signal, Some(9));
+    daemon.terminate();
+}

@@ -1,0 +1,92 @@
+//! Reload: what is unchanged is not touched, and what is broken changes nothing.
+
+use crate::harness::{Daemon, marked, word_in};
+
+const TWO: &str = "[program:a]\ncommand = sleep 1000\nstartsecs = 0\n[program:b]\ncommand = sleep 1000\nstartsecs = 0";
+
+#[test]
+fn reload_adds_removes_and_changes() {
+    let daemon = Daemon::start(&format!("{TWO}\nenvironment = MARK=reload-b"));
+    let a = daemon.wait_state("a", "RUNNING");
+    daemon.wait_state("b", "RUNNING");
+    daemon.write_config(
+        "[program:a]\ncommand = sh -c 'echo new > DIR/edited; exec sleep 1000'\nstartsecs = 0\n\
+         [program:c]\ncommand = sleep 1000\nstartsecs = 0",
+        &[],
+    );
+    let (code, text, _) = daemon.ctl(&["reload"]);
+    assert_eq!((code, text.as_str()), (0, "Added: c\nRemoved: b\nChanged (restart to apply): a\n"));
+    assert_eq!(marked("reload-b"), [] as [i32; 0], "a removed program is gone when the answer comes");
+    assert_eq!(daemon.status("a").pid, a.pid, "a changed one goes on until its next start");
+    daemon.wait_state("c", "RUNNING");
+    assert!(daemon.all().iter().all(|process| process.name != "b"));
+    assert_eq!(daemon.ctl(&["restart", "a"]).0, 0);
+    assert_eq!(word_in(&daemon.path("edited")), "new", "the edited command really runs");
+    daemon.terminate();
+}
+
+#[test]
+fn failures_17_identical_reloads_are_no_ops() {
+    let daemon = Daemon::start(TWO);
+    let before = (daemon.wait_state("a", "RUNNING").pid, daemon.wait_state("b", "RUNNING").pid);
+    let fds = crate::harness::open_fds(daemon.pid());
+    let controller = daemon.controller();
+    for _ in 0..1000 {
+        let plan = controller.reload().expect("reload");
+        assert!(plan.added.is_empty() && plan.removed.is_empty() && plan.changed.is_empty(), "{plan:?}");
+    }
+    assert_eq!((daemon.status("a").pid, daemon.status("b").pid), before);
+    assert_eq!(crate::harness::open_fds(daemon.pid()), fds);
+    daemon.terminate();
+}
+
+#[test]
+fn a_broken_configuration_changes_nothing_and_tells_every_error() {
+    let daemon = Daemon::start(TWO);
+    let before = daemon.wait_state("a", "RUNNING").pid;
+    daemon.write_config("[program:a]\ncommand = sleep 1\nstopsignal = NOSUCH\nstartsecs = many\n[program:new]", &[]);
+    let (code, _, error) = daemon.ctl(&["reload"]);
+    assert_eq!(code, 1);
+    for wanted in ["nothing was changed", "stopsignal", "NOSUCH", "startsecs", "many", "program:new"] {
+        assert!(error.contains(wanted), "{wanted} is missing in:\n{error}");
+    }
+    assert_eq!(daemon.status("a").pid, before);
+    assert_eq!(daemon.all().len(), 2);
+    daemon.write_config(TWO, &[]);
+    assert_eq!(daemon.ctl(&["reload"]), (0, "No changes\n".into(), String::new()));
+    daemon.terminate();
+}
+
+#[test]
+fn a_program_removed_and_brought_back_while_it_stops_runs_again() {
+    let stubborn = "[program:s]\ncommand = sh -c 'trap : TERM; echo up > DIR/up; while :; do sleep 1000 & wait; done'\n\
+                    startsecs = 0\nstopwaitsecs = 2\n[program:x]\ncommand = sleep 1000";
+    let daemon = Daemon::start(stubborn);
+    word_in(&daemon.path("up"));
+    let old = daemon.status("s").pid;
+    std::thread::scope(|scope| {
+        daemon.write_config("[program:x]\ncommand = sleep 1000", &[]);
+        let removal = scope.spawn(|| daemon.controller().reload());
+        crate::harness::wait_until("s is told to stop", || {
+            daemon.all().iter().any(|process| process.name == "s" && process.state == "STOPPING")
+        });
+        daemon.write_config(stubborn, &[]);
+        let plan = daemon.controller().reload().expect("reload");
+        assert_eq!(plan.added, ["s"]);
+        removal.join().expect("no panic").expect("reload");
+    });
+    let new = daemon.wait_state("s", "RUNNING");
+    assert_ne!(new.pid, old);
+    daemon.terminate();
+}
+
+#[test]
+fn sighup_reloads() {
+    let daemon = Daemon::start(TWO);
+    daemon.wait_state("a", "RUNNING");
+    daemon.write_config(&format!("{TWO}\n[program:c]\ncommand = sleep 1000\nstartsecs = 0"), &[]);
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    crate::harness::wait_until("c is there", || daemon.all().iter().any(|process| process.name == "c"));
+    daemon.wait_state("c", "RUNNING");
+    daemon.terminate();
+}
