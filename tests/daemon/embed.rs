@@ -1,0 +1,86 @@
+//! A Rust program embeds the supervisor.
+
+use std::sync::mpsc::channel;
+
+use supervice::core::Supervisor;
+use supervice::events::EventType;
+use supervice::models::{ProgramConfig, SupervisorConfig};
+use supervice::process::{ProcessError, ProcessState};
+
+use crate::harness::{alive, wait_until};
+
+fn quiet(programs: Vec<ProgramConfig>) -> SupervisorConfig {
+    SupervisorConfig { programs, logfile: None, pidfile: None, socket_path: None, ..SupervisorConfig::default() }
+}
+
+fn sleeper(name: &str) -> ProgramConfig {
+    let mut program = ProgramConfig::new(name, "sleep 1000");
+    program.startsecs = 0;
+    program.autostart = false;
+    program
+}
+
+#[test]
+fn start_stop_and_events_from_another_thread() {
+    let supervisor = Supervisor::with_config(quiet(vec![sleeper("web")]));
+    let (tx, rx) = channel();
+    for kind in [EventType::ProcessStateRunning, EventType::ProcessStateStopped] {
+        let tx = tx.clone();
+        supervisor.events().subscribe(kind, move |event| {
+            tx.send((event.event_type, event.text("processname").map(str::to_owned), event.number("pid"))).unwrap();
+        });
+    }
+    let runner = supervisor.clone();
+    let thread = std::thread::spawn(move || runner.run());
+    let web = supervisor.process("web").expect("configured");
+    web.start_process().expect("start");
+    assert_eq!((web.state(), web.should_run()), (ProcessState::Running, true));
+    let pid = web.pid().expect("a pid");
+    assert!(alive(pid) && web.started_at().is_some());
+    assert_eq!(
+        rx.recv().unwrap(),
+        (EventType::ProcessStateRunning, Some("web".to_owned()), Some(i64::from(pid)))
+    );
+    web.stop_process().expect("stop");
+    assert!(!alive(pid));
+    assert_eq!((web.state(), web.pid(), web.should_run()), (ProcessState::Stopped, None, false));
+    assert_eq!(rx.recv().unwrap().0, EventType::ProcessStateStopped);
+    web.start().expect("start without waiting");
+    wait_until("web runs", || web.state() == ProcessState::Running);
+    web.force_kill().expect("kill");
+    assert_eq!(supervisor.groups()["web"], ["web"]);
+    assert_eq!(supervisor.config().programs[0].name, "web");
+    supervisor.shutdown();
+    thread.join().expect("no panic").expect("a clean end");
+    assert_eq!(web.start_process(), Err(ProcessError::NotRunning));
+}
+
+/// A child of the embedding program is not the supervisor's business.
+#[test]
+fn children_of_the_embedding_program_are_left_to_it() {
+    let supervisor = Supervisor::with_config(quiet(vec![sleeper("web")]));
+    let runner = supervisor.clone();
+    let thread = std::thread::spawn(move || runner.run());
+    let web = supervisor.process("web").expect("configured");
+    for code in 0..20 {
+        let mut child = std::process::Command::new("sh").args(["-c", &format!("exit {code}")]).spawn().unwrap();
+        web.start_process().expect("start");
+        web.stop_process().expect("stop");
+        assert_eq!(child.wait().unwrap().code(), Some(code), "its status was stolen");
+    }
+    supervisor.shutdown();
+    thread.join().expect("no panic").expect("a clean end");
+}
+
+#[test]
+fn a_failed_start_tells_why() {
+    let mut broken = sleeper("broken");
+    broken.command = "/no/such/program".to_owned();
+    let supervisor = Supervisor::with_config(quiet(vec![broken]));
+    let runner = supervisor.clone();
+    let thread = std::thread::spawn(move || runner.run());
+    let error = supervisor.process("broken").expect("configured").start_process().expect_err("it can't");
+    assert!(error.to_string().contains("cannot execute /no/such/program: No such file"), "{error}");
+    supervisor.shutdown();
+    thread.join().expect("no panic").expect("a clean end");
+}

@@ -1,0 +1,106 @@
+//! `supervice` as a command: detaching, a second instance, TERM, exit codes, `--check`.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Daemon, alive, wait_until};
+
+fn supervice(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_supervice")).args(args).current_dir(dir).output().expect("it can be executed")
+}
+
+fn config(dir: &Path, text: &str) {
+    let text = format!(
+        "[supervice]\nsocket = {0}/ctl.sock\npidfile = {0}/daemon.pid\nlogfile = {0}/daemon.log\n{text}\n",
+        dir.display()
+    );
+    fs::write(dir.join("supervice.conf"), text).expect("the configuration");
+}
+
+fn pid_in(path: &Path) -> i32 {
+    fs::read_to_string(path).expect("a pid file").trim().parse().expect("a pid")
+}
+
+#[test]
+fn it_detaches_when_it_listens_and_leaves_nothing_at_the_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    config(dir.path(), "[program:p]\ncommand = sleep 1000\nstartsecs = 0");
+    let started = supervice(dir.path(), &["-c", "supervice.conf"]);
+    assert_eq!(started.status.code(), Some(0), "{started:?}");
+    let pid = pid_in(&dir.path().join("daemon.pid"));
+    let controller = supervice::client::Controller::new(dir.path().join("ctl.sock").to_str().expect("UTF-8"));
+    let status = controller.status().expect("it listens when the command returns");
+    let child = status[0].pid;
+
+    let again = supervice(dir.path(), &["-c", "supervice.conf"]);
+    assert_eq!(again.status.code(), Some(1), "a second instance refuses to start");
+    let text = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(text.contains(&pid.to_string()), "the reason is on the terminal: {text}");
+
+    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("kill");
+    wait_until("the daemon ends", || !alive(pid));
+    assert!(child.is_none_or(|child| !alive(child)));
+    assert!(!dir.path().join("ctl.sock").exists() && !dir.path().join("daemon.pid").exists());
+    let log = fs::read_to_string(dir.path().join("daemon.log")).expect("a log");
+    assert!(log.contains("is up") && log.contains("has ended"), "{log}");
+}
+
+#[test]
+fn a_start_that_fails_says_so_on_the_terminal() {
+    let dir = tempfile::tempdir().expect("a directory");
+    config(dir.path(), "[program:p]\ncommand = sleep 1000");
+    fs::write(dir.path().join("ctl.sock"), "in the way").expect("a file");
+    let output = supervice(dir.path(), &["-c", "supervice.conf"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("ctl.sock"), "{output:?}");
+    let missing = supervice(dir.path(), &["-c", "nowhere.conf"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("nowhere.conf"), "{missing:?}");
+    assert_eq!(supervice(dir.path(), &["--nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn check_tells_all_errors_or_the_effective_configuration() {
+    let dir = tempfile::tempdir().expect("a directory");
+    config(dir.path(), "[program:p]\ncommand = sleep 1000\nnumprocs = 2\nstatrsecs = 3");
+    let output = supervice(dir.path(), &["--check", "-c", "supervice.conf"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("startsecs"), "a guess: {output:?}");
+    assert_eq!(supervice(dir.path(), &["--check", "--strict", "-c", "supervice.conf"]).status.code(), Some(1));
+    let output = supervice(dir.path(), &["--check", "--json", "-c", "supervice.conf"]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(value["programs"][1]["name"], "p:01");
+    assert_eq!(value["programs"][0]["healthcheck"]["type"], "none");
+    assert_eq!(value["log_maxbytes"], 52_428_800);
+    config(dir.path(), "[program:p]\nnumprocs = none\n[program:q]\ncommand = sleep 1\nstopsignal = X");
+    let output = supervice(dir.path(), &["--check", "-c", "supervice.conf"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(["command", "numprocs", "stopsignal"].iter().all(|key| text.contains(key)), "{text}");
+}
+
+#[test]
+fn the_foreground_log_is_on_standard_output() {
+    let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nstartsecs = 0");
+    daemon.wait_state("p", "RUNNING");
+    let log = daemon.terminate();
+    assert!(log.contains("p: ") && log.contains("RUNNING") && log.contains("shutting down"), "{log}");
+    assert!(!log.contains('\u{1b}'), "no colours off a terminal: {log}");
+}
+
+/// The mode of the control socket is that of the configuration, from its first moment.
+#[test]
+fn the_socket_has_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let daemon = Daemon::start("");
+    let mode = |daemon: &Daemon| fs::metadata(daemon.path("ctl.sock")).expect("a socket").permissions().mode() & 0o777;
+    assert_eq!(mode(&daemon), 0o600);
+    daemon.terminate();
+    let daemon = Daemon::start_in(tempfile::tempdir().expect("a directory"), "", &["socket_mode = 0660"]);
+    assert_eq!(mode(&daemon), 0o660);
+    daemon.terminate();
+}
