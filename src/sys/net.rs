@@ -40,15 +40,16 @@ pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<Peer> {
 /// Removes the socket's file when dropped, if it is still the one that we have made.
 #[derive(Debug)]
 pub struct SocketGuard {
-    /// `None` for a socket without a file.
-    file: Option<(PathBuf, u64, u64)>,
+    /// The path and a handle on the file itself, which keeps its inode number from being used again
+    /// for somebody else's socket; `None` for a socket without a file.
+    file: Option<(PathBuf, File)>,
 }
 
 impl Drop for SocketGuard {
     fn drop(&mut self) {
-        if let Some((path, dev, ino)) = &self.file
-            && path.symlink_metadata().is_ok_and(|there| (there.dev(), there.ino()) == (*dev, *ino))
-        {
+        let Some((path, ours)) = &self.file else { return };
+        let (Ok(there), Ok(ours)) = (path.symlink_metadata(), ours.metadata()) else { return };
+        if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) {
             // Nothing sensible can be done about a failure: the next daemon recognises it as stale.
             let _ = std::fs::remove_file(path);
         }
@@ -91,8 +92,8 @@ fn bind(path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result
     // SAFETY: the descriptor is open.
     check(unsafe { libc::fchmod(socket.as_raw_fd(), 0o600 & mode) })?;
     bind_to(&socket, path)?;
-    let made = path.symlink_metadata()?;
-    let guard = SocketGuard { file: Some((path.to_owned(), made.dev(), made.ino())) };
+    let made = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
+    let guard = SocketGuard { file: Some((path.to_owned(), made)) };
     if owner != (None, None) {
         lchown(path, owner.0, owner.1)?;
     }

@@ -3,8 +3,8 @@
 //! The cost depends neither on the size of the daemon nor on its threads, because no page table is
 //! copied and no fork handler runs. The thread that spawns is suspended until the child has executed
 //! its program, so that the answer is final: a [`Child`] has executed, a [`SpawnError`] says at which
-//! step and why it has not. A directory or program on a network file system that hangs therefore
-//! holds up the spawning thread until the file system answers.
+//! step and why it has not. A directory or program on a file system that hangs (NFS, FUSE) therefore
+//! holds up the spawning thread until the file system answers, as it would with `posix_spawn`.
 //!
 //! The child has a session of its own, the descriptors 0 to 2 and no others, default dispositions
 //! for all signals and an empty mask, and the limits, user, directory and environment of the [`Command`].
@@ -12,7 +12,7 @@
 //! With [`Command::pdeathsig`] the child dies when the *thread* that spawned it ends: use one thread
 //! that lives as long as the daemon.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_ulong};
 use std::fs;
 use std::io::{self, BufRead, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -149,12 +149,17 @@ fn clone_child(stack: &Stack, plan: &Plan<'_>) -> Result<Child, SpawnError> {
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd: c_int = -1;
     let argument = ptr::from_ref(plan).cast_mut().cast();
+    // A change of user clears the "dumpable" mark of the memory, which the child shares with us. Until
+    // exec that is as it must be (the user must not be able to trace a process that has our memory), but
+    // afterwards the daemon would go without core dumps and with a /proc/self that is not its own.
+    let dumpable = Dumpable::keep(plan);
     let blocked = BlockedSignals::new();
     // SAFETY: the stack is ours, large enough and used by one child at a time (`spawn` takes &mut, and this
     // thread is suspended until the child is done with it); the plan outlives the call; child::main
     // keeps the rules of a process that shares our memory.
     let pid = unsafe { libc::clone(child::main, stack.top(), flags, argument, &raw mut pidfd) };
     let errno = super::errno();
+    drop(dumpable);
     drop(blocked);
     if pid < 0 {
         return Err(SpawnError::system(SpawnStage::Fork, "", errno));
@@ -187,6 +192,28 @@ impl Drop for BlockedSignals {
         let before = &raw const self.before;
         // SAFETY: as above.
         unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, before, none, SIGSET_SIZE) };
+    }
+}
+
+/// Puts the mark back that says whether this process may dump core and be traced by its own user.
+struct Dumpable {
+    was_set: bool,
+}
+
+impl Dumpable {
+    /// Two more system calls, and only for a child that changes its user.
+    fn keep(plan: &Plan<'_>) -> Dumpable {
+        // SAFETY: only asks.
+        Dumpable { was_set: plan.ids.is_some() && unsafe { libc::prctl(libc::PR_GET_DUMPABLE) } == 1 }
+    }
+}
+
+impl Drop for Dumpable {
+    fn drop(&mut self) {
+        if self.was_set {
+            // SAFETY: a plain number; the child has memory of its own by now or has ended.
+            unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1 as c_ulong, 0, 0, 0) };
+        }
     }
 }
 

@@ -184,6 +184,22 @@ fn user_group_and_supplementary_groups_are_taken_on() {
 }
 
 #[test]
+fn a_change_of_user_leaves_the_daemon_dumpable() {
+    const NAME: &str = "sys::spawn::tests::a_change_of_user_leaves_the_daemon_dumpable";
+    if !is_root(NAME) {
+        return;
+    }
+    in_own_process(NAME, || {
+        // SAFETY: only asks.
+        let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+        let before = dumpable();
+        let edit = |command: &mut Command<'_>| command.credentials = Some(users::lookup_user("1234").unwrap());
+        assert_eq!(run_with(&["true"], edit).0, Exit::Code(0));
+        assert_eq!((before, dumpable()), (1, 1));
+    });
+}
+
+#[test]
 fn the_directory_is_entered_with_the_rights_of_the_user() {
     if !is_root("the_directory_is_entered_with_the_rights_of_the_user") {
         return;
