@@ -15,13 +15,14 @@
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_ulong};
 use std::fs;
 use std::io::{self, BufRead, Read};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
 
 use super::child::{self, CloseRest, Failure, Ids, Plan, SIGSET_SIZE};
 use super::limits::Limit;
+use super::signal::Leader;
 use super::stack::Stack;
 use super::users::Credentials;
 use crate::process::{SpawnError, SpawnStage};
@@ -65,6 +66,13 @@ pub struct Child {
     pub pidfd: Option<OwnedFd>,
 }
 
+impl Child {
+    /// What the functions of [`signal`](super::signal) want to know of it; `reaped`: its end was collected.
+    pub fn leader(&self, reaped: bool) -> Leader<'_> {
+        Leader { pid: self.pid, pidfd: self.pidfd.as_ref().map(AsFd::as_fd), reaped }
+    }
+}
+
 /// Text for the kernel; `what` names it in the error.
 ///
 /// # Errors
@@ -78,6 +86,37 @@ pub fn c_string(what: &str, text: impl AsRef<OsStr>) -> Result<CString, SpawnErr
 }
 
 /// Makes children. Holds the stack on which they run until exec, which is used again and again.
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use supervice::process::Exit;
+/// use supervice::sys::spawn::{Command, Spawner, c_string};
+/// use supervice::sys::{reap, stdio};
+///
+/// let null = stdio::open_null()?;
+/// let command = Command {
+///     argv: vec![c_string("command", "sh")?, c_string("command", "-c")?, c_string("command", "exit 3")?],
+///     env: vec![c_string("environment", "PATH=/usr/bin:/bin")?],
+///     directory: Some(c_string("directory", "/")?),
+///     credentials: None,
+///     pdeathsig: true,
+///     stdin: null.as_fd(),
+///     stdout: null.as_fd(),
+///     stderr: null.as_fd(),
+///     nofile: None,
+///     umask: None,
+/// };
+/// let child = Spawner::new()?.spawn(&command)?;
+/// let exit = loop {
+///     // A daemon sleeps until SIGCHLD comes.
+///     match reap::reap(child.pid) {
+///         Some(exit) => break exit,
+///         None => std::thread::yield_now(),
+///     }
+/// };
+/// assert_eq!(exit, Exit::Code(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Spawner {
     stack: Stack,

@@ -34,7 +34,7 @@ fn spawn(script: &str) -> (Child, BufReader<PipeReader>) {
 }
 
 fn leader(child: &Child, reaped: bool) -> Leader<'_> {
-    Leader { pid: child.pid, pidfd: child.pidfd.as_ref().map(AsFd::as_fd), reaped }
+    child.leader(reaped)
 }
 
 /// A leader that has ended and was reaped, and a member of its group that lives on.
