@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Everything that talks to the kernel, and the only place for `unsafe`.
+//!
+//! The rest of the crate sees typed facts: a [`spawn::Child`] or a [`SpawnError`](crate::process::SpawnError)
+//! with its stage, an [`Exit`](crate::process::Exit), a [`signal::GroupSignal`]. Nothing here knows the
+//! supervisor, the protocol or the output.
+//!
+//! Which thread may do what: one thread spawns, signals and reaps (the parent-death signal follows the
+//! *thread* that spawned); everything else here is free of threads.
+
+pub mod daemon;
+pub mod limits;
+pub mod net;
+pub mod pidfile;
+pub mod proc;
+pub mod reap;
+pub mod signal;
+pub mod signals;
+pub mod spawn;
+pub mod stdio;
+pub mod users;
+
+mod child;
+mod stack;
+#[cfg(test)]
+mod testing;
+
+/// The error number of the last failed system call of this thread.
+fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}

@@ -1,0 +1,76 @@
+//! Resource limits of the daemon itself.
+
+use std::io;
+
+/// A limit as the kernel keeps it; `u64::MAX` is "unlimited".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Limit {
+    /// What is enforced.
+    pub soft: u64,
+    /// Up to where the process may raise the soft limit.
+    pub hard: u64,
+}
+
+/// `prlimit64` has the same layout and the same 64-bit fields on every architecture and C library,
+/// which `setrlimit` has not.
+fn prlimit(resource: u32, new: Option<&Limit>) -> io::Result<Limit> {
+    let mut old = Limit { soft: 0, hard: 0 };
+    let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `new` is null or points to a live Limit, `old` to a writable one; both have the kernel's layout.
+    let result = unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, new, &raw mut old) };
+    if result == 0 { Ok(old) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The number of `RLIMIT_NOFILE`; its type differs between the C libraries, its value does not.
+#[allow(clippy::unnecessary_cast, reason = "the constant's type differs between C libraries")]
+pub(super) const NOFILE: u32 = libc::RLIMIT_NOFILE as u32;
+
+/// The present limit on open files.
+///
+/// # Errors
+///
+/// Where the kernel refuses `prlimit64` (a seccomp filter).
+pub fn nofile() -> io::Result<Limit> {
+    prlimit(NOFILE, None)
+}
+
+/// Raises the soft limit on open files to the hard one and returns what it was before, which is what
+/// children are to get back: programs that use `select` break above 1,024. `None`: nothing was changed.
+pub fn raise_nofile() -> Option<Limit> {
+    let before = nofile().ok()?;
+    if before.soft >= before.hard {
+        return None;
+    }
+    prlimit(NOFILE, Some(&Limit { soft: before.hard, hard: before.hard })).ok()?;
+    Some(before)
+}
+
+/// Keeps glibc from reserving an arena (64 MB of address space) for each thread. To be called before
+/// the first thread is made; does nothing with other C libraries.
+pub fn keep_heap_small() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt only sets a parameter of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raising_returns_what_was_before_and_a_second_time_nothing() {
+        crate::sys::testing::in_own_process(
+            "sys::limits::tests::raising_returns_what_was_before_and_a_second_time_nothing",
+            || {
+                let hard = nofile().unwrap().hard;
+                prlimit(NOFILE, Some(&Limit { soft: 64, hard })).unwrap();
+                assert_eq!(raise_nofile(), Some(Limit { soft: 64, hard }));
+                assert_eq!(nofile().unwrap().soft, hard);
+                assert_eq!(raise_nofile(), None);
+            },
+        );
+    }
+}

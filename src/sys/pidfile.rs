@@ -1,0 +1,234 @@
+//! The pid file: a lock that ends with its holder, and a number for people.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// How often the path may change under us before we give up.
+const ATTEMPTS: usize = 16;
+
+/// Why the pid file could not be taken.
+#[derive(Debug)]
+pub enum PidFileError {
+    /// Another daemon holds it.
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// The other daemon's pid, if the file tells it.
+        pid: Option<i32>,
+    },
+    /// Something lies there that is no pid file; it is left as it is.
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The system refused.
+    System {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for PidFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PidFileError::Held { path, pid: Some(pid) } => {
+                write!(f, "another daemon (pid {pid}) holds {}; stop it or set another pidfile", path.display())
+            }
+            PidFileError::Held { path, pid: None } => {
+                write!(f, "another daemon holds {}; stop it or set another pidfile", path.display())
+            }
+            PidFileError::Foreign { path, what } => {
+                write!(f, "{} is {what}, not a pid file; remove it or set another pidfile", path.display())
+            }
+            PidFileError::System { path, error } => write!(f, "cannot write pid file {}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for PidFileError {}
+
+/// A pid file that is locked and holds our pid. Removed when dropped, if it is still ours.
+#[derive(Debug)]
+pub struct PidFile {
+    path: PathBuf,
+    file: File,
+    pid: u32,
+}
+
+impl PidFile {
+    /// Creates or takes over the file and writes our pid. What an earlier daemon left behind is
+    /// recognised by its lock being free, whatever number is in it. To be called in the process that is to
+    /// hold it (after detaching).
+    ///
+    /// # Errors
+    ///
+    /// [`PidFileError`]; then nothing was changed.
+    pub fn acquire(path: &Path) -> Result<PidFile, PidFileError> {
+        let system = |error| PidFileError::System { path: path.to_owned(), error };
+        for _ in 0..ATTEMPTS {
+            let mut file = open(path)?;
+            // SAFETY: the descriptor is open.
+            if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+                let error = io::Error::last_os_error();
+                return Err(match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        PidFileError::Held { path: path.to_owned(), pid: read_pid(&mut file).ok().flatten() }
+                    }
+                    _ => system(error),
+                });
+            }
+            // The last holder may have removed the file between our open and our lock: then our lock
+            // is on a file that nobody will ever see again.
+            if !is_at(&file, path) {
+                continue;
+            }
+            if read_pid(&mut file).map_err(system)?.is_none() && file.metadata().map_err(system)?.len() > 0 {
+                return Err(PidFileError::Foreign { path: path.to_owned(), what: "a file with other content" });
+            }
+            let pid = std::process::id();
+            write_pid(&mut file, pid).map_err(system)?;
+            return Ok(PidFile { path: path.to_owned(), file, pid });
+        }
+        Err(system(io::Error::other("the file is replaced again and again")))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the file, if it is still ours, and gives up the lock; the same as dropping.
+    pub fn release(self) {}
+}
+
+impl Drop for PidFile {
+    /// First removed, then unlocked (by the closing of the file): in the other order we could remove the
+    /// file of a daemon that has just taken it over.
+    fn drop(&mut self) {
+        // A forked copy of us does not own it, nor do we own what somebody else has written.
+        let still_ours = self.pid == std::process::id()
+            && is_at(&self.file, &self.path)
+            && read_pid(&mut self.file).is_ok_and(|pid| pid.and_then(|pid| u32::try_from(pid).ok()) == Some(self.pid));
+        if still_ours {
+            // Nothing sensible can be done about a failure: the lock goes in any case.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens without following a symbolic link at the last step and without waiting at a FIFO.
+fn open(path: &Path) -> Result<File, PidFileError> {
+    let foreign = |what| PidFileError::Foreign { path: path.to_owned(), what };
+    let system = |error| PidFileError::System { path: path.to_owned(), error };
+    match path.symlink_metadata() {
+        Ok(found) if found.is_symlink() => return Err(foreign("a symbolic link")),
+        Ok(found) if found.is_dir() => return Err(foreign("a directory")),
+        // Opening a device may already do something.
+        Ok(found) if !found.is_file() => return Err(foreign("a special file")),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(system(error)),
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(system)?;
+    // Again, for what has come between the look and the opening.
+    if file.metadata().map_err(system)?.is_file() { Ok(file) } else { Err(foreign("a special file")) }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), path.symlink_metadata()) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// `None`: it does not hold a pid.
+fn read_pid(file: &mut File) -> io::Result<Option<i32>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(32).read_to_end(&mut bytes)?;
+    Ok(std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()).filter(|pid| *pid > 0))
+}
+
+fn write_pid(file: &mut File, pid: u32) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(format!("{pid}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_the_pid_of_the_first_and_harms_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        let first = PidFile::acquire(&path).unwrap();
+        let error = PidFile::acquire(&path).unwrap_err();
+        assert!(matches!(error, PidFileError::Held { pid: Some(pid), .. } if pid.unsigned_abs() == std::process::id()));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+        first.release();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_stale_file_is_taken_over_and_a_replaced_one_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        std::fs::write(&path, "1\n").unwrap();
+        let held = PidFile::acquire(&path).unwrap();
+        std::fs::rename(&path, dir.path().join("old")).unwrap();
+        std::fs::write(&path, "4711\n").unwrap();
+        drop(held);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "4711\n");
+    }
+
+    #[test]
+    fn foreign_things_at_the_path_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_retain(0o600)).unwrap();
+        let text = dir.path().join("text");
+        std::fs::write(&text, "precious").unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&text, &link).unwrap();
+        for path in [&fifo, &text, &link, &dir.path().to_owned()] {
+            let error = PidFile::acquire(path).unwrap_err();
+            assert!(matches!(error, PidFileError::Foreign { .. }), "{error}");
+            assert!(path.symlink_metadata().is_ok());
+        }
+        assert_eq!(std::fs::read_to_string(&text).unwrap(), "precious");
+    }
+
+    #[test]
+    fn of_many_that_race_exactly_one_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        let start = std::sync::Barrier::new(8);
+        let held = std::thread::scope(|scope| {
+            let race = || {
+                start.wait();
+                PidFile::acquire(&path).ok()
+            };
+            let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
+            racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(held.len(), 1);
+    }
+}

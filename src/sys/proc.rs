@@ -1,0 +1,89 @@
+//! What `/proc` says of processes. For diagnosis and for what no system call can tell; nothing that is
+//! done often depends on it.
+
+use std::fs;
+
+/// The fields of `/proc/<pid>/stat` that we use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The process.
+    pub pid: i32,
+    /// One letter: `R`, `S`, `D`, `T`, `Z` (zombie), `X` (dead), …
+    pub state: char,
+    /// Its parent.
+    pub ppid: i32,
+    /// Its process group.
+    pub pgrp: i32,
+    /// Its session.
+    pub session: i32,
+    /// When it was started, in clock ticks since boot: together with the pid its identity.
+    pub start_time: u64,
+}
+
+impl Stat {
+    /// It has ended and only waits to be reaped.
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// Parses a line of `/proc/<pid>/stat`. The name in parentheses may itself contain spaces,
+/// parentheses and newlines: the fields begin after the *last* `)`.
+pub fn parse_stat(line: &str) -> Option<Stat> {
+    let pid = line.split_once(' ')?.0.parse().ok()?;
+    let mut fields = line.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let mut number = |skip: usize| fields.nth(skip)?.parse::<i64>().ok();
+    let ppid = i32::try_from(number(0)?).ok()?;
+    let pgrp = i32::try_from(number(0)?).ok()?;
+    let session = i32::try_from(number(0)?).ok()?;
+    // Fields 7 to 21 (tty_nr … itrealvalue) lie between session (6) and starttime (22).
+    let start_time = fields.nth(15)?.parse().ok()?;
+    Some(Stat { pid, state, ppid, pgrp, session, start_time })
+}
+
+/// The present facts about a process; `None` where it does not exist or `/proc` is not mounted.
+pub fn stat(pid: i32) -> Option<Stat> {
+    // Lossy: a process may put any bytes in its name.
+    let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&String::from_utf8_lossy(&bytes))
+}
+
+/// Every process whose group is `pgid`, zombies included; empty where `/proc` is not mounted. Reads
+/// one file for each process of the system: for diagnosis, not for every turn.
+pub fn group_members(pgid: i32) -> Vec<Stat> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(stat)
+        .filter(|member| member.pgrp == pgid)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_spaces_and_newlines_is_skipped() {
+        let line = "77 (a) S 1 (\nb) Z 5 77 76 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2 3";
+        let want = Stat { pid: 77, state: 'Z', ppid: 5, pgrp: 77, session: 76, start_time: 98765 };
+        assert_eq!(parse_stat(line), Some(want));
+    }
+
+    #[test]
+    fn broken_lines_are_none() {
+        for line in ["", "1", "1 (x", "1 (x)", "1 (x) S", "1 (x) S 1 2 3", "x (x) S 1 2 3 4 5", "1 (x) S a b c"] {
+            assert_eq!(parse_stat(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn we_find_ourselves() {
+        let me = stat(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(group_members(me.pgrp).iter().any(|member| member.pid == me.pid));
+        assert!(me.start_time > 0);
+        assert!(!me.is_dead());
+    }
+}

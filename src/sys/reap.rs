@@ -1,0 +1,91 @@
+//! Reaping. One wake-up by SIGCHLD may stand for any number of exits, so that every wake-up sweeps
+//! until nothing is left.
+
+use std::collections::HashMap;
+use std::io;
+use std::mem::MaybeUninit;
+
+use crate::process::Exit;
+
+/// Whose statuses may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReapScope {
+    /// Every child of this process: what a daemon does, and has to do as PID 1 or subreaper, where it
+    /// inherits orphans. What is not known is reaped and forgotten.
+    All,
+    /// Only known children: for a library in somebody else's program, which waits for its own.
+    Known,
+}
+
+/// Asks `waitid`; `Ok(None)`: nothing has ended (or there is no such child).
+fn wait(kind: libc::idtype_t, id: u32, flags: i32) -> Option<(i32, Exit)> {
+    loop {
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: info is writable and of the right size.
+        let result = unsafe { libc::waitid(kind, id, info.as_mut_ptr(), libc::WEXITED | libc::WNOHANG | flags) };
+        if result != 0 {
+            if super::errno() == libc::EINTR {
+                continue;
+            }
+            return None;
+        }
+        // SAFETY: zeroed before, filled by the kernel or left as it was; si_pid and si_status are
+        // the fields that waitid fills.
+        let (info, pid, status) = unsafe {
+            let info = info.assume_init();
+            (info, info.si_pid(), info.si_status())
+        };
+        if pid == 0 {
+            return None;
+        }
+        // si_status holds the code or the signal itself, whatever its number (real-time ones too).
+        let number = u8::try_from(status & 0xff).unwrap_or(0);
+        let exit = if info.si_code == libc::CLD_EXITED { Exit::Code(number) } else { Exit::Signal(number & 0x7f) };
+        return Some((pid, exit));
+    }
+}
+
+/// Reaps one child if it has ended.
+pub fn reap(pid: i32) -> Option<Exit> {
+    wait(libc::P_PID, u32::try_from(pid).ok()?, 0).map(|(_, exit)| exit)
+}
+
+/// Reaps what has ended and returns the exits of the `known` children, keyed by pid. At most as many
+/// as are known; strangers are treated as `scope` says.
+///
+/// With [`ReapScope::Known`] one unreaped stranger hides those behind it from a look at "any child", so that
+/// then each known child is asked: one system call each, in that sweep only.
+pub fn sweep<T>(scope: ReapScope, known: &HashMap<i32, T>) -> Vec<(i32, Exit)> {
+    let mut exits = Vec::new();
+    while let Some((pid, _)) = wait(libc::P_ALL, 0, libc::WNOWAIT) {
+        let ours = known.contains_key(&pid);
+        if !ours && scope == ReapScope::Known {
+            exits.extend(known.keys().filter_map(|pid| Some((*pid, reap(*pid)?))));
+            return exits;
+        }
+        match reap(pid) {
+            Some(exit) if ours => exits.push((pid, exit)),
+            Some(_) => {}
+            // Somebody else took it between the look and the reaping.
+            None => continue,
+        }
+    }
+    exits
+}
+
+/// Makes this process inherit the orphans among its descendants, as PID 1 does.
+///
+/// # Errors
+///
+/// Kernels before 3.4.
+pub fn set_subreaper() -> io::Result<()> {
+    // SAFETY: plain numbers.
+    if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong, 0, 0, 0) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+use super::*;
+use crate::sys::testing::in_own_process;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+fn collect(scope: ReapScope, known: &mut HashMap<i32, u8>) -> HashMap<i32, Exit> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut exits = HashMap::new();
+    while !known.is_empty() {
+        for (pid, exit) in sweep(scope, known) {
+            assert!(known.remove(&pid).is_some(), "an unknown or repeated pid {pid}");
+            exits.insert(pid, exit);
+        }
+        assert!(Instant::now() < deadline, "{} exits were never seen", known.len());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    exits
+}
+
+#[allow(clippy::zombie_processes, reason = "the sweep under test is what reaps")]
+fn shell(script: &str) -> i32 {
+    i32::try_from(Command::new("/bin/sh").args(["-c", script]).spawn().unwrap().id()).unwrap()
+}
+
+#[test]
+fn five_hundred_exits_at_once_are_all_seen_exactly_amid_strangers() {
+    in_own_process("sys::reap::tests::five_hundred_exits_at_once_are_all_seen_exactly_amid_strangers", || {
+        set_subreaper().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let gate = dir.path().join("gate");
+        nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::from_bits_retain(0o600)).unwrap();
+        // Each makes an orphan, waits at the gate and exits with its own code.
+        let script = |code: u32| format!("(: &) ; read _ < {}; exit {}", gate.display(), code % 256);
+        let codes: HashMap<i32, u32> = (0..500).map(|code| (shell(&script(code)), code % 256)).collect();
+        let mut known: HashMap<i32, u8> = codes.keys().map(|pid| (*pid, 0)).collect();
+        // Whoever comes to the gate gets its end of file when we have gone; late ones need another opening.
+        let opener = std::thread::spawn({
+            let gate = gate.clone();
+            move || while std::fs::OpenOptions::new().write(true).open(&gate).is_ok() {}
+        });
+        let exits = collect(ReapScope::All, &mut known);
+        for (pid, code) in codes {
+            assert_eq!(exits.get(&pid), Some(&Exit::Code(u8::try_from(code).unwrap())));
+        }
+        std::fs::OpenOptions::new().read(true).write(true).open(&gate).unwrap();
+        std::fs::remove_file(&gate).unwrap();
+        drop(opener);
+        while nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG)).is_ok() {
+            sweep(ReapScope::All, &HashMap::<i32, ()>::new());
+        }
+    });
+}
+
+#[test]
+fn in_known_scope_a_strangers_status_is_never_taken() {
+    in_own_process("sys::reap::tests::in_known_scope_a_strangers_status_is_never_taken", || {
+        let stranger = shell("exit 42");
+        // It is a zombie before the others end, so that it is what a look at any child finds.
+        while !crate::sys::proc::stat(stranger).unwrap().is_dead() {
+            std::thread::yield_now();
+        }
+        let mut known: HashMap<i32, u8> = (0..20).map(|code| (shell(&format!("exit {code}")), code)).collect();
+        let codes = known.clone();
+        let exits = collect(ReapScope::Known, &mut known);
+        assert!(codes.iter().all(|(pid, code)| exits.get(pid) == Some(&Exit::Code(*code))));
+        assert_eq!(reap(stranger), Some(Exit::Code(42)));
+        assert_eq!(reap(stranger), None);
+    });
+}
+
+#[test]
+fn without_children_a_sweep_finds_nothing() {
+    in_own_process("sys::reap::tests::without_children_a_sweep_finds_nothing", || {
+        assert!(sweep(ReapScope::All, &HashMap::<i32, ()>::new()).is_empty());
+        assert!(sweep(ReapScope::Known, &HashMap::from([(1, ())])).is_empty());
+    });
+}

@@ -1,0 +1,365 @@
+//! Making a child: `clone(CLONE_VM | CLONE_VFORK | CLONE_PIDFD)`, with everything prepared before it.
+//!
+//! The cost depends neither on the size of the daemon nor on its threads, because no page table is
+//! copied and no fork handler runs. The thread that spawns is suspended until the child has executed
+//! its program, so that the answer is final: a [`Child`] has executed, a [`SpawnError`] says at which
+//! step and why it has not. A directory or program on a file system that hangs (NFS, FUSE) therefore
+//! holds up the spawning thread until the file system answers, as it would with `posix_spawn`.
+//!
+//! The child has a session of its own, the descriptors 0 to 2 and no others, default dispositions
+//! for all signals and an empty mask, and the limits, user, directory and environment of the [`Command`].
+//!
+//! With [`Command::pdeathsig`] the child dies when the *thread* that spawned it ends: use one thread
+//! that lives as long as the daemon.
+
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_ulong};
+use std::fs;
+use std::io::{self, BufRead, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::ptr;
+
+use super::child::{self, CloseRest, Failure, Ids, Plan, SIGSET_SIZE};
+use super::limits::Limit;
+use super::signal::Leader;
+use super::stack::Stack;
+use super::users::Credentials;
+use crate::process::{SpawnError, SpawnStage};
+
+/// Where programs are looked up if the child's environment has no PATH.
+const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
+/// How many descriptors are closed one by one on a kernel without `close_range` and without `/proc`.
+const BLIND_CLOSE: c_int = 4096;
+
+/// What is to be executed, and how.
+#[derive(Debug)]
+pub struct Command<'fd> {
+    /// The program and its arguments. The program is looked up in the PATH of `env` unless it contains a `/`.
+    pub argv: Vec<CString>,
+    /// The whole environment, as `KEY=value`.
+    pub env: Vec<CString>,
+    /// The working directory, entered with the rights of the child's user; `None`: the daemon's.
+    pub directory: Option<CString>,
+    /// The user to become; `None`: the daemon's.
+    pub credentials: Option<Credentials>,
+    /// The kernel kills the child (SIGKILL) when the thread that spawned it ends.
+    pub pdeathsig: bool,
+    /// The child's standard input. Blocking, because the child shares the description.
+    pub stdin: BorrowedFd<'fd>,
+    /// The child's standard output.
+    pub stdout: BorrowedFd<'fd>,
+    /// The child's standard error; may be the same as `stdout`.
+    pub stderr: BorrowedFd<'fd>,
+    /// The limit on open files that the child gets; `None`: the daemon's.
+    pub nofile: Option<Limit>,
+    /// The child's umask; `None`: the daemon's.
+    pub umask: Option<u32>,
+}
+
+/// A process that has executed its program.
+#[derive(Debug)]
+pub struct Child {
+    /// Its pid, which is the id of its process group and session as well.
+    pub pid: i32,
+    /// Its pidfd, close-on-exec; `None` on kernels before 5.2.
+    pub pidfd: Option<OwnedFd>,
+}
+
+impl Child {
+    /// What the functions of [`signal`](super::signal) want to know of it; `reaped`: its end was collected.
+    pub fn leader(&self, reaped: bool) -> Leader<'_> {
+        Leader { pid: self.pid, pidfd: self.pidfd.as_ref().map(AsFd::as_fd), reaped }
+    }
+}
+
+/// Text for the kernel; `what` names it in the error.
+///
+/// # Errors
+///
+/// A NUL byte inside, with the stage [`SpawnStage::Prepare`].
+pub fn c_string(what: &str, text: impl AsRef<OsStr>) -> Result<CString, SpawnError> {
+    CString::new(text.as_ref().as_bytes()).map_err(|error| {
+        let detail = format!("it contains a NUL byte at position {}", error.nul_position());
+        SpawnError::other(SpawnStage::Prepare, what, detail)
+    })
+}
+
+/// Makes children. Holds the stack on which they run until exec, which is used again and again.
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use supervice::process::Exit;
+/// use supervice::sys::spawn::{Command, Spawner, c_string};
+/// use supervice::sys::{reap, stdio};
+///
+/// let null = stdio::open_null()?;
+/// let command = Command {
+///     argv: vec![c_string("command", "sh")?, c_string("command", "-c")?, c_string("command", "exit 3")?],
+///     env: vec![c_string("environment", "PATH=/usr/bin:/bin")?],
+///     directory: Some(c_string("directory", "/")?),
+///     credentials: None,
+///     pdeathsig: true,
+///     stdin: null.as_fd(),
+///     stdout: null.as_fd(),
+///     stderr: null.as_fd(),
+///     nofile: None,
+///     umask: None,
+/// };
+/// let child = Spawner::new()?.spawn(&command)?;
+/// let exit = loop {
+///     // A daemon sleeps until SIGCHLD comes.
+///     match reap::reap(child.pid) {
+///         Some(exit) => break exit,
+///         None => std::thread::yield_now(),
+///     }
+/// };
+/// assert_eq!(exit, Exit::Code(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Spawner {
+    stack: Stack,
+    has_close_range: bool,
+}
+
+impl Spawner {
+    /// Allocates the stack (64 KiB of address space, of which a page or two are touched).
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel has no memory to give.
+    pub fn new() -> io::Result<Spawner> {
+        // An empty range at the far end: succeeds without closing anything, or says ENOSYS.
+        // SAFETY: no descriptor can have the highest number.
+        let probe = unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) };
+        Ok(Spawner { stack: Stack::new()?, has_close_range: probe == 0 })
+    }
+
+    /// Spawns `command`. After an error no process is left, not even a zombie.
+    ///
+    /// # Errors
+    ///
+    /// The step that failed, on what, and the system's reason.
+    pub fn spawn(&mut self, command: &Command<'_>) -> Result<Child, SpawnError> {
+        let program =
+            command.argv.first().ok_or_else(|| SpawnError::other(SpawnStage::Prepare, "the command", "it is empty"))?;
+        let candidates = candidates(program, &command.env);
+        let paths = pointers(&candidates);
+        let argv = pointers(&command.argv);
+        let envp = pointers(&command.env);
+        let moved = [above_two(command.stdin)?, above_two(command.stdout)?, above_two(command.stderr)?];
+        let fd = |index: usize, own: BorrowedFd<'_>| -> c_int {
+            moved.get(index).and_then(Option::as_ref).map_or(own.as_raw_fd(), AsRawFd::as_raw_fd)
+        };
+        let open = if self.has_close_range { Vec::new() } else { open_descriptors() };
+        let plan = Plan {
+            stdio: [fd(0, command.stdin), fd(1, command.stdout), fd(2, command.stderr)],
+            close: if self.has_close_range { CloseRest::Range } else { CloseRest::List(&open) },
+            nofile: command.nofile,
+            ids: command.credentials.as_ref().filter(|who| !who.are_ours()).map(|who| Ids {
+                uid: who.uid,
+                gid: who.gid,
+                groups: &who.groups,
+            }),
+            directory: command.directory.as_deref().map_or(ptr::null(), CStr::as_ptr),
+            umask: command.umask,
+            // SAFETY: getpid has no preconditions.
+            die_with: command.pdeathsig.then(|| unsafe { libc::getpid() }),
+            candidates: paths.as_ptr(),
+            argv: argv.as_ptr(),
+            envp: envp.as_ptr(),
+            failure: Failure::none(),
+        };
+        let child = clone_child(&self.stack, &plan)?;
+        match plan.failure.get() {
+            None => Ok(child),
+            Some((stage, errno, index)) => {
+                bury(child.pid);
+                Err(explain(command, &candidates, stage, errno, index))
+            }
+        }
+    }
+}
+
+/// The system call itself, with every signal blocked around it: a signal that came to the child
+/// before its dispositions are reset would run the daemon's handler in the daemon's memory.
+fn clone_child(stack: &Stack, plan: &Plan<'_>) -> Result<Child, SpawnError> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut pidfd: c_int = -1;
+    let argument = ptr::from_ref(plan).cast_mut().cast();
+    // A change of user clears the "dumpable" mark of the memory, which the child shares with us. Until
+    // exec that is as it must be (the user must not be able to trace a process that has our memory), but
+    // afterwards the daemon would go without core dumps and with a /proc/self that is not its own.
+    let dumpable = Dumpable::keep(plan);
+    let blocked = BlockedSignals::new();
+    // SAFETY: the stack is ours, large enough and used by one child at a time (`spawn` takes &mut, and this
+    // thread is suspended until the child is done with it); the plan outlives the call; child::main
+    // keeps the rules of a process that shares our memory.
+    let pid = unsafe { libc::clone(child::main, stack.top(), flags, argument, &raw mut pidfd) };
+    let errno = super::errno();
+    drop(dumpable);
+    drop(blocked);
+    if pid < 0 {
+        return Err(SpawnError::system(SpawnStage::Fork, "", errno));
+    }
+    // SAFETY: the kernel has just made this descriptor for us (a kernel before 5.2 leaves -1).
+    let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+    Ok(Child { pid, pidfd })
+}
+
+/// Blocks all 64 signals of this thread until dropped. By the raw call: the C library's leaves out the
+/// signals that it uses itself.
+struct BlockedSignals {
+    before: u64,
+}
+
+impl BlockedSignals {
+    fn new() -> BlockedSignals {
+        let all = u64::MAX;
+        let mut before = 0u64;
+        let old = &raw mut before;
+        // SAFETY: both sets have the size that is said.
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, old, SIGSET_SIZE) };
+        BlockedSignals { before }
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        let none = ptr::null_mut::<u64>();
+        let before = &raw const self.before;
+        // SAFETY: as above.
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, before, none, SIGSET_SIZE) };
+    }
+}
+
+/// Puts the mark back that says whether this process may dump core and be traced by its own user.
+struct Dumpable {
+    was_set: bool,
+}
+
+impl Dumpable {
+    /// Two more system calls, and only for a child that changes its user.
+    fn keep(plan: &Plan<'_>) -> Dumpable {
+        // SAFETY: only asks.
+        Dumpable { was_set: plan.ids.is_some() && unsafe { libc::prctl(libc::PR_GET_DUMPABLE) } == 1 }
+    }
+}
+
+impl Drop for Dumpable {
+    fn drop(&mut self) {
+        if self.was_set {
+            // SAFETY: a plain number; the child has memory of its own by now or has ended.
+            unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1 as c_ulong, 0, 0, 0) };
+        }
+    }
+}
+
+/// Reaps a child that has failed before exec; nobody else knows its pid.
+fn bury(pid: i32) {
+    loop {
+        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: info is writable and of the right size.
+        let result = unsafe { libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), libc::WEXITED) };
+        // ECHILD: SIGCHLD is ignored in this program, and the kernel has reaped it.
+        if result == 0 || super::errno() != libc::EINTR {
+            return;
+        }
+    }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// A copy with a number above 2 if the descriptor lies below: the child puts 0, 1 and 2 in place one
+/// after the other, and must not overwrite what it still needs.
+fn above_two(fd: BorrowedFd<'_>) -> Result<Option<OwnedFd>, SpawnError> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(None);
+    }
+    fd.try_clone_to_owned()
+        .map(Some)
+        .map_err(|error| SpawnError::system(SpawnStage::Stdio, "", error.raw_os_error().unwrap_or(0)))
+}
+
+/// The paths that `execvp` would try for `program` in the PATH that the child will have.
+fn candidates(program: &CStr, env: &[CString]) -> Vec<CString> {
+    let name = program.to_bytes();
+    if name.is_empty() || name.contains(&b'/') {
+        return vec![program.to_owned()];
+    }
+    let path = env.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
+    path.split(|byte| *byte == b':')
+        .filter_map(|directory| {
+            // An empty element is the working directory.
+            let prefix: &[u8] = if directory.is_empty() { b"." } else { directory };
+            CString::new([prefix, b"/", name].concat()).ok()
+        })
+        .collect()
+}
+
+/// Only for kernels without `close_range`. Descriptors that other threads open from here on are
+/// close-on-exec, as all of ours are.
+fn open_descriptors() -> Vec<c_int> {
+    match fs::read_dir("/proc/self/fd") {
+        Ok(entries) => {
+            let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+            numbers.filter(|fd| *fd > 2).collect()
+        }
+        Err(_) => (3..BLIND_CLOSE).collect(),
+    }
+}
+
+fn explain(command: &Command<'_>, candidates: &[CString], stage: SpawnStage, errno: i32, index: usize) -> SpawnError {
+    let program = command.argv.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let tried = candidates.get(index).map_or(program.clone(), |path| path.to_string_lossy().into_owned());
+    match stage {
+        SpawnStage::Credentials => {
+            let who = command.credentials.as_ref().map_or_else(String::new, Credentials::label);
+            SpawnError::system(stage, who, errno)
+        }
+        SpawnStage::Directory => {
+            let directory = command.directory.as_ref().map_or_else(String::new, |d| d.to_string_lossy().into_owned());
+            SpawnError::system(stage, directory, errno)
+        }
+        SpawnStage::Exec if errno == libc::ENOENT => explain_missing(command, candidates, program),
+        SpawnStage::Exec => SpawnError::system(stage, tried, errno),
+        _ => SpawnError::system(stage, "", errno),
+    }
+}
+
+/// "No such file or directory" for a file that is there puzzles everybody: what is missing is its
+/// interpreter or dynamic loader.
+fn explain_missing(command: &Command<'_>, candidates: &[CString], program: String) -> SpawnError {
+    let directory = command.directory.as_ref().map_or(PathBuf::new(), |path| to_path(path));
+    let found = candidates.iter().map(|path| directory.join(to_path(path))).find(|path| path.is_file());
+    let mut error = SpawnError::system(SpawnStage::Exec, program.clone(), libc::ENOENT);
+    if let Some(path) = found {
+        error.subject = path.display().to_string();
+        error.detail = match interpreter(&path) {
+            Some(name) => format!("its interpreter {name} does not exist; correct its first line or install it"),
+            None => "the file is there, but its dynamic loader is not: it was built for another system".to_owned(),
+        };
+    } else if !program.contains('/') {
+        error.detail = "not found in the program's PATH; give the full path or set PATH in environment".to_owned();
+    }
+    error
+}
+
+fn to_path(text: &CStr) -> PathBuf {
+    PathBuf::from(std::ffi::OsString::from_vec(text.to_bytes().to_vec()))
+}
+
+/// What a script's first line names.
+fn interpreter(script: &Path) -> Option<String> {
+    let mut line = Vec::new();
+    let file = fs::File::open(script).ok()?;
+    io::BufReader::with_capacity(256, file.take(256)).read_until(b'\n', &mut line).ok()?;
+    let text = String::from_utf8_lossy(line.strip_prefix(b"#!")?).into_owned();
+    text.split_whitespace().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

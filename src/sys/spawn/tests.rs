@@ -1,0 +1,450 @@
+use super::*;
+use crate::process::Exit;
+use crate::sys::testing::{in_own_process, is_root};
+use crate::sys::{reap, stdio, users};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+fn words(text: &[&str]) -> Vec<CString> {
+    text.iter().map(|word| c_string("test", word).unwrap()).collect()
+}
+
+/// A child with nothing but an output; change what the test is about with `edit`.
+fn spawn_with(argv: &[&str], output: BorrowedFd<'_>, edit: impl FnOnce(&mut Command<'_>)) -> Result<Child, SpawnError> {
+    let null = stdio::open_null().unwrap();
+    let mut command = Command {
+        argv: words(argv),
+        env: words(&["PATH=/usr/bin:/bin"]),
+        directory: None,
+        credentials: None,
+        pdeathsig: false,
+        stdin: null.as_fd(),
+        stdout: output,
+        stderr: output,
+        nofile: None,
+        umask: None,
+    };
+    edit(&mut command);
+    Spawner::new().unwrap().spawn(&command)
+}
+
+fn exit_of(pid: i32) -> Exit {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(exit) = reap::reap(pid) {
+            return exit;
+        }
+        assert!(Instant::now() < deadline, "process {pid} does not end");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Runs it to its end; its exit and what it printed (standard error too).
+fn run_with(argv: &[&str], edit: impl FnOnce(&mut Command<'_>)) -> (Exit, String) {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let child = spawn_with(argv, writer.as_fd(), edit).unwrap();
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    (exit_of(child.pid), text)
+}
+
+fn run(argv: &[&str]) -> (Exit, String) {
+    run_with(argv, |_| {})
+}
+
+fn fail(argv: &[&str], edit: impl FnOnce(&mut Command<'_>)) -> SpawnError {
+    let null = stdio::open_null().unwrap();
+    spawn_with(argv, null.as_fd(), edit).unwrap_err()
+}
+
+fn script(dir: &Path, name: &str, text: &str, mode: u32) -> String {
+    let path = dir.join(name);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_exit_code_is_exact() {
+    for code in [0u8, 1, 2, 126, 127, 128, 255] {
+        assert_eq!(run(&["sh", "-c", &format!("exit {code}")]).0, Exit::Code(code));
+    }
+}
+
+#[test]
+fn every_deadly_signal_is_exact_real_time_ones_too() {
+    // CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG and WINCH do not kill.
+    for signal in (1u8..=64).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28, 32, 33].contains(signal)) {
+        let null = stdio::open_null().unwrap();
+        let child = spawn_with(&["sleep", "60"], null.as_fd(), |_| {}).unwrap();
+        let leader =
+            crate::sys::signal::Leader { pid: child.pid, pidfd: child.pidfd.as_ref().map(AsFd::as_fd), reaped: false };
+        crate::sys::signal::signal_group(leader, signal).unwrap();
+        assert_eq!(exit_of(child.pid), Exit::Signal(signal));
+    }
+}
+
+#[test]
+fn a_child_leads_its_own_session_and_holds_only_three_descriptors() {
+    let (exit, text) = run(&["sh", "-c", "echo /proc/$$/fd/*; cut -d' ' -f1,5,6 /proc/$$/stat; echo $$"]);
+    assert_eq!(exit, Exit::Code(0));
+    let lines: Vec<&str> = text.lines().collect();
+    let [descriptors, ids, pid] = lines[..] else { panic!("{text}") };
+    let names: Vec<_> = descriptors.split(' ').filter_map(|path| path.rsplit('/').next()).collect();
+    // 3 or 10 would be the shell's own; dash opens none while it expands a pattern, except for the directory.
+    let inherited: Vec<_> = names.iter().filter(|name| !["0", "1", "2"].contains(name)).collect();
+    assert!(inherited.len() <= 1, "{descriptors}");
+    assert_eq!(ids, format!("{pid} {pid} {pid}"));
+}
+
+#[test]
+fn descriptors_without_close_on_exec_are_closed_too_also_on_old_kernels() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let (_keep, leak) = io::pipe().unwrap();
+    nix::fcntl::fcntl(&leak, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+    let null = stdio::open_null().unwrap();
+    let command = Command {
+        argv: words(&["ls", "/proc/self/fd"]),
+        env: Vec::new(),
+        directory: None,
+        credentials: None,
+        pdeathsig: false,
+        stdin: null.as_fd(),
+        stdout: writer.as_fd(),
+        stderr: writer.as_fd(),
+        nofile: None,
+        umask: None,
+    };
+    for has_close_range in [true, false] {
+        let mut spawner = Spawner::new().unwrap();
+        spawner.has_close_range = has_close_range && spawner.has_close_range;
+        let child = spawner.spawn(&command).unwrap();
+        let mut buffer = [0; 256];
+        assert_eq!(exit_of(child.pid), Exit::Code(0));
+        let count = reader.read(&mut buffer).unwrap();
+        // 3 is the directory that ls itself reads.
+        assert_eq!(std::str::from_utf8(&buffer[..count]).unwrap(), "0\n1\n2\n3\n");
+    }
+}
+
+#[test]
+fn signals_blocked_and_ignored_by_the_daemon_are_default_in_the_child() {
+    in_own_process("sys::spawn::tests::signals_blocked_and_ignored_by_the_daemon_are_default_in_the_child", || {
+        use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None).unwrap();
+        for signal in (1..=64).filter(|signal| ![9, 17, 19, 32, 33].contains(signal)) {
+            // SAFETY: ignoring runs no code.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
+        let (exit, text) = run(&["cat", "/proc/self/status"]);
+        assert_eq!(exit, Exit::Code(0));
+        for field in ["SigBlk", "SigIgn", "SigCgt"] {
+            assert!(text.contains(&format!("{field}:\t0000000000000000\n")), "{text}");
+        }
+        let mut now = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, None, Some(&mut now)).unwrap();
+        assert!(now.contains(nix::sys::signal::SIGTERM), "the daemon's own mask is put back");
+    });
+}
+
+#[test]
+fn environment_directory_umask_and_file_limit_are_those_of_the_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    let (exit, text) = run_with(&["sh", "-c", "/bin/pwd; umask; ulimit -Sn; exec env"], |command| {
+        command.directory = Some(c_string("directory", &dir).unwrap());
+        command.umask = Some(0o27);
+        command.nofile = Some(Limit { soft: 99, hard: 100 });
+        command.env = words(&["A=1", "B=x y=z", "PWD=/"]);
+    });
+    assert_eq!(exit, Exit::Code(0), "{text}");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), dir.to_str());
+    assert_eq!(lines.next(), Some("0027"));
+    assert_eq!(lines.next(), Some("99"));
+    let env: Vec<&str> = lines.filter(|line| !line.starts_with("PWD=")).collect();
+    assert_eq!(env.iter().filter(|line| ["A=1", "B=x y=z"].contains(line)).count(), 2, "{env:?}");
+}
+
+#[test]
+fn user_group_and_supplementary_groups_are_taken_on() {
+    if !is_root("user_group_and_supplementary_groups_are_taken_on") {
+        return;
+    }
+    let (_, text) = run_with(&["grep", "-E", "^(Uid|Gid|Groups|CapEff)", "/proc/self/status"], |command| {
+        let credentials = users::Credentials { groups: vec![1234, 77], ..users::lookup_user("1234").unwrap() };
+        command.credentials = Some(credentials);
+        command.pdeathsig = true;
+    });
+    let want =
+        "Uid:\t1234\t1234\t1234\t1234\nGid:\t1234\t1234\t1234\t1234\nGroups:\t77 1234 \nCapEff:\t0000000000000000\n";
+    assert_eq!(text, want);
+}
+
+#[test]
+fn a_change_of_user_leaves_the_daemon_dumpable() {
+    const NAME: &str = "sys::spawn::tests::a_change_of_user_leaves_the_daemon_dumpable";
+    if !is_root(NAME) {
+        return;
+    }
+    in_own_process(NAME, || {
+        // SAFETY: only asks.
+        let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+        let before = dumpable();
+        let edit = |command: &mut Command<'_>| command.credentials = Some(users::lookup_user("1234").unwrap());
+        assert_eq!(run_with(&["true"], edit).0, Exit::Code(0));
+        assert_eq!((before, dumpable()), (1, 1));
+    });
+}
+
+#[test]
+fn the_directory_is_entered_with_the_rights_of_the_user() {
+    if !is_root("the_directory_is_entered_with_the_rights_of_the_user") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let error = fail(&["true"], |command| {
+        command.directory = Some(c_string("directory", dir.path()).unwrap());
+        command.credentials = Some(users::lookup_user("1234").unwrap());
+    });
+    assert_eq!((error.stage, error.errno), (SpawnStage::Directory, libc::EACCES));
+    assert!(error.is_permanent());
+}
+
+#[test]
+fn an_unprivileged_daemon_may_name_itself_and_nobody_else() {
+    const NAME: &str = "sys::spawn::tests::an_unprivileged_daemon_may_name_itself_and_nobody_else";
+    if !is_root(NAME) {
+        return;
+    }
+    in_own_process(NAME, || {
+        let user = nix::unistd::Uid::from_raw(1234);
+        nix::unistd::setgroups(&[]).unwrap();
+        nix::unistd::setgid(nix::unistd::Gid::from_raw(1234)).unwrap();
+        nix::unistd::setuid(user).unwrap();
+        let ours = |command: &mut Command<'_>| command.credentials = Some(users::lookup_user("1234").unwrap());
+        assert_eq!(run_with(&["true"], ours).0, Exit::Code(0));
+        let error = fail(&["true"], |command| command.credentials = Some(users::lookup_user("root").unwrap()));
+        assert_eq!((error.stage, error.errno, error.subject.as_str()), (SpawnStage::Credentials, libc::EPERM, "root"));
+        assert!(error.is_permanent());
+    });
+}
+
+#[test]
+fn every_failure_of_exec_is_typed_and_worded() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let format = script(dir.path(), "format", "no program\n", 0o755);
+    let orphan = script(dir.path(), "orphan", "#!/no/such/interpreter -x\n", 0o755);
+    let mode = script(dir.path(), "mode", "#!/bin/sh\n", 0o644);
+    let directory = dir.path().to_str().unwrap();
+    let below = format!("{format}/x");
+    let missing = at("missing");
+    let cases: [(&str, i32, bool, &str); 6] = [
+        (&missing, libc::ENOENT, false, "No such file"),
+        (&below, libc::ENOENT, false, "No such file"),
+        (&format, libc::ENOEXEC, true, "Exec format error"),
+        (&orphan, libc::ENOENT, false, "/no/such/interpreter"),
+        (&mode, libc::EACCES, true, "Permission denied"),
+        (directory, libc::EACCES, true, "Permission denied"),
+    ];
+    for (path, errno, permanent, words) in cases {
+        let error = fail(&[path], |_| {});
+        assert_eq!((error.stage, error.errno, error.subject.as_str()), (SpawnStage::Exec, errno, path), "{error}");
+        assert_eq!(error.is_permanent(), permanent, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn the_path_of_the_child_is_searched_as_execvp_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    fs::create_dir(&one).unwrap();
+    fs::create_dir(&two).unwrap();
+    script(&one, "prog", "#!/bin/sh\n", 0o644);
+    let path = |parts: &[&Path]| {
+        let parts: Vec<_> = parts.iter().map(|part| part.to_str().unwrap()).collect();
+        words(&[&format!("PATH=/no/such:{}", parts.join(":"))])
+    };
+    let error = fail(&["prog"], |command| command.env = path(&[&one, &two]));
+    assert_eq!((error.errno, error.subject.as_str()), (libc::EACCES, one.join("prog").to_str().unwrap()));
+    script(&two, "prog", "#!/bin/sh\nexit 5\n", 0o755);
+    assert_eq!(run_with(&["prog"], |command| command.env = path(&[&one, &two])).0, Exit::Code(5));
+    let in_directory = |command: &mut Command<'_>| {
+        command.env = words(&["PATH="]);
+        command.directory = Some(c_string("directory", &two).unwrap());
+    };
+    assert_eq!(run_with(&["prog"], in_directory).0, Exit::Code(5), "an empty element is the child's directory");
+    let error = fail(&["no-such-program"], |_| {});
+    assert!(error.to_string().contains("PATH"), "{error}");
+    assert_eq!(fail(&[""], |_| {}).errno, libc::ENOENT);
+}
+
+#[test]
+fn failures_before_exec_carry_their_stage_and_leave_no_zombie() {
+    in_own_process("sys::spawn::tests::failures_before_exec_carry_their_stage_and_leave_no_zombie", || {
+        let error = fail(&["true"], |command| command.directory = Some(c"/no/such/directory".to_owned()));
+        assert_eq!(error.to_string(), "cannot enter directory /no/such/directory: No such file or directory");
+        let error = fail(&["true"], |command| command.nofile = Some(Limit { soft: 2, hard: 1 }));
+        assert_eq!((error.stage, error.errno), (SpawnStage::Limits, libc::EINVAL));
+        assert_eq!(fail(&[], |_| {}).stage, SpawnStage::Prepare);
+        assert!(c_string("environment", "a\0b").unwrap_err().to_string().contains("NUL"));
+        for _ in 0..200 {
+            fail(&["/no/such/program"], |_| {});
+        }
+        assert_eq!(nix::sys::wait::waitpid(None, None), Err(nix::Error::ECHILD), "no child is left");
+    });
+}
+
+#[test]
+fn no_descriptor_left_is_a_failure_of_fork_with_its_errno() {
+    in_own_process("sys::spawn::tests::no_descriptor_left_is_a_failure_of_fork_with_its_errno", || {
+        let null = stdio::open_null().unwrap();
+        let mut eaten = Vec::new();
+        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 64, 64).unwrap();
+        while let Ok(fd) = null.try_clone() {
+            eaten.push(fd);
+        }
+        let command = Command {
+            argv: words(&["true"]),
+            env: Vec::new(),
+            directory: None,
+            credentials: None,
+            pdeathsig: false,
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+            nofile: None,
+            umask: None,
+        };
+        let error = Spawner::new().unwrap().spawn(&command).unwrap_err();
+        assert_eq!((error.stage, error.errno), (SpawnStage::Fork, libc::EMFILE));
+        assert!(!error.is_permanent());
+    });
+}
+
+#[test]
+fn standard_streams_may_come_from_0_to_2_in_any_order() {
+    in_own_process("sys::spawn::tests::standard_streams_may_come_from_0_to_2_in_any_order", || {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            fs::OpenOptions::new().create(true).read(true).append(true).open(dir.path().join(name)).unwrap()
+        };
+        let saved: Vec<OwnedFd> = (0..3)
+            // SAFETY: the harness has these open.
+            .map(|fd| unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned().unwrap())
+            .collect();
+        let (output, error) = (file("output"), file("error"));
+        // Output lies at 0 and error at 1, input at 2.
+        let input = stdio::open_null().unwrap();
+        for (source, target) in [(output.as_fd(), 0), (error.as_fd(), 1), (input.as_fd(), 2)] {
+            // SAFETY: replaced on purpose, put back below.
+            assert_eq!(unsafe { libc::dup2(source.as_raw_fd(), target) }, target);
+        }
+        // SAFETY: all three are open.
+        let at = |fd| unsafe { BorrowedFd::borrow_raw(fd) };
+        let command = Command {
+            argv: words(&["/bin/sh", "-c", "echo out; echo err >&2; cat"]),
+            env: words(&["PATH=/usr/bin:/bin"]),
+            directory: None,
+            credentials: None,
+            pdeathsig: false,
+            stdin: at(2),
+            stdout: at(0),
+            stderr: at(1),
+            nofile: None,
+            umask: None,
+        };
+        let child = Spawner::new().unwrap().spawn(&command);
+        for (fd, target) in saved.iter().zip(0..) {
+            // SAFETY: as above.
+            unsafe { libc::dup2(fd.as_raw_fd(), target) };
+        }
+        assert_eq!(exit_of(child.unwrap().pid), Exit::Code(0));
+        assert_eq!(fs::read_to_string(dir.path().join("output")).unwrap(), "out\n");
+        assert_eq!(fs::read_to_string(dir.path().join("error")).unwrap(), "err\n");
+    });
+}
+
+#[test]
+fn the_child_dies_with_the_thread_that_spawned_it() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let pid = std::thread::spawn(move || {
+        let edit = |command: &mut Command<'_>| command.pdeathsig = true;
+        spawn_with(&["sleep", "60"], writer.as_fd(), edit).unwrap().pid
+    })
+    .join()
+    .unwrap();
+    assert_eq!(exit_of(pid), Exit::Signal(9));
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+}
+
+/// Microseconds for one spawn and reaping of `true`: the best of several rounds, because the machine is shared.
+fn cost(rounds: u32) -> u128 {
+    let null = stdio::open_null().unwrap();
+    let one = || {
+        let start = Instant::now();
+        let child = spawn_with(&["/bin/true"], null.as_fd(), |_| {}).unwrap();
+        let cost = start.elapsed().as_micros();
+        exit_of(child.pid);
+        cost
+    };
+    (0..rounds).map(|_| one()).min().unwrap()
+}
+
+#[test]
+fn five_hundred_threads_do_not_make_a_spawn_dearer() {
+    in_own_process("sys::spawn::tests::five_hundred_threads_do_not_make_a_spawn_dearer", || {
+        let alone = cost(50);
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let receiver = std::sync::Arc::new(std::sync::Mutex::new(receiver));
+        let threads: Vec<_> = (0..500)
+            .map(|_| {
+                let receiver = std::sync::Arc::clone(&receiver);
+                let wait = move || drop(receiver.lock().map(|receiver| receiver.recv()));
+                std::thread::Builder::new().stack_size(32 * 1024).spawn(wait).unwrap()
+            })
+            .collect();
+        let crowded = cost(50);
+        drop(sender);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        println!("spawn: {alone} us alone, {crowded} us with 500 threads");
+        assert!(crowded < alone * 3 + 100, "{alone} us alone, {crowded} us with 500 threads");
+    });
+}
+
+#[test]
+fn a_huge_limit_on_open_files_does_not_make_a_spawn_dearer() {
+    in_own_process("sys::spawn::tests::a_huge_limit_on_open_files_does_not_make_a_spawn_dearer", || {
+        use nix::sys::resource::{Resource, setrlimit};
+        let before = cost(50);
+        let huge = 1 << 20;
+        if setrlimit(Resource::RLIMIT_NOFILE, huge, huge).is_err() {
+            println!("SKIPPED: a limit of 2^20 open files needs root");
+            return;
+        }
+        let after = cost(50);
+        assert!(after < before * 3 + 100, "{before} us, {after} us with a limit of 2^20");
+    });
+}
+
+#[test]
+fn many_cycles_leak_no_descriptor() {
+    in_own_process("sys::spawn::tests::many_cycles_leak_no_descriptor", || {
+        let cycles = std::env::var("SUPERVICE_SPAWN_CYCLES").ok().and_then(|n| n.parse().ok()).unwrap_or(500);
+        let count = || fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = count();
+        for cycle in 0..cycles {
+            let program = if cycle % 5 == 0 { "/no/such/program" } else { "/bin/true" };
+            let null = stdio::open_null().unwrap();
+            if let Ok(child) = spawn_with(&[program], null.as_fd(), |command| command.pdeathsig = true) {
+                exit_of(child.pid);
+            }
+        }
+        assert_eq!(count(), before);
+    });
+}
