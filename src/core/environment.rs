@@ -1,14 +1,15 @@
 //! What a program is started with: its words, environment and credentials.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CString, OsString};
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{SpawnError, SpawnStage};
-use crate::sys::spawn::Command;
+use crate::sys::limits::Limit;
+use crate::sys::spawn::{Command, c_string};
 use crate::sys::users::{Credentials, lookup_user};
 
 /// Who the configured users are, asked for when a configuration is loaded: at a spawn, a name server
@@ -41,25 +42,48 @@ impl Users {
     }
 }
 
-/// Makes the command of a program, or of its health check, ready but for its standard streams.
-pub(super) fn prepare<S: AsRef<str>>(
-    config: &ProgramConfig,
-    words: &[S],
-    users: &Users,
-) -> Result<Command, SpawnError> {
-    let credentials = config.user.as_deref().map(|user| users.get(user)).transpose()?;
-    let mut command = Command::new(words)?;
-    for (key, value) in environment(config, credentials.as_ref())? {
-        command.env(key.as_bytes(), value.as_bytes())?;
+/// A command that is ready but for its standard streams.
+pub(super) struct Prepared {
+    argv: Vec<CString>,
+    env: Vec<CString>,
+    directory: Option<CString>,
+    credentials: Option<Credentials>,
+}
+
+impl Prepared {
+    /// Of a program, or of its health check.
+    pub(super) fn new<S: AsRef<str>>(
+        config: &ProgramConfig,
+        words: &[S],
+        users: &Users,
+    ) -> Result<Prepared, SpawnError> {
+        let credentials = config.user.as_deref().map(|user| users.get(user)).transpose()?;
+        let argv = words.iter().map(|word| c_string("the command", word.as_ref()));
+        let variable = |(mut key, value): (OsString, OsString)| {
+            key.push("=");
+            key.push(value);
+            c_string("the environment", key)
+        };
+        Ok(Prepared {
+            argv: argv.collect::<Result<_, _>>()?,
+            env: environment(config, credentials.as_ref())?.into_iter().map(variable).collect::<Result<_, _>>()?,
+            directory: config.directory.as_ref().map(|path| c_string("the directory", path)).transpose()?,
+            credentials,
+        })
     }
-    if let Some(directory) = &config.directory {
-        command.directory(directory)?;
+
+    /// The command with these standard output and error, and nothing to read.
+    pub(super) fn command<'fd>(
+        self,
+        null: BorrowedFd<'fd>,
+        stdout: BorrowedFd<'fd>,
+        stderr: BorrowedFd<'fd>,
+        nofile: Option<Limit>,
+        pdeathsig: bool,
+    ) -> Command<'fd> {
+        let Prepared { argv, env, directory, credentials } = self;
+        Command { argv, env, directory, credentials, pdeathsig, stdin: null, stdout, stderr, nofile, umask: None }
     }
-    if let Some(credentials) = credentials {
-        command.credentials(credentials);
-    }
-    command.pdeathsig(config.pdeathsig);
-    Ok(command)
 }
 
 /// The words of the program's own command.

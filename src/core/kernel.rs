@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
-use super::environment::{self, Users};
+use super::environment::{self, Prepared, Users};
 use super::world::{Answer, Input, ProcId, Reaped, ReplyTo, World};
 use crate::config::{self, ConfigError, LoadOptions};
 use crate::events::{Event, EventBus, EventType};
-use crate::health::{CheckRequest, RunningScript, TcpHealthChecker, Work, Worker, script_command, tell_exit};
+use crate::health::{
+    CheckRequest, RunningScript, TcpHealthChecker, Work, Worker, capture_pipe, no_pipe, script_command, tell_exit,
+};
 use crate::models::{HealthCheckType, ProgramConfig};
 use crate::output::Output;
 use crate::process::{Exit, Generation, SpawnError};
@@ -22,7 +24,7 @@ use crate::rpc::server::ServerHandle;
 use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::GroupSignal;
-use crate::sys::spawn::{Child, Spawner, capture_pipe};
+use crate::sys::spawn::{Child, Spawner};
 
 const SIGKILL: u8 = 9;
 
@@ -58,7 +60,7 @@ pub(super) struct Parts {
     pub output: Output,
     pub server: ServerHandle,
     pub scope: ReapScope,
-    pub nofile: Option<sys::limits::Saved>,
+    pub nofile: Option<sys::limits::Limit>,
     pub config_path: Option<PathBuf>,
     pub users: Users,
     pub reopen: Box<dyn Fn()>,
@@ -79,11 +81,11 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    pub(super) fn new(parts: Parts) -> Result<Kernel, SpawnError> {
+    pub(super) fn new(parts: Parts) -> io::Result<Kernel> {
         Ok(Kernel {
             parts,
             spawner: Spawner::new()?,
-            null: sys::stdio::open_null().map_err(|error| sys::spawn::pipe_error(&error))?,
+            null: sys::stdio::open_null()?,
             runs: HashMap::new(),
             scripts: HashMap::new(),
             next_script: 0,
@@ -100,19 +102,18 @@ impl Kernel {
     /// The end of a health check script: the worker that waits learns its exit, its group is cleared.
     fn script_ended(&mut self, script: u64, exit: Exit) {
         if let Some(script) = self.scripts.remove(&script) {
-            sys::signal::signal_group(&script.child, SIGKILL, true);
+            kill_group(&script.child, true);
             tell_exit(script.exit, exit);
         }
     }
 
     fn spawn_script(&mut self, id: ProcId, config: &ProgramConfig, command: &str) -> Result<RunningScript, SpawnError> {
-        let mut prepared = environment::prepare(config, &script_command(command), &self.parts.users)?;
-        prepared.pdeathsig(true);
-        prepared.restore_nofile(self.parts.nofile);
+        let prepared = Prepared::new(config, &script_command(command), &self.parts.users)?;
         let (stderr, child_end) = capture_pipe()?;
-        let (exit_reader, exit_writer) = io::pipe().map_err(|error| sys::spawn::pipe_error(&error))?;
-        prepared.stdio(self.null.as_fd(), self.null.as_fd(), child_end.as_fd());
-        let child = self.spawner.spawn(&prepared)?;
+        let (exit_reader, exit_writer) = io::pipe().map_err(no_pipe)?;
+        let null = self.null.as_fd();
+        let command = prepared.command(null, null, child_end.as_fd(), self.parts.nofile, true);
+        let child = self.spawner.spawn(&command)?;
         let script = self.next_script;
         self.next_script += 1;
         self.children.insert(child.pid, Owner::Script(script));
@@ -162,8 +163,7 @@ impl Kernel {
 impl World for Kernel {
     fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<i32, SpawnError> {
         let words = environment::words(config)?;
-        let mut command = environment::prepare(config, &words, &self.parts.users)?;
-        command.restore_nofile(self.parts.nofile);
+        let prepared = Prepared::new(config, &words, &self.parts.users)?;
         let wanted = |logfile: &Option<String>| logfile.is_some() || config.log_buffer > 0;
         let open = |wanted: bool| wanted.then(capture_pipe).transpose();
         let stdout = open(wanted(&config.stdout_logfile))?;
@@ -175,7 +175,7 @@ impl World for Kernel {
             None if config.redirect_stderr => child_stdout,
             None => null,
         };
-        command.stdio(null, child_stdout, child_stderr);
+        let command = prepared.command(null, child_stdout, child_stderr, self.parts.nofile, config.pdeathsig);
         let child = self.spawner.spawn(&command)?;
         let pid = child.pid;
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
@@ -187,20 +187,18 @@ impl World for Kernel {
 
     fn signal_group(&mut self, id: ProcId, signal: u8) {
         let Some(run) = self.runs.get(&id) else { return };
-        match sys::signal::signal_group(&run.child, signal, run.reaped) {
-            GroupSignal::Delivered | GroupSignal::Gone => {}
-            GroupSignal::Denied => log::error!(
-                "signal {signal} to the process group {} was denied: it runs as somebody whom this daemon may not signal",
+        match sys::signal::signal_group(run.child.leader(run.reaped), signal) {
+            Ok(GroupSignal::Delivered | GroupSignal::Gone) => {}
+            Ok(GroupSignal::Denied) => log::error!(
+                "signal {signal} to process group {} was denied: it runs as a user whom this daemon may not signal",
                 run.child.pid
             ),
+            Err(error) => log::error!("signal {signal} to process group {}: {error}", run.child.pid),
         }
     }
 
     fn sweep(&mut self) -> Vec<Reaped> {
-        let mut exits = Vec::new();
-        let children = &self.children;
-        let known = || children.keys().copied();
-        sys::reap::sweep(self.parts.scope, known, |pid| children.contains_key(&pid), |pid, exit| exits.push((pid, exit)));
+        let exits = sys::reap::sweep(self.parts.scope, &self.children);
         let mut reaped = Vec::new();
         for (pid, exit) in exits {
             match self.children.remove(&pid) {
@@ -217,13 +215,14 @@ impl World for Kernel {
     }
 
     fn group_is_empty(&mut self, id: ProcId) -> bool {
-        self.runs.get(&id).is_none_or(|run| run.reaped && sys::signal::group_is_empty(&run.child))
+        let empty = |run: &Run| run.reaped && sys::signal::group_is_empty(run.child.leader(true));
+        self.runs.get(&id).is_none_or(empty)
     }
 
     fn leader_exited(&mut self, id: ProcId, generation: Generation) {
         self.parts.output.leader_exited(id, generation);
         for script in self.scripts.values().filter(|script| script.owner == id) {
-            sys::signal::signal_group(&script.child, SIGKILL, false);
+            kill_group(&script.child, false);
         }
     }
 
@@ -241,7 +240,7 @@ impl World for Kernel {
 
     fn kill_script(&mut self, script: u64) {
         if let Some(script) = self.scripts.get(&script) {
-            sys::signal::signal_group(&script.child, SIGKILL, false);
+            kill_group(&script.child, false);
         }
     }
 
@@ -300,6 +299,11 @@ impl World for Kernel {
     fn set_log_level(&mut self, level: &str) {
         crate::logger::set_level(level);
     }
+}
+
+/// SIGKILL to a health check script's group; it may have gone by itself.
+fn kill_group(script: &Child, reaped: bool) {
+    let _ = sys::signal::signal_group(script.leader(reaped), SIGKILL);
 }
 
 /// The frame that carries an answer.

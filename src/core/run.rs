@@ -15,7 +15,6 @@ use super::{Phase, Supervisor};
 use crate::logger;
 use crate::models::SupervisorConfig;
 use crate::output::{self, Output};
-use crate::process::SpawnError;
 use crate::rpc::server::{self, ServerEvent, ServerHandle};
 use crate::sys::net::SocketGuard;
 use crate::sys::pidfile::{PidFile, PidFileError};
@@ -72,13 +71,8 @@ pub enum RunError {
     Log(logger::LogError),
     /// The pid file could not be taken; another daemon may hold it.
     PidFile(PidFileError),
-    /// The control socket could not be made.
-    Socket {
-        /// Its path.
-        path: String,
-        /// Why not.
-        error: io::Error,
-    },
+    /// The control socket could not be made; the text names its path.
+    Socket(io::Error),
     /// A thread, signal handler or pipe that the daemon needs was refused.
     System {
         /// What was refused.
@@ -86,8 +80,6 @@ pub enum RunError {
         /// Why.
         error: io::Error,
     },
-    /// The means of starting programs were refused.
-    Spawner(SpawnError),
     /// After the shutdown, not even SIGKILL has ended every process; the log names them.
     LeftBehind,
 }
@@ -98,9 +90,8 @@ impl fmt::Display for RunError {
             RunError::NotIdle => f.write_str("this supervisor runs already or has run; make a new one"),
             RunError::Log(error) => error.fmt(f),
             RunError::PidFile(error) => error.fmt(f),
-            RunError::Socket { path, error } => write!(f, "cannot listen on {path}: {error}"),
+            RunError::Socket(error) => error.fmt(f),
             RunError::System { what, error } => write!(f, "cannot set up {what}: {error}"),
-            RunError::Spawner(error) => error.fmt(f),
             RunError::LeftBehind => f.write_str("some processes could not be ended, not even by SIGKILL; see the log"),
         }
     }
@@ -157,7 +148,7 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
         users,
         reopen: Box::new(logger::reopen),
     })
-    .map_err(RunError::Spawner)?;
+    .map_err(system("the means of starting programs"))?;
     log::info!(
         "supervice {} is up (pid {}, {} programs)",
         env!("CARGO_PKG_VERSION"),
@@ -207,9 +198,10 @@ fn serve(
     let (listener, guard) = match &config.socket_path {
         None => (None, None),
         Some(path) => {
-            let owner = config.socket_owner.as_deref();
-            let bound = sys::net::bind_control_socket(path, config.socket_mode, owner);
-            let (listener, guard) = bound.map_err(|error| RunError::Socket { path: path.clone(), error })?;
+            let owner = config.socket_owner.as_deref().map_or(Ok((None, None)), sys::users::lookup_owner);
+            let owner = owner.map_err(|error| RunError::Socket(io::Error::other(format!("socket_owner: {error}"))))?;
+            let bound = sys::net::bind_control_socket(Path::new(path), config.socket_mode, owner);
+            let (listener, guard) = bound.map_err(RunError::Socket)?;
             warn_of_squatters(path);
             (Some(listener), Some(guard))
         }
@@ -231,9 +223,9 @@ fn serve(
 fn notice(signal: Signal) -> Notice {
     match signal {
         Signal::Child => Notice::Child,
-        Signal::Terminate | Signal::Interrupt | Signal::Quit => Notice::Terminate,
-        Signal::Hangup => Notice::Reload,
-        Signal::User2 => Notice::Reopen,
+        Signal::Terminate => Notice::Terminate,
+        Signal::Reload => Notice::Reload,
+        Signal::Reopen => Notice::Reopen,
     }
 }
 

@@ -20,8 +20,9 @@ const USAGE: u8 = 2;
 /// Runs the command with these arguments (the first is its own name) and tells its exit code: 0 for
 /// success, 1 for failure, 2 for wrong usage.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    sys::stdio::ensure_standard_fds();
-    sys::limits::use_one_arena();
+    // Without the three standard descriptors the next file opened would become one of them.
+    let _ = sys::stdio::ensure_standard_fds();
+    sys::limits::keep_heap_small();
     let code = match args::parse(args) {
         Err(message) => fail(USAGE, &format!("{message}\nTry 'supervice --help'.")),
         Ok(Mode::Help) => print(args::HELP),
@@ -120,7 +121,9 @@ fn run(loaded: Loaded, path: &Path, ready: Option<ReadyWriter>) -> u8 {
     let waiting = std::rc::Rc::clone(&slot);
     let on_ready: Box<dyn FnOnce()> = Box::new(move || {
         if let Some(ready) = waiting.take() {
-            ready.ready();
+            if let Err(error) = ready.ready() {
+                log::error!("cannot detach from the terminal: {error}");
+            }
         }
     });
     let options = RunOptions { logging, reap_orphans: true, on_ready: Some(on_ready) };

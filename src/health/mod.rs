@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use script::ScriptHealthChecker;
 pub use tcp::TcpHealthChecker;
 
-pub(crate) use script::{RunningScript, script_command};
+pub(crate) use script::{RunningScript, capture_pipe, no_pipe, script_command, tell_exit};
 pub(crate) use worker::{CheckRequest, Work, Worker};
 
 use crate::models::{HealthCheckConfig, HealthCheckType};

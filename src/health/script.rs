@@ -1,5 +1,6 @@
 //! The script check: `/bin/sh -c command` must exit with 0 within the time-out.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,13 +9,16 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{HealthCheckResult, HealthChecker};
-use crate::process::{Exit, SpawnError};
+use crate::process::{Exit, SpawnError, SpawnStage};
 use crate::sys;
+use crate::sys::spawn::{Child, Spawner, c_string};
 
 /// The words that run a check's command.
 pub(crate) fn script_command(command: &str) -> [&str; 3] {
     ["/bin/sh", "-c", command]
 }
+
+const SIGKILL: u8 = 9;
 
 /// The longest part of a script's last line that goes into a message, in bytes.
 const LAST_LINE_LIMIT: usize = 256;
@@ -39,12 +43,28 @@ impl ScriptHealthChecker {
     }
 
     fn run(&self) -> Result<HealthCheckResult, SpawnError> {
-        let (stderr, child_end) = sys::spawn::capture_pipe()?;
-        let null = sys::stdio::open_null().map_err(|error| sys::spawn::pipe_error(&error))?;
-        let mut command = sys::spawn::Command::new(&script_command(&self.command))?;
-        command.inherit_environment()?;
-        command.stdio(null.as_fd(), null.as_fd(), child_end.as_fd());
-        let child = sys::spawn::Spawner::new().and_then(|mut spawner| spawner.spawn(&command))?;
+        let (stderr, child_end) = capture_pipe()?;
+        let null = sys::stdio::open_null().map_err(no_pipe)?;
+        let words = script_command(&self.command);
+        let argv = words.iter().map(|word| c_string("the health check's command", word));
+        let variable = |(mut key, value): (OsString, OsString)| {
+            key.push("=");
+            key.push(value);
+            c_string("the environment", key)
+        };
+        let command = sys::spawn::Command {
+            argv: argv.collect::<Result<_, _>>()?,
+            env: std::env::vars_os().map(variable).collect::<Result<_, _>>()?,
+            directory: None,
+            credentials: None,
+            pdeathsig: true,
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: child_end.as_fd(),
+            nofile: None,
+            umask: None,
+        };
+        let child = Spawner::new().map_err(no_pipe)?.spawn(&command)?;
         drop(child_end);
         let mut script = OwnScript { child, exit: None };
         let judge = Judge { stderr: Some(stderr), deadline: Instant::now() + self.timeout, timeout: self.timeout };
@@ -70,7 +90,7 @@ trait Script {
 
 /// A script spawned and reaped by this thread.
 struct OwnScript {
-    child: sys::spawn::Child,
+    child: Child,
     exit: Option<Exit>,
 }
 
@@ -81,13 +101,13 @@ impl Script for OwnScript {
 
     fn exit(&mut self) -> Option<Exit> {
         if self.exit.is_none() {
-            self.exit = sys::reap::try_wait(self.child.pid);
+            self.exit = sys::reap::reap(self.child.pid);
         }
         self.exit
     }
 
     fn kill(&mut self) {
-        sys::signal::signal_group(&self.child, 9, self.exit.is_some());
+        let _ = sys::signal::signal_group(self.child.leader(self.exit.is_some()), SIGKILL);
     }
 }
 
@@ -124,6 +144,10 @@ pub(crate) fn encode_exit(exit: Exit) -> [u8; 2] {
     }
 }
 
+fn decode_exit([kind, number]: [u8; 2]) -> Exit {
+    if kind == 0 { Exit::Code(number) } else { Exit::Signal(number) }
+}
+
 struct ReapedElsewhere {
     pipe: PipeReader,
     kill: Box<dyn Fn() + Send>,
@@ -135,13 +159,11 @@ impl Script for ReapedElsewhere {
     }
 
     fn exit(&mut self) -> Option<Exit> {
-        // Only read after poll has said that something is there, or as the last word.
         let mut bytes = [0; 2];
         match poll_readable(self.pipe.as_fd()).then(|| self.pipe.read(&mut bytes)) {
-            Some(Ok(2)) if bytes[0] == 0 => Some(Exit::Code(bytes[1])),
-            // Closed without a word: the dispatcher has given the script up.
-            Some(Ok(2)) => Some(Exit::Signal(bytes[1])),
-            Some(_) => Some(Exit::Signal(9)),
+            Some(Ok(2)) => Some(decode_exit(bytes)),
+            // Closed without a word: the dispatcher has ended, and the script with it.
+            Some(_) => Some(Exit::Signal(SIGKILL)),
             None => None,
         }
     }
@@ -255,6 +277,17 @@ impl LastLine {
         let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if line.is_empty() { what.to_owned() } else { format!("{what}: {line}") }
     }
+}
+
+/// A pipe for a child's output: our end does not block, the child's does.
+pub(crate) fn capture_pipe() -> Result<(PipeReader, io::PipeWriter), SpawnError> {
+    let (reader, writer) = io::pipe().map_err(no_pipe)?;
+    sys::signals::set_nonblocking(reader.as_fd()).map_err(no_pipe)?;
+    Ok((reader, writer))
+}
+
+pub(crate) fn no_pipe(error: io::Error) -> SpawnError {
+    SpawnError::system(SpawnStage::Pipe, "a pipe", error.raw_os_error().unwrap_or(0))
 }
 
 fn poll_readable(fd: BorrowedFd<'_>) -> bool {
