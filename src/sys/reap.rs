@@ -17,7 +17,10 @@ pub enum ReapScope {
     Known,
 }
 
-/// Asks `waitid`; `Ok(None)`: nothing has ended (or there is no such child).
+/// How many strangers one sweep buries at most.
+const MAX_STRANGERS: usize = 10_000;
+
+/// Asks `waitid`; `None`: nothing has ended (or there is no such child).
 fn wait(kind: libc::idtype_t, id: u32, flags: i32) -> Option<(i32, Exit)> {
     loop {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
@@ -54,18 +57,21 @@ pub fn reap(pid: i32) -> Option<Exit> {
 /// as are known; strangers are treated as `scope` says.
 ///
 /// With [`ReapScope::Known`] one unreaped stranger hides those behind it from a look at "any child", so that
-/// then each known child is asked: one system call each, in that sweep only.
+/// then each known child is asked: one system call each, in that sweep only. The same is done after ten thousand
+/// strangers in one sweep, so that a storm of orphans can't hold up the caller; the rest of them waits for the
+/// next SIGCHLD.
 pub fn sweep<T>(scope: ReapScope, known: &HashMap<i32, T>) -> Vec<(i32, Exit)> {
     let mut exits = Vec::new();
+    let mut strangers = 0;
     while let Some((pid, _)) = wait(libc::P_ALL, 0, libc::WNOWAIT) {
         let ours = known.contains_key(&pid);
-        if !ours && scope == ReapScope::Known {
+        if !ours && (scope == ReapScope::Known || strangers >= MAX_STRANGERS) {
             exits.extend(known.keys().filter_map(|pid| Some((*pid, reap(*pid)?))));
             return exits;
         }
         match reap(pid) {
             Some(exit) if ours => exits.push((pid, exit)),
-            Some(_) => {}
+            Some(_) => strangers += 1,
             // Somebody else took it between the look and the reaping.
             None => continue,
         }

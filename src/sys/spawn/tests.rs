@@ -2,7 +2,6 @@ use super::*;
 use crate::process::Exit;
 use crate::sys::testing::{in_own_process, is_root};
 use crate::sys::{reap, stdio, users};
-use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -79,9 +78,7 @@ fn every_deadly_signal_is_exact_real_time_ones_too() {
     for signal in (1u8..=64).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28, 32, 33].contains(signal)) {
         let null = stdio::open_null().unwrap();
         let child = spawn_with(&["sleep", "60"], null.as_fd(), |_| {}).unwrap();
-        let leader =
-            crate::sys::signal::Leader { pid: child.pid, pidfd: child.pidfd.as_ref().map(AsFd::as_fd), reaped: false };
-        crate::sys::signal::signal_group(leader, signal).unwrap();
+        crate::sys::signal::signal_group(child.leader(false), signal).unwrap();
         assert_eq!(exit_of(child.pid), Exit::Signal(signal));
     }
 }
