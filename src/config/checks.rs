@@ -1,0 +1,188 @@
+//! What can be asked of the system about a configuration before anything is started. Answers are remembered for the
+//! time of one load: a thousand programs often share a directory and a user.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access};
+
+use super::diagnostic::Fault;
+use super::environment::{EnvFileErrorKind, read_env_file};
+use super::users;
+
+/// The longest path that the kernel takes for a socket, in bytes.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// The answers so far.
+#[derive(Default)]
+pub(crate) struct Checks {
+    users: HashMap<String, Option<u32>>,
+    writable: HashMap<String, Option<Fault>>,
+    enterable: HashMap<String, Option<Fault>>,
+    env_files: HashMap<String, Option<Fault>>,
+    missing_programs: HashMap<String, Option<Fault>>,
+}
+
+/// Asks once and answers from memory after that.
+fn remembered(
+    memory: &mut HashMap<String, Option<Fault>>,
+    key: &str,
+    ask: impl FnOnce(&str) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    if let Some(known) = memory.get(key) {
+        return known.clone().map_or(Ok(()), Err);
+    }
+    let answer = ask(key);
+    memory.insert(key.to_owned(), answer.clone().err());
+    answer
+}
+
+impl Checks {
+    /// The user is known.
+    pub(crate) fn user(&mut self, name: &str) -> Result<u32, Fault> {
+        let known = match self.users.get(name) {
+            Some(known) => *known,
+            None => *self.users.entry(name.to_owned()).or_insert(users::user_id(name)),
+        };
+        known.ok_or_else(|| Fault::new("no such user", "write the name of a user of this system, or a numeric id"))
+    }
+
+    /// `user`, `user:group` or `:group` are known.
+    pub(crate) fn owner(&mut self, owner: &str) -> Result<(), Fault> {
+        let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
+        if user.is_empty() && group.is_empty() {
+            return Err(Fault::new("names neither user nor group", "write user, user:group or :group"));
+        }
+        if !user.is_empty() && self.user(user).is_err() {
+            return Err(Fault::new(format!("no such user: {user}"), "write user:group of this system, or numeric ids"));
+        }
+        if !group.is_empty() && users::group_id(group).is_none() {
+            return Err(Fault::new(
+                format!("no such group: {group}"),
+                "write user:group of this system, or numeric ids",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A program can be started in this directory.
+    pub(crate) fn directory(&mut self, path: &str) -> Result<(), Fault> {
+        remembered(&mut self.enterable, path, |path| {
+            is_directory(path)?;
+            may(path, AccessFlags::X_OK, "may not be entered")
+        })
+    }
+
+    /// Files can be created beside `path`.
+    fn parent_writable(&mut self, path: &str) -> Result<(), Fault> {
+        let parent = match Path::new(path).parent().and_then(Path::to_str) {
+            Some("") | None => ".",
+            Some(parent) => parent,
+        };
+        remembered(&mut self.writable, parent, |parent| {
+            is_directory(parent)?;
+            may(parent, AccessFlags::W_OK | AccessFlags::X_OK, "is not writable")
+        })
+    }
+
+    /// A log can be written there: to a regular file that may be rotated, or to a device, pipe or terminal.
+    pub(crate) fn log_file(&mut self, path: &str) -> Result<(), Fault> {
+        let inherited = ["/dev/std", "/dev/fd/", "/proc/"].iter().any(|prefix| path.starts_with(prefix));
+        if path == "syslog" || inherited {
+            return Ok(());
+        }
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => Err(Fault::new("it is a directory", "write the path of a file")),
+            Ok(found) if !found.is_file() => Ok(()),
+            Ok(_) => {
+                self.parent_writable(path)?;
+                may(path, AccessFlags::W_OK, "is not writable")
+            }
+            Err(_) => self.parent_writable(path),
+        }
+    }
+
+    /// A pid file can be written there.
+    pub(crate) fn pid_file(&mut self, path: &str) -> Result<(), Fault> {
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.is_dir() => Err(Fault::new("it is a directory", "write the path of a file, or none")),
+            _ => self.parent_writable(path),
+        }
+    }
+
+    /// A socket can be bound there.
+    pub(crate) fn socket(&mut self, path: &str) -> Result<(), Fault> {
+        if path.len() > MAX_SOCKET_PATH_BYTES {
+            return Err(Fault::new(
+                format!("{} bytes are too long for a socket's path", path.len()),
+                format!("write a path of at most {MAX_SOCKET_PATH_BYTES} bytes"),
+            ));
+        }
+        match fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() && !found.file_type().is_symlink() => Err(Fault::new(
+                "there is something that is not a socket",
+                "write a path that is free, or remove what is there",
+            )),
+            _ => self.parent_writable(path),
+        }
+    }
+
+    /// An env file is there and holds `KEY=VALUE` lines.
+    pub(crate) fn env_file(&mut self, path: &str) -> Result<(), Fault> {
+        remembered(&mut self.env_files, path, |path| {
+            let Err(error) = read_env_file(path) else { return Ok(()) };
+            let hint = match &error.kind {
+                EnvFileErrorKind::Io(_) => "name files that the daemon can read, with commas between them",
+                EnvFileErrorKind::Content(_) => "put the file right",
+            };
+            Err(Fault::new(error.to_string(), hint))
+        })
+    }
+
+    /// The program that a command names by its absolute path is there and may be executed.
+    pub(crate) fn program(&mut self, path: &str) -> Result<(), Fault> {
+        remembered(&mut self.missing_programs, path, |path| {
+            let hint = "the program will not start until it is there and executable";
+            match fs::metadata(path) {
+                Err(error) => Err(Fault::new(format!("{path}: {}", reason(&error)), hint)),
+                Ok(found) if found.is_dir() => Err(Fault::new(format!("{path} is a directory"), hint)),
+                Ok(_) if access(path, AccessFlags::X_OK).is_err() => {
+                    Err(Fault::new(format!("{path} is not executable"), hint))
+                }
+                Ok(_) => Ok(()),
+            }
+        })
+    }
+}
+
+fn is_directory(path: &str) -> Result<(), Fault> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Fault::new(format!("{path} is not a directory"), "write the path of a directory")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Fault::new(format!("the directory {path} does not exist"), "create it, or write another path"))
+        }
+        Err(error) => Err(Fault::new(format!("{path}: {}", reason(&error)), "write a path that can be reached")),
+    }
+}
+
+fn may(path: &str, access_flags: AccessFlags, message: &str) -> Result<(), Fault> {
+    match access(path, access_flags) {
+        Ok(()) => Ok(()),
+        Err(errno) => Err(Fault::new(
+            format!("{path} {message}: {}", errno.desc()),
+            "change its permissions, or write another path",
+        )),
+    }
+}
+
+/// The system's reason without Rust's number.
+fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,85 @@
+//! What a reload changes: two configurations in, the names that differ out.
+
+use std::collections::HashMap;
+
+use crate::models::{ProgramConfig, SupervisorConfig};
+
+/// The difference between two configurations. Programs are compared by name and setting; their order in the
+/// file is no setting.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReloadPlan {
+    /// Programs that are new, sorted by name.
+    pub added: Vec<String>,
+    /// Programs that are no longer there, sorted by name.
+    pub removed: Vec<String>,
+    /// Programs with at least one setting (the group too) that is different, sorted by name.
+    pub changed: Vec<String>,
+    /// Keys of `[supervice]` whose value is different, in the order of the manual.
+    pub daemon_settings_changed: Vec<&'static str>,
+}
+
+impl ReloadPlan {
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        let ReloadPlan { added, removed, changed, daemon_settings_changed } = self;
+        added.is_empty() && removed.is_empty() && changed.is_empty() && daemon_settings_changed.is_empty()
+    }
+}
+
+/// Compares the configuration that is in force with the one that is to replace it.
+///
+/// ```
+/// use supervice::config::diff;
+/// use supervice::models::{ProgramConfig, SupervisorConfig};
+///
+/// let old = SupervisorConfig::default();
+/// let mut new = old.clone();
+/// new.programs.push(ProgramConfig::new("web", "/bin/web"));
+/// assert_eq!(diff(&old, &new).added, ["web"]);
+/// assert!(diff(&new, &new).is_empty());
+/// ```
+pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
+    let before: HashMap<&str, &ProgramConfig> = old.programs.iter().map(|p| (p.name.as_str(), p)).collect();
+    let after: HashMap<&str, &ProgramConfig> = new.programs.iter().map(|p| (p.name.as_str(), p)).collect();
+    let mut plan = ReloadPlan { daemon_settings_changed: daemon_changes(old, new), ..ReloadPlan::default() };
+    for (name, program) in &after {
+        match before.get(name) {
+            None => plan.added.push((*name).to_owned()),
+            Some(former) if former != program => plan.changed.push((*name).to_owned()),
+            Some(_) => {}
+        }
+    }
+    plan.removed = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (*name).to_owned()).collect();
+    plan.added.sort_unstable();
+    plan.removed.sort_unstable();
+    plan.changed.sort_unstable();
+    plan
+}
+
+fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'static str> {
+    // Taken apart without `..`: a new setting must find its way here.
+    let SupervisorConfig {
+        logfile,
+        pidfile,
+        loglevel,
+        socket_path,
+        socket_mode,
+        socket_owner,
+        shutdown_timeout,
+        log_maxbytes,
+        log_backups,
+        programs: _,
+    } = old;
+    let compared = [
+        ("logfile", *logfile == new.logfile),
+        ("loglevel", *loglevel == new.loglevel),
+        ("log_maxbytes", *log_maxbytes == new.log_maxbytes),
+        ("log_backups", *log_backups == new.log_backups),
+        ("pidfile", *pidfile == new.pidfile),
+        ("socket", *socket_path == new.socket_path),
+        ("socket_mode", *socket_mode == new.socket_mode),
+        ("socket_owner", *socket_owner == new.socket_owner),
+        ("shutdown_timeout", *shutdown_timeout == new.shutdown_timeout),
+    ];
+    compared.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+}

@@ -1,0 +1,292 @@
+//! The INI grammar of Python's `configparser.ConfigParser(interpolation=None, strict=False,
+//! inline_comment_prefixes=(";",))`, read into rust-ini's document, with file and line of every key.
+//!
+//! rust-ini's own parser reads many realistic files differently (a backslash at the end of a line, keys without a
+//! value, comments and headers inside indented blocks) and knows no lines; its document is what we fill.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ini::{Ini, Properties};
+
+use super::diagnostic::{Fault, Place, Report, Shown};
+
+/// The section whose keys every other section has as well, unless it sets them itself.
+pub(crate) const DEFAULT_SECTION: &str = "DEFAULT";
+/// Faults of grammar after which a file is given up: it is no configuration.
+const MAX_SYNTAX_PROBLEMS: usize = 100;
+
+/// A configuration as text: sections and keys in their order, merged across files, each with its place.
+#[derive(Default)]
+pub struct Document {
+    /// The sections, keys and values.
+    pub ini: Ini,
+    marks: HashMap<String, Marks>,
+}
+
+/// The places of one section.
+struct Marks {
+    header: Place,
+    keys: HashMap<String, Place>,
+}
+
+/// One key as it stands in a file.
+#[derive(Clone)]
+pub(crate) struct Entry<'d> {
+    pub section: &'d str,
+    pub key: &'d str,
+    pub value: &'d str,
+    pub place: &'d Place,
+}
+
+/// One section of a [`Document`], with what it inherits from `[DEFAULT]`.
+#[derive(Clone, Copy)]
+pub(crate) struct SectionView<'d> {
+    document: &'d Document,
+    pub name: &'d str,
+    own: &'d Properties,
+    marks: &'d Marks,
+}
+
+impl Document {
+    /// Reads a text (without includes), for tests and tools; `Err` lists the faults of grammar, one a line.
+    pub fn from_text(text: &str) -> Result<Document, String> {
+        let mut document = Document::default();
+        let mut report = Report::default();
+        document.read(&Arc::from(Path::new("<text>")), true, text, &mut report);
+        if report.problems.is_empty() {
+            return Ok(document);
+        }
+        Err(report.problems.iter().map(|p| format!("{p}\n")).collect())
+    }
+
+    /// The sections in the order in which they first appear, without `[DEFAULT]`.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = SectionView<'_>> {
+        self.ini.sections().flatten().filter(|name| *name != DEFAULT_SECTION).filter_map(|name| self.section(name))
+    }
+
+    pub(crate) fn section<'d>(&'d self, name: &str) -> Option<SectionView<'d>> {
+        let own = self.ini.section(Some(name))?;
+        let (name, marks) = self.marks.get_key_value(name)?;
+        Some(SectionView { document: self, name, own, marks })
+    }
+
+    /// Adds the text of one file. `main`: it is the file that was asked for, the only one whose `[include]` counts.
+    pub(crate) fn read(&mut self, file: &Arc<Path>, main: bool, text: &str, report: &mut Report) {
+        let mut reader =
+            Reader { document: self, file, main, report, section: None, open: None, indent: 0, problems: 0 };
+        for (number, line) in (1..).zip(lines(text)) {
+            if reader.line(number, line).is_break() {
+                break;
+            }
+        }
+        reader.close_key();
+    }
+
+    /// Opens a section for more keys.
+    fn enter(&mut self, name: &str, place: Place) {
+        if !self.marks.contains_key(name) {
+            self.marks.insert(name.to_owned(), Marks { header: place, keys: HashMap::new() });
+            self.ini.entry(Some(name.to_owned())).or_insert(Properties::new());
+        }
+    }
+
+    /// Sets a key of a section that was entered; the place of the value that it replaces, if any.
+    fn set(&mut self, section: &str, key: String, value: String, place: Place) -> Option<Place> {
+        self.ini.section_mut(Some(section))?.insert(key.clone(), value);
+        self.marks.get_mut(section)?.keys.insert(key, place)
+    }
+}
+
+impl<'d> SectionView<'d> {
+    pub(crate) fn header(&self) -> &'d Place {
+        &self.marks.header
+    }
+
+    /// The key's entry: the section's own, else that of `[DEFAULT]`.
+    pub(crate) fn get(&self, key: &str) -> Option<Entry<'d>> {
+        self.own_entry(key).or_else(|| self.document.section(DEFAULT_SECTION)?.own_entry(key))
+    }
+
+    fn own_entry(&self, key: &str) -> Option<Entry<'d>> {
+        let value = self.own.get(key)?;
+        let (key, place) = self.marks.keys.get_key_value(key)?;
+        Some(Entry { section: self.name, key, value, place })
+    }
+
+    /// The section's own keys in their order.
+    pub(crate) fn own_entries(&self) -> impl Iterator<Item = Entry<'d>> + use<'d> {
+        let view = *self;
+        view.own.iter().filter_map(move |(key, _)| view.own_entry(key))
+    }
+}
+
+/// Lines as Python's universal newlines end them: `\n`, `\r\n` and `\r`.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let (line, tail) = rest.split_at(end);
+        rest = tail.strip_prefix("\r\n").or_else(|| tail.get(1..)).unwrap_or("");
+        Some(line)
+    })
+}
+
+/// White space as Python's `str.isspace` has it: Unicode's, and the four ASCII separators.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches(is_space)
+}
+
+/// Where the comment begins: at a `;` or `#` that is the line's first mark, or a `;` after white space.
+fn comment_start(line: &str) -> Option<usize> {
+    if line.trim_start_matches(is_space).starts_with(['#', ';']) {
+        return Some(0);
+    }
+    line.match_indices(';')
+        .map(|(at, _)| at)
+        .find(|at| line.get(..*at).and_then(|before| before.chars().next_back()).is_some_and(is_space))
+}
+
+/// The name in `[name]`, whatever follows the last bracket.
+fn section_header(line: &str) -> Option<&str> {
+    let (name, _) = line.strip_prefix('[')?.rsplit_once(']')?;
+    (!name.is_empty()).then_some(name)
+}
+
+/// A key whose value may still go on.
+struct OpenKey<'t> {
+    key: String,
+    place: Place,
+    value: Vec<&'t str>,
+}
+
+struct Reader<'r, 't> {
+    document: &'r mut Document,
+    file: &'r Arc<Path>,
+    main: bool,
+    report: &'r mut Report,
+    section: Option<&'t str>,
+    open: Option<OpenKey<'t>>,
+    /// Indentation, in characters, of the line that began the open key or section.
+    indent: usize,
+    problems: usize,
+}
+
+impl<'t> Reader<'_, 't> {
+    fn line(&mut self, number: u32, line: &'t str) -> std::ops::ControlFlow<()> {
+        let comment = comment_start(line);
+        let text = trim(line.get(..comment.unwrap_or(line.len())).unwrap_or(line));
+        if text.is_empty() {
+            // An empty line belongs to a value that goes on after it; a comment does not.
+            if let (None, Some(open)) = (comment, &mut self.open) {
+                open.value.push("");
+            }
+            return std::ops::ControlFlow::Continue(());
+        }
+        let indent = line.chars().take_while(|c| is_space(*c)).count();
+        if let Some(open) = &mut self.open
+            && indent > self.indent
+        {
+            open.value.push(text);
+            return std::ops::ControlFlow::Continue(());
+        }
+        self.indent = indent;
+        if let Some(name) = section_header(text) {
+            self.header(number, name);
+        } else if self.section.is_none() {
+            self.fault(number, text, "the file begins without a section", "put a line like [program:NAME] above it");
+            // Everything up to the first header is the same fault.
+            return std::ops::ControlFlow::Break(());
+        } else {
+            self.key(number, text);
+        }
+        if self.problems < MAX_SYNTAX_PROBLEMS {
+            return std::ops::ControlFlow::Continue(());
+        }
+        self.fault(number, text, "too many lines that are no configuration", "the rest of the file was not read");
+        std::ops::ControlFlow::Break(())
+    }
+
+    fn header(&mut self, number: u32, name: &'t str) {
+        self.close_key();
+        self.section = Some(name);
+        let place = self.place(number);
+        if name == "include" && !self.main {
+            let fault = Fault::new(
+                "an included file includes no further files: this section has no effect",
+                "list the files in the [include] of the main file",
+            );
+            let mut diagnostic = place.diagnostic(fault);
+            diagnostic.section = Some(name.to_owned());
+            self.report.warn(diagnostic);
+            return;
+        }
+        self.document.enter(name, place);
+    }
+
+    fn key(&mut self, number: u32, text: &'t str) {
+        let Some((key, value)) = text.split_once(['=', ':']) else {
+            self.fault(
+                number,
+                text,
+                "neither a section nor a key with a value",
+                "write key = value, or # for a comment",
+            );
+            return;
+        };
+        let key = trim(key);
+        if key.is_empty() {
+            self.fault(number, text, "a value without a key", "write key = value");
+            return;
+        }
+        self.close_key();
+        let place = self.place(number);
+        self.open = Some(OpenKey { key: key.to_lowercase(), place, value: vec![trim(value)] });
+    }
+
+    /// The open key has all its lines: into the document with it.
+    fn close_key(&mut self) {
+        let (Some(open), Some(section)) = (self.open.take(), self.section) else { return };
+        if section == "include" && !self.main {
+            return;
+        }
+        let mut value = open.value.join("\n");
+        value.truncate(value.trim_end_matches(is_space).len());
+        let shown = value.clone();
+        let Some(before) = self.document.set(section, open.key.clone(), value, open.place.clone()) else { return };
+        let first = if before.file == open.place.file {
+            format!("line {}", before.line)
+        } else {
+            format!("{}:{}", before.file.display(), before.line)
+        };
+        let fault = Fault::new(format!("set before in {first}: this value, the last, counts"), "remove one of the two");
+        let mut diagnostic = open.place.diagnostic(fault);
+        diagnostic.section = Some(section.to_owned());
+        diagnostic.key = Some(open.key);
+        diagnostic.value = Some(shown);
+        self.report.warn(diagnostic);
+    }
+
+    fn place(&self, line: u32) -> Place {
+        Place { file: Arc::clone(self.file), line }
+    }
+
+    fn fault(&mut self, number: u32, text: &str, message: &str, hint: &str) {
+        self.problems += 1;
+        let mut diagnostic = self.place(number).diagnostic(Fault::new(message, hint));
+        diagnostic.section = self.section.map(str::to_owned);
+        diagnostic.value = Some(format!("`{}`", Shown(text)));
+        self.report.error(diagnostic);
+    }
+}
+
+#[cfg(test)]
+mod tests;
