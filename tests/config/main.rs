@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The configuration as a whole: files in, configurations, warnings and golden errors out; and the
+//! comparison with Python's own readers.
+
+mod errors;
+mod loading;
+mod properties;
+mod python;
+mod support;

@@ -1,1 +1,51 @@
-//! Tests.
+//! Patterns.
+
+use super::*;
+
+fn matches(pattern: &str, name: &str) -> bool {
+    glob(&pattern.chars().collect::<Vec<_>>(), name)
+}
+
+#[test]
+fn patterns_match_like_a_shell() {
+    for (pattern, name, expected) in [
+        ("*.conf", "a.conf", true),
+        ("*.conf", "a.conf.bak", false),
+        ("a*b*c", "axxbyyc", true),
+        ("a*b*c", "axxbyy", false),
+        ("?.ini", "é.ini", true),
+        ("[a-c]?", "bz", true),
+        ("[!a-c]?", "bz", false),
+        ("[^a-c]?", "dz", true),
+        ("[]x]", "]", true),
+        ("[a-]", "-", true),
+        ("[", "[", true),
+        ("[ab", "[ab", true),
+        ("**", "", true),
+        ("", "a", false),
+    ] {
+        assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+    }
+}
+
+#[test]
+fn a_pattern_of_stars_takes_no_exponential_time() {
+    assert!(!matches(&"*a".repeat(50), &"a".repeat(255).replace("aaaa", "bbbb")));
+}
+
+#[test]
+fn files_are_sorted_and_hidden_ones_left_out() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    for name in ["b.ini", "a.ini", ".hidden.ini", "c.txt"] {
+        fs::write(dir.path().join(name), "").expect("write");
+    }
+    let names = |pattern: &str| -> Vec<String> {
+        let files = expand(dir.path(), pattern);
+        files.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_owned())).collect()
+    };
+    assert_eq!(names("*.ini"), ["a.ini", "b.ini"]);
+    assert_eq!(names("./.h*"), [".hidden.ini"]);
+    assert_eq!(names("missing.ini"), ["missing.ini"]);
+    assert_eq!(names("missing/*.ini"), [""; 0]);
+    assert_eq!(expand(Path::new("/"), &format!("{}/[a].ini", dir.path().display())).len(), 1);
+}

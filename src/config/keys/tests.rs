@@ -1,1 +1,47 @@
-//! Tests.
+//! The guesses.
+
+use super::*;
+
+#[test]
+fn misspelt_keys_are_recognised() {
+    for (text, key) in [
+        ("comand", Some("command")),
+        ("autostrat", Some("autostart")),
+        ("auto_restart", Some("autorestart")),
+        ("stdout_log_file", Some("stdout_logfile")),
+        ("cwd", Some("directory")),
+        ("env", Some("environment")),
+        ("healthcheck_intervall", Some("healthcheck_interval")),
+        ("colour", None),
+        ("x", None),
+        ("", None),
+    ] {
+        assert_eq!(guess(text, PROGRAM_KEYS), key, "{text}");
+    }
+    assert_eq!(guess(&"x".repeat(100_000), PROGRAM_KEYS), None);
+}
+
+#[test]
+fn edits_count_swaps_once() {
+    for (a, b, n) in [("", "", 0), ("", "ab", 2), ("ab", "ba", 1), ("kitten", "sitting", 3), ("a", "", 1)] {
+        assert_eq!(edits(a, b), n, "{a} {b}");
+    }
+}
+
+#[test]
+fn sections_and_their_guesses() {
+    assert_eq!(section_kind("program: web "), SectionKind::Program("web"));
+    assert_eq!(section_kind("group:a"), SectionKind::Group("a"));
+    assert_eq!(section_kind("programm:web"), SectionKind::Unknown("did you mean [program:NAME]?"));
+    assert_eq!(section_kind("program"), SectionKind::Unknown("did you mean [program:NAME]?"));
+    assert_eq!(section_kind("Supervice"), SectionKind::Unknown("did you mean [supervice]?"));
+    assert!(matches!(section_kind("inet_http_server"), SectionKind::Foreign(_)));
+    assert!(matches!(section_kind("nginx"), SectionKind::Unknown(hint) if hint.starts_with("sections are")));
+}
+
+#[test]
+fn no_key_is_both_known_and_foreign() {
+    for (known, foreign) in [(PROGRAM_KEYS, FOREIGN_PROGRAM), (DAEMON_KEYS, FOREIGN_DAEMON)] {
+        assert!(foreign.iter().all(|foreign| !known.contains(&foreign.key)));
+    }
+}

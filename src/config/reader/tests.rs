@@ -1,1 +1,99 @@
-//! Tests.
+//! The grammar, case by case; the comparison with Python itself is in `tests/config`.
+
+use super::super::diagnostic::Diagnostic;
+use super::*;
+
+fn read(text: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let document = Document::from_text(text).expect("grammar");
+    let own = |view: SectionView<'_>| {
+        (view.name.to_owned(), view.own_entries().map(|e| (e.key.to_owned(), e.value.to_owned())).collect())
+    };
+    document.sections().map(own).collect()
+}
+
+fn one(text: &str) -> String {
+    let sections = read(text);
+    let [(_, keys)] = sections.as_slice() else { panic!("{sections:?}") };
+    let [(_, value)] = keys.as_slice() else { panic!("{keys:?}") };
+    value.clone()
+}
+
+#[test]
+fn values_are_literal() {
+    for value in ["date +%s", "%2B", "%t_%p", r"a\", r"C:\x\n", "\"quoted\"", "a=b", "a:b", "x;y", "x#y", "x #y", "[b]"]
+    {
+        assert_eq!(one(&format!("[a]\nk = {value}\n")), value, "{value}");
+    }
+}
+
+#[test]
+fn inline_comments_begin_with_white_space_and_semicolon() {
+    assert_eq!(one("[a]\nk = v ; comment ; more\n"), "v");
+    assert_eq!(one("[a]\nk = v\t;comment\n"), "v");
+    assert_eq!(one("[a]\nk = v;w ;c\n"), "v;w");
+}
+
+#[test]
+fn continuation_lines_comments_and_empty_lines() {
+    assert_eq!(one("[a]\nk = 1\n  2\n ; no\n\n   # no\n  3\n\n"), "1\n2\n\n3");
+    assert_eq!(one("[a]\nk =\n  [b]\n  x = y\n"), "\n[b]\nx = y");
+    assert_eq!(read("[a]\n  k = 1\n  l = 2\n m = 3\n")[0].1.len(), 3);
+}
+
+#[test]
+fn line_ends_bom_and_spelling_of_keys() {
+    assert_eq!(
+        read("\u{feff}[A b]\r\nKEY : v\r\nother=w\rthird = x"),
+        [(
+            "A b".to_owned(),
+            vec![("key", "v"), ("other", "w"), ("third", "x")].into_iter().map(|(a, b)| (a.into(), b.into())).collect()
+        )]
+    );
+}
+
+#[test]
+fn sections_merge_and_the_last_of_two_keys_counts() {
+    let mut document = Document::default();
+    let mut report = Report::default();
+    let file = Arc::from(Path::new("f.ini"));
+    document.read(&file, true, "[a]\nx = 1\n[b]\n[a]\ny = 2\nX = 3\n", &mut report);
+    assert!(report.problems.is_empty());
+    let lines: Vec<String> = report.warnings.iter().map(Diagnostic::to_string).collect();
+    assert_eq!(
+        lines,
+        ["f.ini:6: [a] x = 3: set before in line 2: this value, the last, counts; remove one of the two"]
+    );
+    let a = document.section("a").expect("a");
+    assert_eq!(a.get("x").map(|e| (e.value, e.place.line)), Some(("3", 6)));
+    assert_eq!(a.get("y").map(|e| e.place.line), Some(5));
+}
+
+#[test]
+fn default_section_serves_all() {
+    let document = Document::from_text("[DEFAULT]\nx = 1\n[a]\n[b]\nx = 2\n").expect("grammar");
+    assert_eq!(document.sections().map(|s| s.get("x").map(|e| e.value)).collect::<Vec<_>>(), [Some("1"), Some("2")]);
+}
+
+#[test]
+fn faults_have_lines() {
+    for (text, fault) in [
+        (
+            "\n# c\nk = v\n",
+            "<text>:3: `k = v`: the file begins without a section; put a line like [program:NAME] above it",
+        ),
+        (
+            "[a]\nx = 1\nstray\n",
+            "<text>:3: [a] `stray`: neither a section nor a key with a value; write key = value, or # for a comment",
+        ),
+        ("[a]\n= 1\n", "<text>:2: [a] `= 1`: a value without a key; write key = value"),
+        ("[]\n", "<text>:1: `[]`: the file begins without a section; put a line like [program:NAME] above it"),
+    ] {
+        assert_eq!(Document::from_text(text).err().as_deref().map(str::trim_end), Some(fault), "{text:?}");
+    }
+}
+
+#[test]
+fn a_file_of_garbage_is_given_up() {
+    let faults = Document::from_text(&format!("[a]\n{}", "garbage\n".repeat(100_000))).err().expect("faults");
+    assert_eq!(faults.lines().count(), MAX_SYNTAX_PROBLEMS + 1);
+}

@@ -1,0 +1,365 @@
+//! Every error and warning in its exact words: operators have only that line.
+
+use crate::support::{Files, program_error};
+
+#[test]
+fn each_program_key_says_what_is_wrong_and_what_is_right() {
+    let size = "write bytes, or a number with KB, MB or GB, such as 50MB; 0: no limit";
+    let whole = "not a whole number; write a whole number";
+    for (keys, error) in [
+        ("numprocs = 0", "numprocs = 0: too small; write a whole number from 1 to 10000"),
+        ("numprocs = 10001", "numprocs = 10001: too large; write a whole number from 1 to 10000"),
+        ("autostart = maybe", "autostart = maybe: neither true nor false; write true or false"),
+        ("autorestart = never", "autorestart = never: not one of the choices; write true, false or unexpected"),
+        (
+            "exitcodes = 0,256",
+            "exitcodes = 0,256: not a list of exit codes; write numbers from 0 to 255 with commas, such as 0,2",
+        ),
+        ("startsecs = -1", "startsecs = -1: below zero; write a whole number, at least 0"),
+        ("startsecs = 1s", "startsecs = 1s: a number with a unit; durations are in seconds: write the number alone"),
+        ("startretries = x", &format!("startretries = x: {whole}, at least 0")),
+        ("stopsignal = TREM", "stopsignal = TREM: not a signal; did you mean TERM?"),
+        (
+            "stopsignal = PLEASE_STOP",
+            "stopsignal = PLEASE_STOP: not a signal; write a name such as TERM, INT, QUIT, HUP, USR1, USR2 or KILL",
+        ),
+        ("stopwaitsecs =", &format!("stopwaitsecs = : {whole}, at least 0")),
+        ("stdout_logfile_maxbytes = 50M", &format!("stdout_logfile_maxbytes = 50M: `M` is not a unit; {size}")),
+        ("stderr_logfile_maxbytes = x", &format!("stderr_logfile_maxbytes = x: not a size; {size}")),
+        (
+            "stdout_logfile_backups = 1001",
+            "stdout_logfile_backups = 1001: too large; write a whole number from 0 to 1000",
+        ),
+        ("stderr_logfile_backups = -1", "stderr_logfile_backups = -1: below zero; write a whole number from 0 to 1000"),
+        ("redirect_stderr = 2", "redirect_stderr = 2: neither true nor false; write true or false"),
+        ("log_buffer = 17MB", "log_buffer = 17MB: too large: it is memory of the daemon; write at most 16MB"),
+        ("pdeathsig = TERM", "pdeathsig = TERM: neither true nor false; write true or false"),
+        ("environment = A", "environment = A: `A` is no KEY=value; write KEY=value,KEY2=\"with, comma\""),
+        (
+            "environment = A=\"x",
+            "environment = A=\"x: the quotation mark \" in the value of A is not closed; \
+             write KEY=value,KEY2=\"with, comma\"",
+        ),
+        (
+            "environment = A='x'y",
+            "environment = A='x'y: no comma after the closing quotation mark of A's value; \
+             write KEY=value,KEY2=\"with, comma\"",
+        ),
+        ("environment = =x", "environment = =x: `` is no name of a variable; write KEY=value,KEY2=\"with, comma\""),
+        (
+            "env_file = /missing/env",
+            "env_file = /missing/env: /missing/env: No such file or directory (os error 2); \
+             name files that the daemon can read, with commas between them",
+        ),
+        (
+            "directory = /missing",
+            "directory = /missing: the directory /missing does not exist; create it, or write another path",
+        ),
+        (
+            "directory = /etc/passwd",
+            "directory = /etc/passwd: /etc/passwd is not a directory; write the path of a directory",
+        ),
+        (
+            "stdout_logfile = /missing/x.log",
+            "stdout_logfile = /missing/x.log: the directory /missing does not exist; create it, or write another path",
+        ),
+        ("stderr_logfile = /etc", "stderr_logfile = /etc: it is a directory; write the path of a file"),
+        (
+            "user = no-such-user",
+            "user = no-such-user: no such user; write the name of a user of this system, or a numeric id",
+        ),
+        (
+            "user = 4294967295",
+            "user = 4294967295: no such user; write the name of a user of this system, or a numeric id",
+        ),
+        ("healthcheck_type = http", "healthcheck_type = http: not a kind of health check; write none, tcp or script"),
+        ("healthcheck_interval = 0", "healthcheck_interval = 0: too small; write a whole number, at least 1"),
+        ("healthcheck_timeout = 0", "healthcheck_timeout = 0: too small; write a whole number, at least 1"),
+        ("healthcheck_retries = 0", "healthcheck_retries = 0: too small; write a whole number, at least 1"),
+        (
+            "healthcheck_start_period = -5",
+            "healthcheck_start_period = -5: below zero; write a whole number, at least 0",
+        ),
+        ("healthcheck_port = 0", "healthcheck_port = 0: too small; write a whole number from 1 to 65535"),
+        ("healthcheck_port = 65536", "healthcheck_port = 65536: too large; write a whole number from 1 to 65535"),
+        ("stray", "`stray`: neither a section nor a key with a value; write key = value, or # for a comment"),
+    ] {
+        assert_eq!(program_error(keys), error);
+    }
+}
+
+#[test]
+fn commands_and_health_checks_that_are_incomplete() {
+    let hint = "write command = /path/to/program arguments";
+    let close = "close it, or put a backslash before it";
+    for (section, error) in [
+        ("autostart = true", format!("1: [program:p] command: missing; {hint}")),
+        ("command =", format!("2: [program:p] command = : empty; {hint}")),
+        ("command = '' x", format!("2: [program:p] command = '' x: the program's name is empty; {hint}")),
+        ("command = sh 'x", format!("2: [program:p] command = sh 'x: the quotation mark ' is not closed; {close}")),
+        (
+            "command = sh \\",
+            format!("2: [program:p] command = sh \\: nothing follows the backslash at the end; {close}"),
+        ),
+        (
+            "command = x\nhealthcheck_type = tcp",
+            "1: [program:p] healthcheck_port: missing: a tcp check needs a port; write healthcheck_port = 1 to 65535"
+                .to_owned(),
+        ),
+        (
+            "command = x\nhealthcheck_type = script\nhealthcheck_command =",
+            "4: [program:p] healthcheck_command = : missing: a script check needs a command; \
+             write healthcheck_command = COMMAND"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(Files::new(&format!("[program:p]\n{section}\n")).errors(false), format!("DIR/main.ini:{error}"));
+    }
+}
+
+#[test]
+fn daemon_settings() {
+    let long = format!("/tmp/{}", "x".repeat(103));
+    for (keys, error) in [
+        ("loglevel = loud", "loglevel = loud: not a log level; write DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        ("log_backups = many", "log_backups = many: not a whole number; write a whole number from 0 to 1000"),
+        ("shutdown_timeout = 0", "shutdown_timeout = 0: too small; write a whole number, at least 1"),
+        ("socket_mode = 888", "socket_mode = 888: not an octal number; write permission bits in octal, such as 0660"),
+        ("socket_owner = :", "socket_owner = :: names neither user nor group; write user, user:group or :group"),
+        (
+            "socket_owner = root:no-such-group",
+            "socket_owner = root:no-such-group: no such group: no-such-group; \
+             write user:group of this system, or numeric ids",
+        ),
+        (
+            "pidfile = /missing/x.pid",
+            "pidfile = /missing/x.pid: the directory /missing does not exist; create it, or write another path",
+        ),
+        ("pidfile = /tmp", "pidfile = /tmp: it is a directory; write the path of a file, or none"),
+        (
+            "socket = /etc/passwd",
+            "socket = /etc/passwd: there is something that is not a socket; \
+             write a path that is free, or remove what is there",
+        ),
+        (
+            &format!("socket = {long}"),
+            &format!(
+                "socket = {}…: 108 bytes are too long for a socket's path; write a path of at most 107 bytes",
+                &long[..100]
+            ),
+        ),
+        (
+            "logfile = /missing/x.log",
+            "logfile = /missing/x.log: the directory /missing does not exist; create it, or write another path",
+        ),
+    ] {
+        let errors = Files::new(&format!("[supervice]\n{keys}\n")).errors(false);
+        assert_eq!(errors, format!("DIR/main.ini:2: [supervice] {error}"));
+    }
+}
+
+#[test]
+fn all_errors_are_reported_in_the_order_of_lines() {
+    let files = Files::new(
+        "[group:g]\nprograms = a,nobody\n[program:a]\nstartsecs = x\nstopsignal = Y\n[supervice]\nloglevel = z\nstray\n",
+    );
+    let expected = [
+        "DIR/main.ini:2: [group:g] programs = a,nobody: no such program: nobody; \
+         name programs that are configured, or add [program:nobody]",
+        "DIR/main.ini:3: [program:a] command: missing; write command = /path/to/program arguments",
+        "DIR/main.ini:4: [program:a] startsecs = x: not a whole number; write a whole number, at least 0",
+        "DIR/main.ini:5: [program:a] stopsignal = Y: not a signal; \
+         write a name such as TERM, INT, QUIT, HUP, USR1, USR2 or KILL",
+        "DIR/main.ini:7: [supervice] loglevel = z: not a log level; write DEBUG, INFO, WARNING, ERROR or CRITICAL",
+        "DIR/main.ini:8: [supervice] `stray`: neither a section nor a key with a value; \
+         write key = value, or # for a comment",
+    ];
+    assert_eq!(files.errors(false), expected.join("\n"));
+}
+
+#[test]
+fn names_of_programs_and_groups() {
+    let hint = "write [program:NAME] with letters, digits, - _ and .";
+    let long = "x".repeat(129);
+    for (name, error) in [
+        ("", format!("[program:]: the program has no name; {hint}")),
+        ("a/b", format!("[program:a/b]: `/` in the name; {hint}")),
+        ("a:b", format!("[program:a:b]: `:` in the name; {hint}")),
+        ("a\u{7}b", format!("[program:a\\u{{7}}b]: characters in the name that can't be printed; {hint}")),
+        ("a\u{202e}b", format!("[program:a\\u{{202e}}b]: characters in the name that can't be printed; {hint}")),
+        (&long, format!("[program:{}…]: a name of more than 128 bytes; {hint}", &long[..92])),
+    ] {
+        let errors = Files::new(&format!("[program:{name}]\ncommand = x\n")).errors(false);
+        assert_eq!(errors, format!("DIR/main.ini:1: {error}"));
+    }
+    assert_eq!(
+        Files::new("[program:a]\ncommand = x\n[program: a]\ncommand = y\n").errors(false),
+        "DIR/main.ini:3: [program: a]: a second program called a: the first is in DIR/main.ini:1; give it a name of its own"
+    );
+}
+
+#[test]
+fn groups() {
+    let programs = "[program:web]\ncommand = x\n[program:db]\ncommand = x\nnumprocs = 2\n";
+    for (group, errors) in [
+        ("[group:g]", "6: [group:g] programs: missing; write programs = a,b"),
+        ("[group:g]\nprograms = wbe", "7: [group:g] programs = wbe: no such program: wbe; did you mean web?"),
+        (
+            "[group:g]\nprograms = db:00",
+            "7: [group:g] programs = db:00: no such program: db:00; all instances of db are in its group: write db",
+        ),
+        (
+            "[group:g]\nprograms = web\n[group:h]\nprograms = db, web",
+            "9: [group:h] programs = db, web: web is in the group g already; \
+             a program is in one group: remove it from the others",
+        ),
+        (
+            "[group:web]\nprograms = db",
+            "7: [group:web] programs = db: the program web (DIR/main.ini:1) is not in this group of its name; \
+             rename the group, or write web among its programs",
+        ),
+        (
+            "[group:a/b]\nprograms = db",
+            "6: [group:a/b]: `/` in the name; write [group:NAME] with letters, digits, - _ and .",
+        ),
+    ] {
+        assert_eq!(Files::new(&format!("{programs}{group}\n")).errors(false), format!("DIR/main.ini:{errors}"));
+    }
+}
+
+#[test]
+fn one_error_for_all_instances() {
+    let errors =
+        Files::new("[program:p]\ncommand = x '%(process_num)d\nnumprocs = 50\nhealthcheck_type = tcp\n").errors(false);
+    let expected = [
+        "DIR/main.ini:1: [program:p] healthcheck_port: missing: a tcp check needs a port; write healthcheck_port = 1 to 65535",
+        "DIR/main.ini:2: [program:p] command = x '0: the quotation mark ' is not closed; \
+         close it, or put a backslash before it",
+    ];
+    assert_eq!(errors, expected.join("\n"));
+    // An instance that is the first to be wrong is reported by its own value.
+    let errors =
+        Files::new("[program:p]\ncommand = x\nnumprocs = 8\nhealthcheck_port = 6553%(process_num)d\n").errors(false);
+    assert_eq!(
+        errors,
+        "DIR/main.ini:4: [program:p] healthcheck_port = 65536: too large; write a whole number from 1 to 65535"
+    );
+}
+
+#[test]
+fn files_that_are_no_text() {
+    for (contents, error) in [
+        (&b"[supervice]\nlogfile = \xff\n"[..], "2: byte 0xff is not UTF-8; save the file as UTF-8"),
+        (b"[supervice]\n\nlogfile = a\0b\n", "3: a NUL byte: not a text file; remove it"),
+    ] {
+        assert_eq!(Files::new("").with("main.ini", contents).errors(false), format!("DIR/main.ini:{error}"));
+    }
+    let long = vec![b'\n'; 16 * 1024 * 1024 + 1];
+    assert_eq!(
+        Files::new("").with("main.ini", long).errors(false),
+        "DIR/main.ini: longer than 16777216 bytes; is it the right file?"
+    );
+}
+
+#[test]
+fn files_that_are_no_files() {
+    let files = Files::new("");
+    let fifo = files.dir().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    let said = |path: &std::path::Path| supervice::config::parse_config(path).expect_err("no file").to_string();
+    for (path, error) in [
+        (fifo.clone(), "cannot read the configuration file: it is a FIFO or pipe; a regular file is needed"),
+        (files.dir().to_owned(), "cannot read the configuration file: it is a directory; a regular file is needed"),
+        ("/dev/null".into(), "cannot read the configuration file: it is no regular file; a regular file is needed"),
+        (files.dir().join("missing"), "no such configuration file; name one with -c FILE"),
+    ] {
+        assert_eq!(said(&path), format!("{}: {error}", path.display()));
+    }
+    let error = supervice::config::read_env_file(&fifo).expect_err("a fifo holds no variables");
+    assert_eq!(error.to_string(), format!("{}: it is a FIFO or pipe; a regular file is needed", fifo.display()));
+}
+
+#[test]
+fn unknown_keys_and_sections_are_warnings_and_strictly_errors() {
+    let files = Files::new(
+        "[supervice]\nlog_level = debug\n[program:p]\ncommand = x\ncomand = y\ncolour = red\n[programm:q]\ncommand = z\n[nginx]\n",
+    );
+    let expected = [
+        "DIR/main.ini:2: [supervice] log_level = debug: unknown key; did you mean loglevel?",
+        "DIR/main.ini:5: [program:p] comand = y: unknown key; did you mean command?",
+        "DIR/main.ini:6: [program:p] colour = red: unknown key; it has no effect: remove it, or see supervice.conf(5) \
+         for the keys of this section",
+        "DIR/main.ini:7: [programm:q]: unknown section; did you mean [program:NAME]?",
+        "DIR/main.ini:9: [nginx]: unknown section; sections are [supervice], [program:NAME], [group:NAME] and [include]",
+    ];
+    assert_eq!(files.warnings(), expected.join("\n"));
+    assert_eq!(files.errors(true), expected.join("\n"));
+}
+
+#[test]
+fn what_supervisord_knows_and_we_do_not_is_a_warning_even_strictly() {
+    let files = Files::new(
+        "[supervisord]\nnodaemon = true\nminfds = 10\nsilent = false\n[inet_http_server]\nport = 9001\n\
+         [program:p]\ncommand = date +%%s\npriority = 1\nstopasgroup = true\nkillasgroup = FALSE\nprocess_name = %(program_name)s\n",
+    );
+    let expected = [
+        "DIR/main.ini:2: [supervisord] nodaemon = true: this key has no effect here; \
+         run supervice with -n to keep it in the foreground",
+        "DIR/main.ini:3: [supervisord] minfds = 10: this key has no effect here; \
+         set the limit before supervice is started (ulimit -n)",
+        "DIR/main.ini:5: [inet_http_server]: this section has no effect here; \
+         the daemon is commanded through its socket: see socket in [supervice]",
+        "DIR/main.ini:8: [program:p] command = date +%%s: %% stays two percent signs here; write one % where one is meant",
+        "DIR/main.ini:9: [program:p] priority = 1: this key has no effect here; \
+         all programs are started and stopped at the same time",
+        "DIR/main.ini:11: [program:p] killasgroup = FALSE: this key has no effect here; \
+         SIGKILL always goes to the whole process group",
+    ];
+    assert_eq!(files.warnings(), expected.join("\n"));
+    assert_eq!(files.errors(true), "");
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    for (keys, warning) in [
+        (
+            "command = /missing/program -x",
+            "2: [program:p] command = /missing/program -x: /missing/program: No such file or directory; \
+             the program will not start until it is there and executable",
+        ),
+        (
+            "command = /etc/passwd",
+            "2: [program:p] command = /etc/passwd: /etc/passwd is not executable; \
+             the program will not start until it is there and executable",
+        ),
+        (
+            "command = x %(ENV_SUPERVICE_NOT_SET)s",
+            "2: [program:p] command = x %(ENV_SUPERVICE_NOT_SET)s: the variable SUPERVICE_NOT_SET is not in the daemon's \
+             environment: %(ENV_SUPERVICE_NOT_SET)s stays as it is; set it before supervice is started",
+        ),
+        (
+            "command = x\nhealthcheck_port = 80",
+            "3: [program:p] healthcheck_port = 80: no health is checked; write healthcheck_type = tcp as well",
+        ),
+        (
+            "command = x\nredirect_stderr = true\nstderr_logfile = /dev/stderr",
+            "4: [program:p] stderr_logfile = /dev/stderr: it stays empty: redirect_stderr sends standard error where \
+             standard output goes; remove one of the two",
+        ),
+        (
+            "command = x\n[group:g]\nprograms =",
+            "4: [group:g] programs = : a group without members; write programs = a,b",
+        ),
+    ] {
+        assert_eq!(Files::new(&format!("[program:p]\n{keys}\n")).warnings(), format!("DIR/main.ini:{warning}"));
+    }
+}
+
+#[test]
+fn env_files_are_checked_with_their_lines() {
+    let files = Files::new("").with("env", "A=1\n\n# c\nnonsense\n");
+    let path = files.dir().join("env");
+    let files = files.with("main.ini", format!("[program:p]\ncommand = x\nenv_file = {}\n", path.display()));
+    let errors = files.errors(false);
+    assert!(errors.ends_with("DIR/env:4: not KEY=VALUE; # begins a comment; put the file right"), "{errors}");
+}

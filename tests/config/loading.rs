@@ -1,0 +1,290 @@
+//! What a configuration that holds says: every key, expansion, includes, supervisord's spelling, reloads, printing.
+
+use std::collections::BTreeMap;
+
+use supervice::config::{diff, parse_environment, read_env_file, to_json};
+use supervice::models::{AutoRestart, HealthCheckType, ProgramConfig, SupervisorConfig};
+
+use crate::support::{Files, program};
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// One setting changed, compared with a program that has only defaults.
+fn with(change: impl FnOnce(&mut ProgramConfig)) -> ProgramConfig {
+    let mut expected = ProgramConfig::new("p", "run");
+    change(&mut expected);
+    expected
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let loaded = Files::new("").load();
+    assert_eq!(loaded.config, SupervisorConfig::default());
+    assert!(loaded.warnings.is_empty() && !loaded.logfile_given);
+    assert_eq!(program(""), ProgramConfig::new("p", "run"));
+}
+
+#[test]
+fn each_program_key() {
+    let cases: Vec<(&str, ProgramConfig)> = vec![
+        ("numprocs = 1", with(|p| p.numprocs = 1)),
+        ("autostart = no", with(|p| p.autostart = false)),
+        ("autorestart = off", with(|p| p.autorestart = AutoRestart::Never)),
+        ("autorestart = UNEXPECTED", with(|p| p.autorestart = AutoRestart::Unexpected)),
+        ("exitcodes = 0,2", with(|p| p.exitcodes = vec![0, 2])),
+        ("startsecs = 0", with(|p| p.startsecs = 0)),
+        ("startretries = 9", with(|p| p.startretries = 9)),
+        ("stopsignal = sigint", with(|p| p.stopsignal = "INT".into())),
+        ("stopsignal = 10", with(|p| p.stopsignal = "USR1".into())),
+        ("stopwaitsecs = 60", with(|p| p.stopwaitsecs = 60)),
+        ("stdout_logfile = /dev/stdout", with(|p| p.stdout_logfile = Some("/dev/stdout".into()))),
+        ("stdout_logfile = AUTO", with(|_| ())),
+        ("stdout_logfile = NONE", with(|_| ())),
+        ("stdout_logfile =", with(|_| ())),
+        ("stdout_logfile = syslog", with(|p| p.stdout_logfile = Some("syslog".into()))),
+        ("stdout_logfile = /tmp/a%b.log", with(|p| p.stdout_logfile = Some("/tmp/a%b.log".into()))),
+        ("stdout_logfile_maxbytes = 1MB", with(|p| p.stdout_logfile_maxbytes = 1 << 20)),
+        ("stdout_logfile_backups = 0", with(|p| p.stdout_logfile_backups = 0)),
+        ("stderr_logfile = /dev/stderr", with(|p| p.stderr_logfile = Some("/dev/stderr".into()))),
+        ("stderr_logfile_maxbytes = 0", with(|p| p.stderr_logfile_maxbytes = 0)),
+        ("stderr_logfile_backups = 3", with(|p| p.stderr_logfile_backups = 3)),
+        ("redirect_stderr = yes", with(|p| p.redirect_stderr = true)),
+        ("log_buffer = 4KB", with(|p| p.log_buffer = 4096)),
+        ("environment = A=1", with(|p| p.environment = BTreeMap::from([("A".into(), "1".into())]))),
+        ("directory = /", with(|p| p.directory = Some("/".into()))),
+        ("directory =", with(|_| ())),
+        ("user = root", with(|p| p.user = Some("root".into()))),
+        ("user = 0", with(|p| p.user = Some("0".into()))),
+        ("pdeathsig = false", with(|p| p.pdeathsig = false)),
+        ("healthcheck_interval = 1", with(|p| p.healthcheck.interval = 1)),
+        ("healthcheck_timeout = 2", with(|p| p.healthcheck.timeout = 2)),
+        ("healthcheck_retries = 4", with(|p| p.healthcheck.retries = 4)),
+        ("healthcheck_start_period = 0", with(|p| p.healthcheck.start_period = 0)),
+        ("healthcheck_host = ::1", with(|p| p.healthcheck.host = "::1".into())),
+        (
+            "healthcheck_type = tcp\nhealthcheck_port = 80",
+            with(|p| (p.healthcheck.check_type, p.healthcheck.port) = (HealthCheckType::Tcp, Some(80))),
+        ),
+        (
+            "healthcheck_type = Script\nhealthcheck_command = test -e x",
+            with(|p| {
+                p.healthcheck.check_type = HealthCheckType::Script;
+                p.healthcheck.command = Some("test -e x".into());
+            }),
+        ),
+    ];
+    for (keys, expected) in cases {
+        assert_eq!(program(keys), expected, "{keys}");
+    }
+}
+
+#[test]
+fn each_daemon_key() {
+    let loaded = Files::new(
+        "[supervice]\nlogfile = none\nloglevel = warn\nlog_maxbytes = 1MB\nlog_backups = 2\npidfile = NONE\n\
+         socket = none\nsocket_mode = 0660\nsocket_owner = root:root\nshutdown_timeout = 5\n",
+    )
+    .load();
+    let expected = SupervisorConfig {
+        logfile: None,
+        pidfile: None,
+        loglevel: "WARNING".into(),
+        socket_path: None,
+        socket_mode: 0o660,
+        socket_owner: Some("root:root".into()),
+        shutdown_timeout: 5,
+        log_maxbytes: 1 << 20,
+        log_backups: 2,
+        programs: Vec::new(),
+    };
+    assert_eq!(loaded.config, expected);
+    assert!(loaded.logfile_given && loaded.warnings.is_empty());
+}
+
+#[test]
+fn a_configuration_of_supervisord() {
+    let files = Files::new(
+        "[unix_http_server]\nfile=/tmp/x.sock ; path\nchmod=0700\nchown=root:root\n\
+         [supervisord]\nlogfile=/dev/stdout\nlogfile_maxbytes=0\nlogfile_backups=1\nloglevel=trace\nnodaemon=false\n\
+         environment=A=\"1\",B=\"2\"\n[supervice]\nloglevel = error\n\
+         [program:web]\ncommand=run --name %(program_name)s\nenvironment=B=3,\n  C='x, %(group_name)s'\n\
+         [group:site]\nprograms=web\npriority=999\n",
+    );
+    let config = files.load().config;
+    assert_eq!((config.socket_path.as_deref(), config.socket_mode), (Some("/tmp/x.sock"), 0o700));
+    assert_eq!((config.logfile.as_deref(), config.log_maxbytes, config.log_backups), (Some("/dev/stdout"), 0, 1));
+    assert_eq!((config.loglevel.as_str(), config.socket_owner.as_deref()), ("ERROR", Some("root:root")));
+    let web = &config.programs[0];
+    assert_eq!(web.command, "run --name web");
+    assert_eq!(web.group.as_deref(), Some("site"));
+    let environment: Vec<_> = web.environment.clone().into_iter().collect();
+    assert_eq!(environment, pairs(&[("A", "1"), ("B", "3"), ("C", "x, site")]));
+    assert_eq!(web.autorestart, AutoRestart::Always);
+    assert_eq!(files.warnings(), "");
+}
+
+#[test]
+fn instances_differ_where_they_may() {
+    let files = Files::new(
+        "[program:w]\ncommand = run %(process_num)s date +%s\nnumprocs = 3\nenvironment = N=%(process_num)02d\n\
+         directory = /%(process_num)0s/..\nstdout_logfile = /tmp/w%(process_num)d.log\nhealthcheck_type = tcp\n\
+         healthcheck_port = 80%(process_num)02d\nstopsignal = INT\n",
+    );
+    let files = files.errors(false);
+    assert!(files.contains("the directory /0/.. does not exist"), "{files}");
+    let config = Files::new(
+        "[program:w]\ncommand = run %(process_num)s date +%s\nnumprocs = 3\nenvironment = N=%(process_num)02d\n\
+         stdout_logfile = /tmp/w%(process_num)d.log\nhealthcheck_type = tcp\nhealthcheck_port = 80%(process_num)02d\n",
+    )
+    .load()
+    .config;
+    let names: Vec<&str> = config.programs.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["w:00", "w:01", "w:02"]);
+    let last = &config.programs[2];
+    assert_eq!(last.command, "run 2 date +%s");
+    assert_eq!(last.environment.get("N").map(String::as_str), Some("02"));
+    assert_eq!(last.stdout_logfile.as_deref(), Some("/tmp/w2.log"));
+    assert_eq!((last.healthcheck.port, last.numprocs, last.group_name()), (Some(8002), 3, "w"));
+    assert_eq!(program("environment = N=%(process_num)d").environment.get("N").map(String::as_str), Some("0"));
+}
+
+#[test]
+fn percent_signs_are_literal() {
+    for value in ["date +%s", "x %2B", "%t_%p", "100%", "%%", "%(unknown)s"] {
+        let config = Files::new(&format!("[program:p]\ncommand = {value}\n")).load().config;
+        assert_eq!(config.programs[0].command, value);
+    }
+}
+
+#[test]
+fn includes_are_read_once_in_order_and_do_not_include() {
+    let files = Files::new("[include]\nfiles = conf/*.ini conf/b.ini *.ini\n[program:a]\ncommand = x\n")
+        .with("conf/b.ini", "[program:b]\ncommand = %(here)s/b\n[program:a]\ncommand = y\n")
+        .with("conf/a.ini", "[program:c]\ncommand = z\n[include]\nfiles = *.ini\n")
+        .with("conf/.hidden.ini", "garbage");
+    let loaded = files.load();
+    let programs: Vec<(&str, &str)> =
+        loaded.config.programs.iter().map(|p| (p.name.as_str(), p.command.as_str())).collect();
+    let here = format!("{}/conf/b", files.dir().display());
+    assert_eq!(programs, [("a", "y"), ("c", "z"), ("b", here.as_str())]);
+    let names: Vec<_> = loaded.files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
+    assert_eq!(names, ["main.ini", "a.ini", "b.ini"]);
+    let warnings = files.warnings();
+    let expected = [
+        "DIR/conf/a.ini:3: [include]: an included file includes no further files: this section has no effect; \
+         list the files in the [include] of the main file",
+        "DIR/conf/b.ini:4: [program:a] command = y: set before in DIR/main.ini:4: this value, the last, counts; \
+         remove one of the two",
+    ];
+    assert!(warnings.starts_with(&expected.join("\n")), "{warnings}");
+}
+
+#[test]
+fn an_included_file_that_is_not_there_or_wrong() {
+    let files = Files::new("[include]\nfiles = missing.ini none/*.ini bad.ini\n").with("bad.ini", "x = 1\n");
+    let expected = [
+        "DIR/main.ini:2: [include] files = missing.ini none/*.ini bad.ini: DIR/missing.ini: \
+         No such file or directory (os error 2); name files that the daemon can read",
+        "DIR/bad.ini:1: `x = 1`: the file begins without a section; put a line like [program:NAME] above it",
+    ];
+    assert_eq!(files.errors(false), expected.join("\n"));
+}
+
+#[test]
+fn environment_lists() {
+    for (text, expected) in [
+        ("", pairs(&[])),
+        ("A=1,B=2", pairs(&[("A", "1"), ("B", "2")])),
+        ("A=\"x, y\", B='z \"q\"' ,C=", pairs(&[("A", "x, y"), ("B", "z \"q\""), ("C", "")])),
+        ("A = 1 ,\nB=2\nC=a=b,", pairs(&[("A", "1"), ("B", "2"), ("C", "a=b")])),
+        ("A=x\"y\",B=%s\\n", pairs(&[("A", "x\"y\""), ("B", "%s\\n")])),
+        ("A=1,A=2", pairs(&[("A", "1"), ("A", "2")])),
+    ] {
+        assert_eq!(parse_environment(text), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn env_files_and_the_printed_configuration() {
+    let files = Files::new("")
+        .with("one", "\u{feff}# c\r\nA=1\r\n export B = \"x y\"\nC='#z'\nD=\"\nE=a=b # no comment\nexport=1\n\n")
+        .with("two", "A=2\nB=3\n");
+    let one = files.dir().join("one");
+    let expected =
+        pairs(&[("A", "1"), ("B", "x y"), ("C", "#z"), ("D", "\""), ("E", "a=b # no comment"), ("export", "1")]);
+    assert_eq!(read_env_file(&one).expect("an env file"), expected);
+
+    let list = format!("{}, {}", one.display(), files.dir().join("two").display());
+    let files = files.with("main.ini", format!("[program:p]\ncommand = x\nenv_file = {list}\nenvironment = B=4\n"));
+    let config = files.load().config;
+    assert_eq!(config.programs[0].environment.len(), 1, "the files are read when the program is started");
+    let json: serde_json::Value = serde_json::from_str(&to_json(&config)).expect("json");
+    let program = &json["programs"][0];
+    assert_eq!(program["environment"]["A"], "2");
+    assert_eq!(program["environment"]["B"], "4");
+    assert_eq!(program["environment"]["C"], "#z");
+    assert!(program["user"].is_null() && program["healthcheck"]["port"].is_null());
+    assert_eq!(program["healthcheck"]["type"], "none");
+    assert_eq!(
+        (json["log_maxbytes"].as_u64(), json["socket_path"].as_str()),
+        (Some(52_428_800), Some("/tmp/supervice.sock"))
+    );
+}
+
+#[test]
+fn env_files_never_reveal_their_values() {
+    let files =
+        Files::new("").with("env", "SECRET\n").with("bytes", b"A=\xffsecret").with("long", vec![b'#'; (1 << 20) + 1]);
+    for (name, line) in [("env", 1), ("bytes", 1), ("long", 0)] {
+        let error = read_env_file(files.dir().join(name)).expect_err("a fault");
+        assert_eq!(error.line, line);
+        assert!(!error.to_string().to_lowercase().contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn reloads() {
+    let load = |text: &str| Files::new(text).load().config;
+    let old = load("[program:a]\ncommand = x\n[program:b]\ncommand = x\n[program:c]\ncommand = x\n");
+    let same = load("[program:c]\ncommand = x\n[program:a]\ncommand: x ; the same\n[program:b]\nCOMMAND = x\n");
+    assert!(diff(&old, &same).is_empty());
+    let new = load(
+        "[supervice]\nloglevel = debug\nsocket_mode = 660\n[program:d]\ncommand = x\nnumprocs = 2\n[program:a]\n\
+         command = y\n[program:b]\ncommand = x\n[group:g]\nprograms = b\n",
+    );
+    let plan = diff(&old, &new);
+    assert_eq!(
+        (plan.added, plan.removed, plan.changed),
+        (vec!["d:00".to_owned(), "d:01".to_owned()], vec!["c".to_owned()], vec!["a".to_owned(), "b".to_owned()],)
+    );
+    assert_eq!(plan.daemon_settings_changed, ["loglevel", "socket_mode"]);
+}
+
+/// Work per program does not grow with their number: ten times the programs may take up to forty times as long,
+/// where quadratic work takes a hundred times.
+#[test]
+fn loading_is_linear() {
+    let time = |programs: usize| {
+        let section = |i: usize| {
+            format!(
+                "[program:p{i}]\ncommand = /bin/sleep 60\nuser = root\nstdout_logfile = /tmp/p{i}.log\nunknown = 1\n"
+            )
+        };
+        let members: Vec<String> = (0..programs).map(|i| format!("p{i}")).collect();
+        let text: String = (0..programs).map(section).collect();
+        let files = Files::new(&format!("{text}[group:all]\nprograms = {}\n", members.join(",")));
+        (0..3)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                assert_eq!(files.load().config.programs.len(), programs);
+                start.elapsed()
+            })
+            .min()
+            .expect("three runs")
+    };
+    let (few, many) = (time(500), time(5000));
+    println!("500: {few:?}, 5000: {many:?}");
+    assert!(many < few * 40, "{few:?} for 500 programs, {many:?} for 5000");
+}
