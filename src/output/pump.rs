@@ -42,7 +42,9 @@ const CHATTY_PIPE: usize = 256 * 1024;
 /// The longest nap between two turns of a busy thread. A nap lets small writes gather in the pipes:
 /// a third of the CPU, and a child that finds its reader asleep is not slowed by waking it up.
 const LONGEST_NAP: Duration = Duration::from_millis(8);
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
+const SHORTEST_NAP: Duration = Duration::from_micros(200);
+/// A thread that is woken up again within this time is busy.
+const BUSY_WITHIN: Duration = Duration::from_millis(1);
 /// How soon a paused source looks at its console again.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The most that one tail request is answered with, in bytes.
@@ -102,7 +104,7 @@ pub(super) struct Pump {
     partials: Vec<(ProgramId, StreamKind)>,
     buffer: Vec<u8>,
     nap: Duration,
-    /// The most that one pipe gave in this turn, in bytes.
+    /// How full the fullest pipe was in this turn, in percent.
     busiest: usize,
     finish: Option<(Instant, Sender<()>)>,
 }
@@ -199,15 +201,17 @@ impl Pump {
 
     /// Under load a short sleep lets output gather; one line now and then is never held up by it.
     fn take_nap(&mut self, waited: Duration) {
-        if self.busiest == 0 || !self.ready.is_empty() || waited >= SHORTEST_NAP {
+        if self.busiest == 0 || !self.ready.is_empty() || waited >= BUSY_WITHIN {
             self.nap = Duration::ZERO;
             return;
         }
-        self.nap = match self.busiest {
-            0..8192 => (self.nap * 2).clamp(SHORTEST_NAP, LONGEST_NAP),
-            8192..32_768 => self.nap.max(SHORTEST_NAP),
-            _ => SHORTEST_NAP,
-        };
+        // Aim at half full pipes: a full one would keep its child waiting.
+        let wanted = self.nap.max(SHORTEST_NAP) * 50 / u32::try_from(self.busiest).unwrap_or(u32::MAX).max(1);
+        self.nap = wanted.min(self.nap.max(SHORTEST_NAP) * 2).min(LONGEST_NAP);
+        if self.nap < SHORTEST_NAP {
+            self.nap = Duration::ZERO;
+            return;
+        }
         std::thread::sleep(self.nap);
     }
 
@@ -257,7 +261,8 @@ impl Pump {
                 }
             }
         }
-        self.busiest = self.busiest.max(total);
+        let capacity = if pipe.chatty { CHATTY_PIPE } else { READ_SIZE };
+        self.busiest = self.busiest.max((total * 100).div_ceil(capacity));
         grow_if_chatty(pipe, total);
         if sink.partial_due().is_some() && !self.partials.contains(&(id, kind)) {
             self.partials.push((id, kind));
