@@ -3,6 +3,7 @@
 pub mod client;
 pub mod config;
 pub mod core;
+pub mod daemon;
 pub mod events;
 pub mod health;
 pub mod logger;
@@ -10,4 +11,5 @@ pub mod models;
 pub mod output;
 pub mod process;
 pub mod rpc;
+mod suggest;
 pub mod sys;

@@ -96,6 +96,19 @@ impl Serialize for AutoRestart {
     }
 }
 
+/// Where the output of programs without a log file goes (besides the memory ring of `log_buffer`).
+///
+/// Serialized as `"none"` and `"console"`, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DefaultOutput {
+    /// Nowhere else.
+    #[default]
+    None,
+    /// To the daemon's own standard output and error, each line whole and prefixed with the program's name.
+    Console,
+}
+
 /// One program as configured. A program with `numprocs` above 1 is one `ProgramConfig` for each
 /// instance, named `NAME:00`, `NAME:01`, ….
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -215,6 +228,8 @@ pub struct SupervisorConfig {
     pub log_maxbytes: u64,
     /// How many rotated logs of the daemon are kept.
     pub log_backups: u32,
+    /// Where the output of programs without a log file goes.
+    pub default_output: DefaultOutput,
     /// The programs in the order of the file.
     pub programs: Vec<ProgramConfig>,
 }
@@ -231,6 +246,7 @@ impl Default for SupervisorConfig {
             shutdown_timeout: 30,
             log_maxbytes: DEFAULT_LOG_MAXBYTES,
             log_backups: DEFAULT_LOG_BACKUPS,
+            default_output: DefaultOutput::None,
             programs: Vec::new(),
         }
     }

@@ -297,7 +297,9 @@ impl World for Kernel {
     }
 
     fn set_log_level(&mut self, level: &str) {
-        crate::logger::set_level(level);
+        if let Ok(level) = crate::logger::parse_level(level) {
+            crate::logger::set_level(level);
+        }
     }
 }
 

@@ -68,7 +68,7 @@ pub enum RunError {
     /// It runs already, or has run before.
     NotIdle,
     /// The daemon's log could not be set up.
-    Log(logger::LogError),
+    Log(logger::LoggerError),
     /// The pid file could not be taken; another daemon may hold it.
     PidFile(PidFileError),
     /// The control socket could not be made; the text names its path.
@@ -133,7 +133,7 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
     let (server, guard) = serve(supervisor, &config)?;
     let inputs = supervisor.inner.inputs.clone();
     let notify = Box::new(move |note| drop(inputs.send(Input::Output(note))));
-    let output = Output::start(output::Settings::default(), notify).map_err(system("the output thread"))?;
+    let output = Output::start(output::Settings { default_output: config.default_output }, notify).map_err(system("the output thread"))?;
     supervisor.inner.bus.start().map_err(system("the events thread"))?;
     let users = Users::default();
     users.learn(&config);
@@ -179,14 +179,11 @@ fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunErro
         Logging::File => (false, file),
         Logging::Foreground { file: wanted } => (true, file.filter(|_| wanted)),
     };
-    let options = logger::Options {
-        level: config.loglevel.clone(),
-        stdout,
-        file: file.map(Path::to_owned),
-        maxbytes: config.log_maxbytes,
-        backups: config.log_backups,
-    };
-    logger::install(options).map_err(RunError::Log)
+    let level = logger::parse_level(&config.loglevel).map_err(RunError::Log)?;
+    let logfile = file.map(Path::to_owned);
+    let (maxbytes, backups) = (config.log_maxbytes, config.log_backups);
+    logger::setup(&logger::Options { level, logfile, maxbytes, backups, stdout }).map_err(RunError::Log)?;
+    Ok(())
 }
 
 /// Binds the control socket and starts the thread that serves it and the signals.

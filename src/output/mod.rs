@@ -1,1 +1,201 @@
-//! Placeholder.
+//! Capture of the children's output: read it without ever losing or delaying it, and write it where
+//! the configuration says.
+//!
+//! One thread reads the pipes of all children. Nobody waits for it: the handle [`Output`] only sends.
+//! A child waits for it only while its pipe is full, and it is never kept waiting by a disk that
+//! refuses (the bytes are counted as lost and said) or by a console that nobody reads (after a second).
+
+mod file;
+mod incident;
+mod lines;
+mod pump;
+mod ring;
+mod sink;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use mio::Waker;
+
+use crate::models::{DefaultOutput, ProgramConfig};
+use crate::process::Generation;
+
+/// Names a program towards the output thread; given by the dispatcher, never reused while in use.
+pub type ProgramId = u32;
+
+/// One of the two streams of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StreamKind {
+    /// Standard output; with `redirect_stderr` also standard error.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl StreamKind {
+    /// `stdout` or `stderr`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StreamKind::Stdout => "stdout",
+            StreamKind::Stderr => "stderr",
+        }
+    }
+}
+
+/// What holds for all programs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Where the output of programs without a log file goes.
+    pub default_output: DefaultOutput,
+}
+
+/// What the output thread tells the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The answer to [`Output::leader_exited`]: what was in the pipes has been written.
+    Drained {
+        /// The program.
+        program: ProgramId,
+        /// The run.
+        generation: Generation,
+        /// The last line of its standard error that is not empty, else of its standard output, as text of at most 512 bytes.
+        last_line: Option<String>,
+    },
+    /// Output can't be written and is lost from now on; said once an incident.
+    Trouble {
+        /// The program.
+        program: ProgramId,
+        /// Which of its streams.
+        stream: StreamKind,
+        /// What failed, on what, and why.
+        text: String,
+    },
+    /// Output can be written again.
+    Recovered {
+        /// The program.
+        program: ProgramId,
+        /// Which of its streams.
+        stream: StreamKind,
+        /// Bytes of output that were not written.
+        lost_bytes: u64,
+    },
+}
+
+/// Takes the answer of [`Output::tail`].
+pub type TailReply = Box<dyn FnOnce(Vec<u8>) + Send>;
+
+enum Command {
+    Configure { program: ProgramId, config: Arc<ProgramConfig> },
+    Attach { program: ProgramId, generation: Generation, pid: i32, stdout: Option<OwnedFd>, stderr: Option<OwnedFd> },
+    LeaderExited { program: ProgramId, generation: Generation },
+    RunEnded { program: ProgramId, generation: Generation },
+    Remove { program: ProgramId },
+    SetDefault { settings: Settings },
+    Reopen,
+    Tail { program: ProgramId, stream: StreamKind, bytes: usize, reply: TailReply },
+    Shutdown { deadline: Instant, done: Sender<()> },
+}
+
+/// A handle on the output thread. None of its methods waits, but for [`shutdown`](Self::shutdown).
+///
+/// The queue of commands has no limit of its own, because what may be in it has: a handful of commands
+/// for each run of a child, which are paced to one a second and program, and one for each client request.
+#[derive(Clone)]
+pub struct Output {
+    commands: Sender<Command>,
+    waker: Arc<Waker>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Output {
+    /// Starts the thread. `notify` is called by it, so it must not wait for long.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no epoll descriptor.
+    pub fn start(settings: Settings, notify: Box<dyn Fn(Note) + Send>) -> io::Result<Output> {
+        let (commands, queue): (Sender<Command>, Receiver<Command>) = unbounded();
+        let poll = mio::Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), pump::WAKER)?);
+        let thread = std::thread::Builder::new()
+            .name("output".to_owned())
+            .stack_size(128 * 1024)
+            .spawn(move || pump::Pump::new(poll, queue, settings, notify).run())?;
+        Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// New or changed settings of a program. They act from its next [`attach`](Self::attach); a file
+    /// whose path stays the same stays open.
+    pub fn configure(&self, program: ProgramId, config: &Arc<ProgramConfig>) {
+        self.send(Command::Configure { program, config: Arc::clone(config) });
+    }
+
+    /// Reads the pipes of a new run from now on. The child has the other (blocking) ends.
+    pub fn attach(
+        &self,
+        program: ProgramId,
+        generation: Generation,
+        pid: i32,
+        stdout: Option<OwnedFd>,
+        stderr: Option<OwnedFd>,
+    ) {
+        self.send(Command::Attach { program, generation, pid, stdout, stderr });
+    }
+
+    /// The leader of the run has ended: reads what is in its pipes now, then tells [`Note::Drained`].
+    /// The pipes stay open for what is left of the process group.
+    pub fn leader_exited(&self, program: ProgramId, generation: Generation) {
+        self.send(Command::LeaderExited { program, generation });
+    }
+
+    /// Nothing is left of the run's process group: reads what is in its pipes now and closes them.
+    pub fn run_ended(&self, program: ProgramId, generation: Generation) {
+        self.send(Command::RunEnded { program, generation });
+    }
+
+    /// Forgets a program; what is in its pipes is read before.
+    pub fn remove(&self, program: ProgramId) {
+        self.send(Command::Remove { program });
+    }
+
+    /// Changes what holds for all programs, from each one's next [`attach`](Self::attach).
+    pub fn set_default(&self, settings: Settings) {
+        self.send(Command::SetDefault { settings });
+    }
+
+    /// Opens all log files anew (SIGUSR2), so that logrotate may move them away.
+    pub fn reopen(&self) {
+        self.send(Command::Reopen);
+    }
+
+    /// The newest output of a stream, at most `bytes` bytes (and at most a megabyte): from its log file, else from memory.
+    pub fn tail(&self, program: ProgramId, stream: StreamKind, bytes: usize, reply: TailReply) {
+        self.send(Command::Tail { program, stream, bytes, reply });
+    }
+
+    /// Reads what is in all pipes, writes everything out, closes the files and ends the thread; waits
+    /// for that at most until `deadline` has passed. Later calls of any method do nothing.
+    pub fn shutdown(&self, deadline: Duration) {
+        let end = Instant::now() + deadline;
+        let (done, finished) = bounded(1);
+        self.send(Command::Shutdown { deadline: end, done });
+        // A thread that hangs in a dead disk is left behind: the process is about to end.
+        let timed_out = finished.recv_deadline(end).is_err_and(|error| error.is_timeout());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread.filter(|_| !timed_out) {
+            let _ = thread.join();
+        }
+    }
+
+    fn send(&self, command: Command) {
+        // Both fail only after the thread has ended, and then nothing is left to be told.
+        let _ = self.commands.send(command);
+        let _ = self.waker.wake();
+    }
+}

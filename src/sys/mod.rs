@@ -17,6 +17,7 @@ pub mod signal;
 pub mod signals;
 pub mod spawn;
 pub mod stdio;
+pub mod time;
 pub mod users;
 
 mod child;

@@ -44,6 +44,8 @@ struct Entry {
     look: Option<(Instant, Duration)>,
     /// The end of the last run's output, for the description.
     last_line: Option<Box<str>>,
+    /// Why its output can't be written, as long as it can't.
+    output_trouble: Option<Box<str>>,
     /// Set while the output of a run that has just ended is being read.
     drain_until: Option<Instant>,
     /// The commands that wait for this process.
@@ -175,6 +177,7 @@ impl Engine {
             wake: None,
             look: None,
             last_line: None,
+            output_trouble: None,
             drain_until: None,
             jobs: Vec::new(),
             leaving: false,
@@ -325,6 +328,17 @@ impl Engine {
                     self.refile(program);
                     self.review_jobs(now, program, world);
                 }
+            }
+            Note::Trouble { program, stream, text } => {
+                let Some(entry) = self.entries.get_mut(&program) else { return };
+                log::error!("{}: {} is lost: {text}", entry.name(), stream.as_str());
+                entry.output_trouble = Some(text.into_boxed_str());
+            }
+            Note::Recovered { program, stream, lost_bytes } => {
+                let Some(entry) = self.entries.get_mut(&program) else { return };
+                let name = entry.name();
+                log::warn!("{name}: {} is written again; {lost_bytes} bytes were lost", stream.as_str());
+                entry.output_trouble = None;
             }
         }
     }

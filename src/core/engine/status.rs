@@ -21,6 +21,15 @@ impl Engine {
     }
 }
 
+/// What the machine says, and that output is being lost where it is.
+fn describe(now: Instant, entry: &Entry) -> String {
+    let description = entry.machine.describe(now, entry.last_line.as_deref());
+    match &entry.output_trouble {
+        Some(trouble) => format!("{description}; output is lost: {trouble}"),
+        None => description,
+    }
+}
+
 fn status_of(now: Instant, entry: &Entry) -> ProcessStatus {
     let machine = &entry.machine;
     let exit = machine.last_run().map(|run| run.exit);
@@ -31,7 +40,7 @@ fn status_of(now: Instant, entry: &Entry) -> ProcessStatus {
         uptime: machine.started_at().map(|start| now.saturating_duration_since(start).as_secs()),
         healthy: machine.healthy(),
         group: Some(entry.config().group_name().to_owned()),
-        description: Some(machine.describe(now, entry.last_line.as_deref())),
+        description: Some(describe(now, entry)),
         exit_code: match exit {
             Some(Exit::Code(code)) => Some(code),
             Some(Exit::Signal(_)) | None => None,

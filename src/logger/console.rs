@@ -1,0 +1,165 @@
+//! The daemon's inherited standard output and error: the only place that writes to them.
+//!
+//! The lines of the children and of the daemon itself all pass here, so that no line is ever mixed
+//! into another. Each of the two descriptors has a queue and a thread of its own (started by the first
+//! line), because either may be a pipe or terminal that nobody reads: then its queue fills up, further
+//! lines are counted as lost, and nobody waits. Descriptors that mean the same file share one queue.
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+use super::queue::LineQueue;
+
+/// One of the two inherited descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConsoleStream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+/// The most that is written at once, in bytes: what a pipe takes in one piece, so that lines stay
+/// whole even beside other processes that write to it.
+const PIECE: usize = 4096;
+/// A console that has not taken anything for so long counts as stalled.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// Hands one line (without its newline) made of `parts` to the console; never waits. `false`: dropped,
+/// because more than a megabyte waits already.
+pub fn write_line(stream: ConsoleStream, parts: &[&[u8]]) -> bool {
+    lane(stream).push(parts)
+}
+
+/// `true` while so much waits for the console that a source of lines should pause.
+pub(crate) fn is_busy(stream: ConsoleStream) -> bool {
+    lane(stream).is_busy()
+}
+
+/// `true` when the console has taken nothing for a second although something waits.
+pub(crate) fn is_stalled(stream: ConsoleStream) -> bool {
+    lane(stream).stalled_for(Instant::now()) > STALLED
+}
+
+/// Waits until everything has been written, at most until `deadline`; whether it was.
+pub(crate) fn flush(deadline: Instant) -> bool {
+    LANES.iter().filter_map(OnceLock::get).all(|lane| lane.flush(deadline))
+}
+
+/// Whether lines for people should be coloured: a terminal, and the user has not asked otherwise.
+pub(crate) fn wants_colour(stream: ConsoleStream) -> bool {
+    let terminal = match stream {
+        ConsoleStream::Stdout => io::stdout().is_terminal(),
+        ConsoleStream::Stderr => io::stderr().is_terminal(),
+    };
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    terminal && !refused && !dumb
+}
+
+static LANES: [OnceLock<&'static LineQueue>; 2] = [OnceLock::new(), OnceLock::new()];
+static SAME: OnceLock<bool> = OnceLock::new();
+
+fn lane(stream: ConsoleStream) -> &'static LineQueue {
+    let stream = if *SAME.get_or_init(same_file) { ConsoleStream::Stdout } else { stream };
+    let [out, err] = &LANES;
+    let lane = match stream {
+        ConsoleStream::Stdout => out,
+        ConsoleStream::Stderr => err,
+    };
+    // A queue lives as long as the process; its thread ends with it.
+    lane.get_or_init(|| {
+        let queue: &'static LineQueue = Box::leak(Box::default());
+        let name = match stream {
+            ConsoleStream::Stdout => "console:out",
+            ConsoleStream::Stderr => "console:err",
+        };
+        // Without a thread the queue fills up and its lines are dropped: nothing better can be done.
+        let _ =
+            std::thread::Builder::new().name(name.to_owned()).stack_size(32 * 1024).spawn(move || run(stream, queue));
+        queue
+    })
+}
+
+/// Whether both descriptors mean the same file, as after `2>&1`.
+fn same_file() -> bool {
+    let identity = |fd: io::Result<std::os::fd::OwnedFd>| {
+        let metadata = File::from(fd.ok()?).metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let out = identity(io::stdout().as_fd().try_clone_to_owned());
+    out.is_some() && out == identity(io::stderr().as_fd().try_clone_to_owned())
+}
+
+fn run(stream: ConsoleStream, queue: &LineQueue) {
+    let mut bytes = Vec::new();
+    loop {
+        let batch = queue.next(bytes);
+        let mut lost = write_whole_lines(stream, &batch.bytes, queue);
+        lost += batch.lost;
+        if lost > 0 {
+            let note = format!("supervice: {lost} lines were lost here, because this output was not read in time\n");
+            write_all(stream, note.as_bytes(), queue);
+        }
+        bytes = batch.bytes;
+    }
+}
+
+/// Writes the lines in pieces that end with a line's end where they can; returns how many lines a
+/// broken descriptor has refused.
+fn write_whole_lines(stream: ConsoleStream, mut bytes: &[u8], queue: &LineQueue) -> u64 {
+    let mut lost = 0;
+    while !bytes.is_empty() {
+        let most = bytes.len().min(PIECE);
+        let window = bytes.get(..most).unwrap_or(bytes);
+        let count = window.iter().rposition(|byte| *byte == b'\n').map_or(most, |at| at + 1);
+        let (piece, rest) = bytes.split_at(count);
+        if !write_all(stream, piece, queue) {
+            lost += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
+        }
+        bytes = rest;
+    }
+    lost
+}
+
+/// `false`: the descriptor is broken (no reader, disk full, closed). Never spins: what failed is given
+/// up, and the next line tries again.
+fn write_all(stream: ConsoleStream, mut bytes: &[u8], queue: &LineQueue) -> bool {
+    while !bytes.is_empty() {
+        match write_some(stream, bytes) {
+            Ok(0) => return false,
+            Ok(written) => {
+                bytes = bytes.get(written..).unwrap_or_default();
+                queue.progressed();
+            }
+            Err(nix::Error::EINTR) => {}
+            Err(nix::Error::EAGAIN) => wait_writable(stream),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// Straight to the descriptor: std's own buffers would hold a lock and split lines.
+fn write_some(stream: ConsoleStream, bytes: &[u8]) -> nix::Result<usize> {
+    match stream {
+        ConsoleStream::Stdout => nix::unistd::write(io::stdout().as_fd(), bytes),
+        ConsoleStream::Stderr => nix::unistd::write(io::stderr().as_fd(), bytes),
+    }
+}
+
+/// For a descriptor that somebody else has made non-blocking.
+fn wait_writable(stream: ConsoleStream) {
+    let (out, err) = (io::stdout(), io::stderr());
+    let fd = match stream {
+        ConsoleStream::Stdout => out.as_fd(),
+        ConsoleStream::Stderr => err.as_fd(),
+    };
+    let _ = nix::poll::poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::NONE);
+}

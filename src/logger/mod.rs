@@ -1,0 +1,330 @@
+//! The daemon's own log, and the console that it shares with its children.
+//!
+//! A record is formatted where it is made and handed over as one whole line; threads of their own
+//! write to the file and to the console. So neither a stalled disk nor a stopped terminal delays
+//! whoever logs: above a megabyte of waiting lines further ones are dropped, counted, and said later.
+//!
+//! ```
+//! use supervice::logger;
+//!
+//! log::info!("harmless before the log is set up");
+//! logger::setup_logger("INFO", None, 0, 0).unwrap();
+//! log::info!(logger: logger::get_logger(), "web: RUNNING (pid 4242)");
+//! ```
+
+mod console;
+mod file;
+mod format;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use simplelog::{ConfigBuilder, LevelPadding, WriteLogger};
+
+pub use console::{ConsoleStream, write_line};
+pub(crate) use console::{
+    flush as flush_console, is_busy as console_is_busy, is_stalled as console_is_stalled, wants_colour,
+};
+
+use file::LogFile;
+use queue::LineQueue;
+
+/// Why the log could not be set up.
+#[derive(Debug)]
+pub enum LoggerError {
+    /// No level has this name.
+    Level(String),
+    /// The log file can't be opened.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// The system gives no thread.
+    Thread(io::Error),
+    /// The program that uses this library has set up a logger of its own.
+    Taken,
+}
+
+impl fmt::Display for LoggerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoggerError::Level(name) => {
+                write!(f, "unknown log level {name:?}; use DEBUG, INFO, WARNING, ERROR or CRITICAL")
+            }
+            LoggerError::File { path, error } => write!(
+                f,
+                "cannot open the log file {}: {error}; check its directory and permissions, or set logfile = none",
+                path.display()
+            ),
+            LoggerError::Thread(error) => write!(f, "cannot start the log thread: {error}"),
+            LoggerError::Taken => f.write_str("another logger was set up in this process before"),
+        }
+    }
+}
+
+impl std::error::Error for LoggerError {}
+
+/// Where the log goes and what goes there.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The lowest level that is logged.
+    pub level: LevelFilter,
+    /// The file, if any.
+    pub logfile: Option<PathBuf>,
+    /// Rotate the file when it has this many bytes; 0: never.
+    pub maxbytes: u64,
+    /// How many rotated files are kept.
+    pub backups: u32,
+    /// Log to standard output as well (in the foreground).
+    pub stdout: bool,
+}
+
+/// The level of a name, in any case: `DEBUG`, `INFO`, `WARNING` (`WARN`), `ERROR`, `CRITICAL` (which is `ERROR` here).
+///
+/// # Errors
+/// [`LoggerError::Level`] for any other name.
+pub fn parse_level(name: &str) -> Result<LevelFilter, LoggerError> {
+    match name.trim().to_ascii_uppercase().as_str() {
+        "DEBUG" => Ok(LevelFilter::Debug),
+        "INFO" => Ok(LevelFilter::Info),
+        "WARNING" | "WARN" => Ok(LevelFilter::Warn),
+        "ERROR" | "CRITICAL" => Ok(LevelFilter::Error),
+        _ => Err(LoggerError::Level(name.to_owned())),
+    }
+}
+
+/// Sets up the log as in the Python package: into `logfile` with rotation at `maxbytes` bytes (0: never),
+/// or to standard output where there is no file. May be called again to change any of it.
+///
+/// # Errors
+/// An unknown level, a file that can't be opened, no thread, or a foreign logger in this process.
+pub fn setup_logger(
+    level: &str,
+    logfile: Option<&Path>,
+    maxbytes: u64,
+    backups: u32,
+) -> Result<&'static dyn Log, LoggerError> {
+    let level = parse_level(level)?;
+    let stdout = logfile.is_none();
+    setup(&Options { level, logfile: logfile.map(Path::to_owned), maxbytes, backups, stdout })
+}
+
+/// Sets up the log. May be called again to change any of it. Not before the daemon has detached:
+/// threads do not survive a fork.
+///
+/// # Errors
+/// A file that can't be opened, no thread, or a foreign logger in this process.
+pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
+    let sink = shared();
+    let file = match &options.logfile {
+        Some(path) => {
+            let open = LogFile::open(path, options.maxbytes, options.backups);
+            Some(open.map_err(|error| LoggerError::File { path: path.clone(), error })?)
+        }
+        None => None,
+    };
+    sink.set_file(file)?;
+    sink.stdout.store(options.stdout, Ordering::Relaxed);
+    if !INSTALLED.load(Ordering::Acquire) {
+        match log::set_boxed_logger(Box::new(DaemonLog::new())) {
+            Ok(()) => INSTALLED.store(true, Ordering::Release),
+            // Two threads at once: the other one has installed ours.
+            Err(_) if INSTALLED.load(Ordering::Acquire) => {}
+            Err(_) => return Err(LoggerError::Taken),
+        }
+    }
+    set_level(options.level);
+    Ok(get_logger())
+}
+
+/// The logger; one that drops everything before [`setup_logger`].
+pub fn get_logger() -> &'static dyn Log {
+    log::logger()
+}
+
+/// Changes the lowest level that is logged.
+pub fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
+}
+
+/// Opens the log file anew (SIGUSR2), so that logrotate may move it away. Does not wait.
+pub fn reopen() {
+    if let Some(sink) = SHARED.get() {
+        sink.queue.request_reopen();
+    }
+}
+
+/// Waits until everything logged so far has been written, at most for `deadline`; whether it was.
+pub fn flush(deadline: Duration) -> bool {
+    let end = Instant::now() + deadline;
+    let file = SHARED.get().is_none_or(|sink| sink.queue.flush(end));
+    console::flush(end) && file
+}
+
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+static SHARED: OnceLock<Shared> = OnceLock::new();
+
+fn shared() -> &'static Shared {
+    SHARED.get_or_init(Shared::default)
+}
+
+/// What the producers of lines share with the thread that writes them.
+#[derive(Default)]
+struct Shared {
+    queue: LineQueue,
+    /// Taken by the log thread for as long as it writes, and by nobody who logs.
+    file: Mutex<Option<LogFile>>,
+    to_file: AtomicBool,
+    stdout: AtomicBool,
+    started: Mutex<bool>,
+}
+
+impl Shared {
+    fn set_file(&'static self, file: Option<LogFile>) -> Result<(), LoggerError> {
+        let to_file = file.is_some();
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        self.to_file.store(to_file, Ordering::Relaxed);
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        if to_file && !*started {
+            std::thread::Builder::new()
+                .name("log".to_owned())
+                .stack_size(128 * 1024)
+                .spawn(move || self.write_file())
+                .map_err(LoggerError::Thread)?;
+            *started = true;
+        }
+        Ok(())
+    }
+
+    /// The log thread: writes batches of whole lines.
+    fn write_file(&self) {
+        let mut bytes = Vec::new();
+        let mut lost = 0;
+        loop {
+            let batch = self.queue.next(bytes);
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(file) = file.as_mut() {
+                if batch.reopen {
+                    // If that fails the next write tries again.
+                    let _ = file.reopen();
+                }
+                lost += batch.lost;
+                lost = write_batch(file, &batch.bytes, lost);
+            }
+            bytes = batch.bytes;
+        }
+    }
+
+    fn push(&self, time: SystemTime, level: Level, message: &str) {
+        if self.to_file.load(Ordering::Relaxed) {
+            self.queue.push(&[format::file_head(time, level).as_bytes(), message.as_bytes()]);
+        }
+        if self.stdout.load(Ordering::Relaxed) {
+            let colour = wants_colour(ConsoleStream::Stdout);
+            let head = format::console_head(time, level, colour);
+            console::write_line(ConsoleStream::Stdout, &[head.as_bytes(), message.as_bytes()]);
+        }
+    }
+}
+
+/// Writes each line by itself, so that the rotation finds line ends; returns how many are lost and
+/// not yet said.
+fn write_batch(file: &mut LogFile, bytes: &[u8], mut lost: u64) -> u64 {
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if file.write(line).is_err() {
+            lost += 1;
+        }
+    }
+    if lost > 0 {
+        let head = format::file_head(SystemTime::now(), Level::Warn);
+        if file.write(format!("{head}{lost} lines of this log were lost\n").as_bytes()).is_ok() {
+            return 0;
+        }
+    }
+    lost
+}
+
+/// The logger that the `log` macros talk to.
+struct DaemonLog {
+    inner: Box<WriteLogger<Records>>,
+}
+
+impl DaemonLog {
+    fn new() -> Self {
+        // simplelog puts `[LEVEL] message` together; the time is ours, since its own is in UTC only.
+        let config = ConfigBuilder::new()
+            .set_time_level(LevelFilter::Off)
+            .set_level_padding(LevelPadding::Off)
+            .set_max_level(LevelFilter::Error)
+            .set_thread_level(LevelFilter::Off)
+            .set_target_level(LevelFilter::Off)
+            .set_location_level(LevelFilter::Off)
+            .build();
+        let records = Records { bytes: Vec::new() };
+        DaemonLog { inner: WriteLogger::new(LevelFilter::Trace, config, records) }
+    }
+}
+
+impl Log for DaemonLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        // Put together outside of simplelog's lock, so that a panic in somebody's Display does not poison it.
+        let message = format::escape(&record.args().to_string());
+        let mut whole = Record::builder();
+        whole.level(record.level()).target(record.target());
+        self.inner.log(&whole.args(format_args!("{message}")).build());
+        self.inner.flush();
+    }
+
+    fn flush(&self) {
+        flush(FLUSH);
+    }
+}
+
+/// How long [`Log::flush`], which has no deadline, waits at most.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Gathers the pieces in which simplelog writes a record, and passes on whole records.
+struct Records {
+    bytes: Vec<u8>,
+}
+
+impl Write for Records {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let now = SystemTime::now();
+        for record in String::from_utf8_lossy(&self.bytes).lines() {
+            let (level, message) = split_record(record);
+            shared().push(now, level, message);
+        }
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+/// `[INFO] message` → its level and the message.
+fn split_record(record: &str) -> (Level, &str) {
+    let parts = record.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let Some((level, message)) = parts else { return (Level::Info, record) };
+    (level.parse().unwrap_or(Level::Info), message)
+}

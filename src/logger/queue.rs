@@ -1,0 +1,133 @@
+//! Whole lines on their way to a thread that writes them: bounded in bytes, never waited for.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Above this many waiting bytes a producer that can hold back its source should do so.
+pub(crate) const SOFT_LIMIT: usize = 256 * 1024;
+/// Above this many waiting bytes lines are dropped and counted.
+pub(crate) const HARD_LIMIT: usize = 1024 * 1024;
+/// A buffer that has grown beyond this is given back when it has been written.
+const KEEP: usize = 16 * 1024;
+
+/// What waits to be written.
+#[derive(Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    /// Lines dropped at the limit since the last batch.
+    lost: u64,
+    /// Bytes of the batch that is being written.
+    in_flight: usize,
+    /// When the consumer last finished something (or was given its first bytes).
+    progress: Option<Instant>,
+    reopen: bool,
+}
+
+/// A queue of whole lines with any number of producers and one consumer. A producer holds its lock
+/// only to copy a line, never while something is written.
+#[derive(Default)]
+pub(crate) struct LineQueue {
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+    emptied: Condvar,
+}
+
+/// What a consumer is to write next.
+pub(crate) struct Batch {
+    /// Whole lines.
+    pub bytes: Vec<u8>,
+    /// So many lines were dropped after these.
+    pub lost: u64,
+    /// Open the file anew first.
+    pub reopen: bool,
+}
+
+impl LineQueue {
+    /// Adds one line made of `parts`, and a newline; drops and counts it at the limit.
+    pub fn push(&self, parts: &[&[u8]]) -> bool {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>() + 1;
+        let mut waiting = self.lock();
+        if waiting.bytes.len() + length > HARD_LIMIT {
+            waiting.lost += 1;
+            return false;
+        }
+        let was_empty = waiting.bytes.is_empty();
+        if was_empty && waiting.in_flight == 0 {
+            waiting.progress = Some(Instant::now());
+        }
+        for part in parts {
+            waiting.bytes.extend_from_slice(part);
+        }
+        waiting.bytes.push(b'\n');
+        drop(waiting);
+        if was_empty {
+            self.filled.notify_one();
+        }
+        true
+    }
+
+    /// Asks the consumer to open its file anew.
+    pub fn request_reopen(&self) {
+        self.lock().reopen = true;
+        self.filled.notify_one();
+    }
+
+    /// `true` while more than [`SOFT_LIMIT`] bytes wait.
+    pub fn is_busy(&self) -> bool {
+        self.lock().bytes.len() > SOFT_LIMIT
+    }
+
+    /// How long the consumer has been busy with the same batch; zero when nothing waits.
+    pub fn stalled_for(&self, now: Instant) -> Duration {
+        let waiting = self.lock();
+        if waiting.bytes.is_empty() && waiting.in_flight == 0 {
+            return Duration::ZERO;
+        }
+        waiting.progress.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    /// For the consumer: waits for the next lines. `done` is the buffer of the last batch, for reuse.
+    pub fn next(&self, mut done: Vec<u8>) -> Batch {
+        if done.capacity() > KEEP {
+            done = Vec::new();
+        }
+        done.clear();
+        let mut waiting = self.lock();
+        waiting.in_flight = 0;
+        waiting.progress = Some(Instant::now());
+        if waiting.bytes.is_empty() {
+            self.emptied.notify_all();
+        }
+        while waiting.bytes.is_empty() && waiting.lost == 0 && !waiting.reopen {
+            waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        waiting.in_flight = waiting.bytes.len();
+        Batch {
+            bytes: std::mem::replace(&mut waiting.bytes, done),
+            lost: std::mem::take(&mut waiting.lost),
+            reopen: std::mem::take(&mut waiting.reopen),
+        }
+    }
+
+    /// For the consumer: some of the batch was written.
+    pub fn progressed(&self) {
+        self.lock().progress = Some(Instant::now());
+    }
+
+    /// Waits until everything has been written, at most until `deadline`; whether it was.
+    pub fn flush(&self, deadline: Instant) -> bool {
+        let mut waiting = self.lock();
+        while !waiting.bytes.is_empty() || waiting.in_flight > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            waiting = self.emptied.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

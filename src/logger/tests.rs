@@ -1,0 +1,230 @@
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::file::LogFile;
+use super::queue::{HARD_LIMIT, LineQueue};
+use super::*;
+
+#[test]
+fn levels_are_known_by_any_case() {
+    for (name, level) in [
+        ("debug", LevelFilter::Debug),
+        ("Info", LevelFilter::Info),
+        ("WARN", LevelFilter::Warn),
+        ("warning", LevelFilter::Warn),
+        ("ERROR", LevelFilter::Error),
+        ("critical", LevelFilter::Error),
+    ] {
+        assert_eq!(parse_level(name).unwrap(), level);
+    }
+    assert!(parse_level("loud").unwrap_err().to_string().contains("CRITICAL"));
+}
+
+#[test]
+fn a_record_is_one_line_whatever_it_contains() {
+    assert_eq!(format::escape("a\nb\x1b[2J\tc\n"), "a\\nb\\u{1b}[2J c");
+}
+
+#[test]
+fn heads_are_aligned() {
+    let now = SystemTime::now();
+    let width = |level| format::file_head(now, level).len();
+    assert_eq!(width(Level::Info), width(Level::Error));
+    assert_eq!(format::file_head(now, Level::Info).len(), "2026-11-22 22:50:01.123 INFO  ".len());
+    assert!(format::console_head(now, Level::Warn, true).contains("\x1b[33mWARN \x1b[0m"));
+}
+
+#[test]
+fn a_full_queue_drops_and_counts_and_never_waits() {
+    let queue = LineQueue::default();
+    let line = [b'x'; 1023];
+    while queue.push(&[&line]) {}
+    assert!(!queue.push(&[&line]));
+    assert!(queue.is_busy());
+    let batch = queue.next(Vec::new());
+    assert_eq!(batch.bytes.len(), HARD_LIMIT);
+    assert_eq!(batch.lost, 2);
+    assert!(queue.push(&[&line]));
+    assert!(queue.stalled_for(Instant::now() + Duration::from_secs(2)) > Duration::from_secs(1));
+    assert!(!queue.flush(Instant::now() + Duration::from_millis(1)));
+}
+
+#[test]
+fn the_log_survives_what_happens_to_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("d.log");
+    let mut file = LogFile::open(&path, 100, 2).unwrap();
+    let line = |n: u32| format!("{n:03} {}\n", "x".repeat(40));
+    let newest = |n: u32| fs::read_to_string(&path).unwrap_or_default().contains(&format!("{n:03} "));
+    for n in 0..10 {
+        file.write(line(n).as_bytes()).unwrap();
+    }
+    assert!(dir.path().join("d.log.1").exists());
+    // Somebody removes a backup, creates another, removes the log itself.
+    fs::remove_file(dir.path().join("d.log.1")).unwrap();
+    for n in 10..20 {
+        file.write(line(n).as_bytes()).unwrap();
+    }
+    fs::create_dir(dir.path().join("d.log.1")).or_else(|_| fs::remove_file(dir.path().join("d.log.1"))).unwrap();
+    for n in 20..30 {
+        file.write(line(n).as_bytes()).unwrap();
+    }
+    fs::remove_file(&path).unwrap();
+    file.write(line(30).as_bytes()).unwrap();
+    assert!(newest(30) || fs::read_to_string(dir.path().join("d.log.1")).is_ok_and(|text| text.contains("030 ")));
+}
+
+#[test]
+fn a_device_is_never_renamed() {
+    let mut file = LogFile::open(Path::new("/dev/null"), 10, 2).unwrap();
+    for _ in 0..10 {
+        file.write(b"0123456789\n").unwrap();
+    }
+    assert!(!Path::new("/dev/null.1").exists());
+    let mut full = LogFile::open(Path::new("/dev/full"), 10, 2).unwrap();
+    assert!(full.write(b"x\n").is_err());
+}
+
+#[test]
+fn records_reach_the_file_whole_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("d.log");
+    let logger = setup_logger("INFO", Some(&path), 0, 0).unwrap();
+    for n in 0..1000 {
+        log::info!(logger: logger, "record {n}\nwith a second line");
+        log::debug!(logger: logger, "not this one");
+    }
+    assert!(flush(Duration::from_secs(10)));
+    let text = fs::read_to_string(&path).unwrap();
+    let mine: Vec<&str> = text.lines().filter(|line| line.contains("INFO  record")).collect();
+    assert_eq!(mine.len(), 1000);
+    assert!(mine.iter().enumerate().all(|(n, line)| line.ends_with(&format!("record {n}\\nwith a second line"))));
+    assert!(!text.contains("not this one"));
+    fs::rename(&path, dir.path().join("moved.log")).unwrap();
+    reopen();
+    log::info!(logger: logger, "after the move");
+    assert!(flush(Duration::from_secs(10)));
+    assert!(fs::read_to_string(&path).unwrap().contains("after the move"));
+}
+
+/// The console is the process's own: each of these runs in a process of its own, a copy of the test
+/// program that is asked for `console_role` alone.
+mod console {
+    use std::io::{BufRead, BufReader, Read};
+    use std::os::fd::OwnedFd;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use crate::models::ProgramConfig;
+    use crate::output::{Output, Settings};
+
+    const ROLE: &str = "SUPERVICE_TEST_CONSOLE_ROLE";
+    const LINES: usize = 300_000;
+
+    fn start(role: &str) -> Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "logger::tests::console::console_role", "--nocapture", "--test-threads=1"])
+            .env(ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// A program that writes `LINES` numbered lines to `/dev/stdout` while the daemon logs.
+    #[test]
+    fn console_role() {
+        let Ok(role) = std::env::var(ROLE) else { return };
+        crate::logger::setup_logger("INFO", None, 0, 0).unwrap();
+        if role == "broken" {
+            log::info!("the role begins");
+            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+            for n in 0..1000 {
+                log::info!("record {n}");
+            }
+            assert!(crate::logger::flush(Duration::from_secs(20)));
+            eprintln!("done");
+            std::process::exit(0);
+        }
+        let (sender, notes) = crossbeam_channel::unbounded();
+        let notify = Box::new(move |note| drop(sender.send(note)));
+        let output = Output::start(Settings::default(), notify).unwrap();
+        let mut config = ProgramConfig::new("p", "seq");
+        config.stdout_logfile = Some("/dev/stdout".to_owned());
+        output.configure(1, &Arc::new(config));
+        let (reader, writer) = std::io::pipe().unwrap();
+        let last = LINES.to_string();
+        let mut child = Command::new("seq").arg(last).stdout(OwnedFd::from(writer)).spawn().unwrap();
+        output.attach(1, 1, 1, Some(reader.into()), None);
+        while child.try_wait().unwrap().is_none() {
+            log::info!("the daemon speaks");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        output.leader_exited(1, 1);
+        notes.recv_timeout(Duration::from_secs(20)).unwrap();
+        eprintln!("done");
+        output.shutdown(Duration::from_secs(20));
+        std::process::exit(0);
+    }
+
+    /// Waits for `done` on the role's standard error.
+    fn wait_done(child: &mut Child) {
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "done"));
+    }
+
+    /// Numbers in order, whole lines only; returns how many numbers.
+    fn check_lines(text: &str) -> usize {
+        let mut last = 0;
+        let mut count = 0;
+        for line in text.lines() {
+            if let Ok(number) = line.parse::<usize>() {
+                assert!(number > last, "{number} after {last}");
+                last = number;
+                count += 1;
+            } else {
+                let known = ["INFO  the daemon speaks", "lines were lost here", "running 1 test", "test logger::tests"];
+                assert!(line.is_empty() || known.iter().any(|part| line.contains(part)), "mixed line: {line:?}");
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn a_console_that_is_read_loses_nothing_and_mixes_nothing() {
+        let mut child = start("moves");
+        let mut text = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        wait_done(&mut child);
+        assert!(child.wait().unwrap().success());
+        // The harness ends its last line with `...`, so that the first number may stand behind it.
+        assert!(check_lines(&text) >= LINES - 1);
+    }
+
+    #[test]
+    fn a_console_that_nobody_reads_holds_nobody_up() {
+        let mut child = start("stalls");
+        let begun = Instant::now();
+        wait_done(&mut child);
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        let mut text = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert!(check_lines(&text) < LINES);
+        assert!(text.contains("lines were lost here"));
+    }
+
+    #[test]
+    fn a_console_without_a_reader_is_survived() {
+        let mut child = start("broken");
+        // The harness has written its own lines by the time the role runs, and does not survive a broken pipe.
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("the role begins")));
+        drop(lines);
+        drop(child.stdin.take());
+        wait_done(&mut child);
+        assert!(child.wait().unwrap().success());
+    }
+}

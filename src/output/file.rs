@@ -1,0 +1,265 @@
+//! One log file: rotation, and survival of everything that a disk and an operator may do to it.
+//!
+//! What holds at every moment:
+//!
+//! - a regular file never has more than `maxbytes` bytes, and the file and its backups together never
+//!   more than `(backups + 1) * maxbytes` (as far as we wrote them);
+//! - what can't be written is counted as lost, said once, and tried again at most once a second while
+//!   there is output; nobody waits for it;
+//! - where backups can't be renamed, the current file may use the room of the backups that do not
+//!   exist; when that is used up too it is emptied: the bound and the newest output win over the oldest.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::incident::{Incident, Report, Reporter};
+
+/// How long after a failure the file is opened again at the earliest.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long a FIFO whose reader is slow is left alone.
+const RETRY_FULL: Duration = Duration::from_millis(10);
+/// How often a file that is written to is compared with its path.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// A log file with its backups.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    maxbytes: u64,
+    backups: u32,
+    file: Option<File>,
+    regular: bool,
+    inode: (u64, u64),
+    size: u64,
+    /// The size at which to rotate: `maxbytes`, or more while backups can't be renamed.
+    limit: u64,
+    /// The last byte written was a newline.
+    line_start: bool,
+    check_at: Instant,
+    incident: Incident,
+}
+
+impl LogFile {
+    /// A file that is opened by the first [`write`](Self::write) or [`open`](Self::open).
+    pub fn new(path: PathBuf, maxbytes: u64, backups: u32, now: Instant) -> Self {
+        LogFile {
+            path,
+            maxbytes,
+            backups,
+            file: None,
+            regular: false,
+            inode: (0, 0),
+            size: 0,
+            limit: maxbytes,
+            line_start: true,
+            check_at: now,
+            incident: Incident::default(),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is open and an ordinary file.
+    pub fn is_regular(&self) -> bool {
+        self.file.is_some() && self.regular
+    }
+
+    /// New bounds; they act at the next write.
+    pub fn set_bounds(&mut self, maxbytes: u64, backups: u32) {
+        self.maxbytes = maxbytes;
+        self.limit = maxbytes;
+        self.backups = backups;
+    }
+
+    /// Opens the file unless it is open, so that a wrong path is known before there is output.
+    pub fn open(&mut self, now: Instant, report: Reporter<'_>) {
+        if self.file.is_none()
+            && let Err(error) = self.try_open(now)
+        {
+            self.fail(now, 0, RETRY, &error, report);
+        }
+    }
+
+    /// Closes the file; the path is opened anew (logrotate has moved the file away).
+    pub fn reopen(&mut self, now: Instant, report: Reporter<'_>) {
+        self.file = None;
+        self.incident.hurry(now);
+        self.open(now, report);
+    }
+
+    /// Appends `data`, rotating where needed. Never waits and never fails: see the module's head.
+    pub fn write(&mut self, now: Instant, mut data: &[u8], report: Reporter<'_>) {
+        if self.incident.waits(now, data.len()) {
+            return;
+        }
+        if let Err(error) = self.make_ready(now) {
+            return self.fail(now, data.len(), RETRY, &error, report);
+        }
+        while !data.is_empty() {
+            let count = self.next_chunk(now, data, report);
+            let chunk = data.get(..count).unwrap_or(data);
+            let Some(file) = &mut self.file else {
+                let error = io::Error::from_raw_os_error(libc::EBADF);
+                return self.fail(now, data.len(), RETRY, &error, report);
+            };
+            match file.write(chunk) {
+                Ok(0) => return self.fail(now, data.len(), RETRY, &io::Error::from(io::ErrorKind::WriteZero), report),
+                Ok(written) => {
+                    self.size += written as u64;
+                    self.line_start = chunk.get(written.wrapping_sub(1)) == Some(&b'\n');
+                    data = data.get(written..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.fail(now, data.len(), RETRY_FULL, &error, report);
+                }
+                Err(error) => {
+                    self.file = None;
+                    return self.fail(now, data.len(), RETRY, &error, report);
+                }
+            }
+        }
+        self.incident.succeed(now, report);
+    }
+
+    /// How many of the bytes go into the file in one write; rotates first where none may.
+    fn next_chunk(&mut self, now: Instant, data: &[u8], report: Reporter<'_>) -> usize {
+        if !self.regular || self.maxbytes == 0 {
+            return data.len();
+        }
+        let mut room = usize::try_from(self.limit.saturating_sub(self.size)).unwrap_or(usize::MAX);
+        if room >= data.len() {
+            return data.len();
+        }
+        // Lines stay whole as long as they fit into a file.
+        let line_end = |room: usize| data.get(..room)?.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+        match line_end(room) {
+            Some(end) => return end,
+            None if room > 0 && !self.line_start => return room,
+            None => {}
+        }
+        self.rotate(now, report);
+        room = usize::try_from(self.limit.saturating_sub(self.size)).unwrap_or(usize::MAX).max(1);
+        if room >= data.len() { data.len() } else { line_end(room).unwrap_or(room) }
+    }
+
+    /// Opens the file if it is closed, and once a second makes sure that the path still means this file.
+    fn make_ready(&mut self, now: Instant) -> io::Result<()> {
+        if self.file.is_some() {
+            if now < self.check_at {
+                return Ok(());
+            }
+            self.check_at = now + CHECK;
+            match fs::metadata(&self.path) {
+                Ok(seen) if (seen.dev(), seen.ino()) == self.inode => {
+                    // Somebody may have emptied it in place (logrotate's copytruncate).
+                    self.size = seen.len();
+                    return Ok(());
+                }
+                Ok(_) | Err(_) => self.file = None,
+            }
+        }
+        self.try_open(now)
+    }
+
+    fn try_open(&mut self, now: Instant) -> io::Result<()> {
+        // O_NONBLOCK: the open of a FIFO without a reader fails (ENXIO) instead of waiting for one.
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o644)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+            .open(&self.path)?;
+        let metadata = file.metadata()?;
+        let kind = metadata.file_type();
+        self.regular = kind.is_file();
+        self.inode = (metadata.dev(), metadata.ino());
+        self.size = if self.regular { metadata.len() } else { 0 };
+        self.line_start = !kind.is_fifo();
+        self.limit = self.maxbytes;
+        self.check_at = now + CHECK;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Makes room: see the module's head for what happens where it can't.
+    fn rotate(&mut self, now: Instant, report: Reporter<'_>) {
+        if self.size == 0 {
+            return;
+        }
+        let renamed =
+            if self.backups == 0 { self.truncate() } else { self.shift_backups().and_then(|()| self.try_open(now)) };
+        let Err(error) = renamed else { return };
+        if self.limit == self.maxbytes && self.backups > 0 {
+            report(Report::Trouble(format!(
+                "cannot rotate {}: {}; it goes on growing within the bound of all its backups",
+                self.path.display(),
+                reason(&error)
+            )));
+        }
+        let whole = self.maxbytes.saturating_mul(u64::from(self.backups) + 1);
+        let budget = whole.saturating_sub(self.backup_bytes()).max(self.maxbytes);
+        if self.size < budget {
+            self.limit = (self.size + self.maxbytes).min(budget);
+        } else if self.truncate().is_err() {
+            // Neither renamed nor emptied: what comes now is lost, and the retry opens it again.
+            self.file = None;
+        }
+    }
+
+    fn truncate(&mut self) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            file.set_len(0)?;
+        }
+        self.size = 0;
+        Ok(())
+    }
+
+    /// `x` becomes `x.1`, `x.1` becomes `x.2` …; the last one goes. Only the gap that is nearest has to be filled.
+    fn shift_backups(&self) -> io::Result<()> {
+        let gap = (1..=self.backups).find(|number| fs::symlink_metadata(self.backup(*number)).is_err());
+        let top = gap.unwrap_or(self.backups);
+        for number in (2..=top).rev() {
+            fs::rename(self.backup(number - 1), self.backup(number))?;
+        }
+        fs::rename(&self.path, self.backup(1))?;
+        // Left over from a configuration with more backups.
+        let mut number = self.backups.saturating_add(1);
+        while fs::remove_file(self.backup(number)).is_ok() {
+            number = number.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    fn backup_bytes(&self) -> u64 {
+        (1..=self.backups).map_while(|number| fs::metadata(self.backup(number)).ok()).map(|found| found.len()).sum()
+    }
+
+    fn backup(&self, number: u32) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    }
+
+    fn fail(&mut self, now: Instant, lost: usize, retry: Duration, error: &io::Error, report: Reporter<'_>) {
+        let path = &self.path;
+        self.incident.fail(now, lost, retry, report, || {
+            format!("cannot write {}: {}; its output is lost until that is mended", path.display(), reason(error))
+        });
+    }
+}
+
+/// The system's words without the number.
+pub(super) fn reason(error: &io::Error) -> String {
+    if error.raw_os_error() == Some(libc::ENXIO) {
+        return "it is a FIFO that nobody reads, or a socket".to_owned();
+    }
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,74 @@
+//! When output can't be written: say it once, count what is lost, say when it works again.
+
+use std::time::{Duration, Instant};
+
+/// An incident that is younger goes on even if a write succeeds, so that a target that comes and goes
+/// is not announced each time.
+const MIN_DURATION: Duration = Duration::from_secs(1);
+
+/// What became of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Report {
+    /// It can't be written (said once an incident).
+    Trouble(String),
+    /// It can be written again; so many bytes were lost.
+    Recovered(u64),
+}
+
+/// Takes the reports.
+pub(super) type Reporter<'a> = &'a mut dyn FnMut(Report);
+
+#[derive(Debug)]
+struct Open {
+    since: Instant,
+    next_try: Instant,
+    lost_bytes: u64,
+}
+
+/// The incident of one target, if there is one. Costs a pointer while there is none.
+#[derive(Debug, Default)]
+pub(super) struct Incident(Option<Box<Open>>);
+
+impl Incident {
+    /// A write failed and lost so many bytes; try again after `retry` at the earliest.
+    pub fn fail(
+        &mut self,
+        now: Instant,
+        lost: usize,
+        retry: Duration,
+        report: Reporter<'_>,
+        text: impl FnOnce() -> String,
+    ) {
+        if self.0.is_none() {
+            report(Report::Trouble(text()));
+        }
+        let open = self.0.get_or_insert_with(|| Box::new(Open { since: now, next_try: now, lost_bytes: 0 }));
+        open.lost_bytes += lost as u64;
+        open.next_try = now + retry;
+    }
+
+    /// A write succeeded.
+    pub fn succeed(&mut self, now: Instant, report: Reporter<'_>) {
+        if let Some(open) = self.0.take_if(|open| now.duration_since(open.since) >= MIN_DURATION) {
+            report(Report::Recovered(open.lost_bytes));
+        }
+    }
+
+    /// `true` while the next try is not due; then `lost` bytes are counted.
+    pub fn waits(&mut self, now: Instant, lost: usize) -> bool {
+        match &mut self.0 {
+            Some(open) if now < open.next_try => {
+                open.lost_bytes += lost as u64;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Makes the next try due now.
+    pub fn hurry(&mut self, now: Instant) {
+        if let Some(open) = &mut self.0 {
+            open.next_try = now;
+        }
+    }
+}

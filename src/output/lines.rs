@@ -1,0 +1,83 @@
+//! From bytes to lines: for consoles and syslog, and the last line for people.
+
+use std::time::{Duration, Instant};
+
+/// A partial line that is longer is passed on in pieces, in bytes.
+pub(super) const MAX_PARTIAL: usize = 8 * 1024;
+/// A partial line that is older is passed on without its end.
+pub(super) const MAX_PARTIAL_AGE: Duration = Duration::from_secs(1);
+/// A last line is cut to this many bytes.
+pub(super) const MAX_LAST_LINE: usize = 512;
+
+/// Puts lines together from pieces.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    partial: Vec<u8>,
+    /// When the partial line must be passed on.
+    due: Option<Instant>,
+}
+
+impl Assembler {
+    /// Takes the next bytes of the stream and hands every complete line, without its newline, to `line`.
+    pub fn push(&mut self, now: Instant, mut data: &[u8], line: &mut dyn FnMut(&[u8])) {
+        while let Some(end) = data.iter().position(|byte| *byte == b'\n') {
+            let (head, rest) = data.split_at(end);
+            self.append(head, line);
+            line(&self.partial);
+            self.partial.clear();
+            data = rest.get(1..).unwrap_or_default();
+        }
+        self.append(data, line);
+        if self.partial.is_empty() {
+            self.partial = Vec::new();
+            self.due = None;
+        } else if self.due.is_none() {
+            self.due = Some(now + MAX_PARTIAL_AGE);
+        }
+    }
+
+    /// Passes the partial line on, if there is one.
+    pub fn flush(&mut self, line: &mut dyn FnMut(&[u8])) {
+        if !self.partial.is_empty() {
+            line(&self.partial);
+        }
+        *self = Assembler::default();
+    }
+
+    /// When [`flush`](Self::flush) is due; `None` while no partial line is held.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn append(&mut self, mut data: &[u8], line: &mut dyn FnMut(&[u8])) {
+        while self.partial.len() + data.len() > MAX_PARTIAL {
+            let (head, rest) = data.split_at((MAX_PARTIAL - self.partial.len()).min(data.len()));
+            self.partial.extend_from_slice(head);
+            line(&self.partial);
+            self.partial.clear();
+            data = rest;
+        }
+        self.partial.extend_from_slice(data);
+    }
+}
+
+/// The last non-empty line of `bytes` as text: invalid bytes replaced, control characters shown as
+/// spaces, at most [`MAX_LAST_LINE`] bytes.
+pub(super) fn last_line(bytes: &[u8]) -> Option<String> {
+    let line = bytes.split(|byte| *byte == b'\n').rev().find(|line| !line.trim_ascii().is_empty())?;
+    let line = line.trim_ascii();
+    // A piece of memory may begin inside of a character.
+    let skip = line.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80).count();
+    let mut text: String = String::from_utf8_lossy(line.get(skip..).unwrap_or_default())
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.len() > MAX_LAST_LINE {
+        let mut end = MAX_LAST_LINE;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    Some(text)
+}

@@ -1,0 +1,243 @@
+//! What one stream of one program is written to.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::StreamKind;
+use super::file::{LogFile, reason};
+use super::incident::{Incident, Reporter};
+use super::lines::{Assembler, MAX_LAST_LINE, last_line};
+use super::ring::Ring;
+use super::target::Target;
+use crate::logger::{self, ConsoleStream};
+
+/// What a ring keeps at least, so that the last line is known even with `log_buffer = 0`.
+const MIN_RING: usize = MAX_LAST_LINE;
+/// How long the syslog socket is left alone after a failure.
+const SYSLOG_RETRY: Duration = Duration::from_secs(1);
+
+/// One stream's targets: the ring in memory, and a file, the console or syslog.
+#[derive(Debug, Default)]
+pub(super) struct Sink {
+    ring: Ring,
+    /// Bytes of the present run.
+    run_bytes: u64,
+    dest: Dest,
+}
+
+#[derive(Debug, Default)]
+pub(super) enum Dest {
+    #[default]
+    Nothing,
+    File(Rc<RefCell<LogFile>>),
+    Lines(Box<Lines>),
+}
+
+/// A target that takes whole lines.
+#[derive(Debug)]
+pub(super) struct Lines {
+    to: LinesTo,
+    target: Target,
+    /// What stands before each line.
+    prefix: Vec<u8>,
+    assembler: Assembler,
+    incident: Incident,
+}
+
+#[derive(Debug)]
+enum LinesTo {
+    Console(ConsoleStream),
+    Syslog(Rc<RefCell<Syslog>>),
+}
+
+/// The connection to the local syslog daemon, shared by all programs.
+#[derive(Debug, Default)]
+pub(super) struct Syslog {
+    socket: Option<UnixDatagram>,
+}
+
+impl Syslog {
+    fn send(&mut self, line: &[u8]) -> io::Result<()> {
+        let result = self.connected()?.send(line).map(|_| ());
+        if result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
+            // syslogd was restarted: its new socket needs a new connection.
+            self.socket = None;
+        }
+        result
+    }
+
+    fn connected(&mut self) -> io::Result<&UnixDatagram> {
+        if self.socket.is_none() {
+            let socket = UnixDatagram::unbound()?;
+            socket.set_nonblocking(true)?;
+            socket.connect("/dev/log")?;
+            self.socket = Some(socket);
+        }
+        self.socket.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))
+    }
+}
+
+impl Dest {
+    /// A console or syslog target of the stream of a program.
+    pub fn lines(target: &Target, name: &str, kind: StreamKind, pid: i32, syslog: &Rc<RefCell<Syslog>>) -> Dest {
+        let (to, prefix) = match target {
+            Target::Console { stream, prefix } => {
+                let prefix = if *prefix { console_prefix(*stream, name) } else { String::new() };
+                (LinesTo::Console(*stream), prefix)
+            }
+            // Facility daemon (3); severity info (6) for stdout and warning (4) for stderr.
+            Target::Syslog => {
+                let priority = match kind {
+                    StreamKind::Stdout => 3 * 8 + 6,
+                    StreamKind::Stderr => 3 * 8 + 4,
+                };
+                (LinesTo::Syslog(Rc::clone(syslog)), format!("<{priority}>{name}[{pid}]: "))
+            }
+            Target::Nothing | Target::File(_) => return Dest::Nothing,
+        };
+        Dest::Lines(Box::new(Lines {
+            to,
+            target: target.clone(),
+            prefix: prefix.into_bytes(),
+            assembler: Assembler::default(),
+            incident: Incident::default(),
+        }))
+    }
+
+    /// Whether it is what the settings ask for.
+    pub fn is(&self, target: &Target) -> bool {
+        match (self, target) {
+            (Dest::Nothing, Target::Nothing) => true,
+            (Dest::File(file), Target::File(path)) => file.borrow().path() == path,
+            // The prefix of syslog carries the pid of the run.
+            (Dest::Lines(lines), Target::Console { .. }) => lines.target == *target,
+            (Dest::Nothing | Dest::File(_) | Dest::Lines(_), _) => false,
+        }
+    }
+}
+
+/// `web | `, in a colour of its own on a terminal.
+fn console_prefix(stream: ConsoleStream, name: &str) -> String {
+    if !logger::wants_colour(stream) {
+        return format!("{name} | ");
+    }
+    let hash = name.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    // 31 is red, which is kept for errors.
+    format!("\x1b[{}m{name} |\x1b[0m ", 32 + hash % 5)
+}
+
+impl Sink {
+    /// A new run begins, whose output goes to `dest`.
+    pub fn begin_run(&mut self) {
+        self.run_bytes = 0;
+    }
+
+    /// The target besides the ring.
+    pub fn dest(&self) -> &Dest {
+        &self.dest
+    }
+
+    /// Changes the target; what the old one holds of a line is written to it.
+    pub fn set_dest(&mut self, now: Instant, dest: Dest, report: Reporter<'_>) {
+        self.flush_partial(now, report);
+        self.dest = dest;
+    }
+
+    /// Writes the next bytes; never waits.
+    pub fn write(&mut self, now: Instant, data: &[u8], ring_limit: usize, report: Reporter<'_>) {
+        self.run_bytes += data.len() as u64;
+        self.ring.push(data, ring_limit.max(MIN_RING));
+        match &mut self.dest {
+            Dest::Nothing => {}
+            Dest::File(file) => file.borrow_mut().write(now, data, report),
+            Dest::Lines(lines) => {
+                let Lines { to, prefix, assembler, incident, .. } = &mut **lines;
+                assembler.push(now, data, &mut |line| to.write(now, prefix, line, incident, report));
+            }
+        }
+    }
+
+    /// When [`flush_partial`](Self::flush_partial) is due.
+    pub fn partial_due(&self) -> Option<Instant> {
+        match &self.dest {
+            Dest::Lines(lines) => lines.assembler.due(),
+            Dest::Nothing | Dest::File(_) => None,
+        }
+    }
+
+    /// Passes on what is held of a line.
+    pub fn flush_partial(&mut self, now: Instant, report: Reporter<'_>) {
+        if let Dest::Lines(lines) = &mut self.dest {
+            let Lines { to, prefix, assembler, incident, .. } = &mut **lines;
+            assembler.flush(&mut |line| to.write(now, prefix, line, incident, report));
+        }
+    }
+
+    /// `true` while its source should pause: the console is behind, but moves.
+    pub fn should_pause(&self) -> bool {
+        match &self.dest {
+            Dest::Lines(lines) => match lines.to {
+                LinesTo::Console(stream) => logger::console_is_busy(stream) && !logger::console_is_stalled(stream),
+                LinesTo::Syslog(_) => false,
+            },
+            Dest::Nothing | Dest::File(_) => false,
+        }
+    }
+
+    /// The most that should be read for it at once, in bytes: a prefix can make much of little.
+    pub fn read_size(&self, whole: usize) -> usize {
+        match &self.dest {
+            Dest::Lines(_) => whole.min(16 * 1024),
+            Dest::Nothing | Dest::File(_) => whole,
+        }
+    }
+
+    /// The newest bytes in memory.
+    pub fn newest(&self, count: usize) -> Vec<u8> {
+        self.ring.newest(count)
+    }
+
+    /// The last line of the present run that is not empty.
+    pub fn last_line(&self) -> Option<String> {
+        // More than the longest line: it may be followed by empty ones.
+        let of_run = usize::try_from(self.run_bytes).unwrap_or(usize::MAX);
+        last_line(&self.ring.newest(of_run.min(2 * MAX_LAST_LINE)))
+    }
+}
+
+impl LinesTo {
+    fn write(&self, now: Instant, prefix: &[u8], line: &[u8], incident: &mut Incident, report: Reporter<'_>) {
+        match self {
+            LinesTo::Console(stream) => {
+                if logger::write_line(*stream, &[prefix, line]) {
+                    incident.succeed(now, report);
+                } else {
+                    incident.fail(now, line.len() + 1, Duration::ZERO, report, || {
+                        "nobody reads the daemon's standard output; lines for it are lost until that changes".to_owned()
+                    });
+                }
+            }
+            LinesTo::Syslog(syslog) => {
+                if incident.waits(now, line.len() + 1) {
+                    return;
+                }
+                let message = [prefix, line].concat();
+                match syslog.borrow_mut().send(&message) {
+                    Ok(()) => incident.succeed(now, report),
+                    Err(error) => {
+                        let retry = match error.kind() {
+                            io::ErrorKind::WouldBlock => Duration::ZERO,
+                            _ => SYSLOG_RETRY,
+                        };
+                        incident.fail(now, line.len() + 1, retry, report, || {
+                            format!("cannot write to syslog (/dev/log): {}; lines for it are lost", reason(&error))
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
