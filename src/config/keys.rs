@@ -164,8 +164,11 @@ pub(crate) fn guess<'k>(unknown: &str, known: &[&'k str]) -> Option<&'k str> {
 
 /// The candidate with the fewest edits from `text`, if they are few for its length.
 pub(crate) fn closest<'k>(text: &str, candidates: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let allowed = (text.chars().count() / 3).clamp(1, 3);
-    let scored = candidates.map(|candidate| (edits(text, candidate), candidate));
+    let length = text.chars().count();
+    let allowed = (length / 3).clamp(1, 3);
+    // A difference in length is as many edits at least; most candidates end here.
+    let near = candidates.filter(|candidate| candidate.chars().count().abs_diff(length) <= allowed);
+    let scored = near.map(|candidate| (edits(text, candidate), candidate));
     scored.filter(|(edits, _)| *edits <= allowed).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
 }
 

@@ -43,10 +43,11 @@ pub(crate) struct Entry<'d> {
 /// One section of a [`Document`], with what it inherits from `[DEFAULT]`.
 #[derive(Clone, Copy)]
 pub(crate) struct SectionView<'d> {
-    document: &'d Document,
     pub name: &'d str,
     own: &'d Properties,
     marks: &'d Marks,
+    /// `[DEFAULT]`, where there is one.
+    defaults: Option<(&'d Properties, &'d Marks)>,
 }
 
 impl Document {
@@ -69,7 +70,9 @@ impl Document {
     pub(crate) fn section<'d>(&'d self, name: &str) -> Option<SectionView<'d>> {
         let own = self.ini.section(Some(name))?;
         let (name, marks) = self.marks.get_key_value(name)?;
-        Some(SectionView { document: self, name, own, marks })
+        let defaults =
+            self.marks.get(DEFAULT_SECTION).and_then(|marks| Some((self.ini.section(Some(DEFAULT_SECTION))?, marks)));
+        Some(SectionView { name, own, marks, defaults })
     }
 
     /// Adds the text of one file. `main`: it is the file that was asked for, the only one whose `[include]` counts.
@@ -106,13 +109,20 @@ impl<'d> SectionView<'d> {
 
     /// The key's entry: the section's own, else that of `[DEFAULT]`.
     pub(crate) fn get(&self, key: &str) -> Option<Entry<'d>> {
-        self.own_entry(key).or_else(|| self.document.section(DEFAULT_SECTION)?.own_entry(key))
+        self.own_entry(key).or_else(|| {
+            let (values, marks) = self.defaults?;
+            self.entry(values, marks, key)
+        })
     }
 
     fn own_entry(&self, key: &str) -> Option<Entry<'d>> {
-        let value = self.own.get(key)?;
-        let (key, place) = self.marks.keys.get_key_value(key)?;
-        Some(Entry { section: self.name, key, value, place })
+        self.entry(self.own, self.marks, key)
+    }
+
+    fn entry(&self, values: &'d Properties, marks: &'d Marks, key: &str) -> Option<Entry<'d>> {
+        // The marks first: most keys are absent, and this map says so faster.
+        let (key, place) = marks.keys.get_key_value(key)?;
+        Some(Entry { section: self.name, key, value: values.get(key)?, place })
     }
 
     /// The section's own keys in their order.
