@@ -41,7 +41,7 @@ const CHATTY_AFTER: u8 = 4;
 const CHATTY_PIPE: usize = 256 * 1024;
 /// The longest nap between two turns of a busy thread. A nap lets small writes gather in the pipes:
 /// a third of the CPU, and a child that finds its reader asleep is not slowed by waking it up.
-const LONGEST_NAP: Duration = Duration::from_millis(8);
+const LONGEST_NAP: Duration = Duration::from_millis(16);
 const SHORTEST_NAP: Duration = Duration::from_micros(200);
 /// A thread that is woken up again within this time is busy.
 const BUSY_WITHIN: Duration = Duration::from_millis(1);

@@ -61,6 +61,7 @@ fn an_endless_writer_does_not_hold_up_the_answer() {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut yes = Command::new("yes").stdout(Stdio::from(OwnedFd::from(writer))).spawn().unwrap();
     rig.output.attach(1, 1, 1, Some(reader.into()), None);
+    wait_until("it writes", || rig.drain(1, 1).is_some());
     for _ in 0..20 {
         assert_eq!(rig.drain(1, 1).as_deref(), Some("y"));
     }
