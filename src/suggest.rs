@@ -1,40 +1,37 @@
 //! «Did you mean …?»: the known word that is closest to a mistyped one.
 
-/// The candidate with the fewest edits to `word`, if they are few enough to be a slip: at most a third
-/// of its letters, and at least one is granted.
-pub(crate) fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).clamp(1, 3);
-    candidates
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(edits, _)| *edits <= allowed)
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, candidate)| candidate)
+/// The candidate with the fewest edits from `text`, if they are few for its length.
+pub(crate) fn closest<'k>(text: &str, candidates: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let length = text.chars().count();
+    let allowed = (length / 3).clamp(1, 3);
+    // A difference in length is as many edits at least; most candidates end here.
+    let near = candidates.filter(|candidate| candidate.chars().count().abs_diff(length) <= allowed);
+    let scored = near.map(|candidate| (edits(text, candidate), candidate));
+    scored.filter(|(edits, _)| *edits <= allowed).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().abs_diff(b.len()) > 3 {
+/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. Long texts are
+/// not compared: they are no misspelt keys.
+fn edits(a: &str, b: &str) -> usize {
+    const MAX_CHARS: usize = 64;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(MAX_CHARS + 1).collect(), b.chars().collect());
+    if a.len() > MAX_CHARS {
         return usize::MAX;
     }
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut row = Vec::with_capacity(b.len() + 1);
-        row.push(i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let get = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX - 1);
-            let replaced = get(&last, j) + usize::from(!from.eq_ignore_ascii_case(to));
-            let mut best = replaced.min(get(&last, j + 1) + 1).min(get(&row, j) + 1);
-            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(to) && b.get(j - 1) == Some(from);
-            if swapped {
-                best = best.min(get(&before, j - 1) + 1);
+    let width = b.len() + 1;
+    let mut table: Vec<usize> = (0..width * (a.len() + 1)).map(|i| if i < width { i } else { i / width }).collect();
+    for i in 1..=a.len() {
+        for j in 1..width {
+            let at = |i: usize, j: usize| table[i * width + j];
+            let replaced = at(i - 1, j - 1) + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(at(i - 1, j) + 1).min(at(i, j - 1) + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(at(i - 2, j - 2) + 1);
             }
-            row.push(best);
+            table[i * width + j] = best;
         }
-        before = std::mem::replace(&mut last, row);
     }
-    last.last().copied().unwrap_or(usize::MAX)
+    table[width * (a.len() + 1) - 1]
 }
 
 #[cfg(test)]

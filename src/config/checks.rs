@@ -11,7 +11,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::diagnostic::Fault;
 use super::environment::{EnvFileErrorKind, read_env_file};
-use super::users;
+use crate::sys::users::{lookup_group, lookup_user};
 
 /// The longest path that the kernel takes for a socket, in bytes.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
@@ -45,7 +45,7 @@ impl Checks {
     pub(crate) fn user(&mut self, name: &str) -> Result<u32, Fault> {
         let known = match self.users.get(name) {
             Some(known) => *known,
-            None => *self.users.entry(name.to_owned()).or_insert(users::user_id(name)),
+            None => *self.users.entry(name.to_owned()).or_insert(lookup_user(name).ok().map(|user| user.uid)),
         };
         known.ok_or_else(|| Fault::new("no such user", "write the name of a user of this system, or a numeric id"))
     }
@@ -59,7 +59,7 @@ impl Checks {
         if !user.is_empty() && self.user(user).is_err() {
             return Err(Fault::new(format!("no such user: {user}"), "write user:group of this system, or numeric ids"));
         }
-        if !group.is_empty() && users::group_id(group).is_none() {
+        if !group.is_empty() && lookup_group(group).is_err() {
             return Err(Fault::new(
                 format!("no such group: {group}"),
                 "write user:group of this system, or numeric ids",

@@ -29,6 +29,7 @@ const SOCKET_MODE: Sources =
 const SOCKET_OWNER: Sources =
     &[("supervice", "socket_owner"), ("supervisord", "socket_owner"), ("unix_http_server", "chown")];
 const SHUTDOWN_TIMEOUT: Sources = &[("supervice", "shutdown_timeout"), ("supervisord", "shutdown_timeout")];
+const DEFAULT_OUTPUT: Sources = &[("supervice", "default_output"), ("supervisord", "default_output")];
 
 /// The daemon's settings, and what it has to know about how they were given.
 pub(crate) struct Daemon {
@@ -69,6 +70,7 @@ pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, r
         owner => checked(checks.owner(owner), Some(owner.to_owned())),
     });
     config.shutdown_timeout = source.parse(SHUTDOWN_TIMEOUT, config.shutdown_timeout, |text| values::seconds(text, 1));
+    config.default_output = source.parse(DEFAULT_OUTPUT, config.default_output, values::default_output);
     let environment = source.environment();
     Daemon { config, logfile_given, environment }
 }

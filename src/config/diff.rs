@@ -68,6 +68,7 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         shutdown_timeout,
         log_maxbytes,
         log_backups,
+        default_output,
         programs: _,
     } = old;
     let compared = [
@@ -79,6 +80,7 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         ("socket", *socket_path == new.socket_path),
         ("socket_mode", *socket_mode == new.socket_mode),
         ("socket_owner", *socket_owner == new.socket_owner),
+        ("default_output", *default_output == new.default_output),
         ("shutdown_timeout", *shutdown_timeout == new.shutdown_timeout),
     ];
     compared.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()

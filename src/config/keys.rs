@@ -1,6 +1,8 @@
 //! The keys and sections that we know, those of supervisord that have no counterpart here, and the
 //! guess what an unknown one was meant to be.
 
+use crate::suggest::closest;
+
 /// Keys of `[supervice]`.
 pub(crate) const DAEMON_KEYS: &[&str] = &[
     "logfile",
@@ -12,6 +14,7 @@ pub(crate) const DAEMON_KEYS: &[&str] = &[
     "socket_mode",
     "socket_owner",
     "shutdown_timeout",
+    "default_output",
 ];
 
 /// Further keys of `[supervisord]` that are understood there.
@@ -160,40 +163,6 @@ pub(crate) fn guess<'k>(unknown: &str, known: &[&'k str]) -> Option<&'k str> {
         return Some(key);
     }
     closest(unknown, known.iter().copied())
-}
-
-/// The candidate with the fewest edits from `text`, if they are few for its length.
-pub(crate) fn closest<'k>(text: &str, candidates: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let length = text.chars().count();
-    let allowed = (length / 3).clamp(1, 3);
-    // A difference in length is as many edits at least; most candidates end here.
-    let near = candidates.filter(|candidate| candidate.chars().count().abs_diff(length) <= allowed);
-    let scored = near.map(|candidate| (edits(text, candidate), candidate));
-    scored.filter(|(edits, _)| *edits <= allowed).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. Long texts are
-/// not compared: they are no misspelt keys.
-fn edits(a: &str, b: &str) -> usize {
-    const MAX_CHARS: usize = 64;
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(MAX_CHARS + 1).collect(), b.chars().collect());
-    if a.len() > MAX_CHARS {
-        return usize::MAX;
-    }
-    let width = b.len() + 1;
-    let mut table: Vec<usize> = (0..width * (a.len() + 1)).map(|i| if i < width { i } else { i / width }).collect();
-    for i in 1..=a.len() {
-        for j in 1..width {
-            let at = |i: usize, j: usize| table[i * width + j];
-            let replaced = at(i - 1, j - 1) + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(at(i - 1, j) + 1).min(at(i, j - 1) + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(at(i - 2, j - 2) + 1);
-            }
-            table[i * width + j] = best;
-        }
-    }
-    table[width * (a.len() + 1) - 1]
 }
 
 /// What a section is.

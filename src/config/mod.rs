@@ -24,7 +24,6 @@ mod keys;
 mod print;
 mod program;
 pub mod reader;
-mod users;
 mod values;
 mod words;
 
@@ -37,7 +36,6 @@ pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
 pub use diff::{ReloadPlan, diff};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
 pub use print::to_json;
-pub use values::signal_number;
 pub use words::{SplitError, split_command};
 
 use crate::models::SupervisorConfig;

@@ -1,7 +1,12 @@
 //! Values of one kind each: text in, a value or a fault with its remedy out.
 
 use super::diagnostic::Fault;
-use crate::models::{AutoRestart, HealthCheckType};
+use crate::models::{AutoRestart, DefaultOutput, HealthCheckType};
+use crate::process::{signal_name, signal_number};
+use crate::suggest::closest;
+
+/// The C library keeps the signals below for itself.
+const FIRST_REAL_TIME: u8 = 34;
 
 /// `yes true on 1` and `no false off 0`, in any case.
 pub(crate) fn boolean(text: &str) -> Result<bool, Fault> {
@@ -127,96 +132,31 @@ pub(crate) fn child_log(text: &str) -> Option<String> {
     if text.eq_ignore_ascii_case("auto") { None } else { path_or_none(text) }
 }
 
-/// The signals that have names, without `SIG`. Aliases come after the usual name.
-const SIGNALS: &[(&str, i32)] = &[
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("ILL", libc::SIGILL),
-    ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("KILL", libc::SIGKILL),
-    ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))]
-    ("STKFLT", libc::SIGSTKFLT),
-    ("CHLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("STOP", libc::SIGSTOP),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("PWR", libc::SIGPWR),
-    ("SYS", libc::SIGSYS),
-    ("IOT", libc::SIGABRT),
-    ("CLD", libc::SIGCHLD),
-    ("POLL", libc::SIGIO),
-];
-
-/// The number of a signal that is named as in `ProgramConfig::stopsignal`: with or without `SIG`, in any case, by
-/// number, or `RTMIN+n` and `RTMAX-n`.
-///
-/// ```
-/// use supervice::config::signal_number;
-///
-/// assert_eq!(signal_number("TERM"), Some(15));
-/// assert_eq!(signal_number("sigterm"), Some(15));
-/// assert_eq!(signal_number("15"), Some(15));
-/// assert_eq!(signal_number("BREAK"), None);
-/// ```
-pub fn signal_number(name: &str) -> Option<i32> {
-    if name.bytes().all(|b| b.is_ascii_digit()) {
-        let number = name.parse::<i32>().ok()?;
-        let known = SIGNALS.iter().any(|(_, signal)| *signal == number);
-        return (known || (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number)).then_some(number);
+/// `none` or `console`.
+pub(crate) fn default_output(text: &str) -> Result<DefaultOutput, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "none" | "" => Ok(DefaultOutput::None),
+        "console" => Ok(DefaultOutput::Console),
+        _ => Err(Fault::new("not a place for output", "write none or console")),
     }
-    let upper = name.to_ascii_uppercase();
-    let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
-    if let Some((_, number)) = SIGNALS.iter().find(|(known, _)| *known == bare) {
-        return Some(*number);
-    }
-    let offset = |rest: &str, sign: char| match rest.strip_prefix(sign) {
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse::<i32>().ok(),
-        Some(_) => None,
-        None => rest.is_empty().then_some(0),
-    };
-    let number = match (bare.strip_prefix("RTMIN"), bare.strip_prefix("RTMAX")) {
-        (Some(rest), _) => libc::SIGRTMIN().checked_add(offset(rest, '+')?)?,
-        (None, Some(rest)) => libc::SIGRTMAX().checked_sub(offset(rest, '-')?)?,
-        (None, None) => return None,
-    };
-    (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number).then_some(number)
 }
 
-/// The usual name of a signal, without `SIG`.
+/// The usual name of a signal, without `SIG`; a real-time one as `RTMIN+n`.
 pub(crate) fn signal(text: &str) -> Result<String, Fault> {
     let Some(number) = signal_number(text) else {
-        let hint = match super::keys::closest(
-            text.to_ascii_uppercase().trim_start_matches("SIG"),
-            SIGNALS.iter().map(|(name, _)| *name),
-        ) {
+        let upper = text.to_ascii_uppercase();
+        let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
+        let hint = match closest(bare, (1..=31).filter_map(signal_name)) {
             Some(name) => format!("did you mean {name}?"),
             None => "write a name such as TERM, INT, QUIT, HUP, USR1, USR2 or KILL".to_owned(),
         };
         return Err(Fault::new("not a signal", hint));
     };
-    Ok(match SIGNALS.iter().find(|(_, known)| *known == number) {
-        Some((name, _)) => (*name).to_owned(),
-        None => format!("RTMIN+{}", number - libc::SIGRTMIN()),
-    })
+    match signal_name(number) {
+        Some(name) => Ok(name.to_owned()),
+        None if number >= FIRST_REAL_TIME => Ok(format!("RTMIN+{}", number - FIRST_REAL_TIME)),
+        None => Err(Fault::new("a signal that the C library keeps for itself", "use one from 34 on")),
+    }
 }
 
 #[cfg(test)]

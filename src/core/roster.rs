@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::world::ProcId;
-pub(crate) use crate::process::ProcessShared;
 use crate::models::ProgramConfig;
+pub(crate) use crate::process::ProcessShared;
 
 /// Written by the dispatcher alone; readers hold the lock for a moment only.
 #[derive(Debug, Default)]

@@ -133,7 +133,8 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
     let (server, guard) = serve(supervisor, &config)?;
     let inputs = supervisor.inner.inputs.clone();
     let notify = Box::new(move |note| drop(inputs.send(Input::Output(note))));
-    let output = Output::start(output::Settings { default_output: config.default_output }, notify).map_err(system("the output thread"))?;
+    let output = Output::start(output::Settings { default_output: config.default_output }, notify)
+        .map_err(system("the output thread"))?;
     supervisor.inner.bus.start().map_err(system("the events thread"))?;
     let users = Users::default();
     users.learn(&config);
@@ -187,10 +188,7 @@ fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunErro
 }
 
 /// Binds the control socket and starts the thread that serves it and the signals.
-fn serve(
-    supervisor: &Supervisor,
-    config: &SupervisorConfig,
-) -> Result<(ServerHandle, Option<SocketGuard>), RunError> {
+fn serve(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<(ServerHandle, Option<SocketGuard>), RunError> {
     let signals = SignalPipes::install().map_err(system("the signal handlers"))?;
     let (listener, guard) = match &config.socket_path {
         None => (None, None),
@@ -233,6 +231,8 @@ fn warn_of_squatters(path: &str) {
     let directory = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
     let Ok(metadata) = directory.unwrap_or(Path::new(".")).metadata() else { return };
     if metadata.permissions().mode() & 0o022 != 0 {
-        log::warn!("others can write to the directory of the control socket {path}; a private one, as /run/supervice, is safer");
+        log::warn!(
+            "others can write to the directory of the control socket {path}; a private one, as /run/supervice, is safer"
+        );
     }
 }

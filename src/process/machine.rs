@@ -131,7 +131,6 @@ pub struct LastRun {
     pub ended: Instant,
 }
 
-
 const SIGKILL: u8 = 9;
 const SIGTERM: u8 = 15;
 
@@ -176,16 +175,34 @@ enum Next {
 enum Phase {
     Stopped,
     /// Ended by itself; `restart_at` where it is to be started again.
-    Exited { restart_at: Option<Instant> },
+    Exited {
+        restart_at: Option<Instant>,
+    },
     Fatal,
-    Backoff { retry_at: Option<Instant>, attempt: u32 },
+    Backoff {
+        retry_at: Option<Instant>,
+        attempt: u32,
+    },
     /// The `Spawn` action is out.
     Spawning,
-    Starting { run: Run, running_at: Option<Instant> },
-    Running { run: Run, checks: Checks },
-    Unhealthy { run: Run, checks: Checks },
+    Starting {
+        run: Run,
+        running_at: Option<Instant>,
+    },
+    Running {
+        run: Run,
+        checks: Checks,
+    },
+    Unhealthy {
+        run: Run,
+        checks: Checks,
+    },
     /// `run`: the leader still lives; else its group is on its way out.
-    Stopping { run: Option<Run>, kill_at: Option<Instant>, next: Next },
+    Stopping {
+        run: Option<Run>,
+        kill_at: Option<Instant>,
+        next: Next,
+    },
 }
 
 /// What is left of the group of an ended run, while the state is one of the down ones or `BACKOFF`.

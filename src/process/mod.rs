@@ -4,7 +4,7 @@ mod handle;
 mod machine;
 mod state;
 
-pub use handle::{Process, ProcessError};
 pub(crate) use handle::{Command, Control, ProcessShared};
+pub use handle::{Process, ProcessError};
 pub use machine::{Action, Desired, Event, Generation, LastRun, Machine, Transition};
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};

@@ -220,17 +220,19 @@ pub fn signal_name(signal: u8) -> Option<&'static str> {
 /// assert_eq!(signal_number("0"), None);
 /// ```
 pub fn signal_number(text: &str) -> Option<u8> {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u8>().ok()).flatten();
     let upper = text.trim().to_ascii_uppercase();
-    if let Ok(number) = upper.parse::<u8>() {
-        return (1..=64).contains(&number).then_some(number);
+    if let Some(number) = digits(&upper) {
+        // 32 and 33 are the C library's own.
+        return ((1..=31).contains(&number) || (34..=64).contains(&number)).then_some(number);
     }
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     if let Some(rest) = name.strip_prefix("RTMIN") {
-        let offset = if rest.is_empty() { 0 } else { rest.strip_prefix('+')?.parse::<u8>().ok()? };
+        let offset = if rest.is_empty() { 0 } else { digits(rest.strip_prefix('+')?)? };
         return (offset <= 30).then(|| 34 + offset);
     }
     if let Some(rest) = name.strip_prefix("RTMAX") {
-        let offset = if rest.is_empty() { 0 } else { rest.strip_prefix('-')?.parse::<u8>().ok()? };
+        let offset = if rest.is_empty() { 0 } else { digits(rest.strip_prefix('-')?)? };
         return (offset <= 30).then(|| 64 - offset);
     }
     match name {

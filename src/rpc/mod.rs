@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The control protocol: frames and messages ([`protocol`]), and the thread that serves them ([`server`]).
+
+mod connection;
+pub mod protocol;
+pub mod server;

@@ -37,10 +37,7 @@ fn start_stop_and_events_from_another_thread() {
     assert_eq!((web.state(), web.should_run()), (ProcessState::Running, true));
     let pid = web.pid().expect("a pid");
     assert!(alive(pid) && web.started_at().is_some());
-    assert_eq!(
-        rx.recv().unwrap(),
-        (EventType::ProcessStateRunning, Some("web".to_owned()), Some(i64::from(pid)))
-    );
+    assert_eq!(rx.recv().unwrap(), (EventType::ProcessStateRunning, Some("web".to_owned()), Some(i64::from(pid))));
     web.stop_process().expect("stop");
     assert!(!alive(pid));
     assert_eq!((web.state(), web.pid(), web.should_run()), (ProcessState::Stopped, None, false));

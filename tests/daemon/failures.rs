@@ -293,7 +293,9 @@ fn failures_22_bad_bytes_harm_nothing() {
     assert_eq!(code, 0);
     let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let description = value["processes"][0]["description"].as_str().expect("a text");
-    wait_until("the last line of stderr is told", || daemon.status("p").description.unwrap_or_default().contains("bad"));
+    wait_until("the last line of stderr is told", || {
+        daemon.status("p").description.unwrap_or_default().contains("bad")
+    });
     assert!(!description.contains('\0'));
     daemon.terminate();
 }

@@ -71,7 +71,8 @@ struct PythonDaemon {
 
 impl PythonDaemon {
     fn config(&self, programs: &str) {
-        let text = format!("[supervice]\nsocket = {0}/ctl.sock\npidfile = {0}/pid\n{programs}", self.dir.path().display());
+        let text =
+            format!("[supervice]\nsocket = {0}/ctl.sock\npidfile = {0}/pid\n{programs}", self.dir.path().display());
         fs::write(self.dir.path().join("conf"), text).expect("a file");
     }
 }

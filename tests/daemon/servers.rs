@@ -11,7 +11,10 @@ use nix::unistd::Pid;
 use crate::harness::{Daemon, alive, wait_for, wait_until};
 
 fn installed(name: &str) -> Option<PathBuf> {
-    let found = ["/usr/sbin", "/usr/bin", "/usr/local/bin"].iter().map(|dir| PathBuf::from(dir).join(name)).find(|path| path.exists());
+    let found = ["/usr/sbin", "/usr/bin", "/usr/local/bin"]
+        .iter()
+        .map(|dir| PathBuf::from(dir).join(name))
+        .find(|path| path.exists());
     if found.is_none() {
         assert!(std::env::var_os("SUPERVICE_TEST_REQUIRE").is_none(), "{name} is not installed");
         println!("SKIPPED: {name} is not installed");
@@ -70,7 +73,8 @@ fn nginx_and_redis_are_checked_restarted_reloaded_and_stopped() {
         kill(Pid::from_raw(old), Signal::SIGKILL).expect("kill");
         wait_for("it is back", || {
             let status = daemon.status(name);
-            (status.pid.is_some_and(|pid| pid != old) && status.state == "RUNNING" && status.healthy == Some(true)).then_some(())
+            (status.pid.is_some_and(|pid| pid != old) && status.state == "RUNNING" && status.healthy == Some(true))
+                .then_some(())
         });
         assert!(!alive(old));
     }

@@ -83,13 +83,13 @@ fn signals_by_name_and_number() {
     for text in ["TERM", "sigterm", "SIGTERM", "15", "Term"] {
         assert_eq!(signal(text).as_deref(), Ok("TERM"), "{text}");
     }
-    for number in 1..=31 {
+    for number in 1..=31u8 {
         let name = signal(&number.to_string()).expect("a signal");
         assert_eq!(signal_number(&name), Some(number));
     }
     assert_eq!(signal("SIGRTMIN+3").as_deref(), Ok("RTMIN+3"));
-    assert_eq!(signal("RTMAX").ok().and_then(|name| signal_number(&name)), Some(libc::SIGRTMAX()));
-    assert_eq!(signal(&libc::SIGRTMIN().to_string()).as_deref(), Ok("RTMIN+0"));
+    assert_eq!(signal("RTMAX").ok().and_then(|name| signal_number(&name)), Some(64));
+    assert_eq!(signal("34").as_deref(), Ok("RTMIN+0"));
     for text in ["", "0", "65", "32", "RTMIN-1", "RTMIN+99", "RTMIN+", "RTMAX+1", "SIG", "BREAK", "99999999999"] {
         assert!(signal(text).is_err(), "{text}");
     }

@@ -367,9 +367,8 @@ impl Engine {
 
     /// The members of a group, in the order of the configuration; empty where there is no such group.
     fn members(&self, group: &str) -> Vec<ProcId> {
-        let member = |(id, entry): (&ProcId, &Entry)| {
-            (!entry.leaving && entry.config().group_name() == group).then_some(*id)
-        };
+        let member =
+            |(id, entry): (&ProcId, &Entry)| (!entry.leaving && entry.config().group_name() == group).then_some(*id);
         self.entries.iter().filter_map(member).collect()
     }
 }
@@ -400,10 +399,9 @@ fn log_transition(name: &str, transition: &Transition) {
         ProcessState::Fatal => log::Level::Error,
         ProcessState::Backoff | ProcessState::Unhealthy => log::Level::Warn,
         ProcessState::Starting => log::Level::Debug,
-        ProcessState::Stopped
-        | ProcessState::Running
-        | ProcessState::Stopping
-        | ProcessState::Exited => log::Level::Info,
+        ProcessState::Stopped | ProcessState::Running | ProcessState::Stopping | ProcessState::Exited => {
+            log::Level::Info
+        }
     };
     match pid {
         Some(pid) => log::log!(level, "{name}: {from} -> {to} (pid {pid}): {cause}"),

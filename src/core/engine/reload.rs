@@ -115,7 +115,7 @@ impl Engine {
 
     fn apply_settings(&mut self, plan: &ReloadPlan, new: &SupervisorConfig, world: &mut dyn World) {
         for key in &plan.daemon_settings_changed {
-            match key.as_str() {
+            match *key {
                 "loglevel" => world.set_log_level(&new.loglevel),
                 "shutdown_timeout" => {}
                 other => log::warn!("[supervice] {other} has changed; it takes effect when the daemon is started anew"),

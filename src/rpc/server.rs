@@ -1,0 +1,339 @@
+//! The io thread: one mio loop for the control socket, its connections, and the signals. It knows no
+//! process: it hands requests and signals to a sink, and takes answers from a queue.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::connection::{Connection, Fate};
+use super::protocol::{self, ErrorCode, Request};
+use crate::sys::net::{Peer, peer_credentials};
+use crate::sys::signals::{Signal, SignalPipes};
+
+/// Names a connection; never used again for another one.
+pub type ConnId = u64;
+
+/// A request with the one who asks.
+#[derive(Debug, Clone)]
+pub struct IncomingRequest {
+    /// Where the answer goes.
+    pub conn: ConnId,
+    /// Who asks, as the kernel knows him.
+    pub peer: Peer,
+    /// What for.
+    pub request: Request,
+}
+
+/// What the io thread reports.
+#[derive(Debug)]
+pub enum ServerEvent {
+    /// A signal has come.
+    Signal(Signal),
+    /// A client asks.
+    Request(IncomingRequest),
+    /// A client has gone, whatever it still waits for.
+    Disconnected(ConnId),
+}
+
+/// What a client may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at a time; the longest idle one is closed to make room for another.
+    pub connections: usize,
+    /// For the rest of a half frame, and for taking an answer.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { connections: 512, patience: Duration::from_secs(10) }
+    }
+}
+
+/// After running out of descriptors, accepting is tried again after this time.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+const STACK: usize = 128 * 1024;
+
+const WAKER: Token = Token(0);
+const LISTENER: Token = Token(1);
+const FIRST_SIGNAL: usize = 2;
+/// Connections are counted from here on.
+const FIRST_CONNECTION: u64 = 64;
+
+enum Message {
+    Reply(ConnId, Vec<u8>),
+    Shutdown(Instant),
+}
+
+/// The way to the io thread; nothing but [`shutdown`](Self::shutdown) waits for it.
+#[derive(Clone)]
+pub struct ServerHandle {
+    /// Without a limit of its own: there is at most one answer for each connection, whose number is limited.
+    messages: Sender<Message>,
+    waker: Arc<Waker>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl ServerHandle {
+    /// Sends an answer; dropped if the connection has gone.
+    pub fn reply(&self, conn: ConnId, frame: Vec<u8>) {
+        self.send(Message::Reply(conn, frame));
+    }
+
+    /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread.
+    pub fn shutdown(&self, limit: Duration) {
+        self.send(Message::Shutdown(Instant::now() + limit));
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+
+    fn send(&self, message: Message) {
+        if self.messages.send(message).is_ok() {
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+/// What the io thread reports to; may block for a moment.
+pub type Sink = Box<dyn Fn(ServerEvent) + Send>;
+
+/// Starts the io thread, which serves `listener` (non-blocking) and listens to `signals`.
+///
+/// # Errors
+/// The system's, when it refuses a thread or a descriptor.
+pub fn start(listener: Option<UnixListener>, signals: SignalPipes, sink: Sink) -> io::Result<ServerHandle> {
+    start_with(listener, signals, sink, Limits::default())
+}
+
+/// As [`start`], with other limits.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(
+    listener: Option<UnixListener>,
+    signals: SignalPipes,
+    sink: Sink,
+    limits: Limits,
+) -> io::Result<ServerHandle> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    let mut fds = Vec::new();
+    for (number, (signal, pipe)) in signals.iter().enumerate() {
+        let fd = pipe.as_raw_fd();
+        poll.registry().register(&mut SourceFd(&fd), Token(FIRST_SIGNAL + number), Interest::READABLE)?;
+        fds.push((signal, fd));
+    }
+    let mut listener = listener.map(mio::net::UnixListener::from_std);
+    if let Some(listener) = &mut listener {
+        poll.registry().register(listener, LISTENER, Interest::READABLE)?;
+    }
+    let (messages, queue) = unbounded();
+    let server = Server {
+        poll,
+        listener,
+        signals,
+        signal_fds: fds,
+        sink,
+        limits,
+        queue,
+        connections: HashMap::new(),
+        next: FIRST_CONNECTION,
+        accept_again: None,
+        ending: None,
+    };
+    let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
+    let thread = thread.spawn(move || server.run())?;
+    Ok(ServerHandle { messages, waker, thread: Arc::new(Mutex::new(Some(thread))) })
+}
+
+struct Server {
+    poll: Poll,
+    listener: Option<mio::net::UnixListener>,
+    signals: SignalPipes,
+    signal_fds: Vec<(Signal, i32)>,
+    sink: Sink,
+    limits: Limits,
+    queue: Receiver<Message>,
+    connections: HashMap<ConnId, Connection>,
+    next: ConnId,
+    /// Out of descriptors: when to accept again.
+    accept_again: Option<Instant>,
+    /// Set by a shutdown: when even unsent answers are given up.
+    ending: Option<Instant>,
+}
+
+impl Server {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(64);
+        loop {
+            let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    log::error!("the io thread cannot poll: {error}; the control socket and signals are dead");
+                    return;
+                }
+            }
+            let now = Instant::now();
+            for event in &events {
+                match event.token() {
+                    WAKER => {}
+                    LISTENER => self.accept(now),
+                    Token(number) if (number as u64) < FIRST_CONNECTION => self.signal(number - FIRST_SIGNAL),
+                    Token(number) => {
+                        let conn = number as u64;
+                        if let Some(connection) = self.connections.get_mut(&conn) {
+                            connection.readable();
+                            self.serve(now, conn);
+                        }
+                    }
+                }
+            }
+            self.take_messages(now);
+            self.expire(now);
+            if self.ending.is_some_and(|end| end <= now || self.connections.is_empty()) {
+                return;
+            }
+        }
+    }
+
+    fn signal(&mut self, number: usize) {
+        let Some(&(signal, fd)) = self.signal_fds.get(number) else { return };
+        let times = self.signals.drain(fd);
+        // Two quick TERMs are two orders; any number of dead children is one sweep.
+        let reports = if signal == Signal::Terminate { times.min(2) } else { times.min(1) };
+        for _ in 0..reports {
+            (self.sink)(ServerEvent::Signal(signal));
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        loop {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
+                Ok((stream, _)) => self.welcome(stream, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    log::warn!("cannot accept a client: {error}; tried again in a second");
+                    self.accept_again = Some(now + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self, mut stream: mio::net::UnixStream, now: Instant) {
+        if self.ending.is_some() {
+            return;
+        }
+        if self.connections.len() >= self.limits.connections && !self.make_room() {
+            let message = format!("more than {} clients at a time; try again later", self.limits.connections);
+            let _ = io::Write::write(&mut stream, &protocol::error(ErrorCode::Failed, &message));
+            return;
+        }
+        let peer = {
+            use std::os::fd::AsFd;
+            peer_credentials(stream.as_fd())
+        };
+        let Ok(peer) = peer else { return };
+        let conn = self.next;
+        self.next += 1;
+        let Ok(token) = usize::try_from(conn) else { return };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(&mut stream, Token(token), interest).is_err() {
+            return;
+        }
+        self.connections.insert(conn, Connection::new(stream, peer, now));
+        self.serve(now, conn);
+    }
+
+    /// Closes the connection that has been idle for the longest; `false` if all are busy.
+    fn make_room(&mut self) -> bool {
+        let idle = self.connections.iter().filter(|(_, connection)| connection.is_idle());
+        let oldest = idle.min_by_key(|(_, connection)| connection.last_active).map(|(conn, _)| *conn);
+        oldest.is_some_and(|conn| {
+            self.close(conn);
+            true
+        })
+    }
+
+    fn serve(&mut self, now: Instant, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let (peer, sink) = (connection.peer, &self.sink);
+        let fate = connection.serve(now, |request| {
+            sink(ServerEvent::Request(IncomingRequest { conn, peer, request }));
+        });
+        if fate == Fate::Over {
+            self.close(conn);
+        }
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        if let Some(mut connection) = self.connections.remove(&conn) {
+            let _ = self.poll.registry().deregister(&mut connection.stream);
+            (self.sink)(ServerEvent::Disconnected(conn));
+        }
+    }
+
+    fn take_messages(&mut self, now: Instant) {
+        while let Ok(message) = self.queue.try_recv() {
+            match message {
+                Message::Reply(conn, frame) => {
+                    if let Some(connection) = self.connections.get_mut(&conn) {
+                        connection.answer(frame);
+                        self.serve(now, conn);
+                    }
+                }
+                Message::Shutdown(end) => {
+                    self.ending = Some(end);
+                    if let Some(mut listener) = self.listener.take() {
+                        let _ = self.poll.registry().deregister(&mut listener);
+                    }
+                    let idle = |(conn, connection): (&ConnId, &Connection)| connection.output_done().then_some(*conn);
+                    let idle: Vec<ConnId> = self.connections.iter().filter_map(idle).collect();
+                    idle.into_iter().for_each(|conn| self.close(conn));
+                }
+            }
+        }
+    }
+
+    /// Closes who has kept half a frame, or has not taken its answer, for too long.
+    fn expire(&mut self, now: Instant) {
+        if self.accept_again.is_some_and(|at| at <= now) {
+            self.accept_again = None;
+            self.accept(now);
+        }
+        let patience = self.limits.patience;
+        let late = |since: Instant| now.saturating_duration_since(since) >= patience;
+        let late: Vec<ConnId> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.stuck_since.is_some_and(late))
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in late {
+            log::debug!("connection {conn}: closed, half a frame or an answer that was not taken for too long");
+            self.close(conn);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let stuck = self.connections.values().filter_map(|connection| connection.stuck_since).min();
+        let stuck = stuck.and_then(|since| since.checked_add(self.limits.patience));
+        [stuck, self.accept_again, self.ending].into_iter().flatten().min()
+    }
+}
