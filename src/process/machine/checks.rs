@@ -1,0 +1,94 @@
+//! The timing and the score of one run's health checks.
+
+use std::time::{Duration, Instant};
+
+use super::phase::{Due, after, is_due};
+use crate::models::{HealthCheckConfig, HealthCheckType};
+
+/// What an answer may take beyond the check's own time-out and one interval before it is given up, in seconds.
+const MARGIN: u64 = 5;
+
+/// Checks of one run. At most one is outstanding.
+///
+/// The moments at which they are due form a row (`first`, `first + interval`, …) that answers do
+/// not shift. Moments that pass while an answer is awaited are made up for by one check right after it.
+#[derive(Debug)]
+pub(super) struct Checks {
+    next: Due,
+    /// A check is out, and when its answer is given up.
+    awaited: Option<Due>,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// What the last answer said.
+    pub(super) healthy: Option<bool>,
+    /// What the last check found.
+    pub(super) message: Box<str>,
+}
+
+/// What a timer of the checks asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing is due.
+    Rest,
+    /// A check is to be sent out.
+    Check,
+    /// The outstanding check's answer is given up.
+    GiveUp,
+}
+
+impl Checks {
+    /// The checks of a run that became `RUNNING` at `now`; `None` where none are configured.
+    pub(super) fn new(config: &HealthCheckConfig, now: Instant) -> Option<Box<Self>> {
+        match config.check_type {
+            HealthCheckType::None => None,
+            HealthCheckType::Tcp | HealthCheckType::Script => Some(Box::new(Checks {
+                next: after(now, config.start_period),
+                awaited: None,
+                failures: 0,
+                healthy: None,
+                message: Box::default(),
+            })),
+        }
+    }
+
+    /// When [`take_turn`](Self::take_turn) is to be called.
+    pub(super) fn timer(&self) -> Due {
+        match self.awaited {
+            Some(given_up_at) => given_up_at,
+            None => self.next,
+        }
+    }
+
+    /// What is due at `now`; takes note of it.
+    pub(super) fn take_turn(&mut self, config: &HealthCheckConfig, now: Instant) -> Turn {
+        if let Some(given_up_at) = self.awaited {
+            return if is_due(given_up_at, now) { Turn::GiveUp } else { Turn::Rest };
+        }
+        if !is_due(self.next, now) {
+            return Turn::Rest;
+        }
+        let patience = u64::from(config.timeout) + u64::from(config.interval) + MARGIN;
+        self.awaited = Some(now.checked_add(Duration::from_secs(patience)));
+        self.next = self.next.and_then(|due| following(due, config.interval, now));
+        Turn::Check
+    }
+
+    /// Takes an answer in; `false` if none was awaited: then it is of a check that was given up.
+    pub(super) fn answer(&mut self, healthy: bool, message: String) -> bool {
+        if self.awaited.take().is_none() {
+            return false;
+        }
+        self.failures = if healthy { 0 } else { self.failures.saturating_add(1) };
+        self.healthy = Some(healthy);
+        self.message = message.into_boxed_str();
+        true
+    }
+}
+
+/// The first moment after `now` in the row `due`, `due + interval`, …; `interval` in seconds.
+fn following(due: Instant, interval: u32, now: Instant) -> Due {
+    let interval = u64::from(interval.max(1));
+    let passed = now.saturating_duration_since(due).as_secs() / interval;
+    let seconds = passed.saturating_add(1).checked_mul(interval)?;
+    due.checked_add(Duration::from_secs(seconds))
+}

@@ -1,0 +1,389 @@
+//! What the world reports: spawns, ends, empty groups, health, and time that has passed.
+
+use std::time::Instant;
+
+use super::super::state::{Exit, ProcessState, SpawnError};
+use super::checks::{Checks, Turn};
+use super::describe::span;
+use super::phase::{Group, Hunt, Leader, Phase, Retry, Run, Then, after, is_due};
+use super::vocabulary::{Action, Desired, LastRun};
+use super::{LONGEST_DELAY, Machine, PACE};
+use crate::models::AutoRestart;
+
+impl Machine {
+    /// A new run. Only to be called when nothing of the run before is left.
+    pub(super) fn start(&mut self, from: ProcessState, cause: &str) -> Phase {
+        self.generation = self.generation.saturating_add(1);
+        let phase = self.enter(from, Phase::Spawning { kill: false }, None, cause);
+        self.actions.push_back(Action::Spawn { generation: self.generation });
+        phase
+    }
+
+    /// A new run that no operator has asked for.
+    fn start_again(&mut self, from: ProcessState, cause: &str) -> Phase {
+        self.tally.restarts = self.tally.restarts.saturating_add(1);
+        self.start(from, cause)
+    }
+
+    pub(super) fn spawned(&mut self, now: Instant, phase: Phase, pid: i32) -> Phase {
+        let kill = match phase {
+            Phase::Spawning { kill } => kill,
+            other @ (Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. }) => return other,
+        };
+        self.spawn_error = None;
+        let run = Run { pid, started: now, config: self.config.clone() };
+        match (self.desired, run.config.startsecs) {
+            (Desired::Down, _) => self.stop(
+                now,
+                ProcessState::Starting,
+                run,
+                kill,
+                Then::AsDesired,
+                "stop requested while it was started",
+            ),
+            (Desired::Up, 0) => self.running(now, run, "executed"),
+            (Desired::Up, startsecs) => Phase::Starting { running_at: after(now, startsecs), run },
+        }
+    }
+
+    pub(super) fn spawn_failed(&mut self, now: Instant, phase: Phase, error: SpawnError) -> Phase {
+        match phase {
+            Phase::Spawning { .. } => {}
+            other @ (Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. }) => return other,
+        }
+        let reason = error.to_string();
+        let permanent = error.is_permanent();
+        self.spawn_error = Some(Box::new(error));
+        match self.desired {
+            Desired::Down => self.enter(ProcessState::Starting, Phase::Stopped, None, &reason),
+            Desired::Up if permanent => self.give_up(ProcessState::Starting, reason, None),
+            Desired::Up => self.failed_attempt(now, ProcessState::Starting, reason, None),
+        }
+    }
+
+    fn running(&mut self, now: Instant, run: Run, cause: &str) -> Phase {
+        // With startsecs = 0 this state proves nothing; there the length of the run decides, at its end.
+        if run.config.startsecs > 0 {
+            self.tally.attempts = 0;
+        }
+        let pid = Some(run.pid);
+        let checks = Checks::new(&run.config.healthcheck, now);
+        self.enter(ProcessState::Starting, Phase::Running { run, checks }, pid, cause)
+    }
+
+    pub(super) fn exited(&mut self, now: Instant, phase: Phase, exit: Exit) -> Phase {
+        match phase {
+            Phase::Starting { run, running_at } if is_due(running_at, now) => {
+                // It has lived long enough; only our timer was slower than its end.
+                let cause = up_for(&run);
+                match self.running(now, run, &cause) {
+                    Phase::Running { run, .. } => self.ended(now, ProcessState::Running, run, exit),
+                    other => other,
+                }
+            }
+            Phase::Starting { run, .. } => {
+                let reason = self.note_end(now, &run, exit);
+                self.announce(ProcessState::Starting, ProcessState::Exited, Some(run.pid), &reason);
+                self.failed_attempt(now, ProcessState::Exited, reason, Some(Group::left_by(run)))
+            }
+            Phase::Running { run, .. } => self.ended(now, ProcessState::Running, run, exit),
+            Phase::Unhealthy { run, .. } => self.ended(now, ProcessState::Unhealthy, run, exit),
+            Phase::Stopping { leader: Leader::Alive, group, then } => {
+                self.note_end(now, &group.run, exit);
+                Phase::Stopping { leader: Leader::Gone, group, then }
+            }
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Stopping { leader: Leader::Gone, .. } => phase,
+        }
+    }
+
+    /// An end that nobody has asked for, after `RUNNING` was reached.
+    fn ended(&mut self, now: Instant, from: ProcessState, run: Run, exit: Exit) -> Phase {
+        let reason = self.note_end(now, &run, exit);
+        self.announce(from, ProcessState::Exited, Some(run.pid), &reason);
+        let expected = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
+        let again = match self.config.autorestart {
+            AutoRestart::Never => false,
+            AutoRestart::Unexpected => !expected,
+            AutoRestart::Always => true,
+        };
+        let quick = run.age(now) < PACE;
+        if again && quick && !expected && run.config.startsecs == 0 {
+            return self.failed_attempt(now, ProcessState::Exited, reason, Some(Group::left_by(run)));
+        }
+        self.tally.attempts = 0;
+        let restart_at = again.then(|| run.started.checked_add(PACE).map_or(now, |paced| paced.max(now)));
+        Phase::Exited { restart_at, remains: Some(Group::left_by(run)) }
+    }
+
+    /// Remembers how a run ended; in words, too.
+    fn note_end(&mut self, now: Instant, run: &Run, exit: Exit) -> String {
+        self.last_run = Some(LastRun { pid: run.pid, exit, started: run.started, ended: now });
+        format!("{exit} after {}", span(run.age(now)))
+    }
+
+    /// A start that did not succeed: `BACKOFF`, or `FATAL` after the last retry.
+    fn failed_attempt(&mut self, now: Instant, from: ProcessState, reason: String, remains: Option<Group>) -> Phase {
+        self.tally.attempts = self.tally.attempts.saturating_add(1);
+        match self.tally.attempts {
+            number if number <= self.config.startretries => self.back_off(now, from, number, reason, remains),
+            1 => self.give_up(from, reason, remains),
+            attempts => self.give_up(from, format!("{reason}, gave up after {attempts} attempts"), remains),
+        }
+    }
+
+    /// A run that was stopped for its health has gone.
+    fn health_restart(&mut self, now: Instant, reason: String) -> Phase {
+        self.tally.health_restarts = self.tally.health_restarts.saturating_add(1);
+        match self.tally.health_restarts {
+            number if number <= self.config.startretries => {
+                self.back_off(now, ProcessState::Stopping, number, reason, None)
+            }
+            1 => self.give_up(ProcessState::Stopping, reason, None),
+            number => {
+                let reason = format!("{reason}, gave up after {} restarts", number - 1);
+                self.give_up(ProcessState::Stopping, reason, None)
+            }
+        }
+    }
+
+    fn back_off(
+        &mut self,
+        now: Instant,
+        from: ProcessState,
+        number: u32,
+        reason: String,
+        remains: Option<Group>,
+    ) -> Phase {
+        let delay = number.min(LONGEST_DELAY);
+        let cause = format!("{reason}, retry {number} of {} in {delay} s", self.config.startretries);
+        // The clock has room for half a minute; if not, a retry at once is better than none.
+        let retry = Retry { number, at: after(now, delay).unwrap_or(now), reason: reason.into_boxed_str() };
+        self.enter(from, Phase::Backoff { retry, remains }, None, &cause)
+    }
+
+    /// `FATAL`: only an operator's start tries again, so it is no longer wanted up.
+    fn give_up(&mut self, from: ProcessState, reason: String, remains: Option<Group>) -> Phase {
+        self.desired = Desired::Down;
+        self.announce(from, ProcessState::Fatal, None, &reason);
+        Phase::Fatal { reason: reason.into_boxed_str(), remains }
+    }
+
+    pub(super) fn group_lingers(&mut self, now: Instant, phase: Phase) -> Phase {
+        self.with_remains(phase, |machine, group| match group.hunt {
+            Hunt::Unseen => machine.tell(now, group),
+            Hunt::Told { .. } | Hunt::Killed { .. } => group,
+        })
+    }
+
+    pub(super) fn group_empty(&mut self, now: Instant, phase: Phase) -> Phase {
+        match phase {
+            Phase::Exited { restart_at, remains: Some(_) } => {
+                self.wait_or_start(now, Phase::Exited { restart_at, remains: None })
+            }
+            Phase::Backoff { retry, remains: Some(_) } => {
+                self.wait_or_start(now, Phase::Backoff { retry, remains: None })
+            }
+            Phase::Fatal { reason, remains: Some(_) } => Phase::Fatal { reason, remains: None },
+            Phase::Stopping { leader: Leader::Gone, group, then } => self.stopped(now, &group.run, then),
+            Phase::Stopped
+            | Phase::Exited { remains: None, .. }
+            | Phase::Fatal { remains: None, .. }
+            | Phase::Backoff { remains: None, .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { leader: Leader::Alive, .. } => phase,
+        }
+    }
+
+    /// Nothing is left of a run that was told to stop.
+    fn stopped(&mut self, now: Instant, run: &Run, then: Then) -> Phase {
+        match (then, self.desired) {
+            (Then::HealthRestart { reason }, Desired::Up) => self.health_restart(now, reason.into_string()),
+            (Then::AsDesired | Then::HealthRestart { .. }, desired) => {
+                let how = self.last_run.as_ref().map_or_else(String::new, |last| last.exit.to_string());
+                let phase = self.enter(ProcessState::Stopping, Phase::Stopped, Some(run.pid), &how);
+                match desired {
+                    Desired::Up => self.start(ProcessState::Stopped, "start requested"),
+                    Desired::Down => phase,
+                }
+            }
+        }
+    }
+
+    /// The start that an empty-handed phase waits for, if its time has come.
+    fn wait_or_start(&mut self, now: Instant, phase: Phase) -> Phase {
+        if !is_due(phase.timer(), now) {
+            return phase;
+        }
+        match phase {
+            Phase::Exited { restart_at: Some(_), remains: None } => {
+                self.start_again(ProcessState::Exited, "restart after its end")
+            }
+            Phase::Backoff { retry, remains: None } => {
+                let cause = format!("retry {} of {}", retry.number, self.config.startretries);
+                self.start_again(ProcessState::Backoff, &cause)
+            }
+            Phase::Exited { .. }
+            | Phase::Backoff { .. }
+            | Phase::Stopped
+            | Phase::Fatal { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => phase,
+        }
+    }
+
+    pub(super) fn health_reported(&mut self, now: Instant, phase: Phase, healthy: bool, message: String) -> Phase {
+        match phase {
+            Phase::Running { run, checks: Some(mut checks) } => {
+                if !checks.answer(healthy, message) {
+                    return Phase::Running { run, checks: Some(checks) };
+                }
+                if healthy {
+                    self.tally.health_restarts = 0;
+                } else if checks.failures >= run.config.healthcheck.retries {
+                    return self.unhealthy(now, run, checks);
+                }
+                Phase::Running { run, checks: Some(checks) }
+            }
+            Phase::Unhealthy { run, mut checks } => {
+                if !checks.answer(healthy, message) {
+                    return Phase::Unhealthy { run, checks };
+                }
+                if !healthy {
+                    return self.stay_unhealthy(now, run, checks);
+                }
+                self.tally.health_restarts = 0;
+                let (pid, cause) = (Some(run.pid), format!("healthy again: {}", checks.message));
+                self.enter(ProcessState::Unhealthy, Phase::Running { run, checks: Some(checks) }, pid, &cause)
+            }
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { checks: None, .. }
+            | Phase::Stopping { .. } => phase,
+        }
+    }
+
+    fn unhealthy(&mut self, now: Instant, run: Run, checks: Box<Checks>) -> Phase {
+        let cause = failed_times(&checks);
+        self.announce(ProcessState::Running, ProcessState::Unhealthy, Some(run.pid), &cause);
+        self.stay_unhealthy(now, run, checks)
+    }
+
+    /// Goes on checking, or restarts it where that is configured (by now).
+    fn stay_unhealthy(&mut self, now: Instant, run: Run, checks: Box<Checks>) -> Phase {
+        match self.config.autorestart {
+            AutoRestart::Never => Phase::Unhealthy { run, checks },
+            AutoRestart::Unexpected | AutoRestart::Always => {
+                let reason = failed_times(&checks).into_boxed_str();
+                if run.age(now) >= PACE {
+                    self.tally.attempts = 0;
+                }
+                self.stop(
+                    now,
+                    ProcessState::Unhealthy,
+                    run,
+                    false,
+                    Then::HealthRestart { reason },
+                    "restart because it is unhealthy",
+                )
+            }
+        }
+    }
+
+    /// Lets the phase's timer fire, which is due at `now`.
+    pub(super) fn timer_fired(&mut self, now: Instant, phase: Phase) -> Phase {
+        match phase {
+            Phase::Exited { remains: None, .. } | Phase::Backoff { remains: None, .. } => {
+                self.wait_or_start(now, phase)
+            }
+            Phase::Exited { remains: Some(_), .. }
+            | Phase::Fatal { remains: Some(_), .. }
+            | Phase::Backoff { remains: Some(_), .. }
+            | Phase::Stopping { .. } => self.with_remains(phase, |machine, group| machine.kill(now, group)),
+            Phase::Starting { run, .. } => {
+                let cause = up_for(&run);
+                self.running(now, run, &cause)
+            }
+            Phase::Running { run, checks: Some(mut checks) } => {
+                let turn = checks.take_turn(&run.config.healthcheck, now);
+                self.take_turn(now, Phase::Running { run, checks: Some(checks) }, &turn)
+            }
+            Phase::Unhealthy { run, mut checks } => {
+                let turn = checks.take_turn(&run.config.healthcheck, now);
+                self.take_turn(now, Phase::Unhealthy { run, checks }, &turn)
+            }
+            Phase::Stopped
+            | Phase::Fatal { remains: None, .. }
+            | Phase::Spawning { .. }
+            | Phase::Running { checks: None, .. } => phase,
+        }
+    }
+
+    fn take_turn(&mut self, now: Instant, phase: Phase, turn: &Turn) -> Phase {
+        match turn {
+            Turn::Rest => phase,
+            Turn::Check => {
+                self.actions.push_back(Action::CheckHealth { generation: self.generation });
+                phase
+            }
+            Turn::GiveUp => self.health_reported(now, phase, false, "the check gave no answer".to_owned()),
+        }
+    }
+
+    /// Does something to the group that is on its way out, where there is one.
+    fn with_remains(&mut self, phase: Phase, act: impl FnOnce(&mut Self, Group) -> Group) -> Phase {
+        match phase {
+            Phase::Exited { restart_at, remains: Some(group) } => {
+                Phase::Exited { restart_at, remains: Some(act(self, group)) }
+            }
+            Phase::Fatal { reason, remains: Some(group) } => Phase::Fatal { reason, remains: Some(act(self, group)) },
+            Phase::Backoff { retry, remains: Some(group) } => Phase::Backoff { retry, remains: Some(act(self, group)) },
+            Phase::Stopping { leader, group, then } => Phase::Stopping { leader, group: act(self, group), then },
+            Phase::Stopped
+            | Phase::Exited { remains: None, .. }
+            | Phase::Fatal { remains: None, .. }
+            | Phase::Backoff { remains: None, .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. } => phase,
+        }
+    }
+}
+
+fn up_for(run: &Run) -> String {
+    format!("up for {} s", run.config.startsecs)
+}
+
+fn failed_times(checks: &Checks) -> String {
+    let times = if checks.failures == 1 { "once".to_owned() } else { format!("{} times", checks.failures) };
+    format!("health check failed {times}: {}", checks.message)
+}

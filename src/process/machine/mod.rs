@@ -1,0 +1,261 @@
+//! The life of one process as a pure state machine.
+//!
+//! It knows no system call, no clock, no thread and no log: it is told what happened and when
+//! ([`Machine::handle_event`], [`Machine::handle_timeout`]) and answers with what is to be done
+//! ([`Machine::poll_action`]) and when it wants to be woken ([`Machine::poll_timeout`]).
+//!
+//! What must never happen
+//!
+//! - Two children for one process: nothing is spawned before `GroupEmpty` of the run before.
+//! - A child after `STOPPED`: it is announced when the group is empty, not when the leader has ended.
+//! - Starts that nothing bounds: see below.
+//! - An answer of an older generation that changes anything.
+//!
+//! # What bounds the starts that no operator has asked for
+//!
+//! - An end in `STARTING`, and a spawn that fails, is a failed attempt: the n-th one in a row waits n
+//!   seconds in `BACKOFF`, at most 30; after `startretries` retries comes `FATAL`. `RUNNING` ends the row.
+//! - With `startsecs = 0`, where every program that can be executed is `RUNNING` at once, an unexpected
+//!   end within the first second counts as a failed attempt too; a run of a second or an expected end ends the row.
+//! - A restart after any other end comes at once if the run has lasted a second, else after the
+//!   rest of that second.
+//! - The n-th restart in a row for bad health waits like the n-th failed attempt; a passed check ends the row.
+//! - An operator's start or restart ends both rows.
+//!
+//! # What is left of a run
+//!
+//! The leader's end ends the run. The shell looks at its process group at once and feeds `GroupEmpty`, or
+//! `GroupLingers` and `GroupEmpty` later. What lingers gets the stop signal, SIGKILL after `stopwaitsecs`, and SIGKILL
+//! again every five seconds for as long as something is there: for members that were being forked when it was sent,
+//! and to end at last what hung in the kernel. Meanwhile the public state may be
+//! `EXITED`, `BACKOFF` or `FATAL`; an operator's command makes it `STOPPING` until the group has gone.
+//!
+//! Stop signal, `stopwaitsecs`, `startsecs` and the health check are those that the run was started with;
+//! `autorestart`, `exitcodes` and `startretries` are always the newest.
+
+mod checks;
+mod commands;
+mod describe;
+mod life;
+mod phase;
+#[cfg(test)]
+mod tests;
+mod vocabulary;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::state::{ProcessState, SpawnError};
+use crate::models::ProgramConfig;
+use phase::{Hunt, Phase, is_due};
+pub use vocabulary::{Action, Desired, Event, Generation, LastRun, Transition};
+
+/// No two starts lie closer together than this, unless an operator asks for one.
+const PACE: Duration = Duration::from_secs(1);
+/// The longest delay of a retry, in seconds.
+const LONGEST_DELAY: u32 = 30;
+/// What SIGKILL has not ended after this long gets it again.
+const KILL_AGAIN: Duration = Duration::from_secs(5);
+/// Timers that may be due one after the other at one moment: `RUNNING`, its first check, and one to spare.
+const TIMERS_AT_ONCE: usize = 3;
+
+/// What is counted between two commands of an operator.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Failed attempts in a row.
+    attempts: u32,
+    /// Restarts for bad health in a row.
+    health_restarts: u32,
+    /// Starts that no operator has asked for.
+    restarts: u64,
+}
+
+/// The state machine of one process.
+#[derive(Debug)]
+pub struct Machine {
+    config: Arc<ProgramConfig>,
+    phase: Phase,
+    desired: Desired,
+    generation: Generation,
+    tally: Tally,
+    last_run: Option<LastRun>,
+    spawn_error: Option<Box<SpawnError>>,
+    actions: VecDeque<Action>,
+}
+
+impl Machine {
+    /// A machine in `STOPPED` that is wanted down.
+    pub fn new(config: Arc<ProgramConfig>) -> Self {
+        Machine {
+            config,
+            phase: Phase::Stopped,
+            desired: Desired::Down,
+            generation: 0,
+            tally: Tally::default(),
+            last_run: None,
+            spawn_error: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what happened at `now`.
+    pub fn handle_event(&mut self, now: Instant, event: Event) {
+        if event.generation().is_some_and(|generation| generation != self.generation) {
+            return;
+        }
+        let phase = std::mem::replace(&mut self.phase, Phase::Stopped);
+        self.phase = match event {
+            Event::StartRequested => self.start_requested(now, phase),
+            Event::StopRequested => self.stop_requested(now, phase, false),
+            Event::KillRequested => self.stop_requested(now, phase, true),
+            Event::RestartRequested { force } => self.restart_requested(now, phase, force),
+            Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid),
+            Event::SpawnFailed { generation: _, error } => self.spawn_failed(now, phase, error),
+            Event::Exited { generation: _, exit } => self.exited(now, phase, exit),
+            Event::GroupEmpty { generation: _ } => self.group_empty(now, phase),
+            Event::GroupLingers { generation: _ } => self.group_lingers(now, phase),
+            Event::HealthReported { generation: _, healthy, message } => {
+                self.health_reported(now, phase, healthy, message)
+            }
+            Event::ConfigChanged(config) => {
+                self.config = config;
+                phase
+            }
+        };
+    }
+
+    /// Lets every timer that is due at `now` fire.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for _ in 0..TIMERS_AT_ONCE {
+            if !is_due(self.phase.timer(), now) {
+                return;
+            }
+            let phase = std::mem::replace(&mut self.phase, Phase::Stopped);
+            self.phase = self.timer_fired(now, phase);
+        }
+    }
+
+    /// When `handle_timeout` wants to be called next; `None`: never, unless something happens.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.phase.timer()
+    }
+
+    /// The next thing to be done; call until `None`.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        let action = self.actions.pop_front();
+        if action.is_none() && self.actions.capacity() > 0 {
+            // Thousands of programs at rest shall not each hold a queue.
+            self.actions = VecDeque::new();
+        }
+        action
+    }
+
+    fn announce(&mut self, from: ProcessState, to: ProcessState, pid: Option<i32>, cause: &str) {
+        self.actions.push_back(Action::Announce(Transition { from, to, pid, cause: cause.to_owned() }));
+    }
+
+    /// Announces the phase and hands it back.
+    fn enter(&mut self, from: ProcessState, phase: Phase, pid: Option<i32>, cause: &str) -> Phase {
+        self.announce(from, phase.state(), pid, cause);
+        phase
+    }
+
+    /// The configuration that the next start will use.
+    pub fn config(&self) -> &Arc<ProgramConfig> {
+        &self.config
+    }
+
+    /// The configuration of the run of which a leader lives or something of its group is left.
+    pub fn run_config(&self) -> Option<&Arc<ProgramConfig>> {
+        self.phase.run().map(|run| &run.config)
+    }
+
+    /// The public state.
+    pub fn state(&self) -> ProcessState {
+        self.phase.state()
+    }
+
+    /// What is wanted. `FATAL` makes it [`Desired::Down`]: only an operator's start tries again.
+    pub fn desired(&self) -> Desired {
+        self.desired
+    }
+
+    /// The number of the present or last run; 0 before the first.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The leader of the present run, as long as it lives.
+    pub fn pid(&self) -> Option<i32> {
+        self.phase.led_run().map(|run| run.pid)
+    }
+
+    /// `true` while a leader lives, something of its group is left, or a spawn is under way.
+    pub fn has_run(&self) -> bool {
+        self.phase.run().is_some() || matches!(self.phase, Phase::Spawning { .. })
+    }
+
+    /// When the present run was spawned, as long as its leader lives.
+    pub fn started_at(&self) -> Option<Instant> {
+        self.phase.led_run().map(|run| run.started)
+    }
+
+    /// What the health checks say of the present run; `None` before the first answer and without checks.
+    pub fn healthy(&self) -> Option<bool> {
+        self.phase.checks().and_then(|checks| checks.healthy)
+    }
+
+    /// What the last health check of the present run found; `None` as for [`healthy`](Self::healthy).
+    pub fn health_message(&self) -> Option<&str> {
+        self.phase.checks().filter(|checks| checks.healthy.is_some()).map(|checks| &*checks.message)
+    }
+
+    /// How the last finished run ended.
+    pub fn last_run(&self) -> Option<&LastRun> {
+        self.last_run.as_ref()
+    }
+
+    /// The failure of the last spawn, if the last attempt did not get to a process.
+    pub fn spawn_error(&self) -> Option<&SpawnError> {
+        self.spawn_error.as_deref()
+    }
+
+    /// Starts without an operator since the last operator's start.
+    pub fn restarts(&self) -> u64 {
+        self.tally.restarts
+    }
+
+    /// In `BACKOFF`: the number of this retry, how many there may be, and when it comes.
+    pub fn retry(&self) -> Option<(u32, u32, Instant)> {
+        match &self.phase {
+            Phase::Backoff { retry, .. } => Some((retry.number, self.config.startretries, retry.at)),
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => None,
+        }
+    }
+
+    /// In `STOPPING`: when SIGKILL follows; `None` once it was sent, or in another state.
+    pub fn kill_at(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Stopping { group, .. } => match group.hunt {
+                Hunt::Told { kill_at } => kill_at,
+                Hunt::Unseen | Hunt::Killed { .. } => None,
+            },
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Where a process is in its life, and what exactly each of these places has to remember.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::state::{ProcessState, signal_number};
+use super::checks::Checks;
+use crate::models::ProgramConfig;
+
+/// When a timer fires. `None`: never, because the clock has no room for a moment so far away.
+pub(super) type Due = Option<Instant>;
+
+/// `true` when a timer is to fire at `now`.
+pub(super) fn is_due(due: Due, now: Instant) -> bool {
+    due.is_some_and(|at| at <= now)
+}
+
+/// `seconds` after `now`.
+pub(super) fn after(now: Instant, seconds: u32) -> Due {
+    now.checked_add(Duration::from_secs(u64::from(seconds)))
+}
+
+/// One child, from its spawn until nothing is left of its process group.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) pid: i32,
+    pub(super) started: Instant,
+    /// The settings that it was started with.
+    pub(super) config: Arc<ProgramConfig>,
+}
+
+impl Run {
+    /// How long it has lived; zero if the clock stands before its start.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// The number of its stop signal. The name was checked when it was loaded; TERM if it was not.
+    pub(super) fn stop_signal(&self) -> u8 {
+        const SIGTERM: u8 = 15;
+        signal_number(&self.config.stopsignal).unwrap_or(SIGTERM)
+    }
+}
+
+/// How far the end of a process group has got.
+#[derive(Debug)]
+pub(super) enum Hunt {
+    /// The leader has just ended; the shell is about to say whether it left anybody behind.
+    Unseen,
+    /// It was sent the stop signal.
+    Told { kill_at: Due },
+    /// It was sent SIGKILL. It gets it again: a member that was being forked may have been missed.
+    Killed { again_at: Due },
+}
+
+/// A process group that shall go, with or without its leader.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) run: Run,
+    pub(super) hunt: Hunt,
+}
+
+impl Group {
+    /// What a leader that has just ended may have left behind.
+    pub(super) fn left_by(run: Run) -> Self {
+        Group { run, hunt: Hunt::Unseen }
+    }
+
+    fn timer(&self) -> Due {
+        match self.hunt {
+            Hunt::Unseen => None,
+            Hunt::Told { kill_at } => kill_at,
+            Hunt::Killed { again_at } => again_at,
+        }
+    }
+}
+
+/// Whether the leader of a group that is being stopped still lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leader {
+    Alive,
+    Gone,
+}
+
+/// What follows when a stopping group has gone.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// `STOPPED`, and a start at once if that is desired by then.
+    AsDesired,
+    /// `BACKOFF` or `FATAL`: it was stopped because its health checks failed, for this reason.
+    HealthRestart { reason: Box<str> },
+}
+
+/// The next attempt of a program that could not be started or kept healthy.
+#[derive(Debug)]
+pub(super) struct Retry {
+    /// 1 for the first retry; also its delay in seconds, up to the longest.
+    pub(super) number: u32,
+    pub(super) at: Instant,
+    /// Why the attempt before failed.
+    pub(super) reason: Box<str>,
+}
+
+/// The actual, in contrast to the desired.
+///
+/// `remains` is what an ended leader may have left of its group. While it is there nothing is
+/// spawned; a moment of restart that passes meanwhile is made up for when the group is empty.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Stopped,
+    /// Ended by itself; `restart_at` where it is to be started again.
+    Exited {
+        restart_at: Option<Instant>,
+        remains: Option<Group>,
+    },
+    Fatal {
+        reason: Box<str>,
+        remains: Option<Group>,
+    },
+    Backoff {
+        retry: Retry,
+        remains: Option<Group>,
+    },
+    /// The `Spawn` action is out. `kill`: a kill was asked for meanwhile.
+    Spawning {
+        kill: bool,
+    },
+    Starting {
+        run: Run,
+        running_at: Due,
+    },
+    /// `checks` where a health check is configured.
+    Running {
+        run: Run,
+        checks: Option<Box<Checks>>,
+    },
+    Unhealthy {
+        run: Run,
+        checks: Box<Checks>,
+    },
+    Stopping {
+        leader: Leader,
+        group: Group,
+        then: Then,
+    },
+}
+
+impl Phase {
+    /// The name under which the public knows it.
+    pub(super) fn state(&self) -> ProcessState {
+        match self {
+            Phase::Stopped => ProcessState::Stopped,
+            Phase::Exited { .. } => ProcessState::Exited,
+            Phase::Fatal { .. } => ProcessState::Fatal,
+            Phase::Backoff { .. } => ProcessState::Backoff,
+            Phase::Spawning { .. } | Phase::Starting { .. } => ProcessState::Starting,
+            Phase::Running { .. } => ProcessState::Running,
+            Phase::Unhealthy { .. } => ProcessState::Unhealthy,
+            Phase::Stopping { .. } => ProcessState::Stopping,
+        }
+    }
+
+    /// The run of which something is left: a leader or members of its group.
+    pub(super) fn run(&self) -> Option<&Run> {
+        match self {
+            Phase::Stopped | Phase::Spawning { .. } => None,
+            Phase::Exited { remains, .. } | Phase::Fatal { remains, .. } | Phase::Backoff { remains, .. } => {
+                remains.as_ref().map(|group| &group.run)
+            }
+            Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => Some(run),
+            Phase::Stopping { group, .. } => Some(&group.run),
+        }
+    }
+
+    /// The run whose leader lives.
+    pub(super) fn led_run(&self) -> Option<&Run> {
+        match self {
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Stopping { leader: Leader::Gone, .. } => None,
+            Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => Some(run),
+            Phase::Stopping { leader: Leader::Alive, group, .. } => Some(&group.run),
+        }
+    }
+
+    /// The health checks, while they go on.
+    pub(super) fn checks(&self) -> Option<&Checks> {
+        match self {
+            Phase::Running { checks, .. } => checks.as_deref(),
+            Phase::Unhealthy { checks, .. } => Some(checks),
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Stopping { .. } => None,
+        }
+    }
+
+    /// The one timer that runs in this phase.
+    pub(super) fn timer(&self) -> Due {
+        match self {
+            Phase::Exited { remains: Some(group), .. }
+            | Phase::Fatal { remains: Some(group), .. }
+            | Phase::Backoff { remains: Some(group), .. }
+            | Phase::Stopping { group, .. } => group.timer(),
+            Phase::Exited { restart_at, remains: None } => *restart_at,
+            Phase::Backoff { retry, remains: None } => Some(retry.at),
+            Phase::Starting { running_at, .. } => *running_at,
+            Phase::Running { checks, .. } => checks.as_ref().and_then(|checks| checks.timer()),
+            Phase::Unhealthy { checks, .. } => checks.timer(),
+            Phase::Stopped | Phase::Fatal { remains: None, .. } | Phase::Spawning { .. } => None,
+        }
+    }
+}

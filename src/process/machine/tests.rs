@@ -1,0 +1,1 @@
+//! One test for each interleaving that has a rule of its own.
