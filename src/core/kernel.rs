@@ -278,6 +278,7 @@ impl World for Kernel {
                 users.learn(&loaded.config);
             }
             let _ = inputs.send(Input::ConfigLoaded(Box::new(result)));
+            sys::limits::trim_heap();
         });
         if let Err(error) = spawned {
             let result = Err(ConfigError::Read { path: failed_path, error });

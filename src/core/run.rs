@@ -161,6 +161,7 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
     }
     let mut engine = Engine::new(config, supervisor.inner.roster.clone(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
+    sys::limits::trim_heap();
     let clean = dispatch(&mut engine, &mut kernel, &supervisor.inner.queue);
     drop(kernel);
     output.shutdown(FLUSH_LIMIT);

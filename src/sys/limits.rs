@@ -56,6 +56,16 @@ pub fn keep_heap_small() {
     }
 }
 
+/// Gives memory that was freed back to the system: worth it after something large is done with, such as
+/// reading a configuration. Does nothing with other C libraries.
+pub fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim touches only what is free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
