@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config;
-use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::models::ProgramConfig;
 use crate::process::{SpawnError, SpawnStage};
 use crate::sys::limits::Limit;
 use crate::sys::spawn::{Command, c_string};
@@ -20,11 +20,11 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// Looks up everybody that the configuration names; those who can't be found now are asked for at
+    /// Looks up everybody that the programs name; those who can't be found now are asked for at
     /// the spawn, which then tells what is wrong.
-    pub(super) fn learn(&self, config: &SupervisorConfig) {
+    pub(super) fn learn<'a>(&self, programs: impl Iterator<Item = &'a ProgramConfig>) {
         let mut found = HashMap::new();
-        for user in config.programs.iter().filter_map(|program| program.user.as_deref()) {
+        for user in programs.filter_map(|program| program.user.as_deref()) {
             if !found.contains_key(user)
                 && let Ok(credentials) = lookup_user(user)
             {

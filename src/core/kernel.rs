@@ -275,7 +275,7 @@ impl World for Kernel {
         let spawned = thread.spawn(move || {
             let result = config::load(&path, &LoadOptions::default());
             if let Ok(loaded) = &result {
-                users.learn(&loaded.config);
+                users.learn(loaded.config.programs.iter());
             }
             let _ = inputs.send(Input::ConfigLoaded(Box::new(result)));
             sys::limits::trim_heap();

@@ -25,8 +25,9 @@ use crate::process::{Command, Control, Process, ProcessError};
 use roster::Roster;
 use world::{Answer, Input, Notice};
 
-/// Inputs that wait for the dispatcher at most; whoever sends one more waits for a moment.
-const INPUT_QUEUE: usize = 256;
+/// Inputs that wait for the dispatcher at most; whoever sends one more waits for a moment. Small, because a
+/// bounded channel touches its whole buffer at once.
+const INPUT_QUEUE: usize = 64;
 
 /// How long a thread tries to get a command into the dispatcher's queue.
 const ENQUEUE_LIMIT: Duration = Duration::from_secs(5);
@@ -74,7 +75,7 @@ struct Inner {
 struct Setup {
     /// The file that a reload reads.
     path: Option<PathBuf>,
-    /// The daemon's settings; the programs are in the roster once `run` has begun.
+    /// The daemon's settings; the programs are in the roster.
     config: SupervisorConfig,
     phase: Phase,
 }
@@ -135,15 +136,16 @@ impl Supervisor {
         self.take(config, Some(path.into()));
     }
 
-    fn take(&self, config: SupervisorConfig, path: Option<PathBuf>) {
+    fn take(&self, mut config: SupervisorConfig, path: Option<PathBuf>) {
         let mut setup = self.setup();
         if setup.phase == Phase::Running {
             log::error!("load_config while the supervisor runs changes nothing; use reload_config");
             return;
         }
         self.inner.roster.clear();
-        for (id, program) in (0..).zip(&config.programs) {
-            self.inner.roster.insert(id, &Arc::new(program.clone()));
+        // The roster holds the one copy of each program that there is.
+        for (id, program) in (0..).zip(std::mem::take(&mut config.programs)) {
+            self.inner.roster.insert(id, &Arc::new(program));
         }
         setup.config = config;
         setup.path = path;
@@ -204,8 +206,7 @@ impl Supervisor {
     /// The groups with the names of their members. A program in no `[group:…]` forms its own.
     pub fn groups(&self) -> BTreeMap<String, Vec<String>> {
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, shared) in self.inner.roster.all() {
-            let config = Process::new(name, shared, self.control()).config();
+        for config in self.inner.roster.configs() {
             groups.entry(config.group_name().to_owned()).or_default().push(config.name.clone());
         }
         groups
@@ -214,10 +215,8 @@ impl Supervisor {
     /// The configuration in force. Settings of the daemon itself are those that it was started with.
     pub fn config(&self) -> SupervisorConfig {
         let mut config = self.setup().config.clone();
-        let programs = self.inner.roster.all().into_iter();
-        config.programs = programs
-            .map(|(name, shared)| ProgramConfig::clone(&Process::new(name, shared, self.control()).config()))
-            .collect();
+        let programs = self.inner.roster.configs();
+        config.programs = programs.iter().map(|program| ProgramConfig::clone(program)).collect();
         config
     }
 

@@ -57,4 +57,9 @@ impl Roster {
         all.sort_unstable_by_key(|(id, ..)| *id);
         all.into_iter().map(|(_, name, shared)| (Arc::clone(name), Arc::clone(shared))).collect()
     }
+
+    /// The settings of every process, in the order in which they came.
+    pub(crate) fn configs(&self) -> Vec<Arc<ProgramConfig>> {
+        self.all().into_iter().map(|(_, shared)| shared.config()).collect()
+    }
 }

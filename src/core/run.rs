@@ -121,9 +121,7 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
             return Err(RunError::NotIdle);
         }
         setup.phase = Phase::Running;
-        let config = setup.config.clone();
-        setup.config.programs = Vec::new();
-        (config, setup.path.clone())
+        (setup.config.clone(), setup.path.clone())
     };
     let _running = Running(supervisor);
     set_up_log(&config, options.logging)?;
@@ -137,7 +135,8 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
         .map_err(system("the output thread"))?;
     supervisor.inner.bus.start().map_err(system("the events thread"))?;
     let users = Users::default();
-    users.learn(&config);
+    let programs: Vec<_> = supervisor.inner.roster.configs();
+    users.learn(programs.iter().map(AsRef::as_ref));
     let mut kernel = Kernel::new(Parts {
         inputs: supervisor.inner.inputs.clone(),
         bus: supervisor.inner.bus.clone(),
@@ -154,12 +153,12 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
         "supervice {} is up (pid {}, {} programs)",
         env!("CARGO_PKG_VERSION"),
         std::process::id(),
-        config.programs.len()
+        programs.len()
     );
     if let Some(on_ready) = options.on_ready.take() {
         on_ready();
     }
-    let mut engine = Engine::new(config, supervisor.inner.roster.clone(), &mut kernel);
+    let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
     sys::limits::trim_heap();
     let clean = dispatch(&mut engine, &mut kernel, &supervisor.inner.queue);

@@ -89,6 +89,11 @@ impl ProcessShared {
         view.healthy = machine.healthy();
     }
 
+    /// The settings that the next start will use.
+    pub(crate) fn config(&self) -> Arc<ProgramConfig> {
+        Arc::clone(&self.lock().config)
+    }
+
     /// Plain data that is written in one go: sound even if a writer has panicked.
     fn lock(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
@@ -149,7 +154,7 @@ impl Process {
 
     /// The settings that the next start will use.
     pub fn config(&self) -> Arc<ProgramConfig> {
-        Arc::clone(&self.shared.lock().config)
+        self.shared.config()
     }
 
     /// The state now.

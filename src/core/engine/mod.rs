@@ -88,9 +88,13 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// An engine with every program of the configuration, all of them down.
-    pub(crate) fn new(mut settings: SupervisorConfig, roster: Arc<Roster>, world: &mut dyn World) -> Engine {
-        let programs = std::mem::take(&mut settings.programs);
+    /// An engine with these programs, all of them down.
+    pub(crate) fn new(
+        settings: SupervisorConfig,
+        programs: Vec<Arc<ProgramConfig>>,
+        roster: Arc<Roster>,
+        world: &mut dyn World,
+    ) -> Engine {
         let mut engine = Engine {
             settings,
             entries: BTreeMap::new(),
@@ -102,7 +106,7 @@ impl Engine {
             shutdown: Shutdown::No,
         };
         for program in programs {
-            engine.add(Arc::new(program), world);
+            engine.add(program, world);
         }
         engine
     }
