@@ -1,0 +1,135 @@
+//! Rules of the house that a machine can check. Each failure says what to do instead.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(dir: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(dir)];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() {
+                open.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&entry).expect("UTF-8");
+                found.push((entry, text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources below {dir}");
+    found.sort();
+    found
+}
+
+/// The part of a file that ships: without its tests and comments.
+fn shipped(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    code.lines()
+        .enumerate()
+        .map(|(number, line)| (number + 1, line))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+fn is_test(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.contains("/tests/") || text.ends_with("tests.rs") || text.ends_with("testing.rs")
+}
+
+/// Which modules of the crate each module may use (its own always).
+const ARROWS: &[(&str, &[&str])] = &[
+    ("models", &[]),
+    ("suggest", &[]),
+    ("process", &["models"]),
+    ("sys", &["process", "models"]),
+    ("config", &["models", "process", "suggest", "sys"]),
+    ("events", &["process"]),
+    ("health", &["models", "process", "sys"]),
+    ("logger", &["sys"]),
+    ("output", &["models", "process", "sys", "logger"]),
+    ("rpc", &["sys"]),
+    ("core", &["config", "events", "health", "logger", "models", "output", "process", "rpc", "suggest", "sys"]),
+    ("client", &["models", "rpc", "sys"]),
+    ("ctl", &["client", "config", "models", "rpc", "suggest", "sys"]),
+    ("daemon", &["config", "core", "logger", "sys"]),
+];
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src").iter().filter(|(path, _)| !is_test(path)) {
+        let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("below src");
+        let module = below.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "");
+        if module == "lib" {
+            continue;
+        }
+        let allowed = ARROWS.iter().find(|(name, _)| *name == module);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{module} is new: add its arrows here and in src/lib.rs"));
+        for (number, line) in shipped(text) {
+            for used in line.split("crate::").skip(1) {
+                let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if !used.is_empty() && used != module && !allowed.contains(&used.as_str()) {
+                    wrong.push(format!("{}:{number}: {module} may not use {used}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "move the code, or pass a message or closure instead:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_that_ships_panics_on_purpose() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src").iter().chain(&sources("bin")).filter(|(path, _)| !is_test(path)) {
+        for (number, line) in shipped(text) {
+            let calls = [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "unreachable!(", "dbg!("];
+            if calls.iter().any(|call| line.contains(call)) {
+                wrong.push(format!("{}:{number}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a panic here takes every child down; return an error instead:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_code_lives_in_sys_and_gives_its_reason() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src").iter().chain(&sources("bin")) {
+        let in_sys = path.components().any(|part| part.as_os_str() == "sys");
+        let lines: Vec<&str> = text.lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            let code = line.split("//").next().unwrap_or(line);
+            if !code.contains("unsafe ") || code.contains("\"") {
+                continue;
+            }
+            let reason = lines[number.saturating_sub(12)..=number].iter().any(|line| line.contains("SAFETY:"));
+            if !in_sys {
+                wrong.push(format!("{}:{}: move it into src/sys", path.display(), number + 1));
+            } else if !reason {
+                wrong.push(format!("{}:{}: say why it is sound (// SAFETY: …)", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_file_does_two_jobs() {
+    let all = sources("src").into_iter().chain(sources("bin")).chain(sources("tests"));
+    let long: Vec<String> = all
+        .filter(|(_, text)| text.lines().count() > 700)
+        .map(|(path, text)| format!("{}: {} lines", path.display(), text.lines().count()))
+        .collect();
+    assert!(long.is_empty(), "split by job:\n{}", long.join("\n"));
+}
+
+/// The version of the changelog, the package and the man pages belong together.
+#[test]
+fn the_readme_begins_with_two_commands_that_exist() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    let head: String = readme.lines().take(14).collect::<Vec<_>>().join("\n");
+    assert!(head.contains("cargo run --release -- -n -c packaging/examples/demo.ini"), "{head}");
+    assert!(head.contains("\ncargo test"), "{head}");
+    let ci = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/run")).expect(".ci/run");
+    assert!(ci.lines().any(|line| line == "cargo test"), ".ci/run calls the README's test command");
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/examples/demo.ini").exists());
+}
