@@ -121,7 +121,9 @@ impl Auditor {
             Event::Exited { generation, exit } if self.is_run(*generation) => self.exited(*exit, now),
             Event::GroupEmpty { generation } if self.is_run(*generation) => self.emptied(now),
             Event::GroupLingers { generation } if self.is_run(*generation) => self.must_go(now),
-            Event::HealthReported { generation, healthy, .. } if self.is_run(*generation) => self.answered(*healthy),
+            Event::HealthReported { generation, healthy, .. } if self.is_run(*generation) => {
+                self.answered(*healthy, now)
+            }
             Event::ConfigChanged(config) => self.config = Arc::clone(config),
             Event::Exited { .. }
             | Event::GroupEmpty { .. }
@@ -244,7 +246,7 @@ impl Auditor {
         }
     }
 
-    fn answered(&mut self, healthy: bool) {
+    fn answered(&mut self, healthy: bool, now: Millis) {
         let Some(run) = &mut self.run else { return };
         let Some(checks) = &mut run.checks else { return };
         if checks.awaited_since.take().is_none() {
@@ -266,6 +268,9 @@ impl Auditor {
         if failing && self.config.autorestart != AutoRestart::Never {
             self.expected.push(Stopping);
             self.health_stop = true;
+            if now >= run.spawned + SECOND {
+                self.attempts = 0;
+            }
         }
     }
 
@@ -277,7 +282,7 @@ impl Auditor {
             Some(since + seconds(health.timeout) + seconds(health.interval) + 5 * SECOND)
         });
         if awaited.is_some_and(|given_up| given_up <= now) {
-            self.answered(false);
+            self.answered(false, now);
         }
     }
 
@@ -330,8 +335,10 @@ impl Auditor {
         let told = run.kill_by.is_some();
         let repeated = run.killed.is_some_and(|at| now >= at + KILL_AGAIN);
         let overdue = run.kill_by.is_some_and(|by| now >= by) && run.killed.is_none();
-        let kill = signal == SIGKILL && (repeated || overdue || (run.forced && run.killed.is_none()));
-        let stop = signal == stop_signal && run.killed.is_none() && (!told || self.shown != Stopping);
+        let at_once = (run.forced || stop_signal == SIGKILL) && run.killed.is_none();
+        let kill = signal == SIGKILL && (repeated || overdue || at_once);
+        let stop =
+            signal == stop_signal && signal != SIGKILL && run.killed.is_none() && (!told || self.shown != Stopping);
         ensure(kill || stop, || format!("signal {signal} is none that is to be sent now"))?;
         if kill {
             run.killed = Some(now);
