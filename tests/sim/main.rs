@@ -3,6 +3,7 @@
 //! `SUPERVICE_SIM_SEED` replays a seed, `SUPERVICE_SIM_STEPS` sets the number of turns.
 
 mod harness;
+mod planted;
 
 /// What is simulated.
 mod subject {
@@ -34,6 +35,9 @@ fn every_rule_holds_in_random_lives() {
         match thread.join().expect("the simulation does not panic") {
             Ok(tale) => {
                 println!("{tale:?}");
+                let rare =
+                    [tale.runs, tale.stale, tale.checks, tale.kills, tale.commands].into_iter().chain(tale.entered);
+                assert!(turns < TURNS || rare.min() > Some(1_000), "the simulation has not met every case often");
             }
             Err(broken) => panic!("{broken}"),
         }

@@ -24,9 +24,9 @@ const STEPS_PER_EPISODE: u64 = 2_000;
 /// Runs episodes until `steps` turns are done; the error tells the seed, the turn, the rule and the last events.
 pub fn simulate(seed: u64, steps: u64) -> Result<Tale, String> {
     let mut tale = Tale::default();
-    let mut number = 0;
+    let mut number = 0_u64;
     while tale.turns < steps {
-        let episode_seed = seed.wrapping_add(number);
+        let episode_seed = seed.wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03));
         let turns = STEPS_PER_EPISODE.min(steps - tale.turns);
         let mut episode = Episode::new(episode_seed);
         for turn in 0..turns {
