@@ -1,1 +1,45 @@
-//! Placeholder.
+//! The life of a process in simulated time: random lives, faults and commands, and rules that hold at every step.
+//!
+//! `SUPERVICE_SIM_SEED` replays a seed, `SUPERVICE_SIM_STEPS` sets the number of turns.
+
+mod harness;
+mod planted;
+
+/// What is simulated.
+mod subject {
+    pub use supervice::models;
+    pub use supervice::process::*;
+}
+
+const TURNS: u64 = 2_000_000;
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} shall be a number, not {text}")))
+}
+
+fn seed() -> u64 {
+    setting("SUPERVICE_SIM_SEED").unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        u64::from(now.subsec_nanos()) << 20 ^ now.as_secs()
+    })
+}
+
+#[test]
+fn every_rule_holds_in_random_lives() {
+    let (seed, turns) = (seed(), setting("SUPERVICE_SIM_STEPS").unwrap_or(TURNS));
+    println!("SUPERVICE_SIM_SEED={seed} SUPERVICE_SIM_STEPS={turns}");
+    let halves = [seed, seed.wrapping_add(1 << 40)];
+    let threads = halves.map(|seed| std::thread::spawn(move || harness::simulate(seed, turns / 2)));
+    for thread in threads {
+        match thread.join().expect("the simulation does not panic") {
+            Ok(tale) => {
+                println!("{tale:?}");
+                let rare =
+                    [tale.runs, tale.stale, tale.checks, tale.kills, tale.commands].into_iter().chain(tale.entered);
+                assert!(turns < TURNS || rare.min() > Some(1_000), "the simulation has not met every case often");
+            }
+            Err(broken) => panic!("{broken}"),
+        }
+    }
+}

@@ -118,7 +118,11 @@ impl Machine {
 
     /// Sends the stop signal; SIGKILL follows after `stopwaitsecs`.
     pub(super) fn tell(&mut self, now: Instant, group: Group) -> Group {
-        self.signal(group.run.stop_signal());
+        let signal = group.run.stop_signal();
+        if signal == SIGKILL {
+            return self.kill(now, group);
+        }
+        self.signal(signal);
         let kill_at = after(now, group.run.config.stopwaitsecs);
         Group { hunt: Hunt::Told { kill_at }, ..group }
     }

@@ -76,10 +76,6 @@ impl Machine {
     }
 
     fn running(&mut self, now: Instant, run: Run, cause: &str) -> Phase {
-        // With startsecs = 0 this state proves nothing; there the length of the run decides, at its end.
-        if run.config.startsecs > 0 {
-            self.tally.attempts = 0;
-        }
         let pid = Some(run.pid);
         let checks = Checks::new(&run.config.healthcheck, now);
         self.enter(ProcessState::Starting, Phase::Running { run, checks }, pid, cause)
@@ -129,6 +125,7 @@ impl Machine {
         if again && quick && !expected && run.config.startsecs == 0 {
             return self.failed_attempt(now, ProcessState::Exited, reason, Some(Group::left_by(run)));
         }
+        // Only now: with startsecs = 0, being RUNNING has proved nothing.
         self.tally.attempts = 0;
         let restart_at = again.then(|| run.started.checked_add(PACE).map_or(now, |paced| paced.max(now)));
         Phase::Exited { restart_at, remains: Some(Group::left_by(run)) }

@@ -1,1 +1,547 @@
-//! One test for each interleaving that has a rule of its own.
+//! One test for each interleaving that has a rule of its own. Random interleavings: `tests/sim`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
+use super::{Action, Desired, Event, Machine};
+use crate::models::{AutoRestart, HealthCheckType, ProgramConfig};
+use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
+
+const TERM: u8 = 15;
+const KILL: u8 = 9;
+const ENOENT: i32 = 2;
+const EACCES: i32 = 13;
+
+/// A machine and a clock; spawns succeed unless told otherwise.
+struct Bench {
+    machine: Machine,
+    start: Instant,
+    now: Instant,
+    /// States announced since the last look.
+    seen: Vec<ProcessState>,
+    signals: Vec<u8>,
+    checks: u32,
+    spawns: u32,
+    cause: String,
+    spawn_error: Option<SpawnError>,
+}
+
+impl Bench {
+    fn new(change: impl FnOnce(&mut ProgramConfig)) -> Self {
+        let now = Instant::now();
+        Bench {
+            machine: Machine::new(Arc::new(config(change))),
+            start: now,
+            now,
+            seen: Vec::new(),
+            signals: Vec::new(),
+            checks: 0,
+            spawns: 0,
+            cause: String::new(),
+            spawn_error: None,
+        }
+    }
+
+    fn started(change: impl FnOnce(&mut ProgramConfig)) -> Self {
+        let mut bench = Bench::new(change);
+        bench.feed(Event::StartRequested);
+        bench
+    }
+
+    /// Started, and a day old.
+    fn running(change: impl FnOnce(&mut ProgramConfig)) -> Self {
+        let mut bench = Bench::started(change);
+        bench.wait(86_400_000);
+        assert_eq!(bench.machine.state(), Running);
+        bench.seen.clear();
+        bench
+    }
+
+    fn feed(&mut self, event: Event) {
+        self.machine.handle_event(self.now, event);
+        self.act();
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.machine.poll_action() {
+            match action {
+                Action::Spawn { generation } => {
+                    self.spawns += 1;
+                    let pid = 10 + i32::try_from(self.spawns).unwrap();
+                    let event = match self.spawn_error.clone() {
+                        Some(error) => Event::SpawnFailed { generation, error },
+                        None => Event::Spawned { generation, pid },
+                    };
+                    self.machine.handle_event(self.now, event);
+                }
+                Action::SignalGroup { signal, .. } => self.signals.push(signal),
+                Action::CheckHealth { .. } => self.checks += 1,
+                Action::Announce(transition) => {
+                    self.seen.push(transition.to);
+                    self.cause = transition.cause;
+                }
+            }
+        }
+    }
+
+    /// Lets milliseconds pass, with every timer at its moment.
+    fn wait(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
+            self.now = at.max(self.now);
+            self.machine.handle_timeout(self.now);
+            self.act();
+        }
+        self.now = end;
+    }
+
+    fn exit(&mut self, exit: Exit) {
+        let generation = self.machine.generation();
+        self.feed(Event::Exited { generation, exit });
+    }
+
+    fn empty(&mut self) {
+        let generation = self.machine.generation();
+        self.feed(Event::GroupEmpty { generation });
+    }
+
+    fn lingers(&mut self) {
+        let generation = self.machine.generation();
+        self.feed(Event::GroupLingers { generation });
+    }
+
+    /// The leader ends and leaves nothing.
+    fn end(&mut self, exit: Exit) {
+        self.exit(exit);
+        self.empty();
+    }
+
+    fn health(&mut self, healthy: bool) {
+        let message = if healthy { "connected" } else { "connection refused" }.to_owned();
+        let generation = self.machine.generation();
+        self.feed(Event::HealthReported { generation, healthy, message });
+    }
+
+    fn seen(&mut self) -> Vec<ProcessState> {
+        std::mem::take(&mut self.seen)
+    }
+
+    fn signals(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.signals)
+    }
+
+    fn describe(&self) -> String {
+        self.machine.describe(self.now, None)
+    }
+}
+
+fn config(change: impl FnOnce(&mut ProgramConfig)) -> ProgramConfig {
+    let mut config = ProgramConfig::new("web", "/bin/web");
+    change(&mut config);
+    config
+}
+
+fn checked(config: &mut ProgramConfig) {
+    config.healthcheck.check_type = HealthCheckType::Tcp;
+    config.healthcheck.start_period = 10;
+    config.healthcheck.interval = 30;
+    config.healthcheck.retries = 2;
+}
+
+#[test]
+fn a_start_reaches_running_after_startsecs() {
+    let mut bench = Bench::started(|config| config.startsecs = 3);
+    bench.wait(2_999);
+    assert_eq!(bench.seen(), [Starting]);
+    bench.wait(1);
+    assert_eq!(bench.seen(), [Running]);
+    assert_eq!(bench.describe(), "pid 11, uptime 0:03");
+    assert_eq!(bench.machine.poll_timeout(), None);
+}
+
+#[test]
+fn startsecs_0_is_running_as_soon_as_it_is_executed() {
+    let mut bench = Bench::started(|config| config.startsecs = 0);
+    assert_eq!(bench.seen(), [Starting, Running]);
+}
+
+#[test]
+fn the_longest_startsecs_does_no_harm() {
+    let mut bench = Bench::started(|config| {
+        config.startsecs = u32::MAX;
+        config.stopwaitsecs = u32::MAX;
+    });
+    bench.wait(1_000_000);
+    bench.feed(Event::StopRequested);
+    bench.end(Exit::Signal(TERM));
+    assert_eq!(bench.seen(), [Starting, Stopping, Stopped]);
+}
+
+#[test]
+fn stop_while_starting_is_not_restarted() {
+    let mut bench = Bench::started(|_| {});
+    bench.feed(Event::StopRequested);
+    bench.end(Exit::Code(1));
+    assert_eq!(bench.seen(), [Starting, Stopping, Stopped]);
+    assert_eq!(bench.machine.poll_timeout(), None);
+    assert_eq!(bench.describe(), "stopped by request");
+}
+
+#[test]
+fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
+    for (command, signal) in [(Event::StopRequested, TERM), (Event::KillRequested, KILL)] {
+        let mut machine = Machine::new(Arc::new(config(|_| {})));
+        let now = Instant::now();
+        machine.handle_event(now, Event::StartRequested);
+        machine.handle_event(now, command);
+        machine.handle_event(now, Event::Spawned { generation: 1, pid: 7 });
+        assert_eq!(machine.state(), Stopping);
+        let actions: Vec<Action> = std::iter::from_fn(|| machine.poll_action()).collect();
+        assert_eq!(actions.last(), Some(&Action::SignalGroup { generation: 1, signal }));
+    }
+}
+
+#[test]
+fn stop_before_a_spawn_that_fails_is_stopped() {
+    let mut machine = Machine::new(Arc::new(config(|_| {})));
+    let now = Instant::now();
+    machine.handle_event(now, Event::StartRequested);
+    machine.handle_event(now, Event::StopRequested);
+    let error = SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT);
+    machine.handle_event(now, Event::SpawnFailed { generation: 1, error });
+    assert_eq!(machine.state(), Stopped);
+}
+
+#[test]
+fn stopped_comes_when_the_group_is_empty_not_when_the_leader_has_ended() {
+    let mut bench = Bench::running(|_| {});
+    bench.feed(Event::StopRequested);
+    bench.exit(Exit::Code(0));
+    bench.lingers();
+    assert_eq!(bench.seen(), [Stopping]);
+    assert_eq!(bench.signals(), [TERM]);
+    assert_eq!(bench.describe(), "stopping what pid 11 left of its process group, SIGKILL in 10 s");
+    bench.wait(10_000);
+    assert_eq!(bench.signals(), [KILL]);
+    bench.empty();
+    assert_eq!(bench.seen(), [Stopped]);
+}
+
+#[test]
+fn what_sigkill_does_not_end_gets_it_again_every_five_seconds() {
+    let mut bench = Bench::running(|config| config.stopwaitsecs = 1);
+    bench.feed(Event::StopRequested);
+    assert_eq!(bench.machine.kill_at(), Some(bench.now + Duration::from_secs(1)));
+    bench.wait(11_000);
+    assert_eq!(bench.signals(), [TERM, KILL, KILL, KILL]);
+    assert_eq!(bench.machine.kill_at(), None);
+    assert_eq!(bench.describe(), "stopping, SIGKILL was sent but it has not ended yet");
+}
+
+#[test]
+fn a_stop_signal_kill_is_sent_once() {
+    let mut bench = Bench::running(|config| config.stopsignal = "SIGKILL".to_owned());
+    bench.feed(Event::StopRequested);
+    bench.wait(4_000);
+    assert_eq!(bench.signals(), [KILL]);
+}
+
+#[test]
+fn kill_escalates_a_stop() {
+    let mut bench = Bench::running(|_| {});
+    bench.feed(Event::StopRequested);
+    bench.feed(Event::KillRequested);
+    bench.feed(Event::KillRequested);
+    assert_eq!(bench.signals(), [TERM, KILL]);
+}
+
+#[test]
+fn start_during_stopping_waits_for_the_group() {
+    let mut bench = Bench::running(|_| {});
+    bench.feed(Event::StopRequested);
+    bench.feed(Event::StartRequested);
+    bench.exit(Exit::Signal(TERM));
+    bench.lingers();
+    assert_eq!(bench.spawns, 1);
+    bench.empty();
+    assert_eq!(bench.seen(), [Stopping, Stopped, Starting]);
+    assert_eq!(bench.spawns, 2);
+}
+
+#[test]
+fn stop_after_restart_wins() {
+    let mut bench = Bench::running(|_| {});
+    bench.feed(Event::RestartRequested { force: false });
+    bench.feed(Event::StopRequested);
+    bench.end(Exit::Signal(TERM));
+    assert_eq!(bench.seen(), [Stopping, Stopped]);
+    assert_eq!(bench.machine.desired(), Desired::Down);
+}
+
+#[test]
+fn restart_by_force_sends_sigkill_at_once() {
+    let mut bench = Bench::running(|_| {});
+    bench.feed(Event::RestartRequested { force: true });
+    assert_eq!(bench.signals(), [KILL]);
+    bench.end(Exit::Signal(KILL));
+    assert_eq!(bench.seen(), [Stopping, Stopped, Starting]);
+    assert_eq!(bench.machine.restarts(), 0);
+}
+
+#[test]
+fn an_exit_after_a_second_is_followed_by_a_start_at_once() {
+    let mut bench = Bench::running(|_| {});
+    bench.end(Exit::Signal(KILL));
+    assert_eq!(bench.seen(), [Exited, Starting]);
+    assert_eq!(bench.machine.restarts(), 1);
+}
+
+#[test]
+fn a_quick_expected_exit_is_restarted_once_a_second_for_ever() {
+    let mut bench = Bench::started(|config| config.startsecs = 0);
+    for _ in 0..100 {
+        bench.end(Exit::Code(0));
+        assert_eq!(bench.machine.poll_timeout(), Some(bench.now + Duration::from_millis(1_000)));
+        assert_eq!(bench.describe(), "exit code 0 after 0.0 s, restart in 1 s");
+        bench.wait(1_000);
+    }
+    assert_eq!(bench.spawns, 101);
+}
+
+#[test]
+fn instant_failures_become_fatal_with_startsecs_0_and_1() {
+    for startsecs in [0, 1] {
+        let mut bench = Bench::started(|config| config.startsecs = startsecs);
+        let mut waits = Vec::new();
+        loop {
+            bench.end(Exit::Code(1));
+            let Some((number, of, at)) = bench.machine.retry() else { break };
+            assert_eq!((usize::try_from(number).unwrap(), of), (waits.len() + 1, 3));
+            waits.push(at - bench.now);
+            bench.now = at;
+            bench.wait(0);
+        }
+        assert_eq!(waits, [1, 2, 3].map(Duration::from_secs));
+        assert_eq!(bench.machine.state(), Fatal);
+        assert_eq!(bench.describe(), "exit code 1 after 0.0 s, gave up after 4 attempts");
+        assert_eq!(bench.machine.describe(bench.now, Some("no port")), format!("{}: no port", bench.describe()));
+        assert_eq!(bench.machine.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn a_retry_waits_at_most_thirty_seconds() {
+    let mut bench = Bench::new(|config| config.startretries = 40);
+    bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT));
+    bench.feed(Event::StartRequested);
+    bench.wait((1..=30).sum::<u64>() * 1_000 + 9 * 30_000);
+    assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(40));
+    assert_eq!(bench.describe(), "cannot execute /bin/web: No such file or directory, retry 40 of 40 in 30 s");
+    bench.wait(30_000);
+    assert_eq!(bench.machine.state(), Fatal);
+    assert_eq!(bench.spawns, 41);
+}
+
+#[test]
+fn a_reason_that_cannot_pass_is_fatal_at_once() {
+    let mut bench = Bench::new(|_| {});
+    bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", EACCES));
+    bench.feed(Event::StartRequested);
+    assert_eq!(bench.seen(), [Starting, Fatal]);
+    assert_eq!(bench.describe(), "cannot execute /bin/web: Permission denied");
+}
+
+#[test]
+fn an_end_in_starting_goes_through_exited_to_backoff() {
+    let mut bench = Bench::started(|_| {});
+    bench.wait(200);
+    bench.end(Exit::Code(3));
+    assert_eq!(bench.seen(), [Starting, Exited, Backoff]);
+    assert_eq!(bench.describe(), "exit code 3 after 0.2 s, retry 1 of 3 in 1 s");
+}
+
+#[test]
+fn an_end_that_was_reported_before_a_late_timer_is_judged_by_its_time() {
+    let mut bench = Bench::started(|_| {});
+    bench.now += Duration::from_secs(2);
+    bench.end(Exit::Code(0));
+    assert_eq!(bench.seen(), [Starting, Running, Exited, Starting]);
+}
+
+#[test]
+fn stop_in_backoff_cancels_the_retry() {
+    let mut bench = Bench::started(|_| {});
+    bench.end(Exit::Code(1));
+    bench.feed(Event::StopRequested);
+    assert_eq!(bench.seen(), [Starting, Exited, Backoff, Stopped]);
+    assert_eq!(bench.machine.poll_timeout(), None);
+}
+
+#[test]
+fn a_retry_that_comes_due_while_something_lingers_waits_for_it() {
+    let mut bench = Bench::started(|_| {});
+    bench.exit(Exit::Code(1));
+    bench.lingers();
+    assert_eq!(bench.signals(), [TERM]);
+    bench.wait(5_000);
+    assert_eq!(bench.machine.state(), Backoff);
+    assert_eq!(bench.spawns, 1);
+    assert!(bench.describe().ends_with("retry 1 of 3 when the process group of pid 11 has gone"));
+    bench.wait(5_000);
+    assert_eq!(bench.signals(), [KILL]);
+    bench.empty();
+    assert_eq!(bench.spawns, 2);
+}
+
+#[test]
+fn an_operators_start_while_something_lingers_goes_through_stopping() {
+    let mut bench = Bench::running(|config| config.autorestart = AutoRestart::Never);
+    bench.exit(Exit::Code(1));
+    bench.lingers();
+    bench.feed(Event::StartRequested);
+    assert_eq!(bench.seen(), [Exited, Stopping]);
+    assert_eq!(bench.signals(), [TERM]);
+    bench.empty();
+    assert_eq!(bench.seen(), [Stopped, Starting]);
+}
+
+#[test]
+fn stop_after_an_exit_keeps_the_truth_about_it() {
+    let mut bench = Bench::running(|config| config.autorestart = AutoRestart::Unexpected);
+    bench.end(Exit::Code(0));
+    bench.feed(Event::StopRequested);
+    assert_eq!(bench.seen(), [Exited]);
+    assert_eq!(bench.describe(), "exit code 0 after 24:00:00");
+}
+
+#[test]
+fn autorestart_unexpected_looks_at_exitcodes() {
+    for (exit, again) in
+        [(Exit::Code(0), false), (Exit::Code(2), false), (Exit::Code(1), true), (Exit::Signal(2), true)]
+    {
+        let mut bench = Bench::running(|config| {
+            config.autorestart = AutoRestart::Unexpected;
+            config.exitcodes = vec![0, 2];
+        });
+        bench.end(exit);
+        assert_eq!(bench.machine.state() == Starting, again, "{exit}");
+    }
+}
+
+#[test]
+fn the_first_check_comes_after_start_period_and_answers_do_not_shift_the_row() {
+    let mut bench = Bench::started(checked);
+    bench.wait(1_000 + 9_999);
+    assert_eq!(bench.checks, 0);
+    bench.wait(1);
+    assert_eq!(bench.checks, 1);
+    bench.wait(7_000);
+    bench.health(true);
+    assert_eq!(bench.machine.poll_timeout(), Some(bench.start + Duration::from_secs(1 + 10 + 30)));
+    assert_eq!(bench.machine.healthy(), Some(true));
+}
+
+#[test]
+fn a_late_answer_is_followed_by_one_check_and_the_old_row() {
+    let mut bench = Bench::started(|config| {
+        checked(config);
+        config.healthcheck.timeout = 100;
+    });
+    bench.wait(11_000 + 70_000);
+    assert_eq!(bench.checks, 1);
+    bench.health(true);
+    bench.wait(0);
+    assert_eq!(bench.checks, 2);
+    bench.health(true);
+    assert_eq!(bench.machine.poll_timeout(), Some(bench.start + Duration::from_secs(11 + 90)));
+}
+
+#[test]
+fn a_check_without_an_answer_counts_as_failed() {
+    let mut bench = Bench::started(checked);
+    bench.wait(11_000 + 45_000);
+    assert_eq!(bench.machine.healthy(), Some(false));
+    assert_eq!(bench.machine.health_message(), Some("the check gave no answer"));
+}
+
+#[test]
+fn failing_checks_restart_with_growing_delays_until_fatal() {
+    let mut bench = Bench::started(checked);
+    for restart in 1..=4 {
+        bench.wait(11_000);
+        bench.health(false);
+        bench.wait(30_000);
+        bench.health(false);
+        bench.end(Exit::Signal(TERM));
+        if restart < 4 {
+            assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Backoff]);
+            assert_eq!(bench.machine.retry().map(|(number, of, _)| (number, of)), Some((restart, 3)));
+            bench.wait(u64::from(restart) * 1_000);
+        }
+    }
+    assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Fatal]);
+    assert_eq!(bench.describe(), "health check failed 2 times: connection refused, gave up after 3 restarts");
+}
+
+#[test]
+fn without_autorestart_it_stays_unhealthy_until_a_check_passes() {
+    let mut bench = Bench::started(|config| {
+        checked(config);
+        config.autorestart = AutoRestart::Never;
+    });
+    bench.wait(11_000);
+    for _ in 0..5 {
+        bench.health(false);
+        bench.wait(30_000);
+    }
+    assert_eq!(bench.describe(), "pid 11, unhealthy: connection refused");
+    bench.health(true);
+    assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Running]);
+}
+
+#[test]
+fn a_start_during_a_health_restart_comes_without_its_delay() {
+    let mut bench = Bench::started(|config| {
+        checked(config);
+        config.healthcheck.retries = 1;
+    });
+    bench.wait(11_000);
+    bench.health(false);
+    bench.feed(Event::StartRequested);
+    bench.end(Exit::Signal(TERM));
+    assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Stopped, Starting]);
+}
+
+#[test]
+fn new_settings_wait_for_the_next_start() {
+    let mut bench = Bench::running(|_| {});
+    let changed = config(|config| config.stopsignal = "INT".to_owned());
+    bench.feed(Event::ConfigChanged(Arc::new(changed)));
+    bench.feed(Event::RestartRequested { force: false });
+    assert_eq!(bench.signals(), [TERM]);
+    bench.end(Exit::Signal(TERM));
+    bench.feed(Event::StopRequested);
+    assert_eq!(bench.signals(), [2]);
+}
+
+#[test]
+fn answers_of_another_run_change_nothing() {
+    let mut bench = Bench::started(checked);
+    bench.wait(20_000);
+    bench.end(Exit::Code(0));
+    let before = format!("{:?}", bench.machine);
+    for generation in [0, 1, 3] {
+        bench.feed(Event::Exited { generation, exit: Exit::Code(1) });
+        bench.feed(Event::GroupEmpty { generation });
+        bench.feed(Event::HealthReported { generation, healthy: false, message: "stale".to_owned() });
+    }
+    assert_eq!(format!("{:?}", bench.machine), before);
+}
+
+#[test]
+fn a_machine_at_rest_is_small_and_holds_no_queue() {
+    assert!(size_of::<Machine>() <= 240, "{} bytes", size_of::<Machine>());
+    let bench = Bench::running(|_| {});
+    assert_eq!(bench.machine.actions.capacity(), 0);
+}

@@ -1,0 +1,513 @@
+//! The auditor: sees what goes into the machine and what comes out, keeps books of its own, and
+//! compares. It shares no code with the machine and never looks inside it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
+use super::super::subject::{Action, Desired, Event, Exit, Machine, ProcessState, Transition, signal_number};
+use super::kernel::{Kernel, SIGKILL};
+use super::{Millis, index_of};
+use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
+
+const SECOND: Millis = 1_000;
+const KILL_AGAIN: Millis = 5 * SECOND;
+
+fn ensure(holds: bool, rule: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(rule()) }
+}
+
+fn seconds(count: u32) -> Millis {
+    Millis::from(count) * SECOND
+}
+
+/// The run that the daemon knows of: from `Spawned` to `GroupEmpty`.
+#[derive(Debug)]
+struct Run {
+    generation: u64,
+    pid: i32,
+    spawned: Millis,
+    config: Arc<ProgramConfig>,
+    leader: bool,
+    /// When SIGKILL has to follow at the latest.
+    kill_by: Option<Millis>,
+    killed: Option<Millis>,
+    /// An operator has allowed SIGKILL before its time.
+    forced: bool,
+    checks: Option<Checks>,
+}
+
+#[derive(Debug)]
+struct Checks {
+    /// The next moment of the row.
+    due: Millis,
+    awaited_since: Option<Millis>,
+    failures: u32,
+}
+
+/// Why the next start may come without an operator, and when.
+#[derive(Debug, PartialEq, Eq)]
+enum Reason {
+    Restart { at: Millis },
+    Retry { at: Millis },
+}
+
+#[derive(Debug)]
+pub struct Auditor {
+    config: Arc<ProgramConfig>,
+    shown: ProcessState,
+    up: bool,
+    /// An operator's start that was not done yet.
+    wish: bool,
+    run: Option<Run>,
+    spawning: Option<u64>,
+    last_generation: u64,
+    last_spawn: Option<Millis>,
+    reason: Option<Reason>,
+    attempts: u32,
+    health_restarts: u32,
+    auto_starts: u64,
+    health_stop: bool,
+    /// The states that have to be announced by the event that is under way, in this order.
+    expected: Vec<ProcessState>,
+    pub entered: [u64; 8],
+    pub checks_sent: u64,
+}
+
+impl Auditor {
+    pub fn new(config: Arc<ProgramConfig>) -> Self {
+        Auditor {
+            config,
+            shown: Stopped,
+            up: false,
+            wish: false,
+            run: None,
+            spawning: None,
+            last_generation: 0,
+            last_spawn: None,
+            reason: None,
+            attempts: 0,
+            health_restarts: 0,
+            auto_starts: 0,
+            health_stop: false,
+            expected: Vec::new(),
+            entered: [0; 8],
+            checks_sent: 0,
+        }
+    }
+
+    // What goes in.
+
+    /// An event is about to be fed.
+    pub fn before(&mut self, event: &Event, now: Millis) {
+        match event {
+            Event::StartRequested => self.asked_up(self.shown_is(&[Starting, Running, Unhealthy])),
+            Event::RestartRequested { force } => {
+                self.asked_up(false);
+                self.asked_to_stop(*force);
+                self.health_stop = false;
+            }
+            Event::StopRequested => self.asked_down(false),
+            Event::KillRequested => self.asked_down(true),
+            Event::Spawned { generation, pid } => self.spawned(*generation, *pid, now),
+            Event::SpawnFailed { error, .. } => {
+                self.spawning = None;
+                if error.is_permanent() {
+                    self.expected.push(Fatal);
+                } else {
+                    self.failed_attempt(now);
+                }
+            }
+            Event::Exited { generation, exit } if self.is_run(*generation) => self.exited(*exit, now),
+            Event::GroupEmpty { generation } if self.is_run(*generation) => self.emptied(now),
+            Event::GroupLingers { generation } if self.is_run(*generation) => self.must_go(now),
+            Event::HealthReported { generation, healthy, .. } if self.is_run(*generation) => {
+                self.answered(*healthy, now)
+            }
+            Event::ConfigChanged(config) => self.config = Arc::clone(config),
+            Event::Exited { .. }
+            | Event::GroupEmpty { .. }
+            | Event::GroupLingers { .. }
+            | Event::HealthReported { .. } => {}
+        }
+    }
+
+    fn shown_is(&self, states: &[ProcessState]) -> bool {
+        states.contains(&self.shown)
+    }
+
+    fn is_run(&self, generation: u64) -> bool {
+        self.run.as_ref().is_some_and(|run| run.generation == generation)
+    }
+
+    fn asked_up(&mut self, already: bool) {
+        self.up = true;
+        self.attempts = 0;
+        self.health_restarts = 0;
+        self.auto_starts = 0;
+        if !already {
+            self.wish = true;
+            self.reason = None;
+            self.health_stop = false;
+        }
+    }
+
+    fn asked_down(&mut self, force: bool) {
+        self.up = false;
+        self.wish = false;
+        self.reason = None;
+        self.health_stop = false;
+        self.asked_to_stop(force);
+    }
+
+    fn asked_to_stop(&mut self, force: bool) {
+        if let Some(run) = &mut self.run {
+            run.forced |= force;
+        }
+    }
+
+    fn spawned(&mut self, generation: u64, pid: i32, now: Millis) {
+        self.spawning = None;
+        let config = Arc::clone(&self.config);
+        if config.startsecs == 0 {
+            self.expected.push(Running);
+        }
+        self.run = Some(Run {
+            generation,
+            pid,
+            spawned: now,
+            config,
+            leader: true,
+            kill_by: None,
+            killed: None,
+            forced: false,
+            checks: None,
+        });
+    }
+
+    fn exited(&mut self, exit: Exit, now: Millis) {
+        let Some(run) = &mut self.run else { return };
+        run.leader = false;
+        run.checks = None;
+        let lived = now - run.spawned;
+        let (startsecs, spawned) = (run.config.startsecs, run.spawned);
+        match self.shown {
+            Stopping => return,
+            Starting if lived < seconds(startsecs) => {
+                self.expected.push(Exited);
+                return self.failed_attempt(now);
+            }
+            Starting => self.expected.extend([Running, Exited]),
+            Stopped | Running | Backoff | Exited | Fatal | Unhealthy => self.expected.push(Exited),
+        }
+        let success = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
+        let again = match self.config.autorestart {
+            AutoRestart::Never => false,
+            AutoRestart::Unexpected => !success,
+            AutoRestart::Always => true,
+        };
+        if again && startsecs == 0 && lived < SECOND && !success {
+            return self.failed_attempt(now);
+        }
+        self.attempts = 0;
+        self.reason = again.then(|| Reason::Restart { at: now.max(spawned + SECOND) });
+    }
+
+    fn failed_attempt(&mut self, now: Millis) {
+        self.attempts += 1;
+        self.back_off(self.attempts, now);
+    }
+
+    fn back_off(&mut self, number: u32, now: Millis) {
+        if number > self.config.startretries {
+            self.expected.push(Fatal);
+        } else {
+            self.expected.push(Backoff);
+            self.reason = Some(Reason::Retry { at: now + seconds(number.min(30)) });
+        }
+    }
+
+    fn emptied(&mut self, now: Millis) {
+        let was_stopping = self.shown == Stopping;
+        self.run = None;
+        if was_stopping && self.health_stop {
+            self.health_stop = false;
+            self.health_restarts += 1;
+            self.back_off(self.health_restarts, now);
+        } else if was_stopping {
+            self.expected.push(Stopped);
+        }
+    }
+
+    /// The run has been told to go: SIGKILL follows `stopwaitsecs` later.
+    fn must_go(&mut self, now: Millis) {
+        if let Some(run) = &mut self.run {
+            run.kill_by.get_or_insert(now + seconds(run.config.stopwaitsecs));
+        }
+    }
+
+    fn answered(&mut self, healthy: bool, now: Millis) {
+        let Some(run) = &mut self.run else { return };
+        let Some(checks) = &mut run.checks else { return };
+        if checks.awaited_since.take().is_none() {
+            return;
+        }
+        if healthy {
+            checks.failures = 0;
+            self.health_restarts = 0;
+            if self.shown == Unhealthy {
+                self.expected.push(Running);
+            }
+            return;
+        }
+        checks.failures += 1;
+        let failing = checks.failures >= run.config.healthcheck.retries;
+        if self.shown == Running && failing {
+            self.expected.push(Unhealthy);
+        }
+        if failing && self.config.autorestart != AutoRestart::Never {
+            self.expected.push(Stopping);
+            self.health_stop = true;
+            if now >= run.spawned + SECOND {
+                self.attempts = 0;
+            }
+        }
+    }
+
+    /// Timers are about to fire.
+    pub fn before_timeout(&mut self, now: Millis) {
+        let awaited = self.run.as_ref().and_then(|run| {
+            let health = &run.config.healthcheck;
+            let since = run.checks.as_ref()?.awaited_since?;
+            Some(since + seconds(health.timeout) + seconds(health.interval) + 5 * SECOND)
+        });
+        if awaited.is_some_and(|given_up| given_up <= now) {
+            self.answered(false, now);
+        }
+    }
+
+    // What comes out.
+
+    /// The machine asks for this.
+    pub fn saw(&mut self, action: &Action, kernel: &Kernel, now: Millis) -> Result<(), String> {
+        match action {
+            Action::Spawn { generation } => self.saw_spawn(*generation, kernel, now),
+            Action::SignalGroup { generation, signal } => self.saw_signal(*generation, *signal, kernel, now),
+            Action::CheckHealth { generation } => self.saw_check(*generation, now),
+            Action::Announce(transition) => self.saw_transition(transition, kernel, now),
+        }
+    }
+
+    fn saw_spawn(&mut self, generation: u64, kernel: &Kernel, now: Millis) -> Result<(), String> {
+        let alive = kernel.alive(now);
+        ensure(alive == 0, || format!("spawn while {alive} tasks of an older run live"))?;
+        ensure(self.run.is_none(), || "spawn before the group of the run before was found empty".to_owned())?;
+        ensure(self.spawning.is_none(), || "two spawns at once".to_owned())?;
+        ensure(self.up, || "spawn although it is wanted down".to_owned())?;
+        ensure(self.shown == Starting, || format!("spawn in {}", self.shown))?;
+        ensure(generation > self.last_generation, || format!("generation {generation} is not fresh"))?;
+        if !std::mem::take(&mut self.wish) {
+            let paced = self.last_spawn.is_none_or(|last| now - last >= SECOND);
+            ensure(paced, || "two starts within one second without an operator".to_owned())?;
+            match self.reason.take() {
+                Some(Reason::Restart { at } | Reason::Retry { at }) => {
+                    ensure(at <= now, || format!("start {} ms too early", at - now))?;
+                }
+                None => return Err("start without a reason".to_owned()),
+            }
+            self.auto_starts += 1;
+        }
+        self.reason = None;
+        self.last_generation = generation;
+        self.last_spawn = Some(now);
+        self.spawning = Some(generation);
+        Ok(())
+    }
+
+    fn saw_signal(&mut self, generation: u64, signal: u8, kernel: &Kernel, now: Millis) -> Result<(), String> {
+        ensure(kernel.knows(generation), || {
+            "a signal to a group that was found empty: a stranger may have it".to_owned()
+        })?;
+        let Some(run) = self.run.as_mut().filter(|run| run.generation == generation) else {
+            return Err("a signal to an old run".to_owned());
+        };
+        let stop_signal = signal_number(&run.config.stopsignal).unwrap_or(15);
+        let told = run.kill_by.is_some();
+        let repeated = run.killed.is_some_and(|at| now >= at + KILL_AGAIN);
+        let overdue = run.kill_by.is_some_and(|by| now >= by) && run.killed.is_none();
+        let at_once = (run.forced || stop_signal == SIGKILL) && run.killed.is_none();
+        let kill = signal == SIGKILL && (repeated || overdue || at_once);
+        let stop =
+            signal == stop_signal && signal != SIGKILL && run.killed.is_none() && (!told || self.shown != Stopping);
+        ensure(kill || stop, || format!("signal {signal} is none that is to be sent now"))?;
+        if kill {
+            run.killed = Some(now);
+        }
+        self.must_go(now);
+        Ok(())
+    }
+
+    fn saw_check(&mut self, generation: u64, now: Millis) -> Result<(), String> {
+        self.checks_sent += 1;
+        ensure(self.shown_is(&[Running, Unhealthy]), || format!("health check in {}", self.shown))?;
+        let Some(run) = self.run.as_mut().filter(|run| run.generation == generation && run.leader) else {
+            return Err("health check of a run without a leader".to_owned());
+        };
+        let Some(checks) = &mut run.checks else { return Err("health check although none is configured".to_owned()) };
+        ensure(checks.awaited_since.is_none(), || "two health checks at once".to_owned())?;
+        ensure(checks.due <= now, || format!("health check {} ms too early", checks.due - now))?;
+        checks.awaited_since = Some(now);
+        while checks.due <= now {
+            checks.due += seconds(run.config.healthcheck.interval);
+        }
+        Ok(())
+    }
+
+    fn saw_transition(&mut self, transition: &Transition, kernel: &Kernel, now: Millis) -> Result<(), String> {
+        let Transition { from, to, pid, cause } = transition;
+        ensure(*from == self.shown, || format!("gap: {} was announced last, now {from} -> {to}", self.shown))?;
+        ensure(from != to, || format!("{from} -> {to} is no transition"))?;
+        ensure(!cause.is_empty(), || format!("{from} -> {to} without a cause"))?;
+        if !self.expected.is_empty() {
+            let next = self.expected.remove(0);
+            let cut_short = *to == Stopping && !self.up;
+            ensure(next == *to || cut_short, || format!("{next} had to come, not {to} ({cause})"))?;
+        } else {
+            self.unasked(*from, *to, now)?;
+        }
+        self.shown = *to;
+        self.entered[index_of(*to)] += 1;
+        match to {
+            Stopped => {
+                let alive = kernel.alive(now);
+                ensure(alive == 0, || format!("STOPPED is announced while {alive} tasks live"))?;
+            }
+            Running => self.saw_running(*from, *pid, now)?,
+            Unhealthy => {
+                let configured = self.run.as_ref().is_some_and(|run| run.checks.is_some());
+                ensure(configured, || "UNHEALTHY without a health check".to_owned())?;
+            }
+            Fatal => {
+                self.up = false;
+                self.reason = None;
+            }
+            Stopping => {
+                if let Some(run) = &mut self.run {
+                    run.checks = None;
+                }
+            }
+            Starting | Backoff | Exited => {}
+        }
+        Ok(())
+    }
+
+    /// Transitions that no fact demands: those of timers and operators.
+    fn unasked(&self, from: ProcessState, to: ProcessState, _now: Millis) -> Result<(), String> {
+        let fine = match to {
+            Starting => self.wish || self.reason.is_some(),
+            Running => from == Starting,
+            Stopping => !self.up || self.wish,
+            Stopped => !self.up && [Backoff, Exited].contains(&from),
+            Backoff | Exited | Fatal | Unhealthy => false,
+        };
+        ensure(fine, || format!("{from} -> {to} without a reason"))
+    }
+
+    fn saw_running(&mut self, from: ProcessState, pid: Option<i32>, now: Millis) -> Result<(), String> {
+        let startsecs_passed = |run: &Run| now >= run.spawned + seconds(run.config.startsecs);
+        let Some(run) = &mut self.run else { return Err("RUNNING without a child".to_owned()) };
+        ensure(pid == Some(run.pid), || format!("RUNNING with pid {pid:?} instead of {}", run.pid))?;
+        if from != Starting {
+            return Ok(());
+        }
+        ensure(startsecs_passed(run), || "RUNNING before startsecs".to_owned())?;
+        if run.config.startsecs > 0 {
+            self.attempts = 0;
+        }
+        let health = &run.config.healthcheck;
+        if health.check_type != HealthCheckType::None && run.leader {
+            run.checks = Some(Checks { due: now + seconds(health.start_period), awaited_since: None, failures: 0 });
+        }
+        Ok(())
+    }
+
+    // What has to hold afterwards.
+
+    /// An event has been fed and what it led to has been done.
+    pub fn after(&mut self) -> Result<(), String> {
+        let missing = std::mem::take(&mut self.expected);
+        ensure(missing.is_empty(), || format!("{missing:?} was not announced"))
+    }
+
+    /// A turn of the daemon's loop is over: no timer is due, nothing is left to be done.
+    pub fn turn_ended(&self, machine: &Machine, kernel: &Kernel, base: Instant, now: Millis) -> Result<(), String> {
+        self.compare(machine, base, now)?;
+        self.nothing_is_late(now)?;
+        self.nothing_is_stuck(machine, now)?;
+        self.group_is_on_its_way(kernel, now)
+    }
+
+    fn compare(&self, machine: &Machine, base: Instant, now: Millis) -> Result<(), String> {
+        let instant = base + Duration::from_millis(now);
+        ensure(machine.state() == self.shown, || format!("{} was not announced", machine.state()))?;
+        ensure((machine.desired() == Desired::Up) == self.up, || format!("desired is {:?}", machine.desired()))?;
+        ensure(machine.poll_timeout().is_none_or(|at| at > instant), || "a timer stays due".to_owned())?;
+        ensure(machine.restarts() == self.auto_starts, || format!("restarts: {}", machine.restarts()))?;
+        ensure(machine.has_run() == self.run.is_some(), || "has_run is wrong".to_owned())?;
+        let led = self.run.as_ref().filter(|run| run.leader);
+        ensure(machine.pid() == led.map(|run| run.pid), || format!("pid is {:?}", machine.pid()))?;
+        let started = led.map(|run| base + Duration::from_millis(run.spawned));
+        ensure(machine.started_at() == started, || "started_at is wrong".to_owned())?;
+        ensure(machine.started_at().is_none_or(|at| at <= instant), || "negative uptime".to_owned())?;
+        ensure(machine.retry().is_some() == (self.shown == Backoff), || "retry is wrong".to_owned())?;
+        ensure(machine.kill_at().is_none_or(|at| at > instant), || "SIGKILL is overdue".to_owned())
+    }
+
+    fn nothing_is_late(&self, now: Millis) -> Result<(), String> {
+        ensure(!(self.wish && self.run.is_none()), || "an operator's start was not done".to_owned())?;
+        let due = |(Reason::Restart { at } | Reason::Retry { at }): &Reason| *at <= now;
+        let late = self.run.is_none() && self.reason.as_ref().is_some_and(due);
+        ensure(!late, || format!("{:?} was missed", self.reason))?;
+        let Some(run) = &self.run else { return Ok(()) };
+        if self.shown == Starting {
+            let over = now >= run.spawned + seconds(run.config.startsecs);
+            ensure(!over, || "STARTING after startsecs".to_owned())?;
+        }
+        if let Some(checks) = &run.checks {
+            let missed = checks.awaited_since.is_none() && checks.due <= now;
+            ensure(!missed, || "a health check was missed".to_owned())?;
+        }
+        Ok(())
+    }
+
+    /// There is a child, a timer, or a state in which nothing is to come.
+    fn nothing_is_stuck(&self, machine: &Machine, now: Millis) -> Result<(), String> {
+        let leader = self.run.as_ref().is_some_and(|run| run.leader);
+        let timer = machine.poll_timeout().is_some();
+        let fine = match self.shown {
+            Starting => leader && timer,
+            Running => leader && (timer || self.run.as_ref().is_some_and(|run| run.checks.is_none())),
+            Unhealthy => leader && timer,
+            Stopping => self.run.is_some() && timer,
+            Backoff => self.up && timer && self.reason.is_some(),
+            Exited => self.run.is_some() || (timer == self.reason.is_some()),
+            Stopped => self.run.is_none() && !timer && !self.up,
+            Fatal => self.run.is_some() || !timer,
+        };
+        ensure(fine, || format!("stuck in {} at {now} ms", self.shown))?;
+        let active = self.shown_is(&[Starting, Running, Unhealthy, Backoff]);
+        ensure(self.up || !active, || format!("{} although it is wanted down", self.shown))
+    }
+
+    /// Whatever shall go has been told so, is killed in time, and killed again if that has missed somebody.
+    fn group_is_on_its_way(&self, kernel: &Kernel, now: Millis) -> Result<(), String> {
+        let Some(run) = &self.run else { return Ok(()) };
+        if self.shown_is(&[Starting, Running, Unhealthy]) {
+            return Ok(());
+        }
+        let Some(kill_by) = run.kill_by else { return Err("what is to go was not told".to_owned()) };
+        ensure(run.killed.is_some() || now < kill_by, || "SIGKILL did not come in time".to_owned())?;
+        let missed = run.killed.is_some_and(|at| now >= at + KILL_AGAIN) && kernel.needs_signal(run.generation);
+        ensure(!missed, || "what SIGKILL has missed was not killed again".to_owned())
+    }
+}

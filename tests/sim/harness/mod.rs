@@ -1,0 +1,347 @@
+//! One process's machine between a fake kernel, a moody operator and an auditor who trusts neither.
+//!
+//! Everything here sees the machine from outside: events go in, actions come out. It is compiled a second
+//! time, against machines with planted bugs (see `planted.rs`), so it names its subject as `super::subject`.
+
+mod auditor;
+mod kernel;
+mod random;
+mod script;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::auditor::Auditor;
+use self::kernel::{Fact, Kernel};
+use self::random::Random;
+use super::subject::{Action, Event, Machine, ProcessState};
+
+/// Simulated time: milliseconds since the start of the episode.
+type Millis = u64;
+
+const STEPS_PER_EPISODE: u64 = 2_000;
+
+/// Runs episodes until `steps` turns are done; the error tells the seed, the turn, the rule and the last events.
+pub fn simulate(seed: u64, steps: u64) -> Result<Tale, String> {
+    let mut tale = Tale::default();
+    let mut number = 0_u64;
+    while tale.turns < steps {
+        let episode_seed = seed.wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03));
+        let turns = STEPS_PER_EPISODE.min(steps - tale.turns);
+        let mut episode = Episode::new(episode_seed);
+        for turn in 0..turns {
+            if let Err(broken) = episode.turn() {
+                // Once more, this time with a journal.
+                return match replaying() {
+                    true => Err(episode.report(episode_seed, turn, &broken)),
+                    false => replay(episode_seed),
+                };
+            }
+        }
+        tale.add(&episode, turns);
+        number += 1;
+    }
+    Ok(tale)
+}
+
+/// What a simulation went through; a simulation that never met a case has not tested it.
+#[derive(Debug, Default)]
+pub struct Tale {
+    /// Turns of the fake daemon's loop.
+    pub turns: u64,
+    /// Successful spawns.
+    pub runs: u64,
+    /// How often each state was entered, in the order of `ProcessState::ALL`.
+    pub entered: [u64; 8],
+    /// Events of an older generation that were fed.
+    pub stale: u64,
+    /// Health checks that were asked for.
+    pub checks: u64,
+    /// Signals that were sent, SIGKILL among them.
+    pub signals: u64,
+    /// SIGKILLs.
+    pub kills: u64,
+    /// Commands given.
+    pub commands: u64,
+}
+
+impl Tale {
+    fn add(&mut self, episode: &Episode, turns: u64) {
+        self.turns += turns;
+        self.runs += episode.kernel.spawned;
+        for (sum, count) in self.entered.iter_mut().zip(episode.auditor.entered) {
+            *sum += count;
+        }
+        self.stale += episode.stale;
+        self.checks += episode.auditor.checks_sent;
+        self.signals += episode.kernel.signals;
+        self.kills += episode.kernel.kills;
+        self.commands += episode.commands;
+    }
+}
+
+/// An answer that a health check is going to give.
+struct Answer {
+    at: Millis,
+    generation: u64,
+    healthy: bool,
+}
+
+struct Episode {
+    base: Instant,
+    now: Millis,
+    random: Random,
+    mood: script::Mood,
+    machine: Machine,
+    kernel: Kernel,
+    auditor: Auditor,
+    answers: Vec<Answer>,
+    journal: Vec<String>,
+    commands: u64,
+    stale: u64,
+}
+
+impl Episode {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mood = script::Mood::draw(&mut random);
+        let config = Arc::new(script::config(&mut random));
+        let mut episode = Episode {
+            base: Instant::now(),
+            now: 0,
+            machine: Machine::new(Arc::clone(&config)),
+            auditor: Auditor::new(Arc::clone(&config)),
+            random,
+            mood,
+            kernel: Kernel::default(),
+            answers: Vec::new(),
+            journal: Vec::new(),
+            commands: 0,
+            stale: 0,
+        };
+        episode.note(|| format!("{config:?}"));
+        episode
+    }
+
+    /// One turn of the daemon's loop: wait, then timers, facts, answers and a command in any order.
+    fn turn(&mut self) -> Result<(), String> {
+        self.advance();
+        let mut order = [0, 1, 2, 3];
+        self.random.shuffle(&mut order);
+        for what in order {
+            match what {
+                0 => self.fire()?,
+                1 => self.facts()?,
+                2 => self.answer()?,
+                _ => self.disturb()?,
+            }
+        }
+        // What came after the timers may have set one that is due at once.
+        for _ in 0..4 {
+            self.fire()?;
+        }
+        self.auditor.turn_ended(&self.machine, &self.kernel, self.base, self.now)
+    }
+
+    fn instant(&self) -> Instant {
+        self.base + Duration::from_millis(self.now)
+    }
+
+    /// Lets time pass: mostly to the next moment at which something happens, at times by any amount.
+    fn advance(&mut self) {
+        let timer = self.machine.poll_timeout().map(|at| millis(at.saturating_duration_since(self.base)));
+        let answer = self.answers.iter().map(|answer| answer.at).min();
+        let next = [timer, answer, self.kernel.next_death()].into_iter().flatten().min();
+        let to = match (self.random.below(20), next) {
+            (0, _) => self.now,
+            (1, _) => self.now + self.random.below(50),
+            (2, _) => self.now + self.random.below(3_000),
+            (3, Some(next)) => next + self.random.below(2_500),
+            (4, _) if self.random.chance(1, 10) => self.now + self.random.below(100_000),
+            (_, Some(next)) => next,
+            (_, None) => self.now + self.random.below(60_000),
+        };
+        // A century of startsecs is not waited for.
+        self.now = to.clamp(self.now, self.now + 200_000);
+    }
+
+    /// Feeds one event and does what the machine asks for.
+    fn feed(&mut self, event: Event) -> Result<(), String> {
+        self.note(|| format!("{event:?}"));
+        self.auditor.before(&event, self.now);
+        self.machine.handle_event(self.instant(), event);
+        self.pump()?;
+        self.auditor.after()
+    }
+
+    fn fire(&mut self) -> Result<(), String> {
+        if self.machine.poll_timeout().is_none_or(|at| at > self.instant()) {
+            return Ok(());
+        }
+        self.note(|| "timeout".to_owned());
+        self.auditor.before_timeout(self.now);
+        self.machine.handle_timeout(self.instant());
+        if self.machine.poll_timeout().is_some_and(|at| at <= self.instant()) {
+            return Err("a timer stays due after it has fired".to_owned());
+        }
+        self.pump()?;
+        self.auditor.after()
+    }
+
+    fn pump(&mut self) -> Result<(), String> {
+        while let Some(action) = self.machine.poll_action() {
+            self.note(|| format!("  -> {action:?}"));
+            self.auditor.saw(&action, &self.kernel, self.now)?;
+            match action {
+                Action::Spawn { generation } => self.spawn(generation)?,
+                Action::SignalGroup { generation, signal } => {
+                    self.kernel.signal(generation, signal, self.now, &mut self.random);
+                }
+                Action::CheckHealth { generation } => self.check(generation),
+                Action::Announce(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, generation: u64) -> Result<(), String> {
+        let event = match script::spawn_error(&mut self.random, &self.mood) {
+            Some(error) => Event::SpawnFailed { generation, error },
+            None => {
+                let startsecs = self.machine.config().startsecs;
+                let life = script::life(&mut self.random, &self.mood, startsecs);
+                Event::Spawned { generation, pid: self.kernel.spawn(generation, life, self.now) }
+            }
+        };
+        self.note(|| format!("{event:?}"));
+        self.auditor.before(&event, self.now);
+        self.machine.handle_event(self.instant(), event);
+        Ok(())
+    }
+
+    fn check(&mut self, generation: u64) {
+        let config = self.machine.run_config().unwrap_or(self.machine.config()).healthcheck.clone();
+        if let Some((delay, healthy)) = script::answer(&mut self.random, &self.mood, &config) {
+            self.answers.push(Answer { at: self.now + delay, generation, healthy });
+        }
+    }
+
+    /// Reaps, as the daemon does: the leader's end first, then at once a look at its group.
+    fn facts(&mut self) -> Result<(), String> {
+        if self.random.chance(1, 12) {
+            // The daemon was busy: it learns of it later.
+            return Ok(());
+        }
+        while let Some(fact) = self.kernel.next_fact(self.now) {
+            match fact {
+                Fact::Exited { generation, exit } => {
+                    self.feed(Event::Exited { generation, exit })?;
+                    let look = if self.kernel.is_empty(generation, self.now) {
+                        self.kernel.forget(generation);
+                        Event::GroupEmpty { generation }
+                    } else {
+                        Event::GroupLingers { generation }
+                    };
+                    self.feed(look)?;
+                }
+                Fact::Empty { generation } => self.feed(Event::GroupEmpty { generation })?,
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Result<(), String> {
+        while let Some(index) = self.answers.iter().position(|answer| answer.at <= self.now) {
+            let Answer { generation, healthy, .. } = self.answers.swap_remove(index);
+            let message = if healthy { "connected" } else { "connection refused" }.to_owned();
+            self.feed(Event::HealthReported { generation, healthy, message })?;
+        }
+        Ok(())
+    }
+
+    /// An operator's command, a reload, a death from outside, or an answer of a run long gone.
+    fn disturb(&mut self) -> Result<(), String> {
+        if self.random.chance(1, 40) {
+            self.ghost()?;
+        }
+        if self.random.chance(1, 200) {
+            self.kernel.strike(self.now, &mut self.random);
+        }
+        if self.random.chance(1, 150) {
+            let config = Arc::new(script::config(&mut self.random));
+            self.feed(Event::ConfigChanged(config))?;
+        }
+        if self.random.chance(1, 150) {
+            self.mood = script::Mood::draw(&mut self.random);
+        }
+        let idle = self.machine.state().is_down() && self.machine.poll_timeout().is_none();
+        let wanted = self.random.chance(self.mood.commands_per_1000, 1_000) || (idle && self.random.chance(1, 5));
+        if !wanted {
+            return Ok(());
+        }
+        for _ in 0..=self.random.below(3) / 2 {
+            self.commands += 1;
+            let command = script::command(&mut self.random, idle);
+            self.feed(command)?;
+        }
+        Ok(())
+    }
+
+    /// Feeds an event of another generation; nothing at all may change.
+    fn ghost(&mut self) -> Result<(), String> {
+        let present = self.machine.generation();
+        let other =
+            if self.random.chance(1, 8) { present + 1 } else { present.saturating_sub(1 + self.random.below(3)) };
+        if other == present {
+            return Ok(());
+        }
+        self.stale += 1;
+        let event = script::ghost(&mut self.random, other);
+        let before = format!("{:?}", self.machine);
+        self.note(|| format!("ghost {event:?}"));
+        self.machine.handle_event(self.instant(), event);
+        let after = format!("{:?}", self.machine);
+        if before == after { Ok(()) } else { Err(format!("a stale event changed {before}\nto {after}")) }
+    }
+
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        // Only the replay of a broken rule needs the words.
+        if replaying() {
+            let line = format!("{:>9} ms  {:<9} {}", self.now, self.machine.state().as_str(), line());
+            self.journal.push(line);
+        }
+    }
+
+    fn report(&self, seed: u64, turn: u64, broken: &str) -> String {
+        let from = self.journal.len().saturating_sub(40);
+        let state = format!("{:?}", self.machine);
+        format!(
+            "broken: {broken}\nepisode seed {seed}, turn {turn}, {} ms\n{}\n{state}",
+            self.now,
+            self.journal[from..].join("\n")
+        )
+    }
+}
+
+std::thread_local! {
+    static REPLAYING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+fn replaying() -> bool {
+    REPLAYING.get()
+}
+
+fn replay(seed: u64) -> Result<Tale, String> {
+    REPLAYING.set(true);
+    let result = simulate(seed, STEPS_PER_EPISODE);
+    REPLAYING.set(false);
+    result
+}
+
+fn millis(duration: Duration) -> Millis {
+    u64::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+
+fn index_of(state: ProcessState) -> usize {
+    ProcessState::ALL.iter().position(|known| *known == state).unwrap_or_default()
+}

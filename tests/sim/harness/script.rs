@@ -1,0 +1,141 @@
+//! What chance writes: settings, lives, failures, answers and commands.
+
+use super::super::subject::models::{AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig};
+use super::super::subject::{Event, Exit, SpawnError, SpawnStage};
+use super::Millis;
+use super::kernel::{Life, Task};
+use super::random::Random;
+
+const EAGAIN: i32 = 11;
+const EACCES: i32 = 13;
+
+/// How the program, its world and its operator are for a while.
+#[derive(Debug)]
+pub struct Mood {
+    /// Spawns that fail for a reason that may pass, in 100.
+    spawn_failures: u64,
+    /// Runs that end within a moment, in 100.
+    crashes: u64,
+    /// Runs that never end by themselves, in 100.
+    endless: u64,
+    /// Failing health checks in 100.
+    sick: u64,
+    /// Health checks that answer late or never, in 100.
+    mute: u64,
+    pub commands_per_1000: u64,
+}
+
+impl Mood {
+    pub fn draw(random: &mut Random) -> Self {
+        Mood {
+            spawn_failures: random.pick(&[0, 0, 0, 10, 60, 100]),
+            crashes: random.pick(&[0, 10, 50, 100]),
+            endless: random.pick(&[10, 50, 100]),
+            sick: random.pick(&[0, 20, 70, 100]),
+            mute: random.pick(&[0, 10, 50]),
+            commands_per_1000: random.pick(&[0, 5, 20, 200]),
+        }
+    }
+}
+
+pub fn config(random: &mut Random) -> ProgramConfig {
+    let mut config = ProgramConfig::new("subject", "/bin/subject");
+    config.autorestart = random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]);
+    config.exitcodes = random.pick(&[vec![0], vec![0, 3], vec![]]);
+    config.startsecs = random.pick(&[0, 0, 1, 1, 2, 5]);
+    config.startretries = random.pick(&[0, 1, 3, 3, 5, 35]);
+    config.stopsignal = random.pick(&["TERM", "SIGINT", "KILL", "rtmin+1", "nonsense"]).to_owned();
+    config.stopwaitsecs = random.pick(&[0, 1, 3, 10]);
+    if random.chance(1, 50) {
+        config.startsecs = u32::MAX;
+    }
+    if random.chance(1, 50) {
+        config.stopwaitsecs = u32::MAX;
+    }
+    config.healthcheck = HealthCheckConfig {
+        check_type: random.pick(&[HealthCheckType::None, HealthCheckType::Tcp, HealthCheckType::Script]),
+        interval: random.pick(&[1, 2, 7, 30]),
+        timeout: random.pick(&[1, 3, 10]),
+        retries: random.pick(&[1, 2, 3]),
+        start_period: random.pick(&[0, 1, 10]),
+        ..HealthCheckConfig::default()
+    };
+    if random.chance(1, 50) {
+        config.healthcheck.start_period = u32::MAX;
+    }
+    config
+}
+
+pub fn spawn_error(random: &mut Random, mood: &Mood) -> Option<SpawnError> {
+    if random.chance(1, 100) {
+        return Some(SpawnError::system(SpawnStage::Exec, "/bin/subject", EACCES));
+    }
+    let fails = random.chance(mood.spawn_failures, 100);
+    fails.then(|| SpawnError::system(SpawnStage::Fork, "", EAGAIN))
+}
+
+pub fn life(random: &mut Random, mood: &Mood, startsecs: u32) -> Life {
+    let leader = task(random, mood, startsecs);
+    let mut members = Vec::new();
+    if random.chance(1, 4) {
+        for _ in 0..=random.below(2) {
+            members.push(task(random, mood, startsecs));
+        }
+    }
+    Life { leader, members }
+}
+
+fn task(random: &mut Random, mood: &Mood, startsecs: u32) -> Task {
+    let startsecs = Millis::from(startsecs.min(60)) * 1_000;
+    let lives = if random.chance(mood.crashes, 100) {
+        Some(random.pick(&[0, 1, 200, 999, 1_000, startsecs.saturating_sub(1)]))
+    } else if random.chance(mood.endless, 100) {
+        None
+    } else {
+        let longer = random.pick(&[0, 1, 2_000, 60_000]);
+        Some(startsecs + random.below(longer + 1) + random.below(3_000))
+    };
+    Task {
+        lives,
+        exit: random.pick(&[Exit::Code(0), Exit::Code(1), Exit::Code(3), Exit::Signal(11)]),
+        stops_in: random.pick(&[Some(0), Some(1), Some(300), Some(4_000), None]),
+        hangs: random.pick(&[0, 0, 0, 0, 2, 20_000]),
+        slips: random.pick(&[0, 0, 0, 1]),
+    }
+}
+
+/// When a health check answers, and what; `None`: never.
+pub fn answer(random: &mut Random, mood: &Mood, config: &HealthCheckConfig) -> Option<(Millis, bool)> {
+    let healthy = !random.chance(mood.sick, 100);
+    if !random.chance(mood.mute, 100) {
+        return Some((random.pick(&[0, 1, 400]), healthy));
+    }
+    let limit = Millis::from(config.timeout + config.interval) * 1_000;
+    match random.below(4) {
+        0 => None,
+        1 => Some((limit + 5_000 + random.below(2) * 500, healthy)),
+        _ => Some((random.below(limit + 1), healthy)),
+    }
+}
+
+pub fn command(random: &mut Random, idle: bool) -> Event {
+    match random.below(if idle { 14 } else { 10 }) {
+        0..3 => Event::StopRequested,
+        3..5 => Event::RestartRequested { force: false },
+        5 => Event::RestartRequested { force: true },
+        6 => Event::KillRequested,
+        _ => Event::StartRequested,
+    }
+}
+
+/// An answer that belongs to another run.
+pub fn ghost(random: &mut Random, generation: u64) -> Event {
+    match random.below(6) {
+        0 => Event::Spawned { generation, pid: 1 },
+        1 => Event::SpawnFailed { generation, error: SpawnError::system(SpawnStage::Exec, "", EACCES) },
+        2 => Event::Exited { generation, exit: Exit::Code(1) },
+        3 => Event::GroupEmpty { generation },
+        4 => Event::GroupLingers { generation },
+        _ => Event::HealthReported { generation, healthy: random.chance(1, 2), message: "stale".to_owned() },
+    }
+}
