@@ -163,14 +163,36 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
     sys::limits::trim_heap();
     let clean = dispatch(&mut engine, &mut kernel, &supervisor.inner.queue);
     drop(kernel);
-    output.shutdown(FLUSH_LIMIT);
-    supervisor.inner.bus.stop();
-    server.shutdown(FLUSH_LIMIT);
+    end_threads(supervisor, &output, &server);
     drop(guard);
     log::info!("supervice has ended{}", if clean { "" } else { "; something was left behind" });
     logger::flush(FLUSH_LIMIT);
     drop(pid_file);
     if clean { Ok(()) } else { Err(RunError::LeftBehind) }
+}
+
+/// Ends the threads in the order of the shutdown: all output is written, all events are handled, all answers
+/// are sent. Meanwhile what they still have to say is thrown away: nobody takes it in any more, and they would wait
+/// for ever for room in the queue.
+fn end_threads(supervisor: &Supervisor, output: &Output, server: &ServerHandle) {
+    let (ended, done) = crossbeam_channel::bounded::<()>(0);
+    std::thread::scope(|scope| {
+        let queue = &supervisor.inner.queue;
+        let drain = move || {
+            crossbeam_channel::select! {
+                recv(queue) -> _ => true,
+                recv(done) -> _ => false,
+            }
+        };
+        let drainer = std::thread::Builder::new().spawn_scoped(scope, move || while drain() {});
+        if let Err(error) = drainer {
+            log::warn!("no thread to end the others in order: {error}");
+        }
+        output.shutdown(FLUSH_LIMIT);
+        supervisor.inner.bus.stop();
+        server.shutdown(FLUSH_LIMIT);
+        drop(ended);
+    });
 }
 
 fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunError> {

@@ -202,6 +202,20 @@ fn failures_14_a_shutdown_takes_as_long_as_it_must() {
     assert_eq!(impatient.wait().code(), Some(0));
 }
 
+/// The threads are ended as fast as they can be, however much they still have to say.
+#[test]
+fn many_programs_end_without_a_pause() {
+    let mut daemon =
+        Daemon::start("[program:p]\ncommand = sleep 1000\nnumprocs = 200\nstartsecs = 0\nstopwaitsecs = 60");
+    wait_until("all run", || daemon.all().iter().all(|process| process.state == "RUNNING"));
+    let children = daemon.descendants();
+    daemon.signal(Signal::SIGTERM);
+    wait_until("the programs are gone", || !children.iter().any(|pid| alive(*pid)));
+    let begin = Instant::now();
+    assert_eq!(daemon.wait().code(), Some(0));
+    assert!(begin.elapsed() < Duration::from_millis(1500), "{:?} after the last program", begin.elapsed());
+}
+
 /// Row 16: TERM while a program never becomes ready.
 #[test]
 fn failures_16_shutdown_during_start_up() {
