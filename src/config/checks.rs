@@ -121,6 +121,9 @@ impl Checks {
                 format!("write a path of at most {MAX_SOCKET_PATH_BYTES} bytes"),
             ));
         }
+        if path.starts_with('@') {
+            return Ok(()); // A name in the abstract namespace: there is no file.
+        }
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() && !found.file_type().is_symlink() => Err(Fault::new(
                 "there is something that is not a socket",

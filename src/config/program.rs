@@ -202,7 +202,10 @@ fn command(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mu
         return;
     };
     match split_command(&text.value) {
-        Err(error) => fields.error(&text, Fault::new(error.to_string(), "close it, or put a backslash before it")),
+        Err(error) => fields.error(
+            &text,
+            Fault::new(error.to_string(), "close it (a ; after white space begins a comment, in quotes too)"),
+        ),
         Ok(words) => match words.first() {
             None => fields.error(&text, Fault::new("empty", hint)),
             Some(program) if program.is_empty() => {

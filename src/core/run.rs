@@ -249,6 +249,12 @@ fn notice(signal: Signal) -> Notice {
 /// In a directory that others can write to, somebody else could put a socket of the same name there
 /// while the daemon is down.
 fn warn_of_squatters(path: &str) {
+    if path.starts_with('@') {
+        log::warn!(
+            "anybody may connect to {path}: a name in the abstract namespace has no mode; only root and this user are served"
+        );
+        return;
+    }
     use std::os::unix::fs::PermissionsExt;
     let directory = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
     let Ok(metadata) = directory.unwrap_or(Path::new(".")).metadata() else { return };

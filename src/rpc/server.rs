@@ -138,6 +138,9 @@ pub fn start_with(
     if let Some(listener) = &mut listener {
         poll.registry().register(listener, LISTENER, Interest::READABLE)?;
     }
+    // A socket without a path has no mode that could tell who may use it.
+    let has_path = |listener: &mio::net::UnixListener| listener.local_addr().is_ok_and(|at| at.as_pathname().is_some());
+    let own_user_only = listener.as_ref().is_some_and(|listener| !has_path(listener));
     let (messages, queue) = unbounded();
     let server = Server {
         poll,
@@ -146,6 +149,7 @@ pub fn start_with(
         signal_fds: fds,
         sink,
         limits,
+        own_user_only,
         queue,
         connections: HashMap::new(),
         next: FIRST_CONNECTION,
@@ -164,6 +168,8 @@ struct Server {
     signal_fds: Vec<(Signal, i32)>,
     sink: Sink,
     limits: Limits,
+    /// Serve root and the user of this process alone.
+    own_user_only: bool,
     queue: Receiver<Message>,
     connections: HashMap<ConnId, Connection>,
     next: ConnId,
@@ -250,6 +256,11 @@ impl Server {
             peer_credentials(stream.as_fd())
         };
         let Ok(peer) = peer else { return };
+        if self.own_user_only && peer.uid != 0 && peer.uid != nix::unistd::geteuid().as_raw() {
+            let message = "only root and the daemon's own user may use a socket in the abstract namespace";
+            let _ = io::Write::write(&mut stream, &protocol::error(ErrorCode::Failed, message));
+            return;
+        }
         let conn = self.next;
         self.next += 1;
         let Ok(token) = usize::try_from(conn) else { return };

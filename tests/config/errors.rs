@@ -91,7 +91,7 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
 #[test]
 fn commands_and_health_checks_that_are_incomplete() {
     let hint = "write command = /path/to/program arguments";
-    let close = "close it, or put a backslash before it";
+    let close = "close it (a ; after white space begins a comment, in quotes too)";
     for (section, error) in [
         ("autostart = true", format!("1: [program:p] command: missing; {hint}")),
         ("command =", format!("2: [program:p] command = : empty; {hint}")),
@@ -234,7 +234,7 @@ fn one_error_for_all_instances() {
     let expected = [
         "DIR/main.ini:1: [program:p] healthcheck_port: missing: a tcp check needs a port; write healthcheck_port = 1 to 65535",
         "DIR/main.ini:2: [program:p] command = x '0: the quotation mark ' is not closed; \
-         close it, or put a backslash before it",
+         close it (a ; after white space begins a comment, in quotes too)",
     ];
     assert_eq!(errors, expected.join("\n"));
     // An instance that is the first to be wrong is reported by its own value.
