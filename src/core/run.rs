@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::dispatcher::dispatch;
@@ -24,6 +25,9 @@ use crate::sys::{self};
 
 /// How long the threads may take to write out what they hold at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// How often the thread that drains the queue at the end looks whether it is needed any more.
+const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 
 /// Where the daemon's own log goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -175,23 +179,20 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
 /// are sent. Meanwhile what they still have to say is thrown away: nobody takes it in any more, and they would wait
 /// for ever for room in the queue.
 fn end_threads(supervisor: &Supervisor, output: &Output, server: &ServerHandle) {
-    let (ended, done) = crossbeam_channel::bounded::<()>(0);
+    let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let queue = &supervisor.inner.queue;
-        let drain = move || {
-            crossbeam_channel::select! {
-                recv(queue) -> _ => true,
-                recv(done) -> _ => false,
+        let drain = || {
+            while !ended.load(Ordering::Acquire) {
+                let _ = supervisor.inner.queue.recv_timeout(DRAIN_PAUSE);
             }
         };
-        let drainer = std::thread::Builder::new().spawn_scoped(scope, move || while drain() {});
-        if let Err(error) = drainer {
+        if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, drain) {
             log::warn!("no thread to end the others in order: {error}");
         }
         output.shutdown(FLUSH_LIMIT);
         supervisor.inner.bus.stop();
         server.shutdown(FLUSH_LIMIT);
-        drop(ended);
+        ended.store(true, Ordering::Release);
     });
 }
 
