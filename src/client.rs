@@ -1,1 +1,397 @@
-//! Placeholder.
+//! The client of the control socket: [`Controller`].
+//!
+//! ```no_run
+//! use supervice::client::Controller;
+//!
+//! let controller = Controller::new("/run/supervice/ctl.sock");
+//! for process in controller.status()? {
+//!     println!("{} {}", process.name, process.state);
+//! }
+//! controller.restart_process("web", false)?;
+//! # Ok::<(), supervice::client::ClientError>(())
+//! ```
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::models::DEFAULT_SOCKET_PATH;
+use crate::rpc::protocol::{self, HEADER, Head, ProcessStatus};
+use crate::sys::net::peer_credentials;
+
+/// How long an answer is waited for, unless [`Controller::with_timeout`] says otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Pages of a status answer that are asked for at most: far more than a daemon can have processes.
+const MOST_PAGES: usize = 10_000;
+
+/// Why a command was not done.
+#[derive(Debug)]
+pub enum ClientError {
+    /// Nobody listens at the socket.
+    NoDaemon {
+        /// The socket.
+        socket: String,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// The socket may not be used by us.
+    Denied {
+        /// The socket.
+        socket: String,
+    },
+    /// Whoever listens there is neither root nor we ourselves, in a directory where anybody could have put the socket.
+    NotTrusted {
+        /// The socket.
+        socket: String,
+        /// The user id of the one who listens.
+        uid: u32,
+    },
+    /// No answer in time. The command may still be done.
+    Timeout {
+        /// The socket.
+        socket: String,
+        /// The time that was waited.
+        waited: Duration,
+    },
+    /// The connection broke, or what came back is no answer.
+    Protocol {
+        /// The socket.
+        socket: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// The daemon's answer is an error.
+    Failed {
+        /// Its code, where it gave one.
+        code: Option<String>,
+        /// Its message.
+        message: String,
+    },
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::NoDaemon { socket, error } => write!(
+                f,
+                "no daemon at {socket}: {}; is it running? another socket with -s or $SUPERVICE_SOCKET",
+                plain(error)
+            ),
+            ClientError::Denied { socket } => {
+                write!(f, "no permission to use {socket}; become its owner, or see socket_mode and socket_owner")
+            }
+            ClientError::NotTrusted { socket, uid } => write!(
+                f,
+                "{socket} is served by user {uid}, neither root nor you, and others can write to its directory; \
+                 use a socket in a private directory"
+            ),
+            ClientError::Timeout { socket, waited } => write!(
+                f,
+                "no answer from {socket} within {} s; the command may still be done (see status; --timeout waits longer)",
+                waited.as_secs_f64()
+            ),
+            ClientError::Protocol { socket, reason } => {
+                write!(f, "{socket}: {reason}; is that the socket of a supervice daemon?")
+            }
+            ClientError::Failed { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// What a reload has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Reloaded {
+    /// Programs that were added, sorted.
+    pub added: Vec<String>,
+    /// Programs that were stopped and removed, sorted.
+    pub removed: Vec<String>,
+    /// Programs with new settings, which they take at their next start, sorted.
+    pub changed: Vec<String>,
+}
+
+/// Commands a daemon through its control socket: this package's or the Python package's.
+///
+/// Each command has a connection of its own, so that one `Controller` serves several threads. Methods
+/// block until the daemon answers, which it does when the state has settled.
+#[derive(Debug, Clone)]
+pub struct Controller {
+    socket: String,
+    timeout: Duration,
+    /// The time-out is the caller's: it holds whatever the daemon does.
+    strict: bool,
+}
+
+impl Default for Controller {
+    fn default() -> Self {
+        Controller::new(DEFAULT_SOCKET_PATH)
+    }
+}
+
+impl Controller {
+    /// A client of the daemon at this socket; `@name` is a name in the abstract namespace.
+    pub fn new(socket_path: impl Into<String>) -> Self {
+        Controller { socket: socket_path.into(), timeout: DEFAULT_TIMEOUT, strict: false }
+    }
+
+    /// The same client with a time-out for every command. Without one, a command that takes longer
+    /// than [`DEFAULT_TIMEOUT`] is waited for as long as the daemon answers others.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.max(Duration::from_millis(1));
+        self.strict = true;
+        self
+    }
+
+    /// The socket's path.
+    pub fn socket_path(&self) -> &str {
+        &self.socket
+    }
+
+    /// Sends a command with its parameters and returns the answer as it came, errors of the daemon included.
+    ///
+    /// # Errors
+    /// All but [`ClientError::Failed`].
+    pub fn send_command(&self, command: &str, parameters: &[(&str, Value)]) -> Result<Map<String, Value>, ClientError> {
+        let mut request = Map::new();
+        request.insert("command".to_owned(), command.into());
+        request.extend(parameters.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        let body = serde_json::to_vec(&request).map_err(|error| self.broken(error.to_string()))?;
+        let body = self.exchange(&protocol::frame(&body), command != "status")?;
+        match serde_json::from_slice(&body) {
+            Ok(Value::Object(answer)) => Ok(answer),
+            Ok(_) => Err(self.broken("the answer is no JSON object")),
+            Err(error) => Err(self.broken(format!("the answer is not JSON: {error}"))),
+        }
+    }
+
+    /// The state of every process, in the order of the configuration.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn status(&self) -> Result<Vec<ProcessStatus>, ClientError> {
+        #[derive(Deserialize)]
+        struct Page {
+            processes: Vec<ProcessStatus>,
+            next: Option<u64>,
+        }
+        let mut processes = Vec::new();
+        let mut offset = None;
+        for _ in 0..MOST_PAGES {
+            let parameters: Vec<(&str, Value)> =
+                offset.map(|offset: u64| ("offset", offset.into())).into_iter().collect();
+            let answer = self.done(self.send_command("status", &parameters)?)?;
+            let page = serde_json::from_value(Value::Object(answer));
+            let page: Page = page.map_err(|error| self.broken(format!("the answer is no status: {error}")))?;
+            processes.extend(page.processes);
+            match page.next {
+                Some(next) if Some(next) > offset => offset = Some(next),
+                Some(_) | None => break,
+            }
+        }
+        Ok(processes)
+    }
+
+    /// Starts a process and waits until it is `RUNNING`; the daemon's message.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] with the state that was reached instead and why; see [`ClientError`] for the others.
+    pub fn start_process(&self, name: &str) -> Result<String, ClientError> {
+        self.act("start", &[("name", name.into())])
+    }
+
+    /// Stops a process and waits until nothing of it is left; the daemon's message.
+    ///
+    /// # Errors
+    /// As [`start_process`](Self::start_process).
+    pub fn stop_process(&self, name: &str) -> Result<String, ClientError> {
+        self.act("stop", &[("name", name.into())])
+    }
+
+    /// Stops a process (with `force` by SIGKILL) and starts it again; the daemon's message.
+    ///
+    /// # Errors
+    /// As [`start_process`](Self::start_process).
+    pub fn restart_process(&self, name: &str, force: bool) -> Result<String, ClientError> {
+        self.act("restart", &[("name", name.into()), ("force", force.into())])
+    }
+
+    /// Starts all members of a group at the same time; the daemon's message.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] names the members that failed.
+    pub fn start_group(&self, name: &str) -> Result<String, ClientError> {
+        self.act("startgroup", &[("name", name.into())])
+    }
+
+    /// Stops all members of a group at the same time; the daemon's message.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] names the members that failed.
+    pub fn stop_group(&self, name: &str) -> Result<String, ClientError> {
+        self.act("stopgroup", &[("name", name.into())])
+    }
+
+    /// Has the daemon read its configuration again.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] with everything that is wrong with it; nothing was changed then.
+    pub fn reload(&self) -> Result<Reloaded, ClientError> {
+        let answer = self.done(self.send_command("reload", &[])?)?;
+        serde_json::from_value(Value::Object(answer))
+            .map_err(|error| self.broken(format!("the answer is no reload's: {error}")))
+    }
+
+    fn act(&self, command: &str, parameters: &[(&str, Value)]) -> Result<String, ClientError> {
+        let answer = self.done(self.send_command(command, parameters)?)?;
+        Ok(answer.get("message").and_then(Value::as_str).unwrap_or("done").to_owned())
+    }
+
+    /// An answer that says `ok`.
+    fn done(&self, answer: Map<String, Value>) -> Result<Map<String, Value>, ClientError> {
+        let text = |key: &str| answer.get(key).and_then(Value::as_str);
+        match text("status") {
+            Some("ok") => Ok(answer),
+            Some("error") => Err(ClientError::Failed {
+                code: text("code").map(str::to_owned),
+                message: text("message").unwrap_or("the daemon gave no reason").to_owned(),
+            }),
+            _ => Err(self.broken("the answer has no status")),
+        }
+    }
+
+    fn exchange(&self, request: &[u8], may_wait: bool) -> Result<Vec<u8>, ClientError> {
+        let begin = Instant::now();
+        let mut stream = self.connect()?;
+        stream.write_all(request).map_err(|error| self.io(error, begin))?;
+        let mut deadline = begin + self.timeout;
+        let mut buffer = Vec::new();
+        loop {
+            match protocol::head(&buffer) {
+                Head::Frame(length) => {
+                    return buffer.get(HEADER..HEADER + length).map(<[u8]>::to_vec).ok_or_else(|| self.broken("cut"));
+                }
+                Head::TooLarge(length) => {
+                    return Err(self.broken(format!("an answer of {length} bytes is larger than the protocol allows")));
+                }
+                Head::Partial => {}
+            }
+            match self.read_more(&mut stream, &mut buffer, deadline) {
+                Ok(()) => {}
+                // A stop may take as long as its stopwaitsecs says: as long as the daemon is well, we wait.
+                Err(error) if is_timeout(&error) && may_wait && !self.strict && self.is_alive() => {
+                    deadline = Instant::now() + self.timeout;
+                }
+                Err(error) => return Err(self.io(error, begin)),
+            }
+        }
+    }
+
+    fn read_more(&self, stream: &mut UnixStream, buffer: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let mut chunk = [0; 16 * 1024];
+        match stream.read(&mut chunk) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does the daemon answer somebody else?
+    fn is_alive(&self) -> bool {
+        let probe = self.clone().with_timeout(Duration::from_secs(5));
+        probe.send_command("status", &[("offset", u32::MAX.into())]).is_ok()
+    }
+
+    fn connect(&self) -> Result<UnixStream, ClientError> {
+        let begin = Instant::now();
+        let no_daemon = |error: nix::Error| match error {
+            nix::Error::EACCES | nix::Error::EPERM => ClientError::Denied { socket: self.socket.clone() },
+            nix::Error::EAGAIN => ClientError::Timeout { socket: self.socket.clone(), waited: begin.elapsed() },
+            error => ClientError::NoDaemon { socket: self.socket.clone(), error: error.into() },
+        };
+        let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(no_daemon)?;
+        // A daemon that was stopped accepts nobody: without this, connect would wait for ever once its queue is full.
+        let limit = TimeVal::milliseconds(i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX / 2000));
+        setsockopt(&fd, sockopt::SendTimeout, &limit).map_err(no_daemon)?;
+        let address = match self.socket.strip_prefix('@') {
+            Some(name) => UnixAddr::new_abstract(name.as_bytes()),
+            None => UnixAddr::new(Path::new(&self.socket)),
+        };
+        connect(fd.as_raw_fd(), &address.map_err(no_daemon)?).map_err(no_daemon)?;
+        let stream = UnixStream::from(fd);
+        self.check_peer(&stream)?;
+        Ok(stream)
+    }
+
+    /// Where anybody could have put the socket, only root's and our own daemon are believed.
+    fn check_peer(&self, stream: &UnixStream) -> Result<(), ClientError> {
+        if !self.is_squattable() {
+            return Ok(());
+        }
+        let uid = peer_credentials(stream.as_fd()).map(|peer| peer.uid).unwrap_or(u32::MAX);
+        let trusted = uid == 0 || uid == nix::unistd::geteuid().as_raw();
+        if trusted { Ok(()) } else { Err(ClientError::NotTrusted { socket: self.socket.clone(), uid }) }
+    }
+
+    fn is_squattable(&self) -> bool {
+        if self.socket.starts_with('@') {
+            return true;
+        }
+        let parent = Path::new(&self.socket).parent().filter(|parent| !parent.as_os_str().is_empty());
+        match parent.unwrap_or(Path::new(".")).metadata() {
+            Ok(directory) => {
+                let owner = directory.uid();
+                let ours = owner == 0 || owner == nix::unistd::geteuid().as_raw();
+                !ours || directory.permissions().mode() & 0o022 != 0
+            }
+            Err(_) => true,
+        }
+    }
+
+    fn io(&self, error: io::Error, begin: Instant) -> ClientError {
+        let socket = self.socket.clone();
+        if is_timeout(&error) {
+            return ClientError::Timeout { socket, waited: begin.elapsed() };
+        }
+        let reason = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the connection was closed before the answer came".to_owned(),
+            _ => format!("the connection broke: {}", plain(&error)),
+        };
+        ClientError::Protocol { socket, reason }
+    }
+
+    fn broken(&self, reason: impl Into<String>) -> ClientError {
+        ClientError::Protocol { socket: self.socket.clone(), reason: reason.into() }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// An error's text without the number that std appends.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}

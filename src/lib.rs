@@ -3,6 +3,7 @@
 pub mod client;
 pub mod config;
 pub mod core;
+pub mod ctl;
 pub mod daemon;
 pub mod events;
 pub mod health;

@@ -49,4 +49,11 @@ mod tests {
         assert_eq!(guess("database"), None);
         assert_eq!(guess(""), None);
     }
+
+    #[test]
+    fn edits_count_swaps_once() {
+        for (a, b, n) in [("", "", 0), ("", "ab", 2), ("ab", "ba", 1), ("kitten", "sitting", 3), ("a", "", 1)] {
+            assert_eq!(edits(a, b), n, "{a} {b}");
+        }
+    }
 }

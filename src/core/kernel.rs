@@ -37,7 +37,13 @@ struct Run {
     child: Child,
     /// The leader was reaped; from then on only the group is left.
     reaped: bool,
+    /// How often the group was found not to be empty since.
+    looks: u32,
 }
+
+/// After so many looks /proc is asked whether the group consists of zombies alone: those of a parent that
+/// does not reap (a container without an init) would hold up a stop for ever.
+const PATIENT_LOOKS: u32 = 4;
 
 /// A health check script, from its spawn until it is reaped.
 struct Script {
@@ -181,7 +187,7 @@ impl World for Kernel {
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
         self.children.insert(pid, Owner::Process(id));
-        self.runs.insert(id, Run { generation, child, reaped: false });
+        self.runs.insert(id, Run { generation, child, reaped: false, looks: 0 });
         Ok(pid)
     }
 
@@ -215,8 +221,13 @@ impl World for Kernel {
     }
 
     fn group_is_empty(&mut self, id: ProcId) -> bool {
-        let empty = |run: &Run| run.reaped && sys::signal::group_is_empty(run.child.leader(true));
-        self.runs.get(&id).is_none_or(empty)
+        let Some(run) = self.runs.get_mut(&id) else { return true };
+        if !run.reaped {
+            return false;
+        }
+        run.looks += 1;
+        let group = run.child.leader(true);
+        if run.looks > PATIENT_LOOKS { sys::signal::group_is_dead(group) } else { sys::signal::group_is_empty(group) }
     }
 
     fn leader_exited(&mut self, id: ProcId, generation: Generation) {

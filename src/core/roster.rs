@@ -7,10 +7,12 @@ use super::world::ProcId;
 use crate::models::ProgramConfig;
 pub(crate) use crate::process::ProcessShared;
 
+type ByName = BTreeMap<Arc<str>, (ProcId, Arc<ProcessShared>)>;
+
 /// Written by the dispatcher alone; readers hold the lock for a moment only.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    by_name: RwLock<BTreeMap<Arc<str>, (ProcId, Arc<ProcessShared>)>>,
+    by_name: RwLock<ByName>,
 }
 
 impl Roster {

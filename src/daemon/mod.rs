@@ -92,14 +92,8 @@ fn start(args: Args) -> u8 {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    if args.init
-        && std::process::id() != 1
-        && let Err(error) = sys::reap::set_subreaper()
-    {
-        return fail(FAILURE, &format!("cannot become the reaper of orphans: {error}"));
-    }
     if args.foreground {
-        return run(loaded, &path, None);
+        return inherit_orphans(&args).unwrap_or_else(|| run(loaded, &path, None));
     }
     match sys::daemon::detach() {
         Err(error) => fail(FAILURE, &format!("cannot detach: {error}; use -n to stay in the foreground")),
@@ -107,8 +101,16 @@ fn start(args: Args) -> u8 {
             Ok(()) => 0,
             Err(message) => fail(FAILURE, &message),
         },
-        Ok(Fork::Daemon(ready)) => run(loaded, &path, Some(ready)),
+        Ok(Fork::Daemon(ready)) => inherit_orphans(&args).unwrap_or_else(|| run(loaded, &path, Some(ready))),
     }
+}
+
+/// Makes this process inherit the orphans among its descendants, as PID 1 does anyway. Only so the kernel
+/// tells when the last member of a program's group has gone, which a stop waits for; without it the
+/// daemon has to look. That is why it is done without `--init` too, which only insists on it.
+fn inherit_orphans(args: &Args) -> Option<u8> {
+    let error = sys::reap::set_subreaper().err()?;
+    args.init.then(|| fail(FAILURE, &format!("cannot become the reaper of orphans: {error}")))
 }
 
 /// Runs the daemon in this process, and tells the one that waits for it how its start went.
@@ -120,10 +122,8 @@ fn run(loaded: Loaded, path: &Path, ready: Option<ReadyWriter>) -> u8 {
     let slot = std::rc::Rc::new(std::cell::Cell::new(ready));
     let waiting = std::rc::Rc::clone(&slot);
     let on_ready: Box<dyn FnOnce()> = Box::new(move || {
-        if let Some(ready) = waiting.take() {
-            if let Err(error) = ready.ready() {
-                log::error!("cannot detach from the terminal: {error}");
-            }
+        if let Some(Err(error)) = waiting.take().map(ReadyWriter::ready) {
+            log::error!("cannot detach from the terminal: {error}");
         }
     });
     let options = RunOptions { logging, reap_orphans: true, on_ready: Some(on_ready) };

@@ -158,7 +158,7 @@ fn failures_13_every_exit_code_is_exact() {
     let mut sections = String::new();
     for number in 0..200 {
         sections.push_str(&format!(
-            "[program:p{number}]\ncommand = sh -c 'until [ -e DIR/go ]; do sleep 0.05; done; (sleep 0.2 &) ; exit {}'\n\
+            "[program:p{number}]\ncommand = sh -c 'until [ -e DIR/go ]; do sleep 0.05; done; (sleep 0.2 &); exit {}'\n\
              startsecs = 0\nautorestart = false\n",
             number % 256
         ));

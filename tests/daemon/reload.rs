@@ -36,7 +36,7 @@ fn failures_17_identical_reloads_are_no_ops() {
         assert!(plan.added.is_empty() && plan.removed.is_empty() && plan.changed.is_empty(), "{plan:?}");
     }
     assert_eq!((daemon.status("a").pid, daemon.status("b").pid), before);
-    assert_eq!(crate::harness::open_fds(daemon.pid()), fds);
+    crate::harness::wait_until("the descriptors are back", || crate::harness::open_fds(daemon.pid()) <= fds);
     daemon.terminate();
 }
 

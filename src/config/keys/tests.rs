@@ -22,13 +22,6 @@ fn misspelt_keys_are_recognised() {
 }
 
 #[test]
-fn edits_count_swaps_once() {
-    for (a, b, n) in [("", "", 0), ("", "ab", 2), ("ab", "ba", 1), ("kitten", "sitting", 3), ("a", "", 1)] {
-        assert_eq!(edits(a, b), n, "{a} {b}");
-    }
-}
-
-#[test]
 fn sections_and_their_guesses() {
     assert_eq!(section_kind("program: web "), SectionKind::Program("web"));
     assert_eq!(section_kind("group:a"), SectionKind::Group("a"));
