@@ -68,6 +68,11 @@ impl Measure {
         Self { kind, title: title.into(), unit, goal: None }
     }
 
+    /// The title with the unit.
+    pub fn heading(&self) -> String {
+        if self.unit.is_empty() { self.title.clone() } else { format!("{} [{}]", self.title, self.unit) }
+    }
+
     fn goal(mut self, n: usize, goals: &[(usize, f64)]) -> Self {
         self.goal = goals.iter().find(|(at, _)| *at == n).map(|(_, goal)| *goal);
         self

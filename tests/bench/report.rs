@@ -97,8 +97,9 @@ impl Results {
     /// The table for people.
     pub fn table(&self, setting: &Setting) -> String {
         let mut text = setting.head();
+        let width = self.blocks.iter().map(|block| block.measure.heading().chars().count()).max().unwrap_or(0);
         for block in &self.blocks {
-            block.print(&mut text);
+            block.print(&mut text, width);
         }
         if !self.failures.is_empty() {
             text.push_str("\nnot measured:\n");
@@ -148,15 +149,13 @@ impl Setting {
 }
 
 impl Block {
-    fn print(&self, text: &mut String) {
+    fn print(&self, text: &mut String, width: usize) {
         let median_of = |name| self.series.iter().find(|series| series.peer == name).map(Series::median);
         let (ours, bare) = (median_of(OURS), median_of(BARE));
-        let Measure { title, unit, goal, .. } = &self.measure;
-        let unit = if unit.is_empty() { String::new() } else { format!(" [{unit}]") };
         let _ = writeln!(
             text,
-            "\n{:<46} {:>9} {:>9} {:>9} {:>4} {:>12} {:>7}",
-            format!("{title}{unit}"),
+            "\n{:<width$} {:>9} {:>9} {:>9} {:>4} {:>12} {:>7}",
+            self.measure.heading(),
             "median",
             "min",
             "max",
@@ -165,16 +164,16 @@ impl Block {
             "× bare"
         );
         for series in &self.series {
-            let goal = match goal {
+            let goal = match self.measure.goal {
                 Some(goal) if series.peer == OURS => {
-                    let verdict = if series.median() <= *goal { "met" } else { "MISSED" };
-                    format!("  goal {}: {verdict}", figure(*goal))
+                    let verdict = if series.median() <= goal { "met" } else { "MISSED" };
+                    format!("  goal {}: {verdict}", figure(goal))
                 }
                 _ => String::new(),
             };
             let _ = writeln!(
                 text,
-                "  {:<44} {:>9} {:>9} {:>9} {:>4} {:>12} {:>7}{goal}",
+                "  {:<name$} {:>9} {:>9} {:>9} {:>4} {:>12} {:>7}{goal}",
                 series.peer,
                 figure(series.median()),
                 figure(series.min()),
@@ -182,6 +181,7 @@ impl Block {
                 series.samples.len(),
                 ratio(series.median(), ours),
                 ratio(series.median(), bare),
+                name = width.saturating_sub(2),
             );
         }
     }

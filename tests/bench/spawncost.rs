@@ -50,7 +50,7 @@ pub fn run(site: Site, checked: bool, budget: Duration) -> Result<Vec<Sample>> {
     running.stop(Signal::SIGTERM)?;
     let among = if checked { format!("{n} health-checked") } else { format!("{n} unchecked") };
     let measure = |what: &str, times: Vec<f64>| {
-        let measure = Measure::new(Kind::Spawn, format!("start request to {what}, among {among}"), "ms");
+        let measure = Measure::new(Kind::Spawn, format!("spawn among {among}: request to {what}"), "ms");
         times.into_iter().map(move |time| (measure.clone(), time))
     };
     Ok(measure("answer", answers).chain(measure("first instruction", first_instruction)).collect())

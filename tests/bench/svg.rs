@@ -43,13 +43,11 @@ fn height(block: &Block) -> usize {
 
 fn panel(body: &mut String, block: &Block, left: usize, top: usize) {
     let longest = block.series.iter().map(|series| series.median()).fold(0.0, f64::max);
-    let measure = &block.measure;
-    let unit = if measure.unit.is_empty() { String::new() } else { format!(", {}", measure.unit) };
     let _ = writeln!(
         body,
-        "<text x=\"{left}\" y=\"{}\" font-weight=\"bold\">{}{unit}</text>",
+        "<text x=\"{left}\" y=\"{}\" font-weight=\"bold\">{}</text>",
         top + TITLE - 10,
-        escape(&measure.title)
+        escape(&block.measure.heading())
     );
     for (index, series) in block.series.iter().enumerate() {
         let y = top + TITLE + index * ROW;
