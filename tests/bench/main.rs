@@ -76,6 +76,9 @@ fn benchmark(options: &Options) -> Result<()> {
     let directory = root.path().canonicalize().context("cannot resolve the temporary directory")?;
     prepare_process(&directory)?;
     let (child, linked) = site::compile_child(&directory)?;
+    // The kernel counts the pages of a program that was just built, until they are on the disk, as private
+    // dirty memory of those who run it.
+    nix::unistd::sync();
     let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 5 });
     let setting = Setting {
         date: date(),
@@ -215,13 +218,14 @@ impl Bench<'_> {
                 (1000, vec![Kind::Start, Kind::Respawn, Kind::Status, Kind::Stop, Kind::Memory]),
             ]
         };
-        let idle = Duration::from_secs(if self.options.quick { 2 } else { 10 });
+        let (calm, idle) = if self.options.quick { (2, 1) } else { (4, 10) };
         table
             .into_iter()
             .map(|(n, kinds)| Plan {
                 n,
                 kinds: kinds.into_iter().filter(|kind| self.wants(*kind)).collect(),
-                idle,
+                calm: Duration::from_secs(calm),
+                idle: Duration::from_secs(idle),
                 budget: self.budget(),
             })
             .filter(|plan| !plan.kinds.is_empty())

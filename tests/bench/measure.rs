@@ -89,6 +89,8 @@ pub struct Plan {
     pub n: usize,
     /// What is measured in this run.
     pub kinds: Vec<Kind>,
+    /// How old the youngest child is when the rest begins: timers of the start have run out by then.
+    pub calm: Duration,
     /// How long the supervisor's rest is watched.
     pub idle: Duration,
     /// The time after which no further kill or status is begun, once there are three.
@@ -99,8 +101,6 @@ const MIN_REPEATS: usize = 3;
 const MAX_REPEATS: usize = 15;
 /// After this every peer holds its children for well started (`startsecs` and the like are one second).
 const SETTLE: Duration = Duration::from_millis(1500);
-/// Timers of the start have run out after this.
-const CALM: Duration = Duration::from_secs(4);
 
 /// Runs `peer` once and adds what `plan` asks for to `samples`, which keep what was measured before an error.
 pub fn run(peer: &dyn Peer, plan: &Plan, site: Site, samples: &mut Vec<Sample>) -> Result<()> {
@@ -117,7 +117,7 @@ pub fn run(peer: &dyn Peer, plan: &Plan, site: Site, samples: &mut Vec<Sample>) 
         samples.extend(memory(&running, n)?);
     }
     if wants(Kind::Idle) {
-        running.let_age(CALM);
+        running.let_age(plan.calm);
         samples.extend(idle(&running, n, plan.idle)?);
     }
     let status = if wants(Kind::Status) { status(peer, &running, plan) } else { Ok(Vec::new()) };
