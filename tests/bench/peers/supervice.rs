@@ -1,0 +1,94 @@
+//! This project's daemon, and the Python package of the same name: both read the same configuration and
+//! speak the same protocol.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{Peer, find, first_line};
+use crate::error::Result;
+use crate::site::Site;
+
+/// The name of this project's daemon in the tables.
+pub const NAME: &str = "supervice";
+
+/// One of the two.
+pub struct Supervice {
+    name: &'static str,
+    daemon: PathBuf,
+    ctl: PathBuf,
+    // The Python package has no way to have no log file.
+    can_do_without_log: bool,
+}
+
+impl Supervice {
+    /// The binaries that cargo built for this run.
+    pub fn ours() -> Self {
+        Self {
+            name: NAME,
+            daemon: env!("CARGO_BIN_EXE_supervice").into(),
+            ctl: env!("CARGO_BIN_EXE_supervicectl").into(),
+            can_do_without_log: true,
+        }
+    }
+
+    /// The Python package, if it is installed.
+    pub fn python() -> Option<Self> {
+        let (daemon, ctl) = (find("supervice")?, find("supervicectl")?);
+        // Not ours under the same name: the scripts of a Python package begin with `#!`.
+        let script = std::fs::read(&daemon).is_ok_and(|bytes| bytes.starts_with(b"#!"));
+        script.then_some(Self { name: "supervice.py", daemon, ctl, can_do_without_log: false })
+    }
+
+    /// The configuration of the N programs of `site`; `each` is added to the section of each.
+    pub fn configuration(&self, site: &Site, each: &str) -> String {
+        let logfile = if self.can_do_without_log { "none".into() } else { site.path("log") };
+        let mut text = format!(
+            "[supervice]\nsocket = {}\npidfile = {}\nlogfile = {}\n",
+            Self::socket(site).display(),
+            site.path("pid").display(),
+            logfile.display(),
+        );
+        if !self.can_do_without_log {
+            // Else two supervisors would share the file that names the children of a crashed one.
+            let _ = writeln!(text, "state_file = {}", site.path("state").display());
+        }
+        for name in site.names() {
+            let _ = write!(text, "[program:{name}]\ncommand = {}\n{each}", site.command_line());
+        }
+        text
+    }
+
+    /// The control socket of the daemon in `site`.
+    pub fn socket(site: &Site) -> PathBuf {
+        site.path("ctl.sock")
+    }
+
+    /// The command that runs the daemon with this configuration.
+    pub fn run(&self, site: &Site, configuration: &str) -> Result<Command> {
+        let file = site.write("supervice.conf", configuration)?;
+        let mut command = Command::new(&self.daemon);
+        command.arg("-n").arg("-c").arg(file);
+        Ok(command)
+    }
+}
+
+impl Peer for Supervice {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> String {
+        first_line(&self.daemon, "--version")
+    }
+
+    fn daemon(&self, site: &Site) -> Result<Command> {
+        self.run(site, &self.configuration(site, ""))
+    }
+
+    fn status(&self, site: &Site) -> Vec<Command> {
+        let mut command = Command::new(&self.ctl);
+        command.arg("-s").arg(Self::socket(site)).arg("status");
+        vec![command]
+    }
+}
