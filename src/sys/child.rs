@@ -29,6 +29,7 @@ mod ids {
 /// The kernel's signal set has 64 bits on every architecture that we build for.
 pub(super) const SIGSET_SIZE: usize = 8;
 const LAST_SIGNAL: c_int = 64;
+const CLOSE_RANGE_UNSHARE: u32 = 1 << 1;
 
 /// The user to become.
 pub(super) struct Ids<'a> {
@@ -39,8 +40,9 @@ pub(super) struct Ids<'a> {
 
 /// How the descriptors above 2 are closed.
 pub(super) enum CloseRest<'a> {
-    /// By `close_range`, in one call.
-    Range,
+    /// The table of descriptors is the daemon's own, shared (CLONE_FILES). One `close_range` makes a copy that
+    /// ends with this descriptor, so that the cost does not grow with the number that the daemon holds.
+    Unshare(c_int),
     /// One by one: those that were open in the daemon just before (kernels before 5.9).
     List(&'a [c_int]),
 }
@@ -137,6 +139,11 @@ enum Never {}
 fn become_program(plan: &Plan<'_>) -> Result<Never, Failed> {
     // SAFETY: setsid has no arguments.
     check(SESSION, unsafe { libc::syscall(libc::SYS_setsid) })?;
+    if let CloseRest::Unshare(last) = plan.close {
+        let (first, flags) = (last.wrapping_add(1), CLOSE_RANGE_UNSHARE);
+        // SAFETY: plain numbers; the daemon's table stays as it is.
+        check(STDIO, unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) })?;
+    }
     standard_streams(plan)?;
     close_rest(&plan.close);
     if let Some(limit) = &plan.nofile {
@@ -187,9 +194,9 @@ fn standard_streams(plan: &Plan<'_>) -> Result<(), Failed> {
 /// Can't fail in a way that matters: our own descriptors are close-on-exec as well.
 fn close_rest(close: &CloseRest<'_>) {
     match close {
-        CloseRest::Range => {
-            // SAFETY: this process has its own table of descriptors (no CLONE_FILES).
-            unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) };
+        CloseRest::Unshare(last) => {
+            // SAFETY: by now this process has its own table of descriptors.
+            unsafe { libc::syscall(libc::SYS_close_range, 3 as c_int, *last, 0u32) };
         }
         CloseRest::List(open) => {
             for fd in *open {

@@ -120,7 +120,52 @@ pub fn c_string(what: &str, text: impl AsRef<OsStr>) -> Result<CString, SpawnErr
 #[derive(Debug)]
 pub struct Spawner {
     stack: Stack,
-    has_close_range: bool,
+    /// `None` on kernels before 5.9, which have no `close_range`.
+    slots: Option<Slots>,
+}
+
+/// Three low descriptors, through which a child gets its standard streams: it keeps the table of
+/// descriptors up to the highest of them and no more. Copying and closing all that a daemon with a thousand
+/// programs holds would be dearer than everything else in a spawn. Between spawns they lead to the null device.
+#[derive(Debug)]
+struct Slots {
+    null: OwnedFd,
+    fds: [OwnedFd; 3],
+}
+
+impl Slots {
+    fn new() -> io::Result<Slots> {
+        let null = super::stdio::open_null()?;
+        // try_clone takes the lowest free number from 3 on, and closes on exec.
+        let fds = [null.try_clone()?, null.try_clone()?, null.try_clone()?];
+        Ok(Slots { null, fds })
+    }
+
+    fn numbers(&self) -> [c_int; 3] {
+        self.fds.each_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    fn last(&self) -> c_int {
+        self.numbers().into_iter().max().unwrap_or(2)
+    }
+
+    /// Leads the slots to these streams.
+    fn load(&self, streams: [BorrowedFd<'_>; 3]) -> Result<(), SpawnError> {
+        for (stream, slot) in streams.iter().zip(self.numbers()) {
+            // SAFETY: the stream is open; what lies at the slot is ours and meant to be replaced.
+            if unsafe { libc::dup3(stream.as_raw_fd(), slot, libc::O_CLOEXEC) } < 0 {
+                return Err(SpawnError::system(SpawnStage::Stdio, "", super::errno()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Leads the slots back to the null device: a pipe that stayed open here would never end.
+    fn unload(&self) {
+        let null = self.null.as_fd();
+        // Can't fail: all of these are open. If it did, the next load would replace them.
+        let _ = self.load([null, null, null]);
+    }
 }
 
 impl Spawner {
@@ -133,7 +178,8 @@ impl Spawner {
         // An empty range at the far end: succeeds without closing anything, or says ENOSYS.
         // SAFETY: no descriptor can have the highest number.
         let probe = unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) };
-        Ok(Spawner { stack: Stack::new()?, has_close_range: probe == 0 })
+        let slots = if probe == 0 { Some(Slots::new()?) } else { None };
+        Ok(Spawner { stack: Stack::new()?, slots })
     }
 
     /// Spawns `command`. After an error no process is left, not even a zombie.
@@ -148,14 +194,27 @@ impl Spawner {
         let paths = pointers(&candidates);
         let argv = pointers(&command.argv);
         let envp = pointers(&command.env);
-        let moved = [above_two(command.stdin)?, above_two(command.stdout)?, above_two(command.stderr)?];
-        let fd = |index: usize, own: BorrowedFd<'_>| -> c_int {
-            moved.get(index).and_then(Option::as_ref).map_or(own.as_raw_fd(), AsRawFd::as_raw_fd)
+        let streams = [command.stdin, command.stdout, command.stderr];
+        let (moved, open);
+        let (stdio, close) = match &self.slots {
+            Some(slots) => {
+                slots.load(streams)?;
+                (slots.numbers(), CloseRest::Unshare(slots.last()))
+            }
+            None => {
+                moved = [above_two(command.stdin)?, above_two(command.stdout)?, above_two(command.stderr)?];
+                let number = |(own, copy): (&BorrowedFd<'_>, &Option<OwnedFd>)| {
+                    copy.as_ref().map_or(own.as_raw_fd(), AsRawFd::as_raw_fd)
+                };
+                let mut numbers = [0; 3];
+                numbers.iter_mut().zip(streams.iter().zip(&moved).map(number)).for_each(|(slot, fd)| *slot = fd);
+                open = open_descriptors();
+                (numbers, CloseRest::List(&open))
+            }
         };
-        let open = if self.has_close_range { Vec::new() } else { open_descriptors() };
         let plan = Plan {
-            stdio: [fd(0, command.stdin), fd(1, command.stdout), fd(2, command.stderr)],
-            close: if self.has_close_range { CloseRest::Range } else { CloseRest::List(&open) },
+            stdio,
+            close,
             nofile: command.nofile,
             ids: command.credentials.as_ref().filter(|who| !who.are_ours()).map(|who| Ids {
                 uid: who.uid,
@@ -171,7 +230,11 @@ impl Spawner {
             envp: envp.as_ptr(),
             failure: Failure::none(),
         };
-        let child = clone_child(&self.stack, &plan)?;
+        let child = clone_child(&self.stack, &plan);
+        if let Some(slots) = &self.slots {
+            slots.unload();
+        }
+        let child = child?;
         match plan.failure.get() {
             None => Ok(child),
             Some((stage, errno, index)) => {
@@ -185,7 +248,8 @@ impl Spawner {
 /// The system call itself, with every signal blocked around it: a signal that came to the child
 /// before its dispositions are reset would run the daemon's handler in the daemon's memory.
 fn clone_child(stack: &Stack, plan: &Plan<'_>) -> Result<Child, SpawnError> {
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let share = if matches!(plan.close, CloseRest::Unshare(_)) { libc::CLONE_FILES } else { 0 };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD | share;
     let mut pidfd: c_int = -1;
     let argument = ptr::from_ref(plan).cast_mut().cast();
     // A change of user clears the "dumpable" mark of the memory, which the child shares with us. Until

@@ -116,7 +116,7 @@ fn descriptors_without_close_on_exec_are_closed_too_also_on_old_kernels() {
     };
     for has_close_range in [true, false] {
         let mut spawner = Spawner::new().unwrap();
-        spawner.has_close_range = has_close_range && spawner.has_close_range;
+        spawner.slots = spawner.slots.filter(|_| has_close_range);
         let child = spawner.spawn(&command).unwrap();
         let mut buffer = [0; 256];
         assert_eq!(exit_of(child.pid), Exit::Code(0));
@@ -301,6 +301,7 @@ fn failures_before_exec_carry_their_stage_and_leave_no_zombie() {
 fn no_descriptor_left_is_a_failure_of_fork_with_its_errno() {
     in_own_process("sys::spawn::tests::no_descriptor_left_is_a_failure_of_fork_with_its_errno", || {
         let null = stdio::open_null().unwrap();
+        let mut spawner = Spawner::new().unwrap();
         let mut eaten = Vec::new();
         nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 64, 64).unwrap();
         while let Ok(fd) = null.try_clone() {
@@ -318,7 +319,7 @@ fn no_descriptor_left_is_a_failure_of_fork_with_its_errno() {
             nofile: None,
             umask: None,
         };
-        let error = Spawner::new().unwrap().spawn(&command).unwrap_err();
+        let error = spawner.spawn(&command).unwrap_err();
         assert_eq!((error.stage, error.errno), (SpawnStage::Fork, libc::EMFILE));
         assert!(!error.is_permanent());
     });
@@ -443,5 +444,35 @@ fn many_cycles_leak_no_descriptor() {
             }
         }
         assert_eq!(count(), before);
+    });
+}
+
+#[test]
+fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
+    in_own_process("sys::spawn::tests::the_table_of_descriptors_is_copied_no_further_than_the_child_needs", || {
+        let mut spawner = Spawner::new().unwrap();
+        let (reader, writer) = io::pipe().unwrap();
+        let null = stdio::open_null().unwrap();
+        let command = Command {
+            argv: words(&["sleep", "300"]),
+            env: Vec::new(),
+            directory: None,
+            credentials: None,
+            pdeathsig: true,
+            stdin: null.as_fd(),
+            stdout: writer.as_fd(),
+            stderr: writer.as_fd(),
+            nofile: None,
+            umask: None,
+        };
+        let child = spawner.spawn(&command).unwrap();
+        let count = fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().count();
+        assert_eq!(count, 3);
+        drop(writer);
+        // SAFETY: the child is ours and not reaped.
+        unsafe { libc::kill(child.pid, libc::SIGKILL) };
+        assert_eq!(exit_of(child.pid), Exit::Signal(9));
+        let mut nothing = [0; 1];
+        assert_eq!((&reader).read(&mut nothing).unwrap(), 0, "no slot holds the pipe open");
     });
 }
