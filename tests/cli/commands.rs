@@ -59,7 +59,7 @@ fn status_joins_pages() {
     });
     let table = "NAME  STATE    PID  UPTIME  HEALTH\na     STOPPED  -    -       -\nb     STOPPED  -    -       -\n";
     assert_eq!(fake.ctl(&["status"]), outcome(0, table, ""));
-    assert_eq!(fake.requests(), [r#"{"command":"status"}"#, r#"{"command":"status","offset":1}"#]);
+    assert_eq!(fake.requests(), [r#"{"command":"status","offset":1}"#, r#"{"command":"status"}"#]);
 }
 
 #[test]

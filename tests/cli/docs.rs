@@ -82,16 +82,11 @@ fn every_key_is_in_the_man_page_and_the_readme() {
     for key in keys("DAEMON_KEYS").into_iter().chain(keys("PROGRAM_KEYS")) {
         let named = page.lines().any(|line| line.starts_with(".It") && line.split([' ', ',']).any(|word| word == key));
         assert!(named, "supervice.conf.5 lacks `.It Cm {key}`");
-        // In the table a row may name its first key in full and the others by their endings.
-        let ending = key.rfind('_').map(|at| &key[at..]).unwrap_or(&key);
-        let other = key.replace("stderr_", "stdout_");
-        let row = |line: &str| {
-            line.starts_with("| `")
-                && (line.contains(&format!("`{key}`"))
-                    || line.contains(&format!("`{other}`"))
-                    || line.contains(&format!("`{ending}`"))
-                    || line.contains("`_start_period`") && key.ends_with("_start_period"))
-        };
+        // In the table a row may name its first key in full and the others by their endings, stdout for stderr.
+        let stdout = key.replace("stderr_", "stdout_");
+        let endings = key.match_indices('_').filter_map(|(at, _)| key.get(at..));
+        let wanted: Vec<String> = endings.chain([key.as_str(), &stdout]).map(|name| format!("`{name}`")).collect();
+        let row = |line: &str| line.starts_with("| `") && wanted.iter().any(|name| line.contains(name));
         assert!(readme.lines().any(row), "the README's option table lacks {key}");
     }
 }
