@@ -72,7 +72,7 @@ fn commands(c: char) -> bool {
 
 /// The columns that a text takes on a terminal: East Asian characters and emoji take two, marks none.
 fn columns(text: &str) -> usize {
-    text.chars().map(width).sum()
+    if text.is_ascii() { text.len() } else { text.chars().map(width).sum() }
 }
 
 fn width(c: char) -> usize {
