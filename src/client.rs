@@ -22,14 +22,18 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::models::DEFAULT_SOCKET_PATH;
-use crate::rpc::protocol::{self, HEADER, Head, ProcessStatus};
+use crate::rpc::protocol::{self, ErrorCode, HEADER, Head, ProcessStatus};
 use crate::sys::net::peer_credentials;
 
 /// How long an answer is waited for, unless [`Controller::with_timeout`] says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longer than any wait, and short enough to be added to any clock.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Pages of a status answer that are asked for at most: far more than a daemon can have processes.
 const MOST_PAGES: usize = 10_000;
@@ -150,7 +154,7 @@ impl Controller {
     /// than [`DEFAULT_TIMEOUT`] is waited for as long as the daemon answers others.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.max(Duration::from_millis(1));
+        self.timeout = timeout.clamp(Duration::from_millis(1), LONGEST_TIMEOUT);
         self.strict = true;
         self
     }
@@ -165,12 +169,29 @@ impl Controller {
     /// # Errors
     /// All but [`ClientError::Failed`].
     pub fn send_command(&self, command: &str, parameters: &[(&str, Value)]) -> Result<Map<String, Value>, ClientError> {
+        self.object(&self.send_until(command, parameters, Instant::now() + self.timeout)?)
+    }
+
+    /// The body of the answer.
+    fn send_until(
+        &self,
+        command: &str,
+        parameters: &[(&str, Value)],
+        deadline: Instant,
+    ) -> Result<Vec<u8>, ClientError> {
         let mut request = Map::new();
         request.insert("command".to_owned(), command.into());
         request.extend(parameters.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         let body = serde_json::to_vec(&request).map_err(|error| self.broken(error.to_string()))?;
-        let body = self.exchange(&protocol::frame(&body), command != "status")?;
-        match serde_json::from_slice(&body) {
+        if body.len() > protocol::MAX_FRAME {
+            let message = format!("a request of {} bytes; at most {} can be sent", body.len(), protocol::MAX_FRAME);
+            return Err(ClientError::Failed { code: Some(ErrorCode::TooLarge.as_str().to_owned()), message });
+        }
+        self.exchange(&protocol::frame(&body), deadline, command != "status")
+    }
+
+    fn object(&self, body: &[u8]) -> Result<Map<String, Value>, ClientError> {
+        match serde_json::from_slice(body) {
             Ok(Value::Object(answer)) => Ok(answer),
             Ok(_) => Err(self.broken("the answer is no JSON object")),
             Err(error) => Err(self.broken(format!("the answer is not JSON: {error}"))),
@@ -182,19 +203,40 @@ impl Controller {
     /// # Errors
     /// See [`ClientError`].
     pub fn status(&self) -> Result<Vec<ProcessStatus>, ClientError> {
+        self.status_as()
+    }
+
+    /// The state of every process with all that this daemon says of it, whatever its version.
+    pub(crate) fn status_values(&self) -> Result<Vec<Value>, ClientError> {
+        self.status_as()
+    }
+
+    /// All pages of the status, within one time-out.
+    fn status_as<T: DeserializeOwned>(&self) -> Result<Vec<T>, ClientError> {
         #[derive(Deserialize)]
-        struct Page {
-            processes: Vec<ProcessStatus>,
+        struct Page<T> {
+            status: String,
+            processes: Vec<T>,
             next: Option<u64>,
         }
+        let deadline = Instant::now() + self.timeout;
         let mut processes = Vec::new();
         let mut offset = None;
         for _ in 0..MOST_PAGES {
             let parameters: Vec<(&str, Value)> =
                 offset.map(|offset: u64| ("offset", offset.into())).into_iter().collect();
-            let answer = self.done(self.send_command("status", &parameters)?)?;
-            let page = serde_json::from_value(Value::Object(answer));
-            let page: Page = page.map_err(|error| self.broken(format!("the answer is no status: {error}")))?;
+            let body = self.send_until("status", &parameters, deadline)?;
+            // Straight into its form: by way of a tree of values a thousand processes take twice as long.
+            let page = serde_json::from_slice::<Page<T>>(&body);
+            let page = match page {
+                Ok(page) if page.status == "ok" => page,
+                _ => {
+                    // An error, or none of our answers: which, the tree tells.
+                    let answer = self.done(self.object(&body)?)?;
+                    let page = serde_json::from_value(Value::Object(answer));
+                    page.map_err(|error| self.broken(format!("the answer is no status: {error}")))?
+                }
+            };
             processes.extend(page.processes);
             match page.next {
                 Some(next) if Some(next) > offset => offset = Some(next),
@@ -272,11 +314,15 @@ impl Controller {
         }
     }
 
-    fn exchange(&self, request: &[u8], may_wait: bool) -> Result<Vec<u8>, ClientError> {
+    fn exchange(&self, request: &[u8], mut deadline: Instant, may_wait: bool) -> Result<Vec<u8>, ClientError> {
         let begin = Instant::now();
-        let mut stream = self.connect()?;
-        stream.write_all(request).map_err(|error| self.io(error, begin))?;
-        let mut deadline = begin + self.timeout;
+        let mut stream = self.connect(deadline)?;
+        if let Err(error) = send(&mut stream, request, deadline) {
+            // A daemon that takes no more has perhaps said why before it closed.
+            if is_timeout(&error) {
+                return Err(self.io(error, begin));
+            }
+        }
         let mut buffer = Vec::new();
         loop {
             match protocol::head(&buffer) {
@@ -323,7 +369,7 @@ impl Controller {
         probe.send_command("status", &[("offset", u32::MAX.into())]).is_ok()
     }
 
-    fn connect(&self) -> Result<UnixStream, ClientError> {
+    fn connect(&self, deadline: Instant) -> Result<UnixStream, ClientError> {
         let begin = Instant::now();
         let no_daemon = |error: nix::Error| match error {
             nix::Error::EACCES | nix::Error::EPERM => ClientError::Denied { socket: self.socket.clone() },
@@ -331,14 +377,23 @@ impl Controller {
             error => ClientError::NoDaemon { socket: self.socket.clone(), error: error.into() },
         };
         let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(no_daemon)?;
-        // A daemon that was stopped accepts nobody: without this, connect would wait for ever once its queue is full.
-        let limit = TimeVal::milliseconds(i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX / 2000));
-        setsockopt(&fd, sockopt::SendTimeout, &limit).map_err(no_daemon)?;
         let address = match self.socket.strip_prefix('@') {
             Some(name) => UnixAddr::new_abstract(name.as_bytes()),
             None => UnixAddr::new(Path::new(&self.socket)),
         };
-        connect(fd.as_raw_fd(), &address.map_err(no_daemon)?).map_err(no_daemon)?;
+        let address = address.map_err(no_daemon)?;
+        loop {
+            // A daemon that was stopped accepts nobody: without this, connect would wait for ever once its queue is full.
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let left = TimeVal::milliseconds(i64::try_from(left.as_millis()).unwrap_or(i64::MAX / 2000));
+            setsockopt(&fd, sockopt::SendTimeout, &left).map_err(no_daemon)?;
+            match connect(fd.as_raw_fd(), &address) {
+                Ok(()) => break,
+                // A signal of the program that uses this library.
+                Err(nix::Error::EINTR) => {}
+                Err(error) => return Err(no_daemon(error)),
+            }
+        }
         let stream = UnixStream::from(fd);
         self.check_peer(&stream)?;
         Ok(stream)
@@ -384,6 +439,24 @@ impl Controller {
     fn broken(&self, reason: impl Into<String>) -> ClientError {
         ClientError::Protocol { socket: self.socket.clone(), reason: reason.into() }
     }
+}
+
+/// Writes all, by the deadline.
+fn send(stream: &mut UnixStream, mut rest: &[u8], deadline: Instant) -> io::Result<()> {
+    while !rest.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn is_timeout(error: &io::Error) -> bool {

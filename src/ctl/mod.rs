@@ -60,7 +60,7 @@ fn run(args: &Args) -> u8 {
 
 /// Says on standard error what failed.
 fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "supervicectl: {message}");
+    let _ = writeln!(io::stderr(), "supervicectl: {}", table::lines(message));
 }
 
 fn print(text: &str) -> u8 {
@@ -94,33 +94,41 @@ fn fail(error: &ClientError) -> u8 {
 }
 
 fn status(controller: &Controller, args: &Args) -> u8 {
-    let all = match controller.status() {
-        Ok(all) => all,
-        Err(error) => return fail(&error),
+    let (text, unknown) = if args.json {
+        // As it came, with what only a newer daemon knows.
+        let all = match controller.status_values() {
+            Ok(all) => all,
+            Err(error) => return fail(&error),
+        };
+        let (chosen, unknown) = choose(all, &args.names, |process| process.get("name")?.as_str());
+        (format!("{}\n", serde_json::json!({ "status": "ok", "processes": chosen })), unknown)
+    } else {
+        let all = match controller.status() {
+            Ok(all) => all,
+            Err(error) => return fail(&error),
+        };
+        let (chosen, unknown) = choose(all, &args.names, |process: &ProcessStatus| Some(process.name.as_str()));
+        (table::render(&chosen, terminal_width()), unknown)
     };
-    let (chosen, unknown) = choose(all, &args.names);
-    let shown = if args.json { print(&json(&chosen)) } else { print(&table::render(&chosen, terminal_width())) };
+    let shown = print(&text);
     unknown.iter().for_each(|message| complain(message));
     if unknown.is_empty() { shown } else { FAILED }
 }
 
 /// The named processes (all where none is named), and what is to be said of names that are none.
-fn choose(all: Vec<ProcessStatus>, names: &[String]) -> (Vec<ProcessStatus>, Vec<String>) {
+fn choose<T>(all: Vec<T>, names: &[String], name_of: impl Fn(&T) -> Option<&str>) -> (Vec<T>, Vec<String>) {
     if names.is_empty() {
         return (all, Vec::new());
     }
-    let unknown = names.iter().filter(|name| all.iter().all(|process| process.name != **name));
-    let unknown = unknown.map(|name| match closest(name, all.iter().map(|process| process.name.as_str())) {
+    let known: Vec<&str> = all.iter().filter_map(&name_of).collect();
+    let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
+    let unknown = unknown.map(|name| match closest(name, known.iter().copied()) {
         Some(known) => format!("no process '{name}'; did you mean '{known}'?"),
         None => format!("no process '{name}'"),
     });
     let unknown = unknown.collect();
-    (all.into_iter().filter(|process| names.contains(&process.name)).collect(), unknown)
-}
-
-fn json(processes: &[ProcessStatus]) -> String {
-    let answer = serde_json::json!({ "status": "ok", "processes": processes });
-    format!("{answer}\n")
+    let is_chosen = |process: &T| name_of(process).is_some_and(|name| names.iter().any(|wanted| wanted == name));
+    (all.into_iter().filter(is_chosen).collect(), unknown)
 }
 
 /// The terminal's columns; `None` where standard output is none.
@@ -147,7 +155,7 @@ fn reload(controller: &Controller, as_json: bool) -> u8 {
             text.push_str(&format!("{what}: {}\n", names.join(", ")));
         }
     }
-    print(if text.is_empty() { "No changes\n" } else { &text })
+    print(if text.is_empty() { "No changes\n".to_owned() } else { table::lines(&text) }.as_str())
 }
 
 /// Does the same for every name, several at a time, and tells the results in the order of the names. The
@@ -176,7 +184,7 @@ fn each(args: &Args, act: impl Fn(&str) -> Result<String, ClientError> + Sync) -
     let mut code = DONE;
     for slot in results {
         let outcome = match slot.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(Ok(message)) => print(&format!("{message}\n")),
+            Some(Ok(message)) => print(&format!("{}\n", table::lines(&message))),
             Some(Err(error)) => fail(&error),
             None => FAILED,
         };

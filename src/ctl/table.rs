@@ -57,12 +57,22 @@ fn uptime(seconds: u64) -> String {
 
 /// What a program has written must not command the terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if commands(c) { ' ' } else { c }).collect()
+}
+
+/// The same for a message of several lines.
+pub(super) fn lines(text: &str) -> String {
+    text.chars().map(|c| if c != '\n' && commands(c) { ' ' } else { c }).collect()
+}
+
+/// Control characters, and those that turn the direction of what follows.
+fn commands(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The columns that a text takes on a terminal: East Asian characters and emoji take two, marks none.
 fn columns(text: &str) -> usize {
-    text.chars().map(width).sum()
+    if text.is_ascii() { text.len() } else { text.chars().map(width).sum() }
 }
 
 fn width(c: char) -> usize {

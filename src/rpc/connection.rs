@@ -8,16 +8,18 @@ use mio::net::UnixStream;
 use super::protocol::{self, ErrorCode, HEADER, Head, Request};
 use crate::sys::net::Peer;
 
-/// Bytes of requests that may wait behind the one in work: one whole frame more.
-const BUFFER_LIMIT: usize = protocol::MAX_FRAME + HEADER;
-
-/// Read at a time.
+/// Read at a time, and read ahead of the request in work.
 const CHUNK: usize = 4096;
+
+/// Requests that are taken in one visit: a client that never pauses must not keep the thread from the others.
+const REQUESTS_PER_VISIT: usize = 16;
 
 /// What a connection comes to after it was served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Lives,
+    /// There is more to do at once, after the others have had their turn: no event will tell.
+    Unfinished,
     Over,
 }
 
@@ -35,7 +37,11 @@ pub(super) struct Connection {
     closing: bool,
     /// Something is there to be read that was left for later.
     unread: bool,
-    /// When the half frame began, or the answer that is not taken.
+    /// Nobody is there any more to take an answer.
+    hung_up: bool,
+    /// The poll reports when there is room to write, too.
+    pub(super) watches_write: bool,
+    /// When the half frame began, or the answer that is not taken. Single bytes don't make it younger.
     pub(super) stuck_since: Option<Instant>,
     pub(super) last_active: Instant,
 }
@@ -52,6 +58,8 @@ impl Connection {
             read_closed: false,
             closing: false,
             unread: true,
+            hung_up: false,
+            watches_write: false,
             stuck_since: None,
             last_active: now,
         }
@@ -62,13 +70,25 @@ impl Connection {
         !self.in_work && self.input.is_empty() && self.output.is_empty()
     }
 
-    /// Everything that was answered has been written.
-    pub(super) fn output_done(&self) -> bool {
-        self.output.is_empty()
+    /// An answer waits for room in the socket.
+    pub(super) fn wants_write(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// Takes no more requests: what is answered is still written.
+    pub(super) fn finish(&mut self) {
+        self.closing = true;
+        self.in_work = false;
+        self.input = Vec::new();
     }
 
     pub(super) fn readable(&mut self) {
         self.unread = true;
+    }
+
+    pub(super) fn hang_up(&mut self) {
+        self.unread = true;
+        self.hung_up = true;
     }
 
     /// Takes the answer to the request in work.
@@ -84,22 +104,34 @@ impl Connection {
 
     /// Reads, takes in requests (each is handed to `take`), and writes, as far as it goes.
     pub(super) fn serve(&mut self, now: Instant, mut take: impl FnMut(Request)) -> Fate {
+        let mut requests = 0;
         loop {
-            let before = (self.input.len(), self.output.len(), self.written, self.in_work);
-            if self.fill().is_err() {
-                return Fate::Over;
+            let Ok(read) = self.fill() else { return Fate::Over };
+            let taken = self.take_frame(&mut take);
+            let Ok(answered) = self.flush() else { return Fate::Over };
+            if taken || answered {
+                self.stuck_since = None;
             }
-            self.take_frames(&mut take);
-            if self.flush().is_err() {
-                return Fate::Over;
-            }
-            if before == (self.input.len(), self.output.len(), self.written, self.in_work) {
-                break;
+            // Asked of each step: sums of bytes can agree before and after although all of them have changed.
+            if !(read || taken || answered) {
+                return self.rest(now);
             }
             self.last_active = now;
+            requests += usize::from(taken);
+            if requests == REQUESTS_PER_VISIT {
+                return Fate::Unfinished;
+            }
         }
+    }
+
+    /// Nothing more can be done now: what is the connection waiting for?
+    fn rest(&mut self, now: Instant) -> Fate {
         let done = !self.in_work && self.output.is_empty();
         if done && (self.closing || self.read_closed) {
+            return Fate::Over;
+        }
+        // The command goes on; only its answer has nobody to go to. Requests behind it are still wanted.
+        if self.in_work && self.hung_up && self.read_closed && protocol::head(&self.input) == Head::Partial {
             return Fate::Over;
         }
         let waits = !self.output.is_empty() || (!self.in_work && !self.input.is_empty());
@@ -107,60 +139,89 @@ impl Connection {
         Fate::Lives
     }
 
-    fn fill(&mut self) -> io::Result<()> {
+    /// Bytes that may lie in `input`: the frame that is being read, or a little ahead of the one in work. The rest
+    /// stays in the kernel, where it slows down its sender.
+    fn limit(&self) -> usize {
+        if self.in_work || !self.output.is_empty() {
+            return CHUNK;
+        }
+        let length = self.input.first_chunk::<HEADER>().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+        (HEADER + length.min(protocol::MAX_FRAME)).max(CHUNK)
+    }
+
+    /// Has it read anything, or seen the end?
+    fn fill(&mut self) -> io::Result<bool> {
         let mut chunk = [0; CHUNK];
-        while self.unread && !self.read_closed && !self.closing && self.input.len() < BUFFER_LIMIT {
-            match self.stream.read(&mut chunk) {
+        let mut progress = false;
+        while self.unread && !self.read_closed && !self.closing {
+            let room = self.limit().saturating_sub(self.input.len()).min(CHUNK);
+            let Some(room) = chunk.get_mut(..room).filter(|room| !room.is_empty()) else { break };
+            match self.stream.read(room) {
                 Ok(0) => self.read_closed = true,
                 Ok(count) => self.input.extend_from_slice(chunk.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.unread = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.unread = false;
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // It has gone and left an answer unread; what it had sent has been read before this.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    (self.read_closed, self.hung_up) = (true, true);
+                }
                 Err(error) => return Err(error),
             }
+            progress = true;
         }
-        Ok(())
+        Ok(progress)
     }
 
-    fn take_frames(&mut self, take: &mut impl FnMut(Request)) {
-        while !self.in_work && !self.closing && self.output.is_empty() {
-            match protocol::head(&self.input) {
-                Head::Partial => break,
-                Head::TooLarge(length) => {
-                    let message = format!("a frame of {length} bytes; at most {} are taken", protocol::MAX_FRAME);
-                    self.closing = true;
+    /// Has it taken a request, or refused one?
+    fn take_frame(&mut self, take: &mut impl FnMut(Request)) -> bool {
+        if self.in_work || self.closing || !self.output.is_empty() {
+            return false;
+        }
+        match protocol::head(&self.input) {
+            Head::Partial => return false,
+            Head::TooLarge(length) => {
+                let message = format!("a frame of {length} bytes; at most {} are taken", protocol::MAX_FRAME);
+                self.finish();
+                self.answer(protocol::error(ErrorCode::TooLarge, &message));
+            }
+            Head::Frame(length) => {
+                let end = HEADER + length;
+                let request = Request::parse(self.input.get(HEADER..end).unwrap_or_default());
+                self.input.drain(..end);
+                if self.input.is_empty() {
                     self.input = Vec::new();
-                    self.answer(protocol::error(ErrorCode::TooLarge, &message));
                 }
-                Head::Frame(length) => {
-                    let end = HEADER + length;
-                    let request = Request::parse(self.input.get(HEADER..end).unwrap_or_default());
-                    self.input.drain(..end);
-                    match request {
-                        Ok(request) => {
-                            self.in_work = true;
-                            take(request);
-                        }
-                        Err(error) => self.answer(protocol::error(error.code, &error.message)),
+                match request {
+                    Ok(request) => {
+                        self.in_work = true;
+                        take(request);
                     }
+                    Err(error) => self.answer(protocol::error(error.code, &error.message)),
                 }
             }
         }
-        if self.input.is_empty() {
-            self.input = Vec::new();
-        }
+        true
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    /// Has it written the last of an answer?
+    fn flush(&mut self) -> io::Result<bool> {
+        let answered = !self.output.is_empty();
         while let Some(rest) = self.output.get(self.written..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Nobody takes the answer. The requests behind it were sent to be done all the same.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
                 Err(error) => return Err(error),
             }
         }
         self.output = Vec::new();
         self.written = 0;
-        Ok(())
+        Ok(answered)
     }
 }

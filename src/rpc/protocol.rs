@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -124,7 +125,7 @@ impl Request {
         if body.is_empty() {
             return Err(RequestError { code: ErrorCode::EmptyRequest, message: "Empty request".to_owned() });
         }
-        let value: Value = serde_json::from_slice(body).map_err(|error| RequestError {
+        let Shallow(value) = serde_json::from_slice(body).map_err(|error| RequestError {
             code: ErrorCode::InvalidJson,
             message: format!("Invalid JSON: {error}"),
         })?;
@@ -167,6 +168,79 @@ impl Request {
             }
         };
         request.map_err(|message| invalid(format!("{command}: {message}")))
+    }
+}
+
+/// Parameters of a request that are looked at; more than any command has.
+const MOST_PARAMETERS: usize = 32;
+
+/// A request as read: an object keeps its first [`MOST_PARAMETERS`] members, and arrays and objects inside it are
+/// left empty. A megabyte of `[0,0,…` would otherwise take sixteen times its size here.
+struct Shallow(Value);
+
+impl<'de> Deserialize<'de> for Shallow {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShallowVisitor { inside: false }).map(Shallow)
+    }
+}
+
+struct ShallowVisitor {
+    /// Inside the request's object.
+    inside: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for ShallowVisitor {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ShallowVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Array(Vec::new()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while !self.inside && fields.len() < MOST_PARAMETERS {
+            let Some(key) = members.next_key::<String>()? else { return Ok(Value::Object(fields)) };
+            fields.insert(key, members.next_value_seed(ShallowVisitor { inside: true })?);
+        }
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Object(fields))
     }
 }
 
@@ -315,3 +389,6 @@ pub fn head(buffer: &[u8]) -> Head {
         Head::Frame(length)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,8 @@ pub enum ServerEvent {
 /// What a client may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time; the longest idle one is closed to make room for another.
+    /// Connections at a time; the longest idle one is closed to make room for another, or else the one that
+    /// has kept us waiting for the longest.
     pub connections: usize,
     /// For the rest of a half frame, and for taking an answer.
     pub patience: Duration,
@@ -60,6 +61,9 @@ impl Default for Limits {
 
 /// After running out of descriptors, accepting is tried again after this time.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Clients that are accepted in one turn.
+const ACCEPTS_PER_TURN: usize = 32;
 
 const STACK: usize = 128 * 1024;
 
@@ -154,6 +158,8 @@ pub fn start_with(
         connections: HashMap::new(),
         next: FIRST_CONNECTION,
         accept_again: None,
+        accept_fails: false,
+        unfinished: Vec::new(),
         ending: None,
     };
     let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
@@ -175,6 +181,10 @@ struct Server {
     next: ConnId,
     /// Out of descriptors: when to accept again.
     accept_again: Option<Instant>,
+    /// That was said in the log.
+    accept_fails: bool,
+    /// Connections with more to do in the next turn. The poll reports news only, and this is none.
+    unfinished: Vec<ConnId>,
     /// Set by a shutdown: when even unsent answers are given up.
     ending: Option<Instant>,
 }
@@ -183,7 +193,10 @@ impl Server {
     fn run(mut self) {
         let mut events = Events::with_capacity(64);
         loop {
-            let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            let timeout = match self.unfinished.is_empty() {
+                true => self.next_deadline().map(|at| at.saturating_duration_since(Instant::now())),
+                false => Some(Duration::ZERO),
+            };
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -193,6 +206,9 @@ impl Server {
                 }
             }
             let now = Instant::now();
+            for conn in std::mem::take(&mut self.unfinished) {
+                self.serve(now, conn);
+            }
             for event in &events {
                 match event.token() {
                     WAKER => {}
@@ -201,7 +217,12 @@ impl Server {
                     Token(number) => {
                         let conn = number as u64;
                         if let Some(connection) = self.connections.get_mut(&conn) {
-                            connection.readable();
+                            // Both directions: a client that has only closed its own still reads.
+                            if event.is_write_closed() {
+                                connection.hang_up();
+                            } else if event.is_readable() {
+                                connection.readable();
+                            }
                             self.serve(now, conn);
                         }
                     }
@@ -226,27 +247,40 @@ impl Server {
     }
 
     fn accept(&mut self, now: Instant) {
-        loop {
+        if self.accept_again.is_some() {
+            return;
+        }
+        for _ in 0..ACCEPTS_PER_TURN {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, _)) => self.welcome(stream, now),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.accept_fails = false;
+                    return;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // An idle client's descriptor serves a busy one.
+                Err(error) if is_out_of_descriptors(&error) && self.make_room() => {}
                 Err(error) => {
-                    log::warn!("cannot accept a client: {error}; tried again in a second");
+                    if !self.accept_fails {
+                        log::warn!("cannot accept a client: {error}; tried again every second");
+                    }
+                    self.accept_fails = true;
                     self.accept_again = Some(now + ACCEPT_PAUSE);
                     return;
                 }
             }
         }
+        // Without a new event: those who wait have been announced already.
+        self.accept_again = Some(now);
     }
 
     fn welcome(&mut self, mut stream: mio::net::UnixStream, now: Instant) {
         if self.ending.is_some() {
             return;
         }
-        if self.connections.len() >= self.limits.connections && !self.make_room() {
+        if self.connections.len() >= self.limits.connections && !self.make_room() && !self.evict_stuck() {
             let message = format!("more than {} clients at a time; try again later", self.limits.connections);
             let _ = io::Write::write(&mut stream, &protocol::error(ErrorCode::Failed, &message));
             return;
@@ -264,8 +298,8 @@ impl Server {
         let conn = self.next;
         self.next += 1;
         let Ok(token) = usize::try_from(conn) else { return };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(&mut stream, Token(token), interest).is_err() {
+        // Room to write is of interest only while an answer waits for it: it would wake us at every answer.
+        if self.poll.registry().register(&mut stream, Token(token), Interest::READABLE).is_err() {
             return;
         }
         self.connections.insert(conn, Connection::new(stream, peer, now));
@@ -282,13 +316,43 @@ impl Server {
         })
     }
 
+    /// Closes the connection that has kept half a frame or an answer for the longest; `false` if none has.
+    fn evict_stuck(&mut self) -> bool {
+        let stuck = self.connections.iter().filter_map(|(conn, connection)| Some((connection.stuck_since?, *conn)));
+        let longest = stuck.min().map(|(_, conn)| conn);
+        longest.is_some_and(|conn| {
+            self.close(conn);
+            true
+        })
+    }
+
     fn serve(&mut self, now: Instant, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let (peer, sink) = (connection.peer, &self.sink);
         let fate = connection.serve(now, |request| {
             sink(ServerEvent::Request(IncomingRequest { conn, peer, request }));
         });
-        if fate == Fate::Over {
+        match fate {
+            Fate::Over => self.close(conn),
+            Fate::Lives => self.watch(conn),
+            Fate::Unfinished => {
+                self.unfinished.push(conn);
+                self.watch(conn);
+            }
+        }
+    }
+
+    /// Has the poll report room to write exactly while an answer waits for it.
+    fn watch(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let wants = connection.wants_write();
+        let Ok(token) = usize::try_from(conn) else { return };
+        if wants == connection.watches_write {
+            return;
+        }
+        connection.watches_write = wants;
+        let interest = if wants { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        if self.poll.registry().reregister(&mut connection.stream, Token(token), interest).is_err() {
             self.close(conn);
         }
     }
@@ -297,11 +361,14 @@ impl Server {
         if let Some(mut connection) = self.connections.remove(&conn) {
             let _ = self.poll.registry().deregister(&mut connection.stream);
             (self.sink)(ServerEvent::Disconnected(conn));
+            // There is a descriptor again.
+            self.accept_again = self.accept_again.map(|_| connection.last_active);
         }
     }
 
     fn take_messages(&mut self, now: Instant) {
-        while let Ok(message) = self.queue.try_recv() {
+        // Answers that come meanwhile have their own wake-up: the thread goes back to the poll in between.
+        for message in self.queue.try_iter().take(self.queue.len()).collect::<Vec<_>>() {
             match message {
                 Message::Reply(conn, frame) => {
                     if let Some(connection) = self.connections.get_mut(&conn) {
@@ -314,9 +381,9 @@ impl Server {
                     if let Some(mut listener) = self.listener.take() {
                         let _ = self.poll.registry().deregister(&mut listener);
                     }
-                    let idle = |(conn, connection): (&ConnId, &Connection)| connection.output_done().then_some(*conn);
-                    let idle: Vec<ConnId> = self.connections.iter().filter_map(idle).collect();
-                    idle.into_iter().for_each(|conn| self.close(conn));
+                    self.connections.values_mut().for_each(Connection::finish);
+                    let all: Vec<ConnId> = self.connections.keys().copied().collect();
+                    all.into_iter().for_each(|conn| self.serve(now, conn));
                 }
             }
         }
@@ -348,3 +415,10 @@ impl Server {
         [stuck, self.accept_again, self.ending].into_iter().flatten().min()
     }
 }
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+#[cfg(test)]
+mod tests;

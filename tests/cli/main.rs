@@ -1,1 +1,6 @@
-//! Placeholder.
+//! `supervicectl` against a daemon that says what the test wants, and checks that the documents name everything.
+
+mod commands;
+mod docs;
+mod failures;
+mod fake;

@@ -1,0 +1,145 @@
+//! What each command asks for and prints.
+
+use std::process::{Command, Stdio};
+
+use crate::fake::{Fake, Outcome, outcome, send};
+
+const STATUS: &str = r#"{"status":"ok","processes":[
+    {"name":"web","state":"RUNNING","pid":12,"uptime":3661,"healthy":true,"group":"g","description":"pid 12","restarts":0},
+    {"name":"my job ü","state":"FATAL","pid":null,"healthy":false,"group":"g","description":"exit code 3: \u001b[31mout","exit_code":3,"restarts":4,"since":"new"}]}"#;
+
+const PYTHON: &str = r#"{"status":"ok","processes":[
+    {"name":"web","state":"RUNNING","pid":12,"uptime":61,"healthy":true},
+    {"name":"job","state":"STOPPED","pid":null,"uptime":null,"healthy":null}]}"#;
+
+#[test]
+fn status_prints_a_table() {
+    let table = "NAME      STATE    PID  UPTIME   HEALTH  DESCRIPTION\n\
+                 web       RUNNING  12   1:01:01  OK      pid 12\n\
+                 my job ü  FATAL    -    -        FAIL    exit code 3:  [31mout\n";
+    let fake = Fake::answering(STATUS);
+    assert_eq!(fake.ctl(&["status"]), outcome(0, table, ""));
+    assert_eq!(fake.requests(), [r#"{"command":"status"}"#]);
+}
+
+#[test]
+fn status_of_the_python_daemon_has_no_description() {
+    let table = "NAME  STATE    PID  UPTIME  HEALTH\nweb   RUNNING  12   1:01    OK\njob   STOPPED  -    -       -\n";
+    assert_eq!(Fake::answering(PYTHON).ctl(&["status"]), outcome(0, table, ""));
+}
+
+#[test]
+fn status_as_json_is_the_answer_with_what_only_the_daemon_knows() {
+    let json = |out: &str| serde_json::from_str::<serde_json::Value>(out).expect("JSON");
+    let outcome = Fake::answering(STATUS).ctl(&["status", "--json"]);
+    assert_eq!((outcome.code, outcome.err.as_str(), outcome.out.lines().count()), (Some(0), "", 1));
+    assert_eq!(json(&outcome.out), json(STATUS));
+}
+
+#[test]
+fn status_of_names() {
+    let fake = Fake::answering(STATUS);
+    let table = "NAME      STATE  PID  UPTIME  HEALTH  DESCRIPTION\n\
+                 my job ü  FATAL  -    -       FAIL    exit code 3:  [31mout\n";
+    assert_eq!(fake.ctl(&["status", "my job ü"]), outcome(0, table, ""));
+    let error = "supervicectl: no process 'wbe'; did you mean 'web'?\n";
+    assert_eq!(fake.ctl(&["status", "my job ü", "wbe"]), outcome(1, table, error));
+}
+
+#[test]
+fn status_joins_pages() {
+    let fake = Fake::new(|request, stream| {
+        let page = match request {
+            r#"{"command":"status"}"# => {
+                r#"{"status":"ok","processes":[{"name":"a","state":"STOPPED","pid":null}],"next":1}"#
+            }
+            _ => r#"{"status":"ok","processes":[{"name":"b","state":"STOPPED","pid":null}]}"#,
+        };
+        send(stream, page);
+    });
+    let table = "NAME  STATE    PID  UPTIME  HEALTH\na     STOPPED  -    -       -\nb     STOPPED  -    -       -\n";
+    assert_eq!(fake.ctl(&["status"]), outcome(0, table, ""));
+    assert_eq!(fake.requests(), [r#"{"command":"status","offset":1}"#, r#"{"command":"status"}"#]);
+}
+
+#[test]
+fn commands_for_names_are_sent_for_each_and_answered_in_order() {
+    for (args, requests) in [
+        (&["start", "b b", "ä"][..], &[r#"{"command":"start","name":"b b"}"#, r#"{"command":"start","name":"ä"}"#][..]),
+        (&["stop", "a"], &[r#"{"command":"stop","name":"a"}"#]),
+        (&["restart", "a"], &[r#"{"command":"restart","force":false,"name":"a"}"#]),
+        (&["restart", "--force", "a"], &[r#"{"command":"restart","force":true,"name":"a"}"#]),
+        (&["startgroup", "g"], &[r#"{"command":"startgroup","name":"g"}"#]),
+        (&["stopgroup", "--", "-g"], &[r#"{"command":"stopgroup","name":"-g"}"#]),
+    ] {
+        let fake = Fake::new(|request, stream| {
+            let request: serde_json::Value = serde_json::from_str(request).expect("JSON");
+            let answer = serde_json::json!({"status": "ok", "message": format!("{}\u{1b}!", request["name"])});
+            send(stream, &answer.to_string());
+        });
+        let names = args.iter().skip(1).filter(|word| !matches!(**word, "--" | "--force"));
+        let out: String = names.map(|name| format!("\"{name}\" !\n")).collect();
+        assert_eq!(fake.ctl(args), outcome(0, &out, ""));
+        assert_eq!(fake.requests(), requests);
+    }
+}
+
+#[test]
+fn one_failure_of_several_is_the_exit_code() {
+    let fake = Fake::new(|request, stream| match request.contains("\"a\"") {
+        true => send(stream, r#"{"status":"error","code":"NOT_FOUND","message":"no process 'a'"}"#),
+        false => send(stream, r#"{"status":"ok","message":"Started b"}"#),
+    });
+    assert_eq!(fake.ctl(&["start", "a", "b"]), outcome(1, "Started b\n", "supervicectl: no process 'a'\n"));
+}
+
+#[test]
+fn reload_tells_what_has_changed() {
+    let fake = Fake::answering(r#"{"status":"ok","added":["a","b"],"removed":["c"],"changed":["d"]}"#);
+    let text = "Added: a, b\nRemoved: c\nChanged (restart to apply): d\n";
+    assert_eq!(fake.ctl(&["reload"]), outcome(0, text, ""));
+    let json = "{\"added\":[\"a\",\"b\"],\"changed\":[\"d\"],\"removed\":[\"c\"],\"status\":\"ok\"}\n";
+    assert_eq!(fake.ctl(&["reload", "--json"]), outcome(0, json, ""));
+    let fake = Fake::answering(r#"{"status":"ok","added":[],"removed":[],"changed":[]}"#);
+    assert_eq!(fake.ctl(&["reload"]), outcome(0, "No changes\n", ""));
+    let fake = Fake::answering(r#"{"status":"error","code":"FAILED","message":"f:1: wrong\nf:2: wrong"}"#);
+    assert_eq!(fake.ctl(&["reload"]), outcome(1, "", "supervicectl: f:1: wrong\nf:2: wrong\n"));
+}
+
+#[test]
+fn version_and_help() {
+    let fake = Fake::nobody();
+    for args in [["version"], ["--version"]] {
+        let version = concat!("supervicectl ", env!("CARGO_PKG_VERSION"), "\n");
+        assert_eq!(fake.ctl(&args), outcome(0, version, ""));
+    }
+    let help = fake.ctl(&["--help"]);
+    assert!(help.code == Some(0) && help.out.starts_with("Usage: supervicectl") && help.err.is_empty());
+    assert!(help.out.lines().all(|line| line.len() <= 80));
+    assert_eq!(fake.ctl(&["help"]), help);
+}
+
+#[test]
+fn the_socket_of_the_environment_is_used_unless_one_is_given() {
+    let fake = Fake::answering(PYTHON);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+    let output = command.env("SUPERVICE_SOCKET", fake.socket()).args(["status", "job"]).output().expect("it runs");
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error_and_a_full_disk_is_one() {
+    let fake = Fake::answering(STATUS);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+    let output = command.arg("-s").arg(fake.socket()).arg("status").stdout(writer).stderr(Stdio::piped()).output();
+    let output = output.expect("it runs");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+    let Outcome { code, err, .. } = fake.run(command.arg("--help").stdout(full));
+    // `output` of std replaces the file by a pipe where it was not set: set, it stays.
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.starts_with("supervicectl: cannot write to standard output: No space left on device"), "{err}");
+}

@@ -1,0 +1,104 @@
+//! What the programs know, the documents name: a rule that a machine checks.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn help(program: &str) -> String {
+    String::from_utf8(Command::new(program).arg("--help").output().expect("it runs").stdout).expect("UTF-8")
+}
+
+/// The long options and the commands (words at the beginning of an indented line) of a help text.
+fn words_of(help: &str) -> (Vec<String>, Vec<String>) {
+    let is_end = |c: char| !(c.is_ascii_lowercase() || c == '-');
+    let options = help.match_indices("--").filter_map(|(at, _)| help.get(at + 2..)?.split(is_end).next());
+    let options = options.filter(|option| option.len() > 1).map(str::to_owned).collect();
+    let commands =
+        help.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| line.starts_with(char::is_alphabetic));
+    (options, commands.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+}
+
+/// The strings of `pub(crate) const NAME: &[&str] = &[…]` in the table of keys.
+fn keys(name: &str) -> Vec<String> {
+    let source = read("src/config/keys.rs");
+    let list = source.split(&format!("const {name}: &[&str] = &[")).nth(1).expect("the constant is there");
+    list.split("];").next().expect("an end").split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_option_and_command_is_in_its_man_page_and_the_completions() {
+    for (program, page, completions) in [
+        (env!("CARGO_BIN_EXE_supervice"), "packaging/man/supervice.8", &[][..]),
+        (
+            env!("CARGO_BIN_EXE_supervicectl"),
+            "packaging/man/supervicectl.1",
+            &["supervicectl.bash", "_supervicectl", "supervicectl.fish"][..],
+        ),
+    ] {
+        let (options, commands) = words_of(&help(program));
+        assert!(options.len() >= 5, "{options:?}");
+        let text = read(page);
+        for option in &options {
+            assert!(text.contains(&format!("Fl -{option}")), "{page} lacks --{option}: add it in the same commit");
+        }
+        for command in &commands {
+            assert!(text.contains(&format!(".It Cm {command}")), "{page} lacks {command}: add `.It Cm {command}`");
+        }
+        for file in completions {
+            let text = read(&format!("packaging/completions/{file}"));
+            for word in options.iter().chain(&commands) {
+                assert!(text.contains(word.as_str()), "{file} lacks {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_command_of_the_protocol_and_every_code_is_in_its_man_page() {
+    let page = read("packaging/man/supervice-protocol.7");
+    let source = read("src/rpc/protocol.rs");
+    let codes = source.split("fn as_str").nth(1).expect("the codes").split("\n    }\n").next().expect("an end");
+    for code in codes.split('"').skip(1).step_by(2) {
+        assert!(page.contains(code), "supervice-protocol.7 lacks {code}");
+    }
+    let commands =
+        source.split("match command {").nth(1).expect("the commands").split("other =>").next().expect("an end");
+    let commands: Vec<_> =
+        commands.lines().filter_map(|line| line.strip_prefix("            \"")?.split('"').next()).collect();
+    assert!(commands.len() >= 7, "{commands:?}");
+    for command in commands {
+        assert!(page.contains(&format!(".It Cm {command}")), "supervice-protocol.7 lacks `.It Cm {command}`");
+    }
+}
+
+#[test]
+fn every_key_is_in_the_man_page_and_the_readme() {
+    let (page, readme) = (read("packaging/man/supervice.conf.5"), read("README.md"));
+    for key in keys("DAEMON_KEYS").into_iter().chain(keys("PROGRAM_KEYS")) {
+        let named = page.lines().any(|line| line.starts_with(".It") && line.split([' ', ',']).any(|word| word == key));
+        assert!(named, "supervice.conf.5 lacks `.It Cm {key}`");
+        // In the table a row may name its first key in full and the others by their endings, stdout for stderr.
+        let stdout = key.replace("stderr_", "stdout_");
+        let endings = key.match_indices('_').filter_map(|(at, _)| key.get(at..));
+        let wanted: Vec<String> = endings.chain([key.as_str(), &stdout]).map(|name| format!("`{name}`")).collect();
+        let row = |line: &str| line.starts_with("| `") && wanted.iter().any(|name| line.contains(name));
+        assert!(readme.lines().any(row), "the README's option table lacks {key}");
+    }
+}
+
+#[test]
+fn man_pages_are_clean() {
+    for page in ["supervice.8", "supervicectl.1", "supervice.conf.5", "supervice-protocol.7"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/man").join(page);
+        let Ok(output) = Command::new("groff").args(["-man", "-mdoc", "-ww", "-Tutf8", "-z"]).arg(&path).output()
+        else {
+            return println!("SKIPPED: groff is not installed");
+        };
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{page}");
+    }
+}

@@ -1,0 +1,180 @@
+//! What goes wrong between `supervicectl` and its daemon, and with which exit code it is told.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::fake::{Fake, outcome, send};
+
+#[test]
+fn error_answers_have_their_exit_code() {
+    for (code, exit) in [("NOT_FOUND", 1), ("FAILED", 1), ("INTERNAL_ERROR", 1), ("UNKNOWN_COMMAND", 1), ("TIMEOUT", 4)]
+    {
+        let answer = format!(r#"{{"status":"error","code":"{code}","message":"so it is"}}"#);
+        let fake = Fake::new(move |_, stream| send(stream, &answer));
+        assert_eq!(fake.ctl(&["stop", "web"]), outcome(exit, "", "supervicectl: so it is\n"), "{code}");
+    }
+    let fake = Fake::answering(r#"{"status":"error","message":"an old daemon's"}"#);
+    assert_eq!(fake.ctl(&["status"]), outcome(1, "", "supervicectl: an old daemon's\n"));
+    let fake = Fake::answering(r#"{"status":"error"}"#);
+    assert_eq!(fake.ctl(&["status"]), outcome(1, "", "supervicectl: the daemon gave no reason\n"));
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    for (args, error) in [
+        (&[][..], "which command?"),
+        (&["strat"], "unknown command 'strat'; did you mean 'start'?"),
+        (&["stop"], "stop needs a name"),
+        (&["reload", "x"], "reload takes no name"),
+        (&["stop", "--force", "a"], "--force goes with restart"),
+        (&["start", "--json", "a"], "--json goes with status and reload"),
+        (&["--timeout", "0", "status"], "--timeout 0: not a number of seconds above 0"),
+        (&["--timeout", "inf", "status"], "--timeout inf: not a number of seconds above 0"),
+        (&["--wat"], "invalid option '--wat'"),
+    ] {
+        let error = format!("supervicectl: {error}\nTry 'supervicectl --help'.\n");
+        assert_eq!(Fake::nobody().ctl(args), outcome(2, "", &error), "{args:?}");
+    }
+}
+
+#[test]
+fn no_daemon_is_3() {
+    let hint = "is it running? another socket with -s or $SUPERVICE_SOCKET";
+    let fake = Fake::nobody();
+    let error = format!("supervicectl: no daemon at SOCKET: No such file or directory; {hint}\n");
+    assert_eq!(fake.ctl(&["status"]), outcome(3, "", &error));
+    drop(UnixListener::bind(fake.socket()).expect("a socket"));
+    let error = format!("supervicectl: no daemon at SOCKET: Connection refused; {hint}\n");
+    assert_eq!(fake.ctl(&["status"]), outcome(3, "", &error), "a socket that nobody listens to");
+}
+
+#[test]
+fn nonsense_is_refused_with_its_reason() {
+    let hint = "is that the socket of a supervice daemon?";
+    let cases: [(&'static [u8], &str); 7] = [
+        (b"", "the connection was closed before the answer came"),
+        (b"\0\0", "the connection was closed before the answer came"),
+        (b"\0\0\0\x10{\"status\":", "the connection was closed before the answer came"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an answer of 1213486160 bytes is larger than the protocol allows"),
+        (b"\0\0\0\x02[]", "the answer is no JSON object"),
+        (b"\0\0\0\x02{}", "the answer has no status"),
+        (b"\0\0\0\x0f{\"status\":\"ok\"}", "the answer is no status: missing field `processes`"),
+    ];
+    for (bytes, reason) in cases {
+        let fake = Fake::new(move |_, stream| drop(stream.write_all(bytes)));
+        let error = format!("supervicectl: SOCKET: {reason}; {hint}\n");
+        assert_eq!(fake.ctl(&["status"]), outcome(1, "", &error));
+    }
+    let fake = Fake::new(|_, stream| drop(stream.write_all(b"\0\0\0\x01\xff")));
+    let result = fake.ctl(&["status"]);
+    assert!(result.code == Some(1) && result.err.contains("the answer is not JSON"), "{result:?}");
+}
+
+/// Neither silence nor single bytes nor page after page make it wait for longer than it was told.
+#[test]
+fn a_time_out_is_4_whatever_the_daemon_does_instead() {
+    let silent = Fake::new(|_, _| std::thread::sleep(Duration::from_secs(600)));
+    let trickle = Fake::new(|_, stream| {
+        while stream.write_all(b"\0").is_ok() && stream.write_all(b"\0").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+            if stream.write_all(b"\x01\0").is_err() {
+                return;
+            }
+            while stream.write_all(b"{").is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    });
+    let pages = Fake::new(|request, stream| {
+        std::thread::sleep(Duration::from_millis(100));
+        let request: serde_json::Value = serde_json::from_str(request).expect("JSON");
+        let next = request["offset"].as_u64().unwrap_or(0) + 1;
+        send(stream, &format!(r#"{{"status":"ok","processes":[],"next":{next}}}"#));
+    });
+    for (what, fake) in [("silent", silent), ("trickle", trickle), ("pages", pages)] {
+        let begin = Instant::now();
+        let result = fake.ctl(&["--timeout", "0.5", "status"]);
+        assert!(begin.elapsed() < Duration::from_secs(10), "{what}");
+        assert_eq!(result.code, Some(4), "{what}: {result:?}");
+        assert!(result.err.starts_with("supervicectl: no answer from SOCKET within "), "{what}: {result:?}");
+    }
+}
+
+/// As of a daemon that was stopped: the kernel's queue is full and nobody accepts.
+#[test]
+fn a_full_queue_is_a_time_out() {
+    let fake = Fake::nobody();
+    let socket = nix::sys::socket::socket(
+        nix::sys::socket::AddressFamily::Unix,
+        nix::sys::socket::SockType::Stream,
+        nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .expect("a socket");
+    let address = nix::sys::socket::UnixAddr::new(&fake.socket()).expect("an address");
+    nix::sys::socket::bind(std::os::fd::AsRawFd::as_raw_fd(&socket), &address).expect("bound");
+    nix::sys::socket::listen(&socket, nix::sys::socket::Backlog::new(0).expect("a number")).expect("listening");
+    let first = std::os::unix::net::UnixStream::connect(fake.socket()).expect("there is room for one");
+    let result = fake.ctl(&["--timeout", "0.3", "status"]);
+    assert_eq!(result.code, Some(4), "{result:?}");
+    drop(first);
+}
+
+#[test]
+fn a_time_out_of_any_length_is_taken() {
+    let fake = Fake::answering(r#"{"status":"ok","processes":[]}"#);
+    let table = "NAME  STATE  PID  UPTIME  HEALTH\n";
+    assert_eq!(fake.ctl(&["--timeout", "1e19", "status"]), outcome(0, table, ""));
+}
+
+#[test]
+fn a_daemon_that_refuses_before_it_reads_is_heard() {
+    let fake = Fake::nobody();
+    let listener = UnixListener::bind(fake.socket()).expect("a socket");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            send(&mut stream, r#"{"status":"error","code":"FAILED","message":"too many"}"#);
+        }
+    });
+    for _ in 0..20 {
+        assert_eq!(fake.ctl(&["status"]), outcome(1, "", "supervicectl: too many\n"));
+    }
+}
+
+#[test]
+fn a_name_that_no_frame_can_hold_is_refused_here() {
+    let controller = supervice::client::Controller::new(Fake::nobody().socket().display().to_string());
+    let error = controller.start_process(&"x".repeat(1 << 20)).expect_err("too large");
+    let supervice::client::ClientError::Failed { code, .. } = &error else { panic!("{error}") };
+    assert_eq!(code.as_deref(), Some("TOO_LARGE"));
+}
+
+/// A `supervicectl` that another user can execute, and that user; `None` where we cannot become one.
+fn as_nobody(fake: &Fake) -> Option<Command> {
+    let copy = fake.dir.path().join("supervicectl");
+    std::fs::copy(env!("CARGO_BIN_EXE_supervicectl"), &copy).expect("a copy");
+    std::fs::set_permissions(fake.dir.path(), PermissionsExt::from_mode(0o755)).expect("ours");
+    let run = |program: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+        command
+    };
+    let works = nix::unistd::geteuid().is_root()
+        && run(&copy.display().to_string()).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !works {
+        println!("SKIPPED: needs root and setpriv to become another user");
+    }
+    works.then(|| run(&copy.display().to_string()))
+}
+
+#[test]
+fn a_socket_of_somebody_else_is_refused_with_the_reason() {
+    let fake = Fake::answering(r#"{"status":"ok","processes":[]}"#);
+    let Some(mut command) = as_nobody(&fake) else { return };
+    std::fs::set_permissions(fake.socket(), PermissionsExt::from_mode(0o600)).expect("ours");
+    let error = "supervicectl: no permission to use SOCKET; become its owner, or see socket_mode and socket_owner\n";
+    assert_eq!(fake.run(command.arg("-s").arg(fake.socket()).arg("status")), outcome(1, "", error));
+}
