@@ -106,7 +106,7 @@ fn failures_08_no_descriptor_leaks() {
 fn failures_09_10_storm_on_a_crash_loop() {
     let daemon = Daemon::start(
         "[program:loop]\ncommand = sh -c 'sleep 0.01; exit 1'\nstartsecs = 0\nstartretries = 100000\n\
-         environment = MARK=storm-on-a-crash-loop",
+         environment = MARK=storm-on-a-crash-loop-TEST",
     );
     let controller = daemon.controller();
     let stranger = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");

@@ -93,7 +93,11 @@ impl Daemon {
             "[supervice]\nsocket = DIR/ctl.sock\npidfile = DIR/daemon.pid\nlogfile = none\nloglevel = DEBUG\n{}\n{sections}\n",
             settings.join("\n")
         );
-        fs::write(self.path("supervice.conf"), text.replace("DIR", &dir)).expect("the configuration");
+        fs::write(
+            self.path("supervice.conf"),
+            text.replace("DIR", &dir).replace("-TEST", &format!("-{}", std::process::id())),
+        )
+        .expect("the configuration");
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -229,9 +233,10 @@ fn descendants(root: i32) -> BTreeSet<i32> {
     found
 }
 
-/// Every living process whose environment holds `MARK=value`: also those that have left the daemon's tree.
+/// Every living process whose environment holds `MARK=value-TEST` (`TEST` stands for this test program's pid, so
+/// that another run of the tests is not mistaken for this one): also those that have left the daemon's tree.
 pub fn marked(value: &str) -> Vec<i32> {
-    let wanted = format!("MARK={value}").into_bytes();
+    let wanted = format!("MARK={value}-{}", std::process::id()).into_bytes();
     let has_mark = |pid: &i32| {
         let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environ.split(|byte| *byte == 0).any(|entry| entry == wanted)

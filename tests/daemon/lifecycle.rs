@@ -111,9 +111,9 @@ fn unhealthy_without_autorestart_stays_and_recovers() {
 fn nothing_of_a_run_outlives_it() {
     let daemon = Daemon::start(
         "[program:tree]\ncommand = sh -c 'sleep 1000 & sh -c \"trap : TERM; while :; do sleep 1; done\" & wait'\n\
-         environment = MARK=nothing-outlives\nstartsecs = 0\nstopwaitsecs = 1\n\
+         environment = MARK=nothing-outlives-TEST\nstartsecs = 0\nstopwaitsecs = 1\n\
          [program:crash]\ncommand = sh -c 'sleep 1000 & echo $! > DIR/orphan; exit 3'\n\
-         environment = MARK=nothing-outlives-crash\nstartsecs = 0\nautorestart = false",
+         environment = MARK=nothing-outlives-crash-TEST\nstartsecs = 0\nautorestart = false",
     );
     wait_until("the tree has grown", || marked("nothing-outlives").len() >= 4);
     assert_eq!(daemon.ctl(&["stop", "tree"]).0, 0);

@@ -6,7 +6,7 @@ const TWO: &str = "[program:a]\ncommand = sleep 1000\nstartsecs = 0\n[program:b]
 
 #[test]
 fn reload_adds_removes_and_changes() {
-    let daemon = Daemon::start(&format!("{TWO}\nenvironment = MARK=reload-b"));
+    let daemon = Daemon::start(&format!("{TWO}\nenvironment = MARK=reload-b-TEST"));
     let a = daemon.wait_state("a", "RUNNING");
     daemon.wait_state("b", "RUNNING");
     daemon.write_config(
