@@ -11,6 +11,8 @@
 //! # Ok::<(), supervice::client::ClientError>(())
 //! ```
 
+mod follow;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -23,6 +25,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, set
 use nix::sys::time::{TimeVal, TimeValLike};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub use crate::rpc::protocol::Amount;
+pub use follow::{Follow, OutputPiece};
 
 use crate::models::DEFAULT_SOCKET_PATH;
 use crate::rpc::protocol::{self, HEADER, Head, ProcessStatus};
@@ -305,16 +310,7 @@ impl Controller {
             return Err(io::ErrorKind::TimedOut.into());
         }
         stream.set_read_timeout(Some(left))?;
-        let mut chunk = [0; 16 * 1024];
-        match stream.read(&mut chunk) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => {
-                buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(error),
-        }
+        read_some(stream, buffer)
     }
 
     /// Does the daemon answer somebody else?
@@ -383,6 +379,19 @@ impl Controller {
 
     fn broken(&self, reason: impl Into<String>) -> ClientError {
         ClientError::Protocol { socket: self.socket.clone(), reason: reason.into() }
+    }
+}
+
+fn read_some(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut chunk = [0; 16 * 1024];
+    match stream.read(&mut chunk) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(count) => {
+            buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

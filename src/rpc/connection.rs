@@ -1,11 +1,13 @@
 //! One client: bytes in, requests out; answers in, bytes out. Without a poll and without a clock.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::net::UnixStream;
 
 use super::protocol::{self, ErrorCode, HEADER, Head, Request};
+use super::stream::{Feed, Next};
 use crate::sys::net::Peer;
 
 /// Bytes of requests that may wait behind the one in work: one whole frame more.
@@ -13,6 +15,9 @@ const BUFFER_LIMIT: usize = protocol::MAX_FRAME + HEADER;
 
 /// Read at a time.
 const CHUNK: usize = 4096;
+
+/// Pieces of output for one client before it is the next one's turn.
+const PIECES_A_TURN: u32 = 16;
 
 /// What a connection comes to after it was served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,10 @@ pub(super) struct Connection {
     written: usize,
     /// A request is in work: the next one waits for its answer.
     in_work: bool,
+    /// What the request in work is answered with, piece by piece.
+    feed: Option<Arc<Feed>>,
+    /// There may be more in the feed, and the client takes it.
+    pub(super) wants_turn: bool,
     /// The client will send nothing more.
     read_closed: bool,
     /// Nothing more is read from it: it broke the protocol. It gets its answer, then it is closed.
@@ -49,6 +58,8 @@ impl Connection {
             output: Vec::new(),
             written: 0,
             in_work: false,
+            feed: None,
+            wants_turn: false,
             read_closed: false,
             closing: false,
             unread: true,
@@ -62,9 +73,14 @@ impl Connection {
         !self.in_work && self.input.is_empty() && self.output.is_empty()
     }
 
-    /// Everything that was answered has been written.
-    pub(super) fn output_done(&self) -> bool {
-        self.output.is_empty()
+    /// At a shutdown: everything that was answered has been written, or is output that the client does not take.
+    pub(super) fn may_close(&self) -> bool {
+        self.output.is_empty() || self.feed.is_some()
+    }
+
+    /// Takes the feed that answers the request in work, or learns that there is more in it.
+    pub(super) fn feed(&mut self, feed: Arc<Feed>) {
+        self.feed = Some(feed);
     }
 
     pub(super) fn readable(&mut self) {
@@ -90,7 +106,12 @@ impl Connection {
                 return Fate::Over;
             }
             self.take_frames(&mut take);
-            if self.flush().is_err() {
+            if self.flush().is_err() || self.pump_feed().is_err() {
+                return Fate::Over;
+            }
+            // Who follows and says that nothing more will come from it has gone; else it would stay
+            // until the program writes something.
+            if self.read_closed && self.feed.is_some() {
                 return Fate::Over;
             }
             if before == (self.input.len(), self.output.len(), self.written, self.in_work) {
@@ -102,7 +123,7 @@ impl Connection {
         if done && (self.closing || self.read_closed) {
             return Fate::Over;
         }
-        let waits = !self.output.is_empty() || (!self.in_work && !self.input.is_empty());
+        let waits = (!self.output.is_empty() && self.feed.is_none()) || (!self.in_work && !self.input.is_empty());
         self.stuck_since = if waits { self.stuck_since.or(Some(now)) } else { None };
         Fate::Lives
     }
@@ -148,6 +169,31 @@ impl Connection {
         if self.input.is_empty() {
             self.input = Vec::new();
         }
+    }
+
+    /// Sends what the feed has, as long as the client takes it. Somebody may be filling it at the same
+    /// time: after some pieces it is the next connection's turn.
+    fn pump_feed(&mut self) -> io::Result<()> {
+        self.wants_turn = false;
+        let mut pieces = 0;
+        while let Some(feed) = self.feed.as_ref().filter(|_| self.output.is_empty()) {
+            match feed.next() {
+                Next::Frame(frame) => self.output = frame,
+                Next::Last(frame) => {
+                    self.output = frame;
+                    self.feed = None;
+                    self.in_work = false;
+                }
+                Next::Nothing => break,
+            }
+            self.flush()?;
+            pieces += 1;
+            if pieces == PIECES_A_TURN {
+                self.wants_turn = true;
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

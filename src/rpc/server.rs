@@ -15,6 +15,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::connection::{Connection, Fate};
 use super::protocol::{self, ErrorCode, Request};
+use super::stream::Feed;
 use crate::sys::net::{Peer, peer_credentials};
 use crate::sys::signals::{Signal, SignalPipes};
 
@@ -71,6 +72,7 @@ const FIRST_CONNECTION: u64 = 64;
 
 enum Message {
     Reply(ConnId, Vec<u8>),
+    Feed(ConnId, Arc<Feed>),
     Shutdown(Instant),
 }
 
@@ -87,6 +89,12 @@ impl ServerHandle {
     /// Sends an answer; dropped if the connection has gone.
     pub fn reply(&self, conn: ConnId, frame: Vec<u8>) {
         self.send(Message::Reply(conn, frame));
+    }
+
+    /// A feed of the client has something to be sent. To be called where [`Feed::push`] or [`Feed::finish`] says so, so
+    /// that at most one such message waits for each feed.
+    pub fn feed(&self, conn: ConnId, feed: &Arc<Feed>) {
+        self.send(Message::Feed(conn, Arc::clone(feed)));
     }
 
     /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread.
@@ -149,6 +157,7 @@ pub fn start_with(
         queue,
         connections: HashMap::new(),
         next: FIRST_CONNECTION,
+        turns: Vec::new(),
         accept_again: None,
         ending: None,
     };
@@ -167,6 +176,8 @@ struct Server {
     queue: Receiver<Message>,
     connections: HashMap<ConnId, Connection>,
     next: ConnId,
+    /// Connections that go on without an event.
+    turns: Vec<ConnId>,
     /// Out of descriptors: when to accept again.
     accept_again: Option<Instant>,
     /// Set by a shutdown: when even unsent answers are given up.
@@ -177,7 +188,10 @@ impl Server {
     fn run(mut self) {
         let mut events = Events::with_capacity(64);
         loop {
-            let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            let timeout = match self.turns.is_empty() {
+                true => self.next_deadline().map(|at| at.saturating_duration_since(Instant::now())),
+                false => Some(Duration::ZERO),
+            };
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -200,6 +214,9 @@ impl Server {
                         }
                     }
                 }
+            }
+            for conn in std::mem::take(&mut self.turns) {
+                self.serve(now, conn);
             }
             self.take_messages(now);
             self.expire(now);
@@ -279,6 +296,8 @@ impl Server {
         });
         if fate == Fate::Over {
             self.close(conn);
+        } else if connection.wants_turn && !self.turns.contains(&conn) {
+            self.turns.push(conn);
         }
     }
 
@@ -298,12 +317,18 @@ impl Server {
                         self.serve(now, conn);
                     }
                 }
+                Message::Feed(conn, feed) => {
+                    if let Some(connection) = self.connections.get_mut(&conn) {
+                        connection.feed(feed);
+                        self.serve(now, conn);
+                    }
+                }
                 Message::Shutdown(end) => {
                     self.ending = Some(end);
                     if let Some(mut listener) = self.listener.take() {
                         let _ = self.poll.registry().deregister(&mut listener);
                     }
-                    let idle = |(conn, connection): (&ConnId, &Connection)| connection.output_done().then_some(*conn);
+                    let idle = |(conn, connection): (&ConnId, &Connection)| connection.may_close().then_some(*conn);
                     let idle: Vec<ConnId> = self.connections.iter().filter_map(idle).collect();
                     idle.into_iter().for_each(|conn| self.close(conn));
                 }
