@@ -23,6 +23,8 @@ struct State {
     lost: u64,
     /// The io thread knows that there is something.
     told: bool,
+    /// The first frame, empty or not, has gone: it tells the client that its request was understood.
+    begun: bool,
     finished: bool,
 }
 
@@ -65,11 +67,12 @@ impl Feed {
 
     pub(super) fn next(&self) -> Next {
         let mut state = self.lock();
-        if state.bytes.is_empty() && !state.finished {
+        if state.bytes.is_empty() && !state.finished && state.begun {
             state.told = false;
             state.bytes = VecDeque::new();
             return Next::Nothing;
         }
+        state.begun = true;
         let count = state.bytes.len().min(PIECE);
         let mut piece: Vec<u8> = state.bytes.drain(..count).collect();
         // A character that is cut is completed by the next piece, if there is one already.
