@@ -86,26 +86,6 @@ fn utc_stamp(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn json_stays_valid_whatever_the_line_holds() {
-        let mut out = Vec::new();
-        let head = JsonHead { program: "a\"b", stream: "stdout", pid: 7, level: None };
-        json_line(UNIX_EPOCH + Duration::from_millis(951_782_400_007), head, b"\xff\0 \"x\"\r", &mut out);
-        let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
-        let wanted = serde_json::json!({
-            "time": "2000-02-29T00:00:00.007Z", "program": "a\"b", "stream": "stdout", "pid": 7,
-            "line": "\u{fffd}\0 \"x\"\r",
-        });
-        assert_eq!(value, wanted);
-    }
-}
-
 /// For people who watch: `22:50:01.123 INFO  web: RUNNING`.
 pub(super) fn console_head(time: SystemTime, level: Level, colour: bool) -> String {
     let t = local(time);
@@ -129,4 +109,24 @@ pub(super) fn escape(message: &str) -> String {
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn json_stays_valid_whatever_the_line_holds() {
+        let mut out = Vec::new();
+        let head = JsonHead { program: "a\"b", stream: "stdout", pid: 7, level: None };
+        json_line(UNIX_EPOCH + Duration::from_millis(951_782_400_007), head, b"\xff\0 \"x\"\r", &mut out);
+        let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        let wanted = serde_json::json!({
+            "time": "2000-02-29T00:00:00.007Z", "program": "a\"b", "stream": "stdout", "pid": 7,
+            "line": "\u{fffd}\0 \"x\"\r",
+        });
+        assert_eq!(value, wanted);
+    }
 }

@@ -312,3 +312,35 @@ fn several_programs_are_followed_together_until_the_daemon_ends() {
     daemon.terminate();
     assert_eq!(child.wait().expect("waitpid").code(), Some(0));
 }
+
+/// Row 3 of what goes wrong elsewhere: the last words of a program that crashes, here a thousand times while the
+/// machine is busy.
+#[test]
+fn failures_03_the_last_line_of_a_crash_is_never_lost() {
+    let daemon = Daemon::start(
+        "[program:crash]\nnumprocs = 50\nautorestart = false\nstartsecs = 0\nautostart = false\nstartretries = 0\n\
+         stdout_logfile = DIR/crash.log\ncommand = sh -c 'echo x; exit 1'\n\
+         [program:load]\nnumprocs = 2\ncommand = sh -c 'while :; do :; done'\n",
+    );
+    let names: Vec<String> = (0..50).map(|number| format!("crash:{number:02}")).collect();
+    let done = |status: &supervice::rpc::protocol::ProcessStatus| {
+        status.name.starts_with("load") || (status.pid.is_none() && status.exit_code == Some(1))
+    };
+    for round in 1..=20 {
+        std::thread::scope(|scope| {
+            for name in &names {
+                scope.spawn(|| {
+                    // The answer is that it failed.
+                    let _ = daemon.controller().start_process(name);
+                });
+            }
+        });
+        wait_until("all have ended", || daemon.all().iter().all(done));
+        wait_until("every x of this round is there", || {
+            let lines = daemon.read("crash.log").len() / 2;
+            assert!(lines <= round * names.len(), "{lines} lines after {round} rounds");
+            lines == round * names.len()
+        });
+    }
+    assert_eq!(daemon.read("crash.log"), "x\n".repeat(1000));
+}
