@@ -344,3 +344,18 @@ fn failures_03_the_last_line_of_a_crash_is_never_lost() {
     }
     assert_eq!(daemon.read("crash.log"), "x\n".repeat(1000));
 }
+
+/// Row 5 of what goes wrong elsewhere: a disk that is full.
+#[test]
+fn failures_05_a_full_disk_is_said_once_and_stops_nobody() {
+    let daemon = Daemon::start(
+        "[program:full]\nstdout_logfile = /dev/full\n\
+         command = sh -c 'while :; do echo x; echo y >> DIR/progress; sleep 0.01; done'\n\
+         [program:other]\nstdout_logfile = DIR/other.log\ncommand = sh -c 'while :; do echo z; sleep 0.01; done'\n",
+    );
+    wait_until("both go on", || daemon.read("progress").len() > 300 && daemon.read("other.log").len() > 300);
+    let description = daemon.status("full").description.unwrap_or_default();
+    assert!(description.contains("output is lost: cannot write /dev/full: No space left on device"), "{description}");
+    assert_eq!(daemon.log().matches("cannot write /dev/full").count(), 1, "{}", daemon.log());
+    assert_eq!(daemon.ctl(&["tail", "-n1", "full"]).1, "x\n", "the newest is still in memory");
+}
