@@ -11,6 +11,8 @@
 //! # Ok::<(), supervice::client::ClientError>(())
 //! ```
 
+mod follow;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -24,6 +26,9 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+pub use crate::rpc::protocol::Amount;
+pub use follow::{Follow, OutputPiece};
 
 use crate::models::DEFAULT_SOCKET_PATH;
 use crate::rpc::protocol::{self, ErrorCode, HEADER, Head, ProcessStatus};
@@ -351,16 +356,7 @@ impl Controller {
             return Err(io::ErrorKind::TimedOut.into());
         }
         stream.set_read_timeout(Some(left))?;
-        let mut chunk = [0; 64 * 1024];
-        match stream.read(&mut chunk) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => {
-                buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(error),
-        }
+        read_some(stream, buffer)
     }
 
     /// Does the daemon answer somebody else?
@@ -455,6 +451,19 @@ fn send(stream: &mut UnixStream, mut rest: &[u8], deadline: Instant) -> io::Resu
         }
     }
     Ok(())
+}
+
+fn read_some(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut chunk = [0; 64 * 1024];
+    match stream.read(&mut chunk) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(count) => {
+            buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn is_timeout(error: &io::Error) -> bool {

@@ -109,6 +109,19 @@ pub enum DefaultOutput {
     Console,
 }
 
+/// What a line on the console looks like.
+///
+/// Serialized as `"text"` and `"json"`, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// The line as it was written, behind its prefix.
+    #[default]
+    Text,
+    /// A JSON object with `time`, `program`, `stream`, `pid` and `line`.
+    Json,
+}
+
 /// One program as configured. A program with `numprocs` above 1 is one `ProgramConfig` for each
 /// instance, named `NAME:00`, `NAME:01`, ….
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -230,6 +243,11 @@ pub struct SupervisorConfig {
     pub log_backups: u32,
     /// Where the output of programs without a log file goes.
     pub default_output: DefaultOutput,
+    /// What stands before each line of a program on the console, with `%(process_name)s` and the like;
+    /// `None`: `NAME | ` for programs without a log file, nothing for `/dev/stdout` and `/dev/stderr`.
+    pub log_prefix: Option<String>,
+    /// What a line on the console looks like.
+    pub log_format: LogFormat,
     /// The programs in the order of the file.
     pub programs: Vec<ProgramConfig>,
 }
@@ -247,6 +265,8 @@ impl Default for SupervisorConfig {
             log_maxbytes: DEFAULT_LOG_MAXBYTES,
             log_backups: DEFAULT_LOG_BACKUPS,
             default_output: DefaultOutput::None,
+            log_prefix: None,
+            log_format: LogFormat::Text,
             programs: Vec::new(),
         }
     }

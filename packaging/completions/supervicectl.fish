@@ -16,7 +16,7 @@ function __supervicectl_names --argument-names key
         string match -rag '"'$key'":"([^"\\\\]*)"' | sort -u
 end
 
-set -l commands status start stop restart startgroup stopgroup reload version
+set -l commands status start stop restart startgroup stopgroup reload tail clear reopen version
 complete -c supervicectl -f
 complete -c supervicectl -s s -l socket -r -F -d "the daemon's socket"
 complete -c supervicectl -l timeout -x -d 'give up waiting for an answer after this time'
@@ -31,6 +31,9 @@ complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a resta
 complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a startgroup -d 'start all members of a group'
 complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a stopgroup -d 'stop all members of a group'
 complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a reload -d 'read the configuration again'
+complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a tail -d 'show the newest output'
+complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a clear -d 'empty the log files'
+complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a reopen -d 'open all log files anew'
 complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a version -d 'print the version'
-complete -c supervicectl -n "__fish_seen_subcommand_from status start stop restart" -a '(__supervicectl_names name)'
+complete -c supervicectl -n "__fish_seen_subcommand_from status start stop restart tail clear" -a '(__supervicectl_names name)'
 complete -c supervicectl -n "__fish_seen_subcommand_from startgroup stopgroup" -a '(__supervicectl_names group)'

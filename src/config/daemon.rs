@@ -29,6 +29,8 @@ const SOCKET_MODE: Sources =
 const SOCKET_OWNER: Sources =
     &[("supervice", "socket_owner"), ("supervisord", "socket_owner"), ("unix_http_server", "chown")];
 const SHUTDOWN_TIMEOUT: Sources = &[("supervice", "shutdown_timeout"), ("supervisord", "shutdown_timeout")];
+const LOG_PREFIX: Sources = &[("supervice", "log_prefix"), ("supervisord", "log_prefix")];
+const LOG_FORMAT: Sources = &[("supervice", "log_format"), ("supervisord", "log_format")];
 const DEFAULT_OUTPUT: Sources = &[("supervice", "default_output"), ("supervisord", "default_output")];
 
 /// The daemon's settings, and what it has to know about how they were given.
@@ -71,6 +73,8 @@ pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, r
     });
     config.shutdown_timeout = source.parse(SHUTDOWN_TIMEOUT, config.shutdown_timeout, |text| values::seconds(text, 1));
     config.default_output = source.parse(DEFAULT_OUTPUT, config.default_output, values::default_output);
+    config.log_prefix = source.parse(LOG_PREFIX, config.log_prefix, |text| values::log_prefix(text).map(Some));
+    config.log_format = source.parse(LOG_FORMAT, config.log_format, values::log_format);
     let environment = source.environment();
     Daemon { config, logfile_given, environment }
 }

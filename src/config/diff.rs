@@ -69,6 +69,8 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         log_maxbytes,
         log_backups,
         default_output,
+        log_prefix,
+        log_format,
         programs: _,
     } = old;
     let compared = [
@@ -81,6 +83,8 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         ("socket_mode", *socket_mode == new.socket_mode),
         ("socket_owner", *socket_owner == new.socket_owner),
         ("default_output", *default_output == new.default_output),
+        ("log_prefix", *log_prefix == new.log_prefix),
+        ("log_format", *log_format == new.log_format),
         ("shutdown_timeout", *shutdown_timeout == new.shutdown_timeout),
     ];
     compared.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()

@@ -15,6 +15,8 @@ pub(crate) const DAEMON_KEYS: &[&str] = &[
     "socket_owner",
     "shutdown_timeout",
     "default_output",
+    "log_prefix",
+    "log_format",
 ];
 
 /// Further keys of `[supervisord]` that are understood there.

@@ -1,7 +1,7 @@
 //! Values of one kind each: text in, a value or a fault with its remedy out.
 
 use super::diagnostic::Fault;
-use crate::models::{AutoRestart, DefaultOutput, HealthCheckType};
+use crate::models::{AutoRestart, DefaultOutput, HealthCheckType, LogFormat};
 use crate::process::{signal_name, signal_number};
 use crate::suggest::closest;
 
@@ -139,6 +139,35 @@ pub(crate) fn default_output(text: &str) -> Result<DefaultOutput, Fault> {
         "console" => Ok(DefaultOutput::Console),
         _ => Err(Fault::new("not a place for output", "write none or console")),
     }
+}
+
+/// `text` or `json`.
+pub(crate) fn log_format(text: &str) -> Result<LogFormat, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "text" | "" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Fault::new("not a format of lines", "write text or json")),
+    }
+}
+
+/// What `%(…)s` may name in a `log_prefix`.
+const PREFIX_NAMES: [&str; 7] =
+    ["process_name", "program_name", "group_name", "process_num", "pid", "stream", "asctime"];
+
+/// The text before each line on the console. Values lose their blanks at the end, so one is put
+/// between the prefix and the line.
+pub(crate) fn log_prefix(text: &str) -> Result<String, Fault> {
+    for form in text.split("%(").skip(1) {
+        let name = form.split_once(")s").map_or(form, |(name, _)| name);
+        if !form.contains(")s") || !PREFIX_NAMES.contains(&name) {
+            let hint = match closest(name, PREFIX_NAMES.into_iter()) {
+                Some(known) => format!("did you mean %({known})s?"),
+                None => format!("write %(NAME)s with one of {}", PREFIX_NAMES.join(", ")),
+            };
+            return Err(Fault::new(format!("nothing is known as %({name}"), hint));
+        }
+    }
+    Ok(if text.is_empty() { String::new() } else { format!("{text} ") })
 }
 
 /// The usual name of a signal, without `SIG`; a real-time one as `RTMIN+n`.

@@ -16,11 +16,12 @@ use crate::events::{Event, EventBus, EventType};
 use crate::health::{
     CheckRequest, RunningScript, TcpHealthChecker, Work, Worker, capture_pipe, no_pipe, script_command, tell_exit,
 };
-use crate::models::{HealthCheckType, ProgramConfig};
-use crate::output::Output;
+use crate::models::{DefaultOutput, HealthCheckType, ProgramConfig};
+use crate::output::{self, Follower, Output, StreamKind};
 use crate::process::{Exit, Generation, SpawnError};
-use crate::rpc::protocol;
-use crate::rpc::server::ServerHandle;
+use crate::rpc::protocol::{self, Amount};
+use crate::rpc::server::{ConnId, ServerHandle};
+use crate::rpc::stream::Feed;
 use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::GroupSignal;
@@ -64,6 +65,7 @@ pub(super) struct Parts {
     pub inputs: Sender<Input>,
     pub bus: EventBus,
     pub output: Output,
+    pub default_output: DefaultOutput,
     pub server: ServerHandle,
     pub scope: ReapScope,
     pub nofile: Option<sys::limits::Limit>,
@@ -170,7 +172,8 @@ impl World for Kernel {
     fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<i32, SpawnError> {
         let words = environment::words(config)?;
         let prepared = Prepared::new(config, &words, &self.parts.users)?;
-        let wanted = |logfile: &Option<String>| logfile.is_some() || config.log_buffer > 0;
+        let console = self.parts.default_output == DefaultOutput::Console;
+        let wanted = |logfile: &Option<String>| console || logfile.is_some() || config.log_buffer > 0;
         let open = |wanted: bool| wanted.then(capture_pipe).transpose();
         let stdout = open(wanted(&config.stdout_logfile))?;
         let stderr = open(!config.redirect_stderr && wanted(&config.stderr_logfile))?;
@@ -303,6 +306,29 @@ impl World for Kernel {
         self.parts.bus.publish(event);
     }
 
+    fn tail(&mut self, id: ProcId, stream: StreamKind, amount: Amount, follow: bool, to: &ReplyTo) {
+        let ReplyTo::Connection(conn) = to else { return };
+        let client = Client { server: self.parts.server.clone(), conn: *conn, feed: Arc::default() };
+        let amount = match amount {
+            Amount::Lines(lines) => output::Amount::Lines(lines),
+            Amount::Bytes(bytes) => output::Amount::Bytes(bytes),
+        };
+        self.parts.output.follow(id, stream, amount, follow, Box::new(client));
+    }
+
+    fn clear_logs(&mut self, id: ProcId, name: &str, to: &ReplyTo) {
+        let ReplyTo::Connection(conn) = to else { return };
+        let (server, conn, name) = (self.parts.server.clone(), *conn, name.to_owned());
+        let reply = move |result: Result<(), String>| {
+            let answer = match result {
+                Ok(()) => Answer::Done(format!("{name}: its logs are empty")),
+                Err(message) => Answer::failed(format!("{name}: {message}")),
+            };
+            server.reply(conn, encode(&answer));
+        };
+        self.parts.output.clear(id, Box::new(reply));
+    }
+
     fn reopen_logs(&mut self) {
         self.parts.output.reopen();
         (self.parts.reopen)();
@@ -311,6 +337,34 @@ impl World for Kernel {
     fn set_log_level(&mut self, level: &str) {
         if let Ok(level) = crate::logger::parse_level(level) {
             crate::logger::set_level(level);
+        }
+    }
+}
+
+/// A client that takes output.
+struct Client {
+    server: ServerHandle,
+    conn: ConnId,
+    feed: Arc<Feed>,
+}
+
+impl Follower for Client {
+    fn push(&self, bytes: &[u8]) -> bool {
+        let first = self.feed.push(bytes);
+        if first {
+            self.server.feed(self.conn, &self.feed);
+        }
+        first || self.is_there()
+    }
+
+    fn is_there(&self) -> bool {
+        // The connection, or the message on its way to it, holds the other one.
+        Arc::strong_count(&self.feed) > 1
+    }
+
+    fn finish(&self) {
+        if self.feed.finish() {
+            self.server.feed(self.conn, &self.feed);
         }
     }
 }

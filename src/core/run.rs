@@ -135,8 +135,12 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
     let (server, guard) = serve(supervisor, &config)?;
     let inputs = supervisor.inner.inputs.clone();
     let notify = Box::new(move |note| drop(inputs.send(Input::Output(note))));
-    let output = Output::start(output::Settings { default_output: config.default_output }, notify)
-        .map_err(system("the output thread"))?;
+    let settings = output::Settings {
+        default_output: config.default_output,
+        log_prefix: config.log_prefix.clone(),
+        log_format: config.log_format,
+    };
+    let output = Output::start(settings, notify).map_err(system("the output thread"))?;
     supervisor.inner.bus.start().map_err(system("the events thread"))?;
     let users = Users::default();
     let programs: Vec<_> = supervisor.inner.roster.configs();
@@ -145,6 +149,7 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
         inputs: supervisor.inner.inputs.clone(),
         bus: supervisor.inner.bus.clone(),
         output: output.clone(),
+        default_output: config.default_output,
         server: server.clone(),
         scope: if options.reap_orphans { ReapScope::All } else { ReapScope::Known },
         nofile,
@@ -203,6 +208,7 @@ fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunErro
         Logging::File => (false, file),
         Logging::Foreground { file: wanted } => (true, file.filter(|_| wanted)),
     };
+    logger::set_format(config.log_format);
     let level = logger::parse_level(&config.loglevel).map_err(RunError::Log)?;
     let logfile = file.map(Path::to_owned);
     let (maxbytes, backups) = (config.log_maxbytes, config.log_backups);

@@ -11,9 +11,9 @@ use crate::config::{ConfigError, Loaded, ReloadPlan};
 use crate::events::{Event, EventType};
 use crate::health::HealthCheckResult;
 use crate::models::ProgramConfig;
-use crate::output;
+use crate::output::{self, StreamKind};
 use crate::process::{Command, Exit, Generation, SpawnError};
-use crate::rpc::protocol::{ErrorCode, ProcessStatus};
+use crate::rpc::protocol::{Amount, ErrorCode, ProcessStatus};
 use crate::rpc::server::{ConnId, IncomingRequest};
 
 /// Names a process for as long as the daemon lives; never used again for another one.
@@ -124,6 +124,10 @@ pub(crate) trait World {
     fn wants(&self, event_type: EventType) -> bool;
     /// Publishes an event.
     fn publish(&mut self, event: Event);
+    /// Answers with the newest output of a process, and with `follow` with what comes.
+    fn tail(&mut self, id: ProcId, stream: StreamKind, amount: Amount, follow: bool, to: &ReplyTo);
+    /// Empties the log files of a process, then answers.
+    fn clear_logs(&mut self, id: ProcId, name: &str, to: &ReplyTo);
     /// Opens all log files anew.
     fn reopen_logs(&mut self);
     /// Changes the level of the daemon's own log.

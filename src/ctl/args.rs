@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::tail::Tail;
+use crate::rpc::protocol::{Amount, DEFAULT_LINES};
+
 pub(super) const HELP: &str = "\
 Usage: supervicectl [OPTION]... COMMAND [NAME]...
 Look at and command the processes of a supervice daemon.
@@ -16,6 +19,11 @@ Look at and command the processes of a supervice daemon.
   startgroup GROUP...         start all members of a group
   stopgroup GROUP...          stop all members of a group
   reload                      read the configuration again
+  tail [-f] [-n LINES | -c BYTES] NAME... [stdout|stderr]
+                              the newest output (10 lines), and with -f what
+                              comes, across rotations and restarts
+  clear NAME...               empty the log files of these
+  reopen                      open all log files anew
   version                     print the version
 
   -s, --socket SOCKET         the daemon's socket (default: $SUPERVICE_SOCKET,
@@ -39,6 +47,9 @@ pub(super) enum Action {
     StartGroup,
     StopGroup,
     Reload,
+    Tail(Tail),
+    Clear,
+    Reopen,
     Help,
     Version,
 }
@@ -57,6 +68,7 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
     let mut words = Vec::new();
     let (mut socket, mut timeout, mut json, mut force) = (None, None, false, false);
     let (mut help, mut version) = (false, false);
+    let (mut follow, mut amount) = (false, None);
     let mut parser = Parser::from_iter(args);
     let plain = |error: lexopt::Error| error.to_string();
     while let Some(arg) = parser.next().map_err(plain)? {
@@ -69,6 +81,13 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
             }
             Arg::Long("json") => json = true,
             Arg::Long("force") => force = true,
+            Arg::Short('f') | Arg::Long("follow") => follow = true,
+            Arg::Short('n') | Arg::Long("lines") => {
+                amount = Some(Amount::Lines(parser.value().and_then(|value| value.parse()).map_err(plain)?));
+            }
+            Arg::Short('c') | Arg::Long("bytes") => {
+                amount = Some(Amount::Bytes(parser.value().and_then(|value| value.parse()).map_err(plain)?));
+            }
             Arg::Short('h') | Arg::Long("help") => help = true,
             Arg::Short('V') | Arg::Long("version") => version = true,
             Arg::Value(word) => words.push(word.string().map_err(plain)?),
@@ -78,17 +97,35 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
     let mut words = words.into_iter();
     let command = words.next();
     let names: Vec<String> = words.collect();
+    let is_tail = command.as_deref() == Some("tail");
+    if (follow || amount.is_some()) && !is_tail && !help && !version {
+        return Err("-f, -n and -c go with tail".to_owned());
+    }
+    let tail = Tail { follow, amount: amount.unwrap_or(Amount::Lines(DEFAULT_LINES)) };
     let action = match (help, version) {
         (true, _) => Action::Help,
         (false, true) => Action::Version,
+        (false, false) if is_tail => Action::Tail(tail),
         (false, false) => action(command.as_deref(), force)?,
     };
     check(&action, command.as_deref().unwrap_or_default(), &names, force, json)?;
     Ok(Args { action, names, socket, timeout, json })
 }
 
-const COMMANDS: [&str; 9] =
-    ["status", "start", "stop", "restart", "startgroup", "stopgroup", "reload", "version", "help"];
+const COMMANDS: [&str; 12] = [
+    "status",
+    "start",
+    "stop",
+    "restart",
+    "startgroup",
+    "stopgroup",
+    "reload",
+    "tail",
+    "clear",
+    "reopen",
+    "version",
+    "help",
+];
 
 fn action(command: Option<&str>, force: bool) -> Result<Action, String> {
     match command {
@@ -99,6 +136,8 @@ fn action(command: Option<&str>, force: bool) -> Result<Action, String> {
         Some("startgroup") => Ok(Action::StartGroup),
         Some("stopgroup") => Ok(Action::StopGroup),
         Some("reload") => Ok(Action::Reload),
+        Some("clear") => Ok(Action::Clear),
+        Some("reopen") => Ok(Action::Reopen),
         Some("version") => Ok(Action::Version),
         Some("help") => Ok(Action::Help),
         Some(other) => Err(match crate::suggest::closest(other, COMMANDS.into_iter()) {
@@ -112,13 +151,14 @@ fn action(command: Option<&str>, force: bool) -> Result<Action, String> {
 fn check(action: &Action, command: &str, names: &[String], force: bool, json: bool) -> Result<(), String> {
     let needs_names = match action {
         Action::Start | Action::Stop | Action::Restart { .. } | Action::StartGroup | Action::StopGroup => true,
-        Action::Status | Action::Reload | Action::Help | Action::Version => false,
+        Action::Tail(_) | Action::Clear => true,
+        Action::Status | Action::Reload | Action::Reopen | Action::Help | Action::Version => false,
     };
     if needs_names && names.is_empty() {
         return Err(format!("{command} needs a name"));
     }
-    if *action == Action::Reload && !names.is_empty() {
-        return Err("reload takes no name".to_owned());
+    if matches!(action, Action::Reload | Action::Reopen) && !names.is_empty() {
+        return Err(format!("{command} takes no name"));
     }
     if force && !matches!(action, Action::Restart { .. } | Action::Help | Action::Version) {
         return Err("--force goes with restart".to_owned());
@@ -161,6 +201,9 @@ mod tests {
             ("strat a", "unknown command 'strat'; did you mean 'start'?"),
             ("start", "start needs a name"),
             ("reload x", "reload takes no name"),
+            ("tail", "tail needs a name"),
+            ("reopen x", "reopen takes no name"),
+            ("start -f a", "-f, -n and -c go with tail"),
             ("stop --force a", "--force goes with restart"),
             ("--timeout -1 status", "--timeout -1: not a number of seconds above 0"),
             ("--timeout NaN status", "--timeout NaN: not a number of seconds above 0"),

@@ -2,6 +2,7 @@
 
 mod args;
 mod table;
+mod tail;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -50,6 +51,12 @@ fn run(args: &Args) -> u8 {
         Action::Version => print(concat!("supervicectl ", env!("CARGO_PKG_VERSION"), "\n")),
         Action::Status => status(&controller, args),
         Action::Reload => reload(&controller, args.json),
+        Action::Tail(what) => tail::tail(&controller, &args.names, what),
+        Action::Clear => each(args, |name| controller.clear(name)),
+        Action::Reopen => match controller.reopen() {
+            Ok(message) => print(&format!("{message}\n")),
+            Err(error) => fail(&error),
+        },
         Action::Start => each(args, |name| controller.start_process(name)),
         Action::Stop => each(args, |name| controller.stop_process(name)),
         Action::Restart { force } => each(args, |name| controller.restart_process(name, force)),

@@ -1,6 +1,6 @@
 //! What a line of the daemon's log looks like.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::Level;
 
@@ -29,18 +29,61 @@ fn level_colour(level: Level) -> &'static str {
 
 /// For the file: `2026-11-22 22:50:01.123 INFO  web: RUNNING`.
 pub(super) fn file_head(time: SystemTime, level: Level) -> String {
+    format!("{} {} ", local_stamp(time), level_name(level))
+}
+
+/// `2026-11-22 22:50:01.123`, local time.
+pub(crate) fn local_stamp(time: SystemTime) -> String {
     let t = local(time);
+    let (date, clock) = ((t.year, t.month, t.day), (t.hour, t.minute, t.second));
     format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03} {} ",
-        t.year,
-        t.month,
-        t.day,
-        t.hour,
-        t.minute,
-        t.second,
-        t.millisecond,
-        level_name(level)
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
+        date.0, date.1, date.2, clock.0, clock.1, clock.2, t.millisecond
     )
+}
+
+/// What a JSON line says besides its time and text.
+#[derive(Clone, Copy)]
+pub(crate) struct JsonHead<'a> {
+    pub program: &'a str,
+    pub stream: &'a str,
+    pub pid: i32,
+    pub level: Option<Level>,
+}
+
+/// One line as a JSON object, without a newline. Bytes that are no UTF-8 become U+FFFD: JSON has no others.
+pub(crate) fn json_line(time: SystemTime, head: JsonHead<'_>, line: &[u8], out: &mut Vec<u8>) {
+    let text = String::from_utf8_lossy(line);
+    let string = |text: &str, out: &mut Vec<u8>| {
+        // Strings always serialize, and a vector takes everything.
+        let _ = serde_json::to_writer(out, text);
+    };
+    out.extend_from_slice(format!("{{\"time\":\"{}\",\"program\":", utc_stamp(time)).as_bytes());
+    string(head.program, out);
+    out.extend_from_slice(format!(",\"stream\":\"{}\",\"pid\":{}", head.stream, head.pid).as_bytes());
+    if let Some(level) = head.level {
+        out.extend_from_slice(format!(",\"level\":\"{level}\"").as_bytes());
+    }
+    out.extend_from_slice(b",\"line\":");
+    string(&text, out);
+    out.push(b'}');
+}
+
+/// `2026-11-22T21:50:01.123Z`: collectors merge lines of several time zones.
+fn utc_stamp(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // Years that begin in March have their leap day at their end: months then follow a formula.
+    let era_day = days + 719_468;
+    let (era, day_of_era) = (era_day / 146_097, era_day % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
 }
 
 /// For people who watch: `22:50:01.123 INFO  web: RUNNING`.
@@ -66,4 +109,24 @@ pub(super) fn escape(message: &str) -> String {
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn json_stays_valid_whatever_the_line_holds() {
+        let mut out = Vec::new();
+        let head = JsonHead { program: "a\"b", stream: "stdout", pid: 7, level: None };
+        json_line(UNIX_EPOCH + Duration::from_millis(951_782_400_007), head, b"\xff\0 \"x\"\r", &mut out);
+        let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        let wanted = serde_json::json!({
+            "time": "2000-02-29T00:00:00.007Z", "program": "a\"b", "stream": "stdout", "pid": 7,
+            "line": "\u{fffd}\0 \"x\"\r",
+        });
+        assert_eq!(value, wanted);
+    }
 }

@@ -34,6 +34,9 @@ pub(crate) use console::{
     flush as flush_console, is_busy as console_is_busy, is_stalled as console_is_stalled, wants_colour,
 };
 
+pub(crate) use format::{JsonHead, json_line, local_stamp};
+
+use crate::models::LogFormat;
 use file::LogFile;
 use queue::LineQueue;
 
@@ -171,6 +174,11 @@ pub fn flush(deadline: Duration) -> bool {
     console::flush(end) && file
 }
 
+/// What the daemon's own lines on the console look like from now on; the file is text for people.
+pub fn set_format(format: LogFormat) {
+    shared().json.store(format == LogFormat::Json, Ordering::Relaxed);
+}
+
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 static SHARED: OnceLock<Shared> = OnceLock::new();
 
@@ -186,6 +194,7 @@ struct Shared {
     file: Mutex<Option<LogFile>>,
     to_file: AtomicBool,
     stdout: AtomicBool,
+    json: AtomicBool,
     started: Mutex<bool>,
 }
 
@@ -229,7 +238,12 @@ impl Shared {
         if self.to_file.load(Ordering::Relaxed) {
             self.queue.push(&[format::file_head(time, level).as_bytes(), message.as_bytes()]);
         }
-        if self.stdout.load(Ordering::Relaxed) {
+        if self.stdout.load(Ordering::Relaxed) && self.json.load(Ordering::Relaxed) {
+            let (mut line, pid) = (Vec::new(), i32::try_from(std::process::id()).unwrap_or_default());
+            let head = JsonHead { program: "supervice", stream: "log", pid, level: Some(level) };
+            json_line(time, head, message.as_bytes(), &mut line);
+            console::write_line(ConsoleStream::Stdout, &[&line]);
+        } else if self.stdout.load(Ordering::Relaxed) {
             let colour = wants_colour(ConsoleStream::Stdout);
             let head = format::console_head(time, level, colour);
             console::write_line(ConsoleStream::Stdout, &[head.as_bytes(), message.as_bytes()]);

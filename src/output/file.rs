@@ -93,6 +93,18 @@ impl LogFile {
         self.open(now, report);
     }
 
+    /// Empties the file; its backups stay.
+    ///
+    /// # Errors
+    /// What failed, on what, and why.
+    pub fn clear(&mut self) -> Result<(), String> {
+        if !self.is_regular() {
+            return Ok(());
+        }
+        self.line_start = true;
+        self.truncate().map_err(|error| format!("cannot empty {}: {}", self.path.display(), reason(&error)))
+    }
+
     /// Appends `data`, rotating where needed. Never waits and never fails: see the module's head.
     pub fn write(&mut self, now: Instant, mut data: &[u8], report: Reporter<'_>) {
         if self.incident.waits(now, data.len()) {

@@ -6,8 +6,10 @@
 //! refuses (the bytes are counted as lost and said) or by a console that nobody reads (after a second).
 
 mod file;
+mod follow;
 mod incident;
 mod lines;
+mod look;
 mod pump;
 mod ring;
 mod sink;
@@ -24,7 +26,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::Waker;
 
-use crate::models::{DefaultOutput, ProgramConfig};
+use crate::models::{DefaultOutput, LogFormat, ProgramConfig};
 use crate::process::Generation;
 
 /// Names a program towards the output thread; given by the dispatcher, never reused while in use.
@@ -50,10 +52,14 @@ impl StreamKind {
 }
 
 /// What holds for all programs.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Where the output of programs without a log file goes.
     pub default_output: DefaultOutput,
+    /// What stands before each line on the console; see [`SupervisorConfig::log_prefix`](crate::models::SupervisorConfig::log_prefix).
+    pub log_prefix: Option<String>,
+    /// What a line on the console looks like.
+    pub log_format: LogFormat,
 }
 
 /// What the output thread tells the daemon.
@@ -91,6 +97,31 @@ pub enum Note {
 /// Takes the answer of [`Output::tail`].
 pub type TailReply = Box<dyn FnOnce(Vec<u8>) + Send>;
 
+/// How much of the newest output is wanted; never more than a megabyte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// So many lines.
+    Lines(usize),
+    /// So many bytes.
+    Bytes(usize),
+}
+
+/// Somebody who takes a stream's output as it comes. None of the methods may wait.
+pub trait Follower: Send {
+    /// Takes output; `false`: nobody is there any more.
+    fn push(&self, bytes: &[u8]) -> bool;
+    /// Whether somebody still wants it; asked now and then.
+    fn is_there(&self) -> bool;
+    /// Nothing follows: the program was removed, or the daemon ends. Also called when it is dropped for another reason.
+    fn finish(&self);
+}
+
+/// Takes the answer of [`Output::clear`].
+pub type ClearReply = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// Followers of one program at most.
+pub const MAX_FOLLOWERS: usize = 64;
+
 enum Command {
     Configure { program: ProgramId, config: Arc<ProgramConfig> },
     Attach { program: ProgramId, generation: Generation, pid: i32, stdout: Option<OwnedFd>, stderr: Option<OwnedFd> },
@@ -100,6 +131,8 @@ enum Command {
     SetDefault { settings: Settings },
     Reopen,
     Tail { program: ProgramId, stream: StreamKind, bytes: usize, reply: TailReply },
+    Follow { program: ProgramId, stream: StreamKind, amount: Amount, go_on: bool, follower: Box<dyn Follower> },
+    Clear { program: ProgramId, reply: ClearReply },
     Shutdown { deadline: Instant, done: Sender<()> },
 }
 
@@ -177,6 +210,24 @@ impl Output {
     /// The newest output of a stream, at most `bytes` bytes (and at most a megabyte): from its log file, else from memory.
     pub fn tail(&self, program: ProgramId, stream: StreamKind, bytes: usize, reply: TailReply) {
         self.send(Command::Tail { program, stream, bytes, reply });
+    }
+
+    /// Hands the newest output of a stream to `follower`, and with `go_on` everything that comes later, with no gap and across
+    /// rotations and runs. Beyond [`MAX_FOLLOWERS`] of a program the oldest one is finished.
+    pub fn follow(
+        &self,
+        program: ProgramId,
+        stream: StreamKind,
+        amount: Amount,
+        go_on: bool,
+        follower: Box<dyn Follower>,
+    ) {
+        self.send(Command::Follow { program, stream, amount, go_on, follower });
+    }
+
+    /// Empties the log files of a program (not the rotated ones) and what is kept of its output in memory.
+    pub fn clear(&self, program: ProgramId, reply: ClearReply) {
+        self.send(Command::Clear { program, reply });
     }
 
     /// Reads what is in all pipes, writes everything out, closes the files and ends the thread; waits

@@ -17,10 +17,12 @@ use mio::{Events, Interest, Poll, Token};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::file::LogFile;
+use super::follow::{Followers, last_lines};
 use super::incident::Report;
+use super::look::Source;
 use super::sink::{Dest, Sink, Syslog};
 use super::target::Target;
-use super::{Command, Note, ProgramId, Settings, StreamKind};
+use super::{Amount, Command, Follower, Note, ProgramId, Settings, StreamKind};
 use crate::models::ProgramConfig;
 use crate::process::Generation;
 
@@ -67,6 +69,7 @@ struct Program {
     config: Arc<ProgramConfig>,
     out: Sink,
     err: Sink,
+    followers: Followers,
 }
 
 impl Program {
@@ -223,7 +226,11 @@ impl Pump {
             self.buffer = vec![0; READ_SIZE];
         }
         let (id, kind) = (pipe.program, pipe.kind);
-        let sink = program.sink(kind);
+        let Program { out, err, followers, .. } = program;
+        let sink = match kind {
+            StreamKind::Stdout => out,
+            StreamKind::Stderr => err,
+        };
         let notify = &self.notify;
         let mut report = |report| notify(note(id, kind, report));
         let size = sink.read_size(READ_SIZE);
@@ -242,7 +249,9 @@ impl Pump {
                 }
                 Ok(count) => {
                     total += count;
-                    sink.write(now, buffer.get(..count).unwrap_or_default(), ring_limit, &mut report);
+                    let data = buffer.get(..count).unwrap_or_default();
+                    sink.write(now, data, ring_limit, &mut report);
+                    followers.push(kind, data);
                     if count < size && !pipe.hung_up {
                         // Empty: new data or the end come with a new event.
                         outcome = Outcome::Empty;
@@ -315,6 +324,10 @@ impl Pump {
             Command::SetDefault { settings } => self.settings = settings,
             Command::Reopen => self.reopen(now),
             Command::Tail { program, stream, bytes, reply } => reply(self.tail(program, stream, bytes.min(MAX_TAIL))),
+            Command::Follow { program, stream, amount, go_on, follower } => {
+                self.follow(program, stream, amount, go_on, follower);
+            }
+            Command::Clear { program, reply } => reply(self.clear(program)),
             Command::Shutdown { deadline, done } => self.finish = Some((deadline, done)),
         }
     }
@@ -323,7 +336,10 @@ impl Pump {
         match self.programs.get_mut(&id) {
             Some(program) => program.config = config,
             None => {
-                self.programs.insert(id, Program { config, out: Sink::default(), err: Sink::default() });
+                self.programs.insert(
+                    id,
+                    Program { config, out: Sink::default(), err: Sink::default(), followers: Followers::default() },
+                );
             }
         }
     }
@@ -382,7 +398,7 @@ impl Pump {
             Target::File(path) => Dest::File(self.shared_file(now, path, maxbytes, backups)),
             Target::Console { .. } | Target::Syslog => {
                 let syslog = self.syslog.get_or_insert_default();
-                Dest::lines(&target, &config.name, kind, pid, syslog)
+                Dest::lines(&target, Source { config: &config, kind, pid }, &self.settings, syslog)
             }
         };
         let Pump { programs, notify, .. } = self;
@@ -481,10 +497,28 @@ impl Pump {
         let sink = program.sink(kind);
         let memory = sink.newest(bytes.min(kept));
         let Dest::File(file) = sink.dest() else { return memory };
-        match file.borrow().is_regular().then(|| end_of_file(file.borrow().path(), bytes)) {
+        match file.borrow().is_regular().then(|| newest_of_files(file.borrow().path(), bytes)) {
             Some(Ok(disk)) if disk.len() >= memory.len() => disk,
             Some(Ok(_) | Err(_)) | None => memory,
         }
+    }
+
+    fn follow(&mut self, id: ProgramId, kind: StreamKind, amount: Amount, go_on: bool, follower: Box<dyn Follower>) {
+        let newest = match amount {
+            Amount::Bytes(bytes) => self.tail(id, kind, bytes.min(MAX_TAIL)),
+            Amount::Lines(lines) => last_lines(self.tail(id, kind, MAX_TAIL), lines),
+        };
+        follower.push(&newest);
+        match self.programs.get_mut(&id) {
+            Some(program) if go_on => program.followers.add(kind, follower),
+            Some(_) | None => follower.finish(),
+        }
+    }
+
+    fn clear(&mut self, id: ProgramId) -> Result<(), String> {
+        let Some(program) = self.programs.get_mut(&id) else { return Ok(()) };
+        program.out.clear()?;
+        program.err.clear()
     }
 
     /// Reads everything that is there and closes all.
@@ -532,6 +566,19 @@ fn grow_if_chatty(pipe: &mut Pipe, read: usize) {
         let _ = fcntl(&pipe.file, FcntlArg::F_SETPIPE_SZ(size));
         pipe.chatty = true;
     }
+}
+
+/// The end of a log file, and of the one before it where it alone does not hold that much.
+fn newest_of_files(path: &std::path::Path, bytes: usize) -> io::Result<Vec<u8>> {
+    let newest = end_of_file(path, bytes)?;
+    if newest.len() >= bytes {
+        return Ok(newest);
+    }
+    let mut before = path.as_os_str().to_owned();
+    before.push(".1");
+    let mut both = end_of_file(before.as_ref(), bytes - newest.len()).unwrap_or_default();
+    both.extend_from_slice(&newest);
+    Ok(both)
 }
 
 fn end_of_file(path: &std::path::Path, bytes: usize) -> io::Result<Vec<u8>> {

@@ -6,10 +6,11 @@ use std::os::unix::net::UnixDatagram;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::StreamKind;
+use super::Settings;
 use super::file::{LogFile, reason};
 use super::incident::{Incident, Reporter};
 use super::lines::{Assembler, MAX_LAST_LINE, last_line};
+use super::look::{Look, Source};
 use super::ring::Ring;
 use super::target::Target;
 use crate::logger::{self, ConsoleStream};
@@ -41,8 +42,9 @@ pub(super) enum Dest {
 pub(super) struct Lines {
     to: LinesTo,
     target: Target,
-    /// What stands before each line.
-    prefix: Vec<u8>,
+    look: Look,
+    /// Where lines are put together.
+    scratch: Vec<u8>,
     assembler: Assembler,
     incident: Incident,
 }
@@ -82,26 +84,19 @@ impl Syslog {
 
 impl Dest {
     /// A console or syslog target of the stream of a program.
-    pub fn lines(target: &Target, name: &str, kind: StreamKind, pid: i32, syslog: &Rc<RefCell<Syslog>>) -> Dest {
-        let (to, prefix) = match target {
+    pub fn lines(target: &Target, source: Source<'_>, settings: &Settings, syslog: &Rc<RefCell<Syslog>>) -> Dest {
+        let (to, look) = match target {
             Target::Console { stream, prefix } => {
-                let prefix = if *prefix { console_prefix(*stream, name) } else { String::new() };
-                (LinesTo::Console(*stream), prefix)
+                (LinesTo::Console(*stream), Look::console(source, settings, *prefix, logger::wants_colour(*stream)))
             }
-            // Facility daemon (3); severity info (6) for stdout and warning (4) for stderr.
-            Target::Syslog => {
-                let priority = match kind {
-                    StreamKind::Stdout => 3 * 8 + 6,
-                    StreamKind::Stderr => 3 * 8 + 4,
-                };
-                (LinesTo::Syslog(Rc::clone(syslog)), format!("<{priority}>{name}[{pid}]: "))
-            }
+            Target::Syslog => (LinesTo::Syslog(Rc::clone(syslog)), Look::syslog(source)),
             Target::Nothing | Target::File(_) => return Dest::Nothing,
         };
         Dest::Lines(Box::new(Lines {
             to,
             target: target.clone(),
-            prefix: prefix.into_bytes(),
+            look,
+            scratch: Vec::new(),
             assembler: Assembler::default(),
             incident: Incident::default(),
         }))
@@ -112,21 +107,11 @@ impl Dest {
         match (self, target) {
             (Dest::Nothing, Target::Nothing) => true,
             (Dest::File(file), Target::File(path)) => file.borrow().path() == path,
-            // The prefix of syslog carries the pid of the run.
-            (Dest::Lines(lines), Target::Console { .. }) => lines.target == *target,
+            // What stands before a line may name the pid of the run.
+            (Dest::Lines(lines), Target::Console { .. }) => lines.target == *target && lines.look.outlives_runs(),
             (Dest::Nothing | Dest::File(_) | Dest::Lines(_), _) => false,
         }
     }
-}
-
-/// `web | `, in a colour of its own on a terminal.
-fn console_prefix(stream: ConsoleStream, name: &str) -> String {
-    if !logger::wants_colour(stream) {
-        return format!("{name} | ");
-    }
-    let hash = name.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
-    // 31 is red, which is kept for errors.
-    format!("\x1b[{}m{name} |\x1b[0m ", 32 + hash % 5)
 }
 
 impl Sink {
@@ -154,8 +139,10 @@ impl Sink {
             Dest::Nothing => {}
             Dest::File(file) => file.borrow_mut().write(now, data, report),
             Dest::Lines(lines) => {
-                let Lines { to, prefix, assembler, incident, .. } = &mut **lines;
-                assembler.push(now, data, &mut |line| to.write(now, prefix, line, incident, report));
+                let Lines { to, look, scratch, assembler, incident, .. } = &mut **lines;
+                assembler.push(now, data, &mut |line| {
+                    to.write(now, look.parts(line, scratch), line.len(), incident, report)
+                });
             }
         }
     }
@@ -171,8 +158,8 @@ impl Sink {
     /// Passes on what is held of a line.
     pub fn flush_partial(&mut self, now: Instant, report: Reporter<'_>) {
         if let Dest::Lines(lines) = &mut self.dest {
-            let Lines { to, prefix, assembler, incident, .. } = &mut **lines;
-            assembler.flush(&mut |line| to.write(now, prefix, line, incident, report));
+            let Lines { to, look, scratch, assembler, incident, .. } = &mut **lines;
+            assembler.flush(&mut |line| to.write(now, look.parts(line, scratch), line.len(), incident, report));
         }
     }
 
@@ -195,6 +182,15 @@ impl Sink {
         }
     }
 
+    /// Forgets what is in memory and empties the file.
+    pub fn clear(&mut self) -> Result<(), String> {
+        self.ring = Ring::default();
+        match &self.dest {
+            Dest::File(file) => file.borrow_mut().clear(),
+            Dest::Nothing | Dest::Lines(_) => Ok(()),
+        }
+    }
+
     /// The newest bytes in memory.
     pub fn newest(&self, count: usize) -> Vec<u8> {
         self.ring.newest(count)
@@ -209,22 +205,23 @@ impl Sink {
 }
 
 impl LinesTo {
-    fn write(&self, now: Instant, prefix: &[u8], line: &[u8], incident: &mut Incident, report: Reporter<'_>) {
+    fn write(&self, now: Instant, parts: [&[u8]; 2], length: usize, incident: &mut Incident, report: Reporter<'_>) {
+        let size = length + 1;
         match self {
             LinesTo::Console(stream) => {
-                if logger::write_line(*stream, &[prefix, line]) {
+                if logger::write_line(*stream, &parts) {
                     incident.succeed(now, report);
                 } else {
-                    incident.fail(now, line.len() + 1, Duration::ZERO, report, || {
+                    incident.fail(now, size, Duration::ZERO, report, || {
                         "nobody reads the daemon's standard output; lines for it are lost until that changes".to_owned()
                     });
                 }
             }
             LinesTo::Syslog(syslog) => {
-                if incident.waits(now, line.len() + 1) {
+                if incident.waits(now, size) {
                     return;
                 }
-                let message = [prefix, line].concat();
+                let message = parts.concat();
                 match syslog.borrow_mut().send(&message) {
                     Ok(()) => incident.succeed(now, report),
                     Err(error) => {
@@ -232,7 +229,7 @@ impl LinesTo {
                             io::ErrorKind::WouldBlock => Duration::ZERO,
                             _ => SYSLOG_RETRY,
                         };
-                        incident.fail(now, line.len() + 1, retry, report, || {
+                        incident.fail(now, size, retry, report, || {
                             format!("cannot write to syslog (/dev/log): {}; lines for it are lost", reason(&error))
                         });
                     }

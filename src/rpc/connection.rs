@@ -1,11 +1,13 @@
 //! One client: bytes in, requests out; answers in, bytes out. Without a poll and without a clock.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::net::UnixStream;
 
 use super::protocol::{self, ErrorCode, HEADER, Head, Request};
+use super::stream::{Feed, Next};
 use crate::sys::net::Peer;
 
 /// Read at a time, and read ahead of the request in work.
@@ -13,6 +15,9 @@ const CHUNK: usize = 4096;
 
 /// Requests that are taken in one visit: a client that never pauses must not keep the thread from the others.
 const REQUESTS_PER_VISIT: usize = 16;
+
+/// Pieces of output for one client before it is the next one's turn.
+const PIECES_A_TURN: usize = 16;
 
 /// What a connection comes to after it was served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub(super) struct Connection {
     written: usize,
     /// A request is in work: the next one waits for its answer.
     in_work: bool,
+    /// What the request in work is answered with, piece by piece.
+    feed: Option<Arc<Feed>>,
     /// The client will send nothing more.
     read_closed: bool,
     /// Nothing more is read from it: it broke the protocol. It gets its answer, then it is closed.
@@ -55,6 +62,7 @@ impl Connection {
             output: Vec::new(),
             written: 0,
             in_work: false,
+            feed: None,
             read_closed: false,
             closing: false,
             unread: true,
@@ -75,11 +83,22 @@ impl Connection {
         !self.output.is_empty()
     }
 
-    /// Takes no more requests: what is answered is still written.
+    /// Takes no more requests: what is answered is still written, but for output that the client does not take.
     pub(super) fn finish(&mut self) {
         self.closing = true;
         self.in_work = false;
         self.input = Vec::new();
+        if self.feed.take().is_some() {
+            self.output = Vec::new();
+            self.written = 0;
+        }
+    }
+
+    /// Takes the feed that answers the request in work, or learns that there is more in it.
+    pub(super) fn feed(&mut self, feed: Arc<Feed>) {
+        if !self.closing {
+            self.feed = Some(feed);
+        }
     }
 
     pub(super) fn readable(&mut self) {
@@ -112,13 +131,19 @@ impl Connection {
             if taken || answered {
                 self.stuck_since = None;
             }
+            let Ok(pieces) = self.pump_feed() else { return Fate::Over };
+            // Who follows and says that nothing more will come from it has gone; else it would stay
+            // until the program writes something.
+            if self.read_closed && self.feed.is_some() {
+                return Fate::Over;
+            }
             // Asked of each step: sums of bytes can agree before and after although all of them have changed.
-            if !(read || taken || answered) {
+            if !(read || taken || answered || pieces > 0) {
                 return self.rest(now);
             }
             self.last_active = now;
             requests += usize::from(taken);
-            if requests == REQUESTS_PER_VISIT {
+            if requests == REQUESTS_PER_VISIT || pieces == PIECES_A_TURN {
                 return Fate::Unfinished;
             }
         }
@@ -134,7 +159,7 @@ impl Connection {
         if self.in_work && self.hung_up && self.read_closed && protocol::head(&self.input) == Head::Partial {
             return Fate::Over;
         }
-        let waits = !self.output.is_empty() || (!self.in_work && !self.input.is_empty());
+        let waits = (!self.output.is_empty() && self.feed.is_none()) || (!self.in_work && !self.input.is_empty());
         self.stuck_since = if waits { self.stuck_since.or(Some(now)) } else { None };
         Fate::Lives
     }
@@ -204,6 +229,26 @@ impl Connection {
             }
         }
         true
+    }
+
+    /// Sends what the feed has, as long as the client takes it; how many pieces. Somebody may be filling it at
+    /// the same time: after some pieces it is the next connection's turn.
+    fn pump_feed(&mut self) -> io::Result<usize> {
+        let mut pieces = 0;
+        while let Some(feed) = self.feed.as_ref().filter(|_| self.output.is_empty() && pieces < PIECES_A_TURN) {
+            match feed.next() {
+                Next::Frame(frame) => self.output = frame,
+                Next::Last(frame) => {
+                    self.output = frame;
+                    self.feed = None;
+                    self.in_work = false;
+                }
+                Next::Nothing => break,
+            }
+            self.flush()?;
+            pieces += 1;
+        }
+        Ok(pieces)
     }
 
     /// Has it written the last of an answer?

@@ -3,3 +3,4 @@
 mod connection;
 pub mod protocol;
 pub mod server;
+pub mod stream;

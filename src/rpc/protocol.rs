@@ -113,7 +113,37 @@ pub enum Request {
     },
     /// Read the configuration again.
     Reload,
+    /// The newest output of a process, and what follows; see [`super::stream`] for the answer.
+    Tail {
+        /// Which.
+        name: String,
+        /// Its standard error instead of its standard output.
+        stderr: bool,
+        /// How much.
+        amount: Amount,
+        /// Go on with what it writes from now on, until the client closes the connection.
+        follow: bool,
+    },
+    /// Empty the log files of a process.
+    Clear {
+        /// Which.
+        name: String,
+    },
+    /// Open all log files anew.
+    Reopen,
 }
+
+/// How much of the newest output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// So many lines.
+    Lines(usize),
+    /// So many bytes.
+    Bytes(usize),
+}
+
+/// Lines that `tail` shows unless it is asked for another number.
+pub const DEFAULT_LINES: usize = 10;
 
 impl Request {
     /// Reads the body of a frame.
@@ -162,6 +192,9 @@ impl Request {
             "startgroup" => name().map(|name| Request::StartGroup { name }),
             "stopgroup" => name().map(|name| Request::StopGroup { name }),
             "reload" => Ok(Request::Reload),
+            "tail" => tail(&fields),
+            "clear" => name().map(|name| Request::Clear { name }),
+            "reopen" => Ok(Request::Reopen),
             other => {
                 let message = format!("Unknown command: {}", other.chars().take(100).collect::<String>());
                 return Err(RequestError { code: ErrorCode::UnknownCommand, message });
@@ -242,6 +275,34 @@ impl<'de> Visitor<'de> for ShallowVisitor {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Value::Object(fields))
     }
+}
+
+fn tail(fields: &Map<String, Value>) -> Result<Request, String> {
+    let name = text(fields, "name")?.ok_or("\"name\" is missing")?;
+    let stderr = match text(fields, "stream")?.as_deref() {
+        None | Some("stdout") => false,
+        Some("stderr") => true,
+        Some(_) => return Err("\"stream\" must be stdout or stderr".to_owned()),
+    };
+    let follow = match fields.get("follow") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(follow)) => *follow,
+        Some(_) => return Err("\"follow\" must be true or false".to_owned()),
+    };
+    let number = |key: &str| match fields.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_u64() {
+            Some(number) => Ok(Some(usize::try_from(number).unwrap_or(usize::MAX))),
+            None => Err(format!("\"{key}\" must be a whole number")),
+        },
+    };
+    let amount = match (number("lines")?, number("bytes")?) {
+        (Some(lines), None) => Amount::Lines(lines),
+        (None, Some(bytes)) => Amount::Bytes(bytes),
+        (None, None) => Amount::Lines(DEFAULT_LINES),
+        (Some(_), Some(_)) => return Err("either \"lines\" or \"bytes\"".to_owned()),
+    };
+    Ok(Request::Tail { name, stderr, amount, follow })
 }
 
 /// A parameter that is a string, if it is there.

@@ -15,6 +15,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::connection::{Connection, Fate};
 use super::protocol::{self, ErrorCode, Request};
+use super::stream::Feed;
 use crate::sys::net::{Peer, peer_credentials};
 use crate::sys::signals::{Signal, SignalPipes};
 
@@ -75,6 +76,7 @@ const FIRST_CONNECTION: u64 = 64;
 
 enum Message {
     Reply(ConnId, Vec<u8>),
+    Feed(ConnId, Arc<Feed>),
     Shutdown(Instant),
 }
 
@@ -91,6 +93,12 @@ impl ServerHandle {
     /// Sends an answer; dropped if the connection has gone.
     pub fn reply(&self, conn: ConnId, frame: Vec<u8>) {
         self.send(Message::Reply(conn, frame));
+    }
+
+    /// A feed of the client has something to be sent. To be called where [`Feed::push`] or [`Feed::finish`] says so, so
+    /// that at most one such message waits for each feed.
+    pub fn feed(&self, conn: ConnId, feed: &Arc<Feed>) {
+        self.send(Message::Feed(conn, Arc::clone(feed)));
     }
 
     /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread.
@@ -336,7 +344,9 @@ impl Server {
             Fate::Over => self.close(conn),
             Fate::Lives => self.watch(conn),
             Fate::Unfinished => {
-                self.unfinished.push(conn);
+                if !self.unfinished.contains(&conn) {
+                    self.unfinished.push(conn);
+                }
                 self.watch(conn);
             }
         }
@@ -373,6 +383,12 @@ impl Server {
                 Message::Reply(conn, frame) => {
                     if let Some(connection) = self.connections.get_mut(&conn) {
                         connection.answer(frame);
+                        self.serve(now, conn);
+                    }
+                }
+                Message::Feed(conn, feed) => {
+                    if let Some(connection) = self.connections.get_mut(&conn) {
+                        connection.feed(feed);
                         self.serve(now, conn);
                     }
                 }

@@ -2,6 +2,7 @@
 //! done often depends on it.
 
 use std::fs;
+use std::io;
 
 /// The fields of `/proc/<pid>/stat` that we use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,21 +45,33 @@ pub fn parse_stat(line: &str) -> Option<Stat> {
 
 /// The present facts about a process; `None` where it does not exist or `/proc` is not mounted.
 pub fn stat(pid: i32) -> Option<Stat> {
-    // Lossy: a process may put any bytes in its name.
-    let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&String::from_utf8_lossy(&bytes))
+    read_stat(pid).ok().flatten()
 }
 
-/// Every process whose group is `pgid`, zombies included; empty where `/proc` is not mounted. Reads
-/// one file for each process of the system: for diagnosis, not for every turn.
-pub fn group_members(pgid: i32) -> Vec<Stat> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(stat)
-        .filter(|member| member.pgrp == pgid)
-        .collect()
+/// `Ok(None)` where there is no such process.
+fn read_stat(pid: i32) -> io::Result<Option<Stat>> {
+    match fs::read(format!("/proc/{pid}/stat")) {
+        // Lossy: a process may put any bytes in its name.
+        Ok(bytes) => Ok(parse_stat(&String::from_utf8_lossy(&bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Every process whose group is `pgid`, zombies included. Reads one file for each process of the system: for
+/// diagnosis, not for every turn.
+///
+/// # Errors
+///
+/// Where `/proc` is not mounted or hides processes, or no descriptor is left to read it: then nobody knows who is
+/// in the group, which is not the same as nobody.
+pub fn group_members(pgid: i32) -> io::Result<Vec<Stat>> {
+    let mut members = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        members.extend(read_stat(pid)?.filter(|member| member.pgrp == pgid));
+    }
+    Ok(members)
 }
 
 #[cfg(test)]
@@ -82,7 +95,7 @@ mod tests {
     #[test]
     fn we_find_ourselves() {
         let me = stat(i32::try_from(std::process::id()).unwrap()).unwrap();
-        assert!(group_members(me.pgrp).iter().any(|member| member.pid == me.pid));
+        assert!(group_members(me.pgrp).unwrap().iter().any(|member| member.pid == me.pid));
         assert!(me.start_time > 0);
         assert!(!me.is_dead());
     }

@@ -107,7 +107,7 @@ fn signal_group_by_id(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal>
     if leader.pid <= 1 {
         return Ok(GroupSignal::Gone);
     }
-    if leader.reaped && !proc::group_members(leader.pid).iter().any(|member| member.session == leader.pid) {
+    if leader.reaped && !proc::group_members(leader.pid)?.iter().any(|member| member.session == leader.pid) {
         return Ok(GroupSignal::Gone);
     }
     // SAFETY: a plain number; see above for why it is still the right group.
@@ -127,9 +127,8 @@ pub fn group_is_dead(leader: Leader<'_>) -> bool {
     if group_is_empty(leader) {
         return true;
     }
-    let members = proc::group_members(leader.pid);
-    // None at all: /proc is not mounted or hides them (hidepid), or they have gone this moment.
-    !members.is_empty() && members.iter().all(Stat::is_dead)
+    // Unknown is not dead. None at all: /proc hides them (hidepid), or they have gone this moment.
+    proc::group_members(leader.pid).is_ok_and(|members| !members.is_empty() && members.iter().all(Stat::is_dead))
 }
 
 #[cfg(test)]

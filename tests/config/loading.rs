@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use supervice::config::{diff, parse_environment, read_env_file, to_json};
-use supervice::models::{AutoRestart, DefaultOutput, HealthCheckType, ProgramConfig, SupervisorConfig};
+use supervice::models::{AutoRestart, DefaultOutput, HealthCheckType, LogFormat, ProgramConfig, SupervisorConfig};
 
 use crate::support::{Files, program};
 
@@ -85,7 +85,7 @@ fn each_daemon_key() {
     let loaded = Files::new(
         "[supervice]\nlogfile = none\nloglevel = warn\nlog_maxbytes = 1MB\nlog_backups = 2\npidfile = NONE\n\
          socket = none\nsocket_mode = 0660\nsocket_owner = root:root\nshutdown_timeout = 5\n\
-         default_output = console\n",
+         default_output = console\nlog_prefix = [%(pid)s] %(process_name)s:\nlog_format = JSON\n",
     )
     .load();
     let expected = SupervisorConfig {
@@ -99,6 +99,8 @@ fn each_daemon_key() {
         log_maxbytes: 1 << 20,
         log_backups: 2,
         default_output: DefaultOutput::Console,
+        log_prefix: Some("[%(pid)s] %(process_name)s: ".into()),
+        log_format: LogFormat::Json,
         programs: Vec::new(),
     };
     assert_eq!(loaded.config, expected);

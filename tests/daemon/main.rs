@@ -6,6 +6,7 @@ mod embed;
 mod failures;
 mod interop;
 mod lifecycle;
+mod output;
 mod reload;
 mod servers;
 mod start_stop;

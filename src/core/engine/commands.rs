@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 use super::super::world::{Answer, ProcId, ReplyTo, World};
 use super::Engine;
 use super::jobs::{Goal, JobKind};
+use crate::output::StreamKind;
 use crate::process::{self, Command, ProcessState};
 use crate::rpc::protocol::Request;
 use crate::rpc::server::IncomingRequest;
@@ -29,16 +30,32 @@ impl Engine {
             Request::StartGroup { name } => format!("startgroup {name}"),
             Request::StopGroup { name } => format!("stopgroup {name}"),
             Request::Reload => "reload".to_owned(),
+            Request::Tail { name, stderr, amount, follow } => {
+                let Some(id) = self.find_or_refuse(name, &reply, world) else { return };
+                let stream = if *stderr { StreamKind::Stderr } else { StreamKind::Stdout };
+                return world.tail(id, stream, *amount, *follow, &reply);
+            }
+            Request::Clear { name } => format!("clear {name}"),
+            Request::Reopen => "reopen".to_owned(),
         };
         log::info!("{what}: asked by uid {}, pid {}", peer.uid, peer.pid);
         match request {
-            Request::Status { .. } => {}
+            Request::Status { .. } | Request::Tail { .. } => {}
             Request::Start { name } => self.start(now, &name, reply, world),
             Request::Stop { name } => self.stop(now, &name, reply, process::Event::StopRequested, world),
             Request::Restart { name, force } => self.restart(now, &name, force, reply, world),
             Request::StartGroup { name } => self.start_group(now, &name, reply, world),
             Request::StopGroup { name } => self.stop_group(now, &name, reply, world),
             Request::Reload => self.request_reload(reply, world),
+            Request::Clear { name } => {
+                if let Some(id) = self.find_or_refuse(&name, &reply, world) {
+                    world.clear_logs(id, &name, &reply);
+                }
+            }
+            Request::Reopen => {
+                world.reopen_logs();
+                world.reply(&reply, Answer::Done("all log files are opened anew".to_owned()));
+            }
         }
     }
 

@@ -1,0 +1,149 @@
+//! The output of a process, as it is and as it comes.
+
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
+
+use super::{ClientError, Controller, HEADER, Head, protocol};
+use crate::rpc::protocol::Amount;
+use crate::rpc::stream::Piece;
+
+/// A piece of a process's output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutputPiece {
+    /// The bytes as the process wrote them.
+    pub bytes: Vec<u8>,
+    /// Bytes that are missing before these: the daemon drops the oldest where a client does not keep up.
+    pub lost: u64,
+}
+
+/// The output of a process as it comes; ends when the process is removed or the daemon ends.
+///
+/// ```no_run
+/// use std::io::Write;
+/// use supervice::client::{Amount, Controller};
+///
+/// let controller = Controller::new("/run/supervice/ctl.sock");
+/// for piece in controller.follow("web", false, Amount::Lines(10))? {
+///     std::io::stdout().write_all(&piece?.bytes).ok();
+/// }
+/// # Ok::<(), supervice::client::ClientError>(())
+/// ```
+#[derive(Debug)]
+pub struct Follow {
+    controller: Controller,
+    stream: UnixStream,
+    buffer: Vec<u8>,
+    first: Option<OutputPiece>,
+    over: bool,
+}
+
+impl Controller {
+    /// The newest output of a process, of its standard error with `stderr`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn tail(&self, name: &str, stderr: bool, amount: Amount) -> Result<Vec<u8>, ClientError> {
+        let mut bytes = Vec::new();
+        for piece in self.read_output(name, stderr, amount, false)? {
+            bytes.extend_from_slice(&piece?.bytes);
+        }
+        Ok(bytes)
+    }
+
+    /// The newest output of a process and then everything that it writes, across rotations and restarts.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn follow(&self, name: &str, stderr: bool, amount: Amount) -> Result<Follow, ClientError> {
+        self.read_output(name, stderr, amount, true)
+    }
+
+    /// Empties the log files of a process (not the rotated ones) and the daemon's memory of its output; the daemon's message.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn clear(&self, name: &str) -> Result<String, ClientError> {
+        self.act("clear", &[("name", name.into())])
+    }
+
+    /// Has the daemon open all log files anew, as SIGUSR2 does; the daemon's message.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn reopen(&self) -> Result<String, ClientError> {
+        self.act("reopen", &[])
+    }
+
+    fn read_output(&self, name: &str, stderr: bool, amount: Amount, follow: bool) -> Result<Follow, ClientError> {
+        let (key, number) = match amount {
+            Amount::Lines(number) => ("lines", number),
+            Amount::Bytes(number) => ("bytes", number),
+        };
+        let stream = if stderr { "stderr" } else { "stdout" };
+        let request = json!({ "command": "tail", "name": name, "stream": stream, "follow": follow, key: number });
+        let begin = Instant::now();
+        let deadline = begin + self.timeout;
+        let mut connection = self.connect(deadline)?;
+        let frame = protocol::frame(request.to_string().as_bytes());
+        super::send(&mut connection, &frame, deadline).map_err(|error| self.io(error, begin))?;
+        let controller = self.clone();
+        let mut output = Follow { controller, stream: connection, buffer: Vec::new(), first: None, over: false };
+        // The first piece comes at once, or an error; a silent program says nothing for hours.
+        output.first = Some(output.receive(true)?);
+        if follow {
+            output.stream.set_read_timeout(None).map_err(|error| self.io(error, begin))?;
+        }
+        Ok(output)
+    }
+}
+
+impl Follow {
+    fn receive(&mut self, in_time: bool) -> Result<OutputPiece, ClientError> {
+        let begin = Instant::now();
+        let controller = self.controller.clone();
+        let length = loop {
+            match protocol::head(&self.buffer) {
+                Head::Frame(length) => break length,
+                Head::TooLarge(length) => {
+                    return Err(
+                        controller.broken(format!("an answer of {length} bytes is larger than the protocol allows"))
+                    );
+                }
+                Head::Partial => {}
+            }
+            let read = match in_time {
+                true => controller.read_more(&mut self.stream, &mut self.buffer, begin + controller.timeout),
+                false => super::read_some(&mut self.stream, &mut self.buffer),
+            };
+            read.map_err(|error| controller.io(error, begin))?;
+        };
+        let body: Vec<u8> = self.buffer.drain(..HEADER + length).skip(HEADER).collect();
+        let answer: Map<String, Value> = serde_json::from_slice(&body)
+            .map_err(|error| controller.broken(format!("the answer is not JSON: {error}")))?;
+        let answer = controller.done(answer)?;
+        let piece: Piece = serde_json::from_value(Value::Object(answer))
+            .map_err(|error| controller.broken(format!("the answer is no output: {error}")))?;
+        self.over = !piece.more;
+        let lost = piece.lost;
+        let bytes = piece.into_bytes().ok_or_else(|| controller.broken("the output is not encoded as it should be"))?;
+        Ok(OutputPiece { bytes, lost })
+    }
+}
+
+impl Iterator for Follow {
+    type Item = Result<OutputPiece, ClientError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(first) = self.first.take() {
+            return Some(Ok(first));
+        }
+        if self.over {
+            return None;
+        }
+        let piece = self.receive(false);
+        self.over |= piece.is_err();
+        Some(piece)
+    }
+}

@@ -1,0 +1,130 @@
+//! `supervicectl tail`.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
+use super::{DONE, FAILED, complain, fail};
+use crate::client::{Amount, Controller, OutputPiece};
+
+/// A line that is longer is shown in pieces where several programs are followed, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// What is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tail {
+    pub follow: bool,
+    pub amount: Amount,
+}
+
+/// Shows the newest output of the named processes, and with `follow` what comes; a last name that is
+/// `stdout` or `stderr` means the stream.
+pub(super) fn tail(controller: &Controller, names: &[String], what: Tail) -> u8 {
+    let (names, stderr) = match names {
+        [names @ .., stream] if !names.is_empty() && stream == "stderr" => (names, true),
+        [names @ .., stream] if !names.is_empty() && stream == "stdout" => (names, false),
+        names => (names, false),
+    };
+    if what.follow {
+        return follow(controller, names, stderr, what.amount);
+    }
+    let mut code = DONE;
+    for (number, name) in names.iter().enumerate() {
+        if names.len() > 1 {
+            let gap = if number > 0 { "\n" } else { "" };
+            show(&[format!("{gap}==> {name} <==\n").as_bytes()]);
+        }
+        let outcome = match controller.tail(name, stderr, what.amount) {
+            Ok(bytes) => show(&[&bytes]),
+            Err(error) => fail(&error),
+        };
+        code = if code == DONE { outcome } else { code };
+    }
+    code
+}
+
+/// One connection and thread for each name; ends when all have ended.
+fn follow(controller: &Controller, names: &[String], stderr: bool, amount: Amount) -> u8 {
+    let code = Mutex::new(DONE);
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let work = |name: &String| {
+        let prefix = if names.len() > 1 { format!("{name:width$} | ") } else { String::new() };
+        let outcome = follow_one(controller, name, stderr, amount, &prefix);
+        let mut code = code.lock().unwrap_or_else(PoisonError::into_inner);
+        *code = if *code == DONE { outcome } else { *code };
+    };
+    std::thread::scope(|scope| {
+        let (last, others) = match names.split_last() {
+            Some(split) => split,
+            None => return,
+        };
+        for name in others {
+            if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, || work(name)) {
+                complain(&format!("{name}: cannot be followed as well: {error}"));
+            }
+        }
+        work(last);
+    });
+    code.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn follow_one(controller: &Controller, name: &str, stderr: bool, amount: Amount, prefix: &str) -> u8 {
+    let pieces = match controller.follow(name, stderr, amount) {
+        Ok(pieces) => pieces,
+        Err(error) => return fail(&error),
+    };
+    let mut held = Vec::new();
+    for piece in pieces {
+        let OutputPiece { bytes, lost } = match piece {
+            Ok(piece) => piece,
+            Err(error) => return fail(&error),
+        };
+        if lost > 0 {
+            complain(&format!("{name}: {lost} bytes are missing here, because they were not read in time"));
+        }
+        let shown = if prefix.is_empty() {
+            show(&[&bytes])
+        } else {
+            held.extend_from_slice(&bytes);
+            let lines = take_lines(&mut held, prefix);
+            show(&[&lines])
+        };
+        if shown != DONE {
+            return shown;
+        }
+    }
+    if held.is_empty() { DONE } else { show(&[prefix.as_bytes(), &held, b"\n"]) }
+}
+
+/// The complete lines, each behind its prefix; what remains of a line stays.
+fn take_lines(held: &mut Vec<u8>, prefix: &str) -> Vec<u8> {
+    let mut lines = Vec::new();
+    let end = match held.iter().rposition(|byte| *byte == b'\n') {
+        Some(end) => end + 1,
+        None if held.len() >= LONGEST => held.len(),
+        None => 0,
+    };
+    for line in held.get(..end).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
+        lines.extend_from_slice(prefix.as_bytes());
+        lines.extend_from_slice(line);
+        if !line.ends_with(b"\n") {
+            lines.push(b'\n');
+        }
+    }
+    held.drain(..end);
+    lines
+}
+
+/// Writes at once; several threads do, and none splits another's lines.
+fn show(parts: &[&[u8]]) -> u8 {
+    let mut stdout = io::stdout().lock();
+    let written = parts.iter().try_for_each(|part| stdout.write_all(part)).and_then(|()| stdout.flush());
+    match written {
+        Ok(()) => DONE,
+        // The reader (`| head`) has enough; others that are followed have nobody either.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(i32::from(DONE)),
+        Err(error) => {
+            complain(&format!("cannot write to standard output: {error}"));
+            FAILED
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What a line looks like on its way to the console or to syslog.
+
+use std::time::SystemTime;
+
+use super::{Settings, StreamKind};
+use crate::logger::{JsonHead, json_line, local_stamp};
+use crate::models::{LogFormat, ProgramConfig};
+
+/// Before the lines of programs that nothing was configured for.
+const DEFAULT_PREFIX: &str = "%(process_name)s | ";
+
+/// Whose lines they are.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub config: &'a ProgramConfig,
+    pub kind: StreamKind,
+    pub pid: i32,
+}
+
+/// How lines are dressed. Everything but the time is known when a run begins.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// Pieces of text with the time of the line between each two of them; `fixed`: none of them names the pid.
+    Prefixed { pieces: Vec<String>, fixed: bool },
+    /// A JSON object.
+    Json { name: String, kind: StreamKind, pid: i32 },
+}
+
+impl Look {
+    /// For the console; `wanted`: with a prefix even if the configuration does not ask for one.
+    pub fn console(source: Source<'_>, settings: &Settings, wanted: bool, colour: bool) -> Look {
+        let Source { config, kind, pid } = source;
+        if settings.log_format == LogFormat::Json {
+            return Look::Json { name: config.name.clone(), kind, pid };
+        }
+        let default = if wanted { DEFAULT_PREFIX } else { "" };
+        let template = settings.log_prefix.as_deref().unwrap_or(default);
+        let mut prefix = fill(template, source);
+        if colour && !prefix.is_empty() {
+            let colour = 32 + hash(&config.name) % 5;
+            let text = prefix.trim_end();
+            prefix = format!("\x1b[{colour}m{text}\x1b[0m{}", prefix.get(text.len()..).unwrap_or_default());
+        }
+        let pieces = prefix.split("%(asctime)s").map(str::to_owned).collect();
+        Look::Prefixed { pieces, fixed: !template.contains("%(pid)s") }
+    }
+
+    /// For `/dev/log`: facility daemon (3); severity info (6) for standard output and warning (4) for
+    /// standard error. The local daemon adds the time and the host.
+    pub fn syslog(source: Source<'_>) -> Look {
+        let priority = match source.kind {
+            StreamKind::Stdout => 3 * 8 + 6,
+            StreamKind::Stderr => 3 * 8 + 4,
+        };
+        let head = format!("<{priority}>{}[{}]: ", source.config.name, source.pid);
+        Look::Prefixed { pieces: vec![head], fixed: false }
+    }
+
+    /// Whether it is as good for the next run.
+    pub fn outlives_runs(&self) -> bool {
+        match self {
+            Look::Prefixed { fixed, .. } => *fixed,
+            Look::Json { .. } => false,
+        }
+    }
+
+    /// The line, dressed, in two parts; `scratch` holds what is made for it.
+    pub fn parts<'a>(&'a self, line: &'a [u8], scratch: &'a mut Vec<u8>) -> [&'a [u8]; 2] {
+        scratch.clear();
+        match self {
+            Look::Json { name, kind, pid } => {
+                let head = JsonHead { program: name, stream: kind.as_str(), pid: *pid, level: None };
+                json_line(SystemTime::now(), head, line, scratch);
+                [scratch, b""]
+            }
+            Look::Prefixed { pieces, .. } => match pieces.as_slice() {
+                [] => [b"", line],
+                [only] => [only.as_bytes(), line],
+                several => {
+                    let parts = several.join(&local_stamp(SystemTime::now()));
+                    scratch.extend_from_slice(parts.as_bytes());
+                    [scratch, line]
+                }
+            },
+        }
+    }
+}
+
+/// All that does not change from line to line.
+fn fill(template: &str, source: Source<'_>) -> String {
+    let Source { config, kind, pid } = source;
+    let (section, number) = config.name.split_once(':').unwrap_or((&config.name, "0"));
+    template
+        .replace("%(program_name)s", section)
+        .replace("%(process_num)s", number)
+        .replace("%(process_name)s", &config.name)
+        .replace("%(group_name)s", config.group_name())
+        .replace("%(pid)s", &pid.to_string())
+        .replace("%(stream)s", kind.as_str())
+}
+
+/// Gives each name a colour of its own; 31 is red, which is kept for errors.
+fn hash(name: &str) -> u32 {
+    name.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dressed(name: &str, prefix: Option<&str>, wanted: bool) -> String {
+        let config = ProgramConfig::new(name, "x");
+        let source = Source { config: &config, kind: StreamKind::Stderr, pid: 42 };
+        let settings = Settings { log_prefix: prefix.map(str::to_owned), ..Settings::default() };
+        let look = Look::console(source, &settings, wanted, false);
+        String::from_utf8(look.parts(b"line", &mut Vec::new()).concat()).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_prefix_names_what_it_is_asked_to_name() {
+        assert_eq!(dressed("web", None, true), "web | line");
+        assert_eq!(dressed("web", None, false), "line");
+        assert_eq!(dressed("web", Some(""), true), "line");
+        let all = "%(program_name)s,%(process_num)s,%(process_name)s,%(group_name)s,%(pid)s,%(stream)s: ";
+        assert_eq!(dressed("web:03", Some(all), false), "web,03,web:03,web,42,stderr: line");
+    }
+
+    #[test]
+    fn the_time_of_a_line_stands_where_it_is_asked_for() {
+        let line = dressed("web", Some("[%(asctime)s] %(pid)s "), false);
+        let (time, rest) = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).expect("brackets");
+        assert_eq!((time.len(), rest), ("2026-11-22 22:50:01.123".len(), "42 line"));
+    }
+}
