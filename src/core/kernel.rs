@@ -84,6 +84,8 @@ pub(super) struct Kernel {
     next_script: u64,
     children: HashMap<i32, Owner>,
     workers: HashMap<ProcId, Worker>,
+    /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
+    strangers: Vec<i32>,
     /// Inputs that this thread has for itself: it must not wait for room in its own queue.
     deferred: VecDeque<Input>,
 }
@@ -99,6 +101,7 @@ impl Kernel {
             next_script: 0,
             children: HashMap::new(),
             workers: HashMap::new(),
+            strangers: sys::proc::children(),
             deferred: VecDeque::new(),
         })
     }
@@ -231,6 +234,17 @@ impl World for Kernel {
         run.looks += 1;
         let group = run.child.leader(true);
         if run.looks > PATIENT_LOOKS { sys::signal::group_is_dead(group) } else { sys::signal::group_is_empty(group) }
+    }
+
+    fn signal_orphans(&mut self, signal: Option<u8>) -> usize {
+        if self.parts.scope == ReapScope::Known {
+            return 0;
+        }
+        // Ours to reap, so that no number among them can be used again meanwhile.
+        let orphans = sys::proc::children();
+        let orphans =
+            orphans.into_iter().filter(|pid| !self.children.contains_key(pid) && !self.strangers.contains(pid));
+        orphans.inspect(|pid| signal.into_iter().for_each(|signal| sys::signal::signal_child(*pid, signal))).count()
     }
 
     fn leader_exited(&mut self, id: ProcId, generation: Generation) {

@@ -104,6 +104,9 @@ pub(crate) trait World {
     fn sweep(&mut self) -> Vec<Reaped>;
     /// After the leader was reaped: is nothing left of its group?
     fn group_is_empty(&mut self, id: ProcId) -> bool;
+    /// Signals (or, with `None`, only counts) the orphans that this process has inherited from its programs; how
+    /// many there are. 0 where other children than the programs may be somebody else's.
+    fn signal_orphans(&mut self, signal: Option<u8>) -> usize;
     /// The leader has ended: its output so far is to be read.
     fn leader_exited(&mut self, id: ProcId, generation: Generation);
     /// The group is gone: its output ends here.

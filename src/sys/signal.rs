@@ -107,11 +107,28 @@ fn signal_group_by_id(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal>
     if leader.pid <= 1 {
         return Ok(GroupSignal::Gone);
     }
-    if leader.reaped && !proc::group_members(leader.pid)?.iter().any(|member| member.session == leader.pid) {
-        return Ok(GroupSignal::Gone);
+    // SAFETY: a plain number; signal 0 only asks.
+    let nobody = || outcome(unsafe { libc::killpg(leader.pid, 0) }.into()).is_ok_and(|who| who == GroupSignal::Gone);
+    if leader.reaped {
+        match proc::group_members(leader.pid) {
+            Ok(members) if members.iter().any(|member| member.session == leader.pid) => {}
+            Ok(_) => return Ok(GroupSignal::Gone),
+            Err(_) if nobody() => return Ok(GroupSignal::Gone),
+            // Whose number it is by now can't be told.
+            Err(error) => return Err(error),
+        }
     }
     // SAFETY: a plain number; see above for why it is still the right group.
     outcome(unsafe { libc::killpg(leader.pid, i32::from(signal)) }.into())
+}
+
+/// Signals a child of this process that it has not reaped: the number is that child's for sure. One that has
+/// changed its user may not be ours to signal; whoever calls this sees that it stays.
+pub fn signal_child(pid: i32, signal: u8) {
+    if pid > 1 {
+        // SAFETY: plain numbers.
+        unsafe { libc::kill(pid, i32::from(signal)) };
+    }
 }
 
 /// Whether nothing is left of the group, zombies included: one system call. Those of the zombies

@@ -202,6 +202,24 @@ fn failures_14_a_shutdown_takes_as_long_as_it_must() {
     assert_eq!(impatient.wait().code(), Some(0));
 }
 
+/// What has run away from its program's group is inherited, and does not outlive the daemon either.
+#[test]
+fn a_program_that_detaches_itself_does_not_outlive_the_daemon() {
+    let daemon = Daemon::start(
+        "[program:runaway]\ncommand = sh -c 'setsid sh -c \"echo up > DIR/up; exec sleep 1000\" & until [ -e DIR/up ]; do sleep 0.01; done'\n\
+         startsecs = 0\nautorestart = false\nenvironment = MARK=runaway-TEST\n\
+         [program:stubborn]\n\
+         command = sh -c 'setsid sh -c \"trap : TERM; echo up > DIR/up2; while :; do sleep 1; done\" & until [ -e DIR/up2 ]; do sleep 0.01; done'\n\
+         startsecs = 0\nautorestart = false\nenvironment = MARK=runaway-TEST",
+    );
+    for name in ["runaway", "stubborn"] {
+        daemon.wait_state(name, "EXITED");
+    }
+    assert!(marked("runaway").len() >= 2, "they have left their groups");
+    daemon.terminate();
+    assert_eq!(marked("runaway"), [] as [i32; 0]);
+}
+
 /// The threads are ended as fast as they can be, however much they still have to say.
 #[test]
 fn many_programs_end_without_a_pause() {

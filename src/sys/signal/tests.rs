@@ -56,7 +56,7 @@ fn the_group_is_signalled_after_its_leader_was_reaped() {
     let child = orphaned_group();
     assert!(!group_is_empty(leader(&child, true)));
     assert_eq!(signal_leader(leader(&child, true), 9).unwrap(), GroupSignal::Gone);
-    assert!(proc::group_members(child.pid).iter().any(|member| member.session == child.pid));
+    assert!(proc::group_members(child.pid).unwrap().iter().any(|member| member.session == child.pid));
     assert_eq!(signal_group(leader(&child, true), 15).unwrap(), GroupSignal::Delivered);
     until("the group's end", || group_is_dead(leader(&child, true)));
 }
