@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::environment::{self, Prepared, Users};
+use super::run::Adjust;
 use super::world::{Answer, Input, ProcId, Reaped, ReplyTo, World};
 use crate::config::{self, ConfigError, LoadOptions};
 use crate::events::{Event, EventBus, EventType};
@@ -72,6 +73,7 @@ pub(super) struct Parts {
     pub config_path: Option<PathBuf>,
     pub users: Users,
     pub reopen: Box<dyn Fn()>,
+    pub adjust: Adjust,
 }
 
 /// See the [module](self).
@@ -231,6 +233,10 @@ impl World for Kernel {
         if !run.reaped {
             return false;
         }
+        // A health check of the run belongs to it: it was killed, and is gone before the run is.
+        if self.scripts.values().any(|script| script.owner == id) {
+            return false;
+        }
         run.looks += 1;
         let group = run.child.leader(true);
         if run.looks > PATIENT_LOOKS { sys::signal::group_is_dead(group) } else { sys::signal::group_is_empty(group) }
@@ -288,10 +294,12 @@ impl World for Kernel {
             return self.deferred.push_back(Input::ConfigLoaded(Box::new(result)));
         };
         let (inputs, users, failed_path) = (self.parts.inputs.clone(), self.parts.users.clone(), path.clone());
+        let adjust = Arc::clone(&self.parts.adjust);
         let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(LOADER_STACK);
         let spawned = thread.spawn(move || {
-            let result = config::load(&path, &LoadOptions::default());
-            if let Ok(loaded) = &result {
+            let mut result = config::load(&path, &LoadOptions::default());
+            if let Ok(loaded) = &mut result {
+                adjust(&mut loaded.config);
                 users.learn(loaded.config.programs.iter());
             }
             let _ = inputs.send(Input::ConfigLoaded(Box::new(result)));

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-pub use run::{Logging, RunError, RunOptions};
+pub use run::{Adjust, Logging, RunError, RunOptions};
 
 use crate::config::{ConfigError, ReloadPlan};
 use crate::events::EventBus;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
-use std::sync::PoisonError;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::dispatcher::dispatch;
@@ -44,6 +44,9 @@ pub enum Logging {
     },
 }
 
+/// Has the last word about a configuration that was read.
+pub type Adjust = Arc<dyn Fn(&mut SupervisorConfig) + Send + Sync>;
+
 /// The details of a [`run`](Supervisor::run).
 #[derive(Default)]
 pub struct RunOptions {
@@ -53,6 +56,9 @@ pub struct RunOptions {
     /// orphan, to be reaped and forgotten. For PID 1, a subreaper, or a program that is nothing but a
     /// supervisor. Elsewhere, children of the embedding program are left to it.
     pub reap_orphans: bool,
+    /// Applied to every configuration that a reload reads, before it is compared with the one in force: what a
+    /// command line has set must not be undone by the file.
+    pub adjust: Option<Adjust>,
     /// Called once everything is set up and the control socket listens, before the programs start.
     pub on_ready: Option<Box<dyn FnOnce()>>,
 }
@@ -118,7 +124,7 @@ impl Drop for Running<'_> {
     }
 }
 
-pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<(), RunError> {
+pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), RunError> {
     let (config, config_path) = {
         let mut setup = supervisor.inner.setup.lock().unwrap_or_else(PoisonError::into_inner);
         if setup.phase != Phase::Idle {
@@ -133,14 +139,30 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
     let pid_file = config.pidfile.as_deref().map(|path| PidFile::acquire(Path::new(path))).transpose();
     let pid_file = pid_file.map_err(RunError::PidFile)?;
     let (server, guard) = serve(supervisor, &config)?;
-    let inputs = supervisor.inner.inputs.clone();
-    let notify = Box::new(move |note| drop(inputs.send(Input::Output(note))));
-    let settings = output::Settings {
-        default_output: config.default_output,
-        log_prefix: config.log_prefix.clone(),
-        log_format: config.log_format,
-    };
-    let output = Output::start(settings, notify).map_err(system("the output thread"))?;
+    let mut output = None;
+    let ended = supervise(supervisor, config, config_path, nofile, options, &server, &mut output);
+    end_threads(supervisor, output.as_ref(), &server);
+    drop(guard);
+    if let Ok(clean) = &ended {
+        log::info!("supervice has ended{}", if *clean { "" } else { "; something was left behind" });
+    }
+    logger::flush(FLUSH_LIMIT);
+    drop(pid_file);
+    if ended? { Ok(()) } else { Err(RunError::LeftBehind) }
+}
+
+/// Starts the programs and looks after them until the shutdown has ended; `true` if nothing is left of them. What is
+/// in `output` is to be ended by the caller, whatever comes back.
+fn supervise(
+    supervisor: &Supervisor,
+    config: SupervisorConfig,
+    config_path: Option<PathBuf>,
+    nofile: Option<sys::limits::Limit>,
+    mut options: RunOptions,
+    server: &ServerHandle,
+    output: &mut Option<Output>,
+) -> Result<bool, RunError> {
+    let output = output.insert(start_output(supervisor, &config)?);
     supervisor.inner.bus.start().map_err(system("the events thread"))?;
     let users = Users::default();
     let programs: Vec<_> = supervisor.inner.roster.configs();
@@ -156,34 +178,35 @@ pub(super) fn run(supervisor: &Supervisor, mut options: RunOptions) -> Result<()
         config_path,
         users,
         reopen: Box::new(logger::reopen),
+        adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
     })
     .map_err(system("the means of starting programs"))?;
-    log::info!(
-        "supervice {} is up (pid {}, {} programs)",
-        env!("CARGO_PKG_VERSION"),
-        std::process::id(),
-        programs.len()
-    );
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    log::info!("supervice {version} is up (pid {pid}, {} programs)", programs.len());
     if let Some(on_ready) = options.on_ready.take() {
         on_ready();
     }
     let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
     sys::limits::trim_heap();
-    let clean = dispatch(&mut engine, &mut kernel, &supervisor.inner.queue);
-    drop(kernel);
-    end_threads(supervisor, &output, &server);
-    drop(guard);
-    log::info!("supervice has ended{}", if clean { "" } else { "; something was left behind" });
-    logger::flush(FLUSH_LIMIT);
-    drop(pid_file);
-    if clean { Ok(()) } else { Err(RunError::LeftBehind) }
+    Ok(dispatch(&mut engine, &mut kernel, &supervisor.inner.queue))
+}
+
+fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Output, RunError> {
+    let inputs = supervisor.inner.inputs.clone();
+    let notify = Box::new(move |note| drop(inputs.send(Input::Output(note))));
+    let settings = output::Settings {
+        default_output: config.default_output,
+        log_prefix: config.log_prefix.clone(),
+        log_format: config.log_format,
+    };
+    Output::start(settings, notify).map_err(system("the output thread"))
 }
 
 /// Ends the threads in the order of the shutdown: all output is written, all events are handled, all answers
 /// are sent. Meanwhile what they still have to say is thrown away: nobody takes it in any more, and they would wait
 /// for ever for room in the queue.
-fn end_threads(supervisor: &Supervisor, output: &Output, server: &ServerHandle) {
+fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle) {
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let drain = || {
@@ -194,7 +217,9 @@ fn end_threads(supervisor: &Supervisor, output: &Output, server: &ServerHandle) 
         if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, drain) {
             log::warn!("no thread to end the others in order: {error}");
         }
-        output.shutdown(FLUSH_LIMIT);
+        if let Some(output) = output {
+            output.shutdown(FLUSH_LIMIT);
+        }
         supervisor.inner.bus.stop();
         server.shutdown(FLUSH_LIMIT);
         ended.store(true, Ordering::Release);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::models::SupervisorConfig;
+
 pub(super) const HELP: &str = "\
 Usage: supervice [OPTION]...
 Start the programs of a configuration file, watch them, and restart them.
@@ -44,6 +46,18 @@ pub(super) struct Args {
     pub loglevel: Option<String>,
     pub strict: bool,
     pub init: bool,
+}
+
+impl Args {
+    /// What the command line says goes before what the file says.
+    pub(super) fn adjust(&self, config: &mut SupervisorConfig) {
+        if let Some(logfile) = &self.logfile {
+            config.logfile = (logfile != "none" && !logfile.is_empty()).then(|| logfile.clone());
+        }
+        if let Some(level) = &self.loglevel {
+            config.loglevel.clone_from(level);
+        }
+    }
 }
 
 pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Mode, String> {

@@ -65,13 +65,8 @@ fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), u8> {
     for warning in &loaded.warnings {
         let _ = writeln!(io::stderr(), "supervice: warning: {warning}");
     }
-    if let Some(logfile) = &args.logfile {
-        loaded.config.logfile = (logfile != "none" && !logfile.is_empty()).then(|| logfile.clone());
-        loaded.logfile_given = true;
-    }
-    if let Some(level) = &args.loglevel {
-        loaded.config.loglevel.clone_from(level);
-    }
+    loaded.logfile_given |= args.logfile.is_some();
+    args.adjust(&mut loaded.config);
     Ok((loaded, path))
 }
 
@@ -93,7 +88,7 @@ fn start(args: Args) -> u8 {
         Err(code) => return code,
     };
     if args.foreground {
-        return inherit_orphans(&args).unwrap_or_else(|| run(loaded, &path, None));
+        return inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, None));
     }
     match sys::daemon::detach() {
         Err(error) => fail(FAILURE, &format!("cannot detach: {error}; use -n to stay in the foreground")),
@@ -101,20 +96,20 @@ fn start(args: Args) -> u8 {
             Ok(()) => 0,
             Err(message) => fail(FAILURE, &message),
         },
-        Ok(Fork::Daemon(ready)) => inherit_orphans(&args).unwrap_or_else(|| run(loaded, &path, Some(ready))),
+        Ok(Fork::Daemon(ready)) => inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, Some(ready))),
     }
 }
 
 /// Makes this process inherit the orphans among its descendants, as PID 1 does anyway. Only so the kernel
 /// tells when the last member of a program's group has gone, which a stop waits for; without it the
 /// daemon has to look. That is why it is done without `--init` too, which only insists on it.
-fn inherit_orphans(args: &Args) -> Option<u8> {
+fn inherit_orphans(insist: bool) -> Option<u8> {
     let error = sys::reap::set_subreaper().err()?;
-    args.init.then(|| fail(FAILURE, &format!("cannot become the reaper of orphans: {error}")))
+    insist.then(|| fail(FAILURE, &format!("cannot become the reaper of orphans: {error}")))
 }
 
 /// Runs the daemon in this process, and tells the one that waits for it how its start went.
-fn run(loaded: Loaded, path: &Path, ready: Option<ReadyWriter>) -> u8 {
+fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>) -> u8 {
     let supervisor = Supervisor::new();
     let foreground = ready.is_none();
     let logging = if foreground { Logging::Foreground { file: loaded.logfile_given } } else { Logging::File };
@@ -126,7 +121,12 @@ fn run(loaded: Loaded, path: &Path, ready: Option<ReadyWriter>) -> u8 {
             log::error!("cannot detach from the terminal: {error}");
         }
     });
-    let options = RunOptions { logging, reap_orphans: true, on_ready: Some(on_ready) };
+    let options = RunOptions {
+        logging,
+        reap_orphans: true,
+        adjust: Some(std::sync::Arc::new(move |config| args.adjust(config))),
+        on_ready: Some(on_ready),
+    };
     match supervisor.run_with(options) {
         Ok(()) => 0,
         Err(error) => {

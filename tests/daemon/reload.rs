@@ -90,3 +90,20 @@ fn sighup_reloads() {
     daemon.wait_state("c", "RUNNING");
     daemon.terminate();
 }
+
+/// What the command line has set is not undone by a reload, nor told as a change.
+#[test]
+fn the_command_line_has_the_last_word() {
+    let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    daemon.write_config(TWO, &["loglevel = INFO"]);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_supervice"));
+    command.args(["-e", "DEBUG", "-l", "none"]);
+    daemon.launch(command);
+    daemon.wait_ready();
+    assert_eq!(daemon.ctl(&["reload"]).0, 0);
+    daemon.controller().restart_process("a", false).expect("restart");
+    let log = daemon.terminate();
+    assert!(!log.contains("has changed"), "{log}");
+    let after = log.split("reload: no changes").nth(1).expect("the reload is logged");
+    assert!(after.contains("DEBUG"), "{log}");
+}
