@@ -10,3 +10,4 @@ mod output;
 mod reload;
 mod servers;
 mod start_stop;
+mod storm;
