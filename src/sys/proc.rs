@@ -77,6 +77,9 @@ pub fn group_members(pgid: i32) -> io::Result<Vec<Stat>> {
 /// Every living child of this process, zombies left out; those that can be found out, where `/proc` is not all
 /// there. Reads one file for each process of the system.
 pub fn children() -> Vec<i32> {
+    if super::reap::has_no_child() {
+        return Vec::new(); // The usual answer, without a look at every process of the system.
+    }
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -79,6 +79,15 @@ pub fn sweep<T>(scope: ReapScope, known: &HashMap<i32, T>) -> Vec<(i32, Exit)> {
     exits
 }
 
+/// Whether this process has no child at all, not even one that has ended and was not reaped.
+pub(super) fn has_no_child() -> bool {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: info is writable and of the right size; nothing is reaped.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) };
+    result != 0 && super::errno() == libc::ECHILD
+}
+
 /// Makes this process inherit the orphans among its descendants, as PID 1 does.
 ///
 /// # Errors
