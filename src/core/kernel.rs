@@ -25,7 +25,7 @@ use crate::rpc::server::{ConnId, ServerHandle};
 use crate::rpc::stream::Feed;
 use crate::sys;
 use crate::sys::reap::ReapScope;
-use crate::sys::signal::GroupSignal;
+use crate::sys::signal::{DeadGroups, GroupSignal};
 use crate::sys::spawn::{Child, Spawner};
 
 const SIGKILL: u8 = 9;
@@ -85,6 +85,7 @@ pub(super) struct Kernel {
     scripts: HashMap<u64, Script>,
     next_script: u64,
     children: HashMap<i32, Owner>,
+    dead_groups: DeadGroups,
     workers: HashMap<ProcId, Worker>,
     /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
     strangers: Vec<i32>,
@@ -102,6 +103,7 @@ impl Kernel {
             scripts: HashMap::new(),
             next_script: 0,
             children: HashMap::new(),
+            dead_groups: DeadGroups::default(),
             workers: HashMap::new(),
             strangers: sys::proc::children(),
             deferred: VecDeque::new(),
@@ -239,7 +241,8 @@ impl World for Kernel {
         }
         run.looks += 1;
         let group = run.child.leader(true);
-        if run.looks > PATIENT_LOOKS { sys::signal::group_is_dead(group) } else { sys::signal::group_is_empty(group) }
+        sys::signal::group_is_empty(group)
+            || (run.looks > PATIENT_LOOKS && self.dead_groups.contains(group, Instant::now()))
     }
 
     fn signal_orphans(&mut self, signal: Option<u8>) -> usize {

@@ -1,6 +1,7 @@
 //! What `/proc` says of processes. For diagnosis and for what no system call can tell; nothing that is
 //! done often depends on it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 
@@ -72,6 +73,22 @@ pub fn group_members(pgid: i32) -> io::Result<Vec<Stat>> {
         members.extend(read_stat(pid)?.filter(|member| member.pgrp == pgid));
     }
     Ok(members)
+}
+
+/// The groups of all processes, and whether anybody in them lives.
+///
+/// # Errors
+///
+/// As [`group_members`].
+pub fn living_groups() -> io::Result<HashMap<i32, bool>> {
+    let mut groups = HashMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if let Some(stat) = read_stat(pid)? {
+            *groups.entry(stat.pgrp).or_insert(false) |= !stat.is_dead();
+        }
+    }
+    Ok(groups)
 }
 
 /// Every living child of this process, zombies left out; those that can be found out, where `/proc` is not all

@@ -6,11 +6,13 @@
 //! not reaped (a zombie keeps its id); after that only if `/proc` still shows a member whose group *and*
 //! session have that id, which leaves a window of microseconds.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use super::proc::{self, Stat};
+use super::proc;
 
 /// `PIDFD_SIGNAL_PROCESS_GROUP`
 const TO_GROUP: u32 = 1 << 2;
@@ -132,20 +134,42 @@ pub fn signal_child(pid: i32, signal: u8) {
 }
 
 /// Whether nothing is left of the group, zombies included: one system call. Those of the zombies
-/// that are our children go away by the next sweep; for others see [`group_is_dead`].
+/// that are our children go away by the next sweep; for others see [`DeadGroups`].
 pub fn group_is_empty(leader: Leader<'_>) -> bool {
     matches!(signal_group(leader, 0), Ok(GroupSignal::Gone))
 }
 
-/// Whether nothing that lives is left of the group. Zombies whose parent doesn't reap them (a container
-/// without an init that does) can't be signalled away and hold no resources, so a stop must not wait for them.
-/// Reads all of `/proc`: to be asked when [`group_is_empty`] has said no for a while.
-pub fn group_is_dead(leader: Leader<'_>) -> bool {
-    if group_is_empty(leader) {
-        return true;
+/// Tells groups that live from groups of which only zombies are left. Zombies whose parent doesn't reap them (a
+/// container without an init that does) can't be signalled away and hold no resources, so a stop must not wait
+/// for them: to be asked when [`group_is_empty`] has said no for a while.
+///
+/// It reads all of `/proc`, for all groups at once and at most once a second; and less often than that where
+/// reading takes long, so that it never costs more than a twentieth of a core, however many groups are waited for.
+#[derive(Debug, Default)]
+pub struct DeadGroups {
+    /// The groups of all processes, and whether anybody in them lives.
+    seen: HashMap<i32, bool>,
+    /// When to look again.
+    again: Option<Instant>,
+}
+
+/// The youngest that the second look at the same group is.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// … or so many times as long as the look took.
+const LOOK_SHARE: u32 = 20;
+
+impl DeadGroups {
+    /// Whether the group has members, none of which lives. Unknown is not dead: where `/proc` is not mounted or
+    /// hides them, or no descriptor is left to read it.
+    pub fn contains(&mut self, leader: Leader<'_>, now: Instant) -> bool {
+        if self.again.is_none_or(|again| again <= now) {
+            self.seen = proc::living_groups().unwrap_or_default();
+            let pause = LOOK_AGAIN.max(now.elapsed() * LOOK_SHARE);
+            self.again = now.checked_add(pause);
+        }
+        // A group that was dead a second ago is so now: nobody is left who could have joined it.
+        self.seen.get(&leader.pid) == Some(&false)
     }
-    // Unknown is not dead. None at all: /proc hides them (hidepid), or they have gone this moment.
-    proc::group_members(leader.pid).is_ok_and(|members| !members.is_empty() && members.iter().all(Stat::is_dead))
 }
 
 #[cfg(test)]

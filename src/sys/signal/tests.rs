@@ -51,6 +51,11 @@ fn orphaned_group() -> Child {
     child
 }
 
+/// With a fresh look.
+fn is_dead(leader: Leader<'_>) -> bool {
+    group_is_empty(leader) || DeadGroups::default().contains(leader, Instant::now())
+}
+
 #[test]
 fn the_group_is_signalled_after_its_leader_was_reaped() {
     let child = orphaned_group();
@@ -58,7 +63,7 @@ fn the_group_is_signalled_after_its_leader_was_reaped() {
     assert_eq!(signal_leader(leader(&child, true), 9).unwrap(), GroupSignal::Gone);
     assert!(proc::group_members(child.pid).unwrap().iter().any(|member| member.session == child.pid));
     assert_eq!(signal_group(leader(&child, true), 15).unwrap(), GroupSignal::Delivered);
-    until("the group's end", || group_is_dead(leader(&child, true)));
+    until("the group's end", || is_dead(leader(&child, true)));
 }
 
 #[test]
@@ -66,7 +71,7 @@ fn without_a_pidfd_the_group_is_found_by_its_session() {
     let child = orphaned_group();
     let by_id = Leader { pidfd: None, ..leader(&child, true) };
     assert_eq!(signal_group(by_id, 9).unwrap(), GroupSignal::Delivered);
-    until("the group's end", || group_is_dead(by_id));
+    until("the group's end", || is_dead(by_id));
 }
 
 #[test]
@@ -74,12 +79,12 @@ fn an_empty_group_is_gone_and_a_zombie_counts_as_a_member_but_not_as_alive() {
     let (child, _output) = spawn("exit 0");
     until("a zombie", || proc::stat(child.pid).is_some_and(|stat| stat.is_dead()));
     assert!(!group_is_empty(leader(&child, false)));
-    assert!(group_is_dead(leader(&child, false)));
+    assert!(is_dead(leader(&child, false)));
     assert_eq!(reap::reap(child.pid), Some(Exit::Code(0)));
     for pidfd in [child.pidfd.as_ref().map(AsFd::as_fd), None] {
         let gone = Leader { pid: child.pid, pidfd, reaped: true };
         assert_eq!(signal_group(gone, 15).unwrap(), GroupSignal::Gone);
-        assert!(group_is_empty(gone) && group_is_dead(gone));
+        assert!(group_is_empty(gone) && is_dead(gone));
     }
 }
 
