@@ -24,6 +24,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -209,6 +210,27 @@ impl EventBus {
 
     /// Runs the handlers of what is queued, then ends the thread. Called from a handler, it doesn't wait.
     pub fn stop(&self) {
+        if let Some(worker) = self.dismiss() {
+            let _ = worker.join();
+        }
+    }
+
+    /// As [`stop`](Self::stop), but leaves a handler behind that has not ended within `limit`; then `false`.
+    pub(crate) fn stop_within(&self, limit: Duration) -> bool {
+        let Some(worker) = self.dismiss() else { return true };
+        let deadline = Instant::now() + limit;
+        while !worker.is_finished() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = worker.join();
+        true
+    }
+
+    /// Tells the thread to end; what is to be waited for.
+    fn dismiss(&self) -> Option<JoinHandle<()>> {
         let worker = {
             let mut inner = self.lock();
             inner.epoch += 1;
@@ -216,11 +238,7 @@ impl EventBus {
             inner.worker.take()
         };
         self.shared.news.notify_all();
-        if let Some(worker) = worker
-            && worker.thread().id() != std::thread::current().id()
-        {
-            let _ = worker.join();
-        }
+        worker.filter(|worker| worker.thread().id() != std::thread::current().id())
     }
 
     /// Has `handler` called for every event of this type that is published from now on.
@@ -328,6 +346,19 @@ mod tests {
         bus.publish(numbered(2));
         bus.stop();
         assert_eq!(rx.try_iter().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn a_handler_that_never_ends_is_left_behind() {
+        let bus = EventBus::default();
+        let (tx, rx) = channel::<()>();
+        let rx = std::sync::Mutex::new(rx);
+        bus.subscribe(EventType::HealthcheckPassed, move |_| drop(rx.lock().unwrap().recv()));
+        bus.start().unwrap();
+        bus.publish(Event::new(EventType::HealthcheckPassed));
+        assert!(!bus.stop_within(Duration::from_millis(20)));
+        drop(tx);
+        assert!(bus.stop_within(Duration::from_secs(60)), "it was dismissed already");
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn describe(input: &Input) -> &'static str {
     match input {
         Input::Notice(_) => "a signal",
         Input::Request(_) => "a client's request",
+        Input::Gone(_) => "a client that has gone",
         Input::Local { .. } | Input::LocalReload { .. } => "a request by a thread",
         Input::Health { .. } => "a health report",
         Input::ScriptTimedOut { .. } => "a health check's time-out",

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -269,8 +270,14 @@ impl World for Kernel {
     fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<(), String> {
         // The thread first: a script without one to wait for it would be spawned for nothing.
         self.worker(id, &config.name)?;
+        let script = self.next_script;
         let work = self.work(id, config)?;
-        self.worker(id, &config.name)?.request(CheckRequest { generation, work }).map_err(str::to_owned)
+        let taken = self.worker(id, &config.name)?.request(CheckRequest { generation, work });
+        if taken.is_err() {
+            // Nobody would ever stop a script that no thread waits for.
+            self.kill_script(script);
+        }
+        taken.map_err(str::to_owned)
     }
 
     fn kill_script(&mut self, script: u64) {
@@ -298,11 +305,19 @@ impl World for Kernel {
         let adjust = Arc::clone(&self.parts.adjust);
         let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(LOADER_STACK);
         let spawned = thread.spawn(move || {
-            let mut result = config::load(&path, &LoadOptions::default());
-            if let Ok(loaded) = &mut result {
-                adjust(&mut loaded.config);
-                users.learn(loaded.config.programs.iter());
-            }
+            let read = || {
+                let mut result = config::load(&path, &LoadOptions::default());
+                if let Ok(loaded) = &mut result {
+                    adjust(&mut loaded.config);
+                    users.learn(loaded.config.programs.iter());
+                }
+                result
+            };
+            // `adjust` is somebody else's code. Without an answer no reload would ever come to an end.
+            let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+                let error = io::Error::other("the thread that read it panicked (a bug)");
+                Err(ConfigError::Read { path: path.clone(), error })
+            });
             let _ = inputs.send(Input::ConfigLoaded(Box::new(result)));
             sys::limits::trim_heap();
         });

@@ -6,6 +6,8 @@ mod environment;
 mod kernel;
 mod roster;
 mod run;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::collections::BTreeMap;
@@ -68,7 +70,6 @@ struct Inner {
     roster: Arc<Roster>,
     bus: EventBus,
     inputs: Sender<Input>,
-    queue: Receiver<Input>,
 }
 
 /// What `run` starts from, and whether it has.
@@ -78,6 +79,9 @@ struct Setup {
     /// The daemon's settings; the programs are in the roster.
     config: SupervisorConfig,
     phase: Phase,
+    /// Until `run` takes it. When `run` drops it, whatever is in it is dropped as well and nothing more can be sent,
+    /// so that nobody waits for an answer, or for room, that never comes.
+    queue: Option<Receiver<Input>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,14 +103,13 @@ impl Supervisor {
     /// A supervisor without programs.
     pub fn new() -> Self {
         let (inputs, queue) = bounded(INPUT_QUEUE);
-        let setup = Setup { path: None, config: SupervisorConfig::default(), phase: Phase::Idle };
+        let setup = Setup { path: None, config: SupervisorConfig::default(), phase: Phase::Idle, queue: Some(queue) };
         Supervisor {
             inner: Arc::new(Inner {
                 setup: Mutex::new(setup),
                 roster: Arc::default(),
                 bus: EventBus::default(),
                 inputs,
-                queue,
             }),
         }
     }
@@ -259,7 +262,7 @@ impl Inner {
 impl Control for Inner {
     fn ask(&self, name: &str, command: Command) -> Result<(), ProcessError> {
         let (reply, answer) = bounded(1);
-        self.send(Input::Local { name: name.to_owned(), command, reply })?;
+        self.send(Input::Local { name: name.to_owned(), command, reply: Some(reply) })?;
         match self.receive(&answer)? {
             Answer::Failed { message, .. } => Err(ProcessError::Failed(message)),
             Answer::Done(_) | Answer::Status { .. } | Answer::Reloaded(_) => Ok(()),
@@ -267,7 +270,6 @@ impl Control for Inner {
     }
 
     fn send(&self, name: &str, command: Command) -> Result<(), ProcessError> {
-        let (reply, _) = bounded(1);
-        Inner::send(self, Input::Local { name: name.to_owned(), command, reply })
+        Inner::send(self, Input::Local { name: name.to_owned(), command, reply: None })
     }
 }

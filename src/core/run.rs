@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crossbeam_channel::Receiver;
 
 use super::dispatcher::dispatch;
 use super::engine::Engine;
@@ -25,9 +26,6 @@ use crate::sys::{self};
 
 /// How long the threads may take to write out what they hold at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
-
-/// How often the thread that drains the queue at the end looks whether it is needed any more.
-const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 
 /// Where the daemon's own log goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,19 +117,15 @@ struct Running<'a>(&'a Supervisor);
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.setup().phase = Phase::Ended;
-        // Whoever got a command in too late learns so when its reply channel is dropped here.
-        while self.0.inner.queue.try_recv().is_ok() {}
     }
 }
 
 pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), RunError> {
-    let (config, config_path) = {
-        let mut setup = supervisor.inner.setup.lock().unwrap_or_else(PoisonError::into_inner);
-        if setup.phase != Phase::Idle {
-            return Err(RunError::NotIdle);
-        }
+    let (queue, config, config_path) = {
+        let mut setup = supervisor.setup();
+        let Some(queue) = setup.queue.take() else { return Err(RunError::NotIdle) };
         setup.phase = Phase::Running;
-        (setup.config.clone(), setup.path.clone())
+        (queue, setup.config.clone(), setup.path.clone())
     };
     let _running = Running(supervisor);
     set_up_log(&config, options.logging)?;
@@ -140,7 +134,9 @@ pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), Ru
     let pid_file = pid_file.map_err(RunError::PidFile)?;
     let (server, guard) = serve(supervisor, &config)?;
     let mut output = None;
-    let ended = supervise(supervisor, config, config_path, nofile, options, &server, &mut output);
+    let ended = supervise(supervisor, config, config_path, nofile, options, &server, &mut output, &queue);
+    // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
+    drop(queue);
     end_threads(supervisor, output.as_ref(), &server);
     drop(guard);
     if let Ok(clean) = &ended {
@@ -161,6 +157,7 @@ fn supervise(
     mut options: RunOptions,
     server: &ServerHandle,
     output: &mut Option<Output>,
+    queue: &Receiver<Input>,
 ) -> Result<bool, RunError> {
     let output = output.insert(start_output(supervisor, &config)?);
     supervisor.inner.bus.start().map_err(system("the events thread"))?;
@@ -189,7 +186,7 @@ fn supervise(
     let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
     sys::limits::trim_heap();
-    Ok(dispatch(&mut engine, &mut kernel, &supervisor.inner.queue))
+    Ok(dispatch(&mut engine, &mut kernel, queue))
 }
 
 fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Output, RunError> {
@@ -204,26 +201,15 @@ fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Ou
 }
 
 /// Ends the threads in the order of the shutdown: all output is written, all events are handled, all answers
-/// are sent. Meanwhile what they still have to say is thrown away: nobody takes it in any more, and they would wait
-/// for ever for room in the queue.
+/// are sent.
 fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle) {
-    let ended = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let drain = || {
-            while !ended.load(Ordering::Acquire) {
-                let _ = supervisor.inner.queue.recv_timeout(DRAIN_PAUSE);
-            }
-        };
-        if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, drain) {
-            log::warn!("no thread to end the others in order: {error}");
-        }
-        if let Some(output) = output {
-            output.shutdown(FLUSH_LIMIT);
-        }
-        supervisor.inner.bus.stop();
-        server.shutdown(FLUSH_LIMIT);
-        ended.store(true, Ordering::Release);
-    });
+    if let Some(output) = output {
+        output.shutdown(FLUSH_LIMIT);
+    }
+    if !supervisor.inner.bus.stop_within(FLUSH_LIMIT) {
+        log::error!("a handler of events has not ended in time; leaving without");
+    }
+    server.shutdown(FLUSH_LIMIT);
 }
 
 fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunError> {
@@ -260,8 +246,7 @@ fn serve(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<(ServerHa
         let input = match event {
             ServerEvent::Signal(signal) => Input::Notice(notice(signal)),
             ServerEvent::Request(request) => Input::Request(Box::new(request)),
-            // Its commands go on; their answers find nobody.
-            ServerEvent::Disconnected(_) => return,
+            ServerEvent::Disconnected(conn) => Input::Gone(conn),
         };
         let _ = inputs.send(input);
     });

@@ -49,7 +49,7 @@ pub(crate) enum ReplyTo {
     Connection(ConnId),
     /// A thread of this program (see [`crate::process::Process`]); its channel has room for the one answer.
     Thread(Sender<Answer>),
-    /// Nobody: a signal asked.
+    /// Nobody: a signal asked, or somebody who has gone or does not wait.
     Nobody,
 }
 
@@ -72,8 +72,10 @@ pub(crate) enum Input {
     Notice(Notice),
     /// A client asks.
     Request(Box<IncomingRequest>),
-    /// A thread of this program asks.
-    Local { name: String, command: Command, reply: Sender<Answer> },
+    /// A client has gone whose request was not answered yet.
+    Gone(ConnId),
+    /// A thread of this program asks; without `reply` it does not wait.
+    Local { name: String, command: Command, reply: Option<Sender<Answer>> },
     /// A thread of this program wants a reload.
     LocalReload { reply: Sender<Answer> },
     /// A health check has its answer.

@@ -37,7 +37,9 @@ impl Worker {
         // The state machine has one check outstanding; a second place takes the next one when it has
         // given up waiting for an answer.
         let (requests, work) = bounded::<CheckRequest>(1);
-        let thread = std::thread::Builder::new().name(format!("health:{name}")).stack_size(WORKER_STACK);
+        // A configuration that was made by a program may hold anything; a NUL in a thread's name panics.
+        let thread =
+            std::thread::Builder::new().name(format!("health:{name}").replace('\0', " ")).stack_size(WORKER_STACK);
         thread.spawn(move || {
             for request in work {
                 report(request.generation, perform(request.work));
@@ -66,4 +68,14 @@ fn perform(work: Work) -> HealthCheckResult {
     });
     std::panic::catch_unwind(check)
         .unwrap_or_else(|_| HealthCheckResult::failed("the health check panicked (a bug in supervice)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_will_do() {
+        assert!(Worker::start("a\0b, and longer than the kernel takes", |_, _| {}).is_ok());
+    }
 }

@@ -65,10 +65,10 @@ impl Engine {
         now: Instant,
         name: &str,
         command: Command,
-        reply: Sender<Answer>,
+        reply: Option<Sender<Answer>>,
         world: &mut dyn World,
     ) {
-        let reply = ReplyTo::Thread(reply);
+        let reply = reply.map_or(ReplyTo::Nobody, ReplyTo::Thread);
         match command {
             Command::Start => self.start(now, name, reply, world),
             Command::Stop => self.stop(now, name, reply, process::Event::StopRequested, world),
@@ -146,7 +146,8 @@ impl Engine {
     fn group_or_refuse(&self, group: &str, reply: &ReplyTo, world: &mut dyn World) -> Option<Vec<ProcId>> {
         let ids = self.members(group);
         if ids.is_empty() {
-            let known = self.entries.values().map(|entry| entry.config().group_name());
+            let present = self.entries.values().filter(|entry| !entry.leaving);
+            let known = present.map(|entry| entry.config().group_name());
             let hint = did_you_mean(closest(group, known));
             world.reply(reply, Answer::not_found(format!("no group '{group}'{hint}")));
             return None;
@@ -156,10 +157,13 @@ impl Engine {
 
     /// The error for a name that is none.
     pub(super) fn unknown_process(&self, name: &str) -> String {
+        if self.roster.id_of(name).is_some() {
+            return format!("'{name}' was removed from the configuration and is still stopping");
+        }
         if !self.members(name).is_empty() {
             return format!("'{name}' is a group; use startgroup or stopgroup, or the name of a member");
         }
-        let known = self.entries.values().map(|entry| entry.name());
+        let known = self.entries.values().filter(|entry| !entry.leaving).map(|entry| entry.name());
         format!("no process '{name}'{}", did_you_mean(closest(name, known)))
     }
 }

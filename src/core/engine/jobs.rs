@@ -9,6 +9,7 @@ use super::{Engine, Entry};
 use crate::config::ReloadPlan;
 use crate::process::{Desired, ProcessState};
 use crate::rpc::protocol::ErrorCode;
+use crate::rpc::server::ConnId;
 
 pub(super) type JobId = u64;
 
@@ -48,8 +49,8 @@ pub(super) struct Job {
     timed_out: bool,
 }
 
-/// All commands under way. Bounded by the connections (each has one command at a time) and by the
-/// threads that call the library.
+/// All commands that somebody waits for. Bounded by the connections (each has one command at a time) and by the
+/// threads that call the library: nothing is kept for a client that has gone, or for nobody.
 #[derive(Default)]
 pub(super) struct Jobs {
     open: BTreeMap<JobId, Job>,
@@ -57,6 +58,12 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
+    /// How many somebody waits for.
+    #[cfg(test)]
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// Few jobs are open at a time: looking through them beats keeping a second order.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.open.values().map(|job| job.deadline).min()
@@ -73,6 +80,10 @@ impl Engine {
         goals: &[(ProcId, Goal)],
         world: &mut dyn World,
     ) {
+        // A reload that a signal asked for tells the log what did not stop.
+        if matches!(reply, ReplyTo::Nobody) && !matches!(kind, JobKind::Reload(_)) {
+            return;
+        }
         let job_id = self.jobs.next;
         self.jobs.next += 1;
         let mut members = Vec::with_capacity(goals.len());
@@ -94,7 +105,8 @@ impl Engine {
     /// Looks whether the state of this process settles anything that somebody waits for.
     pub(super) fn review_jobs(&mut self, now: Instant, id: ProcId, world: &mut dyn World) {
         let Some(entry) = self.entries.get(&id) else { return };
-        if entry.jobs.is_empty() {
+        // Whoever waits for one that leaves learns so when it is no longer there.
+        if entry.jobs.is_empty() || entry.has_left() {
             return;
         }
         for job_id in entry.jobs.clone() {
@@ -125,9 +137,18 @@ impl Engine {
         }
     }
 
-    /// The process has left the configuration: whoever waits for it learns so.
-    pub(super) fn settle_jobs_of_departed(&mut self, id: ProcId, world: &mut dyn World) {
-        let jobs = self.entries.get_mut(&id).map(|entry| std::mem::take(&mut entry.jobs)).unwrap_or_default();
+    /// A client has gone: its commands go on, but their answers are not waited for any more.
+    pub(super) fn client_gone(&mut self, conn: ConnId) {
+        let its = |job: &Job| matches!(job.reply, ReplyTo::Connection(to) if to == conn);
+        let gone: Vec<JobId> = self.jobs.open.iter().filter(|(_, job)| its(job)).map(|(id, _)| *id).collect();
+        for job_id in gone {
+            self.close_job(job_id);
+        }
+        self.reload.forget(conn);
+    }
+
+    /// The process has left the configuration and everything else: whoever waits for it (`jobs`) learns so.
+    pub(super) fn settle_jobs_of_departed(&mut self, id: ProcId, jobs: Vec<JobId>, world: &mut dyn World) {
         for job_id in jobs {
             let Some(job) = self.jobs.open.get_mut(&job_id) else { continue };
             for member in job.members.iter_mut().filter(|member| member.id == id && member.outcome.is_none()) {
@@ -161,17 +182,23 @@ impl Engine {
         if !self.jobs.open.get(&job_id).is_some_and(settled) {
             return;
         }
-        let Some(job) = self.jobs.open.remove(&job_id) else { return };
-        for member in &job.members {
-            if let Some(entry) = self.entries.get_mut(&member.id) {
-                entry.jobs.retain(|open| *open != job_id);
-            }
-        }
+        let Some(job) = self.close_job(job_id) else { return };
         let answer = job.answer();
         if let Answer::Failed { message, .. } = &answer {
             log::warn!("{message}");
         }
         world.reply(&job.reply, answer);
+    }
+
+    fn close_job(&mut self, job_id: JobId) -> Option<Job> {
+        let job = self.jobs.open.remove(&job_id)?;
+        for member in &job.members {
+            if let Some(entry) = self.entries.get_mut(&member.id) {
+                entry.jobs.retain(|open| *open != job_id);
+                entry.jobs.shrink_to_fit();
+            }
+        }
+        Some(job)
     }
 }
 

@@ -9,6 +9,8 @@ mod jobs;
 mod reload;
 mod shutdown;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use super::world::{Input, Notice, ProcId, Reaped, ReplyTo, World};
 use crate::events::{Event, EventType};
 use crate::health::HealthCheckResult;
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::output::Note;
+use crate::output::{Note, StreamKind};
 use crate::process::{self, Action, Generation, Machine, ProcessState, Transition};
 use jobs::Jobs;
 use reload::Reload;
@@ -44,8 +46,8 @@ struct Entry {
     look: Option<(Instant, Duration)>,
     /// The end of the last run's output, for the description.
     last_line: Option<Box<str>>,
-    /// Why its output can't be written, as long as it can't.
-    output_trouble: Option<Box<str>>,
+    /// Why its output can't be written, as long as it can't: of standard output, of standard error.
+    output_trouble: [Option<Box<str>>; 2],
     /// Set while the output of a run that has just ended is being read.
     drain_until: Option<Instant>,
     /// The commands that wait for this process.
@@ -66,6 +68,11 @@ impl Entry {
     fn next_wake(&self) -> Option<Instant> {
         let look = self.look.map(|(at, _)| at);
         [self.machine.poll_timeout(), look, self.drain_until].into_iter().flatten().min()
+    }
+
+    /// `true` if it is to go from the configuration and nothing is left that would have to end before.
+    fn has_left(&self) -> bool {
+        self.leaving && self.is_settled_down()
     }
 
     /// `true` if no process exists and none will come by itself.
@@ -131,6 +138,7 @@ impl Engine {
                 world.reopen_logs();
             }
             Input::Request(incoming) => self.request(now, *incoming, world),
+            Input::Gone(conn) => self.client_gone(conn),
             Input::Local { name, command, reply } => self.local(now, &name, command, reply, world),
             Input::LocalReload { reply } => self.request_reload(ReplyTo::Thread(reply), world),
             Input::Health { id, generation, result } => self.health(now, id, generation, result, world),
@@ -181,7 +189,7 @@ impl Engine {
             wake: None,
             look: None,
             last_line: None,
-            output_trouble: None,
+            output_trouble: [None, None],
             drain_until: None,
             jobs: Vec::new(),
             leaving: false,
@@ -211,7 +219,13 @@ impl Engine {
                         entry.look = Some((now + FIRST_LOOK, FIRST_LOOK));
                     }
                 }
-                Action::CheckHealth { generation } => check_health(now, id, entry, generation, world),
+                Action::CheckHealth { generation } => {
+                    let config = Arc::clone(entry.machine.run_config().unwrap_or(entry.machine.config()));
+                    if let Err(message) = world.check_health(id, generation, &config) {
+                        let result = HealthCheckResult { healthy: false, message };
+                        self.health(now, id, generation, result, world);
+                    }
+                }
                 Action::Announce(transition) => self.announce(id, &transition, world),
             }
         }
@@ -238,19 +252,17 @@ impl Engine {
 
     /// Removes a process that has left the configuration, once nothing of it is left.
     fn depart(&mut self, id: ProcId, world: &mut dyn World) {
-        let Some(entry) = self.entries.get(&id) else { return };
-        if !entry.leaving || !entry.is_settled_down() {
+        if !self.entries.get(&id).is_some_and(Entry::has_left) {
             return;
         }
-        log::info!("{}: removed", entry.name());
-        self.settle_jobs_of_departed(id, world);
-        if let Some(entry) = self.entries.remove(&id) {
-            if let Some(wake) = entry.wake {
-                self.timers.remove(&(wake, id));
-            }
-            self.roster.remove(id, entry.name());
+        let Some(entry) = self.entries.remove(&id) else { return };
+        if let Some(wake) = entry.wake {
+            self.timers.remove(&(wake, id));
         }
+        self.roster.remove(id, entry.name());
         world.forget(id);
+        log::info!("{}: removed", entry.name());
+        self.settle_jobs_of_departed(id, entry.jobs, world);
     }
 
     fn sweep(&mut self, now: Instant, world: &mut dyn World) {
@@ -336,13 +348,13 @@ impl Engine {
             Note::Trouble { program, stream, text } => {
                 let Some(entry) = self.entries.get_mut(&program) else { return };
                 log::error!("{}: {} is lost: {text}", entry.name(), stream.as_str());
-                entry.output_trouble = Some(text.into_boxed_str());
+                *trouble_of(entry, stream) = Some(text.into_boxed_str());
             }
             Note::Recovered { program, stream, lost_bytes } => {
                 let Some(entry) = self.entries.get_mut(&program) else { return };
                 let name = entry.name();
                 log::warn!("{name}: {} is written again; {lost_bytes} bytes were lost", stream.as_str());
-                entry.output_trouble = None;
+                *trouble_of(entry, stream) = None;
             }
         }
     }
@@ -389,11 +401,11 @@ fn spawn(now: Instant, id: ProcId, entry: &mut Entry, generation: Generation, wo
     entry.machine.handle_event(now, event);
 }
 
-fn check_health(now: Instant, id: ProcId, entry: &mut Entry, generation: Generation, world: &mut dyn World) {
-    let config = entry.machine.run_config().unwrap_or(entry.machine.config());
-    if let Err(message) = world.check_health(id, generation, &Arc::clone(config)) {
-        let event = process::Event::HealthReported { generation, healthy: false, message };
-        entry.machine.handle_event(now, event);
+fn trouble_of(entry: &mut Entry, stream: StreamKind) -> &mut Option<Box<str>> {
+    let [stdout, stderr] = &mut entry.output_trouble;
+    match stream {
+        StreamKind::Stdout => stdout,
+        StreamKind::Stderr => stderr,
     }
 }
 

@@ -11,6 +11,7 @@ use super::jobs::{Goal, JobKind};
 use crate::config::{self, ConfigError, Loaded, ReloadPlan};
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process;
+use crate::rpc::server::ConnId;
 
 /// Who waits for the file that is being read, and who came too late for it.
 #[derive(Default)]
@@ -21,13 +22,47 @@ pub(super) struct Reload {
     next: Vec<ReplyTo>,
 }
 
+impl Reload {
+    /// How many wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.reading.as_ref().map_or(0, Vec::len) + self.next.len()
+    }
+
+    /// A client has gone: what it has asked for is done all the same.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        let its = |reply: &ReplyTo| matches!(reply, ReplyTo::Connection(to) if *to == conn);
+        if let Some(reading) = &mut self.reading {
+            reading.retain(|reply| !its(reply));
+        }
+        let waiting = self.next.len();
+        self.next.retain(|reply| !its(reply) && !matches!(reply, ReplyTo::Nobody));
+        if self.next.len() < waiting {
+            self.next.push(ReplyTo::Nobody);
+        }
+    }
+}
+
 impl Engine {
+    /// At the end nobody waits for a file that may hang on a dead disk.
+    pub(super) fn abandon_reload(&mut self, world: &mut dyn World) {
+        let reading = self.reload.reading.as_mut().map(std::mem::take).unwrap_or_default();
+        let next = std::mem::take(&mut self.reload.next);
+        for reply in reading.iter().chain(&next) {
+            world.reply(reply, Answer::failed("Reload failed, nothing was changed: the daemon is shutting down"));
+        }
+    }
+
     pub(super) fn request_reload(&mut self, reply: ReplyTo, world: &mut dyn World) {
         if self.refuse_when_ending(&reply, world) {
             return;
         }
         if self.reload.reading.is_some() {
-            self.reload.next.push(reply);
+            // Signals that come faster than the file can be read ask for one more look, not for many.
+            let nobody = |reply: &ReplyTo| matches!(reply, ReplyTo::Nobody);
+            if !(nobody(&reply) && self.reload.next.iter().any(nobody)) {
+                self.reload.next.push(reply);
+            }
         } else {
             self.reload.reading = Some(vec![reply]);
             world.load_config();
@@ -41,7 +76,6 @@ impl Engine {
             world.load_config();
         }
         if self.is_ending() {
-            waiting.iter().for_each(|reply| world.reply(reply, Answer::failed("the daemon is shutting down")));
             return;
         }
         match result {

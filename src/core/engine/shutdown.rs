@@ -62,6 +62,7 @@ impl Engine {
                 let kill_at = now.checked_add(timeout).unwrap_or(now);
                 self.shutdown = Shutdown::Stopping { kill_at };
                 self.tell_all(now, &process::Event::StopRequested, world);
+                self.abandon_reload(world);
             }
             Shutdown::Stopping { .. } => {
                 log::warn!("told to terminate again: killing what is left");

@@ -24,7 +24,7 @@ impl Engine {
 /// What the machine says, and that output is being lost where it is.
 fn describe(now: Instant, entry: &Entry) -> String {
     let description = entry.machine.describe(now, entry.last_line.as_deref());
-    match &entry.output_trouble {
+    match entry.output_trouble.iter().flatten().next() {
         Some(trouble) => format!("{description}; output is lost: {trouble}"),
         None => description,
     }
