@@ -55,10 +55,13 @@ fn names_a_program(args: &[OsString]) -> bool {
         || matches!(args, [help] if help == "--help" || help == "-h")
 }
 
-/// One line on standard error in one piece. Whoever reads it may have gone.
+/// One line on standard error in one piece. Whoever reads it may have gone, of which the kernel also tells us
+/// by a signal: forwarded and told of in its turn, it would come again for ever.
 fn say(guise: Guise, message: Arguments<'_>) {
     let line = format!("{}[{}]: {message}\n", guise.name(), std::process::id());
-    let _ = io::stderr().write_all(line.as_bytes());
+    if io::stderr().write_all(line.as_bytes()).is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        kernel::forget_sigpipe();
+    }
 }
 
 /// One program and what we owe it.

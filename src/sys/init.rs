@@ -105,11 +105,13 @@ pub fn spawn(
     let argv: Vec<CString> =
         program.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>().map_err(io::Error::other)?;
     let pointers: Vec<_> = argv.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
+    // Asked before there is a child, which either of us may move out of our group first.
+    let foreground = we_are_foreground();
     // SAFETY: this process has one thread (see the module's head), so that the child may do everything.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
-            take_place(place);
+            take_place(place, foreground);
             pass_on_listen_pid();
             if clean {
                 (1..=64).for_each(set_default);
@@ -135,10 +137,9 @@ pub fn spawn(
 }
 
 /// What fails here has failed for want of a terminal, which is no reason not to run the program.
-fn take_place(place: Place) {
+fn take_place(place: Place, foreground: bool) {
     match place {
         Place::OwnGroup => {
-            let foreground = we_are_foreground();
             // SAFETY: plain numbers. SIGTTOU is blocked, so that the terminal may be taken from behind.
             unsafe {
                 libc::setpgid(0, 0);
@@ -218,6 +219,13 @@ pub fn send(pid: i32, group: bool, signal: u8) -> io::Result<()> {
         Err(error) if group && error.raw_os_error() == Some(libc::ESRCH) => kill(pid),
         result => result,
     }
+}
+
+/// Takes back the SIGPIPE that a write of ours has just brought upon us: it is not for the program.
+pub fn forget_sigpipe() {
+    let (set, zero, info) = (bit(13), [0u64; 2], ptr::null_mut::<libc::siginfo_t>());
+    // SAFETY: as in `Signals::next`.
+    unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info, zero.as_ptr(), SIGSET_SIZE) };
 }
 
 /// Stops us; returns when somebody has continued us. No effect on PID 1. `job`: all of our group, as
