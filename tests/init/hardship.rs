@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::harness::{Running, SUPERVICE, as_pid_1, init, outcome};
+use super::harness::{Running, SUPERVICE, as_pid_1, init, outcome, wait_for};
 
 /// A shell that arranges something before it becomes our init.
 fn after(arrangement: &str, program: &[&str]) -> Command {
@@ -102,8 +102,8 @@ fn any_user_without_an_entry_in_passwd_will_do() {
 fn its_working_directory_is_the_root() {
     let mut running = Running::start(init("supervice", &["--", "sh", "-c", "echo ready; read x"]));
     assert_eq!(running.line(), "ready");
-    let directory = std::fs::read_link(format!("/proc/{}/cwd", running.pid())).expect("/proc");
-    assert_eq!(directory.to_str(), Some("/"));
+    let directory = format!("/proc/{}/cwd", running.pid());
+    wait_for("it is there", || (std::fs::read_link(&directory).ok()?.to_str()? == "/").then_some(()));
     running.type_in("\n");
     assert_eq!(running.wait(), 0);
 }

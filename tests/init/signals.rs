@@ -168,8 +168,7 @@ fn an_idle_init_never_wakes_up() {
     let path = format!("/proc/{}/status", running.pid());
     let switches = || {
         let status = std::fs::read_to_string(&path).expect("/proc");
-        let line = status.lines().find(|line| line.starts_with("voluntary")).expect("a line").to_owned();
-        line
+        status.lines().find(|line| line.starts_with("voluntary")).expect("a line").to_owned()
     };
     wait_for("it sleeps", || (super::harness::stat_field(running.pid(), 0)? == "S").then_some(()));
     let before = switches();
