@@ -23,7 +23,7 @@ fn ctrl_c_ends_the_program_and_not_its_init() {
     for guise in ["$I", "exec -a tini $I", "exec -a dumb-init $I", "exec -a catatonit $I"] {
         let guise =
             if guise == "$I" { guise.to_owned() } else { guise.replace(" --init", "").replace("$I", SUPERVICE) };
-        let Some(mut running) = on_terminal(&format!("{guise} sh -c 'echo re\"\"ady; sleep 300; exit 9'")) else {
+        let Some(mut running) = on_terminal(&format!("{guise} sh -c 'echo re\"\"ady; exec sleep 300'")) else {
             return;
         };
         running.read_until("ready");
@@ -42,18 +42,22 @@ fn an_interactive_shell_has_the_terminal_and_job_control() {
         running.read_until("ready");
         running.type_in("\x1a");
         running.read_until("Stopped");
+        running.read_until("bash-");
         running.type_in("fg\n");
-        running.read_until("fg\r\n");
+        running.read_until("exit 4'\r\n");
         running.type_in("word\n");
         running.read_until("got=word");
+        running.read_until("bash-");
         running.type_in("echo code=$?\n");
         running.read_until("code=4");
-        running.type_in("sh -c 'echo on\"\"ce; sleep 300'\n");
+        running.read_until("bash-");
+        running.type_in("sh -c 'echo on\"\"ce; exec sleep 300'\n");
         running.read_until("once");
         running.type_in("\x03");
         running.read_until("bash-");
         running.type_in("echo code=$?\n");
         running.read_until("code=130");
+        running.read_until("bash-");
         running.type_in("exit 5\n");
         assert_eq!(running.wait(), 5, "{guise}");
     }
@@ -67,12 +71,15 @@ fn ctrl_z_gives_the_prompt_back_and_fg_goes_on() {
     running.read_until("ready");
     running.type_in("\x1a");
     running.read_until("Stopped");
+    running.read_until("bash-");
     running.type_in("fg\n");
-    running.read_until("fg\r\n");
+    running.read_until("exit 3'\r\n");
     running.type_in("word\n");
     running.read_until("got=word");
+    running.read_until("bash-");
     running.type_in("echo code=$?\n");
     running.read_until("code=3");
+    running.read_until("bash-");
     running.type_in("exit 0\n");
     assert_eq!(running.wait(), 0);
 }
