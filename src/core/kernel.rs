@@ -37,8 +37,8 @@ const LOADER_STACK: usize = 512 * 1024;
 struct Run {
     generation: Generation,
     child: Child,
-    /// The leader was reaped; from then on only the group is left.
-    reaped: bool,
+    /// When the leader was reaped; from then on only the group is left.
+    reaped: Option<Instant>,
     /// How often the group was found not to be empty since.
     looks: u32,
 }
@@ -197,13 +197,13 @@ impl World for Kernel {
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
         self.children.insert(pid, Owner::Process(id));
-        self.runs.insert(id, Run { generation, child, reaped: false, looks: 0 });
+        self.runs.insert(id, Run { generation, child, reaped: None, looks: 0 });
         Ok(pid)
     }
 
     fn signal_group(&mut self, id: ProcId, signal: u8) {
         let Some(run) = self.runs.get(&id) else { return };
-        match sys::signal::signal_group(run.child.leader(run.reaped), signal) {
+        match sys::signal::signal_group(run.child.leader(run.reaped.is_some()), signal) {
             Ok(GroupSignal::Delivered | GroupSignal::Gone) => {}
             Ok(GroupSignal::Denied) => log::error!(
                 "signal {signal} to process group {} was denied: it runs as a user whom this daemon may not signal",
@@ -220,7 +220,7 @@ impl World for Kernel {
             match self.children.remove(&pid) {
                 Some(Owner::Process(id)) => {
                     let Some(run) = self.runs.get_mut(&id) else { continue };
-                    run.reaped = true;
+                    run.reaped = Some(Instant::now());
                     reaped.push(Reaped { id, generation: run.generation, exit });
                 }
                 Some(Owner::Script(script)) => self.script_ended(script, exit),
@@ -232,9 +232,7 @@ impl World for Kernel {
 
     fn group_is_empty(&mut self, id: ProcId) -> bool {
         let Some(run) = self.runs.get_mut(&id) else { return true };
-        if !run.reaped {
-            return false;
-        }
+        let Some(reaped) = run.reaped else { return false };
         // A health check of the run belongs to it: it was killed, and is gone before the run is.
         if self.scripts.values().any(|script| script.owner == id) {
             return false;
@@ -242,7 +240,7 @@ impl World for Kernel {
         run.looks += 1;
         let group = run.child.leader(true);
         sys::signal::group_is_empty(group)
-            || (run.looks > PATIENT_LOOKS && self.dead_groups.contains(group, Instant::now()))
+            || (run.looks > PATIENT_LOOKS && self.dead_groups.contains(group, reaped, Instant::now()))
     }
 
     fn signal_orphans(&mut self, signal: Option<u8>) -> usize {

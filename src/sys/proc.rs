@@ -75,7 +75,8 @@ pub fn group_members(pgid: i32) -> io::Result<Vec<Stat>> {
     Ok(members)
 }
 
-/// The groups of all processes, and whether anybody in them lives.
+/// The groups of all processes, and whether anybody in them lives whose session has the same number, as everything
+/// has that the leader of a session has left behind.
 ///
 /// # Errors
 ///
@@ -85,7 +86,7 @@ pub fn living_groups() -> io::Result<HashMap<i32, bool>> {
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         if let Some(stat) = read_stat(pid)? {
-            *groups.entry(stat.pgrp).or_insert(false) |= !stat.is_dead();
+            *groups.entry(stat.pgrp).or_insert(false) |= stat.session == stat.pgrp && !stat.is_dead();
         }
     }
     Ok(groups)

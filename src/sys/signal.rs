@@ -6,7 +6,7 @@
 //! not reaped (a zombie keeps its id); after that only if `/proc` still shows a member whose group *and*
 //! session have that id, which leaves a window of microseconds.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -109,15 +109,16 @@ fn signal_group_by_id(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal>
     if leader.pid <= 1 {
         return Ok(GroupSignal::Gone);
     }
-    // SAFETY: a plain number; signal 0 only asks.
-    let nobody = || outcome(unsafe { libc::killpg(leader.pid, 0) }.into()).is_ok_and(|who| who == GroupSignal::Gone);
     if leader.reaped {
-        match proc::group_members(leader.pid) {
-            Ok(members) if members.iter().any(|member| member.session == leader.pid) => {}
-            Ok(_) => return Ok(GroupSignal::Gone),
-            Err(_) if nobody() => return Ok(GroupSignal::Gone),
-            // Whose number it is by now can't be told.
-            Err(error) => return Err(error),
+        // SAFETY: a plain number; signal 0 only asks.
+        let there = outcome(unsafe { libc::killpg(leader.pid, 0) }.into())?;
+        // Who only asks harms no stranger, and must not have to read all of /proc for every answer.
+        if signal == 0 || there == GroupSignal::Gone {
+            return Ok(there);
+        }
+        // Whose number it is by now can't be told where this fails.
+        if !proc::group_members(leader.pid)?.iter().any(|member| member.session == leader.pid) {
+            return Ok(GroupSignal::Gone);
         }
     }
     // SAFETY: a plain number; see above for why it is still the right group.
@@ -147,8 +148,9 @@ pub fn group_is_empty(leader: Leader<'_>) -> bool {
 /// reading takes long, so that it never costs more than a twentieth of a core, however many groups are waited for.
 #[derive(Debug, Default)]
 pub struct DeadGroups {
-    /// The groups of all processes, and whether anybody in them lives.
-    seen: HashMap<i32, bool>,
+    seen: HashSet<i32>,
+    /// When the look began that `seen` comes from.
+    looked: Option<Instant>,
     /// When to look again.
     again: Option<Instant>,
 }
@@ -159,16 +161,20 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_SHARE: u32 = 20;
 
 impl DeadGroups {
-    /// Whether the group has members, none of which lives. Unknown is not dead: where `/proc` is not mounted or
-    /// hides them, or no descriptor is left to read it.
-    pub fn contains(&mut self, leader: Leader<'_>, now: Instant) -> bool {
+    /// Whether the group of a leader that was reaped at `reaped` has members, none of which lives. Unknown is not
+    /// dead: where `/proc` is not mounted or hides them, or no descriptor is left to read it, or it is not yet time
+    /// to look again.
+    pub fn contains(&mut self, leader: Leader<'_>, reaped: Instant, now: Instant) -> bool {
         if self.again.is_none_or(|again| again <= now) {
-            self.seen = proc::living_groups().unwrap_or_default();
+            let groups = proc::living_groups().unwrap_or_default();
+            self.seen = groups.into_iter().filter_map(|(group, lives)| (!lives).then_some(group)).collect();
+            self.looked = Some(now);
             let pause = LOOK_AGAIN.max(now.elapsed() * LOOK_SHARE);
             self.again = now.checked_add(pause);
         }
-        // A group that was dead a second ago is so now: nobody is left who could have joined it.
-        self.seen.get(&leader.pid) == Some(&false)
+        // A look from before the leader was reaped may have seen an earlier group of the same number. One that was dead
+        // since is so now: nobody is left who could have joined it.
+        self.looked.is_some_and(|looked| looked >= reaped) && self.seen.contains(&leader.pid)
     }
 }
 

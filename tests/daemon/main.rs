@@ -7,6 +7,7 @@ mod failures;
 mod interop;
 mod lifecycle;
 mod output;
+mod races;
 mod reload;
 mod servers;
 mod start_stop;

@@ -53,7 +53,21 @@ fn orphaned_group() -> Child {
 
 /// With a fresh look.
 fn is_dead(leader: Leader<'_>) -> bool {
-    group_is_empty(leader) || DeadGroups::default().contains(leader, Instant::now())
+    let now = Instant::now();
+    group_is_empty(leader) || DeadGroups::default().contains(leader, now, now)
+}
+
+#[test]
+fn what_was_seen_before_the_leader_was_reaped_says_nothing_of_its_group() {
+    let (child, _output) = spawn("exit 0");
+    until("a zombie", || proc::stat(child.pid).is_some_and(|stat| stat.is_dead()));
+    let (mut groups, now) = (DeadGroups::default(), Instant::now());
+    let later = now + Duration::from_millis(1);
+    assert!(groups.contains(leader(&child, false), now, now));
+    assert!(!groups.contains(leader(&child, false), later, later), "the number may belong to another group by now");
+    let much_later = now + Duration::from_secs(600);
+    assert!(groups.contains(leader(&child, false), later, much_later), "it is looked again");
+    assert_eq!(reap::reap(child.pid), Some(Exit::Code(0)));
 }
 
 #[test]

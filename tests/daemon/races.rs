@@ -1,0 +1,27 @@
+//! Interleavings and crowds that once made the daemon slow, late or wrong.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Daemon, wait_until};
+
+#[test]
+fn many_groups_that_outlive_their_leaders_delay_nobody() {
+    // The sleeps in the background ignore TERM; each has to be waited for until SIGKILL ends it.
+    let daemon = Daemon::start(
+        "[program:p]\nnumprocs = 100\ncommand = sh -c 'trap \"\" TERM; sleep 1000 & trap - TERM; echo up; exec sleep 1000'\n\
+         startsecs = 0\nstopwaitsecs = 2\nstdout_logfile = DIR/%(process_num)s.out\n[group:g]\nprograms = p",
+    );
+    wait_until("all have set their traps", || (0..100).all(|number| daemon.read(&format!("{number}.out")) == "up\n"));
+    let mut slowest = Duration::ZERO;
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| daemon.controller().stop_group("g"));
+        while !stop.is_finished() {
+            let begin = Instant::now();
+            assert_eq!(daemon.all().len(), 100);
+            slowest = slowest.max(begin.elapsed());
+        }
+        stop.join().expect("no panic").expect("all have gone in time");
+    });
+    assert!(slowest < Duration::from_secs(1), "a status took {slowest:?}");
+    daemon.terminate();
+}
