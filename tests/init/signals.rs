@@ -21,13 +21,14 @@ fn is_kept(called: &str, signal: i32) -> bool {
     }
 }
 
-/// Prints each signal that it gets; sends PID 1 those that it reads.
+/// Prints each signal that it gets; sends PID 1 those that it reads. It ends with 0 and not with the status of a `wait`
+/// that the last signal interrupted.
 fn reporter() -> String {
     let traps: String = catchable().map(|signal| format!("trap 'echo {signal}' {signal}\n")).collect();
     let all: Vec<String> = catchable().map(|signal| signal.to_string()).collect();
     format!(
         "exec 3<&0\n{traps}(trap '' {}; echo ready; while read s <&3; do kill -$s 1; done) &\n\
-         while kill -0 $! 2>/dev/null; do wait; done",
+         while kill -0 $! 2>/dev/null; do wait; done; exit 0",
         all.join(" ")
     )
 }
