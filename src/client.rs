@@ -99,15 +99,21 @@ impl fmt::Display for ClientError {
             ClientError::Denied { socket } => {
                 write!(f, "no permission to use {socket}; become its owner, or see socket_mode and socket_owner")
             }
-            ClientError::NotTrusted { socket, uid } => write!(
-                f,
-                "{socket} is served by user {uid}, neither root nor you, and others can write to its directory; \
-                 use a socket in a private directory"
-            ),
+            ClientError::NotTrusted { socket, uid } => {
+                let why = match socket.starts_with('@') {
+                    true => "anybody can take a name in the abstract namespace",
+                    false => "others can write to its directory",
+                };
+                write!(
+                    f,
+                    "{socket} is served by user {uid}, neither root nor you, and {why}; \
+                     use a socket in a private directory"
+                )
+            }
             ClientError::Timeout { socket, waited } => write!(
                 f,
                 "no answer from {socket} within {} s; the command may still be done (see status; --timeout waits longer)",
-                waited.as_secs_f64()
+                in_seconds(*waited)
             ),
             ClientError::Protocol { socket, reason } => {
                 write!(f, "{socket}: {reason}; is that the socket of a supervice daemon?")
@@ -409,13 +415,11 @@ impl Controller {
         if self.socket.starts_with('@') {
             return true;
         }
-        let parent = Path::new(&self.socket).parent().filter(|parent| !parent.as_os_str().is_empty());
-        match parent.unwrap_or(Path::new(".")).metadata() {
-            // A directory that its owner alone can write to holds what that user has put there: root may
-            // well want to command a user's daemon by the path in that user's home.
-            Ok(directory) => directory.permissions().mode() & 0o022 != 0,
-            Err(_) => true,
-        }
+        let path = Path::new(&self.socket);
+        // A link is no better than the place that it leads to, nor that place than the link's.
+        let is_link = path.symlink_metadata().is_ok_and(|there| there.is_symlink());
+        others_can_write_beside(path)
+            || (is_link && path.canonicalize().map_or(true, |target| others_can_write_beside(&target)))
     }
 
     fn io(&self, error: io::Error, begin: Instant) -> ClientError {
@@ -432,6 +436,17 @@ impl Controller {
 
     fn broken(&self, reason: impl Into<String>) -> ClientError {
         ClientError::Protocol { socket: self.socket.clone(), reason: reason.into() }
+    }
+}
+
+/// Could anybody but its owner have put this file into its directory?
+fn others_can_write_beside(path: &Path) -> bool {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match parent.unwrap_or(Path::new(".")).metadata() {
+        // A directory that its owner alone can write to holds what that user has put there: root may
+        // well want to command a user's daemon by the path in that user's home.
+        Ok(directory) => directory.permissions().mode() & 0o022 != 0,
+        Err(_) => true,
     }
 }
 
@@ -468,6 +483,11 @@ fn read_some(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Seconds with as many decimals as tell something: `30`, `0.5`.
+fn in_seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// An error's text without the number that std appends.

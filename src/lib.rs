@@ -73,7 +73,8 @@
 //! | [`rpc`] | frames and messages (pure); the io thread | `sys` |
 //! | [`core`] | the engine (decides), the kernel (acts), the dispatcher's loop | all of the above |
 //! | [`client`] | the client | `rpc::protocol`, `sys::net` |
-//! | [`daemon`], [`ctl`] | the two commands | `core`, `config`; `client` |
+//! | [`init`] | one program under PID 1, without a configuration | `process`, `sys` |
+//! | [`daemon`], [`ctl`] | the two commands | `core`, `config`, `init`; `client` |
 //!
 //! A test keeps these arrows true.
 //!
@@ -93,6 +94,7 @@ pub mod ctl;
 pub mod daemon;
 pub mod events;
 pub mod health;
+pub mod init;
 pub mod logger;
 pub mod models;
 pub mod output;

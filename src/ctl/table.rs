@@ -79,7 +79,7 @@ fn width(c: char) -> usize {
     match u32::from(c) {
         0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
         0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 => 2,
-        0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f900..=0x1f9ff | 0x20000..=0x3fffd => 2,
+        0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f680..=0x1f6ff | 0x1f900..=0x1f9ff | 0x20000..=0x3fffd => 2,
         _ => 1,
     }
 }
@@ -125,6 +125,7 @@ mod tests {
                       web     RUNNING  12   1:01:01  OK\n\
                       データ  FATAL    -    -        FAIL\n";
         assert_eq!(render(&[web, wide], Some(80)), wanted);
+        assert_eq!(["🚀", "😀", "é", "e\u{301}"].map(columns), [2, 2, 1, 1]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::models::SupervisorConfig;
 
 pub(super) const HELP: &str = "\
 Usage: supervice [OPTION]...
+       supervice --init [OPTION]... -- PROGRAM [ARG]...
 Start the programs of a configuration file, watch them, and restart them.
 
   -c, --config FILE     the configuration (default: supervisord.conf in this
@@ -19,7 +20,8 @@ Start the programs of a configuration file, watch them, and restart them.
       --check           check the configuration and exit
       --json            with --check: print the effective configuration
       --strict          unknown sections and keys are errors
-      --init            reap every orphan among the descendants, as PID 1 does
+      --init            reap every orphan among the descendants, as PID 1 does;
+                        with a program: be its init, see 'supervice --init -h'
       --version         print the version
   -h, --help            print this
 

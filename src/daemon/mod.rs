@@ -19,11 +19,17 @@ const USAGE: u8 = 2;
 
 /// Runs the command with these arguments (the first is its own name) and tells its exit code: 0 for
 /// success, 1 for failure, 2 for wrong usage.
+///
+/// With a program behind `--init`, or called through a link named after another init, it is [`crate::init`].
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.collect();
+    if let Some(code) = crate::init::main(&args) {
+        return ExitCode::from(code);
+    }
     // Without the three standard descriptors the next file opened would become one of them.
     let _ = sys::stdio::ensure_standard_fds();
     sys::limits::keep_heap_small();
-    let code = match args::parse(args) {
+    let code = match args::parse(args.into_iter()) {
         Err(message) => fail(USAGE, &format!("{message}\nTry 'supervice --help'.")),
         Ok(Mode::Help) => print(args::HELP),
         Ok(Mode::Version) => print(concat!("supervice ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -16,6 +16,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::connection::{Connection, Fate};
 use super::protocol::{self, ErrorCode, Request};
 use super::stream::Feed;
+use crate::sys::limits::nofile;
 use crate::sys::net::{Peer, peer_credentials};
 use crate::sys::signals::{Signal, SignalPipes};
 
@@ -54,10 +55,24 @@ pub struct Limits {
     pub patience: Duration,
 }
 
+/// Connections at a time, where open files are not scarce.
+const CONNECTIONS: usize = 512;
+
+/// Connections at a time, however scarce open files are.
+const LEAST_CONNECTIONS: usize = 8;
+
 impl Default for Limits {
+    /// 512 connections, but at most a quarter of the files that this process may have open: clients must not take
+    /// from the programs what their next start needs. 10 seconds of patience.
     fn default() -> Self {
-        Limits { connections: 512, patience: Duration::from_secs(10) }
+        let files = nofile().map_or(u64::MAX, |limit| limit.soft);
+        Limits { connections: share_of(files), patience: Duration::from_secs(10) }
     }
+}
+
+/// The connections that so many open files leave room for.
+fn share_of(files: u64) -> usize {
+    usize::try_from(files / 4).unwrap_or(CONNECTIONS).clamp(LEAST_CONNECTIONS, CONNECTIONS)
 }
 
 /// After running out of descriptors, accepting is tried again after this time.
@@ -268,8 +283,8 @@ impl Server {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                // An idle client's descriptor serves a busy one.
-                Err(error) if is_out_of_descriptors(&error) && self.make_room() => {}
+                // An idle client's descriptor serves a busy one; so does that of a client that keeps us waiting.
+                Err(error) if is_out_of_descriptors(&error) && (self.make_room() || self.evict_stuck()) => {}
                 Err(error) => {
                     if !self.accept_fails {
                         log::warn!("cannot accept a client: {error}; tried again every second");

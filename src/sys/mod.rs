@@ -8,6 +8,7 @@
 //! *thread* that spawned); everything else here is free of threads.
 
 pub mod daemon;
+pub mod init;
 pub mod limits;
 pub mod net;
 pub mod pidfile;

@@ -53,6 +53,26 @@ pub fn reap(pid: i32) -> Option<Exit> {
     wait(libc::P_PID, u32::try_from(pid).ok()?, 0).map(|(_, exit)| exit)
 }
 
+/// A child that has ended, whichever it is, without reaping it: until that is done its pid and the id of its
+/// group are nobody else's.
+pub fn peek() -> Option<(i32, Exit)> {
+    wait(libc::P_ALL, 0, libc::WNOWAIT)
+}
+
+/// The signal that has stopped this child since the last time it was asked for.
+pub fn stopped(pid: i32) -> Option<u8> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let (id, flags) = (u32::try_from(pid).ok()?, libc::WSTOPPED | libc::WNOHANG);
+    // SAFETY: info is writable and of the right size.
+    let result = unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), flags) };
+    // SAFETY: zeroed before, and filled by the kernel or left as it was.
+    let (found, signal) = unsafe {
+        let info = info.assume_init();
+        (info.si_pid(), info.si_status())
+    };
+    if result == 0 && found == pid { u8::try_from(signal).ok() } else { None }
+}
+
 /// Reaps what has ended and returns the exits of the `known` children, keyed by pid. At most as many
 /// as are known; strangers are treated as `scope` says.
 ///

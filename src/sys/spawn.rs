@@ -402,14 +402,19 @@ fn explain_missing(command: &Command<'_>, candidates: &[CString], program: Strin
     let mut error = SpawnError::system(SpawnStage::Exec, program.clone(), libc::ENOENT);
     if let Some(path) = found {
         error.subject = path.display().to_string();
-        error.detail = match interpreter(&path) {
-            Some(name) => format!("its interpreter {name} does not exist; correct its first line or install it"),
-            None => "the file is there, but its dynamic loader is not: it was built for another system".to_owned(),
-        };
+        error.detail = why_missing(&path).unwrap_or_default();
     } else if !program.contains('/') {
         error.detail = "not found in the program's PATH; give the full path or set PATH in environment".to_owned();
     }
     error
+}
+
+/// What else is missing where a program is there and the kernel says that it is not.
+pub(super) fn why_missing(path: &Path) -> Option<String> {
+    path.is_file().then(|| match interpreter(path) {
+        Some(name) => format!("its interpreter {name} does not exist; correct its first line or install it"),
+        None => "the file is there, but its dynamic loader is not: it was built for another system".to_owned(),
+    })
 }
 
 fn to_path(text: &CStr) -> PathBuf {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::fake::{Fake, outcome, send};
@@ -152,29 +152,130 @@ fn a_name_that_no_frame_can_hold_is_refused_here() {
     assert_eq!(code.as_deref(), Some("TOO_LARGE"));
 }
 
-/// A `supervicectl` that another user can execute, and that user; `None` where we cannot become one.
-fn as_nobody(fake: &Fake) -> Option<Command> {
-    let copy = fake.dir.path().join("supervicectl");
-    std::fs::copy(env!("CARGO_BIN_EXE_supervicectl"), &copy).expect("a copy");
+/// The user `nobody` of a test that runs as root.
+const NOBODY: u32 = 65534;
+
+/// This program, to be run by another user who can reach it; `None` where we cannot become one.
+fn as_nobody(fake: &Fake, program: &str) -> Option<Command> {
+    let name = program.rsplit('/').next().expect("a name");
+    let copy = fake.dir.path().join(name);
+    std::fs::copy(program, &copy).expect("a copy");
     std::fs::set_permissions(fake.dir.path(), PermissionsExt::from_mode(0o755)).expect("ours");
-    let run = |program: &str| {
+    let run = || {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+        command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"]).arg(&copy);
         command
     };
-    let works = nix::unistd::geteuid().is_root()
-        && run(&copy.display().to_string()).arg("--version").output().is_ok_and(|output| output.status.success());
+    let works =
+        nix::unistd::geteuid().is_root() && run().arg("--version").output().is_ok_and(|output| output.status.success());
     if !works {
         println!("SKIPPED: needs root and setpriv to become another user");
     }
-    works.then(|| run(&copy.display().to_string()))
+    works.then(run)
 }
 
 #[test]
 fn a_socket_of_somebody_else_is_refused_with_the_reason() {
     let fake = Fake::answering(r#"{"status":"ok","processes":[]}"#);
-    let Some(mut command) = as_nobody(&fake) else { return };
+    let Some(mut command) = as_nobody(&fake, env!("CARGO_BIN_EXE_supervicectl")) else { return };
     std::fs::set_permissions(fake.socket(), PermissionsExt::from_mode(0o600)).expect("ours");
     let error = "supervicectl: no permission to use SOCKET; become its owner, or see socket_mode and socket_owner\n";
     assert_eq!(fake.run(command.arg("-s").arg(fake.socket()).arg("status")), outcome(1, "", error));
+}
+
+/// Row 20: whoever may write to a directory may put a socket of any name there first.
+#[test]
+fn a_daemon_of_somebody_else_is_believed_only_where_nobody_else_could_have_put_it() {
+    let fake = Fake::nobody();
+    let dir = fake.dir.path();
+    let table = outcome(0, "NAME  STATE  PID  UPTIME  HEALTH\n", "");
+    let refused = |socket: &str, why: &str| {
+        let error = format!("supervicectl: {socket} is served by user {NOBODY}, neither root nor you, and {why}; ");
+        outcome(1, "", &format!("{error}use a socket in a private directory\n"))
+    };
+    std::fs::create_dir(dir.join("open")).expect("ours");
+    std::fs::set_permissions(dir.join("open"), PermissionsExt::from_mode(0o1777)).expect("ours");
+    std::fs::create_dir(dir.join("home")).expect("ours");
+    let anybody = "others can write to its directory";
+    let (open, home, link) = (dir.join("open/s"), dir.join("home/s"), dir.join("link"));
+    std::os::unix::fs::symlink(&open, &link).expect("ours");
+    let [open, home, link] = [open, home, link].map(|path| path.display().to_string());
+    let back = dir.join("open/link").display().to_string();
+    std::os::unix::fs::symlink(&home, &back).expect("ours");
+    let name = format!("@supervice-test-{}", std::process::id());
+    let abstract_refusal = refused(&name, "anybody can take a name in the abstract namespace");
+    for (served, asked) in [
+        (&open, vec![(&open, refused(&open, anybody)), (&link, refused(&link, anybody))]),
+        (&home, vec![(&home, table), (&back, refused(&back, anybody))]),
+        (&name, vec![(&name, abstract_refusal)]),
+    ] {
+        let Some(command) = as_nobody(&fake, env!("CARGO_BIN_EXE_supervice")) else { return };
+        std::os::unix::fs::chown(dir.join("home"), Some(NOBODY), Some(NOBODY)).expect("ours");
+        let _daemon = Daemon::start(&fake, command, &format!("socket = {served}\n"), served);
+        for (socket, wanted) in asked {
+            assert_eq!(ask(&fake, socket), wanted, "served at {served}, asked at {socket}");
+        }
+    }
+}
+
+/// A real daemon; killed, and with it its programs, when dropped.
+struct Daemon(std::process::Child);
+
+impl Daemon {
+    /// Starts it by this command with these lines in its configuration, and waits until it listens at `socket`.
+    fn start(fake: &Fake, mut command: Command, settings: &str, socket: &str) -> Daemon {
+        let config = fake.dir.path().join("daemon.conf");
+        std::fs::write(&config, format!("[supervice]\nlogfile = none\npidfile = none\n{settings}")).expect("ours");
+        let child = command.arg("-n").arg("-c").arg(config).stdout(Stdio::null()).spawn().expect("it runs");
+        let daemon = Daemon(child);
+        let begin = Instant::now();
+        while ask(fake, socket).code == Some(3) {
+            assert!(begin.elapsed() < Duration::from_secs(30), "it does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        daemon
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn ask(fake: &Fake, socket: &str) -> crate::fake::Outcome {
+    fake.run(Command::new(env!("CARGO_BIN_EXE_supervicectl")).args(["-s", socket, "status"]))
+}
+
+/// Clients that say nothing must not keep the descriptors that a program's next start needs.
+#[test]
+fn silent_clients_leave_the_programs_their_descriptors_and_others_their_answer() {
+    let fake = Fake::nobody();
+    let socket = fake.socket().display().to_string();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 128; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_supervice")]);
+    let settings = format!("socket = {socket}\n[program:a]\ncommand = sleep 1000\nstartsecs = 0\n");
+    let daemon = Daemon::start(&fake, command, &settings, &socket);
+    let silent: Vec<_> = (0..300)
+        .map(|_| {
+            let mut stream = std::os::unix::net::UnixStream::connect(&socket).expect("it listens");
+            // A few are turned out before they have said as much.
+            let _ = stream.write_all(&[0, 0]);
+            stream
+        })
+        .collect();
+    let controller = supervice::client::Controller::new(&socket).with_timeout(Duration::from_secs(5));
+    let process = || controller.status().expect("an answer in time")[0].clone();
+    let first = process();
+    let files = std::fs::read_dir(format!("/proc/{}/fd", daemon.0.id())).expect("it lives").count();
+    assert!(files < 96, "{files} of 128 descriptors are taken");
+    let pid = nix::unistd::Pid::from_raw(first.pid.expect("it runs"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it lives");
+    let begin = Instant::now();
+    while process().pid.is_none_or(|now| Some(now) == first.pid) {
+        assert!(begin.elapsed() < Duration::from_secs(30), "it does not come back: {:?}", process());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(silent);
 }

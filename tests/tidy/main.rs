@@ -50,7 +50,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core", &["config", "events", "health", "logger", "models", "output", "process", "rpc", "suggest", "sys"]),
     ("client", &["models", "rpc", "sys"]),
     ("ctl", &["client", "config", "models", "rpc", "suggest", "sys"]),
-    ("daemon", &["config", "core", "logger", "models", "sys"]),
+    ("init", &["process", "sys"]),
+    ("daemon", &["config", "core", "init", "logger", "models", "sys"]),
 ];
 
 #[test]

@@ -338,3 +338,10 @@ fn garbage_does_no_harm() {
     });
     result.expect("it answers whatever came before");
 }
+
+#[test]
+fn clients_get_a_quarter_of_the_open_files() {
+    for (files, connections) in [(0, 8), (40, 10), (1024, 256), (2048, 512), (1 << 20, 512), (u64::MAX, 512)] {
+        assert_eq!(share_of(files), connections, "{files}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Closed descriptors, missing file systems, small and huge limits: degrade, say so, go on.
+
+use std::process::Command;
+
+use super::harness::{Running, SUPERVICE, as_pid_1, init, outcome, wait_for};
+
+/// A shell that arranges something before it becomes our init.
+fn after(arrangement: &str, program: &[&str]) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("{arrangement} exec \"$@\""), "x", SUPERVICE, "--init", "--"]).args(program);
+    command
+}
+
+#[test]
+fn closed_standard_descriptors_do_no_harm() {
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+        let mut command = Command::new("bash");
+        command.args(["-c", &format!("\"$@\" {closed}"), "x", SUPERVICE, "--init", "--", "sh", "-c", "exit 6"]);
+        assert_eq!(outcome(command).0, 6, "{closed}");
+    }
+}
+
+#[test]
+fn a_standard_error_without_a_reader_does_no_harm() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = init("supervice", &["-vv", "--", "sh", "-c", "exit 6"]);
+    let mut child = command.stderr(writer).spawn().expect("it can be executed");
+    assert_eq!(child.wait().expect("waitpid").code(), Some(6));
+}
+
+#[test]
+fn neither_proc_nor_dev_null_is_needed() {
+    let script = "umount -l /proc && mount -t tmpfs none /dev && exec \"$0\" --init -- sh -c '(true &); exit 6'";
+    let Some(mut command) = as_pid_1("supervice", &["--", "unshare", "--mount", "sh", "-c", script, SUPERVICE]) else {
+        return;
+    };
+    command.stdin(std::process::Stdio::piped());
+    let output = command.output().expect("unshare");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains("umount") || errors.contains("mount:") {
+        println!("SKIPPED: no file systems may be mounted here: {errors}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(6), "{errors}");
+}
+
+#[test]
+fn limits_on_files_are_passed_on_and_cost_nothing() {
+    let (code, out, _) = outcome(after("ulimit -n 16;", &["sh", "-c", "ulimit -n"]));
+    assert_eq!((code, out.as_str()), (0, "16\n"));
+    // The hard limit may be lower here; then this is the highest there is.
+    let (code, out, _) = outcome(after("ulimit -n 1048576 2>/dev/null;", &["sh", "-c", "ulimit -n"]));
+    assert!(code == 0 && out.trim().parse::<u64>().is_ok(), "{out}");
+}
+
+#[test]
+fn without_any_free_descriptor_the_program_runs() {
+    let arrangement = "ulimit -n 10; for n in 3 4 5 6 7 8 9; do eval \"exec $n</dev/null\"; done;";
+    // The dynamic loader needs one descriptor itself.
+    let arrangement = format!("{arrangement} exec 9<&-;");
+    assert_eq!(outcome(after(&arrangement, &["/bin/sh", "-c", "exit 6"])).0, 6);
+}
+
+#[test]
+fn a_limit_on_processes_is_named() {
+    // Root is exempt from it; in a user that runs nothing else, one process is all there may be.
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: needs root to become another user");
+        return;
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=64321", "--regid=64321", "--clear-groups", "bash", "-c", "ulimit -u 1; exec \"$@\"", "x"]);
+    command.args(["/proc/self/fd/9", "--init", "--", "true"]);
+    // The binary may lie where another user can't look.
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "exec 9<\"$0\"; exec \"$@\"", SUPERVICE, "setpriv"]).args(command.get_args());
+    let (code, _, errors) = outcome(shell);
+    assert_eq!(code, 1, "{errors}");
+    assert!(errors.contains("cannot make a process") && errors.contains("limit on processes"), "{errors}");
+}
+
+#[test]
+fn an_ignored_sigchld_loses_no_exit_code() {
+    assert_eq!(outcome(after("trap '' CHLD;", &["sh", "-c", "exit 6"])).0, 6);
+}
+
+#[test]
+fn any_user_without_an_entry_in_passwd_will_do() {
+    let Some(_) = as_pid_1("supervice", &["--", "true"]) else { return };
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: needs root to become another user");
+        return;
+    }
+    let mut shell = Command::new("bash");
+    let user = ["setpriv", "--reuid=64321", "--regid=64321", "--clear-groups", "/proc/self/fd/9", "--init", "--"];
+    shell.args(["-c", "exec 9<\"$0\"; exec \"$@\"", SUPERVICE]).args(user).args(["sh", "-c", "exit 6"]);
+    assert_eq!(outcome(shell).0, 6);
+}
+
+#[test]
+fn its_working_directory_is_the_root() {
+    let mut running = Running::start(init("supervice", &["--", "sh", "-c", "echo ready; read x"]));
+    assert_eq!(running.line(), "ready");
+    let directory = format!("/proc/{}/cwd", running.pid());
+    wait_for("it is there", || (std::fs::read_link(&directory).ok()?.to_str()? == "/").then_some(()));
+    running.type_in("\n");
+    assert_eq!(running.wait(), 0);
+}

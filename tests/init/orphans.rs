@@ -1,0 +1,107 @@
+//! Orphans are reaped, and what the program leaves behind is treated as documented.
+
+use std::time::{Duration, Instant};
+
+use super::harness::{Running, as_pid_1, init, is_alive, outcome, wait_for};
+
+/// Makes `count` orphans by double forks, waits for a line, then says how many zombies there are below us.
+fn churn(count: u32) -> String {
+    format!(
+        "i=0; while [ $i -lt {count} ]; do (true & true & true & true & true & true & true & true & true & true &); \
+         i=$((i+10)); done; echo made; read x; exit 9"
+    )
+}
+
+fn zombies_below(pid: i32) -> usize {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let state = |pid: &&str| super::harness::stat_field(pid.parse().unwrap_or(0), 0);
+    children.split_whitespace().filter(|pid| state(pid).is_some_and(|state| state == "Z")).count()
+}
+
+#[test]
+fn failures_12_ten_thousand_orphans_leave_no_zombie_a_second_later() {
+    let Some(command) = as_pid_1("supervice", &["--", "sh", "-c", &churn(10_000)]) else { return };
+    let mut running = Running::start(command);
+    assert_eq!(running.line(), "made");
+    let (pid, made) = (running.inner_pid(), Instant::now());
+    wait_for("no zombie is left", || (zombies_below(pid) == 0).then_some(()));
+    assert!(made.elapsed() < Duration::from_secs(1), "{:?}", made.elapsed());
+    running.type_in("\n");
+    assert_eq!(running.wait(), 9, "the program's code is exact amid the churn");
+}
+
+#[test]
+fn as_subreaper_it_inherits_and_reaps_orphans_too() {
+    for (called, args) in [("supervice", &[][..]), ("tini", &["-s"]), ("catatonit", &[])] {
+        let script = churn(200);
+        let mut running = Running::start(init(called, &[args, &["--", "sh", "-c", &script]].concat()));
+        assert_eq!(running.line(), "made");
+        let pid = running.pid();
+        wait_for("no zombie is left", || (zombies_below(pid) == 0).then_some(()));
+        running.type_in("\n");
+        assert_eq!(running.wait(), 9, "{called}");
+    }
+}
+
+#[test]
+fn tini_subreaper_by_variable_and_a_warning_without() {
+    let script =
+        "(sh -c 'echo $PPID; sleep 0.05; ps -o ppid= -p $$ 2>/dev/null || cut -d\" \" -f4 /proc/$$/stat' &); sleep 0.3";
+    let mut command = init("tini", &["--", "sh", "-c", script]);
+    command.env("TINI_SUBREAPER", "");
+    let (_, _, errors) = outcome(command);
+    assert_eq!(errors, "", "a subreaper has nothing to warn of");
+    let (code, _, errors) = outcome(init("tini", &["--", "true"]));
+    assert!(code == 0 && errors.contains("subreaper"), "{errors}");
+    let mut quiet = init("tini", &["--", "true"]);
+    quiet.env("TINI_VERBOSITY", "0");
+    assert_eq!(outcome(quiet), (0, String::new(), String::new()));
+}
+
+#[test]
+fn with_w_each_reaped_orphan_is_told_of() {
+    for called in ["supervice", "tini"] {
+        let script = "(sleep 0 &); sleep 0.2";
+        let (code, _, errors) = outcome(init(called, &["-s", "-w", "--", "sh", "-c", script]));
+        assert!(code == 0 && errors.contains("reaped the orphan"), "{called}: {errors}");
+    }
+}
+
+/// Leaves a process in its own group behind that names itself.
+const LEAVER: &str = "sleep 300 >/dev/null 2>&1 & echo $!; exit 4";
+
+#[test]
+fn failures_15_a_program_that_leaves_daemons_behind_ends_pid_1_and_the_kernel_ends_them() {
+    let mark = format!("3{:05}", std::process::id() % 100_000);
+    let script = format!("setsid sleep {mark} & exit 4");
+    let Some(command) = as_pid_1("supervice", &["--", "sh", "-c", &script]) else { return };
+    assert_eq!(outcome(command).0, 4);
+    let survivors = std::fs::read_dir("/proc").expect("/proc").flatten().filter(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&mark)
+    });
+    assert_eq!(survivors.count(), 0);
+}
+
+#[test]
+fn elsewhere_what_the_program_leaves_behind_lives_on() {
+    for called in ["supervice", "tini", "catatonit"] {
+        let mut running = Running::start(init(called, &["--", "sh", "-c", LEAVER]));
+        let left: i32 = running.line().parse().expect("a pid");
+        assert_eq!(running.wait(), 4);
+        assert!(is_alive(left), "{called}");
+        super::harness::raw_kill(left, 9);
+    }
+}
+
+#[test]
+fn dumb_init_sends_sigterm_to_what_is_left_of_the_session() {
+    let mut running = Running::start(init("dumb-init", &["sh", "-c", LEAVER]));
+    let left: i32 = running.line().parse().expect("a pid");
+    assert_eq!(running.wait(), 4);
+    // Its zombie may stay, if nobody above reaps: dead is dead.
+    wait_for("it has ended", || {
+        let state = super::harness::stat_field(left, 0);
+        state.is_none_or(|state| state == "Z").then_some(())
+    });
+}
