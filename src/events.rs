@@ -353,7 +353,9 @@ mod tests {
         let bus = EventBus::default();
         let (tx, rx) = channel::<()>();
         let rx = std::sync::Mutex::new(rx);
-        bus.subscribe(EventType::HealthcheckPassed, move |_| drop(rx.lock().unwrap().recv()));
+        bus.subscribe(EventType::HealthcheckPassed, move |_| {
+            let _ = rx.lock().unwrap().recv();
+        });
         bus.start().unwrap();
         bus.publish(Event::new(EventType::HealthcheckPassed));
         assert!(!bus.stop_within(Duration::from_millis(20)));

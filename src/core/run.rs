@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
-
 use super::dispatcher::dispatch;
 use super::engine::Engine;
 use super::environment::Users;
@@ -134,7 +132,8 @@ pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), Ru
     let pid_file = pid_file.map_err(RunError::PidFile)?;
     let (server, guard) = serve(supervisor, &config)?;
     let mut output = None;
-    let ended = supervise(supervisor, config, config_path, nofile, options, &server, &mut output, &queue);
+    let begun = begin(supervisor, config, config_path, nofile, options, &server, &mut output);
+    let ended = begun.map(|(mut engine, mut kernel)| dispatch(&mut engine, &mut kernel, &queue));
     // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
     drop(queue);
     end_threads(supervisor, output.as_ref(), &server);
@@ -147,9 +146,8 @@ pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), Ru
     if ended? { Ok(()) } else { Err(RunError::LeftBehind) }
 }
 
-/// Starts the programs and looks after them until the shutdown has ended; `true` if nothing is left of them. What is
-/// in `output` is to be ended by the caller, whatever comes back.
-fn supervise(
+/// Starts the programs. What is in `output` is to be ended by the caller, whatever comes back.
+fn begin(
     supervisor: &Supervisor,
     config: SupervisorConfig,
     config_path: Option<PathBuf>,
@@ -157,8 +155,7 @@ fn supervise(
     mut options: RunOptions,
     server: &ServerHandle,
     output: &mut Option<Output>,
-    queue: &Receiver<Input>,
-) -> Result<bool, RunError> {
+) -> Result<(Engine, Kernel), RunError> {
     let output = output.insert(start_output(supervisor, &config)?);
     supervisor.inner.bus.start().map_err(system("the events thread"))?;
     let users = Users::default();
@@ -186,7 +183,7 @@ fn supervise(
     let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
     sys::limits::trim_heap();
-    Ok(dispatch(&mut engine, &mut kernel, queue))
+    Ok((engine, kernel))
 }
 
 fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Output, RunError> {
