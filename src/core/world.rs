@@ -104,6 +104,10 @@ pub(crate) trait World {
     fn signal_group(&mut self, id: ProcId, signal: u8);
     /// Reaps every child that has ended.
     fn sweep(&mut self) -> Vec<Reaped>;
+    /// After the leader was reaped: why it never executed its program, where the spawn was no longer waited for.
+    fn late_failure(&mut self, _id: ProcId) -> Option<SpawnError> {
+        None
+    }
     /// After the leader was reaped: is nothing left of its group?
     fn group_is_empty(&mut self, id: ProcId) -> bool;
     /// Signals (or, with `None`, only counts) the orphans that this process has inherited from its programs; how

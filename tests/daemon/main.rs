@@ -5,6 +5,7 @@ mod harness;
 mod demo;
 mod embed;
 mod failures;
+mod hung;
 mod interop;
 mod lifecycle;
 mod output;

@@ -270,6 +270,10 @@ impl Engine {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.drain_until = now.checked_add(DRAIN_LIMIT);
             world.leader_exited(id, generation);
+            if let Some(error) = world.late_failure(id) {
+                log::error!("{}: {error}", entry.name());
+                entry.last_line = Some(error.to_string().into_boxed_str());
+            }
             entry.machine.handle_event(now, process::Event::Exited { generation, exit });
             entry.look = Some((now, FIRST_LOOK));
             if !self.look_at_group(now, id, world)
@@ -339,7 +343,7 @@ impl Engine {
             Note::Drained { program, generation, last_line } => {
                 let Some(entry) = self.entries.get_mut(&program) else { return };
                 if entry.machine.generation() == generation {
-                    entry.last_line = last_line.map(String::into_boxed_str);
+                    entry.last_line = last_line.map(String::into_boxed_str).or(entry.last_line.take());
                     entry.drain_until = None;
                     self.refile(program);
                     self.review_jobs(now, program, world);
