@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Sender;
 
 use super::environment::{self, Prepared, Users};
+use super::listeners::Listeners;
 use super::run::Adjust;
 use super::world::{Answer, Input, ProcId, Reaped, ReplyTo, World};
 use crate::config::{self, ConfigError, LoadOptions};
@@ -21,9 +22,9 @@ use crate::health::{
 use crate::models::{DefaultOutput, HealthCheckType, ProgramConfig};
 use crate::output::{self, Follower, Output, StreamKind};
 use crate::process::{Exit, Generation, SpawnError};
-use crate::rpc::protocol::{self, Amount};
+use crate::rpc::protocol::{self, Amount, Report, Why};
 use crate::rpc::server::{ConnId, ServerHandle};
-use crate::rpc::stream::Feed;
+use crate::rpc::stream::{Feed, Source};
 use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::{DeadGroups, GroupSignal};
@@ -33,6 +34,10 @@ const SIGKILL: u8 = 9;
 
 /// Room for NSS, which the checks of users may call. Only touched pages count.
 const LOADER_STACK: usize = 512 * 1024;
+
+/// The end of a program's output that `why` shows: lines, and bytes to look for them.
+const LAST_LINES: usize = 5;
+const LAST_WORDS: usize = 4096;
 
 /// The present run of a process, from its spawn until its group is gone.
 struct Run {
@@ -92,6 +97,7 @@ pub(super) struct Kernel {
     strangers: Vec<i32>,
     /// Inputs that this thread has for itself: it must not wait for room in its own queue.
     deferred: VecDeque<Input>,
+    listeners: Listeners,
 }
 
 impl Kernel {
@@ -108,6 +114,7 @@ impl Kernel {
             workers: HashMap::new(),
             strangers: sys::proc::children(),
             deferred: VecDeque::new(),
+            listeners: Listeners::default(),
         })
     }
 
@@ -378,10 +385,39 @@ impl World for Kernel {
         (self.parts.reopen)();
     }
 
-    fn set_log_level(&mut self, level: &str) {
-        if let Ok(level) = crate::logger::parse_level(level) {
-            crate::logger::set_level(level);
-        }
+    fn set_log_level(&mut self, level: &str) -> bool {
+        let level = crate::logger::parse_level(level);
+        level.map(crate::logger::set_level).is_ok()
+    }
+
+    fn wall(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn command_name(&self, pid: i32) -> Option<String> {
+        sys::proc::command_name(pid)
+    }
+
+    fn listen(&mut self, conn: ConnId, past: Vec<String>) {
+        self.listeners.add(conn, past, &self.parts.server);
+    }
+
+    fn tell_listener(&mut self, conn: ConnId, event: &str) {
+        self.listeners.tell(conn, event);
+    }
+
+    fn forget_listener(&mut self, conn: ConnId) {
+        self.listeners.forget(conn);
+    }
+
+    fn explain(&mut self, id: ProcId, stream: StreamKind, mut why: Why, to: &ReplyTo) {
+        let ReplyTo::Connection(conn) = to else { return };
+        let (server, conn) = (self.parts.server.clone(), *conn);
+        let reply = move |bytes: Vec<u8>| {
+            why.stderr = last_lines(&bytes);
+            server.reply(conn, protocol::report_frame(&Report::Why(why)));
+        };
+        self.parts.output.tail(id, stream, LAST_WORDS, Box::new(reply));
     }
 }
 
@@ -396,7 +432,7 @@ impl Follower for Client {
     fn push(&self, bytes: &[u8]) -> bool {
         let first = self.feed.push(bytes);
         if first {
-            self.server.feed(self.conn, &self.feed);
+            self.server.feed(self.conn, Arc::clone(&self.feed) as Arc<dyn Source>);
         }
         first || self.is_there()
     }
@@ -408,9 +444,18 @@ impl Follower for Client {
 
     fn finish(&self) {
         if self.feed.finish() {
-            self.server.feed(self.conn, &self.feed);
+            self.server.feed(self.conn, Arc::clone(&self.feed) as Arc<dyn Source>);
         }
     }
+}
+
+/// The last whole lines of the end of a stream.
+fn last_lines(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let cut = usize::from(bytes.len() == LAST_WORDS);
+    let lines: Vec<&str> = text.lines().skip(cut).collect();
+    let skip = lines.len().saturating_sub(LAST_LINES);
+    lines.into_iter().skip(skip).map(str::to_owned).collect()
 }
 
 /// SIGKILL to a health check script's group; it may have gone by itself.
@@ -425,6 +470,7 @@ fn encode(answer: &Answer) -> Vec<u8> {
         Answer::Failed { code, message } => protocol::error(*code, message),
         Answer::Status { processes, offset } => protocol::status(processes, *offset),
         Answer::Reloaded(plan) => protocol::reload(&plan.added, &plan.removed, &plan.changed),
+        Answer::Report(report) => protocol::report_frame(report),
     }
 }
 
