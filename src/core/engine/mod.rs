@@ -196,9 +196,12 @@ impl Engine {
             if entry.drain_until.is_some_and(|until| until <= now) {
                 entry.drain_until = None;
             }
-            entry.machine.handle_timeout(now);
+            // First the look: a group that has gone needs no SIGKILL any more.
             if entry.look.is_some_and(|(at, _)| at <= now) {
                 self.look_at_group(now, id, world);
+            }
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.machine.handle_timeout(now);
             }
             self.pump(now, id, world);
         }

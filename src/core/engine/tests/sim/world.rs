@@ -1,0 +1,494 @@
+//! The fake world: process groups whose tasks end by themselves, by signals, slowly, or not at all; answers that come
+//! late, twice or never; a configuration file that changes, breaks, and hangs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::super::super::roster::Roster;
+use super::super::super::super::world::{Answer, ProcId, Reaped, ReplyTo, World};
+use super::book::Book;
+use super::random::Random;
+use super::{Millis, SECOND};
+use crate::config::{ConfigError, Loaded};
+use crate::events::{Event, EventType};
+use crate::models::{AutoRestart, HealthCheckType, ProgramConfig, SupervisorConfig};
+use crate::output::StreamKind;
+use crate::process::{Exit, Generation, SpawnError, SpawnStage};
+use crate::rpc::protocol::{Amount, Report, Why};
+use crate::rpc::server::ConnId;
+
+const SIGKILL: u8 = 9;
+
+/// What a spawn may end with: each stage, passing and lasting reasons (EPERM, ENOENT, E2BIG, ENOEXEC, EAGAIN, ENOMEM,
+/// EACCES, ENOTDIR, EISDIR, EINVAL, ENFILE, EMFILE, ETXTBSY, ENAMETOOLONG, ELOOP).
+const ERRORS: [(SpawnStage, i32); 24] = [
+    (SpawnStage::Prepare, 2),
+    (SpawnStage::Pipe, 24),
+    (SpawnStage::Pipe, 23),
+    (SpawnStage::Fork, 11),
+    (SpawnStage::Fork, 12),
+    (SpawnStage::Session, 1),
+    (SpawnStage::Stdio, 9),
+    (SpawnStage::Limits, 1),
+    (SpawnStage::Limits, 22),
+    (SpawnStage::Credentials, 1),
+    (SpawnStage::Credentials, 11),
+    (SpawnStage::ParentDeath, 22),
+    (SpawnStage::Directory, 2),
+    (SpawnStage::Directory, 13),
+    (SpawnStage::Directory, 20),
+    (SpawnStage::Exec, 2),
+    (SpawnStage::Exec, 13),
+    (SpawnStage::Exec, 8),
+    (SpawnStage::Exec, 7),
+    (SpawnStage::Exec, 26),
+    (SpawnStage::Exec, 21),
+    (SpawnStage::Exec, 36),
+    (SpawnStage::Exec, 40),
+    (SpawnStage::Exec, 12),
+];
+
+/// A task of the kernel.
+#[derive(Debug)]
+pub(super) struct Task {
+    dies_at: Option<Millis>,
+    exit: Exit,
+    /// From the stop signal to its end; `None`: it ignores the signal.
+    stops_in: Option<Millis>,
+    /// From SIGKILL to its end; `None`: it hangs in the kernel until the world is calm.
+    hangs: Option<Millis>,
+    killed: bool,
+}
+
+impl Task {
+    fn alive(&self, now: Millis) -> bool {
+        self.dies_at.is_none_or(|at| at > now)
+    }
+
+    fn die(&mut self, at: Millis, exit: Exit) {
+        if self.dies_at.is_none_or(|earlier| earlier > at) {
+            (self.dies_at, self.exit) = (Some(at), exit);
+        }
+    }
+
+    fn signal(&mut self, signal: u8, now: Millis) {
+        let pause = if signal == SIGKILL { self.hangs } else { self.stops_in };
+        self.killed |= signal == SIGKILL;
+        if let Some(pause) = pause.filter(|_| self.alive(now)) {
+            self.die(now + pause, Exit::Signal(signal));
+        }
+    }
+
+    fn calm_down(&mut self, now: Millis) {
+        self.hangs = Some(0);
+        if self.killed {
+            self.die(now, Exit::Signal(SIGKILL));
+        }
+    }
+}
+
+/// From a spawn until the engine has been told that the group is empty.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) generation: Generation,
+    pub(super) pid: i32,
+    pub(super) spawned: Millis,
+    /// `None` once it was reaped.
+    pub(super) leader: Option<Task>,
+    members: Vec<Task>,
+}
+
+impl Run {
+    fn tasks(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.leader.iter_mut().chain(&mut self.members)
+    }
+}
+
+/// What will come in.
+pub(super) enum Pending {
+    Child,
+    Health { id: ProcId, generation: Generation, healthy: bool },
+    Drained { id: ProcId, generation: Generation },
+    Config,
+    ScriptTimedOut,
+}
+
+/// How much goes wrong, in percent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Temper {
+    pub(super) refused: u64,
+    pub(super) short: u64,
+    pub(super) stubborn: u64,
+    pub(super) unkillable: u64,
+    pub(super) forks: u64,
+    pub(super) sick: u64,
+    pub(super) mute: u64,
+}
+
+pub(super) struct Fake {
+    epoch: Instant,
+    pub(super) now: Millis,
+    pub(super) random: Random,
+    pub(super) temper: Temper,
+    /// From now on nothing goes wrong.
+    pub(super) calm: bool,
+    pub(super) roster: Arc<Roster>,
+    pub(super) runs: BTreeMap<ProcId, Run>,
+    /// What has run away from its group and was inherited by the daemon; empty where it inherits nothing.
+    pub(super) orphans: Vec<Task>,
+    inherits: bool,
+    pending: BTreeMap<(Millis, u64), Pending>,
+    sequence: u64,
+    pids: i32,
+    loading: bool,
+    pub(super) book: Book,
+}
+
+impl Fake {
+    pub(super) fn new(mut random: Random, epoch: Instant) -> Fake {
+        let mut some = |most: u64| if random.chance(40) { 0 } else { random.below(most) };
+        let temper = Temper {
+            refused: some(40),
+            short: some(60),
+            stubborn: some(50),
+            unkillable: some(15),
+            forks: some(50),
+            sick: some(60),
+            mute: some(40),
+        };
+        let inherits = random.chance(50);
+        Fake {
+            epoch,
+            now: 0,
+            random,
+            temper,
+            calm: false,
+            roster: Arc::default(),
+            runs: BTreeMap::new(),
+            orphans: Vec::new(),
+            inherits,
+            pending: BTreeMap::new(),
+            sequence: 0,
+            pids: 1,
+            loading: false,
+            book: Book::default(),
+        }
+    }
+
+    pub(super) fn instant(&self) -> Instant {
+        self.epoch + Duration::from_millis(self.now)
+    }
+
+    /// Living tasks of a process.
+    pub(super) fn alive(&self, id: ProcId) -> usize {
+        let tasks = self.runs.get(&id).into_iter().flat_map(|run| run.leader.iter().chain(&run.members));
+        tasks.filter(|task| task.alive(self.now)).count()
+    }
+
+    pub(super) fn orphans_alive(&self) -> usize {
+        self.orphans.iter().filter(|task| task.alive(self.now)).count()
+    }
+
+    /// When the world has the next news.
+    pub(super) fn next(&self) -> Option<Millis> {
+        self.pending.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(super) fn take_due(&mut self) -> Option<Pending> {
+        let first = self.pending.first_entry().filter(|first| first.key().0 <= self.now)?;
+        let news = first.remove();
+        self.loading &= !matches!(news, Pending::Config);
+        Some(news)
+    }
+
+    fn later(&mut self, pause: Millis, news: Pending) {
+        self.sequence += 1;
+        self.pending.insert((self.now + pause, self.sequence), news);
+    }
+
+    /// A SIGCHLD at the end of this task: mostly soon, now and then much later, or several for one.
+    fn ring(&mut self, at: Option<Millis>) {
+        let Some(at) = at else { return };
+        let late = self.random.chance(5) && !self.calm;
+        let pause = at.saturating_sub(self.now) + if late { self.random.below(4 * SECOND) } else { 0 };
+        self.later(pause, Pending::Child);
+        if self.random.chance(10) {
+            self.later(pause, Pending::Child);
+        }
+    }
+
+    /// Rings for whatever of this process is going to end.
+    fn ring_for(&mut self, id: ProcId) {
+        let ends = self.runs.get(&id).and_then(|run| run.leader.as_ref()).and_then(|leader| leader.dies_at);
+        self.ring(ends);
+    }
+
+    /// Nothing goes wrong any more, what hung goes on.
+    pub(super) fn settle(&mut self) {
+        self.calm = true;
+        let now = self.now;
+        self.runs.values_mut().flat_map(Run::tasks).chain(&mut self.orphans).for_each(|task| task.calm_down(now));
+        self.later(0, Pending::Child);
+        if self.loading {
+            self.later(0, Pending::Config);
+        }
+    }
+
+    /// Somebody else kills a leader.
+    pub(super) fn strike(&mut self) {
+        let ids: Vec<ProcId> = self.runs.keys().copied().collect();
+        if ids.is_empty() {
+            return;
+        }
+        let (id, now) = (self.random.pick(&ids), self.now);
+        let exit = self.random.pick(&[Exit::Signal(SIGKILL), Exit::Signal(11), Exit::Code(0), Exit::Code(3)]);
+        if let Some(leader) = self.runs.get_mut(&id).and_then(|run| run.leader.as_mut()) {
+            leader.die(now, exit);
+        }
+        self.ring_for(id);
+    }
+
+    fn task(&mut self) -> Task {
+        let (calm, temper) = (self.calm, self.temper);
+        let random = &mut self.random;
+        let short = random.chance(temper.short) && !calm;
+        let lives = match random.below(4) {
+            _ if !short => None,
+            0 => Some(0),
+            1 => Some(random.below(SECOND)),
+            2 => Some(random.pick(&[SECOND - 1, SECOND, SECOND + 1, 2 * SECOND])),
+            _ => Some(random.below(20 * SECOND)),
+        };
+        let stubborn = random.chance(temper.stubborn) && !calm;
+        let stops_in = (!stubborn).then(|| random.pick(&[0, 0, 1, 30, SECOND, 3 * SECOND]));
+        let unkillable = random.chance(temper.unkillable) && !calm;
+        let hangs = (!unkillable).then(|| random.pick(&[0, 0, 0, 5, 700]));
+        let exit = random.pick(&[Exit::Code(0), Exit::Code(1), Exit::Code(2), Exit::Signal(11)]);
+        Task { dies_at: lives.map(|lives| self.now + lives), exit, stops_in, hangs, killed: false }
+    }
+
+    /// What the file says now; broken in some cases.
+    pub(super) fn read_file(&mut self) -> Result<Loaded, ConfigError> {
+        if self.random.chance(15) && !self.calm {
+            let error = std::io::Error::other("broken");
+            return Err(ConfigError::Read { path: "supervice.conf".into(), error });
+        }
+        let mut config = SupervisorConfig {
+            shutdown_timeout: self.random.small(20),
+            programs: self.book.expected(),
+            ..SupervisorConfig::default()
+        };
+        if !self.calm {
+            config.programs.retain(|_| !self.random.chance(15));
+            for number in 0..6 {
+                let name = format!("p{number}");
+                let place = config.programs.iter().position(|program| program.name == name);
+                match place {
+                    Some(place) if self.random.chance(20) => config.programs[place] = self.program(name),
+                    None if self.random.chance(25) => config.programs.push(self.program(name)),
+                    Some(_) | None => {}
+                }
+            }
+        }
+        Ok(Loaded { config, warnings: Vec::new(), logfile_given: false, files: Vec::new() })
+    }
+
+    pub(super) fn program(&mut self, name: String) -> ProgramConfig {
+        let random = &mut self.random;
+        let mut program = ProgramConfig {
+            autostart: random.chance(60),
+            autorestart: random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]),
+            startsecs: random.small(4),
+            startretries: random.small(5),
+            stopsignal: random.pick(&["TERM", "TERM", "HUP", "KILL"]).to_owned(),
+            stopwaitsecs: random.small(6),
+            group: random.pick(&[None, Some("red".to_owned()), Some("blue".to_owned())]),
+            ..ProgramConfig::new(name, "sleep 1000")
+        };
+        if random.chance(40) {
+            let check = &mut program.healthcheck;
+            check.check_type = random.pick(&[HealthCheckType::Tcp, HealthCheckType::Script]);
+            check.interval = 1 + random.small(5);
+            check.timeout = 1 + random.small(3);
+            check.retries = 1 + random.small(3);
+            check.start_period = random.small(4);
+        }
+        program
+    }
+}
+
+impl World for Fake {
+    fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<i32, SpawnError> {
+        let alive = self.alive(id);
+        self.book.rule(alive == 0, || format!("{alive} tasks of {} live when it is spawned", config.name));
+        self.book.rule(!self.runs.contains_key(&id), || format!("{}: spawned before its run has ended", config.name));
+        if self.random.chance(self.temper.refused) && !self.calm {
+            let (stage, errno) = self.random.pick(&ERRORS);
+            let error = SpawnError::system(stage, "it", errno);
+            self.book.spawn_refused(self.now, id, &error);
+            return Err(error);
+        }
+        self.book.spawned(self.now, id, config);
+        self.pids += 1;
+        let (leader, mut members) = (self.task(), Vec::new());
+        while self.random.chance(self.temper.forks) && members.len() < 3 {
+            members.push(self.task());
+        }
+        if self.inherits && self.random.chance(self.temper.forks / 8) {
+            let orphan = self.task();
+            self.orphans.push(orphan);
+        }
+        self.runs.insert(id, Run { generation, pid: self.pids, spawned: self.now, leader: Some(leader), members });
+        self.ring_for(id);
+        Ok(self.pids)
+    }
+
+    fn signal_group(&mut self, id: ProcId, signal: u8) {
+        let now = self.now;
+        let Some(run) = self.runs.get_mut(&id) else {
+            return self.book.rule(false, || format!("signal {signal} to a group that {id} no longer has"));
+        };
+        run.tasks().for_each(|task| task.signal(signal, now));
+        self.ring_for(id);
+    }
+
+    fn sweep(&mut self) -> Vec<Reaped> {
+        let now = self.now;
+        let mut reaped = Vec::new();
+        for (&id, run) in &mut self.runs {
+            if let Some(leader) = run.leader.take_if(|leader| !leader.alive(now)) {
+                reaped.push(Reaped { id, generation: run.generation, exit: leader.exit });
+            }
+        }
+        if self.random.chance(50) {
+            reaped.reverse();
+        }
+        self.orphans.retain(|task| task.alive(now));
+        reaped
+    }
+
+    fn group_is_empty(&mut self, id: ProcId) -> bool {
+        self.runs.get(&id).is_none_or(|run| run.leader.is_none()) && self.alive(id) == 0
+    }
+
+    fn signal_orphans(&mut self, signal: Option<u8>) -> usize {
+        let now = self.now;
+        if let Some(signal) = signal {
+            self.orphans.iter_mut().for_each(|task| task.signal(signal, now));
+            let ends: Vec<_> = self.orphans.iter().map(|task| task.dies_at).collect();
+            ends.into_iter().for_each(|at| self.ring(at));
+        }
+        self.orphans_alive()
+    }
+
+    fn leader_exited(&mut self, id: ProcId, generation: Generation) {
+        if !self.random.chance(self.temper.mute) {
+            let pause = self.random.pick(&[0, 0, 1, 20, 99, 100, 101, 5 * SECOND]);
+            self.later(pause, Pending::Drained { id, generation });
+        }
+    }
+
+    fn run_ended(&mut self, id: ProcId, generation: Generation) {
+        let alive = self.alive(id);
+        self.book.rule(alive == 0, || format!("{id}: its run ends, {alive} of its tasks live"));
+        let run = self.runs.remove(&id);
+        let known = run.is_some_and(|run| run.generation == generation && run.leader.is_none());
+        self.book.rule(known, || format!("{id}: a run ends (generation {generation}) that is none"));
+    }
+
+    fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<(), String> {
+        let current = self.runs.get(&id).is_some_and(|run| run.generation == generation);
+        self.book.rule(current, || format!("{}: a health check of a run that has ended", config.name));
+        if self.random.chance(self.temper.mute) && !self.calm {
+            return if self.random.chance(50) { Err("no thread".to_owned()) } else { Ok(()) };
+        }
+        let healthy = !self.random.chance(self.temper.sick) || self.calm;
+        let pause = self.random.pick(&[0, 1, 500, SECOND, 2 * SECOND, 30 * SECOND]);
+        let pause = if self.calm { pause.min(500) } else { pause };
+        self.later(pause, Pending::Health { id, generation, healthy });
+        if self.random.chance(10) {
+            let pause = pause + self.random.below(2 * SECOND);
+            self.later(pause, Pending::Health { id, generation, healthy: !healthy || self.calm });
+        }
+        if self.random.chance(5) {
+            self.later(pause, Pending::ScriptTimedOut);
+        }
+        Ok(())
+    }
+
+    fn kill_script(&mut self, _: u64) {}
+
+    fn configure(&mut self, id: ProcId, config: &Arc<ProgramConfig>) {
+        self.book.configured(id, config);
+    }
+
+    fn forget(&mut self, id: ProcId) {
+        let alive = self.alive(id);
+        self.book.rule(alive == 0, || format!("{id} is forgotten, {alive} of its tasks live"));
+        self.book.forgotten(id);
+    }
+
+    fn load_config(&mut self) {
+        let twice = self.loading;
+        self.book.rule(!twice, || "the file is read twice at the same time".to_owned());
+        self.loading = true;
+        self.book.load_begins();
+        if self.random.chance(97) || self.calm {
+            let pause = self.random.pick(&[0, 1, 50, 3 * SECOND]);
+            self.later(pause, Pending::Config);
+        }
+    }
+
+    fn reply(&mut self, to: &ReplyTo, answer: Answer) {
+        match to {
+            ReplyTo::Connection(conn) => {
+                let left = self.book.members_of(*conn).into_iter().filter(|id| self.alive(*id) > 0).collect::<Vec<_>>();
+                let names = self.roster.all().into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+                self.book.answered(self.now, *conn, &answer, &left, &names);
+            }
+            ReplyTo::Thread(reply) => drop(reply.try_send(answer)),
+            ReplyTo::Nobody => {}
+        }
+    }
+
+    fn wants(&self, _: EventType) -> bool {
+        true
+    }
+
+    fn publish(&mut self, event: Event) {
+        self.book.event(self.now, &event);
+    }
+
+    fn tail(&mut self, _: ProcId, _: StreamKind, _: Amount, _: bool, to: &ReplyTo) {
+        self.reply(to, Answer::Done("the newest output".to_owned()));
+    }
+
+    fn clear_logs(&mut self, _: ProcId, _: &str, to: &ReplyTo) {
+        self.reply(to, Answer::Done("cleared".to_owned()));
+    }
+
+    fn reopen_logs(&mut self) {}
+
+    fn set_log_level(&mut self, _: &str) -> bool {
+        true
+    }
+
+    fn wall(&self) -> Duration {
+        Duration::from_millis(1_700_000_000_000 + self.now)
+    }
+
+    fn command_name(&self, _: i32) -> Option<String> {
+        None
+    }
+
+    fn listen(&mut self, _: ConnId, _: Vec<String>) {}
+
+    fn tell_listener(&mut self, _: ConnId, _: &str) {}
+
+    fn forget_listener(&mut self, _: ConnId) {}
+
+    fn explain(&mut self, _: ProcId, _: StreamKind, why: Why, to: &ReplyTo) {
+        self.reply(to, Answer::report(Report::Why(why)));
+    }
+}
