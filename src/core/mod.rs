@@ -6,6 +6,7 @@ mod environment;
 mod kernel;
 mod roster;
 mod run;
+pub(crate) mod termination;
 #[cfg(test)]
 mod tests;
 mod world;

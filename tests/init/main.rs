@@ -1,5 +1,7 @@
-//! `supervice --init -- PROGRAM` and its three guises, for real: as PID 1, below a shell, on a terminal.
+//! `supervice --init -- PROGRAM` and its three guises, and the daemon as PID 1, for real: in namespaces, below a shell, on a terminal.
 
+mod container;
+mod endings;
 mod guises;
 mod hardship;
 mod harness;

@@ -5,6 +5,7 @@
 //! [`Engine::run_timers`] what is due, then sleep until [`Engine::poll_timeout`].
 
 mod commands;
+mod ending;
 mod jobs;
 mod reload;
 mod shutdown;
@@ -23,6 +24,7 @@ use crate::health::HealthCheckResult;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{Note, StreamKind};
 use crate::process::{self, Action, Generation, Machine, ProcessState, Transition};
+pub(crate) use ending::Verdict;
 use jobs::Jobs;
 use reload::Reload;
 use shutdown::Shutdown;
@@ -92,6 +94,7 @@ pub(crate) struct Engine {
     jobs: Jobs,
     reload: Reload,
     shutdown: Shutdown,
+    ending: ending::Ending,
 }
 
 impl Engine {
@@ -111,6 +114,7 @@ impl Engine {
             jobs: Jobs::default(),
             reload: Reload::default(),
             shutdown: Shutdown::No,
+            ending: ending::Ending::default(),
         };
         for program in programs {
             engine.add(program, world);
@@ -167,6 +171,7 @@ impl Engine {
             self.pump(now, id, world);
         }
         self.expire_jobs(now, world);
+        self.review_ending(now, world);
         self.shutdown_timers(now, world);
     }
 
@@ -231,6 +236,7 @@ impl Engine {
         }
         self.refile(id);
         self.review_jobs(now, id, world);
+        self.note_settled(id);
         self.depart(id, world);
     }
 
@@ -361,6 +367,7 @@ impl Engine {
 
     fn announce(&mut self, id: ProcId, transition: &Transition, world: &mut dyn World) {
         self.note_arrival(id, transition.to);
+        self.weigh(id, transition);
         let Some(entry) = self.entries.get(&id) else { return };
         log_transition(entry.name(), transition);
         let kind = EventType::of_state(transition.to);
