@@ -111,6 +111,7 @@ mod tests {
             description: None,
             exit_code: None,
             exit_signal: None,
+            autostart: None,
             restarts: None,
         }
     }

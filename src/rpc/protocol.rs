@@ -344,6 +344,9 @@ pub struct ProcessStatus {
     /// Starts without an operator since the last operator's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts: Option<u64>,
+    /// Whether it starts with the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autostart: Option<bool>,
 }
 
 /// Puts the length before a body. A body that is too large becomes an error answer.

@@ -4,6 +4,7 @@ mod harness;
 
 mod embed;
 mod failures;
+mod health;
 mod interop;
 mod lifecycle;
 mod output;

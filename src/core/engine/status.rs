@@ -50,5 +50,6 @@ fn status_of(now: Instant, entry: &Entry) -> ProcessStatus {
             Some(Exit::Code(_)) | None => None,
         },
         restarts: Some(machine.restarts()),
+        autostart: Some(entry.config().autostart),
     }
 }
