@@ -118,7 +118,11 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // The namespace dies with unshare (--kill-child).
+        // The namespace dies with its init. --kill-child does not reach one that has changed its user.
+        let path = format!("/proc/{0}/task/{0}/children", self.child.id());
+        if let Some(init) = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<i32>().ok()) {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(init), nix::sys::signal::Signal::SIGKILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
