@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod demo;
 mod embed;
 mod failures;
 mod health;
