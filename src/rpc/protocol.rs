@@ -8,6 +8,8 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::sys::machine::Power;
+
 /// The largest body of a frame, in bytes.
 pub const MAX_FRAME: usize = 1024 * 1024;
 
@@ -131,6 +133,8 @@ pub enum Request {
     },
     /// Open all log files anew.
     Reopen,
+    /// Ends everything, and then turns the machine off: for the kernel's init alone.
+    Power(Power),
 }
 
 /// How much of the newest output.
@@ -195,6 +199,9 @@ impl Request {
             "tail" => tail(&fields),
             "clear" => name().map(|name| Request::Clear { name }),
             "reopen" => Ok(Request::Reopen),
+            "poweroff" => Ok(Request::Power(Power::Off)),
+            "reboot" => Ok(Request::Power(Power::Reboot)),
+            "halt" => Ok(Request::Power(Power::Halt)),
             other => {
                 let message = format!("Unknown command: {}", other.chars().take(100).collect::<String>());
                 return Err(RequestError { code: ErrorCode::UnknownCommand, message });

@@ -37,6 +37,7 @@ impl Engine {
             }
             Request::Clear { name } => format!("clear {name}"),
             Request::Reopen => "reopen".to_owned(),
+            Request::Power(power) => power.command().to_owned(),
         };
         log::info!("{what}: asked by uid {}, pid {}", peer.uid, peer.pid);
         match request {
@@ -52,6 +53,7 @@ impl Engine {
                     world.clear_logs(id, &name, &reply);
                 }
             }
+            Request::Power(power) => self.request_power(now, power, &reply, world),
             Request::Reopen => {
                 world.reopen_logs();
                 world.reply(&reply, Answer::Done("all log files are opened anew".to_owned()));

@@ -7,6 +7,7 @@
 mod commands;
 mod ending;
 mod jobs;
+mod machine;
 mod reload;
 mod shutdown;
 mod status;
@@ -95,6 +96,7 @@ pub(crate) struct Engine {
     reload: Reload,
     shutdown: Shutdown,
     ending: ending::Ending,
+    machine: machine::Machine,
 }
 
 impl Engine {
@@ -115,6 +117,7 @@ impl Engine {
             reload: Reload::default(),
             shutdown: Shutdown::No,
             ending: ending::Ending::default(),
+            machine: machine::Machine::default(),
         };
         for program in programs {
             engine.add(program, world);
@@ -136,6 +139,7 @@ impl Engine {
         match input {
             Input::Notice(Notice::Child) => self.sweep(now, world),
             Input::Notice(Notice::Terminate) => self.terminate(now, world),
+            Input::Notice(Notice::Power(power)) => self.turn_off(now, power, world),
             Input::Notice(Notice::Reload) => self.request_reload(ReplyTo::Nobody, world),
             Input::Notice(Notice::Reopen) => {
                 log::info!("log files are opened anew (SIGUSR2)");
