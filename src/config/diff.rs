@@ -133,6 +133,8 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         socket_mode,
         socket_owner,
         shutdown_timeout,
+        exit_when_idle,
+        termination_log,
         log_maxbytes,
         log_backups,
         default_output,
@@ -153,6 +155,8 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         ("log_prefix", *log_prefix == new.log_prefix),
         ("log_format", *log_format == new.log_format),
         ("shutdown_timeout", *shutdown_timeout == new.shutdown_timeout),
+        ("exit_when_idle", *exit_when_idle == new.exit_when_idle),
+        ("termination_log", *termination_log == new.termination_log),
     ];
     compared.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }

@@ -65,7 +65,7 @@ pub(crate) enum ReplyTo {
 pub(crate) enum Notice {
     /// SIGCHLD: some child may have ended.
     Child,
-    /// SIGTERM, SIGINT, SIGQUIT or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second time: now.
+    /// SIGTERM, SIGINT, SIGQUIT, SIGPWR or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second time: now.
     Terminate,
     /// SIGHUP: reload.
     Reload,

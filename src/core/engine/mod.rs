@@ -6,6 +6,7 @@
 
 mod asker;
 mod commands;
+mod ending;
 mod events;
 mod history;
 mod jobs;
@@ -29,6 +30,7 @@ use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{Note, StreamKind};
 use crate::process::{self, Action, Generation, Machine, ProcessState, Transition};
 use asker::Asker;
+pub(crate) use ending::Verdict;
 use events::Listeners;
 use history::History;
 use jobs::Jobs;
@@ -117,6 +119,7 @@ pub(crate) struct Engine {
     first_record: Option<Instant>,
     /// Bytes of all histories.
     history_bytes: usize,
+    ending: ending::Ending,
 }
 
 impl Engine {
@@ -141,6 +144,7 @@ impl Engine {
             listeners: Listeners::default(),
             first_record: None,
             history_bytes: 0,
+            ending: ending::Ending::default(),
         };
         for program in programs {
             engine.add(program, world);
@@ -204,6 +208,7 @@ impl Engine {
         }
         self.expire_jobs(now, world);
         self.review_trial(now, world);
+        self.review_ending(now, world);
         self.shutdown_timers(now, world);
     }
 
@@ -276,6 +281,7 @@ impl Engine {
         }
         self.refile(id);
         self.review_jobs(now, id, world);
+        self.note_settled(id);
         self.depart(id, world);
     }
 
@@ -412,6 +418,7 @@ impl Engine {
 
     fn announce(&mut self, now: Instant, id: ProcId, mut transition: Transition, world: &mut dyn World) {
         self.note_arrival(id, transition.to);
+        self.weigh(id, &transition);
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.since = Some(now);
         if let Some(cause) = entry.asked.complete(&transition.cause) {

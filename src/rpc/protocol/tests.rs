@@ -32,13 +32,14 @@ fn answers_are_these_bytes_on_the_wire() {
         description: Some("pid 12, uptime 0:00".to_owned()),
         exit_code: Some(3),
         exit_signal: None,
+        autostart: Some(true),
         restarts: Some(2),
         ..process("web")
     };
     assert_eq!(
         body(&status(&[full, process("b")], 0)),
         "{\"status\":\"ok\",\"processes\":[{\"name\":\"web\",\"state\":\"STOPPED\",\"pid\":12,\"uptime\":0,\
-         \"healthy\":true,\"group\":\"g\",\"description\":\"pid 12, uptime 0:00\",\"exit_code\":3,\"restarts\":2},\
+         \"healthy\":true,\"group\":\"g\",\"description\":\"pid 12, uptime 0:00\",\"exit_code\":3,\"restarts\":2,\"autostart\":true},\
          {\"name\":\"b\",\"state\":\"STOPPED\",\"pid\":null}]}"
     );
 }
