@@ -7,6 +7,7 @@ mod embed;
 mod failures;
 mod interop;
 mod lifecycle;
+mod operate;
 mod output;
 mod races;
 mod reload;
