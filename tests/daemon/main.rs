@@ -9,6 +9,7 @@ mod health;
 mod hung;
 mod interop;
 mod lifecycle;
+mod operate;
 mod output;
 mod races;
 mod reload;

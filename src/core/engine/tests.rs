@@ -1,3 +1,5 @@
+mod operate;
+
 use crossbeam_channel::{Receiver, bounded};
 
 use super::super::world::Answer;
