@@ -15,7 +15,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::connection::{Connection, Fate};
 use super::protocol::{self, ErrorCode, Request};
-use super::stream::Feed;
+use super::stream::Source;
 use crate::sys::limits::nofile;
 use crate::sys::net::{Peer, peer_credentials};
 use crate::sys::signals::{Signal, SignalPipes};
@@ -91,7 +91,7 @@ const FIRST_CONNECTION: u64 = 64;
 
 enum Message {
     Reply(ConnId, Vec<u8>),
-    Feed(ConnId, Arc<Feed>),
+    Feed(ConnId, Arc<dyn Source>),
     Shutdown(Instant),
 }
 
@@ -110,10 +110,10 @@ impl ServerHandle {
         self.send(Message::Reply(conn, frame));
     }
 
-    /// A feed of the client has something to be sent. To be called where [`Feed::push`] or [`Feed::finish`] says so, so
+    /// A feed of the client has something to be sent. To be called where its `push` or `finish` says so, so
     /// that at most one such message waits for each feed.
-    pub fn feed(&self, conn: ConnId, feed: &Arc<Feed>) {
-        self.send(Message::Feed(conn, Arc::clone(feed)));
+    pub fn feed(&self, conn: ConnId, feed: Arc<dyn Source>) {
+        self.send(Message::Feed(conn, feed));
     }
 
     /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread.

@@ -1,3 +1,6 @@
+use serde_json::{Map, Value};
+
+use super::request::{MOST_PARAMETERS, Shallow};
 use super::*;
 
 fn body(frame: &[u8]) -> &str {
@@ -82,15 +85,16 @@ fn a_frame_is_whole_or_partial_or_too_large() {
 #[test]
 fn requests_are_read_and_what_is_none_is_named() {
     let name = || "web".to_owned();
+    let terms = Terms::default();
     for (text, wanted) in [
         (r#"{"command":"status"}"#, Request::Status { name: None, offset: None }),
         (r#"{"command":"status","name":null,"offset":7}"#, Request::Status { name: None, offset: Some(7) }),
-        (r#"{"command":"start","name":"web","new":[1,{"a":2}]}"#, Request::Start { name: name() }),
-        (r#"{"name":"no","command":"stop","name":"web"}"#, Request::Stop { name: name() }),
-        (r#"{"command":"restart","name":"web"}"#, Request::Restart { name: name(), force: false }),
-        (r#"{"command":"restart","name":"web","force":true}"#, Request::Restart { name: name(), force: true }),
-        (r#" {"command":"startgroup","name":"web"} "#, Request::StartGroup { name: name() }),
-        (r#"{"command":"stopgroup","name":"w\u0065b"}"#, Request::StopGroup { name: name() }),
+        (r#"{"command":"start","name":"web","new":[1,{"a":2}]}"#, Request::Start { name: name(), terms }),
+        (r#"{"name":"no","command":"stop","name":"web"}"#, Request::Stop { name: name(), terms }),
+        (r#"{"command":"restart","name":"web"}"#, Request::Restart { name: name(), force: false, terms }),
+        (r#"{"command":"restart","name":"web","force":true}"#, Request::Restart { name: name(), force: true, terms }),
+        (r#" {"command":"startgroup","name":"web"} "#, Request::StartGroup { name: name(), terms }),
+        (r#"{"command":"stopgroup","name":"w\u0065b"}"#, Request::StopGroup { name: name(), terms }),
         (r#"{"command":"reload"}"#, Request::Reload),
     ] {
         assert_eq!(Request::parse(text.as_bytes()), Ok(wanted), "{text}");

@@ -92,10 +92,10 @@ fn last_words_are_not_waited_for_longer_than_they_may_take() {
 #[test]
 fn what_somebody_asks_for_is_no_exit() {
     for request in [
-        Request::Stop { name: name("main") },
-        Request::Restart { name: name("main"), force: false },
-        Request::Restart { name: name("main"), force: true },
-        Request::StopGroup { name: name("main") },
+        Request::Stop { name: name("main"), terms: Terms::default() },
+        Request::Restart { name: name("main"), force: false, terms: Terms::default() },
+        Request::Restart { name: name("main"), force: true, terms: Terms::default() },
+        Request::StopGroup { name: name("main"), terms: Terms::default() },
     ] {
         let mut house = House::begin(idle(), &[main_program(ExitOn::Exit)]);
         house.pass(5);
@@ -181,7 +181,7 @@ fn idle_is_when_all_that_was_started_has_ended_for_good() {
     house.end_and_drain(0, Exit::Code(0), "");
     house.end_and_drain(1, Exit::Code(0), "");
     assert_eq!(house.code(), None, "b is started again");
-    house.ask(1, Request::Stop { name: name("b") });
+    house.ask(1, Request::Stop { name: name("b"), terms: Terms::default() });
     house.end_and_drain(1, Exit::Code(0), "");
     assert_eq!((house.status("b").state.as_str(), house.code()), ("STOPPED", None), "somebody may start it again");
     let house = House::begin(idle(), &[asleep]);
