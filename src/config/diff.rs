@@ -77,6 +77,8 @@ pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
         autorestart: new.autorestart,
         exitcodes: new.exitcodes.clone(),
         startretries: new.startretries,
+        exit_on: new.exit_on,
+        exit_code: new.exit_code,
         group: new.group.clone(),
         ..old.clone()
     };
@@ -133,6 +135,8 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         socket_mode,
         socket_owner,
         shutdown_timeout,
+        exit_when_idle,
+        termination_log,
         log_maxbytes,
         log_backups,
         default_output,
@@ -153,6 +157,8 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         ("log_prefix", *log_prefix == new.log_prefix),
         ("log_format", *log_format == new.log_format),
         ("shutdown_timeout", *shutdown_timeout == new.shutdown_timeout),
+        ("exit_when_idle", *exit_when_idle == new.exit_when_idle),
+        ("termination_log", *termination_log == new.termination_log),
     ];
     compared.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }

@@ -136,7 +136,8 @@ impl Kernel {
         let (exit_reader, exit_writer) = io::pipe().map_err(no_pipe)?;
         let null = self.null.as_fd();
         let command = prepared.command(null, null, child_end.as_fd(), self.parts.nofile, true);
-        let child = self.spawner.spawn(&command)?;
+        let child = self.spawner.spawn(command)?;
+        warn_if_late(&config.name, &child);
         let script = self.next_script;
         self.next_script += 1;
         self.children.insert(child.pid, Owner::Script(script));
@@ -200,8 +201,9 @@ impl World for Kernel {
             None => null,
         };
         let command = prepared.command(null, child_stdout, child_stderr, self.parts.nofile, config.pdeathsig);
-        let child = self.spawner.spawn(&command)?;
+        let child = self.spawner.spawn(command)?;
         let pid = child.pid;
+        warn_if_late(&config.name, &child);
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
         self.children.insert(pid, Owner::Process(id));
@@ -236,6 +238,10 @@ impl World for Kernel {
             }
         }
         reaped
+    }
+
+    fn late_failure(&mut self, id: ProcId) -> Option<SpawnError> {
+        self.runs.get(&id).and_then(|run| run.child.late_failure())
     }
 
     fn group_is_empty(&mut self, id: ProcId) -> bool {
@@ -465,5 +471,16 @@ fn encode(answer: &Answer) -> Vec<u8> {
         Answer::Status { processes, offset } => protocol::status(processes, *offset),
         Answer::Reloaded(plan) => protocol::reload(&plan.added, &plan.removed, &plan.changed),
         Answer::Report(report) => protocol::report_frame(report),
+    }
+}
+
+fn warn_if_late(name: &str, child: &Child) {
+    if let Some(waited) = child.is_late() {
+        log::warn!(
+            "{name}: pid {} has not executed its program within {} ms; does the file system of its directory, its program or \
+             its interpreter answer?",
+            child.pid,
+            waited.as_millis()
+        );
     }
 }

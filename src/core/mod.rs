@@ -7,6 +7,7 @@ mod kernel;
 mod listeners;
 mod roster;
 mod run;
+pub(crate) mod termination;
 #[cfg(test)]
 mod tests;
 mod world;

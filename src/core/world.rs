@@ -65,7 +65,7 @@ pub(crate) enum ReplyTo {
 pub(crate) enum Notice {
     /// SIGCHLD: some child may have ended.
     Child,
-    /// SIGTERM, SIGINT, SIGQUIT or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second time: now.
+    /// SIGTERM, SIGINT, SIGQUIT, SIGPWR or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second time: now.
     Terminate,
     /// SIGHUP: reload.
     Reload,
@@ -111,6 +111,10 @@ pub(crate) trait World {
     fn signal_group(&mut self, id: ProcId, signal: u8);
     /// Reaps every child that has ended.
     fn sweep(&mut self) -> Vec<Reaped>;
+    /// After the leader was reaped: why it never executed its program, where the spawn was no longer waited for.
+    fn late_failure(&mut self, _id: ProcId) -> Option<SpawnError> {
+        None
+    }
     /// After the leader was reaped: is nothing left of its group?
     fn group_is_empty(&mut self, id: ProcId) -> bool;
     /// Signals (or, with `None`, only counts) the orphans that this process has inherited from its programs; how

@@ -5,6 +5,8 @@ mod harness;
 mod demo;
 mod embed;
 mod failures;
+mod health;
+mod hung;
 mod interop;
 mod lifecycle;
 mod operate;

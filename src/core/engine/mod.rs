@@ -6,6 +6,7 @@
 
 mod asker;
 mod commands;
+mod ending;
 mod events;
 mod history;
 mod jobs;
@@ -29,6 +30,7 @@ use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{Note, StreamKind};
 use crate::process::{self, Action, Generation, Machine, ProcessState, Transition};
 use asker::Asker;
+pub(crate) use ending::Verdict;
 use events::Listeners;
 use history::History;
 use jobs::Jobs;
@@ -117,6 +119,7 @@ pub(crate) struct Engine {
     first_record: Option<Instant>,
     /// Bytes of all histories.
     history_bytes: usize,
+    ending: ending::Ending,
 }
 
 impl Engine {
@@ -141,6 +144,7 @@ impl Engine {
             listeners: Listeners::default(),
             first_record: None,
             history_bytes: 0,
+            ending: ending::Ending::default(),
         };
         for program in programs {
             engine.add(program, world);
@@ -204,6 +208,7 @@ impl Engine {
         }
         self.expire_jobs(now, world);
         self.review_trial(now, world);
+        self.review_ending(now, world);
         self.shutdown_timers(now, world);
     }
 
@@ -276,6 +281,7 @@ impl Engine {
         }
         self.refile(id);
         self.review_jobs(now, id, world);
+        self.note_settled(id);
         self.depart(id, world);
     }
 
@@ -316,6 +322,10 @@ impl Engine {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.drain_until = now.checked_add(DRAIN_LIMIT);
             world.leader_exited(id, generation);
+            if let Some(error) = world.late_failure(id) {
+                log::error!("{}: {error}", entry.name());
+                entry.last_line = Some(error.to_string().into_boxed_str());
+            }
             entry.machine.handle_event(now, process::Event::Exited { generation, exit });
             entry.look = Some((now, FIRST_LOOK));
             if !self.look_at_group(now, id, world)
@@ -386,7 +396,7 @@ impl Engine {
             Note::Drained { program, generation, last_line } => {
                 let Some(entry) = self.entries.get_mut(&program) else { return };
                 if entry.machine.generation() == generation {
-                    entry.last_line = last_line.map(String::into_boxed_str);
+                    entry.last_line = last_line.map(String::into_boxed_str).or(entry.last_line.take());
                     entry.drain_until = None;
                     self.refile(program);
                     self.review_jobs(now, program, world);
@@ -408,6 +418,7 @@ impl Engine {
 
     fn announce(&mut self, now: Instant, id: ProcId, mut transition: Transition, world: &mut dyn World) {
         self.note_arrival(id, transition.to);
+        self.weigh(id, &transition);
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.since = Some(now);
         if let Some(cause) = entry.asked.complete(&transition.cause) {
