@@ -1,9 +1,12 @@
 //! What a program is started with: its words, environment and credentials.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{CString, OsString};
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
 
 use crate::config;
 use crate::models::ProgramConfig;
@@ -12,11 +15,53 @@ use crate::sys::limits::Limit;
 use crate::sys::spawn::{Command, c_string};
 use crate::sys::users::{Credentials, lookup_user};
 
+/// How long a spawn waits for a disk or a name server.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Room for NSS. Only touched pages count.
+const QUESTION_STACK: usize = 256 * 1024;
+
 /// Who the configured users are, asked for when a configuration is loaded: at a spawn, a name server
 /// that does not answer would hold up everything.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Users {
     known: Arc<Mutex<HashMap<String, Credentials>>>,
+    questions: Questions,
+}
+
+/// What is asked of a disk or a name server at a spawn, on a thread of its own: the dispatcher waits, but not for ever.
+#[derive(Debug, Clone, Default)]
+struct Questions {
+    /// What nobody has answered yet. It is not asked again meanwhile, so that there are never more threads than
+    /// files and users in the configuration.
+    open: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Questions {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer to `ask`, which is about `what`.
+    fn ask<T: Send + 'static>(&self, what: &str, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        let no_answer = || "no answer; a file system or name server hangs".to_owned();
+        if !self.lock().insert(what.to_owned()) {
+            return Err(no_answer());
+        }
+        let (reply, answer) = bounded(1);
+        let (open, key) = (self.clone(), what.to_owned());
+        let thread = std::thread::Builder::new().name("question".to_owned()).stack_size(QUESTION_STACK);
+        let asked = thread.spawn(move || {
+            let found = ask();
+            open.lock().remove(&key);
+            let _ = reply.send(found);
+        });
+        if let Err(error) = asked {
+            self.lock().remove(what);
+            return Err(format!("no thread to ask: {error}"));
+        }
+        answer.recv_timeout(PATIENCE).map_err(|_| no_answer())
+    }
 }
 
 impl Users {
@@ -38,7 +83,25 @@ impl Users {
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(user) {
             return Ok(known.clone());
         }
-        lookup_user(user).map_err(|error| SpawnError::other(SpawnStage::Credentials, user, error.to_string()))
+        let name = user.to_owned();
+        match self.questions.ask(user, move || lookup_user(&name)) {
+            Ok(found) => found.map_err(|error| SpawnError::other(SpawnStage::Credentials, user, error.to_string())),
+            // It may answer at the next attempt.
+            Err(detail) => {
+                let errno = nix::errno::Errno::EAGAIN as i32;
+                Err(SpawnError { stage: SpawnStage::Credentials, subject: user.to_owned(), errno, detail })
+            }
+        }
+    }
+
+    /// The variables in a file.
+    fn env_file(&self, path: &str) -> Result<Vec<(String, String)>, SpawnError> {
+        let failed = |detail| SpawnError::other(SpawnStage::Prepare, path, detail);
+        let file = path.to_owned();
+        self.questions
+            .ask(path, move || config::read_env_file(file))
+            .map_err(failed)?
+            .map_err(|error| failed(error.to_string()))
     }
 }
 
@@ -66,7 +129,10 @@ impl Prepared {
         };
         Ok(Prepared {
             argv: argv.collect::<Result<_, _>>()?,
-            env: environment(config, credentials.as_ref())?.into_iter().map(variable).collect::<Result<_, _>>()?,
+            env: environment(config, credentials.as_ref(), users)?
+                .into_iter()
+                .map(variable)
+                .collect::<Result<_, _>>()?,
             directory: config.directory.as_ref().map(|path| c_string("the directory", path)).transpose()?,
             credentials,
         })
@@ -96,6 +162,7 @@ pub(super) fn words(config: &ProgramConfig) -> Result<Vec<String>, SpawnError> {
 fn environment(
     config: &ProgramConfig,
     credentials: Option<&Credentials>,
+    users: &Users,
 ) -> Result<BTreeMap<OsString, OsString>, SpawnError> {
     let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     if let Some(user) = credentials {
@@ -109,9 +176,7 @@ fn environment(
         }
     }
     for path in &config.env_file {
-        let read = config::read_env_file(path)
-            .map_err(|error| SpawnError::other(SpawnStage::Prepare, path.as_str(), error.to_string()))?;
-        all.extend(read.into_iter().map(|(key, value)| (key.into(), value.into())));
+        all.extend(users.env_file(path)?.into_iter().map(|(key, value)| (key.into(), value.into())));
     }
     all.extend(config.environment.iter().map(|(key, value)| (key.into(), value.into())));
     Ok(all)

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dispatcher::dispatch;
-use super::engine::Engine;
+use super::engine::{Engine, Verdict};
 use super::environment::Users;
 use super::kernel::{Kernel, Parts};
 use super::world::{Input, Notice};
-use super::{Phase, Supervisor};
+use super::{Phase, Supervisor, termination};
 use crate::logger;
 use crate::models::SupervisorConfig;
 use crate::output::{self, Output};
@@ -88,6 +88,14 @@ pub enum RunError {
     },
     /// After the shutdown, not even SIGKILL has ended every process; the log names them.
     LeftBehind,
+    /// Nothing failed in the supervisor: it has ended in order because a program's end asked for it (`exit_on`,
+    /// `exit_when_idle`), and that was no success.
+    ProgramEnded {
+        /// The exit code that tells of it; never 0.
+        code: u8,
+        /// Which program it was, and how it ended.
+        reason: String,
+    },
 }
 
 impl fmt::Display for RunError {
@@ -98,6 +106,7 @@ impl fmt::Display for RunError {
             RunError::PidFile(error) => error.fmt(f),
             RunError::Socket(error) => error.fmt(f),
             RunError::System { what, error } => write!(f, "cannot set up {what}: {error}"),
+            RunError::ProgramEnded { code, reason } => write!(f, "{reason}; exit code {code}"),
             RunError::LeftBehind => f.write_str("some processes could not be ended, not even by SIGKILL; see the log"),
         }
     }
@@ -119,6 +128,48 @@ impl Drop for Running<'_> {
 }
 
 pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), RunError> {
+    let termination_log = supervisor.setup().config.termination_log.clone();
+    let ended = run_to_the_end(supervisor, options);
+    let reason = match &ended {
+        Ok(End { verdict: Some(verdict), .. }) => Some(verdict.reason.clone()),
+        Ok(End { clean: true, verdict: None }) => None,
+        Ok(End { clean: false, verdict: None }) => Some(RunError::LeftBehind.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = reason {
+        termination::tell(termination_log.as_deref(), &reason);
+    }
+    match ended? {
+        End { verdict: Some(Verdict { code, reason }), .. } if code != 0 => {
+            Err(RunError::ProgramEnded { code, reason })
+        }
+        End { clean: false, .. } => Err(RunError::LeftBehind),
+        End { clean: true, .. } => Ok(()),
+    }
+}
+
+/// How it ended.
+struct End {
+    /// No process is left.
+    clean: bool,
+    /// Why, if nobody asked for it.
+    verdict: Option<Verdict>,
+}
+
+impl End {
+    /// The last line of the log.
+    fn tell(&self) {
+        let left = if self.clean { "" } else { "; something was left behind" };
+        match &self.verdict {
+            Some(Verdict { code, reason }) => {
+                log::warn!("supervice has ended with exit code {code}{left}: {reason}");
+            }
+            None => log::info!("supervice has ended{left}"),
+        }
+    }
+}
+
+fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, RunError> {
     let (queue, config, config_path) = {
         let mut setup = supervisor.setup();
         let Some(queue) = setup.queue.take() else { return Err(RunError::NotIdle) };
@@ -133,17 +184,20 @@ pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), Ru
     let (server, guard) = serve(supervisor, &config)?;
     let mut output = None;
     let begun = begin(supervisor, config, config_path, nofile, options, &server, &mut output);
-    let ended = begun.map(|(mut engine, mut kernel)| dispatch(&mut engine, &mut kernel, &queue));
+    let ended = begun.map(|(mut engine, mut kernel)| {
+        let clean = dispatch(&mut engine, &mut kernel, &queue);
+        End { clean, verdict: engine.verdict().cloned() }
+    });
     // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
     drop(queue);
     end_threads(supervisor, output.as_ref(), &server);
     drop(guard);
-    if let Ok(clean) = &ended {
-        log::info!("supervice has ended{}", if *clean { "" } else { "; something was left behind" });
+    if let Ok(end) = &ended {
+        end.tell();
     }
     logger::flush(FLUSH_LIMIT);
     drop(pid_file);
-    if ended? { Ok(()) } else { Err(RunError::LeftBehind) }
+    ended
 }
 
 /// Starts the programs. What is in `output` is to be ended by the caller, whatever comes back.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{self, LoadOptions, Loaded};
-use crate::core::{Logging, RunOptions, Supervisor};
+use crate::core::{Logging, RunError, RunOptions, Supervisor, termination};
 use crate::sys;
 use crate::sys::daemon::{Fork, ReadyWriter};
 use args::{Args, Mode};
@@ -59,15 +59,13 @@ fn print(text: &str) -> u8 {
 }
 
 /// Loads the configuration and shows everything that is to be said about it.
-fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), u8> {
+fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), String> {
     let Some(path) = args.config.clone().or_else(config::default_config_path) else {
-        return Err(fail(
-            FAILURE,
-            "no configuration: neither supervisord.conf in this directory nor /etc/supervice.conf exists; name one with -c FILE",
-        ));
+        let message = "no configuration: neither supervisord.conf in this directory nor /etc/supervice.conf exists; name one with -c FILE";
+        return Err(message.to_owned());
     };
     let loaded = config::load(&path, &LoadOptions { strict: args.strict });
-    let mut loaded = loaded.map_err(|error| fail(FAILURE, &error.to_string()))?;
+    let mut loaded = loaded.map_err(|error| error.to_string())?;
     for warning in &loaded.warnings {
         let _ = writeln!(io::stderr(), "supervice: warning: {warning}");
     }
@@ -78,7 +76,7 @@ fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), u8> {
 
 fn check(args: &Args, json: bool) -> u8 {
     match load(args) {
-        Err(code) => code,
+        Err(message) => fail(FAILURE, &message),
         Ok((loaded, _)) if json => print(&format!("{}\n", config::to_json(&loaded.config))),
         Ok((loaded, path)) => {
             let programs = loaded.config.programs.len();
@@ -91,7 +89,11 @@ fn check(args: &Args, json: bool) -> u8 {
 fn start(args: Args) -> u8 {
     let (loaded, path) = match load(&args) {
         Ok(loaded) => loaded,
-        Err(code) => return code,
+        Err(message) => {
+            // Nothing says where else to write.
+            termination::tell(Some("auto"), &message);
+            return fail(FAILURE, &message);
+        }
     };
     if args.foreground {
         return inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, None));
@@ -135,6 +137,8 @@ fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>) -> u
     };
     match supervisor.run_with(options) {
         Ok(()) => 0,
+        // The last line of the log has told it.
+        Err(RunError::ProgramEnded { code, .. }) => code,
         Err(error) => {
             log::error!("{error}");
             crate::logger::flush(std::time::Duration::from_secs(2));

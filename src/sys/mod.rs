@@ -22,6 +22,8 @@ pub mod time;
 pub mod users;
 
 mod child;
+mod raw;
+mod ready;
 mod stack;
 #[cfg(test)]
 mod testing;

@@ -2,18 +2,20 @@
 
 use std::time::Instant;
 
-use super::super::world::Answer;
+use super::super::world::{Answer, World};
+use super::history::WallClock;
 use super::{Engine, Entry};
 use crate::process::Exit;
 use crate::rpc::protocol::ProcessStatus;
 
 impl Engine {
     /// The state of one process, or of all from `offset` on, in the order of the configuration.
-    pub(super) fn status(&self, now: Instant, name: Option<&str>, offset: usize) -> Answer {
+    pub(super) fn status(&self, now: Instant, name: Option<&str>, offset: usize, world: &dyn World) -> Answer {
+        let clock = WallClock::new(now, world);
         let processes = match name {
-            None => self.entries.values().skip(offset).map(|entry| status_of(now, entry)).collect(),
+            None => self.entries.values().skip(offset).map(|entry| status_of(now, clock, entry)).collect(),
             Some(name) => match self.find(name).and_then(|id| self.entries.get(&id)) {
-                Some(entry) => vec![status_of(now, entry)],
+                Some(entry) => vec![status_of(now, clock, entry)],
                 None => return Answer::not_found(self.unknown_process(name)),
             },
         };
@@ -22,7 +24,7 @@ impl Engine {
 }
 
 /// What the machine says, and that output is being lost where it is.
-fn describe(now: Instant, entry: &Entry) -> String {
+pub(super) fn describe(now: Instant, entry: &Entry) -> String {
     let description = entry.machine.describe(now, entry.last_line.as_deref());
     match entry.output_trouble.iter().flatten().next() {
         Some(trouble) => format!("{description}; output is lost: {trouble}"),
@@ -30,7 +32,7 @@ fn describe(now: Instant, entry: &Entry) -> String {
     }
 }
 
-fn status_of(now: Instant, entry: &Entry) -> ProcessStatus {
+fn status_of(now: Instant, clock: WallClock, entry: &Entry) -> ProcessStatus {
     let machine = &entry.machine;
     let exit = machine.last_run().map(|run| run.exit);
     ProcessStatus {
@@ -50,5 +52,9 @@ fn status_of(now: Instant, entry: &Entry) -> ProcessStatus {
             Some(Exit::Code(_)) | None => None,
         },
         restarts: Some(machine.restarts()),
+        since: entry.since.map(|at| clock.seconds(at)),
+        autostart: Some(entry.config().autostart),
+        kill_at: machine.kill_at().map(|at| clock.seconds(at)),
+        retry_at: machine.retry().map(|(_, _, at)| clock.seconds(at)),
     }
 }

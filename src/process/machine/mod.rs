@@ -48,6 +48,7 @@ use std::time::{Duration, Instant};
 
 use super::state::{ProcessState, SpawnError};
 use crate::models::ProgramConfig;
+pub(crate) use describe::span;
 use phase::{Hunt, Phase, is_due};
 pub use vocabulary::{Action, Desired, Event, Generation, LastRun, Transition};
 

@@ -41,9 +41,9 @@ impl Fixture {
         std::thread::spawn(move || {
             for IncomingRequest { conn, request, .. } in asked {
                 match request {
-                    Request::Start { name } if name == "hold" => drop(hold.send(conn)),
-                    Request::Start { name } => answering.reply(conn, protocol::ok(&name)),
-                    Request::Stop { name } => {
+                    Request::Start { name, .. } if name == "hold" => drop(hold.send(conn)),
+                    Request::Start { name, .. } => answering.reply(conn, protocol::ok(&name)),
+                    Request::Stop { name, .. } => {
                         answering.reply(conn, protocol::ok(&name.repeat(900 * 1024 / name.len())));
                     }
                     other => answering.reply(conn, protocol::ok(&format!("{other:?}"))),
