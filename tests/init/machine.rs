@@ -104,15 +104,26 @@ impl Machine {
         let dir = tempfile::tempdir().expect("a directory");
         let image = dir.path().join("initramfs");
         std::fs::write(&image, archive.finish()).expect("a file");
+        let image = image.display().to_string();
+        self.emulate(&dir, &["-initrd", &image], "rdinit=/bin/supervice", last)
+    }
+
+    /// As `boot`, from a disk with this image of a root.
+    fn boot_disk(&self, dir: &tempfile::TempDir, image: &Path, last: &str) -> String {
+        let drive = format!("file={},if=none,id=disk,format=raw", image.display());
+        let append = "root=/dev/nvme0n1 rootwait rw init=/bin/supervice";
+        self.emulate(dir, &["-drive", &drive, "-device", "nvme,serial=1,drive=disk"], append, last)
+    }
+
+    fn emulate(&self, dir: &tempfile::TempDir, devices: &[&str], append: &str, last: &str) -> String {
         let log = dir.path().join("console");
         let file = std::fs::File::create(&log).expect("a file");
         let mut emulator = Command::new("qemu-system-x86_64")
             .args(["-M", "pc", "-m", "256", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none"])
             .args(["-nic", "none", "-kernel"])
             .arg(&self.kernel)
-            .arg("-initrd")
-            .arg(&image)
-            .args(["-append", "console=ttyS0 panic=-1 rdinit=/bin/supervice -- --system-init -c /etc/supervice.conf"])
+            .args(devices)
+            .args(["-append", &format!("console=ttyS0 panic=-1 {append} -- --system-init -c /etc/supervice.conf")])
             .stdin(Stdio::null())
             .stdout(file)
             .spawn()
@@ -123,7 +134,7 @@ impl Machine {
             let ended = emulator.try_wait().expect("waitpid").is_some();
             let text = read();
             if ended || text.contains(last) || begin.elapsed() > BOOT {
-                // The last line may come a moment before the emulator's own end.
+                // What the kernel does after its last line takes a moment.
                 let _ = emulator.kill();
                 let _ = emulator.wait();
                 return text;
@@ -168,12 +179,56 @@ fn a_machine_boots_runs_and_turns_itself_off() {
 #[test]
 fn a_machine_does_what_busybox_users_expect_of_signals() {
     let Some(machine) = Machine::new() else { return };
-    for (signal, last) in
-        [("TERM", "reboot: Restarting system"), ("USR1", "reboot: System halted"), ("USR2", "reboot: Power down")]
-    {
+    for (signal, last) in [
+        ("TERM", "reboot: Restarting system"),
+        ("INT", "reboot: Restarting system"),
+        ("USR1", "reboot: System halted"),
+        ("USR2", "reboot: Power down"),
+    ] {
         let console = machine.boot(CONFIG, &format!("echo ready\nkill -{signal} 1\nsleep 100\n"), last);
         assert!(console.contains("it stops") && console.contains(last), "{signal}: {console}");
     }
+}
+
+#[test]
+fn a_root_on_a_disk_is_left_clean() {
+    let Some(machine) = Machine::new() else { return };
+    let path = std::env::var("PATH").unwrap_or_default() + ":/sbin:/usr/sbin";
+    let tool = |name: &str| {
+        let mut command = Command::new(name);
+        command.env("PATH", &path);
+        command
+    };
+    if tool("mkfs.ext4").arg("-V").stderr(Stdio::null()).status().is_err() {
+        return skip("mkfs.ext4 is not installed");
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = dir.path().join("root");
+    for name in ["bin", "dev", "etc"] {
+        std::fs::create_dir_all(root.join(name)).expect("a directory");
+    }
+    std::fs::write(root.join("bin/busybox"), &machine.busybox).expect("a file");
+    std::fs::copy("/bin/busybox", root.join("bin/busybox")).expect("with its mode");
+    std::os::unix::fs::symlink("busybox", root.join("bin/sh")).expect("a link");
+    std::os::unix::fs::symlink("busybox", root.join("bin/sleep")).expect("a link");
+    for name in ["supervice", "supervicectl"] {
+        std::fs::copy(machine.binaries.join(name), root.join("bin").join(name)).expect("a binary");
+    }
+    std::fs::write(root.join("etc/supervice.conf"), CONFIG).expect("a file");
+    let script =
+        "echo kept >/written\nexec 5>/open-for-writing\nsupervicectl -s /run/supervice.sock poweroff\nsleep 100\n";
+    std::fs::write(root.join("test.sh"), script).expect("a file");
+    let image = dir.path().join("disk");
+    let made = tool("mkfs.ext4").args(["-q", "-d"]).arg(&root).arg(&image).arg("48M").status().expect("mkfs.ext4");
+    assert!(made.success());
+    let console = machine.boot_disk(&dir, &image, "reboot: Power down");
+    assert!(console.contains("reboot: Power down") && !console.contains("cannot"), "{console}");
+    let state = tool("dumpe2fs").arg("-h").arg(&image).output().expect("dumpe2fs");
+    let state = String::from_utf8_lossy(&state.stdout).into_owned();
+    assert!(!state.contains("needs_recovery") && state.contains("clean"), "{state}\n{console}");
+    assert!(tool("e2fsck").arg("-fn").arg(&image).status().expect("e2fsck").success());
+    let kept = tool("debugfs").args(["-R", "cat /written"]).arg(&image).output().expect("debugfs");
+    assert_eq!(String::from_utf8_lossy(&kept.stdout), "kept\n");
 }
 
 #[test]
