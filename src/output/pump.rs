@@ -28,16 +28,13 @@ use crate::process::Generation;
 /// The waker's token; pipes count up from there.
 pub(super) const WAKER: Token = Token(0);
 
-/// Reads of one pipe before it is the next one's turn.
-const READS_A_TURN: usize = 4;
-/// What a nearly full pipe gives: small writes leave the ends of its pages empty.
-const CHATTY_READ: usize = 48 * 1024;
-/// A pipe that gives less does not belong to a chatty child.
+/// A pipe that gives less does not belong to a chatty child, in bytes.
 const IDLE_READ: usize = 4 * 1024;
-/// After so many turns with a nearly full pipe a child counts as chatty and gets a bigger one.
+/// After so many turns with a nearly full pipe a child gets a bigger one.
 const CHATTY_AFTER: u8 = 4;
-/// The pipe of a chatty child, in bytes. Not for all: users have 64 MiB of pipe memory in all.
-const CHATTY_PIPE: usize = 256 * 1024;
+/// How much bigger each time, and the limit in bytes. Not for all: users have 64 MiB of pipe memory in all.
+const CHATTY_GROWTH: usize = 4;
+const BIGGEST_PIPE: usize = 1024 * 1024;
 /// The longest nap between two turns of a busy thread. A nap lets small writes gather in the pipes:
 /// a third of the CPU, and a child that finds its reader asleep is not slowed by waking it up.
 const LONGEST_NAP: Duration = Duration::from_millis(16);
@@ -59,7 +56,9 @@ struct Pipe {
     /// It is in the queue of readable pipes.
     queued: bool,
     full_reads: u8,
-    chatty: bool,
+    /// In bytes.
+    size: usize,
+    may_grow: bool,
 }
 
 struct Program {
@@ -182,7 +181,7 @@ impl Pump {
         let mut all_paused = true;
         for _ in 0..self.ready.len() {
             let Some(token) = self.ready.pop_front() else { break };
-            match self.read(now, token, READS_A_TURN, true) {
+            match self.read(now, token, true) {
                 Outcome::Empty => {
                     if let Some(pipe) = self.pipes.get_mut(&token) {
                         pipe.queued = false;
@@ -215,7 +214,7 @@ impl Pump {
         std::thread::sleep(self.nap);
     }
 
-    fn read(&mut self, now: Instant, token: usize, reads: usize, may_pause: bool) -> Outcome {
+    fn read(&mut self, now: Instant, token: usize, may_pause: bool) -> Outcome {
         let Some(pipe) = self.pipes.get_mut(&token) else { return Outcome::Closed };
         let Some(program) = self.programs.get_mut(&pipe.program) else { return Outcome::Closed };
         let ring_limit = usize::try_from(program.config.log_buffer).unwrap_or(usize::MAX);
@@ -234,7 +233,8 @@ impl Pump {
         let buffer = &mut self.buffer;
         let mut outcome = Outcome::More;
         let mut total = 0;
-        for _ in 0..reads {
+        // What a pipe holds, then it is the next one's turn. A line target reads in smaller pieces.
+        for _ in 0..pipe.size.div_ceil(size) {
             if may_pause && sink.should_pause(now) {
                 outcome = Outcome::Paused;
                 break;
@@ -266,8 +266,7 @@ impl Pump {
                 }
             }
         }
-        let capacity = if pipe.chatty { CHATTY_PIPE } else { BLOCK };
-        self.busiest = self.busiest.max((total * 100).div_ceil(capacity));
+        self.busiest = self.busiest.max((total * 100).div_ceil(pipe.size));
         grow_if_chatty(pipe, total);
         if sink.partial_due().is_some() && !self.partials.contains(&(id, kind)) {
             self.partials.push((id, kind));
@@ -317,7 +316,7 @@ impl Pump {
             if now >= deadline {
                 break;
             }
-            match self.read(now, token, READS_A_TURN, true) {
+            match self.read(now, token, true) {
                 Outcome::More => tokens.push_back(token),
                 Outcome::Paused => {
                     tokens.push_back(token);
@@ -338,7 +337,8 @@ impl Pump {
 }
 
 fn grow_if_chatty(pipe: &mut Pipe, read: usize) {
-    if pipe.chatty || read < CHATTY_READ {
+    // Small writes leave the ends of a pipe's pages empty: three quarters are nearly all.
+    if !pipe.may_grow || read < pipe.size / 4 * 3 {
         if read < IDLE_READ {
             pipe.full_reads = 0;
         }
@@ -346,9 +346,12 @@ fn grow_if_chatty(pipe: &mut Pipe, read: usize) {
     }
     pipe.full_reads += 1;
     if pipe.full_reads >= CHATTY_AFTER {
+        pipe.full_reads = 0;
+        let size = pipe.size * CHATTY_GROWTH;
         // Refused to users who own much pipe memory already: it is an optimisation, no more.
-        let size = i32::try_from(CHATTY_PIPE).unwrap_or(i32::MAX);
-        let _ = fcntl(&pipe.file, FcntlArg::F_SETPIPE_SZ(size));
-        pipe.chatty = true;
+        let wanted = i32::try_from(size).unwrap_or(i32::MAX);
+        let grown = fcntl(&pipe.file, FcntlArg::F_SETPIPE_SZ(wanted)).is_ok();
+        pipe.may_grow = grown && size < BIGGEST_PIPE;
+        pipe.size = if grown { size } else { pipe.size };
     }
 }

@@ -33,7 +33,11 @@ fn keys(name: &str) -> Vec<String> {
 #[test]
 fn every_option_and_command_is_in_its_man_page_and_the_completions() {
     for (program, page, completions) in [
-        (env!("CARGO_BIN_EXE_supervice"), "packaging/man/supervice.8", &[][..]),
+        (
+            env!("CARGO_BIN_EXE_supervice"),
+            "packaging/man/supervice.8",
+            &["supervice.bash", "_supervice", "supervice.fish"][..],
+        ),
         (
             env!("CARGO_BIN_EXE_supervicectl"),
             "packaging/man/supervicectl.1",
@@ -41,7 +45,7 @@ fn every_option_and_command_is_in_its_man_page_and_the_completions() {
         ),
     ] {
         let (mut options, commands) = words_of(&help(program));
-        if !completions.is_empty() {
+        if program.ends_with("ctl") {
             // The help has some of them by their letters alone.
             let source = read("src/ctl/args.rs");
             let long = source.split("Arg::Long(\"").skip(1).filter_map(|rest| rest.split('"').next());
