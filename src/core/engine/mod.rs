@@ -457,8 +457,9 @@ impl Engine {
         if waited < patience || entry.history.iter().last().is_some_and(|last| told(last.cause)) {
             return;
         }
-        let seconds = patience.as_secs();
-        self.note(now, id, &format!("SIGKILL: still there {seconds} s after its stop signal (stopwaitsecs)"));
+        let cause = format!("SIGKILL: still there {} s after its stop signal (stopwaitsecs)", patience.as_secs());
+        log::warn!("{}: {cause}", entry.name());
+        self.note(now, id, &cause);
     }
 
     /// The id of the process with this name, unless it has left the configuration.
