@@ -265,6 +265,7 @@ impl Engine {
     ) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.asked = by.clone();
+            entry.asked_for = Some((verb(&event), now));
         }
         self.tell(now, id, event, world);
     }
@@ -344,6 +345,23 @@ fn wording(request: &Request) -> Option<String> {
         | Request::Version => return None,
     };
     Some(text)
+}
+
+/// What a command asks for, in the machine's words.
+fn verb(event: &process::Event) -> &'static str {
+    match event {
+        process::Event::StartRequested => "start requested",
+        process::Event::StopRequested => "stop requested",
+        process::Event::KillRequested => "kill requested",
+        process::Event::RestartRequested { .. } => "restart requested",
+        process::Event::Spawned { .. }
+        | process::Event::SpawnFailed { .. }
+        | process::Event::Exited { .. }
+        | process::Event::GroupEmpty { .. }
+        | process::Event::GroupLingers { .. }
+        | process::Event::HealthReported { .. }
+        | process::Event::ConfigChanged(_) => "nothing",
+    }
 }
 
 fn own_pid() -> i32 {

@@ -68,8 +68,9 @@ struct Entry {
     jobs: Vec<jobs::JobId>,
     /// No longer in the configuration: goes as soon as it is down.
     leaving: bool,
-    /// Who has asked for its last start, stop, kill or restart.
+    /// Who has asked for its last start, stop, kill or restart, what for, and when.
     asked: Asker,
+    asked_for: Option<(&'static str, Instant)>,
     /// When it came into its present state.
     since: Option<Instant>,
     history: History,
@@ -241,6 +242,7 @@ impl Engine {
             jobs: Vec::new(),
             leaving: false,
             asked: Asker::Daemon("by nobody"),
+            asked_for: None,
             since: None,
             history: History::default(),
         };
