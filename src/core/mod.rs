@@ -4,6 +4,7 @@ mod dispatcher;
 mod engine;
 mod environment;
 mod kernel;
+mod orphans;
 mod roster;
 mod run;
 #[cfg(test)]

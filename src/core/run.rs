@@ -10,6 +10,7 @@ use super::dispatcher::dispatch;
 use super::engine::Engine;
 use super::environment::Users;
 use super::kernel::{Kernel, Parts};
+use super::orphans::Identity;
 use super::world::{Input, Notice};
 use super::{Phase, Supervisor};
 use crate::logger;
@@ -172,6 +173,7 @@ fn begin(
         config_path,
         users,
         reopen: Box::new(logger::reopen),
+        identity: Identity::of(&config),
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
     })
     .map_err(system("the means of starting programs"))?;
@@ -181,6 +183,7 @@ fn begin(
         on_ready();
     }
     let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
+    engine.reconcile(std::time::Instant::now(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
     sys::limits::trim_heap();
     Ok((engine, kernel))

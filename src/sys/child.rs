@@ -38,6 +38,9 @@ pub(super) struct Ids<'a> {
     pub(super) groups: &'a [u32],
 }
 
+/// The digits of a stamp; leading ones are 0.
+pub(super) const STAMP_DIGITS: usize = 10;
+
 /// How the descriptors above 2 are closed.
 pub(super) enum CloseRest<'a> {
     /// The table of descriptors is the daemon's own, shared (CLONE_FILES). One `close_range` makes a copy that
@@ -63,6 +66,8 @@ pub(super) struct Plan<'a> {
     pub(super) candidates: *const *const c_char,
     pub(super) argv: *const *const c_char,
     pub(super) envp: *const *const c_char,
+    /// Where the child writes its own pid, as [`STAMP_DIGITS`] digits: in its environment. Null: nowhere.
+    pub(super) stamp: *mut u8,
     pub(super) failure: Failure,
 }
 
@@ -137,8 +142,10 @@ enum Never {}
 /// the user, the parent-death signal is cleared by a change of user, and the mask stays full until
 /// nothing of the daemon can run here any more.
 fn become_program(plan: &Plan<'_>) -> Result<Never, Failed> {
-    // SAFETY: setsid has no arguments.
-    check(SESSION, unsafe { libc::syscall(libc::SYS_setsid) })?;
+    // SAFETY: setsid has no arguments; it returns the new session's id.
+    let pid = unsafe { libc::syscall(libc::SYS_setsid) };
+    check(SESSION, pid)?;
+    stamp(plan.stamp, pid);
     if let CloseRest::Unshare(last) = plan.close {
         let (first, flags) = (last.wrapping_add(1), CLOSE_RANGE_UNSHARE);
         // SAFETY: plain numbers; the daemon's table stays as it is.
@@ -171,6 +178,21 @@ fn become_program(plan: &Plan<'_>) -> Result<Never, Failed> {
     // SAFETY: the set has the size that is said.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const empty, none, SIGSET_SIZE) };
     Err(execute(plan))
+}
+
+/// The id of the new session is the pid, as this process and its relatives see it.
+fn stamp(digits: *mut u8, pid: c_long) {
+    if digits.is_null() {
+        return;
+    }
+    let mut rest = pid;
+    for place in (0..STAMP_DIGITS).rev() {
+        // rest % 10 lies between 0 and 9.
+        let digit = b'0'.wrapping_add((rest % 10) as u8);
+        rest /= 10;
+        // SAFETY: the parent gives room for that many digits, which nobody else reads or writes before exec.
+        unsafe { digits.wrapping_add(place).write_volatile(digit) };
+    }
 }
 
 fn check(stage: c_int, result: c_long) -> Result<(), Failed> {

@@ -29,6 +29,12 @@ use crate::process::{SpawnError, SpawnStage};
 
 /// Where programs are looked up if the child's environment has no PATH.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
+/// The beginning of the variable that tells whose child this is; see [`Command::env`].
+pub const STAMP: &[u8] = b"SUPERVICE_ID=0000000000/";
+/// Where its digits begin.
+const STAMP_OFFSET: usize = b"SUPERVICE_ID=".len();
+const _: () = assert!(STAMP.len() == STAMP_OFFSET + child::STAMP_DIGITS + 1);
+
 /// How many descriptors are closed one by one on a kernel without `close_range` and without `/proc`.
 const BLIND_CLOSE: c_int = 4096;
 
@@ -37,7 +43,8 @@ const BLIND_CLOSE: c_int = 4096;
 pub struct Command<'fd> {
     /// The program and its arguments. The program is looked up in the PATH of `env` unless it contains a `/`.
     pub argv: Vec<CString>,
-    /// The whole environment, as `KEY=value`.
+    /// The whole environment, as `KEY=value`. In an entry that begins with [`STAMP`] the child puts its own pid in
+    /// the place of the zeros.
     pub env: Vec<CString>,
     /// The working directory, entered with the rights of the child's user; `None`: the daemon's.
     pub directory: Option<CString>,
@@ -193,7 +200,8 @@ impl Spawner {
         let candidates = candidates(program, &command.env);
         let paths = pointers(&candidates);
         let argv = pointers(&command.argv);
-        let envp = pointers(&command.env);
+        let mut envp = pointers(&command.env);
+        let mut stamped = stamped(&command.env, &mut envp);
         let streams = [command.stdin, command.stdout, command.stderr];
         let (moved, open);
         let (stdio, close) = match &self.slots {
@@ -228,6 +236,7 @@ impl Spawner {
             candidates: paths.as_ptr(),
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
+            stamp: stamped.as_mut().map_or(ptr::null_mut(), |entry| entry.as_mut_ptr().wrapping_add(STAMP_OFFSET)),
             failure: Failure::none(),
         };
         let child = clone_child(&self.stack, &plan);
@@ -335,6 +344,15 @@ fn bury(pid: i32) {
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// A copy of the entry that is to be stamped, which takes its place in the list: the child must not write where the
+/// caller's own strings are.
+fn stamped(env: &[CString], envp: &mut [*const c_char]) -> Option<Vec<u8>> {
+    let (slot, entry) = envp.iter_mut().zip(env).find(|(_, entry)| entry.to_bytes().starts_with(STAMP))?;
+    let mut copy = entry.to_bytes_with_nul().to_vec();
+    *slot = copy.as_mut_ptr().cast();
+    Some(copy)
 }
 
 /// A copy with a number above 2 if the descriptor lies below: the child puts 0, 1 and 2 in place one

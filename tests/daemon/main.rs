@@ -6,6 +6,7 @@ mod embed;
 mod failures;
 mod interop;
 mod lifecycle;
+mod orphans;
 mod output;
 mod races;
 mod reload;

@@ -20,7 +20,7 @@ impl Engine {
         let reply = ReplyTo::Connection(conn);
         let what = match &request {
             Request::Status { name, offset } => {
-                let answer = self.status(now, name.as_deref(), offset.unwrap_or(0));
+                let answer = self.status(now, name.as_deref(), offset.unwrap_or(0), world);
                 return world.reply(&reply, answer);
             }
             Request::Start { name } => format!("start {name}"),

@@ -121,7 +121,7 @@ impl House {
     }
 
     fn status(&mut self, name: &str) -> ProcessStatus {
-        match self.engine.status(self.now, Some(name), 0) {
+        match self.engine.status(self.now, Some(name), 0, &mut self.world) {
             Answer::Status { mut processes, .. } => processes.remove(0),
             other => panic!("{other:?}"),
         }

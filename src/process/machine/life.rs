@@ -25,6 +25,25 @@ impl Machine {
         self.start(from, cause)
     }
 
+    /// What a daemon that has died left of this program.
+    pub(super) fn orphans_found(&mut self, now: Instant, phase: Phase, pid: i32) -> Phase {
+        match phase {
+            Phase::Stopped if self.generation == 0 => {
+                let run = Run { pid, started: now, config: self.config.clone() };
+                self.clear_away(now, ProcessState::Stopped, Group::left_by(run), false, "an earlier daemon died")
+            }
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => phase,
+        }
+    }
+
     pub(super) fn spawned(&mut self, now: Instant, phase: Phase, pid: i32) -> Phase {
         let kill = match phase {
             Phase::Spawning { kill } => kill,
@@ -218,7 +237,7 @@ impl Machine {
         match (then, self.desired) {
             (Then::HealthRestart { reason }, Desired::Up) => self.health_restart(now, reason.into_string()),
             (Then::AsDesired | Then::HealthRestart { .. }, desired) => {
-                let how = self.last_run.as_ref().map_or_else(String::new, |last| last.exit.to_string());
+                let how = self.last_run.as_ref().map_or_else(|| "it has gone".to_owned(), |last| last.exit.to_string());
                 let phase = self.enter(ProcessState::Stopping, Phase::Stopped, Some(run.pid), &how);
                 match desired {
                     Desired::Up => self.start(ProcessState::Stopped, "start requested"),

@@ -110,6 +110,7 @@ impl Machine {
             Event::StopRequested => self.stop_requested(now, phase, false),
             Event::KillRequested => self.stop_requested(now, phase, true),
             Event::RestartRequested { force } => self.restart_requested(now, phase, force),
+            Event::OrphansFound { pid } => self.orphans_found(now, phase, pid),
             Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid),
             Event::SpawnFailed { generation: _, error } => self.spawn_failed(now, phase, error),
             Event::Exited { generation: _, exit } => self.exited(now, phase, exit),

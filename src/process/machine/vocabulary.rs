@@ -23,6 +23,12 @@ pub enum Event {
         /// Skip the stop signal.
         force: bool,
     },
+    /// Before the first start: an earlier daemon has left processes of this program behind, which shall go as what
+    /// the leader of a run leaves behind does. `GroupEmpty` (of generation 0) follows.
+    OrphansFound {
+        /// One of them.
+        pid: i32,
+    },
     /// The `Spawn` action has succeeded.
     Spawned {
         /// The run that it was for.
@@ -78,6 +84,7 @@ impl Event {
             | Event::GroupLingers { generation }
             | Event::HealthReported { generation, .. } => Some(*generation),
             Event::StartRequested
+            | Event::OrphansFound { .. }
             | Event::StopRequested
             | Event::KillRequested
             | Event::RestartRequested { .. }
