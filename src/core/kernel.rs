@@ -293,6 +293,9 @@ impl World for Kernel {
             // Nobody would ever stop a script that no thread waits for.
             self.kill_script(script);
         }
+        if taken.is_err_and(|reason| reason == crate::health::THREAD_DIED) {
+            self.workers.remove(&id); // The next check gets a new one.
+        }
         taken.map_err(str::to_owned)
     }
 

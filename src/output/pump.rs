@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use super::sink::{Dest, Sink, Syslog};
 use super::target::Target;
 use super::{Amount, Command, Follower, Note, ProgramId, Settings, StreamKind};
 use crate::models::ProgramConfig;
+use crate::planted;
 use crate::process::Generation;
 
 /// The waker's token; pipes count up from there.
@@ -100,6 +102,8 @@ pub(super) struct Pump {
     pipes: HashMap<usize, Pipe>,
     next_token: usize,
     ready: VecDeque<usize>,
+    /// The pipe that is being read.
+    reading: Option<usize>,
     /// Files by path: streams that name the same file share it, or each would rotate the other's away.
     files: HashMap<PathBuf, Weak<RefCell<LogFile>>>,
     syslog: Option<Rc<RefCell<Syslog>>>,
@@ -123,6 +127,7 @@ impl Pump {
             pipes: HashMap::new(),
             next_token: WAKER.0 + 1,
             ready: VecDeque::new(),
+            reading: None,
             files: HashMap::new(),
             syslog: None,
             partials: Vec::new(),
@@ -150,14 +155,33 @@ impl Pump {
             for event in &events {
                 self.mark_ready(event.token(), event.is_read_closed());
             }
-            while let Ok(command) = self.commands.try_recv() {
-                self.obey(now, command);
-            }
-            paused = self.turn(now);
-            self.flush_partials(now);
+            paused = match catch_unwind(AssertUnwindSafe(|| self.work(now))) {
+                Ok(paused) => paused,
+                Err(_) => self.stumbled(),
+            };
             self.take_nap(now.duration_since(asleep));
         }
         self.end();
+    }
+
+    fn work(&mut self, now: Instant) -> bool {
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(now, command);
+        }
+        let paused = self.turn(now);
+        self.flush_partials(now);
+        paused
+    }
+
+    /// After a panic: what was at work has lost something, but goes on, and so does everything else. A pause, so that
+    /// one that comes again and again does not take all the time.
+    fn stumbled(&mut self) -> bool {
+        log::error!("output: an internal error of supervice (a panic), please report it; some output is lost");
+        // A pipe that is not read would hold up its child for ever.
+        if let Some(token) = self.reading.take().filter(|token| !self.ready.contains(token)) {
+            self.ready.push_back(token);
+        }
+        true
     }
 
     /// How long to sleep: for ever when there is nothing to do.
@@ -185,7 +209,10 @@ impl Pump {
         let mut all_paused = true;
         for _ in 0..self.ready.len() {
             let Some(token) = self.ready.pop_front() else { break };
-            match self.read(now, token, READS_A_TURN, true) {
+            self.reading = Some(token);
+            let outcome = self.read(now, token, READS_A_TURN, true);
+            self.reading = None;
+            match outcome {
                 Outcome::Empty => {
                     if let Some(pipe) = self.pipes.get_mut(&token) {
                         pipe.queued = false;
@@ -250,6 +277,7 @@ impl Pump {
                 Ok(count) => {
                     total += count;
                     let data = buffer.get(..count).unwrap_or_default();
+                    planted::fault("output", || String::from_utf8_lossy(data).into_owned());
                     sink.write(now, data, ring_limit, &mut report);
                     followers.push(kind, data);
                     if count < size && !pipe.hung_up {

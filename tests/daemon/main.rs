@@ -8,6 +8,7 @@ mod interop;
 mod lifecycle;
 mod orphans;
 mod output;
+mod panics;
 mod races;
 mod reload;
 mod servers;

@@ -203,6 +203,15 @@ impl Machine {
         Phase::Fatal { reason: reason.into_boxed_str(), remains }
     }
 
+    /// A step has panicked: what it was about to do is unknown. `FATAL`, and what there is of a run is killed.
+    pub(super) fn broken(&mut self, now: Instant, from: ProcessState, run: Option<(i32, Instant)>) {
+        let reason = "an internal error of supervice (a panic), please report it; its processes are killed";
+        self.actions.clear();
+        let config = self.config.clone();
+        let remains = run.map(|(pid, started)| self.kill(now, Group::left_by(Run { pid, started, config })));
+        self.phase = self.give_up(from, reason.to_owned(), remains);
+    }
+
     pub(super) fn group_lingers(&mut self, now: Instant, phase: Phase) -> Phase {
         self.with_remains(phase, |machine, group| match group.hunt {
             Hunt::Unseen => machine.tell(now, group),

@@ -74,6 +74,24 @@ pub enum Event {
 }
 
 impl Event {
+    /// What a test calls it that plants a fault.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Event::StartRequested => "start",
+            Event::StopRequested => "stop",
+            Event::KillRequested => "kill",
+            Event::RestartRequested { .. } => "restart",
+            Event::OrphansFound { .. } => "orphans",
+            Event::Spawned { .. } => "spawned",
+            Event::SpawnFailed { .. } => "failed",
+            Event::Exited { .. } => "exited",
+            Event::GroupEmpty { .. } => "empty",
+            Event::GroupLingers { .. } => "lingers",
+            Event::HealthReported { .. } => "health",
+            Event::ConfigChanged(_) => "config",
+        }
+    }
+
     /// The run that the event speaks of; `None` for what comes from an operator.
     pub(super) fn generation(&self) -> Option<Generation> {
         match self {
