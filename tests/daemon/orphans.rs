@@ -57,13 +57,13 @@ fn failures_21_no_duplicate_beside_an_orphan() {
 #[test]
 fn stubborn_orphans_are_killed_after_stopwaitsecs() {
     let name = "orphan-deaf";
-    let command = "trap : TERM;env -i sleep 1001 & while :;do sleep 0.05;done";
+    let command = "trap \"\" TERM;env -i sleep 1001 & while :;do sleep 0.05;done";
     let mut daemon = started(name, command, "pdeathsig = false", 2);
     let before: Vec<i32> = marked(name);
     let sessions: Vec<i32> = before.iter().filter_map(|pid| stat(*pid)).map(|(_, group, _)| group).collect();
     kill_and_start_again(&mut daemon);
     let status = daemon.status("web");
-    assert_eq!(status.state, "STOPPING", "{status:?}");
+    assert_eq!(status.state, "STOPPING", "{status:?}\n{}", daemon.log());
     let description = status.description.unwrap_or_default();
     assert!(description.contains("SIGKILL in 1 s"), "{description}");
     daemon.wait_state("web", "RUNNING");
@@ -76,7 +76,7 @@ fn stubborn_orphans_are_killed_after_stopwaitsecs() {
 fn an_operator_can_stop_and_a_shutdown_ends_what_is_waited_for() {
     let name = "orphan-stop";
     let mut daemon =
-        started(name, "trap : TERM;while :;do sleep 0.05;done", "pdeathsig = false\nstopwaitsecs = 1000", 2);
+        started(name, "trap \"\" TERM;while :;do sleep 0.05;done", "pdeathsig = false\nstopwaitsecs = 1000", 2);
     kill_and_start_again(&mut daemon);
     assert_eq!(daemon.status("web").state, "STOPPING");
     daemon.controller().restart_process("web", true).expect("SIGKILL, then a start");
