@@ -11,7 +11,9 @@
 //! # Ok::<(), supervice::client::ClientError>(())
 //! ```
 
+mod events;
 mod follow;
+mod operate;
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -27,8 +29,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use crate::rpc::protocol::Amount;
+pub use crate::rpc::protocol::{
+    Amount, EventItem, HistoryItem, KeyChange, NextStep, Reread, Terms, Updated, WaitFor, Why,
+};
+pub use events::{EventStream, StreamedEvent};
 pub use follow::{Follow, OutputPiece};
+pub use operate::DaemonVersion;
 
 use crate::models::DEFAULT_SOCKET_PATH;
 use crate::rpc::protocol::{self, ErrorCode, HEADER, Head, ProcessStatus};

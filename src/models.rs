@@ -96,6 +96,45 @@ impl Serialize for AutoRestart {
     }
 }
 
+/// Which end of a program ends the daemon, and with it the container. A stop or restart that somebody asks for is
+/// never one.
+///
+/// Serialized in lower case, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExitOn {
+    /// None.
+    #[default]
+    Never,
+    /// A death by a signal, an exit code that is not in [`ProgramConfig::exitcodes`], and `FATAL`.
+    Failure,
+    /// Every end, and `FATAL`.
+    Exit,
+    /// `FATAL` alone: when its retries are used up.
+    Fatal,
+}
+
+/// What the daemon exits with when a program's end ends it.
+///
+/// Serialized as `"program"` or the number, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExitCode {
+    /// The program's own code; 128 and the signal's number for a death by a signal.
+    #[default]
+    Program,
+    /// This code, whatever the program's was.
+    Fixed(u8),
+}
+
+impl Serialize for ExitCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            ExitCode::Program => serializer.serialize_str("program"),
+            ExitCode::Fixed(code) => serializer.serialize_u8(*code),
+        }
+    }
+}
+
 /// Where the output of programs without a log file goes (besides the memory ring of `log_buffer`).
 ///
 /// Serialized as `"none"` and `"console"`, as it is written in a configuration file.
@@ -155,6 +194,10 @@ pub struct ProgramConfig {
     pub autorestart: AutoRestart,
     /// Exit codes that `autorestart = unexpected` takes for success.
     pub exitcodes: Vec<u8>,
+    /// Which end of it ends the daemon.
+    pub exit_on: ExitOn,
+    /// What the daemon exits with then.
+    pub exit_code: ExitCode,
     /// Seconds that it must live to count as `RUNNING`; 0: as soon as exec has succeeded.
     pub startsecs: u32,
     /// Further attempts after a failed start before it becomes `FATAL`.
@@ -207,6 +250,8 @@ impl ProgramConfig {
             autostart: true,
             autorestart: AutoRestart::Always,
             exitcodes: vec![0],
+            exit_on: ExitOn::Never,
+            exit_code: ExitCode::Program,
             startsecs: 1,
             startretries: 3,
             stopsignal: "TERM".to_owned(),
@@ -257,6 +302,11 @@ pub struct SupervisorConfig {
     pub socket_owner: Option<String>,
     /// Seconds for an orderly shutdown, then SIGKILL.
     pub shutdown_timeout: u32,
+    /// End when every program has ended and none is to be started again.
+    pub exit_when_idle: bool,
+    /// Where the reason of the end is written, if the file exists: a path; `auto`: `/dev/termination-log` as PID 1;
+    /// `None`: nowhere.
+    pub termination_log: Option<String>,
     /// Rotate the daemon's log when it reaches this many bytes; 0: never.
     pub log_maxbytes: u64,
     /// How many rotated logs of the daemon are kept.
@@ -282,6 +332,8 @@ impl Default for SupervisorConfig {
             socket_mode: 0o600,
             socket_owner: None,
             shutdown_timeout: 30,
+            exit_when_idle: false,
+            termination_log: Some("auto".to_owned()),
             log_maxbytes: DEFAULT_LOG_MAXBYTES,
             log_backups: DEFAULT_LOG_BACKUPS,
             default_output: DefaultOutput::None,

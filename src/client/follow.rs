@@ -1,5 +1,6 @@
 //! The output of a process, as it is and as it comes.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{ClientError, Controller, HEADER, Head, protocol};
 use crate::rpc::protocol::Amount;
 use crate::rpc::stream::Piece;
+use crate::sys::machine::Power;
 
 /// A piece of a process's output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,9 +34,7 @@ pub struct OutputPiece {
 /// ```
 #[derive(Debug)]
 pub struct Follow {
-    controller: Controller,
-    stream: UnixStream,
-    buffer: Vec<u8>,
+    frames: Frames,
     first: Option<OutputPiece>,
     over: bool,
 }
@@ -76,6 +76,14 @@ impl Controller {
         self.act("reopen", &[])
     }
 
+    /// Has the machine of which the daemon is the init turned off, started anew or halted; the daemon's message.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] where it is not the machine's init: nothing was done. See [`ClientError`] for the others.
+    pub fn power(&self, power: Power) -> Result<String, ClientError> {
+        self.act(power.command(), &[])
+    }
+
     fn read_output(&self, name: &str, stderr: bool, amount: Amount, follow: bool) -> Result<Follow, ClientError> {
         let (key, number) = match amount {
             Amount::Lines(number) => ("lines", number),
@@ -83,17 +91,11 @@ impl Controller {
         };
         let stream = if stderr { "stderr" } else { "stdout" };
         let request = json!({ "command": "tail", "name": name, "stream": stream, "follow": follow, key: number });
-        let begin = Instant::now();
-        let deadline = begin + self.timeout;
-        let mut connection = self.connect(deadline)?;
-        let frame = protocol::frame(request.to_string().as_bytes());
-        super::send(&mut connection, &frame, deadline).map_err(|error| self.io(error, begin))?;
-        let controller = self.clone();
-        let mut output = Follow { controller, stream: connection, buffer: Vec::new(), first: None, over: false };
+        let mut output = Follow { frames: self.open(&request)?, first: None, over: false };
         // The first piece comes at once, or an error; a silent program says nothing for hours.
         output.first = Some(output.receive(true)?);
         if follow {
-            output.stream.set_read_timeout(None).map_err(|error| self.io(error, begin))?;
+            output.frames.wait_for_ever()?;
         }
         Ok(output)
     }
@@ -101,8 +103,52 @@ impl Controller {
 
 impl Follow {
     fn receive(&mut self, in_time: bool) -> Result<OutputPiece, ClientError> {
+        let answer = self.frames.receive(in_time)?;
+        let controller = &self.frames.controller;
+        let piece: Piece = serde_json::from_value(Value::Object(answer))
+            .map_err(|error| controller.broken(format!("the answer is no output: {error}")))?;
+        self.over = !piece.more;
+        let lost = piece.lost;
+        let bytes = piece.into_bytes().ok_or_else(|| controller.broken("the output is not encoded as it should be"))?;
+        Ok(OutputPiece { bytes, lost })
+    }
+}
+
+/// A connection whose answer is a row of frames.
+#[derive(Debug)]
+pub(super) struct Frames {
+    pub(super) controller: Controller,
+    stream: UnixStream,
+    buffer: Vec<u8>,
+}
+
+impl Controller {
+    /// Sends a request that is answered by a row of frames.
+    pub(super) fn open(&self, request: &Value) -> Result<Frames, ClientError> {
         let begin = Instant::now();
-        let controller = self.controller.clone();
+        let deadline = begin + self.timeout;
+        let mut stream = self.connect(deadline)?;
+        let frame = protocol::frame(request.to_string().as_bytes());
+        super::send(&mut stream, &frame, deadline).map_err(|error| self.io(error, begin))?;
+        Ok(Frames { controller: self.clone(), stream, buffer: Vec::new() })
+    }
+}
+
+impl Frames {
+    /// A whole frame was read already.
+    pub(super) fn has_frame(&self) -> bool {
+        !matches!(protocol::head(&self.buffer), Head::Partial)
+    }
+
+    /// From now on frames come when something happens.
+    pub(super) fn wait_for_ever(&mut self) -> Result<(), ClientError> {
+        self.stream.set_read_timeout(None).map_err(|error| self.controller.io(error, Instant::now()))
+    }
+
+    /// The next frame, an answer that says `ok`.
+    pub(super) fn receive(&mut self, in_time: bool) -> Result<Map<String, Value>, ClientError> {
+        let begin = Instant::now();
+        let controller = &self.controller;
         let length = loop {
             match protocol::head(&self.buffer) {
                 Head::Frame(length) => break length,
@@ -122,13 +168,13 @@ impl Follow {
         let body: Vec<u8> = self.buffer.drain(..HEADER + length).skip(HEADER).collect();
         let answer: Map<String, Value> = serde_json::from_slice(&body)
             .map_err(|error| controller.broken(format!("the answer is not JSON: {error}")))?;
-        let answer = controller.done(answer)?;
-        let piece: Piece = serde_json::from_value(Value::Object(answer))
-            .map_err(|error| controller.broken(format!("the answer is no output: {error}")))?;
-        self.over = !piece.more;
-        let lost = piece.lost;
-        let bytes = piece.into_bytes().ok_or_else(|| controller.broken("the output is not encoded as it should be"))?;
-        Ok(OutputPiece { bytes, lost })
+        controller.done(answer)
+    }
+}
+
+impl AsFd for Frames {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a reload changes: two configurations in, the names that differ out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
 
 use crate::models::{ProgramConfig, SupervisorConfig};
 
@@ -56,6 +58,73 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
     plan
 }
 
+/// `true` where a program that runs with `old` must be started anew to run as `new` says. The other settings act
+/// without that: they are looked at when the program starts or ends.
+///
+/// ```
+/// use supervice::config::needs_restart;
+/// use supervice::models::{AutoRestart, ProgramConfig};
+///
+/// let old = ProgramConfig::new("web", "/bin/web");
+/// let new = ProgramConfig { autorestart: AutoRestart::Never, ..old.clone() };
+/// assert!(!needs_restart(&old, &new));
+/// assert!(needs_restart(&old, &ProgramConfig::new("web", "/bin/other")));
+/// ```
+pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
+    let alike = ProgramConfig {
+        numprocs: new.numprocs,
+        autostart: new.autostart,
+        autorestart: new.autorestart,
+        exitcodes: new.exitcodes.clone(),
+        startretries: new.startretries,
+        exit_on: new.exit_on,
+        exit_code: new.exit_code,
+        group: new.group.clone(),
+        ..old.clone()
+    };
+    alike != *new
+}
+
+/// A key whose value is different.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyDiff {
+    /// The key as in the configuration file; of a variable `environment.NAME`.
+    pub key: String,
+    /// Its value before; null: none.
+    pub old: Value,
+    /// Its value after; null: none.
+    pub new: Value,
+}
+
+/// Compares two objects as `--check --json` prints them, key by key.
+pub fn changed_keys(old: &Value, new: &Value) -> Vec<KeyDiff> {
+    let mut changes = Vec::new();
+    compare("", old, new, &mut changes);
+    changes
+}
+
+fn compare(prefix: &str, old: &Value, new: &Value, changes: &mut Vec<KeyDiff>) {
+    let empty = Map::new();
+    let (before, after) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for key in keys {
+        let value = |object: &Map<String, Value>| object.get(key).cloned().unwrap_or(Value::Null);
+        let (old, new) = (value(before), value(after));
+        let name = match prefix {
+            // As these keys are called in a file.
+            "" if key == "socket_path" => "socket".to_owned(),
+            "" => key.clone(),
+            "healthcheck" => format!("{prefix}_{key}"),
+            _ => format!("{prefix}.{key}"),
+        };
+        if old.is_object() || new.is_object() {
+            compare(&name, &old, &new, changes);
+        } else if old != new {
+            changes.push(KeyDiff { key: name, old, new });
+        }
+    }
+}
+
 fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'static str> {
     // Taken apart without `..`: a new setting must find its way here.
     let SupervisorConfig {
@@ -66,6 +135,8 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         socket_mode,
         socket_owner,
         shutdown_timeout,
+        exit_when_idle,
+        termination_log,
         log_maxbytes,
         log_backups,
         default_output,
@@ -86,6 +157,35 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         ("log_prefix", *log_prefix == new.log_prefix),
         ("log_format", *log_format == new.log_format),
         ("shutdown_timeout", *shutdown_timeout == new.shutdown_timeout),
+        ("exit_when_idle", *exit_when_idle == new.exit_when_idle),
+        ("termination_log", *termination_log == new.termination_log),
     ];
     compared.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::HealthCheckType;
+
+    #[test]
+    fn changes_are_told_down_to_the_key() {
+        let old = ProgramConfig::new("web", "a");
+        let mut new = ProgramConfig { directory: Some("/srv".to_owned()), ..ProgramConfig::new("web", "b") };
+        new.environment.insert("KEY".to_owned(), "value".to_owned());
+        new.healthcheck.check_type = HealthCheckType::Tcp;
+        let value = |program: &ProgramConfig| serde_json::to_value(program).expect("JSON");
+        let changes = changed_keys(&value(&old), &value(&new));
+        let text: Vec<String> = changes.iter().map(|c| format!("{} {} -> {}", c.key, c.old, c.new)).collect();
+        assert_eq!(
+            text,
+            [
+                r#"command "a" -> "b""#,
+                r#"directory null -> "/srv""#,
+                r#"environment.KEY null -> "value""#,
+                r#"healthcheck_type "none" -> "tcp""#,
+            ]
+        );
+        assert!(changed_keys(&value(&new), &value(&new)).is_empty());
+    }
 }

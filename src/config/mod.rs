@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
-pub use diff::{ReloadPlan, diff};
+pub use diff::{KeyDiff, ReloadPlan, changed_keys, diff, needs_restart};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
 pub use print::to_json;
 pub use words::{SplitError, split_command};

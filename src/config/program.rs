@@ -121,6 +121,8 @@ fn common(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mut
     program.autostart = fields.parse("autostart", program.autostart, values::boolean);
     program.autorestart = fields.parse("autorestart", program.autorestart, values::auto_restart);
     program.exitcodes = fields.parse("exitcodes", std::mem::take(&mut program.exitcodes), values::exit_codes);
+    program.exit_on = fields.parse("exit_on", program.exit_on, values::exit_on);
+    program.exit_code = fields.parse("exit_code", program.exit_code, values::exit_code);
     program.startsecs = fields.parse("startsecs", program.startsecs, |text| values::seconds(text, 0));
     program.startretries = fields.parse("startretries", program.startretries, |text| values::number(text, 0, u32::MAX));
     program.stopsignal = fields.parse("stopsignal", std::mem::take(&mut program.stopsignal), values::signal);

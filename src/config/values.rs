@@ -1,7 +1,7 @@
 //! Values of one kind each: text in, a value or a fault with its remedy out.
 
 use super::diagnostic::Fault;
-use crate::models::{AutoRestart, DefaultOutput, HealthCheckType, LogFormat, Reconcile};
+use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, Reconcile};
 use crate::process::{signal_name, signal_number};
 use crate::suggest::closest;
 
@@ -108,6 +108,28 @@ pub(crate) fn exit_codes(text: &str) -> Result<Vec<u8>, Fault> {
     codes
         .collect::<Result<_, _>>()
         .map_err(|_| Fault::new("not a list of exit codes", "write numbers from 0 to 255 with commas, such as 0,2"))
+}
+
+/// `never`, `failure`, `exit` or `fatal`.
+pub(crate) fn exit_on(text: &str) -> Result<ExitOn, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "never" | "" => Ok(ExitOn::Never),
+        "failure" => Ok(ExitOn::Failure),
+        "exit" => Ok(ExitOn::Exit),
+        "fatal" => Ok(ExitOn::Fatal),
+        _ => Err(Fault::new("not an end to exit on", "write never, failure, exit or fatal")),
+    }
+}
+
+/// `program` or a number.
+pub(crate) fn exit_code(text: &str) -> Result<ExitCode, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "program" | "" => Ok(ExitCode::Program),
+        number => number
+            .parse()
+            .map(ExitCode::Fixed)
+            .map_err(|_| Fault::new("not an exit code", "write program, or a number from 0 to 255")),
+    }
 }
 
 /// The level of the daemon's log, by its full name. `blather` and `trace` are supervisord's.

@@ -1,10 +1,13 @@
 //! What a program is started with: its words, environment and credentials.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
 
 use super::orphans::{Identity, VARIABLE};
 use crate::config;
@@ -14,11 +17,53 @@ use crate::sys::limits::Limit;
 use crate::sys::spawn::{Command, c_string};
 use crate::sys::users::{Credentials, lookup_user};
 
+/// How long a spawn waits for a disk or a name server.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Room for NSS. Only touched pages count.
+const QUESTION_STACK: usize = 256 * 1024;
+
 /// Who the configured users are, asked for when a configuration is loaded: at a spawn, a name server
 /// that does not answer would hold up everything.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Users {
     known: Arc<Mutex<HashMap<String, Credentials>>>,
+    questions: Questions,
+}
+
+/// What is asked of a disk or a name server at a spawn, on a thread of its own: the dispatcher waits, but not for ever.
+#[derive(Debug, Clone, Default)]
+struct Questions {
+    /// What nobody has answered yet. It is not asked again meanwhile, so that there are never more threads than
+    /// files and users in the configuration.
+    open: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Questions {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer to `ask`, which is about `what`.
+    fn ask<T: Send + 'static>(&self, what: &str, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        let no_answer = || "no answer; a file system or name server hangs".to_owned();
+        if !self.lock().insert(what.to_owned()) {
+            return Err(no_answer());
+        }
+        let (reply, answer) = bounded(1);
+        let (open, key) = (self.clone(), what.to_owned());
+        let thread = std::thread::Builder::new().name("question".to_owned()).stack_size(QUESTION_STACK);
+        let asked = thread.spawn(move || {
+            let found = ask();
+            open.lock().remove(&key);
+            let _ = reply.send(found);
+        });
+        if let Err(error) = asked {
+            self.lock().remove(what);
+            return Err(format!("no thread to ask: {error}"));
+        }
+        answer.recv_timeout(PATIENCE).map_err(|_| no_answer())
+    }
 }
 
 impl Users {
@@ -40,7 +85,25 @@ impl Users {
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(user) {
             return Ok(known.clone());
         }
-        lookup_user(user).map_err(|error| SpawnError::other(SpawnStage::Credentials, user, error.to_string()))
+        let name = user.to_owned();
+        match self.questions.ask(user, move || lookup_user(&name)) {
+            Ok(found) => found.map_err(|error| SpawnError::other(SpawnStage::Credentials, user, error.to_string())),
+            // It may answer at the next attempt.
+            Err(detail) => {
+                let errno = nix::errno::Errno::EAGAIN as i32;
+                Err(SpawnError { stage: SpawnStage::Credentials, subject: user.to_owned(), errno, detail })
+            }
+        }
+    }
+
+    /// The variables in a file.
+    fn env_file(&self, path: &str) -> Result<Vec<(String, String)>, SpawnError> {
+        let failed = |detail| SpawnError::other(SpawnStage::Prepare, path, detail);
+        let file = path.to_owned();
+        self.questions
+            .ask(path, move || config::read_env_file(file))
+            .map_err(failed)?
+            .map_err(|error| failed(error.to_string()))
     }
 }
 
@@ -67,7 +130,7 @@ impl Prepared {
             key.push(value);
             c_string("the environment", key)
         };
-        let mut all = environment(config, credentials.as_ref())?;
+        let mut all = environment(config, credentials.as_ref(), users)?;
         // The mark of a daemon above us says nothing about our children.
         all.remove(OsStr::new(VARIABLE));
         let mark = identity
@@ -107,6 +170,7 @@ pub(super) fn words(config: &ProgramConfig) -> Result<Vec<String>, SpawnError> {
 fn environment(
     config: &ProgramConfig,
     credentials: Option<&Credentials>,
+    users: &Users,
 ) -> Result<BTreeMap<OsString, OsString>, SpawnError> {
     let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     if let Some(user) = credentials {
@@ -120,9 +184,7 @@ fn environment(
         }
     }
     for path in &config.env_file {
-        let read = config::read_env_file(path)
-            .map_err(|error| SpawnError::other(SpawnStage::Prepare, path.as_str(), error.to_string()))?;
-        all.extend(read.into_iter().map(|(key, value)| (key.into(), value.into())));
+        all.extend(users.env_file(path)?.into_iter().map(|(key, value)| (key.into(), value.into())));
     }
     all.extend(config.environment.iter().map(|(key, value)| (key.into(), value.into())));
     Ok(all)

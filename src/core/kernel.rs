@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Sender;
 
 use super::environment::{self, Prepared, Users};
+use super::listeners::Listeners;
 use super::orphans::{Identity, Orphans};
 use super::run::Adjust;
 use super::world::{Answer, Input, ProcId, Reaped, ReplyTo, World};
@@ -22,9 +23,9 @@ use crate::health::{
 use crate::models::{DefaultOutput, HealthCheckType, ProgramConfig};
 use crate::output::{self, Follower, Output, StreamKind};
 use crate::process::{Exit, Generation, SpawnError};
-use crate::rpc::protocol::{self, Amount};
+use crate::rpc::protocol::{self, Amount, Report, Why};
 use crate::rpc::server::{ConnId, ServerHandle};
-use crate::rpc::stream::Feed;
+use crate::rpc::stream::{Feed, Source};
 use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::{DeadGroups, GroupSignal};
@@ -34,6 +35,10 @@ const SIGKILL: u8 = 9;
 
 /// Room for NSS, which the checks of users may call. Only touched pages count.
 const LOADER_STACK: usize = 512 * 1024;
+
+/// The end of a program's output that `why` shows: lines, and bytes to look for them.
+const LAST_LINES: usize = 5;
+const LAST_WORDS: usize = 4096;
 
 /// The present run of a process, from its spawn until its group is gone.
 struct Run {
@@ -83,7 +88,7 @@ pub(super) struct Parts {
 pub(super) struct Kernel {
     parts: Parts,
     spawner: Spawner,
-    null: OwnedFd,
+    null: Arc<OwnedFd>,
     runs: HashMap<ProcId, Run>,
     scripts: HashMap<u64, Script>,
     next_script: u64,
@@ -96,15 +101,17 @@ pub(super) struct Kernel {
     orphans: Orphans,
     /// Inputs that this thread has for itself: it must not wait for room in its own queue.
     deferred: VecDeque<Input>,
+    listeners: Listeners,
 }
 
 impl Kernel {
     pub(super) fn new(mut parts: Parts) -> io::Result<Kernel> {
+        let spawner = Spawner::new()?;
         Ok(Kernel {
             orphans: Orphans::new(parts.identity.take()),
             parts,
-            spawner: Spawner::new()?,
-            null: sys::stdio::open_null()?,
+            null: spawner.null(),
+            spawner,
             runs: HashMap::new(),
             scripts: HashMap::new(),
             next_script: 0,
@@ -113,6 +120,7 @@ impl Kernel {
             workers: HashMap::new(),
             strangers: sys::proc::children(),
             deferred: VecDeque::new(),
+            listeners: Listeners::default(),
         })
     }
 
@@ -134,7 +142,8 @@ impl Kernel {
         let (exit_reader, exit_writer) = io::pipe().map_err(no_pipe)?;
         let null = self.null.as_fd();
         let command = prepared.command(null, null, child_end.as_fd(), self.parts.nofile, true);
-        let child = self.spawner.spawn(&command)?;
+        let child = self.spawner.spawn(command)?;
+        warn_if_late(&config.name, &child);
         let script = self.next_script;
         self.next_script += 1;
         self.children.insert(child.pid, Owner::Script(script));
@@ -198,8 +207,9 @@ impl World for Kernel {
             None => null,
         };
         let command = prepared.command(null, child_stdout, child_stderr, self.parts.nofile, config.pdeathsig);
-        let child = self.spawner.spawn(&command)?;
+        let child = self.spawner.spawn(command)?;
         let pid = child.pid;
+        warn_if_late(&config.name, &child);
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
         self.children.insert(pid, Owner::Process(id));
@@ -236,6 +246,10 @@ impl World for Kernel {
         reaped
     }
 
+    fn late_failure(&mut self, id: ProcId) -> Option<SpawnError> {
+        self.runs.get(&id).and_then(|run| run.child.late_failure())
+    }
+
     fn group_is_empty(&mut self, id: ProcId) -> bool {
         let Some(run) = self.runs.get_mut(&id) else { return self.orphans.are_gone(id, Instant::now()) };
         let Some(reaped) = run.reaped else { return false };
@@ -264,7 +278,7 @@ impl World for Kernel {
         self.orphans.find(programs)
     }
 
-    fn bystanders(&mut self, id: ProcId) -> Option<String> {
+    fn bystanders(&self, id: ProcId) -> Option<String> {
         self.orphans.note(id)
     }
 
@@ -392,10 +406,39 @@ impl World for Kernel {
         (self.parts.reopen)();
     }
 
-    fn set_log_level(&mut self, level: &str) {
-        if let Ok(level) = crate::logger::parse_level(level) {
-            crate::logger::set_level(level);
-        }
+    fn set_log_level(&mut self, level: &str) -> bool {
+        let level = crate::logger::parse_level(level);
+        level.map(crate::logger::set_level).is_ok()
+    }
+
+    fn wall(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn command_name(&self, pid: i32) -> Option<String> {
+        sys::proc::command_name(pid)
+    }
+
+    fn listen(&mut self, conn: ConnId, past: Vec<String>) {
+        self.listeners.add(conn, past, &self.parts.server);
+    }
+
+    fn tell_listener(&mut self, conn: ConnId, event: &str) {
+        self.listeners.tell(conn, event);
+    }
+
+    fn forget_listener(&mut self, conn: ConnId) {
+        self.listeners.forget(conn);
+    }
+
+    fn explain(&mut self, id: ProcId, stream: StreamKind, mut why: Why, to: &ReplyTo) {
+        let ReplyTo::Connection(conn) = to else { return };
+        let (server, conn) = (self.parts.server.clone(), *conn);
+        let reply = move |bytes: Vec<u8>| {
+            why.stderr = last_lines(&bytes);
+            server.reply(conn, protocol::report_frame(&Report::Why(why)));
+        };
+        self.parts.output.tail(id, stream, LAST_WORDS, Box::new(reply));
     }
 }
 
@@ -410,7 +453,7 @@ impl Follower for Client {
     fn push(&self, bytes: &[u8]) -> bool {
         let first = self.feed.push(bytes);
         if first {
-            self.server.feed(self.conn, &self.feed);
+            self.server.feed(self.conn, Arc::clone(&self.feed) as Arc<dyn Source>);
         }
         first || self.is_there()
     }
@@ -422,9 +465,18 @@ impl Follower for Client {
 
     fn finish(&self) {
         if self.feed.finish() {
-            self.server.feed(self.conn, &self.feed);
+            self.server.feed(self.conn, Arc::clone(&self.feed) as Arc<dyn Source>);
         }
     }
+}
+
+/// The last whole lines of the end of a stream.
+fn last_lines(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let cut = usize::from(bytes.len() == LAST_WORDS);
+    let lines: Vec<&str> = text.lines().skip(cut).collect();
+    let skip = lines.len().saturating_sub(LAST_LINES);
+    lines.into_iter().skip(skip).map(str::to_owned).collect()
 }
 
 /// SIGKILL to a health check script's group; it may have gone by itself.
@@ -439,5 +491,17 @@ fn encode(answer: &Answer) -> Vec<u8> {
         Answer::Failed { code, message } => protocol::error(*code, message),
         Answer::Status { processes, offset } => protocol::status(processes, *offset),
         Answer::Reloaded(plan) => protocol::reload(&plan.added, &plan.removed, &plan.changed),
+        Answer::Report(report) => protocol::report_frame(report),
+    }
+}
+
+fn warn_if_late(name: &str, child: &Child) {
+    if let Some(waited) = child.is_late() {
+        log::warn!(
+            "{name}: pid {} has not executed its program within {} ms; does the file system of its directory, its program or \
+             its interpreter answer?",
+            child.pid,
+            waited.as_millis()
+        );
     }
 }

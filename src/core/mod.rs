@@ -4,9 +4,11 @@ mod dispatcher;
 mod engine;
 mod environment;
 mod kernel;
+mod listeners;
 mod orphans;
 mod roster;
 mod run;
+pub(crate) mod termination;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -191,7 +193,7 @@ impl Supervisor {
         match self.inner.receive(&answer)? {
             Answer::Reloaded(plan) => Ok(plan),
             Answer::Failed { message, .. } => Err(ProcessError::Failed(message)),
-            Answer::Done(_) | Answer::Status { .. } => Ok(ReloadPlan::default()),
+            Answer::Done(_) | Answer::Status { .. } | Answer::Report(_) => Ok(ReloadPlan::default()),
         }
     }
 
@@ -266,7 +268,7 @@ impl Control for Inner {
         self.send(Input::Local { name: name.to_owned(), command, reply: Some(reply) })?;
         match self.receive(&answer)? {
             Answer::Failed { message, .. } => Err(ProcessError::Failed(message)),
-            Answer::Done(_) | Answer::Status { .. } | Answer::Reloaded(_) => Ok(()),
+            Answer::Done(_) | Answer::Status { .. } | Answer::Reloaded(_) | Answer::Report(_) => Ok(()),
         }
     }
 

@@ -258,14 +258,10 @@ impl Orphans {
     }
 
     /// A sentence about what is left alone, as long as it is there.
-    pub(super) fn note(&mut self, id: ProcId) -> Option<String> {
-        let noted = self.noted.get_mut(&id)?;
-        noted.retain(|one| !one.has_ended());
-        if noted.is_empty() {
-            self.noted.remove(&id);
-            return None;
-        }
-        Some(format!("an earlier daemon left {} running", pids(noted.iter().map(|one| one.pid))))
+    pub(super) fn note(&self, id: ProcId) -> Option<String> {
+        let noted = self.noted.get(&id)?.iter().filter(|one| !one.has_ended());
+        let there: Vec<i32> = noted.map(|one| one.pid).collect();
+        (!there.is_empty()).then(|| format!("an earlier daemon left {} running", pids(there.into_iter())))
     }
 }
 

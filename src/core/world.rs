@@ -4,6 +4,7 @@
 //! simulated one in tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
@@ -13,8 +14,9 @@ use crate::health::HealthCheckResult;
 use crate::models::ProgramConfig;
 use crate::output::{self, StreamKind};
 use crate::process::{Command, Exit, Generation, SpawnError};
-use crate::rpc::protocol::{Amount, ErrorCode, ProcessStatus};
+use crate::rpc::protocol::{Amount, ErrorCode, ProcessStatus, Report, Why};
 use crate::rpc::server::{ConnId, IncomingRequest};
+use crate::sys::machine::Power;
 
 /// Names a process for as long as the daemon lives; never used again for another one.
 pub(crate) type ProcId = u32;
@@ -30,9 +32,15 @@ pub(crate) enum Answer {
     Status { processes: Vec<ProcessStatus>, offset: usize },
     /// What a reload has changed.
     Reloaded(ReloadPlan),
+    /// Done; the particulars.
+    Report(Box<Report>),
 }
 
 impl Answer {
+    pub(crate) fn report(report: Report) -> Answer {
+        Answer::Report(Box::new(report))
+    }
+
     pub(crate) fn failed(message: impl Into<String>) -> Answer {
         Answer::Failed { code: ErrorCode::Failed, message: message.into() }
     }
@@ -58,12 +66,14 @@ pub(crate) enum ReplyTo {
 pub(crate) enum Notice {
     /// SIGCHLD: some child may have ended.
     Child,
-    /// SIGTERM, SIGINT, SIGQUIT or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second time: now.
+    /// SIGTERM, SIGINT, SIGQUIT, SIGPWR or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second time: now.
     Terminate,
     /// SIGHUP: reload.
     Reload,
     /// SIGUSR2: open all log files anew.
     Reopen,
+    /// As the kernel's init: end in order, and then this becomes of the machine; the second time: now.
+    Power(Power),
 }
 
 /// Everything that the dispatcher is told.
@@ -104,6 +114,10 @@ pub(crate) trait World {
     fn signal_group(&mut self, id: ProcId, signal: u8);
     /// Reaps every child that has ended.
     fn sweep(&mut self) -> Vec<Reaped>;
+    /// After the leader was reaped: why it never executed its program, where the spawn was no longer waited for.
+    fn late_failure(&mut self, _id: ProcId) -> Option<SpawnError> {
+        None
+    }
     /// After the leader was reaped: is nothing left of its group?
     fn group_is_empty(&mut self, id: ProcId) -> bool;
     /// Signals (or, with `None`, only counts) the orphans that this process has inherited from its programs; how
@@ -115,7 +129,7 @@ pub(crate) trait World {
         Vec::new()
     }
     /// What is to be said about processes of an earlier daemon that are left alone.
-    fn bystanders(&mut self, _id: ProcId) -> Option<String> {
+    fn bystanders(&self, _id: ProcId) -> Option<String> {
         None
     }
     /// The leader has ended: its output so far is to be read.
@@ -144,6 +158,18 @@ pub(crate) trait World {
     fn clear_logs(&mut self, id: ProcId, name: &str, to: &ReplyTo);
     /// Opens all log files anew.
     fn reopen_logs(&mut self);
-    /// Changes the level of the daemon's own log.
-    fn set_log_level(&mut self, level: &str);
+    /// Changes the level of the daemon's own log; `false`: there is no such level.
+    fn set_log_level(&mut self, level: &str) -> bool;
+    /// The wall clock, since 1970. For telling times only.
+    fn wall(&self) -> Duration;
+    /// The command name of a process, if it is still there.
+    fn command_name(&self, pid: i32) -> Option<String>;
+    /// The client listens from now on; it gets these events (JSON objects) first.
+    fn listen(&mut self, conn: ConnId, past: Vec<String>);
+    /// An event (a JSON object) for a client that listens.
+    fn tell_listener(&mut self, conn: ConnId, event: &str);
+    /// The client listens no more.
+    fn forget_listener(&mut self, conn: ConnId);
+    /// Adds the last lines of what the process wrote to this stream, then answers.
+    fn explain(&mut self, id: ProcId, stream: StreamKind, why: Why, to: &ReplyTo);
 }

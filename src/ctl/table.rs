@@ -101,18 +101,7 @@ mod tests {
     use super::*;
 
     fn process(name: &str, state: &str) -> ProcessStatus {
-        ProcessStatus {
-            name: name.to_owned(),
-            state: state.to_owned(),
-            pid: None,
-            uptime: None,
-            healthy: None,
-            group: None,
-            description: None,
-            exit_code: None,
-            exit_signal: None,
-            restarts: None,
-        }
+        ProcessStatus { name: name.to_owned(), state: state.to_owned(), ..ProcessStatus::default() }
     }
 
     #[test]

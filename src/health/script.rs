@@ -64,7 +64,7 @@ impl ScriptHealthChecker {
             nofile: None,
             umask: None,
         };
-        let child = Spawner::new().map_err(no_pipe)?.spawn(&command)?;
+        let child = Spawner::new().map_err(no_pipe)?.spawn(command)?;
         drop(child_end);
         let mut script = OwnScript { child, exit: None };
         let judge = Judge { stderr: Some(stderr), deadline: Instant::now() + self.timeout, timeout: self.timeout };

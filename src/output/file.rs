@@ -13,9 +13,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::StreamKind;
 use super::incident::{Incident, Report, Reporter};
+use crate::models::ProgramConfig;
 
 /// How long after a failure the file is opened again at the earliest.
 const RETRY: Duration = Duration::from_secs(1);
@@ -24,12 +27,34 @@ const RETRY_FULL: Duration = Duration::from_millis(10);
 /// How often a file that is written to is compared with its path.
 const CHECK: Duration = Duration::from_secs(1);
 
+/// What the configuration says about a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rules {
+    /// Where to rotate, in bytes; 0: never.
+    pub maxbytes: u64,
+    /// How many rotated files are kept.
+    pub backups: u32,
+}
+
+impl Rules {
+    /// What holds for the file of one stream.
+    pub fn of(config: &ProgramConfig, kind: StreamKind) -> Rules {
+        match kind {
+            StreamKind::Stdout => {
+                Rules { maxbytes: config.stdout_logfile_maxbytes, backups: config.stdout_logfile_backups }
+            }
+            StreamKind::Stderr => {
+                Rules { maxbytes: config.stderr_logfile_maxbytes, backups: config.stderr_logfile_backups }
+            }
+        }
+    }
+}
+
 /// A log file with its backups.
 #[derive(Debug)]
 pub(super) struct LogFile {
-    path: PathBuf,
-    maxbytes: u64,
-    backups: u32,
+    path: Arc<Path>,
+    rules: Rules,
     file: Option<File>,
     regular: bool,
     inode: (u64, u64),
@@ -44,16 +69,15 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// A file that is opened by the first [`write`](Self::write) or [`open`](Self::open).
-    pub fn new(path: PathBuf, maxbytes: u64, backups: u32, now: Instant) -> Self {
+    pub fn new(path: Arc<Path>, rules: Rules, now: Instant) -> Self {
         LogFile {
             path,
-            maxbytes,
-            backups,
+            rules,
             file: None,
             regular: false,
             inode: (0, 0),
             size: 0,
-            limit: maxbytes,
+            limit: rules.maxbytes,
             line_start: true,
             check_at: now,
             incident: Incident::default(),
@@ -70,11 +94,22 @@ impl LogFile {
         self.file.is_some() && self.regular
     }
 
-    /// New bounds; they act at the next write.
-    pub fn set_bounds(&mut self, maxbytes: u64, backups: u32) {
-        self.maxbytes = maxbytes;
-        self.limit = maxbytes;
-        self.backups = backups;
+    /// The device that it is on, once it was opened.
+    pub fn device(&self) -> Option<u64> {
+        self.file.as_ref().map(|_| self.inode.0)
+    }
+
+    /// New rules; they act at the next write.
+    pub fn set_rules(&mut self, rules: Rules) {
+        if rules != self.rules {
+            self.rules = rules;
+            self.limit = rules.maxbytes;
+        }
+    }
+
+    /// Counts what was lost while nobody could ask the file itself; the next write tells how it ends.
+    pub fn add_lost(&mut self, since: Instant, bytes: u64) {
+        self.incident.add_lost(since, bytes);
     }
 
     /// Opens the file unless it is open, so that a wrong path is known before there is output.
@@ -142,7 +177,7 @@ impl LogFile {
 
     /// How many of the bytes go into the file in one write; rotates first where none may.
     fn next_chunk(&mut self, now: Instant, data: &[u8], report: Reporter<'_>) -> usize {
-        if !self.regular || self.maxbytes == 0 {
+        if !self.regular || self.rules.maxbytes == 0 {
             return data.len();
         }
         let mut room = usize::try_from(self.limit.saturating_sub(self.size)).unwrap_or(usize::MAX);
@@ -194,7 +229,7 @@ impl LogFile {
         self.inode = (metadata.dev(), metadata.ino());
         self.size = if self.regular { metadata.len() } else { 0 };
         self.line_start = !kind.is_fifo();
-        self.limit = self.maxbytes;
+        self.limit = self.rules.maxbytes;
         self.check_at = now + CHECK;
         self.file = Some(file);
         Ok(())
@@ -205,20 +240,23 @@ impl LogFile {
         if self.size == 0 {
             return;
         }
-        let renamed =
-            if self.backups == 0 { self.truncate() } else { self.shift_backups().and_then(|()| self.try_open(now)) };
+        let renamed = if self.rules.backups == 0 {
+            self.truncate()
+        } else {
+            self.shift_backups().and_then(|()| self.try_open(now))
+        };
         let Err(error) = renamed else { return };
-        if self.limit == self.maxbytes && self.backups > 0 {
+        if self.limit == self.rules.maxbytes && self.rules.backups > 0 {
             report(Report::Trouble(format!(
                 "cannot rotate {}: {}; it goes on growing within the bound of all its backups",
                 self.path.display(),
                 reason(&error)
             )));
         }
-        let whole = self.maxbytes.saturating_mul(u64::from(self.backups) + 1);
-        let budget = whole.saturating_sub(self.backup_bytes()).max(self.maxbytes);
+        let whole = self.rules.maxbytes.saturating_mul(u64::from(self.rules.backups) + 1);
+        let budget = whole.saturating_sub(self.backup_bytes()).max(self.rules.maxbytes);
         if self.size < budget {
-            self.limit = (self.size + self.maxbytes).min(budget);
+            self.limit = (self.size + self.rules.maxbytes).min(budget);
         } else if self.truncate().is_err() {
             // Neither renamed nor emptied: what comes now is lost, and the retry opens it again.
             self.file = None;
@@ -235,14 +273,14 @@ impl LogFile {
 
     /// `x` becomes `x.1`, `x.1` becomes `x.2` …; the last one goes. Only the gap that is nearest has to be filled.
     fn shift_backups(&self) -> io::Result<()> {
-        let gap = (1..=self.backups).find(|number| fs::symlink_metadata(self.backup(*number)).is_err());
-        let top = gap.unwrap_or(self.backups);
+        let gap = (1..=self.rules.backups).find(|number| fs::symlink_metadata(self.backup(*number)).is_err());
+        let top = gap.unwrap_or(self.rules.backups);
         for number in (2..=top).rev() {
             fs::rename(self.backup(number - 1), self.backup(number))?;
         }
         fs::rename(&self.path, self.backup(1))?;
         // Left over from a configuration with more backups.
-        let mut number = self.backups.saturating_add(1);
+        let mut number = self.rules.backups.saturating_add(1);
         while fs::remove_file(self.backup(number)).is_ok() {
             number = number.saturating_add(1);
         }
@@ -250,11 +288,14 @@ impl LogFile {
     }
 
     fn backup_bytes(&self) -> u64 {
-        (1..=self.backups).map_while(|number| fs::metadata(self.backup(number)).ok()).map(|found| found.len()).sum()
+        (1..=self.rules.backups)
+            .map_while(|number| fs::metadata(self.backup(number)).ok())
+            .map(|found| found.len())
+            .sum()
     }
 
     fn backup(&self, number: u32) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
+        let mut name = self.path.as_os_str().to_owned();
         name.push(format!(".{number}"));
         PathBuf::from(name)
     }

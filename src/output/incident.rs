@@ -47,6 +47,12 @@ impl Incident {
         open.next_try = now + retry;
     }
 
+    /// So many bytes were lost since then, which was said by somebody else.
+    pub fn add_lost(&mut self, since: Instant, bytes: u64) {
+        let open = self.0.get_or_insert_with(|| Box::new(Open { since, next_try: since, lost_bytes: 0 }));
+        open.lost_bytes += bytes;
+    }
+
     /// A write succeeded.
     pub fn succeed(&mut self, now: Instant, report: Reporter<'_>) {
         if let Some(open) = self.0.take_if(|open| now.duration_since(open.since) >= MIN_DURATION) {

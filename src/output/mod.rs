@@ -2,11 +2,15 @@
 //! the configuration says.
 //!
 //! One thread reads the pipes of all children. Nobody waits for it: the handle [`Output`] only sends.
-//! A child waits for it only while its pipe is full, and it is never kept waiting by a disk that
-//! refuses (the bytes are counted as lost and said) or by a console that nobody reads (after a second).
+//! Files are written by other threads, which exist while there is work (see `desk`): a disk that hangs stops
+//! what is on it, nothing else. A child waits only while its pipe is full, and it is never kept waiting by a disk
+//! that refuses (the bytes are counted as lost and said), nor for more than two seconds by one that
+//! hangs, nor for more than one by a console that nobody reads.
 
+mod desk;
 mod file;
 mod follow;
+mod handle;
 mod incident;
 mod lines;
 mod look;
@@ -148,18 +152,19 @@ pub struct Output {
 }
 
 impl Output {
-    /// Starts the thread. `notify` is called by it, so it must not wait for long.
+    /// Starts the thread. `notify` is called by it and by those that write files, so it must not wait for long.
     ///
     /// # Errors
     /// When the system gives no thread or no epoll descriptor.
-    pub fn start(settings: Settings, notify: Box<dyn Fn(Note) + Send>) -> io::Result<Output> {
+    pub fn start(settings: Settings, notify: Box<dyn Fn(Note) + Send + Sync>) -> io::Result<Output> {
         let (commands, queue): (Sender<Command>, Receiver<Command>) = unbounded();
         let poll = mio::Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), pump::WAKER)?);
+        let desk = desk::Desk::new(Arc::clone(&waker), Arc::from(notify));
         let thread = std::thread::Builder::new()
             .name("output".to_owned())
             .stack_size(128 * 1024)
-            .spawn(move || pump::Pump::new(poll, queue, settings, notify).run())?;
+            .spawn(move || pump::Pump::new(poll, queue, settings, desk).run())?;
         Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 

@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Settings;
 use super::file::{LogFile, reason};
+use super::handle::{Handle, Origin};
 use super::incident::{Incident, Reporter};
 use super::lines::{Assembler, MAX_LAST_LINE, last_line};
 use super::look::{Look, Source};
@@ -21,7 +23,7 @@ const MIN_RING: usize = MAX_LAST_LINE;
 const SYSLOG_RETRY: Duration = Duration::from_secs(1);
 
 /// One stream's targets: the ring in memory, and a file, the console or syslog.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Sink {
     ring: Ring,
     /// Bytes of the present run.
@@ -29,11 +31,11 @@ pub(super) struct Sink {
     dest: Dest,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) enum Dest {
     #[default]
     Nothing,
-    File(Rc<RefCell<LogFile>>),
+    File(Arc<Handle>),
     Lines(Box<Lines>),
 }
 
@@ -106,7 +108,7 @@ impl Dest {
     pub fn is(&self, target: &Target) -> bool {
         match (self, target) {
             (Dest::Nothing, Target::Nothing) => true,
-            (Dest::File(file), Target::File(path)) => file.borrow().path() == path,
+            (Dest::File(file), Target::File(path)) => file.path() == path,
             // What stands before a line may name the pid of the run.
             (Dest::Lines(lines), Target::Console { .. }) => lines.target == *target && lines.look.outlives_runs(),
             (Dest::Nothing | Dest::File(_) | Dest::Lines(_), _) => false,
@@ -131,13 +133,22 @@ impl Sink {
         self.dest = dest;
     }
 
-    /// Writes the next bytes; never waits.
-    pub fn write(&mut self, now: Instant, data: &[u8], ring_limit: usize, report: Reporter<'_>) {
+    /// Writes the first `count` bytes of `buffer`; never waits. The buffer may be another one afterwards.
+    pub fn write(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        buffer: &mut Vec<u8>,
+        count: usize,
+        ring_limit: usize,
+        report: Reporter<'_>,
+    ) {
+        let data = buffer.get(..count).unwrap_or_default();
         self.run_bytes += data.len() as u64;
         self.ring.push(data, ring_limit.max(MIN_RING));
         match &mut self.dest {
             Dest::Nothing => {}
-            Dest::File(file) => file.borrow_mut().write(now, data, report),
+            Dest::File(file) => file.append(now, origin, buffer, count),
             Dest::Lines(lines) => {
                 let Lines { to, look, scratch, assembler, incident, .. } = &mut **lines;
                 assembler.push(now, data, &mut |line| {
@@ -163,14 +174,15 @@ impl Sink {
         }
     }
 
-    /// `true` while its source should pause: the console is behind, but moves.
-    pub fn should_pause(&self) -> bool {
+    /// `true` while its source should pause: the console or the file is behind, but moves.
+    pub fn should_pause(&self, now: Instant) -> bool {
         match &self.dest {
             Dest::Lines(lines) => match lines.to {
                 LinesTo::Console(stream) => logger::console_is_busy(stream) && !logger::console_is_stalled(stream),
                 LinesTo::Syslog(_) => false,
             },
-            Dest::Nothing | Dest::File(_) => false,
+            Dest::File(file) => file.should_pause(now),
+            Dest::Nothing => false,
         }
     }
 
@@ -183,10 +195,12 @@ impl Sink {
     }
 
     /// Forgets what is in memory and empties the file.
-    pub fn clear(&mut self) -> Result<(), String> {
+    pub fn clear(&mut self, now: Instant) -> Result<(), String> {
         self.ring = Ring::default();
         match &self.dest {
-            Dest::File(file) => file.borrow_mut().clear(),
+            Dest::File(file) => file.call(now, LogFile::clear).unwrap_or_else(|| {
+                Err(format!("cannot empty {}: its disk does not answer; try again later", file.path().display()))
+            }),
             Dest::Nothing | Dest::Lines(_) => Ok(()),
         }
     }

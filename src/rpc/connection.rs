@@ -7,7 +7,7 @@ use std::time::Instant;
 use mio::net::UnixStream;
 
 use super::protocol::{self, ErrorCode, HEADER, Head, Request};
-use super::stream::{Feed, Next};
+use super::stream::{Next, Source};
 use crate::sys::net::Peer;
 
 /// Read at a time, and read ahead of the request in work.
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     /// A request is in work: the next one waits for its answer.
     in_work: bool,
     /// What the request in work is answered with, piece by piece.
-    feed: Option<Arc<Feed>>,
+    feed: Option<Arc<dyn Source>>,
     /// The client will send nothing more.
     read_closed: bool,
     /// Nothing more is read from it: it broke the protocol. It gets its answer, then it is closed.
@@ -95,7 +95,7 @@ impl Connection {
     }
 
     /// Takes the feed that answers the request in work, or learns that there is more in it.
-    pub(super) fn feed(&mut self, feed: Arc<Feed>) {
+    pub(super) fn feed(&mut self, feed: Arc<dyn Source>) {
         if !self.closing {
             self.feed = Some(feed);
         }

@@ -4,9 +4,15 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+mod report;
+mod request;
+
+pub use report::{
+    EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Report, Reread, Updated, Why, report as report_frame,
+};
+pub use request::{Amount, DEFAULT_LINES, EventSelection, Request, Terms, WaitFor};
 
 /// The largest body of a frame, in bytes.
 pub const MAX_FRAME: usize = 1024 * 1024;
@@ -74,248 +80,8 @@ impl fmt::Display for RequestError {
 
 impl std::error::Error for RequestError {}
 
-/// What a client may ask for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// The state of one process, or of all from `offset` on.
-    Status {
-        /// The one.
-        name: Option<String>,
-        /// How many to skip: the `next` of the answer before.
-        offset: Option<usize>,
-    },
-    /// Start a process.
-    Start {
-        /// Which.
-        name: String,
-    },
-    /// Stop a process.
-    Stop {
-        /// Which.
-        name: String,
-    },
-    /// Stop a process and start it again.
-    Restart {
-        /// Which.
-        name: String,
-        /// By SIGKILL.
-        force: bool,
-    },
-    /// Start all members of a group.
-    StartGroup {
-        /// Which group.
-        name: String,
-    },
-    /// Stop all members of a group.
-    StopGroup {
-        /// Which group.
-        name: String,
-    },
-    /// Read the configuration again.
-    Reload,
-    /// The newest output of a process, and what follows; see [`super::stream`] for the answer.
-    Tail {
-        /// Which.
-        name: String,
-        /// Its standard error instead of its standard output.
-        stderr: bool,
-        /// How much.
-        amount: Amount,
-        /// Go on with what it writes from now on, until the client closes the connection.
-        follow: bool,
-    },
-    /// Empty the log files of a process.
-    Clear {
-        /// Which.
-        name: String,
-    },
-    /// Open all log files anew.
-    Reopen,
-}
-
-/// How much of the newest output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Amount {
-    /// So many lines.
-    Lines(usize),
-    /// So many bytes.
-    Bytes(usize),
-}
-
-/// Lines that `tail` shows unless it is asked for another number.
-pub const DEFAULT_LINES: usize = 10;
-
-impl Request {
-    /// Reads the body of a frame.
-    ///
-    /// # Errors
-    /// What the client is to be answered instead.
-    pub fn parse(body: &[u8]) -> Result<Request, RequestError> {
-        let invalid = |message: String| RequestError { code: ErrorCode::InvalidRequest, message };
-        if body.is_empty() {
-            return Err(RequestError { code: ErrorCode::EmptyRequest, message: "Empty request".to_owned() });
-        }
-        let Shallow(value) = serde_json::from_slice(body).map_err(|error| RequestError {
-            code: ErrorCode::InvalidJson,
-            message: format!("Invalid JSON: {error}"),
-        })?;
-        let Value::Object(fields) = value else {
-            return Err(invalid("Request must be a JSON object".to_owned()));
-        };
-        let command = match fields.get("command") {
-            Some(Value::String(command)) => command.as_str(),
-            Some(_) => return Err(invalid("\"command\" must be a string".to_owned())),
-            None => return Err(invalid("\"command\" is missing".to_owned())),
-        };
-        let name = || text(&fields, "name").and_then(|name| name.ok_or("\"name\" is missing".to_owned()));
-        let request = match command {
-            "status" => {
-                let offset = match fields.get("offset") {
-                    None | Some(Value::Null) => Ok(None),
-                    Some(value) => match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
-                        Some(number) => Ok(Some(number)),
-                        None => Err("\"offset\" must be a whole number".to_owned()),
-                    },
-                };
-                text(&fields, "name").and_then(|name| Ok(Request::Status { name, offset: offset? }))
-            }
-            "start" => name().map(|name| Request::Start { name }),
-            "stop" => name().map(|name| Request::Stop { name }),
-            "restart" => {
-                let force = match fields.get("force") {
-                    None | Some(Value::Null) => Ok(false),
-                    Some(Value::Bool(force)) => Ok(*force),
-                    Some(_) => Err("\"force\" must be true or false".to_owned()),
-                };
-                name().and_then(|name| Ok(Request::Restart { name, force: force? }))
-            }
-            "startgroup" => name().map(|name| Request::StartGroup { name }),
-            "stopgroup" => name().map(|name| Request::StopGroup { name }),
-            "reload" => Ok(Request::Reload),
-            "tail" => tail(&fields),
-            "clear" => name().map(|name| Request::Clear { name }),
-            "reopen" => Ok(Request::Reopen),
-            other => {
-                let message = format!("Unknown command: {}", other.chars().take(100).collect::<String>());
-                return Err(RequestError { code: ErrorCode::UnknownCommand, message });
-            }
-        };
-        request.map_err(|message| invalid(format!("{command}: {message}")))
-    }
-}
-
-/// Parameters of a request that are looked at; more than any command has.
-const MOST_PARAMETERS: usize = 32;
-
-/// A request as read: an object keeps its first [`MOST_PARAMETERS`] members, and arrays and objects inside it are
-/// left empty. A megabyte of `[0,0,…` would otherwise take sixteen times its size here.
-struct Shallow(Value);
-
-impl<'de> Deserialize<'de> for Shallow {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShallowVisitor { inside: false }).map(Shallow)
-    }
-}
-
-struct ShallowVisitor {
-    /// Inside the request's object.
-    inside: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for ShallowVisitor {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ShallowVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Array(Vec::new()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut fields = Map::new();
-        while !self.inside && fields.len() < MOST_PARAMETERS {
-            let Some(key) = members.next_key::<String>()? else { return Ok(Value::Object(fields)) };
-            fields.insert(key, members.next_value_seed(ShallowVisitor { inside: true })?);
-        }
-        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Object(fields))
-    }
-}
-
-fn tail(fields: &Map<String, Value>) -> Result<Request, String> {
-    let name = text(fields, "name")?.ok_or("\"name\" is missing")?;
-    let stderr = match text(fields, "stream")?.as_deref() {
-        None | Some("stdout") => false,
-        Some("stderr") => true,
-        Some(_) => return Err("\"stream\" must be stdout or stderr".to_owned()),
-    };
-    let follow = match fields.get("follow") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(follow)) => *follow,
-        Some(_) => return Err("\"follow\" must be true or false".to_owned()),
-    };
-    let number = |key: &str| match fields.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_u64() {
-            Some(number) => Ok(Some(usize::try_from(number).unwrap_or(usize::MAX))),
-            None => Err(format!("\"{key}\" must be a whole number")),
-        },
-    };
-    let amount = match (number("lines")?, number("bytes")?) {
-        (Some(lines), None) => Amount::Lines(lines),
-        (None, Some(bytes)) => Amount::Bytes(bytes),
-        (None, None) => Amount::Lines(DEFAULT_LINES),
-        (Some(_), Some(_)) => return Err("either \"lines\" or \"bytes\"".to_owned()),
-    };
-    Ok(Request::Tail { name, stderr, amount, follow })
-}
-
-/// A parameter that is a string, if it is there.
-fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
-    match fields.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(format!("\"{key}\" must be a string")),
-    }
-}
-
 /// One process in the answer to `status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessStatus {
     /// The unique name.
     pub name: String,
@@ -344,6 +110,18 @@ pub struct ProcessStatus {
     /// Starts without an operator since the last operator's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts: Option<u64>,
+    /// When it came into this state, in seconds since 1970; only once it has changed its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// It starts with the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autostart: Option<bool>,
+    /// In `STOPPING`: when SIGKILL follows, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill_at: Option<u64>,
+    /// In `BACKOFF`: when the next attempt comes, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<u64>,
 }
 
 /// Puts the length before a body. A body that is too large becomes an error answer.

@@ -16,7 +16,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::connection::{Connection, Fate};
 use super::protocol::{self, ErrorCode, Request};
-use super::stream::Feed;
+use super::stream::Source;
 use crate::sys::limits::nofile;
 use crate::sys::net::{Peer, peer_credentials};
 use crate::sys::signals::{Signal, SignalPipes};
@@ -86,13 +86,13 @@ const STACK: usize = 128 * 1024;
 
 const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
-const FIRST_SIGNAL: usize = 2;
+const SIGNALS: Token = Token(2);
 /// Connections are counted from here on.
 const FIRST_CONNECTION: u64 = 64;
 
 enum Message {
     Reply(ConnId, Vec<u8>),
-    Feed(ConnId, Arc<Feed>),
+    Feed(ConnId, Arc<dyn Source>),
     Shutdown(Instant),
 }
 
@@ -111,10 +111,10 @@ impl ServerHandle {
         self.send(Message::Reply(conn, frame));
     }
 
-    /// A feed of the client has something to be sent. To be called where [`Feed::push`] or [`Feed::finish`] says so, so
+    /// A feed of the client has something to be sent. To be called where its `push` or `finish` says so, so
     /// that at most one such message waits for each feed.
-    pub fn feed(&self, conn: ConnId, feed: &Arc<Feed>) {
-        self.send(Message::Feed(conn, Arc::clone(feed)));
+    pub fn feed(&self, conn: ConnId, feed: Arc<dyn Source>) {
+        self.send(Message::Feed(conn, feed));
     }
 
     /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread.
@@ -156,12 +156,7 @@ pub fn start_with(
 ) -> io::Result<ServerHandle> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-    let mut fds = Vec::new();
-    for (number, (signal, pipe)) in signals.iter().enumerate() {
-        let fd = pipe.as_raw_fd();
-        poll.registry().register(&mut SourceFd(&fd), Token(FIRST_SIGNAL + number), Interest::READABLE)?;
-        fds.push((signal, fd));
-    }
+    poll.registry().register(&mut SourceFd(&signals.fd().as_raw_fd()), SIGNALS, Interest::READABLE)?;
     let mut listener = listener.map(mio::net::UnixListener::from_std);
     if let Some(listener) = &mut listener {
         poll.registry().register(listener, LISTENER, Interest::READABLE)?;
@@ -174,7 +169,6 @@ pub fn start_with(
         poll,
         listener,
         signals,
-        signal_fds: fds,
         sink,
         limits,
         own_user_only,
@@ -195,7 +189,6 @@ struct Server {
     poll: Poll,
     listener: Option<mio::net::UnixListener>,
     signals: SignalPipes,
-    signal_fds: Vec<(Signal, i32)>,
     sink: Sink,
     limits: Limits,
     /// Serve root and the user of this process alone.
@@ -237,7 +230,7 @@ impl Server {
                 match event.token() {
                     WAKER => {}
                     LISTENER => self.accept(now),
-                    Token(number) if (number as u64) < FIRST_CONNECTION => self.signal(number - FIRST_SIGNAL),
+                    SIGNALS => self.signals(),
                     Token(number) => {
                         let conn = number as u64;
                         if let Some(connection) = self.connections.get_mut(&conn) {
@@ -260,13 +253,13 @@ impl Server {
         }
     }
 
-    fn signal(&mut self, number: usize) {
-        let Some(&(signal, fd)) = self.signal_fds.get(number) else { return };
-        let times = self.signals.drain(fd);
-        // Two quick TERMs are two orders; any number of dead children is one sweep.
-        let reports = if signal == Signal::Terminate { times.min(2) } else { times.min(1) };
-        for _ in 0..reports {
-            (self.sink)(ServerEvent::Signal(signal));
+    fn signals(&mut self) {
+        for (signal, times) in self.signals.take() {
+            // Two quick TERMs are two orders; any number of dead children is one sweep.
+            let reports = if signal == Signal::Terminate { times.min(2) } else { times.min(1) };
+            for _ in 0..reports {
+                (self.sink)(ServerEvent::Signal(signal));
+            }
         }
     }
 

@@ -34,9 +34,15 @@ pub struct Feed {
     state: Mutex<State>,
 }
 
+/// Something that answers a request frame by frame.
+pub trait Source: Send + Sync {
+    /// What is to be sent next. After [`Next::Nothing`] the io thread must be told when there is something.
+    fn next(&self) -> Next;
+}
+
 /// What the io thread is to do about a feed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub enum Next {
     /// Send this.
     Frame(Vec<u8>),
     /// Send this; nothing follows.
@@ -65,7 +71,13 @@ impl Feed {
         !std::mem::replace(&mut state.told, true)
     }
 
-    pub(super) fn next(&self) -> Next {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for Feed {
+    fn next(&self) -> Next {
         let mut state = self.lock();
         if state.bytes.is_empty() && !state.finished && state.begun {
             state.told = false;
@@ -87,10 +99,6 @@ impl Feed {
         drop(state);
         let frame = Piece::new(&piece, lost, more).frame();
         if more { Next::Frame(frame) } else { Next::Last(frame) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,20 +1,22 @@
 //! What happens in the child between `clone` and `exec`.
 //!
-//! The child shares the daemon's memory (`CLONE_VM`) while the thread that made it is suspended
-//! (`CLONE_VFORK`); the daemon's other threads go on. So in here:
+//! The child shares the daemon's memory (`CLONE_VM`), and everything in the daemon goes on meanwhile: the thread that made
+//! it waits, but not for ever. So in here:
 //!
-//! - nothing is allocated, freed or locked, and nothing can panic: everything was prepared before;
+//! - nothing is allocated, freed or locked, and nothing can panic: everything was prepared before, and stays where it is
+//!   until the child is done (see [`ready`](super::ready));
 //! - only raw system calls are made. The C library's `setuid`, `setgid` and `setgroups` would send
-//!   signals to the *daemon's* threads to change them too. `libc::syscall` itself writes nothing but
-//!   `errno`, which belongs to the suspended thread, and that thread doesn't look at it;
+//!   signals to the *daemon's* threads to change them too, and its `errno` would be that of the thread that made the child;
 //! - a failure is told through memory, not through a close-on-exec pipe: the parent reads it after the
-//!   kernel has resumed it, which is when the child has executed its program or ended. That is as
+//!   kernel has said that the child has executed its program or ended. That is as
 //!   truthful as a pipe, needs no descriptor that could run out, and cannot be inherited.
 
-use std::ffi::{c_char, c_int, c_long, c_ulong, c_void};
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::ffi::{c_char, c_int, c_long, c_void};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::limits::{Limit, NOFILE};
+use super::raw;
 use crate::process::SpawnStage;
 
 #[cfg(any(target_arch = "arm", target_arch = "x86"))]
@@ -28,35 +30,36 @@ mod ids {
 
 /// The kernel's signal set has 64 bits on every architecture that we build for.
 pub(super) const SIGSET_SIZE: usize = 8;
-const LAST_SIGNAL: c_int = 64;
-const CLOSE_RANGE_UNSHARE: u32 = 1 << 1;
+const LAST_SIGNAL: usize = 64;
+const CLOSE_RANGE_UNSHARE: usize = 1 << 1;
 
 /// The user to become.
-pub(super) struct Ids<'a> {
+pub(super) struct Ids {
     pub(super) uid: u32,
     pub(super) gid: u32,
-    pub(super) groups: &'a [u32],
+    pub(super) groups: *const u32,
+    pub(super) groups_count: usize,
 }
 
 /// The digits of a stamp; leading ones are 0.
 pub(super) const STAMP_DIGITS: usize = 10;
 
 /// How the descriptors above 2 are closed.
-pub(super) enum CloseRest<'a> {
+pub(super) enum CloseRest {
     /// The table of descriptors is the daemon's own, shared (CLONE_FILES). One `close_range` makes a copy that
     /// ends with this descriptor, so that the cost does not grow with the number that the daemon holds.
     Unshare(c_int),
     /// One by one: those that were open in the daemon just before (kernels before 5.9).
-    List(&'a [c_int]),
+    List { open: *const c_int, count: usize },
 }
 
-/// Everything that the child needs, made ready by the parent.
-pub(super) struct Plan<'a> {
+/// Everything that the child needs, made ready by the parent. What it points to lives in [`super::ready::Ready`].
+pub(super) struct Plan {
     /// For 0, 1 and 2; each at least 3, so that no `dup3` overwrites a later source.
     pub(super) stdio: [c_int; 3],
-    pub(super) close: CloseRest<'a>,
+    pub(super) close: CloseRest,
     pub(super) nofile: Option<Limit>,
-    pub(super) ids: Option<Ids<'a>>,
+    pub(super) ids: Option<Ids>,
     /// Null: stay in the daemon's.
     pub(super) directory: *const c_char,
     pub(super) umask: Option<u32>,
@@ -69,6 +72,51 @@ pub(super) struct Plan<'a> {
     /// Where the child writes its own pid, as [`STAMP_DIGITS`] digits: in its environment. Null: nowhere.
     pub(super) stamp: *mut u8,
     pub(super) failure: Failure,
+    pub(super) progress: Progress,
+}
+
+/// How far the child has come.
+pub(super) struct Progress {
+    /// Cleared by the kernel when the child no longer uses our memory: it has executed its program, or ended
+    /// (`CLONE_CHILD_CLEARTID`).
+    pub(super) uses_memory: AtomicU32,
+    /// The child has its standard streams and a table of descriptors of its own.
+    has_streams: AtomicBool,
+}
+
+impl Progress {
+    pub(super) const fn new() -> Progress {
+        Progress { uses_memory: AtomicU32::new(1), has_streams: AtomicBool::new(false) }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.uses_memory.load(Ordering::Acquire) == 0
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        self.has_streams.load(Ordering::Acquire)
+    }
+
+    /// Waits until the child is done; `false`: it was not within `limit`.
+    pub(super) fn wait(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while !self.is_done() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let left = libc::timespec {
+                tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
+                tv_nsec: left.subsec_nanos() as _,
+            };
+            // The kernel wakes without FUTEX_PRIVATE_FLAG.
+            // SAFETY: the word and the time-out live until the call returns, whose result the loop looks at itself.
+            unsafe {
+                libc::syscall(libc::SYS_futex, self.uses_memory.as_ptr(), libc::FUTEX_WAIT, 1, &raw const left);
+            }
+        }
+        true
+    }
 }
 
 /// Where the child leaves word of what went wrong.
@@ -124,15 +172,15 @@ struct Failed {
 
 /// Entry point of the child for `clone`.
 pub(super) extern "C" fn main(plan: *mut c_void) -> c_int {
-    // SAFETY: the parent passes a Plan and is suspended until this process has executed or ended.
-    let plan = unsafe { &*plan.cast::<Plan<'_>>() };
+    // SAFETY: the parent passes a Plan and keeps it until this process has executed or ended.
+    let plan = unsafe { &*plan.cast::<Plan>() };
     let Failed { stage, errno, candidate } = match become_program(plan) {
         Ok(never) => match never {},
         Err(failed) => failed,
     };
     plan.failure.set(stage, errno, candidate);
     // SAFETY: ends this process without touching what belongs to the daemon (atexit handlers, buffers).
-    unsafe { libc::syscall(libc::SYS_exit_group, 127 as c_long) };
+    let _ = unsafe { raw::call(libc::SYS_exit_group, [127, 0, 0, 0, 0]) };
     127
 }
 
@@ -140,48 +188,44 @@ enum Never {}
 
 /// The order matters: limits and signals need no privilege, the directory is entered with the rights of
 /// the user, the parent-death signal is cleared by a change of user, and the mask stays full until
-/// nothing of the daemon can run here any more.
-fn become_program(plan: &Plan<'_>) -> Result<Never, Failed> {
-    // SAFETY: setsid has no arguments; it returns the new session's id.
-    let pid = unsafe { libc::syscall(libc::SYS_setsid) };
-    check(SESSION, pid)?;
-    stamp(plan.stamp, pid);
+/// nothing of the daemon can run here any more. Nothing before the directory can have to wait for a disk.
+fn become_program(plan: &Plan) -> Result<Never, Failed> {
+    let session = call(libc::SYS_setsid, [0; 5]);
+    stamp(plan.stamp, session.unwrap_or(0));
+    check(SESSION, session)?;
     if let CloseRest::Unshare(last) = plan.close {
-        let (first, flags) = (last.wrapping_add(1), CLOSE_RANGE_UNSHARE);
-        // SAFETY: plain numbers; the daemon's table stays as it is.
-        check(STDIO, unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) })?;
+        let first = number(last).wrapping_add(1);
+        // The daemon's table stays as it is.
+        check(STDIO, call(libc::SYS_close_range, [first, LAST_DESCRIPTOR, CLOSE_RANGE_UNSHARE, 0, 0]))?;
     }
     standard_streams(plan)?;
     close_rest(&plan.close);
+    plan.progress.has_streams.store(true, Ordering::Release);
     if let Some(limit) = &plan.nofile {
-        let none = std::ptr::null_mut::<Limit>();
-        // SAFETY: limit has the kernel's layout; the old value is not asked for.
-        check(LIMITS, unsafe { libc::syscall(libc::SYS_prlimit64, 0, NOFILE, std::ptr::from_ref(limit), none) })?;
+        // Limit has the kernel's layout; the old value is not asked for.
+        check(LIMITS, call(libc::SYS_prlimit64, [0, NOFILE as usize, address(limit), 0, 0]))?;
     }
     default_dispositions();
     if let Some(ids) = &plan.ids {
         take_on(ids)?;
     }
     if !plan.directory.is_null() {
-        // SAFETY: a string that ends with NUL, kept alive by the parent.
-        check(DIRECTORY, unsafe { libc::syscall(libc::SYS_chdir, plan.directory) })?;
+        check(DIRECTORY, call(libc::SYS_chdir, [plan.directory.addr(), 0, 0, 0, 0]))?;
     }
     if let Some(mask) = plan.umask {
-        // SAFETY: umask changes this process alone (no CLONE_FS).
-        unsafe { libc::syscall(libc::SYS_umask, mask) };
+        // Changes this process alone (no CLONE_FS).
+        let _ = call(libc::SYS_umask, [mask as usize, 0, 0, 0, 0]);
     }
     if let Some(parent) = plan.die_with {
         die_with(parent)?;
     }
     let empty: u64 = 0;
-    let none = std::ptr::null_mut::<u64>();
-    // SAFETY: the set has the size that is said.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const empty, none, SIGSET_SIZE) };
+    let _ = call(libc::SYS_rt_sigprocmask, [number(libc::SIG_SETMASK), address(&empty), 0, SIGSET_SIZE, 0]);
     Err(execute(plan))
 }
 
 /// The id of the new session is the pid, as this process and its relatives see it.
-fn stamp(digits: *mut u8, pid: c_long) {
+fn stamp(digits: *mut u8, pid: usize) {
     if digits.is_null() {
         return;
     }
@@ -195,35 +239,51 @@ fn stamp(digits: *mut u8, pid: c_long) {
     }
 }
 
-fn check(stage: c_int, result: c_long) -> Result<(), Failed> {
-    if result < 0 { Err(Failed { stage, errno: last_errno(), candidate: 0 }) } else { Ok(()) }
+/// The highest number that `close_range` knows.
+const LAST_DESCRIPTOR: usize = u32::MAX as usize;
+
+/// A system call of this process: it gets plain numbers, and addresses of what the plan holds or this function's stack.
+fn call(number: c_long, arguments: [usize; 5]) -> Result<usize, c_int> {
+    // SAFETY: every address given in this module is that of a living value of the size that the kernel expects, and
+    // nothing in here changes what belongs to the daemon: this process has its own descriptors, handlers and credentials.
+    unsafe { raw::call(number, arguments) }
 }
 
-/// `errno` of the suspended thread, which the system call has just written.
-fn last_errno() -> c_int {
-    super::errno()
+fn address<T>(value: &T) -> usize {
+    std::ptr::from_ref(value).addr()
 }
 
-fn standard_streams(plan: &Plan<'_>) -> Result<(), Failed> {
+fn number(value: c_int) -> usize {
+    value as usize
+}
+
+fn check(stage: c_int, result: Result<usize, c_int>) -> Result<(), Failed> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(errno) => Err(Failed { stage, errno, candidate: 0 }),
+    }
+}
+
+fn standard_streams(plan: &Plan) -> Result<(), Failed> {
     let [input, output, error] = plan.stdio;
     for (source, target) in [(input, 0), (output, 1), (error, 2)] {
-        // SAFETY: plain numbers; the copy has no close-on-exec flag.
-        check(STDIO, unsafe { libc::syscall(libc::SYS_dup3, source, target as c_int, 0 as c_int) })?;
+        // The copy has no close-on-exec flag.
+        check(STDIO, call(libc::SYS_dup3, [number(source), target, 0, 0, 0]))?;
     }
     Ok(())
 }
 
 /// Can't fail in a way that matters: our own descriptors are close-on-exec as well.
-fn close_rest(close: &CloseRest<'_>) {
+fn close_rest(close: &CloseRest) {
     match close {
         CloseRest::Unshare(last) => {
-            // SAFETY: by now this process has its own table of descriptors.
-            unsafe { libc::syscall(libc::SYS_close_range, 3 as c_int, *last, 0u32) };
+            let _ = call(libc::SYS_close_range, [3, number(*last), 0, 0, 0]);
         }
-        CloseRest::List(open) => {
-            for fd in *open {
-                // SAFETY: as above.
-                unsafe { libc::syscall(libc::SYS_close, *fd) };
+        CloseRest::List { open, count } => {
+            for index in 0..*count {
+                // SAFETY: the list has so many members.
+                let fd = unsafe { *open.wrapping_add(index) };
+                let _ = call(libc::SYS_close, [number(fd), 0, 0, 0, 0]);
             }
         }
     }
@@ -232,32 +292,29 @@ fn close_rest(close: &CloseRest<'_>) {
 /// Handlers would vanish by exec, ignored signals would not; and as long as handlers of the daemon are
 /// in place, a signal must not be let in. This table of handlers is the child's own (no CLONE_SIGHAND).
 fn default_dispositions() {
-    // All zero is SIG_DFL, no flags, an empty mask, whatever the order of the fields on this architecture.
+    // All zero is SIG_DFL, no flags, an empty mask, whatever the order of the fields on this architecture; and it is
+    // larger than the kernel's struct sigaction everywhere.
     let default = [0u64; 8];
-    let none = std::ptr::null_mut::<u64>();
     for signal in 1..=LAST_SIGNAL {
         // KILL and STOP are refused, which is as it should be.
-        // SAFETY: larger than the kernel's struct sigaction everywhere.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, SIGSET_SIZE) };
+        let _ = call(libc::SYS_rt_sigaction, [signal, address(&default), 0, SIGSET_SIZE, 0]);
     }
 }
 
-fn take_on(ids: &Ids<'_>) -> Result<(), Failed> {
-    // SAFETY: count and array belong together.
-    check(CREDENTIALS, unsafe { libc::syscall(ids::SETGROUPS, ids.groups.len(), ids.groups.as_ptr()) })?;
-    // SAFETY: plain numbers; real, effective and saved ids at once, of this process alone.
-    check(CREDENTIALS, unsafe { libc::syscall(ids::SETRESGID, ids.gid, ids.gid, ids.gid) })?;
-    // SAFETY: as above.
-    check(CREDENTIALS, unsafe { libc::syscall(ids::SETRESUID, ids.uid, ids.uid, ids.uid) })
+fn take_on(ids: &Ids) -> Result<(), Failed> {
+    check(CREDENTIALS, call(ids::SETGROUPS, [ids.groups_count, ids.groups.addr(), 0, 0, 0]))?;
+    // Real, effective and saved ids at once, of this process alone.
+    let gid = ids.gid as usize;
+    check(CREDENTIALS, call(ids::SETRESGID, [gid, gid, gid, 0, 0]))?;
+    let uid = ids.uid as usize;
+    check(CREDENTIALS, call(ids::SETRESUID, [uid, uid, uid, 0, 0]))
 }
 
 /// If the daemon has died before the prctl, no signal would ever come.
 fn die_with(parent: c_int) -> Result<(), Failed> {
-    let kill = libc::SIGKILL as c_ulong;
-    // SAFETY: plain numbers.
-    check(PARENT_DEATH, unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, kill, 0, 0, 0) })?;
-    // SAFETY: no arguments.
-    if unsafe { libc::syscall(libc::SYS_getppid) } != c_long::from(parent) {
+    let kill = number(libc::SIGKILL);
+    check(PARENT_DEATH, call(libc::SYS_prctl, [number(libc::PR_SET_PDEATHSIG), kill, 0, 0, 0]))?;
+    if call(libc::SYS_getppid, [0; 5]) != Ok(number(parent)) {
         return Err(Failed { stage: PARENT_DEATH, errno: libc::ESRCH, candidate: 0 });
     }
     Ok(())
@@ -265,7 +322,7 @@ fn die_with(parent: c_int) -> Result<(), Failed> {
 
 /// Tries the candidates as `execvp` does: a missing one leads to the next, a forbidden one is
 /// remembered, anything else decides.
-fn execute(plan: &Plan<'_>) -> Failed {
+fn execute(plan: &Plan) -> Failed {
     let mut answer = Failed { stage: EXEC, errno: libc::ENOENT, candidate: 0 };
     let mut index = 0;
     loop {
@@ -274,9 +331,8 @@ fn execute(plan: &Plan<'_>) -> Failed {
         if path.is_null() {
             return answer;
         }
-        // SAFETY: a path and two lists that end with null, all kept alive by the parent.
-        unsafe { libc::syscall(libc::SYS_execve, path, plan.argv, plan.envp) };
-        match last_errno() {
+        // A path and two lists that end with null, all kept alive by the parent. It returns only when it has failed.
+        match call(libc::SYS_execve, [path.addr(), plan.argv.addr(), plan.envp.addr(), 0, 0]).err().unwrap_or(0) {
             libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
             libc::EACCES => {
                 if answer.errno != libc::EACCES {

@@ -10,6 +10,7 @@
 pub mod daemon;
 pub mod init;
 pub mod limits;
+pub mod machine;
 pub mod marked;
 pub mod net;
 pub mod pidfile;
@@ -23,6 +24,8 @@ pub mod time;
 pub mod users;
 
 mod child;
+mod raw;
+mod ready;
 mod stack;
 #[cfg(test)]
 mod testing;

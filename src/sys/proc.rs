@@ -44,6 +44,13 @@ pub fn parse_stat(line: &str) -> Option<Stat> {
     Some(Stat { pid, state, ppid, pgrp, session, start_time })
 }
 
+/// The command name of a process, at most 15 bytes; `None` where there is none (any more).
+pub fn command_name(pid: i32) -> Option<String> {
+    // 0 is a process of another pid namespace.
+    let bytes = if pid > 0 { fs::read(format!("/proc/{pid}/comm")).ok()? } else { return None };
+    Some(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
+}
+
 /// The present facts about a process; `None` where it does not exist or `/proc` is not mounted.
 pub fn stat(pid: i32) -> Option<Stat> {
     read_stat(pid).ok().flatten()

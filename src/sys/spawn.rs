@@ -1,10 +1,11 @@
-//! Making a child: `clone(CLONE_VM | CLONE_VFORK | CLONE_PIDFD)`, with everything prepared before it.
+//! Making a child: `clone(CLONE_VM | CLONE_PIDFD)`, with everything prepared before it.
 //!
 //! The cost depends neither on the size of the daemon nor on its threads, because no page table is
-//! copied and no fork handler runs. The thread that spawns is suspended until the child has executed
+//! copied and no fork handler runs. The thread that spawns waits until the child has executed
 //! its program, so that the answer is final: a [`Child`] has executed, a [`SpawnError`] says at which
-//! step and why it has not. A directory or program on a file system that hangs (NFS, FUSE) therefore
-//! holds up the spawning thread until the file system answers, as it would with `posix_spawn`.
+//! step and why it has not. But it waits no longer than a tenth of a second: a directory or program on a file system that
+//! hangs (NFS, FUSE) holds up nobody else, as it would with `vfork` or `posix_spawn`. Such a child is handed over as
+//! it is, see [`Child::is_late`].
 //!
 //! The child has a session of its own, the descriptors 0 to 2 and no others, default dispositions
 //! for all signals and an empty mask, and the limits, user, directory and environment of the [`Command`].
@@ -12,16 +13,20 @@
 //! With [`Command::pdeathsig`] the child dies when the *thread* that spawned it ends: use one thread
 //! that lives as long as the daemon.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_ulong};
+use std::ffi::{CStr, CString, OsStr, c_int, c_ulong};
 use std::fs;
 use std::io::{self, BufRead, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::child::{self, CloseRest, Failure, Ids, Plan, SIGSET_SIZE};
+use super::child::{self, CloseRest, Plan, SIGSET_SIZE};
 use super::limits::Limit;
+use super::raw;
+use super::ready::{Descriptors, Late, Ready, Words};
 use super::signal::Leader;
 use super::stack::Stack;
 use super::users::Credentials;
@@ -32,14 +37,22 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
 /// The beginning of the variable that tells whose child this is; see [`Command::env`].
 pub const STAMP: &[u8] = b"SUPERVICE_ID=0000000000/";
 /// Where its digits begin.
-const STAMP_OFFSET: usize = b"SUPERVICE_ID=".len();
+pub(super) const STAMP_OFFSET: usize = b"SUPERVICE_ID=".len();
 const _: () = assert!(STAMP.len() == STAMP_OFFSET + child::STAMP_DIGITS + 1);
 
 /// How many descriptors are closed one by one on a kernel without `close_range` and without `/proc`.
 const BLIND_CLOSE: c_int = 4096;
+/// With fewer open files permitted than this, none are held in store.
+const SCARCE: u64 = 64;
+/// How long a spawn waits for the child to execute its program.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// The same while file systems are known not to answer: a hundred programs on a dead disk must not add up.
+const IMPATIENCE: Duration = Duration::from_millis(5);
+/// For so long after the last time.
+const MEMORY: Duration = Duration::from_secs(10);
 
 /// What is to be executed, and how.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Command<'fd> {
     /// The program and its arguments. The program is looked up in the PATH of `env` unless it contains a `/`.
     pub argv: Vec<CString>,
@@ -64,16 +77,28 @@ pub struct Command<'fd> {
     pub umask: Option<u32>,
 }
 
-/// A process that has executed its program.
+/// A process that has executed its program, or [has not yet](Child::is_late).
 #[derive(Debug)]
 pub struct Child {
     /// Its pid, which is the id of its process group and session as well.
     pub pid: i32,
     /// Its pidfd, close-on-exec; `None` on kernels before 5.2.
     pub pidfd: Option<OwnedFd>,
+    late: Option<Late>,
 }
 
 impl Child {
+    /// How long the spawn has waited if the program was not executed by then: its directory or its file lies on a
+    /// file system that does not answer. Keep the `Child` until the process was reaped.
+    pub fn is_late(&self) -> Option<Duration> {
+        self.late.as_ref().map(|late| late.waited)
+    }
+
+    /// Once a late child was reaped: why it has not executed its program, if it has not. Its exit code is 127 then.
+    pub fn late_failure(&self) -> Option<SpawnError> {
+        self.late.as_ref().and_then(Late::failure)
+    }
+
     /// What the functions of [`signal`](super::signal) want to know of it; `reaped`: its end was collected.
     pub fn leader(&self, reaped: bool) -> Leader<'_> {
         Leader { pid: self.pid, pidfd: self.pidfd.as_ref().map(AsFd::as_fd), reaped }
@@ -113,7 +138,7 @@ pub fn c_string(what: &str, text: impl AsRef<OsStr>) -> Result<CString, SpawnErr
 ///     nofile: None,
 ///     umask: None,
 /// };
-/// let child = Spawner::new()?.spawn(&command)?;
+/// let child = Spawner::new()?.spawn(command)?;
 /// let exit = loop {
 ///     // A daemon sleeps until SIGCHLD comes.
 ///     match reap::reap(child.pid) {
@@ -126,26 +151,29 @@ pub fn c_string(what: &str, text: impl AsRef<OsStr>) -> Result<CString, SpawnErr
 /// ```
 #[derive(Debug)]
 pub struct Spawner {
-    stack: Stack,
+    null: Arc<OwnedFd>,
+    /// `None` while a late child runs on it.
+    stack: Option<Stack>,
     /// `None` on kernels before 5.9, which have no `close_range`.
     slots: Option<Slots>,
+    /// When a child was late for the last time.
+    last_late: Option<Instant>,
 }
 
 /// Three low descriptors, through which a child gets its standard streams: it keeps the table of
 /// descriptors up to the highest of them and no more. Copying and closing all that a daemon with a thousand
 /// programs holds would be dearer than everything else in a spawn. Between spawns they lead to the null device.
 #[derive(Debug)]
-struct Slots {
-    null: OwnedFd,
+pub(super) struct Slots {
+    null: Arc<OwnedFd>,
     fds: [OwnedFd; 3],
 }
 
 impl Slots {
-    fn new() -> io::Result<Slots> {
-        let null = super::stdio::open_null()?;
+    fn new(null: &Arc<OwnedFd>) -> io::Result<Slots> {
         // try_clone takes the lowest free number from 3 on, and closes on exec.
         let fds = [null.try_clone()?, null.try_clone()?, null.try_clone()?];
-        Ok(Slots { null, fds })
+        Ok(Slots { null: Arc::clone(null), fds })
     }
 
     fn numbers(&self) -> [c_int; 3] {
@@ -185,8 +213,16 @@ impl Spawner {
         // An empty range at the far end: succeeds without closing anything, or says ENOSYS.
         // SAFETY: no descriptor can have the highest number.
         let probe = unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) };
-        let slots = if probe == 0 { Some(Slots::new()?) } else { None };
-        Ok(Spawner { stack: Stack::new()?, slots })
+        let null = Arc::new(super::stdio::open_null()?);
+        // Where descriptors are that scarce, a slower spawn is better than one less for a client.
+        let scarce = super::limits::nofile().is_ok_and(|limit| limit.soft < SCARCE);
+        let slots = if probe == 0 && !scarce { Slots::new(&null).ok() } else { None };
+        Ok(Spawner { null, stack: Some(Stack::new()?), slots, last_late: None })
+    }
+
+    /// The null device, for standard streams.
+    pub fn null(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.null)
     }
 
     /// Spawns `command`. After an error no process is left, not even a zombie.
@@ -194,91 +230,101 @@ impl Spawner {
     /// # Errors
     ///
     /// The step that failed, on what, and the system's reason.
-    pub fn spawn(&mut self, command: &Command<'_>) -> Result<Child, SpawnError> {
+    pub fn spawn(&mut self, command: Command<'_>) -> Result<Child, SpawnError> {
         let program =
             command.argv.first().ok_or_else(|| SpawnError::other(SpawnStage::Prepare, "the command", "it is empty"))?;
         let candidates = candidates(program, &command.env);
-        let paths = pointers(&candidates);
-        let argv = pointers(&command.argv);
-        let mut envp = pointers(&command.env);
-        let mut stamped = stamped(&command.env, &mut envp);
+        let stack = self.stack.take().map_or_else(Stack::new, Ok).map_err(no_memory)?;
         let streams = [command.stdin, command.stdout, command.stderr];
-        let (moved, open);
-        let (stdio, close) = match &self.slots {
+        let moved;
+        let descriptors = match &self.slots {
             Some(slots) => {
                 slots.load(streams)?;
-                (slots.numbers(), CloseRest::Unshare(slots.last()))
+                Descriptors::Shared { stdio: slots.numbers(), last: slots.last() }
             }
             None => {
                 moved = [above_two(command.stdin)?, above_two(command.stdout)?, above_two(command.stderr)?];
                 let number = |(own, copy): (&BorrowedFd<'_>, &Option<OwnedFd>)| {
                     copy.as_ref().map_or(own.as_raw_fd(), AsRawFd::as_raw_fd)
                 };
-                let mut numbers = [0; 3];
-                numbers.iter_mut().zip(streams.iter().zip(&moved).map(number)).for_each(|(slot, fd)| *slot = fd);
-                open = open_descriptors();
-                (numbers, CloseRest::List(&open))
+                let mut stdio = [0; 3];
+                stdio.iter_mut().zip(streams.iter().zip(&moved).map(number)).for_each(|(slot, fd)| *slot = fd);
+                Descriptors::Copied { stdio, open: open_descriptors() }
             }
         };
-        let plan = Plan {
-            stdio,
-            close,
-            nofile: command.nofile,
-            ids: command.credentials.as_ref().filter(|who| !who.are_ours()).map(|who| Ids {
-                uid: who.uid,
-                gid: who.gid,
-                groups: &who.groups,
-            }),
-            directory: command.directory.as_deref().map_or(ptr::null(), CStr::as_ptr),
-            umask: command.umask,
-            // SAFETY: getpid has no preconditions.
-            die_with: command.pdeathsig.then(|| unsafe { libc::getpid() }),
-            candidates: paths.as_ptr(),
-            argv: argv.as_ptr(),
-            envp: envp.as_ptr(),
-            stamp: stamped.as_mut().map_or(ptr::null_mut(), |entry| entry.as_mut_ptr().wrapping_add(STAMP_OFFSET)),
-            failure: Failure::none(),
+        self.start(Ready::new(command, candidates, descriptors, stack))
+    }
+
+    fn start(&mut self, ready: Box<Ready>) -> Result<Child, SpawnError> {
+        // A change of user clears the "dumpable" mark of the memory, which the child shares with us. Until
+        // exec that is as it must be (the user must not be able to trace a process that has our memory), but
+        // afterwards the daemon would go without core dumps and with a /proc/self that is not its own.
+        let dumpable = Dumpable::keep(&ready.plan);
+        let patience = match self.last_late {
+            Some(last) if last.elapsed() < MEMORY => IMPATIENCE,
+            Some(_) | None => PATIENCE,
         };
-        let child = clone_child(&self.stack, &plan);
-        if let Some(slots) = &self.slots {
-            slots.unload();
+        let cloned = clone_child(&ready);
+        let is_done = cloned.is_err() || ready.plan.progress.wait(patience);
+        let mut needed = None;
+        if is_done || ready.plan.progress.has_streams() {
+            self.slots.iter().for_each(Slots::unload);
+        } else {
+            needed = std::mem::replace(&mut self.slots, Slots::new(&self.null).ok());
         }
-        let child = child?;
+        let (pid, pidfd) = match cloned {
+            Ok(child) => child,
+            Err(error) => {
+                self.stack = Some(ready.stack);
+                return Err(error);
+            }
+        };
+        if !is_done {
+            self.last_late = Some(Instant::now());
+            return Ok(Child { pid, pidfd, late: Some(Late::new(ready, dumpable, needed, patience)) });
+        }
+        drop(dumpable);
+        let Ready { plan, stack, words, .. } = *ready;
+        self.stack = Some(stack);
         match plan.failure.get() {
-            None => Ok(child),
+            None => Ok(Child { pid, pidfd, late: None }),
             Some((stage, errno, index)) => {
-                bury(child.pid);
-                Err(explain(command, &candidates, stage, errno, index))
+                bury(pid);
+                Err(explain(&words, stage, errno, index))
             }
         }
     }
 }
 
+fn no_memory(error: io::Error) -> SpawnError {
+    SpawnError::system(SpawnStage::Fork, "", error.raw_os_error().unwrap_or(libc::ENOMEM))
+}
+
 /// The system call itself, with every signal blocked around it: a signal that came to the child
-/// before its dispositions are reset would run the daemon's handler in the daemon's memory.
-fn clone_child(stack: &Stack, plan: &Plan<'_>) -> Result<Child, SpawnError> {
+/// before its dispositions are reset would run the daemon's handler in the daemon's memory. The pid and pidfd.
+fn clone_child(ready: &Ready) -> Result<(i32, Option<OwnedFd>), SpawnError> {
+    let plan = &ready.plan;
     let share = if matches!(plan.close, CloseRest::Unshare(_)) { libc::CLONE_FILES } else { 0 };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD | share;
+    // Where the child would write into our `errno`, it must not run at the same time.
+    let suspend = if raw::ALONE { 0 } else { libc::CLONE_VFORK };
+    let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD | share | suspend;
     let mut pidfd: c_int = -1;
     let argument = ptr::from_ref(plan).cast_mut().cast();
-    // A change of user clears the "dumpable" mark of the memory, which the child shares with us. Until
-    // exec that is as it must be (the user must not be able to trace a process that has our memory), but
-    // afterwards the daemon would go without core dumps and with a /proc/self that is not its own.
-    let dumpable = Dumpable::keep(plan);
+    let word = plan.progress.uses_memory.as_ptr();
+    let no_tls = ptr::null_mut::<libc::c_void>();
     let blocked = BlockedSignals::new();
-    // SAFETY: the stack is ours, large enough and used by one child at a time (`spawn` takes &mut, and this
-    // thread is suspended until the child is done with it); the plan outlives the call; child::main
-    // keeps the rules of a process that shares our memory.
-    let pid = unsafe { libc::clone(child::main, stack.top(), flags, argument, &raw mut pidfd) };
+    // SAFETY: the stack is ours, large enough and used by this child alone; whoever calls keeps the stack and the plan
+    // until the child is done with them, which the kernel tells in the word; child::main keeps the rules of a process that
+    // shares our memory.
+    let pid = unsafe { libc::clone(child::main, ready.stack.top(), flags, argument, &raw mut pidfd, no_tls, word) };
     let errno = super::errno();
-    drop(dumpable);
     drop(blocked);
     if pid < 0 {
         return Err(SpawnError::system(SpawnStage::Fork, "", errno));
     }
     // SAFETY: the kernel has just made this descriptor for us (a kernel before 5.2 leaves -1).
     let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-    Ok(Child { pid, pidfd })
+    Ok((pid, pidfd))
 }
 
 /// Blocks all 64 signals of this thread until dropped. By the raw call: the C library's leaves out the
@@ -308,13 +354,14 @@ impl Drop for BlockedSignals {
 }
 
 /// Puts the mark back that says whether this process may dump core and be traced by its own user.
-struct Dumpable {
+#[derive(Debug)]
+pub(super) struct Dumpable {
     was_set: bool,
 }
 
 impl Dumpable {
     /// Two more system calls, and only for a child that changes its user.
-    fn keep(plan: &Plan<'_>) -> Dumpable {
+    fn keep(plan: &Plan) -> Dumpable {
         // SAFETY: only asks.
         Dumpable { was_set: plan.ids.is_some() && unsafe { libc::prctl(libc::PR_GET_DUMPABLE) } == 1 }
     }
@@ -340,19 +387,6 @@ fn bury(pid: i32) {
             return;
         }
     }
-}
-
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
-}
-
-/// A copy of the entry that is to be stamped, which takes its place in the list: the child must not write where the
-/// caller's own strings are.
-fn stamped(env: &[CString], envp: &mut [*const c_char]) -> Option<Vec<u8>> {
-    let (slot, entry) = envp.iter_mut().zip(env).find(|(_, entry)| entry.to_bytes().starts_with(STAMP))?;
-    let mut copy = entry.to_bytes_with_nul().to_vec();
-    *slot = copy.as_mut_ptr().cast();
-    Some(copy)
 }
 
 /// A copy with a number above 2 if the descriptor lies below: the child puts 0, 1 and 2 in place one
@@ -394,19 +428,19 @@ fn open_descriptors() -> Vec<c_int> {
     }
 }
 
-fn explain(command: &Command<'_>, candidates: &[CString], stage: SpawnStage, errno: i32, index: usize) -> SpawnError {
-    let program = command.argv.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let tried = candidates.get(index).map_or(program.clone(), |path| path.to_string_lossy().into_owned());
+pub(super) fn explain(words: &Words, stage: SpawnStage, errno: i32, index: usize) -> SpawnError {
+    let program = words.argv.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let tried = words.candidates.get(index).map_or(program.clone(), |path| path.to_string_lossy().into_owned());
     match stage {
         SpawnStage::Credentials => {
-            let who = command.credentials.as_ref().map_or_else(String::new, Credentials::label);
+            let who = words.credentials.as_ref().map_or_else(String::new, Credentials::label);
             SpawnError::system(stage, who, errno)
         }
         SpawnStage::Directory => {
-            let directory = command.directory.as_ref().map_or_else(String::new, |d| d.to_string_lossy().into_owned());
+            let directory = words.directory.as_ref().map_or_else(String::new, |d| d.to_string_lossy().into_owned());
             SpawnError::system(stage, directory, errno)
         }
-        SpawnStage::Exec if errno == libc::ENOENT => explain_missing(command, candidates, program),
+        SpawnStage::Exec if errno == libc::ENOENT => explain_missing(words, program),
         SpawnStage::Exec => SpawnError::system(stage, tried, errno),
         _ => SpawnError::system(stage, "", errno),
     }
@@ -414,9 +448,9 @@ fn explain(command: &Command<'_>, candidates: &[CString], stage: SpawnStage, err
 
 /// "No such file or directory" for a file that is there puzzles everybody: what is missing is its
 /// interpreter or dynamic loader.
-fn explain_missing(command: &Command<'_>, candidates: &[CString], program: String) -> SpawnError {
-    let directory = command.directory.as_ref().map_or(PathBuf::new(), |path| to_path(path));
-    let found = candidates.iter().map(|path| directory.join(to_path(path))).find(|path| path.is_file());
+fn explain_missing(words: &Words, program: String) -> SpawnError {
+    let directory = words.directory.as_ref().map_or(PathBuf::new(), |path| to_path(path));
+    let found = words.candidates.iter().map(|path| directory.join(to_path(path))).find(|path| path.is_file());
     let mut error = SpawnError::system(SpawnStage::Exec, program.clone(), libc::ENOENT);
     if let Some(path) = found {
         error.subject = path.display().to_string();

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use supervice::config::{diff, parse_environment, read_env_file, to_json};
 use supervice::models::{
-    AutoRestart, DefaultOutput, HealthCheckType, LogFormat, ProgramConfig, Reconcile, SupervisorConfig,
+    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, ProgramConfig, Reconcile,
+    SupervisorConfig,
 };
 
 use crate::support::{Files, program};
@@ -36,6 +37,12 @@ fn each_program_key() {
         ("autorestart = off", with(|p| p.autorestart = AutoRestart::Never)),
         ("autorestart = UNEXPECTED", with(|p| p.autorestart = AutoRestart::Unexpected)),
         ("exitcodes = 0,2", with(|p| p.exitcodes = vec![0, 2])),
+        ("exit_on = Failure", with(|p| p.exit_on = ExitOn::Failure)),
+        ("exit_on = exit", with(|p| p.exit_on = ExitOn::Exit)),
+        ("exit_on = fatal", with(|p| p.exit_on = ExitOn::Fatal)),
+        ("exit_on = never", with(|_| ())),
+        ("exit_code = program", with(|_| ())),
+        ("exit_code = 3", with(|p| p.exit_code = ExitCode::Fixed(3))),
         ("startsecs = 0", with(|p| p.startsecs = 0)),
         ("startretries = 9", with(|p| p.startretries = 9)),
         ("stopsignal = sigint", with(|p| p.stopsignal = "INT".into())),
@@ -88,6 +95,7 @@ fn each_daemon_key() {
     let loaded = Files::new(
         "[supervice]\nlogfile = none\nloglevel = warn\nlog_maxbytes = 1MB\nlog_backups = 2\npidfile = NONE\n\
          socket = none\nsocket_mode = 0660\nsocket_owner = root:root\nshutdown_timeout = 5\n\
+         exit_when_idle = yes\ntermination_log = /tmp/why\n\
          default_output = console\nlog_prefix = [%(pid)s] %(process_name)s:\nlog_format = JSON\n",
     )
     .load();
@@ -99,6 +107,8 @@ fn each_daemon_key() {
         socket_mode: 0o660,
         socket_owner: Some("root:root".into()),
         shutdown_timeout: 5,
+        exit_when_idle: true,
+        termination_log: Some("/tmp/why".into()),
         log_maxbytes: 1 << 20,
         log_backups: 2,
         default_output: DefaultOutput::Console,

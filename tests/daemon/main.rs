@@ -2,10 +2,14 @@
 
 mod harness;
 
+mod demo;
 mod embed;
 mod failures;
+mod health;
+mod hung;
 mod interop;
 mod lifecycle;
+mod operate;
 mod orphans;
 mod output;
 mod panics;

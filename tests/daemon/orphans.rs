@@ -218,7 +218,7 @@ fn kill_9_at_random_moments_never_makes_two() {
                 environ.split(|byte| *byte == 0).any(|entry| entry == wanted)
             };
             let groups: Vec<i32> =
-                marked(name).into_iter().filter(of_it).filter_map(|pid| stat(pid)).map(|(_, group, _)| group).collect();
+                marked(name).into_iter().filter(of_it).filter_map(stat).map(|(_, group, _)| group).collect();
             assert!(groups.iter().all(|group| *group == leader), "{program} ({leader}): {groups:?}\n{}", daemon.log());
         }
     }

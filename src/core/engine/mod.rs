@@ -4,13 +4,20 @@
 //! world can put it through years of faults. One turn: [`Engine::handle`] what has come in, then
 //! [`Engine::run_timers`] what is due, then sleep until [`Engine::poll_timeout`].
 
+mod asker;
 mod commands;
+mod ending;
+mod events;
+mod history;
 mod jobs;
+mod machine;
 mod reload;
 mod shutdown;
 mod status;
 #[cfg(test)]
 mod tests;
+mod update;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,9 +30,14 @@ use crate::health::HealthCheckResult;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{Note, StreamKind};
 use crate::process::{self, Action, Generation, Machine, ProcessState, Transition};
+use asker::Asker;
+pub(crate) use ending::Verdict;
+use events::Listeners;
+use history::History;
 use jobs::Jobs;
-use reload::Reload;
+use reload::{Purpose, Reload};
 use shutdown::Shutdown;
+use update::Trial;
 
 /// The kernel tells nobody when the last member of a process group goes, unless it is our own child:
 /// a group that outlives its leader is looked at after this time, then after twice as long, …
@@ -35,6 +47,8 @@ const LAST_LOOK: Duration = Duration::from_millis(250);
 
 /// How long the answer to a failed start may wait for the last line of the program's output.
 const DRAIN_LIMIT: Duration = Duration::from_millis(100);
+
+const SIGKILL: u8 = 9;
 
 /// One process and what belongs to it.
 struct Entry {
@@ -54,6 +68,11 @@ struct Entry {
     jobs: Vec<jobs::JobId>,
     /// No longer in the configuration: goes as soon as it is down.
     leaving: bool,
+    /// Who has asked for its last start, stop, kill or restart.
+    asked: Asker,
+    /// When it came into its present state.
+    since: Option<Instant>,
+    history: History,
 }
 
 impl Entry {
@@ -92,6 +111,17 @@ pub(crate) struct Engine {
     jobs: Jobs,
     reload: Reload,
     shutdown: Shutdown,
+    /// An update that waits to be confirmed.
+    trial: Option<Box<Trial>>,
+    /// Why the last one was taken back, for whoever comes too late to confirm it.
+    taken_back: Option<Box<str>>,
+    listeners: Listeners,
+    /// What the times in all histories count from.
+    first_record: Option<Instant>,
+    /// Bytes of all histories.
+    history_bytes: usize,
+    ending: ending::Ending,
+    machine: machine::Machine,
 }
 
 impl Engine {
@@ -111,6 +141,13 @@ impl Engine {
             jobs: Jobs::default(),
             reload: Reload::default(),
             shutdown: Shutdown::No,
+            trial: None,
+            taken_back: None,
+            listeners: Listeners::default(),
+            first_record: None,
+            history_bytes: 0,
+            ending: ending::Ending::default(),
+            machine: machine::Machine::default(),
         };
         for program in programs {
             engine.add(program, world);
@@ -134,7 +171,7 @@ impl Engine {
         let wanted = |entry: &&ProcId| self.entries.get(entry).is_some_and(|entry| entry.config().autostart);
         let ids: Vec<ProcId> = self.entries.keys().filter(wanted).copied().collect();
         for id in ids {
-            self.tell(now, id, process::Event::StartRequested, world);
+            self.command(now, id, process::Event::StartRequested, &Asker::Daemon("by autostart"), world);
         }
     }
 
@@ -143,15 +180,22 @@ impl Engine {
         match input {
             Input::Notice(Notice::Child) => self.sweep(now, world),
             Input::Notice(Notice::Terminate) => self.terminate(now, world),
-            Input::Notice(Notice::Reload) => self.request_reload(ReplyTo::Nobody, world),
+            Input::Notice(Notice::Power(power)) => self.turn_off(now, power, world),
+            Input::Notice(Notice::Reload) => {
+                let by = Asker::Daemon("by a reload (SIGHUP)");
+                self.request_reload(Purpose::Reload, ReplyTo::Nobody, by, world);
+            }
             Input::Notice(Notice::Reopen) => {
                 log::info!("log files are opened anew (SIGUSR2)");
                 world.reopen_logs();
             }
             Input::Request(incoming) => self.request(now, *incoming, world),
-            Input::Gone(conn) => self.client_gone(conn),
+            Input::Gone(conn) => self.client_gone(conn, world),
             Input::Local { name, command, reply } => self.local(now, &name, command, reply, world),
-            Input::LocalReload { reply } => self.request_reload(ReplyTo::Thread(reply), world),
+            Input::LocalReload { reply } => {
+                let by = Asker::Daemon("by a reload (the embedding program)");
+                self.request_reload(Purpose::Reload, ReplyTo::Thread(reply), by, world);
+            }
             Input::Health { id, generation, result } => self.health(now, id, generation, result, world),
             Input::ScriptTimedOut { script } => world.kill_script(script),
             Input::Output(note) => self.output(now, note, world),
@@ -178,13 +222,16 @@ impl Engine {
             self.pump(now, id, world);
         }
         self.expire_jobs(now, world);
+        self.review_trial(now, world);
+        self.review_ending(now, world);
         self.shutdown_timers(now, world);
     }
 
     /// When [`run_timers`](Self::run_timers) is to be called next; `None`: not before something comes in.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        [timer, self.jobs.next_deadline(), self.shutdown.next_deadline()].into_iter().flatten().min()
+        let trial = self.trial.as_ref().map(|trial| trial.until);
+        [timer, self.jobs.next_deadline(), self.shutdown.next_deadline(), trial].into_iter().flatten().min()
     }
 
     /// Adds a program, down.
@@ -204,6 +251,9 @@ impl Engine {
             drain_until: None,
             jobs: Vec::new(),
             leaving: false,
+            asked: Asker::Daemon("by nobody"),
+            since: None,
+            history: History::default(),
         };
         self.entries.insert(id, entry);
         id
@@ -226,8 +276,12 @@ impl Engine {
                 Action::Spawn { generation } => spawn(now, id, entry, generation, world),
                 Action::SignalGroup { generation: _, signal } => {
                     world.signal_group(id, signal);
+                    let late = signal == SIGKILL && entry.machine.state() == ProcessState::Stopping;
                     if entry.look.is_some() {
                         entry.look = Some((now + FIRST_LOOK, FIRST_LOOK));
+                    }
+                    if late {
+                        self.note_kill(now, id);
                     }
                 }
                 Action::CheckHealth { generation } => {
@@ -237,11 +291,12 @@ impl Engine {
                         self.health(now, id, generation, result, world);
                     }
                 }
-                Action::Announce(transition) => self.announce(id, &transition, world),
+                Action::Announce(transition) => self.announce(now, id, transition, world),
             }
         }
         self.refile(id);
         self.review_jobs(now, id, world);
+        self.note_settled(id);
         self.depart(id, world);
     }
 
@@ -267,6 +322,7 @@ impl Engine {
             return;
         }
         let Some(entry) = self.entries.remove(&id) else { return };
+        self.history_bytes = self.history_bytes.saturating_sub(entry.history.len());
         if let Some(wake) = entry.wake {
             self.timers.remove(&(wake, id));
         }
@@ -281,6 +337,10 @@ impl Engine {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.drain_until = now.checked_add(DRAIN_LIMIT);
             world.leader_exited(id, generation);
+            if let Some(error) = world.late_failure(id) {
+                log::error!("{}: {error}", entry.name());
+                entry.last_line = Some(error.to_string().into_boxed_str());
+            }
             entry.machine.handle_event(now, process::Event::Exited { generation, exit });
             entry.look = Some((now, FIRST_LOOK));
             if !self.look_at_group(now, id, world)
@@ -342,6 +402,7 @@ impl Engine {
                 .with("message", message.as_str());
             world.publish(event);
         }
+        self.tell_health(now, id, kind, &message, world);
         self.tell(now, id, process::Event::HealthReported { generation, healthy, message }, world);
     }
 
@@ -350,7 +411,7 @@ impl Engine {
             Note::Drained { program, generation, last_line } => {
                 let Some(entry) = self.entries.get_mut(&program) else { return };
                 if entry.machine.generation() == generation {
-                    entry.last_line = last_line.map(String::into_boxed_str);
+                    entry.last_line = last_line.map(String::into_boxed_str).or(entry.last_line.take());
                     entry.drain_until = None;
                     self.refile(program);
                     self.review_jobs(now, program, world);
@@ -370,20 +431,45 @@ impl Engine {
         }
     }
 
-    fn announce(&mut self, id: ProcId, transition: &Transition, world: &mut dyn World) {
+    fn announce(&mut self, now: Instant, id: ProcId, mut transition: Transition, world: &mut dyn World) {
         self.note_arrival(id, transition.to);
-        let Some(entry) = self.entries.get(&id) else { return };
-        log_transition(entry.name(), transition);
-        let kind = EventType::of_state(transition.to);
-        if world.wants(kind) {
-            let event = Event::new(kind)
-                .with("processname", entry.name())
-                .with("groupname", entry.config().group_name())
-                .with("from_state", transition.from.as_str())
-                .with("pid", transition.pid)
-                .with("cause", transition.cause.as_str());
-            world.publish(event);
+        self.weigh(id, &transition);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.since = Some(now);
+        if let Some(cause) = entry.asked.complete(&transition.cause) {
+            transition.cause = cause;
         }
+        log_transition(entry.name(), &transition);
+        self.publish(id, &transition, world);
+        self.remember(now, id, &transition);
+        self.tell_transition(now, id, &transition, world);
+        self.weigh_trial(id, &transition);
+    }
+
+    fn publish(&self, id: ProcId, transition: &Transition, world: &mut dyn World) {
+        let kind = EventType::of_state(transition.to);
+        let Some(entry) = self.entries.get(&id).filter(|_| world.wants(kind)) else { return };
+        let event = Event::new(kind)
+            .with("processname", entry.name())
+            .with("groupname", entry.config().group_name())
+            .with("from_state", transition.from.as_str())
+            .with("pid", transition.pid)
+            .with("cause", transition.cause.as_str());
+        world.publish(event);
+    }
+
+    /// SIGKILL goes to a process that is being stopped: why?
+    fn note_kill(&mut self, now: Instant, id: ProcId) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let patience = Duration::from_secs(entry.machine.run_config().map_or(0, |run| u64::from(run.stopwaitsecs)));
+        let waited = entry.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        // Else somebody has asked for it, who stands in the record before; or it gets it again.
+        let told = |cause: &str| cause.starts_with("kill requested") || cause.starts_with("SIGKILL");
+        if waited < patience || entry.history.iter().last().is_some_and(|last| told(last.cause)) {
+            return;
+        }
+        let seconds = patience.as_secs();
+        self.note(now, id, &format!("SIGKILL: still there {seconds} s after its stop signal (stopwaitsecs)"));
     }
 
     /// The id of the process with this name, unless it has left the configuration.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::world::{ProcId, World};
 use super::Engine;
+use super::asker::Asker;
 use crate::process;
 
 /// What death by SIGKILL may take before the daemon goes without it.
@@ -63,6 +64,8 @@ impl Engine {
                 self.shutdown = Shutdown::Stopping { kill_at };
                 self.tell_all(now, &process::Event::StopRequested, world);
                 self.abandon_reload(world);
+                self.abandon_waits(world);
+                self.trial = None;
             }
             Shutdown::Stopping { .. } => {
                 log::warn!("told to terminate again: killing what is left");
@@ -142,7 +145,7 @@ impl Engine {
     fn tell_all(&mut self, now: Instant, event: &process::Event, world: &mut dyn World) {
         let ids: Vec<ProcId> = self.entries.keys().copied().collect();
         for id in ids {
-            self.tell(now, id, event.clone(), world);
+            self.command(now, id, event.clone(), &Asker::Daemon("by the daemon's shutdown"), world);
         }
     }
 

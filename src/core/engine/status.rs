@@ -3,22 +3,24 @@
 use std::time::Instant;
 
 use super::super::world::{Answer, World};
+use super::history::WallClock;
 use super::{Engine, Entry};
 use crate::process::Exit;
 use crate::rpc::protocol::ProcessStatus;
 
 impl Engine {
     /// The state of one process, or of all from `offset` on, in the order of the configuration.
-    pub(super) fn status(&self, now: Instant, name: Option<&str>, offset: usize, world: &mut dyn World) -> Answer {
+    pub(super) fn status(&self, now: Instant, name: Option<&str>, offset: usize, world: &dyn World) -> Answer {
+        let clock = WallClock::new(now, world);
         let processes = match name {
             None => self
                 .entries
                 .iter()
                 .skip(offset)
-                .map(|(id, entry)| status_of(now, entry, world.bystanders(*id)))
+                .map(|(id, entry)| status_of(now, clock, entry, world.bystanders(*id)))
                 .collect(),
             Some(name) => match self.find(name).and_then(|id| Some((id, self.entries.get(&id)?))) {
-                Some((id, entry)) => vec![status_of(now, entry, world.bystanders(id))],
+                Some((id, entry)) => vec![status_of(now, clock, entry, world.bystanders(id))],
                 None => return Answer::not_found(self.unknown_process(name)),
             },
         };
@@ -26,19 +28,16 @@ impl Engine {
     }
 }
 
-/// What the machine says, and that output is being lost where it is, or whom an earlier daemon has left.
-fn describe(now: Instant, entry: &Entry, bystanders: Option<String>) -> String {
-    let mut description = entry.machine.describe(now, entry.last_line.as_deref());
-    if let Some(trouble) = entry.output_trouble.iter().flatten().next() {
-        description = format!("{description}; output is lost: {trouble}");
-    }
-    match bystanders {
-        Some(bystanders) => format!("{description}; {bystanders}"),
+/// What the machine says, and that output is being lost where it is.
+pub(super) fn describe(now: Instant, entry: &Entry) -> String {
+    let description = entry.machine.describe(now, entry.last_line.as_deref());
+    match entry.output_trouble.iter().flatten().next() {
+        Some(trouble) => format!("{description}; output is lost: {trouble}"),
         None => description,
     }
 }
 
-fn status_of(now: Instant, entry: &Entry, bystanders: Option<String>) -> ProcessStatus {
+fn status_of(now: Instant, clock: WallClock, entry: &Entry, bystanders: Option<String>) -> ProcessStatus {
     let machine = &entry.machine;
     let exit = machine.last_run().map(|run| run.exit);
     ProcessStatus {
@@ -48,7 +47,10 @@ fn status_of(now: Instant, entry: &Entry, bystanders: Option<String>) -> Process
         uptime: machine.started_at().map(|start| now.saturating_duration_since(start).as_secs()),
         healthy: machine.healthy(),
         group: Some(entry.config().group_name().to_owned()),
-        description: Some(describe(now, entry, bystanders)),
+        description: Some(match bystanders {
+            Some(bystanders) => format!("{}; {bystanders}", describe(now, entry)),
+            None => describe(now, entry),
+        }),
         exit_code: match exit {
             Some(Exit::Code(code)) => Some(code),
             Some(Exit::Signal(_)) | None => None,
@@ -58,5 +60,9 @@ fn status_of(now: Instant, entry: &Entry, bystanders: Option<String>) -> Process
             Some(Exit::Code(_)) | None => None,
         },
         restarts: Some(machine.restarts()),
+        since: entry.since.map(|at| clock.seconds(at)),
+        autostart: Some(entry.config().autostart),
+        kill_at: machine.kill_at().map(|at| clock.seconds(at)),
+        retry_at: machine.retry().map(|(_, _, at)| clock.seconds(at)),
     }
 }

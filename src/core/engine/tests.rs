@@ -1,11 +1,15 @@
+mod operate;
+
 use crossbeam_channel::{Receiver, bounded};
 
 use super::super::world::Answer;
 use super::*;
+
+mod endings;
 use crate::config::{ConfigError, Loaded};
 use crate::models::HealthCheckType;
 use crate::process::{Command, Desired, SpawnError};
-use crate::rpc::protocol::{Amount, ProcessStatus, Request};
+use crate::rpc::protocol::{Amount, ProcessStatus, Report, Request, Terms, Why};
 use crate::rpc::server::{ConnId, IncomingRequest};
 use crate::sys::net::Peer;
 
@@ -19,6 +23,11 @@ struct Fake {
     answers: Vec<(ConnId, Answer, Vec<String>)>,
     events: Vec<EventType>,
     refuse_checks: bool,
+    /// What listeners were told.
+    told: Vec<(ConnId, String)>,
+    /// Signals to the group of a process.
+    signals: Vec<(ProcId, u8)>,
+    refuse_spawns: Option<SpawnError>,
     loads: usize,
 }
 
@@ -30,10 +39,15 @@ impl Fake {
 
 impl World for Fake {
     fn spawn(&mut self, _: ProcId, _: Generation, _: &Arc<ProgramConfig>) -> Result<i32, SpawnError> {
+        if let Some(error) = &self.refuse_spawns {
+            return Err(error.clone());
+        }
         self.pids += 1;
         Ok(1000 + self.pids)
     }
-    fn signal_group(&mut self, _: ProcId, _: u8) {}
+    fn signal_group(&mut self, id: ProcId, signal: u8) {
+        self.signals.push((id, signal));
+    }
     fn sweep(&mut self) -> Vec<Reaped> {
         std::mem::take(&mut self.ended)
     }
@@ -70,7 +84,25 @@ impl World for Fake {
     fn tail(&mut self, _: ProcId, _: StreamKind, _: Amount, _: bool, _: &ReplyTo) {}
     fn clear_logs(&mut self, _: ProcId, _: &str, _: &ReplyTo) {}
     fn reopen_logs(&mut self) {}
-    fn set_log_level(&mut self, _: &str) {}
+    fn set_log_level(&mut self, level: &str) -> bool {
+        level == "DEBUG"
+    }
+    fn wall(&self) -> Duration {
+        Duration::from_secs(1_700_000_000)
+    }
+    fn command_name(&self, pid: i32) -> Option<String> {
+        (pid > 0).then(|| "supervicectl".to_owned())
+    }
+    fn listen(&mut self, conn: ConnId, past: Vec<String>) {
+        self.told.push((conn, past.len().to_string()));
+    }
+    fn tell_listener(&mut self, conn: ConnId, event: &str) {
+        self.told.push((conn, event.to_owned()));
+    }
+    fn forget_listener(&mut self, _: ConnId) {}
+    fn explain(&mut self, _: ProcId, _: StreamKind, why: Why, to: &ReplyTo) {
+        self.reply(to, Answer::report(Report::Why(why)));
+    }
 }
 
 struct House {
@@ -81,9 +113,13 @@ struct House {
 
 impl House {
     fn new(programs: &[ProgramConfig]) -> House {
+        House::with(SupervisorConfig::default(), programs)
+    }
+
+    fn with(settings: SupervisorConfig, programs: &[ProgramConfig]) -> House {
         let mut world = Fake::default();
         let programs = programs.iter().cloned().map(Arc::new).collect();
-        let engine = Engine::new(SupervisorConfig::default(), programs, Arc::clone(&world.roster), &mut world);
+        let engine = Engine::new(settings, programs, Arc::clone(&world.roster), &mut world);
         House { now: Instant::now(), engine, world }
     }
 
@@ -121,7 +157,7 @@ impl House {
     }
 
     fn status(&mut self, name: &str) -> ProcessStatus {
-        match self.engine.status(self.now, Some(name), 0, &mut self.world) {
+        match self.engine.status(self.now, Some(name), 0, &self.world) {
             Answer::Status { mut processes, .. } => processes.remove(0),
             other => panic!("{other:?}"),
         }
@@ -133,6 +169,7 @@ impl House {
             Answer::Failed { .. } => "failed",
             Answer::Status { .. } => "status",
             Answer::Reloaded(_) => "reloaded",
+            Answer::Report(_) => "report",
         };
         self.world.answers.iter().map(|(conn, answer, _)| (*conn, kind(answer))).collect()
     }
@@ -150,10 +187,10 @@ fn name(name: &str) -> String {
 fn nothing_is_kept_for_a_client_that_has_gone_but_its_commands_are_done() {
     let mut house = House::new(&[program("p")]);
     for conn in 0..100 {
-        house.ask(conn, Request::Start { name: name("p") });
+        house.ask(conn, Request::Start { name: name("p"), terms: Terms::default() });
         house.handle(Input::Gone(conn));
     }
-    house.ask(100, Request::Start { name: name("p") });
+    house.ask(100, Request::Start { name: name("p"), terms: Terms::default() });
     assert_eq!((house.engine.jobs.open(), house.engine.entries[&0].jobs.len()), (1, 1));
     house.pass(10);
     assert_eq!(house.status("p").state, "RUNNING");
@@ -204,7 +241,7 @@ fn nobody_waits_for_a_file_that_is_read_for_ever_when_the_daemon_ends() {
 #[test]
 fn what_a_reload_removes_is_gone_when_it_is_answered() {
     let mut house = House::new(&[program("down"), program("up"), program("stays")]);
-    house.ask(1, Request::Start { name: name("up") });
+    house.ask(1, Request::Start { name: name("up"), terms: Terms::default() });
     house.ask(2, Request::Reload);
     house.load(&[program("stays")]);
     assert!(!house.answers().contains(&(2, "reloaded")), "one is still stopping");
@@ -224,7 +261,7 @@ fn what_a_reload_removes_is_gone_when_it_is_answered() {
 #[test]
 fn a_removed_program_that_comes_back_while_it_stops_settles_both_reloads() {
     let mut house = House::new(&[program("p")]);
-    house.ask(1, Request::Start { name: name("p") });
+    house.ask(1, Request::Start { name: name("p"), terms: Terms::default() });
     house.pass(10);
     house.ask(2, Request::Reload);
     house.load(&[]);
@@ -239,7 +276,7 @@ fn a_removed_program_that_comes_back_while_it_stops_settles_both_reloads() {
 #[test]
 fn a_stop_is_answered_although_a_start_follows_it_at_once() {
     let mut house = House::new(&[program("p")]);
-    house.ask(1, Request::Start { name: name("p") });
+    house.ask(1, Request::Start { name: name("p"), terms: Terms::default() });
     house.pass(10);
     let stop = house.local("p", Command::Stop);
     let start = house.local("p", Command::Start);
@@ -258,7 +295,7 @@ fn a_check_that_can_not_begin_is_told_like_one_that_failed() {
     checked.healthcheck.retries = 1;
     let mut house = House::new(&[checked]);
     house.world.refuse_checks = true;
-    house.ask(1, Request::Start { name: name("p") });
+    house.ask(1, Request::Start { name: name("p"), terms: Terms::default() });
     house.pass(10);
     let begin = house.world.events.iter().position(|kind| *kind == EventType::HealthcheckFailed);
     let then = house.world.events.iter().position(|kind| *kind == EventType::ProcessStateUnhealthy);

@@ -3,6 +3,7 @@
 mod capture;
 mod files;
 mod pieces;
+mod stall;
 mod trouble;
 
 use std::fs;

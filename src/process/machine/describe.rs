@@ -102,7 +102,7 @@ fn seconds_left(at: Due, now: Instant) -> u64 {
 }
 
 /// A span of time in words: `0.2 s`, `12 s`, and from a minute on `1:05` or `2:00:00`.
-pub(super) fn span(duration: Duration) -> String {
+pub(crate) fn span(duration: Duration) -> String {
     match duration.as_secs() {
         0..10 => format!("{}.{} s", duration.as_secs(), duration.subsec_millis() / 100),
         seconds @ 10..60 => format!("{seconds} s"),

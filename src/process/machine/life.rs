@@ -8,7 +8,7 @@ use super::describe::span;
 use super::phase::{Group, Hunt, Leader, Phase, Retry, Run, Then, after, is_due};
 use super::vocabulary::{Action, Desired, LastRun};
 use super::{LONGEST_DELAY, Machine, PACE};
-use crate::models::AutoRestart;
+use crate::models::{AutoRestart, ExitOn};
 
 impl Machine {
     /// A new run. Only to be called when nothing of the run before is left.
@@ -135,7 +135,14 @@ impl Machine {
         let reason = self.note_end(now, &run, exit);
         self.announce(from, ProcessState::Exited, Some(run.pid), &reason);
         let expected = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
+        let ends_all = match self.config.exit_on {
+            ExitOn::Never | ExitOn::Fatal => false,
+            ExitOn::Failure => !expected,
+            ExitOn::Exit => true,
+        };
         let again = match self.config.autorestart {
+            // The daemon ends with it: a start in the same moment would be one too many.
+            _ if ends_all => false,
             AutoRestart::Never => false,
             AutoRestart::Unexpected => !expected,
             AutoRestart::Always => true,

@@ -50,6 +50,7 @@ use std::time::{Duration, Instant};
 use super::state::{ProcessState, SpawnError};
 use crate::models::ProgramConfig;
 use crate::planted;
+pub(crate) use describe::span;
 use phase::{Hunt, Phase, is_due};
 pub use vocabulary::{Action, Desired, Event, Generation, LastRun, Transition};
 

@@ -34,16 +34,16 @@ impl Fixture {
             ServerEvent::Disconnected(conn) => drop(tell_gone.send(conn)),
             ServerEvent::Signal(_) => {}
         });
-        let signals = SignalPipes::install().expect("signals");
+        let signals = SignalPipes::install(Default::default()).expect("signals");
         let handle = start_with(Some(listener), signals, sink, limits).expect("a server");
         let (hold, held) = mpsc::channel();
         let answering = handle.clone();
         std::thread::spawn(move || {
             for IncomingRequest { conn, request, .. } in asked {
                 match request {
-                    Request::Start { name } if name == "hold" => drop(hold.send(conn)),
-                    Request::Start { name } => answering.reply(conn, protocol::ok(&name)),
-                    Request::Stop { name } => {
+                    Request::Start { name, .. } if name == "hold" => drop(hold.send(conn)),
+                    Request::Start { name, .. } => answering.reply(conn, protocol::ok(&name)),
+                    Request::Stop { name, .. } => {
                         answering.reply(conn, protocol::ok(&name.repeat(900 * 1024 / name.len())));
                     }
                     other => answering.reply(conn, protocol::ok(&format!("{other:?}"))),

@@ -30,7 +30,7 @@ fn spawn(script: &str) -> (Child, BufReader<PipeReader>) {
         nofile: None,
         umask: None,
     };
-    (Spawner::new().unwrap().spawn(&command).unwrap(), BufReader::new(reader))
+    (Spawner::new().unwrap().spawn(command).unwrap(), BufReader::new(reader))
 }
 
 fn leader(child: &Child, reaped: bool) -> Leader<'_> {

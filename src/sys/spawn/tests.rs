@@ -25,7 +25,7 @@ fn spawn_with(argv: &[&str], output: BorrowedFd<'_>, edit: impl FnOnce(&mut Comm
         umask: None,
     };
     edit(&mut command);
-    Spawner::new().unwrap().spawn(&command)
+    Spawner::new().unwrap().spawn(command)
 }
 
 fn exit_of(pid: i32) -> Exit {
@@ -117,7 +117,7 @@ fn descriptors_without_close_on_exec_are_closed_too_also_on_old_kernels() {
     for has_close_range in [true, false] {
         let mut spawner = Spawner::new().unwrap();
         spawner.slots = spawner.slots.filter(|_| has_close_range);
-        let child = spawner.spawn(&command).unwrap();
+        let child = spawner.spawn(command.clone()).unwrap();
         let mut buffer = [0; 256];
         assert_eq!(exit_of(child.pid), Exit::Code(0));
         let count = reader.read(&mut buffer).unwrap();
@@ -319,7 +319,7 @@ fn no_descriptor_left_is_a_failure_of_fork_with_its_errno() {
             nofile: None,
             umask: None,
         };
-        let error = spawner.spawn(&command).unwrap_err();
+        let error = spawner.spawn(command.clone()).unwrap_err();
         assert_eq!((error.stage, error.errno), (SpawnStage::Fork, libc::EMFILE));
         assert!(!error.is_permanent());
     });
@@ -357,7 +357,7 @@ fn standard_streams_may_come_from_0_to_2_in_any_order() {
             nofile: None,
             umask: None,
         };
-        let child = Spawner::new().unwrap().spawn(&command);
+        let child = Spawner::new().unwrap().spawn(command);
         for (fd, target) in saved.iter().zip(0..) {
             // SAFETY: as above.
             unsafe { libc::dup2(fd.as_raw_fd(), target) };
@@ -465,7 +465,7 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
             nofile: None,
             umask: None,
         };
-        let child = spawner.spawn(&command).unwrap();
+        let child = spawner.spawn(command.clone()).unwrap();
         let count = fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().count();
         assert_eq!(count, 3);
         drop(writer);

@@ -1,0 +1,212 @@
+//! Who works on files: threads that exist while there is work.
+//!
+//! The thread that reads the pipes never touches a disk, because a disk may stop to answer (NFS, a dying
+//! card, a frozen file system), and no timeout gets a thread out of such a call. So each file has a queue
+//! (see [`Handle`]), and writers take the files whose queues are not empty. Two rules make a disk that hangs
+//! harmless to others:
+//!
+//! - a file system has at most one writer at a time: what hangs holds one thread, not one for each file;
+//! - a file that may be worked on never waits for a writer that is busy elsewhere: another one is started.
+//!
+//! In the ordinary case, all logs on one disk, this is one thread, which ends when nothing was written for
+//! [`IDLE`]. Nothing watches anybody, so nothing wakes up to watch.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mio::Waker;
+
+use super::Note;
+use super::handle::Handle;
+
+/// How long a writer without work stays.
+const IDLE: Duration = Duration::from_secs(5);
+/// Writers at most: so many file systems (or directories whose file system is not known yet) may hang before others
+/// have to wait. What waits is bounded and counted like all that can't be written.
+const MAX_WRITERS: usize = 64;
+
+/// The size of the blocks that are read and written, in bytes; also the kernel's default size of a pipe.
+pub(super) const BLOCK: usize = 64 * 1024;
+/// Blocks that are kept for the next read while there are writers; more than a file's queue holds would be of no use.
+const SPARES: usize = 16;
+
+/// What a writer holds while it works: nobody else starts to work there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A file system, by the device number that the file had when it was opened.
+    Device(u64),
+    /// The directory of a file that was never opened: to ask for its device may already hang.
+    Directory(PathBuf),
+}
+
+/// Where notes go.
+pub(super) type Notify = Arc<dyn Fn(Note) + Send + Sync>;
+
+/// The writers and what waits for them.
+pub(super) struct Desk {
+    state: Mutex<State>,
+    /// An idle writer was called, or all shall end.
+    called: Condvar,
+    /// A writer has ended.
+    ended: Condvar,
+    /// Bytes that wait for all files together.
+    waiting: AtomicIsize,
+    waker: Arc<Waker>,
+    notify: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    ready: VecDeque<(Place, Arc<Handle>)>,
+    busy: Vec<Place>,
+    writers: usize,
+    idle: usize,
+    /// Calls that no idle writer has taken yet; who calls has taken it off `idle`.
+    calls: usize,
+    closed: bool,
+    spares: Vec<Vec<u8>>,
+}
+
+impl State {
+    fn eligible(&self) -> Option<usize> {
+        self.ready.iter().position(|(place, _)| !self.busy.contains(place))
+    }
+}
+
+impl Desk {
+    /// No writers yet. `waker` wakes the thread that reads.
+    pub fn new(waker: Arc<Waker>, notify: Notify) -> Arc<Desk> {
+        Arc::new(Desk {
+            state: Mutex::default(),
+            called: Condvar::new(),
+            ended: Condvar::new(),
+            waiting: AtomicIsize::new(0),
+            waker,
+            notify,
+        })
+    }
+
+    /// Tells the daemon.
+    pub fn notify(&self, note: Note) {
+        (self.notify)(note);
+    }
+
+    /// Where notes go.
+    pub fn notifier(&self) -> Notify {
+        Arc::clone(&self.notify)
+    }
+
+    /// Bytes that wait for all files together.
+    pub fn waiting(&self) -> usize {
+        usize::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// So many bytes more wait, or fewer.
+    pub fn add_waiting(&self, bytes: isize) {
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Wakes the thread that reads.
+    pub fn wake_reader(&self) {
+        // Fails only after the poll has gone: nobody is there to be woken.
+        let _ = self.waker.wake();
+    }
+
+    /// Has a file worked on that got its first job. Never waits.
+    pub fn submit(self: &Arc<Self>, place: Place, handle: Arc<Handle>) {
+        let mut state = self.lock();
+        state.ready.push_back((place, handle));
+        if state.eligible().is_none() {
+            // The writer that holds the place takes it next.
+            return;
+        }
+        if state.idle > 0 {
+            state.idle -= 1;
+            state.calls += 1;
+            drop(state);
+            self.called.notify_one();
+        } else if state.writers < MAX_WRITERS {
+            let desk = Arc::clone(self);
+            let thread = std::thread::Builder::new().name("log-writer".to_owned()).stack_size(128 * 1024);
+            // Without a thread the queues fill and what does not fit is counted; the next submit tries again.
+            if thread.spawn(move || desk.work()).is_ok() {
+                state.writers += 1;
+            }
+        }
+    }
+
+    /// Lets the writers end what is queued and leave; waits for them at most until `deadline`.
+    pub fn close(&self, deadline: Instant) {
+        let mut state = self.lock();
+        state.closed = true;
+        self.called.notify_all();
+        while state.writers > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// An empty block to read into: [`BLOCK`] bytes.
+    pub fn block(&self) -> Vec<u8> {
+        let spare = self.lock().spares.pop();
+        spare.unwrap_or_else(|| vec![0; BLOCK])
+    }
+
+    /// Takes back what [`block`](Self::block) gave.
+    pub fn give_back(&self, block: Vec<u8>) {
+        let mut state = self.lock();
+        if block.len() == BLOCK && state.spares.len() < SPARES {
+            state.spares.push(block);
+        }
+    }
+
+    fn work(self: Arc<Self>) {
+        while let Some((place, handle)) = self.next() {
+            let more = handle.work_once();
+            let mut state = self.lock();
+            state.busy.retain(|busy| *busy != place);
+            if let Some(place) = more {
+                state.ready.push_back((place, handle));
+            }
+        }
+        self.ended.notify_all();
+    }
+
+    /// What to work on next; `None`: leave.
+    fn next(&self) -> Option<(Place, Arc<Handle>)> {
+        let mut state = self.lock();
+        loop {
+            if let Some((place, handle)) = state.eligible().and_then(|at| state.ready.remove(at)) {
+                state.busy.push(place.clone());
+                return Some((place, handle));
+            }
+            if state.closed {
+                state.writers -= 1;
+                return None;
+            }
+            state.idle += 1;
+            let waited = self.called.wait_timeout_while(state, IDLE, |state| state.calls == 0 && !state.closed);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.calls > 0 {
+                state.calls -= 1;
+                continue;
+            }
+            state.idle -= 1;
+            if !state.closed {
+                state.spares = Vec::new();
+                state.writers -= 1;
+                return None;
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

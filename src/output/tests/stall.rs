@@ -1,0 +1,135 @@
+//! Disks that hang: a job that does not end stands for a call that does not return.
+
+use crossbeam_channel::Sender;
+use mio::{Poll, Waker};
+
+use super::*;
+use crate::output::desk::{BLOCK, Desk};
+use crate::output::file::Rules;
+use crate::output::handle::{Handle, Origin, QUEUE, TellAtEnd};
+
+const ORIGIN: Origin = Origin { program: 7, stream: StreamKind::Stdout };
+const RULES: Rules = Rules { maxbytes: 0, backups: 0 };
+
+struct Bench {
+    desk: Arc<Desk>,
+    notes: Receiver<Note>,
+    dir: TempDir,
+    _poll: Poll,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let (sender, notes) = unbounded();
+        let desk = Desk::new(waker, Arc::new(move |note| drop(sender.send(note))));
+        Bench { desk, notes, dir: tempfile::tempdir().unwrap(), _poll: poll }
+    }
+
+    fn file(&self, name: &str) -> Arc<Handle> {
+        let path = self.dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        Arc::new(Handle::new(&self.desk, Arc::from(path), RULES, Instant::now()))
+    }
+}
+
+fn append(file: &Arc<Handle>, now: Instant, text: &str) {
+    let mut buffer = text.as_bytes().to_vec();
+    let count = buffer.len();
+    buffer.resize(buffer.len().max(BLOCK), 0);
+    file.append(now, ORIGIN, &mut buffer, count);
+}
+
+/// From now on nothing that is done with the file ends, until the sender is dropped.
+fn hang(file: &Arc<Handle>) -> Sender<()> {
+    let (sender, end) = bounded(0);
+    let answer = file.call(Instant::now(), move |_| end.recv().is_ok());
+    assert!(answer.is_none(), "it hangs");
+    sender
+}
+
+#[test]
+fn what_hangs_holds_up_only_its_own_directory() {
+    let bench = Bench::new();
+    let hanging = bench.file("a/x");
+    let end = hang(&hanging);
+    let (neighbour, other) = (bench.file("a/y"), bench.file("b/z"));
+    append(&neighbour, Instant::now(), "neighbour\n");
+    append(&other, Instant::now(), "other\n");
+    wait_until("the other file", || read(other.path()) == b"other\n");
+    assert!(!neighbour.path().exists(), "one writer a place");
+    drop(end);
+    wait_until("the neighbour", || read(neighbour.path()) == b"neighbour\n");
+}
+
+#[test]
+fn the_newest_of_a_stall_is_written_after_it_and_the_rest_is_counted_and_said_once() {
+    let bench = Bench::new();
+    let file = bench.file("x");
+    let end = hang(&file);
+    let line = |number: usize| format!("{number:099}\n").repeat(100);
+    let begin = Instant::now();
+    let mut number = 0;
+    while !file.should_pause(begin) {
+        append(&file, begin, &line(number));
+        number += 1;
+    }
+    assert!(number * 10_000 >= QUEUE && number * 10_000 < QUEUE + 10_000);
+    let later = begin + Duration::from_secs(3);
+    assert!(!file.should_pause(later), "the child goes on");
+    for _ in 0..200 {
+        append(&file, later, &line(number));
+        number += 1;
+    }
+    let Ok(Note::Trouble { program: 7, text, .. }) = bench.notes.try_recv() else { panic!("no trouble") };
+    assert!(text.contains("does not answer since 3 seconds"), "{text}");
+    assert!(bench.notes.try_recv().is_err(), "said once");
+    assert_eq!(file.call(later, |_| ()), None, "nobody waits for it");
+    drop(end);
+    // A short incident is not over with the first write.
+    let mut told = None;
+    wait_until("it is said that it is over", || {
+        append(&file, Instant::now(), &line(number));
+        number += 1;
+        told = bench.notes.try_recv().ok();
+        told.is_some()
+    });
+    let Some(Note::Recovered { lost_bytes, .. }) = told else { panic!("{told:?}") };
+    assert!(file.call(Instant::now(), |_| ()).is_some());
+    let text = String::from_utf8(read(file.path())).unwrap();
+    assert_eq!(text.len() as u64 + lost_bytes, number as u64 * 10_000, "all is accounted for");
+    assert!(text.ends_with(&line(number - 1)) && lost_bytes > 0);
+}
+
+#[test]
+fn who_waits_for_the_end_of_a_hanging_write_is_told_at_once() {
+    let bench = Bench::new();
+    let file = bench.file("x");
+    let end = hang(&file);
+    let note = Note::Drained { program: 7, generation: 1, last_line: None };
+    file.when_written(Instant::now(), TellAtEnd::new(note.clone(), bench.desk.notifier()));
+    assert_eq!(bench.notes.try_recv().as_ref(), Ok(&note));
+    drop(end);
+    wait_until("it answers", || file.call(Instant::now(), |_| ()).is_some());
+    append(&file, Instant::now(), "x\n");
+    file.when_written(Instant::now(), TellAtEnd::new(note.clone(), bench.desk.notifier()));
+    assert_eq!(bench.notes.recv_timeout(PATIENCE), Ok(note));
+    assert_eq!(read(file.path()), b"x\n");
+}
+
+#[test]
+fn closing_waits_for_the_writers_but_not_for_ever() {
+    let bench = Bench::new();
+    let file = bench.file("x");
+    append(&file, Instant::now(), "x\n");
+    bench.desk.close(Instant::now() + PATIENCE);
+    assert_eq!(read(file.path()), b"x\n");
+
+    let bench = Bench::new();
+    let end = hang(&bench.file("x"));
+    let begin = Instant::now();
+    bench.desk.close(begin + Duration::from_millis(20));
+    assert!(begin.elapsed() < PATIENCE);
+    drop(end);
+}

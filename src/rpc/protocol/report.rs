@@ -1,0 +1,201 @@
+//! Answers that are more than a message: what the daemon writes and the client reads. Times are seconds since
+//! 1970, with three decimals.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{STATUS_LIMIT, frame};
+
+/// One transition of a process, or a note about something that did not change its state
+/// (`from_state` and `to_state` are the same then): a signal, a kill.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistoryItem {
+    /// When.
+    pub time: f64,
+    /// The process's name.
+    pub name: String,
+    /// The state before.
+    pub from_state: String,
+    /// The state after.
+    pub to_state: String,
+    /// The process, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// Why, for people; who asked, where somebody did.
+    pub cause: String,
+}
+
+/// A key whose value a new configuration changes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyChange {
+    /// The key, for instance `command`, `healthcheck_port` or `environment.PATH`.
+    pub key: String,
+    /// The value in force; null: none.
+    pub old: Value,
+    /// The value in the file; null: none.
+    pub new: Value,
+}
+
+/// What an `update` would change.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reread {
+    /// Programs that would be added, sorted.
+    pub added: Vec<String>,
+    /// Programs that would be stopped and removed, sorted.
+    pub removed: Vec<String>,
+    /// Programs with new settings, and which. `[supervice]` stands for the daemon itself.
+    pub changed: BTreeMap<String, Vec<KeyChange>>,
+    /// What is odd about the file, though no error.
+    pub warnings: Vec<String>,
+}
+
+/// What an `update` has changed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Updated {
+    /// Programs that were added, sorted.
+    pub added: Vec<String>,
+    /// Programs that were stopped and removed, sorted.
+    pub removed: Vec<String>,
+    /// Programs with new settings, sorted.
+    pub changed: Vec<String>,
+    /// Those among them that were restarted; the others take their settings without, or at their next start.
+    pub restarted: Vec<String>,
+    /// With `confirm`: when the daemon goes back to the configuration before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_until: Option<f64>,
+}
+
+/// What comes next for a process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NextStep {
+    /// For people, for instance `retry 2 of 3` or `SIGKILL`.
+    pub what: String,
+    /// When.
+    pub at: f64,
+}
+
+/// How a process came to its state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Why {
+    /// The process's name.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// Sentences for people, in the order in which they are to be read.
+    pub lines: Vec<String>,
+    /// Its last transitions, oldest first.
+    pub history: Vec<HistoryItem>,
+    /// The last lines of its standard error (its standard output where both are one).
+    pub stderr: Vec<String>,
+    /// What happens next by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextStep>,
+}
+
+/// One event.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventItem {
+    /// For instance `PROCESS_STATE_RUNNING` or `HEALTHCHECK_FAILED`.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// When.
+    pub time: f64,
+    /// The process.
+    pub processname: String,
+    /// Its group.
+    pub groupname: String,
+    /// The state before; absent in health events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_state: Option<String>,
+    /// The state after; absent in health events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_state: Option<String>,
+    /// The process, where there is one.
+    pub pid: Option<i32>,
+    /// Why; absent in health events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// What the health check found; absent in state events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// One frame of the answer to `events`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct EventFrame {
+    /// The event; absent in the first frame, which comes at once.
+    pub event: Option<EventItem>,
+    /// Events that were dropped just before this one, because the client did not keep up.
+    pub lost: u64,
+    /// Further frames follow.
+    pub more: bool,
+}
+
+/// An answer with particulars.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// To `reread`.
+    Reread(Reread),
+    /// To `update`.
+    Updated(Updated),
+    /// To `history`, oldest first.
+    History(Vec<HistoryItem>),
+    /// To `why`.
+    Why(Why),
+    /// To `pid` and `ping`.
+    Pid(i32),
+    /// To `version`: the daemon's pid.
+    Version(i32),
+    /// To `loglevel`.
+    LogLevel(String),
+}
+
+/// The frame of an answer with particulars.
+pub fn report(report: &Report) -> Vec<u8> {
+    match report {
+        Report::Reread(rest) => with_status(rest),
+        Report::Updated(rest) => with_status(rest),
+        Report::Why(rest) => with_status(rest),
+        Report::History(items) => history(items),
+        Report::Pid(pid) => ok_with(&format!(r#""pid":{pid}"#)),
+        Report::Version(pid) => ok_with(&format!(r#""version":"{}","pid":{pid}"#, env!("CARGO_PKG_VERSION"))),
+        Report::LogLevel(level) => ok_with(&format!(r#""level":{}"#, Value::from(level.as_str()))),
+    }
+}
+
+fn with_status(rest: &impl Serialize) -> Vec<u8> {
+    // Strings, numbers, and maps with string keys always serialize.
+    let text = serde_json::to_string(rest).unwrap_or_default();
+    ok_with(text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default())
+}
+
+fn ok_with(members: &str) -> Vec<u8> {
+    frame(format!(r#"{{"status":"ok",{members}}}"#).as_bytes())
+}
+
+/// As many of the newest items as one frame holds.
+fn history(items: &[HistoryItem]) -> Vec<u8> {
+    let mut size = 0;
+    let mut written: Vec<String> = Vec::with_capacity(items.len());
+    for item in items.iter().rev() {
+        // Strings and numbers always serialize.
+        let text = serde_json::to_string(item).unwrap_or_default();
+        size += text.len() + 1;
+        if size > STATUS_LIMIT {
+            break;
+        }
+        written.push(text);
+    }
+    written.reverse();
+    ok_with(&format!(r#""history":[{}]"#, written.join(",")))
+}

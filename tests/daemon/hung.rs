@@ -1,0 +1,139 @@
+//! A disk that does not answer holds up nobody but the programs that lie on it.
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Daemon, alive, wait_until};
+
+/// A file system whose server never says a word.
+struct HungDisk {
+    at: PathBuf,
+    server: Option<fs::File>,
+}
+
+impl HungDisk {
+    /// Hides what is in the directory `at`. `None` where mounting is not permitted: the test is skipped visibly.
+    fn over(at: &Path) -> Option<HungDisk> {
+        let skipped = |why: &str| {
+            assert!(std::env::var_os("SUPERVICE_TEST_REQUIRE").is_none() || !nix::unistd::geteuid().is_root(), "{why}");
+            println!("SKIPPED: {why}");
+        };
+        let server = match fs::File::options().read(true).write(true).open("/dev/fuse") {
+            Ok(server) => server,
+            Err(error) => {
+                skipped(&format!("no hanging file system can be made: /dev/fuse: {error}"));
+                return None;
+            }
+        };
+        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other", server.as_raw_fd());
+        if let Err(error) = mount(Some("fuse"), at, Some("fuse"), MsFlags::empty(), Some(options.as_str())) {
+            skipped(&format!("no hanging file system can be made: mount: {error}"));
+            return None;
+        }
+        Some(HungDisk { at: at.to_owned(), server: Some(server) })
+    }
+
+    /// Whoever waits for it gets an error at last.
+    fn give_up(&mut self) {
+        self.server = None;
+    }
+}
+
+impl Drop for HungDisk {
+    fn drop(&mut self) {
+        self.give_up();
+        let _ = umount2(&self.at, MntFlags::MNT_DETACH);
+    }
+}
+
+/// A daemon with a program that is well, and with `settings` for a program `stuck` on the disk that hangs later.
+fn daemon_beside_the_disk(settings: &str) -> Option<(Daemon, HungDisk)> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = dir.path().join("disk");
+    fs::create_dir(&disk).expect("a directory");
+    fs::write(disk.join("program"), "#!/bin/sh\nexec sleep 1000\n").expect("a program");
+    fs::write(disk.join("variables"), "A=1\n").expect("a file");
+    fs::set_permissions(disk.join("program"), fs::Permissions::from_mode(0o755)).expect("chmod");
+    let sections =
+        format!("[program:fine]\ncommand = sleep 1000\nstartsecs = 0\n[program:stuck]\n{settings}\nautostart = false");
+    let daemon = Daemon::start_in(dir, &sections, &[]);
+    daemon.wait_state("fine", "RUNNING");
+    let disk = HungDisk::over(&disk)?;
+    Some((daemon, disk))
+}
+
+/// Others are restarted, and commands are answered, in no time.
+fn assert_nobody_waits(daemon: &Daemon) {
+    for _ in 0..3 {
+        let pid = daemon.status("fine").pid.expect("it runs");
+        // The pause between two starts is a second and has nothing to do with the disk.
+        wait_until("it has run for a second", || daemon.status("fine").uptime >= Some(1));
+        let killed = Instant::now();
+        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it can be killed");
+        wait_until("it is back", || daemon.status("fine").pid.is_some_and(|new| new != pid));
+        assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    }
+}
+
+#[test]
+fn a_program_on_a_disk_that_hangs_delays_nobody() {
+    let Some((daemon, mut disk)) =
+        daemon_beside_the_disk("command = DIR/disk/program\nstartsecs = 1000\nstartretries = 0")
+    else {
+        return;
+    };
+    let controller = daemon.controller();
+    let starter = std::thread::spawn(move || controller.start_process("stuck"));
+    wait_until("the spawn is not waited for", || daemon.log().contains("has not executed its program within"));
+    let pid = daemon.status("stuck").pid.expect("there is a process");
+    assert_nobody_waits(&daemon);
+    disk.give_up();
+    let refused = starter.join().expect("no panic").expect_err("it was never executed");
+    assert!(!alive(pid));
+    let status = daemon.wait_state("stuck", "FATAL");
+    for text in [refused.to_string(), status.description.unwrap_or_default(), daemon.log()] {
+        assert!(text.contains("cannot execute") && text.contains("disk/program"), "{text}");
+    }
+    assert_eq!(status.exit_code, Some(127));
+    drop(disk);
+    daemon.terminate();
+}
+
+#[test]
+fn a_directory_on_a_disk_that_hangs_delays_nobody_and_the_process_can_be_stopped() {
+    let Some((daemon, disk)) = daemon_beside_the_disk("command = sleep 1000\ndirectory = DIR/disk\nstartsecs = 0")
+    else {
+        return;
+    };
+    daemon.controller().start_process("stuck").expect("the process is there");
+    let pid = daemon.status("stuck").pid.expect("there is a process");
+    assert!(daemon.log().contains("has not executed its program within"), "{}", daemon.log());
+    assert_nobody_waits(&daemon);
+    daemon.controller().restart_process("stuck", true).expect("SIGKILL reaches it");
+    assert!(!alive(pid));
+    drop(disk);
+    daemon.terminate();
+}
+
+#[test]
+fn an_env_file_on_a_disk_that_hangs_delays_nobody() {
+    let Some((daemon, mut disk)) =
+        daemon_beside_the_disk("command = sleep 1000\nenv_file = DIR/disk/variables\nstartsecs = 0")
+    else {
+        return;
+    };
+    let error = daemon.controller().start_process("stuck").expect_err("its variables can't be read").to_string();
+    assert!(error.contains("disk/variables") && error.contains("hangs"), "{error}");
+    assert_nobody_waits(&daemon);
+    disk.give_up();
+    drop(disk);
+    daemon.wait_state("stuck", "RUNNING");
+    daemon.terminate();
+}
