@@ -98,6 +98,7 @@ pub mod init;
 pub mod logger;
 pub mod models;
 pub mod output;
+mod planted;
 pub mod process;
 pub mod rpc;
 mod suggest;

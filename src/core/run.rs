@@ -12,6 +12,7 @@ use super::dispatcher::dispatch;
 use super::engine::{Engine, Verdict};
 use super::environment::Users;
 use super::kernel::{Kernel, Parts};
+use super::orphans::Identity;
 use super::world::{Input, Notice};
 use super::{Phase, Supervisor, termination};
 use crate::logger;
@@ -237,6 +238,7 @@ fn begin(
         config_path,
         users,
         reopen: Box::new(logger::reopen),
+        identity: Identity::of(&config),
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
     })
     .map_err(system("the means of starting programs"))?;
@@ -247,6 +249,7 @@ fn begin(
     }
     let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
     engine.commands_machine(options.machine.is_some());
+    engine.reconcile(std::time::Instant::now(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
     sys::limits::trim_heap();
     Ok((engine, kernel))

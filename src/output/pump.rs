@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -23,6 +24,7 @@ use super::handle::{Handle, Origin};
 use super::sink::{Sink, Syslog};
 use super::{Command, ProgramId, Settings, StreamKind};
 use crate::models::ProgramConfig;
+use crate::planted;
 use crate::process::Generation;
 
 /// The waker's token; pipes count up from there.
@@ -96,6 +98,8 @@ pub(super) struct Pump {
     pipes: HashMap<usize, Pipe>,
     next_token: usize,
     ready: VecDeque<usize>,
+    /// The pipe that is being read.
+    reading: Option<usize>,
     /// Files by path: streams that name the same file share it, or each would rotate the other's away.
     files: HashMap<Arc<Path>, Weak<Handle>>,
     syslog: Option<Rc<RefCell<Syslog>>>,
@@ -119,6 +123,7 @@ impl Pump {
             pipes: HashMap::new(),
             next_token: WAKER.0 + 1,
             ready: VecDeque::new(),
+            reading: None,
             files: HashMap::new(),
             syslog: None,
             partials: Vec::new(),
@@ -146,14 +151,33 @@ impl Pump {
             for event in &events {
                 self.mark_ready(event.token(), event.is_read_closed());
             }
-            while let Ok(command) = self.commands.try_recv() {
-                self.obey(now, command);
-            }
-            paused = self.turn(now);
-            self.flush_partials(now);
+            paused = match catch_unwind(AssertUnwindSafe(|| self.work(now))) {
+                Ok(paused) => paused,
+                Err(_) => self.stumbled(),
+            };
             self.take_nap(now.duration_since(asleep));
         }
         self.end();
+    }
+
+    fn work(&mut self, now: Instant) -> bool {
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(now, command);
+        }
+        let paused = self.turn(now);
+        self.flush_partials(now);
+        paused
+    }
+
+    /// After a panic: what was at work has lost something, but goes on, and so does everything else. A pause, so that
+    /// one that comes again and again does not take all the time.
+    fn stumbled(&mut self) -> bool {
+        log::error!("output: an internal error of supervice (a panic), please report it; some output is lost");
+        // A pipe that is not read would hold up its child for ever.
+        if let Some(token) = self.reading.take().filter(|token| !self.ready.contains(token)) {
+            self.ready.push_back(token);
+        }
+        true
     }
 
     /// How long to sleep: for ever when there is nothing to do.
@@ -181,7 +205,10 @@ impl Pump {
         let mut all_paused = true;
         for _ in 0..self.ready.len() {
             let Some(token) = self.ready.pop_front() else { break };
-            match self.read(now, token, true) {
+            self.reading = Some(token);
+            let outcome = self.read(now, token, true);
+            self.reading = None;
+            match outcome {
                 Outcome::Empty => {
                     if let Some(pipe) = self.pipes.get_mut(&token) {
                         pipe.queued = false;
@@ -246,7 +273,9 @@ impl Pump {
                 }
                 Ok(count) => {
                     total += count;
-                    followers.push(kind, buffer.get(..count).unwrap_or_default());
+                    let data = buffer.get(..count).unwrap_or_default();
+                    planted::fault("output", || String::from_utf8_lossy(data).into_owned());
+                    followers.push(kind, data);
                     sink.write(now, origin, buffer, count, ring_limit, &mut report);
                     if count < size && !pipe.hung_up {
                         // Empty: new data or the end come with a new event.

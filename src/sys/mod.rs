@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod init;
 pub mod limits;
 pub mod machine;
+pub mod marked;
 pub mod net;
 pub mod pidfile;
 pub mod proc;

@@ -34,6 +34,12 @@ use crate::process::{SpawnError, SpawnStage};
 
 /// Where programs are looked up if the child's environment has no PATH.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
+/// The beginning of the variable that tells whose child this is; see [`Command::env`].
+pub const STAMP: &[u8] = b"SUPERVICE_ID=0000000000/";
+/// Where its digits begin.
+pub(super) const STAMP_OFFSET: usize = b"SUPERVICE_ID=".len();
+const _: () = assert!(STAMP.len() == STAMP_OFFSET + child::STAMP_DIGITS + 1);
+
 /// How many descriptors are closed one by one on a kernel without `close_range` and without `/proc`.
 const BLIND_CLOSE: c_int = 4096;
 /// With fewer open files permitted than this, none are held in store.
@@ -50,7 +56,8 @@ const MEMORY: Duration = Duration::from_secs(10);
 pub struct Command<'fd> {
     /// The program and its arguments. The program is looked up in the PATH of `env` unless it contains a `/`.
     pub argv: Vec<CString>,
-    /// The whole environment, as `KEY=value`.
+    /// The whole environment, as `KEY=value`. In an entry that begins with [`STAMP`] the child puts its own pid in
+    /// the place of the zeros.
     pub env: Vec<CString>,
     /// The working directory, entered with the rights of the child's user; `None`: the daemon's.
     pub directory: Option<CString>,

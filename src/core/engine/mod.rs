@@ -156,6 +156,17 @@ impl Engine {
         engine
     }
 
+    /// Before anything is started: what an earlier daemon has left behind goes, as the remains of a run do.
+    pub(crate) fn reconcile(&mut self, now: Instant, world: &mut dyn World) {
+        let all: Vec<_> = self.entries.iter().map(|(id, entry)| (*id, Arc::clone(entry.config()))).collect();
+        for (id, pid) in world.find_orphans(&all) {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.look = Some((now, FIRST_LOOK));
+            }
+            self.tell(now, id, process::Event::OrphansFound { pid }, world);
+        }
+    }
+
     /// Starts what is to start with the daemon.
     pub(crate) fn autostart(&mut self, now: Instant, world: &mut dyn World) {
         let wanted = |entry: &&ProcId| self.entries.get(entry).is_some_and(|entry| entry.config().autostart);
