@@ -86,7 +86,7 @@ pub(super) struct Parts {
 pub(super) struct Kernel {
     parts: Parts,
     spawner: Spawner,
-    null: OwnedFd,
+    null: Arc<OwnedFd>,
     runs: HashMap<ProcId, Run>,
     scripts: HashMap<u64, Script>,
     next_script: u64,
@@ -102,10 +102,11 @@ pub(super) struct Kernel {
 
 impl Kernel {
     pub(super) fn new(parts: Parts) -> io::Result<Kernel> {
+        let spawner = Spawner::new()?;
         Ok(Kernel {
             parts,
-            spawner: Spawner::new()?,
-            null: sys::stdio::open_null()?,
+            null: spawner.null(),
+            spawner,
             runs: HashMap::new(),
             scripts: HashMap::new(),
             next_script: 0,

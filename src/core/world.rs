@@ -16,6 +16,7 @@ use crate::output::{self, StreamKind};
 use crate::process::{Command, Exit, Generation, SpawnError};
 use crate::rpc::protocol::{Amount, ErrorCode, ProcessStatus, Report, Why};
 use crate::rpc::server::{ConnId, IncomingRequest};
+use crate::sys::machine::Power;
 
 /// Names a process for as long as the daemon lives; never used again for another one.
 pub(crate) type ProcId = u32;
@@ -71,6 +72,8 @@ pub(crate) enum Notice {
     Reload,
     /// SIGUSR2: open all log files anew.
     Reopen,
+    /// As the kernel's init: end in order, and then this becomes of the machine; the second time: now.
+    Power(Power),
 }
 
 /// Everything that the dispatcher is told.

@@ -7,6 +7,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::tail::Tail;
 use crate::rpc::protocol::{Amount, DEFAULT_LINES};
+use crate::sys::machine::Power;
 
 pub(super) const HELP: &str = "\
 Usage: supervicectl [OPTION]... COMMAND [NAME]...
@@ -26,6 +27,9 @@ Look at and command the processes of a supervice daemon.
   reopen                      open all log files anew
   health [--ready] [NAME]...  exit with 0 if all that start with the daemon (or
                               these) are up and healthy, with --ready RUNNING
+  poweroff                    turn the machine off, where the daemon is its init
+  reboot                      start the machine anew
+  halt                        stop the machine and leave the power on
   version                     print the version
 
   -s, --socket SOCKET         the daemon's socket (default: $SUPERVICE_SOCKET,
@@ -53,6 +57,7 @@ pub(super) enum Action {
     Clear,
     Reopen,
     Health { ready: bool },
+    Power(Power),
     Help,
     Version,
 }
@@ -118,7 +123,7 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
     Ok(Args { action, names, socket, timeout, json })
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 16] = [
     "status",
     "start",
     "stop",
@@ -130,6 +135,9 @@ const COMMANDS: [&str; 13] = [
     "clear",
     "reopen",
     "health",
+    "poweroff",
+    "reboot",
+    "halt",
     "version",
     "help",
 ];
@@ -145,6 +153,9 @@ fn action(command: Option<&str>, force: bool) -> Result<Action, String> {
         Some("reload") => Ok(Action::Reload),
         Some("clear") => Ok(Action::Clear),
         Some("reopen") => Ok(Action::Reopen),
+        Some("poweroff") => Ok(Action::Power(Power::Off)),
+        Some("reboot") => Ok(Action::Power(Power::Reboot)),
+        Some("halt") => Ok(Action::Power(Power::Halt)),
         Some("version") => Ok(Action::Version),
         Some("help") => Ok(Action::Help),
         Some(other) => Err(match crate::suggest::closest(other, COMMANDS.into_iter()) {
@@ -159,14 +170,18 @@ fn check(action: &Action, command: &str, names: &[String], force: bool, json: bo
     let needs_names = match action {
         Action::Start | Action::Stop | Action::Restart { .. } | Action::StartGroup | Action::StopGroup => true,
         Action::Tail(_) | Action::Clear => true,
-        Action::Status | Action::Reload | Action::Reopen | Action::Health { .. } | Action::Help | Action::Version => {
-            false
-        }
+        Action::Status
+        | Action::Reload
+        | Action::Reopen
+        | Action::Health { .. }
+        | Action::Power(_)
+        | Action::Help
+        | Action::Version => false,
     };
     if needs_names && names.is_empty() {
         return Err(format!("{command} needs a name"));
     }
-    if matches!(action, Action::Reload | Action::Reopen) && !names.is_empty() {
+    if matches!(action, Action::Reload | Action::Reopen | Action::Power(_)) && !names.is_empty() {
         return Err(format!("{command} takes no name"));
     }
     if force && !matches!(action, Action::Restart { .. } | Action::Help | Action::Version) {

@@ -54,6 +54,10 @@ fn run(args: &Args) -> u8 {
         Action::Status => status(&controller, args),
         Action::Reload => reload(&controller, args.json),
         Action::Tail(what) => tail::tail(&controller, &args.names, what),
+        Action::Power(power) => match controller.power(power) {
+            Ok(message) => print(&format!("{message}\n")),
+            Err(error) => fail(&error),
+        },
         Action::Health { ready } => health::health(&controller, &args.names, ready),
         Action::Clear => each(args, |name| controller.clear(name)),
         Action::Reopen => match controller.reopen() {

@@ -10,6 +10,7 @@
 pub mod daemon;
 pub mod init;
 pub mod limits;
+pub mod machine;
 pub mod net;
 pub mod pidfile;
 pub mod proc;

@@ -53,6 +53,7 @@ impl Engine {
                     world.clear_logs(id, &name, &reply);
                 }
             }
+            Request::Power(power) => self.request_power(now, power, &reply, world),
             Request::Reopen => {
                 world.reopen_logs();
                 world.reply(&reply, Answer::Done("all log files are opened anew".to_owned()));
@@ -119,6 +120,7 @@ impl Engine {
             | Request::Reload
             | Request::Shutdown
             | Request::Clear { .. }
+            | Request::Power(_)
             | Request::Reopen => {}
         }
     }
@@ -328,6 +330,7 @@ fn wording(request: &Request) -> Option<String> {
         Request::LogLevel { level: Some(level) } => format!("loglevel {level}"),
         Request::Clear { name } => format!("clear {name}"),
         Request::Reopen => "reopen".to_owned(),
+        Request::Power(power) => power.command().to_owned(),
         Request::LogLevel { level: None }
         | Request::Status { .. }
         | Request::Tail { .. }

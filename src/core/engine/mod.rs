@@ -10,6 +10,7 @@ mod ending;
 mod events;
 mod history;
 mod jobs;
+mod machine;
 mod reload;
 mod shutdown;
 mod status;
@@ -120,6 +121,7 @@ pub(crate) struct Engine {
     /// Bytes of all histories.
     history_bytes: usize,
     ending: ending::Ending,
+    machine: machine::Machine,
 }
 
 impl Engine {
@@ -145,6 +147,7 @@ impl Engine {
             first_record: None,
             history_bytes: 0,
             ending: ending::Ending::default(),
+            machine: machine::Machine::default(),
         };
         for program in programs {
             engine.add(program, world);
@@ -166,6 +169,7 @@ impl Engine {
         match input {
             Input::Notice(Notice::Child) => self.sweep(now, world),
             Input::Notice(Notice::Terminate) => self.terminate(now, world),
+            Input::Notice(Notice::Power(power)) => self.turn_off(now, power, world),
             Input::Notice(Notice::Reload) => {
                 let by = Asker::Daemon("by a reload (SIGHUP)");
                 self.request_reload(Purpose::Reload, ReplyTo::Nobody, by, world);
@@ -453,8 +457,9 @@ impl Engine {
         if waited < patience || entry.history.iter().last().is_some_and(|last| told(last.cause)) {
             return;
         }
-        let seconds = patience.as_secs();
-        self.note(now, id, &format!("SIGKILL: still there {seconds} s after its stop signal (stopwaitsecs)"));
+        let cause = format!("SIGKILL: still there {} s after its stop signal (stopwaitsecs)", patience.as_secs());
+        log::warn!("{}: {cause}", entry.name());
+        self.note(now, id, &cause);
     }
 
     /// The id of the process with this name, unless it has left the configuration.
