@@ -96,6 +96,61 @@ impl Serialize for AutoRestart {
     }
 }
 
+/// Which end of a program ends the daemon, and with it the container. A stop or restart that somebody asks for is
+/// never one.
+///
+/// Serialized in lower case, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExitOn {
+    /// None.
+    #[default]
+    Never,
+    /// A death by a signal, an exit code that is not in [`ProgramConfig::exitcodes`], and `FATAL`.
+    Failure,
+    /// Every end, and `FATAL`.
+    Exit,
+    /// `FATAL` alone: when its retries are used up.
+    Fatal,
+}
+
+/// What the daemon exits with when a program's end ends it.
+///
+/// Serialized as `"program"` or the number, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExitCode {
+    /// The program's own code; 128 and the signal's number for a death by a signal.
+    #[default]
+    Program,
+    /// This code, whatever the program's was.
+    Fixed(u8),
+}
+
+impl Serialize for ExitCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            ExitCode::Program => serializer.serialize_str("program"),
+            ExitCode::Fixed(code) => serializer.serialize_u8(*code),
+        }
+    }
+}
+
+/// When the disk is told to keep what was written to a log file (`fdatasync`). Otherwise the system writes it out when it
+/// sees fit, mostly within half a minute: what a program wrote is safe from its death, not from a power failure.
+///
+/// Serialized in lower case, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogSync {
+    /// Never: the least writes on flash memory.
+    #[default]
+    Never,
+    /// Before a file is rotated.
+    Rotate,
+    /// After each write: no line is lost, and flash memory wears out sooner.
+    Line,
+}
+
 /// Where the output of programs without a log file goes (besides the memory ring of `log_buffer`).
 ///
 /// Serialized as `"none"` and `"console"`, as it is written in a configuration file.
@@ -122,6 +177,23 @@ pub enum LogFormat {
     Json,
 }
 
+/// What happens at the daemon's start to processes that an earlier daemon, which died, has left of a program.
+///
+/// Serialized as `"auto"`, `"kill"`, `"warn"` and `"off"`, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reconcile {
+    /// What is certainly the program's is stopped before it is started; of others there is a warning.
+    #[default]
+    Auto,
+    /// Everything that carries the program's mark is stopped.
+    Kill,
+    /// They are left alone, with a warning.
+    Warn,
+    /// Nobody looks, and the program gets no mark.
+    Off,
+}
+
 /// One program as configured. A program with `numprocs` above 1 is one `ProgramConfig` for each
 /// instance, named `NAME:00`, `NAME:01`, ….
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -138,6 +210,10 @@ pub struct ProgramConfig {
     pub autorestart: AutoRestart,
     /// Exit codes that `autorestart = unexpected` takes for success.
     pub exitcodes: Vec<u8>,
+    /// Which end of it ends the daemon.
+    pub exit_on: ExitOn,
+    /// What the daemon exits with then.
+    pub exit_code: ExitCode,
     /// Seconds that it must live to count as `RUNNING`; 0: as soon as exec has succeeded.
     pub startsecs: u32,
     /// Further attempts after a failed start before it becomes `FATAL`.
@@ -152,12 +228,18 @@ pub struct ProgramConfig {
     pub stdout_logfile_maxbytes: u64,
     /// How many rotated files are kept.
     pub stdout_logfile_backups: u32,
+    /// Whether its rotated standard output files are compressed with gzip.
+    pub stdout_logfile_compress: bool,
     /// Where its standard error goes; values as for `stdout_logfile`.
     pub stderr_logfile: Option<String>,
     /// Rotate the file when it reaches this many bytes; 0: never.
     pub stderr_logfile_maxbytes: u64,
     /// How many rotated files are kept.
     pub stderr_logfile_backups: u32,
+    /// Whether its rotated standard error files are compressed with gzip.
+    pub stderr_logfile_compress: bool,
+    /// When the disk is told to keep what was written to its log files.
+    pub log_sync: LogSync,
     /// Give standard error the same pipe as standard output, so that both keep their order.
     pub redirect_stderr: bool,
     /// Bytes of the newest output of each stream that are kept in memory; 0: none.
@@ -174,6 +256,8 @@ pub struct ProgramConfig {
     pub group: Option<String>,
     /// Let the kernel kill the program (SIGKILL) if the daemon dies.
     pub pdeathsig: bool,
+    /// What happens to processes that an earlier daemon has left of it.
+    pub reconcile: Reconcile,
     /// How its health is found out.
     pub healthcheck: HealthCheckConfig,
 }
@@ -188,6 +272,8 @@ impl ProgramConfig {
             autostart: true,
             autorestart: AutoRestart::Always,
             exitcodes: vec![0],
+            exit_on: ExitOn::Never,
+            exit_code: ExitCode::Program,
             startsecs: 1,
             startretries: 3,
             stopsignal: "TERM".to_owned(),
@@ -195,9 +281,12 @@ impl ProgramConfig {
             stdout_logfile: None,
             stdout_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stdout_logfile_backups: DEFAULT_LOG_BACKUPS,
+            stdout_logfile_compress: false,
             stderr_logfile: None,
             stderr_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stderr_logfile_backups: DEFAULT_LOG_BACKUPS,
+            stderr_logfile_compress: false,
+            log_sync: LogSync::Never,
             redirect_stderr: false,
             log_buffer: DEFAULT_LOG_BUFFER,
             environment: BTreeMap::new(),
@@ -206,6 +295,7 @@ impl ProgramConfig {
             user: None,
             group: None,
             pdeathsig: true,
+            reconcile: Reconcile::Auto,
             healthcheck: HealthCheckConfig::default(),
         }
     }
@@ -237,6 +327,11 @@ pub struct SupervisorConfig {
     pub socket_owner: Option<String>,
     /// Seconds for an orderly shutdown, then SIGKILL.
     pub shutdown_timeout: u32,
+    /// End when every program has ended and none is to be started again.
+    pub exit_when_idle: bool,
+    /// Where the reason of the end is written, if the file exists: a path; `auto`: `/dev/termination-log` as PID 1;
+    /// `None`: nowhere.
+    pub termination_log: Option<String>,
     /// Rotate the daemon's log when it reaches this many bytes; 0: never.
     pub log_maxbytes: u64,
     /// How many rotated logs of the daemon are kept.
@@ -262,6 +357,8 @@ impl Default for SupervisorConfig {
             socket_mode: 0o600,
             socket_owner: None,
             shutdown_timeout: 30,
+            exit_when_idle: false,
+            termination_log: Some("auto".to_owned()),
             log_maxbytes: DEFAULT_LOG_MAXBYTES,
             log_backups: DEFAULT_LOG_BACKUPS,
             default_output: DefaultOutput::None,

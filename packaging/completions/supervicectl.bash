@@ -42,11 +42,12 @@ _supervicectl() {
     esac
     case $cur:$command in
     -*:restart) candidates=$'--force\n--socket\n--timeout' ;;
+    -*:health) candidates=$'--ready\n--socket\n--timeout' ;;
     -*:tail) candidates=$'--follow\n--lines\n--bytes\n--socket\n--timeout' ;;
     -*) candidates=$'--socket\n--timeout\n--json\n--force\n--version\n--help' ;;
-    *:start | *:stop | *:restart | *:status | *:tail | *:clear) candidates=$(_supervicectl_names processes) ;;
+    *:health | *:start | *:stop | *:restart | *:status | *:tail | *:clear) candidates=$(_supervicectl_names processes) ;;
     *:startgroup | *:stopgroup) candidates=$(_supervicectl_names groups) ;;
-    *:) candidates=$'status\nstart\nstop\nrestart\nstartgroup\nstopgroup\nreload\ntail\nclear\nreopen\nversion' ;;
+    *:) candidates=$'status\nstart\nstop\nrestart\nstartgroup\nstopgroup\nreload\ntail\nclear\nreopen\nhealth\npoweroff\nreboot\nhalt\nversion' ;;
     esac
     while IFS= read -r word; do
         # Compared and quoted by hand: compgen -W would expand what a name contains.

@@ -29,6 +29,8 @@ const SOCKET_MODE: Sources =
 const SOCKET_OWNER: Sources =
     &[("supervice", "socket_owner"), ("supervisord", "socket_owner"), ("unix_http_server", "chown")];
 const SHUTDOWN_TIMEOUT: Sources = &[("supervice", "shutdown_timeout"), ("supervisord", "shutdown_timeout")];
+const EXIT_WHEN_IDLE: Sources = &[("supervice", "exit_when_idle"), ("supervisord", "exit_when_idle")];
+const TERMINATION_LOG: Sources = &[("supervice", "termination_log"), ("supervisord", "termination_log")];
 const LOG_PREFIX: Sources = &[("supervice", "log_prefix"), ("supervisord", "log_prefix")];
 const LOG_FORMAT: Sources = &[("supervice", "log_format"), ("supervisord", "log_format")];
 const DEFAULT_OUTPUT: Sources = &[("supervice", "default_output"), ("supervisord", "default_output")];
@@ -72,6 +74,9 @@ pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, r
         owner => checked(checks.owner(owner), Some(owner.to_owned())),
     });
     config.shutdown_timeout = source.parse(SHUTDOWN_TIMEOUT, config.shutdown_timeout, |text| values::seconds(text, 1));
+    config.exit_when_idle = source.parse(EXIT_WHEN_IDLE, config.exit_when_idle, values::boolean);
+    config.termination_log =
+        source.parse(TERMINATION_LOG, config.termination_log, |text| Ok(values::path_or_none(text)));
     config.default_output = source.parse(DEFAULT_OUTPUT, config.default_output, values::default_output);
     config.log_prefix = source.parse(LOG_PREFIX, config.log_prefix, |text| values::log_prefix(text).map(Some));
     config.log_format = source.parse(LOG_FORMAT, config.log_format, values::log_format);

@@ -59,7 +59,7 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
 }
 
 /// `true` where a program that runs with `old` must be started anew to run as `new` says. The other settings act
-/// without that: they are looked at when the program starts or ends.
+/// without that: at once (those of its logs), or when the program starts or ends.
 ///
 /// ```
 /// use supervice::config::needs_restart;
@@ -77,7 +77,17 @@ pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
         autorestart: new.autorestart,
         exitcodes: new.exitcodes.clone(),
         startretries: new.startretries,
+        exit_on: new.exit_on,
+        exit_code: new.exit_code,
         group: new.group.clone(),
+        stdout_logfile_maxbytes: new.stdout_logfile_maxbytes,
+        stdout_logfile_backups: new.stdout_logfile_backups,
+        stdout_logfile_compress: new.stdout_logfile_compress,
+        stderr_logfile_maxbytes: new.stderr_logfile_maxbytes,
+        stderr_logfile_backups: new.stderr_logfile_backups,
+        stderr_logfile_compress: new.stderr_logfile_compress,
+        log_sync: new.log_sync,
+        log_buffer: new.log_buffer,
         ..old.clone()
     };
     alike != *new
@@ -133,6 +143,8 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         socket_mode,
         socket_owner,
         shutdown_timeout,
+        exit_when_idle,
+        termination_log,
         log_maxbytes,
         log_backups,
         default_output,
@@ -153,6 +165,8 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
         ("log_prefix", *log_prefix == new.log_prefix),
         ("log_format", *log_format == new.log_format),
         ("shutdown_timeout", *shutdown_timeout == new.shutdown_timeout),
+        ("exit_when_idle", *exit_when_idle == new.exit_when_idle),
+        ("termination_log", *termination_log == new.termination_log),
     ];
     compared.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }

@@ -121,6 +121,8 @@ fn common(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mut
     program.autostart = fields.parse("autostart", program.autostart, values::boolean);
     program.autorestart = fields.parse("autorestart", program.autorestart, values::auto_restart);
     program.exitcodes = fields.parse("exitcodes", std::mem::take(&mut program.exitcodes), values::exit_codes);
+    program.exit_on = fields.parse("exit_on", program.exit_on, values::exit_on);
+    program.exit_code = fields.parse("exit_code", program.exit_code, values::exit_code);
     program.startsecs = fields.parse("startsecs", program.startsecs, |text| values::seconds(text, 0));
     program.startretries = fields.parse("startretries", program.startretries, |text| values::number(text, 0, u32::MAX));
     program.stopsignal = fields.parse("stopsignal", std::mem::take(&mut program.stopsignal), values::signal);
@@ -131,12 +133,18 @@ fn common(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mut
     program.stderr_logfile_maxbytes =
         fields.parse("stderr_logfile_maxbytes", program.stderr_logfile_maxbytes, values::size);
     program.stderr_logfile_backups = fields.parse("stderr_logfile_backups", program.stderr_logfile_backups, backups);
+    program.stdout_logfile_compress =
+        fields.parse("stdout_logfile_compress", program.stdout_logfile_compress, values::boolean);
+    program.stderr_logfile_compress =
+        fields.parse("stderr_logfile_compress", program.stderr_logfile_compress, values::boolean);
+    program.log_sync = fields.parse("log_sync", program.log_sync, values::log_sync);
     program.redirect_stderr = fields.parse("redirect_stderr", program.redirect_stderr, values::boolean);
     program.log_buffer = fields.parse("log_buffer", program.log_buffer, |text| match values::size(text)? {
         size if size <= MAX_LOG_BUFFER_BYTES => Ok(size),
         _ => Err(Fault::new("too large: it is memory of the daemon", "write at most 16MB")),
     });
     program.pdeathsig = fields.parse("pdeathsig", program.pdeathsig, values::boolean);
+    program.reconcile = fields.parse("reconcile", program.reconcile, values::reconcile);
     env_files(fields, program, checks);
     user(fields, program, checks);
 }

@@ -1,7 +1,7 @@
 //! Values of one kind each: text in, a value or a fault with its remedy out.
 
 use super::diagnostic::Fault;
-use crate::models::{AutoRestart, DefaultOutput, HealthCheckType, LogFormat};
+use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, Reconcile};
 use crate::process::{signal_name, signal_number};
 use crate::suggest::closest;
 
@@ -92,12 +92,44 @@ pub(crate) fn auto_restart(text: &str) -> Result<AutoRestart, Fault> {
     }
 }
 
+pub(crate) fn reconcile(text: &str) -> Result<Reconcile, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "auto" => Ok(Reconcile::Auto),
+        "kill" => Ok(Reconcile::Kill),
+        "warn" => Ok(Reconcile::Warn),
+        "off" => Ok(Reconcile::Off),
+        _ => Err(Fault::new("not one of the choices", "write auto, kill, warn or off")),
+    }
+}
+
 /// Exit codes in a comma list.
 pub(crate) fn exit_codes(text: &str) -> Result<Vec<u8>, Fault> {
     let codes = text.split(',').map(|code| code.trim().parse::<u8>());
     codes
         .collect::<Result<_, _>>()
         .map_err(|_| Fault::new("not a list of exit codes", "write numbers from 0 to 255 with commas, such as 0,2"))
+}
+
+/// `never`, `failure`, `exit` or `fatal`.
+pub(crate) fn exit_on(text: &str) -> Result<ExitOn, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "never" | "" => Ok(ExitOn::Never),
+        "failure" => Ok(ExitOn::Failure),
+        "exit" => Ok(ExitOn::Exit),
+        "fatal" => Ok(ExitOn::Fatal),
+        _ => Err(Fault::new("not an end to exit on", "write never, failure, exit or fatal")),
+    }
+}
+
+/// `program` or a number.
+pub(crate) fn exit_code(text: &str) -> Result<ExitCode, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "program" | "" => Ok(ExitCode::Program),
+        number => number
+            .parse()
+            .map(ExitCode::Fixed)
+            .map_err(|_| Fault::new("not an exit code", "write program, or a number from 0 to 255")),
+    }
 }
 
 /// The level of the daemon's log, by its full name. `blather` and `trace` are supervisord's.
@@ -147,6 +179,16 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, Fault> {
         "text" | "" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => Err(Fault::new("not a format of lines", "write text or json")),
+    }
+}
+
+/// `never`, `rotate` or `line`.
+pub(crate) fn log_sync(text: &str) -> Result<LogSync, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "never" | "" => Ok(LogSync::Never),
+        "rotate" => Ok(LogSync::Rotate),
+        "line" => Ok(LogSync::Line),
+        _ => Err(Fault::new("not a time to sync a log", "write never, rotate or line")),
     }
 }
 

@@ -5,8 +5,10 @@ mod engine;
 mod environment;
 mod kernel;
 mod listeners;
+mod orphans;
 mod roster;
 mod run;
+pub(crate) mod termination;
 #[cfg(test)]
 mod tests;
 mod world;

@@ -1,25 +1,29 @@
 //! From a configuration to a running daemon and back: what is set up, in which order, and how it ends.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::dispatcher::dispatch;
-use super::engine::Engine;
+use super::engine::{Engine, Verdict};
 use super::environment::Users;
 use super::kernel::{Kernel, Parts};
+use super::orphans::Identity;
 use super::world::{Input, Notice};
-use super::{Phase, Supervisor};
+use super::{Phase, Supervisor, termination};
 use crate::logger;
 use crate::models::SupervisorConfig;
 use crate::output::{self, Output};
 use crate::rpc::server::{self, ServerEvent, ServerHandle};
+use crate::sys::machine::Power;
 use crate::sys::net::SocketGuard;
 use crate::sys::pidfile::{PidFile, PidFileError};
 use crate::sys::reap::ReapScope;
-use crate::sys::signals::{Signal, SignalPipes};
+use crate::sys::signals::{Listener, Signal, SignalPipes};
 use crate::sys::{self};
 
 /// How long the threads may take to write out what they hold at the end.
@@ -55,6 +59,9 @@ pub struct RunOptions {
     /// Applied to every configuration that a reload reads, before it is compared with the one in force: what a
     /// command line has set must not be undone by the file.
     pub adjust: Option<Adjust>,
+    /// This is the kernel's init: signals and clients may ask for the machine to be turned off. What they have
+    /// asked for stands here when `run` has returned; doing it is left to the caller.
+    pub machine: Option<Rc<Cell<Option<Power>>>>,
     /// Called once everything is set up and the control socket listens, before the programs start.
     pub on_ready: Option<Box<dyn FnOnce()>>,
 }
@@ -88,6 +95,14 @@ pub enum RunError {
     },
     /// After the shutdown, not even SIGKILL has ended every process; the log names them.
     LeftBehind,
+    /// Nothing failed in the supervisor: it has ended in order because a program's end asked for it (`exit_on`,
+    /// `exit_when_idle`), and that was no success.
+    ProgramEnded {
+        /// The exit code that tells of it; never 0.
+        code: u8,
+        /// Which program it was, and how it ended.
+        reason: String,
+    },
 }
 
 impl fmt::Display for RunError {
@@ -98,6 +113,7 @@ impl fmt::Display for RunError {
             RunError::PidFile(error) => error.fmt(f),
             RunError::Socket(error) => error.fmt(f),
             RunError::System { what, error } => write!(f, "cannot set up {what}: {error}"),
+            RunError::ProgramEnded { code, reason } => write!(f, "{reason}; exit code {code}"),
             RunError::LeftBehind => f.write_str("some processes could not be ended, not even by SIGKILL; see the log"),
         }
     }
@@ -119,6 +135,48 @@ impl Drop for Running<'_> {
 }
 
 pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), RunError> {
+    let termination_log = supervisor.setup().config.termination_log.clone();
+    let ended = run_to_the_end(supervisor, options);
+    let reason = match &ended {
+        Ok(End { verdict: Some(verdict), .. }) => Some(verdict.reason.clone()),
+        Ok(End { clean: true, verdict: None }) => None,
+        Ok(End { clean: false, verdict: None }) => Some(RunError::LeftBehind.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = reason {
+        termination::tell(termination_log.as_deref(), &reason);
+    }
+    match ended? {
+        End { verdict: Some(Verdict { code, reason }), .. } if code != 0 => {
+            Err(RunError::ProgramEnded { code, reason })
+        }
+        End { clean: false, .. } => Err(RunError::LeftBehind),
+        End { clean: true, .. } => Ok(()),
+    }
+}
+
+/// How it ended.
+struct End {
+    /// No process is left.
+    clean: bool,
+    /// Why, if nobody asked for it.
+    verdict: Option<Verdict>,
+}
+
+impl End {
+    /// The last line of the log.
+    fn tell(&self) {
+        let left = if self.clean { "" } else { "; something was left behind" };
+        match &self.verdict {
+            Some(Verdict { code, reason }) => {
+                log::warn!("supervice has ended with exit code {code}{left}: {reason}");
+            }
+            None => log::info!("supervice has ended{left}"),
+        }
+    }
+}
+
+fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, RunError> {
     let (queue, config, config_path) = {
         let mut setup = supervisor.setup();
         let Some(queue) = setup.queue.take() else { return Err(RunError::NotIdle) };
@@ -130,20 +188,28 @@ pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), Ru
     let nofile = sys::limits::raise_nofile();
     let pid_file = config.pidfile.as_deref().map(|path| PidFile::acquire(Path::new(path))).transpose();
     let pid_file = pid_file.map_err(RunError::PidFile)?;
-    let (server, guard) = serve(supervisor, &config)?;
+    let machine = options.machine.clone();
+    let listener = if machine.is_some() { Listener::Machine } else { Listener::Daemon };
+    let (server, guard) = serve(supervisor, &config, listener)?;
     let mut output = None;
     let begun = begin(supervisor, config, config_path, nofile, options, &server, &mut output);
-    let ended = begun.map(|(mut engine, mut kernel)| dispatch(&mut engine, &mut kernel, &queue));
+    let ended = begun.map(|(mut engine, mut kernel)| {
+        let clean = dispatch(&mut engine, &mut kernel, &queue);
+        if let Some(machine) = machine {
+            machine.set(engine.power());
+        }
+        End { clean, verdict: engine.verdict().cloned() }
+    });
     // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
     drop(queue);
     end_threads(supervisor, output.as_ref(), &server);
     drop(guard);
-    if let Ok(clean) = &ended {
-        log::info!("supervice has ended{}", if *clean { "" } else { "; something was left behind" });
+    if let Ok(end) = &ended {
+        end.tell();
     }
     logger::flush(FLUSH_LIMIT);
     drop(pid_file);
-    if ended? { Ok(()) } else { Err(RunError::LeftBehind) }
+    ended
 }
 
 /// Starts the programs. What is in `output` is to be ended by the caller, whatever comes back.
@@ -172,6 +238,7 @@ fn begin(
         config_path,
         users,
         reopen: Box::new(logger::reopen),
+        identity: Identity::of(&config),
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
     })
     .map_err(system("the means of starting programs"))?;
@@ -181,6 +248,8 @@ fn begin(
         on_ready();
     }
     let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
+    engine.commands_machine(options.machine.is_some());
+    engine.reconcile(std::time::Instant::now(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
     sys::limits::trim_heap();
     Ok((engine, kernel))
@@ -225,8 +294,12 @@ fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunErro
 }
 
 /// Binds the control socket and starts the thread that serves it and the signals.
-fn serve(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<(ServerHandle, Option<SocketGuard>), RunError> {
-    let signals = SignalPipes::install().map_err(system("the signal handlers"))?;
+fn serve(
+    supervisor: &Supervisor,
+    config: &SupervisorConfig,
+    listener: Listener,
+) -> Result<(ServerHandle, Option<SocketGuard>), RunError> {
+    let signals = SignalPipes::install(listener).map_err(system("the signal handlers"))?;
     let (listener, guard) = match &config.socket_path {
         None => (None, None),
         Some(path) => {
@@ -257,6 +330,7 @@ fn notice(signal: Signal) -> Notice {
         Signal::Terminate => Notice::Terminate,
         Signal::Reload => Notice::Reload,
         Signal::Reopen => Notice::Reopen,
+        Signal::Power(power) => Notice::Power(power),
     }
 }
 

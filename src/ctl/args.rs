@@ -7,6 +7,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::tail::Tail;
 use crate::rpc::protocol::{Amount, DEFAULT_LINES};
+use crate::sys::machine::Power;
 
 pub(super) const HELP: &str = "\
 Usage: supervicectl [OPTION]... COMMAND [NAME]...
@@ -24,6 +25,11 @@ Look at and command the processes of a supervice daemon.
                               comes, across rotations and restarts
   clear NAME...               empty the log files of these
   reopen                      open all log files anew
+  health [--ready] [NAME]...  exit with 0 if all that start with the daemon (or
+                              these) are up and healthy, with --ready RUNNING
+  poweroff                    turn the machine off, where the daemon is its init
+  reboot                      start the machine anew
+  halt                        stop the machine and leave the power on
   version                     print the version
 
   -s, --socket SOCKET         the daemon's socket (default: $SUPERVICE_SOCKET,
@@ -50,6 +56,8 @@ pub(super) enum Action {
     Tail(Tail),
     Clear,
     Reopen,
+    Health { ready: bool },
+    Power(Power),
     Help,
     Version,
 }
@@ -67,7 +75,7 @@ pub(super) struct Args {
 pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String> {
     let mut words = Vec::new();
     let (mut socket, mut timeout, mut json, mut force) = (None, None, false, false);
-    let (mut help, mut version) = (false, false);
+    let (mut help, mut version, mut ready) = (false, false, false);
     let (mut follow, mut amount) = (false, None);
     let mut parser = Parser::from_iter(args);
     let plain = |error: lexopt::Error| error.to_string();
@@ -81,6 +89,7 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
             }
             Arg::Long("json") => json = true,
             Arg::Long("force") => force = true,
+            Arg::Long("ready") => ready = true,
             Arg::Short('f') | Arg::Long("follow") => follow = true,
             Arg::Short('n') | Arg::Long("lines") => {
                 amount = Some(Amount::Lines(parser.value().and_then(|value| value.parse()).map_err(plain)?));
@@ -106,13 +115,15 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
         (true, _) => Action::Help,
         (false, true) => Action::Version,
         (false, false) if is_tail => Action::Tail(tail),
+        (false, false) if command.as_deref() == Some("health") => Action::Health { ready },
+        (false, false) if ready => return Err("--ready goes with health".to_owned()),
         (false, false) => action(command.as_deref(), force)?,
     };
     check(&action, command.as_deref().unwrap_or_default(), &names, force, json)?;
     Ok(Args { action, names, socket, timeout, json })
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 16] = [
     "status",
     "start",
     "stop",
@@ -123,6 +134,10 @@ const COMMANDS: [&str; 12] = [
     "tail",
     "clear",
     "reopen",
+    "health",
+    "poweroff",
+    "reboot",
+    "halt",
     "version",
     "help",
 ];
@@ -138,6 +153,9 @@ fn action(command: Option<&str>, force: bool) -> Result<Action, String> {
         Some("reload") => Ok(Action::Reload),
         Some("clear") => Ok(Action::Clear),
         Some("reopen") => Ok(Action::Reopen),
+        Some("poweroff") => Ok(Action::Power(Power::Off)),
+        Some("reboot") => Ok(Action::Power(Power::Reboot)),
+        Some("halt") => Ok(Action::Power(Power::Halt)),
         Some("version") => Ok(Action::Version),
         Some("help") => Ok(Action::Help),
         Some(other) => Err(match crate::suggest::closest(other, COMMANDS.into_iter()) {
@@ -152,12 +170,18 @@ fn check(action: &Action, command: &str, names: &[String], force: bool, json: bo
     let needs_names = match action {
         Action::Start | Action::Stop | Action::Restart { .. } | Action::StartGroup | Action::StopGroup => true,
         Action::Tail(_) | Action::Clear => true,
-        Action::Status | Action::Reload | Action::Reopen | Action::Help | Action::Version => false,
+        Action::Status
+        | Action::Reload
+        | Action::Reopen
+        | Action::Health { .. }
+        | Action::Power(_)
+        | Action::Help
+        | Action::Version => false,
     };
     if needs_names && names.is_empty() {
         return Err(format!("{command} needs a name"));
     }
-    if matches!(action, Action::Reload | Action::Reopen) && !names.is_empty() {
+    if matches!(action, Action::Reload | Action::Reopen | Action::Power(_)) && !names.is_empty() {
         return Err(format!("{command} takes no name"));
     }
     if force && !matches!(action, Action::Restart { .. } | Action::Help | Action::Version) {

@@ -1,6 +1,7 @@
 //! The command `supervicectl`: from its arguments to its exit code.
 
 mod args;
+mod health;
 mod table;
 mod tail;
 
@@ -44,6 +45,7 @@ fn run(args: &Args) -> u8 {
     let controller = Controller::new(socket);
     let controller = match args.timeout {
         Some(timeout) => controller.with_timeout(timeout),
+        None if matches!(args.action, Action::Health { .. }) => controller.with_timeout(health::TIMEOUT),
         None => controller,
     };
     match args.action {
@@ -52,6 +54,11 @@ fn run(args: &Args) -> u8 {
         Action::Status => status(&controller, args),
         Action::Reload => reload(&controller, args.json),
         Action::Tail(what) => tail::tail(&controller, &args.names, what),
+        Action::Power(power) => match controller.power(power) {
+            Ok(message) => print(&format!("{message}\n")),
+            Err(error) => fail(&error),
+        },
+        Action::Health { ready } => health::health(&controller, &args.names, ready),
         Action::Clear => each(args, |name| controller.clear(name)),
         Action::Reopen => match controller.reopen() {
             Ok(message) => print(&format!("{message}\n")),

@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod system;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{self, LoadOptions, Loaded};
-use crate::core::{Logging, RunOptions, Supervisor};
+use crate::core::{Logging, RunError, RunOptions, Supervisor, termination};
 use crate::sys;
 use crate::sys::daemon::{Fork, ReadyWriter};
 use args::{Args, Mode};
@@ -38,6 +39,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             Err(error) => fail(FAILURE, &format!("demo server on {address}: {error}")),
         },
         Ok(Mode::Check { json, args }) => check(&args, json),
+        Ok(Mode::Run(args)) if args.system => system::start(args),
         Ok(Mode::Run(args)) => start(args),
     };
     ExitCode::from(code)
@@ -59,15 +61,13 @@ fn print(text: &str) -> u8 {
 }
 
 /// Loads the configuration and shows everything that is to be said about it.
-fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), u8> {
+fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), String> {
     let Some(path) = args.config.clone().or_else(config::default_config_path) else {
-        return Err(fail(
-            FAILURE,
-            "no configuration: neither supervisord.conf in this directory nor /etc/supervice.conf exists; name one with -c FILE",
-        ));
+        let message = "no configuration: neither supervisord.conf in this directory nor /etc/supervice.conf exists; name one with -c FILE";
+        return Err(message.to_owned());
     };
     let loaded = config::load(&path, &LoadOptions { strict: args.strict });
-    let mut loaded = loaded.map_err(|error| fail(FAILURE, &error.to_string()))?;
+    let mut loaded = loaded.map_err(|error| error.to_string())?;
     for warning in &loaded.warnings {
         let _ = writeln!(io::stderr(), "supervice: warning: {warning}");
     }
@@ -78,7 +78,7 @@ fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), u8> {
 
 fn check(args: &Args, json: bool) -> u8 {
     match load(args) {
-        Err(code) => code,
+        Err(message) => fail(FAILURE, &message),
         Ok((loaded, _)) if json => print(&format!("{}\n", config::to_json(&loaded.config))),
         Ok((loaded, path)) => {
             let programs = loaded.config.programs.len();
@@ -91,10 +91,14 @@ fn check(args: &Args, json: bool) -> u8 {
 fn start(args: Args) -> u8 {
     let (loaded, path) = match load(&args) {
         Ok(loaded) => loaded,
-        Err(code) => return code,
+        Err(message) => {
+            // Nothing says where else to write.
+            termination::tell(Some("auto"), &message);
+            return fail(FAILURE, &message);
+        }
     };
     if args.foreground {
-        return inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, None));
+        return inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, None, None));
     }
     match sys::daemon::detach() {
         Err(error) => fail(FAILURE, &format!("cannot detach: {error}; use -n to stay in the foreground")),
@@ -102,7 +106,9 @@ fn start(args: Args) -> u8 {
             Ok(()) => 0,
             Err(message) => fail(FAILURE, &message),
         },
-        Ok(Fork::Daemon(ready)) => inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, Some(ready))),
+        Ok(Fork::Daemon(ready)) => {
+            inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, Some(ready), None))
+        }
     }
 }
 
@@ -115,7 +121,7 @@ fn inherit_orphans(insist: bool) -> Option<u8> {
 }
 
 /// Runs the daemon in this process, and tells the one that waits for it how its start went.
-fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>) -> u8 {
+fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>, machine: Option<system::Wanted>) -> u8 {
     let supervisor = Supervisor::new();
     let foreground = ready.is_none();
     let logging = if foreground { Logging::Foreground { file: loaded.logfile_given } } else { Logging::File };
@@ -131,10 +137,13 @@ fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>) -> u
         logging,
         reap_orphans: true,
         adjust: Some(std::sync::Arc::new(move |config| args.adjust(config))),
+        machine,
         on_ready: Some(on_ready),
     };
     match supervisor.run_with(options) {
         Ok(()) => 0,
+        // The last line of the log has told it.
+        Err(RunError::ProgramEnded { code, .. }) => code,
         Err(error) => {
             log::error!("{error}");
             crate::logger::flush(std::time::Duration::from_secs(2));

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -85,7 +86,7 @@ const STACK: usize = 128 * 1024;
 
 const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
-const FIRST_SIGNAL: usize = 2;
+const SIGNALS: Token = Token(2);
 /// Connections are counted from here on.
 const FIRST_CONNECTION: u64 = 64;
 
@@ -155,12 +156,7 @@ pub fn start_with(
 ) -> io::Result<ServerHandle> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-    let mut fds = Vec::new();
-    for (number, (signal, pipe)) in signals.iter().enumerate() {
-        let fd = pipe.as_raw_fd();
-        poll.registry().register(&mut SourceFd(&fd), Token(FIRST_SIGNAL + number), Interest::READABLE)?;
-        fds.push((signal, fd));
-    }
+    poll.registry().register(&mut SourceFd(&signals.fd().as_raw_fd()), SIGNALS, Interest::READABLE)?;
     let mut listener = listener.map(mio::net::UnixListener::from_std);
     if let Some(listener) = &mut listener {
         poll.registry().register(listener, LISTENER, Interest::READABLE)?;
@@ -173,7 +169,6 @@ pub fn start_with(
         poll,
         listener,
         signals,
-        signal_fds: fds,
         sink,
         limits,
         own_user_only,
@@ -194,7 +189,6 @@ struct Server {
     poll: Poll,
     listener: Option<mio::net::UnixListener>,
     signals: SignalPipes,
-    signal_fds: Vec<(Signal, i32)>,
     sink: Sink,
     limits: Limits,
     /// Serve root and the user of this process alone.
@@ -236,7 +230,7 @@ impl Server {
                 match event.token() {
                     WAKER => {}
                     LISTENER => self.accept(now),
-                    Token(number) if (number as u64) < FIRST_CONNECTION => self.signal(number - FIRST_SIGNAL),
+                    SIGNALS => self.signals(),
                     Token(number) => {
                         let conn = number as u64;
                         if let Some(connection) = self.connections.get_mut(&conn) {
@@ -259,13 +253,13 @@ impl Server {
         }
     }
 
-    fn signal(&mut self, number: usize) {
-        let Some(&(signal, fd)) = self.signal_fds.get(number) else { return };
-        let times = self.signals.drain(fd);
-        // Two quick TERMs are two orders; any number of dead children is one sweep.
-        let reports = if signal == Signal::Terminate { times.min(2) } else { times.min(1) };
-        for _ in 0..reports {
-            (self.sink)(ServerEvent::Signal(signal));
+    fn signals(&mut self) {
+        for (signal, times) in self.signals.take() {
+            // Two quick TERMs are two orders; any number of dead children is one sweep.
+            let reports = if signal == Signal::Terminate { times.min(2) } else { times.min(1) };
+            for _ in 0..reports {
+                (self.sink)(ServerEvent::Signal(signal));
+            }
         }
     }
 
@@ -352,8 +346,15 @@ impl Server {
     fn serve(&mut self, now: Instant, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let (peer, sink) = (connection.peer, &self.sink);
-        let fate = connection.serve(now, |request| {
-            sink(ServerEvent::Request(IncomingRequest { conn, peer, request }));
+        let serve = AssertUnwindSafe(|| {
+            connection.serve(now, |request| {
+                crate::planted::fault("connection", || format!("{request:?}"));
+                sink(ServerEvent::Request(IncomingRequest { conn, peer, request }));
+            })
+        });
+        let fate = catch_unwind(serve).unwrap_or_else(|_| {
+            log::error!("connection {conn}: closed after an internal error of supervice (a panic), please report it");
+            Fate::Over
         });
         match fate {
             Fate::Over => self.close(conn),

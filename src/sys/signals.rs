@@ -1,20 +1,22 @@
-//! The signals that the daemon listens to, each as a descriptor that becomes readable.
+//! The signals that the daemon listens to, as one descriptor that becomes readable.
 //!
-//! The handlers only write a byte into a pipe: they may run on any thread. One pipe a signal, because
-//! the byte doesn't say which signal it was.
+//! The handlers only count and write a byte into a pipe: they may run on any thread. What has come, the counts tell; a
+//! pipe for each signal would do without them, but cost a dozen descriptors where sixteen may be all there are.
 
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use signal_hook::SigId;
-use signal_hook::low_level::{pipe, unregister};
+use signal_hook::low_level::{register, unregister};
+
+use super::machine::Power;
 
 /// What the daemon listens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM, SIGINT or SIGQUIT: shut down; the second one: now.
+    /// SIGTERM, SIGINT, SIGQUIT or SIGPWR: shut down; the second one: now.
     Terminate,
     /// SIGHUP: reload the configuration.
     Reload,
@@ -22,22 +24,74 @@ pub enum Signal {
     Reopen,
     /// SIGCHLD: sweep.
     Child,
+    /// As the kernel's init: everything is to end, and then this.
+    Power(Power),
 }
 
-const LISTENED: [(i32, Signal); 6] = [
+/// Who listens: the same signals mean other things to a machine's init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Listener {
+    /// A daemon, or the init of a container.
+    #[default]
+    Daemon,
+    /// The kernel's init; its signals are those of busybox's.
+    Machine,
+}
+
+type Table = &'static [(i32, Signal)];
+
+const DAEMON: Table = &[
     (libc::SIGTERM, Signal::Terminate),
     (libc::SIGINT, Signal::Terminate),
     (libc::SIGQUIT, Signal::Terminate),
+    // The power fails; a container's manager may mean no more than a stop.
+    (libc::SIGPWR, Signal::Terminate),
     (libc::SIGHUP, Signal::Reload),
     (libc::SIGUSR2, Signal::Reopen),
     (libc::SIGCHLD, Signal::Child),
 ];
 
-struct Listener {
-    number: i32,
-    signal: Signal,
-    reader: PipeReader,
-    id: SigId,
+const MACHINE: Table = &[
+    (libc::SIGTERM, Signal::Power(Power::Reboot)),
+    // Ctrl-Alt-Del.
+    (libc::SIGINT, Signal::Power(Power::Reboot)),
+    (libc::SIGUSR1, Signal::Power(Power::Halt)),
+    (libc::SIGUSR2, Signal::Power(Power::Off)),
+    (libc::SIGPWR, Signal::Power(Power::Off)),
+    (libc::SIGHUP, Signal::Reload),
+    (libc::SIGCHLD, Signal::Child),
+];
+
+impl Listener {
+    fn table(self) -> Table {
+        match self {
+            Listener::Daemon => DAEMON,
+            Listener::Machine => MACHINE,
+        }
+    }
+}
+
+/// What the handlers share with whoever reads.
+struct Heard {
+    /// How many times each signal of the table has come since it was last asked.
+    counts: Box<[AtomicUsize]>,
+    wake: PipeWriter,
+}
+
+impl Heard {
+    /// In a signal handler: an atomic and a system call, nothing else.
+    fn note(&self, index: usize) {
+        if let Some(count) = self.counts.get(index) {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+        // SAFETY: the byte is there, the descriptor is ours, and write is safe in a handler. Full is as good as written;
+        // what is interrupted must not find another errno afterwards.
+        unsafe {
+            let errno = *libc::__errno_location();
+            libc::write(self.wake.as_raw_fd(), [0u8].as_ptr().cast(), 1);
+            *libc::__errno_location() = errno;
+        }
+    }
 }
 
 /// How many [`SignalPipes`] exist, and the switch that gives the signals their default effect
@@ -53,12 +107,15 @@ static IDLE: Mutex<Idle> = Mutex::new(Idle { active: 0, flag: None });
 /// The registered signals; unregisters them when dropped, after which they have the effect again that
 /// they had before. Several may exist at a time: each hears every signal.
 pub struct SignalPipes {
-    listeners: Vec<Listener>,
+    table: Table,
+    ids: Vec<SigId>,
+    heard: Arc<Heard>,
+    reader: PipeReader,
 }
 
 impl std::fmt::Debug for SignalPipes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.listeners.iter().map(|listener| (listener.number, listener.signal))).finish()
+        f.debug_struct("SignalPipes").field("table", &self.table).finish_non_exhaustive()
     }
 }
 
@@ -68,51 +125,63 @@ impl SignalPipes {
     /// # Errors
     ///
     /// Where no pipe can be made or a handler can't be installed.
-    pub fn install() -> io::Result<SignalPipes> {
+    pub fn install(listener: Listener) -> io::Result<SignalPipes> {
+        let table = listener.table();
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: ignoring a signal runs no code of ours. A client that goes away shall be an error of write.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
         restore_defaults_when_idle(&mut idle)?;
-        let mut pipes = SignalPipes { listeners: Vec::with_capacity(LISTENED.len()) };
+        let (reader, wake) = io::pipe()?;
+        set_nonblocking(reader.as_fd())?;
+        // A handler must never wait.
+        set_nonblocking(wake.as_fd())?;
+        let heard = Arc::new(Heard { counts: table.iter().map(|_| AtomicUsize::new(0)).collect(), wake });
         idle.active += 1;
         set_idle(&idle, false);
         drop(idle);
-        for (number, signal) in LISTENED {
-            let (reader, writer) = io::pipe()?;
-            set_nonblocking(reader.as_fd())?;
-            let id = pipe::register(number, writer)?;
-            pipes.listeners.push(Listener { number, signal, reader, id });
+        let mut pipes = SignalPipes { table, ids: Vec::with_capacity(table.len()), heard, reader };
+        for (index, (number, _)) in table.iter().enumerate() {
+            let heard = Arc::clone(&pipes.heard);
+            // SAFETY: see `Heard::note`; it allocates nothing, locks nothing and can't panic.
+            pipes.ids.push(unsafe { register(*number, move || heard.note(index)) }?);
         }
         Ok(pipes)
     }
 
-    /// Each signal with the descriptor that becomes readable when it has come.
-    pub fn iter(&self) -> impl Iterator<Item = (Signal, BorrowedFd<'_>)> {
-        self.listeners.iter().map(|listener| (listener.signal, listener.reader.as_fd()))
+    /// Becomes readable when a signal has come.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
     }
 
-    /// Empties the pipe with the given descriptor and returns how many times its signal has come at least:
-    /// the kernel merges signals of one kind that are pending at the same time. Unknown descriptors: 0.
-    pub fn drain(&self, fd: i32) -> usize {
-        let Some(listener) = self.listeners.iter().find(|listener| listener.reader.as_raw_fd() == fd) else { return 0 };
-        let mut total = 0;
+    /// Sleeps until a signal has come.
+    pub fn wait(&self) {
+        let mut poll = [nix::poll::PollFd::new(self.fd(), nix::poll::PollFlags::POLLIN)];
+        let _ = nix::poll::poll(&mut poll, nix::poll::PollTimeout::NONE);
+    }
+
+    /// Each signal that has come since the last call, and how many times it did at least: the kernel merges
+    /// signals of one number that are pending at the same time.
+    pub fn take(&self) -> impl Iterator<Item = (Signal, usize)> {
         let mut buffer = [0; 64];
-        // A pipe holds 64 KiB, and writing goes on only as fast as signals come: this ends.
+        // A pipe holds 64 KiB, and writing goes on only as fast as signals come: this ends. It comes before the
+        // counts are read: what is counted afterwards makes the pipe readable again.
         loop {
-            match (&listener.reader).read(&mut buffer) {
-                Ok(0) => return total,
-                Ok(count) => total += count,
+            match (&self.reader).read(&mut buffer) {
+                Ok(0) => break,
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return total,
+                Err(_) => break,
             }
         }
+        let counts = self.heard.counts.iter().map(|count| count.swap(0, Ordering::SeqCst));
+        self.table.iter().zip(counts).filter(|(_, count)| *count > 0).map(|((_, signal), count)| (*signal, count))
     }
 }
 
 impl Drop for SignalPipes {
     fn drop(&mut self) {
-        for listener in &self.listeners {
-            unregister(listener.id);
+        for id in &self.ids {
+            unregister(*id);
         }
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         idle.active = idle.active.saturating_sub(1);
@@ -134,8 +203,9 @@ fn restore_defaults_when_idle(idle: &mut Idle) -> io::Result<()> {
         return Ok(());
     }
     let flag = Arc::new(AtomicBool::new(false));
-    for (number, signal) in LISTENED {
-        if signal != Signal::Child && is_default(number) {
+    for &(number, signal) in DAEMON {
+        // signal-hook does not know what SIGPWR would have done.
+        if signal != Signal::Child && number != libc::SIGPWR && is_default(number) {
             signal_hook::flag::register_conditional_default(number, Arc::clone(&flag))?;
         }
     }
@@ -177,19 +247,27 @@ mod tests {
     }
 
     #[test]
-    fn every_signal_arrives_at_its_own_pipe_and_install_can_be_repeated() {
-        in_own_process("sys::signals::tests::every_signal_arrives_at_its_own_pipe_and_install_can_be_repeated", || {
-            for _ in 0..3 {
-                let pipes = SignalPipes::install().unwrap();
-                for ((number, _), (signal, fd)) in LISTENED.iter().zip(pipes.iter()) {
-                    signal_hook::low_level::raise(*number).unwrap();
-                    wait_readable(fd);
-                    let heard: Vec<_> = pipes.iter().filter(|(_, fd)| pipes.drain(fd.as_raw_fd()) == 1).collect();
-                    assert_eq!(heard.len(), 1);
-                    assert_eq!(heard.first().map(|(signal, _)| *signal), Some(signal));
+    fn every_signal_is_told_apart_and_counted_and_install_can_be_repeated() {
+        in_own_process(
+            "sys::signals::tests::every_signal_is_told_apart_and_counted_and_install_can_be_repeated",
+            || {
+                for _ in 0..3 {
+                    let pipes = SignalPipes::install(Listener::Daemon).unwrap();
+                    for &(number, signal) in DAEMON {
+                        signal_hook::low_level::raise(number).unwrap();
+                        wait_readable(pipes.fd());
+                        assert_eq!(pipes.take().collect::<Vec<_>>(), [(signal, 1)]);
+                        assert_eq!(pipes.take().count(), 0);
+                    }
+                    // More than the pipe holds: each is counted all the same.
+                    for _ in 0..70_000 {
+                        signal_hook::low_level::raise(libc::SIGHUP).unwrap();
+                    }
+                    signal_hook::low_level::raise(libc::SIGTERM).unwrap();
+                    assert_eq!(pipes.take().collect::<Vec<_>>(), [(Signal::Terminate, 1), (Signal::Reload, 70_000)]);
                 }
-            }
-        });
+            },
+        );
     }
 
     #[test]
@@ -197,7 +275,7 @@ mod tests {
         use std::os::unix::process::ExitStatusExt;
         const NAME: &str = "sys::signals::tests::after_the_last_drop_sigterm_ends_the_program_again";
         if std::env::var("SUPERVICE_TEST_DIES").is_ok() {
-            drop(SignalPipes::install().unwrap());
+            drop(SignalPipes::install(Listener::Daemon).unwrap());
             signal_hook::low_level::raise(libc::SIGTERM).unwrap();
             unreachable!("SIGTERM had no effect");
         }

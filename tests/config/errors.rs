@@ -31,6 +31,8 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
             "stdout_logfile_backups = 1001: too large; write a whole number from 0 to 1000",
         ),
         ("stderr_logfile_backups = -1", "stderr_logfile_backups = -1: below zero; write a whole number from 0 to 1000"),
+        ("exit_on = always", "exit_on = always: not an end to exit on; write never, failure, exit or fatal"),
+        ("exit_code = 256", "exit_code = 256: not an exit code; write program, or a number from 0 to 255"),
         ("redirect_stderr = 2", "redirect_stderr = 2: neither true nor false; write true or false"),
         ("log_buffer = 17MB", "log_buffer = 17MB: too large: it is memory of the daemon; write at most 16MB"),
         ("pdeathsig = TERM", "pdeathsig = TERM: neither true nor false; write true or false"),

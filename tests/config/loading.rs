@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use supervice::config::{diff, parse_environment, read_env_file, to_json};
-use supervice::models::{AutoRestart, DefaultOutput, HealthCheckType, LogFormat, ProgramConfig, SupervisorConfig};
+use supervice::models::{
+    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, ProgramConfig, Reconcile,
+    SupervisorConfig,
+};
 
 use crate::support::{Files, program};
 
@@ -34,6 +37,12 @@ fn each_program_key() {
         ("autorestart = off", with(|p| p.autorestart = AutoRestart::Never)),
         ("autorestart = UNEXPECTED", with(|p| p.autorestart = AutoRestart::Unexpected)),
         ("exitcodes = 0,2", with(|p| p.exitcodes = vec![0, 2])),
+        ("exit_on = Failure", with(|p| p.exit_on = ExitOn::Failure)),
+        ("exit_on = exit", with(|p| p.exit_on = ExitOn::Exit)),
+        ("exit_on = fatal", with(|p| p.exit_on = ExitOn::Fatal)),
+        ("exit_on = never", with(|_| ())),
+        ("exit_code = program", with(|_| ())),
+        ("exit_code = 3", with(|p| p.exit_code = ExitCode::Fixed(3))),
         ("startsecs = 0", with(|p| p.startsecs = 0)),
         ("startretries = 9", with(|p| p.startretries = 9)),
         ("stopsignal = sigint", with(|p| p.stopsignal = "INT".into())),
@@ -50,6 +59,9 @@ fn each_program_key() {
         ("stderr_logfile = /dev/stderr", with(|p| p.stderr_logfile = Some("/dev/stderr".into()))),
         ("stderr_logfile_maxbytes = 0", with(|p| p.stderr_logfile_maxbytes = 0)),
         ("stderr_logfile_backups = 3", with(|p| p.stderr_logfile_backups = 3)),
+        ("stdout_logfile_compress = true", with(|p| p.stdout_logfile_compress = true)),
+        ("stderr_logfile_compress = on", with(|p| p.stderr_logfile_compress = true)),
+        ("log_sync = Line", with(|p| p.log_sync = LogSync::Line)),
         ("redirect_stderr = yes", with(|p| p.redirect_stderr = true)),
         ("log_buffer = 4KB", with(|p| p.log_buffer = 4096)),
         ("environment = A=1", with(|p| p.environment = BTreeMap::from([("A".into(), "1".into())]))),
@@ -58,6 +70,7 @@ fn each_program_key() {
         ("user = root", with(|p| p.user = Some("root".into()))),
         ("user = 0", with(|p| p.user = Some("0".into()))),
         ("pdeathsig = false", with(|p| p.pdeathsig = false)),
+        ("reconcile = Warn", with(|p| p.reconcile = Reconcile::Warn)),
         ("healthcheck_interval = 1", with(|p| p.healthcheck.interval = 1)),
         ("healthcheck_timeout = 2", with(|p| p.healthcheck.timeout = 2)),
         ("healthcheck_retries = 4", with(|p| p.healthcheck.retries = 4)),
@@ -85,6 +98,7 @@ fn each_daemon_key() {
     let loaded = Files::new(
         "[supervice]\nlogfile = none\nloglevel = warn\nlog_maxbytes = 1MB\nlog_backups = 2\npidfile = NONE\n\
          socket = none\nsocket_mode = 0660\nsocket_owner = root:root\nshutdown_timeout = 5\n\
+         exit_when_idle = yes\ntermination_log = /tmp/why\n\
          default_output = console\nlog_prefix = [%(pid)s] %(process_name)s:\nlog_format = JSON\n",
     )
     .load();
@@ -96,6 +110,8 @@ fn each_daemon_key() {
         socket_mode: 0o660,
         socket_owner: Some("root:root".into()),
         shutdown_timeout: 5,
+        exit_when_idle: true,
+        termination_log: Some("/tmp/why".into()),
         log_maxbytes: 1 << 20,
         log_backups: 2,
         default_output: DefaultOutput::Console,

@@ -3,12 +3,17 @@
 mod harness;
 
 mod demo;
+mod disks;
 mod embed;
 mod failures;
+mod health;
 mod hung;
 mod interop;
 mod lifecycle;
+mod operate;
+mod orphans;
 mod output;
+mod panics;
 mod races;
 mod reload;
 mod servers;

@@ -39,7 +39,7 @@ pub fn init(called: &str, args: &[&str]) -> Command {
 }
 
 /// The options of `unshare` that give a pid namespace here; `None`: it is not permitted, and the test is skipped visibly.
-fn unshare_options() -> Option<&'static [&'static str]> {
+pub fn unshare_options() -> Option<&'static [&'static str]> {
     static OPTIONS: OnceLock<Option<&'static [&'static str]>> = OnceLock::new();
     const WAYS: [&[&str]; 2] = [
         &["--pid", "--fork", "--kill-child", "--mount-proc"],

@@ -1,10 +1,16 @@
-//! `supervice --init -- PROGRAM` and its three guises, for real: as PID 1, below a shell, on a terminal.
+//! `supervice --init -- PROGRAM` and its three guises, and the daemon as PID 1, for real: in namespaces, below a shell, on a terminal.
 
+mod adversity;
+mod container;
+mod endings;
 mod guises;
 mod hardship;
 mod harness;
+mod machine;
 mod orphans;
+mod packaging;
 mod signals;
+mod signals_of_the_daemon;
 mod terminal;
 
 use harness::{as_pid_1, init, outcome};

@@ -12,7 +12,7 @@ fn churn(count: u32) -> String {
     )
 }
 
-fn zombies_below(pid: i32) -> usize {
+pub fn zombies_below(pid: i32) -> usize {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let state = |pid: &&str| super::harness::stat_field(pid.parse().unwrap_or(0), 0);
     children.split_whitespace().filter(|pid| state(pid).is_some_and(|state| state == "Z")).count()

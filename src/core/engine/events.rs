@@ -55,11 +55,6 @@ impl Listeners {
     fn wants(&self, kind: EventType) -> bool {
         self.0.iter().any(|(_, kinds)| kinds.has(kind))
     }
-
-    #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
-        self.0.len()
-    }
 }
 
 impl Engine {

@@ -202,12 +202,13 @@ impl Engine {
         for key in &plan.daemon_settings_changed {
             match *key {
                 "loglevel" => drop(world.set_log_level(&new.loglevel)),
-                "shutdown_timeout" => {}
+                "shutdown_timeout" | "exit_when_idle" => {}
                 other => log::warn!("[supervice] {other} has changed; it takes effect when the daemon is started anew"),
             }
         }
         self.settings.loglevel.clone_from(&new.loglevel);
         self.settings.shutdown_timeout = new.shutdown_timeout;
+        self.settings.exit_when_idle = new.exit_when_idle;
     }
 
     /// The configuration in force, put together again from the daemon's settings and the processes.

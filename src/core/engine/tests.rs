@@ -1,9 +1,12 @@
 mod sim;
+mod operate;
 
 use crossbeam_channel::{Receiver, bounded};
 
 use super::super::world::Answer;
 use super::*;
+
+mod endings;
 use crate::config::{ConfigError, Loaded};
 use crate::models::HealthCheckType;
 use crate::process::{Command, Desired, SpawnError};
@@ -25,6 +28,7 @@ struct Fake {
     told: Vec<(ConnId, String)>,
     /// Signals to the group of a process.
     signals: Vec<(ProcId, u8)>,
+    refuse_spawns: Option<SpawnError>,
     loads: usize,
 }
 
@@ -36,6 +40,9 @@ impl Fake {
 
 impl World for Fake {
     fn spawn(&mut self, _: ProcId, _: Generation, _: &Arc<ProgramConfig>) -> Result<i32, SpawnError> {
+        if let Some(error) = &self.refuse_spawns {
+            return Err(error.clone());
+        }
         self.pids += 1;
         Ok(1000 + self.pids)
     }
@@ -107,9 +114,13 @@ struct House {
 
 impl House {
     fn new(programs: &[ProgramConfig]) -> House {
+        House::with(SupervisorConfig::default(), programs)
+    }
+
+    fn with(settings: SupervisorConfig, programs: &[ProgramConfig]) -> House {
         let mut world = Fake::default();
         let programs = programs.iter().cloned().map(Arc::new).collect();
-        let engine = Engine::new(SupervisorConfig::default(), programs, Arc::clone(&world.roster), &mut world);
+        let engine = Engine::new(settings, programs, Arc::clone(&world.roster), &mut world);
         House { now: Instant::now(), engine, world }
     }
 

@@ -8,7 +8,7 @@ use super::describe::span;
 use super::phase::{Group, Hunt, Leader, Phase, Retry, Run, Then, after, is_due};
 use super::vocabulary::{Action, Desired, LastRun};
 use super::{LONGEST_DELAY, Machine, PACE};
-use crate::models::AutoRestart;
+use crate::models::{AutoRestart, ExitOn};
 
 impl Machine {
     /// A new run. Only to be called when nothing of the run before is left.
@@ -23,6 +23,25 @@ impl Machine {
     fn start_again(&mut self, from: ProcessState, cause: &str) -> Phase {
         self.tally.restarts = self.tally.restarts.saturating_add(1);
         self.start(from, cause)
+    }
+
+    /// What a daemon that has died left of this program.
+    pub(super) fn orphans_found(&mut self, now: Instant, phase: Phase, pid: i32) -> Phase {
+        match phase {
+            Phase::Stopped if self.generation == 0 => {
+                let run = Run { pid, started: now, config: self.config.clone() };
+                self.clear_away(now, ProcessState::Stopped, Group::left_by(run), false, "an earlier daemon died")
+            }
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => phase,
+        }
     }
 
     pub(super) fn spawned(&mut self, now: Instant, phase: Phase, pid: i32) -> Phase {
@@ -116,7 +135,14 @@ impl Machine {
         let reason = self.note_end(now, &run, exit);
         self.announce(from, ProcessState::Exited, Some(run.pid), &reason);
         let expected = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
+        let ends_all = match self.config.exit_on {
+            ExitOn::Never | ExitOn::Fatal => false,
+            ExitOn::Failure => !expected,
+            ExitOn::Exit => true,
+        };
         let again = match self.config.autorestart {
+            // The daemon ends with it: a start in the same moment would be one too many.
+            _ if ends_all => false,
             AutoRestart::Never => false,
             AutoRestart::Unexpected => !expected,
             AutoRestart::Always => true,
@@ -184,6 +210,15 @@ impl Machine {
         Phase::Fatal { reason: reason.into_boxed_str(), remains }
     }
 
+    /// A step has panicked: what it was about to do is unknown. `FATAL`, and what there is of a run is killed.
+    pub(super) fn broken(&mut self, now: Instant, from: ProcessState, run: Option<(i32, Instant)>) {
+        let reason = "an internal error of supervice (a panic), please report it; its processes are killed";
+        self.actions.clear();
+        let config = self.config.clone();
+        let remains = run.map(|(pid, started)| self.kill(now, Group::left_by(Run { pid, started, config })));
+        self.phase = self.give_up(from, reason.to_owned(), remains);
+    }
+
     pub(super) fn group_lingers(&mut self, now: Instant, phase: Phase) -> Phase {
         self.with_remains(phase, |machine, group| match group.hunt {
             Hunt::Unseen => machine.tell(now, group),
@@ -218,7 +253,7 @@ impl Machine {
         match (then, self.desired) {
             (Then::HealthRestart { reason }, Desired::Up) => self.health_restart(now, reason.into_string()),
             (Then::AsDesired | Then::HealthRestart { .. }, desired) => {
-                let how = self.last_run.as_ref().map_or_else(String::new, |last| last.exit.to_string());
+                let how = self.last_run.as_ref().map_or_else(|| "it has gone".to_owned(), |last| last.exit.to_string());
                 let phase = self.enter(ProcessState::Stopping, Phase::Stopped, Some(run.pid), &how);
                 match desired {
                     Desired::Up => self.start(ProcessState::Stopped, "start requested"),

@@ -1,0 +1,130 @@
+//! `health`: one answer for a probe: of a container's runtime, of Kubernetes, of a load balancer.
+
+use std::time::Duration;
+
+use super::{DONE, FAILED, complain, print};
+use crate::client::Controller;
+use crate::rpc::protocol::ProcessStatus;
+use crate::suggest::closest;
+
+/// Probes are asked often, and whoever asks has a time-out too: a daemon that is well answers in a millisecond.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many of those that are not well are named.
+const NAMED: usize = 5;
+
+/// Tells whether the named processes (none named: all that start with the daemon) are up and healthy; with
+/// `ready`, none may be `STARTING` either. The exit code is 0 or 1, nothing else: runtimes know no more.
+pub(super) fn health(controller: &Controller, names: &[String], ready: bool) -> u8 {
+    let verdict = match controller.status() {
+        Ok(all) => judge(&all, names, ready),
+        Err(error) => Err(error.to_string()),
+    };
+    match verdict {
+        Ok(count) => {
+            // Whether anybody reads it or not: it is well.
+            print(&format!("healthy: {count} {}\n", if count == 1 { "process" } else { "processes" }));
+            DONE
+        }
+        Err(reason) => {
+            complain(&reason);
+            FAILED
+        }
+    }
+}
+
+/// How many were looked at and found well, or what is not.
+fn judge(all: &[ProcessStatus], names: &[String], ready: bool) -> Result<usize, String> {
+    let named = |process: &ProcessStatus, name: &str| process.name == name || process.group.as_deref() == Some(name);
+    for name in names {
+        if !all.iter().any(|process| named(process, name)) {
+            let known = all.iter().flat_map(|process| [Some(process.name.as_str()), process.group.as_deref()]);
+            return Err(match closest(name, known.flatten()) {
+                Some(known) => format!("no process '{name}'; did you mean '{known}'?"),
+                None => format!("no process '{name}'"),
+            });
+        }
+    }
+    let wanted = |process: &&ProcessStatus| match names {
+        // An older daemon does not tell which start with it.
+        [] => process.autostart != Some(false),
+        names => names.iter().any(|name| named(process, name)),
+    };
+    let chosen: Vec<&ProcessStatus> = all.iter().filter(wanted).collect();
+    let ailing: Vec<String> = chosen.iter().filter_map(|process| ailment(process, ready)).collect();
+    if ailing.is_empty() {
+        return Ok(chosen.len());
+    }
+    let more = ailing.len().saturating_sub(NAMED);
+    let mut text: Vec<String> = ailing.into_iter().take(NAMED).collect();
+    if more > 0 {
+        text.push(format!("and {more} more"));
+    }
+    Err(text.join("; "))
+}
+
+/// What is wrong with it, in its own words.
+fn ailment(process: &ProcessStatus, ready: bool) -> Option<String> {
+    let well = match process.state.as_str() {
+        "RUNNING" => process.healthy != Some(false),
+        "STARTING" => !ready,
+        _ => false,
+    };
+    if well {
+        return None;
+    }
+    let why = process.description.as_deref().unwrap_or(if process.healthy == Some(false) {
+        "its health check fails"
+    } else {
+        ""
+    });
+    // One line, whatever a program's last words were.
+    let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let separator = if why.is_empty() { "" } else { ", " };
+    Some(format!("{} is {}{separator}{why}", process.name, process.state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(name: &str, state: &str) -> ProcessStatus {
+        let text = format!(r#"{{"name": "{name}", "state": "{state}", "pid": null, "group": "all"}}"#);
+        serde_json::from_str(&text).expect("a status")
+    }
+
+    fn verdict(all: &[ProcessStatus], names: &[&str], ready: bool) -> Result<usize, String> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        judge(all, &names, ready)
+    }
+
+    #[test]
+    fn only_running_and_healthy_is_well() {
+        for state in ["STOPPED", "STARTING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNHEALTHY", "RUNNING"] {
+            let all = [process("a", "RUNNING"), process("b", state)];
+            assert_eq!(verdict(&all, &[], false).is_ok(), ["RUNNING", "STARTING"].contains(&state), "{state}");
+            assert_eq!(verdict(&all, &[], true).is_ok(), state == "RUNNING", "{state}");
+            assert_eq!(verdict(&all, &["a"], true), Ok(1));
+            assert_eq!(verdict(&all, &["all"], true).is_ok(), state == "RUNNING", "{state}");
+        }
+        let failing = ProcessStatus { healthy: Some(false), ..process("a", "RUNNING") };
+        assert_eq!(verdict(&[failing], &[], false), Err("a is RUNNING, its health check fails".to_owned()));
+    }
+
+    #[test]
+    fn what_does_not_start_with_the_daemon_counts_only_if_it_is_named() {
+        let all = [ProcessStatus { autostart: Some(false), ..process("a", "STOPPED") }, process("b", "RUNNING")];
+        assert_eq!(verdict(&all, &[], true), Ok(1));
+        assert_eq!(verdict(&all, &["a"], true), Err("a is STOPPED".to_owned()));
+        assert_eq!(verdict(&all, &["bb"], true), Err("no process 'bb'; did you mean 'b'?".to_owned()));
+    }
+
+    #[test]
+    fn it_is_one_line() {
+        let many: Vec<_> = (0..9).map(|n| process(&format!("p{n}"), "FATAL")).collect();
+        let reason = verdict(&many, &[], false).expect_err("all are down");
+        assert!(reason.starts_with("p0 is FATAL; p1") && reason.ends_with("; and 4 more"), "{reason}");
+        let loud = ProcessStatus { description: Some("a\nb\u{1b}".to_owned()), ..process("a", "EXITED") };
+        assert_eq!(verdict(&[loud], &[], false), Err("a is EXITED, a b ".to_owned()));
+    }
+}

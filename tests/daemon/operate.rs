@@ -1,0 +1,332 @@
+//! What operators ask for: why, wait, kill, signal, update with and without a way back, events, history.
+
+use std::time::{Duration, Instant};
+
+use supervice::client::{ClientError, Terms, WaitFor};
+
+use crate::harness::{Daemon, alive, marked, wait_until, word_in};
+
+const STUBBORN: &str = "[program:s]\ncommand = sh -c 'trap : TERM; echo up > DIR/up; while :; do sleep 1000 & wait; done'\n\
+                        startsecs = 0\nstopwaitsecs = 600";
+
+fn code(error: &ClientError) -> &str {
+    match error {
+        ClientError::Failed { code: Some(code), .. } => code,
+        other => panic!("{other}"),
+    }
+}
+
+fn seconds(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
+}
+
+#[test]
+fn kill_ends_at_once_what_ignores_its_stop() {
+    let daemon = Daemon::start(STUBBORN);
+    word_in(&daemon.path("up"));
+    let controller = daemon.controller();
+    let taken = controller.stop_process_with("s", Terms { wait: false, timeout: None }).expect("stop");
+    assert_eq!(taken, "Stopping s");
+    let status = daemon.wait_state("s", "STOPPING");
+    assert!(status.kill_at > status.since.map(|since| since + 500), "{status:?}");
+    let terms = Terms { timeout: Some(Duration::from_millis(50)), ..Terms::default() };
+    let error = controller.stop_process_with("s", terms).expect_err("it ignores TERM");
+    assert_eq!(code(&error), "TIMEOUT", "{error}");
+    let why = controller.why("s").expect("why");
+    assert_eq!(why.next.as_ref().map(|next| next.what.as_str()), Some("SIGKILL"), "{why:?}");
+    let begin = Instant::now();
+    assert_eq!(controller.kill_process("s", Terms::default()).expect("kill"), "Killed s");
+    assert!(begin.elapsed() < Duration::from_secs(60), "not after stopwaitsecs");
+    assert_eq!(daemon.status("s").state, "STOPPED");
+    let causes: Vec<String> = controller.history(Some("s")).expect("history").into_iter().map(|h| h.cause).collect();
+    let own = format!("by uid {}, pid {} (", nix::unistd::geteuid(), std::process::id());
+    assert!(causes[2].starts_with(&format!("stop requested {own}")), "{causes:?}");
+    assert!(causes[3].starts_with(&format!("kill requested {own}")), "{causes:?}");
+    assert_eq!(causes[4], "killed by SIGKILL", "{causes:?}");
+    assert_eq!(controller.kill_process("s", Terms::default()).expect("kill"), "s is not running");
+    daemon.terminate();
+}
+
+#[test]
+fn a_signal_reaches_the_group_and_is_remembered() {
+    let daemon = Daemon::start(
+        "[program:p]\ncommand = sh -c 'trap \"echo got > DIR/got\" USR1; echo up > DIR/up; while :; do sleep 0.02; done'\n\
+         startsecs = 0\n[program:down]\ncommand = sleep 1000\nautostart = false",
+    );
+    word_in(&daemon.path("up"));
+    let controller = daemon.controller();
+    assert_eq!(controller.signal_process("p", "sigusr1").expect("signal"), "Sent SIGUSR1 to p");
+    assert_eq!(word_in(&daemon.path("got")), "got");
+    let lines = controller.why("p").expect("why").lines.join("\n");
+    assert!(lines.contains("SIGUSR1 requested by uid"), "{lines}");
+    let error = controller.signal_process("down", "USR1").expect_err("nothing runs");
+    assert_eq!(
+        (code(&error), error.to_string().as_str()),
+        ("FAILED", "down has no process; it is STOPPED: not started")
+    );
+    assert_eq!(code(&controller.signal_process("p", "NOSUCH").expect_err("no signal")), "INVALID_REQUEST");
+    daemon.terminate();
+}
+
+#[test]
+fn wait_answers_when_it_is_so_and_says_when_it_will_not_be() {
+    let daemon = Daemon::start(
+        "[program:p]\ncommand = sleep 1000\nautostart = false\nstartsecs = 0\n\
+         [program:f]\ncommand = sh -c 'echo no such thing >&2; exit 3'\nautostart = false\nstartretries = 0\n\
+         [program:once]\ncommand = sh -c 'exit 5'\nautostart = false\nstartsecs = 0\nautorestart = false",
+    );
+    let controller = daemon.controller();
+    let error = controller.wait_for("p", WaitFor::Running, Some(Duration::from_millis(30))).expect_err("it is down");
+    assert_eq!((code(&error), error.to_string().as_str()), ("TIMEOUT", "p is not running yet: STOPPED: not started"));
+    std::thread::scope(|scope| {
+        let waits: Vec<_> = [("p", WaitFor::Healthy), ("f", WaitFor::Running), ("once", WaitFor::Exited)]
+            .map(|(name, goal)| {
+                let controller = daemon.controller();
+                scope.spawn(move || controller.wait_for(name, goal, seconds(60)))
+            })
+            .into();
+        let _ = controller.start_process("f");
+        controller.start_process("p").expect("start");
+        let _ = controller.start_process("once");
+        let mut answers = waits.into_iter().map(|wait| wait.join().expect("no panic"));
+        assert_eq!(answers.next().expect("p").expect("healthy"), "p is healthy");
+        let failed = answers.next().expect("f").expect_err("FATAL").to_string();
+        assert_eq!(failed, "f will not be running: FATAL: exit code 3 after 0.0 s: no such thing");
+        // Asked before or after its end: either is an end.
+        assert_eq!(answers.next().expect("once").expect("exited"), "once has exited");
+    });
+    assert_eq!(controller.wait_for("p", WaitFor::Running, None).expect("at once"), "p is running");
+    let why = controller.why("f").expect("why");
+    assert_eq!((why.state.as_str(), why.stderr), ("FATAL", vec!["no such thing".to_owned()]));
+    assert!(why.lines.last().is_some_and(|line| line.contains("it has given up")), "{:?}", why.lines);
+    daemon.terminate();
+}
+
+const BEFORE: &str = "[program:stays]\ncommand = sleep 1000\nstartsecs = 0\n\
+                      [program:changes]\ncommand = sleep 1000\nstartsecs = 0\n\
+                      [program:goes]\ncommand = sleep 1000\nstartsecs = 0\nenvironment = MARK=update-goes-TEST\n\
+                      [program:soft]\ncommand = sleep 1000\nstartsecs = 0\n";
+
+fn all_running(daemon: &Daemon, names: &[&str]) {
+    names.iter().for_each(|name| drop(daemon.wait_state(name, "RUNNING")));
+}
+
+#[test]
+fn update_restarts_what_has_changed_and_nothing_else() {
+    let daemon = Daemon::start(BEFORE);
+    all_running(&daemon, &["stays", "changes", "goes", "soft"]);
+    let pid = |name: &str| daemon.status(name).pid;
+    let before = ["stays", "changes", "soft"].map(pid);
+    daemon.write_config(
+        "[program:stays]\ncommand = sleep 1000\nstartsecs = 0\n[program:changes]\ncommand = sleep 999\nstartsecs = 0\n\
+         [program:soft]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\n[program:comes]\ncommand = sleep 1000\nstartsecs = 0\n",
+        &[],
+    );
+    let controller = daemon.controller();
+    let reread = controller.reread().expect("reread");
+    assert_eq!(
+        (reread.added.as_slice(), reread.removed.as_slice()),
+        (&["comes".to_owned()][..], &["goes".to_owned()][..])
+    );
+    let change = &reread.changed["changes"][0];
+    assert_eq!(
+        (change.key.as_str(), change.old.as_str(), change.new.as_str()),
+        ("command", Some("sleep 1000"), Some("sleep 999"))
+    );
+    assert_eq!(["stays", "changes", "soft"].map(pid), before, "nothing is done");
+    let updated = controller.update(None).expect("update");
+    assert_eq!(
+        (updated.changed, updated.restarted),
+        (vec!["changes".to_owned(), "soft".to_owned()], vec!["changes".to_owned()])
+    );
+    assert_eq!(marked("update-goes"), [] as [i32; 0], "gone when the answer comes");
+    assert_eq!(daemon.status("comes").state, "RUNNING", "up when the answer comes");
+    let after = ["stays", "changes", "soft"].map(pid);
+    assert_eq!((after[0], after[2]), (before[0], before[2]));
+    assert_ne!(after[1], before[1]);
+    assert!(controller.confirm().is_err(), "nothing to confirm");
+    assert!(controller.update(None).expect("update").restarted.is_empty());
+    daemon.terminate();
+}
+
+#[test]
+fn an_update_after_a_reload_restarts_what_still_runs_as_before() {
+    let daemon = Daemon::start(BEFORE);
+    all_running(&daemon, &["stays", "changes"]);
+    let before = daemon.status("changes").pid;
+    daemon.write_config(
+        &BEFORE.replace("[program:changes]\ncommand = sleep 1000", "[program:changes]\ncommand = sleep 999"),
+        &[],
+    );
+    let controller = daemon.controller();
+    assert_eq!(controller.reload().expect("reload").changed, ["changes"]);
+    assert_eq!(daemon.status("changes").pid, before);
+    assert_eq!(controller.reread().expect("reread").changed.len(), 1);
+    assert_eq!(controller.update(None).expect("update").restarted, ["changes"]);
+    assert_ne!(daemon.status("changes").pid, before);
+    daemon.terminate();
+}
+
+#[test]
+fn an_update_that_nobody_confirms_is_taken_back() {
+    let daemon = Daemon::start(BEFORE);
+    all_running(&daemon, &["stays", "changes", "goes", "soft"]);
+    let controller = daemon.controller();
+    controller.stop_process("soft").expect("stop");
+    let stays = daemon.status("stays").pid;
+    daemon.write_config("[program:stays]\ncommand = sleep 1000\nstartsecs = 0\n[program:comes]\ncommand = sleep 1000\nstartsecs = 0\nenvironment = MARK=update-comes-TEST", &[]);
+    let updated = controller.update(seconds(2)).expect("update");
+    assert!(updated.confirm_until.is_some());
+    assert_eq!(daemon.all().len(), 2);
+    let error = controller.reload().expect_err("one after the other").to_string();
+    assert!(error.contains("waits to be confirmed"), "{error}");
+    wait_until("it is taken back", || {
+        daemon.all().iter().any(|process| process.name == "goes" && process.state == "RUNNING")
+    });
+    wait_until("comes has left", || daemon.all().len() == 4);
+    assert_eq!(marked("update-comes"), [] as [i32; 0]);
+    assert_eq!(daemon.status("stays").pid, stays);
+    assert_eq!(daemon.status("soft").state, "STOPPED", "it was down before");
+    let error = controller.confirm().expect_err("too late").to_string();
+    assert!(error.contains("nobody has confirmed it in time"), "{error}");
+    daemon.terminate();
+}
+
+#[test]
+fn an_unconfirmed_update_that_breaks_a_program_is_taken_back_at_once() {
+    let daemon = Daemon::start(BEFORE);
+    all_running(&daemon, &["stays", "changes"]);
+    let controller = daemon.controller();
+    daemon.write_config(
+        &BEFORE.replace(
+            "[program:changes]\ncommand = sleep 1000",
+            "[program:changes]\nstartretries = 1\ncommand = sh -c 'exit 3'",
+        ),
+        &[],
+    );
+    let _ = controller.update(seconds(600));
+    wait_until("it is taken back", || {
+        controller
+            .history(Some("changes"))
+            .is_ok_and(|all| all.iter().any(|item| item.cause.contains("by the way back from an update")))
+    });
+    daemon.wait_state("changes", "RUNNING");
+    let error = controller.confirm().expect_err("too late").to_string();
+    assert!(error.contains("changes is FATAL: exit code 3"), "{error}");
+    // A confirmed one stays.
+    daemon.write_config(
+        &BEFORE.replace("[program:changes]\ncommand = sleep 1000", "[program:changes]\ncommand = sleep 998"),
+        &[],
+    );
+    controller.update(seconds(600)).expect("update");
+    controller.confirm().expect("confirm");
+    assert!(controller.confirm().is_err());
+    daemon.terminate();
+}
+
+#[test]
+fn an_unconfirmed_update_that_makes_a_program_unhealthy_is_taken_back() {
+    let program = "[program:p]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = script\n\
+                   healthcheck_interval = 1\nhealthcheck_start_period = 0\nhealthcheck_retries = 1\nhealthcheck_command = ";
+    let daemon = Daemon::start(&format!("{program}true"));
+    daemon.wait_state("p", "RUNNING");
+    let controller = daemon.controller();
+    let mut events = controller.events(&["unhealthy", "healthcheck_failed"], 0).expect("events");
+    daemon.write_config(&format!("{program}sh -c 'echo not well >&2 && false'"), &[]);
+    assert_eq!(controller.update(seconds(600)).expect("update").restarted, ["p"]);
+    let failed = events.next().expect("one").expect("event").event;
+    assert!(failed.message.as_deref().is_some_and(|message| message.contains("not well")), "{failed:?}");
+    let unhealthy = events.next().expect("one").expect("event").event;
+    assert_eq!((unhealthy.from_state.as_deref(), unhealthy.pid), (Some("RUNNING"), failed.pid));
+    assert_eq!(controller.wait_for("p", WaitFor::Healthy, seconds(60)).expect("as before"), "p is healthy");
+    assert!(controller.reread().expect("reread").changed.contains_key("p"), "the file is as it was");
+    daemon.terminate();
+}
+
+#[test]
+fn two_clients_are_answered_each_by_the_state_that_was_reached() {
+    let daemon = Daemon::start(STUBBORN);
+    word_in(&daemon.path("up"));
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| daemon.controller().stop_process("s"));
+        daemon.wait_state("s", "STOPPING");
+        let kill = scope.spawn(|| daemon.controller().kill_process("s", Terms::default()));
+        assert_eq!(stop.join().expect("no panic").expect("stop"), "Stopped s");
+        assert_eq!(kill.join().expect("no panic").expect("kill"), "Killed s");
+    });
+    daemon.terminate();
+}
+
+#[test]
+fn events_are_streamed_from_the_moment_of_the_call() {
+    let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false");
+    let controller = daemon.controller();
+    let mut all = controller.events(&[], 0).expect("events");
+    let mut stops = controller.events(&["stopped"], 0).expect("events");
+    controller.start_process("p").expect("start");
+    controller.stop_process("p").expect("stop");
+    let states: Vec<String> = all.by_ref().take(4).map(|event| event.expect("event").event.event_type).collect();
+    let names = ["STARTING", "RUNNING", "STOPPING", "STOPPED"].map(|state| format!("PROCESS_STATE_{state}"));
+    assert_eq!(states, names);
+    let stopped = stops.next().expect("one").expect("event").event;
+    assert_eq!((stopped.processname.as_str(), stopped.from_state.as_deref()), ("p", Some("STOPPING")));
+    let mut past = controller.events(&[], 3).expect("events");
+    let replayed: Vec<String> = past.by_ref().take(3).map(|event| event.expect("event").event.event_type).collect();
+    assert_eq!(replayed, names[1..]);
+    assert_eq!(code(&controller.events(&["dancing"], 0).expect_err("no type")), "INVALID_REQUEST");
+    daemon.terminate();
+    // The stream ends with the daemon, and without an error.
+    assert!(all.next().is_none());
+}
+
+/// A slow reader is told how many events it has lost, and delays nobody; the history of a process stays bounded.
+#[test]
+fn a_slow_reader_of_events_loses_the_oldest_and_delays_nobody() {
+    let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false");
+    let controller = daemon.controller();
+    let slow = controller.events(&[], 0).expect("events");
+    let rounds = 1250; // Four transitions each.
+    for _ in 0..rounds {
+        controller.start_process("p").expect("start");
+        controller.kill_process("p", Terms::default()).expect("kill");
+    }
+    let history = controller.history(None).expect("history");
+    assert_eq!(history.len(), 8);
+    assert!(history.windows(2).all(|pair| pair[0].time <= pair[1].time && pair[0].to_state == pair[1].from_state));
+    let (mut seen, mut lost) = (0, 0);
+    for event in slow {
+        let event = event.expect("event");
+        (seen, lost) = (seen + 1, lost + event.lost);
+        if seen + lost >= 4 * rounds {
+            break;
+        }
+    }
+    assert_eq!(seen + lost, 4 * rounds);
+    assert!(lost > 0, "it could not keep up");
+    daemon.terminate();
+}
+
+#[test]
+fn the_daemon_tells_of_itself_and_ends_when_it_is_asked_to() {
+    let mut daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nstartsecs = 0");
+    let pid = daemon.wait_state("p", "RUNNING").pid.expect("it runs");
+    let status = daemon.status("p");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    assert!(status.since.is_some_and(|since| since.abs_diff(now) < 600), "{status:?}");
+    assert_eq!(status.autostart, Some(true));
+    let controller = daemon.controller();
+    assert_eq!(controller.ping().expect("ping"), daemon.pid());
+    assert_eq!(controller.pid(None).expect("pid"), daemon.pid());
+    assert_eq!(controller.pid(Some("p")).expect("pid"), pid);
+    let version = controller.version().expect("version");
+    assert_eq!((version.version.as_str(), version.pid), (env!("CARGO_PKG_VERSION"), daemon.pid()));
+    assert_eq!(controller.log_level(None).expect("level"), "DEBUG");
+    assert_eq!(controller.log_level(Some("warning")).expect("level"), "WARNING");
+    assert_eq!(controller.log_level(None).expect("level"), "WARNING");
+    assert_eq!(code(&controller.log_level(Some("loud")).expect_err("no level")), "INVALID_REQUEST");
+    let history = controller.history(Some("p")).expect("history");
+    assert_eq!(history[0].cause, "start requested by autostart");
+    assert_eq!(controller.shutdown().expect("shutdown"), "The daemon is shutting down");
+    assert!(daemon.wait().success(), "{}", daemon.log());
+    assert!(!alive(pid));
+}
