@@ -14,6 +14,7 @@
 mod events;
 mod follow;
 mod operate;
+mod peer;
 
 use std::fmt;
 use std::io::{self, Read, Write};

@@ -93,6 +93,12 @@ impl Controller {
 }
 
 impl Follow {
+    /// `true` if output was read from the socket already: [`next`](Iterator::next) gives it without waiting, and
+    /// [`as_fd`](AsFd::as_fd) may stay silent.
+    pub fn is_ready(&self) -> bool {
+        self.first.is_some() || self.frames.has_frame()
+    }
+
     fn receive(&mut self, in_time: bool) -> Result<OutputPiece, ClientError> {
         let answer = self.frames.receive(in_time)?;
         let controller = &self.frames.controller;
@@ -160,6 +166,13 @@ impl Frames {
         let answer: Map<String, Value> = serde_json::from_slice(&body)
             .map_err(|error| controller.broken(format!("the answer is not JSON: {error}")))?;
         controller.done(answer)
+    }
+}
+
+/// The socket, for `poll`: readable when output comes. See [`Follow::is_ready`].
+impl AsFd for Follow {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.frames.as_fd()
     }
 }
 

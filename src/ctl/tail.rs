@@ -3,37 +3,45 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use super::{DONE, FAILED, complain, fail};
+use super::act::targets;
+use super::verbs::{Call, Opt};
+use super::{DONE, FAILED, complain, fail, fail_at};
 use crate::client::{Amount, Controller, OutputPiece};
+use crate::rpc::protocol::DEFAULT_LINES;
 
 /// A line that is longer is shown in pieces where several programs are followed, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// What is to be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tail {
-    pub follow: bool,
-    pub amount: Amount,
-}
-
-/// Shows the newest output of the named processes, and with `follow` what comes; a last name that is
+/// Shows the newest output of the named processes, and with `--follow` what comes; a last name that is
 /// `stdout` or `stderr` means the stream.
-pub(super) fn tail(controller: &Controller, names: &[String], what: Tail) -> u8 {
-    let (names, stderr) = match names {
+pub(super) fn tail(call: &Call<'_>) -> u8 {
+    let (words, stderr) = match call.args.names.as_slice() {
         [names @ .., stream] if !names.is_empty() && stream == "stderr" => (names, true),
         [names @ .., stream] if !names.is_empty() && stream == "stdout" => (names, false),
         names => (names, false),
     };
-    if what.follow {
-        return follow(controller, names, stderr, what.amount);
-    }
+    let (names, unknown) = match targets(call, words) {
+        Ok(found) => found,
+        Err(error) => return fail_at(call, error),
+    };
+    unknown.iter().for_each(|message| complain(message));
+    let amount = call.args.amount.unwrap_or(Amount::Lines(DEFAULT_LINES));
+    let code = if call.args.has(Opt::Follow) {
+        follow(call.controller, &names, stderr, amount)
+    } else {
+        newest(call.controller, &names, stderr, amount)
+    };
+    if code == DONE && !unknown.is_empty() { FAILED } else { code }
+}
+
+fn newest(controller: &Controller, names: &[String], stderr: bool, amount: Amount) -> u8 {
     let mut code = DONE;
     for (number, name) in names.iter().enumerate() {
         if names.len() > 1 {
             let gap = if number > 0 { "\n" } else { "" };
             show(&[format!("{gap}==> {name} <==\n").as_bytes()]);
         }
-        let outcome = match controller.tail(name, stderr, what.amount) {
+        let outcome = match controller.tail(name, stderr, amount) {
             Ok(bytes) => show(&[&bytes]),
             Err(error) => fail(&error),
         };

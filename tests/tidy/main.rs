@@ -49,7 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rpc", &["sys"]),
     ("core", &["config", "events", "health", "logger", "models", "output", "process", "rpc", "suggest", "sys"]),
     ("client", &["models", "rpc", "sys"]),
-    ("ctl", &["client", "config", "models", "rpc", "suggest", "sys"]),
+    ("ctl", &["client", "config", "models", "process", "rpc", "suggest", "sys"]),
     ("init", &["process", "sys"]),
     ("daemon", &["config", "core", "init", "logger", "models", "sys"]),
 ];
