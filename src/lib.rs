@@ -73,7 +73,7 @@
 //! | [`rpc`] | frames and messages (pure); the io thread | `sys` |
 //! | [`core`] | the engine (decides), the kernel (acts), the dispatcher's loop | all of the above |
 //! | [`client`] | the client | `rpc::protocol`, `sys::net` |
-//! | [`init`] | one program under PID 1, without a configuration | `process`, `sys` |
+//! | [`init`] | one program under PID 1, without a configuration; a machine's init | `process`, `sys` |
 //! | [`daemon`], [`ctl`] | the two commands | `core`, `config`, `init`; `client` |
 //!
 //! A test keeps these arrows true.
@@ -98,6 +98,7 @@ pub mod init;
 pub mod logger;
 pub mod models;
 pub mod output;
+mod planted;
 pub mod process;
 pub mod rpc;
 mod suggest;

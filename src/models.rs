@@ -161,6 +161,23 @@ pub enum LogFormat {
     Json,
 }
 
+/// What happens at the daemon's start to processes that an earlier daemon, which died, has left of a program.
+///
+/// Serialized as `"auto"`, `"kill"`, `"warn"` and `"off"`, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reconcile {
+    /// What is certainly the program's is stopped before it is started; of others there is a warning.
+    #[default]
+    Auto,
+    /// Everything that carries the program's mark is stopped.
+    Kill,
+    /// They are left alone, with a warning.
+    Warn,
+    /// Nobody looks, and the program gets no mark.
+    Off,
+}
+
 /// One program as configured. A program with `numprocs` above 1 is one `ProgramConfig` for each
 /// instance, named `NAME:00`, `NAME:01`, ….
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -217,6 +234,8 @@ pub struct ProgramConfig {
     pub group: Option<String>,
     /// Let the kernel kill the program (SIGKILL) if the daemon dies.
     pub pdeathsig: bool,
+    /// What happens to processes that an earlier daemon has left of it.
+    pub reconcile: Reconcile,
     /// How its health is found out.
     pub healthcheck: HealthCheckConfig,
 }
@@ -251,6 +270,7 @@ impl ProgramConfig {
             user: None,
             group: None,
             pdeathsig: true,
+            reconcile: Reconcile::Auto,
             healthcheck: HealthCheckConfig::default(),
         }
     }

@@ -47,7 +47,7 @@ _supervicectl() {
     -*) candidates=$'--socket\n--timeout\n--json\n--force\n--version\n--help' ;;
     *:health | *:start | *:stop | *:restart | *:status | *:tail | *:clear) candidates=$(_supervicectl_names processes) ;;
     *:startgroup | *:stopgroup) candidates=$(_supervicectl_names groups) ;;
-    *:) candidates=$'status\nstart\nstop\nrestart\nstartgroup\nstopgroup\nreload\ntail\nclear\nreopen\nhealth\nversion' ;;
+    *:) candidates=$'status\nstart\nstop\nrestart\nstartgroup\nstopgroup\nreload\ntail\nclear\nreopen\nhealth\npoweroff\nreboot\nhalt\nversion' ;;
     esac
     while IFS= read -r word; do
         # Compared and quoted by hand: compgen -W would expand what a name contains.

@@ -16,7 +16,7 @@ function __supervicectl_names --argument-names key
         string match -rag '"'$key'":"([^"\\\\]*)"' | sort -u
 end
 
-set -l commands status start stop restart startgroup stopgroup reload tail clear reopen health version
+set -l commands status start stop restart startgroup stopgroup reload tail clear reopen health poweroff reboot halt version
 complete -c supervicectl -f
 complete -c supervicectl -s s -l socket -r -F -d "the daemon's socket"
 complete -c supervicectl -l timeout -x -d 'give up waiting for an answer after this time'
@@ -39,6 +39,9 @@ complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a clear
 complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a reopen -d 'open all log files anew'
 complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a health -d 'tell whether all is well, for probes'
 complete -c supervicectl -n "__fish_seen_subcommand_from health" -l ready -d 'none may be STARTING'
+complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a poweroff -d 'turn the machine off'
+complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a reboot -d 'start the machine anew'
+complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a halt -d 'stop the machine'
 complete -c supervicectl -n "not __fish_seen_subcommand_from $commands" -a version -d 'print the version'
 complete -c supervicectl -n "__fish_seen_subcommand_from health status start stop restart tail clear" -a '(__supervicectl_names name)'
 complete -c supervicectl -n "__fish_seen_subcommand_from startgroup stopgroup" -a '(__supervicectl_names group)'

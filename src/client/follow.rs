@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{ClientError, Controller, HEADER, Head, protocol};
 use crate::rpc::protocol::Amount;
 use crate::rpc::stream::Piece;
+use crate::sys::machine::Power;
 
 /// A piece of a process's output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,6 +74,14 @@ impl Controller {
     /// See [`ClientError`].
     pub fn reopen(&self) -> Result<String, ClientError> {
         self.act("reopen", &[])
+    }
+
+    /// Has the machine of which the daemon is the init turned off, started anew or halted; the daemon's message.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] where it is not the machine's init: nothing was done. See [`ClientError`] for the others.
+    pub fn power(&self, power: Power) -> Result<String, ClientError> {
+        self.act(power.command(), &[])
     }
 
     fn read_output(&self, name: &str, stderr: bool, amount: Amount, follow: bool) -> Result<Follow, ClientError> {

@@ -77,6 +77,8 @@ pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
         autorestart: new.autorestart,
         exitcodes: new.exitcodes.clone(),
         startretries: new.startretries,
+        exit_on: new.exit_on,
+        exit_code: new.exit_code,
         group: new.group.clone(),
         ..old.clone()
     };

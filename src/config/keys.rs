@@ -59,6 +59,7 @@ pub(crate) const PROGRAM_KEYS: &[&str] = &[
     "directory",
     "user",
     "pdeathsig",
+    "reconcile",
     "healthcheck_type",
     "healthcheck_interval",
     "healthcheck_timeout",
@@ -119,7 +120,6 @@ pub(crate) const FOREIGN_PROGRAM: &[Foreign] = &[
     foreign("stderr_events_enabled", NO, "output is not announced as events"),
     foreign("stdout_syslog", NO, "write stdout_logfile = syslog"),
     foreign("stderr_syslog", NO, "write stderr_logfile = syslog"),
-    foreign("reconcile", &["auto"], "programs do not outlive the daemon: see pdeathsig"),
 ];
 
 /// Keys of supervisord's `[unix_http_server]` without a counterpart.

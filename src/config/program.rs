@@ -139,6 +139,7 @@ fn common(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mut
         _ => Err(Fault::new("too large: it is memory of the daemon", "write at most 16MB")),
     });
     program.pdeathsig = fields.parse("pdeathsig", program.pdeathsig, values::boolean);
+    program.reconcile = fields.parse("reconcile", program.reconcile, values::reconcile);
     env_files(fields, program, checks);
     user(fields, program, checks);
 }

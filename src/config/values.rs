@@ -1,7 +1,7 @@
 //! Values of one kind each: text in, a value or a fault with its remedy out.
 
 use super::diagnostic::Fault;
-use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat};
+use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, Reconcile};
 use crate::process::{signal_name, signal_number};
 use crate::suggest::closest;
 
@@ -89,6 +89,16 @@ pub(crate) fn auto_restart(text: &str) -> Result<AutoRestart, Fault> {
         Ok(true) => Ok(AutoRestart::Always),
         Ok(false) => Ok(AutoRestart::Never),
         Err(_) => Err(Fault::new("not one of the choices", "write true, false or unexpected")),
+    }
+}
+
+pub(crate) fn reconcile(text: &str) -> Result<Reconcile, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "auto" => Ok(Reconcile::Auto),
+        "kill" => Ok(Reconcile::Kill),
+        "warn" => Ok(Reconcile::Warn),
+        "off" => Ok(Reconcile::Off),
+        _ => Err(Fault::new("not one of the choices", "write auto, kill, warn or off")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The central dispatcher: the loop of the one thread that decides and acts.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -17,7 +18,7 @@ const BATCH: usize = 64;
 /// Runs the engine until its shutdown has ended; `true` if no process is left.
 pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receiver<Input>) -> bool {
     loop {
-        engine.run_timers(Instant::now(), kernel);
+        guarded("a timer", || engine.run_timers(Instant::now(), kernel));
         while let Some(input) = kernel.take_deferred() {
             turn(engine, kernel, input);
         }
@@ -43,10 +44,18 @@ pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receive
 fn turn(engine: &mut Engine, kernel: &mut Kernel, input: Input) {
     let begin = Instant::now();
     let what = describe(&input);
-    engine.handle(begin, input, kernel);
+    guarded(what, || engine.handle(begin, input, kernel));
     let took = begin.elapsed();
     if took > SLOW_TURN {
         log::warn!("{what} took {} ms", took.as_millis());
+    }
+}
+
+/// Survives a panic: whoever waits for this may not get an answer, but everything else goes on. Our end would be the
+/// end of all programs.
+fn guarded(what: &str, act: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(act)).is_err() {
+        log::error!("{what}: an internal error of supervice (a panic), please report it");
     }
 }
 

@@ -1,13 +1,15 @@
 //! What a program is started with: its words, environment and credentials.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
+use super::orphans::{Identity, VARIABLE};
 use crate::config;
 use crate::models::ProgramConfig;
 use crate::process::{SpawnError, SpawnStage};
@@ -119,6 +121,7 @@ impl Prepared {
         config: &ProgramConfig,
         words: &[S],
         users: &Users,
+        identity: Option<&Identity>,
     ) -> Result<Prepared, SpawnError> {
         let credentials = config.user.as_deref().map(|user| users.get(user)).transpose()?;
         let argv = words.iter().map(|word| c_string("the command", word.as_ref()));
@@ -127,12 +130,16 @@ impl Prepared {
             key.push(value);
             c_string("the environment", key)
         };
+        let mut all = environment(config, credentials.as_ref(), users)?;
+        // The mark of a daemon above us says nothing about our children.
+        all.remove(OsStr::new(VARIABLE));
+        let mark = identity
+            .and_then(|identity| identity.mark(config))
+            .map(|mark| c_string("its mark", OsString::from_vec(mark)));
+        let env = mark.into_iter().chain(all.into_iter().map(variable)).collect::<Result<_, _>>()?;
         Ok(Prepared {
             argv: argv.collect::<Result<_, _>>()?,
-            env: environment(config, credentials.as_ref(), users)?
-                .into_iter()
-                .map(variable)
-                .collect::<Result<_, _>>()?,
+            env,
             directory: config.directory.as_ref().map(|path| c_string("the directory", path)).transpose()?,
             credentials,
         })
@@ -158,7 +165,8 @@ pub(super) fn words(config: &ProgramConfig) -> Result<Vec<String>, SpawnError> {
         .map_err(|error| SpawnError::other(SpawnStage::Prepare, "the command", error.to_string()))
 }
 
-/// The daemon's own environment; the user's HOME and the like; `env_file`; `environment`: later ones win.
+/// The daemon's own environment; the user's HOME and the like; `env_file`; `environment`: later ones win. Without the
+/// mark (see [`super::orphans`]), which no setting may fake.
 fn environment(
     config: &ProgramConfig,
     credentials: Option<&Credentials>,
@@ -171,7 +179,7 @@ fn environment(
             match value {
                 Some(value) => all.insert(key.into(), value.into()),
                 // Better none than that of the daemon's user.
-                None => all.remove(std::ffi::OsStr::new(key)),
+                None => all.remove(OsStr::new(key)),
             };
         }
     }

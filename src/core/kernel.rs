@@ -12,6 +12,7 @@ use crossbeam_channel::Sender;
 
 use super::environment::{self, Prepared, Users};
 use super::listeners::Listeners;
+use super::orphans::{Identity, Orphans};
 use super::run::Adjust;
 use super::world::{Answer, Input, ProcId, Reaped, ReplyTo, World};
 use crate::config::{self, ConfigError, LoadOptions};
@@ -80,13 +81,14 @@ pub(super) struct Parts {
     pub users: Users,
     pub reopen: Box<dyn Fn()>,
     pub adjust: Adjust,
+    pub identity: Option<Identity>,
 }
 
 /// See the [module](self).
 pub(super) struct Kernel {
     parts: Parts,
     spawner: Spawner,
-    null: OwnedFd,
+    null: Arc<OwnedFd>,
     runs: HashMap<ProcId, Run>,
     scripts: HashMap<u64, Script>,
     next_script: u64,
@@ -95,17 +97,21 @@ pub(super) struct Kernel {
     workers: HashMap<ProcId, Worker>,
     /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
     strangers: Vec<i32>,
+    /// What an earlier daemon has left behind.
+    orphans: Orphans,
     /// Inputs that this thread has for itself: it must not wait for room in its own queue.
     deferred: VecDeque<Input>,
     listeners: Listeners,
 }
 
 impl Kernel {
-    pub(super) fn new(parts: Parts) -> io::Result<Kernel> {
+    pub(super) fn new(mut parts: Parts) -> io::Result<Kernel> {
+        let spawner = Spawner::new()?;
         Ok(Kernel {
+            orphans: Orphans::new(parts.identity.take()),
             parts,
-            spawner: Spawner::new()?,
-            null: sys::stdio::open_null()?,
+            null: spawner.null(),
+            spawner,
             runs: HashMap::new(),
             scripts: HashMap::new(),
             next_script: 0,
@@ -131,7 +137,7 @@ impl Kernel {
     }
 
     fn spawn_script(&mut self, id: ProcId, config: &ProgramConfig, command: &str) -> Result<RunningScript, SpawnError> {
-        let prepared = Prepared::new(config, &script_command(command), &self.parts.users)?;
+        let prepared = Prepared::new(config, &script_command(command), &self.parts.users, self.orphans.identity())?;
         let (stderr, child_end) = capture_pipe()?;
         let (exit_reader, exit_writer) = io::pipe().map_err(no_pipe)?;
         let null = self.null.as_fd();
@@ -187,7 +193,7 @@ impl Kernel {
 impl World for Kernel {
     fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<i32, SpawnError> {
         let words = environment::words(config)?;
-        let prepared = Prepared::new(config, &words, &self.parts.users)?;
+        let prepared = Prepared::new(config, &words, &self.parts.users, self.orphans.identity())?;
         let console = self.parts.default_output == DefaultOutput::Console;
         let wanted = |logfile: &Option<String>| console || logfile.is_some() || config.log_buffer > 0;
         let open = |wanted: bool| wanted.then(capture_pipe).transpose();
@@ -212,7 +218,7 @@ impl World for Kernel {
     }
 
     fn signal_group(&mut self, id: ProcId, signal: u8) {
-        let Some(run) = self.runs.get(&id) else { return };
+        let Some(run) = self.runs.get(&id) else { return self.orphans.signal(id, signal) };
         match sys::signal::signal_group(run.child.leader(run.reaped.is_some()), signal) {
             Ok(GroupSignal::Delivered | GroupSignal::Gone) => {}
             Ok(GroupSignal::Denied) => log::error!(
@@ -245,7 +251,7 @@ impl World for Kernel {
     }
 
     fn group_is_empty(&mut self, id: ProcId) -> bool {
-        let Some(run) = self.runs.get_mut(&id) else { return true };
+        let Some(run) = self.runs.get_mut(&id) else { return self.orphans.are_gone(id, Instant::now()) };
         let Some(reaped) = run.reaped else { return false };
         // A health check of the run belongs to it: it was killed, and is gone before the run is.
         if self.scripts.values().any(|script| script.owner == id) {
@@ -268,6 +274,14 @@ impl World for Kernel {
         orphans.inspect(|pid| signal.into_iter().for_each(|signal| sys::signal::signal_child(*pid, signal))).count()
     }
 
+    fn find_orphans(&mut self, programs: &[(ProcId, Arc<ProgramConfig>)]) -> Vec<(ProcId, i32)> {
+        self.orphans.find(programs)
+    }
+
+    fn bystanders(&self, id: ProcId) -> Option<String> {
+        self.orphans.note(id)
+    }
+
     fn leader_exited(&mut self, id: ProcId, generation: Generation) {
         self.parts.output.leader_exited(id, generation);
         for script in self.scripts.values().filter(|script| script.owner == id) {
@@ -276,6 +290,9 @@ impl World for Kernel {
     }
 
     fn run_ended(&mut self, id: ProcId, generation: Generation) {
+        if self.orphans.end_hunt(id) {
+            return;
+        }
         self.runs.remove(&id);
         self.parts.output.run_ended(id, generation);
     }
@@ -289,6 +306,9 @@ impl World for Kernel {
         if taken.is_err() {
             // Nobody would ever stop a script that no thread waits for.
             self.kill_script(script);
+        }
+        if taken.is_err_and(|reason| reason == crate::health::THREAD_DIED) {
+            self.workers.remove(&id); // The next check gets a new one.
         }
         taken.map_err(str::to_owned)
     }
@@ -305,6 +325,7 @@ impl World for Kernel {
 
     fn forget(&mut self, id: ProcId) {
         self.workers.remove(&id);
+        self.orphans.forget(id);
         self.parts.output.remove(id);
     }
 

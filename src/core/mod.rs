@@ -5,6 +5,7 @@ mod engine;
 mod environment;
 mod kernel;
 mod listeners;
+mod orphans;
 mod roster;
 mod run;
 pub(crate) mod termination;

@@ -1,8 +1,10 @@
 //! From a configuration to a running daemon and back: what is set up, in which order, and how it ends.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +12,18 @@ use super::dispatcher::dispatch;
 use super::engine::{Engine, Verdict};
 use super::environment::Users;
 use super::kernel::{Kernel, Parts};
+use super::orphans::Identity;
 use super::world::{Input, Notice};
 use super::{Phase, Supervisor, termination};
 use crate::logger;
 use crate::models::SupervisorConfig;
 use crate::output::{self, Output};
 use crate::rpc::server::{self, ServerEvent, ServerHandle};
+use crate::sys::machine::Power;
 use crate::sys::net::SocketGuard;
 use crate::sys::pidfile::{PidFile, PidFileError};
 use crate::sys::reap::ReapScope;
-use crate::sys::signals::{Signal, SignalPipes};
+use crate::sys::signals::{Listener, Signal, SignalPipes};
 use crate::sys::{self};
 
 /// How long the threads may take to write out what they hold at the end.
@@ -55,6 +59,9 @@ pub struct RunOptions {
     /// Applied to every configuration that a reload reads, before it is compared with the one in force: what a
     /// command line has set must not be undone by the file.
     pub adjust: Option<Adjust>,
+    /// This is the kernel's init: signals and clients may ask for the machine to be turned off. What they have
+    /// asked for stands here when `run` has returned; doing it is left to the caller.
+    pub machine: Option<Rc<Cell<Option<Power>>>>,
     /// Called once everything is set up and the control socket listens, before the programs start.
     pub on_ready: Option<Box<dyn FnOnce()>>,
 }
@@ -181,11 +188,16 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     let nofile = sys::limits::raise_nofile();
     let pid_file = config.pidfile.as_deref().map(|path| PidFile::acquire(Path::new(path))).transpose();
     let pid_file = pid_file.map_err(RunError::PidFile)?;
-    let (server, guard) = serve(supervisor, &config)?;
+    let machine = options.machine.clone();
+    let listener = if machine.is_some() { Listener::Machine } else { Listener::Daemon };
+    let (server, guard) = serve(supervisor, &config, listener)?;
     let mut output = None;
     let begun = begin(supervisor, config, config_path, nofile, options, &server, &mut output);
     let ended = begun.map(|(mut engine, mut kernel)| {
         let clean = dispatch(&mut engine, &mut kernel, &queue);
+        if let Some(machine) = machine {
+            machine.set(engine.power());
+        }
         End { clean, verdict: engine.verdict().cloned() }
     });
     // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
@@ -226,6 +238,7 @@ fn begin(
         config_path,
         users,
         reopen: Box::new(logger::reopen),
+        identity: Identity::of(&config),
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
     })
     .map_err(system("the means of starting programs"))?;
@@ -235,6 +248,8 @@ fn begin(
         on_ready();
     }
     let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
+    engine.commands_machine(options.machine.is_some());
+    engine.reconcile(std::time::Instant::now(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
     sys::limits::trim_heap();
     Ok((engine, kernel))
@@ -279,8 +294,12 @@ fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunErro
 }
 
 /// Binds the control socket and starts the thread that serves it and the signals.
-fn serve(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<(ServerHandle, Option<SocketGuard>), RunError> {
-    let signals = SignalPipes::install().map_err(system("the signal handlers"))?;
+fn serve(
+    supervisor: &Supervisor,
+    config: &SupervisorConfig,
+    listener: Listener,
+) -> Result<(ServerHandle, Option<SocketGuard>), RunError> {
+    let signals = SignalPipes::install(listener).map_err(system("the signal handlers"))?;
     let (listener, guard) = match &config.socket_path {
         None => (None, None),
         Some(path) => {
@@ -311,6 +330,7 @@ fn notice(signal: Signal) -> Notice {
         Signal::Terminate => Notice::Terminate,
         Signal::Reload => Notice::Reload,
         Signal::Reopen => Notice::Reopen,
+        Signal::Power(power) => Notice::Power(power),
     }
 }
 

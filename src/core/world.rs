@@ -16,6 +16,7 @@ use crate::output::{self, StreamKind};
 use crate::process::{Command, Exit, Generation, SpawnError};
 use crate::rpc::protocol::{Amount, ErrorCode, ProcessStatus, Report, Why};
 use crate::rpc::server::{ConnId, IncomingRequest};
+use crate::sys::machine::Power;
 
 /// Names a process for as long as the daemon lives; never used again for another one.
 pub(crate) type ProcId = u32;
@@ -71,6 +72,8 @@ pub(crate) enum Notice {
     Reload,
     /// SIGUSR2: open all log files anew.
     Reopen,
+    /// As the kernel's init: end in order, and then this becomes of the machine; the second time: now.
+    Power(Power),
 }
 
 /// Everything that the dispatcher is told.
@@ -120,6 +123,15 @@ pub(crate) trait World {
     /// Signals (or, with `None`, only counts) the orphans that this process has inherited from its programs; how
     /// many there are. 0 where other children than the programs may be somebody else's.
     fn signal_orphans(&mut self, signal: Option<u8>) -> usize;
+    /// Looks for processes that an earlier daemon has left of these programs. Those that have to go before a start are
+    /// signalled and asked for as the group of a run that has lost its leader; each such program comes with a pid.
+    fn find_orphans(&mut self, _programs: &[(ProcId, Arc<ProgramConfig>)]) -> Vec<(ProcId, i32)> {
+        Vec::new()
+    }
+    /// What is to be said about processes of an earlier daemon that are left alone.
+    fn bystanders(&self, _id: ProcId) -> Option<String> {
+        None
+    }
     /// The leader has ended: its output so far is to be read.
     fn leader_exited(&mut self, id: ProcId, generation: Generation);
     /// The group is gone: its output ends here.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::args::Args;
 use super::verbs::{self, Call, Names, OPTIONS, Opt, Spelling, Verb};
 use super::{DONE, print, table};
 use crate::client::Controller;
@@ -31,9 +30,9 @@ pub(super) fn complete(call: &Call<'_>) -> u8 {
     let words = &call.args.names;
     let line = Line::read(words);
     // The socket is that of the command line that is being typed.
-    let typed = Args { socket: line.socket.clone(), config: line.config.clone(), ..Args::default() };
-    let controller = match super::socket(&typed) {
-        Ok(socket) if typed.socket.is_some() || typed.config.is_some() => Controller::new(socket),
+    let named = line.socket.is_some() || line.config.is_some();
+    let controller = match super::socket(line.socket.as_deref(), line.config.as_deref()) {
+        Ok(socket) if named => Controller::new(socket),
         Ok(_) => call.controller.clone(),
         // Nothing to offer, and no place to say why.
         Err(_) => return DONE,

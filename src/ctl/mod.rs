@@ -60,7 +60,7 @@ fn run(args: &Args) -> u8 {
     if args.has(Opt::Version) {
         return print(&format!("supervicectl {VERSION}\n"));
     }
-    let socket = match socket(args) {
+    let socket = match socket(args.socket.as_deref(), args.config.as_deref()) {
         Ok(socket) => socket,
         Err(message) => {
             complain(&message);
@@ -83,11 +83,11 @@ fn run(args: &Args) -> u8 {
 }
 
 /// The first that is given: `-s`, the configuration's of `-c`, the environment's; else the usual one.
-fn socket(args: &Args) -> Result<String, String> {
-    if let Some(socket) = &args.socket {
-        return Ok(socket.clone());
+fn socket(socket: Option<&str>, configuration: Option<&str>) -> Result<String, String> {
+    if let Some(socket) = socket {
+        return Ok(socket.to_owned());
     }
-    if let Some(file) = &args.config {
+    if let Some(file) = configuration {
         return configured_socket(Path::new(file));
     }
     let environment = std::env::var("SUPERVICE_SOCKET").ok().filter(|socket| !socket.is_empty());

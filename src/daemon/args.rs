@@ -22,6 +22,10 @@ Start the programs of a configuration file, watch them, and restart them.
       --strict          unknown sections and keys are errors
       --init            reap every orphan among the descendants, as PID 1 does;
                         with a program: be its init, see 'supervice --init -h'
+      --system-init     be the init of the machine, started by the kernel:
+                        mount what is missing, run, turn the machine off
+      --mount PLACES    with --system-init: where, with commas between
+                        (default: /proc,/sys,/dev,/dev/pts,/run; none)
       --version         print the version
   -h, --help            print this
 
@@ -48,6 +52,8 @@ pub(super) struct Args {
     pub loglevel: Option<String>,
     pub strict: bool,
     pub init: bool,
+    pub system: bool,
+    pub mounts: Option<String>,
 }
 
 impl Args {
@@ -79,11 +85,16 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
             Arg::Long("json") => json = true,
             Arg::Long("strict") => args.strict = true,
             Arg::Long("init") => args.init = true,
+            Arg::Long("system-init") => args.system = true,
+            Arg::Long("mount") => args.mounts = Some(parser.value()?.string()?),
             Arg::Long("demo-server") => return Ok(Mode::DemoServer(parser.value()?.string()?)),
             Arg::Short('h') | Arg::Long("help") => return Ok(Mode::Help),
             Arg::Short('V' | 'v') | Arg::Long("version") => return Ok(Mode::Version),
             Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(arg.unexpected()),
         }
+    }
+    if args.mounts.is_some() && !args.system {
+        return Err("--mount goes with --system-init".into());
     }
     match (check, json) {
         (true, _) => Ok(Mode::Check { json, args }),

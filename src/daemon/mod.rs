@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod system;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -38,6 +39,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             Err(error) => fail(FAILURE, &format!("demo server on {address}: {error}")),
         },
         Ok(Mode::Check { json, args }) => check(&args, json),
+        Ok(Mode::Run(args)) if args.system => system::start(args),
         Ok(Mode::Run(args)) => start(args),
     };
     ExitCode::from(code)
@@ -96,7 +98,7 @@ fn start(args: Args) -> u8 {
         }
     };
     if args.foreground {
-        return inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, None));
+        return inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, None, None));
     }
     match sys::daemon::detach() {
         Err(error) => fail(FAILURE, &format!("cannot detach: {error}; use -n to stay in the foreground")),
@@ -104,7 +106,9 @@ fn start(args: Args) -> u8 {
             Ok(()) => 0,
             Err(message) => fail(FAILURE, &message),
         },
-        Ok(Fork::Daemon(ready)) => inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, Some(ready))),
+        Ok(Fork::Daemon(ready)) => {
+            inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, Some(ready), None))
+        }
     }
 }
 
@@ -117,7 +121,7 @@ fn inherit_orphans(insist: bool) -> Option<u8> {
 }
 
 /// Runs the daemon in this process, and tells the one that waits for it how its start went.
-fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>) -> u8 {
+fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>, machine: Option<system::Wanted>) -> u8 {
     let supervisor = Supervisor::new();
     let foreground = ready.is_none();
     let logging = if foreground { Logging::Foreground { file: loaded.logfile_given } } else { Logging::File };
@@ -133,6 +137,7 @@ fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>) -> u
         logging,
         reap_orphans: true,
         adjust: Some(std::sync::Arc::new(move |config| args.adjust(config))),
+        machine,
         on_ready: Some(on_ready),
     };
     match supervisor.run_with(options) {

@@ -25,7 +25,7 @@ pub use script::ScriptHealthChecker;
 pub use tcp::TcpHealthChecker;
 
 pub(crate) use script::{RunningScript, capture_pipe, no_pipe, script_command, tell_exit};
-pub(crate) use worker::{CheckRequest, Work, Worker};
+pub(crate) use worker::{CheckRequest, THREAD_DIED, Work, Worker};
 
 use crate::models::{HealthCheckConfig, HealthCheckType};
 

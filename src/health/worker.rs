@@ -11,6 +11,9 @@ use crate::process::Generation;
 /// Enough for the system's resolver, which takes the most of what we call. Only touched pages count.
 const WORKER_STACK: usize = 256 * 1024;
 
+/// Why a worker takes no request any more.
+pub(crate) const THREAD_DIED: &str = "the health check's thread has died";
+
 /// What one check consists of.
 pub(crate) enum Work {
     Tcp(TcpHealthChecker),
@@ -55,7 +58,7 @@ impl Worker {
     pub(crate) fn request(&self, request: CheckRequest) -> Result<(), &'static str> {
         self.requests.try_send(request).map_err(|error| match error {
             TrySendError::Full(_) => "the check before has not ended yet",
-            TrySendError::Disconnected(_) => "the health check's thread has died",
+            TrySendError::Disconnected(_) => THREAD_DIED,
         })
     }
 }
@@ -63,7 +66,10 @@ impl Worker {
 /// A check that panics has failed; its thread lives on.
 fn perform(work: Work) -> HealthCheckResult {
     let check = std::panic::AssertUnwindSafe(|| match work {
-        Work::Tcp(checker) => checker.check(),
+        Work::Tcp(checker) => {
+            crate::planted::fault("health", String::new);
+            checker.check()
+        }
         Work::Script(script) => script.wait(),
     });
     std::panic::catch_unwind(check)

@@ -12,6 +12,7 @@
 
 mod options;
 mod rules;
+pub mod system;
 
 use std::ffi::OsString;
 use std::fmt::{Arguments, Display};

@@ -13,6 +13,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ const MAX_WRITERS: usize = 64;
 /// The size of the blocks that are read and written, in bytes; also the kernel's default size of a pipe.
 pub(super) const BLOCK: usize = 64 * 1024;
 /// Blocks that are kept for the next read while there are writers; more than a file's queue holds would be of no use.
-const SPARES: usize = 4;
+const SPARES: usize = 16;
 
 /// What a writer holds while it works: nobody else starts to work there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub(super) struct Desk {
     called: Condvar,
     /// A writer has ended.
     ended: Condvar,
+    /// Bytes that wait for all files together.
+    waiting: AtomicIsize,
     waker: Arc<Waker>,
     notify: Notify,
 }
@@ -76,7 +79,14 @@ impl State {
 impl Desk {
     /// No writers yet. `waker` wakes the thread that reads.
     pub fn new(waker: Arc<Waker>, notify: Notify) -> Arc<Desk> {
-        Arc::new(Desk { state: Mutex::default(), called: Condvar::new(), ended: Condvar::new(), waker, notify })
+        Arc::new(Desk {
+            state: Mutex::default(),
+            called: Condvar::new(),
+            ended: Condvar::new(),
+            waiting: AtomicIsize::new(0),
+            waker,
+            notify,
+        })
     }
 
     /// Tells the daemon.
@@ -87,6 +97,16 @@ impl Desk {
     /// Where notes go.
     pub fn notifier(&self) -> Notify {
         Arc::clone(&self.notify)
+    }
+
+    /// Bytes that wait for all files together.
+    pub fn waiting(&self) -> usize {
+        usize::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// So many bytes more wait, or fewer.
+    pub fn add_waiting(&self, bytes: isize) {
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Wakes the thread that reads.

@@ -17,8 +17,12 @@ use super::file::{LogFile, Rules};
 use super::incident::Report;
 use super::{Note, ProgramId, StreamKind};
 
-/// What waits for a file at most, in bytes.
-pub(super) const QUEUE: usize = 256 * 1024;
+/// What waits for a file at most, in bytes: enough that reading and writing need not take turns. Nothing is allocated
+/// before it is needed, nor kept.
+pub(super) const QUEUE: usize = 1024 * 1024;
+/// What waits for all files together, in bytes, before each of them gets no more than [`SMALL`]: a disk with the logs of a
+/// thousand programs may hang.
+const BUDGET: usize = 16 * 1024 * 1024;
 /// A disk that got on with nothing for so long does not hold up a child any more.
 const STALLED: Duration = Duration::from_secs(2);
 /// A file that got on with nothing for so long is not asked for its end, nor emptied: that would keep others waiting.
@@ -121,20 +125,22 @@ impl Handle {
     /// Queues the first `count` bytes of `buffer`. The buffer may be another one afterwards, of the same size.
     pub fn append(self: &Arc<Self>, now: Instant, origin: Origin, buffer: &mut Vec<u8>, count: usize) {
         let mut slot = self.lock();
-        if slot.is_full() && slot.is_without_progress(now, STALLED) {
+        let limit = self.limit();
+        if slot.pending + count > limit && slot.is_without_progress(now, STALLED) {
             let first = slot.dropped == 0;
-            slot.drop_oldest(count);
+            self.desk.add_waiting(-signed(slot.drop_oldest(limit.saturating_sub(count))));
             if first && slot.dropped > 0 {
                 let seconds = now.duration_since(slot.progress).as_secs();
                 let text = format!(
                     "{} does not answer since {seconds} seconds; what does not fit into {} KB is lost until it does",
                     self.path.display(),
-                    QUEUE / 1024
+                    limit / 1024
                 );
                 self.desk.notify(origin.note(Report::Trouble(text)));
             }
         }
         slot.pending += count;
+        self.desk.add_waiting(signed(count));
         let data = buffer.get(..count).unwrap_or_default();
         match slot.jobs.back_mut() {
             Some(Job::Write { origin: last, bytes, length })
@@ -159,7 +165,7 @@ impl Handle {
     /// room.
     pub fn should_pause(&self, now: Instant) -> bool {
         let mut slot = self.lock();
-        slot.reader_waits = slot.is_full() && !slot.is_without_progress(now, STALLED);
+        slot.reader_waits = slot.pending >= self.limit() && !slot.is_without_progress(now, STALLED);
         slot.reader_waits
     }
 
@@ -243,6 +249,7 @@ impl Handle {
     fn put_back(&self, mut file: Option<LogFile>, done: usize) -> Option<Place> {
         let mut slot = self.lock();
         slot.pending -= done;
+        self.desk.add_waiting(-signed(done));
         let dropped = std::mem::take(&mut slot.dropped);
         if dropped > 0
             && let Some(file) = &mut file
@@ -254,7 +261,7 @@ impl Handle {
         slot.device = file.as_ref().and_then(LogFile::device).or(slot.device);
         slot.file = file;
         slot.queued = !slot.jobs.is_empty() || slot.reopen || slot.open_for.is_some();
-        let wake = slot.reader_waits && slot.pending <= QUEUE / 2;
+        let wake = slot.reader_waits && slot.pending <= self.limit() / 2;
         slot.reader_waits &= !wake;
         let more = slot.queued.then(|| self.place(&slot));
         drop(slot);
@@ -264,30 +271,37 @@ impl Handle {
         more
     }
 
+    /// What may wait for this file now, in bytes.
+    fn limit(&self) -> usize {
+        if self.desk.waiting() < BUDGET { QUEUE } else { SMALL }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Slot {
-    fn is_full(&self) -> bool {
-        self.pending >= QUEUE
-    }
-
     fn is_without_progress(&self, now: Instant, time: Duration) -> bool {
         self.queued && now.saturating_duration_since(self.progress) >= time
     }
 
-    /// Makes room for `count` bytes, as far as what waits can make it.
-    fn drop_oldest(&mut self, count: usize) {
-        while self.pending + count > QUEUE {
-            let Some(at) = self.jobs.iter().position(|job| matches!(job, Job::Write { .. })) else { return };
+    /// Leaves at most `rest` bytes, as far as what waits can make room; returns how much went.
+    fn drop_oldest(&mut self, rest: usize) -> usize {
+        let before = self.pending;
+        while self.pending > rest {
+            let Some(at) = self.jobs.iter().position(|job| matches!(job, Job::Write { .. })) else { break };
             if let Some(Job::Write { length, .. }) = self.jobs.remove(at) {
                 self.pending -= length;
                 self.dropped += length as u64;
             }
         }
+        before - self.pending
     }
+}
+
+fn signed(bytes: usize) -> isize {
+    isize::try_from(bytes).unwrap_or(isize::MAX)
 }
 
 /// Tells a note when the last copy of it is dropped.

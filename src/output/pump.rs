@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -23,21 +24,19 @@ use super::handle::{Handle, Origin};
 use super::sink::{Sink, Syslog};
 use super::{Command, ProgramId, Settings, StreamKind};
 use crate::models::ProgramConfig;
+use crate::planted;
 use crate::process::Generation;
 
 /// The waker's token; pipes count up from there.
 pub(super) const WAKER: Token = Token(0);
 
-/// Reads of one pipe before it is the next one's turn.
-const READS_A_TURN: usize = 4;
-/// What a nearly full pipe gives: small writes leave the ends of its pages empty.
-const CHATTY_READ: usize = 48 * 1024;
-/// A pipe that gives less does not belong to a chatty child.
+/// A pipe that gives less does not belong to a chatty child, in bytes.
 const IDLE_READ: usize = 4 * 1024;
-/// After so many turns with a nearly full pipe a child counts as chatty and gets a bigger one.
+/// After so many turns with a nearly full pipe a child gets a bigger one.
 const CHATTY_AFTER: u8 = 4;
-/// The pipe of a chatty child, in bytes. Not for all: users have 64 MiB of pipe memory in all.
-const CHATTY_PIPE: usize = 256 * 1024;
+/// How much bigger each time, and the limit in bytes. Not for all: users have 64 MiB of pipe memory in all.
+const CHATTY_GROWTH: usize = 4;
+const BIGGEST_PIPE: usize = 1024 * 1024;
 /// The longest nap between two turns of a busy thread. A nap lets small writes gather in the pipes:
 /// a third of the CPU, and a child that finds its reader asleep is not slowed by waking it up.
 const LONGEST_NAP: Duration = Duration::from_millis(16);
@@ -59,7 +58,9 @@ struct Pipe {
     /// It is in the queue of readable pipes.
     queued: bool,
     full_reads: u8,
-    chatty: bool,
+    /// In bytes.
+    size: usize,
+    may_grow: bool,
 }
 
 struct Program {
@@ -97,6 +98,8 @@ pub(super) struct Pump {
     pipes: HashMap<usize, Pipe>,
     next_token: usize,
     ready: VecDeque<usize>,
+    /// The pipe that is being read.
+    reading: Option<usize>,
     /// Files by path: streams that name the same file share it, or each would rotate the other's away.
     files: HashMap<Arc<Path>, Weak<Handle>>,
     syslog: Option<Rc<RefCell<Syslog>>>,
@@ -120,6 +123,7 @@ impl Pump {
             pipes: HashMap::new(),
             next_token: WAKER.0 + 1,
             ready: VecDeque::new(),
+            reading: None,
             files: HashMap::new(),
             syslog: None,
             partials: Vec::new(),
@@ -147,14 +151,33 @@ impl Pump {
             for event in &events {
                 self.mark_ready(event.token(), event.is_read_closed());
             }
-            while let Ok(command) = self.commands.try_recv() {
-                self.obey(now, command);
-            }
-            paused = self.turn(now);
-            self.flush_partials(now);
+            paused = match catch_unwind(AssertUnwindSafe(|| self.work(now))) {
+                Ok(paused) => paused,
+                Err(_) => self.stumbled(),
+            };
             self.take_nap(now.duration_since(asleep));
         }
         self.end();
+    }
+
+    fn work(&mut self, now: Instant) -> bool {
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(now, command);
+        }
+        let paused = self.turn(now);
+        self.flush_partials(now);
+        paused
+    }
+
+    /// After a panic: what was at work has lost something, but goes on, and so does everything else. A pause, so that
+    /// one that comes again and again does not take all the time.
+    fn stumbled(&mut self) -> bool {
+        log::error!("output: an internal error of supervice (a panic), please report it; some output is lost");
+        // A pipe that is not read would hold up its child for ever.
+        if let Some(token) = self.reading.take().filter(|token| !self.ready.contains(token)) {
+            self.ready.push_back(token);
+        }
+        true
     }
 
     /// How long to sleep: for ever when there is nothing to do.
@@ -182,7 +205,10 @@ impl Pump {
         let mut all_paused = true;
         for _ in 0..self.ready.len() {
             let Some(token) = self.ready.pop_front() else { break };
-            match self.read(now, token, READS_A_TURN, true) {
+            self.reading = Some(token);
+            let outcome = self.read(now, token, true);
+            self.reading = None;
+            match outcome {
                 Outcome::Empty => {
                     if let Some(pipe) = self.pipes.get_mut(&token) {
                         pipe.queued = false;
@@ -215,7 +241,7 @@ impl Pump {
         std::thread::sleep(self.nap);
     }
 
-    fn read(&mut self, now: Instant, token: usize, reads: usize, may_pause: bool) -> Outcome {
+    fn read(&mut self, now: Instant, token: usize, may_pause: bool) -> Outcome {
         let Some(pipe) = self.pipes.get_mut(&token) else { return Outcome::Closed };
         let Some(program) = self.programs.get_mut(&pipe.program) else { return Outcome::Closed };
         let ring_limit = usize::try_from(program.config.log_buffer).unwrap_or(usize::MAX);
@@ -234,7 +260,8 @@ impl Pump {
         let buffer = &mut self.buffer;
         let mut outcome = Outcome::More;
         let mut total = 0;
-        for _ in 0..reads {
+        // What a pipe holds, then it is the next one's turn. A line target reads in smaller pieces.
+        for _ in 0..pipe.size.div_ceil(size) {
             if may_pause && sink.should_pause(now) {
                 outcome = Outcome::Paused;
                 break;
@@ -246,7 +273,9 @@ impl Pump {
                 }
                 Ok(count) => {
                     total += count;
-                    followers.push(kind, buffer.get(..count).unwrap_or_default());
+                    let data = buffer.get(..count).unwrap_or_default();
+                    planted::fault("output", || String::from_utf8_lossy(data).into_owned());
+                    followers.push(kind, data);
                     sink.write(now, origin, buffer, count, ring_limit, &mut report);
                     if count < size && !pipe.hung_up {
                         // Empty: new data or the end come with a new event.
@@ -266,8 +295,7 @@ impl Pump {
                 }
             }
         }
-        let capacity = if pipe.chatty { CHATTY_PIPE } else { BLOCK };
-        self.busiest = self.busiest.max((total * 100).div_ceil(capacity));
+        self.busiest = self.busiest.max((total * 100).div_ceil(pipe.size));
         grow_if_chatty(pipe, total);
         if sink.partial_due().is_some() && !self.partials.contains(&(id, kind)) {
             self.partials.push((id, kind));
@@ -317,7 +345,7 @@ impl Pump {
             if now >= deadline {
                 break;
             }
-            match self.read(now, token, READS_A_TURN, true) {
+            match self.read(now, token, true) {
                 Outcome::More => tokens.push_back(token),
                 Outcome::Paused => {
                     tokens.push_back(token);
@@ -338,7 +366,8 @@ impl Pump {
 }
 
 fn grow_if_chatty(pipe: &mut Pipe, read: usize) {
-    if pipe.chatty || read < CHATTY_READ {
+    // Small writes leave the ends of a pipe's pages empty: three quarters are nearly all.
+    if !pipe.may_grow || read < pipe.size / 4 * 3 {
         if read < IDLE_READ {
             pipe.full_reads = 0;
         }
@@ -346,9 +375,12 @@ fn grow_if_chatty(pipe: &mut Pipe, read: usize) {
     }
     pipe.full_reads += 1;
     if pipe.full_reads >= CHATTY_AFTER {
+        pipe.full_reads = 0;
+        let size = pipe.size * CHATTY_GROWTH;
         // Refused to users who own much pipe memory already: it is an optimisation, no more.
-        let size = i32::try_from(CHATTY_PIPE).unwrap_or(i32::MAX);
-        let _ = fcntl(&pipe.file, FcntlArg::F_SETPIPE_SZ(size));
-        pipe.chatty = true;
+        let wanted = i32::try_from(size).unwrap_or(i32::MAX);
+        let grown = fcntl(&pipe.file, FcntlArg::F_SETPIPE_SZ(wanted)).is_ok();
+        pipe.may_grow = grown && size < BIGGEST_PIPE;
+        pipe.size = if grown { size } else { pipe.size };
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -345,8 +346,15 @@ impl Server {
     fn serve(&mut self, now: Instant, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let (peer, sink) = (connection.peer, &self.sink);
-        let fate = connection.serve(now, |request| {
-            sink(ServerEvent::Request(IncomingRequest { conn, peer, request }));
+        let serve = AssertUnwindSafe(|| {
+            connection.serve(now, |request| {
+                crate::planted::fault("connection", || format!("{request:?}"));
+                sink(ServerEvent::Request(IncomingRequest { conn, peer, request }));
+            })
+        });
+        let fate = catch_unwind(serve).unwrap_or_else(|_| {
+            log::error!("connection {conn}: closed after an internal error of supervice (a panic), please report it");
+            Fate::Over
         });
         match fate {
             Fate::Over => self.close(conn),

@@ -41,6 +41,9 @@ pub(super) struct Ids {
     pub(super) groups_count: usize,
 }
 
+/// The digits of a stamp; leading ones are 0.
+pub(super) const STAMP_DIGITS: usize = 10;
+
 /// How the descriptors above 2 are closed.
 pub(super) enum CloseRest {
     /// The table of descriptors is the daemon's own, shared (CLONE_FILES). One `close_range` makes a copy that
@@ -66,6 +69,8 @@ pub(super) struct Plan {
     pub(super) candidates: *const *const c_char,
     pub(super) argv: *const *const c_char,
     pub(super) envp: *const *const c_char,
+    /// Where the child writes its own pid, as [`STAMP_DIGITS`] digits: in its environment. Null: nowhere.
+    pub(super) stamp: *mut u8,
     pub(super) failure: Failure,
     pub(super) progress: Progress,
 }
@@ -185,7 +190,9 @@ enum Never {}
 /// the user, the parent-death signal is cleared by a change of user, and the mask stays full until
 /// nothing of the daemon can run here any more. Nothing before the directory can have to wait for a disk.
 fn become_program(plan: &Plan) -> Result<Never, Failed> {
-    check(SESSION, call(libc::SYS_setsid, [0; 5]))?;
+    let session = call(libc::SYS_setsid, [0; 5]);
+    stamp(plan.stamp, session.unwrap_or(0));
+    check(SESSION, session)?;
     if let CloseRest::Unshare(last) = plan.close {
         let first = number(last).wrapping_add(1);
         // The daemon's table stays as it is.
@@ -215,6 +222,21 @@ fn become_program(plan: &Plan) -> Result<Never, Failed> {
     let empty: u64 = 0;
     let _ = call(libc::SYS_rt_sigprocmask, [number(libc::SIG_SETMASK), address(&empty), 0, SIGSET_SIZE, 0]);
     Err(execute(plan))
+}
+
+/// The id of the new session is the pid, as this process and its relatives see it.
+fn stamp(digits: *mut u8, pid: usize) {
+    if digits.is_null() {
+        return;
+    }
+    let mut rest = pid;
+    for place in (0..STAMP_DIGITS).rev() {
+        // rest % 10 lies between 0 and 9.
+        let digit = b'0'.wrapping_add((rest % 10) as u8);
+        rest /= 10;
+        // SAFETY: the parent gives room for that many digits, which nobody else reads or writes before exec.
+        unsafe { digits.wrapping_add(place).write_volatile(digit) };
+    }
 }
 
 /// The highest number that `close_range` knows.

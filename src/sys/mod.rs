@@ -10,6 +10,8 @@
 pub mod daemon;
 pub mod init;
 pub mod limits;
+pub mod machine;
+pub mod marked;
 pub mod net;
 pub mod pidfile;
 pub mod proc;

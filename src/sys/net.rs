@@ -10,6 +10,8 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::pidfile::LastBreath;
+
 /// How long another daemon may take between its look at the path and its bind.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -167,7 +169,14 @@ fn clear_stale(path: &Path) -> io::Result<()> {
         let text = "something that is not a socket lies there; remove it or set another socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
-    match probe(path) {
+    let mut last_breath = LastBreath::default();
+    let probed = loop {
+        match probe(path) {
+            Ok(Some(pid)) if last_breath.is_worth_a_wait(pid) => {}
+            probed => break probed,
+        }
+    };
+    match probed {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // Connected, or its queue is full, or it is of another type: somebody has it open.

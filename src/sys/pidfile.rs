@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// How often the path may change under us before we give up.
 const ATTEMPTS: usize = 16;
@@ -55,6 +56,33 @@ impl fmt::Display for PidFileError {
 
 impl std::error::Error for PidFileError {}
 
+/// Waiting for what a killed daemon still holds: a child that it was making has copies of its descriptors until it
+/// executes its program, and the daemon itself lives for a moment after SIGKILL was sent.
+#[derive(Debug, Default)]
+pub(super) struct LastBreath {
+    since: Option<Instant>,
+}
+
+impl LastBreath {
+    /// What a holder that is dead may still take.
+    const OF_THE_DEAD: Duration = Duration::from_secs(2);
+    /// What one that seems to live may take to die, if it is about to.
+    const OF_THE_LIVING: Duration = Duration::from_millis(100);
+    const PAUSE: Duration = Duration::from_millis(10);
+
+    /// Sleeps for a moment and returns `true`, unless `holder` lives or that has gone on for too long.
+    pub(super) fn is_worth_a_wait(&mut self, holder: i32) -> bool {
+        let lives = super::proc::stat(holder).is_some_and(|stat| !stat.is_dead());
+        let patience = if lives { Self::OF_THE_LIVING } else { Self::OF_THE_DEAD };
+        let now = Instant::now();
+        if now >= *self.since.get_or_insert(now) + patience {
+            return false;
+        }
+        std::thread::sleep(Self::PAUSE);
+        true
+    }
+}
+
 /// A pid file that is locked and holds our pid. Removed when dropped, if it is still ours.
 #[derive(Debug)]
 pub struct PidFile {
@@ -73,18 +101,23 @@ impl PidFile {
     /// [`PidFileError`]; then nothing was changed.
     pub fn acquire(path: &Path) -> Result<PidFile, PidFileError> {
         let system = |error| PidFileError::System { path: path.to_owned(), error };
-        for _ in 0..ATTEMPTS {
+        let mut last_breath = LastBreath::default();
+        let mut attempts = 0;
+        while attempts < ATTEMPTS {
             let mut file = open(path)?;
             // SAFETY: the descriptor is open.
             if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
                 let error = io::Error::last_os_error();
-                return Err(match error.kind() {
-                    io::ErrorKind::WouldBlock => {
-                        PidFileError::Held { path: path.to_owned(), pid: read_pid(&mut file).ok().flatten() }
-                    }
-                    _ => system(error),
-                });
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    return Err(system(error));
+                }
+                let pid = read_pid(&mut file).ok().flatten();
+                if pid.is_some_and(|pid| last_breath.is_worth_a_wait(pid)) {
+                    continue;
+                }
+                return Err(PidFileError::Held { path: path.to_owned(), pid });
             }
+            attempts += 1;
             // The last holder may have removed the file between our open and our lock: then our lock
             // is on a file that nobody will ever see again.
             if !is_at(&file, path) {

@@ -6,7 +6,7 @@ use std::ptr;
 use std::time::Duration;
 
 use super::child::{CloseRest, Failure, Ids, Plan, Progress};
-use super::spawn::{Command, Dumpable, Slots};
+use super::spawn::{Command, Dumpable, STAMP, STAMP_OFFSET, Slots};
 use super::stack::Stack;
 use super::users::Credentials;
 use crate::process::SpawnError;
@@ -19,6 +19,8 @@ pub(super) struct Ready {
     pub(super) words: Words,
     _pointers: [Vec<*const c_char>; 3],
     _open: Vec<c_int>,
+    /// The child writes into it.
+    _stamped: Option<Vec<u8>>,
 }
 
 /// The strings.
@@ -46,7 +48,9 @@ impl Ready {
         stack: Stack,
     ) -> Box<Ready> {
         let Command { argv, env, directory, credentials, pdeathsig, nofile, umask, .. } = command;
-        let pointers = [pointers(&candidates), pointers(&argv), pointers(&env)];
+        let mut pointers = [pointers(&candidates), pointers(&argv), pointers(&env)];
+        let [.., variables] = &mut pointers;
+        let mut stamped = stamped(&env, variables);
         let [paths, arguments, variables] = pointers.each_ref().map(|list| list.as_ptr());
         let (stdio, close, open) = match descriptors {
             Descriptors::Shared { stdio, last } => (stdio, CloseRest::Unshare(last), Vec::new()),
@@ -71,17 +75,26 @@ impl Ready {
             candidates: paths,
             argv: arguments,
             envp: variables,
+            stamp: stamped.as_mut().map_or(ptr::null_mut(), |entry| entry.as_mut_ptr().wrapping_add(STAMP_OFFSET)),
             failure: Failure::none(),
             progress: Progress::new(),
         };
         let words = Words { argv, candidates, _env: env, directory, credentials };
         // The buffers of these vectors and strings stay in their places when their owners are moved here.
-        Box::new(Ready { plan, stack, words, _pointers: pointers, _open: open })
+        Box::new(Ready { plan, stack, words, _pointers: pointers, _open: open, _stamped: stamped })
     }
 }
 
 // SAFETY: what the pointers lead to belongs to this value alone and is not bound to a thread.
 unsafe impl Send for Ready {}
+
+/// A copy of the entry that is to be stamped, which takes its place in the list.
+fn stamped(env: &[CString], list: &mut [*const c_char]) -> Option<Vec<u8>> {
+    let (slot, entry) = list.iter_mut().zip(env).find(|(_, entry)| entry.to_bytes().starts_with(STAMP))?;
+    let mut copy = entry.to_bytes_with_nul().to_vec();
+    *slot = copy.as_mut_ptr().cast();
+    Some(copy)
+}
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use signal_hook::SigId;
 use signal_hook::low_level::{register, unregister};
 
+use super::machine::Power;
+
 /// What the daemon listens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -22,9 +24,23 @@ pub enum Signal {
     Reopen,
     /// SIGCHLD: sweep.
     Child,
+    /// As the kernel's init: everything is to end, and then this.
+    Power(Power),
 }
 
-const LISTENED: [(i32, Signal); 7] = [
+/// Who listens: the same signals mean other things to a machine's init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Listener {
+    /// A daemon, or the init of a container.
+    #[default]
+    Daemon,
+    /// The kernel's init; its signals are those of busybox's.
+    Machine,
+}
+
+type Table = &'static [(i32, Signal)];
+
+const DAEMON: Table = &[
     (libc::SIGTERM, Signal::Terminate),
     (libc::SIGINT, Signal::Terminate),
     (libc::SIGQUIT, Signal::Terminate),
@@ -35,10 +51,30 @@ const LISTENED: [(i32, Signal); 7] = [
     (libc::SIGCHLD, Signal::Child),
 ];
 
+const MACHINE: Table = &[
+    (libc::SIGTERM, Signal::Power(Power::Reboot)),
+    // Ctrl-Alt-Del.
+    (libc::SIGINT, Signal::Power(Power::Reboot)),
+    (libc::SIGUSR1, Signal::Power(Power::Halt)),
+    (libc::SIGUSR2, Signal::Power(Power::Off)),
+    (libc::SIGPWR, Signal::Power(Power::Off)),
+    (libc::SIGHUP, Signal::Reload),
+    (libc::SIGCHLD, Signal::Child),
+];
+
+impl Listener {
+    fn table(self) -> Table {
+        match self {
+            Listener::Daemon => DAEMON,
+            Listener::Machine => MACHINE,
+        }
+    }
+}
+
 /// What the handlers share with whoever reads.
 struct Heard {
-    /// How many times each of `LISTENED` has come since it was last asked.
-    counts: [AtomicUsize; LISTENED.len()],
+    /// How many times each signal of the table has come since it was last asked.
+    counts: Box<[AtomicUsize]>,
     wake: PipeWriter,
 }
 
@@ -71,6 +107,7 @@ static IDLE: Mutex<Idle> = Mutex::new(Idle { active: 0, flag: None });
 /// The registered signals; unregisters them when dropped, after which they have the effect again that
 /// they had before. Several may exist at a time: each hears every signal.
 pub struct SignalPipes {
+    table: Table,
     ids: Vec<SigId>,
     heard: Arc<Heard>,
     reader: PipeReader,
@@ -78,7 +115,7 @@ pub struct SignalPipes {
 
 impl std::fmt::Debug for SignalPipes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignalPipes").field("listened", &LISTENED).finish_non_exhaustive()
+        f.debug_struct("SignalPipes").field("table", &self.table).finish_non_exhaustive()
     }
 }
 
@@ -88,7 +125,8 @@ impl SignalPipes {
     /// # Errors
     ///
     /// Where no pipe can be made or a handler can't be installed.
-    pub fn install() -> io::Result<SignalPipes> {
+    pub fn install(listener: Listener) -> io::Result<SignalPipes> {
+        let table = listener.table();
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: ignoring a signal runs no code of ours. A client that goes away shall be an error of write.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
@@ -97,15 +135,15 @@ impl SignalPipes {
         set_nonblocking(reader.as_fd())?;
         // A handler must never wait.
         set_nonblocking(wake.as_fd())?;
-        let heard = Arc::new(Heard { counts: [const { AtomicUsize::new(0) }; LISTENED.len()], wake });
+        let heard = Arc::new(Heard { counts: table.iter().map(|_| AtomicUsize::new(0)).collect(), wake });
         idle.active += 1;
         set_idle(&idle, false);
         drop(idle);
-        let mut pipes = SignalPipes { ids: Vec::with_capacity(LISTENED.len()), heard, reader };
-        for (index, (number, _)) in LISTENED.into_iter().enumerate() {
+        let mut pipes = SignalPipes { table, ids: Vec::with_capacity(table.len()), heard, reader };
+        for (index, (number, _)) in table.iter().enumerate() {
             let heard = Arc::clone(&pipes.heard);
             // SAFETY: see `Heard::note`; it allocates nothing, locks nothing and can't panic.
-            pipes.ids.push(unsafe { register(number, move || heard.note(index)) }?);
+            pipes.ids.push(unsafe { register(*number, move || heard.note(index)) }?);
         }
         Ok(pipes)
     }
@@ -113,6 +151,12 @@ impl SignalPipes {
     /// Becomes readable when a signal has come.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
+    }
+
+    /// Sleeps until a signal has come.
+    pub fn wait(&self) {
+        let mut poll = [nix::poll::PollFd::new(self.fd(), nix::poll::PollFlags::POLLIN)];
+        let _ = nix::poll::poll(&mut poll, nix::poll::PollTimeout::NONE);
     }
 
     /// Each signal that has come since the last call, and how many times it did at least: the kernel merges
@@ -130,7 +174,7 @@ impl SignalPipes {
             }
         }
         let counts = self.heard.counts.iter().map(|count| count.swap(0, Ordering::SeqCst));
-        LISTENED.iter().zip(counts).filter(|(_, count)| *count > 0).map(|((_, signal), count)| (*signal, count))
+        self.table.iter().zip(counts).filter(|(_, count)| *count > 0).map(|((_, signal), count)| (*signal, count))
     }
 }
 
@@ -159,7 +203,7 @@ fn restore_defaults_when_idle(idle: &mut Idle) -> io::Result<()> {
         return Ok(());
     }
     let flag = Arc::new(AtomicBool::new(false));
-    for (number, signal) in LISTENED {
+    for &(number, signal) in DAEMON {
         // signal-hook does not know what SIGPWR would have done.
         if signal != Signal::Child && number != libc::SIGPWR && is_default(number) {
             signal_hook::flag::register_conditional_default(number, Arc::clone(&flag))?;
@@ -208,8 +252,8 @@ mod tests {
             "sys::signals::tests::every_signal_is_told_apart_and_counted_and_install_can_be_repeated",
             || {
                 for _ in 0..3 {
-                    let pipes = SignalPipes::install().unwrap();
-                    for (number, signal) in LISTENED {
+                    let pipes = SignalPipes::install(Listener::Daemon).unwrap();
+                    for &(number, signal) in DAEMON {
                         signal_hook::low_level::raise(number).unwrap();
                         wait_readable(pipes.fd());
                         assert_eq!(pipes.take().collect::<Vec<_>>(), [(signal, 1)]);
@@ -231,7 +275,7 @@ mod tests {
         use std::os::unix::process::ExitStatusExt;
         const NAME: &str = "sys::signals::tests::after_the_last_drop_sigterm_ends_the_program_again";
         if std::env::var("SUPERVICE_TEST_DIES").is_ok() {
-            drop(SignalPipes::install().unwrap());
+            drop(SignalPipes::install(Listener::Daemon).unwrap());
             signal_hook::low_level::raise(libc::SIGTERM).unwrap();
             unreachable!("SIGTERM had no effect");
         }

@@ -20,6 +20,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::child::{self, CloseRest, Plan, SIGSET_SIZE};
@@ -33,8 +34,16 @@ use crate::process::{SpawnError, SpawnStage};
 
 /// Where programs are looked up if the child's environment has no PATH.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
+/// The beginning of the variable that tells whose child this is; see [`Command::env`].
+pub const STAMP: &[u8] = b"SUPERVICE_ID=0000000000/";
+/// Where its digits begin.
+pub(super) const STAMP_OFFSET: usize = b"SUPERVICE_ID=".len();
+const _: () = assert!(STAMP.len() == STAMP_OFFSET + child::STAMP_DIGITS + 1);
+
 /// How many descriptors are closed one by one on a kernel without `close_range` and without `/proc`.
 const BLIND_CLOSE: c_int = 4096;
+/// With fewer open files permitted than this, none are held in store.
+const SCARCE: u64 = 64;
 /// How long a spawn waits for the child to execute its program.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The same while file systems are known not to answer: a hundred programs on a dead disk must not add up.
@@ -47,7 +56,8 @@ const MEMORY: Duration = Duration::from_secs(10);
 pub struct Command<'fd> {
     /// The program and its arguments. The program is looked up in the PATH of `env` unless it contains a `/`.
     pub argv: Vec<CString>,
-    /// The whole environment, as `KEY=value`.
+    /// The whole environment, as `KEY=value`. In an entry that begins with [`STAMP`] the child puts its own pid in
+    /// the place of the zeros.
     pub env: Vec<CString>,
     /// The working directory, entered with the rights of the child's user; `None`: the daemon's.
     pub directory: Option<CString>,
@@ -141,6 +151,7 @@ pub fn c_string(what: &str, text: impl AsRef<OsStr>) -> Result<CString, SpawnErr
 /// ```
 #[derive(Debug)]
 pub struct Spawner {
+    null: Arc<OwnedFd>,
     /// `None` while a late child runs on it.
     stack: Option<Stack>,
     /// `None` on kernels before 5.9, which have no `close_range`.
@@ -154,16 +165,15 @@ pub struct Spawner {
 /// programs holds would be dearer than everything else in a spawn. Between spawns they lead to the null device.
 #[derive(Debug)]
 pub(super) struct Slots {
-    null: OwnedFd,
+    null: Arc<OwnedFd>,
     fds: [OwnedFd; 3],
 }
 
 impl Slots {
-    fn new() -> io::Result<Slots> {
-        let null = super::stdio::open_null()?;
+    fn new(null: &Arc<OwnedFd>) -> io::Result<Slots> {
         // try_clone takes the lowest free number from 3 on, and closes on exec.
         let fds = [null.try_clone()?, null.try_clone()?, null.try_clone()?];
-        Ok(Slots { null, fds })
+        Ok(Slots { null: Arc::clone(null), fds })
     }
 
     fn numbers(&self) -> [c_int; 3] {
@@ -203,9 +213,16 @@ impl Spawner {
         // An empty range at the far end: succeeds without closing anything, or says ENOSYS.
         // SAFETY: no descriptor can have the highest number.
         let probe = unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) };
-        // Where descriptors are as scarce as that, spawning is slower.
-        let slots = if probe == 0 { Slots::new().ok() } else { None };
-        Ok(Spawner { stack: Some(Stack::new()?), slots, last_late: None })
+        let null = Arc::new(super::stdio::open_null()?);
+        // Where descriptors are that scarce, a slower spawn is better than one less for a client.
+        let scarce = super::limits::nofile().is_ok_and(|limit| limit.soft < SCARCE);
+        let slots = if probe == 0 && !scarce { Slots::new(&null).ok() } else { None };
+        Ok(Spawner { null, stack: Some(Stack::new()?), slots, last_late: None })
+    }
+
+    /// The null device, for standard streams.
+    pub fn null(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.null)
     }
 
     /// Spawns `command`. After an error no process is left, not even a zombie.
@@ -253,7 +270,7 @@ impl Spawner {
         if is_done || ready.plan.progress.has_streams() {
             self.slots.iter().for_each(Slots::unload);
         } else {
-            needed = std::mem::replace(&mut self.slots, Slots::new().ok());
+            needed = std::mem::replace(&mut self.slots, Slots::new(&self.null).ok());
         }
         let (pid, pidfd) = match cloned {
             Ok(child) => child,

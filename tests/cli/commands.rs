@@ -6,7 +6,7 @@ use crate::fake::{Fake, Outcome, outcome, send};
 
 const STATUS: &str = r#"{"status":"ok","processes":[
     {"name":"web","state":"RUNNING","pid":12,"uptime":3661,"healthy":true,"group":"g","description":"pid 12","restarts":0},
-    {"name":"my job ü","state":"FATAL","pid":null,"healthy":false,"group":"g","description":"exit code 3: \u001b[31mout","exit_code":3,"restarts":4,"since":"new"}]}"#;
+    {"name":"my job ü","state":"FATAL","pid":null,"healthy":false,"group":"g","description":"exit code 3: \u001b[31mout","exit_code":3,"restarts":4,"later":"new"}]}"#;
 
 const PYTHON: &str = r#"{"status":"ok","processes":[
     {"name":"web","state":"RUNNING","pid":12,"uptime":61,"healthy":true},

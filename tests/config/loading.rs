@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use supervice::config::{diff, parse_environment, read_env_file, to_json};
 use supervice::models::{
-    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, ProgramConfig, SupervisorConfig,
+    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, ProgramConfig, Reconcile,
+    SupervisorConfig,
 };
 
 use crate::support::{Files, program};
@@ -66,6 +67,7 @@ fn each_program_key() {
         ("user = root", with(|p| p.user = Some("root".into()))),
         ("user = 0", with(|p| p.user = Some("0".into()))),
         ("pdeathsig = false", with(|p| p.pdeathsig = false)),
+        ("reconcile = Warn", with(|p| p.reconcile = Reconcile::Warn)),
         ("healthcheck_interval = 1", with(|p| p.healthcheck.interval = 1)),
         ("healthcheck_timeout = 2", with(|p| p.healthcheck.timeout = 2)),
         ("healthcheck_retries = 4", with(|p| p.healthcheck.retries = 4)),

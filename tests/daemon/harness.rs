@@ -93,11 +93,11 @@ impl Daemon {
             "[supervice]\nsocket = DIR/ctl.sock\npidfile = DIR/daemon.pid\nlogfile = none\nloglevel = DEBUG\n{}\n{sections}\n",
             settings.join("\n")
         );
-        fs::write(
-            self.path("supervice.conf"),
-            text.replace("DIR", &dir).replace("-TEST", &format!("-{}", std::process::id())),
-        )
-        .expect("the configuration");
+        // In one step: a reload that somebody else has asked for must not read the half of it.
+        let new = self.path(&format!("supervice.conf.{:?}", std::thread::current().id()));
+        fs::write(&new, text.replace("DIR", &dir).replace("-TEST", &format!("-{}", std::process::id())))
+            .expect("the configuration");
+        fs::rename(&new, self.path("supervice.conf")).expect("the configuration");
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -225,6 +225,25 @@ fn an_unconfirmed_update_that_breaks_a_program_is_taken_back_at_once() {
 }
 
 #[test]
+fn an_unconfirmed_update_that_makes_a_program_unhealthy_is_taken_back() {
+    let program = "[program:p]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = script\n\
+                   healthcheck_interval = 1\nhealthcheck_start_period = 0\nhealthcheck_retries = 1\nhealthcheck_command = ";
+    let daemon = Daemon::start(&format!("{program}true"));
+    daemon.wait_state("p", "RUNNING");
+    let controller = daemon.controller();
+    let mut events = controller.events(&["unhealthy", "healthcheck_failed"], 0).expect("events");
+    daemon.write_config(&format!("{program}sh -c 'echo not well >&2 && false'"), &[]);
+    assert_eq!(controller.update(seconds(600)).expect("update").restarted, ["p"]);
+    let failed = events.next().expect("one").expect("event").event;
+    assert!(failed.message.as_deref().is_some_and(|message| message.contains("not well")), "{failed:?}");
+    let unhealthy = events.next().expect("one").expect("event").event;
+    assert_eq!((unhealthy.from_state.as_deref(), unhealthy.pid), (Some("RUNNING"), failed.pid));
+    assert_eq!(controller.wait_for("p", WaitFor::Healthy, seconds(60)).expect("as before"), "p is healthy");
+    assert!(controller.reread().expect("reread").changed.contains_key("p"), "the file is as it was");
+    daemon.terminate();
+}
+
+#[test]
 fn two_clients_are_answered_each_by_the_state_that_was_reached() {
     let daemon = Daemon::start(STUBBORN);
     word_in(&daemon.path("up"));

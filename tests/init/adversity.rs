@@ -79,6 +79,39 @@ fn with_standard_output_that_nobody_reads_any_more() {
     is_well(&mut container, "no reader");
 }
 
+/// `/dev/stdout` must never be opened by its name (it may be another user's, or a socket, which has none), nor sought.
+#[test]
+fn failures_07_standard_output_as_pipe_socket_file_and_terminal_of_another_user() {
+    let says = "stdout_logfile = /dev/stdout\nstderr_logfile = /dev/stderr\nstartsecs = 0\nexit_on = exit";
+    let config = quiet("none", "") + &shell("main", "echo to stdout;echo to stderr >&2;exit 5", says);
+    let (before, daemon) = match nix::unistd::geteuid().is_root() {
+        true => (
+            "chmod 755 DIR; exec 9<\"$0\"; ",
+            "setpriv --reuid=64323 --regid=64323 --clear-groups /proc/self/fd/9 -n -c DIR/conf",
+        ),
+        false => ("", "$0 -n -c DIR/conf"),
+    };
+    for way in [
+        format!("exec {daemon};"),
+        format!("{daemon} | cat; exit ${{PIPESTATUS[0]}};"),
+        format!("{daemon} 2>&1 | cat; exit ${{PIPESTATUS[0]}};"),
+        format!("SHELL=/bin/bash exec script -qefc \"{daemon}\" /dev/null;"),
+        // A socket, as under some runtimes.
+        format!(
+            "exec python3 -c 'import socket, subprocess, sys; a, b = socket.socketpair(); \
+                 code = subprocess.call(sys.argv[1].split(), stdout=b, stderr=b, pass_fds=(9,) if len(sys.argv) > 2 else ()); \
+                 b.close(); sys.stdout.write(a.makefile().read()); sys.exit(code)' \"{daemon}\" {};",
+            before.get(..1).unwrap_or("")
+        ),
+    ] {
+        let Some(mut container) = Container::arranged(&format!("{before}{way}"), &config) else { return };
+        let (code, log) = container.end();
+        assert_eq!(code, 5, "{way}: {log}");
+        assert!(log.contains("to stdout") && log.contains("to stderr"), "{way}: {log}");
+        assert!(!log.contains("seek") && !log.contains("denied"), "{way}: {log}");
+    }
+}
+
 #[test]
 fn with_nothing_to_write_to() {
     // The root and all else read-only; the socket in the abstract namespace, or none.

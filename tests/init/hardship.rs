@@ -30,6 +30,30 @@ fn a_standard_error_without_a_reader_does_no_harm() {
 }
 
 #[test]
+fn without_a_reader_it_never_spins() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = init("supervice", &["-vvv", "--", "sh", "-c", "trap : WINCH; echo up; until read x; do :; done"]);
+    command.stderr(writer);
+    let mut running = Running::start(command);
+    assert_eq!(running.line(), "up");
+    let ticks = || {
+        let field = |index| super::harness::stat_field(running.pid(), index).and_then(|text| text.parse::<u64>().ok());
+        field(11).unwrap_or(0) + field(12).unwrap_or(0)
+    };
+    let before = ticks();
+    // Each of these is told of, which fails.
+    for _ in 0..10 {
+        running.send(28);
+    }
+    let begin = std::time::Instant::now();
+    wait_for("half a second has passed", || (begin.elapsed().as_millis() > 500).then_some(()));
+    assert!(ticks() - before < 10, "{} ticks of 10 ms", ticks() - before);
+    running.type_in("\n");
+    running.wait();
+}
+
+#[test]
 fn neither_proc_nor_dev_null_is_needed() {
     let script = "umount -l /proc && mount -t tmpfs none /dev && exec \"$0\" --init -- sh -c '(true &); exit 6'";
     let Some(mut command) = as_pid_1("supervice", &["--", "unshare", "--mount", "sh", "-c", script, SUPERVICE]) else {

@@ -53,6 +53,7 @@ impl Engine {
                     world.clear_logs(id, &name, &reply);
                 }
             }
+            Request::Power(power) => self.request_power(now, power, &reply, world),
             Request::Reopen => {
                 world.reopen_logs();
                 world.reply(&reply, Answer::Done("all log files are opened anew".to_owned()));
@@ -119,6 +120,7 @@ impl Engine {
             | Request::Reload
             | Request::Shutdown
             | Request::Clear { .. }
+            | Request::Power(_)
             | Request::Reopen => {}
         }
     }
@@ -263,6 +265,7 @@ impl Engine {
     ) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.asked = by.clone();
+            entry.asked_for = Some((verb(&event), now));
         }
         self.tell(now, id, event, world);
     }
@@ -328,6 +331,7 @@ fn wording(request: &Request) -> Option<String> {
         Request::LogLevel { level: Some(level) } => format!("loglevel {level}"),
         Request::Clear { name } => format!("clear {name}"),
         Request::Reopen => "reopen".to_owned(),
+        Request::Power(power) => power.command().to_owned(),
         Request::LogLevel { level: None }
         | Request::Status { .. }
         | Request::Tail { .. }
@@ -341,6 +345,23 @@ fn wording(request: &Request) -> Option<String> {
         | Request::Version => return None,
     };
     Some(text)
+}
+
+/// What a command asks for, in the machine's words.
+fn verb(event: &process::Event) -> &'static str {
+    match event {
+        process::Event::StartRequested => "start requested",
+        process::Event::StopRequested => "stop requested",
+        process::Event::KillRequested => "kill requested",
+        process::Event::RestartRequested { .. } => "restart requested",
+        process::Event::Spawned { .. }
+        | process::Event::SpawnFailed { .. }
+        | process::Event::Exited { .. }
+        | process::Event::GroupEmpty { .. }
+        | process::Event::GroupLingers { .. }
+        | process::Event::HealthReported { .. }
+        | process::Event::ConfigChanged(_) => "nothing",
+    }
 }
 
 fn own_pid() -> i32 {

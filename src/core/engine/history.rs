@@ -153,7 +153,6 @@ impl Engine {
         if entry.history.iter().last().is_some_and(|last| last.cause == cause) {
             return;
         }
-        log::info!("{}: {cause}", entry.name());
         self.remember_past(now, id, (state, state), pid, cause);
     }
 

@@ -10,6 +10,7 @@ mod ending;
 mod events;
 mod history;
 mod jobs;
+mod machine;
 mod reload;
 mod shutdown;
 mod status;
@@ -67,8 +68,9 @@ struct Entry {
     jobs: Vec<jobs::JobId>,
     /// No longer in the configuration: goes as soon as it is down.
     leaving: bool,
-    /// Who has asked for its last start, stop, kill or restart.
+    /// Who has asked for its last start, stop, kill or restart, what for, and when.
     asked: Asker,
+    asked_for: Option<(&'static str, Instant)>,
     /// When it came into its present state.
     since: Option<Instant>,
     history: History,
@@ -120,6 +122,7 @@ pub(crate) struct Engine {
     /// Bytes of all histories.
     history_bytes: usize,
     ending: ending::Ending,
+    machine: machine::Machine,
 }
 
 impl Engine {
@@ -145,11 +148,23 @@ impl Engine {
             first_record: None,
             history_bytes: 0,
             ending: ending::Ending::default(),
+            machine: machine::Machine::default(),
         };
         for program in programs {
             engine.add(program, world);
         }
         engine
+    }
+
+    /// Before anything is started: what an earlier daemon has left behind goes, as the remains of a run do.
+    pub(crate) fn reconcile(&mut self, now: Instant, world: &mut dyn World) {
+        let all: Vec<_> = self.entries.iter().map(|(id, entry)| (*id, Arc::clone(entry.config()))).collect();
+        for (id, pid) in world.find_orphans(&all) {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.look = Some((now, FIRST_LOOK));
+            }
+            self.tell(now, id, process::Event::OrphansFound { pid }, world);
+        }
     }
 
     /// Starts what is to start with the daemon.
@@ -166,6 +181,7 @@ impl Engine {
         match input {
             Input::Notice(Notice::Child) => self.sweep(now, world),
             Input::Notice(Notice::Terminate) => self.terminate(now, world),
+            Input::Notice(Notice::Power(power)) => self.turn_off(now, power, world),
             Input::Notice(Notice::Reload) => {
                 let by = Asker::Daemon("by a reload (SIGHUP)");
                 self.request_reload(Purpose::Reload, ReplyTo::Nobody, by, world);
@@ -237,6 +253,7 @@ impl Engine {
             jobs: Vec::new(),
             leaving: false,
             asked: Asker::Daemon("by nobody"),
+            asked_for: None,
             since: None,
             history: History::default(),
         };
@@ -453,8 +470,9 @@ impl Engine {
         if waited < patience || entry.history.iter().last().is_some_and(|last| told(last.cause)) {
             return;
         }
-        let seconds = patience.as_secs();
-        self.note(now, id, &format!("SIGKILL: still there {seconds} s after its stop signal (stopwaitsecs)"));
+        let cause = format!("SIGKILL: still there {} s after its stop signal (stopwaitsecs)", patience.as_secs());
+        log::warn!("{}: {cause}", entry.name());
+        self.note(now, id, &cause);
     }
 
     /// The id of the process with this name, unless it has left the configuration.

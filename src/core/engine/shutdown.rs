@@ -79,12 +79,14 @@ impl Engine {
     pub(super) fn shutdown_timers(&mut self, now: Instant, world: &mut dyn World) {
         self.shutdown_deadlines(now, world);
         match self.shutdown {
-            Shutdown::Stopping { .. } if self.left().is_empty() => {
+            Shutdown::Stopping { kill_at } if self.left().is_empty() => {
                 let orphans = world.signal_orphans(Some(SIGTERM));
                 if orphans > 0 {
                     log::info!("telling {orphans} orphans of the programs to end");
                 }
-                self.shutdown = waiting_for(orphans, false, now, ORPHANS_STOP);
+                // shutdown_timeout is for them too: a container's runtime does not wait longer.
+                let at_most = ORPHANS_STOP.min(kill_at.saturating_duration_since(now));
+                self.shutdown = waiting_for(orphans, false, now, at_most);
             }
             Shutdown::Killing { .. } if self.left().is_empty() => self.kill_orphans(now, world),
             Shutdown::Orphans { killed, until, .. } => {

@@ -13,9 +13,14 @@ impl Engine {
     pub(super) fn status(&self, now: Instant, name: Option<&str>, offset: usize, world: &dyn World) -> Answer {
         let clock = WallClock::new(now, world);
         let processes = match name {
-            None => self.entries.values().skip(offset).map(|entry| status_of(now, clock, entry)).collect(),
-            Some(name) => match self.find(name).and_then(|id| self.entries.get(&id)) {
-                Some(entry) => vec![status_of(now, clock, entry)],
+            None => self
+                .entries
+                .iter()
+                .skip(offset)
+                .map(|(id, entry)| status_of(now, clock, entry, world.bystanders(*id)))
+                .collect(),
+            Some(name) => match self.find(name).and_then(|id| Some((id, self.entries.get(&id)?))) {
+                Some((id, entry)) => vec![status_of(now, clock, entry, world.bystanders(id))],
                 None => return Answer::not_found(self.unknown_process(name)),
             },
         };
@@ -32,7 +37,7 @@ pub(super) fn describe(now: Instant, entry: &Entry) -> String {
     }
 }
 
-fn status_of(now: Instant, clock: WallClock, entry: &Entry) -> ProcessStatus {
+fn status_of(now: Instant, clock: WallClock, entry: &Entry, bystanders: Option<String>) -> ProcessStatus {
     let machine = &entry.machine;
     let exit = machine.last_run().map(|run| run.exit);
     ProcessStatus {
@@ -42,7 +47,10 @@ fn status_of(now: Instant, clock: WallClock, entry: &Entry) -> ProcessStatus {
         uptime: machine.started_at().map(|start| now.saturating_duration_since(start).as_secs()),
         healthy: machine.healthy(),
         group: Some(entry.config().group_name().to_owned()),
-        description: Some(describe(now, entry)),
+        description: Some(match bystanders {
+            Some(bystanders) => format!("{}; {bystanders}", describe(now, entry)),
+            None => describe(now, entry),
+        }),
         exit_code: match exit {
             Some(Exit::Code(code)) => Some(code),
             Some(Exit::Signal(_)) | None => None,

@@ -23,6 +23,7 @@ impl Engine {
         let next = next_step(entry).map(|(what, at)| NextStep { what, at: clock.stamp(at) });
         let mut lines = vec![present(now, entry)];
         lines.extend(past(clock.stamp(now), &history));
+        lines.extend(last_order(now, entry, &history));
         lines.extend(circumstances(entry));
         lines.push(future(now, entry));
         let state = entry.machine.state().as_str().to_owned();
@@ -56,6 +57,14 @@ fn past(now: f64, history: &[HistoryItem]) -> impl Iterator<Item = String> {
             format!("{ago} ago: from {from_state} to {to_state}{who}: {cause}.")
         }
     })
+}
+
+/// Who has last asked for something, where the transitions that followed have pushed that out of the history.
+fn last_order(now: Instant, entry: &Entry, history: &[HistoryItem]) -> Option<String> {
+    let (what, at) = entry.asked_for?;
+    let cause = format!("{what} {}", entry.asked);
+    let told = history.iter().rev().take(TOLD).any(|item| item.cause.starts_with(&cause));
+    (!told).then(|| format!("Last asked for, {} ago: {cause}.", span(now.saturating_duration_since(at))))
 }
 
 /// What else is worth knowing.

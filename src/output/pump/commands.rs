@@ -92,8 +92,17 @@ impl Pump {
         self.next_token = self.next_token.checked_add(1).unwrap_or(WAKER.0 + 1);
         let file = File::from(fd);
         self.poll.registry().register(&mut SourceFd(&file.as_raw_fd()), Token(token), Interest::READABLE)?;
-        let pipe =
-            Pipe { file, program, generation, kind, hung_up: false, queued: false, full_reads: 0, chatty: false };
+        let pipe = Pipe {
+            file,
+            program,
+            generation,
+            kind,
+            hung_up: false,
+            queued: false,
+            full_reads: 0,
+            size: BLOCK,
+            may_grow: true,
+        };
         self.pipes.insert(token, pipe);
         Ok(())
     }
@@ -143,10 +152,15 @@ impl Pump {
     /// Reads what is in the pipes now. Bounded by twice a pipe's size: somebody may still be writing.
     fn drain(&mut self, now: Instant, tokens: &[usize]) {
         for token in tokens {
-            // A line target reads in smaller pieces, hence the number of them.
-            let reads = 2 * CHATTY_PIPE / (16 * 1024);
-            if self.read(now, *token, reads, false) == Outcome::Closed {
-                self.close(*token);
+            for _ in 0..2 {
+                match self.read(now, *token, false) {
+                    Outcome::More => {}
+                    Outcome::Empty | Outcome::Paused => break,
+                    Outcome::Closed => {
+                        self.close(*token);
+                        break;
+                    }
+                }
             }
         }
     }

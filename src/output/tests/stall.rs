@@ -78,7 +78,7 @@ fn the_newest_of_a_stall_is_written_after_it_and_the_rest_is_counted_and_said_on
     assert!(number * 10_000 >= QUEUE && number * 10_000 < QUEUE + 10_000);
     let later = begin + Duration::from_secs(3);
     assert!(!file.should_pause(later), "the child goes on");
-    for _ in 0..100 {
+    for _ in 0..200 {
         append(&file, later, &line(number));
         number += 1;
     }

@@ -99,7 +99,14 @@ impl Machine {
     }
 
     /// `STOPPING` of what a leader has left behind, so that an operator's wish is done after it.
-    fn clear_away(&mut self, now: Instant, from: ProcessState, group: Group, force: bool, cause: &str) -> Phase {
+    pub(super) fn clear_away(
+        &mut self,
+        now: Instant,
+        from: ProcessState,
+        group: Group,
+        force: bool,
+        cause: &str,
+    ) -> Phase {
         let cause = format!("{cause}; waits for what pid {} left of its process group", group.run.pid);
         self.announce(from, ProcessState::Stopping, None, &cause);
         let group = self.press(now, group, force);

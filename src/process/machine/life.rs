@@ -25,6 +25,25 @@ impl Machine {
         self.start(from, cause)
     }
 
+    /// What a daemon that has died left of this program.
+    pub(super) fn orphans_found(&mut self, now: Instant, phase: Phase, pid: i32) -> Phase {
+        match phase {
+            Phase::Stopped if self.generation == 0 => {
+                let run = Run { pid, started: now, config: self.config.clone() };
+                self.clear_away(now, ProcessState::Stopped, Group::left_by(run), false, "an earlier daemon died")
+            }
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => phase,
+        }
+    }
+
     pub(super) fn spawned(&mut self, now: Instant, phase: Phase, pid: i32) -> Phase {
         let kill = match phase {
             Phase::Spawning { kill } => kill,
@@ -191,6 +210,15 @@ impl Machine {
         Phase::Fatal { reason: reason.into_boxed_str(), remains }
     }
 
+    /// A step has panicked: what it was about to do is unknown. `FATAL`, and what there is of a run is killed.
+    pub(super) fn broken(&mut self, now: Instant, from: ProcessState, run: Option<(i32, Instant)>) {
+        let reason = "an internal error of supervice (a panic), please report it; its processes are killed";
+        self.actions.clear();
+        let config = self.config.clone();
+        let remains = run.map(|(pid, started)| self.kill(now, Group::left_by(Run { pid, started, config })));
+        self.phase = self.give_up(from, reason.to_owned(), remains);
+    }
+
     pub(super) fn group_lingers(&mut self, now: Instant, phase: Phase) -> Phase {
         self.with_remains(phase, |machine, group| match group.hunt {
             Hunt::Unseen => machine.tell(now, group),
@@ -225,7 +253,7 @@ impl Machine {
         match (then, self.desired) {
             (Then::HealthRestart { reason }, Desired::Up) => self.health_restart(now, reason.into_string()),
             (Then::AsDesired | Then::HealthRestart { .. }, desired) => {
-                let how = self.last_run.as_ref().map_or_else(String::new, |last| last.exit.to_string());
+                let how = self.last_run.as_ref().map_or_else(|| "it has gone".to_owned(), |last| last.exit.to_string());
                 let phase = self.enter(ProcessState::Stopping, Phase::Stopped, Some(run.pid), &how);
                 match desired {
                     Desired::Up => self.start(ProcessState::Stopped, "start requested"),

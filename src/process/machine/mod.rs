@@ -43,11 +43,13 @@ mod tests;
 mod vocabulary;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::state::{ProcessState, SpawnError};
 use crate::models::ProgramConfig;
+use crate::planted;
 pub(crate) use describe::span;
 use phase::{Hunt, Phase, is_due};
 pub use vocabulary::{Action, Desired, Event, Generation, LastRun, Transition};
@@ -105,12 +107,28 @@ impl Machine {
         if event.generation().is_some_and(|generation| generation != self.generation) {
             return;
         }
+        let run = if let Event::Spawned { pid, .. } = &event { Some((*pid, now)) } else { None };
+        self.guarded(now, run, |machine| machine.step(now, event));
+    }
+
+    /// Lets a step go wrong without harm to other processes: a panic ends this one's life.
+    fn guarded(&mut self, now: Instant, spawned: Option<(i32, Instant)>, step: impl FnOnce(&mut Machine)) {
+        let from = self.phase.state();
+        let run = self.phase.run().map(|run| (run.pid, run.started)).or(spawned);
+        if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
+            self.broken(now, from, run);
+        }
+    }
+
+    fn step(&mut self, now: Instant, event: Event) {
+        planted::fault("machine", || format!("{} {}", self.config.name, event.name()));
         let phase = std::mem::replace(&mut self.phase, Phase::Stopped);
         self.phase = match event {
             Event::StartRequested => self.start_requested(now, phase),
             Event::StopRequested => self.stop_requested(now, phase, false),
             Event::KillRequested => self.stop_requested(now, phase, true),
             Event::RestartRequested { force } => self.restart_requested(now, phase, force),
+            Event::OrphansFound { pid } => self.orphans_found(now, phase, pid),
             Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid),
             Event::SpawnFailed { generation: _, error } => self.spawn_failed(now, phase, error),
             Event::Exited { generation: _, exit } => self.exited(now, phase, exit),
@@ -128,6 +146,12 @@ impl Machine {
 
     /// Lets every timer that is due at `now` fire.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if is_due(self.phase.timer(), now) {
+            self.guarded(now, None, |machine| machine.fire_timers(now));
+        }
+    }
+
+    fn fire_timers(&mut self, now: Instant) {
         for _ in 0..TIMERS_AT_ONCE {
             if !is_due(self.phase.timer(), now) {
                 return;

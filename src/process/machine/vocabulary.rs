@@ -23,6 +23,12 @@ pub enum Event {
         /// Skip the stop signal.
         force: bool,
     },
+    /// Before the first start: an earlier daemon has left processes of this program behind, which shall go as what
+    /// the leader of a run leaves behind does. `GroupEmpty` (of generation 0) follows.
+    OrphansFound {
+        /// One of them.
+        pid: i32,
+    },
     /// The `Spawn` action has succeeded.
     Spawned {
         /// The run that it was for.
@@ -68,6 +74,24 @@ pub enum Event {
 }
 
 impl Event {
+    /// What a test calls it that plants a fault.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Event::StartRequested => "start",
+            Event::StopRequested => "stop",
+            Event::KillRequested => "kill",
+            Event::RestartRequested { .. } => "restart",
+            Event::OrphansFound { .. } => "orphans",
+            Event::Spawned { .. } => "spawned",
+            Event::SpawnFailed { .. } => "failed",
+            Event::Exited { .. } => "exited",
+            Event::GroupEmpty { .. } => "empty",
+            Event::GroupLingers { .. } => "lingers",
+            Event::HealthReported { .. } => "health",
+            Event::ConfigChanged(_) => "config",
+        }
+    }
+
     /// The run that the event speaks of; `None` for what comes from an operator.
     pub(super) fn generation(&self) -> Option<Generation> {
         match self {
@@ -78,6 +102,7 @@ impl Event {
             | Event::GroupLingers { generation }
             | Event::HealthReported { generation, .. } => Some(*generation),
             Event::StartRequested
+            | Event::OrphansFound { .. }
             | Event::StopRequested
             | Event::KillRequested
             | Event::RestartRequested { .. }

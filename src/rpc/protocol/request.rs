@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{ErrorCode, RequestError};
+use crate::sys::machine::Power;
 
 /// What a client may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +141,8 @@ pub enum Request {
     },
     /// Open all log files anew.
     Reopen,
+    /// Ends everything, and then turns the machine off: for the kernel's init alone.
+    Power(Power),
 }
 
 /// How long the answer to a command may wait for its effect.
@@ -273,6 +276,9 @@ fn read(command: &str, fields: &Fields<'_>) -> Result<Option<Request>, String> {
         "tail" => tail(fields)?,
         "clear" => Request::Clear { name: name()? },
         "reopen" => Request::Reopen,
+        "poweroff" => Request::Power(Power::Off),
+        "reboot" => Request::Power(Power::Reboot),
+        "halt" => Request::Power(Power::Halt),
         _ => return Ok(None),
     };
     Ok(Some(request))

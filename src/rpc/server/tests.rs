@@ -34,7 +34,7 @@ impl Fixture {
             ServerEvent::Disconnected(conn) => drop(tell_gone.send(conn)),
             ServerEvent::Signal(_) => {}
         });
-        let signals = SignalPipes::install().expect("signals");
+        let signals = SignalPipes::install(Default::default()).expect("signals");
         let handle = start_with(Some(listener), signals, sink, limits).expect("a server");
         let (hold, held) = mpsc::channel();
         let answering = handle.clone();

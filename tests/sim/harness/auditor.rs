@@ -125,7 +125,8 @@ impl Auditor {
                 self.answered(*healthy, now)
             }
             Event::ConfigChanged(config) => self.config = Arc::clone(config),
-            Event::Exited { .. }
+            Event::OrphansFound { .. }
+            | Event::Exited { .. }
             | Event::GroupEmpty { .. }
             | Event::GroupLingers { .. }
             | Event::HealthReported { .. } => {}

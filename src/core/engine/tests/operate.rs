@@ -227,6 +227,43 @@ fn why_tells_the_story_and_what_comes_next() {
 }
 
 #[test]
+fn who_has_asked_is_told_however_often_it_has_crashed_since() {
+    let mut house = House::new(&[ProgramConfig { startretries: 9, ..program("p") }]);
+    house.start(1, "p");
+    for delay in 1..6 {
+        house.end(0, process::Exit::Code(3));
+        house.pass(delay);
+    }
+    let lines = house.why("p").lines;
+    assert!(
+        lines.contains(&"Last asked for, 15 s ago: start requested by uid 0, pid 1 (supervicectl).".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn an_update_that_makes_a_program_unhealthy_is_taken_back() {
+    let mut house = House::new(&[quick("p")]);
+    house.start(1, "p");
+    let mut checked =
+        ProgramConfig { command: "other".to_owned(), autorestart: crate::models::AutoRestart::Never, ..quick("p") };
+    checked.healthcheck.check_type = HealthCheckType::Tcp;
+    checked.healthcheck.start_period = 0;
+    checked.healthcheck.retries = 1;
+    house.ask(2, Request::Update { confirm: Some(Duration::from_secs(60)) });
+    house.load(&[checked]);
+    house.end(0, process::Exit::Signal(15));
+    let result = HealthCheckResult { healthy: false, message: "refused".to_owned() };
+    house.handle(Input::Health { id: 0, generation: 2, result });
+    assert_eq!((house.status("p").state.as_str(), house.engine.trial.is_none()), ("STOPPING", true));
+    house.end(0, process::Exit::Signal(15));
+    assert_eq!(house.status("p").state, "RUNNING");
+    assert_eq!(house.engine.entries[&0].config().command, "sleep 1000");
+    house.ask(3, Request::Confirm);
+    assert!(house.message().ends_with("p is UNHEALTHY: health check failed once: refused"), "{}", house.message());
+}
+
+#[test]
 fn an_update_is_done_for_a_client_that_has_gone_but_a_question_is_not() {
     let mut house = House::new(&[quick("p")]);
     house.start(1, "p");

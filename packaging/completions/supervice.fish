@@ -1,0 +1,15 @@
+# fish completion for supervice.
+
+complete -c supervice -f
+complete -c supervice -s c -l config -r -F -d 'the configuration'
+complete -c supervice -s n -l nodaemon -d 'stay in the foreground and log to standard output'
+complete -c supervice -s l -l logfile -r -F -d "the daemon's own log"
+complete -c supervice -s e -l loglevel -x -a 'DEBUG INFO WARNING ERROR CRITICAL' -d 'how much is logged'
+complete -c supervice -l check -d 'check the configuration and exit'
+complete -c supervice -l json -d 'with --check: print the effective configuration'
+complete -c supervice -l strict -d 'unknown sections and keys are errors'
+complete -c supervice -l init -d 'reap every orphan; with a program: be its init'
+complete -c supervice -l system-init -d 'be the init of the machine'
+complete -c supervice -l mount -x -a 'none /proc,/sys,/dev,/dev/pts,/run' -d 'with --system-init: where something is mounted'
+complete -c supervice -l version -d 'print the version'
+complete -c supervice -s h -l help -d 'print a summary'

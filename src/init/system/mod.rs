@@ -1,0 +1,170 @@
+//! The init of a whole machine, as the kernel starts it: `supervice --system-init -c FILE`.
+//!
+//! [`prepare`] makes what every program takes for granted (`/proc`, `/dev`, a console), then the daemon runs as
+//! anywhere else, and [`Machine::finish`] turns the machine off. An init must never end: the kernel would panic. So what
+//! can't be done is said and lived with, and [`Machine::wait`] is the last resort.
+
+mod mounts;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::sys::machine::{self, Power};
+use crate::sys::reap;
+use crate::sys::signals::{Listener, Signal, SignalPipes};
+
+/// What everybody else may take to end when all programs have: nobody has configured it.
+const LAST_STOP: Duration = Duration::from_millis(500);
+
+const SIGTERM: i32 = 15;
+const SIGKILL: i32 = 9;
+
+/// Where something is mounted if nothing is, unless the command line says otherwise.
+pub const MOUNTS: &str = "/proc,/sys,/dev,/dev/pts,/run";
+
+/// The machine of which we are the init.
+#[derive(Debug)]
+pub struct Machine {
+    /// As long as this exists, no signal has its default effect: not before the daemon listens, nor after.
+    signals: Option<SignalPipes>,
+}
+
+/// Looks whether this is the kernel's init, and prepares the machine. `mounts`: the places, with commas between
+/// them, where something shall be mounted if nothing is.
+///
+/// # Errors
+///
+/// It is not: nothing was changed. The text says what to use instead.
+pub fn prepare(mounts: &str) -> Result<Machine, String> {
+    guard()?;
+    machine::set_umask();
+    let _ = std::env::set_current_dir("/");
+    let places = mounts.split(',').map(str::trim).filter(|place| !place.is_empty() && *place != "none");
+    let failed: Vec<String> = places.filter_map(|place| mounts::provide(Path::new(place)).err()).collect();
+    // Only now there may be a console.
+    let console = machine::take_console();
+    for message in &failed {
+        say(message);
+    }
+    if let Err(error) = console {
+        say(&format!("no console: {error}"));
+    }
+    if let Err(error) = machine::hear_ctrl_alt_del() {
+        say(&format!("Ctrl-Alt-Del reboots without a warning: {error}"));
+    }
+    // The system calls of programs may look for these.
+    for (name, value) in [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("TERM", "linux")] {
+        crate::sys::machine::default_variable(name, value);
+    }
+    let signals = SignalPipes::install(Listener::Machine);
+    let signals = signals.inspect_err(|error| say(&format!("signals are not heard: {error}"))).ok();
+    Ok(Machine { signals })
+}
+
+/// Never anywhere but where the kernel has started us: in a container, `poweroff` must not be more than a word.
+fn guard() -> Result<(), String> {
+    let refused = |why: &str| {
+        format!(
+            "--system-init: {why}; nothing was done. In a container use 'supervice -n -c FILE', or --init -- PROGRAM"
+        )
+    };
+    if std::process::id() != 1 {
+        return Err(refused("this is not PID 1"));
+    }
+    if std::env::var_os("container").is_some() {
+        return Err(refused("this is a container, as $container says"));
+    }
+    let mut mounted = false;
+    if !Path::new("/proc/self").exists() {
+        mounted = mounts::provide(Path::new("/proc")).is_ok();
+    }
+    let verdict = machine::is_kernels_init();
+    if !matches!(verdict, Ok(true)) && mounted {
+        let _ = machine::unmount(Path::new("/proc"));
+    }
+    match verdict {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refused("this is PID 1 of a container, not of the machine")),
+        Err(error) => Err(refused(&format!("whether this is the machine's init can't be told: /proc: {error}"))),
+    }
+}
+
+/// A line for whoever sits at the console, and in the kernel's log.
+pub fn say(message: &str) {
+    let _ = writeln!(io::stderr(), "supervice: {message}");
+    machine::tell_kernel(message);
+}
+
+impl Machine {
+    /// All programs have ended: ends everything else, writes the disks, and turns the machine off.
+    pub fn finish(&self, power: Power) -> ! {
+        say(match power {
+            Power::Off => "the machine is turned off",
+            Power::Reboot => "the machine is started anew",
+            Power::Halt => "the machine is halted",
+        });
+        end_everybody();
+        machine::sync();
+        for complaint in mounts::release_all() {
+            say(&complaint);
+        }
+        machine::sync();
+        let error = machine::power(power);
+        say(&format!("the kernel refuses to {}: {error}", power.command()));
+        loop {
+            std::thread::sleep(LONG);
+        }
+    }
+
+    /// Nothing can be run, but an init must stay: reaps, and waits for the signals that turn the machine off.
+    pub fn wait(&self) -> ! {
+        loop {
+            let Some(signals) = &self.signals else {
+                std::thread::sleep(LONG);
+                continue;
+            };
+            signals.wait();
+            for (signal, _) in signals.take() {
+                match signal {
+                    Signal::Power(power) => self.finish(power),
+                    Signal::Child => reap_all(),
+                    Signal::Terminate | Signal::Reload | Signal::Reopen => {}
+                }
+            }
+        }
+    }
+}
+
+/// There is nothing left to wait for.
+const LONG: Duration = Duration::from_secs(3600);
+
+fn reap_all() {
+    while reap::peek().and_then(|(pid, _)| reap::reap(pid)).is_some() {}
+}
+
+/// What is not a program of ours (a shell of a login, a daemon that has run away) gets its chance too.
+fn end_everybody() {
+    let deadline = Instant::now() + LAST_STOP;
+    let mut there = machine::signal_everybody(SIGTERM);
+    while there && Instant::now() < deadline {
+        reap_all();
+        std::thread::sleep(Duration::from_millis(10));
+        there = machine::signal_everybody(0);
+    }
+    if there {
+        machine::signal_everybody(SIGKILL);
+    }
+    reap_all();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anywhere_else_nothing_is_done() {
+        let refused = prepare("/proc").expect_err("a test is not PID 1");
+        assert!(refused.contains("this is not PID 1; nothing was done"), "{refused}");
+    }
+}

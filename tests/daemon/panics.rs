@@ -1,0 +1,86 @@
+//! A panic in one place of the daemon harms nothing else. Debug builds have a place to plant one.
+
+use std::process::Command;
+
+use crate::harness::{Daemon, alive, marked, wait_until};
+
+/// A daemon that will panic at this place, with the program `web` and a calm neighbour.
+fn with_panic(place: &str, web: &str) -> Option<Daemon> {
+    if !cfg!(debug_assertions) {
+        eprintln!("SKIPPED: a release build has no place for a planted panic");
+        return None;
+    }
+    let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    daemon.write_config(
+        &format!("[program:web]\nstartsecs = 0\n{web}\n[program:calm]\ncommand = sleep 1000\nstartsecs = 0"),
+        &[],
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_supervice"));
+    command.env("SUPERVICE_PLANTED_PANIC", place);
+    daemon.launch(command);
+    daemon.wait_ready();
+    daemon.wait_state("calm", "RUNNING");
+    Some(daemon)
+}
+
+fn calm_is_well(daemon: Daemon) {
+    assert_eq!(daemon.status("calm").state, "RUNNING");
+    daemon.controller().restart_process("calm", false).expect("commands are done");
+    daemon.terminate();
+}
+
+#[test]
+fn a_panic_in_a_machine_ends_that_process_alone() {
+    let Some(daemon) = with_panic("machine:web exited", "command = sleep 0.05") else { return };
+    let status = daemon.wait_state("web", "FATAL");
+    assert!(status.description.unwrap_or_default().contains("internal error"), "{}", daemon.log());
+    daemon.controller().start_process("web").expect("an operator may try again");
+    daemon.wait_state("web", "FATAL");
+    calm_is_well(daemon);
+}
+
+#[test]
+fn what_runs_when_its_machine_panics_is_killed() {
+    let web = "command = sh -c 'sleep 1000 & exec sleep 1000'\nenvironment = MARK=panic-TEST";
+    for place in ["machine:web stop", "machine:web spawned"] {
+        let Some(daemon) = with_panic(place, web) else { return };
+        if place.ends_with("stop") {
+            daemon.wait_state("web", "RUNNING");
+            daemon.controller().stop_process("web").expect("nothing of it is left");
+        }
+        let status = daemon.wait_state("web", "FATAL");
+        assert!(status.description.unwrap_or_default().contains("internal error"), "{}", daemon.log());
+        wait_until("its processes are gone", || marked("panic").is_empty());
+        calm_is_well(daemon);
+    }
+}
+
+#[test]
+fn a_panic_about_one_connection_closes_that_one() {
+    let Some(daemon) = with_panic("connection:Reopen", "command = sleep 1000") else { return };
+    let (code, ..) = daemon.ctl(&["reopen"]);
+    assert_ne!(code, 0);
+    assert!(daemon.log().contains("closed after an internal error"), "{}", daemon.log());
+    calm_is_well(daemon);
+}
+
+#[test]
+fn a_panic_about_output_loses_some_and_reads_on() {
+    let web = "command = sh -c 'echo planted;sleep 0.3;echo after;exec sleep 1000'";
+    let Some(daemon) = with_panic("output:planted\n", web) else { return };
+    wait_until("what comes later is read", || daemon.ctl(&["tail", "web"]).1.contains("after"));
+    assert!(daemon.log().contains("some output is lost"), "{}", daemon.log());
+    let pid = daemon.status("web").pid.expect("a pid");
+    assert!(alive(pid), "its pipe was not closed");
+    calm_is_well(daemon);
+}
+
+#[test]
+fn a_panic_in_a_health_check_is_a_failed_check() {
+    let web = "command = sleep 1000\nautorestart = false\nhealthcheck_type = tcp\nhealthcheck_port = 1\n\
+               healthcheck_interval = 1\nhealthcheck_start_period = 0\nhealthcheck_retries = 2";
+    let Some(daemon) = with_panic("health:", web) else { return };
+    let status = daemon.wait_state("web", "UNHEALTHY");
+    assert!(status.description.unwrap_or_default().contains("panicked"), "{}", daemon.log());
+    calm_is_well(daemon);
+}
