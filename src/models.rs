@@ -135,6 +135,22 @@ impl Serialize for ExitCode {
     }
 }
 
+/// When the disk is told to keep what was written to a log file (`fdatasync`). Otherwise the system writes it out when it
+/// sees fit, mostly within half a minute: what a program wrote is safe from its death, not from a power failure.
+///
+/// Serialized in lower case, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogSync {
+    /// Never: the least writes on flash memory.
+    #[default]
+    Never,
+    /// Before a file is rotated.
+    Rotate,
+    /// After each write: no line is lost, and flash memory wears out sooner.
+    Line,
+}
+
 /// Where the output of programs without a log file goes (besides the memory ring of `log_buffer`).
 ///
 /// Serialized as `"none"` and `"console"`, as it is written in a configuration file.
@@ -212,12 +228,18 @@ pub struct ProgramConfig {
     pub stdout_logfile_maxbytes: u64,
     /// How many rotated files are kept.
     pub stdout_logfile_backups: u32,
+    /// Whether its rotated standard output files are compressed with gzip.
+    pub stdout_logfile_compress: bool,
     /// Where its standard error goes; values as for `stdout_logfile`.
     pub stderr_logfile: Option<String>,
     /// Rotate the file when it reaches this many bytes; 0: never.
     pub stderr_logfile_maxbytes: u64,
     /// How many rotated files are kept.
     pub stderr_logfile_backups: u32,
+    /// Whether its rotated standard error files are compressed with gzip.
+    pub stderr_logfile_compress: bool,
+    /// When the disk is told to keep what was written to its log files.
+    pub log_sync: LogSync,
     /// Give standard error the same pipe as standard output, so that both keep their order.
     pub redirect_stderr: bool,
     /// Bytes of the newest output of each stream that are kept in memory; 0: none.
@@ -259,9 +281,12 @@ impl ProgramConfig {
             stdout_logfile: None,
             stdout_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stdout_logfile_backups: DEFAULT_LOG_BACKUPS,
+            stdout_logfile_compress: false,
             stderr_logfile: None,
             stderr_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stderr_logfile_backups: DEFAULT_LOG_BACKUPS,
+            stderr_logfile_compress: false,
+            log_sync: LogSync::Never,
             redirect_stderr: false,
             log_buffer: DEFAULT_LOG_BUFFER,
             environment: BTreeMap::new(),

@@ -59,7 +59,7 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
 }
 
 /// `true` where a program that runs with `old` must be started anew to run as `new` says. The other settings act
-/// without that: they are looked at when the program starts or ends.
+/// without that: at once (those of its logs), or when the program starts or ends.
 ///
 /// ```
 /// use supervice::config::needs_restart;
@@ -80,6 +80,14 @@ pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
         exit_on: new.exit_on,
         exit_code: new.exit_code,
         group: new.group.clone(),
+        stdout_logfile_maxbytes: new.stdout_logfile_maxbytes,
+        stdout_logfile_backups: new.stdout_logfile_backups,
+        stdout_logfile_compress: new.stdout_logfile_compress,
+        stderr_logfile_maxbytes: new.stderr_logfile_maxbytes,
+        stderr_logfile_backups: new.stderr_logfile_backups,
+        stderr_logfile_compress: new.stderr_logfile_compress,
+        log_sync: new.log_sync,
+        log_buffer: new.log_buffer,
         ..old.clone()
     };
     alike != *new

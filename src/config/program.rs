@@ -133,6 +133,11 @@ fn common(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mut
     program.stderr_logfile_maxbytes =
         fields.parse("stderr_logfile_maxbytes", program.stderr_logfile_maxbytes, values::size);
     program.stderr_logfile_backups = fields.parse("stderr_logfile_backups", program.stderr_logfile_backups, backups);
+    program.stdout_logfile_compress =
+        fields.parse("stdout_logfile_compress", program.stdout_logfile_compress, values::boolean);
+    program.stderr_logfile_compress =
+        fields.parse("stderr_logfile_compress", program.stderr_logfile_compress, values::boolean);
+    program.log_sync = fields.parse("log_sync", program.log_sync, values::log_sync);
     program.redirect_stderr = fields.parse("redirect_stderr", program.redirect_stderr, values::boolean);
     program.log_buffer = fields.parse("log_buffer", program.log_buffer, |text| match values::size(text)? {
         size if size <= MAX_LOG_BUFFER_BYTES => Ok(size),

@@ -1,7 +1,7 @@
 //! Values of one kind each: text in, a value or a fault with its remedy out.
 
 use super::diagnostic::Fault;
-use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, Reconcile};
+use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, Reconcile};
 use crate::process::{signal_name, signal_number};
 use crate::suggest::closest;
 
@@ -179,6 +179,16 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, Fault> {
         "text" | "" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => Err(Fault::new("not a format of lines", "write text or json")),
+    }
+}
+
+/// `never`, `rotate` or `line`.
+pub(crate) fn log_sync(text: &str) -> Result<LogSync, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "never" | "" => Ok(LogSync::Never),
+        "rotate" => Ok(LogSync::Rotate),
+        "line" => Ok(LogSync::Line),
+        _ => Err(Fault::new("not a time to sync a log", "write never, rotate or line")),
     }
 }
 

@@ -138,6 +138,11 @@ impl Desk {
         }
     }
 
+    /// Only what is queued is still written.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Lets the writers end what is queued and leave; waits for them at most until `deadline`.
     pub fn close(&self, deadline: Instant) {
         let mut state = self.lock();

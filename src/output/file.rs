@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use super::StreamKind;
 use super::incident::{Incident, Report, Reporter};
-use crate::models::ProgramConfig;
+use super::pack::{self, Packer};
+use crate::models::{LogSync, ProgramConfig};
 
 /// How long after a failure the file is opened again at the earliest.
 const RETRY: Duration = Duration::from_secs(1);
@@ -34,19 +35,24 @@ pub(super) struct Rules {
     pub maxbytes: u64,
     /// How many rotated files are kept.
     pub backups: u32,
+    /// Whether these are compressed when there is time.
+    pub compress: bool,
+    /// When the disk is told to keep what was written.
+    pub sync: LogSync,
 }
 
 impl Rules {
     /// What holds for the file of one stream.
     pub fn of(config: &ProgramConfig, kind: StreamKind) -> Rules {
-        match kind {
+        let (maxbytes, backups, compress) = match kind {
             StreamKind::Stdout => {
-                Rules { maxbytes: config.stdout_logfile_maxbytes, backups: config.stdout_logfile_backups }
+                (config.stdout_logfile_maxbytes, config.stdout_logfile_backups, config.stdout_logfile_compress)
             }
             StreamKind::Stderr => {
-                Rules { maxbytes: config.stderr_logfile_maxbytes, backups: config.stderr_logfile_backups }
+                (config.stderr_logfile_maxbytes, config.stderr_logfile_backups, config.stderr_logfile_compress)
             }
-        }
+        };
+        Rules { maxbytes, backups, compress, sync: config.log_sync }
     }
 }
 
@@ -65,6 +71,16 @@ pub(super) struct LogFile {
     line_start: bool,
     check_at: Instant,
     incident: Incident,
+    /// There may be something to compress.
+    pack_due: bool,
+    packing: Option<Box<Packing>>,
+}
+
+#[derive(Debug)]
+struct Packing {
+    packer: Packer,
+    /// The bytes of all backups when it began. They change by a rotation only, which ends this.
+    backup_bytes: u64,
 }
 
 impl LogFile {
@@ -81,6 +97,8 @@ impl LogFile {
             line_start: true,
             check_at: now,
             incident: Incident::default(),
+            pack_due: true,
+            packing: None,
         }
     }
 
@@ -104,6 +122,7 @@ impl LogFile {
         if rules != self.rules {
             self.rules = rules;
             self.limit = rules.maxbytes;
+            self.stop_packing();
         }
     }
 
@@ -148,6 +167,7 @@ impl LogFile {
         if let Err(error) = self.make_ready(now) {
             return self.fail(now, data.len(), RETRY, &error, report);
         }
+        self.leave_room_for(data.len());
         while !data.is_empty() {
             let count = self.next_chunk(now, data, report);
             let chunk = data.get(..count).unwrap_or(data);
@@ -172,7 +192,78 @@ impl LogFile {
                 }
             }
         }
+        if self.rules.sync == LogSync::Line
+            && let Err(error) = self.sync()
+        {
+            return self.fail(now, 0, RETRY, &error, report);
+        }
         self.incident.succeed(now, report);
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match &self.file {
+            Some(file) if self.regular => file.sync_data(),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Compresses a bit of the backups; `true` if there is more to do. For times when nothing is to be written.
+    pub fn pack(&mut self) -> bool {
+        if !self.rules.compress || !self.pack_due {
+            return false;
+        }
+        let step = match &mut self.packing {
+            None => self.begin_packing(),
+            Some(packing) => packing.packer.step().map(|done| !done),
+        };
+        match step {
+            Ok(true) => self.leave_room_for(0),
+            Ok(false) => self.packing = None,
+            Err(error) => {
+                log::warn!("cannot compress {}.*: {}; they stay as they are", self.path.display(), reason(&error));
+                self.stop_packing();
+                self.pack_due = false;
+            }
+        }
+        self.pack_due
+    }
+
+    /// Leaves what is not compressed yet as it is.
+    pub fn stop_packing(&mut self) {
+        self.packing = None;
+        self.pack_due = true;
+    }
+
+    /// Whether [`pack`](Self::pack) has something to do.
+    pub fn wants_to_pack(&self) -> bool {
+        self.rules.compress && self.pack_due && self.rules.maxbytes > 0 && self.is_regular()
+    }
+
+    /// The oldest backup that is not compressed; `false`: there is none.
+    fn begin_packing(&mut self) -> io::Result<bool> {
+        let plain = (1..=self.rules.backups).rev().map(|number| self.backup(number)).find(|path| path.is_file());
+        let Some(from) = plain else {
+            self.pack_due = false;
+            return Ok(false);
+        };
+        let mut unfinished = self.path.as_os_str().to_owned();
+        unfinished.push(".gz.unfinished");
+        let backup_bytes = self.backup_bytes();
+        let packer = Packer::begin(from, unfinished.into())?;
+        self.packing = Some(Box::new(Packing { packer, backup_bytes }));
+        Ok(true)
+    }
+
+    /// The bound on the whole holds while a file is compressed, too: where both forms do not fit, it stays plain, until
+    /// the next rotation makes another try of it.
+    fn leave_room_for(&mut self, bytes: usize) {
+        let Some(packing) = &self.packing else { return };
+        let whole = self.rules.maxbytes.saturating_mul(u64::from(self.rules.backups) + 1);
+        let taken = packing.backup_bytes + packing.packer.written + pack::SLICE_OUT + self.size + bytes as u64;
+        if taken > whole {
+            self.packing = None;
+            self.pack_due = false;
+        }
     }
 
     /// How many of the bytes go into the file in one write; rotates first where none may.
@@ -240,6 +331,12 @@ impl LogFile {
         if self.size == 0 {
             return;
         }
+        self.stop_packing();
+        if self.rules.sync != LogSync::Never
+            && let Err(error) = self.sync()
+        {
+            log::warn!("cannot sync {}: {}", self.path.display(), reason(&error));
+        }
         let renamed = if self.rules.backups == 0 {
             self.truncate()
         } else {
@@ -273,25 +370,41 @@ impl LogFile {
 
     /// `x` becomes `x.1`, `x.1` becomes `x.2` …; the last one goes. Only the gap that is nearest has to be filled.
     fn shift_backups(&self) -> io::Result<()> {
-        let gap = (1..=self.rules.backups).find(|number| fs::symlink_metadata(self.backup(*number)).is_err());
+        let gap = (1..=self.rules.backups).find(|number| self.forms(*number).iter().all(|form| !exists(form)));
         let top = gap.unwrap_or(self.rules.backups);
         for number in (2..=top).rev() {
-            fs::rename(self.backup(number - 1), self.backup(number))?;
+            let ([plain, packed], [to_plain, to_packed]) = (self.forms(number - 1), self.forms(number));
+            if exists(&packed) {
+                // Its plain form is what a crash has left behind, if there is one.
+                let _ = fs::remove_file(plain);
+                fs::rename(packed, to_packed)?;
+                let _ = fs::remove_file(to_plain);
+            } else {
+                fs::rename(plain, to_plain)?;
+                let _ = fs::remove_file(to_packed);
+            }
         }
-        fs::rename(&self.path, self.backup(1))?;
+        let [plain, packed] = self.forms(1);
+        fs::rename(&self.path, plain)?;
+        let _ = fs::remove_file(packed);
         // Left over from a configuration with more backups.
         let mut number = self.rules.backups.saturating_add(1);
-        while fs::remove_file(self.backup(number)).is_ok() {
+        while self.forms(number).map(|form| fs::remove_file(form).is_ok()).contains(&true) {
             number = number.saturating_add(1);
         }
         Ok(())
     }
 
     fn backup_bytes(&self) -> u64 {
-        (1..=self.rules.backups)
-            .map_while(|number| fs::metadata(self.backup(number)).ok())
-            .map(|found| found.len())
-            .sum()
+        let bytes = |number| self.forms(number).iter().filter_map(|form| Some(fs::metadata(form).ok()?.len())).sum();
+        (1..=self.rules.backups).map(bytes).take_while(|bytes: &u64| *bytes > 0).sum()
+    }
+
+    /// The names that a backup may have: plain and compressed.
+    fn forms(&self, number: u32) -> [PathBuf; 2] {
+        let plain = self.backup(number);
+        let packed = pack::packed(&plain);
+        [plain, packed]
     }
 
     fn backup(&self, number: u32) -> PathBuf {
@@ -306,6 +419,10 @@ impl LogFile {
             format!("cannot write {}: {}; its output is lost until that is mended", path.display(), reason(error))
         });
     }
+}
+
+fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// The system's words without the number.

@@ -114,6 +114,11 @@ impl Handle {
         self.call_writer(now, slot);
     }
 
+    /// Other rules, from the next write on.
+    pub fn set_rules(&self, rules: Rules) {
+        self.lock().rules = Some(rules);
+    }
+
     /// Closes the file and opens its path anew.
     pub fn reopen(self: &Arc<Self>, now: Instant, origin: Origin) {
         let mut slot = self.lock();
@@ -239,7 +244,10 @@ impl Handle {
                     self.desk.give_back(bytes);
                 }
                 Some(Job::Call(work)) => work(&mut file),
-                None => {}
+                None if self.desk.is_closed() => file.stop_packing(),
+                None => {
+                    let _ = file.pack();
+                }
             }
             file
         });
@@ -259,8 +267,9 @@ impl Handle {
         }
         slot.progress = Instant::now();
         slot.device = file.as_ref().and_then(LogFile::device).or(slot.device);
+        let wants_to_pack = file.as_ref().is_some_and(LogFile::wants_to_pack) && !self.desk.is_closed();
         slot.file = file;
-        slot.queued = !slot.jobs.is_empty() || slot.reopen || slot.open_for.is_some();
+        slot.queued = !slot.jobs.is_empty() || slot.reopen || slot.open_for.is_some() || wants_to_pack;
         let wake = slot.reader_waits && slot.pending <= self.limit() / 2;
         slot.reader_waits &= !wake;
         let more = slot.queued.then(|| self.place(&slot));

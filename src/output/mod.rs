@@ -10,10 +10,12 @@
 mod desk;
 mod file;
 mod follow;
+mod gzip;
 mod handle;
 mod incident;
 mod lines;
 mod look;
+mod pack;
 mod pump;
 mod ring;
 mod sink;
@@ -168,8 +170,8 @@ impl Output {
         Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
-    /// New or changed settings of a program. They act from its next [`attach`](Self::attach); a file
-    /// whose path stays the same stays open.
+    /// New or changed settings of a program. They act from its next [`attach`](Self::attach), those of how much is kept of
+    /// its output at once; a file whose path stays the same stays open.
     pub fn configure(&self, program: ProgramId, config: &Arc<ProgramConfig>) {
         self.send(Command::Configure { program, config: Arc::clone(config) });
     }

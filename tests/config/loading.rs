@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use supervice::config::{diff, parse_environment, read_env_file, to_json};
 use supervice::models::{
-    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, ProgramConfig, Reconcile,
+    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, ProgramConfig, Reconcile,
     SupervisorConfig,
 };
 
@@ -59,6 +59,9 @@ fn each_program_key() {
         ("stderr_logfile = /dev/stderr", with(|p| p.stderr_logfile = Some("/dev/stderr".into()))),
         ("stderr_logfile_maxbytes = 0", with(|p| p.stderr_logfile_maxbytes = 0)),
         ("stderr_logfile_backups = 3", with(|p| p.stderr_logfile_backups = 3)),
+        ("stdout_logfile_compress = true", with(|p| p.stdout_logfile_compress = true)),
+        ("stderr_logfile_compress = on", with(|p| p.stderr_logfile_compress = true)),
+        ("log_sync = Line", with(|p| p.log_sync = LogSync::Line)),
         ("redirect_stderr = yes", with(|p| p.redirect_stderr = true)),
         ("log_buffer = 4KB", with(|p| p.log_buffer = 4096)),
         ("environment = A=1", with(|p| p.environment = BTreeMap::from([("A".into(), "1".into())]))),

@@ -3,6 +3,7 @@
 mod harness;
 
 mod demo;
+mod disks;
 mod embed;
 mod failures;
 mod health;

@@ -123,7 +123,10 @@ impl Machine {
             .args(["-nic", "none", "-kernel"])
             .arg(&self.kernel)
             .args(devices)
-            .args(["-append", &format!("console=ttyS0 quiet panic=-1 {append} -- --system-init -c /etc/supervice.conf")])
+            .args([
+                "-append",
+                &format!("console=ttyS0 quiet panic=-1 {append} -- --system-init -c /etc/supervice.conf"),
+            ])
             .stdin(Stdio::null())
             .stdout(file)
             .spawn()

@@ -360,6 +360,7 @@ fn verb(event: &process::Event) -> &'static str {
         | process::Event::GroupEmpty { .. }
         | process::Event::GroupLingers { .. }
         | process::Event::HealthReported { .. }
+        | process::Event::OrphansFound { .. }
         | process::Event::ConfigChanged(_) => "nothing",
     }
 }

@@ -47,7 +47,17 @@ impl Pump {
 
     fn configure(&mut self, id: ProgramId, config: Arc<ProgramConfig>) {
         match self.programs.get_mut(&id) {
-            Some(program) => program.config = config,
+            Some(program) => {
+                for kind in [StreamKind::Stdout, StreamKind::Stderr] {
+                    let Target::File(path) = Target::of(&config, kind, self.settings.default_output) else { continue };
+                    if let Dest::File(file) = program.sink(kind).dest()
+                        && *file.path() == *path
+                    {
+                        file.set_rules(Rules::of(&config, kind));
+                    }
+                }
+                program.config = config;
+            }
             None => {
                 self.programs.insert(
                     id,

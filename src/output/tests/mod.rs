@@ -2,6 +2,7 @@
 
 mod capture;
 mod files;
+mod packed;
 mod pieces;
 mod stall;
 mod trouble;

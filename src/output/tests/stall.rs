@@ -4,12 +4,13 @@ use crossbeam_channel::Sender;
 use mio::{Poll, Waker};
 
 use super::*;
+use crate::models::LogSync;
 use crate::output::desk::{BLOCK, Desk};
 use crate::output::file::Rules;
 use crate::output::handle::{Handle, Origin, QUEUE, TellAtEnd};
 
 const ORIGIN: Origin = Origin { program: 7, stream: StreamKind::Stdout };
-const RULES: Rules = Rules { maxbytes: 0, backups: 0 };
+const RULES: Rules = Rules { maxbytes: 0, backups: 0, compress: false, sync: LogSync::Never };
 
 struct Bench {
     desk: Arc<Desk>,
