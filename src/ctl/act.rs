@@ -101,7 +101,11 @@ fn on(
             work();
         });
     };
-    if waits { board.watched(everything) } else { everything() }
+    if waits {
+        board.watched(everything)
+    } else {
+        everything()
+    }
     report(call, board.into_outcomes(), unknown)
 }
 

@@ -113,8 +113,11 @@ fn check(verb: &Verb, found: &mut Args) -> Result<(), String> {
     let common = |opt: &Opt| OPTIONS.iter().take(COMMON).any(|spelling| spelling.opt == *opt);
     if let Some(opt) = found.given.iter().find(|opt| !verb.options.contains(opt) && !common(opt)) {
         let with = verbs::told().iter().filter(|verb| verb.options.contains(opt)).map(|verb| verb.name);
-        let with: Vec<_> = with.collect();
-        return Err(format!("--{} goes with {}, not with {}", verbs::spell(*opt).long, with.join(", "), verb.name));
+        let (option, with) = (verbs::spell(*opt).long, with.collect::<Vec<_>>());
+        return Err(match with.len() {
+            0..=4 => format!("--{option} goes with {}, not with {}", with.join(", "), verb.name),
+            _ => format!("--{option} does not go with {}", verb.name),
+        });
     }
     // `stop web db --no-wait` may be wrapped over lines or come from a list: a name twice is one command.
     let mut seen = std::collections::HashSet::new();

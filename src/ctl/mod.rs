@@ -76,7 +76,7 @@ fn run(args: &Args) -> u8 {
         Some(verb) => (verb.run)(&Call { controller: &controller, args }),
         None if screen::is_interactive() => prompt::prompt(&controller),
         None => {
-            complain(&format!("which command?\n\n{}", verbs::summary()));
+            complain(&format!("which command?\n\n{}", verbs::summary().trim_end()));
             USAGE
         }
     }

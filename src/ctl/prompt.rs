@@ -110,7 +110,7 @@ fn read_line(controller: &Controller, ends: &mut Ends, past: &[String]) -> io::R
         };
         match key {
             Key::Enter => {
-                line.to_end();
+                line.go_to_end();
                 draw(&line)?;
                 return end_line("\n", Read::Line(line.text()));
             }

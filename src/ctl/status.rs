@@ -53,6 +53,10 @@ fn table_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
     if call.args.has(Opt::Plain) {
         return Ok((table::plain(&chosen), unknown));
     }
+    if chosen.is_empty() && !unknown.is_empty() {
+        // No heading over nothing.
+        return Ok((String::new(), unknown));
+    }
     // All of /proc is read only where somebody asks for what it says: the plain table takes two milliseconds.
     let look = call.args.has(Opt::Long).then(|| usage::look(call.controller, pids(&chosen)));
     let today = local(SystemTime::now());
@@ -162,10 +166,10 @@ fn next_change(events: &mut EventStream) -> Result<bool, ClientError> {
         let left = until.saturating_duration_since(Instant::now());
         if !events.is_ready() {
             let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, PollTimeout::try_from(milliseconds(left)).unwrap_or(PollTimeout::ZERO)) {
-                Ok(0) => return Ok(true),
-                // What is wrong with the connection the next read tells.
-                Ok(_) | Err(_) => {}
+            let timeout = PollTimeout::try_from(milliseconds(left)).unwrap_or(PollTimeout::ZERO);
+            // What is wrong with the connection the next read tells.
+            if poll(&mut fds, timeout) == Ok(0) {
+                return Ok(true);
             }
         }
         if left.is_zero() {

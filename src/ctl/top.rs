@@ -301,8 +301,15 @@ impl Top<'_> {
             Key::Char('o') => self.sort = self.sort.next(),
             Key::Char('e') => self.stderr = !self.stderr,
             Key::Ctrl('l') => write("\x1b[2J"),
-            Key::Char(_) | Key::Ctrl(_) | Key::Enter | Key::Tab | Key::Backspace | Key::Delete | Key::Left
-            | Key::Right | Key::Other => {}
+            Key::Char(_)
+            | Key::Ctrl(_)
+            | Key::Enter
+            | Key::Tab
+            | Key::Backspace
+            | Key::Delete
+            | Key::Left
+            | Key::Right
+            | Key::Other => {}
         }
         Ok(true)
     }

@@ -90,7 +90,7 @@ pub(super) static OPTIONS: [Spelling; 19] = [
     spelling(Opt::Long, Some('l'), "long", "", "with CPU, memory, restarts and since when"),
     spelling(Opt::Watch, Some('w'), "watch", "", "go on, and show every change"),
     spelling(Opt::Force, None, "force", "", "stop by SIGKILL"),
-    spelling(Opt::Rolling, None, "rolling", "", "one after the other, each RUNNING and healthy first"),
+    spelling(Opt::Rolling, None, "rolling", "", "one by one, each RUNNING and healthy first"),
     spelling(Opt::NoWait, None, "no-wait", "", "do not wait for the effect"),
     spelling(Opt::For, None, "for", "WHAT", "running, healthy, stopped or exited"),
     spelling(Opt::Confirm, None, "confirm", "SECONDS", "go back unless 'confirm' comes in this time"),
@@ -126,8 +126,8 @@ pub(super) static VERBS: [Verb; 33] = [
     verb("why", "NAME...", "how they came to their state, and what comes next", &[Opt::Json], Names::Some, ask::why),
     verb("history", "[NAME]", "the last transitions, and who asked for them", &[Opt::Json], Names::MaybeOne, ask::history),
     verb("events", "[TYPE]...", "what happens, as it happens", &[Opt::Json, Opt::History], Names::Maybe, events::events),
-    verb("tail", "[-f] [-n LINES | -c BYTES] NAME... [stdout|stderr]", "the newest output (10 lines), and with -f what comes", TAIL, Names::Some, tail::tail),
-    verb("health", "[--ready] [NAME]...", "exit with 0 if all (or these) are well, for probes", &[Opt::Ready], Names::Maybe, health::health),
+    verb("tail", "[-f] [-n LINES | -c BYTES] NAME... [stdout|stderr]", "the newest output (10 lines); with -f what comes", TAIL, Names::Some, tail::tail),
+    verb("health", "[--ready] [NAME]...", "exit with 0 if all (or these) are well", &[Opt::Ready], Names::Maybe, health::health),
     verb("start", "[--no-wait] NAME...", "start, and wait until they are RUNNING", ACTING, Names::Some, act::act),
     verb("stop", "[--no-wait] NAME...", "stop, and wait until nothing of them is left", ACTING, Names::Some, act::act),
     verb("restart", "[--force] [--rolling] NAME...", "stop (with --force by SIGKILL) and start",
@@ -197,6 +197,9 @@ fn help(call: &Call<'_>) -> u8 {
     }
 }
 
+/// What every terminal has.
+const WIDTH: usize = 80;
+
 /// Everything on one page of 80 columns.
 pub(super) fn summary() -> String {
     let mut text = "Usage: supervicectl [OPTION]... [COMMAND [NAME]...]\n\
@@ -210,9 +213,9 @@ pub(super) fn summary() -> String {
         line(&mut text, &left(spelling), spelling.help);
     }
     text.push_str(
-        "\nNames: those of processes, also as 'web*', 'worker:*', group:NAME, state:FATAL or\n\
-         all. Without a command, on a terminal: a prompt. The socket is -s, that of the\n\
-         configuration -c, $SUPERVICE_SOCKET or /tmp/supervice.sock.\n\
+        "\nNames: of processes; also 'web*', 'worker:*', group:NAME, state:FATAL, all.\n\
+         Without a command, on a terminal: a prompt. The socket is -s, that of the file\n\
+         -c, $SUPERVICE_SOCKET or /tmp/supervice.sock.\n\
          Exit code: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 time-out.\n\
          See 'supervicectl help COMMAND' and supervicectl(1).\n",
     );
@@ -222,6 +225,9 @@ pub(super) fn summary() -> String {
 /// All about one verb.
 pub(super) fn about(verb: &Verb) -> String {
     let mut text = format!("Usage: supervicectl [OPTION]... {}", verb.name);
+    if text.len() + 1 + verb.args.len() > WIDTH {
+        text.push_str("\n        ");
+    }
     if !verb.args.is_empty() {
         text.push_str(&format!(" {}", verb.args));
     }
@@ -246,7 +252,7 @@ fn left(spelling: &Spelling) -> String {
 }
 
 fn line(text: &mut String, left: &str, right: &str) {
-    const COLUMN: usize = 28;
+    const COLUMN: usize = 30;
     let left = left.trim_end();
     if left.len() + 2 > COLUMN {
         text.push_str(&format!("  {left}\n{:COLUMN$}{right}\n", ""));

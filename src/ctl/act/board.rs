@@ -106,8 +106,10 @@ impl<'a> Board<'a> {
         let mut drawn = false;
         let mut patience = PATIENCE;
         loop {
-            let mut fds = [PollFd::new(interrupts.as_fd(), PollFlags::POLLIN), PollFd::new(done.as_fd(), PollFlags::POLLIN)];
-            let timeout = if shows { PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX) } else { PollTimeout::NONE };
+            let mut fds =
+                [PollFd::new(interrupts.as_fd(), PollFlags::POLLIN), PollFd::new(done.as_fd(), PollFlags::POLLIN)];
+            let timeout =
+                if shows { PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX) } else { PollTimeout::NONE };
             let ready = match poll(&mut fds, timeout) {
                 Ok(ready) => ready,
                 Err(nix::Error::EINTR) => continue,
@@ -176,7 +178,10 @@ impl<'a> Board<'a> {
             pending.extend(all.iter().filter(|one| is_moving(one)).map(|one| describe(one, now)));
         }
         let count = if self.count > 1 { format!("{done} of {} done, ", self.count) } else { String::new() };
-        let text = format!("{count}waiting for {}", if pending.is_empty() { "the daemon".to_owned() } else { pending.join(", ") });
+        let text = format!(
+            "{count}waiting for {}",
+            if pending.is_empty() { "the daemon".to_owned() } else { pending.join(", ") }
+        );
         let room = terminal::size(io::stderr()).map_or(80, |(columns, _)| columns);
         let line = format!("\r\x1b[K{}", table::cut(&table::printable(&text), room.saturating_sub(1)));
         io::stderr().write_all(line.as_bytes()).is_ok()

@@ -41,7 +41,7 @@ impl<'p> Line<'p> {
         self.text.is_empty()
     }
 
-    pub fn to_end(&mut self) {
+    pub fn go_to_end(&mut self) {
         self.at = self.text.len();
     }
 
@@ -95,7 +95,7 @@ impl<'p> Line<'p> {
         let old = back.checked_sub(1).and_then(|back| self.past.iter().rev().nth(back));
         self.text = old.map_or_else(|| self.kept.clone(), |old| old.chars().collect());
         self.back = back;
-        self.to_end();
+        self.go_to_end();
     }
 
     /// So many columns of the line, and in which the cursor stands.

@@ -46,7 +46,7 @@ fn a_narrow_terminal_gets_what_fits() {
     }
     let wanted = "NAME         STATE   PID    UPTIME\n\
                   a-program-w… RUNNING 123456 1:01:01\n";
-    assert_eq!(render(std::slice::from_ref(&web), &in_columns(40)), wanted.replace("STATE   P", "STATE   P"));
+    assert_eq!(render(std::slice::from_ref(&web), &in_columns(40)), wanted);
 }
 
 #[test]

@@ -44,7 +44,8 @@ const KEYS: &str = "q leave  ↑↓ select  s start  x stop  r restart  K kill  
 /// The processes in the order in which they are shown.
 pub(super) fn order<'t>(top: &'t Top<'_>) -> Vec<&'t ProcessStatus> {
     let mut all: Vec<&ProcessStatus> = top.processes.iter().collect();
-    let memory = |process: &ProcessStatus| process.pid.and_then(|pid| top.look.usage.get(&pid)).map_or(0, |used| used.rss);
+    let memory =
+        |process: &ProcessStatus| process.pid.and_then(|pid| top.look.usage.get(&pid)).map_or(0, |used| used.rss);
     match top.sort {
         Sort::Order => {}
         Sort::Name => all.sort_by(|a, b| a.name.cmp(&b.name)),
