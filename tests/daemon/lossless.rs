@@ -114,7 +114,7 @@ fn script(portion: u64) -> String {
         "stop=\ntrap 'stop=1' TERM\na=$(cat DIR/next)\n\
          while [ -z \"$stop\" ] && [ \"$a\" -lt {last} ]; do\n\
          b=$((a+{portion}))\n\
-         if (trap '' TERM; exec seq \"$a\" $((b-1))); then a=$b; echo \"$a\" > DIR/next.new; mv DIR/next.new DIR/next; fi\n\
+         if (trap '' TERM; seq \"$a\" $((b-1)) && echo \"$b\" > DIR/next.new && mv DIR/next.new DIR/next); then a=$b; fi\n\
          case $a in {crash_1}|{crash_2}) exit 1;; esac\n\
          done\nexit 0\n",
         last = FIRST + PORTIONS * portion,
