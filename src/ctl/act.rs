@@ -50,7 +50,7 @@ fn roll(controller: &Controller, name: &str, force: bool, terms: Terms) -> Resul
     match controller.wait_for(name, WaitFor::Healthy, terms.timeout) {
         Ok(_) => Ok(restarted),
         Err(ClientError::Failed { code, message }) if code.as_deref() == Some("UNKNOWN_COMMAND") => {
-            let message = format!("{restarted}, but this daemon can't tell when it is healthy: {message}");
+            let message = format!("{restarted}, but this daemon can't tell when it is healthy ({message})");
             Err(ClientError::Failed { code: None, message })
         }
         Err(error) => Err(error),
@@ -185,6 +185,7 @@ fn failure(name: &str, error: &ClientError, message: &str) -> Value {
         ClientError::Failed { code, .. } => code.as_deref(),
         ClientError::Timeout { .. } => Some("TIMEOUT"),
         ClientError::NoDaemon { .. }
+        | ClientError::Ended { .. }
         | ClientError::Denied { .. }
         | ClientError::NotTrusted { .. }
         | ClientError::Protocol { .. } => None,
