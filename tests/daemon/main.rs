@@ -19,3 +19,4 @@ mod reload;
 mod servers;
 mod start_stop;
 mod storm;
+mod terminal;
