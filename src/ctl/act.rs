@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::names::{Known, choose, is_pattern};
 use super::verbs::{Call, Opt};
-use super::{DONE, FAILED, code_of, complain, describe, fail_at, print, table};
+use super::{DONE, FAILED, answer_code, code_of, complain, describe, fail_at, print, table};
 use crate::client::{ClientError, Controller, Terms, WaitFor};
 use crate::rpc::protocol::ProcessStatus;
 use board::{Board, Outcome};
@@ -181,16 +181,7 @@ fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String
 }
 
 fn failure(name: &str, error: &ClientError, message: &str) -> Value {
-    let code = match error {
-        ClientError::Failed { code, .. } => code.as_deref(),
-        ClientError::Timeout { .. } => Some("TIMEOUT"),
-        ClientError::NoDaemon { .. }
-        | ClientError::Ended { .. }
-        | ClientError::Denied { .. }
-        | ClientError::NotTrusted { .. }
-        | ClientError::Protocol { .. } => None,
-    };
-    json!({"name": name, "status": "error", "code": code, "message": message})
+    json!({"name": name, "status": "error", "code": answer_code(error), "message": message})
 }
 
 /// Does something that may take long and concerns no name, and says on Ctrl-C that it goes on.

@@ -22,6 +22,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use crate::client::{ClientError, Controller};
 use crate::config::reader::Document;
 use crate::models::DEFAULT_SOCKET_PATH;
@@ -164,8 +166,27 @@ fn code_of(error: &ClientError) -> u8 {
 /// Says what failed; the exit code for it.
 fn fail_at(call: &Call<'_>, error: ClientError) -> u8 {
     let code = code_of(&error);
-    complain(&describe(call, &error));
+    let message = describe(call, &error);
+    if call.args.json() {
+        // For the script that asked for JSON a failure is an answer too.
+        print(&format!("{}\n", json!({"status": "error", "code": answer_code(&error), "message": message})));
+    } else {
+        complain(&message);
+    }
     code
+}
+
+/// The protocol's code for this, where it has one.
+fn answer_code(error: &ClientError) -> Option<&str> {
+    match error {
+        ClientError::Failed { code, .. } => code.as_deref(),
+        ClientError::Timeout { .. } => Some("TIMEOUT"),
+        ClientError::NoDaemon { .. }
+        | ClientError::Ended { .. }
+        | ClientError::Denied { .. }
+        | ClientError::NotTrusted { .. }
+        | ClientError::Protocol { .. } => None,
+    }
 }
 
 /// The error; for a command that the daemon does not know why it does not, and what may have become of one in time-out.
