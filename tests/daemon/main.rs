@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod crowd;
 mod demo;
 mod disks;
 mod embed;
