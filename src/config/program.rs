@@ -231,7 +231,8 @@ fn command(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mu
 }
 
 fn environment(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, context: &Context<'_>) {
-    program.environment = context.environment.iter().cloned().collect();
+    program.environment.clear();
+    program.environment.extend(context.environment.iter().cloned());
     let Some(text) = fields.filled("environment") else { return };
     // Split first: a comma or quote that comes from %(ENV_X)s must not end a value.
     match parse_environment(text.entry.value) {

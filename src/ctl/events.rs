@@ -51,7 +51,7 @@ fn as_text(event: &EventItem) -> String {
     let why = event.cause.as_deref().or(event.message.as_deref()).filter(|why| !why.is_empty());
     let why = why.map_or_else(String::new, |why| format!(": {why}"));
     let day = false;
-    table::printable(&format!("{} {} {what}{pid}{why}", time(event.time, day), event.processname))
+    table::printable(&format!("{} {} {what}{pid}{why}", time(event.time, day), event.processname)).into_owned()
 }
 
 /// Time of day in the local zone with milliseconds, with the day before it where that is asked for.

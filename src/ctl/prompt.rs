@@ -3,6 +3,7 @@
 mod line;
 
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::complete::{Candidate, candidates};
@@ -99,7 +100,8 @@ fn run(controller: &Controller, text: &str) {
     // Its own name is what one may have typed out of habit.
     let words = words.strip_prefix(&["supervicectl".to_owned()]).unwrap_or(&words);
     let program = std::env::current_exe().unwrap_or_else(|_| "supervicectl".into());
-    let ended = Command::new(program).arg("-s").arg(controller.socket_path()).args(words).status();
+    // Its name tells a program with several what it is.
+    let ended = Command::new(program).arg0("supervicectl").arg("-s").arg(controller.socket_path()).args(words).status();
     if let Err(error) = ended {
         complain(&format!("cannot run the command: {error}"));
     }

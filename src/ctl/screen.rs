@@ -54,10 +54,15 @@ pub(super) fn of_health(cell: &str) -> Pen {
     }
 }
 
-/// The text in this pen.
-pub(super) fn paint(text: &str, pen: Option<Pen>) -> String {
+/// Appends the text in this pen.
+pub(super) fn paint(to: &mut String, text: &str, pen: Option<Pen>) {
     match pen {
-        Some(pen) => format!("\x1b[{pen}m{text}\x1b[0m"),
-        None => text.to_owned(),
+        Some(pen) => to.push_str(&painted(text, pen)),
+        None => to.push_str(text),
     }
+}
+
+/// The text in this pen.
+pub(super) fn painted(text: &str, pen: Pen) -> String {
+    format!("\x1b[{pen}m{text}\x1b[0m")
 }

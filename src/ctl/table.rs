@@ -1,5 +1,7 @@
 //! The table of `status`: pure text.
 
+use std::borrow::Cow;
+
 use super::screen::{self, Pen};
 use super::usage::{self, Look};
 use crate::rpc::protocol::ProcessStatus;
@@ -29,39 +31,51 @@ pub(super) struct Style<'a> {
 /// One line for each process under a heading; columns as wide as their content. The description comes
 /// last, cut to the columns that are left where these are known, and is left out where no daemon gives one.
 pub(super) fn render(processes: &[ProcessStatus], style: &Style<'_>) -> String {
-    let heads = ["NAME", "STATE", "PID", "UPTIME", "HEALTH", "RESTARTS", "SINCE", "CPU", "RSS"].map(str::to_owned);
-    let count = if style.look.is_some() { FIRST + LONG } else { FIRST };
-    let mut rows: Vec<Vec<String>> = vec![heads.into_iter().take(count).collect()];
+    let heads = ["NAME", "STATE", "PID", "UPTIME", "HEALTH", "RESTARTS", "SINCE", "CPU", "RSS"].map(Cow::Borrowed);
+    let mut widths = [0; FIRST + LONG];
+    // With a thousand processes the time goes into small pieces of text: what can be borrowed is.
+    let mut rows = Vec::with_capacity(processes.len() + 1);
+    rows.push(heads);
     rows.extend(processes.iter().map(|process| row(process, style)));
-    let described = processes.iter().any(|process| process.description.is_some());
-    let mut widths: Vec<usize> = (0..count)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0))
-        .collect();
+    for (column, width) in widths.iter_mut().enumerate() {
+        *width = rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0);
+    }
+    let mut widths = widths.get(..if style.look.is_some() { FIRST + LONG } else { FIRST }).unwrap_or_default().to_vec();
     let mut gap = 2;
     if let Some(width) = style.width {
         gap = fit(&mut widths, width);
     }
     let before = widths.iter().map(|width| width + gap).sum::<usize>();
     let room = style.width.map_or(usize::MAX, |width| width.saturating_sub(before));
+    let described = processes.iter().any(|process| process.description.is_some());
     let with_description = described && room >= LEAST_DESCRIPTION;
-    let mut text = String::new();
+    let mut text = String::with_capacity(rows.len().saturating_mul(before + 40));
     let descriptions = std::iter::once("DESCRIPTION").chain(processes.iter().map(description));
     for (number, (row, description)) in rows.iter().zip(descriptions).enumerate() {
-        let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let cell = cut(cell, *width);
             let padding = width.saturating_sub(columns(&cell)) + gap;
-            line.push_str(&screen::paint(&cell, pen(style.colours, number, column, &cell)));
-            line.extend(std::iter::repeat_n(' ', padding));
+            screen::paint(&mut text, &cell, pen(style.colours, number, column, &cell));
+            pad(&mut text, padding);
         }
         if with_description {
-            let cell = cut(&printable(description), room);
-            line.push_str(&screen::paint(&cell, pen(style.colours, number, count, &cell)));
+            let shown = printable(description);
+            let cell = cut(&shown, room);
+            screen::paint(&mut text, &cell, pen(style.colours, number, FIRST + LONG, &cell));
         }
-        text.push_str(line.trim_end());
+        text.truncate(text.trim_end_matches(' ').len());
         text.push('\n');
     }
     text
+}
+
+fn pad(text: &mut String, mut count: usize) {
+    const SPACES: &str = "                ";
+    while count > 0 {
+        let some = SPACES.get(..count).unwrap_or(SPACES);
+        text.push_str(some);
+        count -= some.len();
+    }
 }
 
 /// Makes the columns fit: those at the end are left out first, then names are cut; the gap between columns.
@@ -93,24 +107,25 @@ fn pen(colours: bool, row: usize, column: usize, cell: &str) -> Option<Pen> {
     }
 }
 
-fn row(process: &ProcessStatus, style: &Style<'_>) -> Vec<String> {
-    let dash = || "-".to_owned();
-    let mut cells = vec![
-        printable(&process.name),
-        printable(&process.state),
-        process.pid.map_or_else(dash, |pid| pid.to_string()),
-        process.uptime.map_or_else(dash, uptime),
-        health(process).to_owned(),
-    ];
+fn row<'p>(process: &'p ProcessStatus, style: &Style<'_>) -> [Cow<'p, str>; FIRST + LONG] {
+    let mut cells = [const { Cow::Borrowed("-") }; FIRST + LONG];
+    let [name, state, pid, up, well, restarts, since, cpu, rss] = &mut cells;
+    *name = printable(&process.name);
+    *state = printable(&process.state);
+    *well = Cow::Borrowed(health(process));
+    let set = |cell: &mut Cow<'p, str>, text: Option<String>| {
+        if let Some(text) = text {
+            *cell = Cow::Owned(text);
+        }
+    };
+    set(pid, process.pid.map(|pid| pid.to_string()));
+    set(up, process.uptime.map(uptime));
     if let Some(look) = style.look {
         let usage = process.pid.and_then(|pid| look.usage.get(&pid));
-        let cpu = process.pid.and_then(|pid| look.average(pid));
-        cells.extend([
-            process.restarts.map_or_else(dash, |restarts| restarts.to_string()),
-            process.since.zip(style.clock).map_or_else(dash, |(since, clock)| clock(since)),
-            cpu.map_or_else(dash, |cpu| format!("{cpu:.1}%")),
-            usage.map_or_else(dash, |usage| usage::size(usage.rss)),
-        ]);
+        set(restarts, process.restarts.map(|restarts| restarts.to_string()));
+        set(since, process.since.zip(style.clock).map(|(since, clock)| clock(since)));
+        set(cpu, process.pid.and_then(|pid| look.average(pid)).map(|cpu| format!("{cpu:.1}%")));
+        set(rss, usage.map(|usage| usage::size(usage.rss)));
     }
     cells
 }
@@ -129,16 +144,16 @@ fn description(process: &ProcessStatus) -> &str {
 
 /// For scripts: the same in lines of cells separated by tabs, without a heading; times are seconds.
 pub(super) fn plain(processes: &[ProcessStatus]) -> String {
-    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let or_dash = |value: Option<String>| value.map_or(Cow::Borrowed("-"), Cow::Owned);
     let lines = processes.iter().map(|process| {
         let cells = [
             printable(&process.name),
             printable(&process.state),
             or_dash(process.pid.map(|pid| pid.to_string())),
             or_dash(process.uptime.map(|uptime| uptime.to_string())),
-            health(process).to_owned(),
+            Cow::Borrowed(health(process)),
             or_dash(process.restarts.map(|restarts| restarts.to_string())),
-            or_dash(process.group.as_deref().map(printable)),
+            process.group.as_deref().map_or(Cow::Borrowed("-"), printable),
             printable(description(process)),
         ];
         format!("{}\n", cells.join("\t").trim_end_matches('\t'))
@@ -153,8 +168,11 @@ pub(super) fn uptime(seconds: u64) -> String {
 }
 
 /// What a program has written must not command the terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if commands(c) { ' ' } else { c }).collect()
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if commands(c) { ' ' } else { c }).collect())
 }
 
 /// The same for a message of several lines.
@@ -182,16 +200,16 @@ pub(super) fn width(c: char) -> usize {
 }
 
 /// As much as fits into so many columns; what was cut ends with `…`.
-pub(super) fn cut(text: &str, room: usize) -> String {
+pub(super) fn cut(text: &str, room: usize) -> Cow<'_, str> {
     if columns(text) <= room {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut taken = 0;
     let fits = |c: &char| {
         taken += width(*c);
         taken < room
     };
-    text.chars().take_while(fits).chain((room > 0).then_some('…')).collect()
+    Cow::Owned(text.chars().take_while(fits).chain((room > 0).then_some('…')).collect())
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What `top` draws: pure text from what is known.
 
+use std::cmp::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::{events, screen, table, usage};
 use super::Top;
+use crate::order::sort_by;
 use crate::rpc::protocol::ProcessStatus;
 
 /// The order of the lines.
@@ -43,17 +45,20 @@ const KEYS: &str = "q leave  ↑↓ select  s start  x stop  r restart  K kill  
 
 /// The processes in the order in which they are shown.
 pub(super) fn order<'t>(top: &'t Top<'_>) -> Vec<&'t ProcessStatus> {
-    let mut all: Vec<&ProcessStatus> = top.processes.iter().collect();
+    let mut all: Vec<(usize, &ProcessStatus)> = top.processes.iter().enumerate().collect();
     let memory =
         |process: &ProcessStatus| process.pid.and_then(|pid| top.look.usage.get(&pid)).map_or(0, |used| used.rss);
-    match top.sort {
-        Sort::Order => {}
-        Sort::Name => all.sort_by(|a, b| a.name.cmp(&b.name)),
-        Sort::State => all.sort_by_key(|process| urgency(&process.state)),
-        Sort::Cpu => all.sort_by(|a, b| cpu(top, b).unwrap_or(-1.0).total_cmp(&cpu(top, a).unwrap_or(-1.0))),
-        Sort::Memory => all.sort_by_key(|process| std::cmp::Reverse(memory(process))),
-    }
-    all
+    sort_by(&mut all, |(at, a), (other_at, b)| {
+        let order = match top.sort {
+            Sort::Order => Ordering::Equal,
+            Sort::Name => a.name.cmp(&b.name),
+            Sort::State => urgency(&a.state).cmp(&urgency(&b.state)),
+            Sort::Cpu => cpu(top, b).unwrap_or(-1.0).total_cmp(&cpu(top, a).unwrap_or(-1.0)),
+            Sort::Memory => memory(b).cmp(&memory(a)),
+        };
+        order.then(at.cmp(other_at))
+    });
+    all.into_iter().map(|(_, process)| process).collect()
 }
 
 /// What needs somebody comes first.
@@ -90,7 +95,8 @@ pub(super) fn draw(top: &Top<'_>) -> String {
     let mut text = String::from("\x1b[H");
     for (number, line) in lines.iter().enumerate() {
         // Coloured lines are made to fit where they are made.
-        let line = if line.contains("\x1b[") { line.clone() } else { table::cut(&table::printable(line), width) };
+        let line =
+            if line.contains("\x1b[") { line.clone() } else { table::cut(&table::printable(line), width).into_owned() };
         // Erased before and not behind: at the end of a full line the cursor still stands on its last character.
         text.push_str("\x1b[K");
         text.push_str(&line);
@@ -107,7 +113,7 @@ fn header(top: &Top<'_>) -> String {
             None => states.push((&process.state, 1)),
         }
     }
-    states.sort_by_key(|(state, _)| urgency(state));
+    sort_by(&mut states, |one, other| urgency(one.0).cmp(&urgency(other.0)));
     let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let clock = events::time(now as f64, false);
@@ -125,13 +131,14 @@ fn table_lines(top: &Top<'_>, width: usize, rows: usize, colours: bool, lines: &
         "NAME", "STATE", "PID", "CPU", "RSS", "UPTIME", "HEALTH"
     );
     if let Some(last) = lines.last_mut() {
-        *last = screen::paint(&table::cut(&heading, width), Some(screen::BOLD));
+        *last = screen::painted(&table::cut(&heading, width), screen::BOLD);
     }
     let selected = all.iter().position(|process| process.name == top.selected).unwrap_or(0);
     let first = (selected + 1).saturating_sub(rows);
     for process in all.into_iter().skip(first).take(rows) {
         let is_selected = process.name == top.selected;
-        let name = table::cut(&table::printable(&process.name), name_width);
+        let name = table::printable(&process.name);
+        let name = table::cut(&name, name_width);
         let padding = name_width.saturating_sub(table::columns(&name));
         let state = format!("{:9}", table::printable(&process.state));
         let rest = format!("  {}", rest_of_line(top, process));
@@ -139,14 +146,17 @@ fn table_lines(top: &Top<'_>, width: usize, rows: usize, colours: bool, lines: &
         let room = width.saturating_sub(table::columns(&before) + state.len());
         let rest = table::cut(&rest, room);
         lines.push(if is_selected {
-            let line = table::cut(&format!("{before}{state}{rest}"), width);
+            let line = format!("{before}{state}{rest}");
+            let line = table::cut(&line, width);
             let fill = width.saturating_sub(table::columns(&line));
-            screen::paint(&format!("{line}{:fill$}", ""), Some(screen::REVERSE))
+            screen::painted(&format!("{line}{:fill$}", ""), screen::REVERSE)
         } else if table::columns(&before) + state.len() <= width {
-            let pen = colours.then(|| screen::of_state(&process.state));
-            format!("{before}{}{rest}", screen::paint(&state, pen))
+            let mut line = before;
+            screen::paint(&mut line, &state, colours.then(|| screen::of_state(&process.state)));
+            line.push_str(&rest);
+            line
         } else {
-            table::cut(&format!("{before}{state}"), width)
+            table::cut(&format!("{before}{state}"), width).into_owned()
         });
     }
 }
