@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod crowd;
 mod demo;
 mod disks;
 mod embed;
@@ -19,3 +20,4 @@ mod reload;
 mod servers;
 mod start_stop;
 mod storm;
+mod terminal;

@@ -40,6 +40,11 @@ pub(super) struct Change {
 }
 
 impl Change {
+    /// There is nothing to confirm, and nothing to go back from.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.plan.is_empty() && self.restarted.is_empty()
+    }
+
     /// The removed ones have gone.
     pub(super) fn removals(&self) -> Vec<(ProcId, Goal)> {
         self.removed.iter().map(|id| (*id, Goal::Down)).collect()
