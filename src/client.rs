@@ -72,6 +72,11 @@ pub enum ClientError {
         /// The user id of the one who listens.
         uid: u32,
     },
+    /// The daemon has ended before it answered, or in the middle of a row of frames. The command may be done.
+    Ended {
+        /// The socket, at which nobody listens any more.
+        socket: String,
+    },
     /// No answer in time. The command may still be done.
     Timeout {
         /// The socket.
@@ -117,11 +122,11 @@ impl fmt::Display for ClientError {
                      use a socket in a private directory"
                 )
             }
-            ClientError::Timeout { socket, waited } => write!(
-                f,
-                "no answer from {socket} within {} s; the command may still be done (see status; --timeout waits longer)",
-                in_seconds(*waited)
-            ),
+            ClientError::Ended { socket } => write!(f, "the daemon at {socket} has ended"),
+            ClientError::Timeout { socket, waited } => {
+                let waited = waited.as_secs_f64();
+                write!(f, "no answer from {socket} within {waited:.1} s: the daemon is stopped or overloaded")
+            }
             ClientError::Protocol { socket, reason } => {
                 write!(f, "{socket}: {reason}; is that the socket of a supervice daemon?")
             }
@@ -440,7 +445,13 @@ impl Controller {
             io::ErrorKind::UnexpectedEof => "the connection was closed before the answer came".to_owned(),
             _ => format!("the connection broke: {}", plain(&error)),
         };
-        ClientError::Protocol { socket, reason }
+        if self.has_ended() { ClientError::Ended { socket } } else { ClientError::Protocol { socket, reason } }
+    }
+
+    /// Does nobody listen any more? A daemon that was killed leaves a connection as one that talks nonsense does.
+    fn has_ended(&self) -> bool {
+        let connected = self.connect(Instant::now() + Duration::from_secs(1));
+        matches!(connected, Err(ClientError::NoDaemon { .. }))
     }
 
     fn broken(&self, reason: impl Into<String>) -> ClientError {
@@ -492,11 +503,6 @@ fn read_some(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-/// Seconds with as many decimals as tell something: `30`, `0.5`.
-fn in_seconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// An error's text without the number that std appends.

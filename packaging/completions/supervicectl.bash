@@ -2,27 +2,38 @@
 # names of processes and groups from the running daemon, which is given one second.
 
 _supervicectl() {
-    local cur words cword line
-    if declare -F _get_comp_words_by_ref >/dev/null; then
-        # A colon belongs to a name (worker:00), an equals sign to an option.
-        _get_comp_words_by_ref -n := cur words cword
-    else
-        words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
-        cur=${words[cword]}
-    fi
+    local line=${COMP_LINE:0:COMP_POINT} word about quote='' i
+    local -a words=()
+    # bash splits worker:00 and --for=running into three words: those that no space separates are one.
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $i -gt 0 && $line != [[:space:]]* && -n $word ]]; then
+            words[${#words[@]} - 1]+=$word
+        else
+            line=${line#"${line%%[![:space:]]*}"}
+            words+=("$word")
+        fi
+        line=${line#"$word"}
+    done
+    local last=$((${#words[@]} - 1))
+    local cur=${words[last]}
     COMPREPLY=()
-    case $cword:${words[cword - 1]}:${words[1]} in
-    [1-9]*:-s:* | [1-9]*:--socket:* | [1-9]*:--config:* | [1-9]*:-c:-* | 2:-c:*)
+    case $last:${words[last - 1]}:${words[1]} in
+    *:-s:* | *:--socket:* | *:--config:* | *:-c:-* | 2:-c:*)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
     esac
-    while IFS=$'\t' read -r line _; do
+    # What supervicectl would be given, without quotation marks and backslashes.
+    [[ $cur == [\'\"]* ]] && quote=${cur:0:1}
+    words=("${words[@]//[\\\'\"]/}")
+    while IFS=$'\t' read -r word about; do
         # Quoted by hand: compgen -W would expand what a name contains.
-        COMPREPLY+=("$(printf %q "$line")")
-    done < <("${words[0]}" complete -- "${words[@]:1:cword-1}" "$cur" 2>/dev/null)
-    declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
+        if [[ $quote ]]; then COMPREPLY+=("$word"); else COMPREPLY+=("$(printf %q "$word")"); fi
+    done < <("${words[0]/#\~/$HOME}" complete -- "${words[@]:1}" 2>/dev/null)
+    # What stands before the last colon or equals sign is, for bash, another word.
+    [[ ! $quote && $cur == *[:=]* ]] && COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*[:=]}"}"}")
     return 0
 }
 

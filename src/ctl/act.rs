@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::names::{Known, choose, is_pattern};
 use super::verbs::{Call, Opt};
-use super::{DONE, FAILED, code_of, complain, describe, fail_at, print, table};
+use super::{DONE, FAILED, answer_code, code_of, complain, describe, fail_at, print, table};
 use crate::client::{ClientError, Controller, Terms, WaitFor};
 use crate::rpc::protocol::ProcessStatus;
 use board::{Board, Outcome};
@@ -50,7 +50,7 @@ fn roll(controller: &Controller, name: &str, force: bool, terms: Terms) -> Resul
     match controller.wait_for(name, WaitFor::Healthy, terms.timeout) {
         Ok(_) => Ok(restarted),
         Err(ClientError::Failed { code, message }) if code.as_deref() == Some("UNKNOWN_COMMAND") => {
-            let message = format!("{restarted}, but this daemon can't tell when it is healthy: {message}");
+            let message = format!("{restarted}, but this daemon can't tell when it is healthy ({message})");
             Err(ClientError::Failed { code: None, message })
         }
         Err(error) => Err(error),
@@ -181,15 +181,7 @@ fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String
 }
 
 fn failure(name: &str, error: &ClientError, message: &str) -> Value {
-    let code = match error {
-        ClientError::Failed { code, .. } => code.as_deref(),
-        ClientError::Timeout { .. } => Some("TIMEOUT"),
-        ClientError::NoDaemon { .. }
-        | ClientError::Denied { .. }
-        | ClientError::NotTrusted { .. }
-        | ClientError::Protocol { .. } => None,
-    };
-    json!({"name": name, "status": "error", "code": code, "message": message})
+    json!({"name": name, "status": "error", "code": answer_code(error), "message": message})
 }
 
 /// Does something that may take long and concerns no name, and says on Ctrl-C that it goes on.

@@ -83,7 +83,9 @@ pub(super) fn version(call: &Call<'_>) -> u8 {
         }
         Err(error) => {
             // What was asked of this program is answered all the same.
-            print(&own);
+            if !call.args.json() {
+                print(&own);
+            }
             return fail_at(call, error);
         }
     };

@@ -102,6 +102,7 @@ pub(super) fn candidates(words: &[String], controller: &Controller) -> Vec<Candi
     let mut all = match (line.open, line.verb) {
         (Some(spelling), _) if spelling.opt == Opt::For => GOALS.map(|goal| candidate(goal, "")).to_vec(),
         (Some(_), _) => Vec::new(),
+        (None, _) if typed.starts_with("--for=") => GOALS.map(|goal| candidate(format!("--for={goal}"), "")).to_vec(),
         (None, verb) if typed.starts_with('-') => options(verb),
         (None, None) => verbs::told().iter().map(|verb| candidate(verb.name, verb.help)).collect(),
         (None, Some(verb)) => arguments(verb, &line.names, typed, controller),
@@ -185,6 +186,7 @@ mod tests {
         assert_eq!(offered(&["-s", "/x", "rest"]), ["restart"]);
         assert_eq!(offered(&["restart", "--r"]), ["--rolling"]);
         assert_eq!(offered(&["wait", "--for", "h"]), ["healthy"]);
+        assert_eq!(offered(&["wait", "--for=h"]), ["--for=healthy"]);
         assert_eq!(offered(&["-s", ""]), [""; 0]);
         assert_eq!(offered(&["signal", "U"]), ["USR1", "USR2"]);
         assert_eq!(offered(&["loglevel", "D"]), ["DEBUG"]);

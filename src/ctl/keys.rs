@@ -50,9 +50,10 @@ pub(super) enum Wake {
 /// After an escape character the rest of a key's sequence comes at once, or it was the key Escape.
 const SEQUENCE: Duration = Duration::from_millis(40);
 
-/// The keyboard in raw mode; the terminal is as before when this is dropped.
+/// The keyboard in raw mode; the terminal is as before when this is dropped or pauses.
 pub(super) struct Keyboard {
-    _raw: RawMode,
+    raw: Option<RawMode>,
+    /// What was typed and not taken yet: of several lines that are pasted at once, all but the first.
     buffer: Vec<u8>,
 }
 
@@ -84,7 +85,19 @@ impl Ends {
 
 impl Keyboard {
     pub fn open() -> io::Result<Keyboard> {
-        Ok(Keyboard { _raw: RawMode::enter(io::stdin())?, buffer: Vec::new() })
+        Ok(Keyboard { raw: Some(RawMode::enter(io::stdin())?), buffer: Vec::new() })
+    }
+
+    /// Leaves the terminal to somebody else for a while.
+    pub fn pause(&mut self) {
+        self.raw = None;
+    }
+
+    pub fn resume(&mut self) -> io::Result<()> {
+        if self.raw.is_none() {
+            self.raw = Some(RawMode::enter(io::stdin())?);
+        }
+        Ok(())
     }
 
     /// Waits for a key, a signal, one of the descriptors, or the end of the time.

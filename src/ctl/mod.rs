@@ -22,11 +22,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use crate::client::{ClientError, Controller};
 use crate::config::reader::Document;
 use crate::models::DEFAULT_SOCKET_PATH;
 use args::Args;
-use verbs::{Call, Opt};
+use verbs::{Call, Opt, Verb};
 
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
@@ -130,7 +132,7 @@ fn print(text: &str) -> u8 {
         // The reader (`| head`) has enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
         Err(error) => {
-            complain(&format!("cannot write to standard output: {error}"));
+            complain(&format!("cannot write to standard output: {}", without_number(&error)));
             FAILED
         }
     }
@@ -143,7 +145,7 @@ fn print_part(text: &[u8]) -> u8 {
         Ok(()) => DONE,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(i32::from(DONE)),
         Err(error) => {
-            complain(&format!("cannot write to standard output: {error}"));
+            complain(&format!("cannot write to standard output: {}", without_number(&error)));
             FAILED
         }
     }
@@ -151,7 +153,7 @@ fn print_part(text: &[u8]) -> u8 {
 
 fn code_of(error: &ClientError) -> u8 {
     match error {
-        ClientError::NoDaemon { .. } => NO_DAEMON,
+        ClientError::NoDaemon { .. } | ClientError::Ended { .. } => NO_DAEMON,
         ClientError::Timeout { .. } => TIME_OUT,
         ClientError::Failed { code, .. } if code.as_deref() == Some("TIMEOUT") => TIME_OUT,
         ClientError::Denied { .. }
@@ -161,28 +163,50 @@ fn code_of(error: &ClientError) -> u8 {
     }
 }
 
-fn fail(error: &ClientError) -> u8 {
-    complain(&error.to_string());
-    code_of(error)
-}
-
-/// The same with what only the caller knows: which command an older daemon does not understand.
+/// Says what failed; the exit code for it.
 fn fail_at(call: &Call<'_>, error: ClientError) -> u8 {
     let code = code_of(&error);
-    complain(&describe(call, &error));
+    let message = describe(call, &error);
+    if call.args.json() {
+        // For the script that asked for JSON a failure is an answer too.
+        print(&format!("{}\n", json!({"status": "error", "code": answer_code(&error), "message": message})));
+    } else {
+        complain(&message);
+    }
     code
 }
 
-/// The error, and for a command that the daemon does not know why it does not.
+/// The protocol's code for this, where it has one.
+fn answer_code(error: &ClientError) -> Option<&str> {
+    match error {
+        ClientError::Failed { code, .. } => code.as_deref(),
+        ClientError::Timeout { .. } => Some("TIMEOUT"),
+        ClientError::NoDaemon { .. }
+        | ClientError::Ended { .. }
+        | ClientError::Denied { .. }
+        | ClientError::NotTrusted { .. }
+        | ClientError::Protocol { .. } => None,
+    }
+}
+
+/// The error; for a command that the daemon does not know why it does not, and what may have become of one in time-out.
 fn describe(call: &Call<'_>, error: &ClientError) -> String {
+    let verb = call.args.verb.map_or("", |verb| verb.name);
     match error {
         ClientError::Failed { code: Some(code), .. } if code == "UNKNOWN_COMMAND" => {
-            let verb = call.args.verb.map_or("", |verb| verb.name);
+            // What a verb asks for is not always called as the verb is.
+            let needed = match verb {
+                "status" | "top" => format!("'events', without which there is no {verb} that follows"),
+                _ => format!("'{verb}'"),
+            };
             let other = match call.controller.version() {
                 Ok(daemon) => format!("the daemon (version {})", daemon.version),
                 Err(_) => "the daemon (of an unknown version)".to_owned(),
             };
-            format!("{other} does not know '{verb}'; this is supervicectl {VERSION}")
+            format!("{other} does not know {needed}; this is supervicectl {VERSION}")
+        }
+        ClientError::Timeout { .. } | ClientError::Ended { .. } if call.args.verb.is_some_and(Verb::changes) => {
+            format!("{error}; {verb} may be done all the same (see status)")
         }
         error => error.to_string(),
     }

@@ -71,7 +71,10 @@ fn nothing(all: &[Known<'_>], word: &str) -> String {
         return "the daemon has no processes".to_owned();
     }
     if let Some(group) = word.strip_prefix("group:") {
-        let groups = all.iter().filter_map(|process| process.group);
+        let mut groups = all.iter().filter_map(|process| process.group).peekable();
+        if groups.peek().is_none() && !all.is_empty() {
+            return format!("this daemon does not tell who is in which group; use startgroup or stopgroup {group}");
+        }
         return format!("no group '{group}'{}", did_you_mean(closest(group, groups)));
     }
     if let Some(state) = word.strip_prefix("state:") {

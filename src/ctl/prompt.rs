@@ -11,7 +11,7 @@ use super::keys::{Ends, Key, Keyboard, Wake};
 use super::verbs;
 use super::{DONE, FAILED, INTERRUPTED, complain, screen, table};
 use crate::client::Controller;
-use crate::config::split_command;
+use crate::config::{as_word, split_command};
 use line::{Edited, Line};
 
 const PROMPT: &str = "supervice> ";
@@ -41,9 +41,14 @@ pub(super) fn prompt(controller: &Controller) -> u8 {
         }
     };
     greet(controller);
+    let mut keyboard = match Keyboard::open() {
+        Ok(keyboard) => keyboard,
+        Err(error) => return cannot_read(&error),
+    };
     let mut past: Vec<String> = Vec::new();
     loop {
-        match read_line(controller, &mut ends, &past) {
+        let read = keyboard.resume().and_then(|()| read_line(controller, &mut keyboard, &mut ends, &past));
+        match read {
             Ok(Read::Line(text)) => {
                 let text = text.trim().to_owned();
                 if !text.is_empty() && past.last() != Some(&text) {
@@ -54,18 +59,24 @@ pub(super) fn prompt(controller: &Controller) -> u8 {
                 if matches!(text.as_str(), "quit" | "exit") {
                     return DONE;
                 }
+                keyboard.pause();
                 run(controller, &text);
                 ends.forget();
+                if begin_line().is_err() {
+                    return FAILED;
+                }
             }
             Ok(Read::Dropped) => {}
             Ok(Read::End) => return DONE,
             Ok(Read::Told) => return INTERRUPTED,
-            Err(error) => {
-                complain(&format!("cannot read from the terminal: {error}"));
-                return FAILED;
-            }
+            Err(error) => return cannot_read(&error),
         }
     }
+}
+
+fn cannot_read(error: &io::Error) -> u8 {
+    complain(&format!("cannot read from the terminal: {error}"));
+    FAILED
 }
 
 fn greet(controller: &Controller) {
@@ -76,7 +87,7 @@ fn greet(controller: &Controller) {
         // It may come; every command will say so until then.
         Err(error) => error.to_string(),
     };
-    super::print(&format!("{}. Tab completes, 'help' helps, Ctrl-D leaves.\n", table::lines(&who)));
+    super::print(&format!("{}\nTab completes, 'help' helps, Ctrl-D leaves.\n", table::lines(&who)));
 }
 
 /// A command is this program again: what it does with the terminal, with Ctrl-C and at its end concerns no later one.
@@ -96,8 +107,14 @@ fn run(controller: &Controller, text: &str) {
     }
 }
 
-fn read_line(controller: &Controller, ends: &mut Ends, past: &[String]) -> io::Result<Read> {
-    let mut keyboard = Keyboard::open()?;
+/// The prompt begins a line. Output that does not end with one stays, and is marked as `zsh` does it: the mark and as
+/// many spaces as fit on a line are overwritten, or have begun another line.
+fn begin_line() -> io::Result<()> {
+    let width = screen::size().map_or(80, |(columns, _)| columns);
+    write(&format!("\x1b[7m%\x1b[0m{:width$}\r\x1b[K", "", width = width.saturating_sub(1)))
+}
+
+fn read_line(controller: &Controller, keyboard: &mut Keyboard, ends: &mut Ends, past: &[String]) -> io::Result<Read> {
     let mut line = Line::new(past);
     draw(&line)?;
     loop {
@@ -159,11 +176,11 @@ fn complete(line: &mut Line<'_>, controller: &Controller) -> io::Result<()> {
     match found.as_slice() {
         [] => Ok(()),
         [only] => {
-            line.replace_word(&quoted(&only.word), true);
+            line.replace_word(&as_word(&only.word), true);
             Ok(())
         }
         _ if shared.len() > typed.len() => {
-            line.replace_word(&quoted(&shared), false);
+            line.replace_word(&as_word(&shared), false);
             Ok(())
         }
         many => list(many),
@@ -179,12 +196,6 @@ fn shared_beginning(found: &[Candidate]) -> String {
         shared = shared.get(..end).unwrap_or_default();
     }
     shared.to_owned()
-}
-
-/// A word as one has to type it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_.:/@%+,=".contains(c);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// Verbs with what they do, one a line; names in columns.
@@ -225,7 +236,7 @@ mod tests {
         assert_eq!(found(&["worker:00", "worker:01"]), "worker:0");
         assert_eq!(found(&["데이", "데터"]), "데");
         assert_eq!(found(&["a", "b"]), "");
-        assert_eq!((quoted("worker:00"), quoted("my job")), ("worker:00".to_owned(), "'my job'".to_owned()));
-        assert_eq!(split_command(&quoted("it's")).expect("words"), ["it's"]);
+        assert_eq!((as_word("worker:00"), as_word("my job")), ("worker:00".to_owned(), "'my job'".to_owned()));
+        assert_eq!(split_command(&as_word("it's")).expect("words"), ["it's"]);
     }
 }

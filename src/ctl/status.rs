@@ -1,10 +1,11 @@
 //! `supervicectl status`.
 
+use std::io::{PipeReader, Read};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};
-use std::os::fd::AsFd;
 
 use super::names::{Known, choose};
 use super::table::{self, Style};
@@ -13,6 +14,7 @@ use super::verbs::{Call, Opt};
 use super::{DONE, FAILED, NO_DAEMON, complain, fail_at, milliseconds, print, print_part, screen};
 use crate::client::{ClientError, EventStream};
 use crate::rpc::protocol::ProcessStatus;
+use crate::sys::terminal::signals;
 use crate::sys::time::local;
 
 /// A storm of events is shown ten times a second and no more often.
@@ -119,6 +121,8 @@ fn watch(call: &Call<'_>) -> u8 {
         Err(error) => return fail_at(call, error),
     };
     let on_terminal = screen::size().is_some() && !call.args.json();
+    // Without them the table fits again at the next change.
+    let mut resized = if on_terminal { signals(&[libc::SIGWINCH]).ok() } else { None };
     let mut first = true;
     loop {
         let (text, unknown) = match page(call) {
@@ -126,7 +130,8 @@ fn watch(call: &Call<'_>) -> u8 {
             Err(error) => return fail_at(call, error),
         };
         let text = match (on_terminal, first) {
-            (true, _) => format!("\x1b[H\x1b[2J{}", shortened(&text)),
+            (true, true) => format!("\x1b[2J{}", redrawn(&text)),
+            (true, false) => redrawn(&text),
             (false, false) if !call.args.json() => format!("\n{text}"),
             (false, _) => text,
         };
@@ -138,7 +143,7 @@ fn watch(call: &Call<'_>) -> u8 {
             unknown.iter().for_each(|message| complain(message));
         }
         first = false;
-        match next_change(&mut events) {
+        match next_change(&mut events, resized.as_mut()) {
             Ok(true) => {}
             Ok(false) => {
                 complain(&format!("the daemon at {} has ended", call.controller.socket_path()));
@@ -149,14 +154,33 @@ fn watch(call: &Call<'_>) -> u8 {
     }
 }
 
-/// As many lines as the terminal has, so that the heading stays in view.
-fn shortened(text: &str) -> String {
-    let rows = screen::size().map_or(usize::MAX, |(_, rows)| rows.saturating_sub(1));
-    text.split_inclusive('\n').take(rows.max(2)).collect()
+/// Over what was there before, line by line so that nothing flickers. As many lines as the terminal has, so that the
+/// heading stays in view; how many are missing the last one tells.
+fn redrawn(text: &str) -> String {
+    let rows = screen::size().map_or(usize::MAX, |(_, rows)| rows.saturating_sub(1)).max(2);
+    let count = text.lines().count();
+    let shown = if count > rows { rows - 1 } else { count };
+    let mut drawn = "\x1b[H".to_owned();
+    for line in text.lines().take(shown) {
+        // Erased before and not behind: at the end of a full line the cursor still stands on its last character.
+        drawn.push_str(&format!("\x1b[K{line}\n"));
+    }
+    if count > shown {
+        drawn.push_str(&format!("\x1b[K({} more: name some, or see top)\n", count - shown));
+    }
+    drawn.push_str("\x1b[J");
+    drawn
 }
 
-/// Waits for an event and takes those that follow at once; `false`: there will be none.
-fn next_change(events: &mut EventStream) -> Result<bool, ClientError> {
+/// Waits for an event and takes those that follow at once, or for another size of the terminal; `false`: there will be
+/// no event any more.
+fn next_change(events: &mut EventStream, mut resized: Option<&mut PipeReader>) -> Result<bool, ClientError> {
+    if !events.is_ready() && is_resized_first(events, resized.as_deref()) {
+        if let Some(resized) = &mut resized {
+            let _ = resized.read(&mut [0; 64]);
+        }
+        return Ok(true);
+    }
     match events.next() {
         None => return Ok(false),
         Some(event) => event?,
@@ -179,5 +203,18 @@ fn next_change(events: &mut EventStream) -> Result<bool, ClientError> {
             None => return Ok(false),
             Some(event) => event?,
         };
+    }
+}
+
+/// Waits for either.
+fn is_resized_first(events: &EventStream, resized: Option<&PipeReader>) -> bool {
+    let Some(resized) = resized else { return false };
+    loop {
+        let mut fds = [PollFd::new(resized.as_fd(), PollFlags::POLLIN), PollFd::new(events.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => return fds.first().is_some_and(|fd| fd.any() == Some(true)),
+            Err(nix::Error::EINTR) => {}
+            Err(_) => return false,
+        }
     }
 }

@@ -34,6 +34,15 @@ pub(super) struct Verb {
     pub run: fn(&Call<'_>) -> u8,
 }
 
+impl Verb {
+    /// Does it ask for a change, which may be made though no answer comes?
+    pub fn changes(&self) -> bool {
+        let asking =
+            ["status", "top", "why", "history", "events", "tail", "health", "wait", "reread", "pid", "ping", "version"];
+        !asking.contains(&self.name)
+    }
+}
+
 /// An option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opt {

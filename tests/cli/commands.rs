@@ -126,6 +126,39 @@ fn the_socket_of_the_environment_is_used_unless_one_is_given() {
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
 }
 
+/// Of a configuration only the socket is looked at, whatever else is wrong with it.
+#[test]
+fn the_socket_is_that_of_the_configuration() {
+    let fake = Fake::answering(PYTHON);
+    let file = fake.dir.path().join("x.conf");
+    let shown = file.display().to_string();
+    let ctl = |text: &str, args: &[&str]| {
+        std::fs::write(&file, text).expect("ours");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+        let outcome = fake.run(command.arg("-c").arg(&file).args(args));
+        (outcome.code, outcome.err.replace(&shown, "FILE"))
+    };
+    let socket = fake.socket().display().to_string();
+    for text in [
+        format!("[supervice]\nsocket = {socket}\n"),
+        format!("[supervice]\nlogfile = /nonexistent/x\nsocket: {socket}\n[program:x]\n"),
+        "[supervice]\nsocket = %(here)s/s\n".to_owned(),
+        format!("[unix_http_server]\nfile = {socket}\n"),
+    ] {
+        assert_eq!(ctl(&text, &["status", "job"]), (Some(0), String::new()), "{text}");
+    }
+    let none = "supervicectl: FILE says that the daemon has no socket; name one with -s\n";
+    assert_eq!(ctl("[supervice]\nsocket = none\n", &["status"]), (Some(2), none.to_owned()));
+    let (code, error) = ctl("[supervice\n", &["status"]);
+    assert!(code == Some(2) && error.starts_with("supervicectl: FILE: "), "{error}");
+    std::fs::remove_file(&file).expect("ours");
+    let missing = "supervicectl: cannot read FILE: No such file or directory; name a socket with -s\n";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+    let outcome = fake.run(command.arg("-c").arg(&file).arg("status"));
+    assert_eq!((outcome.code, outcome.err.replace(&shown, "FILE").as_str()), (Some(2), missing));
+    assert_eq!(ctl("", &["-s", &socket, "status"]).0, Some(0), "-s counts before it");
+}
+
 #[test]
 fn a_reader_that_has_enough_is_no_error_and_a_full_disk_is_one() {
     let fake = Fake::answering(STATUS);

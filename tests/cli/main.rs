@@ -4,3 +4,4 @@ mod commands;
 mod docs;
 mod failures;
 mod fake;
+mod golden;

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod crowd;
 mod demo;
 mod disks;
 mod embed;
@@ -20,3 +21,4 @@ mod reload;
 mod servers;
 mod start_stop;
 mod storm;
+mod terminal;

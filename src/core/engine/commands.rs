@@ -305,10 +305,14 @@ impl Engine {
             return format!("'{name}' was removed from the configuration and is still stopping");
         }
         if !self.members(name).is_empty() {
-            return format!("'{name}' is a group; use startgroup or stopgroup, or the name of a member");
+            return format!("'{name}' is a group; name its members, or use startgroup or stopgroup");
         }
-        let known = self.entries.values().filter(|entry| !entry.leaving).map(|entry| entry.name());
-        format!("no process '{name}'{}", did_you_mean(closest(name, known)))
+        let known = || self.entries.values().filter(|entry| !entry.leaving).map(|entry| entry.name());
+        let instances = format!("{name}:");
+        if let Some(first) = known().find(|known| known.starts_with(&instances)) {
+            return format!("no process '{name}'; its processes are '{first}' and so on");
+        }
+        format!("no process '{name}'{}", did_you_mean(closest(name, known())))
     }
 }
 

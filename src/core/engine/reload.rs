@@ -168,7 +168,9 @@ impl Engine {
         let before = confirm.map(|_| self.snapshot());
         let how = if update.is_some() { Manner::Update } else { Manner::Reload };
         let change = self.bring_about(now, new, &how, &by, world);
-        if let (Some(before), Some(confirm)) = (before, confirm) {
+        if let (Some(before), Some(confirm)) = (before, confirm)
+            && !change.is_nothing()
+        {
             self.begin_trial(now, before, confirm, &change);
         }
         let until = self.trial.as_ref().map(|trial| WallClock::new(now, &*world).stamp(trial.until));

@@ -40,6 +40,11 @@ pub(super) struct Change {
 }
 
 impl Change {
+    /// There is nothing to confirm, and nothing to go back from.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.plan.is_empty() && self.restarted.is_empty()
+    }
+
     /// The removed ones have gone.
     pub(super) fn removals(&self) -> Vec<(ProcId, Goal)> {
         self.removed.iter().map(|id| (*id, Goal::Down)).collect()
@@ -192,11 +197,11 @@ impl Engine {
             Manner::Back(up) => up.contains(entry.name()),
             Manner::Reload | Manner::Update => is_wanted(entry) || entry.machine.state() == ProcessState::Fatal,
         };
-        let chosen = |entry: &&Entry| !entry.leaving && stale(entry) && wanted(entry);
+        let chosen = |entry: &Entry| !entry.leaving && stale(entry) && wanted(entry);
         let chosen: Vec<(String, bool)> = self
             .entries
             .values()
-            .filter(chosen)
+            .filter(|entry| chosen(entry))
             .map(|entry| (entry.name().to_owned(), entry.machine.has_run()))
             .collect();
         for (name, has_run) in chosen {

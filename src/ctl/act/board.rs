@@ -193,12 +193,12 @@ fn is_moving(process: &ProcessStatus) -> bool {
 }
 
 fn describe(process: &ProcessStatus, now: u64) -> String {
-    let state = &process.state;
+    // Without the state where the next step tells it: the line has 40 columns on some terminals.
     let soon = |at: u64| at.saturating_sub(now);
     match (process.kill_at, process.retry_at) {
-        (Some(at), _) => format!("{} ({state}, SIGKILL in {} s)", process.name, soon(at)),
-        (None, Some(at)) => format!("{} ({state}, retry in {} s)", process.name, soon(at)),
-        (None, None) => format!("{} ({state})", process.name),
+        (Some(at), _) => format!("{} (SIGKILL in {} s)", process.name, soon(at)),
+        (None, Some(at)) => format!("{} (retry in {} s)", process.name, soon(at)),
+        (None, None) => format!("{} ({})", process.name, process.state),
     }
 }
 

@@ -97,8 +97,10 @@ pub(super) fn draw(top: &Top<'_>) -> String {
         // Coloured lines are made to fit where they are made.
         let line =
             if line.contains("\x1b[") { line.clone() } else { table::cut(&table::printable(line), width).into_owned() };
+        // Erased before and not behind: at the end of a full line the cursor still stands on its last character.
+        text.push_str("\x1b[K");
         text.push_str(&line);
-        text.push_str(if number + 1 < lines.len() { "\x1b[K\r\n" } else { "\x1b[K" });
+        text.push_str(if number + 1 < lines.len() { "\n" } else { "" });
     }
     text
 }
