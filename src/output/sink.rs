@@ -257,7 +257,11 @@ impl LinesTo {
                             _ => SYSLOG_RETRY,
                         };
                         incident.fail(now, size, retry, report, || {
-                            format!("cannot write to syslog (/dev/log): {}; lines for it are lost", reason(&error))
+                            let why = match error.kind() {
+                                io::ErrorKind::WouldBlock => "it takes nothing".to_owned(),
+                                _ => reason(&error),
+                            };
+                            format!("cannot write to syslog (/dev/log): {why}; lines for it are lost")
                         });
                     }
                 }
