@@ -489,7 +489,8 @@ fn send(stream: &mut UnixStream, mut rest: &[u8], deadline: Instant) -> io::Resu
 }
 
 fn read_some(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let mut chunk = [0; 64 * 1024];
+    // The answer about some twenty processes fits; a larger one's further reads cost less than pages that nobody needs.
+    let mut chunk = [0; 16 * 1024];
     match stream.read(&mut chunk) {
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
         Ok(count) => {
