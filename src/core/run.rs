@@ -251,7 +251,6 @@ fn begin(
     engine.commands_machine(options.machine.is_some());
     engine.reconcile(std::time::Instant::now(), &mut kernel);
     engine.autostart(std::time::Instant::now(), &mut kernel);
-    sys::limits::trim_heap();
     Ok((engine, kernel))
 }
 

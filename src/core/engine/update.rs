@@ -197,11 +197,11 @@ impl Engine {
             Manner::Back(up) => up.contains(entry.name()),
             Manner::Reload | Manner::Update => is_wanted(entry) || entry.machine.state() == ProcessState::Fatal,
         };
-        let chosen = |entry: &&Entry| !entry.leaving && stale(entry) && wanted(entry);
+        let chosen = |entry: &Entry| !entry.leaving && stale(entry) && wanted(entry);
         let chosen: Vec<(String, bool)> = self
             .entries
             .values()
-            .filter(chosen)
+            .filter(|entry| chosen(entry))
             .map(|entry| (entry.name().to_owned(), entry.machine.has_run()))
             .collect();
         for (name, has_run) in chosen {
