@@ -47,6 +47,9 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than any wait, and short enough to be added to any clock.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// How long the kernel may take to close what a process that has ended held.
+const CLOSING: Duration = Duration::from_millis(200);
+
 /// Pages of a status answer that are asked for at most: far more than a daemon can have processes.
 const MOST_PAGES: usize = 10_000;
 
@@ -450,8 +453,20 @@ impl Controller {
 
     /// Does nobody listen any more? A daemon that was killed leaves a connection as one that talks nonsense does.
     fn has_ended(&self) -> bool {
-        let connected = self.connect(Instant::now() + Duration::from_secs(1));
-        matches!(connected, Err(ClientError::NoDaemon { .. }))
+        // Of a process that is ending the kernel closes the descriptors in any order, the listening one perhaps after
+        // ours: a connection that was made meanwhile is closed with it, and of a daemon that lives is not.
+        for _ in 0..3 {
+            match self.connect(Instant::now() + CLOSING) {
+                Err(error) => return matches!(error, ClientError::NoDaemon { .. }),
+                Ok(mut stream) => {
+                    let read = stream.set_read_timeout(Some(CLOSING)).and_then(|()| stream.read(&mut [0]));
+                    if read.map_or_else(|error| is_timeout(&error), |count| count > 0) {
+                        return false;
+                    }
+                }
+            }
+        }
+        false
     }
 
     fn broken(&self, reason: impl Into<String>) -> ClientError {
@@ -489,7 +504,8 @@ fn send(stream: &mut UnixStream, mut rest: &[u8], deadline: Instant) -> io::Resu
 }
 
 fn read_some(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let mut chunk = [0; 64 * 1024];
+    // The answer about some twenty processes fits; a larger one's further reads cost less than pages that nobody needs.
+    let mut chunk = [0; 16 * 1024];
     match stream.read(&mut chunk) {
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
         Ok(count) => {
