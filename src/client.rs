@@ -259,10 +259,8 @@ impl Controller {
             let page = match page {
                 Ok(page) if page.status == "ok" => page,
                 _ => {
-                    // An error, or none of our answers: which, the tree tells.
-                    let answer = self.done(self.object(&body)?)?;
-                    let page = serde_json::from_value(Value::Object(answer));
-                    page.map_err(|error| self.broken(format!("the answer is no status: {error}")))?
+                    // An error, or none of our answers.
+                    self.particulars(&body, "no status")?
                 }
             };
             processes.extend(page.processes);
@@ -319,14 +317,31 @@ impl Controller {
     /// # Errors
     /// [`ClientError::Failed`] with everything that is wrong with it; nothing was changed then.
     pub fn reload(&self) -> Result<Reloaded, ClientError> {
-        let answer = self.done(self.send_command("reload", &[])?)?;
-        serde_json::from_value(Value::Object(answer))
-            .map_err(|error| self.broken(format!("the answer is no reload's: {error}")))
+        let body = self.send_until("reload", &[], Instant::now() + self.timeout)?;
+        self.particulars(&body, "no reload's")
     }
 
     fn act(&self, command: &str, parameters: &[(&str, Value)]) -> Result<String, ClientError> {
         let answer = self.done(self.send_command(command, parameters)?)?;
         Ok(answer.get("message").and_then(Value::as_str).unwrap_or("done").to_owned())
+    }
+
+    /// An answer that says `ok`, in its form; `not` is what it is called where it has another. Straight from the bytes:
+    /// the code that reads a form from a tree of values as well would be as large again.
+    fn particulars<T: DeserializeOwned>(&self, body: &[u8], not: &str) -> Result<T, ClientError> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            status: String,
+        }
+        if !serde_json::from_slice::<Envelope>(body).is_ok_and(|envelope| envelope.status == "ok") {
+            // An error, or none of our answers: which, the tree tells.
+            self.done(self.object(body)?)?;
+        }
+        serde_json::from_slice(body).map_err(|error| {
+            let text = error.to_string();
+            let text = text.split(" at line ").next().unwrap_or(&text);
+            self.broken(format!("the answer is {not}: {text}"))
+        })
     }
 
     /// An answer that says `ok`.
