@@ -97,6 +97,7 @@ pub mod health;
 pub mod init;
 pub mod logger;
 pub mod models;
+mod order;
 pub mod output;
 mod planted;
 pub mod process;

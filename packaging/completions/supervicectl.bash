@@ -1,59 +1,39 @@
-# bash completion for supervicectl. Names come from the running daemon, which is given one second.
-
-# The daemon's socket as the command line has it, then the command's words.
-_supervicectl_ask() {
-    supervicectl ${socket:+-s "$socket"} --timeout 1 "$@" 2>/dev/null
-}
-
-_supervicectl_names() {
-    case $1 in
-    groups) _supervicectl_ask status --json | grep -o '"group":"[^"\\]*"' | cut -d'"' -f4 | sort -u ;;
-    *) _supervicectl_ask status --json | grep -o '"name":"[^"\\]*"' | cut -d'"' -f4 ;;
-    esac
-}
+# bash completion for supervicectl. What could come next supervicectl itself knows: its commands and options, and the
+# names of processes and groups from the running daemon, which is given one second.
 
 _supervicectl() {
-    local cur prev words cword command= socket= candidates= word i
-    if declare -F _get_comp_words_by_ref >/dev/null; then
-        # A colon belongs to a name (worker:00).
-        _get_comp_words_by_ref -n : cur prev words cword
-    else
-        words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
-        cur=${words[cword]} prev=${words[cword - 1]}
-    fi
-    for ((i = 1; i < cword; i++)); do
-        word=${words[i]}
-        case $word in
-        -s | --socket) socket=${words[++i]} ;;
-        --socket=*) socket=${word#*=} ;;
-        --timeout) ((i++)) ;;
-        -*) ;;
-        *) command=${command:-$word} ;;
-        esac
+    local line=${COMP_LINE:0:COMP_POINT} word about quote='' i
+    local -a words=()
+    # bash splits worker:00 and --for=running into three words: those that no space separates are one.
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $i -gt 0 && $line != [[:space:]]* && -n $word ]]; then
+            words[${#words[@]} - 1]+=$word
+        else
+            line=${line#"${line%%[![:space:]]*}"}
+            words+=("$word")
+        fi
+        line=${line#"$word"}
     done
+    local last=$((${#words[@]} - 1))
+    local cur=${words[last]}
     COMPREPLY=()
-    case $prev in
-    -s | --socket)
+    case $last:${words[last - 1]}:${words[1]} in
+    *:-s:* | *:--socket:* | *:--config:* | *:-c:-* | 2:-c:*)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --timeout) return ;;
     esac
-    case $cur:$command in
-    -*:restart) candidates=$'--force\n--socket\n--timeout' ;;
-    -*:health) candidates=$'--ready\n--socket\n--timeout' ;;
-    -*:tail) candidates=$'--follow\n--lines\n--bytes\n--socket\n--timeout' ;;
-    -*) candidates=$'--socket\n--timeout\n--json\n--force\n--version\n--help' ;;
-    *:health | *:start | *:stop | *:restart | *:status | *:tail | *:clear) candidates=$(_supervicectl_names processes) ;;
-    *:startgroup | *:stopgroup) candidates=$(_supervicectl_names groups) ;;
-    *:) candidates=$'status\nstart\nstop\nrestart\nstartgroup\nstopgroup\nreload\ntail\nclear\nreopen\nhealth\npoweroff\nreboot\nhalt\nversion' ;;
-    esac
-    while IFS= read -r word; do
-        # Compared and quoted by hand: compgen -W would expand what a name contains.
-        [[ -n $word && $word == "$cur"* ]] && COMPREPLY+=("$(printf %q "$word")")
-    done <<<"$candidates"
-    declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
+    # What supervicectl would be given, without quotation marks and backslashes.
+    [[ $cur == [\'\"]* ]] && quote=${cur:0:1}
+    words=("${words[@]//[\\\'\"]/}")
+    while IFS=$'\t' read -r word about; do
+        # Quoted by hand: compgen -W would expand what a name contains.
+        if [[ $quote ]]; then COMPREPLY+=("$word"); else COMPREPLY+=("$(printf %q "$word")"); fi
+    done < <("${words[0]/#\~/$HOME}" complete -- "${words[@]:1}" 2>/dev/null)
+    # What stands before the last colon or equals sign is, for bash, another word.
+    [[ ! $quote && $cur == *[:=]* ]] && COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*[:=]}"}"}")
     return 0
 }
 

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-use serde_json::{Map, Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::{ClientError, Controller, HEADER, Head, protocol};
 use crate::rpc::protocol::Amount;
@@ -102,11 +103,15 @@ impl Controller {
 }
 
 impl Follow {
+    /// `true` if output was read from the socket already: [`next`](Iterator::next) gives it without waiting, and
+    /// [`as_fd`](AsFd::as_fd) may stay silent.
+    pub fn is_ready(&self) -> bool {
+        self.first.is_some() || self.frames.has_frame()
+    }
+
     fn receive(&mut self, in_time: bool) -> Result<OutputPiece, ClientError> {
-        let answer = self.frames.receive(in_time)?;
+        let piece: Piece = self.frames.receive(in_time, "no output")?;
         let controller = &self.frames.controller;
-        let piece: Piece = serde_json::from_value(Value::Object(answer))
-            .map_err(|error| controller.broken(format!("the answer is no output: {error}")))?;
         self.over = !piece.more;
         let lost = piece.lost;
         let bytes = piece.into_bytes().ok_or_else(|| controller.broken("the output is not encoded as it should be"))?;
@@ -145,8 +150,8 @@ impl Frames {
         self.stream.set_read_timeout(None).map_err(|error| self.controller.io(error, Instant::now()))
     }
 
-    /// The next frame, an answer that says `ok`.
-    pub(super) fn receive(&mut self, in_time: bool) -> Result<Map<String, Value>, ClientError> {
+    /// The next frame, an answer that says `ok`; `not` is what it is called where it has another form.
+    pub(super) fn receive<T: DeserializeOwned>(&mut self, in_time: bool, not: &str) -> Result<T, ClientError> {
         let begin = Instant::now();
         let controller = &self.controller;
         let length = loop {
@@ -166,9 +171,14 @@ impl Frames {
             read.map_err(|error| controller.io(error, begin))?;
         };
         let body: Vec<u8> = self.buffer.drain(..HEADER + length).skip(HEADER).collect();
-        let answer: Map<String, Value> = serde_json::from_slice(&body)
-            .map_err(|error| controller.broken(format!("the answer is not JSON: {error}")))?;
-        controller.done(answer)
+        controller.particulars(&body, not)
+    }
+}
+
+/// The socket, for `poll`: readable when output comes. See [`Follow::is_ready`].
+impl AsFd for Follow {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.frames.as_fd()
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a reload changes: two configurations in, the names that differ out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::order::sort;
 
 /// The difference between two configurations. Programs are compared by name and setting; their order in the
 /// file is no setting.
@@ -52,9 +53,9 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
         }
     }
     plan.removed = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (*name).to_owned()).collect();
-    plan.added.sort_unstable();
-    plan.removed.sort_unstable();
-    plan.changed.sort_unstable();
+    sort(&mut plan.added);
+    sort(&mut plan.removed);
+    sort(&mut plan.changed);
     plan
 }
 
@@ -71,6 +72,8 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
 /// assert!(needs_restart(&old, &ProgramConfig::new("web", "/bin/other")));
 /// ```
 pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
+    // Where there is no pipe, its output can't go elsewhere while it runs.
+    let (stdout, stderr) = (old.captures_stdout(), old.captures_stderr());
     let alike = ProgramConfig {
         numprocs: new.numprocs,
         autostart: new.autostart,
@@ -80,9 +83,13 @@ pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
         exit_on: new.exit_on,
         exit_code: new.exit_code,
         group: new.group.clone(),
+        stdout_logfile: if stdout { new.stdout_logfile.clone() } else { old.stdout_logfile.clone() },
+        stdout_syslog: if stdout { new.stdout_syslog } else { old.stdout_syslog },
         stdout_logfile_maxbytes: new.stdout_logfile_maxbytes,
         stdout_logfile_backups: new.stdout_logfile_backups,
         stdout_logfile_compress: new.stdout_logfile_compress,
+        stderr_logfile: if stderr { new.stderr_logfile.clone() } else { old.stderr_logfile.clone() },
+        stderr_syslog: if stderr { new.stderr_syslog } else { old.stderr_syslog },
         stderr_logfile_maxbytes: new.stderr_logfile_maxbytes,
         stderr_logfile_backups: new.stderr_logfile_backups,
         stderr_logfile_compress: new.stderr_logfile_compress,
@@ -114,14 +121,16 @@ pub fn changed_keys(old: &Value, new: &Value) -> Vec<KeyDiff> {
 fn compare(prefix: &str, old: &Value, new: &Value, changes: &mut Vec<KeyDiff>) {
     let empty = Map::new();
     let (before, after) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
-    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let new_keys = after.keys().filter(|key| !before.contains_key(*key));
+    let mut keys: Vec<&str> = before.keys().chain(new_keys).map(String::as_str).collect();
+    sort(&mut keys);
     for key in keys {
         let value = |object: &Map<String, Value>| object.get(key).cloned().unwrap_or(Value::Null);
         let (old, new) = (value(before), value(after));
         let name = match prefix {
             // As these keys are called in a file.
             "" if key == "socket_path" => "socket".to_owned(),
-            "" => key.clone(),
+            "" => key.to_owned(),
             "healthcheck" => format!("{prefix}_{key}"),
             _ => format!("{prefix}.{key}"),
         };

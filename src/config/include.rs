@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::order::sort;
+
 /// Files that all patterns of one configuration may name together.
 const MAX_FILES: usize = 4096;
 
@@ -21,7 +23,7 @@ pub(crate) fn expand(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     if has_wildcard(pattern) {
         found.retain(|path| path.exists());
     }
-    found.sort();
+    sort(&mut found);
     found
 }
 
@@ -36,7 +38,7 @@ fn matching(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let visible = names.filter(|name| !name.starts_with('.') || pattern.first() == Some(&'.'));
     let mut matches: Vec<_> = visible.filter(|name| glob(&pattern, name)).map(|name| directory.join(name)).collect();
-    matches.sort();
+    sort(&mut matches);
     matches
 }
 

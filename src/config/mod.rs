@@ -36,6 +36,7 @@ pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
 pub use diff::{KeyDiff, ReloadPlan, changed_keys, diff, needs_restart};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
 pub use print::to_json;
+pub(crate) use words::as_word;
 pub use words::{SplitError, split_command};
 
 use crate::models::SupervisorConfig;

@@ -17,7 +17,7 @@ pub fn to_json(config: &SupervisorConfig) -> String {
     for program in &mut effective.programs {
         let own = std::mem::take(&mut program.environment);
         let files = program.env_file.iter().filter_map(|path| read_env_file(path).ok());
-        program.environment = files.flatten().collect();
+        program.environment.extend(files.flatten());
         program.environment.extend(own);
     }
     // Plain data with string keys: there is nothing in it that could fail.

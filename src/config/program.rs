@@ -137,6 +137,8 @@ fn common(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mut
         fields.parse("stdout_logfile_compress", program.stdout_logfile_compress, values::boolean);
     program.stderr_logfile_compress =
         fields.parse("stderr_logfile_compress", program.stderr_logfile_compress, values::boolean);
+    program.stdout_syslog = fields.parse("stdout_syslog", program.stdout_syslog, values::boolean);
+    program.stderr_syslog = fields.parse("stderr_syslog", program.stderr_syslog, values::boolean);
     program.log_sync = fields.parse("log_sync", program.log_sync, values::log_sync);
     program.redirect_stderr = fields.parse("redirect_stderr", program.redirect_stderr, values::boolean);
     program.log_buffer = fields.parse("log_buffer", program.log_buffer, |text| match values::size(text)? {
@@ -231,7 +233,8 @@ fn command(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mu
 }
 
 fn environment(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, context: &Context<'_>) {
-    program.environment = context.environment.iter().cloned().collect();
+    program.environment.clear();
+    program.environment.extend(context.environment.iter().cloned());
     let Some(text) = fields.filled("environment") else { return };
     // Split first: a comma or quote that comes from %(ENV_X)s must not end a value.
     match parse_environment(text.entry.value) {

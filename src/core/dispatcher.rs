@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::engine::Engine;
 use super::kernel::Kernel;
 use super::world::Input;
+use crate::sys;
 
 /// A turn that takes longer is worth a line in the log: something in it must have blocked.
 const SLOW_TURN: Duration = Duration::from_millis(250);
@@ -17,6 +18,7 @@ const BATCH: usize = 64;
 
 /// Runs the engine until its shutdown has ended; `true` if no process is left.
 pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receiver<Input>) -> bool {
+    let mut has_rested = false;
     loop {
         guarded("a timer", || engine.run_timers(Instant::now(), kernel));
         while let Some(input) = kernel.take_deferred() {
@@ -26,7 +28,14 @@ pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receive
             return clean;
         }
         let first = match engine.poll_timeout() {
-            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            None => {
+                // The first rest: what the start alone has needed goes.
+                if !has_rested && queue.is_empty() {
+                    has_rested = true;
+                    sys::limits::trim_heap();
+                }
+                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            }
             Some(at) => queue.recv_deadline(at),
         };
         match first {

@@ -172,7 +172,8 @@ fn environment(
     credentials: Option<&Credentials>,
     users: &Users,
 ) -> Result<BTreeMap<OsString, OsString>, SpawnError> {
-    let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    let mut all = BTreeMap::new();
+    all.extend(std::env::vars_os());
     if let Some(user) = credentials {
         let known = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name), ("SHELL", &user.shell)];
         for (key, value) in known {

@@ -2,22 +2,26 @@
 
 use std::time::Duration;
 
+use super::verbs::{Call, Opt};
 use super::{DONE, FAILED, complain, print};
-use crate::client::Controller;
 use crate::rpc::protocol::ProcessStatus;
 use crate::suggest::closest;
 
 /// Probes are asked often, and whoever asks has a time-out too: a daemon that is well answers in a millisecond.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many of those that are not well are named.
 const NAMED: usize = 5;
 
 /// Tells whether the named processes (none named: all that start with the daemon) are up and healthy; with
 /// `ready`, none may be `STARTING` either. The exit code is 0 or 1, nothing else: runtimes know no more.
-pub(super) fn health(controller: &Controller, names: &[String], ready: bool) -> u8 {
+pub(super) fn health(call: &Call<'_>) -> u8 {
+    let controller = match call.args.timeout {
+        Some(_) => call.controller.clone(),
+        None => call.controller.clone().with_timeout(TIMEOUT),
+    };
     let verdict = match controller.status() {
-        Ok(all) => judge(&all, names, ready),
+        Ok(all) => judge(&all, &call.args.names, call.args.has(Opt::Ready)),
         Err(error) => Err(error.to_string()),
     };
     match verdict {

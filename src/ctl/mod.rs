@@ -1,75 +1,123 @@
 //! The command `supervicectl`: from its arguments to its exit code.
 
+mod act;
 mod args;
+mod ask;
+mod complete;
+mod events;
 mod health;
+mod keys;
+mod names;
+mod prompt;
+mod screen;
+mod status;
 mod table;
 mod tail;
+mod top;
+mod usage;
+mod verbs;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+
+use serde_json::json;
 
 use crate::client::{ClientError, Controller};
+use crate::config::reader::Document;
 use crate::models::DEFAULT_SOCKET_PATH;
-use crate::rpc::protocol::ProcessStatus;
-use crate::suggest::closest;
-use args::{Action, Args};
+use args::Args;
+use verbs::{Call, Opt, Verb};
 
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const NO_DAEMON: u8 = 3;
 const TIME_OUT: u8 = 4;
+/// What a shell makes of a command that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
 
-/// Commands under way at a time, where several names are given.
-const AT_A_TIME: usize = 16;
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs the command with these arguments (the first is its own name) and tells its exit code: 0 done, 1 failed,
-/// 2 wrong usage, 3 no daemon, 4 time-out.
+/// 2 wrong usage, 3 no daemon, 4 time-out, 130 interrupted.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let code = match args::parse(args) {
         Ok(args) => run(&args),
-        Err(message) => {
-            complain(&format!("{message}\nTry 'supervicectl --help'."));
-            USAGE
-        }
+        Err(message) => usage_error(&message),
     };
     ExitCode::from(code)
 }
 
+fn usage_error(message: &str) -> u8 {
+    complain(&format!("{message}\nTry 'supervicectl --help'."));
+    USAGE
+}
+
 fn run(args: &Args) -> u8 {
-    let environment = || std::env::var("SUPERVICE_SOCKET").ok().filter(|socket| !socket.is_empty());
-    let socket = args.socket.clone().or_else(environment).unwrap_or_else(|| DEFAULT_SOCKET_PATH.to_owned());
+    if args.has(Opt::Help) {
+        return print(&args.verb.map_or_else(verbs::summary, verbs::about));
+    }
+    if args.has(Opt::Version) {
+        return print(&format!("supervicectl {VERSION}\n"));
+    }
+    let socket = match socket(args.socket.as_deref(), args.config.as_deref()) {
+        Ok(socket) => socket,
+        Err(message) => {
+            complain(&message);
+            return USAGE;
+        }
+    };
     let controller = Controller::new(socket);
     let controller = match args.timeout {
         Some(timeout) => controller.with_timeout(timeout),
-        None if matches!(args.action, Action::Health { .. }) => controller.with_timeout(health::TIMEOUT),
         None => controller,
     };
-    match args.action {
-        Action::Help => print(args::HELP),
-        Action::Version => print(concat!("supervicectl ", env!("CARGO_PKG_VERSION"), "\n")),
-        Action::Status => status(&controller, args),
-        Action::Reload => reload(&controller, args.json),
-        Action::Tail(what) => tail::tail(&controller, &args.names, what),
-        Action::Power(power) => match controller.power(power) {
-            Ok(message) => print(&format!("{message}\n")),
-            Err(error) => fail(&error),
-        },
-        Action::Health { ready } => health::health(&controller, &args.names, ready),
-        Action::Clear => each(args, |name| controller.clear(name)),
-        Action::Reopen => match controller.reopen() {
-            Ok(message) => print(&format!("{message}\n")),
-            Err(error) => fail(&error),
-        },
-        Action::Start => each(args, |name| controller.start_process(name)),
-        Action::Stop => each(args, |name| controller.stop_process(name)),
-        Action::Restart { force } => each(args, |name| controller.restart_process(name, force)),
-        Action::StartGroup => each(args, |name| controller.start_group(name)),
-        Action::StopGroup => each(args, |name| controller.stop_group(name)),
+    match args.verb {
+        Some(verb) => (verb.run)(&Call { controller: &controller, args }),
+        None if screen::is_interactive() => prompt::prompt(&controller),
+        None => {
+            complain(&format!("which command?\n\n{}", verbs::summary().trim_end()));
+            USAGE
+        }
     }
+}
+
+/// The first that is given: `-s`, the configuration's of `-c`, the environment's; else the usual one.
+fn socket(socket: Option<&str>, configuration: Option<&str>) -> Result<String, String> {
+    if let Some(socket) = socket {
+        return Ok(socket.to_owned());
+    }
+    if let Some(file) = configuration {
+        return configured_socket(Path::new(file));
+    }
+    let environment = std::env::var("SUPERVICE_SOCKET").ok().filter(|socket| !socket.is_empty());
+    Ok(environment.unwrap_or_else(|| DEFAULT_SOCKET_PATH.to_owned()))
+}
+
+/// What this configuration names as its socket. Nothing else of it is looked at: it may be wrong, or of another machine.
+fn configured_socket(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {shown}: {}; name a socket with -s", without_number(&error)))?;
+    let document = Document::from_text(&text).map_err(|error| format!("{shown}: {error}"))?;
+    let sources = [("supervice", "socket"), ("supervisord", "socket"), ("unix_http_server", "file")];
+    let found = sources.iter().find_map(|(section, key)| document.section(section)?.get(key).map(|entry| entry.value));
+    let directory = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let here = directory.map_or_else(String::new, |directory| directory.display().to_string());
+    match found.map(|value| value.trim().replace("%(here)s", &here)) {
+        None => Ok(DEFAULT_SOCKET_PATH.to_owned()),
+        Some(value) if value.is_empty() || value.eq_ignore_ascii_case("none") => {
+            Err(format!("{shown} says that the daemon has no socket; name one with -s"))
+        }
+        Some(value) => Ok(value),
+    }
+}
+
+fn without_number(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// Says on standard error what failed.
@@ -84,7 +132,20 @@ fn print(text: &str) -> u8 {
         // The reader (`| head`) has enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
         Err(error) => {
-            complain(&format!("cannot write to standard output: {error}"));
+            complain(&format!("cannot write to standard output: {}", without_number(&error)));
+            FAILED
+        }
+    }
+}
+
+/// The same for one of many parts: a reader that has gone ends the program, as it ends others.
+fn print_part(text: &[u8]) -> u8 {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Ok(()) => DONE,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(i32::from(DONE)),
+        Err(error) => {
+            complain(&format!("cannot write to standard output: {}", without_number(&error)));
             FAILED
         }
     }
@@ -92,7 +153,7 @@ fn print(text: &str) -> u8 {
 
 fn code_of(error: &ClientError) -> u8 {
     match error {
-        ClientError::NoDaemon { .. } => NO_DAEMON,
+        ClientError::NoDaemon { .. } | ClientError::Ended { .. } => NO_DAEMON,
         ClientError::Timeout { .. } => TIME_OUT,
         ClientError::Failed { code, .. } if code.as_deref() == Some("TIMEOUT") => TIME_OUT,
         ClientError::Denied { .. }
@@ -102,107 +163,56 @@ fn code_of(error: &ClientError) -> u8 {
     }
 }
 
-fn fail(error: &ClientError) -> u8 {
-    complain(&error.to_string());
-    code_of(error)
-}
-
-fn status(controller: &Controller, args: &Args) -> u8 {
-    let (text, unknown) = if args.json {
-        // As it came, with what only a newer daemon knows.
-        let all = match controller.status_values() {
-            Ok(all) => all,
-            Err(error) => return fail(&error),
-        };
-        let (chosen, unknown) = choose(all, &args.names, |process| process.get("name")?.as_str());
-        (format!("{}\n", serde_json::json!({ "status": "ok", "processes": chosen })), unknown)
+/// Says what failed; the exit code for it.
+fn fail_at(call: &Call<'_>, error: ClientError) -> u8 {
+    let code = code_of(&error);
+    let message = describe(call, &error);
+    if call.args.json() {
+        // For the script that asked for JSON a failure is an answer too.
+        print(&format!("{}\n", json!({"status": "error", "code": answer_code(&error), "message": message})));
     } else {
-        let all = match controller.status() {
-            Ok(all) => all,
-            Err(error) => return fail(&error),
-        };
-        let (chosen, unknown) = choose(all, &args.names, |process: &ProcessStatus| Some(process.name.as_str()));
-        (table::render(&chosen, terminal_width()), unknown)
-    };
-    let shown = print(&text);
-    unknown.iter().for_each(|message| complain(message));
-    if unknown.is_empty() { shown } else { FAILED }
-}
-
-/// The named processes (all where none is named), and what is to be said of names that are none.
-fn choose<T>(all: Vec<T>, names: &[String], name_of: impl Fn(&T) -> Option<&str>) -> (Vec<T>, Vec<String>) {
-    if names.is_empty() {
-        return (all, Vec::new());
-    }
-    let known: Vec<&str> = all.iter().filter_map(&name_of).collect();
-    let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
-    let unknown = unknown.map(|name| match closest(name, known.iter().copied()) {
-        Some(known) => format!("no process '{name}'; did you mean '{known}'?"),
-        None => format!("no process '{name}'"),
-    });
-    let unknown = unknown.collect();
-    let is_chosen = |process: &T| name_of(process).is_some_and(|name| names.iter().any(|wanted| wanted == name));
-    (all.into_iter().filter(is_chosen).collect(), unknown)
-}
-
-/// The terminal's columns; `None` where standard output is none.
-fn terminal_width() -> Option<usize> {
-    crate::sys::stdio::terminal_columns(io::stdout())
-}
-
-fn reload(controller: &Controller, as_json: bool) -> u8 {
-    let plan = match controller.reload() {
-        Ok(plan) => plan,
-        Err(error) => return fail(&error),
-    };
-    if as_json {
-        let answer = serde_json::json!({
-            "status": "ok", "added": plan.added, "removed": plan.removed, "changed": plan.changed,
-        });
-        return print(&format!("{answer}\n"));
-    }
-    let mut text = String::new();
-    for (what, names) in
-        [("Added", &plan.added), ("Removed", &plan.removed), ("Changed (restart to apply)", &plan.changed)]
-    {
-        if !names.is_empty() {
-            text.push_str(&format!("{what}: {}\n", names.join(", ")));
-        }
-    }
-    print(if text.is_empty() { "No changes\n".to_owned() } else { table::lines(&text) }.as_str())
-}
-
-/// Does the same for every name, several at a time, and tells the results in the order of the names. The
-/// exit code is that of the first failure.
-fn each(args: &Args, act: impl Fn(&str) -> Result<String, ClientError> + Sync) -> u8 {
-    let results: Vec<Mutex<Option<Result<String, ClientError>>>> =
-        args.names.iter().map(|_| Mutex::new(None)).collect();
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let work = || {
-        loop {
-            let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let (Some(name), Some(slot)) = (args.names.get(number), results.get(number)) else { return };
-            let result = act(name);
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..args.names.len().min(AT_A_TIME) {
-            // Fewer threads do the same work in a longer time.
-            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                break;
-            }
-        }
-        work();
-    });
-    let mut code = DONE;
-    for slot in results {
-        let outcome = match slot.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(Ok(message)) => print(&format!("{}\n", table::lines(&message))),
-            Some(Err(error)) => fail(&error),
-            None => FAILED,
-        };
-        code = if code == DONE { outcome } else { code };
+        complain(&message);
     }
     code
+}
+
+/// The protocol's code for this, where it has one.
+fn answer_code(error: &ClientError) -> Option<&str> {
+    match error {
+        ClientError::Failed { code, .. } => code.as_deref(),
+        ClientError::Timeout { .. } => Some("TIMEOUT"),
+        ClientError::NoDaemon { .. }
+        | ClientError::Ended { .. }
+        | ClientError::Denied { .. }
+        | ClientError::NotTrusted { .. }
+        | ClientError::Protocol { .. } => None,
+    }
+}
+
+/// The error; for a command that the daemon does not know why it does not, and what may have become of one in time-out.
+fn describe(call: &Call<'_>, error: &ClientError) -> String {
+    let verb = call.args.verb.map_or("", |verb| verb.name);
+    match error {
+        ClientError::Failed { code: Some(code), .. } if code == "UNKNOWN_COMMAND" => {
+            // What a verb asks for is not always called as the verb is.
+            let needed = match verb {
+                "status" | "top" => format!("'events', without which there is no {verb} that follows"),
+                _ => format!("'{verb}'"),
+            };
+            let other = match call.controller.version() {
+                Ok(daemon) => format!("the daemon (version {})", daemon.version),
+                Err(_) => "the daemon (of an unknown version)".to_owned(),
+            };
+            format!("{other} does not know {needed}; this is supervicectl {VERSION}")
+        }
+        ClientError::Timeout { .. } | ClientError::Ended { .. } if call.args.verb.is_some_and(Verb::changes) => {
+            format!("{error}; {verb} may be done all the same (see status)")
+        }
+        error => error.to_string(),
+    }
+}
+
+/// The milliseconds from now until a deadline of `poll`.
+fn milliseconds(time: std::time::Duration) -> i32 {
+    i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
 }

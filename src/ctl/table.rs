@@ -1,63 +1,178 @@
 //! The table of `status`: pure text.
 
+use std::borrow::Cow;
+
+use super::screen::{self, Pen};
+use super::usage::{self, Look};
 use crate::rpc::protocol::ProcessStatus;
 
 /// Below this many columns there is no room for the description.
 const LEAST_DESCRIPTION: usize = 12;
+/// Names are cut to no less, where the terminal is narrow.
+const LEAST_NAME: usize = 12;
+
+/// The columns that every table begins with; programs read them.
+const FIRST: usize = 5;
+/// Those of the long table.
+const LONG: usize = 4;
+
+/// What a table shall look like.
+#[derive(Default)]
+pub(super) struct Style<'a> {
+    /// The terminal's columns; `None`: no limit, and nothing is left out.
+    pub width: Option<usize>,
+    pub colours: bool,
+    /// The long table, with what the processes use.
+    pub look: Option<&'a Look>,
+    /// Turns seconds since 1970 into a time of day or a day.
+    pub clock: Option<&'a dyn Fn(u64) -> String>,
+}
 
 /// One line for each process under a heading; columns as wide as their content. The description comes
-/// last, cut to `width` columns where that is known, and is left out where no daemon gives one.
-pub(super) fn render(processes: &[ProcessStatus], width: Option<usize>) -> String {
-    let mut rows = vec![["NAME", "STATE", "PID", "UPTIME", "HEALTH", "DESCRIPTION"].map(str::to_owned)];
-    rows.extend(processes.iter().map(row));
+/// last, cut to the columns that are left where these are known, and is left out where no daemon gives one.
+pub(super) fn render(processes: &[ProcessStatus], style: &Style<'_>) -> String {
+    let heads = ["NAME", "STATE", "PID", "UPTIME", "HEALTH", "RESTARTS", "SINCE", "CPU", "RSS"].map(Cow::Borrowed);
+    let mut widths = [0; FIRST + LONG];
+    // With a thousand processes the time goes into small pieces of text: what can be borrowed is.
+    let mut rows = Vec::with_capacity(processes.len() + 1);
+    rows.push(heads);
+    rows.extend(processes.iter().map(|process| row(process, style)));
+    for (column, width) in widths.iter_mut().enumerate() {
+        *width = rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0);
+    }
+    let mut widths = widths.get(..if style.look.is_some() { FIRST + LONG } else { FIRST }).unwrap_or_default().to_vec();
+    let mut gap = 2;
+    if let Some(width) = style.width {
+        gap = fit(&mut widths, width);
+    }
+    let before = widths.iter().map(|width| width + gap).sum::<usize>();
+    let room = style.width.map_or(usize::MAX, |width| width.saturating_sub(before));
     let described = processes.iter().any(|process| process.description.is_some());
-    let widths: [usize; 5] = std::array::from_fn(|column| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0)
-    });
-    let before = widths.iter().map(|width| width + 2).sum::<usize>();
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(before));
     let with_description = described && room >= LEAST_DESCRIPTION;
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width.saturating_sub(columns(cell)) + 2));
+    let mut text = String::with_capacity(rows.len().saturating_mul(before + 40));
+    let descriptions = std::iter::once("DESCRIPTION").chain(processes.iter().map(description));
+    for (number, (row, description)) in rows.iter().zip(descriptions).enumerate() {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let cell = cut(cell, *width);
+            let padding = width.saturating_sub(columns(&cell)) + gap;
+            screen::paint(&mut text, &cell, pen(style.colours, number, column, &cell));
+            pad(&mut text, padding);
         }
-        if with_description && let [.., description] = row {
-            line.push_str(&cut(description, room));
+        if with_description {
+            let shown = printable(description);
+            let cell = cut(&shown, room);
+            screen::paint(&mut text, &cell, pen(style.colours, number, FIRST + LONG, &cell));
         }
-        text.push_str(line.trim_end());
+        text.truncate(text.trim_end_matches(' ').len());
         text.push('\n');
     }
     text
 }
 
-fn row(process: &ProcessStatus) -> [String; 6] {
-    let dash = || "-".to_owned();
-    [
-        printable(&process.name),
-        printable(&process.state),
-        process.pid.map_or_else(dash, |pid| pid.to_string()),
-        process.uptime.map_or_else(dash, uptime),
-        match process.healthy {
-            Some(true) => "OK".to_owned(),
-            Some(false) => "FAIL".to_owned(),
-            None => dash(),
-        },
-        process.description.as_deref().map(printable).unwrap_or_default(),
-    ]
+fn pad(text: &mut String, mut count: usize) {
+    const SPACES: &str = "                ";
+    while count > 0 {
+        let some = SPACES.get(..count).unwrap_or(SPACES);
+        text.push_str(some);
+        count -= some.len();
+    }
+}
+
+/// Makes the columns fit: those at the end are left out first, then names are cut; the gap between columns.
+fn fit(widths: &mut Vec<usize>, width: usize) -> usize {
+    // There is no gap behind the last.
+    let total = |widths: &[usize], gap: usize| widths.iter().map(|width| width + gap).sum::<usize>() - gap;
+    while widths.len() > FIRST && total(widths, 2) > width {
+        widths.pop();
+    }
+    let gap = if total(widths, 2) > width { 1 } else { 2 };
+    let excess = total(widths, gap).saturating_sub(width);
+    if let Some(name) = widths.first_mut() {
+        *name = name.saturating_sub(excess).max(LEAST_NAME.min(*name));
+    }
+    // Of a terminal that is narrower still: health, uptime, pid.
+    while widths.len() > 2 && total(widths, gap) > width {
+        widths.pop();
+    }
+    gap
+}
+
+fn pen(colours: bool, row: usize, column: usize, cell: &str) -> Option<Pen> {
+    match (colours, row, column) {
+        (false, ..) => None,
+        (true, 0, _) => Some(screen::BOLD),
+        (true, _, 1) => Some(screen::of_state(cell)),
+        (true, _, 4) => Some(screen::of_health(cell)),
+        (true, ..) => None,
+    }
+}
+
+fn row<'p>(process: &'p ProcessStatus, style: &Style<'_>) -> [Cow<'p, str>; FIRST + LONG] {
+    let mut cells = [const { Cow::Borrowed("-") }; FIRST + LONG];
+    let [name, state, pid, up, well, restarts, since, cpu, rss] = &mut cells;
+    *name = printable(&process.name);
+    *state = printable(&process.state);
+    *well = Cow::Borrowed(health(process));
+    let set = |cell: &mut Cow<'p, str>, text: Option<String>| {
+        if let Some(text) = text {
+            *cell = Cow::Owned(text);
+        }
+    };
+    set(pid, process.pid.map(|pid| pid.to_string()));
+    set(up, process.uptime.map(uptime));
+    if let Some(look) = style.look {
+        let usage = process.pid.and_then(|pid| look.usage.get(&pid));
+        set(restarts, process.restarts.map(|restarts| restarts.to_string()));
+        set(since, process.since.zip(style.clock).map(|(since, clock)| clock(since)));
+        set(cpu, process.pid.and_then(|pid| look.average(pid)).map(|cpu| format!("{cpu:.1}%")));
+        set(rss, usage.map(|usage| usage::size(usage.rss)));
+    }
+    cells
+}
+
+pub(super) fn health(process: &ProcessStatus) -> &'static str {
+    match process.healthy {
+        Some(true) => "OK",
+        Some(false) => "FAIL",
+        None => "-",
+    }
+}
+
+fn description(process: &ProcessStatus) -> &str {
+    process.description.as_deref().unwrap_or_default()
+}
+
+/// For scripts: the same in lines of cells separated by tabs, without a heading; times are seconds.
+pub(super) fn plain(processes: &[ProcessStatus]) -> String {
+    let or_dash = |value: Option<String>| value.map_or(Cow::Borrowed("-"), Cow::Owned);
+    let lines = processes.iter().map(|process| {
+        let cells = [
+            printable(&process.name),
+            printable(&process.state),
+            or_dash(process.pid.map(|pid| pid.to_string())),
+            or_dash(process.uptime.map(|uptime| uptime.to_string())),
+            Cow::Borrowed(health(process)),
+            or_dash(process.restarts.map(|restarts| restarts.to_string())),
+            process.group.as_deref().map_or(Cow::Borrowed("-"), printable),
+            printable(description(process)),
+        ];
+        format!("{}\n", cells.join("\t").trim_end_matches('\t'))
+    });
+    lines.collect()
 }
 
 /// `M:SS`, or `H:MM:SS` from an hour on.
-fn uptime(seconds: u64) -> String {
+pub(super) fn uptime(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 /// What a program has written must not command the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if commands(c) { ' ' } else { c }).collect()
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if commands(c) { ' ' } else { c }).collect())
 }
 
 /// The same for a message of several lines.
@@ -71,11 +186,11 @@ fn commands(c: char) -> bool {
 }
 
 /// The columns that a text takes on a terminal: East Asian characters and emoji take two, marks none.
-fn columns(text: &str) -> usize {
+pub(super) fn columns(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(width).sum() }
 }
 
-fn width(c: char) -> usize {
+pub(super) fn width(c: char) -> usize {
     match u32::from(c) {
         0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
         0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 => 2,
@@ -84,49 +199,18 @@ fn width(c: char) -> usize {
     }
 }
 
-fn cut(text: &str, room: usize) -> String {
+/// As much as fits into so many columns; what was cut ends with `…`.
+pub(super) fn cut(text: &str, room: usize) -> Cow<'_, str> {
     if columns(text) <= room {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut taken = 0;
     let fits = |c: &char| {
         taken += width(*c);
         taken < room
     };
-    text.chars().take_while(fits).chain(std::iter::once('…')).collect()
+    Cow::Owned(text.chars().take_while(fits).chain((room > 0).then_some('…')).collect())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn process(name: &str, state: &str) -> ProcessStatus {
-        ProcessStatus { name: name.to_owned(), state: state.to_owned(), ..ProcessStatus::default() }
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_their_content() {
-        let mut web = process("web", "RUNNING");
-        (web.pid, web.uptime, web.healthy) = (Some(12), Some(3661), Some(true));
-        let mut wide = process("データ", "FATAL");
-        wide.healthy = Some(false);
-        let wanted = "NAME    STATE    PID  UPTIME   HEALTH\n\
-                      web     RUNNING  12   1:01:01  OK\n\
-                      データ  FATAL    -    -        FAIL\n";
-        assert_eq!(render(&[web, wide], Some(80)), wanted);
-        assert_eq!(["🚀", "😀", "é", "e\u{301}"].map(columns), [2, 2, 1, 1]);
-    }
-
-    #[test]
-    fn the_description_takes_the_room_that_is_left() {
-        let mut web = process("web", "FATAL");
-        web.description = Some("exit code 3: out of \u{1b}[31mluck and more".to_owned());
-        let whole = "NAME  STATE  PID  UPTIME  HEALTH  DESCRIPTION\n\
-                     web   FATAL  -    -       -       exit code 3: out of  [31mluck and more\n";
-        assert_eq!(render(std::slice::from_ref(&web), None), whole);
-        let cut = render(std::slice::from_ref(&web), Some(54));
-        assert!(cut.ends_with("exit code 3: out of…\n"), "{cut}");
-        assert!(cut.lines().all(|line| columns(line) <= 54));
-        assert!(!render(&[web], Some(40)).contains("DESCRIPTION"));
-    }
-}
+mod tests;

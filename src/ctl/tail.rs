@@ -1,41 +1,48 @@
 //! `supervicectl tail`.
 
-use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use super::{DONE, FAILED, complain, fail};
-use crate::client::{Amount, Controller, OutputPiece};
+use super::act::targets;
+use super::verbs::{Call, Opt};
+use super::{DONE, FAILED, complain, fail_at, print_part};
+use crate::client::{Amount, OutputPiece};
+use crate::rpc::protocol::DEFAULT_LINES;
 
 /// A line that is longer is shown in pieces where several programs are followed, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// What is to be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tail {
-    pub follow: bool,
-    pub amount: Amount,
-}
-
-/// Shows the newest output of the named processes, and with `follow` what comes; a last name that is
+/// Shows the newest output of the named processes, and with `--follow` what comes; a last name that is
 /// `stdout` or `stderr` means the stream.
-pub(super) fn tail(controller: &Controller, names: &[String], what: Tail) -> u8 {
-    let (names, stderr) = match names {
+pub(super) fn tail(call: &Call<'_>) -> u8 {
+    let (words, stderr) = match call.args.names.as_slice() {
         [names @ .., stream] if !names.is_empty() && stream == "stderr" => (names, true),
         [names @ .., stream] if !names.is_empty() && stream == "stdout" => (names, false),
         names => (names, false),
     };
-    if what.follow {
-        return follow(controller, names, stderr, what.amount);
-    }
+    let (names, unknown) = match targets(call, words) {
+        Ok(found) => found,
+        Err(error) => return fail_at(call, error),
+    };
+    unknown.iter().for_each(|message| complain(message));
+    let amount = call.args.amount.unwrap_or(Amount::Lines(DEFAULT_LINES));
+    let code = if call.args.has(Opt::Follow) {
+        follow(call, &names, stderr, amount)
+    } else {
+        newest(call, &names, stderr, amount)
+    };
+    if code == DONE && !unknown.is_empty() { FAILED } else { code }
+}
+
+fn newest(call: &Call<'_>, names: &[String], stderr: bool, amount: Amount) -> u8 {
     let mut code = DONE;
     for (number, name) in names.iter().enumerate() {
         if names.len() > 1 {
             let gap = if number > 0 { "\n" } else { "" };
             show(&[format!("{gap}==> {name} <==\n").as_bytes()]);
         }
-        let outcome = match controller.tail(name, stderr, what.amount) {
+        let outcome = match call.controller.tail(name, stderr, amount) {
             Ok(bytes) => show(&[&bytes]),
-            Err(error) => fail(&error),
+            Err(error) => fail_at(call, error),
         };
         code = if code == DONE { outcome } else { code };
     }
@@ -43,12 +50,12 @@ pub(super) fn tail(controller: &Controller, names: &[String], what: Tail) -> u8 
 }
 
 /// One connection and thread for each name; ends when all have ended.
-fn follow(controller: &Controller, names: &[String], stderr: bool, amount: Amount) -> u8 {
+fn follow(call: &Call<'_>, names: &[String], stderr: bool, amount: Amount) -> u8 {
     let code = Mutex::new(DONE);
     let width = names.iter().map(String::len).max().unwrap_or(0);
     let work = |name: &String| {
         let prefix = if names.len() > 1 { format!("{name:width$} | ") } else { String::new() };
-        let outcome = follow_one(controller, name, stderr, amount, &prefix);
+        let outcome = follow_one(call, name, stderr, amount, &prefix);
         let mut code = code.lock().unwrap_or_else(PoisonError::into_inner);
         *code = if *code == DONE { outcome } else { *code };
     };
@@ -67,16 +74,16 @@ fn follow(controller: &Controller, names: &[String], stderr: bool, amount: Amoun
     code.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn follow_one(controller: &Controller, name: &str, stderr: bool, amount: Amount, prefix: &str) -> u8 {
-    let pieces = match controller.follow(name, stderr, amount) {
+fn follow_one(call: &Call<'_>, name: &str, stderr: bool, amount: Amount, prefix: &str) -> u8 {
+    let pieces = match call.controller.follow(name, stderr, amount) {
         Ok(pieces) => pieces,
-        Err(error) => return fail(&error),
+        Err(error) => return fail_at(call, error),
     };
     let mut held = Vec::new();
     for piece in pieces {
         let OutputPiece { bytes, lost } = match piece {
             Ok(piece) => piece,
-            Err(error) => return fail(&error),
+            Err(error) => return fail_at(call, error),
         };
         if lost > 0 {
             complain(&format!("{name}: {lost} bytes are missing here, because they were not read in time"));
@@ -116,15 +123,5 @@ fn take_lines(held: &mut Vec<u8>, prefix: &str) -> Vec<u8> {
 
 /// Writes at once; several threads do, and none splits another's lines.
 fn show(parts: &[&[u8]]) -> u8 {
-    let mut stdout = io::stdout().lock();
-    let written = parts.iter().try_for_each(|part| stdout.write_all(part)).and_then(|()| stdout.flush());
-    match written {
-        Ok(()) => DONE,
-        // The reader (`| head`) has enough; others that are followed have nobody either.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(i32::from(DONE)),
-        Err(error) => {
-            complain(&format!("cannot write to standard output: {error}"));
-            FAILED
-        }
-    }
+    print_part(&parts.concat())
 }

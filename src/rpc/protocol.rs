@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod line;
 mod report;
 mod request;
 
@@ -22,6 +23,9 @@ pub const HEADER: usize = 4;
 
 /// A status answer ends before this many bytes: room for the closing brackets and `next`.
 const STATUS_LIMIT: usize = MAX_FRAME - 1024;
+
+/// What one process takes of it, more or less, in bytes.
+const ROOM: usize = 256;
 
 /// The `code` of an error answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,15 +179,18 @@ pub fn reload(added: &[String], removed: &[String], changed: &[String]) -> Vec<u
 /// The states of the processes from `offset` on: as many as one frame holds. If there are more, `next` is
 /// the `offset` of the request that gets them.
 pub fn status(processes: &[ProcessStatus], offset: usize) -> Vec<u8> {
-    let mut body = br#"{"status":"ok","processes":["#.to_vec();
+    // The length comes last, into the place that is kept for it: the answer is not copied once more.
+    let mut body = Vec::with_capacity(ROOM.saturating_mul(processes.len().min(STATUS_LIMIT / ROOM) + 1));
+    body.extend_from_slice(&[0; HEADER]);
+    body.extend_from_slice(br#"{"status":"ok","processes":["#);
     let mut next = None;
     for (number, process) in processes.iter().enumerate() {
         let before = body.len();
         if number > 0 {
             body.push(b',');
         }
-        let written = serde_json::to_writer(&mut body, process).is_ok();
-        if !written || body.len() > STATUS_LIMIT {
+        line::write(&mut body, process);
+        if body.len() > STATUS_LIMIT {
             body.truncate(before);
             next = Some(offset + number);
             break;
@@ -194,7 +201,12 @@ pub fn status(processes: &[ProcessStatus], offset: usize) -> Vec<u8> {
         body.extend_from_slice(format!(",\"next\":{next}").as_bytes());
     }
     body.push(b'}');
-    frame(&body)
+    // Far below 4 GiB: STATUS_LIMIT.
+    let length = u32::try_from(body.len() - HEADER).unwrap_or(u32::MAX);
+    if let Some(place) = body.first_chunk_mut::<HEADER>() {
+        *place = length.to_be_bytes();
+    }
+    body
 }
 
 fn encode(answer: &impl Serialize) -> Vec<u8> {

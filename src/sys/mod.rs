@@ -20,6 +20,7 @@ pub mod signal;
 pub mod signals;
 pub mod spawn;
 pub mod stdio;
+pub mod terminal;
 pub mod time;
 pub mod users;
 

@@ -44,6 +44,12 @@ pub fn parse_stat(line: &str) -> Option<Stat> {
     Some(Stat { pid, state, ppid, pgrp, session, start_time })
 }
 
+/// Bytes in a page of memory.
+pub fn page_size() -> u64 {
+    // SAFETY: sysconf takes a number and touches nothing of ours.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
 /// The command name of a process, at most 15 bytes; `None` where there is none (any more).
 pub fn command_name(pid: i32) -> Option<String> {
     // 0 is a process of another pid namespace.

@@ -84,7 +84,8 @@ pub struct Child {
     pub pid: i32,
     /// Its pidfd, close-on-exec; `None` on kernels before 5.2.
     pub pidfd: Option<OwnedFd>,
-    late: Option<Late>,
+    /// Boxed: hardly any child has one.
+    late: Option<Box<Late>>,
 }
 
 impl Child {
@@ -96,7 +97,7 @@ impl Child {
 
     /// Once a late child was reaped: why it has not executed its program, if it has not. Its exit code is 127 then.
     pub fn late_failure(&self) -> Option<SpawnError> {
-        self.late.as_ref().and_then(Late::failure)
+        self.late.as_ref().and_then(|late| late.failure())
     }
 
     /// What the functions of [`signal`](super::signal) want to know of it; `reaped`: its end was collected.
@@ -281,7 +282,7 @@ impl Spawner {
         };
         if !is_done {
             self.last_late = Some(Instant::now());
-            return Ok(Child { pid, pidfd, late: Some(Late::new(ready, dumpable, needed, patience)) });
+            return Ok(Child { pid, pidfd, late: Some(Box::new(Late::new(ready, dumpable, needed, patience))) });
         }
         drop(dumpable);
         let Ready { plan, stack, words, .. } = *ready;

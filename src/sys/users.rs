@@ -6,6 +6,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 
+use crate::order::sort;
+
 /// Whom a process runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -49,7 +51,7 @@ fn own_groups() -> Vec<u32> {
 fn same_groups(one: &[u32], other: &[u32]) -> bool {
     let sorted = |groups: &[u32]| {
         let mut groups = groups.to_vec();
-        groups.sort_unstable();
+        sort(&mut groups);
         groups.dedup();
         groups
     };

@@ -109,10 +109,9 @@ fn reload_tells_what_has_changed() {
 #[test]
 fn version_and_help() {
     let fake = Fake::nobody();
-    for args in [["version"], ["--version"]] {
-        let version = concat!("supervicectl ", env!("CARGO_PKG_VERSION"), "\n");
-        assert_eq!(fake.ctl(&args), outcome(0, version, ""));
-    }
+    let version = concat!("supervicectl ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(fake.ctl(&["--version"]), outcome(0, version, ""));
+    assert_eq!(fake.ctl(&["version"]), outcome(0, &format!("{version}no daemon at SOCKET\n"), ""));
     let help = fake.ctl(&["--help"]);
     assert!(help.code == Some(0) && help.out.starts_with("Usage: supervicectl") && help.err.is_empty());
     assert!(help.out.lines().all(|line| line.len() <= 80));
@@ -125,6 +124,39 @@ fn the_socket_of_the_environment_is_used_unless_one_is_given() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
     let output = command.env("SUPERVICE_SOCKET", fake.socket()).args(["status", "job"]).output().expect("it runs");
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+/// Of a configuration only the socket is looked at, whatever else is wrong with it.
+#[test]
+fn the_socket_is_that_of_the_configuration() {
+    let fake = Fake::answering(PYTHON);
+    let file = fake.dir.path().join("x.conf");
+    let shown = file.display().to_string();
+    let ctl = |text: &str, args: &[&str]| {
+        std::fs::write(&file, text).expect("ours");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+        let outcome = fake.run(command.arg("-c").arg(&file).args(args));
+        (outcome.code, outcome.err.replace(&shown, "FILE"))
+    };
+    let socket = fake.socket().display().to_string();
+    for text in [
+        format!("[supervice]\nsocket = {socket}\n"),
+        format!("[supervice]\nlogfile = /nonexistent/x\nsocket: {socket}\n[program:x]\n"),
+        "[supervice]\nsocket = %(here)s/s\n".to_owned(),
+        format!("[unix_http_server]\nfile = {socket}\n"),
+    ] {
+        assert_eq!(ctl(&text, &["status", "job"]), (Some(0), String::new()), "{text}");
+    }
+    let none = "supervicectl: FILE says that the daemon has no socket; name one with -s\n";
+    assert_eq!(ctl("[supervice]\nsocket = none\n", &["status"]), (Some(2), none.to_owned()));
+    let (code, error) = ctl("[supervice\n", &["status"]);
+    assert!(code == Some(2) && error.starts_with("supervicectl: FILE: "), "{error}");
+    std::fs::remove_file(&file).expect("ours");
+    let missing = "supervicectl: cannot read FILE: No such file or directory; name a socket with -s\n";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+    let outcome = fake.run(command.arg("-c").arg(&file).arg("status"));
+    assert_eq!((outcome.code, outcome.err.replace(&shown, "FILE").as_str()), (Some(2), missing));
+    assert_eq!(ctl("", &["-s", &socket, "status"]).0, Some(0), "-s counts before it");
 }
 
 #[test]

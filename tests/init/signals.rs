@@ -1,11 +1,11 @@
 //! Every signal, from inside and from outside.
 
 use super::GUISES;
-use super::harness::{Running, as_pid_1, init, outcome, raw_kill, wait_for};
+use super::harness::{Running, as_pid_1, init, is_ignored_here, outcome, raw_kill, wait_for};
 
 /// All but KILL and STOP, which nobody can catch, and CHLD, which is the init's own; and real-time ones.
 fn catchable() -> impl Iterator<Item = i32> {
-    (1..=31).filter(|signal| ![9, 17, 19].contains(signal)).chain([34, 40, 64])
+    (1..=31).filter(|signal| ![9, 17, 19].contains(signal) && !is_ignored_here(*signal)).chain([34, 40, 64])
 }
 
 /// What `called` is documented not to pass on: tini and catatonit leave alone what tells them of their own faults, which

@@ -75,7 +75,7 @@ impl Engine {
 
     /// A process may have gone down for good.
     pub(super) fn note_settled(&mut self, id: ProcId) {
-        if self.settings.exit_when_idle && self.entries.get(&id).is_some_and(Entry::is_settled_down) {
+        if self.settings.exit_when_idle && self.entries.get(&id).is_some_and(|entry| entry.is_settled_down()) {
             self.ending.look = true;
         }
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::super::world::{Answer, ProcId, World};
 use super::{Engine, Entry};
+use crate::order::sort_by;
 use crate::process::{ProcessState, Transition};
 use crate::rpc::protocol::{HistoryItem, Report};
 
@@ -188,9 +189,11 @@ impl Engine {
 
     /// The records of all processes, oldest first.
     pub(super) fn whole_past(&self, clock: WallClock) -> Vec<HistoryItem> {
-        let mut items: Vec<HistoryItem> = self.entries.values().flat_map(|entry| self.past_of(clock, entry)).collect();
-        items.sort_by(|a, b| a.time.total_cmp(&b.time));
-        items
+        let items = self.entries.values().flat_map(|entry| self.past_of(clock, entry));
+        // Those of one moment stay in the order of their process.
+        let mut keyed: Vec<(usize, HistoryItem)> = items.enumerate().collect();
+        sort_by(&mut keyed, |a, b| a.1.time.total_cmp(&b.1.time).then(a.0.cmp(&b.0)));
+        keyed.into_iter().map(|(_, item)| item).collect()
     }
 
     /// The answer to `history`.

@@ -338,7 +338,7 @@ fn up_verdict(now: Instant, entry: &Entry) -> Option<Result<(), String>> {
         ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if entry.drain_until.is_some() => None,
         ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal => Some(Err(reached(now, entry))),
         ProcessState::Stopped | ProcessState::Stopping => {
-            Some(Err(format!("{}: another command stopped it", entry.machine.state())))
+            Some(Err(format!("{}: it was stopped meanwhile", entry.machine.state())))
         }
     }
 }

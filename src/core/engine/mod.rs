@@ -105,7 +105,8 @@ impl Entry {
 pub(crate) struct Engine {
     /// The daemon's settings; the programs are in `entries`.
     settings: SupervisorConfig,
-    entries: BTreeMap<ProcId, Entry>,
+    /// Boxed: the nodes of a tree that grows at its end stay half empty.
+    entries: BTreeMap<ProcId, Box<Entry>>,
     next_id: ProcId,
     roster: Arc<Roster>,
     timers: BTreeSet<(Instant, ProcId)>,
@@ -260,7 +261,7 @@ impl Engine {
             since: None,
             history: History::default(),
         };
-        self.entries.insert(id, entry);
+        self.entries.insert(id, Box::new(entry));
         id
     }
 
@@ -323,7 +324,7 @@ impl Engine {
 
     /// Removes a process that has left the configuration, once nothing of it is left.
     fn depart(&mut self, id: ProcId, world: &mut dyn World) {
-        if !self.entries.get(&id).is_some_and(Entry::has_left) {
+        if !self.entries.get(&id).is_some_and(|entry| entry.has_left()) {
             return;
         }
         let Some(entry) = self.entries.remove(&id) else { return };
@@ -356,8 +357,8 @@ impl Engine {
             self.pump(now, id, world);
         }
         // Orphans of a group may have been ours to reap (PID 1, subreaper): look at once.
-        let lingering = |(id, entry): (&ProcId, &Entry)| entry.look.is_some().then_some(*id);
-        let lingering: Vec<ProcId> = self.entries.iter().filter_map(lingering).collect();
+        let lingering = self.entries.iter().filter_map(|(id, entry)| entry.look.is_some().then_some(*id));
+        let lingering: Vec<ProcId> = lingering.collect();
         for id in lingering {
             if self.look_at_group(now, id, world) {
                 self.pump(now, id, world);
@@ -486,9 +487,8 @@ impl Engine {
 
     /// The members of a group, in the order of the configuration; empty where there is no such group.
     fn members(&self, group: &str) -> Vec<ProcId> {
-        let member =
-            |(id, entry): (&ProcId, &Entry)| (!entry.leaving && entry.config().group_name() == group).then_some(*id);
-        self.entries.iter().filter_map(member).collect()
+        let is_member = |entry: &Entry| !entry.leaving && entry.config().group_name() == group;
+        self.entries.iter().filter_map(|(id, entry)| is_member(entry).then_some(*id)).collect()
     }
 }
 

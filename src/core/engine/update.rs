@@ -10,6 +10,7 @@ use super::jobs::{Goal, JobKind};
 use super::{Engine, Entry};
 use crate::config::{self, Loaded, ReloadPlan, needs_restart};
 use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::order::sort;
 use crate::process::{self, Desired, ProcessState, Transition};
 use crate::rpc::protocol::{KeyChange, Reread, Terms, Updated};
 
@@ -39,6 +40,11 @@ pub(super) struct Change {
 }
 
 impl Change {
+    /// There is nothing to confirm, and nothing to go back from.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.plan.is_empty() && self.restarted.is_empty()
+    }
+
     /// The removed ones have gone.
     pub(super) fn removals(&self) -> Vec<(ProcId, Goal)> {
         self.removed.iter().map(|id| (*id, Goal::Down)).collect()
@@ -191,11 +197,11 @@ impl Engine {
             Manner::Back(up) => up.contains(entry.name()),
             Manner::Reload | Manner::Update => is_wanted(entry) || entry.machine.state() == ProcessState::Fatal,
         };
-        let chosen = |entry: &&Entry| !entry.leaving && stale(entry) && wanted(entry);
+        let chosen = |entry: &Entry| !entry.leaving && stale(entry) && wanted(entry);
         let chosen: Vec<(String, bool)> = self
             .entries
             .values()
-            .filter(chosen)
+            .filter(|entry| chosen(entry))
             .map(|entry| (entry.name().to_owned(), entry.machine.has_run()))
             .collect();
         for (name, has_run) in chosen {
@@ -208,7 +214,7 @@ impl Engine {
             change.restarted.push(id);
             change.restarted_names.push(name);
         }
-        change.restarted_names.sort_unstable();
+        sort(&mut change.restarted_names);
     }
 
     /// Stops what has left the configuration. Whoever waits for that is to be filed before.

@@ -6,6 +6,7 @@ use super::super::world::{ProcId, ReplyTo, World};
 use super::history::WallClock;
 use super::status::describe;
 use super::{Engine, Entry};
+use crate::config::as_word;
 use crate::models::{AutoRestart, HealthCheckType};
 use crate::output::StreamKind;
 use crate::process::{Exit, ProcessState, span};
@@ -112,7 +113,7 @@ fn future(now: Instant, entry: &Entry) -> String {
         let left = span(at.saturating_duration_since(now));
         return format!("Next: {what}, in {left}.");
     }
-    let (name, config) = (entry.name(), entry.config());
+    let (word, config) = (as_word(entry.name()), entry.config());
     match entry.machine.state() {
         ProcessState::Running | ProcessState::Unhealthy if config.healthcheck.check_type != HealthCheckType::None => {
             "Next: the answer of the health check that is under way.".to_owned()
@@ -127,12 +128,12 @@ fn future(now: Instant, entry: &Entry) -> String {
             }
         },
         ProcessState::Exited => {
-            format!("Nothing happens by itself: {}. Start it with: supervicectl start {name}", settled(entry))
+            format!("Nothing happens by itself: {}. Start it with: supervicectl start {word}", settled(entry))
         }
         ProcessState::Fatal => {
-            format!("Nothing happens by itself: it has given up. Once the cause is gone: supervicectl start {name}")
+            format!("Nothing happens by itself: it has given up. Once the cause is gone: supervicectl start {word}")
         }
-        ProcessState::Stopped => format!("Nothing happens by itself. Start it with: supervicectl start {name}"),
+        ProcessState::Stopped => format!("Nothing happens by itself. Start it with: supervicectl start {word}"),
         ProcessState::Starting | ProcessState::Backoff | ProcessState::Stopping => {
             "Next: as soon as nothing of its process group is left.".to_owned()
         }

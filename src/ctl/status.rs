@@ -1,0 +1,220 @@
+//! `supervicectl status`.
+
+use std::io::{PipeReader, Read};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde_json::{Value, json};
+
+use super::names::{Known, choose};
+use super::table::{self, Style};
+use super::usage::{self, Look};
+use super::verbs::{Call, Opt};
+use super::{DONE, FAILED, NO_DAEMON, complain, fail_at, milliseconds, print, print_part, screen};
+use crate::client::{ClientError, EventStream};
+use crate::rpc::protocol::ProcessStatus;
+use crate::sys::terminal::signals;
+use crate::sys::time::local;
+
+/// A storm of events is shown ten times a second and no more often.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Shows the named processes, all where none is named.
+pub(super) fn status(call: &Call<'_>) -> u8 {
+    if call.args.has(Opt::Watch) {
+        return watch(call);
+    }
+    match page(call) {
+        Ok((text, unknown)) => {
+            let shown = print(&text);
+            unknown.iter().for_each(|message| complain(message));
+            if unknown.is_empty() { shown } else { FAILED }
+        }
+        Err(error) => fail_at(call, error),
+    }
+}
+
+/// What is shown, and what is to be said of names that are none.
+fn page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
+    if call.args.json() { json_page(call) } else { table_page(call) }
+}
+
+fn chosen<T>(call: &Call<'_>, all: Vec<T>, known: impl Fn(&T) -> Known<'_>) -> (Vec<T>, Vec<String>) {
+    if call.args.names.is_empty() {
+        return (all, Vec::new());
+    }
+    let (numbers, unknown) = choose(&all.iter().map(known).collect::<Vec<_>>(), &call.args.names);
+    // In the daemon's order: a table is easier to find one's way in when it is always the same.
+    let kept = all.into_iter().enumerate().filter(|(number, _)| numbers.contains(number)).map(|(_, one)| one);
+    (kept.collect(), unknown)
+}
+
+fn table_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
+    let (chosen, unknown) = chosen(call, call.controller.status()?, |process: &ProcessStatus| Known::from(process));
+    if call.args.has(Opt::Plain) {
+        return Ok((table::plain(&chosen), unknown));
+    }
+    if chosen.is_empty() && !unknown.is_empty() {
+        // No heading over nothing.
+        return Ok((String::new(), unknown));
+    }
+    // All of /proc is read only where somebody asks for what it says: the plain table takes two milliseconds.
+    let look = call.args.has(Opt::Long).then(|| usage::look(call.controller, pids(&chosen)));
+    let clock = |seconds: u64| {
+        let today = local(SystemTime::now());
+        let time = local(UNIX_EPOCH + Duration::from_secs(seconds));
+        if (time.year, time.month, time.day) == (today.year, today.month, today.day) {
+            format!("{:02}:{:02}:{:02}", time.hour, time.minute, time.second)
+        } else {
+            format!("{}-{:02}-{:02}", time.year, time.month, time.day)
+        }
+    };
+    let style = Style {
+        width: screen::size().map(|(columns, _)| columns),
+        colours: screen::has_colours(),
+        look: look.as_ref(),
+        clock: Some(&clock),
+    };
+    Ok((table::render(&chosen, &style), unknown))
+}
+
+pub(super) fn pids(processes: &[ProcessStatus]) -> impl Iterator<Item = i32> + '_ {
+    processes.iter().filter_map(|process| process.pid)
+}
+
+/// The answer as it came, with what only a newer daemon knows; with `--long` also what this side has measured.
+fn json_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
+    fn text<'a>(process: &'a Value, key: &str) -> Option<&'a str> {
+        process.get(key).and_then(Value::as_str)
+    }
+    let (mut chosen, unknown) = chosen(call, call.controller.status_values()?, |process: &Value| Known {
+        name: text(process, "name").unwrap_or_default(),
+        group: text(process, "group"),
+        state: text(process, "state").unwrap_or_default(),
+    });
+    if call.args.has(Opt::Long) {
+        let pid = |process: &Value| i32::try_from(process.get("pid")?.as_i64()?).ok();
+        let look = usage::look(call.controller, chosen.iter().filter_map(pid));
+        chosen.iter_mut().for_each(|process| add_usage(process, pid(process), &look));
+    }
+    Ok((format!("{}\n", json!({ "status": "ok", "processes": chosen })), unknown))
+}
+
+fn add_usage(process: &mut Value, pid: Option<i32>, look: &Look) {
+    let Some((pid, object)) = pid.zip(process.as_object_mut()) else { return };
+    if let Some(usage) = look.usage.get(&pid) {
+        object.insert("cpu_seconds".to_owned(), (usage.ticks as f64 / usage::TICKS).into());
+        object.insert("rss_bytes".to_owned(), usage.rss.into());
+        object.insert("tree_processes".to_owned(), usage.count.into());
+    }
+    if let Some(cpu) = look.average(pid) {
+        object.insert("cpu_percent".to_owned(), ((cpu * 10.0).round() / 10.0).into());
+    }
+}
+
+/// Shows everything anew when something has happened, and sleeps otherwise.
+fn watch(call: &Call<'_>) -> u8 {
+    // First the events, then the state: nothing that happens between is missed.
+    let mut events = match call.controller.events(&[], 0) {
+        Ok(events) => events,
+        Err(error) => return fail_at(call, error),
+    };
+    let on_terminal = screen::size().is_some() && !call.args.json();
+    // Without them the table fits again at the next change.
+    let mut resized = if on_terminal { signals(&[libc::SIGWINCH]).ok() } else { None };
+    let mut first = true;
+    loop {
+        let (text, unknown) = match page(call) {
+            Ok(page) => page,
+            Err(error) => return fail_at(call, error),
+        };
+        let text = match (on_terminal, first) {
+            (true, true) => format!("\x1b[2J{}", redrawn(&text)),
+            (true, false) => redrawn(&text),
+            (false, false) if !call.args.json() => format!("\n{text}"),
+            (false, _) => text,
+        };
+        let shown = print_part(text.as_bytes());
+        if shown != DONE {
+            return shown;
+        }
+        if first {
+            unknown.iter().for_each(|message| complain(message));
+        }
+        first = false;
+        match next_change(&mut events, resized.as_mut()) {
+            Ok(true) => {}
+            Ok(false) => {
+                complain(&format!("the daemon at {} has ended", call.controller.socket_path()));
+                return NO_DAEMON;
+            }
+            Err(error) => return fail_at(call, error),
+        }
+    }
+}
+
+/// Over what was there before, line by line so that nothing flickers. As many lines as the terminal has, so that the
+/// heading stays in view; how many are missing the last one tells.
+fn redrawn(text: &str) -> String {
+    let rows = screen::size().map_or(usize::MAX, |(_, rows)| rows.saturating_sub(1)).max(2);
+    let count = text.lines().count();
+    let shown = if count > rows { rows - 1 } else { count };
+    let mut drawn = "\x1b[H".to_owned();
+    for line in text.lines().take(shown) {
+        // Erased before and not behind: at the end of a full line the cursor still stands on its last character.
+        drawn.push_str(&format!("\x1b[K{line}\n"));
+    }
+    if count > shown {
+        drawn.push_str(&format!("\x1b[K({} more: name some, or see top)\n", count - shown));
+    }
+    drawn.push_str("\x1b[J");
+    drawn
+}
+
+/// Waits for an event and takes those that follow at once, or for another size of the terminal; `false`: there will be
+/// no event any more.
+fn next_change(events: &mut EventStream, mut resized: Option<&mut PipeReader>) -> Result<bool, ClientError> {
+    if !events.is_ready() && is_resized_first(events, resized.as_deref()) {
+        if let Some(resized) = &mut resized {
+            let _ = resized.read(&mut [0; 64]);
+        }
+        return Ok(true);
+    }
+    match events.next() {
+        None => return Ok(false),
+        Some(event) => event?,
+    };
+    let until = Instant::now() + LEAST_PAUSE;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if !events.is_ready() {
+            let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN)];
+            let timeout = PollTimeout::try_from(milliseconds(left)).unwrap_or(PollTimeout::ZERO);
+            // What is wrong with the connection the next read tells.
+            if poll(&mut fds, timeout) == Ok(0) {
+                return Ok(true);
+            }
+        }
+        if left.is_zero() {
+            return Ok(true);
+        }
+        match events.next() {
+            None => return Ok(false),
+            Some(event) => event?,
+        };
+    }
+}
+
+/// Waits for either.
+fn is_resized_first(events: &EventStream, resized: Option<&PipeReader>) -> bool {
+    let Some(resized) = resized else { return false };
+    loop {
+        let mut fds = [PollFd::new(resized.as_fd(), PollFlags::POLLIN), PollFd::new(events.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => return fds.first().is_some_and(|fd| fd.any() == Some(true)),
+            Err(nix::Error::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+}

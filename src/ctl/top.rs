@@ -1,0 +1,350 @@
+//! `supervicectl top`: the state of everything on one screen, as it changes.
+
+mod view;
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::keys::{Ends, Key, Keyboard, Wake};
+use super::usage::{self, Look};
+use super::verbs::Call;
+use super::{DONE, FAILED, INTERRUPTED, NO_DAEMON, complain, fail_at, screen, status};
+use crate::client::{Amount, ClientError, Controller, EventStream, Follow, Terms};
+use crate::rpc::protocol::ProcessStatus;
+use view::Sort;
+
+/// CPU time is looked at so often.
+const TICK: Duration = Duration::from_secs(1);
+/// Commands are only handed over, status is only asked for: a daemon that takes longer is not well.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Lines of the selected program's output that are kept.
+const KEPT_LINES: usize = 500;
+/// A longer line is cut.
+const LONGEST_LINE: usize = 1000;
+/// Pieces and events that are taken before the screen is drawn again.
+const AT_ONCE: usize = 64;
+
+/// What is on the screen.
+pub(super) struct Top<'a> {
+    controller: Controller,
+    socket: &'a str,
+    processes: Vec<ProcessStatus>,
+    look: Look,
+    before: Look,
+    sort: Sort,
+    /// By name, so that it stays where it is when the order changes.
+    selected: String,
+    stderr: bool,
+    output: VecDeque<String>,
+    /// The output's last line has not ended.
+    open_line: bool,
+    message: String,
+    /// What `y` would do.
+    question: Option<Deed>,
+}
+
+/// What a key does to the selected program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    Start,
+    Stop,
+    Restart,
+    Kill,
+}
+
+impl Deed {
+    fn word(self) -> &'static str {
+        match self {
+            Deed::Start => "start",
+            Deed::Stop => "stop",
+            Deed::Restart => "restart",
+            Deed::Kill => "kill",
+        }
+    }
+}
+
+/// The other screen of the terminal; the usual one is back when this is dropped.
+struct OtherScreen;
+
+const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
+const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+
+impl OtherScreen {
+    fn enter() -> OtherScreen {
+        // The message of a panic must not go down with the other screen.
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let _ = io::stdout().write_all(LEAVE.as_bytes());
+            usual(panic);
+        }));
+        write(ENTER);
+        OtherScreen
+    }
+}
+
+impl Drop for OtherScreen {
+    fn drop(&mut self) {
+        write(LEAVE);
+    }
+}
+
+fn write(text: &str) {
+    let mut stdout = io::stdout().lock();
+    // A terminal that has gone is noticed where keys are read.
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Shows it until `q`.
+pub(super) fn top(call: &Call<'_>) -> u8 {
+    if !screen::is_interactive() {
+        complain("top needs a terminal; 'status -w' writes to anything");
+        return FAILED;
+    }
+    let events = match call.controller.events(&[], 0) {
+        Ok(events) => events,
+        Err(error) => return fail_at(call, error),
+    };
+    let (ends, keyboard) = match Ends::install().and_then(|ends| Ok((ends, Keyboard::open()?))) {
+        Ok(both) => both,
+        Err(error) => {
+            complain(&format!("cannot use the terminal: {error}"));
+            return FAILED;
+        }
+    };
+    let mut top = Top {
+        controller: call.controller.clone().with_timeout(PATIENCE),
+        socket: call.controller.socket_path(),
+        processes: Vec::new(),
+        look: Look::default(),
+        before: Look::default(),
+        sort: Sort::Order,
+        selected: String::new(),
+        stderr: false,
+        output: VecDeque::new(),
+        open_line: false,
+        message: String::new(),
+        question: None,
+    };
+    let ended = {
+        let other = OtherScreen::enter();
+        let ended = top.run(events, ends, keyboard);
+        drop(other);
+        ended
+    };
+    match ended {
+        Ok(code) => {
+            if code == NO_DAEMON {
+                complain(&format!("the daemon at {} has ended", call.controller.socket_path()));
+            }
+            code
+        }
+        Err(error) => fail_at(call, error),
+    }
+}
+
+impl Top<'_> {
+    fn run(&mut self, mut events: EventStream, mut ends: Ends, mut keyboard: Keyboard) -> Result<u8, ClientError> {
+        self.refresh()?;
+        self.measure();
+        let mut follow: Option<Follow> = None;
+        let mut followed = (String::new(), false);
+        loop {
+            let wanted = (self.selected.clone(), self.stderr);
+            if followed != wanted {
+                follow = self.follow();
+                followed = wanted;
+            }
+            write(&view::draw(self));
+            let mut fds = vec![events.as_fd()];
+            fds.extend(follow.as_ref().map(AsFd::as_fd));
+            let ready = events.is_ready() || follow.as_ref().is_some_and(Follow::is_ready);
+            let wait = if ready { Duration::ZERO } else { TICK };
+            match keyboard.next(&mut ends, &fds, Some(wait)) {
+                Wake::Key(key) => {
+                    if !self.press(key)? {
+                        return Ok(DONE);
+                    }
+                }
+                Wake::Told => return Ok(INTERRUPTED),
+                Wake::Closed => return Ok(DONE),
+                Wake::Resized => write("\x1b[2J"),
+                Wake::Ready(0) => {
+                    if !self.take_events(&mut events)? {
+                        return Ok(NO_DAEMON);
+                    }
+                }
+                Wake::Timeout if !ready => {
+                    self.refresh()?;
+                    self.measure();
+                }
+                Wake::Ready(_) | Wake::Timeout => {
+                    if events.is_ready() && !self.take_events(&mut events)? {
+                        return Ok(NO_DAEMON);
+                    }
+                    if !self.take_output(&mut follow) {
+                        follow = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for the state of everything.
+    fn refresh(&mut self) -> Result<(), ClientError> {
+        self.processes = self.controller.status()?;
+        if !self.processes.iter().any(|process| process.name == self.selected) {
+            self.selected = self.processes.first().map_or_else(String::new, |process| process.name.clone());
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self) {
+        let look = usage::look(&self.controller, status::pids(&self.processes));
+        self.before = std::mem::replace(&mut self.look, look);
+    }
+
+    /// Takes what has come, and asks once for what has become of it; `false`: the daemon has ended.
+    fn take_events(&mut self, events: &mut EventStream) -> Result<bool, ClientError> {
+        for _ in 0..AT_ONCE {
+            match events.next() {
+                Some(Ok(_)) => {}
+                // A daemon that ends closes its connections in the middle of the row.
+                Some(Err(ClientError::Protocol { .. })) | None => return Ok(false),
+                Some(Err(error)) => return Err(error),
+            }
+            if !events.is_ready() {
+                break;
+            }
+        }
+        self.refresh()?;
+        Ok(true)
+    }
+
+    fn follow(&mut self) -> Option<Follow> {
+        self.output.clear();
+        self.open_line = false;
+        if self.selected.is_empty() {
+            return None;
+        }
+        match self.controller.follow(&self.selected, self.stderr, Amount::Lines(KEPT_LINES)) {
+            Ok(follow) => Some(follow),
+            Err(error) => {
+                self.output.push_back(format!("({error})"));
+                None
+            }
+        }
+    }
+
+    /// `false`: there is no more.
+    fn take_output(&mut self, follow: &mut Option<Follow>) -> bool {
+        let Some(follow) = follow else { return true };
+        for _ in 0..AT_ONCE {
+            match follow.next() {
+                Some(Ok(piece)) => {
+                    if piece.lost > 0 {
+                        self.output.push_back(format!("({} bytes were lost)", piece.lost));
+                        self.open_line = false;
+                    }
+                    self.add_output(&String::from_utf8_lossy(&piece.bytes));
+                }
+                Some(Err(_)) | None => return false,
+            }
+            if !follow.is_ready() {
+                break;
+            }
+        }
+        true
+    }
+
+    fn add_output(&mut self, text: &str) {
+        for part in text.split_inclusive('\n') {
+            let line = part.trim_end_matches(['\n', '\r']);
+            match self.output.back_mut().filter(|_| self.open_line) {
+                Some(open) => open.push_str(line),
+                None => self.output.push_back(line.to_owned()),
+            }
+            if let Some(last) = self.output.back_mut()
+                && let Some((end, _)) = last.char_indices().nth(LONGEST_LINE)
+            {
+                last.truncate(end);
+            }
+            self.open_line = !part.ends_with('\n');
+        }
+        self.output.drain(..self.output.len().saturating_sub(KEPT_LINES));
+    }
+
+    /// Does what a key stands for; `false`: leave.
+    fn press(&mut self, key: Key) -> Result<bool, ClientError> {
+        let page = 10;
+        if let Some(deed) = self.question.take() {
+            self.message.clear();
+            if matches!(key, Key::Char('y' | 'Y')) {
+                self.perform(deed);
+            }
+            return Ok(true);
+        }
+        self.message.clear();
+        match key {
+            Key::Char('q') | Key::Escape | Key::Ctrl('c' | 'd') => return Ok(false),
+            Key::Up | Key::Char('k') => self.select(-1),
+            Key::Down | Key::Char('j') => self.select(1),
+            Key::PageUp => self.select(-page),
+            Key::PageDown => self.select(page),
+            Key::Home | Key::Char('g') => self.select(-isize::MAX),
+            Key::End | Key::Char('G') => self.select(isize::MAX),
+            Key::Char('s') => self.perform(Deed::Start),
+            Key::Char('x') => self.ask(Deed::Stop),
+            Key::Char('r') => self.ask(Deed::Restart),
+            Key::Char('K') => self.ask(Deed::Kill),
+            Key::Char('o') => self.sort = self.sort.next(),
+            Key::Char('e') => self.stderr = !self.stderr,
+            Key::Ctrl('l') => write("\x1b[2J"),
+            Key::Char(_)
+            | Key::Ctrl(_)
+            | Key::Enter
+            | Key::Tab
+            | Key::Backspace
+            | Key::Delete
+            | Key::Left
+            | Key::Right
+            | Key::Other => {}
+        }
+        Ok(true)
+    }
+
+    fn select(&mut self, by: isize) {
+        let order = view::order(self);
+        let now = order.iter().position(|process| process.name == self.selected).unwrap_or(0);
+        let last = order.len().saturating_sub(1);
+        let new = now.saturating_add_signed(by).min(last);
+        if let Some(process) = order.get(new) {
+            self.selected = process.name.clone();
+        }
+    }
+
+    /// What can't be taken back is asked for twice: a finger slips.
+    fn ask(&mut self, deed: Deed) {
+        if !self.selected.is_empty() {
+            self.question = Some(deed);
+            self.message = format!("{} {}? (y/n)", deed.word(), self.selected);
+        }
+    }
+
+    /// Hands the command over; what comes of it the events tell.
+    fn perform(&mut self, deed: Deed) {
+        let terms = Terms { wait: false, timeout: None };
+        let (name, controller) = (self.selected.as_str(), &self.controller);
+        let result = match deed {
+            Deed::Start => controller.start_process_with(name, terms),
+            Deed::Stop => controller.stop_process_with(name, terms),
+            Deed::Restart => controller.restart_process_with(name, false, terms),
+            Deed::Kill => controller.kill_process(name, terms),
+        };
+        self.message = match result {
+            Ok(message) => message,
+            Err(error) => error.to_string(),
+        };
+    }
+}

@@ -1,0 +1,175 @@
+//! What `top` draws: pure text from what is known.
+
+use std::cmp::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::super::{events, screen, table, usage};
+use super::Top;
+use crate::order::sort_by;
+use crate::rpc::protocol::ProcessStatus;
+
+/// The order of the lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Sort {
+    /// That of the configuration.
+    Order,
+    Name,
+    State,
+    Cpu,
+    Memory,
+}
+
+impl Sort {
+    pub fn next(self) -> Sort {
+        match self {
+            Sort::Order => Sort::Name,
+            Sort::Name => Sort::State,
+            Sort::State => Sort::Cpu,
+            Sort::Cpu => Sort::Memory,
+            Sort::Memory => Sort::Order,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Sort::Order => "configuration",
+            Sort::Name => "name",
+            Sort::State => "state",
+            Sort::Cpu => "CPU",
+            Sort::Memory => "memory",
+        }
+    }
+}
+
+const KEYS: &str = "q leave  ↑↓ select  s start  x stop  r restart  K kill  o order  e stdout/stderr";
+
+/// The processes in the order in which they are shown.
+pub(super) fn order<'t>(top: &'t Top<'_>) -> Vec<&'t ProcessStatus> {
+    let mut all: Vec<(usize, &ProcessStatus)> = top.processes.iter().enumerate().collect();
+    let memory =
+        |process: &ProcessStatus| process.pid.and_then(|pid| top.look.usage.get(&pid)).map_or(0, |used| used.rss);
+    sort_by(&mut all, |(at, a), (other_at, b)| {
+        let order = match top.sort {
+            Sort::Order => Ordering::Equal,
+            Sort::Name => a.name.cmp(&b.name),
+            Sort::State => urgency(&a.state).cmp(&urgency(&b.state)),
+            Sort::Cpu => cpu(top, b).unwrap_or(-1.0).total_cmp(&cpu(top, a).unwrap_or(-1.0)),
+            Sort::Memory => memory(b).cmp(&memory(a)),
+        };
+        order.then(at.cmp(other_at))
+    });
+    all.into_iter().map(|(_, process)| process).collect()
+}
+
+/// What needs somebody comes first.
+fn urgency(state: &str) -> usize {
+    let order = ["FATAL", "UNHEALTHY", "BACKOFF", "STOPPING", "STARTING", "RUNNING", "EXITED", "STOPPED"];
+    order.iter().position(|known| *known == state).unwrap_or(0)
+}
+
+fn cpu(top: &Top<'_>, process: &ProcessStatus) -> Option<f64> {
+    top.look.since(&top.before, process.pid?)
+}
+
+/// The whole screen.
+pub(super) fn draw(top: &Top<'_>) -> String {
+    let (width, height) = screen::size().unwrap_or((80, 24));
+    let colours = screen::has_colours();
+    let mut lines = vec![header(top), String::new()];
+    // Header, heading, a line above the output, and the keys.
+    let fixed = 4;
+    let room = height.saturating_sub(fixed);
+    let output_rows = if room >= 8 { (room / 3).max(room.saturating_sub(top.processes.len())) } else { 0 };
+    let table_rows = room.saturating_sub(output_rows).max(1);
+    table_lines(top, width, table_rows, colours, &mut lines);
+    if output_rows > 0 {
+        let stream = if top.stderr { "stderr" } else { "stdout" };
+        let title = format!("── {stream} of {} ", top.selected);
+        lines.push(format!("{title}{}", "─".repeat(width.saturating_sub(table::columns(&title)))));
+        let skip = top.output.len().saturating_sub(output_rows);
+        lines.extend(top.output.iter().skip(skip).cloned());
+    }
+    lines.truncate(height.saturating_sub(1));
+    lines.resize(height.saturating_sub(1), String::new());
+    lines.push(if top.message.is_empty() { KEYS.to_owned() } else { top.message.clone() });
+    let mut text = String::from("\x1b[H");
+    for (number, line) in lines.iter().enumerate() {
+        // Coloured lines are made to fit where they are made.
+        let line =
+            if line.contains("\x1b[") { line.clone() } else { table::cut(&table::printable(line), width).into_owned() };
+        // Erased before and not behind: at the end of a full line the cursor still stands on its last character.
+        text.push_str("\x1b[K");
+        text.push_str(&line);
+        text.push_str(if number + 1 < lines.len() { "\n" } else { "" });
+    }
+    text
+}
+
+fn header(top: &Top<'_>) -> String {
+    let mut states: Vec<(&str, usize)> = Vec::new();
+    for process in &top.processes {
+        match states.iter_mut().find(|(state, _)| *state == process.state) {
+            Some((_, count)) => *count += 1,
+            None => states.push((&process.state, 1)),
+        }
+    }
+    sort_by(&mut states, |one, other| urgency(one.0).cmp(&urgency(other.0)));
+    let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let clock = events::time(now as f64, false);
+    let clock = clock.split('.').next().unwrap_or_default();
+    format!("{clock}  {}  by {}  {}", states.join(", "), top.sort.word(), top.socket)
+}
+
+/// The heading (in place of the last line) and as many processes as fit, with the selected one among them.
+fn table_lines(top: &Top<'_>, width: usize, rows: usize, colours: bool, lines: &mut Vec<String>) {
+    let all = order(top);
+    let name_width = all.iter().map(|process| table::columns(&process.name)).max().unwrap_or(0);
+    let name_width = name_width.clamp(4, (width / 3).max(8));
+    let heading = format!(
+        "{:name_width$}  {:9}  {:>7}  {:>6}  {:>5}  {:>9}  {:6}  DESCRIPTION",
+        "NAME", "STATE", "PID", "CPU", "RSS", "UPTIME", "HEALTH"
+    );
+    if let Some(last) = lines.last_mut() {
+        *last = screen::painted(&table::cut(&heading, width), screen::BOLD);
+    }
+    let selected = all.iter().position(|process| process.name == top.selected).unwrap_or(0);
+    let first = (selected + 1).saturating_sub(rows);
+    for process in all.into_iter().skip(first).take(rows) {
+        let is_selected = process.name == top.selected;
+        let name = table::printable(&process.name);
+        let name = table::cut(&name, name_width);
+        let padding = name_width.saturating_sub(table::columns(&name));
+        let state = format!("{:9}", table::printable(&process.state));
+        let rest = format!("  {}", rest_of_line(top, process));
+        let before = format!("{name}{:padding$}  ", "");
+        let room = width.saturating_sub(table::columns(&before) + state.len());
+        let rest = table::cut(&rest, room);
+        lines.push(if is_selected {
+            let line = format!("{before}{state}{rest}");
+            let line = table::cut(&line, width);
+            let fill = width.saturating_sub(table::columns(&line));
+            screen::painted(&format!("{line}{:fill$}", ""), screen::REVERSE)
+        } else if table::columns(&before) + state.len() <= width {
+            let mut line = before;
+            screen::paint(&mut line, &state, colours.then(|| screen::of_state(&process.state)));
+            line.push_str(&rest);
+            line
+        } else {
+            table::cut(&format!("{before}{state}"), width).into_owned()
+        });
+    }
+}
+
+fn rest_of_line(top: &Top<'_>, process: &ProcessStatus) -> String {
+    let dash = || "-".to_owned();
+    let memory = process.pid.and_then(|pid| top.look.usage.get(&pid)).map_or_else(dash, |used| usage::size(used.rss));
+    let cpu = cpu(top, process).map_or_else(dash, |cpu| format!("{cpu:.1}%"));
+    let description = table::printable(process.description.as_deref().unwrap_or_default());
+    format!(
+        "{:>7}  {cpu:>6}  {memory:>5}  {:>9}  {:6}  {description}",
+        process.pid.map_or_else(dash, |pid| pid.to_string()),
+        process.uptime.map_or_else(dash, table::uptime),
+        table::health(process),
+    )
+}

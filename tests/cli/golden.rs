@@ -1,0 +1,280 @@
+//! What each command sends, prints and returns, to the letter: the transcripts in `tests/cli/golden`.
+//!
+//! A transcript is its own script. `@ NAME` chooses the daemon that answers from there on, `$ supervicectl …` is run; below
+//! it stand the requests (`> `), standard output (`  `), standard error (`! `) and the exit code where it is not 0. A new
+//! case is a new `$` line; `UPDATE_GOLDEN=1 cargo test --test cli golden` fills in the rest, to be read before it is
+//! committed.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::fake::{Fake, Outcome, send};
+
+/// A daemon of these days, by whose answers everything can be tried.
+fn modern(request: &str, stream: &mut UnixStream) {
+    let request: Value = serde_json::from_str(request).expect("JSON");
+    let text = |key: &str| request[key].as_str().unwrap_or_default();
+    let (command, name) = (text("command"), text("name"));
+    let error = |code: &str, message: &str| vec![json!({"status": "error", "code": code, "message": message})];
+    let done = |message: String| vec![json!({"status": "ok", "message": message})];
+    let participle = match command {
+        "start" | "startgroup" => "Started",
+        "stop" | "stopgroup" => "Stopped",
+        "restart" => "Restarted",
+        _ => "Killed",
+    };
+    let answers = match (command, name) {
+        ("status", _) => vec![processes()],
+        (_, "wbe") => error("NOT_FOUND", "no process 'wbe'; did you mean 'web'?"),
+        ("startgroup" | "stopgroup", "bakc") => error("NOT_FOUND", "no group 'bakc'; did you mean 'back'?"),
+        ("start" | "stop" | "restart" | "kill" | "startgroup" | "stopgroup", _) if request["wait"] == json!(false) => {
+            done(format!("{command} of {name} is under way"))
+        }
+        ("start" | "restart", "bad") => {
+            error("FAILED", &format!("bad did not {command}: FATAL: exit code 3 after 0.0 s: \u{1b}[31mno config"))
+        }
+        ("stop" | "kill" | "wait", "slow") => error("TIMEOUT", "slow is not done: STOPPING, SIGKILL in 7 s"),
+        ("startgroup" | "stopgroup", "front") => error("FAILED", "not all of group front: web: FATAL: exit code 1"),
+        ("startgroup" | "stopgroup", _) => done(format!("{participle} group {name}")),
+        ("start" | "stop" | "restart" | "kill", _) => done(format!("{participle} {name}")),
+        ("wait", _) => done(format!("{name} is {}", text("for"))),
+        ("signal", "bad") => error("FAILED", "bad has no process; it is FATAL: exit code 3"),
+        ("signal", _) => done(format!("Sent SIG{} to {name}", text("signal"))),
+        ("clear", _) => done(format!("{name}: its logs are empty")),
+        ("reopen", _) => done("all log files are opened anew".to_owned()),
+        ("shutdown", _) => done("The daemon is shutting down".to_owned()),
+        ("poweroff" | "reboot" | "halt", _) => error("FAILED", "this daemon is not the init of the machine"),
+        ("confirm", _) => done("The update is confirmed".to_owned()),
+        ("ping" | "pid", "") => vec![json!({"status": "ok", "pid": 7})],
+        ("pid", "bad") => error("FAILED", "bad has no process; it is FATAL: exit code 3"),
+        ("pid", _) => vec![json!({"status": "ok", "pid": 12})],
+        ("version", _) => vec![json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "pid": 7})],
+        ("loglevel", _) => match request["level"].as_str() {
+            Some("LOUD" | "loud") => error("INVALID_REQUEST", "loglevel: there is no level 'LOUD'; use DEBUG or INFO"),
+            level => vec![json!({"status": "ok", "level": level.unwrap_or("INFO").to_uppercase()})],
+        },
+        ("reload", _) => vec![json!({"status": "ok", "added": ["new"], "removed": ["old", "öld"], "changed": ["web"]})],
+        ("reread", _) => vec![reread()],
+        ("update", _) => vec![updated(request["confirm"].as_f64())],
+        ("history", _) => vec![json!({"status": "ok", "history": history()})],
+        ("why", _) => vec![why(name)],
+        ("events", _) => events(),
+        ("tail", _) => tail(name, text("stream"), request["follow"] == json!(true)),
+        (other, _) => error("UNKNOWN_COMMAND", &format!("Unknown command: {other}")),
+    };
+    for answer in answers {
+        send(stream, &answer.to_string());
+    }
+}
+
+/// As of years ago: only dates, which stay as they are, and no uptime that grows.
+const THEN: u64 = 1_700_000_000;
+
+fn processes() -> Value {
+    json!({"status": "ok", "processes": [
+        {"name": "web", "state": "RUNNING", "pid": 12, "uptime": 3661, "healthy": true, "group": "front",
+         "description": "pid 12, uptime 1:01:01", "restarts": 0, "since": THEN, "autostart": true},
+        {"name": "worker:00", "state": "RUNNING", "pid": 13, "uptime": 61, "group": "back",
+         "description": "pid 13, uptime 1:01", "restarts": 2, "since": THEN + 3600, "autostart": true},
+        {"name": "worker:01", "state": "STOPPING", "pid": 14, "uptime": 61, "healthy": false, "group": "back",
+         "description": "stopping, SIGKILL in 7 s", "restarts": 2, "since": THEN + 3600, "kill_at": THEN + 3610},
+        {"name": "my job ü", "state": "STOPPED", "pid": null, "group": "my job ü", "description": "not started",
+         "restarts": 0, "autostart": false},
+        {"name": "データ", "state": "FATAL", "pid": null, "group": "データ", "exit_code": 3, "restarts": 4, "since": THEN,
+         "description": "exit code 3 after 0.0 s, gave up after 5 attempts: \u{1b}[31mno\tconfig", "autostart": true},
+    ]})
+}
+
+fn reread() -> Value {
+    json!({"status": "ok", "added": ["new"], "removed": ["old"], "warnings": ["x.conf:3: unknown key 'comand'"],
+        "changed": {"web": [{"key": "command", "old": "a", "new": "b \"c\""}, {"key": "environment.A", "old": null, "new": "1"}],
+                    "[supervice]": [{"key": "loglevel", "old": "INFO", "new": "DEBUG"}]}})
+}
+
+fn updated(confirm: Option<f64>) -> Value {
+    let mut answer =
+        json!({"status": "ok", "added": ["new"], "removed": [], "changed": ["off", "web"], "restarted": ["web"]});
+    if confirm.is_some() {
+        answer["confirm_until"] = json!(THEN + 60);
+    }
+    answer
+}
+
+fn history() -> Value {
+    let by = "start requested by uid 1000, pid 99 (supervicectl)";
+    json!([
+        {"time": 1_700_000_000.125, "name": "web", "from_state": "STOPPED", "to_state": "STARTING", "cause": by},
+        {"time": 1_700_000_001.0, "name": "web", "from_state": "STARTING", "to_state": "RUNNING", "pid": 12, "cause": "up for 1 s"},
+        {"time": 1_700_000_002.5, "name": "web", "from_state": "RUNNING", "to_state": "RUNNING", "pid": 12,
+         "cause": "SIGHUP sent by uid 0\u{1b}[2J"},
+    ])
+}
+
+fn why(name: &str) -> Value {
+    json!({"status": "ok", "name": name, "state": "BACKOFF", "history": history(), "stderr": ["no config", "\u{1b}[31mbye"],
+        "lines": [format!("{name} has been BACKOFF for 3 s: exit code 3."), "Next: retry 2 of 3, in 2 s."],
+        "next": {"what": "retry 2 of 3", "at": 1_700_000_005.5}})
+}
+
+fn events() -> Vec<Value> {
+    let event = |number: u64, more: bool, lost: u64| {
+        let mut event = history()[1].clone();
+        event["type"] = "PROCESS_STATE_RUNNING".into();
+        event["processname"] = event["name"].take();
+        event["groupname"] = "front".into();
+        event["time"] = json!(THEN + number);
+        json!({"status": "ok", "event": event, "lost": lost, "more": more})
+    };
+    let health = json!({"type": "HEALTHCHECK_FAILED", "time": THEN + 2, "processname": "my job ü", "groupname": "g", "pid": 5,
+        "message": "refused"});
+    vec![
+        json!({"status": "ok", "more": true}),
+        event(1, true, 0),
+        json!({"status": "ok", "event": health, "lost": 0, "more": true}),
+        event(3, false, 5),
+    ]
+}
+
+fn tail(name: &str, stream: &str, follow: bool) -> Vec<Value> {
+    let first = json!({"status": "ok", "text": format!("{stream} of {name}\nsecond\n"), "more": follow});
+    let later = json!({"status": "ok", "text": "third\n", "lost": 9, "more": true});
+    // As bytes that are no text come: `ü\n`.
+    let last = json!({"status": "ok", "base64": "w7wK", "more": false});
+    if follow { vec![first, later, last] } else { vec![first] }
+}
+
+/// The Python package's, as far as it matters.
+fn old(request: &str, stream: &mut UnixStream) {
+    let request: Value = serde_json::from_str(request).expect("JSON");
+    let answer = match (request["command"].as_str().unwrap_or_default(), request["name"].as_str()) {
+        ("status", _) => json!({"status": "ok", "processes": [
+            {"name": "web", "state": "RUNNING", "pid": 12, "uptime": 61, "healthy": true},
+            {"name": "job", "state": "STOPPED", "pid": null, "uptime": null, "healthy": null}]}),
+        ("start" | "stop" | "restart", Some("web")) => json!({"status": "ok", "message": "done with web"}),
+        ("start" | "stop" | "restart", _) => {
+            json!({"status": "error", "code": "NOT_FOUND", "message": "Process not found"})
+        }
+        ("reload", _) => json!({"status": "ok", "added": [], "removed": [], "changed": []}),
+        (other, _) => {
+            json!({"status": "error", "code": "UNKNOWN_COMMAND", "message": format!("Unknown command: {other}")})
+        }
+    };
+    send(stream, &answer.to_string());
+}
+
+fn daemon(name: &str) -> Fake {
+    match name {
+        "modern" => Fake::new(modern),
+        "old" => Fake::new(old),
+        "refusing" => Fake::answering(r#"{"status":"error","code":"FAILED","message":"f:1: wrong\nf:2: wrong"}"#),
+        "empty" => Fake::answering(
+            r#"{"status":"ok","processes":[],"history":[],"added":[],"removed":[],"changed":{},"restarted":[]}"#,
+        ),
+        "unchanged" => Fake::answering(r#"{"status":"ok","added":[],"removed":[],"changed":[],"restarted":[]}"#),
+        "newer" => Fake::answering(r#"{"status":"ok","version":"99.1.0","pid":7,"more":false}"#),
+        // Takes the request and is gone with its socket.
+        "ending" => Fake::ending(),
+        "nobody" => Fake::nobody(),
+        _ => panic!("there is no daemon '{name}'"),
+    }
+}
+
+fn transcript(script: &str) -> String {
+    let mut fake = None;
+    let mut said = String::new();
+    for line in script.lines() {
+        if line.starts_with('#') {
+            said.push_str(&format!("{line}\n"));
+        } else if let Some(name) = line.strip_prefix("@ ") {
+            fake = Some(name);
+            said.push_str(&format!("{}{line}\n", if said.is_empty() { "" } else { "\n" }));
+        } else if let Some(command) = line.strip_prefix("$ supervicectl") {
+            let args = supervice::config::split_command(&format!("x{command}")).expect("words").split_off(1);
+            let fake = daemon(fake.expect("a daemon comes first"));
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let line = line.trim_end();
+            said.push_str(&format!("\n{line}\n{}", shown(&fake, &fake.ctl(&args))));
+        }
+    }
+    said
+}
+
+fn shown(fake: &Fake, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let mut part = |mark: &str, of: &str| {
+        // What commands terminals shall be seen, and the version changes too often.
+        let of = of.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        for line in of.lines() {
+            let line = line.replace('\u{1b}', "<ESC>").replace('\t', "<TAB>");
+            text.push_str(format!("{mark}{line}").trim_end());
+            text.push('\n');
+        }
+    };
+    part("> ", &fake.requests().join("\n"));
+    part("  ", &outcome.out);
+    part("! ", &outcome.err);
+    match outcome.code {
+        Some(0) => {}
+        code => text.push_str(&format!("[exit {}]\n", code.unwrap_or(-1))),
+    }
+    text
+}
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden")
+}
+
+#[test]
+fn every_transcript_comes_out_as_it_is_written() {
+    let mut wrong = Vec::new();
+    for entry in fs::read_dir(directory()).expect("the transcripts") {
+        let path = entry.expect("an entry").path();
+        let wanted = fs::read_to_string(&path).expect("UTF-8");
+        let found = transcript(&wanted);
+        if found == wanted {
+            continue;
+        }
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, found).expect("written");
+            continue;
+        }
+        let differs = wanted.lines().zip(found.lines()).enumerate().find(|(_, (wanted, found))| wanted != found);
+        let name = path.file_name().unwrap_or_default().display();
+        wrong.push(match differs {
+            Some((line, (wanted, found))) => format!("{name}:{}: wanted {wanted:?}, found {found:?}", line + 1),
+            None => format!("{name}: {} lines wanted, {} found", wanted.lines().count(), found.lines().count()),
+        });
+    }
+    assert!(wrong.is_empty(), "{}\n(UPDATE_GOLDEN=1 writes what was found)", wrong.join("\n"));
+}
+
+/// A rule that a machine checks: each command is there as text, as JSON where it has that, and with an error.
+#[test]
+fn every_command_has_its_transcript() {
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_supervicectl")).args(args).output().expect("it runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let help = run(&["--help"]);
+    let commands = help.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let commands: Vec<&str> = commands.filter(|word| word.starts_with(char::is_alphabetic)).collect();
+    assert!(commands.len() >= 30, "{commands:?}");
+    for command in commands {
+        // Full screen: tests/daemon/terminal.rs.
+        if command == "top" {
+            continue;
+        }
+        let file = directory().join(format!("{command}.txt"));
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let lines = || text.lines().filter(|line| line.starts_with(&format!("$ supervicectl {command}")));
+        assert!(lines().any(|line| !line.contains("--json")), "{command}: no text");
+        if run(&["help", command]).contains("--json") {
+            assert!(lines().any(|line| line.contains("--json")), "{command}: no JSON");
+        }
+        assert!(text.contains("\n[exit "), "{command}: no error");
+    }
+}
