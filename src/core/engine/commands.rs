@@ -88,6 +88,9 @@ impl Engine {
                 let Some(id) = self.find_or_refuse(&name, reply, world) else { return };
                 let terms = Terms { wait: true, timeout };
                 self.wait_for(now, reply.clone(), terms, JobKind::Wait(until), &[(id, Goal::Reach(until))], world);
+                if self.is_ending() {
+                    self.abandon_waits(world);
+                }
             }
             Request::Reread => self.request_reload(Purpose::Reread, reply.clone(), Asker::Daemon(""), world),
             Request::Events { selection, history } => self.listen(now, &selection, history, reply, world),

@@ -1,5 +1,5 @@
-mod sim;
 mod operate;
+mod sim;
 
 use crossbeam_channel::{Receiver, bounded};
 

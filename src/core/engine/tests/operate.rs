@@ -158,6 +158,15 @@ fn a_wait_has_no_end_of_its_own_and_is_forgotten_with_its_client() {
 }
 
 #[test]
+fn a_wait_that_comes_during_a_shutdown_is_answered() {
+    let mut house = House::new(&[quick("p"), program("q")]);
+    house.start(1, "p");
+    house.handle(Input::Notice(Notice::Terminate));
+    house.ask(2, Request::Wait { name: name("q"), until: WaitFor::Healthy, timeout: None });
+    assert_eq!(house.message(), "FAILED q will not be healthy: the daemon is shutting down");
+}
+
+#[test]
 fn a_wait_for_health_waits_for_the_first_answer_where_there_are_checks() {
     let mut checked = quick("p");
     checked.healthcheck.check_type = HealthCheckType::Tcp;

@@ -30,6 +30,8 @@ pub(super) struct Proc {
     asked: bool,
     /// `BACKOFF`s since an operator has asked.
     retries: u32,
+    /// An update may have begun a new count, or not: there may have been more.
+    unsure: bool,
     /// Those in a row: for failed attempts since it was `RUNNING`, for bad health since a check passed.
     rows: [u32; 2],
     /// How many seconds the present `BACKOFF` lasts at least.
@@ -185,6 +187,7 @@ impl Book {
             last_attempt: None,
             asked: start,
             retries: 0,
+            unsure: false,
             rows: [0; 2],
             delay: 0,
             hopeless: false,
@@ -255,7 +258,9 @@ impl Book {
         };
         let from = event.text("from_state").unwrap_or_default().to_owned();
         self.note(now, || format!("{name}: {from} -> {to}: {}", event.text("cause").unwrap_or_default()));
-        let Some(id) = self.id_of(&name) else { return self.rule(false, || format!("an event of {name}, which is none")) };
+        let Some(id) = self.id_of(&name) else {
+            return self.rule(false, || format!("an event of {name}, which is none"));
+        };
         let Some(proc) = self.procs.get_mut(&id) else { return };
         let before = proc.state;
         let up = |state| matches!(state, ProcessState::Running | ProcessState::Unhealthy);
@@ -267,7 +272,7 @@ impl Book {
             (proc.since, proc.delay) = (now, 0);
         }
         proc.state = to;
-        let (limit, hopeless) = (proc.config.startretries, proc.hopeless);
+        let (limit, hopeless, unsure) = (proc.config.startretries, proc.hopeless, proc.unsure);
         match to {
             ProcessState::Running => proc.rows[0] = 0,
             ProcessState::Backoff => {
@@ -278,10 +283,7 @@ impl Book {
             }
             ProcessState::Fatal => proc.want = Some(false),
             ProcessState::Exited => proc.may_rest = proc.config.autorestart != AutoRestart::Always,
-            ProcessState::Stopped
-            | ProcessState::Starting
-            | ProcessState::Stopping
-            | ProcessState::Unhealthy => {}
+            ProcessState::Stopped | ProcessState::Starting | ProcessState::Stopping | ProcessState::Unhealthy => {}
         }
         let (retries, row) = (proc.retries, proc.rows[usize::from(before == ProcessState::Stopping)]);
         self.counts.fatal += u64::from(to == ProcessState::Fatal);
@@ -289,7 +291,7 @@ impl Book {
         self.rule(before.as_str() == from, || format!("{name}: {from} -> {to} is announced, but it was {before}"));
         self.rule(to != ProcessState::Backoff || row <= limit, || format!("{name}: retry {row} of {limit}"));
         self.rule(to != ProcessState::Backoff || !hopeless, || format!("{name}: BACKOFF for what will never succeed"));
-        let early = to == ProcessState::Fatal && !hopeless && retries < limit;
+        let early = to == ProcessState::Fatal && !hopeless && !unsure && retries < limit;
         self.rule(!early, || format!("{name}: FATAL after {retries} retries of {limit}"));
     }
 
@@ -341,7 +343,7 @@ impl Book {
             proc.want = Some(up);
             proc.asked |= up;
             if up {
-                (proc.retries, proc.rows) = (0, [0; 2]);
+                (proc.retries, proc.rows, proc.unsure) = (0, [0; 2], false);
             }
         }
     }
@@ -388,7 +390,7 @@ impl Book {
                         }
                     }
                     Some(_) if update => {
-                        (proc.want, proc.asked) = (None, true);
+                        (proc.want, proc.asked, proc.unsure) = (None, true, true);
                         (proc.retries, proc.rows) = (0, [0; 2]);
                     }
                     Some(_) | None => {}
@@ -454,14 +456,22 @@ impl Book {
         self.rule(verdict.is_ok(), || format!("{:?} to {ask:?}: {}", answer, verdict.unwrap_err()));
     }
 
-    fn judge(&mut self, now: Millis, ask: &Ask, answer: &Answer, left: &[ProcId], names: &[String]) -> Result<(), String> {
+    fn judge(
+        &mut self,
+        now: Millis,
+        ask: &Ask,
+        answer: &Answer,
+        left: &[ProcId],
+        names: &[String],
+    ) -> Result<(), String> {
         let ensure = |holds: bool, rule: &str| if holds { Ok(()) } else { Err(rule.to_owned()) };
         let is_up = |proc: &Proc| matches!(proc.state, ProcessState::Running | ProcessState::Unhealthy);
         let mut members = ask.members.iter().filter_map(|(id, spawns)| Some((self.procs.get(id)?, *spawns)));
         let came_up = |proc: &Proc| is_up(proc) || proc.last_up.is_some_and(|up| up >= ask.at);
-        let lives = ask.members.iter().any(|(id, spawns)| {
-            left.contains(id) && self.procs.get(id).is_none_or(|proc| proc.spawns == *spawns)
-        });
+        let lives = ask
+            .members
+            .iter()
+            .any(|(id, spawns)| left.contains(id) && self.procs.get(id).is_none_or(|proc| proc.spawns == *spawns));
         match (ask.kind, answer) {
             (Kind::NotFound, Answer::Failed { code: ErrorCode::NotFound, .. })
             | (Kind::Refused, Answer::Failed { .. })

@@ -126,7 +126,19 @@ pub(super) struct Temper {
     pub(super) mute: u64,
 }
 
+/// A kernel that does not keep its own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// A group is said to be empty as soon as its leader has gone.
+    EmptyGroups,
+    /// Some ends of children are never told.
+    LostChildren,
+    /// Signals reach nobody, not even SIGKILL.
+    DeafGroups,
+}
+
 pub(super) struct Fake {
+    pub(super) lie: Option<Lie>,
     epoch: Instant,
     pub(super) now: Millis,
     pub(super) random: Random,
@@ -159,6 +171,7 @@ impl Fake {
         };
         let inherits = random.chance(50);
         Fake {
+            lie: None,
             epoch,
             now: 0,
             random,
@@ -349,13 +362,21 @@ impl World for Fake {
         let Some(run) = self.runs.get_mut(&id) else {
             return self.book.rule(false, || format!("signal {signal} to a group that {id} no longer has"));
         };
-        run.tasks().for_each(|task| task.signal(signal, now));
+        if self.lie != Some(Lie::DeafGroups) {
+            run.tasks().for_each(|task| task.signal(signal, now));
+        }
         self.ring_for(id);
     }
 
     fn sweep(&mut self) -> Vec<Reaped> {
         let now = self.now;
         let mut reaped = Vec::new();
+        if self.lie == Some(Lie::LostChildren) && self.random.chance(10) {
+            // Reaped by somebody else.
+            for run in self.runs.values_mut() {
+                run.leader.take_if(|leader| !leader.alive(now));
+            }
+        }
         for (&id, run) in &mut self.runs {
             if let Some(leader) = run.leader.take_if(|leader| !leader.alive(now)) {
                 reaped.push(Reaped { id, generation: run.generation, exit: leader.exit });
@@ -369,7 +390,8 @@ impl World for Fake {
     }
 
     fn group_is_empty(&mut self, id: ProcId) -> bool {
-        self.runs.get(&id).is_none_or(|run| run.leader.is_none()) && self.alive(id) == 0
+        let left = if self.lie == Some(Lie::EmptyGroups) { 0 } else { self.alive(id) };
+        self.runs.get(&id).is_none_or(|run| run.leader.is_none()) && left == 0
     }
 
     fn signal_orphans(&mut self, signal: Option<u8>) -> usize {
@@ -469,6 +491,8 @@ impl World for Fake {
     }
 
     fn reopen_logs(&mut self) {}
+
+    fn set_output(&mut self, _: &SupervisorConfig) {}
 
     fn set_log_level(&mut self, _: &str) -> bool {
         true
