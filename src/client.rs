@@ -47,6 +47,9 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than any wait, and short enough to be added to any clock.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// How long the kernel may take to close what a process that has ended held.
+const CLOSING: Duration = Duration::from_millis(200);
+
 /// Pages of a status answer that are asked for at most: far more than a daemon can have processes.
 const MOST_PAGES: usize = 10_000;
 
@@ -256,10 +259,8 @@ impl Controller {
             let page = match page {
                 Ok(page) if page.status == "ok" => page,
                 _ => {
-                    // An error, or none of our answers: which, the tree tells.
-                    let answer = self.done(self.object(&body)?)?;
-                    let page = serde_json::from_value(Value::Object(answer));
-                    page.map_err(|error| self.broken(format!("the answer is no status: {error}")))?
+                    // An error, or none of our answers.
+                    self.particulars(&body, "no status")?
                 }
             };
             processes.extend(page.processes);
@@ -316,14 +317,31 @@ impl Controller {
     /// # Errors
     /// [`ClientError::Failed`] with everything that is wrong with it; nothing was changed then.
     pub fn reload(&self) -> Result<Reloaded, ClientError> {
-        let answer = self.done(self.send_command("reload", &[])?)?;
-        serde_json::from_value(Value::Object(answer))
-            .map_err(|error| self.broken(format!("the answer is no reload's: {error}")))
+        let body = self.send_until("reload", &[], Instant::now() + self.timeout)?;
+        self.particulars(&body, "no reload's")
     }
 
     fn act(&self, command: &str, parameters: &[(&str, Value)]) -> Result<String, ClientError> {
         let answer = self.done(self.send_command(command, parameters)?)?;
         Ok(answer.get("message").and_then(Value::as_str).unwrap_or("done").to_owned())
+    }
+
+    /// An answer that says `ok`, in its form; `not` is what it is called where it has another. Straight from the bytes:
+    /// the code that reads a form from a tree of values as well would be as large again.
+    fn particulars<T: DeserializeOwned>(&self, body: &[u8], not: &str) -> Result<T, ClientError> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            status: String,
+        }
+        if !serde_json::from_slice::<Envelope>(body).is_ok_and(|envelope| envelope.status == "ok") {
+            // An error, or none of our answers: which, the tree tells.
+            self.done(self.object(body)?)?;
+        }
+        serde_json::from_slice(body).map_err(|error| {
+            let text = error.to_string();
+            let text = text.split(" at line ").next().unwrap_or(&text);
+            self.broken(format!("the answer is {not}: {text}"))
+        })
     }
 
     /// An answer that says `ok`.
@@ -450,8 +468,20 @@ impl Controller {
 
     /// Does nobody listen any more? A daemon that was killed leaves a connection as one that talks nonsense does.
     fn has_ended(&self) -> bool {
-        let connected = self.connect(Instant::now() + Duration::from_secs(1));
-        matches!(connected, Err(ClientError::NoDaemon { .. }))
+        // Of a process that is ending the kernel closes the descriptors in any order, the listening one perhaps after
+        // ours: a connection that was made meanwhile is closed with it, and of a daemon that lives is not.
+        for _ in 0..3 {
+            match self.connect(Instant::now() + CLOSING) {
+                Err(error) => return matches!(error, ClientError::NoDaemon { .. }),
+                Ok(mut stream) => {
+                    let read = stream.set_read_timeout(Some(CLOSING)).and_then(|()| stream.read(&mut [0]));
+                    if read.map_or_else(|error| is_timeout(&error), |count| count > 0) {
+                        return false;
+                    }
+                }
+            }
+        }
+        false
     }
 
     fn broken(&self, reason: impl Into<String>) -> ClientError {
@@ -489,7 +519,8 @@ fn send(stream: &mut UnixStream, mut rest: &[u8], deadline: Instant) -> io::Resu
 }
 
 fn read_some(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let mut chunk = [0; 64 * 1024];
+    // The answer about some twenty processes fits; a larger one's further reads cost less than pages that nobody needs.
+    let mut chunk = [0; 16 * 1024];
     match stream.read(&mut chunk) {
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
         Ok(count) => {

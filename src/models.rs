@@ -230,6 +230,8 @@ pub struct ProgramConfig {
     pub stdout_logfile_backups: u32,
     /// Whether its rotated standard output files are compressed with gzip.
     pub stdout_logfile_compress: bool,
+    /// Whether its standard output goes to the local syslog as well.
+    pub stdout_syslog: bool,
     /// Where its standard error goes; values as for `stdout_logfile`.
     pub stderr_logfile: Option<String>,
     /// Rotate the file when it reaches this many bytes; 0: never.
@@ -238,6 +240,8 @@ pub struct ProgramConfig {
     pub stderr_logfile_backups: u32,
     /// Whether its rotated standard error files are compressed with gzip.
     pub stderr_logfile_compress: bool,
+    /// Whether its standard error goes to the local syslog as well.
+    pub stderr_syslog: bool,
     /// When the disk is told to keep what was written to its log files.
     pub log_sync: LogSync,
     /// Give standard error the same pipe as standard output, so that both keep their order.
@@ -263,6 +267,17 @@ pub struct ProgramConfig {
 }
 
 impl ProgramConfig {
+    /// Whether its standard output goes anywhere by its own settings. Without that, and without
+    /// [`DefaultOutput::Console`], it runs with `/dev/null` there.
+    pub fn captures_stdout(&self) -> bool {
+        self.log_buffer > 0 || self.stdout_logfile.is_some() || self.stdout_syslog
+    }
+
+    /// As [`captures_stdout`](Self::captures_stdout), of its standard error.
+    pub fn captures_stderr(&self) -> bool {
+        self.log_buffer > 0 || self.stderr_logfile.is_some() || self.stderr_syslog
+    }
+
     /// A program with the given name and command and the default of every other setting.
     pub fn new(name: impl Into<String>, command: impl Into<String>) -> Self {
         ProgramConfig {
@@ -282,10 +297,12 @@ impl ProgramConfig {
             stdout_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stdout_logfile_backups: DEFAULT_LOG_BACKUPS,
             stdout_logfile_compress: false,
+            stdout_syslog: false,
             stderr_logfile: None,
             stderr_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stderr_logfile_backups: DEFAULT_LOG_BACKUPS,
             stderr_logfile_compress: false,
+            stderr_syslog: false,
             log_sync: LogSync::Never,
             redirect_stderr: false,
             log_buffer: DEFAULT_LOG_BUFFER,

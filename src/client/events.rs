@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::follow::Frames;
 use super::{ClientError, Controller};
@@ -56,9 +56,7 @@ impl Controller {
 
 impl EventStream {
     fn receive(&mut self, in_time: bool) -> Result<EventFrame, ClientError> {
-        let answer = self.frames.receive(in_time)?;
-        serde_json::from_value(Value::Object(answer))
-            .map_err(|error| self.frames.controller.broken(format!("the answer is no event: {error}")))
+        self.frames.receive(in_time, "no event")
     }
 
     /// `true` if an event was read from the socket already: [`next`](Iterator::next) gives it without waiting, and

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-use serde_json::{Map, Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::{ClientError, Controller, HEADER, Head, protocol};
 use crate::rpc::protocol::Amount;
@@ -109,10 +110,8 @@ impl Follow {
     }
 
     fn receive(&mut self, in_time: bool) -> Result<OutputPiece, ClientError> {
-        let answer = self.frames.receive(in_time)?;
+        let piece: Piece = self.frames.receive(in_time, "no output")?;
         let controller = &self.frames.controller;
-        let piece: Piece = serde_json::from_value(Value::Object(answer))
-            .map_err(|error| controller.broken(format!("the answer is no output: {error}")))?;
         self.over = !piece.more;
         let lost = piece.lost;
         let bytes = piece.into_bytes().ok_or_else(|| controller.broken("the output is not encoded as it should be"))?;
@@ -151,8 +150,8 @@ impl Frames {
         self.stream.set_read_timeout(None).map_err(|error| self.controller.io(error, Instant::now()))
     }
 
-    /// The next frame, an answer that says `ok`.
-    pub(super) fn receive(&mut self, in_time: bool) -> Result<Map<String, Value>, ClientError> {
+    /// The next frame, an answer that says `ok`; `not` is what it is called where it has another form.
+    pub(super) fn receive<T: DeserializeOwned>(&mut self, in_time: bool, not: &str) -> Result<T, ClientError> {
         let begin = Instant::now();
         let controller = &self.controller;
         let length = loop {
@@ -172,9 +171,7 @@ impl Frames {
             read.map_err(|error| controller.io(error, begin))?;
         };
         let body: Vec<u8> = self.buffer.drain(..HEADER + length).skip(HEADER).collect();
-        let answer: Map<String, Value> = serde_json::from_slice(&body)
-            .map_err(|error| controller.broken(format!("the answer is not JSON: {error}")))?;
-        controller.done(answer)
+        controller.particulars(&body, not)
     }
 }
 

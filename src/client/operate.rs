@@ -1,10 +1,10 @@
 //! What operators ask for beyond the first commands.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{ClientError, Controller};
 use crate::rpc::protocol::{HistoryItem, Reread, Terms, Updated, WaitFor, Why};
@@ -233,9 +233,8 @@ impl Controller {
 
     /// An answer with particulars.
     fn ask<T: DeserializeOwned>(&self, command: &str, parameters: &[(&str, Value)]) -> Result<T, ClientError> {
-        let answer: Map<String, Value> = self.done(self.send_command(command, parameters)?)?;
-        serde_json::from_value(Value::Object(answer))
-            .map_err(|error| self.broken(format!("the answer is none to {command}: {error}")))
+        let body = self.send_until(command, parameters, Instant::now() + self.timeout)?;
+        self.particulars(&body, &format!("none to {command}"))
     }
 }
 

@@ -72,6 +72,8 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
 /// assert!(needs_restart(&old, &ProgramConfig::new("web", "/bin/other")));
 /// ```
 pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
+    // Where there is no pipe, its output can't go elsewhere while it runs.
+    let (stdout, stderr) = (old.captures_stdout(), old.captures_stderr());
     let alike = ProgramConfig {
         numprocs: new.numprocs,
         autostart: new.autostart,
@@ -81,9 +83,13 @@ pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
         exit_on: new.exit_on,
         exit_code: new.exit_code,
         group: new.group.clone(),
+        stdout_logfile: if stdout { new.stdout_logfile.clone() } else { old.stdout_logfile.clone() },
+        stdout_syslog: if stdout { new.stdout_syslog } else { old.stdout_syslog },
         stdout_logfile_maxbytes: new.stdout_logfile_maxbytes,
         stdout_logfile_backups: new.stdout_logfile_backups,
         stdout_logfile_compress: new.stdout_logfile_compress,
+        stderr_logfile: if stderr { new.stderr_logfile.clone() } else { old.stderr_logfile.clone() },
+        stderr_syslog: if stderr { new.stderr_syslog } else { old.stderr_syslog },
         stderr_logfile_maxbytes: new.stderr_logfile_maxbytes,
         stderr_logfile_backups: new.stderr_logfile_backups,
         stderr_logfile_compress: new.stderr_logfile_compress,

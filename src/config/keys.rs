@@ -50,10 +50,12 @@ pub(crate) const PROGRAM_KEYS: &[&str] = &[
     "stdout_logfile_maxbytes",
     "stdout_logfile_backups",
     "stdout_logfile_compress",
+    "stdout_syslog",
     "stderr_logfile",
     "stderr_logfile_maxbytes",
     "stderr_logfile_backups",
     "stderr_logfile_compress",
+    "stderr_syslog",
     "redirect_stderr",
     "log_buffer",
     "log_sync",
@@ -121,8 +123,6 @@ pub(crate) const FOREIGN_PROGRAM: &[Foreign] = &[
     foreign("stderr_capture_maxbytes", &["0"], "there is no capture mode"),
     foreign("stdout_events_enabled", NO, "output is not announced as events"),
     foreign("stderr_events_enabled", NO, "output is not announced as events"),
-    foreign("stdout_syslog", NO, "write stdout_logfile = syslog"),
-    foreign("stderr_syslog", NO, "write stderr_logfile = syslog"),
 ];
 
 /// Keys of supervisord's `[unix_http_server]` without a counterpart.

@@ -137,6 +137,8 @@ fn common(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig, checks: &mut
         fields.parse("stdout_logfile_compress", program.stdout_logfile_compress, values::boolean);
     program.stderr_logfile_compress =
         fields.parse("stderr_logfile_compress", program.stderr_logfile_compress, values::boolean);
+    program.stdout_syslog = fields.parse("stdout_syslog", program.stdout_syslog, values::boolean);
+    program.stderr_syslog = fields.parse("stderr_syslog", program.stderr_syslog, values::boolean);
     program.log_sync = fields.parse("log_sync", program.log_sync, values::log_sync);
     program.redirect_stderr = fields.parse("redirect_stderr", program.redirect_stderr, values::boolean);
     program.log_buffer = fields.parse("log_buffer", program.log_buffer, |text| match values::size(text)? {

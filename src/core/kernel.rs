@@ -20,7 +20,7 @@ use crate::events::{Event, EventBus, EventType};
 use crate::health::{
     CheckRequest, RunningScript, TcpHealthChecker, Work, Worker, capture_pipe, no_pipe, script_command, tell_exit,
 };
-use crate::models::{DefaultOutput, HealthCheckType, ProgramConfig};
+use crate::models::{DefaultOutput, HealthCheckType, ProgramConfig, SupervisorConfig};
 use crate::output::{self, Follower, Output, StreamKind};
 use crate::process::{Exit, Generation, SpawnError};
 use crate::rpc::protocol::{self, Amount, Report, Why};
@@ -195,10 +195,9 @@ impl World for Kernel {
         let words = environment::words(config)?;
         let prepared = Prepared::new(config, &words, &self.parts.users, self.orphans.identity())?;
         let console = self.parts.default_output == DefaultOutput::Console;
-        let wanted = |logfile: &Option<String>| console || logfile.is_some() || config.log_buffer > 0;
         let open = |wanted: bool| wanted.then(capture_pipe).transpose();
-        let stdout = open(wanted(&config.stdout_logfile))?;
-        let stderr = open(!config.redirect_stderr && wanted(&config.stderr_logfile))?;
+        let stdout = open(console || config.captures_stdout())?;
+        let stderr = open(!config.redirect_stderr && (console || config.captures_stderr()))?;
         let null = self.null.as_fd();
         let child_stdout = stdout.as_ref().map_or(null, |(_, child_end)| child_end.as_fd());
         let child_stderr = match &stderr {
@@ -404,6 +403,11 @@ impl World for Kernel {
     fn reopen_logs(&mut self) {
         self.parts.output.reopen();
         (self.parts.reopen)();
+    }
+
+    fn set_output(&mut self, settings: &SupervisorConfig) {
+        self.parts.default_output = settings.default_output;
+        self.parts.output.set_default(output::Settings::of(settings));
     }
 
     fn set_log_level(&mut self, level: &str) -> bool {

@@ -257,12 +257,7 @@ fn begin(
 fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Output, RunError> {
     let inputs = supervisor.inner.inputs.clone();
     let notify = Box::new(move |note| drop(inputs.send(Input::Output(note))));
-    let settings = output::Settings {
-        default_output: config.default_output,
-        log_prefix: config.log_prefix.clone(),
-        log_format: config.log_format,
-    };
-    Output::start(settings, notify).map_err(system("the output thread"))
+    Output::start(output::Settings::of(config), notify).map_err(system("the output thread"))
 }
 
 /// Ends the threads in the order of the shutdown: all output is written, all events are handled, all answers

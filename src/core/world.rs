@@ -11,7 +11,7 @@ use crossbeam_channel::Sender;
 use crate::config::{ConfigError, Loaded, ReloadPlan};
 use crate::events::{Event, EventType};
 use crate::health::HealthCheckResult;
-use crate::models::ProgramConfig;
+use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{self, StreamKind};
 use crate::process::{Command, Exit, Generation, SpawnError};
 use crate::rpc::protocol::{Amount, ErrorCode, ProcessStatus, Report, Why};
@@ -158,6 +158,8 @@ pub(crate) trait World {
     fn clear_logs(&mut self, id: ProcId, name: &str, to: &ReplyTo);
     /// Opens all log files anew.
     fn reopen_logs(&mut self);
+    /// What has changed of where all programs' output goes.
+    fn set_output(&mut self, settings: &SupervisorConfig);
     /// Changes the level of the daemon's own log; `false`: there is no such level.
     fn set_log_level(&mut self, level: &str) -> bool;
     /// The wall clock, since 1970. For telling times only.

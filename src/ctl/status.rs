@@ -61,8 +61,8 @@ fn table_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
     }
     // All of /proc is read only where somebody asks for what it says: the plain table takes two milliseconds.
     let look = call.args.has(Opt::Long).then(|| usage::look(call.controller, pids(&chosen)));
-    let today = local(SystemTime::now());
     let clock = |seconds: u64| {
+        let today = local(SystemTime::now());
         let time = local(UNIX_EPOCH + Duration::from_secs(seconds));
         if (time.year, time.month, time.day) == (today.year, today.month, today.day) {
             format!("{:02}:{:02}:{:02}", time.hour, time.minute, time.second)

@@ -114,11 +114,6 @@ impl Handle {
         self.call_writer(now, slot);
     }
 
-    /// Other rules, from the next write on.
-    pub fn set_rules(&self, rules: Rules) {
-        self.lock().rules = Some(rules);
-    }
-
     /// Closes the file and opens its path anew.
     pub fn reopen(self: &Arc<Self>, now: Instant, origin: Origin) {
         let mut slot = self.lock();

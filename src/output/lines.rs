@@ -25,6 +25,7 @@ impl Assembler {
             self.append(head, line);
             line(&self.partial);
             self.partial.clear();
+            self.due = None;
             data = rest.get(1..).unwrap_or_default();
         }
         self.append(data, line);

@@ -19,6 +19,7 @@ mod pack;
 mod pump;
 mod ring;
 mod sink;
+mod syslog;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::Waker;
 
-use crate::models::{DefaultOutput, LogFormat, ProgramConfig};
+use crate::models::{DefaultOutput, LogFormat, ProgramConfig, SupervisorConfig};
 use crate::process::Generation;
 
 /// Names a program towards the output thread; given by the dispatcher, never reused while in use.
@@ -66,6 +67,17 @@ pub struct Settings {
     pub log_prefix: Option<String>,
     /// What a line on the console looks like.
     pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// What the configuration says.
+    pub fn of(config: &SupervisorConfig) -> Settings {
+        Settings {
+            default_output: config.default_output,
+            log_prefix: config.log_prefix.clone(),
+            log_format: config.log_format,
+        }
+    }
 }
 
 /// What the output thread tells the daemon.
@@ -170,8 +182,7 @@ impl Output {
         Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
-    /// New or changed settings of a program. They act from its next [`attach`](Self::attach), those of how much is kept of
-    /// its output at once; a file whose path stays the same stays open.
+    /// New or changed settings of a program. They act at once; a file whose path stays the same stays open.
     pub fn configure(&self, program: ProgramId, config: &Arc<ProgramConfig>) {
         self.send(Command::Configure { program, config: Arc::clone(config) });
     }
@@ -204,7 +215,7 @@ impl Output {
         self.send(Command::Remove { program });
     }
 
-    /// Changes what holds for all programs, from each one's next [`attach`](Self::attach).
+    /// Changes what holds for all programs, at once.
     pub fn set_default(&self, settings: Settings) {
         self.send(Command::SetDefault { settings });
     }

@@ -21,7 +21,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use super::desk::{BLOCK, Desk};
 use super::follow::Followers;
 use super::handle::{Handle, Origin};
-use super::sink::{Sink, Syslog};
+use super::sink::Sink;
+use super::syslog::{self, Syslog};
 use super::{Command, ProgramId, Settings, StreamKind};
 use crate::models::ProgramConfig;
 use crate::planted;
@@ -65,6 +66,8 @@ struct Pipe {
 
 struct Program {
     config: Arc<ProgramConfig>,
+    /// Of the newest run.
+    pid: i32,
     out: Sink,
     err: Sink,
     followers: Followers,
@@ -149,7 +152,10 @@ impl Pump {
             }
             let now = Instant::now();
             for event in &events {
-                self.mark_ready(event.token(), event.is_read_closed());
+                match event.token() {
+                    syslog::TOKEN => self.flush_syslog(now),
+                    token => self.mark_ready(token, event.is_read_closed()),
+                }
             }
             paused = match catch_unwind(AssertUnwindSafe(|| self.work(now))) {
                 Ok(paused) => paused,
@@ -187,6 +193,13 @@ impl Pump {
         }
         let due = self.partials.iter().filter_map(|(program, kind)| self.partial_due(*program, *kind)).min();
         due.map(|due| due.saturating_duration_since(now))
+    }
+
+    fn flush_syslog(&mut self, now: Instant) {
+        if let Some(syslog) = &self.syslog {
+            // An error is met again by the next line, whose loss is told.
+            let _ = syslog.borrow_mut().flush(now);
+        }
     }
 
     fn mark_ready(&mut self, token: Token, hung_up: bool) {
@@ -357,6 +370,9 @@ impl Pump {
         let programs: Vec<ProgramId> = self.programs.keys().copied().collect();
         for program in programs {
             self.end_lines(Instant::now(), program);
+        }
+        if let Some(syslog) = &self.syslog {
+            syslog.borrow_mut().finish(deadline);
         }
         self.desk.close(deadline);
         crate::logger::flush_console(deadline);

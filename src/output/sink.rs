@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::unix::net::UnixDatagram;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use super::incident::{Incident, Reporter};
 use super::lines::{Assembler, MAX_LAST_LINE, last_line};
 use super::look::{Look, Source};
 use super::ring::Ring;
+use super::syslog::Syslog;
 use super::target::Target;
 use crate::logger::{self, ConsoleStream};
 
@@ -29,6 +29,8 @@ pub(super) struct Sink {
     /// Bytes of the present run.
     run_bytes: u64,
     dest: Dest,
+    /// Syslog beside the target.
+    also: Option<Box<Lines>>,
 }
 
 #[derive(Default)]
@@ -57,51 +59,10 @@ enum LinesTo {
     Syslog(Rc<RefCell<Syslog>>),
 }
 
-/// The connection to the local syslog daemon, shared by all programs.
-#[derive(Debug, Default)]
-pub(super) struct Syslog {
-    socket: Option<UnixDatagram>,
-}
-
-impl Syslog {
-    fn send(&mut self, line: &[u8]) -> io::Result<()> {
-        let result = self.connected()?.send(line).map(|_| ());
-        if result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
-            // syslogd was restarted: its new socket needs a new connection.
-            self.socket = None;
-        }
-        result
-    }
-
-    fn connected(&mut self) -> io::Result<&UnixDatagram> {
-        if self.socket.is_none() {
-            let socket = UnixDatagram::unbound()?;
-            socket.set_nonblocking(true)?;
-            socket.connect("/dev/log")?;
-            self.socket = Some(socket);
-        }
-        self.socket.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))
-    }
-}
-
 impl Dest {
     /// A console or syslog target of the stream of a program.
     pub fn lines(target: &Target, source: Source<'_>, settings: &Settings, syslog: &Rc<RefCell<Syslog>>) -> Dest {
-        let (to, look) = match target {
-            Target::Console { stream, prefix } => {
-                (LinesTo::Console(*stream), Look::console(source, settings, *prefix, logger::wants_colour(*stream)))
-            }
-            Target::Syslog => (LinesTo::Syslog(Rc::clone(syslog)), Look::syslog(source)),
-            Target::Nothing | Target::File(_) => return Dest::Nothing,
-        };
-        Dest::Lines(Box::new(Lines {
-            to,
-            target: target.clone(),
-            look,
-            scratch: Vec::new(),
-            assembler: Assembler::default(),
-            incident: Incident::default(),
-        }))
+        Lines::new(target, source, settings, syslog).map_or(Dest::Nothing, Dest::Lines)
     }
 
     /// Whether it is what the settings ask for.
@@ -116,6 +77,49 @@ impl Dest {
     }
 }
 
+impl Lines {
+    /// A console or syslog; `None` where the target is neither.
+    pub fn new(
+        target: &Target,
+        source: Source<'_>,
+        settings: &Settings,
+        syslog: &Rc<RefCell<Syslog>>,
+    ) -> Option<Box<Lines>> {
+        let (to, look) = match target {
+            Target::Console { stream, prefix } => {
+                (LinesTo::Console(*stream), Look::console(source, settings, *prefix, logger::wants_colour(*stream)))
+            }
+            Target::Syslog => (LinesTo::Syslog(Rc::clone(syslog)), Look::syslog(source)),
+            Target::Nothing | Target::File(_) => return None,
+        };
+        Some(Box::new(Lines {
+            to,
+            target: target.clone(),
+            look,
+            scratch: Vec::new(),
+            assembler: Assembler::default(),
+            incident: Incident::default(),
+        }))
+    }
+
+    fn write(&mut self, now: Instant, data: &[u8], report: Reporter<'_>) {
+        let Lines { to, look, scratch, assembler, incident, .. } = self;
+        assembler.push(now, data, &mut |line| to.write(now, look.parts(line, scratch), line.len(), incident, report));
+    }
+
+    fn flush(&mut self, now: Instant, report: Reporter<'_>) {
+        let Lines { to, look, scratch, assembler, incident, .. } = self;
+        assembler.flush(&mut |line| to.write(now, look.parts(line, scratch), line.len(), incident, report));
+    }
+
+    fn should_pause(&self, now: Instant) -> bool {
+        match &self.to {
+            LinesTo::Console(stream) => logger::console_is_busy(*stream) && !logger::console_is_stalled(*stream),
+            LinesTo::Syslog(syslog) => syslog.borrow().is_busy(now),
+        }
+    }
+}
+
 impl Sink {
     /// A new run begins, whose output goes to `dest`.
     pub fn begin_run(&mut self) {
@@ -125,6 +129,13 @@ impl Sink {
     /// The target besides the ring.
     pub fn dest(&self) -> &Dest {
         &self.dest
+    }
+
+    /// Writes to syslog as well, or no more; what was held of a line for it is written.
+    pub fn set_also(&mut self, now: Instant, also: Option<Box<Lines>>, report: Reporter<'_>) {
+        if let Some(mut before) = std::mem::replace(&mut self.also, also) {
+            before.flush(now, report);
+        }
     }
 
     /// Changes the target; what the old one holds of a line is written to it.
@@ -146,41 +157,42 @@ impl Sink {
         let data = buffer.get(..count).unwrap_or_default();
         self.run_bytes += data.len() as u64;
         self.ring.push(data, ring_limit.max(MIN_RING));
+        if let Some(also) = &mut self.also {
+            also.write(now, data, report);
+        }
         match &mut self.dest {
             Dest::Nothing => {}
             Dest::File(file) => file.append(now, origin, buffer, count),
-            Dest::Lines(lines) => {
-                let Lines { to, look, scratch, assembler, incident, .. } = &mut **lines;
-                assembler.push(now, data, &mut |line| {
-                    to.write(now, look.parts(line, scratch), line.len(), incident, report)
-                });
-            }
+            Dest::Lines(lines) => lines.write(now, data, report),
         }
     }
 
     /// When [`flush_partial`](Self::flush_partial) is due.
     pub fn partial_due(&self) -> Option<Instant> {
-        match &self.dest {
+        let main = match &self.dest {
             Dest::Lines(lines) => lines.assembler.due(),
             Dest::Nothing | Dest::File(_) => None,
-        }
+        };
+        main.into_iter().chain(self.also.as_ref().and_then(|also| also.assembler.due())).min()
     }
 
     /// Passes on what is held of a line.
     pub fn flush_partial(&mut self, now: Instant, report: Reporter<'_>) {
         if let Dest::Lines(lines) = &mut self.dest {
-            let Lines { to, look, scratch, assembler, incident, .. } = &mut **lines;
-            assembler.flush(&mut |line| to.write(now, look.parts(line, scratch), line.len(), incident, report));
+            lines.flush(now, report);
+        }
+        if let Some(also) = &mut self.also {
+            also.flush(now, report);
         }
     }
 
     /// `true` while its source should pause: the console or the file is behind, but moves.
     pub fn should_pause(&self, now: Instant) -> bool {
+        if self.also.as_ref().is_some_and(|also| also.should_pause(now)) {
+            return true;
+        }
         match &self.dest {
-            Dest::Lines(lines) => match lines.to {
-                LinesTo::Console(stream) => logger::console_is_busy(stream) && !logger::console_is_stalled(stream),
-                LinesTo::Syslog(_) => false,
-            },
+            Dest::Lines(lines) => lines.should_pause(now),
             Dest::File(file) => file.should_pause(now),
             Dest::Nothing => false,
         }
@@ -190,6 +202,7 @@ impl Sink {
     pub fn read_size(&self, whole: usize) -> usize {
         match &self.dest {
             Dest::Lines(_) => whole.min(16 * 1024),
+            Dest::Nothing | Dest::File(_) if self.also.is_some() => whole.min(16 * 1024),
             Dest::Nothing | Dest::File(_) => whole,
         }
     }
@@ -236,7 +249,7 @@ impl LinesTo {
                     return;
                 }
                 let message = parts.concat();
-                match syslog.borrow_mut().send(&message) {
+                match syslog.borrow_mut().send(now, &message) {
                     Ok(()) => incident.succeed(now, report),
                     Err(error) => {
                         let retry = match error.kind() {
@@ -244,7 +257,11 @@ impl LinesTo {
                             _ => SYSLOG_RETRY,
                         };
                         incident.fail(now, size, retry, report, || {
-                            format!("cannot write to syslog (/dev/log): {}; lines for it are lost", reason(&error))
+                            let why = match error.kind() {
+                                io::ErrorKind::WouldBlock => "it takes nothing".to_owned(),
+                                _ => reason(&error),
+                            };
+                            format!("cannot write to syslog (/dev/log): {why}; lines for it are lost")
                         });
                     }
                 }

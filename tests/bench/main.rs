@@ -6,6 +6,7 @@
 
 mod clock;
 mod error;
+mod logging;
 mod measure;
 mod options;
 mod peers;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use error::{Context, Result};
+use logging::Load;
 use measure::{Kind, Plan};
 use options::Options;
 use peers::Peer;
@@ -167,12 +169,43 @@ impl Bench<'_> {
                     }
                 }
             }
+            for load in self.loads() {
+                self.logging(round, load, peers, &mut results);
+            }
             if self.wants(Kind::Spawn) && peers.iter().any(|peer| peer.name() == peers::OURS) {
                 self.spawn_cost(round, &mut results);
             }
         }
         results.sort(&setting.peers);
         results
+    }
+
+    /// One load for every peer in turn.
+    fn logging(&self, round: usize, load: Load, peers: &[Box<dyn Peer>], results: &mut Results) {
+        for index in 0..peers.len() {
+            let Some(peer) = peers.get((index + round) % peers.len()) else { continue };
+            let what = format!("round {}: {} captures {}", round + 1, peer.name(), load.title());
+            eprintln!("{what}");
+            match self.site(load.programs()).and_then(|site| logging::run(peer.as_ref(), site, load)) {
+                Ok(samples) => results.add(peer.name(), samples),
+                Err(why) => note_failure(results, format!("{what}: {why}")),
+            }
+        }
+        match self.site(load.programs()).and_then(|site| logging::pipe_limit(site, load)) {
+            Ok(samples) => results.add("pipe's limit", samples),
+            Err(why) => note_failure(results, format!("round {}: the pipe's limit: {why}", round + 1)),
+        }
+    }
+
+    /// What is written in each round: blocks, as `cat` does it; what stdio writes into a pipe; single lines.
+    fn loads(&self) -> Vec<Load> {
+        if !self.wants(Kind::Log) || self.options.only.is_empty() {
+            return Vec::new();
+        }
+        let bytes = if self.options.quick { 64 << 20 } else { 512 << 20 };
+        let watch = Duration::from_secs(if self.options.quick { 2 } else { 5 });
+        let bursts = [64 * 1024, 4 * 1024, 100].map(|block| Load::Burst { bytes, block });
+        bursts.into_iter().chain([Load::Chatty { n: 100, watch }]).collect()
     }
 
     fn spawn_cost(&self, round: usize, results: &mut Results) {

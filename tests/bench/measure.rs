@@ -26,14 +26,16 @@ pub enum Kind {
     Memory,
     /// Context switches and CPU time at rest.
     Idle,
+    /// Capture of output into files that rotate: speed, and the supervisor's CPU time. Only on request: it takes long.
+    Log,
     /// A start through the control socket, with and without many health checks (ours only).
     Spawn,
 }
 
 impl Kind {
     /// All, in the order of the report (and of this enum).
-    pub const ALL: [Kind; 7] =
-        [Kind::Start, Kind::Respawn, Kind::Status, Kind::Stop, Kind::Memory, Kind::Idle, Kind::Spawn];
+    pub const ALL: [Kind; 8] =
+        [Kind::Start, Kind::Respawn, Kind::Status, Kind::Stop, Kind::Memory, Kind::Idle, Kind::Log, Kind::Spawn];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Kind {
             Kind::Stop => "stop",
             Kind::Memory => "memory",
             Kind::Idle => "idle",
+            Kind::Log => "log",
             Kind::Spawn => "spawn",
         }
     }

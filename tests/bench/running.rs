@@ -20,6 +20,8 @@ use crate::site::{Records, Site};
 
 /// The longest wait for the first sign of all children, for a replacement, and for the end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The file that gets what the daemon says.
+pub const OUTPUT: &str = "output";
 /// The pause between two looks at the FIFO while many children start. Their records hold the time, so this
 /// costs no accuracy; a reader who woke for each record would take CPU time from the start itself.
 const LOOK: Duration = Duration::from_millis(5);
@@ -40,7 +42,7 @@ impl Running {
     /// Runs `command` in `site`, its output into a file there.
     pub fn launch(site: Site, mut command: Command) -> Result<Self> {
         let records = Records::open(&site)?;
-        let log = site.path("output");
+        let log = site.path(OUTPUT);
         let output = File::create(&log).context(format!("cannot write {}", log.display()))?;
         let errors = output.try_clone().context("cannot duplicate a descriptor")?;
         // A group of its own: a Ctrl-C at the terminal is for the benchmark, which then cleans up.
@@ -155,7 +157,7 @@ impl Running {
 
     /// An error with the end of what the daemon said.
     fn complaint(&self, what: &str) -> String {
-        let said = std::fs::read(self.site.path("output")).unwrap_or_default();
+        let said = std::fs::read(self.site.path(OUTPUT)).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
         let lines: Vec<_> = said.lines().collect();
         let tail = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n    ");

@@ -19,15 +19,17 @@ pub struct Site {
     dir: TempDir,
     /// How many programs are supervised here.
     pub n: usize,
-    /// The program that is supervised; its only argument is [`Site::fifo`].
+    /// The program that is supervised; its first argument is [`Site::fifo`].
     pub child: PathBuf,
+    /// The other arguments, each after a space.
+    pub load: String,
 }
 
 impl Site {
     /// A fresh directory below `root` for `n` programs.
     pub fn new(root: &Path, child: &Path, n: usize) -> Result<Self> {
         let dir = TempDir::new_in(root).context(format!("cannot make a directory in {}", root.display()))?;
-        let site = Self { dir, n, child: child.to_path_buf() };
+        let site = Self { dir, n, child: child.to_path_buf(), load: String::new() };
         let fifo = site.fifo();
         nix::unistd::mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR)
             .context(format!("cannot make the FIFO {}", fifo.display()))?;
@@ -51,7 +53,7 @@ impl Site {
 
     /// The command line of every program.
     pub fn command_line(&self) -> String {
-        format!("{} {}", self.child.display(), self.fifo().display())
+        format!("{} {}{}", self.child.display(), self.fifo().display(), self.load)
     }
 
     /// Writes a file and tells its path.

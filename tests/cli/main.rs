@@ -1,6 +1,7 @@
 //! `supervicectl` against a daemon that says what the test wants, and checks that the documents name everything.
 
 mod commands;
+mod completion;
 mod docs;
 mod failures;
 mod fake;

@@ -61,6 +61,8 @@ fn each_program_key() {
         ("stderr_logfile_backups = 3", with(|p| p.stderr_logfile_backups = 3)),
         ("stdout_logfile_compress = true", with(|p| p.stdout_logfile_compress = true)),
         ("stderr_logfile_compress = on", with(|p| p.stderr_logfile_compress = true)),
+        ("stdout_syslog = true", with(|p| p.stdout_syslog = true)),
+        ("stderr_syslog = on", with(|p| p.stderr_syslog = true)),
         ("log_sync = Line", with(|p| p.log_sync = LogSync::Line)),
         ("redirect_stderr = yes", with(|p| p.redirect_stderr = true)),
         ("log_buffer = 4KB", with(|p| p.log_buffer = 4096)),

@@ -71,6 +71,8 @@ fn instances_know_their_number() {
     );
     assert_eq!(word_in(&daemon.path("0")), "00-n0");
     assert_eq!(word_in(&daemon.path("1")), "01-n1");
+    let error = "supervicectl: 'w' is a group; name its members ('w:00' ...), or use startgroup or stopgroup\n";
+    assert_eq!(daemon.ctl(&["restart", "w"]), (1, String::new(), error.to_owned()));
     daemon.terminate();
 }
 

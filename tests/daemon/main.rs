@@ -12,6 +12,7 @@ mod health;
 mod hung;
 mod interop;
 mod lifecycle;
+mod lossless;
 mod operate;
 mod orphans;
 mod output;

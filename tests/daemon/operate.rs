@@ -145,6 +145,8 @@ fn update_restarts_what_has_changed_and_nothing_else() {
     assert_eq!((after[0], after[2]), (before[0], before[2]));
     assert_ne!(after[1], before[1]);
     assert!(controller.confirm().is_err(), "nothing to confirm");
+    // Nothing has changed: nothing waits, and the next update is not refused.
+    assert_eq!(controller.update(seconds(600)).expect("update").confirm_until, None);
     assert!(controller.update(None).expect("update").restarted.is_empty());
     daemon.terminate();
 }

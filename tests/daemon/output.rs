@@ -397,3 +397,27 @@ fn failures_30_logs_stay_in_their_bounds_or_in_memory_alone() {
     assert!(written() - bytes_before <= 16 * 1024, "{} bytes were written", written() - bytes_before);
     daemon.terminate();
 }
+
+/// Where its output goes is no reason to restart a program.
+#[test]
+fn changed_log_files_and_prefixes_act_on_what_runs() {
+    let section = |settings: &str| {
+        format!("[program:w]\ncommand = sh -c 'while :; do echo line; sleep 0.02; done'\nstartsecs = 0\n{settings}\n")
+    };
+    let daemon = Daemon::start(&section("stdout_logfile = DIR/one.log"));
+    let pid = daemon.wait_state("w", "RUNNING").pid;
+    wait_until("it writes", || !daemon.read("one.log").is_empty());
+    daemon.write_config(&section("stdout_logfile = DIR/two.log"), &[]);
+    assert_eq!(daemon.ctl(&["update"]).0, 0);
+    wait_until("it writes elsewhere", || daemon.read("two.log").lines().count() > 2);
+    let before = daemon.read("one.log");
+    assert!(before.ends_with("line\n") && daemon.read("two.log").starts_with("line\n"), "no line is cut");
+    daemon.write_config(&section(""), &["default_output = console", "log_prefix = first>"]);
+    assert_eq!(daemon.ctl(&["update"]).0, 0);
+    wait_until("it writes to the console", || daemon.log().contains("\nfirst> line\n"));
+    daemon.write_config(&section(""), &["default_output = console", "log_prefix = second>"]);
+    assert_eq!(daemon.ctl(&["update"]).0, 0);
+    wait_until("the prefix is another one", || daemon.log().contains("\nsecond> line\n"));
+    assert_eq!((daemon.status("w").pid, daemon.read("one.log")), (pid, before), "it goes on");
+    daemon.terminate();
+}

@@ -304,13 +304,14 @@ impl Engine {
         if self.roster.id_of(name).is_some() {
             return format!("'{name}' was removed from the configuration and is still stopping");
         }
-        if !self.members(name).is_empty() {
-            return format!("'{name}' is a group; name its members, or use startgroup or stopgroup");
+        if let Some(first) = self.members(name).first().and_then(|id| self.entries.get(id)) {
+            let first = first.name();
+            return format!("'{name}' is a group; name its members ('{first}' ...), or use startgroup or stopgroup");
         }
         let known = || self.entries.values().filter(|entry| !entry.leaving).map(|entry| entry.name());
         let instances = format!("{name}:");
         if let Some(first) = known().find(|known| known.starts_with(&instances)) {
-            return format!("no process '{name}'; its processes are '{first}' and so on");
+            return format!("no process '{name}'; its processes are '{first}' ...");
         }
         format!("no process '{name}'{}", did_you_mean(closest(name, known())))
     }

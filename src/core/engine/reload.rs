@@ -204,9 +204,15 @@ impl Engine {
         for key in &plan.daemon_settings_changed {
             match *key {
                 "loglevel" => drop(world.set_log_level(&new.loglevel)),
-                "shutdown_timeout" | "exit_when_idle" => {}
+                "shutdown_timeout" | "exit_when_idle" | "default_output" | "log_prefix" => {}
                 other => log::warn!("[supervice] {other} has changed; it takes effect when the daemon is started anew"),
             }
+        }
+        // Not `log_format`: the daemon's own lines stand between those of the programs.
+        if self.settings.default_output != new.default_output || self.settings.log_prefix != new.log_prefix {
+            self.settings.default_output = new.default_output;
+            self.settings.log_prefix.clone_from(&new.log_prefix);
+            world.set_output(&self.settings);
         }
         self.settings.loglevel.clone_from(&new.loglevel);
         self.settings.shutdown_timeout = new.shutdown_timeout;

@@ -7,7 +7,7 @@ use super::*;
 
 mod endings;
 use crate::config::{ConfigError, Loaded};
-use crate::models::HealthCheckType;
+use crate::models::{HealthCheckType, SupervisorConfig};
 use crate::process::{Command, Desired, SpawnError};
 use crate::rpc::protocol::{Amount, ProcessStatus, Report, Request, Terms, Why};
 use crate::rpc::server::{ConnId, IncomingRequest};
@@ -84,6 +84,7 @@ impl World for Fake {
     fn tail(&mut self, _: ProcId, _: StreamKind, _: Amount, _: bool, _: &ReplyTo) {}
     fn clear_logs(&mut self, _: ProcId, _: &str, _: &ReplyTo) {}
     fn reopen_logs(&mut self) {}
+    fn set_output(&mut self, _: &SupervisorConfig) {}
     fn set_log_level(&mut self, level: &str) -> bool {
         level == "DEBUG"
     }

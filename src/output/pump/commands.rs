@@ -16,7 +16,7 @@ use super::super::file::Rules;
 use super::super::follow::last_lines;
 use super::super::handle::TellAtEnd;
 use super::super::look::Source;
-use super::super::sink::Dest;
+use super::super::sink::{Dest, Lines};
 use super::super::target::Target;
 use super::super::{Amount, Follower, Note};
 use super::*;
@@ -24,7 +24,7 @@ use super::*;
 impl Pump {
     pub(super) fn obey(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Configure { program, config } => self.configure(program, config),
+            Command::Configure { program, config } => self.configure(now, program, config),
             Command::Attach { program, generation, pid, stdout, stderr } => {
                 self.attach(now, program, generation, pid, StreamKind::Stdout, stdout);
                 self.attach(now, program, generation, pid, StreamKind::Stderr, stderr);
@@ -32,7 +32,7 @@ impl Pump {
             Command::LeaderExited { program, generation } => self.leader_exited(now, program, generation),
             Command::RunEnded { program, generation } => self.run_ended(now, program, generation),
             Command::Remove { program } => self.remove(now, program),
-            Command::SetDefault { settings } => self.settings = settings,
+            Command::SetDefault { settings } => self.set_default(now, settings),
             Command::Reopen => self.reopen(now),
             Command::Tail { program, stream, bytes, reply } => {
                 reply(self.tail(now, program, stream, bytes.min(MAX_TAIL)))
@@ -45,25 +45,44 @@ impl Pump {
         }
     }
 
-    fn configure(&mut self, id: ProgramId, config: Arc<ProgramConfig>) {
+    fn configure(&mut self, now: Instant, id: ProgramId, config: Arc<ProgramConfig>) {
         match self.programs.get_mut(&id) {
             Some(program) => {
-                for kind in [StreamKind::Stdout, StreamKind::Stderr] {
-                    let Target::File(path) = Target::of(&config, kind, self.settings.default_output) else { continue };
-                    if let Dest::File(file) = program.sink(kind).dest()
-                        && *file.path() == *path
-                    {
-                        file.set_rules(Rules::of(&config, kind));
-                    }
-                }
                 program.config = config;
+                self.prepare_sinks_of_run(now, id);
             }
             None => {
-                self.programs.insert(
-                    id,
-                    Program { config, out: Sink::default(), err: Sink::default(), followers: Followers::default() },
-                );
+                let followers = Followers::default();
+                let program = Program { config, pid: 0, out: Sink::default(), err: Sink::default(), followers };
+                self.programs.insert(id, program);
             }
+        }
+    }
+
+    /// What has changed acts at once on a program that runs.
+    fn prepare_sinks_of_run(&mut self, now: Instant, id: ProgramId) {
+        for kind in [StreamKind::Stdout, StreamKind::Stderr] {
+            if self.pipes.values().any(|pipe| pipe.program == id && pipe.kind == kind) {
+                self.prepare_sink(now, id, kind);
+            }
+        }
+    }
+
+    fn set_default(&mut self, now: Instant, settings: Settings) {
+        self.settings = settings;
+        let programs: Vec<ProgramId> = self.programs.keys().copied().collect();
+        for program in programs {
+            // What stands before a line is made when the target is.
+            let Pump { programs, desk, .. } = self;
+            let Some(entry) = programs.get_mut(&program) else { continue };
+            for stream in [StreamKind::Stdout, StreamKind::Stderr] {
+                let origin = Origin { program, stream };
+                let sink = entry.sink(stream);
+                if let Dest::Lines(_) = sink.dest() {
+                    sink.set_dest(now, Dest::Nothing, &mut |report| desk.notify(origin.note(report)));
+                }
+            }
+            self.prepare_sinks_of_run(now, program);
         }
     }
 
@@ -80,9 +99,13 @@ impl Pump {
         if !self.programs.contains_key(&id) {
             // Closing the pipe would kill the child: its output goes to the ring alone.
             log::error!("output: program {id} was attached before it was configured");
-            self.configure(id, Arc::new(ProgramConfig::new(format!("program {id}"), "")));
+            self.configure(now, id, Arc::new(ProgramConfig::new(format!("program {id}"), "")));
         }
-        self.prepare_sink(now, id, kind, pid);
+        if let Some(program) = self.programs.get_mut(&id) {
+            program.pid = pid;
+            program.sink(kind).begin_run();
+        }
+        self.prepare_sink(now, id, kind);
         if let Err(error) = self.register(id, generation, kind, fd) {
             log::error!("output: cannot watch the {} of program {id}: {error}; its output is lost", kind.as_str());
         }
@@ -118,30 +141,44 @@ impl Pump {
     }
 
     /// Opens what the present settings ask for, unless it is open.
-    fn prepare_sink(&mut self, now: Instant, id: ProgramId, kind: StreamKind, pid: i32) {
-        let Some(config) = self.programs.get(&id).map(|program| Arc::clone(&program.config)) else { return };
+    fn prepare_sink(&mut self, now: Instant, id: ProgramId, kind: StreamKind) {
+        let Some(program) = self.programs.get(&id) else { return };
+        let (config, pid) = (Arc::clone(&program.config), program.pid);
         let target = Target::of(&config, kind, self.settings.default_output);
         let rules = Rules::of(&config, kind);
         let dest = match &target {
             Target::Nothing => Dest::Nothing,
             Target::File(path) => Dest::File(self.shared_file(now, path, rules)),
             Target::Console { .. } | Target::Syslog => {
-                let syslog = self.syslog.get_or_insert_default();
-                Dest::lines(&target, Source { config: &config, kind, pid }, &self.settings, syslog)
+                let syslog = self.syslog(now);
+                Dest::lines(&target, Source { config: &config, kind, pid }, &self.settings, &syslog)
             }
         };
+        let also = match kind {
+            StreamKind::Stdout => config.stdout_syslog,
+            StreamKind::Stderr => config.stderr_syslog,
+        };
+        let also = (also && target != Target::Syslog).then(|| self.syslog(now)).and_then(|syslog| {
+            Lines::new(&Target::Syslog, Source { config: &config, kind, pid }, &self.settings, &syslog)
+        });
         let Pump { programs, desk, .. } = self;
         let Some(program) = programs.get_mut(&id) else { return };
         let origin = Origin { program: id, stream: kind };
         let mut report = |report| desk.notify(origin.note(report));
         let sink = program.sink(kind);
-        sink.begin_run();
+        sink.set_also(now, also, &mut report);
         if !sink.dest().is(&target) {
             sink.set_dest(now, dest, &mut report);
         }
         if let Dest::File(file) = sink.dest() {
             file.prepare(now, origin, rules);
         }
+    }
+
+    fn syslog(&mut self, now: Instant) -> Rc<RefCell<Syslog>> {
+        let registry = self.poll.registry();
+        let new = || Rc::new(RefCell::new(Syslog::new("/dev/log", registry.try_clone().ok(), now)));
+        Rc::clone(self.syslog.get_or_insert_with(new))
     }
 
     fn shared_file(&mut self, now: Instant, path: &Path, rules: Rules) -> Arc<Handle> {

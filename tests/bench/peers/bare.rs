@@ -43,6 +43,13 @@ impl Peer for Bare {
         Ok(command)
     }
 
+    /// Nobody captures: the program itself, whose output [`Running`](crate::running::Running) puts into a file.
+    fn capture(&self, site: &Site) -> Option<Result<Command>> {
+        let mut command = Command::new(&site.child);
+        command.arg(site.fifo()).args(site.load.split_whitespace());
+        (site.n == 1).then_some(Ok(command))
+    }
+
     fn status(&self, _: &Site) -> Vec<Command> {
         Vec::new()
     }

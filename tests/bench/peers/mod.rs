@@ -35,6 +35,12 @@ pub trait Peer {
     /// Writes its configuration into `site` and tells the command that runs it in the foreground.
     fn daemon(&self, site: &Site) -> Result<Command>;
 
+    /// As [`daemon`](Self::daemon), with the standard output of each program in a file of its own in `site`, rotated as
+    /// [`logging`](crate::logging) says; `None` if it has no such thing.
+    fn capture(&self, _site: &Site) -> Option<Result<Command>> {
+        None
+    }
+
     /// The commands that together print the status of all programs; none if it has no such thing.
     fn status(&self, site: &Site) -> Vec<Command>;
 

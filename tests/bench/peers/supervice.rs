@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::{Peer, find, first_line};
 use crate::error::Result;
+use crate::logging::{BACKUPS, MAXBYTES, PREFIX};
 use crate::site::Site;
 
 /// The name of this project's daemon in the tables.
@@ -42,6 +43,10 @@ impl Supervice {
 
     /// The configuration of the N programs of `site`; `each` is added to the section of each.
     pub fn configuration(&self, site: &Site, each: &str) -> String {
+        self.configuration_with(site, |_| each.to_owned())
+    }
+
+    fn configuration_with(&self, site: &Site, each: impl Fn(&str) -> String) -> String {
         let logfile = if self.can_do_without_log { "none".into() } else { site.path("log") };
         let mut text = format!(
             "[supervice]\nsocket = {}\npidfile = {}\nlogfile = {}\n",
@@ -54,7 +59,7 @@ impl Supervice {
             let _ = writeln!(text, "state_file = {}", site.path("state").display());
         }
         for name in site.names() {
-            let _ = write!(text, "[program:{name}]\ncommand = {}\n{each}", site.command_line());
+            let _ = write!(text, "[program:{name}]\ncommand = {}\n{}", site.command_line(), each(&name));
         }
         text
     }
@@ -84,6 +89,16 @@ impl Peer for Supervice {
 
     fn daemon(&self, site: &Site) -> Result<Command> {
         self.run(site, &self.configuration(site, ""))
+    }
+
+    fn capture(&self, site: &Site) -> Option<Result<Command>> {
+        let file = |name: &str| {
+            format!(
+                "stdout_logfile = {}\nstdout_logfile_maxbytes = {MAXBYTES}\nstdout_logfile_backups = {BACKUPS}\n",
+                site.path(&format!("{PREFIX}-{name}")).display()
+            )
+        };
+        Some(self.run(site, &self.configuration_with(site, file)))
     }
 
     fn status(&self, site: &Site) -> Vec<Command> {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::{Peer, first_line};
 use crate::error::Result;
+use crate::logging::{BACKUPS, MAXBYTES, PREFIX};
 use crate::site::Site;
 
 /// supervisord, found here.
@@ -29,6 +30,29 @@ impl Peer for Supervisord {
     }
 
     fn daemon(&self, site: &Site) -> Result<Command> {
+        self.run(site, |_| "NONE".to_owned())
+    }
+
+    fn capture(&self, site: &Site) -> Option<Result<Command>> {
+        let file = |name: &str| {
+            format!(
+                "{}\nstdout_logfile_maxbytes={MAXBYTES}\nstdout_logfile_backups={BACKUPS}",
+                site.path(&format!("{PREFIX}-{name}")).display()
+            )
+        };
+        Some(self.run(site, file))
+    }
+
+    fn status(&self, site: &Site) -> Vec<Command> {
+        let mut command = Command::new(&self.ctl);
+        command.arg("-c").arg(site.path("supervisord.conf")).arg("status");
+        vec![command]
+    }
+}
+
+impl Supervisord {
+    /// `stdout`: where the standard output of the program of this name goes.
+    fn run(&self, site: &Site, stdout: impl Fn(&str) -> String) -> Result<Command> {
         let socket = site.path("ctl.sock");
         // Three pipes a program, so more descriptors than its default. No log files, as for all others.
         let mut text = format!(
@@ -45,19 +69,14 @@ impl Peer for Supervisord {
         for name in site.names() {
             let _ = write!(
                 text,
-                "[program:{name}]\ncommand={}\nautorestart=true\nstdout_logfile=NONE\nstderr_logfile=NONE\n",
-                site.command_line()
+                "[program:{name}]\ncommand={}\nautorestart=true\nstdout_logfile={}\nstderr_logfile=NONE\n",
+                site.command_line(),
+                stdout(&name)
             );
         }
         let file = site.write("supervisord.conf", &text)?;
         let mut command = Command::new(&self.daemon);
         command.arg("-n").arg("-c").arg(file);
         Ok(command)
-    }
-
-    fn status(&self, site: &Site) -> Vec<Command> {
-        let mut command = Command::new(&self.ctl);
-        command.arg("-c").arg(site.path("supervisord.conf")).arg("status");
-        vec![command]
     }
 }
