@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use super::diagnostic::Fault;
@@ -99,7 +100,11 @@ impl Checks {
             Ok(found) if !found.is_file() => Ok(()),
             Ok(_) => {
                 self.parent_writable(path)?;
-                may(path, AccessFlags::W_OK, "is not writable")
+                match access(path, AccessFlags::W_OK) {
+                    // A rotation has just moved it away: a new one can be created.
+                    Err(Errno::ENOENT) => Ok(()),
+                    result => allowed(path, result, "is not writable"),
+                }
             }
             Err(_) => self.parent_writable(path),
         }
@@ -173,7 +178,11 @@ fn is_directory(path: &str) -> Result<(), Fault> {
 }
 
 fn may(path: &str, access_flags: AccessFlags, message: &str) -> Result<(), Fault> {
-    match access(path, access_flags) {
+    allowed(path, access(path, access_flags), message)
+}
+
+fn allowed(path: &str, result: nix::Result<()>, message: &str) -> Result<(), Fault> {
+    match result {
         Ok(()) => Ok(()),
         Err(errno) => Err(Fault::new(
             format!("{path} {message}: {}", errno.desc()),

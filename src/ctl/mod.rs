@@ -40,6 +40,12 @@ const INTERRUPTED: u8 = 130;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Whether a command line would be understood; what is wrong with it otherwise. For the fuzzer.
+#[doc(hidden)]
+pub fn check_arguments(args: impl Iterator<Item = OsString>) -> Result<(), String> {
+    args::parse(args).map(|_| ())
+}
+
 /// Runs the command with these arguments (the first is its own name) and tells its exit code: 0 done, 1 failed,
 /// 2 wrong usage, 3 no daemon, 4 time-out, 130 interrupted.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {

@@ -106,7 +106,7 @@ impl Progress {
                 return false;
             }
             let left = libc::timespec {
-                tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
+                tv_sec: left.as_secs().try_into().unwrap_or(i32::MAX.into()),
                 tv_nsec: left.subsec_nanos() as _,
             };
             // The kernel wakes without FUTEX_PRIVATE_FLAG.

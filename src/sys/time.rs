@@ -25,7 +25,8 @@ pub struct LocalTime {
 /// The moment in the local time zone; a clock before 1970 counts as 1970.
 pub fn local(time: SystemTime) -> LocalTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = libc::time_t::try_from(since.as_secs()).unwrap_or_default();
+    // Never `libc::time_t` by name: for musl that name is deprecated.
+    let seconds = since.as_secs().try_into().unwrap_or_default();
     let mut parts = MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are valid for the call, and localtime_r keeps neither. Zero is a valid
     // value of every field of `tm`, so `parts` is initialised even if the call fails.

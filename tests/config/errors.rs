@@ -90,6 +90,23 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
     }
 }
 
+/// Row 28: `1M` is not one byte, nor a mebibyte, nor the default.
+#[test]
+fn failures_28_a_size_with_an_unknown_unit_is_an_error_with_its_line() {
+    let text =
+        "[program:p]\ncommand = run\nstderr_logfile_maxbytes = 1M\nstdout_logfile_maxbytes = 2 MiB\nlog_buffer = 3k\n";
+    let size = "is not a unit; write bytes, or a number with KB, MB or GB, such as 50MB";
+    let errors = Files::new(text).errors(false);
+    let expected = [
+        ("DIR/main.ini:3: [program:p] stderr_logfile_maxbytes = 1M: `M`", "; 0: no limit"),
+        ("DIR/main.ini:4: [program:p] stdout_logfile_maxbytes = 2 MiB: `MIB`", "; 0: no limit"),
+        ("DIR/main.ini:5: [program:p] log_buffer = 3k: `K`", ""),
+    ];
+    for (begin, end) in expected {
+        assert!(errors.lines().any(|line| line.starts_with(&format!("{begin} {size}{end}"))), "{begin}:\n{errors}");
+    }
+}
+
 #[test]
 fn commands_and_health_checks_that_are_incomplete() {
     let hint = "write command = /path/to/program arguments";

@@ -1,5 +1,5 @@
 //! What goes wrong in other supervisors, and must not go wrong here. The number in a test's name is
-//! that of the row in the list of known failures (README, «What cannot happen here»).
+//! that of the row in the list of known failures (packaging/failures.md).
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod clock;
 mod crowd;
 mod demo;
 mod disks;
@@ -19,6 +20,7 @@ mod panics;
 mod races;
 mod reload;
 mod servers;
+mod soak;
 mod start_stop;
 mod storm;
 mod terminal;

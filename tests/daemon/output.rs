@@ -360,6 +360,44 @@ fn failures_05_a_full_disk_is_said_once_and_stops_nobody() {
     assert_eq!(daemon.ctl(&["tail", "-n1", "full"]).1, "x\n", "the newest is still in memory");
 }
 
+/// Row 30: what is on disk never exceeds its bound, and a program without a log file writes nothing to the disk at all.
+#[test]
+fn failures_30_logs_stay_in_their_bounds_or_in_memory_alone() {
+    let chatty = "command = sh -c 'i=0;while [ $i -lt 3000 ];do echo line number $i;i=$((i+1));done;exec sleep 1000'";
+    let daemon = Daemon::start(&format!(
+        "[program:file]\n{chatty}\nstartsecs = 0\nstdout_logfile = DIR/file.log\nstdout_logfile_maxbytes = 4KB\n\
+         stdout_logfile_backups = 2\nautostart = false\n\
+         [program:memory]\n{chatty}\nstartsecs = 0\nlog_buffer = 4KB\nautostart = false\n"
+    ));
+    let used = |name: &str| -> u64 {
+        let entries = fs::read_dir(daemon.dir.path()).expect("the directory").filter_map(Result::ok);
+        let of_it = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(name));
+        of_it.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
+    };
+    daemon.controller().start_process("file").expect("it starts");
+    let bound = 3 * 4096;
+    wait_until("the last line is written", || {
+        let now = used("file.log");
+        assert!(now <= bound, "{now} bytes on disk, {bound} are allowed");
+        daemon.read("file.log").ends_with("line number 2999\n")
+    });
+    let written = || {
+        let text = fs::read_to_string(format!("/proc/{}/io", daemon.pid())).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap_or("0");
+        line.parse::<u64>().expect("a number")
+    };
+    let files = || fs::read_dir(daemon.dir.path()).map(Iterator::count).unwrap_or(0);
+    daemon.controller().start_process("memory").expect("it starts");
+    let (bytes_before, files_before) = (written(), files());
+    wait_until("all is read", || daemon.ctl(&["tail", "-n1", "memory"]).1 == "line number 2999\n");
+    let kept = daemon.ctl(&["tail", "-c", "100000", "memory"]).1;
+    assert!(kept.len() <= 4096 && kept.ends_with("line number 2998\nline number 2999\n"), "{} bytes", kept.len());
+    assert_eq!(files(), files_before);
+    // The daemon's own log, which is a file here, tells a line or two.
+    assert!(written() - bytes_before <= 16 * 1024, "{} bytes were written", written() - bytes_before);
+    daemon.terminate();
+}
+
 /// Where its output goes is no reason to restart a program.
 #[test]
 fn changed_log_files_and_prefixes_act_on_what_runs() {

@@ -130,6 +130,33 @@ fn no_file_does_two_jobs() {
     assert!(long.is_empty(), "split by job:\n{}", long.join("\n"));
 }
 
+/// The page names a test for each of thirty rows, and each of them exists where it says.
+#[test]
+fn each_test_that_the_page_of_failures_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("packaging/failures.md")).expect("packaging/failures.md");
+    let mut wrong = Vec::new();
+    for row in 1..=30 {
+        let begin = format!("| {row} | ");
+        let Some(line) = page.lines().find(|line| line.starts_with(&begin)) else {
+            wrong.push(format!("row {row} is not there"));
+            continue;
+        };
+        let tests = line.rsplit(" | ").next().unwrap_or_default().trim_end_matches(" |");
+        for test in tests.split(", ") {
+            let named = test.split_once(" (").map(|(name, path)| (name.trim_matches('`'), path.trim_end_matches(')')));
+            let exists = named.is_some_and(|(name, path)| {
+                let text = fs::read_to_string(root.join(path)).unwrap_or_default();
+                text.contains(&format!("\nfn {name}()")) || text.contains(&format!("\n    fn {name}()"))
+            });
+            if !exists {
+                wrong.push(format!("row {row}: {test}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "write `fn name()` in the file, or mend packaging/failures.md:\n{}", wrong.join("\n"));
+}
+
 /// The version of the changelog, the package and the man pages belong together.
 #[test]
 fn the_readme_begins_with_two_commands_that_exist() {
