@@ -12,8 +12,8 @@ use supervice::client::Amount;
 use crate::harness::{Daemon, alive, open_fds, wait_until};
 
 const PROGRAMS: usize = 4;
-/// What an allocator may keep beside what it had, in KiB, however long it takes: 5 bytes a round at full length. It has
-/// an arena for each of several threads, and each arena keeps its holes.
+/// What a heap may keep beside what it had, in KiB, however long it takes: 5 bytes a round at full length. Strings of
+/// many lengths come and go in it and leave holes.
 const SLACK_KIB: u64 = 512;
 
 fn sections(extra: bool) -> String {

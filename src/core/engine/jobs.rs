@@ -162,6 +162,20 @@ impl Engine {
         }
     }
 
+    /// The daemon has ended: whoever still waits (for the last words of a failed start, for what could not be killed) is
+    /// told what was reached.
+    pub(super) fn end_jobs(&mut self, now: Instant, world: &mut dyn World) {
+        let open: Vec<JobId> = self.jobs.open.keys().copied().collect();
+        for job_id in open {
+            let Some(job) = self.jobs.open.get_mut(&job_id) else { continue };
+            for member in job.members.iter_mut().filter(|member| member.outcome.is_none()) {
+                let reached = self.entries.get(&member.id).map(|entry| reached(now, entry));
+                member.outcome = Some(Err(reached.unwrap_or_else(|| "removed".to_owned())));
+            }
+            self.finish_job(job_id, world);
+        }
+    }
+
     /// A client has gone: its commands go on, but their answers are not waited for any more.
     pub(super) fn client_gone(&mut self, conn: ConnId, world: &mut dyn World) {
         let its = |job: &Job| matches!(job.reply, ReplyTo::Connection(to) if to == conn);

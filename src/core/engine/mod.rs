@@ -230,6 +230,9 @@ impl Engine {
         self.review_trial(now, world);
         self.review_ending(now, world);
         self.shutdown_timers(now, world);
+        if self.finished().is_some() {
+            self.end_jobs(now, world);
+        }
     }
 
     /// When [`run_timers`](Self::run_timers) is to be called next; `None`: not before something comes in.

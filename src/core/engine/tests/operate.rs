@@ -158,6 +158,19 @@ fn a_wait_has_no_end_of_its_own_and_is_forgotten_with_its_client() {
 }
 
 #[test]
+fn a_start_that_fails_right_before_the_end_is_answered() {
+    let mut house = House::new(&[ProgramConfig { startretries: 0, ..program("p") }]);
+    house.ask(1, Request::Start { name: name("p"), terms: Terms { wait: true, timeout: None } });
+    house.end(0, process::Exit::Code(3));
+    assert_eq!(house.answers(), Vec::new(), "its last words are waited for");
+    house.handle(Input::Notice(Notice::Terminate));
+    house.pass(0);
+    assert!(house.engine.finished().is_some());
+    let message = house.message();
+    assert!(message.starts_with("FAILED p did not start: FATAL: exit code 3"), "{message}");
+}
+
+#[test]
 fn a_wait_that_comes_during_a_shutdown_is_answered() {
     let mut house = House::new(&[quick("p"), program("q")]);
     house.start(1, "p");
