@@ -206,7 +206,8 @@ fn lossless_between_sigterm_and_the_exit() {
     let daemon = Daemon::start_in(dir, "[program:n]\ncommand = sh DIR/script\nstdout_logfile = DIR/n.log\n", &[]);
     wait_until("it is up", || daemon.read("n.log") == "up\n");
     daemon.controller().stop_process("n").expect("stopped");
-    // The answer comes when all is written.
+    // The answer tells of processes; a disk may be slower.
+    wait_until("all is written", || daemon.read("n.log").ends_with("farewell\n"));
     let text = daemon.read("n.log");
     let lines =
         text.strip_prefix("up\n").and_then(|text| text.strip_suffix("farewell\n")).expect("first and last line");
