@@ -480,8 +480,8 @@ fn simulate(seed: u64, lie: Option<Lie>, turns: u64) -> Result<Counts, String> {
 
 #[test]
 fn the_whole_core_keeps_its_word_in_a_world_of_faults() {
-    let fresh = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let seed = setting("SUPERVICE_SIM_SEED").unwrap_or(fresh.as_nanos() as u64 >> 10);
+    // The same lives in every run of the tests; a long run takes others.
+    let seed = setting("SUPERVICE_SIM_SEED").unwrap_or(1);
     let turns = setting("SUPERVICE_SIM_STEPS").unwrap_or(TURNS);
     println!("SUPERVICE_SIM_SEED={seed} SUPERVICE_SIM_STEPS={turns}");
     let halves = [seed, seed.wrapping_add(1 << 40)];
