@@ -183,7 +183,85 @@ fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'stati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::HealthCheckType;
+    use crate::models::{AutoRestart, ExitCode, ExitOn, HealthCheckType, LogSync};
+
+    #[test]
+    fn a_plan_with_one_difference_is_not_empty() {
+        let one = || vec!["web".to_owned()];
+        assert!(ReloadPlan::default().is_empty());
+        assert!(!ReloadPlan { added: one(), ..ReloadPlan::default() }.is_empty());
+        assert!(!ReloadPlan { removed: one(), ..ReloadPlan::default() }.is_empty());
+        assert!(!ReloadPlan { changed: one(), ..ReloadPlan::default() }.is_empty());
+        assert!(!ReloadPlan { daemon_settings_changed: vec!["socket"], ..ReloadPlan::default() }.is_empty());
+    }
+
+    #[test]
+    fn what_acts_by_itself_needs_no_restart_and_all_else_does() {
+        let old = ProgramConfig::new("web", "/bin/web");
+        let silent = ProgramConfig { log_buffer: 0, ..old.clone() };
+        assert!(old.captures_stdout() && !silent.captures_stdout() && !silent.captures_stderr());
+        let live: [fn(&mut ProgramConfig); 17] = [
+            |new| new.numprocs = 2,
+            |new| new.autostart = !new.autostart,
+            |new| new.autorestart = AutoRestart::Never,
+            |new| new.exitcodes = vec![0, 9],
+            |new| new.startretries += 1,
+            |new| new.exit_on = ExitOn::Exit,
+            |new| new.exit_code = ExitCode::Fixed(9),
+            |new| new.group = Some("g".to_owned()),
+            |new| new.stdout_logfile_maxbytes += 1,
+            |new| new.stdout_logfile_backups += 1,
+            |new| new.stdout_logfile_compress = !new.stdout_logfile_compress,
+            |new| new.stderr_logfile_maxbytes += 1,
+            |new| new.stderr_logfile_backups += 1,
+            |new| new.stderr_logfile_compress = !new.stderr_logfile_compress,
+            |new| new.log_sync = LogSync::Line,
+            |new| new.log_buffer += 1,
+            |_| (),
+        ];
+        for (number, change) in live.into_iter().enumerate() {
+            let mut new = old.clone();
+            change(&mut new);
+            assert!(!needs_restart(&old, &new), "number {number}");
+        }
+        // Where output goes acts at once if there is a pipe.
+        let elsewhere: [fn(&mut ProgramConfig); 4] = [
+            |new| new.stdout_logfile = Some("/x".to_owned()),
+            |new| new.stdout_syslog = true,
+            |new| new.stderr_logfile = Some("/x".to_owned()),
+            |new| new.stderr_syslog = true,
+        ];
+        for (number, change) in elsewhere.into_iter().enumerate() {
+            for (old, wanted) in [(&old, false), (&silent, true)] {
+                let mut new = old.clone();
+                change(&mut new);
+                assert_eq!(needs_restart(old, &new), wanted, "number {number}");
+            }
+        }
+        let others: [fn(&mut ProgramConfig); 5] = [
+            |new| new.command.push('x'),
+            |new| new.directory = Some("/".to_owned()),
+            |new| new.stopwaitsecs += 1,
+            |new| new.healthcheck.interval += 1,
+            |new| drop(new.environment.insert("A".to_owned(), "1".to_owned())),
+        ];
+        for (number, change) in others.into_iter().enumerate() {
+            let mut new = old.clone();
+            change(&mut new);
+            assert!(needs_restart(&old, &new), "number {number}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_comes_or_goes_is_told_by_its_keys() {
+        let (none, some) = (serde_json::json!({}), serde_json::json!({"environment": {"A": "1"}, "group": null}));
+        let told = |old, new| {
+            let changes = changed_keys(old, new).into_iter();
+            changes.map(|c| format!("{} {} -> {}", c.key, c.old, c.new)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&none, &some), [r#"environment.A null -> "1""#]);
+        assert_eq!(told(&some, &none), [r#"environment.A "1" -> null"#]);
+    }
 
     #[test]
     fn changes_are_told_down_to_the_key() {

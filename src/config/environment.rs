@@ -192,3 +192,29 @@ fn env_line(line: &str) -> Result<(String, String), &'static str> {
     let inner = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
     Ok((name.to_owned(), inner.unwrap_or(value).to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_not_empty_and_has_no_gap_and_no_quotes() {
+        for bad in ["=1", "A B=1", "A\"=1", "'A'=1"] {
+            assert!(matches!(parse_environment(bad), Err(EnvironmentError::BadName(_))), "{bad}");
+        }
+        assert_eq!(parse_environment("A-B=1").expect("a name"), [("A-B".to_owned(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_has_a_cause_and_a_bad_line_is_one_itself() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("env");
+        assert!(read_env_file(&path).expect_err("it is not there").source().is_some());
+        std::fs::write(&path, "A=1\nnonsense\n").expect("written");
+        let error = read_env_file(&path).expect_err("a bad line");
+        assert!(error.source().is_none());
+        assert_eq!(error.line, 2);
+    }
+}

@@ -62,3 +62,28 @@ fn line_of(bytes: &[u8], at: usize) -> u32 {
     let newlines = bytes.iter().take(at).filter(|byte| **byte == b'\n').count();
     u32::try_from(newlines + 1).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_exactly_the_limit_is_read_and_one_byte_more_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("text");
+        std::fs::write(&path, "12345678").expect("written");
+        assert_eq!(read_text(&path, 8).expect("text"), "12345678");
+        assert!(matches!(read_text(&path, 7), Err(ReadError::Content { line: 0, .. })));
+    }
+
+    #[test]
+    fn the_line_is_told_where_it_is_no_text() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("text");
+        for (bytes, wanted) in [(&b"a\n\0b"[..], 2), (b"\xff", 1), (b"a\nb\n\xc3", 3)] {
+            std::fs::write(&path, bytes).expect("written");
+            let Err(ReadError::Content { line, .. }) = read_text(&path, 100) else { panic!("{bytes:?} is no text") };
+            assert_eq!(line, wanted, "{bytes:?}");
+        }
+    }
+}

@@ -13,6 +13,9 @@ use crate::sys;
 /// A turn that takes longer is worth a line in the log: something in it must have blocked.
 const SLOW_TURN: Duration = Duration::from_millis(250);
 
+/// So long nothing must happen after the start until it counts as over.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// Inputs that are taken in before due timers get their turn.
 const BATCH: usize = 64;
 
@@ -27,20 +30,21 @@ pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receive
         if let Some(clean) = engine.finished() {
             return clean;
         }
-        let first = match engine.poll_timeout() {
-            None => {
-                // The first rest: what the start alone has needed goes.
-                if !has_rested && queue.is_empty() {
-                    has_rested = true;
-                    sys::limits::trim_heap();
-                }
-                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            }
+        let wake = engine.poll_timeout();
+        let first = match wake {
             Some(at) => queue.recv_deadline(at),
+            None if !has_rested => queue.recv_timeout(SETTLED),
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match first {
             Ok(input) => turn(engine, kernel, input),
-            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Timeout) if wake.is_some() => continue,
+            Err(RecvTimeoutError::Timeout) => {
+                // The first rest: what the start alone has needed goes.
+                has_rested = true;
+                sys::memory::trim_heap();
+                sys::memory::release_code();
+            }
             // Can't happen while a supervisor holds the sender; if it did, nobody could ever stop us.
             Err(RecvTimeoutError::Disconnected) => return false,
         }

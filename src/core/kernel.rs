@@ -352,7 +352,7 @@ impl World for Kernel {
                 Err(ConfigError::Read { path: path.clone(), error })
             });
             let _ = inputs.send(Input::ConfigLoaded(Box::new(result)));
-            sys::limits::trim_heap();
+            sys::memory::trim_heap();
         });
         if let Err(error) = spawned {
             let result = Err(ConfigError::Read { path: failed_path, error });

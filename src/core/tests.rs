@@ -1,4 +1,7 @@
+use std::time::Instant;
+
 use super::*;
+use crate::process::ProcessState;
 
 fn empty() -> Supervisor {
     Supervisor::with_config(SupervisorConfig {
@@ -35,4 +38,34 @@ fn what_waits_in_the_queue_when_the_supervisor_ends_is_let_go() {
     let _ = answer.recv();
     assert!(matches!(supervisor.run(), Err(RunError::NotIdle)));
     assert_eq!(supervisor.reload_config().expect_err("it has ended"), ProcessError::NotRunning);
+}
+
+#[test]
+fn the_handle_of_a_process_tells_what_it_does() {
+    let supervisor = Supervisor::with_config(SupervisorConfig {
+        logfile: None,
+        pidfile: None,
+        socket_path: None,
+        programs: vec![ProgramConfig { autostart: false, startsecs: 0, ..ProgramConfig::new("sleeper", "sleep 1000") }],
+        ..SupervisorConfig::default()
+    });
+    let runner = supervisor.clone();
+    let thread = std::thread::spawn(move || runner.run());
+    let process = loop {
+        match supervisor.process("sleeper") {
+            Some(process) if process.start_process().is_ok() => break process,
+            Some(_) | None => std::thread::yield_now(),
+        }
+    };
+    let pid = process.pid().expect("it runs");
+    assert_eq!(process.state(), ProcessState::Running);
+    assert!(std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with("sleep")));
+    assert_eq!((process.is_healthy(), process.should_run()), (None, true));
+    assert!(process.started_at().is_some_and(|at| at <= Instant::now()));
+    let text = format!("{process:?}");
+    assert!(text.contains("sleeper") && text.contains(&pid.to_string()), "{text}");
+    process.stop_process().expect("stopped");
+    assert_eq!((process.pid(), process.started_at(), process.should_run()), (None, None, false));
+    supervisor.shutdown();
+    thread.join().expect("no panic").expect("a clean end");
 }

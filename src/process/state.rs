@@ -244,3 +244,40 @@ pub fn signal_number(text: &str) -> Option<u8> {
     let index = SIGNALS.iter().position(|known| *known == name)?;
     u8::try_from(index + 1).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_known_by_number_name_and_nickname() {
+        for number in 0..=255u8 {
+            let known = (1..=31).contains(&number) || (34..=64).contains(&number);
+            assert_eq!(signal_number(&number.to_string()), known.then_some(number));
+        }
+        for number in 1..=31 {
+            let name = signal_name(number).expect("a name");
+            assert_eq!(signal_number(name), Some(number));
+            assert_eq!(signal_number(&format!(" sig{name} ").to_lowercase()), Some(number));
+        }
+        assert_eq!((signal_name(0), signal_name(32)), (None, None));
+        assert_eq!(["POLL", "SIGIOT", "cld"].map(signal_number), [Some(29), Some(6), Some(17)]);
+        for (text, wanted) in [
+            ("RTMIN", Some(34)),
+            ("RTMIN+1", Some(35)),
+            ("SIGRTMIN+30", Some(64)),
+            ("RTMIN+31", None),
+            ("RTMIN1", None),
+            ("RTMIN+x", None),
+            ("RTMAX", Some(64)),
+            ("RTMAX-30", Some(34)),
+            ("RTMAX-31", None),
+            ("RTMAX+1", None),
+            ("TERMINATE", None),
+            ("", None),
+            ("-9", None),
+        ] {
+            assert_eq!(signal_number(text), wanted, "{text}");
+        }
+    }
+}

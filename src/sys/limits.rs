@@ -46,26 +46,6 @@ pub fn raise_nofile() -> Option<Limit> {
     Some(before)
 }
 
-/// Keeps glibc from reserving an arena (64 MB of address space) for each thread. To be called before
-/// the first thread is made; does nothing with other C libraries.
-pub fn keep_heap_small() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt only sets a parameter of the allocator.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-    }
-}
-
-/// Gives memory that was freed back to the system: worth it after something large is done with, such as
-/// reading a configuration. Does nothing with other C libraries.
-pub fn trim_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: malloc_trim touches only what is free.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ pub mod init;
 pub mod limits;
 pub mod machine;
 pub mod marked;
+pub mod memory;
 pub mod net;
 pub mod pidfile;
 pub mod proc;

@@ -1,5 +1,8 @@
 //! The measures: one run of one peer, and what is taken from it.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -103,7 +106,7 @@ pub struct Plan {
 const MIN_REPEATS: usize = 3;
 const MAX_REPEATS: usize = 15;
 /// After this every peer holds its children for well started (`startsecs` and the like are one second).
-const SETTLE: Duration = Duration::from_millis(1500);
+const SETTLE: Duration = Duration::from_millis(3000);
 
 /// Runs `peer` once and adds what `plan` asks for to `samples`, which keep what was measured before an error.
 pub fn run(peer: &dyn Peer, plan: &Plan, site: Site, samples: &mut Vec<Sample>) -> Result<()> {
@@ -147,8 +150,8 @@ fn memory(running: &Running, n: usize) -> Result<Vec<Sample>> {
         (Measure::new(Kind::Memory, format!("{what} with {n}"), "KiB").goal(n, goals), value as f64)
     };
     Ok(vec![
-        sample("PSS", memory.pss, &[(20, 1331.0), (1000, 4096.0)]),
-        sample("private dirty", memory.private_dirty, &[]),
+        sample("PSS", memory.pss, &[(20, 1024.0), (1000, 4096.0)]),
+        sample("private dirty", memory.private_dirty, &[(20, 300.0)]),
         sample("RSS", memory.rss, &[]),
     ])
 }
@@ -199,6 +202,30 @@ fn status(peer: &dyn Peer, running: &Running, plan: &Plan) -> Result<Vec<Sample>
         }
         Some(Ok(milliseconds(began_ns, monotonic_ns())))
     })?;
+    let mut samples: Vec<Sample> = times.into_iter().map(|time| (measure.clone(), time)).collect();
+    if let Some(socket) = peer.control_socket(&running.site) {
+        samples.extend(socket_status(&socket, n, plan.budget)?);
+    }
+    Ok(samples)
+}
+
+/// What the daemon itself takes: requests on one connection, without a program that asks and draws.
+fn socket_status(socket: &Path, n: usize, budget: Duration) -> Result<Vec<Sample>> {
+    const REQUEST: &[u8] = br#"{"command":"status"}"#;
+    let mut stream = UnixStream::connect(socket).context("cannot connect to the control socket")?;
+    let mut answer = Vec::new();
+    let mut ask = || -> std::io::Result<f64> {
+        let began_ns = monotonic_ns();
+        stream.write_all(&[&(REQUEST.len() as u32).to_be_bytes()[..], REQUEST].concat())?;
+        let mut length = [0; 4];
+        stream.read_exact(&mut length)?;
+        answer.resize(u32::from_be_bytes(length) as usize, 0);
+        stream.read_exact(&mut answer)?;
+        Ok(milliseconds(began_ns, monotonic_ns()))
+    };
+    ask().context("no status on the control socket")?;
+    let measure = Measure::new(Kind::Status, format!("status of {n} on the socket"), "ms").goal(n, &[(1000, 3.0)]);
+    let times = repeat(budget, || Some(ask().context("no status on the control socket")))?;
     Ok(times.into_iter().map(|time| (measure.clone(), time)).collect())
 }
 

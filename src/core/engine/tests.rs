@@ -1,5 +1,6 @@
 mod operate;
 mod sim;
+mod words;
 
 use crossbeam_channel::{Receiver, bounded};
 
@@ -28,6 +29,11 @@ struct Fake {
     told: Vec<(ConnId, String)>,
     /// Signals to the group of a process.
     signals: Vec<(ProcId, u8)>,
+    /// Processes that a program has left behind, and what they were told.
+    orphans: usize,
+    orphan_signals: Vec<Option<u8>>,
+    /// The events of the past that each listener was given.
+    past: Vec<Vec<String>>,
     refuse_spawns: Option<SpawnError>,
     loads: usize,
 }
@@ -55,8 +61,9 @@ impl World for Fake {
     fn group_is_empty(&mut self, _: ProcId) -> bool {
         true
     }
-    fn signal_orphans(&mut self, _: Option<u8>) -> usize {
-        0
+    fn signal_orphans(&mut self, signal: Option<u8>) -> usize {
+        self.orphan_signals.push(signal);
+        self.orphans
     }
     fn leader_exited(&mut self, _: ProcId, _: Generation) {}
     fn run_ended(&mut self, _: ProcId, _: Generation) {}
@@ -97,6 +104,7 @@ impl World for Fake {
     }
     fn listen(&mut self, conn: ConnId, past: Vec<String>) {
         self.told.push((conn, past.len().to_string()));
+        self.past.push(past);
     }
     fn tell_listener(&mut self, conn: ConnId, event: &str) {
         self.told.push((conn, event.to_owned()));
@@ -141,9 +149,18 @@ impl House {
         answer
     }
 
+    /// The time goes by as it does for the dispatcher: nothing is looked at before the engine has said that it wants to.
     fn pass(&mut self, seconds: u64) {
-        self.now += Duration::from_secs(seconds);
+        let end = self.now + Duration::from_secs(seconds);
         self.engine.run_timers(self.now, &mut self.world);
+        let mut stuck = 0;
+        while let Some(at) = self.engine.poll_timeout().filter(|at| *at <= end) {
+            stuck = if at > self.now { 0 } else { stuck + 1 };
+            assert!(stuck < 100, "a timer stays due");
+            self.now = self.now.max(at);
+            self.engine.run_timers(self.now, &mut self.world);
+        }
+        self.now = end;
     }
 
     fn end(&mut self, id: ProcId, exit: process::Exit) {

@@ -7,7 +7,7 @@ use super::history::WallClock;
 use super::status::describe;
 use super::{Engine, Entry};
 use crate::config::as_word;
-use crate::models::{AutoRestart, HealthCheckType};
+use crate::models::AutoRestart;
 use crate::output::StreamKind;
 use crate::process::{Exit, ProcessState, span};
 use crate::rpc::protocol::{HistoryItem, NextStep, Why};
@@ -94,6 +94,9 @@ fn next_step(entry: &Entry) -> Option<(String, Instant)> {
         ProcessState::Stopping if entry.machine.kill_at().is_some() => "SIGKILL".to_owned(),
         ProcessState::Stopping => "SIGKILL again".to_owned(),
         ProcessState::Starting => "RUNNING, if it is still there".to_owned(),
+        ProcessState::Running | ProcessState::Unhealthy if entry.machine.is_checking() => {
+            "the answer of the health check that is under way, at the latest".to_owned()
+        }
         ProcessState::Running | ProcessState::Unhealthy => "the next health check".to_owned(),
         ProcessState::Backoff if entry.machine.has_run() => "SIGKILL for what is left of its process group".to_owned(),
         ProcessState::Backoff => {
@@ -111,13 +114,11 @@ fn next_step(entry: &Entry) -> Option<(String, Instant)> {
 fn future(now: Instant, entry: &Entry) -> String {
     if let Some((what, at)) = next_step(entry) {
         let left = span(at.saturating_duration_since(now));
-        return format!("Next: {what}, in {left}.");
+        let comma = if entry.machine.is_checking() { "" } else { "," };
+        return format!("Next: {what}{comma} in {left}.");
     }
     let (word, config) = (as_word(entry.name()), entry.config());
     match entry.machine.state() {
-        ProcessState::Running | ProcessState::Unhealthy if config.healthcheck.check_type != HealthCheckType::None => {
-            "Next: the answer of the health check that is under way.".to_owned()
-        }
         ProcessState::Running | ProcessState::Unhealthy => match config.autorestart {
             AutoRestart::Always => "Nothing is due: it runs until it ends, and is then started again.".to_owned(),
             AutoRestart::Unexpected => {

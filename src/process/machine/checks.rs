@@ -51,6 +51,11 @@ impl Checks {
         }
     }
 
+    /// A check is out.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.awaited.is_some()
+    }
+
     /// When [`take_turn`](Self::take_turn) is to be called.
     pub(super) fn timer(&self) -> Due {
         match self.awaited {

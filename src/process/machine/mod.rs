@@ -231,6 +231,11 @@ impl Machine {
         self.phase.checks().and_then(|checks| checks.healthy)
     }
 
+    /// A health check is under way: [`poll_timeout`](Self::poll_timeout) tells when its answer is given up.
+    pub fn is_checking(&self) -> bool {
+        self.phase.checks().is_some_and(|checks| checks.is_under_way())
+    }
+
     /// What the last health check of the present run found; `None` as for [`healthy`](Self::healthy).
     pub fn health_message(&self) -> Option<&str> {
         self.phase.checks().filter(|checks| checks.healthy.is_some()).map(|checks| &*checks.message)

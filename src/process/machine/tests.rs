@@ -545,3 +545,47 @@ fn a_machine_at_rest_is_small_and_holds_no_queue() {
     let bench = Bench::running(|_| {});
     assert_eq!(bench.machine.actions.capacity(), 0);
 }
+
+#[test]
+fn what_an_earlier_daemon_has_left_is_cleared_away_before_the_first_start() {
+    let mut bench = Bench::new(|config| config.stopwaitsecs = 7);
+    bench.feed(Event::OrphansFound { pid: 77 });
+    assert_eq!((bench.machine.state(), bench.signals.as_slice()), (Stopping, &[TERM][..]));
+    assert_eq!(bench.describe(), "stopping what pid 77 left of its process group, SIGKILL in 7 s");
+    bench.feed(Event::StartRequested);
+    assert_eq!((bench.machine.state(), bench.spawns), (Stopping, 0));
+    bench.feed(Event::GroupEmpty { generation: 0 });
+    assert_eq!((bench.machine.state(), bench.spawns), (Starting, 1));
+}
+
+#[test]
+fn what_is_left_of_an_earlier_daemon_is_no_business_of_one_that_has_run_here() {
+    let mut bench = Bench::running(|_| ());
+    bench.feed(Event::OrphansFound { pid: 77 });
+    assert_eq!((bench.machine.state(), bench.signals.len()), (Running, 0));
+    bench.feed(Event::StopRequested);
+    bench.end(Exit::Signal(TERM));
+    assert_eq!(bench.machine.state(), Stopped);
+    bench.signals.clear();
+    bench.feed(Event::OrphansFound { pid: 77 });
+    assert_eq!((bench.machine.state(), bench.signals.len()), (Stopped, 0));
+}
+
+#[test]
+fn spans_of_time_are_told_as_people_read_them() {
+    use super::describe::span;
+    for (millis, wanted) in [
+        (0, "0.0 s"),
+        (250, "0.2 s"),
+        (9_999, "9.9 s"),
+        (10_000, "10 s"),
+        (59_999, "59 s"),
+        (60_000, "1:00"),
+        (754_000, "12:34"),
+        (3_599_999, "59:59"),
+        (3_600_000, "1:00:00"),
+        (360_061_000, "100:01:01"),
+    ] {
+        assert_eq!(span(Duration::from_millis(millis)), wanted);
+    }
+}

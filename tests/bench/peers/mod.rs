@@ -44,6 +44,11 @@ pub trait Peer {
     /// The commands that together print the status of all programs; none if it has no such thing.
     fn status(&self, site: &Site) -> Vec<Command>;
 
+    /// The control socket, where requests of supervice's protocol are answered.
+    fn control_socket(&self, _site: &Site) -> Option<PathBuf> {
+        None
+    }
+
     /// The signal for an orderly end of the daemon with all its programs.
     fn stop_signal(&self) -> Signal {
         Signal::SIGTERM

@@ -106,4 +106,8 @@ impl Peer for Supervice {
         command.arg("-s").arg(Self::socket(site)).arg("status");
         vec![command]
     }
+
+    fn control_socket(&self, site: &Site) -> Option<PathBuf> {
+        Some(Self::socket(site))
+    }
 }

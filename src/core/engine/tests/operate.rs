@@ -6,16 +6,16 @@ use crate::rpc::protocol::{EventItem, EventSelection, HistoryItem, WaitFor};
 const NO_WAIT: Terms = Terms { wait: false, timeout: None };
 
 impl House {
-    fn start(&mut self, conn: ConnId, program: &str) {
+    pub(super) fn start(&mut self, conn: ConnId, program: &str) {
         self.ask(conn, Request::Start { name: name(program), terms: Terms::default() });
     }
 
-    fn last_answer(&self) -> (ConnId, &Answer) {
+    pub(super) fn last_answer(&self) -> (ConnId, &Answer) {
         let (conn, answer, _) = self.world.answers.last().expect("an answer");
         (*conn, answer)
     }
 
-    fn message(&self) -> String {
+    pub(super) fn message(&self) -> String {
         match self.last_answer().1 {
             Answer::Done(message) => message.clone(),
             Answer::Failed { code, message } => format!("{} {message}", code.as_str()),
@@ -34,7 +34,7 @@ impl House {
         }
     }
 
-    fn why(&mut self, program: &str) -> Why {
+    pub(super) fn why(&mut self, program: &str) -> Why {
         self.ask(99, Request::Why { name: name(program) });
         match self.last_answer().1 {
             Answer::Report(report) => match &**report {
@@ -50,7 +50,7 @@ impl House {
     }
 }
 
-fn quick(name: &str) -> ProgramConfig {
+pub(super) fn quick(name: &str) -> ProgramConfig {
     ProgramConfig { startsecs: 0, ..program(name) }
 }
 

@@ -321,6 +321,13 @@ impl Book {
         self.asks.insert(conn, Ask { kind, members, at: now, by, timeout, load: self.loads + 1 });
     }
 
+    /// When the first of those who have bounded their patience is to hear something.
+    pub(super) fn first_timeout(&self) -> Option<Millis> {
+        let waits = |kind| matches!(kind, Kind::Start | Kind::Stop | Kind::Restart | Kind::Wait);
+        let asks = self.asks.values().filter(|ask| waits(ask.kind));
+        asks.filter_map(|ask| Some(ask.at + ask.timeout?)).min()
+    }
+
     fn time_to_stop(&self, members: &[(ProcId, u64)]) -> Millis {
         let procs = members.iter().filter_map(|(id, _)| self.procs.get(id));
         let configs = procs.flat_map(|proc| [Some(&proc.config), proc.run_config.as_ref()]).flatten();

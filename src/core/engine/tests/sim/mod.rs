@@ -98,6 +98,9 @@ impl House {
     fn turn(&mut self, lively: bool) -> Result<(), String> {
         self.world.book.counts.turns += 1;
         let timer = self.engine.poll_timeout().map(|at| self.millis(at));
+        if let Some(promised) = self.world.book.first_timeout().filter(|at| timer.is_none_or(|timer| timer > *at)) {
+            return Err(format!("somebody is to be answered at {promised}, but the engine sleeps until {timer:?}"));
+        }
         let next = [self.world.next(), timer].into_iter().flatten().min();
         let random = &mut self.world.random;
         let pause = match next {

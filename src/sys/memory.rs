@@ -1,0 +1,100 @@
+//! What the daemon keeps in memory while it rests.
+
+use std::ffi::{c_int, c_void};
+
+/// Keeps glibc from reserving an arena (64 MB of address space) for each thread. To be called before
+/// the first thread is made; does nothing with other C libraries.
+pub fn keep_heap_small() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt only sets a parameter of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// Gives memory that was freed back to the system: worth it after something large is done with, such as
+/// reading a configuration. Does nothing with other C libraries.
+pub fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim touches only what is free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Lets go of this program's own code and constants. The kernel has them in its cache of files and maps again what is
+/// really used, sixteen pages at a time; the rest, which the start alone has needed, counts as nobody's and may go when memory
+/// is short. Where this fails nothing is lost.
+pub fn release_code() {
+    // SAFETY: the callback has the wanted signature and does not unwind; it is given no data.
+    unsafe {
+        libc::dl_iterate_phdr(Some(release_program), std::ptr::null_mut());
+    }
+}
+
+/// Called for the program itself first; ends the walk there: the libraries are shared with others.
+///
+/// A segment that can't be written is as it is in the file: relocations are in others (linkers refuse them in code).
+unsafe extern "C" fn release_program(info: *mut libc::dl_phdr_info, _: usize, _: *mut c_void) -> c_int {
+    const END: c_int = 1;
+    // SAFETY: the loader passes a pointer that is valid during this call, or none.
+    let Some(info) = (unsafe { info.as_ref() }) else { return END };
+    if info.dlpi_phdr.is_null() {
+        return END;
+    }
+    // SAFETY: so many headers lie there, for as long as the program is loaded.
+    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+    for header in headers {
+        if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0 {
+            release(info.dlpi_addr as usize + header.p_vaddr as usize, header.p_memsz as usize);
+        }
+    }
+    END
+}
+
+/// Whole pages only: what begins or ends within a page may share it with something that was written to.
+fn release(start: usize, length: usize) {
+    // SAFETY: a plain question.
+    let page = match usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) {
+        Ok(page) if page.is_power_of_two() => page,
+        Ok(_) | Err(_) => return,
+    };
+    let (first, end) = (start.next_multiple_of(page), (start + length) & !(page - 1));
+    if first < end {
+        // SAFETY: the pages are a private mapping of a file that nobody has written to: they are read again when needed.
+        unsafe {
+            libc::madvise(std::ptr::with_exposed_provenance_mut(first), end - first, libc::MADV_DONTNEED);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What of the code is mapped, in KiB.
+    fn code() -> u64 {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let program = std::env::current_exe().unwrap();
+        let mut lines =
+            maps.lines().skip_while(|line| !(line.contains(" r-xp ") && line.ends_with(program.to_str().unwrap())));
+        let rss = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        rss.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[test]
+    fn code_that_is_not_used_is_let_go_and_comes_back_when_it_is() {
+        crate::sys::testing::in_own_process(
+            "sys::memory::tests::code_that_is_not_used_is_let_go_and_comes_back_when_it_is",
+            || {
+                let parse = || "0x1p3 nan 1e9".split(' ').filter_map(|text| text.parse::<f64>().ok()).count() == 2;
+                assert!(parse());
+                let before = code();
+                release_code();
+                let after = code();
+                assert!(after < before, "{before} KiB before, {after} KiB after");
+                assert!(parse());
+            },
+        );
+    }
+}
