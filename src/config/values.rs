@@ -223,11 +223,10 @@ pub(crate) fn signal(text: &str) -> Result<String, Fault> {
         };
         return Err(Fault::new("not a signal", hint));
     };
-    match signal_name(number) {
-        Some(name) => Ok(name.to_owned()),
-        None if number >= FIRST_REAL_TIME => Ok(format!("RTMIN+{}", number - FIRST_REAL_TIME)),
-        None => Err(Fault::new("a signal that the C library keeps for itself", "use one from 34 on")),
-    }
+    Ok(match signal_name(number) {
+        Some(name) => name.to_owned(),
+        None => format!("RTMIN+{}", number.saturating_sub(FIRST_REAL_TIME)),
+    })
 }
 
 #[cfg(test)]

@@ -173,6 +173,13 @@ fn instances_differ_where_they_may() {
 }
 
 #[test]
+fn the_name_of_the_machine_may_stand_in_a_value() {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    let lines = program("stdout_logfile = /tmp/%(host_node_name)s.log").stdout_logfile;
+    assert_eq!(lines, Some(format!("/tmp/{}.log", host.trim())));
+}
+
+#[test]
 fn percent_signs_are_literal() {
     for value in ["date +%s", "x %2B", "%t_%p", "100%", "%%", "%(unknown)s"] {
         let config = Files::new(&format!("[program:p]\ncommand = {value}\n")).load().config;

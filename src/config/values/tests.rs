@@ -79,6 +79,51 @@ fn choices() {
 }
 
 #[test]
+fn every_choice_is_taken_in_any_case_and_nothing_else() {
+    use {AutoRestart as A, DefaultOutput as D, ExitCode as C, ExitOn as O, HealthCheckType as H};
+    use {LogFormat as F, LogSync as S, Reconcile as R};
+    for (text, wanted) in [("auto", R::Auto), ("KILL", R::Kill), ("warn", R::Warn), ("off", R::Off)] {
+        assert_eq!(reconcile(text), Ok(wanted));
+    }
+    for (text, wanted) in [("true", A::Always), ("No", A::Never), ("unexpected", A::Unexpected)] {
+        assert_eq!(auto_restart(text), Ok(wanted));
+    }
+    for (text, wanted) in [("none", D::None), ("", D::None), ("Console", D::Console)] {
+        assert_eq!(default_output(text), Ok(wanted));
+    }
+    for (text, wanted) in [("text", F::Text), ("", F::Text), ("JSON", F::Json)] {
+        assert_eq!(log_format(text), Ok(wanted));
+    }
+    for (text, wanted) in [("Never", S::Never), ("rotate", S::Rotate), ("line", S::Line)] {
+        assert_eq!(log_sync(text), Ok(wanted));
+    }
+    for (text, wanted) in [("never", O::Never), ("failure", O::Failure), ("EXIT", O::Exit), ("fatal", O::Fatal)] {
+        assert_eq!(exit_on(text), Ok(wanted));
+    }
+    for (text, wanted) in [("Program", C::Program), ("0", C::Fixed(0)), ("255", C::Fixed(255))] {
+        assert_eq!(exit_code(text), Ok(wanted));
+    }
+    for (text, wanted) in [("none", H::None), ("tcp", H::Tcp), ("Script", H::Script)] {
+        assert_eq!(health_check_type(text), Ok(wanted));
+    }
+    for text in ["x", "1.5", "autos"] {
+        assert!(reconcile(text).is_err() && auto_restart(text).is_err() && default_output(text).is_err());
+        assert!(log_format(text).is_err() && log_sync(text).is_err() && exit_on(text).is_err());
+        assert!(exit_code(text).is_err() && health_check_type(text).is_err(), "{text}");
+    }
+    for (text, wanted) in [
+        ("critical", "CRITICAL"),
+        ("error", "ERROR"),
+        ("WARN", "WARNING"),
+        ("warning", "WARNING"),
+        ("info", "INFO"),
+        ("debug", "DEBUG"),
+    ] {
+        assert_eq!(log_level(text).as_deref(), Ok(wanted));
+    }
+}
+
+#[test]
 fn signals_by_name_and_number() {
     for text in ["TERM", "sigterm", "SIGTERM", "15", "Term"] {
         assert_eq!(signal(text).as_deref(), Ok("TERM"), "{text}");

@@ -184,6 +184,14 @@ fn idle_is_when_all_that_was_started_has_ended_for_good() {
     house.ask(1, Request::Stop { name: name("b"), terms: Terms::default() });
     house.end_and_drain(1, Exit::Code(0), "");
     assert_eq!((house.status("b").state.as_str(), house.code()), ("STOPPED", None), "somebody may start it again");
-    let house = House::begin(idle(), &[asleep]);
+    let house = House::begin(idle(), std::slice::from_ref(&asleep));
     assert_eq!(house.code(), None, "nothing was ever started");
+    // Nor does the end of one that a reload has removed count.
+    let mut house = House::begin(idle(), &[program("a"), asleep.clone()]);
+    house.handle(Input::Notice(Notice::Reload));
+    let config = SupervisorConfig { programs: vec![asleep], ..idle() };
+    let loaded = Loaded { config, warnings: Vec::new(), logfile_given: false, files: Vec::new() };
+    house.handle(Input::ConfigLoaded(Box::new(Ok(loaded))));
+    house.end_and_drain(0, Exit::Signal(15), "");
+    assert_eq!((house.world.names(), house.code()), (vec![name("asleep")], None));
 }

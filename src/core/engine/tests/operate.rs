@@ -81,7 +81,7 @@ fn the_history_tells_who_has_asked_and_when() {
 #[test]
 fn ten_thousand_transitions_leave_eight() {
     let mut house = House::new(&[quick("p")]);
-    for _ in 0..2_500 {
+    for _ in 0..if cfg!(miri) { 20 } else { 2_500 } {
         house.start(1, "p");
         house.ask(2, Request::Stop { name: name("p"), terms: Terms::default() });
         house.end(0, process::Exit::Signal(15));
@@ -142,6 +142,20 @@ fn kill_escalates_a_stop_and_the_time_out_of_a_stop_is_told() {
     house.pass(5);
     let causes = house.causes("q");
     assert_eq!(causes[3..], ["SIGKILL: still there 600 s after its stop signal (stopwaitsecs)"], "once: {causes:?}");
+    house.ask(4, Request::Kill { name: name("q"), terms: Terms::default() });
+    assert_eq!(house.causes("q")[4..], ["kill requested by uid 0, pid 1 (supervicectl)"], "and nothing after it");
+}
+
+#[test]
+fn nobody_is_told_of_a_time_out_when_a_shutdown_is_hurried() {
+    let mut house = House::new(&[quick("p")]);
+    house.start(1, "p");
+    house.handle(Input::Notice(Notice::Terminate));
+    house.pass(1);
+    house.handle(Input::Notice(Notice::Terminate));
+    assert_eq!(house.world.signals, [(0, 15), (0, 9)]);
+    let causes = house.causes("p");
+    assert!(!causes.iter().any(|cause| cause.contains("stopwaitsecs")), "{causes:?}");
 }
 
 #[test]

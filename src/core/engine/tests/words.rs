@@ -67,6 +67,7 @@ fn a_listener_hears_the_kind_it_has_named_and_no_other() {
     assert_eq!((passed.message.as_deref(), passed.pid), (Some("connected"), Some(1001)));
     assert_eq!((passed.processname.as_str(), passed.groupname.as_str()), ("p", "p"));
     let stopping = &told[2].1;
+    assert_eq!((stopping.from_state.as_deref(), stopping.to_state.as_deref()), (Some("RUNNING"), Some("STOPPING")));
     assert_eq!(stopping.cause.as_deref(), Some("stop requested by uid 0, pid 1 (supervicectl)"));
 }
 
