@@ -85,14 +85,14 @@ pub(crate) fn read(
     common(&mut Fields { view, scope, report }, &mut base, checks);
 
     let mut instances = Vec::with_capacity(base.numprocs as usize);
-    let mut found = Report { strict: report.strict, ..Report::default() };
+    let mut found = Report::default();
     for number in 0..base.numprocs {
         let mut instance = base.clone();
         if base.numprocs > 1 {
             instance.name = format!("{name}:{number:02}");
         }
         scope.process_num = Some(number);
-        let mut own = Report { strict: report.strict, ..Report::default() };
+        let mut own = Report::default();
         own_settings(&mut Fields { view, scope, report: &mut own }, &mut instance, context, checks);
         // What is wrong with one instance is mostly wrong with all: each key is reported once.
         merge_new(&mut found.problems, own.problems);

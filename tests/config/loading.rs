@@ -157,7 +157,7 @@ fn instances_differ_where_they_may() {
     let files = files.errors(false);
     assert!(files.contains("the directory /0/.. does not exist"), "{files}");
     let config = Files::new(
-        "[program:w]\ncommand = run %(process_num)s date +%s\nnumprocs = 3\nenvironment = N=%(process_num)02d\n\
+        "[program:w]\ncommand = run %(process_num)s date +%s\nnumprocs = 3\nenvironment = N=%(process_num)02d of %(numprocs)s\n\
          stdout_logfile = /tmp/w%(process_num)d.log\nhealthcheck_type = tcp\nhealthcheck_port = 80%(process_num)02d\n",
     )
     .load()
@@ -166,7 +166,7 @@ fn instances_differ_where_they_may() {
     assert_eq!(names, ["w:00", "w:01", "w:02"]);
     let last = &config.programs[2];
     assert_eq!(last.command, "run 2 date +%s");
-    assert_eq!(last.environment.get("N").map(String::as_str), Some("02"));
+    assert_eq!(last.environment.get("N").map(String::as_str), Some("02 of 3"));
     assert_eq!(last.stdout_logfile.as_deref(), Some("/tmp/w2.log"));
     assert_eq!((last.healthcheck.port, last.numprocs, last.group_name()), (Some(8002), 3, "w"));
     assert_eq!(program("environment = N=%(process_num)d").environment.get("N").map(String::as_str), Some("0"));

@@ -2,6 +2,7 @@
 
 use super::operate::quick;
 use super::*;
+use crate::config::Diagnostic;
 use crate::models::AutoRestart;
 use crate::rpc::protocol::{EventItem, EventSelection, Reread};
 use crate::sys::machine::Power;
@@ -121,10 +122,19 @@ fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
         programs: vec![ProgramConfig { command: name("other"), ..quick("p") }, quick("new")],
         ..SupervisorConfig::default()
     };
-    let loaded = Loaded { config, warnings: Vec::new(), logfile_given: false, files: Vec::new() };
+    let odd = Diagnostic {
+        file: Arc::from(std::path::Path::new("x.conf")),
+        line: 3,
+        section: None,
+        key: None,
+        value: None,
+        message: name("odd"),
+        hint: String::new(),
+    };
+    let loaded = Loaded { config, warnings: vec![odd], logfile_given: false, files: Vec::new() };
     house.handle(Input::ConfigLoaded(Box::new(Ok(loaded))));
     let Report::Reread(Reread { added, removed, changed, warnings }) = house.report() else { panic!("a reread") };
-    assert_eq!((added, removed, warnings), (&vec![name("new")], &vec![name("old")], &Vec::new()));
+    assert_eq!((added, removed, warnings), (&vec![name("new")], &vec![name("old")], &vec![name("x.conf:3: odd")]));
     let keys: Vec<(&str, Vec<&str>)> = changed
         .iter()
         .map(|(name, changes)| (name.as_str(), changes.iter().map(|change| change.key.as_str()).collect()))
@@ -227,10 +237,10 @@ fn orphans_that_nothing_ends_hold_up_the_end_for_a_while_only() {
     house.world.orphans = 2;
     house.handle(Input::Notice(Notice::Terminate));
     assert_eq!(house.world.orphan_signals, [Some(15)], "asked to end");
-    house.pass(1);
-    assert_eq!(house.engine.finished(), None);
-    house.pass(20);
-    assert_eq!(house.engine.finished(), Some(false));
-    let killed = house.world.orphan_signals.iter().filter(|signal| **signal == Some(9)).count();
-    assert_eq!(killed, 1);
+    // Two seconds to end, two more after the SIGKILL.
+    for (seconds, kills, finished) in [(1, 0, None), (1, 1, None), (1, 1, None), (1, 1, Some(false))] {
+        house.pass(seconds);
+        let killed = house.world.orphan_signals.iter().filter(|signal| **signal == Some(9)).count();
+        assert_eq!((killed, house.engine.finished()), (kills, finished));
+    }
 }
