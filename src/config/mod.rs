@@ -231,3 +231,22 @@ fn warn_doubled_percent(document: &Document, report: &mut Report) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_this_directory_is_taken_where_none_is_named() {
+        crate::sys::testing::in_own_process(
+            "config::tests::the_file_of_this_directory_is_taken_where_none_is_named",
+            || {
+                let dir = tempfile::tempdir().expect("a directory");
+                std::env::set_current_dir(dir.path()).expect("there");
+                assert_ne!(default_config_path(), Some(PathBuf::from("supervisord.conf")));
+                std::fs::write("supervisord.conf", "").expect("written");
+                assert_eq!(default_config_path(), Some(PathBuf::from("supervisord.conf")));
+            },
+        );
+    }
+}

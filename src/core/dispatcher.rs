@@ -42,8 +42,7 @@ pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receive
             Err(RecvTimeoutError::Timeout) => {
                 // The first rest: what the start alone has needed goes.
                 has_rested = true;
-                sys::memory::trim_heap();
-                sys::memory::release_code();
+                sys::memory::rest();
             }
             // Can't happen while a supervisor holds the sender; if it did, nobody could ever stop us.
             Err(RecvTimeoutError::Disconnected) => return false,

@@ -29,7 +29,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     }
     // Without the three standard descriptors the next file opened would become one of them.
     let _ = sys::stdio::ensure_standard_fds();
-    sys::memory::keep_heap_small();
+    sys::memory::keep_small();
     let code = match args::parse(args.into_iter()) {
         Err(message) => fail(USAGE, &format!("{message}\nTry 'supervice --help'.")),
         Ok(Mode::Help) => print(args::HELP),

@@ -99,6 +99,7 @@ fn run(options: &Options, mut signals: Signals) -> u8 {
             let job = options.place == Place::OwnGroup && kernel::is_job();
             let mut init = Init { options, signals, pid, job, expected: [led_session; 2] };
             init.note(2, format_args!("started {} with pid {pid}", options.name().display()));
+            crate::sys::memory::release_code();
             init.serve()
         }
         Err(error) => {
@@ -136,6 +137,7 @@ fn leave_directory() {
 
 /// No program: a process that holds a pod's namespaces together.
 fn pause(signals: &Signals) -> u8 {
+    crate::sys::memory::release_code();
     loop {
         match signals.next(false) {
             Some(2 | TERM) => return 0,

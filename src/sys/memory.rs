@@ -1,10 +1,15 @@
 //! What the daemon keeps in memory while it rests.
 
 use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Keeps glibc from reserving an arena (64 MB of address space) for each thread. To be called before
-/// the first thread is made; does nothing with other C libraries.
-pub fn keep_heap_small() {
+/// The process is the daemon, and not some program that has a supervisor in it.
+static IS_DAEMON: AtomicBool = AtomicBool::new(false);
+
+/// Says that this process is the daemon, whose memory is ours to arrange. To be called before the first thread is made:
+/// it keeps glibc from reserving an arena (64 MB of address space) for each.
+pub fn keep_small() {
+    IS_DAEMON.store(true, Ordering::Relaxed);
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt only sets a parameter of the allocator.
     unsafe {
@@ -19,6 +24,15 @@ pub fn trim_heap() {
     // SAFETY: malloc_trim touches only what is free.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// Gives back what the start has needed and a daemon at rest does not.
+pub fn rest() {
+    trim_heap();
+    // Somebody else's program may have written to its code: a profiler, a debugger, a live patch.
+    if IS_DAEMON.load(Ordering::Relaxed) {
+        release_code();
     }
 }
 

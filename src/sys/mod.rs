@@ -30,7 +30,7 @@ mod raw;
 mod ready;
 mod stack;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 /// The error number of the last failed system call of this thread.
 fn errno() -> i32 {

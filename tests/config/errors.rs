@@ -62,6 +62,10 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
             "directory = /etc/passwd: /etc/passwd is not a directory; write the path of a directory",
         ),
         (
+            "directory = /etc/passwd/x",
+            "directory = /etc/passwd/x: /etc/passwd/x: Not a directory; write a path that can be reached",
+        ),
+        (
             "stdout_logfile = /missing/x.log",
             "stdout_logfile = /missing/x.log: the directory /missing does not exist; create it, or write another path",
         ),

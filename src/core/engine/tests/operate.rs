@@ -211,6 +211,32 @@ fn a_wait_for_health_waits_for_the_first_answer_where_there_are_checks() {
 }
 
 #[test]
+fn an_answer_about_a_run_that_is_over_is_nobodys() {
+    let mut checked = quick("p");
+    checked.healthcheck.check_type = HealthCheckType::Tcp;
+    checked.healthcheck.start_period = 0;
+    let mut house = House::new(&[checked]);
+    let answer = |generation| {
+        let result = HealthCheckResult { healthy: true, message: "connected".to_owned() };
+        Input::Health { id: 0, generation, result }
+    };
+    house.start(1, "p");
+    house.handle(answer(0));
+    house.handle(answer(2));
+    assert_eq!(house.status("p").healthy, None);
+    house.ask(2, Request::Stop { name: name("p"), terms: Terms::default() });
+    house.end(0, process::Exit::Signal(15));
+    house.handle(answer(1));
+    assert!(!house.world.events.contains(&EventType::HealthcheckPassed), "{:?}", house.world.events);
+    house.start(3, "p");
+    house.handle(answer(2));
+    assert_eq!(
+        (house.status("p").healthy, house.world.events.last()),
+        (Some(true), Some(&EventType::HealthcheckPassed))
+    );
+}
+
+#[test]
 fn a_listener_is_told_what_it_wants_and_nothing_is_made_for_nobody() {
     let mut house = House::new(&[quick("p")]);
     house.start(1, "p");
