@@ -30,19 +30,22 @@ pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receive
         if let Some(clean) = engine.finished() {
             return clean;
         }
-        let wake = engine.poll_timeout();
-        let first = match wake {
+        let timer = engine.poll_timeout();
+        let settled =
+            (!has_rested).then(|| Instant::now() + SETTLED).filter(|at| timer.is_none_or(|timer| timer > *at));
+        let first = match settled.or(timer) {
             Some(at) => queue.recv_deadline(at),
-            None if !has_rested => queue.recv_timeout(SETTLED),
             None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match first {
             Ok(input) => turn(engine, kernel, input),
-            Err(RecvTimeoutError::Timeout) if wake.is_some() => continue,
             Err(RecvTimeoutError::Timeout) => {
                 // The first rest: what the start alone has needed goes.
-                has_rested = true;
-                sys::memory::rest();
+                if settled.is_some() {
+                    has_rested = true;
+                    sys::memory::rest();
+                }
+                continue;
             }
             // Can't happen while a supervisor holds the sender; if it did, nobody could ever stop us.
             Err(RecvTimeoutError::Disconnected) => return false,

@@ -21,6 +21,11 @@ fn patterns_match_like_a_shell() {
         ("[a-]", "-", true),
         ("[", "[", true),
         ("[ab", "[ab", true),
+        ("[!]a]", "]", false),
+        ("[!]a]", "b", true),
+        ("x[!a]y", "xby", true),
+        ("x[a-]y", "x-y", true),
+        ("[c-a]", "b", false),
         ("**", "", true),
         ("", "a", false),
     ] {
@@ -36,6 +41,7 @@ fn a_pattern_of_stars_takes_no_exponential_time() {
 #[test]
 fn files_are_sorted_and_hidden_ones_left_out() {
     let dir = tempfile::tempdir().expect("tempdir");
+    fs::create_dir(dir.path().join("sub")).expect("a directory");
     for name in ["b.ini", "a.ini", ".hidden.ini", "c.txt"] {
         fs::write(dir.path().join(name), "").expect("write");
     }
@@ -47,5 +53,6 @@ fn files_are_sorted_and_hidden_ones_left_out() {
     assert_eq!(names("./.h*"), [".hidden.ini"]);
     assert_eq!(names("missing.ini"), ["missing.ini"]);
     assert_eq!(names("missing/*.ini"), [""; 0]);
+    assert_eq!(names("*/missing.ini"), [""; 0], "what a pattern leads to must be there");
     assert_eq!(expand(Path::new("/"), &format!("{}/[a].ini", dir.path().display())).len(), 1);
 }

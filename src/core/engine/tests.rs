@@ -29,6 +29,8 @@ struct Fake {
     told: Vec<(ConnId, String)>,
     /// Signals to the group of a process.
     signals: Vec<(ProcId, u8)>,
+    /// Something is left of the process group of every leader that ends.
+    lingers: bool,
     /// Processes that a program has left behind, and what they were told.
     orphans: usize,
     orphan_signals: Vec<Option<u8>>,
@@ -59,7 +61,7 @@ impl World for Fake {
         std::mem::take(&mut self.ended)
     }
     fn group_is_empty(&mut self, _: ProcId) -> bool {
-        true
+        !self.lingers
     }
     fn signal_orphans(&mut self, signal: Option<u8>) -> usize {
         self.orphan_signals.push(signal);

@@ -232,6 +232,42 @@ fn the_bytes_of_the_records_are_counted_and_bounded() {
 }
 
 #[test]
+fn a_record_is_read_as_it_was_written_and_a_cause_is_cut_between_two_characters() {
+    let mut house = House::new(&[quick("p")]);
+    house.engine.note(house.now, 0, &format!("{}äöü", "x".repeat(199)));
+    house.start(1, "p");
+    house.pass(7);
+    house.ask(2, Request::Stop { name: name("p"), terms: Terms::default() });
+    let mut told: Vec<_> = house.engine.entries[&0].history.iter().collect();
+    let last = told.pop().expect("a record");
+    assert_eq!((last.from, last.to, last.pid), (ProcessState::Running, ProcessState::Stopping, Some(1001)));
+    assert_eq!(last.at, Duration::from_secs(7));
+    assert_eq!((told[0].cause, told[0].pid), ("x".repeat(199).as_str(), None));
+}
+
+#[test]
+fn the_daemon_knows_its_own_pid() {
+    let mut house = House::new(&[quick("p")]);
+    house.ask(1, Request::Pid { name: None });
+    let Report::Pid(pid) = house.report() else { panic!("a pid") };
+    assert_eq!(u32::try_from(*pid), Ok(std::process::id()));
+}
+
+#[test]
+fn a_start_waits_until_nothing_is_left_of_the_run_before() {
+    let once = ProgramConfig { autorestart: AutoRestart::Never, ..quick("p") };
+    let mut house = House::new(&[once]);
+    house.start(1, "p");
+    house.world.lingers = true;
+    house.end(0, process::Exit::Code(0));
+    house.start(2, "p");
+    assert_eq!((house.last_answer().0, house.world.pids), (1, 1), "not answered, and not started beside it");
+    house.world.lingers = false;
+    house.pass(5);
+    assert_eq!((house.last_answer().0, house.message().as_str(), house.world.pids), (2, "Started p", 2));
+}
+
+#[test]
 fn orphans_that_nothing_ends_hold_up_the_end_for_a_while_only() {
     let mut house = House::new(&[quick("p")]);
     house.world.orphans = 2;
