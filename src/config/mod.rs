@@ -249,4 +249,22 @@ mod tests {
             },
         );
     }
+
+    #[test]
+    fn who_is_not_root_is_warned_that_nobody_else_s_programs_can_be_started() {
+        let name = "config::tests::who_is_not_root_is_warned_that_nobody_else_s_programs_can_be_started";
+        if !crate::sys::testing::is_root(name) {
+            return;
+        }
+        crate::sys::testing::in_own_process(name, || {
+            let dir = tempfile::tempdir().expect("a directory");
+            let path = dir.path().join("x.conf");
+            std::fs::write(&path, "[program:a]\ncommand = true\nuser = root\n").expect("written");
+            let warnings = || load(&path, &LoadOptions::default()).expect("it holds").warnings;
+            assert!(warnings().is_empty());
+            std::os::unix::fs::chown(dir.path(), Some(65534), None).expect("its owner");
+            nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).expect("root may");
+            assert!(warnings().iter().any(|warning| warning.message.starts_with("only root can start")));
+        });
+    }
 }

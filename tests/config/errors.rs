@@ -130,6 +130,10 @@ fn commands_and_health_checks_that_are_incomplete() {
                 .to_owned(),
         ),
         (
+            "command = x\nhealthcheck_type = tcp\nhealthcheck_port = 0",
+            "4: [program:p] healthcheck_port = 0: too small; write a whole number from 1 to 65535".to_owned(),
+        ),
+        (
             "command = x\nhealthcheck_type = script\nhealthcheck_command =",
             "4: [program:p] healthcheck_command = : missing: a script check needs a command; \
              write healthcheck_command = COMMAND"

@@ -343,6 +343,25 @@ fn an_update_is_done_for_a_client_that_has_gone_but_a_question_is_not() {
 }
 
 #[test]
+fn an_update_starts_nothing_that_was_down() {
+    let once = ProgramConfig { autorestart: crate::models::AutoRestart::Never, ..quick("done") };
+    let mut house = House::new(&[quick("up"), quick("never"), quick("stopped"), once.clone()]);
+    for name in ["up", "stopped", "done"] {
+        house.start(1, name);
+    }
+    house.ask(2, Request::Stop { name: name("stopped"), terms: Terms::default() });
+    house.end(2, process::Exit::Signal(15));
+    house.end(3, process::Exit::Code(0));
+    house.ask(3, Request::Update { confirm: None });
+    let changed = |config: ProgramConfig| ProgramConfig { command: name("other"), ..config };
+    house.load(&[quick("up"), quick("never"), quick("stopped"), once].map(changed));
+    house.end(0, process::Exit::Signal(15));
+    let states = ["up", "never", "stopped", "done"].map(|name| house.status(name).state);
+    assert_eq!(states, ["RUNNING", "STOPPED", "STOPPED", "EXITED"]);
+    assert_eq!(house.world.pids, 4);
+}
+
+#[test]
 fn an_update_that_can_not_even_spawn_is_taken_back_and_nobody_hears_of_it_twice() {
     let mut house = House::new(&[quick("p")]);
     house.start(1, "p");
