@@ -37,7 +37,9 @@ fn what_waits_in_the_queue_when_the_supervisor_ends_is_let_go() {
     // Answered or not, depending on how the inputs were batched; but never waited for in vain.
     let _ = answer.recv();
     assert!(matches!(supervisor.run(), Err(RunError::NotIdle)));
-    assert_eq!(supervisor.reload_config().expect_err("it has ended"), ProcessError::NotRunning);
+    let error = supervisor.reload_config().expect_err("it has ended");
+    assert_eq!(error, ProcessError::NotRunning);
+    assert_eq!(error.to_string(), "the supervisor does not run: call Supervisor::run first");
 }
 
 #[test]
