@@ -261,6 +261,7 @@ fn a_start_waits_until_nothing_is_left_of_the_run_before() {
     house.world.lingers = true;
     house.end(0, process::Exit::Code(0));
     house.start(2, "p");
+    house.pass(1);
     assert_eq!((house.last_answer().0, house.world.pids), (1, 1), "not answered, and not started beside it");
     house.world.lingers = false;
     house.pass(5);
