@@ -148,8 +148,11 @@ impl Machine {
 }
 
 const CONFIG: &str = "[supervice]\nlogfile = none\npidfile = none\nsocket = /run/supervice.sock\ndefault_output = console\n\
-    [program:service]\ncommand = /bin/sh -c \"trap 'echo it stops;exit' TERM;while :;do sleep 0.1;done\"\nstartsecs = 0\n\
+    [program:service]\ncommand = /bin/sh -c \"trap 'echo it stops;exit' TERM;>/run/up;while :;do sleep 0.1;done\"\nstartsecs = 0\n\
     [program:test]\ncommand = /bin/sh /test.sh\nstartsecs = 0\nautorestart = false\n";
+
+/// Before that the service's shell has no trap, and would die of the signal without a word.
+const SERVICE_IS_UP: &str = "until [ -e /run/up ]; do sleep 0.1; done\n";
 
 #[test]
 fn a_machine_boots_runs_and_turns_itself_off() {
@@ -160,7 +163,7 @@ fn a_machine_boots_runs_and_turns_itself_off() {
                   (setsid sh -c \"trap 'echo the orphan stops >/dev/console' TERM; while :; do sleep 0.1; done\" &)\n\
                   supervicectl -s /run/supervice.sock health --ready && echo all is well\n\
                   supervicectl -s /run/supervice.sock poweroff\nsleep 100\n";
-    let console = machine.boot(CONFIG, script, "reboot: Power down");
+    let console = machine.boot(CONFIG, &format!("{SERVICE_IS_UP}{script}"), "reboot: Power down");
     for wanted in [
         "places: / /proc /sys /dev /dev/pts /run",
         "devices are there",
@@ -188,7 +191,7 @@ fn a_machine_does_what_busybox_users_expect_of_signals() {
         ("USR1", "reboot: System halted"),
         ("USR2", "reboot: Power down"),
     ] {
-        let console = machine.boot(CONFIG, &format!("echo ready\nkill -{signal} 1\nsleep 100\n"), last);
+        let console = machine.boot(CONFIG, &format!("{SERVICE_IS_UP}kill -{signal} 1\nsleep 100\n"), last);
         assert!(console.contains("it stops") && console.contains(last), "{signal}: {console}");
     }
 }
