@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
@@ -57,7 +58,8 @@ impl Terminal {
     /// Shows what comes within this time; `None`: nothing comes any more.
     fn show_more(&mut self, milliseconds: u16) -> Option<()> {
         let mut fds = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::from(milliseconds)) == Ok(0) {
+        // A signal to this process (a supervisor that a test embeds takes SIGCHLD) ends the wait as the time does.
+        if matches!(poll(&mut fds, PollTimeout::from(milliseconds)), Ok(0) | Err(Errno::EINTR)) {
             return Some(());
         }
         let mut bytes = [0; 4096];
@@ -187,7 +189,8 @@ fn lines_that_come_at_once_are_all_run() {
 /// A command ends by Ctrl-C and the prompt goes on; what does not end with a line is not overwritten.
 #[test]
 fn the_prompt_outlives_its_commands_and_keeps_their_output() {
-    let daemon = Daemon::start("[program:web]\ncommand = sh -c 'printf unfinished; exec sleep 1000'\nstartsecs = 0\n");
+    let mut daemon =
+        Daemon::start("[program:web]\ncommand = sh -c 'printf unfinished; exec sleep 1000'\nstartsecs = 0\n");
     let mut terminal = Terminal::ctl(&daemon, &[]);
     terminal.until_typed("");
     terminal.type_in("tail -f web\r");
@@ -198,6 +201,8 @@ fn the_prompt_outlives_its_commands_and_keeps_their_output() {
     terminal.type_in("ping\r");
     terminal.until_text("the daemon answers");
     daemon.signal(Signal::SIGKILL);
+    // Who asks one that is about to die hears something else.
+    daemon.wait();
     terminal.until_typed("");
     terminal.type_in("status\r");
     terminal.until_text("supervicectl: no daemon at ");
