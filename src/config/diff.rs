@@ -261,6 +261,8 @@ mod tests {
         };
         assert_eq!(told(&none, &some), [r#"environment.A null -> "1""#]);
         assert_eq!(told(&some, &none), [r#"environment.A "1" -> null"#]);
+        let socket = |path| serde_json::json!({"socket_path": path, "web": {"socket_path": path}});
+        assert_eq!(told(&socket("a"), &socket("b")), [r#"socket "a" -> "b""#, r#"web.socket_path "a" -> "b""#]);
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn unknown_member(member: &str, programs: &HashMap<&str, Place>) -> Fault {
     } else {
         match crate::suggest::closest(member, programs.keys().copied()) {
             Some(name) => format!("did you mean {name}?"),
-            None => format!("name programs that are configured, or add [program:{member}]"),
+            None => format!("name programs that are configured, or add [program:{section}]"),
         }
     };
     Fault::new(format!("no such program: {member}"), hint)

@@ -289,15 +289,14 @@ fn health_check(fields: &mut Fields<'_, '_>) -> HealthCheckConfig {
     };
     match check.check_type {
         HealthCheckType::None => warn_idle_check(fields),
-        HealthCheckType::Tcp if check.port.is_none() => {
+        HealthCheckType::Tcp => {
             let fault = Fault::new("missing: a tcp check needs a port", "write healthcheck_port = 1 to 65535");
             needs("healthcheck_port", fields, fault);
         }
-        HealthCheckType::Script if check.command.is_none() => {
+        HealthCheckType::Script => {
             let fault = Fault::new("missing: a script check needs a command", "write healthcheck_command = COMMAND");
             needs("healthcheck_command", fields, fault);
         }
-        HealthCheckType::Tcp | HealthCheckType::Script => {}
     }
     check
 }

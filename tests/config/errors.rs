@@ -219,6 +219,7 @@ fn names_of_programs_and_groups() {
         let errors = Files::new(&format!("[program:{name}]\ncommand = x\n")).errors(false);
         assert_eq!(errors, format!("DIR/main.ini:1: {error}"));
     }
+    assert_eq!(Files::new(&format!("[program:{}]\ncommand = x\n", &long[..128])).errors(true), "");
     assert_eq!(
         Files::new("[program:a]\ncommand = x\n[program: a]\ncommand = y\n").errors(false),
         "DIR/main.ini:3: [program: a]: a second program called a: the first is in DIR/main.ini:1; give it a name of its own"
@@ -234,6 +235,11 @@ fn groups() {
         (
             "[group:g]\nprograms = db:00",
             "7: [group:g] programs = db:00: no such program: db:00; all instances of db are in its group: write db",
+        ),
+        (
+            "[group:g]\nprograms = xyz:00",
+            "7: [group:g] programs = xyz:00: no such program: xyz:00; \
+             name programs that are configured, or add [program:xyz]",
         ),
         (
             "[group:g]\nprograms = web\n[group:h]\nprograms = db, web",
@@ -252,6 +258,7 @@ fn groups() {
     ] {
         assert_eq!(Files::new(&format!("{programs}{group}\n")).errors(false), format!("DIR/main.ini:{errors}"));
     }
+    assert_eq!(Files::new(&format!("{programs}[group:g]\nprograms = web, web\n")).errors(true), "", "once is enough");
 }
 
 #[test]
@@ -304,6 +311,19 @@ fn files_that_are_no_files() {
     }
     let error = supervice::config::read_env_file(&fifo).expect_err("a fifo holds no variables");
     assert_eq!(error.to_string(), format!("{}: it is a FIFO or pipe; a regular file is needed", fifo.display()));
+}
+
+#[test]
+fn an_error_tells_its_cause() {
+    let cause = |files: &Files, path: &str| {
+        let error =
+            supervice::config::load(files.dir().join(path), &Default::default()).expect_err("it can't be loaded");
+        std::error::Error::source(&error).map(ToString::to_string)
+    };
+    let files = Files::new("[program:p]\n");
+    assert_eq!(cause(&files, "missing.ini"), None);
+    assert!(cause(&files, "").is_some_and(|cause| cause.starts_with("it is a directory")));
+    assert!(cause(&files, "main.ini").is_some_and(|cause| cause.contains("command: missing")));
 }
 
 #[test]
@@ -380,6 +400,27 @@ fn what_is_probably_not_meant_is_a_warning() {
     ] {
         assert_eq!(Files::new(&format!("[program:p]\n{keys}\n")).warnings(), format!("DIR/main.ini:{warning}"));
     }
+}
+
+#[test]
+fn what_is_meant_is_no_warning() {
+    for keys in ["stderr_logfile = /dev/stderr", "redirect_stderr = true"] {
+        assert_eq!(Files::new(&format!("[program:p]\ncommand = x\n{keys}\n")).warnings(), "");
+    }
+    // To the others it is one.
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: what root may needs root");
+        return;
+    }
+    assert_eq!(Files::new("[program:p]\ncommand = x\nuser = nobody\n").warnings(), "");
+}
+
+#[test]
+fn a_variable_s_name_may_become_impossible() {
+    assert_eq!(
+        Files::new("[program:a=b]\ncommand = x\nenvironment = %(program_name)s=1\n").errors(false),
+        "DIR/main.ini:3: [program:a=b] environment = a=b=1: a variable's name is empty or holds a =; write KEY=value"
+    );
 }
 
 #[test]

@@ -38,6 +38,18 @@ fn a_log_is_a_file_or_a_device_but_no_directory() {
 }
 
 #[test]
+fn a_pid_file_and_a_program_are_no_directories() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| format!("{}/{name}", dir.path().display());
+    let mut checks = Checks::default();
+    assert_eq!(message(checks.pid_file(&path(""))), "it is a directory");
+    assert_eq!(message(checks.pid_file(&path("new.pid"))), "");
+    fs::write(path("old.pid"), "1").expect("written");
+    assert_eq!(message(checks.pid_file(&path("old.pid"))), "");
+    assert_eq!(message(checks.program(&path(""))), format!("{} is a directory", path("")));
+}
+
+#[test]
 fn owners_are_users_and_groups() {
     let mut checks = Checks::default();
     for known in ["root", "root:root", ":root", "0", "0:0"] {
@@ -82,7 +94,9 @@ fn who_is_not_root_is_told_what_it_may_not_do() {
         assert_eq!(message(checks.log_file(&path("theirs/a.log"))), denied("theirs", "is not writable"), "a rotation");
         assert_eq!(message(checks.log_file(&path("ours/a.log"))), denied("ours/a.log", "is not writable"));
         assert_eq!(message(checks.log_file(&path("ours/b.log"))), "");
-        assert_eq!(message(checks.log_file("/dev/null")), "");
+        for inherited in ["/dev/null", "/dev/stdout", "/dev/fd/9", "/proc/self/fd/9", "syslog"] {
+            assert_eq!(message(checks.log_file(inherited)), "", "{inherited}");
+        }
         assert_eq!(message(checks.pid_file(&path("theirs/pid"))), denied("theirs", "is not writable"));
         assert_eq!(message(checks.pid_file(&path("ours/pid"))), "");
         assert_eq!(message(checks.socket(&path("theirs/s"))), denied("theirs", "is not writable"));

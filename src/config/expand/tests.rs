@@ -58,4 +58,5 @@ fn all_else_is_literal() {
 fn unset_variables_are_found() {
     assert_eq!(unset_variable("a %(ENV_PATH)s %(ENV_SUPERVICE_NOT_SET)s"), Some("SUPERVICE_NOT_SET"));
     assert_eq!(unset_variable("%(ENV_PATH)s %(ENV_X)q %(ENV_Y"), None);
+    assert_eq!(unset_variable("%(ENV_)s %(ENV_A=B)s"), None, "no variable has such a name");
 }

@@ -52,6 +52,7 @@ fn files_are_sorted_and_hidden_ones_left_out() {
     assert_eq!(names("*.ini"), ["a.ini", "b.ini"]);
     assert_eq!(names("./.h*"), [".hidden.ini"]);
     assert_eq!(names("missing.ini"), ["missing.ini"]);
+    assert_eq!(expand(dir.path(), ".//a.ini")[0].as_os_str(), dir.path().join("a.ini").as_os_str(), "as it is shown");
     assert_eq!(names("missing/*.ini"), [""; 0]);
     assert_eq!(names("*/missing.ini"), [""; 0], "what a pattern leads to must be there");
     assert_eq!(expand(Path::new("/"), &format!("{}/[a].ini", dir.path().display())).len(), 1);

@@ -28,7 +28,19 @@ fn sections_and_their_guesses() {
     assert_eq!(section_kind("programm:web"), SectionKind::Unknown("did you mean [program:NAME]?"));
     assert_eq!(section_kind("program"), SectionKind::Unknown("did you mean [program:NAME]?"));
     assert_eq!(section_kind("Supervice"), SectionKind::Unknown("did you mean [supervice]?"));
-    assert!(matches!(section_kind("inet_http_server"), SectionKind::Foreign(_)));
+    for (name, known) in [
+        ("gruop:a", "did you mean [group:NAME]?"),
+        ("includes", "did you mean [include]?"),
+        ("unix_http_serv", "did you mean [unix_http_server]?"),
+        ("supervisor", "did you mean [supervice]?"),
+    ] {
+        assert_eq!(section_kind(name), SectionKind::Unknown(known), "{name}");
+    }
+    for name in
+        ["inet_http_server", "supervisorctl", "rpcinterface:x", "ctlplugin:x", "eventlistener:x", "fcgi-program:x"]
+    {
+        assert!(matches!(section_kind(name), SectionKind::Foreign(_)), "{name}");
+    }
     assert!(matches!(section_kind("nginx"), SectionKind::Unknown(hint) if hint.starts_with("sections are")));
 }
 

@@ -27,6 +27,9 @@ fn numbers_and_seconds() {
     assert_eq!(fault(number("11", 1, 10)), "too large; write a whole number from 1 to 10");
     assert_eq!(fault(number("0", 1, u32::MAX)), "too small; write a whole number, at least 1");
     assert_eq!(fault(number("-1", 0, u32::MAX)), "below zero; write a whole number, at least 0");
+    for text in ["-", "-x", "+", ""] {
+        assert_eq!(fault(number(text, 0, u32::MAX)), "not a whole number; write a whole number, at least 0", "{text}");
+    }
     assert_eq!(fault(number("1.5", 0, u32::MAX)), "not a whole number; write a whole number, at least 0");
     assert_eq!(fault(number("99999999999999999999", 0, u32::MAX)), "too large; write a whole number, at least 0");
     assert_eq!(fault(seconds("10s", 0)), "a number with a unit; durations are in seconds: write the number alone");
@@ -139,4 +142,13 @@ fn signals_by_name_and_number() {
         assert!(signal(text).is_err(), "{text}");
     }
     assert_eq!(fault(signal("TREM")), "not a signal; did you mean TERM?");
+}
+
+#[test]
+fn prefixes_of_lines() {
+    assert_eq!(log_prefix(""), Ok(String::new()));
+    assert_eq!(log_prefix("%(process_name)s|"), Ok("%(process_name)s| ".to_owned()));
+    assert_eq!(fault(log_prefix("%(pdi)s")), "nothing is known as %(pdi; did you mean %(pid)s?");
+    assert!(fault(log_prefix("[%(pid] x")).starts_with("nothing is known as %(pid] x; write %(NAME)s with one of"));
+    assert_eq!(fault(log_prefix("%(pid")), "nothing is known as %(pid; did you mean %(pid)s?");
 }
