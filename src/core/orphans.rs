@@ -32,6 +32,8 @@ const LAST_BREATH: Duration = Duration::from_millis(300);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// … and so many times as long as reading it took.
 const LOOK_SHARE: u32 = 20;
+/// So many looks in a row are not trusted because something was being executed.
+const MOST_UNSURE: u32 = 50;
 /// Pids that a sentence names.
 const MOST_PIDS: usize = 8;
 
@@ -117,11 +119,13 @@ pub(super) struct Orphans {
     noted: HashMap<ProcId, Vec<Stranger>>,
     looked_at: Option<Instant>,
     next_look: Option<Instant>,
+    /// Looks in a row that may have missed something.
+    unsure: u32,
 }
 
 impl Orphans {
     pub(super) fn new(identity: Option<Identity>) -> Orphans {
-        Orphans { identity, hunted: HashMap::new(), noted: HashMap::new(), looked_at: None, next_look: None }
+        Orphans { identity, hunted: HashMap::new(), noted: HashMap::new(), looked_at: None, next_look: None, unsure: 0 }
     }
 
     pub(super) fn identity(&self) -> Option<&Identity> {
@@ -138,7 +142,13 @@ impl Orphans {
             return Vec::new();
         }
         let mut found = match look(identity, LAST_BREATH) {
-            Ok(found) => found,
+            Ok(Look { found, unborn, .. }) => {
+                if !unborn.is_empty() {
+                    let pids = pids(unborn.into_iter());
+                    log::warn!("{pids} may be of an earlier daemon, but has not executed its program yet: left alone");
+                }
+                found
+            }
             Err(error) => {
                 log::warn!("cannot look for what an earlier daemon may have left behind: /proc: {error}");
                 return Vec::new();
@@ -229,10 +239,14 @@ impl Orphans {
         let begin = Instant::now();
         let found = look(identity, Duration::ZERO);
         let took = begin.elapsed();
-        self.looked_at = Some(begin);
         self.next_look = Some(now + LOOK_PAUSE.max(took * LOOK_SHARE));
+        // What is being executed shows no mark for a moment; what stays so (its disk hangs) is not waited for.
+        self.unsure = if found.as_ref().is_ok_and(|look| look.in_exec) { self.unsure.saturating_add(1) } else { 0 };
+        if self.unsure == 0 || self.unsure > MOST_UNSURE {
+            self.looked_at = Some(begin);
+        }
         // Without /proc nobody can tell any more; what was known has gone.
-        let Ok(mut found) = found else { return };
+        let Ok(Look { mut found, .. }) = found else { return };
         for (id, pack) in &mut self.hunted {
             let Some(found) = found.remove(&pack.program) else { continue };
             let fresh = if pack.all { [found.certain, found.doubtful].concat() } else { found.certain };
@@ -297,14 +311,24 @@ fn pids(pids: impl Iterator<Item = i32>) -> String {
     }
 }
 
+/// What there was to see.
+struct Look {
+    found: BTreeMap<String, Found>,
+    unborn: Vec<i32>,
+    /// Something was being executed all the time, and may have a mark afterwards.
+    in_exec: bool,
+}
+
 /// Everything of dead daemons with this identity, by program.
-fn look(identity: &Identity, last_breath: Duration) -> io::Result<BTreeMap<String, Found>> {
+fn look(identity: &Identity, last_breath: Duration) -> io::Result<Look> {
     let mut found: BTreeMap<String, Found> = BTreeMap::new();
     let mut sessions: HashMap<i32, String> = HashMap::new();
     let mut seen = HashSet::new();
     let mut daemons: HashMap<(i32, u64), bool> = HashMap::new();
     let kin = Kin::of(identity.pid);
-    for marked in marked::marked(VARIABLE)? {
+    let search = marked::marked(VARIABLE, last_breath)?;
+    let (unborn, in_exec) = (search.unborn, !search.in_exec.is_empty());
+    for marked in search.found {
         let Some(mark) = Mark::parse(&marked.value, &identity.place) else { continue };
         let author = (mark.daemon, mark.daemon_start);
         let lives = || daemon_lives(author.0, author.1, last_breath);
@@ -337,7 +361,7 @@ fn look(identity: &Identity, last_breath: Duration) -> io::Result<BTreeMap<Strin
             }
         }
     }
-    Ok(found)
+    Ok(Look { found, unborn, in_exec })
 }
 
 /// This process and those that it comes from.

@@ -33,6 +33,9 @@ pub(super) const SIGSET_SIZE: usize = 8;
 const LAST_SIGNAL: usize = 64;
 const CLOSE_RANGE_UNSHARE: usize = 1 << 1;
 
+/// The command name of a child that has not executed its program yet.
+pub(super) const UNBORN: &std::ffi::CStr = c"supervice:exec";
+
 /// The user to become.
 pub(super) struct Ids {
     pub(super) uid: u32,
@@ -63,8 +66,10 @@ pub(super) struct Plan {
     /// Null: stay in the daemon's.
     pub(super) directory: *const c_char,
     pub(super) umask: Option<u32>,
-    /// The daemon's pid, if the child is to die with it.
-    pub(super) die_with: Option<c_int>,
+    /// The daemon's pid.
+    pub(super) parent: c_int,
+    /// The child is to die with the thread that has made it.
+    pub(super) die_with_it: bool,
     /// Paths to try in this order; ends with null.
     pub(super) candidates: *const *const c_char,
     pub(super) argv: *const *const c_char,
@@ -193,6 +198,8 @@ fn become_program(plan: &Plan) -> Result<Never, Failed> {
     let session = call(libc::SYS_setsid, [0; 5]);
     stamp(plan.stamp, session.unwrap_or(0));
     check(SESSION, session)?;
+    // Before the daemon's locks are let go of: whoever has them finds no child of a dead one without this name.
+    let _ = call(libc::SYS_prctl, [number(libc::PR_SET_NAME), UNBORN.as_ptr().addr(), 0, 0, 0]);
     if let CloseRest::Unshare(last) = plan.close {
         let first = number(last).wrapping_add(1);
         // The daemon's table stays as it is.
@@ -216,8 +223,14 @@ fn become_program(plan: &Plan) -> Result<Never, Failed> {
         // Changes this process alone (no CLONE_FS).
         let _ = call(libc::SYS_umask, [mask as usize, 0, 0, 0, 0]);
     }
-    if let Some(parent) = plan.die_with {
-        die_with(parent)?;
+    if plan.die_with_it {
+        let kill = number(libc::SIGKILL);
+        check(PARENT_DEATH, call(libc::SYS_prctl, [number(libc::PR_SET_PDEATHSIG), kill, 0, 0, 0]))?;
+    }
+    // If the daemon has died before the prctl, no signal would ever come. Nor should a program begin of which the next
+    // daemon may know nothing.
+    if call(libc::SYS_getppid, [0; 5]) != Ok(number(plan.parent)) {
+        return Err(Failed { stage: PARENT_DEATH, errno: libc::ESRCH, candidate: 0 });
     }
     let empty: u64 = 0;
     let _ = call(libc::SYS_rt_sigprocmask, [number(libc::SIG_SETMASK), address(&empty), 0, SIGSET_SIZE, 0]);
@@ -308,16 +321,6 @@ fn take_on(ids: &Ids) -> Result<(), Failed> {
     check(CREDENTIALS, call(ids::SETRESGID, [gid, gid, gid, 0, 0]))?;
     let uid = ids.uid as usize;
     check(CREDENTIALS, call(ids::SETRESUID, [uid, uid, uid, 0, 0]))
-}
-
-/// If the daemon has died before the prctl, no signal would ever come.
-fn die_with(parent: c_int) -> Result<(), Failed> {
-    let kill = number(libc::SIGKILL);
-    check(PARENT_DEATH, call(libc::SYS_prctl, [number(libc::PR_SET_PDEATHSIG), kill, 0, 0, 0]))?;
-    if call(libc::SYS_getppid, [0; 5]) != Ok(number(parent)) {
-        return Err(Failed { stage: PARENT_DEATH, errno: libc::ESRCH, candidate: 0 });
-    }
-    Ok(())
 }
 
 /// Tries the candidates as `execvp` does: a missing one leads to the next, a forbidden one is

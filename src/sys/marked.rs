@@ -9,10 +9,13 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::child::UNBORN;
 use super::proc::{self, Stat};
 
+/// How long those that are being executed are left to it between two looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(2);
 /// What is read of one environment, in bytes: what lies behind is not looked at. Real ones have a few thousand.
 const LONGEST_ENVIRONMENT: u64 = 256 * 1024;
 
@@ -28,37 +31,91 @@ pub struct Marked {
     pub sees_what_we_see: bool,
 }
 
-/// Every living process in whose environment `variable` is set, this one left out. Reads one file for each process
-/// of the system (about 10 ms for 1,000), and more only for those that are found. Processes whose environment this
+/// What [`marked`] has found.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// Those with the variable.
+    pub found: Vec<Marked>,
+    /// Children of a daemon that have not executed their program yet: nobody can tell what they will carry.
+    pub unborn: Vec<i32>,
+    /// Those that were executing a program: nobody can tell yet what they carry.
+    pub in_exec: Vec<i32>,
+}
+
+/// Every living process in whose environment `variable` is set, this one left out. Reads two files for each process
+/// of the system (about 15 ms for 1,000), and more only for those that are found. Processes whose environment this
 /// one may not read, and those that have overwritten theirs (with a title for `ps`), are not found.
+///
+/// Those that are being executed (a moment, unless the machine is busy or the disk hangs) are looked at again until
+/// they have an environment of their own, for as long as `patience` lasts.
 ///
 /// # Errors
 ///
 /// Where `/proc` is not mounted.
-pub fn marked(variable: &str) -> io::Result<Vec<Marked>> {
+pub fn marked(variable: &str, patience: Duration) -> io::Result<Search> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let deadline = Instant::now() + patience;
     let prefix = format!("{variable}=");
     let mut buffer = Vec::with_capacity(16 * 1024);
-    let mut found = Vec::new();
+    let mut search = Search::default();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if pid == own {
-            continue;
+        if pid != own {
+            look_at(pid, prefix.as_bytes(), &mut buffer, &mut search);
         }
-        let Some(value) = value_of(pid, prefix.as_bytes(), &mut buffer) else { continue };
-        let Some(stat) = proc::stat(pid).filter(|stat| !stat.is_dead()) else { continue };
-        let same =
-            |kind: &str| namespace(&pid.to_string(), kind).is_some_and(|one| Some(one) == namespace("self", kind));
-        found.push(Marked { stat, value, sees_what_we_see: same("pid") && same("mnt") });
     }
-    Ok(found)
+    while !(search.unborn.is_empty() && search.in_exec.is_empty()) && Instant::now() < deadline {
+        std::thread::sleep(LOOK_PAUSE);
+        for pid in std::mem::take(&mut search.unborn).into_iter().chain(std::mem::take(&mut search.in_exec)) {
+            look_at(pid, prefix.as_bytes(), &mut buffer, &mut search);
+        }
+    }
+    Ok(search)
 }
 
-fn value_of(pid: i32, prefix: &[u8], buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
+fn look_at(pid: i32, prefix: &[u8], buffer: &mut Vec<u8>, search: &mut Search) {
+    // Before the environment: what has one of its own by then does not lose it.
+    let Ok(line) = fs::read(format!("/proc/{pid}/stat")) else { return };
+    let line = String::from_utf8_lossy(&line);
+    let Some(stat) = proc::parse_stat(&line).filter(|stat| !stat.is_dead()) else { return };
+    if is_unborn(&line) {
+        return search.unborn.push(pid);
+    }
+    if read_environment(pid, buffer).is_none() {
+        return;
+    }
+    if buffer.is_empty() && is_in_exec(&line) {
+        return search.in_exec.push(pid);
+    }
+    let value = buffer.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(prefix)).map(<[u8]>::to_vec);
+    if let Some(value) = value {
+        let same =
+            |kind: &str| namespace(&pid.to_string(), kind).is_some_and(|one| Some(one) == namespace("self", kind));
+        search.found.push(Marked { stat, value, sees_what_we_see: same("pid") && same("mnt") });
+    }
+}
+
+fn read_environment(pid: i32, buffer: &mut Vec<u8>) -> Option<()> {
     buffer.clear();
     let file = File::open(format!("/proc/{pid}/environ")).ok()?;
-    file.take(LONGEST_ENVIRONMENT).read_to_end(buffer).ok()?;
-    buffer.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(prefix)).map(<[u8]>::to_vec)
+    file.take(LONGEST_ENVIRONMENT).read_to_end(buffer).ok().map(drop)
+}
+
+/// A child between `clone` and `exec`: it still shows the environment of the daemon that has made it.
+fn is_unborn(stat: &str) -> bool {
+    let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+    name.is_some_and(|(name, _)| name.as_bytes() == UNBORN.to_bytes())
+}
+
+/// The kernel has taken away the old memory and not yet written down where the new environment is. (To be asked of one
+/// whose environment could be read: what one may not read is always 0.)
+fn is_in_exec(stat: &str) -> bool {
+    const KERNEL_THREAD: u64 = 0x0020_0000;
+    let Some((_, fields)) = stat.rsplit_once(')') else { return false };
+    // Numbered as in proc(5), where the state behind the name is the third.
+    let field = |number: usize| fields.split_ascii_whitespace().nth(number - 3)?.parse::<u64>().ok();
+    let (flags, env_start) = (field(9), field(50));
+    env_start == Some(0) && flags.is_some_and(|flags| flags & KERNEL_THREAD == 0)
 }
 
 fn namespace(pid: &str, kind: &str) -> Option<std::path::PathBuf> {
@@ -161,13 +218,7 @@ mod tests {
         let variable = format!("SUPERVICE_TEST_MARK_{}", std::process::id());
         let mut child = Command::new("sleep").arg("1000").env(&variable, "a=b").stdin(Stdio::null()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        // The child may not have executed yet.
-        let found = loop {
-            let mut found = marked(&variable).unwrap();
-            if let Some(found) = found.pop() {
-                break found;
-            }
-        };
+        let found = marked(&variable, Duration::from_secs(60)).unwrap().found.pop().unwrap();
         assert_eq!((found.stat.pid, found.value.as_slice()), (pid, b"a=b".as_slice()));
         assert!(found.sees_what_we_see);
         let held = Stranger::hold(&found.stat).unwrap();
@@ -179,7 +230,51 @@ mod tests {
         child.wait().unwrap();
         assert!(held.has_ended());
         held.signal(9).unwrap();
-        assert!(marked(&variable).unwrap().is_empty());
+        assert!(marked(&variable, Duration::ZERO).unwrap().found.is_empty());
         assert!(Stranger::hold(&found.stat).is_none(), "the number is free, or another's");
+    }
+
+    #[test]
+    fn what_is_about_to_be_executed_is_waited_for() {
+        let variable = format!("SUPERVICE_TEST_BORN_{}", std::process::id());
+        // It has the name, and executes a program with the variable when it is told to.
+        let mut child = Command::new("sh")
+            .args([
+                "-c",
+                "printf supervice:exec > /proc/$$/comm; echo; read line; exec env \"$0=x\" sleep 1000",
+                &variable,
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        let search = marked(&variable, Duration::ZERO).unwrap();
+        assert!(search.found.is_empty() && search.unborn.contains(&pid), "{search:?}");
+        let stdin = child.stdin.take().unwrap();
+        let search = std::thread::scope(|scope| {
+            let search = scope.spawn(|| marked(&variable, Duration::from_secs(60)).unwrap());
+            drop(stdin);
+            search.join().unwrap()
+        });
+        assert_eq!(search.found.iter().map(|one| one.stat.pid).collect::<Vec<_>>(), [pid]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_without_memory_of_its_own_is_in_exec() {
+        let line = |flags, env_start| {
+            let middle = "0 ".repeat(40);
+            format!("7 (a) b) S 1 7 7 0 -1 {flags} {middle}{env_start} 0 0")
+        };
+        assert!(is_in_exec(&line(0x40_0000, 0)));
+        assert!(!is_in_exec(&line(0x20_8040, 0)), "a kernel thread has none");
+        assert!(!is_in_exec(&line(0x40_0000, 140_000)));
+        assert!(!is_in_exec("7 (a) S 1"), "an old kernel does not tell");
+        assert!(is_unborn("7 (supervice:exec) S 1") && !is_unborn("7 (supervice) S 1"));
+        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(!is_in_exec(&own));
     }
 }

@@ -71,7 +71,8 @@ impl Ready {
             directory: directory.as_deref().map_or(ptr::null(), CStr::as_ptr),
             umask,
             // SAFETY: getpid has no preconditions.
-            die_with: pdeathsig.then(|| unsafe { libc::getpid() }),
+            parent: unsafe { libc::getpid() },
+            die_with_it: pdeathsig,
             candidates: paths,
             argv: arguments,
             envp: variables,

@@ -81,6 +81,7 @@ fn an_operator_can_stop_and_a_shutdown_ends_what_is_waited_for() {
     assert_eq!(daemon.status("web").state, "STOPPING");
     daemon.controller().restart_process("web", true).expect("SIGKILL, then a start");
     assert_eq!(daemon.status("web").state, "RUNNING");
+    wait_until("the new one ignores SIGTERM", || marked(name).len() == 2);
     kill_and_start_again(&mut daemon);
     daemon.signal(Signal::SIGTERM);
     wait_until("it is shutting down", || daemon.log().contains("shutting down"));
@@ -95,6 +96,7 @@ fn what_has_left_the_session_is_told_of_and_killed_only_by_wish() {
     let mut daemon = started(name, "setsid sleep 1000 & exec sleep 1000", "", 2);
     let leader = daemon.status("web").pid.expect("a pid");
     let away: Vec<i32> = marked(name).into_iter().filter(|pid| *pid != leader).collect();
+    wait_until("it leads a session", || stat(away[0]).is_some_and(|(_, group, _)| group == away[0]));
     kill_and_start_again(&mut daemon);
     let status = daemon.wait_state("web", "RUNNING");
     let description = status.description.unwrap_or_default();

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Daemon, wait_until};
+use nix::sys::signal::Signal;
+
+use crate::harness::{Daemon, alive, wait_until};
 
 #[test]
 fn many_groups_that_outlive_their_leaders_delay_nobody() {
@@ -24,4 +26,18 @@ fn many_groups_that_outlive_their_leaders_delay_nobody() {
     });
     assert!(slowest < Duration::from_secs(1), "a status took {slowest:?}");
     daemon.terminate();
+}
+
+/// Somebody presses Ctrl-C again and again: the end is an orderly one, and is told as one.
+#[test]
+fn signals_at_the_end_change_no_exit_code() {
+    for _ in 0..10 {
+        let mut daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nstartsecs = 0");
+        daemon.wait_state("p", "RUNNING");
+        while alive(daemon.pid()) {
+            daemon.signal(Signal::SIGTERM);
+            daemon.signal(Signal::SIGINT);
+        }
+        assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    }
 }

@@ -55,7 +55,14 @@ fn run(argv: &[&str]) -> (Exit, String) {
 
 fn fail(argv: &[&str], edit: impl FnOnce(&mut Command<'_>)) -> SpawnError {
     let null = stdio::open_null().unwrap();
-    spawn_with(argv, null.as_fd(), edit).unwrap_err()
+    let child = match spawn_with(argv, null.as_fd(), edit) {
+        Err(error) => return error,
+        Ok(child) => child,
+    };
+    // On a machine that has not let it run for a tenth of a second, the failure comes later.
+    assert!(child.is_late().is_some(), "it has executed");
+    assert_eq!(exit_of(child.pid), Exit::Code(127));
+    child.late_failure().unwrap()
 }
 
 fn script(dir: &Path, name: &str, text: &str, mode: u32) -> String {
