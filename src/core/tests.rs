@@ -75,6 +75,12 @@ fn the_handle_of_a_process_tells_what_it_does() {
     assert!(text.contains("sleeper") && text.contains(&pid.to_string()), "{text}");
     process.stop_process().expect("stopped");
     assert_eq!((process.pid(), process.started_at(), process.should_run()), (None, None, false));
+    process.start().expect("asked for");
+    while process.state() != ProcessState::Running {
+        std::thread::yield_now();
+    }
+    process.stop().expect("stopped");
+    assert_eq!(process.state(), ProcessState::Stopped);
     supervisor.shutdown();
     thread.join().expect("no panic").expect("a clean end");
 }

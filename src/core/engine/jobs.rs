@@ -342,12 +342,6 @@ fn up_verdict(now: Instant, entry: &Entry) -> Option<Result<(), String>> {
         ProcessState::Running | ProcessState::Unhealthy => Some(Ok(())),
         ProcessState::Starting => None,
         ProcessState::Stopping if entry.machine.desired() == Desired::Up => None,
-        // The rest of an old run is being cleared away; the start follows.
-        ProcessState::Exited | ProcessState::Stopped | ProcessState::Fatal
-            if entry.machine.desired() == Desired::Up && entry.machine.has_run() =>
-        {
-            None
-        }
         // The reason is better with the last line of output, which is on its way.
         ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if entry.drain_until.is_some() => None,
         ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal => Some(Err(reached(now, entry))),

@@ -1,5 +1,6 @@
 mod operate;
 mod sim;
+mod told;
 mod words;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -31,6 +32,8 @@ struct Fake {
     signals: Vec<(ProcId, u8)>,
     /// Something is left of the process group of every leader that ends.
     lingers: bool,
+    /// The same for this one alone.
+    lingers_of: Option<ProcId>,
     /// Processes that a program has left behind, and what they were told.
     orphans: usize,
     orphan_signals: Vec<Option<u8>>,
@@ -38,6 +41,10 @@ struct Fake {
     past: Vec<Vec<String>>,
     refuse_spawns: Option<SpawnError>,
     loads: usize,
+    /// Connections that are told nothing any more.
+    forgotten: Vec<ConnId>,
+    /// How often the console's output was set up anew.
+    outputs: usize,
 }
 
 impl Fake {
@@ -60,8 +67,8 @@ impl World for Fake {
     fn sweep(&mut self) -> Vec<Reaped> {
         std::mem::take(&mut self.ended)
     }
-    fn group_is_empty(&mut self, _: ProcId) -> bool {
-        !self.lingers
+    fn group_is_empty(&mut self, id: ProcId) -> bool {
+        !self.lingers && self.lingers_of != Some(id)
     }
     fn signal_orphans(&mut self, signal: Option<u8>) -> usize {
         self.orphan_signals.push(signal);
@@ -94,7 +101,9 @@ impl World for Fake {
     fn tail(&mut self, _: ProcId, _: StreamKind, _: Amount, _: bool, _: &ReplyTo) {}
     fn clear_logs(&mut self, _: ProcId, _: &str, _: &ReplyTo) {}
     fn reopen_logs(&mut self) {}
-    fn set_output(&mut self, _: &SupervisorConfig) {}
+    fn set_output(&mut self, _: &SupervisorConfig) {
+        self.outputs += 1;
+    }
     fn set_log_level(&mut self, level: &str) -> bool {
         level == "DEBUG"
     }
@@ -111,7 +120,9 @@ impl World for Fake {
     fn tell_listener(&mut self, conn: ConnId, event: &str) {
         self.told.push((conn, event.to_owned()));
     }
-    fn forget_listener(&mut self, _: ConnId) {}
+    fn forget_listener(&mut self, conn: ConnId) {
+        self.forgotten.push(conn);
+    }
     fn explain(&mut self, _: ProcId, _: StreamKind, why: Why, to: &ReplyTo) {
         self.reply(to, Answer::report(Report::Why(why)));
     }

@@ -589,3 +589,69 @@ fn spans_of_time_are_told_as_people_read_them() {
         assert_eq!(span(Duration::from_millis(millis)), wanted);
     }
 }
+
+#[test]
+fn the_last_line_is_told_where_it_explains_something() {
+    let mut bench = Bench::running(|_| {});
+    let told = |bench: &Bench, line| bench.machine.describe(bench.now, Some(line));
+    bench.feed(Event::StopRequested);
+    bench.end(Exit::Signal(TERM));
+    assert!(!told(&bench, "bye").contains("bye"), "{}", told(&bench, "bye"));
+    bench.feed(Event::StartRequested);
+    bench.wait(20_000);
+    bench.end(Exit::Code(1));
+    assert!(!told(&bench, "oops").contains("oops"), "it runs again: {}", told(&bench, "oops"));
+    bench.end(Exit::Code(1));
+    assert_eq!(bench.machine.state(), Backoff);
+    assert!(told(&bench, "oops").ends_with(": oops"), "{}", told(&bench, "oops"));
+    assert_eq!(told(&bench, ""), bench.describe());
+    bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/x", EACCES));
+    bench.wait(20_000);
+    assert_eq!((bench.machine.state(), told(&bench, "oops")), (Fatal, bench.describe()), "it was not even executed");
+}
+
+#[test]
+fn seconds_that_are_left_are_rounded_up() {
+    let mut bench = Bench::running(|config| config.stopwaitsecs = 10);
+    bench.feed(Event::StopRequested);
+    assert_eq!(bench.describe(), "stopping, SIGKILL in 10 s");
+    bench.wait(500);
+    assert_eq!(bench.describe(), "stopping, SIGKILL in 10 s");
+    bench.wait(600);
+    assert_eq!(bench.describe(), "stopping, SIGKILL in 9 s");
+}
+
+#[test]
+fn a_run_of_a_whole_second_is_no_instant_failure() {
+    for (millis, state) in [(999, Backoff), (1_000, Starting)] {
+        let mut bench = Bench::started(|config| config.startsecs = 0);
+        bench.wait(millis);
+        bench.seen();
+        bench.end(Exit::Code(1));
+        assert_eq!(bench.seen()[..2], [Exited, state], "{millis}");
+    }
+}
+
+#[test]
+fn a_run_that_lasted_before_it_was_unhealthy_forgives_the_failed_starts_before() {
+    for (millis, attempts) in [(1_000, 1), (999, 2)] {
+        let mut bench = Bench::started(|config| {
+            checked(config);
+            config.startsecs = 0;
+            config.healthcheck.retries = 1;
+            config.healthcheck.start_period = 0;
+        });
+        bench.end(Exit::Code(1));
+        assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(1));
+        bench.wait(1_000);
+        bench.wait(millis);
+        bench.health(false);
+        bench.end(Exit::Signal(TERM));
+        assert_eq!(bench.machine.state(), Backoff);
+        while bench.spawns < 3 {
+            bench.wait(10);
+        }
+        bench.end(Exit::Code(1));
+        assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(attempts), "after {millis} ms");
+    }
+}

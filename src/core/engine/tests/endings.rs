@@ -80,6 +80,56 @@ fn the_rest_is_stopped_and_the_reason_names_the_last_words() {
 }
 
 #[test]
+fn the_first_end_decides_and_a_good_one_needs_no_explanation() {
+    let mut house = House::begin(
+        SupervisorConfig::default(),
+        &[main_program(ExitOn::Exit), ProgramConfig { exit_on: ExitOn::Exit, ..program("other") }],
+    );
+    house.pass(20);
+    house.end(0, Exit::Code(3));
+    house.end(1, Exit::Code(5));
+    house.pass(1);
+    assert_eq!(house.code(), Some(3));
+    for (code, line, wanted) in [
+        (0, "bye", "main (EXITED, exit_on = exit): exit code 0 after 20 s"),
+        (3, "", "main (EXITED, exit_on = exit): exit code 3 after 20 s"),
+    ] {
+        let mut house = House::begin(SupervisorConfig::default(), &[main_program(ExitOn::Exit)]);
+        house.pass(20);
+        let generation = house.engine.entries[&0].machine.generation();
+        house.end(0, Exit::Code(code));
+        house.handle(Input::Output(Note::Drained { program: 0, generation, last_line: Some(line.to_owned()) }));
+        assert_eq!(house.engine.verdict().map(|verdict| verdict.reason.as_str()), Some(wanted));
+    }
+}
+
+#[test]
+fn idle_is_not_before_the_rest_of_a_group_has_gone_and_tells_the_last_failure() {
+    let once = |name: &str| ProgramConfig { autorestart: AutoRestart::Never, ..program(name) };
+    let mut house = House::begin(idle(), &[once("a"), once("b")]);
+    house.pass(20);
+    house.world.lingers_of = Some(0);
+    house.end_and_drain(0, Exit::Code(0), "");
+    house.end_and_drain(1, Exit::Code(5), "");
+    house.pass(5);
+    assert_eq!(house.code(), None, "something of a is left");
+    house.world.lingers_of = None;
+    house.pass(5);
+    let reason = |house: &House| house.engine.verdict().expect("a verdict").reason.clone();
+    assert!(reason(&house).ends_with("but b failed: EXITED, exit code 5"), "{}", reason(&house));
+
+    let mut house = House::begin(idle(), &[main_program(ExitOn::Never)]);
+    house.world.refuse_spawns = Some(SpawnError::system(SpawnStage::Exec, "/x", 2));
+    house.end_and_drain(0, Exit::Code(4), "");
+    house.pass(5);
+    assert!(
+        reason(&house).ends_with("but main failed: FATAL, cannot execute /x: No such file or directory"),
+        "{}",
+        reason(&house)
+    );
+}
+
+#[test]
 fn last_words_are_not_waited_for_longer_than_they_may_take() {
     let mut house = House::begin(SupervisorConfig::default(), &[main_program(ExitOn::Exit)]);
     house.pass(5);
