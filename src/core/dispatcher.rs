@@ -30,7 +30,8 @@ pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receive
         if let Some(clean) = engine.finished() {
             return clean;
         }
-        let timer = engine.poll_timeout();
+        guarded("a look at late children", || kernel.look_at_late(Instant::now()));
+        let timer = engine.poll_timeout().into_iter().chain(kernel.late_look()).min();
         let settled =
             (!has_rested).then(|| Instant::now() + SETTLED).filter(|at| timer.is_none_or(|timer| timer > *at));
         let first = match settled.or(timer) {

@@ -53,6 +53,8 @@ struct Run {
 /// After so many looks /proc is asked whether the group consists of zombies alone: those of a parent that
 /// does not reap (a container without an init) would hold up a stop for ever.
 const PATIENT_LOOKS: u32 = 4;
+/// The first look at a child that has not executed its program in time; the next ones come each after twice the pause.
+const LATE_LOOK: Duration = Duration::from_millis(100);
 
 /// A health check script, from its spawn until it is reaped.
 struct Script {
@@ -102,6 +104,8 @@ pub(super) struct Kernel {
     /// Inputs that this thread has for itself: it must not wait for room in its own queue.
     deferred: VecDeque<Input>,
     listeners: Listeners,
+    /// When children that have not executed their program in time are looked at, and how long that was put off.
+    late_look: Option<(Instant, Duration)>,
 }
 
 impl Kernel {
@@ -121,11 +125,32 @@ impl Kernel {
             strangers: sys::proc::children(),
             deferred: VecDeque::new(),
             listeners: Listeners::default(),
+            late_look: None,
         })
     }
 
     pub(super) fn take_deferred(&mut self) -> Option<Input> {
         self.deferred.pop_front()
+    }
+
+    /// When [`look_at_late`](Kernel::look_at_late) wants to be called.
+    pub(super) fn late_look(&self) -> Option<Instant> {
+        self.late_look.map(|(at, _)| at)
+    }
+
+    /// Frees what late children no longer need; ever more rarely, because a disk may hang for days. (Nothing tells of an
+    /// exec. A script's child is let go of at its end, which has a bound.)
+    pub(super) fn look_at_late(&mut self, now: Instant) {
+        let Some((_, pause)) = self.late_look.filter(|(at, _)| *at <= now) else { return };
+        let mut is_open = false;
+        for run in self.runs.values_mut().filter(|run| run.child.is_late().is_some()) {
+            is_open |= self.spawner.settle(&mut run.child);
+            if run.child.is_late().is_none() {
+                log::info!("pid {} has executed its program in the meantime", run.child.pid);
+            }
+        }
+        let pause = pause * 2;
+        self.late_look = is_open.then(|| (now + pause, pause));
     }
 
     /// The end of a health check script: the worker that waits learns its exit, its group is cleared.
@@ -209,6 +234,9 @@ impl World for Kernel {
         let child = self.spawner.spawn(command)?;
         let pid = child.pid;
         warn_if_late(&config.name, &child);
+        if child.is_late().is_some() {
+            self.late_look = Some((Instant::now() + LATE_LOOK, LATE_LOOK));
+        }
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
         self.children.insert(pid, Owner::Process(id));

@@ -50,7 +50,15 @@ impl ProcessState {
         }
     }
 
-    /// `true` for the states in which no process exists and none will come by itself.
+    /// `true` for the states in which no process lives or is waited for: `STOPPED`, `EXITED` and `FATAL`. (One that
+    /// has exited is started again by itself where `autorestart` says so.)
+    ///
+    /// ```
+    /// use supervice::process::ProcessState;
+    ///
+    /// assert!(ProcessState::Fatal.is_down());
+    /// assert!(!ProcessState::Backoff.is_down());
+    /// ```
     pub fn is_down(self) -> bool {
         matches!(self, ProcessState::Stopped | ProcessState::Exited | ProcessState::Fatal)
     }
@@ -248,6 +256,12 @@ pub fn signal_number(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn three_states_are_down() {
+        let down = ProcessState::ALL.into_iter().filter(|state| state.is_down());
+        assert!(down.eq([ProcessState::Stopped, ProcessState::Exited, ProcessState::Fatal]));
+    }
 
     #[test]
     fn a_signal_is_known_by_number_name_and_nickname() {

@@ -184,8 +184,10 @@ pub(super) extern "C" fn main(plan: *mut c_void) -> c_int {
         Err(failed) => failed,
     };
     plan.failure.set(stage, errno, candidate);
+    // As a shell says it. Seen only where the spawn has not waited for it.
+    let code = if stage == EXEC && errno != libc::ENOENT { 126 } else { 127 };
     // SAFETY: ends this process without touching what belongs to the daemon (atexit handlers, buffers).
-    let _ = unsafe { raw::call(libc::SYS_exit_group, [127, 0, 0, 0, 0]) };
+    let _ = unsafe { raw::call(libc::SYS_exit_group, [code, 0, 0, 0, 0]) };
     127
 }
 

@@ -109,7 +109,7 @@ pub(super) struct Late {
     /// Until the child has executed, the daemon must not be traced by the child's user, who could read it.
     dumpable: Option<Dumpable>,
     /// The descriptors that the child still needs.
-    slots: Option<Slots>,
+    pub(super) slots: Option<Slots>,
     /// What was waited.
     pub(super) waited: Duration,
 }
@@ -117,6 +117,11 @@ pub(super) struct Late {
 impl Late {
     pub(super) fn new(ready: Box<Ready>, dumpable: Dumpable, slots: Option<Slots>, waited: Duration) -> Late {
         Late { ready: Some(ready), dumpable: Some(dumpable), slots, waited }
+    }
+
+    /// The child has executed its program or has ended.
+    pub(super) fn is_done(&self) -> bool {
+        self.ready.as_ref().is_none_or(|ready| ready.plan.progress.is_done())
     }
 
     /// Why the program was not executed after all; `None` if it was, or if that is still open.
@@ -135,7 +140,7 @@ impl fmt::Debug for Late {
 
 impl Drop for Late {
     fn drop(&mut self) {
-        if self.ready.as_ref().is_some_and(|ready| !ready.plan.progress.is_done()) {
+        if !self.is_done() {
             // The child still runs on it. Better lost than freed.
             std::mem::forget((self.ready.take(), self.dumpable.take(), self.slots.take()));
         }

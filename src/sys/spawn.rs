@@ -20,10 +20,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::child::{self, CloseRest, Plan, SIGSET_SIZE};
+use super::child::{self, CloseRest, SIGSET_SIZE};
 use super::limits::Limit;
 use super::raw;
 use super::ready::{Descriptors, Late, Ready, Words};
@@ -90,12 +90,14 @@ pub struct Child {
 
 impl Child {
     /// How long the spawn has waited if the program was not executed by then: its directory or its file lies on a
-    /// file system that does not answer. Keep the `Child` until the process was reaped.
+    /// file system that does not answer, or the machine is busy. Keep the `Child` until the process was reaped, and give
+    /// it to [`Spawner::settle`] now and then.
     pub fn is_late(&self) -> Option<Duration> {
         self.late.as_ref().map(|late| late.waited)
     }
 
-    /// Once a late child was reaped: why it has not executed its program, if it has not. Its exit code is 127 then.
+    /// Once a late child was reaped: why it has not executed its program, if it has not. Its exit code is 127 then, or 126
+    /// where the file was there and could not be executed.
     pub fn late_failure(&self) -> Option<SpawnError> {
         self.late.as_ref().and_then(|late| late.failure())
     }
@@ -159,6 +161,8 @@ pub struct Spawner {
     slots: Option<Slots>,
     /// When a child was late for the last time.
     last_late: Option<Instant>,
+    /// How long a spawn waits as a rule.
+    patience: Duration,
 }
 
 /// Three low descriptors, through which a child gets its standard streams: it keeps the table of
@@ -218,7 +222,7 @@ impl Spawner {
         // Where descriptors are that scarce, a slower spawn is better than one less for a client.
         let scarce = super::limits::nofile().is_ok_and(|limit| limit.soft < SCARCE);
         let slots = if probe == 0 && !scarce { Slots::new(&null).ok() } else { None };
-        Ok(Spawner { null, stack: Some(Stack::new()?), slots, last_late: None })
+        Ok(Spawner { null, stack: Some(Stack::new()?), slots, last_late: None, patience: PATIENCE })
     }
 
     /// The null device, for standard streams.
@@ -256,14 +260,33 @@ impl Spawner {
         self.start(Ready::new(command, candidates, descriptors, stack))
     }
 
+    /// Takes back from a late child what it no longer needs once it has executed its program: memory, and descriptors
+    /// that keep its pipes open here. `true` while it may still do so.
+    pub fn settle(&mut self, child: &mut Child) -> bool {
+        let Some(late) = &child.late else { return false };
+        if !late.is_done() {
+            return true;
+        }
+        // Else why it has failed is asked for when it was reaped.
+        if late.failure().is_none() {
+            let slots = child.late.take().and_then(|mut late| late.slots.take());
+            // The lower they are, the less has to be copied for a child.
+            if let Some(slots) = slots.filter(|slots| self.slots.as_ref().is_none_or(|own| slots.last() < own.last())) {
+                slots.unload();
+                self.slots = Some(slots);
+            }
+        }
+        false
+    }
+
     fn start(&mut self, ready: Box<Ready>) -> Result<Child, SpawnError> {
         // A change of user clears the "dumpable" mark of the memory, which the child shares with us. Until
         // exec that is as it must be (the user must not be able to trace a process that has our memory), but
         // afterwards the daemon would go without core dumps and with a /proc/self that is not its own.
-        let dumpable = Dumpable::keep(&ready.plan);
+        let dumpable = Dumpable::keep(ready.plan.ids.is_some());
         let patience = match self.last_late {
-            Some(last) if last.elapsed() < MEMORY => IMPATIENCE,
-            Some(_) | None => PATIENCE,
+            Some(last) if last.elapsed() < MEMORY => IMPATIENCE.min(self.patience),
+            Some(_) | None => self.patience,
         };
         let cloned = clone_child(&ready);
         let is_done = cloned.is_err() || ready.plan.progress.wait(patience);
@@ -357,21 +380,37 @@ impl Drop for BlockedSignals {
 /// Puts the mark back that says whether this process may dump core and be traced by its own user.
 #[derive(Debug)]
 pub(super) struct Dumpable {
-    was_set: bool,
+    is_kept: bool,
 }
+
+/// How many children of another user have our memory, and whether this process was dumpable before the first of them.
+static KEPT: Mutex<(usize, bool)> = Mutex::new((0, false));
 
 impl Dumpable {
     /// Two more system calls, and only for a child that changes its user.
-    fn keep(plan: &Plan) -> Dumpable {
-        // SAFETY: only asks.
-        Dumpable { was_set: plan.ids.is_some() && unsafe { libc::prctl(libc::PR_GET_DUMPABLE) } == 1 }
+    fn keep(changes_user: bool) -> Dumpable {
+        if changes_user {
+            let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.0 == 0 {
+                // SAFETY: only asks.
+                kept.1 = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) } == 1;
+            }
+            kept.0 += 1;
+        }
+        Dumpable { is_kept: changes_user }
     }
 }
 
 impl Drop for Dumpable {
     fn drop(&mut self) {
-        if self.was_set {
-            // SAFETY: a plain number; the child has memory of its own by now or has ended.
+        if !self.is_kept {
+            return;
+        }
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.0 = kept.0.saturating_sub(1);
+        // Not while a late one of them still has it: its user could read it.
+        if *kept == (0, true) {
+            // SAFETY: a plain number; the children have memory of their own by now or have ended.
             unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1 as c_ulong, 0, 0, 0) };
         }
     }

@@ -51,6 +51,6 @@ fn the_readmes_first_command_and_what_follows() {
     kill(Pid::from_raw(web), Signal::SIGKILL).expect("it can be killed");
     wait_until("it is back", || daemon.status("web").pid.is_some_and(|pid| pid != web));
     wait_until("the one that crashes now and then came back", || daemon.status("flaky").restarts >= Some(1));
-    assert!(daemon.log().contains("job 1 done"), "what programs say is on the terminal:\n{}", daemon.log());
+    daemon.wait_log("job 1 done");
     daemon.terminate();
 }

@@ -91,6 +91,7 @@ impl OnDisk {
     fn trouble(&self, reason: &str) {
         wait_until("status tells", || self.description("hit").contains(reason));
         self.all_go_on();
+        self.daemon.wait_log(reason);
         assert_eq!(self.daemon.log().matches(reason).count(), 1, "{}", self.daemon.log());
     }
 

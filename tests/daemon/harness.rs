@@ -113,6 +113,11 @@ impl Daemon {
         self.read("daemon.out")
     }
 
+    /// Waits until the daemon has said this. (The log is written beside the work: an answer may be earlier.)
+    pub fn wait_log(&self, text: &str) {
+        wait_until(&format!("it says '{text}'"), || self.log().contains(text));
+    }
+
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.as_ref().expect("launched").id()).expect("a pid")
     }
@@ -237,11 +242,30 @@ fn descendants(root: i32) -> BTreeSet<i32> {
 /// that another run of the tests is not mistaken for this one): also those that have left the daemon's tree.
 pub fn marked(value: &str) -> Vec<i32> {
     let wanted = format!("MARK={value}-{}", std::process::id()).into_bytes();
-    let has_mark = |pid: &i32| {
-        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environ.split(|byte| *byte == 0).any(|entry| entry == wanted)
-    };
+    let has_mark = |pid: &i32| environ(*pid).split(|byte| *byte == 0).any(|entry| entry == wanted);
     pids().into_iter().filter(has_mark).filter(|pid| alive(*pid)).collect()
+}
+
+/// A process's environment. While a program is being executed there is none for a moment, which is waited for.
+fn environ(pid: i32) -> Vec<u8> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        if !environ.is_empty() || !is_in_exec(pid) || Instant::now() > deadline {
+            return environ;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn is_in_exec(pid: i32) -> bool {
+    const KERNEL_THREAD: u64 = 0x0020_0000;
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
+    // As proc(5) numbers them: the third is the first behind the name.
+    let field = |number: usize| fields.get(number - 3).and_then(|field| field.parse::<u64>().ok());
+    let ended = matches!(fields.first(), None | Some(&("Z" | "X")));
+    !ended && field(50) == Some(0) && field(9).is_some_and(|flags| flags & KERNEL_THREAD == 0)
 }
 
 /// The first word of a file that a program writes, once it is there.

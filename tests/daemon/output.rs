@@ -356,6 +356,7 @@ fn failures_05_a_full_disk_is_said_once_and_stops_nobody() {
     wait_until("both go on", || daemon.read("progress").len() > 300 && daemon.read("other.log").len() > 300);
     let description = daemon.status("full").description.unwrap_or_default();
     assert!(description.contains("output is lost: cannot write /dev/full: No space left on device"), "{description}");
+    daemon.wait_log("cannot write /dev/full");
     assert_eq!(daemon.log().matches("cannot write /dev/full").count(), 1, "{}", daemon.log());
     assert_eq!(daemon.ctl(&["tail", "-n1", "full"]).1, "x\n", "the newest is still in memory");
 }

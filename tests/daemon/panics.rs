@@ -60,7 +60,7 @@ fn a_panic_about_one_connection_closes_that_one() {
     let Some(daemon) = with_panic("connection:Reopen", "command = sleep 1000") else { return };
     let (code, ..) = daemon.ctl(&["reopen"]);
     assert_ne!(code, 0);
-    assert!(daemon.log().contains("closed after an internal error"), "{}", daemon.log());
+    daemon.wait_log("closed after an internal error");
     calm_is_well(daemon);
 }
 
@@ -69,7 +69,7 @@ fn a_panic_about_output_loses_some_and_reads_on() {
     let web = "command = sh -c 'echo planted;sleep 0.3;echo after;exec sleep 1000'";
     let Some(daemon) = with_panic("output:planted\n", web) else { return };
     wait_until("what comes later is read", || daemon.ctl(&["tail", "web"]).1.contains("after"));
-    assert!(daemon.log().contains("some output is lost"), "{}", daemon.log());
+    daemon.wait_log("some output is lost");
     let pid = daemon.status("web").pid.expect("a pid");
     assert!(alive(pid), "its pipe was not closed");
     calm_is_well(daemon);

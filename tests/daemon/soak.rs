@@ -133,6 +133,13 @@ fn settled(daemon: &Daemon, bound: Option<&Footprint>) -> Footprint {
     least
 }
 
+/// What its descriptors are open to.
+fn descriptors(pid: i32) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let target = |entry: fs::DirEntry| fs::read_link(entry.path()).map(|target| target.display().to_string());
+    entries.filter_map(|entry| target(entry).ok()).collect()
+}
+
 #[test]
 fn soak_leaves_nothing_behind() {
     let rounds =
@@ -152,7 +159,11 @@ fn soak_leaves_nothing_behind() {
     let took = begin.elapsed();
     let after = settled(&daemon, Some(&before));
     println!("{rounds} rounds in {took:?}\nbefore {before:?}\nafter  {after:?}");
-    assert!(!after.has_grown_since(&before), "after {rounds} rounds:\nbefore {before:?}\nafter  {after:?}");
+    assert!(
+        !after.has_grown_since(&before),
+        "after {rounds} rounds:\nbefore {before:?}\nafter  {after:?}\n{:#?}",
+        descriptors(daemon.pid())
+    );
     assert!(after.history <= 8 * (PROGRAMS + 2), "the history is bounded: {}", after.history);
     for number in 0..PROGRAMS {
         assert!(daemon.path(&format!("p{number}.log.2")).exists(), "p{number} has rotated its log");

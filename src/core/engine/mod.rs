@@ -97,7 +97,7 @@ impl Entry {
 
     /// `true` if no process exists and none will come by itself.
     fn is_settled_down(&self) -> bool {
-        self.machine.state().is_down() && !self.machine.has_run() && self.machine.poll_timeout().is_none()
+        !self.machine.has_run() && self.machine.poll_timeout().is_none()
     }
 }
 

@@ -11,6 +11,15 @@ fn words(text: &[&str]) -> Vec<CString> {
 
 /// A child with nothing but an output; change what the test is about with `edit`.
 fn spawn_with(argv: &[&str], output: BorrowedFd<'_>, edit: impl FnOnce(&mut Command<'_>)) -> Result<Child, SpawnError> {
+    spawn_by(&mut Spawner::new().unwrap(), argv, output, edit)
+}
+
+fn spawn_by(
+    spawner: &mut Spawner,
+    argv: &[&str],
+    output: BorrowedFd<'_>,
+    edit: impl FnOnce(&mut Command<'_>),
+) -> Result<Child, SpawnError> {
     let null = stdio::open_null().unwrap();
     let mut command = Command {
         argv: words(argv),
@@ -25,7 +34,7 @@ fn spawn_with(argv: &[&str], output: BorrowedFd<'_>, edit: impl FnOnce(&mut Comm
         umask: None,
     };
     edit(&mut command);
-    Spawner::new().unwrap().spawn(command)
+    spawner.spawn(command)
 }
 
 fn exit_of(pid: i32) -> Exit {
@@ -61,8 +70,11 @@ fn fail(argv: &[&str], edit: impl FnOnce(&mut Command<'_>)) -> SpawnError {
     };
     // On a machine that has not let it run for a tenth of a second, the failure comes later.
     assert!(child.is_late().is_some(), "it has executed");
-    assert_eq!(exit_of(child.pid), Exit::Code(127));
-    child.late_failure().unwrap()
+    let code = exit_of(child.pid);
+    let failure = child.late_failure().unwrap();
+    let found = failure.stage == SpawnStage::Exec && failure.errno != libc::ENOENT;
+    assert_eq!(code, Exit::Code(if found { 126 } else { 127 }));
+    failure
 }
 
 fn script(dir: &Path, name: &str, text: &str, mode: u32) -> String {
@@ -200,6 +212,31 @@ fn a_change_of_user_leaves_the_daemon_dumpable() {
         let edit = |command: &mut Command<'_>| command.credentials = Some(users::lookup_user("1234").unwrap());
         assert_eq!(run_with(&["true"], edit).0, Exit::Code(0));
         assert_eq!((before, dumpable()), (1, 1));
+    });
+}
+
+#[test]
+fn the_daemon_is_not_dumpable_before_the_last_child_of_another_user_has_its_own_memory() {
+    const NAME: &str =
+        "sys::spawn::tests::the_daemon_is_not_dumpable_before_the_last_child_of_another_user_has_its_own_memory";
+    in_own_process(NAME, || {
+        // SAFETY: a plain number; this process is the test's own.
+        let set = |value: libc::c_ulong| unsafe { libc::prctl(libc::PR_SET_DUMPABLE, value, 0, 0, 0) };
+        // SAFETY: only asks.
+        let is_set = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) } == 1;
+        set(1);
+        let first = Dumpable::keep(true);
+        // As setuid does it in a child that shares the memory.
+        set(0);
+        let second = Dumpable::keep(true);
+        drop(Dumpable::keep(false));
+        drop(first);
+        assert!(!is_set(), "the second still has our memory");
+        drop(second);
+        assert!(is_set());
+        set(0);
+        drop(Dumpable::keep(true));
+        assert!(!is_set(), "it never was");
     });
 }
 
@@ -487,5 +524,37 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
         assert_eq!(exit_of(child.pid), Exit::Signal(9));
         let mut nothing = [0; 1];
         assert_eq!((&reader).read(&mut nothing).unwrap(), 0, "no slot holds the pipe open");
+    });
+}
+
+#[test]
+fn a_late_child_that_has_executed_gives_back_what_it_needed() {
+    in_own_process("sys::spawn::tests::a_late_child_that_has_executed_gives_back_what_it_needed", || {
+        let mut spawner = Spawner::new().unwrap();
+        spawner.patience = Duration::ZERO;
+        let count = || fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = count();
+        let numbers = spawner.slots.as_ref().map(Slots::numbers);
+        let mut late = 0;
+        // One that has executed at once, after all, says nothing.
+        for _ in 0..20 {
+            let (mut reader, writer) = io::pipe().unwrap();
+            let mut child =
+                spawn_by(&mut spawner, &["sleep", "300"], writer.as_fd(), |command| command.pdeathsig = true).unwrap();
+            drop(writer);
+            late += u32::from(child.is_late().is_some());
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while spawner.settle(&mut child) {
+                assert!(Instant::now() < deadline, "it never executes");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            assert!(child.is_late().is_none());
+            // SAFETY: the child is ours and not reaped.
+            unsafe { libc::kill(child.pid, libc::SIGKILL) };
+            assert_eq!(exit_of(child.pid), Exit::Signal(9));
+            assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0, "its pipe is open nowhere");
+        }
+        assert!(late > 0 || !raw::ALONE);
+        assert_eq!((count(), spawner.slots.as_ref().map(Slots::numbers)), (before, numbers));
     });
 }

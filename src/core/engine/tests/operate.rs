@@ -138,12 +138,24 @@ fn kill_escalates_a_stop_and_the_time_out_of_a_stop_is_told() {
     let why = house.why("q");
     assert_eq!(why.next.map(|next| (next.what, next.at - 1_700_000_000.0)), Some(("SIGKILL".to_owned(), 600.0)));
     house.pass(600);
+    assert_eq!(house.causes("q").len(), 4, "told at the very moment");
     house.pass(5);
     house.pass(5);
     let causes = house.causes("q");
     assert_eq!(causes[3..], ["SIGKILL: still there 600 s after its stop signal (stopwaitsecs)"], "once: {causes:?}");
     house.ask(4, Request::Kill { name: name("q"), terms: Terms::default() });
     assert_eq!(house.causes("q")[4..], ["kill requested by uid 0, pid 1 (supervicectl)"], "and nothing after it");
+}
+
+#[test]
+fn what_was_killed_by_hand_is_not_called_a_time_out_when_it_is_killed_again() {
+    let mut house = House::new(&[ProgramConfig { stopwaitsecs: 3, ..quick("p") }]);
+    house.start(1, "p");
+    house.ask(2, Request::Stop { name: name("p"), terms: Terms::default() });
+    house.ask(3, Request::Kill { name: name("p"), terms: Terms::default() });
+    house.pass(5);
+    assert_eq!(house.world.signals, [(0, 15), (0, 9), (0, 9)]);
+    assert_eq!(house.causes("p").last().map(String::as_str), Some("kill requested by uid 0, pid 1 (supervicectl)"));
 }
 
 #[test]
