@@ -241,7 +241,7 @@ mod tests {
         let mut child = Command::new("sh")
             .args([
                 "-c",
-                "printf supervice:exec > /proc/$$/comm; echo; read line; exec env \"$0=x\" sleep 1000",
+                "printf supervice:exec > /proc/$$/comm; echo; read line; export \"$0=x\"; exec sleep 1000",
                 &variable,
             ])
             .stdin(Stdio::piped())
