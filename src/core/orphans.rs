@@ -240,11 +240,7 @@ impl Orphans {
         let found = look(identity, Duration::ZERO);
         let took = begin.elapsed();
         self.next_look = Some(now + LOOK_PAUSE.max(took * LOOK_SHARE));
-        // What is being executed shows no mark for a moment; what stays so (its disk hangs) is not waited for.
-        self.unsure = if found.as_ref().is_ok_and(|look| look.in_exec) { self.unsure.saturating_add(1) } else { 0 };
-        if self.unsure == 0 || self.unsure > MOST_UNSURE {
-            self.looked_at = Some(begin);
-        }
+        self.take_note(begin, found.as_ref().is_ok_and(|look| look.in_exec));
         // Without /proc nobody can tell any more; what was known has gone.
         let Ok(Look { mut found, .. }) = found else { return };
         for (id, pack) in &mut self.hunted {
@@ -258,6 +254,14 @@ impl Orphans {
                 }
                 pack.empty_since = None;
             }
+        }
+    }
+
+    /// What is being executed shows no mark for a moment; what stays so (its disk hangs) is not waited for.
+    fn take_note(&mut self, looked_at: Instant, in_exec: bool) {
+        self.unsure = if in_exec { self.unsure.saturating_add(1) } else { 0 };
+        if self.unsure == 0 || self.unsure > MOST_UNSURE {
+            self.looked_at = Some(looked_at);
         }
     }
 
@@ -438,7 +442,33 @@ mod tests {
     #[test]
     fn long_lists_of_pids_are_cut() {
         assert_eq!(pids([4].into_iter()), "pid 4");
+        assert_eq!(pids(1..=8), "pid 1, 2, 3, 4, 5, 6, 7, 8");
         assert_eq!(pids(1..=10), "pid 1, 2, 3, 4, 5, 6, 7, 8 and 2 more");
+    }
+
+    #[test]
+    fn a_look_while_something_is_executed_counts_only_if_that_never_ends() {
+        let mut orphans = Orphans::new(None);
+        let begin = Instant::now();
+        let look = |orphans: &mut Orphans, second: u32, in_exec| {
+            let at = begin + Duration::from_secs(second.into());
+            orphans.take_note(at, in_exec);
+            orphans.looked_at == Some(at)
+        };
+        assert!(look(&mut orphans, 0, false));
+        assert!(!(1..=MOST_UNSURE).any(|second| look(&mut orphans, second, true)));
+        assert!(look(&mut orphans, 51, true) && look(&mut orphans, 52, true));
+        assert!(look(&mut orphans, 53, false));
+        assert!(!look(&mut orphans, 54, true), "counted anew");
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_process_that_is_forgotten() {
+        let mut orphans = Orphans::new(None);
+        orphans.noted.insert(1, Vec::new());
+        orphans.noted.insert(2, Vec::new());
+        orphans.forget(1);
+        assert!(orphans.noted.keys().eq(&[2]));
     }
 
     #[test]

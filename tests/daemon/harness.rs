@@ -250,7 +250,8 @@ pub fn marked(value: &str) -> Vec<i32> {
 fn environ(pid: i32) -> Vec<u8> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        // What one may not read tells nothing of itself, not even whether it is in exec.
+        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return Vec::new() };
         if !environ.is_empty() || !is_in_exec(pid) || Instant::now() > deadline {
             return environ;
         }

@@ -180,6 +180,78 @@ fn failures_29_strangers_are_left_alone() {
     other.terminate();
 }
 
+/// What ends early does not hide what ends late: each is waited for by itself.
+#[test]
+fn each_program_waits_for_its_own() {
+    let name = "orphan-pace";
+    let one = |program: &str, command: &str| {
+        format!(
+            "[program:{program}]\ncommand = sh -c '{command}'\nstartsecs = 0\nstopwaitsecs = 1000\npdeathsig = false\n\
+             environment = MARK={name}-{program}-TEST\n"
+        )
+    };
+    let marked = |program: &str| marked(&format!("{name}-{program}"));
+    let late = "trap \"sleep 0.3;exit\" TERM;while :;do sleep 0.05;done";
+    let mut daemon = Daemon::start(&(one("early", "exec sleep 1000") + &one("late", late)));
+    wait_until("both run", || marked("early").len() == 1 && marked("late").len() == 2);
+    let before = [marked("early"), marked("late")].concat();
+    kill_and_start_again(&mut daemon);
+    for program in ["early", "late"] {
+        daemon.wait_state(program, "RUNNING");
+    }
+    assert!(!before.iter().any(|pid| alive(*pid)), "{}", daemon.log());
+    wait_until("each is there once", || marked("early").len() == 1 && marked("late").len() == 2);
+    daemon.terminate();
+}
+
+/// A daemon whose socket somebody has removed lives on with its programs, whoever listens there now.
+#[test]
+fn what_a_living_daemon_has_is_no_orphan() {
+    let first = started("orphan-living", "exec sleep 1000", "", 1);
+    let theirs = first.status("web").pid.expect("a pid");
+    fs::remove_file(first.path("ctl.sock")).expect("it listens there");
+    let mut second = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    std::os::unix::fs::symlink(first.path("ctl.sock"), second.path("ctl.sock")).expect("a link");
+    let settings = format!(
+        "[supervice]\nsocket = {}\npidfile = {}\nlogfile = none\nloglevel = DEBUG\n{}",
+        first.path("ctl.sock").display(),
+        second.path("daemon.pid").display(),
+        program("exec sleep 1000", "")
+    );
+    fs::write(second.path("supervice.conf"), settings).expect("the configuration");
+    second.launch(Command::new(env!("CARGO_BIN_EXE_supervice")));
+    second.wait_ready();
+    let ours = second.wait_state("web", "RUNNING").pid.expect("a pid");
+    assert_ne!(ours, theirs);
+    assert!(alive(theirs), "{}", second.log());
+    second.terminate();
+    assert!(alive(theirs));
+    first.terminate();
+}
+
+/// A program of the old daemon starts the new one: that comes from it, and does not end it.
+#[test]
+fn a_daemon_that_an_orphan_has_started_leaves_its_ancestors_alone() {
+    let name = "orphan-parent";
+    let command = format!(
+        "if mkdir DIR/first;then until [ -e DIR/go ];do sleep 0.05;done;\
+         setsid {} -n -c DIR/supervice.conf >DIR/second.out 2>&1;fi;exec sleep 1000",
+        env!("CARGO_BIN_EXE_supervice")
+    );
+    let mut daemon = Daemon::start(&program(&command, "pdeathsig = false").replace("NAME", name));
+    wait_until("the program runs", || daemon.path("first").exists());
+    let parent = daemon.wait_state("web", "RUNNING").pid.expect("a pid");
+    daemon.signal(Signal::SIGKILL);
+    daemon.wait();
+    fs::write(daemon.path("go"), "").expect("a file");
+    wait_until("the new daemon answers", || daemon.controller().status().is_ok());
+    assert_ne!(daemon.wait_state("web", "RUNNING").pid, Some(parent), "{}", daemon.read("second.out"));
+    assert!(alive(parent), "{}", daemon.read("second.out"));
+    assert_eq!(daemon.ctl(&["shutdown"]).0, 0);
+    kill_all(&[parent]);
+    wait_until("nothing is left", || marked(name).is_empty());
+}
+
 /// At random moments, with commands under way.
 #[test]
 fn kill_9_at_random_moments_never_makes_two() {
