@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use super::*;
+use crate::models::{HealthCheckConfig, HealthCheckType};
 use crate::process::ProcessState;
 
 fn empty() -> Supervisor {
@@ -42,13 +43,29 @@ fn what_waits_in_the_queue_when_the_supervisor_ends_is_let_go() {
     assert_eq!(error.to_string(), "the supervisor does not run: call Supervisor::run first");
 }
 
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn the_handle_of_a_process_tells_what_it_does() {
+    let sleeper = ProgramConfig::new("sleeper", "sleep 1000");
+    let healthcheck = HealthCheckConfig {
+        check_type: HealthCheckType::Script,
+        command: Some("true".to_owned()),
+        interval: 1,
+        start_period: 0,
+        ..HealthCheckConfig::default()
+    };
     let supervisor = Supervisor::with_config(SupervisorConfig {
         logfile: None,
         pidfile: None,
         socket_path: None,
-        programs: vec![ProgramConfig { autostart: false, startsecs: 0, ..ProgramConfig::new("sleeper", "sleep 1000") }],
+        programs: vec![ProgramConfig { autostart: false, startsecs: 0, healthcheck, ..sleeper }],
         ..SupervisorConfig::default()
     });
     let runner = supervisor.clone();
@@ -69,18 +86,20 @@ fn the_handle_of_a_process_tells_what_it_does() {
         }
     };
     assert_eq!(line, "sleep\x001000\0");
-    assert_eq!((process.is_healthy(), process.should_run()), (None, true));
+    assert!(process.should_run());
+    wait_for("the first health check", || process.is_healthy() == Some(true));
     assert!(process.started_at().is_some_and(|at| at <= Instant::now()));
     let text = format!("{process:?}");
     assert!(text.contains("sleeper") && text.contains(&pid.to_string()), "{text}");
     process.stop_process().expect("stopped");
     assert_eq!((process.pid(), process.started_at(), process.should_run()), (None, None, false));
-    process.start().expect("asked for");
-    while process.state() != ProcessState::Running {
-        std::thread::yield_now();
+    assert_eq!((process.name(), process.is_healthy()), ("sleeper", None));
+    for stop in [Process::stop, Process::kill, Process::force_kill] {
+        process.start().expect("asked for");
+        wait_for("the start", || process.state() == ProcessState::Running);
+        stop(&process).expect("stopped");
+        assert_eq!((process.state(), process.pid()), (ProcessState::Stopped, None));
     }
-    process.stop().expect("stopped");
-    assert_eq!(process.state(), ProcessState::Stopped);
     supervisor.shutdown();
     thread.join().expect("no panic").expect("a clean end");
 }

@@ -240,3 +240,16 @@ impl fmt::Debug for Process {
         f.debug_struct("Process").field("name", &self.name).field("view", &*self.shared.lock()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_have_changed_are_shown() {
+        let command = |command| Arc::new(ProgramConfig::new("p", command));
+        let shared = ProcessShared::new(command("old"));
+        shared.update(&Machine::new(command("new")));
+        assert_eq!(shared.config().command, "new");
+    }
+}
