@@ -71,3 +71,28 @@ fn health_never_hangs() {
     let (code, _, errors) = daemon.ctl(&["health"]);
     assert!(code == 1 && errors.contains("no daemon"), "{code} {errors}");
 }
+
+/// Two checks under way at once are not taken for each other, and hold up nobody else's stop.
+#[test]
+fn each_script_answers_for_its_own_program() {
+    let checked = |name: &str, script: &str| {
+        format!(
+            "[program:{name}]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = script\n\
+             healthcheck_command = {script}\nhealthcheck_interval = 1\nhealthcheck_retries = 1\n\
+             healthcheck_start_period = 0\nhealthcheck_timeout = 100\n"
+        )
+    };
+    let sections = checked("well", "sleep 0.3; exit 0")
+        + &checked("ill", "sleep 0.3; exit 1")
+        + &checked("slow", "touch DIR/asked; sleep 1000")
+        + "[program:other]\ncommand = sleep 1000\nstartsecs = 0\n";
+    let daemon = Daemon::start(&sections.replace("; ", ";"));
+    daemon.wait_state("ill", "UNHEALTHY");
+    wait_for("the good answer", || (daemon.status("well").healthy == Some(true)).then_some(()));
+    assert_eq!(daemon.status("well").state, "RUNNING");
+    wait_for("a check is under way", || daemon.path("asked").exists().then_some(()));
+    assert_eq!(daemon.ctl(&["--timeout", "20", "stop", "other"]).0, 0);
+    // Its own is ended with it.
+    assert_eq!(daemon.ctl(&["--timeout", "20", "stop", "slow"]).0, 0);
+    daemon.terminate();
+}

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Daemon, alive, marked, stat, wait_for, wait_until, word_in};
+use crate::harness::{Daemon, alive, marked, pids, stat, wait_for, wait_until, word_in};
 
 #[test]
 fn start_stop_restart_tell_the_truth() {
@@ -145,5 +145,26 @@ fn one_slow_stop_delays_nothing_else() {
         assert_eq!(slow.join().expect("no panic").0, 0);
     });
     assert_eq!(daemon.status("slow").exit_signal, Some(9));
+    daemon.terminate();
+}
+
+/// A member of the group whose parent has left the group and never waits for it stays a zombie: no stop waits for that.
+#[test]
+fn a_zombie_that_nobody_reaps_holds_up_no_stop() {
+    if !std::process::Command::new("perl").arg("-e1").status().is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: a process that leaves its group needs perl");
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:careless]\nstartsecs = 0\ncommand = perl -e 'if(!fork){if(!fork){exit}setpgrp(0,0);\
+         open F,\">DIR/up\";print F \"$$\\n\";close F;sleep 1000}sleep 1000'\n",
+    );
+    word_in(&daemon.path("up"));
+    let leader = daemon.wait_state("careless", "RUNNING").pid.expect("a pid");
+    wait_until("there is a zombie in the group", || {
+        pids().iter().any(|pid| stat(*pid).is_some_and(|(_, group, state)| group == leader && state == 'Z'))
+    });
+    assert_eq!(daemon.ctl(&["--timeout", "20", "stop", "careless"]).0, 0);
+    assert_eq!(daemon.status("careless").state, "STOPPED");
     daemon.terminate();
 }

@@ -422,3 +422,30 @@ fn changed_log_files_and_prefixes_act_on_what_runs() {
     assert_eq!((daemon.status("w").pid, daemon.read("one.log")), (pid, before), "it goes on");
     daemon.terminate();
 }
+
+#[test]
+fn standard_streams_lead_where_the_settings_say() {
+    let daemon = Daemon::start(
+        "[program:both]\ncommand = sh -c 'echo one;echo two >&2;echo three;exec sleep 1000'\nstartsecs = 0\n\
+         redirect_stderr = true\nstdout_logfile = DIR/both.log\n\
+         [program:split]\ncommand = sleep 1000\nstartsecs = 0\n\
+         [program:mute]\ncommand = sleep 1000\nstartsecs = 0\nlog_buffer = 0\n\
+         [program:mute-both]\ncommand = sleep 1000\nstartsecs = 0\nlog_buffer = 0\nredirect_stderr = true\n",
+    );
+    let streams = |name: &str| {
+        let pid = daemon.wait_state(name, "RUNNING").pid.expect("a pid");
+        [1, 2].map(|number| {
+            let target = fs::read_link(format!("/proc/{pid}/fd/{number}")).expect("it is open");
+            target.to_string_lossy().into_owned()
+        })
+    };
+    let [stdout, stderr] = streams("both");
+    assert!(stdout == stderr && stdout.starts_with("pipe:"), "{stdout} {stderr}");
+    wait_until("all is written", || daemon.read("both.log") == "one\ntwo\nthree\n");
+    let [stdout, stderr] = streams("split");
+    assert!(stdout != stderr && stdout.starts_with("pipe:") && stderr.starts_with("pipe:"), "{stdout} {stderr}");
+    for name in ["mute", "mute-both"] {
+        assert_eq!(streams(name), ["/dev/null", "/dev/null"], "{name} costs no pipe");
+    }
+    daemon.terminate();
+}
