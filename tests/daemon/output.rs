@@ -429,6 +429,7 @@ fn standard_streams_lead_where_the_settings_say() {
         "[program:both]\ncommand = sh -c 'echo one;echo two >&2;echo three;exec sleep 1000'\nstartsecs = 0\n\
          redirect_stderr = true\nstdout_logfile = DIR/both.log\n\
          [program:split]\ncommand = sleep 1000\nstartsecs = 0\n\
+         [program:half]\ncommand = sleep 1000\nstartsecs = 0\nlog_buffer = 0\nstdout_logfile = DIR/half.log\n\
          [program:mute]\ncommand = sleep 1000\nstartsecs = 0\nlog_buffer = 0\n\
          [program:mute-both]\ncommand = sleep 1000\nstartsecs = 0\nlog_buffer = 0\nredirect_stderr = true\n",
     );
@@ -444,6 +445,8 @@ fn standard_streams_lead_where_the_settings_say() {
     wait_until("all is written", || daemon.read("both.log") == "one\ntwo\nthree\n");
     let [stdout, stderr] = streams("split");
     assert!(stdout != stderr && stdout.starts_with("pipe:") && stderr.starts_with("pipe:"), "{stdout} {stderr}");
+    let [stdout, stderr] = streams("half");
+    assert!(stdout.starts_with("pipe:") && stderr == "/dev/null", "{stdout} {stderr}");
     for name in ["mute", "mute-both"] {
         assert_eq!(streams(name), ["/dev/null", "/dev/null"], "{name} costs no pipe");
     }
