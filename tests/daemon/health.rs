@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::harness::{Daemon, wait_for};
+use super::harness::{Daemon, alive, wait_for, word_in};
 
 const PROGRAMS: &str = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n\
     [program:slow]\ncommand = sleep 1000\nstartsecs = 1000\n\
@@ -72,27 +72,56 @@ fn health_never_hangs() {
     assert!(code == 1 && errors.contains("no daemon"), "{code} {errors}");
 }
 
+/// Checks by script, each a second after the other, that are answered by one.
+fn checked(name: &str, script: &str, timeout: u32) -> String {
+    format!(
+        "[program:{name}]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = script\n\
+         healthcheck_command = {script}\nhealthcheck_interval = 1\nhealthcheck_retries = 1\n\
+         healthcheck_start_period = 0\nhealthcheck_timeout = {timeout}\n"
+    )
+}
+
+fn pid_in(daemon: &Daemon, file: &str) -> i32 {
+    word_in(&daemon.path(file)).parse().expect("a pid")
+}
+
 /// Two checks under way at once are not taken for each other, and hold up nobody else's stop.
 #[test]
 fn each_script_answers_for_its_own_program() {
-    let checked = |name: &str, script: &str| {
-        format!(
-            "[program:{name}]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = script\n\
-             healthcheck_command = {script}\nhealthcheck_interval = 1\nhealthcheck_retries = 1\n\
-             healthcheck_start_period = 0\nhealthcheck_timeout = 100\n"
-        )
-    };
-    let sections = checked("well", "sleep 0.3; exit 0")
-        + &checked("ill", "sleep 0.3; exit 1")
-        + &checked("slow", "touch DIR/asked; sleep 1000")
+    let sections = checked("well", "sleep 0.3;exit 0", 100)
+        + &checked("ill", "sleep 0.3;exit 1", 100)
+        + &checked("slow", "echo $$ >DIR/slow;exec sleep 1000", 100)
         + "[program:other]\ncommand = sleep 1000\nstartsecs = 0\n";
-    let daemon = Daemon::start(&sections.replace("; ", ";"));
+    let daemon = Daemon::start(&sections);
     daemon.wait_state("ill", "UNHEALTHY");
     wait_for("the good answer", || (daemon.status("well").healthy == Some(true)).then_some(()));
     assert_eq!(daemon.status("well").state, "RUNNING");
-    wait_for("a check is under way", || daemon.path("asked").exists().then_some(()));
+    let script = pid_in(&daemon, "slow");
     assert_eq!(daemon.ctl(&["--timeout", "20", "stop", "other"]).0, 0);
-    // Its own is ended with it.
+    assert!(alive(script), "another one's");
     assert_eq!(daemon.ctl(&["--timeout", "20", "stop", "slow"]).0, 0);
+    assert!(!alive(script), "it ends with its program");
+    daemon.terminate();
+}
+
+#[test]
+fn a_script_that_takes_too_long_is_ended() {
+    let daemon = Daemon::start(&checked("web", "echo $$ >DIR/script;exec sleep 1000", 1));
+    let script = pid_in(&daemon, "script");
+    let status = daemon.wait_state("web", "UNHEALTHY");
+    assert!(status.description.as_deref().unwrap_or_default().contains("within 1 s"), "{status:?}");
+    wait_for("the script is gone", || (!alive(script)).then_some(()));
+    daemon.terminate();
+}
+
+#[test]
+fn a_program_that_is_removed_takes_the_thread_of_its_checks_with_it() {
+    let daemon = Daemon::start(&checked("web", "true", 10));
+    wait_for("the first answer", || daemon.status("web").healthy);
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).map_or(0, Iterator::count);
+    let before = threads();
+    daemon.write_config("", &[]);
+    daemon.controller().reload().expect("it reloads");
+    wait_for("the thread has ended", || (threads() < before).then_some(()));
     daemon.terminate();
 }

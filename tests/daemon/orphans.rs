@@ -191,8 +191,8 @@ fn each_program_waits_for_its_own() {
         )
     };
     let marked = |program: &str| marked(&format!("{name}-{program}"));
-    // What it starts after the signal may be told to end as well; it takes its time all the same.
-    let late = "trap n=1 TERM;i=0;while [ $i -lt 8 ];do sleep 0.05;[ -z \"$n\" ]||i=$((i+1));done";
+    // Counting, because a sleep would be told to end as well; and without a word into a pipe that nobody reads any more.
+    let late = "exec 2>/dev/null;trap \"i=0;while [ \\$i -lt 300000 ];do i=\\$((i+1));done;exit\" TERM;while :;do sleep 0.05;done";
     let mut daemon = Daemon::start(&(one("early", "exec sleep 1000") + &one("late", late)));
     wait_until("both run", || marked("early").len() == 1 && marked("late").len() == 2);
     let before = [marked("early"), marked("late")].concat();
