@@ -190,3 +190,17 @@ fn environment(
     all.extend(config.environment.iter().map(|(key, value)| (key.into(), value.into())));
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_looked_up_before_they_are_needed() {
+        let users = Users::default();
+        let program = |user: &str| ProgramConfig { user: Some(user.to_owned()), ..ProgramConfig::new("p", "true") };
+        users.learn([program("1234"), program("no such user"), program("1234")].iter());
+        let known: Vec<String> = users.known.lock().unwrap().keys().cloned().collect();
+        assert_eq!(known, ["1234"]);
+    }
+}

@@ -33,3 +33,27 @@ pub(crate) fn tell(setting: Option<&str>, reason: &str) {
         log::warn!("cannot write the reason of the end to {path}: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_is_written_of_a_file_that_is_there_cut_between_two_characters() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let setting = path.to_str();
+        tell(setting, "nobody looks");
+        assert!(!path.exists(), "it is never created");
+        for (reason, wanted) in [
+            ("short".to_owned(), "short\n".to_owned()),
+            ("x".repeat(5000), "x".repeat(4095) + "\n"),
+            // Two bytes each: the last one does not fit beside the end of the line.
+            ("\u{e4}".repeat(3000), "\u{e4}".repeat(2047) + "\n"),
+        ] {
+            std::fs::write(&path, "of an earlier end\n".repeat(500)).unwrap();
+            tell(setting, &reason);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), wanted);
+        }
+    }
+}

@@ -103,3 +103,56 @@ fn the_handle_of_a_process_tells_what_it_does() {
     supervisor.shutdown();
     thread.join().expect("no panic").expect("a clean end");
 }
+
+fn within_a_minute<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = bounded(1);
+    std::thread::spawn(move || drop(sender.send(act())));
+    receiver.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+#[test]
+fn nobody_waits_for_a_supervisor_that_could_not_begin() {
+    let supervisor = Supervisor::with_config(SupervisorConfig {
+        logfile: None,
+        pidfile: None,
+        socket_path: Some("/no/such/directory/socket".to_owned()),
+        programs: vec![ProgramConfig::new("web", "sleep 1000")],
+        ..SupervisorConfig::default()
+    });
+    assert!(matches!(supervisor.run(), Err(RunError::Socket(_))));
+    let process = supervisor.process("web").expect("it is configured");
+    let error = within_a_minute("the answer", move || process.stop_process()).expect_err("nobody is there");
+    assert_eq!(error, ProcessError::NotRunning);
+}
+
+#[test]
+fn a_configuration_that_is_loaded_replaces_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("supervice.conf");
+    std::fs::write(&path, "[program:new]\ncommand = true\n").unwrap();
+    let supervisor = Supervisor::with_config(SupervisorConfig {
+        programs: vec![ProgramConfig::new("old", "true")],
+        ..SupervisorConfig::default()
+    });
+    supervisor.load_config(&path).expect("it can be read");
+    assert!(supervisor.processes().keys().eq(["new"]));
+    let text = format!("{supervisor:?}");
+    assert!(text.contains("processes: 1"), "{text}");
+}
+
+#[test]
+fn an_end_that_was_a_success_is_no_error() {
+    let supervisor = Supervisor::with_config(SupervisorConfig {
+        logfile: None,
+        pidfile: None,
+        socket_path: None,
+        exit_when_idle: true,
+        programs: vec![ProgramConfig {
+            startsecs: 0,
+            autorestart: crate::models::AutoRestart::Never,
+            ..ProgramConfig::new("job", "true")
+        }],
+        ..SupervisorConfig::default()
+    });
+    within_a_minute("the end", move || supervisor.run()).expect("exit code 0");
+}
