@@ -123,3 +123,15 @@ fn a_socket_that_others_could_take_is_warned_of() {
     let log = said(0o755, &[]);
     assert!(!log.contains(warning), "{log}");
 }
+
+#[test]
+fn what_the_start_alone_has_needed_is_given_back_at_the_first_rest() {
+    let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\n");
+    let kib = |key: &str| -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("/proc");
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a line");
+        line.trim_end_matches("kB").trim().parse().expect("a number")
+    };
+    wait_until("less is resident than at most", || kib("VmRSS:") < kib("VmHWM:") * 7 / 8);
+    daemon.terminate();
+}
