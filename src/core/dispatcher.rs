@@ -31,6 +31,7 @@ pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receive
             return clean;
         }
         guarded("a look at late children", || kernel.look_at_late(Instant::now()));
+        kernel.wake_output();
         let timer = engine.poll_timeout().into_iter().chain(kernel.late_look()).min();
         let settled =
             (!has_rested).then(|| Instant::now() + SETTLED).filter(|at| timer.is_none_or(|timer| timer > *at));

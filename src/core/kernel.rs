@@ -56,6 +56,9 @@ const PATIENT_LOOKS: u32 = 4;
 /// The first look at a child that has not executed its program in time; the next ones come each after twice the pause.
 const LATE_LOOK: Duration = Duration::from_millis(100);
 
+/// So many begins and ends of runs at most wait for the output thread to be woken.
+const GATHERED: usize = 16;
+
 /// A health check script, from its spawn until it is reaped.
 struct Script {
     owner: ProcId,
@@ -106,6 +109,8 @@ pub(super) struct Kernel {
     listeners: Listeners,
     /// When children that have not executed their program in time are looked at, and how long that was put off.
     late_look: Option<(Instant, Duration)>,
+    /// What the output thread was left since it was woken.
+    gathered: usize,
 }
 
 impl Kernel {
@@ -126,6 +131,7 @@ impl Kernel {
             deferred: VecDeque::new(),
             listeners: Listeners::default(),
             late_look: None,
+            gathered: 0,
         })
     }
 
@@ -136,6 +142,21 @@ impl Kernel {
     /// When [`look_at_late`](Kernel::look_at_late) wants to be called.
     pub(super) fn late_look(&self) -> Option<Instant> {
         self.late_look.map(|(at, _)| at)
+    }
+
+    /// Wakes the output thread if runs have begun or ended. Where many do, a wake-up for each would take the processor from
+    /// the programs.
+    pub(super) fn wake_output(&mut self) {
+        if std::mem::take(&mut self.gathered) > 0 {
+            self.parts.output.wake();
+        }
+    }
+
+    fn gather(&mut self) {
+        self.gathered += 1;
+        if self.gathered >= GATHERED {
+            self.wake_output();
+        }
     }
 
     /// Frees what late children no longer need; ever more rarely, because a disk may hang for days. (Nothing tells of an
@@ -220,7 +241,8 @@ impl World for Kernel {
         let words = environment::words(config)?;
         let prepared = Prepared::new(config, &words, &self.parts.users, self.orphans.identity())?;
         let console = self.parts.default_output == DefaultOutput::Console;
-        let open = |wanted: bool| wanted.then(capture_pipe).transpose();
+        // The output thread makes its ends non-blocking.
+        let open = |wanted: bool| wanted.then(|| io::pipe().map_err(no_pipe)).transpose();
         let stdout = open(console || config.captures_stdout())?;
         let stderr = open(!config.redirect_stderr && (console || config.captures_stderr()))?;
         let null = self.null.as_fd();
@@ -239,6 +261,7 @@ impl World for Kernel {
         }
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
+        self.gather();
         self.children.insert(pid, Owner::Process(id));
         self.runs.insert(id, Run { generation, child, reaped: None, looks: 0 });
         Ok(pid)
@@ -311,6 +334,7 @@ impl World for Kernel {
 
     fn leader_exited(&mut self, id: ProcId, generation: Generation) {
         self.parts.output.leader_exited(id, generation);
+        self.gather();
         for script in self.scripts.values().filter(|script| script.owner == id) {
             kill_group(&script.child, false);
         }
@@ -322,6 +346,7 @@ impl World for Kernel {
         }
         self.runs.remove(&id);
         self.parts.output.run_ended(id, generation);
+        self.gather();
     }
 
     fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<(), String> {

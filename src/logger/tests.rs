@@ -158,11 +158,13 @@ mod console {
         let last = LINES.to_string();
         let mut child = Command::new("seq").arg(last).stdout(OwnedFd::from(writer)).spawn().unwrap();
         output.attach(1, 1, 1, Some(reader.into()), None);
+        output.wake();
         while child.try_wait().unwrap().is_none() {
             log::info!("the daemon speaks");
             std::thread::sleep(Duration::from_millis(1));
         }
         output.leader_exited(1, 1);
+        output.wake();
         notes.recv_timeout(Duration::from_secs(20)).unwrap();
         eprintln!("done");
         output.shutdown(Duration::from_secs(20));

@@ -188,6 +188,9 @@ impl Output {
     }
 
     /// Reads the pipes of a new run from now on. The child has the other (blocking) ends.
+    ///
+    /// The thread is not woken for this, nor for the end of a run: whoever starts or stops a thousand programs calls
+    /// [`wake`](Self::wake) now and then and at the end, and spares them a thousand wake-ups.
     pub fn attach(
         &self,
         program: ProgramId,
@@ -196,18 +199,24 @@ impl Output {
         stdout: Option<OwnedFd>,
         stderr: Option<OwnedFd>,
     ) {
-        self.send(Command::Attach { program, generation, pid, stdout, stderr });
+        self.leave(Command::Attach { program, generation, pid, stdout, stderr });
+    }
+
+    /// Makes the thread look at what [`attach`](Self::attach), [`leader_exited`](Self::leader_exited) and
+    /// [`run_ended`](Self::run_ended) have left for it; every other method does so by itself.
+    pub fn wake(&self) {
+        let _ = self.waker.wake();
     }
 
     /// The leader of the run has ended: reads what is in its pipes now, then tells [`Note::Drained`].
-    /// The pipes stay open for what is left of the process group.
+    /// The pipes stay open for what is left of the process group. [`wake`](Self::wake) it.
     pub fn leader_exited(&self, program: ProgramId, generation: Generation) {
-        self.send(Command::LeaderExited { program, generation });
+        self.leave(Command::LeaderExited { program, generation });
     }
 
-    /// Nothing is left of the run's process group: reads what is in its pipes now and closes them.
+    /// Nothing is left of the run's process group: reads what is in its pipes now and closes them. [`wake`](Self::wake) it.
     pub fn run_ended(&self, program: ProgramId, generation: Generation) {
-        self.send(Command::RunEnded { program, generation });
+        self.leave(Command::RunEnded { program, generation });
     }
 
     /// Forgets a program; what is in its pipes is read before.
@@ -263,8 +272,12 @@ impl Output {
     }
 
     fn send(&self, command: Command) {
-        // Both fail only after the thread has ended, and then nothing is left to be told.
+        self.leave(command);
+        self.wake();
+    }
+
+    fn leave(&self, command: Command) {
+        // Fails only after the thread has ended, as waking it does, and then nothing is left to be told.
         let _ = self.commands.send(command);
-        let _ = self.waker.wake();
     }
 }

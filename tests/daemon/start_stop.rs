@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Daemon, alive, wait_until};
+use crate::harness::{Daemon, alive, wait_until, word_in};
 
 fn supervice(dir: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_supervice")).args(args).current_dir(dir).output().expect("it can be executed")
@@ -133,5 +133,19 @@ fn what_the_start_alone_has_needed_is_given_back_at_the_first_rest() {
         line.trim_end_matches("kB").trim().parse().expect("a number")
     };
     wait_until("less is resident than at most", || kib("VmRSS:") < kib("VmHWM:") * 7 / 8);
+    daemon.terminate();
+}
+
+#[test]
+fn many_starts_wake_the_output_thread_a_few_times() {
+    let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nnumprocs = 200\nstartsecs = 0\n");
+    wait_until("all run", || daemon.all().iter().all(|process| process.state == "RUNNING"));
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("/proc");
+    let mut names = tasks.flatten().map(|task| task.path());
+    let thread = names.find(|task| word_in(&task.join("comm")) == "output").expect("a thread for output");
+    let status = std::fs::read_to_string(thread.join("status")).expect("/proc");
+    let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).expect("a line");
+    let sleeps: usize = sleeps.trim().parse().expect("a number");
+    assert!(sleeps < 100, "the output thread has gone to sleep {sleeps} times for 200 starts");
     daemon.terminate();
 }

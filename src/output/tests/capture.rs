@@ -14,6 +14,7 @@ fn every_byte_written_just_before_the_end_is_there() {
         drop(child);
         rig.output.leader_exited(1, generation);
         rig.output.run_ended(1, generation);
+        rig.output.wake();
     }
     let _ = rig.drain(1, 1000);
     assert_eq!(read(&log).len(), 2000);
@@ -32,6 +33,7 @@ fn a_grandchild_that_holds_the_pipe_does_not_hide_the_exit() {
     grandchild.write_all(b"from the grandchild\n").unwrap();
     wait_until("the grandchild's line", || read(&log).ends_with(b"from the grandchild\n"));
     rig.output.run_ended(1, 7);
+    rig.output.wake();
     assert_eq!(rig.drain(1, 8).as_deref(), Some("from the grandchild"));
     // The pipe is closed now.
     assert!(grandchild.write_all(b"nobody listens\n").is_err());
@@ -44,6 +46,7 @@ fn the_last_line_of_standard_error_comes_first_and_only_from_this_run() {
     let (out, mut out_end) = std::io::pipe().unwrap();
     let (err, mut err_end) = std::io::pipe().unwrap();
     rig.output.attach(1, 1, 1, Some(out.into()), Some(err.into()));
+    rig.output.wake();
     out_end.write_all(b"working\n").unwrap();
     err_end.write_all(b"cannot bind port 80\n\n").unwrap();
     assert_eq!(rig.drain(1, 1).as_deref(), Some("cannot bind port 80"));
@@ -51,6 +54,7 @@ fn the_last_line_of_standard_error_comes_first_and_only_from_this_run() {
     let (out, _out_end) = std::io::pipe().unwrap();
     let (err, _err_end) = std::io::pipe().unwrap();
     rig.output.attach(1, 2, 1, Some(out.into()), Some(err.into()));
+    rig.output.wake();
     assert_eq!(rig.drain(1, 2), None);
 }
 
@@ -61,6 +65,7 @@ fn an_endless_writer_does_not_hold_up_the_answer() {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut yes = Command::new("yes").stdout(Stdio::from(OwnedFd::from(writer))).spawn().unwrap();
     rig.output.attach(1, 1, 1, Some(reader.into()), None);
+    rig.output.wake();
     wait_until("it writes", || rig.drain(1, 1).is_some());
     for _ in 0..20 {
         assert_eq!(rig.drain(1, 1).as_deref(), Some("y"));
@@ -78,6 +83,7 @@ fn a_chatty_child_does_not_starve_a_quiet_one() {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut yes = Command::new("yes").stdout(Stdio::from(OwnedFd::from(writer))).spawn().unwrap();
     rig.output.attach(1, 1, 1, Some(reader.into()), None);
+    rig.output.wake();
     let mut quiet = rig.attach(2, 1);
     for n in 1..=50 {
         quiet.write_all(b"12345678\n").unwrap();

@@ -61,6 +61,7 @@ impl Rig {
     fn attach(&self, id: ProgramId, generation: Generation) -> PipeWriter {
         let (reader, writer) = std::io::pipe().unwrap();
         self.output.attach(id, generation, 1, Some(OwnedFd::from(reader)), None);
+        self.output.wake();
         writer
     }
 
@@ -71,6 +72,7 @@ impl Rig {
     /// What `Drained` says.
     fn drain(&self, id: ProgramId, generation: Generation) -> Option<String> {
         self.output.leader_exited(id, generation);
+        self.output.wake();
         loop {
             match self.note() {
                 Note::Drained { program, generation: of, last_line } if (program, of) == (id, generation) => {
