@@ -209,13 +209,14 @@ fn status(peer: &dyn Peer, running: &Running, plan: &Plan) -> Result<Vec<Sample>
     Ok(samples)
 }
 
-/// What the daemon itself takes: requests on one connection, without a program that asks and draws.
+/// What the daemon itself takes, without a program that asks and draws: a connection for each request, because the
+/// Python package's answers only one on each.
 fn socket_status(socket: &Path, n: usize, budget: Duration) -> Result<Vec<Sample>> {
     const REQUEST: &[u8] = br#"{"command":"status"}"#;
-    let mut stream = UnixStream::connect(socket).context("cannot connect to the control socket")?;
     let mut answer = Vec::new();
     let mut ask = || -> std::io::Result<f64> {
         let began_ns = monotonic_ns();
+        let mut stream = UnixStream::connect(socket)?;
         stream.write_all(&[&(REQUEST.len() as u32).to_be_bytes()[..], REQUEST].concat())?;
         let mut length = [0; 4];
         stream.read_exact(&mut length)?;
