@@ -98,6 +98,7 @@ fn a_program_on_a_disk_that_hangs_delays_nobody() {
     let refused = starter.join().expect("no panic").expect_err("it was never executed");
     assert!(!alive(pid));
     let status = daemon.wait_state("stuck", "FATAL");
+    daemon.wait_log("cannot execute");
     for text in [refused.to_string(), status.description.unwrap_or_default(), daemon.log()] {
         assert!(text.contains("cannot execute") && text.contains("disk/program"), "{text}");
     }
