@@ -108,19 +108,19 @@ fn the_socket_has_its_mode() {
 #[test]
 fn a_socket_that_others_could_take_is_warned_of() {
     use std::os::unix::fs::PermissionsExt;
-    let said = |mode: u32, settings: &[&str]| {
+    let said = |mode: u32| {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).expect("chmod");
-        let daemon = Daemon::start_in(dir, "[program:web]\ncommand = sleep 1000\n", settings);
+        let daemon = Daemon::start_in(dir, "[program:web]\ncommand = sleep 1000\n", &[]);
         daemon.wait_log("is up");
         let log = daemon.log();
         daemon.terminate();
         log
     };
     let warning = "others can write to the directory of the control socket";
-    assert!(said(0o777, &[]).contains(warning));
-    assert!(said(0o720, &[]).contains(warning));
-    let log = said(0o755, &[]);
+    assert!(said(0o777).contains(warning));
+    assert!(said(0o720).contains(warning));
+    let log = said(0o755);
     assert!(!log.contains(warning), "{log}");
 }
 
