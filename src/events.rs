@@ -339,7 +339,7 @@ mod tests {
     fn a_panicking_handler_harms_no_other() {
         let bus = EventBus::default();
         let (tx, rx) = channel();
-        bus.subscribe(EventType::ProcessStateRunning, |_| panic!("planted"));
+        bus.subscribe(EventType::ProcessStateRunning, |_| panic!("failpoint"));
         bus.subscribe(EventType::ProcessStateRunning, move |event| tx.send(event.number("n").unwrap()).unwrap());
         bus.start().unwrap();
         bus.publish(numbered(1));

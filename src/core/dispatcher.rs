@@ -1,7 +1,7 @@
 //! The central dispatcher: the loop of the one thread that decides and acts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
@@ -23,20 +23,20 @@ const BATCH: usize = 64;
 pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receiver<Input>) -> bool {
     let mut has_rested = false;
     loop {
-        guarded("a timer", || engine.run_timers(Instant::now(), kernel));
+        guarded("a timer", || engine.run_timers(sys::time::now(), kernel));
         while let Some(input) = kernel.take_deferred() {
             turn(engine, kernel, input);
         }
         if let Some(clean) = engine.finished() {
             return clean;
         }
-        guarded("a look at late children", || kernel.look_at_late(Instant::now()));
+        guarded("a look at late children", || kernel.look_at_late(sys::time::now()));
         kernel.wake_output();
         let timer = engine.poll_timeout().into_iter().chain(kernel.late_look()).min();
         let settled =
-            (!has_rested).then(|| Instant::now() + SETTLED).filter(|at| timer.is_none_or(|timer| timer > *at));
+            (!has_rested).then(|| sys::time::now() + SETTLED).filter(|at| timer.is_none_or(|timer| timer > *at));
         let first = match settled.or(timer) {
-            Some(at) => queue.recv_deadline(at),
+            Some(at) => queue.recv_deadline(sys::time::instant_of(at)),
             None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match first {
@@ -59,10 +59,10 @@ pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receive
 }
 
 fn turn(engine: &mut Engine, kernel: &mut Kernel, input: Input) {
-    let begin = Instant::now();
+    let begin = sys::time::now();
     let what = describe(&input);
     guarded(what, || engine.handle(begin, input, kernel));
-    let took = begin.elapsed();
+    let took = sys::time::now().saturating_duration_since(begin);
     if took > SLOW_TURN {
         log::warn!("{what} took {} ms", took.as_millis());
     }

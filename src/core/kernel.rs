@@ -22,6 +22,7 @@ use crate::health::{
 };
 use crate::models::{DefaultOutput, HealthCheckType, ProgramConfig, SupervisorConfig};
 use crate::output::{self, Follower, Output, StreamKind};
+use crate::process::Moment;
 use crate::process::{Exit, Generation, SpawnError};
 use crate::rpc::protocol::{self, Amount, Report, Why};
 use crate::rpc::server::{ConnId, ServerHandle};
@@ -108,7 +109,7 @@ pub(super) struct Kernel {
     deferred: VecDeque<Input>,
     listeners: Listeners,
     /// When children that have not executed their program in time are looked at, and how long that was put off.
-    late_look: Option<(Instant, Duration)>,
+    late_look: Option<(Moment, Duration)>,
     /// What the output thread was left since it was woken.
     gathered: usize,
 }
@@ -140,7 +141,7 @@ impl Kernel {
     }
 
     /// When [`look_at_late`](Kernel::look_at_late) wants to be called.
-    pub(super) fn late_look(&self) -> Option<Instant> {
+    pub(super) fn late_look(&self) -> Option<Moment> {
         self.late_look.map(|(at, _)| at)
     }
 
@@ -161,7 +162,7 @@ impl Kernel {
 
     /// Frees what late children no longer need; ever more rarely, because a disk may hang for days. (Nothing tells of an
     /// exec. A script's child is let go of at its end, which has a bound.)
-    pub(super) fn look_at_late(&mut self, now: Instant) {
+    pub(super) fn look_at_late(&mut self, now: Moment) {
         let Some((_, pause)) = self.late_look.filter(|(at, _)| *at <= now) else { return };
         let mut is_open = false;
         for run in self.runs.values_mut().filter(|run| run.child.is_late().is_some()) {
@@ -257,7 +258,7 @@ impl World for Kernel {
         let pid = child.pid;
         warn_if_late(&config.name, &child);
         if child.is_late().is_some() {
-            self.late_look = Some((Instant::now() + LATE_LOOK, LATE_LOOK));
+            self.late_look = Some((sys::time::now() + LATE_LOOK, LATE_LOOK));
         }
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
@@ -301,7 +302,7 @@ impl World for Kernel {
     }
 
     fn group_is_empty(&mut self, id: ProcId) -> bool {
-        let Some(run) = self.runs.get_mut(&id) else { return self.orphans.are_gone(id, Instant::now()) };
+        let Some(run) = self.runs.get_mut(&id) else { return self.orphans.are_gone(id, sys::time::now()) };
         let Some(reaped) = run.reaped else { return false };
         // A health check of the run belongs to it: it was killed, and is gone before the run is.
         if self.scripts.values().any(|script| script.owner == id) {

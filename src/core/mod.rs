@@ -18,6 +18,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -26,7 +27,7 @@ pub use run::{Adjust, Logging, RunError, RunOptions};
 use crate::config::{ConfigError, ReloadPlan};
 use crate::events::EventBus;
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::process::{Command, Control, Process, ProcessError};
+use crate::process::{Command, Control, Moment, Process, ProcessError};
 use roster::Roster;
 use world::{Answer, Input, Notice};
 
@@ -274,5 +275,9 @@ impl Control for Inner {
 
     fn send(&self, name: &str, command: Command) -> Result<(), ProcessError> {
         Inner::send(self, Input::Local { name: name.to_owned(), command, reply: None })
+    }
+
+    fn instant_of(&self, moment: Moment) -> Instant {
+        crate::sys::time::instant_of(moment)
     }
 }

@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::world::ProcId;
 use crate::models::{ProgramConfig, Reconcile, SupervisorConfig};
+use crate::process::Moment;
 use crate::sys::marked::{self, Stranger};
 use crate::sys::proc::{self, Stat};
 use crate::sys::spawn::STAMP;
@@ -108,7 +109,7 @@ struct Pack {
     members: Vec<Stranger>,
     last_signal: Option<u8>,
     /// When the last member was seen to have ended; a look after that decides.
-    empty_since: Option<Instant>,
+    empty_since: Option<Moment>,
 }
 
 /// See the [module](self).
@@ -117,8 +118,8 @@ pub(super) struct Orphans {
     hunted: HashMap<ProcId, Pack>,
     /// Those that are left alone, but told of.
     noted: HashMap<ProcId, Vec<Stranger>>,
-    looked_at: Option<Instant>,
-    next_look: Option<Instant>,
+    looked_at: Option<Moment>,
+    next_look: Option<Moment>,
     /// Looks in a row that may have missed something.
     unsure: u32,
 }
@@ -210,7 +211,7 @@ impl Orphans {
 
     /// Whether everything that had to go is gone. What it forked meanwhile is found, too: /proc is read once more
     /// after the last one that was known has ended, for all programs at once.
-    pub(super) fn are_gone(&mut self, id: ProcId, now: Instant) -> bool {
+    pub(super) fn are_gone(&mut self, id: ProcId, now: Moment) -> bool {
         let Some(pack) = self.hunted.get_mut(&id) else { return true };
         if !pack.is_empty_handed(now) {
             return false;
@@ -230,15 +231,15 @@ impl Orphans {
         self.hunted.get(&id).is_none_or(|pack| pack.empty_since < self.looked_at)
     }
 
-    fn look_again(&mut self, now: Instant) {
+    fn look_again(&mut self, now: Moment) {
         let Some(identity) = &self.identity else { return };
         // Whatever has gone by now needs no look of its own.
         for pack in self.hunted.values_mut() {
             pack.is_empty_handed(now);
         }
-        let begin = Instant::now();
+        let begin = crate::sys::time::now();
         let found = look(identity, Duration::ZERO);
-        let took = begin.elapsed();
+        let took = crate::sys::time::now().saturating_duration_since(begin);
         self.next_look = Some(now + LOOK_PAUSE.max(took * LOOK_SHARE));
         self.take_note(begin, found.as_ref().is_ok_and(|look| look.in_exec));
         // Without /proc nobody can tell any more; what was known has gone.
@@ -258,7 +259,7 @@ impl Orphans {
     }
 
     /// What is being executed shows no mark for a moment; what stays so (its disk hangs) is not waited for.
-    fn take_note(&mut self, looked_at: Instant, in_exec: bool) {
+    fn take_note(&mut self, looked_at: Moment, in_exec: bool) {
         self.unsure = if in_exec { self.unsure.saturating_add(1) } else { 0 };
         if self.unsure == 0 || self.unsure > MOST_UNSURE {
             self.looked_at = Some(looked_at);
@@ -285,7 +286,7 @@ impl Orphans {
 
 impl Pack {
     /// Lets go of those that have ended; whether that was all.
-    fn is_empty_handed(&mut self, now: Instant) -> bool {
+    fn is_empty_handed(&mut self, now: Moment) -> bool {
         self.members.retain(|member| !member.has_ended());
         if self.members.is_empty() {
             self.empty_since.get_or_insert(now);
@@ -449,7 +450,7 @@ mod tests {
     #[test]
     fn a_look_while_something_is_executed_counts_only_if_that_never_ends() {
         let mut orphans = Orphans::new(None);
-        let begin = Instant::now();
+        let begin = crate::sys::time::now();
         let look = |orphans: &mut Orphans, second: u32, in_exec| {
             let at = begin + Duration::from_secs(second.into());
             orphans.take_note(at, in_exec);

@@ -249,8 +249,8 @@ fn begin(
     }
     let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
     engine.commands_machine(options.machine.is_some());
-    engine.reconcile(std::time::Instant::now(), &mut kernel);
-    engine.autostart(std::time::Instant::now(), &mut kernel);
+    engine.reconcile(crate::sys::time::now(), &mut kernel);
+    engine.autostart(crate::sys::time::now(), &mut kernel);
     Ok((engine, kernel))
 }
 

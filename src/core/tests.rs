@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use super::*;
 use crate::models::{HealthCheckConfig, HealthCheckType};
 use crate::process::ProcessState;
@@ -44,9 +42,9 @@ fn what_waits_in_the_queue_when_the_supervisor_ends_is_let_go() {
 }
 
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = crate::sys::time::now() + Duration::from_secs(60);
     while !done() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(crate::sys::time::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -88,7 +86,7 @@ fn the_handle_of_a_process_tells_what_it_does() {
     assert_eq!(line, "sleep\x001000\0");
     assert!(process.should_run());
     wait_for("the first health check", || process.is_healthy() == Some(true));
-    assert!(process.started_at().is_some_and(|at| at <= Instant::now()));
+    assert!(process.started_at().is_some_and(|at| at <= std::time::Instant::now()));
     let text = format!("{process:?}");
     assert!(text.contains("sleeper") && text.contains(&pid.to_string()), "{text}");
     process.stop_process().expect("stopped");

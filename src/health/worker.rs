@@ -67,7 +67,7 @@ impl Worker {
 fn perform(work: Work) -> HealthCheckResult {
     let check = std::panic::AssertUnwindSafe(|| match work {
         Work::Tcp(checker) => {
-            crate::planted::fault("health", String::new);
+            crate::failpoint::hit("health", String::new);
             checker.check()
         }
         Work::Script(script) => script.wait(),

@@ -24,8 +24,8 @@ use super::handle::{Handle, Origin};
 use super::sink::Sink;
 use super::syslog::{self, Syslog};
 use super::{Command, ProgramId, Settings, StreamKind};
+use crate::failpoint;
 use crate::models::ProgramConfig;
-use crate::planted;
 use crate::process::Generation;
 
 /// The waker's token; pipes count up from there.
@@ -287,7 +287,7 @@ impl Pump {
                 Ok(count) => {
                     total += count;
                     let data = buffer.get(..count).unwrap_or_default();
-                    planted::fault("output", || String::from_utf8_lossy(data).into_owned());
+                    failpoint::hit("output", || String::from_utf8_lossy(data).into_owned());
                     followers.push(kind, data);
                     sink.write(now, origin, buffer, count, ring_limit, &mut report);
                     if count < size && !pipe.hung_up {

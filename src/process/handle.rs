@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::machine::{Desired, Machine};
+use super::moment::Moment;
 use super::state::ProcessState;
 use crate::models::ProgramConfig;
 
@@ -25,6 +26,8 @@ pub(crate) trait Control: Send + Sync {
     fn ask(&self, name: &str, command: Command) -> Result<(), ProcessError>;
     /// Has the command done without waiting for it.
     fn send(&self, name: &str, command: Command) -> Result<(), ProcessError>;
+    /// The same point in time as std tells it.
+    fn instant_of(&self, moment: Moment) -> Instant;
 }
 
 /// Why a command on a [`Process`] was not done.
@@ -59,7 +62,8 @@ struct View {
     state: ProcessState,
     should_run: bool,
     pid: Option<i32>,
-    started_at: Option<Instant>,
+    started_at: Option<Moment>,
+
     healthy: Option<bool>,
 }
 
@@ -174,7 +178,8 @@ impl Process {
 
     /// When the running process was spawned, by the monotonic clock; `None` where there is none.
     pub fn started_at(&self) -> Option<Instant> {
-        self.shared.lock().started_at
+        let started_at = self.shared.lock().started_at;
+        started_at.map(|moment| self.control.instant_of(moment))
     }
 
     /// What the health checks say of the running process; `None` where nothing is known.

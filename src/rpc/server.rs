@@ -348,7 +348,7 @@ impl Server {
         let (peer, sink) = (connection.peer, &self.sink);
         let serve = AssertUnwindSafe(|| {
             connection.serve(now, |request| {
-                crate::planted::fault("connection", || format!("{request:?}"));
+                crate::failpoint::hit("connection", || format!("{request:?}"));
                 sink(ServerEvent::Request(IncomingRequest { conn, peer, request }));
             })
         });

@@ -1,7 +1,9 @@
 //! The wall clock in the local time zone, for printing only.
 
 use std::mem::MaybeUninit;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::process::Moment;
 
 /// A moment of the wall clock in the local time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,4 +45,25 @@ pub fn local(time: SystemTime) -> LocalTime {
         second: parts.tm_sec,
         millisecond: since.subsec_millis(),
     }
+}
+
+/// The monotonic clock, now.
+pub fn now() -> Moment {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the pointer is valid for the call. Zero is a valid value of every field of `timespec`, so `time` is
+    // initialised even if the call fails, which it can't for a clock that every Linux has.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
+        time.assume_init()
+    };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    Moment::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+}
+
+/// The same point as std tells it.
+pub fn instant_of(moment: Moment) -> Instant {
+    let (now, instant) = (now(), Instant::now());
+    let past = instant.checked_sub(now.saturating_duration_since(moment)).unwrap_or(instant);
+    past.checked_add(moment.saturating_duration_since(now)).unwrap_or(past)
 }

@@ -7,7 +7,7 @@ use crate::harness::{Daemon, alive, marked, wait_until};
 /// A daemon that will panic at this place, with the program `web` and a calm neighbour.
 fn with_panic(place: &str, web: &str) -> Option<Daemon> {
     if !cfg!(debug_assertions) {
-        eprintln!("SKIPPED: a release build has no place for a planted panic");
+        eprintln!("SKIPPED: a release build has no failpoints");
         return None;
     }
     let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
@@ -16,7 +16,7 @@ fn with_panic(place: &str, web: &str) -> Option<Daemon> {
         &[],
     );
     let mut command = Command::new(env!("CARGO_BIN_EXE_supervice"));
-    command.env("SUPERVICE_PLANTED_PANIC", place);
+    command.env("SUPERVICE_FAILPOINT", place);
     daemon.launch(command);
     daemon.wait_ready();
     daemon.wait_state("calm", "RUNNING");

@@ -202,7 +202,7 @@ fn build(dir: &Path, bugs: &[Bug]) -> PathBuf {
     std::fs::copy(root.join("src/process/state.rs"), dir.join("state.rs")).expect("state.rs is copied");
     let mut main = "pub mod models;\npub mod state;\n".to_owned();
     // Tests of the daemon make a machine panic by this; here nobody does.
-    main.push_str("pub mod planted { pub fn fault(_: &str, _: impl FnOnce() -> String) {} }\n");
+    main.push_str("pub mod planted { pub fn hit(_: &str, _: impl FnOnce() -> String) {} }\n");
     let mut calls = String::new();
     for (number, bug) in std::iter::once(None).chain(bugs.iter().map(Some)).enumerate() {
         let copy = dir.join(format!("copy{number}"));
@@ -213,7 +213,7 @@ fn build(dir: &Path, bugs: &[Bug]) -> PathBuf {
     }
     write!(main, "const SEED: u64 = {SEED};\n{VERDICT}fn main() {{\n{TURNS_ARGUMENT}{calls}}}\n").expect(ENDLESS);
     write(&dir.join("main.rs"), &main);
-    compile(&dir.join("main.rs"), &dir.join("planted"))
+    compile(&dir.join("main.rs"), &dir.join("failpoint"))
 }
 
 /// One copy of the machine, and the simulation compiled against it.

@@ -1,7 +1,5 @@
 //! What clients and threads may ask for.
 
-use std::time::Instant;
-
 use crossbeam_channel::Sender;
 
 use super::super::world::{Answer, ProcId, ReplyTo, World};
@@ -10,6 +8,7 @@ use super::asker::Asker;
 use super::jobs::{Goal, JobKind};
 use super::reload::Purpose;
 use crate::output::StreamKind;
+use crate::process::Moment;
 use crate::process::{self, Command, ProcessState, signal_name, signal_number};
 use crate::rpc::protocol::{ErrorCode, Report, Request, Terms};
 use crate::rpc::server::IncomingRequest;
@@ -25,7 +24,7 @@ pub(super) struct Order {
 
 impl Engine {
     /// A client asks.
-    pub(super) fn request(&mut self, now: Instant, incoming: IncomingRequest, world: &mut dyn World) {
+    pub(super) fn request(&mut self, now: Moment, incoming: IncomingRequest, world: &mut dyn World) {
         let IncomingRequest { conn, peer, request } = incoming;
         let reply = ReplyTo::Connection(conn);
         let Some(what) = wording(&request) else { return self.question(now, request, &reply, world) };
@@ -73,7 +72,7 @@ impl Engine {
     }
 
     /// A client wants to know something; nothing of this changes anything.
-    fn question(&mut self, now: Instant, request: Request, reply: &ReplyTo, world: &mut dyn World) {
+    fn question(&mut self, now: Moment, request: Request, reply: &ReplyTo, world: &mut dyn World) {
         match request {
             Request::Status { name, offset } => {
                 let answer = self.status(now, name.as_deref(), offset.unwrap_or(0), &*world);
@@ -131,7 +130,7 @@ impl Engine {
     /// A thread of this program asks.
     pub(super) fn local(
         &mut self,
-        now: Instant,
+        now: Moment,
         name: &str,
         command: Command,
         reply: Option<Sender<Answer>>,
@@ -146,7 +145,7 @@ impl Engine {
         }
     }
 
-    fn start(&mut self, now: Instant, name: &str, order: Order, world: &mut dyn World) {
+    fn start(&mut self, now: Moment, name: &str, order: Order, world: &mut dyn World) {
         let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
         if self.refuse_when_ending(&order.reply, world) {
             return;
@@ -160,13 +159,13 @@ impl Engine {
         self.wait_for(now, order.reply, order.terms, JobKind::Start, &[(id, Goal::Up)], world);
     }
 
-    fn stop(&mut self, now: Instant, name: &str, order: Order, world: &mut dyn World) {
+    fn stop(&mut self, now: Moment, name: &str, order: Order, world: &mut dyn World) {
         let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
         self.command(now, id, process::Event::StopRequested, &order.by, world);
         self.wait_for(now, order.reply, order.terms, JobKind::Stop, &[(id, Goal::Down)], world);
     }
 
-    fn kill(&mut self, now: Instant, name: &str, order: Order, world: &mut dyn World) {
+    fn kill(&mut self, now: Moment, name: &str, order: Order, world: &mut dyn World) {
         let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
         let Some(entry) = self.entries.get(&id) else { return };
         if entry.is_settled_down() {
@@ -179,7 +178,7 @@ impl Engine {
         self.wait_for(now, order.reply, order.terms, JobKind::Kill, &[(id, Goal::Down)], world);
     }
 
-    fn restart(&mut self, now: Instant, name: &str, force: bool, order: Order, world: &mut dyn World) {
+    fn restart(&mut self, now: Moment, name: &str, force: bool, order: Order, world: &mut dyn World) {
         let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
         if self.refuse_when_ending(&order.reply, world) {
             return;
@@ -188,7 +187,7 @@ impl Engine {
         self.wait_for(now, order.reply, order.terms, JobKind::Restart, &[(id, Goal::Up)], world);
     }
 
-    fn start_group(&mut self, now: Instant, group: &str, order: Order, world: &mut dyn World) {
+    fn start_group(&mut self, now: Moment, group: &str, order: Order, world: &mut dyn World) {
         let Some(ids) = self.group_or_refuse(group, &order.reply, world) else { return };
         if self.refuse_when_ending(&order.reply, world) {
             return;
@@ -200,7 +199,7 @@ impl Engine {
         self.wait_for(now, order.reply, order.terms, JobKind::StartGroup(group.to_owned()), &goals, world);
     }
 
-    fn stop_group(&mut self, now: Instant, group: &str, order: Order, world: &mut dyn World) {
+    fn stop_group(&mut self, now: Moment, group: &str, order: Order, world: &mut dyn World) {
         let Some(ids) = self.group_or_refuse(group, &order.reply, world) else { return };
         for &id in &ids {
             self.command(now, id, process::Event::StopRequested, &order.by, world);
@@ -210,7 +209,7 @@ impl Engine {
     }
 
     /// Sends a signal to the group of the present run.
-    fn signal(&mut self, now: Instant, name: &str, signal: &str, order: &Order, world: &mut dyn World) {
+    fn signal(&mut self, now: Moment, name: &str, signal: &str, order: &Order, world: &mut dyn World) {
         let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
         let Some(number) = signal_number(signal) else {
             let message = format!("signal: '{signal}' is no signal; use HUP, USR1, TERM and the like, or a number");
@@ -230,7 +229,7 @@ impl Engine {
     }
 
     /// The answer to `pid`.
-    fn pid(&self, now: Instant, name: Option<&str>) -> Answer {
+    fn pid(&self, now: Moment, name: Option<&str>) -> Answer {
         let Some(name) = name else { return Answer::report(Report::Pid(own_pid())) };
         let Some(id) = self.find(name) else { return Answer::not_found(self.unknown_process(name)) };
         match self.entries.get(&id).and_then(|entry| entry.machine.pid()) {
@@ -239,7 +238,7 @@ impl Engine {
         }
     }
 
-    fn without_process(&self, now: Instant, id: ProcId) -> String {
+    fn without_process(&self, now: Moment, id: ProcId) -> String {
         let Some(entry) = self.entries.get(&id) else { return String::new() };
         format!("{} has no process; it is {}", entry.name(), super::jobs::reached(now, entry))
     }
@@ -260,7 +259,7 @@ impl Engine {
     /// Tells a process's machine what somebody wants, and remembers who.
     pub(super) fn command(
         &mut self,
-        now: Instant,
+        now: Moment,
         id: ProcId,
         event: process::Event,
         by: &Asker,

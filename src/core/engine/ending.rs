@@ -3,11 +3,10 @@
 //! A container ends when its main program does, with a code that tells the truth. What somebody has asked for (a
 //! stop, a restart, a removal by a reload, SIGTERM to the daemon) is no such end.
 
-use std::time::Instant;
-
 use super::super::world::{ProcId, World};
 use super::{Engine, Entry};
 use crate::models::{ExitCode, ExitOn};
+use crate::process::Moment;
 use crate::process::{Exit, ProcessState, SpawnError, SpawnStage, Transition};
 
 const FAILURE: u8 = 1;
@@ -81,7 +80,7 @@ impl Engine {
     }
 
     /// Begins the shutdown if a program's end asks for it.
-    pub(super) fn review_ending(&mut self, now: Instant, world: &mut dyn World) {
+    pub(super) fn review_ending(&mut self, now: Moment, world: &mut dyn World) {
         if self.is_ending() {
             return;
         }

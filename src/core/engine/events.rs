@@ -1,12 +1,11 @@
 //! Clients that follow what happens. Nothing is made for an event that nobody listens to; a listener that does not
 //! keep up loses the oldest and is told how many.
 
-use std::time::Instant;
-
 use super::super::world::{Answer, ProcId, ReplyTo, World};
 use super::Engine;
 use super::history::WallClock;
 use crate::events::EventType;
+use crate::process::Moment;
 use crate::process::{ProcessState, Transition};
 use crate::rpc::protocol::{ErrorCode, EventItem, EventSelection, HistoryItem};
 use crate::rpc::server::ConnId;
@@ -61,7 +60,7 @@ impl Engine {
     /// A client wants to know what happens from now on.
     pub(super) fn listen(
         &mut self,
-        now: Instant,
+        now: Moment,
         selection: &EventSelection,
         history: usize,
         reply: &ReplyTo,
@@ -81,7 +80,7 @@ impl Engine {
     }
 
     /// The transitions that are remembered, oldest first, as the events that they were.
-    fn past_events(&self, now: Instant, kinds: Kinds, world: &dyn World) -> Vec<EventItem> {
+    fn past_events(&self, now: Moment, kinds: Kinds, world: &dyn World) -> Vec<EventItem> {
         let past = self.whole_past(WallClock::new(now, world)).into_iter();
         let transitions = past.filter(|item| item.from_state != item.to_state);
         let events = transitions.filter_map(|item| self.as_event(item));
@@ -99,7 +98,7 @@ impl Engine {
     }
 
     /// Tells the listeners of a transition.
-    pub(super) fn tell_transition(&self, now: Instant, id: ProcId, transition: &Transition, world: &mut dyn World) {
+    pub(super) fn tell_transition(&self, now: Moment, id: ProcId, transition: &Transition, world: &mut dyn World) {
         let kind = EventType::of_state(transition.to);
         if !self.listeners.wants(kind) {
             return;
@@ -115,7 +114,7 @@ impl Engine {
     }
 
     /// Tells the listeners what a health check has found.
-    pub(super) fn tell_health(&self, now: Instant, id: ProcId, kind: EventType, message: &str, world: &mut dyn World) {
+    pub(super) fn tell_health(&self, now: Moment, id: ProcId, kind: EventType, message: &str, world: &mut dyn World) {
         if !self.listeners.wants(kind) {
             return;
         }
@@ -124,7 +123,7 @@ impl Engine {
         self.tell_listeners(now, id, kind, event, world);
     }
 
-    fn tell_listeners(&self, now: Instant, id: ProcId, kind: EventType, mut event: EventItem, world: &mut dyn World) {
+    fn tell_listeners(&self, now: Moment, id: ProcId, kind: EventType, mut event: EventItem, world: &mut dyn World) {
         let Some(entry) = self.entries.get(&id) else { return };
         event.event_type = kind.as_str().to_owned();
         event.time = WallClock::new(now, &*world).stamp(now);

@@ -7,11 +7,12 @@
 //! Times are kept monotonic and told by the wall clock of the moment at which somebody asks: a board that starts in
 //! 1970 tells the right times as soon as its clock is set.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::world::{Answer, ProcId, World};
 use super::{Engine, Entry};
 use crate::order::sort_by;
+use crate::process::Moment;
 use crate::process::{ProcessState, Transition};
 use crate::rpc::protocol::{HistoryItem, Report};
 
@@ -111,18 +112,18 @@ fn shortened(cause: &str) -> &str {
 /// Tells monotonic moments by the wall clock of the present one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WallClock {
-    now: Instant,
+    now: Moment,
     /// Since 1970.
     wall: Duration,
 }
 
 impl WallClock {
-    pub(super) fn new(now: Instant, world: &dyn World) -> WallClock {
+    pub(super) fn new(now: Moment, world: &dyn World) -> WallClock {
         WallClock { now, wall: world.wall() }
     }
 
     /// Since 1970.
-    fn since_1970(self, at: Instant) -> Duration {
+    fn since_1970(self, at: Moment) -> Duration {
         match at.checked_duration_since(self.now) {
             Some(ahead) => self.wall.saturating_add(ahead),
             None => self.wall.saturating_sub(self.now.saturating_duration_since(at)),
@@ -130,25 +131,25 @@ impl WallClock {
     }
 
     /// Whole seconds since 1970.
-    pub(super) fn seconds(self, at: Instant) -> u64 {
+    pub(super) fn seconds(self, at: Moment) -> u64 {
         self.since_1970(at).as_secs()
     }
 
     /// Seconds since 1970 with three decimals.
-    pub(super) fn stamp(self, at: Instant) -> f64 {
+    pub(super) fn stamp(self, at: Moment) -> f64 {
         self.since_1970(at).as_millis() as f64 / 1000.0
     }
 }
 
 impl Engine {
     /// Remembers a transition.
-    pub(super) fn remember(&mut self, now: Instant, id: ProcId, transition: &Transition) {
+    pub(super) fn remember(&mut self, now: Moment, id: ProcId, transition: &Transition) {
         let Transition { from, to, pid, cause } = transition;
         self.remember_past(now, id, (*from, *to), *pid, cause);
     }
 
     /// Remembers something that does not change the state; the same thing again is not worth a record.
-    pub(super) fn note(&mut self, now: Instant, id: ProcId, cause: &str) {
+    pub(super) fn note(&mut self, now: Moment, id: ProcId, cause: &str) {
         let Some(entry) = self.entries.get(&id) else { return };
         let (state, pid) = (entry.machine.state(), entry.machine.pid());
         if entry.history.iter().last().is_some_and(|last| last.cause == cause) {
@@ -159,7 +160,7 @@ impl Engine {
 
     fn remember_past(
         &mut self,
-        now: Instant,
+        now: Moment,
         id: ProcId,
         (from, to): (ProcessState, ProcessState),
         pid: Option<i32>,
@@ -197,7 +198,7 @@ impl Engine {
     }
 
     /// The answer to `history`.
-    pub(super) fn history(&self, now: Instant, name: Option<&str>, world: &dyn World) -> Answer {
+    pub(super) fn history(&self, now: Moment, name: Option<&str>, world: &dyn World) -> Answer {
         let clock = WallClock::new(now, world);
         let items = match name {
             None => self.whole_past(clock),

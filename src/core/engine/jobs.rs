@@ -2,12 +2,13 @@
 //! command was heard.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::world::{Answer, ProcId, ReplyTo, World};
 use super::{Engine, Entry};
 use crate::config::ReloadPlan;
 use crate::models::HealthCheckType;
+use crate::process::Moment;
 use crate::process::{Desired, ProcessState};
 use crate::rpc::protocol::{ErrorCode, Report, Terms, Updated, WaitFor};
 use crate::rpc::server::ConnId;
@@ -52,7 +53,7 @@ pub(super) struct Job {
     kind: JobKind,
     members: Vec<Member>,
     /// `None`: for as long as it takes.
-    deadline: Option<Instant>,
+    deadline: Option<Moment>,
     timed_out: bool,
 }
 
@@ -72,7 +73,7 @@ impl Jobs {
     }
 
     /// Few jobs are open at a time: looking through them beats keeping a second order.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
         self.open.values().filter_map(|job| job.deadline).min()
     }
 }
@@ -81,7 +82,7 @@ impl Engine {
     /// Waits on behalf of `reply` until every process in `goals` has reached its goal.
     pub(super) fn wait_for(
         &mut self,
-        now: Instant,
+        now: Moment,
         reply: ReplyTo,
         terms: Terms,
         kind: JobKind,
@@ -117,7 +118,7 @@ impl Engine {
     }
 
     /// Looks whether the state of this process settles anything that somebody waits for.
-    pub(super) fn review_jobs(&mut self, now: Instant, id: ProcId, world: &mut dyn World) {
+    pub(super) fn review_jobs(&mut self, now: Moment, id: ProcId, world: &mut dyn World) {
         let Some(entry) = self.entries.get(&id) else { return };
         // Whoever waits for one that leaves learns so when it is no longer there.
         if entry.jobs.is_empty() || entry.has_left() {
@@ -164,7 +165,7 @@ impl Engine {
 
     /// The daemon has ended: whoever still waits (for the last words of a failed start, for what could not be killed) is
     /// told what was reached.
-    pub(super) fn end_jobs(&mut self, now: Instant, world: &mut dyn World) {
+    pub(super) fn end_jobs(&mut self, now: Moment, world: &mut dyn World) {
         let open: Vec<JobId> = self.jobs.open.keys().copied().collect();
         for job_id in open {
             let Some(job) = self.jobs.open.get_mut(&job_id) else { continue };
@@ -204,7 +205,7 @@ impl Engine {
     }
 
     /// Answers every job whose time is up with the states that were reached.
-    pub(super) fn expire_jobs(&mut self, now: Instant, world: &mut dyn World) {
+    pub(super) fn expire_jobs(&mut self, now: Moment, world: &mut dyn World) {
         let due = |(id, job): (&JobId, &Job)| job.deadline.is_some_and(|at| at <= now).then_some(*id);
         let due: Vec<JobId> = self.jobs.open.iter().filter_map(due).collect();
         for job_id in due {
@@ -337,7 +338,7 @@ fn patience(entry: &Entry, goal: Goal) -> Option<Duration> {
 }
 
 /// Has a process that is to come up done so, or failed to? `None`: not yet known.
-fn up_verdict(now: Instant, entry: &Entry) -> Option<Result<(), String>> {
+fn up_verdict(now: Moment, entry: &Entry) -> Option<Result<(), String>> {
     match entry.machine.state() {
         ProcessState::Running | ProcessState::Unhealthy => Some(Ok(())),
         ProcessState::Starting => None,
@@ -357,7 +358,7 @@ fn down_verdict(entry: &Entry) -> Option<Result<(), String>> {
 }
 
 /// Is it as it is waited for, or can't it become so? `None`: not yet.
-fn reach_verdict(now: Instant, entry: &Entry, until: WaitFor) -> Option<Result<(), String>> {
+fn reach_verdict(now: Moment, entry: &Entry, until: WaitFor) -> Option<Result<(), String>> {
     let state = entry.machine.state();
     let is_so = match until {
         WaitFor::Running => matches!(state, ProcessState::Running | ProcessState::Unhealthy),
@@ -375,7 +376,7 @@ fn reach_verdict(now: Instant, entry: &Entry, until: WaitFor) -> Option<Result<(
 }
 
 /// The state that was reached, and why, in one line.
-pub(super) fn reached(now: Instant, entry: &Entry) -> String {
+pub(super) fn reached(now: Moment, entry: &Entry) -> String {
     let description = entry.machine.describe(now, entry.last_line.as_deref());
     format!("{}: {description}", entry.machine.state())
 }

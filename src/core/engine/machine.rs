@@ -1,9 +1,8 @@
 //! What only the kernel's init is asked for: `poweroff`, `reboot` and `halt`.
 
-use std::time::Instant;
-
 use super::super::world::{Answer, ReplyTo, World};
 use super::Engine;
+use crate::process::Moment;
 use crate::sys::machine::Power;
 
 /// Whether we are the kernel's init, and what is to become of the machine.
@@ -25,7 +24,7 @@ impl Engine {
     }
 
     /// Ends everything in order, the second time at once. The last word counts.
-    pub(super) fn turn_off(&mut self, now: Instant, power: Power, world: &mut dyn World) {
+    pub(super) fn turn_off(&mut self, now: Moment, power: Power, world: &mut dyn World) {
         if !self.machine.is_ours {
             return;
         }
@@ -35,7 +34,7 @@ impl Engine {
     }
 
     /// A client asks for it.
-    pub(super) fn request_power(&mut self, now: Instant, power: Power, reply: &ReplyTo, world: &mut dyn World) {
+    pub(super) fn request_power(&mut self, now: Moment, power: Power, reply: &ReplyTo, world: &mut dyn World) {
         if !self.machine.is_ours {
             let message = "this daemon is not the init of the machine (supervice --system-init); nothing was done";
             return world.reply(reply, Answer::failed(message));

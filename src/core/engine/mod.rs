@@ -21,7 +21,7 @@ mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::roster::{ProcessShared, Roster};
 use super::world::{Input, Notice, ProcId, Reaped, ReplyTo, World};
@@ -29,6 +29,7 @@ use crate::events::{Event, EventType};
 use crate::health::HealthCheckResult;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{Note, StreamKind};
+use crate::process::Moment;
 use crate::process::{self, Action, Generation, Machine, ProcessState, Transition};
 use asker::Asker;
 pub(crate) use ending::Verdict;
@@ -55,24 +56,24 @@ struct Entry {
     machine: Machine,
     shared: Arc<ProcessShared>,
     /// As it stands in `timers`.
-    wake: Option<Instant>,
+    wake: Option<Moment>,
     /// Set while something of the group outlives the leader: when to look next, and the pause after that.
-    look: Option<(Instant, Duration)>,
+    look: Option<(Moment, Duration)>,
     /// The end of the last run's output, for the description.
     last_line: Option<Box<str>>,
     /// Why its output can't be written, as long as it can't: of standard output, of standard error.
     output_trouble: [Option<Box<str>>; 2],
     /// Set while the output of a run that has just ended is being read.
-    drain_until: Option<Instant>,
+    drain_until: Option<Moment>,
     /// The commands that wait for this process.
     jobs: Vec<jobs::JobId>,
     /// No longer in the configuration: goes as soon as it is down.
     leaving: bool,
     /// Who has asked for its last start, stop, kill or restart, what for, and when.
     asked: Asker,
-    asked_for: Option<(&'static str, Instant)>,
+    asked_for: Option<(&'static str, Moment)>,
     /// When it came into its present state.
-    since: Option<Instant>,
+    since: Option<Moment>,
     history: History,
 }
 
@@ -85,7 +86,7 @@ impl Entry {
         &self.config().name
     }
 
-    fn next_wake(&self) -> Option<Instant> {
+    fn next_wake(&self) -> Option<Moment> {
         let look = self.look.map(|(at, _)| at);
         [self.machine.poll_timeout(), look, self.drain_until].into_iter().flatten().min()
     }
@@ -109,7 +110,7 @@ pub(crate) struct Engine {
     entries: BTreeMap<ProcId, Box<Entry>>,
     next_id: ProcId,
     roster: Arc<Roster>,
-    timers: BTreeSet<(Instant, ProcId)>,
+    timers: BTreeSet<(Moment, ProcId)>,
     jobs: Jobs,
     reload: Reload,
     shutdown: Shutdown,
@@ -119,7 +120,7 @@ pub(crate) struct Engine {
     taken_back: Option<Box<str>>,
     listeners: Listeners,
     /// What the times in all histories count from.
-    first_record: Option<Instant>,
+    first_record: Option<Moment>,
     /// Bytes of all histories.
     history_bytes: usize,
     ending: ending::Ending,
@@ -158,7 +159,7 @@ impl Engine {
     }
 
     /// Before anything is started: what an earlier daemon has left behind goes, as the remains of a run do.
-    pub(crate) fn reconcile(&mut self, now: Instant, world: &mut dyn World) {
+    pub(crate) fn reconcile(&mut self, now: Moment, world: &mut dyn World) {
         let all: Vec<_> = self.entries.iter().map(|(id, entry)| (*id, Arc::clone(entry.config()))).collect();
         for (id, pid) in world.find_orphans(&all) {
             if let Some(entry) = self.entries.get_mut(&id) {
@@ -169,7 +170,7 @@ impl Engine {
     }
 
     /// Starts what is to start with the daemon.
-    pub(crate) fn autostart(&mut self, now: Instant, world: &mut dyn World) {
+    pub(crate) fn autostart(&mut self, now: Moment, world: &mut dyn World) {
         let wanted = |entry: &&ProcId| self.entries.get(entry).is_some_and(|entry| entry.config().autostart);
         let ids: Vec<ProcId> = self.entries.keys().filter(wanted).copied().collect();
         for id in ids {
@@ -178,7 +179,7 @@ impl Engine {
     }
 
     /// Takes in one input.
-    pub(crate) fn handle(&mut self, now: Instant, input: Input, world: &mut dyn World) {
+    pub(crate) fn handle(&mut self, now: Moment, input: Input, world: &mut dyn World) {
         match input {
             Input::Notice(Notice::Child) => self.sweep(now, world),
             Input::Notice(Notice::Terminate) => self.terminate(now, world),
@@ -206,7 +207,7 @@ impl Engine {
     }
 
     /// Does everything that is due at `now`.
-    pub(crate) fn run_timers(&mut self, now: Instant, world: &mut dyn World) {
+    pub(crate) fn run_timers(&mut self, now: Moment, world: &mut dyn World) {
         while let Some(&(at, id)) = self.timers.first() {
             if at > now {
                 break;
@@ -236,7 +237,7 @@ impl Engine {
     }
 
     /// When [`run_timers`](Self::run_timers) is to be called next; `None`: not before something comes in.
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Moment> {
         let timer = self.timers.first().map(|(at, _)| *at);
         let trial = self.trial.as_ref().map(|trial| trial.until);
         [timer, self.jobs.next_deadline(), self.shutdown.next_deadline(), trial].into_iter().flatten().min()
@@ -269,7 +270,7 @@ impl Engine {
     }
 
     /// Tells a process's machine what happened, and does what follows.
-    fn tell(&mut self, now: Instant, id: ProcId, event: process::Event, world: &mut dyn World) {
+    fn tell(&mut self, now: Moment, id: ProcId, event: process::Event, world: &mut dyn World) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.machine.handle_event(now, event);
             self.pump(now, id, world);
@@ -277,7 +278,7 @@ impl Engine {
     }
 
     /// Does what a machine wants done, then brings timers, views and waiting commands up to date.
-    fn pump(&mut self, now: Instant, id: ProcId, world: &mut dyn World) {
+    fn pump(&mut self, now: Moment, id: ProcId, world: &mut dyn World) {
         while let Some(entry) = self.entries.get_mut(&id)
             && let Some(action) = entry.machine.poll_action()
         {
@@ -341,7 +342,7 @@ impl Engine {
         self.settle_jobs_of_departed(id, entry.jobs, world);
     }
 
-    fn sweep(&mut self, now: Instant, world: &mut dyn World) {
+    fn sweep(&mut self, now: Moment, world: &mut dyn World) {
         for Reaped { id, generation, exit } in world.sweep() {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.drain_until = now.checked_add(DRAIN_LIMIT);
@@ -370,7 +371,7 @@ impl Engine {
     }
 
     /// Looks whether the group of an ended leader is empty by now; `true` if so.
-    fn look_at_group(&mut self, now: Instant, id: ProcId, world: &mut dyn World) -> bool {
+    fn look_at_group(&mut self, now: Moment, id: ProcId, world: &mut dyn World) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return true };
         let Some((_, pause)) = entry.look else { return true };
         if world.group_is_empty(id) {
@@ -386,7 +387,7 @@ impl Engine {
 
     fn health(
         &mut self,
-        now: Instant,
+        now: Moment,
         id: ProcId,
         generation: Generation,
         result: HealthCheckResult,
@@ -415,7 +416,7 @@ impl Engine {
         self.tell(now, id, process::Event::HealthReported { generation, healthy, message }, world);
     }
 
-    fn output(&mut self, now: Instant, note: Note, world: &mut dyn World) {
+    fn output(&mut self, now: Moment, note: Note, world: &mut dyn World) {
         match note {
             Note::Drained { program, generation, last_line } => {
                 let Some(entry) = self.entries.get_mut(&program) else { return };
@@ -440,7 +441,7 @@ impl Engine {
         }
     }
 
-    fn announce(&mut self, now: Instant, id: ProcId, mut transition: Transition, world: &mut dyn World) {
+    fn announce(&mut self, now: Moment, id: ProcId, mut transition: Transition, world: &mut dyn World) {
         self.note_arrival(id, transition.to);
         self.weigh(id, &transition);
         let Some(entry) = self.entries.get_mut(&id) else { return };
@@ -468,7 +469,7 @@ impl Engine {
     }
 
     /// SIGKILL goes to a process that is being stopped: why?
-    fn note_kill(&mut self, now: Instant, id: ProcId) {
+    fn note_kill(&mut self, now: Moment, id: ProcId) {
         let Some(entry) = self.entries.get(&id) else { return };
         let patience = Duration::from_secs(entry.machine.run_config().map_or(0, |run| u64::from(run.stopwaitsecs)));
         let waited = entry.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
@@ -495,7 +496,7 @@ impl Engine {
     }
 }
 
-fn spawn(now: Instant, id: ProcId, entry: &mut Entry, generation: Generation, world: &mut dyn World) {
+fn spawn(now: Moment, id: ProcId, entry: &mut Entry, generation: Generation, world: &mut dyn World) {
     let config = Arc::clone(entry.machine.config());
     entry.last_line = None;
     entry.drain_until = None;

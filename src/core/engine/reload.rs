@@ -2,7 +2,7 @@
 //! nobody), compared with what is in force, and applied as a whole or not at all.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::world::{Answer, ProcId, ReplyTo, World};
 use super::Engine;
@@ -13,6 +13,7 @@ use super::update::Manner;
 use crate::config::{ConfigError, Loaded, ReloadPlan};
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process;
+use crate::process::Moment;
 use crate::rpc::protocol::{Report, Terms};
 use crate::rpc::server::ConnId;
 
@@ -117,7 +118,7 @@ impl Engine {
     }
 
     /// The file was read.
-    pub(super) fn config_loaded(&mut self, now: Instant, result: Result<Loaded, ConfigError>, world: &mut dyn World) {
+    pub(super) fn config_loaded(&mut self, now: Moment, result: Result<Loaded, ConfigError>, world: &mut dyn World) {
         let wishes = self.reload.reading.take().unwrap_or_default();
         if !self.reload.next.is_empty() {
             self.reload.reading = Some(std::mem::take(&mut self.reload.next));
@@ -150,7 +151,7 @@ impl Engine {
         }
     }
 
-    fn apply(&mut self, now: Instant, new: SupervisorConfig, wishes: &[Wish], world: &mut dyn World) {
+    fn apply(&mut self, now: Moment, new: SupervisorConfig, wishes: &[Wish], world: &mut dyn World) {
         if let Some(trial) = &self.trial {
             let left = trial.until.saturating_duration_since(now).as_secs();
             let reason =
@@ -184,14 +185,14 @@ impl Engine {
         self.stop_removed(now, &change, &by, world);
     }
 
-    pub(super) fn change(&mut self, now: Instant, id: ProcId, program: ProgramConfig, world: &mut dyn World) {
+    pub(super) fn change(&mut self, now: Moment, id: ProcId, program: ProgramConfig, world: &mut dyn World) {
         let config = Arc::new(program);
         world.configure(id, &config);
         self.tell(now, id, process::Event::ConfigChanged(config), world);
     }
 
     /// Adds a program; one that has just been removed and is still stopping comes back.
-    pub(super) fn bring_in(&mut self, now: Instant, program: ProgramConfig, world: &mut dyn World) -> ProcId {
+    pub(super) fn bring_in(&mut self, now: Moment, program: ProgramConfig, world: &mut dyn World) -> ProcId {
         let Some(id) = self.roster.id_of(&program.name) else { return self.add(Arc::new(program), world) };
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.leaving = false;

@@ -2,12 +2,13 @@
 //! up is killed; what even SIGKILL doesn't end is named and left behind. Then the orphans: what has run away from
 //! its program's group (daemons that detach themselves) and was inherited by us.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::world::{ProcId, World};
 use super::Engine;
 use super::asker::Asker;
 use crate::process;
+use crate::process::Moment;
 
 /// What death by SIGKILL may take before the daemon goes without it.
 const AFTER_KILL: Duration = Duration::from_secs(2);
@@ -27,11 +28,11 @@ pub(super) enum Shutdown {
     /// Not begun.
     No,
     /// Everything was told to stop.
-    Stopping { kill_at: Instant },
+    Stopping { kill_at: Moment },
     /// Everything was killed.
-    Killing { give_up_at: Instant },
+    Killing { give_up_at: Moment },
     /// The programs have gone, orphans are left; `killed`: `until` is when we go without them.
-    Orphans { killed: bool, until: Instant, look_at: Instant },
+    Orphans { killed: bool, until: Moment, look_at: Moment },
     /// Everything has gone.
     Done,
     /// Not everything has gone, but we do.
@@ -39,7 +40,7 @@ pub(super) enum Shutdown {
 }
 
 impl Shutdown {
-    pub(super) fn next_deadline(self) -> Option<Instant> {
+    pub(super) fn next_deadline(self) -> Option<Moment> {
         match self {
             Shutdown::No | Shutdown::Done | Shutdown::GivenUp => None,
             Shutdown::Stopping { kill_at } => Some(kill_at),
@@ -55,7 +56,7 @@ impl Engine {
     }
 
     /// The first time: an orderly shutdown; the second time: SIGKILL now.
-    pub(super) fn terminate(&mut self, now: Instant, world: &mut dyn World) {
+    pub(super) fn terminate(&mut self, now: Moment, world: &mut dyn World) {
         match self.shutdown {
             Shutdown::No => {
                 let timeout = Duration::from_secs(u64::from(self.settings.shutdown_timeout));
@@ -76,7 +77,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn shutdown_timers(&mut self, now: Instant, world: &mut dyn World) {
+    pub(super) fn shutdown_timers(&mut self, now: Moment, world: &mut dyn World) {
         self.shutdown_deadlines(now, world);
         match self.shutdown {
             Shutdown::Stopping { kill_at } if self.left().is_empty() => {
@@ -101,12 +102,12 @@ impl Engine {
         }
     }
 
-    fn kill_orphans(&mut self, now: Instant, world: &mut dyn World) {
+    fn kill_orphans(&mut self, now: Moment, world: &mut dyn World) {
         let left = world.signal_orphans(Some(SIGKILL));
         self.shutdown = waiting_for(left, true, now, AFTER_KILL);
     }
 
-    fn shutdown_deadlines(&mut self, now: Instant, world: &mut dyn World) {
+    fn shutdown_deadlines(&mut self, now: Moment, world: &mut dyn World) {
         match self.shutdown {
             Shutdown::Stopping { kill_at } if kill_at <= now => {
                 log::warn!("shutdown_timeout is over: killing {}", self.left().join(", "));
@@ -139,12 +140,12 @@ impl Engine {
         }
     }
 
-    fn kill_all(&mut self, now: Instant, world: &mut dyn World) {
+    fn kill_all(&mut self, now: Moment, world: &mut dyn World) {
         self.shutdown = Shutdown::Killing { give_up_at: now + AFTER_KILL };
         self.tell_all(now, &process::Event::KillRequested, world);
     }
 
-    fn tell_all(&mut self, now: Instant, event: &process::Event, world: &mut dyn World) {
+    fn tell_all(&mut self, now: Moment, event: &process::Event, world: &mut dyn World) {
         let ids: Vec<ProcId> = self.entries.keys().copied().collect();
         for id in ids {
             self.command(now, id, event.clone(), &Asker::Daemon("by the daemon's shutdown"), world);
@@ -158,7 +159,7 @@ impl Engine {
     }
 }
 
-fn waiting_for(orphans: usize, killed: bool, now: Instant, at_most: Duration) -> Shutdown {
+fn waiting_for(orphans: usize, killed: bool, now: Moment, at_most: Duration) -> Shutdown {
     if orphans == 0 {
         return Shutdown::Done;
     }

@@ -1,16 +1,15 @@
 //! The answer to `status`.
 
-use std::time::Instant;
-
 use super::super::world::{Answer, World};
 use super::history::WallClock;
 use super::{Engine, Entry};
 use crate::process::Exit;
+use crate::process::Moment;
 use crate::rpc::protocol::ProcessStatus;
 
 impl Engine {
     /// The state of one process, or of all from `offset` on, in the order of the configuration.
-    pub(super) fn status(&self, now: Instant, name: Option<&str>, offset: usize, world: &dyn World) -> Answer {
+    pub(super) fn status(&self, now: Moment, name: Option<&str>, offset: usize, world: &dyn World) -> Answer {
         let clock = WallClock::new(now, world);
         let processes = match name {
             None => self
@@ -29,7 +28,7 @@ impl Engine {
 }
 
 /// What the machine says, and that output is being lost where it is.
-pub(super) fn describe(now: Instant, entry: &Entry) -> String {
+pub(super) fn describe(now: Moment, entry: &Entry) -> String {
     let description = entry.machine.describe(now, entry.last_line.as_deref());
     match entry.output_trouble.iter().flatten().next() {
         Some(trouble) => format!("{description}; output is lost: {trouble}"),
@@ -37,7 +36,7 @@ pub(super) fn describe(now: Instant, entry: &Entry) -> String {
     }
 }
 
-fn status_of(now: Instant, clock: WallClock, entry: &Entry, bystanders: Option<String>) -> ProcessStatus {
+fn status_of(now: Moment, clock: WallClock, entry: &Entry, bystanders: Option<String>) -> ProcessStatus {
     let machine = &entry.machine;
     let exit = machine.last_run().map(|run| run.exit);
     ProcessStatus {

@@ -11,6 +11,7 @@ use super::*;
 mod endings;
 use crate::config::{ConfigError, Loaded};
 use crate::models::{HealthCheckType, SupervisorConfig};
+use crate::process::Moment;
 use crate::process::{Command, Desired, SpawnError};
 use crate::rpc::protocol::{Amount, ProcessStatus, Report, Request, Terms, Why};
 use crate::rpc::server::{ConnId, IncomingRequest};
@@ -129,7 +130,7 @@ impl World for Fake {
 }
 
 struct House {
-    now: Instant,
+    now: Moment,
     engine: Engine,
     world: Fake,
 }
@@ -143,7 +144,7 @@ impl House {
         let mut world = Fake::default();
         let programs = programs.iter().cloned().map(Arc::new).collect();
         let engine = Engine::new(settings, programs, Arc::clone(&world.roster), &mut world);
-        House { now: Instant::now(), engine, world }
+        House { now: crate::sys::time::now(), engine, world }
     }
 
     fn handle(&mut self, input: Input) {

@@ -2,7 +2,7 @@
 //! confirmed.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::world::{Answer, ProcId, ReplyTo, World};
 use super::asker::Asker;
@@ -11,6 +11,7 @@ use super::{Engine, Entry};
 use crate::config::{self, Loaded, ReloadPlan, needs_restart};
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::order::sort;
+use crate::process::Moment;
 use crate::process::{self, Desired, ProcessState, Transition};
 use crate::rpc::protocol::{KeyChange, Reread, Terms, Updated};
 
@@ -72,7 +73,7 @@ pub(super) struct Snapshot {
 /// An update that is taken back unless somebody confirms it.
 pub(super) struct Trial {
     before: Snapshot,
-    pub until: Instant,
+    pub until: Moment,
     /// The programs whose failure takes it back at once.
     watched: Vec<ProcId>,
     failed: Option<String>,
@@ -136,7 +137,7 @@ impl Engine {
     /// Applies a configuration. What is removed is still to be stopped: see [`stop_removed`](Self::stop_removed).
     pub(super) fn bring_about(
         &mut self,
-        now: Instant,
+        now: Moment,
         new: SupervisorConfig,
         how: &Manner,
         by: &Asker,
@@ -182,7 +183,7 @@ impl Engine {
     /// Restarts what runs with other settings than it should, and starts what waits or has given up with old ones.
     fn restart_changed(
         &mut self,
-        now: Instant,
+        now: Moment,
         plan: &ReloadPlan,
         how: &Manner,
         by: &Asker,
@@ -218,14 +219,14 @@ impl Engine {
     }
 
     /// Stops what has left the configuration. Whoever waits for that is to be filed before.
-    pub(super) fn stop_removed(&mut self, now: Instant, change: &Change, by: &Asker, world: &mut dyn World) {
+    pub(super) fn stop_removed(&mut self, now: Moment, change: &Change, by: &Asker, world: &mut dyn World) {
         for id in &change.removed {
             self.command(now, *id, process::Event::StopRequested, by, world);
         }
     }
 
     /// From now on the update is taken back unless it is confirmed.
-    pub(super) fn begin_trial(&mut self, now: Instant, before: Snapshot, confirm: Duration, change: &Change) {
+    pub(super) fn begin_trial(&mut self, now: Moment, before: Snapshot, confirm: Duration, change: &Change) {
         let watched = change.started.iter().chain(&change.restarted).copied().collect();
         let until = now.checked_add(confirm).unwrap_or(now);
         log::info!("the update is taken back unless it is confirmed within {} s", confirm.as_secs());
@@ -250,7 +251,7 @@ impl Engine {
     }
 
     /// Takes the update back if its time is over or it has failed.
-    pub(super) fn review_trial(&mut self, now: Instant, world: &mut dyn World) {
+    pub(super) fn review_trial(&mut self, now: Moment, world: &mut dyn World) {
         let Some(mut trial) = self.trial.take_if(|trial| trial.failed.is_some() || trial.until <= now) else { return };
         let reason = trial.failed.take().unwrap_or_else(|| "nobody has confirmed it in time".to_owned());
         log::warn!("the update is taken back: {reason}");

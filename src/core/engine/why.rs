@@ -1,7 +1,5 @@
 //! The answer to `why`: how a process came to its state, and what comes next, in sentences.
 
-use std::time::Instant;
-
 use super::super::world::{ProcId, ReplyTo, World};
 use super::history::WallClock;
 use super::status::describe;
@@ -9,6 +7,7 @@ use super::{Engine, Entry};
 use crate::config::as_word;
 use crate::models::AutoRestart;
 use crate::output::StreamKind;
+use crate::process::Moment;
 use crate::process::{Exit, ProcessState, span};
 use crate::rpc::protocol::{HistoryItem, NextStep, Why};
 
@@ -17,7 +16,7 @@ const TOLD: usize = 5;
 
 impl Engine {
     /// Tells how the process came to its state. The last lines of its output are added by the output thread.
-    pub(super) fn explain(&mut self, now: Instant, id: ProcId, reply: &ReplyTo, world: &mut dyn World) {
+    pub(super) fn explain(&mut self, now: Moment, id: ProcId, reply: &ReplyTo, world: &mut dyn World) {
         let Some(entry) = self.entries.get(&id) else { return };
         let clock = WallClock::new(now, &*world);
         let history = self.past_of(clock, entry);
@@ -34,7 +33,7 @@ impl Engine {
     }
 }
 
-fn present(now: Instant, entry: &Entry) -> String {
+fn present(now: Moment, entry: &Entry) -> String {
     let (name, state) = (entry.name(), entry.machine.state());
     let description = describe(now, entry);
     match entry.since {
@@ -61,7 +60,7 @@ fn past(now: f64, history: &[HistoryItem]) -> impl Iterator<Item = String> {
 }
 
 /// Who has last asked for something, where the transitions that followed have pushed that out of the history.
-fn last_order(now: Instant, entry: &Entry, history: &[HistoryItem]) -> Option<String> {
+fn last_order(now: Moment, entry: &Entry, history: &[HistoryItem]) -> Option<String> {
     let (what, at) = entry.asked_for?;
     let cause = format!("{what} {}", entry.asked);
     let told = history.iter().rev().take(TOLD).any(|item| item.cause.starts_with(&cause));
@@ -88,7 +87,7 @@ fn circumstances(entry: &Entry) -> Vec<String> {
 }
 
 /// What happens by itself, and when; `None` where nothing does.
-fn next_step(entry: &Entry) -> Option<(String, Instant)> {
+fn next_step(entry: &Entry) -> Option<(String, Moment)> {
     let at = entry.machine.poll_timeout()?;
     let what = match entry.machine.state() {
         ProcessState::Stopping if entry.machine.kill_at().is_some() => "SIGKILL".to_owned(),
@@ -111,7 +110,7 @@ fn next_step(entry: &Entry) -> Option<(String, Instant)> {
     Some((what, at))
 }
 
-fn future(now: Instant, entry: &Entry) -> String {
+fn future(now: Moment, entry: &Entry) -> String {
     if let Some((what, at)) = next_step(entry) {
         let left = span(at.saturating_duration_since(now));
         let comma = if entry.machine.is_checking() { "" } else { "," };

@@ -1,7 +1,8 @@
 //! The timing and the score of one run's health checks.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::super::moment::Moment;
 use super::phase::{Due, after, is_due};
 use crate::models::{HealthCheckConfig, HealthCheckType};
 
@@ -38,7 +39,7 @@ pub(super) enum Turn {
 
 impl Checks {
     /// The checks of a run that became `RUNNING` at `now`; `None` where none are configured.
-    pub(super) fn new(config: &HealthCheckConfig, now: Instant) -> Option<Box<Self>> {
+    pub(super) fn new(config: &HealthCheckConfig, now: Moment) -> Option<Box<Self>> {
         match config.check_type {
             HealthCheckType::None => None,
             HealthCheckType::Tcp | HealthCheckType::Script => Some(Box::new(Checks {
@@ -65,7 +66,7 @@ impl Checks {
     }
 
     /// What is due at `now`; takes note of it.
-    pub(super) fn take_turn(&mut self, config: &HealthCheckConfig, now: Instant) -> Turn {
+    pub(super) fn take_turn(&mut self, config: &HealthCheckConfig, now: Moment) -> Turn {
         if let Some(given_up_at) = self.awaited {
             return if is_due(given_up_at, now) { Turn::GiveUp } else { Turn::Rest };
         }
@@ -91,7 +92,7 @@ impl Checks {
 }
 
 /// The first moment after `now` in the row `due`, `due + interval`, …; `interval` in seconds.
-fn following(due: Instant, interval: u32, now: Instant) -> Due {
+fn following(due: Moment, interval: u32, now: Moment) -> Due {
     let interval = u64::from(interval.max(1));
     let passed = now.saturating_duration_since(due).as_secs() / interval;
     let seconds = passed.saturating_add(1).checked_mul(interval)?;

@@ -1,7 +1,6 @@
 //! What operators ask for. The last command wins.
 
-use std::time::Instant;
-
+use super::super::moment::Moment;
 use super::super::state::ProcessState;
 use super::phase::{Group, Hunt, Leader, Phase, Run, Then, after};
 use super::vocabulary::{Action, Desired};
@@ -10,13 +9,13 @@ use super::{KILL_AGAIN, Machine, Tally};
 const SIGKILL: u8 = 9;
 
 impl Machine {
-    pub(super) fn start_requested(&mut self, now: Instant, phase: Phase) -> Phase {
+    pub(super) fn start_requested(&mut self, now: Moment, phase: Phase) -> Phase {
         self.desired = Desired::Up;
         self.tally = Tally::default();
         self.go_up(now, phase, false, "start requested")
     }
 
-    pub(super) fn stop_requested(&mut self, now: Instant, phase: Phase, force: bool) -> Phase {
+    pub(super) fn stop_requested(&mut self, now: Moment, phase: Phase, force: bool) -> Phase {
         self.desired = Desired::Down;
         let cause = if force { "kill requested" } else { "stop requested" };
         let from = phase.state();
@@ -43,7 +42,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn restart_requested(&mut self, now: Instant, phase: Phase, force: bool) -> Phase {
+    pub(super) fn restart_requested(&mut self, now: Moment, phase: Phase, force: bool) -> Phase {
         self.desired = Desired::Up;
         self.tally = Tally::default();
         let cause = "restart requested";
@@ -62,7 +61,7 @@ impl Machine {
     }
 
     /// Starts what is down, at once or when the group of the run before has gone.
-    fn go_up(&mut self, now: Instant, phase: Phase, force: bool, cause: &str) -> Phase {
+    fn go_up(&mut self, now: Moment, phase: Phase, force: bool, cause: &str) -> Phase {
         let from = phase.state();
         match phase {
             Phase::Stopped
@@ -84,7 +83,7 @@ impl Machine {
     /// `STOPPING` of a run whose leader lives; `force`: by SIGKILL.
     pub(super) fn stop(
         &mut self,
-        now: Instant,
+        now: Moment,
         from: ProcessState,
         run: Run,
         force: bool,
@@ -101,7 +100,7 @@ impl Machine {
     /// `STOPPING` of what a leader has left behind, so that an operator's wish is done after it.
     pub(super) fn clear_away(
         &mut self,
-        now: Instant,
+        now: Moment,
         from: ProcessState,
         group: Group,
         force: bool,
@@ -114,7 +113,7 @@ impl Machine {
     }
 
     /// Sees to it that the group has been sent its stop signal at least, or SIGKILL by `force`.
-    fn press(&mut self, now: Instant, group: Group, force: bool) -> Group {
+    fn press(&mut self, now: Moment, group: Group, force: bool) -> Group {
         match group.hunt {
             Hunt::Killed { .. } => group,
             Hunt::Unseen | Hunt::Told { .. } if force => self.kill(now, group),
@@ -124,7 +123,7 @@ impl Machine {
     }
 
     /// Sends the stop signal; SIGKILL follows after `stopwaitsecs`.
-    pub(super) fn tell(&mut self, now: Instant, group: Group) -> Group {
+    pub(super) fn tell(&mut self, now: Moment, group: Group) -> Group {
         let signal = group.run.stop_signal();
         if signal == SIGKILL {
             return self.kill(now, group);
@@ -135,7 +134,7 @@ impl Machine {
     }
 
     /// Sends SIGKILL, and again after a while if something is still there then.
-    pub(super) fn kill(&mut self, now: Instant, group: Group) -> Group {
+    pub(super) fn kill(&mut self, now: Moment, group: Group) -> Group {
         self.signal(SIGKILL);
         Group { hunt: Hunt::Killed { again_at: now.checked_add(KILL_AGAIN) }, ..group }
     }

@@ -1,7 +1,8 @@
 //! One line about a process that a person can act on.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::super::moment::Moment;
 use super::Machine;
 use super::phase::{Due, Group, Hunt, Leader, Phase, Retry, Run};
 
@@ -13,13 +14,13 @@ impl Machine {
     /// appended where the line tells of a failed end, which it probably explains.
     ///
     /// ```
-    /// use std::{sync::Arc, time::Instant};
+    /// use std::{sync::Arc, time::Moment};
     /// use supervice::{models::ProgramConfig, process::Machine};
     ///
     /// let machine = Machine::new(Arc::new(ProgramConfig::new("web", "/usr/bin/web")));
-    /// assert_eq!(machine.describe(Instant::now(), None), "not started");
+    /// assert_eq!(machine.describe(crate::sys::time::now(), None), "not started");
     /// ```
-    pub fn describe(&self, now: Instant, last_line: Option<&str>) -> String {
+    pub fn describe(&self, now: Moment, last_line: Option<&str>) -> String {
         let line = match &self.phase {
             Phase::Stopped if self.last_run.is_none() && self.spawn_error.is_none() => "not started".to_owned(),
             Phase::Stopped => "stopped by request".to_owned(),
@@ -65,11 +66,11 @@ impl Machine {
     }
 }
 
-fn alive(run: &Run, now: Instant) -> String {
+fn alive(run: &Run, now: Moment) -> String {
     format!("pid {}, uptime {}", run.pid, clock(run.age(now)))
 }
 
-fn stopping(leader: Leader, group: &Group, now: Instant) -> String {
+fn stopping(leader: Leader, group: &Group, now: Moment) -> String {
     let who = match leader {
         Leader::Alive => String::new(),
         Leader::Gone => format!(" what pid {} left of its process group", group.run.pid),
@@ -81,7 +82,7 @@ fn stopping(leader: Leader, group: &Group, now: Instant) -> String {
     }
 }
 
-fn when(at: Instant, remains: Option<&Group>, now: Instant) -> String {
+fn when(at: Moment, remains: Option<&Group>, now: Moment) -> String {
     match (remains, seconds_left(Some(at), now)) {
         (Some(group), 0) => format!("when the process group of pid {} has gone", group.run.pid),
         (Some(_) | None, seconds) => format!("in {seconds} s"),
@@ -96,7 +97,7 @@ fn joined(first: &str, second: Option<&str>) -> String {
 }
 
 /// Whole seconds until a moment, rounded up; 0 when it has passed.
-fn seconds_left(at: Due, now: Instant) -> u64 {
+fn seconds_left(at: Due, now: Moment) -> u64 {
     let left = at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
     left.as_secs() + u64::from(left.subsec_nanos() > 0)
 }

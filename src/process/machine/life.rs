@@ -1,7 +1,6 @@
 //! What the world reports: spawns, ends, empty groups, health, and time that has passed.
 
-use std::time::Instant;
-
+use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError};
 use super::checks::{Checks, Turn};
 use super::describe::span;
@@ -26,7 +25,7 @@ impl Machine {
     }
 
     /// What a daemon that has died left of this program.
-    pub(super) fn orphans_found(&mut self, now: Instant, phase: Phase, pid: i32) -> Phase {
+    pub(super) fn orphans_found(&mut self, now: Moment, phase: Phase, pid: i32) -> Phase {
         match phase {
             Phase::Stopped if self.generation == 0 => {
                 let run = Run { pid, started: now, config: self.config.clone() };
@@ -44,7 +43,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn spawned(&mut self, now: Instant, phase: Phase, pid: i32) -> Phase {
+    pub(super) fn spawned(&mut self, now: Moment, phase: Phase, pid: i32) -> Phase {
         let kill = match phase {
             Phase::Spawning { kill } => kill,
             other @ (Phase::Stopped
@@ -72,7 +71,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn spawn_failed(&mut self, now: Instant, phase: Phase, error: SpawnError) -> Phase {
+    pub(super) fn spawn_failed(&mut self, now: Moment, phase: Phase, error: SpawnError) -> Phase {
         match phase {
             Phase::Spawning { .. } => {}
             other @ (Phase::Stopped
@@ -94,13 +93,13 @@ impl Machine {
         }
     }
 
-    fn running(&mut self, now: Instant, run: Run, cause: &str) -> Phase {
+    fn running(&mut self, now: Moment, run: Run, cause: &str) -> Phase {
         let pid = Some(run.pid);
         let checks = Checks::new(&run.config.healthcheck, now);
         self.enter(ProcessState::Starting, Phase::Running { run, checks }, pid, cause)
     }
 
-    pub(super) fn exited(&mut self, now: Instant, phase: Phase, exit: Exit) -> Phase {
+    pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit) -> Phase {
         match phase {
             Phase::Starting { run, running_at } if is_due(running_at, now) => {
                 // It has lived long enough; only our timer was slower than its end.
@@ -131,7 +130,7 @@ impl Machine {
     }
 
     /// An end that nobody has asked for, after `RUNNING` was reached.
-    fn ended(&mut self, now: Instant, from: ProcessState, run: Run, exit: Exit) -> Phase {
+    fn ended(&mut self, now: Moment, from: ProcessState, run: Run, exit: Exit) -> Phase {
         let reason = self.note_end(now, &run, exit);
         self.announce(from, ProcessState::Exited, Some(run.pid), &reason);
         let expected = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
@@ -158,13 +157,13 @@ impl Machine {
     }
 
     /// Remembers how a run ended; in words, too.
-    fn note_end(&mut self, now: Instant, run: &Run, exit: Exit) -> String {
+    fn note_end(&mut self, now: Moment, run: &Run, exit: Exit) -> String {
         self.last_run = Some(LastRun { pid: run.pid, exit, started: run.started, ended: now });
         format!("{exit} after {}", span(run.age(now)))
     }
 
     /// A start that did not succeed: `BACKOFF`, or `FATAL` after the last retry.
-    fn failed_attempt(&mut self, now: Instant, from: ProcessState, reason: String, remains: Option<Group>) -> Phase {
+    fn failed_attempt(&mut self, now: Moment, from: ProcessState, reason: String, remains: Option<Group>) -> Phase {
         self.tally.attempts = self.tally.attempts.saturating_add(1);
         match self.tally.attempts {
             number if number <= self.config.startretries => self.back_off(now, from, number, reason, remains),
@@ -174,7 +173,7 @@ impl Machine {
     }
 
     /// A run that was stopped for its health has gone.
-    fn health_restart(&mut self, now: Instant, reason: String) -> Phase {
+    fn health_restart(&mut self, now: Moment, reason: String) -> Phase {
         self.tally.health_restarts = self.tally.health_restarts.saturating_add(1);
         match self.tally.health_restarts {
             number if number <= self.config.startretries => {
@@ -190,7 +189,7 @@ impl Machine {
 
     fn back_off(
         &mut self,
-        now: Instant,
+        now: Moment,
         from: ProcessState,
         number: u32,
         reason: String,
@@ -211,7 +210,7 @@ impl Machine {
     }
 
     /// A step has panicked: what it was about to do is unknown. `FATAL`, and what there is of a run is killed.
-    pub(super) fn broken(&mut self, now: Instant, from: ProcessState, run: Option<(i32, Instant)>) {
+    pub(super) fn broken(&mut self, now: Moment, from: ProcessState, run: Option<(i32, Moment)>) {
         let reason = "an internal error of supervice (a panic), please report it; its processes are killed";
         self.actions.clear();
         let config = self.config.clone();
@@ -219,14 +218,14 @@ impl Machine {
         self.phase = self.give_up(from, reason.to_owned(), remains);
     }
 
-    pub(super) fn group_lingers(&mut self, now: Instant, phase: Phase) -> Phase {
+    pub(super) fn group_lingers(&mut self, now: Moment, phase: Phase) -> Phase {
         self.with_remains(phase, |machine, group| match group.hunt {
             Hunt::Unseen => machine.tell(now, group),
             Hunt::Told { .. } | Hunt::Killed { .. } => group,
         })
     }
 
-    pub(super) fn group_empty(&mut self, now: Instant, phase: Phase) -> Phase {
+    pub(super) fn group_empty(&mut self, now: Moment, phase: Phase) -> Phase {
         match phase {
             Phase::Exited { restart_at, remains: Some(_) } => {
                 self.wait_or_start(now, Phase::Exited { restart_at, remains: None })
@@ -249,7 +248,7 @@ impl Machine {
     }
 
     /// Nothing is left of a run that was told to stop.
-    fn stopped(&mut self, now: Instant, run: &Run, then: Then) -> Phase {
+    fn stopped(&mut self, now: Moment, run: &Run, then: Then) -> Phase {
         match (then, self.desired) {
             (Then::HealthRestart { reason }, Desired::Up) => self.health_restart(now, reason.into_string()),
             (Then::AsDesired | Then::HealthRestart { .. }, desired) => {
@@ -264,7 +263,7 @@ impl Machine {
     }
 
     /// The start that an empty-handed phase waits for, if its time has come.
-    fn wait_or_start(&mut self, now: Instant, phase: Phase) -> Phase {
+    fn wait_or_start(&mut self, now: Moment, phase: Phase) -> Phase {
         if !is_due(phase.timer(), now) {
             return phase;
         }
@@ -288,7 +287,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn health_reported(&mut self, now: Instant, phase: Phase, healthy: bool, message: String) -> Phase {
+    pub(super) fn health_reported(&mut self, now: Moment, phase: Phase, healthy: bool, message: String) -> Phase {
         match phase {
             Phase::Running { run, checks: Some(mut checks) } => {
                 if !checks.answer(healthy, message) {
@@ -323,14 +322,14 @@ impl Machine {
         }
     }
 
-    fn unhealthy(&mut self, now: Instant, run: Run, checks: Box<Checks>) -> Phase {
+    fn unhealthy(&mut self, now: Moment, run: Run, checks: Box<Checks>) -> Phase {
         let cause = failed_times(&checks);
         self.announce(ProcessState::Running, ProcessState::Unhealthy, Some(run.pid), &cause);
         self.stay_unhealthy(now, run, checks)
     }
 
     /// Goes on checking, or restarts it where that is configured (by now).
-    fn stay_unhealthy(&mut self, now: Instant, run: Run, checks: Box<Checks>) -> Phase {
+    fn stay_unhealthy(&mut self, now: Moment, run: Run, checks: Box<Checks>) -> Phase {
         match self.config.autorestart {
             AutoRestart::Never => Phase::Unhealthy { run, checks },
             AutoRestart::Unexpected | AutoRestart::Always => {
@@ -351,7 +350,7 @@ impl Machine {
     }
 
     /// Lets the phase's timer fire, which is due at `now`.
-    pub(super) fn timer_fired(&mut self, now: Instant, phase: Phase) -> Phase {
+    pub(super) fn timer_fired(&mut self, now: Moment, phase: Phase) -> Phase {
         match phase {
             Phase::Exited { remains: None, .. } | Phase::Backoff { remains: None, .. } => {
                 self.wait_or_start(now, phase)
@@ -379,7 +378,7 @@ impl Machine {
         }
     }
 
-    fn take_turn(&mut self, now: Instant, phase: Phase, turn: &Turn) -> Phase {
+    fn take_turn(&mut self, now: Moment, phase: Phase, turn: &Turn) -> Phase {
         match turn {
             Turn::Rest => phase,
             Turn::Check => {

@@ -45,11 +45,12 @@ mod vocabulary;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::moment::Moment;
 use super::state::{ProcessState, SpawnError};
+use crate::failpoint;
 use crate::models::ProgramConfig;
-use crate::planted;
 pub(crate) use describe::span;
 use phase::{Hunt, Phase, is_due};
 pub use vocabulary::{Action, Desired, Event, Generation, LastRun, Transition};
@@ -103,7 +104,7 @@ impl Machine {
     }
 
     /// Takes in what happened at `now`.
-    pub fn handle_event(&mut self, now: Instant, event: Event) {
+    pub fn handle_event(&mut self, now: Moment, event: Event) {
         if event.generation().is_some_and(|generation| generation != self.generation) {
             return;
         }
@@ -112,7 +113,7 @@ impl Machine {
     }
 
     /// Lets a step go wrong without harm to other processes: a panic ends this one's life.
-    fn guarded(&mut self, now: Instant, spawned: Option<(i32, Instant)>, step: impl FnOnce(&mut Machine)) {
+    fn guarded(&mut self, now: Moment, spawned: Option<(i32, Moment)>, step: impl FnOnce(&mut Machine)) {
         let from = self.phase.state();
         let run = self.phase.run().map(|run| (run.pid, run.started)).or(spawned);
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
@@ -120,8 +121,8 @@ impl Machine {
         }
     }
 
-    fn step(&mut self, now: Instant, event: Event) {
-        planted::fault("machine", || format!("{} {}", self.config.name, event.name()));
+    fn step(&mut self, now: Moment, event: Event) {
+        failpoint::hit("machine", || format!("{} {}", self.config.name, event.name()));
         let phase = std::mem::replace(&mut self.phase, Phase::Stopped);
         self.phase = match event {
             Event::StartRequested => self.start_requested(now, phase),
@@ -145,13 +146,13 @@ impl Machine {
     }
 
     /// Lets every timer that is due at `now` fire.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub fn handle_timeout(&mut self, now: Moment) {
         if is_due(self.phase.timer(), now) {
             self.guarded(now, None, |machine| machine.fire_timers(now));
         }
     }
 
-    fn fire_timers(&mut self, now: Instant) {
+    fn fire_timers(&mut self, now: Moment) {
         for _ in 0..TIMERS_AT_ONCE {
             if !is_due(self.phase.timer(), now) {
                 return;
@@ -162,7 +163,7 @@ impl Machine {
     }
 
     /// When `handle_timeout` wants to be called next; `None`: never, unless something happens.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Moment> {
         self.phase.timer()
     }
 
@@ -222,7 +223,7 @@ impl Machine {
     }
 
     /// When the present run was spawned, as long as its leader lives.
-    pub fn started_at(&self) -> Option<Instant> {
+    pub fn started_at(&self) -> Option<Moment> {
         self.phase.led_run().map(|run| run.started)
     }
 
@@ -257,7 +258,7 @@ impl Machine {
     }
 
     /// In `BACKOFF`: the number of this retry, how many there may be, and when it comes.
-    pub fn retry(&self) -> Option<(u32, u32, Instant)> {
+    pub fn retry(&self) -> Option<(u32, u32, Moment)> {
         match &self.phase {
             Phase::Backoff { retry, .. } => Some((retry.number, self.config.startretries, retry.at)),
             Phase::Stopped
@@ -272,7 +273,7 @@ impl Machine {
     }
 
     /// In `STOPPING`: when SIGKILL follows; `None` once it was sent, or in another state.
-    pub fn kill_at(&self) -> Option<Instant> {
+    pub fn kill_at(&self) -> Option<Moment> {
         match &self.phase {
             Phase::Stopping { group, .. } => match group.hunt {
                 Hunt::Told { kill_at } => kill_at,

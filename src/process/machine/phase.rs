@@ -1,22 +1,23 @@
 //! Where a process is in its life, and what exactly each of these places has to remember.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::super::moment::Moment;
 use super::super::state::{ProcessState, signal_number};
 use super::checks::Checks;
 use crate::models::ProgramConfig;
 
 /// When a timer fires. `None`: never, because the clock has no room for a moment so far away.
-pub(super) type Due = Option<Instant>;
+pub(super) type Due = Option<Moment>;
 
 /// `true` when a timer is to fire at `now`.
-pub(super) fn is_due(due: Due, now: Instant) -> bool {
+pub(super) fn is_due(due: Due, now: Moment) -> bool {
     due.is_some_and(|at| at <= now)
 }
 
 /// `seconds` after `now`.
-pub(super) fn after(now: Instant, seconds: u32) -> Due {
+pub(super) fn after(now: Moment, seconds: u32) -> Due {
     now.checked_add(Duration::from_secs(u64::from(seconds)))
 }
 
@@ -24,14 +25,14 @@ pub(super) fn after(now: Instant, seconds: u32) -> Due {
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) pid: i32,
-    pub(super) started: Instant,
+    pub(super) started: Moment,
     /// The settings that it was started with.
     pub(super) config: Arc<ProgramConfig>,
 }
 
 impl Run {
     /// How long it has lived; zero if the clock stands before its start.
-    pub(super) fn age(&self, now: Instant) -> Duration {
+    pub(super) fn age(&self, now: Moment) -> Duration {
         now.saturating_duration_since(self.started)
     }
 
@@ -96,7 +97,7 @@ pub(super) enum Then {
 pub(super) struct Retry {
     /// 1 for the first retry; also its delay in seconds, up to the longest.
     pub(super) number: u32,
-    pub(super) at: Instant,
+    pub(super) at: Moment,
     /// Why the attempt before failed.
     pub(super) reason: Box<str>,
 }
@@ -110,7 +111,7 @@ pub(super) enum Phase {
     Stopped,
     /// Ended by itself; `restart_at` where it is to be started again.
     Exited {
-        restart_at: Option<Instant>,
+        restart_at: Option<Moment>,
         remains: Option<Group>,
     },
     Fatal {

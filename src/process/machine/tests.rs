@@ -1,8 +1,9 @@
 //! One test for each interleaving that has a rule of its own. Random interleavings: `tests/sim`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
 use super::{Action, Desired, Event, Machine};
 use crate::models::{AutoRestart, HealthCheckType, ProgramConfig};
@@ -16,8 +17,8 @@ const EACCES: i32 = 13;
 /// A machine and a clock; spawns succeed unless told otherwise.
 struct Bench {
     machine: Machine,
-    start: Instant,
-    now: Instant,
+    start: Moment,
+    now: Moment,
     /// States announced since the last look.
     seen: Vec<ProcessState>,
     signals: Vec<u8>,
@@ -29,7 +30,7 @@ struct Bench {
 
 impl Bench {
     fn new(change: impl FnOnce(&mut ProgramConfig)) -> Self {
-        let now = Instant::now();
+        let now = crate::sys::time::now();
         Bench {
             machine: Machine::new(Arc::new(config(change))),
             start: now,
@@ -192,7 +193,7 @@ fn stop_while_starting_is_not_restarted() {
 fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
     for (command, signal) in [(Event::StopRequested, TERM), (Event::KillRequested, KILL)] {
         let mut machine = Machine::new(Arc::new(config(|_| {})));
-        let now = Instant::now();
+        let now = crate::sys::time::now();
         machine.handle_event(now, Event::StartRequested);
         machine.handle_event(now, command);
         machine.handle_event(now, Event::Spawned { generation: 1, pid: 7 });
@@ -205,7 +206,7 @@ fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
 #[test]
 fn stop_before_a_spawn_that_fails_is_stopped() {
     let mut machine = Machine::new(Arc::new(config(|_| {})));
-    let now = Instant::now();
+    let now = crate::sys::time::now();
     machine.handle_event(now, Event::StartRequested);
     machine.handle_event(now, Event::StopRequested);
     let error = SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT);
@@ -318,7 +319,7 @@ fn instant_failures_become_fatal_with_startsecs_0_and_1() {
             bench.end(Exit::Code(1));
             let Some((number, of, at)) = bench.machine.retry() else { break };
             assert_eq!((usize::try_from(number).unwrap(), of), (waits.len() + 1, 3));
-            waits.push(at - bench.now);
+            waits.push(at.saturating_duration_since(bench.now));
             bench.now = at;
             bench.wait(0);
         }

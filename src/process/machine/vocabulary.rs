@@ -1,8 +1,8 @@
 //! The words that the machine and the shell around it speak: events in, actions out.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError};
 use crate::models::ProgramConfig;
 
@@ -165,7 +165,7 @@ pub struct LastRun {
     /// How it ended.
     pub exit: Exit,
     /// When it was spawned.
-    pub started: Instant,
+    pub started: Moment,
     /// When it ended.
-    pub ended: Instant,
+    pub ended: Moment,
 }

@@ -1,15 +1,15 @@
 //! Bytes as a life: commands, exits, answers and time for one state machine, and the rules that hold at each step.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use supervice::models::{AutoRestart, HealthCheckType, ProgramConfig};
-use supervice::process::{Action, Event, Exit, Machine, ProcessState, SpawnError, SpawnStage};
+use supervice::process::{Action, Event, Exit, Machine, Moment, ProcessState, SpawnError, SpawnStage};
 
 /// The kernel's side: which run lives, and what is left of its group.
 struct Life {
     machine: Machine,
-    now: Instant,
+    now: Moment,
     /// The run whose leader lives.
     leader: Option<u64>,
     /// The run whose leader is gone and whose group is not.
@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
     let Some((settings, operations)) = data.split_first_chunk::<8>() else { return };
     let machine = Machine::new(Arc::new(config(*settings)));
     let last = machine.state();
-    let mut life = Life { machine, now: Instant::now(), leader: None, rest: None, spawned: 0, fails: false, last };
+    let mut life = Life { machine, now: Moment::from_nanos(1), leader: None, rest: None, spawned: 0, fails: false, last };
     for operation in operations.chunks_exact(2).take(4096) {
         life.step(operation[0], operation[1]);
     }

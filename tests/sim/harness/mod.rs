@@ -9,12 +9,12 @@ mod random;
 mod script;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::auditor::Auditor;
 use self::kernel::{Fact, Kernel};
 use self::random::Random;
-use super::subject::{Action, Event, Machine, ProcessState};
+use super::subject::{Action, Event, Machine, Moment, ProcessState};
 
 /// Simulated time: milliseconds since the start of the episode.
 type Millis = u64;
@@ -88,7 +88,7 @@ struct Answer {
 }
 
 struct Episode {
-    base: Instant,
+    base: Moment,
     now: Millis,
     random: Random,
     mood: script::Mood,
@@ -107,7 +107,7 @@ impl Episode {
         let mood = script::Mood::draw(&mut random);
         let config = Arc::new(script::config(&mut random));
         let mut episode = Episode {
-            base: Instant::now(),
+            base: Moment::from_nanos(1),
             now: 0,
             machine: Machine::new(Arc::clone(&config)),
             auditor: Auditor::new(Arc::clone(&config)),
@@ -143,7 +143,7 @@ impl Episode {
         self.auditor.turn_ended(&self.machine, &self.kernel, self.base, self.now)
     }
 
-    fn instant(&self) -> Instant {
+    fn instant(&self) -> Moment {
         self.base + Duration::from_millis(self.now)
     }
 

@@ -13,7 +13,6 @@ mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, bounded};
 
@@ -22,6 +21,7 @@ use super::super::Engine;
 use crate::health::HealthCheckResult;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{Note, StreamKind};
+use crate::process::Moment;
 use crate::process::{Command, Desired, ProcessState};
 use crate::rpc::protocol::{Amount, Request, Terms, WaitFor};
 use crate::rpc::server::{ConnId, IncomingRequest};
@@ -63,7 +63,7 @@ fn live(seed: u64, lie: Option<Lie>, trace: bool) -> (Counts, Result<(), String>
 
 impl House {
     fn new(seed: u64, trace: bool) -> House {
-        let mut world = Fake::new(Random::new(seed), Instant::now());
+        let mut world = Fake::new(Random::new(seed), crate::sys::time::now());
         world.book.trace = trace.then(Vec::new);
         let count = 1 + world.random.below(6);
         let programs: Vec<_> = (0..count).map(|number| Arc::new(world.program(format!("p{number}")))).collect();
@@ -124,7 +124,7 @@ impl House {
         self.look_around()
     }
 
-    fn millis(&self, at: Instant) -> Millis {
+    fn millis(&self, at: Moment) -> Millis {
         let ahead = at.saturating_duration_since(self.world.instant());
         // A timer in the middle of a millisecond fires at its end.
         self.world.now + u64::try_from(ahead.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
@@ -384,7 +384,8 @@ impl House {
             ensure(entry.machine.pid() == pid, &|| format!("{name}: pid {:?}, not {pid:?}", entry.machine.pid()))?;
             ensure(entry.machine.has_run() == run.is_some(), &|| format!("{name}: has it a run?"))?;
             let started = run.filter(|run| run.leader.is_some()).map(|run| run.spawned);
-            let told = entry.machine.started_at().map(|at| self.world.instant().duration_since(at).as_millis());
+            let told =
+                entry.machine.started_at().map(|at| self.world.instant().saturating_duration_since(at).as_millis());
             ensure(told == started.map(|at| u128::from(now - at)), &|| format!("{name}: up for {told:?} ms"))?;
             let down = state.is_down() && run.is_none();
             ensure(entry.jobs.len() <= waiting + 64, &|| format!("{name}: {} jobs", entry.jobs.len()))?;

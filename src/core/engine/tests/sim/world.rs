@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::super::super::roster::Roster;
 use super::super::super::super::world::{Answer, ProcId, Reaped, ReplyTo, World};
@@ -14,6 +14,7 @@ use crate::config::{ConfigError, Loaded};
 use crate::events::{Event, EventType};
 use crate::models::{AutoRestart, HealthCheckType, ProgramConfig, SupervisorConfig};
 use crate::output::StreamKind;
+use crate::process::Moment;
 use crate::process::{Exit, Generation, SpawnError, SpawnStage};
 use crate::rpc::protocol::{Amount, Report, Why};
 use crate::rpc::server::ConnId;
@@ -139,7 +140,7 @@ pub(super) enum Lie {
 
 pub(super) struct Fake {
     pub(super) lie: Option<Lie>,
-    epoch: Instant,
+    epoch: Moment,
     pub(super) now: Millis,
     pub(super) random: Random,
     pub(super) temper: Temper,
@@ -158,7 +159,7 @@ pub(super) struct Fake {
 }
 
 impl Fake {
-    pub(super) fn new(mut random: Random, epoch: Instant) -> Fake {
+    pub(super) fn new(mut random: Random, epoch: Moment) -> Fake {
         let mut some = |most: u64| if random.chance(40) { 0 } else { random.below(most) };
         let temper = Temper {
             refused: some(40),
@@ -189,7 +190,7 @@ impl Fake {
         }
     }
 
-    pub(super) fn instant(&self) -> Instant {
+    pub(super) fn instant(&self) -> Moment {
         self.epoch + Duration::from_millis(self.now)
     }
 
