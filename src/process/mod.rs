@@ -1,13 +1,18 @@
 //! Processes: the pure state machine of one, and [`Process`], the handle that users of the crate hold.
 
+mod cause;
 mod handle;
+mod initiator;
 mod machine;
 mod moment;
+mod span;
 mod state;
 
+pub use cause::{Cause, Circumstance, Failure, Tries, Verb};
 pub(crate) use handle::{Command, Control, ProcessShared};
 pub use handle::{Process, ProcessError};
-pub(crate) use machine::span;
+pub use initiator::{Caller, Initiator};
 pub use machine::{Action, Desired, Event, Generation, LastRun, Machine, Transition};
 pub use moment::Moment;
+pub(crate) use span::span;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};

@@ -1,9 +1,12 @@
-//! The vocabulary of a process's life: states, exits, and why a spawn failed.
+//! States, exits, signals, and why a spawn failed.
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The public state of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum ProcessState {
     /// Not running, by request.
     Stopped,
@@ -71,7 +74,8 @@ impl fmt::Display for ProcessState {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Exit {
     /// It called exit with this code (0 to 255).
     Code(u8),
@@ -92,7 +96,8 @@ impl fmt::Display for Exit {
 }
 
 /// The step of a spawn that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SpawnStage {
     /// The command, environment or an `env_file` could not be made ready.
     Prepare,
@@ -117,7 +122,7 @@ pub enum SpawnStage {
 }
 
 /// Why a program could not be spawned: the step, what it was about, and the system's reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpawnError {
     /// The step that failed.
     pub stage: SpawnStage,

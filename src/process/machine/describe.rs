@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::moment::Moment;
+use super::super::span::{clock, span};
 use super::Machine;
 use super::phase::{Due, Group, Hunt, Leader, Phase, Retry, Run};
 
@@ -100,20 +101,4 @@ fn joined(first: &str, second: Option<&str>) -> String {
 fn seconds_left(at: Due, now: Moment) -> u64 {
     let left = at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
     left.as_secs() + u64::from(left.subsec_nanos() > 0)
-}
-
-/// A span of time in words: `0.2 s`, `12 s`, and from a minute on `1:05` or `2:00:00`.
-pub(crate) fn span(duration: Duration) -> String {
-    match duration.as_secs() {
-        0..10 => format!("{}.{} s", duration.as_secs(), duration.subsec_millis() / 100),
-        seconds @ 10..60 => format!("{seconds} s"),
-        _ => clock(duration),
-    }
-}
-
-/// `M:SS`, or `H:MM:SS` from an hour on.
-fn clock(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }

@@ -1,9 +1,9 @@
 //! What the world reports: spawns, ends, empty groups, health, and time that has passed.
 
 use super::super::moment::Moment;
+use super::super::span::span;
 use super::super::state::{Exit, ProcessState, SpawnError};
 use super::checks::{Checks, Turn};
-use super::describe::span;
 use super::phase::{Group, Hunt, Leader, Phase, Retry, Run, Then, after, is_due};
 use super::vocabulary::{Action, Desired, LastRun};
 use super::{LONGEST_DELAY, Machine, PACE};

@@ -51,7 +51,6 @@ use super::moment::Moment;
 use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
-pub(crate) use describe::span;
 use phase::{Hunt, Phase, is_due};
 pub use vocabulary::{Action, Desired, Event, Generation, LastRun, Transition};
 

@@ -574,7 +574,7 @@ fn what_is_left_of_an_earlier_daemon_is_no_business_of_one_that_has_run_here() {
 
 #[test]
 fn spans_of_time_are_told_as_people_read_them() {
-    use super::describe::span;
+    use crate::process::span;
     for (millis, wanted) in [
         (0, "0.0 s"),
         (250, "0.2 s"),

@@ -24,7 +24,8 @@ pub fn run(data: &[u8]) {
     let Some((settings, operations)) = data.split_first_chunk::<8>() else { return };
     let machine = Machine::new(Arc::new(config(*settings)));
     let last = machine.state();
-    let mut life = Life { machine, now: Moment::from_nanos(1), leader: None, rest: None, spawned: 0, fails: false, last };
+    let mut life =
+        Life { machine, now: Moment::from_nanos(1), leader: None, rest: None, spawned: 0, fails: false, last };
     for operation in operations.chunks_exact(2).take(4096) {
         life.step(operation[0], operation[1]);
     }
