@@ -28,88 +28,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-use crate::process::ProcessState;
+pub use crate::api::EventType;
+
 
 /// How many events wait at most for their handlers, unless [`EventBus::new`] is told otherwise.
 pub const DEFAULT_QUEUE_SIZE: usize = 1000;
 
 /// The handlers are the user's code: give them room.
 const EVENTS_STACK: usize = 512 * 1024;
-
-/// What an [`Event`] tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EventType {
-    /// A process was spawned.
-    ProcessStateStarting,
-    /// A process has lived for `startsecs`, or has become healthy again.
-    ProcessStateRunning,
-    /// A start failed; it will be tried again.
-    ProcessStateBackoff,
-    /// A process was told to stop.
-    ProcessStateStopping,
-    /// A process has ended by itself.
-    ProcessStateExited,
-    /// A process has stopped by request.
-    ProcessStateStopped,
-    /// A process could not be started or kept healthy.
-    ProcessStateFatal,
-    /// Kept for the sake of the Python package; never sent.
-    ProcessStateUnknown,
-    /// A process fails its health checks.
-    ProcessStateUnhealthy,
-    /// A health check passed.
-    HealthcheckPassed,
-    /// A health check failed.
-    HealthcheckFailed,
-}
-
-impl EventType {
-    /// Every type, in the order of the documentation.
-    pub const ALL: [EventType; 11] = [
-        EventType::ProcessStateStarting,
-        EventType::ProcessStateRunning,
-        EventType::ProcessStateBackoff,
-        EventType::ProcessStateStopping,
-        EventType::ProcessStateExited,
-        EventType::ProcessStateStopped,
-        EventType::ProcessStateFatal,
-        EventType::ProcessStateUnknown,
-        EventType::ProcessStateUnhealthy,
-        EventType::HealthcheckPassed,
-        EventType::HealthcheckFailed,
-    ];
-
-    /// The name, for instance `PROCESS_STATE_RUNNING`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            EventType::ProcessStateStarting => "PROCESS_STATE_STARTING",
-            EventType::ProcessStateRunning => "PROCESS_STATE_RUNNING",
-            EventType::ProcessStateBackoff => "PROCESS_STATE_BACKOFF",
-            EventType::ProcessStateStopping => "PROCESS_STATE_STOPPING",
-            EventType::ProcessStateExited => "PROCESS_STATE_EXITED",
-            EventType::ProcessStateStopped => "PROCESS_STATE_STOPPED",
-            EventType::ProcessStateFatal => "PROCESS_STATE_FATAL",
-            EventType::ProcessStateUnknown => "PROCESS_STATE_UNKNOWN",
-            EventType::ProcessStateUnhealthy => "PROCESS_STATE_UNHEALTHY",
-            EventType::HealthcheckPassed => "HEALTHCHECK_PASSED",
-            EventType::HealthcheckFailed => "HEALTHCHECK_FAILED",
-        }
-    }
-
-    /// The type that announces a process's arrival in `state`.
-    pub fn of_state(state: ProcessState) -> EventType {
-        match state {
-            ProcessState::Stopped => EventType::ProcessStateStopped,
-            ProcessState::Starting => EventType::ProcessStateStarting,
-            ProcessState::Running => EventType::ProcessStateRunning,
-            ProcessState::Backoff => EventType::ProcessStateBackoff,
-            ProcessState::Stopping => EventType::ProcessStateStopping,
-            ProcessState::Exited => EventType::ProcessStateExited,
-            ProcessState::Fatal => EventType::ProcessStateFatal,
-            ProcessState::Unhealthy => EventType::ProcessStateUnhealthy,
-        }
-    }
-}
 
 /// One piece of news.
 ///

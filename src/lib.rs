@@ -87,6 +87,7 @@
 //! - Signals reach only what the daemon has started and what is left of its process group.
 //! - All durations are monotonic; the wall clock is for printing.
 
+mod api;
 pub mod client;
 pub mod config;
 pub mod core;

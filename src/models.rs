@@ -11,7 +11,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
 pub const DEFAULT_LOG_MAXBYTES: u64 = 50 * 1024 * 1024;
@@ -23,7 +25,7 @@ pub const DEFAULT_LOG_BUFFER: u64 = 16 * 1024;
 pub const DEFAULT_SOCKET_PATH: &str = "/tmp/supervice.sock";
 
 /// How a program's health is found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthCheckType {
     /// Not at all: a program that runs is taken for healthy.
@@ -36,7 +38,7 @@ pub enum HealthCheckType {
 }
 
 /// The health check of one program. All durations are whole seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheckConfig {
     /// How health is found out.
     #[serde(rename = "type")]
@@ -86,6 +88,17 @@ pub enum AutoRestart {
     Always,
 }
 
+impl<'de> Deserialize<'de> for AutoRestart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Bool(false) => Ok(AutoRestart::Never),
+            Value::Bool(true) => Ok(AutoRestart::Always),
+            Value::String(word) if word == "unexpected" => Ok(AutoRestart::Unexpected),
+            other => Err(D::Error::custom(format!("{other} is neither a boolean nor \"unexpected\""))),
+        }
+    }
+}
+
 impl Serialize for AutoRestart {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -100,7 +113,7 @@ impl Serialize for AutoRestart {
 /// never one.
 ///
 /// Serialized in lower case, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExitOn {
     /// None.
@@ -126,6 +139,18 @@ pub enum ExitCode {
     Fixed(u8),
 }
 
+impl<'de> Deserialize<'de> for ExitCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(word) if word == "program" => Ok(ExitCode::Program),
+            value => match value.as_u64().and_then(|code| u8::try_from(code).ok()) {
+                Some(code) => Ok(ExitCode::Fixed(code)),
+                None => Err(D::Error::custom(format!("{value} is neither an exit code nor \"program\""))),
+            },
+        }
+    }
+}
+
 impl Serialize for ExitCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -139,7 +164,7 @@ impl Serialize for ExitCode {
 /// sees fit, mostly within half a minute: what a program wrote is safe from its death, not from a power failure.
 ///
 /// Serialized in lower case, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogSync {
     /// Never: the least writes on flash memory.
@@ -154,7 +179,7 @@ pub enum LogSync {
 /// Where the output of programs without a log file goes (besides the memory ring of `log_buffer`).
 ///
 /// Serialized as `"none"` and `"console"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DefaultOutput {
     /// Nowhere else.
@@ -167,7 +192,7 @@ pub enum DefaultOutput {
 /// What a line on the console looks like.
 ///
 /// Serialized as `"text"` and `"json"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// The line as it was written, behind its prefix.
@@ -180,7 +205,7 @@ pub enum LogFormat {
 /// What happens at the daemon's start to processes that an earlier daemon, which died, has left of a program.
 ///
 /// Serialized as `"auto"`, `"kill"`, `"warn"` and `"off"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reconcile {
     /// What is certainly the program's is stopped before it is started; of others there is a warning.
@@ -196,7 +221,7 @@ pub enum Reconcile {
 
 /// One program as configured. A program with `numprocs` above 1 is one `ProgramConfig` for each
 /// instance, named `NAME:00`, `NAME:01`, ….
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramConfig {
     /// The unique name by which the program is addressed.
     pub name: String,
@@ -328,7 +353,7 @@ impl ProgramConfig {
 }
 
 /// The whole configuration of a daemon.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisorConfig {
     /// The daemon's own log file; `None`: none.
     pub logfile: Option<String>,
@@ -382,6 +407,49 @@ impl Default for SupervisorConfig {
             log_prefix: None,
             log_format: LogFormat::Text,
             programs: Vec::new(),
+        }
+    }
+}
+
+/// What becomes of the machine when everything has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Power {
+    /// Turned off.
+    Off,
+    /// Started anew.
+    Reboot,
+    /// Stopped, with the power on.
+    Halt,
+}
+
+impl Power {
+    /// The command that asks for it: `poweroff`, `reboot` or `halt`.
+    pub fn command(self) -> &'static str {
+        match self {
+            Power::Off => "poweroff",
+            Power::Reboot => "reboot",
+            Power::Halt => "halt",
+        }
+    }
+}
+
+/// One of the two streams of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamKind {
+    /// Standard output; with `redirect_stderr` also standard error.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl StreamKind {
+    /// `stdout` or `stderr`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StreamKind::Stdout => "stdout",
+            StreamKind::Stderr => "stderr",
         }
     }
 }

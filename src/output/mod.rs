@@ -33,30 +33,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::Waker;
 
+pub use crate::models::StreamKind;
 use crate::models::{DefaultOutput, LogFormat, ProgramConfig, SupervisorConfig};
 use crate::process::Generation;
 
 /// Names a program towards the output thread; given by the dispatcher, never reused while in use.
 pub type ProgramId = u32;
-
-/// One of the two streams of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StreamKind {
-    /// Standard output; with `redirect_stderr` also standard error.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl StreamKind {
-    /// `stdout` or `stderr`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            StreamKind::Stdout => "stdout",
-            StreamKind::Stderr => "stderr",
-        }
-    }
-}
 
 /// What holds for all programs.
 #[derive(Debug, Clone, Default)]

@@ -108,6 +108,15 @@ pub enum Tries {
     Restarts(u32),
 }
 
+impl fmt::Display for Tries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tries::Attempts(count) => write!(f, "{count} attempts"),
+            Tries::Restarts(count) => write!(f, "{count} restarts"),
+        }
+    }
+}
+
 /// Why a process entered its state, or (in notes) what happened to it without a change of state. Its text is the sentence
 /// that logs, `why` and `history` show; its serialised form is the machine-readable one of the control protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,12 +245,7 @@ impl fmt::Display for Cause {
             Cause::Retry { number, of } => write!(f, "retry {number} of {of}"),
             Cause::Restart => f.write_str("restart after its end"),
             Cause::GaveUp { failure, after: None } => failure.fmt(f),
-            Cause::GaveUp { failure, after: Some(Tries::Attempts(count)) } => {
-                write!(f, "{failure}, gave up after {count} attempts")
-            }
-            Cause::GaveUp { failure, after: Some(Tries::Restarts(count)) } => {
-                write!(f, "{failure}, gave up after {count} restarts")
-            }
+            Cause::GaveUp { failure, after: Some(after) } => write!(f, "{failure}, gave up after {after}"),
             Cause::Ended { exit: Some(exit) } => exit.fmt(f),
             Cause::Ended { exit: None } => f.write_str("it has gone"),
             Cause::StopTimedOut { seconds } => {

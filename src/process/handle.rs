@@ -4,28 +4,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::cause::Verb;
 use super::machine::{Desired, Machine};
 use super::moment::Moment;
 use super::state::ProcessState;
 use crate::models::ProgramConfig;
 
-/// What a handle asks of its supervisor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Command {
-    /// Start it.
-    Start,
-    /// The stop signal, SIGKILL after `stopwaitsecs`.
-    Stop,
-    /// SIGKILL now.
-    Kill,
-}
-
 /// The way from a handle to its supervisor.
 pub(crate) trait Control: Send + Sync {
     /// Has the command done and waits until the state has settled.
-    fn ask(&self, name: &str, command: Command) -> Result<(), ProcessError>;
+    fn ask(&self, name: &str, verb: Verb) -> Result<(), ProcessError>;
     /// Has the command done without waiting for it.
-    fn send(&self, name: &str, command: Command) -> Result<(), ProcessError>;
+    fn send(&self, name: &str, verb: Verb) -> Result<(), ProcessError>;
     /// The same point in time as std tells it.
     fn instant_of(&self, moment: Moment) -> Instant;
 }
@@ -53,7 +43,7 @@ impl std::error::Error for ProcessError {}
 /// What other threads see of a process; written by the dispatcher alone.
 #[derive(Debug)]
 pub(crate) struct ProcessShared {
-    view: Mutex<View>,
+    view: Mutex<ProcessView>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +59,7 @@ struct View {
 
 impl ProcessShared {
     pub(crate) fn new(config: Arc<ProgramConfig>) -> Self {
-        let view = View {
+        let view = ProcessView {
             config,
             state: ProcessState::Stopped,
             should_run: false,
@@ -80,17 +70,9 @@ impl ProcessShared {
         ProcessShared { view: Mutex::new(view) }
     }
 
-    /// Shows the machine's present state.
-    pub(crate) fn update(&self, machine: &Machine) {
-        let mut view = self.lock();
-        if !Arc::ptr_eq(&view.config, machine.config()) {
-            view.config = Arc::clone(machine.config());
-        }
-        view.state = machine.state();
-        view.should_run = machine.desired() == Desired::Up;
-        view.pid = machine.pid();
-        view.started_at = machine.started_at();
-        view.healthy = machine.healthy();
+    /// Shows another state.
+    pub(crate) fn show(&self, view: ProcessView) {
+        *self.lock() = view;
     }
 
     /// The settings that the next start will use.
@@ -99,7 +81,7 @@ impl ProcessShared {
     }
 
     /// Plain data that is written in one go: sound even if a writer has panicked.
-    fn lock(&self) -> MutexGuard<'_, View> {
+    fn lock(&self) -> MutexGuard<'_, ProcessView> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -192,7 +174,7 @@ impl Process {
     /// # Errors
     /// [`ProcessError::NotRunning`].
     pub fn start(&self) -> Result<(), ProcessError> {
-        self.control.send(&self.name, Command::Start)
+        self.control.send(&self.name, Verb::Start)
     }
 
     /// Ends supervision of the process: stops it and waits until nothing of it is left.
@@ -209,7 +191,7 @@ impl Process {
     /// [`ProcessError::Failed`] with the state that was reached instead and why;
     /// [`ProcessError::NotRunning`] where no supervisor runs.
     pub fn start_process(&self) -> Result<(), ProcessError> {
-        self.control.ask(&self.name, Command::Start)
+        self.control.ask(&self.name, Verb::Start)
     }
 
     /// Sends the stop signal to its process group and waits until nothing of it is left (SIGKILL
@@ -219,7 +201,7 @@ impl Process {
     /// [`ProcessError::Failed`] if not even SIGKILL has ended it within five seconds;
     /// [`ProcessError::NotRunning`] where no supervisor runs.
     pub fn stop_process(&self) -> Result<(), ProcessError> {
-        self.control.ask(&self.name, Command::Stop)
+        self.control.ask(&self.name, Verb::Stop)
     }
 
     /// SIGKILLs its process group now and waits until nothing of it is left; it is not started again.
@@ -227,7 +209,7 @@ impl Process {
     /// # Errors
     /// As [`stop_process`](Self::stop_process).
     pub fn force_kill(&self) -> Result<(), ProcessError> {
-        self.control.ask(&self.name, Command::Kill)
+        self.control.ask(&self.name, Verb::Kill)
     }
 
     /// The same as [`stop_process`](Self::stop_process): the stop signal for the whole group, SIGKILL
@@ -254,7 +236,7 @@ mod tests {
     fn settings_that_have_changed_are_shown() {
         let command = |command| Arc::new(ProgramConfig::new("p", command));
         let shared = ProcessShared::new(command("old"));
-        shared.update(&Machine::new(command("new")));
+        shared.show(Machine::new(command("new")).view());
         assert_eq!(shared.config().command, "new");
     }
 }

@@ -10,27 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What becomes of the machine when everything has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Power {
-    /// Turned off.
-    Off,
-    /// Started anew.
-    Reboot,
-    /// Stopped, with the power on.
-    Halt,
-}
-
-impl Power {
-    /// The command that asks for it: `poweroff`, `reboot` or `halt`.
-    pub fn command(self) -> &'static str {
-        match self {
-            Power::Off => "poweroff",
-            Power::Reboot => "reboot",
-            Power::Halt => "halt",
-        }
-    }
-}
+pub use crate::models::Power;
 
 /// The inode of the first pid namespace: a constant of the kernel's interface.
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;

@@ -1,384 +1,225 @@
 //! What clients and threads may ask for.
 
-use crossbeam_channel::Sender;
+use std::sync::Arc;
 
-use super::super::world::{Answer, ProcId, ReplyTo, World};
 use super::Engine;
-use super::asker::Asker;
-use super::jobs::{Goal, JobKind};
+use super::ledger::{Owner, ReplyToken};
 use super::reload::Purpose;
-use crate::output::StreamKind;
-use crate::process::Moment;
-use crate::process::{self, Command, ProcessState, signal_name, signal_number};
-use crate::rpc::protocol::{ErrorCode, Report, Request, Terms};
-use crate::rpc::server::IncomingRequest;
-use crate::suggest::closest;
+use super::waiters::{Goal, WaitKind};
+use crate::api::{
+    Act, Announcement, Command, LogLevel, ProcId, Query, Refusal, Reply, Request, RequestId, Selector, Terms, WaitFor,
+    Watch,
+};
+use crate::core::effect::{Effect, OutputJob};
+use crate::models::StreamKind;
+use crate::process::{self, Cause, Circumstance, Initiator, ProcessState, Verb};
 
-/// Who has asked, and how he wants to be answered.
-#[derive(Debug, Clone)]
-pub(super) struct Order {
-    pub reply: ReplyTo,
-    pub by: Asker,
-    pub terms: Terms,
+/// A command on processes: who asked, and how he wants to be answered. Without a token nobody waits for the answer.
+struct CommandContext {
+    token: ReplyToken,
+    by: Initiator,
+    terms: Terms,
 }
 
 impl Engine {
-    /// A client asks.
-    pub(super) fn request(&mut self, now: Moment, incoming: IncomingRequest, world: &mut dyn World) {
-        let IncomingRequest { conn, peer, request } = incoming;
-        let reply = ReplyTo::Connection(conn);
-        let Some(what) = wording(&request) else { return self.question(now, request, &reply, world) };
-        let by = Asker::client(peer, &*world);
-        log::info!("{what}: asked {by}");
-        let order = |terms| Order { reply: reply.clone(), by: by.clone(), terms };
+    /// Somebody asks.
+    pub(super) fn request(&mut self, id: RequestId, by: Initiator, request: Request) {
+        let token = Engine::token(id);
         match request {
-            Request::Start { name, terms } => self.start(now, &name, order(terms), world),
-            Request::Stop { name, terms } => self.stop(now, &name, order(terms), world),
-            Request::Restart { name, force, terms } => self.restart(now, &name, force, order(terms), world),
-            Request::StartGroup { name, terms } => self.start_group(now, &name, order(terms), world),
-            Request::StopGroup { name, terms } => self.stop_group(now, &name, order(terms), world),
-            Request::Kill { name, terms } => self.kill(now, &name, order(terms), world),
-            Request::Signal { name, signal } => self.signal(now, &name, &signal, &order(Terms::default()), world),
-            Request::Update { confirm } => self.request_reload(Purpose::Update { confirm }, reply, by, world),
-            Request::Reload => self.request_reload(Purpose::Reload, reply, by, world),
-            Request::Confirm => self.confirm(&reply, world),
-            Request::Shutdown => {
-                world.reply(&reply, Answer::Done("The daemon is shutting down".to_owned()));
-                self.terminate(now, world);
-            }
-            Request::LogLevel { level } => self.log_level(level, &reply, world),
-            Request::Clear { name } => {
-                if let Some(id) = self.find_or_refuse(&name, &reply, world) {
-                    world.clear_logs(id, &name, &reply);
-                }
-            }
-            Request::Power(power) => self.request_power(now, power, &reply, world),
-            Request::Reopen => {
-                world.reopen_logs();
-                world.reply(&reply, Answer::Done("all log files are opened anew".to_owned()));
-            }
-            // Without a wording: see `question`.
-            Request::Status { .. }
-            | Request::Tail { .. }
-            | Request::Wait { .. }
-            | Request::Reread
-            | Request::Events { .. }
-            | Request::History { .. }
-            | Request::Why { .. }
-            | Request::Pid { .. }
-            | Request::Ping
-            | Request::Version => {}
+            Request::Query(query) => self.query(token, query),
+            Request::Watch(watch) => self.watch(token, by, watch),
+            Request::Command(command) => self.command(token, by, command),
         }
     }
 
-    /// A client wants to know something; nothing of this changes anything.
-    fn question(&mut self, now: Moment, request: Request, reply: &ReplyTo, world: &mut dyn World) {
-        match request {
-            Request::Status { name, offset } => {
-                let answer = self.status(now, name.as_deref(), offset.unwrap_or(0), &*world);
-                world.reply(reply, answer);
+    /// Answered within the turn; changes nothing.
+    fn query(&mut self, token: ReplyToken, query: Query) {
+        let answer = match query {
+            Query::Status { name, offset } => {
+                self.rows(name.as_deref(), offset).map(|rows| Reply::Status { rows, offset, now: self.now })
             }
-            Request::Tail { name, stderr, amount, follow } => {
-                let Some(id) = self.find_or_refuse(&name, reply, world) else { return };
-                let stream = if stderr { StreamKind::Stderr } else { StreamKind::Stdout };
-                world.tail(id, stream, amount, follow, reply);
-            }
-            Request::Wait { name, until, timeout } => {
-                let Some(id) = self.find_or_refuse(&name, reply, world) else { return };
+            Query::History { name } => self.history(name.as_deref()).map(Reply::History),
+            Query::Pid { name } => self.pid(name.as_deref()),
+            Query::Ping => Ok(Reply::Pid(self.own_pid)),
+            Query::Version => Ok(Reply::Version(self.own_pid)),
+            Query::LogLevel => Ok(Reply::LogLevel(self.settings.loglevel.clone())),
+        };
+        self.answer(token, answer);
+    }
+
+    /// Answered later, or bit by bit; changes nothing.
+    fn watch(&mut self, token: ReplyToken, by: Initiator, watch: Watch) {
+        match watch {
+            Watch::Wait { name, until, timeout } => {
                 let terms = Terms { wait: true, timeout };
-                self.wait_for(now, reply.clone(), terms, JobKind::Wait(until), &[(id, Goal::Reach(until))], world);
-                if self.is_ending() {
-                    self.abandon_waits(world);
+                self.wait_until(token, name, until, terms);
+            }
+            Watch::Events { kinds, history } => {
+                let past = self.past_events(kinds, history);
+                let request = self.owe(token, Owner::Follower(kinds));
+                self.effects.push_back(Effect::Follow { request, kinds, past });
+            }
+            Watch::Tail { name, stream, amount, follow } => match self.registry.find_or_refuse(&name) {
+                Ok(id) => self.delegate(token, OutputJob::Tail { id, stream, amount, follow }),
+                Err(refusal) => self.refuse(token, refusal),
+            },
+            Watch::Reread => self.load_configuration(Some(token), Purpose::Reread, by),
+            Watch::Why { name } => match self.registry.find_or_refuse(&name) {
+                Ok(id) => self.why(token, id),
+                Err(refusal) => self.refuse(token, refusal),
+            },
+        }
+    }
+
+    fn why(&mut self, token: ReplyToken, id: ProcId) {
+        let Some(why) = self.explain(id) else { return self.refuse(token, Refusal::Internal) };
+        let stream = if why.program.redirect_stderr { StreamKind::Stdout } else { StreamKind::Stderr };
+        self.delegate(token, OutputJob::Why { id, stream, why: Box::new(why) });
+    }
+
+    fn wait_until(&mut self, token: ReplyToken, name: String, until: WaitFor, terms: Terms) {
+        match self.registry.find_or_refuse(&name) {
+            Ok(id) => self.wait_for(Some(token), terms, WaitKind::Wait { name, until }, &[(id, Goal::Reach(until))]),
+            Err(refusal) => return self.refuse(token, refusal),
+        }
+        if self.is_ending() {
+            self.abandon_waits();
+        }
+    }
+
+    /// Changes something.
+    fn command(&mut self, token: ReplyToken, by: Initiator, command: Command) {
+        let command = Arc::new(command);
+        // What the embedding program does it may log itself.
+        if matches!(by, Initiator::Client(_)) {
+            self.announce(None, Announcement::Asked { command: Arc::clone(&command), by: by.clone() });
+            self.deliver_announcements();
+        }
+        match &*command {
+            Command::Act { act, on, terms } => {
+                let context = CommandContext { token, by, terms: *terms };
+                self.act(*act, on.clone(), context);
+            }
+            Command::Signal { name, signal } => self.signal(token, name, *signal, by),
+            Command::Reload => self.load_configuration(Some(token), Purpose::Reload, reload_by(by)),
+            Command::Update { confirm } => {
+                self.load_configuration(Some(token), Purpose::Update { confirm: *confirm }, reload_by(by));
+            }
+            Command::Confirm => self.confirm(token),
+            Command::SetLogLevel { level } => self.set_log_level(token, *level),
+            Command::ClearLogs { name } => match self.registry.find_or_refuse(name) {
+                Ok(id) => self.delegate(token, OutputJob::Clear { id, name: name.clone() }),
+                Err(refusal) => self.refuse(token, refusal),
+            },
+            Command::ReopenLogs => {
+                self.effects.push_back(Effect::ReopenLogs);
+                self.reply(token, Reply::LogsReopened);
+            }
+            Command::Shutdown => {
+                // Before it begins: afterwards nobody is there who could write the answer.
+                self.reply(token, Reply::ShuttingDown);
+                self.terminate();
+            }
+            Command::Power(power) => self.request_power(token, *power),
+        }
+    }
+
+    fn act(&mut self, act: Act, on: Selector, context: CommandContext) {
+        let found = match &on {
+            Selector::Process(name) => self.registry.find_or_refuse(name).map(|id| vec![id]),
+            Selector::Group(group) => self.registry.members_or_refuse(group),
+        };
+        let ids = match found {
+            Ok(ids) => ids,
+            Err(refusal) => return self.refuse(context.token, refusal),
+        };
+        let CommandContext { token, by, terms } = context;
+        let goal = match act {
+            Act::Start | Act::Restart { .. } => Goal::Up,
+            Act::Stop | Act::Kill => Goal::Down,
+        };
+        if goal == Goal::Up && self.is_ending() {
+            return self.refuse(token, Refusal::ShuttingDown);
+        }
+        let already = match &on {
+            Selector::Process(name) => self.is_already(act, &ids).then(|| name.clone()),
+            Selector::Group(_) => None,
+        };
+        if already.is_none() || act == Act::Start {
+            for &id in &ids {
+                self.do_act(act, id, &by);
+            }
+        }
+        if let Some(name) = already {
+            return self.reply(token, Reply::AlreadyThere { act, name });
+        }
+        let goals: Vec<(ProcId, Goal)> = ids.into_iter().map(|id| (id, goal)).collect();
+        self.wait_for(Some(token), terms, WaitKind::Act { act, on }, &goals);
+    }
+
+    /// Whether this process is where the command would bring it.
+    fn is_already(&self, act: Act, ids: &[ProcId]) -> bool {
+        let Some(entry) = ids.first().and_then(|id| self.registry.get(*id)) else { return false };
+        match act {
+            Act::Start => matches!(entry.machine.state(), ProcessState::Running | ProcessState::Unhealthy),
+            Act::Kill => entry.is_settled_down(),
+            Act::Stop | Act::Restart { .. } => false,
+        }
+    }
+
+    fn do_act(&mut self, act: Act, id: ProcId, by: &Initiator) {
+        let by = by.clone();
+        let event = match act {
+            Act::Start => process::Event::StartRequested { by },
+            Act::Stop => process::Event::StopRequested { by },
+            Act::Restart { force } => process::Event::RestartRequested { force, by },
+            Act::Kill => {
+                let stopping = |entry: &super::Entry| entry.machine.state() == ProcessState::Stopping;
+                if self.registry.get(id).is_some_and(stopping) {
+                    let circumstance = Circumstance::Ordinary;
+                    self.note(id, Cause::Requested { verb: Verb::Kill, by: by.clone(), circumstance });
                 }
+                process::Event::KillRequested { by }
             }
-            Request::Reread => self.request_reload(Purpose::Reread, reply.clone(), Asker::Daemon(""), world),
-            Request::Events { selection, history } => self.listen(now, &selection, history, reply, world),
-            Request::History { name } => {
-                let answer = self.history(now, name.as_deref(), &*world);
-                world.reply(reply, answer);
-            }
-            Request::Why { name } => {
-                if let Some(id) = self.find_or_refuse(&name, reply, world) {
-                    self.explain(now, id, reply, world);
-                }
-            }
-            Request::Pid { name } => {
-                let answer = self.pid(now, name.as_deref());
-                world.reply(reply, answer);
-            }
-            Request::Ping => world.reply(reply, Answer::report(Report::Pid(own_pid()))),
-            Request::Version => world.reply(reply, Answer::report(Report::Version(own_pid()))),
-            Request::LogLevel { .. } => self.log_level(None, reply, world),
-            // With a wording: see `request`.
-            Request::Start { .. }
-            | Request::Stop { .. }
-            | Request::Restart { .. }
-            | Request::StartGroup { .. }
-            | Request::StopGroup { .. }
-            | Request::Kill { .. }
-            | Request::Signal { .. }
-            | Request::Update { .. }
-            | Request::Confirm
-            | Request::Reload
-            | Request::Shutdown
-            | Request::Clear { .. }
-            | Request::Power(_)
-            | Request::Reopen => {}
-        }
-    }
-
-    /// A thread of this program asks.
-    pub(super) fn local(
-        &mut self,
-        now: Moment,
-        name: &str,
-        command: Command,
-        reply: Option<Sender<Answer>>,
-        world: &mut dyn World,
-    ) {
-        let reply = reply.map_or(ReplyTo::Nobody, ReplyTo::Thread);
-        let order = Order { reply, by: Asker::Daemon("by the embedding program"), terms: Terms::default() };
-        match command {
-            Command::Start => self.start(now, name, order, world),
-            Command::Stop => self.stop(now, name, order, world),
-            Command::Kill => self.kill(now, name, order, world),
-        }
-    }
-
-    fn start(&mut self, now: Moment, name: &str, order: Order, world: &mut dyn World) {
-        let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
-        if self.refuse_when_ending(&order.reply, world) {
-            return;
-        }
-        let running = |state| matches!(state, ProcessState::Running | ProcessState::Unhealthy);
-        let already = self.entries.get(&id).is_some_and(|entry| running(entry.machine.state()));
-        self.command(now, id, process::Event::StartRequested, &order.by, world);
-        if already {
-            return world.reply(&order.reply, Answer::Done(format!("{name} is already running")));
-        }
-        self.wait_for(now, order.reply, order.terms, JobKind::Start, &[(id, Goal::Up)], world);
-    }
-
-    fn stop(&mut self, now: Moment, name: &str, order: Order, world: &mut dyn World) {
-        let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
-        self.command(now, id, process::Event::StopRequested, &order.by, world);
-        self.wait_for(now, order.reply, order.terms, JobKind::Stop, &[(id, Goal::Down)], world);
-    }
-
-    fn kill(&mut self, now: Moment, name: &str, order: Order, world: &mut dyn World) {
-        let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
-        let Some(entry) = self.entries.get(&id) else { return };
-        if entry.is_settled_down() {
-            return world.reply(&order.reply, Answer::Done(format!("{name} is not running")));
-        }
-        if entry.machine.state() == ProcessState::Stopping {
-            self.note(now, id, &format!("kill requested {}", order.by));
-        }
-        self.command(now, id, process::Event::KillRequested, &order.by, world);
-        self.wait_for(now, order.reply, order.terms, JobKind::Kill, &[(id, Goal::Down)], world);
-    }
-
-    fn restart(&mut self, now: Moment, name: &str, force: bool, order: Order, world: &mut dyn World) {
-        let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
-        if self.refuse_when_ending(&order.reply, world) {
-            return;
-        }
-        self.command(now, id, process::Event::RestartRequested { force }, &order.by, world);
-        self.wait_for(now, order.reply, order.terms, JobKind::Restart, &[(id, Goal::Up)], world);
-    }
-
-    fn start_group(&mut self, now: Moment, group: &str, order: Order, world: &mut dyn World) {
-        let Some(ids) = self.group_or_refuse(group, &order.reply, world) else { return };
-        if self.refuse_when_ending(&order.reply, world) {
-            return;
-        }
-        for &id in &ids {
-            self.command(now, id, process::Event::StartRequested, &order.by, world);
-        }
-        let goals: Vec<(ProcId, Goal)> = ids.into_iter().map(|id| (id, Goal::Up)).collect();
-        self.wait_for(now, order.reply, order.terms, JobKind::StartGroup(group.to_owned()), &goals, world);
-    }
-
-    fn stop_group(&mut self, now: Moment, group: &str, order: Order, world: &mut dyn World) {
-        let Some(ids) = self.group_or_refuse(group, &order.reply, world) else { return };
-        for &id in &ids {
-            self.command(now, id, process::Event::StopRequested, &order.by, world);
-        }
-        let goals: Vec<(ProcId, Goal)> = ids.into_iter().map(|id| (id, Goal::Down)).collect();
-        self.wait_for(now, order.reply, order.terms, JobKind::StopGroup(group.to_owned()), &goals, world);
+        };
+        self.tell(id, event);
     }
 
     /// Sends a signal to the group of the present run.
-    fn signal(&mut self, now: Moment, name: &str, signal: &str, order: &Order, world: &mut dyn World) {
-        let Some(id) = self.find_or_refuse(name, &order.reply, world) else { return };
-        let Some(number) = signal_number(signal) else {
-            let message = format!("signal: '{signal}' is no signal; use HUP, USR1, TERM and the like, or a number");
-            return world.reply(&order.reply, Answer::Failed { code: ErrorCode::InvalidRequest, message });
+    fn signal(&mut self, token: ReplyToken, name: &str, signal: u8, by: Initiator) {
+        let id = match self.registry.find_or_refuse(name) {
+            Ok(id) => id,
+            Err(refusal) => return self.refuse(token, refusal),
         };
-        let Some(entry) = self.entries.get(&id) else { return };
+        let Some(entry) = self.registry.get(id) else { return self.refuse(token, Refusal::Internal) };
         if !entry.machine.has_run() {
-            return world.reply(&order.reply, Answer::failed(self.without_process(now, id)));
+            let reached = entry.reached(self.now);
+            return self.refuse(token, Refusal::NotRunning { name: name.to_owned(), reached });
         }
-        let signal = match signal_name(number) {
-            Some(name) => format!("SIG{name}"),
-            None => format!("signal {number}"),
-        };
-        world.signal_group(id, number);
-        self.note(now, id, &format!("{signal} requested {}", order.by));
-        world.reply(&order.reply, Answer::Done(format!("Sent {signal} to {name}")));
+        let generation = entry.machine.generation();
+        self.effects.push_back(Effect::SignalGroup { id, generation, signal });
+        self.note(id, Cause::SignalRequested { signal, by });
+        self.reply(token, Reply::SignalSent { name: name.to_owned(), signal });
     }
 
-    /// The answer to `pid`.
-    fn pid(&self, now: Moment, name: Option<&str>) -> Answer {
-        let Some(name) = name else { return Answer::report(Report::Pid(own_pid())) };
-        let Some(id) = self.find(name) else { return Answer::not_found(self.unknown_process(name)) };
-        match self.entries.get(&id).and_then(|entry| entry.machine.pid()) {
-            Some(pid) => Answer::report(Report::Pid(pid)),
-            None => Answer::failed(self.without_process(now, id)),
+    fn pid(&self, name: Option<&str>) -> Result<Reply, Refusal> {
+        let Some(name) = name else { return Ok(Reply::Pid(self.own_pid)) };
+        let id = self.registry.find_or_refuse(name)?;
+        let Some(entry) = self.registry.get(id) else { return Err(Refusal::Internal) };
+        match entry.machine.pid() {
+            Some(pid) => Ok(Reply::Pid(pid)),
+            None => Err(Refusal::NotRunning { name: name.to_owned(), reached: entry.reached(self.now) }),
         }
     }
 
-    fn without_process(&self, now: Moment, id: ProcId) -> String {
-        let Some(entry) = self.entries.get(&id) else { return String::new() };
-        format!("{} has no process; it is {}", entry.name(), super::jobs::reached(now, entry))
-    }
-
-    fn log_level(&mut self, level: Option<String>, reply: &ReplyTo, world: &mut dyn World) {
-        if let Some(level) = level {
-            let level = level.trim().to_ascii_uppercase();
-            if !world.set_log_level(&level) {
-                let message =
-                    format!("loglevel: there is no level '{level}'; use DEBUG, INFO, WARNING, ERROR or CRITICAL");
-                return world.reply(reply, Answer::Failed { code: ErrorCode::InvalidRequest, message });
-            }
-            self.settings.loglevel = level;
-        }
-        world.reply(reply, Answer::report(Report::LogLevel(self.settings.loglevel.clone())));
-    }
-
-    /// Tells a process's machine what somebody wants, and remembers who.
-    pub(super) fn command(
-        &mut self,
-        now: Moment,
-        id: ProcId,
-        event: process::Event,
-        by: &Asker,
-        world: &mut dyn World,
-    ) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.asked = by.clone();
-            entry.asked_for = Some((verb(&event), now));
-        }
-        self.tell(now, id, event, world);
-    }
-
-    /// During a shutdown nothing is started any more.
-    pub(super) fn refuse_when_ending(&self, reply: &ReplyTo, world: &mut dyn World) -> bool {
-        let ending = self.is_ending();
-        if ending {
-            world.reply(reply, Answer::failed("the daemon is shutting down; nothing is started any more"));
-        }
-        ending
-    }
-
-    fn find_or_refuse(&self, name: &str, reply: &ReplyTo, world: &mut dyn World) -> Option<ProcId> {
-        let found = self.find(name);
-        if found.is_none() {
-            world.reply(reply, Answer::not_found(self.unknown_process(name)));
-        }
-        found
-    }
-
-    fn group_or_refuse(&self, group: &str, reply: &ReplyTo, world: &mut dyn World) -> Option<Vec<ProcId>> {
-        let ids = self.members(group);
-        if ids.is_empty() {
-            let present = self.entries.values().filter(|entry| !entry.leaving);
-            let known = present.map(|entry| entry.config().group_name());
-            let hint = did_you_mean(closest(group, known));
-            world.reply(reply, Answer::not_found(format!("no group '{group}'{hint}")));
-            return None;
-        }
-        Some(ids)
-    }
-
-    /// The error for a name that is none.
-    pub(super) fn unknown_process(&self, name: &str) -> String {
-        if self.roster.id_of(name).is_some() {
-            return format!("'{name}' was removed from the configuration and is still stopping");
-        }
-        if let Some(first) = self.members(name).first().and_then(|id| self.entries.get(id)) {
-            let first = first.name();
-            return format!("'{name}' is a group; name its members ('{first}' ...), or use startgroup or stopgroup");
-        }
-        let known = || self.entries.values().filter(|entry| !entry.leaving).map(|entry| entry.name());
-        let instances = format!("{name}:");
-        if let Some(first) = known().find(|known| known.starts_with(&instances)) {
-            return format!("no process '{name}'; its processes are '{first}' ...");
-        }
-        format!("no process '{name}'{}", did_you_mean(closest(name, known())))
+    fn set_log_level(&mut self, token: ReplyToken, level: LogLevel) {
+        self.effects.push_back(Effect::SetLogLevel { level });
+        level.as_str().clone_into(&mut self.settings.loglevel);
+        self.reply(token, Reply::LogLevel(level.as_str().to_owned()));
     }
 }
 
-/// What the log says of a request that changes something; `None` for one that does not.
-fn wording(request: &Request) -> Option<String> {
-    let text = match request {
-        Request::Start { name, .. } => format!("start {name}"),
-        Request::Stop { name, .. } => format!("stop {name}"),
-        Request::Restart { name, force: false, .. } => format!("restart {name}"),
-        Request::Restart { name, force: true, .. } => format!("restart --force {name}"),
-        Request::StartGroup { name, .. } => format!("startgroup {name}"),
-        Request::StopGroup { name, .. } => format!("stopgroup {name}"),
-        Request::Kill { name, .. } => format!("kill {name}"),
-        Request::Signal { name, signal } => format!("signal {signal} {name}"),
-        Request::Update { confirm: None } => "update".to_owned(),
-        Request::Update { confirm: Some(time) } => format!("update --confirm {}", time.as_secs()),
-        Request::Reload => "reload".to_owned(),
-        Request::Confirm => "confirm".to_owned(),
-        Request::Shutdown => "shutdown".to_owned(),
-        Request::LogLevel { level: Some(level) } => format!("loglevel {level}"),
-        Request::Clear { name } => format!("clear {name}"),
-        Request::Reopen => "reopen".to_owned(),
-        Request::Power(power) => power.command().to_owned(),
-        Request::LogLevel { level: None }
-        | Request::Status { .. }
-        | Request::Tail { .. }
-        | Request::Wait { .. }
-        | Request::Reread
-        | Request::Events { .. }
-        | Request::History { .. }
-        | Request::Why { .. }
-        | Request::Pid { .. }
-        | Request::Ping
-        | Request::Version => return None,
-    };
-    Some(text)
-}
-
-/// What a command asks for, in the machine's words.
-fn verb(event: &process::Event) -> &'static str {
-    match event {
-        process::Event::StartRequested => "start requested",
-        process::Event::StopRequested => "stop requested",
-        process::Event::KillRequested => "kill requested",
-        process::Event::RestartRequested { .. } => "restart requested",
-        process::Event::Spawned { .. }
-        | process::Event::SpawnFailed { .. }
-        | process::Event::Exited { .. }
-        | process::Event::GroupEmpty { .. }
-        | process::Event::GroupLingers { .. }
-        | process::Event::HealthReported { .. }
-        | process::Event::OrphansFound { .. }
-        | process::Event::ConfigChanged(_) => "nothing",
-    }
-}
-
-fn own_pid() -> i32 {
-    i32::try_from(std::process::id()).unwrap_or(0)
-}
-
-fn did_you_mean(name: Option<&str>) -> String {
-    match name {
-        Some(name) => format!("; did you mean '{name}'?"),
-        None => String::new(),
-    }
+/// Who is behind what a reload does.
+fn reload_by(by: Initiator) -> Initiator {
+    Initiator::Reload { by: Arc::new(by) }
 }

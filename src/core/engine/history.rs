@@ -1,20 +1,16 @@
-//! What has happened to each process: its last transitions, in few bytes.
+//! What has happened to each process: its last transitions, typed, in few bytes.
 //!
-//! A record takes 14 bytes and its cause. A process keeps at most [`MOST_RECORDS`] in [`MOST_BYTES`], in memory that
-//! it takes with its first transition. When all of them together have [`MOST_IN_ALL`], each that changes its
-//! state keeps only its last [`FEW_RECORDS`].
-//!
-//! Times are kept monotonic and told by the wall clock of the moment at which somebody asks: a board that starts in
-//! 1970 tells the right times as soon as its clock is set.
+//! A process keeps at most [`MOST_RECORDS`] in about [`MOST_BYTES`], in memory that it takes with its first transition. When
+//! all of them together have [`MOST_IN_ALL`], each that changes its state keeps only its last [`FEW_RECORDS`].
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::super::world::{Answer, ProcId, World};
+use serde::{Deserialize, Serialize};
+
 use super::{Engine, Entry};
-use crate::order::sort_by;
-use crate::process::Moment;
-use crate::process::{ProcessState, Transition};
-use crate::rpc::protocol::{HistoryItem, Report};
+use crate::api::{Announcement, HistoryRow, ProcId, Refusal};
+use crate::models::ProgramConfig;
+use crate::process::{Cause, Failure, Moment, ProcessState};
 
 /// Records that a process keeps.
 pub(super) const MOST_RECORDS: usize = 8;
@@ -24,190 +20,166 @@ pub(super) const MOST_BYTES: usize = 1000;
 pub(super) const MOST_IN_ALL: usize = 1024 * 1024;
 /// Records that a process keeps then.
 pub(super) const FEW_RECORDS: usize = 2;
-/// Bytes of a cause that are kept.
-const LONGEST_CAUSE: usize = 200;
-/// Time (8 bytes), both states (1), pid (4), length of the cause (1).
-const HEAD: usize = 14;
 
-/// One record as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Past<'a> {
-    /// Since the engine's first record.
-    pub at: Duration,
-    pub from: ProcessState,
+/// One record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Past {
+    pub(super) at: Moment,
+    pub(super) cause: Cause,
+    pub(super) pid: Option<std::num::NonZeroI32>,
+    pub(super) from: ProcessState,
     /// The same as `from` for a note about something that did not change the state.
-    pub to: ProcessState,
-    pub pid: Option<i32>,
-    pub cause: &'a str,
+    pub(super) to: ProcessState,
+}
+
+impl Past {
+    /// Bytes that it takes, boxes and all.
+    fn weight(&self) -> usize {
+        size_of::<Past>() + payload(&self.cause)
+    }
+}
+
+/// Bytes that a cause has outside of itself.
+fn payload(cause: &Cause) -> usize {
+    let of_failure = |failure: &Failure| {
+        size_of::<Failure>()
+            + match failure {
+                Failure::Unhealthy { message, .. } => message.len(),
+                Failure::SpawnFailed(error) => error.subject.len() + error.detail.len(),
+                Failure::Exited { .. } | Failure::InternalError => 0,
+            }
+    };
+    match cause {
+        Cause::Unhealthy { message, .. } | Cause::HealthyAgain { message } => message.len(),
+        Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } => of_failure(failure),
+        Cause::SpawnFailed { error } => size_of_val(&**error) + error.subject.len() + error.detail.len(),
+        // Whoever asked is shared by everything that follows from it.
+        Cause::Requested { .. } | Cause::SignalRequested { .. } => 0,
+        Cause::EarlierDaemonDied { .. }
+        | Cause::Executed
+        | Cause::Up { .. }
+        | Cause::Exited { .. }
+        | Cause::RestartUnhealthy
+        | Cause::Retry { .. }
+        | Cause::Restart
+        | Cause::Ended { .. }
+        | Cause::StopTimedOut { .. } => 0,
+    }
 }
 
 /// The last records of one process, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct History {
-    bytes: Vec<u8>,
+    records: Vec<Past>,
 }
 
 impl History {
     /// Bytes that the records take.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+    fn weight(&self) -> usize {
+        self.records.iter().map(Past::weight).sum()
     }
 
     /// Adds a record; the oldest make room. At most `most` are there then.
-    pub(super) fn push(&mut self, past: Past<'_>, most: usize) {
-        let cause = shortened(past.cause);
-        while self.iter().count() >= most || (!self.bytes.is_empty() && self.len() + HEAD + cause.len() > MOST_BYTES) {
-            let first = self.bytes.get(HEAD - 1).map_or(self.len(), |length| HEAD + usize::from(*length));
-            self.bytes.drain(..first.min(self.len()));
+    fn push(&mut self, past: Past, most: usize) {
+        let mut weight = self.weight() + past.weight();
+        let mut go = 0;
+        while self.records.len() - go >= most || (weight > MOST_BYTES && go < self.records.len()) {
+            weight -= self.records.get(go).map_or(0, Past::weight);
+            go += 1;
         }
-        let number = |state| ProcessState::ALL.iter().position(|known| *known == state).unwrap_or(0) as u8;
-        let millis = u64::try_from(past.at.as_millis()).unwrap_or(u64::MAX);
-        self.bytes.reserve(HEAD + cause.len());
-        self.bytes.extend_from_slice(&millis.to_le_bytes());
-        self.bytes.push(number(past.from) << 4 | number(past.to));
-        self.bytes.extend_from_slice(&past.pid.unwrap_or(0).to_le_bytes());
-        // At most `LONGEST_CAUSE`.
-        self.bytes.push(u8::try_from(cause.len()).unwrap_or(u8::MAX));
-        self.bytes.extend_from_slice(cause.as_bytes());
+        self.records.drain(..go);
+        self.records.reserve_exact(1);
+        self.records.push(past);
     }
 
-    /// The records, oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Past<'_>> {
-        let mut rest = self.bytes.as_slice();
-        std::iter::from_fn(move || {
-            let (past, after) = read(rest)?;
-            rest = after;
-            Some(past)
-        })
+    pub(super) fn last(&self) -> Option<&Past> {
+        self.records.last()
+    }
+
+    /// The last change of state.
+    pub(super) fn last_transition(&self) -> Option<&Past> {
+        self.records.iter().rev().find(|past| past.from != past.to)
+    }
+
+    /// The records as they are told.
+    pub(super) fn rows(&self, program: &Arc<ProgramConfig>) -> Vec<HistoryRow> {
+        let row = |past: &Past| HistoryRow {
+            program: Arc::clone(program),
+            at: past.at,
+            from: past.from,
+            to: past.to,
+            pid: past.pid.map(Into::into),
+            cause: past.cause.clone(),
+        };
+        self.records.iter().map(row).collect()
     }
 }
 
-/// The first record, and what follows it.
-fn read(bytes: &[u8]) -> Option<(Past<'_>, &[u8])> {
-    let (millis, rest) = bytes.split_first_chunk::<8>()?;
-    let (states, rest) = rest.split_first()?;
-    let (pid, rest) = rest.split_first_chunk::<4>()?;
-    let (length, rest) = rest.split_first()?;
-    let (cause, rest) = rest.split_at_checked(usize::from(*length))?;
-    let state = |number: u8| ProcessState::ALL.get(usize::from(number)).copied();
-    let past = Past {
-        at: Duration::from_millis(u64::from_le_bytes(*millis)),
-        from: state(states >> 4)?,
-        to: state(states & 15)?,
-        pid: Some(i32::from_le_bytes(*pid)).filter(|pid| *pid != 0),
-        cause: std::str::from_utf8(cause).ok()?,
-    };
-    Some((past, rest))
+/// What all histories together take.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Histories {
+    bytes: usize,
 }
 
-/// The beginning of a cause that is too long.
-fn shortened(cause: &str) -> &str {
-    let mut end = cause.len().min(LONGEST_CAUSE);
-    while !cause.is_char_boundary(end) {
-        end -= 1;
-    }
-    cause.get(..end).unwrap_or_default()
-}
-
-/// Tells monotonic moments by the wall clock of the present one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct WallClock {
-    now: Moment,
-    /// Since 1970.
-    wall: Duration,
-}
-
-impl WallClock {
-    pub(super) fn new(now: Moment, world: &dyn World) -> WallClock {
-        WallClock { now, wall: world.wall() }
-    }
-
-    /// Since 1970.
-    fn since_1970(self, at: Moment) -> Duration {
-        match at.checked_duration_since(self.now) {
-            Some(ahead) => self.wall.saturating_add(ahead),
-            None => self.wall.saturating_sub(self.now.saturating_duration_since(at)),
-        }
-    }
-
-    /// Whole seconds since 1970.
-    pub(super) fn seconds(self, at: Moment) -> u64 {
-        self.since_1970(at).as_secs()
-    }
-
-    /// Seconds since 1970 with three decimals.
-    pub(super) fn stamp(self, at: Moment) -> f64 {
-        self.since_1970(at).as_millis() as f64 / 1000.0
+impl Histories {
+    /// The process that had it is no longer there.
+    pub(super) fn forget(&mut self, history: &History) {
+        self.bytes = self.bytes.saturating_sub(history.weight());
     }
 }
 
 impl Engine {
-    /// Remembers a transition.
-    pub(super) fn remember(&mut self, now: Moment, id: ProcId, transition: &Transition) {
-        let Transition { from, to, pid, cause } = transition;
-        self.remember_past(now, id, (*from, *to), *pid, cause);
+    /// A subscriber: remembers what happens to a process.
+    pub(super) fn remember(&mut self, id: Option<ProcId>, announcement: &Announcement) {
+        let Some(id) = id else { return };
+        let (at, from, to, pid, cause) = match announcement {
+            Announcement::Transition { at, transition, .. } => {
+                (*at, transition.from, transition.to, transition.pid, transition.cause.clone())
+            }
+            Announcement::Noted { at, state, pid, cause, .. } => (*at, *state, *state, *pid, cause.clone()),
+            Announcement::Health { .. }
+            | Announcement::Output { .. }
+            | Announcement::ExecFailedLate { .. }
+            | Announcement::Asked { .. }
+            | Announcement::LogsReopened
+            | Announcement::Failed(_)
+            | Announcement::Reload(_)
+            | Announcement::Shutdown(_) => return,
+        };
+        let most = if self.histories.bytes > MOST_IN_ALL { FEW_RECORDS } else { MOST_RECORDS };
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        let before = entry.history.weight();
+        let pid = pid.and_then(std::num::NonZeroI32::new);
+        entry.history.push(Past { at, cause, pid, from, to }, most);
+        self.histories.bytes = (self.histories.bytes + entry.history.weight()).saturating_sub(before);
     }
 
-    /// Remembers something that does not change the state; the same thing again is not worth a record.
-    pub(super) fn note(&mut self, now: Moment, id: ProcId, cause: &str) {
-        let Some(entry) = self.entries.get(&id) else { return };
-        let (state, pid) = (entry.machine.state(), entry.machine.pid());
-        if entry.history.iter().last().is_some_and(|last| last.cause == cause) {
+    /// Something happened that does not change the state; the same thing again is not worth a record.
+    pub(super) fn note(&mut self, id: ProcId, cause: Cause) {
+        let Some(entry) = self.registry.get(id) else { return };
+        if entry.history.last().is_some_and(|last| last.cause == cause) {
             return;
         }
-        self.remember_past(now, id, (state, state), pid, cause);
+        let program = Arc::clone(entry.config());
+        let (state, pid) = (entry.machine.state(), entry.machine.pid());
+        self.announce(Some(id), Announcement::Noted { program, at: self.now, state, pid, cause });
+        self.deliver_announcements();
     }
 
-    fn remember_past(
-        &mut self,
-        now: Moment,
-        id: ProcId,
-        (from, to): (ProcessState, ProcessState),
-        pid: Option<i32>,
-        cause: &str,
-    ) {
-        let at = now.saturating_duration_since(*self.first_record.get_or_insert(now));
-        let most = if self.history_bytes > MOST_IN_ALL { FEW_RECORDS } else { MOST_RECORDS };
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        let before = entry.history.len();
-        entry.history.push(Past { at, from, to, pid, cause }, most);
-        self.history_bytes = (self.history_bytes + entry.history.len()).saturating_sub(before);
+    /// The records of all processes, oldest first; those of one moment in the order of their processes.
+    pub(super) fn whole_past(&self) -> Vec<HistoryRow> {
+        let mut rows: Vec<HistoryRow> =
+            self.registry.iter().flat_map(|(_, entry)| entry.history.rows(entry.config())).collect();
+        rows.sort_by_key(|row| row.at);
+        rows
     }
 
-    /// The process's records as they are told.
-    pub(super) fn past_of(&self, clock: WallClock, entry: &Entry) -> Vec<HistoryItem> {
-        let Some(first) = self.first_record else { return Vec::new() };
-        let item = |past: Past<'_>| HistoryItem {
-            time: clock.stamp(first + past.at),
-            name: entry.name().to_owned(),
-            from_state: past.from.as_str().to_owned(),
-            to_state: past.to.as_str().to_owned(),
-            pid: past.pid,
-            cause: past.cause.to_owned(),
-        };
-        entry.history.iter().map(item).collect()
-    }
-
-    /// The records of all processes, oldest first.
-    pub(super) fn whole_past(&self, clock: WallClock) -> Vec<HistoryItem> {
-        let items = self.entries.values().flat_map(|entry| self.past_of(clock, entry));
-        // Those of one moment stay in the order of their process.
-        let mut keyed: Vec<(usize, HistoryItem)> = items.enumerate().collect();
-        sort_by(&mut keyed, |a, b| a.1.time.total_cmp(&b.1.time).then(a.0.cmp(&b.0)));
-        keyed.into_iter().map(|(_, item)| item).collect()
-    }
-
-    /// The answer to `history`.
-    pub(super) fn history(&self, now: Moment, name: Option<&str>, world: &dyn World) -> Answer {
-        let clock = WallClock::new(now, world);
-        let items = match name {
-            None => self.whole_past(clock),
-            Some(name) => match self.find(name).and_then(|id| self.entries.get(&id)) {
-                Some(entry) => self.past_of(clock, entry),
-                None => return Answer::not_found(self.unknown_process(name)),
-            },
-        };
-        Answer::report(Report::History(items))
+    /// The records of one process, or of all, oldest first.
+    pub(super) fn history(&self, name: Option<&str>) -> Result<Vec<HistoryRow>, Refusal> {
+        let Some(name) = name else { return Ok(self.whole_past()) };
+        let id = self.registry.find_or_refuse(name)?;
+        let rows = |entry: &Entry| entry.history.rows(entry.config());
+        Ok(self.registry.get(id).map(rows).unwrap_or_default())
     }
 }
 
@@ -215,31 +187,32 @@ impl Engine {
 mod tests {
     use super::*;
 
-    fn past(at: u64, cause: &str) -> Past<'_> {
+    fn past(at: u64, message: &str) -> Past {
+        let cause = Cause::Unhealthy { failures: 1, message: message.into() };
         let (from, to) = (ProcessState::Running, ProcessState::Unhealthy);
-        Past { at: Duration::from_millis(at), from, to, pid: Some(7), cause }
+        Past { at: Moment::from_nanos(at), from, to, pid: std::num::NonZeroI32::new(7), cause }
     }
 
     #[test]
-    fn what_is_remembered_comes_back() {
-        let mut history = History::default();
-        history.push(past(1, "first"), MOST_RECORDS);
-        history.push(Past { pid: None, ..past(2, "zweite, für später") }, MOST_RECORDS);
-        let all: Vec<_> = history.iter().collect();
-        assert_eq!(all, [past(1, "first"), Past { pid: None, ..past(2, "zweite, für später") }]);
+    fn records_are_small() {
+        assert!(size_of::<Cause>() <= 24, "{}", size_of::<Cause>());
+        assert!(size_of::<Past>() <= 40, "{}", size_of::<Past>());
     }
 
     #[test]
     fn ten_thousand_transitions_take_a_kilobyte() {
         let mut history = History::default();
-        let long = "ü".repeat(300);
-        for at in 0..10_000 {
+        let long = "ü".repeat(100);
+        for at in 1..=10_000 {
             history.push(past(at, if at % 3 == 0 { &long } else { "short" }), MOST_RECORDS);
-            assert!(history.len() <= MOST_BYTES && history.bytes.capacity() <= 1024 + 200, "{}", history.len());
+            assert!(history.weight() <= MOST_BYTES, "{}", history.weight());
         }
-        let times: Vec<u64> = history.iter().map(|past| past.at.as_millis() as u64).collect();
-        assert_eq!(times, (9_992..10_000).collect::<Vec<_>>(), "the last eight");
-        history.push(past(10_000, "few"), FEW_RECORDS);
-        assert_eq!(history.iter().count(), FEW_RECORDS);
+        let times: Vec<u64> = history.records.iter().map(|past| past.at.as_nanos()).collect();
+        assert!(times.len() >= 4 && times.ends_with(&[9_999, 10_000]), "{times:?}");
+        history.push(past(10_001, "few"), FEW_RECORDS);
+        assert_eq!(history.records.len(), FEW_RECORDS);
+        let huge = "x".repeat(5_000);
+        history.push(past(10_002, &huge), MOST_RECORDS);
+        assert_eq!(history.records.len(), 1, "one is kept, however large");
     }
 }

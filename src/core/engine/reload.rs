@@ -1,24 +1,28 @@
-//! Reload: the configuration is read by a thread of its own (a slow disk or name server delays
-//! nobody), compared with what is in force, and applied as a whole or not at all.
+//! Reload: the configuration is read by a thread of its own (a slow disk or name server delays nobody), compared with what
+//! is in force, and applied as a whole or not at all.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::world::{Answer, ProcId, ReplyTo, World};
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
-use super::asker::Asker;
-use super::history::WallClock;
-use super::jobs::JobKind;
-use super::update::Manner;
-use crate::config::{ConfigError, Loaded, ReloadPlan};
-use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::process;
-use crate::process::Moment;
-use crate::rpc::protocol::{Report, Terms};
-use crate::rpc::server::ConnId;
+use super::commit::ApplyMode;
+use super::ledger::{Owner, ReplyToken};
+use super::timers::TimerKey;
+use super::waiters::WaitKind;
+use crate::api::{Announcement, Changes, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Terms};
+use crate::config::{ConfigError, Loaded};
+use crate::core::effect::Effect;
+use crate::models::SupervisorConfig;
+use crate::process::Initiator;
+
+/// How long a file may take to be read. Whoever asked is told then; a thread that hangs on a dead disk is left alone, and
+/// what it brings after all is thrown away.
+const LOAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the file is read for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Purpose {
     /// To tell what it would change.
     Reread,
@@ -30,36 +34,52 @@ pub(super) enum Purpose {
 
 impl Purpose {
     /// What is said when the file is not to be used.
-    fn failed(self, reason: &dyn std::fmt::Display) -> Answer {
-        Answer::failed(match self {
-            Purpose::Reread => format!("The configuration can not be used: {reason}"),
-            Purpose::Reload => format!("Reload failed, nothing was changed: {reason}"),
-            Purpose::Update { .. } => format!("Update failed, nothing was changed: {reason}"),
-        })
+    fn refused(self, why: ReloadFailure) -> Refusal {
+        match self {
+            Purpose::Reread => Refusal::RereadFailed(why),
+            Purpose::Reload => Refusal::ReloadFailed(why),
+            Purpose::Update { .. } => Refusal::UpdateFailed(why),
+        }
+    }
+
+    fn is_alike(self, other: Purpose) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 }
 
 /// Somebody who has asked for the file to be read.
-#[derive(Clone)]
-pub(super) struct Wish {
-    pub reply: ReplyTo,
-    pub purpose: Purpose,
-    pub by: Asker,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ReloadRequest {
+    /// `None`: nobody waits for the answer.
+    request: Option<RequestId>,
+    purpose: Purpose,
+    by: Initiator,
 }
 
-impl Wish {
-    fn is_nobodys(&self) -> bool {
-        matches!(self.reply, ReplyTo::Nobody)
+/// What a reload has changed, for its answer.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct ReloadSummary {
+    pub(super) changes: Changes,
+    /// Keys of `[supervice]`.
+    pub(super) daemon_settings: Vec<String>,
+}
+
+impl ReloadSummary {
+    pub(super) fn reply(self) -> Reply {
+        let ReloadSummary { changes, daemon_settings } = self;
+        Reply::Reloaded { changes, daemon_settings }
     }
 }
 
 /// Who waits for the file that is being read, and who came too late for it.
-#[derive(Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Reload {
+    /// Counts the reads.
+    load: u64,
     /// Set while the file is being read: whoever asked before that began.
-    reading: Option<Vec<Wish>>,
+    reading: Option<Vec<ReloadRequest>>,
     /// Asked since: the file may have changed, so it is read once more for these.
-    next: Vec<Wish>,
+    next: Vec<ReloadRequest>,
 }
 
 impl Reload {
@@ -69,171 +89,176 @@ impl Reload {
         self.reading.as_ref().map_or(0, Vec::len) + self.next.len()
     }
 
-    /// A client has gone: what it has asked for is done all the same.
-    pub(super) fn forget(&mut self, conn: ConnId) {
-        for wishes in self.reading.iter_mut().chain([&mut self.next]) {
-            let its = |wish: &Wish| matches!(wish.reply, ReplyTo::Connection(to) if to == conn);
-            let gone: Vec<Wish> = wishes.iter().filter(|wish| its(wish)).cloned().collect();
-            wishes.retain(|wish| !its(wish));
-            for wish in gone.into_iter().filter(|wish| wish.purpose != Purpose::Reread) {
-                add(wishes, Wish { reply: ReplyTo::Nobody, ..wish });
+    /// Nobody waits for this answer any more: what was asked for is done all the same.
+    pub(super) fn forget(&mut self, request: RequestId) {
+        for requests in self.reading.iter_mut().chain([&mut self.next]) {
+            let Some(place) = requests.iter().position(|other| other.request == Some(request)) else { continue };
+            let gone = requests.remove(place);
+            if gone.purpose != Purpose::Reread {
+                file(requests, ReloadRequest { request: None, ..gone });
             }
         }
     }
 }
 
-/// Wishes of nobody come faster than a file on a dead disk can be read: of each kind the last one is kept.
-fn add(wishes: &mut Vec<Wish>, wish: Wish) {
-    let same = |other: &Wish| {
-        other.is_nobodys() && std::mem::discriminant(&other.purpose) == std::mem::discriminant(&wish.purpose)
-    };
-    if wish.is_nobodys() {
-        wishes.retain(|other| !same(other));
+/// Requests that nobody waits for come faster than a file on a dead disk can be read: of each kind the last one is kept.
+fn file(requests: &mut Vec<ReloadRequest>, new: ReloadRequest) {
+    if new.request.is_none() {
+        requests.retain(|other| other.request.is_some() || !other.purpose.is_alike(new.purpose));
     }
-    wishes.push(wish);
+    requests.push(new);
 }
 
 impl Engine {
     /// At the end nobody waits for a file that may hang on a dead disk.
-    pub(super) fn abandon_reload(&mut self, world: &mut dyn World) {
+    pub(super) fn abandon_reload(&mut self) {
         let reading = self.reload.reading.as_mut().map(std::mem::take).unwrap_or_default();
         let next = std::mem::take(&mut self.reload.next);
-        for wish in reading.iter().chain(&next) {
-            world.reply(&wish.reply, wish.purpose.failed(&"the daemon is shutting down"));
+        self.refuse_all(reading.iter().chain(&next), &ReloadFailure::ShuttingDown);
+    }
+
+    /// A signal asks for a reload.
+    pub(super) fn reload_by_signal(&mut self, by: Initiator) {
+        if !self.is_ending() {
+            self.load_configuration(None, Purpose::Reload, by);
         }
     }
 
     /// Has the file read for this purpose.
-    pub(super) fn request_reload(&mut self, purpose: Purpose, reply: ReplyTo, by: Asker, world: &mut dyn World) {
-        if self.refuse_when_ending(&reply, world) {
+    pub(super) fn load_configuration(&mut self, token: Option<ReplyToken>, purpose: Purpose, by: Initiator) {
+        if self.is_ending() {
+            if let Some(token) = token {
+                self.refuse(token, Refusal::ShuttingDown);
+            }
             return;
         }
-        let wish = Wish { reply, purpose, by };
-        if self.reload.reading.is_some() {
-            add(&mut self.reload.next, wish);
-        } else {
-            self.reload.reading = Some(vec![wish]);
-            world.load_config();
+        let request = token.map(|token| self.owe(token, Owner::Loader));
+        let asked = ReloadRequest { request, purpose, by };
+        match self.reload.reading {
+            Some(_) => file(&mut self.reload.next, asked),
+            None => self.begin_load(vec![asked]),
         }
+    }
+
+    fn begin_load(&mut self, requests: Vec<ReloadRequest>) {
+        self.reload.load += 1;
+        self.reload.reading = Some(requests);
+        let load = self.reload.load;
+        self.timers.set(TimerKey::ConfigLoad(load), self.now.checked_add(LOAD_LIMIT));
+        self.effects.push_back(Effect::LoadConfig { load });
+    }
+
+    /// Ends the present read and begins the next one, if anybody has asked since.
+    fn end_load(&mut self) -> Vec<ReloadRequest> {
+        self.timers.set(TimerKey::ConfigLoad(self.reload.load), None);
+        let requests = self.reload.reading.take().unwrap_or_default();
+        if !self.reload.next.is_empty() {
+            let next = std::mem::take(&mut self.reload.next);
+            self.begin_load(next);
+        }
+        requests
+    }
+
+    pub(super) fn config_load_timed_out(&mut self, load: u64) {
+        if load != self.reload.load || self.reload.reading.is_none() {
+            return;
+        }
+        let requests = self.end_load();
+        let why = ReloadFailure::TimedOut { seconds: LOAD_LIMIT.as_secs() };
+        self.reload_failed(&requests, why);
     }
 
     /// The file was read.
-    pub(super) fn config_loaded(&mut self, now: Moment, result: Result<Loaded, ConfigError>, world: &mut dyn World) {
-        let wishes = self.reload.reading.take().unwrap_or_default();
-        if !self.reload.next.is_empty() {
-            self.reload.reading = Some(std::mem::take(&mut self.reload.next));
-            world.load_config();
-        }
-        if self.is_ending() {
+    pub(super) fn config_loaded(&mut self, load: u64, result: Result<Loaded, ConfigError>) {
+        if load != self.reload.load || self.reload.reading.is_none() {
             return;
         }
-        let (questions, wishes): (Vec<Wish>, Vec<Wish>) =
-            wishes.into_iter().partition(|wish| wish.purpose == Purpose::Reread);
-        match result {
-            Err(error) => {
-                if !wishes.is_empty() {
-                    log::error!("reload failed, nothing was changed: {error}");
-                }
-                for wish in questions.iter().chain(&wishes) {
-                    world.reply(&wish.reply, wish.purpose.failed(&error));
+        let requests = self.end_load();
+        if self.is_ending() {
+            return self.refuse_all(requests.iter(), &ReloadFailure::ShuttingDown);
+        }
+        let loaded = match result {
+            Ok(loaded) => loaded,
+            Err(error) => return self.reload_failed(&requests, ReloadFailure::Config(error.to_string().into())),
+        };
+        let (questions, requests): (Vec<_>, Vec<_>) =
+            requests.into_iter().partition(|asked| asked.purpose == Purpose::Reread);
+        if !questions.is_empty() {
+            let answer = self.reread(&loaded);
+            for asked in &questions {
+                if let Some(token) = asked.request.and_then(|request| self.ledger.take(request)) {
+                    self.reply(token, Reply::Reread(Box::new(answer.clone())));
                 }
             }
-            Ok(loaded) => {
-                if !questions.is_empty() {
-                    let answer = Answer::report(Report::Reread(self.reread(&loaded)));
-                    questions.iter().for_each(|wish| world.reply(&wish.reply, answer.clone()));
-                }
-                if !wishes.is_empty() {
-                    loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-                    self.apply(now, loaded.config, &wishes, world);
-                }
+        }
+        if !requests.is_empty() {
+            for warning in &loaded.warnings {
+                self.announce(None, Announcement::Reload(ReloadChange::Warning(warning.to_string())));
+            }
+            self.apply(loaded.config, &requests);
+        }
+    }
+
+    /// The configuration was not taken: the log is told, and whoever asked.
+    fn reload_failed(&mut self, requests: &[ReloadRequest], why: ReloadFailure) {
+        if requests.iter().any(|asked| asked.purpose != Purpose::Reread) {
+            self.announce(None, Announcement::Reload(ReloadChange::Failed(why.clone())));
+        }
+        self.refuse_all(requests.iter(), &why);
+    }
+
+    fn refuse_all<'a>(&mut self, requests: impl Iterator<Item = &'a ReloadRequest>, why: &ReloadFailure) {
+        for asked in requests {
+            if let Some(token) = asked.request.and_then(|request| self.ledger.take(request)) {
+                self.refuse(token, asked.purpose.refused(why.clone()));
             }
         }
     }
 
-    fn apply(&mut self, now: Moment, new: SupervisorConfig, wishes: &[Wish], world: &mut dyn World) {
-        if let Some(trial) = &self.trial {
-            let left = trial.until.saturating_duration_since(now).as_secs();
-            let reason =
-                format!("the update before waits to be confirmed (supervicectl confirm), or is taken back in {left} s");
-            log::warn!("reload failed, nothing was changed: {reason}");
-            return wishes.iter().for_each(|wish| world.reply(&wish.reply, wish.purpose.failed(&reason)));
+    fn apply(&mut self, new: SupervisorConfig, requests: &[ReloadRequest]) {
+        if let Some(until) = self.commit.pending_until() {
+            let seconds = until.saturating_duration_since(self.now).as_secs();
+            return self.reload_failed(requests, ReloadFailure::PendingCommit { seconds });
         }
         // Restarting as well is what both want where one asks for a reload and one for an update.
-        let update = wishes.iter().find(|wish| matches!(wish.purpose, Purpose::Update { .. }));
-        let confirm = wishes.iter().find_map(|wish| match wish.purpose {
+        let update = requests.iter().find(|asked| matches!(asked.purpose, Purpose::Update { .. }));
+        let confirm = requests.iter().find_map(|asked| match asked.purpose {
             Purpose::Update { confirm } => confirm,
             Purpose::Reload | Purpose::Reread => None,
         });
-        let by = update.or(wishes.first()).map_or(Asker::Daemon("by a reload"), |wish| wish.by.clone());
+        let Some(first) = update.or(requests.first()) else { return };
         let before = confirm.map(|_| self.snapshot());
-        let how = if update.is_some() { Manner::Update } else { Manner::Reload };
-        let change = self.bring_about(now, new, &how, &by, world);
+        let mode = if update.is_some() { ApplyMode::Update } else { ApplyMode::Reload };
+        let change = self.apply_config(new, &mode, &first.by);
         if let (Some(before), Some(confirm)) = (before, confirm)
             && !change.is_nothing()
         {
-            self.begin_trial(now, before, confirm, &change);
+            self.begin_commit(before, confirm, &change);
         }
-        let until = self.trial.as_ref().map(|trial| WallClock::new(now, &*world).stamp(trial.until));
-        for wish in wishes {
-            let (kind, goals) = match wish.purpose {
-                Purpose::Update { .. } => (JobKind::Update(Box::new(change.told(until))), change.goals()),
-                Purpose::Reload | Purpose::Reread => (JobKind::Reload(change.plan.clone()), change.removals()),
+        let until = self.commit.pending_until();
+        for asked in requests {
+            let token = asked.request.and_then(|request| self.ledger.take(request));
+            let (kind, goals) = match asked.purpose {
+                Purpose::Update { .. } => (WaitKind::Update(Box::new(change.updated(until))), change.goals()),
+                Purpose::Reload | Purpose::Reread => (WaitKind::Reload(Box::new(change.summary())), change.removals()),
             };
-            self.wait_for(now, wish.reply.clone(), Terms::default(), kind, &goals, world);
-        }
-        self.stop_removed(now, &change, &by, world);
-    }
-
-    pub(super) fn change(&mut self, now: Moment, id: ProcId, program: ProgramConfig, world: &mut dyn World) {
-        let config = Arc::new(program);
-        world.configure(id, &config);
-        self.tell(now, id, process::Event::ConfigChanged(config), world);
-    }
-
-    /// Adds a program; one that has just been removed and is still stopping comes back.
-    pub(super) fn bring_in(&mut self, now: Moment, program: ProgramConfig, world: &mut dyn World) -> ProcId {
-        let Some(id) = self.roster.id_of(&program.name) else { return self.add(Arc::new(program), world) };
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.leaving = false;
-        }
-        self.change(now, id, program, world);
-        id
-    }
-
-    pub(super) fn apply_settings(&mut self, plan: &ReloadPlan, new: &SupervisorConfig, world: &mut dyn World) {
-        for key in &plan.daemon_settings_changed {
-            match *key {
-                "loglevel" => drop(world.set_log_level(&new.loglevel)),
-                "shutdown_timeout" | "exit_when_idle" | "default_output" | "log_prefix" => {}
-                other => log::warn!("[supervice] {other} has changed; it takes effect when the daemon is started anew"),
+            // Who does not wait for an update is told of its failures by the log.
+            if token.is_some() || matches!(kind, WaitKind::Reload(_)) {
+                self.wait_for(token, Terms::default(), kind, &goals);
             }
         }
-        // Not `log_format`: the daemon's own lines stand between those of the programs.
-        if self.settings.default_output != new.default_output || self.settings.log_prefix != new.log_prefix {
-            self.settings.default_output = new.default_output;
-            self.settings.log_prefix.clone_from(&new.log_prefix);
-            world.set_output(&self.settings);
-        }
-        self.settings.loglevel.clone_from(&new.loglevel);
-        self.settings.shutdown_timeout = new.shutdown_timeout;
-        self.settings.exit_when_idle = new.exit_when_idle;
+        self.stop_removed(&change, &first.by);
     }
 
     /// The configuration in force, put together again from the daemon's settings and the processes.
     pub(super) fn effective(&self) -> SupervisorConfig {
         let mut config = self.settings.clone();
-        let present = self.entries.values().filter(|entry| !entry.leaving);
-        config.programs = present.map(|entry| ProgramConfig::clone(entry.config())).collect();
+        config.programs = self.registry.present().map(|(_, entry)| entry.config().as_ref().clone()).collect();
         config
     }
-}
 
-pub(super) fn describe(plan: &ReloadPlan) -> String {
-    let parts: Vec<String> = [("added", &plan.added), ("removed", &plan.removed), ("changed", &plan.changed)]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{what} {}", names.join(", ")))
-        .collect();
-    if parts.is_empty() { "reload: no changes".to_owned() } else { format!("reload: {}", parts.join("; ")) }
+    /// The settings of the daemon as they are in force; for the embedding program.
+    pub(super) fn share_settings(&self) -> Arc<SupervisorConfig> {
+        Arc::new(self.settings.clone())
+    }
 }

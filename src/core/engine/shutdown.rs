@@ -1,14 +1,17 @@
-//! The orderly end: everything is told to stop at the same time; what has not gone when the time is
-//! up is killed; what even SIGKILL doesn't end is named and left behind. Then the orphans: what has run away from
-//! its program's group (daemons that detach themselves) and was inherited by us.
+//! The orderly end: everything is told to stop at the same time; what has not gone when the time is up is killed; what even
+//! SIGKILL doesn't end is named and left behind. Then the orphans: what has run away from its program's group (daemons that
+//! detach themselves) and was inherited by us.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::world::{ProcId, World};
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
-use super::asker::Asker;
-use crate::process;
-use crate::process::Moment;
+use super::timers::TimerKey;
+use crate::api::{Announcement, ProcId, ShutdownProgress};
+use crate::core::effect::Effect;
+use crate::process::{self, Initiator, Moment};
 
 /// What death by SIGKILL may take before the daemon goes without it.
 const AFTER_KILL: Duration = Duration::from_secs(2);
@@ -16,38 +19,27 @@ const AFTER_KILL: Duration = Duration::from_secs(2);
 /// What orphans may take to end after the stop signal: nobody has configured them.
 const ORPHANS_STOP: Duration = Duration::from_secs(2);
 
-/// How often is looked whether the orphans have gone, beside every SIGCHLD.
-const ORPHANS_LOOK: Duration = Duration::from_millis(20);
+/// How often orphans are looked at, beside every SIGCHLD.
+const ORPHANS_PROBE: Duration = Duration::from_millis(20);
 
 const SIGTERM: u8 = 15;
 const SIGKILL: u8 = 9;
 
 /// How far the shutdown has got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Shutdown {
     /// Not begun.
     No,
-    /// Everything was told to stop.
-    Stopping { kill_at: Moment },
+    /// Everything was told to stop. `left`: the processes of which something is left.
+    Stopping { kill_at: Moment, left: BTreeSet<ProcId> },
     /// Everything was killed.
-    Killing { give_up_at: Moment },
-    /// The programs have gone, orphans are left; `killed`: `until` is when we go without them.
-    Orphans { killed: bool, until: Moment, look_at: Moment },
+    Killing { left: BTreeSet<ProcId> },
+    /// The programs have gone, orphans were signalled; `until` is when we kill them, or go without them.
+    Orphans { killed: bool, until: Moment },
     /// Everything has gone.
     Done,
     /// Not everything has gone, but we do.
     GivenUp,
-}
-
-impl Shutdown {
-    pub(super) fn next_deadline(self) -> Option<Moment> {
-        match self {
-            Shutdown::No | Shutdown::Done | Shutdown::GivenUp => None,
-            Shutdown::Stopping { kill_at } => Some(kill_at),
-            Shutdown::Killing { give_up_at } => Some(give_up_at),
-            Shutdown::Orphans { until, look_at, .. } => Some(until.min(look_at)),
-        }
-    }
 }
 
 impl Engine {
@@ -56,79 +48,102 @@ impl Engine {
     }
 
     /// The first time: an orderly shutdown; the second time: SIGKILL now.
-    pub(super) fn terminate(&mut self, now: Moment, world: &mut dyn World) {
+    pub(super) fn terminate(&mut self) {
         match self.shutdown {
-            Shutdown::No => {
-                let timeout = Duration::from_secs(u64::from(self.settings.shutdown_timeout));
-                log::info!("shutting down, at most {} s", timeout.as_secs());
-                let kill_at = now.checked_add(timeout).unwrap_or(now);
-                self.shutdown = Shutdown::Stopping { kill_at };
-                self.tell_all(now, &process::Event::StopRequested, world);
-                self.abandon_reload(world);
-                self.abandon_waits(world);
-                self.trial = None;
-            }
+            Shutdown::No => self.begin_shutdown(),
             Shutdown::Stopping { .. } => {
-                log::warn!("told to terminate again: killing what is left");
-                self.kill_all(now, world);
+                self.announce(None, Announcement::Shutdown(ShutdownProgress::Forced));
+                self.kill_all();
             }
-            Shutdown::Orphans { killed: false, .. } => self.kill_orphans(now, world),
+            Shutdown::Orphans { killed: false, .. } => self.kill_orphans(),
             Shutdown::Killing { .. } | Shutdown::Orphans { killed: true, .. } | Shutdown::Done | Shutdown::GivenUp => {}
         }
     }
 
-    pub(super) fn shutdown_timers(&mut self, now: Moment, world: &mut dyn World) {
-        self.shutdown_deadlines(now, world);
-        match self.shutdown {
-            Shutdown::Stopping { kill_at } if self.left().is_empty() => {
-                let orphans = world.signal_orphans(Some(SIGTERM));
-                if orphans > 0 {
-                    log::info!("telling {orphans} orphans of the programs to end");
-                }
-                // shutdown_timeout is for them too: a container's runtime does not wait longer.
-                let at_most = ORPHANS_STOP.min(kill_at.saturating_duration_since(now));
-                self.shutdown = waiting_for(orphans, false, now, at_most);
-            }
-            Shutdown::Killing { .. } if self.left().is_empty() => self.kill_orphans(now, world),
-            Shutdown::Orphans { killed, until, .. } => {
-                let left = world.signal_orphans(None);
-                self.shutdown = waiting_for(left, killed, now, until.saturating_duration_since(now));
-            }
-            Shutdown::No
-            | Shutdown::Stopping { .. }
-            | Shutdown::Killing { .. }
-            | Shutdown::Done
-            | Shutdown::GivenUp => {}
+    fn begin_shutdown(&mut self) {
+        let seconds = u64::from(self.settings.shutdown_timeout);
+        self.announce(None, Announcement::Shutdown(ShutdownProgress::Begun { seconds }));
+        let kill_at = self.now + Duration::from_secs(seconds);
+        self.shutdown = Shutdown::Stopping { kill_at, left: BTreeSet::new() };
+        self.timers.set(TimerKey::ExitPolicy, None);
+        self.tell_all(|by| process::Event::StopRequested { by });
+        self.abandon_reload();
+        self.abandon_waits();
+        self.abandon_commit();
+        let left = self.with_run();
+        self.shutdown = Shutdown::Stopping { kill_at, left };
+        self.await_stage(Some(kill_at));
+    }
+
+    /// Waits for the end of all, or for this moment.
+    fn await_stage(&mut self, until: Option<Moment>) {
+        let is_over = match &self.shutdown {
+            Shutdown::Stopping { left, .. } | Shutdown::Killing { left } => left.is_empty(),
+            Shutdown::No | Shutdown::Orphans { .. } | Shutdown::Done | Shutdown::GivenUp => false,
+        };
+        self.timers.set(TimerKey::ShutdownStage, if is_over { Some(self.now) } else { until });
+    }
+
+    /// Nothing may be left of this process by now.
+    pub(super) fn note_run_over(&mut self, id: ProcId) {
+        let (Shutdown::Stopping { left, .. } | Shutdown::Killing { left }) = &mut self.shutdown else { return };
+        if self.registry.get(id).is_none_or(|entry| !entry.machine.has_run()) && left.remove(&id) && left.is_empty() {
+            self.timers.set(TimerKey::ShutdownStage, Some(self.now));
         }
     }
 
-    fn kill_orphans(&mut self, now: Moment, world: &mut dyn World) {
-        let left = world.signal_orphans(Some(SIGKILL));
-        self.shutdown = waiting_for(left, true, now, AFTER_KILL);
+    /// A stage is over: everything that it waited for has gone, or its time is up.
+    pub(super) fn shutdown_stage(&mut self) {
+        match &self.shutdown {
+            Shutdown::Stopping { left, kill_at } if left.is_empty() => {
+                // shutdown_timeout is for the orphans too: a container's runtime does not wait longer.
+                let at_most = ORPHANS_STOP.min(kill_at.saturating_duration_since(self.now));
+                self.shutdown = Shutdown::Orphans { killed: false, until: self.now + at_most };
+                self.effects.push_back(Effect::SignalOrphans { signal: Some(SIGTERM) });
+            }
+            Shutdown::Stopping { left, .. } => {
+                let names = self.names(left);
+                self.announce(None, Announcement::Shutdown(ShutdownProgress::Killing(names)));
+                self.kill_all();
+            }
+            Shutdown::Killing { left } if left.is_empty() => self.kill_orphans(),
+            Shutdown::Killing { left } => {
+                let names = self.names(left);
+                self.announce(None, Announcement::Shutdown(ShutdownProgress::LeftBehind(names)));
+                self.end_shutdown(Shutdown::GivenUp);
+            }
+            Shutdown::Orphans { killed: false, .. } => self.kill_orphans(),
+            Shutdown::Orphans { killed: true, .. } => {
+                self.announce(None, Announcement::Shutdown(ShutdownProgress::OrphansLeft));
+                self.end_shutdown(Shutdown::GivenUp);
+            }
+            Shutdown::No | Shutdown::Done | Shutdown::GivenUp => {}
+        }
     }
 
-    fn shutdown_deadlines(&mut self, now: Moment, world: &mut dyn World) {
-        match self.shutdown {
-            Shutdown::Stopping { kill_at } if kill_at <= now => {
-                log::warn!("shutdown_timeout is over: killing {}", self.left().join(", "));
-                self.kill_all(now, world);
-            }
-            Shutdown::Killing { give_up_at } if give_up_at <= now => {
-                log::error!("not even SIGKILL has ended {}; leaving without", self.left().join(", "));
-                self.shutdown = Shutdown::GivenUp;
-            }
-            Shutdown::Orphans { killed: false, until, .. } if until <= now => self.kill_orphans(now, world),
-            Shutdown::Orphans { killed: true, until, .. } if until <= now => {
-                log::error!("not even SIGKILL has ended every orphan; leaving without");
-                self.shutdown = Shutdown::GivenUp;
-            }
-            Shutdown::No
-            | Shutdown::Stopping { .. }
-            | Shutdown::Killing { .. }
-            | Shutdown::Orphans { .. }
-            | Shutdown::Done
-            | Shutdown::GivenUp => {}
+    fn kill_orphans(&mut self) {
+        self.shutdown = Shutdown::Orphans { killed: true, until: self.now + AFTER_KILL };
+        self.effects.push_back(Effect::SignalOrphans { signal: Some(SIGKILL) });
+    }
+
+    /// So many orphans are there; they were just signalled, or only counted.
+    pub(super) fn orphans_counted(&mut self, count: usize, signalled: bool) {
+        let Shutdown::Orphans { killed, until } = self.shutdown else { return };
+        if count == 0 {
+            return self.end_shutdown(Shutdown::Done);
         }
+        if signalled && !killed {
+            self.announce(None, Announcement::Shutdown(ShutdownProgress::OrphansTold(count)));
+        }
+        self.timers.set(TimerKey::OrphanProbe, self.now.checked_add(ORPHANS_PROBE));
+        self.timers.set(TimerKey::ShutdownStage, Some(until));
+    }
+
+    fn end_shutdown(&mut self, how: Shutdown) {
+        self.shutdown = how;
+        self.timers.set(TimerKey::ShutdownStage, None);
+        self.timers.set(TimerKey::OrphanProbe, None);
+        self.end_waits();
     }
 
     /// `Some(clean)` when the shutdown is over; `clean` if no process is left.
@@ -140,28 +155,26 @@ impl Engine {
         }
     }
 
-    fn kill_all(&mut self, now: Moment, world: &mut dyn World) {
-        self.shutdown = Shutdown::Killing { give_up_at: now + AFTER_KILL };
-        self.tell_all(now, &process::Event::KillRequested, world);
+    fn kill_all(&mut self) {
+        self.shutdown = Shutdown::Killing { left: BTreeSet::new() };
+        self.tell_all(|by| process::Event::KillRequested { by });
+        self.shutdown = Shutdown::Killing { left: self.with_run() };
+        self.await_stage(Some(self.now + AFTER_KILL));
     }
 
-    fn tell_all(&mut self, now: Moment, event: &process::Event, world: &mut dyn World) {
-        let ids: Vec<ProcId> = self.entries.keys().copied().collect();
-        for id in ids {
-            self.command(now, id, event.clone(), &Asker::Daemon("by the daemon's shutdown"), world);
+    fn tell_all(&mut self, event: impl Fn(Initiator) -> process::Event) {
+        for id in self.registry.ids() {
+            self.tell(id, event(Initiator::Shutdown));
         }
     }
 
-    /// The names of the processes of which something is left.
-    fn left(&self) -> Vec<String> {
-        let left = self.entries.values().filter(|entry| entry.machine.has_run());
-        left.map(|entry| entry.name().to_owned()).collect()
+    /// The processes of which something is left.
+    fn with_run(&self) -> BTreeSet<ProcId> {
+        self.registry.iter().filter(|(_, entry)| entry.machine.has_run()).map(|(id, _)| id).collect()
     }
-}
 
-fn waiting_for(orphans: usize, killed: bool, now: Moment, at_most: Duration) -> Shutdown {
-    if orphans == 0 {
-        return Shutdown::Done;
+    fn names(&self, ids: &BTreeSet<ProcId>) -> Vec<String> {
+        let entries = ids.iter().filter_map(|id| self.registry.get(*id));
+        entries.map(|entry| entry.name().to_owned()).collect()
     }
-    Shutdown::Orphans { killed, until: now + at_most, look_at: now + ORPHANS_LOOK }
 }

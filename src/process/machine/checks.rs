@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::moment::Moment;
 use super::phase::{Due, after, is_due};
 use crate::models::{HealthCheckConfig, HealthCheckType};
@@ -13,7 +15,7 @@ const MARGIN: u64 = 5;
 ///
 /// The moments at which they are due form a row (`first`, `first + interval`, …) that answers do
 /// not shift. Moments that pass while an answer is awaited are made up for by one check right after it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Checks {
     next: Due,
     /// A check is out, and when its answer is given up.
@@ -73,20 +75,20 @@ impl Checks {
         if !is_due(self.next, now) {
             return Turn::Rest;
         }
-        let patience = u64::from(config.timeout) + u64::from(config.interval) + MARGIN;
-        self.awaited = Some(now.checked_add(Duration::from_secs(patience)));
+        let answer_limit = u64::from(config.timeout) + u64::from(config.interval) + MARGIN;
+        self.awaited = Some(now.checked_add(Duration::from_secs(answer_limit)));
         self.next = self.next.and_then(|due| following(due, config.interval, now));
         Turn::Check
     }
 
     /// Takes an answer in; `false` if none was awaited: then it is of a check that was given up.
-    pub(super) fn answer(&mut self, healthy: bool, message: String) -> bool {
+    pub(super) fn answer(&mut self, healthy: bool, message: &str) -> bool {
         if self.awaited.take().is_none() {
             return false;
         }
         self.failures = if healthy { 0 } else { self.failures.saturating_add(1) };
         self.healthy = Some(healthy);
-        self.message = message.into_boxed_str();
+        self.message = bounded(message);
         true
     }
 }
@@ -97,4 +99,16 @@ fn following(due: Moment, interval: u32, now: Moment) -> Due {
     let passed = now.saturating_duration_since(due).as_secs() / interval;
     let seconds = passed.saturating_add(1).checked_mul(interval)?;
     due.checked_add(Duration::from_secs(seconds))
+}
+
+/// Bytes of a message that are kept: it comes from outside.
+const LONGEST_MESSAGE: usize = 200;
+
+/// The beginning of a message that is too long.
+fn bounded(message: &str) -> Box<str> {
+    let mut end = message.len().min(LONGEST_MESSAGE);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message.get(..end).unwrap_or_default().into()
 }

@@ -1,23 +1,32 @@
 //! What operators ask for. The last command wins.
 
 use super::super::moment::Moment;
+use super::super::cause::{Cause, Circumstance, Verb};
+use super::super::initiator::Initiator;
 use super::super::state::ProcessState;
-use super::phase::{Group, Hunt, Leader, Phase, Run, Then, after};
-use super::vocabulary::{Action, Desired};
+use super::action::{Action, Desired, KillWhy};
+use super::phase::{Group, Leader, Phase, Run, StopStage, Then, after};
 use super::{KILL_AGAIN, Machine, Tally};
 
 const SIGKILL: u8 = 9;
 
 impl Machine {
-    pub(super) fn start_requested(&mut self, now: Moment, phase: Phase) -> Phase {
-        self.desired = Desired::Up;
-        self.tally = Tally::default();
-        self.go_up(now, phase, false, "start requested")
+    /// Remembers what was asked for, and by whom; why a transition that follows at once is made.
+    fn note_request(&mut self, now: Moment, verb: Verb, by: Initiator) -> Cause {
+        self.last_request = Some(Box::new((verb, by.clone(), now)));
+        Cause::Requested { verb, by, circumstance: Circumstance::Ordinary }
     }
 
-    pub(super) fn stop_requested(&mut self, now: Moment, phase: Phase, force: bool) -> Phase {
+    pub(super) fn start_requested(&mut self, now: Moment, phase: Phase, by: Initiator) -> Phase {
+        self.desired = Desired::Up;
+        self.tally = Tally::default();
+        let cause = self.note_request(now, Verb::Start, by);
+        self.go_up(now, phase, false, cause)
+    }
+
+    pub(super) fn stop_requested(&mut self, now: Moment, phase: Phase, force: bool, by: Initiator) -> Phase {
         self.desired = Desired::Down;
-        let cause = if force { "kill requested" } else { "stop requested" };
+        let cause = self.note_request(now, if force { Verb::Kill } else { Verb::Stop }, by);
         let from = phase.state();
         match phase {
             // How it ended is worth more than that it was stopped afterwards.
@@ -33,7 +42,7 @@ impl Machine {
             // The answer comes in the same turn, and the stop follows it.
             Phase::Spawning { kill } => Phase::Spawning { kill: kill || force },
             Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => {
-                self.stop(now, from, run, force, Then::AsDesired, cause)
+                self.stop(now, from, run, force, Then::AsDesired, cause, KillWhy::Requested)
             }
             Phase::Stopping { leader, group, then: _ } => {
                 let group = self.press(now, group, force);
@@ -42,14 +51,14 @@ impl Machine {
         }
     }
 
-    pub(super) fn restart_requested(&mut self, now: Moment, phase: Phase, force: bool) -> Phase {
+    pub(super) fn restart_requested(&mut self, now: Moment, phase: Phase, force: bool, by: Initiator) -> Phase {
         self.desired = Desired::Up;
         self.tally = Tally::default();
-        let cause = "restart requested";
+        let cause = self.note_request(now, Verb::Restart, by);
         let from = phase.state();
         match phase {
             Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => {
-                self.stop(now, from, run, force, Then::AsDesired, cause)
+                self.stop(now, from, run, force, Then::AsDesired, cause, KillWhy::Requested)
             }
             Phase::Stopped
             | Phase::Exited { .. }
@@ -61,7 +70,7 @@ impl Machine {
     }
 
     /// Starts what is down, at once or when the group of the run before has gone.
-    fn go_up(&mut self, now: Moment, phase: Phase, force: bool, cause: &str) -> Phase {
+    fn go_up(&mut self, now: Moment, phase: Phase, force: bool, cause: Cause) -> Phase {
         let from = phase.state();
         match phase {
             Phase::Stopped
@@ -81,6 +90,7 @@ impl Machine {
     }
 
     /// `STOPPING` of a run whose leader lives; `force`: by SIGKILL.
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of its own")]
     pub(super) fn stop(
         &mut self,
         now: Moment,
@@ -88,58 +98,64 @@ impl Machine {
         run: Run,
         force: bool,
         then: Then,
-        cause: &str,
+        cause: Cause,
+        why: KillWhy,
     ) -> Phase {
         let pid = run.pid;
-        let group = Group { run, hunt: Hunt::Unseen };
+        let group = Group { run, stage: StopStage::Unsignalled };
         self.announce(from, ProcessState::Stopping, Some(pid), cause);
-        let group = if force { self.kill(now, group) } else { self.tell(now, group) };
+        let group = if force { self.kill(now, group, why) } else { self.terminate(now, group, why) };
         Phase::Stopping { leader: Leader::Alive, group, then }
     }
 
-    /// `STOPPING` of what a leader has left behind, so that an operator's wish is done after it.
+    /// `STOPPING` of what a leader has left behind, so that what an operator asked for is done after it.
     pub(super) fn clear_away(
         &mut self,
         now: Moment,
         from: ProcessState,
         group: Group,
         force: bool,
-        cause: &str,
+        cause: Cause,
     ) -> Phase {
-        let cause = format!("{cause}; waits for what pid {} left of its process group", group.run.pid);
-        self.announce(from, ProcessState::Stopping, None, &cause);
+        let cause = match cause {
+            Cause::Requested { verb, by, circumstance: _ } => {
+                Cause::Requested { verb, by, circumstance: Circumstance::Remains(group.run.pid) }
+            }
+            other => other,
+        };
+        self.announce(from, ProcessState::Stopping, None, cause);
         let group = self.press(now, group, force);
         Phase::Stopping { leader: Leader::Gone, group, then: Then::AsDesired }
     }
 
     /// Sees to it that the group has been sent its stop signal at least, or SIGKILL by `force`.
     fn press(&mut self, now: Moment, group: Group, force: bool) -> Group {
-        match group.hunt {
-            Hunt::Killed { .. } => group,
-            Hunt::Unseen | Hunt::Told { .. } if force => self.kill(now, group),
-            Hunt::Unseen => self.tell(now, group),
-            Hunt::Told { .. } => group,
+        match group.stage {
+            StopStage::Killing { .. } => group,
+            StopStage::Unsignalled | StopStage::Stopping { .. } if force => self.kill(now, group, KillWhy::Requested),
+            StopStage::Unsignalled => self.terminate(now, group, KillWhy::Requested),
+            StopStage::Stopping { .. } => group,
         }
     }
 
     /// Sends the stop signal; SIGKILL follows after `stopwaitsecs`.
-    pub(super) fn tell(&mut self, now: Moment, group: Group) -> Group {
+    pub(super) fn terminate(&mut self, now: Moment, group: Group, why: KillWhy) -> Group {
         let signal = group.run.stop_signal();
         if signal == SIGKILL {
-            return self.kill(now, group);
+            return self.kill(now, group, why);
         }
-        self.signal(signal);
+        self.signal(signal, why);
         let kill_at = after(now, group.run.config.stopwaitsecs);
-        Group { hunt: Hunt::Told { kill_at }, ..group }
+        Group { stage: StopStage::Stopping { kill_at }, ..group }
     }
 
     /// Sends SIGKILL, and again after a while if something is still there then.
-    pub(super) fn kill(&mut self, now: Moment, group: Group) -> Group {
-        self.signal(SIGKILL);
-        Group { hunt: Hunt::Killed { again_at: now.checked_add(KILL_AGAIN) }, ..group }
+    pub(super) fn kill(&mut self, now: Moment, group: Group, why: KillWhy) -> Group {
+        self.signal(SIGKILL, why);
+        Group { stage: StopStage::Killing { again_at: now.checked_add(KILL_AGAIN) }, ..group }
     }
 
-    fn signal(&mut self, signal: u8) {
-        self.actions.push_back(Action::SignalGroup { generation: self.generation, signal });
+    fn signal(&mut self, signal: u8, why: KillWhy) {
+        self.actions.push_back(Action::SignalGroup { generation: self.generation, signal, why });
     }
 }

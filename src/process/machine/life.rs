@@ -1,17 +1,18 @@
-//! What the world reports: spawns, ends, empty groups, health, and time that has passed.
+//! What is reported to the machine: spawns, ends, empty groups, health, and time that has passed.
 
+use super::super::initiator::Initiator;
 use super::super::moment::Moment;
-use super::super::span::span;
+use super::super::cause::{Cause, Circumstance, Failure, Tries, Verb};
 use super::super::state::{Exit, ProcessState, SpawnError};
 use super::checks::{Checks, Turn};
-use super::phase::{Group, Hunt, Leader, Phase, Retry, Run, Then, after, is_due};
-use super::vocabulary::{Action, Desired, LastRun};
+use super::action::{Action, Desired, KillWhy, LastRun};
+use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then, after, is_due};
 use super::{LONGEST_DELAY, Machine, PACE};
 use crate::models::{AutoRestart, ExitOn};
 
 impl Machine {
     /// A new run. Only to be called when nothing of the run before is left.
-    pub(super) fn start(&mut self, from: ProcessState, cause: &str) -> Phase {
+    pub(super) fn start(&mut self, from: ProcessState, cause: Cause) -> Phase {
         self.generation = self.generation.saturating_add(1);
         let phase = self.enter(from, Phase::Spawning { kill: false }, None, cause);
         self.actions.push_back(Action::Spawn { generation: self.generation });
@@ -19,7 +20,7 @@ impl Machine {
     }
 
     /// A new run that no operator has asked for.
-    fn start_again(&mut self, from: ProcessState, cause: &str) -> Phase {
+    fn start_again(&mut self, from: ProcessState, cause: Cause) -> Phase {
         self.tally.restarts = self.tally.restarts.saturating_add(1);
         self.start(from, cause)
     }
@@ -29,7 +30,7 @@ impl Machine {
         match phase {
             Phase::Stopped if self.generation == 0 => {
                 let run = Run { pid, started: now, config: self.config.clone() };
-                self.clear_away(now, ProcessState::Stopped, Group::left_by(run), false, "an earlier daemon died")
+                self.clear_away(now, ProcessState::Stopped, Group::left_by(run), false, Cause::EarlierDaemonDied { pid })
             }
             Phase::Stopped
             | Phase::Exited { .. }
@@ -58,15 +59,11 @@ impl Machine {
         self.spawn_error = None;
         let run = Run { pid, started: now, config: self.config.clone() };
         match (self.desired, run.config.startsecs) {
-            (Desired::Down, _) => self.stop(
-                now,
-                ProcessState::Starting,
-                run,
-                kill,
-                Then::AsDesired,
-                "stop requested while it was started",
-            ),
-            (Desired::Up, 0) => self.running(now, run, "executed"),
+            (Desired::Down, _) => {
+                let cause = self.requested(if kill { Verb::Kill } else { Verb::Stop }, Circumstance::DuringSpawn);
+                self.stop(now, ProcessState::Starting, run, kill, Then::AsDesired, cause, KillWhy::Requested)
+            }
+            (Desired::Up, 0) => self.running(now, run, Cause::Executed),
             (Desired::Up, startsecs) => Phase::Starting { running_at: after(now, startsecs), run },
         }
     }
@@ -83,17 +80,19 @@ impl Machine {
             | Phase::Unhealthy { .. }
             | Phase::Stopping { .. }) => return other,
         }
-        let reason = error.to_string();
         let permanent = error.is_permanent();
-        self.spawn_error = Some(Box::new(error));
+        self.spawn_error = Some(Box::new(error.clone()));
         match self.desired {
-            Desired::Down => self.enter(ProcessState::Starting, Phase::Stopped, None, &reason),
-            Desired::Up if permanent => self.give_up(ProcessState::Starting, reason, None),
-            Desired::Up => self.failed_attempt(now, ProcessState::Starting, reason, None),
+            Desired::Down => {
+                let cause = Cause::SpawnFailed { error: Box::new(error) };
+                self.enter(ProcessState::Starting, Phase::Stopped, None, cause)
+            }
+            Desired::Up if permanent => self.give_up(ProcessState::Starting, Failure::SpawnFailed(error), None, None),
+            Desired::Up => self.failed_attempt(now, ProcessState::Starting, Failure::SpawnFailed(error), None),
         }
     }
 
-    fn running(&mut self, now: Moment, run: Run, cause: &str) -> Phase {
+    fn running(&mut self, now: Moment, run: Run, cause: Cause) -> Phase {
         let pid = Some(run.pid);
         let checks = Checks::new(&run.config.healthcheck, now);
         self.enter(ProcessState::Starting, Phase::Running { run, checks }, pid, cause)
@@ -104,15 +103,15 @@ impl Machine {
             Phase::Starting { run, running_at } if is_due(running_at, now) => {
                 // It has lived long enough; only our timer was slower than its end.
                 let cause = up_for(&run);
-                match self.running(now, run, &cause) {
+                match self.running(now, run, cause) {
                     Phase::Running { run, .. } => self.ended(now, ProcessState::Running, run, exit),
                     other => other,
                 }
             }
             Phase::Starting { run, .. } => {
-                let reason = self.note_end(now, &run, exit);
-                self.announce(ProcessState::Starting, ProcessState::Exited, Some(run.pid), &reason);
-                self.failed_attempt(now, ProcessState::Exited, reason, Some(Group::left_by(run)))
+                let failure = self.note_end(now, &run, exit);
+                self.announce_exit(ProcessState::Starting, &run, exit, now);
+                self.failed_attempt(now, ProcessState::Exited, failure, Some(Group::left_by(run)))
             }
             Phase::Running { run, .. } => self.ended(now, ProcessState::Running, run, exit),
             Phase::Unhealthy { run, .. } => self.ended(now, ProcessState::Unhealthy, run, exit),
@@ -131,8 +130,8 @@ impl Machine {
 
     /// An end that nobody has asked for, after `RUNNING` was reached.
     fn ended(&mut self, now: Moment, from: ProcessState, run: Run, exit: Exit) -> Phase {
-        let reason = self.note_end(now, &run, exit);
-        self.announce(from, ProcessState::Exited, Some(run.pid), &reason);
+        let failure = self.note_end(now, &run, exit);
+        self.announce_exit(from, &run, exit, now);
         let expected = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
         let ends_all = match self.config.exit_on {
             ExitOn::Never | ExitOn::Fatal => false,
@@ -148,7 +147,7 @@ impl Machine {
         };
         let quick = run.age(now) < PACE;
         if again && quick && !expected && run.config.startsecs == 0 {
-            return self.failed_attempt(now, ProcessState::Exited, reason, Some(Group::left_by(run)));
+            return self.failed_attempt(now, ProcessState::Exited, failure, Some(Group::left_by(run)));
         }
         // Only now: with startsecs = 0, being RUNNING has proved nothing.
         self.tally.attempts = 0;
@@ -156,34 +155,36 @@ impl Machine {
         Phase::Exited { restart_at, remains: Some(Group::left_by(run)) }
     }
 
-    /// Remembers how a run ended; in words, too.
-    fn note_end(&mut self, now: Moment, run: &Run, exit: Exit) -> String {
+    /// Remembers how a run ended, which may have been a failed attempt.
+    fn note_end(&mut self, now: Moment, run: &Run, exit: Exit) -> Failure {
         self.last_run = Some(LastRun { pid: run.pid, exit, started: run.started, ended: now });
-        format!("{exit} after {}", span(run.age(now)))
+        Failure::Exited { exit, age_ms: millis(run.age(now)) }
+    }
+
+    fn announce_exit(&mut self, from: ProcessState, run: &Run, exit: Exit, now: Moment) {
+        let cause = Cause::Exited { exit, age_ms: millis(run.age(now)) };
+        self.announce(from, ProcessState::Exited, Some(run.pid), cause);
     }
 
     /// A start that did not succeed: `BACKOFF`, or `FATAL` after the last retry.
-    fn failed_attempt(&mut self, now: Moment, from: ProcessState, reason: String, remains: Option<Group>) -> Phase {
+    fn failed_attempt(&mut self, now: Moment, from: ProcessState, failure: Failure, remains: Option<Group>) -> Phase {
         self.tally.attempts = self.tally.attempts.saturating_add(1);
         match self.tally.attempts {
-            number if number <= self.config.startretries => self.back_off(now, from, number, reason, remains),
-            1 => self.give_up(from, reason, remains),
-            attempts => self.give_up(from, format!("{reason}, gave up after {attempts} attempts"), remains),
+            number if number <= self.config.startretries => self.back_off(now, from, number, failure, remains),
+            1 => self.give_up(from, failure, None, remains),
+            attempts => self.give_up(from, failure, Some(Tries::Attempts(attempts)), remains),
         }
     }
 
     /// A run that was stopped for its health has gone.
-    fn health_restart(&mut self, now: Moment, reason: String) -> Phase {
+    fn health_restart(&mut self, now: Moment, failure: Failure) -> Phase {
         self.tally.health_restarts = self.tally.health_restarts.saturating_add(1);
         match self.tally.health_restarts {
             number if number <= self.config.startretries => {
-                self.back_off(now, ProcessState::Stopping, number, reason, None)
+                self.back_off(now, ProcessState::Stopping, number, failure, None)
             }
-            1 => self.give_up(ProcessState::Stopping, reason, None),
-            number => {
-                let reason = format!("{reason}, gave up after {} restarts", number - 1);
-                self.give_up(ProcessState::Stopping, reason, None)
-            }
+            1 => self.give_up(ProcessState::Stopping, failure, None, None),
+            number => self.give_up(ProcessState::Stopping, failure, Some(Tries::Restarts(number - 1)), None),
         }
     }
 
@@ -192,36 +193,45 @@ impl Machine {
         now: Moment,
         from: ProcessState,
         number: u32,
-        reason: String,
+        failure: Failure,
         remains: Option<Group>,
     ) -> Phase {
         let delay = number.min(LONGEST_DELAY);
-        let cause = format!("{reason}, retry {number} of {} in {delay} s", self.config.startretries);
+        let failure = Box::new(failure);
+        let cause = Cause::BackedOff { failure: failure.clone(), number, of: self.config.startretries, delay };
         // The clock has room for half a minute; if not, a retry at once is better than none.
-        let retry = Retry { number, at: after(now, delay).unwrap_or(now), reason: reason.into_boxed_str() };
-        self.enter(from, Phase::Backoff { retry, remains }, None, &cause)
+        let retry = Retry { number, at: after(now, delay).unwrap_or(now), failure };
+        self.enter(from, Phase::Backoff { retry, remains }, None, cause)
     }
 
     /// `FATAL`: only an operator's start tries again, so it is no longer wanted up.
-    fn give_up(&mut self, from: ProcessState, reason: String, remains: Option<Group>) -> Phase {
+    fn give_up(
+        &mut self,
+        from: ProcessState,
+        failure: Failure,
+        after: Option<Tries>,
+        remains: Option<Group>,
+    ) -> Phase {
         self.desired = Desired::Down;
-        self.announce(from, ProcessState::Fatal, None, &reason);
-        Phase::Fatal { reason: reason.into_boxed_str(), remains }
+        let failure = Box::new(failure);
+        self.announce(from, ProcessState::Fatal, None, Cause::GaveUp { failure: failure.clone(), after });
+        Phase::Fatal { failure, after, remains }
     }
 
     /// A step has panicked: what it was about to do is unknown. `FATAL`, and what there is of a run is killed.
     pub(super) fn broken(&mut self, now: Moment, from: ProcessState, run: Option<(i32, Moment)>) {
-        let reason = "an internal error of supervice (a panic), please report it; its processes are killed";
         self.actions.clear();
         let config = self.config.clone();
-        let remains = run.map(|(pid, started)| self.kill(now, Group::left_by(Run { pid, started, config })));
-        self.phase = self.give_up(from, reason.to_owned(), remains);
+        let remains = run.map(|(pid, started)| {
+            self.kill(now, Group::left_by(Run { pid, started, config }), KillWhy::InternalError)
+        });
+        self.phase = self.give_up(from, Failure::InternalError, None, remains);
     }
 
     pub(super) fn group_lingers(&mut self, now: Moment, phase: Phase) -> Phase {
-        self.with_remains(phase, |machine, group| match group.hunt {
-            Hunt::Unseen => machine.tell(now, group),
-            Hunt::Told { .. } | Hunt::Killed { .. } => group,
+        self.with_remains(phase, |machine, group| match group.stage {
+            StopStage::Unsignalled => machine.terminate(now, group, KillWhy::Remains),
+            StopStage::Stopping { .. } | StopStage::Killing { .. } => group,
         })
     }
 
@@ -233,7 +243,7 @@ impl Machine {
             Phase::Backoff { retry, remains: Some(_) } => {
                 self.wait_or_start(now, Phase::Backoff { retry, remains: None })
             }
-            Phase::Fatal { reason, remains: Some(_) } => Phase::Fatal { reason, remains: None },
+            Phase::Fatal { failure, after, remains: Some(_) } => Phase::Fatal { failure, after, remains: None },
             Phase::Stopping { leader: Leader::Gone, group, then } => self.stopped(now, &group.run, then),
             Phase::Stopped
             | Phase::Exited { remains: None, .. }
@@ -250,12 +260,17 @@ impl Machine {
     /// Nothing is left of a run that was told to stop.
     fn stopped(&mut self, now: Moment, run: &Run, then: Then) -> Phase {
         match (then, self.desired) {
-            (Then::HealthRestart { reason }, Desired::Up) => self.health_restart(now, reason.into_string()),
+            (Then::HealthRestart { failures, message }, Desired::Up) => {
+                self.health_restart(now, Failure::Unhealthy { failures, message })
+            }
             (Then::AsDesired | Then::HealthRestart { .. }, desired) => {
-                let how = self.last_run.as_ref().map_or_else(|| "it has gone".to_owned(), |last| last.exit.to_string());
-                let phase = self.enter(ProcessState::Stopping, Phase::Stopped, Some(run.pid), &how);
+                let cause = Cause::Ended { exit: self.last_run.as_ref().map(|last| last.exit) };
+                let phase = self.enter(ProcessState::Stopping, Phase::Stopped, Some(run.pid), cause);
                 match desired {
-                    Desired::Up => self.start(ProcessState::Stopped, "start requested"),
+                    Desired::Up => {
+                        let cause = self.requested(Verb::Start, Circumstance::Ordinary);
+                        self.start(ProcessState::Stopped, cause)
+                    }
                     Desired::Down => phase,
                 }
             }
@@ -269,11 +284,11 @@ impl Machine {
         }
         match phase {
             Phase::Exited { restart_at: Some(_), remains: None } => {
-                self.start_again(ProcessState::Exited, "restart after its end")
+                self.start_again(ProcessState::Exited, Cause::Restart)
             }
             Phase::Backoff { retry, remains: None } => {
-                let cause = format!("retry {} of {}", retry.number, self.config.startretries);
-                self.start_again(ProcessState::Backoff, &cause)
+                let cause = Cause::Retry { number: retry.number, of: self.config.startretries };
+                self.start_again(ProcessState::Backoff, cause)
             }
             Phase::Exited { .. }
             | Phase::Backoff { .. }
@@ -287,7 +302,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn health_reported(&mut self, now: Moment, phase: Phase, healthy: bool, message: String) -> Phase {
+    pub(super) fn health_reported(&mut self, now: Moment, phase: Phase, healthy: bool, message: &str) -> Phase {
         match phase {
             Phase::Running { run, checks: Some(mut checks) } => {
                 if !checks.answer(healthy, message) {
@@ -308,8 +323,8 @@ impl Machine {
                     return self.stay_unhealthy(now, run, checks);
                 }
                 self.tally.health_restarts = 0;
-                let (pid, cause) = (Some(run.pid), format!("healthy again: {}", checks.message));
-                self.enter(ProcessState::Unhealthy, Phase::Running { run, checks: Some(checks) }, pid, &cause)
+                let (pid, cause) = (Some(run.pid), Cause::HealthyAgain { message: checks.message.clone() });
+                self.enter(ProcessState::Unhealthy, Phase::Running { run, checks: Some(checks) }, pid, cause)
             }
             Phase::Stopped
             | Phase::Exited { .. }
@@ -323,8 +338,8 @@ impl Machine {
     }
 
     fn unhealthy(&mut self, now: Moment, run: Run, checks: Box<Checks>) -> Phase {
-        let cause = failed_times(&checks);
-        self.announce(ProcessState::Running, ProcessState::Unhealthy, Some(run.pid), &cause);
+        let cause = Cause::Unhealthy { failures: checks.failures, message: checks.message.clone() };
+        self.announce(ProcessState::Running, ProcessState::Unhealthy, Some(run.pid), cause);
         self.stay_unhealthy(now, run, checks)
     }
 
@@ -333,18 +348,12 @@ impl Machine {
         match self.config.autorestart {
             AutoRestart::Never => Phase::Unhealthy { run, checks },
             AutoRestart::Unexpected | AutoRestart::Always => {
-                let reason = failed_times(&checks).into_boxed_str();
+                let then = Then::HealthRestart { failures: checks.failures, message: checks.message };
                 if run.age(now) >= PACE {
                     self.tally.attempts = 0;
                 }
-                self.stop(
-                    now,
-                    ProcessState::Unhealthy,
-                    run,
-                    false,
-                    Then::HealthRestart { reason },
-                    "restart because it is unhealthy",
-                )
+                let cause = Cause::RestartUnhealthy;
+                self.stop(now, ProcessState::Unhealthy, run, false, then, cause, KillWhy::Unhealthy)
             }
         }
     }
@@ -358,10 +367,10 @@ impl Machine {
             Phase::Exited { remains: Some(_), .. }
             | Phase::Fatal { remains: Some(_), .. }
             | Phase::Backoff { remains: Some(_), .. }
-            | Phase::Stopping { .. } => self.with_remains(phase, |machine, group| machine.kill(now, group)),
+            | Phase::Stopping { .. } => self.with_remains(phase, |machine, group| machine.escalate(now, group)),
             Phase::Starting { run, .. } => {
                 let cause = up_for(&run);
-                self.running(now, run, &cause)
+                self.running(now, run, cause)
             }
             Phase::Running { run, checks: Some(mut checks) } => {
                 let turn = checks.take_turn(&run.config.healthcheck, now);
@@ -378,6 +387,25 @@ impl Machine {
         }
     }
 
+    /// The last request, as the cause of what the machine does by itself to fulfil it.
+    fn requested(&self, verb: Verb, circumstance: Circumstance) -> Cause {
+        let by = match &self.last_request {
+            Some(request) => request.1.clone(),
+            None => Initiator::Autostart,
+        };
+        Cause::Requested { verb, by, circumstance }
+    }
+
+    /// What was told to stop is still there: SIGKILL.
+    fn escalate(&mut self, now: Moment, group: Group) -> Group {
+        let why = match group.stage {
+            StopStage::Unsignalled => KillWhy::Remains,
+            StopStage::Stopping { .. } => KillWhy::StopTimeout { seconds: group.run.config.stopwaitsecs },
+            StopStage::Killing { .. } => KillWhy::Again,
+        };
+        self.kill(now, group, why)
+    }
+
     fn take_turn(&mut self, now: Moment, phase: Phase, turn: &Turn) -> Phase {
         match turn {
             Turn::Rest => phase,
@@ -385,7 +413,7 @@ impl Machine {
                 self.actions.push_back(Action::CheckHealth { generation: self.generation });
                 phase
             }
-            Turn::GiveUp => self.health_reported(now, phase, false, "the check gave no answer".to_owned()),
+            Turn::GiveUp => self.health_reported(now, phase, false, "the check gave no answer"),
         }
     }
 
@@ -395,7 +423,9 @@ impl Machine {
             Phase::Exited { restart_at, remains: Some(group) } => {
                 Phase::Exited { restart_at, remains: Some(act(self, group)) }
             }
-            Phase::Fatal { reason, remains: Some(group) } => Phase::Fatal { reason, remains: Some(act(self, group)) },
+            Phase::Fatal { failure, after, remains: Some(group) } => {
+                Phase::Fatal { failure, after, remains: Some(act(self, group)) }
+            }
             Phase::Backoff { retry, remains: Some(group) } => Phase::Backoff { retry, remains: Some(act(self, group)) },
             Phase::Stopping { leader, group, then } => Phase::Stopping { leader, group: act(self, group), then },
             Phase::Stopped
@@ -410,11 +440,10 @@ impl Machine {
     }
 }
 
-fn up_for(run: &Run) -> String {
-    format!("up for {} s", run.config.startsecs)
+fn up_for(run: &Run) -> Cause {
+    Cause::Up { seconds: run.config.startsecs }
 }
 
-fn failed_times(checks: &Checks) -> String {
-    let times = if checks.failures == 1 { "once".to_owned() } else { format!("{} times", checks.failures) };
-    format!("health check failed {times}: {}", checks.message)
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

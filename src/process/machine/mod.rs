@@ -33,26 +33,33 @@
 //! Stop signal, `stopwaitsecs`, `startsecs` and the health check are those that the run was started with;
 //! `autorestart`, `exitcodes` and `startretries` are always the newest.
 
+mod action;
 mod checks;
 mod commands;
-mod describe;
+mod condition;
+mod event;
 mod life;
 mod phase;
 #[cfg(test)]
 mod tests;
-mod vocabulary;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::cause::{Cause, Verb};
+use super::initiator::Initiator;
 use super::moment::Moment;
 use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
-use phase::{Hunt, Phase, is_due};
-pub use vocabulary::{Action, Desired, Event, Generation, LastRun, Transition};
+use phase::{Phase, StopStage, is_due};
+pub use action::{Action, Desired, KillWhy, LastRun, Transition};
+pub use condition::{Condition, Upcoming};
+pub use event::{Event, Generation};
 
 /// No two starts lie closer together than this, unless an operator asks for one.
 const PACE: Duration = Duration::from_secs(1);
@@ -64,7 +71,7 @@ const KILL_AGAIN: Duration = Duration::from_secs(5);
 const TIMERS_AT_ONCE: usize = 3;
 
 /// What is counted between two commands of an operator.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Tally {
     /// Failed attempts in a row.
     attempts: u32,
@@ -75,7 +82,7 @@ struct Tally {
 }
 
 /// The state machine of one process.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Machine {
     config: Arc<ProgramConfig>,
     phase: Phase,
@@ -84,6 +91,9 @@ pub struct Machine {
     tally: Tally,
     last_run: Option<LastRun>,
     spawn_error: Option<Box<SpawnError>>,
+    /// What was last asked for, by whom, and when.
+    last_request: Option<Box<(Verb, Initiator, Moment)>>,
+    #[serde(skip)]
     actions: VecDeque<Action>,
 }
 
@@ -98,6 +108,7 @@ impl Machine {
             tally: Tally::default(),
             last_run: None,
             spawn_error: None,
+            last_request: None,
             actions: VecDeque::new(),
         }
     }
@@ -124,10 +135,10 @@ impl Machine {
         failpoint::hit("machine", || format!("{} {}", self.config.name, event.name()));
         let phase = std::mem::replace(&mut self.phase, Phase::Stopped);
         self.phase = match event {
-            Event::StartRequested => self.start_requested(now, phase),
-            Event::StopRequested => self.stop_requested(now, phase, false),
-            Event::KillRequested => self.stop_requested(now, phase, true),
-            Event::RestartRequested { force } => self.restart_requested(now, phase, force),
+            Event::StartRequested { by } => self.start_requested(now, phase, by),
+            Event::StopRequested { by } => self.stop_requested(now, phase, false, by),
+            Event::KillRequested { by } => self.stop_requested(now, phase, true, by),
+            Event::RestartRequested { force, by } => self.restart_requested(now, phase, force, by),
             Event::OrphansFound { pid } => self.orphans_found(now, phase, pid),
             Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid),
             Event::SpawnFailed { generation: _, error } => self.spawn_failed(now, phase, error),
@@ -135,7 +146,7 @@ impl Machine {
             Event::GroupEmpty { generation: _ } => self.group_empty(now, phase),
             Event::GroupLingers { generation: _ } => self.group_lingers(now, phase),
             Event::HealthReported { generation: _, healthy, message } => {
-                self.health_reported(now, phase, healthy, message)
+                self.health_reported(now, phase, healthy, &message)
             }
             Event::ConfigChanged(config) => {
                 self.config = config;
@@ -176,12 +187,12 @@ impl Machine {
         action
     }
 
-    fn announce(&mut self, from: ProcessState, to: ProcessState, pid: Option<i32>, cause: &str) {
-        self.actions.push_back(Action::Announce(Transition { from, to, pid, cause: cause.to_owned() }));
+    fn announce(&mut self, from: ProcessState, to: ProcessState, pid: Option<i32>, cause: Cause) {
+        self.actions.push_back(Action::Announce(Transition { from, to, pid, cause }));
     }
 
     /// Announces the phase and hands it back.
-    fn enter(&mut self, from: ProcessState, phase: Phase, pid: Option<i32>, cause: &str) -> Phase {
+    fn enter(&mut self, from: ProcessState, phase: Phase, pid: Option<i32>, cause: Cause) -> Phase {
         self.announce(from, phase.state(), pid, cause);
         phase
     }
@@ -251,6 +262,11 @@ impl Machine {
         self.spawn_error.as_deref()
     }
 
+    /// What was last asked for, by whom, and when.
+    pub fn last_request(&self) -> Option<&(Verb, Initiator, Moment)> {
+        self.last_request.as_deref()
+    }
+
     /// Starts without an operator since the last operator's start.
     pub fn restarts(&self) -> u64 {
         self.tally.restarts
@@ -274,9 +290,9 @@ impl Machine {
     /// In `STOPPING`: when SIGKILL follows; `None` once it was sent, or in another state.
     pub fn kill_at(&self) -> Option<Moment> {
         match &self.phase {
-            Phase::Stopping { group, .. } => match group.hunt {
-                Hunt::Told { kill_at } => kill_at,
-                Hunt::Unseen | Hunt::Killed { .. } => None,
+            Phase::Stopping { group, .. } => match group.stage {
+                StopStage::Stopping { kill_at } => kill_at,
+                StopStage::Unsignalled | StopStage::Killing { .. } => None,
             },
             Phase::Stopped
             | Phase::Exited { .. }

@@ -1,8 +1,11 @@
-//! Where a process is in its life, and what exactly each of these places has to remember.
+//! Where a process is in its life, and what exactly each phase has to remember.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::super::cause::{Failure, Tries};
 use super::super::moment::Moment;
 use super::super::state::{ProcessState, signal_number};
 use super::checks::Checks;
@@ -22,7 +25,7 @@ pub(super) fn after(now: Moment, seconds: u32) -> Due {
 }
 
 /// One child, from its spawn until nothing is left of its process group.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) pid: i32,
     pub(super) started: Moment,
@@ -44,69 +47,72 @@ impl Run {
 }
 
 /// How far the end of a process group has got.
-#[derive(Debug)]
-pub(super) enum Hunt {
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum StopStage {
     /// The leader has just ended; the shell is about to say whether it left anybody behind.
-    Unseen,
+    Unsignalled,
     /// It was sent the stop signal.
-    Told { kill_at: Due },
+    Stopping { kill_at: Due },
     /// It was sent SIGKILL. It gets it again: a member that was being forked may have been missed.
-    Killed { again_at: Due },
+    Killing { again_at: Due },
 }
 
 /// A process group that shall go, with or without its leader.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Group {
     pub(super) run: Run,
-    pub(super) hunt: Hunt,
+    pub(super) stage: StopStage,
 }
 
 impl Group {
     /// What a leader that has just ended may have left behind.
     pub(super) fn left_by(run: Run) -> Self {
-        Group { run, hunt: Hunt::Unseen }
+        Group { run, stage: StopStage::Unsignalled }
     }
 
     fn timer(&self) -> Due {
-        match self.hunt {
-            Hunt::Unseen => None,
-            Hunt::Told { kill_at } => kill_at,
-            Hunt::Killed { again_at } => again_at,
+        match self.stage {
+            StopStage::Unsignalled => None,
+            StopStage::Stopping { kill_at } => kill_at,
+            StopStage::Killing { again_at } => again_at,
         }
     }
 }
 
 /// Whether the leader of a group that is being stopped still lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Leader {
     Alive,
     Gone,
 }
 
 /// What follows when a stopping group has gone.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Then {
     /// `STOPPED`, and a start at once if that is desired by then.
     AsDesired,
-    /// `BACKOFF` or `FATAL`: it was stopped because its health checks failed, for this reason.
-    HealthRestart { reason: Box<str> },
+    /// `BACKOFF` or `FATAL`: it was stopped because its health checks failed.
+    HealthRestart {
+        failures: u32,
+        message: Box<str>,
+    },
 }
 
 /// The next attempt of a program that could not be started or kept healthy.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Retry {
     /// 1 for the first retry; also its delay in seconds, up to the longest.
     pub(super) number: u32,
     pub(super) at: Moment,
     /// Why the attempt before failed.
-    pub(super) reason: Box<str>,
+    pub(super) failure: Box<Failure>,
 }
 
 /// The actual, in contrast to the desired.
 ///
 /// `remains` is what an ended leader may have left of its group. While it is there nothing is
 /// spawned; a moment of restart that passes meanwhile is made up for when the group is empty.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Phase {
     Stopped,
     /// Ended by itself; `restart_at` where it is to be started again.
@@ -115,7 +121,9 @@ pub(super) enum Phase {
         remains: Option<Group>,
     },
     Fatal {
-        reason: Box<str>,
+        failure: Box<Failure>,
+        /// What was tried, where that was more than once.
+        after: Option<Tries>,
         remains: Option<Group>,
     },
     Backoff {

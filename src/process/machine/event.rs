@@ -1,9 +1,9 @@
-//! The words that the machine and the shell around it speak: events in, actions out.
+//! What the machine is told.
 
 use std::sync::Arc;
 
-use super::super::moment::Moment;
-use super::super::state::{Exit, ProcessState, SpawnError};
+use super::super::initiator::Initiator;
+use super::super::state::{Exit, SpawnError};
 use crate::models::ProgramConfig;
 
 /// Counts the runs of a process; an answer that carries an older generation changes nothing.
@@ -12,16 +12,27 @@ pub type Generation = u64;
 /// What happened.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// An operator (or the daemon, for `autostart`) wants it up; retry counters are reset.
-    StartRequested,
-    /// An operator (or the shutdown) wants it down.
-    StopRequested,
+    /// Somebody wants it up; retry counters are reset.
+    StartRequested {
+        /// Who.
+        by: Initiator,
+    },
+    /// Somebody wants it down.
+    StopRequested {
+        /// Who.
+        by: Initiator,
+    },
     /// SIGKILL its group now and keep it down.
-    KillRequested,
+    KillRequested {
+        /// Who asks.
+        by: Initiator,
+    },
     /// Stop, then start; with `force` by SIGKILL at once.
     RestartRequested {
         /// Skip the stop signal.
         force: bool,
+        /// Who asks.
+        by: Initiator,
     },
     /// Before the first start: an earlier daemon has left processes of this program behind, which shall go as what
     /// the leader of a run leaves behind does. `GroupEmpty` (of generation 0) follows.
@@ -74,12 +85,12 @@ pub enum Event {
 }
 
 impl Event {
-    /// What a test calls it that plants a fault.
+    /// What a failpoint calls it.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Event::StartRequested => "start",
-            Event::StopRequested => "stop",
-            Event::KillRequested => "kill",
+            Event::StartRequested { .. } => "start",
+            Event::StopRequested { .. } => "stop",
+            Event::KillRequested { .. } => "kill",
             Event::RestartRequested { .. } => "restart",
             Event::OrphansFound { .. } => "orphans",
             Event::Spawned { .. } => "spawned",
@@ -101,71 +112,12 @@ impl Event {
             | Event::GroupEmpty { generation }
             | Event::GroupLingers { generation }
             | Event::HealthReported { generation, .. } => Some(*generation),
-            Event::StartRequested
+            Event::StartRequested { .. }
             | Event::OrphansFound { .. }
-            | Event::StopRequested
-            | Event::KillRequested
+            | Event::StopRequested { .. }
+            | Event::KillRequested { .. }
             | Event::RestartRequested { .. }
             | Event::ConfigChanged(_) => None,
         }
     }
-}
-
-/// What is to be done by the shell around the machine, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Spawn the program and feed `Spawned` or `SpawnFailed` back in the same turn.
-    Spawn {
-        /// The new run.
-        generation: Generation,
-    },
-    /// Send a signal to everything in the run's process group.
-    SignalGroup {
-        /// The run that is meant.
-        generation: Generation,
-        /// The signal's number.
-        signal: u8,
-    },
-    /// Check the health and feed `HealthReported` back when the answer is there.
-    CheckHealth {
-        /// The run to be checked.
-        generation: Generation,
-    },
-    /// The public state has changed.
-    Announce(Transition),
-}
-
-/// A change of the public state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transition {
-    /// The state before.
-    pub from: ProcessState,
-    /// The state now.
-    pub to: ProcessState,
-    /// The run's process, where one exists or has just ended.
-    pub pid: Option<i32>,
-    /// Why, in words that a person can act on.
-    pub cause: String,
-}
-
-/// What the operator wants, apart from what is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Desired {
-    /// It shall run.
-    Up,
-    /// It shall not run.
-    Down,
-}
-
-/// How the last run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastRun {
-    /// The process.
-    pub pid: i32,
-    /// How it ended.
-    pub exit: Exit,
-    /// When it was spawned.
-    pub started: Moment,
-    /// When it ended.
-    pub ended: Moment,
 }

@@ -1,0 +1,294 @@
+//! [`Announcement`]: what happened. It is made once and handed, in order, to everybody who listens.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::command::Command;
+use super::event_type::EventType;
+use super::refusal::{Refusal, ReloadFailure, RollbackReason};
+use super::reply::Changes;
+use crate::models::{Power, ProgramConfig, StreamKind};
+use crate::process::{Cause, Initiator, Moment, ProcessState, Transition};
+
+/// What became of the output of a process.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutputChange {
+    /// It can't be written.
+    Lost {
+        /// Why, as the system says it.
+        trouble: Arc<str>,
+    },
+    /// It is written again.
+    Recovered {
+        /// What was lost.
+        lost_bytes: u64,
+    },
+}
+
+/// What became of a reload.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReloadChange {
+    /// A warning about the file.
+    Warning(String),
+    /// It was applied.
+    Applied(Changes),
+    /// A key of `[supervice]` has changed that takes effect when the daemon is started anew.
+    NeedsDaemonRestart {
+        /// The key.
+        key: &'static str,
+    },
+    /// Nothing was changed.
+    Failed(ReloadFailure),
+    /// It is taken back unless it is confirmed.
+    CommitPending {
+        /// Within so many seconds.
+        seconds: u64,
+    },
+    /// It is taken back.
+    RolledBack(Arc<RollbackReason>),
+    /// A process has left the configuration and everything else.
+    Removed {
+        /// Which.
+        name: String,
+    },
+}
+
+/// How far the daemon's end has got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShutdownProgress {
+    /// A program's end asks for it.
+    ExitDecided {
+        /// Which and why, in one line.
+        reason: Arc<str>,
+        /// What the daemon exits with.
+        code: u8,
+    },
+    /// The machine is to be turned off.
+    Power(Power),
+    /// Everything is told to stop.
+    Begun {
+        /// At most so many seconds.
+        seconds: u64,
+    },
+    /// Asked again: what is left is killed.
+    Forced,
+    /// The time is up: these are killed.
+    Killing(Vec<String>),
+    /// Not even SIGKILL has ended these.
+    LeftBehind(Vec<String>),
+    /// So many orphans of programs are told to end.
+    OrphansTold(usize),
+    /// Not even SIGKILL has ended every orphan.
+    OrphansLeft,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Announcement {
+    /// A process has changed its state.
+    Transition {
+        /// Its settings.
+        program: Arc<ProgramConfig>,
+        /// When.
+        at: Moment,
+        /// From where to where, and why.
+        transition: Transition,
+    },
+    /// Something happened to a process that did not change its state.
+    Noted {
+        /// Its settings.
+        program: Arc<ProgramConfig>,
+        /// When.
+        at: Moment,
+        /// The state that it is in.
+        state: ProcessState,
+        /// The process, where there is one.
+        pid: Option<i32>,
+        /// What.
+        cause: Cause,
+    },
+    /// A health check has its answer.
+    Health {
+        /// The settings of the process.
+        program: Arc<ProgramConfig>,
+        /// When.
+        at: Moment,
+        /// The process.
+        pid: Option<i32>,
+        /// Whether the check passed.
+        healthy: bool,
+        /// What it found.
+        message: Arc<str>,
+    },
+    /// Output of a process is lost, or written again.
+    Output {
+        /// The settings of the process.
+        program: Arc<ProgramConfig>,
+        /// Which stream.
+        stream: StreamKind,
+        /// What became of it.
+        change: OutputChange,
+    },
+    /// A program could not be executed, which was known only after it counted as started.
+    ExecFailedLate {
+        /// The settings of the process.
+        program: Arc<ProgramConfig>,
+        /// Why.
+        error: Arc<crate::process::SpawnError>,
+    },
+    /// A client asked for something that changes something.
+    Asked {
+        /// For what.
+        command: Arc<Command>,
+        /// Who.
+        by: Initiator,
+    },
+    /// All log files are opened anew because a signal asked for it.
+    LogsReopened,
+    /// Something that was asked for did not come about.
+    Failed(Arc<Refusal>),
+    /// The configuration.
+    Reload(ReloadChange),
+    /// The daemon ends.
+    Shutdown(ShutdownProgress),
+}
+
+impl Announcement {
+    /// The type of the public event that it is; `None` where it is none.
+    pub fn event_type(&self) -> Option<EventType> {
+        match self {
+            Announcement::Transition { transition, .. } => Some(EventType::of_state(transition.to)),
+            Announcement::Health { healthy: true, .. } => Some(EventType::HealthcheckPassed),
+            Announcement::Health { healthy: false, .. } => Some(EventType::HealthcheckFailed),
+            Announcement::Noted { .. }
+            | Announcement::Output { .. }
+            | Announcement::ExecFailedLate { .. }
+            | Announcement::Asked { .. }
+            | Announcement::LogsReopened
+            | Announcement::Failed(_)
+            | Announcement::Reload(_)
+            | Announcement::Shutdown(_) => None,
+        }
+    }
+
+    /// How much it matters in a log.
+    pub fn level(&self) -> log::Level {
+        match self {
+            Announcement::Transition { transition, .. } => match transition.to {
+                ProcessState::Fatal => log::Level::Error,
+                ProcessState::Backoff | ProcessState::Unhealthy => log::Level::Warn,
+                ProcessState::Starting => log::Level::Debug,
+                ProcessState::Stopped | ProcessState::Running | ProcessState::Stopping | ProcessState::Exited => {
+                    log::Level::Info
+                }
+            },
+            Announcement::Noted { cause: Cause::StopTimedOut { .. }, .. } => log::Level::Warn,
+            Announcement::Noted { .. } => log::Level::Debug,
+            Announcement::Health { healthy: true, .. } => log::Level::Debug,
+            Announcement::Health { healthy: false, .. } => log::Level::Warn,
+            Announcement::Output { change: OutputChange::Lost { .. }, .. } => log::Level::Error,
+            Announcement::Output { change: OutputChange::Recovered { .. }, .. } => log::Level::Warn,
+            Announcement::ExecFailedLate { .. } => log::Level::Error,
+            Announcement::Asked { .. } | Announcement::LogsReopened => log::Level::Info,
+            Announcement::Failed(_) => log::Level::Warn,
+            Announcement::Reload(change) => match change {
+                ReloadChange::Applied(_) | ReloadChange::CommitPending { .. } | ReloadChange::Removed { .. } => {
+                    log::Level::Info
+                }
+                ReloadChange::Warning(_)
+                | ReloadChange::NeedsDaemonRestart { .. }
+                | ReloadChange::RolledBack(_)
+                | ReloadChange::Failed(ReloadFailure::PendingCommit { .. }) => log::Level::Warn,
+                ReloadChange::Failed(
+                    ReloadFailure::ShuttingDown | ReloadFailure::Config(_) | ReloadFailure::TimedOut { .. },
+                ) => log::Level::Error,
+            },
+            Announcement::Shutdown(progress) => match progress {
+                ShutdownProgress::Begun { .. } | ShutdownProgress::OrphansTold(_) => log::Level::Info,
+                ShutdownProgress::ExitDecided { .. }
+                | ShutdownProgress::Power(_)
+                | ShutdownProgress::Forced
+                | ShutdownProgress::Killing(_) => log::Level::Warn,
+                ShutdownProgress::LeftBehind(_) | ShutdownProgress::OrphansLeft => log::Level::Error,
+            },
+        }
+    }
+}
+
+impl fmt::Display for ReloadChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReloadChange::Warning(text) => f.write_str(text),
+            ReloadChange::Applied(Changes { added, removed, changed }) => {
+                let parts: Vec<String> = [("added", added), ("removed", removed), ("changed", changed)]
+                    .into_iter()
+                    .filter(|(_, names)| !names.is_empty())
+                    .map(|(what, names)| format!("{what} {}", names.join(", ")))
+                    .collect();
+                match parts.is_empty() {
+                    true => f.write_str("reload: no changes"),
+                    false => write!(f, "reload: {}", parts.join("; ")),
+                }
+            }
+            ReloadChange::NeedsDaemonRestart { key } => {
+                write!(f, "[supervice] {key} has changed; it takes effect when the daemon is started anew")
+            }
+            ReloadChange::Failed(why) => write!(f, "reload failed, nothing was changed: {why}"),
+            ReloadChange::CommitPending { seconds } => {
+                write!(f, "the update is taken back unless it is confirmed within {seconds} s")
+            }
+            ReloadChange::RolledBack(reason) => write!(f, "the update is taken back: {reason}"),
+            ReloadChange::Removed { name } => write!(f, "{name}: removed"),
+        }
+    }
+}
+
+impl fmt::Display for ShutdownProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ShutdownProgress::ExitDecided { reason, code } => write!(f, "{reason}: ending with exit code {code}"),
+            ShutdownProgress::Power(power) => write!(f, "{}: everything is stopped", power.command()),
+            ShutdownProgress::Begun { seconds } => write!(f, "shutting down, at most {seconds} s"),
+            ShutdownProgress::Forced => f.write_str("told to terminate again: killing what is left"),
+            ShutdownProgress::Killing(names) => {
+                write!(f, "shutdown_timeout is over: killing {}", names.join(", "))
+            }
+            ShutdownProgress::LeftBehind(names) => {
+                write!(f, "not even SIGKILL has ended {}; leaving without", names.join(", "))
+            }
+            ShutdownProgress::OrphansTold(count) => write!(f, "telling {count} orphans of the programs to end"),
+            ShutdownProgress::OrphansLeft => f.write_str("not even SIGKILL has ended every orphan; leaving without"),
+        }
+    }
+}
+
+impl fmt::Display for Announcement {
+    /// A line of the daemon's log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Announcement::Transition { program, transition: Transition { from, to, pid, cause }, at: _ } => match pid {
+                Some(pid) => write!(f, "{}: {from} -> {to} (pid {pid}): {cause}", program.name),
+                None => write!(f, "{}: {from} -> {to}: {cause}", program.name),
+            },
+            Announcement::Noted { program, cause, .. } => write!(f, "{}: {cause}", program.name),
+            Announcement::Health { program, healthy: true, message, .. } => {
+                write!(f, "{}: health check passed: {message}", program.name)
+            }
+            Announcement::Health { program, healthy: false, message, .. } => {
+                write!(f, "{}: health check failed: {message}", program.name)
+            }
+            Announcement::Output { program, stream, change: OutputChange::Lost { trouble } } => {
+                write!(f, "{}: {} is lost: {trouble}", program.name, stream.as_str())
+            }
+            Announcement::Output { program, stream, change: OutputChange::Recovered { lost_bytes } } => {
+                write!(f, "{}: {} is written again; {lost_bytes} bytes were lost", program.name, stream.as_str())
+            }
+            Announcement::ExecFailedLate { program, error } => write!(f, "{}: {error}", program.name),
+            Announcement::Asked { command, by } => write!(f, "{command}: asked {by}"),
+            Announcement::LogsReopened => f.write_str("log files are opened anew (SIGUSR2)"),
+            Announcement::Failed(refusal) => refusal.fmt(f),
+            Announcement::Reload(change) => change.fmt(f),
+            Announcement::Shutdown(progress) => progress.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Requests: [`Query`], [`Watch`], and the sum of all three kinds.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{Command, Terms};
+use super::event_type::EventKinds;
+use crate::models::StreamKind;
+
+/// Names a request for as long as the daemon lives; never used again for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Changes nothing; answered within the turn.
+    Query(Query),
+    /// Changes nothing; answered later, or as a stream.
+    Watch(Watch),
+    /// Changes something.
+    Command(Command),
+}
+
+/// What a request needs to be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// To see states, histories and settings.
+    Observe,
+    /// To read what programs write.
+    ReadOutput,
+    /// To start, stop, restart, signal.
+    Control,
+    /// To change the configuration in force, the log, the daemon's own life.
+    Administer,
+}
+
+impl Request {
+    /// The right that it needs.
+    pub fn right(&self) -> Right {
+        match self {
+            Request::Query(query) => query.right(),
+            Request::Watch(watch) => watch.right(),
+            Request::Command(command) => command.right(),
+        }
+    }
+
+    /// How long the answer may wait, where the one who asks has a say in it.
+    pub fn terms(&self) -> Terms {
+        match self {
+            Request::Query(_) => Terms::default(),
+            Request::Watch(Watch::Wait { timeout, .. }) => Terms { wait: true, timeout: *timeout },
+            Request::Watch(Watch::Events { .. } | Watch::Tail { .. } | Watch::Reread | Watch::Why { .. }) => {
+                Terms::default()
+            }
+            Request::Command(command) => command.terms(),
+        }
+    }
+}
+
+/// A question that the registry answers within the turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Query {
+    /// The state of one process, or of all from `offset` on.
+    Status {
+        /// The one.
+        name: Option<String>,
+        /// How many to skip.
+        offset: usize,
+    },
+    /// The last transitions of one process, or of all.
+    History {
+        /// The one.
+        name: Option<String>,
+    },
+    /// The process id of a process, or of the daemon.
+    Pid {
+        /// Which.
+        name: Option<String>,
+    },
+    /// Whether the daemon is there.
+    Ping,
+    /// Which version the daemon is.
+    Version,
+    /// The level of the daemon's own log.
+    LogLevel,
+}
+
+impl Query {
+    /// The right that it needs.
+    pub fn right(&self) -> Right {
+        match self {
+            Query::Status { .. }
+            | Query::History { .. }
+            | Query::Pid { .. }
+            | Query::Ping
+            | Query::Version
+            | Query::LogLevel => Right::Observe,
+        }
+    }
+}
+
+/// A question whose answer comes later, or bit by bit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watch {
+    /// Until a process is as it is waited for.
+    Wait {
+        /// Which.
+        name: String,
+        /// For what.
+        until: WaitFor,
+        /// How long at most; `None`: for as long as it takes.
+        timeout: Option<Duration>,
+    },
+    /// Everything that happens from now on.
+    Events {
+        /// Of these kinds.
+        kinds: EventKinds,
+        /// So many transitions of the past first.
+        history: usize,
+    },
+    /// The newest output of a process, and what follows.
+    Tail {
+        /// Which.
+        name: String,
+        /// Of which stream.
+        stream: StreamKind,
+        /// How much.
+        amount: Amount,
+        /// Go on with what it writes from now on.
+        follow: bool,
+    },
+    /// What the configuration file would change.
+    Reread,
+    /// How a process came to its state, with the last lines of its output.
+    Why {
+        /// Which.
+        name: String,
+    },
+}
+
+impl Watch {
+    /// The right that it needs.
+    pub fn right(&self) -> Right {
+        match self {
+            Watch::Wait { .. } | Watch::Events { .. } | Watch::Reread => Right::Observe,
+            Watch::Tail { .. } | Watch::Why { .. } => Right::ReadOutput,
+        }
+    }
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    /// It is `RUNNING` (or `UNHEALTHY`).
+    Running,
+    /// It is `RUNNING` and its last health check passed; without checks: it is `RUNNING`.
+    Healthy,
+    /// Nothing of it is left, and nothing will start by itself.
+    Stopped,
+    /// Its present run has ended, whatever follows.
+    Exited,
+}
+
+impl WaitFor {
+    /// The word in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WaitFor::Running => "running",
+            WaitFor::Healthy => "healthy",
+            WaitFor::Stopped => "stopped",
+            WaitFor::Exited => "exited",
+        }
+    }
+
+    /// What a word means.
+    pub fn from_name(word: &str) -> Option<WaitFor> {
+        [WaitFor::Running, WaitFor::Healthy, WaitFor::Stopped, WaitFor::Exited]
+            .into_iter()
+            .find(|goal| goal.as_str() == word)
+    }
+}
+
+impl fmt::Display for WaitFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How much of the newest output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// So many lines.
+    Lines(usize),
+    /// So many bytes.
+    Bytes(usize),
+}

@@ -1,0 +1,211 @@
+//! The answer to `why`: how a process came to its state, and what comes next.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::status::HistoryRow;
+use crate::config::as_word;
+use crate::models::{AutoRestart, ProgramConfig};
+use crate::process::{Cause, Condition, Exit, Initiator, Moment, ProcessState, Verb, span};
+
+/// Transitions that are told in sentences.
+const TOLD: usize = 5;
+
+/// What happens next by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextStep {
+    /// SIGKILL, because it outlives its stop signal.
+    Kill,
+    /// SIGKILL once more.
+    KillAgain,
+    /// SIGKILL for what its leader left of its process group.
+    KillRemains,
+    /// It counts as running.
+    Running,
+    /// A health check.
+    Check,
+    /// The answer of the health check that is under way, at the latest.
+    CheckAnswer,
+    /// A retry.
+    Retry {
+        /// Its number, from 1.
+        number: u32,
+        /// So many may follow one another.
+        of: u32,
+    },
+    /// A restart.
+    Restart,
+}
+
+impl fmt::Display for NextStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NextStep::Kill => f.write_str("SIGKILL"),
+            NextStep::KillAgain => f.write_str("SIGKILL again"),
+            NextStep::KillRemains => f.write_str("SIGKILL for what is left of its process group"),
+            NextStep::Running => f.write_str("RUNNING, if it is still there"),
+            NextStep::Check => f.write_str("the next health check"),
+            NextStep::CheckAnswer => f.write_str("the answer of the health check that is under way, at the latest"),
+            NextStep::Retry { number, of } => write!(f, "retry {number} of {of}"),
+            NextStep::Restart => f.write_str("a restart"),
+        }
+    }
+}
+
+/// What was last asked for, and by whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastRequest {
+    /// What.
+    pub verb: Verb,
+    /// Who.
+    pub by: Initiator,
+    /// When.
+    pub at: Moment,
+}
+
+/// Everything that there is to tell about how a process came to its state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Why {
+    /// Its settings.
+    pub program: Arc<ProgramConfig>,
+    /// The present moment.
+    pub now: Moment,
+    /// Its state.
+    pub state: ProcessState,
+    /// What a person is told of it.
+    pub condition: Condition,
+    /// The last line that the run which has just ended wrote.
+    pub last_line: Option<Arc<str>>,
+    /// Why its output is being lost, while it is.
+    pub output_trouble: Option<Arc<str>>,
+    /// When it came into its state.
+    pub since: Option<Moment>,
+    /// Its last transitions, oldest first.
+    pub history: Vec<HistoryRow>,
+    /// What was last asked for.
+    pub last_request: Option<LastRequest>,
+    /// Starts without an operator since the last operator's start.
+    pub restarts: u64,
+    /// Whether its last health check passed, and what it found.
+    pub health: Option<(bool, Box<str>)>,
+    /// It runs with other settings than the configuration has by now.
+    pub config_changed: bool,
+    /// How its last run ended.
+    pub last_exit: Option<Exit>,
+    /// What happens next by itself, and when.
+    pub next: Option<(NextStep, Moment)>,
+    /// The last lines of its standard error (its standard output where both are one).
+    pub last_output: Vec<String>,
+}
+
+impl Why {
+    /// Sentences for people, in the order in which they are to be read.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.present()];
+        lines.extend(self.past());
+        lines.extend(self.last_request());
+        lines.extend(self.circumstances());
+        lines.push(self.future());
+        lines
+    }
+
+    fn since(&self, at: Moment) -> String {
+        span(self.now.saturating_duration_since(at))
+    }
+
+    fn present(&self) -> String {
+        let (name, state) = (&self.program.name, self.state);
+        let mut description = self.condition.describe(self.now, self.last_line.as_deref());
+        if let Some(trouble) = &self.output_trouble {
+            description = format!("{description}; output is lost: {trouble}");
+        }
+        match self.since {
+            Some(since) => format!("{name} has been {state} for {}: {description}.", self.since(since)),
+            None => format!("{name} is {state}: {description}."),
+        }
+    }
+
+    /// The last transitions, oldest first.
+    fn past(&self) -> impl Iterator<Item = String> {
+        let skip = self.history.len().saturating_sub(TOLD);
+        self.history.iter().skip(skip).map(|HistoryRow { at, from, to, pid, cause, .. }| {
+            let ago = self.since(*at);
+            let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+            if from == to {
+                format!("{ago} ago, while {to}{who}: {cause}.")
+            } else {
+                format!("{ago} ago: from {from} to {to}{who}: {cause}.")
+            }
+        })
+    }
+
+    /// What was last asked for, where the transitions that followed have pushed it out of the history.
+    fn last_request(&self) -> Option<String> {
+        let LastRequest { verb, by, at } = self.last_request.as_ref()?;
+        let is_it = |row: &HistoryRow| matches!(&row.cause, Cause::Requested { verb: v, by: b, .. } if v == verb && b == by);
+        let told = self.history.iter().rev().take(TOLD).any(is_it);
+        (!told).then(|| format!("Last asked for, {} ago: {verb} requested {by}.", self.since(*at)))
+    }
+
+    /// What else is worth knowing.
+    fn circumstances(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match self.restarts {
+            0 => {}
+            1 => lines.push("It was started again by the daemon once since it was last asked for.".to_owned()),
+            times => {
+                lines.push(format!("It was started again by the daemon {times} times since it was last asked for."));
+            }
+        }
+        if let Some((healthy, message)) = &self.health {
+            let how = if *healthy { "passed" } else { "failed" };
+            lines.push(format!("Its last health check {how}: {message}."));
+        }
+        if self.config_changed {
+            lines.push("Its configuration has changed since it was started; a restart applies it.".to_owned());
+        }
+        lines
+    }
+
+    fn future(&self) -> String {
+        if let Some((step, at)) = &self.next {
+            let left = span(at.checked_duration_since(self.now).unwrap_or(Duration::ZERO));
+            let comma = if *step == NextStep::CheckAnswer { "" } else { "," };
+            return format!("Next: {step}{comma} in {left}.");
+        }
+        let word = as_word(&self.program.name);
+        match self.state {
+            ProcessState::Running | ProcessState::Unhealthy => match self.program.autorestart {
+                AutoRestart::Always => "Nothing is due: it runs until it ends, and is then started again.".to_owned(),
+                AutoRestart::Unexpected => {
+                    "Nothing is due: it runs until it ends, and is then started again if that was unexpected."
+                        .to_owned()
+                }
+                AutoRestart::Never => {
+                    "Nothing is due: it runs until it ends, and is not started again (autorestart).".to_owned()
+                }
+            },
+            ProcessState::Exited => {
+                let settled = self.settled();
+                format!("Nothing happens by itself: {settled}. Start it with: supervicectl start {word}")
+            }
+            ProcessState::Fatal => {
+                format!("Nothing happens by itself: it has given up. Once the cause is gone: supervicectl start {word}")
+            }
+            ProcessState::Stopped => format!("Nothing happens by itself. Start it with: supervicectl start {word}"),
+            ProcessState::Starting | ProcessState::Backoff | ProcessState::Stopping => {
+                "Next: as soon as nothing of its process group is left.".to_owned()
+            }
+        }
+    }
+
+    /// Why an ended process is not started again.
+    fn settled(&self) -> &'static str {
+        match (self.program.autorestart, self.last_exit) {
+            (AutoRestart::Never, _) => "autorestart is off",
+            (AutoRestart::Unexpected, Some(Exit::Code(_))) => "its exit code is among the expected ones (exitcodes)",
+            (AutoRestart::Unexpected | AutoRestart::Always, _) => "it is not wanted up",
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What the engine is told ([`Input`]) and what it wants done ([`Effect`]): plain data in both directions. The engine calls
+//! nothing; the dispatcher performs the effects in the order of the list and feeds back what came of them.
+
+use std::sync::Arc;
+
+use crate::api::{
+    Amount, Announcement, Answer, EventKinds, HistoryRow, LogLevel, ProcId, Request, RequestId, Selector, Terms, Why,
+};
+use crate::config::{ConfigError, Loaded};
+use crate::health::HealthCheckResult;
+use crate::models::{Power, ProgramConfig, StreamKind, SupervisorConfig};
+use crate::output;
+use crate::process::{Exit, Generation, Initiator, Moment, ProcessView, SpawnError};
+
+/// Names a health script, hook or the like for as long as the daemon lives.
+pub(crate) type TaskId = u64;
+
+/// A signal that the daemon handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// SIGCHLD: some child may have ended.
+    Child,
+    /// SIGTERM, SIGINT, SIGQUIT, SIGPWR or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second
+    /// time: now.
+    Terminate,
+    /// SIGHUP: reload.
+    Reload,
+    /// SIGUSR2: open all log files anew.
+    Reopen,
+    /// As the kernel's init: end in order, and then this becomes of the machine; the second time: now.
+    Power(Power),
+}
+
+/// What is left of the process group of a leader that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupLeft {
+    /// Nothing.
+    Empty,
+    /// Something.
+    Lingers,
+}
+
+/// Everything that the engine is told.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A signal arrived.
+    Notice(Notice),
+    /// Somebody asks. `id` is answered once, unless he goes away.
+    Request { id: RequestId, by: Initiator, request: Request },
+    /// Nobody waits for this answer any more.
+    Gone { id: RequestId },
+    /// A spawn has succeeded; `pending`: the program is not executed yet, its file system hangs.
+    Spawned { id: ProcId, generation: Generation, pid: i32, pending: bool },
+    /// A spawn has failed.
+    SpawnFailed { id: ProcId, generation: Generation, error: SpawnError },
+    /// A leader has ended and was reaped. `late`: why it never executed its program.
+    Exited { id: ProcId, generation: Generation, exit: Exit, late: Option<Box<SpawnError>>, group: GroupLeft },
+    /// Every child that had ended was reaped.
+    Swept,
+    /// What was asked for by [`Effect::ProbeGroup`].
+    GroupProbed { id: ProcId, generation: Generation, group: GroupLeft },
+    /// A health check has its answer.
+    Health { id: ProcId, generation: Generation, result: HealthCheckResult },
+    /// How many orphans of programs this process has inherited; they were just signalled, or only counted.
+    OrphansCounted { count: usize, signalled: bool },
+    /// Children that have not executed their program in time were looked at; `left`: some still have not.
+    PendingExecsProbed { left: bool },
+    /// The output thread has something to say.
+    Output(output::Note),
+    /// The configuration file was read.
+    ConfigLoaded { load: u64, result: Box<Result<Loaded, ConfigError>> },
+}
+
+/// What the output thread is to answer in the engine's place.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum OutputJob {
+    /// The newest output of a process, and with `follow` what comes.
+    Tail { id: ProcId, stream: StreamKind, amount: Amount, follow: bool },
+    /// Empty its log files.
+    Clear { id: ProcId, name: String },
+    /// Add the last lines of this stream.
+    Why { id: ProcId, stream: StreamKind, why: Box<Why> },
+}
+
+/// What the engine wants done, in this order. Nothing here may block on a client, a disk or a name server.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    /// Spawn the program; [`Input::Spawned`] or [`Input::SpawnFailed`] follows at once.
+    Spawn { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
+    /// Signal everything in the group of this run.
+    SignalGroup { id: ProcId, generation: Generation, signal: u8 },
+    /// Reap every child that has ended; an [`Input::Exited`] for each leader among them follows, then [`Input::Swept`].
+    Reap,
+    /// Is nothing left of the group of this run? [`Input::GroupProbed`] follows at once. `thorough`: zombies that nobody
+    /// reaps count as nothing.
+    ProbeGroup { id: ProcId, generation: Generation, thorough: bool },
+    /// The leader has ended: its output so far is to be read.
+    LeaderExited { id: ProcId, generation: Generation },
+    /// The group is gone: its output ends here.
+    RunEnded { id: ProcId, generation: Generation },
+    /// Begin a health check; [`Input::Health`] follows.
+    CheckHealth { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
+    /// A process is there, or has new settings: where its output goes.
+    Configure { id: ProcId, config: Arc<ProgramConfig> },
+    /// A process is there: other threads may see it.
+    Register { id: ProcId, config: Arc<ProgramConfig> },
+    /// The process will never be heard of again.
+    Forget { id: ProcId, config: Arc<ProgramConfig> },
+    /// What other threads see of a process.
+    Show { id: ProcId, view: ProcessView },
+    /// Begin to read the configuration file; [`Input::ConfigLoaded`] follows.
+    LoadConfig { load: u64 },
+    /// Answer a request.
+    Reply { request: RequestId, answer: Box<Answer> },
+    /// Have a request answered by the output thread.
+    Delegate { request: RequestId, job: Box<OutputJob> },
+    /// Whoever asked follows the events from now on; these of the past come first.
+    Follow { request: RequestId, kinds: EventKinds, past: Vec<HistoryRow> },
+    /// Whoever asked follows no more.
+    Unfollow { request: RequestId },
+    /// Something has happened: for the log, the event bus, the followers.
+    Announce(Arc<Announcement>),
+    /// Signal (or, with `None`, only count) the orphans that this process has inherited from its programs;
+    /// [`Input::OrphansCounted`] follows at once.
+    SignalOrphans { signal: Option<u8> },
+    /// Free what children no longer need that have executed their program by now; [`Input::PendingExecsProbed`] follows.
+    ProbePendingExecs,
+    /// Open all log files anew.
+    ReopenLogs,
+    /// What has changed of where all programs' output goes.
+    SetOutput { settings: Arc<SupervisorConfig> },
+    /// Set the level of the daemon's own log.
+    SetLogLevel { level: LogLevel },
+    /// The start is over: give back the memory that it alone has needed.
+    TrimMemory,
+}

@@ -1,0 +1,338 @@
+//! How a new configuration is brought about, what it would change, and the way back from an update that nobody has
+//! confirmed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ledger::ReplyToken;
+use super::reload::ReloadSummary;
+use super::timers::TimerKey;
+use super::waiters::{Goal, WaitKind};
+use super::{Engine, Entry};
+use crate::api::{
+    Announcement, Changes, KeyChange, LogLevel, ProcId, Refusal, ReloadChange, Reply, Reread, RollbackReason, Terms,
+    Updated,
+};
+use crate::config::{self, Loaded, ReloadPlan, needs_restart};
+use crate::core::effect::Effect;
+use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::process::{self, Desired, Initiator, Moment, ProcessState};
+
+/// The name under which changes of `[supervice]` are told.
+const DAEMON_SECTION: &str = "[supervice]";
+
+/// What is done to programs that were running before.
+pub(super) enum ApplyMode {
+    /// Those that have changed go on until their next start.
+    Reload,
+    /// Those that have changed are restarted.
+    Update,
+    /// As an update, but what was up before (and nothing else) is up afterwards.
+    RollBack(BTreeSet<String>),
+}
+
+/// What was brought about.
+#[derive(Default)]
+pub(super) struct Change {
+    plan: ReloadPlan,
+    /// Still to be stopped; they leave when they have.
+    removed: Vec<ProcId>,
+    restarted: Vec<ProcId>,
+    restarted_names: Vec<String>,
+    /// Added and started.
+    started: Vec<ProcId>,
+}
+
+impl Change {
+    /// There is nothing to confirm, and nothing to go back from.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.plan.is_empty() && self.restarted.is_empty()
+    }
+
+    /// The removed ones have gone.
+    pub(super) fn removals(&self) -> Vec<(ProcId, Goal)> {
+        self.removed.iter().map(|id| (*id, Goal::Down)).collect()
+    }
+
+    /// The removed ones have gone, and those that were started or restarted are up.
+    pub(super) fn goals(&self) -> Vec<(ProcId, Goal)> {
+        let up = self.started.iter().chain(&self.restarted).map(|id| (*id, Goal::Up));
+        self.removals().into_iter().chain(up).collect()
+    }
+
+    fn changes(&self) -> Changes {
+        let ReloadPlan { added, removed, changed, .. } = self.plan.clone();
+        Changes { added, removed, changed }
+    }
+
+    /// As it is told to whoever asked for a reload.
+    pub(super) fn summary(&self) -> ReloadSummary {
+        let settings = self.plan.daemon_settings_changed.iter();
+        ReloadSummary { changes: self.changes(), daemon_settings: settings.map(|key| (*key).to_owned()).collect() }
+    }
+
+    /// As it is told to whoever asked for an update.
+    pub(super) fn updated(&self, confirm_until: Option<Moment>) -> Updated {
+        Updated { changes: self.changes(), restarted: self.restarted_names.clone(), confirm_until }
+    }
+}
+
+/// The configuration in force, and which programs were wanted up.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Snapshot {
+    config: SupervisorConfig,
+    up: BTreeSet<String>,
+}
+
+/// An update that is taken back unless somebody confirms it.
+#[derive(Debug, Serialize, Deserialize)]
+struct PendingCommit {
+    before: Snapshot,
+    until: Moment,
+    /// The programs whose failure takes it back at once.
+    watched: Vec<ProcId>,
+    failed: Option<RollbackReason>,
+}
+
+/// Whether an update waits to be confirmed.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Commit {
+    pending: Option<Box<PendingCommit>>,
+    /// Why the last one was taken back, for whoever comes too late to confirm it.
+    taken_back: Option<Box<RollbackReason>>,
+}
+
+impl Commit {
+    /// When the update is taken back; `None` where none waits to be confirmed.
+    pub(super) fn pending_until(&self) -> Option<Moment> {
+        self.pending.as_ref().map(|pending| pending.until)
+    }
+}
+
+impl Engine {
+    /// What this file would change.
+    pub(super) fn reread(&self, loaded: &Loaded) -> Reread {
+        let (old, new) = (self.running(), &loaded.config);
+        let plan = config::diff(&old, new);
+        let mut reread = Reread {
+            added: plan.added,
+            removed: plan.removed,
+            warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
+            ..Reread::default()
+        };
+        let program = |config: &SupervisorConfig, name: &str| {
+            config
+                .programs
+                .iter()
+                .find(|program| program.name == *name)
+                .and_then(|found| serde_json::to_value(found).ok())
+        };
+        let tell = |keys: Vec<config::KeyDiff>| {
+            keys.into_iter().map(|config::KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
+        };
+        for name in plan.changed {
+            if let (Some(old), Some(new)) = (program(&old, &name), program(new, &name)) {
+                reread.changed.insert(name, tell(config::changed_keys(&old, &new)));
+            }
+        }
+        if !plan.daemon_settings_changed.is_empty() {
+            let alone = |config: &SupervisorConfig| SupervisorConfig { programs: Vec::new(), ..config.clone() };
+            if let (Ok(old), Ok(new)) = (serde_json::to_value(alone(&old)), serde_json::to_value(alone(new))) {
+                reread.changed.insert(DAEMON_SECTION.to_owned(), tell(config::changed_keys(&old, &new)));
+            }
+        }
+        reread
+    }
+
+    /// The settings that the programs run with: those of their present runs, and of their next ones where they are down.
+    fn running(&self) -> SupervisorConfig {
+        let mut config = self.effective();
+        for program in &mut config.programs {
+            let entry = self.registry.find(&program.name).and_then(|id| self.registry.get(id));
+            if let Some(run) = entry.and_then(|entry| entry.machine.run_config())
+                && needs_restart(run, program)
+            {
+                *program = run.as_ref().clone();
+            }
+        }
+        config
+    }
+
+    /// What to go back to.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let up = self.registry.present().filter(|(_, entry)| is_wanted(entry));
+        Snapshot { up: up.map(|(_, entry)| entry.name().to_owned()).collect(), config: self.effective() }
+    }
+
+    /// Applies a configuration. What is removed is still to be stopped: see [`stop_removed`](Self::stop_removed).
+    pub(super) fn apply_config(&mut self, new: SupervisorConfig, mode: &ApplyMode, by: &Initiator) -> Change {
+        let mut change = Change { plan: config::diff(&self.effective(), &new), ..Change::default() };
+        self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
+        self.apply_settings(&change.plan, &new);
+        let mut programs: HashMap<String, ProgramConfig> =
+            new.programs.into_iter().map(|program| (program.name.clone(), program)).collect();
+        for name in &change.plan.removed {
+            let Some(id) = self.registry.find(name) else { continue };
+            if let Some(entry) = self.registry.get_mut(id) {
+                entry.leaving = true;
+            }
+            change.removed.push(id);
+        }
+        for name in &change.plan.changed {
+            if let (Some(id), Some(program)) = (self.registry.find(name), programs.remove(name)) {
+                self.change(id, program);
+            }
+        }
+        if !matches!(mode, ApplyMode::Reload) {
+            self.restart_changed(mode, by, &mut change);
+        }
+        for name in change.plan.added.clone() {
+            let Some(program) = programs.remove(&name) else { continue };
+            let start = match mode {
+                ApplyMode::Reload | ApplyMode::Update => program.autostart,
+                ApplyMode::RollBack(up) => up.contains(&name),
+            };
+            let id = self.bring_in(program);
+            if start {
+                self.tell(id, process::Event::StartRequested { by: by.clone() });
+                change.started.push(id);
+            }
+        }
+        change
+    }
+
+    /// Restarts what runs with other settings than it should, and starts what waits or has given up with old ones.
+    fn restart_changed(&mut self, mode: &ApplyMode, by: &Initiator, change: &mut Change) {
+        let changed = &change.plan.changed;
+        let stale = |entry: &Entry| match entry.machine.run_config() {
+            Some(run) => needs_restart(run, entry.config()),
+            None => changed.binary_search_by(|name| name.as_str().cmp(entry.name())).is_ok(),
+        };
+        let wanted = |entry: &Entry| match mode {
+            ApplyMode::RollBack(up) => up.contains(entry.name()),
+            ApplyMode::Reload | ApplyMode::Update => is_wanted(entry) || entry.machine.state() == ProcessState::Fatal,
+        };
+        let chosen = self.registry.present().filter(|(_, entry)| stale(entry) && wanted(entry));
+        let chosen: Vec<(ProcId, String, bool)> =
+            chosen.map(|(id, entry)| (id, entry.name().to_owned(), entry.machine.has_run())).collect();
+        for (id, name, has_run) in chosen {
+            let by = by.clone();
+            self.tell(
+                id,
+                match has_run {
+                    true => process::Event::RestartRequested { force: false, by },
+                    false => process::Event::StartRequested { by },
+                },
+            );
+            change.restarted.push(id);
+            change.restarted_names.push(name);
+        }
+        change.restarted_names.sort_unstable();
+    }
+
+    fn change(&mut self, id: ProcId, program: ProgramConfig) {
+        let config = Arc::new(program);
+        self.effects.push_back(Effect::Configure { id, config: Arc::clone(&config) });
+        self.tell(id, process::Event::ConfigChanged(config));
+    }
+
+    /// Adds a program; one that has just been removed and is still stopping comes back.
+    fn bring_in(&mut self, program: ProgramConfig) -> ProcId {
+        let Some(id) = self.registry.id_of(&program.name) else { return self.add(Arc::new(program)) };
+        if let Some(entry) = self.registry.get_mut(id) {
+            entry.leaving = false;
+        }
+        self.change(id, program);
+        id
+    }
+
+    fn apply_settings(&mut self, plan: &ReloadPlan, new: &SupervisorConfig) {
+        for key in &plan.daemon_settings_changed {
+            match *key {
+                "loglevel" => {
+                    if let Some(level) = LogLevel::from_name(&new.loglevel) {
+                        self.effects.push_back(Effect::SetLogLevel { level });
+                    }
+                }
+                "shutdown_timeout" | "exit_when_idle" | "default_output" | "log_prefix" => {}
+                key => self.announce(None, Announcement::Reload(ReloadChange::NeedsDaemonRestart { key })),
+            }
+        }
+        self.settings.loglevel.clone_from(&new.loglevel);
+        self.settings.shutdown_timeout = new.shutdown_timeout;
+        self.settings.exit_when_idle = new.exit_when_idle;
+        // Not `log_format`: the daemon's own lines stand between those of the programs.
+        if self.settings.default_output != new.default_output || self.settings.log_prefix != new.log_prefix {
+            self.settings.default_output = new.default_output;
+            self.settings.log_prefix.clone_from(&new.log_prefix);
+            self.effects.push_back(Effect::SetOutput { settings: self.share_settings() });
+        }
+    }
+
+    /// Stops what has left the configuration. Whoever waits for that is to be filed before.
+    pub(super) fn stop_removed(&mut self, change: &Change, by: &Initiator) {
+        for id in &change.removed {
+            self.tell(*id, process::Event::StopRequested { by: by.clone() });
+        }
+    }
+
+    /// From now on the update is taken back unless it is confirmed.
+    pub(super) fn begin_commit(&mut self, before: Snapshot, confirm: Duration, change: &Change) {
+        let watched: Vec<ProcId> = change.started.iter().chain(&change.restarted).copied().collect();
+        let until = self.now.checked_add(confirm).unwrap_or(self.now);
+        let seconds = confirm.as_secs();
+        self.announce(None, Announcement::Reload(ReloadChange::CommitPending { seconds }));
+        self.timers.set(TimerKey::Commit, Some(until));
+        self.commit.pending = Some(Box::new(PendingCommit { before, until, watched, failed: None }));
+    }
+
+    /// A subscriber: has a program failed that an unconfirmed update has started?
+    pub(super) fn watch_commit(&mut self, id: Option<ProcId>, announcement: &Announcement) {
+        let (Some(id), Announcement::Transition { program, transition, .. }) = (id, announcement) else { return };
+        let Some(pending) = self.commit.pending.as_mut().filter(|pending| pending.watched.contains(&id)) else {
+            return;
+        };
+        let failed = matches!(transition.to, ProcessState::Fatal | ProcessState::Unhealthy);
+        if failed && pending.failed.is_none() {
+            let (state, cause) = (transition.to, transition.cause.clone());
+            pending.failed = Some(RollbackReason::Failed { name: program.name.clone(), state, cause });
+            self.timers.set(TimerKey::Commit, Some(self.now));
+        }
+    }
+
+    /// The time of an update is over, or it has failed: it is taken back.
+    pub(super) fn roll_back(&mut self) {
+        let Some(pending) = self.commit.pending.take() else { return };
+        let reason = pending.failed.unwrap_or(RollbackReason::Unconfirmed);
+        self.announce(None, Announcement::Reload(ReloadChange::RolledBack(Arc::new(reason.clone()))));
+        self.commit.taken_back = Some(Box::new(reason));
+        let Snapshot { config, up } = pending.before;
+        let change = self.apply_config(config, &ApplyMode::RollBack(up), &Initiator::Rollback);
+        // For the log, which is told what does not stop.
+        self.wait_for(None, Terms::default(), WaitKind::Reload(Box::new(change.summary())), &change.removals());
+        self.stop_removed(&change, &Initiator::Rollback);
+    }
+
+    /// The daemon ends: there is nothing to go back to any more.
+    pub(super) fn abandon_commit(&mut self) {
+        self.commit.pending = None;
+        self.timers.set(TimerKey::Commit, None);
+    }
+
+    /// Somebody confirms the update.
+    pub(super) fn confirm(&mut self, token: ReplyToken) {
+        self.timers.set(TimerKey::Commit, None);
+        match (self.commit.pending.take(), self.commit.taken_back.take()) {
+            (Some(_), _) => self.reply(token, Reply::Confirmed),
+            (None, taken_back) => self.refuse(token, Refusal::NothingToConfirm { taken_back }),
+        }
+    }
+}
+
+/// Is it wanted up, and not through with its work?
+fn is_wanted(entry: &Entry) -> bool {
+    entry.machine.desired() == Desired::Up && !entry.is_settled_down()
+}

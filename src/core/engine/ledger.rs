@@ -1,0 +1,103 @@
+//! The ledger of requests: who owes which answer.
+//!
+//! An answer is owed for each request. After each turn, also one that panicked, every open request is owned by a waiter,
+//! by the loader of the configuration, by a stream of events, or was delegated to the output thread: the dispatcher
+//! compares its own list with this one, and answers what nobody owns with an internal error.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::waiters::WaiterId;
+use crate::api::{Answer, EventKinds, Refusal, Reply, RequestId};
+use crate::core::effect::{Effect, OutputJob};
+
+/// The right to answer one request. It is used up by the answer, or handed to whoever owns the request from then on. Not
+/// to be copied: a request is answered once.
+#[derive(Debug)]
+#[must_use = "a request that nobody answers leaves a client waiting"]
+pub(super) struct ReplyToken(RequestId);
+
+/// Who owes the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Owner {
+    /// A waiter, until its processes are where they are to be.
+    Waiter(WaiterId),
+    /// The loader, until the configuration was read.
+    Loader,
+    /// A stream of events, until the client goes or the daemon ends.
+    Follower(EventKinds),
+}
+
+/// Which requests are open, and who owes their answers. Delegated ones are the output thread's.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Ledger {
+    open: BTreeMap<RequestId, Owner>,
+}
+
+impl Ledger {
+    pub(super) fn owner(&self, request: RequestId) -> Option<Owner> {
+        self.open.get(&request).copied()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Who follows events, with the kinds that each wants.
+    pub(super) fn followers(&self) -> impl Iterator<Item = (RequestId, EventKinds)> {
+        self.open.iter().filter_map(|(request, owner)| match owner {
+            Owner::Follower(kinds) => Some((*request, *kinds)),
+            Owner::Waiter(_) | Owner::Loader => None,
+        })
+    }
+
+    /// Takes the request off the list; the right to answer it.
+    pub(super) fn take(&mut self, request: RequestId) -> Option<ReplyToken> {
+        self.open.remove(&request).map(|_| ReplyToken(request))
+    }
+}
+
+impl Engine {
+    /// A request has come in: the one right to answer it.
+    pub(super) fn token(request: RequestId) -> ReplyToken {
+        ReplyToken(request)
+    }
+
+    /// Whether somebody in the engine owes the answer to this request.
+    pub(crate) fn owns(&self, request: RequestId) -> bool {
+        self.ledger.owner(request).is_some()
+    }
+
+    /// How many answers the engine owes.
+    pub(crate) fn owed(&self) -> usize {
+        self.ledger.len()
+    }
+
+    /// Answers a request.
+    pub(super) fn answer(&mut self, token: ReplyToken, answer: Answer) {
+        self.effects.push_back(Effect::Reply { request: token.0, answer: Box::new(answer) });
+    }
+
+    /// Answers a request with what it came to.
+    pub(super) fn reply(&mut self, token: ReplyToken, reply: Reply) {
+        self.answer(token, Ok(reply));
+    }
+
+    /// Answers a request with why it came to nothing.
+    pub(super) fn refuse(&mut self, token: ReplyToken, refusal: Refusal) {
+        self.answer(token, Err(refusal));
+    }
+
+    /// Has the output thread answer the request.
+    pub(super) fn delegate(&mut self, token: ReplyToken, job: OutputJob) {
+        self.effects.push_back(Effect::Delegate { request: token.0, job: Box::new(job) });
+    }
+
+    /// Files who owes the answer from now on.
+    pub(super) fn owe(&mut self, token: ReplyToken, owner: Owner) -> RequestId {
+        self.ledger.open.insert(token.0, owner);
+        token.0
+    }
+}

@@ -1,0 +1,256 @@
+//! What happens to processes: the machine of each is told, and what it wants done becomes effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::timers::TimerKey;
+use super::{Engine, PENDING_EXEC_PAUSE};
+use crate::api::{Announcement, OutputChange, ProcId};
+use crate::core::effect::{Effect, GroupLeft};
+use crate::health::HealthCheckResult;
+use crate::output::Note;
+use crate::process::{self, Action, Cause, Exit, Generation, KillWhy, SpawnError};
+
+/// The kernel tells nobody when the last member of a process group goes, unless it is our own child: a group that outlives
+/// its leader is probed after this time, then after twice as long, …
+const FIRST_PROBE: Duration = Duration::from_millis(2);
+/// … and never less often than this.
+const LAST_PROBE: Duration = Duration::from_millis(250);
+/// After so many probes the group is looked at more closely: zombies of a parent that does not reap (a container without an
+/// init) would hold up a stop for ever.
+const QUICK_PROBES: u32 = 4;
+
+/// How long the answer to a failed start may wait for the last line of the program's output.
+const DRAIN_LIMIT: Duration = Duration::from_millis(100);
+
+impl Engine {
+    /// Tells a process's machine what happened, and does what follows.
+    pub(super) fn tell(&mut self, id: ProcId, event: process::Event) {
+        if let Some(entry) = self.registry.get_mut(id) {
+            entry.machine.handle_event(self.now, event);
+            self.pump(id);
+        }
+    }
+
+    pub(super) fn process_timer(&mut self, id: ProcId) {
+        if let Some(entry) = self.registry.get_mut(id) {
+            entry.machine.handle_timeout(self.now);
+            self.pump(id);
+        }
+    }
+
+    /// Does what a machine wants done, then brings timers, views and waiting requests up to date.
+    pub(super) fn pump(&mut self, id: ProcId) {
+        while let Some(entry) = self.registry.get_mut(id)
+            && let Some(action) = entry.machine.poll_action()
+        {
+            match action {
+                Action::Spawn { generation } => self.spawn(id, generation),
+                Action::SignalGroup { generation, signal, why } => self.signal_group(id, generation, signal, why),
+                Action::CheckHealth { generation } => {
+                    let config = Arc::clone(entry.machine.run_config().unwrap_or(entry.machine.config()));
+                    self.effects.push_back(Effect::CheckHealth { id, generation, config });
+                }
+                Action::Announce(transition) => self.announce_transition(id, transition),
+            }
+        }
+        self.show(id);
+        self.review_waiters(id);
+        self.note_settled(id);
+        self.depart(id);
+    }
+
+    /// Files the machine's next timer and shows its state to other threads.
+    pub(super) fn show(&mut self, id: ProcId) {
+        let Some(entry) = self.registry.get(id) else { return };
+        self.timers.set(TimerKey::Process(id), entry.machine.poll_timeout());
+        self.effects.push_back(Effect::Show { id, view: entry.machine.view() });
+    }
+
+    fn spawn(&mut self, id: ProcId, generation: Generation) {
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        entry.last_line = None;
+        entry.draining = false;
+        entry.probe_pause = None;
+        let config = Arc::clone(entry.config());
+        self.timers.set(TimerKey::OutputDrain(id), None);
+        self.timers.set(TimerKey::GroupProbe(id), None);
+        self.effects.push_back(Effect::Spawn { id, generation, config });
+    }
+
+    fn signal_group(&mut self, id: ProcId, generation: Generation, signal: u8, why: KillWhy) {
+        self.effects.push_back(Effect::SignalGroup { id, generation, signal });
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        if entry.probe_pause.is_some() {
+            entry.probe_pause = Some(FIRST_PROBE);
+            self.timers.set(TimerKey::GroupProbe(id), self.now.checked_add(FIRST_PROBE));
+        }
+        match why {
+            KillWhy::StopTimeout { seconds } => self.note(id, Cause::StopTimedOut { seconds }),
+            KillWhy::Requested | KillWhy::Remains | KillWhy::Unhealthy | KillWhy::Again | KillWhy::InternalError => {}
+        }
+    }
+
+    pub(super) fn spawned(&mut self, id: ProcId, generation: Generation, pid: i32, pending: bool) {
+        if pending && self.pending_exec_pause.is_none() {
+            self.pending_exec_pause = Some(PENDING_EXEC_PAUSE);
+            self.timers.set(TimerKey::PendingExec, self.now.checked_add(PENDING_EXEC_PAUSE));
+        }
+        self.tell(id, process::Event::Spawned { generation, pid });
+    }
+
+    /// A leader has ended and was reaped.
+    pub(super) fn exited(
+        &mut self,
+        id: ProcId,
+        generation: Generation,
+        exit: Exit,
+        late: Option<Box<SpawnError>>,
+        group: GroupLeft,
+    ) {
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        if entry.machine.generation() != generation {
+            return;
+        }
+        entry.draining = true;
+        entry.probes = 0;
+        self.timers.set(TimerKey::OutputDrain(id), self.now.checked_add(DRAIN_LIMIT));
+        self.effects.push_back(Effect::LeaderExited { id, generation });
+        if let Some(error) = late {
+            entry.last_line = Some(error.to_string().into());
+            let program = Arc::clone(entry.config());
+            self.announce(Some(id), Announcement::ExecFailedLate { program, error: Arc::new(*error) });
+        }
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        entry.machine.handle_event(self.now, process::Event::Exited { generation, exit });
+        entry.probe_pause = Some(FIRST_PROBE);
+        match group {
+            GroupLeft::Empty => self.group_gone(id, generation),
+            GroupLeft::Lingers => {
+                entry.machine.handle_event(self.now, process::Event::GroupLingers { generation });
+                self.probe_later(id);
+            }
+        }
+        self.pump(id);
+    }
+
+    /// Orphans of a group may have been ours to reap (PID 1, subreaper): probe at once.
+    pub(super) fn probe_lingering_groups(&mut self) {
+        let lingering: Vec<ProcId> = self.timers.group_probes().collect();
+        for id in lingering {
+            self.probe_group(id);
+        }
+    }
+
+    /// Asks whether the group of an ended leader has gone by now.
+    pub(super) fn probe_group(&mut self, id: ProcId) {
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        if entry.probe_pause.is_none() {
+            return;
+        }
+        entry.probes = entry.probes.saturating_add(1);
+        let (generation, thorough) = (entry.machine.generation(), entry.probes > QUICK_PROBES);
+        self.effects.push_back(Effect::ProbeGroup { id, generation, thorough });
+    }
+
+    pub(super) fn group_probed(&mut self, id: ProcId, generation: Generation, group: GroupLeft) {
+        let Some(entry) = self.registry.get(id) else { return };
+        if entry.machine.generation() != generation || entry.probe_pause.is_none() {
+            return;
+        }
+        match group {
+            GroupLeft::Empty => {
+                self.group_gone(id, generation);
+                self.pump(id);
+            }
+            GroupLeft::Lingers => self.probe_later(id),
+        }
+    }
+
+    fn probe_later(&mut self, id: ProcId) {
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        let Some(pause) = entry.probe_pause else { return };
+        entry.probe_pause = Some((pause * 2).min(LAST_PROBE));
+        self.timers.set(TimerKey::GroupProbe(id), self.now.checked_add(pause));
+    }
+
+    fn group_gone(&mut self, id: ProcId, generation: Generation) {
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        entry.probe_pause = None;
+        self.timers.set(TimerKey::GroupProbe(id), None);
+        self.effects.push_back(Effect::RunEnded { id, generation });
+        entry.machine.handle_event(self.now, process::Event::GroupEmpty { generation });
+    }
+
+    /// Removes a process that has left the configuration, once nothing of it is left.
+    fn depart(&mut self, id: ProcId) {
+        if !self.registry.get(id).is_some_and(|entry| entry.has_left()) {
+            return;
+        }
+        let Some(entry) = self.registry.remove(id) else { return };
+        self.histories.forget(&entry.history);
+        for key in [TimerKey::Process(id), TimerKey::OutputDrain(id), TimerKey::GroupProbe(id)] {
+            self.timers.set(key, None);
+        }
+        self.effects.push_back(Effect::Forget { id, config: Arc::clone(entry.config()) });
+        let name = entry.name().to_owned();
+        self.announce(None, Announcement::Reload(crate::api::ReloadChange::Removed { name }));
+        self.settle_waiters_of_departed(id, entry.waiters);
+    }
+
+    pub(super) fn health(&mut self, id: ProcId, generation: Generation, result: HealthCheckResult) {
+        let Some(entry) = self.registry.get(id) else { return };
+        if entry.machine.generation() != generation || entry.machine.pid().is_none() {
+            return;
+        }
+        let HealthCheckResult { healthy, message } = result;
+        self.announce(
+            Some(id),
+            Announcement::Health {
+                program: Arc::clone(entry.config()),
+                at: self.now,
+                pid: entry.machine.pid(),
+                healthy,
+                message: message.as_str().into(),
+            },
+        );
+        self.deliver_announcements();
+        self.tell(id, process::Event::HealthReported { generation, healthy, message });
+    }
+
+    pub(super) fn output(&mut self, note: Note) {
+        match note {
+            Note::Drained { program, generation, last_line } => {
+                let Some(entry) = self.registry.get_mut(program) else { return };
+                if entry.machine.generation() == generation {
+                    entry.last_line = last_line.map(Into::into).or(entry.last_line.take());
+                    self.drained(program);
+                }
+            }
+            Note::Trouble { program, stream, text } => {
+                let Some(entry) = self.registry.get_mut(program) else { return };
+                let trouble: Arc<str> = text.into();
+                *entry.trouble(stream) = Some(Arc::clone(&trouble));
+                let config = Arc::clone(entry.config());
+                let change = OutputChange::Lost { trouble };
+                self.announce(Some(program), Announcement::Output { program: config, stream, change });
+            }
+            Note::Recovered { program, stream, lost_bytes } => {
+                let Some(entry) = self.registry.get_mut(program) else { return };
+                *entry.trouble(stream) = None;
+                let config = Arc::clone(entry.config());
+                let change = OutputChange::Recovered { lost_bytes };
+                self.announce(Some(program), Announcement::Output { program: config, stream, change });
+            }
+        }
+    }
+
+    /// The last words of a run were read, or are waited for no longer.
+    pub(super) fn drained(&mut self, id: ProcId) {
+        self.timers.set(TimerKey::OutputDrain(id), None);
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        entry.draining = false;
+        self.review_waiters(id);
+        self.exit_words_heard(id);
+    }
+}

@@ -1,0 +1,227 @@
+//! The registry: all processes by id and by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::history::History;
+use super::waiters::WaiterId;
+use crate::api::{NameHint, ProcId, Reached, Refusal, StatusRow};
+use crate::models::{ProgramConfig, StreamKind};
+use crate::process::{Cause, Machine, Moment};
+use crate::suggest::closest;
+
+/// One process and what belongs to it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) machine: Machine,
+    /// The pause after the next probe of a group that outlives its leader; `None` where there is none to probe.
+    pub(super) probe_pause: Option<Duration>,
+    /// How often the group was found not to be empty since the leader ended.
+    pub(super) probes: u32,
+    /// The end of the last run's output, for the description.
+    pub(super) last_line: Option<Arc<str>>,
+    /// Why its output can't be written, as long as it can't: of standard output, of standard error.
+    pub(super) output_trouble: [Option<Arc<str>>; 2],
+    /// The output of a run that has just ended is being read.
+    pub(super) draining: bool,
+    /// The requests that wait for this process.
+    pub(super) waiters: Vec<WaiterId>,
+    /// No longer in the configuration: goes as soon as it is down.
+    pub(super) leaving: bool,
+    /// When it came into its present state, and why.
+    pub(super) since: Option<Moment>,
+    pub(super) history: History,
+}
+
+impl Entry {
+    pub(super) fn new(config: Arc<ProgramConfig>) -> Entry {
+        Entry {
+            machine: Machine::new(config),
+            probe_pause: None,
+            probes: 0,
+            last_line: None,
+            output_trouble: [None, None],
+            draining: false,
+            waiters: Vec::new(),
+            leaving: false,
+            since: None,
+            history: History::default(),
+        }
+    }
+
+    pub(super) fn config(&self) -> &Arc<ProgramConfig> {
+        self.machine.config()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.config().name
+    }
+
+    /// `true` if it is to go from the configuration and nothing is left that would have to end before.
+    pub(super) fn has_left(&self) -> bool {
+        self.leaving && self.is_settled_down()
+    }
+
+    /// `true` if no process exists and none will come by itself.
+    pub(super) fn is_settled_down(&self) -> bool {
+        !self.machine.has_run() && self.machine.poll_timeout().is_none()
+    }
+
+    pub(super) fn trouble(&mut self, stream: StreamKind) -> &mut Option<Arc<str>> {
+        let [stdout, stderr] = &mut self.output_trouble;
+        match stream {
+            StreamKind::Stdout => stdout,
+            StreamKind::Stderr => stderr,
+        }
+    }
+
+    /// Why it is in its state.
+    pub(super) fn cause(&self) -> Option<Cause> {
+        self.history.last_transition().map(|past| past.cause.clone())
+    }
+
+    /// The state that it is in now, as an answer tells it.
+    pub(super) fn reached(&self, now: Moment) -> Box<Reached> {
+        Box::new(Reached {
+            state: self.machine.state(),
+            condition: self.machine.condition(),
+            last_line: self.last_line.clone(),
+            cause: self.cause(),
+            at: now,
+        })
+    }
+
+    pub(super) fn status(&self, left_alone: Vec<i32>) -> StatusRow {
+        let machine = &self.machine;
+        StatusRow {
+            program: Arc::clone(self.config()),
+            state: machine.state(),
+            condition: machine.condition(),
+            last_line: self.last_line.clone(),
+            output_trouble: self.output_trouble.iter().flatten().next().cloned(),
+            left_alone,
+            pid: machine.pid(),
+            started_at: machine.started_at(),
+            healthy: machine.healthy(),
+            last_exit: machine.last_run().map(|run| run.exit),
+            restarts: machine.restarts(),
+            since: self.since,
+            kill_at: machine.kill_at(),
+            retry_at: machine.retry().map(|(_, _, at)| at),
+        }
+    }
+}
+
+/// All processes.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Registry {
+    /// In the order in which they came. Boxed: the nodes of a tree that grows at its end stay half empty.
+    entries: BTreeMap<ProcId, Box<Entry>>,
+    by_name: BTreeMap<String, ProcId>,
+    next: ProcId,
+}
+
+impl Registry {
+    pub(super) fn get(&self, id: ProcId) -> Option<&Entry> {
+        self.entries.get(&id).map(Box::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ProcId) -> Option<&mut Entry> {
+        self.entries.get_mut(&id).map(Box::as_mut)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ProcId, &Entry)> {
+        self.entries.iter().map(|(id, entry)| (*id, entry.as_ref()))
+    }
+
+    /// Those that are in the configuration.
+    pub(super) fn present(&self) -> impl Iterator<Item = (ProcId, &Entry)> {
+        self.iter().filter(|(_, entry)| !entry.leaving)
+    }
+
+    pub(super) fn ids(&self) -> Vec<ProcId> {
+        self.entries.keys().copied().collect()
+    }
+
+    pub(super) fn insert(&mut self, entry: Entry) -> ProcId {
+        let id = self.next;
+        self.next += 1;
+        self.by_name.insert(entry.name().to_owned(), id);
+        self.entries.insert(id, Box::new(entry));
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: ProcId) -> Option<Box<Entry>> {
+        let entry = self.entries.remove(&id)?;
+        if self.by_name.get(entry.name()) == Some(&id) {
+            self.by_name.remove(entry.name());
+        }
+        Some(entry)
+    }
+
+    /// The process with this name, also one that is leaving.
+    pub(super) fn id_of(&self, name: &str) -> Option<ProcId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The process with this name, unless it has left the configuration.
+    pub(super) fn find(&self, name: &str) -> Option<ProcId> {
+        let id = self.id_of(name)?;
+        self.get(id).filter(|entry| !entry.leaving).map(|_| id)
+    }
+
+    /// As [`find`](Self::find), or what is wrong with the name.
+    pub(super) fn find_or_refuse(&self, name: &str) -> Result<ProcId, Refusal> {
+        self.find(name).ok_or_else(|| Refusal::NoSuchProcess { name: name.to_owned(), hint: self.hint(name) })
+    }
+
+    /// The members of a group, in the order of the configuration; empty where there is no such group.
+    fn members(&self, group: &str) -> impl Iterator<Item = (ProcId, &Entry)> {
+        self.present().filter(move |(_, entry)| entry.config().group_name() == group)
+    }
+
+    /// As [`members`](Self::members), or what is wrong with the name.
+    pub(super) fn members_or_refuse(&self, group: &str) -> Result<Vec<ProcId>, Refusal> {
+        let ids: Vec<ProcId> = self.members(group).map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            let known = self.present().map(|(_, entry)| entry.config().group_name());
+            let nearest = closest(group, known).map(str::to_owned);
+            return Err(Refusal::NoSuchGroup { name: group.to_owned(), nearest });
+        }
+        Ok(ids)
+    }
+
+    /// What may have been meant by a name that is none.
+    fn hint(&self, name: &str) -> NameHint {
+        if self.id_of(name).is_some() {
+            return NameHint::Leaving;
+        }
+        if let Some((_, first)) = self.members(name).next() {
+            return NameHint::Group(first.name().to_owned());
+        }
+        let known = || self.present().map(|(_, entry)| entry.name());
+        let instances = format!("{name}:");
+        if let Some(first) = known().find(|known| known.starts_with(&instances)) {
+            return NameHint::Instances(first.to_owned());
+        }
+        closest(name, known()).map_or(NameHint::None, |nearest| NameHint::Nearest(nearest.to_owned()))
+    }
+}
+
+impl Engine {
+    /// What the state of every process is, or of one.
+    pub(super) fn rows(&self, name: Option<&str>, offset: usize) -> Result<Vec<StatusRow>, Refusal> {
+        let row = |(id, entry): (ProcId, &Entry)| entry.status(self.left_alone(id));
+        match name {
+            None => Ok(self.registry.iter().skip(offset).map(row).collect()),
+            Some(name) => {
+                let id = self.registry.find_or_refuse(name)?;
+                Ok(self.registry.get(id).map(|entry| row((id, entry))).into_iter().collect())
+            }
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Requests that wait for their processes: an answer tells the state that was reached, not that the request was heard.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::ledger::{Owner, ReplyToken};
+use super::reload::ReloadSummary;
+use super::registry::Entry;
+use super::timers::TimerKey;
+use crate::api::{
+    Act, Announcement, Answer, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached, Updated, WaitFor,
+};
+use crate::models::HealthCheckType;
+use crate::process::{Desired, Moment, ProcessState};
+
+/// Names a waiter for as long as the daemon lives.
+pub(super) type WaiterId = u64;
+
+/// What a settled state may take beyond the configured times: scheduling, and death by SIGKILL.
+const SETTLE_MARGIN: Duration = Duration::from_secs(5);
+
+/// What is waited for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum WaitKind {
+    /// The effect of a command.
+    Act { act: Act, on: Selector },
+    /// The end of the programs that a reload has removed; and what it has changed.
+    Reload(Box<ReloadSummary>),
+    /// The same, and that what an update has started is up.
+    Update(Box<Updated>),
+    /// What a client waits for.
+    Wait { name: String, until: WaitFor },
+}
+
+/// The state that a member is to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Goal {
+    Up,
+    Down,
+    /// Whatever brings it there, and however long that takes.
+    Reach(WaitFor),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Member {
+    id: ProcId,
+    name: String,
+    goal: Goal,
+    outcome: Option<Result<(), Unreached>>,
+}
+
+/// One request under way.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Waiter {
+    /// `None`: nobody waits; the log is told what does not come about.
+    request: Option<RequestId>,
+    kind: WaitKind,
+    members: Vec<Member>,
+    /// Members without an outcome.
+    open: usize,
+    timed_out: bool,
+    /// Whoever asked is told in this turn that it has begun, unless it is done by then.
+    only_begin: bool,
+}
+
+/// All requests that wait. Bounded by the connections and by the threads that call the library: nothing is kept for a
+/// client that has gone.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Waiters {
+    open: BTreeMap<WaiterId, Waiter>,
+    next: WaiterId,
+}
+
+impl Waiters {
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+}
+
+impl Engine {
+    /// Waits on behalf of a request until every process in `goals` has reached its goal. `None`: nobody asked, but the log
+    /// is told what does not come about.
+    pub(super) fn wait_for(&mut self, token: Option<ReplyToken>, terms: Terms, kind: WaitKind, goals: &[(ProcId, Goal)]) {
+        let waiter = self.waiters.next;
+        self.waiters.next += 1;
+        let mut members = Vec::with_capacity(goals.len());
+        let mut longest = Some(Duration::ZERO);
+        for &(id, goal) in goals {
+            let Some(entry) = self.registry.get_mut(id) else { continue };
+            longest = longest.zip(longest_wait(entry, goal)).map(|(longest, wait)| longest.max(wait));
+            entry.waiters.push(waiter);
+            members.push(Member { id, name: entry.name().to_owned(), goal, outcome: None });
+        }
+        let longest = [longest, terms.timeout].into_iter().flatten().min();
+        let request = token.map(|token| self.owe(token, Owner::Waiter(waiter)));
+        let open = members.len();
+        self.waiters.open.insert(waiter, Waiter { request, kind, members, open, timed_out: false, only_begin: !terms.wait });
+        let deadline = match terms.wait {
+            true => longest.and_then(|longest| self.now.checked_add(longest)),
+            // What follows at once (a spawn, for instance) still counts.
+            false => Some(self.now),
+        };
+        self.timers.set(TimerKey::Waiter(waiter), deadline);
+        for &(id, _) in goals {
+            self.review_waiters(id);
+        }
+        self.finish_waiter(waiter); // One without members is done at once.
+    }
+
+    /// Looks whether the state of this process settles anything that somebody waits for.
+    pub(super) fn review_waiters(&mut self, id: ProcId) {
+        let Some(entry) = self.registry.get(id) else { return };
+        // Whoever waits for one that leaves learns so when it is no longer there.
+        if entry.waiters.is_empty() || entry.has_left() {
+            return;
+        }
+        let now = self.now;
+        for waiter in entry.waiters.clone() {
+            let Some(entry) = self.registry.get(id) else { return };
+            self.settle_members(waiter, id, |goal| match goal {
+                Goal::Up => up_outcome(now, entry),
+                Goal::Down => down_outcome(entry),
+                Goal::Reach(until) => reach_outcome(now, entry, until),
+            });
+        }
+    }
+
+    /// A subscriber: what somebody waits for is done when it was so, if only for a moment.
+    pub(super) fn settle_arrivals(&mut self, id: Option<ProcId>, announcement: &Announcement) {
+        let (Some(id), Announcement::Transition { transition, .. }) = (id, announcement) else { return };
+        let Some(entry) = self.registry.get(id).filter(|entry| !entry.waiters.is_empty()) else { return };
+        for waiter in entry.waiters.clone() {
+            let Some(waiter) = self.waiters.open.get_mut(&waiter) else { continue };
+            // The answer follows when the machine has done all that it is about to do.
+            waiter.settle(|member| (member.id == id && arrives(member.goal, transition.to)).then_some(Ok(())));
+        }
+    }
+
+    /// The daemon ends: what is waited for will not come.
+    pub(super) fn abandon_waits(&mut self) {
+        let abandoned = |waiter: &Waiter| {
+            matches!(waiter.kind, WaitKind::Wait { until: WaitFor::Running | WaitFor::Healthy, .. })
+        };
+        self.settle_all(abandoned, |_, _| Unreached::ShuttingDown);
+    }
+
+    /// The daemon has ended: whoever still waits (for the last words of a failed start, for what could not be killed) is
+    /// told what was reached.
+    pub(super) fn end_waits(&mut self) {
+        self.settle_all(|_| true, Engine::unreached);
+    }
+
+    /// The process has left the configuration and everything else: whoever waits for it learns so.
+    pub(super) fn settle_waiters_of_departed(&mut self, id: ProcId, waiters: Vec<WaiterId>) {
+        for waiter in waiters {
+            self.settle_members(waiter, id, |goal| {
+                Some(match goal {
+                    Goal::Down | Goal::Reach(WaitFor::Stopped | WaitFor::Exited) => Ok(()),
+                    Goal::Up | Goal::Reach(WaitFor::Running | WaitFor::Healthy) => {
+                        Err(Unreached::RemovedFromConfiguration)
+                    }
+                })
+            });
+        }
+    }
+
+    /// The time of a request is up: the answer tells the states that were reached.
+    pub(super) fn waiter_timed_out(&mut self, waiter: WaiterId) {
+        let Some(open) = self.waiters.open.get_mut(&waiter) else { return };
+        if open.only_begin {
+            return self.say_begun(waiter);
+        }
+        open.timed_out = true;
+        self.settle_rest(waiter, Engine::unreached);
+    }
+
+    fn say_begun(&mut self, waiter: WaiterId) {
+        let Some(Waiter { request, kind, .. }) = self.close_waiter(waiter) else { return };
+        let Some(token) = request.and_then(|request| self.ledger.take(request)) else { return };
+        match kind {
+            WaitKind::Act { act, on } => self.reply(token, Reply::Begun { act, on }),
+            WaitKind::Reload(_) | WaitKind::Update(_) | WaitKind::Wait { .. } => self.refuse(token, Refusal::Internal),
+        }
+    }
+
+    /// What a member is instead of what it was to be.
+    fn unreached(&self, id: ProcId) -> Unreached {
+        match self.registry.get(id) {
+            Some(entry) => Unreached::Reached(entry.reached(self.now)),
+            None => Unreached::Removed,
+        }
+    }
+
+    /// Settles the open goals of one process in one waiter, and answers if that was all.
+    fn settle_members(
+        &mut self,
+        waiter: WaiterId,
+        id: ProcId,
+        outcome: impl Fn(Goal) -> Option<Result<(), Unreached>>,
+    ) {
+        if let Some(open) = self.waiters.open.get_mut(&waiter) {
+            open.settle(|member| if member.id == id { outcome(member.goal) } else { None });
+        }
+        self.finish_waiter(waiter);
+    }
+
+    /// Settles what is open in all these waiters.
+    fn settle_all(&mut self, which: impl Fn(&Waiter) -> bool, why: impl Fn(&Engine, ProcId) -> Unreached) {
+        let chosen = self.waiters.open.iter().filter(|(_, waiter)| which(waiter)).map(|(id, _)| *id);
+        for waiter in chosen.collect::<Vec<WaiterId>>() {
+            self.settle_rest(waiter, &why);
+        }
+    }
+
+    fn settle_rest(&mut self, waiter: WaiterId, why: impl Fn(&Engine, ProcId) -> Unreached) {
+        let Some(mut open) = self.waiters.open.remove(&waiter) else { return };
+        open.settle(|member| Some(Err(why(self, member.id))));
+        self.waiters.open.insert(waiter, open);
+        self.finish_waiter(waiter);
+    }
+
+    /// Answers if all members have settled.
+    fn finish_waiter(&mut self, waiter: WaiterId) {
+        if self.waiters.open.get(&waiter).is_none_or(|waiter| waiter.open > 0) {
+            return;
+        }
+        let Some(closed) = self.close_waiter(waiter) else { return };
+        let request = closed.request;
+        let is_wait = matches!(closed.kind, WaitKind::Wait { .. });
+        let answer = closed.answer();
+        if let Err(refusal) = &answer
+            && !is_wait
+        {
+            self.announce(None, Announcement::Failed(refusal.clone().into()));
+        }
+        if let Some(token) = request.and_then(|request| self.ledger.take(request)) {
+            self.answer(token, answer);
+        }
+    }
+
+    /// Takes a waiter away from its processes and its timer.
+    pub(super) fn close_waiter(&mut self, waiter: WaiterId) -> Option<Waiter> {
+        let closed = self.waiters.open.remove(&waiter)?;
+        self.timers.set(TimerKey::Waiter(waiter), None);
+        for member in &closed.members {
+            if let Some(entry) = self.registry.get_mut(member.id) {
+                entry.waiters.retain(|open| *open != waiter);
+                entry.waiters.shrink_to_fit();
+            }
+        }
+        Some(closed)
+    }
+}
+
+impl Waiter {
+    /// Gives those members an outcome for which there is one by now.
+    fn settle(&mut self, outcome: impl Fn(&Member) -> Option<Result<(), Unreached>>) {
+        for member in self.members.iter_mut().filter(|member| member.outcome.is_none()) {
+            member.outcome = outcome(member);
+            self.open -= usize::from(member.outcome.is_some());
+        }
+    }
+
+    fn answer(self) -> Answer {
+        let Waiter { kind, members, timed_out, .. } = self;
+        let failed = members.into_iter().filter_map(|Member { name, outcome, .. }| match outcome {
+            Some(Err(why)) => Some((name, why)),
+            Some(Ok(())) | None => None,
+        });
+        let mut failed: Vec<(String, Unreached)> = failed.collect();
+        if failed.is_empty() {
+            return Ok(match kind {
+                WaitKind::Act { act, on } => Reply::Reached { act, on },
+                WaitKind::Reload(summary) => summary.reply(),
+                WaitKind::Update(updated) => Reply::Updated(updated),
+                WaitKind::Wait { name, until } => Reply::WaitOver { name, until },
+            });
+        }
+        Err(match kind {
+            WaitKind::Act { act, on } => Refusal::NotReached { act, on, members: failed, timed_out },
+            WaitKind::Reload(_) => Refusal::ReloadIncomplete { members: failed, timed_out },
+            WaitKind::Update(updated) => {
+                let confirm_pending = updated.confirm_until.is_some();
+                Refusal::UpdateIncomplete { members: failed, confirm_pending, timed_out }
+            }
+            WaitKind::Wait { name, until } => {
+                let why = failed.pop().map_or(Unreached::Removed, |(_, why)| why);
+                Refusal::WaitFailed { name, until, why, timed_out }
+            }
+        })
+    }
+}
+
+/// Is the goal reached by whoever arrives in this state?
+fn arrives(goal: Goal, state: ProcessState) -> bool {
+    match goal {
+        Goal::Up | Goal::Reach(WaitFor::Healthy) => false,
+        Goal::Down | Goal::Reach(WaitFor::Stopped) => state == ProcessState::Stopped,
+        Goal::Reach(WaitFor::Running) => state == ProcessState::Running,
+        Goal::Reach(WaitFor::Exited) => match state {
+            ProcessState::Stopped | ProcessState::Exited | ProcessState::Backoff | ProcessState::Fatal => true,
+            ProcessState::Starting | ProcessState::Running | ProcessState::Stopping | ProcessState::Unhealthy => false,
+        },
+    }
+}
+
+/// The longest that reaching the goal may take before the answer is "not yet"; `None`: nobody can tell.
+fn longest_wait(entry: &Entry, goal: Goal) -> Option<Duration> {
+    let seconds = |count: u32| Duration::from_secs(u64::from(count));
+    let run = entry.machine.run_config().unwrap_or(entry.machine.config());
+    let stop = if entry.machine.has_run() { seconds(run.stopwaitsecs) + SETTLE_MARGIN } else { Duration::ZERO };
+    match goal {
+        Goal::Down => Some(stop),
+        Goal::Up => Some(stop + seconds(entry.config().startsecs) + SETTLE_MARGIN),
+        Goal::Reach(_) => None,
+    }
+}
+
+/// Has a process that is to come up done so, or failed to? `None`: not yet known.
+fn up_outcome(now: Moment, entry: &Entry) -> Option<Result<(), Unreached>> {
+    match entry.machine.state() {
+        ProcessState::Running | ProcessState::Unhealthy => Some(Ok(())),
+        ProcessState::Starting => None,
+        ProcessState::Stopping if entry.machine.desired() == Desired::Up => None,
+        // The reason is better with the last line of output, which is on its way.
+        ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if entry.draining => None,
+        ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal => {
+            Some(Err(Unreached::Reached(entry.reached(now))))
+        }
+        state @ (ProcessState::Stopped | ProcessState::Stopping) => Some(Err(Unreached::StoppedMeanwhile(state))),
+    }
+}
+
+/// Has a process that is to go down done so? `None`: not yet.
+fn down_outcome(entry: &Entry) -> Option<Result<(), Unreached>> {
+    entry.is_settled_down().then_some(Ok(()))
+}
+
+/// Is it as it is waited for, or can't it become so? `None`: not yet.
+fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor) -> Option<Result<(), Unreached>> {
+    let state = entry.machine.state();
+    let is_so = match until {
+        WaitFor::Running => matches!(state, ProcessState::Running | ProcessState::Unhealthy),
+        WaitFor::Healthy => {
+            let config = entry.machine.run_config().unwrap_or(entry.config());
+            let unchecked = config.healthcheck.check_type == HealthCheckType::None;
+            state == ProcessState::Running && (unchecked || entry.machine.healthy() == Some(true))
+        }
+        WaitFor::Stopped => return down_outcome(entry),
+        WaitFor::Exited => return arrives(Goal::Reach(until), state).then_some(Ok(())),
+    };
+    // The reason is better with the last line of output, which is on its way.
+    let lost = state == ProcessState::Fatal && !entry.draining;
+    if lost { Some(Err(Unreached::Reached(entry.reached(now)))) } else { is_so.then_some(Ok(())) }
+}

@@ -1,0 +1,97 @@
+//! What the machine wants done, and what it tells of itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::cause::Cause;
+use super::super::moment::Moment;
+use super::super::state::{Exit, ProcessState};
+use super::event::Generation;
+
+/// What is to be done by the shell around the machine, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Spawn the program and feed `Spawned` or `SpawnFailed` back in the same turn.
+    Spawn {
+        /// The new run.
+        generation: Generation,
+    },
+    /// Send a signal to everything in the run's process group.
+    SignalGroup {
+        /// The run that is meant.
+        generation: Generation,
+        /// The signal's number.
+        signal: u8,
+        /// Why.
+        why: KillWhy,
+    },
+    /// Check the health and feed `HealthReported` back when the answer is there.
+    CheckHealth {
+        /// The run to be checked.
+        generation: Generation,
+    },
+    /// The public state has changed.
+    Announce(Transition),
+}
+
+/// Why a process group gets a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KillWhy {
+    /// Somebody asked for its end, or for a restart.
+    Requested,
+    /// It outlived its stop signal.
+    StopTimeout {
+        /// By so many seconds (`stopwaitsecs`).
+        seconds: u32,
+    },
+    /// It outlived SIGKILL, which may have missed a member that was being forked.
+    Again,
+    /// Its leader has ended, and what is left has to go.
+    Remains,
+    /// Its health checks fail.
+    Unhealthy,
+    /// The daemon is at fault.
+    InternalError,
+}
+
+/// A change of the public state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The state before.
+    pub from: ProcessState,
+    /// The state now.
+    pub to: ProcessState,
+    /// The run's process, where one exists or has just ended.
+    pub pid: Option<i32>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What the operator wants, apart from what is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Desired {
+    /// It shall run.
+    Up,
+    /// It shall not run.
+    Down,
+}
+
+/// How the last run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// The process.
+    pub pid: i32,
+    /// How it ended.
+    pub exit: Exit,
+    /// When it was spawned.
+    pub started: Moment,
+    /// When it ended.
+    pub ended: Moment,
+}
+
+impl LastRun {
+    /// How long it had lived, in milliseconds.
+    pub fn age_ms(&self) -> u64 {
+        let age = self.ended.saturating_duration_since(self.started);
+        u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,211 @@
+//! [`Condition`]: what there is to tell a person about a process, as data; worded where it is shown.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::cause::{Failure, Tries};
+use super::super::moment::Moment;
+use super::super::span::{clock, span};
+use super::super::state::Exit;
+use super::Machine;
+use super::phase::{Due, Group, Leader, Phase, Retry, StopStage};
+
+/// When something happens by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upcoming {
+    /// At this moment at the earliest.
+    pub at: Moment,
+    /// Not before nothing is left of the process group of this leader.
+    pub after_group: Option<i32>,
+}
+
+impl Upcoming {
+    fn text(self, now: Moment) -> String {
+        match (self.after_group, seconds_left(Some(self.at), now)) {
+            (Some(pid), 0) => format!("when the process group of pid {pid} has gone"),
+            (Some(_) | None, seconds) => format!("in {seconds} s"),
+        }
+    }
+}
+
+/// What there is to tell a person about a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Condition {
+    /// It has never run.
+    NotStarted,
+    /// Somebody stopped it.
+    Stopped,
+    /// It ended by itself.
+    Exited {
+        /// How, and after how many milliseconds; `None` where that is not known.
+        end: Option<(Exit, u64)>,
+        /// When it is started again.
+        restart: Option<Upcoming>,
+    },
+    /// It was given up.
+    Fatal {
+        /// Why.
+        failure: Box<Failure>,
+        /// What was tried, where that was more than once.
+        after: Option<Tries>,
+        /// The last attempt got as far as a process, whose last words may tell why.
+        has_run: bool,
+    },
+    /// It waits for a retry.
+    Backoff {
+        /// Why the attempt before failed.
+        failure: Box<Failure>,
+        /// The number of the retry, from 1.
+        number: u32,
+        /// So many may follow one another.
+        of: u32,
+        /// When it comes.
+        retry: Upcoming,
+        /// The last attempt got as far as a process, whose last words may tell why.
+        has_run: bool,
+    },
+    /// It is about to be executed.
+    Spawning,
+    /// It lives.
+    Alive {
+        /// Its process.
+        pid: i32,
+        /// When that was spawned.
+        started: Moment,
+    },
+    /// It lives, but its health checks fail.
+    Unhealthy {
+        /// Its process.
+        pid: i32,
+        /// What the last check found.
+        message: Box<str>,
+    },
+    /// It is on its way out.
+    Stopping {
+        /// Its leader has ended; the one whose process group is waited for.
+        remains_of: Option<i32>,
+        /// When SIGKILL follows.
+        kill_at: Option<Moment>,
+        /// SIGKILL was sent.
+        killed: bool,
+    },
+}
+
+impl Condition {
+    /// One line that a person can act on: `pid 12, uptime 0:05`, `exit code 3 after 0.2 s, retry 2 of 3 in 2 s`, `cannot
+    /// execute /x/y: No such file or directory`, `stopping, SIGKILL in 7 s`.
+    ///
+    /// `last_line` is the last line that the run which has just ended wrote to its standard error; it is appended where the
+    /// line tells of a failed end, which it probably explains.
+    pub fn describe(&self, now: Moment, last_line: Option<&str>) -> String {
+        let (line, ended_badly) = match self {
+            Condition::NotStarted => return "not started".to_owned(),
+            Condition::Stopped => return "stopped by request".to_owned(),
+            Condition::Exited { end, restart } => {
+                let end = end.map_or_else(String::new, |(exit, age_ms)| {
+                    format!("{exit} after {}", span(Duration::from_millis(age_ms)))
+                });
+                let line = match restart {
+                    Some(restart) => format!("{end}, restart {}", restart.text(now)),
+                    None => end,
+                };
+                (line, true)
+            }
+            Condition::Fatal { failure, after, has_run } => {
+                let line = match after {
+                    None => failure.to_string(),
+                    Some(after) => format!("{failure}, gave up after {after}"),
+                };
+                (line, *has_run)
+            }
+            Condition::Backoff { failure, number, of, retry, has_run } => {
+                (format!("{failure}, retry {number} of {of} {}", retry.text(now)), *has_run)
+            }
+            Condition::Spawning => return "about to be executed".to_owned(),
+            Condition::Alive { pid, started } => {
+                return format!("pid {pid}, uptime {}", clock(now.saturating_duration_since(*started)));
+            }
+            Condition::Unhealthy { pid, message } => return format!("pid {pid}, unhealthy: {message}"),
+            Condition::Stopping { remains_of, kill_at, killed } => return stopping(*remains_of, *kill_at, *killed, now),
+        };
+        match last_line {
+            Some(said) if !said.is_empty() && ended_badly => format!("{line}: {said}"),
+            Some(_) | None => line,
+        }
+    }
+}
+
+fn stopping(remains_of: Option<i32>, kill_at: Option<Moment>, killed: bool, now: Moment) -> String {
+    let who = match remains_of {
+        None => String::new(),
+        Some(pid) => format!(" what pid {pid} left of its process group"),
+    };
+    match (killed, kill_at) {
+        (true, _) => format!("stopping{who}, SIGKILL was sent but it has not ended yet"),
+        (false, None) => format!("stopping{who}"),
+        (false, Some(at)) => format!("stopping{who}, SIGKILL in {} s", seconds_left(Some(at), now)),
+    }
+}
+
+impl Machine {
+    /// What there is to tell about it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use supervice::models::ProgramConfig;
+    /// use supervice::process::{Machine, Moment};
+    ///
+    /// let machine = Machine::new(Arc::new(ProgramConfig::new("web", "/usr/bin/web")));
+    /// assert_eq!(machine.condition().describe(Moment::from_nanos(1), None), "not started");
+    /// ```
+    pub fn condition(&self) -> Condition {
+        let has_run = self.spawn_error.is_none();
+        match &self.phase {
+            Phase::Stopped if self.last_run.is_none() && self.spawn_error.is_none() => Condition::NotStarted,
+            Phase::Stopped => Condition::Stopped,
+            Phase::Exited { restart_at, remains } => Condition::Exited {
+                end: self.last_run.as_ref().map(|last| (last.exit, last.age_ms())),
+                restart: restart_at.map(|at| upcoming(at, remains.as_ref())),
+            },
+            Phase::Fatal { failure, after, .. } => {
+                Condition::Fatal { failure: failure.clone(), after: *after, has_run }
+            }
+            Phase::Backoff { retry: Retry { number, at, failure }, remains } => Condition::Backoff {
+                failure: failure.clone(),
+                number: *number,
+                of: self.config.startretries,
+                retry: upcoming(*at, remains.as_ref()),
+                has_run,
+            },
+            Phase::Spawning { .. } => Condition::Spawning,
+            Phase::Starting { run, .. } | Phase::Running { run, .. } => {
+                Condition::Alive { pid: run.pid, started: run.started }
+            }
+            Phase::Unhealthy { run, checks } => {
+                Condition::Unhealthy { pid: run.pid, message: checks.message.clone() }
+            }
+            Phase::Stopping { leader, group, .. } => Condition::Stopping {
+                remains_of: match leader {
+                    Leader::Alive => None,
+                    Leader::Gone => Some(group.run.pid),
+                },
+                kill_at: match group.stage {
+                    StopStage::Stopping { kill_at } => kill_at,
+                    StopStage::Unsignalled | StopStage::Killing { .. } => None,
+                },
+                killed: matches!(group.stage, StopStage::Killing { .. }),
+            },
+        }
+    }
+}
+
+fn upcoming(at: Moment, remains: Option<&Group>) -> Upcoming {
+    Upcoming { at, after_group: remains.map(|group| group.run.pid) }
+}
+
+/// Whole seconds until a moment, rounded up; 0 when it has passed.
+fn seconds_left(at: Due, now: Moment) -> u64 {
+    let left = at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+    left.as_secs() + u64::from(left.subsec_nanos() > 0)
+}
