@@ -113,13 +113,15 @@ mod tests {
         assert_eq!(tail(&[b""]), OutputTail(None));
         let mut tail = OutputTail::default();
         for number in 0..10_000 {
-            tail.push(format!("{number} {}\n", "x".repeat(number % 400)).as_bytes());
-            tail.push(b"\n\n\n");
-            let held = tail.0.as_ref().expect("there is output").bytes.len();
-            assert!((1..=HELD_LIMIT).contains(&held), "{held} after {number}");
+            tail.push(format!("{number} {}", "x".repeat(number % 400)).as_bytes());
+            let held = &tail.0.as_ref().expect("there is output").bytes;
+            assert!((1..=HELD_LIMIT).contains(&held.len()), "{} after {number}", held.len());
+            assert_ne!(held.first(), Some(&b'\n'), "a line was cut in two at {number}");
             let text = tail.text();
             let last = text.rsplit('\n').next().unwrap();
             assert!(last.starts_with(&format!("{number}")), "{last}");
+            tail.push(b"\n\n\n");
+            assert!(tail.text().ends_with(last), "blank lines replace nothing at {number}");
         }
     }
 

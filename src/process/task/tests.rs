@@ -89,6 +89,7 @@ fn output_end_before_exit_ends_the_task_with_its_exit() {
     assert_eq!(rig.event(3, TaskEvent::Exited(Exit::Code(1))), [cleared(), exited(1, "first\nlast")]);
     assert!(rig.task.has_ended());
     assert_eq!(rig.task.poll_timeout(), None);
+    assert_eq!(rig.task.output, OutputTail::default(), "an ended task holds no output");
 }
 
 #[test]
