@@ -16,6 +16,7 @@
 //! ```
 
 mod script;
+mod task_result;
 mod tcp;
 mod worker;
 

@@ -363,6 +363,29 @@ mod tests {
     }
 
     #[test]
+    fn a_task_words_its_result_as_this_checker_does() {
+        use crate::process::{OutputTail, Task, TaskAction, TaskEvent, TaskKind, TaskSpec};
+
+        let pieces: [&[u8]; 8] =
+            [b"one", b"\n", b" \t", &[b'y'; 200], &[b' '; 300], b"\xff\x1b", b"\n\n\n", b"two\nthree"];
+        for number in 0..4096_usize {
+            let (mut last_line, mut condensed, mut actions) = (LastLine::default(), OutputTail::default(), Vec::new());
+            let (now, timeout) = (crate::process::Moment::from_nanos(1), Duration::from_secs(1));
+            let mut task = Task::start(TaskSpec { kind: TaskKind::HealthCheck, timeout }, &mut actions);
+            task.handle_event(now, TaskEvent::Spawned { pid: 1 }, &mut actions);
+            for piece in [0, 3, 6, 9].map(|shift| pieces[number >> shift & 7]) {
+                last_line.push(piece);
+                condensed.push(piece);
+            }
+            task.handle_event(now, TaskEvent::Output(condensed.into_bytes()), &mut actions);
+            task.handle_event(now, TaskEvent::Drained, &mut actions);
+            task.handle_event(now, TaskEvent::Exited(Exit::Code(1)), &mut actions);
+            let Some(TaskAction::Done(end)) = actions.pop() else { panic!("it has not ended") };
+            assert_eq!(HealthCheckResult::from(&end).message, last_line.describe("exit code 1"), "{number:o}");
+        }
+    }
+
+    #[test]
     fn last_line_is_bounded_and_printable() {
         let mut tail = LastLine::default();
         tail.push(&[b'a'; 1000]);

@@ -7,6 +7,7 @@ mod machine;
 mod moment;
 mod span;
 mod state;
+mod task;
 
 pub use cause::{Cause, Circumstance, Failure, Tries, Verb};
 pub(crate) use handle::{Control, ProcessShared, ProcessView};
@@ -18,3 +19,4 @@ pub use machine::{
 pub use moment::Moment;
 pub(crate) use span::span;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};
+pub use task::{OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};

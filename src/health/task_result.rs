@@ -1,0 +1,49 @@
+//! What the end of a health check script says of the program's health.
+
+use super::HealthCheckResult;
+use crate::process::TaskEnd;
+
+impl From<&TaskEnd> for HealthCheckResult {
+    /// Passed with exit code 0. The message names the last line that the script wrote, where there is one.
+    fn from(end: &TaskEnd) -> Self {
+        let message = match (end, end.last_line()) {
+            (TaskEnd::TimedOut { limit, .. }, None) => format!("no answer within {} s", limit.as_secs()),
+            (TaskEnd::TimedOut { limit, .. }, Some(line)) => format!("no answer within {} s: {line}", limit.as_secs()),
+            (TaskEnd::Exited { .. } | TaskEnd::SpawnFailed(_) | TaskEnd::Cancelled, _) => end.to_string(),
+        };
+        HealthCheckResult { healthy: end.is_success(), message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::process::{Exit, SpawnError, SpawnStage};
+
+    fn result(end: TaskEnd) -> (bool, String) {
+        let HealthCheckResult { healthy, message } = HealthCheckResult::from(&end);
+        (healthy, message)
+    }
+
+    #[test]
+    fn exit_code_decides_and_the_last_line_explains() {
+        let exited = |exit, output: &str| result(TaskEnd::Exited { exit, output: output.into() });
+        assert_eq!(exited(Exit::Code(0), ""), (true, "exit code 0".to_owned()));
+        assert_eq!(exited(Exit::Code(0), "fine"), (true, "exit code 0: fine".to_owned()));
+        assert_eq!(exited(Exit::Code(3), "first\nno space left"), (false, "exit code 3: no space left".to_owned()));
+        assert_eq!(exited(Exit::Signal(15), ""), (false, "killed by SIGTERM".to_owned()));
+    }
+
+    #[test]
+    fn time_out_failed_spawn_and_cancel_are_failures() {
+        let (limit, exit) = (Duration::from_secs(1), Exit::Code(0));
+        let timed_out = |output: &str| result(TaskEnd::TimedOut { limit, exit, output: output.into() });
+        assert_eq!(timed_out(""), (false, "no answer within 1 s".to_owned()));
+        assert_eq!(timed_out("first\nstuck"), (false, "no answer within 1 s: stuck".to_owned()));
+        let error = SpawnError::system(SpawnStage::Exec, "/bin/sh", 2);
+        assert_eq!(result(TaskEnd::SpawnFailed(Box::new(error.clone()))), (false, error.to_string()));
+        assert_eq!(result(TaskEnd::Cancelled), (false, "cancelled".to_owned()));
+    }
+}
