@@ -30,15 +30,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use crate::rpc::protocol::{
+pub use crate::codec::frames::{
     Amount, EventItem, HistoryItem, KeyChange, NextStep, Reread, Terms, Updated, WaitFor, Why,
 };
 pub use events::{EventStream, StreamedEvent};
 pub use follow::{Follow, OutputPiece};
 pub use operate::DaemonVersion;
 
+use crate::codec::frames::{self, ErrorCode, HEADER, Head, ProcessStatus};
 use crate::models::DEFAULT_SOCKET_PATH;
-use crate::rpc::protocol::{self, ErrorCode, HEADER, Head, ProcessStatus};
 use crate::sys::net::peer_credentials;
 
 /// How long an answer is waited for, unless [`Controller::with_timeout`] says otherwise.
@@ -209,13 +209,13 @@ impl Controller {
         request.insert("command".to_owned(), command.into());
         request.extend(parameters.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         let body = serde_json::to_vec(&request).map_err(|error| self.broken(error.to_string()))?;
-        if body.len() > protocol::MAX_FRAME {
-            let message = format!("a request of {} bytes; at most {} can be sent", body.len(), protocol::MAX_FRAME);
+        if body.len() > frames::MAX_FRAME {
+            let message = format!("a request of {} bytes; at most {} can be sent", body.len(), frames::MAX_FRAME);
             return Err(ClientError::Failed { code: Some(ErrorCode::TooLarge.as_str().to_owned()), message });
         }
         // What only asks is answered at once; else something in the daemon hangs.
         let asks = ["status", "why", "history", "pid", "ping", "version", "loglevel"].contains(&command);
-        self.exchange(&protocol::frame(&body), deadline, !asks)
+        self.exchange(&frames::frame(&body), deadline, !asks)
     }
 
     fn object(&self, body: &[u8]) -> Result<Map<String, Value>, ClientError> {
@@ -368,7 +368,7 @@ impl Controller {
         }
         let mut buffer = Vec::new();
         loop {
-            match protocol::head(&buffer) {
+            match frames::head(&buffer) {
                 Head::Frame(length) => {
                     return buffer.get(HEADER..HEADER + length).map(<[u8]>::to_vec).ok_or_else(|| self.broken("cut"));
                 }

@@ -30,7 +30,6 @@ use serde_json::{Map, Value};
 
 pub use crate::api::EventType;
 
-
 /// How many events wait at most for their handlers, unless [`EventBus::new`] is told otherwise.
 pub const DEFAULT_QUEUE_SIZE: usize = 1000;
 

@@ -89,7 +89,9 @@
 
 mod api;
 pub mod client;
+mod codec;
 pub mod config;
+mod control;
 pub mod core;
 pub mod ctl;
 pub mod daemon;
@@ -102,6 +104,5 @@ pub mod models;
 mod order;
 pub mod output;
 pub mod process;
-pub mod rpc;
 mod suggest;
 pub mod sys;

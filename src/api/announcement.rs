@@ -35,7 +35,7 @@ pub enum ReloadChange {
     /// A key of `[supervice]` has changed that takes effect when the daemon is started anew.
     NeedsDaemonRestart {
         /// The key.
-        key: &'static str,
+        key: String,
     },
     /// Nothing was changed.
     Failed(ReloadFailure),
@@ -171,9 +171,9 @@ impl Announcement {
         }
     }
 
-    /// How much it matters in a log.
-    pub fn level(&self) -> log::Level {
-        match self {
+    /// How much it matters in a log; `None` where it is worth no line, because what follows tells of it.
+    pub fn level(&self) -> Option<log::Level> {
+        Some(match self {
             Announcement::Transition { transition, .. } => match transition.to {
                 ProcessState::Fatal => log::Level::Error,
                 ProcessState::Backoff | ProcessState::Unhealthy => log::Level::Warn,
@@ -183,7 +183,7 @@ impl Announcement {
                 }
             },
             Announcement::Noted { cause: Cause::StopTimedOut { .. }, .. } => log::Level::Warn,
-            Announcement::Noted { .. } => log::Level::Debug,
+            Announcement::Noted { .. } => return None,
             Announcement::Health { healthy: true, .. } => log::Level::Debug,
             Announcement::Health { healthy: false, .. } => log::Level::Warn,
             Announcement::Output { change: OutputChange::Lost { .. }, .. } => log::Level::Error,
@@ -211,7 +211,7 @@ impl Announcement {
                 | ShutdownProgress::Killing(_) => log::Level::Warn,
                 ShutdownProgress::LeftBehind(_) | ShutdownProgress::OrphansLeft => log::Level::Error,
             },
-        }
+        })
     }
 }
 

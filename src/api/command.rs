@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::request::Right;
 use crate::models::Power;
 use crate::process::signal_name;
 
@@ -115,39 +114,6 @@ pub enum Command {
     Shutdown,
     /// Ends everything, and then turns the machine off: for the kernel's init alone.
     Power(Power),
-}
-
-impl Command {
-    /// The right that it needs.
-    pub fn right(&self) -> Right {
-        match self {
-            Command::Act { .. } | Command::Signal { .. } => Right::Control,
-            Command::Reload
-            | Command::Update { .. }
-            | Command::Confirm
-            | Command::SetLogLevel { .. }
-            | Command::ClearLogs { .. }
-            | Command::ReopenLogs
-            | Command::Shutdown
-            | Command::Power(_) => Right::Administer,
-        }
-    }
-
-    /// How long the answer may wait.
-    pub fn terms(&self) -> Terms {
-        match self {
-            Command::Act { terms, .. } => *terms,
-            Command::Signal { .. }
-            | Command::Reload
-            | Command::Update { .. }
-            | Command::Confirm
-            | Command::SetLogLevel { .. }
-            | Command::ClearLogs { .. }
-            | Command::ReopenLogs
-            | Command::Shutdown
-            | Command::Power(_) => Terms::default(),
-        }
-    }
 }
 
 impl fmt::Display for Command {

@@ -1,5 +1,7 @@
 //! The types of events, and sets of them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::process::ProcessState;
 
 /// What an event tells.
@@ -78,7 +80,7 @@ impl EventType {
 }
 
 /// A set of event types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventKinds(u16);
 
 impl EventKinds {
@@ -95,7 +97,8 @@ impl EventKinds {
 
     /// Adds the types for which `fits` holds; `false` if there are none.
     pub fn add(&mut self, fits: impl Fn(EventType) -> bool) -> bool {
-        let added = EventType::ALL.into_iter().filter(|kind| fits(*kind)).fold(0, |bits, kind| bits | EventKinds::bit(kind));
+        let added =
+            EventType::ALL.into_iter().filter(|kind| fits(*kind)).fold(0, |bits, kind| bits | EventKinds::bit(kind));
         self.0 |= added;
         added != 0
     }

@@ -3,7 +3,7 @@
 //! into frames.
 //!
 //! - [`Query`] changes nothing and is answered within the turn; [`Watch`] changes nothing and is answered later, or as a
-//!   stream; [`Command`] changes something, is logged with its initiator and allowed by its [`Right`].
+//!   stream; [`Command`] changes something, is logged with its initiator.
 //! - [`Reply`] says what a request came to, [`Refusal`] why it came to nothing.
 //! - [`Announcement`] is what happened, for everybody who listens.
 
@@ -22,7 +22,7 @@ pub use command::{Act, Command, LogLevel, Selector, Terms};
 pub use event_type::{EventKinds, EventType};
 pub use refusal::{NameHint, Reached, Refusal, ReloadFailure, RollbackReason, Unreached};
 pub use reply::{Changes, KeyChange, Reply, Reread, Updated};
-pub use request::{Amount, Query, Request, RequestId, Right, WaitFor, Watch};
+pub use request::{Amount, Query, Request, RequestId, WaitFor, Watch};
 pub use status::{HistoryRow, StatusRow};
 pub use wall_clock::WallClock;
 pub use why::{LastRequest, NextStep, Why};

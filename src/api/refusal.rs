@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::command::{Act, Selector};
 use super::request::WaitFor;
 use crate::process::{Cause, Condition, Moment, ProcessState};
 
 /// The state that was reached instead.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reached {
     /// The state.
     pub state: ProcessState,
@@ -30,7 +32,7 @@ impl fmt::Display for Reached {
 }
 
 /// Why a process did not get where it was to get.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Unreached {
     /// It is in another state.
     Reached(Box<Reached>),
@@ -107,7 +109,7 @@ impl fmt::Display for ReloadFailure {
 }
 
 /// Why an update was taken back.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum RollbackReason {
     /// Nobody has confirmed it in time.
     Unconfirmed,
@@ -309,7 +311,7 @@ fn not_reached(f: &mut fmt::Formatter<'_>, act: Act, on: &Selector, members: &[(
         (act, Selector::Group(_)) => return write!(f, "{} {on}, but failed for: {}", act.done(), list(members)),
     }
     match members.first() {
-        Some((_, why)) => why.fmt(f),
+        Some((_, why)) => fmt::Display::fmt(why, f),
         None => Ok(()),
     }
 }
@@ -323,10 +325,9 @@ impl fmt::Display for Refusal {
                     write!(f, "no process '{name}'")?;
                     did_you_mean(f, Some(nearest))
                 }
-                NameHint::Group(first) => write!(
-                    f,
-                    "'{name}' is a group; name its members ('{first}' ...), or use startgroup or stopgroup"
-                ),
+                NameHint::Group(first) => {
+                    write!(f, "'{name}' is a group; name its members ('{first}' ...), or use startgroup or stopgroup")
+                }
                 NameHint::Instances(first) => write!(f, "no process '{name}'; its processes are '{first}' ..."),
                 NameHint::Leaving => {
                     write!(f, "'{name}' was removed from the configuration and is still stopping")
@@ -337,9 +338,9 @@ impl fmt::Display for Refusal {
                 did_you_mean(f, nearest.as_deref())
             }
             Refusal::ShuttingDown => f.write_str("the daemon is shutting down; nothing is started any more"),
-            Refusal::NotInit => f.write_str(
-                "this daemon is not the init of the machine (supervice --system-init); nothing was done",
-            ),
+            Refusal::NotInit => {
+                f.write_str("this daemon is not the init of the machine (supervice --system-init); nothing was done")
+            }
             Refusal::NotRunning { name, reached } => write!(f, "{name} has no process; it is {reached}"),
             Refusal::NotReached { act, on, members, timed_out: _ } => not_reached(f, *act, on, members),
             Refusal::WaitFailed { name, until, why, timed_out: true } => write!(f, "{name} is not {until} yet: {why}"),
@@ -362,9 +363,7 @@ impl fmt::Display for Refusal {
             Refusal::NothingToConfirm { taken_back: Some(reason) } => {
                 write!(f, "Nothing to confirm: the update was taken back, because {reason}")
             }
-            Refusal::NothingToConfirm { taken_back: None } => {
-                f.write_str("Nothing to confirm: no update waits for it")
-            }
+            Refusal::NothingToConfirm { taken_back: None } => f.write_str("Nothing to confirm: no update waits for it"),
             Refusal::Output { name, message } => write!(f, "{name}: {message}"),
             Refusal::Internal => f.write_str("an internal error of supervice, please report it"),
         }

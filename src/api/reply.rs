@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::command::{Act, LogLevel, Selector};
+use super::command::{Act, Selector};
 use super::request::WaitFor;
 use super::status::{HistoryRow, StatusRow};
 use super::why::Why;
@@ -13,7 +14,7 @@ use crate::models::Power;
 use crate::process::{Moment, signal_name};
 
 /// Names that a reload has changed, each list sorted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// Programs that are new.
     pub added: Vec<String>,
@@ -48,7 +49,7 @@ pub struct Reread {
 }
 
 /// What an update has changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Updated {
     /// Which programs.
     pub changes: Changes,
@@ -147,13 +148,6 @@ pub(crate) fn signal_text(signal: u8) -> String {
     match signal_name(signal) {
         Some(name) => format!("SIG{name}"),
         None => format!("signal {signal}"),
-    }
-}
-
-impl LogLevel {
-    /// The answer that tells it.
-    pub fn reply(self) -> Reply {
-        Reply::LogLevel(self.as_str().to_owned())
     }
 }
 

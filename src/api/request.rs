@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{Command, Terms};
+use super::command::Command;
 use super::event_type::EventKinds;
 use crate::models::StreamKind;
 
@@ -22,42 +22,6 @@ pub enum Request {
     Watch(Watch),
     /// Changes something.
     Command(Command),
-}
-
-/// What a request needs to be allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
-    /// To see states, histories and settings.
-    Observe,
-    /// To read what programs write.
-    ReadOutput,
-    /// To start, stop, restart, signal.
-    Control,
-    /// To change the configuration in force, the log, the daemon's own life.
-    Administer,
-}
-
-impl Request {
-    /// The right that it needs.
-    pub fn right(&self) -> Right {
-        match self {
-            Request::Query(query) => query.right(),
-            Request::Watch(watch) => watch.right(),
-            Request::Command(command) => command.right(),
-        }
-    }
-
-    /// How long the answer may wait, where the one who asks has a say in it.
-    pub fn terms(&self) -> Terms {
-        match self {
-            Request::Query(_) => Terms::default(),
-            Request::Watch(Watch::Wait { timeout, .. }) => Terms { wait: true, timeout: *timeout },
-            Request::Watch(Watch::Events { .. } | Watch::Tail { .. } | Watch::Reread | Watch::Why { .. }) => {
-                Terms::default()
-            }
-            Request::Command(command) => command.terms(),
-        }
-    }
 }
 
 /// A question that the registry answers within the turn.
@@ -86,20 +50,6 @@ pub enum Query {
     Version,
     /// The level of the daemon's own log.
     LogLevel,
-}
-
-impl Query {
-    /// The right that it needs.
-    pub fn right(&self) -> Right {
-        match self {
-            Query::Status { .. }
-            | Query::History { .. }
-            | Query::Pid { .. }
-            | Query::Ping
-            | Query::Version
-            | Query::LogLevel => Right::Observe,
-        }
-    }
 }
 
 /// A question whose answer comes later, or bit by bit.
@@ -139,16 +89,6 @@ pub enum Watch {
         /// Which.
         name: String,
     },
-}
-
-impl Watch {
-    /// The right that it needs.
-    pub fn right(&self) -> Right {
-        match self {
-            Watch::Wait { .. } | Watch::Events { .. } | Watch::Reread => Right::Observe,
-            Watch::Tail { .. } | Watch::Why { .. } => Right::ReadOutput,
-        }
-    }
 }
 
 /// What is waited for.

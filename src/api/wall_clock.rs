@@ -14,6 +14,12 @@ pub struct WallClock {
     pub wall: Duration,
 }
 
+impl From<(Moment, Duration)> for WallClock {
+    fn from((now, wall): (Moment, Duration)) -> WallClock {
+        WallClock { now, wall }
+    }
+}
+
 impl WallClock {
     fn since_1970(self, at: Moment) -> Duration {
         match at.checked_duration_since(self.now) {

@@ -143,7 +143,8 @@ impl Why {
     /// What was last asked for, where the transitions that followed have pushed it out of the history.
     fn last_request(&self) -> Option<String> {
         let LastRequest { verb, by, at } = self.last_request.as_ref()?;
-        let is_it = |row: &HistoryRow| matches!(&row.cause, Cause::Requested { verb: v, by: b, .. } if v == verb && b == by);
+        let is_it =
+            |row: &HistoryRow| matches!(&row.cause, Cause::Requested { verb: v, by: b, .. } if v == verb && b == by);
         let told = self.history.iter().rev().take(TOLD).any(is_it);
         (!told).then(|| format!("Last asked for, {} ago: {verb} requested {by}.", self.since(*at)))
     }

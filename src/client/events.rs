@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::follow::Frames;
 use super::{ClientError, Controller};
-use crate::rpc::protocol::{EventFrame, EventItem};
+use crate::codec::frames::{EventFrame, EventItem};
 
 /// An event, and how many are missing before it.
 #[derive(Debug, Clone, Default, PartialEq)]

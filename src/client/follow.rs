@@ -7,9 +7,9 @@ use std::time::Instant;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{ClientError, Controller, HEADER, Head, protocol};
-use crate::rpc::protocol::Amount;
-use crate::rpc::stream::Piece;
+use super::{ClientError, Controller, HEADER, Head, frames};
+use crate::codec::frames::Amount;
+use crate::control::output_feed::Piece;
 use crate::sys::machine::Power;
 
 /// A piece of a process's output.
@@ -133,7 +133,7 @@ impl Controller {
         let begin = Instant::now();
         let deadline = begin + self.timeout;
         let mut stream = self.connect(deadline)?;
-        let frame = protocol::frame(request.to_string().as_bytes());
+        let frame = frames::frame(request.to_string().as_bytes());
         super::send(&mut stream, &frame, deadline).map_err(|error| self.io(error, begin))?;
         Ok(Frames { controller: self.clone(), stream, buffer: Vec::new() })
     }
@@ -142,7 +142,7 @@ impl Controller {
 impl Frames {
     /// A whole frame was read already.
     pub(super) fn has_frame(&self) -> bool {
-        !matches!(protocol::head(&self.buffer), Head::Partial)
+        !matches!(frames::head(&self.buffer), Head::Partial)
     }
 
     /// From now on frames come when something happens.
@@ -155,7 +155,7 @@ impl Frames {
         let begin = Instant::now();
         let controller = &self.controller;
         let length = loop {
-            match protocol::head(&self.buffer) {
+            match frames::head(&self.buffer) {
                 Head::Frame(length) => break length,
                 Head::TooLarge(length) => {
                     return Err(

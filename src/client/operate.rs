@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ClientError, Controller};
-use crate::rpc::protocol::{HistoryItem, Reread, Terms, Updated, WaitFor, Why};
+use crate::codec::frames::{HistoryItem, Reread, Terms, Updated, WaitFor, Why};
 
 /// Which daemon answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

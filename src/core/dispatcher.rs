@@ -1,90 +1,150 @@
 //! The central dispatcher: the loop of the one thread that decides and acts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::effect::{Effect, External, Input};
+use super::effects::{Effects, ReplyTo};
 use super::engine::Engine;
-use super::kernel::Kernel;
-use super::world::Input;
+use crate::process::{Initiator, Moment};
 use crate::sys;
 
 /// A turn that takes longer is worth a line in the log: something in it must have blocked.
 const SLOW_TURN: Duration = Duration::from_millis(250);
 
-/// So long nothing must happen after the start until it counts as over.
-const SETTLED: Duration = Duration::from_secs(1);
-
 /// Inputs that are taken in before due timers get their turn.
 const BATCH: usize = 64;
 
-/// Runs the engine until its shutdown has ended; `true` if no process is left.
-pub(super) fn dispatch(engine: &mut Engine, kernel: &mut Kernel, queue: &Receiver<Input>) -> bool {
-    let mut has_rested = false;
-    loop {
-        guarded("a timer", || engine.run_timers(sys::time::now(), kernel));
-        while let Some(input) = kernel.take_deferred() {
-            turn(engine, kernel, input);
-        }
-        if let Some(clean) = engine.finished() {
-            return clean;
-        }
-        guarded("a look at late children", || kernel.look_at_late(sys::time::now()));
-        kernel.wake_output();
-        let timer = engine.poll_timeout().into_iter().chain(kernel.late_look()).min();
-        let settled =
-            (!has_rested).then(|| sys::time::now() + SETTLED).filter(|at| timer.is_none_or(|timer| timer > *at));
-        let first = match settled.or(timer) {
-            Some(at) => queue.recv_deadline(sys::time::instant_of(at)),
-            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        match first {
-            Ok(input) => turn(engine, kernel, input),
-            Err(RecvTimeoutError::Timeout) => {
-                // The first rest: what the start alone has needed goes.
-                if settled.is_some() {
-                    has_rested = true;
-                    sys::memory::rest();
-                }
-                continue;
+/// The engine, and the hands that do what it wants done.
+pub(super) struct Dispatcher {
+    pub(super) engine: Engine,
+    pub(super) effects: Effects,
+    /// What came of the last effect.
+    results: Vec<Input>,
+}
+
+impl Dispatcher {
+    pub(super) fn new(engine: Engine, effects: Effects) -> Dispatcher {
+        Dispatcher { engine, effects, results: Vec::new() }
+    }
+
+    /// Runs the engine until its shutdown has ended; `true` if no process is left.
+    pub(super) fn run(&mut self, queue: &Receiver<External>) -> bool {
+        loop {
+            self.run_timers();
+            if let Some(clean) = self.engine.finished() {
+                return clean;
             }
-            // Can't happen while a supervisor holds the sender; if it did, nobody could ever stop us.
-            Err(RecvTimeoutError::Disconnected) => return false,
+            self.effects.wake_output();
+            let first = match self.engine.poll_timeout() {
+                Some(at) => queue.recv_deadline(sys::time::instant_of(at)),
+                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match first {
+                Ok(input) => self.take_in(input),
+                Err(RecvTimeoutError::Timeout) => continue,
+                // Can't happen while a supervisor holds the sender; if it did, nobody could ever stop us.
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+            for input in queue.try_iter().take(BATCH) {
+                self.take_in(input);
+            }
         }
-        for input in queue.try_iter().take(BATCH) {
-            turn(engine, kernel, input);
+    }
+
+    /// Begins: what an earlier daemon has left behind, and then what is to start with the daemon.
+    pub(super) fn begin(&mut self) {
+        self.turn("the start", |engine, now| engine.begin(now));
+    }
+
+    fn run_timers(&mut self) {
+        self.turn("a timer", Engine::run_timers);
+    }
+
+    fn take_in(&mut self, external: External) {
+        let input = match external {
+            External::Input(input) => input,
+            External::Request(incoming) => {
+                let id = self.effects.replies().register(ReplyTo::Connection(incoming.conn));
+                let by = Initiator::Client(Arc::new(incoming.caller));
+                Input::Request { id, by, request: incoming.request }
+            }
+            External::Disconnected(conn) => {
+                for id in self.effects.replies().forget(conn) {
+                    self.hand_in(Input::Gone { id });
+                }
+                return;
+            }
+            External::Local { request, reply } => {
+                let to = reply.map_or(ReplyTo::Nobody, ReplyTo::Thread);
+                let id = self.effects.replies().register(to);
+                Input::Request { id, by: Initiator::Embedder, request }
+            }
+            External::ScriptTimedOut { script } => return self.effects.kill_script(script),
+        };
+        self.hand_in(input);
+    }
+
+    fn hand_in(&mut self, input: Input) {
+        let what = describe(&input);
+        self.turn(what, |engine, now| engine.handle(now, input));
+    }
+
+    /// One turn: the engine is told something, and everything that it wants done is done, in order. What comes of an effect
+    /// is told at once; what the engine wants done then comes behind all that it has wanted before.
+    fn turn(&mut self, what: &str, tell: impl FnOnce(&mut Engine, Moment)) {
+        let begin = sys::time::now();
+        let engine = &mut self.engine;
+        let mut sound = guarded(what, || tell(engine, begin));
+        while let Some(effect) = self.engine.poll_effect() {
+            sound &= self.perform(effect);
         }
+        // Two numbers tell in nearly every turn that no answer was lost.
+        if !sound || self.effects.replies().owed() != self.engine.owed() {
+            let engine = &self.engine;
+            self.effects.replies().answer_lost(|id| engine.owns(id));
+        }
+        let took = sys::time::now().saturating_duration_since(begin);
+        if took > SLOW_TURN {
+            log::warn!("{what} took {} ms", took.as_millis());
+        }
+    }
+
+    /// Does one thing; `false` if that, or what followed from it, panicked.
+    fn perform(&mut self, effect: Effect) -> bool {
+        let Dispatcher { engine, effects, results } = self;
+        let mut sound = guarded("an effect", || effects.perform(effect, results));
+        for input in results.drain(..) {
+            let what = describe(&input);
+            sound &= guarded(what, || engine.handle(sys::time::now(), input));
+        }
+        sound
     }
 }
 
-fn turn(engine: &mut Engine, kernel: &mut Kernel, input: Input) {
-    let begin = sys::time::now();
-    let what = describe(&input);
-    guarded(what, || engine.handle(begin, input, kernel));
-    let took = sys::time::now().saturating_duration_since(begin);
-    if took > SLOW_TURN {
-        log::warn!("{what} took {} ms", took.as_millis());
-    }
-}
-
-/// Survives a panic: whoever waits for this may not get an answer, but everything else goes on. Our end would be the
-/// end of all programs.
-fn guarded(what: &str, act: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(act)).is_err() {
+/// Survives a panic: everything else goes on. Our end would be the end of all programs.
+fn guarded(what: &str, act: impl FnOnce()) -> bool {
+    let sound = catch_unwind(AssertUnwindSafe(act)).is_ok();
+    if !sound {
         log::error!("{what}: an internal error of supervice (a panic), please report it");
     }
+    sound
 }
 
 fn describe(input: &Input) -> &'static str {
     match input {
         Input::Notice(_) => "a signal",
-        Input::Request(_) => "a client's request",
-        Input::Gone(_) => "a client that has gone",
-        Input::Local { .. } | Input::LocalReload { .. } => "a request by a thread",
+        Input::Request { .. } => "a request",
+        Input::Gone { .. } => "a client that has gone",
+        Input::Spawned { .. } | Input::SpawnFailed { .. } => "a spawn",
+        Input::Exited { .. } | Input::Swept | Input::GroupProbed { .. } => "the end of a process",
         Input::Health { .. } => "a health report",
-        Input::ScriptTimedOut { .. } => "a health check's time-out",
+        Input::OrphansFound { .. } | Input::OrphansSought | Input::OrphansCounted { .. } => "orphans",
+        Input::PendingExecsProbed { .. } => "a look at pending children",
         Input::Output(_) => "a note of the output thread",
-        Input::ConfigLoaded(_) => "applying a new configuration",
+        Input::ConfigLoaded { .. } => "applying a new configuration",
     }
 }

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use crate::api::{
-    Amount, Announcement, Answer, EventKinds, HistoryRow, LogLevel, ProcId, Request, RequestId, Selector, Terms, Why,
-};
+use crossbeam_channel::Sender;
+
+use crate::api::{Amount, Announcement, Answer, EventKinds, HistoryRow, LogLevel, ProcId, Request, RequestId, Why};
 use crate::config::{ConfigError, Loaded};
+use crate::control::server::{ConnId, IncomingRequest};
 use crate::health::HealthCheckResult;
 use crate::models::{Power, ProgramConfig, StreamKind, SupervisorConfig};
 use crate::output;
-use crate::process::{Exit, Generation, Initiator, Moment, ProcessView, SpawnError};
+use crate::process::{Exit, Generation, Initiator, ProcessView, SpawnError};
 
 /// Names a health script, hook or the like for as long as the daemon lives.
 pub(crate) type TaskId = u64;
@@ -40,6 +41,20 @@ pub(crate) enum GroupLeft {
     Lingers,
 }
 
+/// What the other threads tell the dispatcher.
+pub(crate) enum External {
+    /// What the engine is told as it is.
+    Input(Input),
+    /// A client asks.
+    Request(Box<IncomingRequest>),
+    /// A client has gone, whatever it still waits for.
+    Disconnected(ConnId),
+    /// A thread of this program asks; without `reply` it does not wait.
+    Local { request: Request, reply: Option<Sender<Answer>> },
+    /// A health check script has used up its time.
+    ScriptTimedOut { script: u64 },
+}
+
 /// Everything that the engine is told.
 #[derive(Debug)]
 pub(crate) enum Input {
@@ -61,6 +76,10 @@ pub(crate) enum Input {
     GroupProbed { id: ProcId, generation: Generation, group: GroupLeft },
     /// A health check has its answer.
     Health { id: ProcId, generation: Generation, result: HealthCheckResult },
+    /// An earlier daemon has left processes of this program behind, this one among them, which have to go first.
+    OrphansFound { id: ProcId, pid: i32 },
+    /// What an earlier daemon has left behind was looked for.
+    OrphansSought,
     /// How many orphans of programs this process has inherited; they were just signalled, or only counted.
     OrphansCounted { count: usize, signalled: bool },
     /// Children that have not executed their program in time were looked at; `left`: some still have not.
@@ -120,6 +139,9 @@ pub(crate) enum Effect {
     Unfollow { request: RequestId },
     /// Something has happened: for the log, the event bus, the followers.
     Announce(Arc<Announcement>),
+    /// Look for processes that an earlier daemon has left of these programs; an [`Input::OrphansFound`] for each of which
+    /// something has to go first follows, then [`Input::OrphansSought`].
+    FindOrphans { programs: Vec<(ProcId, Arc<ProgramConfig>)> },
     /// Signal (or, with `None`, only count) the orphans that this process has inherited from its programs;
     /// [`Input::OrphansCounted`] follows at once.
     SignalOrphans { signal: Option<u8> },

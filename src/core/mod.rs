@@ -1,35 +1,34 @@
 //! The supervisor: one thread that owns every process (the dispatcher), and the threads around it.
 
 mod dispatcher;
+mod effect;
+mod effects;
 mod engine;
 mod environment;
-mod kernel;
-mod listeners;
+mod handles;
 mod orphans;
-mod roster;
 mod run;
 pub(crate) mod termination;
 #[cfg(test)]
 mod tests;
-mod world;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 pub use run::{Adjust, Logging, RunError, RunOptions};
 
+use crate::api::{Act, Answer, Changes, Command, Refusal, Reply, Request, Selector, Terms};
 use crate::config::{ConfigError, ReloadPlan};
 use crate::events::EventBus;
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::process::{Command, Control, Moment, Process, ProcessError};
-use roster::Roster;
-use world::{Answer, Input, Notice};
+use crate::process::{Control, Moment, Process, ProcessError, Verb};
+use effect::{External, Input, Notice};
+use handles::Handles;
 
 /// Inputs that wait for the dispatcher at most; whoever sends one more waits for a moment. Small, because a
 /// bounded channel touches its whole buffer at once.
@@ -71,21 +70,21 @@ pub struct Supervisor {
 
 struct Inner {
     setup: Mutex<Setup>,
-    roster: Arc<Roster>,
+    handles: Arc<Handles>,
     bus: EventBus,
-    inputs: Sender<Input>,
+    inputs: Sender<External>,
 }
 
 /// What `run` starts from, and whether it has.
 struct Setup {
     /// The file that a reload reads.
     path: Option<PathBuf>,
-    /// The daemon's settings; the programs are in the roster.
+    /// The daemon's settings; the programs are among the handles.
     config: SupervisorConfig,
     phase: Phase,
     /// Until `run` takes it. When `run` drops it, whatever is in it is dropped as well and nothing more can be sent,
     /// so that nobody waits for an answer, or for room, that never comes.
-    queue: Option<Receiver<Input>>,
+    queue: Option<Receiver<External>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +110,7 @@ impl Supervisor {
         Supervisor {
             inner: Arc::new(Inner {
                 setup: Mutex::new(setup),
-                roster: Arc::default(),
+                handles: Arc::default(),
                 bus: EventBus::default(),
                 inputs,
             }),
@@ -149,10 +148,10 @@ impl Supervisor {
             log::error!("load_config while the supervisor runs changes nothing; use reload_config");
             return;
         }
-        self.inner.roster.clear();
-        // The roster holds the one copy of each program that there is.
+        self.inner.handles.clear();
+        // The handles hold the one copy of each program that there is.
         for (id, program) in (0..).zip(std::mem::take(&mut config.programs)) {
-            self.inner.roster.insert(id, &Arc::new(program));
+            self.inner.handles.insert(id, &Arc::new(program));
         }
         setup.config = config;
         setup.path = path;
@@ -179,7 +178,7 @@ impl Supervisor {
     /// Asks for an orderly shutdown and returns at once; the second time, what is left is killed.
     pub fn shutdown(&self) {
         // Only a supervisor whose queue is full for seconds, that is a stuck one, does not hear this.
-        let _ = self.inner.inputs.send_timeout(Input::Notice(Notice::Terminate), ENQUEUE_LIMIT);
+        let _ = self.inner.inputs.send_timeout(External::Input(Input::Notice(Notice::Terminate)), ENQUEUE_LIMIT);
     }
 
     /// Reads the configuration file again and applies it, or changes nothing. Added programs start (if
@@ -190,30 +189,31 @@ impl Supervisor {
     /// [`ProcessError::Failed`] with everything that is wrong with the file.
     pub fn reload_config(&self) -> Result<ReloadPlan, ProcessError> {
         let (reply, answer) = bounded(1);
-        self.inner.send(Input::LocalReload { reply })?;
-        match self.inner.receive(&answer)? {
-            Answer::Reloaded(plan) => Ok(plan),
-            Answer::Failed { message, .. } => Err(ProcessError::Failed(message)),
-            Answer::Done(_) | Answer::Status { .. } | Answer::Report(_) => Ok(ReloadPlan::default()),
-        }
+        self.inner.send(External::Local { request: Request::Command(Command::Reload), reply: Some(reply) })?;
+        let reply = self.inner.receive(&answer)?.map_err(ProcessError::from)?;
+        let Reply::Reloaded { changes: Changes { added, removed, changed }, daemon_settings } = reply else {
+            return Ok(ReloadPlan::default());
+        };
+        let _ = daemon_settings;
+        Ok(ReloadPlan { added, removed, changed, daemon_settings_changed: Vec::new() })
     }
 
     /// Every process by name.
     pub fn processes(&self) -> BTreeMap<String, Process> {
-        let all = self.inner.roster.all().into_iter();
+        let all = self.inner.handles.all().into_iter();
         all.map(|(name, shared)| (name.to_string(), Process::new(name, shared, self.control()))).collect()
     }
 
     /// The process of this name.
     pub fn process(&self, name: &str) -> Option<Process> {
-        let (name, shared) = self.inner.roster.get(name)?;
+        let (name, shared) = self.inner.handles.get(name)?;
         Some(Process::new(name, shared, self.control()))
     }
 
     /// The groups with the names of their members. A program in no `[group:…]` forms its own.
     pub fn groups(&self) -> BTreeMap<String, Vec<String>> {
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for config in self.inner.roster.configs() {
+        for config in self.inner.handles.configs() {
             groups.entry(config.group_name().to_owned()).or_default().push(config.name.clone());
         }
         groups
@@ -222,7 +222,7 @@ impl Supervisor {
     /// The configuration in force. Settings of the daemon itself are those that it was started with.
     pub fn config(&self) -> SupervisorConfig {
         let mut config = self.setup().config.clone();
-        let programs = self.inner.roster.configs();
+        let programs = self.inner.handles.configs();
         config.programs = programs.iter().map(|program| ProgramConfig::clone(program)).collect();
         config
     }
@@ -241,14 +241,20 @@ impl Supervisor {
     }
 }
 
+impl From<Refusal> for ProcessError {
+    fn from(refusal: Refusal) -> ProcessError {
+        ProcessError::Failed(refusal.to_string())
+    }
+}
+
 impl fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Supervisor").field("processes", &self.inner.roster.all().len()).finish_non_exhaustive()
+        f.debug_struct("Supervisor").field("processes", &self.inner.handles.all().len()).finish_non_exhaustive()
     }
 }
 
 impl Inner {
-    fn send(&self, input: Input) -> Result<(), ProcessError> {
+    fn send(&self, input: External) -> Result<(), ProcessError> {
         let ended = self.setup.lock().unwrap_or_else(PoisonError::into_inner).phase == Phase::Ended;
         if ended || self.inputs.send_timeout(input, ENQUEUE_LIMIT).is_err() {
             return Err(ProcessError::NotRunning);
@@ -263,18 +269,26 @@ impl Inner {
     }
 }
 
+/// What a handle asks for.
+fn request(name: &str, verb: Verb) -> Request {
+    let act = match verb {
+        Verb::Start => Act::Start,
+        Verb::Stop => Act::Stop,
+        Verb::Kill => Act::Kill,
+        Verb::Restart => Act::Restart { force: false },
+    };
+    Request::Command(Command::Act { act, on: Selector::Process(name.to_owned()), terms: Terms::default() })
+}
+
 impl Control for Inner {
-    fn ask(&self, name: &str, command: Command) -> Result<(), ProcessError> {
+    fn ask(&self, name: &str, verb: Verb) -> Result<(), ProcessError> {
         let (reply, answer) = bounded(1);
-        self.send(Input::Local { name: name.to_owned(), command, reply: Some(reply) })?;
-        match self.receive(&answer)? {
-            Answer::Failed { message, .. } => Err(ProcessError::Failed(message)),
-            Answer::Done(_) | Answer::Status { .. } | Answer::Reloaded(_) | Answer::Report(_) => Ok(()),
-        }
+        self.send(External::Local { request: request(name, verb), reply: Some(reply) })?;
+        self.receive(&answer)?.map(drop).map_err(ProcessError::from)
     }
 
-    fn send(&self, name: &str, command: Command) -> Result<(), ProcessError> {
-        Inner::send(self, Input::Local { name: name.to_owned(), command, reply: None })
+    fn send(&self, name: &str, verb: Verb) -> Result<(), ProcessError> {
+        Inner::send(self, External::Local { request: request(name, verb), reply: None })
     }
 
     fn instant_of(&self, moment: Moment) -> Instant {

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::ProcId;
+use crate::api::ProcId;
 use crate::models::{ProgramConfig, Reconcile, SupervisorConfig};
 use crate::process::Moment;
 use crate::sys::marked::{self, Stranger};

@@ -8,17 +8,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dispatcher::dispatch;
-use super::engine::{Engine, Verdict};
+use super::dispatcher::Dispatcher;
+use super::effect::{External, Input, Notice};
+use super::effects::{Effects, Parts};
+use super::engine::{Engine, ExitDecision};
 use super::environment::Users;
-use super::kernel::{Kernel, Parts};
 use super::orphans::Identity;
-use super::world::{Input, Notice};
 use super::{Phase, Supervisor, termination};
+use crate::control::server::{self, ServerEvent, ServerHandle};
 use crate::logger;
 use crate::models::SupervisorConfig;
 use crate::output::{self, Output};
-use crate::rpc::server::{self, ServerEvent, ServerHandle};
 use crate::sys::machine::Power;
 use crate::sys::net::SocketGuard;
 use crate::sys::pidfile::{PidFile, PidFileError};
@@ -138,17 +138,17 @@ pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), Ru
     let termination_log = supervisor.setup().config.termination_log.clone();
     let ended = run_to_the_end(supervisor, options);
     let reason = match &ended {
-        Ok(End { verdict: Some(verdict), .. }) => Some(verdict.reason.clone()),
-        Ok(End { clean: true, verdict: None }) => None,
-        Ok(End { clean: false, verdict: None }) => Some(RunError::LeftBehind.to_string()),
+        Ok(End { decision: Some(decision), .. }) => Some(decision.to_string()),
+        Ok(End { clean: true, decision: None }) => None,
+        Ok(End { clean: false, decision: None }) => Some(RunError::LeftBehind.to_string()),
         Err(error) => Some(error.to_string()),
     };
     if let Some(reason) = reason {
         termination::tell(termination_log.as_deref(), &reason);
     }
     match ended? {
-        End { verdict: Some(Verdict { code, reason }), .. } if code != 0 => {
-            Err(RunError::ProgramEnded { code, reason })
+        End { decision: Some(decision), .. } if decision.code != 0 => {
+            Err(RunError::ProgramEnded { code: decision.code, reason: decision.to_string() })
         }
         End { clean: false, .. } => Err(RunError::LeftBehind),
         End { clean: true, .. } => Ok(()),
@@ -160,16 +160,16 @@ struct End {
     /// No process is left.
     clean: bool,
     /// Why, if nobody asked for it.
-    verdict: Option<Verdict>,
+    decision: Option<ExitDecision>,
 }
 
 impl End {
     /// The last line of the log.
     fn tell(&self) {
         let left = if self.clean { "" } else { "; something was left behind" };
-        match &self.verdict {
-            Some(Verdict { code, reason }) => {
-                log::warn!("supervice has ended with exit code {code}{left}: {reason}");
+        match &self.decision {
+            Some(decision) => {
+                log::warn!("supervice has ended with exit code {}{left}: {decision}", decision.code);
             }
             None => log::info!("supervice has ended{left}"),
         }
@@ -193,12 +193,13 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     let (server, guard) = serve(supervisor, &config, listener)?;
     let mut output = None;
     let begun = begin(supervisor, config, config_path, nofile, options, &server, &mut output);
-    let ended = begun.map(|(mut engine, mut kernel)| {
-        let clean = dispatch(&mut engine, &mut kernel, &queue);
+    let ended = begun.map(|mut dispatcher| {
+        dispatcher.begin();
+        let clean = dispatcher.run(&queue);
         if let Some(machine) = machine {
-            machine.set(engine.power());
+            machine.set(dispatcher.engine.power());
         }
-        End { clean, verdict: engine.verdict().cloned() }
+        End { clean, decision: dispatcher.engine.exit_decision().cloned() }
     });
     // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
     drop(queue);
@@ -212,7 +213,7 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     ended
 }
 
-/// Starts the programs. What is in `output` is to be ended by the caller, whatever comes back.
+/// Sets up all that is needed to start the programs. What is in `output` is to be ended by the caller, whatever comes back.
 fn begin(
     supervisor: &Supervisor,
     config: SupervisorConfig,
@@ -221,13 +222,13 @@ fn begin(
     mut options: RunOptions,
     server: &ServerHandle,
     output: &mut Option<Output>,
-) -> Result<(Engine, Kernel), RunError> {
+) -> Result<Dispatcher, RunError> {
     let output = output.insert(start_output(supervisor, &config)?);
     supervisor.inner.bus.start().map_err(system("the events thread"))?;
     let users = Users::default();
-    let programs: Vec<_> = supervisor.inner.roster.configs();
+    let programs: Vec<_> = supervisor.inner.handles.configs();
     users.learn(programs.iter().map(AsRef::as_ref));
-    let mut kernel = Kernel::new(Parts {
+    let effects = Effects::new(Parts {
         inputs: supervisor.inner.inputs.clone(),
         bus: supervisor.inner.bus.clone(),
         output: output.clone(),
@@ -240,6 +241,7 @@ fn begin(
         reopen: Box::new(logger::reopen),
         identity: Identity::of(&config),
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
+        handles: supervisor.inner.handles.clone(),
     })
     .map_err(system("the means of starting programs"))?;
     let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
@@ -247,16 +249,15 @@ fn begin(
     if let Some(on_ready) = options.on_ready.take() {
         on_ready();
     }
-    let mut engine = Engine::new(config, programs, supervisor.inner.roster.clone(), &mut kernel);
+    let own_pid = i32::try_from(pid).unwrap_or(0);
+    let mut engine = Engine::new(sys::time::now(), own_pid, config, programs);
     engine.commands_machine(options.machine.is_some());
-    engine.reconcile(crate::sys::time::now(), &mut kernel);
-    engine.autostart(crate::sys::time::now(), &mut kernel);
-    Ok((engine, kernel))
+    Ok(Dispatcher::new(engine, effects))
 }
 
 fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Output, RunError> {
     let inputs = supervisor.inner.inputs.clone();
-    let notify = Box::new(move |note| drop(inputs.send(Input::Output(note))));
+    let notify = Box::new(move |note| drop(inputs.send(External::Input(Input::Output(note)))));
     Output::start(output::Settings::of(config), notify).map_err(system("the output thread"))
 }
 
@@ -308,9 +309,9 @@ fn serve(
     let inputs = supervisor.inner.inputs.clone();
     let sink = Box::new(move |event| {
         let input = match event {
-            ServerEvent::Signal(signal) => Input::Notice(notice(signal)),
-            ServerEvent::Request(request) => Input::Request(Box::new(request)),
-            ServerEvent::Disconnected(conn) => Input::Gone(conn),
+            ServerEvent::Signal(signal) => External::Input(Input::Notice(notice(signal))),
+            ServerEvent::Request(request) => External::Request(Box::new(request)),
+            ServerEvent::Disconnected(conn) => External::Disconnected(conn),
         };
         let _ = inputs.send(input);
     });

@@ -10,7 +10,7 @@ use super::names::{Known, choose, is_pattern};
 use super::verbs::{Call, Opt};
 use super::{DONE, FAILED, answer_code, code_of, complain, describe, fail_at, print, table};
 use crate::client::{ClientError, Controller, Terms, WaitFor};
-use crate::rpc::protocol::ProcessStatus;
+use crate::codec::frames::ProcessStatus;
 use board::{Board, Outcome};
 
 /// Commands under way at a time. Each has a connection of its own, of which the daemon takes a few hundred.

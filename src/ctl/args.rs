@@ -7,7 +7,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::verbs::{self, COMMON, Names, OPTIONS, Opt, Spelling, Verb};
 use crate::client::WaitFor;
-use crate::rpc::protocol::Amount;
+use crate::codec::frames::Amount;
 
 /// The command line, taken apart.
 #[derive(Debug, Default)]

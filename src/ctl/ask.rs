@@ -7,7 +7,7 @@ use super::events::time;
 use super::verbs::Call;
 use super::{DONE, FAILED, VERSION, complain, fail_at, print, table};
 use crate::client::{ClientError, Reloaded};
-use crate::rpc::protocol::{HistoryItem, KeyChange, Reread, Updated, Why};
+use crate::codec::frames::{HistoryItem, KeyChange, Reread, Updated, Why};
 
 /// Prints the answer: as text, or as it is with `--json`.
 fn show(call: &Call<'_>, json: &Value, text: &str) -> u8 {
@@ -175,7 +175,7 @@ pub(super) fn history(call: &Call<'_>) -> u8 {
 }
 
 fn past(item: &HistoryItem) -> String {
-    let HistoryItem { time: at, name, from_state, to_state, pid, cause } = item;
+    let HistoryItem { time: at, name, from_state, to_state, pid, cause, .. } = item;
     let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
     let what = if from_state == to_state { format!("({to_state})") } else { format!("{from_state} -> {to_state}") };
     let cause = table::printable(cause);

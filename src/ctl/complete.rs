@@ -160,7 +160,7 @@ fn groups(controller: &Controller) -> Vec<String> {
     groups_of(&controller.clone().with_timeout(PATIENCE).status().unwrap_or_default())
 }
 
-fn groups_of(all: &[crate::rpc::protocol::ProcessStatus]) -> Vec<String> {
+fn groups_of(all: &[crate::codec::frames::ProcessStatus]) -> Vec<String> {
     let mut groups: Vec<String> = Vec::new();
     for group in all.iter().filter_map(|process| process.group.as_ref()) {
         if !groups.contains(group) {

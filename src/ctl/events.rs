@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::verbs::Call;
 use super::{DONE, complain, fail_at, print_part, table};
 use crate::client::StreamedEvent;
-use crate::rpc::protocol::EventItem;
+use crate::codec::frames::EventItem;
 use crate::sys::time::local;
 
 /// Shows what happens until the daemon ends or the reader has enough.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::verbs::{Call, Opt};
 use super::{DONE, FAILED, complain, print};
-use crate::rpc::protocol::ProcessStatus;
+use crate::codec::frames::ProcessStatus;
 use crate::suggest::closest;
 
 /// Probes are asked often, and whoever asks has a time-out too: a daemon that is well answers in a millisecond.

@@ -1,7 +1,7 @@
 //! Which processes are meant: names, shell patterns, `group:NAME`, `state:STATE`, `all`.
 
+use crate::codec::frames::ProcessStatus;
 use crate::process::ProcessState;
-use crate::rpc::protocol::ProcessStatus;
 use crate::suggest::closest;
 
 /// What is known of a process that can be named.

@@ -13,7 +13,7 @@ use super::usage::{self, Look};
 use super::verbs::{Call, Opt};
 use super::{DONE, FAILED, NO_DAEMON, complain, fail_at, milliseconds, print, print_part, screen};
 use crate::client::{ClientError, EventStream};
-use crate::rpc::protocol::ProcessStatus;
+use crate::codec::frames::ProcessStatus;
 use crate::sys::terminal::signals;
 use crate::sys::time::local;
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::screen::{self, Pen};
 use super::usage::{self, Look};
-use crate::rpc::protocol::ProcessStatus;
+use crate::codec::frames::ProcessStatus;
 
 /// Below this many columns there is no room for the description.
 const LEAST_DESCRIPTION: usize = 12;

@@ -6,7 +6,7 @@ use super::act::targets;
 use super::verbs::{Call, Opt};
 use super::{DONE, FAILED, complain, fail_at, print_part};
 use crate::client::{Amount, OutputPiece};
-use crate::rpc::protocol::DEFAULT_LINES;
+use crate::codec::frames::DEFAULT_LINES;
 
 /// A line that is longer is shown in pieces where several programs are followed, in bytes.
 const LONGEST: usize = 64 * 1024;

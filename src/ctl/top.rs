@@ -12,7 +12,7 @@ use super::usage::{self, Look};
 use super::verbs::Call;
 use super::{DONE, FAILED, INTERRUPTED, NO_DAEMON, complain, fail_at, screen, status};
 use crate::client::{Amount, ClientError, Controller, EventStream, Follow, Terms};
-use crate::rpc::protocol::ProcessStatus;
+use crate::codec::frames::ProcessStatus;
 use view::Sort;
 
 /// CPU time is looked at so often.

@@ -46,15 +46,29 @@ pub(crate) struct ProcessShared {
     view: Mutex<ProcessView>,
 }
 
-#[derive(Debug, Clone)]
-struct View {
-    config: Arc<ProgramConfig>,
-    state: ProcessState,
-    should_run: bool,
-    pid: Option<i32>,
-    started_at: Option<Moment>,
+/// The state of a process as other threads see it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ProcessView {
+    pub config: Arc<ProgramConfig>,
+    pub state: ProcessState,
+    pub should_run: bool,
+    pub pid: Option<i32>,
+    pub started_at: Option<Moment>,
+    pub healthy: Option<bool>,
+}
 
-    healthy: Option<bool>,
+impl Machine {
+    /// What other threads see of it.
+    pub(crate) fn view(&self) -> ProcessView {
+        ProcessView {
+            config: Arc::clone(self.config()),
+            state: self.state(),
+            should_run: self.desired() == Desired::Up,
+            pid: self.pid(),
+            started_at: self.started_at(),
+            healthy: self.healthy(),
+        }
+    }
 }
 
 impl ProcessShared {

@@ -13,9 +13,7 @@ pub use cause::{Cause, Circumstance, Failure, Tries, Verb};
 pub(crate) use handle::{Control, ProcessShared, ProcessView};
 pub use handle::{Process, ProcessError};
 pub use initiator::{Caller, Initiator};
-pub use machine::{
-    Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, Transition, Upcoming,
-};
+pub use machine::{Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, Transition, Upcoming};
 pub use moment::Moment;
 pub(crate) use span::span;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};

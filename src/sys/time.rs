@@ -1,7 +1,7 @@
 //! The wall clock in the local time zone, for printing only.
 
 use std::mem::MaybeUninit;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::process::Moment;
 
@@ -59,6 +59,11 @@ pub fn now() -> Moment {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     Moment::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+}
+
+/// Both clocks, now.
+pub fn wall_clock() -> (Moment, Duration) {
+    (now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// The same point as std tells it.

@@ -56,7 +56,7 @@ impl Engine {
             }
             Watch::Events { kinds, history } => {
                 let past = self.past_events(kinds, history);
-                let request = self.owe(token, Owner::Follower(kinds));
+                let request = self.owe(token, Owner::Follower);
                 self.effects.push_back(Effect::Follow { request, kinds, past });
             }
             Watch::Tail { name, stream, amount, follow } => match self.registry.find_or_refuse(&name) {

@@ -258,7 +258,9 @@ impl Engine {
                     }
                 }
                 "shutdown_timeout" | "exit_when_idle" | "default_output" | "log_prefix" => {}
-                key => self.announce(None, Announcement::Reload(ReloadChange::NeedsDaemonRestart { key })),
+                key => {
+                    self.announce(None, Announcement::Reload(ReloadChange::NeedsDaemonRestart { key: key.to_owned() }))
+                }
             }
         }
         self.settings.loglevel.clone_from(&new.loglevel);

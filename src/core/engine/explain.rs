@@ -22,7 +22,11 @@ impl Engine {
             output_trouble: entry.output_trouble.iter().flatten().next().cloned(),
             since: entry.since,
             history: entry.history.rows(entry.config()),
-            last_request: machine.last_request().map(|(verb, by, at)| LastRequest { verb: *verb, by: by.clone(), at: *at }),
+            last_request: machine.last_request().map(|(verb, by, at)| LastRequest {
+                verb: *verb,
+                by: by.clone(),
+                at: *at,
+            }),
             restarts: machine.restarts(),
             health: health.map(|(healthy, message)| (healthy, message.into())),
             config_changed: machine.run_config().is_some_and(|run| needs_restart(run, entry.config())),

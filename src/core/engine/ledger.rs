@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::waiters::WaiterId;
-use crate::api::{Answer, EventKinds, Refusal, Reply, RequestId};
+use crate::api::{Answer, Refusal, Reply, RequestId};
 use crate::core::effect::{Effect, OutputJob};
 
 /// The right to answer one request. It is used up by the answer, or handed to whoever owns the request from then on. Not
@@ -27,7 +27,7 @@ pub(super) enum Owner {
     /// The loader, until the configuration was read.
     Loader,
     /// A stream of events, until the client goes or the daemon ends.
-    Follower(EventKinds),
+    Follower,
 }
 
 /// Which requests are open, and who owes their answers. Delegated ones are the output thread's.
@@ -43,14 +43,6 @@ impl Ledger {
 
     pub(super) fn len(&self) -> usize {
         self.open.len()
-    }
-
-    /// Who follows events, with the kinds that each wants.
-    pub(super) fn followers(&self) -> impl Iterator<Item = (RequestId, EventKinds)> {
-        self.open.iter().filter_map(|(request, owner)| match owner {
-            Owner::Follower(kinds) => Some((*request, *kinds)),
-            Owner::Waiter(_) | Owner::Loader => None,
-        })
     }
 
     /// Takes the request off the list; the right to answer it.

@@ -99,6 +99,15 @@ impl Engine {
         self.tell(id, process::Event::Spawned { generation, pid });
     }
 
+    /// What an earlier daemon has left of a program is waited for as the group of a run that has lost its leader.
+    pub(super) fn orphans_found(&mut self, id: ProcId, pid: i32) {
+        if let Some(entry) = self.registry.get_mut(id) {
+            entry.probe_pause = Some(FIRST_PROBE);
+            self.timers.set(TimerKey::GroupProbe(id), Some(self.now));
+        }
+        self.tell(id, process::Event::OrphansFound { pid });
+    }
+
     /// A leader has ended and was reaped.
     pub(super) fn exited(
         &mut self,

@@ -124,15 +124,26 @@ impl Engine {
         engine
     }
 
-    /// Starts what is to start with the daemon.
-    pub(crate) fn autostart(&mut self, now: Moment) {
+    /// Begins: what an earlier daemon has left behind goes first, as the remains of a run do.
+    pub(crate) fn begin(&mut self, now: Moment) {
         self.begin_turn(now);
+        let programs = self.registry.iter().map(|(id, entry)| (id, Arc::clone(entry.config()))).collect();
+        self.effects.push_back(Effect::FindOrphans { programs });
+        self.end_turn();
+    }
+
+    /// Starts what is to start with the daemon.
+    fn autostart(&mut self) {
         let wanted = self.registry.iter().filter(|(_, entry)| entry.config().autostart);
         let ids: Vec<ProcId> = wanted.map(|(id, _)| id).collect();
         for id in ids {
             self.tell(id, process::Event::StartRequested { by: Initiator::Autostart });
         }
-        self.end_turn();
+    }
+
+    /// Processes of an earlier daemon that are left alone.
+    fn left_alone(&self, _id: ProcId) -> Vec<i32> {
+        Vec::new()
     }
 
     /// Takes in one input.
@@ -150,6 +161,8 @@ impl Engine {
             Input::Swept => self.probe_lingering_groups(),
             Input::GroupProbed { id, generation, group } => self.group_probed(id, generation, group),
             Input::Health { id, generation, result } => self.health(id, generation, result),
+            Input::OrphansFound { id, pid } => self.orphans_found(id, pid),
+            Input::OrphansSought => self.autostart(),
             Input::OrphansCounted { count, signalled } => self.orphans_counted(count, signalled),
             Input::PendingExecsProbed { left } => self.pending_execs_probed(left),
             Input::Output(note) => self.output(note),
@@ -234,7 +247,7 @@ impl Engine {
         match self.ledger.owner(request) {
             Some(ledger::Owner::Waiter(waiter)) => drop(self.close_waiter(waiter)),
             Some(ledger::Owner::Loader) => self.reload.forget(request),
-            Some(ledger::Owner::Follower(_)) => self.effects.push_back(Effect::Unfollow { request }),
+            Some(ledger::Owner::Follower) => self.effects.push_back(Effect::Unfollow { request }),
             None => {}
         }
         drop(self.ledger.take(request));

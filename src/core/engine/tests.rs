@@ -9,12 +9,12 @@ use super::super::world::Answer;
 use super::*;
 
 mod endings;
+use crate::codec::frames::{Amount, ProcessStatus, Report, Request, Terms, Why};
 use crate::config::{ConfigError, Loaded};
+use crate::control::server::{ConnId, IncomingRequest};
 use crate::models::{HealthCheckType, SupervisorConfig};
 use crate::process::Moment;
 use crate::process::{Command, Desired, SpawnError};
-use crate::rpc::protocol::{Amount, ProcessStatus, Report, Request, Terms, Why};
-use crate::rpc::server::{ConnId, IncomingRequest};
 use crate::sys::net::Peer;
 
 /// A world in which every spawn succeeds and every group is empty once its leader has ended.

@@ -66,8 +66,18 @@ impl Timers {
     }
 
     /// When it fires; `None` where it is not set.
+    #[cfg(test)]
     pub(super) fn get(&self, key: TimerKey) -> Option<Moment> {
         self.by_key.get(&key).copied()
+    }
+
+    /// The processes whose groups are probed.
+    pub(super) fn group_probes(&self) -> impl Iterator<Item = ProcId> {
+        let range = TimerKey::GroupProbe(ProcId::MIN)..=TimerKey::GroupProbe(ProcId::MAX);
+        self.by_key.range(range).filter_map(|(key, _)| match key {
+            TimerKey::GroupProbe(id) => Some(*id),
+            _ => None,
+        })
     }
 
     /// Takes the first timer that is due at `now`.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::ledger::{Owner, ReplyToken};
-use super::reload::ReloadSummary;
 use super::registry::Entry;
+use super::reload::ReloadSummary;
 use super::timers::TimerKey;
 use crate::api::{
     Act, Announcement, Answer, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached, Updated, WaitFor,
@@ -85,7 +85,13 @@ impl Waiters {
 impl Engine {
     /// Waits on behalf of a request until every process in `goals` has reached its goal. `None`: nobody asked, but the log
     /// is told what does not come about.
-    pub(super) fn wait_for(&mut self, token: Option<ReplyToken>, terms: Terms, kind: WaitKind, goals: &[(ProcId, Goal)]) {
+    pub(super) fn wait_for(
+        &mut self,
+        token: Option<ReplyToken>,
+        terms: Terms,
+        kind: WaitKind,
+        goals: &[(ProcId, Goal)],
+    ) {
         let waiter = self.waiters.next;
         self.waiters.next += 1;
         let mut members = Vec::with_capacity(goals.len());
@@ -99,7 +105,9 @@ impl Engine {
         let longest = [longest, terms.timeout].into_iter().flatten().min();
         let request = token.map(|token| self.owe(token, Owner::Waiter(waiter)));
         let open = members.len();
-        self.waiters.open.insert(waiter, Waiter { request, kind, members, open, timed_out: false, only_begin: !terms.wait });
+        self.waiters
+            .open
+            .insert(waiter, Waiter { request, kind, members, open, timed_out: false, only_begin: !terms.wait });
         let deadline = match terms.wait {
             true => longest.and_then(|longest| self.now.checked_add(longest)),
             // What follows at once (a spawn, for instance) still counts.
@@ -122,11 +130,14 @@ impl Engine {
         let now = self.now;
         for waiter in entry.waiters.clone() {
             let Some(entry) = self.registry.get(id) else { return };
-            self.settle_members(waiter, id, |goal| match goal {
-                Goal::Up => up_outcome(now, entry),
-                Goal::Down => down_outcome(entry),
-                Goal::Reach(until) => reach_outcome(now, entry, until),
-            });
+            if let Some(open) = self.waiters.open.get_mut(&waiter) {
+                open.settle(id, |goal| match goal {
+                    Goal::Up => up_outcome(now, entry),
+                    Goal::Down => down_outcome(entry),
+                    Goal::Reach(until) => reach_outcome(now, entry, until),
+                });
+            }
+            self.finish_waiter(waiter);
         }
     }
 
@@ -137,15 +148,14 @@ impl Engine {
         for waiter in entry.waiters.clone() {
             let Some(waiter) = self.waiters.open.get_mut(&waiter) else { continue };
             // The answer follows when the machine has done all that it is about to do.
-            waiter.settle(|member| (member.id == id && arrives(member.goal, transition.to)).then_some(Ok(())));
+            waiter.settle(id, |goal| arrives(goal, transition.to).then_some(Ok(())));
         }
     }
 
     /// The daemon ends: what is waited for will not come.
     pub(super) fn abandon_waits(&mut self) {
-        let abandoned = |waiter: &Waiter| {
-            matches!(waiter.kind, WaitKind::Wait { until: WaitFor::Running | WaitFor::Healthy, .. })
-        };
+        let abandoned =
+            |waiter: &Waiter| matches!(waiter.kind, WaitKind::Wait { until: WaitFor::Running | WaitFor::Healthy, .. });
         self.settle_all(abandoned, |_, _| Unreached::ShuttingDown);
     }
 
@@ -158,14 +168,17 @@ impl Engine {
     /// The process has left the configuration and everything else: whoever waits for it learns so.
     pub(super) fn settle_waiters_of_departed(&mut self, id: ProcId, waiters: Vec<WaiterId>) {
         for waiter in waiters {
-            self.settle_members(waiter, id, |goal| {
-                Some(match goal {
-                    Goal::Down | Goal::Reach(WaitFor::Stopped | WaitFor::Exited) => Ok(()),
-                    Goal::Up | Goal::Reach(WaitFor::Running | WaitFor::Healthy) => {
-                        Err(Unreached::RemovedFromConfiguration)
-                    }
-                })
-            });
+            if let Some(open) = self.waiters.open.get_mut(&waiter) {
+                open.settle(id, |goal| {
+                    Some(match goal {
+                        Goal::Down | Goal::Reach(WaitFor::Stopped | WaitFor::Exited) => Ok(()),
+                        Goal::Up | Goal::Reach(WaitFor::Running | WaitFor::Healthy) => {
+                            Err(Unreached::RemovedFromConfiguration)
+                        }
+                    })
+                });
+            }
+            self.finish_waiter(waiter);
         }
     }
 
@@ -196,19 +209,6 @@ impl Engine {
         }
     }
 
-    /// Settles the open goals of one process in one waiter, and answers if that was all.
-    fn settle_members(
-        &mut self,
-        waiter: WaiterId,
-        id: ProcId,
-        outcome: impl Fn(Goal) -> Option<Result<(), Unreached>>,
-    ) {
-        if let Some(open) = self.waiters.open.get_mut(&waiter) {
-            open.settle(|member| if member.id == id { outcome(member.goal) } else { None });
-        }
-        self.finish_waiter(waiter);
-    }
-
     /// Settles what is open in all these waiters.
     fn settle_all(&mut self, which: impl Fn(&Waiter) -> bool, why: impl Fn(&Engine, ProcId) -> Unreached) {
         let chosen = self.waiters.open.iter().filter(|(_, waiter)| which(waiter)).map(|(id, _)| *id);
@@ -219,7 +219,10 @@ impl Engine {
 
     fn settle_rest(&mut self, waiter: WaiterId, why: impl Fn(&Engine, ProcId) -> Unreached) {
         let Some(mut open) = self.waiters.open.remove(&waiter) else { return };
-        open.settle(|member| Some(Err(why(self, member.id))));
+        for member in open.members.iter_mut().filter(|member| member.outcome.is_none()) {
+            member.outcome = Some(Err(why(self, member.id)));
+        }
+        open.open = 0;
         self.waiters.open.insert(waiter, open);
         self.finish_waiter(waiter);
     }
@@ -258,10 +261,10 @@ impl Engine {
 }
 
 impl Waiter {
-    /// Gives those members an outcome for which there is one by now.
-    fn settle(&mut self, outcome: impl Fn(&Member) -> Option<Result<(), Unreached>>) {
-        for member in self.members.iter_mut().filter(|member| member.outcome.is_none()) {
-            member.outcome = outcome(member);
+    /// Gives the goals of one process an outcome, as far as there is one by now.
+    fn settle(&mut self, id: ProcId, outcome: impl Fn(Goal) -> Option<Result<(), Unreached>>) {
+        for member in self.members.iter_mut().filter(|member| member.id == id && member.outcome.is_none()) {
+            member.outcome = outcome(member.goal);
             self.open -= usize::from(member.outcome.is_some());
         }
     }

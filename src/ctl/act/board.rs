@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::super::verbs::Call;
 use super::super::{INTERRUPTED, complain, screen, table};
 use crate::client::{ClientError, Controller};
-use crate::rpc::protocol::ProcessStatus;
+use crate::codec::frames::ProcessStatus;
 use crate::sys::terminal;
 
 /// A command that is done sooner leaves no trace on the terminal.

@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::{events, screen, table, usage};
 use super::Top;
+use crate::codec::frames::ProcessStatus;
 use crate::order::sort_by;
-use crate::rpc::protocol::ProcessStatus;
 
 /// The order of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What operators ask for. The last command wins.
 
-use super::super::moment::Moment;
 use super::super::cause::{Cause, Circumstance, Verb};
 use super::super::initiator::Initiator;
+use super::super::moment::Moment;
 use super::super::state::ProcessState;
 use super::action::{Action, Desired, KillWhy};
 use super::phase::{Group, Leader, Phase, Run, StopStage, Then, after};

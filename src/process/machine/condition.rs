@@ -127,7 +127,9 @@ impl Condition {
                 return format!("pid {pid}, uptime {}", clock(now.saturating_duration_since(*started)));
             }
             Condition::Unhealthy { pid, message } => return format!("pid {pid}, unhealthy: {message}"),
-            Condition::Stopping { remains_of, kill_at, killed } => return stopping(*remains_of, *kill_at, *killed, now),
+            Condition::Stopping { remains_of, kill_at, killed } => {
+                return stopping(*remains_of, *kill_at, *killed, now);
+            }
         };
         match last_line {
             Some(said) if !said.is_empty() && ended_badly => format!("{line}: {said}"),
@@ -182,9 +184,7 @@ impl Machine {
             Phase::Starting { run, .. } | Phase::Running { run, .. } => {
                 Condition::Alive { pid: run.pid, started: run.started }
             }
-            Phase::Unhealthy { run, checks } => {
-                Condition::Unhealthy { pid: run.pid, message: checks.message.clone() }
-            }
+            Phase::Unhealthy { run, checks } => Condition::Unhealthy { pid: run.pid, message: checks.message.clone() },
             Phase::Stopping { leader, group, .. } => Condition::Stopping {
                 remains_of: match leader {
                     Leader::Alive => None,

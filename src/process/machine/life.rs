@@ -1,11 +1,13 @@
 //! What is reported to the machine: spawns, ends, empty groups, health, and time that has passed.
 
+use std::time::Duration;
+
+use super::super::cause::{Cause, Circumstance, Failure, Tries, Verb};
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
-use super::super::cause::{Cause, Circumstance, Failure, Tries, Verb};
 use super::super::state::{Exit, ProcessState, SpawnError};
-use super::checks::{Checks, Turn};
 use super::action::{Action, Desired, KillWhy, LastRun};
+use super::checks::{Checks, Turn};
 use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then, after, is_due};
 use super::{LONGEST_DELAY, Machine, PACE};
 use crate::models::{AutoRestart, ExitOn};
@@ -30,7 +32,13 @@ impl Machine {
         match phase {
             Phase::Stopped if self.generation == 0 => {
                 let run = Run { pid, started: now, config: self.config.clone() };
-                self.clear_away(now, ProcessState::Stopped, Group::left_by(run), false, Cause::EarlierDaemonDied { pid })
+                self.clear_away(
+                    now,
+                    ProcessState::Stopped,
+                    Group::left_by(run),
+                    false,
+                    Cause::EarlierDaemonDied { pid },
+                )
             }
             Phase::Stopped
             | Phase::Exited { .. }
@@ -205,13 +213,7 @@ impl Machine {
     }
 
     /// `FATAL`: only an operator's start tries again, so it is no longer wanted up.
-    fn give_up(
-        &mut self,
-        from: ProcessState,
-        failure: Failure,
-        after: Option<Tries>,
-        remains: Option<Group>,
-    ) -> Phase {
+    fn give_up(&mut self, from: ProcessState, failure: Failure, after: Option<Tries>, remains: Option<Group>) -> Phase {
         self.desired = Desired::Down;
         let failure = Box::new(failure);
         self.announce(from, ProcessState::Fatal, None, Cause::GaveUp { failure: failure.clone(), after });
@@ -222,9 +224,8 @@ impl Machine {
     pub(super) fn broken(&mut self, now: Moment, from: ProcessState, run: Option<(i32, Moment)>) {
         self.actions.clear();
         let config = self.config.clone();
-        let remains = run.map(|(pid, started)| {
-            self.kill(now, Group::left_by(Run { pid, started, config }), KillWhy::InternalError)
-        });
+        let remains = run
+            .map(|(pid, started)| self.kill(now, Group::left_by(Run { pid, started, config }), KillWhy::InternalError));
         self.phase = self.give_up(from, Failure::InternalError, None, remains);
     }
 

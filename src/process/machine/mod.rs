@@ -56,10 +56,10 @@ use super::moment::Moment;
 use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
-use phase::{Phase, StopStage, is_due};
 pub use action::{Action, Desired, KillWhy, LastRun, Transition};
 pub use condition::{Condition, Upcoming};
 pub use event::{Event, Generation};
+use phase::{Phase, StopStage, is_due};
 
 /// No two starts lie closer together than this, unless an operator asks for one.
 const PACE: Duration = Duration::from_secs(1);

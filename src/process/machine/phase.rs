@@ -92,10 +92,7 @@ pub(super) enum Then {
     /// `STOPPED`, and a start at once if that is desired by then.
     AsDesired,
     /// `BACKOFF` or `FATAL`: it was stopped because its health checks failed.
-    HealthRestart {
-        failures: u32,
-        message: Box<str>,
-    },
+    HealthRestart { failures: u32, message: Box<str> },
 }
 
 /// The next attempt of a program that could not be started or kept healthy.

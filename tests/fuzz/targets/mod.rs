@@ -6,9 +6,9 @@ mod operations;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
+use supervice::codec::frames::{HEADER, Head, MAX_FRAME, Request, error, frame, head};
 use supervice::config::{LoadOptions, load, parse_environment, read_env_file, split_command, to_json};
 use supervice::process::{signal_name, signal_number};
-use supervice::rpc::protocol::{HEADER, Head, MAX_FRAME, Request, error, frame, head};
 
 /// A target and its name, which is also that of its corpus.
 pub type Target = (&'static str, fn(&[u8]));

@@ -1,7 +1,7 @@
 //! What operators ask for, in the fake world.
 
 use super::*;
-use crate::rpc::protocol::{EventItem, EventSelection, HistoryItem, WaitFor};
+use crate::codec::frames::{EventItem, EventSelection, HistoryItem, WaitFor};
 
 const NO_WAIT: Terms = Terms { wait: false, timeout: None };
 

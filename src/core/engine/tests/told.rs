@@ -2,9 +2,9 @@
 
 use super::operate::quick;
 use super::*;
+use crate::codec::frames::{EventSelection, Updated, WaitFor};
 use crate::models::AutoRestart;
 use crate::process::Exit;
-use crate::rpc::protocol::{EventSelection, Updated, WaitFor};
 use crate::sys::machine::Power;
 
 fn wait_for(seconds: u64) -> Terms {

@@ -2,9 +2,9 @@
 
 use super::operate::quick;
 use super::*;
+use crate::codec::frames::{EventItem, EventSelection, Reread};
 use crate::config::Diagnostic;
 use crate::models::AutoRestart;
-use crate::rpc::protocol::{EventItem, EventSelection, Reread};
 use crate::sys::machine::Power;
 
 impl House {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::super::super::super::world::{Answer, ProcId};
 use super::{Millis, SECOND};
+use crate::codec::frames::ErrorCode;
+use crate::control::server::ConnId;
 use crate::events::{Event, EventType};
 use crate::models::{AutoRestart, ProgramConfig};
 use crate::process::{ProcessState, SpawnError, SpawnStage};
-use crate::rpc::protocol::ErrorCode;
-use crate::rpc::server::ConnId;
 
 /// What death by SIGKILL, and everything around it, may take.
 const MARGIN: Millis = 5 * SECOND;

@@ -18,13 +18,13 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::super::super::world::{Answer, Input, Notice, ProcId, ReplyTo, World};
 use super::super::Engine;
+use crate::codec::frames::{Amount, Request, Terms, WaitFor};
+use crate::control::server::{ConnId, IncomingRequest};
 use crate::health::HealthCheckResult;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{Note, StreamKind};
 use crate::process::Moment;
 use crate::process::{Command, Desired, ProcessState};
-use crate::rpc::protocol::{Amount, Request, Terms, WaitFor};
-use crate::rpc::server::{ConnId, IncomingRequest};
 use crate::sys::net::Peer;
 use book::{Counts, Kind};
 use random::Random;

@@ -10,14 +10,14 @@ use super::super::super::super::world::{Answer, ProcId, Reaped, ReplyTo, World};
 use super::book::Book;
 use super::random::Random;
 use super::{Millis, SECOND};
+use crate::codec::frames::{Amount, Report, Why};
 use crate::config::{ConfigError, Loaded};
+use crate::control::server::ConnId;
 use crate::events::{Event, EventType};
 use crate::models::{AutoRestart, HealthCheckType, ProgramConfig, SupervisorConfig};
 use crate::output::StreamKind;
 use crate::process::Moment;
 use crate::process::{Exit, Generation, SpawnError, SpawnStage};
-use crate::rpc::protocol::{Amount, Report, Why};
-use crate::rpc::server::ConnId;
 
 const SIGKILL: u8 = 9;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{STATUS_LIMIT, frame};
+use crate::process::Cause;
 
 /// One transition of a process, or a note about something that did not change its state
 /// (`from_state` and `to_state` are the same then): a signal, a kill.
@@ -26,6 +27,9 @@ pub struct HistoryItem {
     pub pid: Option<i32>,
     /// Why, for people; who asked, where somebody did.
     pub cause: String,
+    /// The same for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause_data: Option<Cause>,
 }
 
 /// A key whose value a new configuration changes.
@@ -127,6 +131,9 @@ pub struct EventItem {
     /// What the health check found; absent in state events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The cause, for programs; absent in health events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause_data: Option<Cause>,
 }
 
 /// One frame of the answer to `events`.
@@ -141,50 +148,18 @@ pub struct EventFrame {
     pub more: bool,
 }
 
-/// An answer with particulars.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Report {
-    /// To `reread`.
-    Reread(Reread),
-    /// To `update`.
-    Updated(Updated),
-    /// To `history`, oldest first.
-    History(Vec<HistoryItem>),
-    /// To `why`.
-    Why(Why),
-    /// To `pid` and `ping`.
-    Pid(i32),
-    /// To `version`: the daemon's pid.
-    Version(i32),
-    /// To `loglevel`.
-    LogLevel(String),
-}
-
-/// The frame of an answer with particulars.
-pub fn report(report: &Report) -> Vec<u8> {
-    match report {
-        Report::Reread(rest) => with_status(rest),
-        Report::Updated(rest) => with_status(rest),
-        Report::Why(rest) => with_status(rest),
-        Report::History(items) => history(items),
-        Report::Pid(pid) => ok_with(&format!(r#""pid":{pid}"#)),
-        Report::Version(pid) => ok_with(&format!(r#""version":"{}","pid":{pid}"#, env!("CARGO_PKG_VERSION"))),
-        Report::LogLevel(level) => ok_with(&format!(r#""level":{}"#, Value::from(level.as_str()))),
-    }
-}
-
-fn with_status(rest: &impl Serialize) -> Vec<u8> {
+pub(super) fn with_status(rest: &impl Serialize) -> Vec<u8> {
     // Strings, numbers, and maps with string keys always serialize.
     let text = serde_json::to_string(rest).unwrap_or_default();
     ok_with(text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default())
 }
 
-fn ok_with(members: &str) -> Vec<u8> {
+pub(super) fn ok_with(members: &str) -> Vec<u8> {
     frame(format!(r#"{{"status":"ok",{members}}}"#).as_bytes())
 }
 
 /// As many of the newest items as one frame holds.
-fn history(items: &[HistoryItem]) -> Vec<u8> {
+pub(super) fn history(items: &[HistoryItem]) -> Vec<u8> {
     let mut size = 0;
     let mut written: Vec<String> = Vec::with_capacity(items.len());
     for item in items.iter().rev() {

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 
 use super::*;
-use crate::rpc::protocol::{HEADER, Head, MAX_FRAME};
+use crate::codec::frames::{HEADER, Head, MAX_FRAME};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -42,11 +42,11 @@ impl Fixture {
             for IncomingRequest { conn, request, .. } in asked {
                 match request {
                     Request::Start { name, .. } if name == "hold" => drop(hold.send(conn)),
-                    Request::Start { name, .. } => answering.reply(conn, protocol::ok(&name)),
+                    Request::Start { name, .. } => answering.reply(conn, frames::ok(&name)),
                     Request::Stop { name, .. } => {
-                        answering.reply(conn, protocol::ok(&name.repeat(900 * 1024 / name.len())));
+                        answering.reply(conn, frames::ok(&name.repeat(900 * 1024 / name.len())));
                     }
-                    other => answering.reply(conn, protocol::ok(&format!("{other:?}"))),
+                    other => answering.reply(conn, frames::ok(&format!("{other:?}"))),
                 }
             }
         });
@@ -82,7 +82,7 @@ impl Drop for Fixture {
 }
 
 fn request(command: &str, name: &str) -> Vec<u8> {
-    protocol::frame(serde_json::json!({ "command": command, "name": name }).to_string().as_bytes())
+    frames::frame(serde_json::json!({ "command": command, "name": name }).to_string().as_bytes())
 }
 
 /// The next answer; `None` when the connection was closed instead.
@@ -130,7 +130,7 @@ fn requests_may_come_byte_by_byte_and_many_at_a_time_and_are_answered_in_order()
 fn a_frame_behind_a_refused_one_is_not_forgotten() {
     let fixture = Fixture::patient();
     let good = request("start", "good");
-    let bad = protocol::frame(&vec![b'x'; good.len() * 2]);
+    let bad = frames::frame(&vec![b'x'; good.len() * 2]);
     for _ in 0..50 {
         let mut stream = fixture.connect();
         let (begin, rest) = bad.split_at(good.len());
@@ -159,12 +159,12 @@ fn refusals_leave_the_connection_usable_but_for_a_frame_that_is_too_large() {
     let fixture = Fixture::patient();
     let mut stream = fixture.connect();
     for (body, code) in [(&b""[..], "EMPTY_REQUEST"), (b"\xff", "INVALID_JSON"), (b"[]", "INVALID_REQUEST")] {
-        stream.write_all(&protocol::frame(body)).expect("it reads");
+        stream.write_all(&frames::frame(body)).expect("it reads");
         assert_eq!(answer(&mut stream).expect("an answer")["code"], code);
     }
     let mut largest = br#"{"command":"start","name":"x"}"#.to_vec();
     largest.resize(MAX_FRAME, b' ');
-    stream.write_all(&protocol::frame(&largest)).expect("it reads");
+    stream.write_all(&frames::frame(&largest)).expect("it reads");
     assert_eq!(answer(&mut stream).expect("an answer")["message"], "x");
     stream.write_all(&(MAX_FRAME as u32 + 1).to_be_bytes()).expect("it reads");
     assert_eq!(answer(&mut stream).expect("an answer")["code"], "TOO_LARGE");
@@ -196,8 +196,8 @@ fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_an
     }
     let mut rest = Vec::new();
     let _ = greedy.read_to_end(&mut rest);
-    assert!(protocol::head(&rest) == Head::Partial, "an answer that nobody takes is given up");
-    fixture.handle.reply(held, protocol::ok("held"));
+    assert!(frames::head(&rest) == Head::Partial, "an answer that nobody takes is given up");
+    fixture.handle.reply(held, frames::ok("held"));
     assert_eq!(answer(&mut waits).expect("an answer")["message"], "held");
     ask(&mut idle, "still idle");
 }
@@ -266,7 +266,7 @@ fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() 
     fixture.held.recv_timeout(PATIENCE).expect("it was asked");
     let mut refused = fixture.connect();
     assert_eq!(answer(&mut refused).expect("a reason")["message"], "more than 3 clients at a time; try again later");
-    fixture.handle.reply(held, protocol::ok("held"));
+    fixture.handle.reply(held, frames::ok("held"));
     assert_eq!(answer(&mut busy).expect("an answer")["message"], "held");
 }
 

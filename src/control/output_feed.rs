@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::protocol;
+use crate::codec::frames;
 
 /// Bytes that wait for one client; beyond that the oldest go.
 pub const FEED_LIMIT: usize = 1024 * 1024;
@@ -145,7 +145,7 @@ impl Piece {
 
     fn frame(&self) -> Vec<u8> {
         // Strings and numbers always serialize.
-        protocol::frame(&serde_json::to_vec(self).unwrap_or_default())
+        frames::frame(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     fn decoded(frame: &[u8]) -> Piece {
-        serde_json::from_slice(&frame[protocol::HEADER..]).expect("JSON")
+        serde_json::from_slice(&frame[frames::HEADER..]).expect("JSON")
     }
 
     #[test]
@@ -225,6 +225,6 @@ mod tests {
         let feed = Feed::default();
         feed.push(&vec![0; 2 * PIECE]);
         let Next::Frame(frame) = feed.next() else { panic!("a frame") };
-        assert!(frame.len() <= protocol::MAX_FRAME, "{}", frame.len());
+        assert!(frame.len() <= frames::MAX_FRAME, "{}", frame.len());
     }
 }

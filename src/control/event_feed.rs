@@ -5,22 +5,38 @@
 //! all but the last one.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::protocol;
-use super::stream::{Next, Source};
+use super::output_feed::{Next, Source};
+use crate::api::{Announcement, HistoryRow, WallClock};
+use crate::codec::frames::{self, EventItem};
+use crate::sys;
 
 /// Events that wait for one client; beyond that the oldest go.
 pub const MOST_EVENTS: usize = 1000;
 
-/// Bytes of events that wait for one client; beyond that the oldest go.
-pub const MOST_BYTES: usize = 256 * 1024;
+/// What a client is to be told of. It becomes text when it is sent, on the io thread.
+#[derive(Debug, Clone)]
+pub enum FeedItem {
+    /// A transition of the past.
+    Past(HistoryRow),
+    /// What has just happened; every follower shares it.
+    Present(Arc<Announcement>),
+}
+
+impl FeedItem {
+    fn event(&self) -> Option<EventItem> {
+        let clock = WallClock::from(sys::time::wall_clock());
+        match self {
+            FeedItem::Past(row) => Some(frames::past_event(row, clock)),
+            FeedItem::Present(announcement) => frames::event(announcement, clock),
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
-    /// JSON objects.
-    events: VecDeque<Box<str>>,
-    bytes: usize,
+    items: VecDeque<FeedItem>,
     lost: u64,
     /// The io thread knows that there is something.
     told: bool,
@@ -43,17 +59,14 @@ impl Default for EventFeed {
 }
 
 impl EventFeed {
-    /// Adds an event, a JSON object; `true`: the io thread must be told.
-    pub fn push(&self, event: &str) -> bool {
+    /// Adds an event; `true`: the io thread must be told.
+    pub fn push(&self, item: FeedItem) -> bool {
         let mut state = self.lock();
-        while state.events.len() >= MOST_EVENTS || (state.bytes + event.len() > MOST_BYTES && !state.events.is_empty())
-        {
-            let oldest = state.events.pop_front();
-            state.bytes -= oldest.map_or(0, |oldest| oldest.len());
+        while state.items.len() >= MOST_EVENTS {
+            state.items.pop_front();
             state.lost += 1;
         }
-        state.bytes += event.len();
-        state.events.push_back(event.into());
+        state.items.push_back(item);
         !std::mem::replace(&mut state.told, true)
     }
 
@@ -74,37 +87,47 @@ impl Source for EventFeed {
         let mut state = self.lock();
         if !state.begun {
             state.begun = true;
-            return Next::Frame(protocol::frame(br#"{"status":"ok","lost":0,"more":true}"#));
+            return Next::Frame(frames::frame(br#"{"status":"ok","lost":0,"more":true}"#));
         }
-        let Some(event) = state.events.pop_front() else {
+        let Some(item) = state.items.pop_front() else {
             if state.finished {
                 let last = format!(r#"{{"status":"ok","lost":{},"more":false}}"#, state.lost);
-                return Next::Last(protocol::frame(last.as_bytes()));
+                return Next::Last(frames::frame(last.as_bytes()));
             }
             state.told = false;
-            state.events = VecDeque::new();
+            state.items = VecDeque::new();
             return Next::Nothing;
         };
-        state.bytes -= event.len();
         let lost = std::mem::take(&mut state.lost);
         drop(state);
-        Next::Frame(protocol::frame(
-            format!(r#"{{"status":"ok","event":{event},"lost":{lost},"more":true}}"#).as_bytes(),
-        ))
+        Next::Frame(frames::event_frame(&item.event().unwrap_or_default(), lost))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::ProgramConfig;
+    use crate::process::{Cause, Moment, ProcessState};
 
     fn body(next: &Next) -> String {
         match next {
             Next::Frame(frame) | Next::Last(frame) => {
-                String::from_utf8(frame[protocol::HEADER..].to_vec()).expect("UTF-8")
+                String::from_utf8(frame[frames::HEADER..].to_vec()).expect("UTF-8")
             }
             Next::Nothing => "nothing".to_owned(),
         }
+    }
+
+    fn item(number: usize) -> FeedItem {
+        FeedItem::Past(HistoryRow {
+            program: Arc::new(ProgramConfig::new(format!("p{number}"), "true")),
+            at: Moment::from_nanos(1),
+            from: ProcessState::Starting,
+            to: ProcessState::Running,
+            pid: None,
+            cause: Cause::Executed,
+        })
     }
 
     #[test]
@@ -112,29 +135,30 @@ mod tests {
         let feed = EventFeed::default();
         assert_eq!(body(&feed.next()), r#"{"status":"ok","lost":0,"more":true}"#);
         assert_eq!(feed.next(), Next::Nothing);
-        assert!(feed.push(r#"{"type":"X"}"#), "the io thread has gone to rest");
-        assert!(!feed.push(r#"{"type":"Y"}"#), "it knows already");
-        assert_eq!(body(&feed.next()), r#"{"status":"ok","event":{"type":"X"},"lost":0,"more":true}"#);
+        assert!(feed.push(item(1)), "the io thread has gone to rest");
+        assert!(!feed.push(item(2)), "it knows already");
+        let first = body(&feed.next());
+        assert!(
+            first.contains(r#""type":"PROCESS_STATE_RUNNING""#) && first.contains(r#""processname":"p1""#),
+            "{first}"
+        );
+        assert!(first.ends_with(r#""lost":0,"more":true}"#), "{first}");
         assert!(!feed.finish());
-        assert_eq!(body(&feed.next()), r#"{"status":"ok","event":{"type":"Y"},"lost":0,"more":true}"#);
+        assert!(body(&feed.next()).contains(r#""processname":"p2""#));
         let last = feed.next();
         assert!(matches!(last, Next::Last(_)));
         assert_eq!(body(&last), r#"{"status":"ok","lost":0,"more":false}"#);
     }
 
     #[test]
-    fn a_listener_that_does_not_keep_up_loses_the_oldest_and_learns_how_many() {
+    fn a_follower_that_does_not_keep_up_loses_the_oldest_and_learns_how_many() {
         let feed = EventFeed::default();
         feed.next();
         for number in 0..MOST_EVENTS + 7 {
-            feed.push(&format!("{number}"));
+            feed.push(item(number));
         }
-        assert_eq!(body(&feed.next()), r#"{"status":"ok","event":7,"lost":7,"more":true}"#);
-        assert_eq!(body(&feed.next()), r#"{"status":"ok","event":8,"lost":0,"more":true}"#);
-        let large = format!("\"{}\"", "x".repeat(MOST_BYTES / 2));
-        for _ in 0..3 {
-            feed.push(&large);
-        }
-        assert!(feed.lock().bytes <= MOST_BYTES, "{}", feed.lock().bytes);
+        let first = body(&feed.next());
+        assert!(first.contains(r#""processname":"p7""#) && first.contains(r#""lost":7"#), "{first}");
+        assert!(body(&feed.next()).contains(r#""lost":0"#));
     }
 }

@@ -15,8 +15,11 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::connection::{Connection, Fate};
-use super::protocol::{self, ErrorCode, Request};
-use super::stream::Source;
+use super::output_feed::Source;
+use crate::api::{Answer, Request, WallClock};
+use crate::codec::frames::{self, ErrorCode};
+use crate::process::Caller;
+use crate::sys;
 use crate::sys::limits::nofile;
 use crate::sys::net::{Peer, peer_credentials};
 use crate::sys::signals::{Signal, SignalPipes};
@@ -29,8 +32,8 @@ pub type ConnId = u64;
 pub struct IncomingRequest {
     /// Where the answer goes.
     pub conn: ConnId,
-    /// Who asks, as the kernel knows him.
-    pub peer: Peer,
+    /// Who asks, as the kernel knows him. The name of his command is known for commands alone.
+    pub caller: Caller,
     /// What for.
     pub request: Request,
 }
@@ -91,9 +94,27 @@ const SIGNALS: Token = Token(2);
 const FIRST_CONNECTION: u64 = 64;
 
 enum Message {
-    Reply(ConnId, Vec<u8>),
+    Reply(ConnId, Payload),
     Feed(ConnId, Arc<dyn Source>),
     Shutdown(Instant),
+}
+
+/// An answer on its way to a connection.
+enum Payload {
+    /// To be encoded on the io thread.
+    Answer(Box<Answer>),
+    #[cfg(test)]
+    Frame(Vec<u8>),
+}
+
+impl Payload {
+    fn frame(self) -> Vec<u8> {
+        match self {
+            Payload::Answer(answer) => frames::answer(&answer, WallClock::from(sys::time::wall_clock())),
+            #[cfg(test)]
+            Payload::Frame(frame) => frame,
+        }
+    }
 }
 
 /// The way to the io thread; nothing but [`shutdown`](Self::shutdown) waits for it.
@@ -107,8 +128,13 @@ pub struct ServerHandle {
 
 impl ServerHandle {
     /// Sends an answer; dropped if the connection has gone.
-    pub fn reply(&self, conn: ConnId, frame: Vec<u8>) {
-        self.send(Message::Reply(conn, frame));
+    pub fn reply(&self, conn: ConnId, answer: Box<Answer>) {
+        self.send(Message::Reply(conn, Payload::Answer(answer)));
+    }
+
+    #[cfg(test)]
+    pub(super) fn reply_frame(&self, conn: ConnId, frame: Vec<u8>) {
+        self.send(Message::Reply(conn, Payload::Frame(frame)));
     }
 
     /// A feed of the client has something to be sent. To be called where its `push` or `finish` says so, so
@@ -299,7 +325,7 @@ impl Server {
         }
         if self.connections.len() >= self.limits.connections && !self.make_room() && !self.evict_stuck() {
             let message = format!("more than {} clients at a time; try again later", self.limits.connections);
-            let _ = io::Write::write(&mut stream, &protocol::error(ErrorCode::Failed, &message));
+            let _ = io::Write::write(&mut stream, &frames::error(ErrorCode::Failed, &message));
             return;
         }
         let peer = {
@@ -309,7 +335,7 @@ impl Server {
         let Ok(peer) = peer else { return };
         if self.own_user_only && peer.uid != 0 && peer.uid != nix::unistd::geteuid().as_raw() {
             let message = "only root and the daemon's own user may use a socket in the abstract namespace";
-            let _ = io::Write::write(&mut stream, &protocol::error(ErrorCode::Failed, message));
+            let _ = io::Write::write(&mut stream, &frames::error(ErrorCode::Failed, message));
             return;
         }
         let conn = self.next;
@@ -349,7 +375,8 @@ impl Server {
         let serve = AssertUnwindSafe(|| {
             connection.serve(now, |request| {
                 crate::failpoint::hit("connection", || format!("{request:?}"));
-                sink(ServerEvent::Request(IncomingRequest { conn, peer, request }));
+                let caller = caller(peer, &request);
+                sink(ServerEvent::Request(IncomingRequest { conn, caller, request }));
             })
         });
         let fate = catch_unwind(serve).unwrap_or_else(|_| {
@@ -396,9 +423,9 @@ impl Server {
         // Answers that come meanwhile have their own wake-up: the thread goes back to the poll in between.
         for message in self.queue.try_iter().take(self.queue.len()).collect::<Vec<_>>() {
             match message {
-                Message::Reply(conn, frame) => {
+                Message::Reply(conn, payload) => {
                     if let Some(connection) = self.connections.get_mut(&conn) {
-                        connection.answer(frame);
+                        connection.answer(payload.frame());
                         self.serve(now, conn);
                     }
                 }
@@ -446,6 +473,23 @@ impl Server {
         let stuck = stuck.and_then(|since| since.checked_add(self.limits.patience));
         [stuck, self.accept_again, self.ending].into_iter().flatten().min()
     }
+}
+
+/// Letters of a client's command name that are kept.
+const LONGEST_NAME: usize = 32;
+
+/// Who asks. The name of his command is asked for now, and only where it will be told: he may be gone when somebody wants to
+/// know.
+fn caller(peer: Peer, request: &Request) -> Caller {
+    let command = match request {
+        Request::Command(_) => sys::proc::command_name(peer.pid),
+        Request::Query(_) | Request::Watch(_) => None,
+    };
+    let command = command.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(|name| {
+        let plain = |letter: char| if letter.is_control() { '?' } else { letter };
+        name.chars().take(LONGEST_NAME).map(plain).collect::<String>().into()
+    });
+    Caller { uid: peer.uid, pid: peer.pid, command }
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {

@@ -6,14 +6,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-mod line;
+mod answer;
 mod report;
 mod request;
+mod status_line;
 
-pub use report::{
-    EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Report, Reread, Updated, Why, report as report_frame,
-};
-pub use request::{Amount, DEFAULT_LINES, EventSelection, Request, Terms, WaitFor};
+pub use answer::{answer, event, event_frame, past_event};
+pub use report::{EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
+pub use request::{DEFAULT_LINES, parse};
+
+pub use crate::api::{Amount, Terms, WaitFor};
 
 /// The largest body of a frame, in bytes.
 pub const MAX_FRAME: usize = 1024 * 1024;
@@ -159,9 +161,13 @@ pub fn error(code: ErrorCode, message: &str) -> Vec<u8> {
         code: &'static str,
         message: &'a str,
     }
-    // Far below the limit of a frame, whatever the message quotes.
+    encode(&Failed { status: "error", code: code.as_str(), message: bounded(message) })
+}
+
+/// Far below the limit of a frame, whatever the message quotes.
+fn bounded(message: &str) -> &str {
     let end = message.char_indices().map(|(at, _)| at).find(|at| *at > 64 * 1024).unwrap_or(message.len());
-    encode(&Failed { status: "error", code: code.as_str(), message: message.get(..end).unwrap_or_default() })
+    message.get(..end).unwrap_or_default()
 }
 
 /// What a reload has changed.
@@ -189,7 +195,7 @@ pub fn status(processes: &[ProcessStatus], offset: usize) -> Vec<u8> {
         if number > 0 {
             body.push(b',');
         }
-        line::write(&mut body, process);
+        status_line::write(&mut body, process);
         if body.len() > STATUS_LIMIT {
             body.truncate(before);
             next = Some(offset + number);

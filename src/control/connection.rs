@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use mio::net::UnixStream;
 
-use super::protocol::{self, ErrorCode, HEADER, Head, Request};
-use super::stream::{Next, Source};
+use super::output_feed::{Next, Source};
+use crate::api::Request;
+use crate::codec::frames::{self, ErrorCode, HEADER, Head};
 use crate::sys::net::Peer;
 
 /// Read at a time, and read ahead of the request in work.
@@ -156,7 +157,7 @@ impl Connection {
             return Fate::Over;
         }
         // The command goes on; only its answer has nobody to go to. Requests behind it are still wanted.
-        if self.in_work && self.hung_up && self.read_closed && protocol::head(&self.input) == Head::Partial {
+        if self.in_work && self.hung_up && self.read_closed && frames::head(&self.input) == Head::Partial {
             return Fate::Over;
         }
         let waits = (!self.output.is_empty() && self.feed.is_none()) || (!self.in_work && !self.input.is_empty());
@@ -171,7 +172,7 @@ impl Connection {
             return CHUNK;
         }
         let length = self.input.first_chunk::<HEADER>().map_or(0, |length| u32::from_be_bytes(*length) as usize);
-        (HEADER + length.min(protocol::MAX_FRAME)).max(CHUNK)
+        (HEADER + length.min(frames::MAX_FRAME)).max(CHUNK)
     }
 
     /// Has it read anything, or seen the end?
@@ -205,16 +206,16 @@ impl Connection {
         if self.in_work || self.closing || !self.output.is_empty() {
             return false;
         }
-        match protocol::head(&self.input) {
+        match frames::head(&self.input) {
             Head::Partial => return false,
             Head::TooLarge(length) => {
-                let message = format!("a frame of {length} bytes; at most {} are taken", protocol::MAX_FRAME);
+                let message = format!("a frame of {length} bytes; at most {} are taken", frames::MAX_FRAME);
                 self.finish();
-                self.answer(protocol::error(ErrorCode::TooLarge, &message));
+                self.answer(frames::error(ErrorCode::TooLarge, &message));
             }
             Head::Frame(length) => {
                 let end = HEADER + length;
-                let request = Request::parse(self.input.get(HEADER..end).unwrap_or_default());
+                let request = frames::parse(self.input.get(HEADER..end).unwrap_or_default());
                 self.input.drain(..end);
                 if self.input.is_empty() {
                     self.input = Vec::new();
@@ -224,7 +225,7 @@ impl Connection {
                         self.in_work = true;
                         take(request);
                     }
-                    Err(error) => self.answer(protocol::error(error.code, &error.message)),
+                    Err(error) => self.answer(frames::error(error.code, &error.message)),
                 }
             }
         }

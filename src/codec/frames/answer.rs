@@ -1,0 +1,220 @@
+//! Answers and events as frames: what the io thread writes.
+
+use serde::Serialize;
+
+use super::report::{self, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
+use super::{ErrorCode, ProcessStatus, frame, ok, reload, status};
+use crate::api::{
+    self, Announcement, Answer, EventType, HistoryRow, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
+};
+use crate::process::{Cause, Exit, Moment};
+
+/// The frame of an answer.
+pub fn answer(answer: &Answer, clock: WallClock) -> Vec<u8> {
+    match answer {
+        Ok(reply) => reply_frame(reply, clock),
+        Err(refusal) => refusal_frame(refusal),
+    }
+}
+
+fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
+    match reply {
+        Reply::Reached { .. }
+        | Reply::AlreadyThere { .. }
+        | Reply::Begun { .. }
+        | Reply::WaitOver { .. }
+        | Reply::SignalSent { .. }
+        | Reply::Confirmed
+        | Reply::ShuttingDown
+        | Reply::PowerBegun(_)
+        | Reply::LogsReopened
+        | Reply::LogsCleared { .. } => ok(&reply.to_string()),
+        Reply::Status { rows, offset, now } => {
+            let rows: Vec<ProcessStatus> = rows.iter().map(|row| process_status(row, *now, clock)).collect();
+            status(&rows, *offset)
+        }
+        Reply::History(rows) => report::history(&rows.iter().map(|row| history_item(row, clock)).collect::<Vec<_>>()),
+        Reply::Why(facts) => report::with_status(&why(facts, clock)),
+        Reply::Pid(pid) => report::ok_with(&format!(r#""pid":{pid}"#)),
+        Reply::Version(pid) => report::ok_with(&format!(r#""version":"{}","pid":{pid}"#, env!("CARGO_PKG_VERSION"))),
+        Reply::LogLevel(level) => report::ok_with(&format!(r#""level":{}"#, serde_json::Value::from(level.as_str()))),
+        Reply::Reread(found) => report::with_status(&reread(found)),
+        Reply::Reloaded { changes, daemon_settings: _ } => reload(&changes.added, &changes.removed, &changes.changed),
+        Reply::Updated(updated) => report::with_status(&Updated {
+            added: updated.changes.added.clone(),
+            removed: updated.changes.removed.clone(),
+            changed: updated.changes.changed.clone(),
+            restarted: updated.restarted.clone(),
+            confirm_until: updated.confirm_until.map(|at| clock.stamp(at)),
+        }),
+    }
+}
+
+/// The error answer: its sentence, and behind it the same for programs.
+fn refusal_frame(refusal: &Refusal) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Refused<'a> {
+        status: &'static str,
+        code: &'static str,
+        message: &'a str,
+        refusal: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<&'a Cause>,
+    }
+    let message = refusal.to_string();
+    super::encode(&Refused {
+        status: "error",
+        code: code_of(refusal).as_str(),
+        message: super::bounded(&message),
+        refusal: refusal.kind(),
+        cause: refusal.cause(),
+    })
+}
+
+/// The code that the protocol has had for it from the beginning.
+fn code_of(refusal: &Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::NoSuchProcess { .. } | Refusal::NoSuchGroup { .. } => ErrorCode::NotFound,
+        Refusal::NotReached { timed_out: true, .. }
+        | Refusal::WaitFailed { timed_out: true, .. }
+        | Refusal::ReloadIncomplete { timed_out: true, .. }
+        | Refusal::UpdateIncomplete { timed_out: true, .. }
+        | Refusal::RereadFailed(ReloadFailure::TimedOut { .. })
+        | Refusal::ReloadFailed(ReloadFailure::TimedOut { .. })
+        | Refusal::UpdateFailed(ReloadFailure::TimedOut { .. }) => ErrorCode::Timeout,
+        Refusal::NotReached { .. }
+        | Refusal::WaitFailed { .. }
+        | Refusal::ReloadIncomplete { .. }
+        | Refusal::UpdateIncomplete { .. }
+        | Refusal::RereadFailed(_)
+        | Refusal::ReloadFailed(_)
+        | Refusal::UpdateFailed(_)
+        | Refusal::ShuttingDown
+        | Refusal::NotInit
+        | Refusal::NotRunning { .. }
+        | Refusal::NothingToConfirm { .. }
+        | Refusal::Output { .. } => ErrorCode::Failed,
+        Refusal::Internal => ErrorCode::InternalError,
+    }
+}
+
+fn process_status(row: &StatusRow, now: Moment, clock: WallClock) -> ProcessStatus {
+    let program = &row.program;
+    ProcessStatus {
+        name: program.name.clone(),
+        state: row.state.as_str().to_owned(),
+        pid: row.pid,
+        uptime: row.started_at.map(|start| now.saturating_duration_since(start).as_secs()),
+        healthy: row.healthy,
+        group: Some(program.group_name().to_owned()),
+        description: Some(row.describe(now)),
+        exit_code: match row.last_exit {
+            Some(Exit::Code(code)) => Some(code),
+            Some(Exit::Signal(_)) | None => None,
+        },
+        exit_signal: match row.last_exit {
+            Some(Exit::Signal(signal)) => Some(signal),
+            Some(Exit::Code(_)) | None => None,
+        },
+        restarts: Some(row.restarts),
+        since: row.since.map(|at| clock.seconds(at)),
+        autostart: Some(program.autostart),
+        kill_at: row.kill_at.map(|at| clock.seconds(at)),
+        retry_at: row.retry_at.map(|at| clock.seconds(at)),
+    }
+}
+
+fn history_item(row: &HistoryRow, clock: WallClock) -> HistoryItem {
+    HistoryItem {
+        time: clock.stamp(row.at),
+        name: row.program.name.clone(),
+        from_state: row.from.as_str().to_owned(),
+        to_state: row.to.as_str().to_owned(),
+        pid: row.pid,
+        cause: row.cause.to_string(),
+        cause_data: Some(row.cause.clone()),
+    }
+}
+
+fn why(facts: &api::Why, clock: WallClock) -> Why {
+    Why {
+        name: facts.program.name.clone(),
+        state: facts.state.as_str().to_owned(),
+        lines: facts.lines(),
+        history: facts.history.iter().map(|row| history_item(row, clock)).collect(),
+        stderr: facts.last_output.clone(),
+        next: facts.next.map(|(step, at)| NextStep { what: step.to_string(), at: clock.stamp(at) }),
+    }
+}
+
+fn reread(found: &api::Reread) -> Reread {
+    let change = |change: &api::KeyChange| KeyChange {
+        key: change.key.clone(),
+        old: change.old.clone(),
+        new: change.new.clone(),
+    };
+    let changed = found.changed.iter();
+    Reread {
+        added: found.added.clone(),
+        removed: found.removed.clone(),
+        changed: changed.map(|(name, keys)| (name.clone(), keys.iter().map(change).collect())).collect(),
+        warnings: found.warnings.clone(),
+    }
+}
+
+/// A transition of the past as the event that it was.
+pub fn past_event(row: &HistoryRow, clock: WallClock) -> EventItem {
+    EventItem {
+        event_type: EventType::of_state(row.to).as_str().to_owned(),
+        time: clock.stamp(row.at),
+        processname: row.program.name.clone(),
+        groupname: row.program.group_name().to_owned(),
+        from_state: Some(row.from.as_str().to_owned()),
+        to_state: Some(row.to.as_str().to_owned()),
+        pid: row.pid,
+        cause: Some(row.cause.to_string()),
+        cause_data: Some(row.cause.clone()),
+        message: None,
+    }
+}
+
+/// What has just happened as an event; `None` where that is none.
+pub fn event(announcement: &Announcement, clock: WallClock) -> Option<EventItem> {
+    match announcement {
+        Announcement::Transition { program, at, transition } => Some(past_event(
+            &HistoryRow {
+                program: program.clone(),
+                at: *at,
+                from: transition.from,
+                to: transition.to,
+                pid: transition.pid,
+                cause: transition.cause.clone(),
+            },
+            clock,
+        )),
+        Announcement::Health { program, at, pid, healthy: _, message } => Some(EventItem {
+            event_type: announcement.event_type()?.as_str().to_owned(),
+            time: clock.stamp(*at),
+            processname: program.name.clone(),
+            groupname: program.group_name().to_owned(),
+            pid: *pid,
+            message: Some(message.to_string()),
+            ..EventItem::default()
+        }),
+        Announcement::Noted { .. }
+        | Announcement::Output { .. }
+        | Announcement::ExecFailedLate { .. }
+        | Announcement::Asked { .. }
+        | Announcement::LogsReopened
+        | Announcement::Failed(_)
+        | Announcement::Reload(_)
+        | Announcement::Shutdown(_) => None,
+    }
+}
+
+/// The frame of one event; `lost` were dropped just before it.
+pub fn event_frame(event: &EventItem, lost: u64) -> Vec<u8> {
+    // Strings and numbers always serialize.
+    let event = serde_json::to_string(event).unwrap_or_default();
+    frame(format!(r#"{{"status":"ok","event":{event},"lost":{lost},"more":true}}"#).as_bytes())
+}

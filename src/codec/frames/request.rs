@@ -1,0 +1,298 @@
+//! Requests: how the body of a frame is read.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::{ErrorCode, RequestError};
+use crate::api::{
+    Act, Amount, Command, EventKinds, EventType, LogLevel, Query, Request, Selector, Terms, WaitFor, Watch,
+};
+use crate::models::{Power, StreamKind};
+use crate::process::signal_number;
+use crate::suggest::closest;
+
+/// Lines that `tail` shows unless it is asked for another number.
+pub const DEFAULT_LINES: usize = 10;
+
+/// The longest time that a request can name: longer than any wait, and no clock overflows by it.
+const LONGEST_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
+
+/// Reads the body of a frame.
+///
+/// # Errors
+/// What the client is to be answered instead.
+pub fn parse(body: &[u8]) -> Result<Request, RequestError> {
+    let invalid = |message: String| RequestError { code: ErrorCode::InvalidRequest, message };
+    if body.is_empty() {
+        return Err(RequestError { code: ErrorCode::EmptyRequest, message: "Empty request".to_owned() });
+    }
+    let Shallow(value) = serde_json::from_slice(body)
+        .map_err(|error| RequestError { code: ErrorCode::InvalidJson, message: format!("Invalid JSON: {error}") })?;
+    let Value::Object(fields) = value else {
+        return Err(invalid("Request must be a JSON object".to_owned()));
+    };
+    let command = match fields.get("command") {
+        Some(Value::String(command)) => command.as_str(),
+        Some(_) => return Err(invalid("\"command\" must be a string".to_owned())),
+        None => return Err(invalid("\"command\" is missing".to_owned())),
+    };
+    match read(command, &Fields(&fields)) {
+        Ok(Some(request)) => Ok(request),
+        Ok(None) => {
+            let message = format!("Unknown command: {}", command.chars().take(100).collect::<String>());
+            Err(RequestError { code: ErrorCode::UnknownCommand, message })
+        }
+        Err(message) => Err(invalid(format!("{command}: {message}"))),
+    }
+}
+
+/// `None`: there is no such command.
+fn read(command: &str, fields: &Fields<'_>) -> Result<Option<Request>, String> {
+    let name = || fields.needed("name");
+    let act = |act: Act, selector: fn(String) -> Selector| -> Result<Request, String> {
+        Ok(Request::Command(Command::Act { act, on: selector(name()?), terms: fields.terms()? }))
+    };
+    let request = match command {
+        "status" => {
+            Request::Query(Query::Status { name: fields.text("name")?, offset: fields.number("offset")?.unwrap_or(0) })
+        }
+        "start" => act(Act::Start, Selector::Process)?,
+        "stop" => act(Act::Stop, Selector::Process)?,
+        "restart" => act(Act::Restart { force: fields.flag("force", false)? }, Selector::Process)?,
+        "startgroup" => act(Act::Start, Selector::Group)?,
+        "stopgroup" => act(Act::Stop, Selector::Group)?,
+        "kill" => act(Act::Kill, Selector::Process)?,
+        "signal" => Request::Command(Command::Signal { name: name()?, signal: signal(fields)? }),
+        "wait" => Request::Watch(wait(fields)?),
+        "update" => Request::Command(Command::Update { confirm: fields.seconds("confirm")? }),
+        "confirm" => Request::Command(Command::Confirm),
+        "reread" => Request::Watch(Watch::Reread),
+        "reload" => Request::Command(Command::Reload),
+        "events" => Request::Watch(Watch::Events {
+            kinds: event_kinds(&fields.texts("types")?)?,
+            history: fields.number("history")?.unwrap_or(0),
+        }),
+        "history" => Request::Query(Query::History { name: fields.text("name")? }),
+        "why" => Request::Watch(Watch::Why { name: name()? }),
+        "shutdown" => Request::Command(Command::Shutdown),
+        "pid" => Request::Query(Query::Pid { name: fields.text("name")? }),
+        "ping" => Request::Query(Query::Ping),
+        "version" => Request::Query(Query::Version),
+        "loglevel" => log_level(fields)?,
+        "tail" => Request::Watch(tail(fields)?),
+        "clear" => Request::Command(Command::ClearLogs { name: name()? }),
+        "reopen" => Request::Command(Command::ReopenLogs),
+        "poweroff" => Request::Command(Command::Power(Power::Off)),
+        "reboot" => Request::Command(Command::Power(Power::Reboot)),
+        "halt" => Request::Command(Command::Power(Power::Halt)),
+        _ => return Ok(None),
+    };
+    Ok(Some(request))
+}
+
+fn signal(fields: &Fields<'_>) -> Result<u8, String> {
+    let word = fields.needed("signal")?;
+    signal_number(&word).ok_or_else(|| format!("'{word}' is no signal; use HUP, USR1, TERM and the like, or a number"))
+}
+
+fn log_level(fields: &Fields<'_>) -> Result<Request, String> {
+    let Some(word) = fields.text("level")? else { return Ok(Request::Query(Query::LogLevel)) };
+    let level = LogLevel::from_name(&word).ok_or_else(|| {
+        let word = word.trim().to_ascii_uppercase();
+        format!("there is no level '{word}'; use DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    })?;
+    Ok(Request::Command(Command::SetLogLevel { level }))
+}
+
+/// All types with one of these names, in any case, whole or a part of it between underscores; every type without a name.
+fn event_kinds(words: &[String]) -> Result<EventKinds, String> {
+    if words.is_empty() {
+        return Ok(EventKinds::ALL);
+    }
+    let mut kinds = EventKinds::NONE;
+    for word in words {
+        let wanted = word.trim().to_ascii_uppercase();
+        let fits = |kind: EventType| {
+            let name = kind.as_str();
+            name == wanted || name.ends_with(&format!("_{wanted}")) || name.starts_with(&format!("{wanted}_"))
+        };
+        if !kinds.add(fits) {
+            let hint = match closest(&wanted, EventType::ALL.iter().map(|kind| kind.as_str())) {
+                Some(name) => format!("did you mean {name}?"),
+                None => "use RUNNING, FATAL, HEALTHCHECK and the like".to_owned(),
+            };
+            return Err(format!("there is no event type '{word}'; {hint}"));
+        }
+    }
+    Ok(kinds)
+}
+
+fn wait(fields: &Fields<'_>) -> Result<Watch, String> {
+    let name = fields.needed("name")?;
+    let word = fields.needed("for")?;
+    let until = WaitFor::from_name(&word).ok_or("\"for\" must be running, healthy, stopped or exited")?;
+    Ok(Watch::Wait { name, until, timeout: fields.seconds("timeout")? })
+}
+
+fn tail(fields: &Fields<'_>) -> Result<Watch, String> {
+    let name = fields.needed("name")?;
+    let stream = match fields.text("stream")?.as_deref() {
+        None | Some("stdout") => StreamKind::Stdout,
+        Some("stderr") => StreamKind::Stderr,
+        Some(_) => return Err("\"stream\" must be stdout or stderr".to_owned()),
+    };
+    let follow = fields.flag("follow", false)?;
+    let amount = match (fields.number("lines")?, fields.number("bytes")?) {
+        (Some(lines), None) => Amount::Lines(lines),
+        (None, Some(bytes)) => Amount::Bytes(bytes),
+        (None, None) => Amount::Lines(DEFAULT_LINES),
+        (Some(_), Some(_)) => return Err("either \"lines\" or \"bytes\"".to_owned()),
+    };
+    Ok(Watch::Tail { name, stream, amount, follow })
+}
+
+/// The parameters of a request. One that is null is one that is not there.
+struct Fields<'a>(&'a Map<String, Value>);
+
+impl Fields<'_> {
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, key: &str) -> Result<Option<String>, String> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(format!("\"{key}\" must be a string")),
+        }
+    }
+
+    fn needed(&self, key: &str) -> Result<String, String> {
+        self.text(key)?.ok_or_else(|| format!("\"{key}\" is missing"))
+    }
+
+    fn texts(&self, key: &str) -> Result<Vec<String>, String> {
+        match self.get(key) {
+            None => Ok(Vec::new()),
+            Some(Value::String(text)) => Ok(vec![text.clone()]),
+            Some(Value::Array(items)) => Ok(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+            Some(_) => Err(format!("\"{key}\" must be an array of strings")),
+        }
+    }
+
+    fn flag(&self, key: &str, default: bool) -> Result<bool, String> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(format!("\"{key}\" must be true or false")),
+        }
+    }
+
+    fn number(&self, key: &str) -> Result<Option<usize>, String> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(number) => Ok(Some(usize::try_from(number).unwrap_or(usize::MAX))),
+                None => Err(format!("\"{key}\" must be a whole number")),
+            },
+        }
+    }
+
+    fn seconds(&self, key: &str) -> Result<Option<Duration>, String> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(value) => match value.as_f64().filter(|seconds| *seconds >= 0.0) {
+                Some(seconds) => Ok(Some(Duration::from_secs_f64(seconds.min(LONGEST_SECONDS)))),
+                None => Err(format!("\"{key}\" must be a number of seconds")),
+            },
+        }
+    }
+
+    fn terms(&self) -> Result<Terms, String> {
+        Ok(Terms { wait: self.flag("wait", true)?, timeout: self.seconds("timeout")? })
+    }
+}
+
+/// Parameters of a request that are looked at; more than any command has.
+pub(super) const MOST_PARAMETERS: usize = 32;
+
+/// A request as read: an object keeps its first [`MOST_PARAMETERS`] members, an array in it as many strings, and
+/// all else inside it is left empty. A megabyte of `[0,0,…` would otherwise take sixteen times its size here.
+pub(super) struct Shallow(pub(super) Value);
+
+impl<'de> Deserialize<'de> for Shallow {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShallowVisitor { depth: 0 }).map(Shallow)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ShallowVisitor {
+    /// 0: the request itself; 1: a parameter; 2: an item of a parameter.
+    depth: u8,
+}
+
+impl<'de> DeserializeSeed<'de> for ShallowVisitor {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ShallowVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut kept = Vec::new();
+        while self.depth == 1 && kept.len() < MOST_PARAMETERS {
+            let Some(item) = items.next_element_seed(ShallowVisitor { depth: 2 })? else {
+                return Ok(Value::Array(kept));
+            };
+            kept.extend(Some(item).filter(Value::is_string));
+        }
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Array(kept))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while self.depth == 0 && fields.len() < MOST_PARAMETERS {
+            let Some(key) = members.next_key::<String>()? else { return Ok(Value::Object(fields)) };
+            fields.insert(key, members.next_value_seed(ShallowVisitor { depth: 1 })?);
+        }
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Object(fields))
+    }
+}

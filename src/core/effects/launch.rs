@@ -1,0 +1,116 @@
+//! Spawns, and signals to what was spawned.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use super::super::effect::Input;
+use super::super::environment::{self, Prepared};
+use super::{Effects, Owner, Run};
+use crate::api::ProcId;
+use crate::health::no_pipe;
+use crate::models::{DefaultOutput, ProgramConfig};
+use crate::process::{Generation, SpawnError};
+use crate::sys;
+use crate::sys::signal::GroupSignal;
+use crate::sys::spawn::Child;
+
+/// So many begins and ends of runs at most wait for the output thread to be woken.
+const MOST_UNANNOUNCED_RUNS: usize = 16;
+
+impl Effects {
+    pub(super) fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Input {
+        match self.try_spawn(id, generation, config) {
+            Ok((pid, pending)) => Input::Spawned { id, generation, pid, pending },
+            Err(error) => Input::SpawnFailed { id, generation, error },
+        }
+    }
+
+    fn try_spawn(
+        &mut self,
+        id: ProcId,
+        generation: Generation,
+        config: &Arc<ProgramConfig>,
+    ) -> Result<(i32, bool), SpawnError> {
+        let words = environment::words(config)?;
+        let prepared = Prepared::new(config, &words, &self.parts.users, self.orphans.identity())?;
+        let console = self.parts.default_output == DefaultOutput::Console;
+        // The output thread makes its ends non-blocking.
+        let open = |wanted: bool| wanted.then(|| io::pipe().map_err(no_pipe)).transpose();
+        let stdout = open(console || config.captures_stdout())?;
+        let stderr = open(!config.redirect_stderr && (console || config.captures_stderr()))?;
+        let null = self.spawner.null();
+        let null = null.as_fd();
+        let child_stdout = stdout.as_ref().map_or(null, |(_, child_end)| child_end.as_fd());
+        let child_stderr = match &stderr {
+            Some((_, child_end)) => child_end.as_fd(),
+            None if config.redirect_stderr => child_stdout,
+            None => null,
+        };
+        let command = prepared.command(null, child_stdout, child_stderr, self.parts.nofile, config.pdeathsig);
+        let child = self.spawner.spawn(command)?;
+        let (pid, pending) = (child.pid, child.is_late().is_some());
+        warn_if_pending(&config.name, &child);
+        let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
+        self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
+        self.note_run();
+        self.children.insert(pid, Owner::Process(id));
+        self.runs.insert(id, Run { generation, child, reaped: None });
+        Ok((pid, pending))
+    }
+
+    /// Wakes the output thread if runs have begun or ended. Where many do, a wake-up for each would take the processor from
+    /// the programs.
+    pub(in crate::core) fn wake_output(&mut self) {
+        if std::mem::take(&mut self.unannounced_runs) > 0 {
+            self.parts.output.wake();
+        }
+    }
+
+    /// A run has begun or ended.
+    pub(super) fn note_run(&mut self) {
+        self.unannounced_runs += 1;
+        if self.unannounced_runs >= MOST_UNANNOUNCED_RUNS {
+            self.wake_output();
+        }
+    }
+
+    /// Frees what children no longer need that have executed their program by now; `true` if some still have not. (Nothing
+    /// tells of an exec. A script's child is let go of at its end, which has a bound.)
+    pub(super) fn probe_pending_execs(&mut self) -> bool {
+        let mut left = false;
+        for run in self.runs.values_mut().filter(|run| run.child.is_late().is_some()) {
+            left |= self.spawner.settle(&mut run.child);
+            if run.child.is_late().is_none() {
+                log::info!("pid {} has executed its program in the meantime", run.child.pid);
+            }
+        }
+        left
+    }
+
+    pub(super) fn signal_group(&mut self, id: ProcId, generation: Generation, signal: u8) {
+        let Some(run) = self.runs.get(&id) else { return self.orphans.signal(id, signal) };
+        if run.generation != generation {
+            return;
+        }
+        match sys::signal::signal_group(run.child.leader(run.reaped.is_some()), signal) {
+            Ok(GroupSignal::Delivered | GroupSignal::Gone) => {}
+            Ok(GroupSignal::Denied) => log::error!(
+                "signal {signal} to process group {} was denied: it runs as a user whom this daemon may not signal",
+                run.child.pid
+            ),
+            Err(error) => log::error!("signal {signal} to process group {}: {error}", run.child.pid),
+        }
+    }
+}
+
+pub(super) fn warn_if_pending(name: &str, child: &Child) {
+    if let Some(waited) = child.is_late() {
+        log::warn!(
+            "{name}: pid {} has not executed its program within {} ms; does the file system of its directory, its program or \
+             its interpreter answer?",
+            child.pid,
+            waited.as_millis()
+        );
+    }
+}

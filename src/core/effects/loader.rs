@@ -1,0 +1,47 @@
+//! Reading the configuration, on a thread of its own: a slow disk or name server delays nobody.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::super::effect::{External, Input};
+use super::Effects;
+use crate::config::{self, ConfigError, LoadOptions};
+use crate::sys;
+
+/// Room for NSS, which the checks of users may call. Only touched pages count.
+const LOADER_STACK: usize = 512 * 1024;
+
+impl Effects {
+    /// Begins to read the file; what can be said at once is returned.
+    pub(super) fn load_config(&mut self, load: u64) -> Option<Input> {
+        let failed =
+            |path, error| Some(Input::ConfigLoaded { load, result: Box::new(Err(ConfigError::Read { path, error })) });
+        let Some(path) = self.parts.config_path.clone() else {
+            let error = io::Error::new(io::ErrorKind::NotFound, "this supervisor was not given a configuration file");
+            return failed(PathBuf::new(), error);
+        };
+        let (inputs, users, failed_path) = (self.parts.inputs.clone(), self.parts.users.clone(), path.clone());
+        let adjust = Arc::clone(&self.parts.adjust);
+        let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(LOADER_STACK);
+        let spawned = thread.spawn(move || {
+            let read = || {
+                let mut result = config::load(&path, &LoadOptions::default());
+                if let Ok(loaded) = &mut result {
+                    adjust(&mut loaded.config);
+                    users.learn(loaded.config.programs.iter());
+                }
+                result
+            };
+            // `adjust` is somebody else's code. Without an answer no reload would ever come to an end.
+            let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+                let error = io::Error::other("the thread that read it panicked (a bug)");
+                Err(ConfigError::Read { path: path.clone(), error })
+            });
+            let _ = inputs.send(External::Input(Input::ConfigLoaded { load, result: Box::new(result) }));
+            sys::memory::trim_heap();
+        });
+        spawned.err().and_then(|error| failed(failed_path, error))
+    }
+}

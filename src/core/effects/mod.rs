@@ -1,0 +1,177 @@
+//! The effects: what the engine wants done, done with system calls, in the order of its list. What came of an effect is
+//! fed back as an input.
+
+mod checks;
+mod launch;
+mod loader;
+mod outputs;
+mod reap;
+mod replies;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+
+use super::effect::{Effect, External, Input};
+use super::environment::Users;
+use super::handles::Handles;
+use super::orphans::{Identity, Orphans};
+use super::run::Adjust;
+use crate::api::ProcId;
+use crate::events::EventBus;
+use crate::health::Worker;
+use crate::models::DefaultOutput;
+use crate::output::Output;
+use crate::process::Generation;
+use crate::sys;
+use crate::sys::reap::ReapScope;
+use crate::sys::signal::DeadGroups;
+use crate::sys::spawn::{Child, Spawner};
+use checks::Script;
+use replies::Replies;
+pub(super) use replies::ReplyTo;
+
+/// The present run of a process, from its spawn until its group is gone.
+struct Run {
+    generation: Generation,
+    child: Child,
+    /// When the leader was reaped; from then on only the group is left.
+    reaped: Option<Instant>,
+}
+
+/// Whom a child belongs to.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    Process(ProcId),
+    Script(u64),
+}
+
+/// What the effects are made of; see [`Effects::new`].
+pub(super) struct Parts {
+    pub inputs: Sender<External>,
+    pub bus: EventBus,
+    pub output: Output,
+    pub default_output: DefaultOutput,
+    pub server: crate::control::server::ServerHandle,
+    pub scope: ReapScope,
+    pub nofile: Option<sys::limits::Limit>,
+    pub config_path: Option<PathBuf>,
+    pub users: Users,
+    pub reopen: Box<dyn Fn()>,
+    pub adjust: Adjust,
+    pub identity: Option<Identity>,
+    pub handles: Arc<Handles>,
+}
+
+/// See the [module](self).
+pub(super) struct Effects {
+    parts: Parts,
+    spawner: Spawner,
+    runs: HashMap<ProcId, Run>,
+    scripts: HashMap<u64, Script>,
+    next_script: u64,
+    children: HashMap<i32, Owner>,
+    dead_groups: DeadGroups,
+    workers: HashMap<ProcId, Worker>,
+    /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
+    foreign_children: Vec<i32>,
+    /// What an earlier daemon has left behind.
+    orphans: Orphans,
+    replies: Replies,
+    /// Begins and ends of runs that the output thread was not woken for yet.
+    unannounced_runs: usize,
+}
+
+impl Effects {
+    pub(super) fn new(mut parts: Parts) -> io::Result<Effects> {
+        Ok(Effects {
+            orphans: Orphans::new(parts.identity.take()),
+            replies: Replies::new(parts.server.clone()),
+            spawner: Spawner::new()?,
+            parts,
+            runs: HashMap::new(),
+            scripts: HashMap::new(),
+            next_script: 0,
+            children: HashMap::new(),
+            dead_groups: DeadGroups::default(),
+            workers: HashMap::new(),
+            foreign_children: sys::proc::children(),
+            unannounced_runs: 0,
+        })
+    }
+
+    pub(super) fn replies(&mut self) -> &mut Replies {
+        &mut self.replies
+    }
+
+    /// Does it. What came of it goes to the end of `results`.
+    pub(super) fn perform(&mut self, effect: Effect, results: &mut Vec<Input>) {
+        match effect {
+            Effect::Spawn { id, generation, config } => results.push(self.spawn(id, generation, &config)),
+            Effect::SignalGroup { id, generation, signal } => self.signal_group(id, generation, signal),
+            Effect::Reap => self.reap(results),
+            Effect::ProbeGroup { id, generation, thorough } => {
+                let group = self.probe_group(id, thorough);
+                results.push(Input::GroupProbed { id, generation, group });
+            }
+            Effect::LeaderExited { id, generation } => self.leader_exited(id, generation),
+            Effect::RunEnded { id, generation } => self.run_ended(id, generation),
+            Effect::CheckHealth { id, generation, config } => {
+                results.extend(self.check_health(id, generation, &config));
+            }
+            Effect::Configure { id, config } => self.parts.output.configure(id, &config),
+            Effect::Register { id, config } => self.parts.handles.insert(id, &config),
+            Effect::Forget { id, config } => self.forget(id, &config.name),
+            Effect::Show { id, view } => self.parts.handles.show(id, view),
+            Effect::LoadConfig { load } => results.extend(self.load_config(load)),
+            Effect::Reply { request, answer } => self.replies.answer(request, answer),
+            Effect::Delegate { request, job } => self.delegate(request, *job),
+            Effect::Follow { request, kinds, past } => self.replies.follow(request, kinds, past),
+            Effect::Unfollow { request } => self.replies.unfollow(request),
+            Effect::Announce(announcement) => {
+                if let Some(level) = announcement.level() {
+                    log::log!(level, "{announcement}");
+                }
+                replies::publish(&self.parts.bus, &announcement);
+                self.replies.tell_followers(&announcement);
+            }
+            Effect::SignalOrphans { signal } => {
+                let count = self.signal_inherited(signal);
+                results.push(Input::OrphansCounted { count, signalled: signal.is_some() });
+            }
+            Effect::FindOrphans { programs } => {
+                let found = self.orphans.find(&programs);
+                results.extend(found.into_iter().map(|(id, pid)| Input::OrphansFound { id, pid }));
+                results.push(Input::OrphansSought);
+            }
+            Effect::ProbePendingExecs => {
+                let left = self.probe_pending_execs();
+                results.push(Input::PendingExecsProbed { left });
+            }
+            Effect::ReopenLogs => {
+                self.parts.output.reopen();
+                (self.parts.reopen)();
+            }
+            Effect::SetOutput { settings } => {
+                self.parts.default_output = settings.default_output;
+                self.parts.output.set_default(crate::output::Settings::of(&settings));
+            }
+            Effect::SetLogLevel { level } => {
+                // The level was read from one of the known names.
+                let _ = crate::logger::parse_level(level.as_str()).map(crate::logger::set_level);
+            }
+            Effect::TrimMemory => sys::memory::rest(),
+        }
+    }
+
+    fn forget(&mut self, id: ProcId, name: &str) {
+        self.parts.handles.remove(id, name);
+        self.workers.remove(&id);
+        self.orphans.forget(id);
+        self.parts.output.remove(id);
+    }
+}

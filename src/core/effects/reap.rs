@@ -1,0 +1,84 @@
+//! The one reaper, and what is left of a run after its leader.
+
+use std::time::Instant;
+
+use super::super::effect::{GroupLeft, Input};
+use super::checks::kill_group;
+use super::{Effects, Owner};
+use crate::api::ProcId;
+use crate::process::{Exit, Generation};
+use crate::sys;
+use crate::sys::reap::ReapScope;
+
+impl Effects {
+    /// Reaps every child that has ended.
+    pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
+        for (pid, exit) in sys::reap::sweep(self.parts.scope, &self.children) {
+            match self.children.remove(&pid) {
+                Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit)),
+                Some(Owner::Script(script)) => self.script_ended(script, exit),
+                None => {}
+            }
+        }
+        results.push(Input::Swept);
+    }
+
+    fn leader_reaped(&mut self, id: ProcId, exit: Exit) -> Option<Input> {
+        let run = self.runs.get_mut(&id)?;
+        run.reaped = Some(Instant::now());
+        let generation = run.generation;
+        let late = run.child.late_failure().map(Box::new);
+        let group = self.probe_group(id, false);
+        Some(Input::Exited { id, generation, exit, late, group })
+    }
+
+    /// What is left of the group of a leader that has ended. `thorough`: zombies that nobody reaps count as nothing.
+    pub(super) fn probe_group(&mut self, id: ProcId, thorough: bool) -> GroupLeft {
+        let Some(run) = self.runs.get(&id) else {
+            return left(!self.orphans.are_gone(id, sys::time::now()));
+        };
+        let Some(reaped) = run.reaped else { return GroupLeft::Lingers };
+        // A health check of the run belongs to it: it was killed, and is gone before the run is.
+        if self.scripts.values().any(|script| script.owner == id) {
+            return GroupLeft::Lingers;
+        }
+        let group = run.child.leader(true);
+        let is_empty = sys::signal::group_is_empty(group)
+            || (thorough && self.dead_groups.contains(group, reaped, Instant::now()));
+        left(!is_empty)
+    }
+
+    /// The leader has ended: what it has written so far is to be read, and its health check is nobody's business any more.
+    pub(super) fn leader_exited(&mut self, id: ProcId, generation: Generation) {
+        self.parts.output.leader_exited(id, generation);
+        self.note_run();
+        for script in self.scripts.values().filter(|script| script.owner == id) {
+            kill_group(&script.child, false);
+        }
+    }
+
+    pub(super) fn run_ended(&mut self, id: ProcId, generation: Generation) {
+        if self.orphans.end_hunt(id) {
+            return;
+        }
+        self.runs.remove(&id);
+        self.parts.output.run_ended(id, generation);
+        self.note_run();
+    }
+
+    /// Signals (or, with `None`, only counts) the orphans that this process has inherited from its programs; 0 where other
+    /// children than the programs may be somebody else's.
+    pub(super) fn signal_inherited(&self, signal: Option<u8>) -> usize {
+        if self.parts.scope == ReapScope::Known {
+            return 0;
+        }
+        // Ours to reap, so that no number among them can be used again meanwhile.
+        let orphans = sys::proc::children().into_iter();
+        let orphans = orphans.filter(|pid| !self.children.contains_key(pid) && !self.foreign_children.contains(pid));
+        orphans.inspect(|pid| signal.into_iter().for_each(|signal| sys::signal::signal_child(*pid, signal))).count()
+    }
+}
+
+fn left(anything: bool) -> GroupLeft {
+    if anything { GroupLeft::Lingers } else { GroupLeft::Empty }
+}

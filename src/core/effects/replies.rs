@@ -1,0 +1,197 @@
+//! Who waits for an answer, and who follows events.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use crate::api::{Announcement, Answer, EventKinds, HistoryRow, Refusal, RequestId};
+use crate::control::event_feed::{EventFeed, FeedItem};
+use crate::control::output_feed::Source;
+use crate::control::server::{ConnId, ServerHandle};
+use crate::events::{Event, EventBus};
+
+/// Where an answer goes.
+#[derive(Debug, Clone)]
+pub(in crate::core) enum ReplyTo {
+    /// A connection of a control socket.
+    Connection(ConnId),
+    /// A thread of this program (see [`crate::process::Process`]); its channel has room for the one answer.
+    Thread(Sender<Answer>),
+    /// Nobody waits.
+    Nobody,
+}
+
+/// The one answer that the output thread owes. Dropped without one, it answers that there was an internal error.
+pub(super) struct Responder {
+    to: Option<ReplyTo>,
+    server: ServerHandle,
+}
+
+impl Responder {
+    pub(super) fn connection(&self) -> Option<ConnId> {
+        match &self.to {
+            Some(ReplyTo::Connection(conn)) => Some(*conn),
+            Some(ReplyTo::Thread(_) | ReplyTo::Nobody) | None => None,
+        }
+    }
+
+    /// Answers.
+    pub(super) fn answer(mut self, answer: Answer) {
+        if let Some(to) = self.to.take() {
+            send(&self.server, &to, Box::new(answer));
+        }
+    }
+
+    /// A stream of frames, which has an end of its own, is the answer.
+    pub(super) fn stream(mut self) {
+        self.to = None;
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if let Some(to) = self.to.take() {
+            send(&self.server, &to, Box::new(Err(Refusal::Internal)));
+        }
+    }
+}
+
+fn send(server: &ServerHandle, to: &ReplyTo, answer: Box<Answer>) {
+    match to {
+        ReplyTo::Connection(conn) => server.reply(*conn, answer),
+        // Room for the one answer; a thread that has gone away does not want it.
+        ReplyTo::Thread(reply) => drop(reply.try_send(*answer)),
+        ReplyTo::Nobody => {}
+    }
+}
+
+/// A client that follows events.
+struct Follower {
+    conn: ConnId,
+    kinds: EventKinds,
+    feed: Arc<EventFeed>,
+}
+
+/// All requests without an answer. When it is dropped, those who follow are told that nothing follows.
+pub(in crate::core) struct Replies {
+    server: ServerHandle,
+    open: HashMap<RequestId, ReplyTo>,
+    followers: HashMap<RequestId, Follower>,
+    next: u64,
+}
+
+impl Replies {
+    pub(super) fn new(server: ServerHandle) -> Replies {
+        Replies { server, open: HashMap::new(), followers: HashMap::new(), next: 0 }
+    }
+
+    /// Takes a request in.
+    pub(in crate::core) fn register(&mut self, to: ReplyTo) -> RequestId {
+        let id = RequestId(self.next);
+        self.next += 1;
+        self.open.insert(id, to);
+        id
+    }
+
+    /// A client has gone: what it waited for.
+    pub(in crate::core) fn forget(&mut self, gone: ConnId) -> Vec<RequestId> {
+        let is_its = |to: &ReplyTo| matches!(to, ReplyTo::Connection(conn) if *conn == gone);
+        let ids: Vec<RequestId> = self.open.iter().filter(|(_, to)| is_its(to)).map(|(id, _)| *id).collect();
+        for id in &ids {
+            self.open.remove(id);
+        }
+        ids
+    }
+
+    /// How many answers are owed.
+    pub(in crate::core) fn owed(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Answers what nobody owns with an internal error.
+    pub(in crate::core) fn answer_lost(&mut self, is_owned: impl Fn(RequestId) -> bool) {
+        let lost: Vec<RequestId> = self.open.keys().copied().filter(|id| !is_owned(*id)).collect();
+        for id in lost {
+            log::error!("a request was lost: an internal error of supervice, please report it");
+            self.answer(id, Box::new(Err(Refusal::Internal)));
+        }
+    }
+
+    pub(super) fn answer(&mut self, request: RequestId, answer: Box<Answer>) {
+        if let Some(to) = self.open.remove(&request) {
+            send(&self.server, &to, answer);
+        }
+    }
+
+    /// Somebody else answers from now on.
+    pub(super) fn hand_over(&mut self, request: RequestId) -> Option<Responder> {
+        let to = self.open.remove(&request)?;
+        Some(Responder { to: Some(to), server: self.server.clone() })
+    }
+
+    pub(super) fn follow(&mut self, request: RequestId, kinds: EventKinds, past: Vec<HistoryRow>) {
+        let Some(ReplyTo::Connection(conn)) = self.open.get(&request) else { return };
+        let follower = Follower { conn: *conn, kinds, feed: Arc::default() };
+        for row in past {
+            follower.feed.push(FeedItem::Past(row));
+        }
+        // The first frame, which has no event, is to be sent in any case.
+        self.tell(&follower);
+        self.followers.insert(request, follower);
+    }
+
+    pub(super) fn unfollow(&mut self, request: RequestId) {
+        self.followers.remove(&request);
+        self.followers.shrink_to_fit();
+    }
+
+    pub(super) fn tell_followers(&self, announcement: &Arc<Announcement>) {
+        let Some(kind) = announcement.event_type() else { return };
+        for follower in self.followers.values().filter(|follower| follower.kinds.has(kind)) {
+            if follower.feed.push(FeedItem::Present(Arc::clone(announcement))) {
+                self.tell(follower);
+            }
+        }
+    }
+
+    /// Tells the io thread that there is something for this client.
+    fn tell(&self, follower: &Follower) {
+        self.server.feed(follower.conn, Arc::clone(&follower.feed) as Arc<dyn Source>);
+    }
+}
+
+impl Drop for Replies {
+    fn drop(&mut self) {
+        for follower in self.followers.values().filter(|follower| follower.feed.finish()) {
+            self.tell(follower);
+        }
+    }
+}
+
+/// Publishes what has happened on the bus, if anybody subscribes to it.
+pub(super) fn publish(bus: &EventBus, announcement: &Announcement) {
+    let Some(kind) = announcement.event_type().filter(|kind| bus.wants(*kind)) else { return };
+    let event = Event::new(kind);
+    bus.publish(match announcement {
+        Announcement::Transition { program, transition, at: _ } => event
+            .with("processname", program.name.as_str())
+            .with("groupname", program.group_name())
+            .with("from_state", transition.from.as_str())
+            .with("pid", transition.pid)
+            .with("cause", transition.cause.to_string()),
+        Announcement::Health { program, pid, message, .. } => event
+            .with("processname", program.name.as_str())
+            .with("groupname", program.group_name())
+            .with("pid", *pid)
+            .with("message", &**message),
+        Announcement::Noted { .. }
+        | Announcement::Output { .. }
+        | Announcement::ExecFailedLate { .. }
+        | Announcement::Asked { .. }
+        | Announcement::LogsReopened
+        | Announcement::Failed(_)
+        | Announcement::Reload(_)
+        | Announcement::Shutdown(_) => return,
+    });
+}
