@@ -1,5 +1,6 @@
 //! Distortions: a machine that breaks one rule, made from the real one by bending what goes in, what comes out, its
 //! timers or its configuration. The auditor is told what really happened and has to notice.
+#![allow(clippy::unneeded_struct_pattern, reason = "which fields an event carries does not matter here")]
 
 use std::ops::Deref;
 use std::sync::Arc;
