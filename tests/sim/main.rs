@@ -3,7 +3,8 @@
 //! `SUPERVICE_SIM_SEED` replays a seed, `SUPERVICE_SIM_STEPS` sets the number of turns.
 
 mod harness;
-mod planted;
+
+use harness::Distortion;
 
 /// What is simulated.
 mod subject {
@@ -33,13 +34,32 @@ fn every_rule_holds_in_random_lives() {
     let threads = halves.map(|seed| std::thread::spawn(move || harness::simulate(seed, turns / 2)));
     for thread in threads {
         match thread.join().expect("the simulation does not panic") {
-            Ok(tale) => {
-                println!("{tale:?}");
-                let rare =
-                    [tale.runs, tale.stale, tale.checks, tale.kills, tale.commands].into_iter().chain(tale.entered);
+            Ok(coverage) => {
+                println!("{coverage:?}");
+                let rare = [coverage.runs, coverage.stale, coverage.checks, coverage.kills, coverage.commands]
+                    .into_iter()
+                    .chain(coverage.entered);
                 assert!(turns < TURNS || rare.min() > Some(1_000), "the simulation has not met every case often");
             }
             Err(broken) => panic!("{broken}"),
         }
     }
+}
+
+/// Do the rules bite? Each distortion has to be caught by the rule that it breaks.
+#[test]
+fn every_distortion_is_caught() {
+    const SEED: u64 = 7;
+    const LIMIT: u64 = 150_000;
+    let (first, second) = Distortion::ALL.split_at(Distortion::ALL.len() / 2);
+    let threads = [first, second].map(|half| {
+        std::thread::spawn(move || half.iter().map(|it| (*it, harness::catch(SEED, *it, LIMIT))).collect::<Vec<_>>())
+    });
+    for (distortion, caught) in threads.into_iter().flat_map(|thread| thread.join().expect("nothing panics")) {
+        match caught {
+            Ok(turns) => println!("{distortion:?}: turn {turns}: {}", distortion.rule()),
+            Err(others) => panic!("{distortion:?}: '{}' did not catch it: {others:#?}", distortion.rule()),
+        }
+    }
+    assert!(harness::simulate(SEED, LIMIT).is_ok(), "the machine as it is breaks no rule");
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
-use super::super::subject::{Action, Desired, Event, Exit, Machine, Moment, ProcessState, Transition, signal_number};
+use super::super::subject::{Action, Desired, Event, Exit, Moment, ProcessState, Transition, signal_number};
+use super::distortion::Distorted;
 use super::kernel::{Kernel, SIGKILL};
 use super::{Millis, index_of};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
@@ -441,14 +442,14 @@ impl Auditor {
     }
 
     /// A turn of the daemon's loop is over: no timer is due, nothing is left to be done.
-    pub fn turn_ended(&self, machine: &Machine, kernel: &Kernel, base: Moment, now: Millis) -> Result<(), String> {
+    pub fn turn_ended(&self, machine: &Distorted, kernel: &Kernel, base: Moment, now: Millis) -> Result<(), String> {
         self.compare(machine, base, now)?;
         self.nothing_is_late(now)?;
         self.nothing_is_stuck(machine, now)?;
         self.group_is_on_its_way(kernel, now)
     }
 
-    fn compare(&self, machine: &Machine, base: Moment, now: Millis) -> Result<(), String> {
+    fn compare(&self, machine: &Distorted, base: Moment, now: Millis) -> Result<(), String> {
         let instant = base + Duration::from_millis(now);
         ensure(machine.state() == self.shown, || format!("{} was not announced", machine.state()))?;
         ensure((machine.desired() == Desired::Up) == self.up, || format!("desired is {:?}", machine.desired()))?;
@@ -482,7 +483,7 @@ impl Auditor {
     }
 
     /// There is a child, a timer, or a state in which nothing is to come.
-    fn nothing_is_stuck(&self, machine: &Machine, now: Millis) -> Result<(), String> {
+    fn nothing_is_stuck(&self, machine: &Distorted, now: Millis) -> Result<(), String> {
         let leader = self.run.as_ref().is_some_and(|run| run.leader);
         let timer = machine.poll_timeout().is_some();
         let fine = match self.shown {

@@ -1,9 +1,10 @@
-//! One process's machine between a fake kernel, a moody operator and an auditor who trusts neither.
+//! One process's machine between a fake kernel, a random operator and an auditor that trusts neither.
 //!
-//! Everything here sees the machine from outside: events go in, actions come out. It is compiled a second
-//! time, against machines with planted bugs (see `planted.rs`), so it names its subject as `super::subject`.
+//! Everything here sees the machine from outside: events go in, actions come out. A [`Distortion`] stands between them to
+//! show that the auditor finds a machine that breaks a rule.
 
 mod auditor;
+mod distortion;
 mod kernel;
 mod random;
 mod script;
@@ -12,9 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::auditor::Auditor;
+use self::distortion::Distorted;
+pub use self::distortion::Distortion;
 use self::kernel::{Fact, Kernel};
 use self::random::Random;
-use super::subject::{Action, Event, Machine, Moment, ProcessState};
+use super::subject::{Action, Event, Moment, ProcessState};
 
 /// Simulated time: milliseconds since the start of the episode.
 type Millis = u64;
@@ -22,13 +25,13 @@ type Millis = u64;
 const STEPS_PER_EPISODE: u64 = 2_000;
 
 /// Runs episodes until `steps` turns are done; the error tells the seed, the turn, the rule and the last events.
-pub fn simulate(seed: u64, steps: u64) -> Result<Tale, String> {
-    let mut tale = Tale::default();
+pub fn simulate(seed: u64, steps: u64) -> Result<Coverage, String> {
+    let mut coverage = Coverage::default();
     let mut number = 0_u64;
-    while tale.turns < steps {
-        let episode_seed = seed.wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03));
-        let turns = STEPS_PER_EPISODE.min(steps - tale.turns);
-        let mut episode = Episode::new(episode_seed);
+    while coverage.turns < steps {
+        let episode_seed = seed_of_episode(seed, number);
+        let turns = STEPS_PER_EPISODE.min(steps - coverage.turns);
+        let mut episode = Episode::new(episode_seed, None);
         for turn in 0..turns {
             if let Err(broken) = episode.turn() {
                 // Once more, this time with a journal.
@@ -38,15 +41,43 @@ pub fn simulate(seed: u64, steps: u64) -> Result<Tale, String> {
                 };
             }
         }
-        tale.add(&episode, turns);
+        coverage.add(&episode, turns);
         number += 1;
     }
-    Ok(tale)
+    Ok(coverage)
+}
+
+fn seed_of_episode(seed: u64, number: u64) -> u64 {
+    seed.wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03))
+}
+
+/// Runs episodes of a distorted machine until the rule that it breaks is found broken: the number of turns that took, or
+/// what was found instead within `limit` turns.
+pub fn catch(seed: u64, distortion: Distortion, limit: u64) -> Result<u64, Vec<String>> {
+    let (mut turns, mut others) = (0, Vec::new());
+    for number in 0.. {
+        let mut episode = Episode::new(seed_of_episode(seed, number), Some(distortion));
+        for _ in 0..STEPS_PER_EPISODE {
+            if turns == limit {
+                return Err(others);
+            }
+            turns += 1;
+            match episode.turn() {
+                Ok(()) => {}
+                Err(broken) if broken.contains(distortion.rule()) => return Ok(turns),
+                Err(broken) => {
+                    others.push(broken);
+                    break;
+                }
+            }
+        }
+    }
+    Err(others)
 }
 
 /// What a simulation went through; a simulation that never met a case has not tested it.
 #[derive(Debug, Default)]
-pub struct Tale {
+pub struct Coverage {
     /// Turns of the fake daemon's loop.
     pub turns: u64,
     /// Successful spawns.
@@ -65,7 +96,7 @@ pub struct Tale {
     pub commands: u64,
 }
 
-impl Tale {
+impl Coverage {
     fn add(&mut self, episode: &Episode, turns: u64) {
         self.turns += turns;
         self.runs += episode.kernel.spawned;
@@ -91,8 +122,8 @@ struct Episode {
     base: Moment,
     now: Millis,
     random: Random,
-    mood: script::Mood,
-    machine: Machine,
+    profile: script::FaultProfile,
+    machine: Distorted,
     kernel: Kernel,
     auditor: Auditor,
     answers: Vec<Answer>,
@@ -102,17 +133,18 @@ struct Episode {
 }
 
 impl Episode {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, distortion: Option<Distortion>) -> Self {
+        let base = Moment::from_nanos(1);
         let mut random = Random::new(seed);
-        let mood = script::Mood::draw(&mut random);
+        let profile = script::FaultProfile::draw(&mut random);
         let config = Arc::new(script::config(&mut random));
         let mut episode = Episode {
-            base: Moment::from_nanos(1),
+            base,
             now: 0,
-            machine: Machine::new(Arc::clone(&config)),
+            machine: Distorted::new(&config, distortion, base),
             auditor: Auditor::new(Arc::clone(&config)),
             random,
-            mood,
+            profile,
             kernel: Kernel::default(),
             answers: Vec::new(),
             journal: Vec::new(),
@@ -205,11 +237,11 @@ impl Episode {
     }
 
     fn spawn(&mut self, generation: u64) -> Result<(), String> {
-        let event = match script::spawn_error(&mut self.random, &self.mood) {
+        let event = match script::spawn_error(&mut self.random, &self.profile) {
             Some(error) => Event::SpawnFailed { generation, error },
             None => {
                 let startsecs = self.machine.config().startsecs;
-                let life = script::life(&mut self.random, &self.mood, startsecs);
+                let life = script::life(&mut self.random, &self.profile, startsecs);
                 Event::Spawned { generation, pid: self.kernel.spawn(generation, life, self.now) }
             }
         };
@@ -221,7 +253,7 @@ impl Episode {
 
     fn check(&mut self, generation: u64) {
         let config = self.machine.run_config().unwrap_or(self.machine.config()).healthcheck.clone();
-        if let Some((delay, healthy)) = script::answer(&mut self.random, &self.mood, &config) {
+        if let Some((delay, healthy)) = script::answer(&mut self.random, &self.profile, &config) {
             self.answers.push(Answer { at: self.now + delay, generation, healthy });
         }
     }
@@ -272,10 +304,10 @@ impl Episode {
             self.feed(Event::ConfigChanged(config))?;
         }
         if self.random.chance(1, 150) {
-            self.mood = script::Mood::draw(&mut self.random);
+            self.profile = script::FaultProfile::draw(&mut self.random);
         }
         let idle = self.machine.state().is_down() && self.machine.poll_timeout().is_none();
-        let wanted = self.random.chance(self.mood.commands_per_1000, 1_000) || (idle && self.random.chance(1, 5));
+        let wanted = self.random.chance(self.profile.commands_per_1000, 1_000) || (idle && self.random.chance(1, 5));
         if !wanted {
             return Ok(());
         }
@@ -297,10 +329,10 @@ impl Episode {
         }
         self.stale += 1;
         let event = script::ghost(&mut self.random, other);
-        let before = format!("{:?}", self.machine);
+        let before = format!("{:?}", self.machine.machine());
         self.note(|| format!("ghost {event:?}"));
         self.machine.handle_event(self.instant(), event);
-        let after = format!("{:?}", self.machine);
+        let after = format!("{:?}", self.machine.machine());
         if before == after { Ok(()) } else { Err(format!("a stale event changed {before}\nto {after}")) }
     }
 
@@ -314,7 +346,7 @@ impl Episode {
 
     fn report(&self, seed: u64, turn: u64, broken: &str) -> String {
         let from = self.journal.len().saturating_sub(40);
-        let state = format!("{:?}", self.machine);
+        let state = format!("{:?}", self.machine.machine());
         format!(
             "broken: {broken}\nepisode seed {seed}, turn {turn}, {} ms\n{}\n{state}",
             self.now,
@@ -331,7 +363,7 @@ fn replaying() -> bool {
     REPLAYING.get()
 }
 
-fn replay(seed: u64) -> Result<Tale, String> {
+fn replay(seed: u64) -> Result<Coverage, String> {
     REPLAYING.set(true);
     let result = simulate(seed, STEPS_PER_EPISODE);
     REPLAYING.set(false);

@@ -1,4 +1,4 @@
-//! What chance writes: settings, lives, failures, answers and commands.
+//! What is drawn at random: settings, lives, failures, answers and commands.
 
 use super::super::subject::models::{AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig};
 use super::super::subject::{Event, Exit, SpawnError, SpawnStage};
@@ -9,9 +9,9 @@ use super::random::Random;
 const EAGAIN: i32 = 11;
 const EACCES: i32 = 13;
 
-/// How the program, its world and its operator are for a while.
+/// How often things go wrong for a while: in the program, in its surroundings, and by its operator.
 #[derive(Debug)]
-pub struct Mood {
+pub struct FaultProfile {
     /// Spawns that fail for a reason that may pass, in 100.
     spawn_failures: u64,
     /// Runs that end within a moment, in 100.
@@ -19,20 +19,20 @@ pub struct Mood {
     /// Runs that never end by themselves, in 100.
     endless: u64,
     /// Failing health checks in 100.
-    sick: u64,
+    unhealthy: u64,
     /// Health checks that answer late or never, in 100.
-    mute: u64,
+    unanswered: u64,
     pub commands_per_1000: u64,
 }
 
-impl Mood {
+impl FaultProfile {
     pub fn draw(random: &mut Random) -> Self {
-        Mood {
+        FaultProfile {
             spawn_failures: random.pick(&[0, 0, 0, 10, 60, 100]),
             crashes: random.pick(&[0, 10, 50, 100]),
             endless: random.pick(&[10, 50, 100]),
-            sick: random.pick(&[0, 20, 70, 100]),
-            mute: random.pick(&[0, 10, 50]),
+            unhealthy: random.pick(&[0, 20, 70, 100]),
+            unanswered: random.pick(&[0, 10, 50]),
             commands_per_1000: random.pick(&[0, 5, 20, 200]),
         }
     }
@@ -66,30 +66,30 @@ pub fn config(random: &mut Random) -> ProgramConfig {
     config
 }
 
-pub fn spawn_error(random: &mut Random, mood: &Mood) -> Option<SpawnError> {
+pub fn spawn_error(random: &mut Random, profile: &FaultProfile) -> Option<SpawnError> {
     if random.chance(1, 100) {
         return Some(SpawnError::system(SpawnStage::Exec, "/bin/subject", EACCES));
     }
-    let fails = random.chance(mood.spawn_failures, 100);
+    let fails = random.chance(profile.spawn_failures, 100);
     fails.then(|| SpawnError::system(SpawnStage::Fork, "", EAGAIN))
 }
 
-pub fn life(random: &mut Random, mood: &Mood, startsecs: u32) -> Life {
-    let leader = task(random, mood, startsecs);
+pub fn life(random: &mut Random, profile: &FaultProfile, startsecs: u32) -> Life {
+    let leader = task(random, profile, startsecs);
     let mut members = Vec::new();
     if random.chance(1, 4) {
         for _ in 0..=random.below(2) {
-            members.push(task(random, mood, startsecs));
+            members.push(task(random, profile, startsecs));
         }
     }
     Life { leader, members }
 }
 
-fn task(random: &mut Random, mood: &Mood, startsecs: u32) -> Task {
+fn task(random: &mut Random, profile: &FaultProfile, startsecs: u32) -> Task {
     let startsecs = Millis::from(startsecs.min(60)) * 1_000;
-    let lives = if random.chance(mood.crashes, 100) {
+    let lives = if random.chance(profile.crashes, 100) {
         Some(random.pick(&[0, 1, 200, 999, 1_000, startsecs.saturating_sub(1)]))
-    } else if random.chance(mood.endless, 100) {
+    } else if random.chance(profile.endless, 100) {
         None
     } else {
         let longer = random.pick(&[0, 1, 2_000, 60_000]);
@@ -105,9 +105,9 @@ fn task(random: &mut Random, mood: &Mood, startsecs: u32) -> Task {
 }
 
 /// When a health check answers, and what; `None`: never.
-pub fn answer(random: &mut Random, mood: &Mood, config: &HealthCheckConfig) -> Option<(Millis, bool)> {
-    let healthy = !random.chance(mood.sick, 100);
-    if !random.chance(mood.mute, 100) {
+pub fn answer(random: &mut Random, profile: &FaultProfile, config: &HealthCheckConfig) -> Option<(Millis, bool)> {
+    let healthy = !random.chance(profile.unhealthy, 100);
+    if !random.chance(profile.unanswered, 100) {
         return Some((random.pick(&[0, 1, 400]), healthy));
     }
     let limit = Millis::from(config.timeout + config.interval) * 1_000;

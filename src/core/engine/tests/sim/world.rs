@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::super::super::roster::Roster;
 use super::super::super::super::world::{Answer, ProcId, Reaped, ReplyTo, World};
-use super::book::Book;
+use super::oracle::Oracle;
 use super::random::Random;
 use super::{Millis, SECOND};
 use crate::codec::frames::{Amount, Report, Why};
@@ -117,33 +117,33 @@ pub(super) enum Pending {
 
 /// How much goes wrong, in percent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Temper {
+pub(super) struct FaultProfile {
     pub(super) refused: u64,
     pub(super) short: u64,
     pub(super) stubborn: u64,
     pub(super) unkillable: u64,
     pub(super) forks: u64,
-    pub(super) sick: u64,
-    pub(super) mute: u64,
+    pub(super) unhealthy: u64,
+    pub(super) unanswered: u64,
 }
 
-/// A kernel that does not keep its own word.
+/// A rule of the kernel that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lie {
-    /// A group is said to be empty as soon as its leader has gone.
+pub(super) enum Distortion {
+    /// A group is reported empty as soon as its leader has ended.
     EmptyGroups,
-    /// Some ends of children are never told.
+    /// Some ends of children are never reported.
     LostChildren,
     /// Signals reach nobody, not even SIGKILL.
     DeafGroups,
 }
 
 pub(super) struct Fake {
-    pub(super) lie: Option<Lie>,
+    pub(super) distortion: Option<Distortion>,
     epoch: Moment,
     pub(super) now: Millis,
     pub(super) random: Random,
-    pub(super) temper: Temper,
+    pub(super) profile: FaultProfile,
     /// From now on nothing goes wrong.
     pub(super) calm: bool,
     pub(super) roster: Arc<Roster>,
@@ -155,28 +155,28 @@ pub(super) struct Fake {
     sequence: u64,
     pids: i32,
     loading: bool,
-    pub(super) book: Book,
+    pub(super) oracle: Oracle,
 }
 
 impl Fake {
     pub(super) fn new(mut random: Random, epoch: Moment) -> Fake {
         let mut some = |most: u64| if random.chance(40) { 0 } else { random.below(most) };
-        let temper = Temper {
+        let profile = FaultProfile {
             refused: some(40),
             short: some(60),
             stubborn: some(50),
             unkillable: some(15),
             forks: some(50),
-            sick: some(60),
-            mute: some(40),
+            unhealthy: some(60),
+            unanswered: some(40),
         };
         let inherits = random.chance(50);
         Fake {
-            lie: None,
+            distortion: None,
             epoch,
             now: 0,
             random,
-            temper,
+            profile,
             calm: false,
             roster: Arc::default(),
             runs: BTreeMap::new(),
@@ -186,7 +186,7 @@ impl Fake {
             sequence: 0,
             pids: 1,
             loading: false,
-            book: Book::default(),
+            oracle: Oracle::default(),
         }
     }
 
@@ -269,9 +269,9 @@ impl Fake {
     }
 
     fn task(&mut self) -> Task {
-        let (calm, temper) = (self.calm, self.temper);
+        let (calm, profile) = (self.calm, self.profile);
         let random = &mut self.random;
-        let short = random.chance(temper.short) && !calm;
+        let short = random.chance(profile.short) && !calm;
         let lives = match random.below(4) {
             _ if !short => None,
             0 => Some(0),
@@ -279,9 +279,9 @@ impl Fake {
             2 => Some(random.pick(&[SECOND - 1, SECOND, SECOND + 1, 2 * SECOND])),
             _ => Some(random.below(20 * SECOND)),
         };
-        let stubborn = random.chance(temper.stubborn) && !calm;
+        let stubborn = random.chance(profile.stubborn) && !calm;
         let stops_in = (!stubborn).then(|| random.pick(&[0, 0, 1, 30, SECOND, 3 * SECOND]));
-        let unkillable = random.chance(temper.unkillable) && !calm;
+        let unkillable = random.chance(profile.unkillable) && !calm;
         let hangs = (!unkillable).then(|| random.pick(&[0, 0, 0, 5, 700]));
         let exit = random.pick(&[Exit::Code(0), Exit::Code(1), Exit::Code(2), Exit::Signal(11)]);
         Task { dies_at: lives.map(|lives| self.now + lives), exit, stops_in, hangs, killed: false }
@@ -295,7 +295,7 @@ impl Fake {
         }
         let mut config = SupervisorConfig {
             shutdown_timeout: self.random.small(20),
-            programs: self.book.expected(),
+            programs: self.oracle.expected(),
             ..SupervisorConfig::default()
         };
         if !self.calm {
@@ -340,21 +340,21 @@ impl Fake {
 impl World for Fake {
     fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<i32, SpawnError> {
         let alive = self.alive(id);
-        self.book.rule(alive == 0, || format!("{alive} tasks of {} live when it is spawned", config.name));
-        self.book.rule(!self.runs.contains_key(&id), || format!("{}: spawned before its run has ended", config.name));
-        if self.random.chance(self.temper.refused) && !self.calm {
+        self.oracle.rule(alive == 0, || format!("{alive} tasks of {} live when it is spawned", config.name));
+        self.oracle.rule(!self.runs.contains_key(&id), || format!("{}: spawned before its run has ended", config.name));
+        if self.random.chance(self.profile.refused) && !self.calm {
             let (stage, errno) = self.random.pick(&ERRORS);
             let error = SpawnError::system(stage, "it", errno);
-            self.book.spawn_refused(self.now, id, &error);
+            self.oracle.spawn_refused(self.now, id, &error);
             return Err(error);
         }
-        self.book.spawned(self.now, id, config);
+        self.oracle.spawned(self.now, id, config);
         self.pids += 1;
         let (leader, mut members) = (self.task(), Vec::new());
-        while self.random.chance(self.temper.forks) && members.len() < 3 {
+        while self.random.chance(self.profile.forks) && members.len() < 3 {
             members.push(self.task());
         }
-        if self.inherits && self.random.chance(self.temper.forks / 8) {
+        if self.inherits && self.random.chance(self.profile.forks / 8) {
             let orphan = self.task();
             self.orphans.push(orphan);
         }
@@ -366,9 +366,9 @@ impl World for Fake {
     fn signal_group(&mut self, id: ProcId, signal: u8) {
         let now = self.now;
         let Some(run) = self.runs.get_mut(&id) else {
-            return self.book.rule(false, || format!("signal {signal} to a group that {id} no longer has"));
+            return self.oracle.rule(false, || format!("signal {signal} to a group that {id} no longer has"));
         };
-        if self.lie != Some(Lie::DeafGroups) {
+        if self.distortion != Some(Distortion::DeafGroups) {
             run.tasks().for_each(|task| task.signal(signal, now));
         }
         self.ring_for(id);
@@ -377,7 +377,7 @@ impl World for Fake {
     fn sweep(&mut self) -> Vec<Reaped> {
         let now = self.now;
         let mut reaped = Vec::new();
-        if self.lie == Some(Lie::LostChildren) && self.random.chance(10) {
+        if self.distortion == Some(Distortion::LostChildren) && self.random.chance(10) {
             // Reaped by somebody else.
             for run in self.runs.values_mut() {
                 run.leader.take_if(|leader| !leader.alive(now));
@@ -396,7 +396,7 @@ impl World for Fake {
     }
 
     fn group_is_empty(&mut self, id: ProcId) -> bool {
-        let left = if self.lie == Some(Lie::EmptyGroups) { 0 } else { self.alive(id) };
+        let left = if self.distortion == Some(Distortion::EmptyGroups) { 0 } else { self.alive(id) };
         self.runs.get(&id).is_none_or(|run| run.leader.is_none()) && left == 0
     }
 
@@ -411,7 +411,7 @@ impl World for Fake {
     }
 
     fn leader_exited(&mut self, id: ProcId, generation: Generation) {
-        if !self.random.chance(self.temper.mute) {
+        if !self.random.chance(self.profile.unanswered) {
             let pause = self.random.pick(&[0, 0, 1, 20, 99, 100, 101, 5 * SECOND]);
             self.later(pause, Pending::Drained { id, generation });
         }
@@ -419,19 +419,19 @@ impl World for Fake {
 
     fn run_ended(&mut self, id: ProcId, generation: Generation) {
         let alive = self.alive(id);
-        self.book.rule(alive == 0, || format!("{id}: its run ends, {alive} of its tasks live"));
+        self.oracle.rule(alive == 0, || format!("{id}: its run ends, {alive} of its tasks live"));
         let run = self.runs.remove(&id);
         let known = run.is_some_and(|run| run.generation == generation && run.leader.is_none());
-        self.book.rule(known, || format!("{id}: a run ends (generation {generation}) that is none"));
+        self.oracle.rule(known, || format!("{id}: a run ends (generation {generation}) that is none"));
     }
 
     fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<(), String> {
         let current = self.runs.get(&id).is_some_and(|run| run.generation == generation);
-        self.book.rule(current, || format!("{}: a health check of a run that has ended", config.name));
-        if self.random.chance(self.temper.mute) && !self.calm {
+        self.oracle.rule(current, || format!("{}: a health check of a run that has ended", config.name));
+        if self.random.chance(self.profile.unanswered) && !self.calm {
             return if self.random.chance(50) { Err("no thread".to_owned()) } else { Ok(()) };
         }
-        let healthy = !self.random.chance(self.temper.sick) || self.calm;
+        let healthy = !self.random.chance(self.profile.unhealthy) || self.calm;
         let pause = self.random.pick(&[0, 1, 500, SECOND, 2 * SECOND, 30 * SECOND]);
         let pause = if self.calm { pause.min(500) } else { pause };
         self.later(pause, Pending::Health { id, generation, healthy });
@@ -448,20 +448,20 @@ impl World for Fake {
     fn kill_script(&mut self, _: u64) {}
 
     fn configure(&mut self, id: ProcId, config: &Arc<ProgramConfig>) {
-        self.book.configured(id, config);
+        self.oracle.configured(id, config);
     }
 
     fn forget(&mut self, id: ProcId) {
         let alive = self.alive(id);
-        self.book.rule(alive == 0, || format!("{id} is forgotten, {alive} of its tasks live"));
-        self.book.forgotten(id);
+        self.oracle.rule(alive == 0, || format!("{id} is forgotten, {alive} of its tasks live"));
+        self.oracle.forgotten(id);
     }
 
     fn load_config(&mut self) {
         let twice = self.loading;
-        self.book.rule(!twice, || "the file is read twice at the same time".to_owned());
+        self.oracle.rule(!twice, || "the file is read twice at the same time".to_owned());
         self.loading = true;
-        self.book.load_begins();
+        self.oracle.load_begins();
         if self.random.chance(97) || self.calm {
             let pause = self.random.pick(&[0, 1, 50, 3 * SECOND]);
             self.later(pause, Pending::Config);
@@ -471,9 +471,10 @@ impl World for Fake {
     fn reply(&mut self, to: &ReplyTo, answer: Answer) {
         match to {
             ReplyTo::Connection(conn) => {
-                let left = self.book.members_of(*conn).into_iter().filter(|id| self.alive(*id) > 0).collect::<Vec<_>>();
+                let left =
+                    self.oracle.members_of(*conn).into_iter().filter(|id| self.alive(*id) > 0).collect::<Vec<_>>();
                 let names = self.roster.all().into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
-                self.book.answered(self.now, *conn, &answer, &left, &names);
+                self.oracle.answered(self.now, *conn, &answer, &left, &names);
             }
             ReplyTo::Thread(reply) => drop(reply.try_send(answer)),
             ReplyTo::Nobody => {}
@@ -485,7 +486,7 @@ impl World for Fake {
     }
 
     fn publish(&mut self, event: Event) {
-        self.book.event(self.now, &event);
+        self.oracle.event(self.now, &event);
     }
 
     fn tail(&mut self, _: ProcId, _: StreamKind, _: Amount, _: bool, to: &ReplyTo) {

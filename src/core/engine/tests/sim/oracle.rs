@@ -1,4 +1,4 @@
-//! The book: what was asked, what was done and what follows from it, kept apart from the engine and by other means.
+//! The oracle: what was asked, what was done and what follows from it, derived independently of the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::process::{ProcessState, SpawnError, SpawnStage};
 /// What death by SIGKILL, and everything around it, may take.
 const MARGIN: Millis = 5 * SECOND;
 
-/// A process as the book knows it.
+/// A process as the oracle knows it.
 #[derive(Debug)]
 pub(super) struct Proc {
     pub(super) config: Arc<ProgramConfig>,
@@ -73,7 +73,7 @@ pub(super) struct Ask {
 }
 
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct Oracle {
     pub(super) broken: Option<String>,
     pub(super) procs: BTreeMap<ProcId, Proc>,
     asks: BTreeMap<ConnId, Ask>,
@@ -137,7 +137,7 @@ impl Counts {
     }
 }
 
-impl Book {
+impl Oracle {
     pub(super) fn rule(&mut self, holds: bool, rule: impl FnOnce() -> String) {
         if !holds && self.broken.is_none() {
             self.broken = Some(rule());
