@@ -106,3 +106,10 @@ pub mod output;
 pub mod process;
 mod suggest;
 pub mod sys;
+
+/// What the tests and fuzz targets of this repository reach into. No part of the interface: it may change at any time.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::codec::frames;
+}

@@ -82,12 +82,12 @@ fn every_option_and_command_of_supervicectl_is_in_its_man_page_and_offered_to_sh
 #[test]
 fn every_command_of_the_protocol_and_every_code_is_in_its_man_page() {
     let page = read("packaging/man/supervice-protocol.7");
-    let source = read("src/rpc/protocol.rs");
+    let source = read("src/codec/frames/mod.rs");
     let codes = source.split("fn as_str").nth(1).expect("the codes").split("\n    }\n").next().expect("an end");
     for code in codes.split('"').skip(1).step_by(2) {
         assert!(page.contains(code), "supervice-protocol.7 lacks {code}");
     }
-    let source = read("src/rpc/protocol/request.rs");
+    let source = read("src/codec/frames/request.rs");
     let commands = source.split("match command {").nth(1).expect("the commands").split("_ =>").next().expect("an end");
     let commands: Vec<_> =
         commands.lines().filter_map(|line| line.strip_prefix("        \"")?.split('"').next()).collect();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use supervice::client::Controller;
-use supervice::codec::frames::ProcessStatus;
+use supervice::internals::frames::ProcessStatus;
 
 /// What any single thing may take on a busy machine before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -323,7 +323,7 @@ fn failures_03_the_last_line_of_a_crash_is_never_lost() {
          [program:load]\nnumprocs = 2\ncommand = sh -c 'while :; do :; done'\n",
     );
     let names: Vec<String> = (0..50).map(|number| format!("crash:{number:02}")).collect();
-    let done = |status: &supervice::codec::frames::ProcessStatus| {
+    let done = |status: &supervice::internals::frames::ProcessStatus| {
         status.name.starts_with("load") || (status.pid.is_none() && status.exit_code == Some(1))
     };
     for round in 1..=20 {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use supervice::client::Controller;
-use supervice::codec::frames::ProcessStatus;
+use supervice::internals::frames::ProcessStatus;
 
 use super::harness::{SUPERVICE, code, unshare_options, wait_for};
 
