@@ -57,7 +57,7 @@ fn what_runs_when_its_machine_panics_is_killed() {
 
 #[test]
 fn a_panic_about_one_connection_closes_that_one() {
-    let Some(daemon) = with_panic("connection:Reopen", "command = sleep 1000") else { return };
+    let Some(daemon) = with_panic("connection:Command(ReopenLogs)", "command = sleep 1000") else { return };
     let (code, ..) = daemon.ctl(&["reopen"]);
     assert_ne!(code, 0);
     daemon.wait_log("closed after an internal error");
