@@ -5,4 +5,5 @@ mod errors;
 mod loading;
 mod properties;
 mod python;
+mod recordings;
 mod support;
