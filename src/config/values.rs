@@ -5,6 +5,10 @@ use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckTyp
 use crate::process::{signal_name, signal_number};
 use crate::util::did_you_mean::closest;
 
+/// How many rotated files may be kept at most.
+pub(crate) const MAX_BACKUPS: u32 = 1000;
+/// The newest output that may be kept in memory for one stream, in bytes.
+const MAX_LOG_BUFFER_BYTES: u64 = 16 * 1024 * 1024;
 /// The C library keeps the signals below for itself.
 const FIRST_REAL_TIME: u8 = 34;
 
@@ -67,6 +71,22 @@ pub(crate) fn size(text: &str) -> Result<u64, Fault> {
     }
     let value = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
     value.ok_or_else(|| Fault::new("too large", right))
+}
+
+/// The newest output that is kept in memory: a size that the daemon can afford.
+pub(crate) fn log_buffer(text: &str) -> Result<u64, Fault> {
+    match size(text)? {
+        size if size <= MAX_LOG_BUFFER_BYTES => Ok(size),
+        _ => Err(Fault::new("too large: it is memory of the daemon", "write at most 16MB")),
+    }
+}
+
+/// A TCP port, or nothing.
+pub(crate) fn port(text: &str) -> Result<Option<u16>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    number(text, 1, u32::from(u16::MAX)).map(|port| u16::try_from(port).ok())
 }
 
 /// Permission bits in octal: `0660`, `660` or `0o660`.

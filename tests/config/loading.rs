@@ -287,7 +287,8 @@ fn reloads() {
         (plan.added, plan.removed, plan.changed),
         (vec!["d:00".to_owned(), "d:01".to_owned()], vec!["c".to_owned()], vec!["a".to_owned(), "b".to_owned()],)
     );
-    assert_eq!(plan.daemon_settings_changed, ["loglevel", "socket_mode"]);
+    let settings: Vec<_> = plan.daemon_settings_changed.iter().map(|setting| (setting.key, setting.live)).collect();
+    assert_eq!(settings, [("loglevel", true), ("socket_mode", false)]);
 }
 
 /// Work per program does not grow with their number: ten times the programs may take up to forty times as long,
