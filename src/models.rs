@@ -11,9 +11,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::Error;
+use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
 pub const DEFAULT_LOG_MAXBYTES: u64 = 50 * 1024 * 1024;
@@ -88,14 +87,24 @@ pub enum AutoRestart {
     Always,
 }
 
-impl<'de> Deserialize<'de> for AutoRestart {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Bool(false) => Ok(AutoRestart::Never),
-            Value::Bool(true) => Ok(AutoRestart::Always),
-            Value::String(word) if word == "unexpected" => Ok(AutoRestart::Unexpected),
-            other => Err(D::Error::custom(format!("{other} is neither a boolean nor \"unexpected\""))),
-        }
+/// What is written where a configuration file takes a word, a number or a truth value.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Bool(bool),
+    Code(u8),
+    Word(String),
+}
+
+impl Written {
+    /// The error for what is written, where something else was expected.
+    fn instead_of<E: Error>(&self, expected: &str) -> E {
+        let found = match self {
+            Written::Bool(value) => Unexpected::Bool(*value),
+            Written::Code(code) => Unexpected::Unsigned(u64::from(*code)),
+            Written::Word(word) => Unexpected::Str(word),
+        };
+        E::invalid_value(found, &expected)
     }
 }
 
@@ -105,6 +114,17 @@ impl Serialize for AutoRestart {
             AutoRestart::Never => serializer.serialize_bool(false),
             AutoRestart::Always => serializer.serialize_bool(true),
             AutoRestart::Unexpected => serializer.serialize_str("unexpected"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for AutoRestart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Bool(false) => Ok(AutoRestart::Never),
+            Written::Bool(true) => Ok(AutoRestart::Always),
+            Written::Word(word) if word == "unexpected" => Ok(AutoRestart::Unexpected),
+            other => Err(other.instead_of("true, false or unexpected")),
         }
     }
 }
@@ -139,23 +159,21 @@ pub enum ExitCode {
     Fixed(u8),
 }
 
-impl<'de> Deserialize<'de> for ExitCode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(word) if word == "program" => Ok(ExitCode::Program),
-            value => match value.as_u64().and_then(|code| u8::try_from(code).ok()) {
-                Some(code) => Ok(ExitCode::Fixed(code)),
-                None => Err(D::Error::custom(format!("{value} is neither an exit code nor \"program\""))),
-            },
-        }
-    }
-}
-
 impl Serialize for ExitCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             ExitCode::Program => serializer.serialize_str("program"),
             ExitCode::Fixed(code) => serializer.serialize_u8(*code),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ExitCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Code(code) => Ok(ExitCode::Fixed(code)),
+            Written::Word(word) if word == "program" => Ok(ExitCode::Program),
+            other => Err(other.instead_of("program, or a number from 0 to 255")),
         }
     }
 }
@@ -281,6 +299,8 @@ pub struct ProgramConfig {
     pub directory: Option<String>,
     /// Run as this user (name or numeric id); `None`: as the daemon's.
     pub user: Option<String>,
+    /// Permission bits that files which it creates do not get; `None`: as the daemon's.
+    pub umask: Option<u32>,
     /// The `[group:…]` that the program belongs to; `None`: a group of its own.
     pub group: Option<String>,
     /// Let the kernel kill the program (SIGKILL) if the daemon dies.
@@ -335,6 +355,7 @@ impl ProgramConfig {
             env_file: Vec::new(),
             directory: None,
             user: None,
+            umask: None,
             group: None,
             pdeathsig: true,
             reconcile: Reconcile::Auto,

@@ -41,12 +41,12 @@ fn is_test(path: &Path) -> bool {
 /// Which modules of the crate each module may use (its own always).
 const ARROWS: &[(&str, &[&str])] = &[
     ("models", &[]),
-    ("suggest", &[]),
     ("order", &[]),
     ("failpoint", &[]),
+    ("util", &[]),
     ("process", &["models", "failpoint"]),
     ("sys", &["order", "process", "models"]),
-    ("config", &["models", "order", "process", "suggest", "sys"]),
+    ("config", &["models", "order", "process", "sys", "util"]),
     ("events", &["process"]),
     ("health", &["models", "failpoint", "process", "sys"]),
     ("logger", &["sys"]),
@@ -54,10 +54,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rpc", &["failpoint", "sys"]),
     (
         "core",
-        &["config", "events", "health", "logger", "models", "order", "output", "process", "rpc", "suggest", "sys"],
+        &["config", "events", "health", "logger", "models", "order", "output", "process", "rpc", "sys"],
     ),
     ("client", &["models", "rpc", "sys"]),
-    ("ctl", &["client", "config", "models", "order", "process", "rpc", "suggest", "sys"]),
+    ("ctl", &["client", "config", "models", "order", "process", "rpc", "sys", "util"]),
     ("init", &["process", "sys"]),
     ("daemon", &["config", "core", "init", "logger", "models", "sys"]),
 ];

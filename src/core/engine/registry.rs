@@ -12,7 +12,7 @@ use super::waiters::WaiterId;
 use crate::api::{NameHint, ProcId, Reached, Refusal, StatusRow};
 use crate::models::{ProgramConfig, StreamKind};
 use crate::process::{Cause, Machine, Moment};
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
 /// One process and what belongs to it.
 #[derive(Debug, Serialize, Deserialize)]
