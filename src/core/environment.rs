@@ -13,8 +13,8 @@ use super::orphans::{Identity, VARIABLE};
 use crate::config;
 use crate::models::ProgramConfig;
 use crate::process::{SpawnError, SpawnStage};
-use crate::sys::limits::Limit;
-use crate::sys::spawn::{Command, c_string};
+use crate::sys::launch::{Launch, c_string, standard_fds};
+use crate::sys::limits::{Limit, Rlimit};
 use crate::sys::users::{Credentials, lookup_user};
 
 /// How long a spawn waits for a disk or a name server.
@@ -153,9 +153,18 @@ impl Prepared {
         stderr: BorrowedFd<'fd>,
         nofile: Option<Limit>,
         pdeathsig: bool,
-    ) -> Command<'fd> {
+    ) -> Launch<'fd> {
         let Prepared { argv, env, directory, credentials } = self;
-        Command { argv, env, directory, credentials, pdeathsig, stdin: null, stdout, stderr, nofile, umask: None }
+        Launch {
+            argv,
+            env,
+            directory,
+            credentials,
+            pdeathsig,
+            fds: standard_fds(null, stdout, stderr),
+            rlimits: nofile.map(Rlimit::nofile).into_iter().collect(),
+            umask: None,
+        }
     }
 }
 

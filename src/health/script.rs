@@ -11,7 +11,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::{HealthCheckResult, HealthChecker};
 use crate::process::{Exit, SpawnError, SpawnStage};
 use crate::sys;
-use crate::sys::spawn::{Child, Spawner, c_string};
+use crate::sys::launch::{Launch, c_string, standard_fds};
+use crate::sys::spawn::{Child, Spawner};
 
 /// The words that run a check's command.
 pub(crate) fn script_command(command: &str) -> [&str; 3] {
@@ -52,19 +53,17 @@ impl ScriptHealthChecker {
             key.push(value);
             c_string("the environment", key)
         };
-        let command = sys::spawn::Command {
+        let launch = Launch {
             argv: argv.collect::<Result<_, _>>()?,
             env: std::env::vars_os().map(variable).collect::<Result<_, _>>()?,
             directory: None,
             credentials: None,
             pdeathsig: true,
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: child_end.as_fd(),
-            nofile: None,
+            fds: standard_fds(null.as_fd(), null.as_fd(), child_end.as_fd()),
+            rlimits: Vec::new(),
             umask: None,
         };
-        let child = Spawner::new().map_err(no_pipe)?.spawn(command)?;
+        let child = Spawner::new().map_err(no_pipe)?.spawn(launch)?;
         drop(child_end);
         let mut script = OwnScript { child, exit: None };
         let judge = Judge { stderr: Some(stderr), deadline: Instant::now() + self.timeout, timeout: self.timeout };

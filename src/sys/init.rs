@@ -248,7 +248,7 @@ pub fn set_parent_death_signal(signal: u8) -> io::Result<()> {
 
 /// Why a program that exists was "not found": its interpreter or dynamic loader is missing.
 pub fn missing_interpreter(program: &Path) -> Option<String> {
-    super::spawn::why_missing(program)
+    super::exec_strings::why_missing(program)
 }
 
 #[cfg(test)]
