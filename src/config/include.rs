@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::order::sort;
-
 /// Files that all patterns of one configuration may name together.
 const MAX_FILES: usize = 4096;
 
@@ -23,7 +21,7 @@ pub(crate) fn expand(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     if has_wildcard(pattern) {
         found.retain(|path| path.exists());
     }
-    sort(&mut found);
+    found.sort_unstable();
     found
 }
 
@@ -38,7 +36,7 @@ fn matching(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let visible = names.filter(|name| !name.starts_with('.') || pattern.first() == Some(&'.'));
     let mut matches: Vec<_> = visible.filter(|name| glob(&pattern, name)).map(|name| directory.join(name)).collect();
-    sort(&mut matches);
+    matches.sort_unstable();
     matches
 }
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::world::ProcId;
 use crate::models::ProgramConfig;
-use crate::order::sort_by;
 pub(crate) use crate::process::ProcessShared;
 
 type ByName = BTreeMap<Arc<str>, (ProcId, Arc<ProcessShared>)>;
@@ -55,7 +54,7 @@ impl Roster {
     pub(crate) fn all(&self) -> Vec<(Arc<str>, Arc<ProcessShared>)> {
         let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = by_name.iter().map(|(name, (id, shared))| (*id, name, shared)).collect();
-        sort_by(&mut all, |one, other| one.0.cmp(&other.0));
+        all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         all.into_iter().map(|(_, name, shared)| (Arc::clone(name), Arc::clone(shared))).collect()
     }
 

@@ -66,8 +66,9 @@ impl ScriptHealthChecker {
         let child = Spawner::new().map_err(no_pipe)?.spawn(launch)?;
         drop(child_end);
         let mut script = OwnScript { child, exit: None };
-        let judge = Judge { stderr: Some(stderr), deadline: Instant::now() + self.timeout, timeout: self.timeout };
-        Ok(judge.wait(&mut script))
+        let waiter =
+            ScriptWaiter { stderr: Some(stderr), deadline: Instant::now() + self.timeout, timeout: self.timeout };
+        Ok(waiter.wait(&mut script))
     }
 }
 
@@ -176,17 +177,17 @@ impl RunningScript {
     /// Waits for the outcome, at most until the deadline (and a second more for the kill).
     pub(crate) fn wait(self) -> HealthCheckResult {
         let mut script = ReapedElsewhere { pipe: self.exit, kill: self.kill };
-        Judge { stderr: Some(self.stderr), deadline: self.deadline, timeout: self.timeout }.wait(&mut script)
+        ScriptWaiter { stderr: Some(self.stderr), deadline: self.deadline, timeout: self.timeout }.wait(&mut script)
     }
 }
 
-struct Judge {
+struct ScriptWaiter {
     stderr: Option<PipeReader>,
     deadline: Instant,
     timeout: Duration,
 }
 
-impl Judge {
+impl ScriptWaiter {
     fn wait(mut self, script: &mut dyn Script) -> HealthCheckResult {
         let mut tail = LastLine::default();
         let exit = loop {
@@ -292,12 +293,6 @@ pub(crate) fn no_pipe(error: io::Error) -> SpawnError {
 fn poll_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
     matches!(poll(&mut fds, PollTimeout::ZERO), Ok(count) if count > 0)
-}
-
-/// An error's text without the number that std appends: `Connection refused`.
-pub(super) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// A descriptor kept only so that it can be written to once.

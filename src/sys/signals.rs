@@ -191,7 +191,7 @@ impl Drop for SignalPipes {
 
 /// From now on these signals do nothing while nobody listens: for a program that ends when its supervisor has ended, and
 /// whose exit code a second SIGTERM must not change.
-pub fn stay_deaf() {
+pub fn ignore_when_unheard() {
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     idle.active += 1;
     set_idle(&idle, false);

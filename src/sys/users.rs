@@ -6,8 +6,6 @@ use std::fmt;
 use std::fs;
 use std::io;
 
-use crate::order::sort;
-
 /// Whom a process runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -51,7 +49,7 @@ fn own_groups() -> Vec<u32> {
 fn same_groups(one: &[u32], other: &[u32]) -> bool {
     let sorted = |groups: &[u32]| {
         let mut groups = groups.to_vec();
-        sort(&mut groups);
+        groups.sort_unstable();
         groups.dedup();
         groups
     };
@@ -79,7 +77,9 @@ impl fmt::Display for UserError {
         match self {
             UserError::UnknownUser(name) => write!(f, "no user {name:?} in /etc/passwd; add it or give a numeric id"),
             UserError::UnknownGroup(name) => write!(f, "no group {name:?} in /etc/group; add it or give a numeric id"),
-            UserError::Database { source, error } => write!(f, "cannot read {source}: {error}"),
+            UserError::Database { source, error } => {
+                write!(f, "cannot read {source}: {}", crate::util::errno::reason(error))
+            }
         }
     }
 }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use super::super::world::{Answer, ProcId, World};
 use super::{Engine, Entry};
-use crate::order::sort_by;
 use crate::process::{ProcessState, Transition};
 use crate::rpc::protocol::{HistoryItem, Report};
 
@@ -192,7 +191,7 @@ impl Engine {
         let items = self.entries.values().flat_map(|entry| self.past_of(clock, entry));
         // Those of one moment stay in the order of their process.
         let mut keyed: Vec<(usize, HistoryItem)> = items.enumerate().collect();
-        sort_by(&mut keyed, |a, b| a.1.time.total_cmp(&b.1.time).then(a.0.cmp(&b.0)));
+        keyed.sort_unstable_by(|a, b| a.1.time.total_cmp(&b.1.time).then(a.0.cmp(&b.0)));
         keyed.into_iter().map(|(_, item)| item).collect()
     }
 

@@ -10,7 +10,6 @@ use super::jobs::{Goal, JobKind};
 use super::{Engine, Entry};
 use crate::config::{self, Loaded, ReloadPlan, needs_restart};
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::order::sort;
 use crate::process::{self, Desired, ProcessState, Transition};
 use crate::rpc::protocol::{KeyChange, Reread, Terms, Updated};
 
@@ -214,7 +213,7 @@ impl Engine {
             change.restarted.push(id);
             change.restarted_names.push(name);
         }
-        sort(&mut change.restarted_names);
+        change.restarted_names.sort_unstable();
     }
 
     /// Stops what has left the configuration. Whoever waits for that is to be filed before.

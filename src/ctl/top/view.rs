@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::{events, screen, table, usage};
 use super::Top;
-use crate::order::sort_by;
 use crate::rpc::protocol::ProcessStatus;
 
 /// The order of the lines.
@@ -48,7 +47,7 @@ pub(super) fn order<'t>(top: &'t Top<'_>) -> Vec<&'t ProcessStatus> {
     let mut all: Vec<(usize, &ProcessStatus)> = top.processes.iter().enumerate().collect();
     let memory =
         |process: &ProcessStatus| process.pid.and_then(|pid| top.look.usage.get(&pid)).map_or(0, |used| used.rss);
-    sort_by(&mut all, |(at, a), (other_at, b)| {
+    all.sort_unstable_by(|(at, a), (other_at, b)| {
         let order = match top.sort {
             Sort::Order => Ordering::Equal,
             Sort::Name => a.name.cmp(&b.name),
@@ -113,7 +112,7 @@ fn header(top: &Top<'_>) -> String {
             None => states.push((&process.state, 1)),
         }
     }
-    sort_by(&mut states, |one, other| urgency(one.0).cmp(&urgency(other.0)));
+    states.sort_unstable_by(|one, other| urgency(one.0).cmp(&urgency(other.0)));
     let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let clock = events::time(now as f64, false);
