@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, said so that it can be put right: file, line, section, key,
 //! value, the fault and the remedy.
 
+use crate::util::sort;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -213,7 +214,7 @@ impl Report {
         for list in [&mut self.problems, &mut self.warnings] {
             // Those of one line stay in the order in which they were found.
             let mut keyed: Vec<_> = list.drain(..).enumerate().map(|(at, found)| (order(&found), at, found)).collect();
-            keyed.sort_unstable_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
+            sort::sort_by(&mut keyed, |one, other| (one.0, one.1).cmp(&(other.0, other.1)));
             list.extend(keyed.into_iter().map(|(.., found)| found));
         }
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::util::sort;
 
 /// The difference between two configurations. Programs are compared by name and setting; their order in the
 /// file is no setting.
@@ -52,9 +53,9 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
         }
     }
     plan.removed = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (*name).to_owned()).collect();
-    plan.added.sort_unstable();
-    plan.removed.sort_unstable();
-    plan.changed.sort_unstable();
+    sort::sort(&mut plan.added);
+    sort::sort(&mut plan.removed);
+    sort::sort(&mut plan.changed);
     plan
 }
 
@@ -122,7 +123,7 @@ fn compare(prefix: &str, old: &Value, new: &Value, changes: &mut Vec<KeyDiff>) {
     let (before, after) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
     let new_keys = after.keys().filter(|key| !before.contains_key(*key));
     let mut keys: Vec<&str> = before.keys().chain(new_keys).map(String::as_str).collect();
-    keys.sort_unstable();
+    sort::sort(&mut keys);
     for key in keys {
         let value = |object: &Map<String, Value>| object.get(key).cloned().unwrap_or(Value::Null);
         let (old, new) = (value(before), value(after));

@@ -1,5 +1,6 @@
 //! `[include] files`: patterns for further files, relative to the file that names them.
 
+use crate::util::sort;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ pub(crate) fn expand(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     if has_wildcard(pattern) {
         found.retain(|path| path.exists());
     }
-    found.sort_unstable();
+    sort::sort(&mut found);
     found
 }
 
@@ -36,7 +37,7 @@ fn matching(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let visible = names.filter(|name| !name.starts_with('.') || pattern.first() == Some(&'.'));
     let mut matches: Vec<_> = visible.filter(|name| glob(&pattern, name)).map(|name| directory.join(name)).collect();
-    matches.sort_unstable();
+    sort::sort(&mut matches);
     matches
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::world::ProcId;
 use crate::models::ProgramConfig;
 pub(crate) use crate::process::ProcessShared;
+use crate::util::sort;
 
 type ByName = BTreeMap<Arc<str>, (ProcId, Arc<ProcessShared>)>;
 
@@ -54,7 +55,7 @@ impl Roster {
     pub(crate) fn all(&self) -> Vec<(Arc<str>, Arc<ProcessShared>)> {
         let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = by_name.iter().map(|(name, (id, shared))| (*id, name, shared)).collect();
-        all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        sort::sort_by(&mut all, |one, other| one.0.cmp(&other.0));
         all.into_iter().map(|(_, name, shared)| (Arc::clone(name), Arc::clone(shared))).collect()
     }
 

@@ -2,6 +2,7 @@
 //! dynamically linked program, because a static glibc can't load the modules that a host's
 //! configuration may name.
 
+use crate::util::sort;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -49,7 +50,7 @@ fn own_groups() -> Vec<u32> {
 fn same_groups(one: &[u32], other: &[u32]) -> bool {
     let sorted = |groups: &[u32]| {
         let mut groups = groups.to_vec();
-        groups.sort_unstable();
+        sort::sort(&mut groups);
         groups.dedup();
         groups
     };

@@ -52,9 +52,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("logger", &["sys"]),
     ("output", &["models", "planted", "process", "sys", "logger"]),
     ("rpc", &["planted", "sys"]),
-    ("core", &["config", "events", "health", "logger", "models", "output", "process", "rpc", "suggest", "sys"]),
+    ("core", &["config", "events", "health", "logger", "models", "output", "process", "rpc", "suggest", "sys", "util"]),
     ("client", &["models", "rpc", "sys", "util"]),
-    ("ctl", &["client", "config", "models", "process", "rpc", "suggest", "sys"]),
+    ("ctl", &["client", "config", "models", "process", "rpc", "suggest", "sys", "util"]),
     ("init", &["process", "sys", "util"]),
     ("daemon", &["config", "core", "init", "logger", "models", "sys"]),
 ];

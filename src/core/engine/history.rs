@@ -13,6 +13,7 @@ use super::super::world::{Answer, ProcId, World};
 use super::{Engine, Entry};
 use crate::process::{ProcessState, Transition};
 use crate::rpc::protocol::{HistoryItem, Report};
+use crate::util::sort;
 
 /// Records that a process keeps.
 pub(super) const MOST_RECORDS: usize = 8;
@@ -191,7 +192,7 @@ impl Engine {
         let items = self.entries.values().flat_map(|entry| self.past_of(clock, entry));
         // Those of one moment stay in the order of their process.
         let mut keyed: Vec<(usize, HistoryItem)> = items.enumerate().collect();
-        keyed.sort_unstable_by(|a, b| a.1.time.total_cmp(&b.1.time).then(a.0.cmp(&b.0)));
+        sort::sort_by(&mut keyed, |a, b| a.1.time.total_cmp(&b.1.time).then(a.0.cmp(&b.0)));
         keyed.into_iter().map(|(_, item)| item).collect()
     }
 

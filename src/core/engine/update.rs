@@ -12,6 +12,7 @@ use crate::config::{self, Loaded, ReloadPlan, needs_restart};
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Desired, ProcessState, Transition};
 use crate::rpc::protocol::{KeyChange, Reread, Terms, Updated};
+use crate::util::sort;
 
 /// The name under which changes of `[supervice]` are told.
 const DAEMON_SECTION: &str = "[supervice]";
@@ -213,7 +214,7 @@ impl Engine {
             change.restarted.push(id);
             change.restarted_names.push(name);
         }
-        change.restarted_names.sort_unstable();
+        sort::sort(&mut change.restarted_names);
     }
 
     /// Stops what has left the configuration. Whoever waits for that is to be filed before.

@@ -132,7 +132,7 @@ impl Machine {
                 match signal {
                     Signal::Power(power) => self.finish(power),
                     Signal::Child => reap_all(),
-                    Signal::Terminate | Signal::Reload | Signal::Reopen => {}
+                    Signal::Terminate | Signal::Reload | Signal::Reopen | Signal::Meaningless(_) => {}
                 }
             }
         }
