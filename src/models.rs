@@ -11,7 +11,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
 pub const DEFAULT_LOG_MAXBYTES: u64 = 50 * 1024 * 1024;
@@ -23,7 +24,7 @@ pub const DEFAULT_LOG_BUFFER: u64 = 16 * 1024;
 pub const DEFAULT_SOCKET_PATH: &str = "/tmp/supervice.sock";
 
 /// How a program's health is found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthCheckType {
     /// Not at all: a program that runs is taken for healthy.
@@ -36,7 +37,7 @@ pub enum HealthCheckType {
 }
 
 /// The health check of one program. All durations are whole seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheckConfig {
     /// How health is found out.
     #[serde(rename = "type")]
@@ -86,6 +87,27 @@ pub enum AutoRestart {
     Always,
 }
 
+/// What is written where a configuration file takes a word, a number or a truth value.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Bool(bool),
+    Code(u8),
+    Word(String),
+}
+
+impl Written {
+    /// The error for what is written, where something else was expected.
+    fn instead_of<E: Error>(&self, expected: &str) -> E {
+        let found = match self {
+            Written::Bool(value) => Unexpected::Bool(*value),
+            Written::Code(code) => Unexpected::Unsigned(u64::from(*code)),
+            Written::Word(word) => Unexpected::Str(word),
+        };
+        E::invalid_value(found, &expected)
+    }
+}
+
 impl Serialize for AutoRestart {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -96,11 +118,22 @@ impl Serialize for AutoRestart {
     }
 }
 
+impl<'de> Deserialize<'de> for AutoRestart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Bool(false) => Ok(AutoRestart::Never),
+            Written::Bool(true) => Ok(AutoRestart::Always),
+            Written::Word(word) if word == "unexpected" => Ok(AutoRestart::Unexpected),
+            other => Err(other.instead_of("true, false or unexpected")),
+        }
+    }
+}
+
 /// Which end of a program ends the daemon, and with it the container. A stop or restart that somebody asks for is
 /// never one.
 ///
 /// Serialized in lower case, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExitOn {
     /// None.
@@ -135,11 +168,21 @@ impl Serialize for ExitCode {
     }
 }
 
+impl<'de> Deserialize<'de> for ExitCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Code(code) => Ok(ExitCode::Fixed(code)),
+            Written::Word(word) if word == "program" => Ok(ExitCode::Program),
+            other => Err(other.instead_of("program, or a number from 0 to 255")),
+        }
+    }
+}
+
 /// When the disk is told to keep what was written to a log file (`fdatasync`). Otherwise the system writes it out when it
 /// sees fit, mostly within half a minute: what a program wrote is safe from its death, not from a power failure.
 ///
 /// Serialized in lower case, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogSync {
     /// Never: the least writes on flash memory.
@@ -154,7 +197,7 @@ pub enum LogSync {
 /// Where the output of programs without a log file goes (besides the memory ring of `log_buffer`).
 ///
 /// Serialized as `"none"` and `"console"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DefaultOutput {
     /// Nowhere else.
@@ -167,7 +210,7 @@ pub enum DefaultOutput {
 /// What a line on the console looks like.
 ///
 /// Serialized as `"text"` and `"json"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// The line as it was written, behind its prefix.
@@ -180,7 +223,7 @@ pub enum LogFormat {
 /// What happens at the daemon's start to processes that an earlier daemon, which died, has left of a program.
 ///
 /// Serialized as `"auto"`, `"kill"`, `"warn"` and `"off"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reconcile {
     /// What is certainly the program's is stopped before it is started; of others there is a warning.
@@ -196,7 +239,7 @@ pub enum Reconcile {
 
 /// One program as configured. A program with `numprocs` above 1 is one `ProgramConfig` for each
 /// instance, named `NAME:00`, `NAME:01`, ….
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramConfig {
     /// The unique name by which the program is addressed.
     pub name: String,
@@ -256,6 +299,8 @@ pub struct ProgramConfig {
     pub directory: Option<String>,
     /// Run as this user (name or numeric id); `None`: as the daemon's.
     pub user: Option<String>,
+    /// Permission bits that files which it creates do not get; `None`: as the daemon's.
+    pub umask: Option<u32>,
     /// The `[group:…]` that the program belongs to; `None`: a group of its own.
     pub group: Option<String>,
     /// Let the kernel kill the program (SIGKILL) if the daemon dies.
@@ -310,6 +355,7 @@ impl ProgramConfig {
             env_file: Vec::new(),
             directory: None,
             user: None,
+            umask: None,
             group: None,
             pdeathsig: true,
             reconcile: Reconcile::Auto,
@@ -328,7 +374,7 @@ impl ProgramConfig {
 }
 
 /// The whole configuration of a daemon.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisorConfig {
     /// The daemon's own log file; `None`: none.
     pub logfile: Option<String>,

@@ -1,7 +1,6 @@
 //! What is wrong with a configuration, said so that it can be put right: file, line, section, key,
 //! value, the fault and the remedy.
 
-use crate::util::sort;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -212,10 +211,8 @@ impl Report {
     pub(crate) fn sort(&mut self, files: &[Arc<Path>]) {
         let order = |d: &Diagnostic| (files.iter().position(|file| *file == d.file).unwrap_or(files.len()), d.line);
         for list in [&mut self.problems, &mut self.warnings] {
-            // Those of one line stay in the order in which they were found.
-            let mut keyed: Vec<_> = list.drain(..).enumerate().map(|(at, found)| (order(&found), at, found)).collect();
-            sort::sort_by(&mut keyed, |one, other| (one.0, one.1).cmp(&(other.0, other.1)));
-            list.extend(keyed.into_iter().map(|(.., found)| found));
+            // A stable sort: those of one line stay in the order in which they were found.
+            list.sort_by_cached_key(order);
         }
     }
 }

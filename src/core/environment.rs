@@ -113,6 +113,7 @@ pub(super) struct Prepared {
     env: Vec<CString>,
     directory: Option<CString>,
     credentials: Option<Credentials>,
+    umask: Option<u32>,
 }
 
 impl Prepared {
@@ -142,6 +143,7 @@ impl Prepared {
             env,
             directory: config.directory.as_ref().map(|path| c_string("the directory", path)).transpose()?,
             credentials,
+            umask: config.umask,
         })
     }
 
@@ -154,7 +156,7 @@ impl Prepared {
         nofile: Option<Limit>,
         pdeathsig: bool,
     ) -> Launch<'fd> {
-        let Prepared { argv, env, directory, credentials } = self;
+        let Prepared { argv, env, directory, credentials, umask } = self;
         Launch {
             argv,
             env,
@@ -163,7 +165,7 @@ impl Prepared {
             pdeathsig,
             fds: standard_fds(null, stdout, stderr),
             rlimits: nofile.map(Rlimit::nofile).into_iter().collect(),
-            umask: None,
+            umask,
         }
     }
 }

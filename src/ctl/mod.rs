@@ -108,8 +108,7 @@ fn configured_socket(path: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {shown}: {}; name a socket with -s", without_number(&error)))?;
     let document = Document::from_text(&text).map_err(|error| format!("{shown}: {error}"))?;
-    let sources = [("supervice", "socket"), ("supervisord", "socket"), ("unix_http_server", "file")];
-    let found = sources.iter().find_map(|(section, key)| document.section(section)?.get(key).map(|entry| entry.value));
+    let found = crate::config::socket_of(&document);
     let directory = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
     let here = directory.map_or_else(String::new, |directory| directory.display().to_string());
     match found.map(|value| value.trim().replace("%(here)s", &here)) {

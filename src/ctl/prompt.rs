@@ -11,7 +11,7 @@ use super::keys::{Ends, Key, Keyboard, Wake};
 use super::verbs;
 use super::{DONE, FAILED, INTERRUPTED, complain, screen, table};
 use crate::client::Controller;
-use crate::config::{as_word, split_command};
+use crate::config::{quote_word, split_command};
 use line::{Edited, Line};
 
 const PROMPT: &str = "supervice> ";
@@ -176,11 +176,11 @@ fn complete(line: &mut Line<'_>, controller: &Controller) -> io::Result<()> {
     match found.as_slice() {
         [] => Ok(()),
         [only] => {
-            line.replace_word(&as_word(&only.word), true);
+            line.replace_word(&quote_word(&only.word), true);
             Ok(())
         }
         _ if shared.len() > typed.len() => {
-            line.replace_word(&as_word(&shared), false);
+            line.replace_word(&quote_word(&shared), false);
             Ok(())
         }
         many => list(many),
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(found(&["worker:00", "worker:01"]), "worker:0");
         assert_eq!(found(&["데이", "데터"]), "데");
         assert_eq!(found(&["a", "b"]), "");
-        assert_eq!((as_word("worker:00"), as_word("my job")), ("worker:00".to_owned(), "'my job'".to_owned()));
-        assert_eq!(split_command(&as_word("it's")).expect("words"), ["it's"]);
+        assert_eq!((quote_word("worker:00"), quote_word("my job")), ("worker:00".to_owned(), "'my job'".to_owned()));
+        assert_eq!(split_command(&quote_word("it's")).expect("words"), ["it's"]);
     }
 }

@@ -41,20 +41,19 @@ fn is_test(path: &Path) -> bool {
 /// Which modules of the crate each module may use (its own always).
 const ARROWS: &[(&str, &[&str])] = &[
     ("models", &[]),
-    ("suggest", &[]),
     ("util", &[]),
     ("planted", &[]),
     ("process", &["models", "planted", "util"]),
     ("sys", &["process", "models", "util"]),
-    ("config", &["models", "process", "suggest", "sys", "util"]),
+    ("config", &["models", "process", "sys", "util"]),
     ("events", &["process"]),
     ("health", &["models", "planted", "process", "sys", "util"]),
     ("logger", &["sys"]),
     ("output", &["models", "planted", "process", "sys", "logger"]),
     ("rpc", &["planted", "sys"]),
-    ("core", &["config", "events", "health", "logger", "models", "output", "process", "rpc", "suggest", "sys", "util"]),
+    ("core", &["config", "events", "health", "logger", "models", "output", "process", "rpc", "sys", "util"]),
     ("client", &["models", "rpc", "sys", "util"]),
-    ("ctl", &["client", "config", "models", "process", "rpc", "suggest", "sys", "util"]),
+    ("ctl", &["client", "config", "models", "process", "rpc", "sys", "util"]),
     ("init", &["process", "sys", "util"]),
     ("daemon", &["config", "core", "init", "logger", "models", "sys"]),
 ];

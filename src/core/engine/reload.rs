@@ -10,7 +10,7 @@ use super::asker::Asker;
 use super::history::WallClock;
 use super::jobs::JobKind;
 use super::update::Manner;
-use crate::config::{ConfigError, Loaded, ReloadPlan};
+use crate::config::{self, ConfigError, Loaded, ReloadPlan};
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process;
 use crate::rpc::protocol::{Report, Terms};
@@ -201,12 +201,11 @@ impl Engine {
     }
 
     pub(super) fn apply_settings(&mut self, plan: &ReloadPlan, new: &SupervisorConfig, world: &mut dyn World) {
-        for key in &plan.daemon_settings_changed {
-            match *key {
-                "loglevel" => drop(world.set_log_level(&new.loglevel)),
-                "shutdown_timeout" | "exit_when_idle" | "default_output" | "log_prefix" => {}
-                other => log::warn!("[supervice] {other} has changed; it takes effect when the daemon is started anew"),
-            }
+        for config::ChangedSetting { key, .. } in plan.daemon_settings_changed.iter().filter(|setting| !setting.live) {
+            log::warn!("[supervice] {key} has changed; it takes effect when the daemon is started anew");
+        }
+        if self.settings.loglevel != new.loglevel {
+            world.set_log_level(&new.loglevel);
         }
         // Not `log_format`: the daemon's own lines stand between those of the programs.
         if self.settings.default_output != new.default_output || self.settings.log_prefix != new.log_prefix {

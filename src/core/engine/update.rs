@@ -90,11 +90,7 @@ impl Engine {
             ..Reread::default()
         };
         let program = |config: &SupervisorConfig, name: &str| {
-            config
-                .programs
-                .iter()
-                .find(|program| program.name == *name)
-                .and_then(|found| serde_json::to_value(found).ok())
+            config.programs.iter().find(|program| program.name == *name).cloned()
         };
         let tell = |keys: Vec<config::KeyDiff>| {
             keys.into_iter().map(|config::KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
@@ -105,10 +101,7 @@ impl Engine {
             }
         }
         if !plan.daemon_settings_changed.is_empty() {
-            let alone = |config: &SupervisorConfig| SupervisorConfig { programs: Vec::new(), ..config.clone() };
-            if let (Ok(old), Ok(new)) = (serde_json::to_value(alone(&old)), serde_json::to_value(alone(new))) {
-                reread.changed.insert(DAEMON_SECTION.to_owned(), tell(config::changed_keys(&old, &new)));
-            }
+            reread.changed.insert(DAEMON_SECTION.to_owned(), tell(config::changed_settings(&old, new)));
         }
         reread
     }

@@ -6,7 +6,7 @@ use super::super::world::{ProcId, ReplyTo, World};
 use super::history::WallClock;
 use super::status::describe;
 use super::{Engine, Entry};
-use crate::config::as_word;
+use crate::config::quote_word;
 use crate::models::AutoRestart;
 use crate::output::StreamKind;
 use crate::process::{Exit, ProcessState, span};
@@ -117,7 +117,7 @@ fn future(now: Instant, entry: &Entry) -> String {
         let comma = if entry.machine.is_checking() { "" } else { "," };
         return format!("Next: {what}{comma} in {left}.");
     }
-    let (word, config) = (as_word(entry.name()), entry.config());
+    let (word, config) = (quote_word(entry.name()), entry.config());
     match entry.machine.state() {
         ProcessState::Running | ProcessState::Unhealthy => match config.autorestart {
             AutoRestart::Always => "Nothing is due: it runs until it ends, and is then started again.".to_owned(),

@@ -1,4 +1,4 @@
-//! Splitting a command line into words as Python's `shlex.split` (and with it a POSIX shell's quoting) does.
+//! Command lines: split into words as Python's `shlex.split` does it, which is a POSIX shell's quoting.
 
 use std::fmt;
 
@@ -22,8 +22,8 @@ impl fmt::Display for SplitError {
 
 impl std::error::Error for SplitError {}
 
-/// A word as one has to give it to a shell.
-pub(crate) fn as_word(word: &str) -> String {
+/// A word, quoted where a shell would not take it literally.
+pub(crate) fn quote_word(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.:/@%+,=".contains(c);
     if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }

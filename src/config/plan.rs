@@ -1,11 +1,11 @@
 //! What a reload changes: two configurations in, the names that differ out.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::keys::{self, KeyRow, Reload};
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::util::sort;
 
 /// The difference between two configurations. Programs are compared by name and setting; their order in the
 /// file is no setting.
@@ -18,7 +18,16 @@ pub struct ReloadPlan {
     /// Programs with at least one setting (the group too) that is different, sorted by name.
     pub changed: Vec<String>,
     /// Keys of `[supervice]` whose value is different, in the order of the manual.
-    pub daemon_settings_changed: Vec<&'static str>,
+    pub daemon_settings_changed: Vec<ChangedSetting>,
+}
+
+/// A key of `[supervice]` whose value is different.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedSetting {
+    /// The key.
+    pub key: &'static str,
+    /// A reload brings the new value into force; otherwise it takes effect when the daemon is started anew.
+    pub live: bool,
 }
 
 impl ReloadPlan {
@@ -42,9 +51,10 @@ impl ReloadPlan {
 /// assert!(diff(&new, &new).is_empty());
 /// ```
 pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
-    let before: HashMap<&str, &ProgramConfig> = old.programs.iter().map(|p| (p.name.as_str(), p)).collect();
-    let after: HashMap<&str, &ProgramConfig> = new.programs.iter().map(|p| (p.name.as_str(), p)).collect();
-    let mut plan = ReloadPlan { daemon_settings_changed: daemon_changes(old, new), ..ReloadPlan::default() };
+    let (before, after) = (by_name(old), by_name(new));
+    let settings = keys::DAEMON.iter().filter(|row| !row.is_same(old, new));
+    let settings = settings.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live });
+    let mut plan = ReloadPlan { daemon_settings_changed: settings.collect(), ..ReloadPlan::default() };
     for (name, program) in &after {
         match before.get(name) {
             None => plan.added.push((*name).to_owned()),
@@ -53,10 +63,15 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
         }
     }
     plan.removed = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (*name).to_owned()).collect();
-    sort::sort(&mut plan.added);
-    sort::sort(&mut plan.removed);
-    sort::sort(&mut plan.changed);
     plan
+}
+
+fn by_name(config: &SupervisorConfig) -> BTreeMap<&str, &ProgramConfig> {
+    let mut programs = BTreeMap::new();
+    for program in &config.programs {
+        programs.insert(program.name.as_str(), program);
+    }
+    programs
 }
 
 /// `true` where a program that runs with `old` must be started anew to run as `new` says. The other settings act
@@ -72,32 +87,13 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
 /// assert!(needs_restart(&old, &ProgramConfig::new("web", "/bin/other")));
 /// ```
 pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
-    // Where there is no pipe, its output can't go elsewhere while it runs.
-    let (stdout, stderr) = (old.captures_stdout(), old.captures_stderr());
-    let alike = ProgramConfig {
-        numprocs: new.numprocs,
-        autostart: new.autostart,
-        autorestart: new.autorestart,
-        exitcodes: new.exitcodes.clone(),
-        startretries: new.startretries,
-        exit_on: new.exit_on,
-        exit_code: new.exit_code,
-        group: new.group.clone(),
-        stdout_logfile: if stdout { new.stdout_logfile.clone() } else { old.stdout_logfile.clone() },
-        stdout_syslog: if stdout { new.stdout_syslog } else { old.stdout_syslog },
-        stdout_logfile_maxbytes: new.stdout_logfile_maxbytes,
-        stdout_logfile_backups: new.stdout_logfile_backups,
-        stdout_logfile_compress: new.stdout_logfile_compress,
-        stderr_logfile: if stderr { new.stderr_logfile.clone() } else { old.stderr_logfile.clone() },
-        stderr_syslog: if stderr { new.stderr_syslog } else { old.stderr_syslog },
-        stderr_logfile_maxbytes: new.stderr_logfile_maxbytes,
-        stderr_logfile_backups: new.stderr_logfile_backups,
-        stderr_logfile_compress: new.stderr_logfile_compress,
-        log_sync: new.log_sync,
-        log_buffer: new.log_buffer,
-        ..old.clone()
-    };
-    alike != *new
+    keys::PROGRAM.iter().filter(|row| !row.is_same(old, new)).any(|row| match row.reload {
+        Reload::Live => false,
+        // Where there is no pipe, its output can't go elsewhere while it runs.
+        Reload::IfStdoutCaptured => !old.captures_stdout(),
+        Reload::IfStderrCaptured => !old.captures_stderr(),
+        Reload::Restart => true,
+    })
 }
 
 /// A key whose value is different.
@@ -111,79 +107,53 @@ pub struct KeyDiff {
     pub new: Value,
 }
 
-/// Compares two objects as `--check --json` prints them, key by key.
-pub fn changed_keys(old: &Value, new: &Value) -> Vec<KeyDiff> {
-    let mut changes = Vec::new();
-    compare("", old, new, &mut changes);
-    changes
+/// The keys in which two configurations of one program differ, sorted by their field in the output of `--check --json`.
+pub fn changed_keys(old: &ProgramConfig, new: &ProgramConfig) -> Vec<KeyDiff> {
+    differences(keys::PROGRAM, old, new)
 }
 
-fn compare(prefix: &str, old: &Value, new: &Value, changes: &mut Vec<KeyDiff>) {
-    let empty = Map::new();
-    let (before, after) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
-    let new_keys = after.keys().filter(|key| !before.contains_key(*key));
-    let mut keys: Vec<&str> = before.keys().chain(new_keys).map(String::as_str).collect();
-    sort::sort(&mut keys);
-    for key in keys {
-        let value = |object: &Map<String, Value>| object.get(key).cloned().unwrap_or(Value::Null);
-        let (old, new) = (value(before), value(after));
-        let name = match prefix {
-            // As these keys are called in a file.
-            "" if key == "socket_path" => "socket".to_owned(),
-            "" => key.to_owned(),
-            "healthcheck" => format!("{prefix}_{key}"),
-            _ => format!("{prefix}.{key}"),
-        };
-        if old.is_object() || new.is_object() {
-            compare(&name, &old, &new, changes);
-        } else if old != new {
-            changes.push(KeyDiff { key: name, old, new });
+/// As [`changed_keys`], of the daemon's own settings.
+pub fn changed_settings(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<KeyDiff> {
+    differences(keys::DAEMON, old, new)
+}
+
+fn differences<C>(rows: &[KeyRow<C>], old: &C, new: &C) -> Vec<KeyDiff> {
+    let mut changed: Vec<&KeyRow<C>> = Vec::new();
+    for row in rows.iter().filter(|row| !row.is_same(old, new)) {
+        // Kept sorted: there are only as many as a program has keys.
+        let at = changed.partition_point(|other| other.field() < row.field());
+        changed.insert(at, row);
+    }
+    let mut differences = Vec::new();
+    for row in changed {
+        add(&mut differences, row.name, (row.get)(old).json(), (row.get)(new).json());
+    }
+    differences
+}
+
+/// Adds the difference of one key; that of variables as one for each variable.
+fn add(differences: &mut Vec<KeyDiff>, key: &str, old: Value, new: Value) {
+    let (Value::Object(before), Value::Object(after)) = (&old, &new) else {
+        return differences.push(KeyDiff { key: key.to_owned(), old, new });
+    };
+    let added = after.keys().filter(|name| !before.contains_key(*name));
+    for name in before.keys().chain(added) {
+        let (old, new) = (before.get(name).cloned(), after.get(name).cloned());
+        if old != new {
+            let key = format!("{key}.{name}");
+            differences.push(KeyDiff { key, old: old.unwrap_or_default(), new: new.unwrap_or_default() });
         }
     }
-}
-
-fn daemon_changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<&'static str> {
-    // Taken apart without `..`: a new setting must find its way here.
-    let SupervisorConfig {
-        logfile,
-        pidfile,
-        loglevel,
-        socket_path,
-        socket_mode,
-        socket_owner,
-        shutdown_timeout,
-        exit_when_idle,
-        termination_log,
-        log_maxbytes,
-        log_backups,
-        default_output,
-        log_prefix,
-        log_format,
-        programs: _,
-    } = old;
-    let compared = [
-        ("logfile", *logfile == new.logfile),
-        ("loglevel", *loglevel == new.loglevel),
-        ("log_maxbytes", *log_maxbytes == new.log_maxbytes),
-        ("log_backups", *log_backups == new.log_backups),
-        ("pidfile", *pidfile == new.pidfile),
-        ("socket", *socket_path == new.socket_path),
-        ("socket_mode", *socket_mode == new.socket_mode),
-        ("socket_owner", *socket_owner == new.socket_owner),
-        ("default_output", *default_output == new.default_output),
-        ("log_prefix", *log_prefix == new.log_prefix),
-        ("log_format", *log_format == new.log_format),
-        ("shutdown_timeout", *shutdown_timeout == new.shutdown_timeout),
-        ("exit_when_idle", *exit_when_idle == new.exit_when_idle),
-        ("termination_log", *termination_log == new.termination_log),
-    ];
-    compared.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::models::{AutoRestart, ExitCode, ExitOn, HealthCheckType, LogSync};
+
+    fn told(changes: Vec<KeyDiff>) -> Vec<String> {
+        changes.iter().map(|change| format!("{} {} -> {}", change.key, change.old, change.new)).collect()
+    }
 
     #[test]
     fn a_plan_with_one_difference_is_not_empty() {
@@ -192,7 +162,13 @@ mod tests {
         assert!(!ReloadPlan { added: one(), ..ReloadPlan::default() }.is_empty());
         assert!(!ReloadPlan { removed: one(), ..ReloadPlan::default() }.is_empty());
         assert!(!ReloadPlan { changed: one(), ..ReloadPlan::default() }.is_empty());
-        assert!(!ReloadPlan { daemon_settings_changed: vec!["socket"], ..ReloadPlan::default() }.is_empty());
+        assert!(
+            !ReloadPlan {
+                daemon_settings_changed: vec![ChangedSetting { key: "socket", live: false }],
+                ..ReloadPlan::default()
+            }
+            .is_empty()
+        );
     }
 
     #[test]
@@ -238,10 +214,11 @@ mod tests {
                 assert_eq!(needs_restart(old, &new), wanted, "number {number}");
             }
         }
-        let others: [fn(&mut ProgramConfig); 5] = [
+        let others: [fn(&mut ProgramConfig); 6] = [
             |new| new.command.push('x'),
             |new| new.directory = Some("/".to_owned()),
             |new| new.stopwaitsecs += 1,
+            |new| new.umask = Some(0o22),
             |new| new.healthcheck.interval += 1,
             |new| drop(new.environment.insert("A".to_owned(), "1".to_owned())),
         ];
@@ -253,16 +230,26 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_comes_or_goes_is_told_by_its_keys() {
-        let (none, some) = (serde_json::json!({}), serde_json::json!({"environment": {"A": "1"}, "group": null}));
-        let told = |old, new| {
-            let changes = changed_keys(old, new).into_iter();
-            changes.map(|c| format!("{} {} -> {}", c.key, c.old, c.new)).collect::<Vec<_>>()
-        };
-        assert_eq!(told(&none, &some), [r#"environment.A null -> "1""#]);
-        assert_eq!(told(&some, &none), [r#"environment.A "1" -> null"#]);
-        let socket = |path| serde_json::json!({"socket_path": path, "web": {"socket_path": path}});
-        assert_eq!(told(&socket("a"), &socket("b")), [r#"socket "a" -> "b""#, r#"web.socket_path "a" -> "b""#]);
+    fn variables_are_told_one_by_one_and_in_the_order_of_the_fields() {
+        let old = ProgramConfig::new("web", "a");
+        let mut new = ProgramConfig { env_file: vec!["f".to_owned()], ..old.clone() };
+        new.environment.insert("A".to_owned(), "1".to_owned());
+        let told = |old, new| told(changed_keys(old, new));
+        assert_eq!(told(&old, &new), [r#"env_file [] -> ["f"]"#, r#"environment.A null -> "1""#]);
+        assert_eq!(told(&new, &old), [r#"env_file ["f"] -> []"#, r#"environment.A "1" -> null"#]);
+    }
+
+    #[test]
+    fn settings_of_the_daemon_are_told_by_their_keys() {
+        let old = SupervisorConfig::default();
+        let new =
+            SupervisorConfig { socket_path: None, socket_mode: 0o660, log_prefix: Some("x".to_owned()), ..old.clone() };
+        assert_eq!(
+            told(changed_settings(&old, &new)),
+            [r#"log_prefix null -> "x""#, r#"socket_mode 384 -> 432"#, r#"socket "/tmp/supervice.sock" -> null"#,]
+        );
+        let keys: Vec<_> = diff(&old, &new).daemon_settings_changed.iter().map(|s| (s.key, s.live)).collect();
+        assert_eq!(keys, [("socket", false), ("socket_mode", false), ("log_prefix", true)], "in the manual's order");
     }
 
     #[test]
@@ -271,11 +258,8 @@ mod tests {
         let mut new = ProgramConfig { directory: Some("/srv".to_owned()), ..ProgramConfig::new("web", "b") };
         new.environment.insert("KEY".to_owned(), "value".to_owned());
         new.healthcheck.check_type = HealthCheckType::Tcp;
-        let value = |program: &ProgramConfig| serde_json::to_value(program).expect("JSON");
-        let changes = changed_keys(&value(&old), &value(&new));
-        let text: Vec<String> = changes.iter().map(|c| format!("{} {} -> {}", c.key, c.old, c.new)).collect();
         assert_eq!(
-            text,
+            told(changed_keys(&old, &new)),
             [
                 r#"command "a" -> "b""#,
                 r#"directory null -> "/srv""#,
@@ -283,6 +267,6 @@ mod tests {
                 r#"healthcheck_type "none" -> "tcp""#,
             ]
         );
-        assert!(changed_keys(&value(&new), &value(&new)).is_empty());
+        assert!(changed_keys(&new, &new).is_empty());
     }
 }
