@@ -101,7 +101,6 @@ pub mod health;
 pub mod init;
 pub mod logger;
 pub mod models;
-mod order;
 pub mod output;
 pub mod process;
 pub mod sys;

@@ -13,6 +13,7 @@ use nix::unistd::{AccessFlags, access};
 use super::diagnostic::Fault;
 use super::environment::{EnvFileErrorKind, read_env_file};
 use crate::sys::users::{lookup_group, lookup_user};
+use crate::util::errno;
 
 /// The longest path that the kernel takes for a socket, in bytes.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
@@ -155,7 +156,7 @@ impl Checks {
         cached(&mut self.missing_programs, path, |path| {
             let hint = "the program will not start until it is there and executable";
             match fs::metadata(path) {
-                Err(error) => Err(Fault::new(format!("{path}: {}", reason(&error)), hint)),
+                Err(error) => Err(Fault::new(format!("{path}: {}", errno::reason(&error)), hint)),
                 Ok(found) if found.is_dir() => Err(Fault::new(format!("{path} is a directory"), hint)),
                 Ok(_) if access(path, AccessFlags::X_OK).is_err() => {
                     Err(Fault::new(format!("{path} is not executable"), hint))
@@ -173,7 +174,7 @@ fn is_directory(path: &str) -> Result<(), Fault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Fault::new(format!("the directory {path} does not exist"), "create it, or write another path"))
         }
-        Err(error) => Err(Fault::new(format!("{path}: {}", reason(&error)), "write a path that can be reached")),
+        Err(error) => Err(Fault::new(format!("{path}: {}", errno::reason(&error)), "write a path that can be reached")),
     }
 }
 
@@ -184,18 +185,10 @@ fn check_access(path: &str, access_flags: AccessFlags, message: &str) -> Result<
 fn access_result(path: &str, result: nix::Result<()>, message: &str) -> Result<(), Fault> {
     match result {
         Ok(()) => Ok(()),
-        Err(errno) => Err(Fault::new(
-            format!("{path} {message}: {}", errno.desc()),
+        Err(number) => Err(Fault::new(
+            format!("{path} {message}: {}", errno::text(number as i32)),
             "change its permissions, or write another path",
         )),
-    }
-}
-
-/// The system's reason without Rust's number.
-fn reason(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
-        None => error.to_string(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::util::glob::{has_wildcard, matches};
+use crate::util::sort::sort;
 
 /// Files that all patterns of one configuration may name together.
 const MAX_FILES: usize = 4096;
@@ -23,7 +24,7 @@ pub(crate) fn expand(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     if has_wildcard(pattern) {
         found.retain(|path| path.exists());
     }
-    found.sort_unstable();
+    sort(&mut found);
     found
 }
 
@@ -33,7 +34,7 @@ fn entries(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     let names = listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let visible = names.filter(|name| !name.starts_with('.') || pattern.starts_with('.'));
     let mut found: Vec<_> = visible.filter(|name| matches(pattern, name)).map(|name| directory.join(name)).collect();
-    found.sort_unstable();
+    sort(&mut found);
     found
 }
 

@@ -22,7 +22,7 @@ use crate::models::{ProgramConfig, Reconcile, SupervisorConfig};
 use crate::process::Moment;
 use crate::sys::marked::{self, Stranger};
 use crate::sys::proc::{self, Stat};
-use crate::sys::spawn::STAMP;
+use crate::sys::launch::ENV_TAG;
 
 /// The variable that marks everything that a daemon starts.
 pub(super) const VARIABLE: &str = "SUPERVICE_ID";
@@ -65,7 +65,7 @@ impl Identity {
             return None;
         }
         let Identity { place, pid, start_time } = self;
-        Some([STAMP, format!("{pid}.{start_time}/{}/{place}", config.name).as_bytes()].concat())
+        Some([ENV_TAG, format!("{pid}.{start_time}/{}/{place}", config.name).as_bytes()].concat())
     }
 
     fn is_author(&self, mark: &Mark) -> bool {

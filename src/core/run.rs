@@ -309,7 +309,10 @@ fn serve(
     let inputs = supervisor.inner.inputs.clone();
     let sink = Box::new(move |event| {
         let input = match event {
-            ServerEvent::Signal(signal) => External::Input(Input::Notice(notice(signal))),
+            ServerEvent::Signal(signal) => match notice(signal) {
+                Some(notice) => External::Input(Input::Notice(notice)),
+                None => return,
+            },
             ServerEvent::Request(request) => External::Request(Box::new(request)),
             ServerEvent::Disconnected(conn) => External::Disconnected(conn),
         };
@@ -319,13 +322,19 @@ fn serve(
     Ok((server, guard))
 }
 
-fn notice(signal: Signal) -> Notice {
+/// What a signal asks of the dispatcher, if anything.
+fn notice(signal: Signal) -> Option<Notice> {
     match signal {
-        Signal::Child => Notice::Child,
-        Signal::Terminate => Notice::Terminate,
-        Signal::Reload => Notice::Reload,
-        Signal::Reopen => Notice::Reopen,
-        Signal::Power(power) => Notice::Power(power),
+        Signal::Child => Some(Notice::Child),
+        Signal::Terminate => Some(Notice::Terminate),
+        Signal::Reload => Some(Notice::Reload),
+        Signal::Reopen => Some(Notice::Reopen),
+        Signal::Power(power) => Some(Notice::Power(power)),
+        Signal::Meaningless(number) => {
+            let name = crate::process::signal_name(number).unwrap_or("?");
+            log::warn!("SIG{name} has no meaning to the daemon; it is ignored (this is said once)");
+            None
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::child::UNBORN;
+use super::child::PRE_EXEC_NAME;
 use super::proc::{self, Stat};
 
 /// How long those that are being executed are left to it between two looks.
@@ -104,7 +104,7 @@ fn read_environment(pid: i32, buffer: &mut Vec<u8>) -> Option<()> {
 /// A child between `clone` and `exec`: it still shows the environment of the daemon that has made it.
 fn is_unborn(stat: &str) -> bool {
     let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
-    name.is_some_and(|(name, _)| name.as_bytes() == UNBORN.to_bytes())
+    name.is_some_and(|(name, _)| name.as_bytes() == PRE_EXEC_NAME.to_bytes())
 }
 
 /// The kernel has taken away the old memory and not yet written down where the new environment is. (To be asked of one

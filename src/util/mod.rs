@@ -1,4 +1,6 @@
 //! Helpers that belong to no module, each written once.
 
 pub(crate) mod did_you_mean;
+pub(crate) mod errno;
 pub(crate) mod glob;
+pub(crate) mod sort;

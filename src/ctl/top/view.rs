@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::super::{events, screen, table, usage};
 use super::Top;
 use crate::codec::frames::ProcessStatus;
-use crate::order::sort_by;
+use crate::util::sort;
 
 /// The order of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) fn order<'t>(top: &'t Top<'_>) -> Vec<&'t ProcessStatus> {
     let mut all: Vec<(usize, &ProcessStatus)> = top.processes.iter().enumerate().collect();
     let memory =
         |process: &ProcessStatus| process.pid.and_then(|pid| top.look.usage.get(&pid)).map_or(0, |used| used.rss);
-    sort_by(&mut all, |(at, a), (other_at, b)| {
+    sort::sort_by(&mut all, |(at, a), (other_at, b)| {
         let order = match top.sort {
             Sort::Order => Ordering::Equal,
             Sort::Name => a.name.cmp(&b.name),
@@ -113,7 +113,7 @@ fn header(top: &Top<'_>) -> String {
             None => states.push((&process.state, 1)),
         }
     }
-    sort_by(&mut states, |one, other| urgency(one.0).cmp(&urgency(other.0)));
+    sort::sort_by(&mut states, |one, other| urgency(one.0).cmp(&urgency(other.0)));
     let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let clock = events::time(now as f64, false);
