@@ -9,9 +9,11 @@
 //! assert!(web.autostart);
 //! ```
 
+mod written;
+
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
 pub const DEFAULT_LOG_MAXBYTES: u64 = 50 * 1024 * 1024;
@@ -23,7 +25,7 @@ pub const DEFAULT_LOG_BUFFER: u64 = 16 * 1024;
 pub const DEFAULT_SOCKET_PATH: &str = "/tmp/supervice.sock";
 
 /// How a program's health is found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthCheckType {
     /// Not at all: a program that runs is taken for healthy.
@@ -36,7 +38,7 @@ pub enum HealthCheckType {
 }
 
 /// The health check of one program. All durations are whole seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheckConfig {
     /// How health is found out.
     #[serde(rename = "type")]
@@ -86,21 +88,11 @@ pub enum AutoRestart {
     Always,
 }
 
-impl Serialize for AutoRestart {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            AutoRestart::Never => serializer.serialize_bool(false),
-            AutoRestart::Always => serializer.serialize_bool(true),
-            AutoRestart::Unexpected => serializer.serialize_str("unexpected"),
-        }
-    }
-}
-
 /// Which end of a program ends the daemon, and with it the container. A stop or restart that somebody asks for is
 /// never one.
 ///
 /// Serialized in lower case, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExitOn {
     /// None.
@@ -126,20 +118,11 @@ pub enum ExitCode {
     Fixed(u8),
 }
 
-impl Serialize for ExitCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            ExitCode::Program => serializer.serialize_str("program"),
-            ExitCode::Fixed(code) => serializer.serialize_u8(*code),
-        }
-    }
-}
-
 /// When the disk is told to keep what was written to a log file (`fdatasync`). Otherwise the system writes it out when it
 /// sees fit, mostly within half a minute: what a program wrote is safe from its death, not from a power failure.
 ///
 /// Serialized in lower case, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogSync {
     /// Never: the least writes on flash memory.
@@ -154,7 +137,7 @@ pub enum LogSync {
 /// Where the output of programs without a log file goes (besides the memory ring of `log_buffer`).
 ///
 /// Serialized as `"none"` and `"console"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DefaultOutput {
     /// Nowhere else.
@@ -167,7 +150,7 @@ pub enum DefaultOutput {
 /// What a line on the console looks like.
 ///
 /// Serialized as `"text"` and `"json"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// The line as it was written, behind its prefix.
@@ -180,7 +163,7 @@ pub enum LogFormat {
 /// What happens at the daemon's start to processes that an earlier daemon, which died, has left of a program.
 ///
 /// Serialized as `"auto"`, `"kill"`, `"warn"` and `"off"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reconcile {
     /// What is certainly the program's is stopped before it is started; of others there is a warning.
@@ -196,7 +179,7 @@ pub enum Reconcile {
 
 /// One program as configured. A program with `numprocs` above 1 is one `ProgramConfig` for each
 /// instance, named `NAME:00`, `NAME:01`, ….
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramConfig {
     /// The unique name by which the program is addressed.
     pub name: String,
@@ -256,6 +239,8 @@ pub struct ProgramConfig {
     pub directory: Option<String>,
     /// Run as this user (name or numeric id); `None`: as the daemon's.
     pub user: Option<String>,
+    /// Permission bits that files which it creates do not get; `None`: as the daemon's.
+    pub umask: Option<u32>,
     /// The `[group:…]` that the program belongs to; `None`: a group of its own.
     pub group: Option<String>,
     /// Let the kernel kill the program (SIGKILL) if the daemon dies.
@@ -310,6 +295,7 @@ impl ProgramConfig {
             env_file: Vec::new(),
             directory: None,
             user: None,
+            umask: None,
             group: None,
             pdeathsig: true,
             reconcile: Reconcile::Auto,
@@ -328,7 +314,7 @@ impl ProgramConfig {
 }
 
 /// The whole configuration of a daemon.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisorConfig {
     /// The daemon's own log file; `None`: none.
     pub logfile: Option<String>,

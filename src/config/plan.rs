@@ -201,10 +201,11 @@ mod tests {
                 assert_eq!(needs_restart(old, &new), wanted, "number {number}");
             }
         }
-        let others: [fn(&mut ProgramConfig); 5] = [
+        let others: [fn(&mut ProgramConfig); 6] = [
             |new| new.command.push('x'),
             |new| new.directory = Some("/".to_owned()),
             |new| new.stopwaitsecs += 1,
+            |new| new.umask = Some(0o22),
             |new| new.healthcheck.interval += 1,
             |new| drop(new.environment.insert("A".to_owned(), "1".to_owned())),
         ];

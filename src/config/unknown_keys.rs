@@ -52,7 +52,6 @@ const PROGRAM: &[Unsupported] = &[
     unsupported("priority", &["999"], "all programs are started and stopped at the same time"),
     unsupported("stopasgroup", YES, "the stop signal always goes to the whole process group"),
     unsupported("killasgroup", YES, "SIGKILL always goes to the whole process group"),
-    unsupported("umask", &[], "set it in the command: sh -c 'umask 027; exec PROGRAM'"),
     unsupported("serverurl", &[], "the control socket is set in [supervice]"),
     unsupported("stdout_capture_maxbytes", &["0"], "there is no capture mode"),
     unsupported("stderr_capture_maxbytes", &["0"], "there is no capture mode"),

@@ -6,4 +6,5 @@ mod loading;
 mod properties;
 mod python;
 mod recordings;
+mod roundtrip;
 mod support;

@@ -259,17 +259,11 @@ fn copy_machine(from: &Path, to: &Path, bug: Option<&Bug>) {
 
 /// The models without their only dependency, which the copies do not need.
 fn without_serde(models: &str) -> String {
-    let mut text = String::new();
-    let mut inside_impl = false;
-    for line in models.lines() {
-        inside_impl |= line.starts_with("impl Serialize for");
-        if !inside_impl && !line.starts_with("use serde::") && !line.trim_start().starts_with("#[serde(") {
-            text.push_str(&line.replace(", Serialize)]", ")]"));
-            text.push('\n');
-        }
-        inside_impl &= line != "}";
-    }
-    text
+    let is_serde = |line: &str| {
+        line.starts_with("use serde::") || line.trim_start().starts_with("#[serde(") || line == "mod written;"
+    };
+    let lines = models.lines().filter(|line| !is_serde(line));
+    lines.map(|line| line.replace(", Serialize, Deserialize)]", ")]") + "\n").collect()
 }
 
 /// The compiler that belongs to the cargo which built this test.

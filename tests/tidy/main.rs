@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("util", &[]),
     ("process", &["models", "planted"]),
     ("sys", &["order", "process", "models"]),
-    ("config", &["models", "order", "process", "sys", "util"]),
+    ("config", &["models", "process", "sys", "util"]),
     ("events", &["process"]),
     ("health", &["models", "planted", "process", "sys"]),
     ("logger", &["sys"]),

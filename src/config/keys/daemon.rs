@@ -40,7 +40,7 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
         "locked while the daemon runs: a second instance refuses to start; `none`: none"),
     key!(SOCKET "socket" => socket_path by socket; Section Restart; "/tmp/supervice.sock";
         "the control socket; `@name`: in the abstract namespace; `none`: none"),
-    key!(SOCKET_MODE "socket_mode" => socket_mode = mode; Section Restart; "0600"; 
+    key!(SOCKET_MODE "socket_mode" => socket_mode = mode; Section Restart; "0600";
         "permission bits of the socket: whoever may write to it may command"),
     key!(SOCKET_OWNER "socket_owner" => socket_owner by socket_owner; Section Restart; "";
         "`user`, `user:group` or `:group` that the socket belongs to; else the daemon's own"),

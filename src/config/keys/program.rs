@@ -4,7 +4,7 @@ use super::readers::{command, directory, env_file, environment, host, script, st
 use super::row::{KeyRow, Reload, Scope, Section, Sources, key};
 use crate::config::values::{
     MAX_BACKUPS, auto_restart, boolean, exit_code, exit_codes, exit_on, health_check_type, log_buffer, log_sync,
-    number, port, reconcile, seconds, signal, size,
+    number, port, reconcile, seconds, signal, size, umask,
 };
 use crate::models::ProgramConfig;
 
@@ -69,6 +69,8 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(program "directory" => directory by directory; Instance Restart; ""; "where it runs; else the daemon's directory"),
     key!(program "user" => user by user; Section Restart; "";
         "as whom it runs, else as the daemon's user; HOME, USER, LOGNAME and SHELL follow"),
+    key!(program "umask" => umask = umask; Section Restart; "";
+        "permission bits that files which it creates do not get, in octal, such as `022`; else the daemon's"),
     key!(program "pdeathsig" => pdeathsig = boolean; Section Restart; "true"; "SIGKILL the program if the daemon dies"),
     key!(program "reconcile" => reconcile = reconcile; Section Restart; "auto";
         "what a daemon that was killed left of it: `auto` (what is certainly its own is stopped before it starts), `kill` (what has left its session, too), `warn`, `off`"),
