@@ -5,7 +5,7 @@ use super::diagnostic::{Fault, Report};
 use super::environment::parse_environment;
 use super::expand::Scope;
 use super::fields::Fields;
-use super::keys::{self, Section, Sources};
+use super::keys::{self, Section};
 use super::reader::{Document, SectionView};
 use super::unknown_keys::check_keys;
 use crate::models::SupervisorConfig;
@@ -29,18 +29,23 @@ pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, r
     }
     let mut config = SupervisorConfig::default();
     for row in keys::DAEMON {
-        if let (Some(read), Some((view, key))) = (row.read, find(document, row.sources)) {
+        if let (Some(read), Some((view, key))) = (row.read, find(document, row.name, row.also)) {
             Fields { view, scope, report }.parse(key, checks, &mut |given| read(&mut config, given));
         }
     }
-    let logfile_given = find(document, keys::LOGFILE).is_some();
+    let logfile_given = find(document, "logfile", &[]).is_some();
     let environment = environment(document, scope, report);
     Daemon { config, logfile_given, environment }
 }
 
-/// The section and the spelling in which a key is given.
-fn find<'d>(document: &'d Document, sources: Sources) -> Option<(SectionView<'d>, &'static str)> {
-    sources.iter().find_map(|(section, key)| {
+/// The section and the spelling in which a key of `[supervice]` is given.
+fn find<'d>(
+    document: &'d Document,
+    name: &'static str,
+    also: &[(Section, &'static str)],
+) -> Option<(SectionView<'d>, &'static str)> {
+    let own = [(Section::Supervice, name), (Section::Supervisord, name)];
+    own.iter().chain(also).find_map(|(section, key)| {
         let view = document.section(section.name())?;
         view.get(key).map(|_| (view, *key))
     })
@@ -48,7 +53,7 @@ fn find<'d>(document: &'d Document, sources: Sources) -> Option<(SectionView<'d>
 
 /// The control socket as it stands in the file.
 pub(crate) fn socket_of(document: &Document) -> Option<&str> {
-    let (view, key) = find(document, keys::SOCKET)?;
+    let (view, key) = find(document, "socket", &[keys::SOCKET_ALSO])?;
     Some(view.get(key)?.value)
 }
 

@@ -212,7 +212,7 @@ impl Report {
         let order = |d: &Diagnostic| (files.iter().position(|file| *file == d.file).unwrap_or(files.len()), d.line);
         for list in [&mut self.problems, &mut self.warnings] {
             // A stable sort: those of one line stay in the order in which they were found.
-            list.sort_by_key(order);
+            list.sort_by_cached_key(order);
         }
     }
 }

@@ -51,8 +51,7 @@ impl ReloadPlan {
 /// assert!(diff(&new, &new).is_empty());
 /// ```
 pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
-    let before: BTreeMap<&str, &ProgramConfig> = old.programs.iter().map(|p| (p.name.as_str(), p)).collect();
-    let after: BTreeMap<&str, &ProgramConfig> = new.programs.iter().map(|p| (p.name.as_str(), p)).collect();
+    let (before, after) = (by_name(old), by_name(new));
     let settings = keys::DAEMON.iter().filter(|row| !row.is_same(old, new));
     let settings = settings.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live });
     let mut plan = ReloadPlan { daemon_settings_changed: settings.collect(), ..ReloadPlan::default() };
@@ -65,6 +64,14 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
     }
     plan.removed = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (*name).to_owned()).collect();
     plan
+}
+
+fn by_name(config: &SupervisorConfig) -> BTreeMap<&str, &ProgramConfig> {
+    let mut programs = BTreeMap::new();
+    for program in &config.programs {
+        programs.insert(program.name.as_str(), program);
+    }
+    programs
 }
 
 /// `true` where a program that runs with `old` must be started anew to run as `new` says. The other settings act
@@ -111,24 +118,30 @@ pub fn changed_settings(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<K
 }
 
 fn differences<C>(rows: &[KeyRow<C>], old: &C, new: &C) -> Vec<KeyDiff> {
-    let mut changed: Vec<(&str, KeyDiff)> = Vec::new();
+    let mut changed: Vec<&KeyRow<C>> = Vec::new();
     for row in rows.iter().filter(|row| !row.is_same(old, new)) {
-        let diff = KeyDiff { key: row.name.to_owned(), old: (row.get)(old).json(), new: (row.get)(new).json() };
-        add(&mut changed, row.field, diff);
+        // Kept sorted: there are only as many as a program has keys.
+        let at = changed.partition_point(|other| other.field() < row.field());
+        changed.insert(at, row);
     }
-    changed.sort_by_key(|(field, _)| *field);
-    changed.into_iter().map(|(_, diff)| diff).collect()
+    let mut differences = Vec::new();
+    for row in changed {
+        add(&mut differences, row.name, (row.get)(old).json(), (row.get)(new).json());
+    }
+    differences
 }
 
-/// Adds a difference; one of variables as one for each variable.
-fn add(changed: &mut Vec<(&'static str, KeyDiff)>, field: &'static str, diff: KeyDiff) {
-    let (Value::Object(old), Value::Object(new)) = (&diff.old, &diff.new) else { return changed.push((field, diff)) };
-    let added = new.keys().filter(|name| !old.contains_key(*name));
-    for name in old.keys().chain(added) {
-        let (old, new) = (old.get(name).cloned(), new.get(name).cloned());
+/// Adds the difference of one key; that of variables as one for each variable.
+fn add(differences: &mut Vec<KeyDiff>, key: &str, old: Value, new: Value) {
+    let (Value::Object(before), Value::Object(after)) = (&old, &new) else {
+        return differences.push(KeyDiff { key: key.to_owned(), old, new });
+    };
+    let added = after.keys().filter(|name| !before.contains_key(*name));
+    for name in before.keys().chain(added) {
+        let (old, new) = (before.get(name).cloned(), after.get(name).cloned());
         if old != new {
-            let key = format!("{}.{name}", diff.key);
-            changed.push((field, KeyDiff { key, old: old.unwrap_or_default(), new: new.unwrap_or_default() }));
+            let key = format!("{key}.{name}");
+            differences.push(KeyDiff { key, old: old.unwrap_or_default(), new: new.unwrap_or_default() });
         }
     }
 }

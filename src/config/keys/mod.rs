@@ -8,10 +8,10 @@ mod program;
 mod readers;
 mod row;
 
-pub(crate) use daemon::{DAEMON, LOGFILE, SOCKET};
+pub(crate) use daemon::{DAEMON, SOCKET_ALSO};
 pub(crate) use program::PROGRAM;
 pub(crate) use readers::COMMAND_HINT;
-pub(crate) use row::{KeyRow, Reload, Scope, Section, Sources};
+pub(crate) use row::{KeyRow, Reload, Scope, Section};
 
 /// The key of `[include]`, which sets nothing: it names further files.
 pub(crate) const INCLUDE_FILES: &str = "files";
@@ -21,9 +21,8 @@ pub(crate) fn known_in(section: Section) -> Vec<&'static str> {
     if section == Section::Include {
         return vec![INCLUDE_FILES];
     }
-    let sources = DAEMON.iter().map(|row| row.sources).chain(PROGRAM.iter().map(|row| row.sources));
-    let here = sources.flatten().filter(|(other, _)| *other == section);
-    here.map(|(_, key)| *key).collect()
+    let sources = DAEMON.iter().flat_map(KeyRow::sources).chain(PROGRAM.iter().flat_map(KeyRow::sources));
+    sources.filter(|(other, _)| *other == section).map(|(_, key)| key).collect()
 }
 
 #[cfg(test)]

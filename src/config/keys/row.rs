@@ -48,7 +48,7 @@ pub(crate) enum Scope {
     Section,
     /// Once for each instance: the value may name the instance's number.
     Instance,
-    /// While other sections are read: it has no [`KeyRow::read`].
+    /// While other sections are read: it has no [`KeyRow::read`], and stands only where [`KeyRow::also`] says.
     Elsewhere,
 }
 
@@ -88,16 +88,19 @@ impl<T: PartialEq + Serialize + 'static> Setting for T {
 /// Parses the text of a key and sets the field.
 pub(crate) type Read<C> = fn(&mut C, &mut Given<'_>) -> Result<(), Fault>;
 
-/// The sections in which a key may stand, and its spelling there. The first one that is present counts.
-pub(crate) type Sources = &'static [(Section, &'static str)];
+/// Further sections in which a key may stand, and its spelling there.
+pub(crate) type Spellings = &'static [(Section, &'static str)];
 
 /// One key, of the configuration `C`.
 pub(crate) struct KeyRow<C: 'static> {
     /// The name by which documents and the plan of a reload call it.
     pub name: &'static str,
-    pub sources: Sources,
-    /// Its field in the output of `--check --json`; a dot leads into an object.
-    pub field: &'static str,
+    /// Where it stands under this name. What stands in `[supervice]` may stand in `[supervisord]` as well.
+    pub section: Section,
+    /// Where else it may stand. Of several that are present the first one counts: `section`, then these in their order.
+    pub also: Spellings,
+    /// Its field in the output of `--check --json` (a dot leads into an object), where that is not `name`.
+    pub field: Option<&'static str>,
     pub scope: Scope,
     pub reload: Reload,
     pub get: fn(&C) -> &(dyn Setting + 'static),
@@ -111,42 +114,66 @@ pub(crate) struct KeyRow<C: 'static> {
 }
 
 impl<C> KeyRow<C> {
+    /// Its field in the output of `--check --json`; a dot leads into an object.
+    pub(crate) fn field(&self) -> &'static str {
+        self.field.unwrap_or(self.name)
+    }
+
+    /// The sections in which it may stand and its spelling there, in the order in which they count.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (Section, &'static str)> {
+        let own = (self.scope != Scope::Elsewhere).then_some((self.section, self.name));
+        let supervisord = (self.section == Section::Supervice).then_some((Section::Supervisord, self.name));
+        own.into_iter().chain(supervisord).chain(self.also.iter().copied())
+    }
+
     /// Whether both configurations agree in this key.
     pub(crate) fn is_same(&self, one: &C, other: &C) -> bool {
         (self.get)(one).equals((self.get)(other))
     }
 }
 
-/// A row: `WHERE NAME => FIELD = PARSER; SCOPE RELOAD; DEFAULT; HELP`, with `program`, `daemon` or a list of sources as
-/// WHERE. `FIELD by FUNCTION` has the function set the field itself; `FIELD elsewhere` leaves that to other code.
+/// Parses the value of a key into its field. One function for each type keeps the rows small.
+pub(super) fn set<T>(field: &mut T, given: &Given<'_>, parse: fn(&str) -> Result<T, Fault>) -> Result<(), Fault> {
+    *field = parse(given.text())?;
+    Ok(())
+}
+
+/// `field`, unless it is `name`.
+pub(super) const fn other_than(name: &str, field: &'static str) -> Option<&'static str> {
+    let (one, other) = (name.as_bytes(), field.as_bytes());
+    if one.len() != other.len() {
+        return Some(field);
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return Some(field);
+        }
+        at += 1;
+    }
+    None
+}
+
+/// A row: `SECTION NAME => FIELD = PARSER; SCOPE RELOAD; DEFAULT; HELP`. Further spellings stand in brackets before the
+/// arrow. `FIELD by FUNCTION` has the function set the field itself; `FIELD elsewhere` leaves that to other code.
 macro_rules! key {
-    (program $name:literal => $($rest:tt)+) => {
-        key!(@ &[(Section::Program, $name)], $name, $($rest)+)
+    ($section:ident $name:literal $([$($also:expr),+])? => $($field:ident).+ = $parse:expr; $($rest:tt)+) => {
+        key!(@ $section, $name, [$($($also),+)?], $($field).+,
+            Some(|config, given| set(&mut config.$($field).+, given, $parse)), $($rest)+)
     };
-    (daemon $name:literal => $($rest:tt)+) => {
-        key!(@ &[(Section::Supervice, $name), (Section::Supervisord, $name)], $name, $($rest)+)
+    ($section:ident $name:literal $([$($also:expr),+])? => $($field:ident).+ by $read:ident; $($rest:tt)+) => {
+        key!(@ $section, $name, [$($($also),+)?], $($field).+, Some($read), $($rest)+)
     };
-    ($sources:ident $name:literal => $($rest:tt)+) => {
-        key!(@ $sources, $name, $($rest)+)
+    ($section:ident $name:literal $([$($also:expr),+])? => $($field:ident).+ elsewhere; $($rest:tt)+) => {
+        key!(@ $section, $name, [$($($also),+)?], $($field).+, None, $($rest)+)
     };
-    (@ $sources:expr, $name:literal, $($field:ident).+ = $parse:expr; $($rest:tt)+) => {
-        key!(@@ $sources, $name, $($field).+, Some(|config, given| {
-            config.$($field).+ = ($parse)(given.text())?;
-            Ok(())
-        }), $($rest)+)
-    };
-    (@ $sources:expr, $name:literal, $($field:ident).+ by $read:ident; $($rest:tt)+) => {
-        key!(@@ $sources, $name, $($field).+, Some($read), $($rest)+)
-    };
-    (@ $sources:expr, $name:literal, $($field:ident).+ elsewhere; $($rest:tt)+) => {
-        key!(@@ $sources, $name, $($field).+, None, $($rest)+)
-    };
-    (@@ $sources:expr, $name:literal, $($field:ident).+, $read:expr,
+    (@ $section:ident, $name:literal, [$($also:expr),*], $($field:ident).+, $read:expr,
         $scope:ident $reload:ident; $default:literal; $help:literal) => {
         KeyRow {
             name: $name,
-            sources: $sources,
-            field: stringify!($($field).+),
+            section: Section::$section,
+            also: &[$($also),*],
+            field: other_than($name, stringify!($($field).+)),
             scope: Scope::$scope,
             reload: Reload::$reload,
             get: |config| &config.$($field).+,

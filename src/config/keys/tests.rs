@@ -47,7 +47,7 @@ fn daemon_fields(config: &SupervisorConfig) -> BTreeMap<String, Value> {
 
 fn values<C>(rows: &[KeyRow<C>], config: &C) -> BTreeMap<String, Value> {
     let found: BTreeMap<String, Value> =
-        rows.iter().map(|row| (row.field.to_owned(), (row.get)(config).json())).collect();
+        rows.iter().map(|row| (row.field().to_owned(), (row.get)(config).json())).collect();
     assert_eq!(found.len(), rows.len(), "two rows have the same field");
     found
 }
@@ -88,7 +88,7 @@ fn the_defaults_that_the_documents_tell_are_those_of_the_models() {
                 assert!(empty.contains(&value), "{} has the default {value} in the models, none in its row", row.name);
                 continue;
             };
-            let (section, key) = row.sources[0];
+            let (section, key) = (row.section, row.name);
             let document = Document::from_text(&format!("[{}]\n{key} = {}\n", section.name(), row.default));
             let document = document.expect("a key");
             let (mut report, mut config) = (Report::default(), fresh());
@@ -123,7 +123,7 @@ struct Documented {
 }
 
 fn documented<C>(rows: &'static [KeyRow<C>], section: Section) -> Vec<Documented> {
-    let rows = rows.iter().filter(|row| row.sources[0].0 == section);
+    let rows = rows.iter().filter(|row| row.section == section);
     rows.map(|row| Documented { name: row.name, default: row.default, help: row.help }).collect()
 }
 
