@@ -9,6 +9,16 @@
 //! }
 //! # Ok::<(), supervice::config::ConfigError>(())
 //! ```
+//!
+//! # A new key
+//!
+//! 1. A field with its default in [`models`](crate::models).
+//! 2. A row in `src/config/keys`: name, field, parser, scope, what a reload does with it, default, one line of help. The
+//!    reader, the check for unknown keys, [`diff`], [`changed_keys`] and [`needs_restart`] go through that table.
+//! 3. The code that uses the field.
+//!
+//! Tests then name what is left: an item in the man page, the key in the file of recordings that sets every key, and the
+//! README's table, which `UPDATE_GOLDEN=1 cargo test` writes.
 
 mod checks;
 mod command_line;

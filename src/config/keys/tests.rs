@@ -211,3 +211,46 @@ fn the_man_page_names_each_key_with_its_default() {
         }
     }
 }
+
+/// Words that are keys and something else as well: options and commands, a form in a value, a kind of section.
+const ALSO_OTHER_WORDS: [&str; 4] = ["logfile", "loglevel", "numprocs", "group"];
+
+/// The keys that are arms of a `match` in the part of a file that ships.
+fn arms<'k>(text: &str, keys: &[&'k str]) -> Vec<&'k str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    let is_arm = |line: &str, key: &str| {
+        let quoted = format!("\"{key}\"");
+        let mut after = line.split(&quoted).skip(1);
+        after.any(|rest| {
+            let rest = rest.trim_start_matches([')', ' ']);
+            rest.starts_with("=>") || rest.starts_with("| \"")
+        })
+    };
+    keys.iter().copied().filter(|key| code.lines().any(|line| is_arm(line, key))).collect()
+}
+
+#[test]
+fn nothing_but_the_table_tells_keys_apart_by_name() {
+    let sections = [Section::Supervice, Section::Supervisord, Section::UnixServer, Section::Program];
+    let mut keys: Vec<&str> = sections.into_iter().flat_map(known_in).collect();
+    keys.retain(|key| !ALSO_OTHER_WORDS.contains(key));
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(arms("match key {\n    \"user\" => 1,\n    (\"pidfile\" | \"umask\") => 2,", &keys).len(), 3);
+    let mut wrong = Vec::new();
+    let mut open = vec![root("src")];
+    while let Some(path) = open.pop() {
+        if path.ends_with("config/keys") {
+            // The table itself.
+        } else if path.is_dir() {
+            open.extend(fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()));
+        } else if !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests") {
+            let found = arms(&fs::read_to_string(&path).expect("UTF-8"), &keys);
+            // One alone may be a word of another language, such as a field of a message.
+            if found.len() > 1 {
+                wrong.push(format!("{}: {found:?}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "give the row what the code asks for, and go through the table:\n{}", wrong.join("\n"));
+}
