@@ -102,5 +102,5 @@ pub mod output;
 mod planted;
 pub mod process;
 pub mod rpc;
-mod suggest;
 pub mod sys;
+mod util;

@@ -84,7 +84,7 @@ fn unknown_member(member: &str, programs: &HashMap<&str, Place>) -> Fault {
     let hint = if section != member && programs.contains_key(section) {
         format!("all instances of {section} are in its group: write {section}")
     } else {
-        match crate::suggest::closest(member, programs.keys().copied()) {
+        match crate::util::did_you_mean::closest(member, programs.keys().copied()) {
             Some(name) => format!("did you mean {name}?"),
             None => format!("name programs that are configured, or add [program:{section}]"),
         }

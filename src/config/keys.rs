@@ -1,7 +1,7 @@
 //! The keys and sections that we know, those of supervisord that have no counterpart here, and the
 //! guess what an unknown one was meant to be.
 
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
 /// Keys of `[supervice]`.
 pub(crate) const DAEMON_KEYS: &[&str] = &[

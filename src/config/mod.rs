@@ -40,6 +40,7 @@ pub(crate) use words::as_word;
 pub use words::{SplitError, split_command};
 
 use crate::models::SupervisorConfig;
+use crate::util::glob::has_wildcard;
 use checks::Checks;
 use diagnostic::{Fault, Report};
 use expand::Scope;
@@ -152,7 +153,7 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
     let mut texts = Vec::new();
     for pattern in text.value.split_whitespace() {
         for path in include::expand(&directory, pattern) {
-            if include::has_wildcard(pattern) && path.is_dir() {
+            if has_wildcard(pattern) && path.is_dir() {
                 continue;
             }
             if path.canonicalize().is_ok_and(|canonical| !seen.insert(canonical)) {

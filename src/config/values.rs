@@ -3,7 +3,7 @@
 use super::diagnostic::Fault;
 use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, Reconcile};
 use crate::process::{signal_name, signal_number};
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
 /// The C library keeps the signals below for itself.
 const FIRST_REAL_TIME: u8 = 34;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::verbs::{Call, Opt};
 use super::{DONE, FAILED, complain, print};
 use crate::rpc::protocol::ProcessStatus;
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
 /// Probes are asked often, and whoever asks has a time-out too: a daemon that is well answers in a millisecond.
 const TIMEOUT: Duration = Duration::from_secs(2);

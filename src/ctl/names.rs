@@ -2,7 +2,7 @@
 
 use crate::process::ProcessState;
 use crate::rpc::protocol::ProcessStatus;
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
 /// What is known of a process that can be named.
 #[derive(Debug, Clone, Copy)]

@@ -177,7 +177,7 @@ pub(super) fn find(name: &str) -> Option<&'static Verb> {
 
 /// The error for a word that is no verb.
 pub(super) fn unknown(name: &str) -> String {
-    match crate::suggest::closest(name, told().iter().map(|verb| verb.name)) {
+    match crate::util::did_you_mean::closest(name, told().iter().map(|verb| verb.name)) {
         Some(known) => format!("unknown command '{name}'; did you mean '{known}'?"),
         None => format!("unknown command '{name}'"),
     }

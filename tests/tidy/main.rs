@@ -41,23 +41,20 @@ fn is_test(path: &Path) -> bool {
 /// Which modules of the crate each module may use (its own always).
 const ARROWS: &[(&str, &[&str])] = &[
     ("models", &[]),
-    ("suggest", &[]),
     ("order", &[]),
     ("planted", &[]),
+    ("util", &[]),
     ("process", &["models", "planted"]),
     ("sys", &["order", "process", "models"]),
-    ("config", &["models", "order", "process", "suggest", "sys"]),
+    ("config", &["models", "order", "process", "sys", "util"]),
     ("events", &["process"]),
     ("health", &["models", "planted", "process", "sys"]),
     ("logger", &["sys"]),
     ("output", &["models", "planted", "process", "sys", "logger"]),
     ("rpc", &["planted", "sys"]),
-    (
-        "core",
-        &["config", "events", "health", "logger", "models", "order", "output", "process", "rpc", "suggest", "sys"],
-    ),
+    ("core", &["config", "events", "health", "logger", "models", "order", "output", "process", "rpc", "sys", "util"]),
     ("client", &["models", "rpc", "sys"]),
-    ("ctl", &["client", "config", "models", "order", "process", "rpc", "suggest", "sys"]),
+    ("ctl", &["client", "config", "models", "order", "process", "rpc", "sys", "util"]),
     ("init", &["process", "sys"]),
     ("daemon", &["config", "core", "init", "logger", "models", "sys"]),
 ];

@@ -13,7 +13,7 @@ use crate::output::StreamKind;
 use crate::process::{self, Command, ProcessState, signal_name, signal_number};
 use crate::rpc::protocol::{ErrorCode, Report, Request, Terms};
 use crate::rpc::server::IncomingRequest;
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
 /// Who has asked, and how he wants to be answered.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::events::EventType;
 use crate::process::{ProcessState, Transition};
 use crate::rpc::protocol::{ErrorCode, EventItem, EventSelection, HistoryItem};
 use crate::rpc::server::ConnId;
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
 /// A set of event types, one bit each, in the order of [`EventType::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,17 +1,17 @@
-//! «Did you mean …?»: the known word that is closest to a mistyped one.
+//! The known word that is closest to a mistyped one, for messages such as "did you mean web?".
 
 /// The candidate with the fewest edits from `text`, if they are few for its length.
 pub(crate) fn closest<'k>(text: &str, candidates: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let length = text.chars().count();
     let allowed = (length / 3).clamp(1, 3);
-    // A difference in length is as many edits at least; most candidates end here.
+    // A difference in length needs at least as many edits; this rejects most candidates cheaply.
     let near = candidates.filter(|candidate| candidate.chars().count().abs_diff(length) <= allowed);
     let scored = near.map(|candidate| (edits(text, candidate), candidate));
     scored.filter(|(edits, _)| *edits <= allowed).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. Long texts are
-/// not compared: they are no misspelt keys.
+/// The number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. A long text is
+/// never close to anything: it is not a misspelt name, and the comparison would be slow.
 fn edits(a: &str, b: &str) -> usize {
     const MAX_CHARS: usize = 64;
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(MAX_CHARS + 1).collect(), b.chars().collect());
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_understood_and_strangers_are_not() {
+    fn near_words_are_found_and_unrelated_ones_are_not() {
         let known = ["web", "worker:00", "startsecs", "stopsignal"];
         let guess = |word| closest(word, known.into_iter());
         assert_eq!(guess("wbe"), Some("web"));
