@@ -2,3 +2,5 @@
 
 pub(crate) mod did_you_mean;
 pub(crate) mod glob;
+pub(crate) mod truncate;
+pub(crate) mod width;

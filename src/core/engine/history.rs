@@ -14,6 +14,7 @@ use super::{Engine, Entry};
 use crate::order::sort_by;
 use crate::process::{ProcessState, Transition};
 use crate::rpc::protocol::{HistoryItem, Report};
+use crate::util::truncate::to_bytes;
 
 /// Records that a process keeps.
 pub(super) const MOST_RECORDS: usize = 8;
@@ -54,7 +55,7 @@ impl History {
 
     /// Adds a record; the oldest make room. At most `most` are there then.
     pub(super) fn push(&mut self, past: Past<'_>, most: usize) {
-        let cause = shortened(past.cause);
+        let cause = to_bytes(past.cause, LONGEST_CAUSE);
         while self.iter().count() >= most || (!self.bytes.is_empty() && self.len() + HEAD + cause.len() > MOST_BYTES) {
             let first = self.bytes.get(HEAD - 1).map_or(self.len(), |length| HEAD + usize::from(*length));
             self.bytes.drain(..first.min(self.len()));
@@ -97,15 +98,6 @@ fn read(bytes: &[u8]) -> Option<(Past<'_>, &[u8])> {
         cause: std::str::from_utf8(cause).ok()?,
     };
     Some((past, rest))
-}
-
-/// The beginning of a cause that is too long.
-fn shortened(cause: &str) -> &str {
-    let mut end = cause.len().min(LONGEST_CAUSE);
-    while !cause.is_char_boundary(end) {
-        end -= 1;
-    }
-    cause.get(..end).unwrap_or_default()
 }
 
 /// Tells monotonic moments by the wall clock of the present one.
