@@ -89,7 +89,7 @@ impl Line {
 }
 
 /// The option that a word is, and the value behind its `=`.
-fn option<'w>(word: &'w str, verb: Option<Verb>) -> Option<(&'static Spelling, Option<&'w str>)> {
+fn option(word: &str, verb: Option<Verb>) -> Option<(&'static Spelling, Option<&str>)> {
     if let Some(long) = word.strip_prefix("--") {
         let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
         return by_name(name).map(|found| (found, value));

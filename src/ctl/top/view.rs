@@ -82,7 +82,7 @@ fn header(top: &Top<'_>) -> String {
             None => states.push((&process.state, 1)),
         }
     }
-    states.sort_by(|one, other| urgency(one.0).cmp(&urgency(other.0)));
+    states.sort_by_key(|(state, _)| urgency(state));
     let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let clock = time_of_day(now as f64, false);
