@@ -4,3 +4,5 @@ pub(crate) mod did_you_mean;
 pub(crate) mod errno;
 pub(crate) mod glob;
 pub(crate) mod sort;
+pub(crate) mod truncate;
+pub(crate) mod width;

@@ -1,25 +1,25 @@
-//! What standard output can show: is it a terminal, has it colours, how wide is it.
+//! What standard output can show: whether it is a terminal, its size and its colours.
 
 use std::io::{self, IsTerminal};
 
 use crate::sys::terminal;
 
-/// The pen of something: numbers of an ANSI sequence.
-pub(super) type Pen = &'static str;
+/// The parameters of an ANSI "select graphic rendition" sequence.
+pub(super) type Sgr = &'static str;
 
-pub(super) const BOLD: Pen = "1";
-pub(super) const DIM: Pen = "2";
-pub(super) const REVERSE: Pen = "7";
-const RED: Pen = "1;31";
-const GREEN: Pen = "32";
-const YELLOW: Pen = "33";
-const CYAN: Pen = "36";
+pub(super) const BOLD: Sgr = "1";
+pub(super) const DIM: Sgr = "2";
+pub(super) const REVERSE: Sgr = "7";
+const RED: Sgr = "1;31";
+const GREEN: Sgr = "32";
+const YELLOW: Sgr = "33";
+const CYAN: Sgr = "36";
 
 pub(super) fn is_terminal(output: impl IsTerminal) -> bool {
     output.is_terminal()
 }
 
-/// Somebody types and reads.
+/// Whether a person types and reads.
 pub(super) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
@@ -36,7 +36,7 @@ pub(super) fn has_colours() -> bool {
     io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
-pub(super) fn of_state(state: &str) -> Pen {
+pub(super) fn of_state(state: &str) -> Sgr {
     match state {
         "RUNNING" => GREEN,
         "STARTING" | "STOPPING" => CYAN,
@@ -46,7 +46,7 @@ pub(super) fn of_state(state: &str) -> Pen {
     }
 }
 
-pub(super) fn of_health(cell: &str) -> Pen {
+pub(super) fn of_health(cell: &str) -> Sgr {
     match cell {
         "OK" => GREEN,
         "FAIL" => RED,
@@ -54,15 +54,15 @@ pub(super) fn of_health(cell: &str) -> Pen {
     }
 }
 
-/// Appends the text in this pen.
-pub(super) fn paint(to: &mut String, text: &str, pen: Option<Pen>) {
-    match pen {
-        Some(pen) => to.push_str(&painted(text, pen)),
+/// Apsgrds the text in this rendition.
+pub(super) fn paint(to: &mut String, text: &str, sgr: Option<Sgr>) {
+    match sgr {
+        Some(sgr) => to.push_str(&painted(text, sgr)),
         None => to.push_str(text),
     }
 }
 
-/// The text in this pen.
-pub(super) fn painted(text: &str, pen: Pen) -> String {
-    format!("\x1b[{pen}m{text}\x1b[0m")
+/// The text in this rendition.
+pub(super) fn painted(text: &str, sgr: Sgr) -> String {
+    format!("\x1b[{sgr}m{text}\x1b[0m")
 }

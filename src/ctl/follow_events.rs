@@ -1,17 +1,16 @@
 //! `supervicectl events`.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use serde_json::{Value, json};
 
-use super::verbs::Call;
-use super::{DONE, complain, fail_at, print_part, table};
-use crate::client::StreamedEvent;
-use crate::codec::frames::EventItem;
-use crate::sys::time::local;
+use super::call::{Call, fail_at};
+use super::clock::time_of_day;
+use super::exit::DONE;
+use super::print::{complain, print_part};
+use super::text::printable;
+use crate::client::{EventItem, StreamedEvent};
 
 /// Shows what happens until the daemon ends or the reader has enough.
-pub(super) fn events(call: &Call<'_>) -> u8 {
+pub(super) fn follow_events(call: &Call<'_>) -> u8 {
     let types: Vec<&str> = call.args.names.iter().map(String::as_str).collect();
     let events = match call.controller.events(&types, call.args.history) {
         Ok(events) => events,
@@ -51,13 +50,5 @@ fn as_text(event: &EventItem) -> String {
     let why = event.cause.as_deref().or(event.message.as_deref()).filter(|why| !why.is_empty());
     let why = why.map_or_else(String::new, |why| format!(": {why}"));
     let day = false;
-    table::printable(&format!("{} {} {what}{pid}{why}", time(event.time, day), event.processname)).into_owned()
-}
-
-/// Time of day in the local zone with milliseconds, with the day before it where that is asked for.
-pub(super) fn time(seconds: f64, day: bool) -> String {
-    let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    let time = local(UNIX_EPOCH + since);
-    let clock = format!("{:02}:{:02}:{:02}.{:03}", time.hour, time.minute, time.second, time.millisecond);
-    if day { format!("{}-{:02}-{:02} {clock}", time.year, time.month, time.day) } else { clock }
+    printable(&format!("{} {} {what}{pid}{why}", time_of_day(event.time, day), event.processname)).into_owned()
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use serde_json::json;
 
-use super::follow::Frames;
+use super::output_stream::Frames;
 use super::{ClientError, Controller};
 use crate::codec::frames::{EventFrame, EventItem};
 

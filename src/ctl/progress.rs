@@ -1,4 +1,4 @@
-//! How far several commands have come: for those who do them, for the progress line, and for Ctrl-C.
+//! How far several commands have come: for the threads that do them, for the progress line, and for Ctrl-C.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader, Read, Write};
@@ -8,18 +8,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::super::verbs::Call;
-use super::super::{INTERRUPTED, complain, screen, table};
-use crate::client::{ClientError, Controller};
-use crate::codec::frames::ProcessStatus;
+use super::call::Call;
+use super::exit::INTERRUPTED;
+use super::print::complain;
+use super::text::printable;
+use super::tty;
+use super::verb::Verb;
+use crate::client::{ClientError, Controller, ProcessStatus};
 use crate::sys::terminal;
+use crate::util::truncate::to_columns;
 
-/// A command that is done sooner leaves no trace on the terminal.
-const PATIENCE: Duration = Duration::from_millis(400);
-/// A countdown goes by seconds.
-const TICK: Duration = Duration::from_secs(1);
-/// A daemon that is slow to tell how far it has come shall not hold up the line.
-const GLANCE: Duration = Duration::from_millis(500);
+/// A command that is done sooner shows no progress line.
+const SHOWN_AFTER: Duration = Duration::from_millis(400);
+/// Countdowns are in seconds.
+const REDRAWN_EVERY: Duration = Duration::from_secs(1);
+/// A daemon that is slow to answer must not block the progress line.
+const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What has become of one target.
 #[derive(Debug)]
@@ -30,18 +34,18 @@ pub(super) enum Outcome {
 }
 
 /// The targets of one verb, and how far each has come.
-pub(super) struct Board<'a> {
+pub(super) struct Progress<'a> {
     call: &'a Call<'a>,
     slots: Mutex<Vec<(String, Outcome)>>,
     stop_at_failure: bool,
     count: usize,
 }
 
-impl<'a> Board<'a> {
+impl<'a> Progress<'a> {
     pub fn new(call: &'a Call<'a>, targets: Vec<String>, stop_at_failure: bool) -> Self {
         let count = targets.len();
         let slots = targets.into_iter().map(|name| (name, Outcome::Waiting)).collect();
-        Board { call, slots: Mutex::new(slots), stop_at_failure, count }
+        Progress { call, slots: Mutex::new(slots), stop_at_failure, count }
     }
 
     pub fn len(&self) -> usize {
@@ -78,7 +82,7 @@ impl<'a> Board<'a> {
         Some((number, slot.0.clone()))
     }
 
-    /// Does the work with an eye on Ctrl-C and, on a terminal, with a line that tells how far it has come.
+    /// Does the work while Ctrl-C is handled and, on a terminal, a progress line is shown.
     pub fn watched<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let interrupts = terminal::signals(&[libc::SIGINT]);
         let (done, guard) = match io::pipe() {
@@ -91,7 +95,7 @@ impl<'a> Board<'a> {
                     self.watch(interrupts, done);
                 }
             };
-            // Without the thread there is no line and Ctrl-C ends us without a word: the work matters more.
+            // Without the thread there is no line, and Ctrl-C ends this program without a message: the work matters more.
             let _ = std::thread::Builder::new().stack_size(128 * 1024).spawn_scoped(scope, watch);
             let result = work();
             drop(guard);
@@ -101,15 +105,15 @@ impl<'a> Board<'a> {
 
     /// Until the work is done.
     fn watch(&self, mut interrupts: PipeReader, done: PipeReader) {
-        let shows = !self.call.args.json() && screen::is_terminal(io::stderr());
-        let glance = self.call.controller.clone().with_timeout(GLANCE);
+        let shows = !self.call.args.json() && tty::is_terminal(io::stderr());
+        let quick = self.call.controller.clone().with_timeout(STATUS_TIMEOUT);
         let mut drawn = false;
-        let mut patience = PATIENCE;
+        let mut pause = SHOWN_AFTER;
         loop {
             let mut fds =
                 [PollFd::new(interrupts.as_fd(), PollFlags::POLLIN), PollFd::new(done.as_fd(), PollFlags::POLLIN)];
             let timeout =
-                if shows { PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX) } else { PollTimeout::NONE };
+                if shows { PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX) } else { PollTimeout::NONE };
             let ready = match poll(&mut fds, timeout) {
                 Ok(ready) => ready,
                 Err(nix::Error::EINTR) => continue,
@@ -122,19 +126,19 @@ impl<'a> Board<'a> {
             if is_ready(fds.first()) {
                 let _ = interrupts.read(&mut [0; 16]);
                 erase(drawn);
-                self.say_interrupted();
+                self.report_interrupt();
                 std::process::exit(i32::from(INTERRUPTED));
             }
             if ready == 0 && shows {
-                drawn |= self.draw(&glance);
-                patience = TICK;
+                drawn |= self.draw(&quick);
+                pause = REDRAWN_EVERY;
             }
         }
         erase(drawn);
     }
 
-    fn say_interrupted(&self) {
-        let verb = self.call.args.verb.map_or("", |verb| verb.name);
+    fn report_interrupt(&self) {
+        let verb = self.call.verb.name();
         let mut going = Vec::new();
         let mut waiting = Vec::new();
         for (name, outcome) in self.slots().iter() {
@@ -146,18 +150,19 @@ impl<'a> Board<'a> {
         }
         let names = going.join(", ");
         let going = if names.is_empty() { verb.to_owned() } else { format!("{verb} {names}") };
-        match verb {
-            "wait" => complain("interrupted"),
-            _ => complain(&format!("interrupted; the daemon goes on with: {going} (see supervicectl status)")),
+        if self.call.verb == Verb::Wait {
+            complain("interrupted");
+        } else {
+            complain(&format!("interrupted; the daemon goes on with: {going} (see supervicectl status)"));
         }
         if !waiting.is_empty() {
             complain(&format!("not done: {}", waiting.join(", ")));
         }
     }
 
-    /// Writes the line anew.
-    fn draw(&self, glance: &Controller) -> bool {
-        let all = glance.status().unwrap_or_default();
+    /// Redraws the line.
+    fn draw(&self, quick: &Controller) -> bool {
+        let all = quick.status().unwrap_or_default();
         let by_name: HashMap<&str, &ProcessStatus> = all.iter().map(|one| (one.name.as_str(), one)).collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (mut pending, mut done) = (Vec::new(), 0);
@@ -183,7 +188,7 @@ impl<'a> Board<'a> {
             if pending.is_empty() { "the daemon".to_owned() } else { pending.join(", ") }
         );
         let room = terminal::size(io::stderr()).map_or(80, |(columns, _)| columns);
-        let line = format!("\r\x1b[K{}", table::cut(&table::printable(&text), room.saturating_sub(1)));
+        let line = format!("\r\x1b[K{}", to_columns(&printable(&text), room.saturating_sub(1)));
         io::stderr().write_all(line.as_bytes()).is_ok()
     }
 }
@@ -206,4 +211,9 @@ fn erase(drawn: bool) {
     if drawn {
         let _ = io::stderr().write_all(b"\r\x1b[K");
     }
+}
+
+/// Does something that may take long and concerns no name; on Ctrl-C it says that the daemon goes on.
+pub(super) fn waited_for<T: Send>(call: &Call<'_>, work: impl FnOnce() -> T + Send) -> T {
+    Progress::new(call, Vec::new(), false).watched(work)
 }

@@ -1,17 +1,19 @@
 //! Verbs that ask the daemon one thing and print its answer.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::act::{targets, waited_for};
-use super::events::time;
-use super::verbs::Call;
-use super::{DONE, FAILED, VERSION, complain, fail_at, print, table};
-use crate::client::{ClientError, Reloaded};
-use crate::codec::frames::{HistoryItem, KeyChange, Reread, Updated, Why};
+use super::call::{Call, fail_at};
+use super::clock::time_of_day;
+use super::exit::{DONE, FAILED};
+use super::print::{VERSION, complain, print};
+use super::progress::waited_for;
+use super::targets::{Kind, targets};
+use super::text::{printable, printable_lines};
+use crate::client::{ClientError, Controller, HistoryItem, KeyChange, Reloaded, Reread, Updated, Why};
 
 /// Prints the answer: as text, or as it is with `--json`.
 fn show(call: &Call<'_>, json: &Value, text: &str) -> u8 {
-    if call.args.json() { print(&format!("{json}\n")) } else { print(&table::lines(text)) }
+    if call.args.json() { print(&format!("{json}\n")) } else { print(&printable_lines(text)) }
 }
 
 /// The particulars of an answer, as the daemon sends them.
@@ -23,26 +25,12 @@ fn ok(particulars: impl serde::Serialize) -> Value {
     value
 }
 
-/// `reopen`, `confirm`, `shutdown` and what else is answered by a message.
-pub(super) fn message(call: &Call<'_>) -> u8 {
-    let verb = call.args.verb.map_or("", |verb| verb.name);
-    let message = call.controller.send_command(verb, &[]).and_then(|answer| {
-        let text = |key: &str| answer.get(key).and_then(Value::as_str).map(str::to_owned);
-        match text("status").as_deref() {
-            Some("ok") => Ok(text("message").unwrap_or_else(|| "done".to_owned())),
-            _ => Err(refusal(&answer)),
-        }
-    });
-    match message {
+/// `reopen`, `confirm`, `shutdown` and whatever else is answered by a message.
+pub(super) fn message(call: &Call<'_>, send: impl FnOnce(&Controller) -> Result<String, ClientError>) -> u8 {
+    match send(call.controller) {
         Ok(message) => show(call, &json!({"status": "ok", "message": message}), &format!("{message}\n")),
         Err(error) => fail_at(call, error),
     }
-}
-
-fn refusal(answer: &Map<String, Value>) -> ClientError {
-    let text = |key: &str| answer.get(key).and_then(Value::as_str).map(str::to_owned);
-    let message = text("message").unwrap_or_else(|| "the daemon gave no reason".to_owned());
-    ClientError::Failed { code: text("code"), message }
 }
 
 pub(super) fn ping(call: &Call<'_>) -> u8 {
@@ -131,7 +119,7 @@ fn told_update(call: &Call<'_>, updated: Updated) -> String {
             "Goes back to the configuration before in {} s (at {}), or as soon as one of them fails.\n\
              Keep it with: supervicectl confirm\n",
             confirm.as_secs_f64(),
-            time(until, false)
+            time_of_day(until, false)
         ));
     }
     text
@@ -178,13 +166,13 @@ fn past(item: &HistoryItem) -> String {
     let HistoryItem { time: at, name, from_state, to_state, pid, cause, .. } = item;
     let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
     let what = if from_state == to_state { format!("({to_state})") } else { format!("{from_state} -> {to_state}") };
-    let cause = table::printable(cause);
-    format!("{} {} {what}{pid}: {cause}\n", time(*at, true), table::printable(name))
+    let cause = printable(cause);
+    format!("{} {} {what}{pid}: {cause}\n", time_of_day(*at, true), printable(name))
 }
 
 /// One answer for each name, in their order.
 pub(super) fn why(call: &Call<'_>) -> u8 {
-    let (names, unknown) = match targets(call, &call.args.names) {
+    let (names, unknown) = match targets(call, Kind::Processes, &call.args.names) {
         Ok(found) => found,
         Err(error) => return fail_at(call, error),
     };
@@ -204,10 +192,10 @@ pub(super) fn why(call: &Call<'_>) -> u8 {
 }
 
 fn explanation(why: &Why) -> String {
-    let mut text: String = why.lines.iter().map(|line| format!("{}\n", table::printable(line))).collect();
+    let mut text: String = why.lines.iter().map(|line| format!("{}\n", printable(line))).collect();
     if !why.stderr.is_empty() {
         text.push_str("Its last words:\n");
-        text.extend(why.stderr.iter().map(|line| format!("  {}\n", table::printable(line))));
+        text.extend(why.stderr.iter().map(|line| format!("  {}\n", printable(line))));
     }
     text
 }
