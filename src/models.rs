@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
 pub const DEFAULT_LOG_MAXBYTES: u64 = 50 * 1024 * 1024;
@@ -180,7 +180,7 @@ pub enum LogFormat {
 /// What happens at the daemon's start to processes that an earlier daemon, which died, has left of a program.
 ///
 /// Serialized as `"auto"`, `"kill"`, `"warn"` and `"off"`, as it is written in a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reconcile {
     /// What is certainly the program's is stopped before it is started; of others there is a warning.

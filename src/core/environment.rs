@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
-use super::orphans::{Identity, VARIABLE};
+use super::engine::adoption::{Identity, VARIABLE};
 use crate::config;
 use crate::models::ProgramConfig;
 use crate::process::{SpawnError, SpawnStage};
@@ -131,12 +131,12 @@ impl Prepared {
             c_string("the environment", key)
         };
         let mut all = environment(config, credentials.as_ref(), users)?;
-        // The mark of a daemon above us says nothing about our children.
+        // The tag of a daemon above us says nothing about our children.
         all.remove(OsStr::new(VARIABLE));
-        let mark = identity
-            .and_then(|identity| identity.mark(config))
-            .map(|mark| c_string("its mark", OsString::from_vec(mark)));
-        let env = mark.into_iter().chain(all.into_iter().map(variable)).collect::<Result<_, _>>()?;
+        let tag = identity
+            .and_then(|identity| identity.environment_entry(config))
+            .map(|entry| c_string("its tag", OsString::from_vec(entry)));
+        let env = tag.into_iter().chain(all.into_iter().map(variable)).collect::<Result<_, _>>()?;
         Ok(Prepared {
             argv: argv.collect::<Result<_, _>>()?,
             env,
@@ -166,7 +166,7 @@ pub(super) fn words(config: &ProgramConfig) -> Result<Vec<String>, SpawnError> {
 }
 
 /// The daemon's own environment; the user's HOME and the like; `env_file`; `environment`: later ones win. Without the
-/// mark (see [`super::orphans`]), which no setting may fake.
+/// tag (see [`super::engine::adoption`]), which no setting may fake.
 fn environment(
     config: &ProgramConfig,
     credentials: Option<&Credentials>,

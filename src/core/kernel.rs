@@ -10,9 +10,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Sender;
 
+use super::engine::adoption::Identity;
 use super::environment::{self, Prepared, Users};
 use super::listeners::Listeners;
-use super::orphans::{Identity, Orphans};
+use super::orphans::Orphans;
 use super::run::Adjust;
 use super::world::{Answer, Input, ProcId, Reaped, ReplyTo, World};
 use crate::config::{self, ConfigError, LoadOptions};

@@ -12,7 +12,7 @@ use super::dispatcher::dispatch;
 use super::engine::{Engine, Verdict};
 use super::environment::Users;
 use super::kernel::{Kernel, Parts};
-use super::orphans::Identity;
+use super::orphans::identify;
 use super::world::{Input, Notice};
 use super::{Phase, Supervisor, termination};
 use crate::logger;
@@ -238,7 +238,7 @@ fn begin(
         config_path,
         users,
         reopen: Box::new(logger::reopen),
-        identity: Identity::of(&config),
+        identity: identify(&config),
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
     })
     .map_err(system("the means of starting programs"))?;

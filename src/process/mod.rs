@@ -5,6 +5,7 @@ mod handle;
 mod initiator;
 mod machine;
 mod moment;
+mod scan;
 mod span;
 mod state;
 
@@ -14,5 +15,6 @@ pub use handle::{Process, ProcessError};
 pub use initiator::{Caller, Initiator};
 pub use machine::{Action, Desired, Event, Generation, LastRun, Machine, Transition};
 pub use moment::Moment;
+pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
 pub(crate) use span::span;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};

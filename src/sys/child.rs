@@ -34,7 +34,7 @@ const LAST_SIGNAL: usize = 64;
 const CLOSE_RANGE_UNSHARE: usize = 1 << 1;
 
 /// The command name of a child that has not executed its program yet.
-pub(super) const UNBORN: &std::ffi::CStr = c"supervice:exec";
+pub(super) const PRE_EXEC_NAME: &std::ffi::CStr = c"supervice:exec";
 
 /// The user to become.
 pub(super) struct Ids {
@@ -201,7 +201,7 @@ fn become_program(plan: &Plan) -> Result<Never, Failed> {
     stamp(plan.stamp, session.unwrap_or(0));
     check(SESSION, session)?;
     // Before the daemon's locks are let go of: whoever has them finds no child of a dead one without this name.
-    let _ = call(libc::SYS_prctl, [number(libc::PR_SET_NAME), UNBORN.as_ptr().addr(), 0, 0, 0]);
+    let _ = call(libc::SYS_prctl, [number(libc::PR_SET_NAME), PRE_EXEC_NAME.as_ptr().addr(), 0, 0, 0]);
     if let CloseRest::Unshare(last) = plan.close {
         let first = number(last).wrapping_add(1);
         // The daemon's table stays as it is.

@@ -4,6 +4,7 @@
 //! world can put it through years of faults. One turn: [`Engine::handle`] what has come in, then
 //! [`Engine::run_timers`] what is due, then sleep until [`Engine::poll_timeout`].
 
+pub(super) mod adoption;
 mod asker;
 mod commands;
 mod ending;

@@ -1,0 +1,170 @@
+//! What the log and the status say of orphans: typed, worded in one place.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Pids that one sentence names.
+const NAMED_PIDS: usize = 8;
+
+/// Something that a person should read in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Note {
+    /// `/proc` could not be read.
+    CannotLook {
+        /// The system's reason.
+        reason: String,
+    },
+    /// Children that have not executed their program: they can't be told from those of another daemon.
+    PreExec {
+        /// Their pids.
+        pids: Vec<i32>,
+    },
+    /// They run beside the program.
+    LeftAlone {
+        /// The program's name.
+        program: String,
+        /// Their pids.
+        pids: Vec<i32>,
+    },
+    /// They are told to end before the program is started.
+    ToldToEnd {
+        /// The program's name.
+        program: String,
+        /// Their pids.
+        pids: Vec<i32>,
+    },
+    /// Nobody is left who would stop them.
+    NotConfigured {
+        /// The program's name.
+        program: String,
+        /// Their pids.
+        pids: Vec<i32>,
+    },
+    /// The system does not let us signal it: it is left alone from now on.
+    CannotSignal {
+        /// The program's name.
+        program: String,
+        /// The pid.
+        pid: i32,
+        /// The system's reason.
+        reason: String,
+    },
+}
+
+impl Note {
+    /// Whether it is logged as an error; everything else is a warning.
+    pub(crate) fn is_error(&self) -> bool {
+        match self {
+            Note::CannotSignal { .. } => true,
+            Note::CannotLook { .. }
+            | Note::PreExec { .. }
+            | Note::LeftAlone { .. }
+            | Note::ToldToEnd { .. }
+            | Note::NotConfigured { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::CannotLook { reason } => {
+                write!(f, "cannot look for what an earlier daemon may have left behind: /proc: {reason}")
+            }
+            Note::PreExec { pids } => write!(
+                f,
+                "{} may be of an earlier daemon, but has not executed its program yet: left alone",
+                Pids(pids)
+            ),
+            Note::LeftAlone { program, pids } => {
+                write!(f, "{program}: an earlier daemon left {} running: left alone (reconcile)", Pids(pids))
+            }
+            Note::ToldToEnd { program, pids } => {
+                write!(f, "{program}: an earlier daemon left {} behind: told to end before it is started", Pids(pids))
+            }
+            Note::NotConfigured { program, pids } => write!(
+                f,
+                "an earlier daemon left {} of {program}, which is no longer configured: left alone",
+                Pids(pids)
+            ),
+            Note::CannotSignal { program, pid, reason } => {
+                write!(f, "{program}: pid {pid}, which an earlier daemon left behind, can't be signalled: {reason}")
+            }
+        }
+    }
+}
+
+/// What the status says of the orphans that are left alone beside a program.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bystanders(pub(super) Vec<i32>);
+
+impl fmt::Display for Bystanders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an earlier daemon left {} running", Pids(&self.0))
+    }
+}
+
+/// `pid 1, 2 and 3 more`.
+struct Pids<'a>(&'a [i32]);
+
+impl fmt::Display for Pids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, pid) in self.0.iter().take(NAMED_PIDS).enumerate() {
+            write!(f, "{}{pid}", if place == 0 { "pid " } else { ", " })?;
+        }
+        match self.0.len().saturating_sub(NAMED_PIDS) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_of_pids_are_cut() {
+        let text = |pids: Vec<i32>| Pids(&pids).to_string();
+        assert_eq!(text(vec![4]), "pid 4");
+        assert_eq!(text((1..=8).collect()), "pid 1, 2, 3, 4, 5, 6, 7, 8");
+        assert_eq!(text((1..=10).collect()), "pid 1, 2, 3, 4, 5, 6, 7, 8 and 2 more");
+    }
+
+    #[test]
+    fn each_note_is_one_sentence() {
+        let (web, reason) = (|| "web".to_owned(), || "Operation not permitted (os error 1)".to_owned());
+        let pids = vec![5, 6];
+        let notes = [
+            (
+                Note::CannotLook { reason: "none".to_owned() },
+                "cannot look for what an earlier daemon may have left behind: /proc: none",
+            ),
+            (
+                Note::PreExec { pids: vec![5] },
+                "pid 5 may be of an earlier daemon, but has not executed its program yet: left alone",
+            ),
+            (
+                Note::LeftAlone { program: web(), pids: pids.clone() },
+                "web: an earlier daemon left pid 5, 6 running: left alone (reconcile)",
+            ),
+            (
+                Note::ToldToEnd { program: web(), pids: pids.clone() },
+                "web: an earlier daemon left pid 5, 6 behind: told to end before it is started",
+            ),
+            (
+                Note::NotConfigured { program: web(), pids },
+                "an earlier daemon left pid 5, 6 of web, which is no longer configured: left alone",
+            ),
+            (
+                Note::CannotSignal { program: web(), pid: 5, reason: reason() },
+                "web: pid 5, which an earlier daemon left behind, can't be signalled: Operation not permitted (os error 1)",
+            ),
+        ];
+        for (note, text) in notes {
+            assert_eq!(note.to_string(), text);
+        }
+        assert_eq!(Bystanders(vec![7]).to_string(), "an earlier daemon left pid 7 running");
+    }
+}
