@@ -91,11 +91,10 @@ impl<'a> View<'a> {
         self.living.get(&process.pid).is_some_and(|there| there.id == process)
     }
 
-    /// The tagged processes that may be orphans, unless the daemon that has started them lives. A process that was
-    /// seen under one identity and is gone under another is skipped.
+    /// The processes with a whole tag of a daemon at our place, and whether they see the same namespaces as we do.
     fn tags(&self) -> impl Iterator<Item = (ProcessFacts, bool, EnvTag)> {
         self.facts.tagged.iter().filter_map(|tagged| {
-            let process = *self.living.get(&tagged.id.pid).filter(|process| process.id == tagged.id)?;
+            let process = *self.living.get(&tagged.id.pid)?;
             let tag = EnvTag::parse(&tagged.tag, &self.identity.place)?;
             Some((process, tagged.sees_same_namespaces, tag))
         })

@@ -105,7 +105,10 @@ impl Sim {
                 self.seen.gone += 1;
                 self.check_gone(id);
             }
-            Output::Settled => self.settled += 1,
+            Output::Settled => {
+                self.settled += 1;
+                self.check_settled();
+            }
             Output::Log(note) => match note {
                 Note::LeftAlone { .. } => self.seen.left_alone += 1,
                 Note::NotConfigured { .. } => self.seen.not_configured += 1,
@@ -139,6 +142,15 @@ impl Sim {
             }
         }
         (!refused.is_empty()).then_some(Input::Signalled { id, refused })
+    }
+
+    /// Nothing that is hunted by its setting was overlooked.
+    fn check_settled(&self) {
+        for Program { id, name, reconcile } in &self.programs {
+            let is_hunted = matches!(reconcile, Reconcile::Auto | Reconcile::Kill) && !self.hunted.contains_key(id);
+            let left = self.table.plain_to_see(Some(name).filter(|_| is_hunted).map(String::as_str), self.begin);
+            assert!(self.table.blind || left.is_empty(), "{name}: overlooked: {left:?}");
+        }
     }
 
     /// Nothing certain lives that we may signal.

@@ -196,6 +196,21 @@ fn what_was_forked_meanwhile_is_told_what_the_others_were_told() {
 }
 
 #[test]
+fn what_was_found_meanwhile_and_has_ended_calls_for_a_trusted_look_of_its_own() {
+    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    adoption.handle(now, probed(&[], &[60, 61]));
+    assert_eq!(adoption.handle(now + MILLI, scanned(now + MILLI, facts(&[62]))), [probe(&[62])]);
+    assert_eq!(adoption.handle(now + 2 * MILLI, probed(&[], &[62])), []);
+    let now = adoption.poll_timeout().unwrap();
+    assert_eq!(adoption.handle_timeout(now), [Output::Scan]);
+    let unsure = ScanFacts { in_exec: vec![63], ..facts(&[]) };
+    assert_eq!(adoption.handle(now, scanned(now, unsure)), [], "62 may have forked 63");
+    let now = adoption.poll_timeout().unwrap();
+    assert_eq!(adoption.handle_timeout(now), [Output::Scan]);
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[]))), [Output::Gone { id: WEB }]);
+}
+
+#[test]
 fn what_we_may_not_signal_is_left_alone_and_not_hunted_again() {
     let (mut adoption, now) = (hunting(Reconcile::Auto), start());
     let refused = vec![(id(60), "Operation not permitted (os error 1)".to_owned())];

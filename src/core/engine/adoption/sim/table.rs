@@ -59,6 +59,8 @@ pub(super) struct Truth {
     is_stranger: bool,
     dies_at: Option<Moment>,
     pub(super) forked_at: Option<Moment>,
+    /// When it has last begun to execute a program.
+    executed_at: Option<Moment>,
 }
 
 impl Truth {
@@ -66,9 +68,10 @@ impl Truth {
         self.session == self.leader && self.same_namespaces
     }
 
-    /// It was there at that time: nobody can see that it has left since.
+    /// It was there at that time: nobody can see that it has left since. (Nor that a descendant has got the leader's
+    /// own number later, and has made a session with it.)
     pub(super) fn was_in_leaders_session(&self, begin: Moment) -> bool {
-        self.same_namespaces && self.left_at.is_none_or(|at| at >= begin)
+        self.is_in_leaders_session() || (self.same_namespaces && self.left_at.is_none_or(|at| at >= begin))
     }
 }
 
@@ -127,6 +130,7 @@ impl Table {
                 is_stranger: true,
                 dies_at: None,
                 forked_at,
+                executed_at: None,
             },
         };
         self.processes.entry(pid).or_insert(truth)
@@ -294,6 +298,7 @@ impl Table {
                     && let Shown::Tag(tag) = &process.shown
                 {
                     process.shown = Shown::InExec(until, tag.clone());
+                    process.executed_at = Some(self.now);
                 }
             }
             _ => {}
@@ -398,6 +403,14 @@ impl Table {
         let orphans = self.processes.values().filter(|process| self.is_orphan_of(process, program));
         let certain = orphans.filter(|process| process.is_in_leaders_session() && is_whole(&process.shown));
         certain.filter(|process| !process.is_protected && was_dead(process)).collect()
+    }
+
+    /// Those among them that showed their tag all the time.
+    pub(super) fn plain_to_see(&self, program: Option<&str>, begin: Moment) -> Vec<&Truth> {
+        let before = |at: Option<Moment>| at.is_none_or(|at| at < begin);
+        let mut all = self.certain_of(program, begin);
+        all.retain(|process| before(process.forked_at) && before(process.executed_at) && before(process.left_at));
+        all
     }
 
     pub(super) fn deliver(&mut self, process: ProcessId, is_kill: bool) {
