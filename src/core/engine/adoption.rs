@@ -16,8 +16,6 @@ mod hunt;
 mod judge;
 mod note;
 #[cfg(test)]
-mod sim;
-#[cfg(test)]
 mod tests;
 mod traces;
 

@@ -91,7 +91,7 @@ pub(super) struct Rescans {
     in_flight: bool,
     next: Option<Moment>,
     /// When the last trusted look began.
-    trusted_from: Option<Moment>,
+    pub(super) trusted_from: Option<Moment>,
     /// Looks in a row that may have missed something.
     unsure: u32,
 }
@@ -104,11 +104,6 @@ impl Rescans {
         if self.unsure == 0 || self.unsure > MAX_UNSURE_SCANS {
             self.trusted_from = Some(from);
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn trusted_from(&self) -> Option<Moment> {
-        self.trusted_from
     }
 }
 

@@ -1,5 +1,7 @@
 //! Adoption step by step, each effect answered by hand.
 
+mod sim;
+
 use super::*;
 use crate::process::{ProcessFacts, TaggedProcess};
 
@@ -250,7 +252,7 @@ fn a_look_while_something_is_executed_counts_only_if_that_never_ends() {
     let look = |rescans: &mut Rescans, second: u32, in_exec| {
         let at = start() + Duration::from_secs(second.into());
         rescans.take_note(at, MILLI, in_exec);
-        rescans.trusted_from() == Some(at)
+        rescans.trusted_from == Some(at)
     };
     assert!(look(&mut rescans, 0, false));
     assert!(!(1..=50).any(|second| look(&mut rescans, second, true)));
