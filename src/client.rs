@@ -38,8 +38,8 @@ pub use commands::DaemonVersion;
 pub use event_stream::{EventStream, StreamedEvent};
 pub use output_stream::{Follow, OutputPiece};
 
-use crate::models::DEFAULT_SOCKET_PATH;
 use crate::codec::frames::{self, ErrorCode, HEADER, Head};
+use crate::models::DEFAULT_SOCKET_PATH;
 use crate::sys::net::peer_credentials;
 
 /// How long an answer is waited for, unless [`Controller::with_timeout`] says otherwise.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
-use super::orphans::{Identity, VARIABLE};
+use super::engine::adoption::{Identity, VARIABLE};
 use crate::config;
 use crate::models::ProgramConfig;
 use crate::process::{SpawnError, SpawnStage};
@@ -134,10 +134,10 @@ impl Prepared {
         let mut all = environment(config, credentials.as_ref(), users)?;
         // The tag of a daemon above us says nothing about our children.
         all.remove(OsStr::new(VARIABLE));
-        let env_tag = identity
-            .and_then(|identity| identity.mark(config))
-            .map(|mark| c_string("its env tag", OsString::from_vec(mark)));
-        let env = env_tag.into_iter().chain(all.into_iter().map(variable)).collect::<Result<_, _>>()?;
+        let tag = identity
+            .and_then(|identity| identity.environment_entry(config))
+            .map(|entry| c_string("its tag", OsString::from_vec(entry)));
+        let env = tag.into_iter().chain(all.into_iter().map(variable)).collect::<Result<_, _>>()?;
         Ok(Prepared {
             argv: argv.collect::<Result<_, _>>()?,
             env,
@@ -177,7 +177,7 @@ pub(super) fn words(config: &ProgramConfig) -> Result<Vec<String>, SpawnError> {
 }
 
 /// The daemon's own environment; the user's HOME and the like; `env_file`; `environment`: later ones win. Without the
-/// env tag (see [`super::orphans`]), which no setting may fake.
+/// tag (see [`super::engine::adoption`]), which no setting may fake.
 fn environment(
     config: &ProgramConfig,
     credentials: Option<&Credentials>,

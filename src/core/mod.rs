@@ -6,7 +6,6 @@ mod effects;
 mod engine;
 mod environment;
 mod handles;
-mod orphans;
 mod run;
 pub(crate) mod termination;
 #[cfg(test)]

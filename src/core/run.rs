@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
 use super::effect::{External, Input, Notice};
-use super::effects::{Effects, Parts};
+use super::effects::{Effects, Parts, identify};
 use super::engine::{Engine, ExitDecision};
 use super::environment::Users;
-use super::orphans::Identity;
 use super::{Phase, Supervisor, termination};
 use crate::control::server::{self, ServerEvent, ServerHandle};
 use crate::logger;
@@ -228,6 +227,7 @@ fn begin(
     let users = Users::default();
     let programs: Vec<_> = supervisor.inner.handles.configs();
     users.learn(programs.iter().map(AsRef::as_ref));
+    let identity = identify(&config);
     let effects = Effects::new(Parts {
         inputs: supervisor.inner.inputs.clone(),
         bus: supervisor.inner.bus.clone(),
@@ -239,7 +239,7 @@ fn begin(
         config_path,
         users,
         reopen: Box::new(logger::reopen),
-        identity: Identity::of(&config),
+        identity: identity.clone(),
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
         handles: supervisor.inner.handles.clone(),
     })
@@ -250,7 +250,7 @@ fn begin(
         on_ready();
     }
     let own_pid = i32::try_from(pid).unwrap_or(0);
-    let mut engine = Engine::new(sys::time::now(), own_pid, config, programs);
+    let mut engine = Engine::new(sys::time::now(), own_pid, identity, config, programs);
     engine.commands_machine(options.machine.is_some());
     Ok(Dispatcher::new(engine, effects))
 }

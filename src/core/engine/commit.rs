@@ -71,7 +71,10 @@ impl Change {
     /// As it is told to whoever asked for a reload.
     pub(super) fn summary(&self) -> ReloadSummary {
         let settings = self.plan.daemon_settings_changed.iter();
-        ReloadSummary { changes: self.changes(), daemon_settings: settings.map(|setting| setting.key.to_owned()).collect() }
+        ReloadSummary {
+            changes: self.changes(),
+            daemon_settings: settings.map(|setting| setting.key.to_owned()).collect(),
+        }
     }
 
     /// As it is told to whoever asked for an update.
