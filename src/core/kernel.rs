@@ -21,7 +21,7 @@ use crate::health::{
     CheckRequest, RunningScript, TcpHealthChecker, Work, Worker, capture_pipe, no_pipe, script_command, tell_exit,
 };
 use crate::models::{DefaultOutput, HealthCheckType, ProgramConfig, SupervisorConfig};
-use crate::output::{self, Follower, Output, StreamKind};
+use crate::output::{self, Follower, InternalError, Output, Responder, StreamKind};
 use crate::process::{Exit, Generation, SpawnError};
 use crate::rpc::protocol::{self, Amount, Report, Why};
 use crate::rpc::server::{ConnId, ServerHandle};
@@ -431,7 +431,7 @@ impl World for Kernel {
     }
 
     fn tail(&mut self, id: ProcId, stream: StreamKind, amount: Amount, follow: bool, to: &ReplyTo) {
-        let ReplyTo::Connection(conn) = to else { return };
+        let ReplyTo::Connection(conn) = to else { return self.reply(to, for_clients_alone()) };
         let client = Client { server: self.parts.server.clone(), conn: *conn, feed: Arc::default() };
         let amount = match amount {
             Amount::Lines(lines) => output::Amount::Lines(lines),
@@ -441,16 +441,17 @@ impl World for Kernel {
     }
 
     fn clear_logs(&mut self, id: ProcId, name: &str, to: &ReplyTo) {
-        let ReplyTo::Connection(conn) = to else { return };
+        let ReplyTo::Connection(conn) = to else { return self.reply(to, for_clients_alone()) };
         let (server, conn, name) = (self.parts.server.clone(), *conn, name.to_owned());
-        let reply = move |result: Result<(), String>| {
+        let responder = Responder::new(move |result: Result<Result<(), String>, InternalError>| {
             let answer = match result {
-                Ok(()) => Answer::Done(format!("{name}: its logs are empty")),
-                Err(message) => Answer::failed(format!("{name}: {message}")),
+                Ok(Ok(())) => Answer::Done(format!("{name}: its logs are empty")),
+                Ok(Err(message)) => Answer::failed(format!("{name}: {message}")),
+                Err(error) => internal(error),
             };
             server.reply(conn, encode(&answer));
-        };
-        self.parts.output.clear(id, Box::new(reply));
+        });
+        self.parts.output.clear(id, responder);
     }
 
     fn reopen_logs(&mut self) {
@@ -489,13 +490,19 @@ impl World for Kernel {
     }
 
     fn explain(&mut self, id: ProcId, stream: StreamKind, mut why: Why, to: &ReplyTo) {
-        let ReplyTo::Connection(conn) = to else { return };
+        let ReplyTo::Connection(conn) = to else { return self.reply(to, for_clients_alone()) };
         let (server, conn) = (self.parts.server.clone(), *conn);
-        let reply = move |bytes: Vec<u8>| {
-            why.stderr = last_lines(&bytes);
-            server.reply(conn, protocol::report_frame(&Report::Why(why)));
-        };
-        self.parts.output.tail(id, stream, LAST_WORDS, Box::new(reply));
+        let responder = Responder::new(move |result: Result<Vec<u8>, InternalError>| {
+            let frame = match result {
+                Ok(bytes) => {
+                    why.stderr = last_lines(&bytes);
+                    protocol::report_frame(&Report::Why(why))
+                }
+                Err(error) => encode(&internal(error)),
+            };
+            server.reply(conn, frame);
+        });
+        self.parts.output.tail(id, stream, LAST_WORDS, responder);
     }
 }
 
@@ -525,6 +532,20 @@ impl Follower for Client {
             self.server.feed(self.conn, Arc::clone(&self.feed) as Arc<dyn Source>);
         }
     }
+
+    fn fail(&self, error: InternalError) {
+        self.server.reply(self.conn, encode(&internal(error)));
+    }
+}
+
+/// What the output thread owes and did not give.
+fn internal(error: InternalError) -> Answer {
+    Answer::Failed { code: protocol::ErrorCode::InternalError, message: error.to_string() }
+}
+
+/// Output goes to connections; nobody else asks for it.
+fn for_clients_alone() -> Answer {
+    Answer::failed("only clients of the control socket can ask for this")
 }
 
 /// The last whole lines of the end of a stream.

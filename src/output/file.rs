@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::StreamKind;
-use super::incident::{Incident, Report, Reporter};
-use super::pack::{self, Packer};
+use super::compress::{self, Compressor};
+use super::messages::StreamKind;
+use super::outage::{Report, Reporter, WriteOutage};
 use crate::models::{LogSync, ProgramConfig};
 
 /// How long after a failure the file is opened again at the earliest.
@@ -70,15 +70,15 @@ pub(super) struct LogFile {
     /// The last byte written was a newline.
     line_start: bool,
     check_at: Instant,
-    incident: Incident,
+    outage: WriteOutage,
     /// There may be something to compress.
-    pack_due: bool,
-    packing: Option<Box<Packing>>,
+    compress_due: bool,
+    compression: Option<Box<Compression>>,
 }
 
 #[derive(Debug)]
-struct Packing {
-    packer: Packer,
+struct Compression {
+    compressor: Compressor,
     /// The bytes of all backups when it began. They change by a rotation only, which ends this.
     backup_bytes: u64,
 }
@@ -96,9 +96,9 @@ impl LogFile {
             limit: rules.maxbytes,
             line_start: true,
             check_at: now,
-            incident: Incident::default(),
-            pack_due: true,
-            packing: None,
+            outage: WriteOutage::default(),
+            compress_due: true,
+            compression: None,
         }
     }
 
@@ -117,18 +117,29 @@ impl LogFile {
         self.file.as_ref().map(|_| self.inode.0)
     }
 
+    /// The same file, closed, as if nothing had been done with it yet; what was counted stays counted.
+    pub fn renewed(&mut self, now: Instant) -> LogFile {
+        let outage = std::mem::take(&mut self.outage);
+        LogFile { outage, ..LogFile::new(Arc::clone(&self.path), self.rules, now) }
+    }
+
+    /// Whether something of the newest output may be missing in it.
+    pub fn has_outage(&self) -> bool {
+        self.outage.is_open()
+    }
+
     /// New rules; they act at the next write.
     pub fn set_rules(&mut self, rules: Rules) {
         if rules != self.rules {
             self.rules = rules;
             self.limit = rules.maxbytes;
-            self.stop_packing();
+            self.stop_compression();
         }
     }
 
     /// Counts what was lost while nobody could ask the file itself; the next write tells how it ends.
     pub fn add_lost(&mut self, since: Instant, bytes: u64) {
-        self.incident.add_lost(since, bytes);
+        self.outage.add_lost(since, bytes);
     }
 
     /// Opens the file unless it is open, so that a wrong path is known before there is output.
@@ -143,7 +154,7 @@ impl LogFile {
     /// Closes the file; the path is opened anew (logrotate has moved the file away).
     pub fn reopen(&mut self, now: Instant, report: Reporter<'_>) {
         self.file = None;
-        self.incident.hurry(now);
+        self.outage.hurry(now);
         self.open(now, report);
     }
 
@@ -161,7 +172,7 @@ impl LogFile {
 
     /// Appends `data`, rotating where needed. Never waits and never fails: see the module's head.
     pub fn write(&mut self, now: Instant, mut data: &[u8], report: Reporter<'_>) {
-        if self.incident.waits(now, data.len()) {
+        if self.outage.waits(now, data.len()) {
             return;
         }
         if let Err(error) = self.make_ready(now) {
@@ -197,7 +208,7 @@ impl LogFile {
         {
             return self.fail(now, 0, RETRY, &error, report);
         }
-        self.incident.succeed(now, report);
+        self.outage.succeed(now, report);
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -208,61 +219,62 @@ impl LogFile {
     }
 
     /// Compresses a bit of the backups; `true` if there is more to do. For times when nothing is to be written.
-    pub fn pack(&mut self) -> bool {
-        if !self.rules.compress || !self.pack_due {
+    pub fn compress_step(&mut self) -> bool {
+        if !self.rules.compress || !self.compress_due {
             return false;
         }
-        let step = match &mut self.packing {
-            None => self.begin_packing(),
-            Some(packing) => packing.packer.step().map(|done| !done),
+        let step = match &mut self.compression {
+            None => self.begin_compression(),
+            Some(compression) => compression.compressor.step().map(|done| !done),
         };
         match step {
             Ok(true) => self.leave_room_for(0),
-            Ok(false) => self.packing = None,
+            Ok(false) => self.compression = None,
             Err(error) => {
                 log::warn!("cannot compress {}.*: {}; they stay as they are", self.path.display(), reason(&error));
-                self.stop_packing();
-                self.pack_due = false;
+                self.stop_compression();
+                self.compress_due = false;
             }
         }
-        self.pack_due
+        self.compress_due
     }
 
     /// Leaves what is not compressed yet as it is.
-    pub fn stop_packing(&mut self) {
-        self.packing = None;
-        self.pack_due = true;
+    pub fn stop_compression(&mut self) {
+        self.compression = None;
+        self.compress_due = true;
     }
 
-    /// Whether [`pack`](Self::pack) has something to do.
-    pub fn wants_to_pack(&self) -> bool {
-        self.rules.compress && self.pack_due && self.rules.maxbytes > 0 && self.is_regular()
+    /// Whether [`compress_step`](Self::compress_step) has something to do.
+    pub fn wants_to_compress(&self) -> bool {
+        self.rules.compress && self.compress_due && self.rules.maxbytes > 0 && self.is_regular()
     }
 
     /// The oldest backup that is not compressed; `false`: there is none.
-    fn begin_packing(&mut self) -> io::Result<bool> {
+    fn begin_compression(&mut self) -> io::Result<bool> {
         let plain = (1..=self.rules.backups).rev().map(|number| self.backup(number)).find(|path| path.is_file());
         let Some(from) = plain else {
-            self.pack_due = false;
+            self.compress_due = false;
             return Ok(false);
         };
         let mut unfinished = self.path.as_os_str().to_owned();
         unfinished.push(".gz.unfinished");
         let backup_bytes = self.backup_bytes();
-        let packer = Packer::begin(from, unfinished.into())?;
-        self.packing = Some(Box::new(Packing { packer, backup_bytes }));
+        let compressor = Compressor::begin(from, unfinished.into())?;
+        self.compression = Some(Box::new(Compression { compressor, backup_bytes }));
         Ok(true)
     }
 
     /// The bound on the whole holds while a file is compressed, too: where both forms do not fit, it stays plain, until
     /// the next rotation makes another try of it.
     fn leave_room_for(&mut self, bytes: usize) {
-        let Some(packing) = &self.packing else { return };
+        let Some(compression) = &self.compression else { return };
         let whole = self.rules.maxbytes.saturating_mul(u64::from(self.rules.backups) + 1);
-        let taken = packing.backup_bytes + packing.packer.written + pack::SLICE_OUT + self.size + bytes as u64;
+        let taken =
+            compression.backup_bytes + compression.compressor.written + compress::SLICE_OUT + self.size + bytes as u64;
         if taken > whole {
-            self.packing = None;
-            self.pack_due = false;
+            self.compression = None;
+            self.compress_due = false;
         }
     }
 
@@ -331,7 +343,7 @@ impl LogFile {
         if self.size == 0 {
             return;
         }
-        self.stop_packing();
+        self.stop_compression();
         if self.rules.sync != LogSync::Never
             && let Err(error) = self.sync()
         {
@@ -373,20 +385,20 @@ impl LogFile {
         let gap = (1..=self.rules.backups).find(|number| self.forms(*number).iter().all(|form| !exists(form)));
         let top = gap.unwrap_or(self.rules.backups);
         for number in (2..=top).rev() {
-            let ([plain, packed], [to_plain, to_packed]) = (self.forms(number - 1), self.forms(number));
-            if exists(&packed) {
+            let ([plain, compressed], [to_plain, to_compressed]) = (self.forms(number - 1), self.forms(number));
+            if exists(&compressed) {
                 // Its plain form is what a crash has left behind, if there is one.
                 let _ = fs::remove_file(plain);
-                fs::rename(packed, to_packed)?;
+                fs::rename(compressed, to_compressed)?;
                 let _ = fs::remove_file(to_plain);
             } else {
                 fs::rename(plain, to_plain)?;
-                let _ = fs::remove_file(to_packed);
+                let _ = fs::remove_file(to_compressed);
             }
         }
-        let [plain, packed] = self.forms(1);
+        let [plain, compressed] = self.forms(1);
         fs::rename(&self.path, plain)?;
-        let _ = fs::remove_file(packed);
+        let _ = fs::remove_file(compressed);
         // Left over from a configuration with more backups.
         let mut number = self.rules.backups.saturating_add(1);
         while self.forms(number).map(|form| fs::remove_file(form).is_ok()).contains(&true) {
@@ -403,8 +415,8 @@ impl LogFile {
     /// The names that a backup may have: plain and compressed.
     fn forms(&self, number: u32) -> [PathBuf; 2] {
         let plain = self.backup(number);
-        let packed = pack::packed(&plain);
-        [plain, packed]
+        let compressed = compress::compressed(&plain);
+        [plain, compressed]
     }
 
     fn backup(&self, number: u32) -> PathBuf {
@@ -415,7 +427,7 @@ impl LogFile {
 
     fn fail(&mut self, now: Instant, lost: usize, retry: Duration, error: &io::Error, report: Reporter<'_>) {
         let path = &self.path;
-        self.incident.fail(now, lost, retry, report, || {
+        self.outage.fail(now, lost, retry, report, || {
             format!("cannot write {}: {}; its output is lost until that is mended", path.display(), reason(error))
         });
     }

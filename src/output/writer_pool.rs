@@ -2,7 +2,7 @@
 //!
 //! The thread that reads the pipes never touches a disk, because a disk may stop to answer (NFS, a dying
 //! card, a frozen file system), and no timeout gets a thread out of such a call. So each file has a queue
-//! (see [`Handle`]), and writers take the files whose queues are not empty. Two rules make a disk that hangs
+//! (see [`Work`]), and writers take the files whose queues are not empty. Two rules make a disk that hangs
 //! harmless to others:
 //!
 //! - a file system has at most one writer at a time: what hangs holds one thread, not one for each file;
@@ -19,8 +19,7 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 
-use super::Note;
-use super::handle::Handle;
+use super::messages::Note;
 
 /// How long a writer without work stays.
 const IDLE: Duration = Duration::from_secs(5);
@@ -42,11 +41,17 @@ pub(super) enum Place {
     Directory(PathBuf),
 }
 
+/// A file that has work for a writer.
+pub(super) trait Work: Send + Sync {
+    /// Does the next job, on a writer. Where to go on if there are more. Must not panic.
+    fn work_once(&self) -> Option<Place>;
+}
+
 /// Where notes go.
 pub(super) type Notify = Arc<dyn Fn(Note) + Send + Sync>;
 
 /// The writers and what waits for them.
-pub(super) struct Desk {
+pub(super) struct WriterPool {
     state: Mutex<State>,
     /// An idle writer was called, or all shall end.
     called: Condvar,
@@ -60,7 +65,7 @@ pub(super) struct Desk {
 
 #[derive(Default)]
 struct State {
-    ready: VecDeque<(Place, Arc<Handle>)>,
+    ready: VecDeque<(Place, Arc<dyn Work>)>,
     busy: Vec<Place>,
     writers: usize,
     idle: usize,
@@ -76,10 +81,10 @@ impl State {
     }
 }
 
-impl Desk {
+impl WriterPool {
     /// No writers yet. `waker` wakes the thread that reads.
-    pub fn new(waker: Arc<Waker>, notify: Notify) -> Arc<Desk> {
-        Arc::new(Desk {
+    pub fn new(waker: Arc<Waker>, notify: Notify) -> Arc<WriterPool> {
+        Arc::new(WriterPool {
             state: Mutex::default(),
             called: Condvar::new(),
             ended: Condvar::new(),
@@ -116,9 +121,9 @@ impl Desk {
     }
 
     /// Has a file worked on that got its first job. Never waits.
-    pub fn submit(self: &Arc<Self>, place: Place, handle: Arc<Handle>) {
+    pub fn submit(self: &Arc<Self>, place: Place, file: Arc<dyn Work>) {
         let mut state = self.lock();
-        state.ready.push_back((place, handle));
+        state.ready.push_back((place, file));
         if state.eligible().is_none() {
             // The writer that holds the place takes it next.
             return;
@@ -129,10 +134,10 @@ impl Desk {
             drop(state);
             self.called.notify_one();
         } else if state.writers < MAX_WRITERS {
-            let desk = Arc::clone(self);
+            let pool = Arc::clone(self);
             let thread = std::thread::Builder::new().name("log-writer".to_owned()).stack_size(128 * 1024);
             // Without a thread the queues fill and what does not fit is counted; the next submit tries again.
-            if thread.spawn(move || desk.work()).is_ok() {
+            if thread.spawn(move || pool.work()).is_ok() {
                 state.writers += 1;
             }
         }
@@ -172,24 +177,24 @@ impl Desk {
     }
 
     fn work(self: Arc<Self>) {
-        while let Some((place, handle)) = self.next() {
-            let more = handle.work_once();
+        while let Some((place, file)) = self.next() {
+            let more = file.work_once();
             let mut state = self.lock();
             state.busy.retain(|busy| *busy != place);
             if let Some(place) = more {
-                state.ready.push_back((place, handle));
+                state.ready.push_back((place, file));
             }
         }
         self.ended.notify_all();
     }
 
     /// What to work on next; `None`: leave.
-    fn next(&self) -> Option<(Place, Arc<Handle>)> {
+    fn next(&self) -> Option<(Place, Arc<dyn Work>)> {
         let mut state = self.lock();
         loop {
-            if let Some((place, handle)) = state.eligible().and_then(|at| state.ready.remove(at)) {
+            if let Some((place, file)) = state.eligible().and_then(|at| state.ready.remove(at)) {
                 state.busy.push(place.clone());
-                return Some((place, handle));
+                return Some((place, file));
             }
             if state.closed {
                 state.writers -= 1;

@@ -9,10 +9,10 @@ fn joined(log: &Path, backups: u32) -> Vec<u8> {
     let mut all = Vec::new();
     for number in (1..=backups).rev() {
         let plain = PathBuf::from(format!("{}.{number}", log.display()));
-        let packed = PathBuf::from(format!("{}.gz", plain.display()));
-        assert!(!(plain.exists() && packed.exists()), "both forms of {number}");
-        if packed.exists() {
-            let output = Command::new("gzip").arg("-dc").arg(&packed).output().unwrap();
+        let compressed = PathBuf::from(format!("{}.gz", plain.display()));
+        assert!(!(plain.exists() && compressed.exists()), "both forms of {number}");
+        if compressed.exists() {
+            let output = Command::new("gzip").arg("-dc").arg(&compressed).output().unwrap();
             assert!(output.status.success(), "{output:?}");
             all.extend_from_slice(&output.stdout);
         }
