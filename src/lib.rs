@@ -104,3 +104,4 @@ pub mod process;
 pub mod rpc;
 mod suggest;
 pub mod sys;
+mod util;

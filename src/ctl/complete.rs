@@ -11,7 +11,6 @@ use crate::process::ProcessState;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 const SIGNALS: [&str; 10] = ["HUP", "INT", "TERM", "KILL", "QUIT", "USR1", "USR2", "STOP", "CONT", "WINCH"];
-const LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 const GOALS: [&str; 4] = ["running", "healthy", "stopped", "exited"];
 
 /// Something that could come next, and what it is.
@@ -125,7 +124,7 @@ fn arguments(verb: &Verb, names: &[String], typed: &str, controller: &Controller
         _ if full => Vec::new(),
         "help" => verbs::told().iter().map(|verb| candidate(verb.name, verb.help)).collect(),
         "signal" if names.is_empty() => fixed(&SIGNALS),
-        "loglevel" => fixed(&LEVELS),
+        "loglevel" => fixed(&crate::util::log_level::NAMES),
         "events" => {
             let states = ProcessState::ALL.map(|state| state.as_str());
             [fixed(&states), fixed(&["HEALTHCHECK"])].concat()

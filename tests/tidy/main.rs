@@ -44,12 +44,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("suggest", &[]),
     ("order", &[]),
     ("planted", &[]),
+    ("util", &[]),
     ("process", &["models", "planted"]),
     ("sys", &["order", "process", "models"]),
-    ("config", &["models", "order", "process", "suggest", "sys"]),
+    ("config", &["models", "order", "process", "suggest", "sys", "util"]),
     ("events", &["process"]),
     ("health", &["models", "planted", "process", "sys"]),
-    ("logger", &["sys"]),
+    ("logger", &["models", "sys", "util"]),
     ("output", &["models", "planted", "process", "sys", "logger"]),
     ("rpc", &["planted", "sys"]),
     (
@@ -57,9 +58,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["config", "events", "health", "logger", "models", "order", "output", "process", "rpc", "suggest", "sys"],
     ),
     ("client", &["models", "rpc", "sys"]),
-    ("ctl", &["client", "config", "models", "order", "process", "rpc", "suggest", "sys"]),
+    ("ctl", &["client", "config", "models", "order", "process", "rpc", "suggest", "sys", "util"]),
     ("init", &["process", "sys"]),
-    ("daemon", &["config", "core", "init", "logger", "models", "sys"]),
+    ("daemon", &["config", "core", "init", "logger", "models", "sys", "util"]),
 ];
 
 #[test]
