@@ -79,7 +79,9 @@ pub(super) struct LogFile {
 #[derive(Debug)]
 struct Compression {
     compressor: Compressor,
-    /// The bytes of all backups when it began. They change by a rotation only, which ends this.
+    /// Which backup it is of. A rotation renames it, which does not disturb this.
+    number: u32,
+    /// The bytes of all backups, which only a rotation changes.
     backup_bytes: u64,
 }
 
@@ -218,17 +220,17 @@ impl LogFile {
         }
     }
 
-    /// Compresses a bit of the backups; `true` if there is more to do. For times when nothing is to be written.
+    /// Compresses a bit of the backups; `true` if there is more to do.
     pub fn compress_step(&mut self) -> bool {
         if !self.rules.compress || !self.compress_due {
             return false;
         }
-        let step = match &mut self.compression {
+        let step = match self.compression {
             None => self.begin_compression(),
-            Some(compression) => compression.compressor.step().map(|done| !done),
+            Some(_) => self.continue_compression(),
         };
         match step {
-            Ok(true) => self.leave_room_for(0),
+            Ok(true) => {}
             Ok(false) => self.compression = None,
             Err(error) => {
                 log::warn!("cannot compress {}.*: {}; they stay as they are", self.path.display(), reason(&error));
@@ -250,10 +252,11 @@ impl LogFile {
         self.rules.compress && self.compress_due && self.rules.maxbytes > 0 && self.is_regular()
     }
 
-    /// The oldest backup that is not compressed; `false`: there is none.
+    /// Begins with the newest backup that is not compressed: under load, it has the longest time before it is removed.
+    /// `false`: there is none.
     fn begin_compression(&mut self) -> io::Result<bool> {
-        let plain = (1..=self.rules.backups).rev().map(|number| self.backup(number)).find(|path| path.is_file());
-        let Some(from) = plain else {
+        let mut numbered = (1..=self.rules.backups).map(|number| (number, self.backup(number)));
+        let Some((number, from)) = numbered.find(|(_, path)| path.is_file()) else {
             self.compress_due = false;
             return Ok(false);
         };
@@ -261,21 +264,55 @@ impl LogFile {
         unfinished.push(".gz.unfinished");
         let backup_bytes = self.backup_bytes();
         let compressor = Compressor::begin(from, unfinished.into())?;
-        self.compression = Some(Box::new(Compression { compressor, backup_bytes }));
+        self.compression = Some(Box::new(Compression { compressor, number, backup_bytes }));
         Ok(true)
+    }
+
+    /// Does a slice; `false`: it is done, or given up.
+    fn continue_compression(&mut self) -> io::Result<bool> {
+        let Some(compression) = &mut self.compression else { return Ok(false) };
+        let size = compression.compressor.compress_slice()?;
+        if !self.has_room_for(size) {
+            self.compress_due = false;
+            return Ok(false);
+        }
+        match &mut self.compression {
+            Some(compression) => compression.compressor.store().map(|done| !done),
+            None => Ok(false),
+        }
+    }
+
+    /// Gives the compression up where these bytes would not fit beside it.
+    fn leave_room_for(&mut self, bytes: usize) {
+        let Some(compression) = &self.compression else { return };
+        if !self.has_room_for(compression.compressor.written + bytes as u64) {
+            self.compression = None;
+            self.compress_due = false;
+        }
     }
 
     /// The bound on the whole holds while a file is compressed, too: where both forms do not fit, it stays plain, until
     /// the next rotation makes another try of it.
-    fn leave_room_for(&mut self, bytes: usize) {
-        let Some(compression) = &self.compression else { return };
+    fn has_room_for(&self, bytes: u64) -> bool {
         let whole = self.rules.maxbytes.saturating_mul(u64::from(self.rules.backups) + 1);
-        let taken =
-            compression.backup_bytes + compression.compressor.written + compress::SLICE_OUT + self.size + bytes as u64;
-        if taken > whole {
-            self.compression = None;
-            self.compress_due = false;
+        let backup_bytes = self.compression.as_ref().map_or(0, |compression| compression.backup_bytes);
+        backup_bytes + self.size + bytes <= whole
+    }
+
+    /// After a rotation, which has renamed the backups up to `top`.
+    fn follow_rotation(&mut self, top: u32) {
+        self.compress_due = true;
+        let Some(mut compression) = self.compression.take() else { return };
+        if compression.number < top {
+            compression.number += 1;
+        } else if compression.number == top {
+            // Another one has its name.
+            return;
         }
+        compression.compressor.renamed(self.backup(compression.number));
+        compression.backup_bytes = self.backup_bytes();
+        self.compression = Some(compression);
+        self.leave_room_for(0);
     }
 
     /// How many of the bytes go into the file in one write; rotates first where none may.
@@ -343,7 +380,6 @@ impl LogFile {
         if self.size == 0 {
             return;
         }
-        self.stop_compression();
         if self.rules.sync != LogSync::Never
             && let Err(error) = self.sync()
         {
@@ -352,9 +388,10 @@ impl LogFile {
         let renamed = if self.rules.backups == 0 {
             self.truncate()
         } else {
-            self.shift_backups().and_then(|()| self.try_open(now))
+            self.shift_backups().and_then(|top| self.try_open(now).map(|()| self.follow_rotation(top)))
         };
         let Err(error) = renamed else { return };
+        self.stop_compression();
         if self.limit == self.rules.maxbytes && self.rules.backups > 0 {
             report(Report::Trouble(format!(
                 "cannot rotate {}: {}; it goes on growing within the bound of all its backups",
@@ -380,8 +417,9 @@ impl LogFile {
         Ok(())
     }
 
-    /// `x` becomes `x.1`, `x.1` becomes `x.2` …; the last one goes. Only the gap that is nearest has to be filled.
-    fn shift_backups(&self) -> io::Result<()> {
+    /// `x` becomes `x.1`, `x.1` becomes `x.2` …; the last one is removed. Only the nearest gap has to be filled: returns
+    /// its number, or that of the last one.
+    fn shift_backups(&self) -> io::Result<u32> {
         let gap = (1..=self.rules.backups).find(|number| self.forms(*number).iter().all(|form| !exists(form)));
         let top = gap.unwrap_or(self.rules.backups);
         for number in (2..=top).rev() {
@@ -404,7 +442,7 @@ impl LogFile {
         while self.forms(number).map(|form| fs::remove_file(form).is_ok()).contains(&true) {
             number = number.saturating_add(1);
         }
-        Ok(())
+        Ok(top)
     }
 
     fn backup_bytes(&self) -> u64 {

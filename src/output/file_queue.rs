@@ -30,6 +30,10 @@ const SLOW_AFTER: Duration = Duration::from_millis(250);
 /// Less than this is copied behind what waits already; more changes hands without a copy.
 const SMALL_BYTES: usize = 16 * 1024;
 
+/// After so many jobs a slice of a rotated file is compressed even if more jobs wait: a program that always has something to
+/// write would otherwise keep its files plain for ever.
+const COMPRESS_EVERY_JOBS: u32 = 8;
+
 /// Whose output it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
@@ -87,6 +91,9 @@ struct Slot {
     reopen: bool,
     rules: Option<Rules>,
     device: Option<u64>,
+    /// Jobs that were done since something was compressed.
+    jobs_since_compression: u32,
+    wants_to_compress: bool,
 }
 
 impl FileQueue {
@@ -105,6 +112,8 @@ impl FileQueue {
             reopen: false,
             rules: None,
             device: None,
+            jobs_since_compression: 0,
+            wants_to_compress: false,
         };
         FileQueue { path, pool: Arc::clone(pool), slot: Mutex::new(slot) }
     }
@@ -254,6 +263,7 @@ impl FileQueue {
         slot.progress = Instant::now();
         slot.device = file.as_ref().and_then(LogFile::device).or(slot.device);
         let wants_to_compress = file.as_ref().is_some_and(LogFile::wants_to_compress) && !self.pool.is_closed();
+        slot.wants_to_compress = wants_to_compress;
         slot.file = file;
         slot.queued = !slot.jobs.is_empty() || slot.reopen || slot.open_for.is_some() || wants_to_compress;
         let wake = slot.reader_waits && slot.pending <= self.limit() / 2;
@@ -281,7 +291,7 @@ impl Work for FileQueue {
         let mut slot = self.lock();
         let file = slot.file.take();
         let (rules, reopen, open_for) = (slot.rules.take(), std::mem::take(&mut slot.reopen), slot.open_for.take());
-        let job = slot.jobs.pop_front();
+        let job = if slot.is_turn_of_compression() { None } else { slot.jobs.pop_front() };
         drop(slot);
         let done = match &job {
             Some(Job::Write { length, .. }) => *length,
@@ -311,6 +321,15 @@ impl Work for FileQueue {
 }
 
 impl Slot {
+    fn is_turn_of_compression(&mut self) -> bool {
+        self.jobs_since_compression = self.jobs_since_compression.saturating_add(1);
+        let is_turn = self.wants_to_compress && self.jobs_since_compression > COMPRESS_EVERY_JOBS;
+        if is_turn || self.jobs.is_empty() {
+            self.jobs_since_compression = 0;
+        }
+        is_turn
+    }
+
     fn is_without_progress(&self, now: Instant, time: Duration) -> bool {
         self.queued && now.saturating_duration_since(self.progress) >= time
     }

@@ -149,3 +149,45 @@ fn closing_waits_for_the_writers_but_not_for_ever() {
     assert!(begin.elapsed() < TEST_TIMEOUT);
     drop(end);
 }
+
+#[test]
+fn rotated_files_are_compressed_although_there_is_always_something_to_write() {
+    let bench = Bench::new();
+    let rules = Rules { maxbytes: 20_000, backups: 100, compress: true, sync: LogSync::Never };
+    let path = bench.dir.path().join("x");
+    let file = Arc::new(FileQueue::new(&bench.pool, Arc::from(path.as_path()), rules, Instant::now()));
+    let end = hang(&file);
+    let begin = Instant::now();
+    let mut all = String::new();
+    while !file.should_pause(begin) {
+        let lines = format!("{:09}\n", all.len()).repeat(1640);
+        append(&file, begin, &lines);
+        all.push_str(&lines);
+    }
+    // Looked at by the writer, when it has written the last of what waits and before it comes to rest.
+    let (sender, answer) = bounded(1);
+    let dir = bench.dir.path().to_owned();
+    let compressed =
+        move || fs::read_dir(&dir).unwrap().filter(|entry| is_compressed(&entry.as_ref().unwrap().path())).count();
+    let responder = Responder::new(move |_| sender.send(compressed()).expect("a channel"));
+    assert!(file.request(begin, Request::Tail(Tail::new(0, Vec::new(), responder))));
+    drop(end);
+    let count = answer.recv_timeout(TEST_TIMEOUT).expect("an answer");
+    assert!(count > 0, "nothing was compressed while there was something to write");
+    bench.pool.close(Instant::now() + TEST_TIMEOUT);
+    let mut found = Vec::new();
+    for number in (1..=100).rev() {
+        let plain = PathBuf::from(format!("{}.{number}", path.display()));
+        let gz = PathBuf::from(format!("{}.gz", plain.display()));
+        if gz.exists() {
+            found.extend(std::process::Command::new("gzip").arg("-dc").arg(&gz).output().unwrap().stdout);
+        }
+        found.extend(read(&plain));
+    }
+    found.extend(read(&path));
+    assert!(found == all.as_bytes(), "the files differ from what was written");
+}
+
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
+}
