@@ -101,10 +101,13 @@ fn message_alone() -> Config {
         .build()
 }
 
+/// Takes a whole line, without its newline.
+type Deliver = Box<dyn Fn(&[u8]) + Send>;
+
 /// Gathers the pieces in which simplelog writes a record, and passes on whole lines when it is flushed.
 struct LineBuffer {
     bytes: Vec<u8>,
-    deliver: Box<dyn Fn(&[u8]) + Send>,
+    deliver: Deliver,
 }
 
 impl LineBuffer {
