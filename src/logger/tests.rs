@@ -2,7 +2,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::file::LogFile;
-use super::queue::{HARD_LIMIT, LineQueue};
+use super::queue::{HARD_LIMIT_BYTES, LineQueue};
 use super::*;
 
 #[test]
@@ -33,7 +33,7 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
     assert!(!queue.push(&[&line]));
     assert!(queue.is_busy());
     let batch = queue.next(Vec::new());
-    assert_eq!(batch.bytes.len(), HARD_LIMIT);
+    assert_eq!(batch.bytes.len(), HARD_LIMIT_BYTES);
     assert_eq!(batch.lost, 2);
     assert!(queue.push(&[&line]));
     assert!(queue.stalled_for(Instant::now() + Duration::from_secs(2)) > Duration::from_secs(1));

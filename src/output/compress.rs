@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::gzip::Encoder;
 
 /// What one step reads, in bytes: a millisecond or two of work.
-const SLICE: usize = 32 * 1024;
+const SLICE_BYTES: usize = 32 * 1024;
 
 /// A rotated file on its way to `….gz`. What is written so far goes when this is dropped.
 pub(super) struct Compressor {
@@ -50,7 +50,7 @@ impl Compressor {
 
     /// Compresses a slice in memory; returns the size that the compressed file will have with it.
     pub fn compress_slice(&mut self) -> io::Result<u64> {
-        let mut slice = vec![0; SLICE];
+        let mut slice = vec![0; SLICE_BYTES];
         let count = self.source.read(&mut slice)?;
         match slice.get(..count) {
             Some(data) if count > 0 => self.encoder.push(data),

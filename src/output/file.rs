@@ -1,11 +1,11 @@
 //! One log file: rotation, and survival of everything that a disk and an operator may do to it.
 //!
-//! What holds at every moment:
+//! Invariants:
 //!
 //! - a regular file never has more than `maxbytes` bytes, and the file and its backups together never
 //!   more than `(backups + 1) * maxbytes` (as far as we wrote them);
-//! - what can't be written is counted as lost, said once, and tried again at most once a second while
-//!   there is output; nobody waits for it;
+//! - what can't be written is counted as lost and reported once; the file is tried again at most once a second while
+//!   there is output; no caller waits for it;
 //! - where backups can't be renamed, the current file may use the room of the backups that do not
 //!   exist; when that is used up too it is emptied: the bound and the newest output win over the oldest.
 
@@ -22,11 +22,11 @@ use super::outage::{Report, Reporter, WriteOutage};
 use crate::models::{LogSync, ProgramConfig};
 
 /// How long after a failure the file is opened again at the earliest.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a FIFO whose reader is slow is left alone.
-const RETRY_FULL: Duration = Duration::from_millis(10);
+const RETRY_FULL_FIFO_AFTER: Duration = Duration::from_millis(10);
 /// How often a file that is written to is compared with its path.
-const CHECK: Duration = Duration::from_secs(1);
+const COMPARE_PATH_EVERY: Duration = Duration::from_secs(1);
 
 /// What the configuration says about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl LogFile {
         if self.file.is_none()
             && let Err(error) = self.try_open(now)
         {
-            self.fail(now, 0, RETRY, &error, report);
+            self.fail(now, 0, RETRY_AFTER, &error, report);
         }
     }
 
@@ -178,7 +178,7 @@ impl LogFile {
             return;
         }
         if let Err(error) = self.make_ready(now) {
-            return self.fail(now, data.len(), RETRY, &error, report);
+            return self.fail(now, data.len(), RETRY_AFTER, &error, report);
         }
         self.leave_room_for(data.len());
         while !data.is_empty() {
@@ -186,10 +186,12 @@ impl LogFile {
             let chunk = data.get(..count).unwrap_or(data);
             let Some(file) = &mut self.file else {
                 let error = io::Error::from_raw_os_error(libc::EBADF);
-                return self.fail(now, data.len(), RETRY, &error, report);
+                return self.fail(now, data.len(), RETRY_AFTER, &error, report);
             };
             match file.write(chunk) {
-                Ok(0) => return self.fail(now, data.len(), RETRY, &io::Error::from(io::ErrorKind::WriteZero), report),
+                Ok(0) => {
+                    return self.fail(now, data.len(), RETRY_AFTER, &io::Error::from(io::ErrorKind::WriteZero), report);
+                }
                 Ok(written) => {
                     self.size += written as u64;
                     self.line_start = chunk.get(written.wrapping_sub(1)) == Some(&b'\n');
@@ -197,18 +199,18 @@ impl LogFile {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.fail(now, data.len(), RETRY_FULL, &error, report);
+                    return self.fail(now, data.len(), RETRY_FULL_FIFO_AFTER, &error, report);
                 }
                 Err(error) => {
                     self.file = None;
-                    return self.fail(now, data.len(), RETRY, &error, report);
+                    return self.fail(now, data.len(), RETRY_AFTER, &error, report);
                 }
             }
         }
         if self.rules.sync == LogSync::Line
             && let Err(error) = self.sync()
         {
-            return self.fail(now, 0, RETRY, &error, report);
+            return self.fail(now, 0, RETRY_AFTER, &error, report);
         }
         self.outage.succeed(now, report);
     }
@@ -342,7 +344,7 @@ impl LogFile {
             if now < self.check_at {
                 return Ok(());
             }
-            self.check_at = now + CHECK;
+            self.check_at = now + COMPARE_PATH_EVERY;
             match fs::metadata(&self.path) {
                 Ok(seen) if (seen.dev(), seen.ino()) == self.inode => {
                     // Somebody may have emptied it in place (logrotate's copytruncate).
@@ -370,7 +372,7 @@ impl LogFile {
         self.size = if self.regular { metadata.len() } else { 0 };
         self.line_start = !kind.is_fifo();
         self.limit = self.rules.maxbytes;
-        self.check_at = now + CHECK;
+        self.check_at = now + COMPARE_PATH_EVERY;
         self.file = Some(file);
         Ok(())
     }
@@ -475,7 +477,7 @@ fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// The system's words without the number.
+/// The system's error text without the number.
 pub(super) fn reason(error: &io::Error) -> String {
     if error.raw_os_error() == Some(libc::ENXIO) {
         return "it is a FIFO that nobody reads, or a socket".to_owned();

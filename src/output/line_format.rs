@@ -1,4 +1,4 @@
-//! What a line looks like on its way to the console or to syslog.
+//! How a line is formatted for the console or for syslog.
 
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ pub(super) struct Source<'a> {
     pub pid: i32,
 }
 
-/// How lines are dressed. Everything but the time is known when a run begins.
+/// What is added to each line. Everything but the time is known when a run begins.
 #[derive(Debug)]
 pub(super) enum LineFormat {
     /// Pieces of text with the time of the line between each two of them; `fixed`: none of them names the pid.
@@ -64,7 +64,7 @@ impl LineFormat {
         }
     }
 
-    /// The line, dressed, in two parts; `scratch` holds what is made for it.
+    /// The formatted line in two parts; `scratch` is room for what is made for it.
     pub fn parts<'a>(&'a self, line: &'a [u8], scratch: &'a mut Vec<u8>) -> [&'a [u8]; 2] {
         scratch.clear();
         match self {
@@ -108,7 +108,7 @@ fn hash(name: &str) -> u32 {
 mod tests {
     use super::*;
 
-    fn dressed(name: &str, prefix: Option<&str>, wanted: bool) -> String {
+    fn formatted(name: &str, prefix: Option<&str>, wanted: bool) -> String {
         let config = ProgramConfig::new(name, "x");
         let source = Source { config: &config, kind: StreamKind::Stderr, pid: 42 };
         let settings = Settings { log_prefix: prefix.map(str::to_owned), ..Settings::default() };
@@ -118,16 +118,16 @@ mod tests {
 
     #[test]
     fn a_prefix_names_what_it_is_asked_to_name() {
-        assert_eq!(dressed("web", None, true), "web | line");
-        assert_eq!(dressed("web", None, false), "line");
-        assert_eq!(dressed("web", Some(""), true), "line");
+        assert_eq!(formatted("web", None, true), "web | line");
+        assert_eq!(formatted("web", None, false), "line");
+        assert_eq!(formatted("web", Some(""), true), "line");
         let all = "%(program_name)s,%(process_num)s,%(process_name)s,%(group_name)s,%(pid)s,%(stream)s: ";
-        assert_eq!(dressed("web:03", Some(all), false), "web,03,web:03,web,42,stderr: line");
+        assert_eq!(formatted("web:03", Some(all), false), "web,03,web:03,web,42,stderr: line");
     }
 
     #[test]
     fn the_time_of_a_line_stands_where_it_is_asked_for() {
-        let line = dressed("web", Some("[%(asctime)s] %(pid)s "), false);
+        let line = formatted("web", Some("[%(asctime)s] %(pid)s "), false);
         let (time, rest) = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).expect("brackets");
         assert_eq!((time.len(), rest), ("2026-11-22 22:50:01.123".len(), "42 line"));
     }

@@ -1,4 +1,4 @@
-//! When output can't be written: say it once, count what is lost, say when it works again.
+//! The time in which a target can't be written: reported once at its begin and once at its end, with what was lost.
 
 use std::time::{Duration, Instant};
 

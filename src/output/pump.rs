@@ -25,7 +25,7 @@ use super::messages::{ProgramId, Settings, StreamKind};
 use super::request::Request;
 use super::sink::Sink;
 use super::syslog::{self, Syslog};
-use super::writer_pool::{BLOCK, WriterPool};
+use super::writer_pool::{BLOCK_BYTES, WriterPool};
 use crate::models::ProgramConfig;
 use crate::planted;
 use crate::process::Generation;
@@ -47,7 +47,7 @@ const SHORTEST_NAP: Duration = Duration::from_micros(200);
 /// A thread that is woken up again within this time is busy.
 const BUSY_WITHIN: Duration = Duration::from_millis(1);
 /// How soon a paused source looks at its console again.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSED_RETRY: Duration = Duration::from_millis(10);
 /// How long a log file's writer has to answer a request, before memory answers.
 const WRITER_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -151,7 +151,7 @@ impl Pump {
             if let Err(error) = self.poll.poll(&mut events, timeout) {
                 if error.kind() != io::ErrorKind::Interrupted {
                     log::error!("output: cannot wait for output: {error}; trying again");
-                    std::thread::sleep(PAUSE);
+                    std::thread::sleep(PAUSED_RETRY);
                 }
                 continue;
             }
@@ -192,10 +192,10 @@ impl Pump {
         true
     }
 
-    /// How long to sleep: for ever when there is nothing to do.
+    /// How long to sleep: without a limit when there is nothing to do.
     fn timeout(&self, now: Instant, paused: bool) -> Option<Duration> {
         if !self.ready.is_empty() {
-            return Some(if paused { PAUSE } else { Duration::ZERO });
+            return Some(if paused { PAUSED_RETRY } else { Duration::ZERO });
         }
         let due = self.partials.iter().filter_map(|(program, kind)| self.partial_due(*program, *kind)).min();
         let expires = self.requests.iter().map(|(deadline, _)| *deadline).min();
@@ -292,7 +292,7 @@ impl Pump {
         };
         let (pool, origin) = (&self.pool, Origin { program: id, stream: kind });
         let mut report = |report| pool.notify(origin.note(report));
-        let size = sink.read_size(BLOCK);
+        let size = sink.read_size(BLOCK_BYTES);
         let buffer = &mut self.buffer;
         let mut outcome = Outcome::More;
         let mut total = 0;

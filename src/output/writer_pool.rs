@@ -1,7 +1,7 @@
-//! Who works on files: threads that exist while there is work.
+//! The threads that read and write log files; they exist while there is work.
 //!
-//! The thread that reads the pipes never touches a disk, because a disk may stop to answer (NFS, a dying
-//! card, a frozen file system), and no timeout gets a thread out of such a call. So each file has a queue
+//! The thread that reads the pipes never touches a disk, because a disk may stop answering (NFS, a dying
+//! card, a frozen file system), and no timeout interrupts such a call. So each file has a queue
 //! (see [`Work`]), and writers take the files whose queues are not empty. Two rules make a disk that hangs
 //! harmless to others:
 //!
@@ -9,7 +9,7 @@
 //! - a file that may be worked on never waits for a writer that is busy elsewhere: another one is started.
 //!
 //! In the ordinary case, all logs on one disk, this is one thread, which ends when nothing was written for
-//! [`IDLE`]. Nothing watches anybody, so nothing wakes up to watch.
+//! [`WRITER_IDLE_LIMIT`]. Nothing watches anybody, so nothing wakes up to watch.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -21,18 +21,18 @@ use mio::Waker;
 
 use super::messages::Note;
 
-/// How long a writer without work stays.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long a writer without work stays alive.
+const WRITER_IDLE_LIMIT: Duration = Duration::from_secs(5);
 /// Writers at most: so many file systems (or directories whose file system is not known yet) may hang before others
 /// have to wait. What waits is bounded and counted like all that can't be written.
 const MAX_WRITERS: usize = 64;
 
 /// The size of the blocks that are read and written, in bytes; also the kernel's default size of a pipe.
-pub(super) const BLOCK: usize = 64 * 1024;
+pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 /// Blocks that are kept for the next read while there are writers; more than a file's queue holds would be of no use.
-const SPARES: usize = 16;
+const MAX_SPARE_BLOCKS: usize = 16;
 
-/// What a writer holds while it works: nobody else starts to work there.
+/// What a writer holds while it works: no other writer starts to work there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// A file system, by the device number that the file had when it was opened.
@@ -53,7 +53,7 @@ pub(super) type Notify = Arc<dyn Fn(Note) + Send + Sync>;
 /// The writers and what waits for them.
 pub(super) struct WriterPool {
     state: Mutex<State>,
-    /// An idle writer was called, or all shall end.
+    /// An idle writer was called, or all of them must end.
     called: Condvar,
     /// A writer has ended.
     ended: Condvar,
@@ -116,7 +116,7 @@ impl WriterPool {
 
     /// Wakes the thread that reads.
     pub fn wake_reader(&self) {
-        // Fails only after the poll has gone: nobody is there to be woken.
+        // Fails only after the reading thread has ended.
         let _ = self.waker.wake();
     }
 
@@ -162,16 +162,16 @@ impl WriterPool {
         }
     }
 
-    /// An empty block to read into: [`BLOCK`] bytes.
+    /// An empty block to read into: [`BLOCK_BYTES`] bytes.
     pub fn block(&self) -> Vec<u8> {
         let spare = self.lock().spares.pop();
-        spare.unwrap_or_else(|| vec![0; BLOCK])
+        spare.unwrap_or_else(|| vec![0; BLOCK_BYTES])
     }
 
     /// Takes back what [`block`](Self::block) gave.
     pub fn give_back(&self, block: Vec<u8>) {
         let mut state = self.lock();
-        if block.len() == BLOCK && state.spares.len() < SPARES {
+        if block.len() == BLOCK_BYTES && state.spares.len() < MAX_SPARE_BLOCKS {
             state.spares.push(block);
         }
     }
@@ -201,7 +201,8 @@ impl WriterPool {
                 return None;
             }
             state.idle += 1;
-            let waited = self.called.wait_timeout_while(state, IDLE, |state| state.calls == 0 && !state.closed);
+            let waited =
+                self.called.wait_timeout_while(state, WRITER_IDLE_LIMIT, |state| state.calls == 0 && !state.closed);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             if state.calls > 0 {
                 state.calls -= 1;

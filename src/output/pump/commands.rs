@@ -134,7 +134,7 @@ impl Pump {
             hung_up: false,
             queued: false,
             full_reads: 0,
-            size: BLOCK,
+            size: BLOCK_BYTES,
             may_grow: true,
         };
         self.pipes.insert(token, pipe);

@@ -8,7 +8,7 @@ use crate::models::LogSync;
 use crate::output::file::Rules;
 use crate::output::file_queue::{FileQueue, Origin, QUEUE_BYTES, TellAtEnd};
 use crate::output::request::{Request, Tail};
-use crate::output::writer_pool::{BLOCK, WriterPool};
+use crate::output::writer_pool::{BLOCK_BYTES, WriterPool};
 
 const ORIGIN: Origin = Origin { program: 7, stream: StreamKind::Stdout };
 const RULES: Rules = Rules { maxbytes: 0, backups: 0, compress: false, sync: LogSync::Never };
@@ -39,7 +39,7 @@ impl Bench {
 fn append(file: &Arc<FileQueue>, now: Instant, text: &str) {
     let mut buffer = text.as_bytes().to_vec();
     let count = buffer.len();
-    buffer.resize(buffer.len().max(BLOCK), 0);
+    buffer.resize(buffer.len().max(BLOCK_BYTES), 0);
     file.append(now, ORIGIN, &mut buffer, count);
 }
 
