@@ -69,21 +69,26 @@ fn others_are_read_while_a_tail_waits() -> bool {
     let _ = rig.drain(1, 1);
     let end = hang(&rig, 1);
     let (sender, answers) = unbounded();
-    rig.output.tail(1, StreamKind::Stdout, 100, named("hanging", &sender));
+    // If the reader waited a quarter of a second for each, they would be answered before the other program.
+    for _ in 0..5 {
+        rig.output.tail(1, StreamKind::Stdout, 100, named("hanging", &sender));
+    }
     other.write_all(b"goes on\n").unwrap();
     let _ = rig.drain(2, 1);
     rig.output.tail(2, StreamKind::Stdout, 100, named("other", &sender));
-    let mut both = [(); 2].map(|()| answers.recv_timeout(TEST_TIMEOUT).expect("an answer"));
+    let mut all = [(); 6].map(|()| answers.recv_timeout(TEST_TIMEOUT).expect("an answer"));
     drop(end);
-    let other_first = both[0].0 == "other";
-    both.sort_by_key(|(name, _)| *name);
-    assert_eq!(both, [("hanging", Ok(b"known\n".to_vec())), ("other", Ok(b"goes on\n".to_vec()))]);
+    let other_first = all[0].0 == "other";
+    all.sort_by_key(|(name, _)| *name);
+    assert_eq!(all[5], ("other", Ok(b"goes on\n".to_vec())));
+    assert!(all[..5].iter().all(|answer| *answer == ("hanging", Ok(b"known\n".to_vec()))));
     other_first
 }
 
 #[test]
 fn a_tail_of_a_disk_that_hangs_is_answered_from_memory_and_holds_up_no_other_program() {
-    assert!((0..20).any(|_| others_are_read_while_a_tail_waits()), "the other program's output waited for the tail");
+    let unhindered = (0..5).filter(|_| others_are_read_while_a_tail_waits()).count();
+    assert!(unhindered >= 3, "the other program's output waited for the tail, but for {unhindered} times of five");
 }
 
 #[test]
