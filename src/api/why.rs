@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::status::HistoryRow;
-use crate::config::quote_word;
 use crate::models::{AutoRestart, ProgramConfig};
 use crate::process::{Cause, Condition, Exit, Initiator, Moment, ProcessState, Verb, span};
+use crate::util::quote::quote_word;
 
 /// Transitions that are told in sentences.
 const TOLD: usize = 5;
