@@ -401,7 +401,6 @@ impl Auditor {
         let Transition { from, to, pid, cause } = transition;
         ensure(*from == self.shown, || format!("gap: {} was announced last, now {from} -> {to}", self.shown))?;
         ensure(from != to, || format!("{from} -> {to} is no transition"))?;
-        ensure(!cause.to_string().is_empty(), || format!("{from} -> {to} without a cause"))?;
         if !self.expected.is_empty() {
             let next = self.expected.remove(0);
             let cut_short = *to == Stopping && !self.up;
