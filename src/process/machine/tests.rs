@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
-use super::{Action, Desired, Event, Machine};
+use super::super::initiator::Initiator;
+use super::{Action, Desired, Event, KillWhy, Machine};
 use crate::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
 
@@ -13,6 +14,22 @@ const TERM: u8 = 15;
 const KILL: u8 = 9;
 const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
+
+fn start() -> Event {
+    Event::StartRequested { by: Initiator::Embedder }
+}
+
+fn stop() -> Event {
+    Event::StopRequested { by: Initiator::Embedder }
+}
+
+fn kill() -> Event {
+    Event::KillRequested { by: Initiator::Embedder }
+}
+
+fn restart(force: bool) -> Event {
+    Event::RestartRequested { force, by: Initiator::Embedder }
+}
 
 /// A machine and a clock; spawns succeed unless told otherwise.
 struct Bench {
@@ -46,7 +63,7 @@ impl Bench {
 
     fn started(change: impl FnOnce(&mut ProgramConfig)) -> Self {
         let mut bench = Bench::new(change);
-        bench.feed(Event::StartRequested);
+        bench.feed(start());
         bench
     }
 
@@ -80,7 +97,7 @@ impl Bench {
                 Action::CheckHealth { .. } => self.checks += 1,
                 Action::Announce(transition) => {
                     self.seen.push(transition.to);
-                    self.cause = transition.cause;
+                    self.cause = transition.cause.to_string();
                 }
             }
         }
@@ -133,7 +150,7 @@ impl Bench {
     }
 
     fn describe(&self) -> String {
-        self.machine.describe(self.now, None)
+        self.machine.condition().describe(self.now, None)
     }
 }
 
@@ -174,7 +191,7 @@ fn the_longest_startsecs_does_no_harm() {
         config.stopwaitsecs = u32::MAX;
     });
     bench.wait(1_000_000);
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.end(Exit::Signal(TERM));
     assert_eq!(bench.seen(), [Starting, Stopping, Stopped]);
 }
@@ -182,7 +199,7 @@ fn the_longest_startsecs_does_no_harm() {
 #[test]
 fn stop_while_starting_is_not_restarted() {
     let mut bench = Bench::started(|_| {});
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.end(Exit::Code(1));
     assert_eq!(bench.seen(), [Starting, Stopping, Stopped]);
     assert_eq!(bench.machine.poll_timeout(), None);
@@ -191,15 +208,15 @@ fn stop_while_starting_is_not_restarted() {
 
 #[test]
 fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
-    for (command, signal) in [(Event::StopRequested, TERM), (Event::KillRequested, KILL)] {
+    for (command, signal) in [(stop(), TERM), (kill(), KILL)] {
         let mut machine = Machine::new(Arc::new(config(|_| {})));
         let now = crate::sys::time::now();
-        machine.handle_event(now, Event::StartRequested);
+        machine.handle_event(now, start());
         machine.handle_event(now, command);
         machine.handle_event(now, Event::Spawned { generation: 1, pid: 7 });
         assert_eq!(machine.state(), Stopping);
         let actions: Vec<Action> = std::iter::from_fn(|| machine.poll_action()).collect();
-        assert_eq!(actions.last(), Some(&Action::SignalGroup { generation: 1, signal }));
+        assert_eq!(actions.last(), Some(&Action::SignalGroup { generation: 1, signal, why: KillWhy::Requested }));
     }
 }
 
@@ -207,8 +224,8 @@ fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
 fn stop_before_a_spawn_that_fails_is_stopped() {
     let mut machine = Machine::new(Arc::new(config(|_| {})));
     let now = crate::sys::time::now();
-    machine.handle_event(now, Event::StartRequested);
-    machine.handle_event(now, Event::StopRequested);
+    machine.handle_event(now, start());
+    machine.handle_event(now, stop());
     let error = SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT);
     machine.handle_event(now, Event::SpawnFailed { generation: 1, error });
     assert_eq!(machine.state(), Stopped);
@@ -217,7 +234,7 @@ fn stop_before_a_spawn_that_fails_is_stopped() {
 #[test]
 fn stopped_comes_when_the_group_is_empty_not_when_the_leader_has_ended() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.exit(Exit::Code(0));
     bench.lingers();
     assert_eq!(bench.seen(), [Stopping]);
@@ -232,7 +249,7 @@ fn stopped_comes_when_the_group_is_empty_not_when_the_leader_has_ended() {
 #[test]
 fn what_sigkill_does_not_end_gets_it_again_every_five_seconds() {
     let mut bench = Bench::running(|config| config.stopwaitsecs = 1);
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.machine.kill_at(), Some(bench.now + Duration::from_secs(1)));
     bench.wait(11_000);
     assert_eq!(bench.signals(), [TERM, KILL, KILL, KILL]);
@@ -243,7 +260,7 @@ fn what_sigkill_does_not_end_gets_it_again_every_five_seconds() {
 #[test]
 fn a_stop_signal_kill_is_sent_once() {
     let mut bench = Bench::running(|config| config.stopsignal = "SIGKILL".to_owned());
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.wait(4_000);
     assert_eq!(bench.signals(), [KILL]);
 }
@@ -251,17 +268,17 @@ fn a_stop_signal_kill_is_sent_once() {
 #[test]
 fn kill_escalates_a_stop() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::StopRequested);
-    bench.feed(Event::KillRequested);
-    bench.feed(Event::KillRequested);
+    bench.feed(stop());
+    bench.feed(kill());
+    bench.feed(kill());
     assert_eq!(bench.signals(), [TERM, KILL]);
 }
 
 #[test]
 fn start_during_stopping_waits_for_the_group() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::StopRequested);
-    bench.feed(Event::StartRequested);
+    bench.feed(stop());
+    bench.feed(start());
     bench.exit(Exit::Signal(TERM));
     bench.lingers();
     assert_eq!(bench.spawns, 1);
@@ -273,8 +290,8 @@ fn start_during_stopping_waits_for_the_group() {
 #[test]
 fn stop_after_restart_wins() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::RestartRequested { force: false });
-    bench.feed(Event::StopRequested);
+    bench.feed(restart(false));
+    bench.feed(stop());
     bench.end(Exit::Signal(TERM));
     assert_eq!(bench.seen(), [Stopping, Stopped]);
     assert_eq!(bench.machine.desired(), Desired::Down);
@@ -283,7 +300,7 @@ fn stop_after_restart_wins() {
 #[test]
 fn restart_by_force_sends_sigkill_at_once() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::RestartRequested { force: true });
+    bench.feed(restart(true));
     assert_eq!(bench.signals(), [KILL]);
     bench.end(Exit::Signal(KILL));
     assert_eq!(bench.seen(), [Stopping, Stopped, Starting]);
@@ -326,7 +343,7 @@ fn instant_failures_become_fatal_with_startsecs_0_and_1() {
         assert_eq!(waits, [1, 2, 3].map(Duration::from_secs));
         assert_eq!(bench.machine.state(), Fatal);
         assert_eq!(bench.describe(), "exit code 1 after 0.0 s, gave up after 4 attempts");
-        assert_eq!(bench.machine.describe(bench.now, Some("no port")), format!("{}: no port", bench.describe()));
+        assert_eq!(bench.machine.condition().describe(bench.now, Some("no port")), format!("{}: no port", bench.describe()));
         assert_eq!(bench.machine.poll_timeout(), None);
     }
 }
@@ -335,7 +352,7 @@ fn instant_failures_become_fatal_with_startsecs_0_and_1() {
 fn a_retry_waits_at_most_thirty_seconds() {
     let mut bench = Bench::new(|config| config.startretries = 40);
     bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT));
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     bench.wait((1..=30).sum::<u64>() * 1_000 + 9 * 30_000);
     assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(40));
     assert_eq!(bench.describe(), "cannot execute /bin/web: No such file or directory, retry 40 of 40 in 30 s");
@@ -348,7 +365,7 @@ fn a_retry_waits_at_most_thirty_seconds() {
 fn a_reason_that_cannot_pass_is_fatal_at_once() {
     let mut bench = Bench::new(|_| {});
     bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", EACCES));
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     assert_eq!(bench.seen(), [Starting, Fatal]);
     assert_eq!(bench.describe(), "cannot execute /bin/web: Permission denied");
 }
@@ -374,7 +391,7 @@ fn an_end_that_was_reported_before_a_late_timer_is_judged_by_its_time() {
 fn stop_in_backoff_cancels_the_retry() {
     let mut bench = Bench::started(|_| {});
     bench.end(Exit::Code(1));
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.seen(), [Starting, Exited, Backoff, Stopped]);
     assert_eq!(bench.machine.poll_timeout(), None);
 }
@@ -400,7 +417,7 @@ fn an_operators_start_while_something_lingers_goes_through_stopping() {
     let mut bench = Bench::running(|config| config.autorestart = AutoRestart::Never);
     bench.exit(Exit::Code(1));
     bench.lingers();
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     assert_eq!(bench.seen(), [Exited, Stopping]);
     assert_eq!(bench.signals(), [TERM]);
     bench.empty();
@@ -411,7 +428,7 @@ fn an_operators_start_while_something_lingers_goes_through_stopping() {
 fn stop_after_an_exit_keeps_the_truth_about_it() {
     let mut bench = Bench::running(|config| config.autorestart = AutoRestart::Unexpected);
     bench.end(Exit::Code(0));
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.seen(), [Exited]);
     assert_eq!(bench.describe(), "exit code 0 after 24:00:00");
 }
@@ -509,7 +526,7 @@ fn a_start_during_a_health_restart_comes_without_its_delay() {
     });
     bench.wait(11_000);
     bench.health(false);
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     bench.end(Exit::Signal(TERM));
     assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Stopped, Starting]);
 }
@@ -519,10 +536,10 @@ fn new_settings_wait_for_the_next_start() {
     let mut bench = Bench::running(|_| {});
     let changed = config(|config| config.stopsignal = "INT".to_owned());
     bench.feed(Event::ConfigChanged(Arc::new(changed)));
-    bench.feed(Event::RestartRequested { force: false });
+    bench.feed(restart(false));
     assert_eq!(bench.signals(), [TERM]);
     bench.end(Exit::Signal(TERM));
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.signals(), [2]);
 }
 
@@ -553,7 +570,7 @@ fn what_an_earlier_daemon_has_left_is_cleared_away_before_the_first_start() {
     bench.feed(Event::OrphansFound { pid: 77 });
     assert_eq!((bench.machine.state(), bench.signals.as_slice()), (Stopping, &[TERM][..]));
     assert_eq!(bench.describe(), "stopping what pid 77 left of its process group, SIGKILL in 7 s");
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     assert_eq!((bench.machine.state(), bench.spawns), (Stopping, 0));
     bench.feed(Event::GroupEmpty { generation: 0 });
     assert_eq!((bench.machine.state(), bench.spawns), (Starting, 1));
@@ -564,7 +581,7 @@ fn what_is_left_of_an_earlier_daemon_is_no_business_of_one_that_has_run_here() {
     let mut bench = Bench::running(|_| ());
     bench.feed(Event::OrphansFound { pid: 77 });
     assert_eq!((bench.machine.state(), bench.signals.len()), (Running, 0));
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.end(Exit::Signal(TERM));
     assert_eq!(bench.machine.state(), Stopped);
     bench.signals.clear();
@@ -594,11 +611,11 @@ fn spans_of_time_are_told_as_people_read_them() {
 #[test]
 fn the_last_line_is_told_where_it_explains_something() {
     let mut bench = Bench::running(|_| {});
-    let told = |bench: &Bench, line| bench.machine.describe(bench.now, Some(line));
-    bench.feed(Event::StopRequested);
+    let told = |bench: &Bench, line| bench.machine.condition().describe(bench.now, Some(line));
+    bench.feed(stop());
     bench.end(Exit::Signal(TERM));
     assert!(!told(&bench, "bye").contains("bye"), "{}", told(&bench, "bye"));
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     bench.wait(20_000);
     bench.end(Exit::Code(1));
     assert!(!told(&bench, "oops").contains("oops"), "it runs again: {}", told(&bench, "oops"));
@@ -614,7 +631,7 @@ fn the_last_line_is_told_where_it_explains_something() {
 #[test]
 fn seconds_that_are_left_are_rounded_up() {
     let mut bench = Bench::running(|config| config.stopwaitsecs = 10);
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.describe(), "stopping, SIGKILL in 10 s");
     bench.wait(500);
     assert_eq!(bench.describe(), "stopping, SIGKILL in 10 s");

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use supervice::models::{AutoRestart, HealthCheckType, ProgramConfig};
-use supervice::process::{Action, Event, Exit, Machine, Moment, ProcessState, SpawnError, SpawnStage};
+use supervice::process::{Action, Event, Exit, Initiator, Machine, Moment, ProcessState, SpawnError, SpawnStage};
+
+/// Who asks for everything.
+const BY: Initiator = Initiator::Embedder;
 
 /// The kernel's side: which run lives, and what is left of its group.
 struct Life {
@@ -31,7 +34,7 @@ pub fn run(data: &[u8]) {
     }
     // Whatever came before: a stop settles in bounded time with a kernel that kills.
     life.fails = false;
-    life.event(Event::KillRequested);
+    life.event(Event::KillRequested { by: BY });
     for _ in 0..8 {
         if let Some(generation) = life.leader {
             life.exit(generation, Exit::Signal(9), false);
@@ -63,10 +66,10 @@ impl Life {
         // Half of what speaks of a run speaks of an old one, or of one that is to come.
         let generation = if detail & 1 == 0 { self.machine.generation() } else { u64::from(detail >> 1) };
         match what % 14 {
-            0 => self.event(Event::StartRequested),
-            1 => self.event(Event::StopRequested),
-            2 => self.event(Event::KillRequested),
-            3 => self.event(Event::RestartRequested { force: detail & 1 == 0 }),
+            0 => self.event(Event::StartRequested { by: BY }),
+            1 => self.event(Event::StopRequested { by: BY }),
+            2 => self.event(Event::KillRequested { by: BY }),
+            3 => self.event(Event::RestartRequested { force: detail & 1 == 0, by: BY }),
             4 | 5 => {
                 if let Some(leader) = self.leader {
                     let exit = if detail & 2 == 0 { Exit::Code(detail >> 3) } else { Exit::Signal(detail % 64 + 1) };
@@ -143,7 +146,7 @@ impl Life {
             assert!(actions < 100, "the machine goes round in circles");
             match action {
                 Action::Spawn { generation } => self.spawn(generation),
-                Action::SignalGroup { generation, signal } => {
+                Action::SignalGroup { generation, signal, why: _ } => {
                     assert!(
                         self.leader == Some(generation) || self.rest == Some(generation),
                         "a stranger is signalled"

@@ -102,14 +102,14 @@ impl Auditor {
     /// An event is about to be fed.
     pub fn before(&mut self, event: &Event, now: Millis) {
         match event {
-            Event::StartRequested => self.asked_up(self.shown_is(&[Starting, Running, Unhealthy])),
-            Event::RestartRequested { force } => {
+            Event::StartRequested { .. } => self.asked_up(self.shown_is(&[Starting, Running, Unhealthy])),
+            Event::RestartRequested { force, .. } => {
                 self.asked_up(false);
                 self.asked_to_stop(*force);
                 self.health_stop = false;
             }
-            Event::StopRequested => self.asked_down(false),
-            Event::KillRequested => self.asked_down(true),
+            Event::StopRequested { .. } => self.asked_down(false),
+            Event::KillRequested { .. } => self.asked_down(true),
             Event::Spawned { generation, pid } => self.spawned(*generation, *pid, now),
             Event::SpawnFailed { error, .. } => {
                 self.spawning = None;
@@ -294,7 +294,7 @@ impl Auditor {
     pub fn saw(&mut self, action: &Action, kernel: &Kernel, now: Millis) -> Result<(), String> {
         match action {
             Action::Spawn { generation } => self.saw_spawn(*generation, kernel, now),
-            Action::SignalGroup { generation, signal } => self.saw_signal(*generation, *signal, kernel, now),
+            Action::SignalGroup { generation, signal, .. } => self.saw_signal(*generation, *signal, kernel, now),
             Action::CheckHealth { generation } => self.saw_check(*generation, now),
             Action::Announce(transition) => self.saw_transition(transition, kernel, now),
         }
@@ -369,7 +369,7 @@ impl Auditor {
         let Transition { from, to, pid, cause } = transition;
         ensure(*from == self.shown, || format!("gap: {} was announced last, now {from} -> {to}", self.shown))?;
         ensure(from != to, || format!("{from} -> {to} is no transition"))?;
-        ensure(!cause.is_empty(), || format!("{from} -> {to} without a cause"))?;
+        ensure(!cause.to_string().is_empty(), || format!("{from} -> {to} without a cause"))?;
         if !self.expected.is_empty() {
             let next = self.expected.remove(0);
             let cut_short = *to == Stopping && !self.up;
