@@ -11,9 +11,9 @@
 //! # Ok::<(), supervice::client::ClientError>(())
 //! ```
 
-mod events;
-mod follow;
-mod operate;
+mod commands;
+mod event_stream;
+mod output_stream;
 mod peer;
 
 use std::fmt;
@@ -31,13 +31,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use crate::codec::frames::{
-    Amount, EventItem, HistoryItem, KeyChange, NextStep, Reread, Terms, Updated, WaitFor, Why,
+    Amount, EventItem, HistoryItem, KeyChange, NextStep, ProcessStatus, Reread, Terms, Updated, WaitFor, Why,
 };
-pub use events::{EventStream, StreamedEvent};
-pub use follow::{Follow, OutputPiece};
-pub use operate::DaemonVersion;
+pub use crate::sys::machine::Power;
+pub use commands::DaemonVersion;
+pub use event_stream::{EventStream, StreamedEvent};
+pub use output_stream::{Follow, OutputPiece};
 
-use crate::codec::frames::{self, ErrorCode, HEADER, Head, ProcessStatus};
+use crate::codec::frames::{self, ErrorCode, HEADER, Head};
 use crate::models::DEFAULT_SOCKET_PATH;
 use crate::sys::net::peer_credentials;
 
@@ -98,9 +99,57 @@ pub enum ClientError {
     Failed {
         /// Its code, where it gave one.
         code: Option<String>,
+        /// Why it refused, as a stable word for programs (`no_such_process`), where it gave one.
+        refusal: Option<String>,
         /// Its message.
         message: String,
     },
+}
+
+impl ClientError {
+    /// The protocol's code of an error answer, for instance `NOT_FOUND`; see supervice-protocol(7).
+    ///
+    /// ```
+    /// use supervice::client::{ClientError, Controller, ProcessStatus};
+    ///
+    /// fn state(controller: &Controller, name: &str) -> Result<Option<String>, ClientError> {
+    ///     let found = |process: ProcessStatus| Some(process.state);
+    ///     match controller.process_status(name) {
+    ///         Ok(process) => Ok(process.and_then(found)),
+    ///         Err(error) if error.code() == Some("NOT_FOUND") => Ok(None),
+    ///         Err(error) => Err(error),
+    ///     }
+    /// }
+    ///
+    /// let nobody = Controller::new("/nonexistent/supervice.sock");
+    /// let error = state(&nobody, "web").expect_err("there is no daemon");
+    /// assert_eq!((error.code(), error.refusal()), (None, None));
+    /// ```
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            ClientError::Failed { code, .. } => code.as_deref(),
+            ClientError::NoDaemon { .. }
+            | ClientError::Denied { .. }
+            | ClientError::NotTrusted { .. }
+            | ClientError::Ended { .. }
+            | ClientError::Timeout { .. }
+            | ClientError::Protocol { .. } => None,
+        }
+    }
+
+    /// Why the daemon refused, as a stable word for programs, for instance `no_such_process`. A daemon that gives none
+    /// only has a [`code`](Self::code).
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            ClientError::Failed { refusal, .. } => refusal.as_deref(),
+            ClientError::NoDaemon { .. }
+            | ClientError::Denied { .. }
+            | ClientError::NotTrusted { .. }
+            | ClientError::Ended { .. }
+            | ClientError::Timeout { .. }
+            | ClientError::Protocol { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for ClientError {
@@ -211,7 +260,11 @@ impl Controller {
         let body = serde_json::to_vec(&request).map_err(|error| self.broken(error.to_string()))?;
         if body.len() > frames::MAX_FRAME {
             let message = format!("a request of {} bytes; at most {} can be sent", body.len(), frames::MAX_FRAME);
-            return Err(ClientError::Failed { code: Some(ErrorCode::TooLarge.as_str().to_owned()), message });
+            return Err(ClientError::Failed {
+                code: Some(ErrorCode::TooLarge.as_str().to_owned()),
+                refusal: None,
+                message,
+            });
         }
         // What only asks is answered at once; else something in the daemon hangs.
         let asks = ["status", "why", "history", "pid", "ping", "version", "loglevel"].contains(&command);
@@ -231,16 +284,22 @@ impl Controller {
     /// # Errors
     /// See [`ClientError`].
     pub fn status(&self) -> Result<Vec<ProcessStatus>, ClientError> {
-        self.status_as()
+        self.status_of(None)
     }
 
-    /// The state of every process with all that this daemon says of it, whatever its version.
-    pub(crate) fn status_values(&self) -> Result<Vec<Value>, ClientError> {
-        self.status_as()
+    /// The state of one process; `None` where a daemon that can only tell of all does not have it.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] with the code `NOT_FOUND` where there is none of this name; see [`ClientError`] for the others.
+    pub fn process_status(&self, name: &str) -> Result<Option<ProcessStatus>, ClientError> {
+        let processes: Vec<ProcessStatus> = self.status_of(Some(name))?;
+        // A daemon that does not know the parameter answers with all.
+        Ok(processes.into_iter().find(|process| process.name == name))
     }
 
-    /// All pages of the status, within one time-out.
-    fn status_as<T: DeserializeOwned>(&self) -> Result<Vec<T>, ClientError> {
+    /// The state of every process, or of the one of this name, in any form of an answer. An older daemon may answer with
+    /// all processes though one is named.
+    pub(crate) fn status_of<T: DeserializeOwned>(&self, name: Option<&str>) -> Result<Vec<T>, ClientError> {
         #[derive(Deserialize)]
         struct Page<T> {
             status: String,
@@ -251,8 +310,9 @@ impl Controller {
         let mut processes = Vec::new();
         let mut offset = None;
         for _ in 0..MOST_PAGES {
-            let parameters: Vec<(&str, Value)> =
-                offset.map(|offset: u64| ("offset", offset.into())).into_iter().collect();
+            let mut parameters: Vec<(&str, Value)> = Vec::new();
+            parameters.extend(name.map(|name| ("name", name.into())));
+            parameters.extend(offset.map(|offset: u64| ("offset", offset.into())));
             let body = self.send_until("status", &parameters, deadline)?;
             // Straight into its form: by way of a tree of values a thousand processes take twice as long.
             let page = serde_json::from_slice::<Page<T>>(&body);
@@ -351,6 +411,7 @@ impl Controller {
             Some("ok") => Ok(answer),
             Some("error") => Err(ClientError::Failed {
                 code: text("code").map(str::to_owned),
+                refusal: text("refusal").map(str::to_owned),
                 message: text("message").unwrap_or("the daemon gave no reason").to_owned(),
             }),
             _ => Err(self.broken("the answer has no status")),

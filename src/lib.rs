@@ -66,7 +66,7 @@
 //! | [`models`] | plain configuration data and its defaults | nothing |
 //! | [`process`] | the pure state machine of a process; [`process::Process`], the handle | `models` |
 //! | [`sys`] | everything that talks to the kernel; the only `unsafe` | `process` (its vocabulary), `models` |
-//! | [`config`] | parse → expand → validate → compare | `models`, `sys::users` |
+//! | [`config`] | parse → expand → validate → compare; one table of keys | `models`, `process` (signals), `sys::users` |
 //! | [`events`] | the event bus | `process` |
 //! | [`health`] | the checks and their worker threads | `models`, `process`, `sys` |
 //! | [`output`] | capture, rotation, console, memory | `models`, `process`, `sys`, `logger` (the console) |
@@ -101,11 +101,10 @@ pub mod health;
 pub mod init;
 pub mod logger;
 pub mod models;
-mod order;
 pub mod output;
 pub mod process;
-mod suggest;
 pub mod sys;
+mod util;
 
 /// What the tests and fuzz targets of this repository reach into. No part of the interface: it may change at any time.
 #[cfg(feature = "internals")]

@@ -9,11 +9,11 @@
 //! assert!(web.autostart);
 //! ```
 
+mod written;
+
 use std::collections::BTreeMap;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
 pub const DEFAULT_LOG_MAXBYTES: u64 = 50 * 1024 * 1024;
@@ -88,27 +88,6 @@ pub enum AutoRestart {
     Always,
 }
 
-impl<'de> Deserialize<'de> for AutoRestart {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Bool(false) => Ok(AutoRestart::Never),
-            Value::Bool(true) => Ok(AutoRestart::Always),
-            Value::String(word) if word == "unexpected" => Ok(AutoRestart::Unexpected),
-            other => Err(D::Error::custom(format!("{other} is neither a boolean nor \"unexpected\""))),
-        }
-    }
-}
-
-impl Serialize for AutoRestart {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            AutoRestart::Never => serializer.serialize_bool(false),
-            AutoRestart::Always => serializer.serialize_bool(true),
-            AutoRestart::Unexpected => serializer.serialize_str("unexpected"),
-        }
-    }
-}
-
 /// Which end of a program ends the daemon, and with it the container. A stop or restart that somebody asks for is
 /// never one.
 ///
@@ -137,27 +116,6 @@ pub enum ExitCode {
     Program,
     /// This code, whatever the program's was.
     Fixed(u8),
-}
-
-impl<'de> Deserialize<'de> for ExitCode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(word) if word == "program" => Ok(ExitCode::Program),
-            value => match value.as_u64().and_then(|code| u8::try_from(code).ok()) {
-                Some(code) => Ok(ExitCode::Fixed(code)),
-                None => Err(D::Error::custom(format!("{value} is neither an exit code nor \"program\""))),
-            },
-        }
-    }
-}
-
-impl Serialize for ExitCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            ExitCode::Program => serializer.serialize_str("program"),
-            ExitCode::Fixed(code) => serializer.serialize_u8(*code),
-        }
-    }
 }
 
 /// When the disk is told to keep what was written to a log file (`fdatasync`). Otherwise the system writes it out when it
@@ -281,6 +239,8 @@ pub struct ProgramConfig {
     pub directory: Option<String>,
     /// Run as this user (name or numeric id); `None`: as the daemon's.
     pub user: Option<String>,
+    /// Permission bits that files which it creates do not get; `None`: as the daemon's.
+    pub umask: Option<u32>,
     /// The `[group:…]` that the program belongs to; `None`: a group of its own.
     pub group: Option<String>,
     /// Let the kernel kill the program (SIGKILL) if the daemon dies.
@@ -335,6 +295,7 @@ impl ProgramConfig {
             env_file: Vec::new(),
             directory: None,
             user: None,
+            umask: None,
             group: None,
             pdeathsig: true,
             reconcile: Reconcile::Auto,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::command::Command;
 use super::event_type::EventType;
+use super::orphan_note::OrphanNote;
 use super::refusal::{Refusal, ReloadFailure, RollbackReason};
 use super::reply::Changes;
 use crate::models::{Power, ProgramConfig, StreamKind};
@@ -143,6 +144,8 @@ pub enum Announcement {
         /// Who.
         by: Initiator,
     },
+    /// What is done with processes that an earlier daemon has left behind.
+    Orphans(OrphanNote),
     /// All log files are opened anew because a signal asked for it.
     LogsReopened,
     /// Something that was asked for did not come about.
@@ -165,6 +168,7 @@ impl Announcement {
             | Announcement::ExecFailedLate { .. }
             | Announcement::Asked { .. }
             | Announcement::LogsReopened
+            | Announcement::Orphans(_)
             | Announcement::Failed(_)
             | Announcement::Reload(_)
             | Announcement::Shutdown(_) => None,
@@ -190,7 +194,8 @@ impl Announcement {
             Announcement::Output { change: OutputChange::Recovered { .. }, .. } => log::Level::Warn,
             Announcement::ExecFailedLate { .. } => log::Level::Error,
             Announcement::Asked { .. } | Announcement::LogsReopened => log::Level::Info,
-            Announcement::Failed(_) => log::Level::Warn,
+            Announcement::Orphans(note) if note.is_error() => log::Level::Error,
+            Announcement::Failed(_) | Announcement::Orphans(_) => log::Level::Warn,
             Announcement::Reload(change) => match change {
                 ReloadChange::Applied(_) | ReloadChange::CommitPending { .. } | ReloadChange::Removed { .. } => {
                     log::Level::Info
@@ -287,6 +292,7 @@ impl fmt::Display for Announcement {
             Announcement::Asked { command, by } => write!(f, "{command}: asked {by}"),
             Announcement::LogsReopened => f.write_str("log files are opened anew (SIGUSR2)"),
             Announcement::Failed(refusal) => refusal.fmt(f),
+            Announcement::Orphans(note) => note.fmt(f),
             Announcement::Reload(change) => change.fmt(f),
             Announcement::Shutdown(progress) => progress.fmt(f),
         }

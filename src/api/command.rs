@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::models::Power;
 use crate::process::signal_name;
@@ -36,7 +37,7 @@ pub enum Selector {
 }
 
 /// How long the answer to a command may wait for its effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// `false`: answer at once that the command was taken.
     pub wait: bool,
@@ -52,8 +53,15 @@ impl Default for Terms {
 }
 
 /// A level of the daemon's own log, as it is spelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LogLevel(&'static str);
+
+impl<'de> Deserialize<'de> for LogLevel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        LogLevel::from_name(&name).ok_or_else(|| D::Error::custom("no level"))
+    }
+}
 
 impl LogLevel {
     const SPELLINGS: [&str; 6] = ["DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"];
@@ -71,7 +79,7 @@ impl LogLevel {
 }
 
 /// What changes something.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Starts, stops, kills or restarts processes.
     Act {

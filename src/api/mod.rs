@@ -10,6 +10,7 @@
 mod announcement;
 mod command;
 mod event_type;
+mod orphan_note;
 mod refusal;
 mod reply;
 mod request;
@@ -20,6 +21,7 @@ mod why;
 pub use announcement::{Announcement, OutputChange, ReloadChange, ShutdownProgress};
 pub use command::{Act, Command, LogLevel, Selector, Terms};
 pub use event_type::{EventKinds, EventType};
+pub use orphan_note::{Bystanders, OrphanNote};
 pub use refusal::{NameHint, Reached, Refusal, ReloadFailure, RollbackReason, Unreached};
 pub use reply::{Changes, KeyChange, Reply, Reread, Updated};
 pub use request::{Amount, Query, Request, RequestId, WaitFor, Watch};

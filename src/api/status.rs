@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::orphan_note::Bystanders;
 use crate::models::ProgramConfig;
 use crate::process::{Cause, Condition, Exit, Moment, ProcessState};
 
@@ -19,7 +20,7 @@ pub struct StatusRow {
     /// Why its output is being lost, while it is.
     pub output_trouble: Option<Arc<str>>,
     /// Processes of an earlier daemon that are left alone.
-    pub left_alone: Vec<i32>,
+    pub bystanders: Option<Bystanders>,
     /// The process; `None` where there is none.
     pub pid: Option<i32>,
     /// When it was spawned.
@@ -46,24 +47,10 @@ impl StatusRow {
             line.push_str("; output is lost: ");
             line.push_str(trouble);
         }
-        if !self.left_alone.is_empty() {
-            line.push_str("; an earlier daemon left ");
-            line.push_str(&pids(&self.left_alone));
-            line.push_str(" running");
+        if let Some(bystanders) = &self.bystanders {
+            line.push_str(&format!("; {bystanders}"));
         }
         line
-    }
-}
-
-/// Pids that a sentence names.
-const MOST_PIDS: usize = 8;
-
-/// `pid 4, 5`, and after eight of them `and 2 more`.
-pub(crate) fn pids(pids: &[i32]) -> String {
-    let text = |pids: &[i32]| pids.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
-    match pids.get(..MOST_PIDS) {
-        Some(first) if pids.len() > MOST_PIDS => format!("pid {} and {} more", text(first), pids.len() - MOST_PIDS),
-        Some(_) | None => format!("pid {}", text(pids)),
     }
 }
 
@@ -82,17 +69,4 @@ pub struct HistoryRow {
     pub pid: Option<i32>,
     /// Why.
     pub cause: Cause,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_lists_of_pids_are_cut() {
-        let up_to = |last: i32| (1..=last).collect::<Vec<_>>();
-        assert_eq!(pids(&[4]), "pid 4");
-        assert_eq!(pids(&up_to(8)), "pid 1, 2, 3, 4, 5, 6, 7, 8");
-        assert_eq!(pids(&up_to(10)), "pid 1, 2, 3, 4, 5, 6, 7, 8 and 2 more");
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::status::HistoryRow;
-use crate::config::as_word;
+use crate::config::quote_word;
 use crate::models::{AutoRestart, ProgramConfig};
 use crate::process::{Cause, Condition, Exit, Initiator, Moment, ProcessState, Verb, span};
 
@@ -175,7 +175,7 @@ impl Why {
             let comma = if *step == NextStep::CheckAnswer { "" } else { "," };
             return format!("Next: {step}{comma} in {left}.");
         }
-        let word = as_word(&self.program.name);
+        let word = quote_word(&self.program.name);
         match self.state {
             ProcessState::Running | ProcessState::Unhealthy => match self.program.autorestart {
                 AutoRestart::Always => "Nothing is due: it runs until it ends, and is then started again.".to_owned(),

@@ -13,11 +13,12 @@ use nix::unistd::{AccessFlags, access};
 use super::diagnostic::Fault;
 use super::environment::{EnvFileErrorKind, read_env_file};
 use crate::sys::users::{lookup_group, lookup_user};
+use crate::util::errno;
 
 /// The longest path that the kernel takes for a socket, in bytes.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 
-/// The answers so far.
+/// The answers that the system has given so far.
 #[derive(Default)]
 pub(crate) struct Checks {
     users: HashMap<String, Option<u32>>,
@@ -27,17 +28,17 @@ pub(crate) struct Checks {
     missing_programs: HashMap<String, Option<Fault>>,
 }
 
-/// Asks once and answers from memory after that.
-fn remembered(
-    memory: &mut HashMap<String, Option<Fault>>,
+/// Asks the system once for each key.
+fn cached(
+    answers: &mut HashMap<String, Option<Fault>>,
     key: &str,
     ask: impl FnOnce(&str) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    if let Some(known) = memory.get(key) {
+    if let Some(known) = answers.get(key) {
         return known.clone().map_or(Ok(()), Err);
     }
     let answer = ask(key);
-    memory.insert(key.to_owned(), answer.clone().err());
+    answers.insert(key.to_owned(), answer.clone().err());
     answer
 }
 
@@ -71,9 +72,9 @@ impl Checks {
 
     /// A program can be started in this directory.
     pub(crate) fn directory(&mut self, path: &str) -> Result<(), Fault> {
-        remembered(&mut self.enterable, path, |path| {
+        cached(&mut self.enterable, path, |path| {
             is_directory(path)?;
-            may(path, AccessFlags::X_OK, "may not be entered")
+            check_access(path, AccessFlags::X_OK, "may not be entered")
         })
     }
 
@@ -83,9 +84,9 @@ impl Checks {
             Some("") | None => ".",
             Some(parent) => parent,
         };
-        remembered(&mut self.writable, parent, |parent| {
+        cached(&mut self.writable, parent, |parent| {
             is_directory(parent)?;
-            may(parent, AccessFlags::W_OK | AccessFlags::X_OK, "is not writable")
+            check_access(parent, AccessFlags::W_OK | AccessFlags::X_OK, "is not writable")
         })
     }
 
@@ -103,7 +104,7 @@ impl Checks {
                 match access(path, AccessFlags::W_OK) {
                     // A rotation has just moved it away: a new one can be created.
                     Err(Errno::ENOENT) => Ok(()),
-                    result => allowed(path, result, "is not writable"),
+                    result => access_result(path, result, "is not writable"),
                 }
             }
             Err(_) => self.parent_writable(path),
@@ -140,7 +141,7 @@ impl Checks {
 
     /// An env file is there and holds `KEY=VALUE` lines.
     pub(crate) fn env_file(&mut self, path: &str) -> Result<(), Fault> {
-        remembered(&mut self.env_files, path, |path| {
+        cached(&mut self.env_files, path, |path| {
             let Err(error) = read_env_file(path) else { return Ok(()) };
             let hint = match &error.kind {
                 EnvFileErrorKind::Io(_) => "name files that the daemon can read, with commas between them",
@@ -152,10 +153,10 @@ impl Checks {
 
     /// The program that a command names by its absolute path is there and may be executed.
     pub(crate) fn program(&mut self, path: &str) -> Result<(), Fault> {
-        remembered(&mut self.missing_programs, path, |path| {
+        cached(&mut self.missing_programs, path, |path| {
             let hint = "the program will not start until it is there and executable";
             match fs::metadata(path) {
-                Err(error) => Err(Fault::new(format!("{path}: {}", reason(&error)), hint)),
+                Err(error) => Err(Fault::new(format!("{path}: {}", errno::reason(&error)), hint)),
                 Ok(found) if found.is_dir() => Err(Fault::new(format!("{path} is a directory"), hint)),
                 Ok(_) if access(path, AccessFlags::X_OK).is_err() => {
                     Err(Fault::new(format!("{path} is not executable"), hint))
@@ -173,29 +174,21 @@ fn is_directory(path: &str) -> Result<(), Fault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Fault::new(format!("the directory {path} does not exist"), "create it, or write another path"))
         }
-        Err(error) => Err(Fault::new(format!("{path}: {}", reason(&error)), "write a path that can be reached")),
+        Err(error) => Err(Fault::new(format!("{path}: {}", errno::reason(&error)), "write a path that can be reached")),
     }
 }
 
-fn may(path: &str, access_flags: AccessFlags, message: &str) -> Result<(), Fault> {
-    allowed(path, access(path, access_flags), message)
+fn check_access(path: &str, access_flags: AccessFlags, message: &str) -> Result<(), Fault> {
+    access_result(path, access(path, access_flags), message)
 }
 
-fn allowed(path: &str, result: nix::Result<()>, message: &str) -> Result<(), Fault> {
+fn access_result(path: &str, result: nix::Result<()>, message: &str) -> Result<(), Fault> {
     match result {
         Ok(()) => Ok(()),
-        Err(errno) => Err(Fault::new(
-            format!("{path} {message}: {}", errno.desc()),
+        Err(number) => Err(Fault::new(
+            format!("{path} {message}: {}", errno::text(number as i32)),
             "change its permissions, or write another path",
         )),
-    }
-}
-
-/// The system's reason without Rust's number.
-fn reason(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
-        None => error.to_string(),
     }
 }
 

@@ -6,8 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::order::sort_by;
-
 /// A value longer than this many characters is cut where a diagnostic is printed.
 const SHOWN_VALUE_CHARS: usize = 100;
 
@@ -213,10 +211,8 @@ impl Report {
     pub(crate) fn sort(&mut self, files: &[Arc<Path>]) {
         let order = |d: &Diagnostic| (files.iter().position(|file| *file == d.file).unwrap_or(files.len()), d.line);
         for list in [&mut self.problems, &mut self.warnings] {
-            // Those of one line stay in the order in which they were found.
-            let mut keyed: Vec<_> = list.drain(..).enumerate().map(|(at, found)| (order(&found), at, found)).collect();
-            sort_by(&mut keyed, |one, other| (one.0, one.1).cmp(&(other.0, other.1)));
-            list.extend(keyed.into_iter().map(|(.., found)| found));
+            // A stable sort: those of one line stay in the order in which they were found.
+            list.sort_by_cached_key(order);
         }
     }
 }

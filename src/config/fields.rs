@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::checks::Checks;
 use super::diagnostic::{Diagnostic, Fault, Report};
 use super::expand::{Scope, unset_variable};
-use super::keys::{self, Foreign};
 use super::reader::{Entry, SectionView};
 
 /// One section being read.
@@ -18,6 +18,14 @@ pub(crate) struct Fields<'r, 'd> {
 pub(crate) struct Text<'d> {
     pub entry: Entry<'d>,
     pub value: Cow<'d, str>,
+}
+
+/// A key that is present, for the function that parses it.
+pub(crate) struct Given<'g> {
+    text: &'g Text<'g>,
+    scope: Scope<'g>,
+    report: &'g mut Report,
+    pub checks: &'g mut Checks,
 }
 
 impl<'d> Fields<'_, 'd> {
@@ -40,15 +48,17 @@ impl<'d> Fields<'_, 'd> {
         self.text(key).filter(|text| !text.value.is_empty())
     }
 
-    /// A key parsed, or its default where it is absent or wrong.
-    pub(crate) fn parse<T>(&mut self, key: &str, default: T, parse: impl FnOnce(&str) -> Result<T, Fault>) -> T {
-        let Some(text) = self.text(key) else { return default };
-        match parse(&text.value) {
-            Ok(value) => value,
-            Err(fault) => {
-                self.error(&text, fault);
-                default
-            }
+    /// Has a key parsed, if it is present, and reports what is wrong with it.
+    pub(crate) fn parse(
+        &mut self,
+        key: &str,
+        checks: &mut Checks,
+        parse: &mut dyn FnMut(&mut Given<'_>) -> Result<(), Fault>,
+    ) {
+        let Some(text) = self.text(key) else { return };
+        let mut given = Given { text: &text, scope: self.scope, report: self.report, checks };
+        if let Err(fault) = parse(&mut given) {
+            given.error(fault);
         }
     }
 
@@ -68,6 +78,36 @@ impl<'d> Fields<'_, 'd> {
     }
 }
 
+impl<'g> Given<'g> {
+    /// The value after expansion.
+    pub(crate) fn text(&self) -> &'g str {
+        &self.text.value
+    }
+
+    /// The value after expansion, or `None` where it is empty.
+    pub(crate) fn filled(&self) -> Option<&'g str> {
+        Some(self.text()).filter(|text| !text.is_empty())
+    }
+
+    /// The value as it stands in the file.
+    pub(crate) fn raw(&self) -> &'g str {
+        self.text.entry.value
+    }
+
+    /// A part of the raw value, expanded.
+    pub(crate) fn expand(&self, part: &str) -> String {
+        self.scope.expand(part, self.text.entry.place).into_owned()
+    }
+
+    pub(crate) fn error(&mut self, fault: Fault) {
+        self.report.error(entry_diagnostic(&self.text.entry, &self.text.value, fault));
+    }
+
+    pub(crate) fn warn(&mut self, fault: Fault) {
+        self.report.warn(entry_diagnostic(&self.text.entry, &self.text.value, fault));
+    }
+}
+
 /// A fault of one key's value.
 pub(crate) fn entry_diagnostic(entry: &Entry<'_>, value: &str, fault: Fault) -> Diagnostic {
     let mut diagnostic = entry.place.diagnostic(fault);
@@ -82,30 +122,4 @@ pub(crate) fn section_diagnostic(view: &SectionView<'_>, fault: Fault) -> Diagno
     let mut diagnostic = view.header().diagnostic(fault);
     diagnostic.section = Some(view.name.to_owned());
     diagnostic
-}
-
-/// Reports every key of a section that is neither in `known` nor harmless: `foreign` ones as without
-/// effect, the others with a guess what was meant.
-pub(crate) fn check_keys(view: &SectionView<'_>, known: &[&[&str]], foreign: &[Foreign], report: &mut Report) {
-    for entry in view.own_entries() {
-        if known.iter().any(|keys| keys.contains(&entry.key)) {
-            continue;
-        }
-        if let Some(other) = foreign.iter().find(|foreign| foreign.key == entry.key) {
-            if !other.harmless.contains(&entry.value.to_ascii_lowercase().as_str()) {
-                report.warn(entry_diagnostic(
-                    &entry,
-                    entry.value,
-                    Fault::new("this key has no effect here", other.instead),
-                ));
-            }
-            continue;
-        }
-        let known: Vec<&str> = known.iter().flat_map(|keys| keys.iter().copied()).collect();
-        let hint = match keys::guess(entry.key, &known) {
-            Some(key) => format!("did you mean {key}?"),
-            None => "it has no effect: remove it, or see supervice.conf(5) for the keys of this section".to_owned(),
-        };
-        report.unknown(entry_diagnostic(&entry, entry.value, Fault::new("unknown key", hint)));
-    }
 }

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use super::diagnostic::{Fault, Place, Report};
 use super::expand::Scope;
-use super::fields::{Fields, Text, check_keys, section_diagnostic};
-use super::keys::{self, SectionKind, section_kind};
-use super::program::name_fault;
+use super::fields::{Fields, Text, section_diagnostic};
+use super::keys::Section;
+use super::names::{name_fault, same_name};
 use super::reader::{Document, SectionView};
+use super::sections::{SectionKind, section_kind};
+use super::unknown_keys::check_keys;
+use crate::util::did_you_mean::closest;
 
 /// The group of each program that is in one, by the name of its section.
 pub(crate) type Groups<'d> = HashMap<&'d str, &'d str>;
@@ -23,7 +26,7 @@ pub(crate) fn read<'d>(
     let mut seen = HashMap::new();
     for view in document.sections() {
         let SectionKind::Group(name) = section_kind(view.name) else { continue };
-        check_keys(&view, &[keys::GROUP_KEYS], keys::FOREIGN_GROUP, report);
+        check_keys(&view, Section::Group, report);
         if let Some(fault) = name_fault(name, "group") {
             report.error(section_diagnostic(&view, fault));
         } else if let Some(first) = seen.insert(name, view.header()) {
@@ -32,14 +35,6 @@ pub(crate) fn read<'d>(
         read_group(view, name, programs, scope, &mut groups, report);
     }
     groups
-}
-
-/// Two sections that differ in white space only.
-pub(crate) fn same_name(name: &str, what: &str, first: &Place) -> Fault {
-    Fault::new(
-        format!("a second {what} called {name}: the first is in {}:{}", first.file.display(), first.line),
-        "give it a name of its own",
-    )
 }
 
 fn read_group<'d>(
@@ -84,7 +79,7 @@ fn unknown_member(member: &str, programs: &HashMap<&str, Place>) -> Fault {
     let hint = if section != member && programs.contains_key(section) {
         format!("all instances of {section} are in its group: write {section}")
     } else {
-        match crate::suggest::closest(member, programs.keys().copied()) {
+        match closest(member, programs.keys().copied()) {
             Some(name) => format!("did you mean {name}?"),
             None => format!("name programs that are configured, or add [program:{section}]"),
         }

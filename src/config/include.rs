@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::order::sort;
+use crate::util::glob::{has_wildcard, matches};
+use crate::util::sort::sort;
 
 /// Files that all patterns of one configuration may name together.
 const MAX_FILES: usize = 4096;
@@ -14,8 +15,8 @@ pub(crate) fn expand(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     let start = if pattern.starts_with('/') { PathBuf::from("/") } else { directory.to_owned() };
     let mut found = vec![start];
     for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        found = if part.contains(['*', '?', '[']) {
-            found.iter().flat_map(|directory| matching(directory, part)).take(MAX_FILES).collect()
+        found = if has_wildcard(part) {
+            found.iter().flat_map(|directory| entries(directory, part)).take(MAX_FILES).collect()
         } else {
             found.into_iter().map(|directory| directory.join(part)).collect()
         };
@@ -27,84 +28,14 @@ pub(crate) fn expand(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     found
 }
 
-pub(crate) fn has_wildcard(pattern: &str) -> bool {
-    pattern.contains(['*', '?', '['])
-}
-
 /// The entries of a directory whose names match; hidden ones only where the pattern begins with a dot.
-fn matching(directory: &Path, pattern: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let pattern: Vec<char> = pattern.chars().collect();
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let visible = names.filter(|name| !name.starts_with('.') || pattern.first() == Some(&'.'));
-    let mut matches: Vec<_> = visible.filter(|name| glob(&pattern, name)).map(|name| directory.join(name)).collect();
-    sort(&mut matches);
-    matches
-}
-
-/// Does the whole of `name` match? One retreat to the last `*` is enough, so the time is bounded by
-/// the product of the lengths.
-fn glob(pattern: &[char], name: &str) -> bool {
-    let name: Vec<char> = name.chars().collect();
-    let (mut p, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(&c) = name.get(n) {
-        if pattern.get(p) == Some(&'*') {
-            star = Some((p, n));
-            p += 1;
-        } else if let Some(length) = pattern.get(p..).and_then(|rest| match_one(rest, c)) {
-            p += length;
-            n += 1;
-        } else if let Some((at, from)) = star {
-            star = Some((at, from + 1));
-            p = at + 1;
-            n = from + 1;
-        } else {
-            return false;
-        }
-    }
-    pattern.iter().skip(p).all(|c| *c == '*')
-}
-
-/// Matches one character; the length of the part of the pattern that did it.
-fn match_one(pattern: &[char], c: char) -> Option<usize> {
-    match pattern.first()? {
-        '?' => Some(1),
-        '[' => match bracket(pattern) {
-            Some((set, length)) => in_set(set, c).then_some(length),
-            None => (c == '[').then_some(1),
-        },
-        literal => (*literal == c).then_some(1),
-    }
-}
-
-/// The inside of a leading `[…]` and the length of the whole; `]` is literal when it comes first.
-fn bracket(pattern: &[char]) -> Option<(&[char], usize)> {
-    let negated = usize::from(matches!(pattern.get(1), Some('!' | '^')));
-    let from = 2 + negated;
-    let end = from + pattern.get(from..)?.iter().position(|c| *c == ']')?;
-    Some((pattern.get(1..end)?, end + 1))
-}
-
-fn in_set(set: &[char], c: char) -> bool {
-    let (negated, mut set) = match set {
-        ['!' | '^', rest @ ..] => (true, rest),
-        all => (false, all),
-    };
-    let mut found = false;
-    loop {
-        set = match set {
-            [low, '-', high, rest @ ..] => {
-                found |= (*low..=*high).contains(&c);
-                rest
-            }
-            [one, rest @ ..] => {
-                found |= *one == c;
-                rest
-            }
-            [] => return found != negated,
-        };
-    }
+fn entries(directory: &Path, pattern: &str) -> Vec<PathBuf> {
+    let Ok(listing) = fs::read_dir(directory) else { return Vec::new() };
+    let names = listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let visible = names.filter(|name| !name.starts_with('.') || pattern.starts_with('.'));
+    let mut found: Vec<_> = visible.filter(|name| matches(pattern, name)).map(|name| directory.join(name)).collect();
+    sort(&mut found);
+    found
 }
 
 #[cfg(test)]

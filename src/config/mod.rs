@@ -9,11 +9,21 @@
 //! }
 //! # Ok::<(), supervice::config::ConfigError>(())
 //! ```
+//!
+//! # A new key
+//!
+//! 1. A field with its default in [`models`](crate::models).
+//! 2. A row in `src/config/keys`: name, field, parser, scope, what a reload does with it, default, one line of help. The
+//!    reader, the check for unknown keys, [`diff`], [`changed_keys`] and [`needs_restart`] go through that table.
+//! 3. The code that uses the field.
+//!
+//! Tests then name what is left: an item in the man page, the key in the file of recordings that sets every key, and the
+//! README's table, which `UPDATE_GOLDEN=1 cargo test` writes.
 
 mod checks;
+mod command_line;
 mod daemon;
 mod diagnostic;
-mod diff;
 mod environment;
 mod expand;
 mod fields;
@@ -21,32 +31,39 @@ mod file;
 mod groups;
 mod include;
 mod keys;
+mod names;
+mod plan;
 mod print;
 mod program;
 pub mod reader;
+mod sections;
+mod unknown_keys;
 mod values;
-mod words;
 
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use command_line::quote_word;
+pub use command_line::{SplitError, split_command};
+pub(crate) use daemon::socket_of;
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
-pub use diff::{KeyDiff, ReloadPlan, changed_keys, diff, needs_restart};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
+pub use plan::{ChangedSetting, KeyDiff, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
 pub use print::to_json;
-pub(crate) use words::as_word;
-pub use words::{SplitError, split_command};
 
 use crate::models::SupervisorConfig;
+use crate::util::glob::has_wildcard;
 use checks::Checks;
 use diagnostic::{Fault, Report};
 use expand::Scope;
-use fields::{Fields, check_keys, entry_diagnostic, section_diagnostic};
+use fields::{Fields, entry_diagnostic, section_diagnostic};
 use file::{ReadError, read_text};
-use keys::{SectionKind, section_kind};
+use keys::{INCLUDE_FILES, Section};
 use reader::{DEFAULT_SECTION, Document};
+use sections::{SectionKind, section_kind};
+use unknown_keys::check_default_keys;
 
 /// A configuration file may hold this many bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -141,10 +158,10 @@ fn file_diagnostic(file: &Arc<Path>, line: u32, fault: Fault) -> Diagnostic {
 
 /// Reads the files that the main one includes, each once, and adds them to `files`.
 fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Scope<'_>, report: &mut Report) {
-    let Some(view) = document.section("include") else { return };
+    let Some(view) = document.section(Section::Include.name()) else { return };
     let mut fields = Fields { view, scope, report };
-    let Some(text) = fields.text("files") else {
-        fields.missing("files", Fault::new("missing", "write files = PATTERN PATTERN"));
+    let Some(text) = fields.text(INCLUDE_FILES) else {
+        fields.missing(INCLUDE_FILES, Fault::new("missing", "write files = PATTERN PATTERN"));
         return;
     };
     let mut seen: HashSet<PathBuf> = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
@@ -152,7 +169,7 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
     let mut texts = Vec::new();
     for pattern in text.value.split_whitespace() {
         for path in include::expand(&directory, pattern) {
-            if include::has_wildcard(pattern) && path.is_dir() {
+            if has_wildcard(pattern) && path.is_dir() {
                 continue;
             }
             if path.canonicalize().is_ok_and(|canonical| !seen.insert(canonical)) {
@@ -197,7 +214,7 @@ fn build(document: &Document, scope: Scope<'_>, report: &mut Report) -> (Supervi
 fn check_sections(document: &Document, report: &mut Report) {
     for view in document.sections() {
         match section_kind(view.name) {
-            SectionKind::Foreign(instead) => {
+            SectionKind::Unsupported(instead) => {
                 report.warn(section_diagnostic(&view, Fault::new("this section has no effect here", instead)));
             }
             SectionKind::Unknown(guess) => {
@@ -212,16 +229,14 @@ fn check_sections(document: &Document, report: &mut Report) {
         }
     }
     if let Some(view) = document.section(DEFAULT_SECTION) {
-        let known =
-            [keys::PROGRAM_KEYS, keys::DAEMON_KEYS, keys::SUPERVISORD_KEYS, keys::GROUP_KEYS, keys::UNIX_SERVER_KEYS];
-        check_keys(&view, &known, keys::FOREIGN_PROGRAM, report);
+        check_default_keys(&view, report);
     }
     warn_doubled_percent(document, report);
 }
 
 /// A file that comes from supervisord may write a percent sign as two.
 fn warn_doubled_percent(document: &Document, report: &mut Report) {
-    if document.section("supervisord").is_none() {
+    if document.section(Section::Supervisord.name()).is_none() {
         return;
     }
     for view in document.sections() {

@@ -5,7 +5,7 @@ use crate::models::SupervisorConfig;
 use super::environment::read_env_file;
 
 /// The configuration as one JSON object with the field names of the models: sizes in bytes, durations in
-/// seconds, absent values null, `environment` with what the program's env files hold now (a file that can't be
+/// seconds, permission bits (`socket_mode`, `umask`) as plain numbers, absent values null, `environment` with what the program's env files hold now (a file that can't be
 /// read adds nothing).
 ///
 /// ```

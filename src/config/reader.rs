@@ -22,11 +22,11 @@ const MAX_SYNTAX_PROBLEMS: usize = 100;
 pub struct Document {
     /// The sections, keys and values.
     pub ini: Ini,
-    marks: HashMap<String, Marks>,
+    places: HashMap<String, SectionPlaces>,
 }
 
-/// The places of one section.
-struct Marks {
+/// Where a section and its keys stand.
+struct SectionPlaces {
     header: Place,
     keys: HashMap<String, Place>,
 }
@@ -45,9 +45,9 @@ pub(crate) struct Entry<'d> {
 pub(crate) struct SectionView<'d> {
     pub name: &'d str,
     own: &'d Properties,
-    marks: &'d Marks,
+    places: &'d SectionPlaces,
     /// `[DEFAULT]`, where there is one.
-    defaults: Option<(&'d Properties, &'d Marks)>,
+    defaults: Option<(&'d Properties, &'d SectionPlaces)>,
 }
 
 impl Document {
@@ -69,10 +69,12 @@ impl Document {
 
     pub(crate) fn section<'d>(&'d self, name: &str) -> Option<SectionView<'d>> {
         let own = self.ini.section(Some(name))?;
-        let (name, marks) = self.marks.get_key_value(name)?;
-        let defaults =
-            self.marks.get(DEFAULT_SECTION).and_then(|marks| Some((self.ini.section(Some(DEFAULT_SECTION))?, marks)));
-        Some(SectionView { name, own, marks, defaults })
+        let (name, places) = self.places.get_key_value(name)?;
+        let defaults = self
+            .places
+            .get(DEFAULT_SECTION)
+            .and_then(|places| Some((self.ini.section(Some(DEFAULT_SECTION))?, places)));
+        Some(SectionView { name, own, places, defaults })
     }
 
     /// Adds the text of one file. `main`: it is the file that was asked for, the only one whose `[include]` counts.
@@ -89,8 +91,8 @@ impl Document {
 
     /// Opens a section for more keys.
     fn enter(&mut self, name: &str, place: Place) {
-        if !self.marks.contains_key(name) {
-            self.marks.insert(name.to_owned(), Marks { header: place, keys: HashMap::new() });
+        if !self.places.contains_key(name) {
+            self.places.insert(name.to_owned(), SectionPlaces { header: place, keys: HashMap::new() });
             self.ini.entry(Some(name.to_owned())).or_insert(Properties::new());
         }
     }
@@ -98,30 +100,30 @@ impl Document {
     /// Sets a key of a section that was entered; the place of the value that it replaces, if any.
     fn set(&mut self, section: &str, key: String, value: String, place: Place) -> Option<Place> {
         self.ini.section_mut(Some(section))?.insert(key.clone(), value);
-        self.marks.get_mut(section)?.keys.insert(key, place)
+        self.places.get_mut(section)?.keys.insert(key, place)
     }
 }
 
 impl<'d> SectionView<'d> {
     pub(crate) fn header(&self) -> &'d Place {
-        &self.marks.header
+        &self.places.header
     }
 
     /// The key's entry: the section's own, else that of `[DEFAULT]`.
     pub(crate) fn get(&self, key: &str) -> Option<Entry<'d>> {
         self.own_entry(key).or_else(|| {
-            let (values, marks) = self.defaults?;
-            self.entry(values, marks, key)
+            let (values, places) = self.defaults?;
+            self.entry(values, places, key)
         })
     }
 
     fn own_entry(&self, key: &str) -> Option<Entry<'d>> {
-        self.entry(self.own, self.marks, key)
+        self.entry(self.own, self.places, key)
     }
 
-    fn entry(&self, values: &'d Properties, marks: &'d Marks, key: &str) -> Option<Entry<'d>> {
-        // The marks first: most keys are absent, and this map says so faster.
-        let (key, place) = marks.keys.get_key_value(key)?;
+    fn entry(&self, values: &'d Properties, places: &'d SectionPlaces, key: &str) -> Option<Entry<'d>> {
+        // The places first: most keys are absent, and this map tells that faster.
+        let (key, place) = places.keys.get_key_value(key)?;
         Some(Entry { section: self.name, key, value: values.get(key)?, place })
     }
 
@@ -155,7 +157,7 @@ fn trim(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// Where the comment begins: at a `;` or `#` that is the line's first mark, or a `;` after white space.
+/// Where the comment begins: at a `;` or `#` that is the line's first character, or a `;` after white space.
 fn comment_start(line: &str) -> Option<usize> {
     if line.trim_start_matches(is_space).starts_with(['#', ';']) {
         return Some(0);
@@ -262,7 +264,7 @@ impl<'t> Reader<'_, 't> {
         self.open = Some(OpenKey { key: key.to_lowercase(), place, value: vec![trim(value)] });
     }
 
-    /// The open key has all its lines: into the document with it.
+    /// The open key has all its lines: it goes into the document.
     fn close_key(&mut self) {
         let (Some(open), Some(section)) = (self.open.take(), self.section) else { return };
         if section == "include" && !self.main {

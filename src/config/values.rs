@@ -3,8 +3,12 @@
 use super::diagnostic::Fault;
 use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, Reconcile};
 use crate::process::{signal_name, signal_number};
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
+/// How many rotated files may be kept at most.
+pub(crate) const MAX_BACKUPS: u32 = 1000;
+/// The newest output that may be kept in memory for one stream, in bytes.
+const MAX_LOG_BUFFER_BYTES: u64 = 16 * 1024 * 1024;
 /// The C library keeps the signals below for itself.
 const FIRST_REAL_TIME: u8 = 34;
 
@@ -69,9 +73,36 @@ pub(crate) fn size(text: &str) -> Result<u64, Fault> {
     value.ok_or_else(|| Fault::new("too large", right))
 }
 
+/// The newest output that is kept in memory: a size that the daemon can afford.
+pub(crate) fn log_buffer(text: &str) -> Result<u64, Fault> {
+    match size(text)? {
+        size if size <= MAX_LOG_BUFFER_BYTES => Ok(size),
+        _ => Err(Fault::new("too large: it is memory of the daemon", "write at most 16MB")),
+    }
+}
+
+/// A TCP port, or nothing.
+pub(crate) fn port(text: &str) -> Result<Option<u16>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    number(text, 1, u32::from(u16::MAX)).map(|port| u16::try_from(port).ok())
+}
+
 /// Permission bits in octal: `0660`, `660` or `0o660`.
 pub(crate) fn mode(text: &str) -> Result<u32, Fault> {
-    let right = "write permission bits in octal, such as 0660";
+    permission_bits(text, "write permission bits in octal, such as 0660")
+}
+
+/// A file mode creation mask in octal: `027`, `27` or `0o027`; or nothing.
+pub(crate) fn umask(text: &str) -> Result<Option<u32>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    permission_bits(text, "write the bits that new files do not get, in octal, such as 022").map(Some)
+}
+
+fn permission_bits(text: &str, right: &str) -> Result<u32, Fault> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     match u32::from_str_radix(digits, 8) {
         Ok(mode) if mode <= 0o777 && !digits.starts_with('+') => Ok(mode),

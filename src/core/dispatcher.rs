@@ -142,7 +142,7 @@ fn describe(input: &Input) -> &'static str {
         Input::Spawned { .. } | Input::SpawnFailed { .. } => "a spawn",
         Input::Exited { .. } | Input::Swept | Input::GroupProbed { .. } => "the end of a process",
         Input::Health { .. } => "a health report",
-        Input::OrphansFound { .. } | Input::OrphansSought | Input::OrphansCounted { .. } => "orphans",
+        Input::Adoption(_) | Input::OrphansCounted { .. } => "orphans",
         Input::PendingExecsProbed { .. } => "a look at pending children",
         Input::Output(_) => "a note of the output thread",
         Input::ConfigLoaded { .. } => "applying a new configuration",

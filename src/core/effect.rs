@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use super::engine::adoption;
 use crate::api::{Amount, Announcement, Answer, EventKinds, HistoryRow, LogLevel, ProcId, Request, RequestId, Why};
 use crate::config::{ConfigError, Loaded};
 use crate::control::server::{ConnId, IncomingRequest};
@@ -76,10 +77,8 @@ pub(crate) enum Input {
     GroupProbed { id: ProcId, generation: Generation, group: GroupLeft },
     /// A health check has its answer.
     Health { id: ProcId, generation: Generation, result: HealthCheckResult },
-    /// An earlier daemon has left processes of this program behind, this one among them, which have to go first.
-    OrphansFound { id: ProcId, pid: i32 },
-    /// What an earlier daemon has left behind was looked for.
-    OrphansSought,
+    /// What came of an [`Effect::Adoption`].
+    Adoption(adoption::Input),
     /// How many orphans of programs this process has inherited; they were just signalled, or only counted.
     OrphansCounted { count: usize, signalled: bool },
     /// Children that have not executed their program in time were looked at; `left`: some still have not.
@@ -139,9 +138,9 @@ pub(crate) enum Effect {
     Unfollow { request: RequestId },
     /// Something has happened: for the log, the event bus, the followers.
     Announce(Arc<Announcement>),
-    /// Look for processes that an earlier daemon has left of these programs; an [`Input::OrphansFound`] for each of which
-    /// something has to go first follows, then [`Input::OrphansSought`].
-    FindOrphans { programs: Vec<(ProcId, Arc<ProgramConfig>)> },
+    /// Look at, hold or signal processes that an earlier daemon has left behind; [`Input::Adoption`] follows where it tells
+    /// something.
+    Adoption(Box<adoption::Output>),
     /// Signal (or, with `None`, only count) the orphans that this process has inherited from its programs;
     /// [`Input::OrphansCounted`] follows at once.
     SignalOrphans { signal: Option<u8> },

@@ -9,52 +9,52 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
-use super::orphans::{Identity, VARIABLE};
+use super::engine::adoption::{Identity, VARIABLE};
 use crate::config;
 use crate::models::ProgramConfig;
 use crate::process::{SpawnError, SpawnStage};
-use crate::sys::limits::Limit;
-use crate::sys::spawn::{Command, c_string};
+use crate::sys::launch::{Launch, c_string, standard_fds};
+use crate::sys::limits::{Limit, Rlimit};
 use crate::sys::users::{Credentials, lookup_user};
 
 /// How long a spawn waits for a disk or a name server.
-const PATIENCE: Duration = Duration::from_millis(100);
+const LOOKUP_WAIT: Duration = Duration::from_millis(100);
 
 /// Room for NSS. Only touched pages count.
-const QUESTION_STACK: usize = 256 * 1024;
+const LOOKUP_STACK_BYTES: usize = 256 * 1024;
 
 /// Who the configured users are, asked for when a configuration is loaded: at a spawn, a name server
 /// that does not answer would hold up everything.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Users {
     known: Arc<Mutex<HashMap<String, Credentials>>>,
-    questions: Questions,
+    lookups: BoundedLookups,
 }
 
-/// What is asked of a disk or a name server at a spawn, on a thread of its own: the dispatcher waits, but not for ever.
+/// Look-ups on a disk or a name server at a spawn, each on a thread of its own: the dispatcher waits for a bounded time.
 #[derive(Debug, Clone, Default)]
-struct Questions {
-    /// What nobody has answered yet. It is not asked again meanwhile, so that there are never more threads than
+struct BoundedLookups {
+    /// What has not been answered yet. It is not looked up again meanwhile, so that there are never more threads than
     /// files and users in the configuration.
     open: Arc<Mutex<BTreeSet<String>>>,
 }
 
-impl Questions {
+impl BoundedLookups {
     fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer to `ask`, which is about `what`.
-    fn ask<T: Send + 'static>(&self, what: &str, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    /// The result of `lookup`, which is about `what`; an error if it takes too long.
+    fn run<T: Send + 'static>(&self, what: &str, lookup: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
         let no_answer = || "no answer; a file system or name server hangs".to_owned();
         if !self.lock().insert(what.to_owned()) {
             return Err(no_answer());
         }
         let (reply, answer) = bounded(1);
         let (open, key) = (self.clone(), what.to_owned());
-        let thread = std::thread::Builder::new().name("question".to_owned()).stack_size(QUESTION_STACK);
+        let thread = std::thread::Builder::new().name("lookup".to_owned()).stack_size(LOOKUP_STACK_BYTES);
         let asked = thread.spawn(move || {
-            let found = ask();
+            let found = lookup();
             open.lock().remove(&key);
             let _ = reply.send(found);
         });
@@ -62,7 +62,7 @@ impl Questions {
             self.lock().remove(what);
             return Err(format!("no thread to ask: {error}"));
         }
-        answer.recv_timeout(PATIENCE).map_err(|_| no_answer())
+        answer.recv_timeout(LOOKUP_WAIT).map_err(|_| no_answer())
     }
 }
 
@@ -86,7 +86,7 @@ impl Users {
             return Ok(known.clone());
         }
         let name = user.to_owned();
-        match self.questions.ask(user, move || lookup_user(&name)) {
+        match self.lookups.run(user, move || lookup_user(&name)) {
             Ok(found) => found.map_err(|error| SpawnError::other(SpawnStage::Credentials, user, error.to_string())),
             // It may answer at the next attempt.
             Err(detail) => {
@@ -100,8 +100,8 @@ impl Users {
     fn env_file(&self, path: &str) -> Result<Vec<(String, String)>, SpawnError> {
         let failed = |detail| SpawnError::other(SpawnStage::Prepare, path, detail);
         let file = path.to_owned();
-        self.questions
-            .ask(path, move || config::read_env_file(file))
+        self.lookups
+            .run(path, move || config::read_env_file(file))
             .map_err(failed)?
             .map_err(|error| failed(error.to_string()))
     }
@@ -113,6 +113,7 @@ pub(super) struct Prepared {
     env: Vec<CString>,
     directory: Option<CString>,
     credentials: Option<Credentials>,
+    umask: Option<u32>,
 }
 
 impl Prepared {
@@ -131,17 +132,18 @@ impl Prepared {
             c_string("the environment", key)
         };
         let mut all = environment(config, credentials.as_ref(), users)?;
-        // The mark of a daemon above us says nothing about our children.
+        // The tag of a daemon above us says nothing about our children.
         all.remove(OsStr::new(VARIABLE));
-        let mark = identity
-            .and_then(|identity| identity.mark(config))
-            .map(|mark| c_string("its mark", OsString::from_vec(mark)));
-        let env = mark.into_iter().chain(all.into_iter().map(variable)).collect::<Result<_, _>>()?;
+        let tag = identity
+            .and_then(|identity| identity.environment_entry(config))
+            .map(|entry| c_string("its tag", OsString::from_vec(entry)));
+        let env = tag.into_iter().chain(all.into_iter().map(variable)).collect::<Result<_, _>>()?;
         Ok(Prepared {
             argv: argv.collect::<Result<_, _>>()?,
             env,
             directory: config.directory.as_ref().map(|path| c_string("the directory", path)).transpose()?,
             credentials,
+            umask: config.umask,
         })
     }
 
@@ -153,9 +155,18 @@ impl Prepared {
         stderr: BorrowedFd<'fd>,
         nofile: Option<Limit>,
         pdeathsig: bool,
-    ) -> Command<'fd> {
-        let Prepared { argv, env, directory, credentials } = self;
-        Command { argv, env, directory, credentials, pdeathsig, stdin: null, stdout, stderr, nofile, umask: None }
+    ) -> Launch<'fd> {
+        let Prepared { argv, env, directory, credentials, umask } = self;
+        Launch {
+            argv,
+            env,
+            directory,
+            credentials,
+            pdeathsig,
+            fds: standard_fds(null, stdout, stderr),
+            rlimits: nofile.map(Rlimit::nofile).into_iter().collect(),
+            umask,
+        }
     }
 }
 
@@ -166,7 +177,7 @@ pub(super) fn words(config: &ProgramConfig) -> Result<Vec<String>, SpawnError> {
 }
 
 /// The daemon's own environment; the user's HOME and the like; `env_file`; `environment`: later ones win. Without the
-/// mark (see [`super::orphans`]), which no setting may fake.
+/// tag (see [`super::engine::adoption`]), which no setting may fake.
 fn environment(
     config: &ProgramConfig,
     credentials: Option<&Credentials>,

@@ -6,7 +6,6 @@ mod effects;
 mod engine;
 mod environment;
 mod handles;
-mod orphans;
 mod run;
 pub(crate) mod termination;
 #[cfg(test)]
@@ -23,7 +22,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 pub use run::{Adjust, Logging, RunError, RunOptions};
 
 use crate::api::{Act, Answer, Changes, Command, Refusal, Reply, Request, Selector, Terms};
-use crate::config::{ConfigError, ReloadPlan};
+use crate::config::{ChangedSetting, ConfigError, ReloadPlan};
 use crate::events::EventBus;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{Control, Moment, Process, ProcessError, Verb};
@@ -194,8 +193,8 @@ impl Supervisor {
         let Reply::Reloaded { changes: Changes { added, removed, changed }, daemon_settings } = reply else {
             return Ok(ReloadPlan::default());
         };
-        let _ = daemon_settings;
-        Ok(ReloadPlan { added, removed, changed, daemon_settings_changed: Vec::new() })
+        let settings = daemon_settings.iter().filter_map(|key| ChangedSetting::of_key(key));
+        Ok(ReloadPlan { added, removed, changed, daemon_settings_changed: settings.collect() })
     }
 
     /// Every process by name.

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
 use super::effect::{External, Input, Notice};
-use super::effects::{Effects, Parts};
+use super::effects::{Effects, Parts, identify};
 use super::engine::{Engine, ExitDecision};
 use super::environment::Users;
-use super::orphans::Identity;
 use super::{Phase, Supervisor, termination};
 use crate::control::server::{self, ServerEvent, ServerHandle};
 use crate::logger;
@@ -228,6 +227,7 @@ fn begin(
     let users = Users::default();
     let programs: Vec<_> = supervisor.inner.handles.configs();
     users.learn(programs.iter().map(AsRef::as_ref));
+    let identity = identify(&config);
     let effects = Effects::new(Parts {
         inputs: supervisor.inner.inputs.clone(),
         bus: supervisor.inner.bus.clone(),
@@ -239,7 +239,7 @@ fn begin(
         config_path,
         users,
         reopen: Box::new(logger::reopen),
-        identity: Identity::of(&config),
+        identity: identity.clone(),
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
         handles: supervisor.inner.handles.clone(),
     })
@@ -250,7 +250,7 @@ fn begin(
         on_ready();
     }
     let own_pid = i32::try_from(pid).unwrap_or(0);
-    let mut engine = Engine::new(sys::time::now(), own_pid, config, programs);
+    let mut engine = Engine::new(sys::time::now(), own_pid, identity, config, programs);
     engine.commands_machine(options.machine.is_some());
     Ok(Dispatcher::new(engine, effects))
 }
@@ -309,7 +309,10 @@ fn serve(
     let inputs = supervisor.inner.inputs.clone();
     let sink = Box::new(move |event| {
         let input = match event {
-            ServerEvent::Signal(signal) => External::Input(Input::Notice(notice(signal))),
+            ServerEvent::Signal(signal) => match notice(signal) {
+                Some(notice) => External::Input(Input::Notice(notice)),
+                None => return,
+            },
             ServerEvent::Request(request) => External::Request(Box::new(request)),
             ServerEvent::Disconnected(conn) => External::Disconnected(conn),
         };
@@ -319,13 +322,19 @@ fn serve(
     Ok((server, guard))
 }
 
-fn notice(signal: Signal) -> Notice {
+/// What a signal asks of the dispatcher, if anything.
+fn notice(signal: Signal) -> Option<Notice> {
     match signal {
-        Signal::Child => Notice::Child,
-        Signal::Terminate => Notice::Terminate,
-        Signal::Reload => Notice::Reload,
-        Signal::Reopen => Notice::Reopen,
-        Signal::Power(power) => Notice::Power(power),
+        Signal::Child => Some(Notice::Child),
+        Signal::Terminate => Some(Notice::Terminate),
+        Signal::Reload => Some(Notice::Reload),
+        Signal::Reopen => Some(Notice::Reopen),
+        Signal::Power(power) => Some(Notice::Power(power)),
+        Signal::Meaningless(number) => {
+            let name = crate::process::signal_name(number).unwrap_or("?");
+            log::warn!("SIG{name} has no meaning to the daemon; it is ignored (this is said once)");
+            None
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 
+use crate::util::truncate::to_bytes;
+
 const DEFAULT: &str = "/dev/termination-log";
 
 /// Kubernetes shows this much.
@@ -18,11 +20,7 @@ pub(crate) fn tell(setting: Option<&str>, reason: &str) {
         Some("auto") => DEFAULT,
         Some(path) => path,
     };
-    let mut end = reason.len().min(MAX_BYTES - 1);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    let line = format!("{}\n", reason.get(..end).unwrap_or_default());
+    let line = format!("{}\n", to_bytes(reason, MAX_BYTES - 1));
     let written = OpenOptions::new().write(true).truncate(true).open(path).and_then(|mut file| {
         // In one piece: whoever looks meanwhile sees all of it or nothing.
         file.write_all(line.as_bytes())

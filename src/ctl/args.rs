@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::verbs::{self, COMMON, Names, OPTIONS, Opt, Spelling, Verb};
-use crate::client::WaitFor;
-use crate::codec::frames::Amount;
+use super::verb::{Names, Opt, Spelling, Verb, by_letter, by_name, common_options, spell};
+use crate::client::{Amount, WaitFor};
 
 /// The command line, taken apart.
 #[derive(Debug, Default)]
 pub(super) struct Args {
     /// `None`: none was named.
-    pub verb: Option<&'static Verb>,
+    pub verb: Option<Verb>,
     pub names: Vec<String>,
     given: Vec<Opt>,
     pub socket: Option<String>,
@@ -44,14 +43,14 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
         let spelling = match &arg {
             Arg::Value(_) => None,
             Arg::Short(letter) => by_letter(*letter, found.verb),
-            Arg::Long(name) => OPTIONS.iter().find(|spelling| spelling.long == *name),
+            Arg::Long(name) => by_name(name),
         };
         match (arg, spelling) {
             (Arg::Value(word), _) => {
                 let word = word.string().map_err(plain)?;
                 match found.verb {
                     Some(_) => found.names.push(word),
-                    None => found.verb = Some(verbs::find(&word).ok_or_else(|| verbs::unknown(&word))?),
+                    None => found.verb = Some(Verb::find(&word).ok_or_else(|| Verb::unknown(&word))?),
                 }
             }
             (_, Some(spelling)) => {
@@ -70,13 +69,6 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
         check(verb, &mut found)?;
     }
     Ok(found)
-}
-
-/// Behind a verb its own letters count first: `-c` is the configuration, but behind `tail` a number of bytes.
-pub(super) fn by_letter(letter: char, verb: Option<&Verb>) -> Option<&'static Spelling> {
-    let spelt = || OPTIONS.iter().filter(move |spelling| spelling.short == Some(letter));
-    let own = |spelling: &&Spelling| verb.is_some_and(|verb| verb.options.contains(&spelling.opt));
-    spelt().find(own).or_else(|| spelt().next())
 }
 
 fn set(found: &mut Args, spelling: &Spelling, value: String) -> Result<(), String> {
@@ -109,37 +101,40 @@ fn set(found: &mut Args, spelling: &Spelling, value: String) -> Result<(), Strin
     Ok(())
 }
 
-fn check(verb: &Verb, found: &mut Args) -> Result<(), String> {
-    let common = |opt: &Opt| OPTIONS.iter().take(COMMON).any(|spelling| spelling.opt == *opt);
-    if let Some(opt) = found.given.iter().find(|opt| !verb.options.contains(opt) && !common(opt)) {
-        let with = verbs::told().iter().filter(|verb| verb.options.contains(opt)).map(|verb| verb.name);
-        let (option, with) = (verbs::spell(*opt).long, with.collect::<Vec<_>>());
+fn check(verb: Verb, found: &mut Args) -> Result<(), String> {
+    let spec = verb.spec();
+    let common = |opt: Opt| common_options().any(|spelling| spelling.opt == opt);
+    if let Some(opt) = found.given.iter().copied().find(|opt| !verb.takes(*opt) && !common(*opt)) {
+        let with: Vec<&str> = Verb::listed().filter(|verb| verb.takes(opt)).map(Verb::name).collect();
+        let option = spell(opt).long;
         return Err(match with.len() {
-            0..=4 => format!("--{option} goes with {}, not with {}", with.join(", "), verb.name),
-            _ => format!("--{option} does not go with {}", verb.name),
+            0..=4 => format!("--{option} goes with {}, not with {}", with.join(", "), spec.name),
+            _ => format!("--{option} does not go with {}", spec.name),
         });
     }
     // `stop web db --no-wait` may be wrapped over lines or come from a list: a name twice is one command.
     let mut seen = std::collections::HashSet::new();
-    if verb.name != "complete" {
+    if verb != Verb::Complete {
         found.names.retain(|name| seen.insert(name.clone()));
     }
     let names = found.names.len();
-    let wrong = match verb.names {
+    let wrong = match spec.names {
         Names::None if names > 0 => "takes no name",
-        Names::MaybeOne if names > 1 => "takes one name at most",
-        Names::Some if names == 0 => "needs a name",
-        Names::Some if verb.name == "signal" && names == 1 => "needs a signal and a name",
-        Names::None | Names::Maybe | Names::MaybeOne | Names::Some => "",
+        Names::AtMostOne if names > 1 => "takes one name at most",
+        Names::AtLeastOne if names == 0 => "needs a name",
+        Names::AtLeastOne if verb == Verb::Signal && names == 1 => "needs a signal and a name",
+        Names::None | Names::Any | Names::AtMostOne | Names::AtLeastOne => "",
     };
-    match (wrong, verb.name) {
-        ("", "wait") if found.until.is_none() => Err("wait needs --for running, healthy, stopped or exited".to_owned()),
-        ("", "restart") if found.has(Opt::Rolling) && found.has(Opt::NoWait) => {
-            Err("--rolling waits for each; it does not go with --no-wait".to_owned())
-        }
-        ("", _) => Ok(()),
-        (wrong, name) => Err(format!("{name} {wrong}")),
+    if !wrong.is_empty() {
+        return Err(format!("{} {wrong}", spec.name));
     }
+    if verb == Verb::Wait && found.until.is_none() {
+        return Err("wait needs --for running, healthy, stopped or exited".to_owned());
+    }
+    if verb == Verb::Restart && found.has(Opt::Rolling) && found.has(Opt::NoWait) {
+        return Err("--rolling waits for each; it does not go with --no-wait".to_owned());
+    }
+    Ok(())
 }
 
 const SECONDS: &str = "not a number of seconds above 0";
@@ -162,7 +157,7 @@ mod tests {
     fn options_stand_before_or_behind_the_command() {
         for text in ["-s /x --timeout 1.5 --force restart a b", "restart a b --force --timeout=1.5 --socket=/x"] {
             let args = words(text).expect(text);
-            assert_eq!(args.verb.map(|verb| verb.name), Some("restart"));
+            assert_eq!(args.verb, Some(Verb::Restart));
             assert!(args.has(Opt::Force) && !args.json());
             assert_eq!(args.names, ["a", "b"]);
             assert_eq!((args.socket.as_deref(), args.timeout), (Some("/x"), Some(Duration::from_millis(1500))));

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use super::verbs::{self, Call, Names, OPTIONS, Opt, Spelling, Verb};
-use super::{DONE, print, table};
-use crate::client::Controller;
+use super::call::Call;
+use super::exit::DONE;
+use super::print::print;
+use super::socket::socket;
+use super::text::printable;
+use super::verb::{Completion, Names, Opt, Spelling, Verb, by_letter, by_name, common_options, spell};
+use crate::client::{Controller, ProcessStatus};
 use crate::process::ProcessState;
 
-/// Whoever presses Tab waits no longer than this for the daemon.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long Tab may wait for the daemon.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 const SIGNALS: [&str; 10] = ["HUP", "INT", "TERM", "KILL", "QUIT", "USR1", "USR2", "STOP", "CONT", "WINCH"];
 const LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
@@ -31,22 +35,21 @@ pub(super) fn complete(call: &Call<'_>) -> u8 {
     let line = Line::read(words);
     // The socket is that of the command line that is being typed.
     let named = line.socket.is_some() || line.config.is_some();
-    let controller = match super::socket(line.socket.as_deref(), line.config.as_deref()) {
+    let controller = match socket(line.socket.as_deref(), line.config.as_deref()) {
         Ok(socket) if named => Controller::new(socket),
         Ok(_) => call.controller.clone(),
         // Nothing to offer, and no place to say why.
         Err(_) => return DONE,
     };
     let lines = candidates(words, &controller).into_iter();
-    let lines: String =
-        lines.map(|one| format!("{}\t{}\n", table::printable(&one.word), table::printable(&one.about))).collect();
+    let lines: String = lines.map(|one| format!("{}\t{}\n", printable(&one.word), printable(&one.about))).collect();
     print(&lines)
 }
 
 /// The words before the last one, taken apart as far as that goes.
 #[derive(Default)]
 struct Line {
-    verb: Option<&'static Verb>,
+    verb: Option<Verb>,
     names: Vec<String>,
     socket: Option<String>,
     config: Option<String>,
@@ -68,7 +71,7 @@ impl Line {
                     None => {}
                 }
             } else if line.verb.is_none() {
-                line.verb = verbs::find(word);
+                line.verb = Verb::find(word);
             } else {
                 line.names.push(word.clone());
             }
@@ -86,13 +89,13 @@ impl Line {
 }
 
 /// The option that a word is, and the value behind its `=`.
-fn option<'w>(word: &'w str, verb: Option<&Verb>) -> Option<(&'static Spelling, Option<&'w str>)> {
+fn option(word: &str, verb: Option<Verb>) -> Option<(&'static Spelling, Option<&str>)> {
     if let Some(long) = word.strip_prefix("--") {
         let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
-        return OPTIONS.iter().find(|spelling| spelling.long == name).map(|found| (found, value));
+        return by_name(name).map(|found| (found, value));
     }
     let letter = word.strip_prefix('-')?.chars().next()?;
-    super::args::by_letter(letter, verb).map(|found| (found, None))
+    by_letter(letter, verb).map(|found| (found, None))
 }
 
 /// All that could stand in the place of the last word, and begins as it does.
@@ -104,63 +107,72 @@ pub(super) fn candidates(words: &[String], controller: &Controller) -> Vec<Candi
         (Some(_), _) => Vec::new(),
         (None, _) if typed.starts_with("--for=") => GOALS.map(|goal| candidate(format!("--for={goal}"), "")).to_vec(),
         (None, verb) if typed.starts_with('-') => options(verb),
-        (None, None) => verbs::told().iter().map(|verb| candidate(verb.name, verb.help)).collect(),
+        (None, None) => all_verbs(),
         (None, Some(verb)) => arguments(verb, &line.names, typed, controller),
     };
     all.retain(|one| one.word.starts_with(typed) && !line.names.contains(&one.word));
     all
 }
 
-fn options(verb: Option<&Verb>) -> Vec<Candidate> {
-    let own = verb.map_or(&[][..], |verb| verb.options);
-    let common = OPTIONS.iter().take(verbs::COMMON).map(|spelling| spelling.opt);
-    let spelt = own.iter().copied().chain(common).map(verbs::spell);
-    spelt.map(|spelling| candidate(format!("--{}", spelling.long), spelling.help)).collect()
+fn options(verb: Option<Verb>) -> Vec<Candidate> {
+    let own = verb.map_or(&[][..], |verb| verb.spec().options);
+    let all = own.iter().map(|opt| spell(*opt)).chain(common_options());
+    all.map(|spelling| candidate(format!("--{}", spelling.long), spelling.help)).collect()
 }
 
-fn arguments(verb: &Verb, names: &[String], typed: &str, controller: &Controller) -> Vec<Candidate> {
+fn all_verbs() -> Vec<Candidate> {
+    Verb::listed().map(|verb| candidate(verb.name(), verb.spec().help)).collect()
+}
+
+fn arguments(verb: Verb, names: &[String], typed: &str, controller: &Controller) -> Vec<Candidate> {
     let fixed = |words: &[&str]| words.iter().map(|word| candidate(*word, "")).collect::<Vec<_>>();
-    let full = verb.names == Names::None || (verb.names == Names::MaybeOne && !names.is_empty());
-    match verb.name {
-        _ if full => Vec::new(),
-        "help" => verbs::told().iter().map(|verb| candidate(verb.name, verb.help)).collect(),
-        "signal" if names.is_empty() => fixed(&SIGNALS),
-        "loglevel" => fixed(&LEVELS),
-        "events" => {
+    let all = || controller.clone().with_timeout(TIMEOUT).status().unwrap_or_default();
+    let spec = verb.spec();
+    if spec.names == Names::AtMostOne && !names.is_empty() {
+        return Vec::new();
+    }
+    match spec.completion {
+        Completion::None => Vec::new(),
+        Completion::Verbs => all_verbs(),
+        Completion::SignalThenProcesses if names.is_empty() => fixed(&SIGNALS),
+        Completion::Levels => fixed(&LEVELS),
+        Completion::EventTypes => {
             let states = ProcessState::ALL.map(|state| state.as_str());
             [fixed(&states), fixed(&["HEALTHCHECK"])].concat()
         }
-        "startgroup" | "stopgroup" => groups(controller).into_iter().map(|group| candidate(group, "group")).collect(),
-        _ => processes(verb, names, typed, controller),
+        Completion::Groups => groups_of(&all()).into_iter().map(|group| candidate(group, "group")).collect(),
+        Completion::PlainProcesses => processes(&all()),
+        Completion::Processes | Completion::SignalThenProcesses => {
+            let all = all();
+            [processes(&all), selectors(&all, typed)].concat()
+        }
+        Completion::ProcessesThenStream => {
+            let all = all();
+            let streams = [candidate("stdout", "its output"), candidate("stderr", "its errors")];
+            let streams = if names.is_empty() { &[][..] } else { &streams };
+            [processes(&all), streams.to_vec(), selectors(&all, typed)].concat()
+        }
     }
 }
 
-fn processes(verb: &Verb, names: &[String], typed: &str, controller: &Controller) -> Vec<Candidate> {
-    let all = controller.clone().with_timeout(PATIENCE).status().unwrap_or_default();
-    let mut found: Vec<Candidate> = all.iter().map(|one| candidate(one.name.clone(), one.state.clone())).collect();
-    if verb.name == "tail" && !names.is_empty() {
-        found.extend([candidate("stdout", "its output"), candidate("stderr", "its errors")]);
+fn processes(all: &[ProcessStatus]) -> Vec<Candidate> {
+    all.iter().map(|one| candidate(one.name.clone(), one.state.clone())).collect()
+}
+
+/// `all`; groups and states only once their prefix is being typed: there are so many that they would hide the names.
+fn selectors(all: &[ProcessStatus], typed: &str) -> Vec<Candidate> {
+    let mut found = vec![candidate("all", "all processes")];
+    let is_begun = |prefix: &str| typed.starts_with(prefix) || (!typed.is_empty() && prefix.starts_with(typed));
+    if is_begun("group:") {
+        found.extend(groups_of(all).into_iter().map(|group| candidate(format!("group:{group}"), "all of this group")));
     }
-    if matches!(verb.name, "history" | "pid" | "health") {
-        return found;
-    }
-    found.push(candidate("all", "all processes"));
-    // Only for who has begun to type it: they would bury the names.
-    if typed.starts_with("group:") || (!typed.is_empty() && "group:".starts_with(typed)) {
-        found.extend(groups_of(&all).into_iter().map(|group| candidate(format!("group:{group}"), "all of this group")));
-    }
-    if typed.starts_with("state:") || (!typed.is_empty() && "state:".starts_with(typed)) {
-        let states = ProcessState::ALL.map(|state| candidate(format!("state:{state}"), "all in this state"));
-        found.extend(states);
+    if is_begun("state:") {
+        found.extend(ProcessState::ALL.map(|state| candidate(format!("state:{state}"), "all in this state")));
     }
     found
 }
 
-fn groups(controller: &Controller) -> Vec<String> {
-    groups_of(&controller.clone().with_timeout(PATIENCE).status().unwrap_or_default())
-}
-
-fn groups_of(all: &[crate::codec::frames::ProcessStatus]) -> Vec<String> {
+fn groups_of(all: &[ProcessStatus]) -> Vec<String> {
     let mut groups: Vec<String> = Vec::new();
     for group in all.iter().filter_map(|process| process.group.as_ref()) {
         if !groups.contains(group) {

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::verbs::{Call, Opt};
-use super::{DONE, FAILED, complain, print};
-use crate::codec::frames::ProcessStatus;
-use crate::suggest::closest;
+use super::call::Call;
+use super::exit::{DONE, FAILED};
+use super::names::did_you_mean;
+use super::print::{complain, print};
+use super::verb::Opt;
+use crate::client::ProcessStatus;
+use crate::util::did_you_mean::closest;
 
 /// Probes are asked often, and whoever asks has a time-out too: a daemon that is well answers in a millisecond.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,10 +46,7 @@ fn judge(all: &[ProcessStatus], names: &[String], ready: bool) -> Result<usize, 
     for name in names {
         if !all.iter().any(|process| named(process, name)) {
             let known = all.iter().flat_map(|process| [Some(process.name.as_str()), process.group.as_deref()]);
-            return Err(match closest(name, known.flatten()) {
-                Some(known) => format!("no process '{name}'; did you mean '{known}'?"),
-                None => format!("no process '{name}'"),
-            });
+            return Err(format!("no process '{name}'{}", did_you_mean(closest(name, known.flatten()))));
         }
     }
     let wanted = |process: &&ProcessStatus| match names {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::milliseconds;
 use crate::sys::terminal::{RawMode, signals};
 
 /// A key, as far as we tell them apart.
@@ -39,11 +38,11 @@ pub(super) enum Wake {
     /// The terminal has another size.
     Resized,
     /// SIGINT, SIGTERM or SIGHUP: it is to end.
-    Told,
+    Terminated,
     /// The descriptor of this number among those that were given has something.
     Ready(usize),
     Timeout,
-    /// Nobody types any more.
+    /// The terminal is gone.
     Closed,
 }
 
@@ -139,7 +138,7 @@ impl Keyboard {
                 }
                 Some(1) => {
                     ends.forget();
-                    return Wake::Told;
+                    return Wake::Terminated;
                 }
                 Some(2) => {
                     let _ = ends.resized.read(&mut [0; 64]);
@@ -150,6 +149,11 @@ impl Keyboard {
             }
         }
     }
+}
+
+/// The milliseconds from now until a deadline of `poll`.
+pub(super) fn milliseconds(time: Duration) -> i32 {
+    i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// The key at the beginning, and how many bytes it has; `None`: more must come. With `whole` nothing more does.

@@ -1,10 +1,11 @@
 //! Which processes are meant: names, shell patterns, `group:NAME`, `state:STATE`, `all`.
 
-use crate::codec::frames::ProcessStatus;
+use crate::client::ProcessStatus;
 use crate::process::ProcessState;
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
+use crate::util::glob::{has_wildcard, matches};
 
-/// What is known of a process that can be named.
+/// What selects a process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
     pub name: &'a str,
@@ -18,13 +19,13 @@ impl<'a> From<&'a ProcessStatus> for Known<'a> {
     }
 }
 
-/// Does a word need the daemon's list of processes to be understood?
+/// Whether a word can only be resolved with the list of all processes.
 pub(super) fn is_pattern(word: &str) -> bool {
-    word == "all" || word.starts_with("group:") || word.starts_with("state:") || word.contains(['*', '?', '['])
+    word == "all" || word.starts_with("group:") || word.starts_with("state:") || has_wildcard(word)
 }
 
-/// The numbers of the processes that the words mean, each once, in the order of the words; and what is to be
-/// said of words that mean none. A name that exists counts before what it would mean as a pattern.
+/// The indices of the processes that the words select, each once, in the order of the words; and an error for each word
+/// that selects none. A name that exists takes precedence over the same word as a pattern.
 pub(super) fn choose(all: &[Known<'_>], words: &[String]) -> (Vec<usize>, Vec<String>) {
     let mut chosen = Vec::new();
     let mut errors = Vec::new();
@@ -32,7 +33,7 @@ pub(super) fn choose(all: &[Known<'_>], words: &[String]) -> (Vec<usize>, Vec<St
         let before = chosen.len();
         let mut is_known = false;
         for (number, process) in all.iter().enumerate() {
-            if means(all, word, process) {
+            if selects(all, word, process) {
                 is_known = true;
                 if !chosen.contains(&number) {
                     chosen.push(number);
@@ -40,13 +41,13 @@ pub(super) fn choose(all: &[Known<'_>], words: &[String]) -> (Vec<usize>, Vec<St
             }
         }
         if !is_known && chosen.len() == before {
-            errors.push(nothing(all, word));
+            errors.push(no_match(all, word));
         }
     }
     (chosen, errors)
 }
 
-fn means(all: &[Known<'_>], word: &str, process: &Known<'_>) -> bool {
+fn selects(all: &[Known<'_>], word: &str, process: &Known<'_>) -> bool {
     if process.name == word {
         return true;
     }
@@ -64,8 +65,8 @@ fn means(all: &[Known<'_>], word: &str, process: &Known<'_>) -> bool {
     }
 }
 
-/// The error for a word that means no process.
-fn nothing(all: &[Known<'_>], word: &str) -> String {
+/// The error for a word that selects no process.
+fn no_match(all: &[Known<'_>], word: &str) -> String {
     let names = || all.iter().map(|process| process.name);
     if word == "all" {
         return "the daemon has no processes".to_owned();
@@ -102,107 +103,12 @@ pub(super) fn did_you_mean(known: Option<&str>) -> String {
     known.map_or_else(String::new, |known| format!("; did you mean '{known}'?"))
 }
 
-/// Does a shell pattern (`*`, `?`, `[a-z]`, `[!a-z]`) match the whole text?
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut at, mut seen) = (0, 0);
-    // Where to go on if what follows the last `*` does not fit: that star takes one character more. One star is
-    // enough to come back to, so that no pattern takes longer than its length times the text's.
-    let mut star = None;
-    while seen < text.len() {
-        let fits = one(pattern.get(at..).unwrap_or_default(), text.get(seen).copied());
-        match (pattern.get(at), fits) {
-            (Some('*'), _) => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            (_, Some(length)) => {
-                at += length;
-                seen += 1;
-            }
-            (_, None) => match &mut star {
-                Some((back, taken)) => {
-                    *taken += 1;
-                    (at, seen) = (*back + 1, *taken);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(at..).unwrap_or_default().iter().all(|c| *c == '*')
-}
-
-/// How many characters of the pattern stand for this one; `None`: they do not.
-fn one(pattern: &[char], c: Option<char>) -> Option<usize> {
-    let c = c?;
-    match *pattern.first()? {
-        '?' => Some(1),
-        '[' => match pattern.iter().skip(2).position(|c| *c == ']') {
-            Some(end) => {
-                let set = pattern.get(1..end + 2).unwrap_or_default();
-                let (negated, set) = match set {
-                    ['!' | '^', rest @ ..] if !rest.is_empty() => (true, rest),
-                    set => (false, set),
-                };
-                (in_set(set, c) != negated).then_some(end + 3)
-            }
-            // No set without an end.
-            None => (c == '[').then_some(1),
-        },
-        own => (own == c).then_some(1),
-    }
-}
-
-fn in_set(mut set: &[char], c: char) -> bool {
-    loop {
-        set = match set {
-            [] => return false,
-            [from, '-', to, rest @ ..] => {
-                if (*from..=*to).contains(&c) {
-                    return true;
-                }
-                rest
-            }
-            [own, rest @ ..] => {
-                if *own == c {
-                    return true;
-                }
-                rest
-            }
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_a_shells() {
-        for (pattern, text, wanted) in [
-            ("web*", "web", true),
-            ("web*", "web2", true),
-            ("web*", "aweb", false),
-            ("*b*b", "abab", true),
-            ("*b*c", "abab", false),
-            ("w?b", "wüb", true),
-            ("w?b", "wb", false),
-            ("[a-c]1", "b1", true),
-            ("[!a-c]1", "b1", false),
-            ("[!a-c]1", "x1", true),
-            ("[]]", "]", true),
-            ("a[", "a[", true),
-            ("*", "", true),
-            ("", "a", false),
-            ("worker:*", "worker:00", true),
-        ] {
-            assert_eq!(matches(pattern, text), wanted, "{pattern} {text}");
-        }
-        assert!(!matches(&"*a".repeat(40), &"a".repeat(39)));
-    }
-
-    #[test]
-    fn words_mean_processes() {
+    fn words_select_processes() {
         let known = |name, group, state| Known { name, group: Some(group), state };
         let all = [
             known("web", "front", "RUNNING"),

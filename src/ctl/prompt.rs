@@ -7,11 +7,16 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::complete::{Candidate, candidates};
+use super::exit::{DONE, FAILED, INTERRUPTED};
 use super::keys::{Ends, Key, Keyboard, Wake};
-use super::verbs;
-use super::{DONE, FAILED, INTERRUPTED, complain, screen, table};
+use super::print::{complain, print};
+use super::text::{printable, printable_lines};
+use super::tty;
+use super::verb::Verb;
 use crate::client::Controller;
-use crate::config::{as_word, split_command};
+use crate::config::{quote_word, split_command};
+use crate::util::truncate::to_columns;
+use crate::util::width::columns;
 use line::{Edited, Line};
 
 const PROMPT: &str = "supervice> ";
@@ -25,10 +30,10 @@ enum Read {
     Line(String),
     /// Ctrl-C: begin anew.
     Dropped,
-    /// Ctrl-D, or nobody is there any more.
+    /// Ctrl-D, or the terminal is gone.
     End,
     /// A signal asks us to end.
-    Told,
+    Terminated,
 }
 
 /// Asks for commands and runs them until Ctrl-D, `quit` or `exit`.
@@ -56,7 +61,7 @@ pub(super) fn prompt(controller: &Controller) -> u8 {
                     // The oldest makes room.
                     past.drain(..past.len().saturating_sub(REMEMBERED));
                 }
-                if matches!(text.as_str(), "quit" | "exit") {
+                if matches!(Verb::find(&text), Some(Verb::Quit | Verb::Exit)) {
                     return DONE;
                 }
                 keyboard.pause();
@@ -68,7 +73,7 @@ pub(super) fn prompt(controller: &Controller) -> u8 {
             }
             Ok(Read::Dropped) => {}
             Ok(Read::End) => return DONE,
-            Ok(Read::Told) => return INTERRUPTED,
+            Ok(Read::Terminated) => return INTERRUPTED,
             Err(error) => return cannot_read(&error),
         }
     }
@@ -87,7 +92,7 @@ fn greet(controller: &Controller) {
         // It may come; every command will say so until then.
         Err(error) => error.to_string(),
     };
-    super::print(&format!("{}\nTab completes, 'help' helps, Ctrl-D leaves.\n", table::lines(&who)));
+    print(&format!("{}\nTab completes, 'help' helps, Ctrl-D leaves.\n", printable_lines(&who)));
 }
 
 /// A command is this program again: what it does with the terminal, with Ctrl-C and at its end concerns no later one.
@@ -110,7 +115,7 @@ fn run(controller: &Controller, text: &str) {
 /// The prompt begins a line. Output that does not end with one stays, and is marked as `zsh` does it: the mark and as
 /// many spaces as fit on a line are overwritten, or have begun another line.
 fn begin_line() -> io::Result<()> {
-    let width = screen::size().map_or(80, |(columns, _)| columns);
+    let width = tty::size().map_or(80, |(columns, _)| columns);
     write(&format!("\x1b[7m%\x1b[0m{:width$}\r\x1b[K", "", width = width.saturating_sub(1)))
 }
 
@@ -120,7 +125,7 @@ fn read_line(controller: &Controller, keyboard: &mut Keyboard, ends: &mut Ends, 
     loop {
         let key = match keyboard.next(ends, &[], None) {
             Wake::Key(key) => key,
-            Wake::Told => return end_line("\n", Read::Told),
+            Wake::Terminated => return end_line("\n", Read::Terminated),
             Wake::Closed => return end_line("\n", Read::End),
             Wake::Resized | Wake::Timeout | Wake::Ready(_) => {
                 draw(&line)?;
@@ -139,7 +144,7 @@ fn read_line(controller: &Controller, keyboard: &mut Keyboard, ends: &mut Ends, 
             Key::Tab => complete(&mut line, controller)?,
             key => match line.edit(key) {
                 Edited::Yes => {}
-                // Nothing to be done: no bell either, at three in the morning.
+                // No bell for a key without effect.
                 Edited::No => continue,
             },
         }
@@ -160,7 +165,7 @@ fn write(text: &str) -> io::Result<()> {
 
 /// The line, or that part of it around the cursor that fits.
 fn draw(line: &Line<'_>) -> io::Result<()> {
-    let width = screen::size().map_or(80, |(columns, _)| columns);
+    let width = tty::size().map_or(80, |(columns, _)| columns);
     let room = width.saturating_sub(PROMPT.len() + 1).max(1);
     let (shown, cursor) = line.window(room);
     let column = PROMPT.len() + cursor;
@@ -176,11 +181,11 @@ fn complete(line: &mut Line<'_>, controller: &Controller) -> io::Result<()> {
     match found.as_slice() {
         [] => Ok(()),
         [only] => {
-            line.replace_word(&as_word(&only.word), true);
+            line.replace_word(&quote_word(&only.word), true);
             Ok(())
         }
         _ if shared.len() > typed.len() => {
-            line.replace_word(&as_word(&shared), false);
+            line.replace_word(&quote_word(&shared), false);
             Ok(())
         }
         many => list(many),
@@ -203,22 +208,22 @@ fn list(found: &[Candidate]) -> io::Result<()> {
     if found.len() > LISTED {
         return write(&format!("\n{} possibilities\n", found.len()));
     }
-    let width = screen::size().map_or(80, |(columns, _)| columns);
-    let longest = found.iter().map(|one| table::columns(&one.word)).max().unwrap_or(0) + 2;
-    let is_verbs = found.iter().all(|one| verbs::find(&one.word).is_some() && !one.about.is_empty());
+    let width = tty::size().map_or(80, |(columns, _)| columns);
+    let longest = found.iter().map(|one| columns(&one.word)).max().unwrap_or(0) + 2;
+    let is_verbs = found.iter().all(|one| Verb::find(&one.word).is_some() && !one.about.is_empty());
     let per_line = if is_verbs { 1 } else { (width / longest).max(1) };
     let mut text = "\n".to_owned();
     for chunk in found.chunks(per_line) {
         let mut line = String::new();
         for one in chunk {
-            let word = table::printable(&one.word);
-            let padding = longest.saturating_sub(table::columns(&word));
+            let word = printable(&one.word);
+            let padding = longest.saturating_sub(columns(&word));
             line.push_str(&format!("{word}{:padding$}", ""));
             if is_verbs {
                 line.push_str(&one.about);
             }
         }
-        text.push_str(&format!("{}\n", table::cut(line.trim_end(), width)));
+        text.push_str(&format!("{}\n", to_columns(line.trim_end(), width)));
     }
     write(&text)
 }
@@ -236,7 +241,7 @@ mod tests {
         assert_eq!(found(&["worker:00", "worker:01"]), "worker:0");
         assert_eq!(found(&["데이", "데터"]), "데");
         assert_eq!(found(&["a", "b"]), "");
-        assert_eq!((as_word("worker:00"), as_word("my job")), ("worker:00".to_owned(), "'my job'".to_owned()));
-        assert_eq!(split_command(&as_word("it's")).expect("words"), ["it's"]);
+        assert_eq!((quote_word("worker:00"), quote_word("my job")), ("worker:00".to_owned(), "'my job'".to_owned()));
+        assert_eq!(split_command(&quote_word("it's")).expect("words"), ["it's"]);
     }
 }

@@ -5,15 +5,19 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::names::{Known, choose};
+use super::call::{Call, fail_at};
+use super::exit::{DONE, FAILED, NO_DAEMON};
+use super::keys::milliseconds;
+use super::names::{Known, choose, is_pattern};
+use super::print::{complain, print, print_part};
 use super::table::{self, Style};
-use super::usage::{self, Look};
-use super::verbs::{Call, Opt};
-use super::{DONE, FAILED, NO_DAEMON, complain, fail_at, milliseconds, print, print_part, screen};
-use crate::client::{ClientError, EventStream};
-use crate::codec::frames::ProcessStatus;
+use super::tty;
+use super::usage::{self, UsageSample};
+use super::verb::Opt;
+use crate::client::{ClientError, EventStream, ProcessStatus};
 use crate::sys::terminal::signals;
 use crate::sys::time::local;
 
@@ -40,6 +44,20 @@ fn page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
     if call.args.json() { json_page(call) } else { table_page(call) }
 }
 
+/// What the daemon says of all processes, or only of the one that is named. Where it has none of that name, all are needed to
+/// tell what may have been meant.
+fn all<T: DeserializeOwned>(call: &Call<'_>) -> Result<Vec<T>, ClientError> {
+    if let [name] = call.args.names.as_slice()
+        && !is_pattern(name)
+    {
+        match call.controller.status_of(Some(name)) {
+            Err(ClientError::Failed { .. }) => {}
+            answer => return answer,
+        }
+    }
+    call.controller.status_of(None)
+}
+
 fn chosen<T>(call: &Call<'_>, all: Vec<T>, known: impl Fn(&T) -> Known<'_>) -> (Vec<T>, Vec<String>) {
     if call.args.names.is_empty() {
         return (all, Vec::new());
@@ -51,7 +69,7 @@ fn chosen<T>(call: &Call<'_>, all: Vec<T>, known: impl Fn(&T) -> Known<'_>) -> (
 }
 
 fn table_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
-    let (chosen, unknown) = chosen(call, call.controller.status()?, |process: &ProcessStatus| Known::from(process));
+    let (chosen, unknown) = chosen(call, all(call)?, |process: &ProcessStatus| Known::from(process));
     if call.args.has(Opt::Plain) {
         return Ok((table::plain(&chosen), unknown));
     }
@@ -60,7 +78,7 @@ fn table_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
         return Ok((String::new(), unknown));
     }
     // All of /proc is read only where somebody asks for what it says: the plain table takes two milliseconds.
-    let look = call.args.has(Opt::Long).then(|| usage::look(call.controller, pids(&chosen)));
+    let sample = call.args.has(Opt::Long).then(|| usage::sample(call.controller, usage::pids(&chosen)));
     let clock = |seconds: u64| {
         let today = local(SystemTime::now());
         let time = local(UNIX_EPOCH + Duration::from_secs(seconds));
@@ -71,16 +89,12 @@ fn table_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
         }
     };
     let style = Style {
-        width: screen::size().map(|(columns, _)| columns),
-        colours: screen::has_colours(),
-        look: look.as_ref(),
+        width: tty::size().map(|(columns, _)| columns),
+        colours: tty::has_colours(),
+        usage: sample.as_ref(),
         clock: Some(&clock),
     };
     Ok((table::render(&chosen, &style), unknown))
-}
-
-pub(super) fn pids(processes: &[ProcessStatus]) -> impl Iterator<Item = i32> + '_ {
-    processes.iter().filter_map(|process| process.pid)
 }
 
 /// The answer as it came, with what only a newer daemon knows; with `--long` also what this side has measured.
@@ -88,27 +102,27 @@ fn json_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
     fn text<'a>(process: &'a Value, key: &str) -> Option<&'a str> {
         process.get(key).and_then(Value::as_str)
     }
-    let (mut chosen, unknown) = chosen(call, call.controller.status_values()?, |process: &Value| Known {
+    let (mut chosen, unknown) = chosen(call, all(call)?, |process: &Value| Known {
         name: text(process, "name").unwrap_or_default(),
         group: text(process, "group"),
         state: text(process, "state").unwrap_or_default(),
     });
     if call.args.has(Opt::Long) {
         let pid = |process: &Value| i32::try_from(process.get("pid")?.as_i64()?).ok();
-        let look = usage::look(call.controller, chosen.iter().filter_map(pid));
-        chosen.iter_mut().for_each(|process| add_usage(process, pid(process), &look));
+        let sample = usage::sample(call.controller, chosen.iter().filter_map(pid));
+        chosen.iter_mut().for_each(|process| add_usage(process, pid(process), &sample));
     }
     Ok((format!("{}\n", json!({ "status": "ok", "processes": chosen })), unknown))
 }
 
-fn add_usage(process: &mut Value, pid: Option<i32>, look: &Look) {
+fn add_usage(process: &mut Value, pid: Option<i32>, sample: &UsageSample) {
     let Some((pid, object)) = pid.zip(process.as_object_mut()) else { return };
-    if let Some(usage) = look.usage.get(&pid) {
+    if let Some(usage) = sample.usage.get(&pid) {
         object.insert("cpu_seconds".to_owned(), (usage.ticks as f64 / usage::TICKS).into());
         object.insert("rss_bytes".to_owned(), usage.rss.into());
         object.insert("tree_processes".to_owned(), usage.count.into());
     }
-    if let Some(cpu) = look.average(pid) {
+    if let Some(cpu) = sample.average(pid) {
         object.insert("cpu_percent".to_owned(), ((cpu * 10.0).round() / 10.0).into());
     }
 }
@@ -120,7 +134,7 @@ fn watch(call: &Call<'_>) -> u8 {
         Ok(events) => events,
         Err(error) => return fail_at(call, error),
     };
-    let on_terminal = screen::size().is_some() && !call.args.json();
+    let on_terminal = tty::size().is_some() && !call.args.json();
     // Without them the table fits again at the next change.
     let mut resized = if on_terminal { signals(&[libc::SIGWINCH]).ok() } else { None };
     let mut first = true;
@@ -157,7 +171,7 @@ fn watch(call: &Call<'_>) -> u8 {
 /// Over what was there before, line by line so that nothing flickers. As many lines as the terminal has, so that the
 /// heading stays in view; how many are missing the last one tells.
 fn redrawn(text: &str) -> String {
-    let rows = screen::size().map_or(usize::MAX, |(_, rows)| rows.saturating_sub(1)).max(2);
+    let rows = tty::size().map_or(usize::MAX, |(_, rows)| rows.saturating_sub(1)).max(2);
     let count = text.lines().count();
     let shown = if count > rows { rows - 1 } else { count };
     let mut drawn = "\x1b[H".to_owned();

@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::screen::{self, Pen};
-use super::usage::{self, Look};
-use crate::codec::frames::ProcessStatus;
+use super::text::printable;
+use super::tty::{self, Sgr};
+use super::usage::{self, UsageSample};
+use crate::client::ProcessStatus;
+use crate::util::truncate::to_columns;
+use crate::util::width::columns;
 
 /// Below this many columns there is no room for the description.
 const LEAST_DESCRIPTION: usize = 12;
@@ -16,14 +19,14 @@ const FIRST: usize = 5;
 /// Those of the long table.
 const LONG: usize = 4;
 
-/// What a table shall look like.
+/// How a table is drawn.
 #[derive(Default)]
 pub(super) struct Style<'a> {
     /// The terminal's columns; `None`: no limit, and nothing is left out.
     pub width: Option<usize>,
     pub colours: bool,
     /// The long table, with what the processes use.
-    pub look: Option<&'a Look>,
+    pub usage: Option<&'a UsageSample>,
     /// Turns seconds since 1970 into a time of day or a day.
     pub clock: Option<&'a dyn Fn(u64) -> String>,
 }
@@ -40,7 +43,8 @@ pub(super) fn render(processes: &[ProcessStatus], style: &Style<'_>) -> String {
     for (column, width) in widths.iter_mut().enumerate() {
         *width = rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0);
     }
-    let mut widths = widths.get(..if style.look.is_some() { FIRST + LONG } else { FIRST }).unwrap_or_default().to_vec();
+    let mut widths =
+        widths.get(..if style.usage.is_some() { FIRST + LONG } else { FIRST }).unwrap_or_default().to_vec();
     let mut gap = 2;
     if let Some(width) = style.width {
         gap = fit(&mut widths, width);
@@ -53,15 +57,15 @@ pub(super) fn render(processes: &[ProcessStatus], style: &Style<'_>) -> String {
     let descriptions = std::iter::once("DESCRIPTION").chain(processes.iter().map(description));
     for (number, (row, description)) in rows.iter().zip(descriptions).enumerate() {
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let cell = cut(cell, *width);
+            let cell = to_columns(cell, *width);
             let padding = width.saturating_sub(columns(&cell)) + gap;
-            screen::paint(&mut text, &cell, pen(style.colours, number, column, &cell));
+            tty::paint(&mut text, &cell, colour(style.colours, number, column, &cell));
             pad(&mut text, padding);
         }
         if with_description {
             let shown = printable(description);
-            let cell = cut(&shown, room);
-            screen::paint(&mut text, &cell, pen(style.colours, number, FIRST + LONG, &cell));
+            let cell = to_columns(&shown, room);
+            tty::paint(&mut text, &cell, colour(style.colours, number, FIRST + LONG, &cell));
         }
         text.truncate(text.trim_end_matches(' ').len());
         text.push('\n');
@@ -97,12 +101,12 @@ fn fit(widths: &mut Vec<usize>, width: usize) -> usize {
     gap
 }
 
-fn pen(colours: bool, row: usize, column: usize, cell: &str) -> Option<Pen> {
+fn colour(colours: bool, row: usize, column: usize, cell: &str) -> Option<Sgr> {
     match (colours, row, column) {
         (false, ..) => None,
-        (true, 0, _) => Some(screen::BOLD),
-        (true, _, 1) => Some(screen::of_state(cell)),
-        (true, _, 4) => Some(screen::of_health(cell)),
+        (true, 0, _) => Some(tty::BOLD),
+        (true, _, 1) => Some(tty::of_state(cell)),
+        (true, _, 4) => Some(tty::of_health(cell)),
         (true, ..) => None,
     }
 }
@@ -120,11 +124,11 @@ fn row<'p>(process: &'p ProcessStatus, style: &Style<'_>) -> [Cow<'p, str>; FIRS
     };
     set(pid, process.pid.map(|pid| pid.to_string()));
     set(up, process.uptime.map(uptime));
-    if let Some(look) = style.look {
-        let usage = process.pid.and_then(|pid| look.usage.get(&pid));
+    if let Some(sample) = style.usage {
+        let usage = process.pid.and_then(|pid| sample.usage.get(&pid));
         set(restarts, process.restarts.map(|restarts| restarts.to_string()));
         set(since, process.since.zip(style.clock).map(|(since, clock)| clock(since)));
-        set(cpu, process.pid.and_then(|pid| look.average(pid)).map(|cpu| format!("{cpu:.1}%")));
+        set(cpu, process.pid.and_then(|pid| sample.average(pid)).map(|cpu| format!("{cpu:.1}%")));
         set(rss, usage.map(|usage| usage::size(usage.rss)));
     }
     cells
@@ -165,51 +169,6 @@ pub(super) fn plain(processes: &[ProcessStatus]) -> String {
 pub(super) fn uptime(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
-}
-
-/// What a program has written must not command the terminal.
-pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.chars().map(|c| if commands(c) { ' ' } else { c }).collect())
-}
-
-/// The same for a message of several lines.
-pub(super) fn lines(text: &str) -> String {
-    text.chars().map(|c| if c != '\n' && commands(c) { ' ' } else { c }).collect()
-}
-
-/// Control characters, and those that turn the direction of what follows.
-fn commands(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// The columns that a text takes on a terminal: East Asian characters and emoji take two, marks none.
-pub(super) fn columns(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.chars().map(width).sum() }
-}
-
-pub(super) fn width(c: char) -> usize {
-    match u32::from(c) {
-        0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 => 2,
-        0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f680..=0x1f6ff | 0x1f900..=0x1f9ff | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
-}
-
-/// As much as fits into so many columns; what was cut ends with `…`.
-pub(super) fn cut(text: &str, room: usize) -> Cow<'_, str> {
-    if columns(text) <= room {
-        return Cow::Borrowed(text);
-    }
-    let mut taken = 0;
-    let fits = |c: &char| {
-        taken += width(*c);
-        taken < room
-    };
-    Cow::Owned(text.chars().take_while(fits).chain((room > 0).then_some('…')).collect())
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::act::targets;
-use super::verbs::{Call, Opt};
-use super::{DONE, FAILED, complain, fail_at, print_part};
+use super::call::{Call, fail_at};
+use super::exit::{DONE, FAILED};
+use super::print::{complain, print_part};
+use super::targets::{Kind, targets};
+use super::verb::Opt;
 use crate::client::{Amount, OutputPiece};
 use crate::codec::frames::DEFAULT_LINES;
 
@@ -19,7 +21,7 @@ pub(super) fn tail(call: &Call<'_>) -> u8 {
         [names @ .., stream] if !names.is_empty() && stream == "stdout" => (names, false),
         names => (names, false),
     };
-    let (names, unknown) = match targets(call, words) {
+    let (names, unknown) = match targets(call, Kind::Processes, words) {
         Ok(found) => found,
         Err(error) => return fail_at(call, error),
     };

@@ -1,5 +1,6 @@
 //! `supervicectl top`: the state of everything on one screen, as it changes.
 
+mod model;
 mod view;
 
 use std::collections::VecDeque;
@@ -7,18 +8,19 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use super::call::{Call, fail_at};
+use super::exit::{DONE, FAILED, INTERRUPTED, NO_DAEMON};
 use super::keys::{Ends, Key, Keyboard, Wake};
-use super::usage::{self, Look};
-use super::verbs::Call;
-use super::{DONE, FAILED, INTERRUPTED, NO_DAEMON, complain, fail_at, screen, status};
-use crate::client::{Amount, ClientError, Controller, EventStream, Follow, Terms};
-use crate::codec::frames::ProcessStatus;
-use view::Sort;
+use super::print::complain;
+use super::tty;
+use super::usage::{self, UsageSample};
+use crate::client::{Amount, ClientError, EventStream, Follow, Terms};
+use model::{Action, Sort, Top};
 
 /// CPU time is looked at so often.
-const TICK: Duration = Duration::from_secs(1);
+const MEASURED_EVERY: Duration = Duration::from_secs(1);
 /// Commands are only handed over, status is only asked for: a daemon that takes longer is not well.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// Lines of the selected program's output that are kept.
 const KEPT_LINES: usize = 500;
 /// A longer line is cut.
@@ -26,65 +28,26 @@ const LONGEST_LINE: usize = 1000;
 /// Pieces and events that are taken before the screen is drawn again.
 const AT_ONCE: usize = 64;
 
-/// What is on the screen.
-pub(super) struct Top<'a> {
-    controller: Controller,
-    socket: &'a str,
-    processes: Vec<ProcessStatus>,
-    look: Look,
-    before: Look,
-    sort: Sort,
-    /// By name, so that it stays where it is when the order changes.
-    selected: String,
-    stderr: bool,
-    output: VecDeque<String>,
-    /// The output's last line has not ended.
-    open_line: bool,
-    message: String,
-    /// What `y` would do.
-    question: Option<Deed>,
-}
-
-/// What a key does to the selected program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
-    Start,
-    Stop,
-    Restart,
-    Kill,
-}
-
-impl Deed {
-    fn word(self) -> &'static str {
-        match self {
-            Deed::Start => "start",
-            Deed::Stop => "stop",
-            Deed::Restart => "restart",
-            Deed::Kill => "kill",
-        }
-    }
-}
-
-/// The other screen of the terminal; the usual one is back when this is dropped.
-struct OtherScreen;
+/// The alternate screen of the terminal; the normal one is back when this is dropped.
+struct AlternateScreen;
 
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 
-impl OtherScreen {
-    fn enter() -> OtherScreen {
-        // The message of a panic must not go down with the other screen.
+impl AlternateScreen {
+    fn enter() -> AlternateScreen {
+        // The message of a panic must not vanish with the alternate screen.
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let _ = io::stdout().write_all(LEAVE.as_bytes());
             usual(panic);
         }));
         write(ENTER);
-        OtherScreen
+        AlternateScreen
     }
 }
 
-impl Drop for OtherScreen {
+impl Drop for AlternateScreen {
     fn drop(&mut self) {
         write(LEAVE);
     }
@@ -98,7 +61,7 @@ fn write(text: &str) {
 
 /// Shows it until `q`.
 pub(super) fn top(call: &Call<'_>) -> u8 {
-    if !screen::is_interactive() {
+    if !tty::is_interactive() {
         complain("top needs a terminal; 'status -w' writes to anything");
         return FAILED;
     }
@@ -114,11 +77,11 @@ pub(super) fn top(call: &Call<'_>) -> u8 {
         }
     };
     let mut top = Top {
-        controller: call.controller.clone().with_timeout(PATIENCE),
+        controller: call.controller.clone().with_timeout(TIMEOUT),
         socket: call.controller.socket_path(),
         processes: Vec::new(),
-        look: Look::default(),
-        before: Look::default(),
+        sample: UsageSample::default(),
+        before: UsageSample::default(),
         sort: Sort::Order,
         selected: String::new(),
         stderr: false,
@@ -128,9 +91,9 @@ pub(super) fn top(call: &Call<'_>) -> u8 {
         question: None,
     };
     let ended = {
-        let other = OtherScreen::enter();
+        let alternate = AlternateScreen::enter();
         let ended = top.run(events, ends, keyboard);
-        drop(other);
+        drop(alternate);
         ended
     };
     match ended {
@@ -160,14 +123,14 @@ impl Top<'_> {
             let mut fds = vec![events.as_fd()];
             fds.extend(follow.as_ref().map(AsFd::as_fd));
             let ready = events.is_ready() || follow.as_ref().is_some_and(Follow::is_ready);
-            let wait = if ready { Duration::ZERO } else { TICK };
+            let wait = if ready { Duration::ZERO } else { MEASURED_EVERY };
             match keyboard.next(&mut ends, &fds, Some(wait)) {
                 Wake::Key(key) => {
                     if !self.press(key)? {
                         return Ok(DONE);
                     }
                 }
-                Wake::Told => return Ok(INTERRUPTED),
+                Wake::Terminated => return Ok(INTERRUPTED),
                 Wake::Closed => return Ok(DONE),
                 Wake::Resized => write("\x1b[2J"),
                 Wake::Ready(0) => {
@@ -201,8 +164,8 @@ impl Top<'_> {
     }
 
     fn measure(&mut self) {
-        let look = usage::look(&self.controller, status::pids(&self.processes));
-        self.before = std::mem::replace(&mut self.look, look);
+        let sample = usage::sample(&self.controller, usage::pids(&self.processes));
+        self.before = std::mem::replace(&mut self.sample, sample);
     }
 
     /// Takes what has come, and asks once for what has become of it; `false`: the daemon has ended.
@@ -278,10 +241,10 @@ impl Top<'_> {
     /// Does what a key stands for; `false`: leave.
     fn press(&mut self, key: Key) -> Result<bool, ClientError> {
         let page = 10;
-        if let Some(deed) = self.question.take() {
+        if let Some(action) = self.question.take() {
             self.message.clear();
             if matches!(key, Key::Char('y' | 'Y')) {
-                self.perform(deed);
+                self.perform(action);
             }
             return Ok(true);
         }
@@ -294,10 +257,10 @@ impl Top<'_> {
             Key::PageDown => self.select(page),
             Key::Home | Key::Char('g') => self.select(-isize::MAX),
             Key::End | Key::Char('G') => self.select(isize::MAX),
-            Key::Char('s') => self.perform(Deed::Start),
-            Key::Char('x') => self.ask(Deed::Stop),
-            Key::Char('r') => self.ask(Deed::Restart),
-            Key::Char('K') => self.ask(Deed::Kill),
+            Key::Char('s') => self.perform(Action::Start),
+            Key::Char('x') => self.ask(Action::Stop),
+            Key::Char('r') => self.ask(Action::Restart),
+            Key::Char('K') => self.ask(Action::Kill),
             Key::Char('o') => self.sort = self.sort.next(),
             Key::Char('e') => self.stderr = !self.stderr,
             Key::Ctrl('l') => write("\x1b[2J"),
@@ -324,23 +287,23 @@ impl Top<'_> {
         }
     }
 
-    /// What can't be taken back is asked for twice: a finger slips.
-    fn ask(&mut self, deed: Deed) {
+    /// What can't be undone is confirmed: a finger slips.
+    fn ask(&mut self, action: Action) {
         if !self.selected.is_empty() {
-            self.question = Some(deed);
-            self.message = format!("{} {}? (y/n)", deed.word(), self.selected);
+            self.question = Some(action);
+            self.message = format!("{} {}? (y/n)", action.name(), self.selected);
         }
     }
 
     /// Hands the command over; what comes of it the events tell.
-    fn perform(&mut self, deed: Deed) {
+    fn perform(&mut self, action: Action) {
         let terms = Terms { wait: false, timeout: None };
         let (name, controller) = (self.selected.as_str(), &self.controller);
-        let result = match deed {
-            Deed::Start => controller.start_process_with(name, terms),
-            Deed::Stop => controller.stop_process_with(name, terms),
-            Deed::Restart => controller.restart_process_with(name, false, terms),
-            Deed::Kill => controller.kill_process(name, terms),
+        let result = match action {
+            Action::Start => controller.start_process_with(name, terms),
+            Action::Stop => controller.stop_process_with(name, terms),
+            Action::Restart => controller.restart_process_with(name, false, terms),
+            Action::Kill => controller.kill_process(name, terms),
         };
         self.message = match result {
             Ok(message) => message,

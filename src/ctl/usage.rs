@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs;
 
-use crate::client::Controller;
+use crate::client::{Controller, ProcessStatus};
 use crate::sys::proc::page_size;
 
 /// Ticks of `/proc/PID/stat` in a second: a constant of the interface on every machine that Rust and we run on.
@@ -25,16 +25,16 @@ pub(super) struct Usage {
     start: u64,
 }
 
-/// One look at all processes.
+/// The usage of all processes at one moment.
 #[derive(Debug, Default)]
-pub(super) struct Look {
+pub(super) struct UsageSample {
     /// By the pid of the program.
     pub usage: HashMap<i32, Usage>,
     /// Ticks since boot.
     now: f64,
 }
 
-impl Look {
+impl UsageSample {
     /// The share of one CPU since the program was started, in percent.
     pub fn average(&self, pid: i32) -> Option<f64> {
         let usage = self.usage.get(&pid)?;
@@ -42,8 +42,8 @@ impl Look {
         Some(usage.ticks as f64 * 100.0 / lived)
     }
 
-    /// The share of one CPU since an earlier look.
-    pub fn since(&self, before: &Look, pid: i32) -> Option<f64> {
+    /// The share of one CPU since an earlier sample.
+    pub fn since(&self, before: &UsageSample, pid: i32) -> Option<f64> {
         let (usage, earlier) = (self.usage.get(&pid)?, before.usage.get(&pid)?);
         let passed = self.now - before.now;
         // Of processes that have ended meanwhile the time is lost.
@@ -52,7 +52,7 @@ impl Look {
     }
 }
 
-struct Seen {
+struct ProcStat {
     parent: i32,
     group: i32,
     session: i32,
@@ -61,10 +61,15 @@ struct Seen {
     pages: u64,
 }
 
-/// Looks at what belongs to these processes of the daemon.
-pub(super) fn look(controller: &Controller, pids: impl Iterator<Item = i32>) -> Look {
+/// The process ids of those that have a process.
+pub(super) fn pids(processes: &[ProcessStatus]) -> impl Iterator<Item = i32> + '_ {
+    processes.iter().filter_map(|process| process.pid)
+}
+
+/// Measures what belongs to these processes of the daemon.
+pub(super) fn sample(controller: &Controller, pids: impl Iterator<Item = i32>) -> UsageSample {
     let daemon = controller.peer_pid().ok().flatten();
-    let (Some(daemon), Some(now)) = (daemon, uptime_in_ticks()) else { return Look::default() };
+    let (Some(daemon), Some(now)) = (daemon, uptime_in_ticks()) else { return UsageSample::default() };
     let all = processes();
     let is_ours = |pid: &i32| all.get(pid).is_some_and(|seen| seen.parent == daemon);
     let page = page_size();
@@ -80,12 +85,12 @@ pub(super) fn look(controller: &Controller, pids: impl Iterator<Item = i32>) -> 
             sum.count += 1;
         }
     }
-    Look { usage, now }
+    UsageSample { usage, now }
 }
 
 /// The program that a process belongs to: by its session, its group, or because the program or one of its
 /// descendants has started it.
-fn root_of(pid: i32, all: &HashMap<i32, Seen>, roots: &HashMap<i32, Usage>) -> Option<i32> {
+fn root_of(pid: i32, all: &HashMap<i32, ProcStat>, roots: &HashMap<i32, Usage>) -> Option<i32> {
     /// No family is as deep; while we read, pids may have come to be used again and form a ring.
     const DEEPEST: usize = 1000;
     let mut at = pid;
@@ -104,7 +109,7 @@ fn uptime_in_ticks() -> Option<f64> {
     Some(text.split_ascii_whitespace().next()?.parse::<f64>().ok()? * TICKS)
 }
 
-fn processes() -> HashMap<i32, Seen> {
+fn processes() -> HashMap<i32, ProcStat> {
     let Ok(entries) = fs::read_dir("/proc") else { return HashMap::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter_map(|pid| {
@@ -115,12 +120,12 @@ fn processes() -> HashMap<i32, Seen> {
 }
 
 /// The fields begin behind the last parenthesis of the name.
-fn parse(line: &str) -> Option<Seen> {
+fn parse(line: &str) -> Option<ProcStat> {
     let fields: Vec<&str> = line.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<i64>().ok();
     let unsigned = |index: usize| u64::try_from(number(index)?).ok();
     let pid = |index: usize| i32::try_from(number(index)?).ok();
-    Some(Seen {
+    Some(ProcStat {
         parent: pid(1)?,
         group: pid(2)?,
         session: pid(3)?,
@@ -157,15 +162,15 @@ mod tests {
 
     #[test]
     fn a_family_is_found_by_session_group_and_parents() {
-        let seen = |parent, group, session| Seen { parent, group, session, ticks: 1, start: 0, pages: 1 };
+        let stat = |parent, group, session| ProcStat { parent, group, session, ticks: 1, start: 0, pages: 1 };
         let all = HashMap::from([
-            (10, seen(1, 10, 10)),
-            (11, seen(10, 11, 11)),
-            (12, seen(1, 12, 10)),
-            (13, seen(11, 13, 13)),
-            (20, seen(1, 20, 20)),
-            (30, seen(31, 30, 30)),
-            (31, seen(30, 31, 31)),
+            (10, stat(1, 10, 10)),
+            (11, stat(10, 11, 11)),
+            (12, stat(1, 12, 10)),
+            (13, stat(11, 13, 13)),
+            (20, stat(1, 20, 20)),
+            (30, stat(31, 30, 30)),
+            (31, stat(30, 31, 31)),
         ]);
         let roots = HashMap::from([(10, Usage::default())]);
         let root = |pid| root_of(pid, &all, &roots);

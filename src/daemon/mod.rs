@@ -140,7 +140,7 @@ fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>, mach
         machine,
         on_ready: Some(on_ready),
     };
-    sys::signals::stay_deaf();
+    sys::signals::ignore_when_unheard();
     match supervisor.run_with(options) {
         Ok(()) => 0,
         // The last line of the log has told it.

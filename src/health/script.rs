@@ -11,7 +11,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::{HealthCheckResult, HealthChecker};
 use crate::process::{Exit, SpawnError, SpawnStage};
 use crate::sys;
-use crate::sys::spawn::{Child, Spawner, c_string};
+use crate::sys::launch::{Launch, c_string, standard_fds};
+use crate::sys::spawn::{Child, Spawner};
 
 /// The words that run a check's command.
 pub(crate) fn script_command(command: &str) -> [&str; 3] {
@@ -52,23 +53,22 @@ impl ScriptHealthChecker {
             key.push(value);
             c_string("the environment", key)
         };
-        let command = sys::spawn::Command {
+        let launch = Launch {
             argv: argv.collect::<Result<_, _>>()?,
             env: std::env::vars_os().map(variable).collect::<Result<_, _>>()?,
             directory: None,
             credentials: None,
             pdeathsig: true,
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: child_end.as_fd(),
-            nofile: None,
+            fds: standard_fds(null.as_fd(), null.as_fd(), child_end.as_fd()),
+            rlimits: Vec::new(),
             umask: None,
         };
-        let child = Spawner::new().map_err(no_pipe)?.spawn(command)?;
+        let child = Spawner::new().map_err(no_pipe)?.spawn(launch)?;
         drop(child_end);
         let mut script = OwnScript { child, exit: None };
-        let judge = Judge { stderr: Some(stderr), deadline: Instant::now() + self.timeout, timeout: self.timeout };
-        Ok(judge.wait(&mut script))
+        let waiter =
+            ScriptWaiter { stderr: Some(stderr), deadline: Instant::now() + self.timeout, timeout: self.timeout };
+        Ok(waiter.wait(&mut script))
     }
 }
 
@@ -177,17 +177,17 @@ impl RunningScript {
     /// Waits for the outcome, at most until the deadline (and a second more for the kill).
     pub(crate) fn wait(self) -> HealthCheckResult {
         let mut script = ReapedElsewhere { pipe: self.exit, kill: self.kill };
-        Judge { stderr: Some(self.stderr), deadline: self.deadline, timeout: self.timeout }.wait(&mut script)
+        ScriptWaiter { stderr: Some(self.stderr), deadline: self.deadline, timeout: self.timeout }.wait(&mut script)
     }
 }
 
-struct Judge {
+struct ScriptWaiter {
     stderr: Option<PipeReader>,
     deadline: Instant,
     timeout: Duration,
 }
 
-impl Judge {
+impl ScriptWaiter {
     fn wait(mut self, script: &mut dyn Script) -> HealthCheckResult {
         let mut tail = LastLine::default();
         let exit = loop {
@@ -293,12 +293,6 @@ pub(crate) fn no_pipe(error: io::Error) -> SpawnError {
 fn poll_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
     matches!(poll(&mut fds, PollTimeout::ZERO), Ok(count) if count > 0)
-}
-
-/// An error's text without the number that std appends: `Connection refused`.
-pub(super) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// A descriptor kept only so that it can be written to once.

@@ -57,7 +57,7 @@ impl HealthChecker for TcpHealthChecker {
             }
         }
         let reason = match last {
-            Some(error) if error.kind() != io::ErrorKind::TimedOut => super::script::plain(&error),
+            Some(error) if error.kind() != io::ErrorKind::TimedOut => crate::util::errno::reason(&error),
             _ if addresses.is_empty() => "the name has no address".to_owned(),
             _ => format!("no answer within {} s", self.timeout.as_secs()),
         };

@@ -22,8 +22,9 @@ use std::path::{Path, PathBuf};
 use crate::process::{Exit, signal_name};
 use crate::sys::init::{self as kernel, Place, Signals};
 use crate::sys::reap;
-use options::{Asked, Guise, Options};
-use rules::{Deed, JOB_STOPS, TERM};
+use crate::util::errno;
+use options::{Asked, CompatMode, Options};
+use rules::{JOB_STOPS, SignalAction, TERM};
 
 const FAILURE: u8 = 1;
 /// How many exits are handled before the next signal: a storm of orphans must not keep SIGTERM waiting.
@@ -33,18 +34,18 @@ const MAX_REAPED_AT_ONCE: usize = 1000;
 /// code. `None`: they are the daemon's.
 pub fn main(args: &[OsString]) -> Option<u8> {
     let (command, rest) = args.split_first()?;
-    let (guise, rest) = match (Guise::of(command), rest.split_first()) {
-        (Some(guise), _) => (guise, rest),
-        (None, Some((first, rest))) if first == "--init" && names_a_program(rest) => (Guise::Supervice, rest),
+    let (mode, rest) = match (CompatMode::of(command), rest.split_first()) {
+        (Some(mode), _) => (mode, rest),
+        (None, Some((first, rest))) if first == "--init" && names_a_program(rest) => (CompatMode::Supervice, rest),
         _ => return None,
     };
     let signals = Signals::hold();
-    Some(match options::parse(guise, rest, &|name| std::env::var_os(name)) {
+    Some(match options::parse(mode, rest, &|name| std::env::var_os(name)) {
         Ok(Asked::Run(options)) => run(&options, signals),
         Ok(Asked::Print(text)) => io::stdout().write_all(text.as_bytes()).map_or(FAILURE, |()| 0),
         Err(message) => {
-            say(guise, format_args!("{message}\n{}", guise.help().trim_end()));
-            guise.usage_code()
+            say(mode, format_args!("{message}\n{}", mode.help().trim_end()));
+            mode.usage_code()
         }
     })
 }
@@ -52,14 +53,14 @@ pub fn main(args: &[OsString]) -> Option<u8> {
 /// Without a program `--init` is an option of the daemon.
 fn names_a_program(args: &[OsString]) -> bool {
     args.iter().any(|arg| arg == "--")
-        || matches!(options::parse(Guise::Supervice, args, &|_| None), Ok(Asked::Run(_)))
+        || matches!(options::parse(CompatMode::Supervice, args, &|_| None), Ok(Asked::Run(_)))
         || matches!(args, [help] if help == "--help" || help == "-h")
 }
 
 /// One line on standard error in one piece. Whoever reads it may have gone, of which the kernel also tells us
 /// by a signal: forwarded and told of in its turn, it would come again for ever.
-fn say(guise: Guise, message: Arguments<'_>) {
-    let line = format!("{}[{}]: {message}\n", guise.name(), std::process::id());
+fn say(mode: CompatMode, message: Arguments<'_>) {
+    let line = format!("{}[{}]: {message}\n", mode.name(), std::process::id());
     if io::stderr().write_all(line.as_bytes()).is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         kernel::forget_sigpipe();
     }
@@ -79,11 +80,11 @@ struct Init<'a> {
 const EXPECTED: [u8; 2] = [1, 18];
 
 fn run(options: &Options, mut signals: Signals) -> u8 {
-    let guise = options.guise;
+    let mode = options.mode;
     signals.release(options.released);
     inherit_orphans(options);
     if let Some(Err(error)) = options.parent_death.map(kernel::set_parent_death_signal) {
-        say(guise, format_args!("cannot ask for the parent's death: {error}"));
+        say(mode, format_args!("cannot ask for the parent's death: {}", errno::reason(&error)));
         return FAILURE;
     }
     if options.pause {
@@ -91,8 +92,8 @@ fn run(options: &Options, mut signals: Signals) -> u8 {
         return pause(&signals);
     }
     let led_session = options.place == Place::OwnSession && kernel::give_up_terminal();
-    let clean = guise == Guise::DumbInit;
-    let failed = |error: io::Error| cannot_execute(guise, options, &error);
+    let clean = mode == CompatMode::DumbInit;
+    let failed = |error: io::Error| cannot_execute(mode, options, &error);
     match kernel::spawn(&options.program, options.place, &signals, clean, failed) {
         Ok(pid) => {
             leave_directory();
@@ -107,7 +108,7 @@ fn run(options: &Options, mut signals: Signals) -> u8 {
                 io::ErrorKind::WouldBlock => "; raise the limit on processes (ulimit -u, pids.max)",
                 _ => "",
             };
-            say(guise, format_args!("cannot make a process: {error}{hint}"));
+            say(mode, format_args!("cannot make a process: {}{hint}", errno::reason(&error)));
             FAILURE
         }
     }
@@ -117,14 +118,14 @@ fn inherit_orphans(options: &Options) {
     if std::process::id() == 1 {
         return;
     }
-    let guise = options.guise;
+    let mode = options.mode;
     if options.subreaper {
         if let Err(error) = reap::set_subreaper() {
-            say(guise, format_args!("orphans will not be reaped here: {error}"));
+            say(mode, format_args!("orphans will not be reaped here: {}", errno::reason(&error)));
         }
-    } else if guise == Guise::Tini && options.verbosity > 0 {
+    } else if mode == CompatMode::Tini && options.verbosity > 0 {
         say(
-            guise,
+            mode,
             format_args!("neither PID 1 nor a subreaper: orphans will not be reaped here; use -s or TINI_SUBREAPER"),
         );
     }
@@ -147,13 +148,13 @@ fn pause(signals: &Signals) -> u8 {
 }
 
 /// In the child: says why, and gives the exit code.
-fn cannot_execute(guise: Guise, options: &Options, error: &io::Error) -> u8 {
+fn cannot_execute(mode: CompatMode, options: &Options, error: &io::Error) -> u8 {
     let not_found = error.kind() == io::ErrorKind::NotFound;
     let name = options.name();
     let interpreter = if not_found { in_path(name).and_then(|path| kernel::missing_interpreter(&path)) } else { None };
-    let reason: &dyn Display = interpreter.as_ref().map_or(error, |reason| reason);
-    say(guise, format_args!("cannot execute {}: {reason}", name.display()));
-    guise.exec_code(not_found)
+    let reason = interpreter.unwrap_or_else(|| errno::reason(error));
+    say(mode, format_args!("cannot execute {}: {reason}", name.display()));
+    mode.exec_code(not_found)
 }
 
 /// The file that the name stands for.
@@ -177,10 +178,10 @@ impl Init<'_> {
                 },
                 Some(signal) if self.is_expected(signal) => {}
                 Some(signal) => match self.options.rules.of(signal) {
-                    Deed::Reap => more = true,
-                    Deed::Drop => self.note(3, format_args!("{} is not forwarded", Name(signal))),
-                    Deed::Forward(to) => self.forward(signal, to),
-                    Deed::Continue(to) => self.resume(signal, to),
+                    SignalAction::Reap => more = true,
+                    SignalAction::Drop => self.note(3, format_args!("{} is not forwarded", Name(signal))),
+                    SignalAction::Forward(to) => self.forward(signal, to),
+                    SignalAction::Continue(to) => self.resume(signal, to),
                 },
             }
         }
@@ -198,10 +199,10 @@ impl Init<'_> {
     fn forward(&self, signal: u8, to: u8) {
         self.note(3, format_args!("{} came, {} goes to the program", Name(signal), Name(to)));
         if let Err(error) = kernel::send(self.pid, self.options.group, to) {
-            self.note(1, format_args!("cannot send {} to {}: {error}", Name(to), self.pid));
+            self.note(1, format_args!("cannot send {} to {}: {}", Name(to), self.pid, errno::reason(&error)));
         }
         // The program can't be expected to stop us too; the shell that waits for us should have its prompt.
-        if self.options.guise == Guise::DumbInit && JOB_STOPS.contains(&signal) {
+        if self.options.mode == CompatMode::DumbInit && JOB_STOPS.contains(&signal) {
             kernel::stop_ourselves(false);
         }
     }
@@ -246,8 +247,8 @@ impl Init<'_> {
     /// The program has ended. It is reaped by the kernel when we have ended: until then its group's id is its own.
     fn end(&self, exit: Exit) -> u8 {
         self.note(2, format_args!("the program has ended: {exit}"));
-        if self.options.guise == Guise::DumbInit
-            && let Deed::Forward(to) = self.options.rules.of(TERM)
+        if self.options.mode == CompatMode::DumbInit
+            && let SignalAction::Forward(to) = self.options.rules.of(TERM)
         {
             let _ = kernel::send(self.pid, self.options.group, to);
         }
@@ -259,7 +260,7 @@ impl Init<'_> {
 
     fn note(&self, level: u8, message: Arguments<'_>) {
         if self.options.verbosity >= level {
-            say(self.options.guise, message);
+            say(self.options.mode, message);
         }
     }
 }

@@ -11,55 +11,55 @@ use crate::sys::init::Place;
 
 /// Whose command line, environment variables, signal rules and exit codes are in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Guise {
+pub(super) enum CompatMode {
     Supervice,
     Tini,
     DumbInit,
     Catatonit,
 }
 
-impl Guise {
+impl CompatMode {
     /// By the name of the link. Docker calls its copy of tini `docker-init`.
-    pub(super) fn of(command: &OsStr) -> Option<Guise> {
+    pub(super) fn of(command: &OsStr) -> Option<CompatMode> {
         match Path::new(command).file_name()?.to_str()? {
-            "tini" | "tini-static" | "docker-init" => Some(Guise::Tini),
-            "dumb-init" => Some(Guise::DumbInit),
-            "catatonit" => Some(Guise::Catatonit),
+            "tini" | "tini-static" | "docker-init" => Some(CompatMode::Tini),
+            "dumb-init" => Some(CompatMode::DumbInit),
+            "catatonit" => Some(CompatMode::Catatonit),
             _ => None,
         }
     }
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Guise::Supervice => "supervice",
-            Guise::Tini => "tini",
-            Guise::DumbInit => "dumb-init",
-            Guise::Catatonit => "catatonit",
+            CompatMode::Supervice => "supervice",
+            CompatMode::Tini => "tini",
+            CompatMode::DumbInit => "dumb-init",
+            CompatMode::Catatonit => "catatonit",
         }
     }
 
     /// The exit code for a wrong command line.
     pub(super) fn usage_code(self) -> u8 {
-        if self == Guise::Supervice { 2 } else { 1 }
+        if self == CompatMode::Supervice { 2 } else { 1 }
     }
 
     /// The exit code for a program that can't be executed.
     pub(super) fn exec_code(self, not_found: bool) -> u8 {
         match (self, not_found) {
-            (Guise::Supervice | Guise::Tini, true) => 127,
-            (Guise::Supervice | Guise::Tini, false) => 126,
-            (Guise::DumbInit, _) => 2,
-            (Guise::Catatonit, _) => 1,
+            (CompatMode::Supervice | CompatMode::Tini, true) => 127,
+            (CompatMode::Supervice | CompatMode::Tini, false) => 126,
+            (CompatMode::DumbInit, _) => 2,
+            (CompatMode::Catatonit, _) => 1,
         }
     }
 
     /// Docker looks for "tini version" in the answer, which is why catatonit says so as well.
     pub(super) fn version(self) -> &'static str {
         match self {
-            Guise::Supervice => concat!("supervice ", env!("CARGO_PKG_VERSION"), "\n"),
-            Guise::Tini => concat!("tini version 0.19.0 (supervice ", env!("CARGO_PKG_VERSION"), ")\n"),
-            Guise::DumbInit => concat!("dumb-init v1.2.5 (supervice ", env!("CARGO_PKG_VERSION"), ")\n"),
-            Guise::Catatonit => {
+            CompatMode::Supervice => concat!("supervice ", env!("CARGO_PKG_VERSION"), "\n"),
+            CompatMode::Tini => concat!("tini version 0.19.0 (supervice ", env!("CARGO_PKG_VERSION"), ")\n"),
+            CompatMode::DumbInit => concat!("dumb-init v1.2.5 (supervice ", env!("CARGO_PKG_VERSION"), ")\n"),
+            CompatMode::Catatonit => {
                 concat!("tini version 0.2.0_catatonit (supervice ", env!("CARGO_PKG_VERSION"), ")\n")
             }
         }
@@ -67,10 +67,10 @@ impl Guise {
 
     pub(super) fn help(self) -> &'static str {
         match self {
-            Guise::Supervice => HELP,
-            Guise::Tini => TINI_HELP,
-            Guise::DumbInit => DUMB_INIT_HELP,
-            Guise::Catatonit => CATATONIT_HELP,
+            CompatMode::Supervice => HELP,
+            CompatMode::Tini => TINI_HELP,
+            CompatMode::DumbInit => DUMB_INIT_HELP,
+            CompatMode::Catatonit => CATATONIT_HELP,
         }
     }
 }
@@ -136,7 +136,7 @@ pub(super) enum Asked {
 /// How to run the program.
 #[derive(Debug)]
 pub(super) struct Options {
-    pub(super) guise: Guise,
+    pub(super) mode: CompatMode,
     /// Empty only with `pause`.
     pub(super) program: Vec<OsString>,
     pub(super) place: Place,
@@ -161,9 +161,9 @@ impl Options {
         self.program.first().map_or(Path::new(""), Path::new)
     }
 
-    fn new(guise: Guise) -> Options {
+    fn new(mode: CompatMode) -> Options {
         Options {
-            guise,
+            mode,
             program: Vec::new(),
             place: Place::OwnGroup,
             group: false,
@@ -179,12 +179,12 @@ impl Options {
     }
 }
 
-/// What a guise's program starts from, before its command line is read. `variable` looks into the environment.
-fn defaults(guise: Guise, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Options, String> {
-    let mut options = Options::new(guise);
-    match guise {
-        Guise::Supervice => {}
-        Guise::Tini => {
+/// What a mode's program starts from, before its command line is read. `variable` looks into the environment.
+fn defaults(mode: CompatMode, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Options, String> {
+    let mut options = Options::new(mode);
+    match mode {
+        CompatMode::Supervice => {}
+        CompatMode::Tini => {
             options.subreaper = variable("TINI_SUBREAPER").is_some();
             options.group = variable("TINI_KILL_PROCESS_GROUP").is_some();
             let level = variable("TINI_VERBOSITY").and_then(|text| text.to_str()?.trim().parse().ok());
@@ -193,7 +193,7 @@ fn defaults(guise: Guise, variable: &dyn Fn(&str) -> Option<OsString>) -> Result
             // A program is not told that its init is in the background, whatever the init would have to write.
             [TTIN, TTOU].into_iter().for_each(|signal| options.rules.rewrite(signal, 0));
         }
-        Guise::DumbInit => {
+        CompatMode::DumbInit => {
             options.subreaper = false;
             options.place = Place::OwnSession;
             if variable("DUMB_INIT_SETSID").is_some_and(|text| text == "0") {
@@ -203,7 +203,7 @@ fn defaults(guise: Guise, variable: &dyn Fn(&str) -> Option<OsString>) -> Result
                 options.verbosity = 3;
             }
         }
-        Guise::Catatonit => {
+        CompatMode::Catatonit => {
             if variable("CATATONIT_LOG").is_some() {
                 return Err("CATATONIT_LOG is reserved for future use".to_owned());
             }
@@ -217,61 +217,67 @@ fn defaults(guise: Guise, variable: &dyn Fn(&str) -> Option<OsString>) -> Result
 
 /// Reads the arguments behind the command's own name.
 pub(super) fn parse(
-    guise: Guise,
+    mode: CompatMode,
     args: &[OsString],
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Asked, String> {
-    let mut options = defaults(guise, variable)?;
+    let mut options = defaults(mode, variable)?;
     let mut rewrites = Vec::new();
     let mut parser = Parser::from_args(args);
     loop {
         let arg = parser.next().map_err(|error| error.to_string())?;
-        match (guise, arg) {
+        match (mode, arg) {
             (_, None) => break,
             (_, Some(Arg::Value(word))) => {
                 options.program.push(word);
                 options.program.extend(parser.raw_args().map_err(|error| error.to_string())?);
                 break;
             }
-            (Guise::Supervice | Guise::Tini | Guise::Catatonit, Some(Arg::Short('g'))) => options.group = true,
-            (Guise::Supervice | Guise::Tini, Some(Arg::Short('s'))) => options.subreaper = true,
-            (Guise::Supervice | Guise::Tini, Some(Arg::Short('w'))) => options.tell_reaped = true,
-            (Guise::Supervice | Guise::Tini, Some(Arg::Short('e'))) => {
+            (CompatMode::Supervice | CompatMode::Tini | CompatMode::Catatonit, Some(Arg::Short('g'))) => {
+                options.group = true
+            }
+            (CompatMode::Supervice | CompatMode::Tini, Some(Arg::Short('s'))) => options.subreaper = true,
+            (CompatMode::Supervice | CompatMode::Tini, Some(Arg::Short('w'))) => options.tell_reaped = true,
+            (CompatMode::Supervice | CompatMode::Tini, Some(Arg::Short('e'))) => {
                 options.forgiven.add(code(&text(&mut parser)?)?);
             }
-            (Guise::Supervice | Guise::Tini, Some(Arg::Short('p'))) => {
+            (CompatMode::Supervice | CompatMode::Tini, Some(Arg::Short('p'))) => {
                 options.parent_death = Some(death_signal(&text(&mut parser)?)?);
             }
-            (Guise::Tini, Some(Arg::Short('v'))) => options.verbosity = options.verbosity.saturating_add(1),
-            (Guise::Supervice, Some(Arg::Short('v') | Arg::Long("verbose"))) => {
+            (CompatMode::Tini, Some(Arg::Short('v'))) => options.verbosity = options.verbosity.saturating_add(1),
+            (CompatMode::Supervice, Some(Arg::Short('v') | Arg::Long("verbose"))) => {
                 options.verbosity = options.verbosity.saturating_add(1);
             }
-            (Guise::DumbInit, Some(Arg::Short('v'))) => options.verbosity = 3,
-            (Guise::DumbInit, Some(Arg::Long(name))) if begins("verbose", name, 4) => options.verbosity = 3,
-            (Guise::DumbInit, Some(Arg::Short('c'))) => options.place = Place::WithUs,
-            (Guise::DumbInit, Some(Arg::Long(name))) if begins("single-child", name, 1) => {
+            (CompatMode::DumbInit, Some(Arg::Short('v'))) => options.verbosity = 3,
+            (CompatMode::DumbInit, Some(Arg::Long(name))) if begins("verbose", name, 4) => options.verbosity = 3,
+            (CompatMode::DumbInit, Some(Arg::Short('c'))) => options.place = Place::WithUs,
+            (CompatMode::DumbInit, Some(Arg::Long(name))) if begins("single-child", name, 1) => {
                 options.place = Place::WithUs;
             }
-            (Guise::Supervice | Guise::DumbInit, Some(Arg::Short('r') | Arg::Long("rewrite"))) => {
-                rewrites.push(rewrite(guise, &text(&mut parser)?)?);
+            (CompatMode::Supervice | CompatMode::DumbInit, Some(Arg::Short('r') | Arg::Long("rewrite"))) => {
+                rewrites.push(rewrite(mode, &text(&mut parser)?)?);
             }
-            (Guise::DumbInit, Some(Arg::Long(name))) if begins("rewrite", name, 1) => {
-                rewrites.push(rewrite(guise, &text(&mut parser)?)?);
+            (CompatMode::DumbInit, Some(Arg::Long(name))) if begins("rewrite", name, 1) => {
+                rewrites.push(rewrite(mode, &text(&mut parser)?)?);
             }
-            (Guise::Catatonit, Some(Arg::Short('P'))) => options.pause = true,
-            (_, Some(Arg::Short('h'))) => return Ok(Asked::Print(guise.help())),
-            (Guise::Supervice | Guise::DumbInit, Some(Arg::Long("help"))) => return Ok(Asked::Print(guise.help())),
-            (Guise::DumbInit | Guise::Catatonit, Some(Arg::Short('V'))) => return Ok(Asked::Print(guise.version())),
-            (_, Some(Arg::Long("version"))) => return Ok(Asked::Print(guise.version())),
-            (Guise::Tini, Some(Arg::Short('l'))) => return Ok(Asked::Print(LICENSE)),
-            (Guise::Catatonit, Some(Arg::Short('L'))) => return Ok(Asked::Print(LICENSE)),
+            (CompatMode::Catatonit, Some(Arg::Short('P'))) => options.pause = true,
+            (_, Some(Arg::Short('h'))) => return Ok(Asked::Print(mode.help())),
+            (CompatMode::Supervice | CompatMode::DumbInit, Some(Arg::Long("help"))) => {
+                return Ok(Asked::Print(mode.help()));
+            }
+            (CompatMode::DumbInit | CompatMode::Catatonit, Some(Arg::Short('V'))) => {
+                return Ok(Asked::Print(mode.version()));
+            }
+            (_, Some(Arg::Long("version"))) => return Ok(Asked::Print(mode.version())),
+            (CompatMode::Tini, Some(Arg::Short('l'))) => return Ok(Asked::Print(LICENSE)),
+            (CompatMode::Catatonit, Some(Arg::Short('L'))) => return Ok(Asked::Print(LICENSE)),
             (_, Some(other)) => return Err(other.unexpected().to_string()),
         }
     }
     if options.program.is_empty() && !options.pause {
         return Err("no program to run".to_owned());
     }
-    if guise == Guise::DumbInit {
+    if mode == CompatMode::DumbInit {
         options.group = options.place == Place::OwnSession;
         if options.group {
             options.rules.stop_for_certain();
@@ -299,14 +305,14 @@ fn death_signal(text: &str) -> Result<u8, String> {
 }
 
 /// `FROM:TO`. dumb-init takes the numbers of the classic signals alone.
-fn rewrite(guise: Guise, text: &str) -> Result<(u8, u8), String> {
-    let known = |word: &str| match (guise, word.parse::<u8>()) {
-        (Guise::DumbInit, number) => number.ok().filter(|number| *number <= 31),
+fn rewrite(mode: CompatMode, text: &str) -> Result<(u8, u8), String> {
+    let known = |word: &str| match (mode, word.parse::<u8>()) {
+        (CompatMode::DumbInit, number) => number.ok().filter(|number| *number <= 31),
         (_, Ok(0)) => Some(0),
         _ => signal_number(word),
     };
     let pair = text.split_once(':').and_then(|(from, to)| Some((known(from)?, known(to)?)));
-    let wanted = if guise == Guise::DumbInit { "numbers from 1 to 31" } else { "names or numbers" };
+    let wanted = if mode == CompatMode::DumbInit { "numbers from 1 to 31" } else { "names or numbers" };
     pair.filter(|(from, _)| *from != 0)
         .ok_or_else(|| format!("--rewrite {text}: give two signals as FROM:TO, {wanted}; TO may be 0 for none"))
 }

@@ -20,7 +20,7 @@ pub(super) const TERM: u8 = 15;
 
 /// What to do with a signal that has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum SignalAction {
     /// See whose end it tells.
     Reap,
     /// Send this one to the program.
@@ -53,12 +53,12 @@ impl Rules {
         }
     }
 
-    pub(super) fn of(&self, signal: u8) -> Deed {
+    pub(super) fn of(&self, signal: u8) -> SignalAction {
         match (signal, self.send.get(usize::from(signal)).copied().unwrap_or(0)) {
-            (CHLD, _) => Deed::Reap,
-            (_, 0) => Deed::Drop,
-            (CONT, to) => Deed::Continue(to),
-            (_, to) => Deed::Forward(to),
+            (CHLD, _) => SignalAction::Reap,
+            (_, 0) => SignalAction::Drop,
+            (CONT, to) => SignalAction::Continue(to),
+            (_, to) => SignalAction::Forward(to),
         }
     }
 
@@ -99,10 +99,13 @@ mod tests {
     fn every_signal_but_sigchld_is_forwarded_as_it_is() {
         let rules = Rules::new();
         for signal in (1..=64).filter(|signal| ![CHLD, CONT].contains(signal)) {
-            assert_eq!(rules.of(signal), Deed::Forward(signal));
+            assert_eq!(rules.of(signal), SignalAction::Forward(signal));
         }
-        assert_eq!((rules.of(CHLD), rules.of(CONT), rules.of(0)), (Deed::Reap, Deed::Continue(CONT), Deed::Drop));
-        assert_eq!(rules.of(65), Deed::Drop);
+        assert_eq!(
+            (rules.of(CHLD), rules.of(CONT), rules.of(0)),
+            (SignalAction::Reap, SignalAction::Continue(CONT), SignalAction::Drop)
+        );
+        assert_eq!(rules.of(65), SignalAction::Drop);
     }
 
     #[test]
@@ -110,9 +113,12 @@ mod tests {
         let mut rules = Rules::new();
         rules.rewrite(15, 3);
         rules.rewrite(1, 0);
-        assert_eq!((rules.of(15), rules.of(1), rules.of(3)), (Deed::Forward(3), Deed::Drop, Deed::Forward(3)));
+        assert_eq!(
+            (rules.of(15), rules.of(1), rules.of(3)),
+            (SignalAction::Forward(3), SignalAction::Drop, SignalAction::Forward(3))
+        );
         rules.rewrite(CHLD, 0);
-        assert_eq!(rules.of(CHLD), Deed::Reap, "reaping can't be rewritten away");
+        assert_eq!(rules.of(CHLD), SignalAction::Reap, "reaping can't be rewritten away");
     }
 
     #[test]

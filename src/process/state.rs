@@ -191,9 +191,7 @@ impl fmt::Display for SpawnError {
         if !self.detail.is_empty() {
             return write!(f, ": {}", self.detail);
         }
-        let text = std::io::Error::from_raw_os_error(self.errno).to_string();
-        let text = text.split(" (os error").next().unwrap_or(&text);
-        write!(f, ": {text}")
+        write!(f, ": {}", crate::util::errno::text(self.errno))
     }
 }
 

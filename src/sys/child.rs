@@ -1,21 +1,34 @@
-//! What happens in the child between `clone` and `exec`.
+//! What happens in the child between `clone` and `exec`, in this order:
+//!
+//! 1. a session of its own; its pid is written into the env tag;
+//! 2. the command name of a child that has not executed yet;
+//! 3. the descriptors of its list, and no others;
+//! 4. resource limits, with the daemon's rights;
+//! 5. default dispositions of all signals;
+//! 6. groups and user;
+//! 7. the working directory, with the user's rights: the first step that may have to wait for a disk;
+//! 8. the umask;
+//! 9. the parent-death signal, which a change of user would clear, and the check that the parent still lives;
+//! 10. an empty signal mask, now that no handler of the daemon can run here;
+//! 11. exec.
 //!
 //! The child shares the daemon's memory (`CLONE_VM`), and everything in the daemon goes on meanwhile: the thread that made
-//! it waits, but not for ever. So in here:
+//! it waits for a bounded time only. So in here:
 //!
 //! - nothing is allocated, freed or locked, and nothing can panic: everything was prepared before, and stays where it is
-//!   until the child is done (see [`ready`](super::ready));
+//!   until the child is done (see [`prepared`](super::prepared));
 //! - only raw system calls are made. The C library's `setuid`, `setgid` and `setgroups` would send
 //!   signals to the *daemon's* threads to change them too, and its `errno` would be that of the thread that made the child;
-//! - a failure is told through memory, not through a close-on-exec pipe: the parent reads it after the
+//! - a failure is reported through memory, not through a close-on-exec pipe: the parent reads it after the
 //!   kernel has said that the child has executed its program or ended. That is as
-//!   truthful as a pipe, needs no descriptor that could run out, and cannot be inherited.
+//!   reliable as a pipe, needs no descriptor that could run out, and cannot be inherited.
 
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::limits::{Limit, NOFILE};
+use super::fd_moves::FdMove;
+use super::limits::Rlimit;
 use super::raw;
 use crate::process::SpawnStage;
 
@@ -34,7 +47,7 @@ const LAST_SIGNAL: usize = 64;
 const CLOSE_RANGE_UNSHARE: usize = 1 << 1;
 
 /// The command name of a child that has not executed its program yet.
-pub(super) const UNBORN: &std::ffi::CStr = c"supervice:exec";
+pub(super) const PRE_EXEC_NAME: &std::ffi::CStr = c"supervice:exec";
 
 /// The user to become.
 pub(super) struct Ids {
@@ -44,38 +57,42 @@ pub(super) struct Ids {
     pub(super) groups_count: usize,
 }
 
-/// The digits of a stamp; leading ones are 0.
-pub(super) const STAMP_DIGITS: usize = 10;
+/// The digits of the pid in an env tag; leading ones are 0.
+pub(super) const ENV_TAG_DIGITS: usize = 10;
 
-/// How the descriptors above 2 are closed.
+/// How the descriptors that are no target are closed.
 pub(super) enum CloseRest {
     /// The table of descriptors is the daemon's own, shared (CLONE_FILES). One `close_range` makes a copy that
-    /// ends with this descriptor, so that the cost does not grow with the number that the daemon holds.
-    Unshare(c_int),
+    /// ends with `last`, the highest source, so that the cost does not grow with the number that the daemon holds. In
+    /// that copy these ranges are closed.
+    Unshare { last: c_int, gaps: *const (c_int, c_int), count: usize },
     /// One by one: those that were open in the daemon just before (kernels before 5.9).
     List { open: *const c_int, count: usize },
 }
 
-/// Everything that the child needs, made ready by the parent. What it points to lives in [`super::ready::Ready`].
+/// Everything that the child needs, made ready by the parent. What it points to lives in
+/// [`super::prepared::PreparedExec`].
 pub(super) struct Plan {
-    /// For 0, 1 and 2; each at least 3, so that no `dup3` overwrites a later source.
-    pub(super) stdio: [c_int; 3],
+    /// In an order in which no step overwrites a source that is still needed.
+    pub(super) moves: *const FdMove,
+    pub(super) moves_count: usize,
     pub(super) close: CloseRest,
-    pub(super) nofile: Option<Limit>,
+    pub(super) rlimits: *const Rlimit,
+    pub(super) rlimits_count: usize,
     pub(super) ids: Option<Ids>,
     /// Null: stay in the daemon's.
     pub(super) directory: *const c_char,
     pub(super) umask: Option<u32>,
     /// The daemon's pid.
     pub(super) parent: c_int,
-    /// The child is to die with the thread that has made it.
-    pub(super) die_with_it: bool,
+    /// The child dies with the thread that has made it.
+    pub(super) die_with_parent: bool,
     /// Paths to try in this order; ends with null.
     pub(super) candidates: *const *const c_char,
     pub(super) argv: *const *const c_char,
     pub(super) envp: *const *const c_char,
-    /// Where the child writes its own pid, as [`STAMP_DIGITS`] digits: in its environment. Null: nowhere.
-    pub(super) stamp: *mut u8,
+    /// Where the child writes its own pid, as [`ENV_TAG_DIGITS`] digits: in its environment. Null: nowhere.
+    pub(super) env_tag: *mut u8,
     pub(super) failure: Failure,
     pub(super) progress: Progress,
 }
@@ -85,21 +102,21 @@ pub(super) struct Progress {
     /// Cleared by the kernel when the child no longer uses our memory: it has executed its program, or ended
     /// (`CLONE_CHILD_CLEARTID`).
     pub(super) uses_memory: AtomicU32,
-    /// The child has its standard streams and a table of descriptors of its own.
-    has_streams: AtomicBool,
+    /// The child has its descriptors, in a table of its own.
+    has_fds: AtomicBool,
 }
 
 impl Progress {
     pub(super) const fn new() -> Progress {
-        Progress { uses_memory: AtomicU32::new(1), has_streams: AtomicBool::new(false) }
+        Progress { uses_memory: AtomicU32::new(1), has_fds: AtomicBool::new(false) }
     }
 
     pub(super) fn is_done(&self) -> bool {
         self.uses_memory.load(Ordering::Acquire) == 0
     }
 
-    pub(super) fn has_streams(&self) -> bool {
-        self.has_streams.load(Ordering::Acquire)
+    pub(super) fn has_fds(&self) -> bool {
+        self.has_fds.load(Ordering::Acquire)
     }
 
     /// Waits until the child is done; `false`: it was not within `limit`.
@@ -124,7 +141,7 @@ impl Progress {
     }
 }
 
-/// Where the child leaves word of what went wrong.
+/// What went wrong in the child.
 pub(super) struct Failure {
     /// 0: nothing. Else the [`SpawnStage`], see [`STAGES`].
     stage: AtomicI32,
@@ -193,30 +210,25 @@ pub(super) extern "C" fn main(plan: *mut c_void) -> c_int {
 
 enum Never {}
 
-/// The order matters: limits and signals need no privilege, the directory is entered with the rights of
-/// the user, the parent-death signal is cleared by a change of user, and the mask stays full until
-/// nothing of the daemon can run here any more. Nothing before the directory can have to wait for a disk.
+/// The steps of the list at the head of this file.
 fn become_program(plan: &Plan) -> Result<Never, Failed> {
     let session = call(libc::SYS_setsid, [0; 5]);
-    stamp(plan.stamp, session.unwrap_or(0));
+    write_env_tag(plan.env_tag, session.unwrap_or(0));
     check(SESSION, session)?;
-    // Before the daemon's locks are let go of: whoever has them finds no child of a dead one without this name.
-    let _ = call(libc::SYS_prctl, [number(libc::PR_SET_NAME), UNBORN.as_ptr().addr(), 0, 0, 0]);
-    if let CloseRest::Unshare(last) = plan.close {
+    // Before the daemon's locks are released: whoever takes them finds no child of a dead daemon without this name.
+    let _ = call(libc::SYS_prctl, [number(libc::PR_SET_NAME), PRE_EXEC_NAME.as_ptr().addr(), 0, 0, 0]);
+    if let CloseRest::Unshare { last, .. } = plan.close {
         let first = number(last).wrapping_add(1);
         // The daemon's table stays as it is.
         check(STDIO, call(libc::SYS_close_range, [first, LAST_DESCRIPTOR, CLOSE_RANGE_UNSHARE, 0, 0]))?;
     }
-    standard_streams(plan)?;
+    place_fds(plan)?;
     close_rest(&plan.close);
-    plan.progress.has_streams.store(true, Ordering::Release);
-    if let Some(limit) = &plan.nofile {
-        // Limit has the kernel's layout; the old value is not asked for.
-        check(LIMITS, call(libc::SYS_prlimit64, [0, NOFILE as usize, address(limit), 0, 0]))?;
-    }
+    plan.progress.has_fds.store(true, Ordering::Release);
+    set_rlimits(plan)?;
     default_dispositions();
     if let Some(ids) = &plan.ids {
-        take_on(ids)?;
+        set_ids(ids)?;
     }
     if !plan.directory.is_null() {
         check(DIRECTORY, call(libc::SYS_chdir, [plan.directory.addr(), 0, 0, 0, 0]))?;
@@ -225,12 +237,12 @@ fn become_program(plan: &Plan) -> Result<Never, Failed> {
         // Changes this process alone (no CLONE_FS).
         let _ = call(libc::SYS_umask, [mask as usize, 0, 0, 0, 0]);
     }
-    if plan.die_with_it {
+    if plan.die_with_parent {
         let kill = number(libc::SIGKILL);
         check(PARENT_DEATH, call(libc::SYS_prctl, [number(libc::PR_SET_PDEATHSIG), kill, 0, 0, 0]))?;
     }
-    // If the daemon has died before the prctl, no signal would ever come. Nor should a program begin of which the next
-    // daemon may know nothing.
+    // If the daemon died before the prctl, no signal would ever come. Nor may a program begin that the next
+    // daemon does not know of.
     if call(libc::SYS_getppid, [0; 5]) != Ok(number(plan.parent)) {
         return Err(Failed { stage: PARENT_DEATH, errno: libc::ESRCH, candidate: 0 });
     }
@@ -240,12 +252,12 @@ fn become_program(plan: &Plan) -> Result<Never, Failed> {
 }
 
 /// The id of the new session is the pid, as this process and its relatives see it.
-fn stamp(digits: *mut u8, pid: usize) {
+fn write_env_tag(digits: *mut u8, pid: usize) {
     if digits.is_null() {
         return;
     }
     let mut rest = pid;
-    for place in (0..STAMP_DIGITS).rev() {
+    for place in (0..ENV_TAG_DIGITS).rev() {
         // rest % 10 lies between 0 and 9.
         let digit = b'0'.wrapping_add((rest % 10) as u8);
         rest /= 10;
@@ -279,20 +291,32 @@ fn check(stage: c_int, result: Result<usize, c_int>) -> Result<(), Failed> {
     }
 }
 
-fn standard_streams(plan: &Plan) -> Result<(), Failed> {
-    let [input, output, error] = plan.stdio;
-    for (source, target) in [(input, 0), (output, 1), (error, 2)] {
-        // The copy has no close-on-exec flag.
-        check(STDIO, call(libc::SYS_dup3, [number(source), target, 0, 0, 0]))?;
+fn place_fds(plan: &Plan) -> Result<(), Failed> {
+    for index in 0..plan.moves_count {
+        // SAFETY: the list has so many members.
+        let FdMove { from, to, is_temporary } = unsafe { *plan.moves.wrapping_add(index) };
+        let placed = if from == to {
+            // `dup3` refuses this, and `dup2` would leave the flag.
+            call(libc::SYS_fcntl, [number(from), number(libc::F_SETFD), 0, 0, 0])
+        } else {
+            // Without the flag the copy has no close-on-exec.
+            let flags = if is_temporary { number(libc::O_CLOEXEC) } else { 0 };
+            call(libc::SYS_dup3, [number(from), number(to), flags, 0, 0])
+        };
+        check(STDIO, placed)?;
     }
     Ok(())
 }
 
-/// Can't fail in a way that matters: our own descriptors are close-on-exec as well.
+/// Can't fail in a way that matters: the daemon's own descriptors are close-on-exec as well.
 fn close_rest(close: &CloseRest) {
     match close {
-        CloseRest::Unshare(last) => {
-            let _ = call(libc::SYS_close_range, [3, number(*last), 0, 0, 0]);
+        CloseRest::Unshare { gaps, count, .. } => {
+            for index in 0..*count {
+                // SAFETY: the list has so many members.
+                let (first, last) = unsafe { *gaps.wrapping_add(index) };
+                let _ = call(libc::SYS_close_range, [number(first), number(last), 0, 0, 0]);
+            }
         }
         CloseRest::List { open, count } => {
             for index in 0..*count {
@@ -302,6 +326,17 @@ fn close_rest(close: &CloseRest) {
             }
         }
     }
+}
+
+fn set_rlimits(plan: &Plan) -> Result<(), Failed> {
+    for index in 0..plan.rlimits_count {
+        // SAFETY: the list has so many members, which live as long as the plan.
+        let rlimit = unsafe { &*plan.rlimits.wrapping_add(index) };
+        // Limit has the kernel's layout; the old value is not asked for.
+        let set = call(libc::SYS_prlimit64, [0, rlimit.resource as usize, address(&rlimit.limit), 0, 0]);
+        check(LIMITS, set)?;
+    }
+    Ok(())
 }
 
 /// Handlers would vanish by exec, ignored signals would not; and as long as handlers of the daemon are
@@ -316,7 +351,7 @@ fn default_dispositions() {
     }
 }
 
-fn take_on(ids: &Ids) -> Result<(), Failed> {
+fn set_ids(ids: &Ids) -> Result<(), Failed> {
     check(CREDENTIALS, call(ids::SETGROUPS, [ids.groups_count, ids.groups.addr(), 0, 0, 0]))?;
     // Real, effective and saved ids at once, of this process alone.
     let gid = ids.gid as usize;

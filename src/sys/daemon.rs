@@ -4,6 +4,7 @@
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 
 use super::stdio;
+use crate::util::errno;
 
 /// First byte of the message from the daemon.
 const READY: u8 = b'+';
@@ -57,7 +58,7 @@ pub fn detach() -> io::Result<Fork> {
         Ok(0) => Ok(Fork::Daemon(writer)),
         Ok(_) => exit_now(0),
         Err(error) => {
-            writer.send(FAILED, &format!("cannot create the daemon's process: {error}"));
+            writer.send(FAILED, &format!("cannot create the daemon's process: {}", errno::reason(&error)));
             exit_now(1)
         }
     }
@@ -87,7 +88,9 @@ impl ReadyReader {
         let middle = nix::unistd::Pid::from_raw(self.middle);
         while nix::sys::wait::waitpid(middle, None) == Err(nix::Error::EINTR) {}
         let mut message = Vec::new();
-        self.pipe.read_to_end(&mut message).map_err(|error| format!("cannot hear from the daemon: {error}"))?;
+        self.pipe
+            .read_to_end(&mut message)
+            .map_err(|error| format!("cannot hear from the daemon: {}", errno::reason(&error)))?;
         match message.split_first() {
             Some((&READY, _)) => Ok(()),
             Some((_, reason)) => Err(String::from_utf8_lossy(reason).into_owned()),
@@ -107,7 +110,7 @@ impl ReadyWriter {
     /// Where the null device can't be opened; the command has then been told so.
     pub fn ready(mut self) -> io::Result<()> {
         if let Err(error) = stdio::redirect_to_null() {
-            self.send(FAILED, &format!("cannot open /dev/null: {error}"));
+            self.send(FAILED, &format!("cannot open /dev/null: {}", errno::reason(&error)));
             return Err(error);
         }
         self.send(READY, "");

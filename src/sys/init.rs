@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::child::SIGSET_SIZE;
 
@@ -28,6 +29,26 @@ pub enum Place {
 pub struct Signals {
     before: u64,
     awaited: u64,
+    /// Those that were ignored when we were started and are not any more.
+    ignored: u64,
+}
+
+/// Whether SIGPIPE was ignored when this program was executed. Rust's start ignores it in any case, before `main`.
+static SIGPIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Run by the C library before Rust's start.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_SIGPIPE: extern "C" fn() = look_at_sigpipe;
+
+extern "C" fn look_at_sigpipe() {
+    let mut now = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: only asks; `now` is writable, of the right size, and valid when zeroed.
+    let now = unsafe {
+        libc::sigaction(libc::SIGPIPE, ptr::null(), now.as_mut_ptr());
+        now.assume_init()
+    };
+    SIGPIPE_WAS_IGNORED.store(now.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
 }
 
 fn bit(signal: u8) -> u64 {
@@ -46,18 +67,38 @@ fn set_mask(mask: u64) -> u64 {
 impl Signals {
     /// Blocks them. SIGCHLD gets its default action: where it was ignored, the kernel would throw exit codes away.
     pub fn hold() -> Signals {
-        let before = set_mask(u64::MAX);
-        set_default(libc::SIGCHLD);
-        Signals { before, awaited: u64::MAX }
+        let mut signals = Signals { before: set_mask(u64::MAX), awaited: u64::MAX, ignored: 0 };
+        signals.set_default(CHLD);
+        if SIGPIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+            signals.ignored |= bit(PIPE);
+        }
+        signals
+    }
+
+    fn set_default(&mut self, signal: u8) {
+        if set_default(c_int::from(signal)) {
+            self.ignored |= bit(signal);
+        }
     }
 
     /// Gives these signals their default action on us again, in place of waiting for them.
     pub fn release(&mut self, signals: &[u8]) {
         for signal in signals {
-            set_default(c_int::from(*signal));
+            self.set_default(*signal);
             self.awaited &= !bit(*signal);
         }
         set_mask(self.awaited);
+    }
+
+    /// Gives the program the mask and the ignored signals that we were started with.
+    fn pass_on(&self) {
+        // Rust's start has ignored it.
+        set_default(libc::SIGPIPE);
+        for signal in (1..=64u8).filter(|signal| self.ignored & bit(*signal) != 0) {
+            // SAFETY: ignoring a signal runs no code.
+            unsafe { libc::signal(c_int::from(signal), libc::SIG_IGN) };
+        }
+        set_mask(self.before);
     }
 
     /// The next signal. Sleeps until there is one, or with `now` says `None` if none has come.
@@ -81,9 +122,13 @@ impl Signals {
     }
 }
 
-fn set_default(signal: c_int) {
+const PIPE: u8 = 13;
+const CHLD: u8 = 17;
+
+/// `true`: it was ignored.
+fn set_default(signal: c_int) -> bool {
     // SAFETY: the default action runs no code of ours.
-    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    unsafe { libc::signal(signal, libc::SIG_DFL) == libc::SIG_IGN }
 }
 
 /// Forks and executes `program`, which is looked up in PATH and may be a script without a first line that
@@ -114,11 +159,13 @@ pub fn spawn(
             take_place(place, foreground);
             pass_on_listen_pid();
             if clean {
-                (1..=64).for_each(set_default);
+                for signal in 1..=64 {
+                    set_default(signal);
+                }
+                set_mask(0);
+            } else {
+                signals.pass_on();
             }
-            // Rust's start has ignored it, and nobody knows what it was before.
-            set_default(libc::SIGPIPE);
-            set_mask(if clean { 0 } else { signals.before });
             // SAFETY: strings and a list that end with NUL and null, all of them alive.
             unsafe { libc::execvp(pointers.first().copied().unwrap_or(ptr::null()), pointers.as_ptr()) };
             let code = failed(io::Error::last_os_error());
@@ -248,7 +295,7 @@ pub fn set_parent_death_signal(signal: u8) -> io::Result<()> {
 
 /// Why a program that exists was "not found": its interpreter or dynamic loader is missing.
 pub fn missing_interpreter(program: &Path) -> Option<String> {
-    super::spawn::why_missing(program)
+    super::exec_strings::why_missing(program)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Resource limits of the daemon itself.
+//! Resource limits: those of the daemon itself, and those that a child is given.
 
 use std::io;
 
@@ -10,6 +10,22 @@ pub struct Limit {
     pub soft: u64,
     /// Up to where the process may raise the soft limit.
     pub hard: u64,
+}
+
+/// A limit that a child is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rlimit {
+    /// The kernel's number, `RLIMIT_…`.
+    pub resource: u32,
+    /// The new values.
+    pub limit: Limit,
+}
+
+impl Rlimit {
+    /// The limit on open files.
+    pub fn nofile(limit: Limit) -> Rlimit {
+        Rlimit { resource: NOFILE, limit }
+    }
 }
 
 /// `prlimit64` has the same layout and the same 64-bit fields on every architecture and C library,
@@ -24,7 +40,7 @@ fn prlimit(resource: u32, new: Option<&Limit>) -> io::Result<Limit> {
 
 /// The number of `RLIMIT_NOFILE`; its type differs between the C libraries, its value does not.
 #[allow(clippy::unnecessary_cast, reason = "the constant's type differs between C libraries")]
-pub(super) const NOFILE: u32 = libc::RLIMIT_NOFILE as u32;
+const NOFILE: u32 = libc::RLIMIT_NOFILE as u32;
 
 /// The present limit on open files.
 ///
@@ -36,7 +52,7 @@ pub fn nofile() -> io::Result<Limit> {
 }
 
 /// Raises the soft limit on open files to the hard one and returns what it was before, which is what
-/// children are to get back: programs that use `select` break above 1,024. `None`: nothing was changed.
+/// children get back: programs that use `select` break above 1,024. `None`: nothing was changed.
 pub fn raise_nofile() -> Option<Limit> {
     let before = nofile().ok()?;
     if before.soft >= before.hard {

@@ -9,11 +9,12 @@
 
 pub mod daemon;
 pub mod init;
+pub mod launch;
 pub mod limits;
 pub mod machine;
-pub mod marked;
 pub mod memory;
 pub mod net;
+pub mod orphan_scan;
 pub mod pidfile;
 pub mod proc;
 pub mod reap;
@@ -26,8 +27,12 @@ pub mod time;
 pub mod users;
 
 mod child;
+mod dumpable;
+mod exec_strings;
+mod fd_moves;
+mod fd_slots;
+mod prepared;
 mod raw;
-mod ready;
 mod stack;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::pidfile::LastBreath;
+use crate::util::errno;
 
 /// How long another daemon may take between its look at the path and its bind.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -74,9 +75,8 @@ pub fn bind_control_socket(
     owner: (Option<u32>, Option<u32>),
 ) -> io::Result<(UnixListener, SocketGuard)> {
     bind(path, mode, owner).map_err(|error| {
-        let text = error.to_string();
-        let text = text.split(" (os error").next().unwrap_or(&text);
-        io::Error::new(error.kind(), format!("cannot listen on {}: {text}", path.display()))
+        let text = format!("cannot listen on {}: {}", path.display(), errno::reason(&error));
+        io::Error::new(error.kind(), text)
     })
 }
 

@@ -49,7 +49,9 @@ impl fmt::Display for PidFileError {
             PidFileError::Foreign { path, what } => {
                 write!(f, "{} is {what}, not a pid file; remove it or set another pidfile", path.display())
             }
-            PidFileError::System { path, error } => write!(f, "cannot write pid file {}: {error}", path.display()),
+            PidFileError::System { path, error } => {
+                write!(f, "cannot write pid file {}: {}", path.display(), crate::util::errno::reason(error))
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use signal_hook::SigId;
@@ -26,6 +26,8 @@ pub enum Signal {
     Child,
     /// As the kernel's init: everything is to end, and then this.
     Power(Power),
+    /// One that would have ended the daemon and has no meaning to it. Each number is reported once.
+    Meaningless(u8),
 }
 
 /// Who listens: the same signals mean other things to a machine's init.
@@ -49,6 +51,12 @@ const DAEMON: Table = &[
     (libc::SIGHUP, Signal::Reload),
     (libc::SIGUSR2, Signal::Reopen),
     (libc::SIGCHLD, Signal::Child),
+    // These would end the daemon: it must not die by a mistyped number. Its own faults and limits keep their effect.
+    (libc::SIGUSR1, Signal::Meaningless(10)),
+    (libc::SIGALRM, Signal::Meaningless(14)),
+    (libc::SIGVTALRM, Signal::Meaningless(26)),
+    (libc::SIGPROF, Signal::Meaningless(27)),
+    (libc::SIGIO, Signal::Meaningless(29)),
 ];
 
 const MACHINE: Table = &[
@@ -100,9 +108,11 @@ impl Heard {
 struct Idle {
     active: usize,
     flag: Option<Arc<AtomicBool>>,
+    /// Signals without a meaning to us that somebody else in this program handles or ignores.
+    foreign: Vec<i32>,
 }
 
-static IDLE: Mutex<Idle> = Mutex::new(Idle { active: 0, flag: None });
+static IDLE: Mutex<Idle> = Mutex::new(Idle { active: 0, flag: None, foreign: Vec::new() });
 
 /// The registered signals; unregisters them when dropped, after which they have the effect again that
 /// they had before. Several may exist at a time: each hears every signal.
@@ -111,6 +121,8 @@ pub struct SignalPipes {
     ids: Vec<SigId>,
     heard: Arc<Heard>,
     reader: PipeReader,
+    /// A bit for each signal without a meaning that has been reported.
+    reported: AtomicU64,
 }
 
 impl std::fmt::Debug for SignalPipes {
@@ -138,9 +150,14 @@ impl SignalPipes {
         let heard = Arc::new(Heard { counts: table.iter().map(|_| AtomicUsize::new(0)).collect(), wake });
         idle.active += 1;
         set_idle(&idle, false);
+        let foreign = idle.foreign.clone();
         drop(idle);
-        let mut pipes = SignalPipes { table, ids: Vec::with_capacity(table.len()), heard, reader };
-        for (index, (number, _)) in table.iter().enumerate() {
+        let ids = Vec::with_capacity(table.len());
+        let mut pipes = SignalPipes { table, ids, heard, reader, reported: AtomicU64::new(0) };
+        for (index, (number, signal)) in table.iter().enumerate() {
+            if matches!(signal, Signal::Meaningless(_)) && foreign.contains(number) {
+                continue;
+            }
             let heard = Arc::clone(&pipes.heard);
             // SAFETY: see `Heard::note`; it allocates nothing, locks nothing and can't panic.
             pipes.ids.push(unsafe { register(*number, move || heard.note(index)) }?);
@@ -174,7 +191,14 @@ impl SignalPipes {
             }
         }
         let counts = self.heard.counts.iter().map(|count| count.swap(0, Ordering::SeqCst));
-        self.table.iter().zip(counts).filter(|(_, count)| *count > 0).map(|((_, signal), count)| (*signal, count))
+        let came = self.table.iter().zip(counts).filter(|(_, count)| *count > 0);
+        came.map(|((_, signal), count)| (*signal, count)).filter(|(signal, _)| self.is_to_be_reported(*signal))
+    }
+
+    fn is_to_be_reported(&self, signal: Signal) -> bool {
+        let Signal::Meaningless(number) = signal else { return true };
+        let bit = 1u64.checked_shl(u32::from(number)).unwrap_or(0);
+        self.reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 }
 
@@ -191,7 +215,7 @@ impl Drop for SignalPipes {
 
 /// From now on these signals do nothing while nobody listens: for a program that ends when its supervisor has ended, and
 /// whose exit code a second SIGTERM must not change.
-pub fn stay_deaf() {
+pub fn ignore_when_unheard() {
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     idle.active += 1;
     set_idle(&idle, false);
@@ -212,6 +236,9 @@ fn restore_defaults_when_idle(idle: &mut Idle) -> io::Result<()> {
     }
     let flag = Arc::new(AtomicBool::new(false));
     for &(number, signal) in DAEMON {
+        if matches!(signal, Signal::Meaningless(_)) && !is_default(number) {
+            idle.foreign.push(number);
+        }
         // signal-hook does not know what SIGPWR would have done.
         if signal != Signal::Child && number != libc::SIGPWR && is_default(number) {
             signal_hook::flag::register_conditional_default(number, Arc::clone(&flag))?;
@@ -267,6 +294,9 @@ mod tests {
                         assert_eq!(pipes.take().collect::<Vec<_>>(), [(signal, 1)]);
                         assert_eq!(pipes.take().count(), 0);
                     }
+                    signal_hook::low_level::raise(libc::SIGUSR1).unwrap();
+                    wait_readable(pipes.fd());
+                    assert_eq!(pipes.take().count(), 0, "what has no meaning is reported once");
                     // More than the pipe holds: each is counted all the same.
                     for _ in 0..70_000 {
                         signal_hook::low_level::raise(libc::SIGHUP).unwrap();

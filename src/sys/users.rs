@@ -2,11 +2,10 @@
 //! dynamically linked program, because a static glibc can't load the modules that a host's
 //! configuration may name.
 
+use crate::util::sort;
 use std::fmt;
 use std::fs;
 use std::io;
-
-use crate::order::sort;
 
 /// Whom a process runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +50,7 @@ fn own_groups() -> Vec<u32> {
 fn same_groups(one: &[u32], other: &[u32]) -> bool {
     let sorted = |groups: &[u32]| {
         let mut groups = groups.to_vec();
-        sort(&mut groups);
+        sort::sort(&mut groups);
         groups.dedup();
         groups
     };
@@ -79,7 +78,9 @@ impl fmt::Display for UserError {
         match self {
             UserError::UnknownUser(name) => write!(f, "no user {name:?} in /etc/passwd; add it or give a numeric id"),
             UserError::UnknownGroup(name) => write!(f, "no group {name:?} in /etc/group; add it or give a numeric id"),
-            UserError::Database { source, error } => write!(f, "cannot read {source}: {error}"),
+            UserError::Database { source, error } => {
+                write!(f, "cannot read {source}: {}", crate::util::errno::reason(error))
+            }
         }
     }
 }

@@ -23,13 +23,6 @@ fn words_of(help: &str) -> (Vec<String>, Vec<String>) {
     (options, commands.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
 }
 
-/// The strings of `pub(crate) const NAME: &[&str] = &[…]` in the table of keys.
-fn keys(name: &str) -> Vec<String> {
-    let source = read("src/config/keys.rs");
-    let list = source.split(&format!("const {name}: &[&str] = &[")).nth(1).expect("the constant is there");
-    list.split("];").next().expect("an end").split('"').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
 fn is_in_page(page: &str, options: &[String], commands: &[String]) {
     assert!(options.len() >= 5, "{options:?}");
     let text = read(page);
@@ -94,21 +87,6 @@ fn every_command_of_the_protocol_and_every_code_is_in_its_man_page() {
     assert!(commands.len() >= 22, "{commands:?}");
     for command in commands {
         assert!(page.contains(&format!(".It Cm {command}")), "supervice-protocol.7 lacks `.It Cm {command}`");
-    }
-}
-
-#[test]
-fn every_key_is_in_the_man_page_and_the_readme() {
-    let (page, readme) = (read("packaging/man/supervice.conf.5"), read("README.md"));
-    for key in keys("DAEMON_KEYS").into_iter().chain(keys("PROGRAM_KEYS")) {
-        let named = page.lines().any(|line| line.starts_with(".It") && line.split([' ', ',']).any(|word| word == key));
-        assert!(named, "supervice.conf.5 lacks `.It Cm {key}`");
-        // In the table a row may name its first key in full and the others by their endings, stdout for stderr.
-        let stdout = key.replace("stderr_", "stdout_");
-        let endings = key.match_indices('_').filter_map(|(at, _)| key.get(at..));
-        let wanted: Vec<String> = endings.chain([key.as_str(), &stdout]).map(|name| format!("`{name}`")).collect();
-        let row = |line: &str| line.starts_with("| `") && wanted.iter().any(|name| line.contains(name));
-        assert!(readme.lines().any(row), "the README's option table lacks {key}");
     }
 }
 

@@ -71,6 +71,9 @@ fn each_program_key() {
         ("directory =", with(|_| ())),
         ("user = root", with(|p| p.user = Some("root".into()))),
         ("user = 0", with(|p| p.user = Some("0".into()))),
+        ("umask = 022", with(|p| p.umask = Some(0o022))),
+        ("umask = 0o777", with(|p| p.umask = Some(0o777))),
+        ("umask =", with(|_| ())),
         ("pdeathsig = false", with(|p| p.pdeathsig = false)),
         ("reconcile = Warn", with(|p| p.reconcile = Reconcile::Warn)),
         ("healthcheck_interval = 1", with(|p| p.healthcheck.interval = 1)),
@@ -287,7 +290,8 @@ fn reloads() {
         (plan.added, plan.removed, plan.changed),
         (vec!["d:00".to_owned(), "d:01".to_owned()], vec!["c".to_owned()], vec!["a".to_owned(), "b".to_owned()],)
     );
-    assert_eq!(plan.daemon_settings_changed, ["loglevel", "socket_mode"]);
+    let settings: Vec<_> = plan.daemon_settings_changed.iter().map(|setting| (setting.key, setting.live)).collect();
+    assert_eq!(settings, [("loglevel", true), ("socket_mode", false)]);
 }
 
 /// Work per program does not grow with their number: ten times the programs may take up to forty times as long,

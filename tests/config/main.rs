@@ -5,4 +5,6 @@ mod errors;
 mod loading;
 mod properties;
 mod python;
+mod recordings;
+mod roundtrip;
 mod support;

@@ -169,3 +169,35 @@ fn a_zombie_that_nobody_reaps_holds_up_no_stop() {
     assert_eq!(daemon.status("careless").state, "STOPPED");
     daemon.terminate();
 }
+
+#[test]
+fn a_signal_without_a_meaning_is_ignored_and_reported_once() {
+    let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nstartsecs = 0");
+    let before = daemon.wait_state("web", "RUNNING");
+    for signal in [Signal::SIGUSR1, Signal::SIGUSR1, Signal::SIGALRM] {
+        daemon.signal(signal);
+    }
+    daemon.wait_log("SIGALRM has no meaning to the daemon");
+    daemon.signal(Signal::SIGUSR1);
+    // A reload is read from the same pipe afterwards.
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_log("reload: no changes");
+    assert_eq!(daemon.status("web").pid, before.pid);
+    let log = daemon.terminate();
+    assert_eq!(log.matches("SIGUSR1 has no meaning to the daemon").count(), 1, "{log}");
+}
+
+#[test]
+fn a_program_gets_its_umask_and_the_others_keep_the_daemons() {
+    let daemon = Daemon::start(
+        "[program:masked]\ncommand = sleep 1000\nstartsecs = 0\numask = 0137\n[program:plain]\ncommand = sleep 1000\nstartsecs = 0",
+    );
+    let umask = |pid: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
+        status.lines().find_map(|line| line.strip_prefix("Umask:")).expect("a mask").trim().to_owned()
+    };
+    let pid = |name: &str| daemon.wait_state(name, "RUNNING").pid.expect("a pid");
+    assert_eq!(umask(pid("masked")), "0137");
+    assert_eq!(umask(pid("plain")), umask(daemon.pid()));
+    daemon.terminate();
+}

@@ -8,6 +8,7 @@ mod demo;
 mod disks;
 mod embed;
 mod failures;
+mod frames;
 mod health;
 mod hung;
 mod interop;

@@ -147,9 +147,10 @@ fn without_g_the_program_alone_is_signalled() {
 fn the_program_starts_with_the_signals_that_we_were_started_with() {
     let script = "grep -E 'Sig(Blk|Ign)' /proc/self/status; exit 0";
     for (called, ignored) in [("supervice", true), ("tini", true), ("catatonit", true), ("dumb-init", false)] {
-        // As after `nohup`: dumb-init undoes it, the others don't.
+        // As after `nohup`, or below a service manager that ignores SIGPIPE: dumb-init undoes it, the others don't. ABRT
+        // is one of those that tini and catatonit leave alone.
         let mut command = std::process::Command::new("bash");
-        command.args(["-c", "trap '' HUP; exec -a \"$0\" \"$@\"", called, super::harness::SUPERVICE]);
+        command.args(["-c", "trap '' HUP ABRT PIPE; exec -a \"$0\" \"$@\"", called, super::harness::SUPERVICE]);
         if called == "supervice" {
             command.arg("--init");
         }
@@ -158,7 +159,18 @@ fn the_program_starts_with_the_signals_that_we_were_started_with() {
         assert!(out.contains("SigBlk:\t0000000000000000"), "{called}: {out}");
         let line = out.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a line");
         let set = u64::from_str_radix(line.trim(), 16).expect("a set");
-        assert_eq!(set & 1 == 1, ignored, "{called}: {out}");
+        for signal in [1, 6, 13] {
+            assert_eq!(set >> (signal - 1) & 1 == 1, ignored, "{called}, signal {signal}: {out}");
+        }
+        // Without it nothing is added.
+        let mut command = init(called, &["--", "sh", "-c", script]);
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let (_, out, _) = outcome(command);
+        let line = out.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a line");
+        let set = u64::from_str_radix(line.trim(), 16).expect("a set");
+        for signal in [6, 13].into_iter().filter(|signal| !is_ignored_here(*signal)) {
+            assert_eq!(set >> (signal - 1) & 1, 0, "{called}, signal {signal}: {out}");
+        }
     }
 }
 

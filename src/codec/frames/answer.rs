@@ -206,6 +206,7 @@ pub fn event(announcement: &Announcement, clock: WallClock) -> Option<EventItem>
         | Announcement::ExecFailedLate { .. }
         | Announcement::Asked { .. }
         | Announcement::LogsReopened
+        | Announcement::Orphans(_)
         | Announcement::Failed(_)
         | Announcement::Reload(_)
         | Announcement::Shutdown(_) => None,

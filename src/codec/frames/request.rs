@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::models::{Power, StreamKind};
 use crate::process::signal_number;
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
 /// Lines that `tail` shows unless it is asked for another number.
 pub const DEFAULT_LINES: usize = 10;

@@ -1,52 +1,256 @@
-//! The guesses.
+//! The table against what must agree with it: the models, their defaults, a file that sets every key, the README and the
+//! man page.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::row::KeyRow;
 use super::*;
+use crate::config::checks::Checks;
+use crate::config::diagnostic::Report;
+use crate::config::fields::Fields;
+use crate::config::reader::Document;
+use crate::config::{LoadOptions, load};
+use crate::models::{ProgramConfig, SupervisorConfig};
 
-#[test]
-fn misspelt_keys_are_recognised() {
-    for (text, key) in [
-        ("comand", Some("command")),
-        ("autostrat", Some("autostart")),
-        ("auto_restart", Some("autorestart")),
-        ("stdout_log_file", Some("stdout_logfile")),
-        ("cwd", Some("directory")),
-        ("env", Some("environment")),
-        ("healthcheck_intervall", Some("healthcheck_interval")),
-        ("colour", None),
-        ("x", None),
-        ("", None),
-    ] {
-        assert_eq!(guess(text, PROGRAM_KEYS), key, "{text}");
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The fields of an object with their values; `skipped` ones are no settings, those of `healthcheck` are its own.
+fn fields(value: &Value, skipped: &[&str]) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    for (name, value) in value.as_object().expect("an object") {
+        match value.as_object() {
+            Some(inner) if name == "healthcheck" => {
+                found.extend(inner.iter().map(|(inner, value)| (format!("healthcheck.{inner}"), value.clone())));
+            }
+            _ if skipped.contains(&name.as_str()) => {}
+            _ => drop(found.insert(name.clone(), value.clone())),
+        }
     }
-    assert_eq!(guess(&"x".repeat(100_000), PROGRAM_KEYS), None);
+    found
+}
+
+fn program_fields(program: &ProgramConfig) -> BTreeMap<String, Value> {
+    // The name is the section's.
+    fields(&serde_json::to_value(program).expect("JSON"), &["name"])
+}
+
+fn daemon_fields(config: &SupervisorConfig) -> BTreeMap<String, Value> {
+    // The programs are other sections.
+    fields(&serde_json::to_value(config).expect("JSON"), &["programs"])
+}
+
+fn values<C>(rows: &[KeyRow<C>], config: &C) -> BTreeMap<String, Value> {
+    let found: BTreeMap<String, Value> =
+        rows.iter().map(|row| (row.field().to_owned(), (row.get)(config).json())).collect();
+    assert_eq!(found.len(), rows.len(), "two rows have the same field");
+    found
 }
 
 #[test]
-fn sections_and_their_guesses() {
-    assert_eq!(section_kind("program: web "), SectionKind::Program("web"));
-    assert_eq!(section_kind("group:a"), SectionKind::Group("a"));
-    assert_eq!(section_kind("programm:web"), SectionKind::Unknown("did you mean [program:NAME]?"));
-    assert_eq!(section_kind("program"), SectionKind::Unknown("did you mean [program:NAME]?"));
-    assert_eq!(section_kind("Supervice"), SectionKind::Unknown("did you mean [supervice]?"));
-    for (name, known) in [
-        ("gruop:a", "did you mean [group:NAME]?"),
-        ("includes", "did you mean [include]?"),
-        ("unix_http_serv", "did you mean [unix_http_server]?"),
-        ("supervisor", "did you mean [supervice]?"),
-    ] {
-        assert_eq!(section_kind(name), SectionKind::Unknown(known), "{name}");
-    }
-    for name in
-        ["inet_http_server", "supervisorctl", "rpcinterface:x", "ctlplugin:x", "eventlistener:x", "fcgi-program:x"]
-    {
-        assert!(matches!(section_kind(name), SectionKind::Foreign(_)), "{name}");
-    }
-    assert!(matches!(section_kind("nginx"), SectionKind::Unknown(hint) if hint.starts_with("sections are")));
+fn each_field_of_the_models_has_exactly_one_row_and_each_row_has_a_field() {
+    let (program, config) = (ProgramConfig::new("p", "run"), SupervisorConfig::default());
+    assert_eq!(values(PROGRAM, &program), program_fields(&program));
+    assert_eq!(values(DAEMON, &config), daemon_fields(&config));
 }
 
 #[test]
-fn no_key_is_both_known_and_foreign() {
-    for (known, foreign) in [(PROGRAM_KEYS, FOREIGN_PROGRAM), (DAEMON_KEYS, FOREIGN_DAEMON)] {
-        assert!(foreign.iter().all(|foreign| !known.contains(&foreign.key)));
+fn each_key_of_a_file_with_all_of_them_reaches_its_field() {
+    let path = root("tests/config/recordings/every_key.ini");
+    // The file names its env file relative to the root of the package, in which tests run.
+    let config = load(&path, &LoadOptions::default()).expect("it holds").config;
+    let program = config.programs.first().expect("the program with every key");
+    let found = values(PROGRAM, program);
+    assert_eq!(found, program_fields(program));
+    for (field, value) in values(PROGRAM, &ProgramConfig::new("every", "")) {
+        assert_ne!(found[&field], value, "set the key of {field} to another value than its default in {path:?}");
     }
+    let found = values(DAEMON, &config);
+    assert_eq!(found, daemon_fields(&config));
+    for (field, value) in values(DAEMON, &SupervisorConfig::default()) {
+        assert_ne!(found[&field], value, "set the key of {field} to another value than its default in {path:?}");
+    }
+}
+
+#[test]
+fn the_defaults_that_the_documents_tell_are_those_of_the_models() {
+    fn check<C>(rows: &[KeyRow<C>], fresh: fn() -> C) {
+        for row in rows {
+            let default = fresh();
+            let value = (row.get)(&default).json();
+            let Some(read) = row.read.filter(|_| !row.default.is_empty()) else {
+                let empty = [Value::Null, Value::from(""), Value::Array(Vec::new()), Value::Object(Default::default())];
+                assert!(empty.contains(&value), "{} has the default {value} in the models, none in its row", row.name);
+                continue;
+            };
+            let (section, key) = (row.section, row.name);
+            let document = Document::from_text(&format!("[{}]\n{key} = {}\n", section.name(), row.default));
+            let document = document.expect("a key");
+            let (mut report, mut config) = (Report::default(), fresh());
+            let view = document.section(section.name()).expect("the section");
+            Fields { view, scope: Default::default(), report: &mut report }.parse(
+                key,
+                &mut Checks::default(),
+                &mut |given| read(&mut config, given),
+            );
+            assert!(report.problems.is_empty(), "{}: {:?}", row.name, report.problems);
+            assert_eq!((row.get)(&config).json(), value, "{} = {}", row.name, row.default);
+        }
+    }
+    check(PROGRAM, || ProgramConfig::new("p", ""));
+    check(DAEMON, SupervisorConfig::default);
+}
+
+#[test]
+fn only_rows_that_are_read_elsewhere_have_no_reader() {
+    for row in PROGRAM {
+        assert_eq!(row.read.is_none(), row.scope == Scope::Elsewhere, "{}", row.name);
+    }
+    assert!(DAEMON.iter().all(|row| row.read.is_some() && row.scope == Scope::Section));
+    assert!(DAEMON.iter().all(|row| matches!(row.reload, Reload::Live | Reload::Restart)));
+}
+
+/// A key as the documents show it: its name, its default and its line.
+struct Documented {
+    name: &'static str,
+    default: &'static str,
+    help: &'static str,
+}
+
+fn documented<C>(rows: &'static [KeyRow<C>], section: Section) -> Vec<Documented> {
+    let rows = rows.iter().filter(|row| row.section == section);
+    rows.map(|row| Documented { name: row.name, default: row.default, help: row.help }).collect()
+}
+
+/// The rows of the README's table. A key of standard error that is like its twin of standard output shares the line.
+fn table(keys: &[Documented]) -> String {
+    let twin_of = |name: &str, prefix: &str, other: &str| {
+        let twin = format!("{other}{}", name.strip_prefix(prefix)?);
+        keys.iter().find(|key| key.name == twin)
+    };
+    let mut lines = String::new();
+    for key in keys {
+        if twin_of(key.name, "stderr_", "stdout_").is_some_and(|twin| twin.help == key.help) {
+            continue;
+        }
+        let twin = twin_of(key.name, "stdout_", "stderr_").filter(|twin| twin.help == key.help);
+        let names = twin.map_or_else(String::new, |twin| format!(", `{}`", twin.name));
+        let default = match key.default {
+            "" => String::new(),
+            number if number.parse::<u32>().is_ok_and(|value| value.to_string() == number) => format!("{number} "),
+            text => format!("`{text}` "),
+        };
+        lines.push_str(&format!("| `{}`{names} | {default}| {} |\n", key.name, key.help));
+    }
+    lines
+}
+
+#[test]
+fn the_tables_of_the_readme_are_those_of_the_keys() {
+    let path = root("README.md");
+    let readme = fs::read_to_string(&path).expect("README.md");
+    let mut wanted = readme.clone();
+    for (section, keys) in [
+        ("`[supervice]`", documented(DAEMON, Section::Supervice)),
+        ("`[program:NAME]`", documented(PROGRAM, Section::Program)),
+    ] {
+        let head = format!("{section}\n\n| key | default | meaning |\n|---|---|---|\n");
+        let (before, after) = wanted.split_once(&head).unwrap_or_else(|| panic!("the README lacks {head}"));
+        let after: String = after.split_inclusive('\n').skip_while(|line| line.starts_with('|')).collect();
+        wanted = format!("{before}{head}{}{after}", table(&keys));
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        return fs::write(&path, wanted).expect("written");
+    }
+    assert!(readme == wanted, "UPDATE_GOLDEN=1 cargo test --lib tables_of_the_readme writes the tables anew");
+}
+
+/// The text of an item of the man page, macros removed: from its `.It` to that of the next key.
+fn item(page: &str, name: &str, all: &[&str]) -> Option<String> {
+    let names = |line: &str| -> Vec<String> {
+        line.strip_prefix(".It Cm ").unwrap_or_default().split([' ', ',']).map(str::to_owned).collect()
+    };
+    let mut lines = page.lines().skip_while(|line| !names(line).iter().any(|word| word == name));
+    lines.next()?;
+    let is_end = |line: &str| {
+        line.starts_with(".Sh ")
+            || line.starts_with(".Ss ")
+            || names(line).iter().any(|word| all.contains(&word.as_str()))
+    };
+    let words = lines.take_while(|line| !is_end(line)).map(|line| match line.strip_prefix('.') {
+        Some(call) => call.split_once(' ').map_or("", |(_, arguments)| arguments),
+        None => line,
+    });
+    Some(words.collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn the_man_page_names_each_key_with_its_default() {
+    let page = fs::read_to_string(root("packaging/man/supervice.conf.5")).expect("the page");
+    let mut keys = documented(DAEMON, Section::Supervice);
+    keys.extend(documented(PROGRAM, Section::Program));
+    let all: Vec<&str> = keys.iter().map(|key| key.name).collect();
+    for key in &keys {
+        let text = item(&page, key.name, &all);
+        let text = text.unwrap_or_else(|| panic!("supervice.conf.5 lacks `.It Cm {}`", key.name));
+        if key.default.is_empty() {
+            continue;
+        }
+        let default = text.rsplit_once("Default: ").map_or("", |(_, default)| default);
+        let told = default.split(' ').next().unwrap_or_default().trim_end_matches(['.', ',']);
+        assert_eq!(told, key.default, "the default of {} in supervice.conf.5", key.name);
+    }
+    for section in [Section::Supervisord, Section::UnixServer, Section::Group, Section::Include] {
+        for key in known_in(section) {
+            assert!(page.contains(key), "supervice.conf.5 lacks {key} of [{}]", section.name());
+        }
+    }
+}
+
+/// Words that are keys and something else as well: options and commands, a form in a value, a kind of section.
+const ALSO_OTHER_WORDS: [&str; 4] = ["logfile", "loglevel", "numprocs", "group"];
+
+/// The keys that are arms of a `match` in the part of a file that ships.
+fn arms<'k>(text: &str, keys: &[&'k str]) -> Vec<&'k str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    let is_arm = |line: &str, key: &str| {
+        let quoted = format!("\"{key}\"");
+        let mut after = line.split(&quoted).skip(1);
+        after.any(|rest| {
+            let rest = rest.trim_start_matches([')', ' ']);
+            rest.starts_with("=>") || rest.starts_with("| \"")
+        })
+    };
+    keys.iter().copied().filter(|key| code.lines().any(|line| is_arm(line, key))).collect()
+}
+
+#[test]
+fn nothing_but_the_table_tells_keys_apart_by_name() {
+    let sections = [Section::Supervice, Section::Supervisord, Section::UnixServer, Section::Program];
+    let mut keys: Vec<&str> = sections.into_iter().flat_map(known_in).collect();
+    keys.retain(|key| !ALSO_OTHER_WORDS.contains(key));
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(arms("match key {\n    \"user\" => 1,\n    (\"pidfile\" | \"umask\") => 2,", &keys).len(), 3);
+    let mut wrong = Vec::new();
+    let mut open = vec![root("src")];
+    while let Some(path) = open.pop() {
+        if path.ends_with("config/keys") {
+            // The table itself.
+        } else if path.is_dir() {
+            open.extend(fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()));
+        } else if !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests") {
+            let found = arms(&fs::read_to_string(&path).expect("UTF-8"), &keys);
+            // One alone may be a word of another language, such as a field of a message.
+            if found.len() > 1 {
+                wrong.push(format!("{}: {found:?}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "give the row what the code asks for, and go through the table:\n{}", wrong.join("\n"));
 }

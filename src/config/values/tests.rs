@@ -60,7 +60,13 @@ fn modes_are_octal() {
     assert_eq!((mode("0660"), mode("700"), mode("0o600")), (Ok(0o660), Ok(0o700), Ok(0o600)));
     for text in ["", "0888", "+700", "rw", "07777", "-1"] {
         assert!(mode(text).is_err(), "{text}");
+        assert!(umask(text).is_err() != text.is_empty(), "{text}");
     }
+    assert_eq!((umask("022"), umask("0o027"), umask("0")), (Ok(Some(0o22)), Ok(Some(0o27)), Ok(Some(0))));
+    assert_eq!((umask("777"), umask("")), (Ok(Some(0o777)), Ok(None)));
+    let right = "write the bits that new files do not get, in octal, such as 022";
+    assert_eq!(fault(umask("1000")), format!("more than permission bits; {right}"));
+    assert_eq!(fault(umask("u=rwx")), format!("not an octal number; {right}"));
 }
 
 #[test]

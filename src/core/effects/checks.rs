@@ -85,7 +85,8 @@ impl Effects {
     }
 
     fn spawn_script(&mut self, id: ProcId, config: &ProgramConfig, command: &str) -> Result<RunningScript, SpawnError> {
-        let prepared = Prepared::new(config, &script_command(command), &self.parts.users, self.orphans.identity())?;
+        let prepared =
+            Prepared::new(config, &script_command(command), &self.parts.users, self.parts.identity.as_ref())?;
         let (stderr, child_end) = capture_pipe()?;
         let (exit_reader, exit_writer) = io::pipe().map_err(no_pipe)?;
         let null = self.spawner.null();

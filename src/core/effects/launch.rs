@@ -33,7 +33,7 @@ impl Effects {
         config: &Arc<ProgramConfig>,
     ) -> Result<(i32, bool), SpawnError> {
         let words = environment::words(config)?;
-        let prepared = Prepared::new(config, &words, &self.parts.users, self.orphans.identity())?;
+        let prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
         let console = self.parts.default_output == DefaultOutput::Console;
         // The output thread makes its ends non-blocking.
         let open = |wanted: bool| wanted.then(|| io::pipe().map_err(no_pipe)).transpose();
@@ -89,7 +89,7 @@ impl Effects {
     }
 
     pub(super) fn signal_group(&mut self, id: ProcId, generation: Generation, signal: u8) {
-        let Some(run) = self.runs.get(&id) else { return self.orphans.signal(id, signal) };
+        let Some(run) = self.runs.get(&id) else { return };
         if run.generation != generation {
             return;
         }

@@ -4,6 +4,7 @@
 mod checks;
 mod launch;
 mod loader;
+mod orphans;
 mod outputs;
 mod reap;
 mod replies;
@@ -17,9 +18,9 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 
 use super::effect::{Effect, External, Input};
+use super::engine::adoption::Identity;
 use super::environment::Users;
 use super::handles::Handles;
-use super::orphans::{Identity, Orphans};
 use super::run::Adjust;
 use crate::api::ProcId;
 use crate::events::EventBus;
@@ -32,6 +33,8 @@ use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
 use crate::sys::spawn::{Child, Spawner};
 use checks::Script;
+use orphans::Held;
+pub(super) use orphans::identify;
 use replies::Replies;
 pub(super) use replies::ReplyTo;
 
@@ -80,16 +83,16 @@ pub(super) struct Effects {
     /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
     foreign_children: Vec<i32>,
     /// What an earlier daemon has left behind.
-    orphans: Orphans,
+    held: Held,
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet.
     unannounced_runs: usize,
 }
 
 impl Effects {
-    pub(super) fn new(mut parts: Parts) -> io::Result<Effects> {
+    pub(super) fn new(parts: Parts) -> io::Result<Effects> {
         Ok(Effects {
-            orphans: Orphans::new(parts.identity.take()),
+            held: Held::default(),
             replies: Replies::new(parts.server.clone()),
             spawner: Spawner::new()?,
             parts,
@@ -143,11 +146,7 @@ impl Effects {
                 let count = self.signal_inherited(signal);
                 results.push(Input::OrphansCounted { count, signalled: signal.is_some() });
             }
-            Effect::FindOrphans { programs } => {
-                let found = self.orphans.find(&programs);
-                results.extend(found.into_iter().map(|(id, pid)| Input::OrphansFound { id, pid }));
-                results.push(Input::OrphansSought);
-            }
+            Effect::Adoption(output) => results.extend(self.held.perform_guarded(&output).map(Input::Adoption)),
             Effect::ProbePendingExecs => {
                 let left = self.probe_pending_execs();
                 results.push(Input::PendingExecsProbed { left });
@@ -171,7 +170,6 @@ impl Effects {
     fn forget(&mut self, id: ProcId, name: &str) {
         self.parts.handles.remove(id, name);
         self.workers.remove(&id);
-        self.orphans.forget(id);
         self.parts.output.remove(id);
     }
 }

@@ -34,9 +34,7 @@ impl Effects {
 
     /// What is left of the group of a leader that has ended. `thorough`: zombies that nobody reaps count as nothing.
     pub(super) fn probe_group(&mut self, id: ProcId, thorough: bool) -> GroupLeft {
-        let Some(run) = self.runs.get(&id) else {
-            return left(!self.orphans.are_gone(id, sys::time::now()));
-        };
+        let Some(run) = self.runs.get(&id) else { return GroupLeft::Empty };
         let Some(reaped) = run.reaped else { return GroupLeft::Lingers };
         // A health check of the run belongs to it: it was killed, and is gone before the run is.
         if self.scripts.values().any(|script| script.owner == id) {
@@ -58,9 +56,6 @@ impl Effects {
     }
 
     pub(super) fn run_ended(&mut self, id: ProcId, generation: Generation) {
-        if self.orphans.end_hunt(id) {
-            return;
-        }
         self.runs.remove(&id);
         self.parts.output.run_ended(id, generation);
         self.note_run();

@@ -190,6 +190,7 @@ pub(super) fn publish(bus: &EventBus, announcement: &Announcement) {
         | Announcement::ExecFailedLate { .. }
         | Announcement::Asked { .. }
         | Announcement::LogsReopened
+        | Announcement::Orphans(_)
         | Announcement::Failed(_)
         | Announcement::Reload(_)
         | Announcement::Shutdown(_) => return,

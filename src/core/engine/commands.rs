@@ -28,12 +28,15 @@ impl Engine {
         match request {
             Request::Query(query) => self.query(token, query),
             Request::Watch(watch) => self.watch(token, by, watch),
-            Request::Command(command) => self.command(token, by, command),
+            Request::Command(command) => self.command(token, by, Arc::new(command)),
         }
     }
 
     /// Answered within the turn; changes nothing.
     fn query(&mut self, token: ReplyToken, query: Query) {
+        if matches!(query, Query::Status { .. }) {
+            self.probe_bystanders();
+        }
         let answer = match query {
             Query::Status { name, offset } => {
                 self.rows(name.as_deref(), offset).map(|rows| Reply::Status { rows, offset, now: self.now })
@@ -88,8 +91,7 @@ impl Engine {
     }
 
     /// Changes something.
-    fn command(&mut self, token: ReplyToken, by: Initiator, command: Command) {
-        let command = Arc::new(command);
+    pub(super) fn command(&mut self, token: ReplyToken, by: Initiator, command: Arc<Command>) {
         // What the embedding program does it may log itself.
         if matches!(by, Initiator::Client(_)) {
             self.announce(None, Announcement::Asked { command: Arc::clone(&command), by: by.clone() });
@@ -197,7 +199,10 @@ impl Engine {
             return self.refuse(token, Refusal::NotRunning { name: name.to_owned(), reached });
         }
         let generation = entry.machine.generation();
-        self.effects.push_back(Effect::SignalGroup { id, generation, signal });
+        match generation {
+            0 => self.signal_adopted(id, signal),
+            generation => self.effects.push_back(Effect::SignalGroup { id, generation, signal }),
+        }
         self.note(id, Cause::SignalRequested { signal, by });
         self.reply(token, Reply::SignalSent { name: name.to_owned(), signal });
     }

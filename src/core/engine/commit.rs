@@ -71,7 +71,10 @@ impl Change {
     /// As it is told to whoever asked for a reload.
     pub(super) fn summary(&self) -> ReloadSummary {
         let settings = self.plan.daemon_settings_changed.iter();
-        ReloadSummary { changes: self.changes(), daemon_settings: settings.map(|key| (*key).to_owned()).collect() }
+        ReloadSummary {
+            changes: self.changes(),
+            daemon_settings: settings.map(|setting| setting.key.to_owned()).collect(),
+        }
     }
 
     /// As it is told to whoever asked for an update.
@@ -124,11 +127,7 @@ impl Engine {
             ..Reread::default()
         };
         let program = |config: &SupervisorConfig, name: &str| {
-            config
-                .programs
-                .iter()
-                .find(|program| program.name == *name)
-                .and_then(|found| serde_json::to_value(found).ok())
+            config.programs.iter().find(|program| program.name == *name).cloned()
         };
         let tell = |keys: Vec<config::KeyDiff>| {
             keys.into_iter().map(|config::KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
@@ -139,10 +138,7 @@ impl Engine {
             }
         }
         if !plan.daemon_settings_changed.is_empty() {
-            let alone = |config: &SupervisorConfig| SupervisorConfig { programs: Vec::new(), ..config.clone() };
-            if let (Ok(old), Ok(new)) = (serde_json::to_value(alone(&old)), serde_json::to_value(alone(new))) {
-                reread.changed.insert(DAEMON_SECTION.to_owned(), tell(config::changed_keys(&old, &new)));
-            }
+            reread.changed.insert(DAEMON_SECTION.to_owned(), tell(config::changed_settings(&old, new)));
         }
         reread
     }
@@ -250,18 +246,14 @@ impl Engine {
     }
 
     fn apply_settings(&mut self, plan: &ReloadPlan, new: &SupervisorConfig) {
-        for key in &plan.daemon_settings_changed {
-            match *key {
-                "loglevel" => {
-                    if let Some(level) = LogLevel::from_name(&new.loglevel) {
-                        self.effects.push_back(Effect::SetLogLevel { level });
-                    }
-                }
-                "shutdown_timeout" | "exit_when_idle" | "default_output" | "log_prefix" => {}
-                key => {
-                    self.announce(None, Announcement::Reload(ReloadChange::NeedsDaemonRestart { key: key.to_owned() }))
-                }
-            }
+        for setting in plan.daemon_settings_changed.iter().filter(|setting| !setting.live) {
+            let key = setting.key.to_owned();
+            self.announce(None, Announcement::Reload(ReloadChange::NeedsDaemonRestart { key }));
+        }
+        if self.settings.loglevel != new.loglevel
+            && let Some(level) = LogLevel::from_name(&new.loglevel)
+        {
+            self.effects.push_back(Effect::SetLogLevel { level });
         }
         self.settings.loglevel.clone_from(&new.loglevel);
         self.settings.shutdown_timeout = new.shutdown_timeout;

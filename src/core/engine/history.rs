@@ -142,6 +142,7 @@ impl Engine {
             | Announcement::ExecFailedLate { .. }
             | Announcement::Asked { .. }
             | Announcement::LogsReopened
+            | Announcement::Orphans(_)
             | Announcement::Failed(_)
             | Announcement::Reload(_)
             | Announcement::Shutdown(_) => return,

@@ -24,6 +24,8 @@ pub(super) struct ReplyToken(RequestId);
 pub(super) enum Owner {
     /// A waiter, until its processes are where they are to be.
     Waiter(WaiterId),
+    /// Held until it is known what an earlier daemon has left behind.
+    Early,
     /// The loader, until the configuration was read.
     Loader,
     /// A stream of events, until the client goes or the daemon ends.

@@ -79,7 +79,11 @@ impl Engine {
     }
 
     fn signal_group(&mut self, id: ProcId, generation: Generation, signal: u8, why: KillWhy) {
-        self.effects.push_back(Effect::SignalGroup { id, generation, signal });
+        // Before the first run there is only what an earlier daemon has left behind.
+        match generation {
+            0 => self.signal_adopted(id, signal),
+            generation => self.effects.push_back(Effect::SignalGroup { id, generation, signal }),
+        }
         let Some(entry) = self.registry.get_mut(id) else { return };
         if entry.probe_pause.is_some() {
             entry.probe_pause = Some(FIRST_PROBE);
@@ -97,15 +101,6 @@ impl Engine {
             self.timers.set(TimerKey::PendingExec, self.now.checked_add(PENDING_EXEC_PAUSE));
         }
         self.tell(id, process::Event::Spawned { generation, pid });
-    }
-
-    /// What an earlier daemon has left of a program is waited for as the group of a run that has lost its leader.
-    pub(super) fn orphans_found(&mut self, id: ProcId, pid: i32) {
-        if let Some(entry) = self.registry.get_mut(id) {
-            entry.probe_pause = Some(FIRST_PROBE);
-            self.timers.set(TimerKey::GroupProbe(id), Some(self.now));
-        }
-        self.tell(id, process::Event::OrphansFound { pid });
     }
 
     /// A leader has ended and was reaped.
@@ -197,6 +192,7 @@ impl Engine {
             return;
         }
         let Some(entry) = self.registry.remove(id) else { return };
+        self.forget_adopted(id);
         self.histories.forget(&entry.history);
         for key in [TimerKey::Process(id), TimerKey::OutputDrain(id), TimerKey::GroupProbe(id)] {
             self.timers.set(key, None);

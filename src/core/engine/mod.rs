@@ -11,6 +11,7 @@
 //!   [`TimerKey`], whose handler looks at nothing else.
 //! - Recursion from one process's transition into another's: announcements are queued.
 
+pub(super) mod adoption;
 mod announce;
 mod commands;
 mod commit;
@@ -21,6 +22,7 @@ mod history;
 mod ledger;
 mod lifecycle;
 mod power;
+mod reconcile;
 mod registry;
 mod reload;
 mod shutdown;
@@ -39,12 +41,14 @@ use super::effect::{Effect, Input, Notice};
 use crate::api::{Announcement, ProcId, RequestId};
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Initiator, Moment};
+use adoption::{Adoption, Identity};
 use commit::Commit;
 pub(crate) use exit_policy::ExitDecision;
 use exit_policy::ExitPolicy;
 use history::Histories;
 use ledger::Ledger;
 use power::Power;
+use reconcile::EarlyRequest;
 use registry::{Entry, Registry};
 use reload::Reload;
 use shutdown::Shutdown;
@@ -79,6 +83,9 @@ pub(crate) struct Engine {
     histories: Histories,
     exit_policy: ExitPolicy,
     power: Power,
+    adoption: Adoption,
+    /// What was asked for before it was known what an earlier daemon has left behind.
+    early: Vec<EarlyRequest>,
     /// The pause after the next look at children that have not executed their program in time.
     pending_exec_pause: Option<Duration>,
     /// Nothing has happened yet for [`START_SETTLED`] since the start.
@@ -96,6 +103,7 @@ impl Engine {
     pub(crate) fn new(
         now: Moment,
         own_pid: i32,
+        identity: Option<Identity>,
         settings: SupervisorConfig,
         programs: Vec<Arc<ProgramConfig>>,
     ) -> Engine {
@@ -113,6 +121,8 @@ impl Engine {
             histories: Histories::default(),
             exit_policy: ExitPolicy::default(),
             power: Power::default(),
+            adoption: Adoption::new(identity),
+            early: Vec::new(),
             pending_exec_pause: None,
             settling: true,
             announcements: VecDeque::new(),
@@ -124,34 +134,12 @@ impl Engine {
         engine
     }
 
-    /// Begins: what an earlier daemon has left behind goes first, as the remains of a run do.
-    pub(crate) fn begin(&mut self, now: Moment) {
-        self.begin_turn(now);
-        let programs = self.registry.iter().map(|(id, entry)| (id, Arc::clone(entry.config()))).collect();
-        self.effects.push_back(Effect::FindOrphans { programs });
-        self.end_turn();
-    }
-
-    /// Starts what is to start with the daemon.
-    fn autostart(&mut self) {
-        let wanted = self.registry.iter().filter(|(_, entry)| entry.config().autostart);
-        let ids: Vec<ProcId> = wanted.map(|(id, _)| id).collect();
-        for id in ids {
-            self.tell(id, process::Event::StartRequested { by: Initiator::Autostart });
-        }
-    }
-
-    /// Processes of an earlier daemon that are left alone.
-    fn left_alone(&self, _id: ProcId) -> Vec<i32> {
-        Vec::new()
-    }
-
     /// Takes in one input.
     pub(crate) fn handle(&mut self, now: Moment, input: Input) {
         self.begin_turn(now);
         match input {
             Input::Notice(notice) => self.notice(notice),
-            Input::Request { id, by, request } => self.request(id, by, request),
+            Input::Request { id, by, request } => self.request_or_hold(id, by, request),
             Input::Gone { id } => self.requester_gone(id),
             Input::Spawned { id, generation, pid, pending } => self.spawned(id, generation, pid, pending),
             Input::SpawnFailed { id, generation, error } => {
@@ -161,8 +149,7 @@ impl Engine {
             Input::Swept => self.probe_lingering_groups(),
             Input::GroupProbed { id, generation, group } => self.group_probed(id, generation, group),
             Input::Health { id, generation, result } => self.health(id, generation, result),
-            Input::OrphansFound { id, pid } => self.orphans_found(id, pid),
-            Input::OrphansSought => self.autostart(),
+            Input::Adoption(input) => self.adoption_answered(input),
             Input::OrphansCounted { count, signalled } => self.orphans_counted(count, signalled),
             Input::PendingExecsProbed { left } => self.pending_execs_probed(left),
             Input::Output(note) => self.output(note),
@@ -197,7 +184,7 @@ impl Engine {
                 self.settling = false;
                 self.effects.push_back(Effect::TrimMemory);
             }
-            TimerKey::Adoption => {}
+            TimerKey::Adoption => self.adoption_timer(),
         }
     }
 
@@ -247,6 +234,7 @@ impl Engine {
         match self.ledger.owner(request) {
             Some(ledger::Owner::Waiter(waiter)) => drop(self.close_waiter(waiter)),
             Some(ledger::Owner::Loader) => self.reload.forget(request),
+            Some(ledger::Owner::Early) => self.early_gone(request),
             Some(ledger::Owner::Follower) => self.effects.push_back(Effect::Unfollow { request }),
             None => {}
         }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::history::History;
 use super::waiters::WaiterId;
-use crate::api::{NameHint, ProcId, Reached, Refusal, StatusRow};
+use crate::api::{Bystanders, NameHint, ProcId, Reached, Refusal, StatusRow};
 use crate::models::{ProgramConfig, StreamKind};
 use crate::process::{Cause, Machine, Moment};
-use crate::suggest::closest;
+use crate::util::did_you_mean::closest;
 
 /// One process and what belongs to it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl Entry {
         })
     }
 
-    pub(super) fn status(&self, left_alone: Vec<i32>) -> StatusRow {
+    pub(super) fn status(&self, bystanders: Option<Bystanders>) -> StatusRow {
         let machine = &self.machine;
         StatusRow {
             program: Arc::clone(self.config()),
@@ -103,7 +103,7 @@ impl Entry {
             condition: machine.condition(),
             last_line: self.last_line.clone(),
             output_trouble: self.output_trouble.iter().flatten().next().cloned(),
-            left_alone,
+            bystanders,
             pid: machine.pid(),
             started_at: machine.started_at(),
             healthy: machine.healthy(),
@@ -215,7 +215,7 @@ impl Registry {
 impl Engine {
     /// What the state of every process is, or of one.
     pub(super) fn rows(&self, name: Option<&str>, offset: usize) -> Result<Vec<StatusRow>, Refusal> {
-        let row = |(id, entry): (ProcId, &Entry)| entry.status(self.left_alone(id));
+        let row = |(id, entry): (ProcId, &Entry)| entry.status(self.adoption.bystanders(id));
         match name {
             None => Ok(self.registry.iter().skip(offset).map(row).collect()),
             Some(name) => {

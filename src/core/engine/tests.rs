@@ -6,7 +6,6 @@ mod followers;
 mod history;
 mod ledger;
 mod operate;
-mod sim;
 mod update;
 
 use self::bench::{Bench, act, name, program, reload};

@@ -1,8 +1,8 @@
 //! The line that is being typed: pure, without a terminal.
 
 use super::super::keys::Key;
-use super::super::table;
 use crate::config::split_command;
+use crate::util::width::char_columns;
 
 /// Nobody types more; what is pasted beyond it is left out.
 const LONGEST: usize = 4096;
@@ -100,7 +100,7 @@ impl<'p> Line<'p> {
 
     /// So many columns of the line, and in which the cursor stands.
     pub fn window(&self, room: usize) -> (String, usize) {
-        let width = |chars: &[char]| chars.iter().map(|c| table::width(*c)).sum::<usize>();
+        let width = |chars: &[char]| chars.iter().map(|c| char_columns(*c)).sum::<usize>();
         let before = self.text.get(..self.at).unwrap_or_default();
         let mut from = 0;
         while width(before.get(from..).unwrap_or_default()) > room {
@@ -109,7 +109,7 @@ impl<'p> Line<'p> {
         let cursor = width(before.get(from..).unwrap_or_default());
         let mut taken = 0;
         let fits = |c: &&char| {
-            taken += table::width(**c);
+            taken += char_columns(**c);
             taken <= room
         };
         (self.text.iter().skip(from).take_while(fits).collect(), cursor)

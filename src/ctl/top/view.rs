@@ -3,43 +3,13 @@
 use std::cmp::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::super::{events, screen, table, usage};
-use super::Top;
-use crate::codec::frames::ProcessStatus;
-use crate::order::sort_by;
-
-/// The order of the lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Sort {
-    /// That of the configuration.
-    Order,
-    Name,
-    State,
-    Cpu,
-    Memory,
-}
-
-impl Sort {
-    pub fn next(self) -> Sort {
-        match self {
-            Sort::Order => Sort::Name,
-            Sort::Name => Sort::State,
-            Sort::State => Sort::Cpu,
-            Sort::Cpu => Sort::Memory,
-            Sort::Memory => Sort::Order,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Sort::Order => "configuration",
-            Sort::Name => "name",
-            Sort::State => "state",
-            Sort::Cpu => "CPU",
-            Sort::Memory => "memory",
-        }
-    }
-}
+use super::super::clock::time_of_day;
+use super::super::text::printable;
+use super::super::{table, tty, usage};
+use super::model::{Sort, Top};
+use crate::client::ProcessStatus;
+use crate::util::truncate::to_columns;
+use crate::util::width::columns;
 
 const KEYS: &str = "q leave  ↑↓ select  s start  x stop  r restart  K kill  o order  e stdout/stderr";
 
@@ -47,8 +17,8 @@ const KEYS: &str = "q leave  ↑↓ select  s start  x stop  r restart  K kill  
 pub(super) fn order<'t>(top: &'t Top<'_>) -> Vec<&'t ProcessStatus> {
     let mut all: Vec<(usize, &ProcessStatus)> = top.processes.iter().enumerate().collect();
     let memory =
-        |process: &ProcessStatus| process.pid.and_then(|pid| top.look.usage.get(&pid)).map_or(0, |used| used.rss);
-    sort_by(&mut all, |(at, a), (other_at, b)| {
+        |process: &ProcessStatus| process.pid.and_then(|pid| top.sample.usage.get(&pid)).map_or(0, |used| used.rss);
+    all.sort_by(|(at, a), (other_at, b)| {
         let order = match top.sort {
             Sort::Order => Ordering::Equal,
             Sort::Name => a.name.cmp(&b.name),
@@ -68,13 +38,13 @@ fn urgency(state: &str) -> usize {
 }
 
 fn cpu(top: &Top<'_>, process: &ProcessStatus) -> Option<f64> {
-    top.look.since(&top.before, process.pid?)
+    top.sample.since(&top.before, process.pid?)
 }
 
 /// The whole screen.
 pub(super) fn draw(top: &Top<'_>) -> String {
-    let (width, height) = screen::size().unwrap_or((80, 24));
-    let colours = screen::has_colours();
+    let (width, height) = tty::size().unwrap_or((80, 24));
+    let colours = tty::has_colours();
     let mut lines = vec![header(top), String::new()];
     // Header, heading, a line above the output, and the keys.
     let fixed = 4;
@@ -85,7 +55,7 @@ pub(super) fn draw(top: &Top<'_>) -> String {
     if output_rows > 0 {
         let stream = if top.stderr { "stderr" } else { "stdout" };
         let title = format!("── {stream} of {} ", top.selected);
-        lines.push(format!("{title}{}", "─".repeat(width.saturating_sub(table::columns(&title)))));
+        lines.push(format!("{title}{}", "─".repeat(width.saturating_sub(columns(&title)))));
         let skip = top.output.len().saturating_sub(output_rows);
         lines.extend(top.output.iter().skip(skip).cloned());
     }
@@ -95,8 +65,7 @@ pub(super) fn draw(top: &Top<'_>) -> String {
     let mut text = String::from("\x1b[H");
     for (number, line) in lines.iter().enumerate() {
         // Coloured lines are made to fit where they are made.
-        let line =
-            if line.contains("\x1b[") { line.clone() } else { table::cut(&table::printable(line), width).into_owned() };
+        let line = if line.contains("\x1b[") { line.clone() } else { to_columns(&printable(line), width).into_owned() };
         // Erased before and not behind: at the end of a full line the cursor still stands on its last character.
         text.push_str("\x1b[K");
         text.push_str(&line);
@@ -113,59 +82,59 @@ fn header(top: &Top<'_>) -> String {
             None => states.push((&process.state, 1)),
         }
     }
-    sort_by(&mut states, |one, other| urgency(one.0).cmp(&urgency(other.0)));
+    states.sort_by_key(|(state, _)| urgency(state));
     let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let clock = events::time(now as f64, false);
+    let clock = time_of_day(now as f64, false);
     let clock = clock.split('.').next().unwrap_or_default();
-    format!("{clock}  {}  by {}  {}", states.join(", "), top.sort.word(), top.socket)
+    format!("{clock}  {}  by {}  {}", states.join(", "), top.sort.name(), top.socket)
 }
 
 /// The heading (in place of the last line) and as many processes as fit, with the selected one among them.
 fn table_lines(top: &Top<'_>, width: usize, rows: usize, colours: bool, lines: &mut Vec<String>) {
     let all = order(top);
-    let name_width = all.iter().map(|process| table::columns(&process.name)).max().unwrap_or(0);
+    let name_width = all.iter().map(|process| columns(&process.name)).max().unwrap_or(0);
     let name_width = name_width.clamp(4, (width / 3).max(8));
     let heading = format!(
         "{:name_width$}  {:9}  {:>7}  {:>6}  {:>5}  {:>9}  {:6}  DESCRIPTION",
         "NAME", "STATE", "PID", "CPU", "RSS", "UPTIME", "HEALTH"
     );
     if let Some(last) = lines.last_mut() {
-        *last = screen::painted(&table::cut(&heading, width), screen::BOLD);
+        *last = tty::painted(&to_columns(&heading, width), tty::BOLD);
     }
     let selected = all.iter().position(|process| process.name == top.selected).unwrap_or(0);
     let first = (selected + 1).saturating_sub(rows);
     for process in all.into_iter().skip(first).take(rows) {
         let is_selected = process.name == top.selected;
-        let name = table::printable(&process.name);
-        let name = table::cut(&name, name_width);
-        let padding = name_width.saturating_sub(table::columns(&name));
-        let state = format!("{:9}", table::printable(&process.state));
+        let name = printable(&process.name);
+        let name = to_columns(&name, name_width);
+        let padding = name_width.saturating_sub(columns(&name));
+        let state = format!("{:9}", printable(&process.state));
         let rest = format!("  {}", rest_of_line(top, process));
         let before = format!("{name}{:padding$}  ", "");
-        let room = width.saturating_sub(table::columns(&before) + state.len());
-        let rest = table::cut(&rest, room);
+        let room = width.saturating_sub(columns(&before) + state.len());
+        let rest = to_columns(&rest, room);
         lines.push(if is_selected {
             let line = format!("{before}{state}{rest}");
-            let line = table::cut(&line, width);
-            let fill = width.saturating_sub(table::columns(&line));
-            screen::painted(&format!("{line}{:fill$}", ""), screen::REVERSE)
-        } else if table::columns(&before) + state.len() <= width {
+            let line = to_columns(&line, width);
+            let fill = width.saturating_sub(columns(&line));
+            tty::painted(&format!("{line}{:fill$}", ""), tty::REVERSE)
+        } else if columns(&before) + state.len() <= width {
             let mut line = before;
-            screen::paint(&mut line, &state, colours.then(|| screen::of_state(&process.state)));
+            tty::paint(&mut line, &state, colours.then(|| tty::of_state(&process.state)));
             line.push_str(&rest);
             line
         } else {
-            table::cut(&format!("{before}{state}"), width).into_owned()
+            to_columns(&format!("{before}{state}"), width).into_owned()
         });
     }
 }
 
 fn rest_of_line(top: &Top<'_>, process: &ProcessStatus) -> String {
     let dash = || "-".to_owned();
-    let memory = process.pid.and_then(|pid| top.look.usage.get(&pid)).map_or_else(dash, |used| usage::size(used.rss));
+    let memory = process.pid.and_then(|pid| top.sample.usage.get(&pid)).map_or_else(dash, |used| usage::size(used.rss));
     let cpu = cpu(top, process).map_or_else(dash, |cpu| format!("{cpu:.1}%"));
-    let description = table::printable(process.description.as_deref().unwrap_or_default());
+    let description = printable(process.description.as_deref().unwrap_or_default());
     format!(
         "{:>7}  {cpu:>6}  {memory:>5}  {:>9}  {:6}  {description}",
         process.pid.map_or_else(dash, |pid| pid.to_string()),

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crate::sys::machine::{self, Power};
 use crate::sys::reap;
 use crate::sys::signals::{Listener, Signal, SignalPipes};
+use crate::util::errno;
 
 /// What everybody else may take to end when all programs have: nobody has configured it.
 const LAST_STOP: Duration = Duration::from_millis(500);
@@ -48,17 +49,17 @@ pub fn prepare(mounts: &str) -> Result<Machine, String> {
         say(message);
     }
     if let Err(error) = console {
-        say(&format!("no console: {error}"));
+        say(&format!("no console: {}", errno::reason(&error)));
     }
     if let Err(error) = machine::hear_ctrl_alt_del() {
-        say(&format!("Ctrl-Alt-Del reboots without a warning: {error}"));
+        say(&format!("Ctrl-Alt-Del reboots without a warning: {}", errno::reason(&error)));
     }
     // The system calls of programs may look for these.
     for (name, value) in [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("TERM", "linux")] {
         crate::sys::machine::default_variable(name, value);
     }
     let signals = SignalPipes::install(Listener::Machine);
-    let signals = signals.inspect_err(|error| say(&format!("signals are not heard: {error}"))).ok();
+    let signals = signals.inspect_err(|error| say(&format!("signals are not heard: {}", errno::reason(error)))).ok();
     Ok(Machine { signals })
 }
 
@@ -86,7 +87,9 @@ fn guard() -> Result<(), String> {
     match verdict {
         Ok(true) => Ok(()),
         Ok(false) => Err(refused("this is PID 1 of a container, not of the machine")),
-        Err(error) => Err(refused(&format!("whether this is the machine's init can't be told: /proc: {error}"))),
+        Err(error) => {
+            Err(refused(&format!("whether this is the machine's init can't be told: /proc: {}", errno::reason(&error))))
+        }
     }
 }
 
@@ -111,7 +114,7 @@ impl Machine {
         }
         machine::sync();
         let error = machine::power(power);
-        say(&format!("the kernel refuses to {}: {error}", power.command()));
+        say(&format!("the kernel refuses to {}: {}", power.command(), errno::reason(&error)));
         loop {
             std::thread::sleep(LONG);
         }
@@ -129,7 +132,7 @@ impl Machine {
                 match signal {
                     Signal::Power(power) => self.finish(power),
                     Signal::Child => reap_all(),
-                    Signal::Terminate | Signal::Reload | Signal::Reopen => {}
+                    Signal::Terminate | Signal::Reload | Signal::Reopen | Signal::Meaningless(_) => {}
                 }
             }
         }

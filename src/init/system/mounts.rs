@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::sys::machine;
+use crate::util::errno;
 
 /// Where, of which kind, whether it holds devices, and with which options.
 const KNOWN: [(&str, &str, bool, &str); 6] = [
@@ -31,7 +32,7 @@ pub(super) fn provide(place: &Path) -> Result<(), String> {
         Ok(()) => Ok(()),
         // The kernel had mounted it itself.
         Err(error) if error.raw_os_error() == Some(EBUSY) => Ok(()),
-        Err(error) => Err(format!("cannot mount {kind} at {}: {error}", place.display())),
+        Err(error) => Err(format!("cannot mount {kind} at {}: {}", place.display(), errno::reason(&error))),
     }
 }
 
@@ -48,7 +49,7 @@ fn is_mounted(place: &Path) -> bool {
 pub(super) fn release_all() -> Vec<String> {
     let places = match fs::read_to_string("/proc/self/mounts") {
         Ok(text) => disks_first(&text),
-        Err(error) => return vec![format!("it is not known what is mounted: {error}")],
+        Err(error) => return vec![format!("it is not known what is mounted: {}", errno::reason(&error))],
     };
     let mut complaints = Vec::new();
     for (place, kind) in places {
@@ -59,7 +60,7 @@ pub(super) fn release_all() -> Vec<String> {
             && !IN_MEMORY.contains(&kind.as_str())
             && let Err(error) = machine::remount_read_only(&place)
         {
-            complaints.push(format!("cannot make {} ({kind}) read-only: {error}", place.display()));
+            complaints.push(format!("cannot make {} ({kind}) read-only: {}", place.display(), errno::reason(&error)));
         }
     }
     complaints

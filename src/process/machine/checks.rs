@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::moment::Moment;
 use super::phase::{Due, after, is_due};
 use crate::models::{HealthCheckConfig, HealthCheckType};
+use crate::util::truncate::to_bytes;
 
 /// What an answer may take beyond the check's own time-out and one interval before it is given up, in seconds.
 const MARGIN: u64 = 5;
@@ -88,7 +89,7 @@ impl Checks {
         }
         self.failures = if healthy { 0 } else { self.failures.saturating_add(1) };
         self.healthy = Some(healthy);
-        self.message = bounded(message);
+        self.message = to_bytes(message, LONGEST_MESSAGE).into();
         true
     }
 }
@@ -103,12 +104,3 @@ fn following(due: Moment, interval: u32, now: Moment) -> Due {
 
 /// Bytes of a message that are kept: it comes from outside.
 const LONGEST_MESSAGE: usize = 200;
-
-/// The beginning of a message that is too long.
-fn bounded(message: &str) -> Box<str> {
-    let mut end = message.len().min(LONGEST_MESSAGE);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message.get(..end).unwrap_or_default().into()
-}

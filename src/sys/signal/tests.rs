@@ -1,7 +1,8 @@
 use super::*;
 use crate::process::Exit;
+use crate::sys::launch::{Launch, c_string, standard_fds};
 use crate::sys::reap;
-use crate::sys::spawn::{Child, Command, Spawner, c_string};
+use crate::sys::spawn::{Child, Spawner};
 use crate::sys::testing::is_root;
 use std::io::{BufRead, BufReader, PipeReader};
 use std::os::fd::AsFd;
@@ -18,19 +19,17 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 fn spawn(script: &str) -> (Child, BufReader<PipeReader>) {
     let (reader, writer) = io::pipe().unwrap();
     let null = crate::sys::stdio::open_null().unwrap();
-    let command = Command {
+    let launch = Launch {
         argv: ["/bin/sh", "-c", script].iter().map(|word| c_string("test", word).unwrap()).collect(),
         env: vec![c_string("test", "PATH=/usr/bin:/bin").unwrap()],
         directory: None,
         credentials: None,
         pdeathsig: false,
-        stdin: null.as_fd(),
-        stdout: writer.as_fd(),
-        stderr: writer.as_fd(),
-        nofile: None,
+        fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
+        rlimits: Vec::new(),
         umask: None,
     };
-    (Spawner::new().unwrap().spawn(command).unwrap(), BufReader::new(reader))
+    (Spawner::new().unwrap().spawn(launch).unwrap(), BufReader::new(reader))
 }
 
 fn leader(child: &Child, reaped: bool) -> Leader<'_> {

@@ -1,16 +1,25 @@
+use std::ffi::CString;
+use std::io::Read;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
 use super::*;
 use crate::process::Exit;
+use crate::sys::launch::{c_string, standard_fds};
+use crate::sys::limits::{Limit, Rlimit};
 use crate::sys::testing::{in_own_process, is_root};
 use crate::sys::{reap, stdio, users};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
+
+mod fds;
 
 fn words(text: &[&str]) -> Vec<CString> {
     text.iter().map(|word| c_string("test", word).unwrap()).collect()
 }
 
 /// A child with nothing but an output; change what the test is about with `edit`.
-fn spawn_with(argv: &[&str], output: BorrowedFd<'_>, edit: impl FnOnce(&mut Command<'_>)) -> Result<Child, SpawnError> {
+fn spawn_with(argv: &[&str], output: BorrowedFd<'_>, edit: impl FnOnce(&mut Launch<'_>)) -> Result<Child, SpawnError> {
     spawn_by(&mut Spawner::new().unwrap(), argv, output, edit)
 }
 
@@ -18,19 +27,17 @@ fn spawn_by(
     spawner: &mut Spawner,
     argv: &[&str],
     output: BorrowedFd<'_>,
-    edit: impl FnOnce(&mut Command<'_>),
+    edit: impl FnOnce(&mut Launch<'_>),
 ) -> Result<Child, SpawnError> {
     let null = stdio::open_null().unwrap();
-    let mut command = Command {
+    let mut command = Launch {
         argv: words(argv),
         env: words(&["PATH=/usr/bin:/bin"]),
         directory: None,
         credentials: None,
         pdeathsig: false,
-        stdin: null.as_fd(),
-        stdout: output,
-        stderr: output,
-        nofile: None,
+        fds: standard_fds(null.as_fd(), output, output),
+        rlimits: Vec::new(),
         umask: None,
     };
     edit(&mut command);
@@ -49,7 +56,7 @@ fn exit_of(pid: i32) -> Exit {
 }
 
 /// Runs it to its end; its exit and what it printed (standard error too).
-fn run_with(argv: &[&str], edit: impl FnOnce(&mut Command<'_>)) -> (Exit, String) {
+fn run_with(argv: &[&str], edit: impl FnOnce(&mut Launch<'_>)) -> (Exit, String) {
     let (mut reader, writer) = io::pipe().unwrap();
     let child = spawn_with(argv, writer.as_fd(), edit).unwrap();
     drop(writer);
@@ -62,7 +69,7 @@ fn run(argv: &[&str]) -> (Exit, String) {
     run_with(argv, |_| {})
 }
 
-fn fail(argv: &[&str], edit: impl FnOnce(&mut Command<'_>)) -> SpawnError {
+fn fail(argv: &[&str], edit: impl FnOnce(&mut Launch<'_>)) -> SpawnError {
     let null = stdio::open_null().unwrap();
     let child = match spawn_with(argv, null.as_fd(), edit) {
         Err(error) => return error,
@@ -121,16 +128,14 @@ fn descriptors_without_close_on_exec_are_closed_too_also_on_old_kernels() {
     let (_keep, leak) = io::pipe().unwrap();
     nix::fcntl::fcntl(&leak, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
     let null = stdio::open_null().unwrap();
-    let command = Command {
+    let command = Launch {
         argv: words(&["ls", "/proc/self/fd"]),
         env: Vec::new(),
         directory: None,
         credentials: None,
         pdeathsig: false,
-        stdin: null.as_fd(),
-        stdout: writer.as_fd(),
-        stderr: writer.as_fd(),
-        nofile: None,
+        fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
+        rlimits: Vec::new(),
         umask: None,
     };
     for has_close_range in [true, false] {
@@ -165,21 +170,49 @@ fn signals_blocked_and_ignored_by_the_daemon_are_default_in_the_child() {
     });
 }
 
+/// A line of a file of a child that has executed its program and waits, in `/proc`.
+fn line_of(child: &Child, file: &str, begin: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{}/{file}", child.pid)).unwrap();
+    let line = text.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("no {begin}: {text}"));
+    line.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
-fn environment_directory_umask_and_file_limit_are_those_of_the_command() {
+fn umask_and_limits_are_those_of_the_launch_and_the_daemons_stay() {
+    in_own_process("sys::spawn::tests::umask_and_limits_are_those_of_the_launch_and_the_daemons_stay", || {
+        let own_mask = fs::read_to_string("/proc/self/status").unwrap();
+        let own_limits = fs::read_to_string("/proc/self/limits").unwrap();
+        let null = stdio::open_null().unwrap();
+        let core = Rlimit { resource: libc::RLIMIT_CORE, limit: Limit { soft: 4096, hard: 8192 } };
+        let child = spawn_with(&["sleep", "300"], null.as_fd(), |launch| {
+            launch.pdeathsig = true;
+            launch.umask = Some(0o137);
+            launch.rlimits = vec![Rlimit::nofile(Limit { soft: 99, hard: 100 }), core];
+        })
+        .unwrap();
+        assert_eq!(line_of(&child, "status", "Umask:"), "Umask: 0137");
+        assert_eq!(line_of(&child, "limits", "Max open files"), "Max open files 99 100 files");
+        assert_eq!(line_of(&child, "limits", "Max core file size"), "Max core file size 4096 8192 bytes");
+        // SAFETY: the child is ours and not reaped.
+        unsafe { libc::kill(child.pid, libc::SIGKILL) };
+        assert_eq!(exit_of(child.pid), Exit::Signal(9));
+        let umask = |text: &str| text.lines().find(|line| line.starts_with("Umask:")).map(str::to_owned);
+        assert_eq!(umask(&fs::read_to_string("/proc/self/status").unwrap()), umask(&own_mask));
+        assert_eq!(fs::read_to_string("/proc/self/limits").unwrap(), own_limits);
+    });
+}
+
+#[test]
+fn environment_and_directory_are_those_of_the_launch() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().canonicalize().unwrap();
-    let (exit, text) = run_with(&["sh", "-c", "/bin/pwd; umask; ulimit -Sn; exec env"], |command| {
+    let (exit, text) = run_with(&["sh", "-c", "/bin/pwd; exec env"], |command| {
         command.directory = Some(c_string("directory", &dir).unwrap());
-        command.umask = Some(0o27);
-        command.nofile = Some(Limit { soft: 99, hard: 100 });
         command.env = words(&["A=1", "B=x y=z", "PWD=/"]);
     });
     assert_eq!(exit, Exit::Code(0), "{text}");
     let mut lines = text.lines();
     assert_eq!(lines.next(), dir.to_str());
-    assert_eq!(lines.next(), Some("0027"));
-    assert_eq!(lines.next(), Some("99"));
     let env: Vec<&str> = lines.filter(|line| !line.starts_with("PWD=")).collect();
     assert_eq!(env.iter().filter(|line| ["A=1", "B=x y=z"].contains(line)).count(), 2, "{env:?}");
 }
@@ -209,34 +242,9 @@ fn a_change_of_user_leaves_the_daemon_dumpable() {
         // SAFETY: only asks.
         let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
         let before = dumpable();
-        let edit = |command: &mut Command<'_>| command.credentials = Some(users::lookup_user("1234").unwrap());
+        let edit = |command: &mut Launch<'_>| command.credentials = Some(users::lookup_user("1234").unwrap());
         assert_eq!(run_with(&["true"], edit).0, Exit::Code(0));
         assert_eq!((before, dumpable()), (1, 1));
-    });
-}
-
-#[test]
-fn the_daemon_is_not_dumpable_before_the_last_child_of_another_user_has_its_own_memory() {
-    const NAME: &str =
-        "sys::spawn::tests::the_daemon_is_not_dumpable_before_the_last_child_of_another_user_has_its_own_memory";
-    in_own_process(NAME, || {
-        // SAFETY: a plain number; this process is the test's own.
-        let set = |value: libc::c_ulong| unsafe { libc::prctl(libc::PR_SET_DUMPABLE, value, 0, 0, 0) };
-        // SAFETY: only asks.
-        let is_set = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) } == 1;
-        set(1);
-        let first = Dumpable::keep(true);
-        // As setuid does it in a child that shares the memory.
-        set(0);
-        let second = Dumpable::keep(true);
-        drop(Dumpable::keep(false));
-        drop(first);
-        assert!(!is_set(), "the second still has our memory");
-        drop(second);
-        assert!(is_set());
-        set(0);
-        drop(Dumpable::keep(true));
-        assert!(!is_set(), "it never was");
     });
 }
 
@@ -266,7 +274,7 @@ fn an_unprivileged_daemon_may_name_itself_and_nobody_else() {
         nix::unistd::setgroups(&[]).unwrap();
         nix::unistd::setgid(nix::unistd::Gid::from_raw(1234)).unwrap();
         nix::unistd::setuid(user).unwrap();
-        let ours = |command: &mut Command<'_>| command.credentials = Some(users::lookup_user("1234").unwrap());
+        let ours = |command: &mut Launch<'_>| command.credentials = Some(users::lookup_user("1234").unwrap());
         assert_eq!(run_with(&["true"], ours).0, Exit::Code(0));
         let error = fail(&["true"], |command| command.credentials = Some(users::lookup_user("root").unwrap()));
         assert_eq!((error.stage, error.errno, error.subject.as_str()), (SpawnStage::Credentials, libc::EPERM, "root"));
@@ -315,7 +323,7 @@ fn the_path_of_the_child_is_searched_as_execvp_does() {
     assert_eq!((error.errno, error.subject.as_str()), (libc::EACCES, one.join("prog").to_str().unwrap()));
     script(&two, "prog", "#!/bin/sh\nexit 5\n", 0o755);
     assert_eq!(run_with(&["prog"], |command| command.env = path(&[&one, &two])).0, Exit::Code(5));
-    let in_directory = |command: &mut Command<'_>| {
+    let in_directory = |command: &mut Launch<'_>| {
         command.env = words(&["PATH="]);
         command.directory = Some(c_string("directory", &two).unwrap());
     };
@@ -330,7 +338,7 @@ fn failures_before_exec_carry_their_stage_and_leave_no_zombie() {
     in_own_process("sys::spawn::tests::failures_before_exec_carry_their_stage_and_leave_no_zombie", || {
         let error = fail(&["true"], |command| command.directory = Some(c"/no/such/directory".to_owned()));
         assert_eq!(error.to_string(), "cannot enter directory /no/such/directory: No such file or directory");
-        let error = fail(&["true"], |command| command.nofile = Some(Limit { soft: 2, hard: 1 }));
+        let error = fail(&["true"], |command| command.rlimits = vec![Rlimit::nofile(Limit { soft: 2, hard: 1 })]);
         assert_eq!((error.stage, error.errno), (SpawnStage::Limits, libc::EINVAL));
         assert_eq!(fail(&[], |_| {}).stage, SpawnStage::Prepare);
         assert!(c_string("environment", "a\0b").unwrap_err().to_string().contains("NUL"));
@@ -351,16 +359,14 @@ fn no_descriptor_left_is_a_failure_of_fork_with_its_errno() {
         while let Ok(fd) = null.try_clone() {
             eaten.push(fd);
         }
-        let command = Command {
+        let command = Launch {
             argv: words(&["true"]),
             env: Vec::new(),
             directory: None,
             credentials: None,
             pdeathsig: false,
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: null.as_fd(),
-            nofile: None,
+            fds: standard_fds(null.as_fd(), null.as_fd(), null.as_fd()),
+            rlimits: Vec::new(),
             umask: None,
         };
         let error = spawner.spawn(command.clone()).unwrap_err();
@@ -389,16 +395,14 @@ fn standard_streams_may_come_from_0_to_2_in_any_order() {
         }
         // SAFETY: all three are open.
         let at = |fd| unsafe { BorrowedFd::borrow_raw(fd) };
-        let command = Command {
+        let command = Launch {
             argv: words(&["/bin/sh", "-c", "echo out; echo err >&2; cat"]),
             env: words(&["PATH=/usr/bin:/bin"]),
             directory: None,
             credentials: None,
             pdeathsig: false,
-            stdin: at(2),
-            stdout: at(0),
-            stderr: at(1),
-            nofile: None,
+            fds: standard_fds(at(2), at(0), at(1)),
+            rlimits: Vec::new(),
             umask: None,
         };
         let child = Spawner::new().unwrap().spawn(command);
@@ -416,7 +420,7 @@ fn standard_streams_may_come_from_0_to_2_in_any_order() {
 fn the_child_dies_with_the_thread_that_spawned_it() {
     let (mut reader, writer) = io::pipe().unwrap();
     let pid = std::thread::spawn(move || {
-        let edit = |command: &mut Command<'_>| command.pdeathsig = true;
+        let edit = |command: &mut Launch<'_>| command.pdeathsig = true;
         spawn_with(&["sleep", "60"], writer.as_fd(), edit).unwrap().pid
     })
     .join()
@@ -503,16 +507,14 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
         let mut spawner = Spawner::new().unwrap();
         let (reader, writer) = io::pipe().unwrap();
         let null = stdio::open_null().unwrap();
-        let command = Command {
+        let command = Launch {
             argv: words(&["sleep", "300"]),
             env: Vec::new(),
             directory: None,
             credentials: None,
             pdeathsig: true,
-            stdin: null.as_fd(),
-            stdout: writer.as_fd(),
-            stderr: writer.as_fd(),
-            nofile: None,
+            fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
+            rlimits: Vec::new(),
             umask: None,
         };
         let child = spawner.spawn(command.clone()).unwrap();
@@ -531,10 +533,10 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
 fn a_late_child_that_has_executed_gives_back_what_it_needed() {
     in_own_process("sys::spawn::tests::a_late_child_that_has_executed_gives_back_what_it_needed", || {
         let mut spawner = Spawner::new().unwrap();
-        spawner.patience = Duration::ZERO;
+        spawner.exec_wait = Duration::ZERO;
         let count = || fs::read_dir("/proc/self/fd").unwrap().count();
         let before = count();
-        let numbers = spawner.slots.as_ref().map(Slots::numbers);
+        let numbers = spawner.slots.as_ref().map(FdSlots::numbers);
         let mut late = 0;
         // One that has executed at once, after all, says nothing.
         for _ in 0..20 {
@@ -555,6 +557,6 @@ fn a_late_child_that_has_executed_gives_back_what_it_needed() {
             assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0, "its pipe is open nowhere");
         }
         assert!(late > 0 || !raw::ALONE);
-        assert_eq!((count(), spawner.slots.as_ref().map(Slots::numbers)), (before, numbers));
+        assert_eq!((count(), spawner.slots.as_ref().map(FdSlots::numbers)), (before, numbers));
     });
 }

@@ -6,8 +6,8 @@ mod operations;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use supervice::internals::frames::{HEADER, Head, MAX_FRAME, error, frame, head, parse};
 use supervice::config::{LoadOptions, load, parse_environment, read_env_file, split_command, to_json};
+use supervice::internals::frames::{HEADER, Head, MAX_FRAME, error, frame, head, parse};
 use supervice::process::{signal_name, signal_number};
 
 /// A target and its name, which is also that of its corpus.

@@ -1,0 +1,92 @@
+//! The keys of programs.
+
+use super::readers::{command, directory, env_file, environment, host, script, stderr_logfile, stdout_logfile, user};
+use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set};
+use crate::config::values::{
+    MAX_BACKUPS, auto_restart, boolean, exit_code, exit_codes, exit_on, health_check_type, log_buffer, log_sync,
+    number, port, reconcile, seconds, signal, size, umask,
+};
+use crate::models::ProgramConfig;
+
+/// Instances that one section may ask for.
+const MAX_NUMPROCS: u32 = 10_000;
+
+/// Every key that sets something of a program.
+pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
+    key!(Program "command" => command by command; Instance Restart; ""; "split as a shell splits words; no shell is run"),
+    key!(Program "numprocs" => numprocs = |text| number(text, 1, MAX_NUMPROCS); First Live; "1";
+        "above 1: instances `NAME:00`, `NAME:01`, …; `%(process_num)s` is the number"),
+    key!(Program "autostart" => autostart = boolean; Section Live; "true"; "start it with the daemon"),
+    key!(Program "autorestart" => autorestart = auto_restart; Section Live; "true";
+        "`true`, `false`, or `unexpected` (see `exitcodes`)"),
+    key!(Program "exitcodes" => exitcodes = exit_codes; Section Live; "0";
+        "what `autorestart = unexpected` takes for success"),
+    key!(Program "exit_on" => exit_on = exit_on; Section Live; "never";
+        "which end of it ends the daemon: `never`, `failure`, `exit` or `fatal`; a stop or restart by hand is none"),
+    key!(Program "exit_code" => exit_code = exit_code; Section Live; "program";
+        "what the daemon exits with then: `program` (128 and the signal), or a number"),
+    key!(Program "startsecs" => startsecs = |text| seconds(text, 0); Section Restart; "1";
+        "seconds that it must live to be `RUNNING`"),
+    key!(Program "startretries" => startretries = |text| number(text, 0, u32::MAX); Section Live; "3";
+        "further attempts after a failed start, then `FATAL`"),
+    key!(Program "stopsignal" => stopsignal = signal; Section Restart; "TERM";
+        "the signal that asks its process group to stop"),
+    key!(Program "stopwaitsecs" => stopwaitsecs = |text| seconds(text, 0); Section Restart; "10";
+        "seconds from this signal to SIGKILL"),
+    key!(Program "stdout_logfile" => stdout_logfile by stdout_logfile; Instance IfStdoutCaptured; "none";
+        "a file, `/dev/stdout`, `/dev/stderr`, `syslog`; `none`: only `log_buffer`"),
+    key!(Program "stdout_logfile_maxbytes" => stdout_logfile_maxbytes = size; Section Live; "50MB";
+        "the size at which the file is rotated; 0: never"),
+    key!(Program "stdout_logfile_backups" => stdout_logfile_backups = |text| number(text, 0, MAX_BACKUPS);
+        Section Live; "10"; "how many rotated files are kept"),
+    key!(Program "stdout_logfile_compress" => stdout_logfile_compress = boolean; Section Live; "false";
+        "gzip of the rotated files, while nothing is to be written"),
+    key!(Program "stdout_syslog" => stdout_syslog = boolean; Section IfStdoutCaptured; "false";
+        "to the local syslog (`/dev/log`) as well; `stdout_logfile = syslog`: only there"),
+    key!(Program "stderr_logfile" => stderr_logfile by stderr_logfile; Instance IfStderrCaptured; "none";
+        "a file, `/dev/stdout`, `/dev/stderr`, `syslog`; `none`: only `log_buffer`"),
+    key!(Program "stderr_logfile_maxbytes" => stderr_logfile_maxbytes = size; Section Live; "50MB";
+        "the size at which the file is rotated; 0: never"),
+    key!(Program "stderr_logfile_backups" => stderr_logfile_backups = |text| number(text, 0, MAX_BACKUPS);
+        Section Live; "10"; "how many rotated files are kept"),
+    key!(Program "stderr_logfile_compress" => stderr_logfile_compress = boolean; Section Live; "false";
+        "gzip of the rotated files, while nothing is to be written"),
+    key!(Program "stderr_syslog" => stderr_syslog = boolean; Section IfStderrCaptured; "false";
+        "to the local syslog (`/dev/log`) as well; `stdout_logfile = syslog`: only there"),
+    key!(Program "redirect_stderr" => redirect_stderr = boolean; Section Restart; "false";
+        "standard error into standard output, in the order of writing"),
+    key!(Program "log_buffer" => log_buffer = log_buffer; Section Live; "16KB";
+        "the newest output kept in memory, for each stream"),
+    key!(Program "log_sync" => log_sync = log_sync; Section Live; "never";
+        "when the disk is told to keep the log: `never`, `rotate` or `line`"),
+    // supervisord has variables for all programs in its own section; they are set before those of the program.
+    key!(Program "environment" [(Section::Supervisord, "environment")] => environment by environment; Instance Restart; "";
+        "`KEY=value,KEY2=\"with, comma\"`, on top of the daemon's own environment"),
+    key!(Program "env_file" => env_file by env_file; Section Restart; ""; "files of `KEY=VALUE` lines, read at every spawn"),
+    key!(Program "directory" => directory by directory; Instance Restart; ""; "where it runs; else the daemon's directory"),
+    key!(Program "user" => user by user; Section Restart; "";
+        "as whom it runs, else as the daemon's user; HOME, USER, LOGNAME and SHELL follow"),
+    key!(Program "umask" => umask = umask; Section Restart; "";
+        "permission bits that files which it creates do not get, in octal, such as `022`; else the daemon's"),
+    key!(Program "pdeathsig" => pdeathsig = boolean; Section Restart; "true"; "SIGKILL the program if the daemon dies"),
+    key!(Program "reconcile" => reconcile = reconcile; Section Restart; "auto";
+        "what a daemon that was killed left of it: `auto` (what is certainly its own is stopped before it starts), `kill` (what has left its session, too), `warn`, `off`"),
+    KeyRow {
+        field: Some("healthcheck.type"),
+        ..key!(Program "healthcheck_type" => healthcheck.check_type = health_check_type; Instance Restart; "none";
+            "`none`, `tcp` (a connection is accepted) or `script` (a command exits with 0)")
+    },
+    key!(Program "healthcheck_interval" => healthcheck.interval = |text| seconds(text, 1); Instance Restart; "30";
+        "seconds from one check to the next"),
+    key!(Program "healthcheck_timeout" => healthcheck.timeout = |text| seconds(text, 1); Instance Restart; "10";
+        "seconds that one check may take"),
+    key!(Program "healthcheck_retries" => healthcheck.retries = |text| number(text, 1, u32::MAX); Instance Restart; "3";
+        "failures in a row that make it `UNHEALTHY`"),
+    key!(Program "healthcheck_start_period" => healthcheck.start_period = |text| seconds(text, 0); Instance Restart; "10";
+        "seconds from `RUNNING` to the first check"),
+    key!(Program "healthcheck_port" => healthcheck.port = port; Instance Restart; ""; "the port of a tcp check"),
+    key!(Program "healthcheck_host" => healthcheck.host by host; Instance Restart; "127.0.0.1"; "the host of a tcp check"),
+    key!(Program "healthcheck_command" => healthcheck.command by script; Instance Restart; "";
+        "the command of a script check, run by `/bin/sh -c`"),
+    key!(Group "group" [(Section::Group, "programs")] => group elsewhere; Elsewhere Live; ""; "names of programs that are started and stopped together"),
+];

@@ -1,0 +1,280 @@
+//! What a reload changes: two configurations in, the names that differ out.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::keys::{self, KeyRow, Reload};
+use crate::models::{ProgramConfig, SupervisorConfig};
+
+/// The difference between two configurations. Programs are compared by name and setting; their order in the
+/// file is no setting.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReloadPlan {
+    /// Programs that are new, sorted by name.
+    pub added: Vec<String>,
+    /// Programs that are no longer there, sorted by name.
+    pub removed: Vec<String>,
+    /// Programs with at least one setting (the group too) that is different, sorted by name.
+    pub changed: Vec<String>,
+    /// Keys of `[supervice]` whose value is different, in the order of the manual.
+    pub daemon_settings_changed: Vec<ChangedSetting>,
+}
+
+/// A key of `[supervice]` whose value is different.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedSetting {
+    /// The key.
+    pub key: &'static str,
+    /// A reload brings the new value into force; otherwise it takes effect when the daemon is started anew.
+    pub live: bool,
+}
+
+impl ChangedSetting {
+    /// The setting with this key.
+    pub(crate) fn of_key(key: &str) -> Option<ChangedSetting> {
+        let row = keys::DAEMON.iter().find(|row| row.name == key)?;
+        Some(ChangedSetting { key: row.name, live: row.reload == Reload::Live })
+    }
+}
+
+impl ReloadPlan {
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        let ReloadPlan { added, removed, changed, daemon_settings_changed } = self;
+        added.is_empty() && removed.is_empty() && changed.is_empty() && daemon_settings_changed.is_empty()
+    }
+}
+
+/// Compares the configuration that is in force with the one that is to replace it.
+///
+/// ```
+/// use supervice::config::diff;
+/// use supervice::models::{ProgramConfig, SupervisorConfig};
+///
+/// let old = SupervisorConfig::default();
+/// let mut new = old.clone();
+/// new.programs.push(ProgramConfig::new("web", "/bin/web"));
+/// assert_eq!(diff(&old, &new).added, ["web"]);
+/// assert!(diff(&new, &new).is_empty());
+/// ```
+pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
+    let (before, after) = (by_name(old), by_name(new));
+    let settings = keys::DAEMON.iter().filter(|row| !row.is_same(old, new));
+    let settings = settings.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live });
+    let mut plan = ReloadPlan { daemon_settings_changed: settings.collect(), ..ReloadPlan::default() };
+    for (name, program) in &after {
+        match before.get(name) {
+            None => plan.added.push((*name).to_owned()),
+            Some(former) if former != program => plan.changed.push((*name).to_owned()),
+            Some(_) => {}
+        }
+    }
+    plan.removed = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (*name).to_owned()).collect();
+    plan
+}
+
+fn by_name(config: &SupervisorConfig) -> BTreeMap<&str, &ProgramConfig> {
+    let mut programs = BTreeMap::new();
+    for program in &config.programs {
+        programs.insert(program.name.as_str(), program);
+    }
+    programs
+}
+
+/// `true` where a program that runs with `old` must be started anew to run as `new` says. The other settings act
+/// without that: at once (those of its logs), or when the program starts or ends.
+///
+/// ```
+/// use supervice::config::needs_restart;
+/// use supervice::models::{AutoRestart, ProgramConfig};
+///
+/// let old = ProgramConfig::new("web", "/bin/web");
+/// let new = ProgramConfig { autorestart: AutoRestart::Never, ..old.clone() };
+/// assert!(!needs_restart(&old, &new));
+/// assert!(needs_restart(&old, &ProgramConfig::new("web", "/bin/other")));
+/// ```
+pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
+    keys::PROGRAM.iter().filter(|row| !row.is_same(old, new)).any(|row| match row.reload {
+        Reload::Live => false,
+        // Where there is no pipe, its output can't go elsewhere while it runs.
+        Reload::IfStdoutCaptured => !old.captures_stdout(),
+        Reload::IfStderrCaptured => !old.captures_stderr(),
+        Reload::Restart => true,
+    })
+}
+
+/// A key whose value is different.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyDiff {
+    /// The key as in the configuration file; of a variable `environment.NAME`.
+    pub key: String,
+    /// Its value before; null: none.
+    pub old: Value,
+    /// Its value after; null: none.
+    pub new: Value,
+}
+
+/// The keys in which two configurations of one program differ, sorted by their field in the output of `--check --json`.
+pub fn changed_keys(old: &ProgramConfig, new: &ProgramConfig) -> Vec<KeyDiff> {
+    differences(keys::PROGRAM, old, new)
+}
+
+/// As [`changed_keys`], of the daemon's own settings.
+pub fn changed_settings(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<KeyDiff> {
+    differences(keys::DAEMON, old, new)
+}
+
+fn differences<C>(rows: &[KeyRow<C>], old: &C, new: &C) -> Vec<KeyDiff> {
+    let mut changed: Vec<&KeyRow<C>> = Vec::new();
+    for row in rows.iter().filter(|row| !row.is_same(old, new)) {
+        // Kept sorted: there are only as many as a program has keys.
+        let at = changed.partition_point(|other| other.field() < row.field());
+        changed.insert(at, row);
+    }
+    let mut differences = Vec::new();
+    for row in changed {
+        add(&mut differences, row.name, (row.get)(old).json(), (row.get)(new).json());
+    }
+    differences
+}
+
+/// Adds the difference of one key; that of variables as one for each variable.
+fn add(differences: &mut Vec<KeyDiff>, key: &str, old: Value, new: Value) {
+    let (Value::Object(before), Value::Object(after)) = (&old, &new) else {
+        return differences.push(KeyDiff { key: key.to_owned(), old, new });
+    };
+    let added = after.keys().filter(|name| !before.contains_key(*name));
+    for name in before.keys().chain(added) {
+        let (old, new) = (before.get(name).cloned(), after.get(name).cloned());
+        if old != new {
+            let key = format!("{key}.{name}");
+            differences.push(KeyDiff { key, old: old.unwrap_or_default(), new: new.unwrap_or_default() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{AutoRestart, ExitCode, ExitOn, HealthCheckType, LogSync};
+
+    fn told(changes: Vec<KeyDiff>) -> Vec<String> {
+        changes.iter().map(|change| format!("{} {} -> {}", change.key, change.old, change.new)).collect()
+    }
+
+    #[test]
+    fn a_plan_with_one_difference_is_not_empty() {
+        let one = || vec!["web".to_owned()];
+        assert!(ReloadPlan::default().is_empty());
+        assert!(!ReloadPlan { added: one(), ..ReloadPlan::default() }.is_empty());
+        assert!(!ReloadPlan { removed: one(), ..ReloadPlan::default() }.is_empty());
+        assert!(!ReloadPlan { changed: one(), ..ReloadPlan::default() }.is_empty());
+        assert!(
+            !ReloadPlan {
+                daemon_settings_changed: vec![ChangedSetting { key: "socket", live: false }],
+                ..ReloadPlan::default()
+            }
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn what_acts_by_itself_needs_no_restart_and_all_else_does() {
+        let old = ProgramConfig::new("web", "/bin/web");
+        let silent = ProgramConfig { log_buffer: 0, ..old.clone() };
+        assert!(old.captures_stdout() && !silent.captures_stdout() && !silent.captures_stderr());
+        let live: [fn(&mut ProgramConfig); 17] = [
+            |new| new.numprocs = 2,
+            |new| new.autostart = !new.autostart,
+            |new| new.autorestart = AutoRestart::Never,
+            |new| new.exitcodes = vec![0, 9],
+            |new| new.startretries += 1,
+            |new| new.exit_on = ExitOn::Exit,
+            |new| new.exit_code = ExitCode::Fixed(9),
+            |new| new.group = Some("g".to_owned()),
+            |new| new.stdout_logfile_maxbytes += 1,
+            |new| new.stdout_logfile_backups += 1,
+            |new| new.stdout_logfile_compress = !new.stdout_logfile_compress,
+            |new| new.stderr_logfile_maxbytes += 1,
+            |new| new.stderr_logfile_backups += 1,
+            |new| new.stderr_logfile_compress = !new.stderr_logfile_compress,
+            |new| new.log_sync = LogSync::Line,
+            |new| new.log_buffer += 1,
+            |_| (),
+        ];
+        for (number, change) in live.into_iter().enumerate() {
+            let mut new = old.clone();
+            change(&mut new);
+            assert!(!needs_restart(&old, &new), "number {number}");
+        }
+        // Where output goes acts at once if there is a pipe.
+        let elsewhere: [fn(&mut ProgramConfig); 4] = [
+            |new| new.stdout_logfile = Some("/x".to_owned()),
+            |new| new.stdout_syslog = true,
+            |new| new.stderr_logfile = Some("/x".to_owned()),
+            |new| new.stderr_syslog = true,
+        ];
+        for (number, change) in elsewhere.into_iter().enumerate() {
+            for (old, wanted) in [(&old, false), (&silent, true)] {
+                let mut new = old.clone();
+                change(&mut new);
+                assert_eq!(needs_restart(old, &new), wanted, "number {number}");
+            }
+        }
+        let others: [fn(&mut ProgramConfig); 6] = [
+            |new| new.command.push('x'),
+            |new| new.directory = Some("/".to_owned()),
+            |new| new.stopwaitsecs += 1,
+            |new| new.umask = Some(0o22),
+            |new| new.healthcheck.interval += 1,
+            |new| drop(new.environment.insert("A".to_owned(), "1".to_owned())),
+        ];
+        for (number, change) in others.into_iter().enumerate() {
+            let mut new = old.clone();
+            change(&mut new);
+            assert!(needs_restart(&old, &new), "number {number}");
+        }
+    }
+
+    #[test]
+    fn variables_are_told_one_by_one_and_in_the_order_of_the_fields() {
+        let old = ProgramConfig::new("web", "a");
+        let mut new = ProgramConfig { env_file: vec!["f".to_owned()], ..old.clone() };
+        new.environment.insert("A".to_owned(), "1".to_owned());
+        let told = |old, new| told(changed_keys(old, new));
+        assert_eq!(told(&old, &new), [r#"env_file [] -> ["f"]"#, r#"environment.A null -> "1""#]);
+        assert_eq!(told(&new, &old), [r#"env_file ["f"] -> []"#, r#"environment.A "1" -> null"#]);
+    }
+
+    #[test]
+    fn settings_of_the_daemon_are_told_by_their_keys() {
+        let old = SupervisorConfig::default();
+        let new =
+            SupervisorConfig { socket_path: None, socket_mode: 0o660, log_prefix: Some("x".to_owned()), ..old.clone() };
+        assert_eq!(
+            told(changed_settings(&old, &new)),
+            [r#"log_prefix null -> "x""#, r#"socket_mode 384 -> 432"#, r#"socket "/tmp/supervice.sock" -> null"#,]
+        );
+        let keys: Vec<_> = diff(&old, &new).daemon_settings_changed.iter().map(|s| (s.key, s.live)).collect();
+        assert_eq!(keys, [("socket", false), ("socket_mode", false), ("log_prefix", true)], "in the manual's order");
+    }
+
+    #[test]
+    fn changes_are_told_down_to_the_key() {
+        let old = ProgramConfig::new("web", "a");
+        let mut new = ProgramConfig { directory: Some("/srv".to_owned()), ..ProgramConfig::new("web", "b") };
+        new.environment.insert("KEY".to_owned(), "value".to_owned());
+        new.healthcheck.check_type = HealthCheckType::Tcp;
+        assert_eq!(
+            told(changed_keys(&old, &new)),
+            [
+                r#"command "a" -> "b""#,
+                r#"directory null -> "/srv""#,
+                r#"environment.KEY null -> "value""#,
+                r#"healthcheck_type "none" -> "tcp""#,
+            ]
+        );
+        assert!(changed_keys(&new, &new).is_empty());
+    }
+}

@@ -1,0 +1,156 @@
+//! Keys that a section does not know: those of supervisord without a counterpart, and misspelt ones.
+
+use super::diagnostic::{Fault, Report};
+use super::fields::entry_diagnostic;
+use super::keys::{Section, known_in};
+use super::reader::SectionView;
+use crate::util::did_you_mean::closest;
+
+/// A key of another format that has no counterpart here: its name, the values that ask for what happens anyway (no
+/// warning then), and what to do instead.
+struct Unsupported {
+    key: &'static str,
+    harmless: &'static [&'static str],
+    instead: &'static str,
+}
+
+const fn unsupported(key: &'static str, harmless: &'static [&'static str], instead: &'static str) -> Unsupported {
+    Unsupported { key, harmless, instead }
+}
+
+const YES: &[&str] = &["true", "yes", "on", "1"];
+const NO: &[&str] = &["false", "no", "off", "0"];
+
+/// Keys of supervisord's `[supervisord]` (and of earlier `[supervice]` sections) without a counterpart.
+const DAEMON: &[Unsupported] = &[
+    unsupported("nodaemon", NO, "run supervice with -n to keep it in the foreground"),
+    unsupported("silent", NO, "set loglevel = ERROR, or redirect the output of supervice -n"),
+    unsupported("umask", &["022", "22"], "set the umask before supervice is started"),
+    unsupported("user", &["root", "0"], "start supervice as that user; programs have their own user key"),
+    unsupported("directory", &[], "start supervice in that directory, or write absolute paths"),
+    unsupported("identifier", &[], "there is no name to set"),
+    unsupported("minfds", &[], "set the limit before supervice is started (ulimit -n)"),
+    unsupported("minprocs", &[], "set the limit before supervice is started (ulimit -u)"),
+    unsupported(
+        "childlogdir",
+        &[],
+        "name a stdout_logfile in each program; the newest output is kept in memory anyway",
+    ),
+    unsupported("nocleanup", &[], "there are no automatic log files to clean up"),
+    unsupported("strip_ansi", NO, "logs hold the bytes that the program wrote"),
+    unsupported("state_file", &[], "no state is kept in a file"),
+];
+
+/// Keys of supervisord's `[program:x]` (and of earlier versions' programs) without a counterpart.
+const PROGRAM: &[Unsupported] = &[
+    unsupported(
+        "process_name",
+        &["%(program_name)s"],
+        "a program has its section's name, instances are named NAME:00, NAME:01 and so on",
+    ),
+    unsupported("numprocs_start", &["0"], "instances are counted from 0"),
+    unsupported("priority", &["999"], "all programs are started and stopped at the same time"),
+    unsupported("stopasgroup", YES, "the stop signal always goes to the whole process group"),
+    unsupported("killasgroup", YES, "SIGKILL always goes to the whole process group"),
+    unsupported("serverurl", &[], "the control socket is set in [supervice]"),
+    unsupported("stdout_capture_maxbytes", &["0"], "there is no capture mode"),
+    unsupported("stderr_capture_maxbytes", &["0"], "there is no capture mode"),
+    unsupported("stdout_events_enabled", NO, "output is not announced as events"),
+    unsupported("stderr_events_enabled", NO, "output is not announced as events"),
+];
+
+/// Keys of supervisord's `[unix_http_server]` without a counterpart.
+const UNIX_SERVER: &[Unsupported] = &[
+    unsupported("username", &[], "the socket's mode and owner decide who may command"),
+    unsupported("password", &[], "the socket's mode and owner decide who may command"),
+];
+
+/// Keys of supervisord's `[group:x]` without a counterpart.
+const GROUP: &[Unsupported] =
+    &[unsupported("priority", &["999"], "all programs are started and stopped at the same time")];
+
+/// Other names under which a key is looked for, by those who know other supervisors.
+const ALIASES: &[(&str, &str)] = &[
+    ("socket_path", "socket"),
+    ("sock", "socket"),
+    ("log_level", "loglevel"),
+    ("log_file", "logfile"),
+    ("logfile_maxbytes", "log_maxbytes"),
+    ("logfile_backups", "log_backups"),
+    ("cmd", "command"),
+    ("exec", "command"),
+    ("execstart", "command"),
+    ("env", "environment"),
+    ("environmentfile", "env_file"),
+    ("cwd", "directory"),
+    ("chdir", "directory"),
+    ("working_directory", "directory"),
+    ("workingdirectory", "directory"),
+    ("restart", "autorestart"),
+    ("stdout", "stdout_logfile"),
+    ("stderr", "stderr_logfile"),
+    ("stop_signal", "stopsignal"),
+    ("killsignal", "stopsignal"),
+    ("stoptimeout", "stopwaitsecs"),
+    ("instances", "numprocs"),
+    ("healthcheck", "healthcheck_type"),
+    ("program", "programs"),
+    ("members", "programs"),
+    ("file", "files"),
+];
+
+/// The key of `known` that was probably meant by `unknown`.
+fn guess<'k>(unknown: &str, known: &[&'k str]) -> Option<&'k str> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == unknown);
+    if let Some(key) = alias.and_then(|(_, key)| known.iter().find(|known| *known == key)) {
+        return Some(key);
+    }
+    closest(unknown, known.iter().copied())
+}
+
+/// The keys of supervisord that may stand in a section and have no counterpart.
+fn unsupported_in(section: Section) -> &'static [Unsupported] {
+    match section {
+        Section::Supervice | Section::Supervisord => DAEMON,
+        Section::UnixServer => UNIX_SERVER,
+        Section::Program => PROGRAM,
+        Section::Group => GROUP,
+        Section::Include => &[],
+    }
+}
+
+/// Reports every key of a section that has no effect there: a warning for those of supervisord that have no counterpart,
+/// and a guess what was meant for those that nobody knows.
+pub(crate) fn check_keys(view: &SectionView<'_>, section: Section, report: &mut Report) {
+    check(view, &known_in(section), unsupported_in(section), report);
+}
+
+/// As [`check_keys`], for `[DEFAULT]`: its keys may be of any section that sets something.
+pub(crate) fn check_default_keys(view: &SectionView<'_>, report: &mut Report) {
+    let sections = [Section::Program, Section::Supervice, Section::Supervisord, Section::Group, Section::UnixServer];
+    let known: Vec<&str> = sections.into_iter().flat_map(known_in).collect();
+    check(view, &known, PROGRAM, report);
+}
+
+fn check(view: &SectionView<'_>, known: &[&str], unsupported: &[Unsupported], report: &mut Report) {
+    for entry in view.own_entries() {
+        if known.contains(&entry.key) {
+            continue;
+        }
+        if let Some(other) = unsupported.iter().find(|unsupported| unsupported.key == entry.key) {
+            if !other.harmless.contains(&entry.value.to_ascii_lowercase().as_str()) {
+                let fault = Fault::new("this key has no effect here", other.instead);
+                report.warn(entry_diagnostic(&entry, entry.value, fault));
+            }
+            continue;
+        }
+        let hint = match guess(entry.key, known) {
+            Some(key) => format!("did you mean {key}?"),
+            None => "it has no effect: remove it, or see supervice.conf(5) for the keys of this section".to_owned(),
+        };
+        report.unknown(entry_diagnostic(&entry, entry.value, Fault::new("unknown key", hint)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

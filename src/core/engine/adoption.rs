@@ -1,0 +1,219 @@
+//! Adoption: what a daemon that died without stopping its programs (kill -9, out of memory) has left of them, and
+//! what is done with it.
+//!
+//! The kernel kills the leaders (`pdeathsig`); their groups, and programs without `pdeathsig`, live on. The next
+//! daemon recognises them by a tag in their environment. A tag costs no file, no write and no memory, ends with the
+//! process, and every process carries its own; a file with pids could not tell whose a group without its leader is.
+//! Whose a process is, is decided in [`judge`]; when there is nothing to look for, in [`traces`].
+//!
+//! Everything here is pure: facts and the time come in ([`Input`]), effects go out as data ([`Output`]). The first look
+//! ([`first_look`]) decides per program what has to end and what is only told of; the hunt ([`hunt`]) follows the
+//! former until nothing of it is left. Nothing here waits: a pause is a timer.
+
+mod env_tag;
+mod first_look;
+mod hunt;
+mod judge;
+#[cfg(test)]
+mod tests;
+mod traces;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Bystanders, OrphanNote as Note, ProcId};
+use crate::models::Reconcile;
+use crate::process::{Moment, ProcessId, ScanFacts};
+pub(crate) use env_tag::{Identity, VARIABLE};
+use first_look::FirstLook;
+use hunt::{OrphanGroup, Rescans};
+pub(crate) use traces::Traces;
+
+/// What an effect has come to. Each effect that has an answer gets exactly one, in the order of the effects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Input {
+    /// To [`Output::Scan`].
+    Scanned {
+        /// When the look began: what was forked after that may be missing.
+        from: Moment,
+        /// How long it took.
+        took: Duration,
+        /// The facts, or why `/proc` could not be read.
+        result: Result<ScanFacts, String>,
+    },
+    /// To [`Output::Examine`].
+    Examined {
+        /// What is known of these processes now.
+        facts: ScanFacts,
+    },
+    /// To [`Output::Probe`].
+    Probed {
+        /// Those that are held and live.
+        living: Vec<ProcessId>,
+        /// Those that have ended; they are no longer held.
+        ended: Vec<ProcessId>,
+    },
+    /// To [`Output::Signal`], only if something was refused.
+    Signalled {
+        /// The program.
+        id: ProcId,
+        /// Those that we may not signal, each with the system's reason.
+        refused: Vec<(ProcessId, String)>,
+    },
+}
+
+/// What is to be done, and what the rest of the engine has to know, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Output {
+    /// Look at every process of the machine.
+    Scan,
+    /// Look at these processes alone.
+    Examine {
+        /// Their pids.
+        pids: Vec<i32>,
+    },
+    /// Take hold of these processes, unless they are held already, and tell which have ended.
+    Probe {
+        /// The processes.
+        processes: Vec<ProcessId>,
+    },
+    /// Signal these processes, all of which are held, through what they are held by.
+    Signal {
+        /// The program that they are of.
+        id: ProcId,
+        /// The processes.
+        processes: Vec<ProcessId>,
+        /// The signal's number.
+        signal: u8,
+    },
+    /// These processes are of no interest any more.
+    Release {
+        /// The processes.
+        processes: Vec<ProcessId>,
+    },
+    /// Something of this program has to end before it may be started.
+    OrphansFound {
+        /// The program.
+        id: ProcId,
+        /// The pid of one of them.
+        pid: i32,
+    },
+    /// Nothing that had to end is left of this program.
+    Gone {
+        /// The program.
+        id: ProcId,
+    },
+    /// The first look is over: what was not named by [`Output::OrphansFound`] may be started.
+    Settled,
+    /// A line for the log.
+    Log(Note),
+}
+
+/// A program as it is configured when the daemon begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Program {
+    /// Its id.
+    pub id: ProcId,
+    /// Its name, by which orphans are assigned to it.
+    pub name: String,
+    /// What is to be done with them.
+    pub reconcile: Reconcile,
+}
+
+/// See the [module](self).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Adoption {
+    /// `None`: nothing would tell our tags from those of others.
+    identity: Option<Identity>,
+    first_look: FirstLook,
+    /// The daemons whose processes are orphans.
+    dead: BTreeSet<ProcessId>,
+    /// What has to end, by program.
+    groups: BTreeMap<ProcId, OrphanGroup>,
+    /// What is left alone, but told of in the status.
+    noted: BTreeMap<ProcId, Vec<ProcessId>>,
+    rescans: Rescans,
+}
+
+impl Adoption {
+    /// Before anything is known.
+    pub(crate) fn new(identity: Option<Identity>) -> Adoption {
+        Adoption {
+            identity,
+            first_look: FirstLook::NotBegun,
+            dead: BTreeSet::new(),
+            groups: BTreeMap::new(),
+            noted: BTreeMap::new(),
+            rescans: Rescans::default(),
+        }
+    }
+
+    /// Whether it is decided what has to end first.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.first_look == FirstLook::Settled
+    }
+
+    /// Takes in what an effect has come to.
+    pub(crate) fn handle(&mut self, now: Moment, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        match input {
+            Input::Scanned { from, took, result } => match std::mem::take(&mut self.first_look) {
+                FirstLook::Scanning(search) => self.first_scanned(now, from, search, result, &mut out),
+                other @ (FirstLook::NotBegun
+                | FirstLook::Examining(_)
+                | FirstLook::Waiting { .. }
+                | FirstLook::Holding { .. }
+                | FirstLook::Settled) => {
+                    self.first_look = other;
+                    self.rescanned(from, took, result, &mut out);
+                }
+            },
+            Input::Examined { facts } => self.examined(now, facts, &mut out),
+            Input::Probed { living, ended } => {
+                let living: BTreeSet<ProcessId> = living.into_iter().collect();
+                let ended: BTreeSet<ProcessId> = ended.into_iter().collect();
+                self.noted.retain(|_, noted| {
+                    noted.retain(|process| !ended.contains(process));
+                    !noted.is_empty()
+                });
+                self.first_probed(now, &living, &mut out);
+                self.hunted_probed(now, &living, &ended, &mut out);
+            }
+            Input::Signalled { id, refused } => self.refused(now, id, refused, &mut out),
+        }
+        out
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Moment) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.first_look_timeout(now, &mut out);
+        self.hunt_timeout(now, &mut out);
+        out
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None`: not before something comes in.
+    pub(crate) fn poll_timeout(&self) -> Option<Moment> {
+        [self.first_look.next_wake(), self.hunt_wake()].into_iter().flatten().min()
+    }
+
+    /// The process will never be heard of again.
+    pub(crate) fn forget(&mut self, id: ProcId) -> Vec<Output> {
+        let mut processes = self.noted.remove(&id).unwrap_or_default();
+        processes.extend(self.groups.remove(&id).map(OrphanGroup::into_processes).unwrap_or_default());
+        processes.extend(self.first_look.forget(id));
+        if processes.is_empty() { Vec::new() } else { vec![Output::Release { processes }] }
+    }
+
+    /// Asks which of those that are left alone are still there: to be done before the status tells of them.
+    pub(crate) fn probe_noted(&self, id: ProcId) -> Option<Output> {
+        self.noted.get(&id).map(|noted| Output::Probe { processes: noted.clone() })
+    }
+
+    /// What is left alone beside this program, as of the last probe.
+    pub(crate) fn bystanders(&self, id: ProcId) -> Option<Bystanders> {
+        self.noted.get(&id).map(|noted| Bystanders { pids: noted.iter().map(|process| process.pid).collect() })
+    }
+}

@@ -1,0 +1,266 @@
+//! The first look, before anything is started: which orphans there are, and which of them have to end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::hunt::OrphanGroup;
+use super::judge::{dead_daemons, judge, undecided};
+use super::traces::needs_scan;
+use super::{Adoption, Note, Output, ProcId, Program, Traces};
+use crate::models::Reconcile;
+use crate::process::{Moment, ProcessId, ScanFacts};
+
+/// How long a daemon that is about to end, and what is being executed, is waited for. A killed daemon releases its socket
+/// a few milliseconds before it has ended.
+const UNDECIDED_LIMIT: Duration = Duration::from_millis(300);
+/// The pause before the second examination; each further one is twice as long, …
+const FIRST_EXAMINE_PAUSE: Duration = Duration::from_millis(2);
+/// … up to this.
+const MAX_EXAMINE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How far the first look has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum FirstLook {
+    /// Nobody has asked for it.
+    #[default]
+    NotBegun,
+    /// Every process is being looked at.
+    Scanning(Search),
+    /// The undecided ones are being looked at.
+    Examining(Undecided),
+    /// They are looked at again at `next`.
+    Waiting { look: Undecided, next: Moment },
+    /// It is decided whose everything is; the processes are being taken hold of.
+    Holding { search: Search, pre_exec: Option<Note>, candidates: Vec<Candidate>, not_configured: Vec<Note> },
+    /// It is over.
+    Settled,
+}
+
+/// What stays the same when everything is looked at once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Search {
+    programs: Vec<Program>,
+    /// The pids that were looked at a second time.
+    examined: BTreeSet<i32>,
+    /// When it is decided at the latest; counted from the first look.
+    until: Option<Moment>,
+}
+
+/// A look that is not complete yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Undecided {
+    search: Search,
+    facts: ScanFacts,
+    /// Those of the examination that comes next or is under way.
+    pids: Vec<i32>,
+    pause: Duration,
+}
+
+/// What was found of one program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Candidate {
+    program: Program,
+    hunted: Vec<ProcessId>,
+    noted: Vec<ProcessId>,
+}
+
+impl FirstLook {
+    pub(super) fn next_wake(&self) -> Option<Moment> {
+        match self {
+            FirstLook::Waiting { next, .. } => Some(*next),
+            FirstLook::NotBegun
+            | FirstLook::Scanning(_)
+            | FirstLook::Examining(_)
+            | FirstLook::Holding { .. }
+            | FirstLook::Settled => None,
+        }
+    }
+
+    /// Drops a program; what is held of it by now.
+    pub(super) fn forget(&mut self, id: ProcId) -> Vec<ProcessId> {
+        match self {
+            FirstLook::Scanning(search)
+            | FirstLook::Examining(Undecided { search, .. })
+            | FirstLook::Waiting { look: Undecided { search, .. }, .. } => {
+                search.programs.retain(|program| program.id != id);
+                Vec::new()
+            }
+            FirstLook::Holding { search, candidates, .. } => {
+                search.programs.retain(|program| program.id != id);
+                let of_it = candidates.iter().filter(|candidate| candidate.program.id == id);
+                let held =
+                    of_it.flat_map(|candidate| candidate.hunted.iter().chain(&candidate.noted)).copied().collect();
+                candidates.retain(|candidate| candidate.program.id != id);
+                held
+            }
+            FirstLook::NotBegun | FirstLook::Settled => Vec::new(),
+        }
+    }
+}
+
+impl Adoption {
+    /// Looks for what earlier daemons have left of these programs, unless nothing can be there. Ends with
+    /// [`Output::Settled`].
+    pub(crate) fn begin(&mut self, programs: Vec<Program>, traces: Traces) -> Vec<Output> {
+        let is_wanted = programs.iter().any(|program| program.reconcile != Reconcile::Off);
+        // What PID 1 leaves behind, the kernel kills.
+        let can_be_left = self.identity.as_ref().is_some_and(|identity| identity.process.pid != 1);
+        if !(is_wanted && can_be_left && needs_scan(traces)) {
+            self.first_look = FirstLook::Settled;
+            return vec![Output::Settled];
+        }
+        self.first_look = FirstLook::Scanning(Search { programs, examined: BTreeSet::new(), until: None });
+        vec![Output::Scan]
+    }
+
+    pub(super) fn first_scanned(
+        &mut self,
+        now: Moment,
+        from: Moment,
+        mut search: Search,
+        result: Result<ScanFacts, String>,
+        out: &mut Vec<Output>,
+    ) {
+        match result {
+            Ok(facts) => {
+                search.until.get_or_insert(from + UNDECIDED_LIMIT);
+                self.go_on(now, Undecided { search, facts, pids: Vec::new(), pause: Duration::ZERO }, out);
+            }
+            Err(reason) => {
+                out.push(Output::Log(Note::CannotLook { reason }));
+                self.settle(out);
+            }
+        }
+    }
+
+    /// Looks again at what is undecided, for as long as that may change anything.
+    fn go_on(&mut self, now: Moment, mut look: Undecided, out: &mut Vec<Output>) {
+        let Some(identity) = &self.identity else { return };
+        look.pids = undecided(identity, &look.facts, &look.search.examined);
+        // The first examination is never left out: without it nobody is known to be dead.
+        let is_first = look.search.examined.is_empty();
+        let until = look.search.until.unwrap_or(now);
+        if look.pids.is_empty() || (now >= until && !is_first) {
+            return self.decide(look, out);
+        }
+        if is_first {
+            return self.examine(look, out);
+        }
+        look.pause = (look.pause * 2).clamp(FIRST_EXAMINE_PAUSE, MAX_EXAMINE_PAUSE);
+        let next = (now + look.pause).min(until);
+        self.first_look = FirstLook::Waiting { look, next };
+    }
+
+    fn examine(&mut self, look: Undecided, out: &mut Vec<Output>) {
+        out.push(Output::Examine { pids: look.pids.clone() });
+        self.first_look = FirstLook::Examining(look);
+    }
+
+    pub(super) fn examined(&mut self, now: Moment, facts: ScanFacts, out: &mut Vec<Output>) {
+        match std::mem::take(&mut self.first_look) {
+            FirstLook::Examining(mut look) => {
+                look.facts.update(&look.pids, facts);
+                look.search.examined.extend(&look.pids);
+                self.go_on(now, look, out);
+            }
+            other @ (FirstLook::NotBegun
+            | FirstLook::Scanning(_)
+            | FirstLook::Waiting { .. }
+            | FirstLook::Holding { .. }
+            | FirstLook::Settled) => self.first_look = other,
+        }
+    }
+
+    pub(super) fn first_look_timeout(&mut self, now: Moment, out: &mut Vec<Output>) {
+        match std::mem::take(&mut self.first_look) {
+            FirstLook::Waiting { look, next } if next <= now => self.examine(look, out),
+            other @ (FirstLook::NotBegun
+            | FirstLook::Scanning(_)
+            | FirstLook::Examining(_)
+            | FirstLook::Waiting { .. }
+            | FirstLook::Holding { .. }
+            | FirstLook::Settled) => self.first_look = other,
+        }
+    }
+
+    /// Decides what has to end and what is left alone, and takes hold of both.
+    fn decide(&mut self, look: Undecided, out: &mut Vec<Output>) {
+        let Some(identity) = &self.identity else { return };
+        let Undecided { search, facts, .. } = look;
+        self.dead.extend(dead_daemons(identity, &facts, &search.examined));
+        let mut found = judge(identity, &facts, &self.dead);
+        let pre_exec = Some(facts.pre_exec).filter(|pids| !pids.is_empty()).map(|pids| Note::PreExec { pids });
+        let mut candidates = Vec::new();
+        for program in &search.programs {
+            if let Some(found) = found.remove(&program.name) {
+                let (hunted, noted) = found.split(program.reconcile);
+                candidates.push(Candidate { program: program.clone(), hunted, noted });
+            }
+        }
+        let not_configured =
+            found.into_iter().map(|(program, found)| Note::NotConfigured { program, pids: found.pids() }).collect();
+        let all = candidates.iter().flat_map(|candidate| candidate.hunted.iter().chain(&candidate.noted));
+        let processes: Vec<ProcessId> = all.copied().collect();
+        self.first_look = FirstLook::Holding { search, pre_exec, candidates, not_configured };
+        out.push(Output::Probe { processes });
+    }
+
+    pub(super) fn first_probed(&mut self, now: Moment, living: &BTreeSet<ProcessId>, out: &mut Vec<Output>) {
+        match std::mem::take(&mut self.first_look) {
+            FirstLook::Holding { search, pre_exec, candidates, not_configured } => {
+                let has_ended = |process: &ProcessId| !living.contains(process);
+                let is_stale = candidates.iter().any(|candidate| candidate.hunted.iter().any(has_ended));
+                if is_stale && search.until.is_some_and(|until| now < until) {
+                    // What has ended may have forked after the look had passed.
+                    self.first_look = FirstLook::Scanning(search);
+                    return out.extend([release(candidates, living), Some(Output::Scan)].into_iter().flatten());
+                }
+                out.extend(pre_exec.map(Output::Log));
+                for candidate in candidates {
+                    self.take_over(now, candidate, living, out);
+                }
+                out.extend(not_configured.into_iter().map(Output::Log));
+                self.settle(out);
+            }
+            other @ (FirstLook::NotBegun
+            | FirstLook::Scanning(_)
+            | FirstLook::Examining(_)
+            | FirstLook::Waiting { .. }
+            | FirstLook::Settled) => self.first_look = other,
+        }
+    }
+
+    /// What has ended before it was held is not spoken of.
+    fn take_over(&mut self, now: Moment, found: Candidate, living: &BTreeSet<ProcessId>, out: &mut Vec<Output>) {
+        let Candidate { program: Program { id, name, reconcile }, mut hunted, mut noted } = found;
+        hunted.retain(|process| living.contains(process));
+        noted.retain(|process| living.contains(process));
+        if !noted.is_empty() {
+            out.push(Output::Log(Note::LeftAlone { program: name.clone(), pids: pids(&noted) }));
+            self.noted.insert(id, noted);
+        }
+        let Some(first) = hunted.first() else { return };
+        let pid = first.pid;
+        out.push(Output::Log(Note::ToldToEnd { program: name.clone(), pids: pids(&hunted) }));
+        self.groups.insert(id, OrphanGroup::new(now, name, reconcile == Reconcile::Kill, hunted));
+        out.push(Output::OrphansFound { id, pid });
+    }
+
+    fn settle(&mut self, out: &mut Vec<Output>) {
+        self.first_look = FirstLook::Settled;
+        out.push(Output::Settled);
+    }
+}
+
+/// Lets go of those that were held before another look judges them anew.
+fn release(candidates: Vec<Candidate>, held: &BTreeSet<ProcessId>) -> Option<Output> {
+    let all = candidates.into_iter().flat_map(|candidate| [candidate.hunted, candidate.noted].concat());
+    let processes: Vec<ProcessId> = all.filter(|process| held.contains(process)).collect();
+    (!processes.is_empty()).then_some(Output::Release { processes })
+}
+
+fn pids(processes: &[ProcessId]) -> Vec<i32> {
+    processes.iter().map(|process| process.pid).collect()
+}

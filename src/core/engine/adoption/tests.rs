@@ -1,0 +1,272 @@
+//! Adoption step by step, each effect answered by hand.
+
+mod sim;
+
+use super::*;
+use crate::process::{ProcessFacts, TaggedProcess};
+
+const MILLI: Duration = Duration::from_millis(1);
+const SIGTERM: u8 = 15;
+const WEB: ProcId = 1;
+
+fn start() -> Moment {
+    Moment::from_nanos(1_000_000_000)
+}
+
+fn id(pid: i32) -> ProcessId {
+    ProcessId { pid, start_time: u64::try_from(pid).unwrap() * 10 }
+}
+
+fn adoption() -> Adoption {
+    Adoption::new(Some(Identity { place: "/s".into(), process: id(50) }))
+}
+
+fn programs(reconcile: Reconcile) -> Vec<Program> {
+    vec![Program { id: WEB, name: "web".to_owned(), reconcile }]
+}
+
+/// The daemon 50 and these processes, each the leader of its session; tagged by the daemon 90, unless it is that.
+fn facts(pids: &[i32]) -> ScanFacts {
+    let living = [50].iter().chain(pids).map(|pid| ProcessFacts { id: id(*pid), ppid: 1, session: *pid });
+    let tagged = pids.iter().filter(|pid| **pid != 90).map(|pid| TaggedProcess {
+        id: id(*pid),
+        tag: format!("{pid}/90.900/web//s").into_bytes(),
+        sees_same_namespaces: true,
+    });
+    ScanFacts { living: living.collect(), tagged: tagged.collect(), ..ScanFacts::default() }
+}
+
+fn scanned(from: Moment, facts: ScanFacts) -> Input {
+    Input::Scanned { from, took: MILLI, result: Ok(facts) }
+}
+
+fn probed(living: &[i32], ended: &[i32]) -> Input {
+    let ids = |pids: &[i32]| pids.iter().map(|pid| id(*pid)).collect();
+    Input::Probed { living: ids(living), ended: ids(ended) }
+}
+
+fn probe(pids: &[i32]) -> Output {
+    Output::Probe { processes: pids.iter().map(|pid| id(*pid)).collect() }
+}
+
+fn signal(pids: &[i32], signal: u8) -> Output {
+    Output::Signal { id: WEB, processes: pids.iter().map(|pid| id(*pid)).collect(), signal }
+}
+
+/// With 60 and 61 hunted and told to end at [`start`].
+fn hunting(reconcile: Reconcile) -> Adoption {
+    let (mut adoption, now) = (adoption(), start());
+    assert_eq!(adoption.begin(programs(reconcile), Traces::UNKNOWN), [Output::Scan]);
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[60, 61]))), [Output::Examine { pids: vec![90] }]);
+    assert_eq!(adoption.handle(now, Input::Examined { facts: ScanFacts::default() }), [probe(&[60, 61])]);
+    let found = adoption.handle(now, probed(&[60, 61], &[]));
+    let note = Note::ToldToEnd { program: "web".to_owned(), pids: vec![60, 61] };
+    assert_eq!(found, [Output::Log(note), Output::OrphansFound { id: WEB, pid: 60 }, Output::Settled]);
+    assert_eq!(adoption.signal(now, WEB, SIGTERM), [signal(&[60, 61], SIGTERM)]);
+    adoption
+}
+
+#[test]
+fn nobody_looks_where_nothing_can_be() {
+    let settled = [Output::Settled];
+    assert_eq!(Adoption::new(None).begin(programs(Reconcile::Kill), Traces::UNKNOWN), settled);
+    assert_eq!(adoption().begin(programs(Reconcile::Off), Traces::UNKNOWN), settled);
+    assert_eq!(adoption().begin(Vec::new(), Traces::UNKNOWN), settled);
+    let init = Identity { place: "/s".into(), process: id(1) };
+    assert_eq!(Adoption::new(Some(init)).begin(programs(Reconcile::Kill), Traces::UNKNOWN), settled);
+    let clean = Traces { socket: traces::Trace::Nothing, pid_file: traces::Trace::Nothing };
+    let mut adoption = adoption();
+    assert_eq!(adoption.begin(programs(Reconcile::Kill), clean), settled);
+    assert!(adoption.is_settled() && adoption.poll_timeout().is_none());
+}
+
+#[test]
+fn without_proc_nothing_is_hunted_and_the_log_says_why() {
+    let mut adoption = adoption();
+    adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+    let result = Err("not there".to_owned());
+    let out = adoption.handle(start(), Input::Scanned { from: start(), took: MILLI, result });
+    assert_eq!(out, [Output::Log(Note::CannotLook { reason: "not there".to_owned() }), Output::Settled]);
+}
+
+#[test]
+fn a_daemon_that_is_about_to_end_is_waited_for_by_a_timer_and_not_longer_than_the_limit() {
+    for ends in [true, false] {
+        let (mut adoption, mut now) = (adoption(), start());
+        adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+        let mut out = adoption.handle(now, scanned(now, facts(&[60, 90])));
+        while out == [Output::Examine { pids: vec![90] }] {
+            let there = if ends && now > start() + 40 * MILLI { ScanFacts::default() } else { facts(&[90]) };
+            out = adoption.handle(now, Input::Examined { facts: there });
+            if out.is_empty() {
+                let next = adoption.poll_timeout().expect("a timer");
+                assert!(now < next && next <= start() + 300 * MILLI, "{next:?}");
+                assert_eq!(adoption.handle_timeout(now), [], "too early");
+                now = next;
+                out = adoption.handle_timeout(now);
+            }
+        }
+        assert_eq!(out, [probe(if ends { &[60] } else { &[] })]);
+        assert_eq!(now == start() + 300 * MILLI, !ends);
+        assert_eq!(adoption.handle(now, probed(&[60], &[])).last(), Some(&Output::Settled));
+    }
+}
+
+#[test]
+fn what_has_not_executed_its_program_is_told_of_after_the_limit() {
+    let (mut adoption, now) = (adoption(), start());
+    adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+    let hanging = ScanFacts { pre_exec: vec![70], ..facts(&[]) };
+    assert_eq!(adoption.handle(now, scanned(now, hanging.clone())), [Output::Examine { pids: vec![70] }]);
+    let late = now + 300 * MILLI;
+    assert_eq!(adoption.handle(late, Input::Examined { facts: hanging }), [probe(&[])]);
+    let note = Output::Log(Note::PreExec { pids: vec![70] });
+    assert_eq!(adoption.handle(late, probed(&[], &[])), [note, Output::Settled]);
+}
+
+#[test]
+fn warn_leaves_alone_and_the_status_tells_until_it_has_ended() {
+    let (mut adoption, now) = (adoption(), start());
+    adoption.begin(programs(Reconcile::Warn), Traces::UNKNOWN);
+    adoption.handle(now, scanned(now, facts(&[60, 61])));
+    adoption.handle(now, Input::Examined { facts: ScanFacts::default() });
+    let note = Note::LeftAlone { program: "web".to_owned(), pids: vec![60, 61] };
+    assert_eq!(adoption.handle(now, probed(&[60, 61], &[])), [Output::Log(note), Output::Settled]);
+    assert_eq!(adoption.poll_timeout(), None, "nobody watches them");
+    assert_eq!(adoption.probe_noted(WEB), Some(probe(&[60, 61])));
+    assert_eq!(adoption.handle(now, probed(&[61], &[60])), []);
+    assert_eq!(adoption.bystanders(WEB).unwrap().to_string(), "an earlier daemon left pid 61 running");
+    adoption.handle(now, probed(&[], &[61]));
+    assert_eq!((adoption.probe_noted(WEB), adoption.bystanders(WEB)), (None, None));
+}
+
+#[test]
+fn programs_that_are_no_longer_configured_are_told_of_and_left_alone() {
+    let (mut adoption, now) = (adoption(), start());
+    let other = Program { id: 2, name: "other".to_owned(), reconcile: Reconcile::Kill };
+    adoption.begin(vec![other], Traces::UNKNOWN);
+    adoption.handle(now, scanned(now, facts(&[60])));
+    assert_eq!(adoption.handle(now, Input::Examined { facts: ScanFacts::default() }), [probe(&[])]);
+    let note = Note::NotConfigured { program: "web".to_owned(), pids: vec![60] };
+    assert_eq!(adoption.handle(now, probed(&[], &[])), [Output::Log(note), Output::Settled]);
+}
+
+#[test]
+fn what_ends_before_it_is_held_may_have_forked_so_everything_is_looked_at_once_more() {
+    let (mut adoption, now) = (adoption(), start());
+    adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+    adoption.handle(now, scanned(now, facts(&[60, 61])));
+    adoption.handle(now, Input::Examined { facts: ScanFacts::default() });
+    let released = Output::Release { processes: vec![id(61)] };
+    assert_eq!(adoption.handle(now, probed(&[61], &[60])), [released, Output::Scan]);
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[61, 62]))), [probe(&[61, 62])], "90 is known to be dead");
+    let late = now + 300 * MILLI;
+    let out = adoption.handle(late, probed(&[62], &[61]));
+    assert!(out.contains(&Output::OrphansFound { id: WEB, pid: 62 }), "not for ever: {out:?}");
+}
+
+#[test]
+fn a_group_is_gone_when_a_look_after_its_last_end_finds_nothing() {
+    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    assert_eq!(adoption.poll_timeout(), Some(now + 2 * MILLI));
+    let now = now + 2 * MILLI;
+    assert_eq!(adoption.handle_timeout(now), [probe(&[60, 61])]);
+    assert_eq!(adoption.handle(now, probed(&[61], &[60])), []);
+    let now = adoption.poll_timeout().unwrap();
+    assert_eq!(adoption.handle_timeout(now), [probe(&[61])]);
+    assert_eq!(adoption.handle(now, probed(&[], &[61])), [Output::Scan]);
+    assert_eq!(adoption.poll_timeout(), None, "the answer is awaited");
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[]))), [], "it did not begin after the end");
+    let now = adoption.poll_timeout().unwrap();
+    assert_eq!(adoption.handle_timeout(now), [Output::Scan]);
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[]))), [Output::Gone { id: WEB }]);
+    assert_eq!(adoption.poll_timeout(), None);
+}
+
+#[test]
+fn what_was_forked_meanwhile_is_told_what_the_others_were_told() {
+    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    assert_eq!(adoption.handle(now, probed(&[], &[60, 61])), [Output::Scan]);
+    let now = now + MILLI;
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[62]))), [probe(&[62])]);
+    assert_eq!(adoption.handle(now, probed(&[62], &[])), [signal(&[62], SIGTERM)]);
+    assert_eq!(adoption.signal(now, WEB, 9), [signal(&[62], 9)]);
+    assert_eq!(adoption.handle(now, probed(&[], &[62])), [], "looks are far enough apart");
+    let now = adoption.poll_timeout().unwrap();
+    assert_eq!(adoption.handle_timeout(now), [Output::Scan]);
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[]))), [Output::Gone { id: WEB }]);
+}
+
+#[test]
+fn what_was_found_meanwhile_and_has_ended_calls_for_a_trusted_look_of_its_own() {
+    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    adoption.handle(now, probed(&[], &[60, 61]));
+    assert_eq!(adoption.handle(now + MILLI, scanned(now + MILLI, facts(&[62]))), [probe(&[62])]);
+    assert_eq!(adoption.handle(now + 2 * MILLI, probed(&[], &[62])), []);
+    let now = adoption.poll_timeout().unwrap();
+    assert_eq!(adoption.handle_timeout(now), [Output::Scan]);
+    let unsure = ScanFacts { in_exec: vec![63], ..facts(&[]) };
+    assert_eq!(adoption.handle(now, scanned(now, unsure)), [], "62 may have forked 63");
+    let now = adoption.poll_timeout().unwrap();
+    assert_eq!(adoption.handle_timeout(now), [Output::Scan]);
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[]))), [Output::Gone { id: WEB }]);
+}
+
+#[test]
+fn what_we_may_not_signal_is_left_alone_and_not_hunted_again() {
+    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    let refused = vec![(id(60), "Operation not permitted (os error 1)".to_owned())];
+    let out = adoption.handle(now, Input::Signalled { id: WEB, refused });
+    let reason = "Operation not permitted (os error 1)".to_owned();
+    assert_eq!(out, [Output::Log(Note::CannotSignal { program: "web".to_owned(), pid: 60, reason })]);
+    assert_eq!(adoption.handle(now, probed(&[], &[61])), [Output::Scan]);
+    let now = now + MILLI;
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[60]))), [Output::Gone { id: WEB }]);
+    assert_eq!(adoption.bystanders(WEB).unwrap().to_string(), "an earlier daemon left pid 60 running");
+    assert_eq!(adoption.forget(WEB), [Output::Release { processes: vec![id(60)] }]);
+    assert_eq!(adoption.forget(WEB), []);
+}
+
+#[test]
+fn a_daemon_that_has_died_since_the_first_look_is_no_business_of_the_hunt() {
+    let (mut adoption, now) = (hunting(Reconcile::Kill), start());
+    adoption.handle(now, probed(&[], &[60, 61]));
+    let mut other = facts(&[62]);
+    other.tagged[0].tag = b"62/91.910/web//s".to_vec();
+    let now = now + MILLI;
+    assert_eq!(adoption.handle(now, scanned(now, other)), [Output::Gone { id: WEB }]);
+}
+
+#[test]
+fn looks_are_paced_by_what_they_take() {
+    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    adoption.handle(now, probed(&[], &[60, 61]));
+    let result = Ok(ScanFacts { in_exec: vec![7], ..facts(&[]) });
+    assert_eq!(adoption.handle(now, Input::Scanned { from: now, took: 15 * MILLI, result }), []);
+    assert_eq!(adoption.poll_timeout(), Some(now + 300 * MILLI));
+}
+
+#[test]
+fn a_look_while_something_is_executed_counts_only_if_that_never_ends() {
+    let mut rescans = Rescans::default();
+    let look = |rescans: &mut Rescans, second: u32, in_exec| {
+        let at = start() + Duration::from_secs(second.into());
+        rescans.take_note(at, MILLI, in_exec);
+        rescans.trusted_from == Some(at)
+    };
+    assert!(look(&mut rescans, 0, false));
+    assert!(!(1..=50).any(|second| look(&mut rescans, second, true)));
+    assert!(look(&mut rescans, 51, true) && look(&mut rescans, 52, true));
+    assert!(look(&mut rescans, 53, false));
+    assert!(!look(&mut rescans, 54, true), "counted anew");
+}
+
+#[test]
+fn a_program_that_goes_during_the_first_look_is_not_hunted() {
+    let (mut adoption, now) = (adoption(), start());
+    adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+    adoption.handle(now, scanned(now, facts(&[60])));
+    adoption.handle(now, Input::Examined { facts: ScanFacts::default() });
+    assert_eq!(adoption.forget(WEB), [Output::Release { processes: vec![id(60)] }]);
+    assert_eq!(adoption.handle(now, probed(&[60], &[])), [Output::Settled]);
+}

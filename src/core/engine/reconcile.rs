@@ -1,0 +1,124 @@
+//! The beginning: what an earlier daemon has left behind is looked for ([`adoption`](super::adoption) decides), and then
+//! what is to start with the daemon is started. Commands that come before that is known are held.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::adoption::{Input, Output, Program, Traces};
+use super::ledger::Owner;
+use super::timers::TimerKey;
+use crate::api::{Announcement, Command, ProcId, Request, RequestId};
+use crate::core::effect::Effect;
+use crate::process::{self, Initiator, Moment};
+
+/// A command that came before it was known what an earlier daemon has left behind.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct EarlyRequest {
+    request: RequestId,
+    /// Somebody still waits for the answer.
+    is_awaited: bool,
+    by: Initiator,
+    command: Arc<Command>,
+}
+
+impl Engine {
+    /// Begins.
+    pub(crate) fn begin(&mut self, now: Moment) {
+        self.begin_turn(now);
+        let program = |(id, entry): (ProcId, &super::Entry)| Program {
+            id,
+            name: entry.name().to_owned(),
+            reconcile: entry.config().reconcile,
+        };
+        let programs = self.registry.iter().map(program).collect();
+        let outputs = self.adoption.begin(programs, Traces::UNKNOWN);
+        self.perform_adoption(outputs);
+        self.end_turn();
+    }
+
+    pub(super) fn adoption_answered(&mut self, input: Input) {
+        let outputs = self.adoption.handle(self.now, input);
+        self.perform_adoption(outputs);
+    }
+
+    pub(super) fn adoption_timer(&mut self) {
+        let outputs = self.adoption.handle_timeout(self.now);
+        self.perform_adoption(outputs);
+    }
+
+    /// Signals what an earlier daemon has left of this program.
+    pub(super) fn signal_adopted(&mut self, id: ProcId, signal: u8) {
+        let outputs = self.adoption.signal(self.now, id, signal);
+        self.perform_adoption(outputs);
+    }
+
+    /// The process will never be heard of again.
+    pub(super) fn forget_adopted(&mut self, id: ProcId) {
+        let outputs = self.adoption.forget(id);
+        self.perform_adoption(outputs);
+    }
+
+    /// Those that are left alone are told of in the answer to `status`: have it known by the next one which have ended.
+    pub(super) fn probe_bystanders(&mut self) {
+        let ids = self.registry.ids().into_iter();
+        let probes: Vec<Output> = ids.filter_map(|id| self.adoption.probe_noted(id)).collect();
+        self.perform_adoption(probes);
+    }
+
+    fn perform_adoption(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Scan
+                | Output::Examine { .. }
+                | Output::Probe { .. }
+                | Output::Signal { .. }
+                | Output::Release { .. } => self.effects.push_back(Effect::Adoption(Box::new(output))),
+                Output::OrphansFound { id, pid } => self.tell(id, process::Event::OrphansFound { pid }),
+                Output::Gone { id } => self.tell(id, process::Event::GroupEmpty { generation: 0 }),
+                Output::Settled => self.settled(),
+                Output::Log(note) => self.announce(None, Announcement::Orphans(note)),
+            }
+        }
+        let at = self.adoption.poll_timeout();
+        self.timers.set(TimerKey::Adoption, at);
+    }
+
+    /// It is known what has to go first: what is to start with the daemon is started, and what was held is done.
+    fn settled(&mut self) {
+        if !self.is_ending() {
+            let wanted = self.registry.iter().filter(|(_, entry)| entry.config().autostart);
+            for id in wanted.map(|(id, _)| id).collect::<Vec<ProcId>>() {
+                self.tell(id, process::Event::StartRequested { by: Initiator::Autostart });
+            }
+        }
+        for EarlyRequest { request, is_awaited, by, command } in std::mem::take(&mut self.early) {
+            drop(self.ledger.take(request));
+            self.command(Engine::token(request), by, command);
+            if !is_awaited {
+                self.requester_gone(request);
+            }
+        }
+    }
+
+    /// Answers a question; does a command, or holds it until it is known what has to go first.
+    pub(super) fn request_or_hold(&mut self, request: RequestId, by: Initiator, asked: Request) {
+        let ends_the_daemon = |command: &Command| matches!(command, Command::Shutdown | Command::Power(_));
+        match asked {
+            Request::Command(command) if !self.adoption.is_settled() && !ends_the_daemon(&command) => {
+                let command = Arc::new(command);
+                let request = self.owe(Engine::token(request), Owner::Early);
+                self.early.push(EarlyRequest { request, is_awaited: true, by, command });
+            }
+            asked => self.request(request, by, asked),
+        }
+    }
+
+    /// Nobody waits for this answer any more; what was asked for is done all the same.
+    pub(super) fn early_gone(&mut self, request: RequestId) {
+        for early in self.early.iter_mut().filter(|early| early.request == request) {
+            early.is_awaited = false;
+        }
+    }
+}

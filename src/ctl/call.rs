@@ -1,0 +1,86 @@
+//! One call of a verb, and how its failure is reported.
+
+use serde_json::json;
+
+use super::args::Args;
+use super::exit::{FAILED, NO_DAEMON, TIME_OUT};
+use super::print::{VERSION, complain, print};
+use super::verb::Verb;
+use crate::client::{ClientError, Controller};
+use crate::codec::frames::ErrorCode;
+
+/// The daemon that is asked, and for what.
+pub(super) struct Call<'a> {
+    pub controller: &'a Controller,
+    pub verb: Verb,
+    pub args: &'a Args,
+}
+
+/// The daemon is older than the command.
+pub(super) fn is_unknown_command(error: &ClientError) -> bool {
+    error.code() == Some(ErrorCode::UnknownCommand.as_str())
+}
+
+/// The exit code for an error.
+pub(super) fn code_of(error: &ClientError) -> u8 {
+    match error {
+        ClientError::NoDaemon { .. } | ClientError::Ended { .. } => NO_DAEMON,
+        ClientError::Timeout { .. } => TIME_OUT,
+        ClientError::Failed { .. } if error.code() == Some(ErrorCode::Timeout.as_str()) => TIME_OUT,
+        ClientError::Denied { .. }
+        | ClientError::NotTrusted { .. }
+        | ClientError::Protocol { .. }
+        | ClientError::Failed { .. } => FAILED,
+    }
+}
+
+/// Reports a failure; the exit code for it.
+pub(super) fn fail_at(call: &Call<'_>, error: ClientError) -> u8 {
+    let code = code_of(&error);
+    let message = explain(call, &error);
+    if call.args.json() {
+        // For the script that asked for JSON a failure is an answer too.
+        print(&format!("{}\n", json!({"status": "error", "code": answer_code(&error), "message": message})));
+    } else {
+        complain(&message);
+    }
+    code
+}
+
+/// The protocol's code for the error, where it has one.
+pub(super) fn answer_code(error: &ClientError) -> Option<&str> {
+    match error {
+        ClientError::Timeout { .. } => Some(ErrorCode::Timeout.as_str()),
+        ClientError::Failed { .. }
+        | ClientError::NoDaemon { .. }
+        | ClientError::Ended { .. }
+        | ClientError::Denied { .. }
+        | ClientError::NotTrusted { .. }
+        | ClientError::Protocol { .. } => error.code(),
+    }
+}
+
+/// The message for an error. For a command that the daemon does not know it names both versions, and for a change without
+/// an answer it says that the change may have been made.
+pub(super) fn explain(call: &Call<'_>, error: &ClientError) -> String {
+    let verb = call.verb.name();
+    match error {
+        ClientError::Failed { .. } if is_unknown_command(error) => {
+            // These verbs are known to every daemon; only the stream of events that they follow is not.
+            let needed = if matches!(call.verb, Verb::Status | Verb::Top) {
+                format!("'events', without which there is no {verb} that follows")
+            } else {
+                format!("'{verb}'")
+            };
+            let other = match call.controller.version() {
+                Ok(daemon) => format!("the daemon (version {})", daemon.version),
+                Err(_) => "the daemon (of an unknown version)".to_owned(),
+            };
+            format!("{other} does not know {needed}; this is supervicectl {VERSION}")
+        }
+        ClientError::Timeout { .. } | ClientError::Ended { .. } if call.verb.is_change() => {
+            format!("{error}; {verb} may be done all the same (see status)")
+        }
+        error => error.to_string(),
+    }
+}

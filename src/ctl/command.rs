@@ -1,0 +1,195 @@
+//! Verbs that command several processes, concurrently.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::call::{Call, answer_code, code_of, explain, fail_at, is_unknown_command};
+use super::exit::{DONE, FAILED};
+use super::print::{complain, print};
+use super::progress::{Outcome, Progress};
+use super::targets::{Kind, targets};
+use super::text::printable_lines;
+use super::verb::Opt;
+use crate::client::{ClientError, Controller, Terms, WaitFor};
+
+/// The number of commands under way at a time. Each has a connection of its own; the daemon takes a few hundred.
+const AT_A_TIME: usize = 32;
+
+/// How much longer than the daemon the client waits: the daemon's answer says more than the client's time-out.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How a command is sent to its targets.
+struct Batch {
+    kind: Kind,
+    at_a_time: usize,
+    /// The answers come when the effect has been reached.
+    waits: bool,
+}
+
+pub(super) fn start(call: &Call<'_>) -> u8 {
+    on_terms(call, Kind::Processes, |controller, name, terms| controller.start_process_with(name, terms))
+}
+
+pub(super) fn stop(call: &Call<'_>) -> u8 {
+    on_terms(call, Kind::Processes, |controller, name, terms| controller.stop_process_with(name, terms))
+}
+
+pub(super) fn kill(call: &Call<'_>) -> u8 {
+    on_terms(call, Kind::Processes, |controller, name, terms| controller.kill_process(name, terms))
+}
+
+pub(super) fn start_group(call: &Call<'_>) -> u8 {
+    on_terms(call, Kind::Groups, |controller, name, terms| controller.start_group_with(name, terms))
+}
+
+pub(super) fn stop_group(call: &Call<'_>) -> u8 {
+    on_terms(call, Kind::Groups, |controller, name, terms| controller.stop_group_with(name, terms))
+}
+
+pub(super) fn clear(call: &Call<'_>) -> u8 {
+    on_terms(call, Kind::Processes, |controller, name, _| controller.clear(name))
+}
+
+pub(super) fn wait(call: &Call<'_>) -> u8 {
+    let until = call.args.until.unwrap_or(WaitFor::Running);
+    on_terms(call, Kind::Processes, |controller, name, terms| controller.wait_for(name, until, terms.timeout))
+}
+
+pub(super) fn restart(call: &Call<'_>) -> u8 {
+    let force = call.args.has(Opt::Force);
+    if !call.args.has(Opt::Rolling) {
+        return on_terms(call, Kind::Processes, |controller, name, terms| {
+            controller.restart_process_with(name, force, terms)
+        });
+    }
+    let (controller, terms) = (patient(call), terms(call));
+    let batch = Batch { kind: Kind::Processes, at_a_time: 1, waits: terms.wait };
+    on_each(call, &call.args.names, &batch, |name| roll(&controller, name, force, terms))
+}
+
+/// Restarts one and waits until it is `RUNNING` and healthy.
+fn roll(controller: &Controller, name: &str, force: bool, terms: Terms) -> Result<String, ClientError> {
+    let restarted = controller.restart_process_with(name, force, terms)?;
+    match controller.wait_for(name, WaitFor::Healthy, terms.timeout) {
+        Ok(_) => Ok(restarted),
+        Err(error) if is_unknown_command(&error) => {
+            let message = format!("{restarted}, but this daemon can't tell when it is healthy ({error})");
+            Err(ClientError::Failed { code: None, refusal: None, message })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `signal SIGNAL NAME...`
+pub(super) fn signal(call: &Call<'_>) -> u8 {
+    let (signal, names) = match call.args.names.split_first() {
+        Some(split) => split,
+        None => return FAILED,
+    };
+    let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, waits: false };
+    on_each(call, names, &batch, |name| call.controller.signal_process(name, signal))
+}
+
+fn terms(call: &Call<'_>) -> Terms {
+    Terms { wait: !call.args.has(Opt::NoWait), timeout: call.args.timeout }
+}
+
+/// A client that waits a little longer than the daemon was told to. The daemon's own time-out says how far the command has
+/// come; the client's is for a daemon that is silent.
+fn patient(call: &Call<'_>) -> Controller {
+    match call.args.timeout {
+        Some(timeout) => call.controller.clone().with_timeout(timeout.saturating_add(GRACE)),
+        None => call.controller.clone(),
+    }
+}
+
+fn on_terms(
+    call: &Call<'_>,
+    kind: Kind,
+    act: impl Fn(&Controller, &str, Terms) -> Result<String, ClientError> + Sync,
+) -> u8 {
+    let (controller, terms) = (patient(call), terms(call));
+    let batch = Batch { kind, at_a_time: AT_A_TIME, waits: terms.wait };
+    on_each(call, &call.args.names, &batch, |name| act(&controller, name, terms))
+}
+
+/// Commands everything that the words select, several at a time (one at a time: up to the first failure), and reports the
+/// results in the order of the words. The exit code is that of the first failure.
+fn on_each(
+    call: &Call<'_>,
+    words: &[String],
+    batch: &Batch,
+    act: impl Fn(&str) -> Result<String, ClientError> + Sync,
+) -> u8 {
+    let (targets, unknown) = match targets(call, batch.kind, words) {
+        Ok(found) => found,
+        Err(error) => return fail_at(call, error),
+    };
+    let progress = Progress::new(call, targets, batch.at_a_time == 1);
+    let work = || progress.work(&act);
+    let everything = || {
+        std::thread::scope(|scope| {
+            for _ in 1..progress.len().min(batch.at_a_time) {
+                // Fewer threads do the same work in a longer time.
+                if std::thread::Builder::new().stack_size(128 * 1024).spawn_scoped(scope, work).is_err() {
+                    break;
+                }
+            }
+            work();
+        });
+    };
+    if batch.waits {
+        progress.watched(everything)
+    } else {
+        everything()
+    }
+    report(call, progress.into_outcomes(), unknown)
+}
+
+fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String>) -> u8 {
+    let mut code = DONE;
+    let mut told = Vec::new();
+    let mut not_done = Vec::new();
+    for (name, outcome) in outcomes {
+        let (result, answer) = match outcome {
+            Outcome::Done(Ok(message)) if call.args.json() => {
+                (DONE, json!({"name": name, "status": "ok", "message": message}))
+            }
+            Outcome::Done(Ok(message)) => (print(&format!("{}\n", printable_lines(&message))), Value::Null),
+            Outcome::Done(Err(error)) => {
+                let message = explain(call, &error);
+                if !call.args.json() {
+                    complain(&message);
+                }
+                (code_of(&error), failure(&name, &error, &message))
+            }
+            Outcome::Waiting | Outcome::UnderWay => {
+                not_done.push(name.clone());
+                (FAILED, json!({"name": name, "status": "error", "message": "not done"}))
+            }
+        };
+        told.push(answer);
+        code = if code == DONE { result } else { code };
+    }
+    if !not_done.is_empty() && !call.args.json() {
+        complain(&format!("not done: {}", not_done.join(", ")));
+    }
+    for message in &unknown {
+        match call.args.json() {
+            true => told.push(json!({"status": "error", "code": "NOT_FOUND", "message": message})),
+            false => complain(message),
+        }
+    }
+    code = if code == DONE && !unknown.is_empty() { FAILED } else { code };
+    if call.args.json() {
+        let status = if code == DONE { "ok" } else { "error" };
+        let printed = print(&format!("{}\n", json!({"status": status, "results": told})));
+        return if code == DONE { printed } else { code };
+    }
+    code
+}
+
+fn failure(name: &str, error: &ClientError, message: &str) -> Value {
+    json!({"name": name, "status": "error", "code": answer_code(error), "message": message})
+}

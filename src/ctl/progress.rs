@@ -1,0 +1,219 @@
+//! How far several commands have come: for the threads that do them, for the progress line, and for Ctrl-C.
+
+use std::collections::HashMap;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::call::Call;
+use super::exit::INTERRUPTED;
+use super::print::complain;
+use super::text::printable;
+use super::tty;
+use super::verb::Verb;
+use crate::client::{ClientError, Controller, ProcessStatus};
+use crate::sys::terminal;
+use crate::util::truncate::to_columns;
+
+/// A command that is done sooner shows no progress line.
+const SHOWN_AFTER: Duration = Duration::from_millis(400);
+/// Countdowns are in seconds.
+const REDRAWN_EVERY: Duration = Duration::from_secs(1);
+/// A daemon that is slow to answer must not block the progress line.
+const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What has become of one target.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Waiting,
+    UnderWay,
+    Done(Result<String, ClientError>),
+}
+
+/// The targets of one verb, and how far each has come.
+pub(super) struct Progress<'a> {
+    call: &'a Call<'a>,
+    slots: Mutex<Vec<(String, Outcome)>>,
+    stop_at_failure: bool,
+    count: usize,
+}
+
+impl<'a> Progress<'a> {
+    pub fn new(call: &'a Call<'a>, targets: Vec<String>, stop_at_failure: bool) -> Self {
+        let count = targets.len();
+        let slots = targets.into_iter().map(|name| (name, Outcome::Waiting)).collect();
+        Progress { call, slots: Mutex::new(slots), stop_at_failure, count }
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn into_outcomes(self) -> Vec<(String, Outcome)> {
+        self.slots.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Vec<(String, Outcome)>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes one target after the other until none is left.
+    pub fn work(&self, act: impl Fn(&str) -> Result<String, ClientError>) {
+        while let Some((number, name)) = self.take() {
+            let result = act(&name);
+            let failed = result.is_err();
+            if let Some(slot) = self.slots().get_mut(number) {
+                slot.1 = Outcome::Done(result);
+            }
+            if failed && self.stop_at_failure {
+                return;
+            }
+        }
+    }
+
+    fn take(&self) -> Option<(usize, String)> {
+        let mut slots = self.slots();
+        let is_free = |(_, (_, outcome)): &(usize, &mut (String, Outcome))| matches!(outcome, Outcome::Waiting);
+        let (number, slot) = slots.iter_mut().enumerate().find(is_free)?;
+        slot.1 = Outcome::UnderWay;
+        Some((number, slot.0.clone()))
+    }
+
+    /// Does the work while Ctrl-C is handled and, on a terminal, a progress line is shown.
+    pub fn watched<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let interrupts = terminal::signals(&[libc::SIGINT]);
+        let (done, guard) = match io::pipe() {
+            Ok(pipe) => pipe,
+            Err(_) => return work(),
+        };
+        std::thread::scope(|scope| {
+            let watch = || {
+                if let Ok(interrupts) = interrupts {
+                    self.watch(interrupts, done);
+                }
+            };
+            // Without the thread there is no line, and Ctrl-C ends this program without a message: the work matters more.
+            let _ = std::thread::Builder::new().stack_size(128 * 1024).spawn_scoped(scope, watch);
+            let result = work();
+            drop(guard);
+            result
+        })
+    }
+
+    /// Until the work is done.
+    fn watch(&self, mut interrupts: PipeReader, done: PipeReader) {
+        let shows = !self.call.args.json() && tty::is_terminal(io::stderr());
+        let quick = self.call.controller.clone().with_timeout(STATUS_TIMEOUT);
+        let mut drawn = false;
+        let mut pause = SHOWN_AFTER;
+        loop {
+            let mut fds =
+                [PollFd::new(interrupts.as_fd(), PollFlags::POLLIN), PollFd::new(done.as_fd(), PollFlags::POLLIN)];
+            let timeout =
+                if shows { PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX) } else { PollTimeout::NONE };
+            let ready = match poll(&mut fds, timeout) {
+                Ok(ready) => ready,
+                Err(nix::Error::EINTR) => continue,
+                Err(_) => return,
+            };
+            let is_ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| fd.any() == Some(true));
+            if is_ready(fds.get(1)) {
+                break;
+            }
+            if is_ready(fds.first()) {
+                let _ = interrupts.read(&mut [0; 16]);
+                erase(drawn);
+                self.report_interrupt();
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+            if ready == 0 && shows {
+                drawn |= self.draw(&quick);
+                pause = REDRAWN_EVERY;
+            }
+        }
+        erase(drawn);
+    }
+
+    fn report_interrupt(&self) {
+        let verb = self.call.verb.name();
+        let mut going = Vec::new();
+        let mut waiting = Vec::new();
+        for (name, outcome) in self.slots().iter() {
+            match outcome {
+                Outcome::UnderWay => going.push(name.clone()),
+                Outcome::Waiting => waiting.push(name.clone()),
+                Outcome::Done(_) => {}
+            }
+        }
+        let names = going.join(", ");
+        let going = if names.is_empty() { verb.to_owned() } else { format!("{verb} {names}") };
+        if self.call.verb == Verb::Wait {
+            complain("interrupted");
+        } else {
+            complain(&format!("interrupted; the daemon goes on with: {going} (see supervicectl status)"));
+        }
+        if !waiting.is_empty() {
+            complain(&format!("not done: {}", waiting.join(", ")));
+        }
+    }
+
+    /// Redraws the line.
+    fn draw(&self, quick: &Controller) -> bool {
+        let all = quick.status().unwrap_or_default();
+        let by_name: HashMap<&str, &ProcessStatus> = all.iter().map(|one| (one.name.as_str(), one)).collect();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (mut pending, mut done) = (Vec::new(), 0);
+        for (name, outcome) in self.slots().iter() {
+            match outcome {
+                Outcome::Done(_) => done += 1,
+                Outcome::UnderWay => {
+                    let members = all.iter().filter(|one| one.group.as_deref() == Some(name) && is_moving(one));
+                    match by_name.get(name.as_str()) {
+                        Some(one) => pending.push(describe(one, now)),
+                        None => pending.extend(members.map(|one| describe(one, now))),
+                    }
+                }
+                Outcome::Waiting => {}
+            }
+        }
+        if pending.is_empty() {
+            pending.extend(all.iter().filter(|one| is_moving(one)).map(|one| describe(one, now)));
+        }
+        let count = if self.count > 1 { format!("{done} of {} done, ", self.count) } else { String::new() };
+        let text = format!(
+            "{count}waiting for {}",
+            if pending.is_empty() { "the daemon".to_owned() } else { pending.join(", ") }
+        );
+        let room = terminal::size(io::stderr()).map_or(80, |(columns, _)| columns);
+        let line = format!("\r\x1b[K{}", to_columns(&printable(&text), room.saturating_sub(1)));
+        io::stderr().write_all(line.as_bytes()).is_ok()
+    }
+}
+
+fn is_moving(process: &ProcessStatus) -> bool {
+    matches!(process.state.as_str(), "STARTING" | "STOPPING" | "BACKOFF")
+}
+
+fn describe(process: &ProcessStatus, now: u64) -> String {
+    // Without the state where the next step tells it: the line has 40 columns on some terminals.
+    let soon = |at: u64| at.saturating_sub(now);
+    match (process.kill_at, process.retry_at) {
+        (Some(at), _) => format!("{} (SIGKILL in {} s)", process.name, soon(at)),
+        (None, Some(at)) => format!("{} (retry in {} s)", process.name, soon(at)),
+        (None, None) => format!("{} ({})", process.name, process.state),
+    }
+}
+
+fn erase(drawn: bool) {
+    if drawn {
+        let _ = io::stderr().write_all(b"\r\x1b[K");
+    }
+}
+
+/// Does something that may take long and concerns no name; on Ctrl-C it says that the daemon goes on.
+pub(super) fn waited_for<T: Send>(call: &Call<'_>, work: impl FnOnce() -> T + Send) -> T {
+    Progress::new(call, Vec::new(), false).watched(work)
+}

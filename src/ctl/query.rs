@@ -1,0 +1,201 @@
+//! Verbs that ask the daemon one thing and print its answer.
+
+use serde_json::{Value, json};
+
+use super::call::{Call, fail_at};
+use super::clock::time_of_day;
+use super::exit::{DONE, FAILED};
+use super::print::{VERSION, complain, print};
+use super::progress::waited_for;
+use super::targets::{Kind, targets};
+use super::text::{printable, printable_lines};
+use crate::client::{ClientError, Controller, HistoryItem, KeyChange, Reloaded, Reread, Updated, Why};
+
+/// Prints the answer: as text, or as it is with `--json`.
+fn show(call: &Call<'_>, json: &Value, text: &str) -> u8 {
+    if call.args.json() { print(&format!("{json}\n")) } else { print(&printable_lines(text)) }
+}
+
+/// The particulars of an answer, as the daemon sends them.
+fn ok(particulars: impl serde::Serialize) -> Value {
+    let mut value = serde_json::to_value(particulars).unwrap_or_default();
+    if let Some(object) = value.as_object_mut() {
+        object.insert("status".to_owned(), "ok".into());
+    }
+    value
+}
+
+/// `reopen`, `confirm`, `shutdown` and whatever else is answered by a message.
+pub(super) fn message(call: &Call<'_>, send: impl FnOnce(&Controller) -> Result<String, ClientError>) -> u8 {
+    match send(call.controller) {
+        Ok(message) => show(call, &json!({"status": "ok", "message": message}), &format!("{message}\n")),
+        Err(error) => fail_at(call, error),
+    }
+}
+
+pub(super) fn ping(call: &Call<'_>) -> u8 {
+    match call.controller.ping() {
+        Ok(pid) => show(call, &json!({"status": "ok", "pid": pid}), &format!("the daemon answers (pid {pid})\n")),
+        Err(error) => fail_at(call, error),
+    }
+}
+
+pub(super) fn pid(call: &Call<'_>) -> u8 {
+    match call.controller.pid(call.args.names.first().map(String::as_str)) {
+        Ok(pid) => show(call, &json!({"status": "ok", "pid": pid}), &format!("{pid}\n")),
+        Err(error) => fail_at(call, error),
+    }
+}
+
+pub(super) fn log_level(call: &Call<'_>) -> u8 {
+    match call.controller.log_level(call.args.names.first().map(String::as_str)) {
+        Ok(level) => show(call, &json!({"status": "ok", "level": level}), &format!("{level}\n")),
+        Err(error) => fail_at(call, error),
+    }
+}
+
+/// The version of this program always, and the daemon's where there is one.
+pub(super) fn version(call: &Call<'_>) -> u8 {
+    let own = format!("supervicectl {VERSION}\n");
+    let (daemon, note) = match call.controller.version() {
+        Ok(daemon) if daemon.version == VERSION => {
+            (Some(daemon.version.clone()), format!("daemon {} (pid {})\n", daemon.version, daemon.pid))
+        }
+        Ok(daemon) => {
+            let note = format!("daemon {} (pid {}): another version than this\n", daemon.version, daemon.pid);
+            (Some(daemon.version), note)
+        }
+        Err(ClientError::NoDaemon { .. }) => (None, format!("no daemon at {}\n", call.controller.socket_path())),
+        Err(ClientError::Failed { .. }) => {
+            (None, "the daemon does not tell its version: another program, or an older one\n".to_owned())
+        }
+        Err(error) => {
+            // What was asked of this program is answered all the same.
+            if !call.args.json() {
+                print(&own);
+            }
+            return fail_at(call, error);
+        }
+    };
+    let matches = daemon.as_deref().map(|daemon| daemon == VERSION);
+    show(call, &json!({"status": "ok", "client": VERSION, "daemon": daemon, "match": matches}), &format!("{own}{note}"))
+}
+
+pub(super) fn reload(call: &Call<'_>) -> u8 {
+    match waited_for(call, || call.controller.reload()) {
+        Ok(Reloaded { added, removed, changed }) => {
+            let json = json!({"status": "ok", "added": added, "removed": removed, "changed": changed});
+            let text = listed(&[("Added", &added), ("Removed", &removed), ("Changed (restart to apply)", &changed)]);
+            show(call, &json, &or_nothing(text))
+        }
+        Err(error) => fail_at(call, error),
+    }
+}
+
+fn listed(lists: &[(&str, &[String])]) -> String {
+    let told = lists.iter().filter(|(_, names)| !names.is_empty());
+    told.map(|(what, names)| format!("{what}: {}\n", names.join(", "))).collect()
+}
+
+fn or_nothing(text: String) -> String {
+    if text.is_empty() { "No changes\n".to_owned() } else { text }
+}
+
+pub(super) fn update(call: &Call<'_>) -> u8 {
+    match waited_for(call, || call.controller.update(call.args.confirm)) {
+        Ok(updated) => show(call, &ok(&updated), &told_update(call, updated)),
+        Err(error) => fail_at(call, error),
+    }
+}
+
+fn told_update(call: &Call<'_>, updated: Updated) -> String {
+    let Updated { added, removed, changed, restarted, confirm_until } = updated;
+    let others: Vec<String> = changed.into_iter().filter(|name| !restarted.contains(name)).collect();
+    let lists: [(&str, &[String]); 4] =
+        [("Added", &added), ("Removed", &removed), ("Restarted", &restarted), ("Changed", &others)];
+    let mut text = or_nothing(listed(&lists));
+    if let (Some(until), Some(confirm)) = (confirm_until, call.args.confirm) {
+        text.push_str(&format!(
+            "Goes back to the configuration before in {} s (at {}), or as soon as one of them fails.\n\
+             Keep it with: supervicectl confirm\n",
+            confirm.as_secs_f64(),
+            time_of_day(until, false)
+        ));
+    }
+    text
+}
+
+pub(super) fn reread(call: &Call<'_>) -> u8 {
+    match waited_for(call, || call.controller.reread()) {
+        Ok(plan) => {
+            let json = ok(&plan);
+            let Reread { added, removed, changed, warnings } = plan;
+            let mut text: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+            let before = text.len();
+            text.extend(added.iter().map(|name| format!("{name}: added\n")));
+            text.extend(removed.iter().map(|name| format!("{name}: removed\n")));
+            for (name, keys) in &changed {
+                text.extend(keys.iter().map(|change| changed_key(name, change)));
+            }
+            if text.len() == before {
+                text.push_str("No changes\n");
+            }
+            show(call, &json, &text)
+        }
+        Err(error) => fail_at(call, error),
+    }
+}
+
+fn changed_key(name: &str, KeyChange { key, old, new }: &KeyChange) -> String {
+    let shown = |value: &Value| if value.is_null() { "none".to_owned() } else { value.to_string() };
+    format!("{name}: {key} {} → {}\n", shown(old), shown(new))
+}
+
+pub(super) fn history(call: &Call<'_>) -> u8 {
+    match call.controller.history(call.args.names.first().map(String::as_str)) {
+        Ok(items) => {
+            let text: String = items.iter().map(past).collect();
+            let text = if text.is_empty() { "Nothing has happened yet\n".to_owned() } else { text };
+            show(call, &json!({"status": "ok", "history": items}), &text)
+        }
+        Err(error) => fail_at(call, error),
+    }
+}
+
+fn past(item: &HistoryItem) -> String {
+    let HistoryItem { time: at, name, from_state, to_state, pid, cause, .. } = item;
+    let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let what = if from_state == to_state { format!("({to_state})") } else { format!("{from_state} -> {to_state}") };
+    let cause = printable(cause);
+    format!("{} {} {what}{pid}: {cause}\n", time_of_day(*at, true), printable(name))
+}
+
+/// One answer for each name, in their order.
+pub(super) fn why(call: &Call<'_>) -> u8 {
+    let (names, unknown) = match targets(call, Kind::Processes, &call.args.names) {
+        Ok(found) => found,
+        Err(error) => return fail_at(call, error),
+    };
+    let mut code = DONE;
+    for (number, name) in names.iter().enumerate() {
+        let outcome = match call.controller.why(name) {
+            Ok(why) => {
+                let gap = if number > 0 { "\n" } else { "" };
+                show(call, &ok(&why), &format!("{gap}{}", explanation(&why)))
+            }
+            Err(error) => fail_at(call, error),
+        };
+        code = if code == DONE { outcome } else { code };
+    }
+    unknown.iter().for_each(|message| complain(message));
+    if code == DONE && !unknown.is_empty() { FAILED } else { code }
+}
+
+fn explanation(why: &Why) -> String {
+    let mut text: String = why.lines.iter().map(|line| format!("{}\n", printable(line))).collect();
+    if !why.stderr.is_empty() {
+        text.push_str("Its last words:\n");
+        text.extend(why.stderr.iter().map(|line| format!("  {}\n", printable(line))));
+    }
+    text
+}

@@ -1,0 +1,37 @@
+//! Which daemon is meant: the path of its socket.
+
+use std::path::Path;
+
+use super::print::without_number;
+use crate::config::reader::Document;
+use crate::models::DEFAULT_SOCKET_PATH;
+
+/// The socket: of `-s`, of the configuration that `-c` names, of the environment, or the default.
+pub(super) fn socket(socket: Option<&str>, configuration: Option<&str>) -> Result<String, String> {
+    if let Some(socket) = socket {
+        return Ok(socket.to_owned());
+    }
+    if let Some(file) = configuration {
+        return configured_socket(Path::new(file));
+    }
+    let environment = std::env::var("SUPERVICE_SOCKET").ok().filter(|socket| !socket.is_empty());
+    Ok(environment.unwrap_or_else(|| DEFAULT_SOCKET_PATH.to_owned()))
+}
+
+/// The socket that a configuration names. Nothing else of it is checked: it may be wrong, or of another machine.
+fn configured_socket(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {shown}: {}; name a socket with -s", without_number(&error)))?;
+    let document = Document::from_text(&text).map_err(|error| format!("{shown}: {error}"))?;
+    let found = crate::config::socket_of(&document);
+    let directory = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let here = directory.map_or_else(String::new, |directory| directory.display().to_string());
+    match found.map(|value| value.trim().replace("%(here)s", &here)) {
+        None => Ok(DEFAULT_SOCKET_PATH.to_owned()),
+        Some(value) if value.is_empty() || value.eq_ignore_ascii_case("none") => {
+            Err(format!("{shown} says that the daemon has no socket; name one with -s"))
+        }
+        Some(value) => Ok(value),
+    }
+}

@@ -1,0 +1,8 @@
+//! Helpers that belong to no module, each written once.
+
+pub(crate) mod did_you_mean;
+pub(crate) mod errno;
+pub(crate) mod glob;
+pub(crate) mod sort;
+pub(crate) mod truncate;
+pub(crate) mod width;

@@ -1,0 +1,65 @@
+//! What `--check` and `--check --json` print for a configuration, to the letter: the recordings in
+//! `tests/config/recordings` and those of the examples. `UPDATE_GOLDEN=1 cargo test --test config recorded` writes them
+//! anew, to be read before they are committed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A recording's name, and the configuration that it is of.
+const RECORDED: &[(&str, &str)] = &[
+    ("demo", "packaging/examples/demo.ini"),
+    ("container", "packaging/container/example/supervice.conf"),
+    ("every_key", "tests/config/recordings/every_key.ini"),
+    ("supervisord", "tests/config/recordings/supervisord.ini"),
+    ("supervisord_umask", "tests/config/recordings/supervisord_umask.ini"),
+    ("wrong", "tests/config/recordings/wrong.ini"),
+    ("fuzz_health", "tests/fuzz/corpus/configuration/health"),
+    ("fuzz_instances", "tests/fuzz/corpus/configuration/instances"),
+    ("fuzz_plain", "tests/fuzz/corpus/configuration/plain"),
+    ("fuzz_wrong", "tests/fuzz/corpus/configuration/wrong"),
+];
+
+/// Standard output and error and the exit code of one call, without what differs from machine to machine.
+fn transcript(root: &Path, file: &str, options: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_supervice"));
+    let output = command.current_dir(root).args(options).args(["-c", file]).output().expect("it runs");
+    let text = |bytes: &[u8], mark: &str| -> String {
+        let text = String::from_utf8_lossy(bytes).replace(&root.display().to_string(), "ROOT");
+        // Only root may start programs as another user: that the others hear of it depends on who runs the test.
+        let lines = text.lines().filter(|line| !line.contains(": only root can start programs as another user"));
+        lines.map(|line| format!("{mark}{line}\n")).collect()
+    };
+    let code = output.status.code().map_or_else(|| "none".to_owned(), |code| code.to_string());
+    format!(
+        "$ supervice {} -c {file}\n{}{}exit code {code}\n",
+        options.join(" "),
+        text(&output.stdout, "  "),
+        text(&output.stderr, "! ")
+    )
+}
+
+#[test]
+fn what_a_check_prints_is_as_it_was_recorded() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wrong = Vec::new();
+    for (name, file) in RECORDED {
+        let now: String = [&["--check"][..], &["--check", "--json"], &["--check", "--strict"]]
+            .iter()
+            .map(|options| transcript(root, file, options))
+            .collect();
+        let path = root.join("tests/config/recordings").join(format!("{name}.txt"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, &now).expect("written");
+        }
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        if let Some((line, (before, now))) =
+            (1..).zip(before.lines().zip(now.lines())).find(|(_, (before, now))| before != now)
+        {
+            wrong.push(format!("{name}.txt:{line}:\n  was {before}\n  is  {now}"));
+        } else if before != now {
+            wrong.push(format!("{name}.txt: {} lines, not {}", now.lines().count(), before.lines().count()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
