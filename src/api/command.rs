@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::models::Power;
 use crate::process::signal_name;
+use crate::util::log_level;
 
 /// What can be done to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +53,7 @@ impl Default for Terms {
     }
 }
 
-/// A level of the daemon's own log, as it is spelled.
+/// A level of the daemon's own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LogLevel(&'static str);
 
@@ -64,15 +65,12 @@ impl<'de> Deserialize<'de> for LogLevel {
 }
 
 impl LogLevel {
-    const SPELLINGS: [&str; 6] = ["DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"];
-
     /// The level of a name, in any case.
     pub fn from_name(name: &str) -> Option<LogLevel> {
-        let name = name.trim();
-        LogLevel::SPELLINGS.into_iter().find(|known| known.eq_ignore_ascii_case(name)).map(LogLevel)
+        log_level::parse(name).map(|(name, _)| LogLevel(name))
     }
 
-    /// The name in capitals.
+    /// Its name, in capitals and in full.
     pub fn as_str(self) -> &'static str {
         self.0
     }

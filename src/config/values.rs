@@ -4,6 +4,7 @@ use super::diagnostic::Fault;
 use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, Reconcile};
 use crate::process::{signal_name, signal_number};
 use crate::util::did_you_mean::closest;
+use crate::util::log_level;
 
 /// How many rotated files may be kept at most.
 pub(crate) const MAX_BACKUPS: u32 = 1000;
@@ -165,12 +166,12 @@ pub(crate) fn exit_code(text: &str) -> Result<ExitCode, Fault> {
 
 /// The level of the daemon's log, by its full name. `blather` and `trace` are supervisord's.
 pub(crate) fn log_level(text: &str) -> Result<String, Fault> {
-    let level = text.to_ascii_uppercase();
-    match level.as_str() {
-        "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL" => Ok(level),
-        "WARN" => Ok("WARNING".to_owned()),
-        "TRACE" | "BLATHER" => Ok("DEBUG".to_owned()),
-        _ => Err(Fault::new("not a log level", "write DEBUG, INFO, WARNING, ERROR or CRITICAL")),
+    if ["trace", "blather"].iter().any(|name| text.eq_ignore_ascii_case(name)) {
+        return Ok("DEBUG".to_owned());
+    }
+    match log_level::parse(text) {
+        Some((name, _)) => Ok(name.to_owned()),
+        None => Err(Fault::new("not a log level", "write DEBUG, INFO, WARNING, ERROR or CRITICAL")),
     }
 }
 

@@ -15,7 +15,6 @@ use crate::process::ProcessState;
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 const SIGNALS: [&str; 10] = ["HUP", "INT", "TERM", "KILL", "QUIT", "USR1", "USR2", "STOP", "CONT", "WINCH"];
-const LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 const GOALS: [&str; 4] = ["running", "healthy", "stopped", "exited"];
 
 /// Something that could come next, and what it is.
@@ -135,7 +134,7 @@ fn arguments(verb: Verb, names: &[String], typed: &str, controller: &Controller)
         Completion::None => Vec::new(),
         Completion::Verbs => all_verbs(),
         Completion::SignalThenProcesses if names.is_empty() => fixed(&SIGNALS),
-        Completion::Levels => fixed(&LEVELS),
+        Completion::Levels => fixed(&crate::util::log_level::NAMES),
         Completion::EventTypes => {
             let states = ProcessState::ALL.map(|state| state.as_str());
             [fixed(&states), fixed(&["HEALTHCHECK"])].concat()

@@ -104,11 +104,9 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
 }
 
 fn level(text: &str) -> Result<String, String> {
-    let upper = text.to_ascii_uppercase();
-    match upper.as_str() {
-        "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL" => Ok(upper),
-        "WARN" => Ok("WARNING".to_owned()),
-        _ => Err(format!("unknown log level '{text}'; one of DEBUG, INFO, WARNING, ERROR, CRITICAL")),
+    match crate::util::log_level::parse(text) {
+        Some((name, _)) => Ok(name.to_owned()),
+        None => Err(format!("unknown log level '{text}'; one of DEBUG, INFO, WARNING, ERROR, CRITICAL")),
     }
 }
 

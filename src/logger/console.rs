@@ -27,9 +27,9 @@ pub enum ConsoleStream {
 
 /// The most that is written at once, in bytes: what a pipe takes in one piece, so that lines stay
 /// whole even beside other processes that write to it.
-const PIECE: usize = 4096;
+const PIECE_BYTES: usize = 4096;
 /// A console that has not taken anything for so long counts as stalled.
-const STALLED: Duration = Duration::from_secs(1);
+const STALLED_AFTER: Duration = Duration::from_secs(1);
 
 /// Hands one line (without its newline) made of `parts` to the console; never waits. `false`: dropped,
 /// because more than a megabyte waits already.
@@ -44,7 +44,7 @@ pub(crate) fn is_busy(stream: ConsoleStream) -> bool {
 
 /// `true` when the console has taken nothing for a second although something waits.
 pub(crate) fn is_stalled(stream: ConsoleStream) -> bool {
-    lane(stream).stalled_for(Instant::now()) > STALLED
+    lane(stream).stalled_for(Instant::now()) > STALLED_AFTER
 }
 
 /// Waits until everything has been written, at most until `deadline`; whether it was.
@@ -116,7 +116,7 @@ fn run(stream: ConsoleStream, queue: &LineQueue) {
 fn write_whole_lines(stream: ConsoleStream, mut bytes: &[u8], queue: &LineQueue) -> u64 {
     let mut lost = 0;
     while !bytes.is_empty() {
-        let most = bytes.len().min(PIECE);
+        let most = bytes.len().min(PIECE_BYTES);
         let window = bytes.get(..most).unwrap_or(bytes);
         let count = window.iter().rposition(|byte| *byte == b'\n').map_or(most, |at| at + 1);
         let (piece, rest) = bytes.split_at(count);

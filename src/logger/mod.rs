@@ -1,7 +1,7 @@
 //! The daemon's own log, and the console that it shares with its children.
 //!
-//! A record is formatted where it is made and handed over as one whole line; threads of their own
-//! write to the file and to the console. So neither a stalled disk nor a stopped terminal delays
+//! A record is formatted where it is made, once for the file and once for the console, and handed over as one whole
+//! line (see `record`); threads of their own write the lines. So neither a stalled disk nor a stopped terminal delays
 //! whoever logs: above a megabyte of waiting lines further ones are dropped, counted, and said later.
 //!
 //! ```
@@ -16,18 +16,18 @@ mod console;
 mod file;
 mod format;
 mod queue;
+mod record;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
-use simplelog::{ConfigBuilder, LevelPadding, WriteLogger};
+use log::{Level, LevelFilter, Log};
 
 pub use console::{ConsoleStream, write_line};
 pub(crate) use console::{
@@ -37,8 +37,10 @@ pub(crate) use console::{
 pub(crate) use format::{JsonHead, json_line, local_stamp};
 
 use crate::models::LogFormat;
+use crate::util::log_level;
 use file::LogFile;
 use queue::LineQueue;
+use record::{DaemonLog, Lines};
 
 /// Why the log could not be set up.
 #[derive(Debug)]
@@ -97,12 +99,9 @@ pub struct Options {
 /// # Errors
 /// [`LoggerError::Level`] for any other name.
 pub fn parse_level(name: &str) -> Result<LevelFilter, LoggerError> {
-    match name.trim().to_ascii_uppercase().as_str() {
-        "DEBUG" => Ok(LevelFilter::Debug),
-        "INFO" => Ok(LevelFilter::Info),
-        "WARNING" | "WARN" => Ok(LevelFilter::Warn),
-        "ERROR" | "CRITICAL" => Ok(LevelFilter::Error),
-        _ => Err(LoggerError::Level(name.to_owned())),
+    match log_level::parse(name) {
+        Some((_, level)) => Ok(level),
+        None => Err(LoggerError::Level(name.to_owned())),
     }
 }
 
@@ -139,7 +138,7 @@ pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
     sink.set_file(file)?;
     sink.stdout.store(options.stdout, Ordering::Relaxed);
     if !INSTALLED.load(Ordering::Acquire) {
-        match log::set_boxed_logger(Box::new(DaemonLog::new())) {
+        match log::set_boxed_logger(Box::new(DaemonLog::new(shared()))) {
             Ok(()) => INSTALLED.store(true, Ordering::Release),
             // Two threads at once: the other one has installed ours.
             Err(_) if INSTALLED.load(Ordering::Acquire) => {}
@@ -178,6 +177,9 @@ pub fn flush(deadline: Duration) -> bool {
 pub fn set_format(format: LogFormat) {
     shared().json.store(format == LogFormat::Json, Ordering::Relaxed);
 }
+
+/// How long [`Log::flush`], which has no deadline, waits at most.
+const RECORD_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 static SHARED: OnceLock<Shared> = OnceLock::new();
@@ -233,21 +235,24 @@ impl Shared {
             bytes = batch.bytes;
         }
     }
+}
 
-    fn push(&self, time: SystemTime, level: Level, message: &str) {
-        if self.to_file.load(Ordering::Relaxed) {
-            self.queue.push(&[format::file_head(time, level).as_bytes(), message.as_bytes()]);
-        }
-        if self.stdout.load(Ordering::Relaxed) && self.json.load(Ordering::Relaxed) {
-            let (mut line, pid) = (Vec::new(), i32::try_from(std::process::id()).unwrap_or_default());
-            let head = JsonHead { program: "supervice", stream: "log", pid, level: Some(level) };
-            json_line(time, head, message.as_bytes(), &mut line);
-            console::write_line(ConsoleStream::Stdout, &[&line]);
-        } else if self.stdout.load(Ordering::Relaxed) {
-            let colour = wants_colour(ConsoleStream::Stdout);
-            let head = format::console_head(time, level, colour);
-            console::write_line(ConsoleStream::Stdout, &[head.as_bytes(), message.as_bytes()]);
-        }
+impl Lines for Shared {
+    fn wants_file(&self) -> bool {
+        self.to_file.load(Ordering::Relaxed)
+    }
+
+    fn file_line(&self, line: &[u8]) {
+        self.queue.push(&[line]);
+    }
+
+    fn console_format(&self) -> Option<LogFormat> {
+        let json = self.json.load(Ordering::Relaxed);
+        self.stdout.load(Ordering::Relaxed).then_some(if json { LogFormat::Json } else { LogFormat::Text })
+    }
+
+    fn flush(&self) {
+        flush(RECORD_FLUSH_TIMEOUT);
     }
 }
 
@@ -266,79 +271,4 @@ fn write_batch(file: &mut LogFile, bytes: &[u8], mut lost: u64) -> u64 {
         }
     }
     lost
-}
-
-/// The logger that the `log` macros talk to.
-struct DaemonLog {
-    inner: Box<WriteLogger<Records>>,
-}
-
-impl DaemonLog {
-    fn new() -> Self {
-        // simplelog puts `[LEVEL] message` together; the time is ours, since its own is in UTC only.
-        let config = ConfigBuilder::new()
-            .set_time_level(LevelFilter::Off)
-            .set_level_padding(LevelPadding::Off)
-            .set_max_level(LevelFilter::Error)
-            .set_thread_level(LevelFilter::Off)
-            .set_target_level(LevelFilter::Off)
-            .set_location_level(LevelFilter::Off)
-            .build();
-        let records = Records { bytes: Vec::new() };
-        DaemonLog { inner: WriteLogger::new(LevelFilter::Trace, config, records) }
-    }
-}
-
-impl Log for DaemonLog {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        // Put together outside of simplelog's lock, so that a panic in somebody's Display does not poison it.
-        let message = format::escape(&record.args().to_string());
-        let mut whole = Record::builder();
-        whole.level(record.level()).target(record.target());
-        self.inner.log(&whole.args(format_args!("{message}")).build());
-        self.inner.flush();
-    }
-
-    fn flush(&self) {
-        flush(FLUSH);
-    }
-}
-
-/// How long [`Log::flush`], which has no deadline, waits at most.
-const FLUSH: Duration = Duration::from_secs(1);
-
-/// Gathers the pieces in which simplelog writes a record, and passes on whole records.
-struct Records {
-    bytes: Vec<u8>,
-}
-
-impl Write for Records {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        self.bytes.extend_from_slice(piece);
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let now = SystemTime::now();
-        for record in String::from_utf8_lossy(&self.bytes).lines() {
-            let (level, message) = split_record(record);
-            shared().push(now, level, message);
-        }
-        self.bytes.clear();
-        Ok(())
-    }
-}
-
-/// `[INFO] message` → its level and the message.
-fn split_record(record: &str) -> (Level, &str) {
-    let parts = record.strip_prefix('[').and_then(|rest| rest.split_once("] "));
-    let Some((level, message)) = parts else { return (Level::Info, record) };
-    (level.parse().unwrap_or(Level::Info), message)
 }

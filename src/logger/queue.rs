@@ -4,11 +4,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Above this many waiting bytes a producer that can hold back its source should do so.
-pub(crate) const SOFT_LIMIT: usize = 256 * 1024;
+pub(crate) const SOFT_LIMIT_BYTES: usize = 256 * 1024;
 /// Above this many waiting bytes lines are dropped and counted.
-pub(crate) const HARD_LIMIT: usize = 1024 * 1024;
+pub(crate) const HARD_LIMIT_BYTES: usize = 1024 * 1024;
 /// A buffer that has grown beyond this is given back when it has been written.
-const KEEP: usize = 16 * 1024;
+const KEEP_CAPACITY_BYTES: usize = 16 * 1024;
 
 /// What waits to be written.
 #[derive(Default)]
@@ -47,7 +47,7 @@ impl LineQueue {
     pub fn push(&self, parts: &[&[u8]]) -> bool {
         let length = parts.iter().map(|part| part.len()).sum::<usize>() + 1;
         let mut waiting = self.lock();
-        if waiting.bytes.len() + length > HARD_LIMIT {
+        if waiting.bytes.len() + length > HARD_LIMIT_BYTES {
             waiting.lost += 1;
             return false;
         }
@@ -72,9 +72,9 @@ impl LineQueue {
         self.filled.notify_one();
     }
 
-    /// `true` while more than [`SOFT_LIMIT`] bytes wait.
+    /// `true` while more than [`SOFT_LIMIT_BYTES`] bytes wait.
     pub fn is_busy(&self) -> bool {
-        self.lock().bytes.len() > SOFT_LIMIT
+        self.lock().bytes.len() > SOFT_LIMIT_BYTES
     }
 
     /// How long the consumer has been busy with the same batch; zero when nothing waits.
@@ -88,7 +88,7 @@ impl LineQueue {
 
     /// For the consumer: waits for the next lines. `done` is the buffer of the last batch, for reuse.
     pub fn next(&self, mut done: Vec<u8>) -> Batch {
-        if done.capacity() > KEEP {
+        if done.capacity() > KEEP_CAPACITY_BYTES {
             done = Vec::new();
         }
         done.clear();

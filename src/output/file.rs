@@ -1,11 +1,11 @@
 //! One log file: rotation, and survival of everything that a disk and an operator may do to it.
 //!
-//! What holds at every moment:
+//! Invariants:
 //!
 //! - a regular file never has more than `maxbytes` bytes, and the file and its backups together never
 //!   more than `(backups + 1) * maxbytes` (as far as we wrote them);
-//! - what can't be written is counted as lost, said once, and tried again at most once a second while
-//!   there is output; nobody waits for it;
+//! - what can't be written is counted as lost and reported once; the file is tried again at most once a second while
+//!   there is output; no caller waits for it;
 //! - where backups can't be renamed, the current file may use the room of the backups that do not
 //!   exist; when that is used up too it is emptied: the bound and the newest output win over the oldest.
 
@@ -16,17 +16,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::StreamKind;
-use super::incident::{Incident, Report, Reporter};
-use super::pack::{self, Packer};
+use super::compress::{self, Compressor};
+use super::messages::StreamKind;
+use super::outage::{Report, Reporter, WriteOutage};
 use crate::models::{LogSync, ProgramConfig};
 
 /// How long after a failure the file is opened again at the earliest.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a FIFO whose reader is slow is left alone.
-const RETRY_FULL: Duration = Duration::from_millis(10);
+const RETRY_FULL_FIFO_AFTER: Duration = Duration::from_millis(10);
 /// How often a file that is written to is compared with its path.
-const CHECK: Duration = Duration::from_secs(1);
+const COMPARE_PATH_EVERY: Duration = Duration::from_secs(1);
 
 /// What the configuration says about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,16 +70,18 @@ pub(super) struct LogFile {
     /// The last byte written was a newline.
     line_start: bool,
     check_at: Instant,
-    incident: Incident,
+    outage: WriteOutage,
     /// There may be something to compress.
-    pack_due: bool,
-    packing: Option<Box<Packing>>,
+    compress_due: bool,
+    compression: Option<Box<Compression>>,
 }
 
 #[derive(Debug)]
-struct Packing {
-    packer: Packer,
-    /// The bytes of all backups when it began. They change by a rotation only, which ends this.
+struct Compression {
+    compressor: Compressor,
+    /// Which backup it is of. A rotation renames it, which does not disturb this.
+    number: u32,
+    /// The bytes of all backups, which only a rotation changes.
     backup_bytes: u64,
 }
 
@@ -96,9 +98,9 @@ impl LogFile {
             limit: rules.maxbytes,
             line_start: true,
             check_at: now,
-            incident: Incident::default(),
-            pack_due: true,
-            packing: None,
+            outage: WriteOutage::default(),
+            compress_due: true,
+            compression: None,
         }
     }
 
@@ -117,18 +119,29 @@ impl LogFile {
         self.file.as_ref().map(|_| self.inode.0)
     }
 
+    /// The same file, closed, as if nothing had been done with it yet; what was counted stays counted.
+    pub fn renewed(&mut self, now: Instant) -> LogFile {
+        let outage = std::mem::take(&mut self.outage);
+        LogFile { outage, ..LogFile::new(Arc::clone(&self.path), self.rules, now) }
+    }
+
+    /// Whether something of the newest output may be missing in it.
+    pub fn has_outage(&self) -> bool {
+        self.outage.is_open()
+    }
+
     /// New rules; they act at the next write.
     pub fn set_rules(&mut self, rules: Rules) {
         if rules != self.rules {
             self.rules = rules;
             self.limit = rules.maxbytes;
-            self.stop_packing();
+            self.stop_compression();
         }
     }
 
     /// Counts what was lost while nobody could ask the file itself; the next write tells how it ends.
     pub fn add_lost(&mut self, since: Instant, bytes: u64) {
-        self.incident.add_lost(since, bytes);
+        self.outage.add_lost(since, bytes);
     }
 
     /// Opens the file unless it is open, so that a wrong path is known before there is output.
@@ -136,14 +149,14 @@ impl LogFile {
         if self.file.is_none()
             && let Err(error) = self.try_open(now)
         {
-            self.fail(now, 0, RETRY, &error, report);
+            self.fail(now, 0, RETRY_AFTER, &error, report);
         }
     }
 
     /// Closes the file; the path is opened anew (logrotate has moved the file away).
     pub fn reopen(&mut self, now: Instant, report: Reporter<'_>) {
         self.file = None;
-        self.incident.hurry(now);
+        self.outage.hurry(now);
         self.open(now, report);
     }
 
@@ -161,11 +174,11 @@ impl LogFile {
 
     /// Appends `data`, rotating where needed. Never waits and never fails: see the module's head.
     pub fn write(&mut self, now: Instant, mut data: &[u8], report: Reporter<'_>) {
-        if self.incident.waits(now, data.len()) {
+        if self.outage.waits(now, data.len()) {
             return;
         }
         if let Err(error) = self.make_ready(now) {
-            return self.fail(now, data.len(), RETRY, &error, report);
+            return self.fail(now, data.len(), RETRY_AFTER, &error, report);
         }
         self.leave_room_for(data.len());
         while !data.is_empty() {
@@ -173,10 +186,12 @@ impl LogFile {
             let chunk = data.get(..count).unwrap_or(data);
             let Some(file) = &mut self.file else {
                 let error = io::Error::from_raw_os_error(libc::EBADF);
-                return self.fail(now, data.len(), RETRY, &error, report);
+                return self.fail(now, data.len(), RETRY_AFTER, &error, report);
             };
             match file.write(chunk) {
-                Ok(0) => return self.fail(now, data.len(), RETRY, &io::Error::from(io::ErrorKind::WriteZero), report),
+                Ok(0) => {
+                    return self.fail(now, data.len(), RETRY_AFTER, &io::Error::from(io::ErrorKind::WriteZero), report);
+                }
                 Ok(written) => {
                     self.size += written as u64;
                     self.line_start = chunk.get(written.wrapping_sub(1)) == Some(&b'\n');
@@ -184,20 +199,20 @@ impl LogFile {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.fail(now, data.len(), RETRY_FULL, &error, report);
+                    return self.fail(now, data.len(), RETRY_FULL_FIFO_AFTER, &error, report);
                 }
                 Err(error) => {
                     self.file = None;
-                    return self.fail(now, data.len(), RETRY, &error, report);
+                    return self.fail(now, data.len(), RETRY_AFTER, &error, report);
                 }
             }
         }
         if self.rules.sync == LogSync::Line
             && let Err(error) = self.sync()
         {
-            return self.fail(now, 0, RETRY, &error, report);
+            return self.fail(now, 0, RETRY_AFTER, &error, report);
         }
-        self.incident.succeed(now, report);
+        self.outage.succeed(now, report);
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -207,63 +222,99 @@ impl LogFile {
         }
     }
 
-    /// Compresses a bit of the backups; `true` if there is more to do. For times when nothing is to be written.
-    pub fn pack(&mut self) -> bool {
-        if !self.rules.compress || !self.pack_due {
+    /// Compresses a bit of the backups; `true` if there is more to do.
+    pub fn compress_step(&mut self) -> bool {
+        if !self.rules.compress || !self.compress_due {
             return false;
         }
-        let step = match &mut self.packing {
-            None => self.begin_packing(),
-            Some(packing) => packing.packer.step().map(|done| !done),
+        let step = match self.compression {
+            None => self.begin_compression(),
+            Some(_) => self.continue_compression(),
         };
         match step {
-            Ok(true) => self.leave_room_for(0),
-            Ok(false) => self.packing = None,
+            Ok(true) => {}
+            Ok(false) => self.compression = None,
             Err(error) => {
                 log::warn!("cannot compress {}.*: {}; they stay as they are", self.path.display(), reason(&error));
-                self.stop_packing();
-                self.pack_due = false;
+                self.stop_compression();
+                self.compress_due = false;
             }
         }
-        self.pack_due
+        self.compress_due
     }
 
     /// Leaves what is not compressed yet as it is.
-    pub fn stop_packing(&mut self) {
-        self.packing = None;
-        self.pack_due = true;
+    pub fn stop_compression(&mut self) {
+        self.compression = None;
+        self.compress_due = true;
     }
 
-    /// Whether [`pack`](Self::pack) has something to do.
-    pub fn wants_to_pack(&self) -> bool {
-        self.rules.compress && self.pack_due && self.rules.maxbytes > 0 && self.is_regular()
+    /// Whether [`compress_step`](Self::compress_step) has something to do.
+    pub fn wants_to_compress(&self) -> bool {
+        self.rules.compress && self.compress_due && self.rules.maxbytes > 0 && self.is_regular()
     }
 
-    /// The oldest backup that is not compressed; `false`: there is none.
-    fn begin_packing(&mut self) -> io::Result<bool> {
-        let plain = (1..=self.rules.backups).rev().map(|number| self.backup(number)).find(|path| path.is_file());
-        let Some(from) = plain else {
-            self.pack_due = false;
+    /// Begins with the newest backup that is not compressed: under load, it has the longest time before it is removed.
+    /// `false`: there is none.
+    fn begin_compression(&mut self) -> io::Result<bool> {
+        let mut numbered = (1..=self.rules.backups).map(|number| (number, self.backup(number)));
+        let Some((number, from)) = numbered.find(|(_, path)| path.is_file()) else {
+            self.compress_due = false;
             return Ok(false);
         };
         let mut unfinished = self.path.as_os_str().to_owned();
         unfinished.push(".gz.unfinished");
         let backup_bytes = self.backup_bytes();
-        let packer = Packer::begin(from, unfinished.into())?;
-        self.packing = Some(Box::new(Packing { packer, backup_bytes }));
+        let compressor = Compressor::begin(from, unfinished.into())?;
+        self.compression = Some(Box::new(Compression { compressor, number, backup_bytes }));
         Ok(true)
+    }
+
+    /// Does a slice; `false`: it is done, or given up.
+    fn continue_compression(&mut self) -> io::Result<bool> {
+        let Some(compression) = &mut self.compression else { return Ok(false) };
+        let size = compression.compressor.compress_slice()?;
+        if !self.has_room_for(size) {
+            self.compress_due = false;
+            return Ok(false);
+        }
+        match &mut self.compression {
+            Some(compression) => compression.compressor.store().map(|done| !done),
+            None => Ok(false),
+        }
+    }
+
+    /// Gives the compression up where these bytes would not fit beside it.
+    fn leave_room_for(&mut self, bytes: usize) {
+        let Some(compression) = &self.compression else { return };
+        if !self.has_room_for(compression.compressor.written + bytes as u64) {
+            self.compression = None;
+            self.compress_due = false;
+        }
     }
 
     /// The bound on the whole holds while a file is compressed, too: where both forms do not fit, it stays plain, until
     /// the next rotation makes another try of it.
-    fn leave_room_for(&mut self, bytes: usize) {
-        let Some(packing) = &self.packing else { return };
+    fn has_room_for(&self, bytes: u64) -> bool {
         let whole = self.rules.maxbytes.saturating_mul(u64::from(self.rules.backups) + 1);
-        let taken = packing.backup_bytes + packing.packer.written + pack::SLICE_OUT + self.size + bytes as u64;
-        if taken > whole {
-            self.packing = None;
-            self.pack_due = false;
+        let backup_bytes = self.compression.as_ref().map_or(0, |compression| compression.backup_bytes);
+        backup_bytes + self.size + bytes <= whole
+    }
+
+    /// After a rotation, which has renamed the backups up to `top`.
+    fn follow_rotation(&mut self, top: u32) {
+        self.compress_due = true;
+        let Some(mut compression) = self.compression.take() else { return };
+        if compression.number < top {
+            compression.number += 1;
+        } else if compression.number == top {
+            // Another one has its name.
+            return;
         }
+        compression.compressor.renamed(self.backup(compression.number));
+        compression.backup_bytes = self.backup_bytes();
+        self.compression = Some(compression);
+        self.leave_room_for(0);
     }
 
     /// How many of the bytes go into the file in one write; rotates first where none may.
@@ -293,7 +344,7 @@ impl LogFile {
             if now < self.check_at {
                 return Ok(());
             }
-            self.check_at = now + CHECK;
+            self.check_at = now + COMPARE_PATH_EVERY;
             match fs::metadata(&self.path) {
                 Ok(seen) if (seen.dev(), seen.ino()) == self.inode => {
                     // Somebody may have emptied it in place (logrotate's copytruncate).
@@ -321,7 +372,7 @@ impl LogFile {
         self.size = if self.regular { metadata.len() } else { 0 };
         self.line_start = !kind.is_fifo();
         self.limit = self.rules.maxbytes;
-        self.check_at = now + CHECK;
+        self.check_at = now + COMPARE_PATH_EVERY;
         self.file = Some(file);
         Ok(())
     }
@@ -331,7 +382,6 @@ impl LogFile {
         if self.size == 0 {
             return;
         }
-        self.stop_packing();
         if self.rules.sync != LogSync::Never
             && let Err(error) = self.sync()
         {
@@ -340,9 +390,10 @@ impl LogFile {
         let renamed = if self.rules.backups == 0 {
             self.truncate()
         } else {
-            self.shift_backups().and_then(|()| self.try_open(now))
+            self.shift_backups().and_then(|top| self.try_open(now).map(|()| self.follow_rotation(top)))
         };
         let Err(error) = renamed else { return };
+        self.stop_compression();
         if self.limit == self.rules.maxbytes && self.rules.backups > 0 {
             report(Report::Trouble(format!(
                 "cannot rotate {}: {}; it goes on growing within the bound of all its backups",
@@ -368,31 +419,32 @@ impl LogFile {
         Ok(())
     }
 
-    /// `x` becomes `x.1`, `x.1` becomes `x.2` …; the last one goes. Only the gap that is nearest has to be filled.
-    fn shift_backups(&self) -> io::Result<()> {
+    /// `x` becomes `x.1`, `x.1` becomes `x.2` …; the last one is removed. Only the nearest gap has to be filled: returns
+    /// its number, or that of the last one.
+    fn shift_backups(&self) -> io::Result<u32> {
         let gap = (1..=self.rules.backups).find(|number| self.forms(*number).iter().all(|form| !exists(form)));
         let top = gap.unwrap_or(self.rules.backups);
         for number in (2..=top).rev() {
-            let ([plain, packed], [to_plain, to_packed]) = (self.forms(number - 1), self.forms(number));
-            if exists(&packed) {
+            let ([plain, compressed], [to_plain, to_compressed]) = (self.forms(number - 1), self.forms(number));
+            if exists(&compressed) {
                 // Its plain form is what a crash has left behind, if there is one.
                 let _ = fs::remove_file(plain);
-                fs::rename(packed, to_packed)?;
+                fs::rename(compressed, to_compressed)?;
                 let _ = fs::remove_file(to_plain);
             } else {
                 fs::rename(plain, to_plain)?;
-                let _ = fs::remove_file(to_packed);
+                let _ = fs::remove_file(to_compressed);
             }
         }
-        let [plain, packed] = self.forms(1);
+        let [plain, compressed] = self.forms(1);
         fs::rename(&self.path, plain)?;
-        let _ = fs::remove_file(packed);
+        let _ = fs::remove_file(compressed);
         // Left over from a configuration with more backups.
         let mut number = self.rules.backups.saturating_add(1);
         while self.forms(number).map(|form| fs::remove_file(form).is_ok()).contains(&true) {
             number = number.saturating_add(1);
         }
-        Ok(())
+        Ok(top)
     }
 
     fn backup_bytes(&self) -> u64 {
@@ -403,8 +455,8 @@ impl LogFile {
     /// The names that a backup may have: plain and compressed.
     fn forms(&self, number: u32) -> [PathBuf; 2] {
         let plain = self.backup(number);
-        let packed = pack::packed(&plain);
-        [plain, packed]
+        let compressed = compress::compressed(&plain);
+        [plain, compressed]
     }
 
     fn backup(&self, number: u32) -> PathBuf {
@@ -415,7 +467,7 @@ impl LogFile {
 
     fn fail(&mut self, now: Instant, lost: usize, retry: Duration, error: &io::Error, report: Reporter<'_>) {
         let path = &self.path;
-        self.incident.fail(now, lost, retry, report, || {
+        self.outage.fail(now, lost, retry, report, || {
             format!("cannot write {}: {}; its output is lost until that is mended", path.display(), reason(error))
         });
     }
@@ -425,7 +477,7 @@ fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// The system's words without the number.
+/// The system's error text without the number.
 pub(super) fn reason(error: &io::Error) -> String {
     if error.raw_os_error() == Some(libc::ENXIO) {
         return "it is a FIFO that nobody reads, or a socket".to_owned();

@@ -2,27 +2,31 @@
 //! the configuration says.
 //!
 //! One thread reads the pipes of all children. Nobody waits for it: the handle [`Output`] only sends.
-//! Files are written by other threads, which exist while there is work (see `desk`): a disk that hangs stops
+//! Files are written by other threads, which exist while there is work (see `pool`): a disk that hangs stops
 //! what is on it, nothing else. A child waits only while its pipe is full, and it is never kept waiting by a disk
 //! that refuses (the bytes are counted as lost and said), nor for more than two seconds by one that
 //! hangs, nor for more than one by a console that nobody reads.
 
-mod desk;
+mod command;
+mod compress;
 mod file;
+mod file_queue;
 mod follow;
 mod gzip;
-mod handle;
-mod incident;
+mod line_format;
 mod lines;
-mod look;
-mod pack;
+mod messages;
+mod outage;
 mod pump;
+mod request;
+mod responder;
 mod ring;
 mod sink;
 mod syslog;
 mod target;
 #[cfg(test)]
 mod tests;
+mod writer_pool;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,108 +37,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::Waker;
 
-pub use crate::models::StreamKind;
-use crate::models::{DefaultOutput, LogFormat, ProgramConfig, SupervisorConfig};
+pub use messages::{Amount, Follower, MAX_FOLLOWERS, Note, ProgramId, Settings, StreamKind};
+pub use responder::{InternalError, Responder};
+
+use command::Command;
+
+use crate::models::ProgramConfig;
 use crate::process::Generation;
-
-/// Names a program towards the output thread; given by the dispatcher, never reused while in use.
-pub type ProgramId = u32;
-
-/// What holds for all programs.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// Where the output of programs without a log file goes.
-    pub default_output: DefaultOutput,
-    /// What stands before each line on the console; see [`SupervisorConfig::log_prefix`](crate::models::SupervisorConfig::log_prefix).
-    pub log_prefix: Option<String>,
-    /// What a line on the console looks like.
-    pub log_format: LogFormat,
-}
-
-impl Settings {
-    /// What the configuration says.
-    pub fn of(config: &SupervisorConfig) -> Settings {
-        Settings {
-            default_output: config.default_output,
-            log_prefix: config.log_prefix.clone(),
-            log_format: config.log_format,
-        }
-    }
-}
-
-/// What the output thread tells the daemon.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
-    /// The answer to [`Output::leader_exited`]: what was in the pipes has been written.
-    Drained {
-        /// The program.
-        program: ProgramId,
-        /// The run.
-        generation: Generation,
-        /// The last line of its standard error that is not empty, else of its standard output, as text of at most 512 bytes.
-        last_line: Option<String>,
-    },
-    /// Output can't be written and is lost from now on; said once an incident.
-    Trouble {
-        /// The program.
-        program: ProgramId,
-        /// Which of its streams.
-        stream: StreamKind,
-        /// What failed, on what, and why.
-        text: String,
-    },
-    /// Output can be written again.
-    Recovered {
-        /// The program.
-        program: ProgramId,
-        /// Which of its streams.
-        stream: StreamKind,
-        /// Bytes of output that were not written.
-        lost_bytes: u64,
-    },
-}
-
-/// Takes the answer of [`Output::tail`].
-pub type TailReply = Box<dyn FnOnce(Vec<u8>) + Send>;
-
-/// How much of the newest output is wanted; never more than a megabyte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Amount {
-    /// So many lines.
-    Lines(usize),
-    /// So many bytes.
-    Bytes(usize),
-}
-
-/// Somebody who takes a stream's output as it comes. None of the methods may wait.
-pub trait Follower: Send {
-    /// Takes output; `false`: nobody is there any more.
-    fn push(&self, bytes: &[u8]) -> bool;
-    /// Whether somebody still wants it; asked now and then.
-    fn is_there(&self) -> bool;
-    /// Nothing follows: the program was removed, or the daemon ends. Also called when it is dropped for another reason.
-    fn finish(&self);
-}
-
-/// Takes the answer of [`Output::clear`].
-pub type ClearReply = Box<dyn FnOnce(Result<(), String>) + Send>;
-
-/// Followers of one program at most.
-pub const MAX_FOLLOWERS: usize = 64;
-
-enum Command {
-    Configure { program: ProgramId, config: Arc<ProgramConfig> },
-    Attach { program: ProgramId, generation: Generation, pid: i32, stdout: Option<OwnedFd>, stderr: Option<OwnedFd> },
-    LeaderExited { program: ProgramId, generation: Generation },
-    RunEnded { program: ProgramId, generation: Generation },
-    Remove { program: ProgramId },
-    SetDefault { settings: Settings },
-    Reopen,
-    Tail { program: ProgramId, stream: StreamKind, bytes: usize, reply: TailReply },
-    Follow { program: ProgramId, stream: StreamKind, amount: Amount, go_on: bool, follower: Box<dyn Follower> },
-    Clear { program: ProgramId, reply: ClearReply },
-    Shutdown { deadline: Instant, done: Sender<()> },
-}
 
 /// A handle on the output thread. None of its methods waits, but for [`shutdown`](Self::shutdown).
 ///
@@ -156,11 +65,11 @@ impl Output {
         let (commands, queue): (Sender<Command>, Receiver<Command>) = unbounded();
         let poll = mio::Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), pump::WAKER)?);
-        let desk = desk::Desk::new(Arc::clone(&waker), Arc::from(notify));
+        let pool = writer_pool::WriterPool::new(Arc::clone(&waker), Arc::from(notify));
         let thread = std::thread::Builder::new()
             .name("output".to_owned())
             .stack_size(128 * 1024)
-            .spawn(move || pump::Pump::new(poll, queue, settings, desk).run())?;
+            .spawn(move || pump::Pump::new(poll, queue, settings, pool).run())?;
         Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
@@ -217,8 +126,8 @@ impl Output {
     }
 
     /// The newest output of a stream, at most `bytes` bytes (and at most a megabyte): from its log file, else from memory.
-    pub fn tail(&self, program: ProgramId, stream: StreamKind, bytes: usize, reply: TailReply) {
-        self.send(Command::Tail { program, stream, bytes, reply });
+    pub fn tail(&self, program: ProgramId, stream: StreamKind, bytes: usize, responder: Responder<Vec<u8>>) {
+        self.send(Command::Tail { program, stream, bytes, responder });
     }
 
     /// Hands the newest output of a stream to `follower`, and with `go_on` everything that comes later, with no gap and across
@@ -231,12 +140,13 @@ impl Output {
         go_on: bool,
         follower: Box<dyn Follower>,
     ) {
-        self.send(Command::Follow { program, stream, amount, go_on, follower });
+        let subscription = follow::Subscription::new(follower);
+        self.send(Command::Follow { program, stream, amount, go_on, subscription });
     }
 
     /// Empties the log files of a program (not the rotated ones) and what is kept of its output in memory.
-    pub fn clear(&self, program: ProgramId, reply: ClearReply) {
-        self.send(Command::Clear { program, reply });
+    pub fn clear(&self, program: ProgramId, responder: Responder<Result<(), String>>) {
+        self.send(Command::Clear { program, responder });
     }
 
     /// Reads what is in all pipes, writes everything out, closes the files and ends the thread; waits

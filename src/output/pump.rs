@@ -18,12 +18,14 @@ use mio::unix::SourceFd;
 use mio::{Events, Poll, Token};
 use nix::fcntl::{FcntlArg, fcntl};
 
-use super::desk::{BLOCK, Desk};
+use super::command::Command;
+use super::file_queue::{FileQueue, Origin};
 use super::follow::Followers;
-use super::handle::{Handle, Origin};
+use super::messages::{ProgramId, Settings, StreamKind};
+use super::request::Request;
 use super::sink::Sink;
 use super::syslog::{self, Syslog};
-use super::{Command, ProgramId, Settings, StreamKind};
+use super::writer_pool::{BLOCK_BYTES, WriterPool};
 use crate::failpoint;
 use crate::models::ProgramConfig;
 use crate::process::Generation;
@@ -45,9 +47,9 @@ const SHORTEST_NAP: Duration = Duration::from_micros(200);
 /// A thread that is woken up again within this time is busy.
 const BUSY_WITHIN: Duration = Duration::from_millis(1);
 /// How soon a paused source looks at its console again.
-const PAUSE: Duration = Duration::from_millis(10);
-/// The most that one tail request is answered with, in bytes.
-const MAX_TAIL: usize = 1024 * 1024;
+const PAUSED_RETRY: Duration = Duration::from_millis(10);
+/// How long a log file's writer has to answer a request, before memory answers.
+const WRITER_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 struct Pipe {
     file: File,
@@ -96,7 +98,7 @@ pub(super) struct Pump {
     poll: Poll,
     commands: Receiver<Command>,
     settings: Settings,
-    desk: Arc<Desk>,
+    pool: Arc<WriterPool>,
     programs: HashMap<ProgramId, Program>,
     pipes: HashMap<usize, Pipe>,
     next_token: usize,
@@ -104,7 +106,7 @@ pub(super) struct Pump {
     /// The pipe that is being read.
     reading: Option<usize>,
     /// Files by path: streams that name the same file share it, or each would rotate the other's away.
-    files: HashMap<Arc<Path>, Weak<Handle>>,
+    files: HashMap<Arc<Path>, Weak<FileQueue>>,
     syslog: Option<Rc<RefCell<Syslog>>>,
     /// Streams that hold a part of a line.
     partials: Vec<(ProgramId, StreamKind)>,
@@ -112,16 +114,18 @@ pub(super) struct Pump {
     nap: Duration,
     /// How full the fullest pipe was in this turn, in percent.
     busiest: usize,
+    /// Requests that a writer has not answered yet, and when they are answered without it.
+    requests: Vec<(Instant, Request)>,
     finish: Option<(Instant, Sender<()>)>,
 }
 
 impl Pump {
-    pub fn new(poll: Poll, commands: Receiver<Command>, settings: Settings, desk: Arc<Desk>) -> Pump {
+    pub fn new(poll: Poll, commands: Receiver<Command>, settings: Settings, pool: Arc<WriterPool>) -> Pump {
         Pump {
             poll,
             commands,
             settings,
-            desk,
+            pool,
             programs: HashMap::new(),
             pipes: HashMap::new(),
             next_token: WAKER.0 + 1,
@@ -133,6 +137,7 @@ impl Pump {
             buffer: Vec::new(),
             nap: Duration::ZERO,
             busiest: 0,
+            requests: Vec::new(),
             finish: None,
         }
     }
@@ -146,7 +151,7 @@ impl Pump {
             if let Err(error) = self.poll.poll(&mut events, timeout) {
                 if error.kind() != io::ErrorKind::Interrupted {
                     log::error!("output: cannot wait for output: {error}; trying again");
-                    std::thread::sleep(PAUSE);
+                    std::thread::sleep(PAUSED_RETRY);
                 }
                 continue;
             }
@@ -159,7 +164,7 @@ impl Pump {
             }
             paused = match catch_unwind(AssertUnwindSafe(|| self.work(now))) {
                 Ok(paused) => paused,
-                Err(_) => self.stumbled(),
+                Err(_) => self.recover(),
             };
             self.take_nap(now.duration_since(asleep));
         }
@@ -168,16 +173,17 @@ impl Pump {
 
     fn work(&mut self, now: Instant) -> bool {
         while let Ok(command) = self.commands.try_recv() {
-            self.obey(now, command);
+            self.handle_command(now, command);
         }
         let paused = self.turn(now);
         self.flush_partials(now);
+        self.expire_requests(now);
         paused
     }
 
     /// After a panic: what was at work has lost something, but goes on, and so does everything else. A pause, so that
     /// one that comes again and again does not take all the time.
-    fn stumbled(&mut self) -> bool {
+    fn recover(&mut self) -> bool {
         log::error!("output: an internal error of supervice (a panic), please report it; some output is lost");
         // A pipe that is not read would hold up its child for ever.
         if let Some(token) = self.reading.take().filter(|token| !self.ready.contains(token)) {
@@ -186,13 +192,30 @@ impl Pump {
         true
     }
 
-    /// How long to sleep: for ever when there is nothing to do.
+    /// How long to sleep: without a limit when there is nothing to do.
     fn timeout(&self, now: Instant, paused: bool) -> Option<Duration> {
         if !self.ready.is_empty() {
-            return Some(if paused { PAUSE } else { Duration::ZERO });
+            return Some(if paused { PAUSED_RETRY } else { Duration::ZERO });
         }
         let due = self.partials.iter().filter_map(|(program, kind)| self.partial_due(*program, *kind)).min();
-        due.map(|due| due.saturating_duration_since(now))
+        let expires = self.requests.iter().map(|(deadline, _)| *deadline).min();
+        due.into_iter().chain(expires).min().map(|due| due.saturating_duration_since(now))
+    }
+
+    /// Forgets the requests that were answered and answers those whose time is up.
+    fn expire_requests(&mut self, now: Instant) {
+        if self.requests.is_empty() {
+            return;
+        }
+        self.requests.retain(|(deadline, request)| {
+            if *deadline <= now {
+                request.expire();
+            }
+            !request.is_answered()
+        });
+        if self.requests.is_empty() {
+            self.requests = Vec::new();
+        }
     }
 
     fn flush_syslog(&mut self, now: Instant) {
@@ -259,7 +282,7 @@ impl Pump {
         let Some(program) = self.programs.get_mut(&pipe.program) else { return Outcome::Closed };
         let ring_limit = usize::try_from(program.config.log_buffer).unwrap_or(usize::MAX);
         if self.buffer.is_empty() {
-            self.buffer = self.desk.block();
+            self.buffer = self.pool.block();
         }
         let (id, kind) = (pipe.program, pipe.kind);
         let Program { out, err, followers, .. } = program;
@@ -267,9 +290,9 @@ impl Pump {
             StreamKind::Stdout => out,
             StreamKind::Stderr => err,
         };
-        let (desk, origin) = (&self.desk, Origin { program: id, stream: kind });
-        let mut report = |report| desk.notify(origin.note(report));
-        let size = sink.read_size(BLOCK);
+        let (pool, origin) = (&self.pool, Origin { program: id, stream: kind });
+        let mut report = |report| pool.notify(origin.note(report));
+        let size = sink.read_size(BLOCK_BYTES);
         let buffer = &mut self.buffer;
         let mut outcome = Outcome::More;
         let mut total = 0;
@@ -333,14 +356,14 @@ impl Pump {
     }
 
     fn flush_partials(&mut self, now: Instant) {
-        let Pump { partials, programs, desk, .. } = self;
+        let Pump { partials, programs, pool, .. } = self;
         partials.retain(|(id, kind)| {
             let Some(program) = programs.get_mut(id) else { return false };
             let sink = program.sink(*kind);
             match sink.partial_due() {
                 Some(due) if due <= now => {
                     let origin = Origin { program: *id, stream: *kind };
-                    sink.flush_partial(now, &mut |report| desk.notify(origin.note(report)));
+                    sink.flush_partial(now, &mut |report| pool.notify(origin.note(report)));
                     false
                 }
                 Some(_) => true,
@@ -374,7 +397,8 @@ impl Pump {
         if let Some(syslog) = &self.syslog {
             syslog.borrow_mut().finish(deadline);
         }
-        self.desk.close(deadline);
+        self.pool.close(deadline);
+        self.requests.iter().for_each(|(_, request)| request.expire());
         crate::logger::flush_console(deadline);
         drop(self);
         let _ = done.send(());

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Settings;
-use super::file::{LogFile, reason};
-use super::handle::{Handle, Origin};
-use super::incident::{Incident, Reporter};
+use super::file::reason;
+use super::file_queue::{FileQueue, Origin};
+use super::line_format::{LineFormat, Source};
 use super::lines::{Assembler, MAX_LAST_LINE, last_line};
-use super::look::{Look, Source};
+use super::messages::Settings;
+use super::outage::{Reporter, WriteOutage};
 use super::ring::Ring;
 use super::syslog::Syslog;
 use super::target::Target;
@@ -37,7 +37,7 @@ pub(super) struct Sink {
 pub(super) enum Dest {
     #[default]
     Nothing,
-    File(Arc<Handle>),
+    File(Arc<FileQueue>),
     Lines(Box<Lines>),
 }
 
@@ -46,11 +46,11 @@ pub(super) enum Dest {
 pub(super) struct Lines {
     to: LinesTo,
     target: Target,
-    look: Look,
+    format: LineFormat,
     /// Where lines are put together.
     scratch: Vec<u8>,
     assembler: Assembler,
-    incident: Incident,
+    outage: WriteOutage,
 }
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Dest {
             (Dest::Nothing, Target::Nothing) => true,
             (Dest::File(file), Target::File(path)) => file.path() == path,
             // What stands before a line may name the pid of the run.
-            (Dest::Lines(lines), Target::Console { .. }) => lines.target == *target && lines.look.outlives_runs(),
+            (Dest::Lines(lines), Target::Console { .. }) => lines.target == *target && lines.format.outlives_runs(),
             (Dest::Nothing | Dest::File(_) | Dest::Lines(_), _) => false,
         }
     }
@@ -85,31 +85,32 @@ impl Lines {
         settings: &Settings,
         syslog: &Rc<RefCell<Syslog>>,
     ) -> Option<Box<Lines>> {
-        let (to, look) = match target {
-            Target::Console { stream, prefix } => {
-                (LinesTo::Console(*stream), Look::console(source, settings, *prefix, logger::wants_colour(*stream)))
-            }
-            Target::Syslog => (LinesTo::Syslog(Rc::clone(syslog)), Look::syslog(source)),
+        let (to, format) = match target {
+            Target::Console { stream, prefix } => (
+                LinesTo::Console(*stream),
+                LineFormat::console(source, settings, *prefix, logger::wants_colour(*stream)),
+            ),
+            Target::Syslog => (LinesTo::Syslog(Rc::clone(syslog)), LineFormat::syslog(source)),
             Target::Nothing | Target::File(_) => return None,
         };
         Some(Box::new(Lines {
             to,
             target: target.clone(),
-            look,
+            format,
             scratch: Vec::new(),
             assembler: Assembler::default(),
-            incident: Incident::default(),
+            outage: WriteOutage::default(),
         }))
     }
 
     fn write(&mut self, now: Instant, data: &[u8], report: Reporter<'_>) {
-        let Lines { to, look, scratch, assembler, incident, .. } = self;
-        assembler.push(now, data, &mut |line| to.write(now, look.parts(line, scratch), line.len(), incident, report));
+        let Lines { to, format, scratch, assembler, outage, .. } = self;
+        assembler.push(now, data, &mut |line| to.write(now, format.parts(line, scratch), line.len(), outage, report));
     }
 
     fn flush(&mut self, now: Instant, report: Reporter<'_>) {
-        let Lines { to, look, scratch, assembler, incident, .. } = self;
-        assembler.flush(&mut |line| to.write(now, look.parts(line, scratch), line.len(), incident, report));
+        let Lines { to, format, scratch, assembler, outage, .. } = self;
+        assembler.flush(&mut |line| to.write(now, format.parts(line, scratch), line.len(), outage, report));
     }
 
     fn should_pause(&self, now: Instant) -> bool {
@@ -207,15 +208,9 @@ impl Sink {
         }
     }
 
-    /// Forgets what is in memory and empties the file.
-    pub fn clear(&mut self, now: Instant) -> Result<(), String> {
+    /// Forgets what is in memory.
+    pub fn clear_memory(&mut self) {
         self.ring = Ring::default();
-        match &self.dest {
-            Dest::File(file) => file.call(now, LogFile::clear).unwrap_or_else(|| {
-                Err(format!("cannot empty {}: its disk does not answer; try again later", file.path().display()))
-            }),
-            Dest::Nothing | Dest::Lines(_) => Ok(()),
-        }
     }
 
     /// The newest bytes in memory.
@@ -232,31 +227,31 @@ impl Sink {
 }
 
 impl LinesTo {
-    fn write(&self, now: Instant, parts: [&[u8]; 2], length: usize, incident: &mut Incident, report: Reporter<'_>) {
+    fn write(&self, now: Instant, parts: [&[u8]; 2], length: usize, outage: &mut WriteOutage, report: Reporter<'_>) {
         let size = length + 1;
         match self {
             LinesTo::Console(stream) => {
                 if logger::write_line(*stream, &parts) {
-                    incident.succeed(now, report);
+                    outage.succeed(now, report);
                 } else {
-                    incident.fail(now, size, Duration::ZERO, report, || {
+                    outage.fail(now, size, Duration::ZERO, report, || {
                         "nobody reads the daemon's standard output; lines for it are lost until that changes".to_owned()
                     });
                 }
             }
             LinesTo::Syslog(syslog) => {
-                if incident.waits(now, size) {
+                if outage.waits(now, size) {
                     return;
                 }
                 let message = parts.concat();
                 match syslog.borrow_mut().send(now, &message) {
-                    Ok(()) => incident.succeed(now, report),
+                    Ok(()) => outage.succeed(now, report),
                     Err(error) => {
                         let retry = match error.kind() {
                             io::ErrorKind::WouldBlock => Duration::ZERO,
                             _ => SYSLOG_RETRY,
                         };
-                        incident.fail(now, size, retry, report, || {
+                        outage.fail(now, size, retry, report, || {
                             let why = match error.kind() {
                                 io::ErrorKind::WouldBlock => "it takes nothing".to_owned(),
                                 _ => reason(&error),

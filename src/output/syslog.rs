@@ -2,7 +2,7 @@
 //!
 //! Its socket takes a handful of lines (`net.unix.max_dgram_qlen`, often ten), so a daemon in perfect health refuses
 //! some whenever a program writes more at once. These wait here and go when the kernel says that there is room. Sources
-//! pause meanwhile, but not for a daemon that has taken nothing for [`STALLED`]: then [`QUEUE`] bytes are kept,
+//! pause meanwhile, but not for a daemon that has taken nothing for [`STALLED_AFTER`]: then [`QUEUE_BYTES`] bytes are kept,
 //! and what does not fit is lost and counted by who wrote it.
 
 use std::collections::VecDeque;
@@ -18,9 +18,9 @@ use mio::{Interest, Registry, Token};
 /// The socket's token; pipes have small numbers.
 pub(super) const TOKEN: Token = Token(usize::MAX - 1);
 /// What waits at most, in bytes: more than the lines of a full pipe.
-const QUEUE: usize = 256 * 1024;
-/// A daemon that took nothing for so long holds up nobody.
-const STALLED: Duration = Duration::from_secs(1);
+const QUEUE_BYTES: usize = 256 * 1024;
+/// After taking nothing for this long, a syslog daemon no longer holds up its sources.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
 
 /// See the module's head.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Syslog {
             }
             self.progress = now;
         }
-        if self.bytes + line.len() > QUEUE {
+        if self.bytes + line.len() > QUEUE_BYTES {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         self.bytes += line.len();
@@ -96,7 +96,7 @@ impl Syslog {
 
     /// `true` while its sources should pause: lines wait, and it takes some now and then.
     pub fn is_busy(&self, now: Instant) -> bool {
-        !self.waiting.is_empty() && now.saturating_duration_since(self.progress) < STALLED
+        !self.waiting.is_empty() && now.saturating_duration_since(self.progress) < STALLED_AFTER
     }
 
     /// Before the end: waits until everything has gone, as long as some of it goes, at most until `deadline`.
@@ -168,7 +168,7 @@ mod tests {
         for n in 0..1000 {
             syslog.send(now, line(n).as_bytes()).expect("taken or kept");
         }
-        assert!(syslog.is_busy(now) && !syslog.is_busy(now + STALLED));
+        assert!(syslog.is_busy(now) && !syslog.is_busy(now + STALLED_AFTER));
         let mut buffer = [0; 100];
         for n in 0..1000 {
             syslog.flush(now).expect("it is there");
@@ -179,7 +179,7 @@ mod tests {
         assert!(!syslog.is_busy(now));
         let full = (0..100_000).find_map(|_| syslog.send(now, &[b'x'; 100]).err()).expect("a bound");
         assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
-        assert!(syslog.bytes <= QUEUE);
+        assert!(syslog.bytes <= QUEUE_BYTES);
         // The daemon is restarted: what waits goes to the new one.
         drop(daemon);
         std::fs::remove_file(&path).expect("removed");

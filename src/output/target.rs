@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::logger::ConsoleStream;
 use crate::models::{DefaultOutput, ProgramConfig};
 
-use super::StreamKind;
+use super::messages::StreamKind;
 
 /// Where the bytes of one stream go, besides the ring in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::Effects;
 use crate::api::{self, Refusal, Reply, RequestId};
 use crate::control::output_feed::{Feed, Source};
 use crate::control::server::{ConnId, ServerHandle};
-use crate::output::{self, Follower};
+use crate::output::{self, Follower, InternalError};
 
 /// The end of a program's output that `why` shows: lines, and bytes to look for them.
 const LAST_LINES: usize = 5;
@@ -29,20 +29,26 @@ impl Effects {
                 self.parts.output.follow(id, stream, amount, follow, Box::new(client));
             }
             OutputJob::Clear { id, name } => {
-                let reply = move |result: Result<(), String>| {
+                let deliver = move |result: Result<Result<(), String>, InternalError>| {
                     responder.answer(match result {
-                        Ok(()) => Ok(Reply::LogsCleared { name }),
-                        Err(message) => Err(Refusal::Output { name, message }),
+                        Ok(Ok(())) => Ok(Reply::LogsCleared { name }),
+                        Ok(Err(message)) => Err(Refusal::Output { name, message }),
+                        Err(InternalError) => Err(Refusal::Internal),
                     });
                 };
-                self.parts.output.clear(id, Box::new(reply));
+                self.parts.output.clear(id, output::Responder::new(deliver));
             }
             OutputJob::Why { id, stream, mut why } => {
-                let reply = move |bytes: Vec<u8>| {
-                    why.last_output = last_lines(&bytes);
-                    responder.answer(Ok(Reply::Why(why)));
+                let deliver = move |result: Result<Vec<u8>, InternalError>| {
+                    responder.answer(match result {
+                        Ok(bytes) => {
+                            why.last_output = last_lines(&bytes);
+                            Ok(Reply::Why(why))
+                        }
+                        Err(InternalError) => Err(Refusal::Internal),
+                    });
                 };
-                self.parts.output.tail(id, stream, LAST_WORDS, Box::new(reply));
+                self.parts.output.tail(id, stream, LAST_WORDS, output::Responder::new(deliver));
             }
         }
     }
@@ -73,6 +79,10 @@ impl Follower for Client {
         if self.feed.finish() {
             self.server.feed(self.conn, Arc::clone(&self.feed) as Arc<dyn Source>);
         }
+    }
+
+    fn fail(&self, _: InternalError) {
+        self.server.reply(self.conn, Box::new(Err(Refusal::Internal)));
     }
 }
 

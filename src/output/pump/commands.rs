@@ -1,10 +1,9 @@
 //! What the daemon asks of the reading thread.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -13,16 +12,18 @@ use mio::{Interest, Token};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::super::file::Rules;
-use super::super::follow::last_lines;
-use super::super::handle::TellAtEnd;
-use super::super::look::Source;
+use super::super::file_queue::TellAtEnd;
+use super::super::follow::{Subscription, last_lines};
+use super::super::line_format::Source;
+use super::super::messages::{Amount, Note};
+use super::super::request::{Clear, Follow, MAX_TAIL_BYTES, Request, Tail};
+use super::super::responder::Responder;
 use super::super::sink::{Dest, Lines};
 use super::super::target::Target;
-use super::super::{Amount, Follower, Note};
 use super::*;
 
 impl Pump {
-    pub(super) fn obey(&mut self, now: Instant, command: Command) {
+    pub(super) fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Configure { program, config } => self.configure(now, program, config),
             Command::Attach { program, generation, pid, stdout, stderr } => {
@@ -34,13 +35,13 @@ impl Pump {
             Command::Remove { program } => self.remove(now, program),
             Command::SetDefault { settings } => self.set_default(now, settings),
             Command::Reopen => self.reopen(now),
-            Command::Tail { program, stream, bytes, reply } => {
-                reply(self.tail(now, program, stream, bytes.min(MAX_TAIL)))
+            Command::Tail { program, stream, bytes, responder } => {
+                self.tail(now, program, stream, bytes.min(MAX_TAIL_BYTES), responder);
             }
-            Command::Follow { program, stream, amount, go_on, follower } => {
-                self.follow(now, program, stream, amount, go_on, follower);
+            Command::Follow { program, stream, amount, go_on, subscription } => {
+                self.follow(now, program, stream, amount, go_on, subscription);
             }
-            Command::Clear { program, reply } => reply(self.clear(now, program)),
+            Command::Clear { program, responder } => self.clear(now, program, responder),
             Command::Shutdown { deadline, done } => self.finish = Some((deadline, done)),
         }
     }
@@ -73,13 +74,13 @@ impl Pump {
         let programs: Vec<ProgramId> = self.programs.keys().copied().collect();
         for program in programs {
             // What stands before a line is made when the target is.
-            let Pump { programs, desk, .. } = self;
+            let Pump { programs, pool, .. } = self;
             let Some(entry) = programs.get_mut(&program) else { continue };
             for stream in [StreamKind::Stdout, StreamKind::Stderr] {
                 let origin = Origin { program, stream };
                 let sink = entry.sink(stream);
                 if let Dest::Lines(_) = sink.dest() {
-                    sink.set_dest(now, Dest::Nothing, &mut |report| desk.notify(origin.note(report)));
+                    sink.set_dest(now, Dest::Nothing, &mut |report| pool.notify(origin.note(report)));
                 }
             }
             self.prepare_sinks_of_run(now, program);
@@ -133,7 +134,7 @@ impl Pump {
             hung_up: false,
             queued: false,
             full_reads: 0,
-            size: BLOCK,
+            size: BLOCK_BYTES,
             may_grow: true,
         };
         self.pipes.insert(token, pipe);
@@ -161,10 +162,10 @@ impl Pump {
         let also = (also && target != Target::Syslog).then(|| self.syslog(now)).and_then(|syslog| {
             Lines::new(&Target::Syslog, Source { config: &config, kind, pid }, &self.settings, &syslog)
         });
-        let Pump { programs, desk, .. } = self;
+        let Pump { programs, pool, .. } = self;
         let Some(program) = programs.get_mut(&id) else { return };
         let origin = Origin { program: id, stream: kind };
-        let mut report = |report| desk.notify(origin.note(report));
+        let mut report = |report| pool.notify(origin.note(report));
         let sink = program.sink(kind);
         sink.set_also(now, also, &mut report);
         if !sink.dest().is(&target) {
@@ -181,13 +182,13 @@ impl Pump {
         Rc::clone(self.syslog.get_or_insert_with(new))
     }
 
-    fn shared_file(&mut self, now: Instant, path: &Path, rules: Rules) -> Arc<Handle> {
+    fn shared_file(&mut self, now: Instant, path: &Path, rules: Rules) -> Arc<FileQueue> {
         if let Some(file) = self.files.get(path).and_then(Weak::upgrade) {
             return file;
         }
         self.files.retain(|_, file| file.strong_count() > 0);
         let path: Arc<Path> = Arc::from(path);
-        let file = Arc::new(Handle::new(&self.desk, Arc::clone(&path), rules, now));
+        let file = Arc::new(FileQueue::new(&self.pool, Arc::clone(&path), rules, now));
         self.files.insert(path, Arc::downgrade(&file));
         file
     }
@@ -217,7 +218,7 @@ impl Pump {
         self.drain(now, &tokens);
         let sinks = self.programs.get(&program);
         let last_line = sinks.and_then(|program| program.err.last_line().or_else(|| program.out.last_line()));
-        let note = TellAtEnd::new(Note::Drained { program, generation, last_line }, self.desk.notifier());
+        let note = TellAtEnd::new(Note::Drained { program, generation, last_line }, self.pool.notifier());
         for sink in sinks.iter().flat_map(|program| [&program.out, &program.err]) {
             if let Dest::File(file) = sink.dest() {
                 file.when_written(now, Arc::clone(&note));
@@ -236,11 +237,11 @@ impl Pump {
 
     /// Passes on what a program's streams hold of a line.
     pub(super) fn end_lines(&mut self, now: Instant, id: ProgramId) {
-        let Pump { programs, desk, .. } = self;
+        let Pump { programs, pool, .. } = self;
         if let Some(program) = programs.get_mut(&id) {
             for kind in [StreamKind::Stdout, StreamKind::Stderr] {
                 let origin = Origin { program: id, stream: kind };
-                program.sink(kind).flush_partial(now, &mut |report| desk.notify(origin.note(report)));
+                program.sink(kind).flush_partial(now, &mut |report| pool.notify(origin.note(report)));
             }
         }
     }
@@ -266,18 +267,34 @@ impl Pump {
         }
     }
 
-    /// The file has more than the ring, but not just after a rotation or while it can't be written.
-    fn tail(&mut self, now: Instant, id: ProgramId, kind: StreamKind, bytes: usize) -> Vec<u8> {
+    /// The newest output in memory, at most `bytes`; nothing for a program that is not known.
+    fn memory(&mut self, id: ProgramId, kind: StreamKind, bytes: usize) -> Vec<u8> {
         let Some(program) = self.programs.get_mut(&id) else { return Vec::new() };
         let kept = usize::try_from(program.config.log_buffer).unwrap_or(usize::MAX);
-        let sink = program.sink(kind);
-        let memory = sink.newest(bytes.min(kept));
-        let Dest::File(file) = sink.dest() else { return memory };
-        let read = file.call(now, move |file| file.is_regular().then(|| newest_of_files(file.path(), bytes)));
-        match read.flatten() {
-            Some(Ok(disk)) if disk.len() >= memory.len() => disk,
-            Some(Ok(_) | Err(_)) | None => memory,
+        program.sink(kind).newest(bytes.min(kept))
+    }
+
+    fn file_of(&mut self, id: ProgramId, kind: StreamKind) -> Option<Arc<FileQueue>> {
+        match self.programs.get_mut(&id)?.sink(kind).dest() {
+            Dest::File(file) => Some(Arc::clone(file)),
+            Dest::Nothing | Dest::Lines(_) => None,
         }
+    }
+
+    /// Has the writers of the files answer; without files, or where the disk does not answer, it is answered at once.
+    fn ask_writers(&mut self, now: Instant, files: &[Arc<FileQueue>], request: Request) {
+        let is_taken = !files.is_empty() && files.iter().all(|file| file.request(now, request.clone()));
+        if is_taken {
+            self.requests.push((now + WRITER_ANSWERS_WITHIN, request));
+        } else {
+            request.expire();
+        }
+    }
+
+    fn tail(&mut self, now: Instant, id: ProgramId, kind: StreamKind, bytes: usize, responder: Responder<Vec<u8>>) {
+        let memory = self.memory(id, kind, bytes);
+        let file = self.file_of(id, kind);
+        self.ask_writers(now, file.as_slice(), Request::Tail(Tail::new(bytes, memory, responder)));
     }
 
     fn follow(
@@ -287,45 +304,32 @@ impl Pump {
         kind: StreamKind,
         amount: Amount,
         go_on: bool,
-        follower: Box<dyn Follower>,
+        subscription: Arc<Subscription>,
     ) {
-        let newest = match amount {
-            Amount::Bytes(bytes) => self.tail(now, id, kind, bytes.min(MAX_TAIL)),
-            Amount::Lines(lines) => last_lines(self.tail(now, id, kind, MAX_TAIL), lines),
+        let memory = match amount {
+            Amount::Bytes(bytes) => self.memory(id, kind, bytes.min(MAX_TAIL_BYTES)),
+            Amount::Lines(lines) => last_lines(self.memory(id, kind, MAX_TAIL_BYTES), lines),
         };
-        follower.push(&newest);
-        match self.programs.get_mut(&id) {
-            Some(program) if go_on => program.followers.add(kind, follower),
-            Some(_) | None => follower.finish(),
+        let go_on = go_on && self.programs.contains_key(&id);
+        subscription.begin_here(memory, go_on);
+        let file = self.file_of(id, kind);
+        let request = Request::Follow(Follow::new(Arc::clone(&subscription), amount));
+        self.ask_writers(now, file.as_slice(), request);
+        if let Some(program) = self.programs.get_mut(&id).filter(|_| go_on) {
+            program.followers.add(kind, subscription);
         }
     }
 
-    fn clear(&mut self, now: Instant, id: ProgramId) -> Result<(), String> {
-        let Some(program) = self.programs.get_mut(&id) else { return Ok(()) };
-        program.out.clear(now)?;
-        program.err.clear(now)
+    fn clear(&mut self, now: Instant, id: ProgramId, responder: Responder<Result<(), String>>) {
+        let mut files: Vec<Arc<FileQueue>> = Vec::new();
+        for kind in [StreamKind::Stdout, StreamKind::Stderr] {
+            if let Some(program) = self.programs.get_mut(&id) {
+                program.sink(kind).clear_memory();
+            }
+            // Both streams may be in one file.
+            files.extend(self.file_of(id, kind).filter(|file| files.iter().all(|known| !Arc::ptr_eq(known, file))));
+        }
+        let paths: Vec<PathBuf> = files.iter().map(|file| file.path().to_owned()).collect();
+        self.ask_writers(now, &files, Request::Clear(Clear::new(paths, responder)));
     }
-}
-
-/// The end of a log file, and of the one before it where it alone does not hold that much.
-fn newest_of_files(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
-    let newest = end_of_file(path, bytes)?;
-    if newest.len() >= bytes {
-        return Ok(newest);
-    }
-    let mut before = path.as_os_str().to_owned();
-    before.push(".1");
-    let mut both = end_of_file(before.as_ref(), bytes - newest.len()).unwrap_or_default();
-    both.extend_from_slice(&newest);
-    Ok(both)
-}
-
-fn end_of_file(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
-    // O_NONBLOCK: the path may have become a FIFO in this moment.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    let length = file.metadata()?.len();
-    let count = length.min(bytes as u64);
-    let mut buffer = vec![0; usize::try_from(count).unwrap_or(bytes)];
-    file.read_exact_at(&mut buffer, length - count)?;
-    Ok(buffer)
 }

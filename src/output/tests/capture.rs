@@ -137,7 +137,7 @@ fn shutdown_writes_out_what_is_in_the_pipes_and_later_calls_are_harmless() {
     rig.configure(1, Some(&log), |_| {});
     let mut child = rig.attach(1, 1);
     child.write_all(&vec![b'z'; 60_000]).unwrap();
-    rig.output.shutdown(PATIENCE);
+    rig.output.shutdown(TEST_TIMEOUT);
     assert_eq!(read(&log).len(), 60_000);
     rig.output.reopen();
     rig.output.remove(1);

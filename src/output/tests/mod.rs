@@ -1,8 +1,9 @@
 //! Real pipes, files and processes.
 
+mod answers;
 mod capture;
+mod compressed;
 mod files;
-mod packed;
 mod pieces;
 mod stall;
 mod trouble;
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An output thread with a directory for its files.
 struct Rig {
@@ -66,7 +67,7 @@ impl Rig {
     }
 
     fn note(&self) -> Note {
-        self.notes.recv_timeout(PATIENCE).expect("a note in time")
+        self.notes.recv_timeout(TEST_TIMEOUT).expect("a note in time")
     }
 
     /// What `Drained` says.
@@ -92,7 +93,7 @@ impl Rig {
 
     /// Writes lines until the trouble is over; returns the bytes that were lost.
     fn write_until_recovered(&self, child: &mut PipeWriter) -> u64 {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TEST_TIMEOUT;
         while Instant::now() < end {
             child.write_all(b"still here\n").unwrap();
             match self.notes.recv_timeout(Duration::from_millis(20)) {
@@ -106,22 +107,19 @@ impl Rig {
 
     fn tail(&self, id: ProgramId, bytes: usize) -> Vec<u8> {
         let (sender, answer) = bounded(1);
-        let reply = Box::new(move |bytes| {
-            let _ = sender.send(bytes);
-        });
-        self.output.tail(id, StreamKind::Stdout, bytes, reply);
-        answer.recv_timeout(PATIENCE).expect("a tail in time")
+        self.output.tail(id, StreamKind::Stdout, bytes, Responder::new(move |answer| drop(sender.send(answer))));
+        answer.recv_timeout(TEST_TIMEOUT).expect("an answer in time").expect("a tail")
     }
 }
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        self.output.shutdown(PATIENCE);
+        self.output.shutdown(TEST_TIMEOUT);
     }
 }
 
 fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     while !reached() {
         assert!(Instant::now() < end, "not reached in time: {what}");
         std::thread::sleep(Duration::from_millis(2));

@@ -5,15 +5,16 @@ use mio::{Poll, Waker};
 
 use super::*;
 use crate::models::LogSync;
-use crate::output::desk::{BLOCK, Desk};
 use crate::output::file::Rules;
-use crate::output::handle::{Handle, Origin, QUEUE, TellAtEnd};
+use crate::output::file_queue::{FileQueue, Origin, QUEUE_BYTES, TellAtEnd};
+use crate::output::request::{Request, Tail};
+use crate::output::writer_pool::{BLOCK_BYTES, WriterPool};
 
 const ORIGIN: Origin = Origin { program: 7, stream: StreamKind::Stdout };
 const RULES: Rules = Rules { maxbytes: 0, backups: 0, compress: false, sync: LogSync::Never };
 
 struct Bench {
-    desk: Arc<Desk>,
+    pool: Arc<WriterPool>,
     notes: Receiver<Note>,
     dir: TempDir,
     _poll: Poll,
@@ -24,30 +25,43 @@ impl Bench {
         let poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
         let (sender, notes) = unbounded();
-        let desk = Desk::new(waker, Arc::new(move |note| drop(sender.send(note))));
-        Bench { desk, notes, dir: tempfile::tempdir().unwrap(), _poll: poll }
+        let pool = WriterPool::new(waker, Arc::new(move |note| drop(sender.send(note))));
+        Bench { pool, notes, dir: tempfile::tempdir().unwrap(), _poll: poll }
     }
 
-    fn file(&self, name: &str) -> Arc<Handle> {
+    fn file(&self, name: &str) -> Arc<FileQueue> {
         let path = self.dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        Arc::new(Handle::new(&self.desk, Arc::from(path), RULES, Instant::now()))
+        Arc::new(FileQueue::new(&self.pool, Arc::from(path), RULES, Instant::now()))
     }
 }
 
-fn append(file: &Arc<Handle>, now: Instant, text: &str) {
+fn append(file: &Arc<FileQueue>, now: Instant, text: &str) {
     let mut buffer = text.as_bytes().to_vec();
     let count = buffer.len();
-    buffer.resize(buffer.len().max(BLOCK), 0);
+    buffer.resize(buffer.len().max(BLOCK_BYTES), 0);
     file.append(now, ORIGIN, &mut buffer, count);
 }
 
 /// From now on nothing that is done with the file ends, until the sender is dropped.
-fn hang(file: &Arc<Handle>) -> Sender<()> {
-    let (sender, end) = bounded(0);
-    let answer = file.call(Instant::now(), move |_| end.recv().is_ok());
-    assert!(answer.is_none(), "it hangs");
+fn hang(file: &Arc<FileQueue>) -> Sender<()> {
+    let (sender, end) = bounded::<()>(0);
+    let (started, has_started) = bounded(1);
+    let responder = Responder::new(move |_| {
+        let _ = started.send(());
+        let _ = end.recv();
+    });
+    assert!(file.request(Instant::now(), Request::Tail(Tail::new(0, Vec::new(), responder))));
+    has_started.recv_timeout(TEST_TIMEOUT).expect("a writer begins");
     sender
+}
+
+/// Whether the file's writer comes to what is queued now, in time; `None`: the disk is known not to answer.
+fn answers(file: &Arc<FileQueue>, now: Instant) -> Option<()> {
+    let (sender, answer) = bounded(1);
+    let responder = Responder::new(move |_| sender.send(()).expect("a channel"));
+    let taken = file.request(now, Request::Tail(Tail::new(0, Vec::new(), responder)));
+    taken.then(|| answer.recv_timeout(TEST_TIMEOUT).expect("an answer in time"))
 }
 
 #[test]
@@ -76,7 +90,7 @@ fn the_newest_of_a_stall_is_written_after_it_and_the_rest_is_counted_and_said_on
         append(&file, begin, &line(number));
         number += 1;
     }
-    assert!(number * 10_000 >= QUEUE && number * 10_000 < QUEUE + 10_000);
+    assert!(number * 10_000 >= QUEUE_BYTES && number * 10_000 < QUEUE_BYTES + 10_000);
     let later = begin + Duration::from_secs(3);
     assert!(!file.should_pause(later), "the child goes on");
     for _ in 0..200 {
@@ -86,9 +100,9 @@ fn the_newest_of_a_stall_is_written_after_it_and_the_rest_is_counted_and_said_on
     let Ok(Note::Trouble { program: 7, text, .. }) = bench.notes.try_recv() else { panic!("no trouble") };
     assert!(text.contains("does not answer since 3 seconds"), "{text}");
     assert!(bench.notes.try_recv().is_err(), "said once");
-    assert_eq!(file.call(later, |_| ()), None, "nobody waits for it");
+    assert_eq!(answers(&file, later), None, "nobody waits for it");
     drop(end);
-    // A short incident is not over with the first write.
+    // A short outage is not over with the first write.
     let mut told = None;
     wait_until("it is said that it is over", || {
         append(&file, Instant::now(), &line(number));
@@ -97,7 +111,7 @@ fn the_newest_of_a_stall_is_written_after_it_and_the_rest_is_counted_and_said_on
         told.is_some()
     });
     let Some(Note::Recovered { lost_bytes, .. }) = told else { panic!("{told:?}") };
-    assert!(file.call(Instant::now(), |_| ()).is_some());
+    assert!(answers(&file, Instant::now()).is_some());
     let text = String::from_utf8(read(file.path())).unwrap();
     assert_eq!(text.len() as u64 + lost_bytes, number as u64 * 10_000, "all is accounted for");
     assert!(text.ends_with(&line(number - 1)) && lost_bytes > 0);
@@ -109,13 +123,14 @@ fn who_waits_for_the_end_of_a_hanging_write_is_told_at_once() {
     let file = bench.file("x");
     let end = hang(&file);
     let note = Note::Drained { program: 7, generation: 1, last_line: None };
-    file.when_written(Instant::now(), TellAtEnd::new(note.clone(), bench.desk.notifier()));
+    let later = Instant::now() + Duration::from_secs(1);
+    file.when_written(later, TellAtEnd::new(note.clone(), bench.pool.notifier()));
     assert_eq!(bench.notes.try_recv().as_ref(), Ok(&note));
     drop(end);
-    wait_until("it answers", || file.call(Instant::now(), |_| ()).is_some());
+    wait_until("it answers", || answers(&file, Instant::now()).is_some());
     append(&file, Instant::now(), "x\n");
-    file.when_written(Instant::now(), TellAtEnd::new(note.clone(), bench.desk.notifier()));
-    assert_eq!(bench.notes.recv_timeout(PATIENCE), Ok(note));
+    file.when_written(Instant::now(), TellAtEnd::new(note.clone(), bench.pool.notifier()));
+    assert_eq!(bench.notes.recv_timeout(TEST_TIMEOUT), Ok(note));
     assert_eq!(read(file.path()), b"x\n");
 }
 
@@ -124,13 +139,55 @@ fn closing_waits_for_the_writers_but_not_for_ever() {
     let bench = Bench::new();
     let file = bench.file("x");
     append(&file, Instant::now(), "x\n");
-    bench.desk.close(Instant::now() + PATIENCE);
+    bench.pool.close(Instant::now() + TEST_TIMEOUT);
     assert_eq!(read(file.path()), b"x\n");
 
     let bench = Bench::new();
     let end = hang(&bench.file("x"));
     let begin = Instant::now();
-    bench.desk.close(begin + Duration::from_millis(20));
-    assert!(begin.elapsed() < PATIENCE);
+    bench.pool.close(begin + Duration::from_millis(20));
+    assert!(begin.elapsed() < TEST_TIMEOUT);
     drop(end);
+}
+
+#[test]
+fn rotated_files_are_compressed_although_there_is_always_something_to_write() {
+    let bench = Bench::new();
+    let rules = Rules { maxbytes: 20_000, backups: 100, compress: true, sync: LogSync::Never };
+    let path = bench.dir.path().join("x");
+    let file = Arc::new(FileQueue::new(&bench.pool, Arc::from(path.as_path()), rules, Instant::now()));
+    let end = hang(&file);
+    let begin = Instant::now();
+    let mut all = String::new();
+    while !file.should_pause(begin) {
+        let lines = format!("{:09}\n", all.len()).repeat(1640);
+        append(&file, begin, &lines);
+        all.push_str(&lines);
+    }
+    // Looked at by the writer, when it has written the last of what waits and before it comes to rest.
+    let (sender, answer) = bounded(1);
+    let dir = bench.dir.path().to_owned();
+    let compressed =
+        move || fs::read_dir(&dir).unwrap().filter(|entry| is_compressed(&entry.as_ref().unwrap().path())).count();
+    let responder = Responder::new(move |_| sender.send(compressed()).expect("a channel"));
+    assert!(file.request(begin, Request::Tail(Tail::new(0, Vec::new(), responder))));
+    drop(end);
+    let count = answer.recv_timeout(TEST_TIMEOUT).expect("an answer");
+    assert!(count > 0, "nothing was compressed while there was something to write");
+    bench.pool.close(Instant::now() + TEST_TIMEOUT);
+    let mut found = Vec::new();
+    for number in (1..=100).rev() {
+        let plain = PathBuf::from(format!("{}.{number}", path.display()));
+        let gz = PathBuf::from(format!("{}.gz", plain.display()));
+        if gz.exists() {
+            found.extend(std::process::Command::new("gzip").arg("-dc").arg(&gz).output().unwrap().stdout);
+        }
+        found.extend(read(&plain));
+    }
+    found.extend(read(&path));
+    assert!(found == all.as_bytes(), "the files differ from what was written");
+}
+
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
 }

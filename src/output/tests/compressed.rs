@@ -9,10 +9,10 @@ fn joined(log: &Path, backups: u32) -> Vec<u8> {
     let mut all = Vec::new();
     for number in (1..=backups).rev() {
         let plain = PathBuf::from(format!("{}.{number}", log.display()));
-        let packed = PathBuf::from(format!("{}.gz", plain.display()));
-        assert!(!(plain.exists() && packed.exists()), "both forms of {number}");
-        if packed.exists() {
-            let output = Command::new("gzip").arg("-dc").arg(&packed).output().unwrap();
+        let compressed = PathBuf::from(format!("{}.gz", plain.display()));
+        assert!(!(plain.exists() && compressed.exists()), "both forms of {number}");
+        if compressed.exists() {
+            let output = Command::new("gzip").arg("-dc").arg(&compressed).output().unwrap();
             assert!(output.status.success(), "{output:?}");
             all.extend_from_slice(&output.stdout);
         }
@@ -107,4 +107,23 @@ fn what_a_crash_has_left_behind_is_neither_believed_nor_kept() {
     child.write_all(b"new\n").unwrap();
     wait_until("it is compressed", || names(rig.dir.path()) == ["x.log", "x.log.1.gz"]);
     wait_until("the line", || joined(&log, 1) == [b"old\n".repeat(1000), b"new\n".to_vec()].concat());
+}
+
+/// The room that is left beside full backups is less than a slice of the compression may need at worst.
+#[test]
+fn small_files_are_compressed_too() {
+    let rig = Rig::new();
+    let log = rig.path("x.log");
+    rig.configure(1, Some(&log), |config| {
+        config.stdout_logfile_maxbytes = 20_000;
+        config.stdout_logfile_backups = 3;
+        config.stdout_logfile_compress = true;
+    });
+    let mut child = rig.attach(1, 1);
+    let all: Vec<u8> = (0..3250).flat_map(|n| format!("{n:06} a small log\n").into_bytes()).collect();
+    child.write_all(&all).unwrap();
+    let _ = rig.drain(1, 1);
+    let wanted = ["x.log", "x.log.1.gz", "x.log.2.gz", "x.log.3.gz"];
+    wait_until("all that is rotated is compressed", || names(rig.dir.path()) == wanted);
+    assert!(joined(&log, 3) == all);
 }

@@ -8,31 +8,30 @@ use std::path::{Path, PathBuf};
 use super::gzip::Encoder;
 
 /// What one step reads, in bytes: a millisecond or two of work.
-pub(super) const SLICE: usize = 32 * 1024;
-/// What a step may add at most, in bytes: the fixed code makes nine bits of a byte that it can do nothing with.
-pub(super) const SLICE_OUT: u64 = (SLICE + SLICE / 4) as u64;
+const SLICE_BYTES: usize = 32 * 1024;
 
 /// A rotated file on its way to `….gz`. What is written so far goes when this is dropped.
-pub(super) struct Packer {
+pub(super) struct Compressor {
     source: File,
     from: PathBuf,
     target: File,
     unfinished: PathBuf,
     encoder: Encoder,
+    is_at_end: bool,
     /// Bytes written so far.
     pub written: u64,
 }
 
-impl std::fmt::Debug for Packer {
+impl std::fmt::Debug for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Packer").field("from", &self.from).finish_non_exhaustive()
+        f.debug_struct("Compressor").field("from", &self.from).finish_non_exhaustive()
     }
 }
 
-impl Packer {
+impl Compressor {
     /// Begins with `from`. One name for what is unfinished: what a crash leaves is overwritten by the next one and
     /// never taken for a whole file.
-    pub fn begin(from: PathBuf, unfinished: PathBuf) -> io::Result<Packer> {
+    pub fn begin(from: PathBuf, unfinished: PathBuf) -> io::Result<Compressor> {
         let source = File::open(&from)?;
         let target = OpenOptions::new()
             .write(true)
@@ -41,32 +40,43 @@ impl Packer {
             .mode(0o644)
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(&unfinished)?;
-        Ok(Packer { source, from, target, unfinished, encoder: Encoder::new(), written: 0 })
+        Ok(Compressor { source, from, target, unfinished, encoder: Encoder::new(), is_at_end: false, written: 0 })
     }
 
-    /// Does a slice; `true` when the file is done: it has its name and the plain one is gone.
-    pub fn step(&mut self) -> io::Result<bool> {
-        let mut slice = vec![0; SLICE];
+    /// The file was renamed by a rotation.
+    pub fn renamed(&mut self, to: PathBuf) {
+        self.from = to;
+    }
+
+    /// Compresses a slice in memory; returns the size that the compressed file will have with it.
+    pub fn compress_slice(&mut self) -> io::Result<u64> {
+        let mut slice = vec![0; SLICE_BYTES];
         let count = self.source.read(&mut slice)?;
         match slice.get(..count) {
             Some(data) if count > 0 => self.encoder.push(data),
             Some(_) | None => self.encoder.finish(),
         }
+        self.is_at_end = count == 0;
+        Ok(self.written + self.encoder.out.len() as u64)
+    }
+
+    /// Writes what was compressed; `true` when the file is done: it has its name and the plain one is gone.
+    pub fn store(&mut self) -> io::Result<bool> {
         self.target.write_all(&self.encoder.out)?;
         self.written += self.encoder.out.len() as u64;
         self.encoder.out.clear();
-        if count > 0 {
+        if !self.is_at_end {
             return Ok(false);
         }
         // On the disk before it has its name: a crash must not leave half of it under that, with the plain one gone.
         self.target.sync_all()?;
-        fs::rename(&self.unfinished, packed(&self.from))?;
+        fs::rename(&self.unfinished, compressed(&self.from))?;
         fs::remove_file(&self.from)?;
         Ok(true)
     }
 }
 
-impl Drop for Packer {
+impl Drop for Compressor {
     fn drop(&mut self) {
         // Fails where it was finished: it has another name then.
         let _ = fs::remove_file(&self.unfinished);
@@ -74,7 +84,7 @@ impl Drop for Packer {
 }
 
 /// The name of the compressed file.
-pub(super) fn packed(path: &Path) -> PathBuf {
+pub(super) fn compressed(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".gz");
     PathBuf::from(name)

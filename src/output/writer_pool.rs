@@ -1,15 +1,15 @@
-//! Who works on files: threads that exist while there is work.
+//! The threads that read and write log files; they exist while there is work.
 //!
-//! The thread that reads the pipes never touches a disk, because a disk may stop to answer (NFS, a dying
-//! card, a frozen file system), and no timeout gets a thread out of such a call. So each file has a queue
-//! (see [`Handle`]), and writers take the files whose queues are not empty. Two rules make a disk that hangs
+//! The thread that reads the pipes never touches a disk, because a disk may stop answering (NFS, a dying
+//! card, a frozen file system), and no timeout interrupts such a call. So each file has a queue
+//! (see [`Work`]), and writers take the files whose queues are not empty. Two rules make a disk that hangs
 //! harmless to others:
 //!
 //! - a file system has at most one writer at a time: what hangs holds one thread, not one for each file;
 //! - a file that may be worked on never waits for a writer that is busy elsewhere: another one is started.
 //!
 //! In the ordinary case, all logs on one disk, this is one thread, which ends when nothing was written for
-//! [`IDLE`]. Nothing watches anybody, so nothing wakes up to watch.
+//! [`WRITER_IDLE_LIMIT`]. Nothing watches anybody, so nothing wakes up to watch.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -19,21 +19,20 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 
-use super::Note;
-use super::handle::Handle;
+use super::messages::Note;
 
-/// How long a writer without work stays.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long a writer without work stays alive.
+const WRITER_IDLE_LIMIT: Duration = Duration::from_secs(5);
 /// Writers at most: so many file systems (or directories whose file system is not known yet) may hang before others
 /// have to wait. What waits is bounded and counted like all that can't be written.
 const MAX_WRITERS: usize = 64;
 
 /// The size of the blocks that are read and written, in bytes; also the kernel's default size of a pipe.
-pub(super) const BLOCK: usize = 64 * 1024;
+pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 /// Blocks that are kept for the next read while there are writers; more than a file's queue holds would be of no use.
-const SPARES: usize = 16;
+const MAX_SPARE_BLOCKS: usize = 16;
 
-/// What a writer holds while it works: nobody else starts to work there.
+/// What a writer holds while it works: no other writer starts to work there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// A file system, by the device number that the file had when it was opened.
@@ -42,13 +41,19 @@ pub(super) enum Place {
     Directory(PathBuf),
 }
 
+/// A file that has work for a writer.
+pub(super) trait Work: Send + Sync {
+    /// Does the next job, on a writer. Where to go on if there are more. Must not panic.
+    fn work_once(&self) -> Option<Place>;
+}
+
 /// Where notes go.
 pub(super) type Notify = Arc<dyn Fn(Note) + Send + Sync>;
 
 /// The writers and what waits for them.
-pub(super) struct Desk {
+pub(super) struct WriterPool {
     state: Mutex<State>,
-    /// An idle writer was called, or all shall end.
+    /// An idle writer was called, or all of them must end.
     called: Condvar,
     /// A writer has ended.
     ended: Condvar,
@@ -60,7 +65,7 @@ pub(super) struct Desk {
 
 #[derive(Default)]
 struct State {
-    ready: VecDeque<(Place, Arc<Handle>)>,
+    ready: VecDeque<(Place, Arc<dyn Work>)>,
     busy: Vec<Place>,
     writers: usize,
     idle: usize,
@@ -76,10 +81,10 @@ impl State {
     }
 }
 
-impl Desk {
+impl WriterPool {
     /// No writers yet. `waker` wakes the thread that reads.
-    pub fn new(waker: Arc<Waker>, notify: Notify) -> Arc<Desk> {
-        Arc::new(Desk {
+    pub fn new(waker: Arc<Waker>, notify: Notify) -> Arc<WriterPool> {
+        Arc::new(WriterPool {
             state: Mutex::default(),
             called: Condvar::new(),
             ended: Condvar::new(),
@@ -111,14 +116,14 @@ impl Desk {
 
     /// Wakes the thread that reads.
     pub fn wake_reader(&self) {
-        // Fails only after the poll has gone: nobody is there to be woken.
+        // Fails only after the reading thread has ended.
         let _ = self.waker.wake();
     }
 
     /// Has a file worked on that got its first job. Never waits.
-    pub fn submit(self: &Arc<Self>, place: Place, handle: Arc<Handle>) {
+    pub fn submit(self: &Arc<Self>, place: Place, file: Arc<dyn Work>) {
         let mut state = self.lock();
-        state.ready.push_back((place, handle));
+        state.ready.push_back((place, file));
         if state.eligible().is_none() {
             // The writer that holds the place takes it next.
             return;
@@ -129,10 +134,10 @@ impl Desk {
             drop(state);
             self.called.notify_one();
         } else if state.writers < MAX_WRITERS {
-            let desk = Arc::clone(self);
+            let pool = Arc::clone(self);
             let thread = std::thread::Builder::new().name("log-writer".to_owned()).stack_size(128 * 1024);
             // Without a thread the queues fill and what does not fit is counted; the next submit tries again.
-            if thread.spawn(move || desk.work()).is_ok() {
+            if thread.spawn(move || pool.work()).is_ok() {
                 state.writers += 1;
             }
         }
@@ -157,46 +162,47 @@ impl Desk {
         }
     }
 
-    /// An empty block to read into: [`BLOCK`] bytes.
+    /// An empty block to read into: [`BLOCK_BYTES`] bytes.
     pub fn block(&self) -> Vec<u8> {
         let spare = self.lock().spares.pop();
-        spare.unwrap_or_else(|| vec![0; BLOCK])
+        spare.unwrap_or_else(|| vec![0; BLOCK_BYTES])
     }
 
     /// Takes back what [`block`](Self::block) gave.
     pub fn give_back(&self, block: Vec<u8>) {
         let mut state = self.lock();
-        if block.len() == BLOCK && state.spares.len() < SPARES {
+        if block.len() == BLOCK_BYTES && state.spares.len() < MAX_SPARE_BLOCKS {
             state.spares.push(block);
         }
     }
 
     fn work(self: Arc<Self>) {
-        while let Some((place, handle)) = self.next() {
-            let more = handle.work_once();
+        while let Some((place, file)) = self.next() {
+            let more = file.work_once();
             let mut state = self.lock();
             state.busy.retain(|busy| *busy != place);
             if let Some(place) = more {
-                state.ready.push_back((place, handle));
+                state.ready.push_back((place, file));
             }
         }
         self.ended.notify_all();
     }
 
     /// What to work on next; `None`: leave.
-    fn next(&self) -> Option<(Place, Arc<Handle>)> {
+    fn next(&self) -> Option<(Place, Arc<dyn Work>)> {
         let mut state = self.lock();
         loop {
-            if let Some((place, handle)) = state.eligible().and_then(|at| state.ready.remove(at)) {
+            if let Some((place, file)) = state.eligible().and_then(|at| state.ready.remove(at)) {
                 state.busy.push(place.clone());
-                return Some((place, handle));
+                return Some((place, file));
             }
             if state.closed {
                 state.writers -= 1;
                 return None;
             }
             state.idle += 1;
-            let waited = self.called.wait_timeout_while(state, IDLE, |state| state.calls == 0 && !state.closed);
+            let waited =
+                self.called.wait_timeout_while(state, WRITER_IDLE_LIMIT, |state| state.calls == 0 && !state.closed);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             if state.calls > 0 {
                 state.calls -= 1;

@@ -1,34 +1,38 @@
 //! A log file as the reading thread sees it: a queue that never waits.
 //!
-//! The bounds: [`QUEUE`] bytes wait for a file. Where they are reached, the reader leaves the pipe alone, so that
-//! a child that is faster than the disk is slowed and nothing is lost. When the disk has not got on with anything
-//! for [`STALLED`], the child matters more: its pipe is read again, the oldest of what waits is dropped,
-//! counted and said once, and the newest is written when the disk answers.
+//! At most [`QUEUE_BYTES`] wait for a file. At this bound the reader leaves the pipe alone, so that a child that is
+//! faster than the disk is slowed down and nothing is lost. When the disk has not finished anything for
+//! [`STALLED_AFTER`], the child matters more: its pipe is read again, the oldest waiting output is dropped, counted and
+//! reported once, and the newest is written when the disk answers.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
-
-use super::desk::{Desk, Notify, Place};
 use super::file::{LogFile, Rules};
-use super::incident::Report;
-use super::{Note, ProgramId, StreamKind};
+use super::messages::{Note, ProgramId, StreamKind};
+use super::outage::Report;
+use super::request::Request;
+use super::writer_pool::{Notify, Place, Work, WriterPool};
 
-/// What waits for a file at most, in bytes: enough that reading and writing need not take turns. Nothing is allocated
-/// before it is needed, nor kept.
-pub(super) const QUEUE: usize = 1024 * 1024;
-/// What waits for all files together, in bytes, before each of them gets no more than [`SMALL`]: a disk with the logs of a
+/// What waits for one file at most: enough that reading and writing need not alternate. Nothing is allocated before it
+/// is needed, nor kept.
+pub(super) const QUEUE_BYTES: usize = 1024 * 1024;
+/// What waits for all files together before each of them gets no more than [`SMALL_BYTES`]: a disk with the logs of a
 /// thousand programs may hang.
-const BUDGET: usize = 16 * 1024 * 1024;
-/// A disk that got on with nothing for so long does not hold up a child any more.
-const STALLED: Duration = Duration::from_secs(2);
-/// A file that got on with nothing for so long is not asked for its end, nor emptied: that would keep others waiting.
-const SLOW: Duration = Duration::from_millis(250);
-/// Less than this is copied behind what waits already, in bytes; more changes hands without a copy.
-const SMALL: usize = 16 * 1024;
+const ALL_QUEUES_BYTES: usize = 16 * 1024 * 1024;
+/// A disk that has finished nothing for so long does not hold up a child any more.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+/// A disk that has finished nothing for so long is given no more requests: they are answered without it.
+const SLOW_AFTER: Duration = Duration::from_millis(250);
+/// Less than this is copied behind what waits already; more changes hands without a copy.
+const SMALL_BYTES: usize = 16 * 1024;
+
+/// After so many jobs a slice of a rotated file is compressed even if more jobs wait: a program that always has something to
+/// write would otherwise never have its files compressed.
+const COMPRESS_EVERY_JOBS: u32 = 8;
 
 /// Whose output it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +53,22 @@ impl Origin {
 }
 
 enum Job {
-    Write { origin: Origin, bytes: Vec<u8>, length: usize },
-    Call(Box<dyn FnOnce(&mut LogFile) + Send>),
+    Write {
+        origin: Origin,
+        bytes: Vec<u8>,
+        length: usize,
+    },
+    Perform(Request),
+    /// The note is told when this is dropped.
+    Tell {
+        _note: Arc<TellAtEnd>,
+    },
 }
 
 /// A log file, its queue, and what was asked for meanwhile.
-pub(super) struct Handle {
+pub(super) struct FileQueue {
     path: Arc<Path>,
-    desk: Arc<Desk>,
+    pool: Arc<WriterPool>,
     slot: Mutex<Slot>,
 }
 
@@ -79,11 +91,14 @@ struct Slot {
     reopen: bool,
     rules: Option<Rules>,
     device: Option<u64>,
+    /// Jobs that were done since something was compressed.
+    jobs_since_compression: u32,
+    wants_to_compress: bool,
 }
 
-impl Handle {
+impl FileQueue {
     /// A file that nothing was asked of yet.
-    pub fn new(desk: &Arc<Desk>, path: Arc<Path>, rules: Rules, now: Instant) -> Handle {
+    pub fn new(pool: &Arc<WriterPool>, path: Arc<Path>, rules: Rules, now: Instant) -> FileQueue {
         let file = LogFile::new(Arc::clone(&path), rules, now);
         let slot = Slot {
             file: Some(file),
@@ -97,8 +112,10 @@ impl Handle {
             reopen: false,
             rules: None,
             device: None,
+            jobs_since_compression: 0,
+            wants_to_compress: false,
         };
-        Handle { path, desk: Arc::clone(desk), slot: Mutex::new(slot) }
+        FileQueue { path, pool: Arc::clone(pool), slot: Mutex::new(slot) }
     }
 
     /// Where the file is.
@@ -126,9 +143,9 @@ impl Handle {
     pub fn append(self: &Arc<Self>, now: Instant, origin: Origin, buffer: &mut Vec<u8>, count: usize) {
         let mut slot = self.lock();
         let limit = self.limit();
-        if slot.pending + count > limit && slot.is_without_progress(now, STALLED) {
+        if slot.pending + count > limit && slot.is_without_progress(now, STALLED_AFTER) {
             let first = slot.dropped == 0;
-            self.desk.add_waiting(-signed(slot.drop_oldest(limit.saturating_sub(count))));
+            self.pool.add_waiting(-signed(slot.drop_oldest(limit.saturating_sub(count))));
             if first && slot.dropped > 0 {
                 let seconds = now.duration_since(slot.progress).as_secs();
                 let text = format!(
@@ -136,25 +153,25 @@ impl Handle {
                     self.path.display(),
                     limit / 1024
                 );
-                self.desk.notify(origin.note(Report::Trouble(text)));
+                self.pool.notify(origin.note(Report::Trouble(text)));
             }
         }
         slot.pending += count;
-        self.desk.add_waiting(signed(count));
+        self.pool.add_waiting(signed(count));
         let data = buffer.get(..count).unwrap_or_default();
         match slot.jobs.back_mut() {
             Some(Job::Write { origin: last, bytes, length })
-                if count < SMALL && *last == origin && *length + count <= 4 * SMALL =>
+                if count < SMALL_BYTES && *last == origin && *length + count <= 4 * SMALL_BYTES =>
             {
                 bytes.truncate(*length);
                 bytes.extend_from_slice(data);
                 *length += count;
             }
-            Some(_) | None if count < SMALL => {
+            Some(_) | None if count < SMALL_BYTES => {
                 slot.jobs.push_back(Job::Write { origin, bytes: data.to_vec(), length: count });
             }
             Some(_) | None => {
-                let bytes = std::mem::replace(buffer, self.desk.block());
+                let bytes = std::mem::replace(buffer, self.pool.block());
                 slot.jobs.push_back(Job::Write { origin, bytes, length: count });
             }
         }
@@ -165,33 +182,28 @@ impl Handle {
     /// room.
     pub fn should_pause(&self, now: Instant) -> bool {
         let mut slot = self.lock();
-        slot.reader_waits = slot.pending >= self.limit() && !slot.is_without_progress(now, STALLED);
+        slot.reader_waits = slot.pending >= self.limit() && !slot.is_without_progress(now, STALLED_AFTER);
         slot.reader_waits
     }
 
-    /// Drops `done` when all that is queued now has been written, at once if the disk does not answer. Never waits.
-    pub fn when_written<T: Send + 'static>(&self, now: Instant, done: T) {
+    /// Tells the note when all that is queued now has been written, at once if the disk does not answer. Never waits.
+    pub fn when_written(&self, now: Instant, note: Arc<TellAtEnd>) {
         let mut slot = self.lock();
-        if slot.queued && !slot.is_without_progress(now, SLOW) {
-            slot.jobs.push_back(Job::Call(Box::new(move |_| drop(done))));
+        if slot.queued && !slot.is_without_progress(now, SLOW_AFTER) {
+            slot.jobs.push_back(Job::Tell { _note: note });
         }
     }
 
-    /// Does something with the file after all that is queued and waits for the answer; `None` where the disk is too
-    /// slow for that. Waits at most a quarter of a second, and not at all for a disk that is known not to answer.
-    pub fn call<T: Send + 'static>(
-        self: &Arc<Self>,
-        now: Instant,
-        work: impl FnOnce(&mut LogFile) -> T + Send + 'static,
-    ) -> Option<T> {
+    /// Has a writer perform the request after all that is queued; `false` where the disk is known not to answer. Never
+    /// waits: the caller gives the request up when its time is up.
+    pub fn request(self: &Arc<Self>, now: Instant, request: Request) -> bool {
         let mut slot = self.lock();
-        if slot.queued && slot.is_without_progress(now, SLOW) {
-            return None;
+        if slot.is_without_progress(now, SLOW_AFTER) {
+            return false;
         }
-        let (reply, answer) = bounded(1);
-        slot.jobs.push_back(Job::Call(Box::new(move |file| drop(reply.send(work(file))))));
+        slot.jobs.push_back(Job::Perform(request));
         self.call_writer(now, slot);
-        answer.recv_timeout(SLOW).ok()
+        true
     }
 
     fn call_writer(self: &Arc<Self>, now: Instant, mut slot: MutexGuard<'_, Slot>) {
@@ -200,7 +212,7 @@ impl Handle {
             slot.progress = now;
             let place = self.place(&slot);
             drop(slot);
-            self.desk.submit(place, Arc::clone(self));
+            self.pool.submit(place, Arc::clone(self) as Arc<dyn Work>);
         }
     }
 
@@ -211,48 +223,36 @@ impl Handle {
         }
     }
 
-    /// Does the next job, on a writer. Where to go on if there are more.
-    pub fn work_once(&self) -> Option<Place> {
-        let mut slot = self.lock();
-        let file = slot.file.take();
-        let (rules, reopen, open_for) = (slot.rules.take(), std::mem::take(&mut slot.reopen), slot.open_for.take());
-        let job = slot.jobs.pop_front();
-        drop(slot);
-        let mut done = 0;
-        let file = file.map(|mut file| {
-            if let Some(rules) = rules {
-                file.set_rules(rules);
+    fn open_if_asked(&self, file: &mut LogFile, open_for: Option<Origin>, reopen: bool) {
+        let Some(origin) = open_for else { return };
+        let report = &mut |report| self.pool.notify(origin.note(report));
+        if reopen {
+            file.reopen(Instant::now(), report);
+        } else {
+            file.open(Instant::now(), report);
+        }
+    }
+
+    fn perform(&self, file: &mut LogFile, job: Option<Job>) {
+        match job {
+            Some(Job::Write { origin, bytes, length }) => {
+                let data = bytes.get(..length).unwrap_or(&bytes);
+                file.write(Instant::now(), data, &mut |report| self.pool.notify(origin.note(report)));
+                self.pool.give_back(bytes);
             }
-            if let Some(origin) = open_for {
-                let report = &mut |report| self.desk.notify(origin.note(report));
-                if reopen {
-                    file.reopen(Instant::now(), report);
-                } else {
-                    file.open(Instant::now(), report);
-                }
+            Some(Job::Perform(request)) => request.perform(file),
+            Some(Job::Tell { .. }) => {}
+            None if self.pool.is_closed() => file.stop_compression(),
+            None => {
+                let _ = file.compress_step();
             }
-            match job {
-                Some(Job::Write { origin, bytes, length }) => {
-                    let data = bytes.get(..length).unwrap_or(&bytes);
-                    file.write(Instant::now(), data, &mut |report| self.desk.notify(origin.note(report)));
-                    done = length;
-                    self.desk.give_back(bytes);
-                }
-                Some(Job::Call(work)) => work(&mut file),
-                None if self.desk.is_closed() => file.stop_packing(),
-                None => {
-                    let _ = file.pack();
-                }
-            }
-            file
-        });
-        self.put_back(file, done)
+        }
     }
 
     fn put_back(&self, mut file: Option<LogFile>, done: usize) -> Option<Place> {
         let mut slot = self.lock();
         slot.pending -= done;
-        self.desk.add_waiting(-signed(done));
+        self.pool.add_waiting(-signed(done));
         let dropped = std::mem::take(&mut slot.dropped);
         if dropped > 0
             && let Some(file) = &mut file
@@ -262,22 +262,23 @@ impl Handle {
         }
         slot.progress = Instant::now();
         slot.device = file.as_ref().and_then(LogFile::device).or(slot.device);
-        let wants_to_pack = file.as_ref().is_some_and(LogFile::wants_to_pack) && !self.desk.is_closed();
+        let wants_to_compress = file.as_ref().is_some_and(LogFile::wants_to_compress) && !self.pool.is_closed();
+        slot.wants_to_compress = wants_to_compress;
         slot.file = file;
-        slot.queued = !slot.jobs.is_empty() || slot.reopen || slot.open_for.is_some() || wants_to_pack;
+        slot.queued = !slot.jobs.is_empty() || slot.reopen || slot.open_for.is_some() || wants_to_compress;
         let wake = slot.reader_waits && slot.pending <= self.limit() / 2;
         slot.reader_waits &= !wake;
         let more = slot.queued.then(|| self.place(&slot));
         drop(slot);
         if wake {
-            self.desk.wake_reader();
+            self.pool.wake_reader();
         }
         more
     }
 
     /// What may wait for this file now, in bytes.
     fn limit(&self) -> usize {
-        if self.desk.waiting() < BUDGET { QUEUE } else { SMALL }
+        if self.pool.waiting() < ALL_QUEUES_BYTES { QUEUE_BYTES } else { SMALL_BYTES }
     }
 
     fn lock(&self) -> MutexGuard<'_, Slot> {
@@ -285,7 +286,50 @@ impl Handle {
     }
 }
 
+impl Work for FileQueue {
+    fn work_once(&self) -> Option<Place> {
+        let mut slot = self.lock();
+        let file = slot.file.take();
+        let (rules, reopen, open_for) = (slot.rules.take(), std::mem::take(&mut slot.reopen), slot.open_for.take());
+        let job = if slot.is_turn_of_compression() { None } else { slot.jobs.pop_front() };
+        drop(slot);
+        let done = match &job {
+            Some(Job::Write { length, .. }) => *length,
+            Some(Job::Perform(_) | Job::Tell { .. }) | None => 0,
+        };
+        let file = file.map(|mut file| {
+            let work = || {
+                if let Some(rules) = rules {
+                    file.set_rules(rules);
+                }
+                self.open_if_asked(&mut file, open_for, reopen);
+                self.perform(&mut file, job);
+            };
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                log::error!(
+                    "{}: an internal error of supervice (a panic), please report it; some of this log is lost",
+                    self.path.display()
+                );
+                // Whatever it was in the middle of: the next job opens it anew.
+                file = file.renewed(Instant::now());
+                file.add_lost(Instant::now(), done as u64);
+            }
+            file
+        });
+        self.put_back(file, done)
+    }
+}
+
 impl Slot {
+    fn is_turn_of_compression(&mut self) -> bool {
+        self.jobs_since_compression = self.jobs_since_compression.saturating_add(1);
+        let is_turn = self.wants_to_compress && self.jobs_since_compression > COMPRESS_EVERY_JOBS;
+        if is_turn || self.jobs.is_empty() {
+            self.jobs_since_compression = 0;
+        }
+        is_turn
+    }
+
     fn is_without_progress(&self, now: Instant, time: Duration) -> bool {
         self.queued && now.saturating_duration_since(self.progress) >= time
     }

@@ -1,15 +1,15 @@
-//! When output can't be written: say it once, count what is lost, say when it works again.
+//! The time in which a target can't be written: reported once at its begin and once at its end, with what was lost.
 
 use std::time::{Duration, Instant};
 
-/// An incident that is younger goes on even if a write succeeds, so that a target that comes and goes
+/// An outage that is younger goes on even if a write succeeds, so that a target that comes and goes
 /// is not announced each time.
 const MIN_DURATION: Duration = Duration::from_secs(1);
 
 /// What became of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Report {
-    /// It can't be written (said once an incident).
+    /// It can't be written (said once an outage).
     Trouble(String),
     /// It can be written again; so many bytes were lost.
     Recovered(u64),
@@ -25,11 +25,11 @@ struct Open {
     lost_bytes: u64,
 }
 
-/// The incident of one target, if there is one. Costs a pointer while there is none.
+/// The time in which one target can't be written, if it is now. Costs a pointer while it can.
 #[derive(Debug, Default)]
-pub(super) struct Incident(Option<Box<Open>>);
+pub(super) struct WriteOutage(Option<Box<Open>>);
 
-impl Incident {
+impl WriteOutage {
     /// A write failed and lost so many bytes; try again after `retry` at the earliest.
     pub fn fail(
         &mut self,
@@ -51,6 +51,11 @@ impl Incident {
     pub fn add_lost(&mut self, since: Instant, bytes: u64) {
         let open = self.0.get_or_insert_with(|| Box::new(Open { since, next_try: since, lost_bytes: 0 }));
         open.lost_bytes += bytes;
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_open(&self) -> bool {
+        self.0.is_some()
     }
 
     /// A write succeeded.

@@ -1,8 +1,8 @@
-//! What a line looks like on its way to the console or to syslog.
+//! How a line is formatted for the console or for syslog.
 
 use std::time::SystemTime;
 
-use super::{Settings, StreamKind};
+use super::messages::{Settings, StreamKind};
 use crate::logger::{JsonHead, json_line, local_stamp};
 use crate::models::{LogFormat, ProgramConfig};
 
@@ -17,21 +17,21 @@ pub(super) struct Source<'a> {
     pub pid: i32,
 }
 
-/// How lines are dressed. Everything but the time is known when a run begins.
+/// What is added to each line. Everything but the time is known when a run begins.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(super) enum LineFormat {
     /// Pieces of text with the time of the line between each two of them; `fixed`: none of them names the pid.
     Prefixed { pieces: Vec<String>, fixed: bool },
     /// A JSON object.
     Json { name: String, kind: StreamKind, pid: i32 },
 }
 
-impl Look {
+impl LineFormat {
     /// For the console; `wanted`: with a prefix even if the configuration does not ask for one.
-    pub fn console(source: Source<'_>, settings: &Settings, wanted: bool, colour: bool) -> Look {
+    pub fn console(source: Source<'_>, settings: &Settings, wanted: bool, colour: bool) -> LineFormat {
         let Source { config, kind, pid } = source;
         if settings.log_format == LogFormat::Json {
-            return Look::Json { name: config.name.clone(), kind, pid };
+            return LineFormat::Json { name: config.name.clone(), kind, pid };
         }
         let default = if wanted { DEFAULT_PREFIX } else { "" };
         let template = settings.log_prefix.as_deref().unwrap_or(default);
@@ -42,38 +42,38 @@ impl Look {
             prefix = format!("\x1b[{colour}m{text}\x1b[0m{}", prefix.get(text.len()..).unwrap_or_default());
         }
         let pieces = prefix.split("%(asctime)s").map(str::to_owned).collect();
-        Look::Prefixed { pieces, fixed: !template.contains("%(pid)s") }
+        LineFormat::Prefixed { pieces, fixed: !template.contains("%(pid)s") }
     }
 
     /// For `/dev/log`: facility daemon (3); severity info (6) for standard output and warning (4) for
     /// standard error. The local daemon adds the time and the host.
-    pub fn syslog(source: Source<'_>) -> Look {
+    pub fn syslog(source: Source<'_>) -> LineFormat {
         let priority = match source.kind {
             StreamKind::Stdout => 3 * 8 + 6,
             StreamKind::Stderr => 3 * 8 + 4,
         };
         let head = format!("<{priority}>{}[{}]: ", source.config.name, source.pid);
-        Look::Prefixed { pieces: vec![head], fixed: false }
+        LineFormat::Prefixed { pieces: vec![head], fixed: false }
     }
 
     /// Whether it is as good for the next run.
     pub fn outlives_runs(&self) -> bool {
         match self {
-            Look::Prefixed { fixed, .. } => *fixed,
-            Look::Json { .. } => false,
+            LineFormat::Prefixed { fixed, .. } => *fixed,
+            LineFormat::Json { .. } => false,
         }
     }
 
-    /// The line, dressed, in two parts; `scratch` holds what is made for it.
+    /// The formatted line in two parts; `scratch` is room for what is made for it.
     pub fn parts<'a>(&'a self, line: &'a [u8], scratch: &'a mut Vec<u8>) -> [&'a [u8]; 2] {
         scratch.clear();
         match self {
-            Look::Json { name, kind, pid } => {
+            LineFormat::Json { name, kind, pid } => {
                 let head = JsonHead { program: name, stream: kind.as_str(), pid: *pid, level: None };
                 json_line(SystemTime::now(), head, line, scratch);
                 [scratch, b""]
             }
-            Look::Prefixed { pieces, .. } => match pieces.as_slice() {
+            LineFormat::Prefixed { pieces, .. } => match pieces.as_slice() {
                 [] => [b"", line],
                 [only] => [only.as_bytes(), line],
                 several => {
@@ -108,26 +108,26 @@ fn hash(name: &str) -> u32 {
 mod tests {
     use super::*;
 
-    fn dressed(name: &str, prefix: Option<&str>, wanted: bool) -> String {
+    fn formatted(name: &str, prefix: Option<&str>, wanted: bool) -> String {
         let config = ProgramConfig::new(name, "x");
         let source = Source { config: &config, kind: StreamKind::Stderr, pid: 42 };
         let settings = Settings { log_prefix: prefix.map(str::to_owned), ..Settings::default() };
-        let look = Look::console(source, &settings, wanted, false);
-        String::from_utf8(look.parts(b"line", &mut Vec::new()).concat()).expect("UTF-8")
+        let shape = LineFormat::console(source, &settings, wanted, false);
+        String::from_utf8(shape.parts(b"line", &mut Vec::new()).concat()).expect("UTF-8")
     }
 
     #[test]
     fn a_prefix_names_what_it_is_asked_to_name() {
-        assert_eq!(dressed("web", None, true), "web | line");
-        assert_eq!(dressed("web", None, false), "line");
-        assert_eq!(dressed("web", Some(""), true), "line");
+        assert_eq!(formatted("web", None, true), "web | line");
+        assert_eq!(formatted("web", None, false), "line");
+        assert_eq!(formatted("web", Some(""), true), "line");
         let all = "%(program_name)s,%(process_num)s,%(process_name)s,%(group_name)s,%(pid)s,%(stream)s: ";
-        assert_eq!(dressed("web:03", Some(all), false), "web,03,web:03,web,42,stderr: line");
+        assert_eq!(formatted("web:03", Some(all), false), "web,03,web:03,web,42,stderr: line");
     }
 
     #[test]
     fn the_time_of_a_line_stands_where_it_is_asked_for() {
-        let line = dressed("web", Some("[%(asctime)s] %(pid)s "), false);
+        let line = formatted("web", Some("[%(asctime)s] %(pid)s "), false);
         let (time, rest) = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).expect("brackets");
         assert_eq!((time.len(), rest), ("2026-11-22 22:50:01.123".len(), "42 line"));
     }
