@@ -31,7 +31,11 @@ fn what_waits_in_the_queue_when_the_supervisor_ends_is_let_go() {
     let (reply, answer) = bounded(1);
     supervisor.shutdown();
     supervisor.shutdown();
-    supervisor.inner.inputs.send(External::Local { request: Request::Command(Command::Reload), reply: Some(reply) }).expect("room");
+    supervisor
+        .inner
+        .inputs
+        .send(External::Local { request: Request::Command(Command::Reload), reply: Some(reply) })
+        .expect("room");
     supervisor.run().expect("a clean end");
     // Answered or not, depending on how the inputs were batched; but never waited for in vain.
     let _ = answer.recv();

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use super::request::{MOST_PARAMETERS, Shallow};
 use super::*;
 use crate::api::{
-    self, Act, Announcement, Answer, Changes, Command, EventKinds, EventType, HistoryRow, LogLevel, Query, Refusal, Reply,
-    Request, Selector, WallClock, Watch,
+    self, Act, Announcement, Answer, Changes, Command, EventKinds, EventType, HistoryRow, LogLevel, Query, Refusal,
+    Reply, Request, Selector, WallClock, Watch,
 };
 use crate::models::{Power, ProgramConfig, StreamKind};
 use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState, Upcoming};
@@ -272,10 +272,7 @@ fn requests_are_read_and_what_is_none_is_named() {
             }),
         ),
         (r#"{"command":"kill","name":"web"}"#, process(Act::Kill)),
-        (
-            r#"{"command":"signal","name":"web","signal":"HUP"}"#,
-            command(Command::Signal { name: name(), signal: 1 }),
-        ),
+        (r#"{"command":"signal","name":"web","signal":"HUP"}"#, command(Command::Signal { name: name(), signal: 1 })),
         (
             r#"{"command":"wait","name":"web","for":"healthy","timeout":3}"#,
             watch(Watch::Wait { name: name(), until: WaitFor::Healthy, timeout: Some(Duration::from_secs(3)) }),
@@ -286,10 +283,7 @@ fn requests_are_read_and_what_is_none_is_named() {
         ),
         (r#"{"command":"reread"}"#, watch(Watch::Reread)),
         (r#"{"command":"update"}"#, command(Command::Update { confirm: None })),
-        (
-            r#"{"command":"update","confirm":60}"#,
-            command(Command::Update { confirm: Some(Duration::from_secs(60)) }),
-        ),
+        (r#"{"command":"update","confirm":60}"#, command(Command::Update { confirm: Some(Duration::from_secs(60)) })),
         (r#"{"command":"confirm"}"#, command(Command::Confirm)),
         (r#"{"command":"events"}"#, watch(Watch::Events { kinds: EventKinds::ALL, history: 0 })),
         (

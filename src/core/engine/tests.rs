@@ -6,11 +6,14 @@ mod followers;
 mod history;
 mod ledger;
 mod operate;
+mod sim;
 mod update;
 
 use self::bench::{Bench, act, name, program, reload};
 use super::*;
-use crate::api::{Act, Command, EventType, NameHint, Refusal, ReloadFailure, Reply, Request, Selector, Terms, WaitFor, WallClock};
+use crate::api::{
+    Act, Command, EventType, NameHint, Refusal, ReloadFailure, Reply, Request, Selector, Terms, WaitFor, WallClock,
+};
 use crate::config::{ConfigError, Loaded};
 use crate::health::HealthCheckResult;
 use crate::models::{HealthCheckType, StreamKind};

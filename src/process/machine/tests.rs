@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
-use super::super::initiator::Initiator;
 use super::{Action, Desired, Event, KillWhy, Machine};
 use crate::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
@@ -343,7 +343,10 @@ fn instant_failures_become_fatal_with_startsecs_0_and_1() {
         assert_eq!(waits, [1, 2, 3].map(Duration::from_secs));
         assert_eq!(bench.machine.state(), Fatal);
         assert_eq!(bench.describe(), "exit code 1 after 0.0 s, gave up after 4 attempts");
-        assert_eq!(bench.machine.condition().describe(bench.now, Some("no port")), format!("{}: no port", bench.describe()));
+        assert_eq!(
+            bench.machine.condition().describe(bench.now, Some("no port")),
+            format!("{}: no port", bench.describe())
+        );
         assert_eq!(bench.machine.poll_timeout(), None);
     }
 }

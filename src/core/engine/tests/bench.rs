@@ -143,7 +143,7 @@ impl World {
                 }
                 self.announced.push(announcement);
             }
-            Effect::FindOrphans { .. } => results.push(Input::OrphansSought),
+            Effect::Adoption(output) => panic!("a daemon without an identity looks for nothing: {output:?}"),
             Effect::SignalOrphans { signal } => {
                 self.orphan_signals.push(signal);
                 results.push(Input::OrphansCounted { count: self.orphans, signalled: signal.is_some() });
@@ -181,10 +181,22 @@ impl Bench {
         Bench::with(SupervisorConfig::default(), programs)
     }
 
+    /// A daemon that has begun, but none of whose programs was started.
     pub(super) fn with(settings: SupervisorConfig, programs: &[ProgramConfig]) -> Bench {
+        let mut bench = Bench::unbegun(settings, &[]);
+        bench.begin();
+        for program in programs {
+            bench.engine.add(Arc::new(program.clone()));
+        }
+        bench.turn(|_, _| ());
+        bench
+    }
+
+    /// A daemon that is about to begin.
+    pub(super) fn unbegun(settings: SupervisorConfig, programs: &[ProgramConfig]) -> Bench {
         let now = Moment::from_nanos(86_400_000_000_000);
         let programs = programs.iter().cloned().map(Arc::new).collect();
-        let engine = Engine::new(now, OWN_PID, settings, programs);
+        let engine = Engine::new(now, OWN_PID, None, settings, programs);
         let mut bench = Bench { now, engine, world: World::default() };
         bench.turn(|_, _| ());
         bench

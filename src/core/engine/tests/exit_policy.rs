@@ -19,7 +19,7 @@ fn main_alone(settings: SupervisorConfig, exit_on: ExitOn) -> Bench {
 impl Bench {
     /// With what is to start with the daemon started.
     fn begun(settings: SupervisorConfig, programs: &[ProgramConfig]) -> Bench {
-        let mut bench = Bench::with(settings, programs);
+        let mut bench = Bench::unbegun(settings, programs);
         bench.begin();
         bench
     }
@@ -199,7 +199,7 @@ fn fatal_is_never_zero() {
 #[test]
 fn what_can_not_be_executed_is_told_as_a_shell_does() {
     for (stage, errno, wanted) in [(SpawnStage::Exec, 2, 127), (SpawnStage::Exec, 13, 126), (SpawnStage::Fork, 11, 1)] {
-        let mut bench = Bench::with(idle(), &[main_program(ExitOn::Never)]);
+        let mut bench = Bench::unbegun(idle(), &[main_program(ExitOn::Never)]);
         bench.world.refuse_spawns = Some(SpawnError::system(stage, "/x", errno));
         bench.begin();
         bench.pass(5);

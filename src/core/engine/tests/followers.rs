@@ -106,7 +106,9 @@ fn everybody_sees_an_announcement_before_anybody_sees_the_next_one() {
             .announced
             .iter()
             .filter_map(|announcement| match &**announcement {
-                Announcement::Transition { program: whose, transition, .. } if whose.name == program => Some(transition),
+                Announcement::Transition { program: whose, transition, .. } if whose.name == program => {
+                    Some(transition)
+                }
                 _ => None,
             })
             .map(|transition| (transition.from, transition.to))

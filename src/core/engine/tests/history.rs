@@ -26,7 +26,7 @@ impl Bench {
 
 #[test]
 fn the_history_tells_who_has_asked_and_when() {
-    let mut bench = Bench::new(&[program("p")]);
+    let mut bench = Bench::unbegun(SupervisorConfig::default(), &[program("p")]);
     bench.begin();
     bench.pass(10);
     bench.ask(1, act(Act::Restart { force: false }, "p"));

@@ -83,8 +83,7 @@ fn nobody_is_told_of_a_time_out_when_a_shutdown_is_hurried() {
 
 #[test]
 fn a_wait_has_no_end_of_its_own_and_is_forgotten_with_its_client() {
-    let mut bench = Bench::new(&[ProgramConfig { autostart: false, ..program("p") }]);
-    bench.begin();
+    let mut bench = Bench::new(&[program("p")]);
     bench.pass(2); // The start is over.
     bench.ask(1, wait("p", WaitFor::Running, None));
     assert_eq!((bench.engine.waiters.len(), bench.engine.poll_timeout()), (1, None));
@@ -147,10 +146,7 @@ fn an_answer_about_a_run_that_is_over_is_nobodys() {
     assert!(!bench.events().contains(&EventType::HealthcheckPassed), "{:?}", bench.events());
     bench.start(3, "p");
     bench.health(0, 2, true);
-    assert_eq!(
-        (bench.row("p").healthy, bench.events().last()),
-        (Some(true), Some(&EventType::HealthcheckPassed))
-    );
+    assert_eq!((bench.row("p").healthy, bench.events().last()), (Some(true), Some(&EventType::HealthcheckPassed)));
 }
 
 #[test]
@@ -194,7 +190,7 @@ fn a_group_that_is_misspelt_is_guessed() {
 
 #[test]
 fn a_wait_is_over_when_it_is_so_or_when_its_time_is() {
-    let mut bench = Bench::new(&[program("p")]);
+    let mut bench = Bench::unbegun(SupervisorConfig::default(), &[program("p")]);
     bench.ask(2, wait("p", WaitFor::Running, None));
     bench.ask(3, wait("p", WaitFor::Running, Some(4)));
     bench.begin();

@@ -91,10 +91,7 @@ fn an_update_that_can_not_even_spawn_is_taken_back_and_nobody_hears_of_it_twice(
     // `new` was started, and goes with the update.
     bench.end(1, Exit::Signal(15));
     assert_eq!(bench.world.names(), ["p"]);
-    assert_eq!(
-        (bench.state("p"), bench.entry(0).config().command.as_str()),
-        (ProcessState::Running, "sleep 1000")
-    );
+    assert_eq!((bench.state("p"), bench.entry(0).config().command.as_str()), (ProcessState::Running, "sleep 1000"));
     assert!(!bench.is_unconfirmed());
     bench.ask(3, Request::Command(Command::Confirm));
     assert_eq!(
