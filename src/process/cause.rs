@@ -34,6 +34,35 @@ impl fmt::Display for Verb {
     }
 }
 
+/// The process id of a leader. Unaligned, so that a [`Cause`] has 24 bytes: every process keeps several.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "i32", into = "i32")]
+pub struct LeaderPid([u8; 4]);
+
+impl From<i32> for LeaderPid {
+    fn from(pid: i32) -> LeaderPid {
+        LeaderPid(pid.to_ne_bytes())
+    }
+}
+
+impl From<LeaderPid> for i32 {
+    fn from(LeaderPid(bytes): LeaderPid) -> i32 {
+        i32::from_ne_bytes(bytes)
+    }
+}
+
+impl fmt::Debug for LeaderPid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&i32::from(*self), f)
+    }
+}
+
+impl fmt::Display for LeaderPid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&i32::from(*self), f)
+    }
+}
+
 /// Under which circumstances a request was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -42,7 +71,7 @@ pub enum Circumstance {
     #[default]
     Ordinary,
     /// Its leader has ended; what this process left of its group has to end first.
-    Remains(i32),
+    Remains(LeaderPid),
     /// It was about to be executed.
     DuringSpawn,
 }
@@ -258,3 +287,6 @@ impl fmt::Display for Cause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,7 +119,7 @@ impl Machine {
     ) -> Phase {
         let cause = match cause {
             Cause::Requested { verb, by, circumstance: _ } => {
-                Cause::Requested { verb, by, circumstance: Circumstance::Remains(group.run.pid) }
+                Cause::Requested { verb, by, circumstance: Circumstance::Remains(group.run.pid.into()) }
             }
             other => other,
         };
