@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::core::effect::{Effect, OutputJob};
 use crate::models::StreamKind;
-use crate::process::{self, Cause, Circumstance, Initiator, ProcessState, Verb};
+use crate::process::{self, Cause, Initiator, ProcessState, Verb};
 
 /// A command on processes: who asked, and how he wants to be answered. Without a token nobody waits for the answer.
 struct CommandContext {
@@ -178,8 +178,7 @@ impl Engine {
             Act::Kill => {
                 let stopping = |entry: &super::Entry| entry.machine.state() == ProcessState::Stopping;
                 if self.registry.get(id).is_some_and(stopping) {
-                    let circumstance = Circumstance::Ordinary;
-                    self.note(id, Cause::Requested { verb: Verb::Kill, by: by.clone(), circumstance });
+                    self.note(id, Cause::Requested { verb: Verb::Kill, by: by.clone(), remains_of: None });
                 }
                 process::Event::KillRequested { by }
             }
