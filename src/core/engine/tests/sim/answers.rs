@@ -196,12 +196,15 @@ impl Oracle {
         let ensure = |holds: bool, rule: &str| if holds { Ok(()) } else { Err(rule.to_owned()) };
         let mut members = ask.members.iter().filter_map(|(id, _)| self.procs.get(id));
         ensure(*refusal != Refusal::Internal, "the engine lost it")?;
+        if *refusal == Refusal::ShuttingDown {
+            return ensure(self.ending.is_some(), "the daemon does not end");
+        }
         match ask.kind {
             Kind::NotFound => ensure(
                 matches!(refusal, Refusal::NoSuchProcess { .. } | Refusal::NoSuchGroup { .. }),
                 "there is none of this name",
             ),
-            Kind::Refused => ensure(*refusal == Refusal::ShuttingDown, "the daemon ends"),
+            Kind::Refused => Err("the daemon ends".to_owned()),
             // Of a group one may have failed first, and come up since.
             Kind::Start => ensure(ask.members.len() > 1 || !members.any(is_up), "it is up"),
             // The daemon leaves without what could not be killed, and says so; it may have gone in this very moment.

@@ -13,6 +13,7 @@ mod oracle;
 mod random;
 mod reloads;
 mod system;
+mod timers;
 
 use std::sync::Arc;
 
@@ -125,6 +126,9 @@ impl Sim {
         };
         self.system.now += pause;
         self.timers()?;
+        if self.engine.finished().is_some() {
+            return Ok(());
+        }
         while let Some(news) = self.system.take_due() {
             self.tell(news)?;
         }
@@ -153,52 +157,6 @@ impl Sim {
         self.copy = Some(copy);
         self.system.oracle.counts.copies += 1;
         Ok(())
-    }
-
-    /// Fires what is due, as the dispatcher does, but one by one: the oracle learns which it was.
-    fn timers(&mut self) -> Result<(), String> {
-        let now = self.system.instant();
-        for _ in 0..8 {
-            let mut fired = 0;
-            while let Some(key) = self.engine.timers.take_due(now) {
-                self.will_fire(key);
-                self.engine.begin_turn(now);
-                self.engine.fire(key);
-                self.engine.end_turn();
-                fired += 1;
-                if fired > 1_000 {
-                    return Err(format!("{key:?} stays due after it has fired"));
-                }
-            }
-            if let Some(copy) = &mut self.copy {
-                copy.run_timers(now);
-            }
-            self.perform_all()?;
-            if self.engine.finished().is_some() || self.engine.poll_timeout().is_none_or(|at| at > now) {
-                return self.check();
-            }
-        }
-        Err("a timer stays due: the dispatcher would never sleep again".to_owned())
-    }
-
-    /// What the oracle has to know of timers.
-    fn will_fire(&mut self, key: TimerKey) {
-        let now = self.system.now;
-        match key {
-            TimerKey::Commit => self.system.oracle.roll_back(now),
-            TimerKey::ConfigLoad(_) => self.system.load_timed_out(),
-            TimerKey::OutputDrain(_)
-            | TimerKey::GroupProbe(_)
-            | TimerKey::Process(_)
-            | TimerKey::Task(_)
-            | TimerKey::Waiter(_)
-            | TimerKey::ExitPolicy
-            | TimerKey::ShutdownStage
-            | TimerKey::OrphanProbe
-            | TimerKey::PendingExec
-            | TimerKey::TrimMemory
-            | TimerKey::Adoption => {}
-        }
     }
 
     fn handle(&mut self, input: Input) -> Result<(), String> {

@@ -145,10 +145,11 @@ pub(super) struct Counts {
     pub(super) streams: u64,
     pub(super) delegated: u64,
     pub(super) copies: u64,
+    pub(super) looked_at: u64,
 }
 
 impl Counts {
-    fn all(&mut self) -> [&mut u64; 20] {
+    fn all(&mut self) -> [&mut u64; 21] {
         [
             &mut self.turns,
             &mut self.runs,
@@ -170,6 +171,7 @@ impl Counts {
             &mut self.streams,
             &mut self.delegated,
             &mut self.copies,
+            &mut self.looked_at,
         ]
     }
 
