@@ -12,6 +12,7 @@ mod clients;
 mod oracle;
 mod random;
 mod reloads;
+mod replies;
 mod system;
 mod timers;
 
@@ -68,7 +69,12 @@ impl Sim {
         system.oracle.trace = trace.then(Vec::new);
         let count = 1 + system.random.below(6);
         let programs: Vec<_> = (0..count).map(|number| Arc::new(system.program(format!("p{number}")))).collect();
-        let settings = SupervisorConfig { shutdown_timeout: system.random.small(20), ..SupervisorConfig::default() };
+        system.oracle.exit_when_idle = system.random.chance(10);
+        let settings = SupervisorConfig {
+            shutdown_timeout: system.random.small(20),
+            exit_when_idle: system.oracle.exit_when_idle,
+            ..SupervisorConfig::default()
+        };
         system.oracle.shutdown_timeout = Millis::from(settings.shutdown_timeout) * SECOND;
         let mut engine = Engine::new(system.instant(), 1, settings, programs);
         let is_init = system.random.chance(30);

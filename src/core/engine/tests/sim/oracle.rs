@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Millis, SECOND};
-use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId};
-use crate::models::{AutoRestart, ProgramConfig};
-use crate::process::{ProcessState, SpawnError, SpawnStage, Transition};
+use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId, ShutdownProgress};
+use crate::models::{AutoRestart, ExitOn, ProgramConfig};
+use crate::process::{Cause, Exit, ProcessState, SpawnError, SpawnStage, Transition};
 
 /// What death by SIGKILL, and everything around it, may take.
 pub(super) const MARGIN: Millis = 5 * SECOND;
@@ -102,6 +102,9 @@ pub(super) struct Oracle {
     pub(super) booted: bool,
     pub(super) ending: Option<Millis>,
     pub(super) shutdown_timeout: Millis,
+    pub(super) exit_when_idle: bool,
+    /// When a program ended that ends the daemon with it.
+    pub(super) fatal_end: Option<Millis>,
     /// The number of the last reading of the file.
     pub(super) loads: u64,
     /// Readings that are not only looked at; those that also restart.
@@ -146,10 +149,11 @@ pub(super) struct Counts {
     pub(super) delegated: u64,
     pub(super) copies: u64,
     pub(super) looked_at: u64,
+    pub(super) own_ends: u64,
 }
 
 impl Counts {
-    fn all(&mut self) -> [&mut u64; 21] {
+    fn all(&mut self) -> [&mut u64; 22] {
         [
             &mut self.turns,
             &mut self.runs,
@@ -172,6 +176,7 @@ impl Counts {
             &mut self.delegated,
             &mut self.copies,
             &mut self.looked_at,
+            &mut self.own_ends,
         ]
     }
 
@@ -269,7 +274,7 @@ impl Oracle {
         let hopeless = proc.hopeless && !proc.asked;
         // A retry and the way back from an update may be due at the same moment; what is spawned then is stopped at once.
         let unwanted = proc.want == Some(false) && !self.undecided;
-        self.rule(!ending, || format!("{name} is spawned during a shutdown"));
+        self.rule(!ending || self.undecided, || format!("{name} is spawned during a shutdown"));
         self.rule(!unwanted, || format!("{name} is spawned although it is to be down"));
         self.rule(paced, || format!("{name} is spawned {pause} ms after the attempt before; nobody has asked"));
         self.rule(waited, || format!("{name}: a retry comes after {backoff} ms, not {row}"));
@@ -336,9 +341,35 @@ impl Oracle {
             | Announcement::ExecFailedLate { .. }
             | Announcement::Asked { .. }
             | Announcement::LogsReopened
-            | Announcement::Failed(_)
-            | Announcement::Shutdown(_) => {}
+            | Announcement::Failed(_) => {}
+            Announcement::Shutdown(ShutdownProgress::ExitDecided { .. }) => self.decided_to_end(),
+            Announcement::Shutdown(
+                ShutdownProgress::Power(_)
+                | ShutdownProgress::Begun { .. }
+                | ShutdownProgress::Forced
+                | ShutdownProgress::Killing(_)
+                | ShutdownProgress::LeftBehind(_)
+                | ShutdownProgress::OrphansTold(_)
+                | ShutdownProgress::OrphansLeft,
+            ) => {}
         }
+    }
+
+    /// The daemon ends because of its programs.
+    fn decided_to_end(&mut self) {
+        let over = |proc: &Proc| match proc.state {
+            ProcessState::Exited | ProcessState::Fatal => true,
+            ProcessState::Stopped => proc.last_attempt.is_none(),
+            ProcessState::Starting
+            | ProcessState::Running
+            | ProcessState::Backoff
+            | ProcessState::Stopping
+            | ProcessState::Unhealthy => false,
+        };
+        let idle = self.exit_when_idle && self.procs.values().filter(|proc| !proc.leaving).all(over);
+        self.counts.own_ends += 1;
+        let right = idle || self.fatal_end.is_some();
+        self.rule(right, || "the daemon ends by itself, but no program asks for that".to_owned());
     }
 
     fn moved(&mut self, now: Millis, name: &str, transition: &Transition) {
@@ -359,6 +390,9 @@ impl Oracle {
             (proc.since, proc.delay) = (now, 0);
         }
         proc.state = to;
+        if ends_daemon(proc, to, cause) && self.ending.is_none() {
+            self.fatal_end = self.fatal_end.or(Some(now));
+        }
         let (limit, hopeless, unsure) = (proc.config.startretries, proc.hopeless, proc.unsure);
         match to {
             ProcessState::Running => proc.rows[0] = 0,
@@ -388,4 +422,19 @@ impl Oracle {
     pub(super) fn age(&self, now: Millis, id: ProcId) -> Millis {
         self.procs.get(&id).map_or(0, |proc| now - proc.since)
     }
+}
+
+/// Does this end of a program end the daemon?
+fn ends_daemon(proc: &Proc, to: ProcessState, cause: &Cause) -> bool {
+    let failed = || match cause {
+        Cause::Exited { exit: Exit::Code(code), .. } => !proc.config.exitcodes.contains(code),
+        _ => true,
+    };
+    let fits = match proc.config.exit_on {
+        ExitOn::Never => false,
+        ExitOn::Exit => matches!(to, ProcessState::Exited | ProcessState::Fatal),
+        ExitOn::Fatal => to == ProcessState::Fatal,
+        ExitOn::Failure => to == ProcessState::Fatal || to == ProcessState::Exited && failed(),
+    };
+    fits && !proc.leaving
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::oracle::Oracle;
 use super::random::Random;
 use super::{Millis, SECOND};
-use crate::api::{Announcement, Answer, ProcId, Reply, RequestId};
+use crate::api::{Answer, ProcId, RequestId};
 use crate::config::{ConfigError, Loaded};
-use crate::core::effect::{Effect, GroupLeft, Input, OutputJob};
+use crate::core::effect::{Effect, GroupLeft, Input};
 use crate::health::HealthCheckResult;
-use crate::models::{AutoRestart, HealthCheckType, ProgramConfig, SupervisorConfig};
+use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, SupervisorConfig};
 use crate::process::{Exit, Generation, Moment, ProcessView, SpawnError, SpawnStage};
 
 const SIGKILL: u8 = 9;
@@ -316,6 +316,7 @@ impl FakeSystem {
         }
         let mut config = SupervisorConfig {
             shutdown_timeout: self.random.small(20),
+            exit_when_idle: self.oracle.exit_when_idle,
             programs: self.oracle.expected(),
             ..SupervisorConfig::default()
         };
@@ -344,6 +345,12 @@ impl FakeSystem {
             stopsignal: random.pick(&["TERM", "TERM", "HUP", "KILL"]).to_owned(),
             stopwaitsecs: random.small(6),
             group: random.pick(&[None, Some("red".to_owned()), Some("blue".to_owned())]),
+            exit_on: match random.below(100) {
+                0 => ExitOn::Exit,
+                1 => ExitOn::Failure,
+                2 => ExitOn::Fatal,
+                _ => ExitOn::Never,
+            },
             ..ProgramConfig::new(name, "sleep 1000")
         };
         if random.chance(40) {
@@ -389,7 +396,7 @@ impl FakeSystem {
                 let follows = self.followers.remove(&request);
                 self.oracle.rule(follows, || format!("{request:?} is no longer to follow, but never did"));
             }
-            Effect::Announce(announcement) => self.announce(&announcement),
+            Effect::Announce(announcement) => self.oracle.announced(self.now, &announcement),
             Effect::FindOrphans { .. } => results.push(Input::OrphansSought),
             Effect::SignalOrphans { signal } => {
                 let count = self.signal_orphans(signal);
@@ -537,69 +544,5 @@ impl FakeSystem {
     pub(super) fn load_timed_out(&mut self) {
         self.loading = None;
         self.oracle.load_timed_out(self.now);
-    }
-
-    /// Answered bit by bit, until its client goes.
-    pub(super) fn is_streaming(&self, request: RequestId) -> bool {
-        self.followers.contains(&request) || self.delegated.contains(&request)
-    }
-
-    /// The answer to a request; it is the only one.
-    fn reply(&mut self, request: RequestId, answer: &Answer) {
-        if self.distortion == Some(Distortion::LostReplies) && self.random.chance(10) {
-            return;
-        }
-        let is_open = self.open.remove(&request);
-        self.oracle.rule(is_open, || format!("{request:?} is answered, but is not open: {answer:?}"));
-        self.answered(request, answer);
-        if self.distortion == Some(Distortion::DoubleReplies) && self.random.chance(10) {
-            self.answered(request, answer);
-        }
-    }
-
-    fn answered(&mut self, request: RequestId, answer: &Answer) {
-        let left = self.oracle.members_of(request).into_iter().filter(|id| self.alive(*id) > 0).collect::<Vec<_>>();
-        let names = self.shown.values().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        self.oracle.answered(self.now, request, answer, &left, &names);
-    }
-
-    /// The output thread answers, soon or late.
-    fn delegate(&mut self, request: RequestId, job: OutputJob) {
-        if self.distortion == Some(Distortion::LostDelegations) && self.random.chance(10) {
-            return;
-        }
-        let is_open = self.open.remove(&request) && self.delegated.insert(request);
-        self.oracle.rule(is_open, || format!("{request:?} is delegated, but is not open"));
-        self.oracle.delegated(request);
-        let answer = match job {
-            OutputJob::Tail { .. } => return,
-            OutputJob::Clear { name, .. } => Reply::LogsCleared { name },
-            OutputJob::Why { why, .. } => Reply::Why(why),
-        };
-        let pause = self.random.pick(&[0, 1, SECOND]);
-        self.later(pause, Pending::Delegated { request, answer: Box::new(Ok(answer)) });
-    }
-
-    /// The output thread's answer, unless its client has gone.
-    pub(super) fn delegated_answer(&mut self, request: RequestId, answer: &Answer) {
-        if self.delegated.remove(&request) {
-            self.answered(request, answer);
-        }
-    }
-
-    fn follow(&mut self, request: RequestId) {
-        let is_open = self.open.contains(&request) && self.followers.insert(request);
-        self.oracle.rule(is_open, || format!("{request:?} follows, but is not open, or does so already"));
-    }
-
-    fn announce(&mut self, announcement: &Announcement) {
-        self.oracle.announced(self.now, announcement);
-    }
-
-    /// A client goes; `true`: the engine has to be told.
-    pub(super) fn forget_client(&mut self, request: RequestId) -> bool {
-        self.oracle.gone(request);
-        self.delegated.remove(&request);
-        self.open.remove(&request)
     }
 }

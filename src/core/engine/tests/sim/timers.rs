@@ -20,6 +20,10 @@ impl Sim {
             while let Some(key) = self.engine.timers.take_due(now) {
                 self.will_fire(key);
                 self.fire(key)?;
+                if key == TimerKey::ExitPolicy && self.engine.exit_decision().is_some() && self.engine.is_ending() {
+                    self.will_end();
+                    self.system.oracle.undecided = true;
+                }
                 fired += 1;
                 if fired > 1_000 {
                     return Err(format!("{key:?} stays due after it has fired"));
