@@ -76,7 +76,7 @@ impl Sim {
             ..SupervisorConfig::default()
         };
         system.oracle.shutdown_timeout = Millis::from(settings.shutdown_timeout) * SECOND;
-        let mut engine = Engine::new(system.instant(), 1, settings, programs);
+        let mut engine = Engine::new(system.instant(), 1, None, settings, programs);
         let is_init = system.random.chance(30);
         engine.commands_machine(is_init);
         Sim { engine, copy: None, copied_at: 0, system, requests: 0, told: false, is_init }
@@ -425,8 +425,7 @@ fn duplicate(input: &Input) -> Input {
         Input::Health { id, generation, result } => {
             Input::Health { id: *id, generation: *generation, result: result.clone() }
         }
-        &Input::OrphansFound { id, pid } => Input::OrphansFound { id, pid },
-        Input::OrphansSought => Input::OrphansSought,
+        Input::Adoption(input) => Input::Adoption(input.clone()),
         &Input::OrphansCounted { count, signalled } => Input::OrphansCounted { count, signalled },
         &Input::PendingExecsProbed { left } => Input::PendingExecsProbed { left },
         Input::Output(note) => Input::Output(note.clone()),

@@ -341,6 +341,7 @@ impl Oracle {
             | Announcement::ExecFailedLate { .. }
             | Announcement::Asked { .. }
             | Announcement::LogsReopened
+            | Announcement::Orphans(_)
             | Announcement::Failed(_) => {}
             Announcement::Shutdown(ShutdownProgress::ExitDecided { .. }) => self.decided_to_end(),
             Announcement::Shutdown(

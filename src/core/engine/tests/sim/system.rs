@@ -397,7 +397,8 @@ impl FakeSystem {
                 self.oracle.rule(follows, || format!("{request:?} is no longer to follow, but never did"));
             }
             Effect::Announce(announcement) => self.oracle.announced(self.now, &announcement),
-            Effect::FindOrphans { .. } => results.push(Input::OrphansSought),
+            // A daemon without an identity looks for nothing.
+            Effect::Adoption(_) => {}
             Effect::SignalOrphans { signal } => {
                 let count = self.signal_orphans(signal);
                 results.push(Input::OrphansCounted { count, signalled: signal.is_some() });
