@@ -37,7 +37,7 @@ impl Sim {
         self.file(id, &request);
         self.system.open.insert(id);
         if self.ends_daemon(&request) {
-            self.will_end();
+            self.will_end()?;
         }
         self.handle(Input::Request { id, by, request })
     }

@@ -89,9 +89,7 @@ impl Sim {
         self.engine.begin(now);
         self.perform_all()?;
         let turns = 50 + self.system.random.below(1_500);
-        // Mostly early: what ends the daemon comes at any turn.
-        let latest = self.system.random.pick(&[10, 100, turns]);
-        self.copied_at = 1 + self.system.random.below(latest.min(turns));
+        self.copied_at = 1 + self.system.random.below(turns);
         for _ in 0..turns {
             self.turn(true)?;
             if self.engine.finished().is_some() {
@@ -114,7 +112,7 @@ impl Sim {
         self.system.oracle.counts.turns += 1;
         // Once in each life at least; and now and then while something is under way.
         let is_busy = self.engine.timers.keys().any(|key| matches!(key, TimerKey::OutputDrain(_)));
-        let again = self.system.random.below(if is_busy { 50 } else { 2_000 }) == 0;
+        let again = self.system.random.below(if is_busy { 200 } else { 20_000 }) == 0;
         if self.system.oracle.counts.turns == self.copied_at || again {
             self.write_and_read()?;
         }
@@ -282,8 +280,17 @@ impl Sim {
         }
     }
 
-    /// The end is asked for.
-    fn will_end(&mut self) {
+    /// The end is asked for. Whatever was not copied by then is now.
+    fn will_end(&mut self) -> Result<(), String> {
+        if self.copy.is_none() {
+            self.write_and_read()?;
+        }
+        self.expect_end();
+        Ok(())
+    }
+
+    /// The engine begins to end.
+    fn expect_end(&mut self) {
         self.told = true;
         let now = self.system.now;
         self.system.oracle.note(now, || "TERM".to_owned());
@@ -292,7 +299,7 @@ impl Sim {
     }
 
     fn terminate(&mut self, notice: Notice) -> Result<(), String> {
-        self.will_end();
+        self.will_end()?;
         self.give(Input::Notice(notice));
         self.perform_all()?;
         self.check()

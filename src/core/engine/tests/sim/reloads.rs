@@ -51,6 +51,7 @@ impl Oracle {
             return;
         }
         self.reading = None;
+        self.begun.clear();
         let update = self.updates.remove(&load);
         let wanted = self.applied.remove(&load);
         let result = match (programs, &self.commit) {

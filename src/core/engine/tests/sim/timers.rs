@@ -7,9 +7,9 @@ use super::super::super::timers::TimerKey;
 use super::Sim;
 
 /// Of so many timers one is looked at closely, which takes long.
-const OFTEN: u64 = 1_000;
+const OFTEN: u64 = 4_000;
 /// The same of those that are rare.
-const SELDOM: u64 = 20;
+const SELDOM: u64 = 80;
 
 impl Sim {
     /// Fires what is due, as the dispatcher does, but one by one: the oracle learns which it was.
@@ -21,7 +21,7 @@ impl Sim {
                 self.will_fire(key);
                 self.fire(key)?;
                 if key == TimerKey::ExitPolicy && self.engine.exit_decision().is_some() && self.engine.is_ending() {
-                    self.will_end();
+                    self.expect_end();
                     self.system.oracle.undecided = true;
                 }
                 fired += 1;
