@@ -61,7 +61,11 @@ impl Dispatcher {
     }
 
     fn run_timers(&mut self) {
-        self.turn("a timer", Engine::run_timers);
+        let now = sys::time::now();
+        let mut fired = true;
+        while fired {
+            self.turn("a timer", |engine, _| fired = engine.run_timer(now));
+        }
     }
 
     fn take_in(&mut self, external: External) {

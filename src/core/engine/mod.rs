@@ -1,5 +1,5 @@
 //! The engine: all processes, the requests that wait for them, reload and shutdown. Pure: it is told what happened and
-//! when ([`Engine::handle`], [`Engine::run_timers`]), and answers with what is to be done ([`Engine::poll_effect`]) and
+//! when ([`Engine::handle`], [`Engine::run_timer`]), and answers with what is to be done ([`Engine::poll_effect`]) and
 //! when it wants to be woken ([`Engine::poll_timeout`]). It calls nothing, so that a simulated world can put it through
 //! years of faults.
 //!
@@ -158,13 +158,14 @@ impl Engine {
         self.end_turn();
     }
 
-    /// Does everything that is due at `now`.
-    pub(crate) fn run_timers(&mut self, now: Moment) {
-        while let Some(key) = self.timers.take_due(now) {
-            self.begin_turn(now);
-            self.fire(key);
-            self.end_turn();
-        }
+    /// Does the first thing that is due at `now`; `false`: nothing is. What it wants done is to be done before the next one:
+    /// a retry and the roll-back that stops its program may be due at the same moment.
+    pub(crate) fn run_timer(&mut self, now: Moment) -> bool {
+        let Some(key) = self.timers.take_due(now) else { return false };
+        self.begin_turn(now);
+        self.fire(key);
+        self.end_turn();
+        true
     }
 
     fn fire(&mut self, key: TimerKey) {
@@ -189,7 +190,7 @@ impl Engine {
         }
     }
 
-    /// When [`run_timers`](Self::run_timers) is to be called next; `None`: not before something comes in.
+    /// When [`run_timer`](Self::run_timer) is to be called next; `None`: not before something comes in.
     pub(crate) fn poll_timeout(&self) -> Option<Moment> {
         self.timers.next()
     }

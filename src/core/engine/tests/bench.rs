@@ -230,7 +230,10 @@ impl Bench {
     /// Everything that is due by now.
     fn run_timers(&mut self) {
         for _ in 0..100 {
-            self.turn(Engine::run_timers);
+            let mut fired = true;
+            while fired {
+                self.turn(|engine, now| fired = engine.run_timer(now));
+            }
             if self.engine.poll_timeout().is_none_or(|at| at > self.now) {
                 return;
             }

@@ -277,9 +277,8 @@ impl Oracle {
         let (backoff, row) = (now - proc.since, Millis::from(proc.delay) * SECOND);
         let waited = proc.asked || proc.delay == 0 || backoff >= row;
         let hopeless = proc.hopeless && !proc.asked;
-        // A retry and the way back from an update may be due at the same moment; what is spawned then is stopped at once.
-        let unwanted = proc.want == Some(false) && !self.undecided;
-        self.rule(!ending || self.undecided, || format!("{name} is spawned during a shutdown"));
+        let unwanted = proc.want == Some(false);
+        self.rule(!ending, || format!("{name} is spawned during a shutdown"));
         self.rule(!unwanted, || format!("{name} is spawned although it is to be down"));
         self.rule(paced, || format!("{name} is spawned {pause} ms after the attempt before; nobody has asked"));
         self.rule(waited, || format!("{name}: a retry comes after {backoff} ms, not {row}"));

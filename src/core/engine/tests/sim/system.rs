@@ -539,12 +539,10 @@ impl FakeSystem {
     fn load_config(&mut self, load: u64) {
         self.oracle.load_begins(self.now, load);
         self.loading = Some(load);
-        if self.random.chance(90) || self.calm {
-            // The last ones come when nobody waits for them any more.
-            let pauses = [0, 0, 1, 1, 50, 3 * SECOND, 29_999, 30 * SECOND, 31 * SECOND];
-            let pause = if self.calm { 50 } else { self.random.pick(&pauses) };
-            self.later(pause, Pending::Config { load });
-        }
+        // The last ones come when nobody waits for them any more, but before so many hang that no file is read.
+        let pauses = [0, 0, 1, 1, 50, 3 * SECOND, 29_999, 30 * SECOND, 31 * SECOND, 90 * SECOND];
+        let pause = if self.calm { 50 } else { self.random.pick(&pauses) };
+        self.later(pause, Pending::Config { load });
     }
 
     /// Nobody waits for the file any more.

@@ -24,15 +24,15 @@ impl Sim {
                     self.expect_end();
                     self.system.oracle.undecided = true;
                 }
+                if let Some(copy) = &mut self.copy {
+                    copy.run_timer(now);
+                }
+                self.perform_all()?;
                 fired += 1;
                 if fired > 1_000 {
                     return Err(format!("{key:?} stays due after it has fired"));
                 }
             }
-            if let Some(copy) = &mut self.copy {
-                copy.run_timers(now);
-            }
-            self.perform_all()?;
             if self.engine.finished().is_some() || self.engine.poll_timeout().is_none_or(|at| at > now) {
                 return self.check();
             }
