@@ -33,13 +33,14 @@ use serde_json::{Map, Value};
 pub use crate::codec::frames::{
     Amount, EventItem, HistoryItem, KeyChange, NextStep, ProcessStatus, Reread, Terms, Updated, WaitFor, Why,
 };
-pub use crate::sys::machine::Power;
+pub use crate::models::Power;
 pub use commands::DaemonVersion;
 pub use event_stream::{EventStream, StreamedEvent};
 pub use output_stream::{Follow, OutputPiece};
 
 use crate::codec::frames::{self, ErrorCode, HEADER, Head};
 use crate::models::DEFAULT_SOCKET_PATH;
+use crate::process::Cause;
 use crate::sys::net::peer_credentials;
 
 /// How long an answer is waited for, unless [`Controller::with_timeout`] says otherwise.
@@ -103,6 +104,8 @@ pub enum ClientError {
         refusal: Option<String>,
         /// Its message.
         message: String,
+        /// Why the process is in the state that was reached, where it told that in a form that we know.
+        cause: Option<Cause>,
     },
 }
 
@@ -142,6 +145,36 @@ impl ClientError {
     pub fn refusal(&self) -> Option<&str> {
         match self {
             ClientError::Failed { refusal, .. } => refusal.as_deref(),
+            ClientError::NoDaemon { .. }
+            | ClientError::Denied { .. }
+            | ClientError::NotTrusted { .. }
+            | ClientError::Ended { .. }
+            | ClientError::Timeout { .. }
+            | ClientError::Protocol { .. } => None,
+        }
+    }
+
+    /// Why the process is in the state that was reached instead, where one process is to blame and the daemon told that.
+    ///
+    /// ```
+    /// use supervice::client::ClientError;
+    /// use supervice::process::{Cause, Exit};
+    ///
+    /// /// The exit code with which the process of a refused command ended.
+    /// fn exit_code(error: &ClientError) -> Option<u8> {
+    ///     match error.cause()? {
+    ///         Cause::Exited { exit: Exit::Code(code), .. } => Some(*code),
+    ///         _ => None,
+    ///     }
+    /// }
+    /// # let failed = |cause| ClientError::Failed { code: None, refusal: None, message: String::new(), cause };
+    /// # assert_eq!(exit_code(&failed(None)), None);
+    /// # let exited = Cause::Exited { exit: Exit::Code(3), age_ms: 1 };
+    /// # assert_eq!(exit_code(&failed(Some(exited))), Some(3));
+    /// ```
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            ClientError::Failed { cause, .. } => cause.as_ref(),
             ClientError::NoDaemon { .. }
             | ClientError::Denied { .. }
             | ClientError::NotTrusted { .. }
@@ -264,6 +297,7 @@ impl Controller {
                 code: Some(ErrorCode::TooLarge.as_str().to_owned()),
                 refusal: None,
                 message,
+                cause: None,
             });
         }
         // What only asks is answered at once; else something in the daemon hangs.
@@ -413,6 +447,8 @@ impl Controller {
                 code: text("code").map(str::to_owned),
                 refusal: text("refusal").map(str::to_owned),
                 message: text("message").unwrap_or("the daemon gave no reason").to_owned(),
+                // A newer daemon may have causes that we do not know.
+                cause: answer.get("cause").and_then(|cause| Cause::deserialize(cause).ok()),
             }),
             _ => Err(self.broken("the answer has no status")),
         }

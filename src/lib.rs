@@ -93,22 +93,34 @@ mod codec;
 pub mod config;
 mod control;
 pub mod core;
-pub mod ctl;
-pub mod daemon;
+mod ctl;
+mod daemon;
 pub mod events;
 mod failpoint;
 pub mod health;
-pub mod init;
+mod init;
 pub mod logger;
 pub mod models;
-pub mod output;
+mod output;
 pub mod process;
-pub mod sys;
+mod sys;
 mod util;
+
+pub use ctl::main as supervicectl_main;
+pub use daemon::main as supervice_main;
 
 /// What the tests and fuzz targets of this repository reach into. No part of the interface: it may change at any time.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
     pub use crate::codec::frames;
+    pub use crate::config::reader::Document;
+    pub use crate::ctl::check_arguments;
+    pub use crate::process::machine::{
+        Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, Transition,
+    };
+    pub use crate::process::moment::Moment;
+    pub use crate::process::task::{
+        OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec,
+    };
 }

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+pub use crate::models::Power;
+pub use crate::sys::pidfile::PidFileError;
 pub use run::{Adjust, Logging, RunError, RunOptions};
 
 use crate::api::{Act, Answer, Changes, Command, Refusal, Reply, Request, Selector, Terms};
@@ -242,7 +244,7 @@ impl Supervisor {
 
 impl From<Refusal> for ProcessError {
     fn from(refusal: Refusal) -> ProcessError {
-        ProcessError::Failed(refusal.to_string())
+        ProcessError::Failed { message: refusal.to_string(), refusal: refusal.kind(), cause: refusal.cause().cloned() }
     }
 }
 

@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::Waker;
 
-pub use messages::{Amount, Follower, MAX_FOLLOWERS, Note, ProgramId, Settings, StreamKind};
+pub use messages::{Amount, Follower, Note, ProgramId, Settings, StreamKind};
 pub use responder::{InternalError, Responder};
 
 use command::Command;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::{STATUS_LIMIT, frame};
@@ -28,7 +28,7 @@ pub struct HistoryItem {
     /// Why, for people; who asked, where somebody did.
     pub cause: String,
     /// The same for programs.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "known_cause", skip_serializing_if = "Option::is_none")]
     pub cause_data: Option<Cause>,
 }
 
@@ -132,8 +132,14 @@ pub struct EventItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The cause, for programs; absent in health events.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "known_cause", skip_serializing_if = "Option::is_none")]
     pub cause_data: Option<Cause>,
+}
+
+/// A cause of a newer daemon, in a form that we do not know, is none: its sentence stands beside it.
+fn known_cause<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cause>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(Cause::deserialize(value).ok())
 }
 
 /// One frame of the answer to `events`.

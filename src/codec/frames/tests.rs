@@ -295,3 +295,13 @@ proptest::proptest! {
         let _ = head(&bytes);
     }
 }
+
+#[test]
+fn a_cause_of_a_newer_daemon_is_none_and_its_sentence_is_read() {
+    let item: HistoryItem =
+        serde_json::from_str(r#"{"name":"web","cause":"eclipse","cause_data":{"kind":"eclipse"}}"#).expect("a record");
+    assert_eq!((item.cause.as_str(), item.cause_data), ("eclipse", None));
+    let event: EventItem =
+        serde_json::from_str(r#"{"type":"X","cause":"executed","cause_data":{"kind":"executed"}}"#).expect("an event");
+    assert_eq!(event.cause_data, Some(crate::process::Cause::Executed));
+}

@@ -157,7 +157,7 @@ impl Machine {
     /// ```
     /// use std::sync::Arc;
     /// use supervice::models::ProgramConfig;
-    /// use supervice::process::{Machine, Moment};
+    /// use supervice::internals::{Machine, Moment};
     ///
     /// let machine = Machine::new(Arc::new(ProgramConfig::new("web", "/usr/bin/web")));
     /// assert_eq!(machine.condition().describe(Moment::from_nanos(1), None), "not started");

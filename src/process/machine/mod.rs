@@ -57,7 +57,7 @@ use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
 pub use action::{Action, Desired, KillWhy, LastRun, Transition};
-pub use condition::{Condition, Upcoming};
+pub use condition::Condition;
 pub use event::{Event, Generation};
 use phase::{Phase, StopStage, is_due};
 
