@@ -21,7 +21,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 pub use crate::models::Power;
 pub use crate::sys::pidfile::PidFileError;
-pub use run::{Adjust, Logging, RunError, RunOptions};
+pub use effects::Adjust;
+pub use run::{Logging, RunError, RunOptions};
 
 use crate::api::{Act, Answer, Changes, Command, Refusal, Reply, Request, Selector, Terms};
 use crate::config::{ChangedSetting, ConfigError, ReloadPlan};

@@ -10,7 +10,8 @@ use super::super::moment::Moment;
 use super::super::span::{clock, span};
 use super::super::state::Exit;
 use super::Machine;
-use super::phase::{Due, Group, Leader, Phase, Retry, StopStage};
+use super::due::Due;
+use super::phase::{Group, Leader, Phase, Retry, StopStage};
 
 /// When something happens by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
