@@ -104,8 +104,8 @@ pub enum ClientError {
         refusal: Option<String>,
         /// Its message.
         message: String,
-        /// Why the process is in the state that was reached, where it told that in a form that we know.
-        cause: Option<Cause>,
+        /// Why the process is in the state that was reached, where it told that; see [`ClientError::cause`].
+        cause_data: Option<Value>,
     },
 }
 
@@ -154,7 +154,8 @@ impl ClientError {
         }
     }
 
-    /// Why the process is in the state that was reached instead, where one process is to blame and the daemon told that.
+    /// Why the process is in the state that was reached instead, where one process is to blame and the daemon told that
+    /// in a form that this version knows.
     ///
     /// ```
     /// use supervice::client::ClientError;
@@ -163,18 +164,24 @@ impl ClientError {
     /// /// The exit code with which the process of a refused command ended.
     /// fn exit_code(error: &ClientError) -> Option<u8> {
     ///     match error.cause()? {
-    ///         Cause::Exited { exit: Exit::Code(code), .. } => Some(*code),
+    ///         Cause::Exited { exit: Exit::Code(code), .. } => Some(code),
     ///         _ => None,
     ///     }
     /// }
-    /// # let failed = |cause| ClientError::Failed { code: None, refusal: None, message: String::new(), cause };
-    /// # assert_eq!(exit_code(&failed(None)), None);
-    /// # let exited = Cause::Exited { exit: Exit::Code(3), age_ms: 1 };
-    /// # assert_eq!(exit_code(&failed(Some(exited))), Some(3));
+    /// # let failed = |data: &str| ClientError::Failed {
+    /// #     code: None,
+    /// #     refusal: None,
+    /// #     message: String::new(),
+    /// #     cause_data: serde_json::from_str(data).ok(),
+    /// # };
+    /// # assert_eq!(exit_code(&failed(r#"{"kind":"exited","code":3,"age_ms":1}"#)), Some(3));
+    /// # assert_eq!(exit_code(&failed(r#"{"kind":"of a newer daemon"}"#)), None);
+    /// # assert_eq!(exit_code(&failed("")), None);
     /// ```
-    pub fn cause(&self) -> Option<&Cause> {
+    pub fn cause(&self) -> Option<Cause> {
         match self {
-            ClientError::Failed { cause, .. } => cause.as_ref(),
+            // A newer daemon may have causes that we do not know.
+            ClientError::Failed { cause_data, .. } => serde_json::from_value(cause_data.clone()?).ok(),
             ClientError::NoDaemon { .. }
             | ClientError::Denied { .. }
             | ClientError::NotTrusted { .. }
@@ -297,7 +304,7 @@ impl Controller {
                 code: Some(ErrorCode::TooLarge.as_str().to_owned()),
                 refusal: None,
                 message,
-                cause: None,
+                cause_data: None,
             });
         }
         // What only asks is answered at once; else something in the daemon hangs.
@@ -447,8 +454,7 @@ impl Controller {
                 code: text("code").map(str::to_owned),
                 refusal: text("refusal").map(str::to_owned),
                 message: text("message").unwrap_or("the daemon gave no reason").to_owned(),
-                // A newer daemon may have causes that we do not know.
-                cause: answer.get("cause").and_then(|cause| Cause::deserialize(cause).ok()),
+                cause_data: answer.get("cause").cloned(),
             }),
             _ => Err(self.broken("the answer has no status")),
         }

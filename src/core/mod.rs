@@ -271,26 +271,26 @@ impl Inner {
     }
 }
 
-/// What a handle asks for.
-fn request(name: &str, verb: Verb) -> Request {
+/// What a handle asks for, and whether anybody waits for the answer.
+fn request(name: &str, verb: Verb, wait: bool) -> Request {
     let act = match verb {
         Verb::Start => Act::Start,
         Verb::Stop => Act::Stop,
         Verb::Kill => Act::Kill,
         Verb::Restart => Act::Restart { force: false },
     };
-    Request::Command(Command::Act { act, on: Selector::Process(name.to_owned()), terms: Terms::default() })
+    Request::Command(Command::Act { act, on: Selector::Process(name.to_owned()), terms: Terms { wait, timeout: None } })
 }
 
 impl Control for Inner {
     fn ask(&self, name: &str, verb: Verb) -> Result<(), ProcessError> {
         let (reply, answer) = bounded(1);
-        self.send(External::Local { request: request(name, verb), reply: Some(reply) })?;
+        self.send(External::Local { request: request(name, verb, true), reply: Some(reply) })?;
         self.receive(&answer)?.map(drop).map_err(ProcessError::from)
     }
 
     fn send(&self, name: &str, verb: Verb) -> Result<(), ProcessError> {
-        Inner::send(self, External::Local { request: request(name, verb), reply: None })
+        Inner::send(self, External::Local { request: request(name, verb, false), reply: None })
     }
 
     fn instant_of(&self, moment: Moment) -> Instant {

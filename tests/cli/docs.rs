@@ -90,13 +90,15 @@ fn every_command_of_the_protocol_and_every_code_is_in_its_man_page() {
     }
 }
 
-/// The words of the variants of an enum as serde writes them, and the members of those that have some.
+/// The words of the variants of an enum as serde writes them, and the members of those and of a struct.
 fn serialised_words(source: &str, name: &str) -> Vec<String> {
-    let body =
-        source.split(&format!("pub enum {name} {{")).nth(1).expect("the enum").split("\n}\n").next().expect("an end");
+    let definition = |kind: &str| source.split(&format!("pub {kind} {name} {{")).nth(1);
+    let body = definition("enum").or_else(|| definition("struct")).expect("the type").split("\n}\n").next();
+    let body = body.expect("an end");
     let mut words = Vec::new();
     for line in body.lines().filter(|line| !line.trim_start().starts_with("//")) {
-        let word: String = line.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let word = line.trim().trim_start_matches("pub ");
+        let word: String = word.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         let indent = line.len() - line.trim_start().len();
         if indent == 4 && word.starts_with(char::is_uppercase) {
             let snake = word.chars().enumerate().fold(String::new(), |mut snake, (at, c)| {
@@ -105,7 +107,7 @@ fn serialised_words(source: &str, name: &str) -> Vec<String> {
                 snake
             });
             words.push(snake);
-        } else if indent == 8 && line.contains(": ") && word != "exit" {
+        } else if line.contains(": ") && word != "exit" {
             words.push(word);
         }
     }
@@ -139,7 +141,8 @@ fn every_refusal_and_every_kind_of_cause_is_in_the_page_of_the_protocol() {
     let (state, initiator) = (read("src/process/state.rs"), read("src/process/initiator.rs"));
     let others =
         [(&causes, "Failure"), (&causes, "Verb"), (&causes, "Tries"), (&state, "Exit"), (&state, "SpawnStage")];
-    for (source, name) in others.into_iter().chain([(&initiator, "Initiator")]) {
+    let more = [(&state, "SpawnError"), (&initiator, "Initiator"), (&initiator, "Caller")];
+    for (source, name) in others.into_iter().chain(more) {
         let words = serialised_words(source, name);
         assert!(words.len() >= 2, "{name}: {words:?}");
         for word in words {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{STATUS_LIMIT, frame};
@@ -28,8 +28,15 @@ pub struct HistoryItem {
     /// Why, for people; who asked, where somebody did.
     pub cause: String,
     /// The same for programs.
-    #[serde(deserialize_with = "known_cause", skip_serializing_if = "Option::is_none")]
-    pub cause_data: Option<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause_data: Option<Value>,
+}
+
+impl HistoryItem {
+    /// Why, for programs; `None` of a daemon that does not tell, or tells what this version does not know.
+    pub fn cause(&self) -> Option<Cause> {
+        serde_json::from_value(self.cause_data.clone()?).ok()
+    }
 }
 
 /// A key whose value a new configuration changes.
@@ -132,14 +139,15 @@ pub struct EventItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The cause, for programs; absent in health events.
-    #[serde(deserialize_with = "known_cause", skip_serializing_if = "Option::is_none")]
-    pub cause_data: Option<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause_data: Option<Value>,
 }
 
-/// A cause of a newer daemon, in a form that we do not know, is none: its sentence stands beside it.
-fn known_cause<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cause>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(Cause::deserialize(value).ok())
+impl EventItem {
+    /// Why, for programs; `None` in health events, and of a daemon that does not tell.
+    pub fn cause(&self) -> Option<Cause> {
+        serde_json::from_value(self.cause_data.clone()?).ok()
+    }
 }
 
 /// One frame of the answer to `events`.

@@ -89,7 +89,7 @@ pub(super) struct History {
 
 impl History {
     /// Bytes that the records take.
-    fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         self.records.iter().map(Past::weight).sum()
     }
 
@@ -132,7 +132,7 @@ impl History {
 /// What all histories together take.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Histories {
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl Histories {
@@ -212,6 +212,18 @@ mod tests {
     fn records_are_small() {
         assert!(size_of::<Cause>() <= 24, "{}", size_of::<Cause>());
         assert!(size_of::<Past>() <= 40, "{}", size_of::<Past>());
+    }
+
+    #[test]
+    fn the_bytes_of_one_process_end_exactly_at_the_limit() {
+        let filled = |last: usize| {
+            let mut history = History::default();
+            for weight in [200, 200, 200, 200, last] {
+                history.push(past(1, &"x".repeat(weight - size_of::<Past>())), MOST_RECORDS);
+            }
+            history.weight()
+        };
+        assert_eq!((filled(200), filled(201)), (MOST_BYTES, 801));
     }
 
     #[test]

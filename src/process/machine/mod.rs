@@ -59,6 +59,8 @@ use crate::failpoint;
 use crate::models::ProgramConfig;
 pub use action::{Action, Desired, KillWhy, LastRun, Transition};
 pub use condition::Condition;
+#[cfg(test)]
+pub(crate) use condition::Upcoming;
 use due::is_due;
 pub use event::{Event, Generation};
 use phase::{Phase, StopStage};
