@@ -127,3 +127,30 @@ fn the_readme_begins_with_two_commands_that_exist() {
     assert!(ci.lines().any(|line| line == "cargo test"), ".ci/run calls the README's test command");
     assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/examples/demo.ini").exists());
 }
+
+/// Each recipe of the crate documentation names three files at most, and what it names in a file is there.
+#[test]
+fn the_recipes_of_the_crate_documentation_name_what_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("src/lib.rs")).expect("src/lib.rs");
+    let recipes = text.split("//! # Where to add what\n").nth(1).expect("the recipes").split("\n\n").next();
+    let recipes: Vec<&str> =
+        recipes.expect("their end").split("\n//!\n").filter(|text| text.contains("//! - ")).collect();
+    assert_eq!(recipes.len(), 5);
+    for recipe in recipes {
+        let steps: Vec<&str> = recipe.lines().filter_map(|line| line.strip_prefix("//! - ")).collect();
+        assert!(steps.len() <= 3, "a change of one kind has one obvious place:\n{recipe}");
+        for step in steps {
+            let mut words = step.split('`').skip(1).step_by(2);
+            let mut file = String::new();
+            while let Some(word) = words.next() {
+                match word.starts_with("src/") {
+                    true => {
+                        file = fs::read_to_string(root.join(word)).unwrap_or_else(|error| panic!("{word}: {error}"))
+                    }
+                    false => assert!(file.contains(word), "there is no {word} in the file of this step: {step}"),
+                }
+            }
+        }
+    }
+}
