@@ -131,7 +131,7 @@ impl Output {
     }
 
     /// Hands the newest output of a stream to `follower`, and with `go_on` everything that comes later, with no gap and across
-    /// rotations and runs. Beyond [`MAX_FOLLOWERS`] of a program the oldest one is finished.
+    /// rotations and runs. Beyond [`messages::MAX_FOLLOWERS`] of a program the oldest one is finished.
     pub fn follow(
         &self,
         program: ProgramId,

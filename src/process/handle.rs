@@ -60,7 +60,7 @@ impl ProcessError {
     /// let lost = supervisor.process("lost").expect("it is configured");
     /// let error = lost.start_process().expect_err("there is no such program");
     /// assert_eq!(error.refusal(), Some("not_reached"));
-    /// let Some(Cause::GaveUp { failure, .. }) = error.cause() else { panic!("{error}") };
+    /// let Some(Cause::BackedOff { failure, .. }) = error.cause() else { panic!("{error}") };
     /// assert!(matches!(&**failure, Failure::SpawnFailed(_)));
     ///
     /// supervisor.shutdown();
