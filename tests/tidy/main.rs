@@ -141,9 +141,9 @@ fn the_recipes_of_the_crate_documentation_name_what_exists() {
         let steps: Vec<&str> = recipe.lines().filter_map(|line| line.strip_prefix("//! - ")).collect();
         assert!(steps.len() <= 3, "a change of one kind has one obvious place:\n{recipe}");
         for step in steps {
-            let mut words = step.split('`').skip(1).step_by(2);
+            let words = step.split('`').skip(1).step_by(2);
             let mut file = String::new();
-            while let Some(word) = words.next() {
+            for word in words {
                 match word.starts_with("src/") {
                     true => {
                         file = fs::read_to_string(root.join(word)).unwrap_or_else(|error| panic!("{word}: {error}"))
