@@ -358,7 +358,8 @@ mod tests {
 
     #[test]
     fn a_task_words_its_result_as_this_checker_does() {
-        use crate::process::{OutputTail, Task, TaskAction, TaskEvent, TaskKind, TaskSpec};
+        use crate::process::task::OutputTail;
+        use crate::process::{Task, TaskAction, TaskEvent, TaskKind, TaskSpec};
 
         let pieces: [&[u8]; 8] =
             [b"one", b"\n", b" \t", &[b'y'; 200], &[b' '; 300], b"\xff\x1b", b"\n\n\n", b"two\nthree"];

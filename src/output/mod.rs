@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::Waker;
 
-pub use messages::{Amount, Follower, MAX_FOLLOWERS, Note, ProgramId, Settings, StreamKind};
+pub use messages::{Amount, Follower, Note, ProgramId, Settings, StreamKind};
 pub use responder::{InternalError, Responder};
 
 use command::Command;
@@ -131,7 +131,7 @@ impl Output {
     }
 
     /// Hands the newest output of a stream to `follower`, and with `go_on` everything that comes later, with no gap and across
-    /// rotations and runs. Beyond [`MAX_FOLLOWERS`] of a program the oldest one is finished.
+    /// rotations and runs. Beyond [`messages::MAX_FOLLOWERS`] of a program the oldest one is finished.
     pub fn follow(
         &self,
         program: ProgramId,

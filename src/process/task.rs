@@ -210,7 +210,8 @@ enum Phase {
 ///
 /// ```
 /// use std::time::Duration;
-/// use supervice::process::{Exit, Moment, Task, TaskAction, TaskEvent, TaskKind, TaskSpec};
+/// use supervice::internals::{Moment, Task, TaskAction, TaskEvent, TaskKind, TaskSpec};
+/// use supervice::process::Exit;
 ///
 /// let (now, mut actions) = (Moment::from_nanos(1), Vec::new());
 /// let mut task = Task::start(TaskSpec { kind: TaskKind::HealthCheck, timeout: Duration::from_secs(5) }, &mut actions);

@@ -62,26 +62,6 @@ fn send_by_pidfd(pidfd: BorrowedFd<'_>, signal: u8, flags: u32) -> io::Result<Gr
     outcome(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, none, flags) })
 }
 
-/// Signals the leader alone; never a stranger. Signal 0 only asks.
-///
-/// # Errors
-///
-/// An invalid signal number.
-pub fn signal_leader(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> {
-    if leader.reaped {
-        return Ok(GroupSignal::Gone);
-    }
-    if let Some(pidfd) = leader.pidfd {
-        match send_by_pidfd(pidfd, signal, 0) {
-            // Linux 5.2 has pidfds from clone, but a seccomp filter may forbid this call.
-            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {}
-            answer => return answer,
-        }
-    }
-    // SAFETY: the child is not reaped, so that the pid is still its own.
-    outcome(unsafe { libc::kill(leader.pid, i32::from(signal)) }.into())
-}
-
 /// Signals everything in the leader's process group. Signal 0 only asks.
 ///
 /// # Errors

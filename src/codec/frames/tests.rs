@@ -10,7 +10,8 @@ use crate::api::{
     Reply, Request, Selector, WallClock, Watch,
 };
 use crate::models::{Power, ProgramConfig, StreamKind};
-use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState, Upcoming};
+use crate::process::machine::Upcoming;
+use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState};
 
 fn clock() -> WallClock {
     WallClock { now: Moment::from_nanos(3_600_000_000_000), wall: Duration::from_millis(1_700_000_000_250) }
@@ -389,4 +390,14 @@ proptest::proptest! {
         let _ = parse(&bytes);
         let _ = head(&bytes);
     }
+}
+
+#[test]
+fn a_cause_of_a_newer_daemon_is_none_and_its_sentence_is_read() {
+    let item: HistoryItem =
+        serde_json::from_str(r#"{"name":"web","cause":"eclipse","cause_data":{"kind":"eclipse"}}"#).expect("a record");
+    assert_eq!((item.cause.as_str(), item.cause()), ("eclipse", None));
+    let event: EventItem =
+        serde_json::from_str(r#"{"type":"X","cause":"executed","cause_data":{"kind":"executed"}}"#).expect("an event");
+    assert_eq!(event.cause(), Some(crate::process::Cause::Executed));
 }

@@ -11,7 +11,7 @@ use super::commit::ApplyMode;
 use super::ledger::{Owner, ReplyToken};
 use super::timers::TimerKey;
 use super::waiters::WaitKind;
-use crate::api::{Announcement, Changes, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Terms};
+use crate::api::{Announcement, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Terms};
 use crate::config::{ConfigError, Loaded};
 use crate::core::effect::Effect;
 use crate::models::SupervisorConfig;
@@ -57,21 +57,6 @@ pub(super) struct ReloadRequest {
     request: Option<RequestId>,
     purpose: Purpose,
     by: Initiator,
-}
-
-/// What a reload has changed, for its answer.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct ReloadSummary {
-    pub(super) changes: Changes,
-    /// Keys of `[supervice]`.
-    pub(super) daemon_settings: Vec<String>,
-}
-
-impl ReloadSummary {
-    pub(super) fn reply(self) -> Reply {
-        let ReloadSummary { changes, daemon_settings } = self;
-        Reply::Reloaded { changes, daemon_settings }
-    }
 }
 
 /// Who waits for the file that is being read, and who came too late for it.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::waiters::WaiterId;
+use super::ledger::WaiterId;
 use crate::api::ProcId;
 use crate::core::effect::TaskId;
 use crate::process::Moment;
