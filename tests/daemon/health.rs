@@ -116,7 +116,10 @@ fn a_script_that_takes_too_long_is_ended() {
 
 #[test]
 fn a_program_that_is_removed_takes_the_thread_of_its_checks_with_it() {
-    let daemon = Daemon::start(&checked("web", "true", 10));
+    let daemon = Daemon::start(
+        "[program:web]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = tcp\n\
+         healthcheck_port = 1\nhealthcheck_interval = 1\nhealthcheck_start_period = 0\n",
+    );
     wait_for("the first answer", || daemon.status("web").healthy);
     let threads = || std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).map_or(0, Iterator::count);
     let before = threads();
