@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{ClientError, Controller, HEADER, Head, frames};
 use crate::codec::frames::Amount;
-use crate::control::output_feed::Piece;
+use crate::codec::frames::Piece;
 use crate::sys::machine::Power;
 
 /// A piece of a process's output.

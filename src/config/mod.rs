@@ -45,7 +45,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use command_line::quote_word;
 pub use command_line::{SplitError, split_command};
 pub(crate) use daemon::socket_of;
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};

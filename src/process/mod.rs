@@ -10,7 +10,7 @@ mod span;
 mod state;
 mod task;
 
-pub use cause::{Cause, Circumstance, Failure, Tries, Verb};
+pub use cause::{Cause, Failure, Tries, Verb};
 pub(crate) use handle::{Control, ProcessShared, ProcessView};
 pub use handle::{Process, ProcessError};
 pub use initiator::{Caller, Initiator};

@@ -50,7 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["models", "process", "sys", "util"]),
     ("events", &["api", "process"]),
     ("health", &["models", "failpoint", "process", "sys", "util"]),
-    ("logger", &["sys", "util"]),
+    ("logger", &["models", "sys", "util"]),
     ("output", &["models", "failpoint", "process", "sys", "logger", "util"]),
     ("control", &["api", "codec", "failpoint", "process", "sys"]),
     (
@@ -63,7 +63,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("client", &["codec", "models", "sys", "util"]),
     ("ctl", &["client", "codec", "config", "models", "process", "sys", "util"]),
     ("init", &["process", "sys", "util"]),
-    ("daemon", &["config", "core", "init", "logger", "models", "sys"]),
+    ("daemon", &["config", "core", "init", "logger", "models", "sys", "util"]),
 ];
 
 #[test]

@@ -132,7 +132,7 @@ fn history_item(row: &HistoryRow, clock: WallClock) -> HistoryItem {
         to_state: row.to.as_str().to_owned(),
         pid: row.pid,
         cause: row.cause.to_string(),
-        cause_data: Some(row.cause.clone()),
+        cause_data: serde_json::to_value(&row.cause).ok(),
     }
 }
 
@@ -173,7 +173,7 @@ pub fn past_event(row: &HistoryRow, clock: WallClock) -> EventItem {
         to_state: Some(row.to.as_str().to_owned()),
         pid: row.pid,
         cause: Some(row.cause.to_string()),
-        cause_data: Some(row.cause.clone()),
+        cause_data: serde_json::to_value(&row.cause).ok(),
         message: None,
     }
 }

@@ -88,7 +88,7 @@ fn reports_are_these_bytes_on_the_wire() {
     let updated = api::Updated { restarted: vec![text("web")], confirm_until, ..api::Updated::default() };
     let retry_at = now + Duration::from_millis(1500);
     let condition = Condition::Backoff {
-        failure: Box::new(Failure::Exited { exit: Exit::Code(3), age_ms: 200 }),
+        failure: Arc::new(Failure::Exited { exit: Exit::Code(3), age_ms: 200 }),
         number: 1,
         of: 3,
         retry: Upcoming { at: retry_at, after_group: None },

@@ -245,7 +245,7 @@ impl Engine {
             Some(ledger::Owner::Follower) => self.effects.push_back(Effect::Unfollow { request }),
             None => {}
         }
-        drop(self.ledger.take(request));
+        let _ = self.ledger.take(request);
     }
 
     fn pending_execs_probed(&mut self, left: bool) {

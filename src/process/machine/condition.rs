@@ -1,5 +1,6 @@
 //! [`Condition`]: what there is to tell a person about a process, as data; worded where it is shown.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ pub enum Condition {
     /// It was given up.
     Fatal {
         /// Why.
-        failure: Box<Failure>,
+        failure: Arc<Failure>,
         /// What was tried, where that was more than once.
         after: Option<Tries>,
         /// The last attempt got as far as a process, whose last words may tell why.
@@ -55,7 +56,7 @@ pub enum Condition {
     /// It waits for a retry.
     Backoff {
         /// Why the attempt before failed.
-        failure: Box<Failure>,
+        failure: Arc<Failure>,
         /// The number of the retry, from 1.
         number: u32,
         /// So many may follow one another.
@@ -79,7 +80,7 @@ pub enum Condition {
         /// Its process.
         pid: i32,
         /// What the last check found.
-        message: Box<str>,
+        message: Arc<str>,
     },
     /// It is on its way out.
     Stopping {

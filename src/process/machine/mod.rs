@@ -122,7 +122,7 @@ impl Machine {
         self.guarded(now, run, |machine| machine.step(now, event));
     }
 
-    /// Lets a step go wrong without harm to other processes: a panic ends this one's life.
+    /// Contains a panic in a step: only this process becomes `FATAL`, the others go on.
     fn guarded(&mut self, now: Moment, spawned: Option<(i32, Moment)>, step: impl FnOnce(&mut Machine)) {
         let from = self.phase.state();
         let run = self.phase.run().map(|run| (run.pid, run.started)).or(spawned);
@@ -181,7 +181,7 @@ impl Machine {
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.actions.pop_front();
         if action.is_none() && self.actions.capacity() > 0 {
-            // Thousands of programs at rest shall not each hold a queue.
+            // Thousands of idle programs must not hold a queue each.
             self.actions = VecDeque::new();
         }
         action

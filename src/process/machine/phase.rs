@@ -57,7 +57,7 @@ pub(super) enum StopStage {
     Killing { again_at: Due },
 }
 
-/// A process group that shall go, with or without its leader.
+/// A process group that has to end, with or without its leader.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Group {
     pub(super) run: Run,
@@ -92,7 +92,7 @@ pub(super) enum Then {
     /// `STOPPED`, and a start at once if that is desired by then.
     AsDesired,
     /// `BACKOFF` or `FATAL`: it was stopped because its health checks failed.
-    HealthRestart { failures: u32, message: Box<str> },
+    HealthRestart { failures: u32, message: Arc<str> },
 }
 
 /// The next attempt of a program that could not be started or kept healthy.
@@ -102,7 +102,7 @@ pub(super) struct Retry {
     pub(super) number: u32,
     pub(super) at: Moment,
     /// Why the attempt before failed.
-    pub(super) failure: Box<Failure>,
+    pub(super) failure: Arc<Failure>,
 }
 
 /// The actual, in contrast to the desired.
@@ -118,7 +118,7 @@ pub(super) enum Phase {
         remains: Option<Group>,
     },
     Fatal {
-        failure: Box<Failure>,
+        failure: Arc<Failure>,
         /// What was tried, where that was more than once.
         after: Option<Tries>,
         remains: Option<Group>,

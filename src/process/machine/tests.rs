@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::initiator::Initiator;
+use super::super::cause::{Cause, Verb};
+use super::super::initiator::{Caller, Initiator};
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
-use super::{Action, Desired, Event, KillWhy, Machine};
+use super::{Action, Condition, Desired, Event, KillWhy, Machine};
 use crate::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
 
@@ -14,22 +15,6 @@ const TERM: u8 = 15;
 const KILL: u8 = 9;
 const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
-
-fn start() -> Event {
-    Event::StartRequested { by: Initiator::Embedder }
-}
-
-fn stop() -> Event {
-    Event::StopRequested { by: Initiator::Embedder }
-}
-
-fn kill() -> Event {
-    Event::KillRequested { by: Initiator::Embedder }
-}
-
-fn restart(force: bool) -> Event {
-    Event::RestartRequested { force, by: Initiator::Embedder }
-}
 
 /// A machine and a clock; spawns succeed unless told otherwise.
 struct Bench {
@@ -39,9 +24,12 @@ struct Bench {
     /// States announced since the last look.
     seen: Vec<ProcessState>,
     signals: Vec<u8>,
+    /// Why the signals since the last look were sent.
+    whys: Vec<KillWhy>,
     checks: u32,
     spawns: u32,
-    cause: String,
+    /// Why the states since the last look were entered.
+    causes: Vec<String>,
     spawn_error: Option<SpawnError>,
 }
 
@@ -54,9 +42,10 @@ impl Bench {
             now,
             seen: Vec::new(),
             signals: Vec::new(),
+            whys: Vec::new(),
             checks: 0,
             spawns: 0,
-            cause: String::new(),
+            causes: Vec::new(),
             spawn_error: None,
         }
     }
@@ -73,6 +62,7 @@ impl Bench {
         bench.wait(86_400_000);
         assert_eq!(bench.machine.state(), Running);
         bench.seen.clear();
+        bench.causes.clear();
         bench
     }
 
@@ -93,14 +83,26 @@ impl Bench {
                     };
                     self.machine.handle_event(self.now, event);
                 }
-                Action::SignalGroup { signal, .. } => self.signals.push(signal),
+                Action::SignalGroup { signal, why, .. } => {
+                    self.signals.push(signal);
+                    self.whys.push(why);
+                }
                 Action::CheckHealth { .. } => self.checks += 1,
                 Action::Announce(transition) => {
                     self.seen.push(transition.to);
-                    self.cause = transition.cause.to_string();
+                    self.causes.push(transition.cause.to_string());
                 }
             }
         }
+        self.reread();
+    }
+
+    /// Every state can be written down and read back; the machine goes on with what was read.
+    fn reread(&mut self) {
+        let text = serde_json::to_string(&self.machine).expect("plain data");
+        let machine: Machine = serde_json::from_str(&text).expect("what was written");
+        assert_eq!(format!("{machine:?}"), format!("{:?}", self.machine));
+        self.machine = machine;
     }
 
     /// Lets milliseconds pass, with every timer at its moment.
@@ -149,9 +151,37 @@ impl Bench {
         std::mem::take(&mut self.signals)
     }
 
+    fn whys(&mut self) -> Vec<KillWhy> {
+        std::mem::take(&mut self.whys)
+    }
+
+    fn causes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.causes)
+    }
+
     fn describe(&self) -> String {
         self.machine.condition().describe(self.now, None)
     }
+}
+
+fn client(pid: i32) -> Initiator {
+    Initiator::Client(Arc::new(Caller { uid: 0, pid, command: Some("supervicectl".into()) }))
+}
+
+fn start() -> Event {
+    Event::StartRequested { by: Initiator::Autostart }
+}
+
+fn stop() -> Event {
+    Event::StopRequested { by: client(1) }
+}
+
+fn kill() -> Event {
+    Event::KillRequested { by: client(2) }
+}
+
+fn restart(force: bool) -> Event {
+    Event::RestartRequested { force, by: client(3) }
 }
 
 fn config(change: impl FnOnce(&mut ProgramConfig)) -> ProgramConfig {
@@ -216,7 +246,14 @@ fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
         machine.handle_event(now, Event::Spawned { generation: 1, pid: 7 });
         assert_eq!(machine.state(), Stopping);
         let actions: Vec<Action> = std::iter::from_fn(|| machine.poll_action()).collect();
-        assert_eq!(actions.last(), Some(&Action::SignalGroup { generation: 1, signal, why: KillWhy::Requested }));
+        let why = KillWhy::Requested;
+        assert_eq!(actions.last(), Some(&Action::SignalGroup { generation: 1, signal, why }));
+        let caused = |action: &Action| match action {
+            Action::Announce(transition) => Some(transition.cause.clone()),
+            Action::Spawn { .. } | Action::SignalGroup { .. } | Action::CheckHealth { .. } => None,
+        };
+        let (verb, by, _) = machine.last_request().expect("just made").clone();
+        assert_eq!(actions.iter().rev().find_map(caused), Some(Cause::RequestedDuringSpawn { verb, by }));
     }
 }
 
@@ -675,4 +712,93 @@ fn a_run_that_lasted_before_it_was_unhealthy_forgives_the_failed_starts_before()
         bench.end(Exit::Code(1));
         assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(attempts), "after {millis} ms");
     }
+}
+
+#[test]
+fn whoever_asked_is_named_in_what_follows() {
+    let mut bench = Bench::started(|_| {});
+    bench.wait(2_000);
+    bench.feed(stop());
+    bench.feed(restart(false));
+    bench.end(Exit::Signal(TERM));
+    assert_eq!(
+        bench.causes(),
+        [
+            "start requested by autostart",
+            "up for 1 s",
+            "stop requested by uid 0, pid 1 (supervicectl)",
+            "killed by SIGTERM",
+            "start requested by uid 0, pid 3 (supervicectl)",
+        ]
+    );
+    bench.exit(Exit::Code(1));
+    bench.lingers();
+    bench.causes();
+    bench.feed(kill());
+    assert_eq!(
+        bench.causes(),
+        ["kill requested by uid 0, pid 2 (supervicectl); waits for what pid 12 left of its process group"]
+    );
+    let last = bench.machine.last_request().expect("somebody asked");
+    assert_eq!((last.0, &last.1, last.2), (Verb::Kill, &client(2), bench.now));
+}
+
+#[test]
+fn a_request_that_changes_nothing_is_remembered_too() {
+    let mut bench = Bench::new(|_| {});
+    assert_eq!(bench.machine.last_request(), None);
+    bench.feed(stop());
+    assert_eq!(bench.causes(), Vec::<String>::new());
+    assert_eq!(bench.machine.last_request(), Some(&(Verb::Stop, client(1), bench.now)));
+}
+
+#[test]
+fn every_signal_says_why_it_is_sent() {
+    let mut bench = Bench::running(|config| config.stopwaitsecs = 7);
+    bench.feed(stop());
+    bench.wait(7_000 + 5_000);
+    let timeout = KillWhy::StopTimeout { seconds: 7 };
+    assert_eq!(bench.whys(), [KillWhy::Requested, timeout, KillWhy::Again]);
+
+    let mut bench = Bench::running(|config| config.autorestart = AutoRestart::Never);
+    bench.exit(Exit::Code(0));
+    bench.lingers();
+    bench.wait(10_000 + 5_000);
+    assert_eq!(bench.whys(), [KillWhy::Remains, KillWhy::Remains, KillWhy::Again]);
+
+    let mut bench = Bench::running(|_| {});
+    bench.feed(stop());
+    bench.feed(kill());
+    bench.wait(5_000);
+    assert_eq!(bench.whys(), [KillWhy::Requested, KillWhy::Requested, KillWhy::Again]);
+
+    let mut bench = Bench::started(|config| {
+        checked(config);
+        config.healthcheck.retries = 1;
+    });
+    bench.wait(11_000);
+    bench.health(false);
+    bench.wait(10_000);
+    assert_eq!(bench.whys(), [KillWhy::Unhealthy, KillWhy::StopTimeout { seconds: 10 }]);
+}
+
+#[test]
+fn what_a_check_says_is_cut_at_a_character() {
+    let mut bench = Bench::started(checked);
+    bench.wait(11_000);
+    let message = format!("{}{}", "x".repeat(199), "ü".repeat(100));
+    bench.feed(Event::HealthReported { generation: 1, healthy: true, message });
+    assert_eq!(bench.machine.health_message(), Some("x".repeat(199).as_str()));
+}
+
+#[test]
+fn a_condition_shares_its_texts_with_the_machine() {
+    let mut bench = Bench::started(|_| {});
+    bench.end(Exit::Code(1));
+    let (Condition::Backoff { failure: one, .. }, Condition::Backoff { failure: other, .. }) =
+        (bench.machine.condition(), bench.machine.condition())
+    else {
+        panic!("no backoff: {}", bench.describe())
+    };
+    assert!(Arc::ptr_eq(&one, &other));
 }

@@ -6,9 +6,6 @@ use std::time::Duration;
 use supervice::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use supervice::process::{Action, Event, Exit, Initiator, Machine, Moment, ProcessState, SpawnError, SpawnStage};
 
-/// Who asks for everything.
-const BY: Initiator = Initiator::Embedder;
-
 /// The kernel's side: which run lives, and what is left of its group.
 struct Life {
     machine: Machine,
@@ -34,7 +31,7 @@ pub fn run(data: &[u8]) {
     }
     // Whatever came before: a stop settles in bounded time with a kernel that kills.
     life.fails = false;
-    life.event(Event::KillRequested { by: BY });
+    life.event(Event::KillRequested { by: Initiator::Embedder });
     for _ in 0..8 {
         if let Some(generation) = life.leader {
             life.exit(generation, Exit::Signal(9), false);
@@ -66,10 +63,10 @@ impl Life {
         // Half of what speaks of a run speaks of an old one, or of one that is to come.
         let generation = if detail & 1 == 0 { self.machine.generation() } else { u64::from(detail >> 1) };
         match what % 14 {
-            0 => self.event(Event::StartRequested { by: BY }),
-            1 => self.event(Event::StopRequested { by: BY }),
-            2 => self.event(Event::KillRequested { by: BY }),
-            3 => self.event(Event::RestartRequested { force: detail & 1 == 0, by: BY }),
+            0 => self.event(Event::StartRequested { by: Initiator::Embedder }),
+            1 => self.event(Event::StopRequested { by: Initiator::Embedder }),
+            2 => self.event(Event::KillRequested { by: Initiator::Embedder }),
+            3 => self.event(Event::RestartRequested { force: detail & 1 == 0, by: Initiator::Embedder }),
             4 | 5 => {
                 if let Some(leader) = self.leader {
                     let exit = if detail & 2 == 0 { Exit::Code(detail >> 3) } else { Exit::Signal(detail % 64 + 1) };

@@ -119,13 +119,12 @@ pub fn answer(random: &mut Random, profile: &FaultProfile, config: &HealthCheckC
 }
 
 pub fn command(random: &mut Random, idle: bool) -> Event {
-    let by = Initiator::Embedder;
     match random.below(if idle { 14 } else { 10 }) {
-        0..3 => Event::StopRequested { by },
-        3..5 => Event::RestartRequested { force: false, by },
-        5 => Event::RestartRequested { force: true, by },
-        6 => Event::KillRequested { by },
-        _ => Event::StartRequested { by },
+        0..3 => Event::StopRequested { by: Initiator::Shutdown },
+        3..5 => Event::RestartRequested { force: false, by: Initiator::Rollback },
+        5 => Event::RestartRequested { force: true, by: Initiator::Rollback },
+        6 => Event::KillRequested { by: Initiator::Signal { signal: 15 } },
+        _ => Event::StartRequested { by: Initiator::Embedder },
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::api::{LastRequest, NextStep};
 use crate::core::engine::history::{FEW_RECORDS, MOST_BYTES, MOST_IN_ALL, MOST_RECORDS};
 use crate::models::AutoRestart;
-use crate::process::{Cause, Circumstance, Verb};
+use crate::process::{Cause, Verb};
 
 /// A cause like no other.
 fn signal(signal: u8) -> Cause {
@@ -236,6 +236,5 @@ fn a_record_is_read_as_it_was_written_and_a_message_is_cut_between_two_character
     assert_eq!(unhealthy.cause, Cause::Unhealthy { failures: 3, message: "x".repeat(199).into() });
     let asked = &told[0];
     assert_eq!((asked.at, asked.pid), (bench.now - Duration::from_secs(97), None));
-    let circumstance = Circumstance::Ordinary;
-    assert_eq!(asked.cause, Cause::Requested { verb: Verb::Start, by: client(), circumstance });
+    assert_eq!(asked.cause, Cause::Requested { verb: Verb::Start, by: client(), remains_of: None });
 }
