@@ -123,6 +123,9 @@ pub(crate) enum Effect {
     RunEnded { id: ProcId, generation: Generation },
     /// Begin a health check that no script makes; [`Input::Health`] follows.
     CheckHealth { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
+    /// A health check cannot begin; [`Input::Health`] follows at once, as if it had failed: it is told by an input of its own, not
+    /// in the middle of what has asked for it.
+    RefuseCheck { id: ProcId, generation: Generation, reason: &'static str },
     /// Run a shell command with the user, environment and directory of a program; [`Input::TaskSpawned`] or
     /// [`Input::TaskSpawnFailed`] follows at once. What it writes to its standard error follows as one
     /// [`output::Note::TaskOutput`].

@@ -25,7 +25,7 @@ use super::handles::Handles;
 use super::run::Adjust;
 use crate::api::ProcId;
 use crate::events::EventBus;
-use crate::health::Worker;
+use crate::health::{HealthCheckResult, Worker};
 use crate::models::DefaultOutput;
 use crate::output::Output;
 use crate::process::Generation;
@@ -124,6 +124,10 @@ impl Effects {
             Effect::RunEnded { id, generation } => self.run_ended(id, generation),
             Effect::CheckHealth { id, generation, config } => {
                 results.extend(self.check_health(id, generation, &config));
+            }
+            Effect::RefuseCheck { id, generation, reason } => {
+                let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
+                results.push(Input::Health { id, generation, result });
             }
             Effect::StartTask { task, config, command } => results.push(self.start_task(task, &config, &command)),
             Effect::SignalTask { task, signal } => self.signal_task(task, signal),

@@ -21,6 +21,9 @@ use crate::health::HealthCheckResult;
 use crate::models::HealthCheckType;
 use crate::process::{Generation, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};
 
+/// Why a check fails that is due while the script of the one before lives.
+const STILL_RUNNING: &str = "the check before has not ended yet";
+
 /// One task, and what it is run for.
 #[derive(Debug, Serialize, Deserialize)]
 struct TaskEntry {
@@ -68,8 +71,8 @@ impl Engine {
             return;
         }
         if self.tasks.has_live(id) {
-            let message = "the check before has not ended yet".to_owned();
-            return self.health(id, generation, HealthCheckResult { healthy: false, message });
+            self.effects.push_back(Effect::RefuseCheck { id, generation, reason: STILL_RUNNING });
+            return;
         }
         // The answer of a former one whose last output is still being read was given up.
         for former in self.tasks.entries.values_mut().filter(|former| former.owner == id) {

@@ -79,7 +79,7 @@ impl Rig {
                 Note::Drained { program, generation: of, last_line } if (program, of) == (id, generation) => {
                     return last_line;
                 }
-                Note::Drained { .. } | Note::Trouble { .. } | Note::Recovered { .. } => {}
+                Note::Drained { .. } | Note::Trouble { .. } | Note::Recovered { .. } | Note::TaskOutput { .. } => {}
             }
         }
     }

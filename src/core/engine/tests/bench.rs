@@ -117,6 +117,10 @@ impl World {
                 let result = HealthCheckResult { healthy: false, message: "no thread for the check".to_owned() };
                 results.push(Input::Health { id, generation, result });
             }
+            Effect::RefuseCheck { id, generation, reason } => {
+                let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
+                results.push(Input::Health { id, generation, result });
+            }
             Effect::StartTask { task, command, .. } => {
                 self.pids += 1;
                 self.tasks.insert(task, command);

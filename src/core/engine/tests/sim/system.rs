@@ -11,7 +11,7 @@ use super::random::Random;
 use super::{Millis, SECOND};
 use crate::api::{Answer, ProcId, RequestId};
 use crate::config::{ConfigError, Loaded};
-use crate::core::effect::{Effect, GroupLeft, Input};
+use crate::core::effect::{Effect, GroupLeft, Input, TaskId};
 use crate::health::HealthCheckResult;
 use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, SupervisorConfig};
 use crate::process::{Exit, Generation, Moment, ProcessView, SpawnError, SpawnStage};
@@ -103,6 +103,16 @@ impl Run {
     }
 }
 
+/// A health check script, from the effect that starts it until the engine forgets it.
+#[derive(Debug)]
+pub(super) struct Script {
+    owner: ProcId,
+    /// `None` once it was reaped, or where it was never spawned.
+    leader: Option<Task>,
+    /// What it has written is told.
+    told: bool,
+}
+
 /// What will come in.
 pub(super) enum Pending {
     Child,
@@ -114,6 +124,9 @@ pub(super) enum Pending {
     Drained {
         id: ProcId,
         generation: Generation,
+    },
+    TaskOutput {
+        task: TaskId,
     },
     Config {
         load: u64,
@@ -173,6 +186,7 @@ pub(super) struct FakeSystem {
     /// Those that are told what happens.
     pub(super) followers: BTreeSet<RequestId>,
     pub(super) runs: BTreeMap<ProcId, Run>,
+    pub(super) scripts: BTreeMap<TaskId, Script>,
     /// What has run away from its group and was inherited by the daemon; empty where it inherits nothing.
     pub(super) orphans: Vec<Task>,
     inherits: bool,
@@ -209,6 +223,7 @@ impl FakeSystem {
             delegated: BTreeSet::new(),
             followers: BTreeSet::new(),
             runs: BTreeMap::new(),
+            scripts: BTreeMap::new(),
             orphans: Vec::new(),
             inherits,
             pending: BTreeMap::new(),
@@ -227,6 +242,12 @@ impl FakeSystem {
     pub(super) fn alive(&self, id: ProcId) -> usize {
         let tasks = self.runs.get(&id).into_iter().flat_map(|run| run.leader.iter().chain(&run.members));
         tasks.filter(|task| task.alive(self.now)).count()
+    }
+
+    /// Living scripts of a process, or of all.
+    pub(super) fn scripts_alive(&self, owner: Option<ProcId>) -> usize {
+        let scripts = self.scripts.values().filter(|script| owner.is_none_or(|owner| owner == script.owner));
+        scripts.filter_map(|script| script.leader.as_ref()).filter(|leader| leader.alive(self.now)).count()
     }
 
     pub(super) fn orphans_alive(&self) -> usize {
@@ -268,7 +289,9 @@ impl FakeSystem {
     pub(super) fn settle(&mut self) {
         self.calm = true;
         let now = self.now;
-        self.runs.values_mut().flat_map(Run::tasks).chain(&mut self.orphans).for_each(|task| task.calm_down(now));
+        let scripts = self.scripts.values_mut().filter_map(|script| script.leader.as_mut());
+        let tasks = self.runs.values_mut().flat_map(Run::tasks).chain(&mut self.orphans).chain(scripts);
+        tasks.for_each(|task| task.calm_down(now));
         self.later(0, Pending::Child);
         if let Some(load) = self.loading {
             self.later(0, Pending::Config { load });
@@ -356,6 +379,7 @@ impl FakeSystem {
         if random.chance(40) {
             let check = &mut program.healthcheck;
             check.check_type = random.pick(&[HealthCheckType::Tcp, HealthCheckType::Script]);
+            check.command = Some("test -e well".to_owned());
             check.interval = 1 + random.small(5);
             check.timeout = 1 + random.small(3);
             check.retries = 1 + random.small(3);
@@ -380,6 +404,16 @@ impl FakeSystem {
             Effect::RunEnded { id, generation } => self.run_ended(id, generation),
             Effect::CheckHealth { id, generation, config } => {
                 results.extend(self.check_health(id, generation, &config));
+            }
+            Effect::RefuseCheck { id, generation, reason } => {
+                let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
+                results.push(Input::Health { id, generation, result });
+            }
+            Effect::StartTask { task, config, command: _ } => results.push(self.start_task(task, &config)),
+            Effect::SignalTask { task, signal } => self.signal_task(task, signal),
+            Effect::ForgetTask { task } => {
+                let ended = self.scripts.remove(&task).is_some_and(|script| script.leader.is_none());
+                self.oracle.rule(ended, || format!("task {task} is forgotten, which has not ended or never was"));
             }
             Effect::Configure { id, config } => self.oracle.configured(id, &config),
             Effect::Register { id, config } => drop(self.shown.insert(id, (config.name.clone(), None))),
@@ -466,6 +500,7 @@ impl FakeSystem {
             reaped.reverse();
         }
         self.orphans.retain(|task| task.alive(now));
+        self.reap_scripts(results);
         for (id, generation, exit) in reaped {
             let late = self.random.chance(2).then(|| Box::new(SpawnError::system(SpawnStage::Exec, "it", 5)));
             results.push(Input::Exited { id, generation, exit, late, group: self.probe_group(id) });
@@ -499,9 +534,69 @@ impl FakeSystem {
     fn run_ended(&mut self, id: ProcId, generation: Generation) {
         let alive = self.alive(id);
         self.oracle.rule(alive == 0, || format!("{id}: its run ends, {alive} of its tasks live"));
+        let scripts = self.scripts_alive(Some(id));
+        self.oracle.rule(scripts == 0, || format!("{id}: its run ends, {scripts} of its scripts live"));
         let run = self.runs.remove(&id);
         let known = run.is_some_and(|run| run.generation == generation && run.leader.is_none());
         self.oracle.rule(known, || format!("{id}: a run ends (generation {generation}) that is none"));
+    }
+
+    fn start_task(&mut self, task: TaskId, config: &Arc<ProgramConfig>) -> Input {
+        let owner = self.oracle.id_of(&config.name);
+        self.oracle.rule(owner.is_some(), || format!("{}: a health check of a program that is not there", config.name));
+        let owner = owner.unwrap_or_default();
+        let others = self.scripts_alive(Some(owner));
+        self.oracle.rule(others == 0, || format!("{}: a second script", config.name));
+        if self.random.chance(self.profile.refused) && !self.calm {
+            self.scripts.insert(task, Script { owner, leader: None, told: true });
+            let error = Box::new(SpawnError::system(SpawnStage::Fork, "fork", 11));
+            return Input::TaskSpawnFailed { task, error };
+        }
+        let mut leader = self.task();
+        let pause = self.random.pick(&[0, 1, 500, SECOND, 2 * SECOND, 30 * SECOND]);
+        let pause = if self.calm { pause.min(500) } else { pause };
+        let endless = self.random.chance(self.profile.unanswered) && !self.calm;
+        leader.dies_at = (!endless).then_some(self.now + pause);
+        let healthy = !self.random.chance(self.profile.unhealthy) || self.calm;
+        leader.exit = Exit::Code(u8::from(!healthy));
+        self.ring(leader.dies_at);
+        let told = self.random.chance(20);
+        if told {
+            // It closes what it writes to before it ends.
+            let pause = self.random.below(pause + 1);
+            self.later(pause, Pending::TaskOutput { task });
+        }
+        self.scripts.insert(task, Script { owner, leader: Some(leader), told });
+        self.pids += 1;
+        Input::TaskSpawned { task, pid: self.pids }
+    }
+
+    fn signal_task(&mut self, task: TaskId, signal: u8) {
+        let (now, deaf) = (self.now, self.distortion == Some(Distortion::DeafGroups));
+        let Some(script) = self.scripts.get_mut(&task) else {
+            return self.oracle.rule(false, || format!("signal {signal} to task {task}, which is none"));
+        };
+        if let Some(leader) = script.leader.as_mut().filter(|_| !deaf) {
+            leader.signal(signal, now);
+            let ends = leader.dies_at;
+            self.ring(ends);
+        }
+    }
+
+    fn reap_scripts(&mut self, results: &mut Vec<Input>) {
+        let (now, mut told) = (self.now, Vec::new());
+        for (&task, script) in &mut self.scripts {
+            if let Some(leader) = script.leader.take_if(|leader| !leader.alive(now)) {
+                results.push(Input::TaskExited { task, exit: leader.exit });
+                told.extend((!std::mem::replace(&mut script.told, true)).then_some(task));
+            }
+        }
+        for task in told {
+            if !self.random.chance(self.profile.unanswered) {
+                let pause = self.random.pick(&[0, 0, 1, 20, 99, 100, 101, 5 * SECOND]);
+                self.later(pause, Pending::TaskOutput { task });
+            }
+        }
     }
 
     fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Option<Input> {
