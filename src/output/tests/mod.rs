@@ -6,6 +6,7 @@ mod compressed;
 mod files;
 mod pieces;
 mod stall;
+mod tasks;
 mod trouble;
 
 use std::fs;
