@@ -39,6 +39,7 @@ pub(super) struct World {
     ended: Vec<(ProcId, Generation, Exit)>,
     pub refuse_spawns: Option<SpawnError>,
     pub refuse_checks: bool,
+    pub refuse_tasks: Option<SpawnError>,
     /// Signals to the group of a process.
     pub signals: Vec<(ProcId, u8)>,
     /// Something is left of the process group of every leader that ends.
@@ -122,9 +123,14 @@ impl World {
                 results.push(Input::Health { id, generation, result });
             }
             Effect::StartTask { task, command, .. } => {
-                self.pids += 1;
                 self.tasks.insert(task, command);
-                results.push(Input::TaskSpawned { task, pid: 1000 + self.pids });
+                results.push(match &self.refuse_tasks {
+                    Some(error) => Input::TaskSpawnFailed { task, error: Box::new(error.clone()) },
+                    None => {
+                        self.pids += 1;
+                        Input::TaskSpawned { task, pid: 1000 + self.pids }
+                    }
+                });
             }
             Effect::SignalTask { task, signal } => {
                 assert!(self.tasks.contains_key(&task), "a stranger is signalled");
