@@ -205,6 +205,7 @@ impl Engine {
         for key in [TimerKey::Process(id), TimerKey::OutputDrain(id), TimerKey::GroupProbe(id)] {
             self.timers.set(key, None);
         }
+        self.exit_words_heard(id);
         self.effects.push_back(Effect::Forget { id, config: Arc::clone(entry.config()) });
         let name = entry.name().to_owned();
         self.announce(None, Announcement::Reload(crate::api::ReloadChange::Removed { name }));

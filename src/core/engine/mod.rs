@@ -189,6 +189,7 @@ impl Engine {
             TimerKey::PendingExec => self.effects.push_back(Effect::ProbePendingExecs),
             TimerKey::TrimMemory => {
                 self.settling = false;
+                self.timers.set(key, None); // This turn has set it again.
                 self.effects.push_back(Effect::TrimMemory);
             }
             TimerKey::Adoption => self.adoption_timer(),

@@ -21,6 +21,9 @@ use crate::process::Initiator;
 /// what it brings after all is thrown away.
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
 
+/// So many threads at most hang on a dead disk: whoever asks while there are more is told so at once.
+const MOST_HANGING_LOADS: usize = 4;
+
 /// What the file is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Purpose {
@@ -80,6 +83,8 @@ pub(super) struct Reload {
     reading: Option<Vec<ReloadRequest>>,
     /// Asked since: the file may have changed, so it is read once more for these.
     next: Vec<ReloadRequest>,
+    /// Reads that were given up; each has a thread that may hang for ever.
+    hanging: Vec<u64>,
 }
 
 impl Reload {
@@ -141,6 +146,9 @@ impl Engine {
     }
 
     fn begin_load(&mut self, requests: Vec<ReloadRequest>) {
+        if self.reload.hanging.len() >= MOST_HANGING_LOADS {
+            return self.reload_failed(&requests, ReloadFailure::TimedOut { seconds: LOAD_LIMIT.as_secs() });
+        }
         self.reload.load += 1;
         self.reload.reading = Some(requests);
         let load = self.reload.load;
@@ -163,6 +171,7 @@ impl Engine {
         if load != self.reload.load || self.reload.reading.is_none() {
             return;
         }
+        self.reload.hanging.push(load);
         let requests = self.end_load();
         let why = ReloadFailure::TimedOut { seconds: LOAD_LIMIT.as_secs() };
         self.reload_failed(&requests, why);
@@ -170,6 +179,7 @@ impl Engine {
 
     /// The file was read.
     pub(super) fn config_loaded(&mut self, load: u64, result: Result<Loaded, ConfigError>) {
+        self.reload.hanging.retain(|hanging| *hanging != load);
         if load != self.reload.load || self.reload.reading.is_none() {
             return;
         }

@@ -71,10 +71,10 @@ impl Timers {
         self.by_key.get(&key).copied()
     }
 
-    /// How many are set.
+    /// All that are set.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.by_key.len()
+    pub(super) fn keys(&self) -> impl Iterator<Item = TimerKey> {
+        self.by_key.keys().copied()
     }
 
     /// The processes whose groups are probed.

@@ -188,6 +188,7 @@ pub(super) struct FakeSystem {
     pids: i32,
     /// The file that is being read.
     loading: Option<u64>,
+    trimmed: bool,
     pub(super) oracle: Oracle,
 }
 
@@ -223,6 +224,7 @@ impl FakeSystem {
             sequence: 0,
             pids: 1,
             loading: None,
+            trimmed: false,
             oracle: Oracle::default(),
         }
     }
@@ -425,7 +427,11 @@ impl FakeSystem {
                 let left = !self.calm && self.random.chance(50);
                 results.push(Input::PendingExecsProbed { left });
             }
-            Effect::ReopenLogs | Effect::SetOutput { .. } | Effect::SetLogLevel { .. } | Effect::TrimMemory => {}
+            Effect::TrimMemory => {
+                let again = std::mem::replace(&mut self.trimmed, true);
+                self.oracle.rule(!again, || "the start is over twice".to_owned());
+            }
+            Effect::ReopenLogs | Effect::SetOutput { .. } | Effect::SetLogLevel { .. } => {}
         }
     }
 
