@@ -92,6 +92,7 @@
 //!   └─┬ CheckRequest   ▲ Health(generation)     ┬ Announcement │
 //!     ▼                │                        ▼
 //!   health:<name> ─────┘                    events (EventBus handlers)
+//!   (checks by tcp)
 //!   child stdout/stderr ──► output: its own mio::Poll ──► files, console, memory; tail and clear
 //!   log: the daemon's own lines ──► file, console
 //! ```
@@ -99,7 +100,8 @@
 //! Sends *towards* the dispatcher may block for a moment; sends *from* it never block. So no cycle of
 //! channels can deadlock, and a slow disk, a slow client, a slow name look-up or a slow subscriber can
 //! never delay a restart. Every thread sleeps in the kernel when there is nothing to do: an idle daemon makes no
-//! system call. Threads that have no work (`events` without subscribers, `health:…` without checks) do not exist.
+//! system call. Threads that have no work (`events` without subscribers, `health:…` without checks by tcp) do not exist.
+//! A health check script is a [task](process::Task) of the dispatcher: it needs no thread.
 //!
 //! # The rules of the inside
 //!

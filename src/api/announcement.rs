@@ -9,7 +9,7 @@ use super::orphan_note::OrphanNote;
 use super::refusal::{Refusal, ReloadFailure, RollbackReason};
 use super::reply::Changes;
 use crate::models::{Power, ProgramConfig, StreamKind};
-use crate::process::{Cause, Initiator, Moment, ProcessState, Transition};
+use crate::process::{Cause, Initiator, Moment, ProcessState, SignalReason, Transition};
 
 /// What became of the output of a process.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,6 +137,15 @@ pub enum Announcement {
         /// Why.
         error: Arc<crate::process::SpawnError>,
     },
+    /// A task (a health check script) of a process is sent a signal for a reason that matters.
+    TaskSignalled {
+        /// The settings of the process.
+        program: Arc<ProgramConfig>,
+        /// The task's process.
+        pid: Option<i32>,
+        /// Why.
+        reason: SignalReason,
+    },
     /// A client asked for something that changes something.
     Asked {
         /// For what.
@@ -166,6 +175,7 @@ impl Announcement {
             Announcement::Noted { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
+            | Announcement::TaskSignalled { .. }
             | Announcement::Asked { .. }
             | Announcement::LogsReopened
             | Announcement::Orphans(_)
@@ -192,6 +202,7 @@ impl Announcement {
             Announcement::Health { healthy: false, .. } => log::Level::Warn,
             Announcement::Output { change: OutputChange::Lost { .. }, .. } => log::Level::Error,
             Announcement::Output { change: OutputChange::Recovered { .. }, .. } => log::Level::Warn,
+            Announcement::TaskSignalled { .. } => log::Level::Warn,
             Announcement::ExecFailedLate { .. } => log::Level::Error,
             Announcement::Asked { .. } | Announcement::LogsReopened => log::Level::Info,
             Announcement::Orphans(note) if note.is_error() => log::Level::Error,
@@ -289,6 +300,12 @@ impl fmt::Display for Announcement {
                 write!(f, "{}: {} is written again; {lost_bytes} bytes were lost", program.name, stream.as_str())
             }
             Announcement::ExecFailedLate { program, error } => write!(f, "{}: {error}", program.name),
+            Announcement::TaskSignalled { program, pid: Some(pid), reason } => {
+                write!(f, "{}: the health check script, pid {pid}: {reason}", program.name)
+            }
+            Announcement::TaskSignalled { program, pid: None, reason } => {
+                write!(f, "{}: the health check script: {reason}", program.name)
+            }
             Announcement::Asked { command, by } => write!(f, "{command}: asked {by}"),
             Announcement::LogsReopened => f.write_str("log files are opened anew (SIGUSR2)"),
             Announcement::Failed(refusal) => refusal.fmt(f),

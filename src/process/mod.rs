@@ -19,4 +19,4 @@ pub(crate) use moment::Moment;
 pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
 pub(crate) use span::span;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};
-pub(crate) use task::{SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};
+pub(crate) use task::{OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};

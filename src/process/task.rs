@@ -289,6 +289,14 @@ impl Task {
         }
     }
 
+    /// Its leader lives, or the outcome of its spawn is not known yet.
+    pub fn may_live(&self) -> bool {
+        match self.phase {
+            Phase::Spawning { .. } | Phase::Running { .. } | Phase::Terminating { .. } | Phase::Killing { .. } => true,
+            Phase::Draining { .. } | Phase::Ended => false,
+        }
+    }
+
     /// `Done` was said.
     pub fn has_ended(&self) -> bool {
         self.phase == Phase::Ended

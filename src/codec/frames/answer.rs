@@ -204,6 +204,7 @@ pub fn event(announcement: &Announcement, clock: WallClock) -> Option<EventItem>
         Announcement::Noted { .. }
         | Announcement::Output { .. }
         | Announcement::ExecFailedLate { .. }
+        | Announcement::TaskSignalled { .. }
         | Announcement::Asked { .. }
         | Announcement::LogsReopened
         | Announcement::Orphans(_)

@@ -188,6 +188,7 @@ pub(super) fn publish(bus: &EventBus, announcement: &Announcement) {
         Announcement::Noted { .. }
         | Announcement::Output { .. }
         | Announcement::ExecFailedLate { .. }
+        | Announcement::TaskSignalled { .. }
         | Announcement::Asked { .. }
         | Announcement::LogsReopened
         | Announcement::Orphans(_)

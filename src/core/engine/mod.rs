@@ -26,6 +26,7 @@ mod reconcile;
 mod registry;
 mod reload;
 mod shutdown;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -40,7 +41,7 @@ use serde::{Deserialize, Serialize};
 use super::effect::{Effect, Input, Notice};
 use crate::api::{Announcement, ProcId, RequestId};
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::process::{self, Initiator, Moment};
+use crate::process::{self, Initiator, Moment, TaskEvent};
 use adoption::{Adoption, Identity};
 use commit::Commit;
 pub(crate) use exit_policy::ExitDecision;
@@ -52,6 +53,7 @@ use reconcile::EarlyRequest;
 use registry::{Entry, Registry};
 use reload::Reload;
 use shutdown::Shutdown;
+use tasks::Tasks;
 use timers::{TimerKey, Timers};
 use waiters::Waiters;
 
@@ -75,6 +77,7 @@ pub(crate) struct Engine {
     settings: SupervisorConfig,
     registry: Registry,
     timers: Timers,
+    tasks: Tasks,
     ledger: Ledger,
     waiters: Waiters,
     reload: Reload,
@@ -113,6 +116,7 @@ impl Engine {
             settings,
             registry: Registry::default(),
             timers: Timers::default(),
+            tasks: Tasks::default(),
             ledger: Ledger::default(),
             waiters: Waiters::default(),
             reload: Reload::default(),
@@ -149,6 +153,9 @@ impl Engine {
             Input::Swept => self.probe_lingering_groups(),
             Input::GroupProbed { id, generation, group } => self.group_probed(id, generation, group),
             Input::Health { id, generation, result } => self.health(id, generation, result),
+            Input::TaskSpawned { task, pid } => self.tell_task(task, TaskEvent::Spawned { pid }),
+            Input::TaskSpawnFailed { task, error } => self.tell_task(task, TaskEvent::SpawnFailed(error)),
+            Input::TaskExited { task, exit } => self.tell_task(task, TaskEvent::Exited(exit)),
             Input::Adoption(input) => self.adoption_answered(input),
             Input::OrphansCounted { count, signalled } => self.orphans_counted(count, signalled),
             Input::PendingExecsProbed { left } => self.pending_execs_probed(left),
@@ -173,7 +180,7 @@ impl Engine {
             TimerKey::OutputDrain(id) => self.drained(id),
             TimerKey::GroupProbe(id) => self.probe_group(id),
             TimerKey::Process(id) => self.process_timer(id),
-            TimerKey::Task(_) => {}
+            TimerKey::Task(task) => self.task_timer(task),
             TimerKey::Waiter(waiter) => self.waiter_timed_out(waiter),
             TimerKey::ConfigLoad(load) => self.config_load_timed_out(load),
             TimerKey::Commit => self.roll_back(),

@@ -18,7 +18,7 @@ pub(crate) enum TimerKey {
     GroupProbe(ProcId),
     /// What the machine of a process waits for: `startsecs`, a retry, SIGKILL, a health check.
     Process(ProcId),
-    /// The time limit of a script or hook.
+    /// What a script or hook waits for: its time limit, SIGKILL, its last output.
     Task(TaskId),
     /// The time limit of a request that waits.
     Waiter(WaiterId),

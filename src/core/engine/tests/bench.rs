@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::api::{Answer, EventKinds, HistoryRow, Query, Refusal, Reply, StatusRow, Watch, Why};
 use crate::codec::frames::{self, EventItem};
-use crate::core::effect::{GroupLeft, OutputJob};
+use crate::core::effect::{GroupLeft, OutputJob, TaskId};
 use crate::process::{Caller, Generation, SpawnError};
 
 /// Somebody who asks: a connection, or a thread of the embedding program.
@@ -39,6 +39,7 @@ pub(super) struct World {
     ended: Vec<(ProcId, Generation, Exit)>,
     pub refuse_spawns: Option<SpawnError>,
     pub refuse_checks: bool,
+    pub refuse_tasks: Option<SpawnError>,
     /// Signals to the group of a process.
     pub signals: Vec<(ProcId, u8)>,
     /// Something is left of the process group of every leader that ends.
@@ -67,6 +68,10 @@ pub(super) struct World {
     pub outputs: usize,
     pub log_levels: Vec<String>,
     pub reopened: usize,
+    /// The commands of the tasks that were started and not forgotten.
+    pub tasks: BTreeMap<TaskId, Box<str>>,
+    /// Signals to groups of tasks, in order.
+    pub task_signals: Vec<(TaskId, u8)>,
 }
 
 impl World {
@@ -113,6 +118,25 @@ impl World {
                 let result = HealthCheckResult { healthy: false, message: "no thread for the check".to_owned() };
                 results.push(Input::Health { id, generation, result });
             }
+            Effect::RefuseCheck { id, generation, reason } => {
+                let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
+                results.push(Input::Health { id, generation, result });
+            }
+            Effect::StartTask { task, command, .. } => {
+                self.tasks.insert(task, command);
+                results.push(match &self.refuse_tasks {
+                    Some(error) => Input::TaskSpawnFailed { task, error: Box::new(error.clone()) },
+                    None => {
+                        self.pids += 1;
+                        Input::TaskSpawned { task, pid: 1000 + self.pids }
+                    }
+                });
+            }
+            Effect::SignalTask { task, signal } => {
+                assert!(self.tasks.contains_key(&task), "a stranger is signalled");
+                self.task_signals.push((task, signal));
+            }
+            Effect::ForgetTask { task } => drop(self.tasks.remove(&task).expect("a task is forgotten once")),
             Effect::Register { id, config } => drop(self.names.insert(id, config.name.clone())),
             Effect::Forget { id, config } => {
                 assert_eq!(self.names.remove(&id).as_ref(), Some(&config.name));

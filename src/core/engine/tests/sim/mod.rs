@@ -233,6 +233,7 @@ impl Sim {
                 let last_line = self.system.random.chance(50).then(|| "the last line".to_owned());
                 Input::Output(Note::Drained { program: id, generation, last_line })
             }
+            Pending::TaskOutput { task } => Input::Output(Note::TaskOutput { task, tail: b"the last line\n".to_vec() }),
             Pending::Delegated { request, answer } => {
                 self.system.delegated_answer(request, &answer);
                 return self.check();
@@ -325,7 +326,7 @@ impl Sim {
         let timers = engine.timers.keys().filter(|key| matches!(key, TimerKey::Waiter(_))).count();
         ensure(timers <= waiters, &|| format!("{timers} timers for {waiters} waiters"))?;
         let timers = engine.timers.keys().count() - timers;
-        ensure(timers <= 3 * entries + 6, &|| format!("{timers} timers for {entries}"))?;
+        ensure(timers <= 5 * entries + 6, &|| format!("{timers} timers for {entries}"))?;
         let known = engine.registry.iter().count();
         ensure(known == entries, &|| format!("{known} entries, not {entries}"))?;
         ensure(system.oracle.ending.is_none_or(|by| by >= now), &|| "the shutdown takes too long".to_owned())?;
@@ -403,7 +404,7 @@ impl Sim {
     /// The shutdown is over.
     fn end(&mut self) -> Result<(), String> {
         let alive: usize = self.engine.registry.ids().into_iter().map(|id| self.system.alive(id)).sum();
-        let left = alive + self.system.orphans_alive();
+        let left = alive + self.system.orphans_alive() + self.system.scripts_alive(None);
         let clean = self.engine.finished() == Some(true);
         // Whoever follows is told by the end of the stream.
         let waiting: Vec<_> = self.system.oracle.waiting();
@@ -437,6 +438,9 @@ fn duplicate(input: &Input) -> Input {
         Input::Health { id, generation, result } => {
             Input::Health { id: *id, generation: *generation, result: result.clone() }
         }
+        &Input::TaskSpawned { task, pid } => Input::TaskSpawned { task, pid },
+        Input::TaskSpawnFailed { task, error } => Input::TaskSpawnFailed { task: *task, error: error.clone() },
+        &Input::TaskExited { task, exit } => Input::TaskExited { task, exit },
         Input::Adoption(input) => Input::Adoption(input.clone()),
         &Input::OrphansCounted { count, signalled } => Input::OrphansCounted { count, signalled },
         &Input::PendingExecsProbed { left } => Input::PendingExecsProbed { left },

@@ -346,6 +346,7 @@ impl Oracle {
             | Announcement::Noted { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
+            | Announcement::TaskSignalled { .. }
             | Announcement::Asked { .. }
             | Announcement::LogsReopened
             | Announcement::Orphans(_)

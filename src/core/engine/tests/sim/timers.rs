@@ -105,14 +105,16 @@ fn business(key: TimerKey) -> &'static [&'static str] {
     match key {
         TimerKey::OutputDrain(_) => &["registry", "waiters", "ledger"],
         TimerKey::GroupProbe(_) => &["registry"],
-        TimerKey::Process(_) => &["registry", "waiters", "ledger", "histories", "commit", "exit_policy"],
+        TimerKey::Process(_) | TimerKey::Task(_) => {
+            &["registry", "waiters", "ledger", "histories", "commit", "exit_policy", "tasks"]
+        }
         TimerKey::Waiter(_) => &["registry", "waiters", "ledger"],
         TimerKey::ConfigLoad(_) => &["reload", "ledger"],
         TimerKey::Commit => &["commit", "registry", "settings", "waiters", "ledger", "histories", "exit_policy"],
         TimerKey::ExitPolicy => &["exit_policy"],
         TimerKey::TrimMemory => &["settling"],
         TimerKey::ShutdownStage => &["shutdown"],
-        TimerKey::Task(_) | TimerKey::OrphanProbe | TimerKey::PendingExec | TimerKey::Adoption => &[],
+        TimerKey::OrphanProbe | TimerKey::PendingExec | TimerKey::Adoption => &[],
     }
 }
 
@@ -120,9 +122,8 @@ fn business(key: TimerKey) -> &'static [&'static str] {
 fn meddling(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
     let own = match key {
         TimerKey::OutputDrain(id) | TimerKey::GroupProbe(id) | TimerKey::Process(id) => Some(id.to_string()),
-        TimerKey::Commit => return changed_parts(key, before, after),
-        TimerKey::Task(_)
-        | TimerKey::Waiter(_)
+        TimerKey::Commit | TimerKey::Task(_) => return changed_parts(key, before, after),
+        TimerKey::Waiter(_)
         | TimerKey::ConfigLoad(_)
         | TimerKey::ExitPolicy
         | TimerKey::ShutdownStage
