@@ -139,7 +139,7 @@
 //!
 //! A timer:
 //! - `src/core/engine/timers.rs`: a variant of `TimerKey`. Their order is the order in which timers of one moment fire.
-//! - `src/core/engine/mod.rs`: its handler, in `run_timers`. It looks at nothing else.
+//! - `src/core/engine/mod.rs`: its handler, in `fire`. It looks at nothing else.
 //!
 //! A verb of the control protocol, and one of the command line, which calls it through [`client::Controller`]:
 //! - `src/api/request.rs`: a variant of `Query` or `Watch`; of a command, in `src/api/command.rs`.
