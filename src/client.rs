@@ -31,7 +31,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use crate::codec::frames::{
-    Amount, EventItem, HistoryItem, KeyChange, NextStep, ProcessStatus, Reread, Terms, Updated, WaitFor, Why,
+    Amount, DaemonChanges, EventItem, HistoryItem, KeyChange, NextStep, ProcessStatus, Reread, Terms, Updated, WaitFor,
+    Why,
 };
 pub use crate::models::Power;
 pub use commands::DaemonVersion;
@@ -239,6 +240,8 @@ pub struct Reloaded {
     pub removed: Vec<String>,
     /// Programs with new settings, which they take at their next start, sorted.
     pub changed: Vec<String>,
+    /// The daemon's own settings.
+    pub daemon: DaemonChanges,
 }
 
 /// Commands a daemon through its control socket: this package's or the Python package's.

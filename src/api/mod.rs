@@ -23,7 +23,7 @@ pub use command::{Act, Command, LogLevel, Selector, Terms};
 pub use event_type::{EventKinds, EventType};
 pub use orphan_note::{Bystanders, OrphanNote};
 pub use refusal::{NameHint, Reached, Refusal, ReloadFailure, RollbackReason, Unreached};
-pub use reply::{Changes, KeyChange, Reply, Reread, Updated};
+pub use reply::{Changes, DaemonChanges, KeyChange, Reply, Reread, Updated};
 pub use request::{Amount, Query, Request, RequestId, WaitFor, Watch};
 pub use status::{HistoryRow, StatusRow};
 pub use wall_clock::WallClock;

@@ -24,6 +24,15 @@ pub struct Changes {
     pub changed: Vec<String>,
 }
 
+/// Keys of `[supervice]` whose value is another than the one in force, in the order of the manual.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonChanges {
+    /// Those that take effect at once.
+    pub live: Vec<String>,
+    /// Those that take effect when the daemon is started anew.
+    pub restart: Vec<String>,
+}
+
 /// A key whose value a new configuration changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyChange {
@@ -46,6 +55,8 @@ pub struct Reread {
     pub changed: BTreeMap<String, Vec<KeyChange>>,
     /// What is odd about the file, though no error.
     pub warnings: Vec<String>,
+    /// What becomes of the keys of `[supervice]`.
+    pub daemon: DaemonChanges,
 }
 
 /// What an update has changed.
@@ -57,6 +68,8 @@ pub struct Updated {
     pub restarted: Vec<String>,
     /// When the daemon goes back to the configuration before, unless it is confirmed.
     pub confirm_until: Option<Moment>,
+    /// The daemon's own settings.
+    pub daemon: DaemonChanges,
 }
 
 /// What a request came to. [`Display`](fmt::Display) words those that are one sentence; the others are data, worded by
@@ -136,8 +149,8 @@ pub enum Reply {
     Reloaded {
         /// Which programs.
         changes: Changes,
-        /// Keys of `[supervice]`.
-        daemon_settings: Vec<String>,
+        /// The daemon's own settings.
+        daemon: DaemonChanges,
     },
     /// What an update has changed.
     Updated(Box<Updated>),

@@ -31,10 +31,10 @@ pub struct ChangedSetting {
 }
 
 impl ChangedSetting {
-    /// The setting with this key.
-    pub(crate) fn of_key(key: &str) -> Option<ChangedSetting> {
-        let row = keys::DAEMON.iter().find(|row| row.name == key)?;
-        Some(ChangedSetting { key: row.name, live: row.reload == Reload::Live })
+    /// The settings with these keys, in the order of the manual.
+    pub(crate) fn of_keys(keys: &[String]) -> Vec<ChangedSetting> {
+        let rows = keys::DAEMON.iter().filter(|row| keys.iter().any(|key| key == row.name));
+        rows.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live }).collect()
     }
 }
 

@@ -142,6 +142,8 @@ pub(crate) enum Effect {
     Forget { id: ProcId, config: Arc<ProgramConfig> },
     /// What other threads see of a process.
     Show { id: ProcId, view: ProcessView },
+    /// What other threads see of the daemon's settings.
+    ShowSettings { settings: Arc<SupervisorConfig> },
     /// Begin to read the configuration file; [`Input::ConfigLoaded`] follows.
     LoadConfig { load: u64 },
     /// Answer a request.

@@ -1,10 +1,10 @@
-//! All processes by name, as other threads see them.
+//! All processes by name, and the daemon's settings, as other threads see them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::api::ProcId;
-use crate::models::ProgramConfig;
+use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{ProcessShared, ProcessView};
 
 type ByName = BTreeMap<Arc<str>, (ProcId, Arc<ProcessShared>)>;
@@ -14,12 +14,24 @@ type ByName = BTreeMap<Arc<str>, (ProcId, Arc<ProcessShared>)>;
 pub(crate) struct Handles {
     by_name: RwLock<ByName>,
     by_id: RwLock<HashMap<ProcId, Arc<ProcessShared>>>,
+    /// In force; without the programs.
+    settings: RwLock<Arc<SupervisorConfig>>,
 }
 
 impl Handles {
     pub(crate) fn clear(&self) {
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Shows these settings of the daemon from now on.
+    pub(crate) fn show_settings(&self, settings: Arc<SupervisorConfig>) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// The settings of the daemon that are in force, without the programs.
+    pub(crate) fn settings(&self) -> Arc<SupervisorConfig> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Files a process under its name. Handles that were given out before the daemon ran stay good.

@@ -81,8 +81,6 @@ struct Inner {
 struct Setup {
     /// The file that a reload reads.
     path: Option<PathBuf>,
-    /// The daemon's settings; the programs are among the handles.
-    config: SupervisorConfig,
     phase: Phase,
     /// Until `run` takes it. When `run` drops it, whatever is in it is dropped as well and nothing more can be sent,
     /// so that nobody waits for an answer, or for room, that never comes.
@@ -108,7 +106,7 @@ impl Supervisor {
     /// A supervisor without programs.
     pub fn new() -> Self {
         let (inputs, queue) = bounded(INPUT_QUEUE);
-        let setup = Setup { path: None, config: SupervisorConfig::default(), phase: Phase::Idle, queue: Some(queue) };
+        let setup = Setup { path: None, phase: Phase::Idle, queue: Some(queue) };
         Supervisor {
             inner: Arc::new(Inner {
                 setup: Mutex::new(setup),
@@ -155,7 +153,7 @@ impl Supervisor {
         for (id, program) in (0..).zip(std::mem::take(&mut config.programs)) {
             self.inner.handles.insert(id, &Arc::new(program));
         }
-        setup.config = config;
+        self.inner.handles.show_settings(Arc::new(config));
         setup.path = path;
     }
 
@@ -193,11 +191,11 @@ impl Supervisor {
         let (reply, answer) = bounded(1);
         self.inner.send(External::Local { request: Request::Command(Command::Reload), reply: Some(reply) })?;
         let reply = self.inner.receive(&answer)?.map_err(ProcessError::from)?;
-        let Reply::Reloaded { changes: Changes { added, removed, changed }, daemon_settings } = reply else {
+        let Reply::Reloaded { changes: Changes { added, removed, changed }, daemon } = reply else {
             return Ok(ReloadPlan::default());
         };
-        let settings = daemon_settings.iter().filter_map(|key| ChangedSetting::of_key(key));
-        Ok(ReloadPlan { added, removed, changed, daemon_settings_changed: settings.collect() })
+        let daemon_settings_changed = ChangedSetting::of_keys(&[daemon.live, daemon.restart].concat());
+        Ok(ReloadPlan { added, removed, changed, daemon_settings_changed })
     }
 
     /// Every process by name.
@@ -221,9 +219,10 @@ impl Supervisor {
         groups
     }
 
-    /// The configuration in force. Settings of the daemon itself are those that it was started with.
+    /// The configuration in force. A reload changes the programs and those settings of the daemon that take effect at
+    /// once; the others stay those that it was started with.
     pub fn config(&self) -> SupervisorConfig {
-        let mut config = self.setup().config.clone();
+        let mut config = SupervisorConfig::clone(&self.inner.handles.settings());
         let programs = self.inner.handles.configs();
         config.programs = programs.iter().map(|program| ProgramConfig::clone(program)).collect();
         config

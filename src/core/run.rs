@@ -131,7 +131,7 @@ impl Drop for Running<'_> {
 }
 
 pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), RunError> {
-    let termination_log = supervisor.setup().config.termination_log.clone();
+    let termination_log = supervisor.inner.handles.settings().termination_log.clone();
     let ended = run_to_the_end(supervisor, options);
     let reason = match &ended {
         Ok(End { decision: Some(decision), .. }) => Some(decision.to_string()),
@@ -177,7 +177,7 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
         let mut setup = supervisor.setup();
         let Some(queue) = setup.queue.take() else { return Err(RunError::NotIdle) };
         setup.phase = Phase::Running;
-        (queue, setup.config.clone(), setup.path.clone())
+        (queue, SupervisorConfig::clone(&supervisor.inner.handles.settings()), setup.path.clone())
     };
     let _running = Running(supervisor);
     set_up_log(&config, options.logging)?;

@@ -9,7 +9,7 @@ use super::print::{VERSION, complain, print};
 use super::progress::waited_for;
 use super::targets::{Kind, targets};
 use super::text::{printable, printable_lines};
-use crate::client::{ClientError, Controller, HistoryItem, KeyChange, Reloaded, Reread, Updated, Why};
+use crate::client::{ClientError, Controller, DaemonChanges, HistoryItem, KeyChange, Reloaded, Reread, Updated, Why};
 
 /// Prints the answer: as text, or as it is with `--json`.
 fn show(call: &Call<'_>, json: &Value, text: &str) -> u8 {
@@ -81,11 +81,17 @@ pub(super) fn version(call: &Call<'_>) -> u8 {
     show(call, &json!({"status": "ok", "client": VERSION, "daemon": daemon, "match": matches}), &format!("{own}{note}"))
 }
 
+/// Before the keys of `[supervice]` that a reload can't bring into force.
+const NEEDS_RESTART: &str = "Needs a restart of the daemon";
+
 pub(super) fn reload(call: &Call<'_>) -> u8 {
     match waited_for(call, || call.controller.reload()) {
-        Ok(Reloaded { added, removed, changed }) => {
-            let json = json!({"status": "ok", "added": added, "removed": removed, "changed": changed});
-            let text = listed(&[("Added", &added), ("Removed", &removed), ("Changed (restart to apply)", &changed)]);
+        Ok(Reloaded { added, removed, changed, daemon }) => {
+            let json =
+                json!({"status": "ok", "added": added, "removed": removed, "changed": changed, "daemon": daemon});
+            let mut text =
+                listed(&[("Added", &added), ("Removed", &removed), ("Changed (restart to apply)", &changed)]);
+            text.push_str(&daemon_keys(&daemon));
             show(call, &json, &or_nothing(text))
         }
         Err(error) => fail_at(call, error),
@@ -95,6 +101,11 @@ pub(super) fn reload(call: &Call<'_>) -> u8 {
 fn listed(lists: &[(&str, &[String])]) -> String {
     let told = lists.iter().filter(|(_, names)| !names.is_empty());
     told.map(|(what, names)| format!("{what}: {}\n", names.join(", "))).collect()
+}
+
+/// What has become of the keys of `[supervice]`.
+fn daemon_keys(DaemonChanges { live, restart }: &DaemonChanges) -> String {
+    listed(&[("Changed in the daemon", live), (NEEDS_RESTART, restart)])
 }
 
 fn or_nothing(text: String) -> String {
@@ -109,11 +120,11 @@ pub(super) fn update(call: &Call<'_>) -> u8 {
 }
 
 fn told_update(call: &Call<'_>, updated: Updated) -> String {
-    let Updated { added, removed, changed, restarted, confirm_until } = updated;
+    let Updated { added, removed, changed, restarted, confirm_until, daemon } = updated;
     let others: Vec<String> = changed.into_iter().filter(|name| !restarted.contains(name)).collect();
     let lists: [(&str, &[String]); 4] =
         [("Added", &added), ("Removed", &removed), ("Restarted", &restarted), ("Changed", &others)];
-    let mut text = or_nothing(listed(&lists));
+    let mut text = or_nothing(listed(&lists) + &daemon_keys(&daemon));
     if let (Some(until), Some(confirm)) = (confirm_until, call.args.confirm) {
         text.push_str(&format!(
             "Goes back to the configuration before in {} s (at {}), or as soon as one of them fails.\n\
@@ -129,7 +140,7 @@ pub(super) fn reread(call: &Call<'_>) -> u8 {
     match waited_for(call, || call.controller.reread()) {
         Ok(plan) => {
             let json = ok(&plan);
-            let Reread { added, removed, changed, warnings } = plan;
+            let Reread { added, removed, changed, warnings, daemon } = plan;
             let mut text: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
             let before = text.len();
             text.extend(added.iter().map(|name| format!("{name}: added\n")));
@@ -137,6 +148,7 @@ pub(super) fn reread(call: &Call<'_>) -> u8 {
             for (name, keys) in &changed {
                 text.extend(keys.iter().map(|change| changed_key(name, change)));
             }
+            text.push_str(&listed(&[(NEEDS_RESTART, &daemon.restart)]));
             if text.len() == before {
                 text.push_str("No changes\n");
             }

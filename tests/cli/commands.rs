@@ -98,12 +98,29 @@ fn reload_tells_what_has_changed() {
     let fake = Fake::answering(r#"{"status":"ok","added":["a","b"],"removed":["c"],"changed":["d"]}"#);
     let text = "Added: a, b\nRemoved: c\nChanged (restart to apply): d\n";
     assert_eq!(fake.ctl(&["reload"]), outcome(0, text, ""));
-    let json = "{\"added\":[\"a\",\"b\"],\"changed\":[\"d\"],\"removed\":[\"c\"],\"status\":\"ok\"}\n";
+    let json = "{\"added\":[\"a\",\"b\"],\"changed\":[\"d\"],\"daemon\":{\"live\":[],\"restart\":[]},\
+                \"removed\":[\"c\"],\"status\":\"ok\"}\n";
     assert_eq!(fake.ctl(&["reload", "--json"]), outcome(0, json, ""));
     let fake = Fake::answering(r#"{"status":"ok","added":[],"removed":[],"changed":[]}"#);
     assert_eq!(fake.ctl(&["reload"]), outcome(0, "No changes\n", ""));
     let fake = Fake::answering(r#"{"status":"error","code":"FAILED","message":"f:1: wrong\nf:2: wrong"}"#);
     assert_eq!(fake.ctl(&["reload"]), outcome(1, "", "supervicectl: f:1: wrong\nf:2: wrong\n"));
+}
+
+/// Settings of the daemon are changes too, whether or not they take effect at once.
+#[test]
+fn changes_of_the_daemon_itself_are_no_no_changes() {
+    let fake = Fake::answering(
+        r#"{"status":"ok","added":[],"removed":[],"changed":[],"restarted":[],"daemon":{"live":["loglevel"],"restart":["socket","pidfile"]}}"#,
+    );
+    let text = "Changed in the daemon: loglevel\nNeeds a restart of the daemon: socket, pidfile\n";
+    assert_eq!(fake.ctl(&["reload"]), outcome(0, text, ""));
+    assert_eq!(fake.ctl(&["update"]), outcome(0, text, ""));
+    let fake = Fake::answering(
+        r#"{"status":"ok","added":[],"removed":[],"changed":{"[supervice]":[{"key":"loglevel","old":"INFO","new":"DEBUG"}]},"daemon":{"live":["loglevel"],"restart":["socket"]}}"#,
+    );
+    let text = "[supervice]: loglevel \"INFO\" → \"DEBUG\"\nNeeds a restart of the daemon: socket\n";
+    assert_eq!(fake.ctl(&["reread"]), outcome(0, text, ""));
 }
 
 #[test]

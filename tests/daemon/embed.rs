@@ -69,6 +69,30 @@ fn children_of_the_embedding_program_are_left_to_it() {
     thread.join().expect("no panic").expect("a clean end");
 }
 
+/// Settings of the daemon that take effect at once are seen as soon as the reload is over; the others stay as they are.
+#[test]
+fn the_configuration_in_force_is_seen_after_a_reload() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("embedded.ini");
+    let write = |more: &str| {
+        let text = format!("[supervice]\nsocket = none\npidfile = none\nlogfile = none\n{more}\n");
+        std::fs::write(&path, text).expect("written");
+    };
+    write("shutdown_timeout = 30");
+    let supervisor = Supervisor::new();
+    supervisor.load_config(&path).expect("loaded");
+    let runner = supervisor.clone();
+    let thread = std::thread::spawn(move || runner.run());
+    write("shutdown_timeout = 77\nlog_backups = 3\n[program:new]\ncommand = sleep 1000\nautostart = false");
+    let plan = supervisor.reload_config().expect("reloaded");
+    let settings: Vec<_> = plan.daemon_settings_changed.iter().map(|setting| (setting.key, setting.live)).collect();
+    assert_eq!(settings, [("log_backups", false), ("shutdown_timeout", true)]);
+    let config = supervisor.config();
+    assert_eq!((config.shutdown_timeout, config.log_backups, config.programs.len()), (77, 10, 1));
+    supervisor.shutdown();
+    thread.join().expect("no panic").expect("a clean end");
+}
+
 #[test]
 fn a_failed_start_tells_why() {
     let mut broken = sleeper("broken");

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::report::{self, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
+use super::report::{self, DaemonChanges, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
 use super::{ErrorCode, ProcessStatus, frame, ok, reload, status};
 use crate::api::{
     self, Announcement, Answer, EventType, HistoryRow, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
@@ -39,13 +39,16 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
         Reply::Version(pid) => report::ok_with(&format!(r#""version":"{}","pid":{pid}"#, env!("CARGO_PKG_VERSION"))),
         Reply::LogLevel(level) => report::ok_with(&format!(r#""level":{}"#, serde_json::Value::from(level.as_str()))),
         Reply::Reread(found) => report::with_status(&reread(found)),
-        Reply::Reloaded { changes, daemon_settings: _ } => reload(&changes.added, &changes.removed, &changes.changed),
+        Reply::Reloaded { changes, daemon } => {
+            reload(&changes.added, &changes.removed, &changes.changed, &daemon_changes(daemon))
+        }
         Reply::Updated(updated) => report::with_status(&Updated {
             added: updated.changes.added.clone(),
             removed: updated.changes.removed.clone(),
             changed: updated.changes.changed.clone(),
             restarted: updated.restarted.clone(),
             confirm_until: updated.confirm_until.map(|at| clock.stamp(at)),
+            daemon: daemon_changes(&updated.daemon),
         }),
     }
 }
@@ -159,7 +162,12 @@ fn reread(found: &api::Reread) -> Reread {
         removed: found.removed.clone(),
         changed: changed.map(|(name, keys)| (name.clone(), keys.iter().map(change).collect())).collect(),
         warnings: found.warnings.clone(),
+        daemon: daemon_changes(&found.daemon),
     }
+}
+
+fn daemon_changes(api::DaemonChanges { live, restart }: &api::DaemonChanges) -> DaemonChanges {
+    DaemonChanges { live: live.clone(), restart: restart.clone() }
 }
 
 /// A transition of the past as the event that it was.

@@ -14,7 +14,7 @@ mod status_line;
 
 pub use answer::{answer, event, event_frame, past_event};
 pub use piece::Piece;
-pub use report::{EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
+pub use report::{DaemonChanges, EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
 pub use request::{DEFAULT_LINES, parse};
 
 pub use crate::api::{Amount, Terms, WaitFor};
@@ -173,15 +173,16 @@ fn bounded(message: &str) -> &str {
 }
 
 /// What a reload has changed.
-pub fn reload(added: &[String], removed: &[String], changed: &[String]) -> Vec<u8> {
+pub fn reload(added: &[String], removed: &[String], changed: &[String], daemon: &DaemonChanges) -> Vec<u8> {
     #[derive(Serialize)]
     struct Reloaded<'a> {
         status: &'static str,
         added: &'a [String],
         removed: &'a [String],
         changed: &'a [String],
+        daemon: &'a DaemonChanges,
     }
-    encode(&Reloaded { status: "ok", added, removed, changed })
+    encode(&Reloaded { status: "ok", added, removed, changed, daemon })
 }
 
 /// The states of the processes from `offset` on: as many as one frame holds. If there are more, `next` is

@@ -39,6 +39,16 @@ impl HistoryItem {
     }
 }
 
+/// Keys of `[supervice]` whose value is another than the one in force, in the order of the manual.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DaemonChanges {
+    /// Those that take effect at once.
+    pub live: Vec<String>,
+    /// Those that take effect when the daemon is started anew.
+    pub restart: Vec<String>,
+}
+
 /// A key whose value a new configuration changes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -63,6 +73,8 @@ pub struct Reread {
     pub changed: BTreeMap<String, Vec<KeyChange>>,
     /// What is odd about the file, though no error.
     pub warnings: Vec<String>,
+    /// What becomes of the keys of `[supervice]`.
+    pub daemon: DaemonChanges,
 }
 
 /// What an `update` has changed.
@@ -80,6 +92,8 @@ pub struct Updated {
     /// With `confirm`: when the daemon goes back to the configuration before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm_until: Option<f64>,
+    /// The daemon's own settings.
+    pub daemon: DaemonChanges,
 }
 
 /// What comes next for a process.

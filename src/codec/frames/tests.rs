@@ -45,8 +45,8 @@ fn answers_are_these_bytes_on_the_wire() {
     );
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     assert_eq!(
-        body(&reload(&names(&["a"]), &[], &names(&["b", "ü"]))),
-        r#"{"status":"ok","added":["a"],"removed":[],"changed":["b","ü"]}"#
+        body(&reload(&names(&["a"]), &[], &names(&["b", "ü"]), &DaemonChanges::default())),
+        r#"{"status":"ok","added":["a"],"removed":[],"changed":["b","ü"],"daemon":{"live":[],"restart":[]}}"#
     );
     let full = ProcessStatus {
         pid: Some(12),
@@ -120,13 +120,13 @@ fn reports_are_these_bytes_on_the_wire() {
         (
             Reply::Reread(Box::new(reread)),
             text(
-                r#"{"status":"ok","added":["a"],"removed":[],"changed":{"web":[{"key":"command","old":"a","new":null}]},"warnings":["odd"]}"#,
+                r#"{"status":"ok","added":["a"],"removed":[],"changed":{"web":[{"key":"command","old":"a","new":null}]},"warnings":["odd"],"daemon":{"live":[],"restart":[]}}"#,
             ),
         ),
         (
             Reply::Updated(Box::new(updated)),
             text(
-                r#"{"status":"ok","added":[],"removed":[],"changed":[],"restarted":["web"],"confirm_until":1700000060.25}"#,
+                r#"{"status":"ok","added":[],"removed":[],"changed":[],"restarted":["web"],"confirm_until":1700000060.25,"daemon":{"live":[],"restart":[]}}"#,
             ),
         ),
         (Reply::History(vec![item]), format!(r#"{{"status":"ok","history":[{in_json}]}}"#)),
@@ -143,9 +143,11 @@ fn reports_are_these_bytes_on_the_wire() {
         (
             Reply::Reloaded {
                 changes: Changes { added: vec![text("a")], ..Changes::default() },
-                daemon_settings: vec![text("loglevel")],
+                daemon: api::DaemonChanges { live: vec![text("loglevel")], restart: vec![text("socket")] },
             },
-            text(r#"{"status":"ok","added":["a"],"removed":[],"changed":[]}"#),
+            text(
+                r#"{"status":"ok","added":["a"],"removed":[],"changed":[],"daemon":{"live":["loglevel"],"restart":["socket"]}}"#,
+            ),
         ),
         (Reply::Confirmed, text(r#"{"status":"ok","message":"The update is confirmed"}"#)),
     ] {

@@ -135,6 +135,7 @@ impl Effects {
             Effect::Register { id, config } => self.parts.handles.insert(id, &config),
             Effect::Forget { id, config } => self.forget(id, &config.name),
             Effect::Show { id, view } => self.parts.handles.show(id, view),
+            Effect::ShowSettings { settings } => self.parts.handles.show_settings(settings),
             Effect::LoadConfig { load } => results.extend(self.load_config(load)),
             Effect::Reply { request, answer } => self.replies.answer(request, answer),
             Effect::Delegate { request, job } => self.delegate(request, *job),

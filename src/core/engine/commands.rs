@@ -223,6 +223,7 @@ impl Engine {
     fn set_log_level(&mut self, token: ReplyToken, level: LogLevel) {
         self.effects.push_back(Effect::SetLogLevel { level });
         level.as_str().clone_into(&mut self.settings.loglevel);
+        self.show_settings();
         self.reply(token, Reply::LogLevel(level.as_str().to_owned()));
     }
 }

@@ -12,8 +12,8 @@ use super::timers::TimerKey;
 use super::waiters::{Goal, ReloadSummary, WaitKind};
 use super::{Engine, Entry};
 use crate::api::{
-    Announcement, Changes, KeyChange, LogLevel, ProcId, Refusal, ReloadChange, Reply, Reread, RollbackReason, Terms,
-    Updated,
+    Announcement, Changes, DaemonChanges, KeyChange, LogLevel, ProcId, Refusal, ReloadChange, Reply, Reread,
+    RollbackReason, Terms, Updated,
 };
 use crate::config::{KeyDiff, Loaded, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
 use crate::core::effect::Effect;
@@ -48,7 +48,9 @@ pub(super) struct Change {
 impl Change {
     /// There is nothing to confirm, and nothing to go back from.
     pub(super) fn is_nothing(&self) -> bool {
-        self.plan.is_empty() && self.restarted.is_empty()
+        let ReloadPlan { added, removed, changed, daemon_settings_changed: settings } = &self.plan;
+        let programs = [added, removed, changed, &self.restarted_names];
+        programs.iter().all(|names| names.is_empty()) && !settings.iter().any(|setting| setting.live)
     }
 
     /// The removed ones have gone.
@@ -69,17 +71,22 @@ impl Change {
 
     /// As it is told to whoever asked for a reload.
     pub(super) fn summary(&self) -> ReloadSummary {
-        let settings = self.plan.daemon_settings_changed.iter();
-        ReloadSummary {
-            changes: self.changes(),
-            daemon_settings: settings.map(|setting| setting.key.to_owned()).collect(),
-        }
+        ReloadSummary { changes: self.changes(), daemon: daemon_changes(&self.plan) }
     }
 
     /// As it is told to whoever asked for an update.
     pub(super) fn updated(&self, confirm_until: Option<Moment>) -> Updated {
-        Updated { changes: self.changes(), restarted: self.restarted_names.clone(), confirm_until }
+        let (changes, daemon) = (self.changes(), daemon_changes(&self.plan));
+        Updated { changes, restarted: self.restarted_names.clone(), confirm_until, daemon }
     }
+}
+
+fn daemon_changes(plan: &ReloadPlan) -> DaemonChanges {
+    let keys = |live| {
+        let settings = plan.daemon_settings_changed.iter().filter(move |setting| setting.live == live);
+        settings.map(|setting| setting.key.to_owned()).collect()
+    };
+    DaemonChanges { live: keys(true), restart: keys(false) }
 }
 
 /// The configuration in force, and which programs were wanted up.
@@ -120,6 +127,7 @@ impl Engine {
         let (old, new) = (self.running(), &loaded.config);
         let plan = diff(&old, new);
         let mut reread = Reread {
+            daemon: daemon_changes(&plan),
             added: plan.added,
             removed: plan.removed,
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
@@ -262,6 +270,9 @@ impl Engine {
             self.settings.default_output = new.default_output;
             self.settings.log_prefix.clone_from(&new.log_prefix);
             self.effects.push_back(Effect::SetOutput { settings: self.share_settings() });
+        }
+        if plan.daemon_settings_changed.iter().any(|setting| setting.live) {
+            self.show_settings();
         }
     }
 

@@ -256,4 +256,9 @@ impl Engine {
     pub(super) fn share_settings(&self) -> Arc<SupervisorConfig> {
         Arc::new(self.settings.clone())
     }
+
+    /// Other threads are to see the settings that are in force now.
+    pub(super) fn show_settings(&mut self) {
+        self.effects.push_back(Effect::ShowSettings { settings: self.share_settings() });
+    }
 }

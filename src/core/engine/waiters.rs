@@ -10,7 +10,8 @@ use super::ledger::{Owner, ReplyToken, WaiterId};
 use super::registry::Entry;
 use super::timers::TimerKey;
 use crate::api::{
-    Act, Announcement, Answer, Changes, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached, Updated, WaitFor,
+    Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached,
+    Updated, WaitFor,
 };
 use crate::models::HealthCheckType;
 use crate::process::{Desired, Moment, ProcessState};
@@ -35,14 +36,13 @@ pub(super) enum WaitKind {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct ReloadSummary {
     pub(super) changes: Changes,
-    /// Keys of `[supervice]`.
-    pub(super) daemon_settings: Vec<String>,
+    pub(super) daemon: DaemonChanges,
 }
 
 impl ReloadSummary {
     pub(super) fn reply(self) -> Reply {
-        let ReloadSummary { changes, daemon_settings } = self;
-        Reply::Reloaded { changes, daemon_settings }
+        let ReloadSummary { changes, daemon } = self;
+        Reply::Reloaded { changes, daemon }
     }
 }
 

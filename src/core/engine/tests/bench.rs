@@ -66,6 +66,8 @@ pub(super) struct World {
     pub loads: u64,
     /// How often the console's output was set up anew.
     pub outputs: usize,
+    /// What other threads have been shown last of the settings.
+    pub shown_settings: Option<Arc<SupervisorConfig>>,
     pub log_levels: Vec<String>,
     pub reopened: usize,
     /// The commands of the tasks that were started and not forgotten.
@@ -175,6 +177,7 @@ impl World {
             Effect::ProbePendingExecs => results.push(Input::PendingExecsProbed { left: false }),
             Effect::ReopenLogs => self.reopened += 1,
             Effect::SetOutput { .. } => self.outputs += 1,
+            Effect::ShowSettings { settings } => self.shown_settings = Some(settings),
             Effect::SetLogLevel { level } => self.log_levels.push(level.as_str().to_owned()),
             Effect::LeaderExited { .. }
             | Effect::CheckHealth { .. }

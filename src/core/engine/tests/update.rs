@@ -2,7 +2,7 @@
 
 use super::bench::{checked, other, quick, update};
 use super::*;
-use crate::api::{Changes, ReloadChange, Reread, RollbackReason, Updated, Watch};
+use crate::api::{Changes, DaemonChanges, ReloadChange, Reread, RollbackReason, Updated, Watch};
 use crate::config::Diagnostic;
 use crate::models::{AutoRestart, DefaultOutput};
 use crate::process::Cause;
@@ -120,6 +120,42 @@ fn the_console_is_set_up_anew_when_one_of_its_settings_has_changed() {
     assert_eq!(outputs, [0, 1, 2, 2]);
 }
 
+/// What takes effect at once is in force, and seen, when the answer comes; what does not is named each time.
+#[test]
+fn an_update_of_the_daemon_alone_is_told_and_shown() {
+    let mut bench = Bench::new(&[]);
+    let config =
+        SupervisorConfig { shutdown_timeout: 77, socket_mode: 0o660, log_backups: 3, ..SupervisorConfig::default() };
+    let restart = vec![name("log_backups"), name("socket_mode")];
+    for (request, live) in [(1, vec![name("shutdown_timeout")]), (2, Vec::new())] {
+        bench.ask(request, update(None));
+        bench.load_settings(config.clone());
+        let daemon = DaemonChanges { live, restart: restart.clone() };
+        assert_eq!(bench.updated(), &Updated { daemon, ..Updated::default() });
+        let shown = bench.world.shown_settings.as_deref().expect("the settings are shown");
+        assert_eq!((shown.shutdown_timeout, shown.socket_mode, shown.log_backups), (77, 0o600, 10));
+    }
+    assert!(bench.world.shown_settings.take().is_some());
+    bench.ask(3, update(None));
+    bench.load_settings(config);
+    assert!(bench.world.shown_settings.is_none(), "nothing has changed since");
+}
+
+/// There is nothing to go back from where only the next start of the daemon brings a setting into force.
+#[test]
+fn what_needs_a_new_daemon_needs_no_confirmation() {
+    let mut bench = Bench::new(&[]);
+    bench.ask(1, update(Some(60)));
+    bench.load_settings(SupervisorConfig { socket_mode: 0o660, ..SupervisorConfig::default() });
+    assert!(!bench.is_unconfirmed());
+    bench.ask(2, update(Some(60)));
+    bench.load_settings(SupervisorConfig { shutdown_timeout: 77, ..SupervisorConfig::default() });
+    assert!(bench.is_unconfirmed());
+    bench.pass(60);
+    let shown = bench.world.shown_settings.as_deref().expect("the settings are shown");
+    assert_eq!(shown.shutdown_timeout, SupervisorConfig::default().shutdown_timeout, "it was taken back");
+}
+
 #[test]
 fn an_update_tells_what_it_has_done() {
     let programs = [quick("same"), quick("changed"), quick("removed")];
@@ -133,7 +169,8 @@ fn an_update_tells_what_it_has_done() {
     bench.end(2, Exit::Signal(15));
     let one = |text: &str| vec![name(text)];
     let changes = Changes { added: one("added"), removed: one("removed"), changed: one("changed") };
-    let wanted = Updated { changes: changes.clone(), restarted: one("changed"), confirm_until: None };
+    let wanted =
+        Updated { changes: changes.clone(), restarted: one("changed"), confirm_until: None, ..Updated::default() };
     assert_eq!(bench.updated(), &wanted);
     assert!(bench.announced(&Announcement::Reload(ReloadChange::Applied(changes))));
     assert_eq!((bench.row("same").pid, bench.state("same")), (Some(1001), ProcessState::Running));
@@ -209,7 +246,9 @@ fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
     let loaded = Loaded { config, warnings: vec![odd], logfile_given: false, files: Vec::new() };
     bench.loaded(1, Ok(loaded));
     let Reply::Reread(reread) = bench.reply() else { panic!("a reread") };
-    let Reread { added, removed, changed, warnings } = &**reread;
+    let Reread { added, removed, changed, warnings, daemon } = &**reread;
+    let live = DaemonChanges { live: vec![name("shutdown_timeout")], restart: Vec::new() };
+    assert_eq!(daemon, &live);
     assert_eq!((added, removed, warnings), (&vec![name("new")], &vec![name("old")], &vec![name("x.conf:3: odd")]));
     let keys: Vec<(&str, Vec<&str>)> = changed
         .iter()

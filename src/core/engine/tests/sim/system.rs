@@ -431,7 +431,10 @@ impl FakeSystem {
                 let again = std::mem::replace(&mut self.trimmed, true);
                 self.oracle.rule(!again, || "the start is over twice".to_owned());
             }
-            Effect::ReopenLogs | Effect::SetOutput { .. } | Effect::SetLogLevel { .. } => {}
+            Effect::ReopenLogs
+            | Effect::ShowSettings { .. }
+            | Effect::SetOutput { .. }
+            | Effect::SetLogLevel { .. } => {}
         }
     }
 
