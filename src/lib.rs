@@ -101,7 +101,7 @@
 //! channels can deadlock, and a slow disk, a slow client, a slow name look-up or a slow subscriber can
 //! never delay a restart. Every thread sleeps in the kernel when there is nothing to do: an idle daemon makes no
 //! system call. Threads that have no work (`events` without subscribers, `health:…` without checks by tcp) do not exist.
-//! A health check script is a [task](process::Task) of the dispatcher: it needs no thread.
+//! A health check script is a task of the dispatcher: it needs no thread.
 //!
 //! # The rules of the inside
 //!
@@ -126,6 +126,43 @@
 //! - Every run has a generation; an answer of an older one (an exit, a health report) changes nothing.
 //! - There is always a child, a timer or a down state: nothing is ever stuck; a stop settles in bounded time.
 //! - Signals reach only what the daemon has started and what is left of its process group.
+//!
+//! # The Python package's interface, method by method
+//!
+//! Compared with the source of the package, version 0.4.2. What is `async` there blocks the calling thread here; names of
+//! methods are the same, an event type `PROCESS_STATE_RUNNING` is [`ProcessStateRunning`](events::EventType).
+//!
+//! | there | here | the same | different on purpose |
+//! |---|---|---|---|
+//! | `parse_config` | [`config::parse_config`] | one file in, a validated configuration out | all that is wrong is told at once, with file and line |
+//! | `Supervisor.load_config` | [`load_config`](core::Supervisor::load_config) | the programs are there, nothing runs; the configuration before stays if it fails | sets up the log, as the reference says (the package leaves that to its command), unless the program has a logger or `logfile = none` |
+//! | `Supervisor.run` | [`run`](core::Supervisor::run) | blocks until the end; pid file, socket, then programs | once for each `Supervisor`; what is left behind is an error |
+//! | `Supervisor.shutdown` | [`shutdown`](core::Supervisor::shutdown) | stops everything, within `shutdown_timeout` | returns at once, `run` when it is done; the second time kills |
+//! | `Supervisor.reload_config` | [`reload_config`](core::Supervisor::reload_config) | `added`, `removed`, `changed`, sorted; a changed program takes its settings at its next start | also the keys of `[supervice]`, each with whether it took effect; a key that did not stays as it was in `config` |
+//! | `Supervisor.config` | [`config`](core::Supervisor::config) | newest after a reload | one `ProgramConfig` for each process |
+//! | `Supervisor.processes`, `groups` | [`processes`](core::Supervisor::processes), [`groups`](core::Supervisor::groups) | by name; a program in no group forms its own | a snapshot |
+//! | `Process.config`, `state` | [`config`](process::Process::config), [`state`](process::Process::state) | those of the next start; the same states | |
+//! | `Process.process` | [`pid`](process::Process::pid) | | the number alone: the supervisor alone may signal and reap |
+//! | `Process.should_run`, `is_healthy` | [`should_run`](process::Process::should_run), [`is_healthy`](process::Process::is_healthy) | | |
+//! | `Process.started_at` | [`started_at`](process::Process::started_at) | `None` where none runs | the monotonic clock, from the spawn (there: the wall clock, from `RUNNING`) |
+//! | `Process.start` | [`start`](process::Process::start) | returns at once | asks for the start too: supervision itself begins with `run` |
+//! | `Process.stop` | [`stop`](process::Process::stop) | stops, and stays down | may be started again; an error if something is left |
+//! | `Process.start_process` | [`start_process`](process::Process::start_process) | waits for `RUNNING`, at most `startsecs` and 5 s; cuts a back-off short | any other state is an error with its reason (there: `FATAL` alone) |
+//! | `Process.stop_process` | [`stop_process`](process::Process::stop_process) | the stop signal, SIGKILL after `stopwaitsecs`; `should_run` is cleared | returns when nothing of the group is left |
+//! | `Process.force_kill` | [`force_kill`](process::Process::force_kill) | SIGKILL to the group; `should_run` is cleared | as `stop_process`; also cuts a stop short |
+//! | `Process.kill` | [`kill`](process::Process::kill) | as a stop, but `should_run` stays: the next run follows at once | also waits for that run |
+//! | `Controller(socket_path)` | [`client::Controller::new`] | the same default | |
+//! | `Controller.send_command` | [`send_command`](client::Controller::send_command) | the answer as it came, errors of the daemon included | no daemon is an error, no answer |
+//! | `Controller.status` | [`status`](client::Controller::status) | | gives the rows; printing is `supervicectl`'s |
+//! | `Controller.start_process`, `stop_process`, `restart_process`, `start_group`, `stop_group`, `reload` | methods of these names of [`client::Controller`] | the same commands | give the message or the error in place of printing it and a `bool` |
+//! | `Event` | [`events::Event`] | `type`, `payload` | payload values by [`text`](events::Event::text) and [`number`](events::Event::number) |
+//! | `EventBus(maxsize)` | [`events::EventBus::new`] | 1000 by default | |
+//! | `EventBus.start`, `stop` | [`start`](events::EventBus::start), [`stop`](events::EventBus::stop) | | a thread in place of a task; `run` starts it |
+//! | `EventBus.subscribe`, `publish` | [`subscribe`](events::EventBus::subscribe), [`publish`](events::EventBus::publish) | never blocks; when full the oldest is dropped; a handler that fails stops no other | |
+//! | `HealthCheckResult`, `HealthChecker.check` | [`health::HealthCheckResult`], [`health::HealthChecker`] | `healthy`, `message` | |
+//! | `TCPHealthChecker`, `ScriptHealthChecker` | [`health::TcpHealthChecker`], [`health::ScriptHealthChecker`] | | made from their parts; a script runs as the caller (the daemon runs it as the program's user) |
+//! | `create_health_checker` | [`health::create_health_checker`] | `None` for the type `none` | also for settings that are incomplete |
+//! | `setup_logger`, `get_logger` | [`logger::setup_logger`], [`logger::get_logger`] | file with rotation, else standard output; may be called again | [`Taken`](logger::LoggerError::Taken) where the program has a logger: a Rust program has one |
 //!
 //! # Where to add what
 //!

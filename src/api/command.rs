@@ -88,6 +88,12 @@ pub enum Command {
         /// How long the answer may wait.
         terms: Terms,
     },
+    /// Ends the present run of a process as a stop does; whether it is meant to run stays as it is, so that supervision
+    /// begins the next run if it is. Only a program that embeds the supervisor can ask for it.
+    EndRun {
+        /// Whose.
+        name: String,
+    },
     /// Sends a signal to the process group of a present run.
     Signal {
         /// Which.
@@ -137,6 +143,7 @@ impl fmt::Display for Command {
                 (Act::Kill, Selector::Group(name)) => write!(f, "killgroup {name}"),
                 (Act::Restart { .. }, Selector::Group(name)) => write!(f, "restartgroup {name}"),
             },
+            Command::EndRun { name } => write!(f, "end the run of {name}"),
             Command::Signal { name, signal } => match signal_name(*signal) {
                 Some(signal) => write!(f, "signal {signal} {name}"),
                 None => write!(f, "signal {signal} {name}"),

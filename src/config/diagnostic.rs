@@ -117,6 +117,8 @@ pub enum ConfigError {
     },
     /// The file was read, and says something that can't be done.
     Validation(ConfigValidationError),
+    /// The log can't be set up as the file says.
+    Log(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl fmt::Display for ConfigError {
@@ -129,6 +131,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "{}: cannot read the configuration file: {error}", path.display())
             }
             ConfigError::Validation(error) => error.fmt(f),
+            ConfigError::Log(error) => error.fmt(f),
         }
     }
 }
@@ -139,6 +142,7 @@ impl std::error::Error for ConfigError {
             ConfigError::NotFound { .. } => None,
             ConfigError::Read { error, .. } => Some(error),
             ConfigError::Validation(error) => Some(error),
+            ConfigError::Log(error) => Some(&**error),
         }
     }
 }

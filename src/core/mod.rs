@@ -27,6 +27,7 @@ pub use run::{Logging, RunError, RunOptions};
 use crate::api::{Act, Answer, Changes, Command, Refusal, Reply, Request, Selector, Terms};
 use crate::config::{ChangedSetting, ConfigError, ReloadPlan};
 use crate::events::EventBus;
+use crate::logger::{self, LoggerError};
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{Control, Moment, Process, ProcessError, Verb};
 use effect::{External, Input, Notice};
@@ -125,13 +126,18 @@ impl Supervisor {
         supervisor
     }
 
-    /// Loads the configuration from an INI file. Warnings go to the log.
+    /// Loads the configuration from an INI file and sets up the log as it says: `loglevel`, `logfile` and its rotation.
+    /// Warnings go to the log.
+    ///
+    /// A logger that the program has set up before stays as it is, with its level, and gets what the supervisor logs.
+    /// With `logfile = none`, and by [`set_config`](Self::set_config), no logger is set up: the program may still do so.
     ///
     /// # Errors
     /// As [`parse_config`](crate::config::parse_config): the file is missing or unreadable, or all that
-    /// is wrong with it. The configuration before stays.
+    /// is wrong with it. [`ConfigError::Log`] where the log file can't be opened. The configuration before stays.
     pub fn load_config(&self, path: impl AsRef<Path>) -> Result<(), ConfigError> {
         let loaded = crate::config::load(path.as_ref(), &crate::config::LoadOptions::default())?;
+        set_up_log(&loaded.config)?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         self.take(loaded.config, Some(path.as_ref().to_owned()));
         Ok(())
@@ -188,9 +194,7 @@ impl Supervisor {
     /// # Errors
     /// [`ProcessError::Failed`] with everything that is wrong with the file.
     pub fn reload_config(&self) -> Result<ReloadPlan, ProcessError> {
-        let (reply, answer) = bounded(1);
-        self.inner.send(External::Local { request: Request::Command(Command::Reload), reply: Some(reply) })?;
-        let reply = self.inner.receive(&answer)?.map_err(ProcessError::from)?;
+        let reply = self.inner.obtain(Command::Reload)?;
         let Reply::Reloaded { changes: Changes { added, removed, changed }, daemon } = reply else {
             return Ok(ReloadPlan::default());
         };
@@ -263,33 +267,47 @@ impl Inner {
         Ok(())
     }
 
-    /// The dispatcher answers everything within its own bounds; one that ends drops what it has not
-    /// answered, and the sender with it.
-    fn receive(&self, answer: &Receiver<Answer>) -> Result<Answer, ProcessError> {
-        answer.recv().map_err(|_| ProcessError::NotRunning)
+    /// Has it done and waits for the answer. The dispatcher answers everything within its own bounds; one that ends drops
+    /// what it has not answered, and the sender with it.
+    fn obtain(&self, command: Command) -> Result<Reply, ProcessError> {
+        let (reply, answer) = bounded(1);
+        self.send(External::Local { request: Request::Command(command), reply: Some(reply) })?;
+        let answer: Answer = answer.recv().map_err(|_| ProcessError::NotRunning)?;
+        answer.map_err(ProcessError::from)
+    }
+}
+
+/// As the configuration says, unless the program has a logger of its own.
+fn set_up_log(config: &SupervisorConfig) -> Result<(), ConfigError> {
+    let Some(file) = config.logfile.as_deref() else { return Ok(()) };
+    match logger::setup_logger(&config.loglevel, Some(Path::new(file)), config.log_maxbytes, config.log_backups) {
+        Ok(_) | Err(LoggerError::Taken) => Ok(()),
+        Err(error) => Err(ConfigError::Log(Box::new(error))),
     }
 }
 
 /// What a handle asks for, and whether anybody waits for the answer.
-fn request(name: &str, verb: Verb, wait: bool) -> Request {
+fn command(name: &str, verb: Verb, wait: bool) -> Command {
     let act = match verb {
         Verb::Start => Act::Start,
         Verb::Stop => Act::Stop,
         Verb::Kill => Act::Kill,
         Verb::Restart => Act::Restart { force: false },
     };
-    Request::Command(Command::Act { act, on: Selector::Process(name.to_owned()), terms: Terms { wait, timeout: None } })
+    Command::Act { act, on: Selector::Process(name.to_owned()), terms: Terms { wait, timeout: None } }
 }
 
 impl Control for Inner {
     fn ask(&self, name: &str, verb: Verb) -> Result<(), ProcessError> {
-        let (reply, answer) = bounded(1);
-        self.send(External::Local { request: request(name, verb, true), reply: Some(reply) })?;
-        self.receive(&answer)?.map(drop).map_err(ProcessError::from)
+        self.obtain(command(name, verb, true)).map(drop)
+    }
+
+    fn end_run(&self, name: &str) -> Result<(), ProcessError> {
+        self.obtain(Command::EndRun { name: name.to_owned() }).map(drop)
     }
 
     fn send(&self, name: &str, verb: Verb) -> Result<(), ProcessError> {
-        Inner::send(self, External::Local { request: request(name, verb, false), reply: None })
+        Inner::send(self, External::Local { request: Request::Command(command(name, verb, false)), reply: None })
     }
 
     fn instant_of(&self, moment: Moment) -> Instant {

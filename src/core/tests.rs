@@ -96,7 +96,7 @@ fn the_handle_of_a_process_tells_what_it_does() {
     process.stop_process().expect("stopped");
     assert_eq!((process.pid(), process.started_at(), process.should_run()), (None, None, false));
     assert_eq!((process.name(), process.is_healthy()), ("sleeper", None));
-    for stop in [Process::stop, Process::kill, Process::force_kill] {
+    for stop in [Process::stop, Process::force_kill] {
         process.start().expect("asked for");
         wait_for("the start", || process.state() == ProcessState::Running);
         stop(&process).expect("stopped");
@@ -131,7 +131,7 @@ fn nobody_waits_for_a_supervisor_that_could_not_begin() {
 fn a_configuration_that_is_loaded_replaces_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("supervice.conf");
-    std::fs::write(&path, "[program:new]\ncommand = true\n").unwrap();
+    std::fs::write(&path, "[supervice]\nlogfile = none\n[program:new]\ncommand = true\n").unwrap();
     let supervisor = Supervisor::with_config(SupervisorConfig {
         programs: vec![ProgramConfig::new("old", "true")],
         ..SupervisorConfig::default()

@@ -127,6 +127,7 @@ pub fn setup_logger(
 /// # Errors
 /// A file that can't be opened, no thread, or a foreign logger in this process.
 pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
+    install()?;
     let sink = shared();
     let file = match &options.logfile {
         Some(path) => {
@@ -137,16 +138,19 @@ pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
     };
     sink.set_file(file)?;
     sink.stdout.store(options.stdout, Ordering::Relaxed);
-    if !INSTALLED.load(Ordering::Acquire) {
-        match log::set_boxed_logger(Box::new(DaemonLog::new(shared()))) {
-            Ok(()) => INSTALLED.store(true, Ordering::Release),
-            // Two threads at once: the other one has installed ours.
-            Err(_) if INSTALLED.load(Ordering::Acquire) => {}
-            Err(_) => return Err(LoggerError::Taken),
-        }
-    }
     set_level(options.level);
     Ok(get_logger())
+}
+
+/// Before anything is opened: a program with a logger of its own is to find no file of ours. Nothing is logged until there
+/// is a level.
+fn install() -> Result<(), LoggerError> {
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*installed {
+        log::set_boxed_logger(Box::new(DaemonLog::new(shared()))).map_err(|_| LoggerError::Taken)?;
+        *installed = true;
+    }
+    Ok(())
 }
 
 /// The logger; one that drops everything before [`setup_logger`].
@@ -154,9 +158,11 @@ pub fn get_logger() -> &'static dyn Log {
     log::logger()
 }
 
-/// Changes the lowest level that is logged.
+/// Changes the lowest level that is logged; that of another logger than ours stays as it is.
 pub fn set_level(level: LevelFilter) {
-    log::set_max_level(level);
+    if *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner) {
+        log::set_max_level(level);
+    }
 }
 
 /// Opens the log file anew (SIGUSR2), so that logrotate may move it away. Does not wait.
@@ -181,7 +187,8 @@ pub fn set_format(format: LogFormat) {
 /// How long [`Log::flush`], which has no deadline, waits at most.
 const RECORD_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-static INSTALLED: AtomicBool = AtomicBool::new(false);
+/// Whether this process logs by ours.
+static INSTALLED: Mutex<bool> = Mutex::new(false);
 static SHARED: OnceLock<Shared> = OnceLock::new();
 
 fn shared() -> &'static Shared {

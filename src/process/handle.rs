@@ -16,6 +16,8 @@ pub(crate) trait Control: Send + Sync {
     fn ask(&self, name: &str, verb: Verb) -> Result<(), ProcessError>;
     /// Has the command done without waiting for it.
     fn send(&self, name: &str, verb: Verb) -> Result<(), ProcessError>;
+    /// Has the present run ended and waits until the state has settled.
+    fn end_run(&self, name: &str) -> Result<(), ProcessError>;
     /// The same point in time as std tells it.
     fn instant_of(&self, moment: Moment) -> Instant;
 }
@@ -280,13 +282,14 @@ impl Process {
         self.control.ask(&self.name, Verb::Kill)
     }
 
-    /// The same as [`stop_process`](Self::stop_process): the stop signal for the whole group, SIGKILL
-    /// after `stopwaitsecs`.
+    /// Ends the present run as [`stop_process`](Self::stop_process) does (the stop signal for the whole group, SIGKILL
+    /// after `stopwaitsecs`), but leaves [`should_run`](Self::should_run) as it is: where that is `true`, supervision
+    /// starts the process again, and this waits until it is `RUNNING`. Where there is no run, it does nothing.
     ///
     /// # Errors
-    /// As [`stop_process`](Self::stop_process).
+    /// As [`stop_process`](Self::stop_process), and [`ProcessError::Failed`] where the next run does not come up.
     pub fn kill(&self) -> Result<(), ProcessError> {
-        self.stop_process()
+        self.control.end_run(&self.name)
     }
 }
 

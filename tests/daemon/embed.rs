@@ -93,6 +93,97 @@ fn the_configuration_in_force_is_seen_after_a_reload() {
     thread.join().expect("no panic").expect("a clean end");
 }
 
+/// `kill` ends a run, not the supervision: as in the Python package the next run follows where one is meant to be.
+#[test]
+fn kill_ends_the_run_and_leaves_what_is_meant_to_run() {
+    let supervisor = Supervisor::with_config(quiet(vec![sleeper("web")]));
+    let runner = supervisor.clone();
+    let thread = std::thread::spawn(move || runner.run());
+    let web = supervisor.process("web").expect("configured");
+    web.kill().expect("there is nothing to do");
+    assert_eq!((web.state(), web.should_run()), (ProcessState::Stopped, false));
+    web.start_process().expect("start");
+    let first = web.pid().expect("a pid");
+    web.kill().expect("kill");
+    assert!(!alive(first));
+    assert_eq!((web.state(), web.should_run()), (ProcessState::Running, true));
+    assert_ne!(web.pid(), Some(first));
+    web.stop_process().expect("stop");
+    web.kill().expect("there is nothing to do");
+    assert_eq!((web.state(), web.should_run()), (ProcessState::Stopped, false));
+    supervisor.shutdown();
+    thread.join().expect("no panic").expect("a clean end");
+}
+
+/// A logger of the embedding program.
+struct OwnLogger;
+
+impl log::Log for OwnLogger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, _: &log::Record<'_>) {}
+    fn flush(&self) {}
+}
+
+/// The two tests below, each in a process of its own: a process has one logger.
+fn in_own_process(name: &str, test: impl FnOnce()) {
+    const MARK: &str = "SUPERVICE_TEST_OWN_PROCESS";
+    if std::env::var(MARK).is_ok_and(|mark| mark == name) {
+        return test();
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
+    let status = command.args([name, "--exact", "--nocapture"]).env(MARK, name).status().expect("it runs");
+    assert!(status.success());
+}
+
+fn configuration(dir: &std::path::Path, level: &str) -> std::path::PathBuf {
+    let path = dir.join("embedded.ini");
+    let log = dir.join("own.log");
+    let text = format!("[supervice]\nsocket = none\npidfile = none\nloglevel = {level}\nlogfile = {}\n", log.display());
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+#[test]
+fn load_config_sets_up_the_log() {
+    in_own_process("embed::load_config_sets_up_the_log", || {
+        let dir = tempfile::tempdir().expect("a directory");
+        let lost = configuration(&dir.path().join("."), "INFO");
+        Supervisor::new().load_config(&lost).expect("loaded");
+        log::info!("said by the program");
+        log::debug!("not said");
+        assert!(supervice::logger::flush(std::time::Duration::from_secs(10)));
+        let text = std::fs::read_to_string(dir.path().join("own.log")).expect("the log is there");
+        assert!(text.contains("said by the program") && !text.contains("not said"), "{text}");
+        let nowhere = dir.path().join("nowhere.ini");
+        std::fs::write(&nowhere, format!("[supervice]\nlogfile = {}/no/such/x.log\n", dir.path().display())).unwrap();
+        let error = Supervisor::new().load_config(&nowhere).expect_err("there is no such directory").to_string();
+        assert!(error.contains("x.log") && !error.contains("os error"), "{error}");
+    });
+}
+
+#[test]
+fn a_logger_of_the_programs_own_is_left_alone() {
+    in_own_process("embed::a_logger_of_the_programs_own_is_left_alone", || {
+        log::set_logger(&OwnLogger).expect("the first one");
+        log::set_max_level(log::LevelFilter::Trace);
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = configuration(dir.path(), "ERROR");
+        let supervisor = Supervisor::new();
+        supervisor.load_config(&path).expect("loaded");
+        assert!(!dir.path().join("own.log").exists(), "no file is made that nobody writes to");
+        let runner = supervisor.clone();
+        let thread = std::thread::spawn(move || runner.run());
+        configuration(dir.path(), "WARNING");
+        let plan = supervisor.reload_config().expect("reloaded");
+        assert_eq!(plan.daemon_settings_changed.len(), 1);
+        assert_eq!(log::max_level(), log::LevelFilter::Trace);
+        supervisor.shutdown();
+        thread.join().expect("no panic").expect("a clean end");
+    });
+}
+
 #[test]
 fn a_failed_start_tells_why() {
     let mut broken = sleeper("broken");

@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::core::effect::{Effect, OutputJob};
 use crate::models::StreamKind;
-use crate::process::{self, Cause, Initiator, ProcessState, Verb};
+use crate::process::{self, Cause, Desired, Initiator, ProcessState, Verb};
 
 /// A command on processes: who asked, and how he wants to be answered. Without a token nobody waits for the answer.
 struct CommandContext {
@@ -106,6 +106,7 @@ impl Engine {
                 let context = CommandContext { token, by, terms: *terms };
                 self.act(*act, on.clone(), context);
             }
+            Command::EndRun { name } => self.end_run(name, CommandContext { token, by, terms: Terms::default() }),
             Command::Signal { name, signal } => self.signal(token, name, *signal, by),
             Command::Reload => self.load_configuration(Some(token), Purpose::Reload, reload_by(by)),
             Command::Update { confirm } => {
@@ -161,6 +162,26 @@ impl Engine {
         }
         let goals: Vec<(ProcId, Goal)> = ids.into_iter().map(|id| (id, goal)).collect();
         self.wait_for(Some(token), terms, WaitKind::Act { act, on }, &goals);
+    }
+
+    /// Ends the present run; the next one begins at once where the process is meant to run.
+    fn end_run(&mut self, name: &str, context: CommandContext) {
+        let id = match self.registry.find_or_refuse(name) {
+            Ok(id) => id,
+            Err(refusal) => return self.refuse(context.token, refusal),
+        };
+        let machine = self.registry.get(id).map(|entry| &entry.machine);
+        let has_run = machine.is_some_and(|machine| machine.has_run());
+        let is_wanted = machine.is_some_and(|machine| machine.desired() == Desired::Up);
+        let act = match (has_run, is_wanted) {
+            (false, _) => {
+                let already = Reply::AlreadyThere { act: Act::Stop, name: name.to_owned() };
+                return self.reply(context.token, already);
+            }
+            (true, true) => Act::Restart { force: false },
+            (true, false) => Act::Stop,
+        };
+        self.act(act, Selector::Process(name.to_owned()), context);
     }
 
     /// Whether this process is where the command would bring it.

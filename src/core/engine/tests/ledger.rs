@@ -32,6 +32,7 @@ fn one_of_each() -> Vec<Request> {
     let commands = [
         group(Act::Start),
         group(Act::Stop),
+        Command::EndRun { name: text() },
         Command::Signal { name: text(), signal: 1 },
         Command::Reload,
         Command::Confirm,

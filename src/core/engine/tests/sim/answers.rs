@@ -277,6 +277,7 @@ fn fits(request: &Request, reply: &Reply) -> bool {
                 Reply::Begun { .. } => !terms.wait,
                 _ => false,
             },
+            Command::EndRun { .. } => matches!(reply, Reply::Reached { .. } | Reply::AlreadyThere { .. }),
             Command::Signal { .. } => matches!(reply, Reply::SignalSent { .. }),
             Command::Reload => matches!(reply, Reply::Reloaded { .. }),
             Command::Update { .. } => matches!(reply, Reply::Updated(_)),

@@ -63,7 +63,8 @@ impl Sim {
                 | Query::Pid { name: Some(name) },
             )
             | Request::Watch(Watch::Tail { name, .. } | Watch::Why { name })
-            | Request::Command(Command::Signal { name, .. } | Command::ClearLogs { name }) => {
+            | Request::Command(Command::EndRun { name } | Command::Signal { name, .. } | Command::ClearLogs { name }) =>
+            {
                 lacks = named(name, oracle).is_empty();
             }
             Request::Query(_) => {}

@@ -460,6 +460,7 @@ fn lost_file(error: &ConfigError) -> std::path::PathBuf {
     match error {
         ConfigError::NotFound { path } | ConfigError::Read { path, .. } => path.clone(),
         ConfigError::Validation(error) => error.to_string().into(),
+        ConfigError::Log(error) => error.to_string().into(),
     }
 }
 
