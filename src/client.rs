@@ -35,6 +35,7 @@ pub use crate::codec::frames::{
     Why,
 };
 pub use crate::models::Power;
+use crate::util::errno;
 pub use commands::DaemonVersion;
 pub use event_stream::{EventStream, StreamedEvent};
 pub use output_stream::{Follow, OutputPiece};
@@ -199,7 +200,7 @@ impl fmt::Display for ClientError {
             ClientError::NoDaemon { socket, error } => write!(
                 f,
                 "no daemon at {socket}: {}; is it running? another socket with -s or $SUPERVICE_SOCKET",
-                plain(error)
+                errno::reason(error)
             ),
             ClientError::Denied { socket } => {
                 write!(f, "no permission to use {socket}; become its owner, or see socket_mode and socket_owner")
@@ -567,7 +568,7 @@ impl Controller {
         }
         let reason = match error.kind() {
             io::ErrorKind::UnexpectedEof => "the connection was closed before the answer came".to_owned(),
-            _ => format!("the connection broke: {}", plain(&error)),
+            _ => format!("the connection broke: {}", errno::reason(&error)),
         };
         if self.has_ended() { ClientError::Ended { socket } } else { ClientError::Protocol { socket, reason } }
     }
@@ -640,10 +641,4 @@ fn read_some(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-/// An error's text without the number that std appends.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

@@ -171,7 +171,10 @@ impl EventBus {
         let mut inner = self.lock();
         inner.handlers.push((event_type, Arc::new(handler)));
         if let Err(error) = self.ensure_worker(&mut inner) {
-            log::error!("no thread for the event handlers: {error}; events wait for the next subscriber");
+            log::error!(
+                "no thread for the event handlers: {}; events wait for the next subscriber",
+                crate::util::errno::reason(&error)
+            );
         }
     }
 

@@ -128,7 +128,12 @@ impl fmt::Display for ConfigError {
                 write!(f, "{}: no such configuration file; name one with -c FILE", path.display())
             }
             ConfigError::Read { path, error } => {
-                write!(f, "{}: cannot read the configuration file: {error}", path.display())
+                write!(
+                    f,
+                    "{}: cannot read the configuration file: {}",
+                    path.display(),
+                    crate::util::errno::reason(error)
+                )
             }
             ConfigError::Validation(error) => error.fmt(f),
             ConfigError::Log(error) => error.fmt(f),

@@ -138,7 +138,7 @@ impl fmt::Display for EnvFileError {
             write!(f, "{}:", self.line)?;
         }
         match &self.kind {
-            EnvFileErrorKind::Io(error) => write!(f, " {error}"),
+            EnvFileErrorKind::Io(error) => write!(f, " {}", crate::util::errno::reason(error)),
             EnvFileErrorKind::Content(message) => write!(f, " {message}"),
         }
     }

@@ -179,8 +179,8 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
                 Ok(contents) => texts.push((file, contents)),
                 Err(ReadError::Content { line, fault }) => fields.report.error(file_diagnostic(&file, line, fault)),
                 Err(ReadError::Io(error)) => {
-                    let fault =
-                        Fault::new(format!("{}: {error}", file.display()), "name files that the daemon can read");
+                    let message = format!("{}: {}", file.display(), crate::util::errno::reason(&error));
+                    let fault = Fault::new(message, "name files that the daemon can read");
                     fields.error(&text, fault);
                 }
             }

@@ -244,7 +244,10 @@ impl Server {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    log::error!("the io thread cannot poll: {error}; the control socket and signals are dead");
+                    log::error!(
+                        "the io thread cannot poll: {}; the control socket and signals are dead",
+                        crate::util::errno::reason(&error)
+                    );
                     return;
                 }
             }
@@ -307,7 +310,10 @@ impl Server {
                 Err(error) if is_out_of_descriptors(&error) && (self.make_room() || self.evict_stuck()) => {}
                 Err(error) => {
                     if !self.accept_fails {
-                        log::warn!("cannot accept a client: {error}; tried again every second");
+                        log::warn!(
+                            "cannot accept a client: {}; tried again every second",
+                            crate::util::errno::reason(&error)
+                        );
                     }
                     self.accept_fails = true;
                     self.accept_again = Some(now + ACCEPT_PAUSE);

@@ -60,7 +60,7 @@ impl BoundedLookups {
         });
         if let Err(error) = asked {
             self.lock().remove(what);
-            return Err(format!("no thread to ask: {error}"));
+            return Err(format!("no thread to ask: {}", crate::util::errno::reason(&error)));
         }
         answer.recv_timeout(LOOKUP_WAIT).map_err(|_| no_answer())
     }

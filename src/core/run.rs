@@ -107,8 +107,10 @@ impl fmt::Display for RunError {
             RunError::NotIdle => f.write_str("this supervisor runs already or has run; make a new one"),
             RunError::Log(error) => error.fmt(f),
             RunError::PidFile(error) => error.fmt(f),
-            RunError::Socket(error) => error.fmt(f),
-            RunError::System { what, error } => write!(f, "cannot set up {what}: {error}"),
+            RunError::Socket(error) => f.write_str(&crate::util::errno::reason(error)),
+            RunError::System { what, error } => {
+                write!(f, "cannot set up {what}: {}", crate::util::errno::reason(error))
+            }
             RunError::ProgramEnded { code, reason } => write!(f, "{reason}; exit code {code}"),
             RunError::LeftBehind => f.write_str("some processes could not be ended, not even by SIGKILL; see the log"),
         }

@@ -28,7 +28,7 @@ pub(crate) fn tell(setting: Option<&str>, reason: &str) {
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        log::warn!("cannot write the reason of the end to {path}: {error}");
+        log::warn!("cannot write the reason of the end to {path}: {}", crate::util::errno::reason(&error));
     }
 }
 

@@ -4,15 +4,10 @@ use std::io::{self, Write};
 
 use super::exit::{DONE, FAILED};
 use super::text::printable_lines;
+use crate::util::errno;
 
 /// The version of this program.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// An error without the number that std appends.
-pub(super) fn without_number(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
-}
 
 /// Writes to standard error what failed.
 pub(super) fn complain(message: &str) {
@@ -27,7 +22,7 @@ pub(super) fn print(text: &str) -> u8 {
         // The reader (`| head`) has ended: no failure of ours.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
         Err(error) => {
-            complain(&format!("cannot write to standard output: {}", without_number(&error)));
+            complain(&format!("cannot write to standard output: {}", errno::reason(&error)));
             FAILED
         }
     }
@@ -40,7 +35,7 @@ pub(super) fn print_part(text: &[u8]) -> u8 {
         Ok(()) => DONE,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(i32::from(DONE)),
         Err(error) => {
-            complain(&format!("cannot write to standard output: {}", without_number(&error)));
+            complain(&format!("cannot write to standard output: {}", errno::reason(&error)));
             FAILED
         }
     }

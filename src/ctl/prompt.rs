@@ -42,7 +42,7 @@ pub(super) fn prompt(controller: &Controller) -> u8 {
     let mut ends = match Ends::install() {
         Ok(ends) => ends,
         Err(error) => {
-            complain(&format!("cannot take signals: {error}"));
+            complain(&format!("cannot take signals: {}", crate::util::errno::reason(&error)));
             return FAILED;
         }
     };
@@ -81,7 +81,7 @@ pub(super) fn prompt(controller: &Controller) -> u8 {
 }
 
 fn cannot_read(error: &io::Error) -> u8 {
-    complain(&format!("cannot read from the terminal: {error}"));
+    complain(&format!("cannot read from the terminal: {}", crate::util::errno::reason(&error)));
     FAILED
 }
 
@@ -109,7 +109,7 @@ fn run(controller: &Controller, text: &str) {
     // Its name tells a program with several what it is.
     let ended = Command::new(program).arg0("supervicectl").arg("-s").arg(controller.socket_path()).args(words).status();
     if let Err(error) = ended {
-        complain(&format!("cannot run the command: {error}"));
+        complain(&format!("cannot run the command: {}", crate::util::errno::reason(&error)));
     }
 }
 

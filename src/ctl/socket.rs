@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::print::without_number;
 use crate::config::reader::Document;
 use crate::models::DEFAULT_SOCKET_PATH;
 
@@ -21,8 +20,9 @@ pub(super) fn socket(socket: Option<&str>, configuration: Option<&str>) -> Resul
 /// The socket that a configuration names. Nothing else of it is checked: it may be wrong, or of another machine.
 fn configured_socket(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {shown}: {}; name a socket with -s", without_number(&error)))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        format!("cannot read {shown}: {}; name a socket with -s", crate::util::errno::reason(&error))
+    })?;
     let document = Document::from_text(&text).map_err(|error| format!("{shown}: {error}"))?;
     let found = crate::config::socket_of(&document);
     let directory = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));

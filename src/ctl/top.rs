@@ -72,7 +72,7 @@ pub(super) fn top(call: &Call<'_>) -> u8 {
     let (ends, keyboard) = match Ends::install().and_then(|ends| Ok((ends, Keyboard::open()?))) {
         Ok(both) => both,
         Err(error) => {
-            complain(&format!("cannot use the terminal: {error}"));
+            complain(&format!("cannot use the terminal: {}", crate::util::errno::reason(&error)));
             return FAILED;
         }
     };

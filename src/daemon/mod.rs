@@ -36,7 +36,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Mode::Version) => print(concat!("supervice ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Mode::DemoServer(address)) => match demo::serve(&address) {
             Ok(()) => 0,
-            Err(error) => fail(FAILURE, &format!("demo server on {address}: {error}")),
+            Err(error) => fail(FAILURE, &format!("demo server on {address}: {}", crate::util::errno::reason(&error))),
         },
         Ok(Mode::Check { json, args }) => check(&args, json),
         Ok(Mode::Run(args)) if args.system => system::start(args),
@@ -56,7 +56,9 @@ fn print(text: &str) -> u8 {
         Ok(()) => 0,
         // The reader (`| head`) has enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-        Err(error) => fail(FAILURE, &format!("cannot write to standard output: {error}")),
+        Err(error) => {
+            fail(FAILURE, &format!("cannot write to standard output: {}", crate::util::errno::reason(&error)))
+        }
     }
 }
 
@@ -101,7 +103,10 @@ fn start(args: Args) -> u8 {
         return inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, None, None));
     }
     match sys::daemon::detach() {
-        Err(error) => fail(FAILURE, &format!("cannot detach: {error}; use -n to stay in the foreground")),
+        Err(error) => fail(
+            FAILURE,
+            &format!("cannot detach: {}; use -n to stay in the foreground", crate::util::errno::reason(&error)),
+        ),
         Ok(Fork::Parent(ready)) => match ready.wait() {
             Ok(()) => 0,
             Err(message) => fail(FAILURE, &message),
@@ -117,7 +122,8 @@ fn start(args: Args) -> u8 {
 /// daemon has to look. That is why it is done without `--init` too, which only insists on it.
 fn inherit_orphans(insist: bool) -> Option<u8> {
     let error = sys::reap::set_subreaper().err()?;
-    insist.then(|| fail(FAILURE, &format!("cannot become the reaper of orphans: {error}")))
+    insist
+        .then(|| fail(FAILURE, &format!("cannot become the reaper of orphans: {}", crate::util::errno::reason(&error))))
 }
 
 /// Runs the daemon in this process, and tells the one that waits for it how its start went.
@@ -130,7 +136,7 @@ fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>, mach
     let waiting = std::rc::Rc::clone(&slot);
     let on_ready: Box<dyn FnOnce()> = Box::new(move || {
         if let Some(Err(error)) = waiting.take().map(ReadyWriter::ready) {
-            log::error!("cannot detach from the terminal: {error}");
+            log::error!("cannot detach from the terminal: {}", crate::util::errno::reason(&error));
         }
     });
     let options = RunOptions {

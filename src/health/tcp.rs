@@ -43,7 +43,13 @@ impl HealthChecker for TcpHealthChecker {
         let deadline = Instant::now() + self.timeout;
         let addresses = match self.addresses() {
             Ok(addresses) => addresses,
-            Err(error) => return HealthCheckResult::failed(format!("cannot resolve {}: {error}", self.host)),
+            Err(error) => {
+                return HealthCheckResult::failed(format!(
+                    "cannot resolve {}: {}",
+                    self.host,
+                    crate::util::errno::reason(&error)
+                ));
+            }
         };
         let mut last = None;
         for address in &addresses {

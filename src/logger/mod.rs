@@ -68,10 +68,13 @@ impl fmt::Display for LoggerError {
             }
             LoggerError::File { path, error } => write!(
                 f,
-                "cannot open the log file {}: {error}; check its directory and permissions, or set logfile = none",
-                path.display()
+                "cannot open the log file {}: {}; check its directory and permissions, or set logfile = none",
+                path.display(),
+                crate::util::errno::reason(error)
             ),
-            LoggerError::Thread(error) => write!(f, "cannot start the log thread: {error}"),
+            LoggerError::Thread(error) => {
+                write!(f, "cannot start the log thread: {}", crate::util::errno::reason(error))
+            }
             LoggerError::Taken => f.write_str("another logger was set up in this process before"),
         }
     }

@@ -482,6 +482,5 @@ pub(super) fn reason(error: &io::Error) -> String {
     if error.raw_os_error() == Some(libc::ENXIO) {
         return "it is a FIFO that nobody reads, or a socket".to_owned();
     }
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
+    crate::util::errno::reason(error)
 }

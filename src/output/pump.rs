@@ -155,7 +155,7 @@ impl Pump {
             let timeout = self.timeout(asleep, paused);
             if let Err(error) = self.poll.poll(&mut events, timeout) {
                 if error.kind() != io::ErrorKind::Interrupted {
-                    log::error!("output: cannot wait for output: {error}; trying again");
+                    log::error!("output: cannot wait for output: {}; trying again", crate::util::errno::reason(&error));
                     std::thread::sleep(PAUSED_RETRY);
                 }
                 continue;
@@ -338,7 +338,11 @@ impl Pump {
                     break;
                 }
                 Err(error) => {
-                    log::error!("output: cannot read the {} of program {id}: {error}", kind.as_str());
+                    log::error!(
+                        "output: cannot read the {} of program {id}: {}",
+                        kind.as_str(),
+                        crate::util::errno::reason(&error)
+                    );
                     outcome = Outcome::Closed;
                     break;
                 }

@@ -286,3 +286,50 @@ fn silent_clients_leave_the_programs_their_descriptors_and_others_their_answer()
     }
     drop(silent);
 }
+
+/// The system's reasons are words: the number that the library appends is no help to anybody.
+#[test]
+fn no_message_gives_the_number_of_an_error() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let write = |name: &str, text: &str| {
+        std::fs::write(path(name), text).expect("written");
+        path(name)
+    };
+    std::fs::create_dir(path("directory")).expect("made");
+    let quiet = "[supervice]\nsocket = none\npidfile = none\nlogfile = none\n";
+    let program = "[program:p]\ncommand = true\n";
+    let env_file = write("env_file.ini", &format!("{quiet}{program}env_file = /missing/env\n"));
+    let include = write("include.ini", &format!("[include]\nfiles = missing.ini\n{program}"));
+    let directory = write("directory.ini", &format!("{quiet}{program}directory = /etc/passwd/x\n"));
+    let logfile = write("logfile.ini", &format!("[supervice]\nlogfile = /proc/none/x.log\n{program}"));
+    let pidfile = write("pidfile.ini", &format!("[supervice]\nsocket = none\npidfile = /proc/x.pid\n{program}"));
+    let socket = write("socket.ini", &format!("[supervice]\nsocket = /proc/x.sock\npidfile = none\n{program}"));
+    let owner = write("owner.ini", &format!("[supervice]\nsocket_owner = nobody-here\n{program}"));
+    let (supervice, ctl) = (env!("CARGO_BIN_EXE_supervice"), env!("CARGO_BIN_EXE_supervicectl"));
+    let directory_itself = path("directory");
+    let situations: &[(&str, &[&str])] = &[
+        (supervice, &["--check", "-c", "/missing/file.ini"]),
+        (supervice, &["--check", "-c", &directory_itself]),
+        (supervice, &["--check", "-c", &env_file]),
+        (supervice, &["--check", "-c", &include]),
+        (supervice, &["--check", "-c", &directory]),
+        (supervice, &["-n", "-c", &logfile]),
+        (supervice, &["-n", "-c", &pidfile]),
+        (supervice, &["-n", "-c", &socket]),
+        (supervice, &["-n", "-c", &owner]),
+        (supervice, &["--init", "--", "/missing/program"]),
+        (supervice, &["--init", "--", &directory_itself]),
+        (ctl, &["-s", "/missing/socket", "status"]),
+        (ctl, &["-s", &env_file, "status"]),
+        (ctl, &["-c", "/missing/file.ini", "status"]),
+        (ctl, &["-c", &directory_itself, "status"]),
+    ];
+    for (program, arguments) in situations {
+        let output = std::process::Command::new(program).args(*arguments).output().expect("it runs");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(!output.status.success() && !text.is_empty(), "{arguments:?}: {text}");
+        assert!(!text.contains("os error"), "{arguments:?}: {text}");
+    }
+}

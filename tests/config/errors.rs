@@ -50,7 +50,7 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
         ("environment = =x", "environment = =x: `` is no name of a variable; write KEY=value,KEY2=\"with, comma\""),
         (
             "env_file = /missing/env",
-            "env_file = /missing/env: /missing/env: No such file or directory (os error 2); \
+            "env_file = /missing/env: /missing/env: No such file or directory; \
              name files that the daemon can read, with commas between them",
         ),
         (

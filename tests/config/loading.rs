@@ -217,7 +217,7 @@ fn an_included_file_that_is_not_there_or_wrong() {
     let files = Files::new("[include]\nfiles = missing.ini none/*.ini bad.ini\n").with("bad.ini", "x = 1\n");
     let expected = [
         "DIR/main.ini:2: [include] files = missing.ini none/*.ini bad.ini: DIR/missing.ini: \
-         No such file or directory (os error 2); name files that the daemon can read",
+         No such file or directory; name files that the daemon can read",
         "DIR/bad.ini:1: `x = 1`: the file begins without a section; put a line like [program:NAME] above it",
     ];
     assert_eq!(files.errors(false), expected.join("\n"));

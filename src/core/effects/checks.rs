@@ -35,7 +35,8 @@ impl Effects {
             let report = move |generation, result| {
                 let _ = inputs.send(External::Input(Input::Health { id, generation, result }));
             };
-            let worker = Worker::start(name, report).map_err(|error| format!("no thread for the check: {error}"))?;
+            let worker = Worker::start(name, report)
+                .map_err(|error| format!("no thread for the check: {}", crate::util::errno::reason(&error)))?;
             self.workers.insert(id, worker);
         }
         self.workers.get(&id).ok_or_else(|| "no thread for the check".to_owned())

@@ -99,7 +99,11 @@ impl Effects {
                 "signal {signal} to process group {} was denied: it runs as a user whom this daemon may not signal",
                 run.child.pid
             ),
-            Err(error) => log::error!("signal {signal} to process group {}: {error}", run.child.pid),
+            Err(error) => log::error!(
+                "signal {signal} to process group {}: {}",
+                run.child.pid,
+                crate::util::errno::reason(&error)
+            ),
         }
     }
 }

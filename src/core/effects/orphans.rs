@@ -11,6 +11,7 @@ use crate::models::SupervisorConfig;
 use crate::process::{ProcessId, ScanFacts};
 use crate::sys::orphan_scan::{self, ProcessRef};
 use crate::sys::{proc, time};
+use crate::util::errno;
 
 /// Which daemon this is; `None` for one without socket and pid file: nothing would tell it from others.
 pub(in crate::core) fn identify(config: &SupervisorConfig) -> Option<Identity> {
@@ -55,7 +56,7 @@ impl Held {
         match output {
             Output::Scan => {
                 let from = time::now();
-                let result = orphan_scan::scan(VARIABLE).map_err(|error| error.to_string());
+                let result = orphan_scan::scan(VARIABLE).map_err(|error| errno::reason(&error));
                 Some(Input::Scanned { from, took: time::now().saturating_duration_since(from), result })
             }
             Output::Examine { pids } => Some(Input::Examined { facts: orphan_scan::examine(VARIABLE, pids) }),
@@ -89,7 +90,7 @@ impl Held {
     fn signal(&self, id: ProcId, processes: &[ProcessId], signal: u8) -> Option<Input> {
         let refusal = |process: &ProcessId| {
             let error = self.0.get(process)?.signal(signal).err()?;
-            Some((*process, error.to_string()))
+            Some((*process, errno::reason(&error)))
         };
         let refused: Vec<_> = processes.iter().filter_map(refusal).collect();
         (!refused.is_empty()).then_some(Input::Signalled { id, refused })

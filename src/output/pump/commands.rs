@@ -110,7 +110,11 @@ impl Pump {
         }
         self.prepare_sink(now, id, kind);
         if let Err(error) = self.register(id, generation, kind, fd) {
-            log::error!("output: cannot watch the {} of program {id}: {error}; its output is lost", kind.as_str());
+            log::error!(
+                "output: cannot watch the {} of program {id}: {}; its output is lost",
+                kind.as_str(),
+                crate::util::errno::reason(&error)
+            );
         }
     }
 

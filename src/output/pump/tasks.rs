@@ -42,7 +42,10 @@ impl Pump {
                 self.task_pipes.insert(token, pipe);
             }
             Err(error) => {
-                log::error!("output: cannot watch what a health check script writes: {error}; its output is lost");
+                log::error!(
+                    "output: cannot watch what a health check script writes: {}; its output is lost",
+                    crate::util::errno::reason(&error)
+                );
                 self.pool.notify(Note::TaskOutput { task, tail: Vec::new() });
             }
         }
@@ -67,7 +70,10 @@ impl Pump {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Outcome::Empty,
                 Err(error) => {
-                    log::error!("output: cannot read what a health check script writes: {error}");
+                    log::error!(
+                        "output: cannot read what a health check script writes: {}",
+                        crate::util::errno::reason(&error)
+                    );
                     return Outcome::Closed;
                 }
             }
