@@ -81,7 +81,7 @@ pub(super) fn prompt(controller: &Controller) -> u8 {
 }
 
 fn cannot_read(error: &io::Error) -> u8 {
-    complain(&format!("cannot read from the terminal: {}", crate::util::errno::reason(&error)));
+    complain(&format!("cannot read from the terminal: {}", crate::util::errno::reason(error)));
     FAILED
 }
 
