@@ -61,11 +61,11 @@
 //! | `codec` | frames ⇄ `api`, pure | `api`, `process`, `models`, `util` |
 //! | `sys` | everything that talks to the kernel | `process` (its facts), `models`, `util` |
 //! | [`config`] | read → expand → validate → plan; one table of keys | `models`, `process` (signals), `sys` (users), `util` |
-//! | [`events`] | the event bus | `api`, `process` |
+//! | [`events`] | the event bus | `api`, `process`, `util` |
 //! | [`health`] | the checks and their worker threads | `models`, `process`, `sys`, `util` |
 //! | [`logger`] | the daemon's own log | `models`, `sys`, `util` |
 //! | `output` | capture, rotation, console, memory | `models`, `process`, `sys`, `logger`, `util` |
-//! | `control` | the io thread: control socket and signals | `api`, `codec`, `models`, `process`, `sys` |
+//! | `control` | the io thread: control socket and signals | `api`, `codec`, `models`, `process`, `sys`, `util` |
 //! | [`core`] | [`core::Supervisor`], the dispatcher's loop, how it begins and ends | all of the above |
 //! | `core/engine` | decides | `api`, `process`, `models`, `util`, the plan of `config`, `core/effect` |
 //! | `core/effect` | inputs and effects: the language between the two | plain data of its neighbours |

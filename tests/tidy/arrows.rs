@@ -16,11 +16,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("codec", &["api", "models", "process", "util"]),
     ("sys", &["process", "models", "util"]),
     ("config", &["models", "process", "sys", "util"]),
-    ("events", &["api", "process"]),
+    ("events", &["api", "process", "util"]),
     ("health", &["models", "failpoint", "process", "sys", "util"]),
     ("logger", &["models", "sys", "util"]),
     ("output", &["models", "failpoint", "process", "sys", "logger", "util"]),
-    ("control", &["api", "codec", "failpoint", "models", "process", "sys"]),
+    ("control", &["api", "codec", "failpoint", "models", "process", "sys", "util"]),
     ("core", CORE),
     (
         "core/engine",
