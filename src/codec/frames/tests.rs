@@ -179,7 +179,7 @@ fn an_event_is_these_bytes_and_comes_back() {
     let program = Arc::new(ProgramConfig { group: Some("g".to_owned()), ..ProgramConfig::new("web", "true") });
     let at = clock().now - Duration::from_millis(125);
     let failed = Announcement::Health { program, at, pid: Some(3), healthy: false, message: "refused".into() };
-    let told = event(&failed, clock()).expect("an event");
+    let told = event(&failed.event().expect("an event"), clock());
     let text = serde_json::to_string(&told).expect("JSON");
     assert_eq!(
         text,
