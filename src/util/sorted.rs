@@ -3,7 +3,7 @@
 
 use std::borrow::Borrow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What a list keeps allocated although it is empty.
 const KEPT_CAPACITY: usize = 4;
@@ -11,7 +11,7 @@ const KEPT_CAPACITY: usize = 4;
 /// A map whose entries are in the order of their keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct SortedMap<K, V> {
+pub struct SortedMap<K, V> {
     entries: Vec<(K, V)>,
 }
 
@@ -99,6 +99,15 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// As an object and not as a list of pairs: for keys that are texts.
+    pub(crate) fn serialize_map<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+    {
+        serializer.collect_map(self.iter())
     }
 
     pub(crate) fn first(&self) -> Option<&(K, V)> {

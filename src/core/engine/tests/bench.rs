@@ -127,7 +127,7 @@ impl World {
             Effect::Delegate { request, job } => self.delegate(request, *job),
             Effect::Follow { request, kinds, past } => {
                 let client = self.open[&request];
-                let past = past.iter().map(|row: &HistoryRow| frames::past_event(row, clock)).collect();
+                let past = past.iter().map(|row: &HistoryRow| frames::past_event(row, clock).into()).collect();
                 self.past.push((client, past));
                 self.followers.insert(request, (client, kinds));
             }
@@ -137,7 +137,7 @@ impl World {
             }
             Effect::Announce(announcement) => {
                 if let Some(kind) = announcement.event_type() {
-                    let event = frames::event(&announcement, clock).expect("it has a type");
+                    let event = EventItem::from(frames::event(&announcement, clock).expect("it has a type"));
                     let told = self.followers.values().filter(|(_, kinds)| kinds.has(kind));
                     self.told.extend(told.map(|(client, _)| (*client, event.clone())));
                 }
