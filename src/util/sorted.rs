@@ -82,7 +82,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         Some(value)
     }
 
-    pub(crate) fn or_default(&mut self, key: K) -> &mut V
+    pub(crate) fn get_or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
     {
@@ -141,7 +141,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     }
 
     /// The entries whose keys are not smaller than this one.
-    pub(crate) fn from(&self, first: &K) -> &[(K, V)] {
+    pub(crate) fn starting_at(&self, first: &K) -> &[(K, V)] {
         let (Ok(place) | Err(place)) = self.place(first);
         self.entries.get(place..).unwrap_or_default()
     }
@@ -261,13 +261,13 @@ mod tests {
                         prop_assert_eq!(map.remove(&key), wanted_map.remove(&key));
                         prop_assert_eq!(set.remove(&key), wanted_set.remove(&key));
                     }
-                    _ => prop_assert_eq!(map.or_default(key), wanted_map.entry(key).or_default()),
+                    _ => prop_assert_eq!(map.get_or_default(key), wanted_map.entry(key).or_default()),
                 }
                 prop_assert_eq!(map.get(&key), wanted_map.get(&key));
                 prop_assert_eq!(set.contains(&key), wanted_set.contains(&key));
                 prop_assert_eq!(set.first(), wanted_set.first());
                 prop_assert!(map.iter().eq(&wanted_map));
-                let after: Vec<u8> = map.from(&key).iter().map(|(key, _)| *key).collect();
+                let after: Vec<u8> = map.starting_at(&key).iter().map(|(key, _)| *key).collect();
                 prop_assert!(after.iter().eq(wanted_map.range(key..).map(|(key, _)| key)));
             }
             prop_assert_eq!(map.len(), wanted_map.len());

@@ -78,7 +78,7 @@ impl Timers {
 
     /// The processes whose groups are probed.
     pub(super) fn group_probes(&self) -> impl Iterator<Item = ProcId> {
-        self.by_key.from(&TimerKey::GroupProbe(ProcId::MIN)).iter().map_while(|(key, _)| match key {
+        self.by_key.starting_at(&TimerKey::GroupProbe(ProcId::MIN)).iter().map_while(|(key, _)| match key {
             TimerKey::GroupProbe(id) => Some(*id),
             _ => None,
         })

@@ -133,7 +133,7 @@ impl Adoption {
             group.members.remove(place);
             let (program, pid) = (group.program.clone(), process.pid);
             out.push(Output::Log(Note::CannotSignal { program, pid, reason }));
-            self.noted.or_default(id).push(process);
+            self.noted.get_or_default(id).push(process);
         }
         group.note_if_empty(now);
         self.scan_if_due(now, out);

@@ -137,7 +137,7 @@ pub(super) fn judge(identity: &Identity, facts: &ScanFacts, dead: &SortedSet<Pro
         if !dead.contains(&tag.daemon) {
             continue;
         }
-        let found = found.or_default(tag.program.clone());
+        let found = found.get_or_default(tag.program.clone());
         if process.session == view.ancestry.session {
             found.in_own_session.push(process.id);
         } else if sees_same_namespaces && process.session == tag.leader && tag.leader >= FIRST_POSSIBLE_SESSION {
@@ -153,7 +153,7 @@ pub(super) fn judge(identity: &Identity, facts: &ScanFacts, dead: &SortedSet<Pro
             && !view.ancestry.pids.contains(&process.id.pid)
             && settled.insert(process.id.pid)
         {
-            found.or_default(program.clone()).certain.push(process.id);
+            found.get_or_default(program.clone()).certain.push(process.id);
         }
     }
     found
