@@ -6,6 +6,7 @@ mod launch;
 mod loader;
 mod orphans;
 mod outputs;
+mod panics;
 mod reap;
 mod replies;
 
