@@ -13,6 +13,22 @@ use crate::sys;
 /// Room for NSS, which the checks of users may call. Only touched pages count.
 const LOADER_STACK: usize = 512 * 1024;
 
+/// Reads that may hang on a dead disk at the same time. Each holds a thread: with one more for every reload that is tried
+/// there would be none left for anything else after some days.
+const MOST_LOADS: usize = 4;
+
+/// Counts the reads that have not come back.
+#[derive(Debug, Default)]
+pub(super) struct Loads(Arc<()>);
+
+impl Loads {
+    /// Room for one more read, which takes it until it drops this; `None`: too many hang.
+    fn begin(&self) -> Option<Arc<()>> {
+        // One of them is ours.
+        (Arc::strong_count(&self.0) <= MOST_LOADS).then(|| Arc::clone(&self.0))
+    }
+}
+
 impl Effects {
     /// Begins to read the file; what can be said at once is returned.
     pub(super) fn load_config(&mut self, load: u64) -> Option<Input> {
@@ -21,6 +37,10 @@ impl Effects {
         let Some(path) = self.parts.config_path.clone() else {
             let error = io::Error::new(io::ErrorKind::NotFound, "this supervisor was not given a configuration file");
             return failed(PathBuf::new(), error);
+        };
+        let Some(load_in_flight) = self.loads.begin() else {
+            let message = format!("{MOST_LOADS} earlier reads of it have not come back; does its file system answer?");
+            return failed(path, io::Error::new(io::ErrorKind::TimedOut, message));
         };
         let (inputs, users, failed_path) = (self.parts.inputs.clone(), self.parts.users.clone(), path.clone());
         let adjust = Arc::clone(&self.parts.adjust);
@@ -40,8 +60,23 @@ impl Effects {
                 Err(ConfigError::Read { path: path.clone(), error })
             });
             let _ = inputs.send(External::Input(Input::ConfigLoaded { load, result: Box::new(result) }));
+            drop(load_in_flight);
             sys::memory::trim_heap();
         });
         spawned.err().and_then(|error| failed(failed_path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_that_hang_take_a_bounded_number_of_threads() {
+        let loads = Loads::default();
+        let mut hanging: Vec<Arc<()>> = (0..MOST_LOADS).map(|_| loads.begin().expect("there is room")).collect();
+        assert!(loads.begin().is_none());
+        hanging.pop();
+        assert!(loads.begin().is_some(), "one has come back");
     }
 }

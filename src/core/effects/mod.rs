@@ -34,6 +34,7 @@ use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
 use crate::sys::spawn::{Child, Spawner};
 use checks::Script;
+use loader::Loads;
 use orphans::Held;
 pub(super) use orphans::identify;
 use replies::Replies;
@@ -85,6 +86,8 @@ pub(super) struct Effects {
     foreign_children: Vec<i32>,
     /// What an earlier daemon has left behind.
     held: Held,
+    /// Reads of the configuration that have not come back.
+    loads: Loads,
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet.
     unannounced_runs: usize,
@@ -94,6 +97,7 @@ impl Effects {
     pub(super) fn new(parts: Parts) -> io::Result<Effects> {
         Ok(Effects {
             held: Held::default(),
+            loads: Loads::default(),
             replies: Replies::new(parts.server.clone()),
             spawner: Spawner::new()?,
             parts,
