@@ -104,6 +104,67 @@ pub(crate) enum OutputJob {
     Why { id: ProcId, stream: StreamKind, why: Box<Why> },
 }
 
+/// The input that follows an effect at once. The engine sets no timer for it: without it a process would be in its state
+/// for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwedResult {
+    /// Of [`Effect::StartTask`].
+    Task { task: TaskId },
+    /// Of [`Effect::Spawn`].
+    Spawn { id: ProcId, generation: Generation },
+    /// Of [`Effect::ProbeGroup`].
+    Group { id: ProcId, generation: Generation },
+    /// Of [`Effect::CheckHealth`].
+    Health { id: ProcId, generation: Generation },
+    /// Of [`Effect::SignalOrphans`].
+    Orphans { signalled: bool },
+    /// Of [`Effect::ProbePendingExecs`].
+    PendingExecs,
+}
+
+impl Effect {
+    /// The input that has to follow at once. (Reading the configuration has a time limit, and what is done to orphans of an
+    /// earlier daemon answers for itself; another signal is another sweep.)
+    pub(crate) fn owed_result(&self) -> Option<OwedResult> {
+        match self {
+            Effect::Spawn { id, generation, config: _ } => Some(OwedResult::Spawn { id: *id, generation: *generation }),
+            Effect::ProbeGroup { id, generation, thorough: _ } => {
+                Some(OwedResult::Group { id: *id, generation: *generation })
+            }
+            Effect::CheckHealth { id, generation, config: _ } => {
+                Some(OwedResult::Health { id: *id, generation: *generation })
+            }
+            Effect::SignalOrphans { signal } => Some(OwedResult::Orphans { signalled: signal.is_some() }),
+            Effect::ProbePendingExecs => Some(OwedResult::PendingExecs),
+            Effect::RefuseCheck { id, generation, reason: _ } => {
+                Some(OwedResult::Health { id: *id, generation: *generation })
+            }
+            Effect::StartTask { task, .. } => Some(OwedResult::Task { task: *task }),
+            Effect::SignalGroup { .. }
+            | Effect::SignalTask { .. }
+            | Effect::ForgetTask { .. }
+            | Effect::Reap
+            | Effect::LeaderExited { .. }
+            | Effect::RunEnded { .. }
+            | Effect::Configure { .. }
+            | Effect::Register { .. }
+            | Effect::Forget { .. }
+            | Effect::Show { .. }
+            | Effect::LoadConfig { .. }
+            | Effect::Reply { .. }
+            | Effect::Delegate { .. }
+            | Effect::Follow { .. }
+            | Effect::Unfollow { .. }
+            | Effect::Announce(_)
+            | Effect::Adoption(_)
+            | Effect::ReopenLogs
+            | Effect::SetOutput { .. }
+            | Effect::SetLogLevel { .. }
+            | Effect::TrimMemory => None,
+        }
+    }
+}
+
 /// What the engine wants done, in this order. Nothing here may block on a client, a disk or a name server.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {

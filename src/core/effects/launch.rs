@@ -8,6 +8,7 @@ use super::super::effect::Input;
 use super::super::environment::{self, Prepared};
 use super::{Effects, Owner, Run};
 use crate::api::ProcId;
+use crate::failpoint;
 use crate::health::no_pipe;
 use crate::models::{DefaultOutput, ProgramConfig};
 use crate::process::{Generation, SpawnError};
@@ -32,6 +33,7 @@ impl Effects {
         generation: Generation,
         config: &Arc<ProgramConfig>,
     ) -> Result<(i32, bool), SpawnError> {
+        failpoint::hit("spawn", || config.name.clone());
         let words = environment::words(config)?;
         let prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
         let console = self.parts.default_output == DefaultOutput::Console;
@@ -51,11 +53,13 @@ impl Effects {
         let child = self.spawner.spawn(command)?;
         let (pid, pending) = (child.pid, child.is_late().is_some());
         warn_if_pending(&config.name, &child);
+        // Before all else: a child that nobody knows would never be signalled.
+        self.children.insert(pid, Owner::Process(id));
+        self.runs.insert(id, Run { generation, child, reaped: None });
+        failpoint::hit("spawned", || config.name.clone());
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
         self.note_run();
-        self.children.insert(pid, Owner::Process(id));
-        self.runs.insert(id, Run { generation, child, reaped: None });
         Ok((pid, pending))
     }
 

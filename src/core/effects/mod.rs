@@ -6,6 +6,7 @@ mod launch;
 mod loader;
 mod orphans;
 mod outputs;
+mod panics;
 mod reap;
 mod replies;
 mod tasks;
@@ -83,6 +84,7 @@ pub(super) struct Effects {
     foreign_children: Vec<i32>,
     /// What an earlier daemon has left behind.
     held: Held,
+    /// Reads of the configuration that have not come back.
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet.
     unannounced_runs: usize,

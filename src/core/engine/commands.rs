@@ -11,6 +11,7 @@ use crate::api::{
     Watch,
 };
 use crate::core::effect::{Effect, OutputJob};
+use crate::failpoint;
 use crate::models::StreamKind;
 use crate::process::{self, Cause, Initiator, ProcessState, Verb};
 
@@ -101,6 +102,7 @@ impl Engine {
             self.announce(None, Announcement::Asked { command: Arc::clone(&command), by: by.clone() });
             self.deliver_announcements();
         }
+        failpoint::hit("command", || format!("{command:?}"));
         match &*command {
             Command::Act { act, on, terms } => {
                 let context = CommandContext { token, by, terms: *terms };
