@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::status::HistoryRow;
-use crate::config::quote_word;
 use crate::models::{AutoRestart, ProgramConfig};
-use crate::process::{Cause, Condition, Exit, Initiator, Moment, ProcessState, Verb, span};
+use crate::process::{Condition, Exit, Initiator, Moment, ProcessState, Verb, span};
+use crate::util::quote::quote_word;
 
 /// Transitions that are told in sentences.
 const TOLD: usize = 5;
@@ -143,8 +143,7 @@ impl Why {
     /// What was last asked for, where the transitions that followed have pushed it out of the history.
     fn last_request(&self) -> Option<String> {
         let LastRequest { verb, by, at } = self.last_request.as_ref()?;
-        let is_it =
-            |row: &HistoryRow| matches!(&row.cause, Cause::Requested { verb: v, by: b, .. } if v == verb && b == by);
+        let is_it = |row: &HistoryRow| row.cause.request() == Some((*verb, by));
         let told = self.history.iter().rev().take(TOLD).any(is_it);
         (!told).then(|| format!("Last asked for, {} ago: {verb} requested {by}.", self.since(*at)))
     }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{ClientError, Controller, HEADER, Head, frames};
 use crate::codec::frames::Amount;
-use crate::control::output_feed::Piece;
-use crate::sys::machine::Power;
+use crate::codec::frames::Piece;
+use crate::models::Power;
 
 /// A piece of a process's output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -22,12 +22,6 @@ impl fmt::Display for SplitError {
 
 impl std::error::Error for SplitError {}
 
-/// A word, quoted where a shell would not take it literally.
-pub(crate) fn quote_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_.:/@%+,=".contains(c);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
 /// Splits `command` at white space. Inside single quotes everything is literal; inside double quotes a
 /// backslash keeps its meaning before `"` and `\` only; elsewhere it makes the next character literal.
 /// No shell is involved: `#`, `$`, `*`, `|` and `&` are ordinary characters.

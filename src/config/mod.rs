@@ -35,7 +35,7 @@ mod names;
 mod plan;
 mod print;
 mod program;
-pub mod reader;
+pub(crate) mod reader;
 mod sections;
 mod shell;
 mod start_order;
@@ -47,7 +47,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use command_line::quote_word;
 pub use command_line::{SplitError, split_command};
 pub(crate) use daemon::socket_of;
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};

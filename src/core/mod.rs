@@ -19,7 +19,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-pub use run::{Adjust, Logging, RunError, RunOptions};
+pub use crate::models::Power;
+pub use crate::sys::pidfile::PidFileError;
+pub use effects::Adjust;
+pub use run::{Logging, RunError, RunOptions};
 
 use crate::api::{Act, Answer, Changes, Command, Refusal, Reply, Request, Selector, Terms};
 use crate::config::{ChangedSetting, ConfigError, ReloadPlan};
@@ -242,7 +245,7 @@ impl Supervisor {
 
 impl From<Refusal> for ProcessError {
     fn from(refusal: Refusal) -> ProcessError {
-        ProcessError::Failed(refusal.to_string())
+        ProcessError::Failed { message: refusal.to_string(), refusal: refusal.kind(), cause: refusal.cause().cloned() }
     }
 }
 
@@ -268,26 +271,26 @@ impl Inner {
     }
 }
 
-/// What a handle asks for.
-fn request(name: &str, verb: Verb) -> Request {
+/// What a handle asks for, and whether anybody waits for the answer.
+fn request(name: &str, verb: Verb, wait: bool) -> Request {
     let act = match verb {
         Verb::Start => Act::Start,
         Verb::Stop => Act::Stop,
         Verb::Kill => Act::Kill,
         Verb::Restart => Act::Restart { force: false },
     };
-    Request::Command(Command::Act { act, on: Selector::Process(name.to_owned()), terms: Terms::default() })
+    Request::Command(Command::Act { act, on: Selector::Process(name.to_owned()), terms: Terms { wait, timeout: None } })
 }
 
 impl Control for Inner {
     fn ask(&self, name: &str, verb: Verb) -> Result<(), ProcessError> {
         let (reply, answer) = bounded(1);
-        self.send(External::Local { request: request(name, verb), reply: Some(reply) })?;
+        self.send(External::Local { request: request(name, verb, true), reply: Some(reply) })?;
         self.receive(&answer)?.map(drop).map_err(ProcessError::from)
     }
 
     fn send(&self, name: &str, verb: Verb) -> Result<(), ProcessError> {
-        Inner::send(self, External::Local { request: request(name, verb), reply: None })
+        Inner::send(self, External::Local { request: request(name, verb, false), reply: None })
     }
 
     fn instant_of(&self, moment: Moment) -> Instant {

@@ -1,6 +1,8 @@
 //! [`Cause`]: why a process is in its state, as data; [`Failure`]: why an attempt failed.
 
 use std::fmt;
+use std::num::NonZeroI32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::initiator::Initiator;
 use super::span::span;
 use super::state::{Exit, SpawnError, signal_name};
+use crate::util::truncate::to_bytes;
+
+/// Bytes of a text from outside that [`Cause::shortened`] keeps.
+const LONGEST_TEXT: usize = 200;
 
 /// What an operator, the daemon or an embedding program can ask of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,25 +40,6 @@ impl fmt::Display for Verb {
     }
 }
 
-/// Under which circumstances a request was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Circumstance {
-    /// None that matter.
-    #[default]
-    Ordinary,
-    /// Its leader has ended; what this process left of its group has to end first.
-    Remains(i32),
-    /// It was about to be executed.
-    DuringSpawn,
-}
-
-impl Circumstance {
-    fn is_ordinary(&self) -> bool {
-        *self == Circumstance::Ordinary
-    }
-}
-
 /// Why an attempt to have it running failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -72,7 +59,7 @@ pub enum Failure {
         /// So many in a row.
         failures: u32,
         /// What the last one found.
-        message: Box<str>,
+        message: Arc<str>,
     },
     /// A panic of the daemon itself.
     InternalError,
@@ -119,6 +106,8 @@ impl fmt::Display for Tries {
 
 /// Why a process entered its state, or (in notes) what happened to it without a change of state. Its text is the sentence
 /// that logs, `why` and `history` show; its serialised form is the machine-readable one of the control protocol.
+///
+/// It takes 24 bytes, because thousands of processes remember several. What is larger is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cause {
@@ -128,9 +117,16 @@ pub enum Cause {
         verb: Verb,
         /// Who.
         by: Initiator,
-        /// Under which circumstances.
-        #[serde(default, skip_serializing_if = "Circumstance::is_ordinary")]
-        circumstance: Circumstance,
+        /// Its leader has ended, and what this process left of its group has to end first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remains_of: Option<NonZeroI32>,
+    },
+    /// Somebody asked for its end while it was being spawned.
+    RequestedDuringSpawn {
+        /// For a stop or a kill.
+        verb: Verb,
+        /// Who.
+        by: Initiator,
     },
     /// A daemon that died has left this process of it behind.
     EarlierDaemonDied {
@@ -162,19 +158,19 @@ pub enum Cause {
         /// So many in a row.
         failures: u32,
         /// What the last one found.
-        message: Box<str>,
+        message: Arc<str>,
     },
     /// A health check passed after all.
     HealthyAgain {
         /// What it found.
-        message: Box<str>,
+        message: Arc<str>,
     },
     /// It is restarted because it is unhealthy.
     RestartUnhealthy,
     /// An attempt failed; another one follows.
     BackedOff {
         /// Why it failed.
-        failure: Box<Failure>,
+        failure: Arc<Failure>,
         /// The number of the retry, from 1.
         number: u32,
         /// So many may follow one another.
@@ -194,7 +190,7 @@ pub enum Cause {
     /// No further attempt follows.
     GaveUp {
         /// Why the last one failed.
-        failure: Box<Failure>,
+        failure: Arc<Failure>,
         /// What was tried, where that was more than once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Tries>,
@@ -218,17 +214,84 @@ pub enum Cause {
     },
 }
 
+impl Cause {
+    /// The same request, which has to wait for what this process has left of its group.
+    pub(super) fn waiting_for(self, pid: i32) -> Cause {
+        match self {
+            Cause::Requested { verb, by, remains_of: _ } => {
+                Cause::Requested { verb, by, remains_of: NonZeroI32::new(pid) }
+            }
+            other => other,
+        }
+    }
+
+    /// The same with texts of a bounded length, to be kept. (The machine has cut what health checks said.)
+    pub(crate) fn shortened(self) -> Cause {
+        match self {
+            Cause::SpawnFailed { error } if is_long(&error) => Cause::SpawnFailed { error: Box::new(shorter(&error)) },
+            Cause::BackedOff { failure, number, of, delay } => {
+                Cause::BackedOff { failure: shorter_failure(failure), number, of, delay }
+            }
+            Cause::GaveUp { failure, after } => Cause::GaveUp { failure: shorter_failure(failure), after },
+            other => other,
+        }
+    }
+
+    /// What somebody asked for, and who, where that is the cause.
+    pub fn request(&self) -> Option<(Verb, &Initiator)> {
+        match self {
+            Cause::Requested { verb, by, remains_of: _ } | Cause::RequestedDuringSpawn { verb, by } => {
+                Some((*verb, by))
+            }
+            Cause::EarlierDaemonDied { .. }
+            | Cause::Executed
+            | Cause::Up { .. }
+            | Cause::Exited { .. }
+            | Cause::SpawnFailed { .. }
+            | Cause::Unhealthy { .. }
+            | Cause::HealthyAgain { .. }
+            | Cause::RestartUnhealthy
+            | Cause::BackedOff { .. }
+            | Cause::Retry { .. }
+            | Cause::Restart
+            | Cause::GaveUp { .. }
+            | Cause::Ended { .. }
+            | Cause::StopTimedOut { .. }
+            | Cause::SignalRequested { .. } => None,
+        }
+    }
+}
+
+fn is_long(error: &SpawnError) -> bool {
+    error.subject.len() > LONGEST_TEXT || error.detail.len() > LONGEST_TEXT
+}
+
+fn shorter(error: &SpawnError) -> SpawnError {
+    SpawnError {
+        stage: error.stage,
+        subject: to_bytes(&error.subject, LONGEST_TEXT).to_owned(),
+        errno: error.errno,
+        detail: to_bytes(&error.detail, LONGEST_TEXT).to_owned(),
+    }
+}
+
+fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
+    match &*failure {
+        Failure::SpawnFailed(error) if is_long(error) => Arc::new(Failure::SpawnFailed(shorter(error))),
+        Failure::SpawnFailed(_) | Failure::Exited { .. } | Failure::Unhealthy { .. } | Failure::InternalError => {
+            failure
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Cause::Requested { verb, by, circumstance } => {
-                write!(f, "{verb} requested {by}")?;
-                match circumstance {
-                    Circumstance::Ordinary => Ok(()),
-                    Circumstance::Remains(pid) => write!(f, "; waits for what pid {pid} left of its process group"),
-                    Circumstance::DuringSpawn => f.write_str(" while it was started"),
-                }
+            Cause::Requested { verb, by, remains_of: None } => write!(f, "{verb} requested {by}"),
+            Cause::Requested { verb, by, remains_of: Some(pid) } => {
+                write!(f, "{verb} requested {by}; waits for what pid {pid} left of its process group")
             }
+            Cause::RequestedDuringSpawn { verb, by } => write!(f, "{verb} requested {by} while it was started"),
             Cause::EarlierDaemonDied { pid } => {
                 write!(f, "an earlier daemon died; waits for what pid {pid} left of its process group")
             }
@@ -255,6 +318,163 @@ impl fmt::Display for Cause {
                 Some(name) => write!(f, "SIG{name} requested {by}"),
                 None => write!(f, "signal {signal} requested {by}"),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::initiator::Caller;
+    use super::super::state::SpawnStage;
+    use super::*;
+
+    fn client() -> Initiator {
+        Initiator::Client(Arc::new(Caller { uid: 0, pid: 12, command: Some("supervicectl".into()) }))
+    }
+
+    fn spawn_error() -> SpawnError {
+        SpawnError::system(SpawnStage::Exec, "/x", 2)
+    }
+
+    /// Every cause with its text and its serialised form.
+    fn all() -> Vec<(Cause, &'static str, &'static str)> {
+        let exited = Arc::new(Failure::Exited { exit: Exit::Code(3), age_ms: 250 });
+        let unhealthy = Failure::Unhealthy { failures: 2, message: "refused".into() };
+        vec![
+            (
+                Cause::Requested { verb: Verb::Start, by: client(), remains_of: None },
+                "start requested by uid 0, pid 12 (supervicectl)",
+                r#"{"kind":"requested","verb":"start","by":{"kind":"client","uid":0,"pid":12,"command":"supervicectl"}}"#,
+            ),
+            (
+                Cause::Requested { verb: Verb::Kill, by: Initiator::Shutdown, remains_of: NonZeroI32::new(9) },
+                "kill requested by the daemon's shutdown; waits for what pid 9 left of its process group",
+                r#"{"kind":"requested","verb":"kill","by":{"kind":"shutdown"},"remains_of":9}"#,
+            ),
+            (
+                Cause::RequestedDuringSpawn { verb: Verb::Stop, by: Initiator::Embedder },
+                "stop requested by the embedding program while it was started",
+                r#"{"kind":"requested_during_spawn","verb":"stop","by":{"kind":"embedder"}}"#,
+            ),
+            (
+                Cause::EarlierDaemonDied { pid: 7 },
+                "an earlier daemon died; waits for what pid 7 left of its process group",
+                r#"{"kind":"earlier_daemon_died","pid":7}"#,
+            ),
+            (Cause::Executed, "executed", r#"{"kind":"executed"}"#),
+            (Cause::Up { seconds: 1 }, "up for 1 s", r#"{"kind":"up","seconds":1}"#),
+            (
+                Cause::Exited { exit: Exit::Signal(9), age_ms: 61_000 },
+                "killed by SIGKILL after 1:01",
+                r#"{"kind":"exited","signal":9,"age_ms":61000}"#,
+            ),
+            (
+                Cause::SpawnFailed { error: Box::new(spawn_error()) },
+                "cannot execute /x: No such file or directory",
+                r#"{"kind":"spawn_failed","error":{"stage":"exec","subject":"/x","errno":2,"detail":""}}"#,
+            ),
+            (
+                Cause::Unhealthy { failures: 1, message: "refused".into() },
+                "health check failed once: refused",
+                r#"{"kind":"unhealthy","failures":1,"message":"refused"}"#,
+            ),
+            (
+                Cause::HealthyAgain { message: "connected".into() },
+                "healthy again: connected",
+                r#"{"kind":"healthy_again","message":"connected"}"#,
+            ),
+            (Cause::RestartUnhealthy, "restart because it is unhealthy", r#"{"kind":"restart_unhealthy"}"#),
+            (
+                Cause::BackedOff { failure: exited, number: 2, of: 3, delay: 2 },
+                "exit code 3 after 0.2 s, retry 2 of 3 in 2 s",
+                r#"{"kind":"backed_off","failure":{"kind":"exited","code":3,"age_ms":250},"number":2,"of":3,"delay":2}"#,
+            ),
+            (Cause::Retry { number: 2, of: 3 }, "retry 2 of 3", r#"{"kind":"retry","number":2,"of":3}"#),
+            (Cause::Restart, "restart after its end", r#"{"kind":"restart"}"#),
+            (
+                Cause::GaveUp { failure: Arc::new(unhealthy), after: Some(Tries::Restarts(3)) },
+                "health check failed 2 times: refused, gave up after 3 restarts",
+                r#"{"kind":"gave_up","failure":{"kind":"unhealthy","failures":2,"message":"refused"},"after":{"restarts":3}}"#,
+            ),
+            (
+                Cause::GaveUp { failure: Arc::new(Failure::SpawnFailed(spawn_error())), after: None },
+                "cannot execute /x: No such file or directory",
+                r#"{"kind":"gave_up","failure":{"kind":"spawn_failed","stage":"exec","subject":"/x","errno":2,"detail":""}}"#,
+            ),
+            (
+                Cause::GaveUp { failure: Arc::new(Failure::InternalError), after: None },
+                "an internal error of supervice (a panic), please report it; its processes are killed",
+                r#"{"kind":"gave_up","failure":{"kind":"internal_error"}}"#,
+            ),
+            (Cause::Ended { exit: Some(Exit::Code(0)) }, "exit code 0", r#"{"kind":"ended","exit":{"code":0}}"#),
+            (Cause::Ended { exit: None }, "it has gone", r#"{"kind":"ended","exit":null}"#),
+            (
+                Cause::StopTimedOut { seconds: 10 },
+                "SIGKILL: still there 10 s after its stop signal (stopwaitsecs)",
+                r#"{"kind":"stop_timed_out","seconds":10}"#,
+            ),
+            (
+                Cause::SignalRequested {
+                    signal: 1,
+                    by: Initiator::Reload { by: Arc::new(Initiator::Signal { signal: 1 }) },
+                },
+                "SIGHUP requested by a reload (SIGHUP)",
+                r#"{"kind":"signal_requested","signal":1,"by":{"kind":"reload","by":{"kind":"signal","signal":1}}}"#,
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_cause_has_its_sentence_and_comes_back_from_its_code() {
+        for (cause, text, code) in all() {
+            assert_eq!(cause.to_string(), text);
+            assert_eq!(serde_json::to_string(&cause).expect("plain data"), code);
+            assert_eq!(serde_json::from_str::<Cause>(code).expect("what was written"), cause);
+        }
+    }
+
+    #[test]
+    fn a_cause_takes_24_bytes() {
+        assert_eq!(size_of::<Cause>(), 24);
+    }
+
+    #[test]
+    fn a_request_is_found_in_its_causes_alone() {
+        for (cause, text, _) in all() {
+            let asked = text.contains(" requested by") && !text.starts_with("SIG");
+            assert_eq!(cause.request().is_some(), asked, "{text}");
+        }
+        let cause = Cause::Requested { verb: Verb::Stop, by: Initiator::Shutdown, remains_of: None };
+        assert_eq!(cause.request(), Some((Verb::Stop, &Initiator::Shutdown)));
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_short_ones_are_shared() {
+        for (cause, ..) in all() {
+            assert_eq!(cause.clone().shortened(), cause);
+        }
+        let failure = Arc::new(Failure::SpawnFailed(spawn_error()));
+        let Cause::GaveUp { failure: kept, .. } =
+            (Cause::GaveUp { failure: Arc::clone(&failure), after: None }).shortened()
+        else {
+            panic!("another cause")
+        };
+        assert!(Arc::ptr_eq(&kept, &failure));
+        let long = SpawnError::other(SpawnStage::Prepare, "p".repeat(201), "ü".repeat(101));
+        let cut = SpawnError::other(SpawnStage::Prepare, "p".repeat(200), "ü".repeat(100));
+        let failed = |error: &SpawnError| Arc::new(Failure::SpawnFailed(error.clone()));
+        for (before, after) in [
+            (Cause::SpawnFailed { error: Box::new(long.clone()) }, Cause::SpawnFailed { error: Box::new(cut.clone()) }),
+            (
+                Cause::BackedOff { failure: failed(&long), number: 1, of: 2, delay: 3 },
+                Cause::BackedOff { failure: failed(&cut), number: 1, of: 2, delay: 3 },
+            ),
+            (
+                Cause::GaveUp { failure: failed(&long), after: Some(Tries::Attempts(4)) },
+                Cause::GaveUp { failure: failed(&cut), after: Some(Tries::Attempts(4)) },
+            ),
+        ] {
+            assert_eq!(before.shortened(), after);
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod did_you_mean;
 pub(crate) mod errno;
 pub(crate) mod glob;
 pub(crate) mod log_level;
+pub(crate) mod quote;
 pub(crate) mod sort;
 pub(crate) mod truncate;
 pub(crate) mod width;

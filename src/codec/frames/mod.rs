@@ -7,11 +7,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 mod answer;
+mod piece;
 mod report;
 mod request;
 mod status_line;
 
 pub use answer::{answer, event, event_frame, past_event};
+pub use piece::Piece;
 pub use report::{EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
 pub use request::{DEFAULT_LINES, parse};
 

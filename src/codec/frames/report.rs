@@ -29,7 +29,14 @@ pub struct HistoryItem {
     pub cause: String,
     /// The same for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause_data: Option<Cause>,
+    pub cause_data: Option<Value>,
+}
+
+impl HistoryItem {
+    /// Why, for programs; `None` of a daemon that does not tell, or tells what this version does not know.
+    pub fn cause(&self) -> Option<Cause> {
+        serde_json::from_value(self.cause_data.clone()?).ok()
+    }
 }
 
 /// A key whose value a new configuration changes.
@@ -133,7 +140,14 @@ pub struct EventItem {
     pub message: Option<String>,
     /// The cause, for programs; absent in health events.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause_data: Option<Cause>,
+    pub cause_data: Option<Value>,
+}
+
+impl EventItem {
+    /// Why, for programs; `None` in health events, and of a daemon that does not tell.
+    pub fn cause(&self) -> Option<Cause> {
+        serde_json::from_value(self.cause_data.clone()?).ok()
+    }
 }
 
 /// One frame of the answer to `events`.

@@ -1,9 +1,31 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::request::{MOST_PARAMETERS, Shallow};
 use super::*;
+use crate::api::{
+    self, Act, Announcement, Answer, Changes, Command, EventKinds, EventType, HistoryRow, LogLevel, Query, Refusal,
+    Reply, Request, Selector, WallClock, Watch,
+};
+use crate::models::{Power, ProgramConfig, StreamKind};
+use crate::process::machine::Upcoming;
+use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState};
+
+fn clock() -> WallClock {
+    WallClock { now: Moment::from_nanos(3_600_000_000_000), wall: Duration::from_millis(1_700_000_000_250) }
+}
+
+/// The body of the frame of an answer that is no refusal.
+fn reply(reply: Reply) -> String {
+    body(&answer(&Ok(reply), clock())).to_owned()
+}
+
+fn row(at: Moment, cause: Cause) -> HistoryRow {
+    let program = Arc::new(ProgramConfig::new("web", "true"));
+    HistoryRow { program, at, from: ProcessState::Starting, to: ProcessState::Running, pid: Some(12), cause }
+}
 
 fn body(frame: &[u8]) -> &str {
     assert_eq!(head(frame), Head::Frame(frame.len() - HEADER));
@@ -53,90 +75,132 @@ fn answers_are_these_bytes_on_the_wire() {
 #[test]
 fn reports_are_these_bytes_on_the_wire() {
     let text = str::to_owned;
-    let item = HistoryItem {
-        time: 1_700_000_000.25,
-        name: text("web"),
-        from_state: text("STARTING"),
-        to_state: text("RUNNING"),
-        pid: Some(12),
-        cause: text("up for 1 s"),
-    };
-    let in_json = r#"{"time":1700000000.25,"name":"web","from_state":"STARTING","to_state":"RUNNING","pid":12,"cause":"up for 1 s"}"#;
-    let change = KeyChange { key: text("command"), old: text("a").into(), new: Value::Null };
-    let reread = Reread {
+    let now = clock().now;
+    let item = row(now, Cause::Up { seconds: 1 });
+    let in_json = r#"{"time":1700000000.25,"name":"web","from_state":"STARTING","to_state":"RUNNING","pid":12,"cause":"up for 1 s","cause_data":{"kind":"up","seconds":1}}"#;
+    let change = api::KeyChange { key: text("command"), old: text("a").into(), new: Value::Null };
+    let reread = api::Reread {
         added: vec![text("a")],
         changed: [(text("web"), vec![change])].into(),
         warnings: vec![text("odd")],
-        ..Reread::default()
+        ..api::Reread::default()
     };
-    let updated = Updated { restarted: vec![text("web")], confirm_until: Some(1_700_000_060.0), ..Updated::default() };
-    let why = Why {
-        name: text("web"),
-        state: text("BACKOFF"),
-        lines: vec![text("It is so.")],
+    let confirm_until = Some(now + Duration::from_secs(60));
+    let updated = api::Updated { restarted: vec![text("web")], confirm_until, ..api::Updated::default() };
+    let retry_at = now + Duration::from_millis(1500);
+    let condition = Condition::Backoff {
+        failure: Arc::new(Failure::Exited { exit: Exit::Code(3), age_ms: 200 }),
+        number: 1,
+        of: 3,
+        retry: Upcoming { at: retry_at, after_group: None },
+        has_run: true,
+    };
+    let why = api::Why {
+        program: Arc::clone(&item.program),
+        now,
+        state: ProcessState::Backoff,
+        condition,
+        last_line: None,
+        output_trouble: None,
+        since: None,
         history: vec![item.clone()],
-        stderr: vec![text("no")],
-        next: Some(NextStep { what: text("retry 1 of 3"), at: 1_700_000_001.5 }),
+        last_request: None,
+        restarts: 0,
+        health: None,
+        config_changed: false,
+        last_exit: None,
+        next: Some((api::NextStep::Retry { number: 1, of: 3 }, retry_at)),
+        last_output: vec![text("no")],
     };
-    for (report, wanted) in [
+    let lines = concat!(
+        r#"["web is BACKOFF: exit code 3 after 0.2 s, retry 1 of 3 in 2 s.","#,
+        r#""0.0 s ago: from STARTING to RUNNING (pid 12): up for 1 s.","Next: retry 1 of 3, in 1.5 s."]"#
+    );
+    for (told, wanted) in [
         (
-            Report::Reread(reread),
+            Reply::Reread(Box::new(reread)),
             text(
                 r#"{"status":"ok","added":["a"],"removed":[],"changed":{"web":[{"key":"command","old":"a","new":null}]},"warnings":["odd"]}"#,
             ),
         ),
         (
-            Report::Updated(updated),
+            Reply::Updated(Box::new(updated)),
             text(
-                r#"{"status":"ok","added":[],"removed":[],"changed":[],"restarted":["web"],"confirm_until":1700000060.0}"#,
+                r#"{"status":"ok","added":[],"removed":[],"changed":[],"restarted":["web"],"confirm_until":1700000060.25}"#,
             ),
         ),
-        (Report::History(vec![item]), format!(r#"{{"status":"ok","history":[{in_json}]}}"#)),
-        (Report::History(Vec::new()), text(r#"{"status":"ok","history":[]}"#)),
+        (Reply::History(vec![item]), format!(r#"{{"status":"ok","history":[{in_json}]}}"#)),
+        (Reply::History(Vec::new()), text(r#"{"status":"ok","history":[]}"#)),
         (
-            Report::Why(why),
+            Reply::Why(Box::new(why)),
             format!(
-                r#"{{"status":"ok","name":"web","state":"BACKOFF","lines":["It is so."],"history":[{in_json}],"stderr":["no"],"next":{{"what":"retry 1 of 3","at":1700000001.5}}}}"#
+                r#"{{"status":"ok","name":"web","state":"BACKOFF","lines":{lines},"history":[{in_json}],"stderr":["no"],"next":{{"what":"retry 1 of 3","at":1700000001.75}}}}"#
             ),
         ),
-        (Report::Pid(7), text(r#"{"status":"ok","pid":7}"#)),
-        (Report::Version(7), format!(r#"{{"status":"ok","version":"{}","pid":7}}"#, env!("CARGO_PKG_VERSION"))),
-        (Report::LogLevel(text("INFO")), text(r#"{"status":"ok","level":"INFO"}"#)),
+        (Reply::Pid(7), text(r#"{"status":"ok","pid":7}"#)),
+        (Reply::Version(7), format!(r#"{{"status":"ok","version":"{}","pid":7}}"#, env!("CARGO_PKG_VERSION"))),
+        (Reply::LogLevel(text("INFO")), text(r#"{"status":"ok","level":"INFO"}"#)),
+        (
+            Reply::Reloaded {
+                changes: Changes { added: vec![text("a")], ..Changes::default() },
+                daemon_settings: vec![text("loglevel")],
+            },
+            text(r#"{"status":"ok","added":["a"],"removed":[],"changed":[]}"#),
+        ),
+        (Reply::Confirmed, text(r#"{"status":"ok","message":"The update is confirmed"}"#)),
     ] {
-        assert_eq!(body(&report_frame(&report)), wanted);
+        assert_eq!(reply(told), wanted);
     }
 }
 
 #[test]
+fn a_refusal_is_a_sentence_with_its_kind_and_cause_behind_it() {
+    let refused: Answer = Err(Refusal::NoSuchGroup { name: "x".to_owned(), nearest: None });
+    assert_eq!(
+        body(&answer(&refused, clock())),
+        r#"{"status":"error","code":"NOT_FOUND","message":"no group 'x'","refusal":"no_such_group"}"#
+    );
+    let cause = Cause::Exited { exit: Exit::Code(3), age_ms: 200 };
+    let reached = Box::new(api::Reached {
+        state: ProcessState::Stopped,
+        condition: Condition::Stopped,
+        last_line: None,
+        cause: Some(cause.clone()),
+        at: clock().now,
+    });
+    let refused: Answer = Err(Refusal::NotRunning { name: "web".to_owned(), reached });
+    let frame: Value = serde_json::from_str(body(&answer(&refused, clock()))).expect("JSON");
+    assert_eq!((&frame["code"], &frame["refusal"]), (&Value::from("FAILED"), &Value::from("not_running")));
+    assert_eq!(serde_json::from_value::<Cause>(frame["cause"].clone()).expect("a cause"), cause);
+}
+
+#[test]
 fn an_event_is_these_bytes_and_comes_back() {
-    let event = EventItem {
-        event_type: "HEALTHCHECK_FAILED".to_owned(),
-        time: 1_700_000_000.125,
-        processname: "web".to_owned(),
-        groupname: "g".to_owned(),
-        pid: Some(3),
-        message: Some("refused".to_owned()),
-        ..EventItem::default()
-    };
-    let text = serde_json::to_string(&event).expect("JSON");
+    let program = Arc::new(ProgramConfig { group: Some("g".to_owned()), ..ProgramConfig::new("web", "true") });
+    let at = clock().now - Duration::from_millis(125);
+    let failed = Announcement::Health { program, at, pid: Some(3), healthy: false, message: "refused".into() };
+    let told = event(&failed.event().expect("an event"), clock());
+    let text = serde_json::to_string(&told).expect("JSON");
     assert_eq!(
         text,
         r#"{"type":"HEALTHCHECK_FAILED","time":1700000000.125,"processname":"web","groupname":"g","pid":3,"message":"refused"}"#
     );
-    let frame: EventFrame =
-        serde_json::from_str(&format!(r#"{{"status":"ok","event":{text},"lost":2,"more":true}}"#)).expect("JSON");
-    assert_eq!(frame, EventFrame { event: Some(event), lost: 2, more: true });
+    let wire = event_frame(&told, 2);
+    assert_eq!(body(&wire), format!(r#"{{"status":"ok","event":{text},"lost":2,"more":true}}"#));
+    let frame: EventFrame = serde_json::from_str(body(&wire)).expect("JSON");
+    assert_eq!(frame, EventFrame { event: Some(told), lost: 2, more: true });
 }
 
 #[test]
 fn a_history_larger_than_a_frame_keeps_the_newest() {
-    let item = |time: u32| HistoryItem { time: f64::from(time), cause: "x".repeat(1000), ..HistoryItem::default() };
-    let frame = report_frame(&Report::History((0..3000).map(item).collect()));
+    let cause = Cause::HealthyAgain { message: "x".repeat(1000).into() };
+    let rows = (0..3000).map(|second| row(clock().now + Duration::from_secs(second), cause.clone())).collect();
+    let frame = answer(&Ok(Reply::History(rows)), clock());
     assert!(frame.len() <= HEADER + MAX_FRAME);
     let answer: Value = serde_json::from_str(body(&frame)).expect("JSON");
     assert_eq!(
         answer["history"].as_array().and_then(|items| items.last()).map(|item| item["time"].clone()),
-        Some(2999.0.into())
+        Some(1_700_002_999.25.into())
     );
 }
 
@@ -181,55 +245,77 @@ fn a_frame_is_whole_or_partial_or_too_large() {
 #[test]
 fn requests_are_read_and_what_is_none_is_named() {
     let name = || "web".to_owned();
+    let query = Request::Query;
+    let watch = Request::Watch;
+    let command = Request::Command;
     let terms = Terms::default();
+    let process = |act| command(Command::Act { act, on: Selector::Process(name()), terms });
+    let group = |act| command(Command::Act { act, on: Selector::Group(name()), terms });
+    let tail = |stream, amount, follow| watch(Watch::Tail { name: name(), stream, amount, follow });
+    let mut fatal_or_running = EventKinds::NONE;
+    fatal_or_running.add(|kind| kind == EventType::ProcessStateFatal || kind == EventType::ProcessStateRunning);
     for (text, wanted) in [
-        (r#"{"command":"status"}"#, Request::Status { name: None, offset: None }),
-        (r#"{"command":"status","name":null,"offset":7}"#, Request::Status { name: None, offset: Some(7) }),
-        (r#"{"command":"start","name":"web","new":[1,{"a":2}]}"#, Request::Start { name: name(), terms }),
-        (r#"{"name":"no","command":"stop","name":"web"}"#, Request::Stop { name: name(), terms }),
-        (r#"{"command":"restart","name":"web"}"#, Request::Restart { name: name(), force: false, terms }),
-        (r#"{"command":"restart","name":"web","force":true}"#, Request::Restart { name: name(), force: true, terms }),
-        (r#" {"command":"startgroup","name":"web"} "#, Request::StartGroup { name: name(), terms }),
-        (r#"{"command":"stopgroup","name":"w\u0065b"}"#, Request::StopGroup { name: name(), terms }),
-        (r#"{"command":"reload"}"#, Request::Reload),
+        (r#"{"command":"status"}"#, query(Query::Status { name: None, offset: 0 })),
+        (r#"{"command":"status","name":null,"offset":7}"#, query(Query::Status { name: None, offset: 7 })),
+        (r#"{"command":"start","name":"web","new":[1,{"a":2}]}"#, process(Act::Start)),
+        (r#"{"name":"no","command":"stop","name":"web"}"#, process(Act::Stop)),
+        (r#"{"command":"restart","name":"web"}"#, process(Act::Restart { force: false })),
+        (r#"{"command":"restart","name":"web","force":true}"#, process(Act::Restart { force: true })),
+        (r#" {"command":"startgroup","name":"web"} "#, group(Act::Start)),
+        (r#"{"command":"stopgroup","name":"w\u0065b"}"#, group(Act::Stop)),
+        (r#"{"command":"reload"}"#, command(Command::Reload)),
         (
             r#"{"command":"start","name":"web","wait":false,"timeout":2.5}"#,
-            Request::Start { name: name(), terms: Terms { wait: false, timeout: Some(Duration::from_millis(2500)) } },
+            command(Command::Act {
+                act: Act::Start,
+                on: Selector::Process(name()),
+                terms: Terms { wait: false, timeout: Some(Duration::from_millis(2500)) },
+            }),
         ),
-        (r#"{"command":"kill","name":"web"}"#, Request::Kill { name: name(), terms }),
-        (
-            r#"{"command":"signal","name":"web","signal":"HUP"}"#,
-            Request::Signal { name: name(), signal: "HUP".to_owned() },
-        ),
+        (r#"{"command":"kill","name":"web"}"#, process(Act::Kill)),
+        (r#"{"command":"signal","name":"web","signal":"HUP"}"#, command(Command::Signal { name: name(), signal: 1 })),
         (
             r#"{"command":"wait","name":"web","for":"healthy","timeout":3}"#,
-            Request::Wait { name: name(), until: WaitFor::Healthy, timeout: Some(Duration::from_secs(3)) },
+            watch(Watch::Wait { name: name(), until: WaitFor::Healthy, timeout: Some(Duration::from_secs(3)) }),
         ),
         (
             r#"{"command":"wait","name":"web","for":"exited"}"#,
-            Request::Wait { name: name(), until: WaitFor::Exited, timeout: None },
+            watch(Watch::Wait { name: name(), until: WaitFor::Exited, timeout: None }),
         ),
-        (r#"{"command":"reread"}"#, Request::Reread),
-        (r#"{"command":"update"}"#, Request::Update { confirm: None }),
-        (r#"{"command":"update","confirm":60}"#, Request::Update { confirm: Some(Duration::from_secs(60)) }),
-        (r#"{"command":"confirm"}"#, Request::Confirm),
-        (r#"{"command":"events"}"#, Request::Events { selection: EventSelection::default(), history: 0 }),
+        (r#"{"command":"reread"}"#, watch(Watch::Reread)),
+        (r#"{"command":"update"}"#, command(Command::Update { confirm: None })),
+        (r#"{"command":"update","confirm":60}"#, command(Command::Update { confirm: Some(Duration::from_secs(60)) })),
+        (r#"{"command":"confirm"}"#, command(Command::Confirm)),
+        (r#"{"command":"events"}"#, watch(Watch::Events { kinds: EventKinds::ALL, history: 0 })),
         (
             r#"{"command":"events","types":["FATAL",7,["x"],"running"],"history":5}"#,
-            Request::Events { selection: EventSelection(vec!["FATAL".to_owned(), "running".to_owned()]), history: 5 },
+            watch(Watch::Events { kinds: fatal_or_running, history: 5 }),
         ),
-        (r#"{"command":"history"}"#, Request::History { name: None }),
-        (r#"{"command":"history","name":"web"}"#, Request::History { name: Some(name()) }),
-        (r#"{"command":"why","name":"web"}"#, Request::Why { name: name() }),
-        (r#"{"command":"shutdown"}"#, Request::Shutdown),
-        (r#"{"command":"pid"}"#, Request::Pid { name: None }),
-        (r#"{"command":"pid","name":"web"}"#, Request::Pid { name: Some(name()) }),
-        (r#"{"command":"ping"}"#, Request::Ping),
-        (r#"{"command":"version"}"#, Request::Version),
-        (r#"{"command":"loglevel"}"#, Request::LogLevel { level: None }),
-        (r#"{"command":"loglevel","level":"debug"}"#, Request::LogLevel { level: Some("debug".to_owned()) }),
+        (r#"{"command":"history"}"#, query(Query::History { name: None })),
+        (r#"{"command":"history","name":"web"}"#, query(Query::History { name: Some(name()) })),
+        (r#"{"command":"why","name":"web"}"#, watch(Watch::Why { name: name() })),
+        (r#"{"command":"shutdown"}"#, command(Command::Shutdown)),
+        (r#"{"command":"pid"}"#, query(Query::Pid { name: None })),
+        (r#"{"command":"pid","name":"web"}"#, query(Query::Pid { name: Some(name()) })),
+        (r#"{"command":"ping"}"#, query(Query::Ping)),
+        (r#"{"command":"version"}"#, query(Query::Version)),
+        (r#"{"command":"loglevel"}"#, query(Query::LogLevel)),
+        (
+            r#"{"command":"loglevel","level":" debug "}"#,
+            command(Command::SetLogLevel { level: LogLevel::from_name("DEBUG").expect("a level") }),
+        ),
+        (r#"{"command":"tail","name":"web"}"#, tail(StreamKind::Stdout, Amount::Lines(DEFAULT_LINES), false)),
+        (
+            r#"{"command":"tail","name":"web","stream":"stderr","bytes":9,"follow":true}"#,
+            tail(StreamKind::Stderr, Amount::Bytes(9), true),
+        ),
+        (r#"{"command":"clear","name":"web"}"#, command(Command::ClearLogs { name: name() })),
+        (r#"{"command":"reopen"}"#, command(Command::ReopenLogs)),
+        (r#"{"command":"poweroff"}"#, command(Command::Power(Power::Off))),
+        (r#"{"command":"reboot"}"#, command(Command::Power(Power::Reboot))),
+        (r#"{"command":"halt"}"#, command(Command::Power(Power::Halt))),
     ] {
-        assert_eq!(Request::parse(text.as_bytes()), Ok(wanted), "{text}");
+        assert_eq!(parse(text.as_bytes()), Ok(wanted), "{text}");
     }
     for (text, code, message) in [
         ("", ErrorCode::EmptyRequest, "Empty request"),
@@ -267,14 +353,24 @@ fn requests_are_read_and_what_is_none_is_named() {
             ErrorCode::InvalidRequest,
             "events: \"types\" must be an array of strings",
         ),
+        (
+            r#"{"command":"loglevel","level":"loud"}"#,
+            ErrorCode::InvalidRequest,
+            "loglevel: there is no level 'LOUD'; use DEBUG, INFO, WARNING, ERROR or CRITICAL",
+        ),
+        (
+            r#"{"command":"signal","name":"a","signal":"NONE"}"#,
+            ErrorCode::InvalidRequest,
+            "signal: 'NONE' is no signal; use HUP, USR1, TERM and the like, or a number",
+        ),
         (r#"{"command":"dance"}"#, ErrorCode::UnknownCommand, "Unknown command: dance"),
     ] {
-        let error = Request::parse(text.as_bytes()).expect_err(text);
+        let error = parse(text.as_bytes()).expect_err(text);
         assert_eq!((error.code, error.message.as_str()), (code, message), "{text}");
     }
     for broken in [&b"{"[..], b"[1,", b"{\"command\":\"status\"} x", b"{\"command\":\"\xff\"}", b"\0", &[b'['; 100_000]]
     {
-        assert_eq!(Request::parse(broken).expect_err("no JSON").code, ErrorCode::InvalidJson);
+        assert_eq!(parse(broken).expect_err("no JSON").code, ErrorCode::InvalidJson);
     }
 }
 
@@ -291,7 +387,17 @@ fn a_request_keeps_little_of_a_megabyte_of_small_values() {
 proptest::proptest! {
     #[test]
     fn no_bytes_do_harm(bytes: Vec<u8>) {
-        let _ = Request::parse(&bytes);
+        let _ = parse(&bytes);
         let _ = head(&bytes);
     }
+}
+
+#[test]
+fn a_cause_of_a_newer_daemon_is_none_and_its_sentence_is_read() {
+    let item: HistoryItem =
+        serde_json::from_str(r#"{"name":"web","cause":"eclipse","cause_data":{"kind":"eclipse"}}"#).expect("a record");
+    assert_eq!((item.cause.as_str(), item.cause()), ("eclipse", None));
+    let event: EventItem =
+        serde_json::from_str(r#"{"type":"X","cause":"executed","cause_data":{"kind":"executed"}}"#).expect("an event");
+    assert_eq!(event.cause(), Some(crate::process::Cause::Executed));
 }

@@ -4,6 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 
 use super::*;
+use crate::api::{Act, Command, Selector};
 use crate::codec::frames::{HEADER, Head, MAX_FRAME};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,13 +41,16 @@ impl Fixture {
         let answering = handle.clone();
         std::thread::spawn(move || {
             for IncomingRequest { conn, request, .. } in asked {
-                match request {
-                    Request::Start { name, .. } if name == "hold" => drop(hold.send(conn)),
-                    Request::Start { name, .. } => answering.reply(conn, frames::ok(&name)),
-                    Request::Stop { name, .. } => {
-                        answering.reply(conn, frames::ok(&name.repeat(900 * 1024 / name.len())));
+                let text = match request {
+                    Request::Command(Command::Act { act: Act::Start, on: Selector::Process(name), .. }) => name,
+                    Request::Command(Command::Act { act: Act::Stop, on: Selector::Process(name), .. }) => {
+                        name.repeat(900 * 1024 / name.len())
                     }
-                    other => answering.reply(conn, frames::ok(&format!("{other:?}"))),
+                    other => format!("{other:?}"),
+                };
+                match text.as_str() {
+                    "hold" => drop(hold.send(conn)),
+                    text => answering.reply_frame(conn, frames::ok(text)),
                 }
             }
         });
@@ -197,7 +201,7 @@ fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_an
     let mut rest = Vec::new();
     let _ = greedy.read_to_end(&mut rest);
     assert!(frames::head(&rest) == Head::Partial, "an answer that nobody takes is given up");
-    fixture.handle.reply(held, frames::ok("held"));
+    fixture.handle.reply_frame(held, frames::ok("held"));
     assert_eq!(answer(&mut waits).expect("an answer")["message"], "held");
     ask(&mut idle, "still idle");
 }
@@ -266,7 +270,7 @@ fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() 
     fixture.held.recv_timeout(PATIENCE).expect("it was asked");
     let mut refused = fixture.connect();
     assert_eq!(answer(&mut refused).expect("a reason")["message"], "more than 3 clients at a time; try again later");
-    fixture.handle.reply(held, frames::ok("held"));
+    fixture.handle.reply_frame(held, frames::ok("held"));
     assert_eq!(answer(&mut busy).expect("an answer")["message"], "held");
 }
 

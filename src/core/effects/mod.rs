@@ -8,49 +8,49 @@ mod orphans;
 mod outputs;
 mod reap;
 mod replies;
+mod tasks;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use super::effect::{Effect, External, Input};
+use super::effect::{Effect, External, Input, TaskId};
 use super::engine::adoption::Identity;
 use super::environment::Users;
 use super::handles::Handles;
-use super::run::Adjust;
 use crate::api::ProcId;
 use crate::events::EventBus;
-use crate::health::Worker;
+use crate::health::{HealthCheckResult, Worker};
 use crate::models::DefaultOutput;
 use crate::output::Output;
-use crate::process::Generation;
+use crate::process::{Generation, Moment};
 use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
 use crate::sys::spawn::{Child, Spawner};
-use checks::Script;
+pub use loader::Adjust;
 use orphans::Held;
 pub(super) use orphans::identify;
 use replies::Replies;
 pub(super) use replies::ReplyTo;
+use tasks::TaskChild;
 
 /// The present run of a process, from its spawn until its group is gone.
 struct Run {
     generation: Generation,
     child: Child,
     /// When the leader was reaped; from then on only the group is left.
-    reaped: Option<Instant>,
+    reaped: Option<Moment>,
 }
 
 /// Whom a child belongs to.
 #[derive(Debug, Clone, Copy)]
 enum Owner {
     Process(ProcId),
-    Script(u64),
+    Task(TaskId),
 }
 
 /// What the effects are made of; see [`Effects::new`].
@@ -75,8 +75,7 @@ pub(super) struct Effects {
     parts: Parts,
     spawner: Spawner,
     runs: HashMap<ProcId, Run>,
-    scripts: HashMap<u64, Script>,
-    next_script: u64,
+    tasks: HashMap<TaskId, TaskChild>,
     children: HashMap<i32, Owner>,
     dead_groups: DeadGroups,
     workers: HashMap<ProcId, Worker>,
@@ -97,8 +96,7 @@ impl Effects {
             spawner: Spawner::new()?,
             parts,
             runs: HashMap::new(),
-            scripts: HashMap::new(),
-            next_script: 0,
+            tasks: HashMap::new(),
             children: HashMap::new(),
             dead_groups: DeadGroups::default(),
             workers: HashMap::new(),
@@ -126,6 +124,13 @@ impl Effects {
             Effect::CheckHealth { id, generation, config } => {
                 results.extend(self.check_health(id, generation, &config));
             }
+            Effect::RefuseCheck { id, generation, reason } => {
+                let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
+                results.push(Input::Health { id, generation, result });
+            }
+            Effect::StartTask { task, config, command } => results.push(self.start_task(task, &config, &command)),
+            Effect::SignalTask { task, signal } => self.signal_task(task, signal),
+            Effect::ForgetTask { task } => self.forget_task(task),
             Effect::Configure { id, config } => self.parts.output.configure(id, &config),
             Effect::Register { id, config } => self.parts.handles.insert(id, &config),
             Effect::Forget { id, config } => self.forget(id, &config.name),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use crate::api::{Announcement, Answer, EventKinds, HistoryRow, Refusal, RequestId};
+use crate::api::{Announcement, Answer, EventKinds, HistoryRow, PublicEvent, Refusal, RequestId};
 use crate::control::event_feed::{EventFeed, FeedItem};
 use crate::control::output_feed::Source;
 use crate::control::server::{ConnId, ServerHandle};
@@ -147,7 +147,7 @@ impl Replies {
     }
 
     pub(super) fn tell_followers(&self, announcement: &Arc<Announcement>) {
-        let Some(kind) = announcement.event_type() else { return };
+        let Some(kind) = announcement.event().map(|event| event.event_type()) else { return };
         for follower in self.followers.values().filter(|follower| follower.kinds.has(kind)) {
             if follower.feed.push(FeedItem::Present(Arc::clone(announcement))) {
                 self.tell(follower);
@@ -171,28 +171,73 @@ impl Drop for Replies {
 
 /// Publishes what has happened on the bus, if anybody subscribes to it.
 pub(super) fn publish(bus: &EventBus, announcement: &Announcement) {
-    let Some(kind) = announcement.event_type().filter(|kind| bus.wants(*kind)) else { return };
-    let event = Event::new(kind);
-    bus.publish(match announcement {
-        Announcement::Transition { program, transition, at: _ } => event
+    let Some(public) = announcement.event().filter(|public| bus.wants(public.event_type())) else { return };
+    let event = Event::new(public.event_type());
+    bus.publish(match public {
+        PublicEvent::Transition { program, transition, at: _ } => event
             .with("processname", program.name.as_str())
             .with("groupname", program.group_name())
             .with("from_state", transition.from.as_str())
             .with("pid", transition.pid)
             .with("cause", transition.cause.to_string()),
-        Announcement::Health { program, pid, message, .. } => event
+        PublicEvent::Health { program, pid, message, .. } => event
             .with("processname", program.name.as_str())
             .with("groupname", program.group_name())
-            .with("pid", *pid)
+            .with("pid", pid)
             .with("message", &**message),
-        Announcement::Noted { .. }
-        | Announcement::Output { .. }
-        | Announcement::ExecFailedLate { .. }
-        | Announcement::Asked { .. }
-        | Announcement::LogsReopened
-        | Announcement::Orphans(_)
-        | Announcement::Failed(_)
-        | Announcement::Reload(_)
-        | Announcement::Shutdown(_) => return,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::{Receiver, bounded};
+
+    use super::*;
+    use crate::api::Reply;
+    use crate::control::server;
+    use crate::sys::signals::SignalPipes;
+
+    /// Replies of a daemon without a control socket.
+    fn replies() -> Replies {
+        let signals = SignalPipes::install(Default::default()).expect("signals");
+        let server = server::start(None, signals, Box::new(|_| ())).expect("an io thread");
+        Replies::new(server)
+    }
+
+    fn asked(replies: &mut Replies) -> (RequestId, Receiver<Answer>) {
+        let (sender, receiver) = bounded(1);
+        (replies.register(ReplyTo::Thread(sender)), receiver)
+    }
+
+    #[test]
+    fn what_nobody_owns_after_a_turn_is_answered_once_with_an_internal_error() {
+        let mut replies = replies();
+        let (lost, told) = asked(&mut replies);
+        let (owned, waits) = asked(&mut replies);
+        let nobody = replies.register(ReplyTo::Nobody);
+        replies.answer_lost(|id| id == owned);
+        assert_eq!(told.try_recv(), Ok(Err(Refusal::Internal)));
+        assert_eq!((waits.try_recv().is_err(), replies.owed()), (true, 1), "the engine still owes this one");
+        // What comes after all is nobody's.
+        for id in [lost, nobody] {
+            replies.answer(id, Box::new(Ok(Reply::Confirmed)));
+        }
+        assert!(told.try_recv().is_err());
+        replies.answer(owned, Box::new(Ok(Reply::Confirmed)));
+        assert_eq!((waits.try_recv(), replies.owed()), (Ok(Ok(Reply::Confirmed)), 0));
+        replies.answer_lost(|_| false);
+        assert!(told.try_recv().is_err() && waits.try_recv().is_err());
+        replies.server.shutdown(std::time::Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_responder_that_is_dropped_answers_all_the_same() {
+        let mut replies = replies();
+        let (id, told) = asked(&mut replies);
+        let responder = replies.hand_over(id).expect("it is open");
+        assert!(replies.hand_over(id).is_none() && replies.owed() == 0, "handed over once");
+        drop(responder);
+        assert_eq!(told.try_recv(), Ok(Err(Refusal::Internal)));
+        replies.server.shutdown(std::time::Duration::from_secs(1));
+    }
 }

@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::core::effect::{Effect, OutputJob};
 use crate::models::StreamKind;
-use crate::process::{self, Cause, Circumstance, Initiator, ProcessState, Verb};
+use crate::process::{self, Cause, Initiator, ProcessState, Verb};
 
 /// A command on processes: who asked, and how he wants to be answered. Without a token nobody waits for the answer.
 struct CommandContext {
@@ -25,6 +25,10 @@ impl Engine {
     /// Somebody asks.
     pub(super) fn request(&mut self, id: RequestId, by: Initiator, request: Request) {
         let token = Engine::token(id);
+        if self.finished().is_some() {
+            // What waits was told of the end already; nobody would tell this one.
+            return self.refuse(token, Refusal::ShuttingDown);
+        }
         match request {
             Request::Query(query) => self.query(token, query),
             Request::Watch(watch) => self.watch(token, by, watch),
@@ -178,8 +182,7 @@ impl Engine {
             Act::Kill => {
                 let stopping = |entry: &super::Entry| entry.machine.state() == ProcessState::Stopping;
                 if self.registry.get(id).is_some_and(stopping) {
-                    let circumstance = Circumstance::Ordinary;
-                    self.note(id, Cause::Requested { verb: Verb::Kill, by: by.clone(), circumstance });
+                    self.note(id, Cause::Requested { verb: Verb::Kill, by: by.clone(), remains_of: None });
                 }
                 process::Event::KillRequested { by }
             }

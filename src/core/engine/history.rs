@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, Entry};
 use crate::api::{Announcement, HistoryRow, ProcId, Refusal};
 use crate::models::ProgramConfig;
-use crate::process::{Cause, Failure, Moment, ProcessState};
+use crate::process::{Cause, Failure, Initiator, Moment, ProcessState, SpawnError};
 
 /// Records that a process keeps.
 pub(super) const MOST_RECORDS: usize = 8;
@@ -39,22 +39,24 @@ impl Past {
     }
 }
 
-/// Bytes that a cause has outside of itself.
+/// Bytes that a cause has outside of itself, those that it shares included.
 fn payload(cause: &Cause) -> usize {
+    let of_error = |error: &SpawnError| error.subject.len() + error.detail.len();
     let of_failure = |failure: &Failure| {
         size_of::<Failure>()
             + match failure {
                 Failure::Unhealthy { message, .. } => message.len(),
-                Failure::SpawnFailed(error) => error.subject.len() + error.detail.len(),
+                Failure::SpawnFailed(error) => of_error(error),
                 Failure::Exited { .. } | Failure::InternalError => 0,
             }
     };
     match cause {
         Cause::Unhealthy { message, .. } | Cause::HealthyAgain { message } => message.len(),
         Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } => of_failure(failure),
-        Cause::SpawnFailed { error } => size_of_val(&**error) + error.subject.len() + error.detail.len(),
-        // Whoever asked is shared by everything that follows from it.
-        Cause::Requested { .. } | Cause::SignalRequested { .. } => 0,
+        Cause::SpawnFailed { error } => size_of::<SpawnError>() + of_error(error),
+        Cause::Requested { by, .. } | Cause::RequestedDuringSpawn { by, .. } | Cause::SignalRequested { by, .. } => {
+            payload_of_initiator(by)
+        }
         Cause::EarlierDaemonDied { .. }
         | Cause::Executed
         | Cause::Up { .. }
@@ -67,6 +69,18 @@ fn payload(cause: &Cause) -> usize {
     }
 }
 
+fn payload_of_initiator(by: &Initiator) -> usize {
+    match by {
+        Initiator::Client(caller) => size_of_val(&**caller) + caller.command.as_ref().map_or(0, |name| name.len()),
+        Initiator::Reload { by } => size_of_val(&**by) + payload_of_initiator(by),
+        Initiator::Autostart
+        | Initiator::Embedder
+        | Initiator::Signal { .. }
+        | Initiator::Rollback
+        | Initiator::Shutdown => 0,
+    }
+}
+
 /// The last records of one process, oldest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct History {
@@ -75,7 +89,7 @@ pub(super) struct History {
 
 impl History {
     /// Bytes that the records take.
-    fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         self.records.iter().map(Past::weight).sum()
     }
 
@@ -118,7 +132,7 @@ impl History {
 /// What all histories together take.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Histories {
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl Histories {
@@ -140,6 +154,7 @@ impl Engine {
             Announcement::Health { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
+            | Announcement::TaskSignalled { .. }
             | Announcement::Asked { .. }
             | Announcement::LogsReopened
             | Announcement::Orphans(_)
@@ -151,7 +166,7 @@ impl Engine {
         let Some(entry) = self.registry.get_mut(id) else { return };
         let before = entry.history.weight();
         let pid = pid.and_then(std::num::NonZeroI32::new);
-        entry.history.push(Past { at, cause, pid, from, to }, most);
+        entry.history.push(Past { at, cause: cause.shortened(), pid, from, to }, most);
         self.histories.bytes = (self.histories.bytes + entry.history.weight()).saturating_sub(before);
     }
 
@@ -198,6 +213,18 @@ mod tests {
     fn records_are_small() {
         assert!(size_of::<Cause>() <= 24, "{}", size_of::<Cause>());
         assert!(size_of::<Past>() <= 40, "{}", size_of::<Past>());
+    }
+
+    #[test]
+    fn the_bytes_of_one_process_end_exactly_at_the_limit() {
+        let filled = |last: usize| {
+            let mut history = History::default();
+            for weight in [200, 200, 200, 200, last] {
+                history.push(past(1, &"x".repeat(weight - size_of::<Past>())), MOST_RECORDS);
+            }
+            history.weight()
+        };
+        assert_eq!((filled(200), filled(201)), (MOST_BYTES, 801));
     }
 
     #[test]

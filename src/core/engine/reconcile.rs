@@ -94,7 +94,7 @@ impl Engine {
             }
         }
         for EarlyRequest { request, is_awaited, by, command } in std::mem::take(&mut self.early) {
-            drop(self.ledger.take(request));
+            let _ = self.ledger.take(request);
             self.command(Engine::token(request), by, command);
             if !is_awaited {
                 self.requester_gone(request);

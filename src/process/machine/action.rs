@@ -38,14 +38,14 @@ pub enum Action {
 pub enum KillWhy {
     /// Somebody asked for its end, or for a restart.
     Requested,
-    /// It outlived its stop signal.
+    /// It was to be stopped and outlived its stop signal.
     StopTimeout {
         /// By so many seconds (`stopwaitsecs`).
         seconds: u32,
     },
     /// It outlived SIGKILL, which may have missed a member that was being forked.
     Again,
-    /// Its leader has ended, and what is left has to go.
+    /// Its leader ended by itself: the rest has to end too, by the stop signal and then by SIGKILL.
     Remains,
     /// Its health checks fail.
     Unhealthy,
@@ -69,9 +69,9 @@ pub struct Transition {
 /// What the operator wants, apart from what is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Desired {
-    /// It shall run.
+    /// It is to run.
     Up,
-    /// It shall not run.
+    /// It is not to run.
     Down,
 }
 

@@ -1,11 +1,12 @@
 //! The timing and the score of one run's health checks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::super::moment::Moment;
-use super::phase::{Due, after, is_due};
+use super::due::{Due, after, is_due};
 use crate::models::{HealthCheckConfig, HealthCheckType};
 use crate::util::truncate::to_bytes;
 
@@ -19,14 +20,20 @@ const MARGIN: u64 = 5;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Checks {
     next: Due,
-    /// A check is out, and when its answer is given up.
-    awaited: Option<Due>,
+    /// The check that is out.
+    awaited: Option<Awaited>,
     /// Failures in a row.
     pub(super) failures: u32,
     /// What the last answer said.
     pub(super) healthy: Option<bool>,
     /// What the last check found.
-    pub(super) message: Box<str>,
+    pub(super) message: Arc<str>,
+}
+
+/// An answer that is awaited. (A struct, because an `Option` in an `Option` does not come back from JSON.)
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Awaited {
+    given_up_at: Due,
 }
 
 /// What a timer of the checks asks for.
@@ -50,7 +57,7 @@ impl Checks {
                 awaited: None,
                 failures: 0,
                 healthy: None,
-                message: Box::default(),
+                message: Arc::default(),
             })),
         }
     }
@@ -63,21 +70,21 @@ impl Checks {
     /// When [`take_turn`](Self::take_turn) is to be called.
     pub(super) fn timer(&self) -> Due {
         match self.awaited {
-            Some(given_up_at) => given_up_at,
+            Some(awaited) => awaited.given_up_at,
             None => self.next,
         }
     }
 
     /// What is due at `now`; takes note of it.
     pub(super) fn take_turn(&mut self, config: &HealthCheckConfig, now: Moment) -> Turn {
-        if let Some(given_up_at) = self.awaited {
-            return if is_due(given_up_at, now) { Turn::GiveUp } else { Turn::Rest };
+        if let Some(awaited) = self.awaited {
+            return if is_due(awaited.given_up_at, now) { Turn::GiveUp } else { Turn::Rest };
         }
         if !is_due(self.next, now) {
             return Turn::Rest;
         }
         let answer_limit = u64::from(config.timeout) + u64::from(config.interval) + MARGIN;
-        self.awaited = Some(now.checked_add(Duration::from_secs(answer_limit)));
+        self.awaited = Some(Awaited { given_up_at: now.checked_add(Duration::from_secs(answer_limit)) });
         self.next = self.next.and_then(|due| following(due, config.interval, now));
         Turn::Check
     }

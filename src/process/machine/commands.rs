@@ -1,20 +1,29 @@
 //! What operators ask for. The last command wins.
 
-use super::super::cause::{Cause, Circumstance, Verb};
+use super::super::cause::{Cause, Verb};
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::state::ProcessState;
 use super::action::{Action, Desired, KillWhy};
-use super::phase::{Group, Leader, Phase, Run, StopStage, Then, after};
+use super::due::after;
+use super::phase::{Group, Leader, Phase, Run, StopStage, Then};
 use super::{KILL_AGAIN, Machine, Tally};
 
 const SIGKILL: u8 = 9;
 
+/// How a run is stopped, and what follows.
+pub(super) struct StopOrder {
+    /// By SIGKILL at once.
+    pub(super) force: bool,
+    pub(super) then: Then,
+    pub(super) why: KillWhy,
+}
+
 impl Machine {
-    /// Remembers what was asked for, and by whom; why a transition that follows at once is made.
+    /// Remembers what was asked for, and by whom, and returns it as the cause of what follows at once.
     fn note_request(&mut self, now: Moment, verb: Verb, by: Initiator) -> Cause {
         self.last_request = Some(Box::new((verb, by.clone(), now)));
-        Cause::Requested { verb, by, circumstance: Circumstance::Ordinary }
+        Cause::Requested { verb, by, remains_of: None }
     }
 
     pub(super) fn start_requested(&mut self, now: Moment, phase: Phase, by: Initiator) -> Phase {
@@ -42,7 +51,8 @@ impl Machine {
             // The answer comes in the same turn, and the stop follows it.
             Phase::Spawning { kill } => Phase::Spawning { kill: kill || force },
             Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => {
-                self.stop(now, from, run, force, Then::AsDesired, cause, KillWhy::Requested)
+                let order = StopOrder { force, then: Then::AsDesired, why: KillWhy::Requested };
+                self.stop(now, from, run, order, cause)
             }
             Phase::Stopping { leader, group, then: _ } => {
                 let group = self.press(now, group, force);
@@ -58,7 +68,8 @@ impl Machine {
         let from = phase.state();
         match phase {
             Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => {
-                self.stop(now, from, run, force, Then::AsDesired, cause, KillWhy::Requested)
+                let order = StopOrder { force, then: Then::AsDesired, why: KillWhy::Requested };
+                self.stop(now, from, run, order, cause)
             }
             Phase::Stopped
             | Phase::Exited { .. }
@@ -69,7 +80,7 @@ impl Machine {
         }
     }
 
-    /// Starts what is down, at once or when the group of the run before has gone.
+    /// Starts what is down: at once, or when the group of the run before is empty.
     fn go_up(&mut self, now: Moment, phase: Phase, force: bool, cause: Cause) -> Phase {
         let from = phase.state();
         match phase {
@@ -89,18 +100,9 @@ impl Machine {
         }
     }
 
-    /// `STOPPING` of a run whose leader lives; `force`: by SIGKILL.
-    #[expect(clippy::too_many_arguments, reason = "each is a fact of its own")]
-    pub(super) fn stop(
-        &mut self,
-        now: Moment,
-        from: ProcessState,
-        run: Run,
-        force: bool,
-        then: Then,
-        cause: Cause,
-        why: KillWhy,
-    ) -> Phase {
+    /// `STOPPING` of a run whose leader lives.
+    pub(super) fn stop(&mut self, now: Moment, from: ProcessState, run: Run, order: StopOrder, cause: Cause) -> Phase {
+        let StopOrder { force, then, why } = order;
         let pid = run.pid;
         let group = Group { run, stage: StopStage::Unsignalled };
         self.announce(from, ProcessState::Stopping, Some(pid), cause);
@@ -108,7 +110,7 @@ impl Machine {
         Phase::Stopping { leader: Leader::Alive, group, then }
     }
 
-    /// `STOPPING` of what a leader has left behind, so that what an operator asked for is done after it.
+    /// `STOPPING` of what a leader has left behind; what an operator asked for is done after that.
     pub(super) fn clear_away(
         &mut self,
         now: Moment,
@@ -117,18 +119,12 @@ impl Machine {
         force: bool,
         cause: Cause,
     ) -> Phase {
-        let cause = match cause {
-            Cause::Requested { verb, by, circumstance: _ } => {
-                Cause::Requested { verb, by, circumstance: Circumstance::Remains(group.run.pid) }
-            }
-            other => other,
-        };
-        self.announce(from, ProcessState::Stopping, None, cause);
+        self.announce(from, ProcessState::Stopping, None, cause.waiting_for(group.run.pid));
         let group = self.press(now, group, force);
         Phase::Stopping { leader: Leader::Gone, group, then: Then::AsDesired }
     }
 
-    /// Sees to it that the group has been sent its stop signal at least, or SIGKILL by `force`.
+    /// Sends the group its stop signal if it has not had it yet; with `force` SIGKILL.
     fn press(&mut self, now: Moment, group: Group, force: bool) -> Group {
         match group.stage {
             StopStage::Killing { .. } => group,

@@ -1,5 +1,6 @@
 //! [`Condition`]: what there is to tell a person about a process, as data; worded where it is shown.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,8 @@ use super::super::moment::Moment;
 use super::super::span::{clock, span};
 use super::super::state::Exit;
 use super::Machine;
-use super::phase::{Due, Group, Leader, Phase, Retry, StopStage};
+use super::due::Due;
+use super::phase::{Group, Leader, Phase, Retry, StopStage};
 
 /// When something happens by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ pub enum Condition {
     /// It was given up.
     Fatal {
         /// Why.
-        failure: Box<Failure>,
+        failure: Arc<Failure>,
         /// What was tried, where that was more than once.
         after: Option<Tries>,
         /// The last attempt got as far as a process, whose last words may tell why.
@@ -55,7 +57,7 @@ pub enum Condition {
     /// It waits for a retry.
     Backoff {
         /// Why the attempt before failed.
-        failure: Box<Failure>,
+        failure: Arc<Failure>,
         /// The number of the retry, from 1.
         number: u32,
         /// So many may follow one another.
@@ -79,7 +81,7 @@ pub enum Condition {
         /// Its process.
         pid: i32,
         /// What the last check found.
-        message: Box<str>,
+        message: Arc<str>,
     },
     /// It is on its way out.
     Stopping {
@@ -156,7 +158,7 @@ impl Machine {
     /// ```
     /// use std::sync::Arc;
     /// use supervice::models::ProgramConfig;
-    /// use supervice::process::{Machine, Moment};
+    /// use supervice::internals::{Machine, Moment};
     ///
     /// let machine = Machine::new(Arc::new(ProgramConfig::new("web", "/usr/bin/web")));
     /// assert_eq!(machine.condition().describe(Moment::from_nanos(1), None), "not started");

@@ -34,8 +34,8 @@ pub enum Event {
         /// Who asks.
         by: Initiator,
     },
-    /// Before the first start: an earlier daemon has left processes of this program behind, which shall go as what
-    /// the leader of a run leaves behind does. `GroupEmpty` (of generation 0) follows.
+    /// Before the first start: an earlier daemon has left processes of this program behind. They are ended as what the
+    /// leader of a run leaves behind. `GroupEmpty` (of generation 0) follows.
     OrphansFound {
         /// One of them.
         pid: i32,

@@ -1,14 +1,17 @@
 //! What is reported to the machine: spawns, ends, empty groups, health, and time that has passed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::cause::{Cause, Circumstance, Failure, Tries, Verb};
+use super::super::cause::{Cause, Failure, Tries, Verb};
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError};
 use super::action::{Action, Desired, KillWhy, LastRun};
 use super::checks::{Checks, Turn};
-use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then, after, is_due};
+use super::commands::StopOrder;
+use super::due::{after, is_due};
+use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then};
 use super::{LONGEST_DELAY, Machine, PACE};
 use crate::models::{AutoRestart, ExitOn};
 
@@ -68,8 +71,10 @@ impl Machine {
         let run = Run { pid, started: now, config: self.config.clone() };
         match (self.desired, run.config.startsecs) {
             (Desired::Down, _) => {
-                let cause = self.requested(if kill { Verb::Kill } else { Verb::Stop }, Circumstance::DuringSpawn);
-                self.stop(now, ProcessState::Starting, run, kill, Then::AsDesired, cause, KillWhy::Requested)
+                let (verb, by) = self.last_asked();
+                let cause = Cause::RequestedDuringSpawn { verb, by };
+                let order = StopOrder { force: kill, then: Then::AsDesired, why: KillWhy::Requested };
+                self.stop(now, ProcessState::Starting, run, order, cause)
             }
             (Desired::Up, 0) => self.running(now, run, Cause::Executed),
             (Desired::Up, startsecs) => Phase::Starting { running_at: after(now, startsecs), run },
@@ -205,7 +210,7 @@ impl Machine {
         remains: Option<Group>,
     ) -> Phase {
         let delay = number.min(LONGEST_DELAY);
-        let failure = Box::new(failure);
+        let failure = Arc::new(failure);
         let cause = Cause::BackedOff { failure: failure.clone(), number, of: self.config.startretries, delay };
         // The clock has room for half a minute; if not, a retry at once is better than none.
         let retry = Retry { number, at: after(now, delay).unwrap_or(now), failure };
@@ -215,7 +220,7 @@ impl Machine {
     /// `FATAL`: only an operator's start tries again, so it is no longer wanted up.
     fn give_up(&mut self, from: ProcessState, failure: Failure, after: Option<Tries>, remains: Option<Group>) -> Phase {
         self.desired = Desired::Down;
-        let failure = Box::new(failure);
+        let failure = Arc::new(failure);
         self.announce(from, ProcessState::Fatal, None, Cause::GaveUp { failure: failure.clone(), after });
         Phase::Fatal { failure, after, remains }
     }
@@ -269,7 +274,8 @@ impl Machine {
                 let phase = self.enter(ProcessState::Stopping, Phase::Stopped, Some(run.pid), cause);
                 match desired {
                     Desired::Up => {
-                        let cause = self.requested(Verb::Start, Circumstance::Ordinary);
+                        let (_, by) = self.last_asked();
+                        let cause = Cause::Requested { verb: Verb::Start, by, remains_of: None };
                         self.start(ProcessState::Stopped, cause)
                     }
                     Desired::Down => phase,
@@ -353,8 +359,8 @@ impl Machine {
                 if run.age(now) >= PACE {
                     self.tally.attempts = 0;
                 }
-                let cause = Cause::RestartUnhealthy;
-                self.stop(now, ProcessState::Unhealthy, run, false, then, cause, KillWhy::Unhealthy)
+                let order = StopOrder { force: false, then, why: KillWhy::Unhealthy };
+                self.stop(now, ProcessState::Unhealthy, run, order, Cause::RestartUnhealthy)
             }
         }
     }
@@ -367,8 +373,11 @@ impl Machine {
             }
             Phase::Exited { remains: Some(_), .. }
             | Phase::Fatal { remains: Some(_), .. }
-            | Phase::Backoff { remains: Some(_), .. }
-            | Phase::Stopping { .. } => self.with_remains(phase, |machine, group| machine.escalate(now, group)),
+            | Phase::Backoff { remains: Some(_), .. } => self.escalate(now, phase, KillWhy::Remains),
+            Phase::Stopping { ref group, .. } => {
+                let seconds = group.run.config.stopwaitsecs;
+                self.escalate(now, phase, KillWhy::StopTimeout { seconds })
+            }
             Phase::Starting { run, .. } => {
                 let cause = up_for(&run);
                 self.running(now, run, cause)
@@ -388,23 +397,20 @@ impl Machine {
         }
     }
 
-    /// The last request, as the cause of what the machine does by itself to fulfil it.
-    fn requested(&self, verb: Verb, circumstance: Circumstance) -> Cause {
-        let by = match &self.last_request {
-            Some(request) => request.1.clone(),
-            None => Initiator::Autostart,
-        };
-        Cause::Requested { verb, by, circumstance }
+    /// The last request, and who is behind what the machine does by itself to fulfil it.
+    fn last_asked(&self) -> (Verb, Initiator) {
+        match self.last_request.as_deref() {
+            Some((verb, by, _)) => (*verb, by.clone()),
+            None => (Verb::Start, Initiator::Autostart),
+        }
     }
 
-    /// What was told to stop is still there: SIGKILL.
-    fn escalate(&mut self, now: Moment, group: Group) -> Group {
-        let why = match group.stage {
-            StopStage::Unsignalled => KillWhy::Remains,
-            StopStage::Stopping { .. } => KillWhy::StopTimeout { seconds: group.run.config.stopwaitsecs },
-            StopStage::Killing { .. } => KillWhy::Again,
-        };
-        self.kill(now, group, why)
+    /// SIGKILL for what is still there; `why` it gets that for the first time.
+    fn escalate(&mut self, now: Moment, phase: Phase, why: KillWhy) -> Phase {
+        self.with_remains(phase, |machine, group| match group.stage {
+            StopStage::Unsignalled | StopStage::Stopping { .. } => machine.kill(now, group, why),
+            StopStage::Killing { .. } => machine.kill(now, group, KillWhy::Again),
+        })
     }
 
     fn take_turn(&mut self, now: Moment, phase: Phase, turn: &Turn) -> Phase {

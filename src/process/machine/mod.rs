@@ -37,6 +37,7 @@ mod action;
 mod checks;
 mod commands;
 mod condition;
+mod due;
 mod event;
 mod life;
 mod phase;
@@ -57,9 +58,12 @@ use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
 pub use action::{Action, Desired, KillWhy, LastRun, Transition};
-pub use condition::{Condition, Upcoming};
+pub use condition::Condition;
+#[cfg(test)]
+pub(crate) use condition::Upcoming;
+use due::is_due;
 pub use event::{Event, Generation};
-use phase::{Phase, StopStage, is_due};
+use phase::{Phase, StopStage};
 
 /// No two starts lie closer together than this, unless an operator asks for one.
 const PACE: Duration = Duration::from_secs(1);
@@ -122,7 +126,7 @@ impl Machine {
         self.guarded(now, run, |machine| machine.step(now, event));
     }
 
-    /// Lets a step go wrong without harm to other processes: a panic ends this one's life.
+    /// Contains a panic in a step: only this process becomes `FATAL`, the others go on.
     fn guarded(&mut self, now: Moment, spawned: Option<(i32, Moment)>, step: impl FnOnce(&mut Machine)) {
         let from = self.phase.state();
         let run = self.phase.run().map(|run| (run.pid, run.started)).or(spawned);
@@ -181,7 +185,7 @@ impl Machine {
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.actions.pop_front();
         if action.is_none() && self.actions.capacity() > 0 {
-            // Thousands of programs at rest shall not each hold a queue.
+            // Thousands of idle programs must not hold a queue each.
             self.actions = VecDeque::new();
         }
         action

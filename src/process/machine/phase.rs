@@ -9,20 +9,8 @@ use super::super::cause::{Failure, Tries};
 use super::super::moment::Moment;
 use super::super::state::{ProcessState, signal_number};
 use super::checks::Checks;
+use super::due::Due;
 use crate::models::ProgramConfig;
-
-/// When a timer fires. `None`: never, because the clock has no room for a moment so far away.
-pub(super) type Due = Option<Moment>;
-
-/// `true` when a timer is to fire at `now`.
-pub(super) fn is_due(due: Due, now: Moment) -> bool {
-    due.is_some_and(|at| at <= now)
-}
-
-/// `seconds` after `now`.
-pub(super) fn after(now: Moment, seconds: u32) -> Due {
-    now.checked_add(Duration::from_secs(u64::from(seconds)))
-}
 
 /// One child, from its spawn until nothing is left of its process group.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,7 +45,7 @@ pub(super) enum StopStage {
     Killing { again_at: Due },
 }
 
-/// A process group that shall go, with or without its leader.
+/// A process group that has to end, with or without its leader.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Group {
     pub(super) run: Run,
@@ -92,7 +80,7 @@ pub(super) enum Then {
     /// `STOPPED`, and a start at once if that is desired by then.
     AsDesired,
     /// `BACKOFF` or `FATAL`: it was stopped because its health checks failed.
-    HealthRestart { failures: u32, message: Box<str> },
+    HealthRestart { failures: u32, message: Arc<str> },
 }
 
 /// The next attempt of a program that could not be started or kept healthy.
@@ -102,7 +90,7 @@ pub(super) struct Retry {
     pub(super) number: u32,
     pub(super) at: Moment,
     /// Why the attempt before failed.
-    pub(super) failure: Box<Failure>,
+    pub(super) failure: Arc<Failure>,
 }
 
 /// The actual, in contrast to the desired.
@@ -118,7 +106,7 @@ pub(super) enum Phase {
         remains: Option<Group>,
     },
     Fatal {
-        failure: Box<Failure>,
+        failure: Arc<Failure>,
         /// What was tried, where that was more than once.
         after: Option<Tries>,
         remains: Option<Group>,

@@ -1,11 +1,16 @@
 //! One test for each interleaving that has a rule of its own. Random interleavings: `tests/sim`.
 
+mod health;
+mod reports;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::cause::{Cause, Verb};
+use super::super::initiator::{Caller, Initiator};
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
-use super::{Action, Desired, Event, Machine};
+use super::{Action, Condition, Desired, Event, KillWhy, Machine};
 use crate::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
 
@@ -22,9 +27,12 @@ struct Bench {
     /// States announced since the last look.
     seen: Vec<ProcessState>,
     signals: Vec<u8>,
+    /// Why the signals since the last look were sent.
+    whys: Vec<KillWhy>,
     checks: u32,
     spawns: u32,
-    cause: String,
+    /// Why the states since the last look were entered.
+    causes: Vec<String>,
     spawn_error: Option<SpawnError>,
 }
 
@@ -37,16 +45,17 @@ impl Bench {
             now,
             seen: Vec::new(),
             signals: Vec::new(),
+            whys: Vec::new(),
             checks: 0,
             spawns: 0,
-            cause: String::new(),
+            causes: Vec::new(),
             spawn_error: None,
         }
     }
 
     fn started(change: impl FnOnce(&mut ProgramConfig)) -> Self {
         let mut bench = Bench::new(change);
-        bench.feed(Event::StartRequested);
+        bench.feed(start());
         bench
     }
 
@@ -56,6 +65,7 @@ impl Bench {
         bench.wait(86_400_000);
         assert_eq!(bench.machine.state(), Running);
         bench.seen.clear();
+        bench.causes.clear();
         bench
     }
 
@@ -76,14 +86,26 @@ impl Bench {
                     };
                     self.machine.handle_event(self.now, event);
                 }
-                Action::SignalGroup { signal, .. } => self.signals.push(signal),
+                Action::SignalGroup { signal, why, .. } => {
+                    self.signals.push(signal);
+                    self.whys.push(why);
+                }
                 Action::CheckHealth { .. } => self.checks += 1,
                 Action::Announce(transition) => {
                     self.seen.push(transition.to);
-                    self.cause = transition.cause;
+                    self.causes.push(transition.cause.to_string());
                 }
             }
         }
+        self.reread();
+    }
+
+    /// Every state can be written down and read back; the machine goes on with what was read.
+    fn reread(&mut self) {
+        let text = serde_json::to_string(&self.machine).expect("plain data");
+        let machine: Machine = serde_json::from_str(&text).expect("what was written");
+        assert_eq!(format!("{machine:?}"), format!("{:?}", self.machine));
+        self.machine = machine;
     }
 
     /// Lets milliseconds pass, with every timer at its moment.
@@ -132,9 +154,37 @@ impl Bench {
         std::mem::take(&mut self.signals)
     }
 
-    fn describe(&self) -> String {
-        self.machine.describe(self.now, None)
+    fn whys(&mut self) -> Vec<KillWhy> {
+        std::mem::take(&mut self.whys)
     }
+
+    fn causes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.causes)
+    }
+
+    fn describe(&self) -> String {
+        self.machine.condition().describe(self.now, None)
+    }
+}
+
+fn client(pid: i32) -> Initiator {
+    Initiator::Client(Arc::new(Caller { uid: 0, pid, command: Some("supervicectl".into()) }))
+}
+
+fn start() -> Event {
+    Event::StartRequested { by: Initiator::Autostart }
+}
+
+fn stop() -> Event {
+    Event::StopRequested { by: client(1) }
+}
+
+fn kill() -> Event {
+    Event::KillRequested { by: client(2) }
+}
+
+fn restart(force: bool) -> Event {
+    Event::RestartRequested { force, by: client(3) }
 }
 
 fn config(change: impl FnOnce(&mut ProgramConfig)) -> ProgramConfig {
@@ -174,7 +224,7 @@ fn the_longest_startsecs_does_no_harm() {
         config.stopwaitsecs = u32::MAX;
     });
     bench.wait(1_000_000);
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.end(Exit::Signal(TERM));
     assert_eq!(bench.seen(), [Starting, Stopping, Stopped]);
 }
@@ -182,7 +232,7 @@ fn the_longest_startsecs_does_no_harm() {
 #[test]
 fn stop_while_starting_is_not_restarted() {
     let mut bench = Bench::started(|_| {});
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.end(Exit::Code(1));
     assert_eq!(bench.seen(), [Starting, Stopping, Stopped]);
     assert_eq!(bench.machine.poll_timeout(), None);
@@ -191,15 +241,22 @@ fn stop_while_starting_is_not_restarted() {
 
 #[test]
 fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
-    for (command, signal) in [(Event::StopRequested, TERM), (Event::KillRequested, KILL)] {
+    for (command, signal) in [(stop(), TERM), (kill(), KILL)] {
         let mut machine = Machine::new(Arc::new(config(|_| {})));
         let now = crate::sys::time::now();
-        machine.handle_event(now, Event::StartRequested);
+        machine.handle_event(now, start());
         machine.handle_event(now, command);
         machine.handle_event(now, Event::Spawned { generation: 1, pid: 7 });
         assert_eq!(machine.state(), Stopping);
         let actions: Vec<Action> = std::iter::from_fn(|| machine.poll_action()).collect();
-        assert_eq!(actions.last(), Some(&Action::SignalGroup { generation: 1, signal }));
+        let why = KillWhy::Requested;
+        assert_eq!(actions.last(), Some(&Action::SignalGroup { generation: 1, signal, why }));
+        let caused = |action: &Action| match action {
+            Action::Announce(transition) => Some(transition.cause.clone()),
+            Action::Spawn { .. } | Action::SignalGroup { .. } | Action::CheckHealth { .. } => None,
+        };
+        let (verb, by, _) = machine.last_request().expect("just made").clone();
+        assert_eq!(actions.iter().rev().find_map(caused), Some(Cause::RequestedDuringSpawn { verb, by }));
     }
 }
 
@@ -207,8 +264,8 @@ fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
 fn stop_before_a_spawn_that_fails_is_stopped() {
     let mut machine = Machine::new(Arc::new(config(|_| {})));
     let now = crate::sys::time::now();
-    machine.handle_event(now, Event::StartRequested);
-    machine.handle_event(now, Event::StopRequested);
+    machine.handle_event(now, start());
+    machine.handle_event(now, stop());
     let error = SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT);
     machine.handle_event(now, Event::SpawnFailed { generation: 1, error });
     assert_eq!(machine.state(), Stopped);
@@ -217,7 +274,7 @@ fn stop_before_a_spawn_that_fails_is_stopped() {
 #[test]
 fn stopped_comes_when_the_group_is_empty_not_when_the_leader_has_ended() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.exit(Exit::Code(0));
     bench.lingers();
     assert_eq!(bench.seen(), [Stopping]);
@@ -232,7 +289,7 @@ fn stopped_comes_when_the_group_is_empty_not_when_the_leader_has_ended() {
 #[test]
 fn what_sigkill_does_not_end_gets_it_again_every_five_seconds() {
     let mut bench = Bench::running(|config| config.stopwaitsecs = 1);
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.machine.kill_at(), Some(bench.now + Duration::from_secs(1)));
     bench.wait(11_000);
     assert_eq!(bench.signals(), [TERM, KILL, KILL, KILL]);
@@ -243,7 +300,7 @@ fn what_sigkill_does_not_end_gets_it_again_every_five_seconds() {
 #[test]
 fn a_stop_signal_kill_is_sent_once() {
     let mut bench = Bench::running(|config| config.stopsignal = "SIGKILL".to_owned());
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.wait(4_000);
     assert_eq!(bench.signals(), [KILL]);
 }
@@ -251,17 +308,17 @@ fn a_stop_signal_kill_is_sent_once() {
 #[test]
 fn kill_escalates_a_stop() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::StopRequested);
-    bench.feed(Event::KillRequested);
-    bench.feed(Event::KillRequested);
+    bench.feed(stop());
+    bench.feed(kill());
+    bench.feed(kill());
     assert_eq!(bench.signals(), [TERM, KILL]);
 }
 
 #[test]
 fn start_during_stopping_waits_for_the_group() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::StopRequested);
-    bench.feed(Event::StartRequested);
+    bench.feed(stop());
+    bench.feed(start());
     bench.exit(Exit::Signal(TERM));
     bench.lingers();
     assert_eq!(bench.spawns, 1);
@@ -273,8 +330,8 @@ fn start_during_stopping_waits_for_the_group() {
 #[test]
 fn stop_after_restart_wins() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::RestartRequested { force: false });
-    bench.feed(Event::StopRequested);
+    bench.feed(restart(false));
+    bench.feed(stop());
     bench.end(Exit::Signal(TERM));
     assert_eq!(bench.seen(), [Stopping, Stopped]);
     assert_eq!(bench.machine.desired(), Desired::Down);
@@ -283,7 +340,7 @@ fn stop_after_restart_wins() {
 #[test]
 fn restart_by_force_sends_sigkill_at_once() {
     let mut bench = Bench::running(|_| {});
-    bench.feed(Event::RestartRequested { force: true });
+    bench.feed(restart(true));
     assert_eq!(bench.signals(), [KILL]);
     bench.end(Exit::Signal(KILL));
     assert_eq!(bench.seen(), [Stopping, Stopped, Starting]);
@@ -326,7 +383,10 @@ fn instant_failures_become_fatal_with_startsecs_0_and_1() {
         assert_eq!(waits, [1, 2, 3].map(Duration::from_secs));
         assert_eq!(bench.machine.state(), Fatal);
         assert_eq!(bench.describe(), "exit code 1 after 0.0 s, gave up after 4 attempts");
-        assert_eq!(bench.machine.describe(bench.now, Some("no port")), format!("{}: no port", bench.describe()));
+        assert_eq!(
+            bench.machine.condition().describe(bench.now, Some("no port")),
+            format!("{}: no port", bench.describe())
+        );
         assert_eq!(bench.machine.poll_timeout(), None);
     }
 }
@@ -335,7 +395,7 @@ fn instant_failures_become_fatal_with_startsecs_0_and_1() {
 fn a_retry_waits_at_most_thirty_seconds() {
     let mut bench = Bench::new(|config| config.startretries = 40);
     bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT));
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     bench.wait((1..=30).sum::<u64>() * 1_000 + 9 * 30_000);
     assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(40));
     assert_eq!(bench.describe(), "cannot execute /bin/web: No such file or directory, retry 40 of 40 in 30 s");
@@ -348,7 +408,7 @@ fn a_retry_waits_at_most_thirty_seconds() {
 fn a_reason_that_cannot_pass_is_fatal_at_once() {
     let mut bench = Bench::new(|_| {});
     bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", EACCES));
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     assert_eq!(bench.seen(), [Starting, Fatal]);
     assert_eq!(bench.describe(), "cannot execute /bin/web: Permission denied");
 }
@@ -374,7 +434,7 @@ fn an_end_that_was_reported_before_a_late_timer_is_judged_by_its_time() {
 fn stop_in_backoff_cancels_the_retry() {
     let mut bench = Bench::started(|_| {});
     bench.end(Exit::Code(1));
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.seen(), [Starting, Exited, Backoff, Stopped]);
     assert_eq!(bench.machine.poll_timeout(), None);
 }
@@ -400,7 +460,7 @@ fn an_operators_start_while_something_lingers_goes_through_stopping() {
     let mut bench = Bench::running(|config| config.autorestart = AutoRestart::Never);
     bench.exit(Exit::Code(1));
     bench.lingers();
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     assert_eq!(bench.seen(), [Exited, Stopping]);
     assert_eq!(bench.signals(), [TERM]);
     bench.empty();
@@ -411,7 +471,7 @@ fn an_operators_start_while_something_lingers_goes_through_stopping() {
 fn stop_after_an_exit_keeps_the_truth_about_it() {
     let mut bench = Bench::running(|config| config.autorestart = AutoRestart::Unexpected);
     bench.end(Exit::Code(0));
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.seen(), [Exited]);
     assert_eq!(bench.describe(), "exit code 0 after 24:00:00");
 }
@@ -431,98 +491,14 @@ fn autorestart_unexpected_looks_at_exitcodes() {
 }
 
 #[test]
-fn the_first_check_comes_after_start_period_and_answers_do_not_shift_the_row() {
-    let mut bench = Bench::started(checked);
-    bench.wait(1_000 + 9_999);
-    assert_eq!(bench.checks, 0);
-    bench.wait(1);
-    assert_eq!(bench.checks, 1);
-    bench.wait(7_000);
-    bench.health(true);
-    assert_eq!(bench.machine.poll_timeout(), Some(bench.start + Duration::from_secs(1 + 10 + 30)));
-    assert_eq!(bench.machine.healthy(), Some(true));
-}
-
-#[test]
-fn a_late_answer_is_followed_by_one_check_and_the_old_row() {
-    let mut bench = Bench::started(|config| {
-        checked(config);
-        config.healthcheck.timeout = 100;
-    });
-    bench.wait(11_000 + 70_000);
-    assert_eq!(bench.checks, 1);
-    bench.health(true);
-    bench.wait(0);
-    assert_eq!(bench.checks, 2);
-    bench.health(true);
-    assert_eq!(bench.machine.poll_timeout(), Some(bench.start + Duration::from_secs(11 + 90)));
-}
-
-#[test]
-fn a_check_without_an_answer_counts_as_failed() {
-    let mut bench = Bench::started(checked);
-    bench.wait(11_000 + 45_000);
-    assert_eq!(bench.machine.healthy(), Some(false));
-    assert_eq!(bench.machine.health_message(), Some("the check gave no answer"));
-}
-
-#[test]
-fn failing_checks_restart_with_growing_delays_until_fatal() {
-    let mut bench = Bench::started(checked);
-    for restart in 1..=4 {
-        bench.wait(11_000);
-        bench.health(false);
-        bench.wait(30_000);
-        bench.health(false);
-        bench.end(Exit::Signal(TERM));
-        if restart < 4 {
-            assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Backoff]);
-            assert_eq!(bench.machine.retry().map(|(number, of, _)| (number, of)), Some((restart, 3)));
-            bench.wait(u64::from(restart) * 1_000);
-        }
-    }
-    assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Fatal]);
-    assert_eq!(bench.describe(), "health check failed 2 times: connection refused, gave up after 3 restarts");
-}
-
-#[test]
-fn without_autorestart_it_stays_unhealthy_until_a_check_passes() {
-    let mut bench = Bench::started(|config| {
-        checked(config);
-        config.autorestart = AutoRestart::Never;
-    });
-    bench.wait(11_000);
-    for _ in 0..5 {
-        bench.health(false);
-        bench.wait(30_000);
-    }
-    assert_eq!(bench.describe(), "pid 11, unhealthy: connection refused");
-    bench.health(true);
-    assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Running]);
-}
-
-#[test]
-fn a_start_during_a_health_restart_comes_without_its_delay() {
-    let mut bench = Bench::started(|config| {
-        checked(config);
-        config.healthcheck.retries = 1;
-    });
-    bench.wait(11_000);
-    bench.health(false);
-    bench.feed(Event::StartRequested);
-    bench.end(Exit::Signal(TERM));
-    assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Stopped, Starting]);
-}
-
-#[test]
 fn new_settings_wait_for_the_next_start() {
     let mut bench = Bench::running(|_| {});
     let changed = config(|config| config.stopsignal = "INT".to_owned());
     bench.feed(Event::ConfigChanged(Arc::new(changed)));
-    bench.feed(Event::RestartRequested { force: false });
+    bench.feed(restart(false));
     assert_eq!(bench.signals(), [TERM]);
     bench.end(Exit::Signal(TERM));
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.signals(), [2]);
 }
 
@@ -553,7 +529,7 @@ fn what_an_earlier_daemon_has_left_is_cleared_away_before_the_first_start() {
     bench.feed(Event::OrphansFound { pid: 77 });
     assert_eq!((bench.machine.state(), bench.signals.as_slice()), (Stopping, &[TERM][..]));
     assert_eq!(bench.describe(), "stopping what pid 77 left of its process group, SIGKILL in 7 s");
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     assert_eq!((bench.machine.state(), bench.spawns), (Stopping, 0));
     bench.feed(Event::GroupEmpty { generation: 0 });
     assert_eq!((bench.machine.state(), bench.spawns), (Starting, 1));
@@ -564,7 +540,7 @@ fn what_is_left_of_an_earlier_daemon_is_no_business_of_one_that_has_run_here() {
     let mut bench = Bench::running(|_| ());
     bench.feed(Event::OrphansFound { pid: 77 });
     assert_eq!((bench.machine.state(), bench.signals.len()), (Running, 0));
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     bench.end(Exit::Signal(TERM));
     assert_eq!(bench.machine.state(), Stopped);
     bench.signals.clear();
@@ -594,11 +570,11 @@ fn spans_of_time_are_told_as_people_read_them() {
 #[test]
 fn the_last_line_is_told_where_it_explains_something() {
     let mut bench = Bench::running(|_| {});
-    let told = |bench: &Bench, line| bench.machine.describe(bench.now, Some(line));
-    bench.feed(Event::StopRequested);
+    let told = |bench: &Bench, line| bench.machine.condition().describe(bench.now, Some(line));
+    bench.feed(stop());
     bench.end(Exit::Signal(TERM));
     assert!(!told(&bench, "bye").contains("bye"), "{}", told(&bench, "bye"));
-    bench.feed(Event::StartRequested);
+    bench.feed(start());
     bench.wait(20_000);
     bench.end(Exit::Code(1));
     assert!(!told(&bench, "oops").contains("oops"), "it runs again: {}", told(&bench, "oops"));
@@ -614,7 +590,7 @@ fn the_last_line_is_told_where_it_explains_something() {
 #[test]
 fn seconds_that_are_left_are_rounded_up() {
     let mut bench = Bench::running(|config| config.stopwaitsecs = 10);
-    bench.feed(Event::StopRequested);
+    bench.feed(stop());
     assert_eq!(bench.describe(), "stopping, SIGKILL in 10 s");
     bench.wait(500);
     assert_eq!(bench.describe(), "stopping, SIGKILL in 10 s");

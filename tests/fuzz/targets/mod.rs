@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use supervice::config::{LoadOptions, Secrets, load, parse_environment, read_env_file, split_command, to_json};
-use supervice::internals::frames::{HEADER, Head, MAX_FRAME, Request, error, frame, head};
+use supervice::internals::frames::{HEADER, Head, MAX_FRAME, error, frame, head, parse};
 use supervice::process::{signal_name, signal_number};
 
 /// A target and its name, which is also that of its corpus.
@@ -39,7 +39,7 @@ pub fn frames(data: &[u8]) {
             Head::Frame(length) => {
                 let body = &rest[HEADER..HEADER + length];
                 assert_eq!(frame(body), &rest[..HEADER + length]);
-                if let Err(refused) = Request::parse(body) {
+                if let Err(refused) = parse(body) {
                     let answer = error(refused.code, &refused.message);
                     assert_eq!(head(&answer), Head::Frame(answer.len() - HEADER), "every refusal fits a frame");
                 }
@@ -54,8 +54,8 @@ pub fn frames(data: &[u8]) {
 
 /// The body of a request: refused by name or understood, twice in the same way, and the refusal is an answer in JSON.
 pub fn requests(data: &[u8]) {
-    let first = Request::parse(data);
-    assert_eq!(first, Request::parse(data));
+    let first = parse(data);
+    assert_eq!(first, parse(data));
     if let Err(refused) = first {
         let answer = error(refused.code, &refused.message);
         let body: serde_json::Value = serde_json::from_slice(&answer[HEADER..]).expect("the refusal is JSON");
@@ -126,7 +126,7 @@ pub fn signals(data: &[u8]) {
 /// A command line of `supervicectl`, its words ended by zeros.
 pub fn ctl_arguments(data: &[u8]) {
     let words = data.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
-    if let Err(message) = supervice::ctl::check_arguments(words) {
+    if let Err(message) = supervice::internals::check_arguments(words) {
         assert!(!message.is_empty());
     }
 }

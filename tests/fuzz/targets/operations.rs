@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use supervice::internals::{Action, Event, Machine, Moment};
 use supervice::models::{AutoRestart, HealthCheckType, ProgramConfig};
-use supervice::process::{Action, Event, Exit, Machine, Moment, ProcessState, SpawnError, SpawnStage};
+use supervice::process::{Exit, Initiator, ProcessState, SpawnError, SpawnStage};
 
 /// The kernel's side: which run lives, and what is left of its group.
 struct Life {
@@ -31,7 +32,7 @@ pub fn run(data: &[u8]) {
     }
     // Whatever came before: a stop settles in bounded time with a kernel that kills.
     life.fails = false;
-    life.event(Event::KillRequested);
+    life.event(Event::KillRequested { by: Initiator::Embedder });
     for _ in 0..8 {
         if let Some(generation) = life.leader {
             life.exit(generation, Exit::Signal(9), false);
@@ -63,10 +64,10 @@ impl Life {
         // Half of what speaks of a run speaks of an old one, or of one that is to come.
         let generation = if detail & 1 == 0 { self.machine.generation() } else { u64::from(detail >> 1) };
         match what % 14 {
-            0 => self.event(Event::StartRequested),
-            1 => self.event(Event::StopRequested),
-            2 => self.event(Event::KillRequested),
-            3 => self.event(Event::RestartRequested { force: detail & 1 == 0 }),
+            0 => self.event(Event::StartRequested { by: Initiator::Embedder }),
+            1 => self.event(Event::StopRequested { by: Initiator::Embedder }),
+            2 => self.event(Event::KillRequested { by: Initiator::Embedder }),
+            3 => self.event(Event::RestartRequested { force: detail & 1 == 0, by: Initiator::Embedder }),
             4 | 5 => {
                 if let Some(leader) = self.leader {
                     let exit = if detail & 2 == 0 { Exit::Code(detail >> 3) } else { Exit::Signal(detail % 64 + 1) };
@@ -143,7 +144,7 @@ impl Life {
             assert!(actions < 100, "the machine goes round in circles");
             match action {
                 Action::Spawn { generation } => self.spawn(generation),
-                Action::SignalGroup { generation, signal } => {
+                Action::SignalGroup { generation, signal, why: _ } => {
                     assert!(
                         self.leader == Some(generation) || self.rest == Some(generation),
                         "a stranger is signalled"

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
-use super::super::subject::{Action, Desired, Event, Exit, Moment, ProcessState, Transition, signal_number};
+use super::super::subject::{
+    Action, Desired, Event, Exit, Initiator, KillWhy, Moment, ProcessState, Transition, signal_number,
+};
 use super::distortion::Distorted;
 use super::kernel::{Kernel, SIGKILL};
 use super::{Millis, index_of};
@@ -69,6 +71,8 @@ pub struct Auditor {
     health_restarts: u32,
     auto_starts: u64,
     health_stop: bool,
+    /// Who made the last request.
+    asker: Option<Initiator>,
     /// The states that have to be announced by the event that is under way, in this order.
     expected: Vec<ProcessState>,
     pub entered: [u64; 8],
@@ -91,6 +95,7 @@ impl Auditor {
             health_restarts: 0,
             auto_starts: 0,
             health_stop: false,
+            asker: None,
             expected: Vec::new(),
             entered: [0; 8],
             checks_sent: 0,
@@ -102,14 +107,24 @@ impl Auditor {
     /// An event is about to be fed.
     pub fn before(&mut self, event: &Event, now: Millis) {
         match event {
-            Event::StartRequested => self.asked_up(self.shown_is(&[Starting, Running, Unhealthy])),
-            Event::RestartRequested { force } => {
+            Event::StartRequested { by } => {
+                self.asker = Some(by.clone());
+                self.asked_up(self.shown_is(&[Starting, Running, Unhealthy]));
+            }
+            Event::RestartRequested { force, by } => {
+                self.asker = Some(by.clone());
                 self.asked_up(false);
                 self.asked_to_stop(*force);
                 self.health_stop = false;
             }
-            Event::StopRequested => self.asked_down(false),
-            Event::KillRequested => self.asked_down(true),
+            Event::StopRequested { by } => {
+                self.asker = Some(by.clone());
+                self.asked_down(false);
+            }
+            Event::KillRequested { by } => {
+                self.asker = Some(by.clone());
+                self.asked_down(true);
+            }
             Event::Spawned { generation, pid } => self.spawned(*generation, *pid, now),
             Event::SpawnFailed { error, .. } => {
                 self.spawning = None;
@@ -294,7 +309,7 @@ impl Auditor {
     pub fn saw(&mut self, action: &Action, kernel: &Kernel, now: Millis) -> Result<(), String> {
         match action {
             Action::Spawn { generation } => self.saw_spawn(*generation, kernel, now),
-            Action::SignalGroup { generation, signal } => self.saw_signal(*generation, *signal, kernel, now),
+            Action::SignalGroup { generation, signal, why } => self.saw_signal(*generation, *signal, *why, kernel, now),
             Action::CheckHealth { generation } => self.saw_check(*generation, now),
             Action::Announce(transition) => self.saw_transition(transition, kernel, now),
         }
@@ -326,7 +341,14 @@ impl Auditor {
         Ok(())
     }
 
-    fn saw_signal(&mut self, generation: u64, signal: u8, kernel: &Kernel, now: Millis) -> Result<(), String> {
+    fn saw_signal(
+        &mut self,
+        generation: u64,
+        signal: u8,
+        why: KillWhy,
+        kernel: &Kernel,
+        now: Millis,
+    ) -> Result<(), String> {
         ensure(kernel.knows(generation), || {
             "a signal to a group that was found empty: a stranger may have it".to_owned()
         })?;
@@ -342,6 +364,16 @@ impl Auditor {
         let stop =
             signal == stop_signal && signal != SIGKILL && run.killed.is_none() && (!told || self.shown != Stopping);
         ensure(kill || stop, || format!("signal {signal} is none that is to be sent now"))?;
+        let stopping = self.shown == Stopping;
+        let true_reason = match why {
+            KillWhy::Requested => stopping && !repeated,
+            KillWhy::StopTimeout { seconds } => kill && overdue && stopping && seconds == run.config.stopwaitsecs,
+            KillWhy::Again => kill && repeated,
+            KillWhy::Remains => !run.leader && !stopping,
+            KillWhy::Unhealthy => run.leader && stopping && self.health_stop,
+            KillWhy::InternalError => false,
+        };
+        ensure(true_reason, || format!("{why:?} is not why signal {signal} is sent"))?;
         if kill {
             run.killed = Some(now);
         }
@@ -369,7 +401,6 @@ impl Auditor {
         let Transition { from, to, pid, cause } = transition;
         ensure(*from == self.shown, || format!("gap: {} was announced last, now {from} -> {to}", self.shown))?;
         ensure(from != to, || format!("{from} -> {to} is no transition"))?;
-        ensure(!cause.is_empty(), || format!("{from} -> {to} without a cause"))?;
         if !self.expected.is_empty() {
             let next = self.expected.remove(0);
             let cut_short = *to == Stopping && !self.up;
@@ -400,7 +431,8 @@ impl Auditor {
             }
             Starting | Backoff | Exited => {}
         }
-        Ok(())
+        let asker_named = cause.request().is_none_or(|(_, by)| Some(by) == self.asker.as_ref());
+        ensure(asker_named, || format!("{cause}: it was asked {:?}", self.asker))
     }
 
     /// Transitions that no fact demands: those of timers and operators.

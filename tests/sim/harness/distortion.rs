@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use super::super::subject::{
-    Action, Desired, Event, Exit, Machine, Moment, ProcessState, SpawnError, SpawnStage, Transition,
+    Action, Desired, Event, Exit, Initiator, Machine, Moment, ProcessState, SpawnError, SpawnStage, Transition,
 };
 use super::kernel::SIGKILL;
 use Distortion::*;
@@ -69,10 +69,12 @@ pub enum Distortion {
     MuteCheckAwaited,
     /// A reload changes the health check of the present run.
     ReloadChangesPresentCheck,
+    /// A request is put down to somebody else.
+    WrongInitiator,
 }
 
 impl Distortion {
-    pub const ALL: [Distortion; 24] = [
+    pub const ALL: [Distortion; 25] = [
         StaleAnswerAccepted,
         RestartBesideOldGroup,
         RetryBesideOldGroup,
@@ -97,6 +99,7 @@ impl Distortion {
         ChecksDrift,
         MuteCheckAwaited,
         ReloadChangesPresentCheck,
+        WrongInitiator,
     ];
 
     /// What is bent, and a part of the message of the rule that has to catch it.
@@ -128,6 +131,7 @@ impl Distortion {
             ChecksDrift => (Bend::Timer(later_by_answer), "a health check was missed"),
             MuteCheckAwaited => (Bend::Timer(never_while_checking), "stuck in RUNNING"),
             ReloadChangesPresentCheck => (Bend::Action(drop_check_after_reload), "a health check was missed"),
+            WrongInitiator => (Bend::Event(ask_as_another), "it was asked"),
         }
     }
 
@@ -408,6 +412,13 @@ fn soften_failure(_: &mut Distorted, mut event: Event) -> Vec<Event> {
         && error.is_permanent()
     {
         *error = SpawnError::system(SpawnStage::Fork, "", EAGAIN);
+    }
+    vec![event]
+}
+
+fn ask_as_another(_: &mut Distorted, mut event: Event) -> Vec<Event> {
+    if let Event::RestartRequested { by, .. } = &mut event {
+        *by = Initiator::Autostart;
     }
     vec![event]
 }

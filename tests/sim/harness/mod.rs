@@ -226,7 +226,7 @@ impl Episode {
             self.auditor.saw(&action, &self.kernel, self.now)?;
             match action {
                 Action::Spawn { generation } => self.spawn(generation)?,
-                Action::SignalGroup { generation, signal } => {
+                Action::SignalGroup { generation, signal, why: _ } => {
                     self.kernel.signal(generation, signal, self.now, &mut self.random);
                 }
                 Action::CheckHealth { generation } => self.check(generation),

@@ -1,7 +1,7 @@
 //! What is drawn at random: settings, lives, failures, answers and commands.
 
 use super::super::subject::models::{AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig};
-use super::super::subject::{Event, Exit, SpawnError, SpawnStage};
+use super::super::subject::{Event, Exit, Initiator, SpawnError, SpawnStage};
 use super::Millis;
 use super::kernel::{Life, Task};
 use super::random::Random;
@@ -120,11 +120,11 @@ pub fn answer(random: &mut Random, profile: &FaultProfile, config: &HealthCheckC
 
 pub fn command(random: &mut Random, idle: bool) -> Event {
     match random.below(if idle { 14 } else { 10 }) {
-        0..3 => Event::StopRequested,
-        3..5 => Event::RestartRequested { force: false },
-        5 => Event::RestartRequested { force: true },
-        6 => Event::KillRequested,
-        _ => Event::StartRequested,
+        0..3 => Event::StopRequested { by: Initiator::Shutdown },
+        3..5 => Event::RestartRequested { force: false, by: Initiator::Rollback },
+        5 => Event::RestartRequested { force: true, by: Initiator::Rollback },
+        6 => Event::KillRequested { by: Initiator::Signal { signal: 15 } },
+        _ => Event::StartRequested { by: Initiator::Embedder },
     }
 }
 

@@ -79,7 +79,7 @@ mod tests {
     fn a_tag_says_which_daemon_and_which_program() {
         let entry = identity("/run/a/ctl.sock").environment_entry(&ProgramConfig::new("web:00", "true")).unwrap();
         assert_eq!(entry, b"SUPERVICE_ID=0000000000/7.70/web:00//run/a/ctl.sock");
-        assert!(entry.starts_with(crate::sys::spawn::STAMP), "the child finds the place for its pid by these bytes");
+        assert!(entry.starts_with(crate::sys::launch::ENV_TAG), "the child finds the place for its pid by these bytes");
         let value = entry.strip_prefix(b"SUPERVICE_ID=").unwrap();
         let read = EnvTag::parse(value, "/run/a/ctl.sock").unwrap();
         let daemon = ProcessId { pid: 7, start_time: 70 };

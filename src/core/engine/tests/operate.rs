@@ -1,414 +1,336 @@
-//! What operators ask for, in the fake world.
+//! What operators ask for: commands and waits.
 
+use super::bench::{BY, OWN_PID, act_on_terms, checked, quick, wait};
 use super::*;
-use crate::codec::frames::{EventItem, EventSelection, HistoryItem, WaitFor};
+use crate::api::{LogLevel, NextStep, Query, Unreached};
+use crate::models::{AutoRestart, Power};
 
 const NO_WAIT: Terms = Terms { wait: false, timeout: None };
 
-impl House {
-    pub(super) fn start(&mut self, conn: ConnId, program: &str) {
-        self.ask(conn, Request::Start { name: name(program), terms: Terms::default() });
-    }
-
-    pub(super) fn last_answer(&self) -> (ConnId, &Answer) {
-        let (conn, answer, _) = self.world.answers.last().expect("an answer");
-        (*conn, answer)
-    }
-
-    pub(super) fn message(&self) -> String {
-        match self.last_answer().1 {
-            Answer::Done(message) => message.clone(),
-            Answer::Failed { code, message } => format!("{} {message}", code.as_str()),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn history(&mut self, program: &str) -> Vec<HistoryItem> {
-        self.ask(99, Request::History { name: Some(name(program)) });
-        match self.last_answer().1 {
-            Answer::Report(report) => match &**report {
-                Report::History(items) => items.clone(),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub(super) fn why(&mut self, program: &str) -> Why {
-        self.ask(99, Request::Why { name: name(program) });
-        match self.last_answer().1 {
-            Answer::Report(report) => match &**report {
-                Report::Why(why) => why.clone(),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn causes(&mut self, program: &str) -> Vec<String> {
-        self.history(program).into_iter().map(|item| item.cause).collect()
-    }
-}
-
-pub(super) fn quick(name: &str) -> ProgramConfig {
-    ProgramConfig { startsecs: 0, ..program(name) }
-}
-
-#[test]
-fn the_history_tells_who_has_asked_and_when() {
-    let mut house = House::new(&[program("p")]);
-    house.engine.autostart(house.now, &mut house.world);
-    house.pass(10);
-    house.ask(1, Request::Restart { name: name("p"), force: false, terms: Terms::default() });
-    house.pass(3);
-    house.end(0, process::Exit::Signal(15));
-    let by = "by uid 0, pid 1 (supervicectl)";
-    assert_eq!(
-        house.causes("p"),
-        [
-            "start requested by autostart".to_owned(),
-            "up for 10 s".to_owned(),
-            format!("restart requested {by}"),
-            "killed by SIGTERM".to_owned(),
-            format!("start requested {by}"),
-        ]
-    );
-    let times: Vec<f64> = house.history("p").into_iter().map(|item| item.time - 1_700_000_000.0).collect();
-    assert_eq!(times, [-13.0, -3.0, -3.0, 0.0, 0.0]);
-    assert_eq!((house.status("p").since, house.status("p").autostart), (Some(1_700_000_000), Some(true)));
-}
-
-#[test]
-fn ten_thousand_transitions_leave_eight() {
-    let mut house = House::new(&[quick("p")]);
-    for _ in 0..if cfg!(miri) { 20 } else { 2_500 } {
-        house.start(1, "p");
-        house.ask(2, Request::Stop { name: name("p"), terms: Terms::default() });
-        house.end(0, process::Exit::Signal(15));
-    }
-    assert_eq!(house.history("p").len(), history::MOST_RECORDS);
-    assert!(house.engine.history_bytes <= history::MOST_BYTES);
-    house.engine.history_bytes = history::MOST_IN_ALL + 1000;
-    house.start(1, "p");
-    assert_eq!(house.history("p").len(), history::FEW_RECORDS, "there are too many in all");
-}
-
-#[test]
-fn nothing_is_remembered_of_what_has_never_happened() {
-    let mut house = House::new(&[quick("p")]);
-    assert_eq!((house.history("p"), house.engine.history_bytes), (Vec::new(), 0));
-    assert_eq!(house.status("p").since, None);
+fn wait_for(seconds: u64) -> Terms {
+    Terms { timeout: Some(Duration::from_secs(seconds)), ..Terms::default() }
 }
 
 #[test]
 fn a_client_that_does_not_wait_is_answered_at_once_but_learns_what_is_known() {
-    let mut house = House::new(&[program("p"), quick("q")]);
-    house.ask(1, Request::Start { name: name("p"), terms: NO_WAIT });
-    assert_eq!(house.message(), "Starting p");
-    house.ask(1, Request::Start { name: name("q"), terms: NO_WAIT });
-    assert_eq!(house.message(), "Started q");
-    assert_eq!(house.engine.jobs.open(), 0);
+    let mut bench = Bench::new(&[program("p"), quick("q")]);
+    bench.ask(1, act_on_terms(Act::Start, "p", NO_WAIT));
+    let on = Selector::Process(name("p"));
+    assert_eq!((bench.reply(), bench.message().as_str()), (&Reply::Begun { act: Act::Start, on }, "Starting p"));
+    bench.ask(1, act_on_terms(Act::Start, "q", NO_WAIT));
+    assert_eq!(bench.message(), "Started q");
+    assert_eq!(bench.engine.waiters.len(), 0);
 }
 
 #[test]
 fn the_time_of_a_command_is_bounded_and_the_command_goes_on() {
-    let mut house = House::new(&[program("p")]);
-    house.ask(
-        1,
-        Request::Start { name: name("p"), terms: Terms { timeout: Some(Duration::from_secs(4)), ..Terms::default() } },
-    );
-    house.pass(4);
-    assert_eq!(house.message(), "TIMEOUT p did not start: STARTING: pid 1001, uptime 0:04");
-    house.pass(6);
-    assert_eq!(house.status("p").state, "RUNNING");
+    let mut bench = Bench::new(&[program("p")]);
+    bench.ask(1, act_on_terms(Act::Start, "p", wait_for(4)));
+    bench.pass(4);
+    assert_eq!(bench.answers(), [(1, "timed_out")]);
+    assert_eq!(bench.message(), "TIMEOUT p did not start: STARTING: pid 1001, uptime 0:04");
+    bench.pass(6);
+    assert_eq!(bench.state("p"), ProcessState::Running);
 }
 
 #[test]
 fn kill_escalates_a_stop_and_the_time_out_of_a_stop_is_told() {
-    let mut house = House::new(&[quick("p"), quick("q")]);
+    let mut bench = Bench::new(&[quick("p"), quick("q")]);
     for name in ["p", "q"] {
-        house.start(1, name);
-        house.ask(2, Request::Stop { name: name.to_owned(), terms: Terms::default() });
+        bench.start(1, name);
+        bench.stop(2, name);
     }
-    house.ask(3, Request::Kill { name: name("p"), terms: Terms::default() });
-    assert_eq!(house.world.signals, [(0, 15), (1, 15), (0, 9)]);
-    house.end(0, process::Exit::Signal(9));
-    assert_eq!(house.message(), "Killed p");
-    assert_eq!(house.causes("p")[3..], ["kill requested by uid 0, pid 1 (supervicectl)", "killed by SIGKILL"]);
-    let why = house.why("q");
-    assert_eq!(why.next.map(|next| (next.what, next.at - 1_700_000_000.0)), Some(("SIGKILL".to_owned(), 600.0)));
-    house.pass(600);
-    assert_eq!(house.causes("q").len(), 4, "told at the very moment");
-    house.pass(5);
-    house.pass(5);
-    let causes = house.causes("q");
+    bench.ask(3, act(Act::Kill, "p"));
+    assert_eq!(bench.world.signals, [(0, 15), (1, 15), (0, 9)]);
+    bench.end(0, Exit::Signal(9));
+    assert_eq!(bench.message(), "Killed p");
+    assert_eq!(bench.causes("p")[3..], [format!("kill requested {BY}"), name("killed by SIGKILL")]);
+    let kill_at = bench.now + Duration::from_secs(600);
+    assert_eq!(bench.why("q").next, Some((NextStep::Kill, kill_at)));
+    assert_eq!(bench.row("q").kill_at, Some(kill_at));
+    bench.pass(600);
+    assert_eq!(bench.causes("q").len(), 4, "told at the very moment");
+    bench.pass(5);
+    bench.pass(5);
+    let causes = bench.causes("q");
     assert_eq!(causes[3..], ["SIGKILL: still there 600 s after its stop signal (stopwaitsecs)"], "once: {causes:?}");
-    house.ask(4, Request::Kill { name: name("q"), terms: Terms::default() });
-    assert_eq!(house.causes("q")[4..], ["kill requested by uid 0, pid 1 (supervicectl)"], "and nothing after it");
+    bench.ask(4, act(Act::Kill, "q"));
+    assert_eq!(bench.causes("q")[4..], [format!("kill requested {BY}")], "and nothing after it");
 }
 
 #[test]
 fn what_was_killed_by_hand_is_not_called_a_time_out_when_it_is_killed_again() {
-    let mut house = House::new(&[ProgramConfig { stopwaitsecs: 3, ..quick("p") }]);
-    house.start(1, "p");
-    house.ask(2, Request::Stop { name: name("p"), terms: Terms::default() });
-    house.ask(3, Request::Kill { name: name("p"), terms: Terms::default() });
-    house.pass(5);
-    assert_eq!(house.world.signals, [(0, 15), (0, 9), (0, 9)]);
-    assert_eq!(house.causes("p").last().map(String::as_str), Some("kill requested by uid 0, pid 1 (supervicectl)"));
+    let mut bench = Bench::new(&[ProgramConfig { stopwaitsecs: 3, ..quick("p") }]);
+    bench.start(1, "p");
+    bench.stop(2, "p");
+    bench.ask(3, act(Act::Kill, "p"));
+    bench.pass(5);
+    assert_eq!(bench.world.signals, [(0, 15), (0, 9), (0, 9)]);
+    assert_eq!(bench.causes("p").last(), Some(&format!("kill requested {BY}")));
 }
 
 #[test]
 fn nobody_is_told_of_a_time_out_when_a_shutdown_is_hurried() {
-    let mut house = House::new(&[quick("p")]);
-    house.start(1, "p");
-    house.handle(Input::Notice(Notice::Terminate));
-    house.pass(1);
-    house.handle(Input::Notice(Notice::Terminate));
-    assert_eq!(house.world.signals, [(0, 15), (0, 9)]);
-    let causes = house.causes("p");
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.start(1, "p");
+    bench.handle(Input::Notice(Notice::Terminate));
+    bench.pass(1);
+    bench.handle(Input::Notice(Notice::Terminate));
+    assert_eq!(bench.world.signals, [(0, 15), (0, 9)]);
+    let causes = bench.causes("p");
     assert!(!causes.iter().any(|cause| cause.contains("stopwaitsecs")), "{causes:?}");
 }
 
 #[test]
 fn a_wait_has_no_end_of_its_own_and_is_forgotten_with_its_client() {
-    let mut house = House::new(&[program("p")]);
-    house.ask(1, Request::Wait { name: name("p"), until: WaitFor::Running, timeout: None });
-    assert_eq!((house.engine.jobs.open(), house.engine.poll_timeout()), (1, None));
-    house.pass(1_000_000);
-    house.handle(Input::Gone(1));
-    assert_eq!((house.engine.jobs.open(), house.answers()), (0, Vec::new()));
-    house.ask(2, Request::Wait { name: name("p"), until: WaitFor::Running, timeout: None });
-    house.handle(Input::Notice(Notice::Terminate));
-    assert_eq!(house.message(), "FAILED p will not be running: the daemon is shutting down");
+    let mut bench = Bench::new(&[program("p")]);
+    bench.pass(2); // The start is over.
+    bench.ask(1, wait("p", WaitFor::Running, None));
+    assert_eq!((bench.engine.waiters.len(), bench.engine.poll_timeout()), (1, None));
+    bench.pass(1_000_000);
+    bench.gone(1);
+    assert_eq!((bench.engine.waiters.len(), bench.answers()), (0, Vec::new()));
+    bench.ask(2, wait("p", WaitFor::Running, None));
+    bench.handle(Input::Notice(Notice::Terminate));
+    let (why, timed_out) = (Unreached::ShuttingDown, false);
+    let until = WaitFor::Running;
+    assert_eq!(bench.refusal(), &Refusal::WaitFailed { name: name("p"), until, why, timed_out });
+    assert_eq!(bench.message(), "FAILED p will not be running: the daemon is shutting down");
 }
 
 #[test]
 fn a_start_that_fails_right_before_the_end_is_answered() {
-    let mut house = House::new(&[ProgramConfig { startretries: 0, ..program("p") }]);
-    house.ask(1, Request::Start { name: name("p"), terms: Terms { wait: true, timeout: None } });
-    house.end(0, process::Exit::Code(3));
-    assert_eq!(house.answers(), Vec::new(), "its last words are waited for");
-    house.handle(Input::Notice(Notice::Terminate));
-    house.pass(0);
-    assert!(house.engine.finished().is_some());
-    let message = house.message();
+    let mut bench = Bench::new(&[ProgramConfig { startretries: 0, ..program("p") }]);
+    bench.ask(1, act_on_terms(Act::Start, "p", Terms::default()));
+    bench.end(0, Exit::Code(3));
+    assert_eq!(bench.answers(), Vec::new(), "its last words are waited for");
+    bench.handle(Input::Notice(Notice::Terminate));
+    bench.pass(0);
+    assert!(bench.engine.finished().is_some());
+    let message = bench.message();
     assert!(message.starts_with("FAILED p did not start: FATAL: exit code 3"), "{message}");
 }
 
 #[test]
 fn a_wait_that_comes_during_a_shutdown_is_answered() {
-    let mut house = House::new(&[quick("p"), program("q")]);
-    house.start(1, "p");
-    house.handle(Input::Notice(Notice::Terminate));
-    house.ask(2, Request::Wait { name: name("q"), until: WaitFor::Healthy, timeout: None });
-    assert_eq!(house.message(), "FAILED q will not be healthy: the daemon is shutting down");
+    let mut bench = Bench::new(&[quick("p"), program("q")]);
+    bench.start(1, "p");
+    bench.handle(Input::Notice(Notice::Terminate));
+    bench.ask(2, wait("q", WaitFor::Healthy, None));
+    assert_eq!(bench.message(), "FAILED q will not be healthy: the daemon is shutting down");
 }
 
 #[test]
 fn a_wait_for_health_waits_for_the_first_answer_where_there_are_checks() {
-    let mut checked = quick("p");
-    checked.healthcheck.check_type = HealthCheckType::Tcp;
-    checked.healthcheck.start_period = 0;
-    let mut house = House::new(&[checked, quick("q")]);
-    house.start(1, "p");
-    house.start(1, "q");
-    house.ask(2, Request::Wait { name: name("q"), until: WaitFor::Healthy, timeout: None });
-    assert_eq!(house.message(), "q is healthy");
-    house.ask(3, Request::Wait { name: name("p"), until: WaitFor::Healthy, timeout: None });
-    assert_eq!(house.last_answer().0, 2, "RUNNING is not enough");
-    let result = HealthCheckResult { healthy: true, message: "connected".to_owned() };
-    house.handle(Input::Health { id: 0, generation: 1, result });
-    assert_eq!((house.last_answer().0, house.message().as_str()), (3, "p is healthy"));
+    let mut bench = Bench::new(&[checked("p"), quick("q")]);
+    bench.start(1, "p");
+    bench.start(1, "q");
+    bench.ask(2, wait("q", WaitFor::Healthy, None));
+    assert_eq!(bench.message(), "q is healthy");
+    bench.ask(3, wait("p", WaitFor::Healthy, None));
+    assert_eq!(bench.last_client(), 2, "RUNNING is not enough");
+    bench.health(0, 1, true);
+    assert_eq!((bench.last_client(), bench.message().as_str()), (3, "p is healthy"));
 }
 
 #[test]
 fn an_answer_about_a_run_that_is_over_is_nobodys() {
-    let mut checked = quick("p");
-    checked.healthcheck.check_type = HealthCheckType::Tcp;
-    checked.healthcheck.start_period = 0;
-    let mut house = House::new(&[checked]);
-    let answer = |generation| {
-        let result = HealthCheckResult { healthy: true, message: "connected".to_owned() };
-        Input::Health { id: 0, generation, result }
-    };
-    house.start(1, "p");
-    house.handle(answer(0));
-    house.handle(answer(2));
-    assert_eq!(house.status("p").healthy, None);
-    house.ask(2, Request::Stop { name: name("p"), terms: Terms::default() });
-    house.end(0, process::Exit::Signal(15));
-    house.handle(answer(1));
-    assert!(!house.world.events.contains(&EventType::HealthcheckPassed), "{:?}", house.world.events);
-    house.start(3, "p");
-    house.handle(answer(2));
-    assert_eq!(
-        (house.status("p").healthy, house.world.events.last()),
-        (Some(true), Some(&EventType::HealthcheckPassed))
-    );
-}
-
-#[test]
-fn a_listener_is_told_what_it_wants_and_nothing_is_made_for_nobody() {
-    let mut house = House::new(&[quick("p")]);
-    house.start(1, "p");
-    assert!(house.world.told.is_empty());
-    let selection =
-        EventSelection(vec!["Fatal".to_owned(), "PROCESS_STATE_STOPPING".to_owned(), "healthcheck".to_owned()]);
-    house.ask(7, Request::Events { selection, history: 0 });
-    let all = EventSelection::default();
-    house.ask(8, Request::Events { selection: all, history: 1 });
-    assert_eq!(house.world.told, [(7, "0".to_owned()), (8, "1".to_owned())], "with so many of the past");
-    house.world.told.clear();
-    house.ask(2, Request::Stop { name: name("p"), terms: Terms::default() });
-    assert_eq!(house.world.told.iter().map(|(conn, _)| *conn).collect::<Vec<_>>(), [7, 8]);
-    let event: EventItem = serde_json::from_str(&house.world.told[0].1).expect("JSON");
-    assert_eq!(
-        (event.event_type.as_str(), event.time, event.pid),
-        ("PROCESS_STATE_STOPPING", 1_700_000_000.0, Some(1001))
-    );
-    house.handle(Input::Gone(8));
-    house.handle(Input::Gone(7));
-    house.world.told.clear();
-    house.end(0, process::Exit::Signal(15));
-    assert!(house.world.told.is_empty());
-}
-
-#[test]
-fn why_tells_the_story_and_what_comes_next() {
-    let mut house = House::new(&[program("p")]);
-    assert_eq!(
-        house.why("p").lines,
-        ["p is STOPPED: not started.", "Nothing happens by itself. Start it with: supervicectl start p"]
-    );
-    house.start(1, "p");
-    house.pass(1);
-    house.end(0, process::Exit::Code(3));
-    house.handle(Input::Output(Note::Drained { program: 0, generation: 1, last_line: Some("no database".to_owned()) }));
-    let why = house.why("p");
-    assert_eq!(
-        why.lines,
-        [
-            "p has been BACKOFF for 0.0 s: exit code 3 after 1.0 s, retry 1 of 3 in 1 s: no database.",
-            "1.0 s ago: from STOPPED to STARTING: start requested by uid 0, pid 1 (supervicectl).",
-            "0.0 s ago: from STARTING to EXITED (pid 1001): exit code 3 after 1.0 s.",
-            "0.0 s ago: from EXITED to BACKOFF: exit code 3 after 1.0 s, retry 1 of 3 in 1 s.",
-            "Next: retry 1 of 3, in 1.0 s.",
-        ]
-    );
-    assert_eq!(why.next.map(|next| next.at), Some(1_700_000_001.0));
-    assert_eq!(house.status("p").retry_at, Some(1_700_000_001));
-}
-
-#[test]
-fn who_has_asked_is_told_however_often_it_has_crashed_since() {
-    let mut house = House::new(&[ProgramConfig { startretries: 9, ..program("p") }]);
-    house.start(1, "p");
-    for delay in 1..6 {
-        house.end(0, process::Exit::Code(3));
-        house.pass(delay);
-    }
-    let lines = house.why("p").lines;
-    assert!(
-        lines.contains(&"Last asked for, 15 s ago: start requested by uid 0, pid 1 (supervicectl).".to_owned()),
-        "{lines:?}"
-    );
-}
-
-#[test]
-fn an_update_that_makes_a_program_unhealthy_is_taken_back() {
-    let mut house = House::new(&[quick("p")]);
-    house.start(1, "p");
-    let mut checked =
-        ProgramConfig { command: "other".to_owned(), autorestart: crate::models::AutoRestart::Never, ..quick("p") };
-    checked.healthcheck.check_type = HealthCheckType::Tcp;
-    checked.healthcheck.start_period = 0;
-    checked.healthcheck.retries = 1;
-    house.ask(2, Request::Update { confirm: Some(Duration::from_secs(60)) });
-    house.load(&[checked]);
-    house.end(0, process::Exit::Signal(15));
-    let result = HealthCheckResult { healthy: false, message: "refused".to_owned() };
-    house.handle(Input::Health { id: 0, generation: 2, result });
-    assert_eq!((house.status("p").state.as_str(), house.engine.trial.is_none()), ("STOPPING", true));
-    house.end(0, process::Exit::Signal(15));
-    assert_eq!(house.status("p").state, "RUNNING");
-    assert_eq!(house.engine.entries[&0].config().command, "sleep 1000");
-    house.ask(3, Request::Confirm);
-    assert!(house.message().ends_with("p is UNHEALTHY: health check failed once: refused"), "{}", house.message());
-}
-
-#[test]
-fn an_update_is_done_for_a_client_that_has_gone_but_a_question_is_not() {
-    let mut house = House::new(&[quick("p")]);
-    house.start(1, "p");
-    house.ask(2, Request::Reread);
-    house.ask(3, Request::Update { confirm: None });
-    house.handle(Input::Gone(2));
-    house.handle(Input::Gone(3));
-    assert_eq!(house.engine.reload.waiting(), 1);
-    house.load(&[quick("p")]);
-    let changed = ProgramConfig { command: "sleep 5".to_owned(), ..quick("p") };
-    house.load(&[changed]);
-    assert_eq!(house.status("p").state, "STOPPING");
-    house.end(0, process::Exit::Signal(15));
-    assert_eq!((house.status("p").state.as_str(), house.world.pids), ("RUNNING", 2));
-}
-
-#[test]
-fn an_update_starts_nothing_that_was_down() {
-    let once = ProgramConfig { autorestart: crate::models::AutoRestart::Never, ..quick("done") };
-    let mut house = House::new(&[quick("up"), quick("never"), quick("stopped"), once.clone()]);
-    for name in ["up", "stopped", "done"] {
-        house.start(1, name);
-    }
-    house.ask(2, Request::Stop { name: name("stopped"), terms: Terms::default() });
-    house.end(2, process::Exit::Signal(15));
-    house.end(3, process::Exit::Code(0));
-    house.ask(3, Request::Update { confirm: None });
-    let changed = |config: ProgramConfig| ProgramConfig { command: name("other"), ..config };
-    house.load(&[quick("up"), quick("never"), quick("stopped"), once].map(changed));
-    house.end(0, process::Exit::Signal(15));
-    let states = ["up", "never", "stopped", "done"].map(|name| house.status(name).state);
-    assert_eq!(states, ["RUNNING", "STOPPED", "STOPPED", "EXITED"]);
-    assert_eq!(house.world.pids, 4);
-}
-
-#[test]
-fn an_update_that_can_not_even_spawn_is_taken_back_and_nobody_hears_of_it_twice() {
-    let mut house = House::new(&[quick("p")]);
-    house.start(1, "p");
-    let broken = ProgramConfig { command: "broken".to_owned(), startretries: 0, ..quick("p") };
-    house.ask(2, Request::Update { confirm: Some(Duration::from_secs(60)) });
-    house.load(&[broken, quick("new")]);
-    assert_eq!(house.world.names(), ["p", "new"]);
-    house.end(0, process::Exit::Signal(15));
-    house.end(0, process::Exit::Code(1));
-    // `new` was started, and goes with the update.
-    house.end(1, process::Exit::Signal(15));
-    assert_eq!(house.world.names(), ["p"]);
-    assert_eq!(
-        (house.status("p").state.as_str(), house.engine.entries[&0].config().command.as_str()),
-        ("RUNNING", "sleep 1000")
-    );
-    assert!(house.engine.trial.is_none());
-    house.ask(3, Request::Confirm);
-    assert_eq!(
-        house.message(),
-        "FAILED Nothing to confirm: the update was taken back, because p is FATAL: exit code 1 after 0.0 s"
-    );
-    house.ask(3, Request::Confirm);
-    assert_eq!(house.message(), "FAILED Nothing to confirm: no update waits for it");
+    let mut bench = Bench::new(&[checked("p")]);
+    bench.start(1, "p");
+    bench.health(0, 0, true);
+    bench.health(0, 2, true);
+    assert_eq!(bench.row("p").healthy, None);
+    bench.stop(2, "p");
+    bench.end(0, Exit::Signal(15));
+    bench.health(0, 1, true);
+    assert!(!bench.events().contains(&EventType::HealthcheckPassed), "{:?}", bench.events());
+    bench.start(3, "p");
+    bench.health(0, 2, true);
+    assert_eq!((bench.row("p").healthy, bench.events().last()), (Some(true), Some(&EventType::HealthcheckPassed)));
 }
 
 #[test]
 fn a_signal_goes_to_what_runs_and_only_to_that() {
-    let mut house = House::new(&[quick("p")]);
-    let signal = |signal: &str| Request::Signal { name: name("p"), signal: signal.to_owned() };
-    house.ask(1, signal("HUP"));
-    assert_eq!(house.message(), "FAILED p has no process; it is STOPPED: not started");
-    house.start(1, "p");
-    house.ask(1, signal("HUP"));
-    assert_eq!((house.message().as_str(), house.world.signals.as_slice()), ("Sent SIGHUP to p", &[(0, 1)][..]));
-    house.ask(1, signal("NONE"));
-    assert!(house.message().starts_with("INVALID_REQUEST signal: 'NONE' is no signal"));
+    let mut bench = Bench::new(&[quick("p")]);
+    let signal = |signal| Request::Command(Command::Signal { name: name("p"), signal });
+    bench.ask(1, signal(1));
+    assert_eq!(bench.answers(), [(1, "not_running")]);
+    assert_eq!(bench.message(), "FAILED p has no process; it is STOPPED: not started");
+    bench.start(1, "p");
+    bench.ask(1, signal(1));
+    assert_eq!((bench.message().as_str(), bench.world.signals.as_slice()), ("Sent SIGHUP to p", &[(0, 1)][..]));
+    bench.ask(1, signal(40));
+    assert_eq!(bench.reply(), &Reply::SignalSent { name: name("p"), signal: 40 });
+    assert_eq!(bench.message(), "Sent signal 40 to p");
+}
+
+#[test]
+fn a_log_level_is_set_and_told() {
+    let mut bench = Bench::new(&[]);
+    let level = |text: &str| Reply::LogLevel(text.to_owned());
+    bench.ask(1, Request::Query(Query::LogLevel));
+    assert_eq!(bench.reply(), &level("INFO"));
+    assert_eq!(LogLevel::from_name("loud"), None);
+    let debug = LogLevel::from_name(" debug ").expect("a level");
+    bench.ask(1, Request::Command(Command::SetLogLevel { level: debug }));
+    assert_eq!((bench.reply(), bench.world.log_levels.as_slice()), (&level("DEBUG"), &[name("DEBUG")][..]));
+    bench.ask(1, Request::Query(Query::LogLevel));
+    assert_eq!(bench.reply(), &level("DEBUG"), "it stays");
+}
+
+#[test]
+fn a_group_that_is_misspelt_is_guessed() {
+    let mut bench = Bench::new(&[ProgramConfig { group: Some(name("workers")), ..quick("p") }]);
+    let on = Selector::Group(name("wrokers"));
+    bench.ask(1, Request::Command(Command::Act { act: Act::Start, on, terms: Terms::default() }));
+    let nearest = Some(name("workers"));
+    assert_eq!(bench.refusal(), &Refusal::NoSuchGroup { name: name("wrokers"), nearest });
+    assert_eq!(bench.message(), "NOT_FOUND no group 'wrokers'; did you mean 'workers'?");
+}
+
+#[test]
+fn a_wait_is_over_when_it_is_so_or_when_its_time_is() {
+    let mut bench = Bench::unbegun(SupervisorConfig::default(), &[program("p")]);
+    bench.ask(2, wait("p", WaitFor::Running, None));
+    bench.ask(3, wait("p", WaitFor::Running, Some(4)));
+    bench.begin();
+    bench.pass(3);
+    assert_eq!(bench.answers(), Vec::new(), "STARTING is not RUNNING");
+    bench.pass(1);
+    assert_eq!(
+        (bench.last_client(), bench.message().as_str()),
+        (3, "TIMEOUT p is not running yet: STARTING: pid 1001, uptime 0:04")
+    );
+    bench.pass(6);
+    assert_eq!((bench.last_client(), bench.message().as_str()), (2, "p is running"));
+    assert_eq!(bench.reply(), &Reply::WaitOver { name: name("p"), until: WaitFor::Running });
+}
+
+#[test]
+fn a_start_that_somebody_stops_is_answered_at_once() {
+    let mut bench = Bench::new(&[program("p")]);
+    bench.start(1, "p");
+    bench.stop(2, "p");
+    assert_eq!(
+        (bench.last_client(), bench.message().as_str()),
+        (1, "FAILED p did not start: STOPPING: it was stopped meanwhile")
+    );
+    let members = vec![(name("p"), Unreached::StoppedMeanwhile(ProcessState::Stopping))];
+    let on = Selector::Process(name("p"));
+    assert_eq!(bench.refusal(), &Refusal::NotReached { act: Act::Start, on, members, timed_out: false });
+}
+
+#[test]
+fn a_start_that_ends_in_fatal_is_answered() {
+    let mut bench = Bench::new(&[ProgramConfig { startretries: 0, ..program("p") }]);
+    bench.start(1, "p");
+    bench.world.lingers = true;
+    bench.end(0, Exit::Code(3));
+    bench.pass(1);
+    assert!(bench.message().starts_with("FAILED p did not start: FATAL"), "{}", bench.message());
+}
+
+#[test]
+fn a_machine_is_turned_off_when_all_has_ended() {
+    for (power, word) in [(Power::Off, "poweroff"), (Power::Reboot, "reboot"), (Power::Halt, "halt")] {
+        let mut bench = Bench::new(&[quick("p")]);
+        bench.handle(Input::Notice(Notice::Power(power)));
+        assert_eq!((bench.engine.is_ending(), bench.engine.power()), (false, None), "it is not ours");
+        bench.engine.commands_machine(true);
+        bench.start(1, "p");
+        bench.ask(2, Request::Command(Command::Power(power)));
+        assert_eq!(bench.reply(), &Reply::PowerBegun(power));
+        assert_eq!(bench.message(), format!("{word}: everything is stopped"));
+        assert_eq!((bench.state("p"), bench.engine.finished()), (ProcessState::Stopping, None));
+        bench.end(0, Exit::Signal(15));
+        assert_eq!((bench.engine.finished(), bench.engine.power()), (Some(true), Some(power)));
+    }
+}
+
+#[test]
+fn a_command_s_own_time_is_counted_from_its_beginning() {
+    let mut bench = Bench::new(&[program("p")]);
+    bench.pass(5);
+    bench.ask(1, act_on_terms(Act::Start, "p", wait_for(4)));
+    bench.pass(3);
+    assert_eq!(bench.answers(), Vec::new());
+    bench.pass(1);
+    assert_eq!(bench.answers(), [(1, "timed_out")]);
+}
+
+#[test]
+fn what_is_misspelt_is_guessed() {
+    let mut bench = Bench::new(&[program("worker")]);
+    bench.ask(1, act(Act::Start, "wroker"));
+    let hint = NameHint::Nearest(name("worker"));
+    assert_eq!(bench.refusal(), &Refusal::NoSuchProcess { name: name("wroker"), hint });
+    assert!(bench.message().ends_with("; did you mean 'worker'?"), "{}", bench.message());
+    bench.ask(1, act(Act::Start, "x"));
+    assert!(!bench.message().contains("did you mean"), "{}", bench.message());
+}
+
+#[test]
+fn only_the_init_of_a_machine_turns_it_off() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.start(1, "p");
+    bench.ask(2, Request::Command(Command::Power(Power::Off)));
+    assert_eq!(bench.refusal(), &Refusal::NotInit);
+    assert!(bench.message().starts_with("FAILED this daemon is not the init of the machine"), "{}", bench.message());
+    assert!(!bench.engine.is_ending());
+}
+
+#[test]
+fn a_start_that_fails_is_answered_with_the_last_line_it_has_written() {
+    let mut bench = Bench::new(&[program("p")]);
+    bench.start(1, "p");
+    bench.end(0, Exit::Code(3));
+    assert_eq!(bench.answers(), Vec::new(), "its last words are waited for");
+    bench.drained(0, 1, Some("no database"));
+    let message = bench.message();
+    assert!(message.starts_with("FAILED p did not start: BACKOFF: exit code 3"), "{message}");
+    assert!(message.ends_with("no database"), "{message}");
+    assert!(bench.refusal().cause().is_some(), "{:?}", bench.refusal());
+    // And without it where it does not come.
+    bench.start(2, "p");
+    bench.end(0, Exit::Code(4));
+    bench.pass(1);
+    assert!(bench.message().contains("exit code 4"), "{}", bench.message());
+}
+
+#[test]
+fn the_daemon_knows_its_own_pid() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.ask(1, Request::Query(Query::Pid { name: None }));
+    assert_eq!(bench.reply(), &Reply::Pid(OWN_PID));
+    bench.ask(1, Request::Query(Query::Version));
+    assert_eq!(bench.reply(), &Reply::Version(OWN_PID));
+}
+
+#[test]
+fn a_start_waits_until_nothing_is_left_of_the_run_before() {
+    let once = ProgramConfig { autorestart: AutoRestart::Never, ..quick("p") };
+    let mut bench = Bench::new(&[once]);
+    bench.start(1, "p");
+    bench.world.lingers = true;
+    bench.end(0, Exit::Code(0));
+    bench.start(2, "p");
+    bench.pass(1);
+    assert_eq!((bench.last_client(), bench.world.pids), (1, 1), "not answered, and not started beside it");
+    bench.world.lingers = false;
+    bench.pass(5);
+    assert_eq!((bench.last_client(), bench.message().as_str(), bench.world.pids), (2, "Started p", 2));
+}
+
+#[test]
+fn orphans_that_nothing_ends_hold_up_the_end_for_a_while_only() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.world.orphans = 2;
+    bench.handle(Input::Notice(Notice::Terminate));
+    assert_eq!(bench.world.orphan_signals, [Some(15)], "asked to end");
+    // Two seconds to end, two more after the SIGKILL.
+    for (seconds, kills, finished) in [(1, 0, None), (1, 1, None), (1, 1, None), (1, 1, Some(false))] {
+        bench.pass(seconds);
+        let killed = bench.world.orphan_signals.iter().filter(|signal| **signal == Some(9)).count();
+        assert_eq!((killed, bench.engine.finished()), (kills, finished));
+    }
 }

@@ -1,0 +1,135 @@
+use std::collections::HashSet;
+
+use super::*;
+use crate::process::Exit;
+
+fn name() -> String {
+    "web".to_owned()
+}
+
+fn reached() -> Box<Reached> {
+    Box::new(Reached {
+        state: ProcessState::Stopped,
+        condition: Condition::Stopped,
+        last_line: None,
+        cause: Some(Cause::Ended { exit: Some(Exit::Code(3)) }),
+        at: Moment::from_nanos(1),
+    })
+}
+
+/// Each way not to get where it was to get.
+fn unreached() -> [Unreached; 5] {
+    [
+        Unreached::Reached(reached()),
+        Unreached::StoppedMeanwhile(ProcessState::Stopping),
+        Unreached::Removed,
+        Unreached::RemovedFromConfiguration,
+        Unreached::ShuttingDown,
+    ]
+}
+
+fn reload_failures() -> [ReloadFailure; 4] {
+    [
+        ReloadFailure::ShuttingDown,
+        ReloadFailure::Config("x.conf:3: odd".into()),
+        ReloadFailure::PendingCommit { seconds: 7 },
+        ReloadFailure::TimedOut { seconds: 30 },
+    ]
+}
+
+/// One of each variant, and of each way to word it.
+fn one_of_each() -> Vec<Refusal> {
+    let hints = [
+        NameHint::None,
+        NameHint::Nearest("wed".to_owned()),
+        NameHint::Group("web:0".to_owned()),
+        NameHint::Instances("web:0".to_owned()),
+        NameHint::Leaving,
+    ];
+    let mut all: Vec<Refusal> = hints.into_iter().map(|hint| Refusal::NoSuchProcess { name: name(), hint }).collect();
+    for nearest in [None, Some(name())] {
+        all.push(Refusal::NoSuchGroup { name: name(), nearest });
+    }
+    all.extend([
+        Refusal::ShuttingDown,
+        Refusal::NotInit,
+        Refusal::NotRunning { name: name(), reached: reached() },
+        Refusal::Output { name: name(), message: "no space left".to_owned() },
+        Refusal::Internal,
+    ]);
+    let failed = RollbackReason::Failed { name: name(), state: ProcessState::Fatal, cause: Cause::Executed };
+    for taken_back in [None, Some(RollbackReason::Unconfirmed), Some(failed)] {
+        all.push(Refusal::NothingToConfirm { taken_back: taken_back.map(Box::new) });
+    }
+    for failure in reload_failures() {
+        all.push(Refusal::RereadFailed(failure.clone()));
+        all.push(Refusal::ReloadFailed(failure.clone()));
+        all.push(Refusal::UpdateFailed(failure));
+    }
+    let acts = [Act::Start, Act::Stop, Act::Kill, Act::Restart { force: false }, Act::Restart { force: true }];
+    for (why, timed_out) in unreached().into_iter().flat_map(|why| [(why.clone(), false), (why, true)]) {
+        let members = vec![(name(), why.clone())];
+        for act in acts {
+            for on in [Selector::Process(name()), Selector::Group(name())] {
+                all.push(Refusal::NotReached { act, on, members: members.clone(), timed_out });
+            }
+        }
+        for until in [WaitFor::Running, WaitFor::Healthy, WaitFor::Stopped, WaitFor::Exited] {
+            all.push(Refusal::WaitFailed { name: name(), until, why: why.clone(), timed_out });
+        }
+        all.push(Refusal::ReloadIncomplete { members: members.clone(), timed_out });
+        for confirm_pending in [false, true] {
+            all.push(Refusal::UpdateIncomplete { members: members.clone(), confirm_pending, timed_out });
+        }
+    }
+    all
+}
+
+/// The kinds that each can be of; a new variant has to be named here, and one of it above.
+fn kinds(refusal: &Refusal) -> &'static [&'static str] {
+    match refusal {
+        Refusal::NoSuchProcess { .. } => &["no_such_process"],
+        Refusal::NoSuchGroup { .. } => &["no_such_group"],
+        Refusal::ShuttingDown => &["shutting_down"],
+        Refusal::NotInit => &["not_init"],
+        Refusal::NotRunning { .. } => &["not_running"],
+        Refusal::NotReached { .. } => &["not_reached", "timed_out"],
+        Refusal::WaitFailed { .. } => &["wait_failed", "timed_out"],
+        Refusal::RereadFailed(_) | Refusal::ReloadFailed(_) | Refusal::UpdateFailed(_) => {
+            &["shutting_down", "invalid_configuration", "commit_pending", "timed_out"]
+        }
+        Refusal::ReloadIncomplete { .. } => &["reload_incomplete", "timed_out"],
+        Refusal::UpdateIncomplete { .. } => &["update_incomplete", "timed_out"],
+        Refusal::NothingToConfirm { .. } => &["nothing_to_confirm"],
+        Refusal::Output { .. } => &["output_failed"],
+        Refusal::Internal => &["internal_error"],
+    }
+}
+
+#[test]
+fn every_refusal_is_a_sentence_and_has_a_kind() {
+    let all = one_of_each();
+    let variants: HashSet<_> = all.iter().map(std::mem::discriminant).collect();
+    assert_eq!(variants.len(), 15, "one of each variant");
+    for refusal in &all {
+        let text = refusal.to_string();
+        assert!(!text.is_empty() && text.trim() == text && !text.contains("  "), "{text:?}");
+        assert!(!text.contains(['{', '}', '"']) && !text.contains("Some(") && !text.contains("::"), "{text:?}");
+        assert!(kinds(refusal).contains(&refusal.kind()), "{refusal:?} is {}", refusal.kind());
+    }
+    let seen: HashSet<&str> = all.iter().map(Refusal::kind).collect();
+    let wanted: HashSet<&str> = all.iter().flat_map(kinds).copied().collect();
+    assert_eq!(seen, wanted, "each kind is met");
+}
+
+#[test]
+fn a_cause_is_told_where_one_process_is_to_blame() {
+    let cause = reached().cause;
+    let not_running = Refusal::NotRunning { name: name(), reached: reached() };
+    assert_eq!(not_running.cause(), cause.as_ref());
+    let why = Unreached::Reached(reached());
+    let failed = Refusal::WaitFailed { name: name(), until: WaitFor::Running, why, timed_out: true };
+    assert_eq!((failed.cause(), failed.kind()), (cause.as_ref(), "timed_out"));
+    let gone = Refusal::ReloadIncomplete { members: vec![(name(), Unreached::Removed)], timed_out: false };
+    assert_eq!((gone.cause(), Refusal::Internal.cause()), (None, None));
+}

@@ -1,0 +1,482 @@
+//! [`Bench`]: the engine in a small world that does at once what it wants done, by the rule of the dispatcher: effects in
+//! the order of the list, the results of one handled before the next, what follows from them behind all that was there.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::api::{Answer, EventKinds, HistoryRow, Query, Refusal, Reply, StatusRow, Watch, Why};
+use crate::codec::frames::{self, EventItem};
+use crate::core::effect::{GroupLeft, OutputJob, TaskId};
+use crate::process::{Caller, Generation, SpawnError};
+
+/// Somebody who asks: a connection, or a thread of the embedding program.
+pub(super) type Client = u64;
+
+/// What the daemon takes for its own process id.
+pub(super) const OWN_PID: i32 = 4242;
+
+/// The wall clock, whenever it is looked at.
+pub(super) const WALL: Duration = Duration::from_secs(1_700_000_000);
+
+/// What clients are called in causes.
+pub(super) const BY: &str = "by uid 0, pid 1 (supervicectl)";
+
+/// The initiator that has this name.
+pub(super) fn client() -> Initiator {
+    Initiator::Client(Arc::new(Caller { uid: 0, pid: 1, command: Some("supervicectl".into()) }))
+}
+
+/// Spawns succeed with a new pid, and the group of a leader that has ended is empty, unless told otherwise.
+#[derive(Default)]
+pub(super) struct FakeSystem {
+    /// The processes that other threads may see.
+    names: BTreeMap<ProcId, String>,
+    /// What other threads see of them.
+    pub shown: BTreeMap<ProcId, ProcessState>,
+    /// Spawns that have succeeded.
+    pub pids: i32,
+    runs: BTreeMap<ProcId, Generation>,
+    ended: Vec<(ProcId, Generation, Exit)>,
+    pub refuse_spawns: Option<SpawnError>,
+    pub refuse_checks: bool,
+    pub refuse_tasks: Option<SpawnError>,
+    /// Signals to the group of a process.
+    pub signals: Vec<(ProcId, u8)>,
+    /// Something is left of the process group of every leader that ends.
+    pub lingers: bool,
+    /// The same for this one alone.
+    pub lingers_of: Option<ProcId>,
+    /// Processes that a program has left behind, and what they were told.
+    pub orphans: usize,
+    pub orphan_signals: Vec<Option<u8>>,
+    open: BTreeMap<RequestId, Client>,
+    next_request: u64,
+    /// Answers, each with the names that other threads saw at that moment.
+    pub answers: Vec<(Client, Answer, Vec<String>)>,
+    /// Everything that was announced.
+    pub announced: Vec<Arc<Announcement>>,
+    followers: BTreeMap<RequestId, (Client, EventKinds)>,
+    /// What followers were told.
+    pub told: Vec<(Client, EventItem)>,
+    /// The past that each follower was told first.
+    pub past: Vec<(Client, Vec<EventItem>)>,
+    /// Followers that are told nothing any more.
+    pub forgotten: Vec<Client>,
+    /// How often the file was begun to be read; the number of the last time.
+    pub loads: u64,
+    /// How often the console's output was set up anew.
+    pub outputs: usize,
+    pub log_levels: Vec<String>,
+    pub reopened: usize,
+    /// The commands of the tasks that were started and not forgotten.
+    pub tasks: BTreeMap<TaskId, Box<str>>,
+    /// Signals to groups of tasks, in order.
+    pub task_signals: Vec<(TaskId, u8)>,
+}
+
+impl FakeSystem {
+    /// The names that other threads see.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.names.values().cloned().collect()
+    }
+
+    fn group_left(&self, id: ProcId) -> GroupLeft {
+        if self.lingers || self.lingers_of == Some(id) { GroupLeft::Lingers } else { GroupLeft::Empty }
+    }
+
+    fn answer(&mut self, request: RequestId, answer: Answer) {
+        let client = self.open.remove(&request).expect("a request is answered once");
+        let names = self.names();
+        self.answers.push((client, answer, names));
+    }
+
+    fn perform(&mut self, effect: Effect, clock: WallClock, results: &mut Vec<Input>) {
+        match effect {
+            Effect::Spawn { id, generation, .. } => results.push(match &self.refuse_spawns {
+                Some(error) => Input::SpawnFailed { id, generation, error: error.clone() },
+                None => {
+                    self.pids += 1;
+                    self.runs.insert(id, generation);
+                    Input::Spawned { id, generation, pid: 1000 + self.pids, pending: false }
+                }
+            }),
+            Effect::SignalGroup { id, generation, signal } => {
+                assert_eq!(self.runs.get(&id), Some(&generation), "a stranger is signalled");
+                self.signals.push((id, signal));
+            }
+            Effect::Reap => {
+                for (id, generation, exit) in std::mem::take(&mut self.ended) {
+                    results.push(Input::Exited { id, generation, exit, late: None, group: self.group_left(id) });
+                }
+                results.push(Input::Swept);
+            }
+            Effect::ProbeGroup { id, generation, thorough: _ } => {
+                results.push(Input::GroupProbed { id, generation, group: self.group_left(id) });
+            }
+            Effect::RunEnded { id, generation } => assert_eq!(self.runs.remove(&id), Some(generation)),
+            Effect::CheckHealth { id, generation, .. } if self.refuse_checks => {
+                let result = HealthCheckResult { healthy: false, message: "no thread for the check".to_owned() };
+                results.push(Input::Health { id, generation, result });
+            }
+            Effect::RefuseCheck { id, generation, reason } => {
+                let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
+                results.push(Input::Health { id, generation, result });
+            }
+            Effect::StartTask { task, command, .. } => {
+                self.tasks.insert(task, command);
+                results.push(match &self.refuse_tasks {
+                    Some(error) => Input::TaskSpawnFailed { task, error: Box::new(error.clone()) },
+                    None => {
+                        self.pids += 1;
+                        Input::TaskSpawned { task, pid: 1000 + self.pids }
+                    }
+                });
+            }
+            Effect::SignalTask { task, signal } => {
+                assert!(self.tasks.contains_key(&task), "a stranger is signalled");
+                self.task_signals.push((task, signal));
+            }
+            Effect::ForgetTask { task } => drop(self.tasks.remove(&task).expect("a task is forgotten once")),
+            Effect::Register { id, config } => drop(self.names.insert(id, config.name.clone())),
+            Effect::Forget { id, config } => {
+                assert_eq!(self.names.remove(&id).as_ref(), Some(&config.name));
+                self.shown.remove(&id);
+            }
+            Effect::Show { id, view } => drop(self.shown.insert(id, view.state)),
+            Effect::LoadConfig { load } => {
+                assert_eq!(load, self.loads + 1, "one read after the other");
+                self.loads = load;
+            }
+            Effect::Reply { request, answer } => self.answer(request, *answer),
+            Effect::Delegate { request, job } => self.delegate(request, *job),
+            Effect::Follow { request, kinds, past } => {
+                let client = self.open[&request];
+                let past = past.iter().map(|row: &HistoryRow| frames::past_event(row, clock)).collect();
+                self.past.push((client, past));
+                self.followers.insert(request, (client, kinds));
+            }
+            Effect::Unfollow { request } => {
+                let (client, _) = self.followers.remove(&request).expect("it follows");
+                self.forgotten.push(client);
+            }
+            Effect::Announce(announcement) => {
+                if let Some(public) = announcement.event() {
+                    let (kind, event) = (public.event_type(), frames::event(&public, clock));
+                    let told = self.followers.values().filter(|(_, kinds)| kinds.has(kind));
+                    self.told.extend(told.map(|(client, _)| (*client, event.clone())));
+                }
+                self.announced.push(announcement);
+            }
+            Effect::Adoption(output) => panic!("a daemon without an identity looks for nothing: {output:?}"),
+            Effect::SignalOrphans { signal } => {
+                self.orphan_signals.push(signal);
+                results.push(Input::OrphansCounted { count: self.orphans, signalled: signal.is_some() });
+            }
+            Effect::ProbePendingExecs => results.push(Input::PendingExecsProbed { left: false }),
+            Effect::ReopenLogs => self.reopened += 1,
+            Effect::SetOutput { .. } => self.outputs += 1,
+            Effect::SetLogLevel { level } => self.log_levels.push(level.as_str().to_owned()),
+            Effect::LeaderExited { .. }
+            | Effect::CheckHealth { .. }
+            | Effect::Configure { .. }
+            | Effect::TrimMemory => {}
+        }
+    }
+
+    /// As the output thread answers.
+    fn delegate(&mut self, request: RequestId, job: OutputJob) {
+        match job {
+            OutputJob::Why { why, .. } => self.answer(request, Ok(Reply::Why(why))),
+            OutputJob::Clear { name, .. } => self.answer(request, Ok(Reply::LogsCleared { name })),
+            // The stream that follows is the answer.
+            OutputJob::Tail { .. } => drop(self.open.remove(&request).expect("a request is answered once")),
+        }
+    }
+}
+
+pub(super) struct Bench {
+    pub now: Moment,
+    pub engine: Engine,
+    pub world: FakeSystem,
+}
+
+impl Bench {
+    pub(super) fn new(programs: &[ProgramConfig]) -> Bench {
+        Bench::with(SupervisorConfig::default(), programs)
+    }
+
+    /// A daemon that has begun, but none of whose programs was started.
+    pub(super) fn with(settings: SupervisorConfig, programs: &[ProgramConfig]) -> Bench {
+        let mut bench = Bench::unbegun(settings, &[]);
+        bench.begin();
+        for program in programs {
+            bench.engine.add(Arc::new(program.clone()));
+        }
+        bench.turn(|_, _| ());
+        bench
+    }
+
+    /// A daemon that is about to begin.
+    pub(super) fn unbegun(settings: SupervisorConfig, programs: &[ProgramConfig]) -> Bench {
+        let now = Moment::from_nanos(86_400_000_000_000);
+        let programs = programs.iter().cloned().map(Arc::new).collect();
+        let engine = Engine::new(now, OWN_PID, None, settings, programs);
+        let mut bench = Bench { now, engine, world: FakeSystem::default() };
+        bench.turn(|_, _| ());
+        bench
+    }
+
+    /// What is to start with the daemon is started.
+    pub(super) fn begin(&mut self) {
+        self.turn(Engine::begin);
+        self.run_timers();
+    }
+
+    pub(super) fn clock(&self) -> WallClock {
+        WallClock { now: self.now, wall: WALL }
+    }
+
+    /// One turn, at the end of which the ledger agrees with those who wait.
+    fn turn(&mut self, tell: impl FnOnce(&mut Engine, Moment)) {
+        tell(&mut self.engine, self.now);
+        let mut results = Vec::new();
+        while let Some(effect) = self.engine.poll_effect() {
+            self.world.perform(effect, self.clock(), &mut results);
+            for input in results.drain(..) {
+                self.engine.handle(self.now, input);
+            }
+        }
+        let lost: Vec<_> = self.world.open.keys().filter(|request| !self.engine.owns(**request)).collect();
+        assert!(lost.is_empty(), "nobody owes the answers to {lost:?}");
+        assert_eq!(self.world.open.len(), self.engine.owed(), "answers are owed to nobody");
+    }
+
+    /// Everything that is due by now.
+    fn run_timers(&mut self) {
+        for _ in 0..100 {
+            let mut fired = true;
+            while fired {
+                self.turn(|engine, now| fired = engine.run_timer(now));
+            }
+            if self.engine.poll_timeout().is_none_or(|at| at > self.now) {
+                return;
+            }
+        }
+        panic!("a timer stays due");
+    }
+
+    pub(super) fn handle(&mut self, input: Input) {
+        self.turn(|engine, now| engine.handle(now, input));
+        self.run_timers();
+    }
+
+    /// A client of the control socket asks.
+    pub(super) fn ask(&mut self, client: Client, request: Request) {
+        self.ask_by(client, self::client(), request);
+    }
+
+    /// A thread of the embedding program asks.
+    pub(super) fn ask_locally(&mut self, client: Client, request: Request) {
+        self.ask_by(client, Initiator::Embedder, request);
+    }
+
+    fn ask_by(&mut self, client: Client, by: Initiator, request: Request) {
+        let id = RequestId(self.world.next_request);
+        self.world.next_request += 1;
+        self.world.open.insert(id, client);
+        self.handle(Input::Request { id, by, request });
+    }
+
+    /// The client has gone, whatever it waits for.
+    pub(super) fn gone(&mut self, client: Client) {
+        let its: Vec<RequestId> =
+            self.world.open.iter().filter(|(_, other)| **other == client).map(|(id, _)| *id).collect();
+        for id in its {
+            self.world.open.remove(&id);
+            self.handle(Input::Gone { id });
+        }
+    }
+
+    /// The time goes by as it does for the dispatcher: nothing is looked at before the engine has said that it wants to.
+    pub(super) fn pass(&mut self, seconds: u64) {
+        let end = self.now + Duration::from_secs(seconds);
+        self.run_timers();
+        while let Some(at) = self.engine.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.run_timers();
+        }
+        self.now = end;
+    }
+
+    /// The leader of the present run has ended.
+    pub(super) fn end(&mut self, id: ProcId, exit: Exit) {
+        let generation = self.entry(id).machine.generation();
+        self.world.ended.push((id, generation, exit));
+        self.handle(Input::Notice(Notice::Child));
+    }
+
+    /// A health check of this run has its answer.
+    pub(super) fn health(&mut self, id: ProcId, generation: Generation, healthy: bool) {
+        let message = if healthy { "connected" } else { "refused" }.to_owned();
+        self.handle(Input::Health { id, generation, result: HealthCheckResult { healthy, message } });
+    }
+
+    /// The last words of this run were read.
+    pub(super) fn drained(&mut self, id: ProcId, generation: Generation, last_line: Option<&str>) {
+        let last_line = last_line.map(str::to_owned);
+        self.handle(Input::Output(Note::Drained { program: id, generation, last_line }));
+    }
+
+    /// The file that is being read has these programs.
+    pub(super) fn load(&mut self, programs: &[ProgramConfig]) {
+        self.load_settings(SupervisorConfig { programs: programs.to_vec(), ..SupervisorConfig::default() });
+    }
+
+    pub(super) fn load_settings(&mut self, config: SupervisorConfig) {
+        let loaded = Loaded { config, warnings: Vec::new(), logfile_given: false, files: Vec::new() };
+        self.loaded(self.world.loads, Ok(loaded));
+    }
+
+    pub(super) fn loaded(&mut self, load: u64, result: Result<Loaded, ConfigError>) {
+        self.handle(Input::ConfigLoaded { load, result: Box::new(result) });
+    }
+
+    pub(super) fn entry(&self, id: ProcId) -> &Entry {
+        self.engine.registry.get(id).expect("it is there")
+    }
+
+    pub(super) fn row(&self, name: &str) -> StatusRow {
+        self.engine.rows(Some(name), 0).expect("it is there").remove(0)
+    }
+
+    pub(super) fn state(&self, name: &str) -> ProcessState {
+        self.row(name).state
+    }
+
+    pub(super) fn describe(&self, name: &str) -> String {
+        self.row(name).describe(self.now)
+    }
+
+    /// Who was answered, and how: the kind of the refusal, or `ok`.
+    pub(super) fn answers(&self) -> Vec<(Client, &'static str)> {
+        let kind = |answer: &Answer| answer.as_ref().map_or_else(Refusal::kind, |_| "ok");
+        self.world.answers.iter().map(|(client, answer, _)| (*client, kind(answer))).collect()
+    }
+
+    pub(super) fn last_client(&self) -> Client {
+        self.world.answers.last().expect("an answer").0
+    }
+
+    pub(super) fn reply(&self) -> &Reply {
+        self.world.answers.last().expect("an answer").1.as_ref().expect("a reply")
+    }
+
+    pub(super) fn refusal(&self) -> &Refusal {
+        self.world.answers.last().expect("an answer").1.as_ref().expect_err("a refusal")
+    }
+
+    /// The sentence of the last answer; a refusal with the code that it has in a frame.
+    pub(super) fn message(&self) -> String {
+        let (_, answer, _) = self.world.answers.last().expect("an answer");
+        let frame = frames::answer(answer, self.clock());
+        let frame: serde_json::Value = serde_json::from_slice(&frame[frames::HEADER..]).expect("JSON");
+        let message = match answer {
+            Ok(reply) => reply.to_string(),
+            Err(refusal) => refusal.to_string(),
+        };
+        assert_eq!(frame["message"].as_str(), Some(message.as_str()), "{answer:?}");
+        match frame["code"].as_str() {
+            Some(code) => format!("{code} {message}"),
+            None => message,
+        }
+    }
+
+    pub(super) fn history(&mut self, program: &str) -> Vec<HistoryRow> {
+        self.ask(99, Request::Query(Query::History { name: Some(name(program)) }));
+        match self.reply() {
+            Reply::History(rows) => rows.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn causes(&mut self, program: &str) -> Vec<String> {
+        self.history(program).into_iter().map(|row| row.cause.to_string()).collect()
+    }
+
+    pub(super) fn why(&mut self, program: &str) -> Why {
+        self.ask(99, Request::Watch(Watch::Why { name: name(program) }));
+        match self.reply() {
+            Reply::Why(why) => (**why).clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What has happened, as far as it is an event.
+    pub(super) fn events(&self) -> Vec<EventType> {
+        self.world
+            .announced
+            .iter()
+            .filter_map(|announcement| announcement.event().map(|event| event.event_type()))
+            .collect()
+    }
+
+    /// Whether this was announced.
+    pub(super) fn announced(&self, wanted: &Announcement) -> bool {
+        self.world.announced.iter().any(|announcement| **announcement == *wanted)
+    }
+
+    pub(super) fn start(&mut self, client: Client, program: &str) {
+        self.ask(client, act(Act::Start, program));
+    }
+
+    pub(super) fn stop(&mut self, client: Client, program: &str) {
+        self.ask(client, act(Act::Stop, program));
+    }
+}
+
+/// A command to one process whose effect is waited for.
+pub(super) fn act(act: Act, program: &str) -> Request {
+    act_on_terms(act, program, Terms::default())
+}
+
+pub(super) fn act_on_terms(act: Act, program: &str, terms: Terms) -> Request {
+    Request::Command(Command::Act { act, on: Selector::Process(name(program)), terms })
+}
+
+pub(super) fn reload() -> Request {
+    Request::Command(Command::Reload)
+}
+
+pub(super) fn update(confirm: Option<u64>) -> Request {
+    Request::Command(Command::Update { confirm: confirm.map(Duration::from_secs) })
+}
+
+pub(super) fn wait(program: &str, until: WaitFor, seconds: Option<u64>) -> Request {
+    Request::Watch(Watch::Wait { name: name(program), until, timeout: seconds.map(Duration::from_secs) })
+}
+
+pub(super) fn program(name: &str) -> ProgramConfig {
+    ProgramConfig { startsecs: 10, stopwaitsecs: 600, ..ProgramConfig::new(name, "sleep 1000") }
+}
+
+/// One that is running as soon as it is executed.
+pub(super) fn quick(name: &str) -> ProgramConfig {
+    ProgramConfig { startsecs: 0, ..program(name) }
+}
+
+/// The same, with health checks from the beginning.
+pub(super) fn checked(name: &str) -> ProgramConfig {
+    let mut config = quick(name);
+    config.healthcheck.check_type = HealthCheckType::Tcp;
+    config.healthcheck.start_period = 0;
+    config
+}
+
+/// The same program with another command.
+pub(super) fn other(config: &ProgramConfig) -> ProgramConfig {
+    ProgramConfig { command: name("other"), ..config.clone() }
+}
+
+pub(super) fn name(name: &str) -> String {
+    name.to_owned()
+}

@@ -1,0 +1,231 @@
+//! New configurations: what they change, and the way back.
+
+use super::bench::{checked, other, quick, update};
+use super::*;
+use crate::api::{Changes, ReloadChange, Reread, RollbackReason, Updated, Watch};
+use crate::config::Diagnostic;
+use crate::models::{AutoRestart, DefaultOutput};
+use crate::process::Cause;
+
+impl Bench {
+    fn updated(&self) -> &Updated {
+        match self.reply() {
+            Reply::Updated(updated) => updated,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn is_unconfirmed(&self) -> bool {
+        self.engine.commit.pending_until().is_some()
+    }
+}
+
+#[test]
+fn an_update_that_makes_a_program_unhealthy_is_taken_back() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.start(1, "p");
+    let mut checked = ProgramConfig { command: name("other"), autorestart: AutoRestart::Never, ..checked("p") };
+    checked.healthcheck.retries = 1;
+    bench.ask(2, update(Some(60)));
+    bench.load(&[checked]);
+    bench.end(0, Exit::Signal(15));
+    bench.health(0, 2, false);
+    assert_eq!((bench.state("p"), bench.is_unconfirmed()), (ProcessState::Stopping, false));
+    bench.end(0, Exit::Signal(15));
+    assert_eq!(bench.state("p"), ProcessState::Running);
+    assert_eq!(bench.entry(0).config().command, "sleep 1000");
+    bench.ask(3, Request::Command(Command::Confirm));
+    let cause = Cause::Unhealthy { failures: 1, message: "refused".into() };
+    let reason = RollbackReason::Failed { name: name("p"), state: ProcessState::Unhealthy, cause };
+    assert_eq!(bench.refusal(), &Refusal::NothingToConfirm { taken_back: Some(Box::new(reason.clone())) });
+    assert!(bench.message().ends_with("p is UNHEALTHY: health check failed once: refused"), "{}", bench.message());
+    assert!(bench.announced(&Announcement::Reload(ReloadChange::RolledBack(Arc::new(reason)))));
+}
+
+#[test]
+fn an_update_is_done_for_a_client_that_has_gone_but_a_question_is_not() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.start(1, "p");
+    bench.ask(2, Request::Watch(Watch::Reread));
+    bench.ask(3, update(None));
+    bench.gone(2);
+    bench.gone(3);
+    assert_eq!(bench.engine.reload.waiting(), 1);
+    bench.load(&[quick("p")]);
+    let changed = ProgramConfig { command: "sleep 5".to_owned(), ..quick("p") };
+    bench.load(&[changed]);
+    assert_eq!(bench.state("p"), ProcessState::Stopping);
+    bench.end(0, Exit::Signal(15));
+    assert_eq!((bench.state("p"), bench.world.pids), (ProcessState::Running, 2));
+}
+
+#[test]
+fn an_update_starts_nothing_that_was_down() {
+    let once = ProgramConfig { autorestart: AutoRestart::Never, ..quick("done") };
+    let mut bench = Bench::new(&[quick("up"), quick("never"), quick("stopped"), once.clone()]);
+    for name in ["up", "stopped", "done"] {
+        bench.start(1, name);
+    }
+    bench.stop(2, "stopped");
+    bench.end(2, Exit::Signal(15));
+    bench.end(3, Exit::Code(0));
+    bench.ask(3, update(None));
+    bench.load(&[quick("up"), quick("never"), quick("stopped"), once].map(|config| other(&config)));
+    bench.end(0, Exit::Signal(15));
+    let states = ["up", "never", "stopped", "done"].map(|name| bench.state(name));
+    let stopped = ProcessState::Stopped;
+    assert_eq!(states, [ProcessState::Running, stopped, stopped, ProcessState::Exited]);
+    assert_eq!(bench.world.pids, 4);
+}
+
+#[test]
+fn an_update_that_can_not_even_spawn_is_taken_back_and_nobody_hears_of_it_twice() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.start(1, "p");
+    let broken = ProgramConfig { command: "broken".to_owned(), startretries: 0, ..quick("p") };
+    bench.ask(2, update(Some(60)));
+    bench.load(&[broken, quick("new")]);
+    assert_eq!(bench.world.names(), ["p", "new"]);
+    bench.end(0, Exit::Signal(15));
+    bench.end(0, Exit::Code(1));
+    // `new` was started, and goes with the update.
+    bench.end(1, Exit::Signal(15));
+    assert_eq!(bench.world.names(), ["p"]);
+    assert_eq!((bench.state("p"), bench.entry(0).config().command.as_str()), (ProcessState::Running, "sleep 1000"));
+    assert!(!bench.is_unconfirmed());
+    bench.ask(3, Request::Command(Command::Confirm));
+    assert_eq!(
+        bench.message(),
+        "FAILED Nothing to confirm: the update was taken back, because p is FATAL: exit code 1 after 0.0 s"
+    );
+    bench.ask(3, Request::Command(Command::Confirm));
+    assert_eq!(bench.message(), "FAILED Nothing to confirm: no update waits for it");
+}
+
+#[test]
+fn the_console_is_set_up_anew_when_one_of_its_settings_has_changed() {
+    let mut bench = Bench::new(&[]);
+    let mut config = SupervisorConfig::default();
+    let mut outputs = Vec::new();
+    for step in 0..4 {
+        match step {
+            1 => config.log_prefix = Some(name("> ")),
+            2 => config.default_output = DefaultOutput::Console,
+            _ => config.shutdown_timeout += 1,
+        }
+        bench.handle(Input::Notice(Notice::Reload));
+        bench.load_settings(config.clone());
+        outputs.push(bench.world.outputs);
+    }
+    assert_eq!(outputs, [0, 1, 2, 2]);
+}
+
+#[test]
+fn an_update_tells_what_it_has_done() {
+    let programs = [quick("same"), quick("changed"), quick("removed")];
+    let mut bench = Bench::new(&programs);
+    for program in &programs {
+        bench.start(1, &program.name);
+    }
+    bench.ask(2, update(None));
+    bench.load(&[quick("same"), other(&quick("changed")), quick("added")]);
+    bench.end(1, Exit::Signal(15));
+    bench.end(2, Exit::Signal(15));
+    let one = |text: &str| vec![name(text)];
+    let changes = Changes { added: one("added"), removed: one("removed"), changed: one("changed") };
+    let wanted = Updated { changes: changes.clone(), restarted: one("changed"), confirm_until: None };
+    assert_eq!(bench.updated(), &wanted);
+    assert!(bench.announced(&Announcement::Reload(ReloadChange::Applied(changes))));
+    assert_eq!((bench.row("same").pid, bench.state("same")), (Some(1001), ProcessState::Running));
+}
+
+#[test]
+fn an_update_without_a_change_needs_no_confirm() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.start(1, "p");
+    bench.ask(2, update(Some(60)));
+    bench.load(&[quick("p")]);
+    assert_eq!((bench.updated(), bench.is_unconfirmed()), (&Updated::default(), false));
+    bench.ask(3, update(Some(60)));
+    bench.load(&[quick("p"), ProgramConfig { autostart: false, ..quick("q") }]);
+    let until = bench.now + Duration::from_secs(60);
+    assert_eq!((bench.updated().confirm_until, bench.is_unconfirmed()), (Some(until), true));
+}
+
+#[test]
+fn what_fails_in_an_update_is_told_with_what_comes_of_it() {
+    for (confirm, wanted) in [
+        (None, "FAILED Updated, but failed for: p (BACKOFF: exit code 1 after 0.0 s, retry 1 of 3 in 1 s)"),
+        (
+            Some(60),
+            "FAILED Updated, but failed for: p (BACKOFF: exit code 1 after 0.0 s, retry 1 of 3 in 1 s); \
+             without a confirm the configuration before comes back",
+        ),
+    ] {
+        let mut bench = Bench::new(&[program("p")]);
+        bench.start(1, "p");
+        bench.pass(10);
+        bench.ask(2, update(confirm));
+        bench.load(&[other(&program("p"))]);
+        bench.end(0, Exit::Signal(15));
+        bench.end(0, Exit::Code(1));
+        bench.drained(0, 2, None);
+        assert_eq!(bench.message(), wanted);
+        assert_eq!(bench.answers().last(), Some(&(2, "update_incomplete")));
+    }
+}
+
+#[test]
+fn what_was_down_before_an_update_is_down_when_it_is_taken_back() {
+    let mut bench = Bench::new(&[quick("up"), quick("down")]);
+    bench.start(1, "up");
+    bench.ask(2, update(Some(60)));
+    bench.load(&[other(&quick("up")), other(&quick("down"))]);
+    bench.end(0, Exit::Signal(15));
+    bench.pass(60);
+    bench.end(0, Exit::Signal(15));
+    assert_eq!((bench.state("up"), bench.state("down")), (ProcessState::Running, ProcessState::Stopped));
+    assert_eq!((bench.world.pids, bench.row("up").pid), (3, Some(1003)));
+}
+
+#[test]
+fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
+    let mut bench = Bench::new(&[quick("p"), quick("old")]);
+    bench.ask(1, Request::Watch(Watch::Reread));
+    let config = SupervisorConfig {
+        shutdown_timeout: 77,
+        programs: vec![ProgramConfig { command: name("other"), ..quick("p") }, quick("new")],
+        ..SupervisorConfig::default()
+    };
+    let odd = Diagnostic {
+        file: Arc::from(std::path::Path::new("x.conf")),
+        line: 3,
+        section: None,
+        key: None,
+        value: None,
+        message: name("odd"),
+        hint: String::new(),
+    };
+    let loaded = Loaded { config, warnings: vec![odd], logfile_given: false, files: Vec::new() };
+    bench.loaded(1, Ok(loaded));
+    let Reply::Reread(reread) = bench.reply() else { panic!("a reread") };
+    let Reread { added, removed, changed, warnings } = &**reread;
+    assert_eq!((added, removed, warnings), (&vec![name("new")], &vec![name("old")], &vec![name("x.conf:3: odd")]));
+    let keys: Vec<(&str, Vec<&str>)> = changed
+        .iter()
+        .map(|(name, changes)| (name.as_str(), changes.iter().map(|change| change.key.as_str()).collect()))
+        .collect();
+    assert_eq!(keys, [("[supervice]", vec!["shutdown_timeout"]), ("p", vec!["command"])]);
+}
+
+#[test]
+fn the_log_tells_what_a_reload_has_changed() {
+    let mut bench = Bench::new(&[quick("c")]);
+    let log = |bench: &Bench| bench.world.announced.last().expect("an announcement").to_string();
+    bench.handle(Input::Notice(Notice::Reload));
+    bench.load(&[other(&quick("c")), quick("a"), quick("b")].map(|it| ProgramConfig { autostart: false, ..it }));
+    assert_eq!(log(&bench), "reload: added a, b; changed c");
+    bench.handle(Input::Notice(Notice::Reload));
+    bench.load(&[other(&quick("c")), quick("a"), quick("b")].map(|it| ProgramConfig { autostart: false, ..it }));
+    assert_eq!(log(&bench), "reload: no changes");
+}
