@@ -67,12 +67,12 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
     },
     KeyRow {
         only: Some(Dialect::Supervisord),
-        ..key!(Supervice "minfds" => minfds = |text| number(text, 0, u32::MAX); Section Restart; "" there "1024";
+        ..key!(Supervice "minfds" => minfds = |text| number(text, 0, u32::MAX); Section Restart; "0" there "1024";
             "in supervisord's dialect: open files that it must be allowed; the limit is raised, or the start fails")
     },
     KeyRow {
         only: Some(Dialect::Supervisord),
-        ..key!(Supervice "minprocs" => minprocs = |text| number(text, 0, u32::MAX); Section Restart; "" there "200";
+        ..key!(Supervice "minprocs" => minprocs = |text| number(text, 0, u32::MAX); Section Restart; "0" there "200";
             "in supervisord's dialect: the same of processes")
     },
     KeyRow {

@@ -120,13 +120,18 @@ fn only_rows_that_are_read_elsewhere_have_no_reader() {
 /// A key as the documents show it: its name, its default and its line.
 struct Documented {
     name: &'static str,
+    /// It is of supervisord's dialect alone.
+    is_theirs: bool,
     default: &'static str,
     help: &'static str,
 }
 
 fn documented<C>(rows: &'static [KeyRow<C>], section: Section) -> Vec<Documented> {
     let rows = rows.iter().filter(|row| row.section == section);
-    rows.map(|row| Documented { name: row.name, default: row.default, help: row.help }).collect()
+    // That of the only dialect that knows the key.
+    let default = |row: &KeyRow<C>| row.only.and_then(|dialect| row.default_in(dialect)).unwrap_or(row.default);
+    rows.map(|row| Documented { name: row.name, is_theirs: row.only.is_some(), default: default(row), help: row.help })
+        .collect()
 }
 
 /// The rows of the README's table. A key of standard error that is like its twin of standard output shares the line.
@@ -197,8 +202,10 @@ fn the_man_page_names_each_key_with_its_default() {
     let mut keys = documented(DAEMON, Section::Supervice);
     keys.extend(documented(PROGRAM, Section::Program));
     let all: Vec<&str> = keys.iter().map(|key| key.name).collect();
+    let (_, theirs) = page.split_once(".Sh CONFIGURATIONS OF SUPERVISORD").expect("the section");
     for key in &keys {
-        let text = item(&page, key.name, &all);
+        let part = if key.is_theirs { theirs } else { page.as_str() };
+        let text = item(part, key.name, &all);
         let text = text.unwrap_or_else(|| panic!("supervice.conf.5 lacks `.It Cm {}`", key.name));
         if key.default.is_empty() {
             continue;
