@@ -7,7 +7,7 @@ use super::diagnostic::{Diagnostic, Fault, Place, Report};
 use super::expand::{ProcessScope, ProgramScope, Scope};
 use super::fields::{Fields, Given, section_diagnostic};
 use super::keys::{self, COMMAND_HINT, Section};
-use super::names::{name_fault, same_name};
+use super::names::{name_fault, process_name_fault, same_name};
 use super::reader::{Document, SectionView};
 use super::sections::{SectionKind, section_kind};
 use super::unknown_keys::check_keys;
@@ -89,8 +89,14 @@ pub(crate) fn read(
     instances
 }
 
-/// `killasgroup` is what `stopasgroup` is where it is not set; the one without the other is refused, as supervisord does it.
+/// A name is wrong whether an instance has it or not; `killasgroup` is what `stopasgroup` is where it is not set; the one without the other is refused, as supervisord does it.
 fn check_stop(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig) {
+    if program.numprocs == 0
+        && let Some(entry) = fields.entry("process_name")
+        && let Some(fault) = process_name_fault(entry.value)
+    {
+        fields.error(&entry, fault);
+    }
     match fields.entry("killasgroup") {
         None => program.killasgroup = program.stopasgroup,
         Some(entry) if program.stopasgroup && !program.killasgroup => {

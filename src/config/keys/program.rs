@@ -96,7 +96,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     // Those of supervisord's dialect alone.
     KeyRow {
         only: Some(Dialect::Supervisord),
-        ..key!(Program "numprocs_start" => numprocs_start = |text| integer(text); First Live; "0";
+        ..key!(Program "numprocs_start" => numprocs_start = integer; First Live; "0";
             "in supervisord's dialect: the number of the first instance")
     },
     KeyRow {
@@ -106,7 +106,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     },
     KeyRow {
         only: Some(Dialect::Supervisord),
-        ..key!(Program "priority" [(Section::Group, "priority")] => priority = |text| integer(text); Section Live; "999";
+        ..key!(Program "priority" [(Section::Group, "priority")] => priority = integer; Section Live; "999";
             "in supervisord's dialect: lower ones start first and stop last")
     },
     KeyRow {
