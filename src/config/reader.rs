@@ -11,8 +11,7 @@ use std::sync::Arc;
 use ini::{Ini, Properties};
 
 use super::diagnostic::{Fault, Place, Report, Shown, is_secret};
-use super::keys::Section;
-use super::sections::looks_like_header;
+use super::sections::{SUPERVISORD_SECTION, looks_like_header};
 use crate::models::Dialect;
 
 /// The section whose keys every other section has as well, unless it sets them itself.
@@ -69,7 +68,7 @@ impl Document {
     /// The faults of grammar.
     pub fn from_text(text: &str) -> Result<Document, String> {
         let document = Document::from_text_in(text, Dialect::Supervice)?;
-        if document.section(Section::Supervisord.name()).is_none() {
+        if document.section(SUPERVISORD_SECTION).is_none() {
             return Ok(document);
         }
         Document::from_text_in(text, Dialect::Supervisord)

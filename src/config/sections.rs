@@ -3,6 +3,9 @@
 use crate::models::Dialect;
 use crate::util::did_you_mean::closest;
 
+/// The section that makes a configuration one of supervisord.
+pub(crate) const SUPERVISORD_SECTION: &str = "supervisord";
+
 /// What a section is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SectionKind<'n> {
