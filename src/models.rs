@@ -205,6 +205,10 @@ pub struct ProgramConfig {
     pub stopsignal: String,
     /// Seconds from the stop signal to SIGKILL.
     pub stopwaitsecs: u32,
+    /// The stop signal goes to its whole process group; `false`: to its main process alone, which ends its workers itself.
+    pub stopasgroup: bool,
+    /// SIGKILL goes to its whole process group; `false`: to its main process alone.
+    pub killasgroup: bool,
     /// Where its standard output goes: a path, `/dev/stdout`, `/dev/stderr`, `syslog`, or `None` (see `log_buffer`).
     pub stdout_logfile: Option<String>,
     /// Rotate the file when it reaches this many bytes; 0: never.
@@ -278,6 +282,8 @@ impl ProgramConfig {
             startretries: 3,
             stopsignal: "TERM".to_owned(),
             stopwaitsecs: 10,
+            stopasgroup: true,
+            killasgroup: true,
             stdout_logfile: None,
             stdout_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stdout_logfile_backups: DEFAULT_LOG_BACKUPS,

@@ -18,7 +18,6 @@ const fn unsupported(key: &'static str, harmless: &'static [&'static str], inste
     Unsupported { key, harmless, instead }
 }
 
-const YES: &[&str] = &["true", "yes", "on", "1"];
 const NO: &[&str] = &["false", "no", "off", "0"];
 
 /// Keys of supervisord's `[supervisord]` (and of earlier `[supervice]` sections) without a counterpart.
@@ -50,8 +49,6 @@ const PROGRAM: &[Unsupported] = &[
     ),
     unsupported("numprocs_start", &["0"], "instances are counted from 0"),
     unsupported("priority", &["999"], "all programs are started and stopped at the same time"),
-    unsupported("stopasgroup", YES, "the stop signal always goes to the whole process group"),
-    unsupported("killasgroup", YES, "SIGKILL always goes to the whole process group"),
     unsupported("serverurl", &[], "the control socket is set in [supervice]"),
     unsupported("stdout_capture_maxbytes", &["0"], "there is no capture mode"),
     unsupported("stderr_capture_maxbytes", &["0"], "there is no capture mode"),

@@ -359,8 +359,6 @@ fn what_supervisord_knows_and_we_do_not_is_a_warning_even_strictly() {
         "DIR/main.ini:8: [program:p] command = date +%%s: %% stays two percent signs here; write one % where one is meant",
         "DIR/main.ini:9: [program:p] priority = 1: this key has no effect here; \
          all programs are started and stopped at the same time",
-        "DIR/main.ini:11: [program:p] killasgroup = FALSE: this key has no effect here; \
-         SIGKILL always goes to the whole process group",
     ];
     assert_eq!(files.warnings(), expected.join("\n"));
     assert_eq!(files.errors(true), "");

@@ -48,6 +48,8 @@ fn each_program_key() {
         ("stopsignal = sigint", with(|p| p.stopsignal = "INT".into())),
         ("stopsignal = 10", with(|p| p.stopsignal = "USR1".into())),
         ("stopwaitsecs = 60", with(|p| p.stopwaitsecs = 60)),
+        ("stopasgroup = false", with(|p| p.stopasgroup = false)),
+        ("killasgroup = no", with(|p| p.killasgroup = false)),
         ("stdout_logfile = /dev/stdout", with(|p| p.stdout_logfile = Some("/dev/stdout".into()))),
         ("stdout_logfile = AUTO", with(|_| ())),
         ("stdout_logfile = NONE", with(|_| ())),

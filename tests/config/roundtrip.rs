@@ -82,6 +82,8 @@ impl Draw {
             startretries: self.u32(),
             stopsignal: self.text(),
             stopwaitsecs: self.u32(),
+            stopasgroup: self.boolean(),
+            killasgroup: self.boolean(),
             stdout_logfile: self.option(Draw::text),
             stdout_logfile_maxbytes: self.u64(),
             stdout_logfile_backups: self.u32(),

@@ -30,9 +30,13 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "startretries" => startretries = |text| number(text, 0, u32::MAX); Section Live; "3";
         "further attempts after a failed start, then `FATAL`"),
     key!(Program "stopsignal" => stopsignal = signal; Section Restart; "TERM";
-        "the signal that asks its process group to stop"),
+        "the signal that asks it to stop"),
     key!(Program "stopwaitsecs" => stopwaitsecs = |text| seconds(text, 0); Section Restart; "10";
         "seconds from this signal to SIGKILL"),
+    key!(Program "stopasgroup" => stopasgroup = boolean; Section Restart; "true";
+        "the stop signal goes to the whole process group; `false`: to the program's main process alone, which ends its workers itself"),
+    key!(Program "killasgroup" => killasgroup = boolean; Section Restart; "true";
+        "SIGKILL goes to the whole process group; `false`: to the main process alone"),
     key!(Program "stdout_logfile" => stdout_logfile by stdout_logfile; Instance IfStdoutCaptured; "none";
         "a file, `/dev/stdout`, `/dev/stderr`, `syslog`; `none`: only `log_buffer`"),
     key!(Program "stdout_logfile_maxbytes" => stdout_logfile_maxbytes = size; Section Live; "50MB";
