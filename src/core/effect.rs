@@ -12,7 +12,7 @@ use crate::control::server::{ConnId, IncomingRequest};
 use crate::health::HealthCheckResult;
 use crate::models::{Power, ProgramConfig, StreamKind, SupervisorConfig};
 use crate::output;
-use crate::process::{Exit, Generation, Initiator, ProcessView, SpawnError};
+use crate::process::{Exit, Generation, Initiator, ProcessView, SignalTarget, SpawnError};
 
 /// Names a health script, hook or the like for as long as the daemon lives.
 pub(crate) type TaskId = u64;
@@ -89,6 +89,17 @@ pub(crate) enum Input {
     ConfigLoaded { load: u64, result: Box<Result<Loaded, ConfigError>> },
 }
 
+/// A signal to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signal {
+    /// Its number.
+    pub number: u8,
+    /// To its leader alone, or to all of it.
+    pub target: SignalTarget,
+    /// SIGCONT follows: what somebody has paused would not see it.
+    pub resume: bool,
+}
+
 /// What the output thread is to answer in the engine's place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum OutputJob {
@@ -105,8 +116,8 @@ pub(crate) enum OutputJob {
 pub(crate) enum Effect {
     /// Spawn the program; [`Input::Spawned`] or [`Input::SpawnFailed`] follows at once.
     Spawn { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
-    /// Signal everything in the group of this run.
-    SignalGroup { id: ProcId, generation: Generation, signal: u8 },
+    /// Signal this run.
+    Signal { id: ProcId, generation: Generation, signal: Signal },
     /// Reap every child that has ended; an [`Input::Exited`] for each leader among them follows, then [`Input::Swept`].
     Reap,
     /// Is nothing left of the group of this run? [`Input::GroupProbed`] follows at once. `thorough`: zombies that nobody

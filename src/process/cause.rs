@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::initiator::Initiator;
+use super::machine::SignalTarget;
 use super::span::span;
 use super::state::{Exit, SpawnError, signal_name};
 use crate::util::truncate::to_bytes;
@@ -209,6 +210,9 @@ pub enum Cause {
     SignalRequested {
         /// Its number.
         signal: u8,
+        /// To its leader alone, or to all of it.
+        #[serde(default, skip_serializing_if = "SignalTarget::is_leader")]
+        target: SignalTarget,
         /// Who.
         by: Initiator,
     },
@@ -314,10 +318,16 @@ impl fmt::Display for Cause {
             Cause::StopTimedOut { seconds } => {
                 write!(f, "SIGKILL: still there {seconds} s after its stop signal (stopwaitsecs)")
             }
-            Cause::SignalRequested { signal, by } => match signal_name(*signal) {
-                Some(name) => write!(f, "SIG{name} requested {by}"),
-                None => write!(f, "signal {signal} requested {by}"),
-            },
+            Cause::SignalRequested { signal, target, by } => {
+                match signal_name(*signal) {
+                    Some(name) => write!(f, "SIG{name}")?,
+                    None => write!(f, "signal {signal}")?,
+                }
+                match target {
+                    SignalTarget::Leader => write!(f, " requested {by}"),
+                    SignalTarget::Group => write!(f, " to its process group requested {by}"),
+                }
+            }
         }
     }
 }
@@ -414,8 +424,14 @@ mod tests {
                 r#"{"kind":"stop_timed_out","seconds":10}"#,
             ),
             (
+                Cause::SignalRequested { signal: 40, target: SignalTarget::Group, by: Initiator::Autostart },
+                "signal 40 to its process group requested by autostart",
+                r#"{"kind":"signal_requested","signal":40,"target":"group","by":{"kind":"autostart"}}"#,
+            ),
+            (
                 Cause::SignalRequested {
                     signal: 1,
+                    target: SignalTarget::Leader,
                     by: Initiator::Reload { by: Arc::new(Initiator::Signal { signal: 1 }) },
                 },
                 "SIGHUP requested by a reload (SIGHUP)",

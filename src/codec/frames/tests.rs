@@ -10,7 +10,7 @@ use crate::api::{
     Reply, Request, Selector, WallClock, Watch,
 };
 use crate::models::{Power, ProgramConfig, StreamKind};
-use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState, Upcoming};
+use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState, SignalTarget, Upcoming};
 
 fn clock() -> WallClock {
     WallClock { now: Moment::from_nanos(3_600_000_000_000), wall: Duration::from_millis(1_700_000_000_250) }
@@ -272,7 +272,14 @@ fn requests_are_read_and_what_is_none_is_named() {
             }),
         ),
         (r#"{"command":"kill","name":"web"}"#, process(Act::Kill)),
-        (r#"{"command":"signal","name":"web","signal":"HUP"}"#, command(Command::Signal { name: name(), signal: 1 })),
+        (
+            r#"{"command":"signal","name":"web","signal":"HUP"}"#,
+            command(Command::Signal { name: name(), signal: 1, target: SignalTarget::Leader }),
+        ),
+        (
+            r#"{"command":"signal","name":"web","signal":"HUP","group":true}"#,
+            command(Command::Signal { name: name(), signal: 1, target: SignalTarget::Group }),
+        ),
         (
             r#"{"command":"wait","name":"web","for":"healthy","timeout":3}"#,
             watch(Watch::Wait { name: name(), until: WaitFor::Healthy, timeout: Some(Duration::from_secs(3)) }),

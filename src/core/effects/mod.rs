@@ -115,7 +115,7 @@ impl Effects {
     pub(super) fn perform(&mut self, effect: Effect, results: &mut Vec<Input>) {
         match effect {
             Effect::Spawn { id, generation, config } => results.push(self.spawn(id, generation, &config)),
-            Effect::SignalGroup { id, generation, signal } => self.signal_group(id, generation, signal),
+            Effect::Signal { id, generation, signal } => self.signal(id, generation, signal),
             Effect::Reap => self.reap(results),
             Effect::ProbeGroup { id, generation, thorough } => {
                 let group = self.probe_group(id, thorough);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::timers::TimerKey;
 use super::{Engine, PENDING_EXEC_PAUSE};
 use crate::api::{Announcement, OutputChange, ProcId};
-use crate::core::effect::{Effect, GroupLeft};
+use crate::core::effect::{Effect, GroupLeft, Signal};
 use crate::health::HealthCheckResult;
 use crate::output::Note;
 use crate::process::{self, Action, Cause, Exit, Generation, KillWhy, SpawnError};
@@ -46,7 +46,10 @@ impl Engine {
         {
             match action {
                 Action::Spawn { generation } => self.spawn(id, generation),
-                Action::SignalGroup { generation, signal, why } => self.signal_group(id, generation, signal, why),
+                Action::Signal { generation, signal, target, resume, why } => {
+                    self.send_signal(id, generation, Signal { number: signal, target, resume });
+                    self.signalled(id, why);
+                }
                 Action::CheckHealth { generation } => {
                     let config = Arc::clone(entry.machine.run_config().unwrap_or(entry.machine.config()));
                     self.effects.push_back(Effect::CheckHealth { id, generation, config });
@@ -78,12 +81,16 @@ impl Engine {
         self.effects.push_back(Effect::Spawn { id, generation, config });
     }
 
-    fn signal_group(&mut self, id: ProcId, generation: Generation, signal: u8, why: KillWhy) {
-        // Before the first run there is only what an earlier daemon has left behind.
+    /// Has a signal sent to what there is of a process.
+    pub(super) fn send_signal(&mut self, id: ProcId, generation: Generation, signal: Signal) {
         match generation {
-            0 => self.signal_adopted(id, signal),
-            generation => self.effects.push_back(Effect::SignalGroup { id, generation, signal }),
+            // Before the first run there is only what an earlier daemon has left behind.
+            0 => self.signal_adopted(id, signal.number),
+            generation => self.effects.push_back(Effect::Signal { id, generation, signal }),
         }
+    }
+
+    fn signalled(&mut self, id: ProcId, why: KillWhy) {
         let Some(entry) = self.registry.get_mut(id) else { return };
         if entry.probe_pause.is_some() {
             entry.probe_pause = Some(FIRST_PROBE);

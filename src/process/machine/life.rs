@@ -7,7 +7,7 @@ use super::super::cause::{Cause, Failure, Tries, Verb};
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError};
-use super::action::{Action, Desired, KillWhy, LastRun};
+use super::action::{Action, Desired, KillWhy, LastRun, SignalTarget};
 use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then, after, is_due};
@@ -229,14 +229,22 @@ impl Machine {
         self.actions.clear();
         let config = self.config.clone();
         let remains = run
-            .map(|(pid, started)| self.kill(now, Group::left_by(Run { pid, started, config }), KillWhy::InternalError));
+            .map(|(pid, started)| self.kill(now, Leader::Gone, Group::left_by(Run { pid, started, config }), KillWhy::InternalError));
         self.phase = self.give_up(from, Failure::InternalError, None, remains);
     }
 
     pub(super) fn group_lingers(&mut self, now: Moment, phase: Phase) -> Phase {
-        self.with_remains(phase, |machine, group| match group.stage {
-            StopStage::Unsignalled => machine.terminate(now, group, KillWhy::Remains),
-            StopStage::Stopping { .. } | StopStage::Killing { .. } => group,
+        self.with_remains(phase, |machine, leader, group| match group.stage {
+            StopStage::Unsignalled => machine.terminate(now, leader, group, KillWhy::Remains),
+            // Only the leader was told so far. Nobody else is left who would end the others.
+            StopStage::Stopping { target: SignalTarget::Leader, kill_at } => {
+                machine.terminate_until(now, leader, group, kill_at, KillWhy::Remains)
+            }
+            StopStage::Killing { target: SignalTarget::Leader, .. } => {
+                machine.terminate(now, leader, group, KillWhy::Remains)
+            }
+            StopStage::Stopping { target: SignalTarget::Group, .. }
+            | StopStage::Killing { target: SignalTarget::Group, .. } => group,
         })
     }
 
@@ -406,9 +414,9 @@ impl Machine {
 
     /// SIGKILL for what is still there; `why` it gets that for the first time.
     fn escalate(&mut self, now: Moment, phase: Phase, why: KillWhy) -> Phase {
-        self.with_remains(phase, |machine, group| match group.stage {
-            StopStage::Unsignalled | StopStage::Stopping { .. } => machine.kill(now, group, why),
-            StopStage::Killing { .. } => machine.kill(now, group, KillWhy::Again),
+        self.with_remains(phase, |machine, leader, group| match group.stage {
+            StopStage::Unsignalled | StopStage::Stopping { .. } => machine.kill(now, leader, group, why),
+            StopStage::Killing { .. } => machine.kill(now, leader, group, KillWhy::Again),
         })
     }
 
@@ -424,16 +432,16 @@ impl Machine {
     }
 
     /// Does something to the group that is on its way out, where there is one.
-    fn with_remains(&mut self, phase: Phase, act: impl FnOnce(&mut Self, Group) -> Group) -> Phase {
+    fn with_remains(&mut self, phase: Phase, act: impl FnOnce(&mut Self, Leader, Group) -> Group) -> Phase {
         match phase {
             Phase::Exited { restart_at, remains: Some(group) } => {
-                Phase::Exited { restart_at, remains: Some(act(self, group)) }
+                Phase::Exited { restart_at, remains: Some(act(self, Leader::Gone, group)) }
             }
             Phase::Fatal { failure, after, remains: Some(group) } => {
-                Phase::Fatal { failure, after, remains: Some(act(self, group)) }
+                Phase::Fatal { failure, after, remains: Some(act(self, Leader::Gone, group)) }
             }
-            Phase::Backoff { retry, remains: Some(group) } => Phase::Backoff { retry, remains: Some(act(self, group)) },
-            Phase::Stopping { leader, group, then } => Phase::Stopping { leader, group: act(self, group), then },
+            Phase::Backoff { retry, remains: Some(group) } => Phase::Backoff { retry, remains: Some(act(self, Leader::Gone, group)) },
+            Phase::Stopping { leader, group, then } => Phase::Stopping { leader, group: act(self, leader, group), then },
             Phase::Stopped
             | Phase::Exited { remains: None, .. }
             | Phase::Fatal { remains: None, .. }

@@ -56,7 +56,7 @@ use super::moment::Moment;
 use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
-pub use action::{Action, Desired, KillWhy, LastRun, Transition};
+pub use action::{Action, Desired, KillWhy, LastRun, SignalTarget, Transition};
 pub use condition::{Condition, Upcoming};
 pub use event::{Event, Generation};
 use phase::{Phase, StopStage, is_due};
@@ -291,7 +291,7 @@ impl Machine {
     pub fn kill_at(&self) -> Option<Moment> {
         match &self.phase {
             Phase::Stopping { group, .. } => match group.stage {
-                StopStage::Stopping { kill_at } => kill_at,
+                StopStage::Stopping { kill_at, .. } => kill_at,
                 StopStage::Unsignalled | StopStage::Killing { .. } => None,
             },
             Phase::Stopped

@@ -7,7 +7,7 @@ use super::super::cause::{Cause, Verb};
 use super::super::initiator::{Caller, Initiator};
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
-use super::{Action, Condition, Desired, Event, KillWhy, Machine};
+use super::{Action, Condition, Desired, Event, KillWhy, Machine, SignalTarget};
 use crate::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
 
@@ -24,6 +24,8 @@ struct Bench {
     /// States announced since the last look.
     seen: Vec<ProcessState>,
     signals: Vec<u8>,
+    /// Whom each of them was for.
+    targets: Vec<SignalTarget>,
     /// Why the signals since the last look were sent.
     whys: Vec<KillWhy>,
     checks: u32,
@@ -42,6 +44,7 @@ impl Bench {
             now,
             seen: Vec::new(),
             signals: Vec::new(),
+            targets: Vec::new(),
             whys: Vec::new(),
             checks: 0,
             spawns: 0,
@@ -83,8 +86,10 @@ impl Bench {
                     };
                     self.machine.handle_event(self.now, event);
                 }
-                Action::SignalGroup { signal, why, .. } => {
+                Action::Signal { signal, why, target, resume, .. } => {
+                    assert_eq!(resume, signal != KILL);
                     self.signals.push(signal);
+                    self.targets.push(target);
                     self.whys.push(why);
                 }
                 Action::CheckHealth { .. } => self.checks += 1,
@@ -246,11 +251,11 @@ fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
         machine.handle_event(now, Event::Spawned { generation: 1, pid: 7 });
         assert_eq!(machine.state(), Stopping);
         let actions: Vec<Action> = std::iter::from_fn(|| machine.poll_action()).collect();
-        let why = KillWhy::Requested;
-        assert_eq!(actions.last(), Some(&Action::SignalGroup { generation: 1, signal, why }));
+        let (why, target, resume) = (KillWhy::Requested, SignalTarget::Group, signal != KILL);
+        assert_eq!(actions.last(), Some(&Action::Signal { generation: 1, signal, target, resume, why }));
         let caused = |action: &Action| match action {
             Action::Announce(transition) => Some(transition.cause.clone()),
-            Action::Spawn { .. } | Action::SignalGroup { .. } | Action::CheckHealth { .. } => None,
+            Action::Spawn { .. } | Action::Signal { .. } | Action::CheckHealth { .. } => None,
         };
         let (verb, by, _) = machine.last_request().expect("just made").clone();
         assert_eq!(actions.iter().rev().find_map(caused), Some(Cause::RequestedDuringSpawn { verb, by }));
@@ -801,4 +806,45 @@ fn a_condition_shares_its_texts_with_the_machine() {
         panic!("no backoff: {}", bench.describe())
     };
     assert!(Arc::ptr_eq(&one, &other));
+}
+
+fn alone(config: &mut ProgramConfig) {
+    (config.stopasgroup, config.killasgroup) = (false, false);
+}
+
+#[test]
+fn a_stop_for_the_leader_alone_reaches_what_it_leaves_behind_when_it_has_gone() {
+    let mut bench = Bench::running(alone);
+    bench.feed(stop());
+    assert_eq!(bench.targets, [SignalTarget::Leader]);
+    bench.wait(4_000);
+    bench.exit(Exit::Code(0));
+    bench.lingers();
+    assert_eq!((bench.signals.as_slice(), bench.targets.last()), (&[TERM, TERM][..], Some(&SignalTarget::Group)));
+    assert_eq!(bench.describe(), "stopping what pid 11 left of its process group, SIGKILL in 6 s");
+    bench.wait(6_000);
+    assert_eq!((bench.signals.last(), bench.targets.last()), (Some(&KILL), Some(&SignalTarget::Group)));
+    bench.empty();
+    assert_eq!(bench.machine.state(), Stopped);
+}
+
+#[test]
+fn what_a_leader_leaves_behind_that_alone_was_killed_is_told_to_stop_first() {
+    let mut bench = Bench::running(alone);
+    bench.feed(kill());
+    bench.exit(Exit::Signal(KILL));
+    bench.lingers();
+    assert_eq!(bench.signals, [KILL, TERM]);
+    assert_eq!(bench.targets, [SignalTarget::Leader, SignalTarget::Group]);
+    bench.wait(10_000);
+    assert_eq!(bench.signals, [KILL, TERM, KILL]);
+}
+
+#[test]
+fn the_stop_signal_may_be_for_the_leader_and_sigkill_for_the_group() {
+    let mut bench = Bench::running(|config| config.stopasgroup = false);
+    bench.feed(stop());
+    bench.wait(10_000);
+    assert_eq!(bench.signals, [TERM, KILL]);
+    assert_eq!(bench.targets, [SignalTarget::Leader, SignalTarget::Group]);
 }

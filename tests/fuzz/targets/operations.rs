@@ -143,7 +143,7 @@ impl Life {
             assert!(actions < 100, "the machine goes round in circles");
             match action {
                 Action::Spawn { generation } => self.spawn(generation),
-                Action::SignalGroup { generation, signal, why: _ } => {
+                Action::Signal { generation, signal, target: _, resume: _, why: _ } => {
                     assert!(
                         self.leader == Some(generation) || self.rest == Some(generation),
                         "a stranger is signalled"

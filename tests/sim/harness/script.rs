@@ -46,6 +46,8 @@ pub fn config(random: &mut Random) -> ProgramConfig {
     config.startretries = random.pick(&[0, 1, 3, 3, 5, 35]);
     config.stopsignal = random.pick(&["TERM", "SIGINT", "KILL", "rtmin+1", "nonsense"]).to_owned();
     config.stopwaitsecs = random.pick(&[0, 1, 3, 10]);
+    config.stopasgroup = random.chance(1, 2);
+    config.killasgroup = random.chance(2, 3);
     if random.chance(1, 50) {
         config.startsecs = u32::MAX;
     }

@@ -95,9 +95,9 @@ impl World {
                     Input::Spawned { id, generation, pid: 1000 + self.pids, pending: false }
                 }
             }),
-            Effect::SignalGroup { id, generation, signal } => {
+            Effect::Signal { id, generation, signal } => {
                 assert_eq!(self.runs.get(&id), Some(&generation), "a stranger is signalled");
-                self.signals.push((id, signal));
+                self.signals.push((id, signal.number));
             }
             Effect::Reap => {
                 for (id, generation, exit) in std::mem::take(&mut self.ended) {
