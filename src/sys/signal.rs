@@ -10,9 +10,10 @@ use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::proc;
+use super::{proc, time};
+use crate::process::Moment;
 
 /// `PIDFD_SIGNAL_PROCESS_GROUP`
 const TO_GROUP: u32 = 1 << 2;
@@ -150,9 +151,9 @@ pub fn group_is_empty(leader: Leader<'_>) -> bool {
 pub struct DeadGroups {
     seen: HashSet<i32>,
     /// When the look began that `seen` comes from.
-    looked: Option<Instant>,
+    looked: Option<Moment>,
     /// When to look again.
-    again: Option<Instant>,
+    again: Option<Moment>,
 }
 
 /// The youngest that the second look at the same group is.
@@ -164,12 +165,12 @@ impl DeadGroups {
     /// Whether the group of a leader that was reaped at `reaped` has members, none of which lives. Unknown is not
     /// dead: where `/proc` is not mounted or hides them, or no descriptor is left to read it, or it is not yet time
     /// to look again.
-    pub fn contains(&mut self, leader: Leader<'_>, reaped: Instant, now: Instant) -> bool {
+    pub fn contains(&mut self, leader: Leader<'_>, reaped: Moment, now: Moment) -> bool {
         if self.again.is_none_or(|again| again <= now) {
             let groups = proc::living_groups().unwrap_or_default();
             self.seen = groups.into_iter().filter_map(|(group, lives)| (!lives).then_some(group)).collect();
             self.looked = Some(now);
-            let pause = LOOK_AGAIN.max(now.elapsed() * LOOK_SHARE);
+            let pause = LOOK_AGAIN.max(time::now().saturating_duration_since(now) * LOOK_SHARE);
             self.again = now.checked_add(pause);
         }
         // A look from before the leader was reaped may have seen an earlier group of the same number. One that was dead

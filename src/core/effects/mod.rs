@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
@@ -27,7 +26,7 @@ use crate::events::EventBus;
 use crate::health::Worker;
 use crate::models::DefaultOutput;
 use crate::output::Output;
-use crate::process::Generation;
+use crate::process::{Generation, Moment};
 use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
@@ -43,7 +42,7 @@ struct Run {
     generation: Generation,
     child: Child,
     /// When the leader was reaped; from then on only the group is left.
-    reaped: Option<Instant>,
+    reaped: Option<Moment>,
 }
 
 /// Whom a child belongs to.

@@ -1,7 +1,5 @@
 //! The one reaper, and what is left of a run after its leader.
 
-use std::time::Instant;
-
 use super::super::effect::{GroupLeft, Input};
 use super::checks::kill_group;
 use super::{Effects, Owner};
@@ -25,7 +23,7 @@ impl Effects {
 
     fn leader_reaped(&mut self, id: ProcId, exit: Exit) -> Option<Input> {
         let run = self.runs.get_mut(&id)?;
-        run.reaped = Some(Instant::now());
+        run.reaped = Some(sys::time::now());
         let generation = run.generation;
         let late = run.child.late_failure().map(Box::new);
         let group = self.probe_group(id, false);
@@ -42,7 +40,7 @@ impl Effects {
         }
         let group = run.child.leader(true);
         let is_empty = sys::signal::group_is_empty(group)
-            || (thorough && self.dead_groups.contains(group, reaped, Instant::now()));
+            || (thorough && self.dead_groups.contains(group, reaped, sys::time::now()));
         left(!is_empty)
     }
 

@@ -25,6 +25,10 @@ impl Engine {
     /// Somebody asks.
     pub(super) fn request(&mut self, id: RequestId, by: Initiator, request: Request) {
         let token = Engine::token(id);
+        if self.finished().is_some() {
+            // What waits was told of the end already; nobody would tell this one.
+            return self.refuse(token, Refusal::ShuttingDown);
+        }
         match request {
             Request::Query(query) => self.query(token, query),
             Request::Watch(watch) => self.watch(token, by, watch),

@@ -78,6 +78,8 @@ impl Engine {
         let config = Arc::clone(entry.config());
         self.timers.set(TimerKey::OutputDrain(id), None);
         self.timers.set(TimerKey::GroupProbe(id), None);
+        // The last line of the run before is waited for no longer.
+        self.exit_words_heard(id);
         self.effects.push_back(Effect::Spawn { id, generation, config });
     }
 

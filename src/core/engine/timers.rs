@@ -71,6 +71,12 @@ impl Timers {
         self.by_key.get(&key).copied()
     }
 
+    /// How many are set.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// The processes whose groups are probed.
     pub(super) fn group_probes(&self) -> impl Iterator<Item = ProcId> {
         let range = TimerKey::GroupProbe(ProcId::MIN)..=TimerKey::GroupProbe(ProcId::MAX);

@@ -1,5 +1,8 @@
 //! One test for each interleaving that has a rule of its own. Random interleavings: `tests/sim`.
 
+mod health;
+mod reports;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -493,90 +496,6 @@ fn autorestart_unexpected_looks_at_exitcodes() {
 }
 
 #[test]
-fn the_first_check_comes_after_start_period_and_answers_do_not_shift_the_row() {
-    let mut bench = Bench::started(checked);
-    bench.wait(1_000 + 9_999);
-    assert_eq!(bench.checks, 0);
-    bench.wait(1);
-    assert_eq!(bench.checks, 1);
-    bench.wait(7_000);
-    bench.health(true);
-    assert_eq!(bench.machine.poll_timeout(), Some(bench.start + Duration::from_secs(1 + 10 + 30)));
-    assert_eq!(bench.machine.healthy(), Some(true));
-}
-
-#[test]
-fn a_late_answer_is_followed_by_one_check_and_the_old_row() {
-    let mut bench = Bench::started(|config| {
-        checked(config);
-        config.healthcheck.timeout = 100;
-    });
-    bench.wait(11_000 + 70_000);
-    assert_eq!(bench.checks, 1);
-    bench.health(true);
-    bench.wait(0);
-    assert_eq!(bench.checks, 2);
-    bench.health(true);
-    assert_eq!(bench.machine.poll_timeout(), Some(bench.start + Duration::from_secs(11 + 90)));
-}
-
-#[test]
-fn a_check_without_an_answer_counts_as_failed() {
-    let mut bench = Bench::started(checked);
-    bench.wait(11_000 + 45_000);
-    assert_eq!(bench.machine.healthy(), Some(false));
-    assert_eq!(bench.machine.health_message(), Some("the check gave no answer"));
-}
-
-#[test]
-fn failing_checks_restart_with_growing_delays_until_fatal() {
-    let mut bench = Bench::started(checked);
-    for restart in 1..=4 {
-        bench.wait(11_000);
-        bench.health(false);
-        bench.wait(30_000);
-        bench.health(false);
-        bench.end(Exit::Signal(TERM));
-        if restart < 4 {
-            assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Backoff]);
-            assert_eq!(bench.machine.retry().map(|(number, of, _)| (number, of)), Some((restart, 3)));
-            bench.wait(u64::from(restart) * 1_000);
-        }
-    }
-    assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Fatal]);
-    assert_eq!(bench.describe(), "health check failed 2 times: connection refused, gave up after 3 restarts");
-}
-
-#[test]
-fn without_autorestart_it_stays_unhealthy_until_a_check_passes() {
-    let mut bench = Bench::started(|config| {
-        checked(config);
-        config.autorestart = AutoRestart::Never;
-    });
-    bench.wait(11_000);
-    for _ in 0..5 {
-        bench.health(false);
-        bench.wait(30_000);
-    }
-    assert_eq!(bench.describe(), "pid 11, unhealthy: connection refused");
-    bench.health(true);
-    assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Running]);
-}
-
-#[test]
-fn a_start_during_a_health_restart_comes_without_its_delay() {
-    let mut bench = Bench::started(|config| {
-        checked(config);
-        config.healthcheck.retries = 1;
-    });
-    bench.wait(11_000);
-    bench.health(false);
-    bench.feed(start());
-    bench.end(Exit::Signal(TERM));
-    assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Stopped, Starting]);
-}
-
-#[test]
 fn new_settings_wait_for_the_next_start() {
     let mut bench = Bench::running(|_| {});
     let changed = config(|config| config.stopsignal = "INT".to_owned());
@@ -717,95 +636,6 @@ fn a_run_that_lasted_before_it_was_unhealthy_forgives_the_failed_starts_before()
         bench.end(Exit::Code(1));
         assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(attempts), "after {millis} ms");
     }
-}
-
-#[test]
-fn whoever_asked_is_named_in_what_follows() {
-    let mut bench = Bench::started(|_| {});
-    bench.wait(2_000);
-    bench.feed(stop());
-    bench.feed(restart(false));
-    bench.end(Exit::Signal(TERM));
-    assert_eq!(
-        bench.causes(),
-        [
-            "start requested by autostart",
-            "up for 1 s",
-            "stop requested by uid 0, pid 1 (supervicectl)",
-            "killed by SIGTERM",
-            "start requested by uid 0, pid 3 (supervicectl)",
-        ]
-    );
-    bench.exit(Exit::Code(1));
-    bench.lingers();
-    bench.causes();
-    bench.feed(kill());
-    assert_eq!(
-        bench.causes(),
-        ["kill requested by uid 0, pid 2 (supervicectl); waits for what pid 12 left of its process group"]
-    );
-    let last = bench.machine.last_request().expect("somebody asked");
-    assert_eq!((last.0, &last.1, last.2), (Verb::Kill, &client(2), bench.now));
-}
-
-#[test]
-fn a_request_that_changes_nothing_is_remembered_too() {
-    let mut bench = Bench::new(|_| {});
-    assert_eq!(bench.machine.last_request(), None);
-    bench.feed(stop());
-    assert_eq!(bench.causes(), Vec::<String>::new());
-    assert_eq!(bench.machine.last_request(), Some(&(Verb::Stop, client(1), bench.now)));
-}
-
-#[test]
-fn every_signal_says_why_it_is_sent() {
-    let mut bench = Bench::running(|config| config.stopwaitsecs = 7);
-    bench.feed(stop());
-    bench.wait(7_000 + 5_000);
-    let timeout = KillWhy::StopTimeout { seconds: 7 };
-    assert_eq!(bench.whys(), [KillWhy::Requested, timeout, KillWhy::Again]);
-
-    let mut bench = Bench::running(|config| config.autorestart = AutoRestart::Never);
-    bench.exit(Exit::Code(0));
-    bench.lingers();
-    bench.wait(10_000 + 5_000);
-    assert_eq!(bench.whys(), [KillWhy::Remains, KillWhy::Remains, KillWhy::Again]);
-
-    let mut bench = Bench::running(|_| {});
-    bench.feed(stop());
-    bench.feed(kill());
-    bench.wait(5_000);
-    assert_eq!(bench.whys(), [KillWhy::Requested, KillWhy::Requested, KillWhy::Again]);
-
-    let mut bench = Bench::started(|config| {
-        checked(config);
-        config.healthcheck.retries = 1;
-    });
-    bench.wait(11_000);
-    bench.health(false);
-    bench.wait(10_000);
-    assert_eq!(bench.whys(), [KillWhy::Unhealthy, KillWhy::StopTimeout { seconds: 10 }]);
-}
-
-#[test]
-fn what_a_check_says_is_cut_at_a_character() {
-    let mut bench = Bench::started(checked);
-    bench.wait(11_000);
-    let message = format!("{}{}", "x".repeat(199), "ü".repeat(100));
-    bench.feed(Event::HealthReported { generation: 1, healthy: true, message });
-    assert_eq!(bench.machine.health_message(), Some("x".repeat(199).as_str()));
-}
-
-#[test]
-fn a_condition_shares_its_texts_with_the_machine() {
-    let mut bench = Bench::started(|_| {});
-    bench.end(Exit::Code(1));
-    let (Condition::Backoff { failure: one, .. }, Condition::Backoff { failure: other, .. }) =
-        (bench.machine.condition(), bench.machine.condition())
-    else {
-        panic!("no backoff: {}", bench.describe())
-    };
-    assert!(Arc::ptr_eq(&one, &other));
 }
 
 fn alone(config: &mut ProgramConfig) {

@@ -52,7 +52,7 @@ fn orphaned_group() -> Child {
 
 /// With a fresh look.
 fn is_dead(leader: Leader<'_>) -> bool {
-    let now = Instant::now();
+    let now = crate::sys::time::now();
     group_is_empty(leader) || DeadGroups::default().contains(leader, now, now)
 }
 
@@ -60,7 +60,7 @@ fn is_dead(leader: Leader<'_>) -> bool {
 fn what_was_seen_before_the_leader_was_reaped_says_nothing_of_its_group() {
     let (child, _output) = spawn("exit 0");
     until("a zombie", || proc::stat(child.pid).is_some_and(|stat| stat.is_dead()));
-    let (mut groups, now) = (DeadGroups::default(), Instant::now());
+    let (mut groups, now) = (DeadGroups::default(), crate::sys::time::now());
     let later = now + Duration::from_millis(1);
     assert!(groups.contains(leader(&child, false), now, now));
     assert!(!groups.contains(leader(&child, false), later, later), "the number may belong to another group by now");

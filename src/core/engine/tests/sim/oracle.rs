@@ -3,42 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::super::super::world::{Answer, ProcId};
 use super::{Millis, SECOND};
-use crate::codec::frames::ErrorCode;
-use crate::control::server::ConnId;
-use crate::events::{Event, EventType};
-use crate::models::{AutoRestart, ProgramConfig};
-use crate::process::{ProcessState, SpawnError, SpawnStage};
+use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId, ShutdownProgress};
+use crate::models::{AutoRestart, ExitOn, ProgramConfig};
+use crate::process::{Cause, Exit, ProcessState, SpawnError, SpawnStage, Transition};
 
 /// What death by SIGKILL, and everything around it, may take.
-const MARGIN: Millis = 5 * SECOND;
+pub(super) const MARGIN: Millis = 5 * SECOND;
 
 /// A process as the oracle knows it.
 #[derive(Debug)]
 pub(super) struct Proc {
     pub(super) config: Arc<ProgramConfig>,
-    run_config: Option<Arc<ProgramConfig>>,
+    pub(super) run_config: Option<Arc<ProgramConfig>>,
     pub(super) state: ProcessState,
-    since: Millis,
+    pub(super) since: Millis,
     /// What it was last told; `None`: an update has decided that.
     pub(super) want: Option<bool>,
     pub(super) leaving: bool,
     pub(super) spawns: u64,
-    last_attempt: Option<Millis>,
+    pub(super) last_attempt: Option<Millis>,
     /// An operator has asked for it since the last attempt.
-    asked: bool,
+    pub(super) asked: bool,
     /// `BACKOFF`s since an operator has asked.
-    retries: u32,
+    pub(super) retries: u32,
     /// An update may have begun a new count, or not: there may have been more.
-    unsure: bool,
+    pub(super) unsure: bool,
     /// Those in a row: for failed attempts since it was `RUNNING`, for bad health since a check passed.
-    rows: [u32; 2],
+    pub(super) rows: [u32; 2],
     /// How many seconds the present `BACKOFF` lasts at least.
-    delay: u32,
+    pub(super) delay: u32,
     /// Its last spawn has failed for good.
-    hopeless: bool,
-    last_up: Option<Millis>,
+    pub(super) hopeless: bool,
+    pub(super) last_up: Option<Millis>,
     /// When it ended, its settings allowed that it stays so.
     pub(super) may_rest: bool,
 }
@@ -49,8 +46,12 @@ pub(super) enum Kind {
     Stop,
     Restart,
     Reload,
+    Update,
     Reread,
     Wait,
+    Confirm,
+    /// Followed until the client goes.
+    Stream,
     /// Answered at once, whatever it is.
     Question,
     /// Taken, but not waited for.
@@ -67,24 +68,58 @@ pub(super) struct Ask {
     pub(super) members: Vec<(ProcId, u64)>,
     pub(super) at: Millis,
     /// When the answer is there at the latest.
-    by: Option<Millis>,
-    timeout: Option<Millis>,
-    load: u64,
+    pub(super) by: Option<Millis>,
+    pub(super) timeout: Option<Millis>,
+    pub(super) load: u64,
+    pub(super) result: Option<LoadResult>,
+    pub(super) request: Request,
+}
+
+/// An update that is taken back unless it is confirmed.
+#[derive(Debug)]
+pub(super) struct PendingCommit {
+    /// The programs before it, and `shutdown_timeout`.
+    pub(super) before: (Vec<ProgramConfig>, Millis),
+    pub(super) until: Millis,
+    /// A program has failed since.
+    pub(super) failed: bool,
+}
+
+/// What became of a reading of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LoadResult {
+    Good,
+    Broken,
+    /// It would have been good, but an update waits to be confirmed.
+    Pending,
 }
 
 #[derive(Default)]
 pub(super) struct Oracle {
     pub(super) broken: Option<String>,
     pub(super) procs: BTreeMap<ProcId, Proc>,
-    asks: BTreeMap<ConnId, Ask>,
-    booted: bool,
+    pub(super) asks: BTreeMap<RequestId, Ask>,
+    pub(super) booted: bool,
     pub(super) ending: Option<Millis>,
     pub(super) shutdown_timeout: Millis,
+    pub(super) exit_when_idle: bool,
+    /// When a program ended that ends the daemon with it.
+    pub(super) fatal_end: Option<Millis>,
     /// The number of the last reading of the file.
-    loads: u64,
+    pub(super) loads: u64,
     /// Readings that are not only looked at; those that also restart.
-    applied: BTreeSet<u64>,
-    updates: BTreeSet<u64>,
+    pub(super) applied: BTreeSet<u64>,
+    pub(super) updates: BTreeSet<u64>,
+    /// When the file that is being read began to be.
+    pub(super) reading: Option<Millis>,
+    /// The update that is taken back unless it is confirmed.
+    pub(super) commit: Option<PendingCommit>,
+    /// What was in force before an update was applied in this turn: the programs, and `shutdown_timeout`.
+    pub(super) before: Option<(Vec<ProgramConfig>, Millis)>,
+    /// An update was taken back, and nobody was told yet; whether it was time for that.
+    pub(super) rolled_back: Option<bool>,
+    /// An update was taken back in this turn: what comes back is as up as it was.
+    pub(super) undecided: bool,
     /// What was told and done, the newest last, for whoever looks for the cause.
     pub(super) trace: Option<Vec<String>>,
     pub(super) counts: Counts,
@@ -106,10 +141,19 @@ pub(super) struct Counts {
     pub(super) quiet: u64,
     pub(super) clean_ends: u64,
     pub(super) given_up: u64,
+    pub(super) confirmed: u64,
+    pub(super) rolled_back: u64,
+    pub(super) load_timeouts: u64,
+    pub(super) late_loads: u64,
+    pub(super) streams: u64,
+    pub(super) delegated: u64,
+    pub(super) copies: u64,
+    pub(super) looked_at: u64,
+    pub(super) own_ends: u64,
 }
 
 impl Counts {
-    fn all(&mut self) -> [&mut u64; 13] {
+    fn all(&mut self) -> [&mut u64; 22] {
         [
             &mut self.turns,
             &mut self.runs,
@@ -124,6 +168,15 @@ impl Counts {
             &mut self.quiet,
             &mut self.clean_ends,
             &mut self.given_up,
+            &mut self.confirmed,
+            &mut self.rolled_back,
+            &mut self.load_timeouts,
+            &mut self.late_loads,
+            &mut self.streams,
+            &mut self.delegated,
+            &mut self.copies,
+            &mut self.looked_at,
+            &mut self.own_ends,
         ]
     }
 
@@ -134,6 +187,14 @@ impl Counts {
 
     pub(super) fn rarest(&self) -> u64 {
         self.clone().all().into_iter().map(|count| *count).min().unwrap_or(0)
+    }
+}
+
+impl Proc {
+    /// An update decides whether it runs, and may begin a new count of retries.
+    pub(super) fn leave_to_update(&mut self) {
+        (self.want, self.asked, self.unsure) = (None, true, true);
+        (self.retries, self.rows) = (0, [0; 2]);
     }
 }
 
@@ -159,11 +220,11 @@ impl Oracle {
         self.procs.iter().find(|(_, proc)| proc.config.name == name).map(|(id, _)| *id)
     }
 
-    fn present(&self, name: &str) -> Option<ProcId> {
+    pub(super) fn present(&self, name: &str) -> Option<ProcId> {
         self.id_of(name).filter(|id| !self.procs[id].leaving)
     }
 
-    fn group(&self, group: &str) -> Vec<ProcId> {
+    pub(super) fn group(&self, group: &str) -> Vec<ProcId> {
         let member = |proc: &&Proc| !proc.leaving && proc.config.group_name() == group;
         self.procs.iter().filter(|(_, proc)| member(proc)).map(|(id, _)| *id).collect()
     }
@@ -181,13 +242,13 @@ impl Oracle {
             run_config: None,
             state: ProcessState::Stopped,
             since: 0,
-            want: Some(start),
+            want: (!self.undecided).then_some(start),
             leaving: false,
             spawns: 0,
             last_attempt: None,
-            asked: start,
+            asked: start || self.undecided,
             retries: 0,
-            unsure: false,
+            unsure: self.undecided,
             rows: [0; 2],
             delay: 0,
             hopeless: false,
@@ -211,8 +272,9 @@ impl Oracle {
         let (backoff, row) = (now - proc.since, Millis::from(proc.delay) * SECOND);
         let waited = proc.asked || proc.delay == 0 || backoff >= row;
         let hopeless = proc.hopeless && !proc.asked;
-        let unwanted = proc.want == Some(false);
-        self.rule(!ending, || format!("{name} is spawned during a shutdown"));
+        // A retry and the way back from an update may be due at the same moment; what is spawned then is stopped at once.
+        let unwanted = proc.want == Some(false) && !self.undecided;
+        self.rule(!ending || self.undecided, || format!("{name} is spawned during a shutdown"));
         self.rule(!unwanted, || format!("{name} is spawned although it is to be down"));
         self.rule(paced, || format!("{name} is spawned {pause} ms after the attempt before; nobody has asked"));
         self.rule(waited, || format!("{name}: a retry comes after {backoff} ms, not {row}"));
@@ -246,20 +308,77 @@ impl Oracle {
         }
     }
 
-    pub(super) fn event(&mut self, now: Millis, event: &Event) {
-        let name = event.text("processname").unwrap_or_default().to_owned();
-        let to = ProcessState::ALL.into_iter().find(|state| EventType::of_state(*state) == event.event_type);
-        let Some(to) = to else {
-            let passed = event.event_type == EventType::HealthcheckPassed;
-            if let Some(proc) = self.id_of(&name).and_then(|id| self.procs.get_mut(&id)).filter(|_| passed) {
-                proc.rows[1] = 0;
+    /// Something is told to everybody.
+    pub(super) fn announced(&mut self, now: Millis, announcement: &Announcement) {
+        match announcement {
+            Announcement::Transition { program, transition, at: _ } => self.moved(now, &program.name, transition),
+            Announcement::Health { program, healthy, .. } => {
+                if let Some(proc) =
+                    self.id_of(&program.name).and_then(|id| self.procs.get_mut(&id)).filter(|_| *healthy)
+                {
+                    proc.rows[1] = 0;
+                }
             }
-            return;
+            Announcement::Reload(ReloadChange::CommitPending { seconds }) => {
+                let before = self.before.take();
+                self.rule(before.is_some(), || "an update is to be confirmed that nobody has asked for".to_owned());
+                let until = now + seconds * SECOND;
+                self.commit = before.map(|before| PendingCommit { before, until, failed: false });
+            }
+            Announcement::Reload(ReloadChange::RolledBack(_)) => {
+                let right = self.rolled_back.take();
+                self.rule(right == Some(true), || "an update is taken back before its time".to_owned());
+            }
+            Announcement::Reload(
+                ReloadChange::Warning(_)
+                | ReloadChange::Applied(_)
+                | ReloadChange::NeedsDaemonRestart { .. }
+                | ReloadChange::Failed(_)
+                | ReloadChange::Removed { .. },
+            )
+            | Announcement::Noted { .. }
+            | Announcement::Output { .. }
+            | Announcement::ExecFailedLate { .. }
+            | Announcement::Asked { .. }
+            | Announcement::LogsReopened
+            | Announcement::Orphans(_)
+            | Announcement::Failed(_) => {}
+            Announcement::Shutdown(ShutdownProgress::ExitDecided { .. }) => self.decided_to_end(),
+            Announcement::Shutdown(
+                ShutdownProgress::Power(_)
+                | ShutdownProgress::Begun { .. }
+                | ShutdownProgress::Forced
+                | ShutdownProgress::Killing(_)
+                | ShutdownProgress::LeftBehind(_)
+                | ShutdownProgress::OrphansTold(_)
+                | ShutdownProgress::OrphansLeft,
+            ) => {}
+        }
+    }
+
+    /// The daemon ends because of its programs.
+    fn decided_to_end(&mut self) {
+        let over = |proc: &Proc| match proc.state {
+            ProcessState::Exited | ProcessState::Fatal => true,
+            ProcessState::Stopped => proc.last_attempt.is_none(),
+            ProcessState::Starting
+            | ProcessState::Running
+            | ProcessState::Backoff
+            | ProcessState::Stopping
+            | ProcessState::Unhealthy => false,
         };
-        let from = event.text("from_state").unwrap_or_default().to_owned();
-        self.note(now, || format!("{name}: {from} -> {to}: {}", event.text("cause").unwrap_or_default()));
-        let Some(id) = self.id_of(&name) else {
-            return self.rule(false, || format!("an event of {name}, which is none"));
+        let idle = self.exit_when_idle && self.procs.values().filter(|proc| !proc.leaving).all(over);
+        self.counts.own_ends += 1;
+        let right = idle || self.fatal_end.is_some();
+        self.rule(right, || "the daemon ends by itself, but no program asks for that".to_owned());
+    }
+
+    fn moved(&mut self, now: Millis, name: &str, transition: &Transition) {
+        let Transition { from, to, cause, .. } = transition;
+        let (from, to) = (*from, *to);
+        self.note(now, || format!("{name}: {from} -> {to}: {cause}"));
+        let Some(id) = self.id_of(name) else {
+            return self.rule(false, || format!("a transition of {name}, which is none"));
         };
         let Some(proc) = self.procs.get_mut(&id) else { return };
         let before = proc.state;
@@ -272,6 +391,9 @@ impl Oracle {
             (proc.since, proc.delay) = (now, 0);
         }
         proc.state = to;
+        if ends_daemon(proc, to, cause) && self.ending.is_none() {
+            self.fatal_end = self.fatal_end.or(Some(now));
+        }
         let (limit, hopeless, unsure) = (proc.config.startretries, proc.hopeless, proc.unsure);
         match to {
             ProcessState::Running => proc.rows[0] = 0,
@@ -285,247 +407,35 @@ impl Oracle {
             ProcessState::Exited => proc.may_rest = proc.config.autorestart != AutoRestart::Always,
             ProcessState::Stopped | ProcessState::Starting | ProcessState::Stopping | ProcessState::Unhealthy => {}
         }
+        let failed = matches!(to, ProcessState::Fatal | ProcessState::Unhealthy);
+        self.commit.iter_mut().for_each(|commit| commit.failed |= failed);
+        self.rolled_back.iter_mut().for_each(|right| *right |= failed);
         let (retries, row) = (proc.retries, proc.rows[usize::from(before == ProcessState::Stopping)]);
         self.counts.fatal += u64::from(to == ProcessState::Fatal);
         self.counts.unhealthy += u64::from(to == ProcessState::Unhealthy);
-        self.rule(before.as_str() == from, || format!("{name}: {from} -> {to} is announced, but it was {before}"));
+        self.rule(before == from, || format!("{name}: {from} -> {to} is announced, but it was {before}"));
         self.rule(to != ProcessState::Backoff || row <= limit, || format!("{name}: retry {row} of {limit}"));
         self.rule(to != ProcessState::Backoff || !hopeless, || format!("{name}: BACKOFF for what will never succeed"));
         let early = to == ProcessState::Fatal && !hopeless && !unsure && retries < limit;
         self.rule(!early, || format!("{name}: FATAL after {retries} retries of {limit}"));
     }
 
-    // What is asked.
-
-    /// The daemon starts.
-    pub(super) fn boot(&mut self) {
-        self.booted = true;
-        for proc in self.procs.values_mut() {
-            (proc.want, proc.asked) = (Some(proc.config.autostart), proc.config.autostart);
-        }
-    }
-
-    pub(super) fn ask(&mut self, now: Millis, conn: ConnId, kind: Kind, ids: &[ProcId], timeout: Option<Millis>) {
-        let starts = matches!(kind, Kind::Start | Kind::Restart);
-        let kind = if self.ending.is_some() && (starts || kind == Kind::Reload) { Kind::Refused } else { kind };
-        let members: Vec<_> = ids.iter().map(|id| (*id, self.procs[id].spawns)).collect();
-        let (down, up) = (self.time_to_stop(&members), self.time_to_start(&members));
-        let by = match kind {
-            Kind::Stop => Some(now + down),
-            Kind::Start | Kind::Restart => Some(now + down + up),
-            Kind::Reload | Kind::Reread => None,
-            Kind::Wait => timeout.map(|timeout| now + timeout),
-            Kind::Question | Kind::Order | Kind::NotFound | Kind::Refused => Some(now),
-        };
-        let by = [by, timeout.map(|timeout| now + timeout)].into_iter().flatten().min();
-        self.asks.insert(conn, Ask { kind, members, at: now, by, timeout, load: self.loads + 1 });
-    }
-
-    /// When the first of those who have bounded their patience is to hear something.
-    pub(super) fn first_timeout(&self) -> Option<Millis> {
-        let waits = |kind| matches!(kind, Kind::Start | Kind::Stop | Kind::Restart | Kind::Wait);
-        let asks = self.asks.values().filter(|ask| waits(ask.kind));
-        asks.filter_map(|ask| Some(ask.at + ask.timeout?)).min()
-    }
-
-    fn time_to_stop(&self, members: &[(ProcId, u64)]) -> Millis {
-        let procs = members.iter().filter_map(|(id, _)| self.procs.get(id));
-        let configs = procs.flat_map(|proc| [Some(&proc.config), proc.run_config.as_ref()]).flatten();
-        MARGIN + configs.map(|config| Millis::from(config.stopwaitsecs) * SECOND).max().unwrap_or(0)
-    }
-
-    fn time_to_start(&self, members: &[(ProcId, u64)]) -> Millis {
-        let procs = members.iter().filter_map(|(id, _)| self.procs.get(id));
-        MARGIN + procs.map(|proc| Millis::from(proc.config.startsecs) * SECOND).max().unwrap_or(0)
-    }
-
-    /// An operator's will.
-    pub(super) fn will(&mut self, kind: Kind, ids: &[ProcId]) {
-        let up = matches!(kind, Kind::Start | Kind::Restart);
-        if up && self.ending.is_some() {
-            return;
-        }
-        for id in ids {
-            let Some(proc) = self.procs.get_mut(id) else { continue };
-            proc.want = Some(up);
-            proc.asked |= up;
-            if up {
-                (proc.retries, proc.rows, proc.unsure) = (0, [0; 2], false);
-            }
-        }
-    }
-
-    /// The members that a command would mean.
-    pub(super) fn meant(&self, name: &str, group: bool) -> Vec<ProcId> {
-        if group { self.group(name) } else { self.present(name).into_iter().collect() }
-    }
-
-    pub(super) fn wants_reload(&mut self, update: bool) {
-        if self.ending.is_none() {
-            self.applied.insert(self.loads + 1);
-            if update {
-                self.updates.insert(self.loads + 1);
-            }
-        }
-    }
-
-    pub(super) fn load_begins(&mut self) {
-        self.loads += 1;
-    }
-
-    /// The file was read; `None`: it is broken.
-    pub(super) fn loaded(&mut self, now: Millis, programs: Option<&[ProgramConfig]>, shutdown_timeout: u32) {
-        let load = self.loads;
-        let update = self.updates.remove(&load);
-        let applied = self.applied.remove(&load) && self.ending.is_none();
-        let mut removed = Vec::new();
-        if let Some(programs) = programs.filter(|_| applied) {
-            self.counts.reloads += 1;
-            self.shutdown_timeout = Millis::from(shutdown_timeout) * SECOND;
-            for (id, proc) in &mut self.procs {
-                let program = programs.iter().find(|program| program.name == proc.config.name);
-                match program {
-                    None if !proc.leaving => {
-                        (proc.leaving, proc.want) = (true, Some(false));
-                        removed.push((*id, proc.spawns));
-                    }
-                    Some(program) if proc.leaving => {
-                        proc.leaving = false;
-                        if program.autostart {
-                            (proc.want, proc.asked) = (Some(true), true);
-                            (proc.retries, proc.rows) = (0, [0; 2]);
-                        }
-                    }
-                    Some(_) if update => {
-                        (proc.want, proc.asked, proc.unsure) = (None, true, true);
-                        (proc.retries, proc.rows) = (0, [0; 2]);
-                    }
-                    Some(_) | None => {}
-                }
-            }
-        }
-        let by = now + if removed.is_empty() && !update { 0 } else { self.time_to_stop(&removed) };
-        // An update waits for whatever it starts, too.
-        let everything: Vec<_> = self.procs.iter().map(|(id, proc)| (*id, proc.spawns)).collect();
-        let most = now + self.time_to_stop(&everything) + self.time_to_start(&everything) + 10 * SECOND;
-        for ask in self.asks.values_mut().filter(|ask| ask.load == load) {
-            match ask.kind {
-                Kind::Reload => {
-                    ask.by = Some(if update { most } else { by });
-                    (ask.members, ask.at) = (removed.clone(), now);
-                }
-                Kind::Reread => ask.by = Some(now),
-                _ => {}
-            }
-        }
-    }
-
-    /// The client has gone.
-    pub(super) fn gone(&mut self, conn: ConnId) {
-        self.counts.gone += u64::from(self.asks.remove(&conn).is_some());
-    }
-
-    pub(super) fn terminate(&mut self, now: Millis, orphans: bool) {
-        let orphans = if orphans { 4 * SECOND } else { 0 };
-        let kill = now + 2 * SECOND + orphans;
-        let first = kill + self.shutdown_timeout;
-        self.ending = Some(self.ending.map_or(first, |by| by.min(kill)));
-        self.procs.values_mut().for_each(|proc| proc.want = Some(false));
-        for ask in self.asks.values_mut() {
-            if matches!(ask.kind, Kind::Reload | Kind::Reread) && ask.by.is_none() {
-                ask.by = Some(now);
-            }
-        }
-    }
-
-    // What is answered.
-
-    pub(super) fn waiting(&self) -> Vec<ConnId> {
-        self.asks.keys().copied().collect()
-    }
-
-    pub(super) fn members_of(&self, conn: ConnId) -> Vec<ProcId> {
-        self.asks.get(&conn).map(|ask| ask.members.iter().map(|(id, _)| *id).collect()).unwrap_or_default()
-    }
-
-    pub(super) fn overdue(&self, now: Millis) -> Option<String> {
-        let late = self.asks.iter().find(|(_, ask)| ask.by.is_some_and(|by| by <= now));
-        late.map(|(conn, ask)| format!("no answer to {conn}: {ask:?}"))
-    }
-
-    /// An answer; `left`: those members of which something lives, `names`: the roster.
-    pub(super) fn answered(&mut self, now: Millis, conn: ConnId, answer: &Answer, left: &[ProcId], names: &[String]) {
-        self.note(now, || format!("answer to {conn}: {answer:?}"));
-        let Some(ask) = self.asks.remove(&conn) else {
-            return self.rule(false, || format!("{conn} gets an answer that nobody waits for: {answer:?}"));
-        };
-        let verdict = self.judge(now, &ask, answer, left, names);
-        self.rule(verdict.is_ok(), || format!("{:?} to {ask:?}: {}", answer, verdict.unwrap_err()));
-    }
-
-    fn judge(
-        &mut self,
-        now: Millis,
-        ask: &Ask,
-        answer: &Answer,
-        left: &[ProcId],
-        names: &[String],
-    ) -> Result<(), String> {
-        let ensure = |holds: bool, rule: &str| if holds { Ok(()) } else { Err(rule.to_owned()) };
-        let is_up = |proc: &Proc| matches!(proc.state, ProcessState::Running | ProcessState::Unhealthy);
-        let mut members = ask.members.iter().filter_map(|(id, spawns)| Some((self.procs.get(id)?, *spawns)));
-        let came_up = |proc: &Proc| is_up(proc) || proc.last_up.is_some_and(|up| up >= ask.at);
-        let lives = ask
-            .members
-            .iter()
-            .any(|(id, spawns)| left.contains(id) && self.procs.get(id).is_none_or(|proc| proc.spawns == *spawns));
-        match (ask.kind, answer) {
-            (Kind::NotFound, Answer::Failed { code: ErrorCode::NotFound, .. })
-            | (Kind::Refused, Answer::Failed { .. })
-            | (Kind::Question, _)
-            | (Kind::Order, Answer::Done(_) | Answer::Failed { .. }) => return Ok(()),
-            (_, Answer::Failed { code: ErrorCode::Timeout, .. }) => {
-                self.counts.timeouts += 1;
-                let patience = ask.timeout.unwrap_or(MARGIN).min(MARGIN);
-                return ensure(now >= ask.at + patience, "a time-out before its time");
-            }
-            // Of a group one may have failed first, and come up since.
-            (Kind::Start, Answer::Failed { .. }) => {
-                ensure(ask.members.len() > 1 || !members.any(|(proc, _)| is_up(proc)), "it is up")?;
-            }
-            (Kind::Restart | Kind::Wait | Kind::Reload | Kind::Reread, Answer::Failed { .. }) => {}
-            // The daemon leaves without what could not be killed, and says so; it may have gone in this very moment.
-            (Kind::Stop, Answer::Failed { .. }) => ensure(self.ending.is_some(), "it failed")?,
-            (Kind::Stop, Answer::Done(_)) => ensure(!lives, "something of it lives")?,
-            (Kind::Start, Answer::Done(_)) => ensure(members.all(|(proc, _)| came_up(proc)), "it was not up")?,
-            (Kind::Restart, Answer::Done(_)) => {
-                ensure(members.all(|(proc, spawns)| came_up(proc) && proc.spawns > spawns), "it was not restarted")?;
-            }
-            (Kind::Reload, Answer::Reloaded(_) | Answer::Report(_)) => {
-                ensure(!lives, "something of a removed program lives")?;
-                let there = |proc: &Proc| proc.leaving && names.contains(&proc.config.name);
-                ensure(!members.any(|(proc, _)| there(proc)), "a removed program is still there")?;
-            }
-            (Kind::Wait, Answer::Done(_)) | (Kind::Reread, Answer::Report(_)) => {}
-            (_, _) => return Err("no such answer was to be expected".to_owned()),
-        }
-        match answer {
-            Answer::Failed { .. } => self.counts.failed += 1,
-            _ => self.counts.done += 1,
-        }
-        Ok(())
-    }
-
-    pub(super) fn is_waiting(&self, conn: ConnId) -> bool {
-        self.asks.contains_key(&conn)
-    }
-
-    /// Waits for what may never come, as long as it takes.
-    pub(super) fn is_patient(&self, conn: ConnId) -> bool {
-        self.asks.get(&conn).is_some_and(|ask| ask.kind == Kind::Wait && ask.by.is_none())
-    }
-
     pub(super) fn age(&self, now: Millis, id: ProcId) -> Millis {
         self.procs.get(&id).map_or(0, |proc| now - proc.since)
     }
+}
+
+/// Does this end of a program end the daemon?
+fn ends_daemon(proc: &Proc, to: ProcessState, cause: &Cause) -> bool {
+    let failed = || match cause {
+        Cause::Exited { exit: Exit::Code(code), .. } => !proc.config.exitcodes.contains(code),
+        _ => true,
+    };
+    let fits = match proc.config.exit_on {
+        ExitOn::Never => false,
+        ExitOn::Exit => matches!(to, ProcessState::Exited | ProcessState::Fatal),
+        ExitOn::Fatal => to == ProcessState::Fatal,
+        ExitOn::Failure => to == ProcessState::Fatal || to == ProcessState::Exited && failed(),
+    };
+    fits && !proc.leaving
 }

@@ -1,23 +1,20 @@
-//! The fake world: process groups whose tasks end by themselves, by signals, slowly, or not at all; answers that come
-//! late, twice or never; a configuration file that changes, breaks, and hangs.
+//! The fake system: process groups whose tasks end by themselves, by signals, slowly, or not at all; answers that come
+//! late, twice or never; a configuration file that changes, breaks, and hangs. It performs the engine's effects and tells
+//! what came of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::super::super::roster::Roster;
-use super::super::super::super::world::{Answer, ProcId, Reaped, ReplyTo, World};
 use super::oracle::Oracle;
 use super::random::Random;
 use super::{Millis, SECOND};
-use crate::codec::frames::{Amount, Report, Why};
+use crate::api::{Answer, ProcId, RequestId};
 use crate::config::{ConfigError, Loaded};
-use crate::control::server::ConnId;
-use crate::events::{Event, EventType};
-use crate::models::{AutoRestart, HealthCheckType, ProgramConfig, SupervisorConfig};
-use crate::output::StreamKind;
-use crate::process::Moment;
-use crate::process::{Exit, Generation, SpawnError, SpawnStage};
+use crate::core::effect::{Effect, GroupLeft, Input, Signal};
+use crate::health::HealthCheckResult;
+use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, SupervisorConfig};
+use crate::process::{Exit, Generation, Moment, ProcessView, SignalTarget, SpawnError, SpawnStage};
 
 const SIGKILL: u8 = 9;
 
@@ -109,10 +106,23 @@ impl Run {
 /// What will come in.
 pub(super) enum Pending {
     Child,
-    Health { id: ProcId, generation: Generation, healthy: bool },
-    Drained { id: ProcId, generation: Generation },
-    Config,
-    ScriptTimedOut,
+    Health {
+        id: ProcId,
+        generation: Generation,
+        healthy: bool,
+    },
+    Drained {
+        id: ProcId,
+        generation: Generation,
+    },
+    Config {
+        load: u64,
+    },
+    /// The output thread answers.
+    Delegated {
+        request: RequestId,
+        answer: Box<Answer>,
+    },
 }
 
 /// How much goes wrong, in percent.
@@ -136,9 +146,17 @@ pub(super) enum Distortion {
     LostChildren,
     /// Signals reach nobody, not even SIGKILL.
     DeafGroups,
+    /// Some answers are lost on their way.
+    LostReplies,
+    /// Some requests never reach the output thread that is to answer them.
+    LostDelegations,
+    /// Some turns panic before they have answered what they were told.
+    Panics,
+    /// Some answers are given twice.
+    DoubleReplies,
 }
 
-pub(super) struct Fake {
+pub(super) struct FakeSystem {
     pub(super) distortion: Option<Distortion>,
     epoch: Moment,
     pub(super) now: Millis,
@@ -146,7 +164,14 @@ pub(super) struct Fake {
     pub(super) profile: FaultProfile,
     /// From now on nothing goes wrong.
     pub(super) calm: bool,
-    pub(super) roster: Arc<Roster>,
+    /// The processes that other threads see, and as what.
+    pub(super) shown: BTreeMap<ProcId, (String, Option<ProcessView>)>,
+    /// The requests whose answer the engine owes: the dispatcher's own list.
+    pub(super) open: BTreeSet<RequestId>,
+    /// Those that the output thread has to answer.
+    pub(super) delegated: BTreeSet<RequestId>,
+    /// Those that are told what happens.
+    pub(super) followers: BTreeSet<RequestId>,
     pub(super) runs: BTreeMap<ProcId, Run>,
     /// What has run away from its group and was inherited by the daemon; empty where it inherits nothing.
     pub(super) orphans: Vec<Task>,
@@ -154,12 +179,13 @@ pub(super) struct Fake {
     pending: BTreeMap<(Millis, u64), Pending>,
     sequence: u64,
     pids: i32,
-    loading: bool,
+    /// The file that is being read.
+    loading: Option<u64>,
     pub(super) oracle: Oracle,
 }
 
-impl Fake {
-    pub(super) fn new(mut random: Random, epoch: Moment) -> Fake {
+impl FakeSystem {
+    pub(super) fn new(mut random: Random, epoch: Moment) -> FakeSystem {
         let mut some = |most: u64| if random.chance(40) { 0 } else { random.below(most) };
         let profile = FaultProfile {
             refused: some(40),
@@ -171,21 +197,24 @@ impl Fake {
             unanswered: some(40),
         };
         let inherits = random.chance(50);
-        Fake {
+        FakeSystem {
             distortion: None,
             epoch,
             now: 0,
             random,
             profile,
             calm: false,
-            roster: Arc::default(),
+            shown: BTreeMap::new(),
+            open: BTreeSet::new(),
+            delegated: BTreeSet::new(),
+            followers: BTreeSet::new(),
             runs: BTreeMap::new(),
             orphans: Vec::new(),
             inherits,
             pending: BTreeMap::new(),
             sequence: 0,
             pids: 1,
-            loading: false,
+            loading: None,
             oracle: Oracle::default(),
         }
     }
@@ -210,18 +239,10 @@ impl Fake {
     }
 
     pub(super) fn take_due(&mut self) -> Option<Pending> {
-        loop {
-            let first = self.pending.first_entry().filter(|first| first.key().0 <= self.now)?;
-            let news = first.remove();
-            let is_file = matches!(news, Pending::Config);
-            // A calm world reads the file sooner; it is not read once more then.
-            if !is_file || std::mem::take(&mut self.loading) {
-                return Some(news);
-            }
-        }
+        self.pending.first_entry().filter(|first| first.key().0 <= self.now).map(|first| first.remove())
     }
 
-    fn later(&mut self, pause: Millis, news: Pending) {
+    pub(super) fn later(&mut self, pause: Millis, news: Pending) {
         self.sequence += 1;
         self.pending.insert((self.now + pause, self.sequence), news);
     }
@@ -249,8 +270,8 @@ impl Fake {
         let now = self.now;
         self.runs.values_mut().flat_map(Run::tasks).chain(&mut self.orphans).for_each(|task| task.calm_down(now));
         self.later(0, Pending::Child);
-        if self.loading {
-            self.later(0, Pending::Config);
+        if let Some(load) = self.loading {
+            self.later(0, Pending::Config { load });
         }
     }
 
@@ -288,13 +309,14 @@ impl Fake {
     }
 
     /// What the file says now; broken in some cases.
-    pub(super) fn read_file(&mut self) -> Result<Loaded, ConfigError> {
+    pub(super) fn read_file(&mut self, load: u64) -> Result<Loaded, ConfigError> {
+        self.loading = self.loading.filter(|loading| *loading != load);
         if self.random.chance(15) && !self.calm {
-            let error = std::io::Error::other("broken");
-            return Err(ConfigError::Read { path: "supervice.conf".into(), error });
+            return Err(ConfigError::NotFound { path: "supervice.conf".into() });
         }
         let mut config = SupervisorConfig {
             shutdown_timeout: self.random.small(20),
+            exit_when_idle: self.oracle.exit_when_idle,
             programs: self.oracle.expected(),
             ..SupervisorConfig::default()
         };
@@ -322,7 +344,15 @@ impl Fake {
             startretries: random.small(5),
             stopsignal: random.pick(&["TERM", "TERM", "HUP", "KILL"]).to_owned(),
             stopwaitsecs: random.small(6),
+            stopasgroup: random.chance(70),
+            killasgroup: random.chance(70),
             group: random.pick(&[None, Some("red".to_owned()), Some("blue".to_owned())]),
+            exit_on: match random.below(100) {
+                0 => ExitOn::Exit,
+                1 => ExitOn::Failure,
+                2 => ExitOn::Fatal,
+                _ => ExitOn::Never,
+            },
             ..ProgramConfig::new(name, "sleep 1000")
         };
         if random.chance(40) {
@@ -337,8 +367,53 @@ impl Fake {
     }
 }
 
-impl World for Fake {
-    fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<i32, SpawnError> {
+impl FakeSystem {
+    /// Does it; what came of it goes to the end of `results`.
+    pub(super) fn perform(&mut self, effect: Effect, results: &mut Vec<Input>) {
+        match effect {
+            Effect::Spawn { id, generation, config } => results.push(self.spawn(id, generation, &config)),
+            Effect::Signal { id, generation, signal } => self.signal(id, generation, signal),
+            Effect::Reap => self.reap(results),
+            Effect::ProbeGroup { id, generation, thorough: _ } => {
+                let group = self.probe_group(id);
+                results.push(Input::GroupProbed { id, generation, group });
+            }
+            Effect::LeaderExited { id, generation } => self.leader_exited(id, generation),
+            Effect::RunEnded { id, generation } => self.run_ended(id, generation),
+            Effect::CheckHealth { id, generation, config } => {
+                results.extend(self.check_health(id, generation, &config));
+            }
+            Effect::Configure { id, config } => self.oracle.configured(id, &config),
+            Effect::Register { id, config } => drop(self.shown.insert(id, (config.name.clone(), None))),
+            Effect::Forget { id, config: _ } => self.forget(id),
+            Effect::Show { id, view } => match self.shown.get_mut(&id) {
+                Some((_, shown)) => *shown = Some(view),
+                None => self.oracle.rule(false, || format!("{id} is shown, which is not registered")),
+            },
+            Effect::LoadConfig { load } => self.load_config(load),
+            Effect::Reply { request, answer } => self.reply(request, &answer),
+            Effect::Delegate { request, job } => self.delegate(request, *job),
+            Effect::Follow { request, .. } => self.follow(request),
+            Effect::Unfollow { request } => {
+                let follows = self.followers.remove(&request);
+                self.oracle.rule(follows, || format!("{request:?} is no longer to follow, but never did"));
+            }
+            Effect::Announce(announcement) => self.oracle.announced(self.now, &announcement),
+            // A daemon without an identity looks for nothing.
+            Effect::Adoption(_) => {}
+            Effect::SignalOrphans { signal } => {
+                let count = self.signal_orphans(signal);
+                results.push(Input::OrphansCounted { count, signalled: signal.is_some() });
+            }
+            Effect::ProbePendingExecs => {
+                let left = !self.calm && self.random.chance(50);
+                results.push(Input::PendingExecsProbed { left });
+            }
+            Effect::ReopenLogs | Effect::SetOutput { .. } | Effect::SetLogLevel { .. } | Effect::TrimMemory => {}
+        }
+    }
+
+    fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Input {
         let alive = self.alive(id);
         self.oracle.rule(alive == 0, || format!("{alive} tasks of {} live when it is spawned", config.name));
         self.oracle.rule(!self.runs.contains_key(&id), || format!("{}: spawned before its run has ended", config.name));
@@ -346,7 +421,7 @@ impl World for Fake {
             let (stage, errno) = self.random.pick(&ERRORS);
             let error = SpawnError::system(stage, "it", errno);
             self.oracle.spawn_refused(self.now, id, &error);
-            return Err(error);
+            return Input::SpawnFailed { id, generation, error };
         }
         self.oracle.spawned(self.now, id, config);
         self.pids += 1;
@@ -358,46 +433,54 @@ impl World for Fake {
             let orphan = self.task();
             self.orphans.push(orphan);
         }
-        self.runs.insert(id, Run { generation, pid: self.pids, spawned: self.now, leader: Some(leader), members });
+        let pid = self.pids;
+        self.runs.insert(id, Run { generation, pid, spawned: self.now, leader: Some(leader), members });
         self.ring_for(id);
-        Ok(self.pids)
+        Input::Spawned { id, generation, pid, pending: self.random.chance(3) }
     }
 
-    fn signal_group(&mut self, id: ProcId, signal: u8) {
+    fn signal(&mut self, id: ProcId, generation: Generation, signal: Signal) {
         let now = self.now;
-        let Some(run) = self.runs.get_mut(&id) else {
-            return self.oracle.rule(false, || format!("signal {signal} to a group that {id} no longer has"));
+        let Some(run) = self.runs.get_mut(&id).filter(|run| run.generation == generation) else {
+            return self.oracle.rule(false, || format!("{signal:?} to a run that {id} no longer has"));
         };
         if self.distortion != Some(Distortion::DeafGroups) {
-            run.tasks().for_each(|task| task.signal(signal, now));
+            let alone = signal.target == SignalTarget::Leader;
+            let members = run.members.iter_mut().filter(|_| !alone);
+            run.leader.iter_mut().chain(members).for_each(|task| task.signal(signal.number, now));
         }
         self.ring_for(id);
     }
 
-    fn sweep(&mut self) -> Vec<Reaped> {
+    fn reap(&mut self, results: &mut Vec<Input>) {
         let now = self.now;
-        let mut reaped = Vec::new();
         if self.distortion == Some(Distortion::LostChildren) && self.random.chance(10) {
             // Reaped by somebody else.
             for run in self.runs.values_mut() {
                 run.leader.take_if(|leader| !leader.alive(now));
             }
         }
+        let mut reaped = Vec::new();
         for (&id, run) in &mut self.runs {
             if let Some(leader) = run.leader.take_if(|leader| !leader.alive(now)) {
-                reaped.push(Reaped { id, generation: run.generation, exit: leader.exit });
+                reaped.push((id, run.generation, leader.exit));
             }
         }
         if self.random.chance(50) {
             reaped.reverse();
         }
         self.orphans.retain(|task| task.alive(now));
-        reaped
+        for (id, generation, exit) in reaped {
+            let late = self.random.chance(2).then(|| Box::new(SpawnError::system(SpawnStage::Exec, "it", 5)));
+            results.push(Input::Exited { id, generation, exit, late, group: self.probe_group(id) });
+        }
+        results.push(Input::Swept);
     }
 
-    fn group_is_empty(&mut self, id: ProcId) -> bool {
+    fn probe_group(&self, id: ProcId) -> GroupLeft {
         let left = if self.distortion == Some(Distortion::EmptyGroups) { 0 } else { self.alive(id) };
-        self.runs.get(&id).is_none_or(|run| run.leader.is_none()) && left == 0
+        let is_empty = self.runs.get(&id).is_none_or(|run| run.leader.is_none()) && left == 0;
+        if is_empty { GroupLeft::Empty } else { GroupLeft::Lingers }
     }
 
     fn signal_orphans(&mut self, signal: Option<u8>) -> usize {
@@ -425,11 +508,12 @@ impl World for Fake {
         self.oracle.rule(known, || format!("{id}: a run ends (generation {generation}) that is none"));
     }
 
-    fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Result<(), String> {
+    fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Option<Input> {
         let current = self.runs.get(&id).is_some_and(|run| run.generation == generation);
         self.oracle.rule(current, || format!("{}: a health check of a run that has ended", config.name));
         if self.random.chance(self.profile.unanswered) && !self.calm {
-            return if self.random.chance(50) { Err("no thread".to_owned()) } else { Ok(()) };
+            let result = HealthCheckResult { healthy: false, message: "no thread".to_owned() };
+            return self.random.chance(50).then_some(Input::Health { id, generation, result });
         }
         let healthy = !self.random.chance(self.profile.unhealthy) || self.calm;
         let pause = self.random.pick(&[0, 1, 500, SECOND, 2 * SECOND, 30 * SECOND]);
@@ -439,87 +523,31 @@ impl World for Fake {
             let pause = pause + self.random.below(2 * SECOND);
             self.later(pause, Pending::Health { id, generation, healthy: !healthy || self.calm });
         }
-        if self.random.chance(5) {
-            self.later(pause, Pending::ScriptTimedOut);
-        }
-        Ok(())
-    }
-
-    fn kill_script(&mut self, _: u64) {}
-
-    fn configure(&mut self, id: ProcId, config: &Arc<ProgramConfig>) {
-        self.oracle.configured(id, config);
+        None
     }
 
     fn forget(&mut self, id: ProcId) {
         let alive = self.alive(id);
         self.oracle.rule(alive == 0, || format!("{id} is forgotten, {alive} of its tasks live"));
+        let known = self.shown.remove(&id).is_some();
+        self.oracle.rule(known, || format!("{id} is forgotten, but was never registered"));
         self.oracle.forgotten(id);
     }
 
-    fn load_config(&mut self) {
-        let twice = self.loading;
-        self.oracle.rule(!twice, || "the file is read twice at the same time".to_owned());
-        self.loading = true;
-        self.oracle.load_begins();
-        if self.random.chance(97) || self.calm {
-            let pause = self.random.pick(&[0, 1, 50, 3 * SECOND]);
-            self.later(pause, Pending::Config);
+    fn load_config(&mut self, load: u64) {
+        self.oracle.load_begins(self.now, load);
+        self.loading = Some(load);
+        if self.random.chance(90) || self.calm {
+            // The last ones come when nobody waits for them any more.
+            let pauses = [0, 0, 1, 1, 50, 3 * SECOND, 29_999, 30 * SECOND, 31 * SECOND];
+            let pause = if self.calm { 50 } else { self.random.pick(&pauses) };
+            self.later(pause, Pending::Config { load });
         }
     }
 
-    fn reply(&mut self, to: &ReplyTo, answer: Answer) {
-        match to {
-            ReplyTo::Connection(conn) => {
-                let left =
-                    self.oracle.members_of(*conn).into_iter().filter(|id| self.alive(*id) > 0).collect::<Vec<_>>();
-                let names = self.roster.all().into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
-                self.oracle.answered(self.now, *conn, &answer, &left, &names);
-            }
-            ReplyTo::Thread(reply) => drop(reply.try_send(answer)),
-            ReplyTo::Nobody => {}
-        }
-    }
-
-    fn wants(&self, _: EventType) -> bool {
-        true
-    }
-
-    fn publish(&mut self, event: Event) {
-        self.oracle.event(self.now, &event);
-    }
-
-    fn tail(&mut self, _: ProcId, _: StreamKind, _: Amount, _: bool, to: &ReplyTo) {
-        self.reply(to, Answer::Done("the newest output".to_owned()));
-    }
-
-    fn clear_logs(&mut self, _: ProcId, _: &str, to: &ReplyTo) {
-        self.reply(to, Answer::Done("cleared".to_owned()));
-    }
-
-    fn reopen_logs(&mut self) {}
-
-    fn set_output(&mut self, _: &SupervisorConfig) {}
-
-    fn set_log_level(&mut self, _: &str) -> bool {
-        true
-    }
-
-    fn wall(&self) -> Duration {
-        Duration::from_millis(1_700_000_000_000 + self.now)
-    }
-
-    fn command_name(&self, _: i32) -> Option<String> {
-        None
-    }
-
-    fn listen(&mut self, _: ConnId, _: Vec<String>) {}
-
-    fn tell_listener(&mut self, _: ConnId, _: &str) {}
-
-    fn forget_listener(&mut self, _: ConnId) {}
-
-    fn explain(&mut self, _: ProcId, _: StreamKind, why: Why, to: &ReplyTo) {
-        self.reply(to, Answer::report(Report::Why(why)));
+    /// Nobody waits for the file any more.
+    pub(super) fn load_timed_out(&mut self) {
+        self.loading = None;
+        self.oracle.load_timed_out(self.now);
     }
 }

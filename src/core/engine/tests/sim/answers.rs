@@ -1,0 +1,288 @@
+//! What the oracle expects of answers: to whom, when, and which.
+
+use super::oracle::{Ask, Kind, LoadResult, MARGIN, Oracle, Proc};
+use super::reloads::LOAD_LIMIT;
+use super::{Millis, SECOND};
+use crate::api::{Answer, Command, ProcId, Query, Refusal, ReloadFailure, Reply, Request, RequestId, Watch};
+use crate::process::ProcessState;
+
+impl Kind {
+    pub(super) fn waits_for_file(self) -> bool {
+        matches!(self, Kind::Reload | Kind::Update | Kind::Reread)
+    }
+}
+
+impl Oracle {
+    /// Somebody asks.
+    pub(super) fn ask(
+        &mut self,
+        now: Millis,
+        id: RequestId,
+        kind: Kind,
+        ids: &[ProcId],
+        timeout: Option<Millis>,
+        request: Request,
+    ) {
+        let refused = matches!(kind, Kind::Start | Kind::Restart) || kind.waits_for_file();
+        let kind = if self.ending.is_some() && refused { Kind::Refused } else { kind };
+        let members: Vec<_> = ids.iter().map(|id| (*id, self.procs[id].spawns)).collect();
+        let (down, up) = (self.time_to_stop(&members), self.time_to_start(&members));
+        let by = match kind {
+            Kind::Stop => Some(now + down),
+            Kind::Start | Kind::Restart => Some(now + down + up),
+            Kind::Reload | Kind::Update | Kind::Reread | Kind::Stream => None,
+            Kind::Wait => timeout.map(|timeout| now + timeout),
+            Kind::Question | Kind::Order | Kind::NotFound | Kind::Refused | Kind::Confirm => Some(now),
+        };
+        let by = [by, timeout.map(|timeout| now + timeout)].into_iter().flatten().min();
+        let load = self.loads + 1;
+        self.asks.insert(id, Ask { kind, members, at: now, by, timeout, load, result: None, request });
+    }
+
+    /// When the first of those who have bounded their patience is to hear something.
+    pub(super) fn first_timeout(&self) -> Option<Millis> {
+        let waits = |kind| matches!(kind, Kind::Start | Kind::Stop | Kind::Restart | Kind::Wait);
+        let asks = self.asks.values().filter(|ask| waits(ask.kind));
+        asks.filter_map(|ask| Some(ask.at + ask.timeout?)).min()
+    }
+
+    pub(super) fn time_to_stop(&self, members: &[(ProcId, u64)]) -> Millis {
+        let procs = members.iter().filter_map(|(id, _)| self.procs.get(id));
+        let configs = procs.flat_map(|proc| [Some(&proc.config), proc.run_config.as_ref()]).flatten();
+        MARGIN + configs.map(|config| Millis::from(config.stopwaitsecs) * SECOND).max().unwrap_or(0)
+    }
+
+    pub(super) fn time_to_start(&self, members: &[(ProcId, u64)]) -> Millis {
+        let procs = members.iter().filter_map(|(id, _)| self.procs.get(id));
+        MARGIN + procs.map(|proc| Millis::from(proc.config.startsecs) * SECOND).max().unwrap_or(0)
+    }
+
+    /// An operator's will.
+    pub(super) fn will(&mut self, kind: Kind, ids: &[ProcId]) {
+        let up = matches!(kind, Kind::Start | Kind::Restart);
+        if up && self.ending.is_some() {
+            return;
+        }
+        for id in ids {
+            let Some(proc) = self.procs.get_mut(id) else { continue };
+            proc.want = Some(up);
+            proc.asked |= up;
+            if up {
+                (proc.retries, proc.rows, proc.unsure) = (0, [0; 2], false);
+            }
+        }
+    }
+
+    /// The members that a command would mean.
+    pub(super) fn meant(&self, name: &str, group: bool) -> Vec<ProcId> {
+        if group { self.group(name) } else { self.present(name).into_iter().collect() }
+    }
+
+    /// The client has gone.
+    pub(super) fn gone(&mut self, request: RequestId) {
+        self.counts.gone += u64::from(self.asks.remove(&request).is_some());
+    }
+
+    /// The output thread answers this one, whenever it likes; a tail for as long as its client is there.
+    pub(super) fn delegated(&mut self, request: RequestId) {
+        self.counts.delegated += 1;
+        let Some(ask) = self.asks.get_mut(&request) else {
+            return self.rule(false, || format!("{request:?} is delegated, but nobody waits for it"));
+        };
+        ask.by = None;
+        let right = matches!(
+            ask.request,
+            Request::Watch(Watch::Tail { .. } | Watch::Why { .. }) | Request::Command(Command::ClearLogs { .. })
+        );
+        if matches!(ask.request, Request::Watch(Watch::Tail { .. })) {
+            ask.kind = Kind::Stream;
+        }
+        self.rule(right, || format!("{request:?} is delegated, which the engine is to answer"));
+    }
+
+    pub(super) fn waiting(&self) -> Vec<RequestId> {
+        self.asks.keys().copied().collect()
+    }
+
+    pub(super) fn members_of(&self, request: RequestId) -> Vec<ProcId> {
+        self.asks.get(&request).map(|ask| ask.members.iter().map(|(id, _)| *id).collect()).unwrap_or_default()
+    }
+
+    pub(super) fn overdue(&self, now: Millis) -> Option<String> {
+        let late = self.asks.iter().find(|(_, ask)| ask.by.is_some_and(|by| by <= now));
+        late.map(|(request, ask)| format!("no answer to {request:?}: {ask:?}"))
+    }
+
+    /// An answer; `left`: those members of which something lives, `names`: the processes that other threads see.
+    pub(super) fn answered(
+        &mut self,
+        now: Millis,
+        request: RequestId,
+        answer: &Answer,
+        left: &[ProcId],
+        names: &[String],
+    ) {
+        self.note(now, || format!("answer to {request:?}: {answer:?}"));
+        let Some(ask) = self.asks.remove(&request) else {
+            return self.rule(false, || format!("{request:?} gets an answer that nobody waits for: {answer:?}"));
+        };
+        let verdict = self.judge(now, &ask, answer, left, names);
+        self.rule(verdict.is_ok(), || format!("{:?} to {ask:?}: {}", answer, verdict.unwrap_err()));
+    }
+
+    fn judge(
+        &mut self,
+        now: Millis,
+        ask: &Ask,
+        answer: &Answer,
+        left: &[ProcId],
+        names: &[String],
+    ) -> Result<(), String> {
+        let ensure = |holds: bool, rule: &str| if holds { Ok(()) } else { Err(rule.to_owned()) };
+        match answer {
+            Ok(reply) => {
+                self.counts.done += 1;
+                ensure(fits(&ask.request, reply), "the answer to another question")?;
+                self.judge_reply(ask, left, names)
+            }
+            Err(refusal) if timed_out(refusal) => {
+                self.counts.timeouts += 1;
+                let patience = ask.timeout.unwrap_or(MARGIN).min(MARGIN);
+                ensure(now >= ask.at + patience, "a time-out before its time")
+            }
+            Err(refusal) => {
+                self.counts.failed += 1;
+                self.judge_refusal(now, ask, refusal)
+            }
+        }
+    }
+
+    fn judge_reply(&mut self, ask: &Ask, left: &[ProcId], names: &[String]) -> Result<(), String> {
+        let ensure = |holds: bool, rule: &str| if holds { Ok(()) } else { Err(rule.to_owned()) };
+        let mut members = ask.members.iter().filter_map(|(id, spawns)| Some((self.procs.get(id)?, *spawns)));
+        let came_up = |proc: &Proc| is_up(proc) || proc.last_up.is_some_and(|up| up >= ask.at);
+        let lives = ask
+            .members
+            .iter()
+            .any(|(id, spawns)| left.contains(id) && self.procs.get(id).is_none_or(|proc| proc.spawns == *spawns));
+        match ask.kind {
+            Kind::Stop => ensure(!lives, "something of it lives"),
+            Kind::Start => ensure(members.all(|(proc, _)| came_up(proc)), "it was not up"),
+            Kind::Restart => {
+                ensure(members.all(|(proc, spawns)| came_up(proc) && proc.spawns > spawns), "it was not restarted")
+            }
+            Kind::Reload | Kind::Update => {
+                ensure(ask.result == Some(LoadResult::Good), "nothing was read that could be applied")?;
+                ensure(!lives, "something of a removed program lives")?;
+                let there = |proc: &Proc| proc.leaving && names.contains(&proc.config.name);
+                ensure(!members.any(|(proc, _)| there(proc)), "a removed program is still there")
+            }
+            Kind::Reread => {
+                let read = matches!(ask.result, Some(LoadResult::Good | LoadResult::Pending));
+                ensure(read, "nothing was read that could be compared")
+            }
+            Kind::Confirm => {
+                self.counts.confirmed += 1;
+                ensure(self.confirm(), "there was nothing to confirm")
+            }
+            Kind::Wait | Kind::Question | Kind::Order => Ok(()),
+            Kind::Stream => Err("a stream has no answer".to_owned()),
+            Kind::NotFound => Err("there is none of this name".to_owned()),
+            Kind::Refused => Err("the daemon ends".to_owned()),
+        }
+    }
+
+    fn judge_refusal(&self, now: Millis, ask: &Ask, refusal: &Refusal) -> Result<(), String> {
+        let ensure = |holds: bool, rule: &str| if holds { Ok(()) } else { Err(rule.to_owned()) };
+        let mut members = ask.members.iter().filter_map(|(id, _)| self.procs.get(id));
+        ensure(*refusal != Refusal::Internal, "the engine lost it")?;
+        if *refusal == Refusal::ShuttingDown {
+            return ensure(self.ending.is_some(), "the daemon does not end");
+        }
+        match ask.kind {
+            Kind::NotFound => ensure(
+                matches!(refusal, Refusal::NoSuchProcess { .. } | Refusal::NoSuchGroup { .. }),
+                "there is none of this name",
+            ),
+            Kind::Refused => Err("the daemon ends".to_owned()),
+            // Of a group one may have failed first, and come up since.
+            Kind::Start => ensure(ask.members.len() > 1 || !members.any(is_up), "it is up"),
+            // The daemon leaves without what could not be killed, and says so; it may have gone in this very moment.
+            Kind::Stop => ensure(self.ending.is_some(), "it failed"),
+            Kind::Reload | Kind::Update | Kind::Reread => match refusal {
+                Refusal::RereadFailed(why) | Refusal::ReloadFailed(why) | Refusal::UpdateFailed(why) => match why {
+                    ReloadFailure::ShuttingDown => ensure(self.ending.is_some(), "the daemon does not end"),
+                    ReloadFailure::Config(_) => ensure(ask.result == Some(LoadResult::Broken), "the file is good"),
+                    ReloadFailure::PendingCommit { .. } => {
+                        ensure(ask.result == Some(LoadResult::Pending), "no update waits to be confirmed")
+                    }
+                    ReloadFailure::TimedOut { .. } => {
+                        ensure(ask.result.is_none() && now >= LOAD_LIMIT, "the file was read in time")
+                    }
+                },
+                _ => ensure(ask.result == Some(LoadResult::Good), "nothing was applied, but some of it failed"),
+            },
+            Kind::Confirm => {
+                let nothing = matches!(refusal, Refusal::NothingToConfirm { .. });
+                ensure(nothing && self.commit.is_none(), "an update waits to be confirmed")
+            }
+            Kind::Restart | Kind::Wait | Kind::Question | Kind::Order => Ok(()),
+            Kind::Stream => Err("a stream has no answer".to_owned()),
+        }
+    }
+
+    /// Waits for what may never come, as long as it takes.
+    pub(super) fn is_patient(&self, request: RequestId) -> bool {
+        let patient = |ask: &Ask| ask.kind == Kind::Stream || ask.kind == Kind::Wait && ask.by.is_none();
+        self.asks.get(&request).is_some_and(patient)
+    }
+}
+
+fn is_up(proc: &Proc) -> bool {
+    matches!(proc.state, ProcessState::Running | ProcessState::Unhealthy)
+}
+
+fn timed_out(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::NotReached { timed_out, .. }
+        | Refusal::WaitFailed { timed_out, .. }
+        | Refusal::ReloadIncomplete { timed_out, .. }
+        | Refusal::UpdateIncomplete { timed_out, .. } => *timed_out,
+        _ => false,
+    }
+}
+
+/// Is this what such a request comes to?
+fn fits(request: &Request, reply: &Reply) -> bool {
+    match request {
+        Request::Query(query) => match query {
+            Query::Status { .. } => matches!(reply, Reply::Status { .. }),
+            Query::History { .. } => matches!(reply, Reply::History(_)),
+            Query::Pid { .. } | Query::Ping => matches!(reply, Reply::Pid(_)),
+            Query::Version => matches!(reply, Reply::Version(_)),
+            Query::LogLevel => matches!(reply, Reply::LogLevel(_)),
+        },
+        Request::Watch(watch) => match watch {
+            Watch::Wait { .. } => matches!(reply, Reply::WaitOver { .. }),
+            Watch::Events { .. } | Watch::Tail { .. } => false,
+            Watch::Reread => matches!(reply, Reply::Reread(_)),
+            Watch::Why { .. } => matches!(reply, Reply::Why(_)),
+        },
+        Request::Command(command) => match command {
+            Command::Act { terms, .. } => match reply {
+                Reply::Reached { .. } | Reply::AlreadyThere { .. } => true,
+                Reply::Begun { .. } => !terms.wait,
+                _ => false,
+            },
+            Command::Signal { .. } => matches!(reply, Reply::SignalSent { .. }),
+            Command::Reload => matches!(reply, Reply::Reloaded { .. }),
+            Command::Update { .. } => matches!(reply, Reply::Updated(_)),
+            Command::Confirm => matches!(reply, Reply::Confirmed),
+            Command::SetLogLevel { .. } => matches!(reply, Reply::LogLevel(_)),
+            Command::ClearLogs { .. } => matches!(reply, Reply::LogsCleared { .. }),
+            Command::ReopenLogs => matches!(reply, Reply::LogsReopened),
+            Command::Shutdown => matches!(reply, Reply::ShuttingDown),
+            Command::Power(_) => matches!(reply, Reply::PowerBegun(_)),
+        },
+    }
+}

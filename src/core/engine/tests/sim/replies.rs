@@ -1,0 +1,68 @@
+//! The fake dispatcher's list of requests, and the output thread that answers some of them.
+
+use super::SECOND;
+use super::system::{Distortion, FakeSystem, Pending};
+use crate::api::{Answer, Reply, RequestId};
+use crate::core::effect::OutputJob;
+
+impl FakeSystem {
+    /// Answered bit by bit, until its client goes.
+    pub(super) fn is_streaming(&self, request: RequestId) -> bool {
+        self.followers.contains(&request) || self.delegated.contains(&request)
+    }
+
+    /// The answer to a request; it is the only one.
+    pub(super) fn reply(&mut self, request: RequestId, answer: &Answer) {
+        if self.distortion == Some(Distortion::LostReplies) && self.random.chance(10) {
+            return;
+        }
+        let is_open = self.open.remove(&request);
+        self.oracle.rule(is_open, || format!("{request:?} is answered, but is not open: {answer:?}"));
+        self.answered(request, answer);
+        if self.distortion == Some(Distortion::DoubleReplies) && self.random.chance(10) {
+            self.answered(request, answer);
+        }
+    }
+
+    fn answered(&mut self, request: RequestId, answer: &Answer) {
+        let left = self.oracle.members_of(request).into_iter().filter(|id| self.alive(*id) > 0).collect::<Vec<_>>();
+        let names = self.shown.values().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        self.oracle.answered(self.now, request, answer, &left, &names);
+    }
+
+    /// The output thread answers, soon or late.
+    pub(super) fn delegate(&mut self, request: RequestId, job: OutputJob) {
+        if self.distortion == Some(Distortion::LostDelegations) && self.random.chance(10) {
+            return;
+        }
+        let is_open = self.open.remove(&request) && self.delegated.insert(request);
+        self.oracle.rule(is_open, || format!("{request:?} is delegated, but is not open"));
+        self.oracle.delegated(request);
+        let answer = match job {
+            OutputJob::Tail { .. } => return,
+            OutputJob::Clear { name, .. } => Reply::LogsCleared { name },
+            OutputJob::Why { why, .. } => Reply::Why(why),
+        };
+        let pause = self.random.pick(&[0, 1, SECOND]);
+        self.later(pause, Pending::Delegated { request, answer: Box::new(Ok(answer)) });
+    }
+
+    /// The output thread's answer, unless its client has gone.
+    pub(super) fn delegated_answer(&mut self, request: RequestId, answer: &Answer) {
+        if self.delegated.remove(&request) {
+            self.answered(request, answer);
+        }
+    }
+
+    pub(super) fn follow(&mut self, request: RequestId) {
+        let is_open = self.open.contains(&request) && self.followers.insert(request);
+        self.oracle.rule(is_open, || format!("{request:?} follows, but is not open, or does so already"));
+    }
+
+    /// A client goes; `true`: the engine has to be told.
+    pub(super) fn forget_client(&mut self, request: RequestId) -> bool {
+        self.oracle.gone(request);
+        self.delegated.remove(&request);
+        self.open.remove(&request)
+    }
+}
