@@ -114,7 +114,7 @@ verbs! {
     Restart: "restart", "[--force] [--rolling] NAME...", "stop (with --force by SIGKILL) and start",
         &[Opt::Force, Opt::Rolling, Opt::NoWait, Opt::Json], AtLeastOne, Processes, Change, Listed;
     Kill: "kill", "NAME...", "SIGKILL at once, also to one that is stopping", COMMAND, AtLeastOne, Processes, Change, Listed;
-    Signal: "signal", "[--group] SIGNAL NAME...", "send a signal to their main processes (with --group to all of them)",
+    Signal: "signal", "[--group] SIGNAL NAME...", "send a signal to their main processes",
         &[Opt::Group, Opt::Json], AtLeastOne, SignalThenProcesses, Change, Listed;
     Wait: "wait", "--for WHAT NAME...", "wait until they are running, healthy, stopped...",
         &[Opt::For, Opt::Json], AtLeastOne, Processes, Query, Listed;
@@ -235,7 +235,7 @@ static OPTIONS: [Spelling; 20] = [
     spelling(Opt::Follow, Some('f'), "follow", "", "go on with what comes"),
     spelling(Opt::Lines, Some('n'), "lines", "LINES", "so many lines"),
     spelling(Opt::Bytes, Some('c'), "bytes", "BYTES", "so many bytes"),
-    spelling(Opt::Group, None, "group", "", "not the main process alone, but all of its process group"),
+    spelling(Opt::Group, None, "group", "", "to the process group, not to its leader alone"),
 ];
 
 /// The number of options at the beginning of [`OPTIONS`] that go with every verb.

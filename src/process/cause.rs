@@ -457,7 +457,7 @@ mod tests {
     #[test]
     fn a_request_is_found_in_its_causes_alone() {
         for (cause, text, _) in all() {
-            let asked = text.contains(" requested by") && !text.starts_with("SIG");
+            let asked = text.contains(" requested by") && !text.to_lowercase().starts_with("sig");
             assert_eq!(cause.request().is_some(), asked, "{text}");
         }
         let cause = Cause::Requested { verb: Verb::Stop, by: Initiator::Shutdown, remains_of: None };

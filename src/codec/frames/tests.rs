@@ -95,6 +95,8 @@ fn reports_are_these_bytes_on_the_wire() {
         has_run: true,
     };
     let why = api::Why {
+        pid: None,
+        paused: None,
         program: Arc::clone(&item.program),
         now,
         state: ProcessState::Backoff,

@@ -21,7 +21,7 @@ use super::engine::adoption::Identity;
 use super::environment::Users;
 use super::handles::Handles;
 use super::run::Adjust;
-use crate::api::ProcId;
+use crate::api::{Answer, ProcId, Reply};
 use crate::events::EventBus;
 use crate::health::Worker;
 use crate::models::DefaultOutput;
@@ -130,7 +130,10 @@ impl Effects {
             Effect::Forget { id, config } => self.forget(id, &config.name),
             Effect::Show { id, view } => self.parts.handles.show(id, view),
             Effect::LoadConfig { load } => results.extend(self.load_config(load)),
-            Effect::Reply { request, answer } => self.replies.answer(request, answer),
+            Effect::Reply { request, mut answer } => {
+                add_paused(&mut answer);
+                self.replies.answer(request, answer);
+            }
             Effect::Delegate { request, job } => self.delegate(request, *job),
             Effect::Follow { request, kinds, past } => self.replies.follow(request, kinds, past),
             Effect::Unfollow { request } => self.replies.unfollow(request),
@@ -170,5 +173,14 @@ impl Effects {
         self.parts.handles.remove(id, name);
         self.workers.remove(&id);
         self.parts.output.remove(id);
+    }
+}
+
+/// Looks up which of the processes that an answer tells of are paused: the engine is told of no such thing, because
+/// nothing follows from it, and who asks seldom must not cost those who rest.
+fn add_paused(answer: &mut Answer) {
+    let Ok(Reply::Status { rows, .. }) = answer else { return };
+    for row in rows {
+        row.paused = row.pid.and_then(sys::reap::stopped_now);
     }
 }
