@@ -33,7 +33,7 @@ pub(crate) enum Notice {
     Power(Power),
 }
 
-/// What is left of the process group of a leader that has ended.
+/// What is left of the run of a leader that has ended: of its process group, and of what has left that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GroupLeft {
     /// Nothing.
@@ -69,8 +69,16 @@ pub(crate) enum Input {
     Spawned { id: ProcId, generation: Generation, pid: i32, pending: bool },
     /// A spawn has failed.
     SpawnFailed { id: ProcId, generation: Generation, error: SpawnError },
-    /// A leader has ended and was reaped. `late`: why it never executed its program.
-    Exited { id: ProcId, generation: Generation, exit: Exit, late: Option<Box<SpawnError>>, group: GroupLeft },
+    /// A leader has ended and was reaped. `late`: why it never executed its program; `descendant`: something that it has
+    /// forked and that lives, where it has ended with 0.
+    Exited {
+        id: ProcId,
+        generation: Generation,
+        exit: Exit,
+        late: Option<Box<SpawnError>>,
+        group: GroupLeft,
+        descendant: Option<i32>,
+    },
     /// Every child that had ended was reaped.
     Swept,
     /// What was asked for by [`Effect::ProbeGroup`].

@@ -53,6 +53,14 @@ pub enum Failure {
         /// How long it had lived, in milliseconds.
         age_ms: u64,
     },
+    /// It ended with exit code 0 before it counted as running, and left a process of it behind: it has put itself into
+    /// the background.
+    Backgrounded {
+        /// How long it had lived, in milliseconds.
+        age_ms: u64,
+        /// What it has left behind.
+        pid: i32,
+    },
     /// It could not be spawned.
     SpawnFailed(SpawnError),
     /// Its health checks failed.
@@ -70,6 +78,12 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Exited { exit, age_ms } => write!(f, "{exit} after {}", span(Duration::from_millis(*age_ms))),
+            Failure::Backgrounded { age_ms, pid } => write!(
+                f,
+                "exit code 0 after {}: it has put itself into the background as pid {pid}, which can not be supervised; \
+                 use its option to stay in the foreground",
+                span(Duration::from_millis(*age_ms))
+            ),
             Failure::SpawnFailed(error) => error.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Failure::InternalError => {
@@ -282,7 +296,10 @@ fn shorter(error: &SpawnError) -> SpawnError {
 fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
     match &*failure {
         Failure::SpawnFailed(error) if is_long(error) => Arc::new(Failure::SpawnFailed(shorter(error))),
-        Failure::SpawnFailed(_) | Failure::Exited { .. } | Failure::Unhealthy { .. } | Failure::InternalError => {
+        Failure::SpawnFailed(_)
+        | Failure::Exited { .. }
+        | Failure::Backgrounded { .. }
+        | Failure::Unhealthy { .. } | Failure::InternalError => {
             failure
         }
     }

@@ -135,6 +135,22 @@ pub fn signal_child(pid: i32, signal: u8) {
     }
 }
 
+/// As [`signal_child`], and everything else in their process groups, each once; its number stays taken for as long as the
+/// child is in it. In our own session the children alone: there others than their relatives may be in a group.
+pub fn signal_children_and_groups(children: &[proc::Stat], signal: u8) {
+    // SAFETY: a plain number.
+    let own_session = unsafe { libc::getsid(0) };
+    let mut told = HashSet::new();
+    for child in children {
+        if child.pgrp <= 1 || child.session == own_session {
+            signal_child(child.pid, signal);
+        } else if told.insert(child.pgrp) {
+            // SAFETY: plain numbers.
+            unsafe { libc::killpg(child.pgrp, i32::from(signal)) };
+        }
+    }
+}
+
 /// Whether nothing is left of the group, zombies included: one system call. Those of the zombies
 /// that are our children go away by the next sweep; for others see [`DeadGroups`].
 pub fn group_is_empty(leader: Leader<'_>) -> bool {

@@ -1,12 +1,13 @@
 //! What users of other supervisors have reported, one test for each case: whom a stop reaches, what it leaves, what is
 //! said of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Daemon, marked, wait_until, word_in};
+use crate::harness::{Daemon, alive, marked, stat, wait_for, wait_until, word_in};
 
 /// A master that lets its worker finish; each writes into `log` what it gets.
 const MASTER: &str = r#"
@@ -92,4 +93,97 @@ fn case_02_a_paused_program_says_so_and_ends_as_it_is_meant_to() {
         assert!(daemon.path("clean").exists(), "{}", daemon.log());
         daemon.terminate();
     }
+}
+
+/// The process groups of everything with this mark.
+fn groups(mark: &str) -> BTreeSet<i32> {
+    marked(mark).into_iter().filter_map(stat).map(|(_, group, _)| group).collect()
+}
+
+/// A job that does not end by SIGTERM, in a session of its own, below a shell that only its end would wake.
+#[test]
+fn case_06_the_end_of_the_daemon_leaves_nothing_alive() {
+    let job = r#"trap : TERM; (trap "" TERM; setsid sh -c "trap : TERM; while :; do sleep 1000; done"); echo after"#;
+    let dir = with_script("job.sh", job);
+    // Without a tag nobody knows whose they are, before the end of the daemon.
+    let command = "sh -c 'setsid env -u SUPERVICE_ID sh %(here)s/job.sh & exec sleep 1000'";
+    let settings = "startsecs = 0\nenvironment = MARK=case-06-TEST";
+    let mut daemon = Daemon::start_in(dir, &format!("[program:cron]\ncommand = {command}\n{settings}"), &[]);
+    wait_until("all of it is there", || groups("case-06").len() == 3);
+    assert_eq!(daemon.ctl(&["stop", "cron"]).0, 0);
+    assert_eq!(daemon.ctl(&["shutdown"]).0, 0);
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    assert_eq!(marked("case-06"), [0; 0], "{}", daemon.log());
+    assert!(!daemon.log().contains("SIGKILL was sent"), "{}", daemon.log());
+}
+
+#[test]
+fn case_07_nothing_is_left_of_a_program_that_is_stopped() {
+    let group = "python3 -c \"import os,time; os.fork() or os.setpgid(0,0); time.sleep(1000)\"";
+    for (name, command, count) in [
+        ("case-07-session", "sh -c 'setsid sleep 1000 & exec sleep 1000'", 2),
+        ("case-07-group", group, 2),
+        // The second leaves the session of the first, and is nobody's child before that has gone.
+        ("case-07-chain", "sh -c 'setsid sh -c \"setsid sleep 1000 & exec sleep 1000\" & exec sleep 1000'", 3),
+        ("case-07-deaf", "sh -c 'setsid sh -c \"trap : TERM; while :; do sleep 0.1; done\" & exec sleep 1000'", 2),
+    ] {
+        let settings = format!("startsecs = 0\nstopwaitsecs = 1\nenvironment = MARK={name}-TEST");
+        let daemon = Daemon::start(&format!("[program:p]\ncommand = {command}\n{settings}"));
+        wait_until("all of it is there", || groups(name).len() == count);
+        let before = marked(name);
+        assert_eq!(daemon.ctl(&["restart", "p"]).0, 0, "{}", daemon.log());
+        assert!(before.iter().all(|pid| !alive(*pid)), "{name}: {before:?}\n{}", daemon.log());
+        wait_until("all of it is there again", || groups(name).len() == count);
+        let before = marked(name);
+        assert_eq!(daemon.ctl(&["stop", "p"]), (0, "Stopped p\n".to_owned(), String::new()));
+        assert!(before.iter().all(|pid| !alive(*pid)), "{name}: {before:?}\n{}", daemon.log());
+        assert_eq!(marked(name), [0; 0], "{}", daemon.log());
+        daemon.wait_log("has left the process group");
+        daemon.terminate();
+    }
+}
+
+/// Also when it ends by itself, before it is started again.
+#[test]
+fn case_07_what_a_crash_leaves_outside_the_group_is_gone_before_the_next_start() {
+    let command = "sh -c 'setsid sleep 1000 & read line < %(here)s/fifo; exit 3'";
+    let dir = tempfile::tempdir().expect("a directory");
+    nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let settings = "startsecs = 0\nenvironment = MARK=case-07-crash-TEST";
+    let daemon = Daemon::start_in(dir, &format!("[program:p]\ncommand = {command}\n{settings}"), &[]);
+    wait_until("both are there", || marked("case-07-crash").len() == 2);
+    let before = marked("case-07-crash");
+    fs::write(daemon.path("fifo"), "go\n").expect("it reads");
+    let leader = before.iter().copied().find(|pid| daemon.status("p").pid == Some(*pid));
+    wait_until("it is started again", || daemon.status("p").pid.is_some_and(|pid| Some(pid) != leader));
+    assert!(before.iter().all(|pid| !alive(*pid)), "{before:?}\n{}", daemon.log());
+    daemon.terminate();
+}
+
+const DAEMON: &str = "
+import os, time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+time.sleep(1000)
+";
+
+#[test]
+fn case_08_a_program_that_puts_itself_into_the_background_is_told_so_and_never_there_twice() {
+    let dir = with_script("daemon.py", DAEMON);
+    let settings = "startretries = 2\nenvironment = MARK=case-08-TEST";
+    let daemon = Daemon::start_in(dir, &format!("[program:d]\ncommand = python3 %(here)s/daemon.py\n{settings}"), &[]);
+    let mut most = 0;
+    let status = wait_for("it is given up", || {
+        // Those that are about to be executed or to end are two for a moment; sleepers are there for long.
+        let sleeping = marked("case-08").into_iter().filter(|pid| stat(*pid).is_some_and(|(ppid, ..)| ppid == daemon.pid()));
+        most = most.max(sleeping.count());
+        Some(daemon.status("d")).filter(|status| status.state == "FATAL")
+    });
+    assert!(most <= 1, "{most} copies at once\n{}", daemon.log());
+    let description = status.description.unwrap_or_default();
+    assert!(description.contains("it has put itself into the background as pid "), "{description}");
+    wait_until("the last copy has been ended", || marked("case-08").is_empty());
+    daemon.wait_log("it has put itself into the background as pid ");
+    daemon.terminate();
 }

@@ -55,7 +55,7 @@ impl Effects {
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
         self.note_run();
         self.children.insert(pid, Owner::Process(id));
-        self.runs.insert(id, Run { generation, child, reaped: None });
+        self.runs.insert(id, Run { generation, child, reaped: None, told: None, told_outside: Vec::new() });
         Ok((pid, pending))
     }
 
@@ -98,11 +98,15 @@ impl Effects {
         if signal.resume {
             send(leader, SIGCONT, signal.target);
         }
+        match signal.target {
+            SignalTarget::Leader => {}
+            SignalTarget::Group => self.signal_outside(id, signal),
+        }
     }
 }
 
 /// `SIGCONT`, as the kernel numbers it on every architecture that we build for.
-const SIGCONT: u8 = 18;
+pub(super) const SIGCONT: u8 = 18;
 
 fn send(leader: Leader<'_>, signal: u8, target: SignalTarget) {
     let (who, sent) = match target {

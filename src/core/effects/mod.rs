@@ -2,6 +2,7 @@
 //! fed back as an input.
 
 mod checks;
+mod descendants;
 mod launch;
 mod loader;
 mod orphans;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::effect::{Effect, External, Input};
+use super::effect::{Effect, External, Input, Signal};
 use super::engine::adoption::Identity;
 use super::environment::Users;
 use super::handles::Handles;
@@ -32,6 +33,7 @@ use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
 use crate::sys::spawn::{Child, Spawner};
 use checks::Script;
+use descendants::Inherited;
 use orphans::Held;
 pub(super) use orphans::identify;
 use replies::Replies;
@@ -43,6 +45,10 @@ struct Run {
     child: Child,
     /// When the leader was reaped; from then on only the group is left.
     reaped: Option<Moment>,
+    /// The last signal that all of it was sent.
+    told: Option<Signal>,
+    /// The process groups of what has left that of the run, and was sent it, too.
+    told_outside: Vec<i32>,
 }
 
 /// Whom a child belongs to.
@@ -78,6 +84,7 @@ pub(super) struct Effects {
     next_script: u64,
     children: HashMap<i32, Owner>,
     dead_groups: DeadGroups,
+    inherited: Inherited,
     workers: HashMap<ProcId, Worker>,
     /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
     foreign_children: Vec<i32>,
@@ -100,6 +107,7 @@ impl Effects {
             next_script: 0,
             children: HashMap::new(),
             dead_groups: DeadGroups::default(),
+            inherited: Inherited::default(),
             workers: HashMap::new(),
             foreign_children: sys::proc::children(),
             unannounced_runs: 0,

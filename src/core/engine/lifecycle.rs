@@ -23,6 +23,16 @@ const QUICK_PROBES: u32 = 4;
 /// How long the answer to a failed start may wait for the last line of the program's output.
 const DRAIN_LIMIT: Duration = Duration::from_millis(100);
 
+/// What is known of a leader that has ended and was reaped.
+pub(super) struct ExitFacts {
+    pub(super) exit: Exit,
+    /// Why it never executed its program.
+    pub(super) late: Option<Box<SpawnError>>,
+    pub(super) group: GroupLeft,
+    /// Something that it has forked and that lives.
+    pub(super) descendant: Option<i32>,
+}
+
 impl Engine {
     /// Tells a process's machine what happened, and does what follows.
     pub(super) fn tell(&mut self, id: ProcId, event: process::Event) {
@@ -113,14 +123,8 @@ impl Engine {
     }
 
     /// A leader has ended and was reaped.
-    pub(super) fn exited(
-        &mut self,
-        id: ProcId,
-        generation: Generation,
-        exit: Exit,
-        late: Option<Box<SpawnError>>,
-        group: GroupLeft,
-    ) {
+    pub(super) fn exited(&mut self, id: ProcId, generation: Generation, facts: ExitFacts) {
+        let ExitFacts { exit, late, group, descendant } = facts;
         let Some(entry) = self.registry.get_mut(id) else { return };
         if entry.machine.generation() != generation {
             return;
@@ -135,7 +139,7 @@ impl Engine {
             self.announce(Some(id), Announcement::ExecFailedLate { program, error: Arc::new(*error) });
         }
         let Some(entry) = self.registry.get_mut(id) else { return };
-        entry.machine.handle_event(self.now, process::Event::Exited { generation, exit });
+        entry.machine.handle_event(self.now, process::Event::Exited { generation, exit, descendant });
         entry.probe_pause = Some(FIRST_PROBE);
         match group {
             GroupLeft::Empty => self.group_gone(id, generation),

@@ -110,7 +110,7 @@ impl Machine {
         self.enter(ProcessState::Starting, Phase::Running { run, checks }, pid, cause)
     }
 
-    pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit) -> Phase {
+    pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit, descendant: Option<i32>) -> Phase {
         match phase {
             Phase::Starting { run, running_at } if is_due(running_at, now) => {
                 // It has lived long enough; only our timer was slower than its end.
@@ -121,7 +121,12 @@ impl Machine {
                 }
             }
             Phase::Starting { run, .. } => {
-                let failure = self.note_end(now, &run, exit);
+                let failure = match (self.note_end(now, &run, exit), descendant) {
+                    (Failure::Exited { exit: Exit::Code(0), age_ms }, Some(pid)) => {
+                        Failure::Backgrounded { age_ms, pid }
+                    }
+                    (failure, _) => failure,
+                };
                 self.announce_exit(ProcessState::Starting, &run, exit, now);
                 self.failed_attempt(now, ProcessState::Exited, failure, Some(Group::left_by(run)))
             }

@@ -142,7 +142,7 @@ impl Machine {
             Event::OrphansFound { pid } => self.orphans_found(now, phase, pid),
             Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid),
             Event::SpawnFailed { generation: _, error } => self.spawn_failed(now, phase, error),
-            Event::Exited { generation: _, exit } => self.exited(now, phase, exit),
+            Event::Exited { generation: _, exit, descendant } => self.exited(now, phase, exit, descendant),
             Event::GroupEmpty { generation: _ } => self.group_empty(now, phase),
             Event::GroupLingers { generation: _ } => self.group_lingers(now, phase),
             Event::HealthReported { generation: _, healthy, message } => {

@@ -126,7 +126,7 @@ impl Bench {
 
     fn exit(&mut self, exit: Exit) {
         let generation = self.machine.generation();
-        self.feed(Event::Exited { generation, exit });
+        self.feed(Event::Exited { generation, exit, descendant: None });
     }
 
     fn empty(&mut self) {
@@ -514,7 +514,7 @@ fn answers_of_another_run_change_nothing() {
     bench.end(Exit::Code(0));
     let before = format!("{:?}", bench.machine);
     for generation in [0, 1, 3] {
-        bench.feed(Event::Exited { generation, exit: Exit::Code(1) });
+        bench.feed(Event::Exited { generation, exit: Exit::Code(1), descendant: None });
         bench.feed(Event::GroupEmpty { generation });
         bench.feed(Event::HealthReported { generation, healthy: false, message: "stale".to_owned() });
     }
@@ -677,4 +677,23 @@ fn the_stop_signal_may_be_for_the_leader_and_sigkill_for_the_group() {
     bench.wait(10_000);
     assert_eq!(bench.signals, [TERM, KILL]);
     assert_eq!(bench.targets, [SignalTarget::Leader, SignalTarget::Group]);
+}
+
+#[test]
+fn a_program_that_puts_itself_into_the_background_is_told_so_and_never_started_beside_its_copy() {
+    let mut bench = Bench::started(|_| {});
+    let exit = Exit::Code(0);
+    bench.feed(Event::Exited { generation: 1, exit, descendant: Some(77) });
+    bench.lingers();
+    assert_eq!(bench.seen(), [Starting, Exited, Backoff]);
+    let told = "exit code 0 after 0.0 s: it has put itself into the background as pid 77, which can not be supervised; use its \
+                option to stay in the foreground, retry 1 of 3 in 1 s";
+    assert_eq!(bench.describe(), told);
+    bench.wait(5_000);
+    assert_eq!(bench.spawns, 1);
+    bench.empty();
+    assert_eq!(bench.spawns, 2);
+    bench.wait(2_000);
+    bench.feed(Event::Exited { generation: 2, exit, descendant: Some(78) });
+    assert_eq!(bench.machine.state(), Exited, "it was RUNNING");
 }

@@ -136,7 +136,7 @@ impl Auditor {
                     self.failed_attempt(now);
                 }
             }
-            Event::Exited { generation, exit } if self.is_run(*generation) => self.exited(*exit, now),
+            Event::Exited { generation, exit, .. } if self.is_run(*generation) => self.exited(*exit, now),
             Event::GroupEmpty { generation } if self.is_run(*generation) => self.emptied(now),
             Event::GroupLingers { generation } if self.is_run(*generation) => self.must_go(now),
             Event::HealthReported { generation, healthy, .. } if self.is_run(*generation) => {

@@ -268,7 +268,8 @@ impl Episode {
         while let Some(fact) = self.kernel.next_fact(self.now) {
             match fact {
                 Fact::Exited { generation, exit } => {
-                    self.feed(Event::Exited { generation, exit })?;
+                    let descendant = (!self.kernel.is_empty(generation, self.now)).then_some(7);
+                    self.feed(Event::Exited { generation, exit, descendant })?;
                     let look = if self.kernel.is_empty(generation, self.now) {
                         self.kernel.forget(generation);
                         Event::GroupEmpty { generation }

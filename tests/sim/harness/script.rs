@@ -135,7 +135,7 @@ pub fn ghost(random: &mut Random, generation: u64) -> Event {
     match random.below(6) {
         0 => Event::Spawned { generation, pid: 1 },
         1 => Event::SpawnFailed { generation, error: SpawnError::system(SpawnStage::Exec, "", EACCES) },
-        2 => Event::Exited { generation, exit: Exit::Code(1) },
+        2 => Event::Exited { generation, exit: Exit::Code(1), descendant: None },
         3 => Event::GroupEmpty { generation },
         4 => Event::GroupLingers { generation },
         _ => Event::HealthReported { generation, healthy: random.chance(1, 2), message: "stale".to_owned() },

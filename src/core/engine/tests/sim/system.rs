@@ -472,7 +472,9 @@ impl FakeSystem {
         self.orphans.retain(|task| task.alive(now));
         for (id, generation, exit) in reaped {
             let late = self.random.chance(2).then(|| Box::new(SpawnError::system(SpawnStage::Exec, "it", 5)));
-            results.push(Input::Exited { id, generation, exit, late, group: self.probe_group(id) });
+            let group = self.probe_group(id);
+            let descendant = (group == GroupLeft::Lingers && self.random.chance(50)).then_some(7);
+            results.push(Input::Exited { id, generation, exit, late, group, descendant });
         }
         results.push(Input::Swept);
     }
