@@ -262,7 +262,9 @@ impl fmt::Display for ShutdownProgress {
                 write!(f, "not even SIGKILL has ended {}; leaving without", names.join(", "))
             }
             ShutdownProgress::OrphansTold(count) => write!(f, "telling {count} orphans of the programs to end"),
-            ShutdownProgress::OrphansLeft => f.write_str("SIGKILL was sent to every orphan of the programs, but some have not ended; leaving without"),
+            ShutdownProgress::OrphansLeft => f.write_str(
+                "SIGKILL was sent to every orphan of the programs, but some have not ended; leaving without",
+            ),
         }
     }
 }

@@ -299,9 +299,8 @@ fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
         Failure::SpawnFailed(_)
         | Failure::Exited { .. }
         | Failure::Backgrounded { .. }
-        | Failure::Unhealthy { .. } | Failure::InternalError => {
-            failure
-        }
+        | Failure::Unhealthy { .. }
+        | Failure::InternalError => failure,
     }
 }
 

@@ -14,7 +14,9 @@ pub use cause::{Cause, Failure, Tries, Verb};
 pub(crate) use handle::{Control, ProcessShared, ProcessView};
 pub use handle::{Process, ProcessError};
 pub use initiator::{Caller, Initiator};
-pub use machine::{Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, SignalTarget, Transition, Upcoming};
+pub use machine::{
+    Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, SignalTarget, Transition, Upcoming,
+};
 pub use moment::Moment;
 pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
 pub(crate) use span::span;

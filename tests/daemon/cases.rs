@@ -176,7 +176,8 @@ fn case_08_a_program_that_puts_itself_into_the_background_is_told_so_and_never_t
     let mut most = 0;
     let status = wait_for("it is given up", || {
         // Those that are about to be executed or to end are two for a moment; sleepers are there for long.
-        let sleeping = marked("case-08").into_iter().filter(|pid| stat(*pid).is_some_and(|(ppid, ..)| ppid == daemon.pid()));
+        let sleeping =
+            marked("case-08").into_iter().filter(|pid| stat(*pid).is_some_and(|(ppid, ..)| ppid == daemon.pid()));
         most = most.max(sleeping.count());
         Some(daemon.status("d")).filter(|status| status.state == "FATAL")
     });

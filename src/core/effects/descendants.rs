@@ -27,6 +27,8 @@ const MAX_LOOKS: usize = 16;
 #[derive(Default)]
 pub(super) struct Inherited {
     known: HashMap<i32, i32>,
+    /// The children, as long as nobody else was reaped: then one list serves for all that a sweep has reaped.
+    listed: Option<Vec<i32>>,
 }
 
 /// What is left of a run among the children of this process.
@@ -46,6 +48,11 @@ struct Look {
 }
 
 impl Inherited {
+    /// Somebody is about to be reaped, or was: what he leaves behind is not on an old list.
+    pub(super) fn forget_list(&mut self) {
+        self.listed = None;
+    }
+
     /// Looks for what is left of the run of this leader among these children.
     fn look(&mut self, identity: &Identity, children: &[i32], leader: i32) -> Look {
         self.known.retain(|pid, _| children.contains(pid));
@@ -77,10 +84,15 @@ impl Effects {
         let mut ended = HashSet::new();
         let mut left = Left::default();
         for _ in 0..MAX_LOOKS {
-            let is_ours = |pid: &i32| self.children.contains_key(pid) || self.foreign_children.contains(pid);
-            let inherited: Vec<i32> = proc::own_children().into_iter().filter(|pid| !is_ours(pid)).collect();
+            let inherited = self.inherited.listed.take().unwrap_or_else(|| {
+                let is_ours = |pid: &i32| self.children.contains_key(pid) || self.foreign_children.contains(pid);
+                proc::own_children().into_iter().filter(|pid| !is_ours(pid)).collect()
+            });
             let look = self.inherited.look(identity, &inherited, leader);
             left = look.left;
+            if look.ended.is_subset(&ended) {
+                self.inherited.listed = Some(inherited);
+            }
             if !left.living.is_empty() || look.ended.is_subset(&ended) {
                 break;
             }
@@ -120,6 +132,7 @@ impl Effects {
         run.told_outside.clear();
         // While the leader lives, what it has started is its own, and still its child or its children's.
         if run.reaped.is_some() {
+            self.inherited.forget_list();
             self.has_left_group(id, true);
         }
     }

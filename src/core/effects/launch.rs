@@ -116,9 +116,9 @@ fn send(leader: Leader<'_>, signal: u8, target: SignalTarget) {
     let pid = leader.pid;
     match sent {
         Ok(GroupSignal::Delivered | GroupSignal::Gone) => {}
-        Ok(GroupSignal::Denied) => log::error!(
-            "signal {signal} to {who} {pid} was denied: it runs as a user whom this daemon may not signal"
-        ),
+        Ok(GroupSignal::Denied) => {
+            log::error!("signal {signal} to {who} {pid} was denied: it runs as a user whom this daemon may not signal")
+        }
         Err(error) => log::error!("signal {signal} to {who} {pid}: {error}"),
     }
 }

@@ -125,6 +125,7 @@ impl Effects {
             Effect::Signal { id, generation, signal } => self.signal(id, generation, signal),
             Effect::Reap => self.reap(results),
             Effect::ProbeGroup { id, generation, thorough } => {
+                self.inherited.forget_list();
                 let group = self.probe_group(id, thorough);
                 results.push(Input::GroupProbed { id, generation, group });
             }

@@ -12,6 +12,7 @@ use crate::sys::reap::ReapScope;
 impl Effects {
     /// Reaps every child that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
+        self.inherited.forget_list();
         for (pid, exit) in sys::reap::sweep(self.parts.scope, &self.children) {
             match self.children.remove(&pid) {
                 Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit)),
@@ -19,6 +20,7 @@ impl Effects {
                 None => {}
             }
         }
+        self.inherited.forget_list();
         results.push(Input::Swept);
     }
 

@@ -233,8 +233,9 @@ impl Machine {
     pub(super) fn broken(&mut self, now: Moment, from: ProcessState, run: Option<(i32, Moment)>) {
         self.actions.clear();
         let config = self.config.clone();
-        let remains = run
-            .map(|(pid, started)| self.kill(now, Leader::Gone, Group::left_by(Run { pid, started, config }), KillWhy::InternalError));
+        let remains = run.map(|(pid, started)| {
+            self.kill(now, Leader::Gone, Group::left_by(Run { pid, started, config }), KillWhy::InternalError)
+        });
         self.phase = self.give_up(from, Failure::InternalError, None, remains);
     }
 
@@ -445,8 +446,12 @@ impl Machine {
             Phase::Fatal { failure, after, remains: Some(group) } => {
                 Phase::Fatal { failure, after, remains: Some(act(self, Leader::Gone, group)) }
             }
-            Phase::Backoff { retry, remains: Some(group) } => Phase::Backoff { retry, remains: Some(act(self, Leader::Gone, group)) },
-            Phase::Stopping { leader, group, then } => Phase::Stopping { leader, group: act(self, leader, group), then },
+            Phase::Backoff { retry, remains: Some(group) } => {
+                Phase::Backoff { retry, remains: Some(act(self, Leader::Gone, group)) }
+            }
+            Phase::Stopping { leader, group, then } => {
+                Phase::Stopping { leader, group: act(self, leader, group), then }
+            }
             Phase::Stopped
             | Phase::Exited { remains: None, .. }
             | Phase::Fatal { remains: None, .. }

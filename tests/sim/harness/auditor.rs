@@ -373,8 +373,10 @@ impl Auditor {
         let overdue = run.kill_by.is_some_and(|by| now >= by) && run.killed.is_none();
         let at_once = (run.forced || stop_signal == SIGKILL) && run.killed.is_none();
         let kill = signal == SIGKILL && (repeated || overdue || at_once);
-        let stop =
-            signal == stop_signal && signal != SIGKILL && run.killed.is_none() && (!told || unheard || self.shown != Stopping);
+        let stop = signal == stop_signal
+            && signal != SIGKILL
+            && run.killed.is_none()
+            && (!told || unheard || self.shown != Stopping);
         ensure(kill || stop, || format!("signal {signal} is none that is to be sent now"))?;
         let stopping = self.shown == Stopping;
         let true_reason = match why {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use super::super::subject::{
-    Action, Desired, Event, Exit, Initiator, Machine, Moment, ProcessState, SignalTarget, SpawnError, SpawnStage, Transition,
+    Action, Desired, Event, Exit, Initiator, Machine, Moment, ProcessState, SignalTarget, SpawnError, SpawnStage,
+    Transition,
 };
 use super::kernel::SIGKILL;
 use Distortion::*;

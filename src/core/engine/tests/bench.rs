@@ -101,7 +101,14 @@ impl World {
             }
             Effect::Reap => {
                 for (id, generation, exit) in std::mem::take(&mut self.ended) {
-                    results.push(Input::Exited { id, generation, exit, late: None, group: self.group_left(id), descendant: None });
+                    results.push(Input::Exited {
+                        id,
+                        generation,
+                        exit,
+                        late: None,
+                        group: self.group_left(id),
+                        descendant: None,
+                    });
                 }
                 results.push(Input::Swept);
             }
