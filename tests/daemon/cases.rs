@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -186,5 +187,50 @@ fn case_08_a_program_that_puts_itself_into_the_background_is_told_so_and_never_t
     assert!(description.contains("it has put itself into the background as pid "), "{description}");
     wait_until("the last copy has been ended", || marked("case-08").is_empty());
     daemon.wait_log("it has put itself into the background as pid ");
+    daemon.terminate();
+}
+
+/// The program's user owns the directory of its log and puts a link there, before the start and at a rotation.
+#[test]
+fn case_23_a_link_that_the_programs_user_has_planted_is_not_followed() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can start a program as another user");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let target = dir.path().join("target");
+    fs::write(&target, "secret\n").expect("a file");
+    let logs = dir.path().join("logs");
+    fs::create_dir(&logs).expect("a directory");
+    let nobody = Some(65534);
+    symlink(&target, logs.join("p.log")).expect("a link");
+    lchown(logs.join("p.log"), nobody, nobody).expect("root may");
+    chown(&logs, nobody, nobody).expect("root may");
+    let program = |name: &str, more: &str| {
+        format!(
+            "[program:{name}]\ncommand = sh -c 'while :; do echo planted; sleep 0.02; done'\nuser = nobody\nstartsecs = 0\n\
+             stdout_logfile = %(here)s/logs/{name}.log\n{more}\n"
+        )
+    };
+    let sections = program("p", "") + &program("q", "") + &program("r", "stdout_logfile_maxbytes = 200");
+    let daemon = Daemon::start_in(dir, &sections, &[]);
+    let told = wait_for("the status tells of it", || {
+        daemon.status("p").description.filter(|description| description.contains("output is lost"))
+    });
+    assert!(told.contains("p.log is a link of another user (uid 65534)"), "{told}");
+    wait_until("logs in a directory of its user are rotated", || daemon.path("logs/r.log.2").exists());
+    wait_until("so is this one written", || daemon.path("logs/q.log").exists());
+    symlink(&target, daemon.path("logs/new")).expect("a link");
+    lchown(daemon.path("logs/new"), nobody, nobody).expect("root may");
+    fs::rename(daemon.path("logs/new"), daemon.path("logs/q.log")).expect("in its place");
+    wait_until("that is noticed, too", || {
+        daemon
+            .status("q")
+            .description
+            .is_some_and(|description| description.contains("q.log is a link of another user"))
+    });
+    assert_eq!(daemon.read("target"), "secret\n");
+    assert_eq!((daemon.status("p").state, daemon.status("q").state), ("RUNNING".to_owned(), "RUNNING".to_owned()));
     daemon.terminate();
 }
