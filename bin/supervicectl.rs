@@ -1,5 +1,5 @@
-//! The command line. All there is to it is in [`supervice::ctl`].
+//! The command line. All there is to it is in [`supervice::supervicectl_main`].
 
 fn main() -> std::process::ExitCode {
-    supervice::ctl::main(std::env::args_os())
+    supervice::supervicectl_main(std::env::args_os())
 }

@@ -33,13 +33,14 @@ use serde_json::{Map, Value};
 pub use crate::codec::frames::{
     Amount, EventItem, HistoryItem, KeyChange, NextStep, ProcessStatus, Reread, Terms, Updated, WaitFor, Why,
 };
-pub use crate::sys::machine::Power;
+pub use crate::models::Power;
 pub use commands::DaemonVersion;
 pub use event_stream::{EventStream, StreamedEvent};
 pub use output_stream::{Follow, OutputPiece};
 
 use crate::codec::frames::{self, ErrorCode, HEADER, Head};
 use crate::models::DEFAULT_SOCKET_PATH;
+use crate::process::Cause;
 use crate::sys::net::peer_credentials;
 
 /// How long an answer is waited for, unless [`Controller::with_timeout`] says otherwise.
@@ -103,6 +104,8 @@ pub enum ClientError {
         refusal: Option<String>,
         /// Its message.
         message: String,
+        /// Why the process is in the state that was reached, where it told that; see [`ClientError::cause`].
+        cause_data: Option<Value>,
     },
 }
 
@@ -142,6 +145,43 @@ impl ClientError {
     pub fn refusal(&self) -> Option<&str> {
         match self {
             ClientError::Failed { refusal, .. } => refusal.as_deref(),
+            ClientError::NoDaemon { .. }
+            | ClientError::Denied { .. }
+            | ClientError::NotTrusted { .. }
+            | ClientError::Ended { .. }
+            | ClientError::Timeout { .. }
+            | ClientError::Protocol { .. } => None,
+        }
+    }
+
+    /// Why the process is in the state that was reached instead, where one process is to blame and the daemon told that
+    /// in a form that this version knows.
+    ///
+    /// ```
+    /// use supervice::client::ClientError;
+    /// use supervice::process::{Cause, Exit};
+    ///
+    /// /// The exit code with which the process of a refused command ended.
+    /// fn exit_code(error: &ClientError) -> Option<u8> {
+    ///     match error.cause()? {
+    ///         Cause::Exited { exit: Exit::Code(code), .. } => Some(code),
+    ///         _ => None,
+    ///     }
+    /// }
+    /// # let failed = |data: &str| ClientError::Failed {
+    /// #     code: None,
+    /// #     refusal: None,
+    /// #     message: String::new(),
+    /// #     cause_data: serde_json::from_str(data).ok(),
+    /// # };
+    /// # assert_eq!(exit_code(&failed(r#"{"kind":"exited","code":3,"age_ms":1}"#)), Some(3));
+    /// # assert_eq!(exit_code(&failed(r#"{"kind":"of a newer daemon"}"#)), None);
+    /// # assert_eq!(exit_code(&failed("")), None);
+    /// ```
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            // A newer daemon may have causes that we do not know.
+            ClientError::Failed { cause_data, .. } => serde_json::from_value(cause_data.clone()?).ok(),
             ClientError::NoDaemon { .. }
             | ClientError::Denied { .. }
             | ClientError::NotTrusted { .. }
@@ -264,6 +304,7 @@ impl Controller {
                 code: Some(ErrorCode::TooLarge.as_str().to_owned()),
                 refusal: None,
                 message,
+                cause_data: None,
             });
         }
         // What only asks is answered at once; else something in the daemon hangs.
@@ -413,6 +454,7 @@ impl Controller {
                 code: text("code").map(str::to_owned),
                 refusal: text("refusal").map(str::to_owned),
                 message: text("message").unwrap_or("the daemon gave no reason").to_owned(),
+                cause_data: answer.get("cause").cloned(),
             }),
             _ => Err(self.broken("the answer has no status")),
         }

@@ -2,7 +2,7 @@
 //!
 //! [`core::Supervisor`] starts programs, watches them, restarts them, checks their health and keeps their
 //! output; [`client::Controller`] commands a daemon through its control socket. The commands `supervice`
-//! and `supervicectl` are [`daemon::main`] and [`ctl::main`].
+//! and `supervicectl` are [`supervice_main`] and [`supervicectl_main`].
 //!
 //! Load a configuration, run the supervisor on one thread, and use it from another:
 //!
@@ -35,48 +35,89 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The rooms
+//!
+//! Typed facts inside, words at the edge; decisions in a pure core, effects around it; one writer.
+//!
+//! ```text
+//!   words     sentences of status, why and log; JSON                      (Display of the types; codecs)
+//!  ───────────────────────────────────────────────────────────────────────────────────────────────
+//!   codec     bytes ⇄ api types: pure, on the io thread and in the client
+//!   api       Query | Watch | Command → Reply | Refusal; Announcement     (plain data, no text)
+//!   engine    registry · lifecycle · waiters · reload · commit · shutdown · adoption · exit policy
+//!             pure: handle(now, Input) → effects; poll_timeout() → when to wake it
+//!   process   the machine of one process; Cause, Initiator; Task, the machine of one script: pure
+//!  ───────────────────────────────────────────────────────────────────────────────────────────────
+//!   effects   launch · signal · reap · checks · outputs · replies: system calls, in the order of the list
+//!   sys       the kernel; the only `unsafe`
+//! ```
+//!
+//! | module | is | uses |
+//! |---|---|---|
+//! | [`models`] | plain configuration data and its defaults | nothing |
+//! | `util` | what has no subject of its own: globs, suggestions, truncation, texts of errors | nothing |
+//! | [`process`] | the pure state machine of a process, causes and initiators; [`process::Process`], the handle | `models`, `util` |
+//! | `api` | what can be asked, what is answered, what is announced: plain data | `process`, `models`, `util` |
+//! | `codec` | frames ⇄ `api`, pure | `api`, `process`, `models`, `util` |
+//! | `sys` | everything that talks to the kernel | `process` (its facts), `models`, `util` |
+//! | [`config`] | read → expand → validate → plan; one table of keys | `models`, `process` (signals), `sys` (users), `util` |
+//! | [`events`] | the event bus | `api`, `process` |
+//! | [`health`] | the checks and their worker threads | `models`, `process`, `sys`, `util` |
+//! | [`logger`] | the daemon's own log | `models`, `sys`, `util` |
+//! | `output` | capture, rotation, console, memory | `models`, `process`, `sys`, `logger`, `util` |
+//! | `control` | the io thread: control socket and signals | `api`, `codec`, `models`, `process`, `sys` |
+//! | [`core`] | [`core::Supervisor`], the dispatcher's loop, how it begins and ends | all of the above |
+//! | `core/engine` | decides | `api`, `process`, `models`, `util`, the plan of `config`, `core/effect` |
+//! | `core/effect` | inputs and effects: the language between the two | plain data of its neighbours |
+//! | `core/effects` | performs | as `core` |
+//! | [`client`] | the client of a control socket | `api`, `codec`, `models`, `process`, `sys`, `util` |
+//! | `ctl` | the command `supervicectl` | `client`, `codec`, `config`, `models`, `process`, `sys`, `util` |
+//! | `init` | one program under PID 1, without a configuration; a machine's init | `process`, `sys`, `util` |
+//! | `daemon` | the command `supervice` | `core`, `config`, `init`, `logger`, `models`, `sys`, `util` |
+//!
+//! Tests keep these arrows true, and that no files use each other in a circle.
+//!
 //! # The threads
 //!
 //! ```text
 //!   signals ──self-pipes─┐              ┌── control socket ── supervicectl
 //!                  ┌─────▼──────────────▼─────┐
-//!                  │ io: mio::Poll            │  frames in, frames out; knows no process
-//!                  └──┬ Input          ▲ answer + Waker
+//!                  │ io: mio::Poll            │  bytes ⇄ api types; knows no process
+//!                  └──┬ Input          ▲ Reply + Waker
 //!         bounded     ▼                │ (never blocks)
-//!   ┌──────────────────────────────────┴─────────────────────┐
-//!   │ the thread that called run = dispatcher = SINGLE WRITER │
-//!   │ recv_deadline(next timer) → handle(now, input) → act    │
-//!   │ the only thread that spawns, signals and reaps          │
-//!   └─┬ CheckRequest   ▲ Health(generation)     ┬ Event       │
+//!   ┌──────────────────────────────────┴──────────────────────┐
+//!   │ the thread that called run = dispatcher = SINGLE WRITER  │
+//!   │ recv_deadline(next timer) → engine.handle → effects      │
+//!   │ the only thread that forks, signals and reaps            │
+//!   └─┬ CheckRequest   ▲ Health(generation)     ┬ Announcement │
 //!     ▼                │                        ▼
 //!   health:<name> ─────┘                    events (EventBus handlers)
-//!   child stdout/stderr ──► output: its own mio::Poll ──► files, console, memory
+//!   (checks by tcp)
+//!   child stdout/stderr ──► output: its own mio::Poll ──► files, console, memory; tail and clear
 //!   log: the daemon's own lines ──► file, console
 //! ```
 //!
 //! Sends *towards* the dispatcher may block for a moment; sends *from* it never block. So no cycle of
 //! channels can deadlock, and a slow disk, a slow client, a slow name look-up or a slow subscriber can
 //! never delay a restart. Every thread sleeps in the kernel when there is nothing to do: an idle daemon makes no
-//! system call. Threads that have no work (`events` without subscribers, `health:…` without checks) do not exist.
+//! system call. Threads that have no work (`events` without subscribers, `health:…` without checks by tcp) do not exist.
+//! A health check script is a [task](process::Task) of the dispatcher: it needs no thread.
 //!
-//! # The modules, and who may use whom
+//! # The rules of the inside
 //!
-//! | module | is | uses |
-//! |---|---|---|
-//! | [`models`] | plain configuration data and its defaults | nothing |
-//! | [`process`] | the pure state machine of a process; [`process::Process`], the handle | `models` |
-//! | [`sys`] | everything that talks to the kernel; the only `unsafe` | `process` (its vocabulary), `models` |
-//! | [`config`] | parse → expand → validate → compare; one table of keys | `models`, `process` (signals), `sys::users` |
-//! | [`events`] | the event bus | `process` |
-//! | [`health`] | the checks and their worker threads | `models`, `process`, `sys` |
-//! | [`output`] | capture, rotation, console, memory | `models`, `process`, `sys`, `logger` (the console) |
-//! | [`rpc`] | frames and messages (pure); the io thread | `sys` |
-//! | [`core`] | the engine (decides), the kernel (acts), the dispatcher's loop | all of the above |
-//! | [`client`] | the client | `rpc::protocol`, `sys::net` |
-//! | [`init`] | one program under PID 1, without a configuration; a machine's init | `process`, `sys` |
-//! | [`daemon`], [`ctl`] | the two commands | `core`, `config`, `init`; `client` |
-//!
-//! A test keeps these arrows true.
+//! - No fact is a sentence. Why a state was entered is a [`Cause`](process::Cause), who asked an
+//!   [`Initiator`](process::Initiator), what a request came to a `Reply` or a `Refusal`. Each is worded in one place, and no
+//!   code looks into a text to decide.
+//! - What may be asked is three types: a `Query` is answered within the turn, a `Watch` later, and both change nothing; a
+//!   `Command` is logged with its initiator. A match over our own types has no default arm.
+//! - An answer is owed. After each turn, also one that panicked, every request is answered, owned by somebody in the
+//!   ledger, or handed to the output thread with a responder whose drop answers.
+//! - The engine calls nothing. It returns effects; the dispatcher performs them in order and feeds the results back.
+//! - What happens is announced once, typed, and handed in order to every subscriber.
+//! - Every timer has a name, and the loop has one source of wake-ups.
+//! - Time is a `Moment` that is handed in; only `sys` reads a clock. All durations are monotonic; the wall clock is for
+//!   printing. The whole state of the engine can be written down and read back.
+//! - A key of the configuration is one row in one table.
 //!
 //! # What always holds
 //!
@@ -85,7 +126,34 @@
 //! - Every run has a generation; an answer of an older one (an exit, a health report) changes nothing.
 //! - There is always a child, a timer or a down state: nothing is ever stuck; a stop settles in bounded time.
 //! - Signals reach only what the daemon has started and what is left of its process group.
-//! - All durations are monotonic; the wall clock is for printing.
+//!
+//! # Where to add what
+//!
+//! In each case the compiler or a test names what is left to be done: a match without the new variant, a page or a table of
+//! the documents without the new word.
+//!
+//! A key of the configuration:
+//! - `src/models.rs`: a field of `ProgramConfig` or `SupervisorConfig`, and its default.
+//! - `src/config/keys/program.rs`: a row of `PROGRAM`, with parser, default, what a reload does, and a line of help.
+//! - `src/core/environment.rs`: its use; what a child gets is a field of `Prepared`.
+//!
+//! A timer:
+//! - `src/core/engine/timers.rs`: a variant of `TimerKey`. Their order is the order in which timers of one moment fire.
+//! - `src/core/engine/mod.rs`: its handler, in `fire`. It looks at nothing else.
+//!
+//! A verb of the control protocol, and one of the command line, which calls it through [`client::Controller`]:
+//! - `src/api/request.rs`: a variant of `Query` or `Watch`; of a command, in `src/api/command.rs`.
+//! - `src/codec/frames/request.rs`: its word and parameters, in `read`.
+//! - `src/core/engine/commands.rs`: its handler, in `query`, `watch` or `command`.
+//!
+//! The command line:
+//! - `src/ctl/verb.rs`: a row of `verbs`, with usage, help, options and completion.
+//! - `src/ctl/mod.rs`: its handler, in `handle`.
+//! - `src/ctl/query.rs`: the handler itself; of what changes something, in `src/ctl/command.rs`.
+//!
+//! A consumer of transitions and all else that happens:
+//! - `src/core/engine/announce.rs`: inside the engine, an entry of `SUBSCRIBERS`.
+//! - `src/core/effects/mod.rs`: outside of it, a line in the arm of `Announce`.
 
 mod api;
 pub mod client;
@@ -93,22 +161,34 @@ mod codec;
 pub mod config;
 mod control;
 pub mod core;
-pub mod ctl;
-pub mod daemon;
+mod ctl;
+mod daemon;
 pub mod events;
 mod failpoint;
 pub mod health;
-pub mod init;
+mod init;
 pub mod logger;
 pub mod models;
-pub mod output;
+mod output;
 pub mod process;
-pub mod sys;
+mod sys;
 mod util;
+
+pub use ctl::main as supervicectl_main;
+pub use daemon::main as supervice_main;
 
 /// What the tests and fuzz targets of this repository reach into. No part of the interface: it may change at any time.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
     pub use crate::codec::frames;
+    pub use crate::config::reader::Document;
+    pub use crate::ctl::check_arguments;
+    pub use crate::process::machine::{
+        Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, Transition,
+    };
+    pub use crate::process::moment::Moment;
+    pub use crate::process::task::{
+        OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec,
+    };
 }

@@ -9,7 +9,7 @@ use super::orphan_note::OrphanNote;
 use super::refusal::{Refusal, ReloadFailure, RollbackReason};
 use super::reply::Changes;
 use crate::models::{Power, ProgramConfig, StreamKind};
-use crate::process::{Cause, Initiator, Moment, ProcessState, Transition};
+use crate::process::{Cause, Initiator, Moment, ProcessState, SignalReason, Transition};
 
 /// What became of the output of a process.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,6 +137,15 @@ pub enum Announcement {
         /// Why.
         error: Arc<crate::process::SpawnError>,
     },
+    /// A task (a health check script) of a process is sent a signal for a reason that matters.
+    TaskSignalled {
+        /// The settings of the process.
+        program: Arc<ProgramConfig>,
+        /// The task's process.
+        pid: Option<i32>,
+        /// Why.
+        reason: SignalReason,
+    },
     /// A client asked for something that changes something.
     Asked {
         /// For what.
@@ -156,16 +165,58 @@ pub enum Announcement {
     Shutdown(ShutdownProgress),
 }
 
-impl Announcement {
-    /// The type of the public event that it is; `None` where it is none.
-    pub fn event_type(&self) -> Option<EventType> {
+/// What the event bus and clients that follow events are told of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PublicEvent<'a> {
+    /// A process has changed its state.
+    Transition {
+        /// Its settings.
+        program: &'a Arc<ProgramConfig>,
+        /// When.
+        at: Moment,
+        /// From where to where, and why.
+        transition: &'a Transition,
+    },
+    /// A health check has its answer.
+    Health {
+        /// The settings of the process.
+        program: &'a Arc<ProgramConfig>,
+        /// When.
+        at: Moment,
+        /// The process.
+        pid: Option<i32>,
+        /// Whether the check passed.
+        healthy: bool,
+        /// What it found.
+        message: &'a Arc<str>,
+    },
+}
+
+impl PublicEvent<'_> {
+    /// Its type.
+    pub fn event_type(&self) -> EventType {
         match self {
-            Announcement::Transition { transition, .. } => Some(EventType::of_state(transition.to)),
-            Announcement::Health { healthy: true, .. } => Some(EventType::HealthcheckPassed),
-            Announcement::Health { healthy: false, .. } => Some(EventType::HealthcheckFailed),
+            PublicEvent::Transition { transition, .. } => EventType::of_state(transition.to),
+            PublicEvent::Health { healthy: true, .. } => EventType::HealthcheckPassed,
+            PublicEvent::Health { healthy: false, .. } => EventType::HealthcheckFailed,
+        }
+    }
+}
+
+impl Announcement {
+    /// The public event that it is; `None` where it is none.
+    pub fn event(&self) -> Option<PublicEvent<'_>> {
+        match self {
+            Announcement::Transition { program, at, transition } => {
+                Some(PublicEvent::Transition { program, at: *at, transition })
+            }
+            Announcement::Health { program, at, pid, healthy, message } => {
+                Some(PublicEvent::Health { program, at: *at, pid: *pid, healthy: *healthy, message })
+            }
             Announcement::Noted { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
+            | Announcement::TaskSignalled { .. }
             | Announcement::Asked { .. }
             | Announcement::LogsReopened
             | Announcement::Orphans(_)
@@ -192,6 +243,7 @@ impl Announcement {
             Announcement::Health { healthy: false, .. } => log::Level::Warn,
             Announcement::Output { change: OutputChange::Lost { .. }, .. } => log::Level::Error,
             Announcement::Output { change: OutputChange::Recovered { .. }, .. } => log::Level::Warn,
+            Announcement::TaskSignalled { .. } => log::Level::Warn,
             Announcement::ExecFailedLate { .. } => log::Level::Error,
             Announcement::Asked { .. } | Announcement::LogsReopened => log::Level::Info,
             Announcement::Orphans(note) if note.is_error() => log::Level::Error,
@@ -291,6 +343,12 @@ impl fmt::Display for Announcement {
                 write!(f, "{}: {} is written again; {lost_bytes} bytes were lost", program.name, stream.as_str())
             }
             Announcement::ExecFailedLate { program, error } => write!(f, "{}: {error}", program.name),
+            Announcement::TaskSignalled { program, pid: Some(pid), reason } => {
+                write!(f, "{}: the health check script, pid {pid}: {reason}", program.name)
+            }
+            Announcement::TaskSignalled { program, pid: None, reason } => {
+                write!(f, "{}: the health check script: {reason}", program.name)
+            }
             Announcement::Asked { command, by } => write!(f, "{command}: asked {by}"),
             Announcement::LogsReopened => f.write_str("log files are opened anew (SIGUSR2)"),
             Announcement::Failed(refusal) => refusal.fmt(f),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{ClientError, Controller, HEADER, Head, frames};
 use crate::codec::frames::Amount;
 use crate::codec::frames::Piece;
-use crate::sys::machine::Power;
+use crate::models::Power;
 
 /// A piece of a process's output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -35,7 +35,7 @@ mod names;
 mod plan;
 mod print;
 mod program;
-pub mod reader;
+pub(crate) mod reader;
 mod sections;
 mod unknown_keys;
 mod values;

@@ -29,7 +29,7 @@ impl FeedItem {
         let clock = WallClock::from(sys::time::wall_clock());
         match self {
             FeedItem::Past(row) => Some(frames::past_event(row, clock)),
-            FeedItem::Present(announcement) => frames::event(announcement, clock),
+            FeedItem::Present(announcement) => announcement.event().map(|event| frames::event(&event, clock)),
         }
     }
 }

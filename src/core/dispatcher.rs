@@ -61,7 +61,11 @@ impl Dispatcher {
     }
 
     fn run_timers(&mut self) {
-        self.turn("a timer", Engine::run_timers);
+        let now = sys::time::now();
+        let mut fired = true;
+        while fired {
+            self.turn("a timer", |engine, _| fired = engine.run_timer(now));
+        }
     }
 
     fn take_in(&mut self, external: External) {
@@ -83,7 +87,6 @@ impl Dispatcher {
                 let id = self.effects.replies().register(to);
                 Input::Request { id, by: Initiator::Embedder, request }
             }
-            External::ScriptTimedOut { script } => return self.effects.kill_script(script),
         };
         self.hand_in(input);
     }
@@ -142,6 +145,7 @@ fn describe(input: &Input) -> &'static str {
         Input::Spawned { .. } | Input::SpawnFailed { .. } => "a spawn",
         Input::Exited { .. } | Input::Swept | Input::GroupProbed { .. } => "the end of a process",
         Input::Health { .. } => "a health report",
+        Input::TaskSpawned { .. } | Input::TaskSpawnFailed { .. } | Input::TaskExited { .. } => "a task",
         Input::Adoption(_) | Input::OrphansCounted { .. } => "orphans",
         Input::PendingExecsProbed { .. } => "a look at pending children",
         Input::Output(_) => "a note of the output thread",

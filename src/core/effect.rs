@@ -52,8 +52,6 @@ pub(crate) enum External {
     Disconnected(ConnId),
     /// A thread of this program asks; without `reply` it does not wait.
     Local { request: Request, reply: Option<Sender<Answer>> },
-    /// A health check script has used up its time.
-    ScriptTimedOut { script: u64 },
 }
 
 /// Everything that the engine is told.
@@ -85,6 +83,12 @@ pub(crate) enum Input {
     GroupProbed { id: ProcId, generation: Generation, group: GroupLeft },
     /// A health check has its answer.
     Health { id: ProcId, generation: Generation, result: HealthCheckResult },
+    /// The process of a task was spawned.
+    TaskSpawned { task: TaskId, pid: i32 },
+    /// It could not be spawned.
+    TaskSpawnFailed { task: TaskId, error: Box<SpawnError> },
+    /// The leader of a task has ended and was reaped.
+    TaskExited { task: TaskId, exit: Exit },
     /// What came of an [`Effect::Adoption`].
     Adoption(adoption::Input),
     /// How many orphans of programs this process has inherited; they were just signalled, or only counted.
@@ -126,7 +130,8 @@ pub(crate) enum Effect {
     Spawn { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
     /// Signal this run.
     Signal { id: ProcId, generation: Generation, signal: Signal },
-    /// Reap every child that has ended; an [`Input::Exited`] for each leader among them follows, then [`Input::Swept`].
+    /// Reap every child that has ended; an [`Input::Exited`] or [`Input::TaskExited`] for each leader among them follows, then
+    /// [`Input::Swept`].
     Reap,
     /// Is nothing left of the group of this run? [`Input::GroupProbed`] follows at once. `thorough`: zombies that nobody
     /// reaps count as nothing.
@@ -135,8 +140,19 @@ pub(crate) enum Effect {
     LeaderExited { id: ProcId, generation: Generation },
     /// The group is gone: its output ends here.
     RunEnded { id: ProcId, generation: Generation },
-    /// Begin a health check; [`Input::Health`] follows.
+    /// Begin a health check that no script makes; [`Input::Health`] follows.
     CheckHealth { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
+    /// A health check cannot begin; [`Input::Health`] follows at once, as if it had failed: it is told by an input of its own, not
+    /// in the middle of what has asked for it.
+    RefuseCheck { id: ProcId, generation: Generation, reason: &'static str },
+    /// Run a shell command with the user, environment and directory of a program; [`Input::TaskSpawned`] or
+    /// [`Input::TaskSpawnFailed`] follows at once. What it writes to its standard error follows as one
+    /// [`output::Note::TaskOutput`].
+    StartTask { task: TaskId, config: Arc<ProgramConfig>, command: Box<str> },
+    /// Signal everything in the group of a task.
+    SignalTask { task: TaskId, signal: u8 },
+    /// A task has ended; nothing of it is needed any more.
+    ForgetTask { task: TaskId },
     /// A process is there, or has new settings: where its output goes.
     Configure { id: ProcId, config: Arc<ProgramConfig> },
     /// A process is there: other threads may see it.

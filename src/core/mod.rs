@@ -19,7 +19,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-pub use run::{Adjust, Logging, RunError, RunOptions};
+pub use crate::models::Power;
+pub use crate::sys::pidfile::PidFileError;
+pub use effects::Adjust;
+pub use run::{Logging, RunError, RunOptions};
 
 use crate::api::{Act, Answer, Changes, Command, Refusal, Reply, Request, Selector, Terms};
 use crate::config::{ChangedSetting, ConfigError, ReloadPlan};
@@ -242,7 +245,7 @@ impl Supervisor {
 
 impl From<Refusal> for ProcessError {
     fn from(refusal: Refusal) -> ProcessError {
-        ProcessError::Failed(refusal.to_string())
+        ProcessError::Failed { message: refusal.to_string(), refusal: refusal.kind(), cause: refusal.cause().cloned() }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
 use super::effect::{External, Input, Notice};
-use super::effects::{Effects, Parts, identify};
+use super::effects::{Adjust, Effects, Parts, identify};
 use super::engine::{Engine, ExitDecision};
 use super::environment::Users;
 use super::{Phase, Supervisor, termination};
@@ -42,9 +42,6 @@ pub enum Logging {
         file: bool,
     },
 }
-
-/// Has the last word about a configuration that was read.
-pub type Adjust = Arc<dyn Fn(&mut SupervisorConfig) + Send + Sync>;
 
 /// The details of a [`run`](Supervisor::run).
 #[derive(Default)]

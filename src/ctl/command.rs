@@ -75,7 +75,7 @@ fn roll(controller: &Controller, name: &str, force: bool, terms: Terms) -> Resul
         Ok(_) => Ok(restarted),
         Err(error) if is_unknown_command(&error) => {
             let message = format!("{restarted}, but this daemon can't tell when it is healthy ({error})");
-            Err(ClientError::Failed { code: None, refusal: None, message })
+            Err(ClientError::Failed { code: None, refusal: None, message, cause_data: None })
         }
         Err(error) => Err(error),
     }

@@ -40,7 +40,7 @@ use print::{VERSION, complain, print};
 use verb::{Opt, Verb};
 
 /// Whether a command line would be understood; what is wrong with it otherwise. For the fuzzer.
-#[doc(hidden)]
+#[cfg(feature = "internals")]
 pub fn check_arguments(args: impl Iterator<Item = OsString>) -> Result<(), String> {
     args::parse(args).map(|_| ())
 }

@@ -21,7 +21,7 @@ const USAGE: u8 = 2;
 /// Runs the command with these arguments (the first is its own name) and tells its exit code: 0 for
 /// success, 1 for failure, 2 for wrong usage.
 ///
-/// With a program behind `--init`, or called through a link named after another init, it is [`crate::init`].
+/// With a program behind `--init`, or called through a link named after another init, it is that init (the module `init`).
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.collect();
     if let Some(code) = crate::init::main(&args) {

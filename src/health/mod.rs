@@ -1,5 +1,5 @@
-//! Health checks: what is asked ([`TcpHealthChecker`], [`ScriptHealthChecker`]), and the worker
-//! threads that ask it for the daemon. *When* it is asked, and what follows from the answers, is the
+//! Health checks: what is asked ([`TcpHealthChecker`], [`ScriptHealthChecker`]), and the worker threads that ask by tcp for the
+//! daemon, whose scripts are tasks ([`Task`](crate::process::Task)). *When* it is asked, and what follows from the answers, is the
 //! state machine's business.
 //!
 //! ```
@@ -25,8 +25,8 @@ use std::time::Duration;
 pub use script::ScriptHealthChecker;
 pub use tcp::TcpHealthChecker;
 
-pub(crate) use script::{RunningScript, capture_pipe, no_pipe, script_command, tell_exit};
-pub(crate) use worker::{CheckRequest, THREAD_DIED, Work, Worker};
+pub(crate) use script::{no_pipe, script_command};
+pub(crate) use worker::{CheckRequest, THREAD_DIED, Worker};
 
 use crate::models::{HealthCheckConfig, HealthCheckType};
 

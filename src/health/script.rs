@@ -1,15 +1,16 @@
 //! The script check: `/bin/sh -c command` must exit with 0 within the time-out.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, PipeReader, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{HealthCheckResult, HealthChecker};
-use crate::process::{Exit, SpawnError, SpawnStage};
+use crate::process::{
+    Exit, Moment, SignalReason, SpawnError, SpawnStage, Task, TaskAction, TaskEvent, TaskKind, TaskSpec,
+};
 use crate::sys;
 use crate::sys::launch::{Launch, c_string, standard_fds};
 use crate::sys::spawn::{Child, Spawner};
@@ -21,10 +22,7 @@ pub(crate) fn script_command(command: &str) -> [&str; 3] {
 
 const SIGKILL: u8 = 9;
 
-/// The longest part of a script's last line that goes into a message, in bytes.
-const LAST_LINE_LIMIT: usize = 256;
-
-/// How long the outcome of a killed script is waited for: SIGKILL may take its time.
+/// How long the end of a script that is given up is waited for, to reap it: SIGKILL may take its time.
 const AFTER_KILL: Duration = Duration::from_secs(1);
 
 /// Passes when `/bin/sh -c command` exits with 0 within the time-out; else its process group is killed.
@@ -43,8 +41,9 @@ impl ScriptHealthChecker {
         ScriptHealthChecker { command: command.to_owned(), timeout }
     }
 
-    fn run(&self) -> Result<HealthCheckResult, SpawnError> {
-        let (stderr, child_end) = capture_pipe()?;
+    fn spawn(&self) -> Result<OwnScript, SpawnError> {
+        let (stderr, child_end) = io::pipe().map_err(no_pipe)?;
+        sys::signals::set_nonblocking(stderr.as_fd()).map_err(no_pipe)?;
         let null = sys::stdio::open_null().map_err(no_pipe)?;
         let words = script_command(&self.command);
         let argv = words.iter().map(|word| c_string("the health check's command", word));
@@ -64,167 +63,79 @@ impl ScriptHealthChecker {
             umask: None,
         };
         let child = Spawner::new().map_err(no_pipe)?.spawn(launch)?;
-        drop(child_end);
-        let mut script = OwnScript { child, exit: None };
-        let waiter =
-            ScriptWaiter { stderr: Some(stderr), deadline: Instant::now() + self.timeout, timeout: self.timeout };
-        Ok(waiter.wait(&mut script))
+        Ok(OwnScript { child, stderr: Some(stderr), exit: None })
     }
 }
 
 impl HealthChecker for ScriptHealthChecker {
     fn check(&self) -> HealthCheckResult {
-        self.run().unwrap_or_else(|error| HealthCheckResult::failed(error.to_string()))
+        let mut actions = Vec::new();
+        let mut task = Task::start(TaskSpec { kind: TaskKind::HealthCheck, timeout: self.timeout }, &mut actions);
+        let mut script = match self.spawn() {
+            Ok(script) => script,
+            Err(error) => return HealthCheckResult::failed(error.to_string()),
+        };
+        task.handle_event(sys::time::now(), TaskEvent::Spawned { pid: script.child.pid }, &mut actions);
+        loop {
+            script.report(&mut task, &mut actions);
+            for action in actions.drain(..) {
+                match action {
+                    TaskAction::Spawn => {}
+                    TaskAction::SignalGroup { reason: SignalReason::SurvivedKill { .. }, .. } => {
+                        return HealthCheckResult::no_answer(self.timeout, None);
+                    }
+                    TaskAction::SignalGroup { signal, reason: _ } => script.signal(signal),
+                    TaskAction::Done(end) => return HealthCheckResult::from(&end),
+                }
+            }
+            script.sleep_until(task.poll_timeout());
+        }
     }
-}
-
-/// A script that somebody has spawned and whose outcome is to be awaited.
-trait Script {
-    /// Readable once the exit is known.
-    fn exit_fd(&self) -> Option<BorrowedFd<'_>>;
-    /// The exit, if it is known by now.
-    fn exit(&mut self) -> Option<Exit>;
-    /// SIGKILL to its whole group.
-    fn kill(&mut self);
 }
 
 /// A script spawned and reaped by this thread.
 struct OwnScript {
     child: Child,
+    stderr: Option<PipeReader>,
     exit: Option<Exit>,
 }
 
-impl Script for OwnScript {
-    fn exit_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.child.pidfd.as_ref().map(AsFd::as_fd)
+impl OwnScript {
+    /// Tells the task what has happened since the last time.
+    fn report(&mut self, task: &mut Task, actions: &mut Vec<TaskAction>) {
+        // First: what the leader has written is in the pipe when it has ended.
+        let exit = self.reap();
+        let now = sys::time::now();
+        self.read_stderr(|bytes| task.handle_event(now, TaskEvent::Output(bytes.to_vec()), actions));
+        match exit {
+            Some(exit) => {
+                task.handle_event(now, TaskEvent::Drained, actions);
+                task.handle_event(now, TaskEvent::Exited(exit), actions);
+            }
+            None => task.handle_timeout(now, actions),
+        }
     }
 
-    fn exit(&mut self) -> Option<Exit> {
+    fn reap(&mut self) -> Option<Exit> {
         if self.exit.is_none() {
             self.exit = sys::reap::reap(self.child.pid);
         }
         self.exit
     }
 
-    fn kill(&mut self) {
-        let _ = sys::signal::signal_group(self.child.leader(self.exit.is_some()), SIGKILL);
-    }
-}
-
-impl Drop for OwnScript {
-    fn drop(&mut self) {
-        self.kill();
-        // Not reaped within the bound (a process that even SIGKILL does not end): a zombie some day.
-        let deadline = Instant::now() + AFTER_KILL;
-        while self.exit().is_none() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-/// A script that the dispatcher has spawned for a worker, and which its reaper reaps.
-pub(crate) struct RunningScript {
-    /// Our end of the script's standard error; non-blocking.
-    pub stderr: PipeReader,
-    /// The reaper writes the exit here (see [`encode_exit`]), or closes it.
-    pub exit: PipeReader,
-    /// When the script's time is up.
-    pub deadline: Instant,
-    /// What that time was, for the message.
-    pub timeout: Duration,
-    /// Asks the dispatcher to kill the script's group.
-    pub kill: Box<dyn Fn() + Send>,
-}
-
-/// The two bytes that tell an exit through a pipe.
-pub(crate) fn encode_exit(exit: Exit) -> [u8; 2] {
-    match exit {
-        Exit::Code(code) => [0, code],
-        Exit::Signal(signal) => [1, signal],
-    }
-}
-
-fn decode_exit([kind, number]: [u8; 2]) -> Exit {
-    if kind == 0 { Exit::Code(number) } else { Exit::Signal(number) }
-}
-
-struct ReapedElsewhere {
-    pipe: PipeReader,
-    kill: Box<dyn Fn() + Send>,
-}
-
-impl Script for ReapedElsewhere {
-    fn exit_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.pipe.as_fd())
+    fn signal(&self, signal: u8) {
+        let _ = sys::signal::signal_group(self.child.leader(self.exit.is_some()), signal);
     }
 
-    fn exit(&mut self) -> Option<Exit> {
-        let mut bytes = [0; 2];
-        match poll_readable(self.pipe.as_fd()).then(|| self.pipe.read(&mut bytes)) {
-            Some(Ok(2)) => Some(decode_exit(bytes)),
-            // Closed without a word: the dispatcher has ended, and the script with it.
-            Some(_) => Some(Exit::Signal(SIGKILL)),
-            None => None,
-        }
-    }
-
-    fn kill(&mut self) {
-        (self.kill)();
-    }
-}
-
-impl RunningScript {
-    /// Waits for the outcome, at most until the deadline (and a second more for the kill).
-    pub(crate) fn wait(self) -> HealthCheckResult {
-        let mut script = ReapedElsewhere { pipe: self.exit, kill: self.kill };
-        ScriptWaiter { stderr: Some(self.stderr), deadline: self.deadline, timeout: self.timeout }.wait(&mut script)
-    }
-}
-
-struct ScriptWaiter {
-    stderr: Option<PipeReader>,
-    deadline: Instant,
-    timeout: Duration,
-}
-
-impl ScriptWaiter {
-    fn wait(mut self, script: &mut dyn Script) -> HealthCheckResult {
-        let mut tail = LastLine::default();
-        let exit = loop {
-            if let Some(exit) = script.exit() {
-                break exit;
-            }
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                script.kill();
-                return self.timed_out(script, tail);
-            }
-            self.sleep(script, left);
-            self.read_stderr(&mut tail);
-        };
-        self.read_stderr(&mut tail);
-        script.kill(); // What it left behind in its group ends with it.
-        let message = tail.describe(&exit.to_string());
-        HealthCheckResult { healthy: exit == Exit::Code(0), message }
-    }
-
-    fn timed_out(&mut self, script: &mut dyn Script, mut tail: LastLine) -> HealthCheckResult {
-        let deadline = Instant::now() + AFTER_KILL;
-        while script.exit().is_none() && Instant::now() < deadline {
-            self.sleep(script, deadline.saturating_duration_since(Instant::now()));
-            self.read_stderr(&mut tail);
-        }
-        HealthCheckResult::failed(tail.describe(&format!("no answer within {} s", self.timeout.as_secs())))
-    }
-
-    /// Sleeps until something is to be read, the script has exited, or `left` is over.
-    fn sleep(&self, script: &dyn Script, left: Duration) {
+    /// Sleeps until something is to be read, the script has exited, or `until` has come.
+    fn sleep_until(&self, until: Option<Moment>) {
         let mut fds = Vec::with_capacity(2);
         fds.extend(self.stderr.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(sys::time::now()));
         // Without a descriptor that tells the exit (kernels before 5.2) it is asked for every 20 ms.
-        let bound = match script.exit_fd() {
-            Some(fd) => {
-                fds.push(PollFd::new(fd, PollFlags::POLLIN));
+        let bound = match &self.child.pidfd {
+            Some(pidfd) => {
+                fds.push(PollFd::new(pidfd.as_fd(), PollFlags::POLLIN));
                 left
             }
             None => left.min(Duration::from_millis(20)),
@@ -233,14 +144,14 @@ impl ScriptWaiter {
         let _ = poll(&mut fds, PollTimeout::from(millis));
     }
 
-    fn read_stderr(&mut self, tail: &mut LastLine) {
+    fn read_stderr(&mut self, mut take: impl FnMut(&[u8])) {
         let mut buffer = [0; 4096];
         // Bounded: a script that writes without end is stopped by its time-out, not by us.
         for _ in 0..64 {
             let Some(pipe) = &mut self.stderr else { return };
             match pipe.read(&mut buffer) {
                 Ok(0) => self.stderr = None,
-                Ok(count) => tail.push(buffer.get(..count).unwrap_or_default()),
+                Ok(count) => take(buffer.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => self.stderr = None,
@@ -249,57 +160,22 @@ impl ScriptWaiter {
     }
 }
 
-/// The last line of a stream that is not blank, cut to [`LAST_LINE_LIMIT`] bytes.
-#[derive(Default)]
-struct LastLine {
-    finished: Vec<u8>,
-    current: Vec<u8>,
-}
-
-impl LastLine {
-    fn push(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if byte == b'\n' {
-                if !self.current.trim_ascii().is_empty() {
-                    self.finished = std::mem::take(&mut self.current);
-                }
-                self.current.clear();
-            } else if self.current.len() < LAST_LINE_LIMIT {
-                self.current.push(byte);
-            }
+impl Drop for OwnScript {
+    fn drop(&mut self) {
+        if self.exit.is_some() {
+            return;
+        }
+        self.signal(SIGKILL);
+        // Not reaped within the bound (a process that even SIGKILL does not end): a zombie some day.
+        let deadline = Instant::now() + AFTER_KILL;
+        while self.reap().is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
-
-    /// `what`, and the last line behind it where there is one.
-    fn describe(&self, what: &str) -> String {
-        let line = if self.current.trim_ascii().is_empty() { &self.finished } else { &self.current };
-        let line = String::from_utf8_lossy(line.trim_ascii());
-        let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        if line.is_empty() { what.to_owned() } else { format!("{what}: {line}") }
-    }
-}
-
-/// A pipe for a child's output: our end does not block, the child's does.
-pub(crate) fn capture_pipe() -> Result<(PipeReader, io::PipeWriter), SpawnError> {
-    let (reader, writer) = io::pipe().map_err(no_pipe)?;
-    sys::signals::set_nonblocking(reader.as_fd()).map_err(no_pipe)?;
-    Ok((reader, writer))
 }
 
 pub(crate) fn no_pipe(error: io::Error) -> SpawnError {
     SpawnError::system(SpawnStage::Pipe, "a pipe", error.raw_os_error().unwrap_or(0))
-}
-
-fn poll_readable(fd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
-    matches!(poll(&mut fds, PollTimeout::ZERO), Ok(count) if count > 0)
-}
-
-/// A descriptor kept only so that it can be written to once.
-pub(crate) fn tell_exit(pipe: io::PipeWriter, exit: Exit) {
-    use std::io::Write;
-    // The worker may have gone; the pipe is empty, so this never blocks.
-    let _ = File::from(std::os::fd::OwnedFd::from(pipe)).write_all(&encode_exit(exit));
 }
 
 #[cfg(test)]
@@ -354,39 +230,5 @@ mod tests {
     fn a_chatty_script_is_not_blocked_by_its_pipe() {
         let result = check("head -c 1000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo done >&2; exit 1", 20);
         assert_eq!(result.message, "exit code 1: done");
-    }
-
-    #[test]
-    fn a_task_words_its_result_as_this_checker_does() {
-        use crate::process::{OutputTail, Task, TaskAction, TaskEvent, TaskKind, TaskSpec};
-
-        let pieces: [&[u8]; 8] =
-            [b"one", b"\n", b" \t", &[b'y'; 200], &[b' '; 300], b"\xff\x1b", b"\n\n\n", b"two\nthree"];
-        for number in 0..4096_usize {
-            let (mut last_line, mut condensed, mut actions) = (LastLine::default(), OutputTail::default(), Vec::new());
-            let (now, timeout) = (crate::process::Moment::from_nanos(1), Duration::from_secs(1));
-            let mut task = Task::start(TaskSpec { kind: TaskKind::HealthCheck, timeout }, &mut actions);
-            task.handle_event(now, TaskEvent::Spawned { pid: 1 }, &mut actions);
-            for piece in [0, 3, 6, 9].map(|shift| pieces[number >> shift & 7]) {
-                last_line.push(piece);
-                condensed.push(piece);
-            }
-            task.handle_event(now, TaskEvent::Output(condensed.into_bytes()), &mut actions);
-            task.handle_event(now, TaskEvent::Drained, &mut actions);
-            task.handle_event(now, TaskEvent::Exited(Exit::Code(1)), &mut actions);
-            let Some(TaskAction::Done(end)) = actions.pop() else { panic!("it has not ended") };
-            assert_eq!(HealthCheckResult::from(&end).message, last_line.describe("exit code 1"), "{number:o}");
-        }
-    }
-
-    #[test]
-    fn last_line_is_bounded_and_printable() {
-        let mut tail = LastLine::default();
-        tail.push(&[b'a'; 1000]);
-        tail.push(b"\nx\xffy\x1b[1m\n");
-        assert_eq!(tail.describe("exit code 1"), "exit code 1: x\u{fffd}y [1m");
-        let mut tail = LastLine::default();
-        tail.push(&[b'a'; 1000]);
-        assert_eq!(tail.describe("").len(), LAST_LINE_LIMIT + 2);
     }
 }

@@ -1,24 +1,35 @@
 //! What the end of a health check script says of the program's health.
 
+use std::time::Duration;
+
 use super::HealthCheckResult;
 use crate::process::TaskEnd;
+
+impl HealthCheckResult {
+    /// There was no answer in time; the last line that the script wrote until then.
+    pub(crate) fn no_answer(limit: Duration, last_line: Option<&str>) -> Self {
+        let seconds = limit.as_secs();
+        HealthCheckResult::failed(match last_line {
+            Some(line) => format!("no answer within {seconds} s: {line}"),
+            None => format!("no answer within {seconds} s"),
+        })
+    }
+}
 
 impl From<&TaskEnd> for HealthCheckResult {
     /// Passed with exit code 0. The message names the last line that the script wrote, where there is one.
     fn from(end: &TaskEnd) -> Self {
-        let message = match (end, end.last_line()) {
-            (TaskEnd::TimedOut { limit, .. }, None) => format!("no answer within {} s", limit.as_secs()),
-            (TaskEnd::TimedOut { limit, .. }, Some(line)) => format!("no answer within {} s: {line}", limit.as_secs()),
-            (TaskEnd::Exited { .. } | TaskEnd::SpawnFailed(_) | TaskEnd::Cancelled, _) => end.to_string(),
-        };
-        HealthCheckResult { healthy: end.is_success(), message }
+        match end {
+            TaskEnd::TimedOut { limit, .. } => HealthCheckResult::no_answer(*limit, end.last_line()),
+            TaskEnd::Exited { .. } | TaskEnd::SpawnFailed(_) | TaskEnd::Cancelled => {
+                HealthCheckResult { healthy: end.is_success(), message: end.to_string() }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::process::{Exit, SpawnError, SpawnStage};
 

@@ -1,11 +1,11 @@
-//! The worker threads: one for each health-checked program, so that a check that hangs (a name server,
+//! The worker threads: one for each program that is checked by tcp, so that a check that hangs (a name server,
 //! a dead host) delays nobody else's.
 
 use std::io;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 
-use super::{HealthCheckResult, HealthChecker, RunningScript, TcpHealthChecker};
+use super::{HealthCheckResult, HealthChecker, TcpHealthChecker};
 use crate::process::Generation;
 
 /// Enough for the system's resolver, which takes the most of what we call. Only touched pages count.
@@ -14,16 +14,10 @@ const WORKER_STACK: usize = 256 * 1024;
 /// Why a worker takes no request any more.
 pub(crate) const THREAD_DIED: &str = "the health check's thread has died";
 
-/// What one check consists of.
-pub(crate) enum Work {
-    Tcp(TcpHealthChecker),
-    Script(RunningScript),
-}
-
 /// One check of one run.
 pub(crate) struct CheckRequest {
     pub generation: Generation,
-    pub work: Work,
+    pub checker: TcpHealthChecker,
 }
 
 /// The dispatcher's end of a worker thread, which ends when this is dropped.
@@ -45,7 +39,7 @@ impl Worker {
             std::thread::Builder::new().name(format!("health:{name}").replace('\0', " ")).stack_size(WORKER_STACK);
         thread.spawn(move || {
             for request in work {
-                report(request.generation, perform(request.work));
+                report(request.generation, perform(&request.checker));
             }
         })?;
         Ok(Worker { requests })
@@ -64,13 +58,10 @@ impl Worker {
 }
 
 /// A check that panics has failed; its thread lives on.
-fn perform(work: Work) -> HealthCheckResult {
-    let check = std::panic::AssertUnwindSafe(|| match work {
-        Work::Tcp(checker) => {
-            crate::failpoint::hit("health", String::new);
-            checker.check()
-        }
-        Work::Script(script) => script.wait(),
+fn perform(checker: &TcpHealthChecker) -> HealthCheckResult {
+    let check = std::panic::AssertUnwindSafe(|| {
+        crate::failpoint::hit("health", String::new);
+        checker.check()
     });
     std::panic::catch_unwind(check)
         .unwrap_or_else(|_| HealthCheckResult::failed("the health check panicked (a bug in supervice)"))

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 
 use super::follow::Subscription;
-use super::messages::{Amount, ProgramId, Settings, StreamKind};
+use super::messages::{Amount, ProgramId, Settings, StreamKind, TaskId};
 use super::responder::Responder;
 use crate::models::ProgramConfig;
 use crate::process::Generation;
@@ -19,6 +19,8 @@ pub(super) enum Command {
     LeaderExited { program: ProgramId, generation: Generation },
     RunEnded { program: ProgramId, generation: Generation },
     Remove { program: ProgramId },
+    AttachTask { task: TaskId, output: OwnedFd },
+    TaskExited { task: TaskId },
     SetDefault { settings: Settings },
     Reopen,
     Tail { program: ProgramId, stream: StreamKind, bytes: usize, responder: Responder<Vec<u8>> },

@@ -8,6 +8,9 @@ use crate::process::Generation;
 /// Names a program towards the output thread; given by the dispatcher, never reused while in use.
 pub type ProgramId = u32;
 
+/// Names a task (a health check script) towards the output thread; given by the dispatcher, never reused.
+pub type TaskId = u64;
+
 /// What holds for all programs.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -59,6 +62,13 @@ pub enum Note {
         stream: StreamKind,
         /// Bytes of output that were not written.
         lost_bytes: u64,
+    },
+    /// What a task has written. Told once for each, when its pipe has ended or its leader has, whichever comes first.
+    TaskOutput {
+        /// The task.
+        task: TaskId,
+        /// What an [`OutputTail`](crate::process::OutputTail) holds of it.
+        tail: Vec<u8>,
     },
 }
 

@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::Waker;
 
-pub use messages::{Amount, Follower, MAX_FOLLOWERS, Note, ProgramId, Settings, StreamKind};
+pub use messages::{Amount, Follower, Note, ProgramId, Settings, StreamKind, TaskId};
 pub use responder::{InternalError, Responder};
 
 use command::Command;
@@ -93,8 +93,9 @@ impl Output {
         self.leave(Command::Attach { program, generation, pid, stdout, stderr });
     }
 
-    /// Makes the thread look at what [`attach`](Self::attach), [`leader_exited`](Self::leader_exited) and
-    /// [`run_ended`](Self::run_ended) have left for it; every other method does so by itself.
+    /// Makes the thread look at what [`attach`](Self::attach), [`leader_exited`](Self::leader_exited),
+    /// [`run_ended`](Self::run_ended), [`attach_task`](Self::attach_task) and [`task_exited`](Self::task_exited) have left for it;
+    /// every other method does so by itself.
     pub fn wake(&self) {
         let _ = self.waker.wake();
     }
@@ -108,6 +109,17 @@ impl Output {
     /// Nothing is left of the run's process group: reads what is in its pipes now and closes them. [`wake`](Self::wake) it.
     pub fn run_ended(&self, program: ProgramId, generation: Generation) {
         self.leave(Command::RunEnded { program, generation });
+    }
+
+    /// Reads what a task writes from now on; tells its end by one [`Note::TaskOutput`]. [`wake`](Self::wake) it.
+    pub fn attach_task(&self, task: TaskId, output: OwnedFd) {
+        self.leave(Command::AttachTask { task, output });
+    }
+
+    /// The leader of a task has ended: reads what is in its pipe now, closes it and tells [`Note::TaskOutput`], unless that was
+    /// told before because the pipe had ended. [`wake`](Self::wake) it.
+    pub fn task_exited(&self, task: TaskId) {
+        self.leave(Command::TaskExited { task });
     }
 
     /// Forgets a program; what is in its pipes is read before.
@@ -131,7 +143,7 @@ impl Output {
     }
 
     /// Hands the newest output of a stream to `follower`, and with `go_on` everything that comes later, with no gap and across
-    /// rotations and runs. Beyond [`MAX_FOLLOWERS`] of a program the oldest one is finished.
+    /// rotations and runs. Beyond [`messages::MAX_FOLLOWERS`] of a program the oldest one is finished.
     pub fn follow(
         &self,
         program: ProgramId,

@@ -1,6 +1,7 @@
 //! The output thread: one `Poll` for the pipes of all children.
 
 mod commands;
+mod tasks;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -29,6 +30,7 @@ use super::writer_pool::{BLOCK_BYTES, WriterPool};
 use crate::failpoint;
 use crate::models::ProgramConfig;
 use crate::process::Generation;
+use tasks::TaskPipe;
 
 /// The waker's token; pipes count up from there.
 pub(super) const WAKER: Token = Token(0);
@@ -101,6 +103,8 @@ pub(super) struct Pump {
     pool: Arc<WriterPool>,
     programs: HashMap<ProgramId, Program>,
     pipes: HashMap<usize, Pipe>,
+    /// The pipes of tasks, with tokens of the same row.
+    task_pipes: HashMap<usize, TaskPipe>,
     next_token: usize,
     ready: VecDeque<usize>,
     /// The pipe that is being read.
@@ -128,6 +132,7 @@ impl Pump {
             pool,
             programs: HashMap::new(),
             pipes: HashMap::new(),
+            task_pipes: HashMap::new(),
             next_token: WAKER.0 + 1,
             ready: VecDeque::new(),
             reading: None,
@@ -232,6 +237,10 @@ impl Pump {
                 pipe.queued = true;
                 self.ready.push_back(token.0);
             }
+        } else if let Some(pipe) = self.task_pipes.get_mut(&token.0)
+            && pipe.mark_ready(hung_up)
+        {
+            self.ready.push_back(token.0);
         }
     }
 
@@ -242,14 +251,18 @@ impl Pump {
         for _ in 0..self.ready.len() {
             let Some(token) = self.ready.pop_front() else { break };
             self.reading = Some(token);
-            let outcome = self.read(now, token, true);
+            let is_task = self.task_pipes.contains_key(&token);
+            let outcome = if is_task { self.read_task(token) } else { self.read(now, token, true) };
             self.reading = None;
             match outcome {
                 Outcome::Empty => {
                     if let Some(pipe) = self.pipes.get_mut(&token) {
                         pipe.queued = false;
+                    } else if let Some(pipe) = self.task_pipes.get_mut(&token) {
+                        pipe.mark_read();
                     }
                 }
+                Outcome::Closed if is_task => self.close_task(token),
                 Outcome::Closed => self.close(token),
                 Outcome::More => {
                     all_paused = false;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::cause::Verb;
+use super::cause::{Cause, Verb};
 use super::machine::{Desired, Machine};
 use super::moment::Moment;
 use super::state::ProcessState;
@@ -25,15 +25,69 @@ pub(crate) trait Control: Send + Sync {
 pub enum ProcessError {
     /// The supervisor has ended, or is too busy to take the command.
     NotRunning,
-    /// The state that was reached instead, and why, in words for people.
-    Failed(String),
+    /// The supervisor refused it, or another state was reached instead.
+    Failed {
+        /// Which state and why, in words for people.
+        message: String,
+        /// Why, as a stable word for programs; see [`ProcessError::refusal`].
+        refusal: &'static str,
+        /// Why the process is in the state that was reached, where that is known.
+        cause: Option<Cause>,
+    },
+}
+
+impl ProcessError {
+    /// Why the supervisor refused, as a stable word for programs, for instance `no_such_process`, `not_reached` or
+    /// `timed_out`: those of the control protocol, listed in supervice-protocol(7).
+    ///
+    /// ```
+    /// use supervice::core::Supervisor;
+    /// use supervice::models::{ProgramConfig, SupervisorConfig};
+    /// use supervice::process::{Cause, Failure};
+    ///
+    /// let mut program = ProgramConfig::new("lost", "/nonexistent/program");
+    /// program.autostart = false;
+    /// let supervisor = Supervisor::with_config(SupervisorConfig {
+    ///     programs: vec![program],
+    ///     logfile: None,
+    ///     pidfile: None,
+    ///     socket_path: None,
+    ///     ..SupervisorConfig::default()
+    /// });
+    /// let runner = supervisor.clone();
+    /// let thread = std::thread::spawn(move || runner.run());
+    ///
+    /// let lost = supervisor.process("lost").expect("it is configured");
+    /// let error = lost.start_process().expect_err("there is no such program");
+    /// assert_eq!(error.refusal(), Some("not_reached"));
+    /// let Some(Cause::BackedOff { failure, .. }) = error.cause() else { panic!("{error}") };
+    /// assert!(matches!(&**failure, Failure::SpawnFailed(_)));
+    ///
+    /// supervisor.shutdown();
+    /// thread.join().expect("no panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            ProcessError::Failed { refusal, .. } => Some(refusal),
+            ProcessError::NotRunning => None,
+        }
+    }
+
+    /// Why the process is in the state that was reached instead, where one process is to blame and that is known.
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            ProcessError::Failed { cause, .. } => cause.as_ref(),
+            ProcessError::NotRunning => None,
+        }
+    }
 }
 
 impl fmt::Display for ProcessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ProcessError::NotRunning => f.write_str("the supervisor does not run: call Supervisor::run first"),
-            ProcessError::Failed(message) => f.write_str(message),
+            ProcessError::Failed { message, .. } => f.write_str(message),
         }
     }
 }

@@ -3,22 +3,21 @@
 mod cause;
 mod handle;
 mod initiator;
-mod machine;
-mod moment;
+pub(crate) mod machine;
+pub(crate) mod moment;
 mod scan;
 mod span;
 mod state;
-mod task;
+pub(crate) mod task;
 
 pub use cause::{Cause, Failure, Tries, Verb};
 pub(crate) use handle::{Control, ProcessShared, ProcessView};
 pub use handle::{Process, ProcessError};
 pub use initiator::{Caller, Initiator};
-pub use machine::{
-    Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, SignalTarget, Transition, Upcoming,
-};
-pub use moment::Moment;
+pub use machine::SignalTarget;
+pub(crate) use machine::{Action, Condition, Desired, Event, Generation, KillWhy, Machine, Transition};
+pub(crate) use moment::Moment;
 pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
 pub(crate) use span::span;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};
-pub use task::{OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};
+pub(crate) use task::{OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use std::time::Duration;
-/// use supervice::process::Moment;
+/// use supervice::internals::Moment;
 ///
 /// let start = Moment::from_nanos(1_000);
 /// let later = start + Duration::from_secs(2);

@@ -210,7 +210,8 @@ enum Phase {
 ///
 /// ```
 /// use std::time::Duration;
-/// use supervice::process::{Exit, Moment, Task, TaskAction, TaskEvent, TaskKind, TaskSpec};
+/// use supervice::internals::{Moment, Task, TaskAction, TaskEvent, TaskKind, TaskSpec};
+/// use supervice::process::Exit;
 ///
 /// let (now, mut actions) = (Moment::from_nanos(1), Vec::new());
 /// let mut task = Task::start(TaskSpec { kind: TaskKind::HealthCheck, timeout: Duration::from_secs(5) }, &mut actions);
@@ -288,7 +289,16 @@ impl Task {
         }
     }
 
+    /// Its leader lives, or the outcome of its spawn is not known yet.
+    pub fn may_live(&self) -> bool {
+        match self.phase {
+            Phase::Spawning { .. } | Phase::Running { .. } | Phase::Terminating { .. } | Phase::Killing { .. } => true,
+            Phase::Draining { .. } | Phase::Ended => false,
+        }
+    }
+
     /// `Done` was said.
+    #[cfg(test)]
     pub fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
     }

@@ -1,6 +1,6 @@
 //! What is to be executed, and how: one description, which the child applies in one place.
 //!
-//! Every property that a child gets from its parent is a field of [`Launch`], and [`child`](super::child) applies all of
+//! Every property that a child gets from its parent is a field of [`Launch`], and `child` applies all of
 //! them in the one order that works (its documentation lists it). A new property is one field here and one step there.
 
 use std::ffi::{CString, OsStr};

@@ -134,14 +134,6 @@ impl PidFile {
         }
         Err(system(io::Error::other("the file is replaced again and again")))
     }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Removes the file, if it is still ours, and gives up the lock; the same as dropping.
-    pub fn release(self) {}
 }
 
 impl Drop for PidFile {
@@ -218,7 +210,7 @@ mod tests {
         let error = PidFile::acquire(&path).unwrap_err();
         assert!(matches!(error, PidFileError::Held { pid: Some(pid), .. } if pid.unsigned_abs() == std::process::id()));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
-        first.release();
+        drop(first);
         assert!(!path.exists());
     }
 

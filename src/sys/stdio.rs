@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// `/dev/null`; where that is missing (a minimal container), the read end of a pipe without a writer,
 /// which reads as empty just the same. Close-on-exec. It is meant for reading.
@@ -67,17 +67,6 @@ pub fn redirect_to_null() -> io::Result<()> {
         std::mem::forget(null);
     }
     Ok(())
-}
-
-/// How many columns the terminal has that `output` is; `None` where it is none, or does not say.
-pub fn terminal_columns(output: impl AsFd) -> Option<usize> {
-    let mut size = std::mem::MaybeUninit::<libc::winsize>::zeroed();
-    let fd = output.as_fd().as_raw_fd();
-    // SAFETY: the descriptor is borrowed for the call; the structure is writable and of the right size.
-    let result = unsafe { libc::ioctl(fd, libc::TIOCGWINSZ, size.as_mut_ptr()) };
-    // SAFETY: zeroed before, and plain numbers whatever the kernel wrote.
-    let columns = unsafe { size.assume_init() }.ws_col;
-    (result == 0 && columns > 0).then_some(usize::from(columns))
 }
 
 #[cfg(test)]

@@ -90,6 +90,67 @@ fn every_command_of_the_protocol_and_every_code_is_in_its_man_page() {
     }
 }
 
+/// The words of the variants of an enum as serde writes them, and the members of those and of a struct.
+fn serialised_words(source: &str, name: &str) -> Vec<String> {
+    let definition = |kind: &str| source.split(&format!("pub {kind} {name} {{")).nth(1);
+    let body = definition("enum").or_else(|| definition("struct")).expect("the type").split("\n}\n").next();
+    let body = body.expect("an end");
+    let mut words = Vec::new();
+    for line in body.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        let word = line.trim().trim_start_matches("pub ");
+        let word: String = word.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let indent = line.len() - line.trim_start().len();
+        if indent == 4 && word.starts_with(char::is_uppercase) {
+            let snake = word.chars().enumerate().fold(String::new(), |mut snake, (at, c)| {
+                snake.extend((at > 0 && c.is_uppercase()).then_some('_'));
+                snake.push(c.to_ascii_lowercase());
+                snake
+            });
+            words.push(snake);
+        } else if line.contains(": ") && word != "exit" {
+            words.push(word);
+        }
+    }
+    words
+}
+
+/// As an item of a list or a word in quotes, or as a member.
+fn page_names(page: &str, word: &str) -> bool {
+    let is_word = |text: &str| text.split([' ', ',']).any(|part| part == word);
+    page.lines().any(|line| ["Ql ", "Cm "].iter().any(|mark| line.contains(mark)) && is_word(line))
+}
+
+#[test]
+fn every_refusal_and_every_kind_of_cause_is_in_the_page_of_the_protocol() {
+    let page = read("packaging/man/supervice-protocol.7");
+    let source = read("src/api/refusal.rs");
+    let refusals: Vec<&str> = source
+        .split("fn kind(")
+        .skip(1)
+        .flat_map(|text| text.split("\n    }\n").next().expect("an end").split('"').skip(1).step_by(2))
+        .collect();
+    assert!(refusals.contains(&"no_such_process") && refusals.contains(&"commit_pending"), "{refusals:?}");
+    for refusal in refusals {
+        assert!(page.contains(&format!(".It Ql {refusal}\n")), "supervice-protocol.7 lacks `.It Ql {refusal}`");
+    }
+    let page = page.split(".Ss A cause\n").nth(1).expect("the section").split("\n.Ss ").next().expect("an end");
+    let causes = read("src/process/cause.rs");
+    for kind in serialised_words(&causes, "Cause") {
+        assert!(page_names(page, &kind), "supervice-protocol.7 lacks {kind} of a cause");
+    }
+    let (state, initiator) = (read("src/process/state.rs"), read("src/process/initiator.rs"));
+    let others =
+        [(&causes, "Failure"), (&causes, "Verb"), (&causes, "Tries"), (&state, "Exit"), (&state, "SpawnStage")];
+    let more = [(&state, "SpawnError"), (&initiator, "Initiator"), (&initiator, "Caller")];
+    for (source, name) in others.into_iter().chain(more) {
+        let words = serialised_words(source, name);
+        assert!(words.len() >= 2, "{name}: {words:?}");
+        for word in words {
+            assert!(page_names(page, &word), "supervice-protocol.7 lacks {word} of {name}");
+        }
+    }
+}
+
 #[test]
 fn man_pages_are_clean() {
     for page in ["supervice.8", "supervicectl.1", "supervice.conf.5", "supervice-protocol.7"] {

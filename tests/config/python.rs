@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use supervice::config::reader::Document;
 use supervice::config::split_command;
+use supervice::internals::Document;
 
 const FILES: usize = 12_000;
 const COMMANDS: usize = 50_000;

@@ -166,10 +166,13 @@ fn failures_13_every_exit_code_is_exact() {
             number % 256
         ));
     }
-    sections.push_str(
-        "[program:checked]\ncommand = sleep 1000\nstartsecs = 0\nhealthcheck_type = script\nhealthcheck_command = exit 0\n\
-         healthcheck_interval = 1\nhealthcheck_start_period = 0\n",
-    );
+    for number in 0..50 {
+        sections.push_str(&format!(
+            "[program:checked{number}]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\n\
+             healthcheck_type = script\nhealthcheck_command = (sleep 0.2 &);exit {number}\n\
+             healthcheck_interval = 1\nhealthcheck_start_period = 0\nhealthcheck_retries = 1\n",
+        ));
+    }
     let dir = tempfile::tempdir().expect("a directory");
     nix::unistd::mkfifo(&dir.path().join("go"), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
     let daemon = Daemon::start_in(dir, &sections, &[]);
@@ -177,11 +180,18 @@ fn failures_13_every_exit_code_is_exact() {
     let mut go = fs::OpenOptions::new().read(true).write(true).open(daemon.path("go")).expect("a fifo");
     go.write_all("\n".repeat(200).as_bytes()).expect("one line for each");
     wait_until("all have ended", || daemon.all().iter().filter(|process| process.state == "EXITED").count() == 200);
-    for process in daemon.all().iter().filter(|process| process.name != "checked") {
+    for process in daemon.all().iter().filter(|process| process.name.starts_with('p')) {
         let number: u8 = process.name.trim_start_matches('p').parse().expect("a number");
         assert_eq!(process.exit_code, Some(number), "{process:?}");
     }
-    wait_until("healthy", || daemon.status("checked").healthy == Some(true));
+    for number in 0..50 {
+        let name = format!("checked{number}");
+        wait_until("its check has ended", || daemon.status(&name).healthy.is_some());
+        let status = daemon.status(&name);
+        assert_eq!(status.healthy, Some(number == 0), "{status:?}");
+        let told = status.description.unwrap_or_default();
+        assert!(number == 0 || told.ends_with(&format!("exit code {number}")), "{name}: {told}");
+    }
     daemon.terminate();
 }
 

@@ -116,7 +116,10 @@ fn a_script_that_takes_too_long_is_ended() {
 
 #[test]
 fn a_program_that_is_removed_takes_the_thread_of_its_checks_with_it() {
-    let daemon = Daemon::start(&checked("web", "true", 10));
+    let daemon = Daemon::start(
+        "[program:web]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = tcp\n\
+         healthcheck_port = 1\nhealthcheck_interval = 1\nhealthcheck_start_period = 0\n",
+    );
     wait_for("the first answer", || daemon.status("web").healthy);
     let threads = || std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).map_or(0, Iterator::count);
     let before = threads();
@@ -124,4 +127,57 @@ fn a_program_that_is_removed_takes_the_thread_of_its_checks_with_it() {
     daemon.controller().reload().expect("it reloads");
     wait_for("the thread has ended", || (threads() < before).then_some(()));
     daemon.terminate();
+}
+
+/// How the last check of a program ended, once it is known.
+fn verdict(daemon: &Daemon, name: &str) -> String {
+    daemon.wait_state(name, "UNHEALTHY").description.unwrap_or_default()
+}
+
+#[test]
+fn the_last_line_of_a_script_is_told_whatever_it_does_with_its_output() {
+    let sections = checked("flood", "head -c 1000000 /dev/zero | tr '\\0' x >&2;echo >&2;echo done >&2;exit 3", 20)
+        + &checked("closed", "exec 2>&-;sleep 0.1;exit 4", 20)
+        + &checked("held", "setsid sleep 1000 & echo held >&2;exit 5", 20)
+        + &checked("silent", "exit 6", 20)
+        + &checked("killed", "echo on its way >&2;kill -9 $$", 20)
+        + &checked("late", "echo stuck >&2;exec sleep 1000", 1);
+    let daemon = Daemon::start(&sections);
+    for (name, wanted) in [
+        ("flood", "exit code 3: done"),
+        ("closed", "exit code 4"),
+        ("held", "exit code 5: held"),
+        ("silent", "exit code 6"),
+        ("killed", "killed by SIGKILL: on its way"),
+        ("late", "no answer within 1 s: stuck"),
+    ] {
+        let told = verdict(&daemon, name);
+        assert!(told.ends_with(wanted), "{name}: {told}");
+    }
+    daemon.terminate();
+}
+
+#[test]
+fn scripts_need_no_thread_and_one_that_hangs_delays_no_restart() {
+    let mut sections = checked("hangs", "echo $$ >DIR/script;exec sleep 1000", 1000);
+    for number in 0..20 {
+        sections.push_str(&checked(&format!("p{number}"), "true", 20).replace("autorestart = false\n", ""));
+    }
+    let daemon = Daemon::start(&sections);
+    let script = pid_in(&daemon, "script");
+    let healthy = || daemon.all().iter().filter(|process| process.healthy == Some(true)).count() == 20;
+    wait_for("all others are healthy", || healthy().then_some(()));
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("its threads");
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    let names: Vec<String> = names.collect();
+    assert!(!names.is_empty() && names.iter().all(|name| !name.starts_with("health")), "{names:?}");
+    let before = daemon.status("p7").pid.expect("a pid");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(before), Signal::SIGKILL).expect("it lives");
+    wait_for("it is started anew and healthy", || {
+        let status = daemon.status("p7");
+        (status.pid.is_some_and(|pid| pid != before) && status.healthy == Some(true)).then_some(())
+    });
+    assert!(alive(script), "it hangs all the while");
+    daemon.terminate();
+    assert!(!alive(script), "it ends with the daemon");
 }

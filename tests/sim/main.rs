@@ -8,6 +8,7 @@ use harness::Distortion;
 
 /// What is simulated.
 mod subject {
+    pub use supervice::internals::*;
     pub use supervice::models;
     pub use supervice::process::*;
 }

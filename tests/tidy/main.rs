@@ -1,5 +1,8 @@
 //! Rules of the house that a machine can check. Each failure says what to do instead.
 
+mod arrows;
+mod modules;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,57 +39,6 @@ fn shipped(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn is_test(path: &Path) -> bool {
     let text = path.to_string_lossy();
     text.contains("/tests/") || text.ends_with("tests.rs") || text.ends_with("testing.rs")
-}
-
-/// Which modules of the crate each module may use (its own always).
-const ARROWS: &[(&str, &[&str])] = &[
-    ("models", &[]),
-    ("util", &[]),
-    ("failpoint", &[]),
-    ("process", &["models", "failpoint", "util"]),
-    ("api", &["models", "process", "util"]),
-    ("codec", &["api", "models", "process", "util"]),
-    ("sys", &["process", "models", "util"]),
-    ("config", &["models", "process", "sys", "util"]),
-    ("events", &["api", "process"]),
-    ("health", &["models", "failpoint", "process", "sys", "util"]),
-    ("logger", &["models", "sys", "util"]),
-    ("output", &["models", "failpoint", "process", "sys", "logger", "util"]),
-    ("control", &["api", "codec", "failpoint", "process", "sys"]),
-    (
-        "core",
-        &[
-            "api", "codec", "config", "control", "events", "health", "logger", "models", "output", "process", "sys",
-            "util",
-        ],
-    ),
-    ("client", &["codec", "models", "sys", "util"]),
-    ("ctl", &["client", "codec", "config", "models", "process", "sys", "util"]),
-    ("init", &["process", "sys", "util"]),
-    ("daemon", &["config", "core", "init", "logger", "models", "sys", "util"]),
-];
-
-#[test]
-fn modules_use_only_what_lies_below_them() {
-    let mut wrong = Vec::new();
-    for (path, text) in sources("src").iter().filter(|(path, _)| !is_test(path)) {
-        let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("below src");
-        let module = below.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "");
-        if module == "lib" {
-            continue;
-        }
-        let allowed = ARROWS.iter().find(|(name, _)| *name == module);
-        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{module} is new: add its arrows here and in src/lib.rs"));
-        for (number, line) in shipped(text) {
-            for used in line.split("crate::").skip(1) {
-                let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                if !used.is_empty() && used != module && !allowed.contains(&used.as_str()) {
-                    wrong.push(format!("{}:{number}: {module} may not use {used}", path.display()));
-                }
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "move the code, or pass a message or closure instead:\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -196,4 +148,31 @@ fn the_readme_begins_with_two_commands_that_exist() {
     let ci = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/run")).expect(".ci/run");
     assert!(ci.lines().any(|line| line == "cargo test"), ".ci/run calls the README's test command");
     assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/examples/demo.ini").exists());
+}
+
+/// Each recipe of the crate documentation names three files at most, and what it names in a file is there.
+#[test]
+fn the_recipes_of_the_crate_documentation_name_what_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("src/lib.rs")).expect("src/lib.rs");
+    let recipes = text.split("//! # Where to add what\n").nth(1).expect("the recipes").split("\n\n").next();
+    let recipes: Vec<&str> =
+        recipes.expect("their end").split("\n//!\n").filter(|text| text.contains("//! - ")).collect();
+    assert_eq!(recipes.len(), 5);
+    for recipe in recipes {
+        let steps: Vec<&str> = recipe.lines().filter_map(|line| line.strip_prefix("//! - ")).collect();
+        assert!(steps.len() <= 3, "a change of one kind has one obvious place:\n{recipe}");
+        for step in steps {
+            let words = step.split('`').skip(1).step_by(2);
+            let mut file = String::new();
+            for word in words {
+                match word.starts_with("src/") {
+                    true => {
+                        file = fs::read_to_string(root.join(word)).unwrap_or_else(|error| panic!("{word}: {error}"))
+                    }
+                    false => assert!(file.contains(word), "there is no {word} in the file of this step: {step}"),
+                }
+            }
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! Answers and events as frames: what the io thread writes.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::report::{self, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
 use super::{ErrorCode, ProcessStatus, frame, ok, reload, status};
 use crate::api::{
-    self, Announcement, Answer, EventType, HistoryRow, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
+    self, Answer, EventType, HistoryRow, PublicEvent, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
 };
 use crate::process::{Cause, Exit, Moment};
 
@@ -179,12 +181,12 @@ pub fn past_event(row: &HistoryRow, clock: WallClock) -> EventItem {
     }
 }
 
-/// What has just happened as an event; `None` where that is none.
-pub fn event(announcement: &Announcement, clock: WallClock) -> Option<EventItem> {
-    match announcement {
-        Announcement::Transition { program, at, transition } => Some(past_event(
+/// What has just happened as an event.
+pub fn event(event: &PublicEvent<'_>, clock: WallClock) -> EventItem {
+    match event {
+        PublicEvent::Transition { program, at, transition } => past_event(
             &HistoryRow {
-                program: program.clone(),
+                program: Arc::clone(program),
                 at: *at,
                 from: transition.from,
                 to: transition.to,
@@ -192,25 +194,16 @@ pub fn event(announcement: &Announcement, clock: WallClock) -> Option<EventItem>
                 cause: transition.cause.clone(),
             },
             clock,
-        )),
-        Announcement::Health { program, at, pid, healthy: _, message } => Some(EventItem {
-            event_type: announcement.event_type()?.as_str().to_owned(),
+        ),
+        PublicEvent::Health { program, at, pid, healthy: _, message } => EventItem {
+            event_type: event.event_type().as_str().to_owned(),
             time: clock.stamp(*at),
             processname: program.name.clone(),
             groupname: program.group_name().to_owned(),
             pid: *pid,
             message: Some(message.to_string()),
             ..EventItem::default()
-        }),
-        Announcement::Noted { .. }
-        | Announcement::Output { .. }
-        | Announcement::ExecFailedLate { .. }
-        | Announcement::Asked { .. }
-        | Announcement::LogsReopened
-        | Announcement::Orphans(_)
-        | Announcement::Failed(_)
-        | Announcement::Reload(_)
-        | Announcement::Shutdown(_) => None,
+        },
     }
 }
 

@@ -10,7 +10,8 @@ use crate::api::{
     Reply, Request, Selector, WallClock, Watch,
 };
 use crate::models::{Power, ProgramConfig, StreamKind};
-use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState, SignalTarget, Upcoming};
+use crate::process::machine::Upcoming;
+use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState, SignalTarget};
 
 fn clock() -> WallClock {
     WallClock { now: Moment::from_nanos(3_600_000_000_000), wall: Duration::from_millis(1_700_000_000_250) }
@@ -180,7 +181,7 @@ fn an_event_is_these_bytes_and_comes_back() {
     let program = Arc::new(ProgramConfig { group: Some("g".to_owned()), ..ProgramConfig::new("web", "true") });
     let at = clock().now - Duration::from_millis(125);
     let failed = Announcement::Health { program, at, pid: Some(3), healthy: false, message: "refused".into() };
-    let told = event(&failed, clock()).expect("an event");
+    let told = event(&failed.event().expect("an event"), clock());
     let text = serde_json::to_string(&told).expect("JSON");
     assert_eq!(
         text,
@@ -398,4 +399,14 @@ proptest::proptest! {
         let _ = parse(&bytes);
         let _ = head(&bytes);
     }
+}
+
+#[test]
+fn a_cause_of_a_newer_daemon_is_none_and_its_sentence_is_read() {
+    let item: HistoryItem =
+        serde_json::from_str(r#"{"name":"web","cause":"eclipse","cause_data":{"kind":"eclipse"}}"#).expect("a record");
+    assert_eq!((item.cause.as_str(), item.cause()), ("eclipse", None));
+    let event: EventItem =
+        serde_json::from_str(r#"{"type":"X","cause":"executed","cause_data":{"kind":"executed"}}"#).expect("an event");
+    assert_eq!(event.cause(), Some(crate::process::Cause::Executed));
 }

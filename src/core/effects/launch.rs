@@ -76,7 +76,7 @@ impl Effects {
     }
 
     /// Frees what children no longer need that have executed their program by now; `true` if some still have not. (Nothing
-    /// tells of an exec. A script's child is let go of at its end, which has a bound.)
+    /// tells of an exec. A task's child is let go of at its end, which has a bound.)
     pub(super) fn probe_pending_execs(&mut self) -> bool {
         let mut left = false;
         for run in self.runs.values_mut().filter(|run| run.child.is_late().is_some()) {

@@ -8,10 +8,14 @@ use std::sync::Arc;
 use super::super::effect::{External, Input};
 use super::Effects;
 use crate::config::{self, ConfigError, LoadOptions};
+use crate::models::SupervisorConfig;
 use crate::sys;
 
 /// Room for NSS, which the checks of users may call. Only touched pages count.
 const LOADER_STACK: usize = 512 * 1024;
+
+/// Has the last word about a configuration that was read.
+pub type Adjust = Arc<dyn Fn(&mut SupervisorConfig) + Send + Sync>;
 
 impl Effects {
     /// Begins to read the file; what can be said at once is returned.

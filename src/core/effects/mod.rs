@@ -9,6 +9,7 @@ mod orphans;
 mod outputs;
 mod reap;
 mod replies;
+mod tasks;
 
 use std::collections::HashMap;
 use std::io;
@@ -17,14 +18,13 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::effect::{Effect, External, Input, Signal};
+use super::effect::{Effect, External, Input, Signal, TaskId};
 use super::engine::adoption::Identity;
 use super::environment::Users;
 use super::handles::Handles;
-use super::run::Adjust;
 use crate::api::{Answer, ProcId, Reply};
 use crate::events::EventBus;
-use crate::health::Worker;
+use crate::health::{HealthCheckResult, Worker};
 use crate::models::DefaultOutput;
 use crate::output::Output;
 use crate::process::{Generation, Moment};
@@ -32,12 +32,13 @@ use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
 use crate::sys::spawn::{Child, Spawner};
-use checks::Script;
 use descendants::Inherited;
+pub use loader::Adjust;
 use orphans::Held;
 pub(super) use orphans::identify;
 use replies::Replies;
 pub(super) use replies::ReplyTo;
+use tasks::TaskChild;
 
 /// The present run of a process, from its spawn until its group is gone.
 struct Run {
@@ -55,7 +56,7 @@ struct Run {
 #[derive(Debug, Clone, Copy)]
 enum Owner {
     Process(ProcId),
-    Script(u64),
+    Task(TaskId),
 }
 
 /// What the effects are made of; see [`Effects::new`].
@@ -80,8 +81,7 @@ pub(super) struct Effects {
     parts: Parts,
     spawner: Spawner,
     runs: HashMap<ProcId, Run>,
-    scripts: HashMap<u64, Script>,
-    next_script: u64,
+    tasks: HashMap<TaskId, TaskChild>,
     children: HashMap<i32, Owner>,
     dead_groups: DeadGroups,
     inherited: Inherited,
@@ -103,8 +103,7 @@ impl Effects {
             spawner: Spawner::new()?,
             parts,
             runs: HashMap::new(),
-            scripts: HashMap::new(),
-            next_script: 0,
+            tasks: HashMap::new(),
             children: HashMap::new(),
             dead_groups: DeadGroups::default(),
             inherited: Inherited::default(),
@@ -134,6 +133,13 @@ impl Effects {
             Effect::CheckHealth { id, generation, config } => {
                 results.extend(self.check_health(id, generation, &config));
             }
+            Effect::RefuseCheck { id, generation, reason } => {
+                let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
+                results.push(Input::Health { id, generation, result });
+            }
+            Effect::StartTask { task, config, command } => results.push(self.start_task(task, &config, &command)),
+            Effect::SignalTask { task, signal } => self.signal_task(task, signal),
+            Effect::ForgetTask { task } => self.forget_task(task),
             Effect::Configure { id, config } => self.parts.output.configure(id, &config),
             Effect::Register { id, config } => self.parts.handles.insert(id, &config),
             Effect::Forget { id, config } => self.forget(id, &config.name),

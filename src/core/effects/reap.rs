@@ -1,7 +1,6 @@
 //! The one reaper, and what is left of a run after its leader.
 
 use super::super::effect::{GroupLeft, Input};
-use super::checks::kill_group;
 use super::{Effects, Owner};
 use crate::api::ProcId;
 use crate::process::{Exit, Generation};
@@ -16,7 +15,7 @@ impl Effects {
         for (pid, exit) in sys::reap::sweep(self.parts.scope, &self.children) {
             match self.children.remove(&pid) {
                 Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit)),
-                Some(Owner::Script(script)) => self.script_ended(script, exit),
+                Some(Owner::Task(task)) => results.push(self.task_reaped(task, exit)),
                 None => {}
             }
         }
@@ -43,23 +42,16 @@ impl Effects {
     pub(super) fn probe_group(&mut self, id: ProcId, thorough: bool) -> GroupLeft {
         let Some(run) = self.runs.get(&id) else { return GroupLeft::Empty };
         let Some(reaped) = run.reaped else { return GroupLeft::Lingers };
-        // A health check of the run belongs to it: it was killed, and is gone before the run is.
-        if self.scripts.values().any(|script| script.owner == id) {
-            return GroupLeft::Lingers;
-        }
         let group = run.child.leader(true);
         let is_empty = sys::signal::group_is_empty(group)
             || (thorough && self.dead_groups.contains(group, reaped, sys::time::now()));
         left(!is_empty || self.has_left_group(id, thorough))
     }
 
-    /// The leader has ended: what it has written so far is to be read, and its health check is nobody's business any more.
+    /// The leader has ended: what it has written so far is to be read.
     pub(super) fn leader_exited(&mut self, id: ProcId, generation: Generation) {
         self.parts.output.leader_exited(id, generation);
         self.note_run();
-        for script in self.scripts.values().filter(|script| script.owner == id) {
-            kill_group(&script.child, false);
-        }
     }
 
     pub(super) fn run_ended(&mut self, id: ProcId, generation: Generation) {

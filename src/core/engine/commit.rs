@@ -8,15 +8,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::ReplyToken;
-use super::reload::ReloadSummary;
 use super::timers::TimerKey;
-use super::waiters::{Goal, WaitKind};
+use super::waiters::{Goal, ReloadSummary, WaitKind};
 use super::{Engine, Entry};
 use crate::api::{
     Announcement, Changes, KeyChange, LogLevel, ProcId, Refusal, ReloadChange, Reply, Reread, RollbackReason, Terms,
     Updated,
 };
-use crate::config::{self, Loaded, ReloadPlan, needs_restart};
+use crate::config::{KeyDiff, Loaded, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
 use crate::core::effect::Effect;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Desired, Initiator, Moment, ProcessState};
@@ -119,7 +118,7 @@ impl Engine {
     /// What this file would change.
     pub(super) fn reread(&self, loaded: &Loaded) -> Reread {
         let (old, new) = (self.running(), &loaded.config);
-        let plan = config::diff(&old, new);
+        let plan = diff(&old, new);
         let mut reread = Reread {
             added: plan.added,
             removed: plan.removed,
@@ -129,16 +128,16 @@ impl Engine {
         let program = |config: &SupervisorConfig, name: &str| {
             config.programs.iter().find(|program| program.name == *name).cloned()
         };
-        let tell = |keys: Vec<config::KeyDiff>| {
-            keys.into_iter().map(|config::KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
+        let tell = |keys: Vec<KeyDiff>| {
+            keys.into_iter().map(|KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
         };
         for name in plan.changed {
             if let (Some(old), Some(new)) = (program(&old, &name), program(new, &name)) {
-                reread.changed.insert(name, tell(config::changed_keys(&old, &new)));
+                reread.changed.insert(name, tell(changed_keys(&old, &new)));
             }
         }
         if !plan.daemon_settings_changed.is_empty() {
-            reread.changed.insert(DAEMON_SECTION.to_owned(), tell(config::changed_settings(&old, new)));
+            reread.changed.insert(DAEMON_SECTION.to_owned(), tell(changed_settings(&old, new)));
         }
         reread
     }
@@ -165,7 +164,7 @@ impl Engine {
 
     /// Applies a configuration. What is removed is still to be stopped: see [`stop_removed`](Self::stop_removed).
     pub(super) fn apply_config(&mut self, new: SupervisorConfig, mode: &ApplyMode, by: &Initiator) -> Change {
-        let mut change = Change { plan: config::diff(&self.effective(), &new), ..Change::default() };
+        let mut change = Change { plan: diff(&self.effective(), &new), ..Change::default() };
         self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
         self.apply_settings(&change.plan, &new);
         let mut programs: HashMap<String, ProgramConfig> =

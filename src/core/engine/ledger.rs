@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::waiters::WaiterId;
 use crate::api::{Answer, Refusal, Reply, RequestId};
 use crate::core::effect::{Effect, OutputJob};
 
@@ -18,6 +17,9 @@ use crate::core::effect::{Effect, OutputJob};
 #[derive(Debug)]
 #[must_use = "a request that nobody answers leaves a client waiting"]
 pub(super) struct ReplyToken(RequestId);
+
+/// Names a waiter for as long as the daemon lives.
+pub(super) type WaiterId = u64;
 
 /// Who owes the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use crate::api::{Announcement, OutputChange, ProcId};
 use crate::core::effect::{Effect, GroupLeft, Signal};
 use crate::health::HealthCheckResult;
 use crate::output::Note;
-use crate::process::{self, Action, Cause, Exit, Generation, KillWhy, SpawnError};
+use crate::process::{self, Action, Cause, Exit, Generation, KillWhy, SpawnError, TaskEvent};
 
 /// The kernel tells nobody when the last member of a process group goes, unless it is our own child: a group that outlives
 /// its leader is probed after this time, then after twice as long, …
@@ -60,10 +60,7 @@ impl Engine {
                     self.send_signal(id, generation, Signal { number: signal, target, resume });
                     self.signalled(id, why);
                 }
-                Action::CheckHealth { generation } => {
-                    let config = Arc::clone(entry.machine.run_config().unwrap_or(entry.machine.config()));
-                    self.effects.push_back(Effect::CheckHealth { id, generation, config });
-                }
+                Action::CheckHealth { generation } => self.check_health(id, generation),
                 Action::Announce(transition) => self.announce_transition(id, transition),
             }
         }
@@ -133,11 +130,15 @@ impl Engine {
         entry.probes = 0;
         self.timers.set(TimerKey::OutputDrain(id), self.now.checked_add(DRAIN_LIMIT));
         self.effects.push_back(Effect::LeaderExited { id, generation });
-        if let Some(error) = late {
+        self.cancel_tasks(id);
+        if let Some(error) = late
+            && let Some(entry) = self.registry.get_mut(id)
+        {
             entry.last_line = Some(error.to_string().into());
             let program = Arc::clone(entry.config());
             self.announce(Some(id), Announcement::ExecFailedLate { program, error: Arc::new(*error) });
         }
+        let group = self.left_of_run(id, group);
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.machine.handle_event(self.now, process::Event::Exited { generation, exit, descendant });
         entry.probe_pause = Some(FIRST_PROBE);
@@ -175,13 +176,18 @@ impl Engine {
         if entry.machine.generation() != generation || entry.probe_pause.is_none() {
             return;
         }
-        match group {
+        match self.left_of_run(id, group) {
             GroupLeft::Empty => {
                 self.group_gone(id, generation);
                 self.pump(id);
             }
             GroupLeft::Lingers => self.probe_later(id),
         }
+    }
+
+    /// What is left of a run whose leader has ended: its tasks belong to it. They were killed, and are gone before the run is.
+    fn left_of_run(&self, id: ProcId, group: GroupLeft) -> GroupLeft {
+        if self.tasks.has_live(id) { GroupLeft::Lingers } else { group }
     }
 
     fn probe_later(&mut self, id: ProcId) {
@@ -210,6 +216,7 @@ impl Engine {
         for key in [TimerKey::Process(id), TimerKey::OutputDrain(id), TimerKey::GroupProbe(id)] {
             self.timers.set(key, None);
         }
+        self.exit_words_heard(id);
         self.effects.push_back(Effect::Forget { id, config: Arc::clone(entry.config()) });
         let name = entry.name().to_owned();
         self.announce(None, Announcement::Reload(crate::api::ReloadChange::Removed { name }));
@@ -244,6 +251,10 @@ impl Engine {
                     entry.last_line = last_line.map(Into::into).or(entry.last_line.take());
                     self.drained(program);
                 }
+            }
+            Note::TaskOutput { task, tail } => {
+                self.tell_task(task, TaskEvent::Output(tail));
+                self.tell_task(task, TaskEvent::Drained);
             }
             Note::Trouble { program, stream, text } => {
                 let Some(entry) = self.registry.get_mut(program) else { return };

@@ -1,5 +1,5 @@
 //! The engine: all processes, the requests that wait for them, reload and shutdown. Pure: it is told what happened and
-//! when ([`Engine::handle`], [`Engine::run_timers`]), and answers with what is to be done ([`Engine::poll_effect`]) and
+//! when ([`Engine::handle`], [`Engine::run_timer`]), and answers with what is to be done ([`Engine::poll_effect`]) and
 //! when it wants to be woken ([`Engine::poll_timeout`]). It calls nothing, so that a simulated world can put it through
 //! years of faults.
 //!
@@ -26,6 +26,7 @@ mod reconcile;
 mod registry;
 mod reload;
 mod shutdown;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -40,7 +41,7 @@ use serde::{Deserialize, Serialize};
 use super::effect::{Effect, Input, Notice};
 use crate::api::{Announcement, ProcId, RequestId};
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::process::{self, Initiator, Moment};
+use crate::process::{self, Initiator, Moment, TaskEvent};
 use adoption::{Adoption, Identity};
 use commit::Commit;
 pub(crate) use exit_policy::ExitDecision;
@@ -53,6 +54,7 @@ use reconcile::EarlyRequest;
 use registry::{Entry, Registry};
 use reload::Reload;
 use shutdown::Shutdown;
+use tasks::Tasks;
 use timers::{TimerKey, Timers};
 use waiters::Waiters;
 
@@ -76,6 +78,7 @@ pub(crate) struct Engine {
     settings: SupervisorConfig,
     registry: Registry,
     timers: Timers,
+    tasks: Tasks,
     ledger: Ledger,
     waiters: Waiters,
     reload: Reload,
@@ -114,6 +117,7 @@ impl Engine {
             settings,
             registry: Registry::default(),
             timers: Timers::default(),
+            tasks: Tasks::default(),
             ledger: Ledger::default(),
             waiters: Waiters::default(),
             reload: Reload::default(),
@@ -152,6 +156,9 @@ impl Engine {
             Input::Swept => self.probe_lingering_groups(),
             Input::GroupProbed { id, generation, group } => self.group_probed(id, generation, group),
             Input::Health { id, generation, result } => self.health(id, generation, result),
+            Input::TaskSpawned { task, pid } => self.tell_task(task, TaskEvent::Spawned { pid }),
+            Input::TaskSpawnFailed { task, error } => self.tell_task(task, TaskEvent::SpawnFailed(error)),
+            Input::TaskExited { task, exit } => self.tell_task(task, TaskEvent::Exited(exit)),
             Input::Adoption(input) => self.adoption_answered(input),
             Input::OrphansCounted { count, signalled } => self.orphans_counted(count, signalled),
             Input::PendingExecsProbed { left } => self.pending_execs_probed(left),
@@ -161,13 +168,14 @@ impl Engine {
         self.end_turn();
     }
 
-    /// Does everything that is due at `now`.
-    pub(crate) fn run_timers(&mut self, now: Moment) {
-        while let Some(key) = self.timers.take_due(now) {
-            self.begin_turn(now);
-            self.fire(key);
-            self.end_turn();
-        }
+    /// Does the first thing that is due at `now`; `false`: nothing is. What it wants done is to be done before the next one:
+    /// a retry and the roll-back that stops its program may be due at the same moment.
+    pub(crate) fn run_timer(&mut self, now: Moment) -> bool {
+        let Some(key) = self.timers.take_due(now) else { return false };
+        self.begin_turn(now);
+        self.fire(key);
+        self.end_turn();
+        true
     }
 
     fn fire(&mut self, key: TimerKey) {
@@ -175,7 +183,7 @@ impl Engine {
             TimerKey::OutputDrain(id) => self.drained(id),
             TimerKey::GroupProbe(id) => self.probe_group(id),
             TimerKey::Process(id) => self.process_timer(id),
-            TimerKey::Task(_) => {}
+            TimerKey::Task(task) => self.task_timer(task),
             TimerKey::Waiter(waiter) => self.waiter_timed_out(waiter),
             TimerKey::ConfigLoad(load) => self.config_load_timed_out(load),
             TimerKey::Commit => self.roll_back(),
@@ -185,13 +193,14 @@ impl Engine {
             TimerKey::PendingExec => self.effects.push_back(Effect::ProbePendingExecs),
             TimerKey::TrimMemory => {
                 self.settling = false;
+                self.timers.set(key, None); // This turn has set it again.
                 self.effects.push_back(Effect::TrimMemory);
             }
             TimerKey::Adoption => self.adoption_timer(),
         }
     }
 
-    /// When [`run_timers`](Self::run_timers) is to be called next; `None`: not before something comes in.
+    /// When [`run_timer`](Self::run_timer) is to be called next; `None`: not before something comes in.
     pub(crate) fn poll_timeout(&self) -> Option<Moment> {
         self.timers.next()
     }

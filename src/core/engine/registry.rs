@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::history::History;
-use super::waiters::WaiterId;
+use super::ledger::WaiterId;
 use crate::api::{Bystanders, NameHint, ProcId, Reached, Refusal, StatusRow};
 use crate::models::{ProgramConfig, StreamKind};
 use crate::process::{Cause, Machine, Moment};

@@ -11,7 +11,7 @@ use super::commit::ApplyMode;
 use super::ledger::{Owner, ReplyToken};
 use super::timers::TimerKey;
 use super::waiters::WaitKind;
-use crate::api::{Announcement, Changes, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Terms};
+use crate::api::{Announcement, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Terms};
 use crate::config::{ConfigError, Loaded};
 use crate::core::effect::Effect;
 use crate::models::SupervisorConfig;
@@ -20,6 +20,9 @@ use crate::process::Initiator;
 /// How long a file may take to be read. Whoever asked is told then; a thread that hangs on a dead disk is left alone, and
 /// what it brings after all is thrown away.
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
+
+/// So many threads at most hang on a dead disk: whoever asks while there are more is told so at once.
+const MOST_HANGING_LOADS: usize = 4;
 
 /// What the file is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,21 +59,6 @@ pub(super) struct ReloadRequest {
     by: Initiator,
 }
 
-/// What a reload has changed, for its answer.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct ReloadSummary {
-    pub(super) changes: Changes,
-    /// Keys of `[supervice]`.
-    pub(super) daemon_settings: Vec<String>,
-}
-
-impl ReloadSummary {
-    pub(super) fn reply(self) -> Reply {
-        let ReloadSummary { changes, daemon_settings } = self;
-        Reply::Reloaded { changes, daemon_settings }
-    }
-}
-
 /// Who waits for the file that is being read, and who came too late for it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Reload {
@@ -80,6 +68,8 @@ pub(super) struct Reload {
     reading: Option<Vec<ReloadRequest>>,
     /// Asked since: the file may have changed, so it is read once more for these.
     next: Vec<ReloadRequest>,
+    /// Reads that were given up; each has a thread that may hang for ever.
+    hanging: Vec<u64>,
 }
 
 impl Reload {
@@ -141,6 +131,9 @@ impl Engine {
     }
 
     fn begin_load(&mut self, requests: Vec<ReloadRequest>) {
+        if self.reload.hanging.len() >= MOST_HANGING_LOADS {
+            return self.reload_failed(&requests, ReloadFailure::TimedOut { seconds: LOAD_LIMIT.as_secs() });
+        }
         self.reload.load += 1;
         self.reload.reading = Some(requests);
         let load = self.reload.load;
@@ -163,6 +156,7 @@ impl Engine {
         if load != self.reload.load || self.reload.reading.is_none() {
             return;
         }
+        self.reload.hanging.push(load);
         let requests = self.end_load();
         let why = ReloadFailure::TimedOut { seconds: LOAD_LIMIT.as_secs() };
         self.reload_failed(&requests, why);
@@ -170,6 +164,7 @@ impl Engine {
 
     /// The file was read.
     pub(super) fn config_loaded(&mut self, load: u64, result: Result<Loaded, ConfigError>) {
+        self.reload.hanging.retain(|hanging| *hanging != load);
         if load != self.reload.load || self.reload.reading.is_none() {
             return;
         }

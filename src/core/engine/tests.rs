@@ -7,6 +7,7 @@ mod history;
 mod ledger;
 mod operate;
 mod sim;
+mod tasks;
 mod update;
 
 use self::bench::{Bench, act, name, program, reload};

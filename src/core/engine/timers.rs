@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::waiters::WaiterId;
+use super::ledger::WaiterId;
 use crate::api::ProcId;
 use crate::core::effect::TaskId;
 use crate::process::Moment;
@@ -18,7 +18,7 @@ pub(crate) enum TimerKey {
     GroupProbe(ProcId),
     /// What the machine of a process waits for: `startsecs`, a retry, SIGKILL, a health check.
     Process(ProcId),
-    /// The time limit of a script or hook.
+    /// What a script or hook waits for: its time limit, SIGKILL, its last output.
     Task(TaskId),
     /// The time limit of a request that waits.
     Waiter(WaiterId),
@@ -71,10 +71,10 @@ impl Timers {
         self.by_key.get(&key).copied()
     }
 
-    /// How many are set.
+    /// All that are set.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.by_key.len()
+    pub(super) fn keys(&self) -> impl Iterator<Item = TimerKey> {
+        self.by_key.keys().copied()
     }
 
     /// The processes whose groups are probed.

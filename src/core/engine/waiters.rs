@@ -6,18 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::ledger::{Owner, ReplyToken};
+use super::ledger::{Owner, ReplyToken, WaiterId};
 use super::registry::Entry;
-use super::reload::ReloadSummary;
 use super::timers::TimerKey;
 use crate::api::{
-    Act, Announcement, Answer, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached, Updated, WaitFor,
+    Act, Announcement, Answer, Changes, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached, Updated, WaitFor,
 };
 use crate::models::{AutoRestart, HealthCheckType};
 use crate::process::{Desired, Moment, ProcessState};
-
-/// Names a waiter for as long as the daemon lives.
-pub(super) type WaiterId = u64;
 
 /// What a settled state may take beyond the configured times: scheduling, and death by SIGKILL.
 const SETTLE_MARGIN: Duration = Duration::from_secs(5);
@@ -33,6 +29,21 @@ pub(super) enum WaitKind {
     Update(Box<Updated>),
     /// What a client waits for.
     Wait { name: String, until: WaitFor },
+}
+
+/// What a reload has changed, for its answer.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct ReloadSummary {
+    pub(super) changes: Changes,
+    /// Keys of `[supervice]`.
+    pub(super) daemon_settings: Vec<String>,
+}
+
+impl ReloadSummary {
+    pub(super) fn reply(self) -> Reply {
+        let ReloadSummary { changes, daemon_settings } = self;
+        Reply::Reloaded { changes, daemon_settings }
+    }
 }
 
 /// The state that a member is to reach.

@@ -33,6 +33,8 @@ impl Pump {
             Command::LeaderExited { program, generation } => self.leader_exited(now, program, generation),
             Command::RunEnded { program, generation } => self.run_ended(now, program, generation),
             Command::Remove { program } => self.remove(now, program),
+            Command::AttachTask { task, output } => self.attach_task(task, output),
+            Command::TaskExited { task } => self.task_exited(task),
             Command::SetDefault { settings } => self.set_default(now, settings),
             Command::Reopen => self.reopen(now),
             Command::Tail { program, stream, bytes, responder } => {
@@ -119,13 +121,7 @@ impl Pump {
         kind: StreamKind,
         fd: OwnedFd,
     ) -> io::Result<()> {
-        // One pipe that waits would stop all others: make sure, instead of trusting the caller.
-        let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
-        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        let token = self.next_token;
-        self.next_token = self.next_token.checked_add(1).unwrap_or(WAKER.0 + 1);
-        let file = File::from(fd);
-        self.poll.registry().register(&mut SourceFd(&file.as_raw_fd()), Token(token), Interest::READABLE)?;
+        let (token, file) = self.watch(fd)?;
         let pipe = Pipe {
             file,
             program,
@@ -139,6 +135,18 @@ impl Pump {
         };
         self.pipes.insert(token, pipe);
         Ok(())
+    }
+
+    /// Is told from now on when there is something to read; by which token.
+    pub(super) fn watch(&mut self, fd: OwnedFd) -> io::Result<(usize, File)> {
+        // One pipe that waits would stop all others: make sure, instead of trusting the caller.
+        let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        let token = self.next_token;
+        self.next_token = self.next_token.checked_add(1).unwrap_or(WAKER.0 + 1);
+        let file = File::from(fd);
+        self.poll.registry().register(&mut SourceFd(&file.as_raw_fd()), Token(token), Interest::READABLE)?;
+        Ok((token, file))
     }
 
     /// Opens what the present settings ask for, unless it is open.

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use crossbeam_channel::Sender;
 
+use super::super::messages::MAX_FOLLOWERS;
 use super::*;
 
 /// From now on the writer of the program's log does not come back, until the sender is dropped.

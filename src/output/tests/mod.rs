@@ -6,6 +6,7 @@ mod compressed;
 mod files;
 mod pieces;
 mod stall;
+mod tasks;
 mod trouble;
 
 use std::fs;
@@ -79,7 +80,7 @@ impl Rig {
                 Note::Drained { program, generation: of, last_line } if (program, of) == (id, generation) => {
                     return last_line;
                 }
-                Note::Drained { .. } | Note::Trouble { .. } | Note::Recovered { .. } => {}
+                Note::Drained { .. } | Note::Trouble { .. } | Note::Recovered { .. } | Note::TaskOutput { .. } => {}
             }
         }
     }

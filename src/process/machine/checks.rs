@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::moment::Moment;
-use super::phase::{Due, after, is_due};
+use super::due::{Due, after, is_due};
 use crate::models::{HealthCheckConfig, HealthCheckType};
 use crate::util::truncate::to_bytes;
 

@@ -5,7 +5,8 @@ use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::state::ProcessState;
 use super::action::{Action, Desired, KillWhy, SignalTarget};
-use super::phase::{Due, Group, Leader, Phase, Run, StopStage, Then, after};
+use super::due::{Due, after};
+use super::phase::{Group, Leader, Phase, Run, StopStage, Then};
 use super::{KILL_AGAIN, Machine, Tally};
 
 const SIGKILL: u8 = 9;

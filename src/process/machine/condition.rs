@@ -10,7 +10,8 @@ use super::super::moment::Moment;
 use super::super::span::{clock, span};
 use super::super::state::Exit;
 use super::Machine;
-use super::phase::{Due, Group, Leader, Phase, Retry, StopStage};
+use super::due::Due;
+use super::phase::{Group, Leader, Phase, Retry, StopStage};
 
 /// When something happens by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +158,7 @@ impl Machine {
     /// ```
     /// use std::sync::Arc;
     /// use supervice::models::ProgramConfig;
-    /// use supervice::process::{Machine, Moment};
+    /// use supervice::internals::{Machine, Moment};
     ///
     /// let machine = Machine::new(Arc::new(ProgramConfig::new("web", "/usr/bin/web")));
     /// assert_eq!(machine.condition().describe(Moment::from_nanos(1), None), "not started");

@@ -10,7 +10,8 @@ use super::super::state::{Exit, ProcessState, SpawnError};
 use super::action::{Action, Desired, KillWhy, LastRun, SignalTarget};
 use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
-use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then, after, is_due};
+use super::due::{after, is_due};
+use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then};
 use super::{LONGEST_DELAY, Machine, PACE};
 use crate::models::{AutoRestart, ExitOn};
 

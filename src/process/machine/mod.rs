@@ -37,6 +37,7 @@ mod action;
 mod checks;
 mod commands;
 mod condition;
+mod due;
 mod event;
 mod life;
 mod phase;
@@ -57,9 +58,12 @@ use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
 pub use action::{Action, Desired, KillWhy, LastRun, SignalTarget, Transition};
-pub use condition::{Condition, Upcoming};
+pub use condition::Condition;
+#[cfg(test)]
+pub(crate) use condition::Upcoming;
+use due::is_due;
 pub use event::{Event, Generation};
-use phase::{Phase, StopStage, is_due};
+use phase::{Phase, StopStage};
 
 /// No two starts lie closer together than this, unless an operator asks for one.
 const PACE: Duration = Duration::from_secs(1);

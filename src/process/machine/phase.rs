@@ -10,20 +10,8 @@ use super::super::moment::Moment;
 use super::super::state::{ProcessState, signal_number};
 use super::action::SignalTarget;
 use super::checks::Checks;
+use super::due::Due;
 use crate::models::ProgramConfig;
-
-/// When a timer fires. `None`: never, because the clock has no room for a moment so far away.
-pub(super) type Due = Option<Moment>;
-
-/// `true` when a timer is to fire at `now`.
-pub(super) fn is_due(due: Due, now: Moment) -> bool {
-    due.is_some_and(|at| at <= now)
-}
-
-/// `seconds` after `now`.
-pub(super) fn after(now: Moment, seconds: u32) -> Due {
-    now.checked_add(Duration::from_secs(u64::from(seconds)))
-}
 
 /// One child, from its spawn until nothing is left of its process group.
 #[derive(Debug, Serialize, Deserialize)]

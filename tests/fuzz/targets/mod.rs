@@ -126,7 +126,7 @@ pub fn signals(data: &[u8]) {
 /// A command line of `supervicectl`, its words ended by zeros.
 pub fn ctl_arguments(data: &[u8]) {
     let words = data.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
-    if let Err(message) = supervice::ctl::check_arguments(words) {
+    if let Err(message) = supervice::internals::check_arguments(words) {
         assert!(!message.is_empty());
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use supervice::internals::{Action, Event, Machine, Moment};
 use supervice::models::{AutoRestart, HealthCheckType, ProgramConfig};
-use supervice::process::{Action, Event, Exit, Initiator, Machine, Moment, ProcessState, SpawnError, SpawnStage};
+use supervice::process::{Exit, Initiator, ProcessState, SpawnError, SpawnStage};
 
 /// The kernel's side: which run lives, and what is left of its group.
 struct Life {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::api::{Answer, EventKinds, HistoryRow, Query, Refusal, Reply, StatusRow, Watch, Why};
 use crate::codec::frames::{self, EventItem};
-use crate::core::effect::{GroupLeft, OutputJob};
+use crate::core::effect::{GroupLeft, OutputJob, TaskId};
 use crate::process::{Caller, Generation, SpawnError};
 
 /// Somebody who asks: a connection, or a thread of the embedding program.
@@ -28,7 +28,7 @@ pub(super) fn client() -> Initiator {
 
 /// Spawns succeed with a new pid, and the group of a leader that has ended is empty, unless told otherwise.
 #[derive(Default)]
-pub(super) struct World {
+pub(super) struct FakeSystem {
     /// The processes that other threads may see.
     names: BTreeMap<ProcId, String>,
     /// What other threads see of them.
@@ -39,6 +39,7 @@ pub(super) struct World {
     ended: Vec<(ProcId, Generation, Exit)>,
     pub refuse_spawns: Option<SpawnError>,
     pub refuse_checks: bool,
+    pub refuse_tasks: Option<SpawnError>,
     /// Signals to the group of a process.
     pub signals: Vec<(ProcId, u8)>,
     /// Something is left of the process group of every leader that ends.
@@ -67,9 +68,13 @@ pub(super) struct World {
     pub outputs: usize,
     pub log_levels: Vec<String>,
     pub reopened: usize,
+    /// The commands of the tasks that were started and not forgotten.
+    pub tasks: BTreeMap<TaskId, Box<str>>,
+    /// Signals to groups of tasks, in order.
+    pub task_signals: Vec<(TaskId, u8)>,
 }
 
-impl World {
+impl FakeSystem {
     /// The names that other threads see.
     pub(super) fn names(&self) -> Vec<String> {
         self.names.values().cloned().collect()
@@ -120,6 +125,25 @@ impl World {
                 let result = HealthCheckResult { healthy: false, message: "no thread for the check".to_owned() };
                 results.push(Input::Health { id, generation, result });
             }
+            Effect::RefuseCheck { id, generation, reason } => {
+                let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
+                results.push(Input::Health { id, generation, result });
+            }
+            Effect::StartTask { task, command, .. } => {
+                self.tasks.insert(task, command);
+                results.push(match &self.refuse_tasks {
+                    Some(error) => Input::TaskSpawnFailed { task, error: Box::new(error.clone()) },
+                    None => {
+                        self.pids += 1;
+                        Input::TaskSpawned { task, pid: 1000 + self.pids }
+                    }
+                });
+            }
+            Effect::SignalTask { task, signal } => {
+                assert!(self.tasks.contains_key(&task), "a stranger is signalled");
+                self.task_signals.push((task, signal));
+            }
+            Effect::ForgetTask { task } => drop(self.tasks.remove(&task).expect("a task is forgotten once")),
             Effect::Register { id, config } => drop(self.names.insert(id, config.name.clone())),
             Effect::Forget { id, config } => {
                 assert_eq!(self.names.remove(&id).as_ref(), Some(&config.name));
@@ -143,8 +167,8 @@ impl World {
                 self.forgotten.push(client);
             }
             Effect::Announce(announcement) => {
-                if let Some(kind) = announcement.event_type() {
-                    let event = frames::event(&announcement, clock).expect("it has a type");
+                if let Some(public) = announcement.event() {
+                    let (kind, event) = (public.event_type(), frames::event(&public, clock));
                     let told = self.followers.values().filter(|(_, kinds)| kinds.has(kind));
                     self.told.extend(told.map(|(client, _)| (*client, event.clone())));
                 }
@@ -180,7 +204,7 @@ impl World {
 pub(super) struct Bench {
     pub now: Moment,
     pub engine: Engine,
-    pub world: World,
+    pub world: FakeSystem,
 }
 
 impl Bench {
@@ -204,7 +228,7 @@ impl Bench {
         let now = Moment::from_nanos(86_400_000_000_000);
         let programs = programs.iter().cloned().map(Arc::new).collect();
         let engine = Engine::new(now, OWN_PID, None, settings, programs);
-        let mut bench = Bench { now, engine, world: World::default() };
+        let mut bench = Bench { now, engine, world: FakeSystem::default() };
         bench.turn(|_, _| ());
         bench
     }
@@ -237,7 +261,10 @@ impl Bench {
     /// Everything that is due by now.
     fn run_timers(&mut self) {
         for _ in 0..100 {
-            self.turn(Engine::run_timers);
+            let mut fired = true;
+            while fired {
+                self.turn(|engine, now| fired = engine.run_timer(now));
+            }
             if self.engine.poll_timeout().is_none_or(|at| at > self.now) {
                 return;
             }
@@ -393,7 +420,11 @@ impl Bench {
 
     /// What has happened, as far as it is an event.
     pub(super) fn events(&self) -> Vec<EventType> {
-        self.world.announced.iter().filter_map(|announcement| announcement.event_type()).collect()
+        self.world
+            .announced
+            .iter()
+            .filter_map(|announcement| announcement.event().map(|event| event.event_type()))
+            .collect()
     }
 
     /// Whether this was announced.

@@ -148,6 +148,23 @@ fn a_file_that_is_read_for_thirty_seconds_is_given_up_and_comes_too_late() {
 }
 
 #[test]
+fn a_dead_disk_holds_four_threads_and_no_more() {
+    let mut bench = Bench::new(&[quick("p")]);
+    for request in 1..=4 {
+        bench.ask(request, reload());
+        bench.pass(30);
+    }
+    bench.ask(5, reload());
+    assert_eq!(bench.answers()[4..], [(5, "timed_out")], "at once");
+    // One of them comes back to life: there is room for a read.
+    bench.loaded(1, Err(ConfigError::NotFound { path: "/dead".into() }));
+    bench.ask(6, reload());
+    assert_eq!(bench.answers().len(), 5);
+    bench.load(&[quick("p"), quick("new")]);
+    assert_eq!(bench.answers()[5..], [(6, "ok")]);
+}
+
+#[test]
 fn who_does_not_wait_is_told_that_it_has_begun_or_that_it_failed_at_once() {
     let no_wait = Terms { wait: false, timeout: None };
     let mut bench = Bench::new(&[program("p")]);

@@ -179,8 +179,11 @@ impl Oracle {
             Kind::Reload | Kind::Update => {
                 ensure(ask.result == Some(LoadResult::Good), "nothing was read that could be applied")?;
                 ensure(!lives, "something of a removed program lives")?;
-                let there = |proc: &Proc| proc.leaving && names.contains(&proc.config.name);
-                ensure(!members.any(|(proc, _)| there(proc)), "a removed program is still there")
+                // It may have come back meanwhile, and been removed once more.
+                let there = |proc: &Proc, spawns: u64| {
+                    proc.leaving && proc.spawns == spawns && names.contains(&proc.config.name)
+                };
+                ensure(!members.any(|(proc, spawns)| there(proc, spawns)), "a removed program is still there")
             }
             Kind::Reread => {
                 let read = matches!(ask.result, Some(LoadResult::Good | LoadResult::Pending));

@@ -18,10 +18,12 @@ impl Sim {
         let waiting = self.system.oracle.waiting();
         if !waiting.is_empty() && self.system.random.chance(25) {
             let id = self.system.random.pick(&waiting);
-            return match self.system.forget_client(id) {
-                true => self.handle(Input::Gone { id }),
-                false => self.check(),
-            };
+            if self.system.forget_client(id) {
+                self.handle(Input::Gone { id })?;
+            }
+            let follows = self.system.followers.contains(&id);
+            self.system.oracle.rule(!follows, || format!("{id:?} has gone, but is told what happens"));
+            return self.check();
         }
         let id = RequestId(self.requests);
         self.requests += 1;
@@ -35,7 +37,7 @@ impl Sim {
         self.file(id, &request);
         self.system.open.insert(id);
         if self.ends_daemon(&request) {
-            self.will_end();
+            self.will_end()?;
         }
         self.handle(Input::Request { id, by, request })
     }

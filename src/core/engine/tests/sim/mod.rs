@@ -89,9 +89,7 @@ impl Sim {
         self.engine.begin(now);
         self.perform_all()?;
         let turns = 50 + self.system.random.below(1_500);
-        // Mostly early: what ends the daemon comes at any turn.
-        let latest = self.system.random.pick(&[10, 100, turns]);
-        self.copied_at = 1 + self.system.random.below(latest.min(turns));
+        self.copied_at = 1 + self.system.random.below(turns);
         for _ in 0..turns {
             self.turn(true)?;
             if self.engine.finished().is_some() {
@@ -112,7 +110,10 @@ impl Sim {
     /// One turn of the dispatcher: the time goes on to the next news, timers fire, inputs come in.
     fn turn(&mut self, lively: bool) -> Result<(), String> {
         self.system.oracle.counts.turns += 1;
-        if self.system.oracle.counts.turns == self.copied_at {
+        // Once in each life at least; and now and then while something is under way.
+        let is_busy = self.engine.timers.keys().any(|key| matches!(key, TimerKey::OutputDrain(_)));
+        let again = self.system.random.below(if is_busy { 200 } else { 20_000 }) == 0;
+        if self.system.oracle.counts.turns == self.copied_at || again {
             self.write_and_read()?;
         }
         let timer = self.engine.poll_timeout().map(|at| self.millis(at));
@@ -156,9 +157,9 @@ impl Sim {
     fn write_and_read(&mut self) -> Result<(), String> {
         let written = serde_json::to_string(&self.engine).map_err(|error| format!("cannot be written: {error}"))?;
         let copy: Engine = serde_json::from_str(&written).map_err(|error| format!("cannot be read back: {error}"))?;
-        let again = serde_json::to_string(&copy).map_err(|error| format!("cannot be written again: {error}"))?;
-        if written != again {
-            return Err(format!("{written}\nis read back as\n{again}"));
+        let (one, other) = (format!("{:?}", self.engine), format!("{copy:?}"));
+        if one != other {
+            return Err(format!("{one}\nis read back as\n{other}"));
         }
         self.copy = Some(copy);
         self.system.oracle.counts.copies += 1;
@@ -232,6 +233,7 @@ impl Sim {
                 let last_line = self.system.random.chance(50).then(|| "the last line".to_owned());
                 Input::Output(Note::Drained { program: id, generation, last_line })
             }
+            Pending::TaskOutput { task } => Input::Output(Note::TaskOutput { task, tail: b"the last line\n".to_vec() }),
             Pending::Delegated { request, answer } => {
                 self.system.delegated_answer(request, &answer);
                 return self.check();
@@ -279,8 +281,17 @@ impl Sim {
         }
     }
 
-    /// The end is asked for.
-    fn will_end(&mut self) {
+    /// The end is asked for. Whatever was not copied by then is now.
+    fn will_end(&mut self) -> Result<(), String> {
+        if self.copy.is_none() {
+            self.write_and_read()?;
+        }
+        self.expect_end();
+        Ok(())
+    }
+
+    /// The engine begins to end.
+    fn expect_end(&mut self) {
         self.told = true;
         let now = self.system.now;
         self.system.oracle.note(now, || "TERM".to_owned());
@@ -289,7 +300,7 @@ impl Sim {
     }
 
     fn terminate(&mut self, notice: Notice) -> Result<(), String> {
-        self.will_end();
+        self.will_end()?;
         self.give(Input::Notice(notice));
         self.perform_all()?;
         self.check()
@@ -312,8 +323,10 @@ impl Sim {
         ensure(waiters <= waiting + 64 * usize::from(leaving > 0) + 64, &|| {
             format!("{waiters} waiters for {waiting} clients")
         })?;
-        let timers = engine.timers.len();
-        ensure(timers <= 3 * entries + waiters + 8, &|| format!("{timers} timers for {entries} and {waiters}"))?;
+        let timers = engine.timers.keys().filter(|key| matches!(key, TimerKey::Waiter(_))).count();
+        ensure(timers <= waiters, &|| format!("{timers} timers for {waiters} waiters"))?;
+        let timers = engine.timers.keys().count() - timers;
+        ensure(timers <= 5 * entries + 6, &|| format!("{timers} timers for {entries}"))?;
         let known = engine.registry.iter().count();
         ensure(known == entries, &|| format!("{known} entries, not {entries}"))?;
         ensure(system.oracle.ending.is_none_or(|by| by >= now), &|| "the shutdown takes too long".to_owned())?;
@@ -391,7 +404,7 @@ impl Sim {
     /// The shutdown is over.
     fn end(&mut self) -> Result<(), String> {
         let alive: usize = self.engine.registry.ids().into_iter().map(|id| self.system.alive(id)).sum();
-        let left = alive + self.system.orphans_alive();
+        let left = alive + self.system.orphans_alive() + self.system.scripts_alive(None);
         let clean = self.engine.finished() == Some(true);
         // Whoever follows is told by the end of the stream.
         let waiting: Vec<_> = self.system.oracle.waiting();
@@ -430,6 +443,9 @@ fn duplicate(input: &Input) -> Input {
         Input::Health { id, generation, result } => {
             Input::Health { id: *id, generation: *generation, result: result.clone() }
         }
+        &Input::TaskSpawned { task, pid } => Input::TaskSpawned { task, pid },
+        Input::TaskSpawnFailed { task, error } => Input::TaskSpawnFailed { task: *task, error: error.clone() },
+        &Input::TaskExited { task, exit } => Input::TaskExited { task, exit },
         Input::Adoption(input) => Input::Adoption(input.clone()),
         &Input::OrphansCounted { count, signalled } => Input::OrphansCounted { count, signalled },
         &Input::PendingExecsProbed { left } => Input::PendingExecsProbed { left },

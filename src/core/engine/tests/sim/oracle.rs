@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Millis, SECOND};
 use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId, ShutdownProgress};
 use crate::models::{AutoRestart, ExitOn, ProgramConfig};
-use crate::process::{Cause, Exit, ProcessState, SpawnError, SpawnStage, Transition};
+use crate::process::{Cause, Exit, Initiator, ProcessState, SpawnError, SpawnStage, Transition};
 
 /// What death by SIGKILL, and everything around it, may take.
 pub(super) const MARGIN: Millis = 5 * SECOND;
@@ -83,6 +83,9 @@ pub(super) struct PendingCommit {
     pub(super) until: Millis,
     /// A program has failed since.
     pub(super) failed: bool,
+    /// What the update has started or restarted; one of it has failed.
+    pub(super) watched: BTreeSet<ProcId>,
+    pub(super) must_end: bool,
 }
 
 /// What became of a reading of the file.
@@ -116,6 +119,8 @@ pub(super) struct Oracle {
     pub(super) commit: Option<PendingCommit>,
     /// What was in force before an update was applied in this turn: the programs, and `shutdown_timeout`.
     pub(super) before: Option<(Vec<ProgramConfig>, Millis)>,
+    /// What a reload has started or restarted in this turn.
+    pub(super) begun: BTreeSet<ProcId>,
     /// An update was taken back, and nobody was told yet; whether it was time for that.
     pub(super) rolled_back: Option<bool>,
     /// An update was taken back in this turn: what comes back is as up as it was.
@@ -272,9 +277,8 @@ impl Oracle {
         let (backoff, row) = (now - proc.since, Millis::from(proc.delay) * SECOND);
         let waited = proc.asked || proc.delay == 0 || backoff >= row;
         let hopeless = proc.hopeless && !proc.asked;
-        // A retry and the way back from an update may be due at the same moment; what is spawned then is stopped at once.
-        let unwanted = proc.want == Some(false) && !self.undecided;
-        self.rule(!ending || self.undecided, || format!("{name} is spawned during a shutdown"));
+        let unwanted = proc.want == Some(false);
+        self.rule(!ending, || format!("{name} is spawned during a shutdown"));
         self.rule(!unwanted, || format!("{name} is spawned although it is to be down"));
         self.rule(paced, || format!("{name} is spawned {pause} ms after the attempt before; nobody has asked"));
         self.rule(waited, || format!("{name}: a retry comes after {backoff} ms, not {row}"));
@@ -323,7 +327,10 @@ impl Oracle {
                 let before = self.before.take();
                 self.rule(before.is_some(), || "an update is to be confirmed that nobody has asked for".to_owned());
                 let until = now + seconds * SECOND;
-                self.commit = before.map(|before| PendingCommit { before, until, failed: false });
+                self.commit = before.map(|before| {
+                    let watched = std::mem::take(&mut self.begun);
+                    PendingCommit { before, until, failed: false, watched, must_end: false }
+                });
             }
             Announcement::Reload(ReloadChange::RolledBack(_)) => {
                 let right = self.rolled_back.take();
@@ -339,6 +346,7 @@ impl Oracle {
             | Announcement::Noted { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
+            | Announcement::TaskSignalled { .. }
             | Announcement::Asked { .. }
             | Announcement::LogsReopened
             | Announcement::Orphans(_)
@@ -408,7 +416,14 @@ impl Oracle {
             ProcessState::Stopped | ProcessState::Starting | ProcessState::Stopping | ProcessState::Unhealthy => {}
         }
         let failed = matches!(to, ProcessState::Fatal | ProcessState::Unhealthy);
-        self.commit.iter_mut().for_each(|commit| commit.failed |= failed);
+        for commit in self.commit.iter_mut().filter(|_| failed) {
+            commit.failed = true;
+            commit.must_end |= commit.watched.contains(&id);
+        }
+        let by_reload = matches!(cause, Cause::Requested { by: Initiator::Reload { .. }, .. });
+        if by_reload && to != ProcessState::Stopped {
+            self.begun.insert(id);
+        }
         self.rolled_back.iter_mut().for_each(|right| *right |= failed);
         let (retries, row) = (proc.retries, proc.rows[usize::from(before == ProcessState::Stopping)]);
         self.counts.fatal += u64::from(to == ProcessState::Fatal);

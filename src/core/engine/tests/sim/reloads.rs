@@ -51,6 +51,7 @@ impl Oracle {
             return;
         }
         self.reading = None;
+        self.begun.clear();
         let update = self.updates.remove(&load);
         let wanted = self.applied.remove(&load);
         let result = match (programs, &self.commit) {
@@ -129,11 +130,12 @@ impl Oracle {
     /// The turn is over.
     pub(super) fn turn_over(&mut self, now: Millis) {
         (self.before, self.undecided) = (None, false);
+        self.begun.clear();
         let announced = self.rolled_back.take().is_none();
         self.rule(announced, || "an update was taken back, and nobody was told".to_owned());
         let lives_on = self.ending.is_none() && self.fatal_end.is_some_and(|at| now > at + SECOND);
         self.rule(!lives_on, || "a program has ended that ends the daemon, but it lives on".to_owned());
-        let late = self.commit.as_ref().is_some_and(|commit| commit.until <= now);
+        let late = self.commit.as_ref().is_some_and(|commit| commit.until <= now || commit.must_end);
         self.rule(!late, || "an unconfirmed update was not taken back".to_owned());
     }
 

@@ -2,6 +2,8 @@
 //! late, twice or never; a configuration file that changes, breaks, and hangs. It performs the engine's effects and tells
 //! what came of them.
 
+mod scripts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +13,11 @@ use super::random::Random;
 use super::{Millis, SECOND};
 use crate::api::{Answer, ProcId, RequestId};
 use crate::config::{ConfigError, Loaded};
-use crate::core::effect::{Effect, GroupLeft, Input, Signal};
+use crate::core::effect::{Effect, GroupLeft, Input, Signal, TaskId};
 use crate::health::HealthCheckResult;
 use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, SupervisorConfig};
 use crate::process::{Exit, Generation, Moment, ProcessView, SignalTarget, SpawnError, SpawnStage};
+use scripts::Script;
 
 const SIGKILL: u8 = 9;
 
@@ -115,6 +118,9 @@ pub(super) enum Pending {
         id: ProcId,
         generation: Generation,
     },
+    TaskOutput {
+        task: TaskId,
+    },
     Config {
         load: u64,
     },
@@ -173,6 +179,7 @@ pub(super) struct FakeSystem {
     /// Those that are told what happens.
     pub(super) followers: BTreeSet<RequestId>,
     pub(super) runs: BTreeMap<ProcId, Run>,
+    pub(super) scripts: BTreeMap<TaskId, Script>,
     /// What has run away from its group and was inherited by the daemon; empty where it inherits nothing.
     pub(super) orphans: Vec<Task>,
     inherits: bool,
@@ -181,6 +188,7 @@ pub(super) struct FakeSystem {
     pids: i32,
     /// The file that is being read.
     loading: Option<u64>,
+    trimmed: bool,
     pub(super) oracle: Oracle,
 }
 
@@ -209,12 +217,14 @@ impl FakeSystem {
             delegated: BTreeSet::new(),
             followers: BTreeSet::new(),
             runs: BTreeMap::new(),
+            scripts: BTreeMap::new(),
             orphans: Vec::new(),
             inherits,
             pending: BTreeMap::new(),
             sequence: 0,
             pids: 1,
             loading: None,
+            trimmed: false,
             oracle: Oracle::default(),
         }
     }
@@ -268,7 +278,9 @@ impl FakeSystem {
     pub(super) fn settle(&mut self) {
         self.calm = true;
         let now = self.now;
-        self.runs.values_mut().flat_map(Run::tasks).chain(&mut self.orphans).for_each(|task| task.calm_down(now));
+        let scripts = self.scripts.values_mut().filter_map(|script| script.leader.as_mut());
+        let tasks = self.runs.values_mut().flat_map(Run::tasks).chain(&mut self.orphans).chain(scripts);
+        tasks.for_each(|task| task.calm_down(now));
         self.later(0, Pending::Child);
         if let Some(load) = self.loading {
             self.later(0, Pending::Config { load });
@@ -358,6 +370,7 @@ impl FakeSystem {
         if random.chance(40) {
             let check = &mut program.healthcheck;
             check.check_type = random.pick(&[HealthCheckType::Tcp, HealthCheckType::Script]);
+            check.command = Some("test -e well".to_owned());
             check.interval = 1 + random.small(5);
             check.timeout = 1 + random.small(3);
             check.retries = 1 + random.small(3);
@@ -383,6 +396,13 @@ impl FakeSystem {
             Effect::CheckHealth { id, generation, config } => {
                 results.extend(self.check_health(id, generation, &config));
             }
+            Effect::RefuseCheck { id, generation, reason } => {
+                let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
+                results.push(Input::Health { id, generation, result });
+            }
+            Effect::StartTask { task, config, command: _ } => results.push(self.start_task(task, &config)),
+            Effect::SignalTask { task, signal } => self.signal_task(task, signal),
+            Effect::ForgetTask { task } => self.forget_task(task),
             Effect::Configure { id, config } => self.oracle.configured(id, &config),
             Effect::Register { id, config } => drop(self.shown.insert(id, (config.name.clone(), None))),
             Effect::Forget { id, config: _ } => self.forget(id),
@@ -409,7 +429,11 @@ impl FakeSystem {
                 let left = !self.calm && self.random.chance(50);
                 results.push(Input::PendingExecsProbed { left });
             }
-            Effect::ReopenLogs | Effect::SetOutput { .. } | Effect::SetLogLevel { .. } | Effect::TrimMemory => {}
+            Effect::TrimMemory => {
+                let again = std::mem::replace(&mut self.trimmed, true);
+                self.oracle.rule(!again, || "the start is over twice".to_owned());
+            }
+            Effect::ReopenLogs | Effect::SetOutput { .. } | Effect::SetLogLevel { .. } => {}
         }
     }
 
@@ -470,6 +494,7 @@ impl FakeSystem {
             reaped.reverse();
         }
         self.orphans.retain(|task| task.alive(now));
+        self.reap_scripts(results);
         for (id, generation, exit) in reaped {
             let late = self.random.chance(2).then(|| Box::new(SpawnError::system(SpawnStage::Exec, "it", 5)));
             let group = self.probe_group(id);
@@ -505,6 +530,8 @@ impl FakeSystem {
     fn run_ended(&mut self, id: ProcId, generation: Generation) {
         let alive = self.alive(id);
         self.oracle.rule(alive == 0, || format!("{id}: its run ends, {alive} of its tasks live"));
+        let scripts = self.scripts_alive(Some(id));
+        self.oracle.rule(scripts == 0, || format!("{id}: its run ends, {scripts} of its scripts live"));
         let run = self.runs.remove(&id);
         let known = run.is_some_and(|run| run.generation == generation && run.leader.is_none());
         self.oracle.rule(known, || format!("{id}: a run ends (generation {generation}) that is none"));
@@ -539,12 +566,10 @@ impl FakeSystem {
     fn load_config(&mut self, load: u64) {
         self.oracle.load_begins(self.now, load);
         self.loading = Some(load);
-        if self.random.chance(90) || self.calm {
-            // The last ones come when nobody waits for them any more.
-            let pauses = [0, 0, 1, 1, 50, 3 * SECOND, 29_999, 30 * SECOND, 31 * SECOND];
-            let pause = if self.calm { 50 } else { self.random.pick(&pauses) };
-            self.later(pause, Pending::Config { load });
-        }
+        // The last ones come when nobody waits for them any more, but before so many hang that no file is read.
+        let pauses = [0, 0, 1, 1, 50, 3 * SECOND, 29_999, 30 * SECOND, 31 * SECOND, 90 * SECOND];
+        let pause = if self.calm { 50 } else { self.random.pick(&pauses) };
+        self.later(pause, Pending::Config { load });
     }
 
     /// Nobody waits for the file any more.

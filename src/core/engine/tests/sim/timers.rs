@@ -7,9 +7,9 @@ use super::super::super::timers::TimerKey;
 use super::Sim;
 
 /// Of so many timers one is looked at closely, which takes long.
-const OFTEN: u64 = 1_000;
+const OFTEN: u64 = 4_000;
 /// The same of those that are rare.
-const SELDOM: u64 = 20;
+const SELDOM: u64 = 80;
 
 impl Sim {
     /// Fires what is due, as the dispatcher does, but one by one: the oracle learns which it was.
@@ -21,18 +21,18 @@ impl Sim {
                 self.will_fire(key);
                 self.fire(key)?;
                 if key == TimerKey::ExitPolicy && self.engine.exit_decision().is_some() && self.engine.is_ending() {
-                    self.will_end();
+                    self.expect_end();
                     self.system.oracle.undecided = true;
                 }
+                if let Some(copy) = &mut self.copy {
+                    copy.run_timer(now);
+                }
+                self.perform_all()?;
                 fired += 1;
                 if fired > 1_000 {
                     return Err(format!("{key:?} stays due after it has fired"));
                 }
             }
-            if let Some(copy) = &mut self.copy {
-                copy.run_timers(now);
-            }
-            self.perform_all()?;
             if self.engine.finished().is_some() || self.engine.poll_timeout().is_none_or(|at| at > now) {
                 return self.check();
             }
@@ -105,14 +105,16 @@ fn business(key: TimerKey) -> &'static [&'static str] {
     match key {
         TimerKey::OutputDrain(_) => &["registry", "waiters", "ledger"],
         TimerKey::GroupProbe(_) => &["registry"],
-        TimerKey::Process(_) => &["registry", "waiters", "ledger", "histories", "commit", "exit_policy"],
+        TimerKey::Process(_) | TimerKey::Task(_) => {
+            &["registry", "waiters", "ledger", "histories", "commit", "exit_policy", "tasks"]
+        }
         TimerKey::Waiter(_) => &["registry", "waiters", "ledger"],
         TimerKey::ConfigLoad(_) => &["reload", "ledger"],
         TimerKey::Commit => &["commit", "registry", "settings", "waiters", "ledger", "histories", "exit_policy"],
         TimerKey::ExitPolicy => &["exit_policy"],
         TimerKey::TrimMemory => &["settling"],
         TimerKey::ShutdownStage => &["shutdown"],
-        TimerKey::Task(_) | TimerKey::OrphanProbe | TimerKey::PendingExec | TimerKey::Adoption => &[],
+        TimerKey::OrphanProbe | TimerKey::PendingExec | TimerKey::Adoption => &[],
     }
 }
 
@@ -120,9 +122,8 @@ fn business(key: TimerKey) -> &'static [&'static str] {
 fn meddling(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
     let own = match key {
         TimerKey::OutputDrain(id) | TimerKey::GroupProbe(id) | TimerKey::Process(id) => Some(id.to_string()),
-        TimerKey::Commit => return changed_parts(key, before, after),
-        TimerKey::Task(_)
-        | TimerKey::Waiter(_)
+        TimerKey::Commit | TimerKey::Task(_) => return changed_parts(key, before, after),
+        TimerKey::Waiter(_)
         | TimerKey::ConfigLoad(_)
         | TimerKey::ExitPolicy
         | TimerKey::ShutdownStage
@@ -131,10 +132,16 @@ fn meddling(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
         | TimerKey::TrimMemory
         | TimerKey::Adoption => None,
     };
-    changed_parts(key, before, after).or_else(|| {
+    let set = changed_parts(key, before, after).or_else(|| changed_timers(key, before, after));
+    set.or_else(|| {
         let entries = |value: &Value| value.get("registry")?.get("entries")?.as_object().cloned();
         let (before, after) = (entries(before)?, entries(after)?);
         let others = before.iter().filter(|(id, _)| own.as_ref() != Some(*id));
+        if let Some(own) = &own
+            && let Some(field) = changed_fields(key, before.get(own)?, after.get(own).unwrap_or(&Value::Null))
+        {
+            return Some(format!("{field} of its own process"));
+        }
         let mut changed = others.filter(|(id, entry)| after.get(*id).map(but_waiters) != Some(but_waiters(entry)));
         changed.next().map(|(id, _)| format!("process {id}"))
     })
@@ -144,6 +151,26 @@ fn changed_parts(key: TimerKey, before: &Value, after: &Value) -> Option<String>
     let may = |part: &str| ["now", "timers"].contains(&part) || business(key).contains(&part);
     let mut parts = before.as_object()?.iter().filter(|(part, _)| !may(part));
     parts.find(|(part, value)| after.get(part.as_str()) != Some(*value)).map(|(part, _)| part.clone())
+}
+
+/// What a timer of a process has changed there that is none of its business.
+fn changed_fields(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
+    let business: &[&str] = match key {
+        TimerKey::OutputDrain(_) => &["draining", "waiters"],
+        TimerKey::GroupProbe(_) => &["probes"],
+        _ => return None,
+    };
+    let mut fields = before.as_object()?.iter().filter(|(field, _)| !business.contains(&field.as_str()));
+    fields.find(|(field, value)| after.get(field.as_str()) != Some(*value)).map(|(field, _)| field.clone())
+}
+
+/// Whether a timer that only has effects has set others.
+fn changed_timers(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
+    // Each turn puts off the end of the start.
+    let starting = before.get("settling") == Some(&Value::Bool(true));
+    let only_effects = !starting && (business(key).is_empty() || matches!(key, TimerKey::GroupProbe(_)));
+    let set = |value: &Value| value.get("timers").cloned();
+    (only_effects && set(before) != set(after)).then(|| "other timers".to_owned())
 }
 
 /// A request may wait for several processes.

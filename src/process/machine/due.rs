@@ -1,0 +1,18 @@
+//! When the timers of a machine fire.
+
+use std::time::Duration;
+
+use super::super::moment::Moment;
+
+/// When a timer fires. `None`: never, because the clock has no room for a moment so far away.
+pub(super) type Due = Option<Moment>;
+
+/// `true` when a timer is to fire at `now`.
+pub(super) fn is_due(due: Due, now: Moment) -> bool {
+    due.is_some_and(|at| at <= now)
+}
+
+/// `seconds` after `now`.
+pub(super) fn after(now: Moment, seconds: u32) -> Due {
+    now.checked_add(Duration::from_secs(u64::from(seconds)))
+}
