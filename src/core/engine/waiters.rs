@@ -139,13 +139,15 @@ impl Engine {
             return;
         }
         let now = self.now;
+        // An update that is not confirmed yet may be taken back, which brings more about than the process alone would.
+        let may_be_taken_back = self.commit.pending_until().is_some();
         for waiter in entry.waiters.clone() {
             let Some(entry) = self.registry.get(id) else { return };
             if let Some(open) = self.waiters.open.get_mut(&waiter) {
                 open.settle(id, |goal| match goal {
                     Goal::Up => up_outcome(now, entry),
                     Goal::Down => down_outcome(entry),
-                    Goal::Reach(until) => reach_outcome(now, entry, until),
+                    Goal::Reach(until) => reach_outcome(now, entry, until, may_be_taken_back),
                 });
             }
             self.finish_waiter(waiter);
@@ -375,7 +377,12 @@ fn down_outcome(entry: &Entry) -> Option<Result<(), Unreached>> {
 }
 
 /// Is it as it is waited for, or can't it become so? `None`: not yet.
-fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor) -> Option<Result<(), Unreached>> {
+fn reach_outcome(
+    now: Moment,
+    entry: &Entry,
+    until: WaitFor,
+    may_be_taken_back: bool,
+) -> Option<Result<(), Unreached>> {
     let state = entry.machine.state();
     let is_so = match until {
         WaitFor::Running => matches!(state, ProcessState::Running | ProcessState::Unhealthy),
@@ -393,9 +400,9 @@ fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor) -> Option<Result<()
     let is_lost = match state {
         // The reason is better with the last line of output, which is on its way.
         ProcessState::Fatal => !entry.draining,
-        ProcessState::Exited => !entry.draining && entry.is_settled_down(),
+        ProcessState::Exited => !may_be_taken_back && !entry.draining && entry.is_settled_down(),
         // A check may pass again one day, but nothing is done for it.
-        ProcessState::Unhealthy => entry.config().autorestart == AutoRestart::Never,
+        ProcessState::Unhealthy => !may_be_taken_back && entry.config().autorestart == AutoRestart::Never,
         // One that is down was stopped before somebody began to wait for it: for whoever starts it, then.
         ProcessState::Stopped
         | ProcessState::Starting
