@@ -377,12 +377,7 @@ fn down_outcome(entry: &Entry) -> Option<Result<(), Unreached>> {
 }
 
 /// Is it as it is waited for, or can't it become so? `None`: not yet.
-fn reach_outcome(
-    now: Moment,
-    entry: &Entry,
-    until: WaitFor,
-    may_be_taken_back: bool,
-) -> Option<Result<(), Unreached>> {
+fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor, may_be_taken_back: bool) -> Option<Result<(), Unreached>> {
     let state = entry.machine.state();
     let is_so = match until {
         WaitFor::Running => matches!(state, ProcessState::Running | ProcessState::Unhealthy),
