@@ -11,7 +11,7 @@ use super::request::WaitFor;
 use super::status::{HistoryRow, StatusRow};
 use super::why::Why;
 use crate::models::Power;
-use crate::process::{Moment, SignalTarget, signal_name};
+use crate::process::{Moment, SignalTarget, signal_text};
 
 /// Names that a reload has changed, each list sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,14 +143,6 @@ pub enum Reply {
     },
     /// What an update has changed.
     Updated(Box<Updated>),
-}
-
-/// `SIGHUP`, or `signal 40` where it has no name.
-pub(crate) fn signal_text(signal: u8) -> String {
-    match signal_name(signal) {
-        Some(name) => format!("SIG{name}"),
-        None => format!("signal {signal}"),
-    }
 }
 
 impl fmt::Display for Selector {

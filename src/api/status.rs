@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::orphan_note::Bystanders;
-use super::reply::signal_text;
 use crate::models::ProgramConfig;
-use crate::process::{Cause, Condition, Exit, Moment, ProcessState};
+use crate::process::{Cause, Condition, Exit, Moment, ProcessState, signal_text};
 
 /// One process in the answer to `status`.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reply::signal_text;
 use super::status::HistoryRow;
 use crate::models::{AutoRestart, ProgramConfig};
-use crate::process::{Condition, Exit, Initiator, Moment, ProcessState, Verb, span};
+use crate::process::{Condition, Exit, Initiator, Moment, ProcessState, Verb, signal_text, span};
 use crate::util::quote::quote_word;
 
 /// Transitions that are told in sentences.

@@ -19,5 +19,6 @@ pub(crate) use machine::{Action, Condition, Desired, Event, Generation, KillWhy,
 pub(crate) use moment::Moment;
 pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
 pub(crate) use span::span;
+pub(crate) use state::signal_text;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};
 pub(crate) use task::{OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};
