@@ -69,6 +69,11 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// Whether the value of a key may be a secret, which no message repeats.
+pub(crate) fn is_secret(key: &str) -> bool {
+    ["environment", "password", "username"].contains(&key)
+}
+
 /// Characters that print nothing, or that turn the text around them: two names that look the same
 /// would be different ones.
 pub(crate) fn is_invisible(c: char) -> bool {

@@ -176,7 +176,8 @@ pub(super) fn words(config: &ProgramConfig) -> Result<Vec<String>, SpawnError> {
         .map_err(|error| SpawnError::other(SpawnStage::Prepare, "the command", error.to_string()))
 }
 
-/// The daemon's own environment; the user's HOME and the like; `env_file`; `environment`: later ones win. Without the
+/// The daemon's own environment; the user's HOME and the like; in supervisord's dialect its variables about the process;
+/// `env_file`; `environment`: later ones win. Without the
 /// tag (see [`super::engine::adoption`]), which no setting may fake.
 fn environment(
     config: &ProgramConfig,
@@ -195,8 +196,19 @@ fn environment(
             };
         }
     }
+    if let Some(process_name) = &config.process_name {
+        all.insert("SUPERVISOR_ENABLED".into(), "1".into());
+        all.insert("SUPERVISOR_PROCESS_NAME".into(), process_name.into());
+        all.insert("SUPERVISOR_GROUP_NAME".into(), config.group_name().into());
+        match &config.serverurl {
+            Some(url) => all.insert("SUPERVISOR_SERVER_URL".into(), url.into()),
+            // A daemon above us may have one: it is not ours.
+            None => all.remove(OsStr::new("SUPERVISOR_SERVER_URL")),
+        };
+    }
     for path in &config.env_file {
-        all.extend(users.env_file(path)?.into_iter().map(|(key, value)| (key.into(), value.into())));
+        let variables = users.env_file(path)?.into_iter();
+        all.extend(variables.map(|(key, value)| (key.into(), config::instance_value(config, value).into())));
     }
     all.extend(config.environment.iter().map(|(key, value)| (key.into(), value.into())));
     Ok(all)
