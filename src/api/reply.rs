@@ -11,7 +11,7 @@ use super::request::WaitFor;
 use super::status::{HistoryRow, StatusRow};
 use super::why::Why;
 use crate::models::Power;
-use crate::process::{Moment, signal_name};
+use crate::process::{Moment, SignalTarget, signal_name};
 
 /// Names that a reload has changed, each list sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,8 @@ pub enum Reply {
         name: String,
         /// Its number.
         signal: u8,
+        /// To its main process alone, or to all of it.
+        target: SignalTarget,
     },
     /// The update is confirmed.
     Confirmed,
@@ -194,7 +196,13 @@ impl fmt::Display for Reply {
             Reply::Begun { act, on } => write!(f, "{} {on}", act.begun()),
             Reply::WaitOver { name, until: WaitFor::Exited } => write!(f, "{name} has exited"),
             Reply::WaitOver { name, until } => write!(f, "{name} is {until}"),
-            Reply::SignalSent { name, signal } => write!(f, "Sent {} to {name}", signal_text(*signal)),
+            Reply::SignalSent { name, signal, target } => {
+                let whom = match target {
+                    SignalTarget::Leader => "",
+                    SignalTarget::Group => "the process group of ",
+                };
+                write!(f, "Sent {} to {whom}{name}", signal_text(*signal))
+            }
             Reply::Confirmed => f.write_str("The update is confirmed"),
             Reply::ShuttingDown => f.write_str("The daemon is shutting down"),
             Reply::PowerBegun(power) => write!(f, "{}: everything is stopped", power.command()),

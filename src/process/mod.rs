@@ -14,6 +14,7 @@ pub use cause::{Cause, Failure, Tries, Verb};
 pub(crate) use handle::{Control, ProcessShared, ProcessView};
 pub use handle::{Process, ProcessError};
 pub use initiator::{Caller, Initiator};
+pub use machine::SignalTarget;
 pub(crate) use machine::{Action, Condition, Desired, Event, Generation, KillWhy, Machine, Transition};
 pub(crate) use moment::Moment;
 pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
