@@ -1,6 +1,6 @@
 //! What a program is started with: its words, environment and credentials.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
@@ -16,6 +16,7 @@ use crate::process::{SpawnError, SpawnStage};
 use crate::sys::launch::{Launch, c_string, standard_fds};
 use crate::sys::limits::{Limit, Rlimit};
 use crate::sys::users::{Credentials, lookup_user};
+use crate::util::sorted::{SortedMap, SortedSet};
 
 /// How long a spawn waits for a disk or a name server.
 const LOOKUP_WAIT: Duration = Duration::from_millis(100);
@@ -36,11 +37,11 @@ pub(super) struct Users {
 struct BoundedLookups {
     /// What has not been answered yet. It is not looked up again meanwhile, so that there are never more threads than
     /// files and users in the configuration.
-    open: Arc<Mutex<BTreeSet<String>>>,
+    open: Arc<Mutex<SortedSet<String>>>,
 }
 
 impl BoundedLookups {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
+    fn lock(&self) -> MutexGuard<'_, SortedSet<String>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -183,9 +184,8 @@ fn environment(
     config: &ProgramConfig,
     credentials: Option<&Credentials>,
     users: &Users,
-) -> Result<BTreeMap<OsString, OsString>, SpawnError> {
-    let mut all = BTreeMap::new();
-    all.extend(std::env::vars_os());
+) -> Result<SortedMap<OsString, OsString>, SpawnError> {
+    let mut all: SortedMap<OsString, OsString> = std::env::vars_os().collect();
     if let Some(user) = credentials {
         let known = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name), ("SHELL", &user.shell)];
         for (key, value) in known {
