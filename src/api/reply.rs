@@ -1,6 +1,5 @@
 //! [`Reply`]: what a request came to.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use super::status::{HistoryRow, StatusRow};
 use super::why::Why;
 use crate::models::Power;
 use crate::process::{Moment, SignalTarget, signal_text};
+use crate::util::sorted::SortedMap;
 
 /// Names that a reload has changed, each list sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Changes {
 }
 
 /// A key whose value a new configuration changes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KeyChange {
     /// The key, for instance `command`, `healthcheck_port` or `environment.PATH`.
     pub key: String,
@@ -36,14 +36,15 @@ pub struct KeyChange {
 }
 
 /// What an update would change.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Reread {
     /// Programs that would be added, sorted.
     pub added: Vec<String>,
     /// Programs that would be stopped and removed, sorted.
     pub removed: Vec<String>,
     /// Programs with new settings, and which. `[supervice]` stands for the daemon itself.
-    pub changed: BTreeMap<String, Vec<KeyChange>>,
+    #[serde(serialize_with = "SortedMap::serialize_map")]
+    pub changed: SortedMap<String, Vec<KeyChange>>,
     /// What is odd about the file, though no error.
     pub warnings: Vec<String>,
 }

@@ -43,6 +43,11 @@ pub(crate) fn number(text: &str, min: u32, max: u32) -> Result<u32, Fault> {
     }
 }
 
+/// A whole number with or without a sign.
+pub(crate) fn integer(text: &str) -> Result<i32, Fault> {
+    text.parse().map_err(|_| Fault::new("not a whole number", "write a whole number"))
+}
+
 /// Seconds, in whole ones.
 pub(crate) fn seconds(text: &str, min: u32) -> Result<u32, Fault> {
     number(text, min, u32::MAX).map_err(|fault| {
@@ -106,7 +111,7 @@ pub(crate) fn umask(text: &str) -> Result<Option<u32>, Fault> {
 fn permission_bits(text: &str, right: &str) -> Result<u32, Fault> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     match u32::from_str_radix(digits, 8) {
-        Ok(mode) if mode <= 0o777 && !digits.starts_with('+') => Ok(mode),
+        Ok(mode) if mode <= 0o7777 && !digits.starts_with('+') => Ok(mode),
         Ok(_) => Err(Fault::new("more than permission bits", right)),
         Err(_) => Err(Fault::new("not an octal number", right)),
     }

@@ -101,7 +101,11 @@ impl Dispatcher {
     fn turn(&mut self, what: &str, tell: impl FnOnce(&mut Engine, Moment)) {
         let begin = sys::time::now();
         let engine = &mut self.engine;
-        let mut sound = guarded(what, || tell(engine, begin));
+        let sound = guarded(what, || tell(engine, begin));
+        self.finish_turn(what, begin, sound);
+    }
+
+    fn finish_turn(&mut self, what: &str, begin: Moment, mut sound: bool) {
         while let Some(effect) = self.engine.poll_effect() {
             sound &= self.perform(effect);
         }

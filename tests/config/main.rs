@@ -1,6 +1,7 @@
 //! The configuration as a whole: files in, configurations, warnings and golden errors out; and the
 //! comparison with Python's own readers.
 
+mod differential;
 mod errors;
 mod loading;
 mod properties;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use supervice::models::{
-    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckConfig, HealthCheckType, LogFormat, LogSync,
+    AutoRestart, DefaultOutput, Dialect, ExitCode, ExitOn, HealthCheckConfig, HealthCheckType, LogFormat, LogSync,
     ProgramConfig, Reconcile, SupervisorConfig,
 };
 
@@ -106,6 +106,10 @@ impl Draw {
             pdeathsig: self.boolean(),
             reconcile: self.pick(&[Reconcile::Auto, Reconcile::Kill, Reconcile::Warn, Reconcile::Off]),
             healthcheck: self.health_check(),
+            process_name: self.option(Draw::text),
+            numprocs_start: self.u32() as i32,
+            priority: self.u32() as i32,
+            serverurl: self.option(Draw::text),
         }
     }
 
@@ -126,6 +130,15 @@ impl Draw {
             log_prefix: self.option(Draw::text),
             log_format: self.pick(&[LogFormat::Text, LogFormat::Json]),
             programs: self.list(Draw::program),
+            dialect: self.pick(&[Dialect::Supervice, Dialect::Supervisord]),
+            nodaemon: self.boolean(),
+            silent: self.boolean(),
+            user: self.option(Draw::text),
+            directory: self.option(Draw::text),
+            umask: self.option(Draw::u32),
+            minfds: self.u32(),
+            minprocs: self.u32(),
+            identifier: self.text(),
         }
     }
 }

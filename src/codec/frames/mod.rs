@@ -14,7 +14,7 @@ mod status_line;
 
 pub use answer::{answer, event, event_frame, past_event};
 pub use piece::Piece;
-pub use report::{EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
+pub use report::{Event, EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
 pub use request::{DEFAULT_LINES, parse};
 
 pub use crate::api::{Amount, Terms, WaitFor};

@@ -1,7 +1,7 @@
 //! How a new configuration is brought about, what it would change, and the way back from an update that nobody has
 //! confirmed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use crate::config::{KeyDiff, Loaded, ReloadPlan, changed_keys, changed_settings,
 use crate::core::effect::Effect;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Desired, Initiator, Moment, ProcessState};
+use crate::util::sort::sort;
+use crate::util::sorted::SortedSet;
 
 /// The name under which changes of `[supervice]` are told.
 const DAEMON_SECTION: &str = "[supervice]";
@@ -30,7 +32,7 @@ pub(super) enum ApplyMode {
     /// Those that have changed are restarted.
     Update,
     /// As an update, but what was up before (and nothing else) is up afterwards.
-    RollBack(BTreeSet<String>),
+    RollBack(SortedSet<String>),
 }
 
 /// What was brought about.
@@ -86,7 +88,7 @@ impl Change {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     config: SupervisorConfig,
-    up: BTreeSet<String>,
+    up: SortedSet<String>,
 }
 
 /// An update that is taken back unless somebody confirms it.
@@ -225,7 +227,7 @@ impl Engine {
             change.restarted.push(id);
             change.restarted_names.push(name);
         }
-        change.restarted_names.sort_unstable();
+        sort(&mut change.restarted_names);
     }
 
     fn change(&mut self, id: ProcId, program: ProgramConfig) {

@@ -1,6 +1,5 @@
 //! Requests that wait for their processes: an answer tells the state that was reached, not that the request was heard.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use crate::api::{
 };
 use crate::models::{AutoRestart, HealthCheckType};
 use crate::process::{Desired, Moment, ProcessState};
+use crate::util::sorted::SortedMap;
 
 /// What a settled state may take beyond the configured times: scheduling, and death by SIGKILL.
 const SETTLE_MARGIN: Duration = Duration::from_secs(5);
@@ -81,7 +81,7 @@ pub(super) struct Waiter {
 /// client that has gone.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Waiters {
-    open: BTreeMap<WaiterId, Waiter>,
+    open: SortedMap<WaiterId, Waiter>,
     next: WaiterId,
 }
 

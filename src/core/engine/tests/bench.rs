@@ -158,7 +158,7 @@ impl FakeSystem {
             Effect::Delegate { request, job } => self.delegate(request, *job),
             Effect::Follow { request, kinds, past } => {
                 let client = self.open[&request];
-                let past = past.iter().map(|row: &HistoryRow| frames::past_event(row, clock)).collect();
+                let past = past.iter().map(|row: &HistoryRow| frames::past_event(row, clock).into()).collect();
                 self.past.push((client, past));
                 self.followers.insert(request, (client, kinds));
             }
@@ -168,7 +168,7 @@ impl FakeSystem {
             }
             Effect::Announce(announcement) => {
                 if let Some(public) = announcement.event() {
-                    let (kind, event) = (public.event_type(), frames::event(&public, clock));
+                    let (kind, event) = (public.event_type(), EventItem::from(frames::event(&public, clock)));
                     let told = self.followers.values().filter(|(_, kinds)| kinds.has(kind));
                     self.told.extend(told.map(|(client, _)| (*client, event.clone())));
                 }
