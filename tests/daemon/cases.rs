@@ -39,7 +39,7 @@ fn case_01_a_stop_and_a_signal_for_the_leader_alone_leave_the_workers_be() {
     let settings = "startsecs = 0\nstopasgroup = false\nkillasgroup = true\nstopwaitsecs = 60\nautorestart = false";
     let dir = with_script("master.sh", MASTER);
     let program = format!("[program:queue]\ncommand = sh DIR/master.sh\n{settings}");
-    let daemon = Daemon::start_in(dir, &program.replace("DIR", "%(here)s"), &[]);
+    let daemon = Daemon::start_in(dir, &program, &[]);
     let log = || daemon.read("log");
     wait_until("the worker has begun", || log().contains("worker: begun"));
     assert_eq!(daemon.ctl(&["signal", "HUP", "queue"]), (0, "Sent SIGHUP to queue\n".to_owned(), String::new()));
@@ -59,7 +59,7 @@ fn case_01_a_stop_and_a_signal_for_the_leader_alone_leave_the_workers_be() {
 fn case_01_a_signal_for_the_group_reaches_the_workers() {
     let worker = r#"trap "echo got > DIR/got" HUP; echo > DIR/ready; while :; do sleep 0.02; done"#;
     let dir = with_script("worker.sh", worker);
-    let command = "sh -c 'trap : HUP TERM; sh %(here)s/worker.sh & while :; do sleep 0.02; done'";
+    let command = "sh -c 'trap : HUP TERM; sh DIR/worker.sh & while :; do sleep 0.02; done'";
     let settings = "startsecs = 0\nstopasgroup = false\nstopwaitsecs = 1\nenvironment = MARK=case-01-TEST";
     let daemon = Daemon::start_in(dir, &format!("[program:p]\ncommand = {command}\n{settings}"), &[]);
     wait_until("the worker listens", || daemon.path("ready").exists());
@@ -77,7 +77,7 @@ fn case_02_a_paused_program_says_so_and_ends_as_it_is_meant_to() {
     for stopasgroup in [true, false] {
         let dir = with_script("p.sh", script);
         let settings = format!("startsecs = 0\nstopwaitsecs = 1000\nstopasgroup = {stopasgroup}");
-        let daemon = Daemon::start_in(dir, &format!("[program:p]\ncommand = sh %(here)s/p.sh\n{settings}"), &[]);
+        let daemon = Daemon::start_in(dir, &format!("[program:p]\ncommand = sh DIR/p.sh\n{settings}"), &[]);
         let pid: i32 = word_in(&daemon.path("pid")).parse().expect("a number");
         assert_eq!(daemon.status("p").paused, None);
         kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it lives");
@@ -107,7 +107,7 @@ fn case_06_the_end_of_the_daemon_leaves_nothing_alive() {
     let job = r#"trap : TERM; (trap "" TERM; setsid sh -c "trap : TERM; while :; do sleep 1000; done"); echo after"#;
     let dir = with_script("job.sh", job);
     // Without a tag nobody knows whose they are, before the end of the daemon.
-    let command = "sh -c 'setsid env -u SUPERVICE_ID sh %(here)s/job.sh & exec sleep 1000'";
+    let command = "sh -c 'setsid env -u SUPERVICE_ID sh DIR/job.sh & exec sleep 1000'";
     let settings = "startsecs = 0\nenvironment = MARK=case-06-TEST";
     let mut daemon = Daemon::start_in(dir, &format!("[program:cron]\ncommand = {command}\n{settings}"), &[]);
     wait_until("all of it is there", || groups("case-06").len() == 3);
@@ -147,7 +147,7 @@ fn case_07_nothing_is_left_of_a_program_that_is_stopped() {
 /// Also when it ends by itself, before it is started again.
 #[test]
 fn case_07_what_a_crash_leaves_outside_the_group_is_gone_before_the_next_start() {
-    let command = "sh -c 'setsid sleep 1000 & read line < %(here)s/fifo; exit 3'";
+    let command = "sh -c 'setsid sleep 1000 & read line < DIR/fifo; exit 3'";
     let dir = tempfile::tempdir().expect("a directory");
     nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
     let settings = "startsecs = 0\nenvironment = MARK=case-07-crash-TEST";
@@ -173,7 +173,7 @@ time.sleep(1000)
 fn case_08_a_program_that_puts_itself_into_the_background_is_told_so_and_never_there_twice() {
     let dir = with_script("daemon.py", DAEMON);
     let settings = "startretries = 2\nenvironment = MARK=case-08-TEST";
-    let daemon = Daemon::start_in(dir, &format!("[program:d]\ncommand = python3 %(here)s/daemon.py\n{settings}"), &[]);
+    let daemon = Daemon::start_in(dir, &format!("[program:d]\ncommand = python3 DIR/daemon.py\n{settings}"), &[]);
     let mut most = 0;
     let status = wait_for("it is given up", || {
         // Those that are about to be executed or to end are two for a moment; sleepers are there for long.
@@ -210,7 +210,7 @@ fn case_23_a_link_that_the_programs_user_has_planted_is_not_followed() {
     let program = |name: &str, more: &str| {
         format!(
             "[program:{name}]\ncommand = sh -c 'while :; do echo planted; sleep 0.02; done'\nuser = nobody\nstartsecs = 0\n\
-             stdout_logfile = %(here)s/logs/{name}.log\n{more}\n"
+             stdout_logfile = DIR/logs/{name}.log\n{more}\n"
         )
     };
     let sections = program("p", "") + &program("q", "") + &program("r", "stdout_logfile_maxbytes = 200");
