@@ -79,7 +79,7 @@ pub enum ShutdownProgress {
     LeftBehind(Vec<String>),
     /// So many orphans of programs are told to end.
     OrphansTold(usize),
-    /// Not even SIGKILL has ended every orphan.
+    /// SIGKILL was sent to every orphan, but some are still there.
     OrphansLeft,
 }
 
@@ -314,7 +314,9 @@ impl fmt::Display for ShutdownProgress {
                 write!(f, "not even SIGKILL has ended {}; leaving without", names.join(", "))
             }
             ShutdownProgress::OrphansTold(count) => write!(f, "telling {count} orphans of the programs to end"),
-            ShutdownProgress::OrphansLeft => f.write_str("not even SIGKILL has ended every orphan; leaving without"),
+            ShutdownProgress::OrphansLeft => f.write_str(
+                "SIGKILL was sent to every orphan of the programs, but some have not ended; leaving without",
+            ),
         }
     }
 }

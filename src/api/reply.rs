@@ -10,7 +10,7 @@ use super::request::WaitFor;
 use super::status::{HistoryRow, StatusRow};
 use super::why::Why;
 use crate::models::Power;
-use crate::process::{Moment, signal_name};
+use crate::process::{Moment, SignalTarget, signal_text};
 use crate::util::sorted::SortedMap;
 
 /// Names that a reload has changed, each list sorted.
@@ -98,6 +98,8 @@ pub enum Reply {
         name: String,
         /// Its number.
         signal: u8,
+        /// To its main process alone, or to all of it.
+        target: SignalTarget,
     },
     /// The update is confirmed.
     Confirmed,
@@ -144,14 +146,6 @@ pub enum Reply {
     Updated(Box<Updated>),
 }
 
-/// `SIGHUP`, or `signal 40` where it has no name.
-pub(crate) fn signal_text(signal: u8) -> String {
-    match signal_name(signal) {
-        Some(name) => format!("SIG{name}"),
-        None => format!("signal {signal}"),
-    }
-}
-
 impl fmt::Display for Selector {
     /// `web`, or `group red`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,7 +189,13 @@ impl fmt::Display for Reply {
             Reply::Begun { act, on } => write!(f, "{} {on}", act.begun()),
             Reply::WaitOver { name, until: WaitFor::Exited } => write!(f, "{name} has exited"),
             Reply::WaitOver { name, until } => write!(f, "{name} is {until}"),
-            Reply::SignalSent { name, signal } => write!(f, "Sent {} to {name}", signal_text(*signal)),
+            Reply::SignalSent { name, signal, target } => {
+                let whom = match target {
+                    SignalTarget::Leader => "",
+                    SignalTarget::Group => "the process group of ",
+                };
+                write!(f, "Sent {} to {whom}{name}", signal_text(*signal))
+            }
             Reply::Confirmed => f.write_str("The update is confirmed"),
             Reply::ShuttingDown => f.write_str("The daemon is shutting down"),
             Reply::PowerBegun(power) => write!(f, "{}: everything is stopped", power.command()),

@@ -12,7 +12,7 @@ use crate::control::server::{ConnId, IncomingRequest};
 use crate::health::HealthCheckResult;
 use crate::models::{Power, ProgramConfig, StreamKind, SupervisorConfig};
 use crate::output;
-use crate::process::{Exit, Generation, Initiator, ProcessView, SpawnError};
+use crate::process::{Exit, Generation, Initiator, ProcessView, SignalTarget, SpawnError};
 
 /// Names a health script, hook or the like for as long as the daemon lives.
 pub(crate) type TaskId = u64;
@@ -33,7 +33,7 @@ pub(crate) enum Notice {
     Power(Power),
 }
 
-/// What is left of the process group of a leader that has ended.
+/// What is left of the run of a leader that has ended: of its process group, and of what has left that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GroupLeft {
     /// Nothing.
@@ -67,8 +67,16 @@ pub(crate) enum Input {
     Spawned { id: ProcId, generation: Generation, pid: i32, pending: bool },
     /// A spawn has failed.
     SpawnFailed { id: ProcId, generation: Generation, error: SpawnError },
-    /// A leader has ended and was reaped. `late`: why it never executed its program.
-    Exited { id: ProcId, generation: Generation, exit: Exit, late: Option<Box<SpawnError>>, group: GroupLeft },
+    /// A leader has ended and was reaped. `late`: why it never executed its program; `descendant`: something that it has
+    /// forked and that lives, where it has ended with 0.
+    Exited {
+        id: ProcId,
+        generation: Generation,
+        exit: Exit,
+        late: Option<Box<SpawnError>>,
+        group: GroupLeft,
+        descendant: Option<i32>,
+    },
     /// Every child that had ended was reaped.
     Swept,
     /// What was asked for by [`Effect::ProbeGroup`].
@@ -91,6 +99,17 @@ pub(crate) enum Input {
     Output(output::Note),
     /// The configuration file was read.
     ConfigLoaded { load: u64, result: Box<Result<Loaded, ConfigError>> },
+}
+
+/// A signal to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signal {
+    /// Its number.
+    pub number: u8,
+    /// To its leader alone, or to all of it.
+    pub target: SignalTarget,
+    /// SIGCONT follows: what somebody has paused would not see it.
+    pub resume: bool,
 }
 
 /// What the output thread is to answer in the engine's place.
@@ -140,7 +159,7 @@ impl Effect {
                 Some(OwedResult::Health { id: *id, generation: *generation })
             }
             Effect::StartTask { task, .. } => Some(OwedResult::Task { task: *task }),
-            Effect::SignalGroup { .. }
+            Effect::Signal { .. }
             | Effect::SignalTask { .. }
             | Effect::ForgetTask { .. }
             | Effect::Reap
@@ -170,8 +189,8 @@ impl Effect {
 pub(crate) enum Effect {
     /// Spawn the program; [`Input::Spawned`] or [`Input::SpawnFailed`] follows at once.
     Spawn { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
-    /// Signal everything in the group of this run.
-    SignalGroup { id: ProcId, generation: Generation, signal: u8 },
+    /// Signal this run.
+    Signal { id: ProcId, generation: Generation, signal: Signal },
     /// Reap every child that has ended; an [`Input::Exited`] or [`Input::TaskExited`] for each leader among them follows, then
     /// [`Input::Swept`].
     Reap,

@@ -81,14 +81,18 @@ fn roll(controller: &Controller, name: &str, force: bool, terms: Terms) -> Resul
     }
 }
 
-/// `signal SIGNAL NAME...`
+/// `signal [--group] SIGNAL NAME...`
 pub(super) fn signal(call: &Call<'_>) -> u8 {
     let (signal, names) = match call.args.names.split_first() {
         Some(split) => split,
         None => return FAILED,
     };
     let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, waits: false };
-    on_each(call, names, &batch, &|name| call.controller.signal_process(name, signal))
+    let as_group = call.args.has(Opt::Group);
+    on_each(call, names, &batch, &|name| match as_group {
+        true => call.controller.signal_group(name, signal),
+        false => call.controller.signal_process(name, signal),
+    })
 }
 
 fn terms(call: &Call<'_>) -> Terms {

@@ -122,6 +122,7 @@ fn process_status(row: &StatusRow, now: Moment, clock: WallClock) -> ProcessStat
         autostart: Some(program.autostart),
         kill_at: row.kill_at.map(|at| clock.seconds(at)),
         retry_at: row.retry_at.map(|at| clock.seconds(at)),
+        paused: row.paused,
     }
 }
 

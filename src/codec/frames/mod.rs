@@ -130,6 +130,9 @@ pub struct ProcessStatus {
     /// In `BACKOFF`: when the next attempt comes, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<u64>,
+    /// Its main process is paused by this signal (SIGSTOP and the like); only where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<u8>,
 }
 
 /// Puts the length before a body. A body that is too large becomes an error answer.

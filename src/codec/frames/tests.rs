@@ -11,7 +11,7 @@ use crate::api::{
 };
 use crate::models::{Power, ProgramConfig, StreamKind};
 use crate::process::machine::Upcoming;
-use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState};
+use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState, SignalTarget};
 
 fn clock() -> WallClock {
     WallClock { now: Moment::from_nanos(3_600_000_000_000), wall: Duration::from_millis(1_700_000_000_250) }
@@ -96,6 +96,8 @@ fn reports_are_these_bytes_on_the_wire() {
         has_run: true,
     };
     let why = api::Why {
+        pid: None,
+        paused: None,
         program: Arc::clone(&item.program),
         now,
         state: ProcessState::Backoff,
@@ -273,7 +275,14 @@ fn requests_are_read_and_what_is_none_is_named() {
             }),
         ),
         (r#"{"command":"kill","name":"web"}"#, process(Act::Kill)),
-        (r#"{"command":"signal","name":"web","signal":"HUP"}"#, command(Command::Signal { name: name(), signal: 1 })),
+        (
+            r#"{"command":"signal","name":"web","signal":"HUP"}"#,
+            command(Command::Signal { name: name(), signal: 1, target: SignalTarget::Leader }),
+        ),
+        (
+            r#"{"command":"signal","name":"web","signal":"HUP","group":true}"#,
+            command(Command::Signal { name: name(), signal: 1, target: SignalTarget::Group }),
+        ),
         (
             r#"{"command":"wait","name":"web","for":"healthy","timeout":3}"#,
             watch(Watch::Wait { name: name(), until: WaitFor::Healthy, timeout: Some(Duration::from_secs(3)) }),

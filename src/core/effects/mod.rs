@@ -2,6 +2,7 @@
 //! fed back as an input.
 
 mod checks;
+mod descendants;
 mod launch;
 mod loader;
 mod orphans;
@@ -18,11 +19,11 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::effect::{Effect, External, Input, TaskId};
+use super::effect::{Effect, External, Input, Signal, TaskId};
 use super::engine::adoption::Identity;
 use super::environment::Users;
 use super::handles::Handles;
-use crate::api::ProcId;
+use crate::api::{Answer, ProcId, Reply};
 use crate::events::EventBus;
 use crate::health::{HealthCheckResult, Worker};
 use crate::models::DefaultOutput;
@@ -32,6 +33,7 @@ use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
 use crate::sys::spawn::{Child, Spawner};
+use descendants::Inherited;
 pub use loader::Adjust;
 use orphans::Held;
 pub(super) use orphans::identify;
@@ -45,6 +47,10 @@ struct Run {
     child: Child,
     /// When the leader was reaped; from then on only the group is left.
     reaped: Option<Moment>,
+    /// The last signal that all of it was sent.
+    told: Option<Signal>,
+    /// The process groups of what has left that of the run, and was sent it, too.
+    told_outside: Vec<i32>,
 }
 
 /// Whom a child belongs to.
@@ -79,6 +85,7 @@ pub(super) struct Effects {
     tasks: HashMap<TaskId, TaskChild>,
     children: HashMap<i32, Owner>,
     dead_groups: DeadGroups,
+    inherited: Inherited,
     workers: HashMap<ProcId, Worker>,
     /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
     foreign_children: Vec<i32>,
@@ -101,6 +108,7 @@ impl Effects {
             tasks: HashMap::new(),
             children: HashMap::new(),
             dead_groups: DeadGroups::default(),
+            inherited: Inherited::default(),
             workers: HashMap::new(),
             foreign_children: sys::proc::children(),
             unannounced_runs: 0,
@@ -115,9 +123,10 @@ impl Effects {
     pub(super) fn perform(&mut self, effect: Effect, results: &mut Vec<Input>) {
         match effect {
             Effect::Spawn { id, generation, config } => results.push(self.spawn(id, generation, &config)),
-            Effect::SignalGroup { id, generation, signal } => self.signal_group(id, generation, signal),
+            Effect::Signal { id, generation, signal } => self.signal(id, generation, signal),
             Effect::Reap => self.reap(results),
             Effect::ProbeGroup { id, generation, thorough } => {
+                self.inherited.forget_list();
                 let group = self.probe_group(id, thorough);
                 results.push(Input::GroupProbed { id, generation, group });
             }
@@ -138,7 +147,10 @@ impl Effects {
             Effect::Forget { id, config } => self.forget(id, &config.name),
             Effect::Show { id, view } => self.parts.handles.show(id, view),
             Effect::LoadConfig { load } => results.extend(self.load_config(load)),
-            Effect::Reply { request, answer } => self.replies.answer(request, answer),
+            Effect::Reply { request, mut answer } => {
+                add_paused(&mut answer);
+                self.replies.answer(request, answer);
+            }
             Effect::Delegate { request, job } => self.delegate(request, *job),
             Effect::Follow { request, kinds, past } => self.replies.follow(request, kinds, past),
             Effect::Unfollow { request } => self.replies.unfollow(request),
@@ -178,5 +190,14 @@ impl Effects {
         self.parts.handles.remove(id, name);
         self.workers.remove(&id);
         self.parts.output.remove(id);
+    }
+}
+
+/// Looks up which of the processes that an answer tells of are paused: the engine is told of no such thing, because
+/// nothing follows from it, and who asks seldom must not cost those who rest.
+fn add_paused(answer: &mut Answer) {
+    let Ok(Reply::Status { rows, .. }) = answer else { return };
+    for row in rows {
+        row.paused = row.pid.and_then(sys::reap::stopped_now);
     }
 }

@@ -48,7 +48,7 @@ fn payload(cause: &Cause) -> usize {
             + match failure {
                 Failure::Unhealthy { message, .. } => message.len(),
                 Failure::SpawnFailed(error) => of_error(error),
-                Failure::Exited { .. } | Failure::InternalError => 0,
+                Failure::Exited { .. } | Failure::Backgrounded { .. } | Failure::InternalError => 0,
             }
     };
     match cause {

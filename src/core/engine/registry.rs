@@ -105,6 +105,7 @@ impl Entry {
             output_trouble: self.output_trouble.iter().flatten().next().cloned(),
             bystanders,
             pid: machine.pid(),
+            paused: None,
             started_at: machine.started_at(),
             healthy: machine.healthy(),
             last_exit: machine.last_run().map(|run| run.exit),

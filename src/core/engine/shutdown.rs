@@ -126,6 +126,20 @@ impl Engine {
         self.effects.push_back(Effect::SignalOrphans { signal: Some(SIGKILL) });
     }
 
+    /// Counts the orphans; what has become one by the death of those that were killed is killed in its turn.
+    pub(super) fn probe_orphans(&mut self) {
+        let signal = match self.shutdown {
+            Shutdown::Orphans { killed: true, .. } => Some(SIGKILL),
+            Shutdown::Orphans { killed: false, .. }
+            | Shutdown::No
+            | Shutdown::Stopping { .. }
+            | Shutdown::Killing { .. }
+            | Shutdown::Done
+            | Shutdown::GivenUp => None,
+        };
+        self.effects.push_back(Effect::SignalOrphans { signal });
+    }
+
     /// So many orphans are there; they were just signalled, or only counted.
     pub(super) fn orphans_counted(&mut self, count: usize, signalled: bool) {
         let Shutdown::Orphans { killed, until } = self.shutdown else { return };

@@ -100,13 +100,20 @@ impl FakeSystem {
                     Input::Spawned { id, generation, pid: 1000 + self.pids, pending: false }
                 }
             }),
-            Effect::SignalGroup { id, generation, signal } => {
+            Effect::Signal { id, generation, signal } => {
                 assert_eq!(self.runs.get(&id), Some(&generation), "a stranger is signalled");
-                self.signals.push((id, signal));
+                self.signals.push((id, signal.number));
             }
             Effect::Reap => {
                 for (id, generation, exit) in std::mem::take(&mut self.ended) {
-                    results.push(Input::Exited { id, generation, exit, late: None, group: self.group_left(id) });
+                    results.push(Input::Exited {
+                        id,
+                        generation,
+                        exit,
+                        late: None,
+                        group: self.group_left(id),
+                        descendant: None,
+                    });
                 }
                 results.push(Input::Swept);
             }

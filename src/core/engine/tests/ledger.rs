@@ -32,7 +32,7 @@ fn one_of_each() -> Vec<Request> {
     let commands = [
         group(Act::Start),
         group(Act::Stop),
-        Command::Signal { name: text(), signal: 1 },
+        Command::Signal { name: text(), signal: 1, target: crate::process::SignalTarget::Leader },
         Command::Reload,
         Command::Confirm,
         Command::SetLogLevel { level },
