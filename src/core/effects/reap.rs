@@ -8,6 +8,8 @@ use crate::sys;
 use crate::sys::proc::Stat;
 use crate::sys::reap::ReapScope;
 
+const SIGKILL: u8 = 9;
+
 impl Effects {
     /// Reaps every child that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
@@ -70,8 +72,12 @@ impl Effects {
         let orphans = sys::proc::children().into_iter();
         let orphans = orphans.filter(|pid| !self.children.contains_key(pid) && !self.foreign_children.contains(pid));
         let orphans: Vec<Stat> = orphans.filter_map(sys::proc::stat).collect();
-        if let Some(signal) = signal {
-            sys::signal::signal_children_and_groups(&orphans, signal);
+        match signal {
+            Some(SIGKILL) => sys::signal::signal_children_and_groups(&orphans, SIGKILL),
+            // Whoever is asked to end tells its own helpers: a shell whose helper is killed writes that into a pipe that may
+            // be closed by now, and would die of that before its trap runs.
+            Some(signal) => orphans.iter().for_each(|orphan| sys::signal::signal_child(orphan.pid, signal)),
+            None => {}
         }
         orphans.len()
     }

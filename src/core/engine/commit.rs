@@ -107,9 +107,16 @@ pub(super) struct Commit {
     pending: Option<Box<PendingCommit>>,
     /// Why the last one was taken back, for whoever comes too late to confirm it.
     taken_back: Option<Box<RollbackReason>>,
+    /// It is being taken back.
+    rolling_back: bool,
 }
 
 impl Commit {
+    /// More may come about than each process alone would bring: the update may be taken back, or is being so.
+    pub(super) fn is_open(&self) -> bool {
+        self.pending.is_some() || self.rolling_back
+    }
+
     /// When the update is taken back; `None` where none waits to be confirmed.
     pub(super) fn pending_until(&self) -> Option<Moment> {
         self.pending.as_ref().map(|pending| pending.until)
@@ -305,7 +312,9 @@ impl Engine {
         self.announce(None, Announcement::Reload(ReloadChange::RolledBack(Arc::new(reason.clone()))));
         self.commit.taken_back = Some(Box::new(reason));
         let Snapshot { config, up } = pending.before;
+        self.commit.rolling_back = true;
         let change = self.apply_config(config, &ApplyMode::RollBack(up), &Initiator::Rollback);
+        self.commit.rolling_back = false;
         // For the log, which is told what does not stop.
         self.wait_for(None, Terms::default(), WaitKind::Reload(Box::new(change.summary())), &change.removals());
         self.stop_removed(&change, &Initiator::Rollback);

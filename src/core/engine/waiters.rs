@@ -140,7 +140,7 @@ impl Engine {
         }
         let now = self.now;
         // An update that is not confirmed yet may be taken back, which brings more about than the process alone would.
-        let may_be_taken_back = self.commit.pending_until().is_some();
+        let may_be_taken_back = self.commit.is_open();
         for waiter in entry.waiters.clone() {
             let Some(entry) = self.registry.get(id) else { return };
             if let Some(open) = self.waiters.open.get_mut(&waiter) {
