@@ -101,7 +101,7 @@
 //! channels can deadlock, and a slow disk, a slow client, a slow name look-up or a slow subscriber can
 //! never delay a restart. Every thread sleeps in the kernel when there is nothing to do: an idle daemon makes no
 //! system call. Threads that have no work (`events` without subscribers, `health:…` without checks by tcp) do not exist.
-//! A health check script is a [task](process::Task) of the dispatcher: it needs no thread.
+//! A health check script is a task of the dispatcher: it needs no thread.
 //!
 //! # The rules of the inside
 //!
