@@ -113,7 +113,7 @@ fn a_section_in_an_included_file_decides() {
 #[test]
 fn no_message_and_no_printed_configuration_tells_a_secret() {
     let files = Files::new(
-        "[supervisord]\nenvironment=T=s3cret,\n[unix_http_server]\nfile=/tmp/x\nusername=s3cret\npassword=s3cret\n\
+        "[supervisord]\nenvironment=T=s3cret,\n[unix_http_server]\nfile=%(here)s/x\nusername=s3cret\npassword=s3cret\n\
          [program:p]\ncommand=x\nenviroment=T=s3cret\nenvironment=U=\"s3cret\"\n",
     );
     assert!(!files.warnings().contains("s3cret"), "{}", files.warnings());

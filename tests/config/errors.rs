@@ -373,7 +373,7 @@ fn what_supervisord_knows_and_we_do_not_is_a_warning_even_strictly() {
 #[test]
 fn what_supervisord_knows_means_nothing_in_supervice_s_dialect() {
     let files = Files::new(
-        "[supervice]\nminfds = 10\n[unix_http_server]\nfile = /tmp/x\n[program:p]\ncommand = x\npriority = 1\n\
+        "[supervice]\nminfds = 10\n[unix_http_server]\nfile = %(here)s/x\n[program:p]\ncommand = x\npriority = 1\n\
          process_name = y\n",
     );
     let expected = [
