@@ -9,6 +9,8 @@
 //! daemon, which ends all that it has inherited.
 
 use std::collections::{HashMap, HashSet};
+use std::thread;
+use std::time::Duration;
 
 use super::Effects;
 use super::launch::SIGCONT;
@@ -23,6 +25,11 @@ use crate::sys::{orphan_scan, proc, signal};
 /// So many looks in a row may find that something has ended meanwhile.
 const MAX_LOOKS: usize = 16;
 
+/// How long, at most, a look for a descendant waits for what is just ending or being executed, in steps of [`STEP`]. The
+/// kernel needs microseconds for that; only where it is out of processors does it take longer.
+const MAX_STEPS: usize = 20;
+const STEP: Duration = Duration::from_millis(1);
+
 /// Children that this process has inherited, each with the leader of the run that it is of.
 #[derive(Default)]
 pub(super) struct Inherited {
@@ -35,7 +42,8 @@ pub(super) struct Inherited {
 #[derive(Default)]
 struct Left {
     living: Vec<Stat>,
-    /// Something is just being executed, which shows no tag for a moment: it may be of the run.
+    /// Something is just being executed or ending, which shows no tag for a moment: it may be of the run, or about to
+    /// leave us a child that is.
     is_unsure: bool,
 }
 
@@ -90,7 +98,7 @@ impl Effects {
             });
             let look = self.inherited.look(identity, &inherited, leader);
             left = look.left;
-            if look.ended.is_subset(&ended) {
+            if look.ended.is_subset(&ended) && !left.is_unsure {
                 self.inherited.listed = Some(inherited);
             }
             if !left.living.is_empty() || look.ended.is_subset(&ended) {
@@ -101,9 +109,17 @@ impl Effects {
         left
     }
 
-    /// One of those that live, whether they have left the process group or not.
+    /// One of those that live, whether they have left the process group or not. A daemon forks twice: the one between may be
+    /// ending right now, and hands over the other only then, so that is waited for, but not for long.
     pub(super) fn one_descendant(&mut self, leader: i32) -> Option<i32> {
-        self.descendants(leader).living.first().map(|descendant| descendant.pid)
+        for _ in 0..MAX_STEPS {
+            let left = self.descendants(leader);
+            if !left.living.is_empty() || !left.is_unsure {
+                return left.living.first().map(|descendant| descendant.pid);
+            }
+            thread::sleep(STEP);
+        }
+        None
     }
 
     /// Whether something lives that has left the process group of this run, whose leader was reaped. A group that has not been
