@@ -24,6 +24,29 @@ pub const DEFAULT_LOG_BUFFER: u64 = 16 * 1024;
 /// The control socket where the configuration and the command line name none.
 pub const DEFAULT_SOCKET_PATH: &str = "/tmp/supervice.sock";
 
+/// The rules by which a configuration file is read.
+///
+/// Serialized as `"supervice"` and `"supervisord"`, as it is written behind `--dialect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// Those of the Python package of the same name.
+    #[default]
+    Supervice,
+    /// Those of supervisord 4: a file with a `[supervisord]` section.
+    Supervisord,
+}
+
+impl Dialect {
+    /// `supervice` or `supervisord`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Dialect::Supervice => "supervice",
+            Dialect::Supervisord => "supervisord",
+        }
+    }
+}
+
 /// How a program's health is found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -205,6 +228,10 @@ pub struct ProgramConfig {
     pub stopsignal: String,
     /// Seconds from the stop signal to SIGKILL.
     pub stopwaitsecs: u32,
+    /// The stop signal goes to its whole process group; `false`: to its main process alone, which ends its workers itself.
+    pub stopasgroup: bool,
+    /// SIGKILL goes to its whole process group; `false`: to its main process alone.
+    pub killasgroup: bool,
     /// Where its standard output goes: a path, `/dev/stdout`, `/dev/stderr`, `syslog`, or `None` (see `log_buffer`).
     pub stdout_logfile: Option<String>,
     /// Rotate the file when it reaches this many bytes; 0: never.
@@ -249,6 +276,15 @@ pub struct ProgramConfig {
     pub reconcile: Reconcile,
     /// How its health is found out.
     pub healthcheck: HealthCheckConfig,
+    /// What supervisord calls the process: the name within its group. `None` in supervice's dialect. Where it is set, the
+    /// process has the variables `SUPERVISOR_ENABLED`, `SUPERVISOR_PROCESS_NAME` and `SUPERVISOR_GROUP_NAME`.
+    pub process_name: Option<String>,
+    /// The number of its section's first instance, in supervisord's dialect.
+    pub numprocs_start: i32,
+    /// Lower ones start first and stop last, in supervisord's dialect. The list of programs has that order already.
+    pub priority: i32,
+    /// The process's `SUPERVISOR_SERVER_URL`, in supervisord's dialect; `None`: it has none.
+    pub serverurl: Option<String>,
 }
 
 impl ProgramConfig {
@@ -278,6 +314,8 @@ impl ProgramConfig {
             startretries: 3,
             stopsignal: "TERM".to_owned(),
             stopwaitsecs: 10,
+            stopasgroup: true,
+            killasgroup: true,
             stdout_logfile: None,
             stdout_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stdout_logfile_backups: DEFAULT_LOG_BACKUPS,
@@ -300,6 +338,10 @@ impl ProgramConfig {
             pdeathsig: true,
             reconcile: Reconcile::Auto,
             healthcheck: HealthCheckConfig::default(),
+            process_name: None,
+            numprocs_start: 0,
+            priority: 999,
+            serverurl: None,
         }
     }
 
@@ -346,8 +388,26 @@ pub struct SupervisorConfig {
     pub log_prefix: Option<String>,
     /// What a line on the console looks like.
     pub log_format: LogFormat,
-    /// The programs in the order of the file.
+    /// The programs in the order of the file; in supervisord's dialect in that in which they start.
     pub programs: Vec<ProgramConfig>,
+    /// The rules by which the file was read.
+    pub dialect: Dialect,
+    /// Stay in the foreground, in supervisord's dialect.
+    pub nodaemon: bool,
+    /// In the foreground the log does not go to standard output, in supervisord's dialect.
+    pub silent: bool,
+    /// The user that the daemon becomes before all else, in supervisord's dialect; `None`: it stays who started it.
+    pub user: Option<String>,
+    /// Where a daemon that has detached runs, in supervisord's dialect; `None`: where it was started.
+    pub directory: Option<String>,
+    /// The file mode creation mask of a daemon that has detached, in supervisord's dialect; `None`: that of its start.
+    pub umask: Option<u32>,
+    /// The least number of open files that it must be allowed, in supervisord's dialect; 0: any.
+    pub minfds: u32,
+    /// The least number of processes that its user must be allowed, in supervisord's dialect; 0: any.
+    pub minprocs: u32,
+    /// What it calls itself to clients of supervisord.
+    pub identifier: String,
 }
 
 impl Default for SupervisorConfig {
@@ -368,6 +428,15 @@ impl Default for SupervisorConfig {
             log_prefix: None,
             log_format: LogFormat::Text,
             programs: Vec::new(),
+            dialect: Dialect::Supervice,
+            nodaemon: false,
+            silent: false,
+            user: None,
+            directory: None,
+            umask: None,
+            minfds: 0,
+            minprocs: 0,
+            identifier: "supervisor".to_owned(),
         }
     }
 }

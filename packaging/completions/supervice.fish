@@ -7,6 +7,8 @@ complete -c supervice -s l -l logfile -r -F -d "the daemon's own log"
 complete -c supervice -s e -l loglevel -x -a 'DEBUG INFO WARNING ERROR CRITICAL' -d 'how much is logged'
 complete -c supervice -l check -d 'check the configuration and exit'
 complete -c supervice -l json -d 'with --check: print the effective configuration'
+complete -c supervice -l secrets -d 'with --check --json: with the values of environment'
+complete -c supervice -l dialect -x -a 'supervice supervisord' -d 'read the file as this one does'
 complete -c supervice -l strict -d 'unknown sections and keys are errors'
 complete -c supervice -l init -d 'reap every orphan; with a program: be its init'
 complete -c supervice -l system-init -d 'be the init of the machine'

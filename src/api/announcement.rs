@@ -79,7 +79,7 @@ pub enum ShutdownProgress {
     LeftBehind(Vec<String>),
     /// So many orphans of programs are told to end.
     OrphansTold(usize),
-    /// Not even SIGKILL has ended every orphan.
+    /// SIGKILL was sent to every orphan, but some are still there.
     OrphansLeft,
 }
 
@@ -165,13 +165,54 @@ pub enum Announcement {
     Shutdown(ShutdownProgress),
 }
 
-impl Announcement {
-    /// The type of the public event that it is; `None` where it is none.
-    pub fn event_type(&self) -> Option<EventType> {
+/// What the event bus and clients that follow events are told of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PublicEvent<'a> {
+    /// A process has changed its state.
+    Transition {
+        /// Its settings.
+        program: &'a Arc<ProgramConfig>,
+        /// When.
+        at: Moment,
+        /// From where to where, and why.
+        transition: &'a Transition,
+    },
+    /// A health check has its answer.
+    Health {
+        /// The settings of the process.
+        program: &'a Arc<ProgramConfig>,
+        /// When.
+        at: Moment,
+        /// The process.
+        pid: Option<i32>,
+        /// Whether the check passed.
+        healthy: bool,
+        /// What it found.
+        message: &'a Arc<str>,
+    },
+}
+
+impl PublicEvent<'_> {
+    /// Its type.
+    pub fn event_type(&self) -> EventType {
         match self {
-            Announcement::Transition { transition, .. } => Some(EventType::of_state(transition.to)),
-            Announcement::Health { healthy: true, .. } => Some(EventType::HealthcheckPassed),
-            Announcement::Health { healthy: false, .. } => Some(EventType::HealthcheckFailed),
+            PublicEvent::Transition { transition, .. } => EventType::of_state(transition.to),
+            PublicEvent::Health { healthy: true, .. } => EventType::HealthcheckPassed,
+            PublicEvent::Health { healthy: false, .. } => EventType::HealthcheckFailed,
+        }
+    }
+}
+
+impl Announcement {
+    /// The public event that it is; `None` where it is none.
+    pub fn event(&self) -> Option<PublicEvent<'_>> {
+        match self {
+            Announcement::Transition { program, at, transition } => {
+                Some(PublicEvent::Transition { program, at: *at, transition })
+            }
+            Announcement::Health { program, at, pid, healthy, message } => {
+                Some(PublicEvent::Health { program, at: *at, pid: *pid, healthy: *healthy, message })
+            }
             Announcement::Noted { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
@@ -273,7 +314,9 @@ impl fmt::Display for ShutdownProgress {
                 write!(f, "not even SIGKILL has ended {}; leaving without", names.join(", "))
             }
             ShutdownProgress::OrphansTold(count) => write!(f, "telling {count} orphans of the programs to end"),
-            ShutdownProgress::OrphansLeft => f.write_str("not even SIGKILL has ended every orphan; leaving without"),
+            ShutdownProgress::OrphansLeft => f.write_str(
+                "SIGKILL was sent to every orphan of the programs, but some have not ended; leaving without",
+            ),
         }
     }
 }

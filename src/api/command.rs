@@ -7,7 +7,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::models::Power;
-use crate::process::signal_name;
+use crate::process::{SignalTarget, signal_name};
 use crate::util::log_level;
 
 /// What can be done to a process.
@@ -94,12 +94,14 @@ pub enum Command {
         /// Whose.
         name: String,
     },
-    /// Sends a signal to the process group of a present run.
+    /// Sends a signal to a present run.
     Signal {
         /// Which.
         name: String,
         /// The signal's number.
         signal: u8,
+        /// To its main process alone, or to all of it.
+        target: SignalTarget,
     },
     /// Reads the configuration again and applies it; what has changed takes its settings at its next start.
     Reload,
@@ -144,10 +146,16 @@ impl fmt::Display for Command {
                 (Act::Restart { .. }, Selector::Group(name)) => write!(f, "restartgroup {name}"),
             },
             Command::EndRun { name } => write!(f, "end the run of {name}"),
-            Command::Signal { name, signal } => match signal_name(*signal) {
-                Some(signal) => write!(f, "signal {signal} {name}"),
-                None => write!(f, "signal {signal} {name}"),
-            },
+            Command::Signal { name, signal, target } => {
+                let group = match target {
+                    SignalTarget::Leader => "",
+                    SignalTarget::Group => "--group ",
+                };
+                match signal_name(*signal) {
+                    Some(signal) => write!(f, "signal {group}{signal} {name}"),
+                    None => write!(f, "signal {group}{signal} {name}"),
+                }
+            }
             Command::Reload => f.write_str("reload"),
             Command::Update { confirm: None } => f.write_str("update"),
             Command::Update { confirm: Some(time) } => write!(f, "update --confirm {}", time.as_secs()),

@@ -18,7 +18,7 @@ mod status;
 mod wall_clock;
 mod why;
 
-pub use announcement::{Announcement, OutputChange, ReloadChange, ShutdownProgress};
+pub use announcement::{Announcement, OutputChange, PublicEvent, ReloadChange, ShutdownProgress};
 pub use command::{Act, Command, LogLevel, Selector, Terms};
 pub use event_type::{EventKinds, EventType};
 pub use orphan_note::{Bystanders, OrphanNote};

@@ -1,6 +1,5 @@
 //! [`Reply`]: what a request came to.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,8 @@ use super::request::WaitFor;
 use super::status::{HistoryRow, StatusRow};
 use super::why::Why;
 use crate::models::Power;
-use crate::process::{Moment, signal_name};
+use crate::process::{Moment, SignalTarget, signal_text};
+use crate::util::sorted::SortedMap;
 
 /// Names that a reload has changed, each list sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,7 @@ pub struct Changes {
 
 /// Keys of `[supervice]` whose value is another than the one in force, in the order of the manual.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DaemonChanges {
     /// Those that take effect at once.
     pub live: Vec<String>,
@@ -34,7 +35,7 @@ pub struct DaemonChanges {
 }
 
 /// A key whose value a new configuration changes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KeyChange {
     /// The key, for instance `command`, `healthcheck_port` or `environment.PATH`.
     pub key: String,
@@ -45,14 +46,15 @@ pub struct KeyChange {
 }
 
 /// What an update would change.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Reread {
     /// Programs that would be added, sorted.
     pub added: Vec<String>,
     /// Programs that would be stopped and removed, sorted.
     pub removed: Vec<String>,
     /// Programs with new settings, and which. `[supervice]` stands for the daemon itself.
-    pub changed: BTreeMap<String, Vec<KeyChange>>,
+    #[serde(serialize_with = "SortedMap::serialize_map")]
+    pub changed: SortedMap<String, Vec<KeyChange>>,
     /// What is odd about the file, though no error.
     pub warnings: Vec<String>,
     /// What becomes of the keys of `[supervice]`.
@@ -110,6 +112,8 @@ pub enum Reply {
         name: String,
         /// Its number.
         signal: u8,
+        /// To its main process alone, or to all of it.
+        target: SignalTarget,
     },
     /// The update is confirmed.
     Confirmed,
@@ -156,14 +160,6 @@ pub enum Reply {
     Updated(Box<Updated>),
 }
 
-/// `SIGHUP`, or `signal 40` where it has no name.
-pub(crate) fn signal_text(signal: u8) -> String {
-    match signal_name(signal) {
-        Some(name) => format!("SIG{name}"),
-        None => format!("signal {signal}"),
-    }
-}
-
 impl fmt::Display for Selector {
     /// `web`, or `group red`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,7 +203,13 @@ impl fmt::Display for Reply {
             Reply::Begun { act, on } => write!(f, "{} {on}", act.begun()),
             Reply::WaitOver { name, until: WaitFor::Exited } => write!(f, "{name} has exited"),
             Reply::WaitOver { name, until } => write!(f, "{name} is {until}"),
-            Reply::SignalSent { name, signal } => write!(f, "Sent {} to {name}", signal_text(*signal)),
+            Reply::SignalSent { name, signal, target } => {
+                let whom = match target {
+                    SignalTarget::Leader => "",
+                    SignalTarget::Group => "the process group of ",
+                };
+                write!(f, "Sent {} to {whom}{name}", signal_text(*signal))
+            }
             Reply::Confirmed => f.write_str("The update is confirmed"),
             Reply::ShuttingDown => f.write_str("The daemon is shutting down"),
             Reply::PowerBegun(power) => write!(f, "{}: everything is stopped", power.command()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::orphan_note::Bystanders;
 use crate::models::ProgramConfig;
-use crate::process::{Cause, Condition, Exit, Moment, ProcessState};
+use crate::process::{Cause, Condition, Exit, Moment, ProcessState, signal_text};
 
 /// One process in the answer to `status`.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub struct StatusRow {
     pub bystanders: Option<Bystanders>,
     /// The process; `None` where there is none.
     pub pid: Option<i32>,
+    /// Somebody has paused it by this signal. Looked up when somebody asks; the engine does not know it.
+    pub paused: Option<u8>,
     /// When it was spawned.
     pub started_at: Option<Moment>,
     /// What its health checks say.
@@ -43,6 +45,9 @@ impl StatusRow {
     /// One line that a person can act on.
     pub fn describe(&self, now: Moment) -> String {
         let mut line = self.condition.describe(now, self.last_line.as_deref());
+        if let Some(signal) = self.paused {
+            line.push_str(&format!(", paused ({})", signal_text(signal)));
+        }
         if let Some(trouble) = &self.output_trouble {
             line.push_str("; output is lost: ");
             line.push_str(trouble);

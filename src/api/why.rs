@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::status::HistoryRow;
 use crate::models::{AutoRestart, ProgramConfig};
-use crate::process::{Condition, Exit, Initiator, Moment, ProcessState, Verb, span};
+use crate::process::{Condition, Exit, Initiator, Moment, ProcessState, Verb, signal_text, span};
 use crate::util::quote::quote_word;
 
 /// Transitions that are told in sentences.
@@ -79,6 +79,10 @@ pub struct Why {
     pub last_line: Option<Arc<str>>,
     /// Why its output is being lost, while it is.
     pub output_trouble: Option<Arc<str>>,
+    /// Its process, where one lives.
+    pub pid: Option<i32>,
+    /// Somebody has paused it by this signal. Looked up when somebody asks; the engine does not know it.
+    pub paused: Option<u8>,
     /// When it came into its state.
     pub since: Option<Moment>,
     /// Its last transitions, oldest first.
@@ -117,6 +121,9 @@ impl Why {
     fn present(&self) -> String {
         let (name, state) = (&self.program.name, self.state);
         let mut description = self.condition.describe(self.now, self.last_line.as_deref());
+        if let Some(signal) = self.paused {
+            description.push_str(&format!(", paused ({})", signal_text(signal)));
+        }
         if let Some(trouble) = &self.output_trouble {
             description = format!("{description}; output is lost: {trouble}");
         }

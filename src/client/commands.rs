@@ -80,13 +80,21 @@ impl Controller {
         self.on_terms("kill", name, terms, &[])
     }
 
-    /// Sends a signal to the process group of a process; the daemon's message. `signal` is a name (`HUP`, `SIGUSR1`) or a
-    /// number.
+    /// Sends a signal to the main process of a program, and to none of its workers; the daemon's message. `signal` is a name
+    /// (`HUP`, `SIGUSR1`) or a number.
     ///
     /// # Errors
     /// [`ClientError::Failed`] where the process has no run, or the signal is none.
     pub fn signal_process(&self, name: &str, signal: &str) -> Result<String, ClientError> {
         self.act("signal", &[("name", name.into()), ("signal", signal.into())])
+    }
+
+    /// As [`signal_process`](Self::signal_process), but to all of the process group.
+    ///
+    /// # Errors
+    /// As [`signal_process`](Self::signal_process).
+    pub fn signal_group(&self, name: &str, signal: &str) -> Result<String, ClientError> {
+        self.act("signal", &[("name", name.into()), ("signal", signal.into()), ("group", true.into())])
     }
 
     /// Waits until a process is what is waited for (at once if it is already); the daemon's message. Without `timeout` for as

@@ -18,13 +18,22 @@ use crate::util::errno;
 /// The longest path that the kernel takes for a socket, in bytes.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 
+/// Why a file can't be read at the load.
+#[derive(Debug, Clone)]
+pub(crate) enum Missing {
+    /// It may be there when it is needed.
+    Passing(Fault),
+    /// It is there, and says nonsense.
+    Wrong(Fault),
+}
+
 /// The answers that the system has given so far.
 #[derive(Default)]
 pub(crate) struct Checks {
     users: HashMap<String, Option<u32>>,
     writable: HashMap<String, Option<Fault>>,
     enterable: HashMap<String, Option<Fault>>,
-    env_files: HashMap<String, Option<Fault>>,
+    env_files: HashMap<String, Option<Missing>>,
     missing_programs: HashMap<String, Option<Fault>>,
 }
 
@@ -140,15 +149,19 @@ impl Checks {
     }
 
     /// An env file is there and holds `KEY=VALUE` lines.
-    pub(crate) fn env_file(&mut self, path: &str) -> Result<(), Fault> {
-        cached(&mut self.env_files, path, |path| {
-            let Err(error) = read_env_file(path) else { return Ok(()) };
-            let hint = match &error.kind {
-                EnvFileErrorKind::Io(_) => "name files that the daemon can read, with commas between them",
-                EnvFileErrorKind::Content(_) => "put the file right",
-            };
-            Err(Fault::new(error.to_string(), hint))
-        })
+    pub(crate) fn env_file(&mut self, path: &str) -> Result<(), Missing> {
+        let answer = self.env_files.entry(path.to_owned()).or_insert_with_key(|path| {
+            let error = read_env_file(path).err()?;
+            let message = error.to_string();
+            Some(match &error.kind {
+                EnvFileErrorKind::Io(_) => Missing::Passing(Fault::new(
+                    message,
+                    "name files that the daemon can read, with commas between them",
+                )),
+                EnvFileErrorKind::Content(_) => Missing::Wrong(Fault::new(message, "put the file right")),
+            })
+        });
+        answer.clone().map_or(Ok(()), Err)
     }
 
     /// The program that a command names by its absolute path is there and may be executed.

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::util::sort::sort_by;
+
 /// A value longer than this many characters is cut where a diagnostic is printed.
 const SHOWN_VALUE_CHARS: usize = 100;
 
@@ -67,6 +69,11 @@ impl fmt::Display for Shown<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the value of a key may be a secret, which no message repeats.
+pub(crate) fn is_secret(key: &str) -> bool {
+    ["environment", "password", "username"].contains(&key)
 }
 
 /// Characters that print nothing, or that turn the text around them: two names that look the same
@@ -221,7 +228,7 @@ impl Report {
         let order = |d: &Diagnostic| (files.iter().position(|file| *file == d.file).unwrap_or(files.len()), d.line);
         for list in [&mut self.problems, &mut self.warnings] {
             // A stable sort: those of one line stay in the order in which they were found.
-            list.sort_by_cached_key(order);
+            sort_by(list, |one, other| order(one).cmp(&order(other)));
         }
     }
 }

@@ -5,20 +5,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::{ReadError, read_text};
+use crate::util::errno;
 
 /// An env file may hold this many bytes.
 const MAX_ENV_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Why the value of an `environment` key can't be understood.
+/// Why the value of an `environment` key can't be understood. The values themselves are never repeated: they may be secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvironmentError {
     /// Text without a `=`.
-    NoValue(String),
+    NoValue {
+        /// The variable before it; empty at the beginning.
+        after: String,
+    },
     /// A variable's name that is empty or holds white space, quotes or NUL.
-    BadName(String),
+    BadName {
+        /// The variable before it; empty at the beginning.
+        after: String,
+    },
     /// A quotation mark that is never closed.
     UnclosedQuote {
-        /// The variable.
+        /// The variable; empty where it is not known.
         name: String,
         /// The mark.
         quote: char,
@@ -28,18 +35,35 @@ pub enum EnvironmentError {
         /// The variable.
         name: String,
     },
+    /// A quotation mark at the end of a value that does not begin with one.
+    StrayQuote {
+        /// The variable.
+        name: String,
+        /// The mark.
+        quote: char,
+    },
 }
 
 impl fmt::Display for EnvironmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |after: &str| match after {
+            "" => "at the beginning".to_owned(),
+            name => format!("behind the value of {name}"),
+        };
         match self {
-            EnvironmentError::NoValue(text) => write!(f, "`{text}` is no KEY=value"),
-            EnvironmentError::BadName(name) => write!(f, "`{}` is no name of a variable", name.escape_debug()),
+            EnvironmentError::NoValue { after } => write!(f, "no KEY=value {}", place(after)),
+            EnvironmentError::BadName { after } => write!(f, "no name of a variable {}", place(after)),
+            EnvironmentError::UnclosedQuote { name, quote } if name.is_empty() => {
+                write!(f, "a quotation mark {quote} is not closed")
+            }
             EnvironmentError::UnclosedQuote { name, quote } => {
                 write!(f, "the quotation mark {quote} in the value of {name} is not closed")
             }
             EnvironmentError::AfterQuote { name } => {
                 write!(f, "no comma after the closing quotation mark of {name}'s value")
+            }
+            EnvironmentError::StrayQuote { name, quote } => {
+                write!(f, "the quotation mark {quote} at the end of {name}'s value is not opened")
             }
         }
     }
@@ -47,12 +71,12 @@ impl fmt::Display for EnvironmentError {
 
 impl std::error::Error for EnvironmentError {}
 
-/// Parses `KEY=value,KEY2="with, comma"`: single or double quotes, white space and line ends around
-/// names, values and commas are ignored. A later value of the same name comes later in the list.
+/// Parses `KEY=value,KEY2="with, comma"` as the Python package does: single or double quotes; white space around names,
+/// values and commas is ignored. A later value of the same name comes later in the list.
 ///
 /// # Errors
 ///
-/// The first thing that is no `KEY=value`.
+/// The first thing that is no `KEY=value`. The package takes it for something in silence.
 ///
 /// ```
 /// let pairs = supervice::config::parse_environment(r#"A=1, B="x, y""#)?;
@@ -60,20 +84,17 @@ impl std::error::Error for EnvironmentError {}
 /// # Ok::<(), supervice::config::EnvironmentError>(())
 /// ```
 pub fn parse_environment(text: &str) -> Result<Vec<(String, String)>, EnvironmentError> {
-    let mut pairs = Vec::new();
+    let mut pairs: Vec<(String, String)> = Vec::new();
     let mut rest = text.trim_start_matches(is_gap);
     while !rest.is_empty() {
-        let (name, after) = rest.split_once('=').ok_or_else(|| EnvironmentError::NoValue(first_line(rest)))?;
+        let after = || pairs.last().map_or_else(String::new, |(name, _)| name.clone());
+        let (name, tail) = rest.split_once('=').ok_or_else(|| EnvironmentError::NoValue { after: after() })?;
         let name = name.trim();
-        check_name(name)?;
-        let after = after.trim_start_matches([' ', '\t']);
-        let (value, tail) = match after.chars().next() {
-            Some(quote @ ('"' | '\'')) => quoted_value(name, quote, after)?,
-            _ => {
-                let end = after.find([',', '\n']).unwrap_or(after.len());
-                let (value, tail) = after.split_at(end);
-                (value.trim(), tail)
-            }
+        check_name(name).map_err(|()| EnvironmentError::BadName { after: after() })?;
+        let tail = tail.trim_start_matches([' ', '\t']);
+        let (value, tail) = match tail.chars().next() {
+            Some(quote @ ('"' | '\'')) => quoted_value(name, quote, tail)?,
+            _ => bare_value(name, tail)?,
         };
         pairs.push((name.to_owned(), value.to_owned()));
         rest = tail.trim_start_matches(is_gap);
@@ -84,6 +105,18 @@ pub fn parse_environment(text: &str) -> Result<Vec<(String, String)>, Environmen
 /// What may stand between two variables.
 fn is_gap(c: char) -> bool {
     c == ',' || c.is_whitespace()
+}
+
+/// The text up to the next comma, and what follows.
+fn bare_value<'t>(name: &str, text: &'t str) -> Result<(&'t str, &'t str), EnvironmentError> {
+    let (value, tail) = text.split_at(text.find(',').unwrap_or(text.len()));
+    let value = value.trim();
+    match value.chars().next_back() {
+        Some(quote @ ('"' | '\'')) if value.matches(quote).count() % 2 == 1 => {
+            Err(EnvironmentError::StrayQuote { name: name.to_owned(), quote })
+        }
+        _ => Ok((value, tail)),
+    }
 }
 
 /// The text between the quotes that `text` begins with, and what follows them.
@@ -99,16 +132,80 @@ fn quoted_value<'t>(name: &str, quote: char, text: &'t str) -> Result<(&'t str, 
     Err(EnvironmentError::AfterQuote { name: name.to_owned() })
 }
 
-fn check_name(name: &str) -> Result<(), EnvironmentError> {
-    let bad = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '\0');
-    if name.is_empty() || name.contains(bad) {
-        return Err(EnvironmentError::BadName(name.to_owned()));
+/// Parses `KEY=value,KEY2="with, comma"` as supervisord does, whose words are those of Python's `shlex` without POSIX rules: a
+/// bare value holds ASCII letters, digits and `_/.+-():`; `#` begins a comment.
+pub(crate) fn parse_supervisord_environment(text: &str) -> Result<Vec<(String, String)>, EnvironmentError> {
+    let tokens = tokens(text)?;
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for words in tokens.chunks(4) {
+        let after = pairs.last().map_or_else(String::new, |(name, _)| name.clone());
+        // The fourth is the comma; anything else in its place is ignored.
+        let [name, equals, value, ..] = words else { return Err(EnvironmentError::NoValue { after }) };
+        if equals != "=" {
+            return Err(EnvironmentError::NoValue { after });
+        }
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(EnvironmentError::BadName { after });
+        }
+        pairs.push((name.clone(), value.trim_matches(['"', '\'']).to_owned()));
     }
-    Ok(())
+    Ok(pairs)
 }
 
-fn first_line(text: &str) -> String {
-    text.split(['\n', ',']).next().unwrap_or("").trim().to_owned()
+/// The words of `shlex.shlex(text)` with `/.+-():` among its word characters.
+fn tokens(text: &str) -> Result<Vec<String>, EnvironmentError> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "_/.+-():".contains(c);
+    let is_blank = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
+    let mut tokens = Vec::new();
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            _ if is_blank(c) => {}
+            '#' => skip_line(&mut rest),
+            '"' | '\'' => {
+                let mut token = String::from(c);
+                let closed = rest.by_ref().any(|next| {
+                    token.push(next);
+                    next == c
+                });
+                if !closed {
+                    return Err(EnvironmentError::UnclosedQuote { name: String::new(), quote: c });
+                }
+                tokens.push(token);
+            }
+            _ if is_word(c) => {
+                let mut token = String::from(c);
+                while let Some(next) = rest.peek().copied() {
+                    if next == '#' {
+                        // A comment within a word: the word goes on in the next line.
+                        skip_line(&mut rest);
+                        continue;
+                    }
+                    if !is_word(next) && !matches!(next, '"' | '\'') {
+                        break;
+                    }
+                    token.push(next);
+                    rest.next();
+                }
+                tokens.push(token);
+            }
+            _ => tokens.push(String::from(c)),
+        }
+    }
+    Ok(tokens)
+}
+
+fn skip_line(rest: &mut impl Iterator<Item = char>) {
+    for c in rest {
+        if c == '\n' {
+            return;
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ()> {
+    let bad = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '\0');
+    if name.is_empty() || name.contains(bad) { Err(()) } else { Ok(()) }
 }
 
 /// Why an env file could not be read.
@@ -138,7 +235,7 @@ impl fmt::Display for EnvFileError {
             write!(f, "{}:", self.line)?;
         }
         match &self.kind {
-            EnvFileErrorKind::Io(error) => write!(f, " {}", crate::util::errno::reason(error)),
+            EnvFileErrorKind::Io(error) => write!(f, " {}", errno::reason(error)),
             EnvFileErrorKind::Content(message) => write!(f, " {message}"),
         }
     }
@@ -202,7 +299,7 @@ mod tests {
     #[test]
     fn a_name_is_not_empty_and_has_no_gap_and_no_quotes() {
         for bad in ["=1", "A B=1", "A\"=1", "'A'=1"] {
-            assert!(matches!(parse_environment(bad), Err(EnvironmentError::BadName(_))), "{bad}");
+            assert!(matches!(parse_environment(bad), Err(EnvironmentError::BadName { .. })), "{bad}");
         }
         assert_eq!(parse_environment("A-B=1").expect("a name"), [("A-B".to_owned(), "1".to_owned())]);
     }

@@ -1,11 +1,10 @@
 //! Reading the keys of one section: expanded, parsed, and reported with their place where they are wrong.
 
-use std::borrow::Cow;
-
 use super::checks::Checks;
-use super::diagnostic::{Diagnostic, Fault, Report};
-use super::expand::{Scope, unset_variable};
+use super::diagnostic::{Diagnostic, Fault, Report, is_secret};
+use super::expand::{Scope, stays_literal};
 use super::reader::{Entry, SectionView};
+use crate::models::Dialect;
 
 /// One section being read.
 pub(crate) struct Fields<'r, 'd> {
@@ -14,38 +13,21 @@ pub(crate) struct Fields<'r, 'd> {
     pub report: &'r mut Report,
 }
 
-/// A value after expansion, and the entry that it came from.
-pub(crate) struct Text<'d> {
-    pub entry: Entry<'d>,
-    pub value: Cow<'d, str>,
-}
-
 /// A key that is present, for the function that parses it.
 pub(crate) struct Given<'g> {
-    text: &'g Text<'g>,
-    scope: Scope<'g>,
+    entry: &'g Entry<'g>,
+    /// The value after expansion, as soon as it was asked for.
+    expanded: Option<String>,
+    in_file: bool,
+    pub scope: Scope<'g>,
     report: &'g mut Report,
     pub checks: &'g mut Checks,
 }
 
 impl<'d> Fields<'_, 'd> {
-    /// The value of a key, expanded; `None` where the key is absent.
-    pub(crate) fn text(&mut self, key: &str) -> Option<Text<'d>> {
-        let entry = self.view.get(key)?;
-        let value = self.scope.expand(entry.value, entry.place);
-        if let Some(name) = unset_variable(entry.value) {
-            let fault = Fault::new(
-                format!("the variable {name} is not in the daemon's environment: %(ENV_{name})s stays as it is"),
-                "set it before supervice is started",
-            );
-            self.report.warn(entry_diagnostic(&entry, entry.value, fault));
-        }
-        Some(Text { entry, value })
-    }
-
-    /// The value of a key, or `None` where it is absent or empty.
-    pub(crate) fn filled(&mut self, key: &str) -> Option<Text<'d>> {
-        self.text(key).filter(|text| !text.value.is_empty())
+    /// The value of a key as it stands in the file.
+    pub(crate) fn entry(&self, key: &str) -> Option<Entry<'d>> {
+        self.view.get(key)
     }
 
     /// Has a key parsed, if it is present, and reports what is wrong with it.
@@ -55,19 +37,49 @@ impl<'d> Fields<'_, 'd> {
         checks: &mut Checks,
         parse: &mut dyn FnMut(&mut Given<'_>) -> Result<(), Fault>,
     ) {
-        let Some(text) = self.text(key) else { return };
-        let mut given = Given { text: &text, scope: self.scope, report: self.report, checks };
+        if let Some(entry) = self.view.get(key) {
+            self.parse_entry(&entry, true, checks, parse);
+        }
+    }
+
+    /// Has a value parsed that is not in the file: the default of a key that the section lacks.
+    pub(crate) fn parse_default(
+        &mut self,
+        key: &str,
+        value: &str,
+        checks: &mut Checks,
+        parse: &mut dyn FnMut(&mut Given<'_>) -> Result<(), Fault>,
+    ) {
+        let entry = Entry { section: self.view.name, key, value, place: self.view.header() };
+        self.parse_entry(&entry, false, checks, parse);
+    }
+
+    fn parse_entry(
+        &mut self,
+        entry: &Entry<'_>,
+        in_file: bool,
+        checks: &mut Checks,
+        parse: &mut dyn FnMut(&mut Given<'_>) -> Result<(), Fault>,
+    ) {
+        let mut given = Given { entry, expanded: None, in_file, scope: self.scope, report: self.report, checks };
         if let Err(fault) = parse(&mut given) {
             given.error(fault);
         }
     }
 
-    pub(crate) fn error(&mut self, text: &Text<'_>, fault: Fault) {
-        self.report.error(entry_diagnostic(&text.entry, &text.value, fault));
+    pub(crate) fn error(&mut self, entry: &Entry<'_>, fault: Fault) {
+        self.report.error(entry_diagnostic(entry, entry.value, fault));
     }
 
-    pub(crate) fn warn(&mut self, text: &Text<'_>, fault: Fault) {
-        self.report.warn(entry_diagnostic(&text.entry, &text.value, fault));
+    pub(crate) fn warn(&mut self, entry: &Entry<'_>, fault: Fault) {
+        self.report.warn(entry_diagnostic(entry, entry.value, fault));
+    }
+
+    /// Says that a key is not there without which the section has no effect.
+    pub(crate) fn warn_missing(&mut self, key: &str, fault: Fault) {
+        let mut diagnostic = section_diagnostic(&self.view, fault);
+        diagnostic.key = Some(key.to_owned());
+        self.report.warn(diagnostic);
     }
 
     /// Reports a key that should be there and is not.
@@ -80,31 +92,59 @@ impl<'d> Fields<'_, 'd> {
 
 impl<'g> Given<'g> {
     /// The value after expansion.
-    pub(crate) fn text(&self) -> &'g str {
-        &self.text.value
+    pub(crate) fn text(&mut self) -> Result<String, Fault> {
+        let text = self.scope.expand(self.entry.value, self.entry.place)?.into_owned();
+        if self.scope.dialect == Dialect::Supervice
+            && let Some(form) = stays_literal(self.entry.value)
+        {
+            let fault = Fault::new(
+                format!("{form} stays as it is: only %(process_num)s is replaced in supervice's dialect"),
+                "write the text itself; a file with a [supervisord] section has supervisord's names",
+            );
+            self.report.warn(entry_diagnostic(self.entry, self.entry.value, fault));
+        }
+        self.expanded = Some(text.clone());
+        Ok(text)
     }
 
     /// The value after expansion, or `None` where it is empty.
-    pub(crate) fn filled(&self) -> Option<&'g str> {
-        Some(self.text()).filter(|text| !text.is_empty())
+    pub(crate) fn filled(&mut self) -> Result<Option<String>, Fault> {
+        Ok(Some(self.text()?).filter(|text| !text.is_empty()))
     }
 
     /// The value as it stands in the file.
     pub(crate) fn raw(&self) -> &'g str {
-        self.text.entry.value
+        self.entry.value
     }
 
-    /// A part of the raw value, expanded.
-    pub(crate) fn expand(&self, part: &str) -> String {
-        self.scope.expand(part, self.text.entry.place).into_owned()
+    /// Another text of the same place, expanded.
+    pub(crate) fn expand(&self, text: &str) -> Result<String, Fault> {
+        Ok(self.scope.expand(text, self.entry.place)?.into_owned())
+    }
+
+    /// It stands in the file: it is not the default.
+    pub(crate) fn is_in_file(&self) -> bool {
+        self.in_file
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.scope.dialect
     }
 
     pub(crate) fn error(&mut self, fault: Fault) {
-        self.report.error(entry_diagnostic(&self.text.entry, &self.text.value, fault));
+        let diagnostic = entry_diagnostic(self.entry, self.shown(), fault);
+        self.report.error(diagnostic);
     }
 
     pub(crate) fn warn(&mut self, fault: Fault) {
-        self.report.warn(entry_diagnostic(&self.text.entry, &self.text.value, fault));
+        let diagnostic = entry_diagnostic(self.entry, self.shown(), fault);
+        self.report.warn(diagnostic);
+    }
+
+    /// The value for a message. What comes from a variable of the environment may be a secret: its name is shown.
+    fn shown(&self) -> &str {
+        let raw = self.entry.value;
+        if raw.contains("%(ENV_") { raw } else { self.expanded.as_deref().unwrap_or(raw) }
     }
 }
 
@@ -113,7 +153,7 @@ pub(crate) fn entry_diagnostic(entry: &Entry<'_>, value: &str, fault: Fault) -> 
     let mut diagnostic = entry.place.diagnostic(fault);
     diagnostic.section = Some(entry.section.to_owned());
     diagnostic.key = Some(entry.key.to_owned());
-    diagnostic.value = Some(value.to_owned());
+    diagnostic.value = (!is_secret(entry.key)).then(|| value.to_owned());
     diagnostic
 }
 

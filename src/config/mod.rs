@@ -37,6 +37,8 @@ mod print;
 mod program;
 pub(crate) mod reader;
 mod sections;
+mod shell;
+mod start_order;
 mod unknown_keys;
 mod values;
 
@@ -49,10 +51,12 @@ pub use command_line::{SplitError, split_command};
 pub(crate) use daemon::socket_of;
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
+pub(crate) use expand::instance_value;
 pub use plan::{ChangedSetting, KeyDiff, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
-pub use print::to_json;
+pub use print::{Secrets, to_json};
 
-use crate::models::SupervisorConfig;
+use crate::models::{Dialect, SupervisorConfig};
+use crate::util::errno;
 use crate::util::glob::has_wildcard;
 use checks::Checks;
 use diagnostic::{Fault, Report};
@@ -72,6 +76,8 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 pub struct LoadOptions {
     /// Unknown keys and sections are errors, not warnings.
     pub strict: bool,
+    /// The rules by which the file is read; `None`: its sections tell.
+    pub dialect: Option<Dialect>,
 }
 
 /// A configuration that holds, and what its user should hear about it.
@@ -116,15 +122,18 @@ pub fn parse_config(path: impl AsRef<Path>) -> Result<SupervisorConfig, ConfigEr
 /// ```
 pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Loaded, ConfigError> {
     let main: Arc<Path> = Arc::from(path.as_ref());
-    let mut report = Report { strict: options.strict, ..Report::default() };
-    let mut document = Document::default();
-    read_main(&main, &mut document, &mut report)?;
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
-    let scope = Scope { host: &host, ..Scope::default() };
-    let mut files = vec![Arc::clone(&main)];
-    read_included(&mut files, &mut document, scope, &mut report);
-
-    let (config, logfile_given) = build(&document, scope, &mut report);
+    let read = |dialect| Texts::read(&main, dialect, &host, options.strict);
+    let texts = match options.dialect {
+        Some(dialect) => read(dialect)?,
+        None => read_in_its_dialect(&read)?,
+    };
+    let Texts { document, files, mut report } = texts;
+    if options.dialect.is_none() {
+        refuse_both(&document, &mut report);
+    }
+    let scope = Scope { dialect: document.dialect, ..Scope::default() };
+    let (config, logfile_given) = build(&document, scope, &host, &mut report);
     report.sort(&files);
     if !report.problems.is_empty() {
         return Err(ConfigValidationError { problems: report.problems, warnings: report.warnings }.into());
@@ -133,10 +142,65 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Loaded, Con
     Ok(Loaded { config, warnings: report.warnings, files, logfile_given })
 }
 
+/// Reads a configuration by the rules that its sections ask for. Which comments there are, and with them what is included,
+/// hangs on the dialect, which hangs on all files: it is read once more where it is not supervisord's.
+fn read_in_its_dialect(read: &dyn Fn(Dialect) -> Result<Texts, ConfigError>) -> Result<Texts, ConfigError> {
+    let theirs = read(Dialect::Supervisord)?;
+    let is_theirs = |texts: &Texts| texts.document.section(Section::Supervisord.name()).is_some();
+    if is_theirs(&theirs) {
+        return Ok(theirs);
+    }
+    let ours = read(Dialect::Supervice)?;
+    Ok(if is_theirs(&ours) { theirs } else { ours })
+}
+
+/// All files of a configuration, read by the rules of one dialect.
+struct Texts {
+    document: Document,
+    files: Vec<Arc<Path>>,
+    report: Report,
+}
+
+impl Texts {
+    fn read(main: &Arc<Path>, dialect: Dialect, host: &str, strict: bool) -> Result<Texts, ConfigError> {
+        let mut report = Report { strict, ..Report::default() };
+        let mut document = Document::new(dialect);
+        read_main(main, &mut document, &mut report)?;
+        let mut files = vec![Arc::clone(main)];
+        let scope = Scope { dialect, host: Some(host), ..Scope::default() };
+        read_included(&mut files, &mut document, scope, &mut report);
+        Ok(Texts { document, files, report })
+    }
+}
+
+/// A file has the sections of one dialect.
+fn refuse_both(document: &Document, report: &mut Report) {
+    let Some(other) = document.section(Section::Supervisord.name()) else { return };
+    if let Some(view) = document.section(Section::Supervice.name()) {
+        let place = other.header();
+        let message = format!(
+            "a file has [supervice] or [supervisord], which stands in {}:{}: their rules are not the same",
+            place.file.display(),
+            place.line
+        );
+        let hint = "write the keys into one of them, or choose the rules with --dialect";
+        report.error(section_diagnostic(&view, Fault::new(message, hint)));
+    }
+}
+
+/// Where a configuration is looked for: our places, then supervisord's.
+const SEARCH_PATH: [&str; 5] = [
+    "supervisord.conf",
+    "/etc/supervice.conf",
+    "etc/supervisord.conf",
+    "/etc/supervisord.conf",
+    "/etc/supervisor/supervisord.conf",
+];
+
 /// The file that is loaded where none is named: `supervisord.conf` in the current directory, else
-/// `/etc/supervice.conf`; `None`: neither is there.
+/// `/etc/supervice.conf`, else that of supervisord; `None`: none is there.
 pub fn default_config_path() -> Option<PathBuf> {
-    ["supervisord.conf", "/etc/supervice.conf"].iter().map(PathBuf::from).find(|path| path.exists())
+    SEARCH_PATH.iter().map(PathBuf::from).find(|path| path.exists())
 }
 
 fn read_main(main: &Arc<Path>, document: &mut Document, report: &mut Report) -> Result<(), ConfigError> {
@@ -159,18 +223,25 @@ fn file_diagnostic(file: &Arc<Path>, line: u32, fault: Fault) -> Diagnostic {
 fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Scope<'_>, report: &mut Report) {
     let Some(view) = document.section(Section::Include.name()) else { return };
     let mut fields = Fields { view, scope, report };
-    let Some(text) = fields.text(INCLUDE_FILES) else {
+    let Some(entry) = fields.entry(INCLUDE_FILES) else {
         fields.missing(INCLUDE_FILES, Fault::new("missing", "write files = PATTERN PATTERN"));
         return;
     };
+    let value = match scope.expand(entry.value, entry.place) {
+        Ok(value) => value,
+        Err(fault) => return fields.error(&entry, fault),
+    };
     let mut seen: HashSet<PathBuf> = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
-    let directory = PathBuf::from(expand::here(&text.entry.place.file));
+    let directory = PathBuf::from(expand::here(&entry.place.file));
     let mut texts = Vec::new();
-    for pattern in text.value.split_whitespace() {
-        for path in include::expand(&directory, pattern) {
-            if has_wildcard(pattern) && path.is_dir() {
-                continue;
-            }
+    for pattern in value.split_whitespace() {
+        let mut paths = include::expand(&directory, pattern);
+        paths.retain(|path| path.exists() && !(has_wildcard(pattern) && path.is_dir()));
+        if paths.is_empty() {
+            let fault = Fault::new(format!("no file matches {pattern}"), "put the path right, or remove it");
+            fields.report.unknown(entry_diagnostic(&entry, entry.value, fault));
+        }
+        for path in paths {
             if path.canonicalize().is_ok_and(|canonical| !seen.insert(canonical)) {
                 continue;
             }
@@ -179,9 +250,8 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
                 Ok(contents) => texts.push((file, contents)),
                 Err(ReadError::Content { line, fault }) => fields.report.error(file_diagnostic(&file, line, fault)),
                 Err(ReadError::Io(error)) => {
-                    let message = format!("{}: {}", file.display(), crate::util::errno::reason(&error));
-                    let fault = Fault::new(message, "name files that the daemon can read");
-                    fields.error(&text, fault);
+                    let message = format!("{}: {}", file.display(), errno::reason(&error));
+                    fields.error(&entry, Fault::new(message, "name files that the daemon can read"));
                 }
             }
         }
@@ -193,26 +263,40 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
 }
 
 /// Turns the document into a configuration; what is wrong goes into the report and leaves its default.
-fn build(document: &Document, scope: Scope<'_>, report: &mut Report) -> (SupervisorConfig, bool) {
+fn build(document: &Document, scope: Scope<'_>, host: &str, report: &mut Report) -> (SupervisorConfig, bool) {
     let mut checks = Checks::default();
     check_sections(document, report);
     let daemon = daemon::read(document, scope, &mut checks, report);
+    let scope = Scope { globals: &daemon.environment, ..scope };
     let names = program::names(document, report);
-    let groups = groups::read(document, &names, scope, report);
-    let context = program::Context { scope, groups: &groups, environment: &daemon.environment };
+    let groups = groups::sections(document, scope, report);
+    let context = program::Context {
+        scope: Scope { host: Some(host), ..scope },
+        environment: &daemon.environment,
+        serverurl: daemon.serverurl.as_deref(),
+    };
     let mut config = daemon.config;
-    for view in document.sections() {
-        if let SectionKind::Program(name) = section_kind(view.name) {
-            config.programs.extend(program::read(view, name, &context, &mut checks, report));
+    config.programs = match document.dialect {
+        Dialect::Supervice => {
+            let groups = groups::assign(&groups, &names, scope, report);
+            let mut programs = Vec::new();
+            for view in document.sections() {
+                if let SectionKind::Program(name) = section_kind(view.name, document.dialect) {
+                    let group = groups.get(name).copied();
+                    programs.extend(program::read(view, name, group, &context, &mut checks, report));
+                }
+            }
+            programs
         }
-    }
+        Dialect::Supervisord => start_order::read(document, &groups, &context, &mut checks, report),
+    };
     (config, daemon.logfile_given)
 }
 
 /// Reports sections without effect, and keys of `[DEFAULT]` that no section knows.
 fn check_sections(document: &Document, report: &mut Report) {
     for view in document.sections() {
-        match section_kind(view.name) {
+        match section_kind(view.name, document.dialect) {
             SectionKind::Unsupported(instead) => {
                 report.warn(section_diagnostic(&view, Fault::new("this section has no effect here", instead)));
             }
@@ -223,26 +307,13 @@ fn check_sections(document: &Document, report: &mut Report) {
             | SectionKind::Supervisord
             | SectionKind::UnixServer
             | SectionKind::Include
+            | SectionKind::Harmless
             | SectionKind::Program(_)
             | SectionKind::Group(_) => {}
         }
     }
     if let Some(view) = document.section(DEFAULT_SECTION) {
-        check_default_keys(&view, report);
-    }
-    warn_doubled_percent(document, report);
-}
-
-/// A file that comes from supervisord may write a percent sign as two.
-fn warn_doubled_percent(document: &Document, report: &mut Report) {
-    if document.section(Section::Supervisord.name()).is_none() {
-        return;
-    }
-    for view in document.sections() {
-        for entry in view.own_entries().filter(|entry| entry.value.contains("%%")) {
-            let fault = Fault::new("%% stays two percent signs here", "write one % where one is meant");
-            report.warn(entry_diagnostic(&entry, entry.value, fault));
-        }
+        check_default_keys(&view, document.dialect, report);
     }
 }
 

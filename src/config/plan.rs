@@ -1,11 +1,10 @@
 //! What a reload changes: two configurations in, the names that differ out.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::keys::{self, KeyRow, Reload};
 use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::util::sorted::SortedMap;
 
 /// The difference between two configurations. Programs are compared by name and setting; their order in the
 /// file is no setting.
@@ -63,7 +62,7 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
     let settings = keys::DAEMON.iter().filter(|row| !row.is_same(old, new));
     let settings = settings.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live });
     let mut plan = ReloadPlan { daemon_settings_changed: settings.collect(), ..ReloadPlan::default() };
-    for (name, program) in &after {
+    for (name, program) in after.iter() {
         match before.get(name) {
             None => plan.added.push((*name).to_owned()),
             Some(former) if former != program => plan.changed.push((*name).to_owned()),
@@ -74,12 +73,8 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
     plan
 }
 
-fn by_name(config: &SupervisorConfig) -> BTreeMap<&str, &ProgramConfig> {
-    let mut programs = BTreeMap::new();
-    for program in &config.programs {
-        programs.insert(program.name.as_str(), program);
-    }
-    programs
+fn by_name(config: &SupervisorConfig) -> SortedMap<&str, &ProgramConfig> {
+    config.programs.iter().map(|program| (program.name.as_str(), program)).collect()
 }
 
 /// `true` where a program that runs with `old` must be started anew to run as `new` says. The other settings act

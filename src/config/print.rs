@@ -3,22 +3,42 @@
 use crate::models::SupervisorConfig;
 
 use super::environment::read_env_file;
+use super::expand::instance_value;
+
+/// What stands in the place of a value that may be a secret.
+pub(crate) const HIDDEN: &str = "(hidden)";
+
+/// Whether values of `environment`, which may be secrets, are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// As `(hidden)`.
+    Hidden,
+    /// As they are.
+    Shown,
+}
 
 /// The configuration as one JSON object with the field names of the models: sizes in bytes, durations in
 /// seconds, permission bits (`socket_mode`, `umask`) as plain numbers, absent values null, `environment` with what the program's env files hold now (a file that can't be
 /// read adds nothing).
 ///
 /// ```
-/// let json = supervice::config::to_json(&supervice::models::SupervisorConfig::default());
+/// use supervice::config::{Secrets, to_json};
+///
+/// let json = to_json(&supervice::models::SupervisorConfig::default(), Secrets::Hidden);
 /// assert!(json.contains(r#""shutdown_timeout": 30"#));
 /// ```
-pub fn to_json(config: &SupervisorConfig) -> String {
+pub fn to_json(config: &SupervisorConfig, secrets: Secrets) -> String {
     let mut effective = config.clone();
     for program in &mut effective.programs {
         let own = std::mem::take(&mut program.environment);
-        let files = program.env_file.iter().filter_map(|path| read_env_file(path).ok());
-        program.environment.extend(files.flatten());
+        let files: Vec<_> = program.env_file.iter().filter_map(|path| read_env_file(path).ok()).collect();
+        let variables = files.into_iter().flatten().map(|(key, value)| (key, instance_value(program, value)));
+        let variables: Vec<_> = variables.collect();
+        program.environment.extend(variables);
         program.environment.extend(own);
+        if secrets == Secrets::Hidden {
+            program.environment.values_mut().for_each(|value| HIDDEN.clone_into(value));
+        }
     }
     // Plain data with string keys: there is nothing in it that could fail.
     serde_json::to_string_pretty(&effective).unwrap_or_default()

@@ -4,22 +4,21 @@ use std::collections::HashMap;
 
 use super::checks::Checks;
 use super::diagnostic::{Diagnostic, Fault, Place, Report};
-use super::expand::{ProgramScope, Scope};
-use super::fields::{Fields, section_diagnostic};
-use super::groups::Groups;
+use super::expand::{ProcessScope, ProgramScope, Scope};
+use super::fields::{Fields, Given, section_diagnostic};
 use super::keys::{self, COMMAND_HINT, Section};
-use super::names::{name_fault, same_name};
+use super::names::{name_fault, process_name_fault, same_name};
 use super::reader::{Document, SectionView};
 use super::sections::{SectionKind, section_kind};
 use super::unknown_keys::check_keys;
-use crate::models::{HealthCheckType, ProgramConfig};
+use crate::models::{Dialect, HealthCheckType, ProgramConfig};
 
 /// The names of all programs with the places of their sections; a name that can't be used is reported.
 pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> HashMap<&'d str, Place> {
     let mut names: HashMap<&str, Place> = HashMap::new();
     for view in document.sections() {
-        let SectionKind::Program(name) = section_kind(view.name) else { continue };
-        if let Some(fault) = name_fault(name, "program") {
+        let SectionKind::Program(name) = section_kind(view.name, document.dialect) else { continue };
+        if let Some(fault) = name_fault(name, "program", document.dialect) {
             report.error(section_diagnostic(&view, fault));
         } else if let Some(first) = names.get(name) {
             report.error(section_diagnostic(&view, same_name(name, "program", first)));
@@ -36,31 +35,33 @@ pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> HashMap<
 /// What the programs of one load have in common.
 pub(crate) struct Context<'c> {
     pub scope: Scope<'c>,
-    pub groups: &'c Groups<'c>,
     /// Variables that every program gets.
     pub environment: &'c [(String, String)],
+    /// The address of the daemon's server, for programs.
+    pub serverurl: Option<&'c str>,
 }
 
-/// Reads the section of the program `name`: its instances, in order.
+/// Reads the section of the program `name`: its instances, in order. `group`: the one that names it.
 pub(crate) fn read(
     view: SectionView<'_>,
     name: &str,
+    group: Option<&str>,
     context: &Context<'_>,
     checks: &mut Checks,
     report: &mut Report,
 ) -> Vec<ProgramConfig> {
-    check_keys(&view, Section::Program, report);
-    let group = context.groups.get(name).copied();
     let mut scope = context.scope;
-    let program = ProgramScope { name, group: group.unwrap_or(name), numprocs: 1 };
-    scope.program = Some(program);
+    check_keys(&view, Section::Program, scope.dialect, report);
+    scope.program = Some(ProgramScope { name, group: group.unwrap_or(name) });
     let mut base = ProgramConfig::new(name, "");
     base.group = group.map(str::to_owned);
-    base.environment.extend(context.environment.iter().cloned());
-    read_keys(&mut Fields { view, scope, report }, keys::Scope::First, &mut base, checks);
-    scope.program = Some(ProgramScope { numprocs: base.numprocs, ..program });
-    read_keys(&mut Fields { view, scope, report }, keys::Scope::Section, &mut base, checks);
-
+    base.serverurl = context.serverurl.map(str::to_owned);
+    for when in [keys::Scope::First, keys::Scope::Section] {
+        read_keys(&mut Fields { view, scope, report }, when, &mut base, checks);
+    }
+    if scope.dialect == Dialect::Supervisord {
+        check_stop(&mut Fields { view, scope, report }, &mut base);
+    }
     let mut instances = Vec::with_capacity(base.numprocs as usize);
     let mut found = Report::default();
     for number in 0..base.numprocs {
@@ -68,11 +69,16 @@ pub(crate) fn read(
         if base.numprocs > 1 {
             instance.name = format!("{name}:{number:02}");
         }
-        scope.process_num = Some(number);
+        scope.process =
+            Some(ProcessScope { number: i64::from(number) + i64::from(base.numprocs_start), count: base.numprocs });
         let mut own = Report::default();
-        let mut fields = Fields { view, scope, report: &mut own };
+        read_keys(&mut Fields { view, scope, report: &mut own }, keys::Scope::Variables, &mut instance, checks);
+        let variables = std::mem::take(&mut instance.environment);
+        let mut fields = Fields { view, scope: Scope { own: Some(&variables), ..scope }, report: &mut own };
         read_keys(&mut fields, keys::Scope::Instance, &mut instance, checks);
-        check_together(&mut fields, &instance);
+        check_together(&mut fields, &mut instance);
+        instance.environment.extend(context.environment.iter().cloned());
+        instance.environment.extend(variables);
         // What is wrong with one instance is mostly wrong with all: each key is reported once.
         merge_new(&mut found.problems, own.problems);
         merge_new(&mut found.warnings, own.warnings);
@@ -83,11 +89,37 @@ pub(crate) fn read(
     instances
 }
 
+/// A name is wrong whether an instance has it or not; `killasgroup` is what `stopasgroup` is where it is not set; the one without the other is refused, as supervisord does it.
+fn check_stop(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig) {
+    if program.numprocs == 0
+        && let Some(entry) = fields.entry("process_name")
+        && let Some(fault) = process_name_fault(entry.value)
+    {
+        fields.error(&entry, fault);
+    }
+    match fields.entry("killasgroup") {
+        None => program.killasgroup = program.stopasgroup,
+        Some(entry) if program.stopasgroup && !program.killasgroup => {
+            let fault = Fault::new(
+                "with stopasgroup = true the workers would be told to stop and not be killed",
+                "write true, or remove the key",
+            );
+            fields.error(&entry, fault);
+        }
+        Some(_) => {}
+    }
+}
+
 /// Reads the keys of one scope.
 fn read_keys(fields: &mut Fields<'_, '_>, scope: keys::Scope, program: &mut ProgramConfig, checks: &mut Checks) {
+    let dialect = fields.scope.dialect;
     for row in keys::PROGRAM.iter().filter(|row| row.scope == scope) {
-        if let Some(read) = row.read {
-            fields.parse(row.name, checks, &mut |given| read(program, given));
+        let Some(read) = row.read.filter(|_| row.only.is_none_or(|only| only == dialect)) else { continue };
+        let mut read = |given: &mut Given<'_>| read(program, given);
+        match (fields.entry(row.name), row.default_in(dialect)) {
+            (Some(_), _) => fields.parse(row.name, checks, &mut read),
+            (None, Some(default)) => fields.parse_default(row.name, default, checks, &mut read),
+            (None, None) => {}
         }
     }
 }
@@ -104,19 +136,23 @@ fn merge_new(found: &mut Vec<Diagnostic>, own: Vec<Diagnostic>) {
 }
 
 /// What only several keys together can have wrong.
-fn check_together(fields: &mut Fields<'_, '_>, program: &ProgramConfig) {
+fn check_together(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig) {
     if fields.view.get("command").is_none() {
         fields.missing("command", Fault::new("missing", COMMAND_HINT));
     }
     if program.redirect_stderr
         && program.stderr_logfile.is_some()
-        && let Some(text) = fields.text("stderr_logfile")
+        && let Some(entry) = fields.entry("stderr_logfile")
     {
         let fault = Fault::new(
             "it stays empty: redirect_stderr sends standard error where standard output goes",
             "remove one of the two",
         );
-        fields.warn(&text, fault);
+        fields.warn(&entry, fault);
+        if fields.scope.dialect == Dialect::Supervisord {
+            program.stderr_syslog |= program.stderr_logfile.as_deref() == Some("syslog");
+            program.stderr_logfile = None;
+        }
     }
     match program.healthcheck.check_type {
         HealthCheckType::None => warn_idle_check(fields),
@@ -133,8 +169,8 @@ fn check_together(fields: &mut Fields<'_, '_>, program: &ProgramConfig) {
 
 /// Reports a key that another one needs, where it is absent or empty. A value that is wrong has been reported already.
 fn need(fields: &mut Fields<'_, '_>, key: &str, fault: Fault) {
-    match fields.text(key) {
-        Some(text) if text.value.is_empty() => fields.error(&text, fault),
+    match fields.entry(key) {
+        Some(entry) if entry.value.is_empty() => fields.error(&entry, fault),
         Some(_) => {}
         None => fields.missing(key, fault),
     }
@@ -146,9 +182,9 @@ fn warn_idle_check(fields: &mut Fields<'_, '_>) {
         return;
     }
     for (key, kind) in [("healthcheck_port", "tcp"), ("healthcheck_command", "script")] {
-        if let Some(text) = fields.filled(key) {
+        if let Some(entry) = fields.entry(key).filter(|entry| !entry.value.is_empty()) {
             let fault = Fault::new("no health is checked", format!("write healthcheck_type = {kind} as well"));
-            fields.warn(&text, fault);
+            fields.warn(&entry, fault);
         }
     }
 }

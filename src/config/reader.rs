@@ -1,5 +1,5 @@
-//! The INI grammar of Python's `configparser.ConfigParser(interpolation=None, strict=False,
-//! inline_comment_prefixes=(";",))`, read into rust-ini's document, with file and line of every key.
+//! The INI grammar of Python's `configparser.ConfigParser(interpolation=None, strict=False)`, read into rust-ini's
+//! document, with file and line of every key. In supervisord's dialect `inline_comment_prefixes` are `;` and `#`.
 //!
 //! rust-ini's own parser reads many realistic files differently (a backslash at the end of a line, keys without a
 //! value, comments and headers inside indented blocks) and knows no lines; its document is what we fill.
@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use ini::{Ini, Properties};
 
-use super::diagnostic::{Fault, Place, Report, Shown};
+use super::diagnostic::{Fault, Place, Report, Shown, is_secret};
+use super::sections::{SUPERVISORD_SECTION, looks_like_header};
+use crate::models::Dialect;
 
 /// The section whose keys every other section has as well, unless it sets them itself.
 pub(crate) const DEFAULT_SECTION: &str = "DEFAULT";
@@ -22,6 +24,8 @@ const MAX_SYNTAX_PROBLEMS: usize = 100;
 pub struct Document {
     /// The sections, keys and values.
     pub ini: Ini,
+    /// The rules by which the files are read.
+    pub dialect: Dialect,
     places: HashMap<String, SectionPlaces>,
 }
 
@@ -51,9 +55,32 @@ pub(crate) struct SectionView<'d> {
 }
 
 impl Document {
-    /// Reads a text (without includes), for tests and tools; `Err` lists the faults of grammar, one a line.
+    /// An empty one.
+    pub(crate) fn new(dialect: Dialect) -> Document {
+        Document { dialect, ..Document::default() }
+    }
+
+    /// Reads a text (without includes) in the dialect that its sections tell, for tests and tools; `Err` lists the faults of
+    /// grammar, one a line.
+    ///
+    /// # Errors
+    ///
+    /// The faults of grammar.
     pub fn from_text(text: &str) -> Result<Document, String> {
-        let mut document = Document::default();
+        let document = Document::from_text_in(text, Dialect::Supervice)?;
+        if document.section(SUPERVISORD_SECTION).is_none() {
+            return Ok(document);
+        }
+        Document::from_text_in(text, Dialect::Supervisord)
+    }
+
+    /// As [`from_text`](Self::from_text), in a given dialect.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_text`](Self::from_text).
+    pub fn from_text_in(text: &str, dialect: Dialect) -> Result<Document, String> {
+        let mut document = Document::new(dialect);
         let mut report = Report::default();
         document.read(&Arc::from(Path::new("<text>")), true, text, &mut report);
         if report.problems.is_empty() {
@@ -79,8 +106,17 @@ impl Document {
 
     /// Adds the text of one file. `main`: it is the file that was asked for, the only one whose `[include]` counts.
     pub(crate) fn read(&mut self, file: &Arc<Path>, main: bool, text: &str, report: &mut Report) {
-        let mut reader =
-            Reader { document: self, file, main, report, section: None, open: None, indent: 0, problems: 0 };
+        let mut reader = Reader {
+            document: self,
+            file,
+            main,
+            report,
+            section: None,
+            open: None,
+            indent: 0,
+            behind_comment: false,
+            problems: 0,
+        };
         for (number, line) in (1..).zip(lines(text)) {
             if reader.line(number, line).is_break() {
                 break;
@@ -157,14 +193,33 @@ fn trim(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// Where the comment begins: at a `;` or `#` that is the line's first character, or a `;` after white space.
-fn comment_start(line: &str) -> Option<usize> {
+/// Where the comment begins: at a `;` or `#` that is the line's first character; in supervisord's dialect also at one after
+/// white space.
+fn comment_start(line: &str, dialect: Dialect) -> Option<usize> {
     if line.trim_start_matches(is_space).starts_with(['#', ';']) {
         return Some(0);
     }
-    line.match_indices(';')
-        .map(|(at, _)| at)
-        .find(|at| line.get(..*at).and_then(|before| before.chars().next_back()).is_some_and(is_space))
+    match dialect {
+        Dialect::Supervice => None,
+        Dialect::Supervisord => inline_comment(line),
+    }
+}
+
+/// The comment behind a value. Python compares the first `;` with the first `#`, then the second ones, and so on, and is
+/// content with the first pair of which one begins a comment: that of the other mark may have begun earlier.
+fn inline_comment(line: &str) -> Option<usize> {
+    let begins = |at: &usize| line.get(..*at).and_then(|before| before.chars().next_back()).is_some_and(is_space);
+    let (mut semicolons, mut hashes) = (line.match_indices(';'), line.match_indices('#'));
+    loop {
+        let pair = [semicolons.next(), hashes.next()];
+        if pair.iter().all(Option::is_none) {
+            return None;
+        }
+        let comment = pair.iter().flatten().map(|(at, _)| *at).filter(begins).min();
+        if comment.is_some() {
+            return comment;
+        }
+    }
 }
 
 /// The name in `[name]`, whatever follows the last bracket.
@@ -189,30 +244,35 @@ struct Reader<'r, 't> {
     open: Option<OpenKey<'t>>,
     /// Indentation, in characters, of the line that began the open key or section.
     indent: usize,
+    /// The line before was a comment at the place of a key: the open value has been interrupted.
+    behind_comment: bool,
     problems: usize,
 }
 
 impl<'t> Reader<'_, 't> {
     fn line(&mut self, number: u32, line: &'t str) -> std::ops::ControlFlow<()> {
-        let comment = comment_start(line);
+        let comment = comment_start(line, self.document.dialect);
         let text = trim(line.get(..comment.unwrap_or(line.len())).unwrap_or(line));
+        let indent = line.chars().take_while(|c| is_space(*c)).count();
         if text.is_empty() {
+            self.behind_comment |= comment.is_some() && indent <= self.indent;
             // An empty line belongs to a value that goes on after it; a comment does not.
             if let (None, Some(open)) = (comment, &mut self.open) {
                 open.value.push("");
             }
             return std::ops::ControlFlow::Continue(());
         }
-        let indent = line.chars().take_while(|c| is_space(*c)).count();
-        if let Some(open) = &mut self.open
-            && indent > self.indent
-        {
-            open.value.push(text);
+        if indent > self.indent && self.open.is_some() {
+            self.continuation(number, text);
             return std::ops::ControlFlow::Continue(());
         }
+        self.behind_comment = false;
         self.indent = indent;
         if let Some(name) = section_header(text) {
             self.header(number, name);
+        } else if text.starts_with('[') && !text.contains(']') {
+            self.close_key();
+            self.fault(number, text, "the section's ] is missing", "write [NAME] alone on its line");
         } else if self.section.is_none() {
             self.fault(number, text, "the file begins without a section", "put a line like [program:NAME] above it");
             // Everything up to the first header is the same fault.
@@ -227,10 +287,37 @@ impl<'t> Reader<'_, 't> {
         std::ops::ControlFlow::Break(())
     }
 
+    /// A further line of the open value. What is probably none of it is said.
+    fn continuation(&mut self, number: u32, text: &'t str) {
+        let behind_comment = std::mem::take(&mut self.behind_comment);
+        let Some(open) = &mut self.open else { return };
+        open.value.push(text);
+        let (key, first) = (open.key.clone(), open.place.line);
+        let fault = if looks_like_header(text) {
+            let name = Shown(text).to_string();
+            Fault::new(
+                format!("this indented line is no section: {name} continues the value of line {first}"),
+                "begin it at the margin if a section is meant",
+            )
+        } else if behind_comment {
+            Fault::new(
+                format!("an indented line behind a comment continues the value of line {first}"),
+                "make the line a comment too, or put the comment elsewhere",
+            )
+        } else {
+            return;
+        };
+        let mut diagnostic = self.place(number).diagnostic(fault);
+        diagnostic.section = self.section.map(str::to_owned);
+        diagnostic.key = Some(key);
+        self.report.warn(diagnostic);
+    }
+
     fn header(&mut self, number: u32, name: &'t str) {
         self.close_key();
         self.section = Some(name);
         let place = self.place(number);
+        self.warn_second(name, &place);
         if name == "include" && !self.main {
             let fault = Fault::new(
                 "an included file includes no further files: this section has no effect",
@@ -242,6 +329,21 @@ impl<'t> Reader<'_, 't> {
             return;
         }
         self.document.enter(name, place);
+    }
+
+    /// The Python package takes a section that is written twice in a file for an error.
+    fn warn_second(&mut self, name: &str, place: &Place) {
+        let Some(first) = self.document.places.get(name).map(|places| &places.header) else { return };
+        if self.document.dialect == Dialect::Supervisord || first.file != place.file {
+            return;
+        }
+        let fault = Fault::new(
+            format!("this section begins in line {} already: both are one", first.line),
+            "give it a name of its own, or put its keys there",
+        );
+        let mut diagnostic = place.diagnostic(fault);
+        diagnostic.section = Some(name.to_owned());
+        self.report.warn(diagnostic);
     }
 
     fn key(&mut self, number: u32, text: &'t str) {
@@ -274,6 +376,9 @@ impl<'t> Reader<'_, 't> {
         value.truncate(value.trim_end_matches(is_space).len());
         let shown = value.clone();
         let Some(before) = self.document.set(section, open.key.clone(), value, open.place.clone()) else { return };
+        if self.document.dialect == Dialect::Supervisord {
+            return;
+        }
         let first = if before.file == open.place.file {
             format!("line {}", before.line)
         } else {
@@ -282,8 +387,8 @@ impl<'t> Reader<'_, 't> {
         let fault = Fault::new(format!("set before in {first}: this value, the last, counts"), "remove one of the two");
         let mut diagnostic = open.place.diagnostic(fault);
         diagnostic.section = Some(section.to_owned());
+        diagnostic.value = (!is_secret(&open.key)).then_some(shown);
         diagnostic.key = Some(open.key);
-        diagnostic.value = Some(shown);
         self.report.warn(diagnostic);
     }
 
@@ -295,7 +400,9 @@ impl<'t> Reader<'_, 't> {
         self.problems += 1;
         let mut diagnostic = self.place(number).diagnostic(Fault::new(message, hint));
         diagnostic.section = self.section.map(str::to_owned);
-        diagnostic.value = Some(format!("`{}`", Shown(text)));
+        // A line that has lost its indentation may be the rest of a secret.
+        let secret = self.open.as_ref().is_some_and(|open| is_secret(&open.key));
+        diagnostic.value = (!secret).then(|| format!("`{}`", Shown(text)));
         self.report.error(diagnostic);
     }
 }

@@ -1,6 +1,10 @@
 //! What the name of a section says.
 
+use crate::models::Dialect;
 use crate::util::did_you_mean::closest;
+
+/// The section that makes a configuration one of supervisord.
+pub(crate) const SUPERVISORD_SECTION: &str = "supervisord";
 
 /// What a section is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,20 +23,30 @@ pub(crate) enum SectionKind<'n> {
     Group(&'n str),
     /// A section of supervisord that has no counterpart, and what to do instead.
     Unsupported(&'static str),
+    /// A section that each file of supervisord has, and that asks for nothing else than what happens.
+    Harmless,
     /// None that is known, and the remedy.
     Unknown(&'static str),
 }
 
 /// What the section called `name` is.
-pub(crate) fn section_kind(name: &str) -> SectionKind<'_> {
+pub(crate) fn section_kind(name: &str, dialect: Dialect) -> SectionKind<'_> {
     let (kind, rest) = match name.split_once(':') {
         Some((kind, rest)) => (kind, Some(rest.trim())),
         None => (name, None),
     };
+    let supervisord = dialect == Dialect::Supervisord;
     match (kind, rest) {
+        ("supervice", None) if supervisord => {
+            SectionKind::Unsupported("the file is read in supervisord's dialect: write its keys in [supervisord]")
+        }
         ("supervice", None) => SectionKind::Daemon,
-        ("supervisord", None) => SectionKind::Supervisord,
-        ("unix_http_server", None) => SectionKind::UnixServer,
+        ("supervisord", None) if supervisord => SectionKind::Supervisord,
+        ("unix_http_server", None) if supervisord => SectionKind::UnixServer,
+        ("supervisord" | "unix_http_server", None) => SectionKind::Unsupported(
+            "the file is read in supervice's dialect: write socket and the like in [supervice]",
+        ),
+        ("supervisorctl", None) | ("rpcinterface", Some("supervisor")) if supervisord => SectionKind::Harmless,
         ("include", None) => SectionKind::Include,
         ("program", Some(name)) => SectionKind::Program(name),
         ("group", Some(name)) => SectionKind::Group(name),
@@ -49,6 +63,17 @@ pub(crate) fn section_kind(name: &str) -> SectionKind<'_> {
         }
         _ => SectionKind::Unknown(section_guess(kind, rest.is_some())),
     }
+}
+
+/// Whether a line within a value was probably meant as the header of a section.
+pub(crate) fn looks_like_header(line: &str) -> bool {
+    let Some(inner) = line.strip_prefix('[') else { return false };
+    if ["program:", "group:", "supervice", "supervisord"].iter().any(|begin| inner.starts_with(begin)) {
+        return true;
+    }
+    let Some((name, _)) = inner.split_once(']') else { return false };
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    name.split_once(':').is_some_and(|(kind, rest)| is_word(kind) && is_word(rest))
 }
 
 fn section_guess(kind: &str, named: bool) -> &'static str {

@@ -4,6 +4,7 @@ use super::diagnostic::{Fault, Report};
 use super::fields::entry_diagnostic;
 use super::keys::{Section, known_in};
 use super::reader::SectionView;
+use crate::models::Dialect;
 use crate::util::did_you_mean::closest;
 
 /// A key of another format that has no counterpart here: its name, the values that ask for what happens anyway (no
@@ -18,10 +19,11 @@ const fn unsupported(key: &'static str, harmless: &'static [&'static str], inste
     Unsupported { key, harmless, instead }
 }
 
-const YES: &[&str] = &["true", "yes", "on", "1"];
 const NO: &[&str] = &["false", "no", "off", "0"];
+/// Whatever the value, nothing is missed.
+const ANY: &[&str] = &["*"];
 
-/// Keys of supervisord's `[supervisord]` (and of earlier `[supervice]` sections) without a counterpart.
+/// Keys of supervisord's `[supervisord]` and of the Python package that mean nothing in `[supervice]`.
 const DAEMON: &[Unsupported] = &[
     unsupported("nodaemon", NO, "run supervice with -n to keep it in the foreground"),
     unsupported("silent", NO, "set loglevel = ERROR, or redirect the output of supervice -n"),
@@ -41,7 +43,7 @@ const DAEMON: &[Unsupported] = &[
     unsupported("state_file", &[], "no state is kept in a file"),
 ];
 
-/// Keys of supervisord's `[program:x]` (and of earlier versions' programs) without a counterpart.
+/// Keys of supervisord's `[program:x]` that mean nothing in supervice's dialect.
 const PROGRAM: &[Unsupported] = &[
     unsupported(
         "process_name",
@@ -50,8 +52,6 @@ const PROGRAM: &[Unsupported] = &[
     ),
     unsupported("numprocs_start", &["0"], "instances are counted from 0"),
     unsupported("priority", &["999"], "all programs are started and stopped at the same time"),
-    unsupported("stopasgroup", YES, "the stop signal always goes to the whole process group"),
-    unsupported("killasgroup", YES, "SIGKILL always goes to the whole process group"),
     unsupported("serverurl", &[], "the control socket is set in [supervice]"),
     unsupported("stdout_capture_maxbytes", &["0"], "there is no capture mode"),
     unsupported("stderr_capture_maxbytes", &["0"], "there is no capture mode"),
@@ -65,9 +65,25 @@ const UNIX_SERVER: &[Unsupported] = &[
     unsupported("password", &[], "the socket's mode and owner decide who may command"),
 ];
 
-/// Keys of supervisord's `[group:x]` without a counterpart.
+/// Keys of supervisord's `[group:x]` that mean nothing in supervice's dialect.
 const GROUP: &[Unsupported] =
     &[unsupported("priority", &["999"], "all programs are started and stopped at the same time")];
+
+/// Keys of `[supervisord]` without a counterpart. There are no log files of its choice, so nothing is missed where they are
+/// placed and cleaned up.
+const SUPERVISORD: &[Unsupported] = &[
+    unsupported("strip_ansi", NO, "logs hold the bytes that the program wrote"),
+    unsupported("childlogdir", ANY, ""),
+    unsupported("nocleanup", ANY, ""),
+];
+
+/// Keys of programs without a counterpart in supervisord's dialect.
+const SUPERVISORD_PROGRAM: &[Unsupported] = &[
+    unsupported("stdout_capture_maxbytes", &["0"], "there is no capture mode"),
+    unsupported("stderr_capture_maxbytes", &["0"], "there is no capture mode"),
+    unsupported("stdout_events_enabled", NO, "output is not announced as events"),
+    unsupported("stderr_events_enabled", NO, "output is not announced as events"),
+];
 
 /// Other names under which a key is looked for, by those who know other supervisors.
 const ALIASES: &[(&str, &str)] = &[
@@ -109,27 +125,29 @@ fn guess<'k>(unknown: &str, known: &[&'k str]) -> Option<&'k str> {
 }
 
 /// The keys of supervisord that may stand in a section and have no counterpart.
-fn unsupported_in(section: Section) -> &'static [Unsupported] {
-    match section {
-        Section::Supervice | Section::Supervisord => DAEMON,
-        Section::UnixServer => UNIX_SERVER,
-        Section::Program => PROGRAM,
-        Section::Group => GROUP,
-        Section::Include => &[],
+fn unsupported_in(section: Section, dialect: Dialect) -> &'static [Unsupported] {
+    match (section, dialect) {
+        (Section::Supervice, _) => DAEMON,
+        (Section::Supervisord, _) => SUPERVISORD,
+        (Section::UnixServer, _) => UNIX_SERVER,
+        (Section::Program, Dialect::Supervice) => PROGRAM,
+        (Section::Program, Dialect::Supervisord) => SUPERVISORD_PROGRAM,
+        (Section::Group, Dialect::Supervice) => GROUP,
+        (Section::Group, Dialect::Supervisord) | (Section::Include, _) => &[],
     }
 }
 
 /// Reports every key of a section that has no effect there: a warning for those of supervisord that have no counterpart,
 /// and a guess what was meant for those that nobody knows.
-pub(crate) fn check_keys(view: &SectionView<'_>, section: Section, report: &mut Report) {
-    check(view, &known_in(section), unsupported_in(section), report);
+pub(crate) fn check_keys(view: &SectionView<'_>, section: Section, dialect: Dialect, report: &mut Report) {
+    check(view, &known_in(section, dialect), unsupported_in(section, dialect), report);
 }
 
 /// As [`check_keys`], for `[DEFAULT]`: its keys may be of any section that sets something.
-pub(crate) fn check_default_keys(view: &SectionView<'_>, report: &mut Report) {
+pub(crate) fn check_default_keys(view: &SectionView<'_>, dialect: Dialect, report: &mut Report) {
     let sections = [Section::Program, Section::Supervice, Section::Supervisord, Section::Group, Section::UnixServer];
-    let known: Vec<&str> = sections.into_iter().flat_map(known_in).collect();
-    check(view, &known, PROGRAM, report);
+    let known: Vec<&str> = sections.into_iter().flat_map(|section| known_in(section, dialect)).collect();
+    check(view, &known, unsupported_in(Section::Program, dialect), report);
 }
 
 fn check(view: &SectionView<'_>, known: &[&str], unsupported: &[Unsupported], report: &mut Report) {
@@ -138,7 +156,7 @@ fn check(view: &SectionView<'_>, known: &[&str], unsupported: &[Unsupported], re
             continue;
         }
         if let Some(other) = unsupported.iter().find(|unsupported| unsupported.key == entry.key) {
-            if !other.harmless.contains(&entry.value.to_ascii_lowercase().as_str()) {
+            if other.harmless != ANY && !other.harmless.contains(&entry.value.to_ascii_lowercase().as_str()) {
                 let fault = Fault::new("this key has no effect here", other.instead);
                 report.warn(entry_diagnostic(&entry, entry.value, fault));
             }
@@ -148,7 +166,10 @@ fn check(view: &SectionView<'_>, known: &[&str], unsupported: &[Unsupported], re
             Some(key) => format!("did you mean {key}?"),
             None => "it has no effect: remove it, or see supervice.conf(5) for the keys of this section".to_owned(),
         };
-        report.unknown(entry_diagnostic(&entry, entry.value, Fault::new("unknown key", hint)));
+        // Its value may be a secret of a misspelt key.
+        let mut diagnostic = entry_diagnostic(&entry, entry.value, Fault::new("unknown key", hint));
+        diagnostic.value = None;
+        report.unknown(diagnostic);
     }
 }
 

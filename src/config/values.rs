@@ -43,6 +43,11 @@ pub(crate) fn number(text: &str, min: u32, max: u32) -> Result<u32, Fault> {
     }
 }
 
+/// A whole number with or without a sign.
+pub(crate) fn integer(text: &str) -> Result<i32, Fault> {
+    text.parse().map_err(|_| Fault::new("not a whole number", "write a whole number"))
+}
+
 /// Seconds, in whole ones.
 pub(crate) fn seconds(text: &str, min: u32) -> Result<u32, Fault> {
     number(text, min, u32::MAX).map_err(|fault| {
@@ -92,7 +97,7 @@ pub(crate) fn port(text: &str) -> Result<Option<u16>, Fault> {
 
 /// Permission bits in octal: `0660`, `660` or `0o660`.
 pub(crate) fn mode(text: &str) -> Result<u32, Fault> {
-    permission_bits(text, "write permission bits in octal, such as 0660")
+    permission_bits(text, 0o7777, "write permission bits in octal, such as 0660")
 }
 
 /// A file mode creation mask in octal: `027`, `27` or `0o027`; or nothing.
@@ -100,13 +105,13 @@ pub(crate) fn umask(text: &str) -> Result<Option<u32>, Fault> {
     if text.is_empty() {
         return Ok(None);
     }
-    permission_bits(text, "write the bits that new files do not get, in octal, such as 022").map(Some)
+    permission_bits(text, 0o777, "write the bits that new files do not get, in octal, such as 022").map(Some)
 }
 
-fn permission_bits(text: &str, right: &str) -> Result<u32, Fault> {
+fn permission_bits(text: &str, most: u32, right: &str) -> Result<u32, Fault> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     match u32::from_str_radix(digits, 8) {
-        Ok(mode) if mode <= 0o777 && !digits.starts_with('+') => Ok(mode),
+        Ok(mode) if mode <= most && !digits.starts_with('+') => Ok(mode),
         Ok(_) => Err(Fault::new("more than permission bits", right)),
         Err(_) => Err(Fault::new("not an octal number", right)),
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::output_feed::{Next, Source};
 use crate::api::{Announcement, HistoryRow, WallClock};
-use crate::codec::frames::{self, EventItem};
+use crate::codec::frames::{self, Event};
 use crate::sys;
 
 /// Events that wait for one client; beyond that the oldest go.
@@ -25,11 +25,11 @@ pub enum FeedItem {
 }
 
 impl FeedItem {
-    fn event(&self) -> Option<EventItem> {
+    fn event(&self) -> Option<Event<'_>> {
         let clock = WallClock::from(sys::time::wall_clock());
         match self {
             FeedItem::Past(row) => Some(frames::past_event(row, clock)),
-            FeedItem::Present(announcement) => frames::event(announcement, clock),
+            FeedItem::Present(announcement) => announcement.event().map(|event| frames::event(&event, clock)),
         }
     }
 }

@@ -57,7 +57,8 @@ impl Dispatcher {
 
     /// Begins: what an earlier daemon has left behind, and then what is to start with the daemon.
     pub(super) fn begin(&mut self) {
-        self.turn("the start", |engine, now| engine.begin(now));
+        // Not timed: to start thousands of programs takes long, and blocks nobody.
+        self.untimed_turn("the start", sys::time::now(), Engine::begin);
     }
 
     fn run_timers(&mut self) {
@@ -100,8 +101,22 @@ impl Dispatcher {
     /// is told at once; what the engine wants done then comes behind all that it has wanted before.
     fn turn(&mut self, what: &str, tell: impl FnOnce(&mut Engine, Moment)) {
         let begin = sys::time::now();
+        self.untimed_turn(what, begin, tell);
+        let took = sys::time::now().saturating_duration_since(begin);
+        if took > SLOW_TURN {
+            log::warn!("{what} took {} ms", took.as_millis());
+        }
+    }
+
+    fn untimed_turn(&mut self, what: &str, begin: Moment, tell: impl FnOnce(&mut Engine, Moment)) {
         let engine = &mut self.engine;
-        let mut sound = guarded(what, || tell(engine, begin));
+        let sound = guarded(what, || tell(engine, begin));
+        self.finish_turn(sound);
+    }
+
+    /// Does what the engine wants done, in order. Apart from [`untimed_turn`](Self::untimed_turn), of which there is a copy for
+    /// each kind of turn.
+    fn finish_turn(&mut self, mut sound: bool) {
         while let Some(effect) = self.engine.poll_effect() {
             sound &= self.perform(effect);
         }
@@ -110,16 +125,16 @@ impl Dispatcher {
             let engine = &self.engine;
             self.effects.replies().answer_lost(|id| engine.owns(id));
         }
-        let took = sys::time::now().saturating_duration_since(begin);
-        if took > SLOW_TURN {
-            log::warn!("{what} took {} ms", took.as_millis());
-        }
     }
 
     /// Does one thing; `false` if that, or what followed from it, panicked.
     fn perform(&mut self, effect: Effect) -> bool {
         let Dispatcher { engine, effects, results } = self;
+        let owed = effect.owed_result();
         let mut sound = guarded("an effect", || effects.perform(effect, results));
+        if !sound {
+            results.extend(owed.map(|owed| effects.result_after_panic(owed)));
+        }
         for input in results.drain(..) {
             let what = describe(&input);
             sound &= guarded(what, || engine.handle(sys::time::now(), input));

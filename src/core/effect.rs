@@ -12,7 +12,7 @@ use crate::control::server::{ConnId, IncomingRequest};
 use crate::health::HealthCheckResult;
 use crate::models::{Power, ProgramConfig, StreamKind, SupervisorConfig};
 use crate::output;
-use crate::process::{Exit, Generation, Initiator, ProcessView, SpawnError};
+use crate::process::{Exit, Generation, Initiator, ProcessView, SignalTarget, SpawnError};
 
 /// Names a health script, hook or the like for as long as the daemon lives.
 pub(crate) type TaskId = u64;
@@ -33,7 +33,7 @@ pub(crate) enum Notice {
     Power(Power),
 }
 
-/// What is left of the process group of a leader that has ended.
+/// What is left of the run of a leader that has ended: of its process group, and of what has left that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GroupLeft {
     /// Nothing.
@@ -67,8 +67,16 @@ pub(crate) enum Input {
     Spawned { id: ProcId, generation: Generation, pid: i32, pending: bool },
     /// A spawn has failed.
     SpawnFailed { id: ProcId, generation: Generation, error: SpawnError },
-    /// A leader has ended and was reaped. `late`: why it never executed its program.
-    Exited { id: ProcId, generation: Generation, exit: Exit, late: Option<Box<SpawnError>>, group: GroupLeft },
+    /// A leader has ended and was reaped. `late`: why it never executed its program; `descendant`: something that it has
+    /// forked and that lives, where it has ended with 0.
+    Exited {
+        id: ProcId,
+        generation: Generation,
+        exit: Exit,
+        late: Option<Box<SpawnError>>,
+        group: GroupLeft,
+        descendant: Option<i32>,
+    },
     /// Every child that had ended was reaped.
     Swept,
     /// What was asked for by [`Effect::ProbeGroup`].
@@ -93,6 +101,17 @@ pub(crate) enum Input {
     ConfigLoaded { load: u64, result: Box<Result<Loaded, ConfigError>> },
 }
 
+/// A signal to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signal {
+    /// Its number.
+    pub number: u8,
+    /// To its leader alone, or to all of it.
+    pub target: SignalTarget,
+    /// SIGCONT follows: what somebody has paused would not see it.
+    pub resume: bool,
+}
+
 /// What the output thread is to answer in the engine's place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum OutputJob {
@@ -104,13 +123,75 @@ pub(crate) enum OutputJob {
     Why { id: ProcId, stream: StreamKind, why: Box<Why> },
 }
 
+/// The input that follows an effect at once. The engine sets no timer for it: without it a process would be in its state
+/// for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwedResult {
+    /// Of [`Effect::StartTask`].
+    Task { task: TaskId },
+    /// Of [`Effect::Spawn`].
+    Spawn { id: ProcId, generation: Generation },
+    /// Of [`Effect::ProbeGroup`].
+    Group { id: ProcId, generation: Generation },
+    /// Of [`Effect::CheckHealth`].
+    Health { id: ProcId, generation: Generation },
+    /// Of [`Effect::SignalOrphans`].
+    Orphans { signalled: bool },
+    /// Of [`Effect::ProbePendingExecs`].
+    PendingExecs,
+}
+
+impl Effect {
+    /// The input that has to follow at once. (Reading the configuration has a time limit, and what is done to orphans of an
+    /// earlier daemon answers for itself; another signal is another sweep.)
+    pub(crate) fn owed_result(&self) -> Option<OwedResult> {
+        match self {
+            Effect::Spawn { id, generation, config: _ } => Some(OwedResult::Spawn { id: *id, generation: *generation }),
+            Effect::ProbeGroup { id, generation, thorough: _ } => {
+                Some(OwedResult::Group { id: *id, generation: *generation })
+            }
+            Effect::CheckHealth { id, generation, config: _ } => {
+                Some(OwedResult::Health { id: *id, generation: *generation })
+            }
+            Effect::SignalOrphans { signal } => Some(OwedResult::Orphans { signalled: signal.is_some() }),
+            Effect::ProbePendingExecs => Some(OwedResult::PendingExecs),
+            Effect::RefuseCheck { id, generation, reason: _ } => {
+                Some(OwedResult::Health { id: *id, generation: *generation })
+            }
+            Effect::StartTask { task, .. } => Some(OwedResult::Task { task: *task }),
+            Effect::Signal { .. }
+            | Effect::SignalTask { .. }
+            | Effect::ForgetTask { .. }
+            | Effect::Reap
+            | Effect::LeaderExited { .. }
+            | Effect::RunEnded { .. }
+            | Effect::Configure { .. }
+            | Effect::Register { .. }
+            | Effect::Forget { .. }
+            | Effect::Show { .. }
+            | Effect::ShowSettings { .. }
+            | Effect::LoadConfig { .. }
+            | Effect::Reply { .. }
+            | Effect::Delegate { .. }
+            | Effect::Follow { .. }
+            | Effect::Unfollow { .. }
+            | Effect::Announce(_)
+            | Effect::Adoption(_)
+            | Effect::ReopenLogs
+            | Effect::SetOutput { .. }
+            | Effect::SetLogLevel { .. }
+            | Effect::TrimMemory => None,
+        }
+    }
+}
+
 /// What the engine wants done, in this order. Nothing here may block on a client, a disk or a name server.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     /// Spawn the program; [`Input::Spawned`] or [`Input::SpawnFailed`] follows at once.
     Spawn { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
-    /// Signal everything in the group of this run.
-    SignalGroup { id: ProcId, generation: Generation, signal: u8 },
+    /// Signal this run.
+    Signal { id: ProcId, generation: Generation, signal: Signal },
     /// Reap every child that has ended; an [`Input::Exited`] or [`Input::TaskExited`] for each leader among them follows, then
     /// [`Input::Swept`].
     Reap,

@@ -1,6 +1,6 @@
 //! What a program is started with: its words, environment and credentials.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
@@ -16,6 +16,7 @@ use crate::process::{SpawnError, SpawnStage};
 use crate::sys::launch::{Launch, c_string, standard_fds};
 use crate::sys::limits::{Limit, Rlimit};
 use crate::sys::users::{Credentials, lookup_user};
+use crate::util::sorted::{SortedMap, SortedSet};
 
 /// How long a spawn waits for a disk or a name server.
 const LOOKUP_WAIT: Duration = Duration::from_millis(100);
@@ -36,11 +37,11 @@ pub(super) struct Users {
 struct BoundedLookups {
     /// What has not been answered yet. It is not looked up again meanwhile, so that there are never more threads than
     /// files and users in the configuration.
-    open: Arc<Mutex<BTreeSet<String>>>,
+    open: Arc<Mutex<SortedSet<String>>>,
 }
 
 impl BoundedLookups {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
+    fn lock(&self) -> MutexGuard<'_, SortedSet<String>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -176,15 +177,15 @@ pub(super) fn words(config: &ProgramConfig) -> Result<Vec<String>, SpawnError> {
         .map_err(|error| SpawnError::other(SpawnStage::Prepare, "the command", error.to_string()))
 }
 
-/// The daemon's own environment; the user's HOME and the like; `env_file`; `environment`: later ones win. Without the
+/// The daemon's own environment; the user's HOME and the like; in supervisord's dialect its variables about the process;
+/// `env_file`; `environment`: later ones win. Without the
 /// tag (see [`super::engine::adoption`]), which no setting may fake.
 fn environment(
     config: &ProgramConfig,
     credentials: Option<&Credentials>,
     users: &Users,
-) -> Result<BTreeMap<OsString, OsString>, SpawnError> {
-    let mut all = BTreeMap::new();
-    all.extend(std::env::vars_os());
+) -> Result<SortedMap<OsString, OsString>, SpawnError> {
+    let mut all: SortedMap<OsString, OsString> = std::env::vars_os().collect();
     if let Some(user) = credentials {
         let known = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name), ("SHELL", &user.shell)];
         for (key, value) in known {
@@ -195,8 +196,19 @@ fn environment(
             };
         }
     }
+    if let Some(process_name) = &config.process_name {
+        all.insert("SUPERVISOR_ENABLED".into(), "1".into());
+        all.insert("SUPERVISOR_PROCESS_NAME".into(), process_name.into());
+        all.insert("SUPERVISOR_GROUP_NAME".into(), config.group_name().into());
+        match &config.serverurl {
+            Some(url) => all.insert("SUPERVISOR_SERVER_URL".into(), url.into()),
+            // A daemon above us may have one: it is not ours.
+            None => all.remove(OsStr::new("SUPERVISOR_SERVER_URL")),
+        };
+    }
     for path in &config.env_file {
-        all.extend(users.env_file(path)?.into_iter().map(|(key, value)| (key.into(), value.into())));
+        let variables = users.env_file(path)?.into_iter();
+        all.extend(variables.map(|(key, value)| (key.into(), config::instance_value(config, value).into())));
     }
     all.extend(config.environment.iter().map(|(key, value)| (key.into(), value.into())));
     Ok(all)

@@ -1,27 +1,26 @@
 //! All processes by name, and the daemon's settings, as other threads see them.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::api::ProcId;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{ProcessShared, ProcessView};
+use crate::util::sort::sort_by;
+use crate::util::sorted::SortedMap;
 
-type ByName = BTreeMap<Arc<str>, (ProcId, Arc<ProcessShared>)>;
+type ByName = SortedMap<Arc<str>, (ProcId, Arc<ProcessShared>)>;
 
 /// Written by the dispatcher alone; readers hold the lock for a moment only.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
     by_name: RwLock<ByName>,
-    by_id: RwLock<HashMap<ProcId, Arc<ProcessShared>>>,
     /// In force; without the programs.
     settings: RwLock<Arc<SupervisorConfig>>,
 }
 
 impl Handles {
     pub(crate) fn clear(&self) {
-        self.by_name.write().unwrap_or_else(PoisonError::into_inner).clear();
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = ByName::default();
     }
 
     /// Shows these settings of the daemon from now on.
@@ -37,24 +36,21 @@ impl Handles {
     /// Files a process under its name. Handles that were given out before the daemon ran stay good.
     pub(crate) fn insert(&self, id: ProcId, config: &Arc<ProgramConfig>) {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
-        let shared = match by_name.get_mut(config.name.as_str()) {
-            Some((present, shared)) => {
-                *present = id;
-                Arc::clone(shared)
-            }
+        match by_name.get_mut(config.name.as_str()) {
+            Some((present, _)) => *present = id,
             None => {
                 let shared = Arc::new(ProcessShared::new(Arc::clone(config)));
-                by_name.insert(Arc::from(config.name.as_str()), (id, Arc::clone(&shared)));
-                shared
+                by_name.insert(Arc::from(config.name.as_str()), (id, shared));
             }
-        };
-        drop(by_name);
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).insert(id, shared);
+        }
     }
 
     /// Shows the state of a process to those who hold a handle.
     pub(crate) fn show(&self, id: ProcId, view: ProcessView) {
-        if let Some(shared) = self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((present, shared)) = by_name.get(view.config.name.as_str())
+            && *present == id
+        {
             shared.show(view);
         }
     }
@@ -65,8 +61,6 @@ impl Handles {
         if by_name.get(name).is_some_and(|(present, _)| *present == id) {
             by_name.remove(name);
         }
-        drop(by_name);
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<(Arc<str>, Arc<ProcessShared>)> {
@@ -78,7 +72,7 @@ impl Handles {
     pub(crate) fn all(&self) -> Vec<(Arc<str>, Arc<ProcessShared>)> {
         let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = by_name.iter().map(|(name, (id, shared))| (*id, name, shared)).collect();
-        all.sort_unstable_by_key(|(id, ..)| *id);
+        sort_by(&mut all, |one, other| one.0.cmp(&other.0));
         all.into_iter().map(|(_, name, shared)| (Arc::clone(name), Arc::clone(shared))).collect()
     }
 

@@ -28,44 +28,44 @@ struct Batch {
 }
 
 pub(super) fn start(call: &Call<'_>) -> u8 {
-    on_terms(call, Kind::Processes, |controller, name, terms| controller.start_process_with(name, terms))
+    on_terms(call, Kind::Processes, &|controller, name, terms| controller.start_process_with(name, terms))
 }
 
 pub(super) fn stop(call: &Call<'_>) -> u8 {
-    on_terms(call, Kind::Processes, |controller, name, terms| controller.stop_process_with(name, terms))
+    on_terms(call, Kind::Processes, &|controller, name, terms| controller.stop_process_with(name, terms))
 }
 
 pub(super) fn kill(call: &Call<'_>) -> u8 {
-    on_terms(call, Kind::Processes, |controller, name, terms| controller.kill_process(name, terms))
+    on_terms(call, Kind::Processes, &|controller, name, terms| controller.kill_process(name, terms))
 }
 
 pub(super) fn start_group(call: &Call<'_>) -> u8 {
-    on_terms(call, Kind::Groups, |controller, name, terms| controller.start_group_with(name, terms))
+    on_terms(call, Kind::Groups, &|controller, name, terms| controller.start_group_with(name, terms))
 }
 
 pub(super) fn stop_group(call: &Call<'_>) -> u8 {
-    on_terms(call, Kind::Groups, |controller, name, terms| controller.stop_group_with(name, terms))
+    on_terms(call, Kind::Groups, &|controller, name, terms| controller.stop_group_with(name, terms))
 }
 
 pub(super) fn clear(call: &Call<'_>) -> u8 {
-    on_terms(call, Kind::Processes, |controller, name, _| controller.clear(name))
+    on_terms(call, Kind::Processes, &|controller, name, _| controller.clear(name))
 }
 
 pub(super) fn wait(call: &Call<'_>) -> u8 {
     let until = call.args.until.unwrap_or(WaitFor::Running);
-    on_terms(call, Kind::Processes, |controller, name, terms| controller.wait_for(name, until, terms.timeout))
+    on_terms(call, Kind::Processes, &|controller, name, terms| controller.wait_for(name, until, terms.timeout))
 }
 
 pub(super) fn restart(call: &Call<'_>) -> u8 {
     let force = call.args.has(Opt::Force);
     if !call.args.has(Opt::Rolling) {
-        return on_terms(call, Kind::Processes, |controller, name, terms| {
+        return on_terms(call, Kind::Processes, &|controller, name, terms| {
             controller.restart_process_with(name, force, terms)
         });
     }
     let (controller, terms) = (patient(call), terms(call));
     let batch = Batch { kind: Kind::Processes, at_a_time: 1, waits: terms.wait };
-    on_each(call, &call.args.names, &batch, |name| roll(&controller, name, force, terms))
+    on_each(call, &call.args.names, &batch, &|name| roll(&controller, name, force, terms))
 }
 
 /// Restarts one and waits until it is `RUNNING` and healthy.
@@ -81,14 +81,18 @@ fn roll(controller: &Controller, name: &str, force: bool, terms: Terms) -> Resul
     }
 }
 
-/// `signal SIGNAL NAME...`
+/// `signal [--group] SIGNAL NAME...`
 pub(super) fn signal(call: &Call<'_>) -> u8 {
     let (signal, names) = match call.args.names.split_first() {
         Some(split) => split,
         None => return FAILED,
     };
     let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, waits: false };
-    on_each(call, names, &batch, |name| call.controller.signal_process(name, signal))
+    let as_group = call.args.has(Opt::Group);
+    on_each(call, names, &batch, &|name| match as_group {
+        true => call.controller.signal_group(name, signal),
+        false => call.controller.signal_process(name, signal),
+    })
 }
 
 fn terms(call: &Call<'_>) -> Terms {
@@ -107,11 +111,11 @@ fn patient(call: &Call<'_>) -> Controller {
 fn on_terms(
     call: &Call<'_>,
     kind: Kind,
-    act: impl Fn(&Controller, &str, Terms) -> Result<String, ClientError> + Sync,
+    act: &(dyn Fn(&Controller, &str, Terms) -> Result<String, ClientError> + Sync),
 ) -> u8 {
     let (controller, terms) = (patient(call), terms(call));
     let batch = Batch { kind, at_a_time: AT_A_TIME, waits: terms.wait };
-    on_each(call, &call.args.names, &batch, |name| act(&controller, name, terms))
+    on_each(call, &call.args.names, &batch, &|name| act(&controller, name, terms))
 }
 
 /// Commands everything that the words select, several at a time (one at a time: up to the first failure), and reports the
@@ -120,14 +124,14 @@ fn on_each(
     call: &Call<'_>,
     words: &[String],
     batch: &Batch,
-    act: impl Fn(&str) -> Result<String, ClientError> + Sync,
+    act: &(dyn Fn(&str) -> Result<String, ClientError> + Sync),
 ) -> u8 {
     let (targets, unknown) = match targets(call, batch.kind, words) {
         Ok(found) => found,
         Err(error) => return fail_at(call, error),
     };
     let progress = Progress::new(call, targets, batch.at_a_time == 1);
-    let work = || progress.work(&act);
+    let work = || progress.work(act);
     let everything = || {
         std::thread::scope(|scope| {
             for _ in 1..progress.len().min(batch.at_a_time) {

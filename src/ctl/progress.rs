@@ -1,9 +1,10 @@
 //! How far several commands have come: for the threads that do them, for the progress line, and for Ctrl-C.
 
 use std::collections::HashMap;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -61,7 +62,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Takes one target after the other until none is left.
-    pub fn work(&self, act: impl Fn(&str) -> Result<String, ClientError>) {
+    pub fn work(&self, act: &dyn Fn(&str) -> Result<String, ClientError>) {
         while let Some((number, name)) = self.take() {
             let result = act(&name);
             let failed = result.is_err();
@@ -83,24 +84,27 @@ impl<'a> Progress<'a> {
     }
 
     /// Does the work while Ctrl-C is handled and, on a terminal, a progress line is shown.
-    pub fn watched<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let interrupts = terminal::signals(&[libc::SIGINT]);
-        let (done, guard) = match io::pipe() {
-            Ok(pipe) => pipe,
-            Err(_) => return work(),
-        };
+    pub fn watched<T>(&self, work: impl FnOnce() -> T) -> T {
         std::thread::scope(|scope| {
-            let watch = || {
-                if let Ok(interrupts) = interrupts {
-                    self.watch(interrupts, done);
-                }
-            };
-            // Without the thread there is no line, and Ctrl-C ends this program without a message: the work matters more.
-            let _ = std::thread::Builder::new().stack_size(128 * 1024).spawn_scoped(scope, watch);
+            let guard = self.begin_watch(scope);
             let result = work();
             drop(guard);
             result
         })
+    }
+
+    /// Watches until what this returns is closed.
+    fn begin_watch<'s>(&'s self, scope: &'s Scope<'s, '_>) -> Option<PipeWriter> {
+        let interrupts = terminal::signals(&[libc::SIGINT]);
+        let (done, guard) = io::pipe().ok()?;
+        let watch = || {
+            if let Ok(interrupts) = interrupts {
+                self.watch(interrupts, done);
+            }
+        };
+        // Without the thread there is no line, and Ctrl-C ends this program without a message: the work matters more.
+        let _ = std::thread::Builder::new().stack_size(128 * 1024).spawn_scoped(scope, watch);
+        Some(guard)
     }
 
     /// Until the work is done.
@@ -214,6 +218,6 @@ fn erase(drawn: bool) {
 }
 
 /// Does something that may take long and concerns no name; on Ctrl-C it says that the daemon goes on.
-pub(super) fn waited_for<T: Send>(call: &Call<'_>, work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn waited_for<T>(call: &Call<'_>, work: impl FnOnce() -> T) -> T {
     Progress::new(call, Vec::new(), false).watched(work)
 }

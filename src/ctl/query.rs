@@ -26,7 +26,7 @@ fn ok(particulars: impl serde::Serialize) -> Value {
 }
 
 /// `reopen`, `confirm`, `shutdown` and whatever else is answered by a message.
-pub(super) fn message(call: &Call<'_>, send: impl FnOnce(&Controller) -> Result<String, ClientError>) -> u8 {
+pub(super) fn message(call: &Call<'_>, send: fn(&Controller) -> Result<String, ClientError>) -> u8 {
     match send(call.controller) {
         Ok(message) => show(call, &json!({"status": "ok", "message": message}), &format!("{message}\n")),
         Err(error) => fail_at(call, error),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::reader::Document;
-use crate::models::DEFAULT_SOCKET_PATH;
+use crate::models::{DEFAULT_SOCKET_PATH, Dialect};
 
 /// The socket: of `-s`, of the configuration that `-c` names, of the environment, or the default.
 pub(super) fn socket(socket: Option<&str>, configuration: Option<&str>) -> Result<String, String> {
@@ -27,7 +27,11 @@ fn configured_socket(path: &Path) -> Result<String, String> {
     let found = crate::config::socket_of(&document);
     let directory = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
     let here = directory.map_or_else(String::new, |directory| directory.display().to_string());
-    match found.map(|value| value.trim().replace("%(here)s", &here)) {
+    let expand = |value: &str| match document.dialect {
+        Dialect::Supervice => value.trim().to_owned(),
+        Dialect::Supervisord => value.trim().replace("%(here)s", &here),
+    };
+    match found.map(expand) {
         None => Ok(DEFAULT_SOCKET_PATH.to_owned()),
         Some(value) if value.is_empty() || value.eq_ignore_ascii_case("none") => {
             Err(format!("{shown} says that the daemon has no socket; name one with -s"))

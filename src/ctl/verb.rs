@@ -114,7 +114,8 @@ verbs! {
     Restart: "restart", "[--force] [--rolling] NAME...", "stop (with --force by SIGKILL) and start",
         &[Opt::Force, Opt::Rolling, Opt::NoWait, Opt::Json], AtLeastOne, Processes, Change, Listed;
     Kill: "kill", "NAME...", "SIGKILL at once, also to one that is stopping", COMMAND, AtLeastOne, Processes, Change, Listed;
-    Signal: "signal", "SIGNAL NAME...", "send a signal to their process groups", JSON, AtLeastOne, SignalThenProcesses, Change, Listed;
+    Signal: "signal", "[--group] SIGNAL NAME...", "send a signal to their main processes",
+        &[Opt::Group, Opt::Json], AtLeastOne, SignalThenProcesses, Change, Listed;
     Wait: "wait", "--for WHAT NAME...", "wait until they are running, healthy, stopped...",
         &[Opt::For, Opt::Json], AtLeastOne, Processes, Query, Listed;
     StartGroup: "startgroup", "GROUP...", "start all members of a group", COMMAND, AtLeastOne, Groups, Change, Listed;
@@ -190,6 +191,7 @@ pub(super) enum Opt {
     Follow,
     Lines,
     Bytes,
+    Group,
 }
 
 /// How an option is written.
@@ -213,7 +215,7 @@ const fn spelling(
 }
 
 /// The common options come first. Where two share a letter, the one of the verb counts after the verb.
-static OPTIONS: [Spelling; 19] = [
+static OPTIONS: [Spelling; 20] = [
     spelling(Opt::Socket, Some('s'), "socket", "SOCKET", "the daemon's socket"),
     spelling(Opt::Config, Some('c'), "config", "FILE", "the daemon's configuration, which names the socket"),
     spelling(Opt::Timeout, None, "timeout", "SECONDS", "give up waiting after this time"),
@@ -233,6 +235,7 @@ static OPTIONS: [Spelling; 19] = [
     spelling(Opt::Follow, Some('f'), "follow", "", "go on with what comes"),
     spelling(Opt::Lines, Some('n'), "lines", "LINES", "so many lines"),
     spelling(Opt::Bytes, Some('c'), "bytes", "BYTES", "so many bytes"),
+    spelling(Opt::Group, None, "group", "", "to the process group, not to its leader alone"),
 ];
 
 /// The number of options at the beginning of [`OPTIONS`] that go with every verb.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::models::SupervisorConfig;
+use crate::models::{Dialect, SupervisorConfig};
 
 pub(super) const HELP: &str = "\
 Usage: supervice [OPTION]...
@@ -19,7 +19,10 @@ Start the programs of a configuration file, watch them, and restart them.
   -e, --loglevel LEVEL  DEBUG, INFO, WARNING, ERROR or CRITICAL
       --check           check the configuration and exit
       --json            with --check: print the effective configuration
+      --secrets         with --check --json: with the values of 'environment'
       --strict          unknown sections and keys are errors
+      --dialect RULES   read the file as 'supervice' or 'supervisord' does
+                        (default: supervisord where it has [supervisord])
       --init            reap every orphan among the descendants, as PID 1 does;
                         with a program: be its init, see 'supervice --init -h'
       --system-init     be the init of the machine, started by the kernel:
@@ -37,7 +40,7 @@ Exit code: 0 success, 1 failure, 2 wrong usage. See supervice(8), supervice.conf
 /// What the arguments ask for.
 pub(super) enum Mode {
     Run(Args),
-    Check { json: bool, args: Args },
+    Check { json: bool, secrets: bool, args: Args },
     DemoServer(String),
     Help,
     Version,
@@ -51,6 +54,7 @@ pub(super) struct Args {
     pub logfile: Option<String>,
     pub loglevel: Option<String>,
     pub strict: bool,
+    pub dialect: Option<Dialect>,
     pub init: bool,
     pub system: bool,
     pub mounts: Option<String>,
@@ -74,7 +78,7 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Mode, String
 
 fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
     let mut args = Args::default();
-    let (mut check, mut json) = (false, false);
+    let (mut check, mut json, mut secrets) = (false, false, false);
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Short('c') | Arg::Long("config" | "configuration") => args.config = Some(parser.value()?.into()),
@@ -83,7 +87,9 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
             Arg::Short('e') | Arg::Long("loglevel") => args.loglevel = Some(level(&parser.value()?.string()?)?),
             Arg::Long("check") => check = true,
             Arg::Long("json") => json = true,
+            Arg::Long("secrets") => secrets = true,
             Arg::Long("strict") => args.strict = true,
+            Arg::Long("dialect") => args.dialect = Some(dialect(&parser.value()?.string()?)?),
             Arg::Long("init") => args.init = true,
             Arg::Long("system-init") => args.system = true,
             Arg::Long("mount") => args.mounts = Some(parser.value()?.string()?),
@@ -96,11 +102,19 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
     if args.mounts.is_some() && !args.system {
         return Err("--mount goes with --system-init".into());
     }
+    if secrets && !json {
+        return Err("--secrets goes with --check --json".into());
+    }
     match (check, json) {
-        (true, _) => Ok(Mode::Check { json, args }),
+        (true, _) => Ok(Mode::Check { json, secrets, args }),
         (false, true) => Err("--json goes with --check".into()),
         (false, false) => Ok(Mode::Run(args)),
     }
+}
+
+fn dialect(text: &str) -> Result<Dialect, String> {
+    let known = [Dialect::Supervice, Dialect::Supervisord].into_iter().find(|dialect| dialect.as_str() == text);
+    known.ok_or_else(|| format!("unknown dialect '{text}'; write supervice or supervisord"))
 }
 
 fn level(text: &str) -> Result<String, String> {
@@ -123,12 +137,24 @@ mod tests {
         let Ok(Mode::Run(args)) = mode(&["-n", "-c", "a.conf", "-l", "x.log", "-e", "warn"]) else { panic!("run") };
         assert!(args.foreground && args.config == Some("a.conf".into()));
         assert_eq!((args.logfile.as_deref(), args.loglevel.as_deref()), (Some("x.log"), Some("WARNING")));
-        assert!(matches!(mode(&["--check", "--json"]), Ok(Mode::Check { json: true, .. })));
+        assert!(matches!(mode(&["--check", "--json"]), Ok(Mode::Check { json: true, secrets: false, .. })));
+        assert!(matches!(mode(&["--check", "--json", "--secrets"]), Ok(Mode::Check { secrets: true, .. })));
+        let Ok(Mode::Run(args)) = mode(&["--dialect", "supervisord"]) else { panic!("run") };
+        assert_eq!(args.dialect, Some(Dialect::Supervisord));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for words in [&["--json"][..], &["-e", "loud"], &["-c"], &["extra"], &["--nonsense"], &["-z"]] {
+        for words in [
+            &["--json"][..],
+            &["-e", "loud"],
+            &["-c"],
+            &["extra"],
+            &["--nonsense"],
+            &["-z"],
+            &["--check", "--secrets"],
+            &["--dialect", "x"],
+        ] {
             assert!(mode(words).is_err(), "{words:?}");
         }
     }

@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod supervisord;
 mod system;
 
 use std::ffi::OsString;
@@ -9,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, LoadOptions, Loaded};
+use crate::config::{self, LoadOptions, Loaded, Secrets};
 use crate::core::{Logging, RunError, RunOptions, Supervisor, termination};
 use crate::sys;
 use crate::sys::daemon::{Fork, ReadyWriter};
@@ -38,7 +39,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(()) => 0,
             Err(error) => fail(FAILURE, &format!("demo server on {address}: {}", crate::util::errno::reason(&error))),
         },
-        Ok(Mode::Check { json, args }) => check(&args, json),
+        Ok(Mode::Check { json, secrets, args }) => {
+            check(&args, json, if secrets { Secrets::Shown } else { Secrets::Hidden })
+        }
         Ok(Mode::Run(args)) if args.system => system::start(args),
         Ok(Mode::Run(args)) => start(args),
     };
@@ -68,7 +71,7 @@ fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), String> {
         let message = "no configuration: neither supervisord.conf in this directory nor /etc/supervice.conf exists; name one with -c FILE";
         return Err(message.to_owned());
     };
-    let loaded = config::load(&path, &LoadOptions { strict: args.strict });
+    let loaded = config::load(&path, &LoadOptions { strict: args.strict, dialect: args.dialect });
     let mut loaded = loaded.map_err(|error| error.to_string())?;
     for warning in &loaded.warnings {
         let _ = writeln!(io::stderr(), "supervice: warning: {warning}");
@@ -78,20 +81,21 @@ fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), String> {
     Ok((loaded, path))
 }
 
-fn check(args: &Args, json: bool) -> u8 {
+fn check(args: &Args, json: bool, secrets: Secrets) -> u8 {
     match load(args) {
         Err(message) => fail(FAILURE, &message),
-        Ok((loaded, _)) if json => print(&format!("{}\n", config::to_json(&loaded.config))),
+        Ok((loaded, _)) if json => print(&format!("{}\n", config::to_json(&loaded.config, secrets))),
         Ok((loaded, path)) => {
             let programs = loaded.config.programs.len();
             let plural = if programs == 1 { "" } else { "s" };
-            print(&format!("{}: no errors, {programs} program{plural}\n", path.display()))
+            let dialect = loaded.config.dialect.as_str();
+            print(&format!("{}: no errors, {programs} program{plural} ({dialect}'s dialect)\n", path.display()))
         }
     }
 }
 
-fn start(args: Args) -> u8 {
-    let (loaded, path) = match load(&args) {
+fn start(mut args: Args) -> u8 {
+    let (mut loaded, path) = match load(&args) {
         Ok(loaded) => loaded,
         Err(message) => {
             // Nothing says where else to write.
@@ -99,6 +103,11 @@ fn start(args: Args) -> u8 {
             return fail(FAILURE, &message);
         }
     };
+    if let Err(message) = supervisord::apply(&loaded.config) {
+        termination::tell(loaded.config.termination_log.as_deref(), &message);
+        return fail(FAILURE, &message);
+    }
+    args.foreground |= loaded.config.nodaemon;
     if args.foreground {
         return inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, None, None));
     }
@@ -112,6 +121,11 @@ fn start(args: Args) -> u8 {
             Err(message) => fail(FAILURE, &message),
         },
         Ok(Fork::Daemon(ready)) => {
+            let path = supervisord::resolve(&mut loaded.config, path);
+            if let Err(message) = supervisord::settle(&loaded.config) {
+                ready.failed(&message);
+                return FAILURE;
+            }
             inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, Some(ready), None))
         }
     }
@@ -130,7 +144,11 @@ fn inherit_orphans(insist: bool) -> Option<u8> {
 fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>, machine: Option<system::Wanted>) -> u8 {
     let supervisor = Supervisor::new();
     let foreground = ready.is_none();
-    let logging = if foreground { Logging::Foreground { file: loaded.logfile_given } } else { Logging::File };
+    let logging = if foreground && !loaded.config.silent {
+        Logging::Foreground { file: loaded.logfile_given }
+    } else {
+        Logging::File
+    };
     supervisor.set_config(loaded.config, path);
     let slot = std::rc::Rc::new(std::cell::Cell::new(ready));
     let waiting = std::rc::Rc::clone(&slot);

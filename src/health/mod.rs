@@ -1,5 +1,5 @@
 //! Health checks: what is asked ([`TcpHealthChecker`], [`ScriptHealthChecker`]), and the worker threads that ask by tcp for the
-//! daemon, whose scripts are tasks (`Task`). *When* it is asked, and what follows from the answers, is the
+//! daemon, whose scripts are tasks (`process::Task`). *When* it is asked, and what follows from the answers, is the
 //! state machine's business.
 //!
 //! ```

@@ -1,11 +1,11 @@
 //! The compression of one rotated file, slice by slice, so that whoever does it can do something else in between.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::gzip::Encoder;
+use crate::sys::guarded_path::{self, Access};
 
 /// What one step reads, in bytes: a millisecond or two of work.
 const SLICE_BYTES: usize = 32 * 1024;
@@ -32,14 +32,8 @@ impl Compressor {
     /// Begins with `from`. One name for what is unfinished: what a crash leaves is overwritten by the next one and
     /// never taken for a whole file.
     pub fn begin(from: PathBuf, unfinished: PathBuf) -> io::Result<Compressor> {
-        let source = File::open(&from)?;
-        let target = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o644)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(&unfinished)?;
+        let source = guarded_path::open(&from, Access::Read)?;
+        let target = guarded_path::open(&unfinished, Access::Replace)?;
         Ok(Compressor { source, from, target, unfinished, encoder: Encoder::new(), is_at_end: false, written: 0 })
     }
 
@@ -70,8 +64,8 @@ impl Compressor {
         }
         // On the disk before it has its name: a crash must not leave half of it under that, with the plain one gone.
         self.target.sync_all()?;
-        fs::rename(&self.unfinished, compressed(&self.from))?;
-        fs::remove_file(&self.from)?;
+        guarded_path::rename(&self.unfinished, &compressed(&self.from))?;
+        guarded_path::remove(&self.from)?;
         Ok(true)
     }
 }
@@ -79,7 +73,7 @@ impl Compressor {
 impl Drop for Compressor {
     fn drop(&mut self) {
         // Fails where it was finished: it has another name then.
-        let _ = fs::remove_file(&self.unfinished);
+        let _ = guarded_path::remove(&self.unfinished);
     }
 }
 

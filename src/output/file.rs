@@ -9,9 +9,9 @@
 //! - where backups can't be renamed, the current file may use the room of the backups that do not
 //!   exist; when that is used up too it is emptied: the bound and the newest output win over the oldest.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use super::compress::{self, Compressor};
 use super::messages::StreamKind;
 use super::outage::{Report, Reporter, WriteOutage};
 use crate::models::{LogSync, ProgramConfig};
+use crate::sys::guarded_path::{self, Access};
 
 /// How long after a failure the file is opened again at the earliest.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -358,13 +359,8 @@ impl LogFile {
     }
 
     fn try_open(&mut self, now: Instant) -> io::Result<()> {
-        // O_NONBLOCK: the open of a FIFO without a reader fails (ENXIO) instead of waiting for one.
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o644)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
-            .open(&self.path)?;
+        // The open of a FIFO without a reader fails (ENXIO) instead of waiting for one.
+        let file = guarded_path::open(&self.path, Access::Append)?;
         let metadata = file.metadata()?;
         let kind = metadata.file_type();
         self.regular = kind.is_file();
@@ -428,20 +424,20 @@ impl LogFile {
             let ([plain, compressed], [to_plain, to_compressed]) = (self.forms(number - 1), self.forms(number));
             if exists(&compressed) {
                 // Its plain form is what a crash has left behind, if there is one.
-                let _ = fs::remove_file(plain);
-                fs::rename(compressed, to_compressed)?;
-                let _ = fs::remove_file(to_plain);
+                let _ = guarded_path::remove(&plain);
+                guarded_path::rename(&compressed, &to_compressed)?;
+                let _ = guarded_path::remove(&to_plain);
             } else {
-                fs::rename(plain, to_plain)?;
-                let _ = fs::remove_file(to_compressed);
+                guarded_path::rename(&plain, &to_plain)?;
+                let _ = guarded_path::remove(&to_compressed);
             }
         }
         let [plain, compressed] = self.forms(1);
-        fs::rename(&self.path, plain)?;
-        let _ = fs::remove_file(compressed);
+        guarded_path::rename(&self.path, &plain)?;
+        let _ = guarded_path::remove(&compressed);
         // Left over from a configuration with more backups.
         let mut number = self.rules.backups.saturating_add(1);
-        while self.forms(number).map(|form| fs::remove_file(form).is_ok()).contains(&true) {
+        while self.forms(number).map(|form| guarded_path::remove(&form).is_ok()).contains(&true) {
             number = number.saturating_add(1);
         }
         Ok(top)

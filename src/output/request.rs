@@ -3,9 +3,8 @@
 //! The reading thread keeps each until it is answered or its time is up; whoever comes first answers, the other one
 //! finds nothing left to do. If both are gone (a panic, the end of the threads), dropping it answers.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +12,7 @@ use super::file::LogFile;
 use super::follow::{Subscription, last_lines};
 use super::messages::Amount;
 use super::responder::Responder;
+use crate::sys::guarded_path::{self, Access};
 
 /// The most that one tail request is answered with.
 pub(super) const MAX_TAIL_BYTES: usize = 1024 * 1024;
@@ -194,8 +194,7 @@ fn newest_of_files(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
 }
 
 fn end_of_file(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
-    // O_NONBLOCK: the path may have become a FIFO in this moment.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let file = guarded_path::open(path, Access::Read)?;
     let length = file.metadata()?.len();
     let count = length.min(bytes as u64);
     let mut buffer = vec![0; usize::try_from(count).unwrap_or(bytes)];

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::initiator::Initiator;
+use super::machine::SignalTarget;
 use super::span::span;
 use super::state::{Exit, SpawnError, signal_name};
 use crate::util::truncate::to_bytes;
@@ -52,6 +53,14 @@ pub enum Failure {
         /// How long it had lived, in milliseconds.
         age_ms: u64,
     },
+    /// It ended with exit code 0 before it counted as running, and left a process of it behind: it has put itself into
+    /// the background.
+    Backgrounded {
+        /// How long it had lived, in milliseconds.
+        age_ms: u64,
+        /// What it has left behind.
+        pid: i32,
+    },
     /// It could not be spawned.
     SpawnFailed(SpawnError),
     /// Its health checks failed.
@@ -69,6 +78,12 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Exited { exit, age_ms } => write!(f, "{exit} after {}", span(Duration::from_millis(*age_ms))),
+            Failure::Backgrounded { age_ms, pid } => write!(
+                f,
+                "exit code 0 after {}: it has put itself into the background as pid {pid}, which can not be supervised; \
+                 use its option to stay in the foreground",
+                span(Duration::from_millis(*age_ms))
+            ),
             Failure::SpawnFailed(error) => error.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Failure::InternalError => {
@@ -209,6 +224,9 @@ pub enum Cause {
     SignalRequested {
         /// Its number.
         signal: u8,
+        /// To its leader alone, or to all of it.
+        #[serde(default, skip_serializing_if = "SignalTarget::is_leader")]
+        target: SignalTarget,
         /// Who.
         by: Initiator,
     },
@@ -278,9 +296,11 @@ fn shorter(error: &SpawnError) -> SpawnError {
 fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
     match &*failure {
         Failure::SpawnFailed(error) if is_long(error) => Arc::new(Failure::SpawnFailed(shorter(error))),
-        Failure::SpawnFailed(_) | Failure::Exited { .. } | Failure::Unhealthy { .. } | Failure::InternalError => {
-            failure
-        }
+        Failure::SpawnFailed(_)
+        | Failure::Exited { .. }
+        | Failure::Backgrounded { .. }
+        | Failure::Unhealthy { .. }
+        | Failure::InternalError => failure,
     }
 }
 
@@ -314,10 +334,16 @@ impl fmt::Display for Cause {
             Cause::StopTimedOut { seconds } => {
                 write!(f, "SIGKILL: still there {seconds} s after its stop signal (stopwaitsecs)")
             }
-            Cause::SignalRequested { signal, by } => match signal_name(*signal) {
-                Some(name) => write!(f, "SIG{name} requested {by}"),
-                None => write!(f, "signal {signal} requested {by}"),
-            },
+            Cause::SignalRequested { signal, target, by } => {
+                match signal_name(*signal) {
+                    Some(name) => write!(f, "SIG{name}")?,
+                    None => write!(f, "signal {signal}")?,
+                }
+                match target {
+                    SignalTarget::Leader => write!(f, " requested {by}"),
+                    SignalTarget::Group => write!(f, " to its process group requested {by}"),
+                }
+            }
         }
     }
 }
@@ -414,8 +440,14 @@ mod tests {
                 r#"{"kind":"stop_timed_out","seconds":10}"#,
             ),
             (
+                Cause::SignalRequested { signal: 40, target: SignalTarget::Group, by: Initiator::Autostart },
+                "signal 40 to its process group requested by autostart",
+                r#"{"kind":"signal_requested","signal":40,"target":"group","by":{"kind":"autostart"}}"#,
+            ),
+            (
                 Cause::SignalRequested {
                     signal: 1,
+                    target: SignalTarget::Leader,
                     by: Initiator::Reload { by: Arc::new(Initiator::Signal { signal: 1 }) },
                 },
                 "SIGHUP requested by a reload (SIGHUP)",
@@ -441,7 +473,7 @@ mod tests {
     #[test]
     fn a_request_is_found_in_its_causes_alone() {
         for (cause, text, _) in all() {
-            let asked = text.contains(" requested by") && !text.starts_with("SIG");
+            let asked = text.contains(" requested by") && !text.to_lowercase().starts_with("sig");
             assert_eq!(cause.request().is_some(), asked, "{text}");
         }
         let cause = Cause::Requested { verb: Verb::Stop, by: Initiator::Shutdown, remains_of: None };

@@ -256,6 +256,14 @@ pub fn signal_number(text: &str) -> Option<u8> {
     u8::try_from(index + 1).ok()
 }
 
+/// `SIGHUP`, or `signal 40` where it has no name.
+pub(crate) fn signal_text(signal: u8) -> String {
+    match signal_name(signal) {
+        Some(name) => format!("SIG{name}"),
+        None => format!("signal {signal}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -298,6 +298,7 @@ impl Task {
     }
 
     /// `Done` was said.
+    #[cfg(test)]
     pub fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
     }

@@ -5,6 +5,8 @@
 
 use std::os::fd::RawFd;
 
+use crate::util::sorted::SortedSet;
+
 /// One step: `to` becomes a copy of `from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FdMove {
@@ -45,7 +47,7 @@ pub(super) fn order(pairs: &[(RawFd, RawFd)]) -> Result<Vec<FdMove>, BadTarget> 
 }
 
 fn check(pairs: &[(RawFd, RawFd)]) -> Result<(), BadTarget> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = SortedSet::default();
     for &(target, _) in pairs {
         if target < 0 {
             return Err(BadTarget::Negative(target));
@@ -65,7 +67,7 @@ fn spare_number(pairs: &[(RawFd, RawFd)]) -> RawFd {
 
 /// The ranges of numbers up to `last` that are no target, in ascending order.
 pub(super) fn gaps(pairs: &[(RawFd, RawFd)], last: RawFd) -> Vec<(RawFd, RawFd)> {
-    let targets: std::collections::BTreeSet<RawFd> = pairs.iter().map(|(target, _)| *target).collect();
+    let targets: SortedSet<RawFd> = pairs.iter().map(|(target, _)| *target).collect();
     let mut gaps = Vec::new();
     let mut first = 0;
     for target in targets {

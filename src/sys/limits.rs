@@ -51,6 +51,35 @@ pub fn nofile() -> io::Result<Limit> {
     prlimit(NOFILE, None)
 }
 
+/// What a configuration may ask for at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// Open files of a process.
+    OpenFiles,
+    /// Processes of the user.
+    Processes,
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the constant's type differs between C libraries")]
+const NPROC: u32 = libc::RLIMIT_NPROC as u32;
+
+/// Raises the soft limit to `least`, and the hard one where it is lower; never lowers any. Children inherit it.
+///
+/// # Errors
+///
+/// Where the kernel refuses: only root may raise the hard limit.
+pub fn require(resource: Resource, least: u64) -> io::Result<()> {
+    let resource = match resource {
+        Resource::OpenFiles => NOFILE,
+        Resource::Processes => NPROC,
+    };
+    let before = prlimit(resource, None)?;
+    if before.soft >= least {
+        return Ok(());
+    }
+    prlimit(resource, Some(&Limit { soft: least, hard: before.hard.max(least) })).map(drop)
+}
+
 /// Raises the soft limit on open files to the hard one and returns what it was before, which is what
 /// children get back: programs that use `select` break above 1,024. `None`: nothing was changed.
 pub fn raise_nofile() -> Option<Limit> {

@@ -80,7 +80,8 @@ impl Look {
         if read_environment(pid, &mut self.environment).is_none() {
             return;
         }
-        if self.environment.is_empty() && is_in_exec(&line) {
+        // The line may be older than the look at the environment: what has begun to end meanwhile has lost its memory, too.
+        if self.environment.is_empty() && (is_in_exec(&line) || is_without_memory(pid)) {
             return self.facts.in_exec.push(pid);
         }
         let mut entries = self.environment.split(|byte| *byte == 0);
@@ -91,10 +92,23 @@ impl Look {
     }
 }
 
+/// `None` where it may not be read. It is empty where there is none at the moment, which newer kernels call ESRCH.
 fn read_environment(pid: i32, buffer: &mut Vec<u8>) -> Option<()> {
     buffer.clear();
-    let file = File::open(format!("/proc/{pid}/environ")).ok()?;
-    file.take(MAX_ENVIRONMENT).read_to_end(buffer).ok().map(drop)
+    let file = File::open(format!("/proc/{pid}/environ"));
+    match file.and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(buffer)) {
+        Ok(_) => Some(()),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Some(()),
+        Err(_) => None,
+    }
+}
+
+/// It has begun to end or to execute, or has ended: nothing can be told from its having no environment.
+fn is_without_memory(pid: i32) -> bool {
+    match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(line) => is_in_exec(&String::from_utf8_lossy(&line)),
+        Err(_) => true,
+    }
 }
 
 /// A child between `clone` and `exec`: it still shows the environment of the daemon that has made it.
@@ -103,8 +117,9 @@ fn is_pre_exec(stat: &str) -> bool {
     name.is_some_and(|(name, _)| name.as_bytes() == PRE_EXEC_NAME.to_bytes())
 }
 
-/// The kernel has taken away the old memory and not yet written down where the new environment is. (To be asked of one
-/// whose environment could be read: what one may not read is always 0.)
+/// The kernel has taken away the old memory and not yet written down where the new environment is; a process that ends
+/// looks the same until it is a zombie. (To be asked of one whose environment could be read: what one may not read is
+/// always 0.)
 fn is_in_exec(stat: &str) -> bool {
     const KERNEL_THREAD: u64 = 0x0020_0000;
     let Some((_, fields)) = stat.rsplit_once(')') else { return false };

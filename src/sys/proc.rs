@@ -105,6 +105,19 @@ pub fn living_groups() -> io::Result<HashMap<i32, bool>> {
     Ok(groups)
 }
 
+/// Every child of this process's main thread, which makes all of them and inherits what becomes an orphan; zombies are
+/// among them. Reads one file; where the kernel does not offer it, one for each process of the system.
+pub fn own_children() -> Vec<i32> {
+    if super::reap::has_no_child() {
+        return Vec::new();
+    }
+    let own = std::process::id();
+    match fs::read_to_string(format!("/proc/{own}/task/{own}/children")) {
+        Ok(list) => list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
+        Err(_) => children(),
+    }
+}
+
 /// Every living child of this process, zombies left out; those that can be found out, where `/proc` is not all
 /// there. Reads one file for each process of the system.
 pub fn children() -> Vec<i32> {

@@ -61,8 +61,17 @@ pub fn peek() -> Option<(i32, Exit)> {
 
 /// The signal that has stopped this child since the last time it was asked for.
 pub fn stopped(pid: i32) -> Option<u8> {
+    stopped_by(pid, 0)
+}
+
+/// The signal that this child is stopped by now, however often it was asked for: one system call.
+pub fn stopped_now(pid: i32) -> Option<u8> {
+    stopped_by(pid, libc::WNOWAIT)
+}
+
+fn stopped_by(pid: i32, flags: i32) -> Option<u8> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let (id, flags) = (u32::try_from(pid).ok()?, libc::WSTOPPED | libc::WNOHANG);
+    let (id, flags) = (u32::try_from(pid).ok()?, libc::WSTOPPED | libc::WNOHANG | flags);
     // SAFETY: info is writable and of the right size.
     let result = unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), flags) };
     // SAFETY: zeroed before, and filled by the kernel or left as it was.

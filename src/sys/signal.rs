@@ -62,6 +62,26 @@ fn send_by_pidfd(pidfd: BorrowedFd<'_>, signal: u8, flags: u32) -> io::Result<Gr
     outcome(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, none, flags) })
 }
 
+/// Signals the leader alone; never a stranger. Signal 0 only asks.
+///
+/// # Errors
+///
+/// An invalid signal number.
+pub fn signal_leader(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> {
+    if leader.reaped {
+        return Ok(GroupSignal::Gone);
+    }
+    if let Some(pidfd) = leader.pidfd {
+        match send_by_pidfd(pidfd, signal, 0) {
+            // Linux 5.2 has pidfds from clone, but a seccomp filter may forbid this call.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {}
+            answer => return answer,
+        }
+    }
+    // SAFETY: the child is not reaped, so that the pid is still its own.
+    outcome(unsafe { libc::kill(leader.pid, i32::from(signal)) }.into())
+}
+
 /// Signals everything in the leader's process group. Signal 0 only asks.
 ///
 /// # Errors
@@ -112,6 +132,22 @@ pub fn signal_child(pid: i32, signal: u8) {
     if pid > 1 {
         // SAFETY: plain numbers.
         unsafe { libc::kill(pid, i32::from(signal)) };
+    }
+}
+
+/// As [`signal_child`], and everything else in their process groups, each once; its number stays taken for as long as the
+/// child is in it. In our own session the children alone: there others than their relatives may be in a group.
+pub fn signal_children_and_groups(children: &[proc::Stat], signal: u8) {
+    // SAFETY: a plain number.
+    let own_session = unsafe { libc::getsid(0) };
+    let mut told = HashSet::new();
+    for child in children {
+        if child.pgrp <= 1 || child.session == own_session {
+            signal_child(child.pid, signal);
+        } else if told.insert(child.pgrp) {
+            // SAFETY: plain numbers.
+            unsafe { libc::killpg(child.pgrp, i32::from(signal)) };
+        }
     }
 }
 

@@ -159,8 +159,8 @@ fn the_socket_is_that_of_the_configuration() {
     for text in [
         format!("[supervice]\nsocket = {socket}\n"),
         format!("[supervice]\nlogfile = /nonexistent/x\nsocket: {socket}\n[program:x]\n"),
-        "[supervice]\nsocket = %(here)s/s\n".to_owned(),
-        format!("[unix_http_server]\nfile = {socket}\n"),
+        "[supervisord]\n[unix_http_server]\nfile = %(here)s/s\n".to_owned(),
+        format!("[supervisord]\n[unix_http_server]\nfile = {socket} ; where\n"),
     ] {
         assert_eq!(ctl(&text, &["status", "job"]), (Some(0), String::new()), "{text}");
     }

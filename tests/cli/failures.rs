@@ -329,7 +329,7 @@ fn no_message_gives_the_number_of_an_error() {
         let output = std::process::Command::new(program).args(*arguments).output().expect("it runs");
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
-        assert!(!output.status.success() && !text.is_empty(), "{arguments:?}: {text}");
+        assert!(!output.status.success() || text.contains("warning: "), "{arguments:?}: {text}");
         assert!(!text.contains("os error"), "{arguments:?}: {text}");
     }
 }

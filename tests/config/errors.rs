@@ -4,6 +4,7 @@ use crate::support::{Files, program_error};
 
 #[test]
 fn each_program_key_says_what_is_wrong_and_what_is_right() {
+    // What may come up until the program is started is in the next test.
     let size = "write bytes, or a number with KB, MB or GB, such as 50MB; 0: no limit";
     let whole = "not a whole number; write a whole number";
     for (keys, error) in [
@@ -36,47 +37,29 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
         ("redirect_stderr = 2", "redirect_stderr = 2: neither true nor false; write true or false"),
         ("log_buffer = 17MB", "log_buffer = 17MB: too large: it is memory of the daemon; write at most 16MB"),
         ("pdeathsig = TERM", "pdeathsig = TERM: neither true nor false; write true or false"),
-        ("environment = A", "environment = A: `A` is no KEY=value; write KEY=value,KEY2=\"with, comma\""),
+        ("environment = A", "environment: no KEY=value at the beginning; write KEY=value,KEY2=\"with, comma\""),
         (
             "environment = A=\"x",
-            "environment = A=\"x: the quotation mark \" in the value of A is not closed; \
+            "environment: the quotation mark \" in the value of A is not closed; \
              write KEY=value,KEY2=\"with, comma\"",
         ),
         (
             "environment = A='x'y",
-            "environment = A='x'y: no comma after the closing quotation mark of A's value; \
+            "environment: no comma after the closing quotation mark of A's value; \
              write KEY=value,KEY2=\"with, comma\"",
         ),
-        ("environment = =x", "environment = =x: `` is no name of a variable; write KEY=value,KEY2=\"with, comma\""),
         (
-            "env_file = /missing/env",
-            "env_file = /missing/env: /missing/env: No such file or directory; \
-             name files that the daemon can read, with commas between them",
+            "environment = A=1,B=x\"",
+            "environment: the quotation mark \" at the end of B's value is not opened; \
+             write KEY=value,KEY2=\"with, comma\"",
         ),
         (
-            "directory = /missing",
-            "directory = /missing: the directory /missing does not exist; create it, or write another path",
+            "environment = A=1,secret",
+            "environment: no KEY=value behind the value of A; write KEY=value,KEY2=\"with, comma\"",
         ),
         (
-            "directory = /etc/passwd",
-            "directory = /etc/passwd: /etc/passwd is not a directory; write the path of a directory",
-        ),
-        (
-            "directory = /etc/passwd/x",
-            "directory = /etc/passwd/x: /etc/passwd/x: Not a directory; write a path that can be reached",
-        ),
-        (
-            "stdout_logfile = /missing/x.log",
-            "stdout_logfile = /missing/x.log: the directory /missing does not exist; create it, or write another path",
-        ),
-        ("stderr_logfile = /etc", "stderr_logfile = /etc: it is a directory; write the path of a file"),
-        (
-            "user = no-such-user",
-            "user = no-such-user: no such user; write the name of a user of this system, or a numeric id",
-        ),
-        (
-            "user = 4294967295",
-            "user = 4294967295: no such user; write the name of a user of this system, or a numeric id",
+            "environment = =x",
+            "environment: no name of a variable at the beginning; write KEY=value,KEY2=\"with, comma\"",
         ),
         ("healthcheck_type = http", "healthcheck_type = http: not a kind of health check; write none, tcp or script"),
         ("healthcheck_interval = 0", "healthcheck_interval = 0: too small; write a whole number, at least 1"),
@@ -91,6 +74,26 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
         ("stray", "`stray`: neither a section nor a key with a value; write key = value, or # for a comment"),
     ] {
         assert_eq!(program_error(keys), error);
+    }
+}
+
+#[test]
+fn what_may_be_there_when_the_program_is_started_is_a_warning() {
+    for (key, warning) in [
+        (
+            "env_file = /missing/env",
+            "/missing/env: No such file or directory; name files that the daemon can read, with commas between them",
+        ),
+        ("directory = /missing", "the directory /missing does not exist; create it, or write another path"),
+        ("directory = /etc/passwd", "/etc/passwd is not a directory; write the path of a directory"),
+        ("directory = /etc/passwd/x", "/etc/passwd/x: Not a directory; write a path that can be reached"),
+        ("stdout_logfile = /missing/x.log", "the directory /missing does not exist; create it, or write another path"),
+        ("stderr_logfile = /etc", "it is a directory; write the path of a file"),
+        ("user = no-such-user", "no such user; write the name of a user of this system, or a numeric id"),
+        ("user = 4294967295", "no such user; write the name of a user of this system, or a numeric id"),
+    ] {
+        let files = Files::new(&format!("[program:p]\ncommand = run\n{key}\n"));
+        assert_eq!(files.warnings(), format!("DIR/main.ini:3: [program:p] {key}: {warning}"));
     }
 }
 
@@ -114,7 +117,7 @@ fn failures_28_a_size_with_an_unknown_unit_is_an_error_with_its_line() {
 #[test]
 fn commands_and_health_checks_that_are_incomplete() {
     let hint = "write command = /path/to/program arguments";
-    let close = "close it (a ; after white space begins a comment, in quotes too)";
+    let close = "close it";
     for (section, error) in [
         ("autostart = true", format!("1: [program:p] command: missing; {hint}")),
         ("command =", format!("2: [program:p] command = : empty; {hint}")),
@@ -230,7 +233,6 @@ fn names_of_programs_and_groups() {
 fn groups() {
     let programs = "[program:web]\ncommand = x\n[program:db]\ncommand = x\nnumprocs = 2\n";
     for (group, errors) in [
-        ("[group:g]", "6: [group:g] programs: missing; write programs = a,b"),
         ("[group:g]\nprograms = wbe", "7: [group:g] programs = wbe: no such program: wbe; did you mean web?"),
         (
             "[group:g]\nprograms = db:00",
@@ -240,11 +242,6 @@ fn groups() {
             "[group:g]\nprograms = xyz:00",
             "7: [group:g] programs = xyz:00: no such program: xyz:00; \
              name programs that are configured, or add [program:xyz]",
-        ),
-        (
-            "[group:g]\nprograms = web\n[group:h]\nprograms = db, web",
-            "9: [group:h] programs = db, web: web is in the group g already; \
-             a program is in one group: remove it from the others",
         ),
         (
             "[group:web]\nprograms = db",
@@ -259,21 +256,30 @@ fn groups() {
         assert_eq!(Files::new(&format!("{programs}{group}\n")).errors(false), format!("DIR/main.ini:{errors}"));
     }
     assert_eq!(Files::new(&format!("{programs}[group:g]\nprograms = web, web\n")).errors(true), "", "once is enough");
+    let both =
+        Files::new(&format!("{programs}[group:g]\nprograms = web\n[group:h]\nprograms = db, web\n[group:none]\n"));
+    assert_eq!(
+        both.warnings(),
+        "DIR/main.ini:9: [group:h] programs = db, web: web is in the group g already: this group, the last, counts; \
+         a program is in one group: remove it from the others\n\
+         DIR/main.ini:10: [group:none] programs: missing: a group without members; write programs = a,b"
+    );
+    assert_eq!(both.load().config.programs[0].group.as_deref(), Some("h"));
 }
 
 #[test]
 fn one_error_for_all_instances() {
     let errors =
-        Files::new("[program:p]\ncommand = x '%(process_num)d\nnumprocs = 50\nhealthcheck_type = tcp\n").errors(false);
+        Files::new("[program:p]\ncommand = x '%(process_num)s\nnumprocs = 50\nhealthcheck_type = tcp\n").errors(false);
     let expected = [
         "DIR/main.ini:1: [program:p] healthcheck_port: missing: a tcp check needs a port; write healthcheck_port = 1 to 65535",
-        "DIR/main.ini:2: [program:p] command = x '0: the quotation mark ' is not closed; \
-         close it (a ; after white space begins a comment, in quotes too)",
+        "DIR/main.ini:2: [program:p] command = x '00: the quotation mark ' is not closed; \
+         close it",
     ];
     assert_eq!(errors, expected.join("\n"));
     // An instance that is the first to be wrong is reported by its own value.
     let errors =
-        Files::new("[program:p]\ncommand = x\nnumprocs = 8\nhealthcheck_port = 6553%(process_num)d\n").errors(false);
+        Files::new("[program:p]\ncommand = x\nnumprocs = 38\nhealthcheck_port = 655%(process_num)s\n").errors(false);
     assert_eq!(
         errors,
         "DIR/main.ini:4: [program:p] healthcheck_port = 65536: too large; write a whole number from 1 to 65535"
@@ -332,9 +338,9 @@ fn unknown_keys_and_sections_are_warnings_and_strictly_errors() {
         "[supervice]\nlog_level = debug\n[program:p]\ncommand = x\ncomand = y\ncolour = red\n[programm:q]\ncommand = z\n[nginx]\n",
     );
     let expected = [
-        "DIR/main.ini:2: [supervice] log_level = debug: unknown key; did you mean loglevel?",
-        "DIR/main.ini:5: [program:p] comand = y: unknown key; did you mean command?",
-        "DIR/main.ini:6: [program:p] colour = red: unknown key; it has no effect: remove it, or see supervice.conf(5) \
+        "DIR/main.ini:2: [supervice] log_level: unknown key; did you mean loglevel?",
+        "DIR/main.ini:5: [program:p] comand: unknown key; did you mean command?",
+        "DIR/main.ini:6: [program:p] colour: unknown key; it has no effect: remove it, or see supervice.conf(5) \
          for the keys of this section",
         "DIR/main.ini:7: [programm:q]: unknown section; did you mean [program:NAME]?",
         "DIR/main.ini:9: [nginx]: unknown section; sections are [supervice], [program:NAME], [group:NAME] and [include]",
@@ -346,24 +352,41 @@ fn unknown_keys_and_sections_are_warnings_and_strictly_errors() {
 #[test]
 fn what_supervisord_knows_and_we_do_not_is_a_warning_even_strictly() {
     let files = Files::new(
-        "[supervisord]\nnodaemon = true\nminfds = 10\nsilent = false\n[inet_http_server]\nport = 9001\n\
-         [program:p]\ncommand = date +%%s\npriority = 1\nstopasgroup = true\nkillasgroup = FALSE\nprocess_name = %(program_name)s\n",
+        "[supervisord]\nnodaemon = true\nstrip_ansi = true\nchildlogdir = /tmp\n[inet_http_server]\nport = 9001\n\
+         [program:p]\ncommand = date +%%s\npriority = 1\nstdout_events_enabled = true\n\
+         process_name = %(program_name)s\n[eventlistener:e]\ncommand = x\n",
     );
     let expected = [
-        "DIR/main.ini:2: [supervisord] nodaemon = true: this key has no effect here; \
-         run supervice with -n to keep it in the foreground",
-        "DIR/main.ini:3: [supervisord] minfds = 10: this key has no effect here; \
-         set the limit before supervice is started (ulimit -n)",
+        "DIR/main.ini:3: [supervisord] strip_ansi = true: this key has no effect here; \
+         logs hold the bytes that the program wrote",
         "DIR/main.ini:5: [inet_http_server]: this section has no effect here; \
          the daemon is commanded through its socket: see socket in [supervice]",
-        "DIR/main.ini:8: [program:p] command = date +%%s: %% stays two percent signs here; write one % where one is meant",
-        "DIR/main.ini:9: [program:p] priority = 1: this key has no effect here; \
-         all programs are started and stopped at the same time",
-        "DIR/main.ini:11: [program:p] killasgroup = FALSE: this key has no effect here; \
-         SIGKILL always goes to the whole process group",
+        "DIR/main.ini:10: [program:p] stdout_events_enabled = true: this key has no effect here; \
+         output is not announced as events",
+        "DIR/main.ini:12: [eventlistener:e]: this section has no effect here; \
+         this program is not started: there are no event listeners",
     ];
     assert_eq!(files.warnings(), expected.join("\n"));
     assert_eq!(files.errors(true), "");
+}
+
+#[test]
+fn what_supervisord_knows_means_nothing_in_supervice_s_dialect() {
+    let files = Files::new(
+        "[supervice]\nminfds = 10\n[unix_http_server]\nfile = %(here)s/x\n[program:p]\ncommand = x\npriority = 1\n\
+         process_name = y\n",
+    );
+    let expected = [
+        "DIR/main.ini:2: [supervice] minfds = 10: this key has no effect here; \
+         set the limit before supervice is started (ulimit -n)",
+        "DIR/main.ini:3: [unix_http_server]: this section has no effect here; \
+         the file is read in supervice's dialect: write socket and the like in [supervice]",
+        "DIR/main.ini:7: [program:p] priority = 1: this key has no effect here; \
+         all programs are started and stopped at the same time",
+        "DIR/main.ini:8: [program:p] process_name = y: this key has no effect here; \
+         a program has its section's name, instances are named NAME:00, NAME:01 and so on",
+    ];
+    assert_eq!(files.warnings(), expected.join("\n"));
 }
 
 #[test]
@@ -381,8 +404,9 @@ fn what_is_probably_not_meant_is_a_warning() {
         ),
         (
             "command = x %(ENV_SUPERVICE_NOT_SET)s",
-            "2: [program:p] command = x %(ENV_SUPERVICE_NOT_SET)s: the variable SUPERVICE_NOT_SET is not in the daemon's \
-             environment: %(ENV_SUPERVICE_NOT_SET)s stays as it is; set it before supervice is started",
+            "2: [program:p] command = x %(ENV_SUPERVICE_NOT_SET)s: %(ENV_SUPERVICE_NOT_SET)s stays as it is: only \
+             %(process_num)s is replaced in supervice's dialect; write the text itself; a file with a [supervisord] \
+             section has supervisord's names",
         ),
         (
             "command = x\nhealthcheck_port = 80",
@@ -413,14 +437,6 @@ fn what_is_meant_is_no_warning() {
         return;
     }
     assert_eq!(Files::new("[program:p]\ncommand = x\nuser = nobody\n").warnings(), "");
-}
-
-#[test]
-fn a_variable_s_name_may_become_impossible() {
-    assert_eq!(
-        Files::new("[program:a=b]\ncommand = x\nenvironment = %(program_name)s=1\n").errors(false),
-        "DIR/main.ini:3: [program:a=b] environment = a=b=1: a variable's name is empty or holds a =; write KEY=value"
-    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use supervice::config::{diff, parse_environment, read_env_file, to_json};
+use supervice::config::{Secrets, diff, parse_environment, read_env_file, to_json};
 use supervice::models::{
     AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, ProgramConfig, Reconcile,
     SupervisorConfig,
@@ -48,6 +48,8 @@ fn each_program_key() {
         ("stopsignal = sigint", with(|p| p.stopsignal = "INT".into())),
         ("stopsignal = 10", with(|p| p.stopsignal = "USR1".into())),
         ("stopwaitsecs = 60", with(|p| p.stopwaitsecs = 60)),
+        ("stopasgroup = false", with(|p| p.stopasgroup = false)),
+        ("killasgroup = no", with(|p| p.killasgroup = false)),
         ("stdout_logfile = /dev/stdout", with(|p| p.stdout_logfile = Some("/dev/stdout".into()))),
         ("stdout_logfile = AUTO", with(|_| ())),
         ("stdout_logfile = NONE", with(|_| ())),
@@ -123,6 +125,7 @@ fn each_daemon_key() {
         log_prefix: Some("[%(pid)s] %(process_name)s: ".into()),
         log_format: LogFormat::Json,
         programs: Vec::new(),
+        ..SupervisorConfig::default()
     };
     assert_eq!(loaded.config, expected);
     assert!(loaded.logfile_given && loaded.warnings.is_empty());
@@ -133,53 +136,55 @@ fn a_configuration_of_supervisord() {
     let files = Files::new(
         "[unix_http_server]\nfile=/tmp/x.sock ; path\nchmod=0700\nchown=root:root\n\
          [supervisord]\nlogfile=/dev/stdout\nlogfile_maxbytes=0\nlogfile_backups=1\nloglevel=trace\nnodaemon=false\n\
-         environment=A=\"1\",B=\"2\"\n[supervice]\nloglevel = error\n\
+         environment=A=\"1\",B=\"2\"\n\
          [program:web]\ncommand=run --name %(program_name)s\nenvironment=B=3,\n  C='x, %(group_name)s'\n\
          [group:site]\nprograms=web\npriority=999\n",
     );
     let config = files.load().config;
     assert_eq!((config.socket_path.as_deref(), config.socket_mode), (Some("/tmp/x.sock"), 0o700));
     assert_eq!((config.logfile.as_deref(), config.log_maxbytes, config.log_backups), (Some("/dev/stdout"), 0, 1));
-    assert_eq!((config.loglevel.as_str(), config.socket_owner.as_deref()), ("ERROR", Some("root:root")));
+    assert_eq!((config.loglevel.as_str(), config.socket_owner.as_deref()), ("DEBUG", Some("root:root")));
     let web = &config.programs[0];
-    assert_eq!(web.command, "run --name web");
-    assert_eq!(web.group.as_deref(), Some("site"));
+    assert_eq!((web.name.as_str(), web.command.as_str()), ("site:web", "run --name web"));
+    assert_eq!((web.group.as_deref(), web.process_name.as_deref()), (Some("site"), Some("web")));
     let environment: Vec<_> = web.environment.clone().into_iter().collect();
     assert_eq!(environment, pairs(&[("A", "1"), ("B", "3"), ("C", "x, site")]));
-    assert_eq!(web.autorestart, AutoRestart::Always);
+    assert_eq!((web.autorestart, web.stopasgroup, web.killasgroup), (AutoRestart::Unexpected, false, false));
+    assert_eq!(web.serverurl.as_deref(), Some("unix:///tmp/x.sock"));
     assert_eq!(files.warnings(), "");
 }
 
 #[test]
 fn instances_differ_where_they_may() {
     let files = Files::new(
-        "[program:w]\ncommand = run %(process_num)s date +%s\nnumprocs = 3\nenvironment = N=%(process_num)02d\n\
-         directory = /%(process_num)0s/..\nstdout_logfile = /tmp/w%(process_num)d.log\nhealthcheck_type = tcp\n\
-         healthcheck_port = 80%(process_num)02d\nstopsignal = INT\n",
+        "[program:w]\ncommand = run %(process_num)s date +%s\nnumprocs = 3\nenvironment = N=%(process_num)s\n\
+         directory = /%(process_num)s/..\nstdout_logfile = /tmp/w%(process_num)s.log\nhealthcheck_type = tcp\n\
+         healthcheck_port = 80%(process_num)s\nstopsignal = INT\n",
     );
-    let files = files.errors(false);
-    assert!(files.contains("the directory /0/.. does not exist"), "{files}");
+    let warnings = files.warnings();
+    assert!(warnings.contains("the directory /00/.. does not exist"), "{warnings}");
     let config = Files::new(
-        "[program:w]\ncommand = run %(process_num)s date +%s\nnumprocs = 3\nenvironment = N=%(process_num)02d of %(numprocs)s\n\
-         stdout_logfile = /tmp/w%(process_num)d.log\nhealthcheck_type = tcp\nhealthcheck_port = 80%(process_num)02d\n",
+        "[program:w]\ncommand = run %(process_num)s date +%s\nnumprocs = 3\nenvironment = N=%(process_num)s of %(numprocs)s\n\
+         stdout_logfile = /tmp/w%(process_num)s.log\nhealthcheck_type = tcp\nhealthcheck_port = 80%(process_num)s\n",
     )
     .load()
     .config;
     let names: Vec<&str> = config.programs.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names, ["w:00", "w:01", "w:02"]);
     let last = &config.programs[2];
-    assert_eq!(last.command, "run 2 date +%s");
-    assert_eq!(last.environment.get("N").map(String::as_str), Some("02 of 3"));
-    assert_eq!(last.stdout_logfile.as_deref(), Some("/tmp/w2.log"));
+    assert_eq!(last.command, "run 02 date +%s");
+    assert_eq!(last.environment.get("N").map(String::as_str), Some("02 of %(numprocs)s"));
+    assert_eq!(last.stdout_logfile.as_deref(), Some("/tmp/w02.log"));
     assert_eq!((last.healthcheck.port, last.numprocs, last.group_name()), (Some(8002), 3, "w"));
-    assert_eq!(program("environment = N=%(process_num)d").environment.get("N").map(String::as_str), Some("0"));
+    assert_eq!(program("environment = N=%(process_num)s").environment.get("N").map(String::as_str), Some("00"));
 }
 
 #[test]
 fn the_name_of_the_machine_may_stand_in_a_value() {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
-    let lines = program("stdout_logfile = /tmp/%(host_node_name)s.log").stdout_logfile;
-    assert_eq!(lines, Some(format!("/tmp/{}.log", host.trim())));
+    let text = "[supervisord]\n[program:p]\ncommand = run\nstdout_logfile = /tmp/%(host_node_name)s.log\n";
+    let log = Files::new(text).load().config.programs.remove(0).stdout_logfile;
+    assert_eq!(log, Some(format!("/tmp/{}.log", host.trim())));
 }
 
 #[test]
@@ -193,14 +198,13 @@ fn percent_signs_are_literal() {
 #[test]
 fn includes_are_read_once_in_order_and_do_not_include() {
     let files = Files::new("[include]\nfiles = conf/*.ini conf/b.ini *.ini\n[program:a]\ncommand = x\n")
-        .with("conf/b.ini", "[program:b]\ncommand = run %(here)s/b\n[program:a]\ncommand = y\n")
+        .with("conf/b.ini", "[program:b]\ncommand = run b\n[program:a]\ncommand = y\n")
         .with("conf/a.ini", "[program:c]\ncommand = z\n[include]\nfiles = *.ini\n")
         .with("conf/.hidden.ini", "garbage");
     let loaded = files.load();
     let programs: Vec<(&str, &str)> =
         loaded.config.programs.iter().map(|p| (p.name.as_str(), p.command.as_str())).collect();
-    let here = format!("run {}/conf/b", files.dir().display());
-    assert_eq!(programs, [("a", "y"), ("c", "z"), ("b", here.as_str())]);
+    assert_eq!(programs, [("a", "y"), ("c", "z"), ("b", "run b")]);
     let names: Vec<_> = loaded.files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
     assert_eq!(names, ["main.ini", "a.ini", "b.ini"]);
     let expected = [
@@ -216,11 +220,14 @@ fn includes_are_read_once_in_order_and_do_not_include() {
 fn an_included_file_that_is_not_there_or_wrong() {
     let files = Files::new("[include]\nfiles = missing.ini none/*.ini bad.ini\n").with("bad.ini", "x = 1\n");
     let expected = [
-        "DIR/main.ini:2: [include] files = missing.ini none/*.ini bad.ini: DIR/missing.ini: \
-         No such file or directory; name files that the daemon can read",
+        "DIR/main.ini:2: [include] files = missing.ini none/*.ini bad.ini: no file matches missing.ini; \
+         put the path right, or remove it",
+        "DIR/main.ini:2: [include] files = missing.ini none/*.ini bad.ini: no file matches none/*.ini; \
+         put the path right, or remove it",
         "DIR/bad.ini:1: `x = 1`: the file begins without a section; put a line like [program:NAME] above it",
     ];
-    assert_eq!(files.errors(false), expected.join("\n"));
+    assert_eq!(files.errors(true), expected.join("\n"));
+    assert_eq!(files.errors(false), expected[2]);
 }
 
 #[test]
@@ -229,7 +236,8 @@ fn environment_lists() {
         ("", pairs(&[])),
         ("A=1,B=2", pairs(&[("A", "1"), ("B", "2")])),
         ("A=\"x, y\", B='z \"q\"' ,C=", pairs(&[("A", "x, y"), ("B", "z \"q\""), ("C", "")])),
-        ("A = 1 ,\nB=2\nC=a=b,", pairs(&[("A", "1"), ("B", "2"), ("C", "a=b")])),
+        ("A = 1 ,\nB=\"2\"\nC=a=b,", pairs(&[("A", "1"), ("B", "2"), ("C", "a=b")])),
+        ("A=1\nB=2", pairs(&[("A", "1\nB=2")])),
         ("A=x\"y\",B=%s\\n", pairs(&[("A", "x\"y\""), ("B", "%s\\n")])),
         ("A=1,A=2", pairs(&[("A", "1"), ("A", "2")])),
     ] {
@@ -251,7 +259,7 @@ fn env_files_and_the_printed_configuration() {
     let files = files.with("main.ini", format!("[program:p]\ncommand = x\nenv_file = {list}\nenvironment = B=4\n"));
     let config = files.load().config;
     assert_eq!(config.programs[0].environment.len(), 1, "the files are read when the program is started");
-    let json: serde_json::Value = serde_json::from_str(&to_json(&config)).expect("json");
+    let json: serde_json::Value = serde_json::from_str(&to_json(&config, Secrets::Shown)).expect("json");
     let program = &json["programs"][0];
     assert_eq!(program["environment"]["A"], "2");
     assert_eq!(program["environment"]["B"], "4");
@@ -279,7 +287,7 @@ fn env_files_never_reveal_their_values() {
 fn reloads() {
     let load = |text: &str| Files::new(text).load().config;
     let old = load("[program:a]\ncommand = x\n[program:b]\ncommand = x\n[program:c]\ncommand = x\n");
-    let same = load("[program:c]\ncommand = x\n[program:a]\ncommand: x ; the same\n[program:b]\nCOMMAND = x\n");
+    let same = load("[program:c]\ncommand = x\n[program:a]\ncommand: x\n[program:b]\nCOMMAND = x\n");
     assert!(diff(&old, &same).is_empty());
     let new = load(
         "[supervice]\nloglevel = debug\nsocket_mode = 660\n[program:d]\ncommand = x\nnumprocs = 2\n[program:a]\n\

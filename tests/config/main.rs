@@ -1,6 +1,8 @@
 //! The configuration as a whole: files in, configurations, warnings and golden errors out; and the
 //! comparison with Python's own readers.
 
+mod cases;
+mod differential;
 mod errors;
 mod loading;
 mod properties;

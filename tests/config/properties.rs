@@ -38,7 +38,7 @@ proptest! {
     fn any_configuration_is_survived(pieces in proptest::collection::vec(piece(), 0..30)) {
         let files = Files::new(&pieces.concat());
         if let Ok(loaded) = files.try_load(false) {
-            let json = supervice::config::to_json(&loaded.config);
+            let json = supervice::config::to_json(&loaded.config, supervice::config::Secrets::Shown);
             prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
         }
         let _ = files.errors(true);

@@ -12,6 +12,7 @@ const RECORDED: &[(&str, &str)] = &[
     ("container", "packaging/container/example/supervice.conf"),
     ("every_key", "tests/config/recordings/every_key.ini"),
     ("supervisord", "tests/config/recordings/supervisord.ini"),
+    ("every_supervisord_key", "tests/config/recordings/every_supervisord_key.ini"),
     ("supervisord_umask", "tests/config/recordings/supervisord_umask.ini"),
     ("wrong", "tests/config/recordings/wrong.ini"),
     ("fuzz_health", "tests/fuzz/corpus/configuration/health"),

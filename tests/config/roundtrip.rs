@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use supervice::models::{
-    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckConfig, HealthCheckType, LogFormat, LogSync,
+    AutoRestart, DefaultOutput, Dialect, ExitCode, ExitOn, HealthCheckConfig, HealthCheckType, LogFormat, LogSync,
     ProgramConfig, Reconcile, SupervisorConfig,
 };
 
@@ -82,6 +82,8 @@ impl Draw {
             startretries: self.u32(),
             stopsignal: self.text(),
             stopwaitsecs: self.u32(),
+            stopasgroup: self.boolean(),
+            killasgroup: self.boolean(),
             stdout_logfile: self.option(Draw::text),
             stdout_logfile_maxbytes: self.u64(),
             stdout_logfile_backups: self.u32(),
@@ -104,6 +106,10 @@ impl Draw {
             pdeathsig: self.boolean(),
             reconcile: self.pick(&[Reconcile::Auto, Reconcile::Kill, Reconcile::Warn, Reconcile::Off]),
             healthcheck: self.health_check(),
+            process_name: self.option(Draw::text),
+            numprocs_start: self.u32() as i32,
+            priority: self.u32() as i32,
+            serverurl: self.option(Draw::text),
         }
     }
 
@@ -124,6 +130,15 @@ impl Draw {
             log_prefix: self.option(Draw::text),
             log_format: self.pick(&[LogFormat::Text, LogFormat::Json]),
             programs: self.list(Draw::program),
+            dialect: self.pick(&[Dialect::Supervice, Dialect::Supervisord]),
+            nodaemon: self.boolean(),
+            silent: self.boolean(),
+            user: self.option(Draw::text),
+            directory: self.option(Draw::text),
+            umask: self.option(Draw::u32),
+            minfds: self.u32(),
+            minprocs: self.u32(),
+            identifier: self.text(),
         }
     }
 }

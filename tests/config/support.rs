@@ -34,7 +34,7 @@ impl Files {
     }
 
     pub fn try_load(&self, strict: bool) -> Result<Loaded, ConfigError> {
-        load(self.main(), &LoadOptions { strict })
+        load(self.main(), &LoadOptions { strict, ..LoadOptions::default() })
     }
 
     /// The configuration, which must hold.

@@ -44,9 +44,9 @@ fn failures_03_no_last_word_is_lost() {
     );
     wait_until("hello is written", || daemon.read("last.log") == "hello\n");
     for number in 0..20 {
-        let mut wanted: String = (0..200).map(|line| format!("{number} {line}\n")).collect();
+        let mut wanted: String = (0..200).map(|line| format!("{number:02} {line}\n")).collect();
         wanted.push_str("end\n");
-        wait_until("every line is there", || daemon.read(&format!("burst.{number}")) == wanted);
+        wait_until("every line is there", || daemon.read(&format!("burst.{number:02}")) == wanted);
     }
     assert_eq!(daemon.ctl(&["stop", "last"]).0, 0);
     wait_until("the last word is there", || daemon.read("last.log") == "hello\ngoodbye\n");

@@ -66,11 +66,11 @@ fn a_group_starts_and_stops_together() {
 #[test]
 fn instances_know_their_number() {
     let daemon = Daemon::start(
-        "[program:w]\ncommand = sh -c 'echo %(process_num)02d-$N > DIR/%(process_num)s; exec sleep 1000'\n\
+        "[program:w]\ncommand = sh -c 'echo %(process_num)s-$N > DIR/%(process_num)s; exec sleep 1000'\n\
          numprocs = 2\nenvironment = N=\"n%(process_num)s\"",
     );
-    assert_eq!(word_in(&daemon.path("0")), "00-n0");
-    assert_eq!(word_in(&daemon.path("1")), "01-n1");
+    assert_eq!(word_in(&daemon.path("00")), "00-n00");
+    assert_eq!(word_in(&daemon.path("01")), "01-n01");
     let error = "supervicectl: 'w' is a group; name its members ('w:00' ...), or use startgroup or stopgroup\n";
     assert_eq!(daemon.ctl(&["restart", "w"]), (1, String::new(), error.to_owned()));
     daemon.terminate();

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod cases;
 mod clock;
 mod crowd;
 mod demo;

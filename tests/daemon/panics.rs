@@ -1,4 +1,4 @@
-//! A panic in one place of the daemon harms nothing else. Debug builds have a place to plant one.
+//! A panic in one place of the daemon harms nothing else. Debug builds have failpoints for it.
 
 use std::process::Command;
 
@@ -36,6 +36,36 @@ fn a_panic_in_a_machine_ends_that_process_alone() {
     assert!(status.description.unwrap_or_default().contains("internal error"), "{}", daemon.log());
     daemon.controller().start_process("web").expect("an operator may try again");
     daemon.wait_state("web", "FATAL");
+    calm_is_well(daemon);
+}
+
+#[test]
+fn a_panic_in_a_turn_loses_no_answer() {
+    let Some(daemon) = with_panic("command:ReopenLogs", "command = sleep 1000") else { return };
+    let (code, _, error) = daemon.ctl(&["reopen"]);
+    assert!(code == 1 && error.contains("internal error"), "{code}: {error}");
+    daemon.wait_log("a request was lost");
+    calm_is_well(daemon);
+}
+
+#[test]
+fn a_panic_in_a_spawn_is_a_failed_spawn() {
+    let Some(daemon) = with_panic("spawn:web", "command = sleep 1000\nstartretries = 0") else { return };
+    let status = daemon.wait_state("web", "FATAL");
+    assert!(status.description.unwrap_or_default().contains("internal error"), "{}", daemon.log());
+    daemon.controller().start_process("web").expect_err("it panics again, and that is told");
+    calm_is_well(daemon);
+}
+
+#[test]
+fn a_panic_after_a_spawn_leaves_one_child_that_is_known() {
+    let web = "command = sleep 1000\nenvironment = MARK=spawned-TEST";
+    let Some(daemon) = with_panic("spawned:web", web) else { return };
+    let pid = daemon.wait_state("web", "RUNNING").pid;
+    assert_eq!(marked("spawned").len(), 1);
+    assert!(pid.is_some_and(alive), "{}", daemon.log());
+    daemon.controller().stop_process("web").expect("it can be stopped");
+    wait_until("it is gone", || marked("spawned").is_empty());
     calm_is_well(daemon);
 }
 

@@ -13,7 +13,9 @@ fn many_groups_that_outlive_their_leaders_delay_nobody() {
         "[program:p]\nnumprocs = 100\ncommand = sh -c 'trap \"\" TERM; sleep 1000 & trap - TERM; echo up; exec sleep 1000'\n\
          startsecs = 0\nstopwaitsecs = 2\nstdout_logfile = DIR/%(process_num)s.out\n[group:g]\nprograms = p",
     );
-    wait_until("all have set their traps", || (0..100).all(|number| daemon.read(&format!("{number}.out")) == "up\n"));
+    wait_until("all have set their traps", || {
+        (0..100).all(|number| daemon.read(&format!("{number:02}.out")) == "up\n")
+    });
     let mut slowest = Duration::ZERO;
     std::thread::scope(|scope| {
         let stop = scope.spawn(|| daemon.controller().stop_group("g"));

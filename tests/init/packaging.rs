@@ -158,11 +158,11 @@ fn the_example_runs() {
         assert!(begin.elapsed().as_secs() < 25, "{out}{errors}\n{}", container.log());
         (code == 0).then_some(())
     });
-    wait_for("the health check of nginx has passed", || container.log().contains("worker 1 begins").then_some(()));
+    wait_for("the health check of nginx has passed", || container.log().contains("worker 01 begins").then_some(()));
     container.signal(15);
     let (code, log) = container.end();
     assert_eq!(code, 0, "{log}");
-    assert!(log.contains("worker:00 | worker 0 ends") && !log.contains("FATAL"), "{log}");
+    assert!(log.contains("worker:00 | worker 00 ends") && !log.contains("FATAL"), "{log}");
 }
 
 /// What `FROM scratch` holds: the two binaries, a configuration, nothing else; not even /proc, /dev or /tmp.

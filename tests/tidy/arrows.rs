@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "core/engine",
         &[
             "api",
+            "failpoint",
             "models",
             "process",
             "util",
@@ -58,6 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// What performs the engine's decisions reaches everything around them.
 const CORE: &[&str] = &[
+    "failpoint",
     "api",
     "codec",
     "config",

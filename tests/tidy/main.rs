@@ -79,6 +79,28 @@ fn unsafe_code_lives_in_sys_and_gives_its_reason() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A program's user may put a link where its output goes: one function opens, renames and removes there.
+#[test]
+fn the_output_thread_trusts_no_path() {
+    const DIRECT: [&str; 8] = [
+        "OpenOptions",
+        "File::open",
+        "File::create",
+        "fs::rename",
+        "fs::remove_file",
+        "fs::write",
+        "fs::copy",
+        "fs::hard_link",
+    ];
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src/output").iter().filter(|(path, _)| !is_test(path)) {
+        for (number, line) in shipped(text).filter(|(_, line)| DIRECT.iter().any(|word| line.contains(word))) {
+            wrong.push(format!("{}:{number}: {}", path.display(), line.trim()));
+        }
+    }
+    assert!(wrong.is_empty(), "use crate::sys::guarded_path:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn no_file_does_two_jobs() {
     let all = sources("src").into_iter().chain(sources("bin")).chain(sources("tests"));

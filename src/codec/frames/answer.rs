@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::report::{self, DaemonChanges, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
+use super::report::{self, Event, Explanation, NextStep, Past, Updated};
 use super::{ErrorCode, ProcessStatus, frame, ok, reload, status};
 use crate::api::{
-    self, Announcement, Answer, EventType, HistoryRow, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
+    self, Answer, EventType, HistoryRow, PublicEvent, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
 };
-use crate::process::{Cause, Exit, Moment};
+use crate::models::ProgramConfig;
+use crate::process::{Cause, Exit, Moment, ProcessState};
 
 /// The frame of an answer.
 pub fn answer(answer: &Answer, clock: WallClock) -> Vec<u8> {
@@ -33,22 +34,20 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
             let rows: Vec<ProcessStatus> = rows.iter().map(|row| process_status(row, *now, clock)).collect();
             status(&rows, *offset)
         }
-        Reply::History(rows) => report::history(&rows.iter().map(|row| history_item(row, clock)).collect::<Vec<_>>()),
+        Reply::History(rows) => report::history(rows.iter().rev().map(|row| past(row, clock))),
         Reply::Why(facts) => report::with_status(&why(facts, clock)),
         Reply::Pid(pid) => report::ok_with(&format!(r#""pid":{pid}"#)),
         Reply::Version(pid) => report::ok_with(&format!(r#""version":"{}","pid":{pid}"#, env!("CARGO_PKG_VERSION"))),
         Reply::LogLevel(level) => report::ok_with(&format!(r#""level":{}"#, serde_json::Value::from(level.as_str()))),
-        Reply::Reread(found) => report::with_status(&reread(found)),
-        Reply::Reloaded { changes, daemon } => {
-            reload(&changes.added, &changes.removed, &changes.changed, &daemon_changes(daemon))
-        }
+        Reply::Reread(found) => report::with_status(found),
+        Reply::Reloaded { changes, daemon } => reload(&changes.added, &changes.removed, &changes.changed, daemon),
         Reply::Updated(updated) => report::with_status(&Updated {
             added: updated.changes.added.clone(),
             removed: updated.changes.removed.clone(),
             changed: updated.changes.changed.clone(),
             restarted: updated.restarted.clone(),
             confirm_until: updated.confirm_until.map(|at| clock.stamp(at)),
-            daemon: daemon_changes(&updated.daemon),
+            daemon: updated.daemon.clone(),
         }),
     }
 }
@@ -124,106 +123,81 @@ fn process_status(row: &StatusRow, now: Moment, clock: WallClock) -> ProcessStat
         autostart: Some(program.autostart),
         kill_at: row.kill_at.map(|at| clock.seconds(at)),
         retry_at: row.retry_at.map(|at| clock.seconds(at)),
+        paused: row.paused,
     }
 }
 
-fn history_item(row: &HistoryRow, clock: WallClock) -> HistoryItem {
-    HistoryItem {
+fn past(row: &HistoryRow, clock: WallClock) -> Past<'_> {
+    Past {
         time: clock.stamp(row.at),
-        name: row.program.name.clone(),
-        from_state: row.from.as_str().to_owned(),
-        to_state: row.to.as_str().to_owned(),
+        name: &row.program.name,
+        from_state: row.from.as_str(),
+        to_state: row.to.as_str(),
         pid: row.pid,
         cause: row.cause.to_string(),
-        cause_data: serde_json::to_value(&row.cause).ok(),
+        cause_data: &row.cause,
     }
 }
 
-fn why(facts: &api::Why, clock: WallClock) -> Why {
-    Why {
-        name: facts.program.name.clone(),
-        state: facts.state.as_str().to_owned(),
+fn why(facts: &api::Why, clock: WallClock) -> Explanation<'_> {
+    Explanation {
+        name: &facts.program.name,
+        state: facts.state.as_str(),
         lines: facts.lines(),
-        history: facts.history.iter().map(|row| history_item(row, clock)).collect(),
-        stderr: facts.last_output.clone(),
+        history: facts.history.iter().map(|row| past(row, clock)).collect(),
+        stderr: &facts.last_output,
         next: facts.next.map(|(step, at)| NextStep { what: step.to_string(), at: clock.stamp(at) }),
     }
 }
 
-fn reread(found: &api::Reread) -> Reread {
-    let change = |change: &api::KeyChange| KeyChange {
-        key: change.key.clone(),
-        old: change.old.clone(),
-        new: change.new.clone(),
-    };
-    let changed = found.changed.iter();
-    Reread {
-        added: found.added.clone(),
-        removed: found.removed.clone(),
-        changed: changed.map(|(name, keys)| (name.clone(), keys.iter().map(change).collect())).collect(),
-        warnings: found.warnings.clone(),
-        daemon: daemon_changes(&found.daemon),
-    }
-}
-
-fn daemon_changes(api::DaemonChanges { live, restart }: &api::DaemonChanges) -> DaemonChanges {
-    DaemonChanges { live: live.clone(), restart: restart.clone() }
-}
-
 /// A transition of the past as the event that it was.
-pub fn past_event(row: &HistoryRow, clock: WallClock) -> EventItem {
-    EventItem {
-        event_type: EventType::of_state(row.to).as_str().to_owned(),
-        time: clock.stamp(row.at),
-        processname: row.program.name.clone(),
-        groupname: row.program.group_name().to_owned(),
-        from_state: Some(row.from.as_str().to_owned()),
-        to_state: Some(row.to.as_str().to_owned()),
-        pid: row.pid,
-        cause: Some(row.cause.to_string()),
-        cause_data: serde_json::to_value(&row.cause).ok(),
+pub fn past_event(row: &HistoryRow, clock: WallClock) -> Event<'_> {
+    let HistoryRow { program, at, from, to, pid, cause } = row;
+    transition_event(program, (*from, *to), *pid, cause, clock.stamp(*at))
+}
+
+fn transition_event<'a>(
+    program: &'a ProgramConfig,
+    (from, to): (ProcessState, ProcessState),
+    pid: Option<i32>,
+    cause: &'a Cause,
+    time: f64,
+) -> Event<'a> {
+    Event {
+        event_type: EventType::of_state(to).as_str(),
+        time,
+        processname: &program.name,
+        groupname: program.group_name(),
+        from_state: Some(from.as_str()),
+        to_state: Some(to.as_str()),
+        pid,
+        cause: Some(cause.to_string()),
+        cause_data: Some(cause),
         message: None,
     }
 }
 
-/// What has just happened as an event; `None` where that is none.
-pub fn event(announcement: &Announcement, clock: WallClock) -> Option<EventItem> {
-    match announcement {
-        Announcement::Transition { program, at, transition } => Some(past_event(
-            &HistoryRow {
-                program: program.clone(),
-                at: *at,
-                from: transition.from,
-                to: transition.to,
-                pid: transition.pid,
-                cause: transition.cause.clone(),
-            },
-            clock,
-        )),
-        Announcement::Health { program, at, pid, healthy: _, message } => Some(EventItem {
-            event_type: announcement.event_type()?.as_str().to_owned(),
-            time: clock.stamp(*at),
-            processname: program.name.clone(),
-            groupname: program.group_name().to_owned(),
-            pid: *pid,
-            message: Some(message.to_string()),
-            ..EventItem::default()
-        }),
-        Announcement::Noted { .. }
-        | Announcement::Output { .. }
-        | Announcement::ExecFailedLate { .. }
-        | Announcement::TaskSignalled { .. }
-        | Announcement::Asked { .. }
-        | Announcement::LogsReopened
-        | Announcement::Orphans(_)
-        | Announcement::Failed(_)
-        | Announcement::Reload(_)
-        | Announcement::Shutdown(_) => None,
+/// What has just happened as an event.
+pub fn event<'a>(event: &PublicEvent<'a>, clock: WallClock) -> Event<'a> {
+    match *event {
+        PublicEvent::Transition { program, at, transition } => {
+            let states = (transition.from, transition.to);
+            transition_event(program, states, transition.pid, &transition.cause, clock.stamp(at))
+        }
+        PublicEvent::Health { program, at, pid, healthy: _, message } => Event {
+            event_type: event.event_type().as_str(),
+            time: clock.stamp(at),
+            processname: &program.name,
+            groupname: program.group_name(),
+            pid,
+            message: Some(message),
+            ..Event::default()
+        },
     }
 }
 
 /// The frame of one event; `lost` were dropped just before it.
-pub fn event_frame(event: &EventItem, lost: u64) -> Vec<u8> {
+pub fn event_frame(event: &Event<'_>, lost: u64) -> Vec<u8> {
     // Strings and numbers always serialize.
     let event = serde_json::to_string(event).unwrap_or_default();
     frame(format!(r#"{{"status":"ok","event":{event},"lost":{lost},"more":true}}"#).as_bytes())

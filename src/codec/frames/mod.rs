@@ -12,9 +12,10 @@ mod report;
 mod request;
 mod status_line;
 
+pub use crate::api::DaemonChanges;
 pub use answer::{answer, event, event_frame, past_event};
 pub use piece::Piece;
-pub use report::{DaemonChanges, EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
+pub use report::{Event, EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
 pub use request::{DEFAULT_LINES, parse};
 
 pub use crate::api::{Amount, Terms, WaitFor};
@@ -130,6 +131,9 @@ pub struct ProcessStatus {
     /// In `BACKOFF`: when the next attempt comes, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<u64>,
+    /// Its main process is paused by this signal (SIGSTOP and the like); only where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<u8>,
 }
 
 /// Puts the length before a body. A body that is too large becomes an error answer.

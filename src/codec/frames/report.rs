@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{STATUS_LIMIT, frame};
+use crate::api::DaemonChanges;
 use crate::process::Cause;
 
 /// One transition of a process, or a note about something that did not change its state
@@ -37,16 +38,6 @@ impl HistoryItem {
     pub fn cause(&self) -> Option<Cause> {
         serde_json::from_value(self.cause_data.clone()?).ok()
     }
-}
-
-/// Keys of `[supervice]` whose value is another than the one in force, in the order of the manual.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DaemonChanges {
-    /// Those that take effect at once.
-    pub live: Vec<String>,
-    /// Those that take effect when the daemon is started anew.
-    pub restart: Vec<String>,
 }
 
 /// A key whose value a new configuration changes.
@@ -186,13 +177,68 @@ pub(super) fn ok_with(members: &str) -> Vec<u8> {
     frame(format!(r#"{{"status":"ok",{members}}}"#).as_bytes())
 }
 
-/// As many of the newest items as one frame holds.
-pub(super) fn history(items: &[HistoryItem]) -> Vec<u8> {
+/// [`HistoryItem`] as the daemon writes it: the cause by its own form, not by way of a tree of values.
+#[derive(Serialize)]
+pub(super) struct Past<'a> {
+    pub time: f64,
+    pub name: &'a str,
+    pub from_state: &'static str,
+    pub to_state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    pub cause: String,
+    pub cause_data: &'a Cause,
+}
+
+/// [`Why`] as the daemon writes it.
+#[derive(Serialize)]
+pub(super) struct Explanation<'a> {
+    pub name: &'a str,
+    pub state: &'static str,
+    pub lines: Vec<String>,
+    pub history: Vec<Past<'a>>,
+    pub stderr: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextStep>,
+}
+
+/// [`EventItem`] as the daemon writes it.
+#[derive(Debug, Default, Serialize)]
+pub struct Event<'a> {
+    #[serde(rename = "type")]
+    pub(super) event_type: &'static str,
+    pub(super) time: f64,
+    pub(super) processname: &'a str,
+    pub(super) groupname: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from_state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) to_state: Option<&'static str>,
+    pub(super) pid: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cause_data: Option<&'a Cause>,
+}
+
+#[cfg(test)]
+impl From<Event<'_>> for EventItem {
+    /// As a client reads it.
+    fn from(event: Event<'_>) -> EventItem {
+        let text = serde_json::to_string(&event).expect("strings and numbers");
+        serde_json::from_str(&text).expect("an event")
+    }
+}
+
+/// As many of the newest items as one frame holds; they come newest first.
+pub(super) fn history<'a>(items: impl Iterator<Item = Past<'a>>) -> Vec<u8> {
     let mut size = 0;
-    let mut written: Vec<String> = Vec::with_capacity(items.len());
-    for item in items.iter().rev() {
+    let mut written: Vec<String> = Vec::new();
+    for item in items {
         // Strings and numbers always serialize.
-        let text = serde_json::to_string(item).unwrap_or_default();
+        let text = serde_json::to_string(&item).unwrap_or_default();
         size += text.len() + 1;
         if size > STATUS_LIMIT {
             break;

@@ -11,7 +11,7 @@ use crate::api::{
     Act, Amount, Command, EventKinds, EventType, LogLevel, Query, Request, Selector, Terms, WaitFor, Watch,
 };
 use crate::models::{Power, StreamKind};
-use crate::process::signal_number;
+use crate::process::{SignalTarget, signal_number};
 use crate::util::did_you_mean::closest;
 
 /// Lines that `tail` shows unless it is asked for another number.
@@ -65,7 +65,10 @@ fn read(command: &str, fields: &Fields<'_>) -> Result<Option<Request>, String> {
         "startgroup" => act(Act::Start, Selector::Group)?,
         "stopgroup" => act(Act::Stop, Selector::Group)?,
         "kill" => act(Act::Kill, Selector::Process)?,
-        "signal" => Request::Command(Command::Signal { name: name()?, signal: signal(fields)? }),
+        "signal" => {
+            let target = if fields.flag("group", false)? { SignalTarget::Group } else { SignalTarget::Leader };
+            Request::Command(Command::Signal { name: name()?, signal: signal(fields)?, target })
+        }
         "wait" => Request::Watch(wait(fields)?),
         "update" => Request::Command(Command::Update { confirm: fields.seconds("confirm")? }),
         "confirm" => Request::Command(Command::Confirm),

@@ -21,6 +21,7 @@ pub(super) fn write(body: &mut Vec<u8>, process: &ProcessStatus) {
         autostart,
         kill_at,
         retry_at,
+        paused,
     } = process;
     body.extend_from_slice(b"{\"name\":");
     string(body, name);
@@ -42,6 +43,7 @@ pub(super) fn write(body: &mut Vec<u8>, process: &ProcessStatus) {
     boolean(body, "autostart", *autostart);
     number(body, "kill_at", *kill_at);
     number(body, "retry_at", *retry_at);
+    number(body, "paused", paused.map(u64::from));
     body.push(b'}');
 }
 
@@ -119,18 +121,18 @@ mod tests {
             times in any::<[Option<u64>; 3]>(),
             flags in any::<[Option<bool>; 2]>(),
             texts in [proptest::option::of(any_text()), proptest::option::of(any_text())],
-            exits in any::<[Option<u8>; 2]>(),
+            exits in any::<[Option<u8>; 3]>(),
             counts in any::<[Option<u64>; 2]>(),
         ) {
             let [uptime, kill_at, retry_at] = times;
             let [healthy, autostart] = flags;
             let [group, description] = texts;
-            let [exit_code, exit_signal] = exits;
+            let [exit_code, exit_signal, paused] = exits;
             let [restarts, since] = counts;
             let state = "RUNNING".to_owned();
             let process = ProcessStatus {
                 name, state, pid, uptime, healthy, group, description, exit_code, exit_signal, restarts, since, autostart,
-                kill_at, retry_at,
+                kill_at, retry_at, paused,
             };
             let mut written = Vec::new();
             write(&mut written, &process);

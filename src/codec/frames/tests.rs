@@ -11,7 +11,7 @@ use crate::api::{
 };
 use crate::models::{Power, ProgramConfig, StreamKind};
 use crate::process::machine::Upcoming;
-use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState};
+use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState, SignalTarget};
 
 fn clock() -> WallClock {
     WallClock { now: Moment::from_nanos(3_600_000_000_000), wall: Duration::from_millis(1_700_000_000_250) }
@@ -81,7 +81,7 @@ fn reports_are_these_bytes_on_the_wire() {
     let change = api::KeyChange { key: text("command"), old: text("a").into(), new: Value::Null };
     let reread = api::Reread {
         added: vec![text("a")],
-        changed: [(text("web"), vec![change])].into(),
+        changed: [(text("web"), vec![change])].into_iter().collect(),
         warnings: vec![text("odd")],
         ..api::Reread::default()
     };
@@ -96,6 +96,8 @@ fn reports_are_these_bytes_on_the_wire() {
         has_run: true,
     };
     let why = api::Why {
+        pid: None,
+        paused: None,
         program: Arc::clone(&item.program),
         now,
         state: ProcessState::Backoff,
@@ -181,7 +183,7 @@ fn an_event_is_these_bytes_and_comes_back() {
     let program = Arc::new(ProgramConfig { group: Some("g".to_owned()), ..ProgramConfig::new("web", "true") });
     let at = clock().now - Duration::from_millis(125);
     let failed = Announcement::Health { program, at, pid: Some(3), healthy: false, message: "refused".into() };
-    let told = event(&failed, clock()).expect("an event");
+    let told = event(&failed.event().expect("an event"), clock());
     let text = serde_json::to_string(&told).expect("JSON");
     assert_eq!(
         text,
@@ -190,7 +192,7 @@ fn an_event_is_these_bytes_and_comes_back() {
     let wire = event_frame(&told, 2);
     assert_eq!(body(&wire), format!(r#"{{"status":"ok","event":{text},"lost":2,"more":true}}"#));
     let frame: EventFrame = serde_json::from_str(body(&wire)).expect("JSON");
-    assert_eq!(frame, EventFrame { event: Some(told), lost: 2, more: true });
+    assert_eq!(frame, EventFrame { event: Some(told.into()), lost: 2, more: true });
 }
 
 #[test]
@@ -275,7 +277,14 @@ fn requests_are_read_and_what_is_none_is_named() {
             }),
         ),
         (r#"{"command":"kill","name":"web"}"#, process(Act::Kill)),
-        (r#"{"command":"signal","name":"web","signal":"HUP"}"#, command(Command::Signal { name: name(), signal: 1 })),
+        (
+            r#"{"command":"signal","name":"web","signal":"HUP"}"#,
+            command(Command::Signal { name: name(), signal: 1, target: SignalTarget::Leader }),
+        ),
+        (
+            r#"{"command":"signal","name":"web","signal":"HUP","group":true}"#,
+            command(Command::Signal { name: name(), signal: 1, target: SignalTarget::Group }),
+        ),
         (
             r#"{"command":"wait","name":"web","for":"healthy","timeout":3}"#,
             watch(Watch::Wait { name: name(), until: WaitFor::Healthy, timeout: Some(Duration::from_secs(3)) }),

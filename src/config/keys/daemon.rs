@@ -1,29 +1,27 @@
 //! The keys of the daemon, in the order of the manual.
 
-use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set};
+use super::readers::home;
+use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
 use crate::config::diagnostic::Fault;
 use crate::config::fields::Given;
 use crate::config::values::{
-    MAX_BACKUPS, boolean, child_log, default_output, log_format, log_level, log_prefix, mode, number, path_or_none,
-    seconds, size,
+    MAX_BACKUPS, boolean, child_log, default_output, log_format, log_level, log_prefix as prefix, mode, number,
+    path_or_none, seconds, size, umask,
 };
-use crate::models::SupervisorConfig;
-
-/// How supervisord spells the key of the control socket.
-pub(crate) const SOCKET_ALSO: (Section, &str) = (Section::UnixServer, "file");
+use crate::models::{Dialect, SupervisorConfig};
 
 /// Every key of `[supervice]`.
 pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
-    key!(Supervice "logfile" => logfile by logfile; Section Restart; "supervice.log";
+    key!(Supervice "logfile" => logfile by logfile; Section Restart; "supervice.log" there "supervisord.log";
         "the daemon's own log; `none`: none. In the foreground (`-n`) the log goes to standard output, and to the file as well if one is named"),
     key!(Supervice "loglevel" => loglevel = log_level; Section Live; "INFO"; "`DEBUG` `INFO` `WARNING` `ERROR` `CRITICAL`"),
     key!(Supervice "log_maxbytes" [(Section::Supervisord, "logfile_maxbytes")] => log_maxbytes = size; Section Restart; "50MB";
         "the size at which the daemon's log is rotated; 0: never"),
     key!(Supervice "log_backups" [(Section::Supervisord, "logfile_backups")] => log_backups = |text| number(text, 0, MAX_BACKUPS); Section Restart; "10";
         "how many rotated logs are kept"),
-    key!(Supervice "pidfile" => pidfile by pidfile; Section Restart; "supervice.pid";
+    key!(Supervice "pidfile" => pidfile by pidfile; Section Restart; "supervice.pid" there "supervisord.pid";
         "locked while the daemon runs: a second instance refuses to start; `none`: none"),
-    key!(Supervice "socket" [SOCKET_ALSO] => socket_path by socket; Section Restart; "/tmp/supervice.sock";
+    key!(Supervice "socket" [(Section::UnixServer, "file")] => socket_path by socket; Section Restart; "/tmp/supervice.sock";
         "the control socket; `@name`: in the abstract namespace; `none`: none"),
     key!(Supervice "socket_mode" [(Section::UnixServer, "chmod")] => socket_mode = mode; Section Restart; "0600";
         "permission bits of the socket: whoever may write to it may command"),
@@ -37,28 +35,96 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
         "where the reason of the end is written, if the file exists; `auto`: `/dev/termination-log`, as PID 1; `none`"),
     key!(Supervice "default_output" => default_output = default_output; Section Live; "none";
         "of programs without a log file: `console` (the daemon's standard output and error) or `none` (only `log_buffer`)"),
-    key!(Supervice "log_prefix" => log_prefix = |text| log_prefix(text).map(Some); Section Live; "";
+    key!(Supervice "log_prefix" => log_prefix by log_prefix; Section Live; "";
         "before each line on the console: text with `%(process_name)s`, `%(program_name)s`, `%(process_num)s`, `%(group_name)s`, `%(pid)s`, `%(stream)s`, `%(asctime)s`; else `%(process_name)s \\|`"),
     key!(Supervice "log_format" => log_format = log_format; Section Restart; "text";
         "of lines on the console: `text`, or `json` (time, program, stream, pid, line)"),
+    // Those of supervisord's dialect alone.
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Supervice "nodaemon" => nodaemon = boolean; Section Restart; "false";
+            "in supervisord's dialect: stay in the foreground, as with `-n`")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Supervice "silent" => silent = boolean; Section Restart; "false";
+            "in supervisord's dialect: in the foreground, no log on standard output")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Supervice "user" => user by user; Section Restart; "";
+            "in supervisord's dialect: the user that the daemon becomes")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Supervice "directory" => directory by directory; Section Restart; "";
+            "in supervisord's dialect: where a daemon that has detached runs")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Supervice "umask" => umask = umask; Section Restart; "" there "022";
+            "in supervisord's dialect: that of a daemon that has detached, in octal")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Supervice "minfds" => minfds = |text| number(text, 0, u32::MAX); Section Restart; "0" there "1024";
+            "in supervisord's dialect: open files that it must be allowed; the limit is raised, or the start fails")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Supervice "minprocs" => minprocs = |text| number(text, 0, u32::MAX); Section Restart; "0" there "200";
+            "in supervisord's dialect: the same of processes")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Supervice "identifier" => identifier = |text| Ok(text.to_owned()); Section Restart; "supervisor";
+            "in supervisord's dialect: what it calls itself to clients")
+    },
 ];
 
 fn logfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    config.logfile = child_log(given.text());
-    config.logfile.as_deref().map_or(Ok(()), |path| given.checks.log_file(path))
+    config.logfile = child_log(&home(given)?);
+    match config.logfile.as_deref() {
+        Some(path) if given.is_in_file() => given.checks.log_file(path),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn pidfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    config.pidfile = path_or_none(given.text());
-    config.pidfile.as_deref().map_or(Ok(()), |path| given.checks.pid_file(path))
+    config.pidfile = path_or_none(&home(given)?);
+    match config.pidfile.as_deref() {
+        Some(path) if given.is_in_file() => given.checks.pid_file(path),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn socket(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    config.socket_path = path_or_none(given.text());
+    config.socket_path = path_or_none(&home(given)?);
     config.socket_path.as_deref().map_or(Ok(()), |path| given.checks.socket(path))
 }
 
 fn socket_owner(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    config.socket_owner = given.filled().map(str::to_owned);
+    config.socket_owner = given.filled()?;
     config.socket_owner.as_deref().map_or(Ok(()), |owner| given.checks.owner(owner))
+}
+
+/// Its `%` stand for what is known when a line is written.
+fn log_prefix(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    config.log_prefix = Some(prefix(given.raw())?);
+    Ok(())
+}
+
+/// An unknown user is an error: the daemon must not keep more rights than the file grants.
+fn user(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let user = given.text()?;
+    given.checks.user(&user)?;
+    config.user = Some(user);
+    Ok(())
+}
+
+fn directory(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let path = home(given)?;
+    given.checks.directory(&path)?;
+    config.directory = Some(path);
+    Ok(())
 }

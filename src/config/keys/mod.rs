@@ -8,20 +8,23 @@ mod program;
 mod readers;
 mod row;
 
-pub(crate) use daemon::{DAEMON, SOCKET_ALSO};
+pub(crate) use daemon::DAEMON;
 pub(crate) use program::PROGRAM;
 pub(crate) use readers::COMMAND_HINT;
 pub(crate) use row::{KeyRow, Reload, Scope, Section};
 
+use crate::models::Dialect;
+
 /// The key of `[include]`, which sets nothing: it names further files.
 pub(crate) const INCLUDE_FILES: &str = "files";
 
-/// The keys that are understood in a section.
-pub(crate) fn known_in(section: Section) -> Vec<&'static str> {
+/// The keys that a dialect understands in a section.
+pub(crate) fn known_in(section: Section, dialect: Dialect) -> Vec<&'static str> {
     if section == Section::Include {
         return vec![INCLUDE_FILES];
     }
-    let sources = DAEMON.iter().flat_map(KeyRow::sources).chain(PROGRAM.iter().flat_map(KeyRow::sources));
+    let daemon = DAEMON.iter().flat_map(|row| row.sources(dialect));
+    let sources = daemon.chain(PROGRAM.iter().flat_map(|row| row.sources(dialect)));
     sources.filter(|(other, _)| *other == section).map(|(_, key)| key).collect()
 }
 

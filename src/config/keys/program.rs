@@ -1,25 +1,25 @@
 //! The keys of programs.
 
-use super::readers::{command, directory, env_file, environment, host, script, stderr_logfile, stdout_logfile, user};
-use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set};
-use crate::config::values::{
-    MAX_BACKUPS, auto_restart, boolean, exit_code, exit_codes, exit_on, health_check_type, log_buffer, log_sync,
-    number, port, reconcile, seconds, signal, size, umask,
+use super::readers::{
+    command, directory, env_file, environment, exitcodes, host, numprocs, process_name, script, serverurl,
+    stderr_logfile, stdout_logfile, user,
 };
-use crate::models::ProgramConfig;
-
-/// Instances that one section may ask for.
-const MAX_NUMPROCS: u32 = 10_000;
+use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
+use crate::config::values::{
+    MAX_BACKUPS, auto_restart, boolean, exit_code, exit_on, health_check_type, integer, log_buffer, log_sync, number,
+    port, reconcile, seconds, signal, size, umask,
+};
+use crate::models::{Dialect, ProgramConfig};
 
 /// Every key that sets something of a program.
 pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "command" => command by command; Instance Restart; ""; "split as a shell splits words; no shell is run"),
-    key!(Program "numprocs" => numprocs = |text| number(text, 1, MAX_NUMPROCS); First Live; "1";
+    key!(Program "numprocs" => numprocs by numprocs; First Live; "1";
         "above 1: instances `NAME:00`, `NAME:01`, …; `%(process_num)s` is the number"),
     key!(Program "autostart" => autostart = boolean; Section Live; "true"; "start it with the daemon"),
-    key!(Program "autorestart" => autorestart = auto_restart; Section Live; "true";
+    key!(Program "autorestart" => autorestart = auto_restart; Section Live; "true" there "unexpected";
         "`true`, `false`, or `unexpected` (see `exitcodes`)"),
-    key!(Program "exitcodes" => exitcodes = exit_codes; Section Live; "0";
+    key!(Program "exitcodes" => exitcodes by exitcodes; Section Live; "0";
         "what `autorestart = unexpected` takes for success"),
     key!(Program "exit_on" => exit_on = exit_on; Section Live; "never";
         "which end of it ends the daemon: `never`, `failure`, `exit` or `fatal`; a stop or restart by hand is none"),
@@ -30,28 +30,32 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "startretries" => startretries = |text| number(text, 0, u32::MAX); Section Live; "3";
         "further attempts after a failed start, then `FATAL`"),
     key!(Program "stopsignal" => stopsignal = signal; Section Restart; "TERM";
-        "the signal that asks its process group to stop"),
+        "the signal that asks it to stop"),
     key!(Program "stopwaitsecs" => stopwaitsecs = |text| seconds(text, 0); Section Restart; "10";
         "seconds from this signal to SIGKILL"),
+    key!(Program "stopasgroup" => stopasgroup = boolean; Section Restart; "true" there "false";
+        "the stop signal goes to the whole process group; `false`: to the program's main process alone, which ends its workers itself"),
+    key!(Program "killasgroup" => killasgroup = boolean; Section Restart; "true" there "false";
+        "SIGKILL goes to the whole process group; `false`: to the main process alone"),
     key!(Program "stdout_logfile" => stdout_logfile by stdout_logfile; Instance IfStdoutCaptured; "none";
         "a file, `/dev/stdout`, `/dev/stderr`, `syslog`; `none`: only `log_buffer`"),
-    key!(Program "stdout_logfile_maxbytes" => stdout_logfile_maxbytes = size; Section Live; "50MB";
+    key!(Program "stdout_logfile_maxbytes" => stdout_logfile_maxbytes = size; Instance Live; "50MB";
         "the size at which the file is rotated; 0: never"),
     key!(Program "stdout_logfile_backups" => stdout_logfile_backups = |text| number(text, 0, MAX_BACKUPS);
-        Section Live; "10"; "how many rotated files are kept"),
+        Instance Live; "10"; "how many rotated files are kept"),
     key!(Program "stdout_logfile_compress" => stdout_logfile_compress = boolean; Section Live; "false";
         "gzip of the rotated files, while nothing is to be written"),
-    key!(Program "stdout_syslog" => stdout_syslog = boolean; Section IfStdoutCaptured; "false";
+    key!(Program "stdout_syslog" => stdout_syslog = boolean; Instance IfStdoutCaptured; "false";
         "to the local syslog (`/dev/log`) as well; `stdout_logfile = syslog`: only there"),
     key!(Program "stderr_logfile" => stderr_logfile by stderr_logfile; Instance IfStderrCaptured; "none";
         "a file, `/dev/stdout`, `/dev/stderr`, `syslog`; `none`: only `log_buffer`"),
-    key!(Program "stderr_logfile_maxbytes" => stderr_logfile_maxbytes = size; Section Live; "50MB";
+    key!(Program "stderr_logfile_maxbytes" => stderr_logfile_maxbytes = size; Instance Live; "50MB";
         "the size at which the file is rotated; 0: never"),
     key!(Program "stderr_logfile_backups" => stderr_logfile_backups = |text| number(text, 0, MAX_BACKUPS);
-        Section Live; "10"; "how many rotated files are kept"),
+        Instance Live; "10"; "how many rotated files are kept"),
     key!(Program "stderr_logfile_compress" => stderr_logfile_compress = boolean; Section Live; "false";
         "gzip of the rotated files, while nothing is to be written"),
-    key!(Program "stderr_syslog" => stderr_syslog = boolean; Section IfStderrCaptured; "false";
+    key!(Program "stderr_syslog" => stderr_syslog = boolean; Instance IfStderrCaptured; "false";
         "to the local syslog (`/dev/log`) as well; `stdout_logfile = syslog`: only there"),
     key!(Program "redirect_stderr" => redirect_stderr = boolean; Section Restart; "false";
         "standard error into standard output, in the order of writing"),
@@ -60,9 +64,9 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "log_sync" => log_sync = log_sync; Section Live; "never";
         "when the disk is told to keep the log: `never`, `rotate` or `line`"),
     // supervisord has variables for all programs in its own section; they are set before those of the program.
-    key!(Program "environment" [(Section::Supervisord, "environment")] => environment by environment; Instance Restart; "";
+    key!(Program "environment" [(Section::Supervisord, "environment")] => environment by environment; Variables Restart; "";
         "`KEY=value,KEY2=\"with, comma\"`, on top of the daemon's own environment"),
-    key!(Program "env_file" => env_file by env_file; Section Restart; ""; "files of `KEY=VALUE` lines, read at every spawn"),
+    key!(Program "env_file" => env_file by env_file; Instance Restart; ""; "files of `KEY=VALUE` lines, read at every spawn"),
     key!(Program "directory" => directory by directory; Instance Restart; ""; "where it runs; else the daemon's directory"),
     key!(Program "user" => user by user; Section Restart; "";
         "as whom it runs, else as the daemon's user; HOME, USER, LOGNAME and SHELL follow"),
@@ -89,4 +93,25 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "healthcheck_command" => healthcheck.command by script; Instance Restart; "";
         "the command of a script check, run by `/bin/sh -c`"),
     key!(Group "group" [(Section::Group, "programs")] => group elsewhere; Elsewhere Live; ""; "names of programs that are started and stopped together"),
+    // Those of supervisord's dialect alone.
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Program "numprocs_start" => numprocs_start = integer; First Live; "0";
+            "in supervisord's dialect: the number of the first instance")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Program "process_name" => process_name by process_name; Instance Restart; "" there "%(program_name)s";
+            "in supervisord's dialect: the name within the group, `%(program_name)s` where it is not set")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Program "priority" [(Section::Group, "priority")] => priority = integer; Section Live; "999";
+            "in supervisord's dialect: lower ones start first and stop last")
+    },
+    KeyRow {
+        only: Some(Dialect::Supervisord),
+        ..key!(Program "serverurl" => serverurl by serverurl; Section Restart; "" there "AUTO";
+            "in supervisord's dialect: its `SUPERVISOR_SERVER_URL`; `AUTO`: that of the server in the file")
+    },
 ];

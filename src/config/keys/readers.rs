@@ -1,26 +1,60 @@
 //! Keys of programs whose value is more than its text parsed: it is checked against the system, or it keeps a default.
 
+use crate::config::checks::Missing;
 use crate::config::command_line::split_command;
 use crate::config::diagnostic::Fault;
-use crate::config::environment::parse_environment;
+use crate::config::environment::{parse_environment, parse_supervisord_environment};
 use crate::config::fields::Given;
-use crate::config::values::child_log;
-use crate::models::ProgramConfig;
+use crate::config::names::process_name_fault;
+use crate::config::shell::only_a_shell_does;
+use crate::config::values::{child_log, exit_codes, number};
+use crate::models::{Dialect, ProgramConfig};
+use crate::sys::users::lookup_user;
 
 /// What to write where a program has no command.
 pub(crate) const COMMAND_HINT: &str = "write command = /path/to/program arguments";
+/// Instances that one section may ask for.
+const MAX_NUMPROCS: u32 = 10_000;
+
+/// A path of supervisord's dialect, in which a `~` at the beginning is the home directory of the user.
+pub(super) fn home(given: &mut Given<'_>) -> Result<String, Fault> {
+    let text = given.text()?;
+    Ok(expand_home(given.dialect(), text))
+}
+
+fn expand_home(dialect: Dialect, text: String) -> String {
+    let Some(rest) = text.strip_prefix('~').filter(|_| dialect == Dialect::Supervisord) else { return text };
+    let (user, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match home_of(user) {
+        Some(home) => format!("{}{path}", home.trim_end_matches('/')),
+        // Python leaves the path of an unknown user as it is.
+        None => text,
+    }
+}
+
+/// The home directory of a user; of the daemon's own where the name is empty.
+fn home_of(user: &str) -> Option<String> {
+    match user {
+        "" => std::env::var("HOME").ok().or_else(|| lookup_user(&nix::unistd::getuid().to_string()).ok()?.home),
+        name => lookup_user(name).ok()?.home,
+    }
+}
 
 pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    program.command = given.text().to_owned();
-    let words = split_command(given.text()).map_err(|error| {
-        Fault::new(error.to_string(), "close it (a ; after white space begins a comment, in quotes too)")
-    })?;
+    program.command = join_lines(&given.text()?);
+    let comment = match given.dialect() {
+        Dialect::Supervice => "close it",
+        Dialect::Supervisord => "close it (a ; or # after white space begins a comment, in quotes too)",
+    };
+    let words = split_command(&program.command).map_err(|error| Fault::new(error.to_string(), comment))?;
     match words.first() {
         None => Err(Fault::new("empty", COMMAND_HINT)),
-        Some(program) if program.is_empty() => Err(Fault::new("the program's name is empty", COMMAND_HINT)),
-        Some(program) => {
-            if program.starts_with('/')
-                && let Err(fault) = given.checks.program(program)
+        Some(name) if name.is_empty() => Err(Fault::new("the program's name is empty", COMMAND_HINT)),
+        Some(name) => {
+            if let Some(fault) = only_a_shell_does(&program.command, &words) {
+                given.warn(fault);
+            } else if name.starts_with('/')
+                && let Err(fault) = given.checks.program(name)
             {
                 given.warn(fault);
             }
@@ -29,44 +63,86 @@ pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Res
     }
 }
 
-pub(crate) fn environment(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    if given.filled().is_none() {
-        return Ok(());
+/// A backslash at the end of a line joins it with the next one, as in a shell; within single quotes, too.
+fn join_lines(command: &str) -> String {
+    if !command.contains("\\\n") {
+        return command.to_owned();
     }
-    // Split before the expansion: a comma or quote that comes from %(ENV_X)s must not end a value.
-    match parse_environment(given.raw()) {
-        Ok(pairs) => {
-            program.environment.extend(pairs.iter().map(|(name, value)| (given.expand(name), given.expand(value))));
+    let mut joined = String::with_capacity(command.len());
+    let mut lines = command.split('\n').peekable();
+    while let Some(line) = lines.next() {
+        let backslashes = line.bytes().rev().take_while(|b| *b == b'\\').count();
+        match (lines.peek(), line.strip_suffix('\\')) {
+            (Some(_), Some(line)) if backslashes % 2 == 1 => joined.extend([line, " "]),
+            (Some(_), _) => joined.extend([line, "\n"]),
+            (None, _) => joined.push_str(line),
         }
-        Err(error) => given.error(Fault::new(error.to_string(), "write KEY=value,KEY2=\"with, comma\"")),
     }
-    // The expansion may have put something into a name that can't be in one.
-    if program.environment.keys().any(|name| name.is_empty() || name.contains('=')) {
-        return Err(Fault::new("a variable's name is empty or holds a =", "write KEY=value"));
+    joined
+}
+
+pub(crate) fn environment(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let hint = "write KEY=value,KEY2=\"with, comma\"";
+    let fault = |error: &dyn std::fmt::Display| Fault::new(error.to_string(), hint);
+    let pairs = match given.dialect() {
+        Dialect::Supervisord => parse_supervisord_environment(&given.text()?).map_err(|error| fault(&error))?,
+        Dialect::Supervice => {
+            let mut pairs = parse_environment(given.raw()).map_err(|error| fault(&error))?;
+            for (_, value) in &mut pairs {
+                *value = given.expand(value)?;
+            }
+            pairs
+        }
+    };
+    if let Some((name, _)) = pairs.iter().find(|(_, value)| value.contains('\n'))
+        && given.dialect() == Dialect::Supervice
+    {
+        given.warn(Fault::new(format!("the value of {name} holds a line end"), "is a comma missing?"));
     }
+    program.environment.extend(pairs);
     Ok(())
 }
 
 pub(crate) fn env_file(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    let paths = given.text().split([',', '\n']).map(str::trim).filter(|path| !path.is_empty());
+    let text = given.text()?;
+    let paths = text.split([',', '\n']).map(str::trim).filter(|path| !path.is_empty());
     program.env_file = paths.map(str::to_owned).collect();
     for path in &program.env_file {
-        if let Err(fault) = given.checks.env_file(path) {
-            given.error(fault);
+        match given.checks.env_file(path) {
+            Ok(()) => {}
+            Err(Missing::Passing(fault)) => given.warn(fault),
+            Err(Missing::Wrong(fault)) => given.error(fault),
         }
     }
     Ok(())
 }
 
 pub(crate) fn directory(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    program.directory = given.filled().map(str::to_owned);
-    program.directory.as_deref().map_or(Ok(()), |path| given.checks.directory(path))
+    program.directory = given.filled()?;
+    if let Some(path) = &program.directory
+        && let Err(fault) = given.checks.directory(path)
+    {
+        // It may be there when the program is started.
+        given.warn(fault);
+    }
+    Ok(())
 }
 
 pub(crate) fn user(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    program.user = given.filled().map(str::to_owned);
-    let Some(user) = &program.user else { return Ok(()) };
-    let uid = given.checks.user(user)?;
+    program.user = given.filled()?;
+    let Some(user) = &program.user else {
+        return match given.dialect() {
+            Dialect::Supervice => Ok(()),
+            Dialect::Supervisord => Err(Fault::new("empty", "write the name of a user, or remove the key")),
+        };
+    };
+    let uid = match given.checks.user(user) {
+        Ok(uid) => uid,
+        Err(fault) => {
+            given.warn(fault);
+            return Ok(());
+        }
+    };
     let own = nix::unistd::geteuid();
     if !own.is_root() && own.as_raw() != uid {
         given.warn(Fault::new(
@@ -78,25 +154,91 @@ pub(crate) fn user(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result
 }
 
 pub(crate) fn stdout_logfile(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    program.stdout_logfile = child_log(given.text());
-    program.stdout_logfile.as_deref().map_or(Ok(()), |path| given.checks.log_file(path))
+    program.stdout_logfile = program_log(given)?;
+    Ok(())
 }
 
 pub(crate) fn stderr_logfile(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    program.stderr_logfile = child_log(given.text());
-    program.stderr_logfile.as_deref().map_or(Ok(()), |path| given.checks.log_file(path))
+    program.stderr_logfile = program_log(given)?;
+    Ok(())
+}
+
+/// The log of a program.
+fn program_log(given: &mut Given<'_>) -> Result<Option<String>, Fault> {
+    let mut text = given.text()?;
+    if given.dialect() == Dialect::Supervisord {
+        // supervisord expands it twice.
+        text = expand_home(Dialect::Supervisord, given.expand(&text)?);
+        if text.eq_ignore_ascii_case("off") {
+            return Ok(None);
+        }
+    }
+    let path = child_log(&text);
+    if let Some(path) = &path
+        && let Err(fault) = given.checks.log_file(path)
+    {
+        given.warn(fault);
+    }
+    Ok(path)
+}
+
+pub(crate) fn numprocs(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let text = given.text()?;
+    let negative = text.strip_prefix('-').is_some_and(|digits| digits.parse::<u32>().is_ok());
+    program.numprocs = match given.dialect() {
+        Dialect::Supervice => number(&text, 1, MAX_NUMPROCS)?,
+        Dialect::Supervisord if negative => 0,
+        Dialect::Supervisord => number(&text, 0, MAX_NUMPROCS)?,
+    };
+    if program.numprocs == 0 {
+        given.warn(Fault::new("no process is started", "write 1, or remove the key"));
+    }
+    Ok(())
+}
+
+pub(crate) fn exitcodes(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.exitcodes = match given.filled()? {
+        None if given.dialect() == Dialect::Supervisord => Vec::new(),
+        text => exit_codes(&text.unwrap_or_default())?,
+    };
+    Ok(())
+}
+
+/// The name within the group, and with it that of the process.
+pub(crate) fn process_name(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    if given.scope.process.is_some_and(|process| process.count > 1) && !given.raw().contains("%(process_num)") {
+        return Err(Fault::new(
+            "all instances would have this name",
+            "write a name with the number in it, such as %(program_name)s_%(process_num)02d",
+        ));
+    }
+    process_name_fault(given.raw()).map_or(Ok(()), Err)?;
+    let name = given.text()?.trim().to_owned();
+    let group = given.scope.program.map_or("", |program| program.group);
+    program.name = if name == group { name.clone() } else { format!("{group}:{name}") };
+    program.process_name = Some(name);
+    Ok(())
+}
+
+/// `AUTO` is what the servers of the file say, which the program has already.
+pub(crate) fn serverurl(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let text = given.text()?;
+    if !text.trim().eq_ignore_ascii_case("auto") {
+        program.serverurl = Some(text).filter(|url| !url.is_empty());
+    }
+    Ok(())
 }
 
 /// The host of a health check.
 pub(crate) fn host(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    if let Some(host) = given.filled() {
-        program.healthcheck.host = host.to_owned();
+    if let Some(host) = given.filled()? {
+        program.healthcheck.host = host;
     }
     Ok(())
 }
 
 /// The command of a health check.
 pub(crate) fn script(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    program.healthcheck.command = given.filled().map(str::to_owned);
+    program.healthcheck.command = given.filled()?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::config::diagnostic::Fault;
 use crate::config::fields::Given;
+use crate::models::Dialect;
 
 /// A kind of section, for the keys that may stand in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,15 @@ pub(crate) enum Section {
 }
 
 impl Section {
+    /// Whether a dialect has it.
+    pub(crate) fn is_in(self, dialect: Dialect) -> bool {
+        match self {
+            Section::Supervice => dialect == Dialect::Supervice,
+            Section::Supervisord | Section::UnixServer => dialect == Dialect::Supervisord,
+            Section::Include | Section::Program | Section::Group => true,
+        }
+    }
+
     /// The name in its header, without that of the program or group.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -46,6 +56,8 @@ pub(crate) enum Scope {
     First,
     /// Once for a section, whatever the number of instances.
     Section,
+    /// Once for each instance, before its other keys: their values may name the variables that it sets.
+    Variables,
     /// Once for each instance: the value may name the instance's number.
     Instance,
     /// While other sections are read: it has no [`KeyRow::read`], and stands only where [`KeyRow::also`] says.
@@ -95,13 +107,17 @@ pub(crate) type Spellings = &'static [(Section, &'static str)];
 pub(crate) struct KeyRow<C: 'static> {
     /// The name by which documents and the plan of a reload call it.
     pub name: &'static str,
-    /// Where it stands under this name. What stands in `[supervice]` may stand in `[supervisord]` as well.
+    /// Where it stands under this name. What stands in `[supervice]` stands in `[supervisord]` in that dialect.
     pub section: Section,
     /// Where else it may stand. Of several that are present the first one counts: `section`, then these in their order.
     pub also: Spellings,
     /// Its field in the output of `--check --json` (a dot leads into an object), where that is not `name`.
     pub field: Option<&'static str>,
     pub scope: Scope,
+    /// The dialect that knows it; `None`: both do.
+    pub only: Option<Dialect>,
+    /// Its default in supervisord's dialect as it would be written in a file, where it is another than that of the models.
+    pub there: Option<&'static str>,
     pub reload: Reload,
     pub get: fn(&C) -> &(dyn Setting + 'static),
     pub read: Option<Read<C>>,
@@ -119,11 +135,20 @@ impl<C> KeyRow<C> {
         self.field.unwrap_or(self.name)
     }
 
-    /// The sections in which it may stand and its spelling there, in the order in which they count.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = (Section, &'static str)> {
-        let own = (self.scope != Scope::Elsewhere).then_some((self.section, self.name));
-        let supervisord = (self.section == Section::Supervice).then_some((Section::Supervisord, self.name));
-        own.into_iter().chain(supervisord).chain(self.also.iter().copied())
+    /// The sections of a dialect in which it may stand and its spelling there, in the order in which they count.
+    pub(crate) fn sources(&self, dialect: Dialect) -> impl Iterator<Item = (Section, &'static str)> {
+        let section = match (self.section, dialect) {
+            (Section::Supervice, Dialect::Supervisord) => Section::Supervisord,
+            (section, _) => section,
+        };
+        let own = (self.scope != Scope::Elsewhere).then_some((section, self.name));
+        let all = own.into_iter().chain(self.also.iter().copied());
+        all.filter(move |(section, _)| self.only.is_none_or(|only| only == dialect) && section.is_in(dialect))
+    }
+
+    /// Its default where the section lacks it and the models have another.
+    pub(crate) fn default_in(&self, dialect: Dialect) -> Option<&'static str> {
+        self.there.filter(|_| dialect == Dialect::Supervisord)
     }
 
     /// Whether both configurations agree in this key.
@@ -133,8 +158,8 @@ impl<C> KeyRow<C> {
 }
 
 /// Parses the value of a key into its field. One function for each type keeps the rows small.
-pub(super) fn set<T>(field: &mut T, given: &Given<'_>, parse: fn(&str) -> Result<T, Fault>) -> Result<(), Fault> {
-    *field = parse(given.text())?;
+pub(super) fn set<T>(field: &mut T, given: &mut Given<'_>, parse: fn(&str) -> Result<T, Fault>) -> Result<(), Fault> {
+    *field = parse(&given.text()?)?;
     Ok(())
 }
 
@@ -154,8 +179,18 @@ pub(super) const fn other_than(name: &str, field: &'static str) -> Option<&'stat
     None
 }
 
+/// A default of supervisord's dialect, or none.
+macro_rules! there {
+    () => {
+        None
+    };
+    ($default:literal) => {
+        Some($default)
+    };
+}
+
 /// A row: `SECTION NAME => FIELD = PARSER; SCOPE RELOAD; DEFAULT; HELP`. Further spellings stand in brackets before the
-/// arrow. `FIELD by FUNCTION` has the function set the field itself; `FIELD elsewhere` leaves that to other code.
+/// arrow, another default of supervisord's dialect behind `there`. `FIELD by FUNCTION` has the function set the field itself; `FIELD elsewhere` leaves that to other code.
 macro_rules! key {
     ($section:ident $name:literal $([$($also:expr),+])? => $($field:ident).+ = $parse:expr; $($rest:tt)+) => {
         key!(@ $section, $name, [$($($also),+)?], $($field).+,
@@ -168,13 +203,15 @@ macro_rules! key {
         key!(@ $section, $name, [$($($also),+)?], $($field).+, None, $($rest)+)
     };
     (@ $section:ident, $name:literal, [$($also:expr),*], $($field:ident).+, $read:expr,
-        $scope:ident $reload:ident; $default:literal; $help:literal) => {
+        $scope:ident $reload:ident; $default:literal $(there $there:literal)?; $help:literal) => {
         KeyRow {
             name: $name,
             section: Section::$section,
             also: &[$($also),*],
             field: other_than($name, stringify!($($field).+)),
             scope: Scope::$scope,
+            only: None,
+            there: there!($($there)?),
             reload: Reload::$reload,
             get: |config| &config.$($field).+,
             read: $read,
@@ -186,4 +223,4 @@ macro_rules! key {
     };
 }
 
-pub(crate) use key;
+pub(crate) use {key, there};

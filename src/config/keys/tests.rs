@@ -14,7 +14,7 @@ use crate::config::diagnostic::Report;
 use crate::config::fields::Fields;
 use crate::config::reader::Document;
 use crate::config::{LoadOptions, load};
-use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::models::{Dialect, ProgramConfig, SupervisorConfig};
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -42,7 +42,7 @@ fn program_fields(program: &ProgramConfig) -> BTreeMap<String, Value> {
 
 fn daemon_fields(config: &SupervisorConfig) -> BTreeMap<String, Value> {
     // The programs are other sections.
-    fields(&serde_json::to_value(config).expect("JSON"), &["programs"])
+    fields(&serde_json::to_value(config).expect("JSON"), &["programs", "dialect"])
 }
 
 fn values<C>(rows: &[KeyRow<C>], config: &C) -> BTreeMap<String, Value> {
@@ -61,19 +61,21 @@ fn each_field_of_the_models_has_exactly_one_row_and_each_row_has_a_field() {
 
 #[test]
 fn each_key_of_a_file_with_all_of_them_reaches_its_field() {
-    let path = root("tests/config/recordings/every_key.ini");
-    // The file names its env file relative to the root of the package, in which tests run.
-    let config = load(&path, &LoadOptions::default()).expect("it holds").config;
-    let program = config.programs.first().expect("the program with every key");
-    let found = values(PROGRAM, program);
-    assert_eq!(found, program_fields(program));
-    for (field, value) in values(PROGRAM, &ProgramConfig::new("every", "")) {
-        assert_ne!(found[&field], value, "set the key of {field} to another value than its default in {path:?}");
-    }
-    let found = values(DAEMON, &config);
-    assert_eq!(found, daemon_fields(&config));
-    for (field, value) in values(DAEMON, &SupervisorConfig::default()) {
-        assert_ne!(found[&field], value, "set the key of {field} to another value than its default in {path:?}");
+    // The first file names its env file relative to the root of the package, in which tests run.
+    for (file, only) in [("every_key", None), ("every_supervisord_key", Some(Dialect::Supervisord))] {
+        let path = root(&format!("tests/config/recordings/{file}.ini"));
+        let config = load(&path, &LoadOptions::default()).expect("it holds").config;
+        let program = config.programs.first().expect("the program with every key");
+        assert_eq!(values(PROGRAM, program), program_fields(program));
+        assert_eq!(values(DAEMON, &config), daemon_fields(&config));
+        let fresh = ProgramConfig::new("every", "");
+        for row in PROGRAM.iter().filter(|row| row.only == only) {
+            assert!(!row.is_same(program, &fresh), "set {} to another value than its default in {path:?}", row.name);
+        }
+        for row in DAEMON.iter().filter(|row| row.only == only) {
+            let fresh = SupervisorConfig::default();
+            assert!(!row.is_same(&config, &fresh), "set {} to another value than its default in {path:?}", row.name);
+        }
     }
 }
 
@@ -88,16 +90,16 @@ fn the_defaults_that_the_documents_tell_are_those_of_the_models() {
                 assert!(empty.contains(&value), "{} has the default {value} in the models, none in its row", row.name);
                 continue;
             };
-            let (section, key) = (row.section, row.name);
-            let document = Document::from_text(&format!("[{}]\n{key} = {}\n", section.name(), row.default));
+            let key = row.name;
+            let dialect = row.only.unwrap_or_default();
+            let (section, _) = row.sources(dialect).next().expect("a section");
+            let text = format!("[{}]\n{key} = {}\n", section.name(), row.default);
+            let document = Document::from_text_in(&text, dialect);
             let document = document.expect("a key");
             let (mut report, mut config) = (Report::default(), fresh());
             let view = document.section(section.name()).expect("the section");
-            Fields { view, scope: Default::default(), report: &mut report }.parse(
-                key,
-                &mut Checks::default(),
-                &mut |given| read(&mut config, given),
-            );
+            Fields { view, scope: crate::config::expand::Scope { dialect, ..Default::default() }, report: &mut report }
+                .parse(key, &mut Checks::default(), &mut |given| read(&mut config, given));
             assert!(report.problems.is_empty(), "{}: {:?}", row.name, report.problems);
             assert_eq!((row.get)(&config).json(), value, "{} = {}", row.name, row.default);
         }
@@ -118,13 +120,18 @@ fn only_rows_that_are_read_elsewhere_have_no_reader() {
 /// A key as the documents show it: its name, its default and its line.
 struct Documented {
     name: &'static str,
+    /// It is of supervisord's dialect alone.
+    is_theirs: bool,
     default: &'static str,
     help: &'static str,
 }
 
 fn documented<C>(rows: &'static [KeyRow<C>], section: Section) -> Vec<Documented> {
     let rows = rows.iter().filter(|row| row.section == section);
-    rows.map(|row| Documented { name: row.name, default: row.default, help: row.help }).collect()
+    // That of the only dialect that knows the key.
+    let default = |row: &KeyRow<C>| row.only.and_then(|dialect| row.default_in(dialect)).unwrap_or(row.default);
+    rows.map(|row| Documented { name: row.name, is_theirs: row.only.is_some(), default: default(row), help: row.help })
+        .collect()
 }
 
 /// The rows of the README's table. A key of standard error that is like its twin of standard output shares the line.
@@ -195,8 +202,10 @@ fn the_man_page_names_each_key_with_its_default() {
     let mut keys = documented(DAEMON, Section::Supervice);
     keys.extend(documented(PROGRAM, Section::Program));
     let all: Vec<&str> = keys.iter().map(|key| key.name).collect();
+    let (_, theirs) = page.split_once(".Sh CONFIGURATIONS OF SUPERVISORD").expect("the section");
     for key in &keys {
-        let text = item(&page, key.name, &all);
+        let part = if key.is_theirs { theirs } else { page.as_str() };
+        let text = item(part, key.name, &all);
         let text = text.unwrap_or_else(|| panic!("supervice.conf.5 lacks `.It Cm {}`", key.name));
         if key.default.is_empty() {
             continue;
@@ -206,7 +215,7 @@ fn the_man_page_names_each_key_with_its_default() {
         assert_eq!(told, key.default, "the default of {} in supervice.conf.5", key.name);
     }
     for section in [Section::Supervisord, Section::UnixServer, Section::Group, Section::Include] {
-        for key in known_in(section) {
+        for key in known_in(section, Dialect::Supervisord) {
             assert!(page.contains(key), "supervice.conf.5 lacks {key} of [{}]", section.name());
         }
     }
@@ -232,7 +241,9 @@ fn arms<'k>(text: &str, keys: &[&'k str]) -> Vec<&'k str> {
 #[test]
 fn nothing_but_the_table_tells_keys_apart_by_name() {
     let sections = [Section::Supervice, Section::Supervisord, Section::UnixServer, Section::Program];
-    let mut keys: Vec<&str> = sections.into_iter().flat_map(known_in).collect();
+    let dialects = [Dialect::Supervice, Dialect::Supervisord];
+    let known = |section| dialects.into_iter().flat_map(move |dialect| known_in(section, dialect));
+    let mut keys: Vec<&str> = sections.into_iter().flat_map(known).collect();
     keys.retain(|key| !ALSO_OTHER_WORDS.contains(key));
     keys.sort_unstable();
     keys.dedup();

@@ -27,10 +27,52 @@ fn values_are_literal() {
 }
 
 #[test]
-fn inline_comments_begin_with_white_space_and_semicolon() {
-    assert_eq!(one("[a]\nk = v ; comment ; more\n"), "v");
-    assert_eq!(one("[a]\nk = v\t;comment\n"), "v");
-    assert_eq!(one("[a]\nk = v;w ;c\n"), "v;w");
+fn inline_comments_are_supervisord_s() {
+    let there = |value: &str| {
+        let document = Document::from_text_in(&format!("[a]\nk = {value}\n"), Dialect::Supervisord).expect("grammar");
+        document.section("a").and_then(|a| a.get("k")).map(|entry| entry.value.to_owned()).expect("the key")
+    };
+    for (value, read) in [
+        ("v ; comment ; more", "v"),
+        ("v\t;comment", "v"),
+        ("v # comment", "v"),
+        ("v;w ;c", "v;w"),
+        ("a#b #c ; d", "a#b #c"),
+        ("v;w#x", "v;w#x"),
+    ] {
+        assert_eq!(there(value), read);
+        assert_eq!(one(&format!("[a]\nk = {value}\n")), value);
+    }
+}
+
+#[test]
+fn what_a_typing_mistake_swallows_is_said() {
+    let warnings = |text: &str| {
+        let mut report = Report::default();
+        Document::default().read(&Arc::from(Path::new("f")), true, text, &mut report);
+        let all = report.problems.iter().chain(&report.warnings);
+        all.map(Diagnostic::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warnings("[a]\nk = 1\n  [program:b]\n"),
+        ["f:3: [a] k: this indented line is no section: [program:b] continues the value of line 2; \
+          begin it at the margin if a section is meant"]
+    );
+    assert_eq!(
+        warnings("[a]\nk = 1\n# l = 2,\n  3\n  # m\n  4\n"),
+        ["f:4: [a] k: an indented line behind a comment continues the value of line 2; \
+          make the line a comment too, or put the comment elsewhere"]
+    );
+    assert_eq!(
+        warnings("[a]\nk = 1\n[program:b\n"),
+        ["f:3: [a] `[program:b`: the section's ] is missing; write [NAME] alone on its line"]
+    );
+    assert_eq!(
+        warnings("[a]\nk = 1\n[a]\n"),
+        [
+            "f:3: [a]: this section begins in line 1 already: both are one; give it a name of its own, or put its keys there"
+        ]
+    );
 }
 
 #[test]
@@ -61,7 +103,11 @@ fn sections_merge_and_the_last_of_two_keys_counts() {
     let lines: Vec<String> = report.warnings.iter().map(Diagnostic::to_string).collect();
     assert_eq!(
         lines,
-        ["f.ini:6: [a] x = 3: set before in line 2: this value, the last, counts; remove one of the two"]
+        [
+            "f.ini:4: [a]: this section begins in line 1 already: both are one; \
+             give it a name of its own, or put its keys there",
+            "f.ini:6: [a] x = 3: set before in line 2: this value, the last, counts; remove one of the two"
+        ]
     );
     let a = document.section("a").expect("a");
     assert_eq!(a.get("x").map(|e| (e.value, e.place.line)), Some(("3", 6)));

@@ -2,25 +2,49 @@
 
 use super::*;
 
+fn ours(name: &str) -> SectionKind<'_> {
+    section_kind(name, Dialect::Supervice)
+}
+
 #[test]
 fn sections_and_their_guesses() {
-    assert_eq!(section_kind("program: web "), SectionKind::Program("web"));
-    assert_eq!(section_kind("group:a"), SectionKind::Group("a"));
-    assert_eq!(section_kind("programm:web"), SectionKind::Unknown("did you mean [program:NAME]?"));
-    assert_eq!(section_kind("program"), SectionKind::Unknown("did you mean [program:NAME]?"));
-    assert_eq!(section_kind("Supervice"), SectionKind::Unknown("did you mean [supervice]?"));
+    assert_eq!(ours("program: web "), SectionKind::Program("web"));
+    assert_eq!(ours("group:a"), SectionKind::Group("a"));
+    assert_eq!(ours("programm:web"), SectionKind::Unknown("did you mean [program:NAME]?"));
+    assert_eq!(ours("program"), SectionKind::Unknown("did you mean [program:NAME]?"));
+    assert_eq!(ours("Supervice"), SectionKind::Unknown("did you mean [supervice]?"));
     for (name, known) in [
         ("gruop:a", "did you mean [group:NAME]?"),
         ("includes", "did you mean [include]?"),
         ("unix_http_serv", "did you mean [unix_http_server]?"),
         ("supervisor", "did you mean [supervice]?"),
     ] {
-        assert_eq!(section_kind(name), SectionKind::Unknown(known), "{name}");
+        assert_eq!(ours(name), SectionKind::Unknown(known), "{name}");
     }
     for name in
         ["inet_http_server", "supervisorctl", "rpcinterface:x", "ctlplugin:x", "eventlistener:x", "fcgi-program:x"]
     {
-        assert!(matches!(section_kind(name), SectionKind::Unsupported(_)), "{name}");
+        assert!(matches!(ours(name), SectionKind::Unsupported(_)), "{name}");
     }
-    assert!(matches!(section_kind("nginx"), SectionKind::Unknown(hint) if hint.starts_with("sections are")));
+    assert!(matches!(ours("nginx"), SectionKind::Unknown(hint) if hint.starts_with("sections are")));
+}
+
+#[test]
+fn what_each_file_of_supervisord_has_is_harmless_there_alone() {
+    for name in ["rpcinterface:supervisor", "supervisorctl"] {
+        assert_eq!(section_kind(name, Dialect::Supervisord), SectionKind::Harmless, "{name}");
+        assert!(matches!(ours(name), SectionKind::Unsupported(_)), "{name}");
+    }
+    assert!(matches!(section_kind("supervice", Dialect::Supervisord), SectionKind::Unsupported(_)));
+    assert!(matches!(ours("unix_http_server"), SectionKind::Unsupported(_)));
+}
+
+#[test]
+fn headers_within_values_are_recognised() {
+    for line in ["[program:b]", "[program:b", "[group:g]", "[supervice]", "[supervice", "[eventlistener:x]", "[a:b]"] {
+        assert!(looks_like_header(line), "{line}");
+    }
+    for line in ["[ -f x ]", "[a]", "[x:y z]", "x [program:b]", "[0-9:]"] {
+        assert!(!looks_like_header(line), "{line}");
+    }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn misspelt_keys_are_recognised() {
-    let keys = known_in(Section::Program);
+    let keys = known_in(Section::Program, Dialect::Supervice);
     for (text, key) in [
         ("comand", Some("command")),
         ("autostrat", Some("autostart")),
@@ -24,16 +24,18 @@ fn misspelt_keys_are_recognised() {
 
 #[test]
 fn no_key_is_both_known_and_unsupported() {
-    for section in [
-        Section::Supervice,
-        Section::Supervisord,
-        Section::UnixServer,
-        Section::Include,
-        Section::Program,
-        Section::Group,
-    ] {
-        let known = known_in(section);
-        assert!(!known.is_empty(), "{section:?}");
-        assert!(unsupported_in(section).iter().all(|other| !known.contains(&other.key)), "{section:?}");
+    for dialect in [Dialect::Supervice, Dialect::Supervisord] {
+        for section in [
+            Section::Supervice,
+            Section::Supervisord,
+            Section::UnixServer,
+            Section::Include,
+            Section::Program,
+            Section::Group,
+        ] {
+            let known = known_in(section, dialect);
+            assert!(known.is_empty() != section.is_in(dialect), "{section:?}");
+            assert!(unsupported_in(section, dialect).iter().all(|other| !known.contains(&other.key)), "{section:?}");
+        }
     }
 }

@@ -58,7 +58,7 @@ fn sizes_and_their_units() {
 #[test]
 fn modes_are_octal() {
     assert_eq!((mode("0660"), mode("700"), mode("0o600")), (Ok(0o660), Ok(0o700), Ok(0o600)));
-    for text in ["", "0888", "+700", "rw", "07777", "-1"] {
+    for text in ["", "0888", "+700", "rw", "017777", "-1"] {
         assert!(mode(text).is_err(), "{text}");
         assert!(umask(text).is_err() != text.is_empty(), "{text}");
     }

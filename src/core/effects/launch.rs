@@ -4,15 +4,16 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use super::super::effect::Input;
+use super::super::effect::{Input, Signal};
 use super::super::environment::{self, Prepared};
 use super::{Effects, Owner, Run};
 use crate::api::ProcId;
+use crate::failpoint;
 use crate::health::no_pipe;
 use crate::models::{DefaultOutput, ProgramConfig};
-use crate::process::{Generation, SpawnError};
+use crate::process::{Generation, SignalTarget, SpawnError};
 use crate::sys;
-use crate::sys::signal::GroupSignal;
+use crate::sys::signal::{GroupSignal, Leader};
 use crate::sys::spawn::Child;
 
 /// So many begins and ends of runs at most wait for the output thread to be woken.
@@ -32,6 +33,7 @@ impl Effects {
         generation: Generation,
         config: &Arc<ProgramConfig>,
     ) -> Result<(i32, bool), SpawnError> {
+        failpoint::hit("spawn", || config.name.clone());
         let words = environment::words(config)?;
         let prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
         let console = self.parts.default_output == DefaultOutput::Console;
@@ -51,11 +53,13 @@ impl Effects {
         let child = self.spawner.spawn(command)?;
         let (pid, pending) = (child.pid, child.is_late().is_some());
         warn_if_pending(&config.name, &child);
+        // Before all else: a child that nobody knows would never be signalled.
+        self.children.insert(pid, Owner::Process(id));
+        self.runs.insert(id, Run { generation, child, reaped: None, told: None, told_outside: Vec::new() });
+        failpoint::hit("spawned", || config.name.clone());
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
         self.note_run();
-        self.children.insert(pid, Owner::Process(id));
-        self.runs.insert(id, Run { generation, child, reaped: None });
         Ok((pid, pending))
     }
 
@@ -88,23 +92,38 @@ impl Effects {
         left
     }
 
-    pub(super) fn signal_group(&mut self, id: ProcId, generation: Generation, signal: u8) {
+    pub(super) fn signal(&mut self, id: ProcId, generation: Generation, signal: Signal) {
         let Some(run) = self.runs.get(&id) else { return };
         if run.generation != generation {
             return;
         }
-        match sys::signal::signal_group(run.child.leader(run.reaped.is_some()), signal) {
-            Ok(GroupSignal::Delivered | GroupSignal::Gone) => {}
-            Ok(GroupSignal::Denied) => log::error!(
-                "signal {signal} to process group {} was denied: it runs as a user whom this daemon may not signal",
-                run.child.pid
-            ),
-            Err(error) => log::error!(
-                "signal {signal} to process group {}: {}",
-                run.child.pid,
-                crate::util::errno::reason(&error)
-            ),
+        let leader = run.child.leader(run.reaped.is_some());
+        send(leader, signal.number, signal.target);
+        if signal.resume {
+            send(leader, SIGCONT, signal.target);
         }
+        match signal.target {
+            SignalTarget::Leader => {}
+            SignalTarget::Group => self.signal_outside(id, signal),
+        }
+    }
+}
+
+/// `SIGCONT`, as the kernel numbers it on every architecture that we build for.
+pub(super) const SIGCONT: u8 = 18;
+
+fn send(leader: Leader<'_>, signal: u8, target: SignalTarget) {
+    let (who, sent) = match target {
+        SignalTarget::Leader => ("pid", sys::signal::signal_leader(leader, signal)),
+        SignalTarget::Group => ("process group", sys::signal::signal_group(leader, signal)),
+    };
+    let pid = leader.pid;
+    match sent {
+        Ok(GroupSignal::Delivered | GroupSignal::Gone) => {}
+        Ok(GroupSignal::Denied) => {
+            log::error!("signal {signal} to {who} {pid} was denied: it runs as a user whom this daemon may not signal")
+        }
+        Err(error) => log::error!("signal {signal} to {who} {pid}: {}", crate::util::errno::reason(&error)),
     }
 }
 

@@ -2,10 +2,12 @@
 //! fed back as an input.
 
 mod checks;
+mod descendants;
 mod launch;
 mod loader;
 mod orphans;
 mod outputs;
+mod panics;
 mod reap;
 mod replies;
 mod tasks;
@@ -17,11 +19,11 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::effect::{Effect, External, Input, TaskId};
+use super::effect::{Effect, External, Input, Signal, TaskId};
 use super::engine::adoption::Identity;
 use super::environment::Users;
 use super::handles::Handles;
-use crate::api::ProcId;
+use crate::api::{Answer, ProcId, Reply};
 use crate::events::EventBus;
 use crate::health::{HealthCheckResult, Worker};
 use crate::models::DefaultOutput;
@@ -31,6 +33,7 @@ use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
 use crate::sys::spawn::{Child, Spawner};
+use descendants::Inherited;
 pub use loader::Adjust;
 use orphans::Held;
 pub(super) use orphans::identify;
@@ -44,6 +47,10 @@ struct Run {
     child: Child,
     /// When the leader was reaped; from then on only the group is left.
     reaped: Option<Moment>,
+    /// The last signal that all of it was sent.
+    told: Option<Signal>,
+    /// The process groups of what has left that of the run, and was sent it, too.
+    told_outside: Vec<i32>,
 }
 
 /// Whom a child belongs to.
@@ -78,11 +85,13 @@ pub(super) struct Effects {
     tasks: HashMap<TaskId, TaskChild>,
     children: HashMap<i32, Owner>,
     dead_groups: DeadGroups,
+    inherited: Inherited,
     workers: HashMap<ProcId, Worker>,
     /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
     foreign_children: Vec<i32>,
     /// What an earlier daemon has left behind.
     held: Held,
+    /// Reads of the configuration that have not come back.
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet.
     unannounced_runs: usize,
@@ -99,6 +108,7 @@ impl Effects {
             tasks: HashMap::new(),
             children: HashMap::new(),
             dead_groups: DeadGroups::default(),
+            inherited: Inherited::default(),
             workers: HashMap::new(),
             foreign_children: sys::proc::children(),
             unannounced_runs: 0,
@@ -113,9 +123,10 @@ impl Effects {
     pub(super) fn perform(&mut self, effect: Effect, results: &mut Vec<Input>) {
         match effect {
             Effect::Spawn { id, generation, config } => results.push(self.spawn(id, generation, &config)),
-            Effect::SignalGroup { id, generation, signal } => self.signal_group(id, generation, signal),
+            Effect::Signal { id, generation, signal } => self.signal(id, generation, signal),
             Effect::Reap => self.reap(results),
             Effect::ProbeGroup { id, generation, thorough } => {
+                self.inherited.forget_list();
                 let group = self.probe_group(id, thorough);
                 results.push(Input::GroupProbed { id, generation, group });
             }
@@ -137,7 +148,10 @@ impl Effects {
             Effect::Show { id, view } => self.parts.handles.show(id, view),
             Effect::ShowSettings { settings } => self.parts.handles.show_settings(settings),
             Effect::LoadConfig { load } => results.extend(self.load_config(load)),
-            Effect::Reply { request, answer } => self.replies.answer(request, answer),
+            Effect::Reply { request, mut answer } => {
+                add_paused(&mut answer);
+                self.replies.answer(request, answer);
+            }
             Effect::Delegate { request, job } => self.delegate(request, *job),
             Effect::Follow { request, kinds, past } => self.replies.follow(request, kinds, past),
             Effect::Unfollow { request } => self.replies.unfollow(request),
@@ -177,5 +191,14 @@ impl Effects {
         self.parts.handles.remove(id, name);
         self.workers.remove(&id);
         self.parts.output.remove(id);
+    }
+}
+
+/// Looks up which of the processes that an answer tells of are paused: the engine is told of no such thing, because
+/// nothing follows from it, and who asks seldom must not cost those who rest.
+fn add_paused(answer: &mut Answer) {
+    let Ok(Reply::Status { rows, .. }) = answer else { return };
+    for row in rows {
+        row.paused = row.pid.and_then(sys::reap::stopped_now);
     }
 }

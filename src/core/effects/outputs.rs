@@ -8,6 +8,7 @@ use crate::api::{self, Refusal, Reply, RequestId};
 use crate::control::output_feed::{Feed, Source};
 use crate::control::server::{ConnId, ServerHandle};
 use crate::output::{self, Follower, InternalError};
+use crate::sys;
 
 /// The end of a program's output that `why` shows: lines, and bytes to look for them.
 const LAST_LINES: usize = 5;
@@ -39,6 +40,7 @@ impl Effects {
                 self.parts.output.clear(id, output::Responder::new(deliver));
             }
             OutputJob::Why { id, stream, mut why } => {
+                why.paused = why.pid.and_then(sys::reap::stopped_now);
                 let deliver = move |result: Result<Vec<u8>, InternalError>| {
                     responder.answer(match result {
                         Ok(bytes) => {

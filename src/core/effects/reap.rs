@@ -5,11 +5,15 @@ use super::{Effects, Owner};
 use crate::api::ProcId;
 use crate::process::{Exit, Generation};
 use crate::sys;
+use crate::sys::proc::Stat;
 use crate::sys::reap::ReapScope;
+
+const SIGKILL: u8 = 9;
 
 impl Effects {
     /// Reaps every child that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
+        self.inherited.forget_list();
         for (pid, exit) in sys::reap::sweep(self.parts.scope, &self.children) {
             match self.children.remove(&pid) {
                 Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit)),
@@ -17,6 +21,7 @@ impl Effects {
                 None => {}
             }
         }
+        self.inherited.forget_list();
         results.push(Input::Swept);
     }
 
@@ -25,8 +30,14 @@ impl Effects {
         run.reaped = Some(sys::time::now());
         let generation = run.generation;
         let late = run.child.late_failure().map(Box::new);
+        let leader = run.child.pid;
         let group = self.probe_group(id, false);
-        Some(Input::Exited { id, generation, exit, late, group })
+        // Only whether it has put itself into the background is asked, which ends with 0.
+        let descendant = match (exit, group) {
+            (Exit::Code(0), GroupLeft::Lingers) => self.one_descendant(leader),
+            (Exit::Code(_) | Exit::Signal(_), GroupLeft::Empty | GroupLeft::Lingers) => None,
+        };
+        Some(Input::Exited { id, generation, exit, late, group, descendant })
     }
 
     /// What is left of the group of a leader that has ended. `thorough`: zombies that nobody reaps count as nothing.
@@ -36,7 +47,7 @@ impl Effects {
         let group = run.child.leader(true);
         let is_empty = sys::signal::group_is_empty(group)
             || (thorough && self.dead_groups.contains(group, reaped, sys::time::now()));
-        left(!is_empty)
+        left(!is_empty || self.has_left_group(id, thorough))
     }
 
     /// The leader has ended: what it has written so far is to be read.
@@ -60,7 +71,15 @@ impl Effects {
         // Ours to reap, so that no number among them can be used again meanwhile.
         let orphans = sys::proc::children().into_iter();
         let orphans = orphans.filter(|pid| !self.children.contains_key(pid) && !self.foreign_children.contains(pid));
-        orphans.inspect(|pid| signal.into_iter().for_each(|signal| sys::signal::signal_child(*pid, signal))).count()
+        let orphans: Vec<Stat> = orphans.filter_map(sys::proc::stat).collect();
+        match signal {
+            Some(SIGKILL) => sys::signal::signal_children_and_groups(&orphans, SIGKILL),
+            // Whoever is asked to end tells its own helpers: a shell whose helper is killed writes that into a pipe that may
+            // be closed by now, and would die of that before its trap runs.
+            Some(signal) => orphans.iter().for_each(|orphan| sys::signal::signal_child(orphan.pid, signal)),
+            None => {}
+        }
+        orphans.len()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use crate::api::{Announcement, Answer, EventKinds, HistoryRow, Refusal, RequestId};
+use crate::api::{Announcement, Answer, EventKinds, HistoryRow, PublicEvent, Refusal, RequestId};
 use crate::control::event_feed::{EventFeed, FeedItem};
 use crate::control::output_feed::Source;
 use crate::control::server::{ConnId, ServerHandle};
@@ -147,7 +147,7 @@ impl Replies {
     }
 
     pub(super) fn tell_followers(&self, announcement: &Arc<Announcement>) {
-        let Some(kind) = announcement.event_type() else { return };
+        let Some(kind) = announcement.event().map(|event| event.event_type()) else { return };
         for follower in self.followers.values().filter(|follower| follower.kinds.has(kind)) {
             if follower.feed.push(FeedItem::Present(Arc::clone(announcement))) {
                 self.tell(follower);
@@ -171,30 +171,20 @@ impl Drop for Replies {
 
 /// Publishes what has happened on the bus, if anybody subscribes to it.
 pub(super) fn publish(bus: &EventBus, announcement: &Announcement) {
-    let Some(kind) = announcement.event_type().filter(|kind| bus.wants(*kind)) else { return };
-    let event = Event::new(kind);
-    bus.publish(match announcement {
-        Announcement::Transition { program, transition, at: _ } => event
+    let Some(public) = announcement.event().filter(|public| bus.wants(public.event_type())) else { return };
+    let event = Event::new(public.event_type());
+    bus.publish(match public {
+        PublicEvent::Transition { program, transition, at: _ } => event
             .with("processname", program.name.as_str())
             .with("groupname", program.group_name())
             .with("from_state", transition.from.as_str())
             .with("pid", transition.pid)
             .with("cause", transition.cause.to_string()),
-        Announcement::Health { program, pid, message, .. } => event
+        PublicEvent::Health { program, pid, message, .. } => event
             .with("processname", program.name.as_str())
             .with("groupname", program.group_name())
-            .with("pid", *pid)
+            .with("pid", pid)
             .with("message", &**message),
-        Announcement::Noted { .. }
-        | Announcement::Output { .. }
-        | Announcement::ExecFailedLate { .. }
-        | Announcement::TaskSignalled { .. }
-        | Announcement::Asked { .. }
-        | Announcement::LogsReopened
-        | Announcement::Orphans(_)
-        | Announcement::Failed(_)
-        | Announcement::Reload(_)
-        | Announcement::Shutdown(_) => return,
     });
 }
 

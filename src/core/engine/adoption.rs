@@ -18,7 +18,6 @@ mod judge;
 mod tests;
 mod traces;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::{Bystanders, OrphanNote as Note, ProcId};
 use crate::models::Reconcile;
 use crate::process::{Moment, ProcessId, ScanFacts};
+use crate::util::sorted::{SortedMap, SortedSet};
 pub(crate) use env_tag::{Identity, VARIABLE};
 use first_look::FirstLook;
 use hunt::{OrphanGroup, Rescans};
@@ -129,11 +129,11 @@ pub(crate) struct Adoption {
     identity: Option<Identity>,
     first_look: FirstLook,
     /// The daemons whose processes are orphans.
-    dead: BTreeSet<ProcessId>,
+    dead: SortedSet<ProcessId>,
     /// What has to end, by program.
-    groups: BTreeMap<ProcId, OrphanGroup>,
+    groups: SortedMap<ProcId, OrphanGroup>,
     /// What is left alone, but told of in the status.
-    noted: BTreeMap<ProcId, Vec<ProcessId>>,
+    noted: SortedMap<ProcId, Vec<ProcessId>>,
     rescans: Rescans,
 }
 
@@ -143,9 +143,9 @@ impl Adoption {
         Adoption {
             identity,
             first_look: FirstLook::NotBegun,
-            dead: BTreeSet::new(),
-            groups: BTreeMap::new(),
-            noted: BTreeMap::new(),
+            dead: SortedSet::default(),
+            groups: SortedMap::default(),
+            noted: SortedMap::default(),
             rescans: Rescans::default(),
         }
     }
@@ -172,8 +172,8 @@ impl Adoption {
             },
             Input::Examined { facts } => self.examined(now, facts, &mut out),
             Input::Probed { living, ended } => {
-                let living: BTreeSet<ProcessId> = living.into_iter().collect();
-                let ended: BTreeSet<ProcessId> = ended.into_iter().collect();
+                let living: SortedSet<ProcessId> = living.into_iter().collect();
+                let ended: SortedSet<ProcessId> = ended.into_iter().collect();
                 self.noted.retain(|_, noted| {
                     noted.retain(|process| !ended.contains(process));
                     !noted.is_empty()

@@ -10,9 +10,10 @@ use crate::api::{
     Act, Announcement, Command, LogLevel, ProcId, Query, Refusal, Reply, Request, RequestId, Selector, Terms, WaitFor,
     Watch,
 };
-use crate::core::effect::{Effect, OutputJob};
+use crate::core::effect::{Effect, OutputJob, Signal};
+use crate::failpoint;
 use crate::models::StreamKind;
-use crate::process::{self, Cause, Desired, Initiator, ProcessState, Verb};
+use crate::process::{self, Cause, Desired, Initiator, ProcessState, SignalTarget, Verb};
 
 /// A command on processes: who asked, and how he wants to be answered. Without a token nobody waits for the answer.
 struct CommandContext {
@@ -101,13 +102,14 @@ impl Engine {
             self.announce(None, Announcement::Asked { command: Arc::clone(&command), by: by.clone() });
             self.deliver_announcements();
         }
+        failpoint::hit("command", || format!("{command:?}"));
         match &*command {
             Command::Act { act, on, terms } => {
                 let context = CommandContext { token, by, terms: *terms };
                 self.act(*act, on.clone(), context);
             }
             Command::EndRun { name } => self.end_run(name, CommandContext { token, by, terms: Terms::default() }),
-            Command::Signal { name, signal } => self.signal(token, name, *signal, by),
+            Command::Signal { name, signal, target } => self.signal(token, name, *signal, *target, by),
             Command::Reload => self.load_configuration(Some(token), Purpose::Reload, reload_by(by)),
             Command::Update { confirm } => {
                 self.load_configuration(Some(token), Purpose::Update { confirm: *confirm }, reload_by(by));
@@ -211,24 +213,25 @@ impl Engine {
         self.tell(id, event);
     }
 
-    /// Sends a signal to the group of the present run.
-    fn signal(&mut self, token: ReplyToken, name: &str, signal: u8, by: Initiator) {
+    /// Sends a signal to the present run.
+    fn signal(&mut self, token: ReplyToken, name: &str, number: u8, target: SignalTarget, by: Initiator) {
         let id = match self.registry.find_or_refuse(name) {
             Ok(id) => id,
             Err(refusal) => return self.refuse(token, refusal),
         };
         let Some(entry) = self.registry.get(id) else { return self.refuse(token, Refusal::Internal) };
-        if !entry.machine.has_run() {
+        let is_there = match target {
+            SignalTarget::Leader => entry.machine.pid().is_some(),
+            SignalTarget::Group => entry.machine.has_run(),
+        };
+        if !is_there {
             let reached = entry.reached(self.now);
             return self.refuse(token, Refusal::NotRunning { name: name.to_owned(), reached });
         }
         let generation = entry.machine.generation();
-        match generation {
-            0 => self.signal_adopted(id, signal),
-            generation => self.effects.push_back(Effect::SignalGroup { id, generation, signal }),
-        }
-        self.note(id, Cause::SignalRequested { signal, by });
-        self.reply(token, Reply::SignalSent { name: name.to_owned(), signal });
+        self.send_signal(id, generation, Signal { number, target, resume: false });
+        self.note(id, Cause::SignalRequested { signal: number, target, by });
+        self.reply(token, Reply::SignalSent { name: name.to_owned(), signal: number, target });
     }
 
     fn pid(&self, name: Option<&str>) -> Result<Reply, Refusal> {

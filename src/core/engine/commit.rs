@@ -1,7 +1,7 @@
 //! How a new configuration is brought about, what it would change, and the way back from an update that nobody has
 //! confirmed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use crate::config::{KeyDiff, Loaded, ReloadPlan, changed_keys, changed_settings,
 use crate::core::effect::Effect;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Desired, Initiator, Moment, ProcessState};
+use crate::util::sort::sort;
+use crate::util::sorted::SortedSet;
 
 /// The name under which changes of `[supervice]` are told.
 const DAEMON_SECTION: &str = "[supervice]";
@@ -30,7 +32,7 @@ pub(super) enum ApplyMode {
     /// Those that have changed are restarted.
     Update,
     /// As an update, but what was up before (and nothing else) is up afterwards.
-    RollBack(BTreeSet<String>),
+    RollBack(SortedSet<String>),
 }
 
 /// What was brought about.
@@ -93,7 +95,7 @@ fn daemon_changes(plan: &ReloadPlan) -> DaemonChanges {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     config: SupervisorConfig,
-    up: BTreeSet<String>,
+    up: SortedSet<String>,
 }
 
 /// An update that is taken back unless somebody confirms it.
@@ -112,9 +114,16 @@ pub(super) struct Commit {
     pending: Option<Box<PendingCommit>>,
     /// Why the last one was taken back, for whoever comes too late to confirm it.
     taken_back: Option<Box<RollbackReason>>,
+    /// It is being taken back.
+    rolling_back: bool,
 }
 
 impl Commit {
+    /// More may come about than each process alone would bring: the update may be taken back, or is being so.
+    pub(super) fn is_open(&self) -> bool {
+        self.pending.is_some() || self.rolling_back
+    }
+
     /// When the update is taken back; `None` where none waits to be confirmed.
     pub(super) fn pending_until(&self) -> Option<Moment> {
         self.pending.as_ref().map(|pending| pending.until)
@@ -233,7 +242,7 @@ impl Engine {
             change.restarted.push(id);
             change.restarted_names.push(name);
         }
-        change.restarted_names.sort_unstable();
+        sort(&mut change.restarted_names);
     }
 
     fn change(&mut self, id: ProcId, program: ProgramConfig) {
@@ -314,7 +323,9 @@ impl Engine {
         self.announce(None, Announcement::Reload(ReloadChange::RolledBack(Arc::new(reason.clone()))));
         self.commit.taken_back = Some(Box::new(reason));
         let Snapshot { config, up } = pending.before;
+        self.commit.rolling_back = true;
         let change = self.apply_config(config, &ApplyMode::RollBack(up), &Initiator::Rollback);
+        self.commit.rolling_back = false;
         // For the log, which is told what does not stop.
         self.wait_for(None, Terms::default(), WaitKind::Reload(Box::new(change.summary())), &change.removals());
         self.stop_removed(&change, &Initiator::Rollback);

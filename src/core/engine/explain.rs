@@ -20,6 +20,8 @@ impl Engine {
             condition: machine.condition(),
             last_line: entry.last_line.clone(),
             output_trouble: entry.output_trouble.iter().flatten().next().cloned(),
+            pid: machine.pid(),
+            paused: None,
             since: entry.since,
             history: entry.history.rows(entry.config()),
             last_request: machine.last_request().map(|(verb, by, at)| LastRequest {

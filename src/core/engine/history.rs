@@ -11,6 +11,7 @@ use super::{Engine, Entry};
 use crate::api::{Announcement, HistoryRow, ProcId, Refusal};
 use crate::models::ProgramConfig;
 use crate::process::{Cause, Failure, Initiator, Moment, ProcessState, SpawnError};
+use crate::util::sort::sort_by;
 
 /// Records that a process keeps.
 pub(super) const MOST_RECORDS: usize = 8;
@@ -47,7 +48,7 @@ fn payload(cause: &Cause) -> usize {
             + match failure {
                 Failure::Unhealthy { message, .. } => message.len(),
                 Failure::SpawnFailed(error) => of_error(error),
-                Failure::Exited { .. } | Failure::InternalError => 0,
+                Failure::Exited { .. } | Failure::Backgrounded { .. } | Failure::InternalError => 0,
             }
     };
     match cause {
@@ -186,7 +187,7 @@ impl Engine {
     pub(super) fn whole_past(&self) -> Vec<HistoryRow> {
         let mut rows: Vec<HistoryRow> =
             self.registry.iter().flat_map(|(_, entry)| entry.history.rows(entry.config())).collect();
-        rows.sort_by_key(|row| row.at);
+        sort_by(&mut rows, |one, other| one.at.cmp(&other.at));
         rows
     }
 

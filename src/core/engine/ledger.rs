@@ -4,13 +4,12 @@
 //! by the loader of the configuration, by a stream of events, or was delegated to the output thread: the dispatcher
 //! compares its own list with this one, and answers what nobody owns with an internal error.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::api::{Answer, Refusal, Reply, RequestId};
 use crate::core::effect::{Effect, OutputJob};
+use crate::util::sorted::SortedMap;
 
 /// The right to answer one request. It is used up by the answer, or handed to whoever owns the request from then on. Not
 /// to be copied: a request is answered once.
@@ -37,7 +36,7 @@ pub(super) enum Owner {
 /// Which requests are open, and who owes their answers. Delegated ones are the output thread's.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Ledger {
-    open: BTreeMap<RequestId, Owner>,
+    open: SortedMap<RequestId, Owner>,
 }
 
 impl Ledger {

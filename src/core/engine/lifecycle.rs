@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::timers::TimerKey;
 use super::{Engine, PENDING_EXEC_PAUSE};
 use crate::api::{Announcement, OutputChange, ProcId};
-use crate::core::effect::{Effect, GroupLeft};
+use crate::core::effect::{Effect, GroupLeft, Signal};
 use crate::health::HealthCheckResult;
 use crate::output::Note;
 use crate::process::{self, Action, Cause, Exit, Generation, KillWhy, SpawnError, TaskEvent};
@@ -22,6 +22,16 @@ const QUICK_PROBES: u32 = 4;
 
 /// How long the answer to a failed start may wait for the last line of the program's output.
 const DRAIN_LIMIT: Duration = Duration::from_millis(100);
+
+/// What is known of a leader that has ended and was reaped.
+pub(super) struct ExitFacts {
+    pub(super) exit: Exit,
+    /// Why it never executed its program.
+    pub(super) late: Option<Box<SpawnError>>,
+    pub(super) group: GroupLeft,
+    /// Something that it has forked and that lives.
+    pub(super) descendant: Option<i32>,
+}
 
 impl Engine {
     /// Tells a process's machine what happened, and does what follows.
@@ -46,7 +56,10 @@ impl Engine {
         {
             match action {
                 Action::Spawn { generation } => self.spawn(id, generation),
-                Action::SignalGroup { generation, signal, why } => self.signal_group(id, generation, signal, why),
+                Action::Signal { generation, signal, target, resume, why } => {
+                    self.send_signal(id, generation, Signal { number: signal, target, resume });
+                    self.signalled(id, why);
+                }
                 Action::CheckHealth { generation } => self.check_health(id, generation),
                 Action::Announce(transition) => self.announce_transition(id, transition),
             }
@@ -77,12 +90,16 @@ impl Engine {
         self.effects.push_back(Effect::Spawn { id, generation, config });
     }
 
-    fn signal_group(&mut self, id: ProcId, generation: Generation, signal: u8, why: KillWhy) {
-        // Before the first run there is only what an earlier daemon has left behind.
+    /// Has a signal sent to what there is of a process.
+    pub(super) fn send_signal(&mut self, id: ProcId, generation: Generation, signal: Signal) {
         match generation {
-            0 => self.signal_adopted(id, signal),
-            generation => self.effects.push_back(Effect::SignalGroup { id, generation, signal }),
+            // Before the first run there is only what an earlier daemon has left behind.
+            0 => self.signal_adopted(id, signal.number),
+            generation => self.effects.push_back(Effect::Signal { id, generation, signal }),
         }
+    }
+
+    fn signalled(&mut self, id: ProcId, why: KillWhy) {
         let Some(entry) = self.registry.get_mut(id) else { return };
         if entry.probe_pause.is_some() {
             entry.probe_pause = Some(FIRST_PROBE);
@@ -103,14 +120,8 @@ impl Engine {
     }
 
     /// A leader has ended and was reaped.
-    pub(super) fn exited(
-        &mut self,
-        id: ProcId,
-        generation: Generation,
-        exit: Exit,
-        late: Option<Box<SpawnError>>,
-        group: GroupLeft,
-    ) {
+    pub(super) fn exited(&mut self, id: ProcId, generation: Generation, facts: ExitFacts) {
+        let ExitFacts { exit, late, group, descendant } = facts;
         let Some(entry) = self.registry.get_mut(id) else { return };
         if entry.machine.generation() != generation {
             return;
@@ -129,7 +140,7 @@ impl Engine {
         }
         let group = self.left_of_run(id, group);
         let Some(entry) = self.registry.get_mut(id) else { return };
-        entry.machine.handle_event(self.now, process::Event::Exited { generation, exit });
+        entry.machine.handle_event(self.now, process::Event::Exited { generation, exit, descendant });
         entry.probe_pause = Some(FIRST_PROBE);
         match group {
             GroupLeft::Empty => self.group_gone(id, generation),

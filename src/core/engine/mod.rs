@@ -48,6 +48,7 @@ pub(crate) use exit_policy::ExitDecision;
 use exit_policy::ExitPolicy;
 use history::Histories;
 use ledger::Ledger;
+use lifecycle::ExitFacts;
 use power::Power;
 use reconcile::EarlyRequest;
 use registry::{Entry, Registry};
@@ -149,7 +150,9 @@ impl Engine {
             Input::SpawnFailed { id, generation, error } => {
                 self.tell(id, process::Event::SpawnFailed { generation, error });
             }
-            Input::Exited { id, generation, exit, late, group } => self.exited(id, generation, exit, late, group),
+            Input::Exited { id, generation, exit, late, group, descendant } => {
+                self.exited(id, generation, ExitFacts { exit, late, group, descendant });
+            }
             Input::Swept => self.probe_lingering_groups(),
             Input::GroupProbed { id, generation, group } => self.group_probed(id, generation, group),
             Input::Health { id, generation, result } => self.health(id, generation, result),
@@ -186,7 +189,7 @@ impl Engine {
             TimerKey::Commit => self.roll_back(),
             TimerKey::ExitPolicy => self.evaluate_exit(),
             TimerKey::ShutdownStage => self.shutdown_stage(),
-            TimerKey::OrphanProbe => self.effects.push_back(Effect::SignalOrphans { signal: None }),
+            TimerKey::OrphanProbe => self.probe_orphans(),
             TimerKey::PendingExec => self.effects.push_back(Effect::ProbePendingExecs),
             TimerKey::TrimMemory => {
                 self.settling = false;

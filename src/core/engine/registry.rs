@@ -1,6 +1,5 @@
 //! The registry: all processes by id and by name.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::api::{Bystanders, NameHint, ProcId, Reached, Refusal, StatusRow};
 use crate::models::{ProgramConfig, StreamKind};
 use crate::process::{Cause, Machine, Moment};
 use crate::util::did_you_mean::closest;
+use crate::util::sorted::SortedMap;
 
 /// One process and what belongs to it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,6 +105,7 @@ impl Entry {
             output_trouble: self.output_trouble.iter().flatten().next().cloned(),
             bystanders,
             pid: machine.pid(),
+            paused: None,
             started_at: machine.started_at(),
             healthy: machine.healthy(),
             last_exit: machine.last_run().map(|run| run.exit),
@@ -119,9 +120,10 @@ impl Entry {
 /// All processes.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Registry {
-    /// In the order in which they came. Boxed: the nodes of a tree that grows at its end stay half empty.
-    entries: BTreeMap<ProcId, Box<Entry>>,
-    by_name: BTreeMap<String, ProcId>,
+    /// In the order in which they came.
+    entries: SortedMap<ProcId, Box<Entry>>,
+    /// Sorted by the names, which the entries have already.
+    by_name: Vec<ProcId>,
     next: ProcId,
 }
 
@@ -150,22 +152,31 @@ impl Registry {
     pub(super) fn insert(&mut self, entry: Entry) -> ProcId {
         let id = self.next;
         self.next += 1;
-        self.by_name.insert(entry.name().to_owned(), id);
+        match self.place_of(entry.name()) {
+            Ok(place) => self.by_name[place] = id,
+            Err(place) => self.by_name.insert(place, id),
+        }
         self.entries.insert(id, Box::new(entry));
         id
     }
 
+    /// Where the process with this name is in the order of the names, or where it would have to be.
+    fn place_of(&self, name: &str) -> Result<usize, usize> {
+        self.by_name.binary_search_by(|id| self.get(*id).map_or("", Entry::name).cmp(name))
+    }
+
     pub(super) fn remove(&mut self, id: ProcId) -> Option<Box<Entry>> {
-        let entry = self.entries.remove(&id)?;
-        if self.by_name.get(entry.name()) == Some(&id) {
-            self.by_name.remove(entry.name());
+        if let Ok(place) = self.place_of(self.get(id)?.name())
+            && self.by_name.get(place) == Some(&id)
+        {
+            self.by_name.remove(place);
         }
-        Some(entry)
+        self.entries.remove(&id)
     }
 
     /// The process with this name, also one that is leaving.
     pub(super) fn id_of(&self, name: &str) -> Option<ProcId> {
-        self.by_name.get(name).copied()
+        self.by_name.get(self.place_of(name).ok()?).copied()
     }
 
     /// The process with this name, unless it has left the configuration.

@@ -2,7 +2,6 @@
 //! SIGKILL doesn't end is named and left behind. Then the orphans: what has run away from its program's group (daemons that
 //! detach themselves) and was inherited by us.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use super::timers::TimerKey;
 use crate::api::{Announcement, ProcId, ShutdownProgress};
 use crate::core::effect::Effect;
 use crate::process::{self, Initiator, Moment};
+use crate::util::sorted::SortedSet;
 
 /// What death by SIGKILL may take before the daemon goes without it.
 const AFTER_KILL: Duration = Duration::from_secs(2);
@@ -31,9 +31,9 @@ pub(super) enum Shutdown {
     /// Not begun.
     No,
     /// Everything was told to stop. `left`: the processes of which something is left.
-    Stopping { kill_at: Moment, left: BTreeSet<ProcId> },
+    Stopping { kill_at: Moment, left: SortedSet<ProcId> },
     /// Everything was killed.
-    Killing { left: BTreeSet<ProcId> },
+    Killing { left: SortedSet<ProcId> },
     /// The programs have gone, orphans were signalled; `until` is when we kill them, or go without them.
     Orphans { killed: bool, until: Moment },
     /// Everything has gone.
@@ -64,7 +64,7 @@ impl Engine {
         let seconds = u64::from(self.settings.shutdown_timeout);
         self.announce(None, Announcement::Shutdown(ShutdownProgress::Begun { seconds }));
         let kill_at = self.now + Duration::from_secs(seconds);
-        self.shutdown = Shutdown::Stopping { kill_at, left: BTreeSet::new() };
+        self.shutdown = Shutdown::Stopping { kill_at, left: SortedSet::default() };
         self.timers.set(TimerKey::ExitPolicy, None);
         self.tell_all(|by| process::Event::StopRequested { by });
         self.abandon_reload();
@@ -126,6 +126,20 @@ impl Engine {
         self.effects.push_back(Effect::SignalOrphans { signal: Some(SIGKILL) });
     }
 
+    /// Counts the orphans; what has become one by the death of those that were killed is killed in its turn.
+    pub(super) fn probe_orphans(&mut self) {
+        let signal = match self.shutdown {
+            Shutdown::Orphans { killed: true, .. } => Some(SIGKILL),
+            Shutdown::Orphans { killed: false, .. }
+            | Shutdown::No
+            | Shutdown::Stopping { .. }
+            | Shutdown::Killing { .. }
+            | Shutdown::Done
+            | Shutdown::GivenUp => None,
+        };
+        self.effects.push_back(Effect::SignalOrphans { signal });
+    }
+
     /// So many orphans are there; they were just signalled, or only counted.
     pub(super) fn orphans_counted(&mut self, count: usize, signalled: bool) {
         let Shutdown::Orphans { killed, until } = self.shutdown else { return };
@@ -156,7 +170,7 @@ impl Engine {
     }
 
     fn kill_all(&mut self) {
-        self.shutdown = Shutdown::Killing { left: BTreeSet::new() };
+        self.shutdown = Shutdown::Killing { left: SortedSet::default() };
         self.tell_all(|by| process::Event::KillRequested { by });
         self.shutdown = Shutdown::Killing { left: self.with_run() };
         self.await_stage(Some(self.now + AFTER_KILL));
@@ -169,11 +183,11 @@ impl Engine {
     }
 
     /// The processes of which something is left.
-    fn with_run(&self) -> BTreeSet<ProcId> {
+    fn with_run(&self) -> SortedSet<ProcId> {
         self.registry.iter().filter(|(_, entry)| entry.machine.has_run()).map(|(id, _)| id).collect()
     }
 
-    fn names(&self, ids: &BTreeSet<ProcId>) -> Vec<String> {
+    fn names(&self, ids: &SortedSet<ProcId>) -> Vec<String> {
         let entries = ids.iter().filter_map(|id| self.registry.get(*id));
         entries.map(|entry| entry.name().to_owned()).collect()
     }

@@ -1,13 +1,12 @@
 //! Every timer of the engine, by name: one ordered set, one source of wake-ups.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use super::ledger::WaiterId;
 use crate::api::ProcId;
 use crate::core::effect::TaskId;
 use crate::process::Moment;
+use crate::util::sorted::{SortedMap, SortedSet};
 
 /// What a timer is for. Timers of one moment fire in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,8 +42,8 @@ pub(crate) enum TimerKey {
 /// Moments with names. A name has one moment at most.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Timers {
-    by_time: BTreeSet<(Moment, TimerKey)>,
-    by_key: BTreeMap<TimerKey, Moment>,
+    by_time: SortedSet<(Moment, TimerKey)>,
+    by_key: SortedMap<TimerKey, Moment>,
 }
 
 impl Timers {
@@ -79,8 +78,7 @@ impl Timers {
 
     /// The processes whose groups are probed.
     pub(super) fn group_probes(&self) -> impl Iterator<Item = ProcId> {
-        let range = TimerKey::GroupProbe(ProcId::MIN)..=TimerKey::GroupProbe(ProcId::MAX);
-        self.by_key.range(range).filter_map(|(key, _)| match key {
+        self.by_key.starting_at(&TimerKey::GroupProbe(ProcId::MIN)).iter().map_while(|(key, _)| match key {
             TimerKey::GroupProbe(id) => Some(*id),
             _ => None,
         })
@@ -107,7 +105,7 @@ impl Serialize for Timers {
 
 impl<'de> Deserialize<'de> for Timers {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timers, D::Error> {
-        let by_time = BTreeSet::<(Moment, TimerKey)>::deserialize(deserializer)?;
+        let by_time = SortedSet::<(Moment, TimerKey)>::deserialize(deserializer)?;
         Ok(Timers { by_key: by_time.iter().map(|(at, key)| (*key, *at)).collect(), by_time })
     }
 }

@@ -1,6 +1,5 @@
 //! Requests that wait for their processes: an answer tells the state that was reached, not that the request was heard.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +12,9 @@ use crate::api::{
     Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached,
     Updated, WaitFor,
 };
-use crate::models::HealthCheckType;
+use crate::models::{AutoRestart, HealthCheckType};
 use crate::process::{Desired, Moment, ProcessState};
+use crate::util::sorted::SortedMap;
 
 /// What a settled state may take beyond the configured times: scheduling, and death by SIGKILL.
 const SETTLE_MARGIN: Duration = Duration::from_secs(5);
@@ -81,7 +81,7 @@ pub(super) struct Waiter {
 /// client that has gone.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Waiters {
-    open: BTreeMap<WaiterId, Waiter>,
+    open: SortedMap<WaiterId, Waiter>,
     next: WaiterId,
 }
 
@@ -139,13 +139,15 @@ impl Engine {
             return;
         }
         let now = self.now;
+        // An update that is not confirmed yet may be taken back, which brings more about than the process alone would.
+        let may_be_taken_back = self.commit.is_open();
         for waiter in entry.waiters.clone() {
             let Some(entry) = self.registry.get(id) else { return };
             if let Some(open) = self.waiters.open.get_mut(&waiter) {
                 open.settle(id, |goal| match goal {
                     Goal::Up => up_outcome(now, entry),
                     Goal::Down => down_outcome(entry),
-                    Goal::Reach(until) => reach_outcome(now, entry, until),
+                    Goal::Reach(until) => reach_outcome(now, entry, until, may_be_taken_back),
                 });
             }
             self.finish_waiter(waiter);
@@ -159,7 +161,10 @@ impl Engine {
         for waiter in entry.waiters.clone() {
             let Some(waiter) = self.waiters.open.get_mut(&waiter) else { continue };
             // The answer follows when the machine has done all that it is about to do.
-            waiter.settle(id, |goal| arrives(goal, transition.to).then_some(Ok(())));
+            waiter.settle(id, |goal| match arrives(goal, transition.to) {
+                true => Some(Ok(())),
+                false => stopped_meanwhile(goal, transition.to, entry.machine.desired()).map(Err),
+            });
         }
     }
 
@@ -323,11 +328,27 @@ fn arrives(goal: Goal, state: ProcessState) -> bool {
     }
 }
 
+/// Somebody has stopped a process while it was waited for that it comes up, and nobody wants it up any more.
+fn stopped_meanwhile(goal: Goal, state: ProcessState, desired: Desired) -> Option<Unreached> {
+    match goal {
+        Goal::Reach(WaitFor::Running | WaitFor::Healthy) => {
+            (state == ProcessState::Stopped && desired == Desired::Down).then_some(Unreached::StoppedMeanwhile(state))
+        }
+        // What a command waits for is looked at when the machine has done all that it is about to do.
+        Goal::Up | Goal::Down | Goal::Reach(WaitFor::Stopped | WaitFor::Exited) => None,
+    }
+}
+
 /// The longest that reaching the goal may take before the answer is "not yet"; `None`: nobody can tell.
 fn longest_wait(entry: &Entry, goal: Goal) -> Option<Duration> {
     let seconds = |count: u32| Duration::from_secs(u64::from(count));
     let run = entry.machine.run_config().unwrap_or(entry.machine.config());
-    let stop = if entry.machine.has_run() { seconds(run.stopwaitsecs) + SETTLE_MARGIN } else { Duration::ZERO };
+    // What a leader leaves behind that alone was killed has a time of its own to end in.
+    let rounds = if run.killasgroup { 1 } else { 2 };
+    let stop = match entry.machine.has_run() {
+        true => seconds(run.stopwaitsecs) * rounds + SETTLE_MARGIN,
+        false => Duration::ZERO,
+    };
     match goal {
         Goal::Down => Some(stop),
         Goal::Up => Some(stop + seconds(entry.config().startsecs) + SETTLE_MARGIN),
@@ -356,7 +377,7 @@ fn down_outcome(entry: &Entry) -> Option<Result<(), Unreached>> {
 }
 
 /// Is it as it is waited for, or can't it become so? `None`: not yet.
-fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor) -> Option<Result<(), Unreached>> {
+fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor, may_be_taken_back: bool) -> Option<Result<(), Unreached>> {
     let state = entry.machine.state();
     let is_so = match until {
         WaitFor::Running => matches!(state, ProcessState::Running | ProcessState::Unhealthy),
@@ -368,7 +389,21 @@ fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor) -> Option<Result<()
         WaitFor::Stopped => return down_outcome(entry),
         WaitFor::Exited => return arrives(Goal::Reach(until), state).then_some(Ok(())),
     };
-    // The reason is better with the last line of output, which is on its way.
-    let lost = state == ProcessState::Fatal && !entry.draining;
-    if lost { Some(Err(Unreached::Reached(entry.reached(now)))) } else { is_so.then_some(Ok(())) }
+    if is_so {
+        return Some(Ok(()));
+    }
+    let is_lost = match state {
+        // The reason is better with the last line of output, which is on its way.
+        ProcessState::Fatal => !entry.draining,
+        ProcessState::Exited => !may_be_taken_back && !entry.draining && entry.is_settled_down(),
+        // A check may pass again one day, but nothing is done for it.
+        ProcessState::Unhealthy => !may_be_taken_back && entry.config().autorestart == AutoRestart::Never,
+        // One that is down was stopped before somebody began to wait for it: for whoever starts it, then.
+        ProcessState::Stopped
+        | ProcessState::Starting
+        | ProcessState::Running
+        | ProcessState::Backoff
+        | ProcessState::Stopping => false,
+    };
+    is_lost.then(|| Err(Unreached::Reached(entry.reached(now))))
 }

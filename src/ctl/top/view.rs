@@ -8,6 +8,7 @@ use super::super::text::printable;
 use super::super::{table, tty, usage};
 use super::model::{Sort, Top};
 use crate::client::ProcessStatus;
+use crate::util::sort::sort_by;
 use crate::util::truncate::to_columns;
 use crate::util::width::columns;
 
@@ -18,15 +19,12 @@ pub(super) fn order<'t>(top: &'t Top<'_>) -> Vec<&'t ProcessStatus> {
     let mut all: Vec<(usize, &ProcessStatus)> = top.processes.iter().enumerate().collect();
     let memory =
         |process: &ProcessStatus| process.pid.and_then(|pid| top.sample.usage.get(&pid)).map_or(0, |used| used.rss);
-    all.sort_by(|(at, a), (other_at, b)| {
-        let order = match top.sort {
-            Sort::Order => Ordering::Equal,
-            Sort::Name => a.name.cmp(&b.name),
-            Sort::State => urgency(&a.state).cmp(&urgency(&b.state)),
-            Sort::Cpu => cpu(top, b).unwrap_or(-1.0).total_cmp(&cpu(top, a).unwrap_or(-1.0)),
-            Sort::Memory => memory(b).cmp(&memory(a)),
-        };
-        order.then(at.cmp(other_at))
+    sort_by(&mut all, |(_, a), (_, b)| match top.sort {
+        Sort::Order => Ordering::Equal,
+        Sort::Name => a.name.cmp(&b.name),
+        Sort::State => urgency(&a.state).cmp(&urgency(&b.state)),
+        Sort::Cpu => cpu(top, b).unwrap_or(-1.0).total_cmp(&cpu(top, a).unwrap_or(-1.0)),
+        Sort::Memory => memory(b).cmp(&memory(a)),
     });
     all.into_iter().map(|(_, process)| process).collect()
 }
@@ -82,7 +80,7 @@ fn header(top: &Top<'_>) -> String {
             None => states.push((&process.state, 1)),
         }
     }
-    states.sort_by_key(|(state, _)| urgency(state));
+    sort_by(&mut states, |(one, _), (other, _)| urgency(one).cmp(&urgency(other)));
     let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let clock = time_of_day(now as f64, false);

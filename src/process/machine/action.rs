@@ -15,12 +15,16 @@ pub enum Action {
         /// The new run.
         generation: Generation,
     },
-    /// Send a signal to everything in the run's process group.
-    SignalGroup {
+    /// Send a signal to the run.
+    Signal {
         /// The run that is meant.
         generation: Generation,
         /// The signal's number.
         signal: u8,
+        /// To its leader alone, or to all of it.
+        target: SignalTarget,
+        /// SIGCONT follows to the same target: what somebody has paused would not see the signal.
+        resume: bool,
         /// Why.
         why: KillWhy,
     },
@@ -33,7 +37,25 @@ pub enum Action {
     Announce(Transition),
 }
 
-/// Why a process group gets a signal.
+/// Which processes of a run get a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalTarget {
+    /// Its leader alone, as long as it lives; what it has forked is its own business.
+    #[default]
+    Leader,
+    /// All that is left of the run.
+    Group,
+}
+
+impl SignalTarget {
+    /// See [`SignalTarget::Leader`].
+    pub fn is_leader(&self) -> bool {
+        *self == SignalTarget::Leader
+    }
+}
+
+/// Why a run gets a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KillWhy {
     /// Somebody asked for its end, or for a restart.

@@ -4,8 +4,8 @@ use super::super::cause::{Cause, Verb};
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::state::ProcessState;
-use super::action::{Action, Desired, KillWhy};
-use super::due::after;
+use super::action::{Action, Desired, KillWhy, SignalTarget};
+use super::due::{Due, after};
 use super::phase::{Group, Leader, Phase, Run, StopStage, Then};
 use super::{KILL_AGAIN, Machine, Tally};
 
@@ -55,7 +55,7 @@ impl Machine {
                 self.stop(now, from, run, order, cause)
             }
             Phase::Stopping { leader, group, then: _ } => {
-                let group = self.press(now, group, force);
+                let group = self.press(now, leader, group, force);
                 Phase::Stopping { leader, group, then: Then::AsDesired }
             }
         }
@@ -94,7 +94,7 @@ impl Machine {
             Phase::Spawning { kill: _ } => Phase::Spawning { kill: false },
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Unhealthy { .. } => phase,
             Phase::Stopping { leader, group, then: _ } => {
-                let group = self.press(now, group, force);
+                let group = self.press(now, leader, group, force);
                 Phase::Stopping { leader, group, then: Then::AsDesired }
             }
         }
@@ -106,8 +106,9 @@ impl Machine {
         let pid = run.pid;
         let group = Group { run, stage: StopStage::Unsignalled };
         self.announce(from, ProcessState::Stopping, Some(pid), cause);
-        let group = if force { self.kill(now, group, why) } else { self.terminate(now, group, why) };
-        Phase::Stopping { leader: Leader::Alive, group, then }
+        let leader = Leader::Alive;
+        let group = if force { self.kill(now, leader, group, why) } else { self.terminate(now, leader, group, why) };
+        Phase::Stopping { leader, group, then }
     }
 
     /// `STOPPING` of what a leader has left behind; what an operator asked for is done after that.
@@ -120,38 +121,56 @@ impl Machine {
         cause: Cause,
     ) -> Phase {
         self.announce(from, ProcessState::Stopping, None, cause.waiting_for(group.run.pid));
-        let group = self.press(now, group, force);
-        Phase::Stopping { leader: Leader::Gone, group, then: Then::AsDesired }
+        let leader = Leader::Gone;
+        let group = self.press(now, leader, group, force);
+        Phase::Stopping { leader, group, then: Then::AsDesired }
     }
 
     /// Sends the group its stop signal if it has not had it yet; with `force` SIGKILL.
-    fn press(&mut self, now: Moment, group: Group, force: bool) -> Group {
+    fn press(&mut self, now: Moment, leader: Leader, group: Group, force: bool) -> Group {
         match group.stage {
             StopStage::Killing { .. } => group,
-            StopStage::Unsignalled | StopStage::Stopping { .. } if force => self.kill(now, group, KillWhy::Requested),
-            StopStage::Unsignalled => self.terminate(now, group, KillWhy::Requested),
+            StopStage::Unsignalled | StopStage::Stopping { .. } if force => {
+                self.kill(now, leader, group, KillWhy::Requested)
+            }
+            StopStage::Unsignalled => self.terminate(now, leader, group, KillWhy::Requested),
             StopStage::Stopping { .. } => group,
         }
     }
 
     /// Sends the stop signal; SIGKILL follows after `stopwaitsecs`.
-    pub(super) fn terminate(&mut self, now: Moment, group: Group, why: KillWhy) -> Group {
+    pub(super) fn terminate(&mut self, now: Moment, leader: Leader, group: Group, why: KillWhy) -> Group {
+        let kill_at = after(now, group.run.config.stopwaitsecs);
+        self.terminate_until(now, leader, group, kill_at, why)
+    }
+
+    /// Sends the stop signal; SIGKILL follows at `kill_at`.
+    pub(super) fn terminate_until(
+        &mut self,
+        now: Moment,
+        leader: Leader,
+        group: Group,
+        kill_at: Due,
+        why: KillWhy,
+    ) -> Group {
         let signal = group.run.stop_signal();
         if signal == SIGKILL {
-            return self.kill(now, group, why);
+            return self.kill(now, leader, group, why);
         }
-        self.signal(signal, why);
-        let kill_at = after(now, group.run.config.stopwaitsecs);
-        Group { stage: StopStage::Stopping { kill_at }, ..group }
+        let target = leader.target(group.run.config.stopasgroup);
+        self.signal(signal, target, why);
+        Group { stage: StopStage::Stopping { target, kill_at }, ..group }
     }
 
     /// Sends SIGKILL, and again after a while if something is still there then.
-    pub(super) fn kill(&mut self, now: Moment, group: Group, why: KillWhy) -> Group {
-        self.signal(SIGKILL, why);
-        Group { stage: StopStage::Killing { again_at: now.checked_add(KILL_AGAIN) }, ..group }
+    pub(super) fn kill(&mut self, now: Moment, leader: Leader, group: Group, why: KillWhy) -> Group {
+        let target = leader.target(group.run.config.killasgroup);
+        self.signal(SIGKILL, target, why);
+        Group { stage: StopStage::Killing { target, again_at: now.checked_add(KILL_AGAIN) }, ..group }
     }
 
-    fn signal(&mut self, signal: u8, why: KillWhy) {
-        self.actions.push_back(Action::SignalGroup { generation: self.generation, signal, why });
+    fn signal(&mut self, signal: u8, target: SignalTarget, why: KillWhy) {
+        let resume = signal != SIGKILL;
+        self.actions.push_back(Action::Signal { generation: self.generation, signal, target, resume, why });
     }
 }

@@ -193,7 +193,7 @@ impl Machine {
                     Leader::Gone => Some(group.run.pid),
                 },
                 kill_at: match group.stage {
-                    StopStage::Stopping { kill_at } => kill_at,
+                    StopStage::Stopping { kill_at, .. } => kill_at,
                     StopStage::Unsignalled | StopStage::Killing { .. } => None,
                 },
                 killed: matches!(group.stage, StopStage::Killing { .. }),

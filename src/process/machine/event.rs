@@ -60,6 +60,8 @@ pub enum Event {
         generation: Generation,
         /// How.
         exit: Exit,
+        /// Something that it has forked and left behind, where that is known.
+        descendant: Option<i32>,
     },
     /// After the leader's end: nothing is left of its process group.
     GroupEmpty {

@@ -7,7 +7,7 @@ use super::super::cause::{Cause, Failure, Tries, Verb};
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError};
-use super::action::{Action, Desired, KillWhy, LastRun};
+use super::action::{Action, Desired, KillWhy, LastRun, SignalTarget};
 use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::due::{after, is_due};
@@ -111,7 +111,7 @@ impl Machine {
         self.enter(ProcessState::Starting, Phase::Running { run, checks }, pid, cause)
     }
 
-    pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit) -> Phase {
+    pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit, descendant: Option<i32>) -> Phase {
         match phase {
             Phase::Starting { run, running_at } if is_due(running_at, now) => {
                 // It has lived long enough; only our timer was slower than its end.
@@ -122,7 +122,12 @@ impl Machine {
                 }
             }
             Phase::Starting { run, .. } => {
-                let failure = self.note_end(now, &run, exit);
+                let failure = match (self.note_end(now, &run, exit), descendant) {
+                    (Failure::Exited { exit: Exit::Code(0), age_ms }, Some(pid)) => {
+                        Failure::Backgrounded { age_ms, pid }
+                    }
+                    (failure, _) => failure,
+                };
                 self.announce_exit(ProcessState::Starting, &run, exit, now);
                 self.failed_attempt(now, ProcessState::Exited, failure, Some(Group::left_by(run)))
             }
@@ -229,15 +234,24 @@ impl Machine {
     pub(super) fn broken(&mut self, now: Moment, from: ProcessState, run: Option<(i32, Moment)>) {
         self.actions.clear();
         let config = self.config.clone();
-        let remains = run
-            .map(|(pid, started)| self.kill(now, Group::left_by(Run { pid, started, config }), KillWhy::InternalError));
+        let remains = run.map(|(pid, started)| {
+            self.kill(now, Leader::Gone, Group::left_by(Run { pid, started, config }), KillWhy::InternalError)
+        });
         self.phase = self.give_up(from, Failure::InternalError, None, remains);
     }
 
     pub(super) fn group_lingers(&mut self, now: Moment, phase: Phase) -> Phase {
-        self.with_remains(phase, |machine, group| match group.stage {
-            StopStage::Unsignalled => machine.terminate(now, group, KillWhy::Remains),
-            StopStage::Stopping { .. } | StopStage::Killing { .. } => group,
+        self.with_remains(phase, |machine, leader, group| match group.stage {
+            StopStage::Unsignalled => machine.terminate(now, leader, group, KillWhy::Remains),
+            // Only the leader was told so far. Nobody else is left who would end the others.
+            StopStage::Stopping { target: SignalTarget::Leader, kill_at } => {
+                machine.terminate_until(now, leader, group, kill_at, KillWhy::Remains)
+            }
+            StopStage::Killing { target: SignalTarget::Leader, .. } => {
+                machine.terminate(now, leader, group, KillWhy::Remains)
+            }
+            StopStage::Stopping { target: SignalTarget::Group, .. }
+            | StopStage::Killing { target: SignalTarget::Group, .. } => group,
         })
     }
 
@@ -407,9 +421,9 @@ impl Machine {
 
     /// SIGKILL for what is still there; `why` it gets that for the first time.
     fn escalate(&mut self, now: Moment, phase: Phase, why: KillWhy) -> Phase {
-        self.with_remains(phase, |machine, group| match group.stage {
-            StopStage::Unsignalled | StopStage::Stopping { .. } => machine.kill(now, group, why),
-            StopStage::Killing { .. } => machine.kill(now, group, KillWhy::Again),
+        self.with_remains(phase, |machine, leader, group| match group.stage {
+            StopStage::Unsignalled | StopStage::Stopping { .. } => machine.kill(now, leader, group, why),
+            StopStage::Killing { .. } => machine.kill(now, leader, group, KillWhy::Again),
         })
     }
 
@@ -425,16 +439,20 @@ impl Machine {
     }
 
     /// Does something to the group that is on its way out, where there is one.
-    fn with_remains(&mut self, phase: Phase, act: impl FnOnce(&mut Self, Group) -> Group) -> Phase {
+    fn with_remains(&mut self, phase: Phase, act: impl FnOnce(&mut Self, Leader, Group) -> Group) -> Phase {
         match phase {
             Phase::Exited { restart_at, remains: Some(group) } => {
-                Phase::Exited { restart_at, remains: Some(act(self, group)) }
+                Phase::Exited { restart_at, remains: Some(act(self, Leader::Gone, group)) }
             }
             Phase::Fatal { failure, after, remains: Some(group) } => {
-                Phase::Fatal { failure, after, remains: Some(act(self, group)) }
+                Phase::Fatal { failure, after, remains: Some(act(self, Leader::Gone, group)) }
             }
-            Phase::Backoff { retry, remains: Some(group) } => Phase::Backoff { retry, remains: Some(act(self, group)) },
-            Phase::Stopping { leader, group, then } => Phase::Stopping { leader, group: act(self, group), then },
+            Phase::Backoff { retry, remains: Some(group) } => {
+                Phase::Backoff { retry, remains: Some(act(self, Leader::Gone, group)) }
+            }
+            Phase::Stopping { leader, group, then } => {
+                Phase::Stopping { leader, group: act(self, leader, group), then }
+            }
             Phase::Stopped
             | Phase::Exited { remains: None, .. }
             | Phase::Fatal { remains: None, .. }

@@ -57,7 +57,7 @@ use super::moment::Moment;
 use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
-pub use action::{Action, Desired, KillWhy, LastRun, Transition};
+pub use action::{Action, Desired, KillWhy, LastRun, SignalTarget, Transition};
 pub use condition::Condition;
 #[cfg(test)]
 pub(crate) use condition::Upcoming;
@@ -146,7 +146,7 @@ impl Machine {
             Event::OrphansFound { pid } => self.orphans_found(now, phase, pid),
             Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid),
             Event::SpawnFailed { generation: _, error } => self.spawn_failed(now, phase, error),
-            Event::Exited { generation: _, exit } => self.exited(now, phase, exit),
+            Event::Exited { generation: _, exit, descendant } => self.exited(now, phase, exit, descendant),
             Event::GroupEmpty { generation: _ } => self.group_empty(now, phase),
             Event::GroupLingers { generation: _ } => self.group_lingers(now, phase),
             Event::HealthReported { generation: _, healthy, message } => {
@@ -295,7 +295,7 @@ impl Machine {
     pub fn kill_at(&self) -> Option<Moment> {
         match &self.phase {
             Phase::Stopping { group, .. } => match group.stage {
-                StopStage::Stopping { kill_at } => kill_at,
+                StopStage::Stopping { kill_at, .. } => kill_at,
                 StopStage::Unsignalled | StopStage::Killing { .. } => None,
             },
             Phase::Stopped

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::cause::{Failure, Tries};
 use super::super::moment::Moment;
 use super::super::state::{ProcessState, signal_number};
+use super::action::SignalTarget;
 use super::checks::Checks;
 use super::due::Due;
 use crate::models::ProgramConfig;
@@ -40,9 +41,9 @@ pub(super) enum StopStage {
     /// The leader has just ended; the shell is about to say whether it left anybody behind.
     Unsignalled,
     /// It was sent the stop signal.
-    Stopping { kill_at: Due },
+    Stopping { target: SignalTarget, kill_at: Due },
     /// It was sent SIGKILL. It gets it again: a member that was being forked may have been missed.
-    Killing { again_at: Due },
+    Killing { target: SignalTarget, again_at: Due },
 }
 
 /// A process group that has to end, with or without its leader.
@@ -61,8 +62,8 @@ impl Group {
     fn timer(&self) -> Due {
         match self.stage {
             StopStage::Unsignalled => None,
-            StopStage::Stopping { kill_at } => kill_at,
-            StopStage::Killing { again_at } => again_at,
+            StopStage::Stopping { kill_at, .. } => kill_at,
+            StopStage::Killing { again_at, .. } => again_at,
         }
     }
 }
@@ -72,6 +73,16 @@ impl Group {
 pub(super) enum Leader {
     Alive,
     Gone,
+}
+
+impl Leader {
+    /// Whom a signal is for. What a leader has left behind has nobody else who would end it.
+    pub(super) fn target(self, as_group: bool) -> SignalTarget {
+        match self {
+            Leader::Alive if !as_group => SignalTarget::Leader,
+            Leader::Alive | Leader::Gone => SignalTarget::Group,
+        }
+    }
 }
 
 /// What follows when a stopping group has gone.

@@ -10,7 +10,7 @@ use super::super::cause::{Cause, Verb};
 use super::super::initiator::{Caller, Initiator};
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
-use super::{Action, Condition, Desired, Event, KillWhy, Machine};
+use super::{Action, Condition, Desired, Event, KillWhy, Machine, SignalTarget};
 use crate::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
 
@@ -27,6 +27,8 @@ struct Bench {
     /// States announced since the last look.
     seen: Vec<ProcessState>,
     signals: Vec<u8>,
+    /// Whom each of them was for.
+    targets: Vec<SignalTarget>,
     /// Why the signals since the last look were sent.
     whys: Vec<KillWhy>,
     checks: u32,
@@ -45,6 +47,7 @@ impl Bench {
             now,
             seen: Vec::new(),
             signals: Vec::new(),
+            targets: Vec::new(),
             whys: Vec::new(),
             checks: 0,
             spawns: 0,
@@ -86,8 +89,10 @@ impl Bench {
                     };
                     self.machine.handle_event(self.now, event);
                 }
-                Action::SignalGroup { signal, why, .. } => {
+                Action::Signal { signal, why, target, resume, .. } => {
+                    assert_eq!(resume, signal != KILL);
                     self.signals.push(signal);
+                    self.targets.push(target);
                     self.whys.push(why);
                 }
                 Action::CheckHealth { .. } => self.checks += 1,
@@ -121,7 +126,7 @@ impl Bench {
 
     fn exit(&mut self, exit: Exit) {
         let generation = self.machine.generation();
-        self.feed(Event::Exited { generation, exit });
+        self.feed(Event::Exited { generation, exit, descendant: None });
     }
 
     fn empty(&mut self) {
@@ -249,11 +254,11 @@ fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
         machine.handle_event(now, Event::Spawned { generation: 1, pid: 7 });
         assert_eq!(machine.state(), Stopping);
         let actions: Vec<Action> = std::iter::from_fn(|| machine.poll_action()).collect();
-        let why = KillWhy::Requested;
-        assert_eq!(actions.last(), Some(&Action::SignalGroup { generation: 1, signal, why }));
+        let (why, target, resume) = (KillWhy::Requested, SignalTarget::Group, signal != KILL);
+        assert_eq!(actions.last(), Some(&Action::Signal { generation: 1, signal, target, resume, why }));
         let caused = |action: &Action| match action {
             Action::Announce(transition) => Some(transition.cause.clone()),
-            Action::Spawn { .. } | Action::SignalGroup { .. } | Action::CheckHealth { .. } => None,
+            Action::Spawn { .. } | Action::Signal { .. } | Action::CheckHealth { .. } => None,
         };
         let (verb, by, _) = machine.last_request().expect("just made").clone();
         assert_eq!(actions.iter().rev().find_map(caused), Some(Cause::RequestedDuringSpawn { verb, by }));
@@ -509,7 +514,7 @@ fn answers_of_another_run_change_nothing() {
     bench.end(Exit::Code(0));
     let before = format!("{:?}", bench.machine);
     for generation in [0, 1, 3] {
-        bench.feed(Event::Exited { generation, exit: Exit::Code(1) });
+        bench.feed(Event::Exited { generation, exit: Exit::Code(1), descendant: None });
         bench.feed(Event::GroupEmpty { generation });
         bench.feed(Event::HealthReported { generation, healthy: false, message: "stale".to_owned() });
     }
@@ -631,4 +636,64 @@ fn a_run_that_lasted_before_it_was_unhealthy_forgives_the_failed_starts_before()
         bench.end(Exit::Code(1));
         assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(attempts), "after {millis} ms");
     }
+}
+
+fn alone(config: &mut ProgramConfig) {
+    (config.stopasgroup, config.killasgroup) = (false, false);
+}
+
+#[test]
+fn a_stop_for_the_leader_alone_reaches_what_it_leaves_behind_when_it_has_gone() {
+    let mut bench = Bench::running(alone);
+    bench.feed(stop());
+    assert_eq!(bench.targets, [SignalTarget::Leader]);
+    bench.wait(4_000);
+    bench.exit(Exit::Code(0));
+    bench.lingers();
+    assert_eq!((bench.signals.as_slice(), bench.targets.last()), (&[TERM, TERM][..], Some(&SignalTarget::Group)));
+    assert_eq!(bench.describe(), "stopping what pid 11 left of its process group, SIGKILL in 6 s");
+    bench.wait(6_000);
+    assert_eq!((bench.signals.last(), bench.targets.last()), (Some(&KILL), Some(&SignalTarget::Group)));
+    bench.empty();
+    assert_eq!(bench.machine.state(), Stopped);
+}
+
+#[test]
+fn what_a_leader_leaves_behind_that_alone_was_killed_is_told_to_stop_first() {
+    let mut bench = Bench::running(alone);
+    bench.feed(kill());
+    bench.exit(Exit::Signal(KILL));
+    bench.lingers();
+    assert_eq!(bench.signals, [KILL, TERM]);
+    assert_eq!(bench.targets, [SignalTarget::Leader, SignalTarget::Group]);
+    bench.wait(10_000);
+    assert_eq!(bench.signals, [KILL, TERM, KILL]);
+}
+
+#[test]
+fn the_stop_signal_may_be_for_the_leader_and_sigkill_for_the_group() {
+    let mut bench = Bench::running(|config| config.stopasgroup = false);
+    bench.feed(stop());
+    bench.wait(10_000);
+    assert_eq!(bench.signals, [TERM, KILL]);
+    assert_eq!(bench.targets, [SignalTarget::Leader, SignalTarget::Group]);
+}
+
+#[test]
+fn a_program_that_puts_itself_into_the_background_is_told_so_and_never_started_beside_its_copy() {
+    let mut bench = Bench::started(|_| {});
+    let exit = Exit::Code(0);
+    bench.feed(Event::Exited { generation: 1, exit, descendant: Some(77) });
+    bench.lingers();
+    assert_eq!(bench.seen(), [Starting, Exited, Backoff]);
+    let told = "exit code 0 after 0.0 s: it has put itself into the background as pid 77, which can not be supervised; use its \
+                option to stay in the foreground, retry 1 of 3 in 1 s";
+    assert_eq!(bench.describe(), told);
+    bench.wait(5_000);
+    assert_eq!(bench.spawns, 1);
+    bench.empty();
+    assert_eq!(bench.spawns, 2);
+    bench.wait(2_000);
+    bench.feed(Event::Exited { generation: 2, exit, descendant: Some(78) });
+    assert_eq!(bench.machine.state(), Exited, "it was RUNNING");
 }

@@ -73,6 +73,7 @@ fn what_was_seen_before_the_leader_was_reaped_says_nothing_of_its_group() {
 fn the_group_is_signalled_after_its_leader_was_reaped() {
     let child = orphaned_group();
     assert!(!group_is_empty(leader(&child, true)));
+    assert_eq!(signal_leader(leader(&child, true), 9).unwrap(), GroupSignal::Gone);
     assert!(proc::group_members(child.pid).unwrap().iter().any(|member| member.session == child.pid));
     assert_eq!(signal_group(leader(&child, true), 15).unwrap(), GroupSignal::Delivered);
     until("the group's end", || is_dead(leader(&child, true)));
@@ -123,8 +124,10 @@ fn a_group_of_another_user_is_denied() {
         // The real and saved ids stay root's, so that we can come back.
         nix::unistd::setresuid(1234.into(), 1234.into(), 0.into()).unwrap();
         let answer = signal_group(leader(&child, false), 15);
+        let alone = signal_leader(leader(&child, false), 15);
         nix::unistd::setresuid(0.into(), 0.into(), 0.into()).unwrap();
         assert_eq!(answer.unwrap(), GroupSignal::Denied);
+        assert_eq!(alone.unwrap(), GroupSignal::Denied);
         signal_group(leader(&child, false), 9).unwrap();
         until("its end", || reap::reap(child.pid) == Some(Exit::Signal(9)));
     });

@@ -6,7 +6,7 @@ mod operations;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use supervice::config::{LoadOptions, load, parse_environment, read_env_file, split_command, to_json};
+use supervice::config::{LoadOptions, Secrets, load, parse_environment, read_env_file, split_command, to_json};
 use supervice::internals::frames::{HEADER, Head, MAX_FRAME, error, frame, head, parse};
 use supervice::process::{signal_name, signal_number};
 
@@ -74,9 +74,9 @@ pub fn configuration(data: &[u8]) {
     let path = dir.path().join("fuzz.conf");
     std::fs::write(&path, data).expect("a file");
     for strict in [false, true] {
-        match load(&path, &LoadOptions { strict }) {
+        match load(&path, &LoadOptions { strict, ..LoadOptions::default() }) {
             Ok(loaded) => {
-                let json = to_json(&loaded.config);
+                let json = to_json(&loaded.config, Secrets::Shown);
                 assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{json}");
             }
             Err(error) => assert!(!error.to_string().is_empty()),

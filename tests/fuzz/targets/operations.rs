@@ -101,7 +101,7 @@ impl Life {
                 let generation = u64::from(detail);
                 if Some(generation) != self.leader && generation < self.machine.generation() && self.rest.is_none() {
                     let before = (self.machine.state(), self.machine.pid());
-                    self.event(Event::Exited { generation, exit: Exit::Code(1) });
+                    self.event(Event::Exited { generation, exit: Exit::Code(1), descendant: None });
                     assert_eq!(before, (self.machine.state(), self.machine.pid()), "an old exit changes nothing");
                 }
             }
@@ -111,7 +111,7 @@ impl Life {
     fn exit(&mut self, generation: u64, exit: Exit, lingers: bool) {
         self.leader = None;
         self.rest = Some(generation);
-        self.event(Event::Exited { generation, exit });
+        self.event(Event::Exited { generation, exit, descendant: None });
         if lingers {
             self.event(Event::GroupLingers { generation });
         } else {
@@ -144,7 +144,7 @@ impl Life {
             assert!(actions < 100, "the machine goes round in circles");
             match action {
                 Action::Spawn { generation } => self.spawn(generation),
-                Action::SignalGroup { generation, signal, why: _ } => {
+                Action::Signal { generation, signal, target: _, resume: _, why: _ } => {
                     assert!(
                         self.leader == Some(generation) || self.rest == Some(generation),
                         "a stranger is signalled"

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use super::super::subject::{
-    Action, Desired, Event, Exit, Initiator, KillWhy, Moment, ProcessState, Transition, signal_number,
+    Action, Desired, Event, Exit, Initiator, KillWhy, Moment, ProcessState, SignalTarget, Transition, signal_number,
 };
 use super::distortion::Distorted;
-use super::kernel::{Kernel, SIGKILL};
+use super::kernel::{Kernel, SIGKILL, Signal};
 use super::{Millis, index_of};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
 
@@ -35,6 +35,8 @@ struct Run {
     /// When SIGKILL has to follow at the latest.
     kill_by: Option<Millis>,
     killed: Option<Millis>,
+    /// The last signal went to the leader alone.
+    alone: bool,
     /// An operator has allowed SIGKILL before its time.
     forced: bool,
     checks: Option<Checks>,
@@ -134,7 +136,7 @@ impl Auditor {
                     self.failed_attempt(now);
                 }
             }
-            Event::Exited { generation, exit } if self.is_run(*generation) => self.exited(*exit, now),
+            Event::Exited { generation, exit, .. } if self.is_run(*generation) => self.exited(*exit, now),
             Event::GroupEmpty { generation } if self.is_run(*generation) => self.emptied(now),
             Event::GroupLingers { generation } if self.is_run(*generation) => self.must_go(now),
             Event::HealthReported { generation, healthy, .. } if self.is_run(*generation) => {
@@ -197,6 +199,7 @@ impl Auditor {
             leader: true,
             kill_by: None,
             killed: None,
+            alone: false,
             forced: false,
             checks: None,
         });
@@ -309,7 +312,10 @@ impl Auditor {
     pub fn saw(&mut self, action: &Action, kernel: &Kernel, now: Millis) -> Result<(), String> {
         match action {
             Action::Spawn { generation } => self.saw_spawn(*generation, kernel, now),
-            Action::SignalGroup { generation, signal, why } => self.saw_signal(*generation, *signal, *why, kernel, now),
+            Action::Signal { generation, signal, target, resume, why } => {
+                let signal = Signal { number: *signal, target: *target, resume: *resume };
+                self.saw_signal(*generation, signal, *why, kernel, now)
+            }
             Action::CheckHealth { generation } => self.saw_check(*generation, now),
             Action::Announce(transition) => self.saw_transition(transition, kernel, now),
         }
@@ -344,7 +350,7 @@ impl Auditor {
     fn saw_signal(
         &mut self,
         generation: u64,
-        signal: u8,
+        signal: Signal,
         why: KillWhy,
         kernel: &Kernel,
         now: Millis,
@@ -355,25 +361,38 @@ impl Auditor {
         let Some(run) = self.run.as_mut().filter(|run| run.generation == generation) else {
             return Err("a signal to an old run".to_owned());
         };
+        let Signal { number: signal, target, resume } = signal;
         let stop_signal = signal_number(&run.config.stopsignal).unwrap_or(15);
+        // The leader alone was told to end, and has: what it has left behind hears of it for the first time.
+        let unheard = !run.leader && std::mem::take(&mut run.alone);
+        if unheard && run.killed.take().is_some() {
+            run.kill_by = None;
+        }
         let told = run.kill_by.is_some();
         let repeated = run.killed.is_some_and(|at| now >= at + KILL_AGAIN);
         let overdue = run.kill_by.is_some_and(|by| now >= by) && run.killed.is_none();
         let at_once = (run.forced || stop_signal == SIGKILL) && run.killed.is_none();
         let kill = signal == SIGKILL && (repeated || overdue || at_once);
-        let stop =
-            signal == stop_signal && signal != SIGKILL && run.killed.is_none() && (!told || self.shown != Stopping);
+        let stop = signal == stop_signal
+            && signal != SIGKILL
+            && run.killed.is_none()
+            && (!told || unheard || self.shown != Stopping);
         ensure(kill || stop, || format!("signal {signal} is none that is to be sent now"))?;
         let stopping = self.shown == Stopping;
         let true_reason = match why {
             KillWhy::Requested => stopping && !repeated,
             KillWhy::StopTimeout { seconds } => kill && overdue && stopping && seconds == run.config.stopwaitsecs,
             KillWhy::Again => kill && repeated,
-            KillWhy::Remains => !run.leader && !stopping,
+            KillWhy::Remains => !run.leader && (!stopping || unheard),
             KillWhy::Unhealthy => run.leader && stopping && self.health_stop,
             KillWhy::InternalError => false,
         };
         ensure(true_reason, || format!("{why:?} is not why signal {signal} is sent"))?;
+        let as_group = if signal == SIGKILL { run.config.killasgroup } else { run.config.stopasgroup };
+        let whom = if run.leader && !as_group { SignalTarget::Leader } else { SignalTarget::Group };
+        ensure(target == whom, || format!("{target:?} is not whom signal {signal} is for"))?;
+        ensure(resume == (signal != SIGKILL), || "what somebody may have paused was not continued".to_owned())?;
+        run.alone = target == SignalTarget::Leader;
         if kill {
             run.killed = Some(now);
         }

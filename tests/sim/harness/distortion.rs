@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
 use super::super::subject::{
-    Action, Desired, Event, Exit, Initiator, Machine, Moment, ProcessState, SpawnError, SpawnStage, Transition,
+    Action, Desired, Event, Exit, Initiator, Machine, Moment, ProcessState, SignalTarget, SpawnError, SpawnStage,
+    Transition,
 };
 use super::kernel::SIGKILL;
 use Distortion::*;
@@ -71,10 +72,16 @@ pub enum Distortion {
     ReloadChangesPresentCheck,
     /// A request is put down to somebody else.
     WrongInitiator,
+    /// What is for a program's leader alone goes to its workers as well.
+    WorkersSignalled,
+    /// What a leader has left behind is not signalled.
+    RemainsNotSignalled,
+    /// What somebody has paused is not continued for its stop signal.
+    PausedNotResumed,
 }
 
 impl Distortion {
-    pub const ALL: [Distortion; 25] = [
+    pub const ALL: [Distortion; 28] = [
         StaleAnswerAccepted,
         RestartBesideOldGroup,
         RetryBesideOldGroup,
@@ -100,6 +107,9 @@ impl Distortion {
         MuteCheckAwaited,
         ReloadChangesPresentCheck,
         WrongInitiator,
+        WorkersSignalled,
+        RemainsNotSignalled,
+        PausedNotResumed,
     ];
 
     /// What is bent, and a part of the message of the rule that has to catch it.
@@ -131,6 +141,9 @@ impl Distortion {
             ChecksDrift => (Bend::Timer(later_by_answer), "a health check was missed"),
             MuteCheckAwaited => (Bend::Timer(never_while_checking), "stuck in RUNNING"),
             ReloadChangesPresentCheck => (Bend::Action(drop_check_after_reload), "a health check was missed"),
+            WorkersSignalled => (Bend::Signal(signal_all), "is not whom signal"),
+            RemainsNotSignalled => (Bend::Signal(signal_leader), "is not whom signal"),
+            PausedNotResumed => (Bend::Signal(resume_nobody), "was not continued"),
             WrongInitiator => (Bend::Event(ask_as_another), "it was asked"),
         }
     }
@@ -150,6 +163,8 @@ enum Bend {
     Event(fn(&mut Distorted, Event) -> Vec<Event>),
     /// How often the action is handed on.
     Action(fn(&Distorted, &Action) -> usize),
+    /// What becomes of a signal.
+    Signal(fn(&mut Action)),
     /// What becomes of the machine's next timer.
     Timer(fn(&Distorted, Option<Moment>) -> Option<Moment>),
     /// In this state the timer of a machine without a run fires too early.
@@ -226,7 +241,15 @@ impl Distorted {
             (Bend::Config(_), Event::ConfigChanged(config)) => {
                 self.machine.handle_event(now, Event::ConfigChanged(bent(&config, Some(bend))));
             }
-            (Bend::Config(_) | Bend::Action(_) | Bend::Timer(_) | Bend::Early(_) | Bend::Retries(_), event) => {
+            (
+                Bend::Config(_)
+                | Bend::Action(_)
+                | Bend::Signal(_)
+                | Bend::Timer(_)
+                | Bend::Early(_)
+                | Bend::Retries(_),
+                event,
+            ) => {
                 self.machine.handle_event(now, event);
             }
         }
@@ -243,7 +266,15 @@ impl Distorted {
         match self.bend {
             Some(Bend::Timer(bend)) => bend(self, due),
             Some(Bend::Early(_)) if self.is_early() => due.map(|due| due - EARLY),
-            Some(Bend::Config(_) | Bend::Event(_) | Bend::Action(_) | Bend::Early(_) | Bend::Retries(_)) | None => due,
+            Some(
+                Bend::Config(_)
+                | Bend::Event(_)
+                | Bend::Action(_)
+                | Bend::Signal(_)
+                | Bend::Early(_)
+                | Bend::Retries(_),
+            )
+            | None => due,
         }
     }
 
@@ -257,7 +288,10 @@ impl Distorted {
             return Some(action);
         }
         loop {
-            let action = self.machine.poll_action()?;
+            let mut action = self.machine.poll_action()?;
+            if let Bend::Signal(bend) = bend {
+                bend(&mut action);
+            }
             let times = if let Bend::Action(bend) = bend { bend(self, &action) } else { 1 };
             self.remember_action(&action);
             if let (Bend::Retries(bend), Action::Announce(transition)) = (bend, &action)
@@ -314,13 +348,13 @@ impl Distorted {
     fn remember_action(&mut self, action: &Action) {
         let memory = &mut self.memory;
         match action {
-            Action::SignalGroup { generation, signal, .. } if *signal == SIGKILL => memory.killed = Some(*generation),
+            Action::Signal { generation, signal, .. } if *signal == SIGKILL => memory.killed = Some(*generation),
             Action::CheckHealth { .. } => memory.check_sent = Some(memory.now),
             Action::Announce(transition) if transition.to == Fatal => memory.desired = None,
             Action::Announce(transition) if transition.to == Backoff && transition.from != Stopping => {
                 memory.failed += 1;
             }
-            Action::Spawn { .. } | Action::SignalGroup { .. } | Action::Announce(_) => {}
+            Action::Spawn { .. } | Action::Signal { .. } | Action::Announce(_) => {}
         }
     }
 }
@@ -427,8 +461,26 @@ fn ask_as_another(_: &mut Distorted, mut event: Event) -> Vec<Event> {
 
 fn drop_second_kill(it: &Distorted, action: &Action) -> usize {
     let again = |generation: &u64| it.memory.killed == Some(*generation);
-    let second = matches!(action, Action::SignalGroup { generation, signal: SIGKILL, .. } if again(generation));
+    let second = matches!(action, Action::Signal { generation, signal: SIGKILL, .. } if again(generation));
     usize::from(!second)
+}
+
+fn signal_all(action: &mut Action) {
+    if let Action::Signal { target, .. } = action {
+        *target = SignalTarget::Group;
+    }
+}
+
+fn signal_leader(action: &mut Action) {
+    if let Action::Signal { target, .. } = action {
+        *target = SignalTarget::Leader;
+    }
+}
+
+fn resume_nobody(action: &mut Action) {
+    if let Action::Signal { resume, .. } = action {
+        *resume = false;
+    }
 }
 
 fn drop_exited(_: &Distorted, action: &Action) -> usize {

@@ -1,6 +1,6 @@
 //! The fake kernel: process groups whose tasks end by themselves, by signals, slowly, or not yet.
 
-use super::super::subject::Exit;
+use super::super::subject::{Exit, SignalTarget};
 use super::Millis;
 use super::random::Random;
 
@@ -32,11 +32,15 @@ struct Living {
     task: Task,
     dies_at: Option<Millis>,
     exit: Exit,
+    /// Somebody has stopped it by SIGSTOP: it gets nothing but SIGKILL, until it is continued.
+    paused: bool,
+    /// The signal that it gets then.
+    pending: Option<u8>,
 }
 
 impl Living {
     fn born(task: Task, now: Millis) -> Self {
-        Living { dies_at: task.lives.map(|lives| now + lives), exit: task.exit, task }
+        Living { dies_at: task.lives.map(|lives| now + lives), exit: task.exit, paused: false, pending: None, task }
     }
 
     fn alive(&self, now: Millis) -> bool {
@@ -60,9 +64,25 @@ impl Living {
             } else {
                 self.die(now + self.task.hangs, Exit::Signal(SIGKILL));
             }
+        } else if self.paused {
+            self.pending = Some(signal);
         } else if let Some(stops_in) = self.task.stops_in {
             let exit = if stops_in % 2 == 0 { Exit::Signal(signal) } else { Exit::Code(0) };
             self.die(now + stops_in, exit);
+        }
+    }
+
+    fn pause(&mut self, now: Millis) {
+        if self.alive(now) {
+            (self.paused, self.dies_at) = (true, None);
+        }
+    }
+
+    fn resume(&mut self, now: Millis) {
+        if std::mem::take(&mut self.paused)
+            && let Some(signal) = self.pending.take()
+        {
+            self.signal(signal, now);
         }
     }
 }
@@ -93,6 +113,14 @@ pub enum Fact {
     Empty { generation: u64 },
 }
 
+/// A signal, as the machine asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Signal {
+    pub number: u8,
+    pub target: SignalTarget,
+    pub resume: bool,
+}
+
 #[derive(Debug, Default)]
 pub struct Kernel {
     groups: Vec<Group>,
@@ -109,12 +137,17 @@ impl Kernel {
         i32::try_from(self.spawned % 30_000).unwrap_or_default() + 2
     }
 
-    pub fn signal(&mut self, generation: u64, signal: u8, now: Millis, random: &mut Random) {
+    pub fn signal(&mut self, generation: u64, signal: Signal, now: Millis, random: &mut Random) {
+        let Signal { number: signal, target, resume } = signal;
         self.signals += 1;
         self.kills += u64::from(signal == SIGKILL);
         for group in self.groups.iter_mut().filter(|group| group.generation == generation) {
-            for task in group.tasks() {
+            let alone = target == SignalTarget::Leader;
+            for task in group.leader.iter_mut().chain(group.members.iter_mut().filter(|_| !alone)) {
                 task.signal(signal, now);
+                if resume {
+                    task.resume(now);
+                }
             }
             // A signal handler may fork.
             if signal != SIGKILL && group.leader.is_some() && random.chance(1, 20) {
@@ -123,6 +156,11 @@ impl Kernel {
                 group.members.push(Living::born(task, now));
             }
         }
+    }
+
+    /// Somebody else pauses a whole group.
+    pub fn pause(&mut self, now: Millis) {
+        self.groups.iter_mut().flat_map(Group::tasks).for_each(|task| task.pause(now));
     }
 
     /// Somebody else kills a leader.

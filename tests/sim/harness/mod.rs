@@ -15,7 +15,7 @@ use std::time::Duration;
 use self::auditor::Auditor;
 use self::distortion::Distorted;
 pub use self::distortion::Distortion;
-use self::kernel::{Fact, Kernel};
+use self::kernel::{Fact, Kernel, Signal};
 use self::random::Random;
 use super::subject::{Action, Event, Moment, ProcessState};
 
@@ -226,7 +226,8 @@ impl Episode {
             self.auditor.saw(&action, &self.kernel, self.now)?;
             match action {
                 Action::Spawn { generation } => self.spawn(generation)?,
-                Action::SignalGroup { generation, signal, why: _ } => {
+                Action::Signal { generation, signal: number, target, resume, why: _ } => {
+                    let signal = Signal { number, target, resume };
                     self.kernel.signal(generation, signal, self.now, &mut self.random);
                 }
                 Action::CheckHealth { generation } => self.check(generation),
@@ -267,7 +268,8 @@ impl Episode {
         while let Some(fact) = self.kernel.next_fact(self.now) {
             match fact {
                 Fact::Exited { generation, exit } => {
-                    self.feed(Event::Exited { generation, exit })?;
+                    let descendant = (!self.kernel.is_empty(generation, self.now)).then_some(7);
+                    self.feed(Event::Exited { generation, exit, descendant })?;
                     let look = if self.kernel.is_empty(generation, self.now) {
                         self.kernel.forget(generation);
                         Event::GroupEmpty { generation }
@@ -298,6 +300,9 @@ impl Episode {
         }
         if self.random.chance(1, 200) {
             self.kernel.strike(self.now, &mut self.random);
+        }
+        if self.random.chance(1, 200) {
+            self.kernel.pause(self.now);
         }
         if self.random.chance(1, 150) {
             let config = Arc::new(script::config(&mut self.random));

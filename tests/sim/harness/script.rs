@@ -46,6 +46,8 @@ pub fn config(random: &mut Random) -> ProgramConfig {
     config.startretries = random.pick(&[0, 1, 3, 3, 5, 35]);
     config.stopsignal = random.pick(&["TERM", "SIGINT", "KILL", "rtmin+1", "nonsense"]).to_owned();
     config.stopwaitsecs = random.pick(&[0, 1, 3, 10]);
+    config.stopasgroup = random.chance(1, 2);
+    config.killasgroup = random.chance(2, 3);
     if random.chance(1, 50) {
         config.startsecs = u32::MAX;
     }
@@ -133,7 +135,7 @@ pub fn ghost(random: &mut Random, generation: u64) -> Event {
     match random.below(6) {
         0 => Event::Spawned { generation, pid: 1 },
         1 => Event::SpawnFailed { generation, error: SpawnError::system(SpawnStage::Exec, "", EACCES) },
-        2 => Event::Exited { generation, exit: Exit::Code(1) },
+        2 => Event::Exited { generation, exit: Exit::Code(1), descendant: None },
         3 => Event::GroupEmpty { generation },
         4 => Event::GroupLingers { generation },
         _ => Event::HealthReported { generation, healthy: random.chance(1, 2), message: "stale".to_owned() },

@@ -35,6 +35,13 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// The leader of the run whose tag this is; `None` for what another daemon has started.
+    pub(crate) fn leader_in_tag(&self, tag: &[u8]) -> Option<i32> {
+        EnvTag::parse(tag, &self.place).filter(|tag| tag.daemon == self.process).map(|tag| tag.leader)
+    }
+}
+
 /// What a tag says, apart from the place, which was compared when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EnvTag {

@@ -1,6 +1,5 @@
 //! The first look, before anything is started: which orphans there are, and which of them have to end.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use super::traces::needs_scan;
 use super::{Adoption, Note, Output, ProcId, Program, Traces};
 use crate::models::Reconcile;
 use crate::process::{Moment, ProcessId, ScanFacts};
+use crate::util::sorted::SortedSet;
 
 /// How long a daemon that is about to end, and what is being executed, is waited for. A killed daemon releases its socket
 /// a few milliseconds before it has ended.
@@ -43,7 +43,7 @@ pub(super) enum FirstLook {
 pub(super) struct Search {
     programs: Vec<Program>,
     /// The pids that were looked at a second time.
-    examined: BTreeSet<i32>,
+    examined: SortedSet<i32>,
     /// When it is decided at the latest; counted from the first look.
     until: Option<Moment>,
 }
@@ -111,7 +111,7 @@ impl Adoption {
             self.first_look = FirstLook::Settled;
             return vec![Output::Settled];
         }
-        self.first_look = FirstLook::Scanning(Search { programs, examined: BTreeSet::new(), until: None });
+        self.first_look = FirstLook::Scanning(Search { programs, examined: SortedSet::default(), until: None });
         vec![Output::Scan]
     }
 
@@ -162,7 +162,7 @@ impl Adoption {
         match std::mem::take(&mut self.first_look) {
             FirstLook::Examining(mut look) => {
                 look.facts.update(&look.pids, facts);
-                look.search.examined.extend(&look.pids);
+                look.search.examined.extend(look.pids.iter().copied());
                 self.go_on(now, look, out);
             }
             other @ (FirstLook::NotBegun
@@ -207,7 +207,7 @@ impl Adoption {
         out.push(Output::Probe { processes });
     }
 
-    pub(super) fn first_probed(&mut self, now: Moment, living: &BTreeSet<ProcessId>, out: &mut Vec<Output>) {
+    pub(super) fn first_probed(&mut self, now: Moment, living: &SortedSet<ProcessId>, out: &mut Vec<Output>) {
         match std::mem::take(&mut self.first_look) {
             FirstLook::Holding { search, pre_exec, candidates, not_configured } => {
                 let has_ended = |process: &ProcessId| !living.contains(process);
@@ -233,7 +233,7 @@ impl Adoption {
     }
 
     /// What has ended before it was held is not spoken of.
-    fn take_over(&mut self, now: Moment, found: Candidate, living: &BTreeSet<ProcessId>, out: &mut Vec<Output>) {
+    fn take_over(&mut self, now: Moment, found: Candidate, living: &SortedSet<ProcessId>, out: &mut Vec<Output>) {
         let Candidate { program: Program { id, name, reconcile }, mut hunted, mut noted } = found;
         hunted.retain(|process| living.contains(process));
         noted.retain(|process| living.contains(process));
@@ -255,7 +255,7 @@ impl Adoption {
 }
 
 /// Lets go of those that were held before another look judges them anew.
-fn release(candidates: Vec<Candidate>, held: &BTreeSet<ProcessId>) -> Option<Output> {
+fn release(candidates: Vec<Candidate>, held: &SortedSet<ProcessId>) -> Option<Output> {
     let all = candidates.into_iter().flat_map(|candidate| [candidate.hunted, candidate.noted].concat());
     let processes: Vec<ProcessId> = all.filter(|process| held.contains(process)).collect();
     (!processes.is_empty()).then_some(Output::Release { processes })

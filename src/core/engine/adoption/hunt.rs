@@ -4,7 +4,6 @@
 //! once. What that finds is told what the others were told. The group is gone when a look that began after
 //! the end of its last member finds nothing.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use super::judge::judge;
 use super::{Adoption, Note, Output, ProcId};
 use crate::models::Reconcile;
 use crate::process::{Moment, ProcessId, ScanFacts};
+use crate::util::sorted::SortedSet;
 
 /// Two looks at all processes are at least so far apart, …
 const MIN_SCAN_PAUSE: Duration = Duration::from_millis(20);
@@ -65,7 +65,7 @@ impl OrphanGroup {
     }
 
     /// Takes in what a probe has told; those that have to be signalled like the others were.
-    fn probed(&mut self, now: Moment, living: &BTreeSet<ProcessId>, ended: &BTreeSet<ProcessId>) -> Vec<ProcessId> {
+    fn probed(&mut self, now: Moment, living: &SortedSet<ProcessId>, ended: &SortedSet<ProcessId>) -> Vec<ProcessId> {
         let is_new = |process: &ProcessId| living.contains(process);
         let fresh: Vec<ProcessId> = self.incoming.iter().copied().filter(is_new).collect();
         self.incoming.retain(|process| !living.contains(process) && !ended.contains(process));
@@ -133,7 +133,7 @@ impl Adoption {
             group.members.remove(place);
             let (program, pid) = (group.program.clone(), process.pid);
             out.push(Output::Log(Note::CannotSignal { program, pid, reason }));
-            self.noted.entry(id).or_default().push(process);
+            self.noted.get_or_default(id).push(process);
         }
         group.note_if_empty(now);
         self.scan_if_due(now, out);
@@ -142,11 +142,11 @@ impl Adoption {
     pub(super) fn hunted_probed(
         &mut self,
         now: Moment,
-        living: &BTreeSet<ProcessId>,
-        ended: &BTreeSet<ProcessId>,
+        living: &SortedSet<ProcessId>,
+        ended: &SortedSet<ProcessId>,
         out: &mut Vec<Output>,
     ) {
-        for (id, group) in &mut self.groups {
+        for (id, group) in self.groups.iter_mut() {
             let processes = group.probed(now, living, ended);
             if let Some(signal) = group.last_signal
                 && !processes.is_empty()
@@ -210,7 +210,7 @@ impl Adoption {
         let Some(identity) = &self.identity else { return };
         let mut found = judge(identity, facts, &self.dead);
         let mut all = Vec::new();
-        for (id, group) in &mut self.groups {
+        for (id, group) in self.groups.iter_mut() {
             let Some(found) = found.remove(&group.program) else { continue };
             let noted = self.noted.get(id).map(Vec::as_slice).unwrap_or_default();
             let (mut fresh, _) = found.split(if group.all { Reconcile::Kill } else { Reconcile::Auto });

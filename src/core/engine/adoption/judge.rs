@@ -8,11 +8,10 @@
 //! This process, its ancestors and what a living daemon has started are never orphans. What is in our own session is
 //! never certain, and never told to end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
 use super::env_tag::{EnvTag, Identity};
 use crate::models::Reconcile;
 use crate::process::{ProcessFacts, ProcessId, ScanFacts};
+use crate::util::sorted::{SortedMap, SortedSet};
 
 /// Deeper trees of processes are made neither by a person nor by an init.
 const MAX_ANCESTORS: usize = 64;
@@ -51,12 +50,12 @@ impl Found {
 #[derive(Debug)]
 struct Ancestry {
     session: i32,
-    pids: BTreeSet<i32>,
+    pids: SortedSet<i32>,
 }
 
 impl Ancestry {
-    fn of(own: ProcessId, living: &HashMap<i32, ProcessFacts>) -> Ancestry {
-        let mut ancestry = Ancestry { session: 0, pids: BTreeSet::from([own.pid]) };
+    fn of(own: ProcessId, living: &SortedMap<i32, ProcessFacts>) -> Ancestry {
+        let mut ancestry = Ancestry { session: 0, pids: SortedSet::from_iter([own.pid]) };
         ancestry.session = living.get(&own.pid).map_or(0, |process| process.session);
         let mut next = own.pid;
         // A parent that can't be seen (hidepid) is still an ancestor.
@@ -75,13 +74,13 @@ impl Ancestry {
 struct View<'a> {
     identity: &'a Identity,
     facts: &'a ScanFacts,
-    living: HashMap<i32, ProcessFacts>,
+    living: SortedMap<i32, ProcessFacts>,
     ancestry: Ancestry,
 }
 
 impl<'a> View<'a> {
     fn of(identity: &'a Identity, facts: &'a ScanFacts) -> View<'a> {
-        let living: HashMap<i32, ProcessFacts> =
+        let living: SortedMap<i32, ProcessFacts> =
             facts.living.iter().map(|process| (process.id.pid, *process)).collect();
         let ancestry = Ancestry::of(identity.process, &living);
         View { identity, facts, living, ancestry }
@@ -110,26 +109,26 @@ impl<'a> View<'a> {
 /// The processes that have to be looked at once more before anything is decided: what is being executed, and the daemons
 /// that have left orphans, unless a second look (`examined`) has already found them dead. (A look takes its time, and a
 /// daemon may begin behind its back; and a killed daemon gives its socket away a moment before it has ended.)
-pub(super) fn undecided(identity: &Identity, facts: &ScanFacts, examined: &BTreeSet<i32>) -> Vec<i32> {
+pub(super) fn undecided(identity: &Identity, facts: &ScanFacts, examined: &SortedSet<i32>) -> Vec<i32> {
     let view = View::of(identity, facts);
     let authors = view.authors().filter(|daemon| view.lives(*daemon) || !examined.contains(&daemon.pid));
     let executing = facts.pre_exec.iter().chain(&facts.in_exec).copied();
-    let pids: BTreeSet<i32> = authors.map(|daemon| daemon.pid).chain(executing).collect();
+    let pids: SortedSet<i32> = authors.map(|daemon| daemon.pid).chain(executing).collect();
     pids.into_iter().collect()
 }
 
 /// The daemons that have left something and are certainly dead: not there in a second look.
-pub(super) fn dead_daemons(identity: &Identity, facts: &ScanFacts, examined: &BTreeSet<i32>) -> BTreeSet<ProcessId> {
+pub(super) fn dead_daemons(identity: &Identity, facts: &ScanFacts, examined: &SortedSet<i32>) -> SortedSet<ProcessId> {
     let view = View::of(identity, facts);
     view.authors().filter(|daemon| !view.lives(*daemon) && examined.contains(&daemon.pid)).collect()
 }
 
 /// All orphans of these daemons at our place, by program.
-pub(super) fn judge(identity: &Identity, facts: &ScanFacts, dead: &BTreeSet<ProcessId>) -> BTreeMap<String, Found> {
+pub(super) fn judge(identity: &Identity, facts: &ScanFacts, dead: &SortedSet<ProcessId>) -> SortedMap<String, Found> {
     let view = View::of(identity, facts);
-    let mut found: BTreeMap<String, Found> = BTreeMap::new();
-    let mut sessions: HashMap<i32, String> = HashMap::new();
-    let mut settled = BTreeSet::new();
+    let mut found: SortedMap<String, Found> = SortedMap::default();
+    let mut sessions: SortedMap<i32, String> = SortedMap::default();
+    let mut settled = SortedSet::default();
     for (process, sees_same_namespaces, tag) in view.tags() {
         if view.ancestry.pids.contains(&process.id.pid) {
             continue;
@@ -138,7 +137,7 @@ pub(super) fn judge(identity: &Identity, facts: &ScanFacts, dead: &BTreeSet<Proc
         if !dead.contains(&tag.daemon) {
             continue;
         }
-        let found = found.entry(tag.program.clone()).or_default();
+        let found = found.get_or_default(tag.program.clone());
         if process.session == view.ancestry.session {
             found.in_own_session.push(process.id);
         } else if sees_same_namespaces && process.session == tag.leader && tag.leader >= FIRST_POSSIBLE_SESSION {
@@ -154,7 +153,7 @@ pub(super) fn judge(identity: &Identity, facts: &ScanFacts, dead: &BTreeSet<Proc
             && !view.ancestry.pids.contains(&process.id.pid)
             && settled.insert(process.id.pid)
         {
-            found.entry(program.clone()).or_default().certain.push(process.id);
+            found.get_or_default(program.clone()).certain.push(process.id);
         }
     }
     found
@@ -185,11 +184,11 @@ mod tests {
     }
 
     /// After a second look at everything, with the same result.
-    fn judged(facts: &ScanFacts) -> BTreeMap<String, Found> {
+    fn judged(facts: &ScanFacts) -> SortedMap<String, Found> {
         judge(&identity(), facts, &dead_daemons(&identity(), facts, &all()))
     }
 
-    fn all() -> BTreeSet<i32> {
+    fn all() -> SortedSet<i32> {
         (1..1000).collect()
     }
 
@@ -223,7 +222,7 @@ mod tests {
     fn what_a_living_daemon_or_we_have_started_is_no_orphan_and_its_session_is_not_searched() {
         let living = [(50, 1, 50), (60, 50, 60), (61, 60, 60), (70, 1, 70), (80, 70, 80)];
         let facts = facts(&living, &[(60, "60/50.500/web//s"), (80, "80/70.700/web//s")]);
-        assert_eq!(judged(&facts), BTreeMap::new());
+        assert_eq!(judged(&facts), SortedMap::default());
         assert_eq!(undecided(&identity(), &facts, &all()), [70], "it may be about to end");
     }
 
@@ -237,10 +236,10 @@ mod tests {
     #[test]
     fn a_daemon_is_not_taken_for_dead_before_a_second_look() {
         let facts = facts(&[(50, 1, 50), (60, 1, 60)], &[(60, "60/900.9/web//s")]);
-        let nobody = BTreeSet::new();
+        let nobody = SortedSet::default();
         assert_eq!(undecided(&identity(), &facts, &nobody), [900]);
-        assert_eq!(dead_daemons(&identity(), &facts, &nobody), BTreeSet::new());
-        assert_eq!(judge(&identity(), &facts, &BTreeSet::new()), BTreeMap::new());
+        assert_eq!(dead_daemons(&identity(), &facts, &nobody), SortedSet::default());
+        assert_eq!(judge(&identity(), &facts, &SortedSet::default()), SortedMap::default());
     }
 
     #[test]
@@ -282,7 +281,7 @@ mod tests {
     fn a_ring_of_parents_ends() {
         // Read one after the other, numbers that are used again may look so.
         let facts = facts(&[(50, 51, 50), (51, 52, 51), (52, 50, 52)], &[]);
-        assert_eq!(judged(&facts), BTreeMap::new());
+        assert_eq!(judged(&facts), SortedMap::default());
     }
 
     #[test]

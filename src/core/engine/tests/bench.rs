@@ -28,7 +28,7 @@ pub(super) fn client() -> Initiator {
 
 /// Spawns succeed with a new pid, and the group of a leader that has ended is empty, unless told otherwise.
 #[derive(Default)]
-pub(super) struct World {
+pub(super) struct FakeSystem {
     /// The processes that other threads may see.
     names: BTreeMap<ProcId, String>,
     /// What other threads see of them.
@@ -76,7 +76,7 @@ pub(super) struct World {
     pub task_signals: Vec<(TaskId, u8)>,
 }
 
-impl World {
+impl FakeSystem {
     /// The names that other threads see.
     pub(super) fn names(&self) -> Vec<String> {
         self.names.values().cloned().collect()
@@ -102,13 +102,20 @@ impl World {
                     Input::Spawned { id, generation, pid: 1000 + self.pids, pending: false }
                 }
             }),
-            Effect::SignalGroup { id, generation, signal } => {
+            Effect::Signal { id, generation, signal } => {
                 assert_eq!(self.runs.get(&id), Some(&generation), "a stranger is signalled");
-                self.signals.push((id, signal));
+                self.signals.push((id, signal.number));
             }
             Effect::Reap => {
                 for (id, generation, exit) in std::mem::take(&mut self.ended) {
-                    results.push(Input::Exited { id, generation, exit, late: None, group: self.group_left(id) });
+                    results.push(Input::Exited {
+                        id,
+                        generation,
+                        exit,
+                        late: None,
+                        group: self.group_left(id),
+                        descendant: None,
+                    });
                 }
                 results.push(Input::Swept);
             }
@@ -153,7 +160,7 @@ impl World {
             Effect::Delegate { request, job } => self.delegate(request, *job),
             Effect::Follow { request, kinds, past } => {
                 let client = self.open[&request];
-                let past = past.iter().map(|row: &HistoryRow| frames::past_event(row, clock)).collect();
+                let past = past.iter().map(|row: &HistoryRow| frames::past_event(row, clock).into()).collect();
                 self.past.push((client, past));
                 self.followers.insert(request, (client, kinds));
             }
@@ -162,8 +169,8 @@ impl World {
                 self.forgotten.push(client);
             }
             Effect::Announce(announcement) => {
-                if let Some(kind) = announcement.event_type() {
-                    let event = frames::event(&announcement, clock).expect("it has a type");
+                if let Some(public) = announcement.event() {
+                    let (kind, event) = (public.event_type(), EventItem::from(frames::event(&public, clock)));
                     let told = self.followers.values().filter(|(_, kinds)| kinds.has(kind));
                     self.told.extend(told.map(|(client, _)| (*client, event.clone())));
                 }
@@ -200,7 +207,7 @@ impl World {
 pub(super) struct Bench {
     pub now: Moment,
     pub engine: Engine,
-    pub world: World,
+    pub world: FakeSystem,
 }
 
 impl Bench {
@@ -224,7 +231,7 @@ impl Bench {
         let now = Moment::from_nanos(86_400_000_000_000);
         let programs = programs.iter().cloned().map(Arc::new).collect();
         let engine = Engine::new(now, OWN_PID, None, settings, programs);
-        let mut bench = Bench { now, engine, world: World::default() };
+        let mut bench = Bench { now, engine, world: FakeSystem::default() };
         bench.turn(|_, _| ());
         bench
     }
@@ -416,7 +423,11 @@ impl Bench {
 
     /// What has happened, as far as it is an event.
     pub(super) fn events(&self) -> Vec<EventType> {
-        self.world.announced.iter().filter_map(|announcement| announcement.event_type()).collect()
+        self.world
+            .announced
+            .iter()
+            .filter_map(|announcement| announcement.event().map(|event| event.event_type()))
+            .collect()
     }
 
     /// Whether this was announced.

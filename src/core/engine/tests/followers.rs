@@ -120,7 +120,11 @@ fn everybody_sees_an_announcement_before_anybody_sees_the_next_one() {
     }
     // Inside: what a subscriber announces is handed over behind what was announced before it.
     let mut bench = Bench::new(&[quick("p")]);
-    let cause = |signal| crate::process::Cause::SignalRequested { signal, by: bench::client() };
+    let cause = |signal| crate::process::Cause::SignalRequested {
+        signal,
+        target: crate::process::SignalTarget::Leader,
+        by: bench::client(),
+    };
     let noted = |signal| Announcement::Noted {
         program: Arc::new(quick("p")),
         at: Moment::from_nanos(1),

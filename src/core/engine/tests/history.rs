@@ -9,7 +9,7 @@ use crate::process::{Cause, Verb};
 
 /// A cause like no other.
 fn signal(signal: u8) -> Cause {
-    Cause::SignalRequested { signal, by: client() }
+    Cause::SignalRequested { signal, target: crate::process::SignalTarget::Leader, by: client() }
 }
 
 impl Bench {

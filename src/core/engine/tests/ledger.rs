@@ -33,7 +33,7 @@ fn one_of_each() -> Vec<Request> {
         group(Act::Start),
         group(Act::Stop),
         Command::EndRun { name: text() },
-        Command::Signal { name: text(), signal: 1 },
+        Command::Signal { name: text(), signal: 1, target: crate::process::SignalTarget::Leader },
         Command::Reload,
         Command::Confirm,
         Command::SetLogLevel { level },

@@ -4,6 +4,7 @@ use super::bench::{BY, OWN_PID, act_on_terms, checked, quick, wait};
 use super::*;
 use crate::api::{LogLevel, NextStep, Query, Unreached};
 use crate::models::{AutoRestart, Power};
+use crate::process::SignalTarget;
 
 const NO_WAIT: Terms = Terms { wait: false, timeout: None };
 
@@ -134,6 +135,43 @@ fn a_wait_for_health_waits_for_the_first_answer_where_there_are_checks() {
 }
 
 #[test]
+fn a_wait_ends_when_nothing_will_bring_what_is_waited_for() {
+    let checked = ProgramConfig { autorestart: AutoRestart::Never, ..checked("p") };
+    let mut bench = Bench::new(&[checked, ProgramConfig { autorestart: AutoRestart::Never, ..quick("q") }]);
+    bench.start(1, "p");
+    bench.ask(2, wait("p", WaitFor::Healthy, None));
+    for _ in 0..3 {
+        bench.health(0, 1, false);
+        bench.pass(60_000);
+    }
+    let message = bench.message();
+    assert!(message.starts_with("FAILED p will not be healthy: UNHEALTHY: "), "{message}");
+
+    bench.start(1, "q");
+    bench.pass(10_000);
+    bench.end(1, Exit::Code(0));
+    bench.pass(1_000);
+    for until in [WaitFor::Healthy, WaitFor::Running] {
+        bench.ask(3, wait("q", until, None));
+        assert!(bench.message().contains(&format!("q will not be {until}: EXITED: ")), "{}", bench.message());
+    }
+}
+
+#[test]
+fn whoever_waits_for_one_that_somebody_stops_learns_so() {
+    let mut bench = Bench::new(&[checked("p")]);
+    bench.start(1, "p");
+    bench.ask(2, wait("p", WaitFor::Healthy, None));
+    bench.ask(4, act_on_terms(Act::Restart { force: false }, "p", Terms::default()));
+    bench.end(0, Exit::Signal(15));
+    assert_eq!(bench.last_client(), 4, "a restart passes through STOPPED");
+    bench.stop(3, "p");
+    bench.end(0, Exit::Signal(15));
+    let answers = bench.answers();
+    assert!(answers.iter().any(|(client, kind)| (*client, *kind) == (2, "wait_failed")), "{answers:?}");
+}
+
+#[test]
 fn an_answer_about_a_run_that_is_over_is_nobodys() {
     let mut bench = Bench::new(&[checked("p")]);
     bench.start(1, "p");
@@ -152,7 +190,8 @@ fn an_answer_about_a_run_that_is_over_is_nobodys() {
 #[test]
 fn a_signal_goes_to_what_runs_and_only_to_that() {
     let mut bench = Bench::new(&[quick("p")]);
-    let signal = |signal| Request::Command(Command::Signal { name: name("p"), signal });
+    let target = SignalTarget::Leader;
+    let signal = |signal| Request::Command(Command::Signal { name: name("p"), signal, target });
     bench.ask(1, signal(1));
     assert_eq!(bench.answers(), [(1, "not_running")]);
     assert_eq!(bench.message(), "FAILED p has no process; it is STOPPED: not started");
@@ -160,8 +199,11 @@ fn a_signal_goes_to_what_runs_and_only_to_that() {
     bench.ask(1, signal(1));
     assert_eq!((bench.message().as_str(), bench.world.signals.as_slice()), ("Sent SIGHUP to p", &[(0, 1)][..]));
     bench.ask(1, signal(40));
-    assert_eq!(bench.reply(), &Reply::SignalSent { name: name("p"), signal: 40 });
+    assert_eq!(bench.reply(), &Reply::SignalSent { name: name("p"), signal: 40, target: SignalTarget::Leader });
     assert_eq!(bench.message(), "Sent signal 40 to p");
+    let target = SignalTarget::Group;
+    bench.ask(1, Request::Command(Command::Signal { name: name("p"), signal: 1, target }));
+    assert_eq!(bench.message(), "Sent SIGHUP to the process group of p");
 }
 
 #[test]
@@ -327,10 +369,12 @@ fn orphans_that_nothing_ends_hold_up_the_end_for_a_while_only() {
     bench.world.orphans = 2;
     bench.handle(Input::Notice(Notice::Terminate));
     assert_eq!(bench.world.orphan_signals, [Some(15)], "asked to end");
-    // Two seconds to end, two more after the SIGKILL.
-    for (seconds, kills, finished) in [(1, 0, None), (1, 1, None), (1, 1, None), (1, 1, Some(false))] {
-        bench.pass(seconds);
-        let killed = bench.world.orphan_signals.iter().filter(|signal| **signal == Some(9)).count();
-        assert_eq!((killed, bench.engine.finished()), (kills, finished));
+    // Two seconds to end, two more after the SIGKILL, which comes again: for those that have become orphans by it.
+    let mut before = 0;
+    for (are_killed, finished) in [(false, None), (true, None), (true, None), (true, Some(false))] {
+        bench.pass(1);
+        let kills = bench.world.orphan_signals.iter().filter(|signal| **signal == Some(9)).count();
+        assert_eq!((kills > before, bench.engine.finished()), (are_killed, finished));
+        before = kills;
     }
 }

@@ -49,7 +49,12 @@ impl Oracle {
     pub(super) fn time_to_stop(&self, members: &[(ProcId, u64)]) -> Millis {
         let procs = members.iter().filter_map(|(id, _)| self.procs.get(id));
         let configs = procs.flat_map(|proc| [Some(&proc.config), proc.run_config.as_ref()]).flatten();
-        MARGIN + configs.map(|config| Millis::from(config.stopwaitsecs) * SECOND).max().unwrap_or(0)
+        MARGIN
+            + configs
+                // What a leader leaves behind that alone was killed has a time of its own.
+                .map(|config| Millis::from(config.stopwaitsecs) * SECOND * if config.killasgroup { 1 } else { 2 })
+                .max()
+                .unwrap_or(0)
     }
 
     pub(super) fn time_to_start(&self, members: &[(ProcId, u64)]) -> Millis {

@@ -10,7 +10,7 @@ use crate::api::{
 };
 use crate::core::effect::Input;
 use crate::models::{Power, StreamKind};
-use crate::process::{Caller, Initiator};
+use crate::process::{Caller, Initiator, SignalTarget};
 
 impl Sim {
     /// A client asks, or one goes.
@@ -164,7 +164,10 @@ impl Sim {
             50..60 => Request::Watch(Watch::Events { kinds: EventKinds::ALL, history: 5 }),
             60..80 => Request::Watch(Watch::Tail { name, stream, amount: Amount::Lines(3), follow: random.chance(50) }),
             80..95 => Request::Watch(Watch::Why { name }),
-            95..105 => Request::Command(Command::Signal { name, signal: 10 }),
+            95..105 => {
+                let target = random.pick(&[SignalTarget::Leader, SignalTarget::Group]);
+                Request::Command(Command::Signal { name, signal: 10, target })
+            }
             105..115 => Request::Command(Command::ClearLogs { name }),
             115..120 => Request::Command(Command::ReopenLogs),
             120..130 => match level {

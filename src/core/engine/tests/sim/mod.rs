@@ -430,9 +430,14 @@ fn duplicate(input: &Input) -> Input {
         Input::SpawnFailed { id, generation, error } => {
             Input::SpawnFailed { id: *id, generation: *generation, error: error.clone() }
         }
-        Input::Exited { id, generation, exit, late, group } => {
-            Input::Exited { id: *id, generation: *generation, exit: *exit, late: late.clone(), group: *group }
-        }
+        Input::Exited { id, generation, exit, late, group, descendant } => Input::Exited {
+            id: *id,
+            generation: *generation,
+            exit: *exit,
+            late: late.clone(),
+            group: *group,
+            descendant: *descendant,
+        },
         Input::Swept => Input::Swept,
         &Input::GroupProbed { id, generation, group } => Input::GroupProbed { id, generation, group },
         Input::Health { id, generation, result } => {

@@ -13,10 +13,10 @@ use super::random::Random;
 use super::{Millis, SECOND};
 use crate::api::{Answer, ProcId, RequestId};
 use crate::config::{ConfigError, Loaded};
-use crate::core::effect::{Effect, GroupLeft, Input, TaskId};
+use crate::core::effect::{Effect, GroupLeft, Input, Signal, TaskId};
 use crate::health::HealthCheckResult;
 use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, SupervisorConfig};
-use crate::process::{Exit, Generation, Moment, ProcessView, SpawnError, SpawnStage};
+use crate::process::{Exit, Generation, Moment, ProcessView, SignalTarget, SpawnError, SpawnStage};
 use scripts::Script;
 
 const SIGKILL: u8 = 9;
@@ -356,6 +356,8 @@ impl FakeSystem {
             startretries: random.small(5),
             stopsignal: random.pick(&["TERM", "TERM", "HUP", "KILL"]).to_owned(),
             stopwaitsecs: random.small(6),
+            stopasgroup: random.chance(70),
+            killasgroup: random.chance(70),
             group: random.pick(&[None, Some("red".to_owned()), Some("blue".to_owned())]),
             exit_on: match random.below(100) {
                 0 => ExitOn::Exit,
@@ -383,7 +385,7 @@ impl FakeSystem {
     pub(super) fn perform(&mut self, effect: Effect, results: &mut Vec<Input>) {
         match effect {
             Effect::Spawn { id, generation, config } => results.push(self.spawn(id, generation, &config)),
-            Effect::SignalGroup { id, generation, signal } => self.signal_group(id, generation, signal),
+            Effect::Signal { id, generation, signal } => self.signal(id, generation, signal),
             Effect::Reap => self.reap(results),
             Effect::ProbeGroup { id, generation, thorough: _ } => {
                 let group = self.probe_group(id);
@@ -464,13 +466,15 @@ impl FakeSystem {
         Input::Spawned { id, generation, pid, pending: self.random.chance(3) }
     }
 
-    fn signal_group(&mut self, id: ProcId, generation: Generation, signal: u8) {
+    fn signal(&mut self, id: ProcId, generation: Generation, signal: Signal) {
         let now = self.now;
         let Some(run) = self.runs.get_mut(&id).filter(|run| run.generation == generation) else {
-            return self.oracle.rule(false, || format!("signal {signal} to a group that {id} no longer has"));
+            return self.oracle.rule(false, || format!("{signal:?} to a run that {id} no longer has"));
         };
         if self.distortion != Some(Distortion::DeafGroups) {
-            run.tasks().for_each(|task| task.signal(signal, now));
+            let alone = signal.target == SignalTarget::Leader;
+            let members = run.members.iter_mut().filter(|_| !alone);
+            run.leader.iter_mut().chain(members).for_each(|task| task.signal(signal.number, now));
         }
         self.ring_for(id);
     }
@@ -496,7 +500,9 @@ impl FakeSystem {
         self.reap_scripts(results);
         for (id, generation, exit) in reaped {
             let late = self.random.chance(2).then(|| Box::new(SpawnError::system(SpawnStage::Exec, "it", 5)));
-            results.push(Input::Exited { id, generation, exit, late, group: self.probe_group(id) });
+            let group = self.probe_group(id);
+            let descendant = (group == GroupLeft::Lingers && self.random.chance(50)).then_some(7);
+            results.push(Input::Exited { id, generation, exit, late, group, descendant });
         }
         results.push(Input::Swept);
     }

@@ -1,0 +1,139 @@
+//! Programs and groups of supervisord's dialect, in the order in which supervisord starts them: groups by priority and name;
+//! in a `[group:NAME]` the programs in the order in which it names them. A program that two groups name is in both.
+
+use std::collections::{HashMap, HashSet};
+
+use super::checks::Checks;
+use super::diagnostic::{Fault, Report};
+use super::fields::{Fields, section_diagnostic};
+use super::groups::{Group, unknown_member};
+use super::program::{self, Context};
+use super::reader::{Document, SectionView};
+use super::sections::{SectionKind, section_kind};
+use super::values::integer;
+use crate::models::ProgramConfig;
+use crate::util::sort;
+
+/// The priority of a group that names none.
+const DEFAULT_PRIORITY: i32 = 999;
+
+/// A group with its processes.
+struct Started<'d> {
+    priority: i32,
+    name: &'d str,
+    view: SectionView<'d>,
+    programs: Vec<ProgramConfig>,
+}
+
+/// Reads all programs.
+pub(crate) fn read(
+    document: &Document,
+    groups: &[Group<'_>],
+    context: &Context<'_>,
+    checks: &mut Checks,
+    report: &mut Report,
+) -> Vec<ProgramConfig> {
+    let mut sections: HashMap<&str, SectionView<'_>> = HashMap::new();
+    for view in document.sections() {
+        if let SectionKind::Program(name) = section_kind(view.name, document.dialect) {
+            sections.entry(name).or_insert(view);
+        }
+    }
+    let mut grouped: HashSet<&str> = HashSet::new();
+    let mut started = Vec::new();
+    for group in groups {
+        let mut programs = Vec::new();
+        for member in &group.members {
+            let Some((name, view)) = sections.get_key_value(member.as_str()) else {
+                warn_member(document, group, member, context, report);
+                continue;
+            };
+            // What is wrong with a program is said once, whatever the number of its groups.
+            let mut again = Report::default();
+            let found = if grouped.insert(name) { &mut *report } else { &mut again };
+            programs.extend(by_name(program::read(*view, name, Some(group.name), context, checks, found)));
+        }
+        let priority = priority(group, context, report);
+        started.push(Started { priority, name: group.name, view: group.view, programs });
+    }
+    for view in document.sections() {
+        let SectionKind::Program(name) = section_kind(view.name, document.dialect) else { continue };
+        if !grouped.contains(name) {
+            let programs = by_name(program::read(view, name, None, context, checks, report));
+            let priority = programs.first().map_or(DEFAULT_PRIORITY, |program| program.priority);
+            started.push(Started { priority, name, view, programs });
+        }
+    }
+    refuse_twins(&started, report);
+    sort::sort_by(&mut started, |one, other| (one.priority, one.name).cmp(&(other.priority, other.name)));
+    started.into_iter().flat_map(|group| group.programs).collect()
+}
+
+/// The instances of one section: they have one priority, so their names decide.
+fn by_name(mut programs: Vec<ProgramConfig>) -> Vec<ProgramConfig> {
+    sort::sort_by(&mut programs, |one, other| one.process_name.cmp(&other.process_name));
+    programs
+}
+
+fn priority(group: &Group<'_>, context: &Context<'_>, report: &mut Report) -> i32 {
+    let mut fields = Fields { view: group.view, scope: context.scope, report };
+    let Some(entry) = fields.entry("priority") else { return DEFAULT_PRIORITY };
+    let parsed = context.scope.expand(entry.value, entry.place).and_then(|text| integer(&text));
+    parsed.unwrap_or_else(|fault| {
+        fields.error(&entry, fault);
+        DEFAULT_PRIORITY
+    })
+}
+
+/// A member that can't be started costs itself alone.
+fn warn_member(document: &Document, group: &Group<'_>, member: &str, context: &Context<'_>, report: &mut Report) {
+    let mut fields = Fields { view: group.view, scope: context.scope, report };
+    let Some(entry) = fields.entry("programs") else { return };
+    let kinds = ["fcgi-program", "eventlistener"];
+    let fault = match kinds.iter().find(|kind| document.section(&format!("{kind}:{member}")).is_some()) {
+        Some(kind) => Fault::new(
+            format!("{member} is an [{kind}:…], which is not started here: the group has its other members"),
+            format!("remove it, or write [program:{member}]"),
+        ),
+        None => {
+            let names = document.sections().filter_map(|view| match section_kind(view.name, document.dialect) {
+                SectionKind::Program(name) => Some((name, view.header().clone())),
+                _ => None,
+            });
+            let mut fault = unknown_member(member, &names.collect());
+            fault.message.push_str(": the group has its other members");
+            fault
+        }
+    };
+    fields.warn(&entry, fault);
+}
+
+/// Of two processes of one name in a group, or two groups of one name, supervisord would lose one.
+fn refuse_twins(started: &[Started<'_>], report: &mut Report) {
+    let mut groups: HashMap<&str, &Started<'_>> = HashMap::new();
+    for group in started {
+        if let Some(first) = groups.insert(group.name, group) {
+            let place = first.view.header();
+            let fault = Fault::new(
+                format!(
+                    "a second group called {}: the first is in {}:{}",
+                    group.name,
+                    place.file.display(),
+                    place.line
+                ),
+                "a program outside of all groups is a group of its own name: give one of them another",
+            );
+            report.error(section_diagnostic(&group.view, fault));
+        }
+        let mut names = HashSet::new();
+        for program in &group.programs {
+            if !names.insert(program.name.as_str()) {
+                let fault = Fault::new(
+                    format!("two processes of this group are called {}", program.name),
+                    "give each a process_name of its own",
+                );
+                report.error(section_diagnostic(&group.view, fault));
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What has left the process group of its run (by `setsid` or `setpgid`) but is part of it all the same: jobs of a cron,
+//! helpers of a database, daemons that put themselves into the background.
+//!
+//! The kernel tells nobody of it. But whatever outlives its parent becomes a child of this process, which is PID 1 or a
+//! subreaper; so one look at the list of our own children shows, when a leader and its group have gone, whether anything is
+//! left: a file that takes a tenth of a millisecond to read with 1,000 programs, and no look at other processes. Only a
+//! child that nobody knows yet is looked at closer, once: the env tag of its run tells whose it is. What has overwritten
+//! its environment is known by its session, unless it has left that, too; then it stays unknown until the end of the
+//! daemon, which ends all that it has inherited.
+
+use std::collections::{HashMap, HashSet};
+use std::thread;
+use std::time::Duration;
+
+use super::Effects;
+use super::launch::SIGCONT;
+use crate::api::ProcId;
+use crate::core::effect::Signal;
+use crate::core::engine::adoption::{Identity, VARIABLE};
+use crate::process::ScanFacts;
+use crate::sys::proc::Stat;
+use crate::sys::reap::ReapScope;
+use crate::sys::{orphan_scan, proc, signal};
+
+/// So many looks in a row may find that something has ended meanwhile.
+const MAX_LOOKS: usize = 16;
+
+/// How long, at most, a look for a descendant waits for what is just ending or being executed, in steps of [`STEP`]. The
+/// kernel needs microseconds for that; only where it is out of processors does it take longer.
+const MAX_STEPS: usize = 20;
+const STEP: Duration = Duration::from_millis(1);
+
+/// Children that this process has inherited, each with the leader of the run that it is of.
+#[derive(Default)]
+pub(super) struct Inherited {
+    known: HashMap<i32, i32>,
+    /// The children, as long as nobody else was reaped: then one list serves for all that a sweep has reaped.
+    listed: Option<Vec<i32>>,
+}
+
+/// What is left of a run among the children of this process.
+#[derive(Default)]
+struct Left {
+    living: Vec<Stat>,
+    /// Something is just being executed or ending, which shows no tag for a moment: it may be of the run, or about to
+    /// leave us a child that is.
+    is_unsure: bool,
+}
+
+/// One look.
+#[derive(Default)]
+struct Look {
+    left: Left,
+    /// Children that had ended by then. What they have left behind may not have been on the list yet.
+    ended: HashSet<i32>,
+}
+
+impl Inherited {
+    /// Somebody is about to be reaped, or was: what he leaves behind is not on an old list.
+    pub(super) fn forget_list(&mut self) {
+        self.listed = None;
+    }
+
+    /// Looks for what is left of the run of this leader among these children.
+    fn look(&mut self, identity: &Identity, children: &[i32], leader: i32) -> Look {
+        self.known.retain(|pid, _| children.contains(pid));
+        let fresh: Vec<i32> = children.iter().copied().filter(|pid| !self.known.contains_key(pid)).collect();
+        let facts = if fresh.is_empty() { ScanFacts::default() } else { orphan_scan::examine(VARIABLE, &fresh) };
+        for process in facts.living.iter().filter(|process| !facts.in_exec.contains(&process.id.pid)) {
+            let tagged = facts.tagged.iter().find(|tagged| tagged.id == process.id);
+            let of = tagged.and_then(|tagged| identity.leader_in_tag(&tagged.tag));
+            self.known.insert(process.id.pid, of.unwrap_or(process.session));
+        }
+        let mut look = Look::default();
+        look.left.is_unsure = !facts.in_exec.is_empty();
+        look.ended.extend(fresh.iter().filter(|pid| facts.living.iter().all(|process| process.id.pid != **pid)));
+        for (pid, _) in self.known.iter().filter(|(_, of)| **of == leader) {
+            match proc::stat(*pid).filter(|stat| !stat.is_dead()) {
+                Some(stat) => look.left.living.push(stat),
+                None => drop(look.ended.insert(*pid)),
+            }
+        }
+        look
+    }
+}
+
+impl Effects {
+    /// What is left of the run of this leader, which was reaped, among the children of this process.
+    fn descendants(&mut self, leader: i32) -> Left {
+        // Elsewhere what this process inherits may be somebody else's.
+        let (ReapScope::All, Some(identity)) = (self.parts.scope, &self.parts.identity) else { return Left::default() };
+        let mut ended = HashSet::new();
+        let mut left = Left::default();
+        for _ in 0..MAX_LOOKS {
+            let inherited = self.inherited.listed.take().unwrap_or_else(|| {
+                let is_ours = |pid: &i32| self.children.contains_key(pid) || self.foreign_children.contains(pid);
+                proc::own_children().into_iter().filter(|pid| !is_ours(pid)).collect()
+            });
+            let look = self.inherited.look(identity, &inherited, leader);
+            left = look.left;
+            if look.ended.is_subset(&ended) && !left.is_unsure {
+                self.inherited.listed = Some(inherited);
+            }
+            if !left.living.is_empty() || look.ended.is_subset(&ended) {
+                break;
+            }
+            ended.extend(look.ended);
+        }
+        left
+    }
+
+    /// One of those that live, whether they have left the process group or not. A daemon forks twice: the one between may be
+    /// ending right now, and hands over the other only then, so that is waited for, but not for long.
+    pub(super) fn one_descendant(&mut self, leader: i32) -> Option<i32> {
+        for _ in 0..MAX_STEPS {
+            let left = self.descendants(leader);
+            if !left.living.is_empty() || !left.is_unsure {
+                return left.living.first().map(|descendant| descendant.pid);
+            }
+            thread::sleep(STEP);
+        }
+        None
+    }
+
+    /// Whether something lives that has left the process group of this run, whose leader was reaped. A group that has not been
+    /// told what the others were told is told so now: until a moment ago it may have been below another one. `thorough`:
+    /// what cannot be told for long is none of it.
+    pub(super) fn has_left_group(&mut self, id: ProcId, thorough: bool) -> bool {
+        let Some(leader) = self.runs.get(&id).map(|run| run.child.pid) else { return false };
+        let Left { mut living, is_unsure } = self.descendants(leader);
+        living.retain(|descendant| descendant.pgrp != leader);
+        let Some(run) = self.runs.get_mut(&id) else { return false };
+        if let Some(signal) = run.told {
+            for descendant in &living {
+                if !run.told_outside.contains(&descendant.pgrp) {
+                    run.told_outside.push(descendant.pgrp);
+                    send(descendant, signal, leader);
+                }
+            }
+        }
+        !living.is_empty() || (is_unsure && !thorough)
+    }
+
+    /// The run was sent this signal, all of it: so is what has left its process group.
+    pub(super) fn signal_outside(&mut self, id: ProcId, signal: Signal) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.told = Some(signal);
+        run.told_outside.clear();
+        // While the leader lives, what it has started is its own, and still its child or its children's.
+        if run.reaped.is_some() {
+            self.inherited.forget_list();
+            self.has_left_group(id, true);
+        }
+    }
+}
+
+fn send(descendant: &Stat, signal: Signal, leader: i32) {
+    let (pid, number) = (descendant.pid, signal.number);
+    log::info!("pid {pid} has left the process group of pid {leader} but is part of its run: signal {number}");
+    let numbers = [Some(number), signal.resume.then_some(SIGCONT)];
+    for number in numbers.into_iter().flatten() {
+        signal::signal_children_and_groups(std::slice::from_ref(descendant), number);
+    }
+}

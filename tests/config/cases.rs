@@ -1,0 +1,130 @@
+//! Reports of users of supervisors, each with its smallest input.
+
+use supervice::config::{LoadOptions, Secrets, load, split_command, to_json};
+use supervice::models::{AutoRestart, Dialect};
+
+use crate::support::Files;
+
+#[test]
+fn case_05_an_include_that_matches_nothing_is_said() {
+    let files =
+        Files::new("[supervisord]\n[program:x]\ncommand=sleep 100\n[include]\nfiles = local.conf conf.d/*.conf\n");
+    for pattern in ["local.conf", "conf.d/*.conf"] {
+        assert!(files.warnings().contains(&format!("no file matches {pattern};")));
+        assert!(files.errors(true).contains(&format!("no file matches {pattern};")));
+    }
+}
+
+#[test]
+fn case_10_autorestart_is_unexpected_where_a_supervisord_file_is_silent() {
+    let of = |text: &str| Files::new(text).load().config.programs.remove(0).autorestart;
+    assert_eq!(of("[supervisord]\n[program:init]\ncommand=true\n"), AutoRestart::Unexpected);
+    assert_eq!(of("[program:init]\ncommand=true\n"), AutoRestart::Always);
+}
+
+#[test]
+fn case_11_the_user_of_supervisord_is_kept_and_an_unknown_one_is_an_error() {
+    let files = Files::new("[supervisord]\nuser=nobody\n");
+    assert_eq!(files.load().config.user.as_deref(), Some("nobody"));
+    assert!(Files::new("[supervisord]\nuser=no-such-user\n").errors(false).contains("no such user"));
+}
+
+#[test]
+fn case_12_a_doubled_percent_sign_is_one() {
+    let text = "[supervisord]\n[program:stamp]\ncommand=sh -c 'date +%%Y; echo worker@%%h'\n";
+    assert_eq!(Files::new(text).load().config.programs[0].command, "sh -c 'date +%Y; echo worker@%h'");
+}
+
+#[test]
+fn case_13_variables_of_the_configuration_are_known_in_it() {
+    let files = Files::new(
+        "[supervisord]\nenvironment=REGION=\"eu1\"\n[program:app]\nenvironment=PORT=\"8080\"\n\
+         command=echo %(ENV_REGION)s %(ENV_PORT)s\nstdout_logfile=/tmp/%(ENV_REGION)s.log\n",
+    );
+    let app = files.load().config.programs.remove(0);
+    assert_eq!((app.command.as_str(), app.stdout_logfile.as_deref()), ("echo eu1 8080", Some("/tmp/eu1.log")));
+}
+
+#[test]
+fn case_14_each_process_knows_its_names() {
+    let files = Files::new(
+        "[supervisord]\n[unix_http_server]\nfile=/tmp/s.sock\n[program:w]\nnumprocs=2\n\
+         process_name=%(program_name)s_%(process_num)02d\ncommand=run\n",
+    );
+    let programs = files.load().config.programs;
+    let names: Vec<_> = programs.iter().map(|p| (p.name.as_str(), p.process_name.as_deref(), p.group_name())).collect();
+    assert_eq!(names, [("w:w_00", Some("w_00"), "w"), ("w:w_01", Some("w_01"), "w")]);
+    assert_eq!(programs[0].serverurl.as_deref(), Some("unix:///tmp/s.sock"));
+}
+
+#[test]
+fn case_16_a_group_of_an_fcgi_program_keeps_its_other_members() {
+    let files = Files::new(
+        "[supervisord]\n[fcgi-program:asgi]\nsocket=tcp://127.0.0.1:8001\ncommand=run\n[program:nginx]\ncommand=run\n\
+         [group:site]\nprograms=asgi,nginx\n",
+    );
+    assert_eq!(files.load().config.programs[0].name, "site:nginx");
+    assert!(files.warnings().contains("asgi is an [fcgi-program:…], which is not started here"));
+}
+
+#[test]
+fn case_17_swallowed_headers_and_continuation_lines_are_said() {
+    let begin = "[supervice]\n[program:a]\ncommand=sleep 100\n";
+    assert!(Files::new(&format!("{begin}  [program:b]\n")).warnings().contains("this indented line is no section"));
+    assert!(
+        Files::new(&format!("{begin}[program:b\ncommand=x\n")).errors(false).contains("the section's ] is missing")
+    );
+    let commented = Files::new(&format!("{begin}# environment=A=\"1\",\n  B=\"2\"\n"));
+    assert!(commented.warnings().contains("continues the value of line 3"));
+}
+
+#[test]
+fn case_21_a_backslash_at_the_end_of_a_line_joins_it_with_the_next() {
+    for begin in ["", "[supervisord]\n"] {
+        let command = "command=run \\\n   one \\\n   'two \\\n   three' four\\\\\n  five\n";
+        let program = Files::new(&format!("{begin}[program:p]\n{command}")).load().config.programs.remove(0);
+        assert_eq!(
+            split_command(&program.command).expect("words"),
+            ["run", "one", "two  three", "four\\", "five"],
+            "{begin}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_both_dialects_is_refused_and_read_as_asked() {
+    let files = Files::new("[supervice]\n[supervisord]\n[program:p]\ncommand=x ; y\n");
+    assert!(files.errors(false).contains("a file has [supervice] or [supervisord]"));
+    for (dialect, command) in [(Dialect::Supervice, "x ; y"), (Dialect::Supervisord, "x")] {
+        let options = LoadOptions { dialect: Some(dialect), ..LoadOptions::default() };
+        let config = load(files.main(), &options).expect("it holds").config;
+        assert_eq!((config.dialect, config.programs[0].command.as_str()), (dialect, command));
+    }
+}
+
+#[test]
+fn a_section_in_an_included_file_decides() {
+    let files = Files::new("[program:p]\ncommand=x ; y\n[include]\nfiles=%(here)s/more.conf\n")
+        .with("more.conf", "[supervisord]\n");
+    let config = files.load().config;
+    assert_eq!((config.dialect, config.programs[0].command.as_str()), (Dialect::Supervisord, "x"));
+}
+
+#[test]
+fn no_message_and_no_printed_configuration_tells_a_secret() {
+    let files = Files::new(
+        "[supervisord]\nenvironment=T=s3cret,\n[unix_http_server]\nfile=%(here)s/x\nusername=s3cret\npassword=s3cret\n\
+         [program:p]\ncommand=x\nenviroment=T=s3cret\nenvironment=U=\"s3cret\"\n",
+    );
+    assert!(!files.warnings().contains("s3cret"), "{}", files.warnings());
+    let config = files.load().config;
+    assert!(!to_json(&config, Secrets::Hidden).contains("s3cret"));
+    assert!(to_json(&config, Secrets::Shown).contains("s3cret"));
+    for environment in ["A", "A=1,s3cret", "A=\"s3cret", "A='1's3cret", "A=s3cret\""] {
+        for begin in ["", "[supervisord]\n"] {
+            let errors =
+                Files::new(&format!("{begin}[program:p]\ncommand=x\nenvironment={environment}\n")).errors(false);
+            assert!(!errors.contains("s3cret"), "{errors}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What users of other supervisors have reported, one test for each case: whom a stop reaches, what it leaves, what is
+//! said of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Daemon, alive, marked, stat, wait_for, wait_until, word_in};
+
+/// A master that lets its worker finish; each writes into `log` what it gets.
+const MASTER: &str = r#"
+log() { echo "$1" >> DIR/log; }
+if [ "$1" = worker ]; then
+  trap 'log "worker: HUP"' HUP
+  trap 'log "worker: TERM"' TERM
+  log "worker: begun"; until [ -e DIR/finish ]; do sleep 0.02; done
+  log "worker: done"; exit 0
+fi
+trap 'log "master: HUP"' HUP
+trap asked=1 TERM
+sh DIR/master.sh worker & worker=$!
+until wait $worker || [ ! -e /proc/$worker ]; do :; done
+log "master: end"
+[ -n "$asked" ] || sleep 1000
+"#;
+
+fn with_script(name: &str, script: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = script.replace("DIR", &dir.path().display().to_string());
+    fs::write(dir.path().join(name), script).expect("a file");
+    dir
+}
+
+#[test]
+fn case_01_a_stop_and_a_signal_for_the_leader_alone_leave_the_workers_be() {
+    let settings = "startsecs = 0\nstopasgroup = false\nkillasgroup = true\nstopwaitsecs = 60\nautorestart = false";
+    let dir = with_script("master.sh", MASTER);
+    let program = format!("[program:queue]\ncommand = sh DIR/master.sh\n{settings}");
+    let daemon = Daemon::start_in(dir, &program, &[]);
+    let log = || daemon.read("log");
+    wait_until("the worker has begun", || log().contains("worker: begun"));
+    assert_eq!(daemon.ctl(&["signal", "HUP", "queue"]), (0, "Sent SIGHUP to queue\n".to_owned(), String::new()));
+    wait_until("the master has got it", || log().contains("master: HUP"));
+    let (code, ..) = daemon.ctl(&["stop", "--no-wait", "queue"]);
+    assert_eq!(code, 0);
+    daemon.wait_state("queue", "STOPPING");
+    fs::write(daemon.path("finish"), "").expect("a file");
+    daemon.wait_state("queue", "STOPPED");
+    assert!(log().contains("worker: done") && log().ends_with("master: end\n"), "{}", log());
+    assert!(!log().contains("worker: HUP") && !log().contains("worker: TERM"), "{}", log());
+    daemon.terminate();
+}
+
+/// `--group` reaches all of it; so does SIGKILL with `killasgroup`.
+#[test]
+fn case_01_a_signal_for_the_group_reaches_the_workers() {
+    let worker = r#"trap "echo got > DIR/got" HUP; echo > DIR/ready; while :; do sleep 0.02; done"#;
+    let dir = with_script("worker.sh", worker);
+    let command = "sh -c 'trap : HUP TERM; sh DIR/worker.sh & while :; do sleep 0.02; done'";
+    let settings = "startsecs = 0\nstopasgroup = false\nstopwaitsecs = 1\nenvironment = MARK=case-01-TEST";
+    let daemon = Daemon::start_in(dir, &format!("[program:p]\ncommand = {command}\n{settings}"), &[]);
+    wait_until("the worker listens", || daemon.path("ready").exists());
+    let (code, told, _) = daemon.ctl(&["signal", "--group", "HUP", "p"]);
+    assert_eq!((code, told.as_str()), (0, "Sent SIGHUP to the process group of p\n"));
+    wait_until("the worker has got it", || daemon.path("got").exists());
+    assert_eq!(daemon.ctl(&["stop", "p"]).0, 0);
+    assert_eq!(marked("case-01"), [0; 0], "SIGKILL goes to all of it");
+    daemon.terminate();
+}
+
+#[test]
+fn case_02_a_paused_program_says_so_and_ends_as_it_is_meant_to() {
+    let script = r#"trap "echo > DIR/clean; exit 0" TERM; echo $$ > DIR/pid; while :; do sleep 0.02; done"#;
+    for stopasgroup in [true, false] {
+        let dir = with_script("p.sh", script);
+        let settings = format!("startsecs = 0\nstopwaitsecs = 1000\nstopasgroup = {stopasgroup}");
+        let daemon = Daemon::start_in(dir, &format!("[program:p]\ncommand = sh DIR/p.sh\n{settings}"), &[]);
+        let pid: i32 = word_in(&daemon.path("pid")).parse().expect("a number");
+        assert_eq!(daemon.status("p").paused, None);
+        kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it lives");
+        wait_until("the status says so", || daemon.status("p").paused == Some(19));
+        let description = daemon.status("p").description.unwrap_or_default();
+        assert!(description.ends_with(", paused (SIGSTOP)"), "{description}");
+        let (_, why, _) = daemon.ctl(&["why", "p"]);
+        assert!(why.contains("paused (SIGSTOP)"), "{why}");
+        kill(Pid::from_raw(pid), Signal::SIGCONT).expect("it lives");
+        wait_until("it goes on", || daemon.status("p").paused.is_none());
+        kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it lives");
+        wait_until("it is paused again", || daemon.status("p").paused.is_some());
+        assert_eq!(daemon.ctl(&["stop", "p"]).0, 0);
+        assert!(daemon.path("clean").exists(), "{}", daemon.log());
+        daemon.terminate();
+    }
+}
+
+/// The process groups of everything with this mark.
+fn groups(mark: &str) -> BTreeSet<i32> {
+    marked(mark).into_iter().filter_map(stat).map(|(_, group, _)| group).collect()
+}
+
+/// A job that does not end by SIGTERM, in a session of its own, below a shell that only its end would wake.
+#[test]
+fn case_06_the_end_of_the_daemon_leaves_nothing_alive() {
+    let job = r#"trap : TERM; (trap "" TERM; setsid sh -c "trap : TERM; while :; do sleep 1000; done"); echo after"#;
+    let dir = with_script("job.sh", job);
+    // Without a tag nobody knows whose they are, before the end of the daemon.
+    let command = "sh -c 'setsid env -u SUPERVICE_ID sh DIR/job.sh & exec sleep 1000'";
+    let settings = "startsecs = 0\nenvironment = MARK=case-06-TEST";
+    let mut daemon = Daemon::start_in(dir, &format!("[program:cron]\ncommand = {command}\n{settings}"), &[]);
+    wait_until("all of it is there", || groups("case-06").len() == 3);
+    assert_eq!(daemon.ctl(&["stop", "cron"]).0, 0);
+    assert_eq!(daemon.ctl(&["shutdown"]).0, 0);
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    assert_eq!(marked("case-06"), [0; 0], "{}", daemon.log());
+    assert!(!daemon.log().contains("SIGKILL was sent"), "{}", daemon.log());
+}
+
+#[test]
+fn case_07_nothing_is_left_of_a_program_that_is_stopped() {
+    let group = "python3 -c \"import os,time; os.fork() or os.setpgid(0,0); time.sleep(1000)\"";
+    for (name, command, count) in [
+        ("case-07-session", "sh -c 'setsid sleep 1000 & exec sleep 1000'", 2),
+        ("case-07-group", group, 2),
+        // The second leaves the session of the first, and is nobody's child before that has gone.
+        ("case-07-chain", "sh -c 'setsid sh -c \"setsid sleep 1000 & exec sleep 1000\" & exec sleep 1000'", 3),
+        ("case-07-deaf", "sh -c 'setsid sh -c \"trap : TERM; while :; do sleep 0.1; done\" & exec sleep 1000'", 2),
+    ] {
+        let settings = format!("startsecs = 0\nstopwaitsecs = 1\nenvironment = MARK={name}-TEST");
+        let daemon = Daemon::start(&format!("[program:p]\ncommand = {command}\n{settings}"));
+        wait_until("all of it is there", || groups(name).len() == count);
+        let before = marked(name);
+        assert_eq!(daemon.ctl(&["restart", "p"]).0, 0, "{}", daemon.log());
+        assert!(before.iter().all(|pid| !alive(*pid)), "{name}: {before:?}\n{}", daemon.log());
+        wait_until("all of it is there again", || groups(name).len() == count);
+        let before = marked(name);
+        assert_eq!(daemon.ctl(&["stop", "p"]), (0, "Stopped p\n".to_owned(), String::new()));
+        assert!(before.iter().all(|pid| !alive(*pid)), "{name}: {before:?}\n{}", daemon.log());
+        assert_eq!(marked(name), [0; 0], "{}", daemon.log());
+        daemon.wait_log("has left the process group");
+        daemon.terminate();
+    }
+}
+
+/// Also when it ends by itself, before it is started again.
+#[test]
+fn case_07_what_a_crash_leaves_outside_the_group_is_gone_before_the_next_start() {
+    let command = "sh -c 'setsid sleep 1000 & read line < DIR/fifo; exit 3'";
+    let dir = tempfile::tempdir().expect("a directory");
+    nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let settings = "startsecs = 0\nenvironment = MARK=case-07-crash-TEST";
+    let daemon = Daemon::start_in(dir, &format!("[program:p]\ncommand = {command}\n{settings}"), &[]);
+    wait_until("both are there", || marked("case-07-crash").len() == 2);
+    let before = marked("case-07-crash");
+    fs::write(daemon.path("fifo"), "go\n").expect("it reads");
+    let leader = before.iter().copied().find(|pid| daemon.status("p").pid == Some(*pid));
+    wait_until("it is started again", || daemon.status("p").pid.is_some_and(|pid| Some(pid) != leader));
+    assert!(before.iter().all(|pid| !alive(*pid)), "{before:?}\n{}", daemon.log());
+    daemon.terminate();
+}
+
+const DAEMON: &str = "
+import os, time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+time.sleep(1000)
+";
+
+#[test]
+fn case_08_a_program_that_puts_itself_into_the_background_is_told_so_and_never_there_twice() {
+    let dir = with_script("daemon.py", DAEMON);
+    let settings = "startretries = 2\nenvironment = MARK=case-08-TEST";
+    let daemon = Daemon::start_in(dir, &format!("[program:d]\ncommand = python3 DIR/daemon.py\n{settings}"), &[]);
+    let mut most = 0;
+    let status = wait_for("it is given up", || {
+        // Those that are about to be executed or to end are two for a moment; sleepers are there for long.
+        let sleeping =
+            marked("case-08").into_iter().filter(|pid| stat(*pid).is_some_and(|(ppid, ..)| ppid == daemon.pid()));
+        most = most.max(sleeping.count());
+        Some(daemon.status("d")).filter(|status| status.state == "FATAL")
+    });
+    assert!(most <= 1, "{most} copies at once\n{}", daemon.log());
+    let description = status.description.unwrap_or_default();
+    assert!(description.contains("it has put itself into the background as pid "), "{description}");
+    wait_until("the last copy has been ended", || marked("case-08").is_empty());
+    daemon.wait_log("it has put itself into the background as pid ");
+    daemon.terminate();
+}
+
+/// The program's user owns the directory of its log and puts a link there, before the start and at a rotation.
+#[test]
+fn case_23_a_link_that_the_programs_user_has_planted_is_not_followed() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can start a program as another user");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let target = dir.path().join("target");
+    fs::write(&target, "secret\n").expect("a file");
+    let logs = dir.path().join("logs");
+    fs::create_dir(&logs).expect("a directory");
+    let nobody = Some(65534);
+    symlink(&target, logs.join("p.log")).expect("a link");
+    lchown(logs.join("p.log"), nobody, nobody).expect("root may");
+    chown(&logs, nobody, nobody).expect("root may");
+    let program = |name: &str, more: &str| {
+        format!(
+            "[program:{name}]\ncommand = sh -c 'while :; do echo planted; sleep 0.02; done'\nuser = nobody\nstartsecs = 0\n\
+             stdout_logfile = DIR/logs/{name}.log\n{more}\n"
+        )
+    };
+    let sections = program("p", "") + &program("q", "") + &program("r", "stdout_logfile_maxbytes = 200");
+    let daemon = Daemon::start_in(dir, &sections, &[]);
+    let told = wait_for("the status tells of it", || {
+        daemon.status("p").description.filter(|description| description.contains("output is lost"))
+    });
+    assert!(told.contains("p.log is a link of another user (uid 65534)"), "{told}");
+    wait_until("logs in a directory of its user are rotated", || daemon.path("logs/r.log.2").exists());
+    wait_until("so is this one written", || daemon.path("logs/q.log").exists());
+    symlink(&target, daemon.path("logs/new")).expect("a link");
+    lchown(daemon.path("logs/new"), nobody, nobody).expect("root may");
+    fs::rename(daemon.path("logs/new"), daemon.path("logs/q.log")).expect("in its place");
+    wait_until("that is noticed, too", || {
+        daemon
+            .status("q")
+            .description
+            .is_some_and(|description| description.contains("q.log is a link of another user"))
+    });
+    assert_eq!(daemon.read("target"), "secret\n");
+    assert_eq!((daemon.status("p").state, daemon.status("q").state), ("RUNNING".to_owned(), "RUNNING".to_owned()));
+    daemon.terminate();
+}
