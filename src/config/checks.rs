@@ -154,10 +154,10 @@ impl Checks {
             let error = read_env_file(path).err()?;
             let message = error.to_string();
             Some(match &error.kind {
-                EnvFileErrorKind::Io(_) => Missing::Passing(Fault::new(
-                    message,
-                    "name files that the daemon can read, with commas between them",
-                )),
+                EnvFileErrorKind::Io(reason) => {
+                    let hint = "name files that the daemon can read, with commas between them";
+                    Missing::Passing(Fault::new(message, hint).or_of_value(path, errno::reason(reason)))
+                }
                 EnvFileErrorKind::Content(_) => Missing::Wrong(Fault::new(message, "put the file right")),
             })
         });
@@ -169,11 +169,9 @@ impl Checks {
         cached(&mut self.missing_programs, path, |path| {
             let hint = "the program will not start until it is there and executable";
             match fs::metadata(path) {
-                Err(error) => Err(Fault::new(format!("{path}: {}", errno::reason(&error)), hint)),
-                Ok(found) if found.is_dir() => Err(Fault::new(format!("{path} is a directory"), hint)),
-                Ok(_) if access(path, AccessFlags::X_OK).is_err() => {
-                    Err(Fault::new(format!("{path} is not executable"), hint))
-                }
+                Err(error) => Err(unreached(path, &error, hint)),
+                Ok(found) if found.is_dir() => Err(unfit(path, "is a directory", hint)),
+                Ok(_) if access(path, AccessFlags::X_OK).is_err() => Err(unfit(path, "is not executable", hint)),
                 Ok(_) => Ok(()),
             }
         })
@@ -183,12 +181,24 @@ impl Checks {
 fn is_directory(path: &str) -> Result<(), Fault> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Fault::new(format!("{path} is not a directory"), "write the path of a directory")),
+        Ok(_) => Err(unfit(path, "is not a directory", "write the path of a directory")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Fault::new(format!("the directory {path} does not exist"), "create it, or write another path"))
+            let fault = Fault::new(format!("the directory {path} does not exist"), "create it, or write another path");
+            Err(fault.or_of_value(path, "the directory does not exist"))
         }
-        Err(error) => Err(Fault::new(format!("{path}: {}", errno::reason(&error)), "write a path that can be reached")),
+        Err(error) => Err(unreached(path, &error, "write a path that can be reached")),
     }
+}
+
+/// What there is at a path is not what is needed.
+fn unfit(path: &str, what: &str, hint: &str) -> Fault {
+    Fault::new(format!("{path} {what}"), hint).or_of_value(path, format!("it {what}"))
+}
+
+/// The system does not let us look at a path.
+fn unreached(path: &str, error: &io::Error, hint: &str) -> Fault {
+    let reason = errno::reason(error);
+    Fault::new(format!("{path}: {reason}"), hint).or_of_value(path, reason)
 }
 
 fn check_access(path: &str, access_flags: AccessFlags, message: &str) -> Result<(), Fault> {
@@ -198,10 +208,10 @@ fn check_access(path: &str, access_flags: AccessFlags, message: &str) -> Result<
 fn access_result(path: &str, result: nix::Result<()>, message: &str) -> Result<(), Fault> {
     match result {
         Ok(()) => Ok(()),
-        Err(number) => Err(Fault::new(
-            format!("{path} {message}: {}", errno::text(number as i32)),
-            "change its permissions, or write another path",
-        )),
+        Err(number) => {
+            let what = format!("{message}: {}", errno::text(number as i32));
+            Err(unfit(path, &what, "change its permissions, or write another path"))
+        }
     }
 }
 

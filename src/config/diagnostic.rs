@@ -170,11 +170,28 @@ impl From<ConfigValidationError> for ConfigError {
 pub(crate) struct Fault {
     pub message: String,
     pub hint: String,
+    /// A path that the message names, and the message without it: for where the path stands before the message anyway.
+    named: Option<Box<(String, String)>>,
 }
 
 impl Fault {
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Fault { message: message.into(), hint: hint.into() }
+        Fault { message: message.into(), hint: hint.into(), named: None }
+    }
+
+    /// The same with the message for a value that is this path itself.
+    pub(crate) fn or_of_value(self, path: &str, message: impl Into<String>) -> Self {
+        Fault { named: Some(Box::new((path.to_owned(), message.into()))), ..self }
+    }
+
+    /// As it is told behind this value.
+    pub(crate) fn behind(mut self, value: &str) -> Self {
+        if let Some(named) = self.named.take()
+            && named.0 == value
+        {
+            self.message = named.1;
+        }
+        self
     }
 }
 

@@ -150,10 +150,15 @@ impl<'g> Given<'g> {
 
 /// A fault of one key's value.
 pub(crate) fn entry_diagnostic(entry: &Entry<'_>, value: &str, fault: Fault) -> Diagnostic {
+    let value = (!is_secret(entry.key)).then(|| value.to_owned());
+    let fault = match &value {
+        Some(value) => fault.behind(value),
+        None => fault,
+    };
     let mut diagnostic = entry.place.diagnostic(fault);
     diagnostic.section = Some(entry.section.to_owned());
     diagnostic.key = Some(entry.key.to_owned());
-    diagnostic.value = (!is_secret(entry.key)).then(|| value.to_owned());
+    diagnostic.value = value;
     diagnostic
 }
 

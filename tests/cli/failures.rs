@@ -287,9 +287,9 @@ fn silent_clients_leave_the_programs_their_descriptors_and_others_their_answer()
     drop(silent);
 }
 
-/// The system's reasons are words: the number that the library appends is no help to anybody.
+/// The system's reasons are words: the number that the library appends is no help to anybody. Nor is a path that has just been named.
 #[test]
-fn no_message_gives_the_number_of_an_error() {
+fn no_message_gives_the_number_of_an_error_or_a_path_twice() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = |name: &str| dir.path().join(name).display().to_string();
     let write = |name: &str, text: &str| {
@@ -331,5 +331,10 @@ fn no_message_gives_the_number_of_an_error() {
         let text = String::from_utf8_lossy(&text);
         assert!(!output.status.success() || text.contains("warning: "), "{arguments:?}: {text}");
         assert!(!text.contains("os error"), "{arguments:?}: {text}");
+        let paths =
+            |line: &str| line.split([':', ' ']).filter(|part| part.starts_with('/')).map(str::to_owned).collect();
+        let doubled = |paths: Vec<String>| paths.windows(2).any(|pair| pair[0] == pair[1]);
+        let twice = text.lines().find(|line| doubled(paths(line)));
+        assert_eq!(twice, None, "{arguments:?}: {text}");
     }
 }

@@ -82,11 +82,11 @@ fn what_may_be_there_when_the_program_is_started_is_a_warning() {
     for (key, warning) in [
         (
             "env_file = /missing/env",
-            "/missing/env: No such file or directory; name files that the daemon can read, with commas between them",
+            "No such file or directory; name files that the daemon can read, with commas between them",
         ),
-        ("directory = /missing", "the directory /missing does not exist; create it, or write another path"),
-        ("directory = /etc/passwd", "/etc/passwd is not a directory; write the path of a directory"),
-        ("directory = /etc/passwd/x", "/etc/passwd/x: Not a directory; write a path that can be reached"),
+        ("directory = /missing", "the directory does not exist; create it, or write another path"),
+        ("directory = /etc/passwd", "it is not a directory; write the path of a directory"),
+        ("directory = /etc/passwd/x", "Not a directory; write a path that can be reached"),
         ("stdout_logfile = /missing/x.log", "the directory /missing does not exist; create it, or write another path"),
         ("stderr_logfile = /etc", "it is a directory; write the path of a file"),
         ("user = no-such-user", "no such user; write the name of a user of this system, or a numeric id"),
@@ -399,7 +399,7 @@ fn what_is_probably_not_meant_is_a_warning() {
         ),
         (
             "command = /etc/passwd",
-            "2: [program:p] command = /etc/passwd: /etc/passwd is not executable; \
+            "2: [program:p] command = /etc/passwd: it is not executable; \
              the program will not start until it is there and executable",
         ),
         (

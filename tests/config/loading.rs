@@ -162,7 +162,7 @@ fn instances_differ_where_they_may() {
          healthcheck_port = 80%(process_num)s\nstopsignal = INT\n",
     );
     let warnings = files.warnings();
-    assert!(warnings.contains("the directory /00/.. does not exist"), "{warnings}");
+    assert!(warnings.contains("directory = /00/..: the directory does not exist"), "{warnings}");
     let config = Files::new(
         "[program:w]\ncommand = run %(process_num)s date +%s\nnumprocs = 3\nenvironment = N=%(process_num)s of %(numprocs)s\n\
          stdout_logfile = /tmp/w%(process_num)s.log\nhealthcheck_type = tcp\nhealthcheck_port = 80%(process_num)s\n",
