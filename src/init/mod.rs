@@ -226,14 +226,28 @@ impl Init<'_> {
                     return Ok(false);
                 }
                 Some((pid, exit)) if pid == self.pid => return Err(exit),
-                Some((pid, exit)) => {
-                    reap::reap(pid);
-                    let level = if self.options.tell_reaped { 1 } else { 3 };
-                    self.note(level, format_args!("reaped the orphan {pid}: {exit}"));
-                }
+                Some((pid, exit)) => self.reap_orphan(pid, exit),
             }
         }
         Ok(true)
+    }
+
+    fn reap_orphan(&self, pid: i32, exit: Exit) {
+        reap::reap(pid);
+        let level = if self.options.tell_reaped { 1 } else { 3 };
+        self.note(level, format_args!("reaped the orphan {pid}: {exit}"));
+    }
+
+    /// The last thing that we do: what has ended would go to our parent, which may be one that reaps nothing. What ends
+    /// later is left to it.
+    fn reap_the_rest(&self) {
+        for _ in 0..MAX_REAPED_AT_ONCE {
+            match reap::peek() {
+                None => return,
+                Some((pid, _)) if pid == self.pid => drop(reap::reap(pid)),
+                Some((pid, exit)) => self.reap_orphan(pid, exit),
+            }
+        }
     }
 
     /// Ctrl-Z has stopped the program, and our shell should know.
@@ -244,7 +258,7 @@ impl Init<'_> {
         }
     }
 
-    /// The program has ended. It is reaped by the kernel when we have ended: until then its group's id is its own.
+    /// The program has ended. It is reaped when its group needs nothing more from us: until then the group's id is its own.
     fn end(&self, exit: Exit) -> u8 {
         self.note(2, format_args!("the program has ended: {exit}"));
         if self.options.mode == CompatMode::DumbInit
@@ -255,6 +269,7 @@ impl Init<'_> {
         if self.options.place == Place::OwnGroup {
             kernel::take_back_terminal(self.pid);
         }
+        self.reap_the_rest();
         self.options.forgiven.code(exit)
     }
 

@@ -31,6 +31,29 @@ fn failures_12_ten_thousand_orphans_leave_no_zombie() {
     assert_eq!(running.wait(), 9, "the program's code is exact amid the churn");
 }
 
+/// Where PID 1 reaps nothing, the init's own zombie is all that it leaves: the program, and what has ended with it, is reaped.
+#[test]
+fn what_has_ended_is_not_left_to_a_parent_that_does_not_reap() {
+    let Some(options) = super::harness::unshare_options() else {
+        println!("SKIPPED: unshare --pid is not permitted here");
+        return;
+    };
+    for mode in [&["--init", "-s"][..], &["--init"]] {
+        let mut command = std::process::Command::new("unshare");
+        // `sleep` takes the shell's place as PID 1.
+        let script = "\"$@\" <&0 & exec sleep 1000";
+        command.args(options).args(["sh", "-c", script, "sh", super::harness::SUPERVICE]).args(mode);
+        command.args(["--", "sh", "-c", "echo up; read x; exit 4"]);
+        let mut running = Running::start(command);
+        assert_eq!(running.line(), "up");
+        let reaper = running.inner_pid();
+        running.type_in("\n");
+        wait_for("the init has ended", || (zombies_below(reaper) > 0).then_some(()));
+        assert_eq!(zombies_below(reaper), 1, "{mode:?}");
+        super::harness::raw_kill(reaper, 9);
+    }
+}
+
 #[test]
 fn as_subreaper_it_inherits_and_reaps_orphans_too() {
     for (called, args) in [("supervice", &[][..]), ("tini", &["-s"]), ("catatonit", &[])] {
