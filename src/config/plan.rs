@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::keys::{self, KeyRow, Reload};
+use super::print::HIDDEN;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::util::sorted::SortedMap;
 
@@ -108,6 +109,17 @@ pub struct KeyDiff {
     pub old: Value,
     /// Its value after; null: none.
     pub new: Value,
+}
+
+impl KeyDiff {
+    /// The same without what may be a secret: values of variables, in the place of which `(hidden)` stands.
+    pub(crate) fn without_secrets(mut self) -> KeyDiff {
+        if self.key.starts_with("environment.") {
+            let values = [&mut self.old, &mut self.new].into_iter().filter(|value| !value.is_null());
+            values.for_each(|value| *value = HIDDEN.into());
+        }
+        self
+    }
 }
 
 /// The keys in which two configurations of one program differ, sorted by their field in the output of `--check --json`.
@@ -240,6 +252,24 @@ mod tests {
         let told = |old, new| told(changed_keys(old, new));
         assert_eq!(told(&old, &new), [r#"env_file [] -> ["f"]"#, r#"environment.A null -> "1""#]);
         assert_eq!(told(&new, &old), [r#"env_file ["f"] -> []"#, r#"environment.A "1" -> null"#]);
+    }
+
+    #[test]
+    fn values_of_variables_are_hidden_and_nothing_else() {
+        let mut old = ProgramConfig::new("web", "a");
+        let mut new = ProgramConfig::new("web", "b");
+        old.environment
+            .extend([("A", "s3cret"), ("B", "s3cret")].map(|(key, value)| (key.to_owned(), value.to_owned())));
+        new.environment.insert("A".to_owned(), "another s3cret".to_owned());
+        let hidden = changed_keys(&old, &new).into_iter().map(KeyDiff::without_secrets).collect();
+        assert_eq!(
+            told(hidden),
+            [
+                r#"command "a" -> "b""#,
+                r#"environment.A "(hidden)" -> "(hidden)""#,
+                r#"environment.B "(hidden)" -> null"#,
+            ]
+        );
     }
 
     #[test]

@@ -159,6 +159,10 @@ pub(super) fn reread(call: &Call<'_>) -> u8 {
 }
 
 fn changed_key(name: &str, KeyChange { key, old, new }: &KeyChange) -> String {
+    // Values of variables are hidden: that they differ is all there is to tell.
+    if old == new {
+        return format!("{name}: {key} changed\n");
+    }
     let shown = |value: &Value| if value.is_null() { "none".to_owned() } else { value.to_string() };
     format!("{name}: {key} {} → {}\n", shown(old), shown(new))
 }

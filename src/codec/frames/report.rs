@@ -46,9 +46,9 @@ impl HistoryItem {
 pub struct KeyChange {
     /// The key, for instance `command`, `healthcheck_port` or `environment.PATH`.
     pub key: String,
-    /// The value in force; null: none.
+    /// The value in force; null: none. Of a variable `(hidden)`.
     pub old: Value,
-    /// The value in the file; null: none.
+    /// The value in the file; null: none. Of a variable `(hidden)`.
     pub new: Value,
 }
 

@@ -146,7 +146,8 @@ impl Engine {
             config.programs.iter().find(|program| program.name == *name).cloned()
         };
         let tell = |keys: Vec<KeyDiff>| {
-            keys.into_iter().map(|KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
+            let keys = keys.into_iter().map(KeyDiff::without_secrets);
+            keys.map(|KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
         };
         for name in plan.changed {
             if let (Some(old), Some(new)) = (program(&old, &name), program(new, &name)) {

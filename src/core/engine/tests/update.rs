@@ -231,7 +231,14 @@ fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
     bench.ask(1, Request::Watch(Watch::Reread));
     let config = SupervisorConfig {
         shutdown_timeout: 77,
-        programs: vec![ProgramConfig { command: name("other"), ..quick("p") }, quick("new")],
+        programs: vec![
+            ProgramConfig {
+                command: name("other"),
+                environment: [(name("KEY"), name("s3cret"))].into_iter().collect(),
+                ..quick("p")
+            },
+            quick("new"),
+        ],
         ..SupervisorConfig::default()
     };
     let odd = Diagnostic {
@@ -254,7 +261,8 @@ fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
         .iter()
         .map(|(name, changes)| (name.as_str(), changes.iter().map(|change| change.key.as_str()).collect()))
         .collect();
-    assert_eq!(keys, [("[supervice]", vec!["shutdown_timeout"]), ("p", vec!["command"])]);
+    assert_eq!(keys, [("[supervice]", vec!["shutdown_timeout"]), ("p", vec!["command", "environment.KEY"])]);
+    assert!(!format!("{reread:?}").contains("s3cret"), "{reread:?}");
 }
 
 #[test]
