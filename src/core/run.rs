@@ -14,6 +14,7 @@ use super::effects::{Adjust, Effects, Parts, identify};
 use super::engine::{Engine, ExitDecision};
 use super::environment::Users;
 use super::{Phase, Supervisor, termination};
+use crate::config::LoadOptions;
 use crate::control::server::{self, ServerEvent, ServerHandle};
 use crate::logger;
 use crate::models::SupervisorConfig;
@@ -55,6 +56,8 @@ pub struct RunOptions {
     /// Applied to every configuration that a reload reads, before it is compared with the one in force: what a
     /// command line has set must not be undone by the file.
     pub adjust: Option<Adjust>,
+    /// How a reload reads the file: as it was read at the start.
+    pub load: LoadOptions,
     /// This is the kernel's init: signals and clients may ask for the machine to be turned off. What they have
     /// asked for stands here when `run` has returned; doing it is left to the caller.
     pub machine: Option<Rc<Cell<Option<Power>>>>,
@@ -239,6 +242,7 @@ fn begin(
         users,
         reopen: Box::new(logger::reopen),
         identity: identity.clone(),
+        load_options: options.load,
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
         handles: supervisor.inner.handles.clone(),
     })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::config::LoadOptions;
 use crate::models::{Dialect, SupervisorConfig};
 
 pub(super) const HELP: &str = "\
@@ -61,6 +62,11 @@ pub(super) struct Args {
 }
 
 impl Args {
+    /// How the file is read, at the start and at each reload.
+    pub(super) fn load_options(&self) -> LoadOptions {
+        LoadOptions { strict: self.strict, dialect: self.dialect }
+    }
+
     /// What the command line says goes before what the file says.
     pub(super) fn adjust(&self, config: &mut SupervisorConfig) {
         if let Some(logfile) = &self.logfile {

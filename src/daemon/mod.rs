@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, LoadOptions, Loaded, Secrets};
+use crate::config::{self, Loaded, Secrets};
 use crate::core::{Logging, RunError, RunOptions, Supervisor, termination};
 use crate::sys;
 use crate::sys::daemon::{Fork, ReadyWriter};
@@ -71,7 +71,7 @@ fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), String> {
         let message = "no configuration: neither supervisord.conf in this directory nor /etc/supervice.conf exists; name one with -c FILE";
         return Err(message.to_owned());
     };
-    let loaded = config::load(&path, &LoadOptions { strict: args.strict, dialect: args.dialect });
+    let loaded = config::load(&path, &args.load_options());
     let mut loaded = loaded.map_err(|error| error.to_string())?;
     for warning in &loaded.warnings {
         let _ = writeln!(io::stderr(), "supervice: warning: {warning}");
@@ -160,6 +160,7 @@ fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>, mach
     let options = RunOptions {
         logging,
         reap_orphans: true,
+        load: args.load_options(),
         adjust: Some(std::sync::Arc::new(move |config| args.adjust(config))),
         machine,
         on_ready: Some(on_ready),

@@ -139,15 +139,15 @@ fn reconcile_warn_and_off_touch_nothing() {
     daemon.terminate();
 }
 
-struct Stranger(Child);
+struct Unrelated(Child);
 
-impl Stranger {
+impl Unrelated {
     fn pid(&self) -> i32 {
         i32::try_from(self.0.id()).expect("a pid")
     }
 }
 
-impl Drop for Stranger {
+impl Drop for Unrelated {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -168,7 +168,7 @@ fn failures_29_strangers_are_left_alone() {
         entry.split_once('=').filter(|(key, _)| *key != "MARK")
     });
     let sleeper = |command: &mut Command| {
-        Stranger(command.arg("1000").stdin(Stdio::null()).process_group(0).spawn().expect("sleep can be executed"))
+        Unrelated(command.arg("1000").stdin(Stdio::null()).process_group(0).spawn().expect("sleep can be executed"))
     };
     let twin = sleeper(&mut Command::new("sleep"));
     let heir = sleeper(Command::new("sleep").env_clear().envs(copy));

@@ -107,3 +107,35 @@ fn the_command_line_has_the_last_word() {
     let after = log.split("reload: no changes").nth(1).expect("the reload is logged");
     assert!(after.contains("DEBUG"), "{log}");
 }
+
+/// A daemon that was started with these arguments.
+fn started_with(arguments: &[&str]) -> Daemon {
+    let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    daemon.write_config(TWO, &[]);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_supervice"));
+    command.args(arguments);
+    daemon.launch(command);
+    daemon.wait_ready();
+    daemon
+}
+
+#[test]
+fn strict_holds_for_a_reload() {
+    let daemon = started_with(&["--strict"]);
+    daemon.write_config(&format!("{TWO}\nno_such_key = 1"), &[]);
+    let (code, _, error) = daemon.ctl(&["reload"]);
+    assert!(code == 1 && error.contains("no_such_key"), "{code} {error}");
+    daemon.terminate();
+}
+
+#[test]
+fn the_dialect_of_the_command_line_holds_for_a_reload() {
+    let daemon = started_with(&["--dialect", "supervice"]);
+    // By itself this section would choose the other dialect, in which `%%` is one sign.
+    let seen = "[program:c]\ncommand = sh -c 'echo 5%% > DIR/seen; exec sleep 1000'\nstartsecs = 0\n[supervisord]";
+    daemon.write_config(&format!("{TWO}\n{seen}"), &[]);
+    let (code, _, error) = daemon.ctl(&["reload"]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(word_in(&daemon.path("seen")), "5%%");
+    daemon.terminate();
+}

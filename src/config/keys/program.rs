@@ -107,7 +107,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     KeyRow {
         only: Some(Dialect::Supervisord),
         ..key!(Program "priority" [(Section::Group, "priority")] => priority = integer; Section Live; "999";
-            "in supervisord's dialect: lower ones start first and stop last")
+            "in supervisord's dialect: lower ones are started first")
     },
     KeyRow {
         only: Some(Dialect::Supervisord),

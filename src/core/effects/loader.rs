@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::effect::{External, Input};
 use super::Effects;
-use crate::config::{self, ConfigError, LoadOptions};
+use crate::config::{self, ConfigError};
 use crate::models::SupervisorConfig;
 use crate::sys;
 
@@ -27,11 +27,11 @@ impl Effects {
             return failed(PathBuf::new(), error);
         };
         let (inputs, users, failed_path) = (self.parts.inputs.clone(), self.parts.users.clone(), path.clone());
-        let adjust = Arc::clone(&self.parts.adjust);
+        let (adjust, options) = (Arc::clone(&self.parts.adjust), self.parts.load_options);
         let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(LOADER_STACK);
         let spawned = thread.spawn(move || {
             let read = || {
-                let mut result = config::load(&path, &LoadOptions::default());
+                let mut result = config::load(&path, &options);
                 if let Ok(loaded) = &mut result {
                     adjust(&mut loaded.config);
                     users.learn(loaded.config.programs.iter());

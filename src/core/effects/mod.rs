@@ -24,6 +24,7 @@ use super::engine::adoption::Identity;
 use super::environment::Users;
 use super::handles::Handles;
 use crate::api::{Answer, ProcId, Reply};
+use crate::config::LoadOptions;
 use crate::events::EventBus;
 use crate::health::{HealthCheckResult, Worker};
 use crate::models::DefaultOutput;
@@ -72,6 +73,7 @@ pub(super) struct Parts {
     pub config_path: Option<PathBuf>,
     pub users: Users,
     pub reopen: Box<dyn Fn()>,
+    pub load_options: LoadOptions,
     pub adjust: Adjust,
     pub identity: Option<Identity>,
     pub handles: Arc<Handles>,

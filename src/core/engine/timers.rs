@@ -78,10 +78,10 @@ impl Timers {
 
     /// The processes whose groups are probed.
     pub(super) fn group_probes(&self) -> impl Iterator<Item = ProcId> {
-        self.by_key.starting_at(&TimerKey::GroupProbe(ProcId::MIN)).iter().map_while(|(key, _)| match key {
-            TimerKey::GroupProbe(id) => Some(*id),
-            _ => None,
-        })
+        self.by_key
+            .starting_at(&TimerKey::GroupProbe(ProcId::MIN))
+            .iter()
+            .map_while(|(key, _)| if let TimerKey::GroupProbe(id) = key { Some(*id) } else { None })
     }
 
     /// Takes the first timer that is due at `now`.
