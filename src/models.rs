@@ -129,6 +129,18 @@ pub enum ExitOn {
     Fatal,
 }
 
+impl ExitOn {
+    /// The word in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ExitOn::Never => "never",
+            ExitOn::Failure => "failure",
+            ExitOn::Exit => "exit",
+            ExitOn::Fatal => "fatal",
+        }
+    }
+}
+
 /// What the daemon exits with when a program's end ends it.
 ///
 /// Serialized as `"program"` or the number, as it is written in a configuration file.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::command::Command;
 use super::event_type::EventType;
+use super::exit_decision::ExitDecision;
 use super::orphan_note::OrphanNote;
 use super::refusal::{Refusal, ReloadFailure, RollbackReason};
 use super::reply::Changes;
+use crate::config::Diagnostic;
 use crate::models::{Power, ProgramConfig, StreamKind};
 use crate::process::{Cause, Initiator, Moment, ProcessState, SignalReason, Transition};
 
@@ -30,7 +32,7 @@ pub enum OutputChange {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReloadChange {
     /// A warning about the file.
-    Warning(String),
+    Warning(Arc<Diagnostic>),
     /// It was applied.
     Applied(Changes),
     /// A key of `[supervice]` has changed that takes effect when the daemon is started anew.
@@ -55,15 +57,10 @@ pub enum ReloadChange {
 }
 
 /// How far the daemon's end has got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ShutdownProgress {
     /// A program's end asks for it.
-    ExitDecided {
-        /// Which and why, in one line.
-        reason: Arc<str>,
-        /// What the daemon exits with.
-        code: u8,
-    },
+    ExitDecided(Arc<ExitDecision>),
     /// The machine is to be turned off.
     Power(Power),
     /// Everything is told to stop.
@@ -262,7 +259,7 @@ impl Announcement {
             },
             Announcement::Shutdown(progress) => match progress {
                 ShutdownProgress::Begun { .. } | ShutdownProgress::OrphansTold(_) => log::Level::Info,
-                ShutdownProgress::ExitDecided { .. }
+                ShutdownProgress::ExitDecided(_)
                 | ShutdownProgress::Power(_)
                 | ShutdownProgress::Forced
                 | ShutdownProgress::Killing(_) => log::Level::Warn,
@@ -275,7 +272,7 @@ impl Announcement {
 impl fmt::Display for ReloadChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReloadChange::Warning(text) => f.write_str(text),
+            ReloadChange::Warning(warning) => warning.fmt(f),
             ReloadChange::Applied(Changes { added, removed, changed }) => {
                 let parts: Vec<String> = [("added", added), ("removed", removed), ("changed", changed)]
                     .into_iter()
@@ -303,7 +300,9 @@ impl fmt::Display for ReloadChange {
 impl fmt::Display for ShutdownProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ShutdownProgress::ExitDecided { reason, code } => write!(f, "{reason}: ending with exit code {code}"),
+            ShutdownProgress::ExitDecided(decision) => {
+                write!(f, "{decision}: ending with exit code {}", decision.code)
+            }
             ShutdownProgress::Power(power) => write!(f, "{}: everything is stopped", power.command()),
             ShutdownProgress::Begun { seconds } => write!(f, "shutting down, at most {seconds} s"),
             ShutdownProgress::Forced => f.write_str("told to terminate again: killing what is left"),

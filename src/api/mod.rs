@@ -10,6 +10,7 @@
 mod announcement;
 mod command;
 mod event_type;
+mod exit_decision;
 mod orphan_note;
 mod refusal;
 mod reply;
@@ -21,6 +22,7 @@ mod why;
 pub use announcement::{Announcement, OutputChange, PublicEvent, ReloadChange, ShutdownProgress};
 pub use command::{Act, Command, LogLevel, Selector, Terms};
 pub use event_type::{EventKinds, EventType};
+pub use exit_decision::{ExitDecision, ExitReason};
 pub use orphan_note::{Bystanders, OrphanNote};
 pub use refusal::{NameHint, Reached, Refusal, ReloadFailure, RollbackReason, Unreached};
 pub use reply::{Changes, DaemonChanges, KeyChange, Reply, Reread, Updated};

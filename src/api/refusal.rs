@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Act, Selector};
 use super::request::WaitFor;
-use crate::process::{Cause, Condition, Moment, ProcessState};
+use crate::process::{Cause, Condition, LastWords, Moment, ProcessState};
 
 /// The state that was reached instead.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,8 +16,8 @@ pub struct Reached {
     pub state: ProcessState,
     /// What a person is told of it.
     pub condition: Condition,
-    /// The last line that the run which has just ended wrote.
-    pub last_line: Option<Arc<str>>,
+    /// What the run that has just ended said last.
+    pub last_words: Option<LastWords>,
     /// Why it is in this state; `None` where it never changed it.
     pub cause: Option<Cause>,
     /// When that was so.
@@ -27,7 +27,7 @@ pub struct Reached {
 impl fmt::Display for Reached {
     /// The state and why, in one line: `BACKOFF: exit code 3 after 0.2 s, retry 2 of 3 in 2 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.state, self.condition.describe(self.at, self.last_line.as_deref()))
+        write!(f, "{}: {}", self.state, self.condition.describe(self.at, self.last_words.as_ref()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::orphan_note::Bystanders;
 use crate::models::ProgramConfig;
-use crate::process::{Cause, Condition, Exit, Moment, ProcessState, signal_text};
+use crate::process::{Cause, Condition, Exit, LastWords, Moment, ProcessState, signal_text};
 
 /// One process in the answer to `status`.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +15,8 @@ pub struct StatusRow {
     pub state: ProcessState,
     /// What a person is told of it.
     pub condition: Condition,
-    /// The last line that the run which has just ended wrote.
-    pub last_line: Option<Arc<str>>,
+    /// What the run that has just ended said last.
+    pub last_words: Option<LastWords>,
     /// Why its output is being lost, while it is.
     pub output_trouble: Option<Arc<str>>,
     /// Processes of an earlier daemon that are left alone.
@@ -44,7 +44,7 @@ pub struct StatusRow {
 impl StatusRow {
     /// One line that a person can act on.
     pub fn describe(&self, now: Moment) -> String {
-        let mut line = self.condition.describe(now, self.last_line.as_deref());
+        let mut line = self.condition.describe(now, self.last_words.as_ref());
         if let Some(signal) = self.paused {
             line.push_str(&format!(", paused ({})", signal_text(signal)));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::status::HistoryRow;
 use crate::models::{AutoRestart, ProgramConfig};
-use crate::process::{Condition, Exit, Initiator, Moment, ProcessState, Verb, signal_text, span};
+use crate::process::{Condition, Exit, Initiator, LastWords, Moment, ProcessState, Verb, signal_text, span};
 use crate::util::quote::quote_word;
 
 /// Transitions that are told in sentences.
@@ -75,8 +75,8 @@ pub struct Why {
     pub state: ProcessState,
     /// What a person is told of it.
     pub condition: Condition,
-    /// The last line that the run which has just ended wrote.
-    pub last_line: Option<Arc<str>>,
+    /// What the run that has just ended said last.
+    pub last_words: Option<LastWords>,
     /// Why its output is being lost, while it is.
     pub output_trouble: Option<Arc<str>>,
     /// Its process, where one lives.
@@ -120,7 +120,7 @@ impl Why {
 
     fn present(&self) -> String {
         let (name, state) = (&self.program.name, self.state);
-        let mut description = self.condition.describe(self.now, self.last_line.as_deref());
+        let mut description = self.condition.describe(self.now, self.last_words.as_ref());
         if let Some(signal) = self.paused {
             description.push_str(&format!(", paused ({})", signal_text(signal)));
         }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::exchange::Pace;
 use super::{ClientError, Controller};
 use crate::codec::frames::{HistoryItem, Reread, Terms, Updated, WaitFor, Why};
 
@@ -122,7 +123,7 @@ impl Controller {
     /// # Errors
     /// [`ClientError::Failed`] with everything that is wrong with the configuration.
     pub fn reread(&self) -> Result<Reread, ClientError> {
-        self.ask("reread", &[])
+        self.ask("reread", &[], Pace::WhenDone)
     }
 
     /// Has the daemon read its configuration again and apply all of it: what is new is started (if `autostart`), what is gone is
@@ -147,7 +148,7 @@ impl Controller {
     pub fn update(&self, confirm: Option<Duration>) -> Result<Updated, ClientError> {
         let confirm: Vec<(&str, Value)> =
             confirm.map(|confirm| ("confirm", confirm.as_secs_f64().into())).into_iter().collect();
-        self.ask("update", &confirm)
+        self.ask("update", &confirm, Pace::WhenDone)
     }
 
     /// Keeps what an [`update`](Self::update) has changed; the daemon's message.
@@ -167,7 +168,7 @@ impl Controller {
         struct Answer {
             history: Vec<HistoryItem>,
         }
-        self.ask("history", &named(name)).map(|answer: Answer| answer.history)
+        self.ask("history", &named(name), Pace::AtOnce).map(|answer: Answer| answer.history)
     }
 
     /// How a process came to its state, and what comes next.
@@ -182,7 +183,7 @@ impl Controller {
     /// # Errors
     /// See [`ClientError`].
     pub fn why(&self, name: &str) -> Result<Why, ClientError> {
-        self.ask("why", &[("name", name.into())])
+        self.ask("why", &[("name", name.into())], Pace::AtOnce)
     }
 
     /// Ends the daemon in order, as SIGTERM does; its message, which comes before its end.
@@ -198,7 +199,7 @@ impl Controller {
     /// # Errors
     /// [`ClientError::Failed`] where there is no process.
     pub fn pid(&self, name: Option<&str>) -> Result<i32, ClientError> {
-        self.ask("pid", &named(name)).map(|answer: DaemonVersion| answer.pid)
+        self.ask("pid", &named(name), Pace::AtOnce).map(|answer: DaemonVersion| answer.pid)
     }
 
     /// Whether the daemon answers; its process id.
@@ -206,7 +207,7 @@ impl Controller {
     /// # Errors
     /// See [`ClientError`].
     pub fn ping(&self) -> Result<i32, ClientError> {
-        self.ask("ping", &[]).map(|answer: DaemonVersion| answer.pid)
+        self.ask("ping", &[], Pace::AtOnce).map(|answer: DaemonVersion| answer.pid)
     }
 
     /// Which version the daemon is.
@@ -214,7 +215,7 @@ impl Controller {
     /// # Errors
     /// See [`ClientError`].
     pub fn version(&self) -> Result<DaemonVersion, ClientError> {
-        self.ask("version", &[])
+        self.ask("version", &[], Pace::AtOnce)
     }
 
     /// The level of the daemon's own log, after it was set to `level` (for instance `DEBUG`) where that is given.
@@ -227,7 +228,7 @@ impl Controller {
             level: String,
         }
         let level: Vec<(&str, Value)> = level.map(|level| ("level", level.into())).into_iter().collect();
-        self.ask("loglevel", &level).map(|answer: Answer| answer.level)
+        self.ask("loglevel", &level, Pace::AtOnce).map(|answer: Answer| answer.level)
     }
 
     fn on_terms(&self, command: &str, name: &str, terms: Terms, more: &[(&str, Value)]) -> Result<String, ClientError> {
@@ -240,8 +241,13 @@ impl Controller {
     }
 
     /// An answer with particulars.
-    fn ask<T: DeserializeOwned>(&self, command: &str, parameters: &[(&str, Value)]) -> Result<T, ClientError> {
-        let body = self.send_until(command, parameters, Instant::now() + self.timeout)?;
+    fn ask<T: DeserializeOwned>(
+        &self,
+        command: &str,
+        parameters: &[(&str, Value)],
+        pace: Pace,
+    ) -> Result<T, ClientError> {
+        let body = self.send_until(command, parameters, pace, Instant::now() + self.timeout)?;
         self.particulars(&body, &format!("none to {command}"))
     }
 }

@@ -7,9 +7,9 @@ use std::time::Instant;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{ClientError, Controller, HEADER, Head, frames};
-use crate::codec::frames::Amount;
-use crate::codec::frames::Piece;
+use super::exchange;
+use super::{ClientError, Controller};
+use crate::codec::frames::{self, Amount, HEADER, Head, Piece};
 use crate::models::Power;
 
 /// A piece of a process's output.
@@ -134,7 +134,7 @@ impl Controller {
         let deadline = begin + self.timeout;
         let mut stream = self.connect(deadline)?;
         let frame = frames::frame(request.to_string().as_bytes());
-        super::send(&mut stream, &frame, deadline).map_err(|error| self.io(error, begin))?;
+        exchange::send(&mut stream, &frame, deadline).map_err(|error| self.io(error, begin))?;
         Ok(Frames { controller: self.clone(), stream, buffer: Vec::new() })
     }
 }
@@ -166,7 +166,7 @@ impl Frames {
             }
             let read = match in_time {
                 true => controller.read_more(&mut self.stream, &mut self.buffer, begin + controller.timeout),
-                false => super::read_some(&mut self.stream, &mut self.buffer),
+                false => exchange::read_some(&mut self.stream, &mut self.buffer),
             };
             read.map_err(|error| controller.io(error, begin))?;
         };

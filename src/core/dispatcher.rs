@@ -111,6 +111,9 @@ impl Dispatcher {
     fn untimed_turn(&mut self, what: &str, begin: Moment, tell: impl FnOnce(&mut Engine, Moment)) {
         let engine = &mut self.engine;
         let sound = guarded(what, || tell(engine, begin));
+        if !sound {
+            self.engine.recover(begin);
+        }
         self.finish_turn(sound);
     }
 
@@ -123,7 +126,9 @@ impl Dispatcher {
         // Two numbers tell in nearly every turn that no answer was lost.
         if !sound || self.effects.replies().owed() != self.engine.owed() {
             let engine = &self.engine;
-            self.effects.replies().answer_lost(|id| engine.owns(id));
+            for lost in self.effects.replies().answer_lost(|id| engine.owns(id)) {
+                self.engine.give_up(lost);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 mod cause;
 mod handle;
 mod initiator;
+mod last_words;
 pub(crate) mod machine;
 pub(crate) mod moment;
 mod scan;
@@ -14,6 +15,7 @@ pub use cause::{Cause, Failure, Tries, Verb};
 pub(crate) use handle::{Control, ProcessShared, ProcessView};
 pub use handle::{Process, ProcessError};
 pub use initiator::{Caller, Initiator};
+pub use last_words::LastWords;
 pub use machine::SignalTarget;
 pub(crate) use machine::{Action, Condition, Desired, Event, Generation, KillWhy, Machine, Transition};
 pub(crate) use moment::Moment;

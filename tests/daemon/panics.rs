@@ -114,3 +114,13 @@ fn a_panic_in_a_health_check_is_a_failed_check() {
     assert!(status.description.unwrap_or_default().contains("panicked"), "{}", daemon.log());
     calm_is_well(daemon);
 }
+
+#[test]
+fn a_timer_whose_handling_panics_is_not_lost() {
+    let Some(daemon) = with_panic("timer:Commit", "command = sleep 1000") else { return };
+    daemon.write_config("[program:calm]\ncommand = sleep 1001\nstartsecs = 0", &[]);
+    daemon.controller().update(Some(std::time::Duration::from_secs(1))).expect("an update");
+    wait_until("it is tried again", || daemon.log().matches("a timer: an internal error").count() > 1);
+    daemon.controller().confirm().expect("what the timer stands for is still there");
+    calm_is_well(daemon);
+}

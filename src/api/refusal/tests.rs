@@ -11,7 +11,7 @@ fn reached() -> Box<Reached> {
     Box::new(Reached {
         state: ProcessState::Stopped,
         condition: Condition::Stopped,
-        last_line: None,
+        last_words: None,
         cause: Some(Cause::Ended { exit: Some(Exit::Code(3)) }),
         at: Moment::from_nanos(1),
     })

@@ -102,7 +102,7 @@ fn reports_are_these_bytes_on_the_wire() {
         now,
         state: ProcessState::Backoff,
         condition,
-        last_line: None,
+        last_words: None,
         output_trouble: None,
         since: None,
         history: vec![item.clone()],
@@ -168,7 +168,7 @@ fn a_refusal_is_a_sentence_with_its_kind_and_cause_behind_it() {
     let reached = Box::new(api::Reached {
         state: ProcessState::Stopped,
         condition: Condition::Stopped,
-        last_line: None,
+        last_words: None,
         cause: Some(cause.clone()),
         at: clock().now,
     });

@@ -109,13 +109,14 @@ impl Replies {
         self.open.len()
     }
 
-    /// Answers what nobody owns with an internal error.
-    pub(in crate::core) fn answer_lost(&mut self, is_owned: impl Fn(RequestId) -> bool) {
+    /// Answers what nobody owns with an internal error; which requests these were.
+    pub(in crate::core) fn answer_lost(&mut self, is_owned: impl Fn(RequestId) -> bool) -> Vec<RequestId> {
         let lost: Vec<RequestId> = self.open.keys().copied().filter(|id| !is_owned(*id)).collect();
-        for id in lost {
+        for id in &lost {
             log::error!("a request was lost: an internal error of supervice, please report it");
-            self.answer(id, Box::new(Err(Refusal::Internal)));
+            self.answer(*id, Box::new(Err(Refusal::Internal)));
         }
+        lost
     }
 
     pub(super) fn answer(&mut self, request: RequestId, answer: Box<Answer>) {

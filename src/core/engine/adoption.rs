@@ -4,19 +4,18 @@
 //! The kernel kills the leaders (`pdeathsig`); their groups, and programs without `pdeathsig`, live on. The next
 //! daemon recognises them by a tag in their environment. A tag costs no file, no write and no memory, ends with the
 //! process, and every process carries its own; a file with pids could not tell whose a group without its leader is.
-//! Whose a process is, is decided in [`judge`]; when there is nothing to look for, in [`traces`].
+//! Whose a process is, is decided in [`judge`].
 //!
 //! Everything here is pure: facts and the time come in ([`Input`]), effects go out as data ([`Output`]). The first look
-//! ([`first_look`]) decides per program what has to end and what is only told of; the hunt ([`hunt`]) follows the
+//! ([`first_look`]) decides per program what has to end and what is only told of; the stop stage ([`stop_stage`]) follows the
 //! former until nothing of it is left. Nothing here waits: a pause is a timer.
 
 mod env_tag;
 mod first_look;
-mod hunt;
 mod judge;
+mod stop_stage;
 #[cfg(test)]
 mod tests;
-mod traces;
 
 use std::time::Duration;
 
@@ -28,8 +27,7 @@ use crate::process::{Moment, ProcessId, ScanFacts};
 use crate::util::sorted::{SortedMap, SortedSet};
 pub(crate) use env_tag::{Identity, VARIABLE};
 use first_look::FirstLook;
-use hunt::{OrphanGroup, Rescans};
-pub(crate) use traces::Traces;
+use stop_stage::{OrphanGroup, Rescans};
 
 /// What an effect has come to. Each effect that has an answer gets exactly one, in the order of the effects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,7 +177,7 @@ impl Adoption {
                     !noted.is_empty()
                 });
                 self.first_probed(now, &living, &mut out);
-                self.hunted_probed(now, &living, &ended, &mut out);
+                self.members_probed(now, &living, &ended, &mut out);
             }
             Input::Signalled { id, refused } => self.refused(now, id, refused, &mut out),
         }
@@ -190,13 +188,13 @@ impl Adoption {
     pub(crate) fn handle_timeout(&mut self, now: Moment) -> Vec<Output> {
         let mut out = Vec::new();
         self.first_look_timeout(now, &mut out);
-        self.hunt_timeout(now, &mut out);
+        self.stop_timeout(now, &mut out);
         out
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None`: not before something comes in.
     pub(crate) fn poll_timeout(&self) -> Option<Moment> {
-        [self.first_look.next_wake(), self.hunt_wake()].into_iter().flatten().min()
+        [self.first_look.next_wake(), self.stop_wake()].into_iter().flatten().min()
     }
 
     /// The process will never be heard of again.

@@ -3,15 +3,15 @@
 //! A container ends when its main program does, with a code that tells the truth. What somebody has asked for (a stop, a
 //! restart, a removal by a reload, SIGTERM to the daemon) is no such end.
 
-use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::timers::TimerKey;
 use super::{Engine, Entry};
-use crate::api::{Announcement, ProcId, ShutdownProgress};
+use crate::api::{Announcement, ExitDecision, ExitReason, ProcId, ShutdownProgress};
 use crate::models::{ExitCode, ExitOn};
-use crate::process::{Cause, Exit, ProcessState, SpawnError, SpawnStage};
+use crate::process::{Exit, ProcessState, SpawnError, SpawnStage};
 
 const FAILURE: u8 = 1;
 /// As a shell says it.
@@ -20,69 +20,12 @@ const NOT_FOUND: u8 = 127;
 const BY_SIGNAL: u8 = 128;
 const ENOENT: i32 = 2;
 
-/// Whose end it was, and how that came.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum ExitReason {
-    /// A program's end that ends the daemon.
-    Program { name: String, state: ProcessState, exit_on: ExitOn, cause: Cause },
-    /// Everything has ended as it should.
-    AllEnded,
-    /// Everything has ended, and this program has failed.
-    AllEndedButFailed { name: String, state: ProcessState, exit: Option<Exit>, error: Option<SpawnError> },
-}
-
-impl fmt::Display for ExitReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ExitReason::Program { name, state, exit_on, cause } => {
-                let word = match exit_on {
-                    ExitOn::Never => "never",
-                    ExitOn::Failure => "failure",
-                    ExitOn::Exit => "exit",
-                    ExitOn::Fatal => "fatal",
-                };
-                write!(f, "{name} ({state}, exit_on = {word}): {cause}")
-            }
-            ExitReason::AllEnded => f.write_str("all programs have ended (exit_when_idle)"),
-            ExitReason::AllEndedButFailed { name, state, exit, error } => {
-                write!(f, "all programs have ended (exit_when_idle), but {name} failed: {state}, ")?;
-                match (error, exit) {
-                    (Some(error), _) => error.fmt(f),
-                    (None, Some(exit)) => exit.fmt(f),
-                    (None, None) => Ok(()),
-                }
-            }
-        }
-    }
-}
-
-/// Why the daemon ends by itself, and with which code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ExitDecision {
-    /// What the daemon exits with.
-    pub code: u8,
-    reason: ExitReason,
-    /// The last line that the program wrote.
-    last_line: Option<String>,
-}
-
-impl fmt::Display for ExitDecision {
-    /// Which program's end it was and how that came, in one line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)?;
-        match &self.last_line {
-            Some(line) => write!(f, ": {line}"),
-            None => Ok(()),
-        }
-    }
-}
-
 /// What has been found out so far.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct ExitPolicy {
     decision: Option<ExitDecision>,
     /// The program whose last line of output the reason waits for.
-    last_words: Option<ProcId>,
+    speaking: Option<ProcId>,
 }
 
 impl Engine {
@@ -121,8 +64,8 @@ impl Engine {
         let (name, state, cause) = (entry.name().to_owned(), transition.to, transition.cause.clone());
         let reason = ExitReason::Program { name, state, exit_on, cause };
         let code = code_of(entry, transition.to);
-        self.exit_policy.decision = Some(ExitDecision { code, reason, last_line: None });
-        self.exit_policy.last_words = Some(id);
+        self.exit_policy.decision = Some(ExitDecision { code, reason, last_words: None });
+        self.exit_policy.speaking = Some(id);
         self.timers.set(TimerKey::ExitPolicy, Some(self.now));
     }
 
@@ -139,7 +82,7 @@ impl Engine {
 
     /// The last line of a program has come, or will not come any more.
     pub(super) fn exit_words_heard(&mut self, id: ProcId) {
-        if self.exit_policy.last_words == Some(id) && !self.is_ending() {
+        if self.exit_policy.speaking == Some(id) && !self.is_ending() {
             self.timers.set(TimerKey::ExitPolicy, Some(self.now));
         }
     }
@@ -153,17 +96,17 @@ impl Engine {
             self.exit_policy.decision = self.evaluate_idleness();
         }
         // Its last line is on its way, for a tenth of a second at most.
-        let speaking = self.exit_policy.last_words.and_then(|id| self.registry.get(id));
+        let speaking = self.exit_policy.speaking.and_then(|id| self.registry.get(id));
         if speaking.is_some_and(|entry| entry.draining) {
             return;
         }
-        let line = speaking.and_then(|entry| entry.last_line.clone());
+        let line = speaking.and_then(|entry| entry.last_words.clone());
         let Some(decision) = &mut self.exit_policy.decision else { return };
         if let Some(line) = line.filter(|line| !line.is_empty() && decision.code != 0) {
-            decision.last_line = Some(line.to_string());
+            decision.last_words = Some(line);
         }
-        let (code, reason) = (decision.code, decision.to_string().into());
-        self.announce(None, Announcement::Shutdown(ShutdownProgress::ExitDecided { reason, code }));
+        let decision = Arc::new(decision.clone());
+        self.announce(None, Announcement::Shutdown(ShutdownProgress::ExitDecided(decision)));
         self.terminate();
     }
 
@@ -195,12 +138,12 @@ impl Engine {
         }
         match failed {
             None if ended == 0 => None,
-            None => Some(ExitDecision { code: 0, reason: ExitReason::AllEnded, last_line: None }),
+            None => Some(ExitDecision { code: 0, reason: ExitReason::AllEnded, last_words: None }),
             Some((entry, state)) => {
                 let exit = entry.machine.last_run().map(|run| run.exit);
                 let error = entry.machine.spawn_error().cloned();
                 let reason = ExitReason::AllEndedButFailed { name: entry.name().to_owned(), state, exit, error };
-                Some(ExitDecision { code: code_of(entry, state).max(FAILURE), reason, last_line: None })
+                Some(ExitDecision { code: code_of(entry, state).max(FAILURE), reason, last_words: None })
             }
         }
     }

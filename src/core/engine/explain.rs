@@ -18,7 +18,7 @@ impl Engine {
             now: self.now,
             state: machine.state(),
             condition: machine.condition(),
-            last_line: entry.last_line.clone(),
+            last_words: entry.last_words.clone(),
             output_trouble: entry.output_trouble.iter().flatten().next().cloned(),
             pid: machine.pid(),
             paused: None,

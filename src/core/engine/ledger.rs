@@ -60,9 +60,22 @@ impl Engine {
         ReplyToken(request)
     }
 
-    /// Whether somebody in the engine owes the answer to this request.
+    /// Whether somebody in the engine owes the answer to this request and will come to it: an entry here whose waiter or
+    /// loader a panic has cost is as good as none.
     pub(crate) fn owns(&self, request: RequestId) -> bool {
-        self.ledger.owner(request).is_some()
+        match self.ledger.owner(request) {
+            Some(Owner::Waiter(waiter)) => self.waiters.answers(waiter, request),
+            Some(Owner::Early) => self.early.iter().any(|early| early.request == request),
+            Some(Owner::Loader) => self.reload.answers(request),
+            // The stream is its own owner: nothing else in the engine knows of it.
+            Some(Owner::Follower) => true,
+            None => false,
+        }
+    }
+
+    /// Takes a request off the list that nobody would have come to.
+    pub(crate) fn give_up(&mut self, request: RequestId) {
+        let _ = self.ledger.take(request);
     }
 
     /// How many answers the engine owes.

@@ -9,7 +9,7 @@ use crate::api::{Announcement, OutputChange, ProcId};
 use crate::core::effect::{Effect, GroupLeft, Signal};
 use crate::health::HealthCheckResult;
 use crate::output::Note;
-use crate::process::{self, Action, Cause, Exit, Generation, KillWhy, SpawnError, TaskEvent};
+use crate::process::{self, Action, Cause, Exit, Generation, KillWhy, LastWords, SpawnError, TaskEvent};
 
 /// The kernel tells nobody when the last member of a process group goes, unless it is our own child: a group that outlives
 /// its leader is probed after this time, then after twice as long, …
@@ -79,7 +79,7 @@ impl Engine {
 
     fn spawn(&mut self, id: ProcId, generation: Generation) {
         let Some(entry) = self.registry.get_mut(id) else { return };
-        entry.last_line = None;
+        entry.last_words = None;
         entry.draining = false;
         entry.probe_pause = None;
         let config = Arc::clone(entry.config());
@@ -134,9 +134,9 @@ impl Engine {
         if let Some(error) = late
             && let Some(entry) = self.registry.get_mut(id)
         {
-            entry.last_line = Some(error.to_string().into());
-            let program = Arc::clone(entry.config());
-            self.announce(Some(id), Announcement::ExecFailedLate { program, error: Arc::new(*error) });
+            let (error, program) = (Arc::new(*error), Arc::clone(entry.config()));
+            entry.last_words = Some(LastWords::ExecFailed(Arc::clone(&error)));
+            self.announce(Some(id), Announcement::ExecFailedLate { program, error });
         }
         let group = self.left_of_run(id, group);
         let Some(entry) = self.registry.get_mut(id) else { return };
@@ -248,7 +248,7 @@ impl Engine {
             Note::Drained { program, generation, last_line } => {
                 let Some(entry) = self.registry.get_mut(program) else { return };
                 if entry.machine.generation() == generation {
-                    entry.last_line = last_line.map(Into::into).or(entry.last_line.take());
+                    entry.last_words = last_line.map(|line| LastWords::Line(line.into())).or(entry.last_words.take());
                     self.drained(program);
                 }
             }

@@ -40,11 +40,11 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Input, Notice};
 use crate::api::{Announcement, ProcId, RequestId};
+use crate::failpoint;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Initiator, Moment, TaskEvent};
 use adoption::{Adoption, Identity};
 use commit::Commit;
-pub(crate) use exit_policy::ExitDecision;
 use exit_policy::ExitPolicy;
 use history::Histories;
 use ledger::Ledger;
@@ -94,6 +94,9 @@ pub(crate) struct Engine {
     pending_exec_pause: Option<Duration>,
     /// Nothing has happened yet for [`START_SETTLED`] since the start.
     settling: bool,
+    /// The timer that is being handled; a panic leaves it here.
+    #[serde(skip)]
+    firing: Option<TimerKey>,
     /// What has happened and was not handed to every subscriber yet.
     #[serde(skip)]
     announcements: VecDeque<(Option<ProcId>, Arc<Announcement>)>,
@@ -130,6 +133,7 @@ impl Engine {
             early: Vec::new(),
             pending_exec_pause: None,
             settling: true,
+            firing: None,
             announcements: VecDeque::new(),
             effects: VecDeque::new(),
         };
@@ -173,12 +177,25 @@ impl Engine {
     pub(crate) fn run_timer(&mut self, now: Moment) -> bool {
         let Some(key) = self.timers.take_due(now) else { return false };
         self.begin_turn(now);
+        self.firing = Some(key);
         self.fire(key);
+        self.firing = None;
         self.end_turn();
         true
     }
 
+    /// After a panic: a timer that was being handled fires once more, unless it was set again. Without it a process would
+    /// never be started again, or a stop never come to SIGKILL.
+    pub(crate) fn recover(&mut self, now: Moment) {
+        if let Some(key) = self.firing.take()
+            && self.timers.get(key).is_none()
+        {
+            self.timers.set(key, now.checked_add(RETRY_PAUSE));
+        }
+    }
+
     fn fire(&mut self, key: TimerKey) {
+        failpoint::hit("timer", || format!("{key:?}"));
         match key {
             TimerKey::OutputDrain(id) => self.drained(id),
             TimerKey::GroupProbe(id) => self.probe_group(id),
@@ -268,5 +285,7 @@ impl Engine {
     }
 }
 
+/// How long after a panic its timer fires again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Effects whose room is kept from one turn to the next.
 const MOST_EFFECTS_KEPT: usize = 64;

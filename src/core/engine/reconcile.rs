@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::adoption::{Input, Output, Program, Traces};
+use super::adoption::{Input, Output, Program};
 use super::ledger::Owner;
 use super::timers::TimerKey;
 use crate::api::{Announcement, Command, ProcId, Request, RequestId};
@@ -16,7 +16,7 @@ use crate::process::{self, Initiator, Moment};
 /// A command that came before it was known what an earlier daemon has left behind.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct EarlyRequest {
-    request: RequestId,
+    pub(super) request: RequestId,
     /// Somebody still waits for the answer.
     is_awaited: bool,
     by: Initiator,
@@ -33,7 +33,7 @@ impl Engine {
             reconcile: entry.config().reconcile,
         };
         let programs = self.registry.iter().map(program).collect();
-        let outputs = self.adoption.begin(programs, Traces::UNKNOWN);
+        let outputs = self.adoption.begin(programs);
         self.perform_adoption(outputs);
         self.end_turn();
     }

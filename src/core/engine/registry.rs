@@ -10,7 +10,7 @@ use super::history::History;
 use super::ledger::WaiterId;
 use crate::api::{Bystanders, NameHint, ProcId, Reached, Refusal, StatusRow};
 use crate::models::{ProgramConfig, StreamKind};
-use crate::process::{Cause, Machine, Moment};
+use crate::process::{Cause, LastWords, Machine, Moment};
 use crate::util::did_you_mean::closest;
 use crate::util::sorted::SortedMap;
 
@@ -23,7 +23,7 @@ pub(super) struct Entry {
     /// How often the group was found not to be empty since the leader ended.
     pub(super) probes: u32,
     /// The end of the last run's output, for the description.
-    pub(super) last_line: Option<Arc<str>>,
+    pub(super) last_words: Option<LastWords>,
     /// Why its output can't be written, as long as it can't: of standard output, of standard error.
     pub(super) output_trouble: [Option<Arc<str>>; 2],
     /// The output of a run that has just ended is being read.
@@ -43,7 +43,7 @@ impl Entry {
             machine: Machine::new(config),
             probe_pause: None,
             probes: 0,
-            last_line: None,
+            last_words: None,
             output_trouble: [None, None],
             draining: false,
             waiters: Vec::new(),
@@ -89,7 +89,7 @@ impl Entry {
         Box::new(Reached {
             state: self.machine.state(),
             condition: self.machine.condition(),
-            last_line: self.last_line.clone(),
+            last_words: self.last_words.clone(),
             cause: self.cause(),
             at: now,
         })
@@ -101,7 +101,7 @@ impl Entry {
             program: Arc::clone(self.config()),
             state: machine.state(),
             condition: machine.condition(),
-            last_line: self.last_line.clone(),
+            last_words: self.last_words.clone(),
             output_trouble: self.output_trouble.iter().flatten().next().cloned(),
             bystanders,
             pid: machine.pid(),

@@ -79,6 +79,11 @@ impl Reload {
         self.reading.as_ref().map_or(0, Vec::len) + self.next.len()
     }
 
+    /// Whether this request is answered when a file has been read.
+    pub(super) fn answers(&self, request: RequestId) -> bool {
+        self.reading.iter().flatten().chain(&self.next).any(|asked| asked.request == Some(request))
+    }
+
     /// Nobody waits for this answer any more: what was asked for is done all the same.
     pub(super) fn forget(&mut self, request: RequestId) {
         for requests in self.reading.iter_mut().chain([&mut self.next]) {
@@ -187,8 +192,8 @@ impl Engine {
             }
         }
         if !requests.is_empty() {
-            for warning in &loaded.warnings {
-                self.announce(None, Announcement::Reload(ReloadChange::Warning(warning.to_string())));
+            for warning in loaded.warnings {
+                self.announce(None, Announcement::Reload(ReloadChange::Warning(Arc::new(warning))));
             }
             self.apply(loaded.config, &requests);
         }

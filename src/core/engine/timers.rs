@@ -65,7 +65,6 @@ impl Timers {
     }
 
     /// When it fires; `None` where it is not set.
-    #[cfg(test)]
     pub(super) fn get(&self, key: TimerKey) -> Option<Moment> {
         self.by_key.get(&key).copied()
     }

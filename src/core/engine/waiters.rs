@@ -86,6 +86,11 @@ pub(super) struct Waiters {
 }
 
 impl Waiters {
+    /// Whether this waiter is there and answers this request.
+    pub(super) fn answers(&self, waiter: WaiterId, request: RequestId) -> bool {
+        self.open.get(&waiter).is_some_and(|waiter| waiter.request == Some(request))
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::cause::{Failure, Tries};
+use super::super::last_words::LastWords;
 use super::super::moment::Moment;
 use super::super::span::{clock, span};
 use super::super::state::Exit;
@@ -98,9 +99,9 @@ impl Condition {
     /// One line that a person can act on: `pid 12, uptime 0:05`, `exit code 3 after 0.2 s, retry 2 of 3 in 2 s`, `cannot
     /// execute /x/y: No such file or directory`, `stopping, SIGKILL in 7 s`.
     ///
-    /// `last_line` is the last line that the run which has just ended wrote to its standard error; it is appended where the
-    /// line tells of a failed end, which it probably explains.
-    pub fn describe(&self, now: Moment, last_line: Option<&str>) -> String {
+    /// The last words of the run that has just ended are appended where the line tells of a failed end, which they probably
+    /// explain.
+    pub fn describe(&self, now: Moment, last_words: Option<&LastWords>) -> String {
         let (line, ended_badly) = match self {
             Condition::NotStarted => return "not started".to_owned(),
             Condition::Stopped => return "stopped by request".to_owned(),
@@ -133,7 +134,7 @@ impl Condition {
                 return stopping(*remains_of, *kill_at, *killed, now);
             }
         };
-        match last_line {
+        match last_words {
             Some(said) if !said.is_empty() && ended_badly => format!("{line}: {said}"),
             Some(_) | None => line,
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::super::cause::{Cause, Verb};
 use super::super::initiator::{Caller, Initiator};
+use super::super::last_words::LastWords;
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
 use super::{Action, Condition, Desired, Event, KillWhy, Machine, SignalTarget};
@@ -389,7 +390,7 @@ fn instant_failures_become_fatal_with_startsecs_0_and_1() {
         assert_eq!(bench.machine.state(), Fatal);
         assert_eq!(bench.describe(), "exit code 1 after 0.0 s, gave up after 4 attempts");
         assert_eq!(
-            bench.machine.condition().describe(bench.now, Some("no port")),
+            bench.machine.condition().describe(bench.now, Some(&LastWords::Line("no port".into()))),
             format!("{}: no port", bench.describe())
         );
         assert_eq!(bench.machine.poll_timeout(), None);
@@ -570,26 +571,6 @@ fn spans_of_time_are_told_as_people_read_them() {
     ] {
         assert_eq!(span(Duration::from_millis(millis)), wanted);
     }
-}
-
-#[test]
-fn the_last_line_is_told_where_it_explains_something() {
-    let mut bench = Bench::running(|_| {});
-    let told = |bench: &Bench, line| bench.machine.condition().describe(bench.now, Some(line));
-    bench.feed(stop());
-    bench.end(Exit::Signal(TERM));
-    assert!(!told(&bench, "bye").contains("bye"), "{}", told(&bench, "bye"));
-    bench.feed(start());
-    bench.wait(20_000);
-    bench.end(Exit::Code(1));
-    assert!(!told(&bench, "oops").contains("oops"), "it runs again: {}", told(&bench, "oops"));
-    bench.end(Exit::Code(1));
-    assert_eq!(bench.machine.state(), Backoff);
-    assert!(told(&bench, "oops").ends_with(": oops"), "{}", told(&bench, "oops"));
-    assert_eq!(told(&bench, ""), bench.describe());
-    bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/x", EACCES));
-    bench.wait(20_000);
-    assert_eq!((bench.machine.state(), told(&bench, "oops")), (Fatal, bench.describe()), "it was not even executed");
 }
 
 #[test]

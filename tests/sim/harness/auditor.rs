@@ -9,7 +9,7 @@ use super::super::subject::{
     Action, Desired, Event, Exit, Initiator, KillWhy, Moment, ProcessState, SignalTarget, Transition, signal_number,
 };
 use super::distortion::Distorted;
-use super::kernel::{Kernel, SIGKILL, Signal};
+use super::system::{SIGKILL, Signal, System};
 use super::{Millis, index_of};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
 
@@ -309,20 +309,20 @@ impl Auditor {
     // What comes out.
 
     /// The machine asks for this.
-    pub fn saw(&mut self, action: &Action, kernel: &Kernel, now: Millis) -> Result<(), String> {
+    pub fn saw(&mut self, action: &Action, system: &System, now: Millis) -> Result<(), String> {
         match action {
-            Action::Spawn { generation } => self.saw_spawn(*generation, kernel, now),
+            Action::Spawn { generation } => self.saw_spawn(*generation, system, now),
             Action::Signal { generation, signal, target, resume, why } => {
                 let signal = Signal { number: *signal, target: *target, resume: *resume };
-                self.saw_signal(*generation, signal, *why, kernel, now)
+                self.saw_signal(*generation, signal, *why, system, now)
             }
             Action::CheckHealth { generation } => self.saw_check(*generation, now),
-            Action::Announce(transition) => self.saw_transition(transition, kernel, now),
+            Action::Announce(transition) => self.saw_transition(transition, system, now),
         }
     }
 
-    fn saw_spawn(&mut self, generation: u64, kernel: &Kernel, now: Millis) -> Result<(), String> {
-        let alive = kernel.alive(now);
+    fn saw_spawn(&mut self, generation: u64, system: &System, now: Millis) -> Result<(), String> {
+        let alive = system.alive(now);
         ensure(alive == 0, || format!("spawn while {alive} tasks of an older run live"))?;
         ensure(self.run.is_none(), || "spawn before the group of the run before was found empty".to_owned())?;
         ensure(self.spawning.is_none(), || "two spawns at once".to_owned())?;
@@ -352,10 +352,10 @@ impl Auditor {
         generation: u64,
         signal: Signal,
         why: KillWhy,
-        kernel: &Kernel,
+        system: &System,
         now: Millis,
     ) -> Result<(), String> {
-        ensure(kernel.knows(generation), || {
+        ensure(system.knows(generation), || {
             "a signal to a group that was found empty: a stranger may have it".to_owned()
         })?;
         let Some(run) = self.run.as_mut().filter(|run| run.generation == generation) else {
@@ -416,7 +416,7 @@ impl Auditor {
         Ok(())
     }
 
-    fn saw_transition(&mut self, transition: &Transition, kernel: &Kernel, now: Millis) -> Result<(), String> {
+    fn saw_transition(&mut self, transition: &Transition, system: &System, now: Millis) -> Result<(), String> {
         let Transition { from, to, pid, cause } = transition;
         ensure(*from == self.shown, || format!("gap: {} was announced last, now {from} -> {to}", self.shown))?;
         ensure(from != to, || format!("{from} -> {to} is no transition"))?;
@@ -431,7 +431,7 @@ impl Auditor {
         self.entered[index_of(*to)] += 1;
         match to {
             Stopped => {
-                let alive = kernel.alive(now);
+                let alive = system.alive(now);
                 ensure(alive == 0, || format!("STOPPED is announced while {alive} tasks live"))?;
             }
             Running => self.saw_running(*from, *pid, now)?,
@@ -493,11 +493,11 @@ impl Auditor {
     }
 
     /// A turn of the daemon's loop is over: no timer is due, nothing is left to be done.
-    pub fn turn_ended(&self, machine: &Distorted, kernel: &Kernel, base: Moment, now: Millis) -> Result<(), String> {
+    pub fn turn_ended(&self, machine: &Distorted, system: &System, base: Moment, now: Millis) -> Result<(), String> {
         self.compare(machine, base, now)?;
         self.nothing_is_late(now)?;
         self.nothing_is_stuck(machine, now)?;
-        self.group_is_on_its_way(kernel, now)
+        self.group_is_on_its_way(system, now)
     }
 
     fn compare(&self, machine: &Distorted, base: Moment, now: Millis) -> Result<(), String> {
@@ -553,14 +553,14 @@ impl Auditor {
     }
 
     /// Whatever shall go has been told so, is killed in time, and killed again if that has missed somebody.
-    fn group_is_on_its_way(&self, kernel: &Kernel, now: Millis) -> Result<(), String> {
+    fn group_is_on_its_way(&self, system: &System, now: Millis) -> Result<(), String> {
         let Some(run) = &self.run else { return Ok(()) };
         if self.shown_is(&[Starting, Running, Unhealthy]) {
             return Ok(());
         }
         let Some(kill_by) = run.kill_by else { return Err("what is to go was not told".to_owned()) };
         ensure(run.killed.is_some() || now < kill_by, || "SIGKILL did not come in time".to_owned())?;
-        let missed = run.killed.is_some_and(|at| now >= at + KILL_AGAIN) && kernel.needs_signal(run.generation);
+        let missed = run.killed.is_some_and(|at| now >= at + KILL_AGAIN) && system.needs_signal(run.generation);
         ensure(!missed, || "what SIGKILL has missed was not killed again".to_owned())
     }
 }

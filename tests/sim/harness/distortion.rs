@@ -11,7 +11,7 @@ use super::super::subject::{
     Action, Desired, Event, Exit, Initiator, Machine, Moment, ProcessState, SignalTarget, SpawnError, SpawnStage,
     Transition,
 };
-use super::kernel::SIGKILL;
+use super::system::SIGKILL;
 use Distortion::*;
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopping, Unhealthy};
 

@@ -1,13 +1,13 @@
-//! One process's machine between a fake kernel, a random operator and an auditor that trusts neither.
+//! One process's machine between a fake system, a random operator and an auditor that trusts neither.
 //!
 //! Everything here sees the machine from outside: events go in, actions come out. A [`Distortion`] stands between them to
 //! show that the auditor finds a machine that breaks a rule.
 
 mod auditor;
 mod distortion;
-mod kernel;
 mod random;
 mod script;
+mod system;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use self::auditor::Auditor;
 use self::distortion::Distorted;
 pub use self::distortion::Distortion;
-use self::kernel::{Fact, Kernel, Signal};
 use self::random::Random;
+use self::system::{Fact, Signal, System};
 use super::subject::{Action, Event, Moment, ProcessState};
 
 /// Simulated time: milliseconds since the start of the episode.
@@ -99,14 +99,14 @@ pub struct Coverage {
 impl Coverage {
     fn add(&mut self, episode: &Episode, turns: u64) {
         self.turns += turns;
-        self.runs += episode.kernel.spawned;
+        self.runs += episode.system.spawned;
         for (sum, count) in self.entered.iter_mut().zip(episode.auditor.entered) {
             *sum += count;
         }
         self.stale += episode.stale;
         self.checks += episode.auditor.checks_sent;
-        self.signals += episode.kernel.signals;
-        self.kills += episode.kernel.kills;
+        self.signals += episode.system.signals;
+        self.kills += episode.system.kills;
         self.commands += episode.commands;
     }
 }
@@ -124,7 +124,7 @@ struct Episode {
     random: Random,
     profile: script::FaultProfile,
     machine: Distorted,
-    kernel: Kernel,
+    system: System,
     auditor: Auditor,
     answers: Vec<Answer>,
     journal: Vec<String>,
@@ -145,7 +145,7 @@ impl Episode {
             auditor: Auditor::new(Arc::clone(&config)),
             random,
             profile,
-            kernel: Kernel::default(),
+            system: System::default(),
             answers: Vec::new(),
             journal: Vec::new(),
             commands: 0,
@@ -172,7 +172,7 @@ impl Episode {
         for _ in 0..4 {
             self.fire()?;
         }
-        self.auditor.turn_ended(&self.machine, &self.kernel, self.base, self.now)
+        self.auditor.turn_ended(&self.machine, &self.system, self.base, self.now)
     }
 
     fn instant(&self) -> Moment {
@@ -183,7 +183,7 @@ impl Episode {
     fn advance(&mut self) {
         let timer = self.machine.poll_timeout().map(|at| millis(at.saturating_duration_since(self.base)));
         let answer = self.answers.iter().map(|answer| answer.at).min();
-        let next = [timer, answer, self.kernel.next_death()].into_iter().flatten().min();
+        let next = [timer, answer, self.system.next_death()].into_iter().flatten().min();
         let to = match (self.random.below(20), next) {
             (0, _) => self.now,
             (1, _) => self.now + self.random.below(50),
@@ -223,12 +223,12 @@ impl Episode {
     fn pump(&mut self) -> Result<(), String> {
         while let Some(action) = self.machine.poll_action() {
             self.note(|| format!("  -> {action:?}"));
-            self.auditor.saw(&action, &self.kernel, self.now)?;
+            self.auditor.saw(&action, &self.system, self.now)?;
             match action {
                 Action::Spawn { generation } => self.spawn(generation)?,
                 Action::Signal { generation, signal: number, target, resume, why: _ } => {
                     let signal = Signal { number, target, resume };
-                    self.kernel.signal(generation, signal, self.now, &mut self.random);
+                    self.system.signal(generation, signal, self.now, &mut self.random);
                 }
                 Action::CheckHealth { generation } => self.check(generation),
                 Action::Announce(_) => {}
@@ -243,7 +243,7 @@ impl Episode {
             None => {
                 let startsecs = self.machine.config().startsecs;
                 let life = script::life(&mut self.random, &self.profile, startsecs);
-                Event::Spawned { generation, pid: self.kernel.spawn(generation, life, self.now) }
+                Event::Spawned { generation, pid: self.system.spawn(generation, life, self.now) }
             }
         };
         self.note(|| format!("{event:?}"));
@@ -265,13 +265,13 @@ impl Episode {
             // The daemon was busy: it learns of it later.
             return Ok(());
         }
-        while let Some(fact) = self.kernel.next_fact(self.now) {
+        while let Some(fact) = self.system.next_fact(self.now) {
             match fact {
                 Fact::Exited { generation, exit } => {
-                    let descendant = (!self.kernel.is_empty(generation, self.now)).then_some(7);
+                    let descendant = (!self.system.is_empty(generation, self.now)).then_some(7);
                     self.feed(Event::Exited { generation, exit, descendant })?;
-                    let look = if self.kernel.is_empty(generation, self.now) {
-                        self.kernel.forget(generation);
+                    let look = if self.system.is_empty(generation, self.now) {
+                        self.system.forget(generation);
                         Event::GroupEmpty { generation }
                     } else {
                         Event::GroupLingers { generation }
@@ -299,10 +299,10 @@ impl Episode {
             self.ghost()?;
         }
         if self.random.chance(1, 200) {
-            self.kernel.strike(self.now, &mut self.random);
+            self.system.strike(self.now, &mut self.random);
         }
         if self.random.chance(1, 200) {
-            self.kernel.pause(self.now);
+            self.system.pause(self.now);
         }
         if self.random.chance(1, 150) {
             let config = Arc::new(script::config(&mut self.random));

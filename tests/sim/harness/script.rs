@@ -3,8 +3,8 @@
 use super::super::subject::models::{AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig};
 use super::super::subject::{Event, Exit, Initiator, SpawnError, SpawnStage};
 use super::Millis;
-use super::kernel::{Life, Task};
 use super::random::Random;
+use super::system::{Life, Task};
 
 const EAGAIN: i32 = 11;
 const EACCES: i32 = 13;

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::hunt::OrphanGroup;
 use super::judge::{dead_daemons, judge, undecided};
-use super::traces::needs_scan;
-use super::{Adoption, Note, Output, ProcId, Program, Traces};
+use super::stop_stage::OrphanGroup;
+use super::{Adoption, Note, Output, ProcId, Program};
 use crate::models::Reconcile;
 use crate::process::{Moment, ProcessId, ScanFacts};
 use crate::util::sorted::SortedSet;
@@ -62,7 +61,7 @@ pub(super) struct Undecided {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Candidate {
     program: Program,
-    hunted: Vec<ProcessId>,
+    to_end: Vec<ProcessId>,
     noted: Vec<ProcessId>,
 }
 
@@ -91,7 +90,7 @@ impl FirstLook {
                 search.programs.retain(|program| program.id != id);
                 let of_it = candidates.iter().filter(|candidate| candidate.program.id == id);
                 let held =
-                    of_it.flat_map(|candidate| candidate.hunted.iter().chain(&candidate.noted)).copied().collect();
+                    of_it.flat_map(|candidate| candidate.to_end.iter().chain(&candidate.noted)).copied().collect();
                 candidates.retain(|candidate| candidate.program.id != id);
                 held
             }
@@ -103,11 +102,11 @@ impl FirstLook {
 impl Adoption {
     /// Looks for what earlier daemons have left of these programs, unless nothing can be there. Ends with
     /// [`Output::Settled`].
-    pub(crate) fn begin(&mut self, programs: Vec<Program>, traces: Traces) -> Vec<Output> {
+    pub(crate) fn begin(&mut self, programs: Vec<Program>) -> Vec<Output> {
         let is_wanted = programs.iter().any(|program| program.reconcile != Reconcile::Off);
         // What PID 1 leaves behind, the kernel kills.
         let can_be_left = self.identity.as_ref().is_some_and(|identity| identity.process.pid != 1);
-        if !(is_wanted && can_be_left && needs_scan(traces)) {
+        if !(is_wanted && can_be_left) {
             self.first_look = FirstLook::Settled;
             return vec![Output::Settled];
         }
@@ -195,13 +194,13 @@ impl Adoption {
         let mut candidates = Vec::new();
         for program in &search.programs {
             if let Some(found) = found.remove(&program.name) {
-                let (hunted, noted) = found.split(program.reconcile);
-                candidates.push(Candidate { program: program.clone(), hunted, noted });
+                let (to_end, noted) = found.split(program.reconcile);
+                candidates.push(Candidate { program: program.clone(), to_end, noted });
             }
         }
         let not_configured =
             found.into_iter().map(|(program, found)| Note::NotConfigured { program, pids: found.pids() }).collect();
-        let all = candidates.iter().flat_map(|candidate| candidate.hunted.iter().chain(&candidate.noted));
+        let all = candidates.iter().flat_map(|candidate| candidate.to_end.iter().chain(&candidate.noted));
         let processes: Vec<ProcessId> = all.copied().collect();
         self.first_look = FirstLook::Holding { search, pre_exec, candidates, not_configured };
         out.push(Output::Probe { processes });
@@ -211,7 +210,7 @@ impl Adoption {
         match std::mem::take(&mut self.first_look) {
             FirstLook::Holding { search, pre_exec, candidates, not_configured } => {
                 let has_ended = |process: &ProcessId| !living.contains(process);
-                let is_stale = candidates.iter().any(|candidate| candidate.hunted.iter().any(has_ended));
+                let is_stale = candidates.iter().any(|candidate| candidate.to_end.iter().any(has_ended));
                 if is_stale && search.until.is_some_and(|until| now < until) {
                     // What has ended may have forked after the look had passed.
                     self.first_look = FirstLook::Scanning(search);
@@ -234,17 +233,17 @@ impl Adoption {
 
     /// What has ended before it was held is not spoken of.
     fn take_over(&mut self, now: Moment, found: Candidate, living: &SortedSet<ProcessId>, out: &mut Vec<Output>) {
-        let Candidate { program: Program { id, name, reconcile }, mut hunted, mut noted } = found;
-        hunted.retain(|process| living.contains(process));
+        let Candidate { program: Program { id, name, reconcile }, mut to_end, mut noted } = found;
+        to_end.retain(|process| living.contains(process));
         noted.retain(|process| living.contains(process));
         if !noted.is_empty() {
             out.push(Output::Log(Note::LeftAlone { program: name.clone(), pids: pids(&noted) }));
             self.noted.insert(id, noted);
         }
-        let Some(first) = hunted.first() else { return };
+        let Some(first) = to_end.first() else { return };
         let pid = first.pid;
-        out.push(Output::Log(Note::ToldToEnd { program: name.clone(), pids: pids(&hunted) }));
-        self.groups.insert(id, OrphanGroup::new(now, name, reconcile == Reconcile::Kill, hunted));
+        out.push(Output::Log(Note::ToldToEnd { program: name.clone(), pids: pids(&to_end) }));
+        self.groups.insert(id, OrphanGroup::new(now, name, reconcile == Reconcile::Kill, to_end));
         out.push(Output::OrphansFound { id, pid });
     }
 
@@ -256,7 +255,7 @@ impl Adoption {
 
 /// Lets go of those that were held before another look judges them anew.
 fn release(candidates: Vec<Candidate>, held: &SortedSet<ProcessId>) -> Option<Output> {
-    let all = candidates.into_iter().flat_map(|candidate| [candidate.hunted, candidate.noted].concat());
+    let all = candidates.into_iter().flat_map(|candidate| [candidate.to_end, candidate.noted].concat());
     let processes: Vec<ProcessId> = all.filter(|process| held.contains(process)).collect();
     (!processes.is_empty()).then_some(Output::Release { processes })
 }

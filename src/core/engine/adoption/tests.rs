@@ -53,10 +53,10 @@ fn signal(pids: &[i32], signal: u8) -> Output {
     Output::Signal { id: WEB, processes: pids.iter().map(|pid| id(*pid)).collect(), signal }
 }
 
-/// With 60 and 61 hunted and told to end at [`start`].
-fn hunting(reconcile: Reconcile) -> Adoption {
+/// With 60 and 61 found and told to end at [`start`].
+fn stopping(reconcile: Reconcile) -> Adoption {
     let (mut adoption, now) = (adoption(), start());
-    assert_eq!(adoption.begin(programs(reconcile), Traces::UNKNOWN), [Output::Scan]);
+    assert_eq!(adoption.begin(programs(reconcile)), [Output::Scan]);
     assert_eq!(adoption.handle(now, scanned(now, facts(&[60, 61]))), [Output::Examine { pids: vec![90] }]);
     assert_eq!(adoption.handle(now, Input::Examined { facts: ScanFacts::default() }), [probe(&[60, 61])]);
     let found = adoption.handle(now, probed(&[60, 61], &[]));
@@ -69,21 +69,19 @@ fn hunting(reconcile: Reconcile) -> Adoption {
 #[test]
 fn nobody_looks_where_nothing_can_be() {
     let settled = [Output::Settled];
-    assert_eq!(Adoption::new(None).begin(programs(Reconcile::Kill), Traces::UNKNOWN), settled);
-    assert_eq!(adoption().begin(programs(Reconcile::Off), Traces::UNKNOWN), settled);
-    assert_eq!(adoption().begin(Vec::new(), Traces::UNKNOWN), settled);
+    assert_eq!(Adoption::new(None).begin(programs(Reconcile::Kill)), settled);
+    assert_eq!(adoption().begin(programs(Reconcile::Off)), settled);
+    assert_eq!(adoption().begin(Vec::new()), settled);
     let init = Identity { place: "/s".into(), process: id(1) };
-    assert_eq!(Adoption::new(Some(init)).begin(programs(Reconcile::Kill), Traces::UNKNOWN), settled);
-    let clean = Traces { socket: traces::Trace::Nothing, pid_file: traces::Trace::Nothing };
-    let mut adoption = adoption();
-    assert_eq!(adoption.begin(programs(Reconcile::Kill), clean), settled);
+    let mut adoption = Adoption::new(Some(init));
+    assert_eq!(adoption.begin(programs(Reconcile::Kill)), settled);
     assert!(adoption.is_settled() && adoption.poll_timeout().is_none());
 }
 
 #[test]
-fn without_proc_nothing_is_hunted_and_the_log_says_why() {
+fn without_proc_nothing_is_stopped_and_the_log_says_why() {
     let mut adoption = adoption();
-    adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+    adoption.begin(programs(Reconcile::Auto));
     let result = Err("not there".to_owned());
     let out = adoption.handle(start(), Input::Scanned { from: start(), took: MILLI, result });
     assert_eq!(out, [Output::Log(Note::CannotLook { reason: "not there".to_owned() }), Output::Settled]);
@@ -93,7 +91,7 @@ fn without_proc_nothing_is_hunted_and_the_log_says_why() {
 fn a_daemon_that_is_about_to_end_is_waited_for_by_a_timer_and_not_longer_than_the_limit() {
     for ends in [true, false] {
         let (mut adoption, mut now) = (adoption(), start());
-        adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+        adoption.begin(programs(Reconcile::Auto));
         let mut out = adoption.handle(now, scanned(now, facts(&[60, 90])));
         while out == [Output::Examine { pids: vec![90] }] {
             let there = if ends && now > start() + 40 * MILLI { ScanFacts::default() } else { facts(&[90]) };
@@ -115,7 +113,7 @@ fn a_daemon_that_is_about_to_end_is_waited_for_by_a_timer_and_not_longer_than_th
 #[test]
 fn what_has_not_executed_its_program_is_told_of_after_the_limit() {
     let (mut adoption, now) = (adoption(), start());
-    adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+    adoption.begin(programs(Reconcile::Auto));
     let hanging = ScanFacts { pre_exec: vec![70], ..facts(&[]) };
     assert_eq!(adoption.handle(now, scanned(now, hanging.clone())), [Output::Examine { pids: vec![70] }]);
     let late = now + 300 * MILLI;
@@ -127,7 +125,7 @@ fn what_has_not_executed_its_program_is_told_of_after_the_limit() {
 #[test]
 fn warn_leaves_alone_and_the_status_tells_until_it_has_ended() {
     let (mut adoption, now) = (adoption(), start());
-    adoption.begin(programs(Reconcile::Warn), Traces::UNKNOWN);
+    adoption.begin(programs(Reconcile::Warn));
     adoption.handle(now, scanned(now, facts(&[60, 61])));
     adoption.handle(now, Input::Examined { facts: ScanFacts::default() });
     let note = Note::LeftAlone { program: "web".to_owned(), pids: vec![60, 61] };
@@ -144,7 +142,7 @@ fn warn_leaves_alone_and_the_status_tells_until_it_has_ended() {
 fn programs_that_are_no_longer_configured_are_told_of_and_left_alone() {
     let (mut adoption, now) = (adoption(), start());
     let other = Program { id: 2, name: "other".to_owned(), reconcile: Reconcile::Kill };
-    adoption.begin(vec![other], Traces::UNKNOWN);
+    adoption.begin(vec![other]);
     adoption.handle(now, scanned(now, facts(&[60])));
     assert_eq!(adoption.handle(now, Input::Examined { facts: ScanFacts::default() }), [probe(&[])]);
     let note = Note::NotConfigured { program: "web".to_owned(), pids: vec![60] };
@@ -154,7 +152,7 @@ fn programs_that_are_no_longer_configured_are_told_of_and_left_alone() {
 #[test]
 fn what_ends_before_it_is_held_may_have_forked_so_everything_is_looked_at_once_more() {
     let (mut adoption, now) = (adoption(), start());
-    adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+    adoption.begin(programs(Reconcile::Auto));
     adoption.handle(now, scanned(now, facts(&[60, 61])));
     adoption.handle(now, Input::Examined { facts: ScanFacts::default() });
     let released = Output::Release { processes: vec![id(61)] };
@@ -167,7 +165,7 @@ fn what_ends_before_it_is_held_may_have_forked_so_everything_is_looked_at_once_m
 
 #[test]
 fn a_group_is_gone_when_a_look_after_its_last_end_finds_nothing() {
-    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    let (mut adoption, now) = (stopping(Reconcile::Auto), start());
     assert_eq!(adoption.poll_timeout(), Some(now + 2 * MILLI));
     let now = now + 2 * MILLI;
     assert_eq!(adoption.handle_timeout(now), [probe(&[60, 61])]);
@@ -185,7 +183,7 @@ fn a_group_is_gone_when_a_look_after_its_last_end_finds_nothing() {
 
 #[test]
 fn what_was_forked_meanwhile_is_told_what_the_others_were_told() {
-    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    let (mut adoption, now) = (stopping(Reconcile::Auto), start());
     assert_eq!(adoption.handle(now, probed(&[], &[60, 61])), [Output::Scan]);
     let now = now + MILLI;
     assert_eq!(adoption.handle(now, scanned(now, facts(&[62]))), [probe(&[62])]);
@@ -199,7 +197,7 @@ fn what_was_forked_meanwhile_is_told_what_the_others_were_told() {
 
 #[test]
 fn what_was_found_meanwhile_and_has_ended_calls_for_a_trusted_look_of_its_own() {
-    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    let (mut adoption, now) = (stopping(Reconcile::Auto), start());
     adoption.handle(now, probed(&[], &[60, 61]));
     assert_eq!(adoption.handle(now + MILLI, scanned(now + MILLI, facts(&[62]))), [probe(&[62])]);
     assert_eq!(adoption.handle(now + 2 * MILLI, probed(&[], &[62])), []);
@@ -213,8 +211,8 @@ fn what_was_found_meanwhile_and_has_ended_calls_for_a_trusted_look_of_its_own() 
 }
 
 #[test]
-fn what_we_may_not_signal_is_left_alone_and_not_hunted_again() {
-    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+fn what_we_may_not_signal_is_left_alone_and_not_signalled_again() {
+    let (mut adoption, now) = (stopping(Reconcile::Auto), start());
     let refused = vec![(id(60), "Operation not permitted (os error 1)".to_owned())];
     let out = adoption.handle(now, Input::Signalled { id: WEB, refused });
     let reason = "Operation not permitted (os error 1)".to_owned();
@@ -228,8 +226,8 @@ fn what_we_may_not_signal_is_left_alone_and_not_hunted_again() {
 }
 
 #[test]
-fn a_daemon_that_has_died_since_the_first_look_is_no_business_of_the_hunt() {
-    let (mut adoption, now) = (hunting(Reconcile::Kill), start());
+fn a_daemon_that_has_died_since_the_first_look_is_no_business_of_the_stop_stage() {
+    let (mut adoption, now) = (stopping(Reconcile::Kill), start());
     adoption.handle(now, probed(&[], &[60, 61]));
     let mut other = facts(&[62]);
     other.tagged[0].tag = b"62/91.910/web//s".to_vec();
@@ -239,7 +237,7 @@ fn a_daemon_that_has_died_since_the_first_look_is_no_business_of_the_hunt() {
 
 #[test]
 fn looks_are_paced_by_what_they_take() {
-    let (mut adoption, now) = (hunting(Reconcile::Auto), start());
+    let (mut adoption, now) = (stopping(Reconcile::Auto), start());
     adoption.handle(now, probed(&[], &[60, 61]));
     let result = Ok(ScanFacts { in_exec: vec![7], ..facts(&[]) });
     assert_eq!(adoption.handle(now, Input::Scanned { from: now, took: 15 * MILLI, result }), []);
@@ -262,9 +260,9 @@ fn a_look_while_something_is_executed_counts_only_if_that_never_ends() {
 }
 
 #[test]
-fn a_program_that_goes_during_the_first_look_is_not_hunted() {
+fn a_program_that_goes_during_the_first_look_is_not_stopped() {
     let (mut adoption, now) = (adoption(), start());
-    adoption.begin(programs(Reconcile::Auto), Traces::UNKNOWN);
+    adoption.begin(programs(Reconcile::Auto));
     adoption.handle(now, scanned(now, facts(&[60])));
     adoption.handle(now, Input::Examined { facts: ScanFacts::default() });
     assert_eq!(adoption.forget(WEB), [Output::Release { processes: vec![id(60)] }]);

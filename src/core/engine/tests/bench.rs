@@ -49,7 +49,7 @@ pub(super) struct FakeSystem {
     /// Processes that a program has left behind, and what they were told.
     pub orphans: usize,
     pub orphan_signals: Vec<Option<u8>>,
-    open: BTreeMap<RequestId, Client>,
+    pub(super) open: BTreeMap<RequestId, Client>,
     next_request: u64,
     /// Answers, each with the names that other threads saw at that moment.
     pub answers: Vec<(Client, Answer, Vec<String>)>,

@@ -197,3 +197,20 @@ fn a_shutdown_is_answered_before_it_begins() {
     bench.ask(3, Request::Query(Query::Ping));
     assert_eq!(bench.reply(), &Reply::Pid(OWN_PID), "questions are answered until the end");
 }
+
+#[test]
+fn an_entry_whose_owner_is_lost_owns_nothing() {
+    let mut bench = Bench::new(&[program("p")]);
+    bench.ask(7, act(Act::Start, "p"));
+    bench.ask(8, reload());
+    let request = |client| *bench.world.open.iter().find(|(_, other)| **other == client).expect("it waits").0;
+    let (start, reload) = (request(7), request(8));
+    let engine = &mut bench.engine;
+    assert!(engine.owns(start) && engine.owns(reload));
+    engine.waiters = Default::default();
+    assert!(!engine.owns(start) && engine.owns(reload), "nobody will come to it");
+    engine.reload = Default::default();
+    assert!(!engine.owns(reload));
+    engine.give_up(start);
+    assert_eq!(engine.owed(), 1);
+}

@@ -90,3 +90,24 @@ fn a_condition_shares_its_texts_with_the_machine() {
     };
     assert!(Arc::ptr_eq(&one, &other));
 }
+
+#[test]
+fn the_last_line_is_told_where_it_explains_something() {
+    let mut bench = Bench::running(|_| {});
+    let told =
+        |bench: &Bench, line: &str| bench.machine.condition().describe(bench.now, Some(&LastWords::Line(line.into())));
+    bench.feed(stop());
+    bench.end(Exit::Signal(TERM));
+    assert!(!told(&bench, "bye").contains("bye"), "{}", told(&bench, "bye"));
+    bench.feed(start());
+    bench.wait(20_000);
+    bench.end(Exit::Code(1));
+    assert!(!told(&bench, "oops").contains("oops"), "it runs again: {}", told(&bench, "oops"));
+    bench.end(Exit::Code(1));
+    assert_eq!(bench.machine.state(), Backoff);
+    assert!(told(&bench, "oops").ends_with(": oops"), "{}", told(&bench, "oops"));
+    assert_eq!(told(&bench, ""), bench.describe());
+    bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/x", EACCES));
+    bench.wait(20_000);
+    assert_eq!((bench.machine.state(), told(&bench, "oops")), (Fatal, bench.describe()), "it was not even executed");
+}

@@ -12,15 +12,15 @@ use table::{OWN_PLACE, Table};
 const SIGTERM: u8 = 15;
 const SIGKILL: u8 = 9;
 const MILLI: Duration = Duration::from_millis(1);
-/// How long a hunt may take after everything has calmed down.
+/// How long the stop stage may take after everything has calmed down.
 const HUNT_LIMIT: Duration = Duration::from_secs(20);
 
 struct Sim {
     table: Table,
     adoption: Adoption,
     programs: Vec<Program>,
-    /// Those that are hunted, and when they were told to end.
-    hunted: BTreeMap<ProcId, Moment>,
+    /// Programs whose orphans are told to end, and since when.
+    stopping: BTreeMap<ProcId, Moment>,
     killed: Vec<ProcId>,
     settled: usize,
     begin: Moment,
@@ -54,9 +54,9 @@ impl Sim {
         }
         table.populate();
         let adoption = Adoption::new(Some(Identity { place: OWN_PLACE.into(), process: table.own }));
-        let (hunted, killed, seen) = (BTreeMap::new(), Vec::new(), Seen::default());
+        let (stopping, killed, seen) = (BTreeMap::new(), Vec::new(), Seen::default());
         let begin = table.now;
-        Sim { table, adoption, programs, hunted, killed, settled: 0, begin, seen }
+        Sim { table, adoption, programs, stopping, killed, settled: 0, begin, seen }
     }
 
     fn reconcile(&self, id: ProcId) -> Reconcile {
@@ -96,12 +96,12 @@ impl Sim {
             Output::Signal { id, processes, signal } => return self.signal(id, &processes, signal),
             Output::Release { processes } => processes.iter().for_each(|process| self.table.release(*process)),
             Output::OrphansFound { id, .. } => {
-                assert!(self.hunted.insert(id, self.table.now).is_none(), "found twice");
+                assert!(self.stopping.insert(id, self.table.now).is_none(), "found twice");
                 let outputs = self.adoption.signal(self.table.now, id, SIGTERM);
                 self.perform(outputs);
             }
             Output::Gone { id } => {
-                assert!(self.hunted.remove(&id).is_some(), "gone without having been found");
+                assert!(self.stopping.remove(&id).is_some(), "gone without having been found");
                 self.seen.gone += 1;
                 self.check_gone(id);
             }
@@ -137,18 +137,18 @@ impl Sim {
                 self.seen.refused += 1;
                 refused.push((*process, "refused".to_owned()));
             } else {
-                self.seen.fresh += usize::from(truth.forked_at > self.hunted.get(&id).copied());
+                self.seen.fresh += usize::from(truth.forked_at > self.stopping.get(&id).copied());
                 self.table.deliver(*process, signal == SIGKILL);
             }
         }
         (!refused.is_empty()).then_some(Input::Signalled { id, refused })
     }
 
-    /// Nothing that is hunted by its setting was overlooked.
+    /// Nothing that has to end by its setting was overlooked.
     fn check_settled(&self) {
         for Program { id, name, reconcile } in &self.programs {
-            let is_hunted = matches!(reconcile, Reconcile::Auto | Reconcile::Kill) && !self.hunted.contains_key(id);
-            let left = self.table.plain_to_see(Some(name).filter(|_| is_hunted).map(String::as_str), self.begin);
+            let has_to_end = matches!(reconcile, Reconcile::Auto | Reconcile::Kill) && !self.stopping.contains_key(id);
+            let left = self.table.plain_to_see(Some(name).filter(|_| has_to_end).map(String::as_str), self.begin);
             assert!(self.table.blind || left.is_empty(), "{name}: overlooked: {left:?}");
         }
     }
@@ -171,11 +171,11 @@ impl Sim {
     }
 
     fn run(&mut self) {
-        let outputs = self.adoption.begin(self.programs.clone(), Traces::UNKNOWN);
+        let outputs = self.adoption.begin(self.programs.clone());
         self.perform(outputs);
         let begin = self.begin;
         let mut calm = None;
-        while !(self.adoption.is_settled() && self.hunted.is_empty()) {
+        while !(self.adoption.is_settled() && self.stopping.is_empty()) {
             if self.table.now > begin + MILLI * 3_000 && calm.is_none() {
                 self.table.calm_down();
                 calm = Some(self.table.now);
@@ -196,7 +196,7 @@ impl Sim {
 
     fn kill_the_stubborn(&mut self) {
         let late = |since: Moment| since + MILLI * 1_000 < self.table.now;
-        let ids: Vec<ProcId> = self.hunted.iter().filter(|(_, since)| late(**since)).map(|(id, _)| *id).collect();
+        let ids: Vec<ProcId> = self.stopping.iter().filter(|(_, since)| late(**since)).map(|(id, _)| *id).collect();
         for id in ids.into_iter().filter(|id| !self.killed.contains(id)).collect::<Vec<_>>() {
             self.killed.push(id);
             let outputs = self.adoption.signal(self.table.now, id, SIGKILL);

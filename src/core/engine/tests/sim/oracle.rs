@@ -351,7 +351,7 @@ impl Oracle {
             | Announcement::LogsReopened
             | Announcement::Orphans(_)
             | Announcement::Failed(_) => {}
-            Announcement::Shutdown(ShutdownProgress::ExitDecided { .. }) => self.decided_to_end(),
+            Announcement::Shutdown(ShutdownProgress::ExitDecided(_)) => self.decided_to_end(),
             Announcement::Shutdown(
                 ShutdownProgress::Power(_)
                 | ShutdownProgress::Begun { .. }

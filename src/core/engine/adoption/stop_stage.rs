@@ -139,7 +139,7 @@ impl Adoption {
         self.scan_if_due(now, out);
     }
 
-    pub(super) fn hunted_probed(
+    pub(super) fn members_probed(
         &mut self,
         now: Moment,
         living: &SortedSet<ProcessId>,
@@ -157,7 +157,7 @@ impl Adoption {
         self.scan_if_due(now, out);
     }
 
-    pub(super) fn hunt_timeout(&mut self, now: Moment, out: &mut Vec<Output>) {
+    pub(super) fn stop_timeout(&mut self, now: Moment, out: &mut Vec<Output>) {
         let mut processes = Vec::new();
         for group in self.groups.values_mut().filter(|group| !group.members.is_empty() && group.next_probe <= now) {
             processes.extend(&group.members);
@@ -229,7 +229,7 @@ impl Adoption {
         }
     }
 
-    pub(super) fn hunt_wake(&self) -> Option<Moment> {
+    pub(super) fn stop_wake(&self) -> Option<Moment> {
         let probes = self.groups.values().filter(|group| !group.members.is_empty()).map(|group| group.next_probe);
         let is_wanted = !self.rescans.in_flight && self.groups.values().any(OrphanGroup::is_empty);
         // Without a time the look was asked for in the turn in which the group became empty.

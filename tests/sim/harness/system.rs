@@ -1,4 +1,4 @@
-//! The fake kernel: process groups whose tasks end by themselves, by signals, slowly, or not yet.
+//! The fake system: process groups whose tasks end by themselves, by signals, slowly, or not yet.
 
 use super::super::subject::{Exit, SignalTarget};
 use super::Millis;
@@ -122,14 +122,14 @@ pub struct Signal {
 }
 
 #[derive(Debug, Default)]
-pub struct Kernel {
+pub struct System {
     groups: Vec<Group>,
     pub spawned: u64,
     pub signals: u64,
     pub kills: u64,
 }
 
-impl Kernel {
+impl System {
     pub fn spawn(&mut self, generation: u64, life: Life, now: Millis) -> i32 {
         self.spawned += 1;
         let members = life.members.into_iter().map(|task| Living::born(task, now)).collect();
