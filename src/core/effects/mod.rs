@@ -97,6 +97,8 @@ pub(super) struct Effects {
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet.
     unannounced_runs: usize,
+    /// The start is over: memory is to be given back before the dispatcher waits next.
+    trim_wanted: bool,
 }
 
 impl Effects {
@@ -114,7 +116,16 @@ impl Effects {
             workers: HashMap::new(),
             foreign_children: sys::proc::children(),
             unannounced_runs: 0,
+            trim_wanted: false,
         })
+    }
+
+    /// Gives back what the start alone has needed, if the engine wants that. To be called as the last thing before the thread
+    /// waits: whatever runs afterwards brings its code back, sixteen pages at a time.
+    pub(super) fn trim_if_wanted(&mut self) {
+        if std::mem::take(&mut self.trim_wanted) {
+            sys::memory::rest();
+        }
     }
 
     pub(super) fn replies(&mut self) -> &mut Replies {
@@ -185,7 +196,7 @@ impl Effects {
                 // The level was read from one of the known names.
                 let _ = crate::logger::parse_level(level.as_str()).map(crate::logger::set_level);
             }
-            Effect::TrimMemory => sys::memory::rest(),
+            Effect::TrimMemory => self.trim_wanted = true,
         }
     }
 
