@@ -60,7 +60,7 @@
 //! | `api` | what can be asked, what is answered, what is announced: plain data | `process`, `models`, `util` |
 //! | `codec` | frames ⇄ `api`, pure | `api`, `process`, `models`, `util` |
 //! | `sys` | everything that talks to the kernel | `process` (its facts), `models`, `util` |
-//! | [`config`] | read → expand → validate → plan; one table of keys | `models`, `process` (signals), `sys` (users), `util` |
+//! | [`config`] | read → expand → validate → plan; one table of keys | `models`, `process` (signals), `sys` (users, files), `util` |
 //! | [`events`] | the event bus | `api`, `process`, `util` |
 //! | [`health`] | the checks and their worker threads | `models`, `process`, `sys`, `util` |
 //! | [`logger`] | the daemon's own log | `models`, `sys`, `util` |

@@ -12,6 +12,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::diagnostic::Fault;
 use super::environment::{EnvFileErrorKind, read_env_file};
+use crate::sys::exec_trouble;
 use crate::sys::users::{lookup_group, lookup_user};
 use crate::util::errno;
 
@@ -172,7 +173,12 @@ impl Checks {
                 Err(error) => Err(unreached(path, &error, hint)),
                 Ok(found) if found.is_dir() => Err(unfit(path, "is a directory", hint)),
                 Ok(_) if access(path, AccessFlags::X_OK).is_err() => Err(unfit(path, "is not executable", hint)),
-                Ok(_) => Ok(()),
+                Ok(_) => match exec_trouble::lack(Path::new(path)) {
+                    Some(lack) => {
+                        Err(Fault::new(format!("{path} can not be executed: {lack}"), "it will not start before"))
+                    }
+                    None => Ok(()),
+                },
             }
         })
     }

@@ -31,6 +31,7 @@ mod file;
 mod groups;
 mod include;
 mod keys;
+mod mistakes;
 mod names;
 mod plan;
 mod print;
@@ -66,7 +67,7 @@ use file::{ReadError, read_text};
 use keys::{INCLUDE_FILES, Section};
 use reader::{DEFAULT_SECTION, Document};
 use sections::{SectionKind, section_kind};
-use unknown_keys::check_default_keys;
+use unknown_keys::{check_default_keys, check_swallowed_keys};
 
 /// A configuration file may hold this many bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -315,6 +316,7 @@ fn check_sections(document: &Document, report: &mut Report) {
     if let Some(view) = document.section(DEFAULT_SECTION) {
         check_default_keys(&view, document.dialect, report);
     }
+    check_swallowed_keys(document, report);
 }
 
 #[cfg(test)]

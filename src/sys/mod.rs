@@ -8,6 +8,7 @@
 //! *thread* that spawned); everything else here is free of threads.
 
 pub mod daemon;
+pub mod exec_trouble;
 pub mod guarded_path;
 pub mod init;
 pub mod launch;

@@ -78,6 +78,81 @@ fn case_17_swallowed_headers_and_continuation_lines_are_said() {
     assert!(commented.warnings().contains("continues the value of line 3"));
 }
 
+/// The siblings of case 17, in both dialects: what follows program `a`, and what is said of it.
+#[test]
+fn case_17_each_misspelt_header_and_key_is_told() {
+    let found = |dialect: &str, text: &str| {
+        let files = Files::new(&format!("{dialect}\n[program:a]\ncommand=sleep 1\n{text}command=sleep 2\n"));
+        files.try_load(false).map_or_else(|_| files.errors(false), |_| files.warnings())
+    };
+    for (text, told) in [
+        ("[program:b\n", "4: [program:a] `[program:b`: the section's ] is missing; write [NAME] alone on its line"),
+        ("program:b]\n", "4: [program:a] `program:b]`: the section's [ is missing; write [NAME] alone on its line"),
+        ("{program:b}\n", "4: [program:a] `{program:b}`: a section's name stands in [ and ]"),
+        ("program:b\n", "4: [program:a] program: unknown key; a section's header is [program:NAME]"),
+        (
+            "program b\n",
+            "4: [program:a] `program b`: neither a section nor a key with a value; write key = value, or #",
+        ),
+        ("[program b]\n", "4: [program b]: unknown section; did you mean [program:NAME]?"),
+        ("[Program:b]\n", "4: [Program:b]: unknown section; did you mean [program:NAME]?"),
+        ("[ program:b]\n", "4: [ program:b]: unknown section; did you mean [program:NAME]?"),
+        ("[program:]\n", "4: [program:]: the program has no name; write [program:NAME]"),
+        ("[[program:b]]\n", "4: [[program:b]]: the name goes up to the last ] of the line; write [NAME] alone"),
+        (
+            "[program:b] user=nobody\n",
+            "4: [program:b]: what follows the ] has no effect; write it on a line of its own",
+        ),
+        (
+            " [program:b]\n",
+            "4: [program:a] command: this indented line is no section: [program:b] continues the value of",
+        ),
+        (
+            " [program:b\n",
+            "4: [program:a] command: this indented line is no section: [program:b continues the value of",
+        ),
+        (
+            "  user = nobody\n",
+            "4: [program:a] command: this indented line does not set user: it continues the value of line 3; begin it at",
+        ),
+        (
+            ";[program:b]\n",
+            "5: [program:a] command = sleep 2: set before in line 3: this value, the last, counts; is the section's header \
+             in line 4 a comment by mistake?",
+        ),
+    ] {
+        for dialect in ["[supervice]", "[supervisord]"] {
+            assert!(found(dialect, text).contains(&format!("DIR/main.ini:{told}")), "{text}{}", found(dialect, text));
+        }
+    }
+    assert!(
+        found("[supervice]", "[program: b]\n")
+            .contains("white space around a name is no part of it; write [program:b]")
+    );
+}
+
+/// Lines that only look like the mistakes of case 17.
+#[test]
+fn case_17_no_warning_where_nothing_is_mistaken() {
+    for text in [
+        "[program:b] ; the second\ncommand=run\n",
+        "[program:b]\n  command = run\n  user = root\n",
+        "[program:b]\n;[program:c]\n;command=x\ncommand=run\n",
+        "[program:b]\ncommand=run\n  --user=nobody\n  if=/dev/null\n",
+        "[program:b]\ncommand=sh -c '\n  user=nobody\n  exec run'\n",
+        "[program:b]\ncommand=run \\\n  user=nobody\n",
+        "[program:b]\ncommand=\n  run\nenvironment=\n  user=\"1\",\n  priority=\"2\"\n",
+    ] {
+        for dialect in ["[supervice]", "[supervisord]"] {
+            let files = Files::new(&format!("{dialect}\n{text}"));
+            // Whoever is not root is told that he can't become another user.
+            let warnings = files.warnings();
+            let others = warnings.lines().filter(|line| !line.contains("only root can"));
+            assert_eq!(others.collect::<Vec<_>>(), [""; 0], "{text}");
+        }
+    }
+}
+
 #[test]
 fn case_21_a_backslash_at_the_end_of_a_line_joins_it_with_the_next() {
     for begin in ["", "[supervisord]\n"] {

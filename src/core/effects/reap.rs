@@ -50,8 +50,10 @@ impl Effects {
         left(!is_empty || self.has_left_group(id, thorough))
     }
 
-    /// The leader has ended: what it has written so far is to be read.
+    /// The leader has ended: what it has written so far is to be read, and it is checked no more. A check that is under way
+    /// is not waited for, and the next run does not wait behind it.
     pub(super) fn leader_exited(&mut self, id: ProcId, generation: Generation) {
+        self.workers.remove(&id);
         self.parts.output.leader_exited(id, generation);
         self.note_run();
     }

@@ -12,6 +12,7 @@ use crate::sys::{reap, stdio, users};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+mod exec;
 mod fds;
 
 fn words(text: &[&str]) -> Vec<CString> {
@@ -280,32 +281,6 @@ fn an_unprivileged_daemon_may_name_itself_and_nobody_else() {
         assert_eq!((error.stage, error.errno, error.subject.as_str()), (SpawnStage::Credentials, libc::EPERM, "root"));
         assert!(error.is_permanent());
     });
-}
-
-#[test]
-fn every_failure_of_exec_is_typed_and_worded() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let format = script(dir.path(), "format", "no program\n", 0o755);
-    let orphan = script(dir.path(), "orphan", "#!/no/such/interpreter -x\n", 0o755);
-    let mode = script(dir.path(), "mode", "#!/bin/sh\n", 0o644);
-    let directory = dir.path().to_str().unwrap();
-    let below = format!("{format}/x");
-    let missing = at("missing");
-    let cases: [(&str, i32, bool, &str); 6] = [
-        (&missing, libc::ENOENT, false, "No such file"),
-        (&below, libc::ENOENT, false, "No such file"),
-        (&format, libc::ENOEXEC, true, "Exec format error"),
-        (&orphan, libc::ENOENT, false, "/no/such/interpreter"),
-        (&mode, libc::EACCES, true, "Permission denied"),
-        (directory, libc::EACCES, true, "Permission denied"),
-    ];
-    for (path, errno, permanent, words) in cases {
-        let error = fail(&[path], |_| {});
-        assert_eq!((error.stage, error.errno, error.subject.as_str()), (SpawnStage::Exec, errno, path), "{error}");
-        assert_eq!(error.is_permanent(), permanent, "{error}");
-        assert!(error.to_string().contains(words), "{error}");
-    }
 }
 
 #[test]
