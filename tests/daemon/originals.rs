@@ -3,6 +3,7 @@
 //! a Python that has both.
 
 mod facts;
+mod stop_order;
 mod supervice;
 mod supervisord;
 
