@@ -357,6 +357,11 @@ impl ProgramConfig {
         }
     }
 
+    /// By whose rules it was read: only supervisord's give a process a name within its group.
+    pub(crate) fn dialect(&self) -> Dialect {
+        if self.process_name.is_some() { Dialect::Supervisord } else { Dialect::Supervice }
+    }
+
     /// The group that it is started and stopped with: the configured one, else the section's name
     /// (which all instances of one section share).
     pub fn group_name(&self) -> &str {

@@ -30,6 +30,9 @@ const MAX_LINKS: usize = 40;
 /// How often an entry that was exchanged while it was opened is looked at again.
 const MAX_ATTEMPTS: usize = 8;
 
+/// Of a new file, less the daemon's umask: its group may write to it if that allows it, others never.
+const NEW_FILE_MODE: u32 = 0o664;
+
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -56,7 +59,8 @@ pub fn open(path: &Path, access: Access) -> io::Result<File> {
     for _ in 0..MAX_ATTEMPTS {
         let place = walk(path, Last::Followed)?;
         let follow = if place.is_magic { OFlag::empty() } else { OFlag::O_NOFOLLOW };
-        match openat(&place.directory, place.name.as_os_str(), flags | follow, Mode::from_bits_truncate(0o644)) {
+        match openat(&place.directory, place.name.as_os_str(), flags | follow, Mode::from_bits_truncate(NEW_FILE_MODE))
+        {
             Ok(file) => {
                 let file = File::from(file);
                 place.trust(path, &file)?;

@@ -16,6 +16,7 @@ mod interop;
 mod lifecycle;
 mod lossless;
 mod operate;
+mod originals;
 mod orphans;
 mod output;
 mod panics;

@@ -13,7 +13,7 @@ mod replies;
 mod tasks;
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, PipeWriter};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ use tasks::TaskChild;
 struct Run {
     generation: Generation,
     child: Child,
+    /// The writing end of its standard input, where that is a pipe. Nothing is written: it is open as long as the leader lives.
+    stdin: Option<PipeWriter>,
     /// When the leader was reaped; from then on only the group is left.
     reaped: Option<Moment>,
     /// The last signal that all of it was sent.

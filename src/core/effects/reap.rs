@@ -28,6 +28,7 @@ impl Effects {
     fn leader_reaped(&mut self, id: ProcId, exit: Exit) -> Option<Input> {
         let run = self.runs.get_mut(&id)?;
         run.reaped = Some(sys::time::now());
+        drop(run.stdin.take());
         let generation = run.generation;
         let late = run.child.late_failure().map(Box::new);
         let leader = run.child.pid;

@@ -40,6 +40,7 @@ fn spawn_by(
         fds: standard_fds(null.as_fd(), output, output),
         rlimits: Vec::new(),
         umask: None,
+        argv_0_is_path: false,
     };
     edit(&mut command);
     spawner.spawn(command)
@@ -138,6 +139,7 @@ fn descriptors_without_close_on_exec_are_closed_too_also_on_old_kernels() {
         fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
         rlimits: Vec::new(),
         umask: None,
+        argv_0_is_path: false,
     };
     for has_close_range in [true, false] {
         let mut spawner = Spawner::new().unwrap();
@@ -343,6 +345,7 @@ fn no_descriptor_left_is_a_failure_of_fork_with_its_errno() {
             fds: standard_fds(null.as_fd(), null.as_fd(), null.as_fd()),
             rlimits: Vec::new(),
             umask: None,
+            argv_0_is_path: false,
         };
         let error = spawner.spawn(command.clone()).unwrap_err();
         assert_eq!((error.stage, error.errno), (SpawnStage::Fork, libc::EMFILE));
@@ -379,6 +382,7 @@ fn standard_streams_may_come_from_0_to_2_in_any_order() {
             fds: standard_fds(at(2), at(0), at(1)),
             rlimits: Vec::new(),
             umask: None,
+            argv_0_is_path: false,
         };
         let child = Spawner::new().unwrap().spawn(command);
         for (fd, target) in saved.iter().zip(0..) {
@@ -491,6 +495,7 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
             fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
             rlimits: Vec::new(),
             umask: None,
+            argv_0_is_path: false,
         };
         let child = spawner.spawn(command.clone()).unwrap();
         let count = fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().count();
