@@ -30,7 +30,12 @@ fn health_tells_which_and_why_in_one_line() {
     daemon.ctl(&["start", "broken"]);
     daemon.wait_state("broken", "FATAL");
     let (code, _, errors) = daemon.ctl(&["health", "broken"]);
-    assert!(code == 1 && errors.contains("broken is FATAL, cannot execute /missing/program: the directory /missing does not exist"), "{errors}");
+    assert!(
+        code == 1
+            && errors
+                .contains("broken is FATAL, cannot execute /missing/program: the directory /missing does not exist"),
+        "{errors}"
+    );
     daemon.ctl(&["stop", "web"]);
     assert_eq!(daemon.ctl(&["health"]).2, "supervicectl: web is STOPPED, stopped by request\n");
     daemon.terminate();

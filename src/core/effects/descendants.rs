@@ -93,8 +93,10 @@ impl Effects {
         let mut left = Left::default();
         for _ in 0..MAX_LOOKS {
             let inherited = self.inherited.listed.take().unwrap_or_else(|| {
-                let is_ours = |pid: &i32| self.children.contains_key(pid) || self.foreign_children.contains(pid);
-                proc::own_children().into_iter().filter(|pid| !is_ours(pid)).collect()
+                // Whether a foreign one still lives, nobody has asked.
+                let known = self.foreign_children.is_empty().then_some(self.children.len());
+                let is_ours = |pid| self.children.contains_key(&pid) || self.foreign_children.contains(&pid);
+                proc::other_children(known, is_ours)
             });
             let look = self.inherited.look(identity, &inherited, leader);
             left = look.left;

@@ -213,6 +213,9 @@ impl Effects {
 /// nothing follows from it, and who asks seldom must not cost those who rest.
 fn add_paused(answer: &mut Answer) {
     let Ok(Reply::Status { rows, .. }) = answer else { return };
+    if rows.len() > 1 && !sys::reap::any_stopped() {
+        return;
+    }
     for row in rows {
         row.paused = row.pid.and_then(sys::reap::stopped_now);
     }

@@ -14,8 +14,11 @@ impl Effects {
     /// Reaps every child that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
         self.inherited.forget_list();
-        for (pid, exit) in sys::reap::sweep(self.parts.scope, &self.children) {
-            match self.children.remove(&pid) {
+        let ended = sys::reap::sweep(self.parts.scope, &self.children);
+        // All of them first: what is left of a run is told by who else is a child.
+        let ended: Vec<_> = ended.into_iter().map(|(pid, exit)| (exit, self.children.remove(&pid))).collect();
+        for (exit, owner) in ended {
+            match owner {
                 Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit)),
                 Some(Owner::Task(task)) => results.push(self.task_reaped(task, exit)),
                 None => {}
