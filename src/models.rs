@@ -236,9 +236,10 @@ pub struct ProgramConfig {
     pub startsecs: u32,
     /// Further attempts after a failed start before it becomes `FATAL`.
     pub startretries: u32,
-    /// Name of the signal that asks it to stop, without `SIG`.
+    /// Name of the signal that asks it to stop, without `SIG`; or several, each with the seconds until the next one, at last
+    /// SIGKILL: `QUIT:30,TERM:10`.
     pub stopsignal: String,
-    /// Seconds from the stop signal to SIGKILL.
+    /// Seconds from the stop signal to SIGKILL, where it has none of its own.
     pub stopwaitsecs: u32,
     /// The stop signal goes to its whole process group; `false`: to its main process alone, which ends its workers itself.
     pub stopasgroup: bool,

@@ -17,6 +17,8 @@ const TOLD: usize = 5;
 pub enum NextStep {
     /// SIGKILL, because it outlives its stop signal.
     Kill,
+    /// The next stop signal, because it outlives the one before.
+    StopSignal(u8),
     /// SIGKILL once more.
     KillAgain,
     /// SIGKILL for what its leader left of its process group.
@@ -42,6 +44,7 @@ impl fmt::Display for NextStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NextStep::Kill => f.write_str("SIGKILL"),
+            NextStep::StopSignal(signal) => f.write_str(&signal_text(*signal)),
             NextStep::KillAgain => f.write_str("SIGKILL again"),
             NextStep::KillRemains => f.write_str("SIGKILL for what is left of its process group"),
             NextStep::Running => f.write_str("RUNNING, if it is still there"),

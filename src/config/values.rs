@@ -266,5 +266,37 @@ pub(crate) fn signal(text: &str) -> Result<String, Fault> {
     })
 }
 
+/// How many signals a stop may consist of.
+const MAX_STOP_STEPS: usize = 8;
+
+/// The signal of a stop, or several: `QUIT:30, TERM:10`, each with the seconds until the next. The last one needs none.
+pub(crate) fn stop_signals(text: &str) -> Result<String, Fault> {
+    let mut steps = Vec::new();
+    let mut open = None;
+    for step in text.split(',').map(str::trim) {
+        let (name, seconds) = match step.split_once(':') {
+            Some((name, seconds)) => (name.trim(), Some(self::seconds(seconds.trim(), 1)?)),
+            None => (step, None),
+        };
+        if let Some(open) = open {
+            let hint = format!("write {open}:SECONDS");
+            return Err(Fault::new(format!("{open} is followed by another signal, but not said when"), hint));
+        }
+        let name = signal(name)?;
+        if name == "KILL" && (seconds.is_some() || !steps.is_empty()) {
+            return Err(Fault::new("SIGKILL follows the last signal by itself", "remove KILL"));
+        }
+        steps.push(match seconds {
+            Some(seconds) => format!("{name}:{seconds}"),
+            None => name.clone(),
+        });
+        open = seconds.is_none().then_some(name);
+    }
+    if steps.len() > MAX_STOP_STEPS {
+        return Err(Fault::new("too many signals", format!("write at most {MAX_STOP_STEPS}")));
+    }
+    Ok(steps.join(","))
+}
+
 #[cfg(test)]
 mod tests;

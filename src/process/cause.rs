@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::initiator::Initiator;
 use super::machine::SignalTarget;
 use super::span::span;
-use super::state::{Exit, SpawnError, signal_name};
+use super::state::{Exit, SpawnError, signal_text};
 use crate::util::truncate::to_bytes;
 
 /// Bytes of a text from outside that [`Cause::shortened`] keeps.
@@ -220,6 +220,15 @@ pub enum Cause {
         /// By so many seconds (`stopwaitsecs`).
         seconds: u32,
     },
+    /// A note: it outlived a step of its stop, and gets the next signal.
+    StopStepOver {
+        /// That signal.
+        signal: u8,
+        /// The signal of the step.
+        after: u8,
+        /// How long the step took, in seconds.
+        seconds: u32,
+    },
     /// A note: somebody had this signal sent.
     SignalRequested {
         /// Its number.
@@ -275,6 +284,7 @@ impl Cause {
             | Cause::GaveUp { .. }
             | Cause::Ended { .. }
             | Cause::StopTimedOut { .. }
+            | Cause::StopStepOver { .. }
             | Cause::SignalRequested { .. } => None,
         }
     }
@@ -334,11 +344,12 @@ impl fmt::Display for Cause {
             Cause::StopTimedOut { seconds } => {
                 write!(f, "SIGKILL: still there {seconds} s after its stop signal (stopwaitsecs)")
             }
+            Cause::StopStepOver { signal, after, seconds } => {
+                let (signal, after) = (signal_text(*signal), signal_text(*after));
+                write!(f, "{signal}: still there {seconds} s after {after} (stopsignal)")
+            }
             Cause::SignalRequested { signal, target, by } => {
-                match signal_name(*signal) {
-                    Some(name) => write!(f, "SIG{name}")?,
-                    None => write!(f, "signal {signal}")?,
-                }
+                f.write_str(&signal_text(*signal))?;
                 match target {
                     SignalTarget::Leader => write!(f, " requested {by}"),
                     SignalTarget::Group => write!(f, " to its process group requested {by}"),
@@ -438,6 +449,11 @@ mod tests {
                 Cause::StopTimedOut { seconds: 10 },
                 "SIGKILL: still there 10 s after its stop signal (stopwaitsecs)",
                 r#"{"kind":"stop_timed_out","seconds":10}"#,
+            ),
+            (
+                Cause::StopStepOver { signal: 15, after: 3, seconds: 30 },
+                "SIGTERM: still there 30 s after SIGQUIT (stopsignal)",
+                r#"{"kind":"stop_step_over","signal":15,"after":3,"seconds":30}"#,
             ),
             (
                 Cause::SignalRequested { signal: 40, target: SignalTarget::Group, by: Initiator::Autostart },

@@ -7,7 +7,7 @@ use super::readers::{
 use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
 use crate::config::values::{
     MAX_BACKUPS, auto_restart, boolean, exit_code, exit_on, health_check_type, integer, log_buffer, log_sync, number,
-    port, reconcile, seconds, signal, size, umask,
+    port, reconcile, seconds, size, stop_signals, umask,
 };
 use crate::models::{Dialect, ProgramConfig};
 
@@ -29,10 +29,10 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
         "seconds that it must live to be `RUNNING`"),
     key!(Program "startretries" => startretries = |text| number(text, 0, u32::MAX); Section Live; "3";
         "further attempts after a failed start, then `FATAL`"),
-    key!(Program "stopsignal" => stopsignal = signal; Section Restart; "TERM";
-        "the signal that asks it to stop"),
+    key!(Program "stopsignal" => stopsignal = stop_signals; Section Restart; "TERM";
+        "the signal that asks it to stop; `QUIT:30, TERM:10`: one after the other, each with its seconds, then SIGKILL"),
     key!(Program "stopwaitsecs" => stopwaitsecs = |text| seconds(text, 0); Section Restart; "10";
-        "seconds from this signal to SIGKILL"),
+        "seconds from this signal to SIGKILL, where it has none of its own"),
     key!(Program "stopasgroup" => stopasgroup = boolean; Section Restart; "true" there "false";
         "the stop signal goes to the whole process group; `false`: to the program's main process alone, which ends its workers itself"),
     key!(Program "killasgroup" => killasgroup = boolean; Section Restart; "true" there "false";

@@ -44,8 +44,11 @@ fn next_step(entry: &Entry) -> Option<(NextStep, Moment)> {
     let machine = &entry.machine;
     let at = machine.poll_timeout()?;
     let step = match machine.state() {
-        ProcessState::Stopping if machine.kill_at().is_some() => NextStep::Kill,
-        ProcessState::Stopping => NextStep::KillAgain,
+        ProcessState::Stopping => match (machine.next_stop_signal(), machine.kill_at()) {
+            (Some(signal), _) => NextStep::StopSignal(signal),
+            (None, Some(_)) => NextStep::Kill,
+            (None, None) => NextStep::KillAgain,
+        },
         ProcessState::Starting => NextStep::Running,
         ProcessState::Running | ProcessState::Unhealthy if machine.is_checking() => NextStep::CheckAnswer,
         ProcessState::Running | ProcessState::Unhealthy => NextStep::Check,

@@ -66,7 +66,8 @@ fn payload(cause: &Cause) -> usize {
         | Cause::Retry { .. }
         | Cause::Restart
         | Cause::Ended { .. }
-        | Cause::StopTimedOut { .. } => 0,
+        | Cause::StopTimedOut { .. }
+        | Cause::StopStepOver { .. } => 0,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::api::{
     Updated, WaitFor,
 };
 use crate::models::{AutoRestart, HealthCheckType};
-use crate::process::{Desired, Moment, ProcessState};
+use crate::process::{Desired, Moment, ProcessState, stop_seconds};
 use crate::util::sorted::SortedMap;
 
 /// What a settled state may take beyond the configured times: scheduling, and death by SIGKILL.
@@ -351,7 +351,7 @@ fn longest_wait(entry: &Entry, goal: Goal) -> Option<Duration> {
     // What a leader leaves behind that alone was killed has a time of its own to end in.
     let rounds = if run.killasgroup { 1 } else { 2 };
     let stop = match entry.machine.has_run() {
-        true => seconds(run.stopwaitsecs) * rounds + SETTLE_MARGIN,
+        true => seconds(stop_seconds(run)) * rounds + SETTLE_MARGIN,
         false => Duration::ZERO,
     };
     match goal {

@@ -65,6 +65,13 @@ pub enum KillWhy {
         /// By so many seconds (`stopwaitsecs`).
         seconds: u32,
     },
+    /// It was to be stopped and outlived this step of its stop (`stopsignal`).
+    NextStep {
+        /// The signal of that step.
+        after: u8,
+        /// How long it took.
+        seconds: u32,
+    },
     /// It outlived SIGKILL, which may have missed a member that was being forked.
     Again,
     /// Its leader ended by itself: the rest has to end too, by the stop signal and then by SIGKILL.

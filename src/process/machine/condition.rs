@@ -9,10 +9,12 @@ use super::super::cause::{Failure, Tries};
 use super::super::last_words::LastWords;
 use super::super::moment::Moment;
 use super::super::span::{clock, span};
-use super::super::state::Exit;
+use super::super::state::{Exit, signal_text};
 use super::Machine;
 use super::due::Due;
 use super::phase::{Group, Leader, Phase, Retry, StopStage};
+
+const SIGKILL: u8 = 9;
 
 /// When something happens by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +90,8 @@ pub enum Condition {
     Stopping {
         /// Its leader has ended; the one whose process group is waited for.
         remains_of: Option<i32>,
+        /// The next signal before SIGKILL, and when it follows.
+        next: Option<(u8, Moment)>,
         /// When SIGKILL follows.
         kill_at: Option<Moment>,
         /// SIGKILL was sent.
@@ -130,8 +134,13 @@ impl Condition {
                 return format!("pid {pid}, uptime {}", clock(now.saturating_duration_since(*started)));
             }
             Condition::Unhealthy { pid, message } => return format!("pid {pid}, unhealthy: {message}"),
-            Condition::Stopping { remains_of, kill_at, killed } => {
-                return stopping(*remains_of, *kill_at, *killed, now);
+            Condition::Stopping { remains_of, next, kill_at, killed } => {
+                let mut line = stopping(*remains_of, *killed);
+                let later = kill_at.map(|at| (SIGKILL, at));
+                for (signal, at) in [*next, later].into_iter().flatten() {
+                    line.push_str(&format!(", {} in {} s", signal_text(signal), seconds_left(Some(at), now)));
+                }
+                return line;
             }
         };
         match last_words {
@@ -141,15 +150,14 @@ impl Condition {
     }
 }
 
-fn stopping(remains_of: Option<i32>, kill_at: Option<Moment>, killed: bool, now: Moment) -> String {
+fn stopping(remains_of: Option<i32>, killed: bool) -> String {
     let who = match remains_of {
         None => String::new(),
         Some(pid) => format!(" what pid {pid} left of its process group"),
     };
-    match (killed, kill_at) {
-        (true, _) => format!("stopping{who}, SIGKILL was sent but it has not ended yet"),
-        (false, None) => format!("stopping{who}"),
-        (false, Some(at)) => format!("stopping{who}, SIGKILL in {} s", seconds_left(Some(at), now)),
+    match killed {
+        true => format!("stopping{who}, SIGKILL was sent but it has not ended yet"),
+        false => format!("stopping{who}"),
     }
 }
 
@@ -193,10 +201,8 @@ impl Machine {
                     Leader::Alive => None,
                     Leader::Gone => Some(group.run.pid),
                 },
-                kill_at: match group.stage {
-                    StopStage::Stopping { kill_at, .. } => kill_at,
-                    StopStage::Unsignalled | StopStage::Killing { .. } => None,
-                },
+                next: group.next_signal(),
+                kill_at: group.kill_at(),
                 killed: matches!(group.stage, StopStage::Killing { .. }),
             },
         }

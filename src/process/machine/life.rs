@@ -244,8 +244,8 @@ impl Machine {
         self.with_remains(phase, |machine, leader, group| match group.stage {
             StopStage::Unsignalled => machine.terminate(now, leader, group, KillWhy::Remains),
             // Only the leader was told so far. Nobody else is left who would end the others.
-            StopStage::Stopping { target: SignalTarget::Leader, kill_at } => {
-                machine.terminate_until(now, leader, group, kill_at, KillWhy::Remains)
+            StopStage::Stopping { target: SignalTarget::Leader, step, over_at } => {
+                machine.tell_rest(group, step, over_at)
             }
             StopStage::Killing { target: SignalTarget::Leader, .. } => {
                 machine.terminate(now, leader, group, KillWhy::Remains)
@@ -387,11 +387,8 @@ impl Machine {
             }
             Phase::Exited { remains: Some(_), .. }
             | Phase::Fatal { remains: Some(_), .. }
-            | Phase::Backoff { remains: Some(_), .. } => self.escalate(now, phase, KillWhy::Remains),
-            Phase::Stopping { ref group, .. } => {
-                let seconds = group.run.config.stopwaitsecs;
-                self.escalate(now, phase, KillWhy::StopTimeout { seconds })
-            }
+            | Phase::Backoff { remains: Some(_), .. }
+            | Phase::Stopping { .. } => self.escalate(now, phase),
             Phase::Starting { run, .. } => {
                 let cause = up_for(&run);
                 self.running(now, run, cause)
@@ -419,10 +416,15 @@ impl Machine {
         }
     }
 
-    /// SIGKILL for what is still there; `why` it gets that for the first time.
-    fn escalate(&mut self, now: Moment, phase: Phase, why: KillWhy) -> Phase {
+    /// The next step for what is still there: another stop signal, at last SIGKILL.
+    fn escalate(&mut self, now: Moment, phase: Phase) -> Phase {
+        let is_stopping = phase.state() == ProcessState::Stopping;
         self.with_remains(phase, |machine, leader, group| match group.stage {
-            StopStage::Unsignalled | StopStage::Stopping { .. } => machine.kill(now, leader, group, why),
+            StopStage::Unsignalled => machine.kill(now, leader, group, KillWhy::Remains),
+            StopStage::Stopping { step, .. } => {
+                let why = if is_stopping { group.run.why_next(step) } else { KillWhy::Remains };
+                machine.begin_step(now, leader, group, step + 1, why)
+            }
             StopStage::Killing { .. } => machine.kill(now, leader, group, KillWhy::Again),
         })
     }

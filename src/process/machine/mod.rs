@@ -63,7 +63,7 @@ pub use condition::Condition;
 pub(crate) use condition::Upcoming;
 use due::is_due;
 pub use event::{Event, Generation};
-use phase::{Phase, StopStage};
+use phase::Phase;
 
 /// No two starts lie closer together than this, unless an operator asks for one.
 const PACE: Duration = Duration::from_secs(1);
@@ -291,13 +291,25 @@ impl Machine {
         }
     }
 
+    /// In `STOPPING`: the next signal, where that is not SIGKILL yet.
+    pub fn next_stop_signal(&self) -> Option<u8> {
+        match &self.phase {
+            Phase::Stopping { group, .. } => group.next_signal().map(|(signal, _)| signal),
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. } => None,
+        }
+    }
+
     /// In `STOPPING`: when SIGKILL follows; `None` once it was sent, or in another state.
     pub fn kill_at(&self) -> Option<Moment> {
         match &self.phase {
-            Phase::Stopping { group, .. } => match group.stage {
-                StopStage::Stopping { kill_at, .. } => kill_at,
-                StopStage::Unsignalled | StopStage::Killing { .. } => None,
-            },
+            Phase::Stopping { group, .. } => group.kill_at(),
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }

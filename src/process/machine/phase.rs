@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::super::cause::{Failure, Tries};
 use super::super::moment::Moment;
-use super::super::state::{ProcessState, signal_number};
-use super::action::SignalTarget;
+use super::super::state::ProcessState;
+use super::super::stop_signals::{StopStep, seconds_behind};
+use super::action::{KillWhy, SignalTarget};
 use super::checks::Checks;
-use super::due::Due;
+use super::due::{Due, after};
 use crate::models::ProgramConfig;
 
 /// One child, from its spawn until nothing is left of its process group.
@@ -28,10 +29,17 @@ impl Run {
         now.saturating_duration_since(self.started)
     }
 
-    /// The number of its stop signal. The name was checked when it was loaded; TERM if it was not.
-    pub(super) fn stop_signal(&self) -> u8 {
-        const SIGTERM: u8 = 15;
-        signal_number(&self.config.stopsignal).unwrap_or(SIGTERM)
+    /// The step of its stop with this number; `None`: SIGKILL.
+    pub(super) fn stop_step(&self, number: usize) -> Option<StopStep> {
+        StopStep::of(&self.config, number)
+    }
+
+    /// Why the signal is sent that follows this step of its stop.
+    pub(super) fn why_next(&self, number: usize) -> KillWhy {
+        match self.stop_step(number) {
+            Some(StopStep { signal, seconds: Some(seconds) }) => KillWhy::NextStep { after: signal, seconds },
+            Some(StopStep { seconds: None, .. }) | None => KillWhy::StopTimeout { seconds: self.config.stopwaitsecs },
+        }
     }
 }
 
@@ -40,8 +48,8 @@ impl Run {
 pub(super) enum StopStage {
     /// The leader has just ended; the shell is about to say whether it left anybody behind.
     Unsignalled,
-    /// It was sent the stop signal.
-    Stopping { target: SignalTarget, kill_at: Due },
+    /// It was sent the stop signal, or that of a later step; the next step follows at `over_at`, at last SIGKILL.
+    Stopping { target: SignalTarget, step: usize, over_at: Due },
     /// It was sent SIGKILL. It gets it again: a member that was being forked may have been missed.
     Killing { target: SignalTarget, again_at: Due },
 }
@@ -59,10 +67,26 @@ impl Group {
         Group { run, stage: StopStage::Unsignalled }
     }
 
+    /// When SIGKILL follows; `None` once it was sent.
+    pub(super) fn kill_at(&self) -> Due {
+        match self.stage {
+            StopStage::Stopping { step, over_at, .. } => after(over_at?, seconds_behind(&self.run.config, step + 1)),
+            StopStage::Unsignalled | StopStage::Killing { .. } => None,
+        }
+    }
+
+    /// The next signal, where that is not SIGKILL yet, and when it follows.
+    pub(super) fn next_signal(&self) -> Option<(u8, Moment)> {
+        match self.stage {
+            StopStage::Stopping { step, over_at, .. } => Some((self.run.stop_step(step + 1)?.signal, over_at?)),
+            StopStage::Unsignalled | StopStage::Killing { .. } => None,
+        }
+    }
+
     fn timer(&self) -> Due {
         match self.stage {
             StopStage::Unsignalled => None,
-            StopStage::Stopping { kill_at, .. } => kill_at,
+            StopStage::Stopping { over_at, .. } => over_at,
             StopStage::Killing { again_at, .. } => again_at,
         }
     }

@@ -2,6 +2,7 @@
 
 mod health;
 mod reports;
+mod stop_steps;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -32,14 +32,27 @@ struct Run {
     spawned: Millis,
     config: Arc<ProgramConfig>,
     leader: bool,
-    /// When SIGKILL has to follow at the latest.
-    kill_by: Option<Millis>,
+    /// The signals of its stop, how long each may take, and whether that stands with the signal.
+    steps: Vec<(u8, Millis, bool)>,
+    /// The present one.
+    step: usize,
+    /// When the next signal has to follow at the latest, at last SIGKILL.
+    next_by: Option<Millis>,
     killed: Option<Millis>,
     /// The last signal went to the leader alone.
     alone: bool,
     /// An operator has allowed SIGKILL before its time.
     forced: bool,
     checks: Option<Checks>,
+}
+
+/// The steps of a stop, read anew.
+fn stop_steps(config: &ProgramConfig) -> Vec<(u8, Millis, bool)> {
+    let step = |text: &str| {
+        let (name, own) = text.split_once(':').map_or((text, None), |(name, own)| (name, own.parse().ok()));
+        (signal_number(name).unwrap_or(15), seconds(own.unwrap_or(config.stopwaitsecs)), own.is_some())
+    };
+    config.stopsignal.split(',').map(step).collect()
 }
 
 #[derive(Debug)]
@@ -192,12 +205,14 @@ impl Auditor {
             self.expected.push(Running);
         }
         self.run = Some(Run {
+            steps: stop_steps(&config),
+            step: 0,
             generation,
             pid,
             spawned: now,
             config,
             leader: true,
-            kill_by: None,
+            next_by: None,
             killed: None,
             alone: false,
             forced: false,
@@ -259,10 +274,10 @@ impl Auditor {
         }
     }
 
-    /// The run has been told to go: SIGKILL follows `stopwaitsecs` later.
+    /// The run has been told to go: the next signal follows when the time of this one is over.
     fn must_go(&mut self, now: Millis) {
         if let Some(run) = &mut self.run {
-            run.kill_by.get_or_insert(now + seconds(run.config.stopwaitsecs));
+            run.next_by.get_or_insert(now + run.steps[run.step].1);
         }
     }
 
@@ -362,26 +377,36 @@ impl Auditor {
             return Err("a signal to an old run".to_owned());
         };
         let Signal { number: signal, target, resume } = signal;
-        let stop_signal = signal_number(&run.config.stopsignal).unwrap_or(15);
         // The leader alone was told to end, and has: what it has left behind hears of it for the first time.
         let unheard = !run.leader && std::mem::take(&mut run.alone);
         if unheard && run.killed.take().is_some() {
-            run.kill_by = None;
+            (run.next_by, run.step) = (None, 0);
         }
-        let told = run.kill_by.is_some();
+        let (over, _, own_seconds) = run.steps[run.step];
+        let over_seconds = run.steps[run.step].1 / SECOND;
+        let told = run.next_by.is_some();
         let repeated = run.killed.is_some_and(|at| now >= at + KILL_AGAIN);
-        let overdue = run.kill_by.is_some_and(|by| now >= by) && run.killed.is_none();
-        let at_once = (run.forced || stop_signal == SIGKILL) && run.killed.is_none();
-        let kill = signal == SIGKILL && (repeated || overdue || at_once);
-        let stop = signal == stop_signal
+        let overdue = run.next_by.is_some_and(|by| now >= by) && run.killed.is_none();
+        let next = run.steps.get(run.step + 1).map(|(next, ..)| *next).filter(|_| overdue);
+        if next == Some(signal) {
+            (run.next_by, run.step) = (None, run.step + 1);
+        }
+        let at_once = (run.forced || over == SIGKILL) && run.killed.is_none();
+        let kill = signal == SIGKILL && (repeated || overdue && next.is_none() || at_once);
+        let stop = signal == over
             && signal != SIGKILL
             && run.killed.is_none()
             && (!told || unheard || self.shown != Stopping);
-        ensure(kill || stop, || format!("signal {signal} is none that is to be sent now"))?;
+        ensure(kill || stop || next == Some(signal), || format!("signal {signal} is none that is to be sent now"))?;
         let stopping = self.shown == Stopping;
         let true_reason = match why {
             KillWhy::Requested => stopping && !repeated,
-            KillWhy::StopTimeout { seconds } => kill && overdue && stopping && seconds == run.config.stopwaitsecs,
+            KillWhy::StopTimeout { seconds } => {
+                kill && overdue && stopping && !own_seconds && seconds == run.config.stopwaitsecs
+            }
+            KillWhy::NextStep { after, seconds } => {
+                overdue && stopping && own_seconds && after == over && Millis::from(seconds) == over_seconds
+            }
             KillWhy::Again => kill && repeated,
             KillWhy::Remains => !run.leader && (!stopping || unheard),
             KillWhy::Unhealthy => run.leader && stopping && self.health_stop,
@@ -558,8 +583,8 @@ impl Auditor {
         if self.shown_is(&[Starting, Running, Unhealthy]) {
             return Ok(());
         }
-        let Some(kill_by) = run.kill_by else { return Err("what is to go was not told".to_owned()) };
-        ensure(run.killed.is_some() || now < kill_by, || "SIGKILL did not come in time".to_owned())?;
+        let Some(next_by) = run.next_by else { return Err("what is to go was not told".to_owned()) };
+        ensure(run.killed.is_some() || now < next_by, || "SIGKILL did not come in time".to_owned())?;
         let missed = run.killed.is_some_and(|at| now >= at + KILL_AGAIN) && system.needs_signal(run.generation);
         ensure(!missed, || "what SIGKILL has missed was not killed again".to_owned())
     }

@@ -44,7 +44,9 @@ pub fn config(random: &mut Random) -> ProgramConfig {
     config.exitcodes = random.pick(&[vec![0], vec![0, 3], vec![]]);
     config.startsecs = random.pick(&[0, 0, 1, 1, 2, 5]);
     config.startretries = random.pick(&[0, 1, 3, 3, 5, 35]);
-    config.stopsignal = random.pick(&["TERM", "SIGINT", "KILL", "rtmin+1", "nonsense"]).to_owned();
+    config.stopsignal = random
+        .pick(&["TERM", "SIGINT", "KILL", "rtmin+1", "nonsense", "QUIT:2,TERM", "HUP:1,INT:3,rtmin+1:1"])
+        .to_owned();
     config.stopwaitsecs = random.pick(&[0, 1, 3, 10]);
     config.stopasgroup = random.chance(1, 2);
     config.killasgroup = random.chance(2, 3);

@@ -4,7 +4,14 @@ use super::oracle::{Ask, Kind, LoadResult, MARGIN, Oracle, Proc};
 use super::reloads::LOAD_LIMIT;
 use super::{Millis, SECOND};
 use crate::api::{Answer, Command, ProcId, Query, Refusal, ReloadFailure, Reply, Request, RequestId, Watch};
+use crate::models::ProgramConfig;
 use crate::process::ProcessState;
+
+/// From the first signal of a stop to SIGKILL.
+fn time_of_stop(config: &ProgramConfig) -> Millis {
+    let steps = config.stopsignal.split(',').map(|step| step.split_once(':').and_then(|(_, own)| own.parse().ok()));
+    steps.map(|own| SECOND * own.unwrap_or(Millis::from(config.stopwaitsecs))).sum()
+}
 
 impl Kind {
     pub(super) fn waits_for_file(self) -> bool {
@@ -52,7 +59,7 @@ impl Oracle {
         MARGIN
             + configs
                 // What a leader leaves behind that alone was killed has a time of its own.
-                .map(|config| Millis::from(config.stopwaitsecs) * SECOND * if config.killasgroup { 1 } else { 2 })
+                .map(|config| time_of_stop(config) * if config.killasgroup { 1 } else { 2 })
                 .max()
                 .unwrap_or(0)
     }

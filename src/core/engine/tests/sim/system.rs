@@ -354,7 +354,7 @@ impl FakeSystem {
             autorestart: random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]),
             startsecs: random.small(4),
             startretries: random.small(5),
-            stopsignal: random.pick(&["TERM", "TERM", "HUP", "KILL"]).to_owned(),
+            stopsignal: random.pick(&["TERM", "TERM", "HUP", "KILL", "INT:3,TERM", "QUIT:1,INT:2,HUP:1"]).to_owned(),
             stopwaitsecs: random.small(6),
             stopasgroup: random.chance(70),
             killasgroup: random.chance(70),
