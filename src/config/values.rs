@@ -1,7 +1,9 @@
 //! Values of one kind each: text in, a value or a fault with its remedy out.
 
 use super::diagnostic::Fault;
-use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, Reconcile};
+use crate::models::{
+    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, ProgramType, Reconcile,
+};
 use crate::process::{signal_name, signal_number};
 use crate::util::did_you_mean::closest;
 use crate::util::log_level;
@@ -155,6 +157,15 @@ pub(crate) fn exit_on(text: &str) -> Result<ExitOn, Fault> {
         "exit" => Ok(ExitOn::Exit),
         "fatal" => Ok(ExitOn::Fatal),
         _ => Err(Fault::new("not an end to exit on", "write never, failure, exit or fatal")),
+    }
+}
+
+/// `simple` or `oneshot`.
+pub(crate) fn program_type(text: &str) -> Result<ProgramType, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "simple" | "" => Ok(ProgramType::Simple),
+        "oneshot" => Ok(ProgramType::Oneshot),
+        _ => Err(Fault::new("not a type of program", "write simple or oneshot")),
     }
 }
 

@@ -61,6 +61,11 @@ pub enum Failure {
         /// What it has left behind.
         pid: i32,
     },
+    /// A oneshot that did not come to its end in time.
+    NotCompleted {
+        /// Within so many seconds (`start_timeout`).
+        seconds: u32,
+    },
     /// It could not be spawned.
     SpawnFailed(SpawnError),
     /// Its health checks failed.
@@ -84,12 +89,22 @@ impl fmt::Display for Failure {
                  use its option to stay in the foreground",
                 span(Duration::from_millis(*age_ms))
             ),
+            Failure::NotCompleted { seconds } => write!(f, "not completed within {seconds} s (start_timeout)"),
             Failure::SpawnFailed(error) => error.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Failure::InternalError => {
                 f.write_str("an internal error of supervice (a panic), please report it; its processes are killed")
             }
         }
+    }
+}
+
+/// The end of a oneshot that has done what it is for.
+pub(super) fn completed(exit: Exit, age_ms: u64) -> String {
+    let age = span(Duration::from_millis(age_ms));
+    match exit {
+        Exit::Code(0) => format!("completed after {age}"),
+        Exit::Code(_) | Exit::Signal(_) => format!("completed after {age} with {exit}"),
     }
 }
 
@@ -162,6 +177,19 @@ pub enum Cause {
         exit: Exit,
         /// How long it had lived, in milliseconds.
         age_ms: u64,
+    },
+    /// It has done what it is for, and ended: it is a oneshot.
+    Completed {
+        /// How.
+        #[serde(flatten)]
+        exit: Exit,
+        /// How long it had lived, in milliseconds.
+        age_ms: u64,
+    },
+    /// Its start has not come about, and what there is of it has to end.
+    StartFailed {
+        /// Why not.
+        failure: Arc<Failure>,
     },
     /// It could not be spawned, and is wanted down by now.
     SpawnFailed {
@@ -260,6 +288,7 @@ impl Cause {
                 Cause::BackedOff { failure: shorter_failure(failure), number, of, delay }
             }
             Cause::GaveUp { failure, after } => Cause::GaveUp { failure: shorter_failure(failure), after },
+            Cause::StartFailed { failure } => Cause::StartFailed { failure: shorter_failure(failure) },
             other => other,
         }
     }
@@ -274,6 +303,8 @@ impl Cause {
             | Cause::Executed
             | Cause::Up { .. }
             | Cause::Exited { .. }
+            | Cause::Completed { .. }
+            | Cause::StartFailed { .. }
             | Cause::SpawnFailed { .. }
             | Cause::Unhealthy { .. }
             | Cause::HealthyAgain { .. }
@@ -309,6 +340,7 @@ fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
         Failure::SpawnFailed(_)
         | Failure::Exited { .. }
         | Failure::Backgrounded { .. }
+        | Failure::NotCompleted { .. }
         | Failure::Unhealthy { .. }
         | Failure::InternalError => failure,
     }
@@ -328,6 +360,8 @@ impl fmt::Display for Cause {
             Cause::Executed => f.write_str("executed"),
             Cause::Up { seconds } => write!(f, "up for {seconds} s"),
             Cause::Exited { exit, age_ms } => write!(f, "{exit} after {}", span(Duration::from_millis(*age_ms))),
+            Cause::Completed { exit, age_ms } => f.write_str(&completed(*exit, *age_ms)),
+            Cause::StartFailed { failure } => failure.fmt(f),
             Cause::SpawnFailed { error } => error.fmt(f),
             Cause::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Cause::HealthyAgain { message } => write!(f, "healthy again: {message}"),
@@ -404,6 +438,21 @@ mod tests {
                 Cause::Exited { exit: Exit::Signal(9), age_ms: 61_000 },
                 "killed by SIGKILL after 1:01",
                 r#"{"kind":"exited","signal":9,"age_ms":61000}"#,
+            ),
+            (
+                Cause::Completed { exit: Exit::Code(0), age_ms: 250 },
+                "completed after 0.2 s",
+                r#"{"kind":"completed","code":0,"age_ms":250}"#,
+            ),
+            (
+                Cause::Completed { exit: Exit::Code(3), age_ms: 61_000 },
+                "completed after 1:01 with exit code 3",
+                r#"{"kind":"completed","code":3,"age_ms":61000}"#,
+            ),
+            (
+                Cause::StartFailed { failure: Failure::NotCompleted { seconds: 30 }.into() },
+                "not completed within 30 s (start_timeout)",
+                r#"{"kind":"start_failed","failure":{"kind":"not_completed","seconds":30}}"#,
             ),
             (
                 Cause::SpawnFailed { error: Box::new(spawn_error()) },

@@ -33,6 +33,7 @@ impl Engine {
             health: health.map(|(healthy, message)| (healthy, message.into())),
             config_changed: machine.run_config().is_some_and(|run| needs_restart(run, entry.config())),
             last_exit: machine.last_run().map(|run| run.exit),
+            completed: machine.has_completed(),
             next: next_step(entry),
             last_output: Vec::new(),
         })
@@ -49,6 +50,7 @@ fn next_step(entry: &Entry) -> Option<(NextStep, Moment)> {
             (None, Some(_)) => NextStep::Kill,
             (None, None) => NextStep::KillAgain,
         },
+        ProcessState::Starting if machine.gives_up() => NextStep::GiveUp,
         ProcessState::Starting => NextStep::Running,
         ProcessState::Running | ProcessState::Unhealthy if machine.is_checking() => NextStep::CheckAnswer,
         ProcessState::Running | ProcessState::Unhealthy => NextStep::Check,

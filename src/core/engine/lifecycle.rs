@@ -108,7 +108,12 @@ impl Engine {
         match why {
             KillWhy::StopTimeout { seconds } => self.note(id, Cause::StopTimedOut { seconds }),
             KillWhy::NextStep { after, seconds } => self.note(id, Cause::StopStepOver { signal, after, seconds }),
-            KillWhy::Requested | KillWhy::Remains | KillWhy::Unhealthy | KillWhy::Again | KillWhy::InternalError => {}
+            KillWhy::Requested
+            | KillWhy::Remains
+            | KillWhy::Unhealthy
+            | KillWhy::StartFailed
+            | KillWhy::Again
+            | KillWhy::InternalError => {}
         }
     }
 

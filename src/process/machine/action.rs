@@ -78,6 +78,8 @@ pub enum KillWhy {
     Remains,
     /// Its health checks fail.
     Unhealthy,
+    /// Its start has not come about in time (`start_timeout`).
+    StartFailed,
     /// The daemon is at fault.
     InternalError,
 }
@@ -115,6 +117,8 @@ pub struct LastRun {
     pub started: Moment,
     /// When it ended.
     pub ended: Moment,
+    /// It was a oneshot, and has done what it is for.
+    pub completed: bool,
 }
 
 impl LastRun {

@@ -38,6 +38,10 @@ impl Machine {
         let cause = self.note_request(now, if force { Verb::Kill } else { Verb::Stop }, by);
         let from = phase.state();
         match phase {
+            // It stays completed only until somebody stops it: whoever needs it has to have it done again.
+            Phase::Exited { restart_at: None, remains: None } if self.last_run_completed() => {
+                self.enter(from, Phase::Stopped, None, cause)
+            }
             // How it ended is worth more than that it was stopped afterwards.
             Phase::Stopped | Phase::Fatal { remains: None, .. } | Phase::Exited { restart_at: None, remains: None } => {
                 phase

@@ -12,7 +12,7 @@ use super::super::stop_signals::{StopStep, seconds_behind};
 use super::action::{KillWhy, SignalTarget};
 use super::checks::Checks;
 use super::due::{Due, after};
-use crate::models::ProgramConfig;
+use crate::models::{ProgramConfig, ProgramType};
 
 /// One child, from its spawn until nothing is left of its process group.
 #[derive(Debug, Serialize, Deserialize)]
@@ -116,6 +116,8 @@ pub(super) enum Then {
     AsDesired,
     /// `BACKOFF` or `FATAL`: it was stopped because its health checks failed.
     HealthRestart { failures: u32, message: Arc<str> },
+    /// `BACKOFF` or `FATAL`: its start did not come about.
+    StartFailed { failure: Arc<Failure> },
 }
 
 /// The next attempt of a program that could not be started or kept healthy.
@@ -126,6 +128,37 @@ pub(super) struct Retry {
     pub(super) at: Moment,
     /// Why the attempt before failed.
     pub(super) failure: Arc<Failure>,
+}
+
+/// What a run in `STARTING` waits for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Startup {
+    /// This moment, when it has lived for `startsecs`.
+    Alive { until: Due },
+    /// Its end: it is a oneshot. At this moment it is given up.
+    Completion { give_up_at: Due },
+}
+
+impl Startup {
+    /// What a run waits for that was spawned at `now`.
+    pub(super) fn of(config: &ProgramConfig, now: Moment) -> Startup {
+        match config.program_type {
+            ProgramType::Simple => Startup::Alive { until: after(now, config.startsecs) },
+            ProgramType::Oneshot => Startup::Completion { give_up_at: limit(config, now) },
+        }
+    }
+
+    fn timer(self) -> Due {
+        match self {
+            Startup::Alive { until } => until,
+            Startup::Completion { give_up_at } => give_up_at,
+        }
+    }
+}
+
+/// When a start is given up that has begun at `now`.
+fn limit(config: &ProgramConfig, now: Moment) -> Due {
+    if config.start_timeout > 0 { after(now, config.start_timeout) } else { None }
 }
 
 /// The actual, in contrast to the desired.
@@ -156,7 +189,7 @@ pub(super) enum Phase {
     },
     Starting {
         run: Run,
-        running_at: Due,
+        startup: Startup,
     },
     /// `checks` where a health check is configured.
     Running {
@@ -239,7 +272,7 @@ impl Phase {
             | Phase::Stopping { group, .. } => group.timer(),
             Phase::Exited { restart_at, remains: None } => *restart_at,
             Phase::Backoff { retry, remains: None } => Some(retry.at),
-            Phase::Starting { running_at, .. } => *running_at,
+            Phase::Starting { startup, .. } => startup.timer(),
             Phase::Running { checks, .. } => checks.as_ref().and_then(|checks| checks.timer()),
             Phase::Unhealthy { checks, .. } => checks.timer(),
             Phase::Stopped | Phase::Fatal { remains: None, .. } | Phase::Spawning { .. } => None,

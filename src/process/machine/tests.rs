@@ -1,6 +1,7 @@
 //! One test for each interleaving that has a rule of its own. Random interleavings: `tests/sim`.
 
 mod health;
+mod oneshot;
 mod reports;
 mod stop_steps;
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
+use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType};
 use super::super::subject::{
     Action, Desired, Event, Exit, Initiator, KillWhy, Moment, ProcessState, SignalTarget, Transition, signal_number,
 };
@@ -44,6 +44,19 @@ struct Run {
     /// An operator has allowed SIGKILL before its time.
     forced: bool,
     checks: Option<Checks>,
+}
+
+impl Run {
+    /// When its start is given up.
+    fn start_by(&self) -> Option<Millis> {
+        let oneshot = self.config.program_type == ProgramType::Oneshot;
+        (oneshot && self.config.start_timeout > 0).then(|| self.spawned + seconds(self.config.start_timeout))
+    }
+
+    /// Nothing bounds its start.
+    fn takes_its_time(&self) -> bool {
+        self.config.program_type == ProgramType::Oneshot && self.config.start_timeout == 0
+    }
 }
 
 /// The steps of a stop, read anew.
@@ -86,6 +99,8 @@ pub struct Auditor {
     health_restarts: u32,
     auto_starts: u64,
     health_stop: bool,
+    /// It is being stopped because its start took too long.
+    start_failed: bool,
     /// Who made the last request.
     asker: Option<Initiator>,
     /// The states that have to be announced by the event that is under way, in this order.
@@ -110,6 +125,7 @@ impl Auditor {
             health_restarts: 0,
             auto_starts: 0,
             health_stop: false,
+            start_failed: false,
             asker: None,
             expected: Vec::new(),
             entered: [0; 8],
@@ -130,7 +146,7 @@ impl Auditor {
                 self.asker = Some(by.clone());
                 self.asked_up(false);
                 self.asked_to_stop(*force);
-                self.health_stop = false;
+                (self.health_stop, self.start_failed) = (false, false);
             }
             Event::StopRequested { by } => {
                 self.asker = Some(by.clone());
@@ -180,7 +196,7 @@ impl Auditor {
         if !already {
             self.wish = true;
             self.reason = None;
-            self.health_stop = false;
+            (self.health_stop, self.start_failed) = (false, false);
         }
     }
 
@@ -188,7 +204,7 @@ impl Auditor {
         self.up = false;
         self.wish = false;
         self.reason = None;
-        self.health_stop = false;
+        (self.health_stop, self.start_failed) = (false, false);
         self.asked_to_stop(force);
     }
 
@@ -201,7 +217,7 @@ impl Auditor {
     fn spawned(&mut self, generation: u64, pid: i32, now: Millis) {
         self.spawning = None;
         let config = Arc::clone(&self.config);
-        if config.startsecs == 0 {
+        if config.startsecs == 0 && config.program_type == ProgramType::Simple {
             self.expected.push(Running);
         }
         self.run = Some(Run {
@@ -226,8 +242,17 @@ impl Auditor {
         run.checks = None;
         let lived = now - run.spawned;
         let (startsecs, spawned) = (run.config.startsecs, run.spawned);
+        let success = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
         match self.shown {
             Stopping => return,
+            Starting if run.config.program_type == ProgramType::Oneshot => {
+                self.expected.push(Exited);
+                if success {
+                    self.attempts = 0;
+                    return;
+                }
+                return self.failed_attempt(now);
+            }
             Starting if lived < seconds(startsecs) => {
                 self.expected.push(Exited);
                 return self.failed_attempt(now);
@@ -235,7 +260,6 @@ impl Auditor {
             Starting => self.expected.extend([Running, Exited]),
             Stopped | Running | Backoff | Exited | Fatal | Unhealthy => self.expected.push(Exited),
         }
-        let success = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
         let again = match self.config.autorestart {
             AutoRestart::Never => false,
             AutoRestart::Unexpected => !success,
@@ -269,6 +293,9 @@ impl Auditor {
             self.health_stop = false;
             self.health_restarts += 1;
             self.back_off(self.health_restarts, now);
+        } else if was_stopping && self.start_failed {
+            self.start_failed = false;
+            self.failed_attempt(now);
         } else if was_stopping {
             self.expected.push(Stopped);
         }
@@ -318,6 +345,11 @@ impl Auditor {
         });
         if awaited.is_some_and(|given_up| given_up <= now) {
             self.answered(false, now);
+        }
+        let start_by = self.run.as_ref().and_then(Run::start_by);
+        if self.shown == Starting && start_by.is_some_and(|by| by <= now) {
+            self.expected.push(Stopping);
+            self.start_failed = true;
         }
     }
 
@@ -393,10 +425,8 @@ impl Auditor {
         }
         let at_once = (run.forced || over == SIGKILL) && run.killed.is_none();
         let kill = signal == SIGKILL && (repeated || overdue && next.is_none() || at_once);
-        let stop = signal == over
-            && signal != SIGKILL
-            && run.killed.is_none()
-            && (!told || unheard || self.shown != Stopping);
+        let stop =
+            signal == over && signal != SIGKILL && run.killed.is_none() && (!told || unheard || self.shown != Stopping);
         ensure(kill || stop || next == Some(signal), || format!("signal {signal} is none that is to be sent now"))?;
         let stopping = self.shown == Stopping;
         let true_reason = match why {
@@ -409,6 +439,7 @@ impl Auditor {
             }
             KillWhy::Again => kill && repeated,
             KillWhy::Remains => !run.leader && (!stopping || unheard),
+            KillWhy::StartFailed => run.leader && stopping && self.start_failed,
             KillWhy::Unhealthy => run.leader && stopping && self.health_stop,
             KillWhy::InternalError => false,
         };
@@ -498,6 +529,8 @@ impl Auditor {
         if from != Starting {
             return Ok(());
         }
+        let simple = run.config.program_type == ProgramType::Simple;
+        ensure(simple, || "a oneshot was RUNNING".to_owned())?;
         ensure(startsecs_passed(run), || "RUNNING before startsecs".to_owned())?;
         if run.config.startsecs > 0 {
             self.attempts = 0;
@@ -548,8 +581,11 @@ impl Auditor {
         ensure(!late, || format!("{:?} was missed", self.reason))?;
         let Some(run) = &self.run else { return Ok(()) };
         if self.shown == Starting {
-            let over = now >= run.spawned + seconds(run.config.startsecs);
-            ensure(!over, || "STARTING after startsecs".to_owned())?;
+            let over = match run.config.program_type {
+                ProgramType::Simple => now >= run.spawned + seconds(run.config.startsecs),
+                ProgramType::Oneshot => run.start_by().is_some_and(|by| by <= now),
+            };
+            ensure(!over, || "STARTING after its time".to_owned())?;
         }
         if let Some(checks) = &run.checks {
             let missed = checks.awaited_since.is_none() && checks.due <= now;
@@ -563,7 +599,7 @@ impl Auditor {
         let leader = self.run.as_ref().is_some_and(|run| run.leader);
         let timer = machine.poll_timeout().is_some();
         let fine = match self.shown {
-            Starting => leader && timer,
+            Starting => leader && timer != self.run.as_ref().is_some_and(Run::takes_its_time),
             Running => leader && (timer || self.run.as_ref().is_some_and(|run| run.checks.is_none())),
             Unhealthy => leader && timer,
             Stopping => self.run.is_some() && timer,

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
+use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType};
 use super::super::subject::{
     Action, Desired, Event, Exit, Initiator, Machine, Moment, ProcessState, SignalTarget, SpawnError, SpawnStage,
     Transition,
@@ -40,6 +40,10 @@ pub enum Distortion {
     KillAtOnce,
     /// Of several stop signals only the first is sent.
     StopStepsSkipped,
+    /// A oneshot may take as long as it likes.
+    StartTimeoutIgnored,
+    /// A oneshot counts as running after a while.
+    OneshotTakenForDaemon,
     /// SIGKILL never follows the stop signal.
     KillNever,
     /// SIGKILL is sent only once.
@@ -83,7 +87,7 @@ pub enum Distortion {
 }
 
 impl Distortion {
-    pub const ALL: [Distortion; 29] = [
+    pub const ALL: [Distortion; 31] = [
         StaleAnswerAccepted,
         RestartBesideOldGroup,
         RetryBesideOldGroup,
@@ -93,6 +97,8 @@ impl Distortion {
         StartWhileStoppingLost,
         KillAtOnce,
         StopStepsSkipped,
+        StartTimeoutIgnored,
+        OneshotTakenForDaemon,
         KillNever,
         KillNotRepeated,
         KillTimerStaysDue,
@@ -129,6 +135,10 @@ impl Distortion {
             StartWhileStoppingLost => (Bend::Event(drop_start_while_stopping), "an operator's start was not done"),
             KillAtOnce => (Bend::Config(|config| config.stopwaitsecs = 0), "signal 9 is none"),
             StopStepsSkipped => (Bend::Config(first_step_alone), "signal 9 is none"),
+            StartTimeoutIgnored => (Bend::Config(|config| config.start_timeout = 0), "stuck in STARTING"),
+            OneshotTakenForDaemon => {
+                (Bend::Config(|config| config.program_type = ProgramType::Simple), "a oneshot was RUNNING")
+            }
             KillNever => (Bend::Config(|config| config.stopwaitsecs = u32::MAX), "SIGKILL did not come in time"),
             KillNotRepeated => (Bend::Action(drop_second_kill), "was not killed again"),
             KillTimerStaysDue => (Bend::Timer(due_after_kill), "a timer stays due"),

@@ -1,6 +1,6 @@
 //! What is drawn at random: settings, lives, failures, answers and commands.
 
-use super::super::subject::models::{AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig};
+use super::super::subject::models::{AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig, ProgramType};
 use super::super::subject::{Event, Exit, Initiator, SpawnError, SpawnStage};
 use super::Millis;
 use super::random::Random;
@@ -40,6 +40,8 @@ impl FaultProfile {
 
 pub fn config(random: &mut Random) -> ProgramConfig {
     let mut config = ProgramConfig::new("subject", "/bin/subject");
+    config.program_type = random.pick(&[ProgramType::Simple, ProgramType::Simple, ProgramType::Oneshot]);
+    config.start_timeout = random.pick(&[0, 1, 3, 60]);
     config.autorestart = random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]);
     config.exitcodes = random.pick(&[vec![0], vec![0, 3], vec![]]);
     config.startsecs = random.pick(&[0, 0, 1, 1, 2, 5]);
