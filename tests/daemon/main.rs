@@ -13,6 +13,7 @@ mod frames;
 mod health;
 mod hung;
 mod interop;
+mod kinds;
 mod lifecycle;
 mod lossless;
 mod operate;
