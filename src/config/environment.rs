@@ -35,6 +35,11 @@ pub enum EnvironmentError {
         /// The variable.
         name: String,
     },
+    /// A value without quotation marks that ends within: supervisord's hold few signs without.
+    Unquoted {
+        /// The variable.
+        name: String,
+    },
     /// A quotation mark at the end of a value that does not begin with one.
     StrayQuote {
         /// The variable.
@@ -61,6 +66,12 @@ impl fmt::Display for EnvironmentError {
             }
             EnvironmentError::AfterQuote { name } => {
                 write!(f, "no comma after the closing quotation mark of {name}'s value")
+            }
+            EnvironmentError::Unquoted { name } => {
+                write!(
+                    f,
+                    "the value of {name} holds what must be in quotation marks: all but letters, digits and _/.+-():"
+                )
             }
             EnvironmentError::StrayQuote { name, quote } => {
                 write!(f, "the quotation mark {quote} at the end of {name}'s value is not opened")
@@ -137,13 +148,16 @@ fn quoted_value<'t>(name: &str, quote: char, text: &'t str) -> Result<(&'t str, 
 pub(crate) fn parse_supervisord_environment(text: &str) -> Result<Vec<(String, String)>, EnvironmentError> {
     let tokens = tokens(text)?;
     let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut separator = ",";
     for words in tokens.chunks(4) {
         let after = pairs.last().map_or_else(String::new, |(name, _)| name.clone());
+        let (name, value) = match words {
+            [name, equals, value, ..] if equals == "=" => (name, value),
+            _ if separator == "," => return Err(EnvironmentError::NoValue { after }),
+            _ => return Err(EnvironmentError::Unquoted { name: after }),
+        };
         // The fourth is the comma; anything else in its place is ignored.
-        let [name, equals, value, ..] = words else { return Err(EnvironmentError::NoValue { after }) };
-        if equals != "=" {
-            return Err(EnvironmentError::NoValue { after });
-        }
+        separator = words.get(3).map_or(",", String::as_str);
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(EnvironmentError::BadName { after });
         }

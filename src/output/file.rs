@@ -145,11 +145,11 @@ impl LogFile {
         self.outage.add_lost(since, bytes);
     }
 
-    /// Opens the file unless it is open, so that a wrong path is known before there is output.
+    /// Opens what the path means now, so that a wrong path is known before there is output, and the first words of a run do
+    /// not go into a file that somebody has deleted since.
     pub fn open(&mut self, now: Instant, report: Reporter<'_>) {
-        if self.file.is_none()
-            && let Err(error) = self.try_open(now)
-        {
+        self.check_at = now;
+        if let Err(error) = self.make_ready(now) {
             self.fail(now, 0, RETRY_AFTER, &error, report);
         }
     }

@@ -123,7 +123,7 @@ impl FileQueue {
         &self.path
     }
 
-    /// Opens the file under these rules unless it is open, so that a wrong path is known before there is output.
+    /// Opens what the path means now, under these rules: see [`LogFile::open`].
     pub fn prepare(self: &Arc<Self>, now: Instant, origin: Origin, rules: Rules) {
         let mut slot = self.lock();
         slot.rules = Some(rules);

@@ -203,3 +203,32 @@ fn no_message_and_no_printed_configuration_tells_a_secret() {
         }
     }
 }
+
+/// Supervisor/supervisor #779, #291: an @ or a % in a password, and nothing told which key it was or what to write.
+#[test]
+fn reports_signs_in_environment_are_an_error_with_the_remedy_or_what_they_are() {
+    let errors = |value: &str| {
+        Files::new(&format!("[supervisord]\n[program:p]\ncommand=x\nenvironment={value}\n")).errors(false)
+    };
+    let unquoted = errors("MAIL=me@example.com,N=2");
+    assert!(unquoted.contains("DIR/main.ini:4: [program:p] environment") && unquoted.contains("quot"), "{unquoted}");
+    let percent = errors("URL=\"a%2Bs3cret\"");
+    assert!(percent.contains("%%") && !percent.contains("s3cret"), "{percent}");
+    let values = "MAIL=me@example.com,URL=a%2Bb,LAST=100%";
+    let program =
+        Files::new(&format!("[program:p]\ncommand=x\nenvironment={values}\n")).load().config.programs.remove(0);
+    let of = |key: &str| program.environment.get(key).map(String::as_str);
+    assert_eq!((of("MAIL"), of("URL"), of("LAST")), (Some("me@example.com"), Some("a%2Bb"), Some("100%")));
+}
+
+/// unbit/uwsgi #1683: a value that ended with a percent sign swallowed the line behind it.
+#[test]
+fn reports_a_sign_at_the_end_of_a_value_leaves_the_next_line_alone() {
+    for begin in ["[supervice]\n", "[supervisord]\n"] {
+        for sign in ["%%", "\\\\", "\"\"", "#", "=", ","] {
+            let text = format!("{begin}[program:p]\ncommand=x a{sign}\nstartsecs=7\n[program:q]\ncommand=y\n");
+            let programs = Files::new(&text).load().config.programs;
+            assert_eq!((programs.len(), programs[0].startsecs), (2, 7), "{text}");
+        }
+    }
+}

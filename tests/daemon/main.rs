@@ -23,6 +23,7 @@ mod output;
 mod panics;
 mod races;
 mod reload;
+mod reports;
 mod servers;
 mod soak;
 mod start_stop;

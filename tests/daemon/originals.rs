@@ -91,7 +91,11 @@ impl Site {
         for name in ["", "facts", "logs", "sub"] {
             fs::create_dir_all(dir.join(name)).expect("a directory");
         }
-        let main = [("show", SHOW), ("main.conf", self.text)];
+        // Without one we listen at the default path, where another test or a daemon of the machine may be.
+        let needs_server = self.original == Original::Supervisord && !self.text.contains("[unix_http_server]");
+        let server = if needs_server { "[unix_http_server]\nfile=DIR/http.sock\n" } else { "" };
+        let text = format!("{}{server}", self.text);
+        let main = [("show", SHOW), ("main.conf", text.as_str())];
         for (name, text) in main.iter().chain(self.files) {
             let path = dir.join(name);
             fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
