@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::{ReadError, read_text};
+use super::file::{ReadError, read_guarded_text};
 use crate::util::errno;
 
 /// An env file may hold this many bytes.
@@ -252,7 +252,7 @@ impl std::error::Error for EnvFileError {
 
 /// Reads a file of `KEY=VALUE` lines in their order: blank lines and lines that begin with `#` are skipped, one
 /// pair of quotes around a value is stripped, `export ` before the name is allowed. It never blocks: only a
-/// regular file of at most 1 MiB is read.
+/// regular file of at most 1 MiB is read. A link that is neither root's nor the caller's is followed to files of its owner alone.
 ///
 /// # Errors
 ///
@@ -261,7 +261,7 @@ impl std::error::Error for EnvFileError {
 pub fn read_env_file(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, EnvFileError> {
     let path = path.as_ref();
     let fail = |line, kind| EnvFileError { path: path.to_owned(), line, kind };
-    let text = read_text(path, MAX_ENV_FILE_BYTES).map_err(|error| match error {
+    let text = read_guarded_text(path, MAX_ENV_FILE_BYTES).map_err(|error| match error {
         ReadError::Io(error) => fail(0, EnvFileErrorKind::Io(error)),
         ReadError::Content { line, fault } => fail(line, EnvFileErrorKind::Content(fault.message)),
     })?;

@@ -203,3 +203,46 @@ fn no_message_and_no_printed_configuration_tells_a_secret() {
         }
     }
 }
+
+/// Whoever can write to a configuration decides what root executes.
+#[test]
+fn case_23_a_configuration_that_others_can_write_is_a_warning_for_root() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: only root is warned");
+        return;
+    }
+    let text = "[program:a]\ncommand=sh\n[include]\nfiles=more/*.ini\n";
+    let files = || Files::new(text).with("more/b.ini", "[program:b]\ncommand=sh\n");
+    assert_eq!(files().warnings(), "");
+    let mode = |path: std::path::PathBuf, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    let theirs = |path: std::path::PathBuf| chown(path, Some(65534), None).expect("root may");
+    for (change, told) in [
+        (
+            &(|files: &Files| mode(files.main(), 0o666)) as &dyn Fn(&Files),
+            "DIR/main.ini: everybody can write to this file",
+        ),
+        (&|files| theirs(files.main()), "DIR/main.ini: its owner (uid 65534) can write to this file"),
+        (
+            &|files| theirs(files.dir().join("more/b.ini")),
+            "DIR/more/b.ini: its owner (uid 65534) can write to this file",
+        ),
+        (&|files| mode(files.dir().join("more"), 0o777), "DIR/more/b.ini: everybody can put another file in its place"),
+        (
+            &|files| theirs(files.dir().to_owned()),
+            "DIR/main.ini: its owner (uid 65534) can put another file in its place",
+        ),
+    ] {
+        let files = files();
+        change(&files);
+        let warnings = files.warnings();
+        assert!(warnings.starts_with(told) && warnings.lines().count() == 1, "{warnings}");
+        assert!(warnings.contains(", and so decide what root executes; chown root and chmod go-w "), "{warnings}");
+        assert!(files.errors(true).starts_with(told), "{}", files.errors(true));
+    }
+    let kept = files();
+    mode(kept.dir().to_owned(), 0o1777);
+    assert_eq!(kept.warnings(), "", "nobody can exchange a file of root's there");
+}
