@@ -152,6 +152,20 @@ pub(crate) fn parse_supervisord_environment(text: &str) -> Result<Vec<(String, S
     Ok(pairs)
 }
 
+/// What supervisord takes away from such a text, or ignores of it, without a word: probably a mistake with quotes or commas.
+pub(crate) fn lost_in_supervisord_environment(text: &str) -> Option<String> {
+    let tokens = tokens(text).ok()?;
+    tokens.chunks(4).find_map(|words| match words {
+        [name, _, _, comma, ..] if comma != "," => {
+            Some(format!("no comma behind the value of {name}: a part of what follows is ignored"))
+        }
+        [name, _, value, ..] if value.ends_with(['"', '\'']) && !value.starts_with(['"', '\'']) => {
+            Some(format!("the quotation mark at the end of {name}'s value is not its beginning's, and is removed"))
+        }
+        _ => None,
+    })
+}
+
 /// The words of `shlex.shlex(text)` with `/.+-():` among its word characters.
 fn tokens(text: &str) -> Result<Vec<String>, EnvironmentError> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "_/.+-():".contains(c);
