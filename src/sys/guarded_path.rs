@@ -303,7 +303,9 @@ fn walk(path: &Path, access: Access, last: Last) -> io::Result<Place> {
         inner.append(&mut rest);
         rest = inner;
     }
-    Err(Errno::EISDIR.into())
+    // The root directory.
+    place.name.push(".");
+    Ok(place)
 }
 
 /// The names in a path, without those that lead nowhere else.
