@@ -246,6 +246,7 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
         paths.retain(|path| path.exists() && !(has_wildcard(pattern) && path.is_dir()));
         if paths.is_empty() {
             let fault = Fault::new(format!("no file matches {pattern}"), "put the path right, or remove it");
+            let fault = fault.or_of_value(pattern, "no file matches");
             fields.report.unknown(entry_diagnostic(&entry, entry.value, fault));
         }
         for path in paths {

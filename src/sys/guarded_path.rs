@@ -182,7 +182,7 @@ impl Place {
         match openat(&self.directory, self.name.as_os_str(), flags, Mode::from_bits_truncate(mode)) {
             Ok(file) => {
                 let file = File::from(file);
-                self.trust(path, &file)?;
+                self.trust(path, access, &file)?;
                 match access {
                     Access::Replace | Access::Overwrite if file.metadata()?.is_file() => file.set_len(0)?,
                     Access::Replace | Access::Overwrite | Access::Read | Access::Append | Access::Update => {}
@@ -213,7 +213,7 @@ impl Place {
     }
 
     /// Whether the file that was opened there is what the configuration means.
-    fn trust(&self, path: &Path, file: &File) -> io::Result<()> {
+    fn trust(&self, path: &Path, access: Access, file: &File) -> io::Result<()> {
         let found = file.metadata()?;
         if let Some((link, uid)) = &self.foreign_link
             && !(found.is_file() && found.uid() == *uid)
@@ -225,7 +225,9 @@ impl Place {
         }
         let directory = metadata(&self.directory)?;
         let is_others = !is_trusted(directory.uid());
-        if (is_others || directory.mode() & 0o022 != 0) && found.nlink() > 1 {
+        // What everybody may read tells nobody anything new (package managers make hard links, too).
+        let is_public = access == Access::Read && found.mode() & 0o004 != 0;
+        if (is_others || directory.mode() & 0o022 != 0) && found.nlink() > 1 && !is_public {
             return Err(refused("it has a second name (a hard link)", found.uid(), "remove it and start again"));
         }
         let is_open_to_all = is_others || directory.mode() & 0o002 != 0;

@@ -80,6 +80,8 @@ fn case_23_a_link_of_another_user_is_not_followed() {
 fn case_23_a_second_name_of_a_file_is_refused_where_others_can_write() {
     let Some((dir, logs)) = foreign() else { return };
     fs::hard_link(dir.path().join("target"), logs.join("app.log")).unwrap();
+    open(&logs.join("app.log"), Access::Read).expect("what everybody may read");
+    fs::set_permissions(dir.path().join("target"), fs::Permissions::from_mode(0o600)).unwrap();
     assert!(refusal(&logs.join("app.log")).contains("has a second name"));
     assert_eq!(fs::read(dir.path().join("target")).unwrap(), b"secret\n", "not even emptied");
     fs::hard_link(dir.path().join("target"), dir.path().join("second")).unwrap();
