@@ -190,6 +190,30 @@ fn case_08_a_program_that_puts_itself_into_the_background_is_told_so_and_never_t
     daemon.terminate();
 }
 
+/// Never more rights than the file grants: the daemon becomes the user, and starts nobody else's programs.
+#[test]
+fn case_11_the_user_of_supervisord_is_whom_the_programs_run_as() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can become another user");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    chown(dir.path(), Some(65534), Some(65534)).expect("root may");
+    let mut daemon = Daemon::unstarted(dir);
+    let text = "[supervisord]\nuser=nobody\nlogfile=none\npidfile=none\n[unix_http_server]\nfile=DIR/ctl.sock\n\
+                [program:w]\ncommand=sh -c 'id -u; exec sleep 1000'\nstartsecs=0\n\
+                [program:r]\ncommand=sleep 1000\nuser=root\nautostart=false\n";
+    let text = text.replace("DIR", &daemon.dir.path().display().to_string());
+    fs::write(daemon.path("supervice.conf"), text).expect("a file");
+    daemon.launch(std::process::Command::new(env!("CARGO_BIN_EXE_supervice")));
+    daemon.wait_ready();
+    wait_until("it tells who it is", || daemon.ctl(&["tail", "w"]).1 == "65534\n");
+    assert_eq!(daemon.ctl(&["start", "r"]).0, 1);
+    let description = daemon.wait_state("r", "FATAL").description.unwrap_or_default();
+    assert!(description.contains("root"), "{description}");
+    daemon.terminate();
+}
+
 /// The program's user owns the directory of its log and puts a link there, before the start and at a rotation.
 #[test]
 fn case_23_a_link_that_the_programs_user_has_planted_is_not_followed() {
