@@ -175,7 +175,9 @@ impl Checks {
                 Ok(_) if access(path, AccessFlags::X_OK).is_err() => Err(unfit(path, "is not executable", hint)),
                 Ok(_) => match exec_trouble::lack(Path::new(path)) {
                     Some(lack) => {
-                        Err(Fault::new(format!("{path} can not be executed: {lack}"), "it will not start before"))
+                        let fault =
+                            Fault::new(format!("{path} can not be executed: {lack}"), "it will not start before");
+                        Err(fault.or_of_value(path, format!("it can not be executed: {lack}")))
                     }
                     None => Ok(()),
                 },

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::{ReadError, read_text};
+use super::file::{ReadError, read_guarded_text};
 use crate::util::errno;
 
 /// An env file may hold this many bytes.
@@ -166,6 +166,20 @@ pub(crate) fn parse_supervisord_environment(text: &str) -> Result<Vec<(String, S
     Ok(pairs)
 }
 
+/// What supervisord takes away from such a text, or ignores of it, without a word: probably a mistake with quotes or commas.
+pub(crate) fn lost_in_supervisord_environment(text: &str) -> Option<String> {
+    let tokens = tokens(text).ok()?;
+    tokens.chunks(4).find_map(|words| match words {
+        [name, _, _, comma, ..] if comma != "," => {
+            Some(format!("no comma behind the value of {name}: a part of what follows is ignored"))
+        }
+        [name, _, value, ..] if value.ends_with(['"', '\'']) && !value.starts_with(['"', '\'']) => {
+            Some(format!("the quotation mark at the end of {name}'s value is not its beginning's, and is removed"))
+        }
+        _ => None,
+    })
+}
+
 /// The words of `shlex.shlex(text)` with `/.+-():` among its word characters.
 fn tokens(text: &str) -> Result<Vec<String>, EnvironmentError> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "_/.+-():".contains(c);
@@ -266,7 +280,7 @@ impl std::error::Error for EnvFileError {
 
 /// Reads a file of `KEY=VALUE` lines in their order: blank lines and lines that begin with `#` are skipped, one
 /// pair of quotes around a value is stripped, `export ` before the name is allowed. It never blocks: only a
-/// regular file of at most 1 MiB is read.
+/// regular file of at most 1 MiB is read. A link that is neither root's nor the caller's is followed to files of its owner alone.
 ///
 /// # Errors
 ///
@@ -275,7 +289,7 @@ impl std::error::Error for EnvFileError {
 pub fn read_env_file(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, EnvFileError> {
     let path = path.as_ref();
     let fail = |line, kind| EnvFileError { path: path.to_owned(), line, kind };
-    let text = read_text(path, MAX_ENV_FILE_BYTES).map_err(|error| match error {
+    let text = read_guarded_text(path, MAX_ENV_FILE_BYTES).map_err(|error| match error {
         ReadError::Io(error) => fail(0, EnvFileErrorKind::Io(error)),
         ReadError::Content { line, fault } => fail(line, EnvFileErrorKind::Content(fault.message)),
     })?;

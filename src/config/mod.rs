@@ -33,6 +33,7 @@ mod include;
 mod keys;
 mod mistakes;
 mod names;
+mod ownership;
 mod plan;
 mod print;
 mod program;
@@ -75,7 +76,7 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// How a configuration is to be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoadOptions {
-    /// Unknown keys and sections are errors, not warnings.
+    /// Unknown keys and sections are errors, not warnings, and so is a file of root's that others can write to.
     pub strict: bool,
     /// The rules by which the file is read; `None`: its sections tell.
     pub dialect: Option<Dialect>,
@@ -170,6 +171,11 @@ impl Texts {
         let mut files = vec![Arc::clone(main)];
         let scope = Scope { dialect, host: Some(host), ..Scope::default() };
         read_included(&mut files, &mut document, scope, &mut report);
+        for file in &files {
+            if let Some(fault) = ownership::fault(file) {
+                report.unknown(file_diagnostic(file, 0, fault));
+            }
+        }
         Ok(Texts { document, files, report })
     }
 }
@@ -240,6 +246,7 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
         paths.retain(|path| path.exists() && !(has_wildcard(pattern) && path.is_dir()));
         if paths.is_empty() {
             let fault = Fault::new(format!("no file matches {pattern}"), "put the path right, or remove it");
+            let fault = fault.or_of_value(pattern, "no file matches");
             fields.report.unknown(entry_diagnostic(&entry, entry.value, fault));
         }
         for path in paths {

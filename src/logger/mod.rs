@@ -134,8 +134,10 @@ pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
     let sink = shared();
     let file = match &options.logfile {
         Some(path) => {
-            let open = LogFile::open(path, options.maxbytes, options.backups);
-            Some(open.map_err(|error| LoggerError::File { path: path.clone(), error })?)
+            let file = LogFile::open(path, options.maxbytes, options.backups);
+            let file = file.map_err(|error| LoggerError::File { path: path.clone(), error })?;
+            // Each line is wanted once.
+            Some(file).filter(|file| !(options.stdout && file.is_stdout()))
         }
         None => None,
     };

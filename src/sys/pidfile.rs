@@ -1,12 +1,14 @@
 //! The pid file: a lock that ends with its holder, and a number for people.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use super::guarded_path::{self, Access};
 
 /// How often the path may change under us before we give up.
 const ATTEMPTS: usize = 16;
@@ -146,12 +148,12 @@ impl Drop for PidFile {
             && read_pid(&mut self.file).is_ok_and(|pid| pid.and_then(|pid| u32::try_from(pid).ok()) == Some(self.pid));
         if still_ours {
             // Nothing sensible can be done about a failure: the lock goes in any case.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = guarded_path::remove(&self.path);
         }
     }
 }
 
-/// Opens without following a symbolic link at the last step and without waiting at a FIFO.
+/// Opens without following a symbolic link at the last step, nor one of another user before it, and without waiting at a FIFO.
 fn open(path: &Path) -> Result<File, PidFileError> {
     let foreign = |what| PidFileError::Foreign { path: path.to_owned(), what };
     let system = |error| PidFileError::System { path: path.to_owned(), error };
@@ -164,15 +166,7 @@ fn open(path: &Path) -> Result<File, PidFileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(system(error)),
     }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .map_err(system)?;
+    let file = guarded_path::open(path, Access::Update).map_err(system)?;
     // Again, for what has come between the look and the opening.
     if file.metadata().map_err(system)?.is_file() { Ok(file) } else { Err(foreign("a special file")) }
 }
@@ -241,6 +235,34 @@ mod tests {
             assert!(path.symlink_metadata().is_ok());
         }
         assert_eq!(std::fs::read_to_string(&text).unwrap(), "precious");
+    }
+
+    /// Whoever may write to the directory can not have the daemon overwrite another file.
+    #[test]
+    fn what_another_user_has_planted_is_left_alone() {
+        use std::os::unix::fs::{chown, lchown, symlink};
+        if !crate::sys::testing::is_root("what_another_user_has_planted_is_left_alone") {
+            return;
+        }
+        let nobody = Some(65534);
+        let dir = tempfile::tempdir().unwrap();
+        let theirs = dir.path().join("theirs");
+        std::fs::create_dir(&theirs).unwrap();
+        chown(&theirs, nobody, nobody).unwrap();
+        let target = dir.path().join("target");
+        std::fs::write(&target, "").unwrap();
+        symlink(dir.path(), theirs.join("away")).unwrap();
+        lchown(theirs.join("away"), nobody, nobody).unwrap();
+        std::fs::hard_link(&target, theirs.join("hard")).unwrap();
+        for (name, told) in
+            [("away/target", "is a link of another user"), ("hard", "it has a second name (a hard link)")]
+        {
+            let error = PidFile::acquire(&theirs.join(name)).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "");
+        drop(PidFile::acquire(&theirs.join("pid")).unwrap());
+        assert!(!theirs.join("pid").exists());
     }
 
     #[test]

@@ -232,3 +232,87 @@ fn reports_a_sign_at_the_end_of_a_value_leaves_the_next_line_alone() {
         }
     }
 }
+
+/// Whoever can write to a configuration decides what root executes.
+#[test]
+fn case_23_a_configuration_that_others_can_write_is_a_warning_for_root() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: only root is warned");
+        return;
+    }
+    let text = "[program:a]\ncommand=sh\n[include]\nfiles=more/*.ini\n";
+    let files = || Files::new(text).with("more/b.ini", "[program:b]\ncommand=sh\n");
+    assert_eq!(files().warnings(), "");
+    let mode = |path: std::path::PathBuf, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    let theirs = |path: std::path::PathBuf| chown(path, Some(65534), None).expect("root may");
+    for (change, told) in [
+        (
+            &(|files: &Files| mode(files.main(), 0o666)) as &dyn Fn(&Files),
+            "DIR/main.ini: everybody can write to this file",
+        ),
+        (&|files| theirs(files.main()), "DIR/main.ini: its owner (uid 65534) can write to this file"),
+        (
+            &|files| theirs(files.dir().join("more/b.ini")),
+            "DIR/more/b.ini: its owner (uid 65534) can write to this file",
+        ),
+        (&|files| mode(files.dir().join("more"), 0o777), "DIR/more/b.ini: everybody can put another file in its place"),
+        (
+            &|files| theirs(files.dir().to_owned()),
+            "DIR/main.ini: its owner (uid 65534) can put another file in its place",
+        ),
+    ] {
+        let files = files();
+        change(&files);
+        let warnings = files.warnings();
+        assert!(warnings.starts_with(told) && warnings.lines().count() == 1, "{warnings}");
+        assert!(warnings.contains(", and so decide what root executes; chown root and chmod go-w "), "{warnings}");
+        assert!(files.errors(true).starts_with(told), "{}", files.errors(true));
+    }
+    let kept = files();
+    mode(kept.dir().to_owned(), 0o1777);
+    assert_eq!(kept.warnings(), "", "nobody can exchange a file of root's there");
+}
+
+/// Mistakes with quotes that end with a quotation mark, of which both originals make something else in silence: an error in the one
+/// dialect, a warning in the other, whose meaning is kept. No value is told.
+#[test]
+fn quoting_mistakes_in_an_environment_are_told() {
+    let of = |begin: &str, environment: &str| {
+        Files::new(&format!("{begin}\n[program:p]\ncommand=sh\nenvironment={environment}\n"))
+    };
+    for environment in ["A=s3cret\"", "A=s3cret'", "B=1,A=s3cret\",C=2", "A=s3cret\",B=\"s3cret"] {
+        let told = of("[supervice]", environment).errors(false);
+        assert!(told.contains("at the end of A's value is not opened") && !told.contains("s3cret"), "{told}");
+    }
+    for environment in ["A=\"s3cret\"s\"", "A='s3cret''", "A=\"s3cret\" \"s\"", "A=\"s3cret\"\",B=1"] {
+        let told = of("[supervice]", environment).errors(false);
+        assert!(told.contains("no comma after the closing quotation mark of A's value"), "{told}");
+    }
+    for (environment, value, told) in [
+        ("A=s3cret\"", "s3cret", "the quotation mark at the end of A's value is not its beginning's, and is removed"),
+        (
+            "B=1,A=s3cret'",
+            "s3cret",
+            "the quotation mark at the end of A's value is not its beginning's, and is removed",
+        ),
+        ("A=s3cret x", "s3cret", "no comma behind the value of A: a part of what follows is ignored"),
+        ("A=\"s3cret\" \"x\"", "s3cret", "no comma behind the value of A: a part of what follows is ignored"),
+    ] {
+        let files = of("[supervisord]", environment);
+        assert!(files.warnings().contains(told) && !files.warnings().contains("s3cret"), "{}", files.warnings());
+        let program = files.load().config.programs.remove(0);
+        assert_eq!(program.environment.get("A").map(String::as_str), Some(value), "{environment}");
+        let global = Files::new(&format!("[supervisord]\nenvironment={environment}\n"));
+        assert!(global.warnings().contains(told), "{}", global.warnings());
+    }
+    for environment in ["A=\"x\",B='y, z'", "A=it's", "A=x\"y", "A=\"\"", "A=\"x\","] {
+        for begin in ["[supervice]", "[supervisord]"] {
+            if let Ok(loaded) = of(begin, environment).try_load(false) {
+                assert!(loaded.warnings.is_empty(), "{environment}: {:?}", loaded.warnings);
+            }
+        }
+    }
+}
