@@ -2,6 +2,7 @@
 
 use super::readers::home;
 use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
+use crate::config::checks::Checks;
 use crate::config::diagnostic::Fault;
 use crate::config::fields::Given;
 use crate::config::values::{
@@ -85,7 +86,7 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
 fn logfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.logfile = child_log(&home(given)?);
     match config.logfile.as_deref() {
-        Some(path) if given.is_in_file() => given.checks.log_file(path),
+        Some(path) if given.is_in_file() => own_file(given, |checks| checks.log_file(path)),
         Some(_) | None => Ok(()),
     }
 }
@@ -93,14 +94,26 @@ fn logfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), F
 fn pidfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.pidfile = path_or_none(&home(given)?);
     match config.pidfile.as_deref() {
-        Some(path) if given.is_in_file() => given.checks.pid_file(path),
+        Some(path) if given.is_in_file() => own_file(given, |checks| checks.pid_file(path)),
         Some(_) | None => Ok(()),
     }
 }
 
 fn socket(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.socket_path = path_or_none(&home(given)?);
-    config.socket_path.as_deref().map_or(Ok(()), |path| given.checks.socket(path))
+    let path = config.socket_path.as_deref();
+    path.map_or(Ok(()), |path| own_file(given, |checks| checks.socket(path)))
+}
+
+/// A file of the daemon can be made; a warning where it runs already.
+fn own_file(given: &mut Given<'_>, check: impl FnOnce(&mut Checks) -> Result<(), Fault>) -> Result<(), Fault> {
+    match check(given.checks) {
+        Err(fault) if given.checks.reload => {
+            given.warn(fault);
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 fn socket_owner(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
