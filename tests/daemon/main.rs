@@ -28,3 +28,4 @@ mod soak;
 mod start_stop;
 mod storm;
 mod terminal;
+mod vanished;

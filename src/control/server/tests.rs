@@ -36,7 +36,7 @@ impl Fixture {
             ServerEvent::Signal(_) => {}
         });
         let signals = SignalPipes::install(Default::default()).expect("signals");
-        let handle = start_with(Some(listener), signals, sink, limits).expect("a server");
+        let handle = start_with(Some(listener), Names::default(), signals, sink, limits).expect("a server");
         let (hold, held) = mpsc::channel();
         let answering = handle.clone();
         std::thread::spawn(move || {
