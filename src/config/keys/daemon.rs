@@ -86,7 +86,7 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
 fn logfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.logfile = child_log(&home(given)?);
     match config.logfile.as_deref() {
-        Some(path) if given.is_in_file() => own_file(given, |checks| checks.log_file(path)),
+        Some(path) if given.is_in_file() => own_fact(given, |checks| checks.log_file(path)),
         Some(_) | None => Ok(()),
     }
 }
@@ -94,7 +94,7 @@ fn logfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), F
 fn pidfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.pidfile = path_or_none(&home(given)?);
     match config.pidfile.as_deref() {
-        Some(path) if given.is_in_file() => own_file(given, |checks| checks.pid_file(path)),
+        Some(path) if given.is_in_file() => own_fact(given, |checks| checks.pid_file(path)),
         Some(_) | None => Ok(()),
     }
 }
@@ -102,11 +102,11 @@ fn pidfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), F
 fn socket(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.socket_path = path_or_none(&home(given)?);
     let path = config.socket_path.as_deref();
-    path.map_or(Ok(()), |path| own_file(given, |checks| checks.socket(path)))
+    path.map_or(Ok(()), |path| own_fact(given, |checks| checks.socket(path)))
 }
 
-/// A file of the daemon can be made; a warning where it runs already.
-fn own_file(given: &mut Given<'_>, check: impl FnOnce(&mut Checks) -> Result<(), Fault>) -> Result<(), Fault> {
+/// What the start of the daemon needs of the system; a warning where it runs already.
+fn own_fact(given: &mut Given<'_>, check: impl FnOnce(&mut Checks) -> Result<(), Fault>) -> Result<(), Fault> {
     match check(given.checks) {
         Err(fault) if given.checks.reload => {
             given.warn(fault);
@@ -118,7 +118,8 @@ fn own_file(given: &mut Given<'_>, check: impl FnOnce(&mut Checks) -> Result<(),
 
 fn socket_owner(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.socket_owner = given.filled()?;
-    config.socket_owner.as_deref().map_or(Ok(()), |owner| given.checks.owner(owner))
+    let owner = config.socket_owner.as_deref();
+    owner.map_or(Ok(()), |owner| own_fact(given, |checks| checks.owner(owner)))
 }
 
 /// Its `%` stand for what is known when a line is written.
@@ -130,14 +131,14 @@ fn log_prefix(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<()
 /// An unknown user is an error: the daemon must not keep more rights than the file grants.
 fn user(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     let user = given.text()?;
-    given.checks.user(&user)?;
+    own_fact(given, |checks| checks.user(&user).map(drop))?;
     config.user = Some(user);
     Ok(())
 }
 
 fn directory(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     let path = home(given)?;
-    given.checks.directory(&path)?;
+    own_fact(given, |checks| checks.directory(&path))?;
     config.directory = Some(path);
     Ok(())
 }
