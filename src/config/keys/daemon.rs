@@ -16,9 +16,9 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
     key!(Supervice "logfile" => logfile by logfile; Section Restart; "supervice.log" there "supervisord.log";
         "the daemon's own log; `none`: none. In the foreground (`-n`) the log goes to standard output, and to the file as well if one is named"),
     key!(Supervice "loglevel" => loglevel = log_level; Section Live; "INFO"; "`DEBUG` `INFO` `WARNING` `ERROR` `CRITICAL`"),
-    key!(Supervice "log_maxbytes" [(Section::Supervisord, "logfile_maxbytes")] => log_maxbytes = size; Section Restart; "50MB";
+    key!(Supervice "log_maxbytes" [(Section::Supervisord, "logfile_maxbytes")] => log_maxbytes = size; Section Live; "50MB";
         "the size at which the daemon's log is rotated; 0: never"),
-    key!(Supervice "log_backups" [(Section::Supervisord, "logfile_backups")] => log_backups = |text| number(text, 0, MAX_BACKUPS); Section Restart; "10";
+    key!(Supervice "log_backups" [(Section::Supervisord, "logfile_backups")] => log_backups = |text| number(text, 0, MAX_BACKUPS); Section Live; "10";
         "how many rotated logs are kept"),
     key!(Supervice "pidfile" => pidfile by pidfile; Section Restart; "supervice.pid" there "supervisord.pid";
         "locked while the daemon runs: a second instance refuses to start; `none`: none"),
