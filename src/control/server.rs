@@ -54,11 +54,13 @@ pub enum ServerEvent {
 /// What a client may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time; the longest idle one is closed to make room for another, or else the one that
-    /// has kept us waiting for the longest.
+    /// Connections at a time; the one that was answered and is idle for the longest is closed to make room for another, or
+    /// else the one that has kept us waiting for the longest.
     pub connections: usize,
     /// For the rest of a half frame, and for taking an answer.
     pub patience: Duration,
+    /// For whoever has just connected: until then it is not closed to make room, though it has not asked for anything.
+    pub grace: Duration,
 }
 
 /// Connections at a time, where open files are not scarce.
@@ -69,10 +71,10 @@ const LEAST_CONNECTIONS: usize = 8;
 
 impl Default for Limits {
     /// 512 connections, but at most a quarter of the files that this process may have open: clients must not take
-    /// from the programs what their next start needs. 10 seconds of patience.
+    /// from the programs what their next start needs. 10 seconds of patience, 2 of grace.
     fn default() -> Self {
         let files = nofile().map_or(u64::MAX, |limit| limit.soft);
-        Limits { connections: share_of(files), patience: Duration::from_secs(10) }
+        Limits { connections: share_of(files), patience: Duration::from_secs(10), grace: Duration::from_secs(2) }
     }
 }
 
@@ -350,7 +352,7 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 // An idle client's descriptor serves a busy one; so does that of a client that keeps us waiting.
-                Err(error) if is_out_of_descriptors(&error) && (self.make_room() || self.evict_stuck()) => {}
+                Err(error) if is_out_of_descriptors(&error) && (self.make_room(now)) => {}
                 Err(error) => {
                     if !self.accept_fails {
                         log::warn!(
@@ -372,7 +374,7 @@ impl Server {
         if self.ending.is_some() {
             return;
         }
-        if self.connections.len() >= self.limits.connections && !self.make_room() && !self.evict_stuck() {
+        if self.connections.len() >= self.limits.connections && !self.make_room(now) {
             let message = format!("more than {} clients at a time; try again later", self.limits.connections);
             let _ = io::Write::write(&mut stream, &frames::error(ErrorCode::Failed, &message));
             return;
@@ -398,24 +400,20 @@ impl Server {
         self.serve(now, conn);
     }
 
-    /// Closes the connection that has been idle for the longest; `false` if all are busy.
-    fn make_room(&mut self) -> bool {
-        let idle = self.connections.iter().filter(|(_, connection)| connection.is_idle());
-        let oldest = idle.min_by_key(|(_, connection)| connection.last_active).map(|(conn, _)| *conn);
-        oldest.is_some_and(|conn| {
-            self.close(conn);
-            true
-        })
-    }
-
-    /// Closes the connection that has kept half a frame or an answer for the longest; `false` if none has.
-    fn evict_stuck(&mut self) -> bool {
-        let stuck = self.connections.iter().filter_map(|(conn, connection)| Some((connection.stuck_since?, *conn)));
-        let longest = stuck.min().map(|(_, conn)| conn);
-        longest.is_some_and(|conn| {
-            self.close(conn);
-            true
-        })
+    /// Closes a connection: the one that was answered and is idle for the longest; else the one that has kept half a frame or
+    /// an answer, or has said nothing at all, for the longest. `false` if all are busy, or have only just come.
+    fn make_room(&mut self, now: Instant) -> bool {
+        let all = || self.connections.iter();
+        let idle = all().filter(|(_, connection)| connection.is_idle());
+        let idle = idle.map(|(conn, connection)| (connection.last_active, *conn)).min();
+        let keeps_waiting = |connection: &Connection| match connection.silent_since() {
+            Some(since) => Some(since).filter(|since| now.saturating_duration_since(*since) >= self.limits.grace),
+            None => connection.stuck_since,
+        };
+        let waiting = all().filter_map(|(conn, connection)| Some((keeps_waiting(connection)?, *conn)));
+        let Some((_, conn)) = idle.or_else(|| waiting.min()) else { return false };
+        self.close(conn);
+        true
     }
 
     fn serve(&mut self, now: Instant, conn: ConnId) {
