@@ -65,7 +65,7 @@
 //! | [`health`] | the checks and their worker threads | `models`, `process`, `sys`, `util` |
 //! | [`logger`] | the daemon's own log | `models`, `sys`, `util` |
 //! | `output` | capture, rotation, console, memory | `models`, `process`, `sys`, `logger`, `util` |
-//! | `control` | the io thread: control socket and signals | `api`, `codec`, `models`, `process`, `sys`, `util` |
+//! | `control` | the io thread: control socket, its names in the file system, and signals | `api`, `codec`, `models`, `process`, `sys`, `util` |
 //! | [`core`] | [`core::Supervisor`], the dispatcher's loop, how it begins and ends | all of the above |
 //! | `core/engine` | decides | `api`, `process`, `models`, `util`, the plan of `config`, `core/effect` |
 //! | `core/effect` | inputs and effects: the language between the two | plain data of its neighbours |
@@ -102,6 +102,7 @@
 //! never delay a restart. Every thread sleeps in the kernel when there is nothing to do: an idle daemon makes no
 //! system call. Threads that have no work (`events` without subscribers, `health:…` without checks by tcp) do not exist.
 //! A health check script is a task of the dispatcher: it needs no thread.
+//! Where the control socket or the pid file may have vanished, a thread that ends at once (`names`) looks: io never waits for a disk.
 //!
 //! # The rules of the inside
 //!

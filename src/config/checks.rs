@@ -31,6 +31,8 @@ pub(crate) enum Missing {
 /// The answers that the system has given so far.
 #[derive(Default)]
 pub(crate) struct Checks {
+    /// The daemon runs already.
+    pub(crate) reload: bool,
     users: HashMap<String, Option<u32>>,
     writable: HashMap<String, Option<Fault>>,
     enterable: HashMap<String, Option<Fault>>,

@@ -80,6 +80,9 @@ pub struct LoadOptions {
     pub strict: bool,
     /// The rules by which the file is read; `None`: its sections tell.
     pub dialect: Option<Dialect>,
+    /// The daemon runs already. That its socket, pid file or log could not be made now is a warning: it has them, or makes
+    /// them anew when it can, and a change of them is for the next start.
+    pub reload: bool,
 }
 
 /// A configuration that holds, and what its user should hear about it.
@@ -135,7 +138,7 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Loaded, Con
         refuse_both(&document, &mut report);
     }
     let scope = Scope { dialect: document.dialect, ..Scope::default() };
-    let (config, logfile_given) = build(&document, scope, &host, &mut report);
+    let (config, logfile_given) = build(&document, scope, &host, options.reload, &mut report);
     report.sort(&files);
     if !report.problems.is_empty() {
         return Err(ConfigValidationError { problems: report.problems, warnings: report.warnings }.into());
@@ -271,8 +274,15 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
 }
 
 /// Turns the document into a configuration; what is wrong goes into the report and leaves its default.
-fn build(document: &Document, scope: Scope<'_>, host: &str, report: &mut Report) -> (SupervisorConfig, bool) {
+fn build(
+    document: &Document,
+    scope: Scope<'_>,
+    host: &str,
+    reload: bool,
+    report: &mut Report,
+) -> (SupervisorConfig, bool) {
     let mut checks = Checks::default();
+    checks.reload = reload;
     check_sections(document, report);
     let daemon = daemon::read(document, scope, &mut checks, report);
     let scope = Scope { globals: &daemon.environment, ..scope };

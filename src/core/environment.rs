@@ -104,7 +104,8 @@ impl Users {
         self.lookups
             .run(path, move || config::read_env_file(file))
             .map_err(failed)?
-            .map_err(|error| failed(error.to_string()))
+            // The error names the file.
+            .map_err(|error| SpawnError::other(SpawnStage::Prepare, "the environment", error.to_string()))
     }
 }
 

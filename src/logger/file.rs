@@ -58,6 +58,12 @@ impl LogFile {
         matches!(self.writer, Writer::Console(ConsoleStream::Stdout))
     }
 
+    /// Rotates at other sizes from the next [`reopen`](Self::reopen) on.
+    pub fn set_limits(&mut self, maxbytes: u64, backups: u32) {
+        self.maxbytes = maxbytes;
+        self.backups = backups;
+    }
+
     /// Opens the path anew.
     ///
     /// # Errors

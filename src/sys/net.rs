@@ -52,11 +52,19 @@ pub struct SocketGuard {
     file: Option<(PathBuf, File)>,
 }
 
+impl SocketGuard {
+    /// Whether the path leads to the socket; always so for one without a file.
+    pub fn is_there(&self) -> bool {
+        let Some((path, ours)) = &self.file else { return true };
+        let (Ok(there), Ok(ours)) = (path.symlink_metadata(), ours.metadata()) else { return false };
+        (there.dev(), there.ino()) == (ours.dev(), ours.ino())
+    }
+}
+
 impl Drop for SocketGuard {
     fn drop(&mut self) {
-        let Some((path, ours)) = &self.file else { return };
-        let (Ok(there), Ok(ours)) = (path.symlink_metadata(), ours.metadata()) else { return };
-        if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) {
+        let Some((path, _)) = &self.file else { return };
+        if self.is_there() {
             // Nothing sensible can be done about a failure: the next daemon recognises it as stale.
             let _ = guarded_path::remove(path);
         }
@@ -133,7 +141,7 @@ fn check(result: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn new_socket() -> io::Result<OwnedFd> {
+pub(super) fn new_socket() -> io::Result<OwnedFd> {
     // SAFETY: plain numbers.
     let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
     if fd < 0 {

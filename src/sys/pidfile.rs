@@ -136,6 +136,29 @@ impl PidFile {
         }
         Err(system(io::Error::other("the file is replaced again and again")))
     }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the file again where the path no longer leads to it; whether that was so. The pid file of another program
+    /// that lives is left alone, though it is not locked.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire); what there was before is kept.
+    pub fn renew(&mut self) -> Result<bool, PidFileError> {
+        if is_at(&self.file, &self.path) {
+            return Ok(false);
+        }
+        let lives = |pid: &i32| pid.unsigned_abs() != self.pid && super::proc::stat(*pid).is_some();
+        if let Some(pid) = pid_at(&self.path).filter(lives) {
+            return Err(PidFileError::Held { path: self.path.clone(), pid: Some(pid) });
+        }
+        *self = PidFile::acquire(&self.path)?;
+        Ok(true)
+    }
 }
 
 impl Drop for PidFile {
@@ -186,6 +209,13 @@ fn read_pid(file: &mut File) -> io::Result<Option<i32>> {
     Ok(std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()).filter(|pid| *pid > 0))
 }
 
+/// The pid in the file that is there, if there is one.
+fn pid_at(path: &Path) -> Option<i32> {
+    let there = path.symlink_metadata().ok()?;
+    let mut file = there.is_file().then(|| File::open(path).ok())??;
+    read_pid(&mut file).ok()?
+}
+
 fn write_pid(file: &mut File, pid: u32) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
@@ -218,6 +248,29 @@ mod tests {
         std::fs::write(&path, "4711\n").unwrap();
         drop(held);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "4711\n");
+    }
+
+    #[test]
+    fn a_file_that_has_gone_is_written_again_and_that_of_another_program_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        let mut held = PidFile::acquire(&path).unwrap();
+        assert!(!held.renew().unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(held.renew().unwrap() && !held.renew().unwrap());
+        let own = format!("{}\n", std::process::id());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), own);
+        for foreign in ["1\n", "precious"] {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, foreign).unwrap();
+            assert!(held.renew().is_err());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), foreign);
+        }
+        // What a dead one has left.
+        std::fs::write(&path, "2147483647\n").unwrap();
+        assert!(held.renew().unwrap());
+        drop(held);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -302,3 +302,52 @@ fn case_23_an_env_file_that_the_programs_user_has_planted_is_not_read() {
     assert!(!daemon.log().contains("s3cret"));
     daemon.terminate();
 }
+
+/// What one program lacks keeps neither the daemon nor a reload from anything, and is looked for at each start.
+#[test]
+fn case_04_what_one_program_lacks_is_that_programs_trouble_alone() {
+    let program = |name: &str, more: &str| format!("[program:{name}]\ncommand = sleep 1000\nstartsecs = 0\n{more}\n");
+    let lacking = [
+        ("place", "directory = DIR/current"),
+        ("variables", "env_file = DIR/none.env"),
+        ("command", "command = DIR/tool"),
+        ("person", "user = nobody-of-this-name"),
+    ];
+    let quick = "startretries = 100";
+    let mut sections = program("good", "") + &program("log", "stdout_logfile = DIR/logs/x.log");
+    for (name, key) in lacking {
+        let section = program(name, &format!("{key}\n{quick}"));
+        sections += &if name == "command" { section.replacen("command = sleep 1000\n", "", 1) } else { section };
+    }
+    let daemon = Daemon::start(&sections);
+    daemon.wait_state("good", "RUNNING");
+    daemon.wait_state("log", "RUNNING");
+    for (name, _) in lacking {
+        // What can't be mended by waiting is given up at once.
+        wait_until("it is told", || ["BACKOFF", "FATAL"].contains(&daemon.status(name).state.as_str()));
+    }
+    // An update of something else, by the client and by the signal.
+    daemon.write_config(&(sections.clone() + &program("new", "")), &[]);
+    assert_eq!(daemon.ctl(&["update"]), (0, "Added: new\n".to_owned(), String::new()));
+    daemon.wait_state("new", "RUNNING");
+    daemon.write_config(&sections, &[]);
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_log("reload: removed new");
+    // As soon as it is there, it is used.
+    fs::create_dir(daemon.path("current")).expect("a directory");
+    fs::write(daemon.path("none.env"), "A=1\n").expect("a file");
+    fs::write(daemon.path("tool.new"), "#!/bin/sh\nexec sleep 1000\n").expect("a file");
+    fs::set_permissions(daemon.path("tool.new"), fs::Permissions::from_mode(0o755)).expect("ours");
+    fs::rename(daemon.path("tool.new"), daemon.path("tool")).expect("a file");
+    assert_eq!(daemon.ctl(&["start", "command"]).0, 0, "{}", daemon.log());
+    for name in ["place", "variables", "command"] {
+        daemon.wait_state(name, "RUNNING");
+    }
+    // It goes while the program runs, and something else is to be updated.
+    fs::remove_dir(daemon.path("current")).expect("it is empty");
+    fs::remove_file(daemon.path("none.env")).expect("it is there");
+    daemon.write_config(&(sections + &program("new", "")), &[]);
+    assert_eq!(daemon.ctl(&["update"]), (0, "Added: new\n".to_owned(), String::new()));
+    assert_eq!(daemon.status("place").state, "RUNNING");
+    daemon.terminate();
+}

@@ -29,3 +29,4 @@ mod soak;
 mod start_stop;
 mod storm;
 mod terminal;
+mod vanished;

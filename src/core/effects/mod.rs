@@ -199,6 +199,7 @@ impl Effects {
                 let _ = crate::logger::parse_level(level.as_str()).map(crate::logger::set_level);
             }
             Effect::TrimMemory => self.trim_wanted = true,
+            Effect::SetLogLimits { maxbytes, backups } => crate::logger::set_limits(maxbytes, backups),
         }
     }
 

@@ -439,7 +439,8 @@ impl FakeSystem {
             Effect::ReopenLogs
             | Effect::ShowSettings { .. }
             | Effect::SetOutput { .. }
-            | Effect::SetLogLevel { .. } => {}
+            | Effect::SetLogLevel { .. }
+            | Effect::SetLogLimits { .. } => {}
         }
     }
 
