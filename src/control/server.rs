@@ -71,10 +71,10 @@ const LEAST_CONNECTIONS: usize = 8;
 
 impl Default for Limits {
     /// 512 connections, but at most a quarter of the files that this process may have open: clients must not take
-    /// from the programs what their next start needs. 10 seconds of patience, 2 of grace.
+    /// from the programs what their next start needs. 10 seconds of patience, a quarter of one of grace.
     fn default() -> Self {
         let files = nofile().map_or(u64::MAX, |limit| limit.soft);
-        Limits { connections: share_of(files), patience: Duration::from_secs(10), grace: Duration::from_secs(2) }
+        Limits { connections: share_of(files), patience: Duration::from_secs(10), grace: Duration::from_millis(250) }
     }
 }
 
@@ -217,6 +217,7 @@ pub fn start_with(
         queue,
         connections: HashMap::new(),
         next: FIRST_CONNECTION,
+        waits_for_room: None,
         accept_again: None,
         accept_fails: false,
         unfinished: Vec::new(),
@@ -242,7 +243,9 @@ struct Server {
     queue: Receiver<Message>,
     connections: HashMap<ConnId, Connection>,
     next: ConnId,
-    /// Out of descriptors: when to accept again.
+    /// The next one, where there are too many and one of them is soon to be closed.
+    waits_for_room: Option<mio::net::UnixStream>,
+    /// Out of descriptors or room: when to accept again.
     accept_again: Option<Instant>,
     /// That was said in the log.
     accept_fails: bool,
@@ -341,7 +344,13 @@ impl Server {
         if self.accept_again.is_some() {
             return;
         }
+        if let Some(stream) = self.waits_for_room.take() {
+            self.welcome(stream, now);
+        }
         for _ in 0..ACCEPTS_PER_TURN {
+            if self.accept_again.is_some() {
+                return;
+            }
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, _)) => self.welcome(stream, now),
@@ -352,8 +361,14 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 // An idle client's descriptor serves a busy one; so does that of a client that keeps us waiting.
-                Err(error) if is_out_of_descriptors(&error) && (self.make_room(now)) => {}
+                Err(error) if is_out_of_descriptors(&error) && self.make_room(now) => {}
                 Err(error) => {
+                    if is_out_of_descriptors(&error)
+                        && let Some(end) = self.grace_ends()
+                    {
+                        self.accept_again = Some(end);
+                        return;
+                    }
                     if !self.accept_fails {
                         log::warn!(
                             "cannot accept a client: {}; tried again every second",
@@ -375,6 +390,11 @@ impl Server {
             return;
         }
         if self.connections.len() >= self.limits.connections && !self.make_room(now) {
+            if let Some(end) = self.grace_ends() {
+                self.waits_for_room = Some(stream);
+                self.accept_again = Some(end);
+                return;
+            }
             let message = format!("more than {} clients at a time; try again later", self.limits.connections);
             let _ = io::Write::write(&mut stream, &frames::error(ErrorCode::Failed, &message));
             return;
@@ -398,6 +418,13 @@ impl Server {
         }
         self.connections.insert(conn, Connection::new(stream, peer, now));
         self.serve(now, conn);
+    }
+
+    /// When the first of those who have only just come may be closed: until then, others wait. Nobody is turned away for the
+    /// sake of clients that say nothing.
+    fn grace_ends(&self) -> Option<Instant> {
+        let came = self.connections.values().filter_map(Connection::silent_since).min();
+        came.map(|came| came + self.limits.grace)
     }
 
     /// Closes a connection: the one that was answered and is idle for the longest; else the one that has kept half a frame or
