@@ -1,0 +1,42 @@
+//! [`Startup`]: what a run waits for from its spawn to `RUNNING`.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::moment::Moment;
+use super::super::readiness::ReadySign;
+use super::due::{Due, after};
+use crate::models::{ProgramConfig, ProgramType};
+
+/// What a run in `STARTING` waits for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Startup {
+    /// This moment, when it has lived for `startsecs`.
+    Alive { until: Due },
+    /// Its end: it is a oneshot. At this moment it is given up.
+    Completion { give_up_at: Due },
+    /// That it tells that it is ready. At this moment it is given up.
+    Ready { sign: ReadySign, give_up_at: Due },
+    /// It can't tell that any more. Mostly it has ended, of which we hear in a moment; else it is given up then.
+    Lost { sign: ReadySign, give_up_at: Due },
+}
+
+impl Startup {
+    /// What a run waits for that was spawned at `now`.
+    pub(super) fn of(config: &ProgramConfig, now: Moment) -> Startup {
+        let give_up_at = if config.start_timeout > 0 { after(now, config.start_timeout) } else { None };
+        match (config.program_type, ReadySign::of(&config.ready)) {
+            (ProgramType::Oneshot, _) => Startup::Completion { give_up_at },
+            (ProgramType::Simple, Some(sign)) => Startup::Ready { sign, give_up_at },
+            (ProgramType::Simple, None) => Startup::Alive { until: after(now, config.startsecs) },
+        }
+    }
+
+    pub(super) fn timer(self) -> Due {
+        match self {
+            Startup::Alive { until } => until,
+            Startup::Completion { give_up_at }
+            | Startup::Ready { give_up_at, .. }
+            | Startup::Lost { give_up_at, .. } => give_up_at,
+        }
+    }
+}
