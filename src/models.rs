@@ -113,7 +113,7 @@ pub enum ProgramType {
 
 /// When a program counts as `RUNNING`.
 ///
-/// Serialized as it is written in a configuration file: `"startsecs"`, `"fd:3"`, `"fd:NAME"`.
+/// Serialized as it is written in a configuration file: `"startsecs"`, `"fd:3"`, `"fd:NAME"`, `"health"`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Readiness {
     /// When it has lived for `startsecs`.
@@ -123,6 +123,8 @@ pub enum Readiness {
     Fd(u16),
     /// The same; the number of the descriptor is in this variable of its environment.
     FdVariable(String),
+    /// When a health check passes.
+    Health,
 }
 
 /// Which exits are followed by a new start.

@@ -175,6 +175,12 @@ fn check_together(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig) {
     if program.program_type == ProgramType::Oneshot {
         warn_oneshot(fields);
     }
+    if program.ready == Readiness::Health
+        && program.healthcheck.check_type == HealthCheckType::None
+        && let Some(entry) = fields.entry("ready")
+    {
+        fields.error(&entry, Fault::new("no health is checked", "write healthcheck_type = tcp or script as well"));
+    }
     match program.healthcheck.check_type {
         HealthCheckType::None => warn_idle_check(fields),
         HealthCheckType::Tcp => {

@@ -180,7 +180,7 @@ pub(crate) fn readiness(text: &str) -> Result<Readiness, Fault> {
             "neither a descriptor nor a variable",
             "write fd:NUMBER, from 3 to 1023, or fd:NAME of an environment variable",
         )),
-        (None, _) => Err(Fault::new("not a way to be ready", "write startsecs, fd:NUMBER or fd:NAME")),
+        (None, _) => Err(Fault::new("not a way to be ready", "write startsecs, fd:NUMBER, fd:NAME or health")),
     }
 }
 

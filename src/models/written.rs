@@ -78,6 +78,7 @@ impl Readiness {
         };
         match text.split_once(':') {
             None if text == "startsecs" => Some(Readiness::Startsecs),
+            None if text == "health" => Some(Readiness::Health),
             Some(("fd", name)) if is_name(name) => Some(Readiness::FdVariable(name.to_owned())),
             Some(("fd", number)) => number.parse().ok().filter(|fd| READY_FDS.contains(fd)).map(Readiness::Fd),
             Some(_) | None => None,
@@ -89,6 +90,7 @@ impl Serialize for Readiness {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Readiness::Startsecs => serializer.serialize_str("startsecs"),
+            Readiness::Health => serializer.serialize_str("health"),
             Readiness::Fd(number) => serializer.collect_str(&format_args!("fd:{number}")),
             Readiness::FdVariable(name) => serializer.collect_str(&format_args!("fd:{name}")),
         }
@@ -99,6 +101,6 @@ impl<'de> Deserialize<'de> for Readiness {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Readiness::parse(&text)
-            .ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &"startsecs, fd:NUMBER or fd:NAME"))
+            .ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &"startsecs, fd:NUMBER, fd:NAME or health"))
     }
 }

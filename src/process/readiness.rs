@@ -12,6 +12,8 @@ use crate::models::Readiness;
 pub enum ReadySign {
     /// A line feed on a descriptor that it gets for that.
     Fd,
+    /// A health check that passes.
+    Health,
 }
 
 impl ReadySign {
@@ -20,6 +22,7 @@ impl ReadySign {
         match ready {
             Readiness::Startsecs => None,
             Readiness::Fd(_) | Readiness::FdVariable(_) => Some(ReadySign::Fd),
+            Readiness::Health => Some(ReadySign::Health),
         }
     }
 
@@ -27,6 +30,7 @@ impl ReadySign {
     pub(super) fn lost(self) -> &'static str {
         match self {
             ReadySign::Fd => "it has closed its readiness descriptor without a line feed",
+            ReadySign::Health => "it can't be checked",
         }
     }
 }
@@ -35,6 +39,7 @@ impl fmt::Display for ReadySign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ReadySign::Fd => "a line feed on its readiness descriptor",
+            ReadySign::Health => "a health check that passes",
         })
     }
 }

@@ -37,7 +37,8 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
             "start_timeout = 5m",
             "start_timeout = 5m: a number with a unit; durations are in seconds: write the number alone",
         ),
-        ("ready = yes", "ready = yes: not a way to be ready; write startsecs, fd:NUMBER or fd:NAME"),
+        ("ready = yes", "ready = yes: not a way to be ready; write startsecs, fd:NUMBER, fd:NAME or health"),
+        ("ready = health", "ready = health: no health is checked; write healthcheck_type = tcp or script as well"),
         (
             "ready = fd:2",
             "ready = fd:2: neither a descriptor nor a variable; write fd:NUMBER, from 3 to 1023, or fd:NAME of an environment variable",

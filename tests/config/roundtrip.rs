@@ -51,8 +51,9 @@ impl Draw {
     }
 
     fn readiness(&mut self) -> Readiness {
-        match self.number() % 3 {
+        match self.number() % 4 {
             0 => Readiness::Startsecs,
+            3 => Readiness::Health,
             1 => Readiness::Fd(self.pick(&[3, 10, 1023])),
             _ => Readiness::FdVariable("READY_FD".to_owned()),
         }

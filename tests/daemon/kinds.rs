@@ -114,3 +114,18 @@ fn a_program_that_closes_its_descriptor_without_a_line_feed_is_told_so_at_once()
     wait_until("nothing is left open", || fds(Some(daemon.pid())) <= before);
     daemon.terminate();
 }
+
+#[test]
+fn a_program_is_running_when_a_health_check_passes() {
+    let check = "healthcheck_type = script\nhealthcheck_command = test -e DIR/well || { echo not yet >&2; exit 1; }";
+    let daemon = Daemon::start(&format!("[program:p]\nready = health\ncommand = sleep 1000\n{check}"));
+    wait_until("a check has failed", || daemon.status("p").healthy == Some(false));
+    let status = daemon.status("p");
+    assert_eq!((status.state.as_str(), status.ready), ("STARTING", Some(false)), "{status:?}");
+    let why = daemon.controller().why("p").expect("why").lines.join("\n");
+    assert!(why.contains("waits for a health check that passes") && why.contains("not yet"), "{why}");
+    std::fs::write(daemon.path("well"), "").expect("a file");
+    let status = daemon.wait_state("p", "RUNNING");
+    assert_eq!((status.ready, status.healthy), (Some(true), Some(true)));
+    daemon.terminate();
+}

@@ -33,7 +33,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "startsecs" => startsecs = |text| seconds(text, 0); Section Restart; "1";
         "seconds that it must live to be `RUNNING`"),
     key!(Program "ready" => ready = readiness; Section Restart; "startsecs";
-        "when it is `RUNNING`: after `startsecs`; `fd:3` (or `fd:NAME`, a variable with the number): when it writes a line feed to this descriptor"),
+        "when it is `RUNNING`: after `startsecs`; `fd:3` (or `fd:NAME`, a variable with the number): when it writes a line feed to this descriptor; `health`: when a health check passes"),
     key!(Program "start_timeout" => start_timeout = |text| seconds(text, 0); Section Restart; "60";
         "seconds within which it must be ready by `ready`, or a oneshot have completed; else that was a failed attempt; 0: no limit"),
     key!(Program "startretries" => startretries = |text| number(text, 0, u32::MAX); Section Live; "3";

@@ -143,7 +143,7 @@ const FIRST_FREE_FD: RawFd = 3;
 
 fn ready_pipe(ready: &Readiness) -> Result<Option<ReadyPipe>, SpawnError> {
     let (target, variable) = match ready {
-        Readiness::Startsecs => return Ok(None),
+        Readiness::Startsecs | Readiness::Health => return Ok(None),
         Readiness::Fd(number) => (RawFd::from(*number), None),
         Readiness::FdVariable(name) => (FIRST_FREE_FD, Some(name.clone())),
     };

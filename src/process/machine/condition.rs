@@ -241,6 +241,12 @@ impl Machine {
             Phase::Starting { run, startup: Startup::Completion { give_up_at: Some(at) } } => {
                 Condition::Completing { pid: run.pid, started: run.started, give_up_at: *at }
             }
+            Phase::Starting { run, startup: Startup::Healthy { give_up_at, .. } } => Condition::Unready {
+                pid: run.pid,
+                started: run.started,
+                sign: ReadySign::Health,
+                give_up_at: *give_up_at,
+            },
             Phase::Starting {
                 run,
                 startup: Startup::Ready { sign, give_up_at } | Startup::Lost { sign, give_up_at },

@@ -12,6 +12,7 @@ use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::due::{after, is_due};
 use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then};
+use super::startup::Startup;
 use super::{LONGEST_DELAY, Machine, PACE};
 use crate::models::{AutoRestart, ExitOn};
 
@@ -348,6 +349,9 @@ impl Machine {
                 let (pid, cause) = (Some(run.pid), Cause::HealthyAgain { message: checks.message.clone() });
                 self.enter(ProcessState::Unhealthy, Phase::Running { run, checks: Some(checks) }, pid, cause)
             }
+            Phase::Starting { run, startup: Startup::Healthy { checks, give_up_at } } => {
+                self.first_check_answered(now, run, checks, give_up_at, (healthy, message))
+            }
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
@@ -427,7 +431,7 @@ impl Machine {
         })
     }
 
-    fn take_turn(&mut self, now: Moment, phase: Phase, turn: &Turn) -> Phase {
+    pub(super) fn take_turn(&mut self, now: Moment, phase: Phase, turn: &Turn) -> Phase {
         match turn {
             Turn::Rest => phase,
             Turn::Check => {

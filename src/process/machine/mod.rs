@@ -276,7 +276,9 @@ impl Machine {
         let run = self.phase.led_run()?;
         ReadySign::of(&run.config.ready)?;
         match self.phase {
-            Phase::Starting { startup: Startup::Ready { .. } | Startup::Lost { .. }, .. } => Some(false),
+            Phase::Starting {
+                startup: Startup::Ready { .. } | Startup::Lost { .. } | Startup::Healthy { .. }, ..
+            } => Some(false),
             Phase::Starting { startup: Startup::Alive { .. }, .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. } => Some(true),
@@ -321,10 +323,20 @@ impl Machine {
 
     /// In `STARTING`: [`poll_timeout`](Self::poll_timeout) tells when the start is given up, not when it has come about.
     pub fn gives_up(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Starting { startup: Startup::Completion { .. } | Startup::Ready { .. } | Startup::Lost { .. }, .. }
-        )
+        match &self.phase {
+            Phase::Starting { startup: Startup::Healthy { checks, give_up_at }, .. } => {
+                give_up_at.is_some_and(|at| checks.timer().is_none_or(|check| at <= check))
+            }
+            Phase::Starting { startup, .. } => !matches!(startup, Startup::Alive { .. }),
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Spawning { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => false,
+        }
     }
 
     /// In `BACKOFF`: the number of this retry, how many there may be, and when it comes.

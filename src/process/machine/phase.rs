@@ -222,7 +222,9 @@ impl Phase {
     pub(super) fn checks(&self) -> Option<&Checks> {
         match self {
             Phase::Running { checks, .. } => checks.as_deref(),
-            Phase::Unhealthy { checks, .. } => Some(checks),
+            Phase::Unhealthy { checks, .. } | Phase::Starting { startup: Startup::Healthy { checks, .. }, .. } => {
+                Some(checks)
+            }
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }

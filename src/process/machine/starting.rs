@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use super::super::cause::{Cause, Failure};
 use super::super::moment::Moment;
-use super::super::readiness::ReadyReport;
+use super::super::readiness::{ReadyReport, ReadySign};
 use super::super::state::{Exit, ProcessState};
 use super::Machine;
 use super::action::KillWhy;
+use super::checks::Checks;
 use super::commands::StopOrder;
-use super::due::{after, is_due};
+use super::due::{Due, after, is_due};
 use super::life::millis;
 use super::phase::{Group, Phase, Run, Then};
 use super::startup::Startup;
+
+/// Seconds between the checks of a run that is ready when one passes.
+const FIRST_CHECKS_SECS: u32 = 1;
 
 /// How long it may take from the end of a program's last descriptor to the news of its own end.
 const END_IS_NEAR: Duration = Duration::from_millis(100);
@@ -26,7 +30,8 @@ impl Machine {
             startup @ (Startup::Alive { .. }
             | Startup::Completion { .. }
             | Startup::Ready { .. }
-            | Startup::Lost { .. }) => Phase::Starting { run, startup },
+            | Startup::Lost { .. }
+            | Startup::Healthy { .. }) => Phase::Starting { run, startup },
         }
     }
 
@@ -40,6 +45,13 @@ impl Machine {
             Startup::Completion { .. } => self.start_failed(now, run, Failure::NotCompleted { seconds }),
             Startup::Ready { sign, .. } => self.start_failed(now, run, Failure::NotReady { seconds, sign }),
             Startup::Lost { sign, .. } => self.start_failed(now, run, Failure::NeverReady { sign }),
+            Startup::Healthy { give_up_at, .. } if is_due(give_up_at, now) => {
+                self.start_failed(now, run, Failure::NotReady { seconds, sign: ReadySign::Health })
+            }
+            Startup::Healthy { mut checks, give_up_at } => {
+                let turn = checks.take_turn_every(FIRST_CHECKS_SECS, &run.config.healthcheck, now);
+                self.take_turn(now, Phase::Starting { run, startup: Startup::Healthy { checks, give_up_at } }, &turn)
+            }
         }
     }
 
@@ -58,7 +70,8 @@ impl Machine {
             }
             (
                 other @ (Phase::Starting {
-                    startup: Startup::Alive { .. } | Startup::Completion { .. } | Startup::Lost { .. },
+                    startup:
+                        Startup::Alive { .. } | Startup::Completion { .. } | Startup::Lost { .. } | Startup::Healthy { .. },
                     ..
                 }
                 | Phase::Stopped
@@ -72,6 +85,28 @@ impl Machine {
                 ReadyReport::Ready | ReadyReport::Never,
             ) => other,
         }
+    }
+
+    /// A health check of a run that is ready when one passes.
+    pub(super) fn first_check_answered(
+        &mut self,
+        now: Moment,
+        run: Run,
+        mut checks: Box<Checks>,
+        give_up_at: Due,
+        (healthy, message): (bool, &str),
+    ) -> Phase {
+        if !checks.answer(healthy, message) || !healthy {
+            return Phase::Starting { run, startup: Startup::Healthy { checks, give_up_at } };
+        }
+        self.tally.health_restarts = 0;
+        let until = after(run.started, run.config.startsecs);
+        if !is_due(until, now) {
+            return Phase::Starting { run, startup: Startup::Alive { until } };
+        }
+        checks.go_on(&run.config.healthcheck, now);
+        let (pid, cause) = (Some(run.pid), Cause::Ready { sign: ReadySign::Health });
+        self.enter(ProcessState::Starting, Phase::Running { run, checks: Some(checks) }, pid, cause)
     }
 
     /// The leader has ended in `STARTING`.
@@ -94,7 +129,7 @@ impl Machine {
             }
             Startup::Completion { .. } if self.is_success(exit) => self.completed(now, run, exit),
             Startup::Completion { .. } => self.start_ended(now, run, exit, None),
-            Startup::Alive { .. } | Startup::Ready { .. } | Startup::Lost { .. } => {
+            Startup::Alive { .. } | Startup::Ready { .. } | Startup::Lost { .. } | Startup::Healthy { .. } => {
                 self.start_ended(now, run, exit, descendant)
             }
         }

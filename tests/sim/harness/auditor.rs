@@ -74,7 +74,7 @@ impl Run {
 
     /// Nothing bounds its start.
     fn takes_its_time(&self) -> bool {
-        !self.is_bounded_by_time() && self.start_by().is_none()
+        !self.is_bounded_by_time() && self.start_by().is_none() && self.checks.is_none()
     }
 }
 
@@ -239,6 +239,8 @@ impl Auditor {
         self.spawning = None;
         let config = Arc::clone(&self.config);
         let by_time = config.ready == Readiness::Startsecs && config.program_type == ProgramType::Simple;
+        let checked = config.ready == Readiness::Health && config.program_type == ProgramType::Simple;
+        let checks = checked.then_some(Checks { due: now, awaited_since: None, failures: 0 });
         if config.startsecs == 0 && by_time {
             self.expected.push(Running);
         }
@@ -256,7 +258,7 @@ impl Auditor {
             ready: false,
             lost: None,
             forced: false,
-            checks: None,
+            checks,
         });
     }
 
@@ -334,11 +336,9 @@ impl Auditor {
 
     /// The run tells that it is ready, or that it never will be.
     fn told(&mut self, report: ReadyReport, now: Millis) {
-        let Some(run) = self
-            .run
-            .as_mut()
-            .filter(|run| run.leader && self.shown == Starting && run.is_awaited() && run.lost.is_none())
-        else {
+        let Some(run) = self.run.as_mut().filter(|run| {
+            run.leader && self.shown == Starting && run.is_awaited() && run.lost.is_none() && run.checks.is_none()
+        }) else {
             return;
         };
         match report {
@@ -356,6 +356,18 @@ impl Auditor {
         let Some(run) = &mut self.run else { return };
         let Some(checks) = &mut run.checks else { return };
         if checks.awaited_since.take().is_none() {
+            return;
+        }
+        if self.shown == Starting {
+            if healthy {
+                (run.ready, self.health_restarts) = (true, 0);
+                run.checks = None;
+                if now >= run.spawned + seconds(run.config.startsecs) {
+                    let due = now + seconds(run.config.healthcheck.interval);
+                    run.checks = Some(Checks { due, awaited_since: None, failures: 0 });
+                    self.expected.push(Running);
+                }
+            }
             return;
         }
         if healthy {
@@ -382,6 +394,12 @@ impl Auditor {
 
     /// Timers are about to fire.
     pub fn before_timeout(&mut self, now: Millis) {
+        let start_by = self.run.as_ref().and_then(Run::start_by);
+        if self.shown == Starting && start_by.is_some_and(|by| by <= now) {
+            self.expected.push(Stopping);
+            self.start_failed = true;
+            return;
+        }
         let awaited = self.run.as_ref().and_then(|run| {
             let health = &run.config.healthcheck;
             let since = run.checks.as_ref()?.awaited_since?;
@@ -389,11 +407,6 @@ impl Auditor {
         });
         if awaited.is_some_and(|given_up| given_up <= now) {
             self.answered(false, now);
-        }
-        let start_by = self.run.as_ref().and_then(Run::start_by);
-        if self.shown == Starting && start_by.is_some_and(|by| by <= now) {
-            self.expected.push(Stopping);
-            self.start_failed = true;
         }
     }
 
@@ -502,7 +515,8 @@ impl Auditor {
 
     fn saw_check(&mut self, generation: u64, now: Millis) -> Result<(), String> {
         self.checks_sent += 1;
-        ensure(self.shown_is(&[Running, Unhealthy]), || format!("health check in {}", self.shown))?;
+        let starting = self.shown == Starting;
+        ensure(self.shown_is(&[Starting, Running, Unhealthy]), || format!("health check in {}", self.shown))?;
         let Some(run) = self.run.as_mut().filter(|run| run.generation == generation && run.leader) else {
             return Err("health check of a run without a leader".to_owned());
         };
@@ -511,7 +525,7 @@ impl Auditor {
         ensure(checks.due <= now, || format!("health check {} ms too early", checks.due - now))?;
         checks.awaited_since = Some(now);
         while checks.due <= now {
-            checks.due += seconds(run.config.healthcheck.interval);
+            checks.due += if starting { SECOND } else { seconds(run.config.healthcheck.interval) };
         }
         Ok(())
     }
@@ -581,7 +595,7 @@ impl Auditor {
             self.attempts = 0;
         }
         let health = &run.config.healthcheck;
-        if health.check_type != HealthCheckType::None && run.leader {
+        if health.check_type != HealthCheckType::None && run.leader && run.checks.is_none() {
             run.checks = Some(Checks { due: now + seconds(health.start_period), awaited_since: None, failures: 0 });
         }
         Ok(())

@@ -69,6 +69,9 @@ pub fn config(random: &mut Random) -> ProgramConfig {
         start_period: random.pick(&[0, 1, 10]),
         ..HealthCheckConfig::default()
     };
+    if config.healthcheck.check_type != HealthCheckType::None && random.chance(1, 4) {
+        config.ready = Readiness::Health;
+    }
     if random.chance(1, 50) {
         config.healthcheck.start_period = u32::MAX;
     }

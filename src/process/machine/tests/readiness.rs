@@ -111,3 +111,73 @@ fn what_a_former_run_tells_late_is_not_of_this_one() {
     bench.feed(Event::ReadyReported { generation: 1, report: ReadyReport::Ready });
     assert_eq!(bench.machine.state(), Starting);
 }
+
+fn checked_first(config: &mut ProgramConfig) {
+    tells(config);
+    config.ready = Readiness::Health;
+    config.healthcheck.check_type = HealthCheckType::Tcp;
+    config.healthcheck.interval = 30;
+}
+
+#[test]
+fn it_is_checked_at_once_and_every_second_until_a_check_passes() {
+    let mut bench = Bench::started(checked_first);
+    bench.wait(0);
+    assert_eq!(bench.checks, 1);
+    bench.health(false);
+    bench.wait(2_500);
+    assert_eq!(bench.checks, 2, "none while one is under way");
+    bench.health(false);
+    bench.wait(500);
+    assert_eq!((bench.checks, bench.machine.ready(), bench.machine.healthy()), (3, Some(false), Some(false)));
+    bench.health(true);
+    assert_eq!((bench.seen(), bench.machine.healthy()), (vec![Starting, Running], Some(true)));
+    assert_eq!(bench.causes().last().map(String::as_str), Some("ready: a health check that passes"));
+    bench.wait(29_999);
+    assert_eq!(bench.checks, 3);
+    bench.wait(1);
+    assert_eq!(bench.checks, 4);
+    for _ in 0..3 {
+        bench.health(false);
+        bench.wait(30_000);
+    }
+    assert_eq!(bench.seen(), [Unhealthy, Stopping]);
+}
+
+#[test]
+fn failing_checks_are_no_failure_before_start_timeout() {
+    let mut bench = Bench::started(checked_first);
+    for _ in 0..29 {
+        bench.wait(1_000);
+        bench.health(false);
+    }
+    assert_eq!((bench.seen(), bench.machine.gives_up()), (vec![Starting], false));
+    bench.wait(1_000);
+    assert_eq!(bench.seen(), [Stopping]);
+    bench.end(Exit::Signal(TERM));
+    let told = "not ready within 30 s (start_timeout): it waited for a health check that passes, retry 1 of 1 in 1 s";
+    assert_eq!(bench.describe(), told);
+}
+
+#[test]
+fn a_check_that_passes_before_startsecs_does_not_shorten_them() {
+    let mut bench = Bench::started(|config| {
+        checked_first(config);
+        config.startsecs = 5;
+    });
+    bench.wait(0);
+    bench.health(true);
+    bench.wait(4_999);
+    assert_eq!(bench.seen(), [Starting]);
+    bench.wait(1);
+    assert_eq!(bench.seen(), [Running]);
+}
+
+#[test]
+fn a_check_that_answers_after_the_start_was_given_up_changes_nothing() {
+    let mut bench = Bench::started(checked_first);
+    bench.wait(30_000);
+    assert_eq!(bench.machine.state(), Stopping);
+    bench.health(true);
+    assert_eq!(bench.machine.state(), Stopping);
+}

@@ -480,6 +480,7 @@ pub(super) fn time_of_start(config: &ProgramConfig) -> Millis {
     let limit = Millis::from(config.start_timeout.max(config.startsecs)) * SECOND + time_of_stop(config);
     match (config.program_type, &config.ready) {
         (ProgramType::Simple, Readiness::Startsecs) => Millis::from(config.startsecs) * SECOND,
-        (ProgramType::Simple, Readiness::Fd(_) | Readiness::FdVariable(_)) | (ProgramType::Oneshot, _) => limit,
+        (ProgramType::Simple, Readiness::Fd(_) | Readiness::FdVariable(_) | Readiness::Health)
+        | (ProgramType::Oneshot, _) => limit,
     }
 }

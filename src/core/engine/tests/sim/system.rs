@@ -383,6 +383,9 @@ impl FakeSystem {
             ..ProgramConfig::new(name, "sleep 1000")
         };
         if random.chance(40) {
+            if random.chance(30) {
+                program.ready = Readiness::Health;
+            }
             let check = &mut program.healthcheck;
             check.check_type = random.pick(&[HealthCheckType::Tcp, HealthCheckType::Script]);
             check.command = Some("test -e well".to_owned());
@@ -479,7 +482,7 @@ impl FakeSystem {
         let pid = self.pids;
         self.runs.insert(id, Run { generation, pid, spawned: self.now, leader: Some(leader), members });
         self.ring_for(id);
-        if config.ready != Readiness::Startsecs {
+        if matches!(config.ready, Readiness::Fd(_)) {
             self.tell_ready(id, generation);
         }
         Input::Spawned { id, generation, pid, pending: self.random.chance(3) }
