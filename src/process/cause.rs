@@ -74,11 +74,8 @@ pub enum Failure {
         /// What was waited for.
         sign: ReadySign,
     },
-    /// It can't tell any more that it is ready.
-    NeverReady {
-        /// What was waited for.
-        sign: ReadySign,
-    },
+    /// It has closed its readiness descriptor without a line feed: it can't tell any more that it is ready.
+    NeverReady,
     /// It could not be spawned.
     SpawnFailed(SpawnError),
     /// Its health checks failed.
@@ -106,7 +103,9 @@ impl fmt::Display for Failure {
             Failure::NotReady { seconds, sign } => {
                 write!(f, "not ready within {seconds} s (start_timeout): it waited for {sign}")
             }
-            Failure::NeverReady { sign } => write!(f, "it will never be ready: {}", sign.lost()),
+            Failure::NeverReady => {
+                f.write_str("it will never be ready: it has closed its readiness descriptor without a line feed")
+            }
             Failure::SpawnFailed(error) => error.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Failure::InternalError => {
@@ -365,7 +364,7 @@ fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
         | Failure::Backgrounded { .. }
         | Failure::NotCompleted { .. }
         | Failure::NotReady { .. }
-        | Failure::NeverReady { .. }
+        | Failure::NeverReady
         | Failure::Unhealthy { .. }
         | Failure::InternalError => failure,
     }
@@ -476,9 +475,9 @@ mod tests {
                 r#"{"kind":"start_failed","failure":{"kind":"not_ready","seconds":60,"sign":"fd"}}"#,
             ),
             (
-                Cause::StartFailed { failure: Failure::NeverReady { sign: ReadySign::Fd }.into() },
+                Cause::StartFailed { failure: Failure::NeverReady.into() },
                 "it will never be ready: it has closed its readiness descriptor without a line feed",
-                r#"{"kind":"start_failed","failure":{"kind":"never_ready","sign":"fd"}}"#,
+                r#"{"kind":"start_failed","failure":{"kind":"never_ready"}}"#,
             ),
             (
                 Cause::Completed { exit: Exit::Code(0), age_ms: 250 },

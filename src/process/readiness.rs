@@ -25,14 +25,6 @@ impl ReadySign {
             Readiness::Health => Some(ReadySign::Health),
         }
     }
-
-    /// Why it will never come.
-    pub(super) fn lost(self) -> &'static str {
-        match self {
-            ReadySign::Fd => "it has closed its readiness descriptor without a line feed",
-            ReadySign::Health => "it can't be checked",
-        }
-    }
 }
 
 impl fmt::Display for ReadySign {

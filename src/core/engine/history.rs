@@ -52,7 +52,7 @@ fn payload(cause: &Cause) -> usize {
                 | Failure::Backgrounded { .. }
                 | Failure::NotCompleted { .. }
                 | Failure::NotReady { .. }
-                | Failure::NeverReady { .. }
+                | Failure::NeverReady
                 | Failure::InternalError => 0,
             }
     };

@@ -13,7 +13,7 @@ use super::super::span::{clock, span};
 use super::super::state::{Exit, signal_text};
 use super::Machine;
 use super::due::Due;
-use super::phase::{Group, Leader, Phase, Retry, StopStage};
+use super::phase::{Group, Leader, Phase, Retry, Run, StopStage};
 use super::startup::Startup;
 
 const SIGKILL: u8 = 9;
@@ -238,21 +238,8 @@ impl Machine {
                 has_run,
             },
             Phase::Spawning { .. } => Condition::Spawning,
-            Phase::Starting { run, startup: Startup::Completion { give_up_at: Some(at) } } => {
-                Condition::Completing { pid: run.pid, started: run.started, give_up_at: *at }
-            }
-            Phase::Starting { run, startup: Startup::Healthy { give_up_at, .. } } => Condition::Unready {
-                pid: run.pid,
-                started: run.started,
-                sign: ReadySign::Health,
-                give_up_at: *give_up_at,
-            },
-            Phase::Starting {
-                run,
-                startup: Startup::Ready { sign, give_up_at } | Startup::Lost { sign, give_up_at },
-            } => Condition::Unready { pid: run.pid, started: run.started, sign: *sign, give_up_at: *give_up_at },
-            Phase::Starting { run, startup: Startup::Completion { give_up_at: None } | Startup::Alive { .. } }
-            | Phase::Running { run, .. } => Condition::Alive { pid: run.pid, started: run.started },
+            Phase::Starting { run, startup } => starting(run, startup),
+            Phase::Running { run, .. } => Condition::Alive { pid: run.pid, started: run.started },
             Phase::Unhealthy { run, checks } => Condition::Unhealthy { pid: run.pid, message: checks.message.clone() },
             Phase::Stopping { leader, group, .. } => Condition::Stopping {
                 remains_of: match leader {
@@ -264,6 +251,18 @@ impl Machine {
                 killed: matches!(group.stage, StopStage::Killing { .. }),
             },
         }
+    }
+}
+
+fn starting(run: &Run, startup: &Startup) -> Condition {
+    let (pid, started) = (run.pid, run.started);
+    let unready = |sign, give_up_at| Condition::Unready { pid, started, sign, give_up_at };
+    match startup {
+        Startup::Completion { give_up_at: Some(at) } => Condition::Completing { pid, started, give_up_at: *at },
+        Startup::Completion { give_up_at: None } | Startup::Alive { .. } => Condition::Alive { pid, started },
+        Startup::Ready { sign, give_up_at } => unready(*sign, *give_up_at),
+        Startup::Lost { give_up_at } => unready(ReadySign::Fd, *give_up_at),
+        Startup::Healthy { give_up_at, .. } => unready(ReadySign::Health, *give_up_at),
     }
 }
 

@@ -44,7 +44,7 @@ impl Machine {
             }
             Startup::Completion { .. } => self.start_failed(now, run, Failure::NotCompleted { seconds }),
             Startup::Ready { sign, .. } => self.start_failed(now, run, Failure::NotReady { seconds, sign }),
-            Startup::Lost { sign, .. } => self.start_failed(now, run, Failure::NeverReady { sign }),
+            Startup::Lost { .. } => self.start_failed(now, run, Failure::NeverReady),
             Startup::Healthy { give_up_at, .. } if is_due(give_up_at, now) => {
                 self.start_failed(now, run, Failure::NotReady { seconds, sign: ReadySign::Health })
             }
@@ -65,8 +65,8 @@ impl Machine {
                     false => Phase::Starting { run, startup: Startup::Alive { until } },
                 }
             }
-            (Phase::Starting { run, startup: Startup::Ready { sign, .. } }, ReadyReport::Never) => {
-                Phase::Starting { run, startup: Startup::Lost { sign, give_up_at: now.checked_add(END_IS_NEAR) } }
+            (Phase::Starting { run, startup: Startup::Ready { .. } }, ReadyReport::Never) => {
+                Phase::Starting { run, startup: Startup::Lost { give_up_at: now.checked_add(END_IS_NEAR) } }
             }
             (
                 other @ (Phase::Starting {

@@ -17,8 +17,9 @@ pub(super) enum Startup {
     Completion { give_up_at: Due },
     /// That it tells that it is ready. At this moment it is given up.
     Ready { sign: ReadySign, give_up_at: Due },
-    /// It can't tell that any more. Mostly it has ended, of which we hear in a moment; else it is given up then.
-    Lost { sign: ReadySign, give_up_at: Due },
+    /// It has closed its readiness descriptor and can't tell that any more. Mostly it has ended, of which we hear in a moment; else
+    /// it is given up then.
+    Lost { give_up_at: Due },
     /// A health check that passes: it is checked at once, and then every second. At this moment it is given up.
     Healthy { checks: Box<Checks>, give_up_at: Due },
 }
