@@ -1,8 +1,8 @@
-//! The io thread: one mio loop for the control socket, its connections, and the signals. It knows no
-//! process: it hands requests and signals to a sink, and takes answers from a queue.
+//! The io thread: one mio loop for the control socket, its connections, the signals, and the pipes on which programs tell
+//! that they are ready. It knows no process: it hands requests and signals to a sink, and takes answers from a queue.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,9 +18,11 @@ use super::connection::{Connection, Fate};
 use super::name_watch::{NameWatch, Tokens};
 use super::names::{Looked, Names};
 use super::output_feed::Source;
+use super::ready_pipes::ReadyPipes;
+pub use super::ready_pipes::ReadyRun;
 use crate::api::{Answer, Request, WallClock};
 use crate::codec::frames::{self, ErrorCode};
-use crate::process::Caller;
+use crate::process::{Caller, ReadyReport};
 use crate::sys;
 use crate::sys::limits::nofile;
 use crate::sys::net::{Peer, peer_credentials};
@@ -49,6 +51,8 @@ pub enum ServerEvent {
     Request(IncomingRequest),
     /// A client has gone, whatever it still waits for.
     Disconnected(ConnId),
+    /// A program tells of its readiness.
+    Readiness(ReadyRun, ReadyReport),
 }
 
 /// What a client may take.
@@ -102,6 +106,8 @@ enum Message {
     Reply(ConnId, Payload),
     Feed(ConnId, Arc<dyn Source>),
     Looked(Box<Looked>),
+    AwaitReady(ReadyRun, PipeReader),
+    ForgetReady(ReadyRun),
     Shutdown(Instant),
 }
 
@@ -147,6 +153,16 @@ impl ServerHandle {
     /// that at most one such message waits for each feed.
     pub fn feed(&self, conn: ConnId, feed: Arc<dyn Source>) {
         self.send(Message::Feed(conn, feed));
+    }
+
+    /// Tells when this run writes a line feed to its pipe, or has closed it without one.
+    pub fn await_ready(&self, run: ReadyRun, pipe: PipeReader) {
+        self.send(Message::AwaitReady(run, pipe));
+    }
+
+    /// The run has ended; closes the pipe if it has told nothing.
+    pub fn forget_ready(&self, run: ReadyRun) {
+        self.send(Message::ForgetReady(run));
     }
 
     /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread. Gives back
@@ -221,6 +237,7 @@ pub fn start_with(
         accept_again: None,
         accept_fails: false,
         unfinished: Vec::new(),
+        ready_pipes: ReadyPipes::default(),
         ending: None,
     };
     let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
@@ -251,6 +268,7 @@ struct Server {
     accept_fails: bool,
     /// Connections with more to do in the next turn. The poll reports news only, and this is none.
     unfinished: Vec<ConnId>,
+    ready_pipes: ReadyPipes,
     /// Set by a shutdown: when even unsent answers are given up.
     ending: Option<Instant>,
 }
@@ -294,6 +312,10 @@ impl Server {
                                 connection.readable();
                             }
                             self.serve(now, conn);
+                        } else if let Some((run, report)) =
+                            self.ready_pipes.readable(self.poll.registry(), event.token())
+                        {
+                            (self.sink)(ServerEvent::Readiness(run, report));
                         }
                     }
                 }
@@ -514,6 +536,8 @@ impl Server {
                         self.replace_listener(listener, now);
                     }
                 }
+                Message::AwaitReady(run, pipe) => self.await_ready(run, pipe),
+                Message::ForgetReady(run) => self.ready_pipes.remove(self.poll.registry(), run),
                 Message::Shutdown(end) => {
                     self.ending = Some(end);
                     if let Some(mut listener) = self.listener.take() {
@@ -524,6 +548,17 @@ impl Server {
                     all.into_iter().for_each(|conn| self.serve(now, conn));
                 }
             }
+        }
+    }
+
+    fn await_ready(&mut self, run: ReadyRun, pipe: PipeReader) {
+        let number = self.next;
+        self.next += 1;
+        let Ok(token) = usize::try_from(number) else { return };
+        if let Err(error) = self.ready_pipes.add(self.poll.registry(), Token(token), run, pipe) {
+            let reason = crate::util::errno::reason(&error);
+            log::error!("cannot wait for a program's line feed on its readiness descriptor: {reason}");
+            (self.sink)(ServerEvent::Readiness(run, ReadyReport::Never));
         }
     }
 

@@ -33,7 +33,7 @@ impl Fixture {
                 let _ = requests.send(request);
             }
             ServerEvent::Disconnected(conn) => drop(tell_gone.send(conn)),
-            ServerEvent::Signal(_) => {}
+            ServerEvent::Signal(_) | ServerEvent::Readiness(..) => {}
         });
         let signals = SignalPipes::install(Default::default()).expect("signals");
         let handle = start_with(Some(listener), Names::default(), signals, sink, limits).expect("a server");
