@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::initiator::Initiator;
 use super::machine::SignalTarget;
 use super::span::span;
-use super::state::{Exit, SpawnError, signal_name};
+use super::state::{Exit, ProcessState, SpawnError, signal_name};
 use crate::util::truncate::to_bytes;
 
 /// Bytes of a text from outside that [`Cause::shortened`] keeps.
@@ -70,8 +70,22 @@ pub enum Failure {
         /// What the last one found.
         message: Arc<str>,
     },
+    /// Something that it requires can't get there any more.
+    DependencyLost {
+        /// What.
+        on: Box<str>,
+        /// The state that it came to.
+        state: ProcessState,
+    },
     /// A panic of the daemon itself.
     InternalError,
+}
+
+impl Failure {
+    /// It is made good when a dependency gets there after all.
+    pub(super) fn is_of_dependency(&self) -> bool {
+        matches!(self, Failure::DependencyLost { .. })
+    }
 }
 
 impl fmt::Display for Failure {
@@ -86,6 +100,7 @@ impl fmt::Display for Failure {
             ),
             Failure::SpawnFailed(error) => error.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
+            Failure::DependencyLost { on, state } => write!(f, "it needs {on}, which is {state}"),
             Failure::InternalError => {
                 f.write_str("an internal error of supervice (a panic), please report it; its processes are killed")
             }
@@ -202,6 +217,11 @@ pub enum Cause {
     },
     /// It ended and is started again (`autorestart`).
     Restart,
+    /// A dependency that was lost is as it has to be.
+    DependencyBack {
+        /// Which.
+        on: Arc<str>,
+    },
     /// No further attempt follows.
     GaveUp {
         /// Why the last one failed.
@@ -272,6 +292,7 @@ impl Cause {
             | Cause::BackedOff { .. }
             | Cause::Retry { .. }
             | Cause::Restart
+            | Cause::DependencyBack { .. }
             | Cause::GaveUp { .. }
             | Cause::Ended { .. }
             | Cause::StopTimedOut { .. }
@@ -300,6 +321,7 @@ fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
         | Failure::Exited { .. }
         | Failure::Backgrounded { .. }
         | Failure::Unhealthy { .. }
+        | Failure::DependencyLost { .. }
         | Failure::InternalError => failure,
     }
 }
@@ -327,6 +349,7 @@ impl fmt::Display for Cause {
             }
             Cause::Retry { number, of } => write!(f, "retry {number} of {of}"),
             Cause::Restart => f.write_str("restart after its end"),
+            Cause::DependencyBack { on } => write!(f, "{on}, which it needs, is there after all"),
             Cause::GaveUp { failure, after: None } => failure.fmt(f),
             Cause::GaveUp { failure, after: Some(after) } => write!(f, "{failure}, gave up after {after}"),
             Cause::Ended { exit: Some(exit) } => exit.fmt(f),
@@ -417,6 +440,19 @@ mod tests {
             ),
             (Cause::Retry { number: 2, of: 3 }, "retry 2 of 3", r#"{"kind":"retry","number":2,"of":3}"#),
             (Cause::Restart, "restart after its end", r#"{"kind":"restart"}"#),
+            (
+                Cause::DependencyBack { on: "db".into() },
+                "db, which it needs, is there after all",
+                r#"{"kind":"dependency_back","on":"db"}"#,
+            ),
+            (
+                Cause::GaveUp {
+                    failure: Arc::new(Failure::DependencyLost { on: "db".into(), state: ProcessState::Fatal }),
+                    after: None,
+                },
+                "it needs db, which is FATAL",
+                r#"{"kind":"gave_up","failure":{"kind":"dependency_lost","on":"db","state":"FATAL"}}"#,
+            ),
             (
                 Cause::GaveUp { failure: Arc::new(unhealthy), after: Some(Tries::Restarts(3)) },
                 "health check failed 2 times: refused, gave up after 3 restarts",

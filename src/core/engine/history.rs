@@ -48,11 +48,13 @@ fn payload(cause: &Cause) -> usize {
             + match failure {
                 Failure::Unhealthy { message, .. } => message.len(),
                 Failure::SpawnFailed(error) => of_error(error),
+                Failure::DependencyLost { on, .. } => on.len(),
                 Failure::Exited { .. } | Failure::Backgrounded { .. } | Failure::InternalError => 0,
             }
     };
     match cause {
         Cause::Unhealthy { message, .. } | Cause::HealthyAgain { message } => message.len(),
+        Cause::DependencyBack { on } => on.len(),
         Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } => of_failure(failure),
         Cause::SpawnFailed { error } => size_of::<SpawnError>() + of_error(error),
         Cause::Requested { by, .. } | Cause::RequestedDuringSpawn { by, .. } | Cause::SignalRequested { by, .. } => {
@@ -73,6 +75,9 @@ fn payload(cause: &Cause) -> usize {
 fn payload_of_initiator(by: &Initiator) -> usize {
     match by {
         Initiator::Client(caller) => size_of_val(&**caller) + caller.command.as_ref().map_or(0, |name| name.len()),
+        Initiator::Related(related) => {
+            size_of_val(&**related) + related.name.len() + related.by.as_ref().map_or(0, payload_of_initiator)
+        }
         Initiator::Reload { by } => size_of_val(&**by) + payload_of_initiator(by),
         Initiator::Autostart
         | Initiator::Embedder

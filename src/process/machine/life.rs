@@ -25,7 +25,7 @@ impl Machine {
     }
 
     /// A new run that no operator has asked for.
-    fn start_again(&mut self, from: ProcessState, cause: Cause) -> Phase {
+    pub(super) fn start_again(&mut self, from: ProcessState, cause: Cause) -> Phase {
         self.tally.restarts = self.tally.restarts.saturating_add(1);
         self.start(from, cause)
     }
@@ -47,6 +47,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -62,6 +63,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
@@ -88,6 +90,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
@@ -141,6 +144,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Stopping { leader: Leader::Gone, .. } => phase,
         }
@@ -269,6 +273,7 @@ impl Machine {
             | Phase::Exited { remains: None, .. }
             | Phase::Fatal { remains: None, .. }
             | Phase::Backoff { remains: None, .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -315,6 +320,7 @@ impl Machine {
             | Phase::Backoff { .. }
             | Phase::Stopped
             | Phase::Fatal { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -351,6 +357,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { checks: None, .. }
@@ -406,6 +413,7 @@ impl Machine {
             }
             Phase::Stopped
             | Phase::Fatal { remains: None, .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Running { checks: None, .. } => phase,
         }
@@ -457,6 +465,7 @@ impl Machine {
             | Phase::Exited { remains: None, .. }
             | Phase::Fatal { remains: None, .. }
             | Phase::Backoff { remains: None, .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }

@@ -143,7 +143,11 @@ impl Auditor {
                 self.answered(*healthy, now)
             }
             Event::ConfigChanged(config) => self.config = Arc::clone(config),
-            Event::OrphansFound { .. }
+            // The simulation of the engine holds starts; here nothing is held.
+            Event::Held { .. }
+            | Event::Released { .. }
+            | Event::DependencyLost { .. }
+            | Event::OrphansFound { .. }
             | Event::Exited { .. }
             | Event::GroupEmpty { .. }
             | Event::GroupLingers { .. }
