@@ -28,6 +28,7 @@ mod reconcile;
 mod registry;
 mod reload;
 mod shutdown;
+mod stages;
 mod tasks;
 #[cfg(test)]
 mod tests;
