@@ -211,6 +211,7 @@ impl Engine {
             }
         }
         self.rebuild_graph();
+        self.renew_held();
         if !matches!(mode, ApplyMode::Reload) {
             self.restart_changed(mode, by, &mut change);
         }
@@ -256,6 +257,7 @@ impl Engine {
         if let Some(entry) = self.registry.get_mut(id) {
             entry.leaving = false;
         }
+        self.include_dependants(id);
         self.change(id, program);
         id
     }

@@ -16,6 +16,8 @@ use crate::util::sorted::SortedSet;
 pub(super) struct HeldCommand {
     act: Act,
     by: Initiator,
+    /// Those that need the process are left alone.
+    only: bool,
 }
 
 impl HeldCommand {
@@ -51,7 +53,7 @@ impl Engine {
         for (id, by) in starts {
             match self.held.get_mut(&id) {
                 // It is about to be stopped: it comes back after that.
-                Some(held) => *held = HeldCommand { act: Act::Restart { force: false }, by },
+                Some(held) => *held = HeldCommand { act: Act::Restart { force: false }, by, only: held.only },
                 None => self.tell(id, process::Event::StartRequested { by }),
             }
         }
@@ -108,13 +110,18 @@ impl Engine {
         if !self.graph.is_empty() {
             sort_by(&mut all, |(one, ..), (other, ..)| self.graph.depth(*other).cmp(&self.graph.depth(*one)));
         }
+        // All of them first: nothing is to start meanwhile because of what is still up.
+        for (id, act, by) in &all {
+            self.held.insert(*id, HeldCommand { act: *act, by: by.clone(), only });
+            self.has_moved(*id);
+        }
         for (id, act, by) in all {
-            if act != Act::Kill && self.has_dependants_on_their_way(id) && self.has_run(id) {
-                self.held.insert(id, HeldCommand { act, by });
-                self.has_moved(id);
-            } else {
-                self.held.remove(&id);
-                self.do_act(act, id, &by);
+            match act {
+                Act::Kill => {
+                    self.held.remove(&id);
+                    self.do_act(act, id, &by);
+                }
+                Act::Start | Act::Stop | Act::Restart { .. } => self.perform_held(id),
             }
         }
         let mut dependants: Dependants = dependants.into_iter().map(|(id, _)| id).collect();
@@ -161,8 +168,22 @@ impl Engine {
         if !self.held.contains_key(&id) || (self.has_dependants_on_their_way(id) && self.has_run(id)) {
             return;
         }
-        if let Some(HeldCommand { act, by }) = self.held.remove(&id) {
+        if let Some(HeldCommand { act, by, .. }) = self.held.remove(&id) {
             self.do_act(act, id, &by);
+        }
+    }
+
+    /// A program that was removed comes back before its stop has begun: others may need it by now.
+    pub(super) fn include_dependants(&mut self, id: ProcId) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.only = false;
+        }
+    }
+
+    /// Other programs may need these since the configuration has changed: what was held is asked for once more.
+    pub(super) fn renew_held(&mut self) {
+        for (id, HeldCommand { act, by, only }) in std::mem::take(&mut self.held).iter() {
+            self.act_in_order(*act, &[*id], by, *only);
         }
     }
 

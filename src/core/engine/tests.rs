@@ -4,6 +4,7 @@ mod bench;
 mod dependencies;
 mod exit_policy;
 mod followers;
+mod graphs;
 mod history;
 mod ledger;
 mod operate;

@@ -179,9 +179,6 @@ impl Engine {
 
     /// After a change of the configuration: whoever waits may do so for something else now.
     pub(super) fn review_waiting(&mut self) {
-        for id in self.held.keys().copied().collect::<Vec<ProcId>>() {
-            self.perform_held(id);
-        }
         let waiting = |entry: &Entry| entry.machine.is_waiting() || entry.machine.awaits_dependency();
         let ids: Vec<ProcId> = self.registry.iter().filter(|(_, entry)| waiting(entry)).map(|(id, _)| id).collect();
         for id in ids {
