@@ -12,7 +12,7 @@ use super::fields::{Fields, entry_diagnostic};
 use super::reader::{Entry, SectionView};
 use crate::models::{
     AutoRestart, Dependency, DependencyCondition, DependencyKind, DependencyTarget, Dialect, HealthCheckType,
-    ProgramConfig,
+    ProgramConfig, SupervisorConfig,
 };
 use crate::util::did_you_mean::closest;
 use crate::util::topology::Topology;
@@ -99,6 +99,24 @@ fn name_processes(programs: &mut [ProgramConfig], origins: &[Origin<'_>]) {
             }
         }
     }
+}
+
+/// The programs in the stages in which they start if all are started at once: each waits for some of the stage before.
+pub(crate) fn start_stages(config: &SupervisorConfig) -> Vec<Vec<&str>> {
+    let edges = edges(&config.programs, usize::MAX, &mut |_, _, _| ()).unwrap_or_default();
+    let pairs: Vec<(u32, u32)> = edges.iter().map(|edge| (edge.from, edge.to)).collect();
+    let depths = Topology::new(config.programs.len(), &pairs).depths().unwrap_or_default();
+    let mut stages: Vec<Vec<&str>> = Vec::new();
+    for (program, depth) in config.programs.iter().zip(depths) {
+        let depth = depth as usize;
+        if stages.len() <= depth {
+            stages.resize(depth + 1, Vec::new());
+        }
+        if let Some(stage) = stages.get_mut(depth) {
+            stage.push(&program.name);
+        }
+    }
+    stages
 }
 
 struct Checker<'c, 'd, 's, 'r> {

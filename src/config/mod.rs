@@ -50,7 +50,7 @@ use std::sync::Arc;
 
 pub use command_line::{SplitError, split_command};
 pub(crate) use daemon::socket_of;
-pub(crate) use dependencies::edges as dependency_edges;
+pub(crate) use dependencies::{edges as dependency_edges, start_stages};
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
 pub(crate) use expand::instance_value;

@@ -219,8 +219,9 @@ pub enum Cause {
     Restart,
     /// A dependency that was lost is as it has to be.
     DependencyBack {
-        /// Which.
-        on: Arc<str>,
+        /// Which; `None`: another configuration asks for less.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<Arc<str>>,
     },
     /// No further attempt follows.
     GaveUp {
@@ -349,7 +350,8 @@ impl fmt::Display for Cause {
             }
             Cause::Retry { number, of } => write!(f, "retry {number} of {of}"),
             Cause::Restart => f.write_str("restart after its end"),
-            Cause::DependencyBack { on } => write!(f, "{on}, which it needs, is there after all"),
+            Cause::DependencyBack { on: Some(on) } => write!(f, "{on}, which it needs, is there after all"),
+            Cause::DependencyBack { on: None } => f.write_str("it needs something else by now"),
             Cause::GaveUp { failure, after: None } => failure.fmt(f),
             Cause::GaveUp { failure, after: Some(after) } => write!(f, "{failure}, gave up after {after}"),
             Cause::Ended { exit: Some(exit) } => exit.fmt(f),
@@ -441,10 +443,11 @@ mod tests {
             (Cause::Retry { number: 2, of: 3 }, "retry 2 of 3", r#"{"kind":"retry","number":2,"of":3}"#),
             (Cause::Restart, "restart after its end", r#"{"kind":"restart"}"#),
             (
-                Cause::DependencyBack { on: "db".into() },
+                Cause::DependencyBack { on: Some("db".into()) },
                 "db, which it needs, is there after all",
                 r#"{"kind":"dependency_back","on":"db"}"#,
             ),
+            (Cause::DependencyBack { on: None }, "it needs something else by now", r#"{"kind":"dependency_back"}"#),
             (
                 Cause::GaveUp {
                     failure: Arc::new(Failure::DependencyLost { on: "db".into(), state: ProcessState::Fatal }),

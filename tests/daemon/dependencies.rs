@@ -11,7 +11,7 @@ use crate::harness::{Daemon, wait_until};
 fn writes(name: &str, keys: &str) -> String {
     format!(
         "[program:{name}]\ncommand = sh -c 'trap \"sleep 0.2; echo stop {name} >> order; exit 0\" TERM; \
-         echo start {name} >> order; while :; do sleep 0.05; done'\nstartsecs = 0\n{keys}\n"
+         echo start {name} >> order; while :; do sleep 0.05; done'\nstartsecs = 1\n{keys}\n"
     )
 }
 
@@ -126,4 +126,15 @@ fn row_50_and_39_a_reload_with_a_circle_changes_nothing_and_says_which() {
     assert_ne!(code, 0);
     assert!(err.contains("no such program: a"), "{err}");
     assert_eq!(daemon.status("a").pid, before);
+}
+
+#[test]
+fn a_check_prints_the_stages() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x.conf");
+    std::fs::write(&path, stack() + "[program:alone]\ncommand = sleep 1000\n").expect("written");
+    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_supervice"));
+    let output = check.args(["--check", "--graph", "-c"]).arg(&path).output().expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1: db, alone\n2: api\n3: web\n");
+    assert_eq!(output.status.code(), Some(0));
 }

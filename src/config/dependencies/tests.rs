@@ -138,6 +138,13 @@ fn in_the_dialect_of_supervisord_a_section_names_its_processes() {
 }
 
 #[test]
+fn stages_tell_who_starts_after_whom() {
+    let text = programs(&[("web", "requires = api\nafter = db"), ("api", "wants = db"), ("db", ""), ("alone", "")]);
+    let config = read(&text).expect("it holds").config;
+    assert_eq!(start_stages(&config), [vec!["db", "alone"], vec!["api"], vec!["web"]]);
+}
+
+#[test]
 fn a_configuration_may_not_have_endless_dependencies() {
     let sections = [("a", "numprocs = 1100\nrequires = b"), ("b", "numprocs = 1000")];
     let wrong = problems(&sections);

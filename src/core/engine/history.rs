@@ -54,7 +54,7 @@ fn payload(cause: &Cause) -> usize {
     };
     match cause {
         Cause::Unhealthy { message, .. } | Cause::HealthyAgain { message } => message.len(),
-        Cause::DependencyBack { on } => on.len(),
+        Cause::DependencyBack { on } => on.as_ref().map_or(0, |on| on.len()),
         Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } => of_failure(failure),
         Cause::SpawnFailed { error } => size_of::<SpawnError>() + of_error(error),
         Cause::Requested { by, .. } | Cause::RequestedDuringSpawn { by, .. } | Cause::SignalRequested { by, .. } => {

@@ -91,13 +91,6 @@ impl Engine {
         if !only {
             self.add_dependants(ids, &mut dependants);
         }
-        if let Act::Restart { .. } = act {
-            let mut seen: SortedSet<ProcId> = SortedSet::default();
-            seen.extend(ids.iter().chain(dependants.iter().map(|(id, _)| id)).copied());
-            let mut starts = Vec::new();
-            ids.iter().for_each(|id| self.add_needs(*id, by, &mut seen, &mut starts));
-            starts.into_iter().for_each(|(id, by)| self.start_in_order(&[id], &by));
-        }
         let its = match act {
             Act::Restart { .. } => Act::Restart { force: false },
             Act::Stop | Act::Kill | Act::Start => Act::Stop,
@@ -105,7 +98,9 @@ impl Engine {
         let mut all: Vec<(ProcId, Act, Initiator)> = ids.iter().map(|id| (*id, act, by.clone())).collect();
         for (id, on) in &dependants {
             let name = self.registry.get(*on).map_or("", Entry::name);
-            all.push((*id, its, related(name, Relation::Needs, by)));
+            // One that has left the configuration does not come back.
+            let leaves = self.registry.get(*id).is_some_and(|entry| entry.leaving);
+            all.push((*id, if leaves { Act::Stop } else { its }, related(name, Relation::Needs, by)));
         }
         if !self.graph.is_empty() {
             sort_by(&mut all, |(one, ..), (other, ..)| self.graph.depth(*other).cmp(&self.graph.depth(*one)));
@@ -114,6 +109,14 @@ impl Engine {
         for (id, act, by) in &all {
             self.held.insert(*id, HeldCommand { act: *act, by: by.clone(), only });
             self.has_moved(*id);
+        }
+        // What these need comes up with them, after those that are about to stop.
+        if let Act::Restart { .. } = act {
+            let mut seen: SortedSet<ProcId> = SortedSet::default();
+            seen.extend(self.held.keys().copied());
+            let mut starts = Vec::new();
+            ids.iter().for_each(|id| self.add_needs(*id, by, &mut seen, &mut starts));
+            starts.into_iter().for_each(|(id, by)| self.start_in_order(&[id], &by));
         }
         for (id, act, by) in all {
             match act {
@@ -182,8 +185,10 @@ impl Engine {
 
     /// Other programs may need these since the configuration has changed: what was held is asked for once more.
     pub(super) fn renew_held(&mut self) {
-        for (id, HeldCommand { act, by, only }) in std::mem::take(&mut self.held).iter() {
-            self.act_in_order(*act, &[*id], by, *only);
+        for id in self.held.keys().copied().collect::<Vec<ProcId>>() {
+            // The others stay held meanwhile: nothing is to start because of them.
+            let Some(HeldCommand { act, by, only }) = self.held.get(&id).cloned() else { continue };
+            self.act_in_order(act, &[id], &by, only);
         }
     }
 

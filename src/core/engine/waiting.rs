@@ -161,7 +161,7 @@ impl Engine {
         if machine.is_waiting() || machine.awaits_dependency() {
             match self.gate(id) {
                 Gate::Open => {
-                    let on = self.name_of(link.on);
+                    let on = Some(self.name_of(link.on));
                     self.tell(id, process::Event::Released { generation, on });
                 }
                 Gate::Lost(on) => self.give_up_waiting(id, on),
@@ -186,8 +186,7 @@ impl Engine {
             let generation = entry.machine.generation();
             match self.gate(id) {
                 Gate::Open => {
-                    let on = self.name_of(id);
-                    self.tell(id, process::Event::Released { generation, on });
+                    self.tell(id, process::Event::Released { generation, on: None });
                 }
                 Gate::Lost(on) => self.give_up_waiting(id, on),
                 Gate::Waits => {}

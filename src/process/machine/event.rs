@@ -49,8 +49,8 @@ pub enum Event {
     Released {
         /// The run that was held, or lost.
         generation: Generation,
-        /// What it has waited for last.
-        on: Arc<str>,
+        /// What it has waited for last; `None`: its settings have changed.
+        on: Option<Arc<str>>,
     },
     /// What it waits for will not come.
     DependencyLost {

@@ -27,7 +27,7 @@ impl Machine {
     }
 
     /// The start may come.
-    pub(super) fn released(&mut self, phase: Phase, on: Arc<str>) -> Phase {
+    pub(super) fn released(&mut self, phase: Phase, on: Option<Arc<str>>) -> Phase {
         match phase {
             Phase::Waiting => {
                 self.actions.push_back(Action::Spawn { generation: self.generation });
