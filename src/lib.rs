@@ -60,12 +60,12 @@
 //! | `api` | what can be asked, what is answered, what is announced: plain data | `process`, `models`, `util` |
 //! | `codec` | frames ⇄ `api`, pure | `api`, `process`, `models`, `util` |
 //! | `sys` | everything that talks to the kernel | `process` (its facts), `models`, `util` |
-//! | [`config`] | read → expand → validate → plan; one table of keys | `models`, `process` (signals), `sys` (users), `util` |
+//! | [`config`] | read → expand → validate → plan; one table of keys | `models`, `process` (signals), `sys` (users, files), `util` |
 //! | [`events`] | the event bus | `api`, `process`, `util` |
 //! | [`health`] | the checks and their worker threads | `models`, `process`, `sys`, `util` |
 //! | [`logger`] | the daemon's own log | `models`, `sys`, `util` |
 //! | `output` | capture, rotation, console, memory | `models`, `process`, `sys`, `logger`, `util` |
-//! | `control` | the io thread: control socket and signals | `api`, `codec`, `models`, `process`, `sys`, `util` |
+//! | `control` | the io thread: control socket, its names in the file system, and signals | `api`, `codec`, `models`, `process`, `sys`, `util` |
 //! | [`core`] | [`core::Supervisor`], the dispatcher's loop, how it begins and ends | all of the above |
 //! | `core/engine` | decides | `api`, `process`, `models`, `util`, the plan of `config`, `core/effect` |
 //! | `core/effect` | inputs and effects: the language between the two | plain data of its neighbours |
@@ -102,6 +102,7 @@
 //! never delay a restart. Every thread sleeps in the kernel when there is nothing to do: an idle daemon makes no
 //! system call. Threads that have no work (`events` without subscribers, `health:…` without checks by tcp) do not exist.
 //! A health check script is a task of the dispatcher: it needs no thread.
+//! Where the control socket or the pid file may have vanished, a thread that ends at once (`names`) looks: io never waits for a disk.
 //!
 //! # The rules of the inside
 //!
@@ -225,6 +226,7 @@ pub mod internals {
         Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, Transition,
     };
     pub use crate::process::moment::Moment;
+    pub use crate::process::stop_signals::StopStep;
     pub use crate::process::task::{
         OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec,
     };

@@ -100,6 +100,20 @@ impl Default for HealthCheckConfig {
     }
 }
 
+/// What kind of program it is: one that is to live, or one that is to come to its end.
+///
+/// Serialized in lower case, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProgramType {
+    /// It runs until it is stopped.
+    #[default]
+    Simple,
+    /// It does something once (a migration, an interface that is set up) and ends. It is `STARTING` as long as it runs, and
+    /// `EXITED` when it has completed.
+    Oneshot,
+}
+
 /// Which exits are followed by a new start.
 ///
 /// Serialized as `false`, `true` and `"unexpected"`, as it is written in a configuration file.
@@ -223,6 +237,9 @@ pub struct ProgramConfig {
     pub name: String,
     /// The command line, split as a POSIX shell splits words; no shell is run.
     pub command: String,
+    /// What kind of program it is.
+    #[serde(rename = "type")]
+    pub program_type: ProgramType,
     /// How many instances the section asked for.
     pub numprocs: u32,
     /// Start it together with the daemon, and when a reload adds it.
@@ -237,11 +254,15 @@ pub struct ProgramConfig {
     pub exit_code: ExitCode,
     /// Seconds that it must live to count as `RUNNING`; 0: as soon as exec has succeeded.
     pub startsecs: u32,
+    /// Seconds within which its start has to come about, else it is a failed attempt; 0: it may take as long as it takes. It
+    /// bounds a oneshot.
+    pub start_timeout: u32,
     /// Further attempts after a failed start before it becomes `FATAL`.
     pub startretries: u32,
-    /// Name of the signal that asks it to stop, without `SIG`.
+    /// Name of the signal that asks it to stop, without `SIG`; or several, each with the seconds until the next one, at last
+    /// SIGKILL: `QUIT:30,TERM:10`.
     pub stopsignal: String,
-    /// Seconds from the stop signal to SIGKILL.
+    /// Seconds from the stop signal to SIGKILL, where it has none of its own.
     pub stopwaitsecs: u32,
     /// The stop signal goes to its whole process group; `false`: to its main process alone, which ends its workers itself.
     pub stopasgroup: bool,
@@ -327,6 +348,7 @@ impl ProgramConfig {
         ProgramConfig {
             name: name.into(),
             command: command.into(),
+            program_type: ProgramType::Simple,
             numprocs: 1,
             autostart: true,
             autorestart: AutoRestart::Always,
@@ -334,6 +356,7 @@ impl ProgramConfig {
             exit_on: ExitOn::Never,
             exit_code: ExitCode::Program,
             startsecs: 1,
+            start_timeout: 60,
             startretries: 3,
             stopsignal: "TERM".to_owned(),
             stopwaitsecs: 10,
@@ -370,6 +393,11 @@ impl ProgramConfig {
             priority: 999,
             serverurl: None,
         }
+    }
+
+    /// By whose rules it was read: only supervisord's give a process a name within its group.
+    pub(crate) fn dialect(&self) -> Dialect {
+        if self.process_name.is_some() { Dialect::Supervisord } else { Dialect::Supervice }
     }
 
     /// The group that it is started and stopped with: the configured one, else the section's name

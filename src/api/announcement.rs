@@ -234,7 +234,9 @@ impl Announcement {
                     log::Level::Info
                 }
             },
-            Announcement::Noted { cause: Cause::StopTimedOut { .. }, .. } => log::Level::Warn,
+            Announcement::Noted { cause: Cause::StopTimedOut { .. } | Cause::StopStepOver { .. }, .. } => {
+                log::Level::Warn
+            }
             Announcement::Noted { .. } => return None,
             Announcement::Health { healthy: true, .. } => log::Level::Debug,
             Announcement::Health { healthy: false, .. } => log::Level::Warn,

@@ -17,12 +17,16 @@ const TOLD: usize = 5;
 pub enum NextStep {
     /// SIGKILL, because it outlives its stop signal.
     Kill,
+    /// The next stop signal, because it outlives the one before.
+    StopSignal(u8),
     /// SIGKILL once more.
     KillAgain,
     /// SIGKILL for what its leader left of its process group.
     KillRemains,
     /// It counts as running.
     Running,
+    /// The end of a start that takes too long.
+    GiveUp,
     /// A health check.
     Check,
     /// The answer of the health check that is under way, at the latest.
@@ -42,9 +46,11 @@ impl fmt::Display for NextStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NextStep::Kill => f.write_str("SIGKILL"),
+            NextStep::StopSignal(signal) => f.write_str(&signal_text(*signal)),
             NextStep::KillAgain => f.write_str("SIGKILL again"),
             NextStep::KillRemains => f.write_str("SIGKILL for what is left of its process group"),
             NextStep::Running => f.write_str("RUNNING, if it is still there"),
+            NextStep::GiveUp => f.write_str("its stop signal, if its start has not come about (start_timeout),"),
             NextStep::Check => f.write_str("the next health check"),
             NextStep::CheckAnswer => f.write_str("the answer of the health check that is under way, at the latest"),
             NextStep::Retry { number, of } => write!(f, "retry {number} of {of}"),
@@ -97,6 +103,8 @@ pub struct Why {
     pub config_changed: bool,
     /// How its last run ended.
     pub last_exit: Option<Exit>,
+    /// It is a oneshot, and has done what it is for.
+    pub completed: bool,
     /// What happens next by itself, and when.
     pub next: Option<(NextStep, Moment)>,
     /// The last lines of its standard error (its standard output where both are one).
@@ -178,7 +186,7 @@ impl Why {
     fn future(&self) -> String {
         if let Some((step, at)) = &self.next {
             let left = span(at.checked_duration_since(self.now).unwrap_or(Duration::ZERO));
-            let comma = if *step == NextStep::CheckAnswer { "" } else { "," };
+            let comma = if matches!(step, NextStep::CheckAnswer | NextStep::GiveUp) { "" } else { "," };
             return format!("Next: {step}{comma} in {left}.");
         }
         let word = quote_word(&self.program.name);
@@ -193,6 +201,11 @@ impl Why {
                     "Nothing is due: it runs until it ends, and is not started again (autorestart).".to_owned()
                 }
             },
+            ProcessState::Exited if self.completed => {
+                format!(
+                    "Nothing is due: it has done what it is for. Have it done again with: supervicectl start {word}"
+                )
+            }
             ProcessState::Exited => {
                 let settled = self.settled();
                 format!("Nothing happens by itself: {settled}. Start it with: supervicectl start {word}")
@@ -201,6 +214,9 @@ impl Why {
                 format!("Nothing happens by itself: it has given up. Once the cause is gone: supervicectl start {word}")
             }
             ProcessState::Stopped => format!("Nothing happens by itself. Start it with: supervicectl start {word}"),
+            ProcessState::Starting if self.pid.is_some() => {
+                "Nothing is due: it runs until it has completed.".to_owned()
+            }
             ProcessState::Starting | ProcessState::Backoff | ProcessState::Stopping => {
                 "Next: as soon as nothing of its process group is left.".to_owned()
             }

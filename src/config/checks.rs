@@ -12,6 +12,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::diagnostic::Fault;
 use super::environment::{EnvFileErrorKind, read_env_file};
+use crate::sys::exec_trouble;
 use crate::sys::users::{lookup_group, lookup_user};
 use crate::util::errno;
 
@@ -30,6 +31,8 @@ pub(crate) enum Missing {
 /// The answers that the system has given so far.
 #[derive(Default)]
 pub(crate) struct Checks {
+    /// The daemon runs already.
+    pub(crate) reload: bool,
     users: HashMap<String, Option<u32>>,
     writable: HashMap<String, Option<Fault>>,
     enterable: HashMap<String, Option<Fault>>,
@@ -172,7 +175,14 @@ impl Checks {
                 Err(error) => Err(unreached(path, &error, hint)),
                 Ok(found) if found.is_dir() => Err(unfit(path, "is a directory", hint)),
                 Ok(_) if access(path, AccessFlags::X_OK).is_err() => Err(unfit(path, "is not executable", hint)),
-                Ok(_) => Ok(()),
+                Ok(_) => match exec_trouble::lack(Path::new(path)) {
+                    Some(lack) => {
+                        let fault =
+                            Fault::new(format!("{path} can not be executed: {lack}"), "it will not start before");
+                        Err(fault.or_of_value(path, format!("it can not be executed: {lack}")))
+                    }
+                    None => Ok(()),
+                },
             }
         })
     }

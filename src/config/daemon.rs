@@ -2,7 +2,7 @@
 
 use super::checks::Checks;
 use super::diagnostic::{Fault, Report};
-use super::environment::parse_supervisord_environment;
+use super::environment::{lost_in_supervisord_environment, parse_supervisord_environment};
 use super::expand::Scope;
 use super::fields::Fields;
 use super::keys::{self, KeyRow, Section};
@@ -85,8 +85,11 @@ fn environment(document: &Document, scope: Scope<'_>, report: &mut Report) -> Ve
     // supervisord expands it twice, and knows the machine's name the second time alone.
     let once = Scope { host: None, ..scope }.expand(entry.value, entry.place);
     let twice = once.and_then(|text| Ok(scope.expand(&text, entry.place)?.into_owned()));
+    let hint = "write KEY=value,KEY2=\"with, comma\"";
     let parsed = twice.and_then(|text| {
-        let hint = "write KEY=value,KEY2=\"with, comma\"";
+        if let Some(lost) = lost_in_supervisord_environment(&text) {
+            fields.warn(&entry, Fault::new(lost, hint));
+        }
         parse_supervisord_environment(&text).map_err(|error| Fault::new(error.to_string(), hint))
     });
     parsed.unwrap_or_else(|fault| {

@@ -12,7 +12,7 @@ use super::fields::{Fields, entry_diagnostic};
 use super::reader::{Entry, SectionView};
 use crate::models::{
     AutoRestart, Dependency, DependencyCondition, DependencyKind, DependencyTarget, Dialect, HealthCheckType,
-    ProgramConfig, SupervisorConfig,
+    ProgramConfig, ProgramType, SupervisorConfig,
 };
 use crate::util::did_you_mean::closest;
 use crate::util::topology::Topology;
@@ -204,10 +204,20 @@ impl<'d> Checker<'_, 'd, '_, '_> {
                 format!("never so: {name} has no health check"),
                 format!("write healthcheck_type into [program:…] of {name}, or depend on it without :healthy"),
             ),
-            DependencyCondition::Completed if target.autorestart == AutoRestart::Always => Fault::new(
-                format!("never so: {name} is started again after each end"),
-                format!("write autorestart = unexpected for {name}, or depend on it without :completed"),
+            DependencyCondition::Healthy if target.program_type == ProgramType::Oneshot => Fault::new(
+                format!("never so: {name} is a oneshot, whose health is not checked"),
+                "depend on it without :healthy",
             ),
+            DependencyCondition::Completed
+                if target.program_type == ProgramType::Simple && target.autorestart == AutoRestart::Always =>
+            {
+                Fault::new(
+                    format!("never so: {name} is started again after each end"),
+                    format!(
+                        "write type = oneshot or autorestart = unexpected for {name}, or depend on it without :completed"
+                    ),
+                )
+            }
             DependencyCondition::Ready
             | DependencyCondition::Started
             | DependencyCondition::Healthy

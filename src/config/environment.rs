@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::{ReadError, read_text};
+use super::file::{ReadError, read_guarded_text};
 use crate::util::errno;
 
 /// An env file may hold this many bytes.
@@ -35,6 +35,11 @@ pub enum EnvironmentError {
         /// The variable.
         name: String,
     },
+    /// A value without quotation marks that ends within: supervisord's hold few signs without.
+    Unquoted {
+        /// The variable.
+        name: String,
+    },
     /// A quotation mark at the end of a value that does not begin with one.
     StrayQuote {
         /// The variable.
@@ -61,6 +66,12 @@ impl fmt::Display for EnvironmentError {
             }
             EnvironmentError::AfterQuote { name } => {
                 write!(f, "no comma after the closing quotation mark of {name}'s value")
+            }
+            EnvironmentError::Unquoted { name } => {
+                write!(
+                    f,
+                    "the value of {name} holds what must be in quotation marks: all but letters, digits and _/.+-():"
+                )
             }
             EnvironmentError::StrayQuote { name, quote } => {
                 write!(f, "the quotation mark {quote} at the end of {name}'s value is not opened")
@@ -137,19 +148,36 @@ fn quoted_value<'t>(name: &str, quote: char, text: &'t str) -> Result<(&'t str, 
 pub(crate) fn parse_supervisord_environment(text: &str) -> Result<Vec<(String, String)>, EnvironmentError> {
     let tokens = tokens(text)?;
     let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut separator = ",";
     for words in tokens.chunks(4) {
         let after = pairs.last().map_or_else(String::new, |(name, _)| name.clone());
+        let (name, value) = match words {
+            [name, equals, value, ..] if equals == "=" => (name, value),
+            _ if separator == "," => return Err(EnvironmentError::NoValue { after }),
+            _ => return Err(EnvironmentError::Unquoted { name: after }),
+        };
         // The fourth is the comma; anything else in its place is ignored.
-        let [name, equals, value, ..] = words else { return Err(EnvironmentError::NoValue { after }) };
-        if equals != "=" {
-            return Err(EnvironmentError::NoValue { after });
-        }
+        separator = words.get(3).map_or(",", String::as_str);
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(EnvironmentError::BadName { after });
         }
         pairs.push((name.clone(), value.trim_matches(['"', '\'']).to_owned()));
     }
     Ok(pairs)
+}
+
+/// What supervisord takes away from such a text, or ignores of it, without a word: probably a mistake with quotes or commas.
+pub(crate) fn lost_in_supervisord_environment(text: &str) -> Option<String> {
+    let tokens = tokens(text).ok()?;
+    tokens.chunks(4).find_map(|words| match words {
+        [name, _, _, comma, ..] if comma != "," => {
+            Some(format!("no comma behind the value of {name}: a part of what follows is ignored"))
+        }
+        [name, _, value, ..] if value.ends_with(['"', '\'']) && !value.starts_with(['"', '\'']) => {
+            Some(format!("the quotation mark at the end of {name}'s value is not its beginning's, and is removed"))
+        }
+        _ => None,
+    })
 }
 
 /// The words of `shlex.shlex(text)` with `/.+-():` among its word characters.
@@ -252,7 +280,7 @@ impl std::error::Error for EnvFileError {
 
 /// Reads a file of `KEY=VALUE` lines in their order: blank lines and lines that begin with `#` are skipped, one
 /// pair of quotes around a value is stripped, `export ` before the name is allowed. It never blocks: only a
-/// regular file of at most 1 MiB is read.
+/// regular file of at most 1 MiB is read. A link that is neither root's nor the caller's is followed to files of its owner alone.
 ///
 /// # Errors
 ///
@@ -261,7 +289,7 @@ impl std::error::Error for EnvFileError {
 pub fn read_env_file(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, EnvFileError> {
     let path = path.as_ref();
     let fail = |line, kind| EnvFileError { path: path.to_owned(), line, kind };
-    let text = read_text(path, MAX_ENV_FILE_BYTES).map_err(|error| match error {
+    let text = read_guarded_text(path, MAX_ENV_FILE_BYTES).map_err(|error| match error {
         ReadError::Io(error) => fail(0, EnvFileErrorKind::Io(error)),
         ReadError::Content { line, fault } => fail(line, EnvFileErrorKind::Content(fault.message)),
     })?;

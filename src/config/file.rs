@@ -1,11 +1,12 @@
 //! Reading a text file that somebody else wrote: never for ever, never without bound.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::diagnostic::Fault;
+use crate::sys::guarded_path::{self, Access};
 
 /// Why there is no text.
 #[derive(Debug)]
@@ -21,12 +22,18 @@ pub(crate) enum ReadError {
 /// The text of a regular file of at most `limit` bytes. A FIFO, a terminal or a directory is an error
 /// and not a wait: the daemon reads such files while it runs.
 pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, ReadError> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    text_of(file.map_err(ReadError::Io)?, limit)
+}
+
+/// As [`read_text`], of a file that is read on behalf of a program: links of another user are followed to files of that user
+/// alone, so that a program gets nothing to see that its user may not read.
+pub(crate) fn read_guarded_text(path: &Path, limit: u64) -> Result<String, ReadError> {
+    text_of(guarded_path::open(path, Access::Read).map_err(ReadError::Io)?, limit)
+}
+
+fn text_of(mut file: File, limit: u64) -> Result<String, ReadError> {
     let mut bytes = Vec::new();
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .map_err(ReadError::Io)?;
     let metadata = file.metadata().map_err(ReadError::Io)?;
     let kind = metadata.file_type();
     if !kind.is_file() {

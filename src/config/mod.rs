@@ -32,7 +32,9 @@ mod file;
 mod groups;
 mod include;
 mod keys;
+mod mistakes;
 mod names;
+mod ownership;
 mod plan;
 mod print;
 mod program;
@@ -69,7 +71,7 @@ use file::{ReadError, read_text};
 use keys::{INCLUDE_FILES, Section};
 use reader::{DEFAULT_SECTION, Document};
 use sections::{SectionKind, section_kind};
-use unknown_keys::check_default_keys;
+use unknown_keys::{check_default_keys, check_swallowed_keys};
 
 /// A configuration file may hold this many bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -77,10 +79,13 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// How a configuration is to be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoadOptions {
-    /// Unknown keys and sections are errors, not warnings.
+    /// Unknown keys and sections are errors, not warnings, and so is a file of root's that others can write to.
     pub strict: bool,
     /// The rules by which the file is read; `None`: its sections tell.
     pub dialect: Option<Dialect>,
+    /// The daemon runs already. That its socket, pid file or log could not be made now is a warning: it has them, or makes
+    /// them anew when it can, and a change of them is for the next start.
+    pub reload: bool,
 }
 
 /// A configuration that holds, and what its user should hear about it.
@@ -136,7 +141,7 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Loaded, Con
         refuse_both(&document, &mut report);
     }
     let scope = Scope { dialect: document.dialect, ..Scope::default() };
-    let (config, logfile_given) = build(&document, scope, &host, &mut report);
+    let (config, logfile_given) = build(&document, scope, &host, options.reload, &mut report);
     report.sort(&files);
     if !report.problems.is_empty() {
         return Err(ConfigValidationError { problems: report.problems, warnings: report.warnings }.into());
@@ -172,6 +177,11 @@ impl Texts {
         let mut files = vec![Arc::clone(main)];
         let scope = Scope { dialect, host: Some(host), ..Scope::default() };
         read_included(&mut files, &mut document, scope, &mut report);
+        for file in &files {
+            if let Some(fault) = ownership::fault(file) {
+                report.unknown(file_diagnostic(file, 0, fault));
+            }
+        }
         Ok(Texts { document, files, report })
     }
 }
@@ -242,6 +252,7 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
         paths.retain(|path| path.exists() && !(has_wildcard(pattern) && path.is_dir()));
         if paths.is_empty() {
             let fault = Fault::new(format!("no file matches {pattern}"), "put the path right, or remove it");
+            let fault = fault.or_of_value(pattern, "no file matches");
             fields.report.unknown(entry_diagnostic(&entry, entry.value, fault));
         }
         for path in paths {
@@ -266,8 +277,15 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
 }
 
 /// Turns the document into a configuration; what is wrong goes into the report and leaves its default.
-fn build(document: &Document, scope: Scope<'_>, host: &str, report: &mut Report) -> (SupervisorConfig, bool) {
+fn build(
+    document: &Document,
+    scope: Scope<'_>,
+    host: &str,
+    reload: bool,
+    report: &mut Report,
+) -> (SupervisorConfig, bool) {
     let mut checks = Checks::default();
+    checks.reload = reload;
     check_sections(document, report);
     let daemon = daemon::read(document, scope, &mut checks, report);
     let scope = Scope { globals: &daemon.environment, ..scope };
@@ -321,6 +339,7 @@ fn check_sections(document: &Document, report: &mut Report) {
     if let Some(view) = document.section(DEFAULT_SECTION) {
         check_default_keys(&view, document.dialect, report);
     }
+    check_swallowed_keys(document, report);
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::names::{name_fault, process_name_fault, same_name};
 use super::reader::{Document, SectionView};
 use super::sections::{SectionKind, section_kind};
 use super::unknown_keys::check_keys;
-use crate::models::{Dialect, HealthCheckType, ProgramConfig};
+use crate::models::{Dialect, HealthCheckType, ProgramConfig, ProgramType};
 
 /// The names of all programs with the places of their sections; a name that can't be used is reported.
 pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> HashMap<&'d str, Place> {
@@ -59,6 +59,7 @@ pub(crate) fn read(
     for when in [keys::Scope::First, keys::Scope::Section] {
         read_keys(&mut Fields { view, scope, report }, when, &mut base, checks);
     }
+    set_defaults_of_type(&Fields { view, scope, report }, &mut base);
     if scope.dialect == Dialect::Supervisord {
         check_stop(&mut Fields { view, scope, report }, &mut base);
     }
@@ -87,6 +88,18 @@ pub(crate) fn read(
     report.problems.append(&mut found.problems);
     report.warnings.append(&mut found.warnings);
     instances
+}
+
+/// A oneshot may take as long as it takes, and is not tried again, unless it is said otherwise.
+fn set_defaults_of_type(fields: &Fields<'_, '_>, program: &mut ProgramConfig) {
+    if program.program_type == ProgramType::Oneshot {
+        for (key, field) in [("start_timeout", &mut program.start_timeout), ("startretries", &mut program.startretries)]
+        {
+            if fields.entry(key).is_none() {
+                *field = 0;
+            }
+        }
+    }
 }
 
 /// A name is wrong whether an instance has it or not; `killasgroup` is what `stopasgroup` is where it is not set; the one without the other is refused, as supervisord does it.
@@ -154,6 +167,9 @@ fn check_together(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig) {
             program.stderr_logfile = None;
         }
     }
+    if program.program_type == ProgramType::Oneshot {
+        warn_oneshot(fields);
+    }
     match program.healthcheck.check_type {
         HealthCheckType::None => warn_idle_check(fields),
         HealthCheckType::Tcp => {
@@ -173,6 +189,19 @@ fn need(fields: &mut Fields<'_, '_>, key: &str, fault: Fault) {
         Some(entry) if entry.value.is_empty() => fields.error(&entry, fault),
         Some(_) => {}
         None => fields.missing(key, fault),
+    }
+}
+
+/// Warns of settings that mean nothing to a oneshot.
+fn warn_oneshot(fields: &mut Fields<'_, '_>) {
+    let idle = [
+        ("autorestart", "a oneshot is started again only after a failure (startretries)"),
+        ("healthcheck_type", "no health is checked: a oneshot is never RUNNING"),
+    ];
+    for (key, why) in idle {
+        if let Some(entry) = fields.entry(key) {
+            fields.warn(&entry, Fault::new(why, "remove the key, or write type = simple"));
+        }
     }
 }
 

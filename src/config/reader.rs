@@ -11,7 +11,8 @@ use std::sync::Arc;
 use ini::{Ini, Properties};
 
 use super::diagnostic::{Fault, Place, Report, Shown, is_secret};
-use super::sections::{SUPERVISORD_SECTION, looks_like_header};
+use super::mistakes::{continues_on_purpose, header_fault, key_of, looks_like_header, unbracketed_header};
+use super::sections::SUPERVISORD_SECTION;
 use crate::models::Dialect;
 
 /// The section whose keys every other section has as well, unless it sets them itself.
@@ -27,6 +28,18 @@ pub struct Document {
     /// The rules by which the files are read.
     pub dialect: Dialect,
     places: HashMap<String, SectionPlaces>,
+    /// Continuation lines that look like keys of their own.
+    pub(crate) swallowed: Vec<SwallowedKey>,
+}
+
+/// A continuation line that begins like `key = value`.
+pub(crate) struct SwallowedKey {
+    pub section: String,
+    /// The key whose value it continues, and the line of that.
+    pub open: (String, u32),
+    /// What would be its own key.
+    pub key: String,
+    pub place: Place,
 }
 
 /// Where a section and its keys stand.
@@ -115,6 +128,7 @@ impl Document {
             open: None,
             indent: 0,
             behind_comment: false,
+            commented_header: 0,
             problems: 0,
         };
         for (number, line) in (1..).zip(lines(text)) {
@@ -246,6 +260,8 @@ struct Reader<'r, 't> {
     indent: usize,
     /// The line before was a comment at the place of a key: the open value has been interrupted.
     behind_comment: bool,
+    /// The line of the last comment that looks like a section's header; 0: none in this section.
+    commented_header: u32,
     problems: usize,
 }
 
@@ -256,6 +272,9 @@ impl<'t> Reader<'_, 't> {
         let indent = line.chars().take_while(|c| is_space(*c)).count();
         if text.is_empty() {
             self.behind_comment |= comment.is_some() && indent <= self.indent;
+            if comment.is_some() && looks_like_header(line.trim_start_matches(|c| is_space(c) || ";#".contains(c))) {
+                self.commented_header = number;
+            }
             // An empty line belongs to a value that goes on after it; a comment does not.
             if let (None, Some(open)) = (comment, &mut self.open) {
                 open.value.push("");
@@ -269,7 +288,10 @@ impl<'t> Reader<'_, 't> {
         self.behind_comment = false;
         self.indent = indent;
         if let Some(name) = section_header(text) {
-            self.header(number, name);
+            self.header(number, name, text);
+        } else if let Some(message) = unbracketed_header(text) {
+            self.close_key();
+            self.fault(number, text, message, "write [NAME] alone on its line");
         } else if text.starts_with('[') && !text.contains(']') {
             self.close_key();
             self.fault(number, text, "the section's ] is missing", "write [NAME] alone on its line");
@@ -291,6 +313,7 @@ impl<'t> Reader<'_, 't> {
     fn continuation(&mut self, number: u32, text: &'t str) {
         let behind_comment = std::mem::take(&mut self.behind_comment);
         let Some(open) = &mut self.open else { return };
+        let swallowed = key_of(text).filter(|_| !continues_on_purpose(&open.value));
         open.value.push(text);
         let (key, first) = (open.key.clone(), open.place.line);
         let fault = if looks_like_header(text) {
@@ -305,6 +328,10 @@ impl<'t> Reader<'_, 't> {
                 "make the line a comment too, or put the comment elsewhere",
             )
         } else {
+            if let (Some(own), Some(section)) = (swallowed, self.section) {
+                let (section, place) = (section.to_owned(), self.place(number));
+                self.document.swallowed.push(SwallowedKey { section, open: (key, first), key: own, place });
+            }
             return;
         };
         let mut diagnostic = self.place(number).diagnostic(fault);
@@ -313,10 +340,16 @@ impl<'t> Reader<'_, 't> {
         self.report.warn(diagnostic);
     }
 
-    fn header(&mut self, number: u32, name: &'t str) {
+    fn header(&mut self, number: u32, name: &'t str, text: &str) {
         self.close_key();
         self.section = Some(name);
+        self.commented_header = 0;
         let place = self.place(number);
+        if let Some(fault) = header_fault(name, text, self.document.dialect) {
+            let mut diagnostic = place.diagnostic(fault);
+            diagnostic.section = Some(name.to_owned());
+            self.report.warn(diagnostic);
+        }
         self.warn_second(name, &place);
         if name == "include" && !self.main {
             let fault = Fault::new(
@@ -376,15 +409,19 @@ impl<'t> Reader<'_, 't> {
         value.truncate(value.trim_end_matches(is_space).len());
         let shown = value.clone();
         let Some(before) = self.document.set(section, open.key.clone(), value, open.place.clone()) else { return };
-        if self.document.dialect == Dialect::Supervisord {
-            return;
-        }
-        let first = if before.file == open.place.file {
+        let is_here = before.file == open.place.file;
+        let commented = Some(self.commented_header).filter(|line| is_here && *line > before.line);
+        let hint = match commented {
+            Some(line) => format!("is the section's header in line {line} a comment by mistake?"),
+            None if self.document.dialect == Dialect::Supervisord => return,
+            None => "remove one of the two".to_owned(),
+        };
+        let first = if is_here {
             format!("line {}", before.line)
         } else {
             format!("{}:{}", before.file.display(), before.line)
         };
-        let fault = Fault::new(format!("set before in {first}: this value, the last, counts"), "remove one of the two");
+        let fault = Fault::new(format!("set before in {first}: this value, the last, counts"), hint);
         let mut diagnostic = open.place.diagnostic(fault);
         diagnostic.section = Some(section.to_owned());
         diagnostic.value = (!is_secret(&open.key)).then_some(shown);

@@ -65,17 +65,6 @@ pub(crate) fn section_kind(name: &str, dialect: Dialect) -> SectionKind<'_> {
     }
 }
 
-/// Whether a line within a value was probably meant as the header of a section.
-pub(crate) fn looks_like_header(line: &str) -> bool {
-    let Some(inner) = line.strip_prefix('[') else { return false };
-    if ["program:", "group:", "supervice", "supervisord"].iter().any(|begin| inner.starts_with(begin)) {
-        return true;
-    }
-    let Some((name, _)) = inner.split_once(']') else { return false };
-    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    name.split_once(':').is_some_and(|(kind, rest)| is_word(kind) && is_word(rest))
-}
-
 fn section_guess(kind: &str, named: bool) -> &'static str {
     let kinds = ["supervice", "supervisord", "unix_http_server", "include", "program", "group"];
     let text = kind.trim().to_ascii_lowercase();

@@ -3,7 +3,8 @@
 use super::diagnostic::{Fault, Report};
 use super::fields::entry_diagnostic;
 use super::keys::{Section, known_in};
-use super::reader::SectionView;
+use super::reader::{Document, SectionView};
+use super::sections::{SectionKind, section_kind};
 use crate::models::Dialect;
 use crate::util::did_you_mean::closest;
 
@@ -164,12 +165,40 @@ fn check(view: &SectionView<'_>, known: &[&str], unsupported: &[Unsupported], re
         }
         let hint = match guess(entry.key, known) {
             Some(key) => format!("did you mean {key}?"),
+            None if ["program", "group"].contains(&entry.key) => format!("a section's header is [{}:NAME]", entry.key),
             None => "it has no effect: remove it, or see supervice.conf(5) for the keys of this section".to_owned(),
         };
         // Its value may be a secret of a misspelt key.
         let mut diagnostic = entry_diagnostic(&entry, entry.value, Fault::new("unknown key", hint));
         diagnostic.value = None;
         report.unknown(diagnostic);
+    }
+}
+
+/// Warns of continuation lines that begin with a key of their section: they have probably been indented by mistake.
+pub(crate) fn check_swallowed_keys(document: &Document, report: &mut Report) {
+    for line in &document.swallowed {
+        let section = match section_kind(&line.section, document.dialect) {
+            SectionKind::Daemon => Section::Supervice,
+            SectionKind::Supervisord => Section::Supervisord,
+            SectionKind::UnixServer => Section::UnixServer,
+            SectionKind::Include => Section::Include,
+            SectionKind::Program(_) => Section::Program,
+            SectionKind::Group(_) => Section::Group,
+            SectionKind::Unsupported(_) | SectionKind::Harmless | SectionKind::Unknown(_) => continue,
+        };
+        if !known_in(section, document.dialect).contains(&line.key.as_str()) {
+            continue;
+        }
+        let (open, first) = &line.open;
+        let fault = Fault::new(
+            format!("this indented line does not set {}: it continues the value of line {first}", line.key),
+            "begin it at the margin if the key is meant",
+        );
+        let mut diagnostic = line.place.diagnostic(fault);
+        diagnostic.section = Some(line.section.clone());
+        diagnostic.key = Some(open.clone());
+        report.warn(diagnostic);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Values of one kind each: text in, a value or a fault with its remedy out.
 
 use super::diagnostic::Fault;
-use crate::models::{AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, Reconcile};
+use crate::models::{
+    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, ProgramType, Reconcile,
+};
 use crate::process::{signal_name, signal_number};
 use crate::util::did_you_mean::closest;
 use crate::util::log_level;
@@ -158,6 +160,15 @@ pub(crate) fn exit_on(text: &str) -> Result<ExitOn, Fault> {
     }
 }
 
+/// `simple` or `oneshot`.
+pub(crate) fn program_type(text: &str) -> Result<ProgramType, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "simple" | "" => Ok(ProgramType::Simple),
+        "oneshot" => Ok(ProgramType::Oneshot),
+        _ => Err(Fault::new("not a type of program", "write simple or oneshot")),
+    }
+}
+
 /// `program` or a number.
 pub(crate) fn exit_code(text: &str) -> Result<ExitCode, Fault> {
     match text.to_ascii_lowercase().as_str() {
@@ -264,6 +275,38 @@ pub(crate) fn signal(text: &str) -> Result<String, Fault> {
         Some(name) => name.to_owned(),
         None => format!("RTMIN+{}", number.saturating_sub(FIRST_REAL_TIME)),
     })
+}
+
+/// How many signals a stop may consist of.
+const MAX_STOP_STEPS: usize = 8;
+
+/// The signal of a stop, or several: `QUIT:30, TERM:10`, each with the seconds until the next. The last one needs none.
+pub(crate) fn stop_signals(text: &str) -> Result<String, Fault> {
+    let mut steps = Vec::new();
+    let mut open = None;
+    for step in text.split(',').map(str::trim) {
+        let (name, seconds) = match step.split_once(':') {
+            Some((name, seconds)) => (name.trim(), Some(self::seconds(seconds.trim(), 1)?)),
+            None => (step, None),
+        };
+        if let Some(open) = open {
+            let hint = format!("write {open}:SECONDS");
+            return Err(Fault::new(format!("{open} is followed by another signal, but not said when"), hint));
+        }
+        let name = signal(name)?;
+        if name == "KILL" && (seconds.is_some() || !steps.is_empty()) {
+            return Err(Fault::new("SIGKILL follows the last signal by itself", "remove KILL"));
+        }
+        steps.push(match seconds {
+            Some(seconds) => format!("{name}:{seconds}"),
+            None => name.clone(),
+        });
+        open = seconds.is_none().then_some(name);
+    }
+    if steps.len() > MAX_STOP_STEPS {
+        return Err(Fault::new("too many signals", format!("write at most {MAX_STOP_STEPS}")));
+    }
+    Ok(steps.join(","))
 }
 
 #[cfg(test)]

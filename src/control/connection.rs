@@ -37,6 +37,8 @@ pub(super) struct Connection {
     written: usize,
     /// A request is in work: the next one waits for its answer.
     in_work: bool,
+    /// It has sent a whole request at some time.
+    has_asked: bool,
     /// What the request in work is answered with, piece by piece.
     feed: Option<Arc<dyn Source>>,
     /// The client will send nothing more.
@@ -63,6 +65,7 @@ impl Connection {
             output: Vec::new(),
             written: 0,
             in_work: false,
+            has_asked: false,
             feed: None,
             read_closed: false,
             closing: false,
@@ -74,9 +77,14 @@ impl Connection {
         }
     }
 
-    /// Nothing is in work, half read or half written: it may be closed to make room.
+    /// Nothing is in work, half read or half written, and it has asked before: it may be closed to make room.
     pub(super) fn is_idle(&self) -> bool {
-        !self.in_work && self.input.is_empty() && self.output.is_empty()
+        self.has_asked && !self.in_work && self.input.is_empty() && self.output.is_empty()
+    }
+
+    /// It has not come to its first request yet; since when it keeps us waiting for that.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        (!self.has_asked).then_some(self.stuck_since.unwrap_or(self.last_active))
     }
 
     /// An answer waits for room in the socket.
@@ -217,6 +225,7 @@ impl Connection {
                 let end = HEADER + length;
                 let request = frames::parse(self.input.get(HEADER..end).unwrap_or_default());
                 self.input.drain(..end);
+                self.has_asked = true;
                 if self.input.is_empty() {
                     self.input = Vec::new();
                 }

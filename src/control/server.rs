@@ -15,6 +15,8 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::connection::{Connection, Fate};
+use super::name_watch::{NameWatch, Tokens};
+use super::names::{Looked, Names};
 use super::output_feed::Source;
 use crate::api::{Answer, Request, WallClock};
 use crate::codec::frames::{self, ErrorCode};
@@ -52,11 +54,13 @@ pub enum ServerEvent {
 /// What a client may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time; the longest idle one is closed to make room for another, or else the one that
-    /// has kept us waiting for the longest.
+    /// Connections at a time; the one that was answered and is idle for the longest is closed to make room for another, or
+    /// else the one that has kept us waiting for the longest.
     pub connections: usize,
     /// For the rest of a half frame, and for taking an answer.
     pub patience: Duration,
+    /// For whoever has just connected: until then it is not closed to make room, though it has not asked for anything.
+    pub grace: Duration,
 }
 
 /// Connections at a time, where open files are not scarce.
@@ -67,10 +71,10 @@ const LEAST_CONNECTIONS: usize = 8;
 
 impl Default for Limits {
     /// 512 connections, but at most a quarter of the files that this process may have open: clients must not take
-    /// from the programs what their next start needs. 10 seconds of patience.
+    /// from the programs what their next start needs. 10 seconds of patience, 2 of grace.
     fn default() -> Self {
         let files = nofile().map_or(u64::MAX, |limit| limit.soft);
-        Limits { connections: share_of(files), patience: Duration::from_secs(10) }
+        Limits { connections: share_of(files), patience: Duration::from_secs(10), grace: Duration::from_secs(2) }
     }
 }
 
@@ -90,12 +94,14 @@ const STACK: usize = 128 * 1024;
 const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 const SIGNALS: Token = Token(2);
+const NAMES: Tokens = Tokens { paths: Token(3), mounts: Token(4), lock: Token(5) };
 /// Connections are counted from here on.
 const FIRST_CONNECTION: u64 = 64;
 
 enum Message {
     Reply(ConnId, Payload),
     Feed(ConnId, Arc<dyn Source>),
+    Looked(Box<Looked>),
     Shutdown(Instant),
 }
 
@@ -123,7 +129,7 @@ pub struct ServerHandle {
     /// Without a limit of its own: there is at most one answer for each connection, whose number is limited.
     messages: Sender<Message>,
     waker: Arc<Waker>,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    thread: Arc<Mutex<Option<JoinHandle<Names>>>>,
 }
 
 impl ServerHandle {
@@ -143,13 +149,12 @@ impl ServerHandle {
         self.send(Message::Feed(conn, feed));
     }
 
-    /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread.
-    pub fn shutdown(&self, limit: Duration) {
+    /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread. Gives back
+    /// the names, to be dropped.
+    pub fn shutdown(&self, limit: Duration) -> Names {
         self.send(Message::Shutdown(Instant::now() + limit));
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 
     fn send(&self, message: Message) {
@@ -162,12 +167,17 @@ impl ServerHandle {
 /// What the io thread reports to; may block for a moment.
 pub type Sink = Box<dyn Fn(ServerEvent) + Send>;
 
-/// Starts the io thread, which serves `listener` (non-blocking) and listens to `signals`.
+/// Starts the io thread, which serves `listener` (non-blocking), listens to `signals` and sees to it that `names` stay.
 ///
 /// # Errors
 /// The system's, when it refuses a thread or a descriptor.
-pub fn start(listener: Option<UnixListener>, signals: SignalPipes, sink: Sink) -> io::Result<ServerHandle> {
-    start_with(listener, signals, sink, Limits::default())
+pub fn start(
+    listener: Option<UnixListener>,
+    names: Names,
+    signals: SignalPipes,
+    sink: Sink,
+) -> io::Result<ServerHandle> {
+    start_with(listener, names, signals, sink, Limits::default())
 }
 
 /// As [`start`], with other limits.
@@ -176,6 +186,7 @@ pub fn start(listener: Option<UnixListener>, signals: SignalPipes, sink: Sink) -
 /// As [`start`].
 pub fn start_with(
     listener: Option<UnixListener>,
+    names: Names,
     signals: SignalPipes,
     sink: Sink,
     limits: Limits,
@@ -190,10 +201,15 @@ pub fn start_with(
     // A socket without a path has no mode that could tell who may use it.
     let has_path = |listener: &mio::net::UnixListener| listener.local_addr().is_ok_and(|at| at.as_pathname().is_some());
     let own_user_only = listener.as_ref().is_some_and(|listener| !has_path(listener));
+    let names = NameWatch::new(names, poll.registry(), NAMES)?;
     let (messages, queue) = unbounded();
+    let report = ServerHandle { messages, waker, thread: Arc::default() };
+    let handle = report.clone();
     let server = Server {
         poll,
         listener,
+        names,
+        report,
         signals,
         sink,
         limits,
@@ -208,12 +224,16 @@ pub fn start_with(
     };
     let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
     let thread = thread.spawn(move || server.run())?;
-    Ok(ServerHandle { messages, waker, thread: Arc::new(Mutex::new(Some(thread))) })
+    *handle.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+    Ok(handle)
 }
 
 struct Server {
     poll: Poll,
     listener: Option<mio::net::UnixListener>,
+    names: NameWatch,
+    /// For what a thread of ours reports.
+    report: ServerHandle,
     signals: SignalPipes,
     sink: Sink,
     limits: Limits,
@@ -233,7 +253,7 @@ struct Server {
 }
 
 impl Server {
-    fn run(mut self) {
+    fn run(mut self) -> Names {
         let mut events = Events::with_capacity(64);
         loop {
             let timeout = match self.unfinished.is_empty() {
@@ -248,7 +268,7 @@ impl Server {
                         "the io thread cannot poll: {}; the control socket and signals are dead",
                         crate::util::errno::reason(&error)
                     );
-                    return;
+                    return self.names.end();
                 }
             }
             let now = Instant::now();
@@ -259,7 +279,8 @@ impl Server {
                 match event.token() {
                     WAKER => {}
                     LISTENER => self.accept(now),
-                    SIGNALS => self.signals(),
+                    SIGNALS => self.signals(now),
+                    token if self.names.event(token, now) => {}
                     Token(number) => {
                         let conn = number as u64;
                         if let Some(connection) = self.connections.get_mut(&conn) {
@@ -276,14 +297,38 @@ impl Server {
             }
             self.take_messages(now);
             self.expire(now);
-            if self.ending.is_some_and(|end| end <= now || self.connections.is_empty()) {
-                return;
+            let is_done = self.connections.is_empty() && !self.names.is_looking();
+            match self.ending {
+                None => self.look_at_names(now),
+                Some(end) if end <= now || is_done => return self.names.end(),
+                Some(_) => {}
             }
         }
     }
 
-    fn signals(&mut self) {
+    fn look_at_names(&mut self, now: Instant) {
+        let report = self.report.clone();
+        self.names.begin_look(now, move |looked| report.send(Message::Looked(Box::new(looked))));
+    }
+
+    /// The control socket was made anew. Who has connected to the old one is still served.
+    fn replace_listener(&mut self, listener: UnixListener, now: Instant) {
+        self.accept(now);
+        let mut listener = mio::net::UnixListener::from_std(listener);
+        if self.ending.is_some() || self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE).is_err()
+        {
+            return;
+        }
+        if let Some(mut old) = self.listener.replace(listener) {
+            let _ = self.poll.registry().deregister(&mut old);
+        }
+    }
+
+    fn signals(&mut self, now: Instant) {
         for (signal, times) in self.signals.take() {
+            if matches!(signal, Signal::Reload | Signal::Reopen) {
+                self.names.look_now(now);
+            }
             // Two quick TERMs are two orders; any number of dead children is one sweep.
             let reports = if signal == Signal::Terminate { times.min(2) } else { times.min(1) };
             for _ in 0..reports {
@@ -307,7 +352,7 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 // An idle client's descriptor serves a busy one; so does that of a client that keeps us waiting.
-                Err(error) if is_out_of_descriptors(&error) && (self.make_room() || self.evict_stuck()) => {}
+                Err(error) if is_out_of_descriptors(&error) && (self.make_room(now)) => {}
                 Err(error) => {
                     if !self.accept_fails {
                         log::warn!(
@@ -329,7 +374,7 @@ impl Server {
         if self.ending.is_some() {
             return;
         }
-        if self.connections.len() >= self.limits.connections && !self.make_room() && !self.evict_stuck() {
+        if self.connections.len() >= self.limits.connections && !self.make_room(now) {
             let message = format!("more than {} clients at a time; try again later", self.limits.connections);
             let _ = io::Write::write(&mut stream, &frames::error(ErrorCode::Failed, &message));
             return;
@@ -355,24 +400,20 @@ impl Server {
         self.serve(now, conn);
     }
 
-    /// Closes the connection that has been idle for the longest; `false` if all are busy.
-    fn make_room(&mut self) -> bool {
-        let idle = self.connections.iter().filter(|(_, connection)| connection.is_idle());
-        let oldest = idle.min_by_key(|(_, connection)| connection.last_active).map(|(conn, _)| *conn);
-        oldest.is_some_and(|conn| {
-            self.close(conn);
-            true
-        })
-    }
-
-    /// Closes the connection that has kept half a frame or an answer for the longest; `false` if none has.
-    fn evict_stuck(&mut self) -> bool {
-        let stuck = self.connections.iter().filter_map(|(conn, connection)| Some((connection.stuck_since?, *conn)));
-        let longest = stuck.min().map(|(_, conn)| conn);
-        longest.is_some_and(|conn| {
-            self.close(conn);
-            true
-        })
+    /// Closes a connection: the one that was answered and is idle for the longest; else the one that has kept half a frame or
+    /// an answer, or has said nothing at all, for the longest. `false` if all are busy, or have only just come.
+    fn make_room(&mut self, now: Instant) -> bool {
+        let all = || self.connections.iter();
+        let idle = all().filter(|(_, connection)| connection.is_idle());
+        let idle = idle.map(|(conn, connection)| (connection.last_active, *conn)).min();
+        let keeps_waiting = |connection: &Connection| match connection.silent_since() {
+            Some(since) => Some(since).filter(|since| now.saturating_duration_since(*since) >= self.limits.grace),
+            None => connection.stuck_since,
+        };
+        let waiting = all().filter_map(|(conn, connection)| Some((keeps_waiting(connection)?, *conn)));
+        let Some((_, conn)) = idle.or_else(|| waiting.min()) else { return false };
+        self.close(conn);
+        true
     }
 
     fn serve(&mut self, now: Instant, conn: ConnId) {
@@ -441,6 +482,11 @@ impl Server {
                         self.serve(now, conn);
                     }
                 }
+                Message::Looked(looked) => {
+                    if let Some(listener) = self.names.looked(*looked, now, self.poll.registry()) {
+                        self.replace_listener(listener, now);
+                    }
+                }
                 Message::Shutdown(end) => {
                     self.ending = Some(end);
                     if let Some(mut listener) = self.listener.take() {
@@ -477,7 +523,8 @@ impl Server {
     fn next_deadline(&self) -> Option<Instant> {
         let stuck = self.connections.values().filter_map(|connection| connection.stuck_since).min();
         let stuck = stuck.and_then(|since| since.checked_add(self.limits.patience));
-        [stuck, self.accept_again, self.ending].into_iter().flatten().min()
+        let look = self.names.deadline().filter(|_| self.ending.is_none());
+        [stuck, self.accept_again, look, self.ending].into_iter().flatten().min()
     }
 }
 

@@ -39,7 +39,9 @@ impl Dispatcher {
                 return clean;
             }
             self.effects.wake_output();
-            let first = match self.engine.poll_timeout() {
+            let wake_up = self.engine.poll_timeout();
+            self.effects.trim_if_wanted();
+            let first = match wake_up {
                 Some(at) => queue.recv_deadline(sys::time::instant_of(at)),
                 None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };

@@ -180,6 +180,7 @@ impl Effect {
             | Effect::ReopenLogs
             | Effect::SetOutput { .. }
             | Effect::SetLogLevel { .. }
+            | Effect::SetLogLimits { .. }
             | Effect::TrimMemory => None,
         }
     }
@@ -251,6 +252,8 @@ pub(crate) enum Effect {
     SetOutput { settings: Arc<SupervisorConfig> },
     /// Set the level of the daemon's own log.
     SetLogLevel { level: LogLevel },
+    /// Rotate the daemon's own log at this size, and keep so many old ones.
+    SetLogLimits { maxbytes: u64, backups: u32 },
     /// The start is over: give back the memory that it alone has needed.
     TrimMemory,
 }

@@ -11,7 +11,7 @@ use crossbeam_channel::bounded;
 
 use super::engine::adoption::{Identity, VARIABLE};
 use crate::config;
-use crate::models::ProgramConfig;
+use crate::models::{Dialect, ProgramConfig};
 use crate::process::{SpawnError, SpawnStage};
 use crate::sys::launch::{Launch, c_string, standard_fds};
 use crate::sys::limits::{Limit, Rlimit};
@@ -104,13 +104,15 @@ impl Users {
         self.lookups
             .run(path, move || config::read_env_file(file))
             .map_err(failed)?
-            .map_err(|error| failed(error.to_string()))
+            // The error names the file.
+            .map_err(|error| SpawnError::other(SpawnStage::Prepare, "the environment", error.to_string()))
     }
 }
 
 /// A command that is ready but for its standard streams.
 pub(super) struct Prepared {
     argv: Vec<CString>,
+    argv_0_is_path: bool,
     env: Vec<CString>,
     directory: Option<CString>,
     credentials: Option<Credentials>,
@@ -141,6 +143,7 @@ impl Prepared {
         let env = tag.into_iter().chain(all.into_iter().map(variable)).collect::<Result<_, _>>()?;
         Ok(Prepared {
             argv: argv.collect::<Result<_, _>>()?,
+            argv_0_is_path: config.dialect() == Dialect::Supervice,
             env,
             directory: config.directory.as_ref().map(|path| c_string("the directory", path)).transpose()?,
             credentials,
@@ -148,23 +151,24 @@ impl Prepared {
         })
     }
 
-    /// The command with these standard output and error, and nothing to read.
+    /// The command with these standard streams.
     pub(super) fn command<'fd>(
         self,
-        null: BorrowedFd<'fd>,
+        stdin: BorrowedFd<'fd>,
         stdout: BorrowedFd<'fd>,
         stderr: BorrowedFd<'fd>,
         nofile: Option<Limit>,
         pdeathsig: bool,
     ) -> Launch<'fd> {
-        let Prepared { argv, env, directory, credentials, umask } = self;
+        let Prepared { argv, argv_0_is_path, env, directory, credentials, umask } = self;
         Launch {
             argv,
+            argv_0_is_path,
             env,
             directory,
             credentials,
             pdeathsig,
-            fds: standard_fds(null, stdout, stderr),
+            fds: standard_fds(stdin, stdout, stderr),
             rlimits: nofile.map(Rlimit::nofile).into_iter().collect(),
             umask,
         }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,12 +17,13 @@ use super::environment::Users;
 use super::{Phase, Supervisor, termination};
 use crate::api::ExitDecision;
 use crate::config::LoadOptions;
+use crate::control::names::{Names, SocketName};
 use crate::control::server::{self, ServerEvent, ServerHandle};
 use crate::logger;
 use crate::models::SupervisorConfig;
 use crate::output::{self, Output};
+use crate::sys::instance_lock::{Claim, InstanceLock};
 use crate::sys::machine::Power;
-use crate::sys::net::SocketGuard;
 use crate::sys::pidfile::{PidFile, PidFileError};
 use crate::sys::reap::ReapScope;
 use crate::sys::signals::{Listener, Signal, SignalPipes};
@@ -188,11 +190,13 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     let _running = Running(supervisor);
     set_up_log(&config, options.logging)?;
     let nofile = sys::limits::raise_nofile();
+    // First: a daemon that is refused must not have touched the files of the other.
+    let lock = claim(&config).map_err(RunError::Socket)?;
     let pid_file = config.pidfile.as_deref().map(|path| PidFile::acquire(Path::new(path))).transpose();
     let pid_file = pid_file.map_err(RunError::PidFile)?;
     let machine = options.machine.clone();
     let listener = if machine.is_some() { Listener::Machine } else { Listener::Daemon };
-    let (server, guard) = serve(supervisor, &config, listener)?;
+    let server = serve(supervisor, &config, listener, pid_file, lock)?;
     let mut output = None;
     let begun = begin(supervisor, config, config_path, nofile, options, &server, &mut output);
     let ended = begun.map(|mut dispatcher| {
@@ -205,14 +209,33 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     });
     // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
     drop(queue);
-    end_threads(supervisor, output.as_ref(), &server);
-    drop(guard);
+    let Names { socket, pid_file, lock, .. } = end_threads(supervisor, output.as_ref(), &server);
+    drop(socket);
     if let Ok(end) = &ended {
         end.tell();
     }
     logger::flush(FLUSH_LIMIT);
     drop(pid_file);
+    drop(lock);
     ended
+}
+
+/// Takes the lock that keeps a second daemon of this configuration away though the files of the first have gone. A socket
+/// in the abstract namespace is such a lock itself; without socket and pid file, nothing tells one daemon from another.
+fn claim(config: &SupervisorConfig) -> io::Result<Option<InstanceLock>> {
+    let Some(path) = config.socket_path.as_deref().or(config.pidfile.as_deref()) else { return Ok(None) };
+    if is_abstract(Path::new(path)) {
+        return Ok(None);
+    }
+    match InstanceLock::claim(Path::new(path))? {
+        Claim::Held(lock) => Ok(Some(lock)),
+        Claim::Unavailable(reason) => {
+            log::warn!(
+                "no lock on this configuration: {reason}; a second daemon is refused for as long as the files of this one are there"
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// Sets up all that is needed to start the programs. What is in `output` is to be ended by the caller, whatever comes back.
@@ -266,15 +289,15 @@ fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Ou
 }
 
 /// Ends the threads in the order of the shutdown: all output is written, all events are handled, all answers
-/// are sent.
-fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle) {
+/// are sent. What is left is to be dropped.
+fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle) -> Names {
     if let Some(output) = output {
         output.shutdown(FLUSH_LIMIT);
     }
     if !supervisor.inner.bus.stop_within(FLUSH_LIMIT) {
         log::error!("a handler of events has not ended in time; leaving without");
     }
-    server.shutdown(FLUSH_LIMIT);
+    server.shutdown(FLUSH_LIMIT)
 }
 
 fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunError> {
@@ -297,19 +320,13 @@ fn serve(
     supervisor: &Supervisor,
     config: &SupervisorConfig,
     listener: Listener,
-) -> Result<(ServerHandle, Option<SocketGuard>), RunError> {
+    pid_file: Option<PidFile>,
+    lock: Option<InstanceLock>,
+) -> Result<ServerHandle, RunError> {
     let signals = SignalPipes::install(listener).map_err(system("the signal handlers"))?;
-    let (listener, guard) = match &config.socket_path {
-        None => (None, None),
-        Some(path) => {
-            let owner = config.socket_owner.as_deref().map_or(Ok((None, None)), sys::users::lookup_owner);
-            let owner = owner.map_err(|error| RunError::Socket(io::Error::other(format!("socket_owner: {error}"))))?;
-            let bound = sys::net::bind_control_socket(Path::new(path), config.socket_mode, owner);
-            let (listener, guard) = bound.map_err(RunError::Socket)?;
-            warn_of_squatters(path);
-            (Some(listener), Some(guard))
-        }
-    };
+    let (listener, socket) = config.socket_path.as_deref().map(|path| bind(path, config)).transpose()?.unzip();
+    // One without a file can't vanish.
+    let names = Names::new(socket.filter(|name| !is_abstract(&name.path)), pid_file, lock);
     let inputs = supervisor.inner.inputs.clone();
     let sink = Box::new(move |event| {
         let input = match event {
@@ -322,8 +339,21 @@ fn serve(
         };
         let _ = inputs.send(input);
     });
-    let server = server::start(listener, signals, sink).map_err(system("the io thread"))?;
-    Ok((server, guard))
+    server::start(listener, names, signals, sink).map_err(system("the io thread"))
+}
+
+fn is_abstract(socket: &Path) -> bool {
+    socket.as_os_str().as_encoded_bytes().starts_with(b"@")
+}
+
+/// Binds the control socket.
+fn bind(path: &str, config: &SupervisorConfig) -> Result<(UnixListener, SocketName), RunError> {
+    let owner = config.socket_owner.as_deref().map_or(Ok((None, None)), sys::users::lookup_owner);
+    let owner = owner.map_err(|error| RunError::Socket(io::Error::other(format!("socket_owner: {error}"))))?;
+    let mode = config.socket_mode;
+    let (listener, guard) = sys::net::bind_control_socket(Path::new(path), mode, owner).map_err(RunError::Socket)?;
+    warn_of_squatters(path);
+    Ok((listener, SocketName { path: PathBuf::from(path), mode, owner, guard }))
 }
 
 /// What a signal asks of the dispatcher, if anything.
@@ -345,7 +375,7 @@ fn notice(signal: Signal) -> Option<Notice> {
 /// In a directory that others can write to, somebody else could put a socket of the same name there
 /// while the daemon is down.
 fn warn_of_squatters(path: &str) {
-    if path.starts_with('@') {
+    if is_abstract(Path::new(path)) {
         log::warn!(
             "anybody may connect to {path}: a name in the abstract namespace has no mode; only root and this user are served"
         );

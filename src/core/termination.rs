@@ -1,9 +1,9 @@
 //! The reason of the end where a container's runtime looks for it: `/dev/termination-log` is what Kubernetes shows
 //! as the message of a container that has ended.
 
-use std::fs::OpenOptions;
 use std::io::Write;
 
+use crate::sys::guarded_path::{self, Access};
 use crate::util::truncate::to_bytes;
 
 const DEFAULT: &str = "/dev/termination-log";
@@ -21,7 +21,7 @@ pub(crate) fn tell(setting: Option<&str>, reason: &str) {
         Some(path) => path,
     };
     let line = format!("{}\n", to_bytes(reason, MAX_BYTES - 1));
-    let written = OpenOptions::new().write(true).truncate(true).open(path).and_then(|mut file| {
+    let written = guarded_path::open(path.as_ref(), Access::Overwrite).and_then(|mut file| {
         // In one piece: whoever looks meanwhile sees all of it or nothing.
         file.write_all(line.as_bytes())
     });

@@ -72,6 +72,7 @@ fn ailment(process: &ProcessStatus, ready: bool) -> Option<String> {
     let well = match process.state.as_str() {
         "RUNNING" => process.healthy != Some(false),
         "STARTING" => !ready,
+        "EXITED" => process.completed == Some(true),
         _ => false,
     };
     if well {
@@ -100,6 +101,12 @@ mod tests {
     fn verdict(all: &[ProcessStatus], names: &[&str], ready: bool) -> Result<usize, String> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         judge(all, &names, ready)
+    }
+
+    #[test]
+    fn a_oneshot_that_has_completed_is_well() {
+        let done = ProcessStatus { completed: Some(true), ..process("a", "EXITED") };
+        assert_eq!(verdict(&[done], &[], true), Ok(1));
     }
 
     #[test]

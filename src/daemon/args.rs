@@ -65,7 +65,7 @@ pub(super) struct Args {
 impl Args {
     /// How the file is read, at the start and at each reload.
     pub(super) fn load_options(&self) -> LoadOptions {
-        LoadOptions { strict: self.strict, dialect: self.dialect }
+        LoadOptions { strict: self.strict, dialect: self.dialect, reload: false }
     }
 
     /// What the command line says goes before what the file says.

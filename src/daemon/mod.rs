@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, Loaded, Secrets};
+use crate::config::{self, ConfigError, Loaded, Secrets};
 use crate::core::{Logging, RunError, RunOptions, Supervisor, termination};
 use crate::sys;
 use crate::sys::daemon::{Fork, ReadyWriter};
@@ -73,10 +73,16 @@ fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), String> {
         return Err(message.to_owned());
     };
     let loaded = config::load(&path, &args.load_options());
-    let mut loaded = loaded.map_err(|error| error.to_string())?;
-    for warning in &loaded.warnings {
+    // With an error, too: a warning may tell its cause.
+    let warnings = match &loaded {
+        Ok(loaded) => loaded.warnings.as_slice(),
+        Err(ConfigError::Validation(error)) => error.warnings.as_slice(),
+        Err(ConfigError::NotFound { .. } | ConfigError::Read { .. } | ConfigError::Log(_)) => &[],
+    };
+    for warning in warnings {
         let _ = writeln!(io::stderr(), "supervice: warning: {warning}");
     }
+    let mut loaded = loaded.map_err(|error| error.to_string())?;
     loaded.logfile_given |= args.logfile.is_some();
     args.adjust(&mut loaded.config);
     Ok((loaded, path))

@@ -15,6 +15,7 @@
 //! assert!(checker.check().healthy);
 //! ```
 
+mod lookup;
 mod script;
 mod task_result;
 mod tcp;
@@ -51,8 +52,7 @@ impl HealthCheckResult {
 
 /// Something that can find out whether a program is healthy.
 pub trait HealthChecker: Send {
-    /// Asks once, and answers within the configured time-out (a tcp check of a host *name* may take
-    /// as long as the system's resolver does).
+    /// Asks once, and answers within the configured time-out, of which the look-up of a host's name is a part.
     fn check(&self) -> HealthCheckResult;
 }
 

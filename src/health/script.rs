@@ -61,6 +61,7 @@ impl ScriptHealthChecker {
             fds: standard_fds(null.as_fd(), null.as_fd(), child_end.as_fd()),
             rlimits: Vec::new(),
             umask: None,
+            argv_0_is_path: false,
         };
         let child = Spawner::new().map_err(no_pipe)?.spawn(launch)?;
         Ok(OwnScript { child, stderr: Some(stderr), exit: None })

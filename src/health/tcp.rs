@@ -1,10 +1,10 @@
 //! The tcp check: does somebody accept a connection?
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{HealthCheckResult, HealthChecker};
+use super::{HealthCheckResult, HealthChecker, lookup};
 
 /// Passes when a connection to `host:port` is accepted within the time-out, whatever the address family.
 #[derive(Debug, Clone)]
@@ -22,11 +22,16 @@ impl TcpHealthChecker {
     }
 
     /// Numbers never ask the resolver, so that they can't be delayed by a name server.
-    fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(ip) = self.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(ip, self.port)]);
-        }
-        Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())
+    fn addresses(&self, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
+        let found = match self.host.parse::<IpAddr>() {
+            Ok(ip) => vec![ip],
+            Err(_) => lookup::resolve(&self.host, deadline).unwrap_or_else(|| Err(self.no_answer()))?,
+        };
+        Ok(found.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect())
+    }
+
+    fn no_answer(&self) -> String {
+        format!("no answer within {} s", self.timeout.as_secs())
     }
 
     fn target(&self) -> String {
@@ -41,23 +46,19 @@ impl TcpHealthChecker {
 impl HealthChecker for TcpHealthChecker {
     fn check(&self) -> HealthCheckResult {
         let deadline = Instant::now() + self.timeout;
-        let addresses = match self.addresses() {
+        let addresses = match self.addresses(deadline) {
             Ok(addresses) => addresses,
-            Err(error) => {
-                return HealthCheckResult::failed(format!(
-                    "cannot resolve {}: {}",
-                    self.host,
-                    crate::util::errno::reason(&error)
-                ));
-            }
+            Err(reason) => return HealthCheckResult::failed(format!("cannot resolve {}: {reason}", self.host)),
         };
         let mut last = None;
-        for address in &addresses {
+        for (address, untried) in addresses.iter().zip((1..=addresses.len()).rev()) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            match TcpStream::connect_timeout(address, left) {
+            // An address that does not answer leaves time for the next: a host may have lost one family of addresses.
+            let share = left / u32::try_from(untried).unwrap_or(u32::MAX);
+            match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
                 Ok(_) => return HealthCheckResult::passed(format!("connected to {}", self.target())),
                 Err(error) => last = Some(error),
             }
@@ -65,7 +66,7 @@ impl HealthChecker for TcpHealthChecker {
         let reason = match last {
             Some(error) if error.kind() != io::ErrorKind::TimedOut => crate::util::errno::reason(&error),
             _ if addresses.is_empty() => "the name has no address".to_owned(),
-            _ => format!("no answer within {} s", self.timeout.as_secs()),
+            _ => self.no_answer(),
         };
         HealthCheckResult::failed(format!("cannot connect to {}: {reason}", self.target()))
     }

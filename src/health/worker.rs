@@ -1,5 +1,5 @@
-//! The worker threads: one for each program that is checked by tcp, so that a check that hangs (a name server,
-//! a dead host) delays nobody else's.
+//! The worker threads: one for each program that runs and is checked by tcp, so that a check that takes its time (a name
+//! server, a dead host) delays nobody else's.
 
 use std::io;
 
@@ -8,8 +8,8 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use super::{HealthCheckResult, HealthChecker, TcpHealthChecker};
 use crate::process::Generation;
 
-/// Enough for the system's resolver, which takes the most of what we call. Only touched pages count.
-const WORKER_STACK: usize = 256 * 1024;
+/// Only touched pages count.
+const WORKER_STACK: usize = 128 * 1024;
 
 /// Why a worker takes no request any more.
 pub(crate) const THREAD_DIED: &str = "the health check's thread has died";

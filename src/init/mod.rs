@@ -20,6 +20,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::process::{Exit, signal_name};
+use crate::sys::exec_trouble;
 use crate::sys::init::{self as kernel, Place, Signals};
 use crate::sys::reap;
 use crate::util::errno;
@@ -151,8 +152,13 @@ fn pause(signals: &Signals) -> u8 {
 fn cannot_execute(mode: CompatMode, options: &Options, error: &io::Error) -> u8 {
     let not_found = error.kind() == io::ErrorKind::NotFound;
     let name = options.name();
-    let interpreter = if not_found { in_path(name).and_then(|path| kernel::missing_interpreter(&path)) } else { None };
-    let reason = interpreter.unwrap_or_else(|| errno::reason(error));
+    let trouble = in_path(name).and_then(|path| exec_trouble::explain(&path, error.raw_os_error()?, None));
+    let reason = match trouble {
+        // "No such file or directory" would be a false statement about a file that is there.
+        Some(trouble) if not_found => trouble,
+        Some(trouble) => format!("{}: {trouble}", errno::reason(error)),
+        None => errno::reason(error),
+    };
     say(mode, format_args!("cannot execute {}: {reason}", name.display()));
     mode.exec_code(not_found)
 }

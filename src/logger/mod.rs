@@ -23,7 +23,7 @@ mod tests;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -134,11 +134,14 @@ pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
     let sink = shared();
     let file = match &options.logfile {
         Some(path) => {
-            let open = LogFile::open(path, options.maxbytes, options.backups);
-            Some(open.map_err(|error| LoggerError::File { path: path.clone(), error })?)
+            let file = LogFile::open(path, options.maxbytes, options.backups);
+            let file = file.map_err(|error| LoggerError::File { path: path.clone(), error })?;
+            // Each line is wanted once.
+            Some(file).filter(|file| !(options.stdout && file.is_stdout()))
         }
         None => None,
     };
+    sink.set_limits(options.maxbytes, options.backups);
     sink.set_file(file)?;
     sink.stdout.store(options.stdout, Ordering::Relaxed);
     set_level(options.level);
@@ -175,6 +178,14 @@ pub fn reopen() {
     }
 }
 
+/// Rotates the log file at other sizes from now on. Does not wait.
+pub(crate) fn set_limits(maxbytes: u64, backups: u32) {
+    if let Some(sink) = SHARED.get() {
+        sink.set_limits(maxbytes, backups);
+        sink.queue.request_reopen();
+    }
+}
+
 /// Waits until everything logged so far has been written, at most for `deadline`; whether it was.
 pub fn flush(deadline: Duration) -> bool {
     let end = Instant::now() + deadline;
@@ -204,6 +215,10 @@ struct Shared {
     queue: LineQueue,
     /// Taken by the log thread for as long as it writes, and by nobody who logs.
     file: Mutex<Option<LogFile>>,
+    /// What the log thread rotates by when it opens the file anew: it holds `file` for as long as a disk hangs, so that
+    /// nobody else waits for that.
+    maxbytes: AtomicU64,
+    backups: AtomicU32,
     to_file: AtomicBool,
     stdout: AtomicBool,
     json: AtomicBool,
@@ -227,6 +242,11 @@ impl Shared {
         Ok(())
     }
 
+    fn set_limits(&self, maxbytes: u64, backups: u32) {
+        self.maxbytes.store(maxbytes, Ordering::Relaxed);
+        self.backups.store(backups, Ordering::Relaxed);
+    }
+
     /// The log thread: writes batches of whole lines.
     fn write_file(&self) {
         let mut bytes = Vec::new();
@@ -236,6 +256,7 @@ impl Shared {
             let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(file) = file.as_mut() {
                 if batch.reopen {
+                    file.set_limits(self.maxbytes.load(Ordering::Relaxed), self.backups.load(Ordering::Relaxed));
                     // If that fails the next write tries again.
                     let _ = file.reopen();
                 }

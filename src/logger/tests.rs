@@ -66,6 +66,45 @@ fn the_log_survives_what_happens_to_its_files() {
 }
 
 #[test]
+fn a_log_that_is_a_link_stays_one_and_its_target_is_rotated() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("real")).unwrap();
+    std::os::unix::fs::symlink("real/d.log", dir.path().join("d.log")).unwrap();
+    let mut file = LogFile::open(&dir.path().join("d.log"), 100, 2).unwrap();
+    for _ in 0..10 {
+        file.write(&[b'x'; 60]).unwrap();
+    }
+    assert!(dir.path().join("d.log").is_symlink() && dir.path().join("real/d.log.2").exists());
+    assert!(!dir.path().join("d.log.1").exists());
+}
+
+#[test]
+fn where_others_can_write_it_is_rotated_too_and_no_link_of_theirs_is_followed() {
+    use std::os::unix::fs::{chown, lchown, symlink};
+    if !crate::sys::testing::is_root("where_others_can_write_it_is_rotated_too_and_no_link_of_theirs_is_followed") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let nobody = Some(65534);
+    chown(dir.path(), nobody, nobody).unwrap();
+    let (path, target) = (dir.path().join("d.log"), dir.path().join("target"));
+    fs::write(&target, "precious").unwrap();
+    let mut file = LogFile::open(&path, 100, 2).unwrap();
+    let mut write = |number: u32| file.write(format!("{number:03} {}\n", "x".repeat(40)).as_bytes());
+    for number in 0..10 {
+        write(number).unwrap();
+    }
+    let size = |name: &str| fs::metadata(dir.path().join(name)).unwrap().len();
+    assert!(["d.log.1", "d.log.2"].map(size).iter().all(|size| (100..200).contains(size)));
+    assert!(!dir.path().join("d.log.3").exists());
+    symlink(&target, dir.path().join("link")).unwrap();
+    lchown(dir.path().join("link"), nobody, nobody).unwrap();
+    fs::rename(dir.path().join("link"), &path).unwrap();
+    assert!((10..20).any(|number| write(number).is_err()));
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+}
+
+#[test]
 fn a_device_is_never_renamed() {
     let mut file = LogFile::open(Path::new("/dev/null"), 10, 2).unwrap();
     for _ in 0..10 {

@@ -30,7 +30,7 @@ pub enum DependencyTarget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DependencyCondition {
-    /// It is `RUNNING`.
+    /// It is `RUNNING`, or a oneshot that has completed.
     #[default]
     Ready,
     /// Its process runs.

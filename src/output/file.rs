@@ -17,10 +17,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::compress::{self, Compressor};
+use super::console_lines::Console;
 use super::messages::StreamKind;
 use super::outage::{Report, Reporter, WriteOutage};
 use crate::models::{LogSync, ProgramConfig};
-use crate::sys::guarded_path::{self, Access};
+use crate::sys::guarded_path::{self, Log};
 
 /// How long after a failure the file is opened again at the earliest.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -61,8 +62,12 @@ impl Rules {
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: Arc<Path>,
+    /// Where the file is that the path leads to by links. That is what is rotated: a log that is a link stays one.
+    real: PathBuf,
     rules: Rules,
     file: Option<File>,
+    /// The path means standard output or error; then there is no file.
+    console: Option<Console>,
     regular: bool,
     inode: (u64, u64),
     size: u64,
@@ -90,9 +95,11 @@ impl LogFile {
     /// A file that is opened by the first [`write`](Self::write) or [`open`](Self::open).
     pub fn new(path: Arc<Path>, rules: Rules, now: Instant) -> Self {
         LogFile {
+            real: path.to_path_buf(),
             path,
             rules,
             file: None,
+            console: None,
             regular: false,
             inode: (0, 0),
             size: 0,
@@ -110,6 +117,32 @@ impl LogFile {
         &self.path
     }
 
+    /// Where the file is that the path leads to.
+    pub fn real_path(&self) -> &Path {
+        &self.real
+    }
+
+    /// It is standard output or error by another name.
+    pub fn is_console(&self) -> bool {
+        self.console.is_some()
+    }
+
+    /// Nothing follows what was written so far of a line.
+    pub fn end_line(&mut self) {
+        if let Some(console) = &mut self.console {
+            console.end_line();
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.file.is_some() || self.console.is_some()
+    }
+
+    fn close(&mut self) {
+        self.end_line();
+        (self.file, self.console) = (None, None);
+    }
+
     /// Whether it is open and an ordinary file.
     pub fn is_regular(&self) -> bool {
         self.file.is_some() && self.regular
@@ -117,7 +150,7 @@ impl LogFile {
 
     /// The device that it is on, once it was opened.
     pub fn device(&self) -> Option<u64> {
-        self.file.as_ref().map(|_| self.inode.0)
+        self.is_open().then_some(self.inode.0)
     }
 
     /// The same file, closed, as if nothing had been done with it yet; what was counted stays counted.
@@ -145,18 +178,18 @@ impl LogFile {
         self.outage.add_lost(since, bytes);
     }
 
-    /// Opens the file unless it is open, so that a wrong path is known before there is output.
+    /// Opens what the path means now, so that a wrong path is known before there is output, and the first words of a run do
+    /// not go into a file that somebody has deleted since.
     pub fn open(&mut self, now: Instant, report: Reporter<'_>) {
-        if self.file.is_none()
-            && let Err(error) = self.try_open(now)
-        {
+        self.check_at = now;
+        if let Err(error) = self.make_ready(now) {
             self.fail(now, 0, RETRY_AFTER, &error, report);
         }
     }
 
     /// Closes the file; the path is opened anew (logrotate has moved the file away).
     pub fn reopen(&mut self, now: Instant, report: Reporter<'_>) {
-        self.file = None;
+        self.close();
         self.outage.hurry(now);
         self.open(now, report);
     }
@@ -180,6 +213,10 @@ impl LogFile {
         }
         if let Err(error) = self.make_ready(now) {
             return self.fail(now, data.len(), RETRY_AFTER, &error, report);
+        }
+        if let Some(console) = &mut self.console {
+            console.write(data);
+            return self.outage.succeed(now, report);
         }
         self.leave_room_for(data.len());
         while !data.is_empty() {
@@ -263,7 +300,7 @@ impl LogFile {
             self.compress_due = false;
             return Ok(false);
         };
-        let mut unfinished = self.path.as_os_str().to_owned();
+        let mut unfinished = self.real.as_os_str().to_owned();
         unfinished.push(".gz.unfinished");
         let backup_bytes = self.backup_bytes();
         let compressor = Compressor::begin(from, unfinished.into())?;
@@ -341,7 +378,7 @@ impl LogFile {
 
     /// Opens the file if it is closed, and once a second makes sure that the path still means this file.
     fn make_ready(&mut self, now: Instant) -> io::Result<()> {
-        if self.file.is_some() {
+        if self.is_open() {
             if now < self.check_at {
                 return Ok(());
             }
@@ -352,7 +389,7 @@ impl LogFile {
                     self.size = seen.len();
                     return Ok(());
                 }
-                Ok(_) | Err(_) => self.file = None,
+                Ok(_) | Err(_) => self.close(),
             }
         }
         self.try_open(now)
@@ -360,7 +397,19 @@ impl LogFile {
 
     fn try_open(&mut self, now: Instant) -> io::Result<()> {
         // The open of a FIFO without a reader fails (ENXIO) instead of waiting for one.
-        let file = guarded_path::open(&self.path, Access::Append)?;
+        let file = match guarded_path::open_log(&self.path)? {
+            Log::File { file, path, is_shared: _ } => {
+                self.real = path;
+                file
+            }
+            Log::Standard(stream) => {
+                let metadata = stream.file()?.metadata()?;
+                (self.regular, self.inode) = (false, (metadata.dev(), metadata.ino()));
+                self.check_at = now + COMPARE_PATH_EVERY;
+                self.console = Some(Console::new(stream));
+                return Ok(());
+            }
+        };
         let metadata = file.metadata()?;
         let kind = metadata.file_type();
         self.regular = kind.is_file();
@@ -433,7 +482,7 @@ impl LogFile {
             }
         }
         let [plain, compressed] = self.forms(1);
-        guarded_path::rename(&self.path, &plain)?;
+        guarded_path::rename(&self.real, &plain)?;
         let _ = guarded_path::remove(&compressed);
         // Left over from a configuration with more backups.
         let mut number = self.rules.backups.saturating_add(1);
@@ -456,7 +505,7 @@ impl LogFile {
     }
 
     fn backup(&self, number: u32) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
+        let mut name = self.real.as_os_str().to_owned();
         name.push(format!(".{number}"));
         PathBuf::from(name)
     }

@@ -91,6 +91,8 @@ struct Slot {
     reopen: bool,
     rules: Option<Rules>,
     device: Option<u64>,
+    /// It is the console, which is told where a line has no end.
+    is_console: bool,
     /// Jobs that were done since something was compressed.
     jobs_since_compression: u32,
     wants_to_compress: bool,
@@ -112,6 +114,7 @@ impl FileQueue {
             reopen: false,
             rules: None,
             device: None,
+            is_console: false,
             jobs_since_compression: 0,
             wants_to_compress: false,
         };
@@ -123,7 +126,7 @@ impl FileQueue {
         &self.path
     }
 
-    /// Opens the file under these rules unless it is open, so that a wrong path is known before there is output.
+    /// Opens what the path means now, under these rules: see [`LogFile::open`].
     pub fn prepare(self: &Arc<Self>, now: Instant, origin: Origin, rules: Rules) {
         let mut slot = self.lock();
         slot.rules = Some(rules);
@@ -187,10 +190,11 @@ impl FileQueue {
     }
 
     /// Tells the note when all that is queued now has been written, at once if the disk does not answer. Never waits.
-    pub fn when_written(&self, now: Instant, note: Arc<TellAtEnd>) {
+    pub fn when_written(self: &Arc<Self>, now: Instant, note: Arc<TellAtEnd>) {
         let mut slot = self.lock();
-        if slot.queued && !slot.is_without_progress(now, SLOW_AFTER) {
+        if (slot.queued || slot.is_console) && !slot.is_without_progress(now, SLOW_AFTER) {
             slot.jobs.push_back(Job::Tell { _note: note });
+            self.call_writer(now, slot);
         }
     }
 
@@ -241,7 +245,7 @@ impl FileQueue {
                 self.pool.give_back(bytes);
             }
             Some(Job::Perform(request)) => request.perform(file),
-            Some(Job::Tell { .. }) => {}
+            Some(Job::Tell { .. }) => file.end_line(),
             None if self.pool.is_closed() => file.stop_compression(),
             None => {
                 let _ = file.compress_step();
@@ -261,6 +265,7 @@ impl FileQueue {
             file.add_lost(slot.progress, dropped);
         }
         slot.progress = Instant::now();
+        slot.is_console = file.as_ref().is_some_and(LogFile::is_console);
         slot.device = file.as_ref().and_then(LogFile::device).or(slot.device);
         let wants_to_compress = file.as_ref().is_some_and(LogFile::wants_to_compress) && !self.pool.is_closed();
         slot.wants_to_compress = wants_to_compress;

@@ -9,6 +9,7 @@
 
 mod command;
 mod compress;
+mod console_lines;
 mod file;
 mod file_queue;
 mod follow;

@@ -177,7 +177,7 @@ fn better_than(memory: &[u8], file: &LogFile, bytes: usize) -> Option<Vec<u8>> {
     if !file.is_regular() || (file.has_outage() && !memory.is_empty()) {
         return None;
     }
-    newest_of_files(file.path(), bytes).ok().filter(|disk| disk.len() >= memory.len().min(bytes))
+    newest_of_files(file.real_path(), bytes).ok().filter(|disk| disk.len() >= memory.len().min(bytes))
 }
 
 /// The end of a log file, and of the one before it where it alone does not hold that much.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::initiator::Initiator;
 use super::machine::SignalTarget;
 use super::span::span;
-use super::state::{Exit, ProcessState, SpawnError, signal_name};
+use super::state::{Exit, ProcessState, SpawnError, signal_text};
 use crate::util::truncate::to_bytes;
 
 /// Bytes of a text from outside that [`Cause::shortened`] keeps.
@@ -61,6 +61,11 @@ pub enum Failure {
         /// What it has left behind.
         pid: i32,
     },
+    /// A oneshot that did not come to its end in time.
+    NotCompleted {
+        /// Within so many seconds (`start_timeout`).
+        seconds: u32,
+    },
     /// It could not be spawned.
     SpawnFailed(SpawnError),
     /// Its health checks failed.
@@ -98,6 +103,7 @@ impl fmt::Display for Failure {
                  use its option to stay in the foreground",
                 span(Duration::from_millis(*age_ms))
             ),
+            Failure::NotCompleted { seconds } => write!(f, "not completed within {seconds} s (start_timeout)"),
             Failure::SpawnFailed(error) => error.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Failure::DependencyLost { on, state } => write!(f, "it needs {on}, which is {state}"),
@@ -105,6 +111,15 @@ impl fmt::Display for Failure {
                 f.write_str("an internal error of supervice (a panic), please report it; its processes are killed")
             }
         }
+    }
+}
+
+/// The end of a oneshot that has done what it is for.
+pub(super) fn completed(exit: Exit, age_ms: u64) -> String {
+    let age = span(Duration::from_millis(age_ms));
+    match exit {
+        Exit::Code(0) => format!("completed after {age}"),
+        Exit::Code(_) | Exit::Signal(_) => format!("completed after {age} with {exit}"),
     }
 }
 
@@ -178,6 +193,19 @@ pub enum Cause {
         /// How long it had lived, in milliseconds.
         age_ms: u64,
     },
+    /// It has done what it is for, and ended: it is a oneshot.
+    Completed {
+        /// How.
+        #[serde(flatten)]
+        exit: Exit,
+        /// How long it had lived, in milliseconds.
+        age_ms: u64,
+    },
+    /// Its start has not come about, and what there is of it has to end.
+    StartFailed {
+        /// Why not.
+        failure: Arc<Failure>,
+    },
     /// It could not be spawned, and is wanted down by now.
     SpawnFailed {
         /// Why.
@@ -241,6 +269,15 @@ pub enum Cause {
         /// By so many seconds (`stopwaitsecs`).
         seconds: u32,
     },
+    /// A note: it outlived a step of its stop, and gets the next signal.
+    StopStepOver {
+        /// That signal.
+        signal: u8,
+        /// The signal of the step.
+        after: u8,
+        /// How long the step took, in seconds.
+        seconds: u32,
+    },
     /// A note: somebody had this signal sent.
     SignalRequested {
         /// Its number.
@@ -272,6 +309,7 @@ impl Cause {
                 Cause::BackedOff { failure: shorter_failure(failure), number, of, delay }
             }
             Cause::GaveUp { failure, after } => Cause::GaveUp { failure: shorter_failure(failure), after },
+            Cause::StartFailed { failure } => Cause::StartFailed { failure: shorter_failure(failure) },
             other => other,
         }
     }
@@ -286,6 +324,8 @@ impl Cause {
             | Cause::Executed
             | Cause::Up { .. }
             | Cause::Exited { .. }
+            | Cause::Completed { .. }
+            | Cause::StartFailed { .. }
             | Cause::SpawnFailed { .. }
             | Cause::Unhealthy { .. }
             | Cause::HealthyAgain { .. }
@@ -297,6 +337,7 @@ impl Cause {
             | Cause::GaveUp { .. }
             | Cause::Ended { .. }
             | Cause::StopTimedOut { .. }
+            | Cause::StopStepOver { .. }
             | Cause::SignalRequested { .. } => None,
         }
     }
@@ -321,6 +362,7 @@ fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
         Failure::SpawnFailed(_)
         | Failure::Exited { .. }
         | Failure::Backgrounded { .. }
+        | Failure::NotCompleted { .. }
         | Failure::Unhealthy { .. }
         | Failure::DependencyLost { .. }
         | Failure::InternalError => failure,
@@ -341,6 +383,8 @@ impl fmt::Display for Cause {
             Cause::Executed => f.write_str("executed"),
             Cause::Up { seconds } => write!(f, "up for {seconds} s"),
             Cause::Exited { exit, age_ms } => write!(f, "{exit} after {}", span(Duration::from_millis(*age_ms))),
+            Cause::Completed { exit, age_ms } => f.write_str(&completed(*exit, *age_ms)),
+            Cause::StartFailed { failure } => failure.fmt(f),
             Cause::SpawnFailed { error } => error.fmt(f),
             Cause::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Cause::HealthyAgain { message } => write!(f, "healthy again: {message}"),
@@ -359,11 +403,12 @@ impl fmt::Display for Cause {
             Cause::StopTimedOut { seconds } => {
                 write!(f, "SIGKILL: still there {seconds} s after its stop signal (stopwaitsecs)")
             }
+            Cause::StopStepOver { signal, after, seconds } => {
+                let (signal, after) = (signal_text(*signal), signal_text(*after));
+                write!(f, "{signal}: still there {seconds} s after {after} (stopsignal)")
+            }
             Cause::SignalRequested { signal, target, by } => {
-                match signal_name(*signal) {
-                    Some(name) => write!(f, "SIG{name}")?,
-                    None => write!(f, "signal {signal}")?,
-                }
+                f.write_str(&signal_text(*signal))?;
                 match target {
                     SignalTarget::Leader => write!(f, " requested {by}"),
                     SignalTarget::Group => write!(f, " to its process group requested {by}"),
@@ -418,6 +463,21 @@ mod tests {
                 Cause::Exited { exit: Exit::Signal(9), age_ms: 61_000 },
                 "killed by SIGKILL after 1:01",
                 r#"{"kind":"exited","signal":9,"age_ms":61000}"#,
+            ),
+            (
+                Cause::Completed { exit: Exit::Code(0), age_ms: 250 },
+                "completed after 0.2 s",
+                r#"{"kind":"completed","code":0,"age_ms":250}"#,
+            ),
+            (
+                Cause::Completed { exit: Exit::Code(3), age_ms: 61_000 },
+                "completed after 1:01 with exit code 3",
+                r#"{"kind":"completed","code":3,"age_ms":61000}"#,
+            ),
+            (
+                Cause::StartFailed { failure: Failure::NotCompleted { seconds: 30 }.into() },
+                "not completed within 30 s (start_timeout)",
+                r#"{"kind":"start_failed","failure":{"kind":"not_completed","seconds":30}}"#,
             ),
             (
                 Cause::SpawnFailed { error: Box::new(spawn_error()) },
@@ -477,6 +537,11 @@ mod tests {
                 Cause::StopTimedOut { seconds: 10 },
                 "SIGKILL: still there 10 s after its stop signal (stopwaitsecs)",
                 r#"{"kind":"stop_timed_out","seconds":10}"#,
+            ),
+            (
+                Cause::StopStepOver { signal: 15, after: 3, seconds: 30 },
+                "SIGTERM: still there 30 s after SIGQUIT (stopsignal)",
+                r#"{"kind":"stop_step_over","signal":15,"after":3,"seconds":30}"#,
             ),
             (
                 Cause::SignalRequested { signal: 40, target: SignalTarget::Group, by: Initiator::Autostart },

@@ -9,6 +9,7 @@ pub(crate) mod moment;
 mod scan;
 mod span;
 mod state;
+pub(crate) mod stop_signals;
 pub(crate) mod task;
 
 pub use cause::{Cause, Failure, Tries, Verb};
@@ -23,4 +24,5 @@ pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
 pub(crate) use span::span;
 pub(crate) use state::signal_text;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};
+pub(crate) use stop_signals::stop_seconds;
 pub(crate) use task::{OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum ProcessState {
     /// Not running, by request.
     Stopped,
-    /// Spawned, but not yet for `startsecs` seconds.
+    /// Spawned, but not yet for `startsecs` seconds; a oneshot as long as it runs.
     Starting,
     /// Alive for at least `startsecs` seconds.
     Running,

@@ -89,7 +89,9 @@ pub(super) struct Plan {
     pub(super) die_with_parent: bool,
     /// Paths to try in this order; ends with null.
     pub(super) candidates: *const *const c_char,
-    pub(super) argv: *const *const c_char,
+    pub(super) argv: *mut *const c_char,
+    /// The child puts the path that it tries in the first place of `argv`.
+    pub(super) argv_0_is_path: bool,
     pub(super) envp: *const *const c_char,
     /// Where the child writes its own pid, as [`ENV_TAG_DIGITS`] digits: in its environment. Null: nowhere.
     pub(super) env_tag: *mut u8,
@@ -370,6 +372,10 @@ fn execute(plan: &Plan) -> Failed {
         let path = unsafe { *plan.candidates.wrapping_add(index) };
         if path.is_null() {
             return answer;
+        }
+        if plan.argv_0_is_path {
+            // SAFETY: the list holds the program's name at least, and the parent does not look at it.
+            unsafe { *plan.argv = path };
         }
         // A path and two lists that end with null, all kept alive by the parent. It returns only when it has failed.
         match call(libc::SYS_execve, [path.addr(), plan.argv.addr(), plan.envp.addr(), 0, 0]).err().unwrap_or(0) {

@@ -1,11 +1,10 @@
 //! The strings of an exec: where the program is looked for, and what a failure means in words.
 
 use std::ffi::{CStr, CString};
-use std::fs;
-use std::io::{self, BufRead, Read};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::exec_trouble;
 use super::users::Credentials;
 use crate::process::{SpawnError, SpawnStage};
 
@@ -47,11 +46,7 @@ impl ExecStrings {
                 SpawnError::system(stage, who, errno)
             }
             SpawnStage::Directory => SpawnError::system(stage, text(self.directory.as_ref()), errno),
-            SpawnStage::Exec if errno == libc::ENOENT => self.explain_missing(text(self.argv.first())),
-            SpawnStage::Exec => {
-                let tried = self.candidates.get(index).or(self.argv.first());
-                SpawnError::system(stage, text(tried), errno)
-            }
+            SpawnStage::Exec => self.explain_exec(errno, index),
             SpawnStage::Prepare
             | SpawnStage::Pipe
             | SpawnStage::Fork
@@ -62,39 +57,42 @@ impl ExecStrings {
         }
     }
 
-    /// "No such file or directory" for a file that is there puzzles everybody: what is missing is its
-    /// interpreter or dynamic loader.
-    fn explain_missing(&self, program: String) -> SpawnError {
+    /// The kernel's number alone puzzles everybody where the file is there.
+    fn explain_exec(&self, errno: i32, index: usize) -> SpawnError {
         let directory = self.directory.as_ref().map_or(PathBuf::new(), |path| to_path(path));
-        let found = self.candidates.iter().map(|path| directory.join(to_path(path))).find(|path| path.is_file());
-        let mut error = SpawnError::system(SpawnStage::Exec, program.clone(), libc::ENOENT);
-        if let Some(path) = found {
-            error.subject = path.display().to_string();
-            error.detail = why_missing(&path).unwrap_or_default();
-        } else if !program.contains('/') {
-            error.detail = "not found in the program's PATH; give the full path or set PATH in environment".to_owned();
+        let path = |candidate: &CString| directory.join(to_path(candidate));
+        let program = self.argv.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        if errno == libc::ENOENT && !program.contains('/') {
+            let found = self.candidates.iter().map(path).find(|path| path.is_file());
+            let (subject, detail) = match found {
+                Some(found) => {
+                    (found.display().to_string(), exec_trouble::explain(&found, errno, self.credentials.as_ref()))
+                }
+                None => (
+                    program,
+                    Some("not found in the program's PATH; give the full path or set PATH in environment".to_owned()),
+                ),
+            };
+            return SpawnError {
+                detail: detail.unwrap_or_default(),
+                ..SpawnError::system(SpawnStage::Exec, subject, errno)
+            };
+        }
+        let Some(tried) = self.candidates.get(index) else {
+            return SpawnError::system(SpawnStage::Exec, program, errno);
+        };
+        let mut error = SpawnError::system(SpawnStage::Exec, tried.to_string_lossy(), errno);
+        if let Some(trouble) = exec_trouble::explain(&path(tried), errno, self.credentials.as_ref()) {
+            // "No such file or directory" would be a false statement about a file that is there.
+            error.detail = match errno {
+                libc::ENOENT => trouble,
+                _ => format!("{}: {trouble}", crate::util::errno::text(errno)),
+            };
         }
         error
     }
 }
 
-/// What else is missing where a program is there and the kernel says that it is not.
-pub(super) fn why_missing(path: &Path) -> Option<String> {
-    path.is_file().then(|| match interpreter(path) {
-        Some(name) => format!("its interpreter {name} does not exist; correct its first line or install it"),
-        None => "the file is there, but its dynamic loader is not: it was built for another system".to_owned(),
-    })
-}
-
 fn to_path(text: &CStr) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(text.to_bytes().to_vec()))
-}
-
-/// What a script's first line names.
-fn interpreter(script: &Path) -> Option<String> {
-    let mut line = Vec::new();
-    let file = fs::File::open(script).ok()?;
-    io::BufReader::with_capacity(256, file.take(256)).read_until(b'\n', &mut line).ok()?;
-    let text = String::from_utf8_lossy(line.strip_prefix(b"#!")?).into_owned();
-    text.split_whitespace().next().map(str::to_owned)
 }

@@ -3,7 +3,8 @@
 //! Whoever owns a directory decides what the names in it mean. A daemon that opened `/srv/app/logs/app.log` as everybody does
 //! would write wherever the program's user makes that a link to. So a path is walked here one component after the other:
 //!
-//! - a link is followed only if it is root's or the daemon's own;
+//! - a link is followed only if it is root's or the daemon's own; to read, also one that leads to a file of its owner, who
+//!   can read that anyway;
 //! - where others can write to the directory, a file with a second name (a hard link) is refused, and so is, where
 //!   everybody can, one of another owner than the directory's, root's or the daemon's;
 //! - what is renamed or removed lies in the directory that was walked to.
@@ -15,7 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -27,8 +28,14 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 /// As many links as the kernel follows.
 const MAX_LINKS: usize = 40;
 
+/// `/dev/null` (1, 3).
+const NULL_DEVICE: u64 = 0x103;
+
 /// How often an entry that was exchanged while it was opened is looked at again.
 const MAX_ATTEMPTS: usize = 8;
+
+/// Of a new file, less the daemon's umask: its group may write to it if that allows it, others never.
+const NEW_FILE_MODE: u32 = 0o664;
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +46,67 @@ pub enum Access {
     Append,
     /// To be written anew; made where it is missing, emptied where it is not.
     Replace,
+    /// To be read and written; made where it is missing.
+    Update,
+    /// To be written anew where it is there.
+    Overwrite,
+}
+
+/// One of the two streams that were inherited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StandardStream {
+    /// Descriptor 1.
+    Output,
+    /// Descriptor 2.
+    Error,
+}
+
+impl StandardStream {
+    /// A descriptor of our own for it.
+    ///
+    /// # Errors
+    /// Where it is closed.
+    pub fn file(self) -> io::Result<File> {
+        let copy = match self {
+            StandardStream::Output => io::stdout().as_fd().try_clone_to_owned(),
+            StandardStream::Error => io::stderr().as_fd().try_clone_to_owned(),
+        };
+        copy.map(File::from)
+    }
+}
+
+/// What a path of a log means.
+#[derive(Debug)]
+pub enum Log {
+    /// Standard output (1) or error (2): they are recognised by what they are, not by their names: opened
+    /// by its path, a file would be written at two places at once, and a terminal or socket of another user would refuse it.
+    Standard(StandardStream),
+    /// A file.
+    File {
+        /// Opened to be appended to.
+        file: File,
+        /// Where it is, without links.
+        path: PathBuf,
+        /// Others can put something else there.
+        is_shared: bool,
+    },
+}
+
+/// Opens a log to be appended to; made where it is missing.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_log(path: &Path) -> io::Result<Log> {
+    for _ in 0..MAX_ATTEMPTS {
+        let place = walk(path, Access::Append, Last::Followed)?;
+        if let Some(standard) = place.standard() {
+            return Ok(Log::Standard(standard));
+        }
+        if let Some(file) = place.open(path, Access::Append)? {
+            return Ok(Log::File { file, path: place.real(), is_shared: place.is_shared });
+        }
+    }
+    Err(Errno::ELOOP.into())
 }
 
 /// Opens a file. Never waits for the other side of a FIFO.
@@ -46,28 +114,9 @@ pub enum Access {
 /// # Errors
 /// As the system says it, or which link or file is not trusted, whose it is, and what to do.
 pub fn open(path: &Path, access: Access) -> io::Result<File> {
-    let flags = match access {
-        Access::Read => OFlag::O_RDONLY,
-        Access::Append => OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT,
-        // Emptied only when it is known to be ours.
-        Access::Replace => OFlag::O_WRONLY | OFlag::O_CREAT,
-    };
-    let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     for _ in 0..MAX_ATTEMPTS {
-        let place = walk(path, Last::Followed)?;
-        let follow = if place.is_magic { OFlag::empty() } else { OFlag::O_NOFOLLOW };
-        match openat(&place.directory, place.name.as_os_str(), flags | follow, Mode::from_bits_truncate(0o644)) {
-            Ok(file) => {
-                let file = File::from(file);
-                place.trust(path, &file)?;
-                if access == Access::Replace {
-                    file.set_len(0)?;
-                }
-                return Ok(file);
-            }
-            // Somebody has put a link there since.
-            Err(Errno::ELOOP) => {}
-            Err(error) => return Err(error.into()),
+        if let Some(file) = walk(path, access, Last::Followed)?.open(path, access)? {
+            return Ok(file);
         }
     }
     Err(Errno::ELOOP.into())
@@ -78,7 +127,7 @@ pub fn open(path: &Path, access: Access) -> io::Result<File> {
 /// # Errors
 /// As [`open`].
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    let (from, to) = (walk(from, Last::Entry)?, walk(to, Last::Entry)?);
+    let (from, to) = (walk(from, Access::Replace, Last::Entry)?, walk(to, Access::Replace, Last::Entry)?);
     Ok(renameat(&from.directory, from.name.as_os_str(), &to.directory, to.name.as_os_str())?)
 }
 
@@ -87,7 +136,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// As [`open`].
 pub fn remove(path: &Path) -> io::Result<()> {
-    let place = walk(path, Last::Entry)?;
+    let place = walk(path, Access::Replace, Last::Entry)?;
     Ok(unlinkat(&place.directory, place.name.as_os_str(), UnlinkatFlags::NoRemoveDir)?)
 }
 
@@ -101,58 +150,128 @@ enum Last {
 /// An entry of a directory, which may not be there yet.
 struct Place {
     directory: OwnedFd,
+    /// The path of the directory, without links.
+    seen: PathBuf,
     name: OsString,
     /// A link of `/proc`, which leads where the kernel knows, not where its text says.
     is_magic: bool,
+    /// Others can put something else there, or in the place of a directory on the way.
+    is_shared: bool,
+    /// A link of another user on the way, and whose it is: followed if the file is that user's.
+    foreign_link: Option<(PathBuf, u32)>,
 }
 
 impl Place {
+    /// `None`: somebody has put a link there since.
+    fn open(&self, path: &Path, access: Access) -> io::Result<Option<File>> {
+        let flags = match access {
+            Access::Read => OFlag::O_RDONLY,
+            Access::Append => OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT,
+            // Emptied only when it is known to be ours.
+            Access::Replace => OFlag::O_WRONLY | OFlag::O_CREAT,
+            Access::Overwrite => OFlag::O_WRONLY,
+            Access::Update => OFlag::O_RDWR | OFlag::O_CREAT,
+        };
+        let follow = if self.is_magic { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+        let flags = flags | follow | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let mode = match access {
+            // A pid file: who may write to it decides who is signalled.
+            Access::Update => 0o644,
+            Access::Read | Access::Append | Access::Replace | Access::Overwrite => NEW_FILE_MODE,
+        };
+        match openat(&self.directory, self.name.as_os_str(), flags, Mode::from_bits_truncate(mode)) {
+            Ok(file) => {
+                let file = File::from(file);
+                self.trust(path, access, &file)?;
+                match access {
+                    Access::Replace | Access::Overwrite if file.metadata()?.is_file() => file.set_len(0)?,
+                    Access::Replace | Access::Overwrite | Access::Read | Access::Append | Access::Update => {}
+                }
+                Ok(Some(file))
+            }
+            Err(Errno::ELOOP) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn real(&self) -> PathBuf {
+        self.seen.join(&self.name)
+    }
+
+    /// The standard stream that this is. The null device is itself whoever opens it.
+    fn standard(&self) -> Option<StandardStream> {
+        let follow = if self.is_magic { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC | follow;
+        let found = metadata(&openat(&self.directory, self.name.as_os_str(), flags, Mode::empty()).ok()?).ok()?;
+        if found.rdev() == NULL_DEVICE && found.file_type().is_char_device() {
+            return None;
+        }
+        [StandardStream::Output, StandardStream::Error].into_iter().find(|stream| {
+            let ours = stream.file().and_then(|file| file.metadata());
+            ours.is_ok_and(|ours| (ours.dev(), ours.ino()) == (found.dev(), found.ino()))
+        })
+    }
+
     /// Whether the file that was opened there is what the configuration means.
-    fn trust(&self, path: &Path, file: &File) -> io::Result<()> {
+    fn trust(&self, path: &Path, access: Access, file: &File) -> io::Result<()> {
         let found = file.metadata()?;
+        if let Some((link, uid)) = &self.foreign_link
+            && !(found.is_file() && found.uid() == *uid)
+        {
+            return Err(foreign_link(path, link, *uid));
+        }
         if !found.is_file() || self.is_magic {
             return Ok(());
         }
         let directory = metadata(&self.directory)?;
         let is_others = !is_trusted(directory.uid());
-        if (is_others || directory.mode() & 0o022 != 0) && found.nlink() > 1 {
-            return Err(refused(path, "has a second name (a hard link)", found.uid(), "remove it and start again"));
+        // What everybody may read tells nobody anything new (package managers make hard links, too).
+        let is_public = access == Access::Read && found.mode() & 0o004 != 0;
+        if (is_others || directory.mode() & 0o022 != 0) && found.nlink() > 1 && !is_public {
+            return Err(refused("it has a second name (a hard link)", found.uid(), "remove it and start again"));
         }
         let is_open_to_all = is_others || directory.mode() & 0o002 != 0;
         if is_open_to_all && !is_trusted(found.uid()) && found.uid() != directory.uid() {
-            return Err(refused(path, "is another user's", found.uid(), "remove it, or use another directory"));
+            return Err(refused("it is another user's", found.uid(), "remove it, or use another directory"));
         }
         Ok(())
     }
 }
 
-fn walk(path: &Path, last: Last) -> io::Result<Place> {
+fn walk(path: &Path, access: Access, last: Last) -> io::Result<Place> {
     let mut rest: VecDeque<OsString> = components(path);
-    let mut seen = PathBuf::from(if path.is_absolute() { "/" } else { "" });
-    let mut directory = start(path)?;
+    let seen = PathBuf::from(if path.is_absolute() { "/" } else { "" });
+    let directory = start(path)?;
+    let mut place =
+        Place { directory, seen, name: OsString::new(), is_magic: false, is_shared: false, foreign_link: None };
     let mut links = 0;
     while let Some(name) = rest.pop_front() {
         let is_last = rest.is_empty();
-        if is_last && last == Last::Entry {
-            return Ok(Place { directory, name, is_magic: false });
+        let around = metadata(&place.directory)?;
+        if is_last {
+            // New names can be put there, whoever owns the present one.
+            place.is_shared |= !is_trusted(around.uid()) || around.mode() & 0o022 != 0;
+            place.name.clone_from(&name);
+            if last == Last::Entry {
+                return Ok(place);
+            }
         }
-        let entry = match openat(
-            &directory,
-            name.as_os_str(),
-            OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        ) {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let entry = match openat(&place.directory, name.as_os_str(), flags, Mode::empty()) {
             Ok(entry) => entry,
-            Err(Errno::ENOENT) if is_last => return Ok(Place { directory, name, is_magic: false }),
+            Err(Errno::ENOENT) if is_last => return Ok(place),
             Err(error) => return Err(error.into()),
         };
         let found = metadata(&entry)?;
+        // In a directory with the sticky bit others can't exchange what is not theirs.
+        let is_kept = around.mode() & 0o1000 != 0 && is_trusted(found.uid());
+        place.is_shared |= !is_trusted(around.uid()) || (around.mode() & 0o022 != 0 && !is_kept);
         if !found.is_symlink() {
             if is_last {
-                return Ok(Place { directory, name, is_magic: false });
+                return Ok(place);
             }
-            seen.push(&name);
-            directory = entry;
+            place.seen.push(&name);
+            place.directory = entry;
             continue;
         }
         links += 1;
@@ -160,26 +279,35 @@ fn walk(path: &Path, last: Last) -> io::Result<Place> {
             return Err(Errno::ELOOP.into());
         }
         if !is_trusted(found.uid()) {
-            let hint = "write the path that it leads to, or give the link to root (chown -h root)";
-            return Err(refused(&seen.join(&name), "is a link of another user", found.uid(), hint));
+            let link = place.seen.join(&name);
+            match &place.foreign_link {
+                None if access == Access::Read => place.foreign_link = Some((link, found.uid())),
+                Some((_, uid)) if access == Access::Read && *uid == found.uid() => {}
+                Some(_) | None => return Err(foreign_link(path, &link, found.uid())),
+            }
         }
         if fstatfs(&entry)?.filesystem_type() == PROC_SUPER_MAGIC {
             if is_last {
-                return Ok(Place { directory, name, is_magic: true });
+                place.is_magic = true;
+                return Ok(place);
             }
-            directory = openat(&directory, name.as_os_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+            place.directory =
+                openat(&place.directory, name.as_os_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+            place.seen.push(&name);
             continue;
         }
         let target = PathBuf::from(readlinkat(&entry, "")?);
         if target.is_absolute() {
-            seen = PathBuf::from("/");
-            directory = start(&target)?;
+            place.seen = PathBuf::from("/");
+            place.directory = start(&target)?;
         }
         let mut inner = components(&target);
         inner.append(&mut rest);
         rest = inner;
     }
-    Err(Errno::EISDIR.into())
+    // The root directory.
+    place.name.push(".");
+    Ok(place)
 }
 
 /// The names in a path, without those that lead nowhere else.
@@ -207,112 +335,19 @@ fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == geteuid().as_raw()
 }
 
-fn refused(path: &Path, what: &str, uid: u32, hint: &str) -> io::Error {
-    let message =
-        format!("{} {what} (uid {uid}), who may have put it there to misuse this daemon; {hint}", path.display());
+/// The path that the caller names anyway is "it".
+fn foreign_link(path: &Path, link: &Path, uid: u32) -> io::Error {
+    let hint = "write the path that it leads to, or give the link to root (chown -h root)";
+    match path == link {
+        true => refused("it is a link of another user", uid, hint),
+        false => refused(&format!("{} is a link of another user", link.display()), uid, hint),
+    }
+}
+
+fn refused(what: &str, uid: u32, hint: &str) -> io::Error {
+    let message = format!("{what} (uid {uid}), who may have put it there to misuse this daemon; {hint}");
     io::Error::new(io::ErrorKind::PermissionDenied, message)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::io::{Read, Write};
-    use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
-
-    use super::*;
-
-    const NOBODY: u32 = 65534;
-
-    /// A directory of another user with a file of root beside it; `None` where we may not give files away.
-    fn foreign() -> Option<(tempfile::TempDir, PathBuf)> {
-        if !geteuid().is_root() {
-            eprintln!("SKIPPED: only root can give a file to another user");
-            return None;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("target"), "secret\n").unwrap();
-        let logs = dir.path().join("logs");
-        fs::create_dir(&logs).unwrap();
-        chown(&logs, Some(NOBODY), Some(NOBODY)).unwrap();
-        Some((dir, logs))
-    }
-
-    fn refusal(path: &Path) -> String {
-        [Access::Append, Access::Replace, Access::Read]
-            .map(|access| open(path, access).expect_err("it is not trusted").to_string())
-            .into_iter()
-            .next()
-            .unwrap_or_default()
-    }
-
-    #[test]
-    fn a_file_is_appended_to_replaced_and_read_by_whatever_path() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/../a/./log");
-        fs::create_dir(dir.path().join("a")).unwrap();
-        open(&path, Access::Append).unwrap().write_all(b"one").unwrap();
-        open(&path, Access::Append).unwrap().write_all(b"two").unwrap();
-        symlink("a/log", dir.path().join("link")).unwrap();
-        symlink(dir.path().join("link"), dir.path().join("links")).unwrap();
-        let mut text = String::new();
-        open(&dir.path().join("links"), Access::Read).unwrap().read_to_string(&mut text).unwrap();
-        assert_eq!(text, "onetwo", "our own links are followed");
-        open(&path, Access::Replace).unwrap();
-        assert_eq!(fs::read(dir.path().join("a/log")).unwrap(), b"");
-        symlink("nowhere", dir.path().join("dangling")).unwrap();
-        open(&dir.path().join("dangling"), Access::Append).unwrap();
-        assert!(dir.path().join("nowhere").is_file());
-        symlink("loop", dir.path().join("loop")).unwrap();
-        assert_eq!(open(&dir.path().join("loop"), Access::Read).unwrap_err().raw_os_error(), Some(libc::ELOOP));
-        open(Path::new("/proc/self/fd/2"), Access::Append).unwrap();
-        rename(&path, &dir.path().join("b")).unwrap();
-        remove(&dir.path().join("link")).unwrap();
-        assert!(dir.path().join("b").exists() && !dir.path().join("link").is_symlink());
-    }
-
-    #[test]
-    fn case_23_a_link_of_another_user_is_not_followed() {
-        let Some((dir, logs)) = foreign() else { return };
-        symlink(dir.path().join("target"), logs.join("app.log")).unwrap();
-        lchown(logs.join("app.log"), Some(NOBODY), None).unwrap();
-        let told = refusal(&logs.join("app.log"));
-        let link = logs.join("app.log");
-        assert!(told.starts_with(&format!("{} is a link of another user (uid 65534)", link.display())), "{told}");
-        // A directory in between is no better.
-        symlink(dir.path(), logs.join("away")).unwrap();
-        lchown(logs.join("away"), Some(NOBODY), None).unwrap();
-        refusal(&logs.join("away/target"));
-        for result in [rename(&logs.join("away/target"), &logs.join("x")), remove(&logs.join("away/target"))] {
-            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
-        }
-        assert_eq!(fs::read(dir.path().join("target")).unwrap(), b"secret\n");
-        // Root's own is followed, wherever it lies.
-        lchown(logs.join("app.log"), Some(0), None).unwrap();
-        open(&link, Access::Append).unwrap();
-    }
-
-    #[test]
-    fn case_23_a_second_name_of_a_file_is_refused_where_others_can_write() {
-        let Some((dir, logs)) = foreign() else { return };
-        fs::hard_link(dir.path().join("target"), logs.join("app.log")).unwrap();
-        assert!(refusal(&logs.join("app.log")).contains("has a second name"));
-        assert_eq!(fs::read(dir.path().join("target")).unwrap(), b"secret\n", "not even emptied");
-        fs::hard_link(dir.path().join("target"), dir.path().join("second")).unwrap();
-        open(&dir.path().join("second"), Access::Append).unwrap();
-    }
-
-    #[test]
-    fn case_23_a_file_of_a_third_user_is_refused_and_that_of_the_directorys_owner_is_not() {
-        let Some((_dir, logs)) = foreign() else { return };
-        let path = logs.join("app.log");
-        fs::write(&path, "").unwrap();
-        for (owner, is_fine) in [(0, true), (NOBODY, true), (4711, false)] {
-            chown(&path, Some(owner), None).unwrap();
-            assert_eq!(open(&path, Access::Append).is_ok(), is_fine, "uid {owner}");
-        }
-        chown(&logs, Some(0), None).unwrap();
-        open(&path, Access::Append).unwrap();
-        fs::set_permissions(&logs, fs::Permissions::from_mode(0o777)).unwrap();
-        refusal(&path);
-    }
-}
+mod tests;

@@ -6,7 +6,6 @@
 use std::ffi::{CString, OsString, c_int};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -291,11 +290,6 @@ pub fn set_parent_death_signal(signal: u8) -> io::Result<()> {
     // SAFETY: plain numbers.
     let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::c_ulong::from(signal), 0, 0, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Why a program that exists was "not found": its interpreter or dynamic loader is missing.
-pub fn missing_interpreter(program: &Path) -> Option<String> {
-    super::exec_strings::why_missing(program)
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub type ChildFd<'fd> = (RawFd, BorrowedFd<'fd>);
 pub struct Launch<'fd> {
     /// The program and its arguments. The program is looked up in the PATH of `env` unless it contains a `/`.
     pub argv: Vec<CString>,
+    /// The child's first word is the path at which the program was found, in place of the first of `argv`.
+    pub argv_0_is_path: bool,
     /// The whole environment, as `KEY=value`. In an entry that begins with [`ENV_TAG`] the child replaces the zeros
     /// by its own pid.
     pub env: Vec<CString>,

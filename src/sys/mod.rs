@@ -8,14 +8,17 @@
 //! *thread* that spawned); everything else here is free of threads.
 
 pub mod daemon;
+pub mod exec_trouble;
 pub mod guarded_path;
 pub mod init;
+pub mod instance_lock;
 pub mod launch;
 pub mod limits;
 pub mod machine;
 pub mod memory;
 pub mod net;
 pub mod orphan_scan;
+pub mod path_watch;
 pub mod pidfile;
 pub mod proc;
 pub mod reap;

@@ -1,15 +1,19 @@
 //! The control socket as a file, and who is at its other end.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::AtFlags;
+use nix::unistd::{Gid, Uid, fchownat};
+
+use super::guarded_path;
 use super::pidfile::LastBreath;
 use crate::util::errno;
 
@@ -48,13 +52,21 @@ pub struct SocketGuard {
     file: Option<(PathBuf, File)>,
 }
 
+impl SocketGuard {
+    /// Whether the path leads to the socket; always so for one without a file.
+    pub fn is_there(&self) -> bool {
+        let Some((path, ours)) = &self.file else { return true };
+        let (Ok(there), Ok(ours)) = (path.symlink_metadata(), ours.metadata()) else { return false };
+        (there.dev(), there.ino()) == (ours.dev(), ours.ino())
+    }
+}
+
 impl Drop for SocketGuard {
     fn drop(&mut self) {
-        let Some((path, ours)) = &self.file else { return };
-        let (Ok(there), Ok(ours)) = (path.symlink_metadata(), ours.metadata()) else { return };
-        if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) {
+        let Some((path, _)) = &self.file else { return };
+        if self.is_there() {
             // Nothing sensible can be done about a failure: the next daemon recognises it as stale.
-            let _ = std::fs::remove_file(path);
+            let _ = guarded_path::remove(path);
         }
     }
 }
@@ -95,22 +107,41 @@ fn bind(path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result
     check(unsafe { libc::fchmod(socket.as_raw_fd(), 0o600 & mode) })?;
     bind_to(&socket, path)?;
     let made = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
+    let handle = made.try_clone()?;
     let guard = SocketGuard { file: Some((path.to_owned(), made)) };
-    if owner != (None, None) {
-        lchown(path, owner.0, owner.1)?;
-    }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    hand_over(&handle, path, mode, owner)?;
     // Only now: until it listens, connections are refused, whatever the mode.
     // SAFETY: the descriptor is open.
     check(unsafe { libc::listen(socket.as_raw_fd(), BACKLOG) })?;
     Ok((UnixListener::from(socket), guard))
 }
 
+/// Gives the socket's file its owner and mode: the file that we hold, because in a directory that others can write to its
+/// name may mean something else by now.
+fn hand_over(made: &File, path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
+    let found = made.metadata()?;
+    if !found.file_type().is_socket() || found.nlink() != 1 {
+        return Err(io::Error::other(
+            "somebody has put something else there; use a directory that others can't write to",
+        ));
+    }
+    if owner != (None, None) {
+        let (uid, gid) = (owner.0.map(Uid::from_raw), owner.1.map(Gid::from_raw));
+        fchownat(made, "", uid, gid, AtFlags::AT_EMPTY_PATH)?;
+    }
+    let permissions = || Permissions::from_mode(mode);
+    match std::fs::set_permissions(format!("/proc/self/fd/{}", made.as_raw_fd()), permissions()) {
+        // There is no /proc.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::set_permissions(path, permissions()),
+        changed => changed,
+    }
+}
+
 fn check(result: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn new_socket() -> io::Result<OwnedFd> {
+pub(super) fn new_socket() -> io::Result<OwnedFd> {
     // SAFETY: plain numbers.
     let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
     if fd < 0 {
@@ -177,7 +208,7 @@ fn clear_stale(path: &Path) -> io::Result<()> {
         }
     };
     match probed {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => guarded_path::remove(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // Connected, or its queue is full, or it is of another type: somebody has it open.
         Ok(listener) => {

@@ -1,12 +1,14 @@
 //! The pid file: a lock that ends with its holder, and a number for people.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use super::guarded_path::{self, Access};
 
 /// How often the path may change under us before we give up.
 const ATTEMPTS: usize = 16;
@@ -134,6 +136,29 @@ impl PidFile {
         }
         Err(system(io::Error::other("the file is replaced again and again")))
     }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the file again where the path no longer leads to it; whether that was so. The pid file of another program
+    /// that lives is left alone, though it is not locked.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire); what there was before is kept.
+    pub fn renew(&mut self) -> Result<bool, PidFileError> {
+        if is_at(&self.file, &self.path) {
+            return Ok(false);
+        }
+        let lives = |pid: &i32| pid.unsigned_abs() != self.pid && super::proc::stat(*pid).is_some();
+        if let Some(pid) = pid_at(&self.path).filter(lives) {
+            return Err(PidFileError::Held { path: self.path.clone(), pid: Some(pid) });
+        }
+        *self = PidFile::acquire(&self.path)?;
+        Ok(true)
+    }
 }
 
 impl Drop for PidFile {
@@ -146,12 +171,12 @@ impl Drop for PidFile {
             && read_pid(&mut self.file).is_ok_and(|pid| pid.and_then(|pid| u32::try_from(pid).ok()) == Some(self.pid));
         if still_ours {
             // Nothing sensible can be done about a failure: the lock goes in any case.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = guarded_path::remove(&self.path);
         }
     }
 }
 
-/// Opens without following a symbolic link at the last step and without waiting at a FIFO.
+/// Opens without following a symbolic link at the last step, nor one of another user before it, and without waiting at a FIFO.
 fn open(path: &Path) -> Result<File, PidFileError> {
     let foreign = |what| PidFileError::Foreign { path: path.to_owned(), what };
     let system = |error| PidFileError::System { path: path.to_owned(), error };
@@ -164,15 +189,7 @@ fn open(path: &Path) -> Result<File, PidFileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(system(error)),
     }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .map_err(system)?;
+    let file = guarded_path::open(path, Access::Update).map_err(system)?;
     // Again, for what has come between the look and the opening.
     if file.metadata().map_err(system)?.is_file() { Ok(file) } else { Err(foreign("a special file")) }
 }
@@ -190,6 +207,13 @@ fn read_pid(file: &mut File) -> io::Result<Option<i32>> {
     file.rewind()?;
     file.take(32).read_to_end(&mut bytes)?;
     Ok(std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()).filter(|pid| *pid > 0))
+}
+
+/// The pid in the file that is there, if there is one.
+fn pid_at(path: &Path) -> Option<i32> {
+    let there = path.symlink_metadata().ok()?;
+    let mut file = there.is_file().then(|| File::open(path).ok())??;
+    read_pid(&mut file).ok()?
 }
 
 fn write_pid(file: &mut File, pid: u32) -> io::Result<()> {
@@ -227,6 +251,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_has_gone_is_written_again_and_that_of_another_program_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        let mut held = PidFile::acquire(&path).unwrap();
+        assert!(!held.renew().unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(held.renew().unwrap() && !held.renew().unwrap());
+        let own = format!("{}\n", std::process::id());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), own);
+        for foreign in ["1\n", "precious"] {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, foreign).unwrap();
+            assert!(held.renew().is_err());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), foreign);
+        }
+        // What a dead one has left.
+        std::fs::write(&path, "2147483647\n").unwrap();
+        assert!(held.renew().unwrap());
+        drop(held);
+        assert!(!path.exists());
+    }
+
+    #[test]
     fn foreign_things_at_the_path_are_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let fifo = dir.path().join("fifo");
@@ -241,6 +288,34 @@ mod tests {
             assert!(path.symlink_metadata().is_ok());
         }
         assert_eq!(std::fs::read_to_string(&text).unwrap(), "precious");
+    }
+
+    /// Whoever may write to the directory can not have the daemon overwrite another file.
+    #[test]
+    fn what_another_user_has_planted_is_left_alone() {
+        use std::os::unix::fs::{chown, lchown, symlink};
+        if !crate::sys::testing::is_root("what_another_user_has_planted_is_left_alone") {
+            return;
+        }
+        let nobody = Some(65534);
+        let dir = tempfile::tempdir().unwrap();
+        let theirs = dir.path().join("theirs");
+        std::fs::create_dir(&theirs).unwrap();
+        chown(&theirs, nobody, nobody).unwrap();
+        let target = dir.path().join("target");
+        std::fs::write(&target, "").unwrap();
+        symlink(dir.path(), theirs.join("away")).unwrap();
+        lchown(theirs.join("away"), nobody, nobody).unwrap();
+        std::fs::hard_link(&target, theirs.join("hard")).unwrap();
+        for (name, told) in
+            [("away/target", "is a link of another user"), ("hard", "it has a second name (a hard link)")]
+        {
+            let error = PidFile::acquire(&theirs.join(name)).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "");
+        drop(PidFile::acquire(&theirs.join("pid")).unwrap());
+        assert!(!theirs.join("pid").exists());
     }
 
     #[test]

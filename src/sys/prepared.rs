@@ -61,12 +61,13 @@ impl PreparedExec {
         moves: Vec<FdMove>,
         stack: Stack,
     ) -> Box<PreparedExec> {
-        let Launch { argv, env, directory, credentials, pdeathsig, rlimits, umask, fds: _ } = launch;
+        let Launch { argv, argv_0_is_path, env, directory, credentials, pdeathsig, rlimits, umask, fds: _ } = launch;
         let candidates = argv.first().map_or_else(Vec::new, |program| exec_strings::candidates(program, &env));
         let mut pointers = [pointers(&candidates), pointers(&argv), pointers(&env)];
-        let [.., variables] = &mut pointers;
+        let [_, arguments, variables] = &mut pointers;
         let mut tagged = tagged(&env, variables);
-        let [paths, arguments, variables] = pointers.each_ref().map(|list| list.as_ptr());
+        let arguments = arguments.as_mut_ptr();
+        let [paths, _, variables] = pointers.each_ref().map(|list| list.as_ptr());
         let (gaps, open, last) = match descriptors {
             Descriptors::Shared(LoadedFds { pairs, last }) => (fd_moves::gaps(&pairs, last), Vec::new(), Some(last)),
             Descriptors::Copied { pairs, mut open } => {
@@ -96,6 +97,7 @@ impl PreparedExec {
             die_with_parent: pdeathsig,
             candidates: paths,
             argv: arguments,
+            argv_0_is_path,
             envp: variables,
             env_tag: tagged.as_mut().map_or(ptr::null_mut(), |entry| entry.as_mut_ptr().wrapping_add(ENV_TAG_OFFSET)),
             failure: Failure::none(),

@@ -2,8 +2,8 @@
 //! done often depends on it.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 
 /// The fields of `/proc/<pid>/stat` that we use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,16 +105,37 @@ pub fn living_groups() -> io::Result<HashMap<i32, bool>> {
     Ok(groups)
 }
 
-/// Every child of this process's main thread, which makes all of them and inherits what becomes an orphan; zombies are
-/// among them. Reads one file; where the kernel does not offer it, one for each process of the system.
-pub fn own_children() -> Vec<i32> {
-    if super::reap::has_no_child() {
+/// The children of this process's main thread, which makes all of them and inherits what becomes an orphan, but for those
+/// that `is_known` knows; zombies are among them. `known`: how many it knows that were not reaped, where that is certain.
+/// Reads one file, and takes it apart only where more are listed; where the kernel does not offer it, one for each process
+/// of the system.
+pub fn other_children(known: Option<usize>, is_known: impl Fn(i32) -> bool) -> Vec<i32> {
+    if known.is_none_or(|known| known == 0) && super::reap::has_no_child() {
         return Vec::new();
     }
     let own = std::process::id();
-    match fs::read_to_string(format!("/proc/{own}/task/{own}/children")) {
-        Ok(list) => list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
-        Err(_) => children(),
+    let list = File::open(format!("/proc/{own}/task/{own}/children")).and_then(|file| read_list(file, known));
+    let Ok(list) = list else { return children().into_iter().filter(|pid| !is_known(*pid)).collect() };
+    if known.is_some_and(|known| list.iter().filter(|byte| **byte == b' ').count() == known) {
+        return Vec::new();
+    }
+    let pids = list.split(|byte| *byte == b' ').filter_map(|pid| std::str::from_utf8(pid).ok()?.trim().parse().ok());
+    pids.filter(|pid| !is_known(*pid)).collect()
+}
+
+/// Reads all of it. For each read the kernel walks to the place again: in few steps, the size of its own buffer.
+fn read_list(mut file: File, known: Option<usize>) -> io::Result<Vec<u8>> {
+    const STEP: usize = 4096;
+    const DIGITS: usize = 8;
+    let mut list = Vec::with_capacity(known.unwrap_or(0) * DIGITS + STEP);
+    let mut piece = [0; STEP];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(list),
+            Ok(count) => list.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -69,17 +69,27 @@ pub fn stopped_now(pid: i32) -> Option<u8> {
     stopped_by(pid, libc::WNOWAIT)
 }
 
+/// Whether any child is stopped by a signal: one system call in place of one for each.
+pub fn any_stopped() -> bool {
+    ask_stopped(libc::P_ALL, 0, libc::WNOWAIT).is_some()
+}
+
 fn stopped_by(pid: i32, flags: i32) -> Option<u8> {
+    let (found, signal) = ask_stopped(libc::P_PID, u32::try_from(pid).ok()?, flags)?;
+    if found == pid { u8::try_from(signal).ok() } else { None }
+}
+
+/// A child that is stopped, and the signal that has stopped it.
+fn ask_stopped(kind: libc::idtype_t, id: u32, flags: i32) -> Option<(i32, i32)> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let (id, flags) = (u32::try_from(pid).ok()?, libc::WSTOPPED | libc::WNOHANG | flags);
     // SAFETY: info is writable and of the right size.
-    let result = unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), flags) };
+    let result = unsafe { libc::waitid(kind, id, info.as_mut_ptr(), libc::WSTOPPED | libc::WNOHANG | flags) };
     // SAFETY: zeroed before, and filled by the kernel or left as it was.
     let (found, signal) = unsafe {
         let info = info.assume_init();
         (info.si_pid(), info.si_status())
     };
-    if result == 0 && found == pid { u8::try_from(signal).ok() } else { None }
+    (result == 0 && found != 0).then_some((found, signal))
 }
 
 /// Reaps what has ended and returns the exits of the `known` children, keyed by pid. At most as many

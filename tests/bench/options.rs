@@ -23,6 +23,7 @@ Compares supervice with the supervisors that are installed, run by run in turn.
   --svg FILE        a picture
   --list            print the peers that were found, and end
 
+SUPERVICE_BENCH_BEFORE names a directory with the binaries of an earlier build: the peer `supervice.before`.
 SUPERVICE_BENCH_VENV names a Python virtual environment with supervisord or the Python package supervice.
 TMPDIR must not be mounted noexec.
 ";

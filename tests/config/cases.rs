@@ -78,6 +78,81 @@ fn case_17_swallowed_headers_and_continuation_lines_are_said() {
     assert!(commented.warnings().contains("continues the value of line 3"));
 }
 
+/// The siblings of case 17, in both dialects: what follows program `a`, and what is said of it.
+#[test]
+fn case_17_each_misspelt_header_and_key_is_told() {
+    let found = |dialect: &str, text: &str| {
+        let files = Files::new(&format!("{dialect}\n[program:a]\ncommand=sleep 1\n{text}command=sleep 2\n"));
+        files.try_load(false).map_or_else(|_| files.errors(false), |_| files.warnings())
+    };
+    for (text, told) in [
+        ("[program:b\n", "4: [program:a] `[program:b`: the section's ] is missing; write [NAME] alone on its line"),
+        ("program:b]\n", "4: [program:a] `program:b]`: the section's [ is missing; write [NAME] alone on its line"),
+        ("{program:b}\n", "4: [program:a] `{program:b}`: a section's name stands in [ and ]"),
+        ("program:b\n", "4: [program:a] program: unknown key; a section's header is [program:NAME]"),
+        (
+            "program b\n",
+            "4: [program:a] `program b`: neither a section nor a key with a value; write key = value, or #",
+        ),
+        ("[program b]\n", "4: [program b]: unknown section; did you mean [program:NAME]?"),
+        ("[Program:b]\n", "4: [Program:b]: unknown section; did you mean [program:NAME]?"),
+        ("[ program:b]\n", "4: [ program:b]: unknown section; did you mean [program:NAME]?"),
+        ("[program:]\n", "4: [program:]: the program has no name; write [program:NAME]"),
+        ("[[program:b]]\n", "4: [[program:b]]: the name goes up to the last ] of the line; write [NAME] alone"),
+        (
+            "[program:b] user=nobody\n",
+            "4: [program:b]: what follows the ] has no effect; write it on a line of its own",
+        ),
+        (
+            " [program:b]\n",
+            "4: [program:a] command: this indented line is no section: [program:b] continues the value of",
+        ),
+        (
+            " [program:b\n",
+            "4: [program:a] command: this indented line is no section: [program:b continues the value of",
+        ),
+        (
+            "  user = nobody\n",
+            "4: [program:a] command: this indented line does not set user: it continues the value of line 3; begin it at",
+        ),
+        (
+            ";[program:b]\n",
+            "5: [program:a] command = sleep 2: set before in line 3: this value, the last, counts; is the section's header \
+             in line 4 a comment by mistake?",
+        ),
+    ] {
+        for dialect in ["[supervice]", "[supervisord]"] {
+            assert!(found(dialect, text).contains(&format!("DIR/main.ini:{told}")), "{text}{}", found(dialect, text));
+        }
+    }
+    assert!(
+        found("[supervice]", "[program: b]\n")
+            .contains("white space around a name is no part of it; write [program:b]")
+    );
+}
+
+/// Lines that only look like the mistakes of case 17.
+#[test]
+fn case_17_no_warning_where_nothing_is_mistaken() {
+    for text in [
+        "[program:b] ; the second\ncommand=run\n",
+        "[program:b]\n  command = run\n  user = root\n",
+        "[program:b]\n;[program:c]\n;command=x\ncommand=run\n",
+        "[program:b]\ncommand=run\n  --user=nobody\n  if=/dev/null\n",
+        "[program:b]\ncommand=sh -c '\n  user=nobody\n  exec run'\n",
+        "[program:b]\ncommand=run \\\n  user=nobody\n",
+        "[program:b]\ncommand=\n  run\nenvironment=\n  user=\"1\",\n  priority=\"2\"\n",
+    ] {
+        for dialect in ["[supervice]", "[supervisord]"] {
+            let files = Files::new(&format!("{dialect}\n{text}"));
+            // Whoever is not root is told that he can't become another user.
+            let warnings = files.warnings();
+            let others = warnings.lines().filter(|line| !line.contains("only root can"));
+            assert_eq!(others.collect::<Vec<_>>(), [""; 0], "{text}");
+        }
+    }
+}
+
 #[test]
 fn case_21_a_backslash_at_the_end_of_a_line_joins_it_with_the_next() {
     for begin in ["", "[supervisord]\n"] {
@@ -125,6 +200,119 @@ fn no_message_and_no_printed_configuration_tells_a_secret() {
             let errors =
                 Files::new(&format!("{begin}[program:p]\ncommand=x\nenvironment={environment}\n")).errors(false);
             assert!(!errors.contains("s3cret"), "{errors}");
+        }
+    }
+}
+
+/// Supervisor/supervisor #779, #291: an @ or a % in a password, and nothing told which key it was or what to write.
+#[test]
+fn reports_signs_in_environment_are_an_error_with_the_remedy_or_what_they_are() {
+    let errors = |value: &str| {
+        Files::new(&format!("[supervisord]\n[program:p]\ncommand=x\nenvironment={value}\n")).errors(false)
+    };
+    let unquoted = errors("MAIL=me@example.com,N=2");
+    assert!(unquoted.contains("DIR/main.ini:4: [program:p] environment") && unquoted.contains("quot"), "{unquoted}");
+    let percent = errors("URL=\"a%2Bs3cret\"");
+    assert!(percent.contains("%%") && !percent.contains("s3cret"), "{percent}");
+    let values = "MAIL=me@example.com,URL=a%2Bb,LAST=100%";
+    let program =
+        Files::new(&format!("[program:p]\ncommand=x\nenvironment={values}\n")).load().config.programs.remove(0);
+    let of = |key: &str| program.environment.get(key).map(String::as_str);
+    assert_eq!((of("MAIL"), of("URL"), of("LAST")), (Some("me@example.com"), Some("a%2Bb"), Some("100%")));
+}
+
+/// unbit/uwsgi #1683: a value that ended with a percent sign swallowed the line behind it.
+#[test]
+fn reports_a_sign_at_the_end_of_a_value_leaves_the_next_line_alone() {
+    for begin in ["[supervice]\n", "[supervisord]\n"] {
+        for sign in ["%%", "\\\\", "\"\"", "#", "=", ","] {
+            let text = format!("{begin}[program:p]\ncommand=x a{sign}\nstartsecs=7\n[program:q]\ncommand=y\n");
+            let programs = Files::new(&text).load().config.programs;
+            assert_eq!((programs.len(), programs[0].startsecs), (2, 7), "{text}");
+        }
+    }
+}
+
+/// Whoever can write to a configuration decides what root executes.
+#[test]
+fn case_23_a_configuration_that_others_can_write_is_a_warning_for_root() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: only root is warned");
+        return;
+    }
+    let text = "[program:a]\ncommand=sh\n[include]\nfiles=more/*.ini\n";
+    let files = || Files::new(text).with("more/b.ini", "[program:b]\ncommand=sh\n");
+    assert_eq!(files().warnings(), "");
+    let mode = |path: std::path::PathBuf, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    let theirs = |path: std::path::PathBuf| chown(path, Some(65534), None).expect("root may");
+    for (change, told) in [
+        (
+            &(|files: &Files| mode(files.main(), 0o666)) as &dyn Fn(&Files),
+            "DIR/main.ini: everybody can write to this file",
+        ),
+        (&|files| theirs(files.main()), "DIR/main.ini: its owner (uid 65534) can write to this file"),
+        (
+            &|files| theirs(files.dir().join("more/b.ini")),
+            "DIR/more/b.ini: its owner (uid 65534) can write to this file",
+        ),
+        (&|files| mode(files.dir().join("more"), 0o777), "DIR/more/b.ini: everybody can put another file in its place"),
+        (
+            &|files| theirs(files.dir().to_owned()),
+            "DIR/main.ini: its owner (uid 65534) can put another file in its place",
+        ),
+    ] {
+        let files = files();
+        change(&files);
+        let warnings = files.warnings();
+        assert!(warnings.starts_with(told) && warnings.lines().count() == 1, "{warnings}");
+        assert!(warnings.contains(", and so decide what root executes; chown root and chmod go-w "), "{warnings}");
+        assert!(files.errors(true).starts_with(told), "{}", files.errors(true));
+    }
+    let kept = files();
+    mode(kept.dir().to_owned(), 0o1777);
+    assert_eq!(kept.warnings(), "", "nobody can exchange a file of root's there");
+}
+
+/// Mistakes with quotes that end with a quotation mark, of which both originals make something else in silence: an error in the one
+/// dialect, a warning in the other, whose meaning is kept. No value is told.
+#[test]
+fn quoting_mistakes_in_an_environment_are_told() {
+    let of = |begin: &str, environment: &str| {
+        Files::new(&format!("{begin}\n[program:p]\ncommand=sh\nenvironment={environment}\n"))
+    };
+    for environment in ["A=s3cret\"", "A=s3cret'", "B=1,A=s3cret\",C=2", "A=s3cret\",B=\"s3cret"] {
+        let told = of("[supervice]", environment).errors(false);
+        assert!(told.contains("at the end of A's value is not opened") && !told.contains("s3cret"), "{told}");
+    }
+    for environment in ["A=\"s3cret\"s\"", "A='s3cret''", "A=\"s3cret\" \"s\"", "A=\"s3cret\"\",B=1"] {
+        let told = of("[supervice]", environment).errors(false);
+        assert!(told.contains("no comma after the closing quotation mark of A's value"), "{told}");
+    }
+    for (environment, value, told) in [
+        ("A=s3cret\"", "s3cret", "the quotation mark at the end of A's value is not its beginning's, and is removed"),
+        (
+            "B=1,A=s3cret'",
+            "s3cret",
+            "the quotation mark at the end of A's value is not its beginning's, and is removed",
+        ),
+        ("A=s3cret x", "s3cret", "no comma behind the value of A: a part of what follows is ignored"),
+        ("A=\"s3cret\" \"x\"", "s3cret", "no comma behind the value of A: a part of what follows is ignored"),
+    ] {
+        let files = of("[supervisord]", environment);
+        assert!(files.warnings().contains(told) && !files.warnings().contains("s3cret"), "{}", files.warnings());
+        let program = files.load().config.programs.remove(0);
+        assert_eq!(program.environment.get("A").map(String::as_str), Some(value), "{environment}");
+        let global = Files::new(&format!("[supervisord]\nenvironment={environment}\n"));
+        assert!(global.warnings().contains(told), "{}", global.warnings());
+    }
+    for environment in ["A=\"x\",B='y, z'", "A=it's", "A=x\"y", "A=\"\"", "A=\"x\","] {
+        for begin in ["[supervice]", "[supervisord]"] {
+            if let Ok(loaded) = of(begin, environment).try_load(false) {
+                assert!(loaded.warnings.is_empty(), "{environment}: {:?}", loaded.warnings);
+            }
         }
     }
 }

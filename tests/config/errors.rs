@@ -32,6 +32,11 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
             "stdout_logfile_backups = 1001: too large; write a whole number from 0 to 1000",
         ),
         ("stderr_logfile_backups = -1", "stderr_logfile_backups = -1: below zero; write a whole number from 0 to 1000"),
+        ("type = forking", "type = forking: not a type of program; write simple or oneshot"),
+        (
+            "start_timeout = 5m",
+            "start_timeout = 5m: a number with a unit; durations are in seconds: write the number alone",
+        ),
         ("exit_on = always", "exit_on = always: not an end to exit on; write never, failure, exit or fatal"),
         ("exit_code = 256", "exit_code = 256: not an exit code; write program, or a number from 0 to 255"),
         ("redirect_stderr = 2", "redirect_stderr = 2: neither true nor false; write true or false"),

@@ -328,3 +328,15 @@ fn loading_is_linear() {
     println!("200: {few:?}, 2000: {many:?}");
     assert!(many < few * 40, "{few:?} for 200 programs, {many:?} for 2000");
 }
+
+/// What the start of the daemon needs was there then: a reload is for the programs.
+#[test]
+fn what_the_daemon_itself_lacks_at_a_reload_is_a_warning() {
+    let text =
+        "[supervice]\nsocket = /missing/s\npidfile = /missing/p\nlogfile = /missing/l\nsocket_owner = no-such-user\n";
+    let files = Files::new(text);
+    assert_eq!(files.errors(false).lines().count(), 4);
+    let options = supervice::config::LoadOptions { reload: true, ..Default::default() };
+    let loaded = supervice::config::load(files.main(), &options).expect("it holds");
+    assert_eq!((loaded.warnings.len(), loaded.config.socket_path.as_deref()), (4, Some("/missing/s")));
+}

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use supervice::models::{
     AutoRestart, DefaultOutput, Dependency, DependencyCondition, DependencyTarget, Dialect, ExitCode, ExitOn,
-    HealthCheckConfig, HealthCheckType, LogFormat, LogSync, ProgramConfig, Reconcile, SupervisorConfig,
+    HealthCheckConfig, HealthCheckType, LogFormat, LogSync, ProgramConfig, ProgramType, Reconcile, SupervisorConfig,
 };
 
 /// Arbitrary values, drawn one after the other.
@@ -85,6 +85,7 @@ impl Draw {
         ProgramConfig {
             name: self.text(),
             command: self.text(),
+            program_type: self.pick(&[ProgramType::Simple, ProgramType::Oneshot]),
             numprocs: self.u32(),
             autostart: self.boolean(),
             autorestart: self.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]),
@@ -92,6 +93,7 @@ impl Draw {
             exit_on: self.pick(&[ExitOn::Never, ExitOn::Failure, ExitOn::Exit, ExitOn::Fatal]),
             exit_code: self.exit_code(),
             startsecs: self.u32(),
+            start_timeout: self.u32(),
             startretries: self.u32(),
             stopsignal: self.text(),
             stopwaitsecs: self.u32(),

@@ -190,6 +190,30 @@ fn case_08_a_program_that_puts_itself_into_the_background_is_told_so_and_never_t
     daemon.terminate();
 }
 
+/// Never more rights than the file grants: the daemon becomes the user, and starts nobody else's programs.
+#[test]
+fn case_11_the_user_of_supervisord_is_whom_the_programs_run_as() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can become another user");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    chown(dir.path(), Some(65534), Some(65534)).expect("root may");
+    let mut daemon = Daemon::unstarted(dir);
+    let text = "[supervisord]\nuser=nobody\nlogfile=none\npidfile=none\n[unix_http_server]\nfile=DIR/ctl.sock\n\
+                [program:w]\ncommand=sh -c 'id -u; exec sleep 1000'\nstartsecs=0\n\
+                [program:r]\ncommand=sleep 1000\nuser=root\nautostart=false\n";
+    let text = text.replace("DIR", &daemon.dir.path().display().to_string());
+    fs::write(daemon.path("supervice.conf"), text).expect("a file");
+    daemon.launch(std::process::Command::new(env!("CARGO_BIN_EXE_supervice")));
+    daemon.wait_ready();
+    wait_until("it tells who it is", || daemon.ctl(&["tail", "w"]).1 == "65534\n");
+    assert_eq!(daemon.ctl(&["start", "r"]).0, 1);
+    let description = daemon.wait_state("r", "FATAL").description.unwrap_or_default();
+    assert!(description.contains("root"), "{description}");
+    daemon.terminate();
+}
+
 /// The program's user owns the directory of its log and puts a link there, before the start and at a rotation.
 #[test]
 fn case_23_a_link_that_the_programs_user_has_planted_is_not_followed() {
@@ -218,7 +242,7 @@ fn case_23_a_link_that_the_programs_user_has_planted_is_not_followed() {
     let told = wait_for("the status tells of it", || {
         daemon.status("p").description.filter(|description| description.contains("output is lost"))
     });
-    assert!(told.contains("p.log is a link of another user (uid 65534)"), "{told}");
+    assert!(told.contains("p.log: it is a link of another user (uid 65534)"), "{told}");
     wait_until("logs in a directory of its user are rotated", || daemon.path("logs/r.log.2").exists());
     wait_until("so is this one written", || daemon.path("logs/q.log").exists());
     symlink(&target, daemon.path("logs/new")).expect("a link");
@@ -228,9 +252,102 @@ fn case_23_a_link_that_the_programs_user_has_planted_is_not_followed() {
         daemon
             .status("q")
             .description
-            .is_some_and(|description| description.contains("q.log is a link of another user"))
+            .is_some_and(|description| description.contains("q.log: it is a link of another user"))
     });
     assert_eq!(daemon.read("target"), "secret\n");
     assert_eq!((daemon.status("p").state, daemon.status("q").state), ("RUNNING".to_owned(), "RUNNING".to_owned()));
+    daemon.terminate();
+}
+
+/// Its environment is read by root: the program's user is not to see by a link what it may not read.
+#[test]
+fn case_23_an_env_file_that_the_programs_user_has_planted_is_not_read() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can start a program as another user");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    fs::write(dir.path().join("secret"), "TOKEN=s3cret\n").expect("a file");
+    fs::set_permissions(dir.path().join("secret"), fs::Permissions::from_mode(0o600)).expect("ours");
+    let app = dir.path().join("app");
+    fs::create_dir(&app).expect("a directory");
+    let nobody = Some(65534);
+    symlink(dir.path().join("secret"), app.join("link")).expect("a link");
+    lchown(app.join("link"), nobody, nobody).expect("root may");
+    fs::hard_link(dir.path().join("secret"), app.join("hard")).expect("a second name");
+    nix::unistd::mkfifo(&app.join("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    symlink("own", app.join("current")).expect("a link");
+    lchown(app.join("current"), nobody, nobody).expect("root may");
+    fs::write(app.join("own"), "TOKEN=own\n").expect("a file");
+    chown(app.join("own"), nobody, nobody).expect("root may");
+    chown(&app, nobody, nobody).expect("root may");
+    let program = |name: &str| {
+        format!(
+            "[program:{name}]\ncommand = sh -c 'echo \"$TOKEN\"; exec sleep 1000'\nuser = nobody\nstartsecs = 0\n\
+             startretries = 0\nenv_file = DIR/app/{name}\n"
+        )
+    };
+    let daemon = Daemon::start_in(dir, &["link", "hard", "fifo", "current"].map(program).concat(), &[]);
+    for (name, told) in [
+        ("link", "it is a link of another user (uid 65534), who may have put it there"),
+        ("hard", "it has a second name (a hard link)"),
+        ("fifo", "it is a FIFO or pipe"),
+    ] {
+        let description = daemon.wait_state(name, "FATAL").description.unwrap_or_default();
+        assert!(description.contains(told), "{description}");
+    }
+    daemon.wait_state("current", "RUNNING");
+    wait_until("its own file is read", || daemon.ctl(&["tail", "current"]).1 == "own\n");
+    assert!(!daemon.log().contains("s3cret"));
+    daemon.terminate();
+}
+
+/// What one program lacks keeps neither the daemon nor a reload from anything, and is looked for at each start.
+#[test]
+fn case_04_what_one_program_lacks_is_that_programs_trouble_alone() {
+    let program = |name: &str, more: &str| format!("[program:{name}]\ncommand = sleep 1000\nstartsecs = 0\n{more}\n");
+    let lacking = [
+        ("place", "directory = DIR/current"),
+        ("variables", "env_file = DIR/none.env"),
+        ("command", "command = DIR/tool"),
+        ("person", "user = nobody-of-this-name"),
+    ];
+    let quick = "startretries = 100";
+    let mut sections = program("good", "") + &program("log", "stdout_logfile = DIR/logs/x.log");
+    for (name, key) in lacking {
+        let section = program(name, &format!("{key}\n{quick}"));
+        sections += &if name == "command" { section.replacen("command = sleep 1000\n", "", 1) } else { section };
+    }
+    let daemon = Daemon::start(&sections);
+    daemon.wait_state("good", "RUNNING");
+    daemon.wait_state("log", "RUNNING");
+    for (name, _) in lacking {
+        // What can't be mended by waiting is given up at once.
+        wait_until("it is told", || ["BACKOFF", "FATAL"].contains(&daemon.status(name).state.as_str()));
+    }
+    // An update of something else, by the client and by the signal.
+    daemon.write_config(&(sections.clone() + &program("new", "")), &[]);
+    assert_eq!(daemon.ctl(&["update"]), (0, "Added: new\n".to_owned(), String::new()));
+    daemon.wait_state("new", "RUNNING");
+    daemon.write_config(&sections, &[]);
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_log("reload: removed new");
+    // As soon as it is there, it is used.
+    fs::create_dir(daemon.path("current")).expect("a directory");
+    fs::write(daemon.path("none.env"), "A=1\n").expect("a file");
+    fs::write(daemon.path("tool.new"), "#!/bin/sh\nexec sleep 1000\n").expect("a file");
+    fs::set_permissions(daemon.path("tool.new"), fs::Permissions::from_mode(0o755)).expect("ours");
+    fs::rename(daemon.path("tool.new"), daemon.path("tool")).expect("a file");
+    assert_eq!(daemon.ctl(&["start", "command"]).0, 0, "{}", daemon.log());
+    for name in ["place", "variables", "command"] {
+        daemon.wait_state(name, "RUNNING");
+    }
+    // It goes while the program runs, and something else is to be updated.
+    fs::remove_dir(daemon.path("current")).expect("it is empty");
+    fs::remove_file(daemon.path("none.env")).expect("it is there");
+    daemon.write_config(&(sections + &program("new", "")), &[]);
+    assert_eq!(daemon.ctl(&["update"]), (0, "Added: new\n".to_owned(), String::new()));
+    assert_eq!(daemon.status("place").state, "RUNNING");
     daemon.terminate();
 }

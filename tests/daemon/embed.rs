@@ -192,7 +192,7 @@ fn a_failed_start_tells_why() {
     let runner = supervisor.clone();
     let thread = std::thread::spawn(move || runner.run());
     let error = supervisor.process("broken").expect("configured").start_process().expect_err("it can't");
-    assert!(error.to_string().contains("cannot execute /no/such/program: No such file"), "{error}");
+    assert!(error.to_string().contains("cannot execute /no/such/program: the directory /no does not exist"), "{error}");
     supervisor.shutdown();
     thread.join().expect("no panic").expect("a clean end");
 }

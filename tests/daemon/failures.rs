@@ -232,7 +232,7 @@ fn a_program_that_detaches_itself_does_not_outlive_the_daemon() {
     for name in ["runaway", "stubborn"] {
         daemon.wait_state(name, "EXITED");
     }
-    assert!(marked("runaway").len() >= 2, "they have left their groups");
+    wait_until("they have left their groups, and show their environment", || marked("runaway").len() >= 2);
     daemon.terminate();
     assert_eq!(marked("runaway"), [] as [i32; 0]);
 }

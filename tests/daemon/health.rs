@@ -30,7 +30,12 @@ fn health_tells_which_and_why_in_one_line() {
     daemon.ctl(&["start", "broken"]);
     daemon.wait_state("broken", "FATAL");
     let (code, _, errors) = daemon.ctl(&["health", "broken"]);
-    assert!(code == 1 && errors.contains("broken is FATAL, cannot execute /missing/program: No such file"), "{errors}");
+    assert!(
+        code == 1
+            && errors
+                .contains("broken is FATAL, cannot execute /missing/program: the directory /missing does not exist"),
+        "{errors}"
+    );
     daemon.ctl(&["stop", "web"]);
     assert_eq!(daemon.ctl(&["health"]).2, "supervicectl: web is STOPPED, stopped by request\n");
     daemon.terminate();
@@ -129,6 +134,87 @@ fn a_program_that_is_removed_takes_the_thread_of_its_checks_with_it() {
     daemon.terminate();
 }
 
+/// The names of the daemon's threads.
+fn threads(daemon: &Daemon) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("its threads");
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.map(|name| name.trim().to_owned()).collect()
+}
+
+#[test]
+fn a_program_that_does_not_run_has_no_thread_for_its_checks() {
+    let daemon = Daemon::start(
+        "[program:web]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = tcp\n\
+         healthcheck_port = 1\nhealthcheck_interval = 1\nhealthcheck_start_period = 0\n",
+    );
+    let has_thread = || threads(&daemon).iter().any(|name| name == "health:web");
+    for _ in 0..2 {
+        wait_for("it is checked", || has_thread().then_some(()));
+        assert_eq!(daemon.ctl(&["stop", "web"]).0, 0);
+        wait_for("the thread has ended", || (!has_thread()).then_some(()));
+        assert_eq!(daemon.ctl(&["start", "web"]).0, 0);
+    }
+    daemon.terminate();
+}
+
+/// A name server that takes what it is asked and says nothing: in a network of the daemon's own, where it is a program.
+#[test]
+fn a_name_server_that_does_not_answer_costs_a_check_its_time_and_nobody_else() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("resolv.conf"), "nameserver 127.0.0.1\n").expect("a file");
+    let set_up = format!(
+        "ip link set lo up && mount --bind {}/resolv.conf /etc/resolv.conf && exec \"$@\"",
+        dir.path().display()
+    );
+    let alone = || {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "--net", "--", "sh", "-c", &set_up, "sh"]);
+        command
+    };
+    if !alone().arg("true").output().is_ok_and(|output| output.status.success()) {
+        println!(
+            "SKIPPED: needs root, unshare(1), ip(8) and an /etc/resolv.conf to set up a network without a name server"
+        );
+        return;
+    }
+    let checked = |name: &str, command: &str, host: &str| {
+        format!(
+            "[program:{name}]\ncommand = {command}\nstartsecs = 0\nhealthcheck_type = tcp\nhealthcheck_host = {host}\n\
+             healthcheck_port = 80\nhealthcheck_interval = 1\nhealthcheck_timeout = 1\nhealthcheck_retries = 100\n\
+             healthcheck_start_period = 0\n"
+        )
+    };
+    let serve = |kind: &str, port: u16, more: &str| {
+        format!(
+            "python3 -c \"import socket,time; s=socket.socket(socket.AF_INET,socket.{kind}); s.bind(('127.0.0.1',{port})); \
+             {more}; time.sleep(1000)\""
+        )
+    };
+    let sections = format!("[program:dns]\ncommand = {}\nstartsecs = 0\n", serve("SOCK_DGRAM", 53, "1"))
+        + &checked("served", &serve("SOCK_STREAM", 80, "s.listen()"), "127.0.0.1")
+        + &checked("web", "sleep 1000", "db.example.com");
+    let mut daemon = Daemon::unstarted(dir);
+    daemon.write_config(&sections, &[]);
+    let mut command = alone();
+    command.arg(env!("CARGO_BIN_EXE_supervice"));
+    daemon.launch(command);
+    daemon.wait_ready();
+    daemon.wait_log("web: health check failed: cannot resolve db.example.com: no answer within 1 s");
+    wait_for("the other is healthy", || (daemon.status("served").healthy == Some(true)).then_some(()));
+    // The first look-up has not ended: the next run is checked all the same, and not charged with it.
+    let told = || daemon.log().matches("no answer within 1 s").count();
+    for _ in 0..2 {
+        let before = told();
+        assert_eq!(daemon.ctl(&["restart", "web"]).0, 0);
+        wait_for("the new run is checked", || (told() > before).then_some(()));
+    }
+    let lookups = threads(&daemon).iter().filter(|name| *name == "lookup").count();
+    assert!(lookups <= 1, "one thread asks for a name");
+    assert!(!daemon.log().contains("has not ended yet"), "{}", daemon.log());
+    assert_eq!(daemon.status("served").healthy, Some(true));
+    daemon.terminate();
+}
+
 /// How the last check of a program ended, once it is known.
 fn verdict(daemon: &Daemon, name: &str) -> String {
     daemon.wait_state(name, "UNHEALTHY").description.unwrap_or_default()
@@ -167,9 +253,7 @@ fn scripts_need_no_thread_and_one_that_hangs_delays_no_restart() {
     let script = pid_in(&daemon, "script");
     let healthy = || daemon.all().iter().filter(|process| process.healthy == Some(true)).count() == 20;
     wait_for("all others are healthy", || healthy().then_some(()));
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("its threads");
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    let names: Vec<String> = names.collect();
+    let names = threads(&daemon);
     assert!(!names.is_empty() && names.iter().all(|name| !name.starts_with("health")), "{names:?}");
     let before = daemon.status("p7").pid.expect("a pid");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(before), Signal::SIGKILL).expect("it lives");

@@ -10,7 +10,7 @@ use supervice::client::{ClientError, Controller};
 use crate::harness::{Daemon, alive, wait_until};
 
 /// The python that has the package, and the directory of its commands.
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let found = std::env::var_os("SUPERVICE_TEST_PYTHON").map(PathBuf::from).filter(|path| path.exists());
     if found.is_none() {
         assert!(std::env::var_os("SUPERVICE_TEST_REQUIRE").is_none(), "SUPERVICE_TEST_PYTHON names no python");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Daemon, alive, marked, pids, stat, wait_until};
+use crate::harness::{Daemon, alive, marked, pids, stat, wait_for, wait_until};
 
 fn program(command: &str, more: &str) -> String {
     format!(
@@ -95,8 +95,11 @@ fn what_has_left_the_session_is_told_of_and_killed_only_by_wish() {
     let name = "orphan-away";
     let mut daemon = started(name, "setsid sleep 1000 & exec sleep 1000", "", 2);
     let leader = daemon.status("web").pid.expect("a pid");
-    let away: Vec<i32> = marked(name).into_iter().filter(|pid| *pid != leader).collect();
-    assert_eq!(away.len(), 1);
+    // Whoever is just being executed shows no environment.
+    let away = wait_for("the other one is executed", || {
+        let others: Vec<i32> = marked(name).into_iter().filter(|pid| *pid != leader).collect();
+        (others.len() == 1).then_some(others)
+    });
     wait_until("it leads a session", || stat(away[0]).is_some_and(|(_, group, _)| group == away[0]));
     kill_and_start_again(&mut daemon);
     let status = daemon.wait_state("web", "RUNNING");

@@ -452,3 +452,41 @@ fn standard_streams_lead_where_the_settings_say() {
     }
     daemon.terminate();
 }
+
+/// Whatever leads to standard output is standard output: a link, another name, the very file that it is (which would be
+/// written at two places at once). The daemon's own log, too, has each line once.
+#[test]
+fn standard_output_is_recognised_by_what_it_is() {
+    let names = [
+        ("a", "DIR/links"),
+        ("b", "/proc/thread-self/fd/1"),
+        ("c", "DIR/daemon.out"),
+        ("d", "/dev/stdout"),
+        ("e", "/dev/fd/1"),
+    ];
+    let program = |(name, log): (&str, &str)| {
+        format!(
+            "[program:{name}]\ncommand = sh -c 'echo {name}-first; echo {name}-second; printf {name}-third; exec sleep 0.1'\n\
+             startsecs = 0\nautorestart = false\nstdout_logfile = {log}\nstdout_logfile_maxbytes = 10\n"
+        )
+    };
+    for daemons in ["DIR/links", "/dev/stdout", "DIR/daemon.out"] {
+        let settings = [format!("logfile = {daemons}")];
+        let dir = tempfile::tempdir().expect("a directory");
+        std::os::unix::fs::symlink("/dev/stdout", dir.path().join("link")).expect("a link");
+        std::os::unix::fs::symlink("link", dir.path().join("links")).expect("a link");
+        let daemon = Daemon::start_in(dir, &names.map(program).concat(), &settings.each_ref().map(String::as_str));
+        for (name, _) in names {
+            daemon.wait_state(name, "EXITED");
+            daemon.wait_log(&format!("{name}-third"));
+        }
+        let log = daemon.log();
+        for line in names.iter().flat_map(|(name, _)| ["first", "second", "third"].map(|word| format!("{name}-{word}")))
+        {
+            assert_eq!(log.lines().filter(|found| *found == line).count(), 1, "{daemons}: {line}\n{log}");
+        }
+        assert_eq!(log.matches(" is up (pid ").count(), 1, "{daemons}: {log}");
+        assert!(!daemon.path("daemon.out.1").exists() && daemon.path("link").is_symlink());
+        daemon.terminate();
+    }
+}

@@ -139,3 +139,30 @@ fn the_dialect_of_the_command_line_holds_for_a_reload() {
     assert_eq!(word_in(&daemon.path("seen")), "5%%");
     daemon.terminate();
 }
+
+/// The log's own thread takes the new sizes; nobody waits for it.
+#[test]
+fn the_sizes_of_the_daemons_log_take_effect_at_a_reload() {
+    let program = "[program:p]\ncommand = sleep 1000\nstartsecs = 0";
+    let dir = tempfile::tempdir().expect("a directory");
+    let settings = |more: [&'static str; 2]| [&["logfile = DIR/daemon.log"][..], &more].concat();
+    let daemon = Daemon::start_in(dir, program, &settings(["log_maxbytes = 0", "log_backups = 3"]));
+    let log = daemon.path("daemon.log");
+    while log.metadata().expect("a log").len() < 3000 {
+        assert_eq!(daemon.ctl(&["restart", "p"]).0, 0);
+    }
+    assert!(!daemon.path("daemon.log.1").exists());
+    daemon.write_config(program, &settings(["log_maxbytes = 2000", "log_backups = 1"]));
+    let (code, told, _) = daemon.ctl(&["update"]);
+    assert!(code == 0 && told.contains("log_backups") && told.contains("log_maxbytes"), "{told}");
+    crate::harness::wait_until("it is rotated", || {
+        daemon.ctl(&["restart", "p"]);
+        daemon.path("daemon.log.1").exists() && log.metadata().is_ok_and(|found| found.len() > 1000)
+    });
+    crate::harness::wait_until("it is rotated again", || {
+        daemon.ctl(&["restart", "p"]);
+        log.metadata().is_ok_and(|found| found.len() < 1000)
+    });
+    assert!(!daemon.path("daemon.log.2").exists(), "one is kept");
+    daemon.terminate();
+}

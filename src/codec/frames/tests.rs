@@ -96,6 +96,7 @@ fn reports_are_these_bytes_on_the_wire() {
         has_run: true,
     };
     let why = api::Why {
+        completed: false,
         pid: None,
         paused: None,
         program: Arc::clone(&item.program),

@@ -61,6 +61,20 @@ fn owners_are_users_and_groups() {
     assert_eq!(message(checks.owner("root:nobody-here")), "no such group: nobody-here");
 }
 
+#[test]
+fn a_program_whose_interpreter_is_not_there_is_told_when_the_file_is_loaded() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let program = |name: &str, line: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, line).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+        message(Checks::default().program(path.to_str().expect("UTF-8")))
+    };
+    assert!(program("windows", "#!/bin/sh\r\n").contains("its first line ends with a carriage return"));
+    assert!(program("gone", "#!/no/such/perl\n").contains("its interpreter /no/such/perl does not exist"));
+    assert_eq!(program("fine", "#!/bin/sh\n"), "");
+}
+
 /// Root may do anything: this is for the others.
 #[test]
 fn who_is_not_root_is_told_what_it_may_not_do() {

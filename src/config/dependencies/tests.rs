@@ -65,7 +65,7 @@ fn conditions_that_can_never_hold_are_errors() {
         wrong,
         [
             "x:3: [program:web] requires = db:healthy: never so: db has no health check; write healthcheck_type into [program:…] of db, or depend on it without :healthy",
-            "x:3: [program:web] requires = again:completed: never so: again is started again after each end; write autorestart = unexpected for again, or depend on it without :completed",
+            "x:3: [program:web] requires = again:completed: never so: again is started again after each end; write type = oneshot or autorestart = unexpected for again, or depend on it without :completed",
             "x:3: [program:web] requires = web: web:00 depends on itself; remove it",
             "x:3: [program:web] requires = web: web:01 depends on itself; remove it",
             "x:3: [program:web] requires = web: web:02 depends on itself; remove it",

@@ -2,6 +2,7 @@
 
 use super::readers::home;
 use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
+use crate::config::checks::Checks;
 use crate::config::diagnostic::Fault;
 use crate::config::fields::Given;
 use crate::config::values::{
@@ -15,9 +16,9 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
     key!(Supervice "logfile" => logfile by logfile; Section Restart; "supervice.log" there "supervisord.log";
         "the daemon's own log; `none`: none. In the foreground (`-n`) the log goes to standard output, and to the file as well if one is named"),
     key!(Supervice "loglevel" => loglevel = log_level; Section Live; "INFO"; "`DEBUG` `INFO` `WARNING` `ERROR` `CRITICAL`"),
-    key!(Supervice "log_maxbytes" [(Section::Supervisord, "logfile_maxbytes")] => log_maxbytes = size; Section Restart; "50MB";
+    key!(Supervice "log_maxbytes" [(Section::Supervisord, "logfile_maxbytes")] => log_maxbytes = size; Section Live; "50MB";
         "the size at which the daemon's log is rotated; 0: never"),
-    key!(Supervice "log_backups" [(Section::Supervisord, "logfile_backups")] => log_backups = |text| number(text, 0, MAX_BACKUPS); Section Restart; "10";
+    key!(Supervice "log_backups" [(Section::Supervisord, "logfile_backups")] => log_backups = |text| number(text, 0, MAX_BACKUPS); Section Live; "10";
         "how many rotated logs are kept"),
     key!(Supervice "pidfile" => pidfile by pidfile; Section Restart; "supervice.pid" there "supervisord.pid";
         "locked while the daemon runs: a second instance refuses to start; `none`: none"),
@@ -85,7 +86,7 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
 fn logfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.logfile = child_log(&home(given)?);
     match config.logfile.as_deref() {
-        Some(path) if given.is_in_file() => given.checks.log_file(path),
+        Some(path) if given.is_in_file() => own_fact(given, |checks| checks.log_file(path)),
         Some(_) | None => Ok(()),
     }
 }
@@ -93,19 +94,32 @@ fn logfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), F
 fn pidfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.pidfile = path_or_none(&home(given)?);
     match config.pidfile.as_deref() {
-        Some(path) if given.is_in_file() => given.checks.pid_file(path),
+        Some(path) if given.is_in_file() => own_fact(given, |checks| checks.pid_file(path)),
         Some(_) | None => Ok(()),
     }
 }
 
 fn socket(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.socket_path = path_or_none(&home(given)?);
-    config.socket_path.as_deref().map_or(Ok(()), |path| given.checks.socket(path))
+    let path = config.socket_path.as_deref();
+    path.map_or(Ok(()), |path| own_fact(given, |checks| checks.socket(path)))
+}
+
+/// What the start of the daemon needs of the system; a warning where it runs already.
+fn own_fact(given: &mut Given<'_>, check: impl FnOnce(&mut Checks) -> Result<(), Fault>) -> Result<(), Fault> {
+    match check(given.checks) {
+        Err(fault) if given.checks.reload => {
+            given.warn(fault);
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 fn socket_owner(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.socket_owner = given.filled()?;
-    config.socket_owner.as_deref().map_or(Ok(()), |owner| given.checks.owner(owner))
+    let owner = config.socket_owner.as_deref();
+    owner.map_or(Ok(()), |owner| own_fact(given, |checks| checks.owner(owner)))
 }
 
 /// Its `%` stand for what is known when a line is written.
@@ -117,14 +131,14 @@ fn log_prefix(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<()
 /// An unknown user is an error: the daemon must not keep more rights than the file grants.
 fn user(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     let user = given.text()?;
-    given.checks.user(&user)?;
+    own_fact(given, |checks| checks.user(&user).map(drop))?;
     config.user = Some(user);
     Ok(())
 }
 
 fn directory(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     let path = home(given)?;
-    given.checks.directory(&path)?;
+    own_fact(given, |checks| checks.directory(&path))?;
     config.directory = Some(path);
     Ok(())
 }

@@ -7,13 +7,18 @@ use super::readers::{
 use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
 use crate::config::values::{
     MAX_BACKUPS, auto_restart, boolean, exit_code, exit_on, health_check_type, integer, log_buffer, log_sync, number,
-    port, reconcile, seconds, signal, size, umask,
+    port, program_type, reconcile, seconds, size, stop_signals, umask,
 };
 use crate::models::{Dialect, ProgramConfig};
 
 /// Every key that sets something of a program.
 pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "command" => command by command; Instance Restart; ""; "split as a shell splits words; no shell is run"),
+    KeyRow {
+        field: Some("type"),
+        ..key!(Program "type" => program_type = program_type; Section Restart; "simple";
+            "`simple`, or `oneshot`: what does something once and ends")
+    },
     key!(Program "numprocs" => numprocs by numprocs; First Live; "1";
         "above 1: instances `NAME:00`, `NAME:01`, …; `%(process_num)s` is the number"),
     key!(Program "autostart" => autostart = boolean; Section Live; "true"; "start it with the daemon"),
@@ -27,12 +32,14 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
         "what the daemon exits with then: `program` (128 and the signal), or a number"),
     key!(Program "startsecs" => startsecs = |text| seconds(text, 0); Section Restart; "1";
         "seconds that it must live to be `RUNNING`"),
+    key!(Program "start_timeout" => start_timeout = |text| seconds(text, 0); Section Restart; "60";
+        "seconds within which a oneshot must have completed, else it has failed; 0: no limit, the default there"),
     key!(Program "startretries" => startretries = |text| number(text, 0, u32::MAX); Section Live; "3";
-        "further attempts after a failed start, then `FATAL`"),
-    key!(Program "stopsignal" => stopsignal = signal; Section Restart; "TERM";
-        "the signal that asks it to stop"),
+        "further attempts after a failed start, then `FATAL`; of a oneshot: 0"),
+    key!(Program "stopsignal" => stopsignal = stop_signals; Section Restart; "TERM";
+        "the signal that asks it to stop; `QUIT:30, TERM:10`: one after the other, each with its seconds, then SIGKILL"),
     key!(Program "stopwaitsecs" => stopwaitsecs = |text| seconds(text, 0); Section Restart; "10";
-        "seconds from this signal to SIGKILL"),
+        "seconds from this signal to SIGKILL, where it has none of its own"),
     key!(Program "stopasgroup" => stopasgroup = boolean; Section Restart; "true" there "false";
         "the stop signal goes to the whole process group; `false`: to the program's main process alone, which ends its workers itself"),
     key!(Program "killasgroup" => killasgroup = boolean; Section Restart; "true" there "false";

@@ -3,7 +3,7 @@
 use crate::config::checks::Missing;
 use crate::config::command_line::split_command;
 use crate::config::diagnostic::Fault;
-use crate::config::environment::{parse_environment, parse_supervisord_environment};
+use crate::config::environment::{lost_in_supervisord_environment, parse_environment, parse_supervisord_environment};
 use crate::config::fields::Given;
 use crate::config::names::process_name_fault;
 use crate::config::shell::only_a_shell_does;
@@ -85,7 +85,14 @@ pub(crate) fn environment(program: &mut ProgramConfig, given: &mut Given<'_>) ->
     let hint = "write KEY=value,KEY2=\"with, comma\"";
     let fault = |error: &dyn std::fmt::Display| Fault::new(error.to_string(), hint);
     let pairs = match given.dialect() {
-        Dialect::Supervisord => parse_supervisord_environment(&given.text()?).map_err(|error| fault(&error))?,
+        Dialect::Supervisord => {
+            let text = given.text()?;
+            let pairs = parse_supervisord_environment(&text).map_err(|error| fault(&error))?;
+            if let Some(lost) = lost_in_supervisord_environment(&text) {
+                given.warn(Fault::new(lost, hint));
+            }
+            pairs
+        }
         Dialect::Supervice => {
             let mut pairs = parse_environment(given.raw()).map_err(|error| fault(&error))?;
             for (_, value) in &mut pairs {

@@ -38,13 +38,3 @@ fn what_each_file_of_supervisord_has_is_harmless_there_alone() {
     assert!(matches!(section_kind("supervice", Dialect::Supervisord), SectionKind::Unsupported(_)));
     assert!(matches!(ours("unix_http_server"), SectionKind::Unsupported(_)));
 }
-
-#[test]
-fn headers_within_values_are_recognised() {
-    for line in ["[program:b]", "[program:b", "[group:g]", "[supervice]", "[supervice", "[eventlistener:x]", "[a:b]"] {
-        assert!(looks_like_header(line), "{line}");
-    }
-    for line in ["[ -f x ]", "[a]", "[x:y z]", "x [program:b]", "[0-9:]"] {
-        assert!(!looks_like_header(line), "{line}");
-    }
-}

@@ -147,6 +147,17 @@ fn signals_by_name_and_number() {
     for text in ["", "0", "65", "32", "RTMIN-1", "RTMIN+99", "RTMIN+", "RTMAX+1", "SIG", "BREAK", "99999999999"] {
         assert!(signal(text).is_err(), "{text}");
     }
+    assert_eq!(stop_signals("sigquit: 30 ,15:5, int").as_deref(), Ok("QUIT:30,TERM:5,INT"));
+    assert_eq!(stop_signals("KILL").as_deref(), Ok("KILL"));
+    for (text, wanted) in [
+        ("QUIT,TERM:5", "QUIT is followed by another signal, but not said when; write QUIT:SECONDS"),
+        ("QUIT:0", "too small; write a whole number, at least 1"),
+        ("QUIT:1,KILL", "SIGKILL follows the last signal by itself; remove KILL"),
+        ("QUIT:1,", "not a signal; write a name such as TERM, INT, QUIT, HUP, USR1, USR2 or KILL"),
+        ("INT:1,INT:1,INT:1,INT:1,INT:1,INT:1,INT:1,INT:1,INT:1", "too many signals; write at most 8"),
+    ] {
+        assert_eq!(fault(stop_signals(text)), wanted, "{text}");
+    }
     assert_eq!(fault(signal("TREM")), "not a signal; did you mean TERM?");
 }
 

@@ -36,7 +36,7 @@ impl Fixture {
             ServerEvent::Signal(_) => {}
         });
         let signals = SignalPipes::install(Default::default()).expect("signals");
-        let handle = start_with(Some(listener), signals, sink, limits).expect("a server");
+        let handle = start_with(Some(listener), Names::default(), signals, sink, limits).expect("a server");
         let (hold, held) = mpsc::channel();
         let answering = handle.clone();
         std::thread::spawn(move || {
@@ -62,7 +62,7 @@ impl Fixture {
     }
 
     fn patient() -> Fixture {
-        Fixture::new(Limits { connections: 512, patience: PATIENCE })
+        Fixture::new(Limits { connections: 512, patience: PATIENCE, grace: PATIENCE })
     }
 
     fn connect(&self) -> UnixStream {
@@ -177,7 +177,7 @@ fn refusals_leave_the_connection_usable_but_for_a_frame_that_is_too_large() {
 
 #[test]
 fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_answer() {
-    let fixture = Fixture::new(Limits { connections: 512, patience: Duration::from_millis(300) });
+    let fixture = Fixture::new(Limits { connections: 512, patience: Duration::from_millis(300), grace: PATIENCE });
     let mut waits = fixture.connect();
     waits.write_all(&[request("start", "hold"), vec![0]].concat()).expect("it reads");
     let held = fixture.held.recv_timeout(PATIENCE).expect("it was asked");
@@ -209,7 +209,7 @@ fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_an
 /// A client that always has half a frame on its way, but finishes each, is not stuck.
 #[test]
 fn a_busy_client_is_not_taken_for_a_stuck_one() {
-    let fixture = Fixture::new(Limits { connections: 512, patience: Duration::from_millis(200) });
+    let fixture = Fixture::new(Limits { connections: 512, patience: Duration::from_millis(200), grace: PATIENCE });
     let mut stream = fixture.connect();
     let frame = request("start", "a");
     let (begin, rest) = frame.split_at(5);
@@ -250,7 +250,7 @@ fn a_client_that_never_pauses_starves_nobody() {
 
 #[test]
 fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() {
-    let fixture = Fixture::new(Limits { connections: 3, patience: PATIENCE });
+    let fixture = Fixture::new(Limits { connections: 3, patience: PATIENCE, grace: Duration::ZERO });
     let mut busy = fixture.connect();
     busy.write_all(&request("start", "hold")).expect("it reads");
     let held = fixture.held.recv_timeout(PATIENCE).expect("it was asked");
@@ -272,6 +272,32 @@ fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() 
     assert_eq!(answer(&mut refused).expect("a reason")["message"], "more than 3 clients at a time; try again later");
     fixture.handle.reply_frame(held, frames::ok("held"));
     assert_eq!(answer(&mut busy).expect("an answer")["message"], "held");
+}
+
+#[test]
+fn whoever_has_just_come_is_not_taken_for_idle() {
+    let fixture = Fixture::new(Limits { connections: 3, patience: PATIENCE, grace: PATIENCE });
+    let mut answered = fixture.connect();
+    ask(&mut answered, "answered");
+    // Older than the answer, but neither has come to its first request.
+    let mut new = fixture.connect();
+    let mut half = fixture.connect();
+    let whole = request("start", "half");
+    half.write_all(&whole[..9]).expect("it reads");
+    ask(&mut answered, "younger than both");
+    let mut fourth = fixture.connect();
+    ask(&mut fourth, "fourth");
+    assert!(is_closed(&mut answered));
+    let mut fifth = fixture.connect();
+    ask(&mut fifth, "fifth");
+    assert!(is_closed(&mut fourth));
+    fifth.write_all(&request("start", "hold")).expect("it reads");
+    fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+    let mut refused = fixture.connect();
+    assert_eq!(answer(&mut refused).expect("a reason")["message"], "more than 3 clients at a time; try again later");
+    ask(&mut new, "new");
+    half.write_all(&whole[9..]).expect("it reads");
+    assert_eq!(answer(&mut half).expect("an answer")["message"], "half");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::core::effect::Signal;
 use crate::core::engine::adoption::{Identity, VARIABLE};
 use crate::process::ScanFacts;
 use crate::sys::proc::Stat;
-use crate::sys::reap::ReapScope;
+use crate::sys::reap::{self, ReapScope};
 use crate::sys::{orphan_scan, proc, signal};
 
 /// So many looks in a row may find that something has ended meanwhile.
@@ -61,19 +61,25 @@ impl Inherited {
         self.listed = None;
     }
 
-    /// Looks for what is left of the run of this leader among these children.
-    fn look(&mut self, identity: &Identity, children: &[i32], leader: i32) -> Look {
-        self.known.retain(|pid, _| children.contains(pid));
+    /// Looks for what is left of the run of this leader among these children. What nobody knows and has ended is reaped and
+    /// taken from the list: in a storm of orphans it would take longer to read about thousands of zombies than to make them.
+    fn look(&mut self, identity: &Identity, children: &mut Vec<i32>, leader: i32) -> Look {
+        let mut look = Look::default();
+        children.retain(|pid| {
+            let has_ended = !self.known.contains_key(pid) && reap::reap(*pid).is_some();
+            if has_ended {
+                look.ended.insert(*pid);
+            }
+            !has_ended
+        });
+        let listed: HashSet<i32> = children.iter().copied().collect();
+        self.known.retain(|pid, _| listed.contains(pid));
         let fresh: Vec<i32> = children.iter().copied().filter(|pid| !self.known.contains_key(pid)).collect();
         let facts = if fresh.is_empty() { ScanFacts::default() } else { orphan_scan::examine(VARIABLE, &fresh) };
-        for process in facts.living.iter().filter(|process| !facts.in_exec.contains(&process.id.pid)) {
-            let tagged = facts.tagged.iter().find(|tagged| tagged.id == process.id);
-            let of = tagged.and_then(|tagged| identity.leader_in_tag(&tagged.tag));
-            self.known.insert(process.id.pid, of.unwrap_or(process.session));
-        }
-        let mut look = Look::default();
         look.left.is_unsure = !facts.in_exec.is_empty();
-        look.ended.extend(fresh.iter().filter(|pid| facts.living.iter().all(|process| process.id.pid != **pid)));
+        self.learn(identity, &facts);
+        let living: HashSet<i32> = facts.living.iter().map(|process| process.id.pid).collect();
+        look.ended.extend(fresh.into_iter().filter(|pid| !living.contains(pid)));
         for (pid, _) in self.known.iter().filter(|(_, of)| **of == leader) {
             match proc::stat(*pid).filter(|stat| !stat.is_dead()) {
                 Some(stat) => look.left.living.push(stat),
@@ -81,6 +87,19 @@ impl Inherited {
             }
         }
         look
+    }
+
+    /// Of which run each of them is, by its tag or its session.
+    fn learn(&mut self, identity: &Identity, facts: &ScanFacts) {
+        let in_exec: HashSet<i32> = facts.in_exec.iter().copied().collect();
+        let sure = facts.living.iter().filter(|process| !in_exec.contains(&process.id.pid));
+        self.known.extend(sure.map(|process| (process.id.pid, process.session)));
+        for tagged in facts.tagged.iter().filter(|tagged| !in_exec.contains(&tagged.id.pid)) {
+            if let (Some(leader), Some(of)) = (identity.leader_in_tag(&tagged.tag), self.known.get_mut(&tagged.id.pid))
+            {
+                *of = leader;
+            }
+        }
     }
 }
 
@@ -92,11 +111,13 @@ impl Effects {
         let mut ended = HashSet::new();
         let mut left = Left::default();
         for _ in 0..MAX_LOOKS {
-            let inherited = self.inherited.listed.take().unwrap_or_else(|| {
-                let is_ours = |pid: &i32| self.children.contains_key(pid) || self.foreign_children.contains(pid);
-                proc::own_children().into_iter().filter(|pid| !is_ours(pid)).collect()
+            let mut inherited = self.inherited.listed.take().unwrap_or_else(|| {
+                // Whether a foreign one still lives, nobody has asked.
+                let known = self.foreign_children.is_empty().then_some(self.children.len());
+                let is_ours = |pid| self.children.contains_key(&pid) || self.foreign_children.contains(&pid);
+                proc::other_children(known, is_ours)
             });
-            let look = self.inherited.look(identity, &inherited, leader);
+            let look = self.inherited.look(identity, &mut inherited, leader);
             left = look.left;
             if look.ended.is_subset(&ended) && !left.is_unsure {
                 self.inherited.listed = Some(inherited);

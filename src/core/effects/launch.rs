@@ -10,7 +10,7 @@ use super::{Effects, Owner, Run};
 use crate::api::ProcId;
 use crate::failpoint;
 use crate::health::no_pipe;
-use crate::models::{DefaultOutput, ProgramConfig};
+use crate::models::{DefaultOutput, Dialect, ProgramConfig};
 use crate::process::{Generation, SignalTarget, SpawnError};
 use crate::sys;
 use crate::sys::signal::{GroupSignal, Leader};
@@ -41,21 +41,28 @@ impl Effects {
         let open = |wanted: bool| wanted.then(|| io::pipe().map_err(no_pipe)).transpose();
         let stdout = open(console || config.captures_stdout())?;
         let stderr = open(!config.redirect_stderr && (console || config.captures_stderr()))?;
+        let stdin = match config.dialect() {
+            Dialect::Supervice => None,
+            // A program that reads waits, as under supervisord: at its end it would see none to wait for.
+            Dialect::Supervisord => Some(io::pipe().map_err(no_pipe)?),
+        };
         let null = self.spawner.null();
         let null = null.as_fd();
+        let child_stdin = stdin.as_ref().map_or(null, |(child_end, _)| child_end.as_fd());
         let child_stdout = stdout.as_ref().map_or(null, |(_, child_end)| child_end.as_fd());
         let child_stderr = match &stderr {
             Some((_, child_end)) => child_end.as_fd(),
             None if config.redirect_stderr => child_stdout,
             None => null,
         };
-        let command = prepared.command(null, child_stdout, child_stderr, self.parts.nofile, config.pdeathsig);
+        let command = prepared.command(child_stdin, child_stdout, child_stderr, self.parts.nofile, config.pdeathsig);
         let child = self.spawner.spawn(command)?;
         let (pid, pending) = (child.pid, child.is_late().is_some());
         warn_if_pending(&config.name, &child);
         // Before all else: a child that nobody knows would never be signalled.
         self.children.insert(pid, Owner::Process(id));
-        self.runs.insert(id, Run { generation, child, reaped: None, told: None, told_outside: Vec::new() });
+        let stdin = stdin.map(|(_, ours)| ours);
+        self.runs.insert(id, Run { generation, child, stdin, reaped: None, told: None, told_outside: Vec::new() });
         failpoint::hit("spawned", || config.name.clone());
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));

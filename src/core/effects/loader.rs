@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::effect::{External, Input};
 use super::Effects;
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, LoadOptions};
 use crate::models::SupervisorConfig;
 use crate::sys;
 
@@ -27,7 +27,8 @@ impl Effects {
             return failed(PathBuf::new(), error);
         };
         let (inputs, users, failed_path) = (self.parts.inputs.clone(), self.parts.users.clone(), path.clone());
-        let (adjust, options) = (Arc::clone(&self.parts.adjust), self.parts.load_options);
+        let adjust = Arc::clone(&self.parts.adjust);
+        let options = LoadOptions { reload: true, ..self.parts.load_options };
         let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(LOADER_STACK);
         let spawned = thread.spawn(move || {
             let read = || {

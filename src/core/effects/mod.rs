@@ -13,7 +13,7 @@ mod replies;
 mod tasks;
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, PipeWriter};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ use tasks::TaskChild;
 struct Run {
     generation: Generation,
     child: Child,
+    /// The writing end of its standard input, where that is a pipe. Nothing is written: it is open as long as the leader lives.
+    stdin: Option<PipeWriter>,
     /// When the leader was reaped; from then on only the group is left.
     reaped: Option<Moment>,
     /// The last signal that all of it was sent.
@@ -97,6 +99,8 @@ pub(super) struct Effects {
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet.
     unannounced_runs: usize,
+    /// The start is over: memory is to be given back before the dispatcher waits next.
+    trim_wanted: bool,
 }
 
 impl Effects {
@@ -114,7 +118,16 @@ impl Effects {
             workers: HashMap::new(),
             foreign_children: sys::proc::children(),
             unannounced_runs: 0,
+            trim_wanted: false,
         })
+    }
+
+    /// Gives back what the start alone has needed, if the engine wants that. To be called as the last thing before the thread
+    /// waits: whatever runs afterwards brings its code back, sixteen pages at a time.
+    pub(super) fn trim_if_wanted(&mut self) {
+        if std::mem::take(&mut self.trim_wanted) {
+            sys::memory::rest();
+        }
     }
 
     pub(super) fn replies(&mut self) -> &mut Replies {
@@ -185,7 +198,8 @@ impl Effects {
                 // The level was read from one of the known names.
                 let _ = crate::logger::parse_level(level.as_str()).map(crate::logger::set_level);
             }
-            Effect::TrimMemory => sys::memory::rest(),
+            Effect::TrimMemory => self.trim_wanted = true,
+            Effect::SetLogLimits { maxbytes, backups } => crate::logger::set_limits(maxbytes, backups),
         }
     }
 
@@ -200,6 +214,9 @@ impl Effects {
 /// nothing follows from it, and who asks seldom must not cost those who rest.
 fn add_paused(answer: &mut Answer) {
     let Ok(Reply::Status { rows, .. }) = answer else { return };
+    if rows.len() > 1 && !sys::reap::any_stopped() {
+        return;
+    }
     for row in rows {
         row.paused = row.pid.and_then(sys::reap::stopped_now);
     }

@@ -14,8 +14,11 @@ impl Effects {
     /// Reaps every child that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
         self.inherited.forget_list();
-        for (pid, exit) in sys::reap::sweep(self.parts.scope, &self.children) {
-            match self.children.remove(&pid) {
+        let ended = sys::reap::sweep(self.parts.scope, &self.children);
+        // All of them first: what is left of a run is told by who else is a child.
+        let ended: Vec<_> = ended.into_iter().map(|(pid, exit)| (exit, self.children.remove(&pid))).collect();
+        for (exit, owner) in ended {
+            match owner {
                 Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit)),
                 Some(Owner::Task(task)) => results.push(self.task_reaped(task, exit)),
                 None => {}
@@ -28,6 +31,7 @@ impl Effects {
     fn leader_reaped(&mut self, id: ProcId, exit: Exit) -> Option<Input> {
         let run = self.runs.get_mut(&id)?;
         run.reaped = Some(sys::time::now());
+        drop(run.stdin.take());
         let generation = run.generation;
         let late = run.child.late_failure().map(Box::new);
         let leader = run.child.pid;
@@ -50,8 +54,10 @@ impl Effects {
         left(!is_empty || self.has_left_group(id, thorough))
     }
 
-    /// The leader has ended: what it has written so far is to be read.
+    /// The leader has ended: what it has written so far is to be read, and it is checked no more. A check that is under way
+    /// is not waited for, and the next run does not wait behind it.
     pub(super) fn leader_exited(&mut self, id: ProcId, generation: Generation) {
+        self.workers.remove(&id);
         self.parts.output.leader_exited(id, generation);
         self.note_run();
     }

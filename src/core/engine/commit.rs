@@ -273,6 +273,11 @@ impl Engine {
             self.effects.push_back(Effect::SetLogLevel { level });
         }
         self.settings.loglevel.clone_from(&new.loglevel);
+        let (maxbytes, backups) = (new.log_maxbytes, new.log_backups);
+        if (self.settings.log_maxbytes, self.settings.log_backups) != (maxbytes, backups) {
+            (self.settings.log_maxbytes, self.settings.log_backups) = (maxbytes, backups);
+            self.effects.push_back(Effect::SetLogLimits { maxbytes, backups });
+        }
         self.settings.shutdown_timeout = new.shutdown_timeout;
         self.settings.exit_when_idle = new.exit_when_idle;
         // Not `log_format`: the daemon's own lines stand between those of the programs.

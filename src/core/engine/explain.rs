@@ -33,6 +33,7 @@ impl Engine {
             health: health.map(|(healthy, message)| (healthy, message.into())),
             config_changed: machine.run_config().is_some_and(|run| needs_restart(run, entry.config())),
             last_exit: machine.last_run().map(|run| run.exit),
+            completed: machine.has_completed(),
             next: next_step(entry),
             last_output: Vec::new(),
         })
@@ -44,8 +45,12 @@ fn next_step(entry: &Entry) -> Option<(NextStep, Moment)> {
     let machine = &entry.machine;
     let at = machine.poll_timeout()?;
     let step = match machine.state() {
-        ProcessState::Stopping if machine.kill_at().is_some() => NextStep::Kill,
-        ProcessState::Stopping => NextStep::KillAgain,
+        ProcessState::Stopping => match (machine.next_stop_signal(), machine.kill_at()) {
+            (Some(signal), _) => NextStep::StopSignal(signal),
+            (None, Some(_)) => NextStep::Kill,
+            (None, None) => NextStep::KillAgain,
+        },
+        ProcessState::Starting if machine.gives_up() => NextStep::GiveUp,
         ProcessState::Starting => NextStep::Running,
         ProcessState::Running | ProcessState::Unhealthy if machine.is_checking() => NextStep::CheckAnswer,
         ProcessState::Running | ProcessState::Unhealthy => NextStep::Check,

@@ -49,13 +49,18 @@ fn payload(cause: &Cause) -> usize {
                 Failure::Unhealthy { message, .. } => message.len(),
                 Failure::SpawnFailed(error) => of_error(error),
                 Failure::DependencyLost { on, .. } => on.len(),
-                Failure::Exited { .. } | Failure::Backgrounded { .. } | Failure::InternalError => 0,
+                Failure::Exited { .. }
+                | Failure::Backgrounded { .. }
+                | Failure::NotCompleted { .. }
+                | Failure::InternalError => 0,
             }
     };
     match cause {
         Cause::Unhealthy { message, .. } | Cause::HealthyAgain { message } => message.len(),
         Cause::DependencyBack { on } => on.as_ref().map_or(0, |on| on.len()),
-        Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } => of_failure(failure),
+        Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } | Cause::StartFailed { failure } => {
+            of_failure(failure)
+        }
         Cause::SpawnFailed { error } => size_of::<SpawnError>() + of_error(error),
         Cause::Requested { by, .. } | Cause::RequestedDuringSpawn { by, .. } | Cause::SignalRequested { by, .. } => {
             payload_of_initiator(by)
@@ -64,11 +69,13 @@ fn payload(cause: &Cause) -> usize {
         | Cause::Executed
         | Cause::Up { .. }
         | Cause::Exited { .. }
+        | Cause::Completed { .. }
         | Cause::RestartUnhealthy
         | Cause::Retry { .. }
         | Cause::Restart
         | Cause::Ended { .. }
-        | Cause::StopTimedOut { .. } => 0,
+        | Cause::StopTimedOut { .. }
+        | Cause::StopStepOver { .. } => 0,
     }
 }
 

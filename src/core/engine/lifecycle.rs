@@ -58,7 +58,7 @@ impl Engine {
                 Action::Spawn { generation } => self.spawn_or_hold(id, generation),
                 Action::Signal { generation, signal, target, resume, why } => {
                     self.send_signal(id, generation, Signal { number: signal, target, resume });
-                    self.signalled(id, why);
+                    self.signalled(id, signal, why);
                 }
                 Action::CheckHealth { generation } => self.check_health(id, generation),
                 Action::Announce(transition) => self.announce_transition(id, transition),
@@ -100,7 +100,7 @@ impl Engine {
         }
     }
 
-    fn signalled(&mut self, id: ProcId, why: KillWhy) {
+    fn signalled(&mut self, id: ProcId, signal: u8, why: KillWhy) {
         let Some(entry) = self.registry.get_mut(id) else { return };
         if entry.probe_pause.is_some() {
             entry.probe_pause = Some(FIRST_PROBE);
@@ -108,7 +108,13 @@ impl Engine {
         }
         match why {
             KillWhy::StopTimeout { seconds } => self.note(id, Cause::StopTimedOut { seconds }),
-            KillWhy::Requested | KillWhy::Remains | KillWhy::Unhealthy | KillWhy::Again | KillWhy::InternalError => {}
+            KillWhy::NextStep { after, seconds } => self.note(id, Cause::StopStepOver { signal, after, seconds }),
+            KillWhy::Requested
+            | KillWhy::Remains
+            | KillWhy::Unhealthy
+            | KillWhy::StartFailed
+            | KillWhy::Again
+            | KillWhy::InternalError => {}
         }
     }
 

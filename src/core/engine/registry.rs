@@ -109,6 +109,7 @@ impl Entry {
             started_at: machine.started_at(),
             healthy: machine.healthy(),
             last_exit: machine.last_run().map(|run| run.exit),
+            completed: machine.has_completed(),
             restarts: machine.restarts(),
             since: self.since,
             kill_at: machine.kill_at(),

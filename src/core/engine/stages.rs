@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use crate::api::ProcId;
 use crate::models::Dialect;
-use crate::process::Moment;
+use crate::process::{Moment, stop_seconds};
 use crate::util::sort::sort_by;
 use crate::util::sorted::SortedMap;
 use crate::util::topology::Topology;
@@ -84,7 +84,7 @@ impl Engine {
 
     fn stage(&self, ids: Vec<ProcId>) -> Stage {
         let entries = ids.iter().filter_map(|id| self.registry.get(*id));
-        let longest = entries.filter_map(|entry| entry.machine.run_config()).map(|run| run.stopwaitsecs).max();
+        let longest = entries.filter_map(|entry| entry.machine.run_config()).map(|run| stop_seconds(run)).max();
         Stage { ids, longest: longest.unwrap_or(0) }
     }
 }

@@ -12,8 +12,8 @@ use crate::api::{
     Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached,
     Updated, WaitFor,
 };
-use crate::models::{AutoRestart, HealthCheckType};
-use crate::process::{Desired, Moment, ProcessState};
+use crate::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType};
+use crate::process::{Cause, Desired, Moment, ProcessState, stop_seconds};
 use crate::util::sorted::SortedMap;
 
 /// What a settled state may take beyond the configured times: scheduling, and death by SIGKILL.
@@ -182,10 +182,11 @@ impl Engine {
     pub(super) fn settle_arrivals(&mut self, id: Option<ProcId>, announcement: &Announcement) {
         let (Some(id), Announcement::Transition { transition, .. }) = (id, announcement) else { return };
         let Some(entry) = self.registry.get(id).filter(|entry| !entry.waiters.is_empty()) else { return };
+        let completed = matches!(transition.cause, Cause::Completed { .. });
         for waiter in entry.waiters.clone() {
             let Some(waiter) = self.waiters.open.get_mut(&waiter) else { continue };
             // The answer follows when the machine has done all that it is about to do.
-            waiter.settle(id, |goal| match arrives(goal, transition.to) {
+            waiter.settle(id, |goal| match arrives(goal, transition.to) || completed && is_up(goal) {
                 true => Some(Ok(())),
                 false => stopped_meanwhile(goal, transition.to, entry.machine.desired()).map(Err),
             });
@@ -352,6 +353,14 @@ fn arrives(goal: Goal, state: ProcessState) -> bool {
     }
 }
 
+/// Is the goal that it is up? Then it is reached by a oneshot that completes.
+fn is_up(goal: Goal) -> bool {
+    match goal {
+        Goal::Up | Goal::Reach(WaitFor::Running | WaitFor::Healthy) => true,
+        Goal::Down | Goal::Reach(WaitFor::Stopped | WaitFor::Exited) => false,
+    }
+}
+
 /// Somebody has stopped a process while it was waited for that it comes up, and nobody wants it up any more.
 fn stopped_meanwhile(goal: Goal, state: ProcessState, desired: Desired) -> Option<Unreached> {
     match goal {
@@ -370,20 +379,31 @@ fn longest_wait(entry: &Entry, goal: Goal) -> Option<Duration> {
     // What a leader leaves behind that alone was killed has a time of its own to end in.
     let rounds = if run.killasgroup { 1 } else { 2 };
     let stop = match entry.machine.has_run() {
-        true => seconds(run.stopwaitsecs) * rounds + SETTLE_MARGIN,
+        true => seconds(stop_seconds(run)) * rounds + SETTLE_MARGIN,
         false => Duration::ZERO,
     };
     match goal {
         Goal::Down => Some(stop),
-        Goal::Up => Some(stop + seconds(entry.config().startsecs) + SETTLE_MARGIN),
+        Goal::Up => Some(stop + longest_start(entry.config())? + SETTLE_MARGIN),
         Goal::Reach(_) => None,
     }
+}
+
+/// The longest that a start may take until it has come about or failed; `None`: nobody can tell.
+fn longest_start(config: &ProgramConfig) -> Option<Duration> {
+    let seconds = match (config.program_type, config.start_timeout) {
+        (ProgramType::Simple, _) => config.startsecs,
+        (ProgramType::Oneshot, 0) => return None,
+        (ProgramType::Oneshot, limit) => limit.saturating_add(stop_seconds(config)),
+    };
+    Some(Duration::from_secs(u64::from(seconds)))
 }
 
 /// Has a process that is to come up done so, or failed to? `None`: not yet known.
 fn up_outcome(now: Moment, entry: &Entry) -> Option<Result<(), Unreached>> {
     match entry.machine.state() {
         ProcessState::Running | ProcessState::Unhealthy => Some(Ok(())),
+        ProcessState::Exited if entry.machine.has_completed() => Some(Ok(())),
         ProcessState::Starting => None,
         ProcessState::Stopping if entry.machine.desired() == Desired::Up => None,
         // The reason is better with the last line of output, which is on its way.
@@ -404,6 +424,7 @@ fn down_outcome(entry: &Entry) -> Option<Result<(), Unreached>> {
 fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor, may_be_taken_back: bool) -> Option<Result<(), Unreached>> {
     let state = entry.machine.state();
     let is_so = match until {
+        WaitFor::Running | WaitFor::Healthy if entry.machine.has_completed() => true,
         WaitFor::Running => matches!(state, ProcessState::Running | ProcessState::Unhealthy),
         WaitFor::Healthy => {
             let config = entry.machine.run_config().unwrap_or(entry.config());

@@ -39,15 +39,20 @@ enum Standing {
 pub(super) fn holds(entry: &Entry, condition: DependencyCondition) -> bool {
     let machine = &entry.machine;
     match condition {
-        DependencyCondition::Ready => machine.state() == ProcessState::Running,
+        DependencyCondition::Ready => machine.state() == ProcessState::Running || has_completed(machine),
         DependencyCondition::Started => is_alive(machine),
         DependencyCondition::Healthy => machine.state() == ProcessState::Running && machine.healthy() == Some(true),
         DependencyCondition::Completed => {
             let exit = machine.last_run().map(|run| run.exit);
             let succeeded = matches!(exit, Some(Exit::Code(code)) if entry.config().exitcodes.contains(&code));
-            machine.state() == ProcessState::Exited && !machine.comes_up() && succeeded
+            has_completed(machine) || (machine.state() == ProcessState::Exited && !machine.comes_up() && succeeded)
         }
     }
+}
+
+/// It is a oneshot that has done what it is for.
+fn has_completed(machine: &Machine) -> bool {
+    machine.state() == ProcessState::Exited && machine.last_run().is_some_and(|run| run.completed)
 }
 
 /// Its process runs, and is not on its way out.

@@ -175,3 +175,29 @@ fn reopen_follows_logrotate() {
     let _ = rig.drain(1, 1);
     assert_eq!((read(&rig.path("moved")), read(&log)), (b"old\n".to_vec(), b"new\n".to_vec()));
 }
+
+#[test]
+fn a_log_that_is_a_link_stays_one_and_its_target_is_rotated() {
+    let rig = Rig::new();
+    fs::create_dir(rig.path("real")).unwrap();
+    std::os::unix::fs::symlink("real/x.log", rig.path("x.log")).unwrap();
+    rig.configure(0, Some(&rig.path("x.log")), |config| {
+        config.stdout_logfile_maxbytes = 100;
+        config.stdout_logfile_backups = 2;
+    });
+    let mut child = rig.attach(0, 1);
+    for number in 0..20 {
+        child.write_all(format!("line {number:03} {}\n", "x".repeat(30)).as_bytes()).unwrap();
+    }
+    drop(child);
+    rig.drain(0, 1);
+    assert!(rig.path("x.log").is_symlink());
+    let names = |dir: PathBuf| {
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(rig.path("real")), ["x.log", "x.log.1", "x.log.2"]);
+    assert_eq!(names(rig.dir.path().to_owned()), ["real", "x.log"], "nothing beside the link");
+    assert!(read(&rig.path("real/x.log")).ends_with(format!("line 019 {}\n", "x".repeat(30)).as_bytes()));
+}

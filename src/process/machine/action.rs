@@ -65,12 +65,21 @@ pub enum KillWhy {
         /// By so many seconds (`stopwaitsecs`).
         seconds: u32,
     },
+    /// It was to be stopped and outlived this step of its stop (`stopsignal`).
+    NextStep {
+        /// The signal of that step.
+        after: u8,
+        /// How long it took.
+        seconds: u32,
+    },
     /// It outlived SIGKILL, which may have missed a member that was being forked.
     Again,
     /// Its leader ended by itself: the rest has to end too, by the stop signal and then by SIGKILL.
     Remains,
     /// Its health checks fail.
     Unhealthy,
+    /// Its start has not come about in time (`start_timeout`).
+    StartFailed,
     /// The daemon is at fault.
     InternalError,
 }
@@ -108,6 +117,8 @@ pub struct LastRun {
     pub started: Moment,
     /// When it ended.
     pub ended: Moment,
+    /// It was a oneshot, and has done what it is for.
+    pub completed: bool,
 }
 
 impl LastRun {

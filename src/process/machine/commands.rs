@@ -38,6 +38,10 @@ impl Machine {
         let cause = self.note_request(now, if force { Verb::Kill } else { Verb::Stop }, by);
         let from = phase.state();
         match phase {
+            // It stays completed only until somebody stops it: whoever needs it has to have it done again.
+            Phase::Exited { restart_at: None, remains: None } if self.last_run_completed() => {
+                self.enter(from, Phase::Stopped, None, cause)
+            }
             // How it ended is worth more than that it was stopped afterwards.
             Phase::Stopped | Phase::Fatal { remains: None, .. } | Phase::Exited { restart_at: None, remains: None } => {
                 phase
@@ -139,28 +143,29 @@ impl Machine {
         }
     }
 
-    /// Sends the stop signal; SIGKILL follows after `stopwaitsecs`.
+    /// Sends the stop signal; SIGKILL follows after `stopwaitsecs`, or after all steps of the stop.
     pub(super) fn terminate(&mut self, now: Moment, leader: Leader, group: Group, why: KillWhy) -> Group {
-        let kill_at = after(now, group.run.config.stopwaitsecs);
-        self.terminate_until(now, leader, group, kill_at, why)
+        self.begin_step(now, leader, group, 0, why)
     }
 
-    /// Sends the stop signal; SIGKILL follows at `kill_at`.
-    pub(super) fn terminate_until(
-        &mut self,
-        now: Moment,
-        leader: Leader,
-        group: Group,
-        kill_at: Due,
-        why: KillWhy,
-    ) -> Group {
-        let signal = group.run.stop_signal();
-        if signal == SIGKILL {
+    /// Sends the signal of a step of the stop: SIGKILL behind the last one.
+    pub(super) fn begin_step(&mut self, now: Moment, leader: Leader, group: Group, step: usize, why: KillWhy) -> Group {
+        let Some(next) = group.run.stop_step(step).filter(|next| next.signal != SIGKILL) else {
             return self.kill(now, leader, group, why);
-        }
+        };
         let target = leader.target(group.run.config.stopasgroup);
-        self.signal(signal, target, why);
-        Group { stage: StopStage::Stopping { target, kill_at }, ..group }
+        self.signal(next.signal, target, why);
+        let over_at = after(now, next.wait(&group.run.config));
+        Group { stage: StopStage::Stopping { target, step, over_at }, ..group }
+    }
+
+    /// Sends the signal of the present step to the whole group, of which the leader alone was told so far.
+    pub(super) fn tell_rest(&mut self, group: Group, step: usize, over_at: Due) -> Group {
+        let target = SignalTarget::Group;
+        if let Some(present) = group.run.stop_step(step) {
+            self.signal(present.signal, target, KillWhy::Remains);
+        }
+        Group { stage: StopStage::Stopping { target, step, over_at }, ..group }
     }
 
     /// Sends SIGKILL, and again after a while if something is still there then.

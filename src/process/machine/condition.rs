@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::cause::{Failure, Tries};
+use super::super::cause::{Failure, Tries, completed};
 use super::super::last_words::LastWords;
 use super::super::moment::Moment;
 use super::super::span::{clock, span};
-use super::super::state::{Exit, ProcessState};
+use super::super::state::{Exit, ProcessState, signal_text};
 use super::Machine;
 use super::due::Due;
-use super::phase::{Group, Leader, Phase, Retry, StopStage};
+use super::phase::{Group, Leader, Phase, Retry, Startup, StopStage};
+
+const SIGKILL: u8 = 9;
 
 /// When something happens by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +103,22 @@ pub enum Condition {
     },
     /// It is about to be executed.
     Spawning,
+    /// A oneshot that has done what it is for.
+    Completed {
+        /// How it ended.
+        exit: Exit,
+        /// After how many milliseconds.
+        age_ms: u64,
+    },
+    /// A oneshot that runs and may not do so for ever.
+    Completing {
+        /// Its process.
+        pid: i32,
+        /// When that was spawned.
+        started: Moment,
+        /// When it is given up.
+        give_up_at: Moment,
+    },
     /// It lives.
     Alive {
         /// Its process.
@@ -119,6 +137,8 @@ pub enum Condition {
     Stopping {
         /// Its leader has ended; the one whose process group is waited for.
         remains_of: Option<i32>,
+        /// The next signal before SIGKILL, and when it follows.
+        next: Option<(u8, Moment)>,
         /// When SIGKILL follows.
         kill_at: Option<Moment>,
         /// SIGKILL was sent.
@@ -157,13 +177,24 @@ impl Condition {
                 (format!("{failure}, retry {number} of {of} {}", retry.text(now)), *has_run)
             }
             Condition::Waiting { on, more } => return waiting(on, *more, now),
+            Condition::Completed { exit, age_ms } => return completed(*exit, *age_ms),
+            Condition::Completing { pid, started, give_up_at } => {
+                let uptime = clock(now.saturating_duration_since(*started));
+                let left = seconds_left(Some(*give_up_at), now);
+                return format!("pid {pid}, uptime {uptime}, has to complete within {left} s");
+            }
             Condition::Spawning => return "about to be executed".to_owned(),
             Condition::Alive { pid, started } => {
                 return format!("pid {pid}, uptime {}", clock(now.saturating_duration_since(*started)));
             }
             Condition::Unhealthy { pid, message } => return format!("pid {pid}, unhealthy: {message}"),
-            Condition::Stopping { remains_of, kill_at, killed } => {
-                return stopping(*remains_of, *kill_at, *killed, now);
+            Condition::Stopping { remains_of, next, kill_at, killed } => {
+                let mut line = stopping(*remains_of, *killed);
+                let later = kill_at.map(|at| (SIGKILL, at));
+                for (signal, at) in [*next, later].into_iter().flatten() {
+                    line.push_str(&format!(", {} in {} s", signal_text(signal), seconds_left(Some(at), now)));
+                }
+                return line;
             }
         };
         match last_words {
@@ -182,15 +213,14 @@ fn waiting(on: &[Awaited], more: usize, now: Moment) -> String {
     }
 }
 
-fn stopping(remains_of: Option<i32>, kill_at: Option<Moment>, killed: bool, now: Moment) -> String {
+fn stopping(remains_of: Option<i32>, killed: bool) -> String {
     let who = match remains_of {
         None => String::new(),
         Some(pid) => format!(" what pid {pid} left of its process group"),
     };
-    match (killed, kill_at) {
-        (true, _) => format!("stopping{who}, SIGKILL was sent but it has not ended yet"),
-        (false, None) => format!("stopping{who}"),
-        (false, Some(at)) => format!("stopping{who}, SIGKILL in {} s", seconds_left(Some(at), now)),
+    match killed {
+        true => format!("stopping{who}, SIGKILL was sent but it has not ended yet"),
+        false => format!("stopping{who}"),
     }
 }
 
@@ -210,9 +240,12 @@ impl Machine {
         match &self.phase {
             Phase::Stopped if self.last_run.is_none() && self.spawn_error.is_none() => Condition::NotStarted,
             Phase::Stopped => Condition::Stopped,
-            Phase::Exited { restart_at, remains } => Condition::Exited {
-                end: self.last_run.as_ref().map(|last| (last.exit, last.age_ms())),
-                restart: restart_at.map(|at| upcoming(at, remains.as_ref())),
+            Phase::Exited { restart_at, remains } => match &self.last_run {
+                Some(last) if last.completed => Condition::Completed { exit: last.exit, age_ms: last.age_ms() },
+                last => Condition::Exited {
+                    end: last.as_ref().map(|last| (last.exit, last.age_ms())),
+                    restart: restart_at.map(|at| upcoming(at, remains.as_ref())),
+                },
             },
             Phase::Fatal { failure, after, .. } => {
                 Condition::Fatal { failure: failure.clone(), after: *after, has_run }
@@ -227,19 +260,19 @@ impl Machine {
             // Whom it waits for, the shell knows.
             Phase::Waiting => Condition::Waiting { on: Vec::new(), more: 0 },
             Phase::Spawning { .. } => Condition::Spawning,
-            Phase::Starting { run, .. } | Phase::Running { run, .. } => {
-                Condition::Alive { pid: run.pid, started: run.started }
+            Phase::Starting { run, startup: Startup::Completion { give_up_at: Some(at) } } => {
+                Condition::Completing { pid: run.pid, started: run.started, give_up_at: *at }
             }
+            Phase::Starting { run, startup: Startup::Completion { give_up_at: None } | Startup::Alive { .. } }
+            | Phase::Running { run, .. } => Condition::Alive { pid: run.pid, started: run.started },
             Phase::Unhealthy { run, checks } => Condition::Unhealthy { pid: run.pid, message: checks.message.clone() },
             Phase::Stopping { leader, group, .. } => Condition::Stopping {
                 remains_of: match leader {
                     Leader::Alive => None,
                     Leader::Gone => Some(group.run.pid),
                 },
-                kill_at: match group.stage {
-                    StopStage::Stopping { kill_at, .. } => kill_at,
-                    StopStage::Unsignalled | StopStage::Killing { .. } => None,
-                },
+                next: group.next_signal(),
+                kill_at: group.kill_at(),
                 killed: matches!(group.stage, StopStage::Killing { .. }),
             },
         }

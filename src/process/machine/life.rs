@@ -11,7 +11,7 @@ use super::action::{Action, Desired, KillWhy, LastRun, SignalTarget};
 use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::due::{after, is_due};
-use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then};
+use super::phase::{Group, Leader, Phase, Retry, Run, Startup, StopStage, Then};
 use super::{LONGEST_DELAY, Machine, PACE};
 use crate::models::{AutoRestart, ExitOn};
 
@@ -71,15 +71,18 @@ impl Machine {
         };
         self.spawn_error = None;
         let run = Run { pid, started: now, config: self.config.clone() };
-        match (self.desired, run.config.startsecs) {
+        let startup = Startup::of(&run.config, now);
+        match (self.desired, startup) {
             (Desired::Down, _) => {
                 let (verb, by) = self.last_asked();
                 let cause = Cause::RequestedDuringSpawn { verb, by };
                 let order = StopOrder { force: kill, then: Then::AsDesired, why: KillWhy::Requested };
                 self.stop(now, ProcessState::Starting, run, order, cause)
             }
-            (Desired::Up, 0) => self.running(now, run, Cause::Executed),
-            (Desired::Up, startsecs) => Phase::Starting { running_at: after(now, startsecs), run },
+            (Desired::Up, Startup::Alive { .. }) if run.config.startsecs == 0 => {
+                self.running(now, run, Cause::Executed)
+            }
+            (Desired::Up, Startup::Alive { .. } | Startup::Completion { .. }) => Phase::Starting { run, startup },
         }
     }
 
@@ -103,8 +106,10 @@ impl Machine {
                 let cause = Cause::SpawnFailed { error: Box::new(error) };
                 self.enter(ProcessState::Starting, Phase::Stopped, None, cause)
             }
-            Desired::Up if permanent => self.give_up(ProcessState::Starting, Failure::SpawnFailed(error), None, None),
-            Desired::Up => self.failed_attempt(now, ProcessState::Starting, Failure::SpawnFailed(error), None),
+            Desired::Up if permanent => {
+                self.give_up(ProcessState::Starting, Failure::SpawnFailed(error).into(), None, None)
+            }
+            Desired::Up => self.failed_attempt(now, ProcessState::Starting, Failure::SpawnFailed(error).into(), None),
         }
     }
 
@@ -116,7 +121,7 @@ impl Machine {
 
     pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit, descendant: Option<i32>) -> Phase {
         match phase {
-            Phase::Starting { run, running_at } if is_due(running_at, now) => {
+            Phase::Starting { run, startup: Startup::Alive { until } } if is_due(until, now) => {
                 // It has lived long enough; only our timer was slower than its end.
                 let cause = up_for(&run);
                 match self.running(now, run, cause) {
@@ -124,15 +129,18 @@ impl Machine {
                     other => other,
                 }
             }
-            Phase::Starting { run, .. } => {
-                let failure = match (self.note_end(now, &run, exit), descendant) {
-                    (Failure::Exited { exit: Exit::Code(0), age_ms }, Some(pid)) => {
+            Phase::Starting { run, startup: Startup::Completion { .. } } if self.is_success(exit) => {
+                self.completed(now, run, exit)
+            }
+            Phase::Starting { run, startup } => {
+                let failure = match (self.note_end(now, &run, exit), descendant, startup) {
+                    (Failure::Exited { exit: Exit::Code(0), age_ms }, Some(pid), Startup::Alive { .. }) => {
                         Failure::Backgrounded { age_ms, pid }
                     }
-                    (failure, _) => failure,
+                    (failure, _, Startup::Alive { .. } | Startup::Completion { .. }) => failure,
                 };
                 self.announce_exit(ProcessState::Starting, &run, exit, now);
-                self.failed_attempt(now, ProcessState::Exited, failure, Some(Group::left_by(run)))
+                self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Group::left_by(run)))
             }
             Phase::Running { run, .. } => self.ended(now, ProcessState::Running, run, exit),
             Phase::Unhealthy { run, .. } => self.ended(now, ProcessState::Unhealthy, run, exit),
@@ -150,11 +158,35 @@ impl Machine {
         }
     }
 
+    /// A oneshot has done what it is for.
+    fn completed(&mut self, now: Moment, run: Run, exit: Exit) -> Phase {
+        self.note_end(now, &run, exit);
+        if let Some(last) = &mut self.last_run {
+            last.completed = true;
+        }
+        self.tally.attempts = 0;
+        let cause = Cause::Completed { exit, age_ms: millis(run.age(now)) };
+        self.announce(ProcessState::Starting, ProcessState::Exited, Some(run.pid), cause);
+        Phase::Exited { restart_at: None, remains: Some(Group::left_by(run)) }
+    }
+
+    /// Its start has not come about in time.
+    fn start_failed(&mut self, now: Moment, run: Run, failure: Failure) -> Phase {
+        let failure = Arc::new(failure);
+        let then = Then::StartFailed { failure: Arc::clone(&failure) };
+        let order = StopOrder { force: false, then, why: KillWhy::StartFailed };
+        self.stop(now, ProcessState::Starting, run, order, Cause::StartFailed { failure })
+    }
+
+    fn is_success(&self, exit: Exit) -> bool {
+        matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code))
+    }
+
     /// An end that nobody has asked for, after `RUNNING` was reached.
     fn ended(&mut self, now: Moment, from: ProcessState, run: Run, exit: Exit) -> Phase {
         let failure = self.note_end(now, &run, exit);
         self.announce_exit(from, &run, exit, now);
-        let expected = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
+        let expected = self.is_success(exit);
         let ends_all = match self.config.exit_on {
             ExitOn::Never | ExitOn::Fatal => false,
             ExitOn::Failure => !expected,
@@ -169,7 +201,7 @@ impl Machine {
         };
         let quick = run.age(now) < PACE;
         if again && quick && !expected && run.config.startsecs == 0 {
-            return self.failed_attempt(now, ProcessState::Exited, failure, Some(Group::left_by(run)));
+            return self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Group::left_by(run)));
         }
         // Only now: with startsecs = 0, being RUNNING has proved nothing.
         self.tally.attempts = 0;
@@ -179,7 +211,7 @@ impl Machine {
 
     /// Remembers how a run ended, which may have been a failed attempt.
     fn note_end(&mut self, now: Moment, run: &Run, exit: Exit) -> Failure {
-        self.last_run = Some(LastRun { pid: run.pid, exit, started: run.started, ended: now });
+        self.last_run = Some(LastRun { pid: run.pid, exit, started: run.started, ended: now, completed: false });
         Failure::Exited { exit, age_ms: millis(run.age(now)) }
     }
 
@@ -189,7 +221,13 @@ impl Machine {
     }
 
     /// A start that did not succeed: `BACKOFF`, or `FATAL` after the last retry.
-    fn failed_attempt(&mut self, now: Moment, from: ProcessState, failure: Failure, remains: Option<Group>) -> Phase {
+    fn failed_attempt(
+        &mut self,
+        now: Moment,
+        from: ProcessState,
+        failure: Arc<Failure>,
+        remains: Option<Group>,
+    ) -> Phase {
         self.tally.attempts = self.tally.attempts.saturating_add(1);
         match self.tally.attempts {
             number if number <= self.config.startretries => self.back_off(now, from, number, failure, remains),
@@ -199,7 +237,7 @@ impl Machine {
     }
 
     /// A run that was stopped for its health has gone.
-    fn health_restart(&mut self, now: Moment, failure: Failure) -> Phase {
+    fn health_restart(&mut self, now: Moment, failure: Arc<Failure>) -> Phase {
         self.tally.health_restarts = self.tally.health_restarts.saturating_add(1);
         match self.tally.health_restarts {
             number if number <= self.config.startretries => {
@@ -215,11 +253,10 @@ impl Machine {
         now: Moment,
         from: ProcessState,
         number: u32,
-        failure: Failure,
+        failure: Arc<Failure>,
         remains: Option<Group>,
     ) -> Phase {
         let delay = number.min(LONGEST_DELAY);
-        let failure = Arc::new(failure);
         let cause = Cause::BackedOff { failure: failure.clone(), number, of: self.config.startretries, delay };
         // The clock has room for half a minute; if not, a retry at once is better than none.
         let retry = Retry { number, at: after(now, delay).unwrap_or(now), failure };
@@ -227,9 +264,14 @@ impl Machine {
     }
 
     /// `FATAL`: only an operator's start tries again, so it is no longer wanted up.
-    fn give_up(&mut self, from: ProcessState, failure: Failure, after: Option<Tries>, remains: Option<Group>) -> Phase {
+    fn give_up(
+        &mut self,
+        from: ProcessState,
+        failure: Arc<Failure>,
+        after: Option<Tries>,
+        remains: Option<Group>,
+    ) -> Phase {
         self.desired = Desired::Down;
-        let failure = Arc::new(failure);
         self.announce(from, ProcessState::Fatal, None, Cause::GaveUp { failure: failure.clone(), after });
         Phase::Fatal { failure, after, remains }
     }
@@ -241,15 +283,15 @@ impl Machine {
         let remains = run.map(|(pid, started)| {
             self.kill(now, Leader::Gone, Group::left_by(Run { pid, started, config }), KillWhy::InternalError)
         });
-        self.phase = self.give_up(from, Failure::InternalError, None, remains);
+        self.phase = self.give_up(from, Failure::InternalError.into(), None, remains);
     }
 
     pub(super) fn group_lingers(&mut self, now: Moment, phase: Phase) -> Phase {
         self.with_remains(phase, |machine, leader, group| match group.stage {
             StopStage::Unsignalled => machine.terminate(now, leader, group, KillWhy::Remains),
             // Only the leader was told so far. Nobody else is left who would end the others.
-            StopStage::Stopping { target: SignalTarget::Leader, kill_at } => {
-                machine.terminate_until(now, leader, group, kill_at, KillWhy::Remains)
+            StopStage::Stopping { target: SignalTarget::Leader, step, over_at } => {
+                machine.tell_rest(group, step, over_at)
             }
             StopStage::Killing { target: SignalTarget::Leader, .. } => {
                 machine.terminate(now, leader, group, KillWhy::Remains)
@@ -286,9 +328,12 @@ impl Machine {
     fn stopped(&mut self, now: Moment, run: &Run, then: Then) -> Phase {
         match (then, self.desired) {
             (Then::HealthRestart { failures, message }, Desired::Up) => {
-                self.health_restart(now, Failure::Unhealthy { failures, message })
+                self.health_restart(now, Failure::Unhealthy { failures, message }.into())
             }
-            (Then::AsDesired | Then::HealthRestart { .. }, desired) => {
+            (Then::StartFailed { failure }, Desired::Up) => {
+                self.failed_attempt(now, ProcessState::Stopping, failure, None)
+            }
+            (Then::AsDesired | Then::HealthRestart { .. } | Then::StartFailed { .. }, desired) => {
                 let cause = Cause::Ended { exit: self.last_run.as_ref().map(|last| last.exit) };
                 let phase = self.enter(ProcessState::Stopping, Phase::Stopped, Some(run.pid), cause);
                 match desired {
@@ -394,14 +439,15 @@ impl Machine {
             }
             Phase::Exited { remains: Some(_), .. }
             | Phase::Fatal { remains: Some(_), .. }
-            | Phase::Backoff { remains: Some(_), .. } => self.escalate(now, phase, KillWhy::Remains),
-            Phase::Stopping { ref group, .. } => {
-                let seconds = group.run.config.stopwaitsecs;
-                self.escalate(now, phase, KillWhy::StopTimeout { seconds })
-            }
-            Phase::Starting { run, .. } => {
+            | Phase::Backoff { remains: Some(_), .. }
+            | Phase::Stopping { .. } => self.escalate(now, phase),
+            Phase::Starting { run, startup: Startup::Alive { .. } } => {
                 let cause = up_for(&run);
                 self.running(now, run, cause)
+            }
+            Phase::Starting { run, startup: Startup::Completion { .. } } => {
+                let seconds = run.config.start_timeout;
+                self.start_failed(now, run, Failure::NotCompleted { seconds })
             }
             Phase::Running { run, checks: Some(mut checks) } => {
                 let turn = checks.take_turn(&run.config.healthcheck, now);
@@ -427,10 +473,15 @@ impl Machine {
         }
     }
 
-    /// SIGKILL for what is still there; `why` it gets that for the first time.
-    fn escalate(&mut self, now: Moment, phase: Phase, why: KillWhy) -> Phase {
+    /// The next step for what is still there: another stop signal, at last SIGKILL.
+    fn escalate(&mut self, now: Moment, phase: Phase) -> Phase {
+        let is_stopping = phase.state() == ProcessState::Stopping;
         self.with_remains(phase, |machine, leader, group| match group.stage {
-            StopStage::Unsignalled | StopStage::Stopping { .. } => machine.kill(now, leader, group, why),
+            StopStage::Unsignalled => machine.kill(now, leader, group, KillWhy::Remains),
+            StopStage::Stopping { step, .. } => {
+                let why = if is_stopping { group.run.why_next(step) } else { KillWhy::Remains };
+                machine.begin_step(now, leader, group, step + 1, why)
+            }
             StopStage::Killing { .. } => machine.kill(now, leader, group, KillWhy::Again),
         })
     }

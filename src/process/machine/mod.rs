@@ -22,6 +22,11 @@
 //! - The n-th restart in a row for bad health waits like the n-th failed attempt; a passed check ends the row.
 //! - An operator's start or restart ends both rows.
 //!
+//! # What is to end by itself
+//!
+//! A oneshot is in `STARTING` as long as it runs. Its success is its end: `EXITED`, which lasts until it is started or stopped by
+//! request. Any other end, and none within `start_timeout`, is a failed attempt.
+//!
 //! # What is left of a run
 //!
 //! The leader's end ends the run. The shell looks at its process group at once and feeds `GroupEmpty`, or
@@ -64,7 +69,7 @@ pub(crate) use condition::Upcoming;
 pub use condition::{Awaited, Condition};
 use due::is_due;
 pub use event::{Event, Generation};
-use phase::{Phase, StopStage};
+use phase::{Phase, Startup};
 
 /// No two starts lie closer together than this, unless an operator asks for one.
 const PACE: Duration = Duration::from_secs(1);
@@ -260,6 +265,15 @@ impl Machine {
         self.phase.checks().filter(|checks| checks.healthy.is_some()).map(|checks| &*checks.message)
     }
 
+    /// It is a oneshot that has done what it is for, and was not stopped or started since.
+    pub fn has_completed(&self) -> bool {
+        self.state() == ProcessState::Exited && self.last_run_completed()
+    }
+
+    fn last_run_completed(&self) -> bool {
+        self.last_run.as_ref().is_some_and(|last| last.completed)
+    }
+
     /// How the last finished run ended.
     pub fn last_run(&self) -> Option<&LastRun> {
         self.last_run.as_ref()
@@ -280,6 +294,11 @@ impl Machine {
         self.tally.restarts
     }
 
+    /// In `STARTING`: [`poll_timeout`](Self::poll_timeout) tells when the start is given up, not when it has come about.
+    pub fn gives_up(&self) -> bool {
+        matches!(self.phase, Phase::Starting { startup: Startup::Completion { .. }, .. })
+    }
+
     /// In `BACKOFF`: the number of this retry, how many there may be, and when it comes.
     pub fn retry(&self) -> Option<(u32, u32, Moment)> {
         match &self.phase {
@@ -296,13 +315,26 @@ impl Machine {
         }
     }
 
+    /// In `STOPPING`: the next signal, where that is not SIGKILL yet.
+    pub fn next_stop_signal(&self) -> Option<u8> {
+        match &self.phase {
+            Phase::Stopping { group, .. } => group.next_signal().map(|(signal, _)| signal),
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Waiting
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. } => None,
+        }
+    }
+
     /// In `STOPPING`: when SIGKILL follows; `None` once it was sent, or in another state.
     pub fn kill_at(&self) -> Option<Moment> {
         match &self.phase {
-            Phase::Stopping { group, .. } => match group.stage {
-                StopStage::Stopping { kill_at, .. } => kill_at,
-                StopStage::Unsignalled | StopStage::Killing { .. } => None,
-            },
+            Phase::Stopping { group, .. } => group.kill_at(),
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::super::cause::{Failure, Tries};
 use super::super::moment::Moment;
-use super::super::state::{ProcessState, signal_number};
-use super::action::SignalTarget;
+use super::super::state::ProcessState;
+use super::super::stop_signals::{StopStep, seconds_behind};
+use super::action::{KillWhy, SignalTarget};
 use super::checks::Checks;
-use super::due::Due;
-use crate::models::ProgramConfig;
+use super::due::{Due, after};
+use crate::models::{ProgramConfig, ProgramType};
 
 /// One child, from its spawn until nothing is left of its process group.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,10 +29,17 @@ impl Run {
         now.saturating_duration_since(self.started)
     }
 
-    /// The number of its stop signal. The name was checked when it was loaded; TERM if it was not.
-    pub(super) fn stop_signal(&self) -> u8 {
-        const SIGTERM: u8 = 15;
-        signal_number(&self.config.stopsignal).unwrap_or(SIGTERM)
+    /// The step of its stop with this number; `None`: SIGKILL.
+    pub(super) fn stop_step(&self, number: usize) -> Option<StopStep> {
+        StopStep::of(&self.config, number)
+    }
+
+    /// Why the signal is sent that follows this step of its stop.
+    pub(super) fn why_next(&self, number: usize) -> KillWhy {
+        match self.stop_step(number) {
+            Some(StopStep { signal, seconds: Some(seconds) }) => KillWhy::NextStep { after: signal, seconds },
+            Some(StopStep { seconds: None, .. }) | None => KillWhy::StopTimeout { seconds: self.config.stopwaitsecs },
+        }
     }
 }
 
@@ -40,8 +48,8 @@ impl Run {
 pub(super) enum StopStage {
     /// The leader has just ended; the shell is about to say whether it left anybody behind.
     Unsignalled,
-    /// It was sent the stop signal.
-    Stopping { target: SignalTarget, kill_at: Due },
+    /// It was sent the stop signal, or that of a later step; the next step follows at `over_at`, at last SIGKILL.
+    Stopping { target: SignalTarget, step: usize, over_at: Due },
     /// It was sent SIGKILL. It gets it again: a member that was being forked may have been missed.
     Killing { target: SignalTarget, again_at: Due },
 }
@@ -59,10 +67,26 @@ impl Group {
         Group { run, stage: StopStage::Unsignalled }
     }
 
+    /// When SIGKILL follows; `None` once it was sent.
+    pub(super) fn kill_at(&self) -> Due {
+        match self.stage {
+            StopStage::Stopping { step, over_at, .. } => after(over_at?, seconds_behind(&self.run.config, step + 1)),
+            StopStage::Unsignalled | StopStage::Killing { .. } => None,
+        }
+    }
+
+    /// The next signal, where that is not SIGKILL yet, and when it follows.
+    pub(super) fn next_signal(&self) -> Option<(u8, Moment)> {
+        match self.stage {
+            StopStage::Stopping { step, over_at, .. } => Some((self.run.stop_step(step + 1)?.signal, over_at?)),
+            StopStage::Unsignalled | StopStage::Killing { .. } => None,
+        }
+    }
+
     fn timer(&self) -> Due {
         match self.stage {
             StopStage::Unsignalled => None,
-            StopStage::Stopping { kill_at, .. } => kill_at,
+            StopStage::Stopping { over_at, .. } => over_at,
             StopStage::Killing { again_at, .. } => again_at,
         }
     }
@@ -92,6 +116,8 @@ pub(super) enum Then {
     AsDesired,
     /// `BACKOFF` or `FATAL`: it was stopped because its health checks failed.
     HealthRestart { failures: u32, message: Arc<str> },
+    /// `BACKOFF` or `FATAL`: its start did not come about.
+    StartFailed { failure: Arc<Failure> },
 }
 
 /// The next attempt of a program that could not be started or kept healthy.
@@ -102,6 +128,37 @@ pub(super) struct Retry {
     pub(super) at: Moment,
     /// Why the attempt before failed.
     pub(super) failure: Arc<Failure>,
+}
+
+/// What a run in `STARTING` waits for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Startup {
+    /// This moment, when it has lived for `startsecs`.
+    Alive { until: Due },
+    /// Its end: it is a oneshot. At this moment it is given up.
+    Completion { give_up_at: Due },
+}
+
+impl Startup {
+    /// What a run waits for that was spawned at `now`.
+    pub(super) fn of(config: &ProgramConfig, now: Moment) -> Startup {
+        match config.program_type {
+            ProgramType::Simple => Startup::Alive { until: after(now, config.startsecs) },
+            ProgramType::Oneshot => Startup::Completion { give_up_at: limit(config, now) },
+        }
+    }
+
+    fn timer(self) -> Due {
+        match self {
+            Startup::Alive { until } => until,
+            Startup::Completion { give_up_at } => give_up_at,
+        }
+    }
+}
+
+/// When a start is given up that has begun at `now`.
+fn limit(config: &ProgramConfig, now: Moment) -> Due {
+    if config.start_timeout > 0 { after(now, config.start_timeout) } else { None }
 }
 
 /// The actual, in contrast to the desired.
@@ -134,7 +191,7 @@ pub(super) enum Phase {
     },
     Starting {
         run: Run,
-        running_at: Due,
+        startup: Startup,
     },
     /// `checks` where a health check is configured.
     Running {
@@ -219,7 +276,7 @@ impl Phase {
             | Phase::Stopping { group, .. } => group.timer(),
             Phase::Exited { restart_at, remains: None } => *restart_at,
             Phase::Backoff { retry, remains: None } => Some(retry.at),
-            Phase::Starting { running_at, .. } => *running_at,
+            Phase::Starting { startup, .. } => startup.timer(),
             Phase::Running { checks, .. } => checks.as_ref().and_then(|checks| checks.timer()),
             Phase::Unhealthy { checks, .. } => checks.timer(),
             Phase::Stopped | Phase::Fatal { remains: None, .. } | Phase::Waiting | Phase::Spawning { .. } => None,

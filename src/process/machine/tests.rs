@@ -1,7 +1,9 @@
 //! One test for each interleaving that has a rule of its own. Random interleavings: `tests/sim`.
 
 mod health;
+mod oneshot;
 mod reports;
+mod stop_steps;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -97,7 +97,9 @@ impl Machine {
         match &self.phase {
             Phase::Stopped | Phase::Fatal { .. } => false,
             Phase::Exited { restart_at, .. } => restart_at.is_some(),
-            Phase::Stopping { then: Then::AsDesired | Then::HealthRestart { .. }, .. } => self.desired == Desired::Up,
+            Phase::Stopping {
+                then: Then::AsDesired | Then::HealthRestart { .. } | Then::StartFailed { .. }, ..
+            } => self.desired == Desired::Up,
             Phase::Backoff { .. }
             | Phase::Waiting
             | Phase::Spawning { .. }

@@ -28,6 +28,7 @@ fn spawn(script: &str) -> (Child, BufReader<PipeReader>) {
         fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
         rlimits: Vec::new(),
         umask: None,
+        argv_0_is_path: false,
     };
     (Spawner::new().unwrap().spawn(launch).unwrap(), BufReader::new(reader))
 }

@@ -12,6 +12,7 @@ use crate::sys::{reap, stdio, users};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+mod exec;
 mod fds;
 
 fn words(text: &[&str]) -> Vec<CString> {
@@ -39,6 +40,7 @@ fn spawn_by(
         fds: standard_fds(null.as_fd(), output, output),
         rlimits: Vec::new(),
         umask: None,
+        argv_0_is_path: false,
     };
     edit(&mut command);
     spawner.spawn(command)
@@ -137,6 +139,7 @@ fn descriptors_without_close_on_exec_are_closed_too_also_on_old_kernels() {
         fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
         rlimits: Vec::new(),
         umask: None,
+        argv_0_is_path: false,
     };
     for has_close_range in [true, false] {
         let mut spawner = Spawner::new().unwrap();
@@ -283,32 +286,6 @@ fn an_unprivileged_daemon_may_name_itself_and_nobody_else() {
 }
 
 #[test]
-fn every_failure_of_exec_is_typed_and_worded() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let format = script(dir.path(), "format", "no program\n", 0o755);
-    let orphan = script(dir.path(), "orphan", "#!/no/such/interpreter -x\n", 0o755);
-    let mode = script(dir.path(), "mode", "#!/bin/sh\n", 0o644);
-    let directory = dir.path().to_str().unwrap();
-    let below = format!("{format}/x");
-    let missing = at("missing");
-    let cases: [(&str, i32, bool, &str); 6] = [
-        (&missing, libc::ENOENT, false, "No such file"),
-        (&below, libc::ENOENT, false, "No such file"),
-        (&format, libc::ENOEXEC, true, "Exec format error"),
-        (&orphan, libc::ENOENT, false, "/no/such/interpreter"),
-        (&mode, libc::EACCES, true, "Permission denied"),
-        (directory, libc::EACCES, true, "Permission denied"),
-    ];
-    for (path, errno, permanent, words) in cases {
-        let error = fail(&[path], |_| {});
-        assert_eq!((error.stage, error.errno, error.subject.as_str()), (SpawnStage::Exec, errno, path), "{error}");
-        assert_eq!(error.is_permanent(), permanent, "{error}");
-        assert!(error.to_string().contains(words), "{error}");
-    }
-}
-
-#[test]
 fn the_path_of_the_child_is_searched_as_execvp_does() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two) = (dir.path().join("one"), dir.path().join("two"));
@@ -368,6 +345,7 @@ fn no_descriptor_left_is_a_failure_of_fork_with_its_errno() {
             fds: standard_fds(null.as_fd(), null.as_fd(), null.as_fd()),
             rlimits: Vec::new(),
             umask: None,
+            argv_0_is_path: false,
         };
         let error = spawner.spawn(command.clone()).unwrap_err();
         assert_eq!((error.stage, error.errno), (SpawnStage::Fork, libc::EMFILE));
@@ -404,6 +382,7 @@ fn standard_streams_may_come_from_0_to_2_in_any_order() {
             fds: standard_fds(at(2), at(0), at(1)),
             rlimits: Vec::new(),
             umask: None,
+            argv_0_is_path: false,
         };
         let child = Spawner::new().unwrap().spawn(command);
         for (fd, target) in saved.iter().zip(0..) {
@@ -516,6 +495,7 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
             fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
             rlimits: Vec::new(),
             umask: None,
+            argv_0_is_path: false,
         };
         let child = spawner.spawn(command.clone()).unwrap();
         let count = fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().count();

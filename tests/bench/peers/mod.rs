@@ -63,6 +63,7 @@ pub trait Peer {
 /// All peers that are installed here, ours and the bare loop first.
 pub fn installed() -> Vec<Box<dyn Peer>> {
     let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(Supervice::ours()), Box::new(bare::Bare)];
+    peers.extend(Supervice::before().map(|peer| Box::new(peer) as Box<dyn Peer>));
     peers.extend(runit::find().map(|peer| Box::new(peer) as Box<dyn Peer>));
     peers.extend(s6::find().map(|peer| Box::new(peer) as Box<dyn Peer>));
     peers.extend(dinit::find().map(|peer| Box::new(peer) as Box<dyn Peer>));

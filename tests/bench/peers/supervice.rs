@@ -1,6 +1,7 @@
 //! This project's daemon, and the Python package of the same name: both read the same configuration and
 //! speak the same protocol.
 
+use std::env;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,6 +13,9 @@ use crate::site::Site;
 
 /// The name of this project's daemon in the tables.
 pub const NAME: &str = "supervice";
+
+/// Names a directory with the two binaries of an earlier build, to be measured beside this one.
+pub const BEFORE_VARIABLE: &str = "SUPERVICE_BENCH_BEFORE";
 
 /// One of the two.
 pub struct Supervice {
@@ -31,6 +35,13 @@ impl Supervice {
             ctl: env!("CARGO_BIN_EXE_supervicectl").into(),
             can_do_without_log: true,
         }
+    }
+
+    /// An earlier build of ours, where one is named.
+    pub fn before() -> Option<Self> {
+        let directory = PathBuf::from(env::var_os(BEFORE_VARIABLE)?);
+        let (daemon, ctl) = (directory.join("supervice"), directory.join("supervicectl"));
+        Some(Self { name: "supervice.before", daemon, ctl, can_do_without_log: true })
     }
 
     /// The Python package, if it is installed.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
+use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType};
 use super::super::subject::{
     Action, Desired, Event, Exit, Initiator, KillWhy, Moment, ProcessState, SignalTarget, Transition, signal_number,
 };
@@ -32,14 +32,40 @@ struct Run {
     spawned: Millis,
     config: Arc<ProgramConfig>,
     leader: bool,
-    /// When SIGKILL has to follow at the latest.
-    kill_by: Option<Millis>,
+    /// The signals of its stop, how long each may take, and whether that stands with the signal.
+    steps: Vec<(u8, Millis, bool)>,
+    /// The present one.
+    step: usize,
+    /// When the next signal has to follow at the latest, at last SIGKILL.
+    next_by: Option<Millis>,
     killed: Option<Millis>,
     /// The last signal went to the leader alone.
     alone: bool,
     /// An operator has allowed SIGKILL before its time.
     forced: bool,
     checks: Option<Checks>,
+}
+
+impl Run {
+    /// When its start is given up.
+    fn start_by(&self) -> Option<Millis> {
+        let oneshot = self.config.program_type == ProgramType::Oneshot;
+        (oneshot && self.config.start_timeout > 0).then(|| self.spawned + seconds(self.config.start_timeout))
+    }
+
+    /// Nothing bounds its start.
+    fn takes_its_time(&self) -> bool {
+        self.config.program_type == ProgramType::Oneshot && self.config.start_timeout == 0
+    }
+}
+
+/// The steps of a stop, read anew.
+fn stop_steps(config: &ProgramConfig) -> Vec<(u8, Millis, bool)> {
+    let step = |text: &str| {
+        let (name, own) = text.split_once(':').map_or((text, None), |(name, own)| (name, own.parse().ok()));
+        (signal_number(name).unwrap_or(15), seconds(own.unwrap_or(config.stopwaitsecs)), own.is_some())
+    };
+    config.stopsignal.split(',').map(step).collect()
 }
 
 #[derive(Debug)]
@@ -73,6 +99,8 @@ pub struct Auditor {
     health_restarts: u32,
     auto_starts: u64,
     health_stop: bool,
+    /// It is being stopped because its start took too long.
+    start_failed: bool,
     /// Who made the last request.
     asker: Option<Initiator>,
     /// The states that have to be announced by the event that is under way, in this order.
@@ -97,6 +125,7 @@ impl Auditor {
             health_restarts: 0,
             auto_starts: 0,
             health_stop: false,
+            start_failed: false,
             asker: None,
             expected: Vec::new(),
             entered: [0; 8],
@@ -117,7 +146,7 @@ impl Auditor {
                 self.asker = Some(by.clone());
                 self.asked_up(false);
                 self.asked_to_stop(*force);
-                self.health_stop = false;
+                (self.health_stop, self.start_failed) = (false, false);
             }
             Event::StopRequested { by } => {
                 self.asker = Some(by.clone());
@@ -171,7 +200,7 @@ impl Auditor {
         if !already {
             self.wish = true;
             self.reason = None;
-            self.health_stop = false;
+            (self.health_stop, self.start_failed) = (false, false);
         }
     }
 
@@ -179,7 +208,7 @@ impl Auditor {
         self.up = false;
         self.wish = false;
         self.reason = None;
-        self.health_stop = false;
+        (self.health_stop, self.start_failed) = (false, false);
         self.asked_to_stop(force);
     }
 
@@ -192,16 +221,18 @@ impl Auditor {
     fn spawned(&mut self, generation: u64, pid: i32, now: Millis) {
         self.spawning = None;
         let config = Arc::clone(&self.config);
-        if config.startsecs == 0 {
+        if config.startsecs == 0 && config.program_type == ProgramType::Simple {
             self.expected.push(Running);
         }
         self.run = Some(Run {
+            steps: stop_steps(&config),
+            step: 0,
             generation,
             pid,
             spawned: now,
             config,
             leader: true,
-            kill_by: None,
+            next_by: None,
             killed: None,
             alone: false,
             forced: false,
@@ -215,8 +246,17 @@ impl Auditor {
         run.checks = None;
         let lived = now - run.spawned;
         let (startsecs, spawned) = (run.config.startsecs, run.spawned);
+        let success = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
         match self.shown {
             Stopping => return,
+            Starting if run.config.program_type == ProgramType::Oneshot => {
+                self.expected.push(Exited);
+                if success {
+                    self.attempts = 0;
+                    return;
+                }
+                return self.failed_attempt(now);
+            }
             Starting if lived < seconds(startsecs) => {
                 self.expected.push(Exited);
                 return self.failed_attempt(now);
@@ -224,7 +264,6 @@ impl Auditor {
             Starting => self.expected.extend([Running, Exited]),
             Stopped | Running | Backoff | Exited | Fatal | Unhealthy => self.expected.push(Exited),
         }
-        let success = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
         let again = match self.config.autorestart {
             AutoRestart::Never => false,
             AutoRestart::Unexpected => !success,
@@ -258,15 +297,18 @@ impl Auditor {
             self.health_stop = false;
             self.health_restarts += 1;
             self.back_off(self.health_restarts, now);
+        } else if was_stopping && self.start_failed {
+            self.start_failed = false;
+            self.failed_attempt(now);
         } else if was_stopping {
             self.expected.push(Stopped);
         }
     }
 
-    /// The run has been told to go: SIGKILL follows `stopwaitsecs` later.
+    /// The run has been told to go: the next signal follows when the time of this one is over.
     fn must_go(&mut self, now: Millis) {
         if let Some(run) = &mut self.run {
-            run.kill_by.get_or_insert(now + seconds(run.config.stopwaitsecs));
+            run.next_by.get_or_insert(now + run.steps[run.step].1);
         }
     }
 
@@ -307,6 +349,11 @@ impl Auditor {
         });
         if awaited.is_some_and(|given_up| given_up <= now) {
             self.answered(false, now);
+        }
+        let start_by = self.run.as_ref().and_then(Run::start_by);
+        if self.shown == Starting && start_by.is_some_and(|by| by <= now) {
+            self.expected.push(Stopping);
+            self.start_failed = true;
         }
     }
 
@@ -366,28 +413,37 @@ impl Auditor {
             return Err("a signal to an old run".to_owned());
         };
         let Signal { number: signal, target, resume } = signal;
-        let stop_signal = signal_number(&run.config.stopsignal).unwrap_or(15);
         // The leader alone was told to end, and has: what it has left behind hears of it for the first time.
         let unheard = !run.leader && std::mem::take(&mut run.alone);
         if unheard && run.killed.take().is_some() {
-            run.kill_by = None;
+            (run.next_by, run.step) = (None, 0);
         }
-        let told = run.kill_by.is_some();
+        let (over, _, own_seconds) = run.steps[run.step];
+        let over_seconds = run.steps[run.step].1 / SECOND;
+        let told = run.next_by.is_some();
         let repeated = run.killed.is_some_and(|at| now >= at + KILL_AGAIN);
-        let overdue = run.kill_by.is_some_and(|by| now >= by) && run.killed.is_none();
-        let at_once = (run.forced || stop_signal == SIGKILL) && run.killed.is_none();
-        let kill = signal == SIGKILL && (repeated || overdue || at_once);
-        let stop = signal == stop_signal
-            && signal != SIGKILL
-            && run.killed.is_none()
-            && (!told || unheard || self.shown != Stopping);
-        ensure(kill || stop, || format!("signal {signal} is none that is to be sent now"))?;
+        let overdue = run.next_by.is_some_and(|by| now >= by) && run.killed.is_none();
+        let next = run.steps.get(run.step + 1).map(|(next, ..)| *next).filter(|_| overdue);
+        if next == Some(signal) {
+            (run.next_by, run.step) = (None, run.step + 1);
+        }
+        let at_once = (run.forced || over == SIGKILL) && run.killed.is_none();
+        let kill = signal == SIGKILL && (repeated || overdue && next.is_none() || at_once);
+        let stop =
+            signal == over && signal != SIGKILL && run.killed.is_none() && (!told || unheard || self.shown != Stopping);
+        ensure(kill || stop || next == Some(signal), || format!("signal {signal} is none that is to be sent now"))?;
         let stopping = self.shown == Stopping;
         let true_reason = match why {
             KillWhy::Requested => stopping && !repeated,
-            KillWhy::StopTimeout { seconds } => kill && overdue && stopping && seconds == run.config.stopwaitsecs,
+            KillWhy::StopTimeout { seconds } => {
+                kill && overdue && stopping && !own_seconds && seconds == run.config.stopwaitsecs
+            }
+            KillWhy::NextStep { after, seconds } => {
+                overdue && stopping && own_seconds && after == over && Millis::from(seconds) == over_seconds
+            }
             KillWhy::Again => kill && repeated,
             KillWhy::Remains => !run.leader && (!stopping || unheard),
+            KillWhy::StartFailed => run.leader && stopping && self.start_failed,
             KillWhy::Unhealthy => run.leader && stopping && self.health_stop,
             KillWhy::InternalError => false,
         };
@@ -477,6 +533,8 @@ impl Auditor {
         if from != Starting {
             return Ok(());
         }
+        let simple = run.config.program_type == ProgramType::Simple;
+        ensure(simple, || "a oneshot was RUNNING".to_owned())?;
         ensure(startsecs_passed(run), || "RUNNING before startsecs".to_owned())?;
         if run.config.startsecs > 0 {
             self.attempts = 0;
@@ -527,8 +585,11 @@ impl Auditor {
         ensure(!late, || format!("{:?} was missed", self.reason))?;
         let Some(run) = &self.run else { return Ok(()) };
         if self.shown == Starting {
-            let over = now >= run.spawned + seconds(run.config.startsecs);
-            ensure(!over, || "STARTING after startsecs".to_owned())?;
+            let over = match run.config.program_type {
+                ProgramType::Simple => now >= run.spawned + seconds(run.config.startsecs),
+                ProgramType::Oneshot => run.start_by().is_some_and(|by| by <= now),
+            };
+            ensure(!over, || "STARTING after its time".to_owned())?;
         }
         if let Some(checks) = &run.checks {
             let missed = checks.awaited_since.is_none() && checks.due <= now;
@@ -542,7 +603,7 @@ impl Auditor {
         let leader = self.run.as_ref().is_some_and(|run| run.leader);
         let timer = machine.poll_timeout().is_some();
         let fine = match self.shown {
-            Starting => leader && timer,
+            Starting => leader && timer != self.run.as_ref().is_some_and(Run::takes_its_time),
             Running => leader && (timer || self.run.as_ref().is_some_and(|run| run.checks.is_none())),
             Unhealthy => leader && timer,
             Stopping => self.run.is_some() && timer,
@@ -562,8 +623,8 @@ impl Auditor {
         if self.shown_is(&[Starting, Running, Unhealthy]) {
             return Ok(());
         }
-        let Some(kill_by) = run.kill_by else { return Err("what is to go was not told".to_owned()) };
-        ensure(run.killed.is_some() || now < kill_by, || "SIGKILL did not come in time".to_owned())?;
+        let Some(next_by) = run.next_by else { return Err("what is to go was not told".to_owned()) };
+        ensure(run.killed.is_some() || now < next_by, || "SIGKILL did not come in time".to_owned())?;
         let missed = run.killed.is_some_and(|at| now >= at + KILL_AGAIN) && system.needs_signal(run.generation);
         ensure(!missed, || "what SIGKILL has missed was not killed again".to_owned())
     }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig};
+use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType};
 use super::super::subject::{
     Action, Desired, Event, Exit, Initiator, Machine, Moment, ProcessState, SignalTarget, SpawnError, SpawnStage,
     Transition,
@@ -38,6 +38,12 @@ pub enum Distortion {
     StartWhileStoppingLost,
     /// SIGKILL follows the stop signal at once.
     KillAtOnce,
+    /// Of several stop signals only the first is sent.
+    StopStepsSkipped,
+    /// A oneshot may take as long as it likes.
+    StartTimeoutIgnored,
+    /// A oneshot counts as running after a while.
+    OneshotTakenForDaemon,
     /// SIGKILL never follows the stop signal.
     KillNever,
     /// SIGKILL is sent only once.
@@ -81,7 +87,7 @@ pub enum Distortion {
 }
 
 impl Distortion {
-    pub const ALL: [Distortion; 28] = [
+    pub const ALL: [Distortion; 31] = [
         StaleAnswerAccepted,
         RestartBesideOldGroup,
         RetryBesideOldGroup,
@@ -90,6 +96,9 @@ impl Distortion {
         StopKeepsRetry,
         StartWhileStoppingLost,
         KillAtOnce,
+        StopStepsSkipped,
+        StartTimeoutIgnored,
+        OneshotTakenForDaemon,
         KillNever,
         KillNotRepeated,
         KillTimerStaysDue,
@@ -125,6 +134,11 @@ impl Distortion {
             StopKeepsRetry => (Bend::Event(drop_stop_of_retry), "stuck in BACKOFF"),
             StartWhileStoppingLost => (Bend::Event(drop_start_while_stopping), "an operator's start was not done"),
             KillAtOnce => (Bend::Config(|config| config.stopwaitsecs = 0), "signal 9 is none"),
+            StopStepsSkipped => (Bend::Config(first_step_alone), "signal 9 is none"),
+            StartTimeoutIgnored => (Bend::Config(|config| config.start_timeout = 0), "stuck in STARTING"),
+            OneshotTakenForDaemon => {
+                (Bend::Config(|config| config.program_type = ProgramType::Simple), "a oneshot was RUNNING")
+            }
             KillNever => (Bend::Config(|config| config.stopwaitsecs = u32::MAX), "SIGKILL did not come in time"),
             KillNotRepeated => (Bend::Action(drop_second_kill), "was not killed again"),
             KillTimerStaysDue => (Bend::Timer(due_after_kill), "a timer stays due"),
@@ -464,6 +478,11 @@ fn ask_as_another(_: &mut Distorted, mut event: Event) -> Vec<Event> {
 }
 
 // Actions that come out.
+
+fn first_step_alone(config: &mut ProgramConfig) {
+    let first = config.stopsignal.split(',').next().unwrap_or_default().to_owned();
+    config.stopsignal = first;
+}
 
 fn drop_second_kill(it: &Distorted, action: &Action) -> usize {
     let again = |generation: &u64| it.memory.killed == Some(*generation);

@@ -1,6 +1,6 @@
 //! What is drawn at random: settings, lives, failures, answers and commands.
 
-use super::super::subject::models::{AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig};
+use super::super::subject::models::{AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig, ProgramType};
 use super::super::subject::{Event, Exit, Initiator, SpawnError, SpawnStage};
 use super::Millis;
 use super::random::Random;
@@ -40,11 +40,15 @@ impl FaultProfile {
 
 pub fn config(random: &mut Random) -> ProgramConfig {
     let mut config = ProgramConfig::new("subject", "/bin/subject");
+    config.program_type = random.pick(&[ProgramType::Simple, ProgramType::Simple, ProgramType::Oneshot]);
+    config.start_timeout = random.pick(&[0, 1, 3, 60]);
     config.autorestart = random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]);
     config.exitcodes = random.pick(&[vec![0], vec![0, 3], vec![]]);
     config.startsecs = random.pick(&[0, 0, 1, 1, 2, 5]);
     config.startretries = random.pick(&[0, 1, 3, 3, 5, 35]);
-    config.stopsignal = random.pick(&["TERM", "SIGINT", "KILL", "rtmin+1", "nonsense"]).to_owned();
+    config.stopsignal = random
+        .pick(&["TERM", "SIGINT", "KILL", "rtmin+1", "nonsense", "QUIT:2,TERM", "HUP:1,INT:3,rtmin+1:1"])
+        .to_owned();
     config.stopwaitsecs = random.pick(&[0, 1, 3, 10]);
     config.stopasgroup = random.chance(1, 2);
     config.killasgroup = random.chance(2, 3);

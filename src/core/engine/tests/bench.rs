@@ -69,6 +69,7 @@ pub(super) struct FakeSystem {
     /// What other threads have been shown last of the settings.
     pub shown_settings: Option<Arc<SupervisorConfig>>,
     pub log_levels: Vec<String>,
+    pub log_limits: Vec<(u64, u32)>,
     pub reopened: usize,
     /// The commands of the tasks that were started and not forgotten.
     pub tasks: BTreeMap<TaskId, Box<str>>,
@@ -186,6 +187,7 @@ impl FakeSystem {
             Effect::SetOutput { .. } => self.outputs += 1,
             Effect::ShowSettings { settings } => self.shown_settings = Some(settings),
             Effect::SetLogLevel { level } => self.log_levels.push(level.as_str().to_owned()),
+            Effect::SetLogLimits { maxbytes, backups } => self.log_limits.push((maxbytes, backups)),
             Effect::LeaderExited { .. }
             | Effect::CheckHealth { .. }
             | Effect::Configure { .. }

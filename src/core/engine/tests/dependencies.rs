@@ -546,3 +546,24 @@ fn in_the_dialect_of_supervisord_groups_are_stopped_one_after_the_other_the_last
     bench.end(2, Exit::Signal(15));
     assert_eq!(told(&bench), [3, 2, 0, 1]);
 }
+
+#[test]
+fn row_77_a_oneshot_runs_once_for_all_that_need_it_and_not_again_for_a_restart_or_a_reload() {
+    let kind = crate::models::ProgramType::Oneshot;
+    let oneshot = ProgramConfig { program_type: kind, start_timeout: 0, ..timed("migrate") };
+    let programs = [quick("a", "migrate"), quick("b", "migrate:completed"), oneshot];
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "a");
+    ask(&mut bench, 2, Act::Start, "b");
+    bench.pass(100);
+    assert_eq!(states(&bench), "a STARTING, b STARTING, migrate STARTING");
+    bench.end(2, Exit::Code(0));
+    assert_eq!(states(&bench), "a RUNNING, b RUNNING, migrate EXITED");
+    assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")]);
+    ask(&mut bench, 3, Act::Restart { force: false }, "a");
+    end_all(&mut bench);
+    bench.ask(4, reload());
+    bench.load(&programs);
+    assert_eq!(states(&bench), "a RUNNING, b RUNNING, migrate EXITED");
+    assert_eq!(bench.entry(2).machine.generation(), 1);
+}

@@ -126,15 +126,16 @@ fn an_update_of_the_daemon_alone_is_told_and_shown() {
     let mut bench = Bench::new(&[]);
     let config =
         SupervisorConfig { shutdown_timeout: 77, socket_mode: 0o660, log_backups: 3, ..SupervisorConfig::default() };
-    let restart = vec![name("log_backups"), name("socket_mode")];
-    for (request, live) in [(1, vec![name("shutdown_timeout")]), (2, Vec::new())] {
+    let restart = vec![name("socket_mode")];
+    for (request, live) in [(1, vec![name("log_backups"), name("shutdown_timeout")]), (2, Vec::new())] {
         bench.ask(request, update(None));
         bench.load_settings(config.clone());
         let daemon = DaemonChanges { live, restart: restart.clone() };
         assert_eq!(bench.updated(), &Updated { daemon, ..Updated::default() });
         let shown = bench.world.shown_settings.as_deref().expect("the settings are shown");
-        assert_eq!((shown.shutdown_timeout, shown.socket_mode, shown.log_backups), (77, 0o600, 10));
+        assert_eq!((shown.shutdown_timeout, shown.socket_mode, shown.log_backups), (77, 0o600, 3));
     }
+    assert_eq!(bench.world.log_limits, [(config.log_maxbytes, 3)]);
     assert!(bench.world.shown_settings.take().is_some());
     bench.ask(3, update(None));
     bench.load_settings(config);

@@ -48,6 +48,7 @@ fn fds_of_a_child(spawner: &mut Spawner, fds: Vec<(RawFd, BorrowedFd<'_>)>) -> B
         fds,
         rlimits: Vec::new(),
         umask: None,
+        argv_0_is_path: false,
     };
     let child = spawner.spawn(launch).unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);

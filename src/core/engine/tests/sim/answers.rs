@@ -4,7 +4,22 @@ use super::oracle::{Ask, Kind, LoadResult, MARGIN, Oracle, Proc};
 use super::reloads::LOAD_LIMIT;
 use super::{Millis, SECOND};
 use crate::api::{Answer, Command, ProcId, Query, Refusal, ReloadFailure, Reply, Request, RequestId, Watch};
+use crate::models::{ProgramConfig, ProgramType};
 use crate::process::ProcessState;
+
+/// From the first signal of a stop to SIGKILL.
+fn time_of_stop(config: &ProgramConfig) -> Millis {
+    let steps = config.stopsignal.split(',').map(|step| step.split_once(':').and_then(|(_, own)| own.parse().ok()));
+    steps.map(|own| SECOND * own.unwrap_or(Millis::from(config.stopwaitsecs))).sum()
+}
+
+/// Until a start has come about or failed.
+fn time_of_start(config: &ProgramConfig) -> Millis {
+    match config.program_type {
+        ProgramType::Simple => Millis::from(config.startsecs) * SECOND,
+        ProgramType::Oneshot => Millis::from(config.start_timeout) * SECOND + time_of_stop(config),
+    }
+}
 
 impl Kind {
     pub(super) fn waits_for_file(self) -> bool {
@@ -52,14 +67,14 @@ impl Oracle {
         MARGIN
             + configs
                 // What a leader leaves behind that alone was killed has a time of its own.
-                .map(|config| Millis::from(config.stopwaitsecs) * SECOND * if config.killasgroup { 1 } else { 2 })
+                .map(|config| time_of_stop(config) * if config.killasgroup { 1 } else { 2 })
                 .max()
                 .unwrap_or(0)
     }
 
     pub(super) fn time_to_start(&self, members: &[(ProcId, u64)]) -> Millis {
         let procs = members.iter().filter_map(|(id, _)| self.procs.get(id));
-        MARGIN + procs.map(|proc| Millis::from(proc.config.startsecs) * SECOND).max().unwrap_or(0)
+        MARGIN + procs.map(|proc| time_of_start(&proc.config)).max().unwrap_or(0)
     }
 
     /// An operator's will.
@@ -247,7 +262,7 @@ impl Oracle {
 }
 
 fn is_up(proc: &Proc) -> bool {
-    matches!(proc.state, ProcessState::Running | ProcessState::Unhealthy)
+    proc.completed || matches!(proc.state, ProcessState::Running | ProcessState::Unhealthy)
 }
 
 fn timed_out(refusal: &Refusal) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Millis, SECOND};
 use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId, ShutdownProgress};
 use crate::models::{AutoRestart, ExitOn, ProgramConfig};
-use crate::process::{Cause, Exit, Initiator, ProcessState, SpawnError, SpawnStage, Transition};
+use crate::process::{Cause, Exit, Failure, Initiator, ProcessState, SpawnError, SpawnStage, Transition};
 
 /// What death by SIGKILL, and everything around it, may take.
 pub(super) const MARGIN: Millis = 5 * SECOND;
@@ -36,6 +36,8 @@ pub(super) struct Proc {
     /// Its last spawn has failed for good.
     pub(super) hopeless: bool,
     pub(super) last_up: Option<Millis>,
+    /// It is a oneshot that has done what it is for.
+    pub(super) completed: bool,
     /// When it ended, its settings allowed that it stays so.
     pub(super) may_rest: bool,
 }
@@ -258,6 +260,7 @@ impl Oracle {
             delay: 0,
             hopeless: false,
             last_up: None,
+            completed: false,
             may_rest: false,
         };
         self.procs.insert(id, proc);
@@ -391,7 +394,8 @@ impl Oracle {
         let Some(proc) = self.procs.get_mut(&id) else { return };
         let before = proc.state;
         let up = |state| matches!(state, ProcessState::Running | ProcessState::Unhealthy);
-        if up(before) || up(to) {
+        proc.completed = matches!(cause, Cause::Completed { .. });
+        if up(before) || up(to) || proc.completed {
             proc.last_up = Some(now);
         }
         // Announced right before the spawn, which looks at the time before.
@@ -407,12 +411,15 @@ impl Oracle {
             ProcessState::Running => proc.rows[0] = 0,
             ProcessState::Backoff => {
                 proc.retries += 1;
-                let row = &mut proc.rows[usize::from(before == ProcessState::Stopping)];
+                let row = &mut proc.rows[row_of(cause)];
                 *row += 1;
                 proc.delay = (*row).min(30);
             }
             ProcessState::Fatal => proc.want = Some(false),
-            ProcessState::Exited => proc.may_rest = proc.config.autorestart != AutoRestart::Always,
+            ProcessState::Exited => {
+                proc.may_rest = proc.completed || proc.config.autorestart != AutoRestart::Always;
+                proc.rows[0] *= u32::from(!proc.completed);
+            }
             ProcessState::Stopped | ProcessState::Starting | ProcessState::Stopping | ProcessState::Unhealthy => {}
         }
         let failed = matches!(to, ProcessState::Fatal | ProcessState::Unhealthy);
@@ -425,7 +432,7 @@ impl Oracle {
             self.begun.insert(id);
         }
         self.rolled_back.iter_mut().for_each(|right| *right |= failed);
-        let (retries, row) = (proc.retries, proc.rows[usize::from(before == ProcessState::Stopping)]);
+        let (retries, row) = (proc.retries, proc.rows[row_of(cause)]);
         self.counts.fatal += u64::from(to == ProcessState::Fatal);
         self.counts.unhealthy += u64::from(to == ProcessState::Unhealthy);
         self.rule(before == from, || format!("{name}: {from} -> {to} is announced, but it was {before}"));
@@ -440,9 +447,16 @@ impl Oracle {
     }
 }
 
+/// Which row of retries it is that a `BACKOFF` belongs to.
+fn row_of(cause: &Cause) -> usize {
+    let for_health = |failure: &Failure| matches!(failure, Failure::Unhealthy { .. });
+    usize::from(matches!(cause, Cause::BackedOff { failure, .. } if for_health(failure)))
+}
+
 /// Does this end of a program end the daemon?
 fn ends_daemon(proc: &Proc, to: ProcessState, cause: &Cause) -> bool {
     let failed = || match cause {
+        Cause::Completed { .. } => false,
         Cause::Exited { exit: Exit::Code(code), .. } => !proc.config.exitcodes.contains(code),
         _ => true,
     };

@@ -15,7 +15,7 @@ use crate::api::{Answer, ProcId, RequestId};
 use crate::config::{ConfigError, Loaded};
 use crate::core::effect::{Effect, GroupLeft, Input, Signal, TaskId};
 use crate::health::HealthCheckResult;
-use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, SupervisorConfig};
+use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, ProgramType, SupervisorConfig};
 use crate::process::{Exit, Generation, Moment, ProcessView, SignalTarget, SpawnError, SpawnStage};
 use scripts::Script;
 
@@ -352,9 +352,12 @@ impl FakeSystem {
         let mut program = ProgramConfig {
             autostart: random.chance(60),
             autorestart: random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]),
+            program_type: if random.chance(15) { ProgramType::Oneshot } else { ProgramType::Simple },
+            // Not 0: in the end everything comes to rest.
+            start_timeout: 1 + random.small(8),
             startsecs: random.small(4),
             startretries: random.small(5),
-            stopsignal: random.pick(&["TERM", "TERM", "HUP", "KILL"]).to_owned(),
+            stopsignal: random.pick(&["TERM", "TERM", "HUP", "KILL", "INT:3,TERM", "QUIT:1,INT:2,HUP:1"]).to_owned(),
             stopwaitsecs: random.small(6),
             stopasgroup: random.chance(70),
             killasgroup: random.chance(70),
@@ -436,7 +439,8 @@ impl FakeSystem {
             Effect::ReopenLogs
             | Effect::ShowSettings { .. }
             | Effect::SetOutput { .. }
-            | Effect::SetLogLevel { .. } => {}
+            | Effect::SetLogLevel { .. }
+            | Effect::SetLogLimits { .. } => {}
         }
     }
 

@@ -1,0 +1,144 @@
+//! Lines that a typing mistake has turned into something else than was meant: a header that is a key, a value or a comment,
+//! a key that is part of the value above it.
+
+use super::command_line::split_command;
+use super::diagnostic::Fault;
+use crate::models::Dialect;
+
+/// The first words of the sections of both dialects.
+const KINDS: [&str; 11] = [
+    "program",
+    "group",
+    "supervice",
+    "supervisord",
+    "include",
+    "unix_http_server",
+    "inet_http_server",
+    "supervisorctl",
+    "fcgi-program",
+    "eventlistener",
+    "rpcinterface",
+];
+
+fn is_kind(word: &str) -> bool {
+    KINDS.contains(&word)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// Whether a line was probably meant as the header of a section.
+pub(super) fn looks_like_header(line: &str) -> bool {
+    let Some(inner) = line.strip_prefix('[') else { return false };
+    let (name, is_closed) = match inner.split_once(']') {
+        Some((name, _)) => (name.trim(), true),
+        None => (inner.trim(), false),
+    };
+    match name.split_once(':') {
+        Some((kind, rest)) => is_kind(kind.trim()) || (is_closed && is_word(kind) && is_word(rest)),
+        None => is_kind(name),
+    }
+}
+
+/// What is wrong with a line at the margin that names a section and does not begin with its bracket.
+pub(super) fn unbracketed_header(line: &str) -> Option<&'static str> {
+    let inner = line.trim_start_matches(['(', '{', '<']);
+    let name = inner.split([')', '}', '>', ']']).next().unwrap_or_default();
+    if line.starts_with('[') || name == line {
+        return None;
+    }
+    let is_name = match name.split_once(':') {
+        Some((kind, rest)) => is_kind(kind.trim()) && is_word(rest.trim()),
+        None => is_kind(name),
+    };
+    let is_bare = inner.len() == line.len();
+    is_name.then_some(if is_bare { "the section's [ is missing" } else { "a section's name stands in [ and ]" })
+}
+
+/// What is probably not meant in a section's header, of which `name` is what counts.
+pub(super) fn header_fault(name: &str, line: &str, dialect: Dialect) -> Option<Fault> {
+    let behind = line.rsplit(']').next().unwrap_or_default().trim_start();
+    if name.contains(']') {
+        return Some(Fault::new("the name goes up to the last ] of the line", "write [NAME] alone on its line"));
+    }
+    if !behind.is_empty() && !behind.starts_with([';', '#']) {
+        return Some(Fault::new("what follows the ] has no effect", "write it on a line of its own"));
+    }
+    let (kind, rest) = name.split_once(':').filter(|(kind, _)| ["program", "group"].contains(kind))?;
+    let trimmed = rest.trim();
+    // supervisord takes it away as well.
+    if trimmed == rest || trimmed.is_empty() || dialect == Dialect::Supervisord {
+        return None;
+    }
+    Some(Fault::new("white space around a name is no part of it", format!("write [{kind}:{trimmed}]")))
+}
+
+/// The key that a line would set if it were none that continues a value.
+pub(super) fn key_of(line: &str) -> Option<String> {
+    let (key, _) = line.split_once(['=', ':'])?;
+    let key = key.trim();
+    is_word(key).then(|| key.to_lowercase())
+}
+
+/// A value of more lines than this is not looked into.
+const MAX_LINES: usize = 100;
+
+/// Whether a value plainly goes on in the next line, whatever that looks like: it has not begun yet, or it ends with a comma,
+/// within quotes, or with a backslash.
+pub(super) fn continues_on_purpose(lines: &[&str]) -> bool {
+    let value = if lines.len() > MAX_LINES { String::new() } else { lines.join("\n") };
+    let value = value.trim();
+    value.is_empty() || value.ends_with(',') || split_command(value).is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_within_values_are_recognised() {
+        for line in [
+            "[program:b]",
+            "[program:b",
+            "[ program:b ]",
+            "[group:g]",
+            "[supervice]",
+            "[supervice",
+            "[include]",
+            "[eventlistener:x",
+            "[a:b]",
+        ] {
+            assert!(looks_like_header(line), "{line}");
+        }
+        for line in ["[ -f x ]", "[a]", "[x:y z]", "x [program:b]", "[0-9:]", "[a:b", "[programs]"] {
+            assert!(!looks_like_header(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn headers_without_their_bracket_are_recognised() {
+        for line in ["program:a]", "group:a ] ; comment", "include]", "supervisord]"] {
+            assert_eq!(unbracketed_header(line), Some("the section's [ is missing"), "{line}");
+        }
+        for line in ["{program:a}", "(program:a]", "<program: a>", "{program:a"] {
+            assert_eq!(unbracketed_header(line), Some("a section's name stands in [ and ]"), "{line}");
+        }
+        for line in
+            ["program:a", "programs: a]", "command = [program:a]", "[program:a]", "files = a]", "program = x y]"]
+        {
+            assert_eq!(unbracketed_header(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_goes_on_on_purpose_is_no_mistake() {
+        for value in ["", "A=1,", "sh -c '", "run \\", "A=\"1\",\nB=\"2\","] {
+            assert!(continues_on_purpose(&value.lines().collect::<Vec<_>>()), "{value}");
+        }
+        for value in ["run", "A=\"1\"", "sh -c 'x'"] {
+            assert!(!continues_on_purpose(&[value]), "{value}");
+        }
+        assert!(!continues_on_purpose(&["x"; MAX_LINES]) && continues_on_purpose(&["x"; MAX_LINES + 1]));
+    }
+}
