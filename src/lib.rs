@@ -44,7 +44,7 @@
 //!  ───────────────────────────────────────────────────────────────────────────────────────────────
 //!   codec     bytes ⇄ api types: pure, on the io thread and in the client
 //!   api       Query | Watch | Command → Reply | Refusal; Announcement     (plain data, no text)
-//!   engine    registry · lifecycle · waiters · reload · commit · shutdown · adoption · exit policy
+//!   engine    registry · graph · lifecycle · waiting · waiters · reload · commit · shutdown · adoption · exit policy
 //!             pure: handle(now, Input) → effects; poll_timeout() → when to wake it
 //!   process   the machine of one process; Cause, Initiator; Task, the machine of one script: pure
 //!  ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,11 +9,14 @@
 //! assert!(web.autostart);
 //! ```
 
+mod dependency;
 mod written;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use dependency::{Dependency, DependencyCondition, DependencyKind, DependencyTarget, NoName};
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
 pub const DEFAULT_LOG_MAXBYTES: u64 = 50 * 1024 * 1024;
@@ -323,6 +326,14 @@ pub struct ProgramConfig {
     pub group: Option<String>,
     /// Let the kernel kill the program (SIGKILL) if the daemon dies.
     pub pdeathsig: bool,
+    /// What is started with it and has to get there before it starts; a stop of one of these stops it first.
+    pub requires: Vec<Dependency>,
+    /// As `requires`; it is also stopped when one of these ends, and started again when that is back.
+    pub binds: Vec<Dependency>,
+    /// What is started with it and waited for as long as it may get there.
+    pub wants: Vec<Dependency>,
+    /// What it starts after and stops before, where both are to be started or stopped.
+    pub after: Vec<Dependency>,
     /// What happens to processes that an earlier daemon has left of it.
     pub reconcile: Reconcile,
     /// How its health is found out.
@@ -390,6 +401,10 @@ impl ProgramConfig {
             umask: None,
             group: None,
             pdeathsig: true,
+            requires: Vec::new(),
+            binds: Vec::new(),
+            wants: Vec::new(),
+            after: Vec::new(),
             reconcile: Reconcile::Auto,
             healthcheck: HealthCheckConfig::default(),
             process_name: None,

@@ -20,7 +20,7 @@ _supervice() {
     -e | --loglevel) candidates='DEBUG INFO WARNING ERROR CRITICAL' ;;
     --mount) candidates='none /proc,/sys,/dev,/dev/pts,/run' ;;
     *)
-        candidates='--config --nodaemon --logfile --loglevel --check --json --secrets --dialect --strict --init --system-init --mount
+        candidates='--config --nodaemon --logfile --loglevel --check --json --secrets --graph --dialect --strict --init --system-init --mount
             --version --help'
         ;;
     esac

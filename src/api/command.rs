@@ -44,12 +44,14 @@ pub struct Terms {
     pub wait: bool,
     /// The most that the answer may take; then it is a time-out, and the command goes on.
     pub timeout: Option<Duration>,
+    /// Of a stop or restart: of those that were named alone, not of those that need them.
+    pub only: bool,
 }
 
 impl Default for Terms {
     /// As long as the settings of the process allow.
     fn default() -> Self {
-        Terms { wait: true, timeout: None }
+        Terms { wait: true, timeout: None, only: false }
     }
 }
 

@@ -36,6 +36,13 @@ impl fmt::Display for Reached {
 pub enum Unreached {
     /// It is in another state.
     Reached(Box<Reached>),
+    /// It waits for this one, which has failed; it starts when that gets there.
+    WaitsFor {
+        /// Which.
+        on: String,
+        /// What that is instead.
+        reached: Box<Reached>,
+    },
     /// Somebody has stopped it meanwhile.
     StoppedMeanwhile(ProcessState),
     /// It is no longer there.
@@ -50,6 +57,9 @@ impl fmt::Display for Unreached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unreached::Reached(reached) => reached.fmt(f),
+            Unreached::WaitsFor { on, reached } => {
+                write!(f, "it waits for {on}, which is {reached}; it starts when {on} is as it has to be")
+            }
             Unreached::StoppedMeanwhile(state) => write!(f, "{state}: it was stopped meanwhile"),
             Unreached::Removed => f.write_str("removed"),
             Unreached::RemovedFromConfiguration => f.write_str("removed from the configuration"),
@@ -271,7 +281,7 @@ impl Refusal {
 
 fn cause_of(unreached: &Unreached) -> Option<&Cause> {
     match unreached {
-        Unreached::Reached(reached) => reached.cause.as_ref(),
+        Unreached::Reached(reached) | Unreached::WaitsFor { reached, .. } => reached.cause.as_ref(),
         Unreached::StoppedMeanwhile(_)
         | Unreached::Removed
         | Unreached::RemovedFromConfiguration

@@ -84,6 +84,8 @@ pub enum Reply {
         act: Act,
         /// To whom.
         on: Selector,
+        /// And to those that need these, sorted as they are in the configuration.
+        also: Vec<String>,
     },
     /// It was so already.
     AlreadyThere {
@@ -195,7 +197,10 @@ impl Act {
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reply::Reached { act, on } => write!(f, "{} {on}", act.done()),
+            Reply::Reached { act, on, also } => match also.as_slice() {
+                [] => write!(f, "{} {on}", act.done()),
+                also => write!(f, "{} {on}, and what needs it: {}", act.done(), also.join(", ")),
+            },
             Reply::AlreadyThere { act: Act::Stop | Act::Kill, name } => write!(f, "{name} is not running"),
             Reply::AlreadyThere { act: Act::Start | Act::Restart { .. }, name } => {
                 write!(f, "{name} is already running")

@@ -28,7 +28,7 @@ impl Controller {
     /// use supervice::client::{Controller, Terms};
     ///
     /// let controller = Controller::default();
-    /// controller.start_process_with("web", Terms { wait: false, timeout: None })?;
+    /// controller.start_process_with("web", Terms { wait: false, ..Terms::default() })?;
     /// controller.stop_process_with("db", Terms { timeout: Some(Duration::from_secs(5)), ..Terms::default() })?;
     /// # Ok::<(), supervice::client::ClientError>(())
     /// ```
@@ -236,6 +236,7 @@ impl Controller {
         // Only what is asked for: an older daemon does not know the others.
         parameters.extend((!terms.wait).then_some(("wait", Value::Bool(false))));
         parameters.extend(terms.timeout.map(|timeout| ("timeout", timeout.as_secs_f64().into())));
+        parameters.extend(terms.only.then(|| ("only", true.into())));
         parameters.extend_from_slice(more);
         self.act(command, &parameters)
     }

@@ -23,6 +23,7 @@
 mod checks;
 mod command_line;
 mod daemon;
+mod dependencies;
 mod diagnostic;
 mod environment;
 mod expand;
@@ -51,6 +52,7 @@ use std::sync::Arc;
 
 pub use command_line::{SplitError, split_command};
 pub(crate) use daemon::socket_of;
+pub(crate) use dependencies::{edges as dependency_edges, start_stages};
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
 pub(crate) use expand::instance_value;
@@ -61,6 +63,7 @@ use crate::models::{Dialect, SupervisorConfig};
 use crate::util::errno;
 use crate::util::glob::has_wildcard;
 use checks::Checks;
+use dependencies::Origin;
 use diagnostic::{Fault, Report};
 use expand::Scope;
 use fields::{Fields, entry_diagnostic, section_diagnostic};
@@ -294,6 +297,7 @@ fn build(
         serverurl: daemon.serverurl.as_deref(),
     };
     let mut config = daemon.config;
+    let mut origins = Vec::new();
     config.programs = match document.dialect {
         Dialect::Supervice => {
             let groups = groups::assign(&groups, &names, scope, report);
@@ -302,12 +306,14 @@ fn build(
                 if let SectionKind::Program(name) = section_kind(view.name, document.dialect) {
                     let group = groups.get(name).copied();
                     programs.extend(program::read(view, name, group, &context, &mut checks, report));
+                    origins.resize(programs.len(), Origin { name, view });
                 }
             }
             programs
         }
-        Dialect::Supervisord => start_order::read(document, &groups, &context, &mut checks, report),
+        Dialect::Supervisord => start_order::read(document, &groups, &context, &mut checks, &mut origins, report),
     };
+    dependencies::check(&mut config.programs, &origins, document.dialect, scope, report);
     (config, daemon.logfile_given)
 }
 

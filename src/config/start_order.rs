@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::checks::Checks;
+use super::dependencies::Origin;
 use super::diagnostic::{Fault, Report};
 use super::fields::{Fields, section_diagnostic};
 use super::groups::{Group, unknown_member};
@@ -23,14 +24,17 @@ struct Started<'d> {
     name: &'d str,
     view: SectionView<'d>,
     programs: Vec<ProgramConfig>,
+    /// Their sections.
+    origins: Vec<Origin<'d>>,
 }
 
-/// Reads all programs.
-pub(crate) fn read(
-    document: &Document,
-    groups: &[Group<'_>],
+/// Reads all programs, and adds the section of each to `origins`.
+pub(crate) fn read<'d>(
+    document: &'d Document,
+    groups: &[Group<'d>],
     context: &Context<'_>,
     checks: &mut Checks,
+    origins: &mut Vec<Origin<'d>>,
     report: &mut Report,
 ) -> Vec<ProgramConfig> {
     let mut sections: HashMap<&str, SectionView<'_>> = HashMap::new();
@@ -43,6 +47,7 @@ pub(crate) fn read(
     let mut started = Vec::new();
     for group in groups {
         let mut programs = Vec::new();
+        let mut from = Vec::new();
         for member in &group.members {
             let Some((name, view)) = sections.get_key_value(member.as_str()) else {
                 warn_member(document, group, member, context, report);
@@ -52,21 +57,28 @@ pub(crate) fn read(
             let mut again = Report::default();
             let found = if grouped.insert(name) { &mut *report } else { &mut again };
             programs.extend(by_name(program::read(*view, name, Some(group.name), context, checks, found)));
+            from.resize(programs.len(), Origin { name, view: *view });
         }
         let priority = priority(group, context, report);
-        started.push(Started { priority, name: group.name, view: group.view, programs });
+        started.push(Started { priority, name: group.name, view: group.view, programs, origins: from });
     }
     for view in document.sections() {
         let SectionKind::Program(name) = section_kind(view.name, document.dialect) else { continue };
         if !grouped.contains(name) {
             let programs = by_name(program::read(view, name, None, context, checks, report));
             let priority = programs.first().map_or(DEFAULT_PRIORITY, |program| program.priority);
-            started.push(Started { priority, name, view, programs });
+            let origins = vec![Origin { name, view }; programs.len()];
+            started.push(Started { priority, name, view, programs, origins });
         }
     }
     refuse_twins(&started, report);
     sort::sort_by(&mut started, |one, other| (one.priority, one.name).cmp(&(other.priority, other.name)));
-    started.into_iter().flat_map(|group| group.programs).collect()
+    let mut programs = Vec::new();
+    for mut group in started {
+        programs.append(&mut group.programs);
+        origins.append(&mut group.origins);
+    }
+    programs
 }
 
 /// The instances of one section: they have one priority, so their names decide.

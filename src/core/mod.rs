@@ -294,7 +294,7 @@ fn command(name: &str, verb: Verb, wait: bool) -> Command {
         Verb::Kill => Act::Kill,
         Verb::Restart => Act::Restart { force: false },
     };
-    Command::Act { act, on: Selector::Process(name.to_owned()), terms: Terms { wait, timeout: None } }
+    Command::Act { act, on: Selector::Process(name.to_owned()), terms: Terms { wait, ..Terms::default() } }
 }
 
 impl Control for Inner {

@@ -94,6 +94,7 @@ fn set(found: &mut Args, spelling: &Spelling, value: String) -> Result<(), Strin
         | Opt::Watch
         | Opt::Force
         | Opt::Rolling
+        | Opt::Only
         | Opt::Group
         | Opt::NoWait
         | Opt::Ready

@@ -96,7 +96,7 @@ pub(super) fn signal(call: &Call<'_>) -> u8 {
 }
 
 fn terms(call: &Call<'_>) -> Terms {
-    Terms { wait: !call.args.has(Opt::NoWait), timeout: call.args.timeout }
+    Terms { wait: !call.args.has(Opt::NoWait), timeout: call.args.timeout, only: call.args.has(Opt::Only) }
 }
 
 /// A client that waits a little longer than the daemon was told to. The daemon's own time-out says how far the command has

@@ -297,7 +297,7 @@ impl Top<'_> {
 
     /// Hands the command over; what comes of it the events tell.
     fn perform(&mut self, action: Action) {
-        let terms = Terms { wait: false, timeout: None };
+        let terms = Terms { wait: false, ..Terms::default() };
         let (name, controller) = (self.selected.as_str(), &self.controller);
         let result = match action {
             Action::Start => controller.start_process_with(name, terms),

@@ -110,9 +110,10 @@ verbs! {
         &[Opt::Follow, Opt::Lines, Opt::Bytes], AtLeastOne, ProcessesThenStream, Query, Listed;
     Health: "health", "[--ready] [NAME]...", "exit with 0 if all (or these) are well", &[Opt::Ready], Any, PlainProcesses, Query, Listed;
     Start: "start", "[--no-wait] NAME...", "start, and wait until they are RUNNING", COMMAND, AtLeastOne, Processes, Change, Listed;
-    Stop: "stop", "[--no-wait] NAME...", "stop, and wait until nothing of them is left", COMMAND, AtLeastOne, Processes, Change, Listed;
-    Restart: "restart", "[--force] [--rolling] NAME...", "stop (with --force by SIGKILL) and start",
-        &[Opt::Force, Opt::Rolling, Opt::NoWait, Opt::Json], AtLeastOne, Processes, Change, Listed;
+    Stop: "stop", "[--only] [--no-wait] NAME...", "stop, and wait until nothing of them is left",
+        &[Opt::Only, Opt::NoWait, Opt::Json], AtLeastOne, Processes, Change, Listed;
+    Restart: "restart", "[--force] [--rolling] [--only] NAME...", "stop (with --force by SIGKILL) and start",
+        &[Opt::Force, Opt::Rolling, Opt::Only, Opt::NoWait, Opt::Json], AtLeastOne, Processes, Change, Listed;
     Kill: "kill", "NAME...", "SIGKILL at once, also to one that is stopping", COMMAND, AtLeastOne, Processes, Change, Listed;
     Signal: "signal", "[--group] SIGNAL NAME...", "send a signal to their main processes",
         &[Opt::Group, Opt::Json], AtLeastOne, SignalThenProcesses, Change, Listed;
@@ -183,6 +184,7 @@ pub(super) enum Opt {
     Watch,
     Force,
     Rolling,
+    Only,
     NoWait,
     For,
     Confirm,
@@ -215,7 +217,7 @@ const fn spelling(
 }
 
 /// The common options come first. Where two share a letter, the one of the verb counts after the verb.
-static OPTIONS: [Spelling; 20] = [
+static OPTIONS: [Spelling; 21] = [
     spelling(Opt::Socket, Some('s'), "socket", "SOCKET", "the daemon's socket"),
     spelling(Opt::Config, Some('c'), "config", "FILE", "the daemon's configuration, which names the socket"),
     spelling(Opt::Timeout, None, "timeout", "SECONDS", "give up waiting after this time"),
@@ -227,6 +229,7 @@ static OPTIONS: [Spelling; 20] = [
     spelling(Opt::Watch, Some('w'), "watch", "", "go on, and show every change"),
     spelling(Opt::Force, None, "force", "", "stop by SIGKILL"),
     spelling(Opt::Rolling, None, "rolling", "", "one by one, each RUNNING and healthy first"),
+    spelling(Opt::Only, None, "only", "", "leave alone what needs them"),
     spelling(Opt::NoWait, None, "no-wait", "", "do not wait for the effect"),
     spelling(Opt::For, None, "for", "WHAT", "running, healthy, stopped or exited"),
     spelling(Opt::Confirm, None, "confirm", "SECONDS", "go back unless 'confirm' comes in this time"),

@@ -21,6 +21,7 @@ Start the programs of a configuration file, watch them, and restart them.
       --check           check the configuration and exit
       --json            with --check: print the effective configuration
       --secrets         with --check --json: with the values of 'environment'
+      --graph           with --check: print who starts after whom
       --strict          unknown sections and keys are errors
       --dialect RULES   read the file as 'supervice' or 'supervisord' does
                         (default: supervisord where it has [supervisord])
@@ -41,7 +42,7 @@ Exit code: 0 success, 1 failure, 2 wrong usage. See supervice(8), supervice.conf
 /// What the arguments ask for.
 pub(super) enum Mode {
     Run(Args),
-    Check { json: bool, secrets: bool, args: Args },
+    Check { json: bool, secrets: bool, graph: bool, args: Args },
     DemoServer(String),
     Help,
     Version,
@@ -84,7 +85,7 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Mode, String
 
 fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
     let mut args = Args::default();
-    let (mut check, mut json, mut secrets) = (false, false, false);
+    let (mut check, mut json, mut secrets, mut graph) = (false, false, false, false);
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Short('c') | Arg::Long("config" | "configuration") => args.config = Some(parser.value()?.into()),
@@ -94,6 +95,7 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
             Arg::Long("check") => check = true,
             Arg::Long("json") => json = true,
             Arg::Long("secrets") => secrets = true,
+            Arg::Long("graph") => graph = true,
             Arg::Long("strict") => args.strict = true,
             Arg::Long("dialect") => args.dialect = Some(dialect(&parser.value()?.string()?)?),
             Arg::Long("init") => args.init = true,
@@ -111,8 +113,11 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
     if secrets && !json {
         return Err("--secrets goes with --check --json".into());
     }
+    if graph && (json || !check) {
+        return Err("--graph goes with --check alone".into());
+    }
     match (check, json) {
-        (true, _) => Ok(Mode::Check { json, secrets, args }),
+        (true, _) => Ok(Mode::Check { json, secrets, graph, args }),
         (false, true) => Err("--json goes with --check".into()),
         (false, false) => Ok(Mode::Run(args)),
     }
@@ -159,6 +164,8 @@ mod tests {
             &["--nonsense"],
             &["-z"],
             &["--check", "--secrets"],
+            &["--graph"],
+            &["--check", "--json", "--graph"],
             &["--dialect", "x"],
         ] {
             assert!(mode(words).is_err(), "{words:?}");

@@ -39,7 +39,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(()) => 0,
             Err(error) => fail(FAILURE, &format!("demo server on {address}: {}", crate::util::errno::reason(&error))),
         },
-        Ok(Mode::Check { json, secrets, args }) => {
+        Ok(Mode::Check { graph: true, args, .. }) => graph(&args),
+        Ok(Mode::Check { json, secrets, graph: false, args }) => {
             check(&args, json, if secrets { Secrets::Shown } else { Secrets::Hidden })
         }
         Ok(Mode::Run(args)) if args.system => system::start(args),
@@ -96,6 +97,18 @@ fn check(args: &Args, json: bool, secrets: Secrets) -> u8 {
             let plural = if programs == 1 { "" } else { "s" };
             let dialect = loaded.config.dialect.as_str();
             print(&format!("{}: no errors, {programs} program{plural} ({dialect}'s dialect)\n", path.display()))
+        }
+    }
+}
+
+/// Who starts after whom: a line for each stage.
+fn graph(args: &Args) -> u8 {
+    match load(args) {
+        Err(message) => fail(FAILURE, &message),
+        Ok((loaded, _)) => {
+            let stages = config::start_stages(&loaded.config);
+            let lines = (1..).zip(stages).map(|(number, names)| format!("{number}: {}\n", names.join(", ")));
+            print(&lines.collect::<String>())
         }
     }
 }

@@ -11,7 +11,7 @@ use super::initiator::Initiator;
 use super::machine::SignalTarget;
 use super::readiness::ReadySign;
 use super::span::span;
-use super::state::{Exit, SpawnError, signal_text};
+use super::state::{Exit, ProcessState, SpawnError, signal_text};
 use crate::util::truncate::to_bytes;
 
 /// Bytes of a text from outside that [`Cause::shortened`] keeps.
@@ -85,8 +85,22 @@ pub enum Failure {
         /// What the last one found.
         message: Arc<str>,
     },
+    /// Something that it requires can't get there any more.
+    DependencyLost {
+        /// What.
+        on: Box<str>,
+        /// The state that it came to.
+        state: ProcessState,
+    },
     /// A panic of the daemon itself.
     InternalError,
+}
+
+impl Failure {
+    /// It is made good when a dependency gets there after all.
+    pub(super) fn is_of_dependency(&self) -> bool {
+        matches!(self, Failure::DependencyLost { .. })
+    }
 }
 
 impl fmt::Display for Failure {
@@ -108,6 +122,7 @@ impl fmt::Display for Failure {
             }
             Failure::SpawnFailed(error) => error.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
+            Failure::DependencyLost { on, state } => write!(f, "it needs {on}, which is {state}"),
             Failure::InternalError => {
                 f.write_str("an internal error of supervice (a panic), please report it; its processes are killed")
             }
@@ -251,6 +266,12 @@ pub enum Cause {
     },
     /// It ended and is started again (`autorestart`).
     Restart,
+    /// A dependency that was lost is as it has to be.
+    DependencyBack {
+        /// Which; `None`: another configuration asks for less.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<Arc<str>>,
+    },
     /// No further attempt follows.
     GaveUp {
         /// Why the last one failed.
@@ -334,6 +355,7 @@ impl Cause {
             | Cause::BackedOff { .. }
             | Cause::Retry { .. }
             | Cause::Restart
+            | Cause::DependencyBack { .. }
             | Cause::GaveUp { .. }
             | Cause::Ended { .. }
             | Cause::StopTimedOut { .. }
@@ -366,6 +388,7 @@ fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
         | Failure::NotReady { .. }
         | Failure::NeverReady
         | Failure::Unhealthy { .. }
+        | Failure::DependencyLost { .. }
         | Failure::InternalError => failure,
     }
 }
@@ -396,6 +419,8 @@ impl fmt::Display for Cause {
             }
             Cause::Retry { number, of } => write!(f, "retry {number} of {of}"),
             Cause::Restart => f.write_str("restart after its end"),
+            Cause::DependencyBack { on: Some(on) } => write!(f, "{on}, which it needs, is there after all"),
+            Cause::DependencyBack { on: None } => f.write_str("it needs something else by now"),
             Cause::GaveUp { failure, after: None } => failure.fmt(f),
             Cause::GaveUp { failure, after: Some(after) } => write!(f, "{failure}, gave up after {after}"),
             Cause::Ended { exit: Some(exit) } => exit.fmt(f),
@@ -517,6 +542,20 @@ mod tests {
             ),
             (Cause::Retry { number: 2, of: 3 }, "retry 2 of 3", r#"{"kind":"retry","number":2,"of":3}"#),
             (Cause::Restart, "restart after its end", r#"{"kind":"restart"}"#),
+            (
+                Cause::DependencyBack { on: Some("db".into()) },
+                "db, which it needs, is there after all",
+                r#"{"kind":"dependency_back","on":"db"}"#,
+            ),
+            (Cause::DependencyBack { on: None }, "it needs something else by now", r#"{"kind":"dependency_back"}"#),
+            (
+                Cause::GaveUp {
+                    failure: Arc::new(Failure::DependencyLost { on: "db".into(), state: ProcessState::Fatal }),
+                    after: None,
+                },
+                "it needs db, which is FATAL",
+                r#"{"kind":"gave_up","failure":{"kind":"dependency_lost","on":"db","state":"FATAL"}}"#,
+            ),
             (
                 Cause::GaveUp { failure: Arc::new(unhealthy), after: Some(Tries::Restarts(3)) },
                 "health check failed 2 times: refused, gave up after 3 restarts",

@@ -7,5 +7,6 @@ pub(crate) mod log_level;
 pub(crate) mod quote;
 pub(crate) mod sort;
 pub(crate) mod sorted;
+pub(crate) mod topology;
 pub(crate) mod truncate;
 pub(crate) mod width;

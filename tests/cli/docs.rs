@@ -141,7 +141,13 @@ fn every_refusal_and_every_kind_of_cause_is_in_the_page_of_the_protocol() {
     let (state, initiator) = (read("src/process/state.rs"), read("src/process/initiator.rs"));
     let others =
         [(&causes, "Failure"), (&causes, "Verb"), (&causes, "Tries"), (&state, "Exit"), (&state, "SpawnStage")];
-    let more = [(&state, "SpawnError"), (&initiator, "Initiator"), (&initiator, "Caller")];
+    let more = [
+        (&state, "SpawnError"),
+        (&initiator, "Initiator"),
+        (&initiator, "Caller"),
+        (&initiator, "Related"),
+        (&initiator, "Relation"),
+    ];
     for (source, name) in others.into_iter().chain(more) {
         let words = serialised_words(source, name);
         assert!(words.len() >= 2, "{name}: {words:?}");

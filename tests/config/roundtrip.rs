@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use supervice::models::{
-    AutoRestart, DefaultOutput, Dialect, ExitCode, ExitOn, HealthCheckConfig, HealthCheckType, LogFormat, LogSync,
-    ProgramConfig, ProgramType, Readiness, Reconcile, SupervisorConfig,
+    AutoRestart, DefaultOutput, Dependency, DependencyCondition, DependencyTarget, Dialect, ExitCode, ExitOn,
+    HealthCheckConfig, HealthCheckType, LogFormat, LogSync, ProgramConfig, ProgramType, Readiness, Reconcile,
+    SupervisorConfig,
 };
 
 /// Arbitrary values, drawn one after the other.
@@ -77,6 +78,19 @@ impl Draw {
         }
     }
 
+    /// A name that may be in a file: not empty, no `?` at its end, `:` only before the name of a process.
+    fn dependency(&mut self) -> Dependency {
+        let name = self.pick(&["db", "web:00", "g:ready", "é 💡", "ready", "a?b"]).to_owned();
+        Dependency {
+            target: match self.boolean() {
+                true => DependencyTarget::Group(name.replace(':', "-")),
+                false => DependencyTarget::Program(name),
+            },
+            condition: self.pick(&DependencyCondition::ALL),
+            optional: self.boolean(),
+        }
+    }
+
     fn program(&mut self) -> ProgramConfig {
         ProgramConfig {
             name: self.text(),
@@ -116,6 +130,10 @@ impl Draw {
             umask: self.option(Draw::u32),
             group: self.option(Draw::text),
             pdeathsig: self.boolean(),
+            requires: self.list(Draw::dependency),
+            binds: self.list(Draw::dependency),
+            wants: self.list(Draw::dependency),
+            after: self.list(Draw::dependency),
             reconcile: self.pick(&[Reconcile::Auto, Reconcile::Kill, Reconcile::Warn, Reconcile::Off]),
             healthcheck: self.health_check(),
             process_name: self.option(Draw::text),

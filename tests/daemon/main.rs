@@ -6,6 +6,7 @@ mod cases;
 mod clock;
 mod crowd;
 mod demo;
+mod dependencies;
 mod disks;
 mod embed;
 mod failures;

@@ -25,7 +25,7 @@ fn kill_ends_at_once_what_ignores_its_stop() {
     let daemon = Daemon::start(STUBBORN);
     word_in(&daemon.path("up"));
     let controller = daemon.controller();
-    let taken = controller.stop_process_with("s", Terms { wait: false, timeout: None }).expect("stop");
+    let taken = controller.stop_process_with("s", Terms { wait: false, ..Terms::default() }).expect("stop");
     assert_eq!(taken, "Stopping s");
     let status = daemon.wait_state("s", "STOPPING");
     assert!(status.kill_at > status.since.map(|since| since + 500), "{status:?}");

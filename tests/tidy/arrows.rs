@@ -39,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config::ReloadPlan",
             "config::changed_keys",
             "config::changed_settings",
+            "config::dependency_edges",
             "config::diff",
             "config::needs_restart",
             // Plain data that inputs carry from the threads: the type is public there, or belongs to them alone.

@@ -215,7 +215,8 @@ impl Fields<'_> {
     }
 
     fn terms(&self) -> Result<Terms, String> {
-        Ok(Terms { wait: self.flag("wait", true)?, timeout: self.seconds("timeout")? })
+        let only = self.flag("only", false)?;
+        Ok(Terms { wait: self.flag("wait", true)?, timeout: self.seconds("timeout")?, only })
     }
 }
 

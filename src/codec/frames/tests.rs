@@ -274,7 +274,7 @@ fn requests_are_read_and_what_is_none_is_named() {
             command(Command::Act {
                 act: Act::Start,
                 on: Selector::Process(name()),
-                terms: Terms { wait: false, timeout: Some(Duration::from_millis(2500)) },
+                terms: Terms { wait: false, timeout: Some(Duration::from_millis(2500)), only: false },
             }),
         ),
         (r#"{"command":"kill","name":"web"}"#, process(Act::Kill)),

@@ -1,8 +1,8 @@
 //! The keys of programs.
 
 use super::readers::{
-    command, directory, env_file, environment, exitcodes, host, numprocs, process_name, script, serverurl,
-    stderr_logfile, stdout_logfile, user,
+    after, binds, command, directory, env_file, environment, exitcodes, host, numprocs, process_name, requires, script,
+    serverurl, stderr_logfile, stdout_logfile, user, wants,
 };
 use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
 use crate::config::values::{
@@ -82,6 +82,14 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "umask" => umask = umask; Section Restart; "";
         "permission bits that files which it creates do not get, in octal, such as `022`; else the daemon's"),
     key!(Program "pdeathsig" => pdeathsig = boolean; Section Restart; "true"; "SIGKILL the program if the daemon dies"),
+    key!(Program "requires" => requires by requires; Instance Live; "";
+        "programs, instances or `group:NAME` that are started with it and that it waits for: until they are `RUNNING`, or as `:started`, `:healthy`, `:completed` say; a `?` behind a name: it may be absent; a stop of one stops it first"),
+    key!(Program "binds" => binds by binds; Instance Live; "";
+        "as `requires`, and it is stopped when one of these ends and started again when that is back"),
+    key!(Program "wants" => wants by wants; Instance Live; "";
+        "started with it, and waited for as long as they may get there: a failure is no obstacle"),
+    key!(Program "after" => after by after; Instance Live; "";
+        "what it starts after and stops before where both are to be started or stopped; starts nothing"),
     key!(Program "reconcile" => reconcile = reconcile; Section Restart; "auto";
         "what a daemon that was killed left of it: `auto` (what is certainly its own is stopped before it starts), `kill` (what has left its session, too), `warn`, `off`"),
     KeyRow {

@@ -8,7 +8,7 @@ use crate::config::fields::Given;
 use crate::config::names::process_name_fault;
 use crate::config::shell::only_a_shell_does;
 use crate::config::values::{child_log, exit_codes, number};
-use crate::models::{Dialect, ProgramConfig};
+use crate::models::{Dependency, Dialect, NoName, ProgramConfig};
 use crate::sys::users::lookup_user;
 
 /// What to write where a program has no command.
@@ -234,6 +234,34 @@ pub(crate) fn serverurl(program: &mut ProgramConfig, given: &mut Given<'_>) -> R
         program.serverurl = Some(text).filter(|url| !url.is_empty());
     }
     Ok(())
+}
+
+pub(crate) fn requires(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.requires = dependencies(given)?;
+    Ok(())
+}
+
+pub(crate) fn binds(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.binds = dependencies(given)?;
+    Ok(())
+}
+
+pub(crate) fn wants(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.wants = dependencies(given)?;
+    Ok(())
+}
+
+pub(crate) fn after(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.after = dependencies(given)?;
+    Ok(())
+}
+
+/// A list of dependencies; whether their names are known is seen when all programs are read.
+fn dependencies(given: &mut Given<'_>) -> Result<Vec<Dependency>, Fault> {
+    let text = given.text()?;
+    let names = text.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty());
+    let no_name = |_: NoName| Fault::new("a name is missing", "write the name of a program, or group:NAME");
+    names.map(|name| name.parse().map_err(no_name)).collect()
 }
 
 /// The host of a health check.

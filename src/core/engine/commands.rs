@@ -59,7 +59,7 @@ impl Engine {
     fn watch(&mut self, token: ReplyToken, by: Initiator, watch: Watch) {
         match watch {
             Watch::Wait { name, until, timeout } => {
-                let terms = Terms { wait: true, timeout };
+                let terms = Terms { timeout, ..Terms::default() };
                 self.wait_until(token, name, until, terms);
             }
             Watch::Events { kinds, history } => {
@@ -154,16 +154,20 @@ impl Engine {
             Selector::Process(name) => self.is_already(act, &ids).then(|| name.clone()),
             Selector::Group(_) => None,
         };
-        if already.is_none() || act == Act::Start {
-            for &id in &ids {
-                self.do_act(act, id, &by);
+        let dependants = match act {
+            Act::Start => {
+                self.start_in_order(&ids, &by);
+                Vec::new()
             }
-        }
+            Act::Stop | Act::Kill | Act::Restart { .. } if already.is_some() => Vec::new(),
+            Act::Stop | Act::Kill | Act::Restart { .. } => self.act_in_order(act, &ids, &by, terms.only),
+        };
         if let Some(name) = already {
             return self.reply(token, Reply::AlreadyThere { act, name });
         }
-        let goals: Vec<(ProcId, Goal)> = ids.into_iter().map(|id| (id, goal)).collect();
-        self.wait_for(Some(token), terms, WaitKind::Act { act, on }, &goals);
+        let also = self.names_of(&dependants);
+        let goals: Vec<(ProcId, Goal)> = ids.into_iter().chain(dependants).map(|id| (id, goal)).collect();
+        self.wait_for(Some(token), terms, WaitKind::Act { act, on, also }, &goals);
     }
 
     /// Ends the present run; the next one begins at once where the process is meant to run.
@@ -196,7 +200,7 @@ impl Engine {
         }
     }
 
-    fn do_act(&mut self, act: Act, id: ProcId, by: &Initiator) {
+    pub(super) fn do_act(&mut self, act: Act, id: ProcId, by: &Initiator) {
         let by = by.clone();
         let event = match act {
             Act::Start => process::Event::StartRequested { by },

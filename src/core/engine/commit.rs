@@ -12,7 +12,7 @@ use super::timers::TimerKey;
 use super::waiters::{Goal, ReloadSummary, WaitKind};
 use super::{Engine, Entry};
 use crate::api::{
-    Announcement, Changes, DaemonChanges, KeyChange, LogLevel, ProcId, Refusal, ReloadChange, Reply, Reread,
+    Act, Announcement, Changes, DaemonChanges, KeyChange, LogLevel, ProcId, Refusal, ReloadChange, Reply, Reread,
     RollbackReason, Terms, Updated,
 };
 use crate::config::{KeyDiff, Loaded, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
@@ -199,9 +199,6 @@ impl Engine {
                 self.change(id, program);
             }
         }
-        if !matches!(mode, ApplyMode::Reload) {
-            self.restart_changed(mode, by, &mut change);
-        }
         for name in change.plan.added.clone() {
             let Some(program) = programs.remove(&name) else { continue };
             let start = match mode {
@@ -210,10 +207,16 @@ impl Engine {
             };
             let id = self.bring_in(program);
             if start {
-                self.tell(id, process::Event::StartRequested { by: by.clone() });
                 change.started.push(id);
             }
         }
+        self.rebuild_graph();
+        self.renew_held();
+        if !matches!(mode, ApplyMode::Reload) {
+            self.restart_changed(mode, by, &mut change);
+        }
+        self.start_in_order(&change.started, by);
+        self.review_waiting();
         change
     }
 
@@ -231,15 +234,11 @@ impl Engine {
         let chosen = self.registry.present().filter(|(_, entry)| stale(entry) && wanted(entry));
         let chosen: Vec<(ProcId, String, bool)> =
             chosen.map(|(id, entry)| (id, entry.name().to_owned(), entry.machine.has_run())).collect();
-        for (id, name, has_run) in chosen {
-            let by = by.clone();
-            self.tell(
-                id,
-                match has_run {
-                    true => process::Event::RestartRequested { force: false, by },
-                    false => process::Event::StartRequested { by },
-                },
-            );
+        let (running, down): (Vec<_>, Vec<_>) = chosen.iter().partition(|(_, _, has_run)| *has_run);
+        let ids = |chosen: &[&(ProcId, String, bool)]| chosen.iter().map(|(id, ..)| *id).collect::<Vec<ProcId>>();
+        self.act_in_order(Act::Restart { force: false }, &ids(&running), by, false);
+        self.start_in_order(&ids(&down), by);
+        for (id, name, _) in chosen {
             change.restarted.push(id);
             change.restarted_names.push(name);
         }
@@ -258,6 +257,7 @@ impl Engine {
         if let Some(entry) = self.registry.get_mut(id) {
             entry.leaving = false;
         }
+        self.include_dependants(id);
         self.change(id, program);
         id
     }
@@ -293,9 +293,7 @@ impl Engine {
 
     /// Stops what has left the configuration. Whoever waits for that is to be filed before.
     pub(super) fn stop_removed(&mut self, change: &Change, by: &Initiator) {
-        for id in &change.removed {
-            self.tell(*id, process::Event::StopRequested { by: by.clone() });
-        }
+        self.act_in_order(Act::Stop, &change.removed, by, true);
     }
 
     /// From now on the update is taken back unless it is confirmed.

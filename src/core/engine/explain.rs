@@ -17,7 +17,7 @@ impl Engine {
             program: Arc::clone(entry.config()),
             now: self.now,
             state: machine.state(),
-            condition: machine.condition(),
+            condition: self.condition_of(id, entry),
             last_words: entry.last_words.clone(),
             output_trouble: entry.output_trouble.iter().flatten().next().cloned(),
             pid: machine.pid(),

@@ -48,6 +48,7 @@ fn payload(cause: &Cause) -> usize {
             + match failure {
                 Failure::Unhealthy { message, .. } => message.len(),
                 Failure::SpawnFailed(error) => of_error(error),
+                Failure::DependencyLost { on, .. } => on.len(),
                 Failure::Exited { .. }
                 | Failure::Backgrounded { .. }
                 | Failure::NotCompleted { .. }
@@ -58,6 +59,7 @@ fn payload(cause: &Cause) -> usize {
     };
     match cause {
         Cause::Unhealthy { message, .. } | Cause::HealthyAgain { message } => message.len(),
+        Cause::DependencyBack { on } => on.as_ref().map_or(0, |on| on.len()),
         Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } | Cause::StartFailed { failure } => {
             of_failure(failure)
         }
@@ -83,6 +85,9 @@ fn payload(cause: &Cause) -> usize {
 fn payload_of_initiator(by: &Initiator) -> usize {
     match by {
         Initiator::Client(caller) => size_of_val(&**caller) + caller.command.as_ref().map_or(0, |name| name.len()),
+        Initiator::Related(related) => {
+            size_of_val(&**related) + related.name.len() + related.by.as_ref().map_or(0, payload_of_initiator)
+        }
         Initiator::Reload { by } => size_of_val(&**by) + payload_of_initiator(by),
         Initiator::Autostart
         | Initiator::Embedder

@@ -55,7 +55,7 @@ impl Engine {
             && let Some(action) = entry.machine.poll_action()
         {
             match action {
-                Action::Spawn { generation } => self.spawn(id, generation),
+                Action::Spawn { generation } => self.spawn_or_hold(id, generation),
                 Action::Signal { generation, signal, target, resume, why } => {
                     self.send_signal(id, generation, Signal { number: signal, target, resume });
                     self.signalled(id, signal, why);
@@ -65,6 +65,7 @@ impl Engine {
             }
         }
         self.show(id);
+        self.has_moved(id);
         self.review_waiters(id);
         self.note_settled(id);
         self.depart(id);
@@ -77,7 +78,7 @@ impl Engine {
         self.effects.push_back(Effect::Show { id, view: entry.machine.view() });
     }
 
-    fn spawn(&mut self, id: ProcId, generation: Generation) {
+    pub(super) fn spawn(&mut self, id: ProcId, generation: Generation) {
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.last_words = None;
         entry.draining = false;
@@ -218,6 +219,7 @@ impl Engine {
         }
         let Some(entry) = self.registry.remove(id) else { return };
         self.forget_adopted(id);
+        self.held.remove(&id);
         self.histories.forget(&entry.history);
         for key in [TimerKey::Process(id), TimerKey::OutputDrain(id), TimerKey::GroupProbe(id)] {
             self.timers.set(key, None);
@@ -285,6 +287,7 @@ impl Engine {
         self.timers.set(TimerKey::OutputDrain(id), None);
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.draining = false;
+        self.has_moved(id);
         self.review_waiters(id);
         self.exit_words_heard(id);
     }

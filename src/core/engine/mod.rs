@@ -18,7 +18,9 @@ mod commit;
 mod exit_policy;
 mod explain;
 mod followers;
+mod graph;
 mod history;
+mod in_order;
 mod ledger;
 mod lifecycle;
 mod power;
@@ -26,11 +28,13 @@ mod reconcile;
 mod registry;
 mod reload;
 mod shutdown;
+mod stages;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod waiters;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -43,10 +47,13 @@ use crate::api::{Announcement, ProcId, RequestId};
 use crate::failpoint;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Initiator, Moment, TaskEvent};
+use crate::util::sorted::SortedMap;
 use adoption::{Adoption, Identity};
 use commit::Commit;
 use exit_policy::ExitPolicy;
+use graph::Graph;
 use history::Histories;
+use in_order::HeldCommand;
 use ledger::Ledger;
 use lifecycle::ExitFacts;
 use power::Power;
@@ -77,6 +84,12 @@ pub(crate) struct Engine {
     /// The daemon's settings; the programs are in the registry.
     settings: SupervisorConfig,
     registry: Registry,
+    /// What programs need of others.
+    graph: Graph,
+    /// Stops and restarts that wait for the end of dependants.
+    held: SortedMap<ProcId, HeldCommand>,
+    /// Processes that have changed in this turn, and on which others depend, or that depend on others.
+    moved: Vec<ProcId>,
     timers: Timers,
     tasks: Tasks,
     ledger: Ledger,
@@ -119,6 +132,9 @@ impl Engine {
             now,
             settings,
             registry: Registry::default(),
+            graph: Graph::default(),
+            held: SortedMap::default(),
+            moved: Vec::new(),
             timers: Timers::default(),
             tasks: Tasks::default(),
             ledger: Ledger::default(),
@@ -140,6 +156,7 @@ impl Engine {
         for program in programs {
             engine.add(program);
         }
+        engine.rebuild_graph();
         engine
     }
 
@@ -243,6 +260,7 @@ impl Engine {
     }
 
     fn end_turn(&mut self) {
+        self.review_moved();
         self.deliver_announcements();
     }
 

@@ -89,9 +89,8 @@ impl Engine {
     fn settled(&mut self) {
         if !self.is_ending() {
             let wanted = self.registry.iter().filter(|(_, entry)| entry.config().autostart);
-            for id in wanted.map(|(id, _)| id).collect::<Vec<ProcId>>() {
-                self.tell(id, process::Event::StartRequested { by: Initiator::Autostart });
-            }
+            let wanted: Vec<ProcId> = wanted.map(|(id, _)| id).collect();
+            self.start_in_order(&wanted, &Initiator::Autostart);
         }
         for EarlyRequest { request, is_awaited, by, command } in std::mem::take(&mut self.early) {
             let _ = self.ledger.take(request);

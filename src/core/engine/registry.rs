@@ -10,7 +10,7 @@ use super::history::History;
 use super::ledger::WaiterId;
 use crate::api::{Bystanders, NameHint, ProcId, Reached, Refusal, StatusRow};
 use crate::models::{ProgramConfig, StreamKind};
-use crate::process::{Cause, LastWords, Machine, Moment};
+use crate::process::{Cause, Condition, LastWords, Machine, Moment};
 use crate::util::did_you_mean::closest;
 use crate::util::sorted::SortedMap;
 
@@ -68,7 +68,7 @@ impl Entry {
 
     /// `true` if no process exists and none will come by itself.
     pub(super) fn is_settled_down(&self) -> bool {
-        !self.machine.has_run() && self.machine.poll_timeout().is_none()
+        !self.machine.has_run() && self.machine.poll_timeout().is_none() && !self.machine.is_waiting()
     }
 
     pub(super) fn trouble(&mut self, stream: StreamKind) -> &mut Option<Arc<str>> {
@@ -95,12 +95,12 @@ impl Entry {
         })
     }
 
-    pub(super) fn status(&self, bystanders: Option<Bystanders>) -> StatusRow {
+    pub(super) fn status(&self, condition: Condition, bystanders: Option<Bystanders>) -> StatusRow {
         let machine = &self.machine;
         StatusRow {
             program: Arc::clone(self.config()),
             state: machine.state(),
-            condition: machine.condition(),
+            condition,
             last_words: self.last_words.clone(),
             output_trouble: self.output_trouble.iter().flatten().next().cloned(),
             bystanders,
@@ -228,7 +228,8 @@ impl Registry {
 impl Engine {
     /// What the state of every process is, or of one.
     pub(super) fn rows(&self, name: Option<&str>, offset: usize) -> Result<Vec<StatusRow>, Refusal> {
-        let row = |(id, entry): (ProcId, &Entry)| entry.status(self.adoption.bystanders(id));
+        let row =
+            |(id, entry): (ProcId, &Entry)| entry.status(self.condition_of(id, entry), self.adoption.bystanders(id));
         match name {
             None => Ok(self.registry.iter().skip(offset).map(row).collect()),
             Some(name) => {

@@ -1,17 +1,18 @@
-//! The orderly end: everything is told to stop at the same time; what has not gone when the time is up is killed; what even
-//! SIGKILL doesn't end is named and left behind. Then the orphans: what has run away from its program's group (daemons that
-//! detach themselves) and was inherited by us.
+//! The orderly end: everything is told to stop, stage by stage where programs depend on others, else at the same time; what
+//! has not gone when the time is up is killed; what even SIGKILL doesn't end is named and left behind. Then the orphans: what
+//! has run away from its program's group (daemons that detach themselves) and was inherited by us.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::stages::Stage;
 use super::timers::TimerKey;
 use crate::api::{Announcement, ProcId, ShutdownProgress};
 use crate::core::effect::Effect;
 use crate::process::{self, Initiator, Moment};
-use crate::util::sorted::SortedSet;
+use crate::util::sorted::{SortedMap, SortedSet};
 
 /// What death by SIGKILL may take before the daemon goes without it.
 const AFTER_KILL: Duration = Duration::from_secs(2);
@@ -30,8 +31,9 @@ const SIGKILL: u8 = 9;
 pub(super) enum Shutdown {
     /// Not begun.
     No,
-    /// Everything was told to stop. `left`: the processes of which something is left.
-    Stopping { kill_at: Moment, left: SortedSet<ProcId> },
+    /// A stage was told to stop. `left`: its processes of which something is left; `killed`: they got SIGKILL because the
+    /// later stages (the last one first) need the time that there is until `kill_at`, when all is killed.
+    Stopping { kill_at: Moment, left: SortedSet<ProcId>, later: Vec<Stage>, killed: bool },
     /// Everything was killed.
     Killing { left: SortedSet<ProcId> },
     /// The programs have gone, orphans were signalled; `until` is when we kill them, or go without them.
@@ -64,15 +66,49 @@ impl Engine {
         let seconds = u64::from(self.settings.shutdown_timeout);
         self.announce(None, Announcement::Shutdown(ShutdownProgress::Begun { seconds }));
         let kill_at = self.now + Duration::from_secs(seconds);
-        self.shutdown = Shutdown::Stopping { kill_at, left: SortedSet::default() };
+        let stages = self.shutdown_stages();
+        self.shutdown = Shutdown::Stopping { kill_at, left: SortedSet::default(), later: Vec::new(), killed: false };
         self.timers.set(TimerKey::ExitPolicy, None);
-        self.tell_all(|by| process::Event::StopRequested { by });
+        self.held = SortedMap::default();
+        for id in self.registry.ids() {
+            if !self.registry.get(id).is_some_and(|entry| entry.machine.has_run()) {
+                self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
+            }
+        }
         self.abandon_reload();
         self.abandon_waits();
         self.abandon_commit();
-        let left = self.with_run();
-        self.shutdown = Shutdown::Stopping { kill_at, left };
-        self.await_stage(Some(kill_at));
+        self.begin_stage(kill_at, stages);
+    }
+
+    /// Tells the first of these stages of which something is there to stop.
+    fn begin_stage(&mut self, kill_at: Moment, mut stages: Vec<Stage>) {
+        let mut left = SortedSet::default();
+        while left.is_empty()
+            && let Some(Stage { ids, .. }) = stages.pop()
+        {
+            for id in &ids {
+                self.tell(*id, process::Event::StopRequested { by: Initiator::Shutdown });
+            }
+            let has_run = |id: &ProcId| self.registry.get(*id).is_some_and(|entry| entry.machine.has_run());
+            left.extend(ids.into_iter().filter(has_run));
+        }
+        let until = self.stage_limit(kill_at, &stages);
+        self.shutdown = Shutdown::Stopping { kill_at, left, later: stages, killed: false };
+        self.await_stage(Some(until));
+    }
+
+    /// The time of a stage is up, and others are to follow: it is killed, and not waited for much longer.
+    fn kill_stage(&mut self, kill_at: Moment, left: SortedSet<ProcId>, later: Vec<Stage>) {
+        let names = self.names(&left);
+        self.announce(None, Announcement::Shutdown(ShutdownProgress::Killing(names)));
+        let ids: Vec<ProcId> = left.iter().copied().collect();
+        self.shutdown = Shutdown::Stopping { kill_at, left, later, killed: true };
+        let until = (self.now + AFTER_KILL).min(kill_at);
+        self.timers.set(TimerKey::ShutdownStage, Some(until));
+        for id in ids {
+            self.tell(id, process::Event::KillRequested { by: Initiator::Shutdown });
+        }
     }
 
     /// Waits for the end of all, or for this moment.
@@ -86,23 +122,45 @@ impl Engine {
 
     /// Nothing may be left of this process by now.
     pub(super) fn note_run_over(&mut self, id: ProcId) {
+        let machine = self.registry.get(id).map(|entry| &entry.machine);
+        if machine.is_some_and(|machine| machine.has_run()) {
+            return;
+        }
+        // One of a later stage has ended by itself, and is not to come back.
+        if machine.is_some_and(|machine| machine.comes_up()) {
+            return self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
+        }
         let (Shutdown::Stopping { left, .. } | Shutdown::Killing { left }) = &mut self.shutdown else { return };
-        if self.registry.get(id).is_none_or(|entry| !entry.machine.has_run()) && left.remove(&id) && left.is_empty() {
+        if left.remove(&id) && left.is_empty() {
             self.timers.set(TimerKey::ShutdownStage, Some(self.now));
         }
     }
 
     /// A stage is over: everything that it waited for has gone, or its time is up.
     pub(super) fn shutdown_stage(&mut self) {
+        if let Shutdown::Stopping { left, kill_at, later, killed } = &mut self.shutdown
+            && !later.is_empty()
+            && self.now < *kill_at
+        {
+            let (kill_at, later) = (*kill_at, std::mem::take(later));
+            if left.is_empty() || *killed {
+                return self.begin_stage(kill_at, later);
+            }
+            let left = std::mem::take(left);
+            return self.kill_stage(kill_at, left, later);
+        }
         match &self.shutdown {
-            Shutdown::Stopping { left, kill_at } if left.is_empty() => {
+            // What was killed in an earlier stage and has not gone is not forgotten.
+            Shutdown::Stopping { left, kill_at, later, killed: _ }
+                if left.is_empty() && later.is_empty() && self.with_run().is_empty() =>
+            {
                 // shutdown_timeout is for the orphans too: a container's runtime does not wait longer.
                 let at_most = ORPHANS_STOP.min(kill_at.saturating_duration_since(self.now));
                 self.shutdown = Shutdown::Orphans { killed: false, until: self.now + at_most };
                 self.effects.push_back(Effect::SignalOrphans { signal: Some(SIGTERM) });
             }
-            Shutdown::Stopping { left, .. } => {
-                let names = self.names(left);
+            Shutdown::Stopping { .. } => {
+                let names = self.names(&self.with_run());
                 self.announce(None, Announcement::Shutdown(ShutdownProgress::Killing(names)));
                 self.kill_all();
             }

@@ -1,8 +1,10 @@
 //! The engine in a small world: what comes in, what it wants done, and what is answered.
 
 mod bench;
+mod dependencies;
 mod exit_policy;
 mod followers;
+mod graphs;
 mod history;
 mod ledger;
 mod operate;
@@ -40,7 +42,7 @@ fn nothing_is_kept_for_a_client_that_has_gone_but_its_commands_are_done() {
 fn starts_that_nobody_waits_for_leave_nothing_behind() {
     let mut bench = Bench::new(&[program("p")]);
     for _ in 0..100 {
-        let terms = Terms { wait: false, timeout: None };
+        let terms = Terms { wait: false, ..Terms::default() };
         bench.ask_locally(1, bench::act_on_terms(Act::Start, "p", terms));
     }
     assert_eq!((bench.world.pids, bench.engine.waiters.len(), bench.engine.owed()), (1, 0, 0));
@@ -126,7 +128,7 @@ fn a_stop_is_answered_although_a_start_follows_it_at_once() {
     bench.end(0, Exit::Signal(15));
     assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")], "it is only STARTING");
     let on = Selector::Process(name("p"));
-    assert_eq!(bench.reply(), &Reply::Reached { act: Act::Stop, on });
+    assert_eq!(bench.reply(), &Reply::Reached { act: Act::Stop, on, also: Vec::new() });
     bench.pass(10);
     assert_eq!(bench.answers(), [(1, "ok"), (2, "ok"), (3, "ok")]);
 }

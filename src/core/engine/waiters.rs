@@ -23,7 +23,12 @@ const SETTLE_MARGIN: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum WaitKind {
     /// The effect of a command.
-    Act { act: Act, on: Selector },
+    Act {
+        act: Act,
+        on: Selector,
+        /// Those that went down, or were restarted, because they need these.
+        also: Vec<String>,
+    },
     /// The end of the programs that a reload has removed; and what it has changed.
     Reload(Box<ReloadSummary>),
     /// The same, and that what an update has started is up.
@@ -91,6 +96,11 @@ impl Waiters {
         self.open.get(&waiter).is_some_and(|waiter| waiter.request == Some(request))
     }
 
+    /// Nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.len() == 0
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
@@ -114,7 +124,12 @@ impl Engine {
         let mut longest = Some(Duration::ZERO);
         for &(id, goal) in goals {
             let Some(entry) = self.registry.get_mut(id) else { continue };
-            longest = longest.zip(longest_wait(entry, goal)).map(|(longest, wait)| longest.max(wait));
+            let wait = longest_wait(entry, goal).filter(|_| goal != Goal::Up || self.graph.needs(id).is_empty());
+            longest = longest.zip(wait).map(|(longest, wait)| match goal {
+                // They end one after the other.
+                Goal::Down if !self.graph.is_empty() => longest + wait,
+                Goal::Up | Goal::Down | Goal::Reach(_) => longest.max(wait),
+            });
             entry.waiters.push(waiter);
             members.push(Member { id, name: entry.name().to_owned(), goal, outcome: None });
         }
@@ -146,11 +161,15 @@ impl Engine {
         let now = self.now;
         // An update that is not confirmed yet may be taken back, which brings more about than the process alone would.
         let may_be_taken_back = self.commit.is_open();
+        // A restart that has not begun yet.
+        let is_held = self.is_held(id);
+        let blocker = if entry.machine.is_waiting() { self.blocker(id) } else { None };
         for waiter in entry.waiters.clone() {
             let Some(entry) = self.registry.get(id) else { return };
             if let Some(open) = self.waiters.open.get_mut(&waiter) {
                 open.settle(id, |goal| match goal {
-                    Goal::Up => up_outcome(now, entry),
+                    Goal::Up if is_held => None,
+                    Goal::Up => blocker.clone().map(Err).or_else(|| up_outcome(now, entry)),
                     Goal::Down => down_outcome(entry),
                     Goal::Reach(until) => reach_outcome(now, entry, until, may_be_taken_back),
                 });
@@ -218,7 +237,7 @@ impl Engine {
         let Some(Waiter { request, kind, .. }) = self.close_waiter(waiter) else { return };
         let Some(token) = request.and_then(|request| self.ledger.take(request)) else { return };
         match kind {
-            WaitKind::Act { act, on } => self.reply(token, Reply::Begun { act, on }),
+            WaitKind::Act { act, on, also: _ } => self.reply(token, Reply::Begun { act, on }),
             WaitKind::Reload(_) | WaitKind::Update(_) | WaitKind::Wait { .. } => self.refuse(token, Refusal::Internal),
         }
     }
@@ -300,14 +319,14 @@ impl Waiter {
         let mut failed: Vec<(String, Unreached)> = failed.collect();
         if failed.is_empty() {
             return Ok(match kind {
-                WaitKind::Act { act, on } => Reply::Reached { act, on },
+                WaitKind::Act { act, on, also } => Reply::Reached { act, on, also },
                 WaitKind::Reload(summary) => summary.reply(),
                 WaitKind::Update(updated) => Reply::Updated(updated),
                 WaitKind::Wait { name, until } => Reply::WaitOver { name, until },
             });
         }
         Err(match kind {
-            WaitKind::Act { act, on } => Refusal::NotReached { act, on, members: failed, timed_out },
+            WaitKind::Act { act, on, also: _ } => Refusal::NotReached { act, on, members: failed, timed_out },
             WaitKind::Reload(_) => Refusal::ReloadIncomplete { members: failed, timed_out },
             WaitKind::Update(updated) => {
                 let confirm_pending = updated.confirm_until.is_some();

@@ -46,9 +46,9 @@ impl Machine {
             Phase::Stopped | Phase::Fatal { remains: None, .. } | Phase::Exited { restart_at: None, remains: None } => {
                 phase
             }
-            Phase::Exited { restart_at: Some(_), remains: None } | Phase::Backoff { remains: None, .. } => {
-                self.enter(from, Phase::Stopped, None, cause)
-            }
+            Phase::Exited { restart_at: Some(_), remains: None }
+            | Phase::Backoff { remains: None, .. }
+            | Phase::Waiting => self.enter(from, Phase::Stopped, None, cause),
             Phase::Exited { remains: Some(group), .. }
             | Phase::Fatal { remains: Some(group), .. }
             | Phase::Backoff { remains: Some(group), .. } => self.clear_away(now, from, group, force, cause),
@@ -79,6 +79,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Stopping { .. } => self.go_up(now, phase, force, cause),
         }
@@ -96,7 +97,7 @@ impl Machine {
             | Phase::Fatal { remains: Some(group), .. }
             | Phase::Backoff { remains: Some(group), .. } => self.clear_away(now, from, group, force, cause),
             Phase::Spawning { kill: _ } => Phase::Spawning { kill: false },
-            Phase::Starting { .. } | Phase::Running { .. } | Phase::Unhealthy { .. } => phase,
+            Phase::Waiting | Phase::Starting { .. } | Phase::Running { .. } | Phase::Unhealthy { .. } => phase,
             Phase::Stopping { leader, group, then: _ } => {
                 let group = self.press(now, leader, group, force);
                 Phase::Stopping { leader, group, then: Then::AsDesired }

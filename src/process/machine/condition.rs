@@ -10,7 +10,7 @@ use super::super::last_words::LastWords;
 use super::super::moment::Moment;
 use super::super::readiness::ReadySign;
 use super::super::span::{clock, span};
-use super::super::state::{Exit, signal_text};
+use super::super::state::{Exit, ProcessState, signal_text};
 use super::Machine;
 use super::due::Due;
 use super::phase::{Group, Leader, Phase, Retry, Run, StopStage};
@@ -32,6 +32,30 @@ impl Upcoming {
         match (self.after_group, seconds_left(Some(self.at), now)) {
             (Some(pid), 0) => format!("when the process group of pid {pid} has gone"),
             (Some(_) | None, seconds) => format!("in {seconds} s"),
+        }
+    }
+}
+
+/// Something that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// The process, and its condition as it is written.
+    pub on: Box<str>,
+    /// Its state.
+    pub state: ProcessState,
+    /// In `BACKOFF`: the number of the retry, how many there may be, and when it comes.
+    pub retry: Option<(u32, u32, Moment)>,
+}
+
+impl Awaited {
+    /// `db (BACKOFF, retry 2 of 3 in 4 s)`
+    fn text(&self, now: Moment) -> String {
+        let Awaited { on, state, retry } = self;
+        match retry {
+            Some((number, of, at)) => {
+                format!("{on} ({state}, retry {number} of {of} in {} s)", seconds_left(Some(*at), now))
+            }
+            None => format!("{on} ({state})"),
         }
     }
 }
@@ -71,6 +95,13 @@ pub enum Condition {
         retry: Upcoming,
         /// The last attempt got as far as a process, whose last words may tell why.
         has_run: bool,
+    },
+    /// It waits for others before it starts.
+    Waiting {
+        /// The first of them.
+        on: Vec<Awaited>,
+        /// So many more.
+        more: usize,
     },
     /// It is about to be executed.
     Spawning,
@@ -158,6 +189,7 @@ impl Condition {
             Condition::Backoff { failure, number, of, retry, has_run } => {
                 (format!("{failure}, retry {number} of {of} {}", retry.text(now)), *has_run)
             }
+            Condition::Waiting { on, more } => return waiting(on, *more, now),
             Condition::Completed { exit, age_ms } => return completed(*exit, *age_ms),
             Condition::Completing { pid, started, give_up_at } => {
                 let uptime = clock(now.saturating_duration_since(*started));
@@ -190,6 +222,15 @@ impl Condition {
             Some(said) if !said.is_empty() && ended_badly => format!("{line}: {said}"),
             Some(_) | None => line,
         }
+    }
+}
+
+fn waiting(on: &[Awaited], more: usize, now: Moment) -> String {
+    let each: Vec<String> = on.iter().map(|awaited| awaited.text(now)).collect();
+    match (each.is_empty(), more) {
+        (true, _) => "waiting".to_owned(),
+        (false, 0) => format!("waiting for {}", each.join(", ")),
+        (false, more) => format!("waiting for {} and {more} more", each.join(", ")),
     }
 }
 
@@ -237,6 +278,8 @@ impl Machine {
                 retry: upcoming(*at, remains.as_ref()),
                 has_run,
             },
+            // Whom it waits for, the shell knows.
+            Phase::Waiting => Condition::Waiting { on: Vec::new(), more: 0 },
             Phase::Spawning { .. } => Condition::Spawning,
             Phase::Starting { run, startup } => starting(run, startup),
             Phase::Running { run, .. } => Condition::Alive { pid: run.pid, started: run.started },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::initiator::Initiator;
 use super::super::readiness::ReadyReport;
-use super::super::state::{Exit, SpawnError};
+use super::super::state::{Exit, ProcessState, SpawnError};
 use crate::models::ProgramConfig;
 
 /// Counts the runs of a process; an answer that carries an older generation changes nothing.
@@ -40,6 +40,27 @@ pub enum Event {
     OrphansFound {
         /// One of them.
         pid: i32,
+    },
+    /// The `Spawn` action was not performed: it may not start yet. `Released` or `DependencyLost` follows.
+    Held {
+        /// The run that it was for.
+        generation: Generation,
+    },
+    /// It may start now: after `Held`, or after `DependencyLost` where that is made good.
+    Released {
+        /// The run that was held, or lost.
+        generation: Generation,
+        /// What it has waited for last; `None`: its settings have changed.
+        on: Option<Arc<str>>,
+    },
+    /// What it waits for will not come.
+    DependencyLost {
+        /// The run that was held.
+        generation: Generation,
+        /// What that is.
+        on: Box<str>,
+        /// The state that it came to.
+        state: ProcessState,
     },
     /// The `Spawn` action has succeeded.
     Spawned {
@@ -103,6 +124,9 @@ impl Event {
             Event::KillRequested { .. } => "kill",
             Event::RestartRequested { .. } => "restart",
             Event::OrphansFound { .. } => "orphans",
+            Event::Held { .. } => "held",
+            Event::Released { .. } => "released",
+            Event::DependencyLost { .. } => "lost",
             Event::Spawned { .. } => "spawned",
             Event::SpawnFailed { .. } => "failed",
             Event::Exited { .. } => "exited",
@@ -117,7 +141,10 @@ impl Event {
     /// The run that the event speaks of; `None` for what comes from an operator.
     pub(super) fn generation(&self) -> Option<Generation> {
         match self {
-            Event::Spawned { generation, .. }
+            Event::Held { generation }
+            | Event::Released { generation, .. }
+            | Event::DependencyLost { generation, .. }
+            | Event::Spawned { generation, .. }
             | Event::SpawnFailed { generation, .. }
             | Event::Exited { generation, .. }
             | Event::GroupEmpty { generation }

@@ -26,7 +26,7 @@ impl Machine {
     }
 
     /// A new run that no operator has asked for.
-    fn start_again(&mut self, from: ProcessState, cause: Cause) -> Phase {
+    pub(super) fn start_again(&mut self, from: ProcessState, cause: Cause) -> Phase {
         self.tally.restarts = self.tally.restarts.saturating_add(1);
         self.start(from, cause)
     }
@@ -48,6 +48,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -63,6 +64,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
@@ -88,6 +90,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
@@ -126,6 +129,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Stopping { leader: Leader::Gone, .. } => phase,
         }
@@ -268,6 +272,7 @@ impl Machine {
             | Phase::Exited { remains: None, .. }
             | Phase::Fatal { remains: None, .. }
             | Phase::Backoff { remains: None, .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -317,6 +322,7 @@ impl Machine {
             | Phase::Backoff { .. }
             | Phase::Stopped
             | Phase::Fatal { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -356,6 +362,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { checks: None, .. }
@@ -405,6 +412,7 @@ impl Machine {
             }
             Phase::Stopped
             | Phase::Fatal { remains: None, .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Running { checks: None, .. } => phase,
         }
@@ -461,6 +469,7 @@ impl Machine {
             | Phase::Exited { remains: None, .. }
             | Phase::Fatal { remains: None, .. }
             | Phase::Backoff { remains: None, .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }

@@ -55,6 +55,7 @@ mod starting;
 mod startup;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -71,9 +72,9 @@ use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
 pub use action::{Action, Desired, KillWhy, LastRun, SignalTarget, Transition};
-pub use condition::Condition;
 #[cfg(test)]
 pub(crate) use condition::Upcoming;
+pub use condition::{Awaited, Condition};
 use due::is_due;
 pub use event::{Event, Generation};
 use phase::Phase;
@@ -158,6 +159,9 @@ impl Machine {
             Event::KillRequested { by } => self.stop_requested(now, phase, true, by),
             Event::RestartRequested { force, by } => self.restart_requested(now, phase, force, by),
             Event::OrphansFound { pid } => self.orphans_found(now, phase, pid),
+            Event::Held { generation: _ } => Machine::held(phase),
+            Event::Released { generation: _, on } => self.released(phase, on),
+            Event::DependencyLost { generation: _, on, state } => self.dependency_lost(phase, on, state),
             Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid),
             Event::SpawnFailed { generation: _, error } => self.spawn_failed(now, phase, error),
             Event::Exited { generation: _, exit, descendant } => self.exited(now, phase, exit, descendant),
@@ -287,6 +291,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Stopping { .. } => None,
         }
@@ -332,6 +337,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
@@ -346,6 +352,7 @@ impl Machine {
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -362,6 +369,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -377,6 +385,7 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }

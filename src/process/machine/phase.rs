@@ -153,6 +153,8 @@ pub(super) enum Phase {
         retry: Retry,
         remains: Option<Group>,
     },
+    /// It is to start and may not yet: the shell has refused the `Spawn` action, and says when it may.
+    Waiting,
     /// The `Spawn` action is out. `kill`: a kill was asked for meanwhile.
     Spawning {
         kill: bool,
@@ -185,7 +187,7 @@ impl Phase {
             Phase::Exited { .. } => ProcessState::Exited,
             Phase::Fatal { .. } => ProcessState::Fatal,
             Phase::Backoff { .. } => ProcessState::Backoff,
-            Phase::Spawning { .. } | Phase::Starting { .. } => ProcessState::Starting,
+            Phase::Waiting | Phase::Spawning { .. } | Phase::Starting { .. } => ProcessState::Starting,
             Phase::Running { .. } => ProcessState::Running,
             Phase::Unhealthy { .. } => ProcessState::Unhealthy,
             Phase::Stopping { .. } => ProcessState::Stopping,
@@ -195,7 +197,7 @@ impl Phase {
     /// The run of which something is left: a leader or members of its group.
     pub(super) fn run(&self) -> Option<&Run> {
         match self {
-            Phase::Stopped | Phase::Spawning { .. } => None,
+            Phase::Stopped | Phase::Waiting | Phase::Spawning { .. } => None,
             Phase::Exited { remains, .. } | Phase::Fatal { remains, .. } | Phase::Backoff { remains, .. } => {
                 remains.as_ref().map(|group| &group.run)
             }
@@ -211,6 +213,7 @@ impl Phase {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Stopping { leader: Leader::Gone, .. } => None,
             Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => Some(run),
@@ -229,6 +232,7 @@ impl Phase {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::Waiting
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Stopping { .. } => None,
@@ -247,7 +251,7 @@ impl Phase {
             Phase::Starting { startup, .. } => startup.timer(),
             Phase::Running { checks, .. } => checks.as_ref().and_then(|checks| checks.timer()),
             Phase::Unhealthy { checks, .. } => checks.timer(),
-            Phase::Stopped | Phase::Fatal { remains: None, .. } | Phase::Spawning { .. } => None,
+            Phase::Stopped | Phase::Fatal { remains: None, .. } | Phase::Waiting | Phase::Spawning { .. } => None,
         }
     }
 }

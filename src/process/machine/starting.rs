@@ -78,6 +78,7 @@ impl Machine {
                 | Phase::Exited { .. }
                 | Phase::Fatal { .. }
                 | Phase::Backoff { .. }
+                | Phase::Waiting
                 | Phase::Spawning { .. }
                 | Phase::Running { .. }
                 | Phase::Unhealthy { .. }

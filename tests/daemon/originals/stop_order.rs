@@ -41,7 +41,6 @@ fn order(dir: &Path, daemon: &Path) -> Vec<String> {
 
 /// Groups by priority, the highest first, names backwards; each group is gone before the next one is told.
 #[test]
-#[ignore = "a shutdown tells all programs at once until it has stages; then this holds as it stands"]
 fn originals_supervisord_shutdown_is_the_reverse_of_the_start() {
     let Some(python) = python() else { return };
     let dir = tempfile::tempdir().expect("a directory");

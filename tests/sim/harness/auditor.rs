@@ -192,7 +192,11 @@ impl Auditor {
             }
             Event::ReadyReported { generation, report } if self.is_run(*generation) => self.told(*report, now),
             Event::ConfigChanged(config) => self.config = Arc::clone(config),
-            Event::OrphansFound { .. }
+            // The simulation of the engine holds starts; here nothing is held.
+            Event::Held { .. }
+            | Event::Released { .. }
+            | Event::DependencyLost { .. }
+            | Event::OrphansFound { .. }
             | Event::Exited { .. }
             | Event::GroupEmpty { .. }
             | Event::GroupLingers { .. }

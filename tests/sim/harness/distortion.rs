@@ -360,7 +360,10 @@ impl Distorted {
                 }
             }
             Event::ConfigChanged(config) => memory.config = Arc::clone(config),
-            Event::OrphansFound { .. }
+            Event::Held { .. }
+            | Event::Released { .. }
+            | Event::DependencyLost { .. }
+            | Event::OrphansFound { .. }
             | Event::SpawnFailed { .. }
             | Event::Exited { .. }
             | Event::GroupEmpty { .. }
@@ -396,7 +399,10 @@ fn bent(config: &Arc<ProgramConfig>, bend: Option<Bend>) -> Arc<ProgramConfig> {
 fn renew_generation(it: &mut Distorted, mut event: Event) -> Vec<Event> {
     let current = it.machine.generation();
     match &mut event {
-        Event::Spawned { generation, .. }
+        Event::Held { generation }
+        | Event::Released { generation, .. }
+        | Event::DependencyLost { generation, .. }
+        | Event::Spawned { generation, .. }
         | Event::SpawnFailed { generation, .. }
         | Event::Exited { generation, .. }
         | Event::GroupEmpty { generation, .. }

@@ -224,6 +224,7 @@ impl Bench {
         for program in programs {
             bench.engine.add(Arc::new(program.clone()));
         }
+        bench.engine.rebuild_graph();
         bench.turn(|_, _| ());
         bench
     }

@@ -10,7 +10,7 @@ use crate::process::{SpawnError, SpawnStage};
 /// One request of each kind, and of each way to be answered.
 fn one_of_each() -> Vec<Request> {
     let text = || name("p");
-    let no_wait = Terms { wait: false, timeout: None };
+    let no_wait = Terms { wait: false, ..Terms::default() };
     let level = LogLevel::from_name("DEBUG").expect("a level");
     let group = |act| Command::Act { act, on: Selector::Group(text()), terms: Terms::default() };
     let queries = [
@@ -167,7 +167,7 @@ fn a_dead_disk_holds_four_threads_and_no_more() {
 
 #[test]
 fn who_does_not_wait_is_told_that_it_has_begun_or_that_it_failed_at_once() {
-    let no_wait = Terms { wait: false, timeout: None };
+    let no_wait = Terms { wait: false, ..Terms::default() };
     let mut bench = Bench::new(&[program("p")]);
     bench.ask(1, act_on_terms(Act::Start, "p", no_wait));
     let on = Selector::Process(name("p"));

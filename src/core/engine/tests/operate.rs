@@ -6,7 +6,7 @@ use crate::api::{LogLevel, NextStep, Query, Unreached};
 use crate::models::{AutoRestart, Power};
 use crate::process::SignalTarget;
 
-const NO_WAIT: Terms = Terms { wait: false, timeout: None };
+const NO_WAIT: Terms = Terms { wait: false, timeout: None, only: false };
 
 fn wait_for(seconds: u64) -> Terms {
     Terms { timeout: Some(Duration::from_secs(seconds)), ..Terms::default() }

@@ -122,7 +122,8 @@ impl Sim {
         let random = &mut self.system.random;
         let name = format!("p{}", random.below(7));
         let timeout = random.chance(15).then(|| random.pick(&[SECOND, 3 * SECOND, 60 * SECOND]));
-        let terms = Terms { wait: !random.chance(15), timeout: timeout.map(Duration::from_millis) };
+        let terms =
+            Terms { wait: !random.chance(15), timeout: timeout.map(Duration::from_millis), only: random.chance(20) };
         let on = match random.chance(15) {
             true => Selector::Group(random.pick(&["red", "blue", "p0", "green"]).to_owned()),
             false => Selector::Process(name.clone()),

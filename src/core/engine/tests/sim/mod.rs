@@ -10,7 +10,7 @@
 mod answers;
 mod clients;
 mod oracle;
-mod random;
+pub(super) mod random;
 mod reloads;
 mod replies;
 mod system;

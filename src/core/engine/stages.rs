@@ -1,0 +1,90 @@
+//! The order of the shutdown: who has to be gone before whom, and how long a stage may take.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use crate::api::ProcId;
+use crate::models::Dialect;
+use crate::process::{Moment, stop_seconds};
+use crate::util::sort::sort_by;
+use crate::util::sorted::SortedMap;
+use crate::util::topology::Topology;
+
+/// Processes that are stopped at the same time, when those of the stage before have gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stage {
+    pub(super) ids: Vec<ProcId>,
+    /// The most seconds that one of them may take by its own settings.
+    longest: u32,
+}
+
+impl Engine {
+    /// The stages in which what is there now is to be stopped, the last one first: dependants come first; in supervisord's dialect one group after the
+    /// other within that, the last to start first.
+    pub(super) fn shutdown_stages(&self) -> Vec<Stage> {
+        let alive: Vec<ProcId> =
+            self.registry.iter().filter(|(_, entry)| entry.machine.has_run()).map(|(id, _)| id).collect();
+        let is_theirs = self.settings.dialect == Dialect::Supervisord;
+        if self.graph.is_empty() && !is_theirs {
+            return vec![self.stage(alive)];
+        }
+        let depths = self.depths_of_stop(&alive);
+        let groups = if is_theirs { self.groups_of(&alive) } else { vec![0; alive.len()] };
+        let keys = depths.into_iter().zip(groups.into_iter().map(std::cmp::Reverse));
+        let mut keyed: Vec<_> = keys.zip(alive).collect();
+        sort_by(&mut keyed, |(one, _), (other, _)| one.cmp(other));
+        let mut stages: Vec<Vec<ProcId>> = Vec::new();
+        let mut last = None;
+        for (key, id) in keyed {
+            match stages.last_mut().filter(|_| last == Some(key)) {
+                Some(stage) => stage.push(id),
+                None => stages.push(vec![id]),
+            }
+            last = Some(key);
+        }
+        stages.into_iter().rev().map(|ids| self.stage(ids)).collect()
+    }
+
+    /// For each of these how many others have to end before it, one after the other.
+    fn depths_of_stop(&self, alive: &[ProcId]) -> Vec<u32> {
+        let mut pairs = Vec::new();
+        for (dependant, id) in (0..).zip(alive) {
+            let on = self.graph.needs(*id).iter().filter_map(|link| alive.binary_search(&link.on).ok());
+            pairs.extend(on.map(|on| (on as u32, dependant)));
+        }
+        Topology::new(alive.len(), &pairs).depths().unwrap_or_else(|| vec![0; alive.len()])
+    }
+
+    /// The number of the group of each of these, in the order in which groups start.
+    fn groups_of(&self, alive: &[ProcId]) -> Vec<u32> {
+        let mut numbers: SortedMap<&str, u32> = SortedMap::default();
+        let mut next = 0;
+        for (_, entry) in self.registry.iter() {
+            let group = entry.config().group_name();
+            if !numbers.contains_key(group) {
+                numbers.insert(group, next);
+                next += 1;
+            }
+        }
+        let group = |id: &ProcId| self.registry.get(*id).map_or("", |entry| entry.config().group_name());
+        alive.iter().map(|id| numbers.get(group(id)).copied().unwrap_or(next)).collect()
+    }
+
+    /// Until when a stage may take where all have to be over at `end`. Each later stage keeps a share: the least of its longest
+    /// `stopwaitsecs` and an equal part of the time that is left.
+    pub(super) fn stage_limit(&self, end: Moment, later: &[Stage]) -> Moment {
+        let left = end.saturating_duration_since(self.now);
+        let stages = u32::try_from(later.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let part = left / stages;
+        let kept: Duration = later.iter().map(|stage| Duration::from_secs(u64::from(stage.longest)).min(part)).sum();
+        self.now + left.saturating_sub(kept)
+    }
+
+    fn stage(&self, ids: Vec<ProcId>) -> Stage {
+        let entries = ids.iter().filter_map(|id| self.registry.get(*id));
+        let longest = entries.filter_map(|entry| entry.machine.run_config()).map(|run| stop_seconds(run)).max();
+        Stage { ids, longest: longest.unwrap_or(0) }
+    }
+}

@@ -1,0 +1,569 @@
+//! Programs that need others. Rows are those of the list of what went wrong elsewhere.
+
+use super::bench::{BY, Client, act_on_terms};
+use super::*;
+use crate::api::ProcId;
+use crate::models::AutoRestart;
+use crate::process::Generation;
+
+const ONLY: Terms = Terms { wait: true, timeout: None, only: true };
+
+/// A program that is RUNNING after a second.
+fn timed(name: &str) -> ProgramConfig {
+    ProgramConfig { startsecs: 1, ..program(name) }
+}
+
+/// A program that is RUNNING as soon as it is executed.
+fn quick(name: &str, requires: &str) -> ProgramConfig {
+    let mut program = ProgramConfig { startsecs: 0, ..timed(name) };
+    program.requires = list(requires);
+    program
+}
+
+fn list(text: &str) -> Vec<crate::models::Dependency> {
+    text.split(',').filter(|text| !text.is_empty()).map(|text| text.parse().expect("a name")).collect()
+}
+
+/// `web` requires `api`, which requires `db`.
+fn chain() -> Vec<ProgramConfig> {
+    vec![quick("web", "api"), quick("db", ""), quick("api", "db")]
+}
+
+const WEB: ProcId = 0;
+const DB: ProcId = 1;
+const API: ProcId = 2;
+
+fn ask(bench: &mut Bench, client: Client, verb: Act, name: &str) {
+    bench.ask(client, act(verb, name));
+}
+
+fn states(bench: &Bench) -> String {
+    let rows = bench.engine.rows(None, 0).expect("rows");
+    let each: Vec<String> = rows.iter().map(|row| format!("{} {}", row.program.name, row.state)).collect();
+    each.join(", ")
+}
+
+/// The processes that were told to end, in this order.
+fn told(bench: &Bench) -> Vec<ProcId> {
+    bench.world.signals.iter().map(|(id, _)| *id).collect()
+}
+
+/// Everything that was told to end ends.
+fn end_all(bench: &mut Bench) {
+    let ends = |entry: &Entry| entry.machine.state() == ProcessState::Stopping && entry.machine.pid().is_some();
+    let next = |bench: &Bench| bench.engine.registry.iter().find(|(_, entry)| ends(entry)).map(|(id, _)| id);
+    while let Some(id) = next(bench) {
+        bench.end(id, Exit::Signal(15));
+    }
+}
+
+fn generations(bench: &Bench) -> [Generation; 3] {
+    [WEB, DB, API].map(|id| bench.entry(id).machine.generation())
+}
+
+#[test]
+fn row_37_a_start_begins_with_what_is_needed_and_starts_each_once() {
+    let mut programs = chain();
+    programs[WEB as usize].wants = list("db,extra");
+    programs.push(quick("extra", "db"));
+    programs[DB as usize].startsecs = 1;
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    assert_eq!(states(&bench), "web STARTING, db STARTING, api STARTING, extra STARTING");
+    assert_eq!(bench.world.pids, 1, "only db has a process");
+    assert_eq!(bench.describe("web"), "waiting for api (STARTING), db (STARTING), extra (STARTING)");
+    assert_eq!(bench.row("web").pid, None);
+    bench.pass(1);
+    assert_eq!(states(&bench), "web RUNNING, db RUNNING, api RUNNING, extra RUNNING");
+    assert_eq!(bench.answers(), [(1, "ok")]);
+    assert_eq!(generations(&bench), [1, 1, 1]);
+    let causes = bench.causes("db").join("; ");
+    assert!(causes.contains(&format!("start requested {BY} for web")), "{causes}");
+}
+
+#[test]
+fn row_33_and_34_what_ends_before_it_is_ready_starts_nobody_and_the_answer_says_so_at_once() {
+    let mut programs = chain();
+    programs[DB as usize] = ProgramConfig { startretries: 1, ..timed("db") };
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    bench.end(DB, Exit::Code(1));
+    bench.drained(DB, 1, Some("no disk"));
+    assert_eq!(bench.answers(), [(1, "not_reached")]);
+    let message = bench.message();
+    assert!(message.contains("waits for db, which is BACKOFF: exit code 1"), "{message}");
+    assert!(message.contains("no disk"), "{message}");
+    assert_eq!(states(&bench), "web STARTING, db BACKOFF, api STARTING", "the waiting goes on");
+    assert_eq!(bench.describe("api"), "waiting for db (BACKOFF, retry 1 of 1 in 1 s)");
+    bench.pass(1);
+    bench.end(DB, Exit::Code(1));
+    assert_eq!(states(&bench), "web FATAL, db FATAL, api FATAL");
+    assert_eq!(bench.describe("api"), "it needs db, which is FATAL");
+    bench.pass(10);
+    assert_eq!((bench.world.pids, bench.engine.poll_timeout()), (2, None), "nothing more comes by itself");
+    // A person starts it anew, and what needs it follows.
+    ask(&mut bench, 2, Act::Start, "db");
+    bench.pass(1);
+    assert_eq!(states(&bench), "web RUNNING, db RUNNING, api RUNNING");
+    let causes = bench.causes("api").join("; ");
+    assert!(causes.contains("db, which it needs, is there after all"), "{causes}");
+}
+
+#[test]
+fn a_start_starts_what_is_fatal_anew_and_the_daemon_itself_does_not() {
+    let mut programs = chain();
+    programs[DB as usize] = ProgramConfig { startretries: 0, ..timed("db") };
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    bench.end(DB, Exit::Code(1));
+    assert_eq!(states(&bench), "web FATAL, db FATAL, api FATAL");
+    bench.pass(3600);
+    assert_eq!(bench.world.pids, 1);
+    ask(&mut bench, 2, Act::Start, "web");
+    assert_eq!(states(&bench), "web STARTING, db STARTING, api STARTING");
+    bench.pass(1);
+    assert_eq!(states(&bench), "web RUNNING, db RUNNING, api RUNNING");
+    assert_eq!(bench.last_client(), 2);
+}
+
+#[test]
+fn row_53_a_stop_ends_dependants_first_and_names_them() {
+    let mut bench = Bench::new(&chain());
+    ask(&mut bench, 1, Act::Start, "web");
+    ask(&mut bench, 2, Act::Stop, "db");
+    assert_eq!(told(&bench), [WEB], "the others wait for its end");
+    bench.world.lingers_of = Some(WEB);
+    bench.end(WEB, Exit::Signal(15));
+    assert_eq!(told(&bench)[..], [WEB, WEB][..told(&bench).len()], "something of it is left");
+    bench.world.lingers_of = None;
+    bench.pass(1);
+    assert_eq!(told(&bench).last(), Some(&API));
+    bench.end(API, Exit::Signal(15));
+    assert_eq!(told(&bench).last(), Some(&DB));
+    bench.end(DB, Exit::Signal(15));
+    assert_eq!(bench.message(), "Stopped db, and what needs it: web, api");
+    assert_eq!(states(&bench), "web STOPPED, db STOPPED, api STOPPED");
+    let causes = bench.causes("web").join("; ");
+    assert!(causes.contains(&format!("stop requested {BY} with api")), "{causes}");
+}
+
+#[test]
+fn a_stop_ends_the_waiting_of_those_that_need_it() {
+    let mut programs = chain();
+    programs[DB as usize].startsecs = 5;
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    ask(&mut bench, 2, Act::Stop, "db");
+    assert_eq!(states(&bench), "web STOPPED, db STOPPING, api STOPPED");
+    assert_eq!(bench.answers(), [(1, "not_reached")]);
+    end_all(&mut bench);
+    assert_eq!(states(&bench), "web STOPPED, db STOPPED, api STOPPED");
+    bench.pass(100);
+    assert_eq!(bench.world.pids, 1);
+}
+
+#[test]
+fn only_leaves_alone_what_runs_and_what_is_bound_follows() {
+    let mut programs = chain();
+    programs.push(ProgramConfig { binds: list("db"), ..quick("bound", "") });
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    ask(&mut bench, 2, Act::Start, "bound");
+    bench.ask(3, act_on_terms(Act::Stop, "db", ONLY));
+    end_all(&mut bench);
+    assert_eq!(states(&bench), "web RUNNING, db STOPPED, api RUNNING, bound FATAL");
+    assert_eq!(bench.message(), "Stopped db");
+    assert_eq!(bench.describe("bound"), "it needs db, which is STOPPED");
+    ask(&mut bench, 4, Act::Start, "db");
+    assert_eq!(states(&bench), "web RUNNING, db RUNNING, api RUNNING, bound RUNNING", "it is back by itself");
+}
+
+#[test]
+fn row_42_and_48_what_is_bound_follows_each_end_and_comes_back_and_what_requires_runs_on() {
+    let mut programs = chain();
+    programs[API as usize].requires.clear();
+    programs[API as usize].binds = list("db");
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    for round in 1..=100 {
+        bench.pass(2);
+        bench.end(DB, Exit::Signal(9));
+        assert_eq!(bench.state("api"), ProcessState::Stopping, "round {round}");
+        end_all(&mut bench);
+        bench.pass(2);
+        assert_eq!(states(&bench), "web RUNNING, db RUNNING, api RUNNING");
+    }
+    assert_eq!(generations(&bench), [1, 101, 101]);
+    // What a person stopped does not come back.
+    ask(&mut bench, 2, Act::Stop, "api");
+    end_all(&mut bench);
+    bench.end(DB, Exit::Signal(9));
+    bench.pass(10);
+    assert_eq!(states(&bench), "web STOPPED, db RUNNING, api STOPPED");
+}
+
+#[test]
+fn row_43_a_restart_restarts_those_that_ran_in_order_and_waits_for_them() {
+    let mut programs = chain();
+    programs.push(quick("idle", "db"));
+    programs[DB as usize].startsecs = 1;
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    bench.pass(1);
+    ask(&mut bench, 2, Act::Restart { force: false }, "db");
+    end_all(&mut bench);
+    assert_eq!(told(&bench), [WEB, API, DB]);
+    assert_eq!(states(&bench), "web STARTING, db STARTING, api STARTING, idle STOPPED");
+    assert_eq!(bench.answers(), [(1, "ok")]);
+    bench.pass(1);
+    assert_eq!(states(&bench), "web RUNNING, db RUNNING, api RUNNING, idle STOPPED");
+    assert_eq!((bench.answers(), generations(&bench)), (vec![(1, "ok"), (2, "ok")], [2, 2, 2]));
+    bench.ask(3, act_on_terms(Act::Restart { force: false }, "db", ONLY));
+    end_all(&mut bench);
+    bench.pass(1);
+    assert_eq!(generations(&bench), [2, 3, 2]);
+}
+
+#[test]
+fn row_44_after_a_restart_that_failed_dependants_stay_down_and_name_it() {
+    let mut bench = Bench::new(&chain());
+    ask(&mut bench, 1, Act::Start, "web");
+    ask(&mut bench, 2, Act::Restart { force: false }, "db");
+    bench.world.refuse_spawns = Some(crate::process::SpawnError::system(crate::process::SpawnStage::Exec, "/x", 13));
+    end_all(&mut bench);
+    bench.pass(1);
+    assert_eq!(states(&bench), "web FATAL, db FATAL, api FATAL");
+    assert_eq!(bench.describe("api"), "it needs db, which is FATAL");
+    assert_eq!(bench.answers(), [(1, "ok"), (2, "not_reached")]);
+}
+
+#[test]
+fn a_start_that_comes_while_a_stop_waits_for_others_brings_all_up_again() {
+    let mut bench = Bench::new(&chain());
+    ask(&mut bench, 1, Act::Start, "web");
+    ask(&mut bench, 2, Act::Stop, "db");
+    ask(&mut bench, 3, Act::Start, "web");
+    end_all(&mut bench);
+    end_all(&mut bench);
+    assert_eq!(states(&bench), "web RUNNING, db RUNNING, api RUNNING");
+    let mut answers = bench.answers();
+    answers.sort_unstable();
+    assert_eq!(answers, [(1, "ok"), (2, "ok"), (3, "ok")]);
+    assert!(bench.engine.held.len() == 0 && bench.engine.owed() == 0);
+}
+
+#[test]
+fn a_kill_is_done_at_once_and_dependants_end_in_the_ordinary_way() {
+    let mut bench = Bench::new(&chain());
+    ask(&mut bench, 1, Act::Start, "web");
+    ask(&mut bench, 2, Act::Kill, "db");
+    assert_eq!(bench.world.signals, [(WEB, 15), (DB, 9)]);
+    end_all(&mut bench);
+    assert_eq!(states(&bench), "web STOPPED, db STOPPED, api STOPPED");
+}
+
+#[test]
+fn what_is_wanted_is_no_obstacle_and_what_comes_before_is_only_waited_for() {
+    let mut web = quick("web", "");
+    web.wants = list("extra");
+    web.after = list("net");
+    let failing = ProgramConfig { startretries: 1, ..timed("extra") };
+    let mut bench = Bench::new(&[web, failing, timed("net")]);
+    ask(&mut bench, 1, Act::Start, "net");
+    ask(&mut bench, 2, Act::Start, "web");
+    bench.end(1, Exit::Code(1));
+    assert_eq!(bench.answers(), [], "it may still get there");
+    assert_eq!(bench.describe("web"), "waiting for extra (BACKOFF, retry 1 of 1 in 1 s), net (STARTING)");
+    bench.pass(1);
+    bench.end(1, Exit::Code(1));
+    assert_eq!(states(&bench), "web RUNNING, extra FATAL, net RUNNING");
+    // Nothing is started for its sake.
+    ask(&mut bench, 3, Act::Stop, "net");
+    end_all(&mut bench);
+    assert_eq!(bench.state("net"), ProcessState::Stopped);
+    ask(&mut bench, 4, Act::Restart { force: false }, "web");
+    end_all(&mut bench);
+    assert_eq!(states(&bench), "web STARTING, extra STARTING, net STOPPED", "what is wanted is started anew");
+    bench.pass(1);
+    assert_eq!(states(&bench), "web RUNNING, extra RUNNING, net STOPPED");
+}
+
+#[test]
+fn each_condition_holds_when_it_says() {
+    let job = ProgramConfig { autorestart: AutoRestart::Unexpected, startretries: 0, ..timed("job") };
+    let programs = [
+        quick("a", "db"),
+        quick("b", "db:started"),
+        quick("c", "db:healthy"),
+        quick("d", "job:completed"),
+        ProgramConfig { startsecs: 5, ..bench::checked("db") },
+        job,
+    ];
+    let mut bench = Bench::new(&programs);
+    for (client, name) in [(1, "a"), (2, "b"), (3, "c"), (4, "d")] {
+        ask(&mut bench, client, Act::Start, name);
+    }
+    let up = |bench: &Bench| ["a", "b", "c", "d"].map(|name| bench.state(name) == ProcessState::Running);
+    assert_eq!(up(&bench), [false, true, false, false]);
+    assert_eq!(bench.describe("c"), "waiting for db:healthy (STARTING)");
+    bench.pass(5);
+    assert_eq!(up(&bench), [true, true, false, false]);
+    bench.end(5, Exit::Code(0));
+    assert_eq!((up(&bench), bench.state("job")), ([true, true, false, true], ProcessState::Exited));
+    bench.pass(60);
+    bench.health(4, 1, true);
+    assert_eq!(up(&bench), [true; 4]);
+    // What has completed is not run again for the next one that needs it.
+    ask(&mut bench, 5, Act::Restart { force: false }, "d");
+    end_all(&mut bench);
+    assert_eq!((bench.state("d"), bench.entry(5).machine.generation()), (ProcessState::Running, 1));
+}
+
+#[test]
+fn row_34_a_job_that_fails_for_good_is_waited_for_no_longer() {
+    let job = ProgramConfig { autorestart: AutoRestart::Never, ..quick("job", "") };
+    let mut bench = Bench::new(&[quick("d", "job:completed"), job]);
+    ask(&mut bench, 1, Act::Start, "d");
+    bench.pass(2);
+    assert_eq!(bench.state("d"), ProcessState::Starting);
+    bench.end(1, Exit::Code(3));
+    bench.pass(1);
+    assert_eq!((bench.state("d"), bench.state("job")), (ProcessState::Fatal, ProcessState::Exited));
+    assert_eq!(bench.describe("d"), "it needs job, which is EXITED");
+    assert_eq!(bench.answers(), [(1, "not_reached")]);
+}
+
+#[test]
+fn row_49_and_51_a_reload_touches_nothing_that_runs_and_frees_those_that_wait_for_something_else_now() {
+    let mut programs = chain();
+    programs[DB as usize].startsecs = 100;
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    bench.ask(2, reload());
+    bench.load(&programs);
+    assert_eq!((bench.world.pids, states(&bench).matches("STARTING").count()), (1, 3));
+    let mut edited = programs.clone();
+    edited[API as usize].requires = list("db:started");
+    bench.ask(3, reload());
+    bench.load(&edited);
+    assert_eq!(states(&bench), "web RUNNING, db STARTING, api RUNNING");
+    edited[API as usize].requires = list("other");
+    edited.push(quick("other", ""));
+    bench.ask(4, reload());
+    bench.load(&edited);
+    assert_eq!((generations(&bench), bench.state("other")), ([1, 1, 1], ProcessState::Running));
+}
+
+#[test]
+fn row_52_what_a_reload_removes_ends_in_order() {
+    let mut bench = Bench::new(&chain());
+    ask(&mut bench, 1, Act::Start, "web");
+    bench.ask(2, reload());
+    bench.load(&[quick("web", "")]);
+    assert_eq!(told(&bench), [API]);
+    end_all(&mut bench);
+    assert_eq!((told(&bench), states(&bench)), (vec![API, DB], "web RUNNING".to_owned()));
+    assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")]);
+}
+
+#[test]
+fn row_36_random_commands_while_it_waits_leave_one_child_and_answer_each() {
+    let mut programs = chain();
+    programs[DB as usize].startsecs = 3;
+    let mut bench = Bench::new(&programs);
+    let names = ["web", "db", "api"];
+    let acts = [Act::Start, Act::Stop, Act::Restart { force: false }, Act::Kill];
+    let mut seed = 7_u64;
+    for client in 0..600 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (verb, name) = (acts[(seed >> 33) as usize % 4], names[(seed >> 40) as usize % 3]);
+        ask(&mut bench, client, verb, name);
+        match (seed >> 50) % 4 {
+            0 => end_all(&mut bench),
+            1 => bench.pass(1),
+            _ => {}
+        }
+        assert!(bench.world.pids < 10_000, "starts are paced");
+    }
+    end_all(&mut bench);
+    bench.pass(60);
+    end_all(&mut bench);
+    bench.pass(60);
+    assert_eq!((bench.engine.owed(), bench.world.answers.len(), bench.engine.held.len()), (0, 600, 0));
+}
+
+#[test]
+fn row_46_kill_minus_nine_in_a_chain_a_thousand_times_and_all_are_up_again() {
+    let mut programs = chain();
+    programs.iter_mut().for_each(|program| program.binds = std::mem::take(&mut program.requires));
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    for round in 0..1000_u32 {
+        bench.pass(2);
+        let victim = [WEB, DB, API][round as usize % 3];
+        bench.end(victim, Exit::Signal(9));
+        if round % 2 == 0 {
+            end_all(&mut bench);
+        }
+        bench.pass(3);
+        end_all(&mut bench);
+        bench.pass(3);
+        assert_eq!(states(&bench), "web RUNNING, db RUNNING, api RUNNING", "round {round}");
+    }
+}
+
+#[test]
+fn a_chain_of_ten_thousand_starts_and_stops_without_a_deep_stack() {
+    let count = 10_000_u32;
+    let name = |number: u32| format!("p{number}");
+    let programs: Vec<ProgramConfig> =
+        (0..count).map(|number| quick(&name(number), &number.checked_sub(1).map_or(String::new(), name))).collect();
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, &name(count - 1));
+    assert_eq!((bench.world.pids, bench.answers()), (count as i32, vec![(1, "ok")]));
+    bench.ask(2, act(Act::Stop, "p0"));
+    for number in (0..count).rev() {
+        assert_eq!(bench.world.signals.last(), Some(&(number, 15)));
+        bench.end(number, Exit::Signal(15));
+    }
+    assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")]);
+}
+
+fn shut_down(bench: &mut Bench) {
+    bench.handle(Input::Notice(Notice::Terminate));
+}
+
+#[test]
+fn row_54_and_55_the_shutdown_is_the_reverse_of_the_start_and_waits_for_each_stage() {
+    let mut programs = chain();
+    programs.push(quick("alone", ""));
+    programs.push(ProgramConfig { after: list("web"), ..quick("last", "") });
+    programs.push(ProgramConfig { wants: list("db"), ..quick("wants", "") });
+    let mut bench = Bench::new(&programs);
+    for (client, name) in [(1, "web"), (2, "alone"), (3, "last"), (4, "wants")] {
+        ask(&mut bench, client, Act::Start, name);
+    }
+    shut_down(&mut bench);
+    assert_eq!(told(&bench), [3, 4, 5], "at once: nothing needs these");
+    bench.end(3, Exit::Signal(15));
+    bench.end(5, Exit::Signal(15));
+    assert_eq!(told(&bench).len(), 3, "the stage is not over");
+    // One that ends by itself is not started again.
+    bench.end(API, Exit::Code(0));
+    assert_eq!(bench.state("api"), ProcessState::Stopped);
+    bench.end(4, Exit::Signal(15));
+    assert_eq!(told(&bench)[3..], [WEB]);
+    bench.end(WEB, Exit::Signal(15));
+    assert_eq!(told(&bench)[4..], [DB]);
+    bench.end(DB, Exit::Signal(15));
+    bench.pass(5);
+    assert_eq!((bench.engine.finished(), bench.world.pids), (Some(true), 6));
+}
+
+#[test]
+fn row_56_each_later_stage_keeps_its_share_of_the_time_and_nothing_is_killed_early() {
+    let mut programs = chain();
+    for program in &mut programs {
+        program.stopwaitsecs = 100;
+    }
+    programs[DB as usize].stopwaitsecs = 4;
+    let settings = SupervisorConfig { shutdown_timeout: 30, ..SupervisorConfig::default() };
+    let mut bench = Bench::with(settings, &programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    shut_down(&mut bench);
+    // api keeps 10 s (a third), db 4 s.
+    bench.pass(15);
+    assert_eq!(bench.world.signals, [(WEB, 15)]);
+    bench.pass(1);
+    assert_eq!(bench.world.signals, [(WEB, 15), (WEB, 9)]);
+    bench.end(WEB, Exit::Signal(9));
+    assert_eq!(bench.world.signals[2..], [(API, 15)]);
+    bench.pass(9);
+    assert_eq!(bench.world.signals[2..], [(API, 15)], "26 s: db needs four of the thirty");
+    bench.pass(1);
+    assert_eq!(bench.world.signals[3..], [(API, 9)]);
+    bench.end(API, Exit::Signal(9));
+    bench.pass(5);
+    assert_eq!(bench.world.signals[4..], [(DB, 15), (DB, 9)]);
+    bench.end(DB, Exit::Signal(9));
+    bench.pass(5);
+    assert_eq!(bench.engine.finished(), Some(true));
+}
+
+#[test]
+fn row_58_a_shutdown_in_every_mix_of_waiting_states_ends_within_its_bound() {
+    for moment in 0..6 {
+        let mut programs = chain();
+        programs[DB as usize] = ProgramConfig { startretries: 1, ..timed("db") };
+        let mut bench = Bench::new(&programs);
+        ask(&mut bench, 1, Act::Start, "web");
+        match moment {
+            0 => {}
+            1 => bench.end(DB, Exit::Code(1)),
+            2 => bench.pass(2),
+            3 => {
+                bench.pass(2);
+                ask(&mut bench, 2, Act::Stop, "db");
+            }
+            4 => {
+                bench.pass(2);
+                ask(&mut bench, 2, Act::Restart { force: false }, "db");
+            }
+            _ => {
+                bench.end(DB, Exit::Code(1));
+                bench.pass(1);
+                bench.end(DB, Exit::Code(1));
+            }
+        }
+        shut_down(&mut bench);
+        bench.pass(31);
+        // SIGKILL has ended what there was.
+        for id in [WEB, API, DB] {
+            if bench.entry(id).machine.pid().is_some() {
+                bench.end(id, Exit::Signal(9));
+            }
+        }
+        bench.pass(5);
+        assert!(bench.engine.finished().is_some(), "{moment}: {}", states(&bench));
+        assert_eq!(bench.engine.owed(), 0, "{moment}");
+        assert!(bench.engine.registry.iter().all(|(_, entry)| entry.is_settled_down()), "{moment}: {}", states(&bench));
+    }
+}
+
+#[test]
+fn in_the_dialect_of_supervisord_groups_are_stopped_one_after_the_other_the_last_first() {
+    let of = |name: &str, group: &str| ProgramConfig { group: Some(group.to_owned()), ..quick(name, "") };
+    let programs = [of("a:1", "a"), of("a:2", "a"), of("b:1", "b"), of("c:1", "c")];
+    let settings = SupervisorConfig { dialect: crate::models::Dialect::Supervisord, ..SupervisorConfig::default() };
+    let mut bench = Bench::with(settings, &programs);
+    for (client, program) in (1..).zip(&programs) {
+        ask(&mut bench, client, Act::Start, &program.name);
+    }
+    shut_down(&mut bench);
+    assert_eq!(told(&bench), [3]);
+    bench.end(3, Exit::Signal(15));
+    assert_eq!(told(&bench), [3, 2]);
+    bench.end(2, Exit::Signal(15));
+    assert_eq!(told(&bench), [3, 2, 0, 1]);
+}
+
+#[test]
+fn row_77_a_oneshot_runs_once_for_all_that_need_it_and_not_again_for_a_restart_or_a_reload() {
+    let kind = crate::models::ProgramType::Oneshot;
+    let oneshot = ProgramConfig { program_type: kind, start_timeout: 0, ..timed("migrate") };
+    let programs = [quick("a", "migrate"), quick("b", "migrate:completed"), oneshot];
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "a");
+    ask(&mut bench, 2, Act::Start, "b");
+    bench.pass(100);
+    assert_eq!(states(&bench), "a STARTING, b STARTING, migrate STARTING");
+    bench.end(2, Exit::Code(0));
+    assert_eq!(states(&bench), "a RUNNING, b RUNNING, migrate EXITED");
+    assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")]);
+    ask(&mut bench, 3, Act::Restart { force: false }, "a");
+    end_all(&mut bench);
+    bench.ask(4, reload());
+    bench.load(&programs);
+    assert_eq!(states(&bench), "a RUNNING, b RUNNING, migrate EXITED");
+    assert_eq!(bench.entry(2).machine.generation(), 1);
+}
