@@ -226,6 +226,7 @@ pub mod internals {
         Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, Transition,
     };
     pub use crate::process::moment::Moment;
+    pub use crate::process::readiness::ReadyReport;
     pub use crate::process::stop_signals::StopStep;
     pub use crate::process::task::{
         OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec,

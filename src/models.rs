@@ -114,6 +114,22 @@ pub enum ProgramType {
     Oneshot,
 }
 
+/// When a program counts as `RUNNING`.
+///
+/// Serialized as it is written in a configuration file: `"startsecs"`, `"fd:3"`, `"fd:NAME"`, `"health"`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Readiness {
+    /// When it has lived for `startsecs`.
+    #[default]
+    Startsecs,
+    /// When it has written a line feed to this descriptor, which it gets for that.
+    Fd(u16),
+    /// The same; the number of the descriptor is in this variable of its environment.
+    FdVariable(String),
+    /// When a health check passes.
+    Health,
+}
+
 /// Which exits are followed by a new start.
 ///
 /// Serialized as `false`, `true` and `"unexpected"`, as it is written in a configuration file.
@@ -254,8 +270,10 @@ pub struct ProgramConfig {
     pub exit_code: ExitCode,
     /// Seconds that it must live to count as `RUNNING`; 0: as soon as exec has succeeded.
     pub startsecs: u32,
+    /// When it counts as `RUNNING`.
+    pub ready: Readiness,
     /// Seconds within which its start has to come about, else it is a failed attempt; 0: it may take as long as it takes. It
-    /// bounds a oneshot.
+    /// bounds a oneshot, and a program that tells by itself that it is ready.
     pub start_timeout: u32,
     /// Further attempts after a failed start before it becomes `FATAL`.
     pub startretries: u32,
@@ -356,6 +374,7 @@ impl ProgramConfig {
             exit_on: ExitOn::Never,
             exit_code: ExitCode::Program,
             startsecs: 1,
+            ready: Readiness::Startsecs,
             start_timeout: 60,
             startretries: 3,
             stopsignal: "TERM".to_owned(),

@@ -31,6 +31,8 @@ pub struct StatusRow {
     pub healthy: Option<bool>,
     /// How the last run ended.
     pub last_exit: Option<Exit>,
+    /// Whether it has told that it is ready; `None` where nothing tells.
+    pub ready: Option<bool>,
     /// It is a oneshot, and has done what it is for.
     pub completed: bool,
     /// Starts without an operator since the last operator's start.

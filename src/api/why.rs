@@ -215,6 +215,9 @@ impl Why {
             }
             ProcessState::Stopped => format!("Nothing happens by itself. Start it with: supervicectl start {word}"),
             ProcessState::Starting if self.pid.is_some() => {
+                if let Condition::Unready { sign, .. } = &self.condition {
+                    return format!("Nothing is due: it waits for {sign}.");
+                }
                 "Nothing is due: it runs until it has completed.".to_owned()
             }
             ProcessState::Starting | ProcessState::Backoff | ProcessState::Stopping => {

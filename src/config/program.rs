@@ -11,7 +11,7 @@ use super::names::{name_fault, process_name_fault, same_name};
 use super::reader::{Document, SectionView};
 use super::sections::{SectionKind, section_kind};
 use super::unknown_keys::check_keys;
-use crate::models::{Dialect, HealthCheckType, ProgramConfig, ProgramType};
+use crate::models::{Dialect, HealthCheckType, ProgramConfig, ProgramType, Readiness};
 
 /// The names of all programs with the places of their sections; a name that can't be used is reported.
 pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> HashMap<&'d str, Place> {
@@ -90,15 +90,20 @@ pub(crate) fn read(
     instances
 }
 
-/// A oneshot may take as long as it takes, and is not tried again, unless it is said otherwise.
+/// Unless it is said otherwise, a oneshot may take as long as it takes and is not tried again, and what tells by itself
+/// that it is ready does not have to live for a while as well.
 fn set_defaults_of_type(fields: &Fields<'_, '_>, program: &mut ProgramConfig) {
-    if program.program_type == ProgramType::Oneshot {
-        for (key, field) in [("start_timeout", &mut program.start_timeout), ("startretries", &mut program.startretries)]
-        {
-            if fields.entry(key).is_none() {
-                *field = 0;
-            }
+    let default_to_0 = |key, field: &mut u32| {
+        if fields.entry(key).is_none() {
+            *field = 0;
         }
+    };
+    if program.program_type == ProgramType::Oneshot {
+        default_to_0("start_timeout", &mut program.start_timeout);
+        default_to_0("startretries", &mut program.startretries);
+    }
+    if program.ready != Readiness::Startsecs {
+        default_to_0("startsecs", &mut program.startsecs);
     }
 }
 
@@ -170,6 +175,12 @@ fn check_together(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig) {
     if program.program_type == ProgramType::Oneshot {
         warn_oneshot(fields);
     }
+    if program.ready == Readiness::Health
+        && program.healthcheck.check_type == HealthCheckType::None
+        && let Some(entry) = fields.entry("ready")
+    {
+        fields.error(&entry, Fault::new("no health is checked", "write healthcheck_type = tcp or script as well"));
+    }
     match program.healthcheck.check_type {
         HealthCheckType::None => warn_idle_check(fields),
         HealthCheckType::Tcp => {
@@ -196,6 +207,7 @@ fn need(fields: &mut Fields<'_, '_>, key: &str, fault: Fault) {
 fn warn_oneshot(fields: &mut Fields<'_, '_>) {
     let idle = [
         ("autorestart", "a oneshot is started again only after a failure (startretries)"),
+        ("ready", "a oneshot is ready when it has completed"),
         ("healthcheck_type", "no health is checked: a oneshot is never RUNNING"),
     ];
     for (key, why) in idle {

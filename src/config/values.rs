@@ -2,7 +2,8 @@
 
 use super::diagnostic::Fault;
 use crate::models::{
-    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, ProgramType, Reconcile,
+    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, ProgramType, Readiness,
+    Reconcile,
 };
 use crate::process::{signal_name, signal_number};
 use crate::util::did_you_mean::closest;
@@ -166,6 +167,20 @@ pub(crate) fn program_type(text: &str) -> Result<ProgramType, Fault> {
         "simple" | "" => Ok(ProgramType::Simple),
         "oneshot" => Ok(ProgramType::Oneshot),
         _ => Err(Fault::new("not a type of program", "write simple or oneshot")),
+    }
+}
+
+/// `startsecs`, or what the program tells by.
+pub(crate) fn readiness(text: &str) -> Result<Readiness, Fault> {
+    let kind = text.split(':').next().unwrap_or_default();
+    match (Readiness::parse(text), kind) {
+        (Some(ready), _) => Ok(ready),
+        (None, _) if text.is_empty() => Ok(Readiness::Startsecs),
+        (None, "fd") => Err(Fault::new(
+            "neither a descriptor nor a variable",
+            "write fd:NUMBER, from 3 to 1023, or fd:NAME of an environment variable",
+        )),
+        (None, _) => Err(Fault::new("not a way to be ready", "write startsecs, fd:NUMBER, fd:NAME or health")),
     }
 }
 

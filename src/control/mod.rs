@@ -6,4 +6,5 @@ pub mod event_feed;
 mod name_watch;
 pub mod names;
 pub mod output_feed;
+mod ready_pipes;
 pub mod server;

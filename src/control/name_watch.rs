@@ -55,7 +55,7 @@ impl NameWatch {
             registry.register(&mut SourceFd(&lock.raw_fd()), tokens.lock, Interest::READABLE)?;
         }
         // Readable at any time; a change is told as an exceptional condition.
-        let mounts = if names.is_empty() { None } else { File::open("/proc/self/mountinfo").ok() };
+        let mounts = if names.may_be_watched() { File::open("/proc/self/mountinfo").ok() } else { None };
         let mounts =
             mounts.filter(|file| register(registry, file.as_raw_fd(), tokens.mounts, Interest::PRIORITY).is_ok());
         let mut watch = NameWatch {
@@ -137,7 +137,7 @@ impl NameWatch {
 
     /// Takes the names back; the listener, if the socket was made anew.
     pub(super) fn looked(&mut self, looked: Looked, now: Instant, registry: &Registry) -> Option<UnixListener> {
-        let Looked { names, listener, watch, renewed } = looked;
+        let Looked { names, listener, watch, renewed, is_gone } = looked;
         if let Some(lock) = &names.lock {
             lock.drain();
         }
@@ -148,6 +148,9 @@ impl NameWatch {
             let was_quiet = self.renewed.is_none_or(|renewed| now.saturating_duration_since(renewed) > QUIET);
             self.settle = if was_quiet { SETTLE } else { (self.settle * 2).min(LONGEST_SETTLE) };
             self.renewed = Some(now);
+        }
+        if is_gone {
+            self.look_later(now);
         }
         listener
     }

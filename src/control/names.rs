@@ -4,18 +4,20 @@
 //!
 //! What it finds there that is somebody else's is left alone, and said.
 
+use std::io;
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::sys::instance_lock::InstanceLock;
+use crate::sys::limits::nofile;
 use crate::sys::net::{SocketGuard, bind_control_socket};
 use crate::sys::path_watch::PathWatch;
 use crate::sys::pidfile::PidFile;
 use crate::util::errno;
 
-/// A name may go again while it is made anew; then the next event tells.
-const MAX_ROUNDS: usize = 3;
+/// With fewer open files they are left to the programs.
+const LEAST_FILES_TO_WATCH: u64 = 64;
 
 /// A control socket that has a file.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub(super) struct Looked {
     pub(super) watch: Option<PathWatch>,
     /// Something was made anew.
     pub(super) renewed: bool,
+    /// It has vanished again meanwhile.
+    pub(super) is_gone: bool,
 }
 
 impl Names {
@@ -66,6 +70,11 @@ impl Names {
         self.socket.is_none() && self.pid_file.is_none()
     }
 
+    /// There are paths to be watched, and descriptors for it.
+    pub(super) fn may_be_watched(&self) -> bool {
+        !self.is_empty() && nofile().map_or(true, |limit| limit.soft >= LEAST_FILES_TO_WATCH)
+    }
+
     /// Watches the paths as they are now.
     pub(super) fn watch(&mut self) -> Option<PathWatch> {
         if self.is_empty() {
@@ -73,7 +82,11 @@ impl Names {
         }
         let socket = self.socket.as_ref().map(|socket| socket.path.as_path());
         let paths = socket.into_iter().chain(self.pid_file.as_ref().map(PidFile::path));
-        match PathWatch::new(paths) {
+        let watch = match self.may_be_watched() {
+            true => PathWatch::new(paths),
+            false => Err(io::Error::other("too few open files are allowed")),
+        };
+        match watch {
             Ok(watch) => Some(watch),
             Err(error) => {
                 if !std::mem::replace(&mut self.is_unwatched, true) {
@@ -89,22 +102,25 @@ impl Names {
 
     /// Looks at the names and makes anew what has gone. May wait for a disk, and for another daemon: not for the io thread.
     pub(super) fn look(mut self) -> Looked {
-        let (mut listener, mut watch, mut renewed) = (None, None, false);
+        let (mut listener, mut watch, mut renewed, mut is_gone) = (None, None, false, false);
         let sound = catch_unwind(AssertUnwindSafe(|| {
-            for _ in 0..MAX_ROUNDS {
-                // In this order: what goes after it was looked at is told.
+            // In this order: what goes after it was looked at is told.
+            watch = self.watch();
+            renewed = [self.renew_socket(&mut listener), self.renew_pid_file()].contains(&true);
+            if renewed {
                 watch = self.watch();
-                let made = [self.renew_socket(&mut listener), self.renew_pid_file()].contains(&true);
-                renewed |= made;
-                if !made {
-                    break;
-                }
+                is_gone = !self.are_there();
             }
         }));
         if sound.is_err() {
             log::error!("a look at the control socket: an internal error of supervice (a panic), please report it");
         }
-        Looked { names: self, listener, watch, renewed }
+        Looked { names: self, listener, watch, renewed, is_gone }
+    }
+
+    fn are_there(&self) -> bool {
+        self.socket.as_ref().is_none_or(|socket| socket.guard.is_there())
+            && self.pid_file.as_ref().is_none_or(PidFile::is_there)
     }
 
     fn renew_socket(&mut self, listener: &mut Option<UnixListener>) -> bool {

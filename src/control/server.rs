@@ -1,8 +1,8 @@
-//! The io thread: one mio loop for the control socket, its connections, and the signals. It knows no
-//! process: it hands requests and signals to a sink, and takes answers from a queue.
+//! The io thread: one mio loop for the control socket, its connections, the signals, and the pipes on which programs tell
+//! that they are ready. It knows no process: it hands requests and signals to a sink, and takes answers from a queue.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,9 +18,11 @@ use super::connection::{Connection, Fate};
 use super::name_watch::{NameWatch, Tokens};
 use super::names::{Looked, Names};
 use super::output_feed::Source;
+use super::ready_pipes::ReadyPipes;
+pub use super::ready_pipes::ReadyRun;
 use crate::api::{Answer, Request, WallClock};
 use crate::codec::frames::{self, ErrorCode};
-use crate::process::Caller;
+use crate::process::{Caller, ReadyReport};
 use crate::sys;
 use crate::sys::limits::nofile;
 use crate::sys::net::{Peer, peer_credentials};
@@ -49,6 +51,8 @@ pub enum ServerEvent {
     Request(IncomingRequest),
     /// A client has gone, whatever it still waits for.
     Disconnected(ConnId),
+    /// A program tells of its readiness.
+    Readiness(ReadyRun, ReadyReport),
 }
 
 /// What a client may take.
@@ -71,10 +75,10 @@ const LEAST_CONNECTIONS: usize = 8;
 
 impl Default for Limits {
     /// 512 connections, but at most a quarter of the files that this process may have open: clients must not take
-    /// from the programs what their next start needs. 10 seconds of patience, 2 of grace.
+    /// from the programs what their next start needs. 10 seconds of patience, a quarter of one of grace.
     fn default() -> Self {
         let files = nofile().map_or(u64::MAX, |limit| limit.soft);
-        Limits { connections: share_of(files), patience: Duration::from_secs(10), grace: Duration::from_secs(2) }
+        Limits { connections: share_of(files), patience: Duration::from_secs(10), grace: Duration::from_millis(250) }
     }
 }
 
@@ -102,6 +106,8 @@ enum Message {
     Reply(ConnId, Payload),
     Feed(ConnId, Arc<dyn Source>),
     Looked(Box<Looked>),
+    AwaitReady(ReadyRun, PipeReader),
+    ForgetReady(ReadyRun),
     Shutdown(Instant),
 }
 
@@ -147,6 +153,16 @@ impl ServerHandle {
     /// that at most one such message waits for each feed.
     pub fn feed(&self, conn: ConnId, feed: Arc<dyn Source>) {
         self.send(Message::Feed(conn, feed));
+    }
+
+    /// Tells when this run writes a line feed to its pipe, or has closed it without one.
+    pub fn await_ready(&self, run: ReadyRun, pipe: PipeReader) {
+        self.send(Message::AwaitReady(run, pipe));
+    }
+
+    /// The run has ended; closes the pipe if it has told nothing.
+    pub fn forget_ready(&self, run: ReadyRun) {
+        self.send(Message::ForgetReady(run));
     }
 
     /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread. Gives back
@@ -217,9 +233,11 @@ pub fn start_with(
         queue,
         connections: HashMap::new(),
         next: FIRST_CONNECTION,
+        waits_for_room: None,
         accept_again: None,
         accept_fails: false,
         unfinished: Vec::new(),
+        ready_pipes: ReadyPipes::default(),
         ending: None,
     };
     let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
@@ -242,12 +260,15 @@ struct Server {
     queue: Receiver<Message>,
     connections: HashMap<ConnId, Connection>,
     next: ConnId,
-    /// Out of descriptors: when to accept again.
+    /// The next one, where there are too many and one of them is soon to be closed.
+    waits_for_room: Option<mio::net::UnixStream>,
+    /// Out of descriptors or room: when to accept again.
     accept_again: Option<Instant>,
     /// That was said in the log.
     accept_fails: bool,
     /// Connections with more to do in the next turn. The poll reports news only, and this is none.
     unfinished: Vec<ConnId>,
+    ready_pipes: ReadyPipes,
     /// Set by a shutdown: when even unsent answers are given up.
     ending: Option<Instant>,
 }
@@ -291,6 +312,10 @@ impl Server {
                                 connection.readable();
                             }
                             self.serve(now, conn);
+                        } else if let Some((run, report)) =
+                            self.ready_pipes.readable(self.poll.registry(), event.token())
+                        {
+                            (self.sink)(ServerEvent::Readiness(run, report));
                         }
                     }
                 }
@@ -341,7 +366,13 @@ impl Server {
         if self.accept_again.is_some() {
             return;
         }
+        if let Some(stream) = self.waits_for_room.take() {
+            self.welcome(stream, now);
+        }
         for _ in 0..ACCEPTS_PER_TURN {
+            if self.accept_again.is_some() {
+                return;
+            }
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, _)) => self.welcome(stream, now),
@@ -352,8 +383,14 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 // An idle client's descriptor serves a busy one; so does that of a client that keeps us waiting.
-                Err(error) if is_out_of_descriptors(&error) && (self.make_room(now)) => {}
+                Err(error) if is_out_of_descriptors(&error) && self.make_room(now) => {}
                 Err(error) => {
+                    if is_out_of_descriptors(&error)
+                        && let Some(end) = self.grace_ends()
+                    {
+                        self.accept_again = Some(end);
+                        return;
+                    }
                     if !self.accept_fails {
                         log::warn!(
                             "cannot accept a client: {}; tried again every second",
@@ -375,6 +412,11 @@ impl Server {
             return;
         }
         if self.connections.len() >= self.limits.connections && !self.make_room(now) {
+            if let Some(end) = self.grace_ends() {
+                self.waits_for_room = Some(stream);
+                self.accept_again = Some(end);
+                return;
+            }
             let message = format!("more than {} clients at a time; try again later", self.limits.connections);
             let _ = io::Write::write(&mut stream, &frames::error(ErrorCode::Failed, &message));
             return;
@@ -398,6 +440,13 @@ impl Server {
         }
         self.connections.insert(conn, Connection::new(stream, peer, now));
         self.serve(now, conn);
+    }
+
+    /// When the first of those who have only just come may be closed: until then, others wait. Nobody is turned away for the
+    /// sake of clients that say nothing.
+    fn grace_ends(&self) -> Option<Instant> {
+        let came = self.connections.values().filter_map(Connection::silent_since).min();
+        came.map(|came| came + self.limits.grace)
     }
 
     /// Closes a connection: the one that was answered and is idle for the longest; else the one that has kept half a frame or
@@ -487,6 +536,8 @@ impl Server {
                         self.replace_listener(listener, now);
                     }
                 }
+                Message::AwaitReady(run, pipe) => self.await_ready(run, pipe),
+                Message::ForgetReady(run) => self.ready_pipes.remove(self.poll.registry(), run),
                 Message::Shutdown(end) => {
                     self.ending = Some(end);
                     if let Some(mut listener) = self.listener.take() {
@@ -497,6 +548,17 @@ impl Server {
                     all.into_iter().for_each(|conn| self.serve(now, conn));
                 }
             }
+        }
+    }
+
+    fn await_ready(&mut self, run: ReadyRun, pipe: PipeReader) {
+        let number = self.next;
+        self.next += 1;
+        let Ok(token) = usize::try_from(number) else { return };
+        if let Err(error) = self.ready_pipes.add(self.poll.registry(), Token(token), run, pipe) {
+            let reason = crate::util::errno::reason(&error);
+            log::error!("cannot wait for a program's line feed on its readiness descriptor: {reason}");
+            (self.sink)(ServerEvent::Readiness(run, ReadyReport::Never));
         }
     }
 

@@ -167,6 +167,7 @@ fn describe(input: &Input) -> &'static str {
         Input::Spawned { .. } | Input::SpawnFailed { .. } => "a spawn",
         Input::Exited { .. } | Input::Swept | Input::GroupProbed { .. } => "the end of a process",
         Input::Health { .. } => "a health report",
+        Input::Readiness { .. } => "a report of readiness",
         Input::TaskSpawned { .. } | Input::TaskSpawnFailed { .. } | Input::TaskExited { .. } => "a task",
         Input::Adoption(_) | Input::OrphansCounted { .. } => "orphans",
         Input::PendingExecsProbed { .. } => "a look at pending children",

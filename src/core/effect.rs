@@ -12,7 +12,7 @@ use crate::control::server::{ConnId, IncomingRequest};
 use crate::health::HealthCheckResult;
 use crate::models::{Power, ProgramConfig, StreamKind, SupervisorConfig};
 use crate::output;
-use crate::process::{Exit, Generation, Initiator, ProcessView, SignalTarget, SpawnError};
+use crate::process::{Exit, Generation, Initiator, ProcessView, ReadyReport, SignalTarget, SpawnError};
 
 /// Names a health script, hook or the like for as long as the daemon lives.
 pub(crate) type TaskId = u64;
@@ -83,6 +83,8 @@ pub(crate) enum Input {
     GroupProbed { id: ProcId, generation: Generation, group: GroupLeft },
     /// A health check has its answer.
     Health { id: ProcId, generation: Generation, result: HealthCheckResult },
+    /// A run tells of its readiness.
+    Readiness { id: ProcId, generation: Generation, report: ReadyReport },
     /// The process of a task was spawned.
     TaskSpawned { task: TaskId, pid: i32 },
     /// It could not be spawned.

@@ -151,6 +151,15 @@ impl Prepared {
         })
     }
 
+    /// Sets a variable, whatever it was before.
+    pub(super) fn set_variable(&mut self, name: &str, value: &str) -> Result<(), SpawnError> {
+        let is_it =
+            |entry: &CString| entry.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
+        self.env.retain(|entry| !is_it(entry));
+        self.env.push(c_string("the environment", format!("{name}={value}"))?);
+        Ok(())
+    }
+
     /// The command with these standard streams.
     pub(super) fn command<'fd>(
         self,

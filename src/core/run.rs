@@ -18,7 +18,7 @@ use super::{Phase, Supervisor, termination};
 use crate::api::ExitDecision;
 use crate::config::LoadOptions;
 use crate::control::names::{Names, SocketName};
-use crate::control::server::{self, ServerEvent, ServerHandle};
+use crate::control::server::{self, ReadyRun, ServerEvent, ServerHandle};
 use crate::logger;
 use crate::models::SupervisorConfig;
 use crate::output::{self, Output};
@@ -336,6 +336,9 @@ fn serve(
             },
             ServerEvent::Request(request) => External::Request(Box::new(request)),
             ServerEvent::Disconnected(conn) => External::Disconnected(conn),
+            ServerEvent::Readiness(ReadyRun { id, generation }, report) => {
+                External::Input(Input::Readiness { id, generation, report })
+            }
         };
         let _ = inputs.send(input);
     });

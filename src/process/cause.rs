@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::initiator::Initiator;
 use super::machine::SignalTarget;
+use super::readiness::ReadySign;
 use super::span::span;
 use super::state::{Exit, ProcessState, SpawnError, signal_text};
 use crate::util::truncate::to_bytes;
@@ -66,6 +67,15 @@ pub enum Failure {
         /// Within so many seconds (`start_timeout`).
         seconds: u32,
     },
+    /// It has not told in time that it is ready.
+    NotReady {
+        /// Within so many seconds (`start_timeout`).
+        seconds: u32,
+        /// What was waited for.
+        sign: ReadySign,
+    },
+    /// It has closed its readiness descriptor without a line feed: it can't tell any more that it is ready.
+    NeverReady,
     /// It could not be spawned.
     SpawnFailed(SpawnError),
     /// Its health checks failed.
@@ -104,6 +114,12 @@ impl fmt::Display for Failure {
                 span(Duration::from_millis(*age_ms))
             ),
             Failure::NotCompleted { seconds } => write!(f, "not completed within {seconds} s (start_timeout)"),
+            Failure::NotReady { seconds, sign } => {
+                write!(f, "not ready within {seconds} s (start_timeout): it waited for {sign}")
+            }
+            Failure::NeverReady => {
+                f.write_str("it will never be ready: it has closed its readiness descriptor without a line feed")
+            }
             Failure::SpawnFailed(error) => error.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Failure::DependencyLost { on, state } => write!(f, "it needs {on}, which is {state}"),
@@ -184,6 +200,11 @@ pub enum Cause {
     Up {
         /// In seconds.
         seconds: u32,
+    },
+    /// It has told that it is ready.
+    Ready {
+        /// By this.
+        sign: ReadySign,
     },
     /// It ended by itself.
     Exited {
@@ -323,6 +344,7 @@ impl Cause {
             Cause::EarlierDaemonDied { .. }
             | Cause::Executed
             | Cause::Up { .. }
+            | Cause::Ready { .. }
             | Cause::Exited { .. }
             | Cause::Completed { .. }
             | Cause::StartFailed { .. }
@@ -363,6 +385,8 @@ fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
         | Failure::Exited { .. }
         | Failure::Backgrounded { .. }
         | Failure::NotCompleted { .. }
+        | Failure::NotReady { .. }
+        | Failure::NeverReady
         | Failure::Unhealthy { .. }
         | Failure::DependencyLost { .. }
         | Failure::InternalError => failure,
@@ -382,6 +406,7 @@ impl fmt::Display for Cause {
             }
             Cause::Executed => f.write_str("executed"),
             Cause::Up { seconds } => write!(f, "up for {seconds} s"),
+            Cause::Ready { sign } => write!(f, "ready: {sign}"),
             Cause::Exited { exit, age_ms } => write!(f, "{exit} after {}", span(Duration::from_millis(*age_ms))),
             Cause::Completed { exit, age_ms } => f.write_str(&completed(*exit, *age_ms)),
             Cause::StartFailed { failure } => failure.fmt(f),
@@ -463,6 +488,21 @@ mod tests {
                 Cause::Exited { exit: Exit::Signal(9), age_ms: 61_000 },
                 "killed by SIGKILL after 1:01",
                 r#"{"kind":"exited","signal":9,"age_ms":61000}"#,
+            ),
+            (
+                Cause::Ready { sign: ReadySign::Fd },
+                "ready: a line feed on its readiness descriptor",
+                r#"{"kind":"ready","sign":"fd"}"#,
+            ),
+            (
+                Cause::StartFailed { failure: Failure::NotReady { seconds: 60, sign: ReadySign::Fd }.into() },
+                "not ready within 60 s (start_timeout): it waited for a line feed on its readiness descriptor",
+                r#"{"kind":"start_failed","failure":{"kind":"not_ready","seconds":60,"sign":"fd"}}"#,
+            ),
+            (
+                Cause::StartFailed { failure: Failure::NeverReady.into() },
+                "it will never be ready: it has closed its readiness descriptor without a line feed",
+                r#"{"kind":"start_failed","failure":{"kind":"never_ready"}}"#,
             ),
             (
                 Cause::Completed { exit: Exit::Code(0), age_ms: 250 },

@@ -142,6 +142,11 @@ impl PidFile {
         &self.path
     }
 
+    /// Whether the path leads to it.
+    pub fn is_there(&self) -> bool {
+        is_at(&self.file, &self.path)
+    }
+
     /// Writes the file again where the path no longer leads to it; whether that was so. The pid file of another program
     /// that lives is left alone, though it is not locked.
     ///
@@ -149,7 +154,7 @@ impl PidFile {
     ///
     /// As [`acquire`](Self::acquire); what there was before is kept.
     pub fn renew(&mut self) -> Result<bool, PidFileError> {
-        if is_at(&self.file, &self.path) {
+        if self.is_there() {
             return Ok(false);
         }
         let lives = |pid: &i32| pid.unsigned_abs() != self.pid && super::proc::stat(*pid).is_some();

@@ -37,6 +37,12 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
             "start_timeout = 5m",
             "start_timeout = 5m: a number with a unit; durations are in seconds: write the number alone",
         ),
+        ("ready = yes", "ready = yes: not a way to be ready; write startsecs, fd:NUMBER, fd:NAME or health"),
+        ("ready = health", "ready = health: no health is checked; write healthcheck_type = tcp or script as well"),
+        (
+            "ready = fd:2",
+            "ready = fd:2: neither a descriptor nor a variable; write fd:NUMBER, from 3 to 1023, or fd:NAME of an environment variable",
+        ),
         ("exit_on = always", "exit_on = always: not an end to exit on; write never, failure, exit or fatal"),
         ("exit_code = 256", "exit_code = 256: not an exit code; write program, or a number from 0 to 255"),
         ("redirect_stderr = 2", "redirect_stderr = 2: neither true nor false; write true or false"),

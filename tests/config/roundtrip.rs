@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use supervice::models::{
     AutoRestart, DefaultOutput, Dependency, DependencyCondition, DependencyTarget, Dialect, ExitCode, ExitOn,
-    HealthCheckConfig, HealthCheckType, LogFormat, LogSync, ProgramConfig, ProgramType, Reconcile, SupervisorConfig,
+    HealthCheckConfig, HealthCheckType, LogFormat, LogSync, ProgramConfig, ProgramType, Readiness, Reconcile,
+    SupervisorConfig,
 };
 
 /// Arbitrary values, drawn one after the other.
@@ -50,6 +51,15 @@ impl Draw {
         (0..length).map(|_| draw(self)).collect()
     }
 
+    fn readiness(&mut self) -> Readiness {
+        match self.number() % 4 {
+            0 => Readiness::Startsecs,
+            3 => Readiness::Health,
+            1 => Readiness::Fd(self.pick(&[3, 10, 1023])),
+            _ => Readiness::FdVariable("READY_FD".to_owned()),
+        }
+    }
+
     fn exit_code(&mut self) -> ExitCode {
         let code = self.number() as u8;
         self.pick(&[ExitCode::Program, ExitCode::Fixed(0), ExitCode::Fixed(code)])
@@ -93,6 +103,7 @@ impl Draw {
             exit_on: self.pick(&[ExitOn::Never, ExitOn::Failure, ExitOn::Exit, ExitOn::Fatal]),
             exit_code: self.exit_code(),
             startsecs: self.u32(),
+            ready: self.readiness(),
             start_timeout: self.u32(),
             startretries: self.u32(),
             stopsignal: self.text(),

@@ -83,12 +83,14 @@ fn the_configuration_in_force_is_seen_after_a_reload() {
     supervisor.load_config(&path).expect("loaded");
     let runner = supervisor.clone();
     let thread = std::thread::spawn(move || runner.run());
-    write("shutdown_timeout = 77\nlog_backups = 3\n[program:new]\ncommand = sleep 1000\nautostart = false");
+    write(
+        "shutdown_timeout = 77\nlog_backups = 3\nlog_format = json\n[program:new]\ncommand = sleep 1000\nautostart = false",
+    );
     let plan = supervisor.reload_config().expect("reloaded");
     let settings: Vec<_> = plan.daemon_settings_changed.iter().map(|setting| (setting.key, setting.live)).collect();
-    assert_eq!(settings, [("log_backups", false), ("shutdown_timeout", true)]);
+    assert_eq!(settings, [("log_backups", true), ("shutdown_timeout", true), ("log_format", false)]);
     let config = supervisor.config();
-    assert_eq!((config.shutdown_timeout, config.log_backups, config.programs.len()), (77, 10, 1));
+    assert_eq!((config.shutdown_timeout, config.log_backups, config.programs.len()), (77, 3, 1));
     supervisor.shutdown();
     thread.join().expect("no panic").expect("a clean end");
 }

@@ -1,6 +1,6 @@
 //! Programs that stop by several signals, end on purpose, or tell themselves when they are ready.
 
-use crate::harness::{Daemon, word_in};
+use crate::harness::{Daemon, wait_until, word_in};
 
 #[test]
 fn a_stop_by_several_signals_goes_from_one_to_the_next() {
@@ -47,5 +47,85 @@ fn a_oneshot_that_fails_is_fatal_at_once_and_says_why() {
     assert_eq!(daemon.status("migrate").state, "FATAL");
     let error = controller.start_process("slow").expect_err("it takes too long").to_string();
     assert!(error.contains("not completed within 1 s (start_timeout)"), "{error}");
+    daemon.terminate();
+}
+
+/// The descriptors of a process, but for those that it opens itself to list them.
+fn fds(pid: Option<i32>) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", pid.expect("it runs"))).expect("its descriptors").count()
+}
+
+#[test]
+fn a_program_is_running_when_it_writes_a_line_feed_to_its_descriptor() {
+    let script = |fd: &str| {
+        format!("echo up > DIR/up-{fd}; read line < DIR/go-{fd}; echo >&{fd}; exec {fd}>&-; exec sleep 1000")
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    for fd in ["3", "9"] {
+        let path = dir.path().join(format!("go-{fd}"));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    }
+    let daemon = Daemon::start_in(
+        dir,
+        &format!(
+            "[program:number]\nready = fd:9\ncommand = bash -c '{}'\n\
+             [program:name]\nready = fd:READY_FD\ncommand = bash -c 'test $READY_FD = 3; {}'\n\
+             [program:other]\ncommand = sleep 1000\nstartsecs = 0",
+            script("9"),
+            script("3")
+        ),
+        &[],
+    );
+    for (name, fd) in [("number", "9"), ("name", "3")] {
+        word_in(&daemon.path(&format!("up-{fd}")));
+        let status = daemon.status(name);
+        assert_eq!((status.state.as_str(), status.ready), ("STARTING", Some(false)), "{status:?}");
+        let why = daemon.controller().why(name).expect("why").lines.join("\n");
+        assert!(why.contains("waits for a line feed on its readiness descriptor"), "{why}");
+        std::fs::write(daemon.path(&format!("go-{fd}")), "go\n").expect("it is read");
+        let status = daemon.wait_state(name, "RUNNING");
+        assert_eq!(status.ready, Some(true));
+        wait_until("nothing of the pipe is left in it", || fds(status.pid) == 3);
+    }
+    let other = daemon.status("other");
+    assert_eq!(other.ready, None);
+    wait_until("what asks for none has none", || fds(other.pid) == 3);
+    daemon.terminate();
+}
+
+/// Row 61.
+#[test]
+fn a_program_that_closes_its_descriptor_without_a_line_feed_is_told_so_at_once() {
+    let daemon = Daemon::start(
+        "[program:mute]\nready = fd:3\nstartretries = 0\nautostart = false\ncommand = bash -c 'exec 3>&-; exec sleep 1000'\n\
+         [program:slow]\nready = fd:3\nstart_timeout = 1\nstartretries = 0\nautostart = false\ncommand = sleep 1000\n\
+         [program:gone]\nready = fd:3\nstartretries = 0\nautostart = false\ncommand = bash -c 'exit 4'",
+    );
+    let before = fds(Some(daemon.pid()));
+    for (name, told) in [
+        ("mute", "it will never be ready: it has closed its readiness descriptor without a line feed"),
+        ("slow", "not ready within 1 s (start_timeout): it waited for a line feed on its readiness descriptor"),
+        ("gone", "exit code 4"),
+    ] {
+        let error = daemon.controller().start_process(name).expect_err("it is not ready").to_string();
+        assert!(error.contains(told), "{error}");
+        assert_eq!(daemon.status(name).state, "FATAL");
+    }
+    wait_until("nothing is left open", || fds(Some(daemon.pid())) <= before);
+    daemon.terminate();
+}
+
+#[test]
+fn a_program_is_running_when_a_health_check_passes() {
+    let check = "healthcheck_type = script\nhealthcheck_command = test -e DIR/well || { echo not yet >&2; exit 1; }";
+    let daemon = Daemon::start(&format!("[program:p]\nready = health\ncommand = sleep 1000\n{check}"));
+    wait_until("a check has failed", || daemon.status("p").healthy == Some(false));
+    let status = daemon.status("p");
+    assert_eq!((status.state.as_str(), status.ready), ("STARTING", Some(false)), "{status:?}");
+    let why = daemon.controller().why("p").expect("why").lines.join("\n");
+    assert!(why.contains("waits for a health check that passes") && why.contains("not yet"), "{why}");
+    std::fs::write(daemon.path("well"), "").expect("a file");
+    let status = daemon.wait_state("p", "RUNNING");
+    assert_eq!((status.ready, status.healthy), (Some(true), Some(true)));
     daemon.terminate();
 }

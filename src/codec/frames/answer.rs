@@ -124,6 +124,7 @@ fn process_status(row: &StatusRow, now: Moment, clock: WallClock) -> ProcessStat
         kill_at: row.kill_at.map(|at| clock.seconds(at)),
         retry_at: row.retry_at.map(|at| clock.seconds(at)),
         paused: row.paused,
+        ready: row.ready,
         completed: row.completed.then_some(true),
     }
 }

@@ -134,6 +134,9 @@ pub struct ProcessStatus {
     /// Its main process is paused by this signal (SIGSTOP and the like); only where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<u8>,
+    /// Whether it has told that it is ready; only where something tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
     /// It is a oneshot, and has done what it is for; only where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<bool>,

@@ -22,6 +22,7 @@ pub(super) fn write(body: &mut Vec<u8>, process: &ProcessStatus) {
         kill_at,
         retry_at,
         paused,
+        ready,
         completed,
     } = process;
     body.extend_from_slice(b"{\"name\":");
@@ -45,6 +46,7 @@ pub(super) fn write(body: &mut Vec<u8>, process: &ProcessStatus) {
     number(body, "kill_at", *kill_at);
     number(body, "retry_at", *retry_at);
     number(body, "paused", paused.map(u64::from));
+    boolean(body, "ready", *ready);
     boolean(body, "completed", *completed);
     body.push(b'}');
 }
@@ -121,20 +123,20 @@ mod tests {
             name in any_text(),
             pid in any::<Option<i32>>(),
             times in any::<[Option<u64>; 3]>(),
-            flags in any::<[Option<bool>; 3]>(),
+            flags in any::<[Option<bool>; 4]>(),
             texts in [proptest::option::of(any_text()), proptest::option::of(any_text())],
             exits in any::<[Option<u8>; 3]>(),
             counts in any::<[Option<u64>; 2]>(),
         ) {
             let [uptime, kill_at, retry_at] = times;
-            let [healthy, autostart, completed] = flags;
+            let [healthy, autostart, ready, completed] = flags;
             let [group, description] = texts;
             let [exit_code, exit_signal, paused] = exits;
             let [restarts, since] = counts;
             let state = "RUNNING".to_owned();
             let process = ProcessStatus {
                 name, state, pid, uptime, healthy, group, description, exit_code, exit_signal, restarts, since, autostart,
-                kill_at, retry_at, paused, completed,
+                kill_at, retry_at, paused, ready, completed,
             };
             let mut written = Vec::new();
             write(&mut written, &process);

@@ -7,7 +7,7 @@ use super::readers::{
 use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
 use crate::config::values::{
     MAX_BACKUPS, auto_restart, boolean, exit_code, exit_on, health_check_type, integer, log_buffer, log_sync, number,
-    port, program_type, reconcile, seconds, size, stop_signals, umask,
+    port, program_type, readiness, reconcile, seconds, size, stop_signals, umask,
 };
 use crate::models::{Dialect, ProgramConfig};
 
@@ -32,8 +32,10 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
         "what the daemon exits with then: `program` (128 and the signal), or a number"),
     key!(Program "startsecs" => startsecs = |text| seconds(text, 0); Section Restart; "1";
         "seconds that it must live to be `RUNNING`"),
+    key!(Program "ready" => ready = readiness; Section Restart; "startsecs";
+        "when it is `RUNNING`: after `startsecs`; `fd:3` (or `fd:NAME`, a variable with the number): when it writes a line feed to this descriptor; `health`: when a health check passes"),
     key!(Program "start_timeout" => start_timeout = |text| seconds(text, 0); Section Restart; "60";
-        "seconds within which a oneshot must have completed, else it has failed; 0: no limit, the default there"),
+        "seconds within which it must be ready by `ready`, or a oneshot have completed; else that was a failed attempt; 0: no limit"),
     key!(Program "startretries" => startretries = |text| number(text, 0, u32::MAX); Section Live; "3";
         "further attempts after a failed start, then `FATAL`; of a oneshot: 0"),
     key!(Program "stopsignal" => stopsignal = stop_signals; Section Restart; "TERM";

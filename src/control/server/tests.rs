@@ -33,7 +33,7 @@ impl Fixture {
                 let _ = requests.send(request);
             }
             ServerEvent::Disconnected(conn) => drop(tell_gone.send(conn)),
-            ServerEvent::Signal(_) => {}
+            ServerEvent::Signal(_) | ServerEvent::Readiness(..) => {}
         });
         let signals = SignalPipes::install(Default::default()).expect("signals");
         let handle = start_with(Some(listener), Names::default(), signals, sink, limits).expect("a server");
@@ -276,7 +276,7 @@ fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() 
 
 #[test]
 fn whoever_has_just_come_is_not_taken_for_idle() {
-    let fixture = Fixture::new(Limits { connections: 3, patience: PATIENCE, grace: PATIENCE });
+    let fixture = Fixture::new(Limits { connections: 3, patience: PATIENCE, grace: Duration::from_secs(3) });
     let mut answered = fixture.connect();
     ask(&mut answered, "answered");
     // Older than the answer, but neither has come to its first request.
@@ -293,11 +293,13 @@ fn whoever_has_just_come_is_not_taken_for_idle() {
     assert!(is_closed(&mut fourth));
     fifth.write_all(&request("start", "hold")).expect("it reads");
     fixture.held.recv_timeout(PATIENCE).expect("it was asked");
-    let mut refused = fixture.connect();
-    assert_eq!(answer(&mut refused).expect("a reason")["message"], "more than 3 clients at a time; try again later");
+    // There is no room before one of those who came last is answered, or has had its time.
+    let mut sixth = fixture.connect();
+    sixth.write_all(&request("start", "sixth")).expect("it will read");
     ask(&mut new, "new");
     half.write_all(&whole[9..]).expect("it reads");
     assert_eq!(answer(&mut half).expect("an answer")["message"], "half");
+    assert_eq!(answer(&mut sixth).expect("an answer")["message"], "sixth");
 }
 
 #[test]

@@ -1,16 +1,17 @@
 //! Spawns, and signals to what was spawned.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::super::effect::{Input, Signal};
 use super::super::environment::{self, Prepared};
 use super::{Effects, Owner, Run};
 use crate::api::ProcId;
+use crate::control::server::ReadyRun;
 use crate::failpoint;
 use crate::health::no_pipe;
-use crate::models::{DefaultOutput, Dialect, ProgramConfig};
+use crate::models::{DefaultOutput, Dialect, ProgramConfig, Readiness};
 use crate::process::{Generation, SignalTarget, SpawnError};
 use crate::sys;
 use crate::sys::signal::{GroupSignal, Leader};
@@ -35,7 +36,7 @@ impl Effects {
     ) -> Result<(i32, bool), SpawnError> {
         failpoint::hit("spawn", || config.name.clone());
         let words = environment::words(config)?;
-        let prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
+        let mut prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
         let console = self.parts.default_output == DefaultOutput::Console;
         // The output thread makes its ends non-blocking.
         let open = |wanted: bool| wanted.then(|| io::pipe().map_err(no_pipe)).transpose();
@@ -55,14 +56,25 @@ impl Effects {
             None if config.redirect_stderr => child_stdout,
             None => null,
         };
-        let command = prepared.command(child_stdin, child_stdout, child_stderr, self.parts.nofile, config.pdeathsig);
+        let ready = ready_pipe(&config.ready)?;
+        if let Some(ReadyPipe { variable: Some(name), target, .. }) = &ready {
+            prepared.set_variable(name, &target.to_string())?;
+        }
+        let mut command =
+            prepared.command(child_stdin, child_stdout, child_stderr, self.parts.nofile, config.pdeathsig);
+        command.fds.extend(ready.as_ref().map(|ready| (ready.target, ready.child_end.as_fd())));
         let child = self.spawner.spawn(command)?;
         let (pid, pending) = (child.pid, child.is_late().is_some());
         warn_if_pending(&config.name, &child);
         // Before all else: a child that nobody knows would never be signalled.
         self.children.insert(pid, Owner::Process(id));
         let stdin = stdin.map(|(_, ours)| ours);
-        self.runs.insert(id, Run { generation, child, stdin, reaped: None, told: None, told_outside: Vec::new() });
+        let tells_ready = ready.is_some();
+        let run = Run { generation, child, stdin, tells_ready, reaped: None, told: None, told_outside: Vec::new() };
+        self.runs.insert(id, run);
+        if let Some(ReadyPipe { reader, .. }) = ready {
+            self.parts.server.await_ready(ReadyRun { id, generation }, reader);
+        }
         failpoint::hit("spawned", || config.name.clone());
         let ours = |pipe: Option<(io::PipeReader, io::PipeWriter)>| pipe.map(|(reader, _)| OwnedFd::from(reader));
         self.parts.output.attach(id, generation, pid, ours(stdout), ours(stderr));
@@ -114,6 +126,29 @@ impl Effects {
             SignalTarget::Group => self.signal_outside(id, signal),
         }
     }
+}
+
+/// The pipe on which a program tells that it is ready.
+struct ReadyPipe {
+    reader: io::PipeReader,
+    child_end: io::PipeWriter,
+    /// The number of its end in the child.
+    target: RawFd,
+    /// The variable that tells the number.
+    variable: Option<String>,
+}
+
+/// The number of a readiness descriptor that a variable tells of: behind the standard streams.
+const FIRST_FREE_FD: RawFd = 3;
+
+fn ready_pipe(ready: &Readiness) -> Result<Option<ReadyPipe>, SpawnError> {
+    let (target, variable) = match ready {
+        Readiness::Startsecs | Readiness::Health => return Ok(None),
+        Readiness::Fd(number) => (RawFd::from(*number), None),
+        Readiness::FdVariable(name) => (FIRST_FREE_FD, Some(name.clone())),
+    };
+    let (reader, child_end) = io::pipe().map_err(no_pipe)?;
+    Ok(Some(ReadyPipe { reader, child_end, target, variable }))
 }
 
 /// `SIGCONT`, as the kernel numbers it on every architecture that we build for.

@@ -48,6 +48,8 @@ struct Run {
     child: Child,
     /// The writing end of its standard input, where that is a pipe. Nothing is written: it is open as long as the leader lives.
     stdin: Option<PipeWriter>,
+    /// It has a pipe on which it tells that it is ready.
+    tells_ready: bool,
     /// When the leader was reaped; from then on only the group is left.
     reaped: Option<Moment>,
     /// The last signal that all of it was sent.

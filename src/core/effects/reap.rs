@@ -3,6 +3,7 @@
 use super::super::effect::{GroupLeft, Input};
 use super::{Effects, Owner};
 use crate::api::ProcId;
+use crate::control::server::ReadyRun;
 use crate::process::{Exit, Generation};
 use crate::sys;
 use crate::sys::proc::Stat;
@@ -58,6 +59,9 @@ impl Effects {
     /// is not waited for, and the next run does not wait behind it.
     pub(super) fn leader_exited(&mut self, id: ProcId, generation: Generation) {
         self.workers.remove(&id);
+        if self.runs.get(&id).is_some_and(|run| run.tells_ready) {
+            self.parts.server.forget_ready(ReadyRun { id, generation });
+        }
         self.parts.output.leader_exited(id, generation);
         self.note_run();
     }

@@ -51,6 +51,8 @@ fn next_step(entry: &Entry) -> Option<(NextStep, Moment)> {
             (None, None) => NextStep::KillAgain,
         },
         ProcessState::Starting if machine.gives_up() => NextStep::GiveUp,
+        ProcessState::Starting if machine.is_checking() => NextStep::CheckAnswer,
+        ProcessState::Starting if machine.ready() == Some(false) => NextStep::Check,
         ProcessState::Starting => NextStep::Running,
         ProcessState::Running | ProcessState::Unhealthy if machine.is_checking() => NextStep::CheckAnswer,
         ProcessState::Running | ProcessState::Unhealthy => NextStep::Check,

@@ -52,6 +52,8 @@ fn payload(cause: &Cause) -> usize {
                 Failure::Exited { .. }
                 | Failure::Backgrounded { .. }
                 | Failure::NotCompleted { .. }
+                | Failure::NotReady { .. }
+                | Failure::NeverReady
                 | Failure::InternalError => 0,
             }
     };
@@ -68,6 +70,7 @@ fn payload(cause: &Cause) -> usize {
         Cause::EarlierDaemonDied { .. }
         | Cause::Executed
         | Cause::Up { .. }
+        | Cause::Ready { .. }
         | Cause::Exited { .. }
         | Cause::Completed { .. }
         | Cause::RestartUnhealthy

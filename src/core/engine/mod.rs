@@ -177,6 +177,9 @@ impl Engine {
             Input::Swept => self.probe_lingering_groups(),
             Input::GroupProbed { id, generation, group } => self.group_probed(id, generation, group),
             Input::Health { id, generation, result } => self.health(id, generation, result),
+            Input::Readiness { id, generation, report } => {
+                self.tell(id, process::Event::ReadyReported { generation, report });
+            }
             Input::TaskSpawned { task, pid } => self.tell_task(task, TaskEvent::Spawned { pid }),
             Input::TaskSpawnFailed { task, error } => self.tell_task(task, TaskEvent::SpawnFailed(error)),
             Input::TaskExited { task, exit } => self.tell_task(task, TaskEvent::Exited(exit)),

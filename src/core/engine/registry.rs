@@ -109,6 +109,7 @@ impl Entry {
             started_at: machine.started_at(),
             healthy: machine.healthy(),
             last_exit: machine.last_run().map(|run| run.exit),
+            ready: machine.ready(),
             completed: machine.has_completed(),
             restarts: machine.restarts(),
             since: self.since,

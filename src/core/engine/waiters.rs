@@ -12,7 +12,7 @@ use crate::api::{
     Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached,
     Updated, WaitFor,
 };
-use crate::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType};
+use crate::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType, Readiness};
 use crate::process::{Cause, Desired, Moment, ProcessState, stop_seconds};
 use crate::util::sorted::SortedMap;
 
@@ -391,10 +391,11 @@ fn longest_wait(entry: &Entry, goal: Goal) -> Option<Duration> {
 
 /// The longest that a start may take until it has come about or failed; `None`: nobody can tell.
 fn longest_start(config: &ProgramConfig) -> Option<Duration> {
-    let seconds = match (config.program_type, config.start_timeout) {
-        (ProgramType::Simple, _) => config.startsecs,
-        (ProgramType::Oneshot, 0) => return None,
-        (ProgramType::Oneshot, limit) => limit.saturating_add(stop_seconds(config)),
+    let by_time = config.program_type == ProgramType::Simple && config.ready == Readiness::Startsecs;
+    let seconds = match config.start_timeout {
+        _ if by_time => config.startsecs,
+        0 => return None,
+        limit => limit.max(config.startsecs).saturating_add(stop_seconds(config)),
     };
     Some(Duration::from_secs(u64::from(seconds)))
 }

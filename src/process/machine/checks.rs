@@ -62,6 +62,18 @@ impl Checks {
         }
     }
 
+    /// The checks of a run that is ready when one passes: the first is due at once.
+    pub(super) fn at_once(config: &HealthCheckConfig, now: Moment) -> Option<Box<Self>> {
+        let mut checks = Checks::new(config, now)?;
+        checks.next = Some(now);
+        Some(checks)
+    }
+
+    /// One has passed, and the run is `RUNNING` at `now`: the next one comes after an interval.
+    pub(super) fn go_on(&mut self, config: &HealthCheckConfig, now: Moment) {
+        self.next = after(now, config.interval);
+    }
+
     /// A check is out.
     pub(super) fn is_under_way(&self) -> bool {
         self.awaited.is_some()
@@ -77,6 +89,11 @@ impl Checks {
 
     /// What is due at `now`; takes note of it.
     pub(super) fn take_turn(&mut self, config: &HealthCheckConfig, now: Moment) -> Turn {
+        self.take_turn_every(config.interval, config, now)
+    }
+
+    /// The same, with another interval (in seconds) than that of the configuration.
+    pub(super) fn take_turn_every(&mut self, interval: u32, config: &HealthCheckConfig, now: Moment) -> Turn {
         if let Some(awaited) = self.awaited {
             return if is_due(awaited.given_up_at, now) { Turn::GiveUp } else { Turn::Rest };
         }
@@ -85,7 +102,7 @@ impl Checks {
         }
         let answer_limit = u64::from(config.timeout) + u64::from(config.interval) + MARGIN;
         self.awaited = Some(Awaited { given_up_at: now.checked_add(Duration::from_secs(answer_limit)) });
-        self.next = self.next.and_then(|due| following(due, config.interval, now));
+        self.next = self.next.and_then(|due| following(due, interval, now));
         Turn::Check
     }
 

@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::super::cause::{Failure, Tries, completed};
 use super::super::last_words::LastWords;
 use super::super::moment::Moment;
+use super::super::readiness::ReadySign;
 use super::super::span::{clock, span};
 use super::super::state::{Exit, ProcessState, signal_text};
 use super::Machine;
 use super::due::Due;
-use super::phase::{Group, Leader, Phase, Retry, Startup, StopStage};
+use super::phase::{Group, Leader, Phase, Retry, Run, StopStage};
+use super::startup::Startup;
 
 const SIGKILL: u8 = 9;
 
@@ -119,6 +121,17 @@ pub enum Condition {
         /// When it is given up.
         give_up_at: Moment,
     },
+    /// It lives, and has not told yet that it is ready.
+    Unready {
+        /// Its process.
+        pid: i32,
+        /// When that was spawned.
+        started: Moment,
+        /// What is waited for.
+        sign: ReadySign,
+        /// When it is given up.
+        give_up_at: Option<Moment>,
+    },
     /// It lives.
     Alive {
         /// Its process.
@@ -182,6 +195,14 @@ impl Condition {
                 let uptime = clock(now.saturating_duration_since(*started));
                 let left = seconds_left(Some(*give_up_at), now);
                 return format!("pid {pid}, uptime {uptime}, has to complete within {left} s");
+            }
+            Condition::Unready { pid, started, sign, give_up_at } => {
+                let uptime = clock(now.saturating_duration_since(*started));
+                let line = format!("pid {pid}, uptime {uptime}, waits for {sign}");
+                return match give_up_at {
+                    Some(at) => format!("{line}, {} s more at most", seconds_left(Some(*at), now)),
+                    None => line,
+                };
             }
             Condition::Spawning => return "about to be executed".to_owned(),
             Condition::Alive { pid, started } => {
@@ -260,11 +281,8 @@ impl Machine {
             // Whom it waits for, the shell knows.
             Phase::Waiting => Condition::Waiting { on: Vec::new(), more: 0 },
             Phase::Spawning { .. } => Condition::Spawning,
-            Phase::Starting { run, startup: Startup::Completion { give_up_at: Some(at) } } => {
-                Condition::Completing { pid: run.pid, started: run.started, give_up_at: *at }
-            }
-            Phase::Starting { run, startup: Startup::Completion { give_up_at: None } | Startup::Alive { .. } }
-            | Phase::Running { run, .. } => Condition::Alive { pid: run.pid, started: run.started },
+            Phase::Starting { run, startup } => starting(run, startup),
+            Phase::Running { run, .. } => Condition::Alive { pid: run.pid, started: run.started },
             Phase::Unhealthy { run, checks } => Condition::Unhealthy { pid: run.pid, message: checks.message.clone() },
             Phase::Stopping { leader, group, .. } => Condition::Stopping {
                 remains_of: match leader {
@@ -276,6 +294,18 @@ impl Machine {
                 killed: matches!(group.stage, StopStage::Killing { .. }),
             },
         }
+    }
+}
+
+fn starting(run: &Run, startup: &Startup) -> Condition {
+    let (pid, started) = (run.pid, run.started);
+    let unready = |sign, give_up_at| Condition::Unready { pid, started, sign, give_up_at };
+    match startup {
+        Startup::Completion { give_up_at: Some(at) } => Condition::Completing { pid, started, give_up_at: *at },
+        Startup::Completion { give_up_at: None } | Startup::Alive { .. } => Condition::Alive { pid, started },
+        Startup::Ready { sign, give_up_at } => unready(*sign, *give_up_at),
+        Startup::Lost { give_up_at } => unready(ReadySign::Fd, *give_up_at),
+        Startup::Healthy { give_up_at, .. } => unready(ReadySign::Health, *give_up_at),
     }
 }
 

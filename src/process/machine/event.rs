@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::initiator::Initiator;
+use super::super::readiness::ReadyReport;
 use super::super::state::{Exit, ProcessState, SpawnError};
 use crate::models::ProgramConfig;
 
@@ -103,6 +104,13 @@ pub enum Event {
         /// What the check found, for people.
         message: String,
     },
+    /// The run tells of its readiness.
+    ReadyReported {
+        /// The run that tells.
+        generation: Generation,
+        /// What.
+        report: ReadyReport,
+    },
     /// New settings; they take effect at the next start.
     ConfigChanged(Arc<ProgramConfig>),
 }
@@ -125,6 +133,7 @@ impl Event {
             Event::GroupEmpty { .. } => "empty",
             Event::GroupLingers { .. } => "lingers",
             Event::HealthReported { .. } => "health",
+            Event::ReadyReported { .. } => "ready",
             Event::ConfigChanged(_) => "config",
         }
     }
@@ -140,7 +149,8 @@ impl Event {
             | Event::Exited { generation, .. }
             | Event::GroupEmpty { generation }
             | Event::GroupLingers { generation }
-            | Event::HealthReported { generation, .. } => Some(*generation),
+            | Event::HealthReported { generation, .. }
+            | Event::ReadyReported { generation, .. } => Some(*generation),
             Event::StartRequested { .. }
             | Event::OrphansFound { .. }
             | Event::StopRequested { .. }

@@ -11,7 +11,8 @@ use super::action::{Action, Desired, KillWhy, LastRun, SignalTarget};
 use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::due::{after, is_due};
-use super::phase::{Group, Leader, Phase, Retry, Run, Startup, StopStage, Then};
+use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then};
+use super::startup::Startup;
 use super::{LONGEST_DELAY, Machine, PACE};
 use crate::models::{AutoRestart, ExitOn};
 
@@ -71,18 +72,14 @@ impl Machine {
         };
         self.spawn_error = None;
         let run = Run { pid, started: now, config: self.config.clone() };
-        let startup = Startup::of(&run.config, now);
-        match (self.desired, startup) {
-            (Desired::Down, _) => {
+        match self.desired {
+            Desired::Down => {
                 let (verb, by) = self.last_asked();
                 let cause = Cause::RequestedDuringSpawn { verb, by };
                 let order = StopOrder { force: kill, then: Then::AsDesired, why: KillWhy::Requested };
                 self.stop(now, ProcessState::Starting, run, order, cause)
             }
-            (Desired::Up, Startup::Alive { .. }) if run.config.startsecs == 0 => {
-                self.running(now, run, Cause::Executed)
-            }
-            (Desired::Up, Startup::Alive { .. } | Startup::Completion { .. }) => Phase::Starting { run, startup },
+            Desired::Up => self.begin_startup(now, run),
         }
     }
 
@@ -113,7 +110,7 @@ impl Machine {
         }
     }
 
-    fn running(&mut self, now: Moment, run: Run, cause: Cause) -> Phase {
+    pub(super) fn running(&mut self, now: Moment, run: Run, cause: Cause) -> Phase {
         let pid = Some(run.pid);
         let checks = Checks::new(&run.config.healthcheck, now);
         self.enter(ProcessState::Starting, Phase::Running { run, checks }, pid, cause)
@@ -121,27 +118,7 @@ impl Machine {
 
     pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit, descendant: Option<i32>) -> Phase {
         match phase {
-            Phase::Starting { run, startup: Startup::Alive { until } } if is_due(until, now) => {
-                // It has lived long enough; only our timer was slower than its end.
-                let cause = up_for(&run);
-                match self.running(now, run, cause) {
-                    Phase::Running { run, .. } => self.ended(now, ProcessState::Running, run, exit),
-                    other => other,
-                }
-            }
-            Phase::Starting { run, startup: Startup::Completion { .. } } if self.is_success(exit) => {
-                self.completed(now, run, exit)
-            }
-            Phase::Starting { run, startup } => {
-                let failure = match (self.note_end(now, &run, exit), descendant, startup) {
-                    (Failure::Exited { exit: Exit::Code(0), age_ms }, Some(pid), Startup::Alive { .. }) => {
-                        Failure::Backgrounded { age_ms, pid }
-                    }
-                    (failure, _, Startup::Alive { .. } | Startup::Completion { .. }) => failure,
-                };
-                self.announce_exit(ProcessState::Starting, &run, exit, now);
-                self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Group::left_by(run)))
-            }
+            Phase::Starting { run, startup } => self.ended_in_startup(now, run, startup, exit, descendant),
             Phase::Running { run, .. } => self.ended(now, ProcessState::Running, run, exit),
             Phase::Unhealthy { run, .. } => self.ended(now, ProcessState::Unhealthy, run, exit),
             Phase::Stopping { leader: Leader::Alive, group, then } => {
@@ -158,32 +135,12 @@ impl Machine {
         }
     }
 
-    /// A oneshot has done what it is for.
-    fn completed(&mut self, now: Moment, run: Run, exit: Exit) -> Phase {
-        self.note_end(now, &run, exit);
-        if let Some(last) = &mut self.last_run {
-            last.completed = true;
-        }
-        self.tally.attempts = 0;
-        let cause = Cause::Completed { exit, age_ms: millis(run.age(now)) };
-        self.announce(ProcessState::Starting, ProcessState::Exited, Some(run.pid), cause);
-        Phase::Exited { restart_at: None, remains: Some(Group::left_by(run)) }
-    }
-
-    /// Its start has not come about in time.
-    fn start_failed(&mut self, now: Moment, run: Run, failure: Failure) -> Phase {
-        let failure = Arc::new(failure);
-        let then = Then::StartFailed { failure: Arc::clone(&failure) };
-        let order = StopOrder { force: false, then, why: KillWhy::StartFailed };
-        self.stop(now, ProcessState::Starting, run, order, Cause::StartFailed { failure })
-    }
-
-    fn is_success(&self, exit: Exit) -> bool {
+    pub(super) fn is_success(&self, exit: Exit) -> bool {
         matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code))
     }
 
     /// An end that nobody has asked for, after `RUNNING` was reached.
-    fn ended(&mut self, now: Moment, from: ProcessState, run: Run, exit: Exit) -> Phase {
+    pub(super) fn ended(&mut self, now: Moment, from: ProcessState, run: Run, exit: Exit) -> Phase {
         let failure = self.note_end(now, &run, exit);
         self.announce_exit(from, &run, exit, now);
         let expected = self.is_success(exit);
@@ -210,18 +167,18 @@ impl Machine {
     }
 
     /// Remembers how a run ended, which may have been a failed attempt.
-    fn note_end(&mut self, now: Moment, run: &Run, exit: Exit) -> Failure {
+    pub(super) fn note_end(&mut self, now: Moment, run: &Run, exit: Exit) -> Failure {
         self.last_run = Some(LastRun { pid: run.pid, exit, started: run.started, ended: now, completed: false });
         Failure::Exited { exit, age_ms: millis(run.age(now)) }
     }
 
-    fn announce_exit(&mut self, from: ProcessState, run: &Run, exit: Exit, now: Moment) {
+    pub(super) fn announce_exit(&mut self, from: ProcessState, run: &Run, exit: Exit, now: Moment) {
         let cause = Cause::Exited { exit, age_ms: millis(run.age(now)) };
         self.announce(from, ProcessState::Exited, Some(run.pid), cause);
     }
 
     /// A start that did not succeed: `BACKOFF`, or `FATAL` after the last retry.
-    fn failed_attempt(
+    pub(super) fn failed_attempt(
         &mut self,
         now: Moment,
         from: ProcessState,
@@ -398,6 +355,9 @@ impl Machine {
                 let (pid, cause) = (Some(run.pid), Cause::HealthyAgain { message: checks.message.clone() });
                 self.enter(ProcessState::Unhealthy, Phase::Running { run, checks: Some(checks) }, pid, cause)
             }
+            Phase::Starting { run, startup: Startup::Healthy { checks, give_up_at } } => {
+                self.first_check_answered(now, run, checks, give_up_at, (healthy, message))
+            }
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
@@ -441,14 +401,7 @@ impl Machine {
             | Phase::Fatal { remains: Some(_), .. }
             | Phase::Backoff { remains: Some(_), .. }
             | Phase::Stopping { .. } => self.escalate(now, phase),
-            Phase::Starting { run, startup: Startup::Alive { .. } } => {
-                let cause = up_for(&run);
-                self.running(now, run, cause)
-            }
-            Phase::Starting { run, startup: Startup::Completion { .. } } => {
-                let seconds = run.config.start_timeout;
-                self.start_failed(now, run, Failure::NotCompleted { seconds })
-            }
+            Phase::Starting { run, startup } => self.startup_timer_fired(now, run, startup),
             Phase::Running { run, checks: Some(mut checks) } => {
                 let turn = checks.take_turn(&run.config.healthcheck, now);
                 self.take_turn(now, Phase::Running { run, checks: Some(checks) }, &turn)
@@ -486,7 +439,7 @@ impl Machine {
         })
     }
 
-    fn take_turn(&mut self, now: Moment, phase: Phase, turn: &Turn) -> Phase {
+    pub(super) fn take_turn(&mut self, now: Moment, phase: Phase, turn: &Turn) -> Phase {
         match turn {
             Turn::Rest => phase,
             Turn::Check => {
@@ -525,10 +478,6 @@ impl Machine {
     }
 }
 
-fn up_for(run: &Run) -> Cause {
-    Cause::Up { seconds: run.config.startsecs }
-}
-
-fn millis(span: Duration) -> u64 {
+pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -22,6 +22,11 @@
 //! - The n-th restart in a row for bad health waits like the n-th failed attempt; a passed check ends the row.
 //! - An operator's start or restart ends both rows.
 //!
+//! # Readiness
+//!
+//! What tells by itself that it is ready (`ready`) is `RUNNING` when it has done so, and has lived for `startsecs`. If it
+//! can't tell any more, or has not within `start_timeout`, it is stopped, and that was a failed attempt.
+//!
 //! # What is to end by itself
 //!
 //! A oneshot is in `STARTING` as long as it runs. Its success is its end: `EXITED`, which lasts until it is started or stopped by
@@ -46,6 +51,8 @@ mod due;
 mod event;
 mod life;
 mod phase;
+mod starting;
+mod startup;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -60,6 +67,7 @@ use serde::{Deserialize, Serialize};
 use super::cause::{Cause, Verb};
 use super::initiator::Initiator;
 use super::moment::Moment;
+use super::readiness::ReadySign;
 use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
@@ -69,7 +77,8 @@ pub(crate) use condition::Upcoming;
 pub use condition::{Awaited, Condition};
 use due::is_due;
 pub use event::{Event, Generation};
-use phase::{Phase, Startup};
+use phase::Phase;
+use startup::Startup;
 
 /// No two starts lie closer together than this, unless an operator asks for one.
 const PACE: Duration = Duration::from_secs(1);
@@ -161,6 +170,7 @@ impl Machine {
             Event::HealthReported { generation: _, healthy, message } => {
                 self.health_reported(now, phase, healthy, &message)
             }
+            Event::ReadyReported { generation: _, report } => self.ready_reported(now, phase, report),
             Event::ConfigChanged(config) => {
                 self.config = config;
                 phase
@@ -265,6 +275,28 @@ impl Machine {
         self.phase.checks().filter(|checks| checks.healthy.is_some()).map(|checks| &*checks.message)
     }
 
+    /// Whether the present run has told that it is ready; `None` where nothing tells.
+    pub fn ready(&self) -> Option<bool> {
+        let run = self.phase.led_run()?;
+        ReadySign::of(&run.config.ready)?;
+        match self.phase {
+            Phase::Starting {
+                startup: Startup::Ready { .. } | Startup::Lost { .. } | Startup::Healthy { .. }, ..
+            } => Some(false),
+            Phase::Starting { startup: Startup::Alive { .. }, .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. } => Some(true),
+            Phase::Starting { startup: Startup::Completion { .. }, .. }
+            | Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Waiting
+            | Phase::Spawning { .. }
+            | Phase::Stopping { .. } => None,
+        }
+    }
+
     /// It is a oneshot that has done what it is for, and was not stopped or started since.
     pub fn has_completed(&self) -> bool {
         self.state() == ProcessState::Exited && self.last_run_completed()
@@ -296,7 +328,21 @@ impl Machine {
 
     /// In `STARTING`: [`poll_timeout`](Self::poll_timeout) tells when the start is given up, not when it has come about.
     pub fn gives_up(&self) -> bool {
-        matches!(self.phase, Phase::Starting { startup: Startup::Completion { .. }, .. })
+        match &self.phase {
+            Phase::Starting { startup: Startup::Healthy { checks, give_up_at }, .. } => {
+                give_up_at.is_some_and(|at| checks.timer().is_none_or(|check| at <= check))
+            }
+            Phase::Starting { startup, .. } => !matches!(startup, Startup::Alive { .. }),
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Waiting
+            | Phase::Spawning { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => false,
+        }
     }
 
     /// In `BACKOFF`: the number of this retry, how many there may be, and when it comes.

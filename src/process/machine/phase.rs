@@ -12,7 +12,8 @@ use super::super::stop_signals::{StopStep, seconds_behind};
 use super::action::{KillWhy, SignalTarget};
 use super::checks::Checks;
 use super::due::{Due, after};
-use crate::models::{ProgramConfig, ProgramType};
+use super::startup::Startup;
+use crate::models::ProgramConfig;
 
 /// One child, from its spawn until nothing is left of its process group.
 #[derive(Debug, Serialize, Deserialize)]
@@ -130,37 +131,6 @@ pub(super) struct Retry {
     pub(super) failure: Arc<Failure>,
 }
 
-/// What a run in `STARTING` waits for.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) enum Startup {
-    /// This moment, when it has lived for `startsecs`.
-    Alive { until: Due },
-    /// Its end: it is a oneshot. At this moment it is given up.
-    Completion { give_up_at: Due },
-}
-
-impl Startup {
-    /// What a run waits for that was spawned at `now`.
-    pub(super) fn of(config: &ProgramConfig, now: Moment) -> Startup {
-        match config.program_type {
-            ProgramType::Simple => Startup::Alive { until: after(now, config.startsecs) },
-            ProgramType::Oneshot => Startup::Completion { give_up_at: limit(config, now) },
-        }
-    }
-
-    fn timer(self) -> Due {
-        match self {
-            Startup::Alive { until } => until,
-            Startup::Completion { give_up_at } => give_up_at,
-        }
-    }
-}
-
-/// When a start is given up that has begun at `now`.
-fn limit(config: &ProgramConfig, now: Moment) -> Due {
-    if config.start_timeout > 0 { after(now, config.start_timeout) } else { None }
-}
-
 /// The actual, in contrast to the desired.
 ///
 /// `remains` is what an ended leader may have left of its group. While it is there nothing is
@@ -255,7 +225,9 @@ impl Phase {
     pub(super) fn checks(&self) -> Option<&Checks> {
         match self {
             Phase::Running { checks, .. } => checks.as_deref(),
-            Phase::Unhealthy { checks, .. } => Some(checks),
+            Phase::Unhealthy { checks, .. } | Phase::Starting { startup: Startup::Healthy { checks, .. }, .. } => {
+                Some(checks)
+            }
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }

@@ -2,6 +2,7 @@
 
 mod health;
 mod oneshot;
+mod readiness;
 mod reports;
 mod stop_steps;
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType};
+use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType, Readiness};
 use super::super::subject::{
-    Action, Desired, Event, Exit, Initiator, KillWhy, Moment, ProcessState, SignalTarget, Transition, signal_number,
+    Action, Desired, Event, Exit, Initiator, KillWhy, Moment, ProcessState, ReadyReport, SignalTarget, Transition,
+    signal_number,
 };
 use super::distortion::Distorted;
 use super::system::{SIGKILL, Signal, System};
@@ -41,21 +42,39 @@ struct Run {
     killed: Option<Millis>,
     /// The last signal went to the leader alone.
     alone: bool,
+    /// It has told that it is ready.
+    ready: bool,
+    /// When it lost the means to tell it.
+    lost: Option<Millis>,
     /// An operator has allowed SIGKILL before its time.
     forced: bool,
     checks: Option<Checks>,
 }
 
 impl Run {
+    /// It has to tell that it is ready, and has not.
+    fn is_awaited(&self) -> bool {
+        let tells = self.config.ready != Readiness::Startsecs && self.config.program_type == ProgramType::Simple;
+        tells && !self.ready
+    }
+
+    /// Only time is between it and `RUNNING`.
+    fn is_bounded_by_time(&self) -> bool {
+        self.config.program_type == ProgramType::Simple && !self.is_awaited()
+    }
+
     /// When its start is given up.
     fn start_by(&self) -> Option<Millis> {
-        let oneshot = self.config.program_type == ProgramType::Oneshot;
-        (oneshot && self.config.start_timeout > 0).then(|| self.spawned + seconds(self.config.start_timeout))
+        if let Some(lost) = self.lost {
+            return Some(lost + 100);
+        }
+        let limited = !self.is_bounded_by_time() && self.config.start_timeout > 0;
+        limited.then(|| self.spawned + seconds(self.config.start_timeout))
     }
 
     /// Nothing bounds its start.
     fn takes_its_time(&self) -> bool {
-        self.config.program_type == ProgramType::Oneshot && self.config.start_timeout == 0
+        !self.is_bounded_by_time() && self.start_by().is_none() && self.checks.is_none()
     }
 }
 
@@ -171,6 +190,7 @@ impl Auditor {
             Event::HealthReported { generation, healthy, .. } if self.is_run(*generation) => {
                 self.answered(*healthy, now)
             }
+            Event::ReadyReported { generation, report } if self.is_run(*generation) => self.told(*report, now),
             Event::ConfigChanged(config) => self.config = Arc::clone(config),
             // The simulation of the engine holds starts; here nothing is held.
             Event::Held { .. }
@@ -180,7 +200,8 @@ impl Auditor {
             | Event::Exited { .. }
             | Event::GroupEmpty { .. }
             | Event::GroupLingers { .. }
-            | Event::HealthReported { .. } => {}
+            | Event::HealthReported { .. }
+            | Event::ReadyReported { .. } => {}
         }
     }
 
@@ -221,7 +242,10 @@ impl Auditor {
     fn spawned(&mut self, generation: u64, pid: i32, now: Millis) {
         self.spawning = None;
         let config = Arc::clone(&self.config);
-        if config.startsecs == 0 && config.program_type == ProgramType::Simple {
+        let by_time = config.ready == Readiness::Startsecs && config.program_type == ProgramType::Simple;
+        let checked = config.ready == Readiness::Health && config.program_type == ProgramType::Simple;
+        let checks = checked.then_some(Checks { due: now, awaited_since: None, failures: 0 });
+        if config.startsecs == 0 && by_time {
             self.expected.push(Running);
         }
         self.run = Some(Run {
@@ -235,8 +259,10 @@ impl Auditor {
             next_by: None,
             killed: None,
             alone: false,
+            ready: false,
+            lost: None,
             forced: false,
-            checks: None,
+            checks,
         });
     }
 
@@ -257,7 +283,7 @@ impl Auditor {
                 }
                 return self.failed_attempt(now);
             }
-            Starting if lived < seconds(startsecs) => {
+            Starting if lived < seconds(startsecs) || run.is_awaited() => {
                 self.expected.push(Exited);
                 return self.failed_attempt(now);
             }
@@ -312,10 +338,40 @@ impl Auditor {
         }
     }
 
+    /// The run tells that it is ready, or that it never will be.
+    fn told(&mut self, report: ReadyReport, now: Millis) {
+        let Some(run) = self.run.as_mut().filter(|run| {
+            run.leader && self.shown == Starting && run.is_awaited() && run.lost.is_none() && run.checks.is_none()
+        }) else {
+            return;
+        };
+        match report {
+            ReadyReport::Ready => {
+                run.ready = true;
+                if now >= run.spawned + seconds(run.config.startsecs) {
+                    self.expected.push(Running);
+                }
+            }
+            ReadyReport::Never => run.lost = Some(now),
+        }
+    }
+
     fn answered(&mut self, healthy: bool, now: Millis) {
         let Some(run) = &mut self.run else { return };
         let Some(checks) = &mut run.checks else { return };
         if checks.awaited_since.take().is_none() {
+            return;
+        }
+        if self.shown == Starting {
+            if healthy {
+                (run.ready, self.health_restarts) = (true, 0);
+                run.checks = None;
+                if now >= run.spawned + seconds(run.config.startsecs) {
+                    let due = now + seconds(run.config.healthcheck.interval);
+                    run.checks = Some(Checks { due, awaited_since: None, failures: 0 });
+                    self.expected.push(Running);
+                }
+            }
             return;
         }
         if healthy {
@@ -342,6 +398,12 @@ impl Auditor {
 
     /// Timers are about to fire.
     pub fn before_timeout(&mut self, now: Millis) {
+        let start_by = self.run.as_ref().and_then(Run::start_by);
+        if self.shown == Starting && start_by.is_some_and(|by| by <= now) {
+            self.expected.push(Stopping);
+            self.start_failed = true;
+            return;
+        }
         let awaited = self.run.as_ref().and_then(|run| {
             let health = &run.config.healthcheck;
             let since = run.checks.as_ref()?.awaited_since?;
@@ -349,11 +411,6 @@ impl Auditor {
         });
         if awaited.is_some_and(|given_up| given_up <= now) {
             self.answered(false, now);
-        }
-        let start_by = self.run.as_ref().and_then(Run::start_by);
-        if self.shown == Starting && start_by.is_some_and(|by| by <= now) {
-            self.expected.push(Stopping);
-            self.start_failed = true;
         }
     }
 
@@ -462,7 +519,8 @@ impl Auditor {
 
     fn saw_check(&mut self, generation: u64, now: Millis) -> Result<(), String> {
         self.checks_sent += 1;
-        ensure(self.shown_is(&[Running, Unhealthy]), || format!("health check in {}", self.shown))?;
+        let starting = self.shown == Starting;
+        ensure(self.shown_is(&[Starting, Running, Unhealthy]), || format!("health check in {}", self.shown))?;
         let Some(run) = self.run.as_mut().filter(|run| run.generation == generation && run.leader) else {
             return Err("health check of a run without a leader".to_owned());
         };
@@ -471,7 +529,7 @@ impl Auditor {
         ensure(checks.due <= now, || format!("health check {} ms too early", checks.due - now))?;
         checks.awaited_since = Some(now);
         while checks.due <= now {
-            checks.due += seconds(run.config.healthcheck.interval);
+            checks.due += if starting { SECOND } else { seconds(run.config.healthcheck.interval) };
         }
         Ok(())
     }
@@ -535,12 +593,13 @@ impl Auditor {
         }
         let simple = run.config.program_type == ProgramType::Simple;
         ensure(simple, || "a oneshot was RUNNING".to_owned())?;
+        ensure(!run.is_awaited(), || "RUNNING before it was ready".to_owned())?;
         ensure(startsecs_passed(run), || "RUNNING before startsecs".to_owned())?;
         if run.config.startsecs > 0 {
             self.attempts = 0;
         }
         let health = &run.config.healthcheck;
-        if health.check_type != HealthCheckType::None && run.leader {
+        if health.check_type != HealthCheckType::None && run.leader && run.checks.is_none() {
             run.checks = Some(Checks { due: now + seconds(health.start_period), awaited_since: None, failures: 0 });
         }
         Ok(())
@@ -585,9 +644,9 @@ impl Auditor {
         ensure(!late, || format!("{:?} was missed", self.reason))?;
         let Some(run) = &self.run else { return Ok(()) };
         if self.shown == Starting {
-            let over = match run.config.program_type {
-                ProgramType::Simple => now >= run.spawned + seconds(run.config.startsecs),
-                ProgramType::Oneshot => run.start_by().is_some_and(|by| by <= now),
+            let over = match run.is_bounded_by_time() {
+                true => now >= run.spawned + seconds(run.config.startsecs),
+                false => run.start_by().is_some_and(|by| by <= now),
             };
             ensure(!over, || "STARTING after its time".to_owned())?;
         }

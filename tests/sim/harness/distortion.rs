@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType};
+use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType, Readiness};
 use super::super::subject::{
     Action, Desired, Event, Exit, Initiator, Machine, Moment, ProcessState, SignalTarget, SpawnError, SpawnStage,
     Transition,
@@ -44,6 +44,10 @@ pub enum Distortion {
     StartTimeoutIgnored,
     /// A oneshot counts as running after a while.
     OneshotTakenForDaemon,
+    /// That it is ready is not heard.
+    ReadyNotHeard,
+    /// It is not waited for that it is ready.
+    ReadyNotAwaited,
     /// SIGKILL never follows the stop signal.
     KillNever,
     /// SIGKILL is sent only once.
@@ -87,7 +91,7 @@ pub enum Distortion {
 }
 
 impl Distortion {
-    pub const ALL: [Distortion; 31] = [
+    pub const ALL: [Distortion; 33] = [
         StaleAnswerAccepted,
         RestartBesideOldGroup,
         RetryBesideOldGroup,
@@ -99,6 +103,8 @@ impl Distortion {
         StopStepsSkipped,
         StartTimeoutIgnored,
         OneshotTakenForDaemon,
+        ReadyNotHeard,
+        ReadyNotAwaited,
         KillNever,
         KillNotRepeated,
         KillTimerStaysDue,
@@ -138,6 +144,10 @@ impl Distortion {
             StartTimeoutIgnored => (Bend::Config(|config| config.start_timeout = 0), "stuck in STARTING"),
             OneshotTakenForDaemon => {
                 (Bend::Config(|config| config.program_type = ProgramType::Simple), "a oneshot was RUNNING")
+            }
+            ReadyNotHeard => (Bend::Event(drop_ready), "[Running] was not announced"),
+            ReadyNotAwaited => {
+                (Bend::Config(|config| config.ready = Readiness::Startsecs), "RUNNING before it was ready")
             }
             KillNever => (Bend::Config(|config| config.stopwaitsecs = u32::MAX), "SIGKILL did not come in time"),
             KillNotRepeated => (Bend::Action(drop_second_kill), "was not killed again"),
@@ -358,7 +368,8 @@ impl Distorted {
             | Event::Exited { .. }
             | Event::GroupEmpty { .. }
             | Event::GroupLingers { .. }
-            | Event::HealthReported { .. } => {}
+            | Event::HealthReported { .. }
+            | Event::ReadyReported { .. } => {}
         }
     }
 
@@ -396,7 +407,8 @@ fn renew_generation(it: &mut Distorted, mut event: Event) -> Vec<Event> {
         | Event::Exited { generation, .. }
         | Event::GroupEmpty { generation, .. }
         | Event::GroupLingers { generation, .. }
-        | Event::HealthReported { generation, .. } => {
+        | Event::HealthReported { generation, .. }
+        | Event::ReadyReported { generation, .. } => {
             if *generation < current {
                 *generation = current;
             }
@@ -478,6 +490,13 @@ fn ask_as_another(_: &mut Distorted, mut event: Event) -> Vec<Event> {
 }
 
 // Actions that come out.
+
+fn drop_ready(_: &mut Distorted, event: Event) -> Vec<Event> {
+    match event {
+        Event::ReadyReported { .. } => Vec::new(),
+        other => vec![other],
+    }
+}
 
 fn first_step_alone(config: &mut ProgramConfig) {
     let first = config.stopsignal.split(',').next().unwrap_or_default().to_owned();

@@ -17,7 +17,8 @@ use self::distortion::Distorted;
 pub use self::distortion::Distortion;
 use self::random::Random;
 use self::system::{Fact, Signal, System};
-use super::subject::{Action, Event, Moment, ProcessState};
+use super::subject::models::Readiness;
+use super::subject::{Action, Event, Moment, ProcessState, ReadyReport};
 
 /// Simulated time: milliseconds since the start of the episode.
 type Millis = u64;
@@ -118,6 +119,13 @@ struct Answer {
     healthy: bool,
 }
 
+/// What a program is going to tell of its readiness.
+struct Sign {
+    at: Millis,
+    generation: u64,
+    report: ReadyReport,
+}
+
 struct Episode {
     base: Moment,
     now: Millis,
@@ -127,6 +135,7 @@ struct Episode {
     system: System,
     auditor: Auditor,
     answers: Vec<Answer>,
+    signs: Vec<Sign>,
     journal: Vec<String>,
     commands: u64,
     stale: u64,
@@ -147,6 +156,7 @@ impl Episode {
             profile,
             system: System::default(),
             answers: Vec::new(),
+            signs: Vec::new(),
             journal: Vec::new(),
             commands: 0,
             stale: 0,
@@ -183,7 +193,8 @@ impl Episode {
     fn advance(&mut self) {
         let timer = self.machine.poll_timeout().map(|at| millis(at.saturating_duration_since(self.base)));
         let answer = self.answers.iter().map(|answer| answer.at).min();
-        let next = [timer, answer, self.system.next_death()].into_iter().flatten().min();
+        let sign = self.signs.iter().map(|sign| sign.at).min();
+        let next = [timer, answer, sign, self.system.next_death()].into_iter().flatten().min();
         let to = match (self.random.below(20), next) {
             (0, _) => self.now,
             (1, _) => self.now + self.random.below(50),
@@ -242,6 +253,11 @@ impl Episode {
             Some(error) => Event::SpawnFailed { generation, error },
             None => {
                 let startsecs = self.machine.config().startsecs;
+                if self.machine.config().ready != Readiness::Startsecs
+                    && let Some((delay, report)) = script::sign(&mut self.random, &self.profile)
+                {
+                    self.signs.push(Sign { at: self.now + delay, generation, report });
+                }
                 let life = script::life(&mut self.random, &self.profile, startsecs);
                 Event::Spawned { generation, pid: self.system.spawn(generation, life, self.now) }
             }
@@ -289,6 +305,10 @@ impl Episode {
             let Answer { generation, healthy, .. } = self.answers.swap_remove(index);
             let message = if healthy { "connected" } else { "connection refused" }.to_owned();
             self.feed(Event::HealthReported { generation, healthy, message })?;
+        }
+        while let Some(index) = self.signs.iter().position(|sign| sign.at <= self.now) {
+            let Sign { generation, report, .. } = self.signs.swap_remove(index);
+            self.feed(Event::ReadyReported { generation, report })?;
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! What is drawn at random: settings, lives, failures, answers and commands.
 
-use super::super::subject::models::{AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig, ProgramType};
-use super::super::subject::{Event, Exit, Initiator, SpawnError, SpawnStage};
+use super::super::subject::models::{
+    AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig, ProgramType, Readiness,
+};
+use super::super::subject::{Event, Exit, Initiator, ReadyReport, SpawnError, SpawnStage};
 use super::Millis;
 use super::random::Random;
 use super::system::{Life, Task};
@@ -41,6 +43,7 @@ impl FaultProfile {
 pub fn config(random: &mut Random) -> ProgramConfig {
     let mut config = ProgramConfig::new("subject", "/bin/subject");
     config.program_type = random.pick(&[ProgramType::Simple, ProgramType::Simple, ProgramType::Oneshot]);
+    config.ready = random.pick(&[Readiness::Startsecs, Readiness::Startsecs, Readiness::Fd(3)]);
     config.start_timeout = random.pick(&[0, 1, 3, 60]);
     config.autorestart = random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]);
     config.exitcodes = random.pick(&[vec![0], vec![0, 3], vec![]]);
@@ -66,6 +69,9 @@ pub fn config(random: &mut Random) -> ProgramConfig {
         start_period: random.pick(&[0, 1, 10]),
         ..HealthCheckConfig::default()
     };
+    if config.healthcheck.check_type != HealthCheckType::None && random.chance(1, 4) {
+        config.ready = Readiness::Health;
+    }
     if random.chance(1, 50) {
         config.healthcheck.start_period = u32::MAX;
     }
@@ -110,6 +116,15 @@ fn task(random: &mut Random, profile: &FaultProfile, startsecs: u32) -> Task {
     }
 }
 
+/// When a program tells of its readiness, and what; `None`: never.
+pub fn sign(random: &mut Random, profile: &FaultProfile) -> Option<(Millis, ReadyReport)> {
+    let delay = random.pick(&[0, 1, 300, 1_000, 2_999, 3_000, 20_000]);
+    match random.chance(profile.unanswered, 100) {
+        true => random.chance(1, 2).then_some((delay, ReadyReport::Never)),
+        false => Some((delay, ReadyReport::Ready)),
+    }
+}
+
 /// When a health check answers, and what; `None`: never.
 pub fn answer(random: &mut Random, profile: &FaultProfile, config: &HealthCheckConfig) -> Option<(Millis, bool)> {
     let healthy = !random.chance(profile.unhealthy, 100);
@@ -136,7 +151,8 @@ pub fn command(random: &mut Random, idle: bool) -> Event {
 
 /// An answer that belongs to another run.
 pub fn ghost(random: &mut Random, generation: u64) -> Event {
-    match random.below(6) {
+    match random.below(7) {
+        6 => Event::ReadyReported { generation, report: random.pick(&[ReadyReport::Ready, ReadyReport::Never]) },
         0 => Event::Spawned { generation, pid: 1 },
         1 => Event::SpawnFailed { generation, error: SpawnError::system(SpawnStage::Exec, "", EACCES) },
         2 => Event::Exited { generation, exit: Exit::Code(1), descendant: None },

@@ -1,25 +1,10 @@
 //! What the oracle expects of answers: to whom, when, and which.
 
-use super::oracle::{Ask, Kind, LoadResult, MARGIN, Oracle, Proc};
+use super::Millis;
+use super::oracle::{Ask, Kind, LoadResult, MARGIN, Oracle, Proc, time_of_start, time_of_stop};
 use super::reloads::LOAD_LIMIT;
-use super::{Millis, SECOND};
 use crate::api::{Answer, Command, ProcId, Query, Refusal, ReloadFailure, Reply, Request, RequestId, Watch};
-use crate::models::{ProgramConfig, ProgramType};
 use crate::process::ProcessState;
-
-/// From the first signal of a stop to SIGKILL.
-fn time_of_stop(config: &ProgramConfig) -> Millis {
-    let steps = config.stopsignal.split(',').map(|step| step.split_once(':').and_then(|(_, own)| own.parse().ok()));
-    steps.map(|own| SECOND * own.unwrap_or(Millis::from(config.stopwaitsecs))).sum()
-}
-
-/// Until a start has come about or failed.
-fn time_of_start(config: &ProgramConfig) -> Millis {
-    match config.program_type {
-        ProgramType::Simple => Millis::from(config.startsecs) * SECOND,
-        ProgramType::Oneshot => Millis::from(config.start_timeout) * SECOND + time_of_stop(config),
-    }
-}
 
 impl Kind {
     pub(super) fn waits_for_file(self) -> bool {

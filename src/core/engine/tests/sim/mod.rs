@@ -229,6 +229,7 @@ impl Sim {
                 let result = HealthCheckResult { healthy, message: "as it is".to_owned() };
                 Input::Health { id, generation, result }
             }
+            Pending::Readiness { id, generation, report } => Input::Readiness { id, generation, report },
             Pending::Drained { id, generation } => {
                 let last_line = self.system.random.chance(50).then(|| "the last line".to_owned());
                 Input::Output(Note::Drained { program: id, generation, last_line })
@@ -414,7 +415,9 @@ impl Sim {
         match clean {
             true if left > 0 => Err(format!("the daemon says that nothing is left, but {left} tasks live")),
             true | false if !waiting.is_empty() => Err(format!("the daemon has gone without an answer to {waiting:?}")),
-            false if left == 0 && self.system.calm => Err("the daemon says that something is left".to_owned()),
+            false if left == 0 && self.system.calm && !self.system.ends_now() => {
+                Err("the daemon says that something is left".to_owned())
+            }
             true | false => self.check(),
         }
     }
@@ -443,6 +446,7 @@ fn duplicate(input: &Input) -> Input {
         Input::Health { id, generation, result } => {
             Input::Health { id: *id, generation: *generation, result: result.clone() }
         }
+        &Input::Readiness { id, generation, report } => Input::Readiness { id, generation, report },
         &Input::TaskSpawned { task, pid } => Input::TaskSpawned { task, pid },
         Input::TaskSpawnFailed { task, error } => Input::TaskSpawnFailed { task: *task, error: error.clone() },
         &Input::TaskExited { task, exit } => Input::TaskExited { task, exit },

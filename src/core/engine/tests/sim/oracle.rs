@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Millis, SECOND};
 use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId, ShutdownProgress};
-use crate::models::{AutoRestart, ExitOn, ProgramConfig};
+use crate::models::{AutoRestart, ExitOn, ProgramConfig, ProgramType, Readiness};
 use crate::process::{Cause, Exit, Failure, Initiator, ProcessState, SpawnError, SpawnStage, Transition};
 
 /// What death by SIGKILL, and everything around it, may take.
@@ -467,4 +467,20 @@ fn ends_daemon(proc: &Proc, to: ProcessState, cause: &Cause) -> bool {
         ExitOn::Failure => to == ProcessState::Fatal || to == ProcessState::Exited && failed(),
     };
     fits && !proc.leaving
+}
+
+/// From the first signal of a stop to SIGKILL.
+pub(super) fn time_of_stop(config: &ProgramConfig) -> Millis {
+    let steps = config.stopsignal.split(',').map(|step| step.split_once(':').and_then(|(_, own)| own.parse().ok()));
+    steps.map(|own| SECOND * own.unwrap_or(Millis::from(config.stopwaitsecs))).sum()
+}
+
+/// Until a start has come about or failed.
+pub(super) fn time_of_start(config: &ProgramConfig) -> Millis {
+    let limit = Millis::from(config.start_timeout.max(config.startsecs)) * SECOND + time_of_stop(config);
+    match (config.program_type, &config.ready) {
+        (ProgramType::Simple, Readiness::Startsecs) => Millis::from(config.startsecs) * SECOND,
+        (ProgramType::Simple, Readiness::Fd(_) | Readiness::FdVariable(_) | Readiness::Health)
+        | (ProgramType::Oneshot, _) => limit,
+    }
 }

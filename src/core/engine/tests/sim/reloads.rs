@@ -1,6 +1,6 @@
 //! What the oracle expects of reloads, updates, their way back, and of the end of the daemon.
 
-use super::oracle::{Kind, LoadResult, Oracle, Proc};
+use super::oracle::{Kind, LoadResult, Oracle, Proc, time_of_start, time_of_stop};
 use super::{Millis, SECOND};
 use crate::models::ProgramConfig;
 
@@ -71,7 +71,10 @@ impl Oracle {
         let by = now + if removed.is_empty() && !update { 0 } else { self.time_to_stop(&removed) };
         // An update waits for whatever it starts, too.
         let everything: Vec<_> = self.procs.iter().map(|(id, proc)| (*id, proc.spawns)).collect();
-        let most = now + self.time_to_stop(&everything) + self.time_to_start(&everything) + 10 * SECOND;
+        let before = self.time_to_stop(&everything) + self.time_to_start(&everything);
+        let new =
+            programs.into_iter().flatten().map(|program| time_of_start(program) + 2 * time_of_stop(program)).max();
+        let most = now + before + new.unwrap_or(0) + 10 * SECOND;
         for ask in self.asks.values_mut().filter(|ask| ask.load == load) {
             match ask.kind {
                 Kind::Reload | Kind::Update => {

@@ -15,8 +15,8 @@ use crate::api::{Answer, ProcId, RequestId};
 use crate::config::{ConfigError, Loaded};
 use crate::core::effect::{Effect, GroupLeft, Input, Signal, TaskId};
 use crate::health::HealthCheckResult;
-use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, ProgramType, SupervisorConfig};
-use crate::process::{Exit, Generation, Moment, ProcessView, SignalTarget, SpawnError, SpawnStage};
+use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, ProgramType, Readiness, SupervisorConfig};
+use crate::process::{Exit, Generation, Moment, ProcessView, ReadyReport, SignalTarget, SpawnError, SpawnStage};
 use scripts::Script;
 
 const SIGKILL: u8 = 9;
@@ -113,6 +113,11 @@ pub(super) enum Pending {
         id: ProcId,
         generation: Generation,
         healthy: bool,
+    },
+    Readiness {
+        id: ProcId,
+        generation: Generation,
+        report: ReadyReport,
     },
     Drained {
         id: ProcId,
@@ -239,6 +244,12 @@ impl FakeSystem {
         tasks.filter(|task| task.alive(self.now)).count()
     }
 
+    /// Something has ended in this very moment, of which the daemon has not heard yet.
+    pub(super) fn ends_now(&self) -> bool {
+        let mut tasks = self.runs.values().flat_map(|run| run.leader.iter().chain(&run.members));
+        tasks.any(|task| task.dies_at == Some(self.now))
+    }
+
     pub(super) fn orphans_alive(&self) -> usize {
         self.orphans.iter().filter(|task| task.alive(self.now)).count()
     }
@@ -353,6 +364,7 @@ impl FakeSystem {
             autostart: random.chance(60),
             autorestart: random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]),
             program_type: if random.chance(15) { ProgramType::Oneshot } else { ProgramType::Simple },
+            ready: if random.chance(20) { Readiness::Fd(3) } else { Readiness::Startsecs },
             // Not 0: in the end everything comes to rest.
             start_timeout: 1 + random.small(8),
             startsecs: random.small(4),
@@ -371,6 +383,9 @@ impl FakeSystem {
             ..ProgramConfig::new(name, "sleep 1000")
         };
         if random.chance(40) {
+            if random.chance(30) {
+                program.ready = Readiness::Health;
+            }
             let check = &mut program.healthcheck;
             check.check_type = random.pick(&[HealthCheckType::Tcp, HealthCheckType::Script]);
             check.command = Some("test -e well".to_owned());
@@ -467,7 +482,23 @@ impl FakeSystem {
         let pid = self.pids;
         self.runs.insert(id, Run { generation, pid, spawned: self.now, leader: Some(leader), members });
         self.ring_for(id);
+        if matches!(config.ready, Readiness::Fd(_)) {
+            self.tell_ready(id, generation);
+        }
         Input::Spawned { id, generation, pid, pending: self.random.chance(3) }
+    }
+
+    /// A program tells that it is ready, or that it never will be, or nothing.
+    fn tell_ready(&mut self, id: ProcId, generation: Generation) {
+        let report = match self.random.below(10) {
+            _ if self.calm => ReadyReport::Ready,
+            0 => ReadyReport::Never,
+            1 => return,
+            _ => ReadyReport::Ready,
+        };
+        let pause = self.random.pick(&[0, 1, 500, SECOND, 4 * SECOND]);
+        let pause = if self.calm { pause.min(500) } else { pause };
+        self.later(pause, Pending::Readiness { id, generation, report });
     }
 
     fn signal(&mut self, id: ProcId, generation: Generation, signal: Signal) {
