@@ -12,6 +12,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::names::{Looked, Names};
+use crate::sys;
 use crate::sys::path_watch::PathWatch;
 
 /// Before the first look: whoever removes a directory with all that is in it is to finish.
@@ -55,7 +56,7 @@ impl NameWatch {
             registry.register(&mut SourceFd(&lock.raw_fd()), tokens.lock, Interest::READABLE)?;
         }
         // Readable at any time; a change is told as an exceptional condition.
-        let mounts = if names.may_be_watched() { File::open("/proc/self/mountinfo").ok() } else { None };
+        let mounts = if names.may_be_watched() { sys::proc::mounts() } else { None };
         let mounts =
             mounts.filter(|file| register(registry, file.as_raw_fd(), tokens.mounts, Interest::PRIORITY).is_ok());
         let mut watch = NameWatch {

@@ -32,6 +32,9 @@ use crate::sys::{self};
 /// How long the threads may take to write out what they hold at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
+/// With fewer open files than this, the files alone keep a second daemon away.
+const LEAST_FILES_TO_LOCK: u64 = 32;
+
 /// Where the daemon's own log goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Logging {
@@ -225,6 +228,10 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
 fn claim(config: &SupervisorConfig) -> io::Result<Option<InstanceLock>> {
     let Some(path) = config.socket_path.as_deref().or(config.pidfile.as_deref()) else { return Ok(None) };
     if is_abstract(Path::new(path)) {
+        return Ok(None);
+    }
+    // The one descriptor is what the next start of a program may need.
+    if sys::limits::nofile().is_ok_and(|limit| limit.soft < LEAST_FILES_TO_LOCK) {
         return Ok(None);
     }
     match InstanceLock::claim(Path::new(path))? {

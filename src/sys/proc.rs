@@ -72,6 +72,11 @@ fn read_stat(pid: i32) -> io::Result<Option<Stat>> {
     }
 }
 
+/// Tells by an exceptional condition (POLLPRI) that something was mounted or unmounted; `None` without `/proc`.
+pub fn mounts() -> Option<fs::File> {
+    fs::File::open("/proc/self/mountinfo").ok()
+}
+
 /// Every process whose group is `pgid`, zombies included. Reads one file for each process of the system: for
 /// diagnosis, not for every turn.
 ///
