@@ -217,7 +217,7 @@ fn read_pid(file: &mut File) -> io::Result<Option<i32>> {
 /// The pid in the file that is there, if there is one.
 fn pid_at(path: &Path) -> Option<i32> {
     let there = path.symlink_metadata().ok()?;
-    let mut file = there.is_file().then(|| File::open(path).ok())??;
+    let mut file = there.is_file().then(|| guarded_path::open(path, Access::Read).ok())??;
     read_pid(&mut file).ok()?
 }
 
