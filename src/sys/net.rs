@@ -120,7 +120,7 @@ fn bind(path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result
 /// name may mean something else by now.
 fn hand_over(made: &File, path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
     let found = made.metadata()?;
-    if !found.file_type().is_socket() || found.nlink() != 1 {
+    if !found.file_type().is_socket() || found.nlink() > 1 {
         return Err(io::Error::other(
             "somebody has put something else there; use a directory that others can't write to",
         ));

@@ -49,7 +49,9 @@ fn a_file_is_appended_to_replaced_and_read_by_whatever_path() {
     assert!(dir.path().join("nowhere").is_file());
     symlink("loop", dir.path().join("loop")).unwrap();
     assert_eq!(open(&dir.path().join("loop"), Access::Read).unwrap_err().raw_os_error(), Some(libc::ELOOP));
-    open(Path::new("/proc/self/fd/2"), Access::Append).unwrap();
+    let held = open(&path, Access::Append).unwrap();
+    let by_number = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
+    open(by_number.as_ref(), Access::Append).unwrap();
     rename(&path, &dir.path().join("b")).unwrap();
     remove(&dir.path().join("link")).unwrap();
     assert!(dir.path().join("b").exists() && !dir.path().join("link").is_symlink());
