@@ -94,12 +94,11 @@ fn no_path_is_trusted_but_in_the_files_that_say_why() {
         "fs::copy",
         "fs::hard_link",
     ];
-    const TRUSTED: [(&str, &str); 12] = [
+    const TRUSTED: [(&str, &str); 11] = [
         ("src/sys/proc.rs", "reads /proc"),
         ("src/sys/orphan_scan.rs", "reads /proc"),
         ("src/ctl/usage.rs", "reads /proc"),
         ("src/init/system/mounts.rs", "reads /proc"),
-        ("src/control/name_watch.rs", "reads /proc"),
         ("src/sys/stdio.rs", "opens /dev/null"),
         ("src/sys/machine.rs", "opens /dev/console, as PID 1 of a machine"),
         ("src/sys/users.rs", "reads /etc/passwd and /etc/group"),
