@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::status::HistoryRow;
 use crate::models::{AutoRestart, ProgramConfig};
-use crate::process::{Condition, Exit, Initiator, LastWords, Moment, ProcessState, Verb, signal_text, span};
+use crate::process::{Condition, Exit, Failure, Initiator, LastWords, Moment, ProcessState, Verb, signal_text, span};
 use crate::util::quote::quote_word;
 
 /// Transitions that are told in sentences.
@@ -190,6 +190,28 @@ impl Why {
             return format!("Next: {step}{comma} in {left}.");
         }
         let word = quote_word(&self.program.name);
+        match &self.condition {
+            Condition::Waiting { .. } => return "Next: it starts as soon as that holds.".to_owned(),
+            Condition::Fatal { failure, .. } => {
+                if let Failure::DependencyLost { on, .. } = failure.as_ref() {
+                    return format!(
+                        "Next: it starts by itself when {on} gets there. Try both now: supervicectl start {word}"
+                    );
+                }
+            }
+            // What is left to tell hangs on the state alone.
+            Condition::NotStarted
+            | Condition::Stopped
+            | Condition::Exited { .. }
+            | Condition::Backoff { .. }
+            | Condition::Spawning
+            | Condition::Completed { .. }
+            | Condition::Completing { .. }
+            | Condition::Alive { .. }
+            | Condition::Unready { .. }
+            | Condition::Unhealthy { .. }
+            | Condition::Stopping { .. } => {}
+        }
         match self.state {
             ProcessState::Running | ProcessState::Unhealthy => match self.program.autorestart {
                 AutoRestart::Always => "Nothing is due: it runs until it ends, and is then started again.".to_owned(),
