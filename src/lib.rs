@@ -57,7 +57,7 @@
 //! | [`models`] | plain configuration data and its defaults | nothing |
 //! | `util` | what has no subject of its own: globs, suggestions, truncation, texts of errors | nothing |
 //! | [`process`] | the pure state machine of a process, causes and initiators; [`process::Process`], the handle | `models`, `util` |
-//! | `api` | what can be asked, what is answered, what is announced: plain data | `process`, `models`, `util` |
+//! | `api` | what can be asked, what is answered, what is announced: plain data | `process`, `models`, `util`, `config::Diagnostic` (a warning about the file) |
 //! | `codec` | frames ⇄ `api`, pure | `api`, `process`, `models`, `util` |
 //! | `sys` | everything that talks to the kernel | `process` (its facts), `models`, `util` |
 //! | [`config`] | read → expand → validate → plan; one table of keys | `models`, `process` (signals), `sys` (users, files), `util` |

@@ -83,29 +83,13 @@ impl ClientError {
     /// assert_eq!((error.code(), error.refusal()), (None, None));
     /// ```
     pub fn code(&self) -> Option<&str> {
-        match self {
-            ClientError::Failed { code, .. } => code.as_deref(),
-            ClientError::NoDaemon { .. }
-            | ClientError::Denied { .. }
-            | ClientError::NotTrusted { .. }
-            | ClientError::Ended { .. }
-            | ClientError::Timeout { .. }
-            | ClientError::Protocol { .. } => None,
-        }
+        self.answer()?.0
     }
 
     /// Why the daemon refused, as a stable word for programs, for instance `no_such_process`. A daemon that gives none
     /// only has a [`code`](Self::code).
     pub fn refusal(&self) -> Option<&str> {
-        match self {
-            ClientError::Failed { refusal, .. } => refusal.as_deref(),
-            ClientError::NoDaemon { .. }
-            | ClientError::Denied { .. }
-            | ClientError::NotTrusted { .. }
-            | ClientError::Ended { .. }
-            | ClientError::Timeout { .. }
-            | ClientError::Protocol { .. } => None,
-        }
+        self.answer()?.1
     }
 
     /// Why the process is in the state that was reached instead, where one process is to blame and the daemon told that
@@ -133,9 +117,16 @@ impl ClientError {
     /// # assert_eq!(exit_code(&failed("")), None);
     /// ```
     pub fn cause(&self) -> Option<Cause> {
+        // A newer daemon may have causes that we do not know.
+        serde_json::from_value(self.answer()?.2?.clone()).ok()
+    }
+
+    /// Code, refusal and cause of an error answer; `None` where none came.
+    fn answer(&self) -> Option<(Option<&str>, Option<&str>, Option<&Value>)> {
         match self {
-            // A newer daemon may have causes that we do not know.
-            ClientError::Failed { cause_data, .. } => serde_json::from_value(cause_data.clone()?).ok(),
+            ClientError::Failed { code, refusal, message: _, cause_data } => {
+                Some((code.as_deref(), refusal.as_deref(), cause_data.as_ref()))
+            }
             ClientError::NoDaemon { .. }
             | ClientError::Denied { .. }
             | ClientError::NotTrusted { .. }

@@ -235,7 +235,8 @@ impl Machine {
         self.phase.state()
     }
 
-    /// What is wanted. `FATAL` makes it [`Desired::Down`]: only an operator's start tries again.
+    /// What is wanted. `FATAL` makes it [`Desired::Down`]: only an operator's start tries again; where a dependency is lost
+    /// it stays up, and the start comes when that is made good.
     pub fn desired(&self) -> Desired {
         self.desired
     }

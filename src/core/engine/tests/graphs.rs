@@ -23,7 +23,7 @@ struct Child {
     stopped: bool,
 }
 
-struct World {
+struct Sim {
     now: Moment,
     engine: Engine,
     random: Random,
@@ -43,7 +43,7 @@ struct World {
     ending: bool,
     /// Nothing crashes, nobody asks.
     calm: bool,
-    /// What was met, so that a world in which nothing happens is found out.
+    /// What was met, so that a life in which nothing happens is found out.
     waited: u64,
     lost: u64,
     came_back: u64,
@@ -51,12 +51,12 @@ struct World {
     trace: Vec<String>,
 }
 
-impl World {
-    fn new(seed: u64) -> World {
+impl Sim {
+    fn new(seed: u64) -> Sim {
         let mut random = Random::new(seed);
         let count = if random.chance(5) { 200 } else { 2 + random.below(25) };
         let order: Vec<String> = (0..count).map(|number| format!("p{}", (number * 7919) % 1009)).collect();
-        let mut world = World {
+        let mut sim = Sim {
             now: Moment::from_nanos(1_000_000_000_000),
             engine: Engine::new(Moment::from_nanos(1), 1, None, SupervisorConfig::default(), Vec::new()),
             random,
@@ -77,11 +77,11 @@ impl World {
             came_back: 0,
             trace: Vec::new(),
         };
-        world.programs = world.draw(100);
-        let settings = SupervisorConfig { shutdown_timeout: 1 + world.random.small(40), ..SupervisorConfig::default() };
-        let programs = world.programs.values().cloned().map(Arc::new).collect();
-        world.engine = Engine::new(world.now, 1, None, settings, programs);
-        world
+        sim.programs = sim.draw(100);
+        let settings = SupervisorConfig { shutdown_timeout: 1 + sim.random.small(40), ..SupervisorConfig::default() };
+        let programs = sim.programs.values().cloned().map(Arc::new).collect();
+        sim.engine = Engine::new(sim.now, 1, None, settings, programs);
+        sim
     }
 
     /// Programs with dependencies that run in no circle; so many of a hundred are there.
@@ -388,7 +388,7 @@ impl World {
         assert!(self.children.is_empty() && self.open.is_empty());
     }
 
-    /// In a calm world everything has come to rest: nobody waits, and no command is held.
+    /// In a calm life everything has come to rest: nobody waits, and no command is held.
     fn check_rest(&self) {
         let waiting = self.engine.registry.iter().filter(|(_, entry)| entry.machine.is_waiting());
         let stuck: Vec<&str> =
@@ -418,16 +418,16 @@ impl World {
 #[test]
 fn random_graphs_keep_their_order_whatever_happens() {
     let (mut waited, mut lost, mut came_back) = (0, 0, 0);
-    // `SUPERVICE_SIM_GRAPHS` sets the number of worlds.
-    let worlds = std::env::var("SUPERVICE_SIM_GRAPHS").map_or(300, |text| text.parse().expect("a number"));
-    for seed in 0..worlds {
-        let mut world = World::new(seed);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.live()));
-        let tail = &world.trace[world.trace.len().saturating_sub(60)..];
+    // `SUPERVICE_SIM_GRAPHS` sets the number of lives.
+    let lives = std::env::var("SUPERVICE_SIM_GRAPHS").map_or(300, |text| text.parse().expect("a number"));
+    for seed in 0..lives {
+        let mut sim = Sim::new(seed);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.live()));
+        let tail = &sim.trace[sim.trace.len().saturating_sub(60)..];
         assert!(result.is_ok(), "seed {seed}\n{}", tail.join("\n"));
-        waited += world.waited;
-        lost += world.lost;
-        came_back += world.came_back;
+        waited += sim.waited;
+        lost += sim.lost;
+        came_back += sim.came_back;
     }
     println!("waited {waited}, lost {lost}, came back {came_back}");
     assert!(waited > 1_000 && lost > 100 && came_back > 10, "{waited} {lost} {came_back}");
