@@ -1,4 +1,4 @@
-//! The engine in a small world: what comes in, what it wants done, and what is answered.
+//! The engine in a small system: what comes in, what it wants done, and what is answered.
 
 mod bench;
 mod dependencies;
@@ -45,7 +45,7 @@ fn starts_that_nobody_waits_for_leave_nothing_behind() {
         let terms = Terms { wait: false, ..Terms::default() };
         bench.ask_locally(1, bench::act_on_terms(Act::Start, "p", terms));
     }
-    assert_eq!((bench.world.pids, bench.engine.waiters.len(), bench.engine.owed()), (1, 0, 0));
+    assert_eq!((bench.system.pids, bench.engine.waiters.len(), bench.engine.owed()), (1, 0, 0));
 }
 
 #[test]
@@ -58,16 +58,16 @@ fn a_storm_of_reloads_while_the_file_is_read_is_one_more_look() {
     }
     bench.ask(100, reload());
     assert_eq!(
-        (bench.world.loads, bench.engine.reload.waiting()),
+        (bench.system.loads, bench.engine.reload.waiting()),
         (1, 3),
         "one is being read, nobody and one client wait for the next"
     );
     bench.load(&[program("p"), program("q")]);
-    assert_eq!(bench.world.loads, 2, "the file may have changed since");
+    assert_eq!(bench.system.loads, 2, "the file may have changed since");
     bench.load(&[program("p"), program("q")]);
     assert_eq!(bench.answers(), [(100, "ok")]);
     assert!(matches!(bench.reply(), Reply::Reloaded { .. }), "{:?}", bench.reply());
-    assert_eq!((bench.world.loads, bench.engine.reload.waiting()), (2, 0));
+    assert_eq!((bench.system.loads, bench.engine.reload.waiting()), (2, 0));
 }
 
 #[test]
@@ -94,12 +94,12 @@ fn what_a_reload_removes_is_gone_when_it_is_answered() {
     bench.end(1, Exit::Signal(15));
     assert_eq!(bench.last_client(), 2);
     assert!(matches!(bench.reply(), Reply::Reloaded { .. }), "{:?}", bench.reply());
-    let (_, _, names) = bench.world.answers.last().expect("an answer");
+    let (_, _, names) = bench.system.answers.last().expect("an answer");
     assert_eq!(names, &["stays"], "gone for every thread when the answer is sent");
     // The same for one that was down already.
     bench.ask(3, reload());
     bench.load(&[]);
-    let (client, _, names) = bench.world.answers.last().expect("an answer");
+    let (client, _, names) = bench.system.answers.last().expect("an answer");
     assert_eq!((*client, names.len()), (3, 0));
 }
 
@@ -115,7 +115,7 @@ fn a_removed_program_that_comes_back_while_it_stops_settles_both_reloads() {
     assert_eq!(bench.answers(), [(1, "ok"), (3, "ok")]);
     bench.end(0, Exit::Signal(15));
     assert_eq!(bench.answers(), [(1, "ok"), (3, "ok"), (2, "ok")]);
-    assert_eq!((bench.world.pids, bench.state("p")), (2, ProcessState::Starting));
+    assert_eq!((bench.system.pids, bench.state("p")), (2, ProcessState::Starting));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_check_that_can_not_begin_is_told_like_one_that_failed() {
     let mut config = ProgramConfig { startsecs: 10, ..bench::checked("p") };
     config.healthcheck.retries = 1;
     let mut bench = Bench::new(&[config]);
-    bench.world.refuse_checks = true;
+    bench.system.refuse_checks = true;
     bench.start(1, "p");
     bench.pass(10);
     let events = bench.events();
@@ -168,5 +168,5 @@ fn an_unreadable_file_changes_nothing() {
     bench.ask(1, reload());
     let error = std::io::Error::other("unreadable");
     bench.loaded(1, Err(ConfigError::Read { path: "x".into(), error }));
-    assert_eq!((bench.answers(), bench.world.names()), (vec![(1, "invalid_configuration")], vec![name("p")]));
+    assert_eq!((bench.answers(), bench.system.names()), (vec![(1, "invalid_configuration")], vec![name("p")]));
 }

@@ -209,7 +209,7 @@ impl FakeSystem {
 pub(super) struct Bench {
     pub now: Moment,
     pub engine: Engine,
-    pub world: FakeSystem,
+    pub system: FakeSystem,
 }
 
 impl Bench {
@@ -234,7 +234,7 @@ impl Bench {
         let now = Moment::from_nanos(86_400_000_000_000);
         let programs = programs.iter().cloned().map(Arc::new).collect();
         let engine = Engine::new(now, OWN_PID, None, settings, programs);
-        let mut bench = Bench { now, engine, world: FakeSystem::default() };
+        let mut bench = Bench { now, engine, system: FakeSystem::default() };
         bench.turn(|_, _| ());
         bench
     }
@@ -254,14 +254,14 @@ impl Bench {
         tell(&mut self.engine, self.now);
         let mut results = Vec::new();
         while let Some(effect) = self.engine.poll_effect() {
-            self.world.perform(effect, self.clock(), &mut results);
+            self.system.perform(effect, self.clock(), &mut results);
             for input in results.drain(..) {
                 self.engine.handle(self.now, input);
             }
         }
-        let lost: Vec<_> = self.world.open.keys().filter(|request| !self.engine.owns(**request)).collect();
+        let lost: Vec<_> = self.system.open.keys().filter(|request| !self.engine.owns(**request)).collect();
         assert!(lost.is_empty(), "nobody owes the answers to {lost:?}");
-        assert_eq!(self.world.open.len(), self.engine.owed(), "answers are owed to nobody");
+        assert_eq!(self.system.open.len(), self.engine.owed(), "answers are owed to nobody");
     }
 
     /// Everything that is due by now.
@@ -294,18 +294,18 @@ impl Bench {
     }
 
     fn ask_by(&mut self, client: Client, by: Initiator, request: Request) {
-        let id = RequestId(self.world.next_request);
-        self.world.next_request += 1;
-        self.world.open.insert(id, client);
+        let id = RequestId(self.system.next_request);
+        self.system.next_request += 1;
+        self.system.open.insert(id, client);
         self.handle(Input::Request { id, by, request });
     }
 
     /// The client has gone, whatever it waits for.
     pub(super) fn gone(&mut self, client: Client) {
         let its: Vec<RequestId> =
-            self.world.open.iter().filter(|(_, other)| **other == client).map(|(id, _)| *id).collect();
+            self.system.open.iter().filter(|(_, other)| **other == client).map(|(id, _)| *id).collect();
         for id in its {
-            self.world.open.remove(&id);
+            self.system.open.remove(&id);
             self.handle(Input::Gone { id });
         }
     }
@@ -324,7 +324,7 @@ impl Bench {
     /// The leader of the present run has ended.
     pub(super) fn end(&mut self, id: ProcId, exit: Exit) {
         let generation = self.entry(id).machine.generation();
-        self.world.ended.push((id, generation, exit));
+        self.system.ended.push((id, generation, exit));
         self.handle(Input::Notice(Notice::Child));
     }
 
@@ -347,7 +347,7 @@ impl Bench {
 
     pub(super) fn load_settings(&mut self, config: SupervisorConfig) {
         let loaded = Loaded { config, warnings: Vec::new(), logfile_given: false, files: Vec::new() };
-        self.loaded(self.world.loads, Ok(loaded));
+        self.loaded(self.system.loads, Ok(loaded));
     }
 
     pub(super) fn loaded(&mut self, load: u64, result: Result<Loaded, ConfigError>) {
@@ -373,24 +373,24 @@ impl Bench {
     /// Who was answered, and how: the kind of the refusal, or `ok`.
     pub(super) fn answers(&self) -> Vec<(Client, &'static str)> {
         let kind = |answer: &Answer| answer.as_ref().map_or_else(Refusal::kind, |_| "ok");
-        self.world.answers.iter().map(|(client, answer, _)| (*client, kind(answer))).collect()
+        self.system.answers.iter().map(|(client, answer, _)| (*client, kind(answer))).collect()
     }
 
     pub(super) fn last_client(&self) -> Client {
-        self.world.answers.last().expect("an answer").0
+        self.system.answers.last().expect("an answer").0
     }
 
     pub(super) fn reply(&self) -> &Reply {
-        self.world.answers.last().expect("an answer").1.as_ref().expect("a reply")
+        self.system.answers.last().expect("an answer").1.as_ref().expect("a reply")
     }
 
     pub(super) fn refusal(&self) -> &Refusal {
-        self.world.answers.last().expect("an answer").1.as_ref().expect_err("a refusal")
+        self.system.answers.last().expect("an answer").1.as_ref().expect_err("a refusal")
     }
 
     /// The sentence of the last answer; a refusal with the code that it has in a frame.
     pub(super) fn message(&self) -> String {
-        let (_, answer, _) = self.world.answers.last().expect("an answer");
+        let (_, answer, _) = self.system.answers.last().expect("an answer");
         let frame = frames::answer(answer, self.clock());
         let frame: serde_json::Value = serde_json::from_slice(&frame[frames::HEADER..]).expect("JSON");
         let message = match answer {
@@ -426,7 +426,7 @@ impl Bench {
 
     /// What has happened, as far as it is an event.
     pub(super) fn events(&self) -> Vec<EventType> {
-        self.world
+        self.system
             .announced
             .iter()
             .filter_map(|announcement| announcement.event().map(|event| event.event_type()))
@@ -435,7 +435,7 @@ impl Bench {
 
     /// Whether this was announced.
     pub(super) fn announced(&self, wanted: &Announcement) -> bool {
-        self.world.announced.iter().any(|announcement| **announcement == *wanted)
+        self.system.announced.iter().any(|announcement| **announcement == *wanted)
     }
 
     pub(super) fn start(&mut self, client: Client, program: &str) {

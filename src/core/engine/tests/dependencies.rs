@@ -45,7 +45,7 @@ fn states(bench: &Bench) -> String {
 
 /// The processes that were told to end, in this order.
 fn told(bench: &Bench) -> Vec<ProcId> {
-    bench.world.signals.iter().map(|(id, _)| *id).collect()
+    bench.system.signals.iter().map(|(id, _)| *id).collect()
 }
 
 /// Everything that was told to end ends.
@@ -70,7 +70,7 @@ fn row_37_a_start_begins_with_what_is_needed_and_starts_each_once() {
     let mut bench = Bench::new(&programs);
     ask(&mut bench, 1, Act::Start, "web");
     assert_eq!(states(&bench), "web STARTING, db STARTING, api STARTING, extra STARTING");
-    assert_eq!(bench.world.pids, 1, "only db has a process");
+    assert_eq!(bench.system.pids, 1, "only db has a process");
     assert_eq!(bench.describe("web"), "waiting for api (STARTING), db (STARTING), extra (STARTING)");
     assert_eq!(bench.row("web").pid, None);
     bench.pass(1);
@@ -100,7 +100,7 @@ fn row_33_and_34_what_ends_before_it_is_ready_starts_nobody_and_the_answer_says_
     assert_eq!(states(&bench), "web FATAL, db FATAL, api FATAL");
     assert_eq!(bench.describe("api"), "it needs db, which is FATAL");
     bench.pass(10);
-    assert_eq!((bench.world.pids, bench.engine.poll_timeout()), (2, None), "nothing more comes by itself");
+    assert_eq!((bench.system.pids, bench.engine.poll_timeout()), (2, None), "nothing more comes by itself");
     // A person starts it anew, and what needs it follows.
     ask(&mut bench, 2, Act::Start, "db");
     bench.pass(1);
@@ -118,7 +118,7 @@ fn a_start_starts_what_is_fatal_anew_and_the_daemon_itself_does_not() {
     bench.end(DB, Exit::Code(1));
     assert_eq!(states(&bench), "web FATAL, db FATAL, api FATAL");
     bench.pass(3600);
-    assert_eq!(bench.world.pids, 1);
+    assert_eq!(bench.system.pids, 1);
     ask(&mut bench, 2, Act::Start, "web");
     assert_eq!(states(&bench), "web STARTING, db STARTING, api STARTING");
     bench.pass(1);
@@ -132,10 +132,10 @@ fn row_53_a_stop_ends_dependants_first_and_names_them() {
     ask(&mut bench, 1, Act::Start, "web");
     ask(&mut bench, 2, Act::Stop, "db");
     assert_eq!(told(&bench), [WEB], "the others wait for its end");
-    bench.world.lingers_of = Some(WEB);
+    bench.system.lingers_of = Some(WEB);
     bench.end(WEB, Exit::Signal(15));
     assert_eq!(told(&bench)[..], [WEB, WEB][..told(&bench).len()], "something of it is left");
-    bench.world.lingers_of = None;
+    bench.system.lingers_of = None;
     bench.pass(1);
     assert_eq!(told(&bench).last(), Some(&API));
     bench.end(API, Exit::Signal(15));
@@ -159,7 +159,7 @@ fn a_stop_ends_the_waiting_of_those_that_need_it() {
     end_all(&mut bench);
     assert_eq!(states(&bench), "web STOPPED, db STOPPED, api STOPPED");
     bench.pass(100);
-    assert_eq!(bench.world.pids, 1);
+    assert_eq!(bench.system.pids, 1);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn row_44_after_a_restart_that_failed_dependants_stay_down_and_name_it() {
     let mut bench = Bench::new(&chain());
     ask(&mut bench, 1, Act::Start, "web");
     ask(&mut bench, 2, Act::Restart { force: false }, "db");
-    bench.world.refuse_spawns = Some(crate::process::SpawnError::system(crate::process::SpawnStage::Exec, "/x", 13));
+    bench.system.refuse_spawns = Some(crate::process::SpawnError::system(crate::process::SpawnStage::Exec, "/x", 13));
     end_all(&mut bench);
     bench.pass(1);
     assert_eq!(states(&bench), "web FATAL, db FATAL, api FATAL");
@@ -257,7 +257,7 @@ fn a_kill_is_done_at_once_and_dependants_end_in_the_ordinary_way() {
     let mut bench = Bench::new(&chain());
     ask(&mut bench, 1, Act::Start, "web");
     ask(&mut bench, 2, Act::Kill, "db");
-    assert_eq!(bench.world.signals, [(WEB, 15), (DB, 9)]);
+    assert_eq!(bench.system.signals, [(WEB, 15), (DB, 9)]);
     end_all(&mut bench);
     assert_eq!(states(&bench), "web STOPPED, db STOPPED, api STOPPED");
 }
@@ -341,7 +341,7 @@ fn row_49_and_51_a_reload_touches_nothing_that_runs_and_frees_those_that_wait_fo
     ask(&mut bench, 1, Act::Start, "web");
     bench.ask(2, reload());
     bench.load(&programs);
-    assert_eq!((bench.world.pids, states(&bench).matches("STARTING").count()), (1, 3));
+    assert_eq!((bench.system.pids, states(&bench).matches("STARTING").count()), (1, 3));
     let mut edited = programs.clone();
     edited[API as usize].requires = list("db:started");
     bench.ask(3, reload());
@@ -383,13 +383,13 @@ fn row_36_random_commands_while_it_waits_leave_one_child_and_answer_each() {
             1 => bench.pass(1),
             _ => {}
         }
-        assert!(bench.world.pids < 10_000, "starts are paced");
+        assert!(bench.system.pids < 10_000, "starts are paced");
     }
     end_all(&mut bench);
     bench.pass(60);
     end_all(&mut bench);
     bench.pass(60);
-    assert_eq!((bench.engine.owed(), bench.world.answers.len(), bench.engine.held.len()), (0, 600, 0));
+    assert_eq!((bench.engine.owed(), bench.system.answers.len(), bench.engine.held.len()), (0, 600, 0));
 }
 
 #[test]
@@ -420,10 +420,10 @@ fn a_chain_of_ten_thousand_starts_and_stops_without_a_deep_stack() {
         (0..count).map(|number| quick(&name(number), &number.checked_sub(1).map_or(String::new(), name))).collect();
     let mut bench = Bench::new(&programs);
     ask(&mut bench, 1, Act::Start, &name(count - 1));
-    assert_eq!((bench.world.pids, bench.answers()), (count as i32, vec![(1, "ok")]));
+    assert_eq!((bench.system.pids, bench.answers()), (count as i32, vec![(1, "ok")]));
     bench.ask(2, act(Act::Stop, "p0"));
     for number in (0..count).rev() {
-        assert_eq!(bench.world.signals.last(), Some(&(number, 15)));
+        assert_eq!(bench.system.signals.last(), Some(&(number, 15)));
         bench.end(number, Exit::Signal(15));
     }
     assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")]);
@@ -457,7 +457,7 @@ fn row_54_and_55_the_shutdown_is_the_reverse_of_the_start_and_waits_for_each_sta
     assert_eq!(told(&bench)[4..], [DB]);
     bench.end(DB, Exit::Signal(15));
     bench.pass(5);
-    assert_eq!((bench.engine.finished(), bench.world.pids), (Some(true), 6));
+    assert_eq!((bench.engine.finished(), bench.system.pids), (Some(true), 6));
 }
 
 #[test]
@@ -473,18 +473,18 @@ fn row_56_each_later_stage_keeps_its_share_of_the_time_and_nothing_is_killed_ear
     shut_down(&mut bench);
     // api keeps 10 s (a third), db 4 s.
     bench.pass(15);
-    assert_eq!(bench.world.signals, [(WEB, 15)]);
+    assert_eq!(bench.system.signals, [(WEB, 15)]);
     bench.pass(1);
-    assert_eq!(bench.world.signals, [(WEB, 15), (WEB, 9)]);
+    assert_eq!(bench.system.signals, [(WEB, 15), (WEB, 9)]);
     bench.end(WEB, Exit::Signal(9));
-    assert_eq!(bench.world.signals[2..], [(API, 15)]);
+    assert_eq!(bench.system.signals[2..], [(API, 15)]);
     bench.pass(9);
-    assert_eq!(bench.world.signals[2..], [(API, 15)], "26 s: db needs four of the thirty");
+    assert_eq!(bench.system.signals[2..], [(API, 15)], "26 s: db needs four of the thirty");
     bench.pass(1);
-    assert_eq!(bench.world.signals[3..], [(API, 9)]);
+    assert_eq!(bench.system.signals[3..], [(API, 9)]);
     bench.end(API, Exit::Signal(9));
     bench.pass(5);
-    assert_eq!(bench.world.signals[4..], [(DB, 15), (DB, 9)]);
+    assert_eq!(bench.system.signals[4..], [(DB, 15), (DB, 9)]);
     bench.end(DB, Exit::Signal(9));
     bench.pass(5);
     assert_eq!(bench.engine.finished(), Some(true));

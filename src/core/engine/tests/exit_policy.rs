@@ -58,7 +58,7 @@ fn each_exit_on_takes_the_ends_that_it_names() {
                 bench.end_and_drain(0, end, "");
                 assert_eq!(bench.code(), wanted, "{exit_on:?} {end} after {seconds} s");
                 let spawned_again = if wanted.is_none() && seconds > 1 { 2 } else { 1 };
-                assert_eq!(bench.world.pids, spawned_again, "{exit_on:?} {end} after {seconds} s");
+                assert_eq!(bench.system.pids, spawned_again, "{exit_on:?} {end} after {seconds} s");
             }
         }
     }
@@ -114,17 +114,17 @@ fn idle_is_not_before_the_rest_of_a_group_has_gone_and_tells_the_last_failure() 
     let once = |name: &str| ProgramConfig { autorestart: AutoRestart::Never, ..program(name) };
     let mut bench = Bench::begun(idle(), &[once("a"), once("b")]);
     bench.pass(20);
-    bench.world.lingers_of = Some(0);
+    bench.system.lingers_of = Some(0);
     bench.end_and_drain(0, Exit::Code(0), "");
     bench.end_and_drain(1, Exit::Code(5), "");
     bench.pass(5);
     assert_eq!(bench.code(), None, "something of a is left");
-    bench.world.lingers_of = None;
+    bench.system.lingers_of = None;
     bench.pass(5);
     assert!(bench.reason().ends_with("but b failed: EXITED, exit code 5"), "{}", bench.reason());
 
     let mut bench = main_alone(idle(), ExitOn::Never);
-    bench.world.refuse_spawns = Some(SpawnError::system(SpawnStage::Exec, "/x", 2));
+    bench.system.refuse_spawns = Some(SpawnError::system(SpawnStage::Exec, "/x", 2));
     bench.end_and_drain(0, Exit::Code(4), "");
     bench.pass(5);
     assert!(
@@ -200,7 +200,7 @@ fn fatal_is_never_zero() {
 fn what_can_not_be_executed_is_told_as_a_shell_does() {
     for (stage, errno, wanted) in [(SpawnStage::Exec, 2, 127), (SpawnStage::Exec, 13, 126), (SpawnStage::Fork, 11, 1)] {
         let mut bench = Bench::unbegun(idle(), &[main_program(ExitOn::Never)]);
-        bench.world.refuse_spawns = Some(SpawnError::system(stage, "/x", errno));
+        bench.system.refuse_spawns = Some(SpawnError::system(stage, "/x", errno));
         bench.begin();
         bench.pass(5);
         bench.pass(5);
@@ -247,5 +247,5 @@ fn idle_is_when_all_that_was_started_has_ended_for_good() {
     bench.handle(Input::Notice(Notice::Reload));
     bench.load_settings(SupervisorConfig { programs: vec![asleep], ..idle() });
     bench.end_and_drain(0, Exit::Signal(15), "");
-    assert_eq!((bench.world.names(), bench.code()), (vec![name("asleep")], None));
+    assert_eq!((bench.system.names(), bench.code()), (vec![name("asleep")], None));
 }

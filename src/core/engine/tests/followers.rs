@@ -17,23 +17,23 @@ impl Bench {
 fn a_listener_is_told_what_it_wants_and_nothing_is_made_for_nobody() {
     let mut bench = Bench::new(&[quick("p")]);
     bench.start(1, "p");
-    assert!(bench.world.told.is_empty());
+    assert!(bench.system.told.is_empty());
     bench.follow(7, &["Fatal", "PROCESS_STATE_STOPPING", "healthcheck"], 0);
     bench.follow(8, &[], 1);
-    let past: Vec<_> = bench.world.past.iter().map(|(client, past)| (*client, past.len())).collect();
+    let past: Vec<_> = bench.system.past.iter().map(|(client, past)| (*client, past.len())).collect();
     assert_eq!(past, [(7, 0), (8, 1)], "with so many of the past");
     bench.stop(2, "p");
-    assert_eq!(bench.world.told.iter().map(|(client, _)| *client).collect::<Vec<_>>(), [7, 8]);
-    let event = &bench.world.told[0].1;
+    assert_eq!(bench.system.told.iter().map(|(client, _)| *client).collect::<Vec<_>>(), [7, 8]);
+    let event = &bench.system.told[0].1;
     assert_eq!(
         (event.event_type.as_str(), event.time, event.pid),
         ("PROCESS_STATE_STOPPING", 1_700_000_000.0, Some(1001))
     );
     bench.gone(8);
     bench.gone(7);
-    bench.world.told.clear();
+    bench.system.told.clear();
     bench.end(0, Exit::Signal(15));
-    assert!(bench.world.told.is_empty());
+    assert!(bench.system.told.is_empty());
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn only_those_who_listen_are_forgotten() {
         bench.follow(client, &[], 0);
     }
     bench.gone(5);
-    assert_eq!(bench.world.forgotten, [0; 0]);
+    assert_eq!(bench.system.forgotten, [0; 0]);
     bench.gone(7);
-    assert_eq!(bench.world.forgotten, [7]);
-    bench.world.told.clear();
+    assert_eq!(bench.system.forgotten, [7]);
+    bench.system.told.clear();
     bench.start(1, "p");
-    assert!(!bench.world.told.is_empty() && bench.world.told.iter().all(|(client, _)| *client == 8));
+    assert!(!bench.system.told.is_empty() && bench.system.told.iter().all(|(client, _)| *client == 8));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_listener_hears_the_kind_it_has_named_and_no_other() {
     bench.start(1, "p");
     bench.health(0, 1, true);
     bench.stop(2, "p");
-    let told = &bench.world.told;
+    let told = &bench.system.told;
     let kinds: Vec<_> = told.iter().map(|(client, event)| (*client, event.event_type.as_str())).collect();
     assert_eq!(kinds, [(7, "PROCESS_STATE_RUNNING"), (9, "HEALTHCHECK_PASSED"), (8, "PROCESS_STATE_STOPPING")]);
     let passed = &told[1].1;
@@ -79,7 +79,7 @@ fn the_past_is_told_as_the_events_it_was() {
     bench.stop(2, "p");
     bench.follow(7, &["RUNNING"], 10);
     bench.follow(8, &["PROCESS_STATE"], 2);
-    let past: Vec<_> = bench.world.past.iter().map(|(_, past)| past).collect();
+    let past: Vec<_> = bench.system.past.iter().map(|(_, past)| past).collect();
     let running = &past[0][0];
     assert_eq!(past[0].len(), 1, "{past:?}");
     assert_eq!((running.event_type.as_str(), running.time), ("PROCESS_STATE_RUNNING", 1_699_999_995.0));
@@ -102,7 +102,7 @@ fn everybody_sees_an_announcement_before_anybody_sees_the_next_one() {
     // Outside: each transition of a process begins where the one before has ended, as in what the engine remembers.
     for (id, program) in [(0, "p"), (1, "q")] {
         let told: Vec<_> = bench
-            .world
+            .system
             .announced
             .iter()
             .filter_map(|announcement| match &**announcement {
@@ -116,7 +116,7 @@ fn everybody_sees_an_announcement_before_anybody_sees_the_next_one() {
         assert!(told.len() > 3 && told.windows(2).all(|pair| pair[0].1 == pair[1].0), "{told:?}");
         let remembered: Vec<_> = bench.history(program).iter().map(|row| (row.from, row.to)).collect();
         assert_eq!(told, remembered);
-        assert_eq!(bench.world.shown.get(&id).copied(), told.last().map(|(_, to)| *to));
+        assert_eq!(bench.system.shown.get(&id).copied(), told.last().map(|(_, to)| *to));
     }
     // Inside: what a subscriber announces is handed over behind what was announced before it.
     let mut bench = Bench::new(&[quick("p")]);
@@ -136,7 +136,7 @@ fn everybody_sees_an_announcement_before_anybody_sees_the_next_one() {
     bench.engine.announce(Some(0), noted(2));
     assert!(bench.entry(0).history.last().is_none(), "handed over at the end of the turn");
     bench.handle(Input::Swept);
-    let seen: Vec<_> = bench.world.announced.iter().map(|announcement| (**announcement).clone()).collect();
+    let seen: Vec<_> = bench.system.announced.iter().map(|announcement| (**announcement).clone()).collect();
     assert_eq!(seen, [noted(1), noted(2)]);
     assert!(bench.causes("p").iter().eq(&[cause(1).to_string(), cause(2).to_string()]));
 }

@@ -136,7 +136,7 @@ fn why_tells_of_what_is_left_of_a_group_and_of_a_paced_restart() {
     bench.end(2, Exit::Code(0));
     let next = |bench: &mut Bench, name: &str| bench.why(name).lines().pop().expect("a line");
     assert_eq!(next(&mut bench, "paced"), "Next: a restart, in 1.0 s.");
-    bench.world.lingers = true;
+    bench.system.lingers = true;
     bench.end(0, Exit::Code(1));
     bench.end(1, Exit::Code(0));
     let left = "Next: SIGKILL for what is left of its process group, in 10:00.";

@@ -57,7 +57,7 @@ fn one_of_each() -> Vec<Request> {
 
 /// Answers of this client.
 fn count(bench: &Bench, client: Client) -> usize {
-    bench.world.answers.iter().filter(|(other, ..)| *other == client).count()
+    bench.system.answers.iter().filter(|(other, ..)| *other == client).count()
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn each_kind_of_request_is_answered_once_in_each_situation() {
         |bench| bench.start(1, "p"),
         |bench| {
             bench.start(1, "p");
-            bench.world.lingers = true;
+            bench.system.lingers = true;
             bench.end(0, Exit::Code(3));
         },
         |bench| {
@@ -87,7 +87,7 @@ fn each_kind_of_request_is_answered_once_in_each_situation() {
             bench.ask(7, request.clone());
             // What may be waited for comes: the file is read, what ends is reaped, and then the daemon ends.
             bench.load(&[checked("p")]);
-            bench.world.lingers = false;
+            bench.system.lingers = false;
             if bench.entry(0).machine.has_run() {
                 bench.end(0, Exit::Signal(15));
             }
@@ -137,13 +137,13 @@ fn a_file_that_is_read_for_thirty_seconds_is_given_up_and_comes_too_late() {
         let config = SupervisorConfig { programs: vec![quick("late")], ..SupervisorConfig::default() };
         bench.loaded(late, Ok(Loaded { config, warnings: Vec::new(), logfile_given: false, files: Vec::new() }));
     }
-    assert_eq!((bench.world.names(), bench.answers().len()), (vec![name("p")], 2));
+    assert_eq!((bench.system.names(), bench.answers().len()), (vec![name("p")], 2));
     bench.load(&[quick("p"), quick("new")]);
     assert_eq!(bench.answers()[2..], [(3, "ok")]);
     bench.ask(4, update(None));
     bench.load(&[quick("p"), quick("new"), quick("newer")]);
     assert_eq!(bench.answers()[3..], [(4, "ok")], "a later update works");
-    assert_eq!(bench.world.names(), ["p", "new", "newer"]);
+    assert_eq!(bench.system.names(), ["p", "new", "newer"]);
     bench.pass(60);
     assert_eq!(bench.answers().len(), 4, "nobody is told of a time-out of what was read in time");
 }
@@ -174,7 +174,7 @@ fn who_does_not_wait_is_told_that_it_has_begun_or_that_it_failed_at_once() {
     assert_eq!((bench.reply(), bench.message().as_str()), (&Reply::Begun { act: Act::Start, on }, "Starting p"));
 
     let mut bench = Bench::new(&[program("p")]);
-    bench.world.refuse_spawns = Some(SpawnError::system(SpawnStage::Exec, "/x", 2));
+    bench.system.refuse_spawns = Some(SpawnError::system(SpawnStage::Exec, "/x", 2));
     bench.ask(1, act_on_terms(Act::Start, "p", no_wait));
     let Refusal::NotReached { act: Act::Start, members, timed_out: false, .. } = bench.refusal() else {
         panic!("{:?}", bench.refusal())
@@ -203,7 +203,7 @@ fn an_entry_whose_owner_is_lost_owns_nothing() {
     let mut bench = Bench::new(&[program("p")]);
     bench.ask(7, act(Act::Start, "p"));
     bench.ask(8, reload());
-    let request = |client| *bench.world.open.iter().find(|(_, other)| **other == client).expect("it waits").0;
+    let request = |client| *bench.system.open.iter().find(|(_, other)| **other == client).expect("it waits").0;
     let (start, reload) = (request(7), request(8));
     let engine = &mut bench.engine;
     assert!(engine.owns(start) && engine.owns(reload));

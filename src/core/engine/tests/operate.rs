@@ -42,7 +42,7 @@ fn kill_escalates_a_stop_and_the_time_out_of_a_stop_is_told() {
         bench.stop(2, name);
     }
     bench.ask(3, act(Act::Kill, "p"));
-    assert_eq!(bench.world.signals, [(0, 15), (1, 15), (0, 9)]);
+    assert_eq!(bench.system.signals, [(0, 15), (1, 15), (0, 9)]);
     bench.end(0, Exit::Signal(9));
     assert_eq!(bench.message(), "Killed p");
     assert_eq!(bench.causes("p")[3..], [format!("kill requested {BY}"), name("killed by SIGKILL")]);
@@ -66,7 +66,7 @@ fn what_was_killed_by_hand_is_not_called_a_time_out_when_it_is_killed_again() {
     bench.stop(2, "p");
     bench.ask(3, act(Act::Kill, "p"));
     bench.pass(5);
-    assert_eq!(bench.world.signals, [(0, 15), (0, 9), (0, 9)]);
+    assert_eq!(bench.system.signals, [(0, 15), (0, 9), (0, 9)]);
     assert_eq!(bench.causes("p").last(), Some(&format!("kill requested {BY}")));
 }
 
@@ -77,7 +77,7 @@ fn nobody_is_told_of_a_time_out_when_a_shutdown_is_hurried() {
     bench.handle(Input::Notice(Notice::Terminate));
     bench.pass(1);
     bench.handle(Input::Notice(Notice::Terminate));
-    assert_eq!(bench.world.signals, [(0, 15), (0, 9)]);
+    assert_eq!(bench.system.signals, [(0, 15), (0, 9)]);
     let causes = bench.causes("p");
     assert!(!causes.iter().any(|cause| cause.contains("stopwaitsecs")), "{causes:?}");
 }
@@ -197,7 +197,7 @@ fn a_signal_goes_to_what_runs_and_only_to_that() {
     assert_eq!(bench.message(), "FAILED p has no process; it is STOPPED: not started");
     bench.start(1, "p");
     bench.ask(1, signal(1));
-    assert_eq!((bench.message().as_str(), bench.world.signals.as_slice()), ("Sent SIGHUP to p", &[(0, 1)][..]));
+    assert_eq!((bench.message().as_str(), bench.system.signals.as_slice()), ("Sent SIGHUP to p", &[(0, 1)][..]));
     bench.ask(1, signal(40));
     assert_eq!(bench.reply(), &Reply::SignalSent { name: name("p"), signal: 40, target: SignalTarget::Leader });
     assert_eq!(bench.message(), "Sent signal 40 to p");
@@ -215,7 +215,7 @@ fn a_log_level_is_set_and_told() {
     assert_eq!(LogLevel::from_name("loud"), None);
     let debug = LogLevel::from_name(" debug ").expect("a level");
     bench.ask(1, Request::Command(Command::SetLogLevel { level: debug }));
-    assert_eq!((bench.reply(), bench.world.log_levels.as_slice()), (&level("DEBUG"), &[name("DEBUG")][..]));
+    assert_eq!((bench.reply(), bench.system.log_levels.as_slice()), (&level("DEBUG"), &[name("DEBUG")][..]));
     bench.ask(1, Request::Query(Query::LogLevel));
     assert_eq!(bench.reply(), &level("DEBUG"), "it stays");
 }
@@ -266,7 +266,7 @@ fn a_start_that_somebody_stops_is_answered_at_once() {
 fn a_start_that_ends_in_fatal_is_answered() {
     let mut bench = Bench::new(&[ProgramConfig { startretries: 0, ..program("p") }]);
     bench.start(1, "p");
-    bench.world.lingers = true;
+    bench.system.lingers = true;
     bench.end(0, Exit::Code(3));
     bench.pass(1);
     assert!(bench.message().starts_with("FAILED p did not start: FATAL"), "{}", bench.message());
@@ -353,27 +353,27 @@ fn a_start_waits_until_nothing_is_left_of_the_run_before() {
     let once = ProgramConfig { autorestart: AutoRestart::Never, ..quick("p") };
     let mut bench = Bench::new(&[once]);
     bench.start(1, "p");
-    bench.world.lingers = true;
+    bench.system.lingers = true;
     bench.end(0, Exit::Code(0));
     bench.start(2, "p");
     bench.pass(1);
-    assert_eq!((bench.last_client(), bench.world.pids), (1, 1), "not answered, and not started beside it");
-    bench.world.lingers = false;
+    assert_eq!((bench.last_client(), bench.system.pids), (1, 1), "not answered, and not started beside it");
+    bench.system.lingers = false;
     bench.pass(5);
-    assert_eq!((bench.last_client(), bench.message().as_str(), bench.world.pids), (2, "Started p", 2));
+    assert_eq!((bench.last_client(), bench.message().as_str(), bench.system.pids), (2, "Started p", 2));
 }
 
 #[test]
 fn orphans_that_nothing_ends_hold_up_the_end_for_a_while_only() {
     let mut bench = Bench::new(&[quick("p")]);
-    bench.world.orphans = 2;
+    bench.system.orphans = 2;
     bench.handle(Input::Notice(Notice::Terminate));
-    assert_eq!(bench.world.orphan_signals, [Some(15)], "asked to end");
+    assert_eq!(bench.system.orphan_signals, [Some(15)], "asked to end");
     // Two seconds to end, two more after the SIGKILL, which comes again: for those that have become orphans by it.
     let mut before = 0;
     for (are_killed, finished) in [(false, None), (true, None), (true, None), (true, Some(false))] {
         bench.pass(1);
-        let kills = bench.world.orphan_signals.iter().filter(|signal| **signal == Some(9)).count();
+        let kills = bench.system.orphan_signals.iter().filter(|signal| **signal == Some(9)).count();
         assert_eq!((kills > before, bench.engine.finished()), (are_killed, finished));
         before = kills;
     }

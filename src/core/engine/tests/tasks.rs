@@ -18,13 +18,13 @@ fn begun() -> Bench {
     config.healthcheck.retries = 100;
     let mut bench = Bench::new(&[config]);
     bench.start(1, "p");
-    assert_eq!(bench.world.tasks.get(&0).map(|command| &**command), Some("test -e well"));
+    assert_eq!(bench.system.tasks.get(&0).map(|command| &**command), Some("test -e well"));
     bench
 }
 
 /// What the checks have said so far.
 fn told(bench: &Bench) -> Vec<String> {
-    let health = bench.world.announced.iter().filter(|told| matches!(***told, Announcement::Health { .. }));
+    let health = bench.system.announced.iter().filter(|told| matches!(***told, Announcement::Health { .. }));
     health.map(ToString::to_string).collect()
 }
 
@@ -36,11 +36,11 @@ fn write(bench: &mut Bench, task: u64, tail: &[u8]) {
 fn the_end_and_the_last_line_of_a_script_are_told_once_and_then_it_is_forgotten() {
     let mut bench = begun();
     bench.handle(Input::TaskExited { task: 0, exit: Exit::Code(3) });
-    assert_eq!(bench.world.task_signals, [(0, SIGKILL)], "what it has left behind ends with it");
+    assert_eq!(bench.system.task_signals, [(0, SIGKILL)], "what it has left behind ends with it");
     assert_eq!(told(&bench), [""; 0], "its output is being read");
     write(&mut bench, 0, b"first\nno space left\n");
     assert_eq!(told(&bench), ["p: health check failed: exit code 3: no space left"]);
-    assert!(bench.world.tasks.is_empty());
+    assert!(bench.system.tasks.is_empty());
     write(&mut bench, 0, b"nobody's\n");
     bench.handle(Input::TaskExited { task: 0, exit: Exit::Code(0) });
     assert_eq!(told(&bench).len(), 1);
@@ -50,7 +50,7 @@ fn the_end_and_the_last_line_of_a_script_are_told_once_and_then_it_is_forgotten(
 fn a_script_that_survives_sigkill_is_told_and_the_checks_after_it_fail_until_it_ends() {
     let mut bench = begun();
     bench.pass(5);
-    assert_eq!(bench.world.task_signals, [(0, SIGKILL)]);
+    assert_eq!(bench.system.task_signals, [(0, SIGKILL)]);
     assert_eq!(told(&bench), [""; 0]);
     bench.pass(2);
     let survived = Announcement::TaskSignalled {
@@ -58,7 +58,7 @@ fn a_script_that_survives_sigkill_is_told_and_the_checks_after_it_fail_until_it_
         pid: Some(1002),
         reason: SignalReason::SurvivedKill { kills: 1 },
     };
-    assert!(bench.announced(&survived), "{:?}", bench.world.announced);
+    assert!(bench.announced(&survived), "{:?}", bench.system.announced);
     bench.pass(2);
     let told = told(&bench);
     assert_eq!(told.first().map(String::as_str), Some("p: health check failed: no answer within 1 s"));
@@ -67,11 +67,11 @@ fn a_script_that_survives_sigkill_is_told_and_the_checks_after_it_fail_until_it_
         !rest.is_empty() && rest.iter().all(|told| told.ends_with("the check before has not ended yet")),
         "{rest:?}"
     );
-    assert_eq!(bench.world.tasks.len(), 1, "no second one beside it");
+    assert_eq!(bench.system.tasks.len(), 1, "no second one beside it");
     bench.handle(Input::TaskExited { task: 0, exit: Exit::Signal(SIGKILL) });
     write(&mut bench, 0, b"");
     bench.pass(1);
-    assert_eq!(bench.world.tasks.keys().copied().collect::<Vec<_>>(), [1], "the next check");
+    assert_eq!(bench.system.tasks.keys().copied().collect::<Vec<_>>(), [1], "the next check");
 }
 
 #[test]
@@ -79,14 +79,14 @@ fn a_run_is_over_when_its_script_is_and_nobody_hears_of_that() {
     let mut bench = begun();
     bench.stop(2, "p");
     bench.end(0, Exit::Signal(15));
-    assert_eq!(bench.world.task_signals, [(0, SIGKILL)]);
+    assert_eq!(bench.system.task_signals, [(0, SIGKILL)]);
     bench.pass(1);
     assert_eq!((bench.state("p"), bench.answers().len()), (ProcessState::Stopping, 1), "the start alone is answered");
     bench.handle(Input::TaskExited { task: 0, exit: Exit::Signal(SIGKILL) });
     bench.pass(1);
     assert_eq!((bench.state("p"), bench.answers().len()), (ProcessState::Stopped, 2));
     assert_eq!(told(&bench), [""; 0]);
-    assert!(bench.world.tasks.is_empty(), "its output is waited for no longer");
+    assert!(bench.system.tasks.is_empty(), "its output is waited for no longer");
 }
 
 #[test]
@@ -94,10 +94,10 @@ fn a_script_that_cannot_be_spawned_is_a_failed_check() {
     let mut bench = begun();
     bench.handle(Input::TaskExited { task: 0, exit: Exit::Code(0) });
     write(&mut bench, 0, b"");
-    bench.world.refuse_tasks = Some(crate::process::SpawnError::system(crate::process::SpawnStage::Fork, "fork", 11));
+    bench.system.refuse_tasks = Some(crate::process::SpawnError::system(crate::process::SpawnStage::Fork, "fork", 11));
     bench.pass(1);
     let told = told(&bench);
     assert_eq!(told.first().map(String::as_str), Some("p: health check passed: exit code 0"));
     assert!(told.get(1).is_some_and(|told| told.contains("Resource temporarily unavailable")), "{told:?}");
-    assert!(bench.world.tasks.is_empty());
+    assert!(bench.system.tasks.is_empty());
 }

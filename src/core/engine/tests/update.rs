@@ -56,7 +56,7 @@ fn an_update_is_done_for_a_client_that_has_gone_but_a_question_is_not() {
     bench.load(&[changed]);
     assert_eq!(bench.state("p"), ProcessState::Stopping);
     bench.end(0, Exit::Signal(15));
-    assert_eq!((bench.state("p"), bench.world.pids), (ProcessState::Running, 2));
+    assert_eq!((bench.state("p"), bench.system.pids), (ProcessState::Running, 2));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn an_update_starts_nothing_that_was_down() {
     let states = ["up", "never", "stopped", "done"].map(|name| bench.state(name));
     let stopped = ProcessState::Stopped;
     assert_eq!(states, [ProcessState::Running, stopped, stopped, ProcessState::Exited]);
-    assert_eq!(bench.world.pids, 4);
+    assert_eq!(bench.system.pids, 4);
 }
 
 #[test]
@@ -85,12 +85,12 @@ fn an_update_that_can_not_even_spawn_is_taken_back_and_nobody_hears_of_it_twice(
     let broken = ProgramConfig { command: "broken".to_owned(), startretries: 0, ..quick("p") };
     bench.ask(2, update(Some(60)));
     bench.load(&[broken, quick("new")]);
-    assert_eq!(bench.world.names(), ["p", "new"]);
+    assert_eq!(bench.system.names(), ["p", "new"]);
     bench.end(0, Exit::Signal(15));
     bench.end(0, Exit::Code(1));
     // `new` was started, and goes with the update.
     bench.end(1, Exit::Signal(15));
-    assert_eq!(bench.world.names(), ["p"]);
+    assert_eq!(bench.system.names(), ["p"]);
     assert_eq!((bench.state("p"), bench.entry(0).config().command.as_str()), (ProcessState::Running, "sleep 1000"));
     assert!(!bench.is_unconfirmed());
     bench.ask(3, Request::Command(Command::Confirm));
@@ -115,7 +115,7 @@ fn the_console_is_set_up_anew_when_one_of_its_settings_has_changed() {
         }
         bench.handle(Input::Notice(Notice::Reload));
         bench.load_settings(config.clone());
-        outputs.push(bench.world.outputs);
+        outputs.push(bench.system.outputs);
     }
     assert_eq!(outputs, [0, 1, 2, 2]);
 }
@@ -132,14 +132,14 @@ fn an_update_of_the_daemon_alone_is_told_and_shown() {
         bench.load_settings(config.clone());
         let daemon = DaemonChanges { live, restart: restart.clone() };
         assert_eq!(bench.updated(), &Updated { daemon, ..Updated::default() });
-        let shown = bench.world.shown_settings.as_deref().expect("the settings are shown");
+        let shown = bench.system.shown_settings.as_deref().expect("the settings are shown");
         assert_eq!((shown.shutdown_timeout, shown.socket_mode, shown.log_backups), (77, 0o600, 3));
     }
-    assert_eq!(bench.world.log_limits, [(config.log_maxbytes, 3)]);
-    assert!(bench.world.shown_settings.take().is_some());
+    assert_eq!(bench.system.log_limits, [(config.log_maxbytes, 3)]);
+    assert!(bench.system.shown_settings.take().is_some());
     bench.ask(3, update(None));
     bench.load_settings(config);
-    assert!(bench.world.shown_settings.is_none(), "nothing has changed since");
+    assert!(bench.system.shown_settings.is_none(), "nothing has changed since");
 }
 
 /// There is nothing to go back from where only the next start of the daemon brings a setting into force.
@@ -153,7 +153,7 @@ fn what_needs_a_new_daemon_needs_no_confirmation() {
     bench.load_settings(SupervisorConfig { shutdown_timeout: 77, ..SupervisorConfig::default() });
     assert!(bench.is_unconfirmed());
     bench.pass(60);
-    let shown = bench.world.shown_settings.as_deref().expect("the settings are shown");
+    let shown = bench.system.shown_settings.as_deref().expect("the settings are shown");
     assert_eq!(shown.shutdown_timeout, SupervisorConfig::default().shutdown_timeout, "it was taken back");
 }
 
@@ -223,7 +223,7 @@ fn what_was_down_before_an_update_is_down_when_it_is_taken_back() {
     bench.pass(60);
     bench.end(0, Exit::Signal(15));
     assert_eq!((bench.state("up"), bench.state("down")), (ProcessState::Running, ProcessState::Stopped));
-    assert_eq!((bench.world.pids, bench.row("up").pid), (3, Some(1003)));
+    assert_eq!((bench.system.pids, bench.row("up").pid), (3, Some(1003)));
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
 #[test]
 fn the_log_tells_what_a_reload_has_changed() {
     let mut bench = Bench::new(&[quick("c")]);
-    let log = |bench: &Bench| bench.world.announced.last().expect("an announcement").to_string();
+    let log = |bench: &Bench| bench.system.announced.last().expect("an announcement").to_string();
     bench.handle(Input::Notice(Notice::Reload));
     bench.load(&[other(&quick("c")), quick("a"), quick("b")].map(|it| ProgramConfig { autostart: false, ..it }));
     assert_eq!(log(&bench), "reload: added a, b; changed c");

@@ -35,7 +35,7 @@ const SECOND: Millis = 1_000;
 
 /// In CI.
 const TURNS: u64 = 1_000_000;
-/// Within this time everything that is bounded has come to its end in a calm world: a retry of half a minute, a stop, a
+/// Within this time everything that is bounded has come to its end in a calm system: a retry of half a minute, a stop, a
 /// SIGKILL that comes again, a check that nobody answers.
 const CALM: Millis = 120 * SECOND;
 
