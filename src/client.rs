@@ -11,12 +11,17 @@
 //! # Ok::<(), supervice::client::ClientError>(())
 //! ```
 
+#[cfg(feature = "attach")]
+mod attachment;
 mod commands;
 mod error;
 mod event_stream;
 mod exchange;
 mod output_stream;
 mod peer;
+#[cfg(feature = "http")]
+mod web;
+mod wire;
 
 use std::time::{Duration, Instant};
 
@@ -25,11 +30,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use crate::codec::frames::{
-    Amount, DaemonChanges, EventItem, HistoryItem, KeyChange, NextStep, ProcessStatus, Reread, Terms, Updated, WaitFor,
-    Why,
+    Access, Amount, Blame, BlameItem, ChainItem, DaemonChanges, EventItem, Flag, GraphItem, GraphNeed, HistoryItem,
+    KeyChange, NextStep, ProcessStatus, ProgramRights, ProgramSettings, Reread, Setting, SettingSource, Terms, Updated,
+    WaitFor, WaitedFor, WaitingFor, Why,
 };
 pub use crate::models::Power;
-pub use commands::DaemonVersion;
+#[cfg(feature = "attach")]
+pub(crate) use attachment::{Attachment, NewRun, Received};
+pub use commands::{DaemonVersion, Results};
 pub use error::ClientError;
 pub use event_stream::{EventStream, StreamedEvent};
 pub use output_stream::{Follow, OutputPiece};
@@ -70,6 +78,9 @@ pub struct Controller {
     timeout: Duration,
     /// The time-out is the caller's: it holds whatever the daemon does.
     strict: bool,
+    /// Name and password for HTTP; with an empty name it is a token.
+    #[cfg(feature = "http")]
+    credentials: Option<(String, String)>,
 }
 
 impl Default for Controller {
@@ -79,9 +90,24 @@ impl Default for Controller {
 }
 
 impl Controller {
-    /// A client of the daemon at this socket; `@name` is a name in the abstract namespace.
+    /// A client of the daemon at this socket; `@name` is a name in the abstract namespace, `http://HOST:PORT` a socket of
+    /// `[http]`.
     pub fn new(socket_path: impl Into<String>) -> Self {
-        Controller { socket: socket_path.into(), timeout: DEFAULT_TIMEOUT, strict: false }
+        Controller {
+            socket: socket_path.into(),
+            timeout: DEFAULT_TIMEOUT,
+            strict: false,
+            #[cfg(feature = "http")]
+            credentials: None,
+        }
+    }
+
+    /// The same client with a name and a password for HTTP; with an empty name the password is a token.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn with_credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some((user.into(), password.into()));
+        self
     }
 
     /// The same client with a time-out for every command. Without one, a command that takes longer
@@ -127,6 +153,12 @@ impl Controller {
     /// The state of every process, or of the one of this name, in any form of an answer. An older daemon may answer with
     /// all processes though one is named.
     pub(crate) fn status_of<T: DeserializeOwned>(&self, name: Option<&str>) -> Result<Vec<T>, ClientError> {
+        let name: Vec<(&str, Value)> = name.map(|name| ("name", name.into())).into_iter().collect();
+        self.pages("status", &name)
+    }
+
+    /// All pages of an answer that has `processes`.
+    fn pages<T: DeserializeOwned>(&self, command: &str, parameters: &[(&str, Value)]) -> Result<Vec<T>, ClientError> {
         #[derive(Deserialize)]
         struct Page<T> {
             status: String,
@@ -137,17 +169,16 @@ impl Controller {
         let mut processes = Vec::new();
         let mut offset = None;
         for _ in 0..MOST_PAGES {
-            let mut parameters: Vec<(&str, Value)> = Vec::new();
-            parameters.extend(name.map(|name| ("name", name.into())));
+            let mut parameters = parameters.to_vec();
             parameters.extend(offset.map(|offset: u64| ("offset", offset.into())));
-            let body = self.send_until("status", &parameters, Pace::AtOnce, deadline)?;
+            let body = self.send_until(command, &parameters, Pace::AtOnce, deadline)?;
             // Straight into its form: by way of a tree of values a thousand processes take twice as long.
             let page = serde_json::from_slice::<Page<T>>(&body);
             let page = match page {
                 Ok(page) if page.status == "ok" => page,
                 _ => {
                     // An error, or none of our answers.
-                    self.particulars(&body, "no status")?
+                    self.particulars(&body, &format!("no {command}"))?
                 }
             };
             processes.extend(page.processes);

@@ -58,14 +58,15 @@
 //! | `util` | what has no subject of its own: globs, suggestions, truncation, texts of errors | nothing |
 //! | [`process`] | the pure state machine of a process, causes and initiators; [`process::Process`], the handle | `models`, `util` |
 //! | `api` | what can be asked, what is answered, what is announced: plain data | `process`, `models`, `util`, `config::Diagnostic` (a warning about the file) |
-//! | `codec` | frames ⇄ `api`, pure | `api`, `process`, `models`, `util` |
+//! | `schedule` | the moments at which a schedule is due, pure | `models`, `util` |
+//! | `codec` | frames, HTTP and XML-RPC ⇄ `api`, pure | `api`, `process`, `models`, `util` |
 //! | `sys` | everything that talks to the kernel | `process` (its facts), `models`, `util` |
 //! | [`config`] | read → expand → validate → plan; one table of keys | `models`, `process` (signals), `sys` (users, files), `util` |
 //! | [`events`] | the event bus | `api`, `process`, `util` |
-//! | [`health`] | the checks and their worker threads | `models`, `process`, `sys`, `util` |
+//! | [`health`] | the checks and their threads | `models`, `process`, `sys`, `util` |
 //! | [`logger`] | the daemon's own log | `models`, `sys`, `util` |
-//! | `output` | capture, rotation, console, memory | `models`, `process`, `sys`, `logger`, `util` |
-//! | `control` | the io thread: control socket, its names in the file system, and signals | `api`, `codec`, `models`, `process`, `sys`, `util` |
+//! | `output` | capture, rotation, console, memory; standard input; event listeners | `models`, `process`, `sys`, `logger`, `util` |
+//! | `control` | the io thread: the sockets of clients, their names in the file system, what programs tell of themselves, and signals; `control/web`: HTTP | `api`, `codec`, `models`, `process`, `sys`, `util` |
 //! | [`core`] | [`core::Supervisor`], the dispatcher's loop, how it begins and ends | all of the above |
 //! | `core/engine` | decides | `api`, `process`, `models`, `util`, the plan of `config`, `core/effect` |
 //! | `core/effect` | inputs and effects: the language between the two | plain data of its neighbours |
@@ -73,14 +74,14 @@
 //! | [`client`] | the client of a control socket | `api`, `codec`, `models`, `process`, `sys`, `util` |
 //! | `ctl` | the command `supervicectl` | `client`, `codec`, `config`, `models`, `process`, `sys`, `util` |
 //! | `init` | one program under PID 1, without a configuration; a machine's init | `process`, `sys`, `util` |
-//! | `daemon` | the command `supervice` | `core`, `config`, `init`, `logger`, `models`, `sys`, `util` |
+//! | `daemon` | the command `supervice` | `core`, `api`, `config`, `init`, `logger`, `models`, `process`, `sys`, `util` |
 //!
 //! Tests keep these arrows true, and that no files use each other in a circle.
 //!
 //! # The threads
 //!
 //! ```text
-//!   signals ──self-pipes─┐              ┌── control socket ── supervicectl
+//!   signals ──self-pipes─┐              ┌── sockets: frames (supervicectl), HTTP, XML-RPC
 //!                  ┌─────▼──────────────▼─────┐
 //!                  │ io: mio::Poll            │  bytes ⇄ api types; knows no process
 //!                  └──┬ Input          ▲ Reply + Waker
@@ -92,7 +93,7 @@
 //!   └─┬ CheckRequest   ▲ Health(generation)     ┬ Announcement │
 //!     ▼                │                        ▼
 //!   health:<name> ─────┘                    events (EventBus handlers)
-//!   (checks by tcp)
+//!   (checks by tcp, unix, http)
 //!   child stdout/stderr ──► output: its own mio::Poll ──► files, console, memory; tail and clear
 //!   log: the daemon's own lines ──► file, console
 //! ```
@@ -100,9 +101,14 @@
 //! Sends *towards* the dispatcher may block for a moment; sends *from* it never block. So no cycle of
 //! channels can deadlock, and a slow disk, a slow client, a slow name look-up or a slow subscriber can
 //! never delay a restart. Every thread sleeps in the kernel when there is nothing to do: an idle daemon makes no
-//! system call. Threads that have no work (`events` without subscribers, `health:…` without checks by tcp) do not exist.
-//! A health check script is a task of the dispatcher: it needs no thread.
-//! Where the control socket or the pid file may have vanished, a thread that ends at once (`names`) looks: io never waits for a disk.
+//! system call. Threads that have no work (`events` without subscribers) do not exist. A script is a task of the dispatcher: it
+//! needs no thread.
+//!
+//! What may hang has a thread of its own that ends with its one job, and what it finds comes back as an input or an answer:
+//! `config` reads the configuration, `lookup` asks for users, hosts and env files, `health:<name>` checks by tcp, unix or http,
+//! `paths` and `changes` look at files that are waited for or watched, `names` whether control socket and pid file are still there,
+//! `usage` at CPU time and memory, `listeners` opens sockets, `web` works on an answer of HTTP, `daemon log` serves the daemon's
+//! own log. `log-writer` threads write what `output` has read, several where several disks are slow, and end when they are idle.
 //!
 //! # The rules of the inside
 //!
@@ -125,7 +131,8 @@
 //! - Never two live children for one process; no child after an acknowledged stop.
 //! - Restarts are paced (at most one a second) and bounded exactly as configured.
 //! - Every run has a generation; an answer of an older one (an exit, a health report) changes nothing.
-//! - There is always a child, a timer or a down state: nothing is ever stuck; a stop settles in bounded time.
+//! - There is always a child, a timer or a down state: nothing is ever stuck; a stop settles in bounded time, which a program
+//!   can put off itself (`EXTEND_TIMEOUT_USEC`), but not beyond a kill or the end of a shutdown.
 //! - Signals reach only what the daemon has started and what is left of its process group.
 //!
 //! # The Python package's interface, method by method
@@ -138,7 +145,7 @@
 //! | `parse_config` | [`config::parse_config`] | one file in, a validated configuration out | all that is wrong is told at once, with file and line |
 //! | `Supervisor.load_config` | [`load_config`](core::Supervisor::load_config) | the programs are there, nothing runs; the configuration before stays if it fails | sets up the log, as the reference says (the package leaves that to its command), unless the program has a logger or `logfile = none` |
 //! | `Supervisor.run` | [`run`](core::Supervisor::run) | blocks until the end; pid file, socket, then programs | once for each `Supervisor`; what is left behind is an error |
-//! | `Supervisor.shutdown` | [`shutdown`](core::Supervisor::shutdown) | stops everything, within `shutdown_timeout` | returns at once, `run` when it is done; the second time kills |
+//! | `Supervisor.shutdown` | [`shutdown`](core::Supervisor::shutdown) | stops everything, within `shutdown_timeout` | returns at once, `run` when it is done (there `run` goes on waiting for a signal); the second time kills |
 //! | `Supervisor.reload_config` | [`reload_config`](core::Supervisor::reload_config) | `added`, `removed`, `changed`, sorted; a changed program takes its settings at its next start | also the keys of `[supervice]`, each with whether it took effect; a key that did not stays as it was in `config` |
 //! | `Supervisor.config` | [`config`](core::Supervisor::config) | newest after a reload | one `ProgramConfig` for each process |
 //! | `Supervisor.processes`, `groups` | [`processes`](core::Supervisor::processes), [`groups`](core::Supervisor::groups) | by name; a program in no group forms its own | a snapshot |
@@ -171,7 +178,7 @@
 //! the documents without the new word.
 //!
 //! A key of the configuration:
-//! - `src/models.rs`: a field of `ProgramConfig` or `SupervisorConfig`, and its default.
+//! - `src/models.rs`: a field of `ProgramConfig`, and its default; of `SupervisorConfig`, in `src/models/daemon.rs`.
 //! - `src/config/keys/program.rs`: a row of `PROGRAM`, with parser, default, what a reload does, and a line of help.
 //! - `src/core/environment.rs`: its use; what a child gets is a field of `Prepared`.
 //!
@@ -183,6 +190,10 @@
 //! - `src/api/request.rs`: a variant of `Query` or `Watch`; of a command, in `src/api/command.rs`.
 //! - `src/codec/frames/request.rs`: its word and parameters, in `read`.
 //! - `src/core/engine/commands.rs`: its handler, in `query`, `watch` or `command`.
+//!
+//! A path of HTTP:
+//! - `src/control/web/router.rs`: its row in `find`.
+//! - `src/control/web/probes.rs`, or a file of its own face: its handler, from the request to a `Step`.
 //!
 //! The command line:
 //! - `src/ctl/verb.rs`: a row of `verbs`, with usage, help, options and completion.
@@ -209,6 +220,7 @@ pub mod logger;
 pub mod models;
 mod output;
 pub mod process;
+mod schedule;
 mod sys;
 mod util;
 
@@ -220,12 +232,17 @@ pub use daemon::main as supervice_main;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::codec::frames;
+    #[cfg(feature = "http")]
+    pub use crate::codec::http;
+    #[cfg(feature = "xmlrpc")]
+    pub use crate::codec::xmlrpc;
     pub use crate::config::reader::Document;
     pub use crate::ctl::check_arguments;
     pub use crate::process::machine::{
         Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, Transition,
     };
     pub use crate::process::moment::Moment;
+    pub use crate::process::notification::{Notification, WatchdogReport};
     pub use crate::process::readiness::ReadyReport;
     pub use crate::process::stop_signals::StopStep;
     pub use crate::process::task::{

@@ -9,14 +9,50 @@
 //! assert!(web.autostart);
 //! ```
 
+mod access;
+mod confinement;
+mod daemon;
 mod dependency;
+mod endpoint;
+mod fatal_action;
+mod fcgi;
+mod health_check;
+mod hook;
+mod http;
+mod listener;
+mod rare;
+mod restart;
+mod schedule;
+mod start_condition;
+mod streams;
+mod window_size;
 mod written;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use access::{AccessRule, Principal, ProgramPattern, Right, Rights};
+pub(crate) use confinement::CAPABILITY_NAMES;
+pub use confinement::{Capabilities, Confinement, CpuLimit, IoPriority, ResourceLimit, Scheduler};
+pub use daemon::{Power, SupervisorConfig};
 pub use dependency::{Dependency, DependencyCondition, DependencyKind, DependencyTarget, NoName};
+pub use endpoint::{Endpoint, HttpUrl};
+pub use fatal_action::FatalAction;
+pub use fcgi::{FcgiAddress, FcgiSocket};
+pub use health_check::{HealthAction, HealthCheckConfig, HealthCheckType, Statuses};
+pub use hook::{Hook, HookCommand, Hooks, NoCommand};
+pub use http::{DEFAULT_HTTP_PORT, HttpAddress, HttpConfig};
+pub use listener::{ListenerEvent, ListenerEvents};
+pub use rare::{Defaults, Rare};
+pub use restart::{
+    ChangeAction, ChangePath, DelayGrowth, EndedBy, RestartLimit, RestartPolicy, Share, UNLIMITED_RETRIES,
+};
+pub use schedule::{Calendar, Catchup, NoSchedule, Overlap, Schedule, ScheduleConfig};
+pub(crate) use start_condition::is_flag_name;
+pub use start_condition::{NetworkCondition, StartCondition};
+pub use streams::{LogStart, Stdin, StreamKind};
+pub use window_size::WindowSize;
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
 pub const DEFAULT_LOG_MAXBYTES: u64 = 50 * 1024 * 1024;
@@ -50,56 +86,6 @@ impl Dialect {
     }
 }
 
-/// How a program's health is found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HealthCheckType {
-    /// Not at all: a program that runs is taken for healthy.
-    #[default]
-    None,
-    /// A TCP connection to `host:port` must be accepted within the time-out.
-    Tcp,
-    /// `/bin/sh -c command` must exit with 0 within the time-out.
-    Script,
-}
-
-/// The health check of one program. All durations are whole seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HealthCheckConfig {
-    /// How health is found out.
-    #[serde(rename = "type")]
-    pub check_type: HealthCheckType,
-    /// Seconds from one check to the next; at least 1.
-    pub interval: u32,
-    /// Seconds that one check may take; at least 1.
-    pub timeout: u32,
-    /// Failures in a row that make the program `UNHEALTHY`; at least 1.
-    pub retries: u32,
-    /// Seconds from `RUNNING` to the first check.
-    pub start_period: u32,
-    /// The port of a tcp check.
-    pub port: Option<u16>,
-    /// The host of a tcp check: an IPv4 or IPv6 address or a name.
-    pub host: String,
-    /// The command of a script check, run by `/bin/sh -c`.
-    pub command: Option<String>,
-}
-
-impl Default for HealthCheckConfig {
-    fn default() -> Self {
-        HealthCheckConfig {
-            check_type: HealthCheckType::None,
-            interval: 30,
-            timeout: 10,
-            retries: 3,
-            start_period: 10,
-            port: None,
-            host: "127.0.0.1".to_owned(),
-            command: None,
-        }
-    }
-}
-
 /// What kind of program it is: one that is to live, or one that is to come to its end.
 ///
 /// Serialized in lower case, as it is written in a configuration file.
@@ -112,22 +98,52 @@ pub enum ProgramType {
     /// It does something once (a migration, an interface that is set up) and ends. It is `STARTING` as long as it runs, and
     /// `EXITED` when it has completed.
     Oneshot,
+    /// It puts itself into the background: the process that is spawned ends with 0, and the one that its pid file names is its
+    /// main process.
+    Forking,
 }
 
 /// When a program counts as `RUNNING`.
 ///
-/// Serialized as it is written in a configuration file: `"startsecs"`, `"fd:3"`, `"fd:NAME"`, `"health"`.
+/// Serialized as it is written in a configuration file: `"startsecs"`, `"fd:3"`, `"fd:NAME"`, `"path:/run/x.pid"`,
+/// `"tcp:localhost:80"`, `"unix:/run/x.sock"`, `"http://localhost/"`, `"log:ready"`, `"command:test -e x"`, `"health"`.
+/// Serialized as it is written in a configuration file: `"startsecs"`, `"notify"`, `"fd:3"`, `"fd:NAME"`, `"health"`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Readiness {
     /// When it has lived for `startsecs`.
     #[default]
     Startsecs,
+    /// When it says so on the socket that `$NOTIFY_SOCKET` names, as sd_notify(3) has it.
+    Notify,
     /// When it has written a line feed to this descriptor, which it gets for that.
     Fd(u16),
     /// The same; the number of the descriptor is in this variable of its environment.
     FdVariable(String),
+    /// When this path exists and was made or changed since the start.
+    Path(String),
+    /// When a connection is accepted there.
+    Accepts(Endpoint),
+    /// When a request is answered with a status from 200 to 399.
+    Http(HttpUrl),
+    /// When a line of its output matches this regular expression.
+    Log(String),
+    /// When this shell command exits with 0.
+    Command(String),
     /// When a health check passes.
     Health,
+}
+
+/// Whose messages on `$NOTIFY_SOCKET` are taken for a program's.
+///
+/// Serialized in lower case, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NotifyAccess {
+    /// Those of every process of its run.
+    #[default]
+    Run,
+    /// Those of its main process alone.
+    Main,
 }
 
 /// Which exits are followed by a new start.
@@ -256,6 +272,8 @@ pub struct ProgramConfig {
     /// What kind of program it is.
     #[serde(rename = "type")]
     pub program_type: ProgramType,
+    /// The file that names its main process, where it is of the type `forking`.
+    pub pidfile: Option<String>,
     /// How many instances the section asked for.
     pub numprocs: u32,
     /// Start it together with the daemon, and when a reload adds it.
@@ -272,11 +290,25 @@ pub struct ProgramConfig {
     pub startsecs: u32,
     /// When it counts as `RUNNING`.
     pub ready: Readiness,
+    /// Whose messages on `$NOTIFY_SOCKET` are taken for its own.
+    pub notify_access: NotifyAccess,
+    /// Seconds within which it has to tell again and again that it is alive (`WATCHDOG=1`), else it is unhealthy; 0: it need not.
+    pub watchdog: u32,
+    /// Name of the signal that stops it then, without `SIG`, in place of `stopsignal`.
+    pub watchdog_signal: String,
     /// Seconds within which its start has to come about, else it is a failed attempt; 0: it may take as long as it takes. It
     /// bounds a oneshot, and a program that tells by itself that it is ready.
     pub start_timeout: u32,
-    /// Further attempts after a failed start before it becomes `FATAL`.
+    /// Seconds between further tries whether it is ready, while it runs, by `ready` = `tcp`, `unix`, `http` or `command`; 0: none.
+    pub ready_interval: u32,
+    /// Further attempts after a failed start before it becomes `FATAL`; [`UNLIMITED_RETRIES`]: it never does for that.
     pub startretries: u32,
+    /// How, how often and how long it is started again. Absent where it is serialized, unless something of it is set.
+    #[serde(default, skip_serializing_if = "Rare::is_unset")]
+    pub restart: Rare<RestartPolicy>,
+    /// When it is started by the clock. Absent where it is serialized, unless something of it is set.
+    #[serde(default, skip_serializing_if = "Rare::is_unset")]
+    pub schedule: Rare<ScheduleConfig>,
     /// Name of the signal that asks it to stop, without `SIG`; or several, each with the seconds until the next one, at last
     /// SIGKILL: `QUIT:30,TERM:10`.
     pub stopsignal: String,
@@ -286,6 +318,10 @@ pub struct ProgramConfig {
     pub stopasgroup: bool,
     /// SIGKILL goes to its whole process group; `false`: to its main process alone.
     pub killasgroup: bool,
+    /// What it has as its standard input.
+    pub stdin: Stdin,
+    /// Its standard streams are a terminal, to which clients may attach theirs.
+    pub tty: bool,
     /// Where its standard output goes: a path, `/dev/stdout`, `/dev/stderr`, `syslog`, or `None` (see `log_buffer`).
     pub stdout_logfile: Option<String>,
     /// Rotate the file when it reaches this many bytes; 0: never.
@@ -312,6 +348,23 @@ pub struct ProgramConfig {
     pub redirect_stderr: bool,
     /// Bytes of the newest output of each stream that are kept in memory; 0: none.
     pub log_buffer: u64,
+    /// What it says between the marks of a communication on standard output is told as an event and not logged, the last so many
+    /// bytes of it; 0: there are no such marks.
+    pub stdout_capture_maxbytes: u64,
+    /// What it writes to standard output is told as events.
+    pub stdout_events_enabled: bool,
+    /// As `stdout_capture_maxbytes`, of standard error.
+    pub stderr_capture_maxbytes: u64,
+    /// As `stdout_events_enabled`, of standard error.
+    pub stderr_events_enabled: bool,
+    /// The events that it is told of: it is an event listener, if there are any.
+    pub events: ListenerEvents,
+    /// So many events wait for its pool at most.
+    pub buffer_size: u32,
+    /// The listening socket that it has as its standard input, if it is an fcgi-program. Absent where it is serialized, unless
+    /// it is one.
+    #[serde(default, skip_serializing_if = "Rare::is_unset")]
+    pub fcgi: Rare<FcgiSocket>,
     /// Variables on top of the daemon's own environment and of `env_file`.
     pub environment: BTreeMap<String, String>,
     /// Files of `KEY=VALUE` lines, read at every spawn; later ones win.
@@ -324,6 +377,9 @@ pub struct ProgramConfig {
     pub umask: Option<u32>,
     /// The `[group:…]` that the program belongs to; `None`: a group of its own.
     pub group: Option<String>,
+    /// What it may use and do. Absent where it is serialized, unless something of it is set.
+    #[serde(default, skip_serializing_if = "Rare::is_unset")]
+    pub confinement: Rare<Confinement>,
     /// Let the kernel kill the program (SIGKILL) if the daemon dies.
     pub pdeathsig: bool,
     /// What is started with it and has to get there before it starts; a stop of one of these stops it first.
@@ -334,10 +390,17 @@ pub struct ProgramConfig {
     pub wants: Vec<Dependency>,
     /// What it starts after and stops before, where both are to be started or stopped.
     pub after: Vec<Dependency>,
+    /// Commands that are run around it.
+    #[serde(default, skip_serializing_if = "Rare::is_unset")]
+    pub hooks: Rare<Hooks>,
+    /// What has to hold outside before each start.
+    pub start_when: Vec<StartCondition>,
+    /// Seconds within which all of that has to hold, else that was a failed attempt; 0: it is waited for as long as it takes.
+    pub start_when_timeout: u32,
     /// What happens to processes that an earlier daemon has left of it.
     pub reconcile: Reconcile,
     /// How its health is found out.
-    pub healthcheck: HealthCheckConfig,
+    pub healthcheck: Rare<HealthCheckConfig>,
     /// What supervisord calls the process: the name within its group. `None` in supervice's dialect. Where it is set, the
     /// process has the variables `SUPERVISOR_ENABLED`, `SUPERVISOR_PROCESS_NAME` and `SUPERVISOR_GROUP_NAME`.
     pub process_name: Option<String>,
@@ -353,12 +416,27 @@ impl ProgramConfig {
     /// Whether its standard output goes anywhere by its own settings. Without that, and without
     /// [`DefaultOutput::Console`], it runs with `/dev/null` there.
     pub fn captures_stdout(&self) -> bool {
-        self.log_buffer > 0 || self.stdout_logfile.is_some() || self.stdout_syslog
+        self.log_buffer > 0
+            || self.stdout_logfile.is_some()
+            || self.stdout_syslog
+            || self.is_listener()
+            || self.stdout_events_enabled
+            || self.stdout_capture_maxbytes > 0
+            || self.is_ready_by_output()
     }
 
     /// As [`captures_stdout`](Self::captures_stdout), of its standard error.
     pub fn captures_stderr(&self) -> bool {
-        self.log_buffer > 0 || self.stderr_logfile.is_some() || self.stderr_syslog
+        self.log_buffer > 0
+            || self.stderr_logfile.is_some()
+            || self.stderr_syslog
+            || self.stderr_events_enabled
+            || self.stderr_capture_maxbytes > 0
+            || self.is_ready_by_output()
+    }
+
+    fn is_ready_by_output(&self) -> bool {
+        matches!(self.ready, Readiness::Log(_))
     }
 
     /// A program with the given name and command and the default of every other setting.
@@ -367,6 +445,7 @@ impl ProgramConfig {
             name: name.into(),
             command: command.into(),
             program_type: ProgramType::Simple,
+            pidfile: None,
             numprocs: 1,
             autostart: true,
             autorestart: AutoRestart::Always,
@@ -375,12 +454,20 @@ impl ProgramConfig {
             exit_code: ExitCode::Program,
             startsecs: 1,
             ready: Readiness::Startsecs,
+            notify_access: NotifyAccess::Run,
+            watchdog: 0,
+            watchdog_signal: "ABRT".to_owned(),
             start_timeout: 60,
+            ready_interval: 0,
             startretries: 3,
+            restart: Rare::default(),
+            schedule: Rare::default(),
             stopsignal: "TERM".to_owned(),
             stopwaitsecs: 10,
             stopasgroup: true,
             killasgroup: true,
+            stdin: Stdin::Null,
+            tty: false,
             stdout_logfile: None,
             stdout_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stdout_logfile_backups: DEFAULT_LOG_BACKUPS,
@@ -394,24 +481,56 @@ impl ProgramConfig {
             log_sync: LogSync::Never,
             redirect_stderr: false,
             log_buffer: DEFAULT_LOG_BUFFER,
+            stdout_capture_maxbytes: 0,
+            stdout_events_enabled: false,
+            stderr_capture_maxbytes: 0,
+            stderr_events_enabled: false,
+            events: ListenerEvents::NONE,
+            buffer_size: 10,
+            fcgi: Rare::default(),
             environment: BTreeMap::new(),
             env_file: Vec::new(),
             directory: None,
             user: None,
             umask: None,
             group: None,
+            confinement: Rare::default(),
             pdeathsig: true,
             requires: Vec::new(),
             binds: Vec::new(),
             wants: Vec::new(),
             after: Vec::new(),
+            start_when: Vec::new(),
+            start_when_timeout: 0,
+            hooks: Rare::default(),
             reconcile: Reconcile::Auto,
-            healthcheck: HealthCheckConfig::default(),
+            healthcheck: Rare::default(),
             process_name: None,
             numprocs_start: 0,
             priority: 999,
             serverurl: None,
         }
+    }
+
+    /// Whether it is an event listener.
+    pub fn is_listener(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// What supervisord's clients call its group and the process within it. In supervice's dialect an instance `web:00` is the
+    /// process `00` of the group `web`, unless it is in a group that is configured.
+    pub(crate) fn group_and_process(&self) -> (&str, &str) {
+        let process = match (&self.process_name, &self.group) {
+            (Some(process), _) => process,
+            (None, Some(_)) => &*self.name,
+            (None, None) => self.name.split_once(':').map_or(&*self.name, |(_, instance)| instance),
+        };
+        (self.group_name(), process)
+    }
+
+    /// It has the socket for messages about itself: `$NOTIFY_SOCKET`.
+    pub fn can_notify(&self) -> bool {
+        self.ready == Readiness::Notify || self.watchdog > 0
     }
 
     /// By whose rules it was read: only supervisord's give a process a name within its group.
@@ -425,135 +544,6 @@ impl ProgramConfig {
         match &self.group {
             Some(group) => group,
             None => self.name.split(':').next().unwrap_or(&self.name),
-        }
-    }
-}
-
-/// The whole configuration of a daemon.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SupervisorConfig {
-    /// The daemon's own log file; `None`: none.
-    pub logfile: Option<String>,
-    /// The file that holds the daemon's pid and lock; `None`: none.
-    pub pidfile: Option<String>,
-    /// `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.
-    pub loglevel: String,
-    /// The control socket; `None`: none.
-    pub socket_path: Option<String>,
-    /// Permission bits of the control socket.
-    pub socket_mode: u32,
-    /// `user`, `user:group` or `:group` that owns the control socket; `None`: the daemon's own.
-    pub socket_owner: Option<String>,
-    /// Seconds for an orderly shutdown, then SIGKILL.
-    pub shutdown_timeout: u32,
-    /// End when every program has ended and none is to be started again.
-    pub exit_when_idle: bool,
-    /// Where the reason of the end is written, if the file exists: a path; `auto`: `/dev/termination-log` as PID 1;
-    /// `None`: nowhere.
-    pub termination_log: Option<String>,
-    /// Rotate the daemon's log when it reaches this many bytes; 0: never.
-    pub log_maxbytes: u64,
-    /// How many rotated logs of the daemon are kept.
-    pub log_backups: u32,
-    /// Where the output of programs without a log file goes.
-    pub default_output: DefaultOutput,
-    /// What stands before each line of a program on the console, with `%(process_name)s` and the like;
-    /// `None`: `NAME | ` for programs without a log file, nothing for `/dev/stdout` and `/dev/stderr`.
-    pub log_prefix: Option<String>,
-    /// What a line on the console looks like.
-    pub log_format: LogFormat,
-    /// The programs in the order of the file; in supervisord's dialect in that in which they start.
-    pub programs: Vec<ProgramConfig>,
-    /// The rules by which the file was read.
-    pub dialect: Dialect,
-    /// Stay in the foreground, in supervisord's dialect.
-    pub nodaemon: bool,
-    /// In the foreground the log does not go to standard output, in supervisord's dialect.
-    pub silent: bool,
-    /// The user that the daemon becomes before all else, in supervisord's dialect; `None`: it stays who started it.
-    pub user: Option<String>,
-    /// Where a daemon that has detached runs, in supervisord's dialect; `None`: where it was started.
-    pub directory: Option<String>,
-    /// The file mode creation mask of a daemon that has detached, in supervisord's dialect; `None`: that of its start.
-    pub umask: Option<u32>,
-    /// The least number of open files that it must be allowed, in supervisord's dialect; 0: any.
-    pub minfds: u32,
-    /// The least number of processes that its user must be allowed, in supervisord's dialect; 0: any.
-    pub minprocs: u32,
-    /// What it calls itself to clients of supervisord.
-    pub identifier: String,
-}
-
-impl Default for SupervisorConfig {
-    fn default() -> Self {
-        SupervisorConfig {
-            logfile: Some("supervice.log".to_owned()),
-            pidfile: Some("supervice.pid".to_owned()),
-            loglevel: "INFO".to_owned(),
-            socket_path: Some(DEFAULT_SOCKET_PATH.to_owned()),
-            socket_mode: 0o600,
-            socket_owner: None,
-            shutdown_timeout: 30,
-            exit_when_idle: false,
-            termination_log: Some("auto".to_owned()),
-            log_maxbytes: DEFAULT_LOG_MAXBYTES,
-            log_backups: DEFAULT_LOG_BACKUPS,
-            default_output: DefaultOutput::None,
-            log_prefix: None,
-            log_format: LogFormat::Text,
-            programs: Vec::new(),
-            dialect: Dialect::Supervice,
-            nodaemon: false,
-            silent: false,
-            user: None,
-            directory: None,
-            umask: None,
-            minfds: 0,
-            minprocs: 0,
-            identifier: "supervisor".to_owned(),
-        }
-    }
-}
-
-/// What becomes of the machine when everything has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Power {
-    /// Turned off.
-    Off,
-    /// Started anew.
-    Reboot,
-    /// Stopped, with the power on.
-    Halt,
-}
-
-impl Power {
-    /// The command that asks for it: `poweroff`, `reboot` or `halt`.
-    pub fn command(self) -> &'static str {
-        match self {
-            Power::Off => "poweroff",
-            Power::Reboot => "reboot",
-            Power::Halt => "halt",
-        }
-    }
-}
-
-/// One of the two streams of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StreamKind {
-    /// Standard output; with `redirect_stderr` also standard error.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl StreamKind {
-    /// `stdout` or `stderr`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            StreamKind::Stdout => "stdout",
-            StreamKind::Stderr => "stderr",
         }
     }
 }

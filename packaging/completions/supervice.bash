@@ -12,15 +12,17 @@ _supervice() {
     done
     COMPREPLY=()
     case $prev in
-    -c | --config | -l | --logfile)
+    -c | --config | -l | --logfile | --reload)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
     -e | --loglevel) candidates='DEBUG INFO WARNING ERROR CRITICAL' ;;
+    --for) candidates='60s 10m 1h' ;;
+    --ready | --fail | --stop) return ;;
     --mount) candidates='none /proc,/sys,/dev,/dev/pts,/run' ;;
     *)
-        candidates='--config --nodaemon --logfile --loglevel --check --json --secrets --graph --dialect --strict --init --system-init --mount
+        candidates='--config --nodaemon --logfile --loglevel --check --json --secrets --graph --simulate --for --ready --fail --stop --reload --dialect --strict --init --system-init --mount
             --version --help'
         ;;
     esac

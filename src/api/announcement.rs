@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::command::Command;
 use super::event_type::EventType;
 use super::exit_decision::ExitDecision;
 use super::orphan_note::OrphanNote;
-use super::refusal::{Refusal, ReloadFailure, RollbackReason};
+use super::refusal::{Refusal, ReloadFailure, RollbackReason, Wanted};
 use super::reply::Changes;
 use crate::config::Diagnostic;
-use crate::models::{Power, ProgramConfig, StreamKind};
-use crate::process::{Cause, Initiator, Moment, ProcessState, SignalReason, Transition};
+use crate::models::{Hook, Power, ProgramConfig, Right, StreamKind};
+use crate::process::{
+    Cause, HookFailure, Initiator, Moment, ProcessState, ScheduleNote, SignalReason, Transition, span,
+};
 
 /// What became of the output of a process.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,14 +137,46 @@ pub enum Announcement {
         /// Why.
         error: Arc<crate::process::SpawnError>,
     },
-    /// A task (a health check script) of a process is sent a signal for a reason that matters.
+    /// Programs can't be started because the daemon itself is short of something; told once for as long as it goes on.
+    Shortage {
+        /// What the first of them came to.
+        error: Arc<crate::process::SpawnError>,
+    },
+    /// A process that is of no program with a `$NOTIFY_SOCKET` has sent a message there.
+    StrangerNotified {
+        /// The process.
+        pid: i32,
+        /// Its user.
+        uid: u32,
+        /// It was gone before anybody could look whose process it was.
+        is_gone: bool,
+        /// So many such messages since this was said last, this one included.
+        count: u64,
+    },
+    /// A task of a process is sent a signal for a reason that matters.
     TaskSignalled {
         /// The settings of the process.
         program: Arc<ProgramConfig>,
+        /// The hook that it is a command of; `None`: it is a health check script.
+        hook: Option<Hook>,
         /// The task's process.
         pid: Option<i32>,
         /// Why.
         reason: SignalReason,
+    },
+    /// A command of `on_state` has failed.
+    HookFailed {
+        /// The settings of the process.
+        program: Arc<ProgramConfig>,
+        /// How.
+        failure: Arc<HookFailure>,
+    },
+    /// A change of state is not told to `on_state`, because many others wait to be told.
+    NoticeLost {
+        /// The settings of the process.
+        program: Arc<ProgramConfig>,
+        /// The new state.
+        state: ProcessState,
     },
     /// A client asked for something that changes something.
     Asked {
@@ -150,10 +185,37 @@ pub enum Announcement {
         /// Who.
         by: Initiator,
     },
+    /// A client asked for something that no rule of access allows it.
+    Denied {
+        /// The command; `None`: a question, or a part of a command.
+        command: Option<Arc<Command>>,
+        /// The right that it lacks.
+        right: Right,
+        /// To whom, as it was asked for; `None`: to the daemon, or to everything.
+        on: Option<Box<str>>,
+        /// Who.
+        by: Initiator,
+    },
     /// What is done with processes that an earlier daemon has left behind.
     Orphans(OrphanNote),
+    /// Everything is set up, and nothing is started yet.
+    Begun,
+    /// A client sends an event to event listeners.
+    RemoteEvent {
+        /// What it calls it.
+        kind: Arc<str>,
+        /// What it says.
+        data: Arc<str>,
+    },
     /// All log files are opened anew because a signal asked for it.
     LogsReopened,
+    /// The wall clock does not show what it would by the time that has passed.
+    ClockSet {
+        /// So many microseconds more; fewer below 0.
+        by: i64,
+        /// So long the machine has slept.
+        asleep: Duration,
+    },
     /// Something that was asked for did not come about.
     Failed(Arc<Refusal>),
     /// The configuration.
@@ -187,15 +249,37 @@ pub enum PublicEvent<'a> {
         /// What it found.
         message: &'a Arc<str>,
     },
+    /// A process is not ready any more, or is ready again.
+    Readiness {
+        /// Its settings.
+        program: &'a Arc<ProgramConfig>,
+        /// When.
+        at: Moment,
+        /// The process.
+        pid: Option<i32>,
+        /// What the try has found that has failed; `None`: it is ready again.
+        lost: Option<&'a Arc<str>>,
+    },
 }
 
-impl PublicEvent<'_> {
+impl<'a> PublicEvent<'a> {
+    /// The settings of the process.
+    pub fn program(&self) -> &'a ProgramConfig {
+        match self {
+            PublicEvent::Transition { program, .. }
+            | PublicEvent::Health { program, .. }
+            | PublicEvent::Readiness { program, .. } => program,
+        }
+    }
+
     /// Its type.
     pub fn event_type(&self) -> EventType {
         match self {
             PublicEvent::Transition { transition, .. } => EventType::of_state(transition.to),
             PublicEvent::Health { healthy: true, .. } => EventType::HealthcheckPassed,
             PublicEvent::Health { healthy: false, .. } => EventType::HealthcheckFailed,
+            PublicEvent::Readiness { lost: Some(_), .. } => EventType::ReadinessLost,
+            PublicEvent::Readiness { lost: None, .. } => EventType::ReadinessBack,
         }
     }
 }
@@ -210,12 +294,26 @@ impl Announcement {
             Announcement::Health { program, at, pid, healthy, message } => {
                 Some(PublicEvent::Health { program, at: *at, pid: *pid, healthy: *healthy, message })
             }
+            Announcement::Noted { program, at, pid, cause: Cause::ReadinessLost { message }, .. } => {
+                Some(PublicEvent::Readiness { program, at: *at, pid: *pid, lost: Some(message) })
+            }
+            Announcement::Noted { program, at, pid, cause: Cause::ReadinessBack, .. } => {
+                Some(PublicEvent::Readiness { program, at: *at, pid: *pid, lost: None })
+            }
             Announcement::Noted { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
+            | Announcement::Shortage { .. }
+            | Announcement::StrangerNotified { .. }
             | Announcement::TaskSignalled { .. }
+            | Announcement::HookFailed { .. }
+            | Announcement::NoticeLost { .. }
             | Announcement::Asked { .. }
+            | Announcement::Denied { .. }
+            | Announcement::Begun
+            | Announcement::RemoteEvent { .. }
             | Announcement::LogsReopened
+            | Announcement::ClockSet { .. }
             | Announcement::Orphans(_)
             | Announcement::Failed(_)
             | Announcement::Reload(_)
@@ -226,6 +324,11 @@ impl Announcement {
     /// How much it matters in a log; `None` where it is worth no line, because what follows tells of it.
     pub fn level(&self) -> Option<log::Level> {
         Some(match self {
+            // The daemon's own trouble is told once, not for each program.
+            Announcement::Transition { transition: Transition { cause: Cause::WaitsForRoom { .. }, .. }, .. } => {
+                log::Level::Debug
+            }
+            Announcement::Shortage { .. } => log::Level::Error,
             Announcement::Transition { transition, .. } => match transition.to {
                 ProcessState::Fatal => log::Level::Error,
                 ProcessState::Backoff | ProcessState::Unhealthy => log::Level::Warn,
@@ -234,19 +337,45 @@ impl Announcement {
                     log::Level::Info
                 }
             },
-            Announcement::Noted { cause: Cause::StopTimedOut { .. } | Cause::StopStepOver { .. }, .. } => {
-                log::Level::Warn
+            Announcement::Noted {
+                cause:
+                    Cause::StopTimedOut { .. }
+                    | Cause::StopStepOver { .. }
+                    | Cause::OutlivedStopCommand { .. }
+                    | Cause::StopCommandTimedOut { .. }
+                    | Cause::HookFailed { .. }
+                    | Cause::NotifyRefused { .. },
+                ..
             }
-            Announcement::Noted { .. } => return None,
+            | Announcement::StrangerNotified { .. } => log::Level::Warn,
+            Announcement::Noted {
+                cause: Cause::HealthCommandEnded { success: false, .. } | Cause::ReadinessLost { .. },
+                ..
+            } => log::Level::Warn,
+            Announcement::Noted { cause: Cause::Schedule { note }, .. } => match note {
+                ScheduleNote::Skipped { .. } | ScheduleNote::Missed { .. } => log::Level::Warn,
+                ScheduleNote::Queued | ScheduleNote::Replaces | ScheduleNote::CaughtUp => log::Level::Info,
+            },
+            Announcement::Noted {
+                cause:
+                    Cause::HealthCommandEnded { success: true, .. }
+                    | Cause::ReadinessBack
+                    | Cause::SignalRequested { by: Initiator::HealthCheck, .. },
+                ..
+            } => log::Level::Info,
+            Announcement::Noted { .. } | Announcement::Begun | Announcement::RemoteEvent { .. } => return None,
             Announcement::Health { healthy: true, .. } => log::Level::Debug,
             Announcement::Health { healthy: false, .. } => log::Level::Warn,
             Announcement::Output { change: OutputChange::Lost { .. }, .. } => log::Level::Error,
             Announcement::Output { change: OutputChange::Recovered { .. }, .. } => log::Level::Warn,
-            Announcement::TaskSignalled { .. } => log::Level::Warn,
+            Announcement::TaskSignalled { .. } | Announcement::HookFailed { .. } | Announcement::NoticeLost { .. } => {
+                log::Level::Warn
+            }
             Announcement::ExecFailedLate { .. } => log::Level::Error,
-            Announcement::Asked { .. } | Announcement::LogsReopened => log::Level::Info,
+            Announcement::Asked { .. } | Announcement::LogsReopened | Announcement::ClockSet { .. } => log::Level::Info,
             Announcement::Orphans(note) if note.is_error() => log::Level::Error,
-            Announcement::Failed(_) | Announcement::Orphans(_) => log::Level::Warn,
+            Announcement::Denied { right: Right::Read | Right::Logs, .. } => log::Level::Info,
+            Announcement::Denied { .. } | Announcement::Failed(_) | Announcement::Orphans(_) => log::Level::Warn,
             Announcement::Reload(change) => match change {
                 ReloadChange::Applied(_) | ReloadChange::CommitPending { .. } | ReloadChange::Removed { .. } => {
                     log::Level::Info
@@ -330,6 +459,15 @@ impl fmt::Display for Announcement {
                 Some(pid) => write!(f, "{}: {from} -> {to} (pid {pid}): {cause}", program.name),
                 None => write!(f, "{}: {from} -> {to}: {cause}", program.name),
             },
+            Announcement::Begun => f.write_str("everything is set up"),
+            Announcement::ClockSet { asleep, .. } if !asleep.is_zero() => {
+                write!(f, "the machine was asleep for {}", span(*asleep))
+            }
+            Announcement::ClockSet { by, .. } => {
+                let direction = if *by < 0 { "back" } else { "forward" };
+                write!(f, "the clock was set {direction} by {}", span(Duration::from_micros(by.unsigned_abs())))
+            }
+            Announcement::RemoteEvent { kind, data } => write!(f, "event {kind} ({} bytes)", data.len()),
             Announcement::Noted { program, cause, .. } => write!(f, "{}: {cause}", program.name),
             Announcement::Health { program, healthy: true, message, .. } => {
                 write!(f, "{}: health check passed: {message}", program.name)
@@ -344,13 +482,43 @@ impl fmt::Display for Announcement {
                 write!(f, "{}: {} is written again; {lost_bytes} bytes were lost", program.name, stream.as_str())
             }
             Announcement::ExecFailedLate { program, error } => write!(f, "{}: {error}", program.name),
-            Announcement::TaskSignalled { program, pid: Some(pid), reason } => {
-                write!(f, "{}: the health check script, pid {pid}: {reason}", program.name)
+            Announcement::Shortage { error } => write!(
+                f,
+                "programs can not be started, and wait in BACKOFF until there is room: {error}. The daemon is short of {}",
+                error.shortage_remedy()
+            ),
+            Announcement::TaskSignalled { program, hook, pid, reason } => {
+                let task = hook.map_or("health check script", Hook::as_str);
+                match pid {
+                    Some(pid) => write!(f, "{}: the {task}, pid {pid}: {reason}", program.name),
+                    None => write!(f, "{}: the {task}: {reason}", program.name),
+                }
             }
-            Announcement::TaskSignalled { program, pid: None, reason } => {
-                write!(f, "{}: the health check script: {reason}", program.name)
+            Announcement::StrangerNotified { pid, uid, is_gone, count } => {
+                write!(f, "a message on $NOTIFY_SOCKET is refused: ")?;
+                match is_gone {
+                    true => write!(
+                        f,
+                        "its sender (pid {pid}, uid {uid}) had ended before it was known whose process it was"
+                    )?,
+                    false => write!(f, "its sender (pid {pid}, uid {uid}) is of no program that has this socket")?,
+                }
+                match count {
+                    1 => Ok(()),
+                    count => write!(f, "; the last of {count}"),
+                }
+            }
+            Announcement::HookFailed { program, failure } => write!(f, "{}: {failure}", program.name),
+            Announcement::NoticeLost { program, state } => {
+                write!(f, "{}: on_state does not keep up and is not told that it is {state}", program.name)
             }
             Announcement::Asked { command, by } => write!(f, "{command}: asked {by}"),
+            Announcement::Denied { command: Some(command), by, .. } => {
+                write!(f, "{command}: refused, no rule of access allows it; asked {by}")
+            }
+            Announcement::Denied { command: None, right, on, by } => {
+                write!(f, "{}: refused, no rule of access allows it; asked {by}", Wanted(*right, on.as_deref()))
+            }
             Announcement::LogsReopened => f.write_str("log files are opened anew (SIGUSR2)"),
             Announcement::Failed(refusal) => refusal.fmt(f),
             Announcement::Orphans(note) => note.fmt(f),

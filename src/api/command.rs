@@ -1,12 +1,17 @@
 //! Commands: what changes something.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
+#[cfg(feature = "attach")]
+use super::run::Run;
 use crate::models::Power;
+#[cfg(feature = "attach")]
+use crate::models::WindowSize;
 use crate::process::{SignalTarget, signal_name};
 use crate::util::log_level;
 
@@ -35,6 +40,19 @@ pub enum Selector {
     Process(String),
     /// All members of the group of this name.
     Group(String),
+    /// The processes of these names, in one operation: each is told of in the answer.
+    Processes(Vec<String>),
+}
+
+/// So many names are told in a sentence.
+const MOST_NAMES: usize = 8;
+
+/// `web, db and 3 more`
+pub(super) fn list_of(names: &[String]) -> String {
+    let told = names.get(..MOST_NAMES).unwrap_or(names);
+    let more = names.len() - told.len();
+    let list = told.join(", ");
+    if more > 0 { format!("{list} and {more} more") } else { list }
 }
 
 /// How long the answer to a command may wait for its effect.
@@ -105,6 +123,37 @@ pub enum Command {
         /// To its main process alone, or to all of it.
         target: SignalTarget,
     },
+    /// Stops a present run in its place.
+    Pause {
+        /// Of which process.
+        name: String,
+    },
+    /// Lets it go on.
+    Resume {
+        /// Which.
+        name: String,
+    },
+    /// Says whether the daemon itself starts a process.
+    SetEnabled {
+        /// Which.
+        name: String,
+        /// `false`: only a client starts it.
+        enabled: bool,
+    },
+    /// Has a process read its own configuration again, by its `reload_command` and `reload_signal`.
+    ReloadProcess {
+        /// Which.
+        name: String,
+    },
+    /// Has so many instances of a program, whatever the file says.
+    Scale {
+        /// The program that has several.
+        program: String,
+        /// How many.
+        instances: u32,
+        /// Also after a restart of the daemon.
+        save: bool,
+    },
     /// Reads the configuration again and applies it; what has changed takes its settings at its next start.
     Reload,
     /// Reads the configuration again, applies it, and restarts what has changed.
@@ -119,11 +168,59 @@ pub enum Command {
         /// The new one.
         level: LogLevel,
     },
+    /// Sets or clears a flag, for which starts may wait.
+    SetFlag {
+        /// Which.
+        name: String,
+        /// `false`: clears it.
+        is_set: bool,
+    },
     /// Empties the log files of a process.
     ClearLogs {
         /// Which.
         name: String,
     },
+    /// Writes to the standard input of a present run.
+    Stdin {
+        /// Of which process.
+        name: String,
+        /// What.
+        bytes: Arc<[u8]>,
+    },
+    /// Runs a program beside those of the configuration.
+    #[cfg(feature = "attach")]
+    Run(Arc<Run>),
+    /// Sits down at the terminal of a program, whose present run it is until.
+    #[cfg(feature = "attach")]
+    Attach {
+        /// Which.
+        name: String,
+        /// How large its window is, if that is known.
+        size: Option<WindowSize>,
+    },
+    /// Removes the file of the daemon's own log, and begins another.
+    ClearDaemonLog,
+    /// Reads the configuration again and keeps what was read: [`AddGroup`](Self::AddGroup) takes from it.
+    ReadConfiguration,
+    /// Takes a group into force as it stands in the configuration that was read last.
+    AddGroup {
+        /// Which.
+        name: String,
+    },
+    /// Takes a group, nothing of which runs, out of force.
+    RemoveGroup {
+        /// Which.
+        name: String,
+    },
+    /// Sends an event to those event listeners that want such.
+    RemoteEvent {
+        /// What the sender calls it.
+        kind: String,
+        /// What it says.
+        data: String,
+    },
+    /// Stops everything and begins anew, with the configuration as it is in the file then.
+    RestartDaemon,
     /// Opens all log files anew.
     ReopenLogs,
     /// Ends the daemon in order, as SIGTERM does.
@@ -137,6 +234,15 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Command::Act { act, on, terms: _ } => match (act, on) {
+                (Act::Start, Selector::Processes(names)) => write!(f, "start {}", list_of(names)),
+                (Act::Stop, Selector::Processes(names)) => write!(f, "stop {}", list_of(names)),
+                (Act::Kill, Selector::Processes(names)) => write!(f, "kill {}", list_of(names)),
+                (Act::Restart { force: false }, Selector::Processes(names)) => {
+                    write!(f, "restart {}", list_of(names))
+                }
+                (Act::Restart { force: true }, Selector::Processes(names)) => {
+                    write!(f, "restart --force {}", list_of(names))
+                }
                 (Act::Start, Selector::Process(name)) => write!(f, "start {name}"),
                 (Act::Stop, Selector::Process(name)) => write!(f, "stop {name}"),
                 (Act::Kill, Selector::Process(name)) => write!(f, "kill {name}"),
@@ -158,12 +264,33 @@ impl fmt::Display for Command {
                     None => write!(f, "signal {group}{signal} {name}"),
                 }
             }
+            Command::Pause { name } => write!(f, "pause {name}"),
+            Command::Resume { name } => write!(f, "resume {name}"),
+            Command::SetEnabled { name, enabled: true } => write!(f, "enable {name}"),
+            Command::SetEnabled { name, enabled: false } => write!(f, "disable {name}"),
+            Command::ReloadProcess { name } => write!(f, "reload {name}"),
+            Command::Scale { program, instances, save: false } => write!(f, "scale {program} {instances}"),
+            Command::Scale { program, instances, save: true } => write!(f, "scale --save {program} {instances}"),
             Command::Reload => f.write_str("reload"),
             Command::Update { confirm: None } => f.write_str("update"),
             Command::Update { confirm: Some(time) } => write!(f, "update --confirm {}", time.as_secs()),
             Command::Confirm => f.write_str("confirm"),
             Command::SetLogLevel { level } => write!(f, "loglevel {}", level.as_str()),
+            Command::SetFlag { name, is_set: true } => write!(f, "flag set {name}"),
+            Command::SetFlag { name, is_set: false } => write!(f, "flag clear {name}"),
             Command::ClearLogs { name } => write!(f, "clear {name}"),
+            // What it says may be a secret.
+            Command::Stdin { name, bytes } => write!(f, "stdin {name} ({} bytes)", bytes.len()),
+            #[cfg(feature = "attach")]
+            Command::Run(run) => run.fmt(f),
+            #[cfg(feature = "attach")]
+            Command::Attach { name, size: _ } => write!(f, "attach {name}"),
+            Command::ClearDaemonLog => f.write_str("clear the daemon's log"),
+            Command::ReadConfiguration => f.write_str("read the configuration"),
+            Command::AddGroup { name } => write!(f, "add {name}"),
+            Command::RemoveGroup { name } => write!(f, "remove {name}"),
+            Command::RemoteEvent { kind, data } => write!(f, "event {kind} ({} bytes)", data.len()),
+            Command::RestartDaemon => f.write_str("restart the daemon"),
             Command::ReopenLogs => f.write_str("reopen"),
             Command::Shutdown => f.write_str("shutdown"),
             Command::Power(power) => f.write_str(power.command()),

@@ -29,11 +29,15 @@ pub enum EventType {
     HealthcheckPassed,
     /// A health check failed.
     HealthcheckFailed,
+    /// A process is not ready any more (`ready_interval`).
+    ReadinessLost,
+    /// A process is ready again.
+    ReadinessBack,
 }
 
 impl EventType {
     /// Every type, in the order of the documentation.
-    pub const ALL: [EventType; 11] = [
+    pub const ALL: [EventType; 13] = [
         EventType::ProcessStateStarting,
         EventType::ProcessStateRunning,
         EventType::ProcessStateBackoff,
@@ -45,6 +49,8 @@ impl EventType {
         EventType::ProcessStateUnhealthy,
         EventType::HealthcheckPassed,
         EventType::HealthcheckFailed,
+        EventType::ReadinessLost,
+        EventType::ReadinessBack,
     ];
 
     /// The name, for instance `PROCESS_STATE_RUNNING`.
@@ -61,6 +67,8 @@ impl EventType {
             EventType::ProcessStateUnhealthy => "PROCESS_STATE_UNHEALTHY",
             EventType::HealthcheckPassed => "HEALTHCHECK_PASSED",
             EventType::HealthcheckFailed => "HEALTHCHECK_FAILED",
+            EventType::ReadinessLost => "READINESS_LOST",
+            EventType::ReadinessBack => "READINESS_BACK",
         }
     }
 

@@ -7,6 +7,24 @@ use serde::{Deserialize, Serialize};
 use crate::models::ExitOn;
 use crate::process::{Cause, Exit, LastWords, ProcessState, SpawnError};
 
+/// The setting of a program by which its end ends the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExitSetting {
+    /// `exit_on`.
+    ExitOn(ExitOn),
+    /// `on_fatal = exit`.
+    OnFatal,
+}
+
+impl fmt::Display for ExitSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExitSetting::ExitOn(exit_on) => write!(f, "exit_on = {}", exit_on.as_str()),
+            ExitSetting::OnFatal => f.write_str("on_fatal = exit"),
+        }
+    }
+}
+
 /// Whose end it was, and how that came.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ExitReason {
@@ -17,7 +35,7 @@ pub enum ExitReason {
         /// The state that it has come to.
         state: ProcessState,
         /// Its setting that asks for it.
-        exit_on: ExitOn,
+        setting: ExitSetting,
         /// Why it has come to that state.
         cause: Cause,
     },
@@ -39,9 +57,7 @@ pub enum ExitReason {
 impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ExitReason::Program { name, state, exit_on, cause } => {
-                write!(f, "{name} ({state}, exit_on = {}): {cause}", exit_on.as_str())
-            }
+            ExitReason::Program { name, state, setting, cause } => write!(f, "{name} ({state}, {setting}): {cause}"),
             ExitReason::AllEnded => f.write_str("all programs have ended (exit_when_idle)"),
             ExitReason::AllEndedButFailed { name, state, exit, error } => {
                 write!(f, "all programs have ended (exit_when_idle), but {name} failed: {state}, ")?;

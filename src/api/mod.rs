@@ -7,29 +7,55 @@
 //! - [`Reply`] says what a request came to, [`Refusal`] why it came to nothing.
 //! - [`Announcement`] is what happened, for everybody who listens.
 
+mod access;
 mod announcement;
+mod blame;
 mod command;
+mod condition_id;
+mod counts;
 mod event_type;
 mod exit_decision;
+mod flag;
+mod graph;
+mod keeping;
+#[cfg(feature = "http")]
+mod metrics;
+mod next_run;
 mod orphan_note;
 mod refusal;
 mod reply;
 mod request;
+#[cfg(feature = "attach")]
+mod run;
+mod settings;
 mod status;
 mod wall_clock;
 mod why;
 
+pub use access::{Access, AccessTable, Needs, Object, Reader, Unlimited, needs, right_to};
 pub use announcement::{Announcement, OutputChange, PublicEvent, ReloadChange, ShutdownProgress};
+pub use blame::{Blame, BlameRow, WaitedFor};
 pub use command::{Act, Command, LogLevel, Selector, Terms};
+pub use condition_id::ConditionId;
+pub use counts::Counts;
 pub use event_type::{EventKinds, EventType};
-pub use exit_decision::{ExitDecision, ExitReason};
+pub use exit_decision::{ExitDecision, ExitReason, ExitSetting};
+pub use flag::FlagRow;
+pub use graph::{GraphEdge, GraphRow};
+pub use keeping::Keeping;
+#[cfg(feature = "http")]
+pub use metrics::{DaemonFigures, Metrics, SpawnLatency};
+pub use next_run::{NextRun, time_of};
 pub use orphan_note::{Bystanders, OrphanNote};
-pub use refusal::{NameHint, Reached, Refusal, ReloadFailure, RollbackReason, Unreached};
+pub use refusal::{NameHint, Reached, Refusal, ReloadFailure, RollbackReason, ScaleFault, Unreached};
 pub use reply::{Changes, DaemonChanges, KeyChange, Reply, Reread, Updated};
-pub use request::{Amount, Query, Request, RequestId, WaitFor, Watch};
-pub use status::{HistoryRow, StatusRow};
+pub use request::{Amount, LogSource, Query, Request, RequestId, WaitFor, Watch};
+#[cfg(feature = "attach")]
+pub use run::{Run, RunRefusal};
+pub use settings::{ProgramSettings, Setting, SettingSource};
+pub use status::{ConfigRow, DaemonFacts, HistoryRow, RunningHook, StatusRow};
 pub use wall_clock::WallClock;
-pub use why::{LastRequest, NextStep, Why};
+pub use why::{ChainStep, HeldBack, LastRequest, NextStep, ObstacleChain, Why};
 
 /// What a request came to.
 pub type Answer = Result<Reply, Refusal>;

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Act, Selector};
 use super::request::WaitFor;
-use crate::process::{Cause, Condition, LastWords, Moment, ProcessState};
+#[cfg(feature = "attach")]
+use super::run::RunRefusal;
+use crate::models::Right;
+use crate::process::{Cause, Condition, HookFailure, LastWords, Moment, ProcessState, StdinRefusal};
 
 /// The state that was reached instead.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +48,8 @@ pub enum Unreached {
     },
     /// Somebody has stopped it meanwhile.
     StoppedMeanwhile(ProcessState),
+    /// It is down, and the daemon itself does not start it.
+    Disabled,
     /// It is no longer there.
     Removed,
     /// The configuration has lost it, and what was waited for will not come.
@@ -61,6 +66,7 @@ impl fmt::Display for Unreached {
                 write!(f, "it waits for {on}, which is {reached}; it starts when {on} is as it has to be")
             }
             Unreached::StoppedMeanwhile(state) => write!(f, "{state}: it was stopped meanwhile"),
+            Unreached::Disabled => f.write_str("it is disabled, and only 'start' starts it"),
             Unreached::Removed => f.write_str("removed"),
             Unreached::RemovedFromConfiguration => f.write_str("removed from the configuration"),
             Unreached::ShuttingDown => f.write_str("the daemon is shutting down"),
@@ -68,8 +74,43 @@ impl fmt::Display for Unreached {
     }
 }
 
-/// What somebody may have meant by a name that is none.
+/// Why a program can't have another number of instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScaleFault {
+    /// The file has no such section.
+    NoProgram,
+    /// It has one instance by the file.
+    One,
+    /// Its settings in the file are others than those in force.
+    FileChanged,
+    /// It is to be kept, and there is no `state_dir`.
+    NoStateDir,
+    /// More than so many are wanted.
+    TooMany {
+        /// How many there may be.
+        most: u32,
+    },
+}
+
+impl fmt::Display for ScaleFault {
+    /// Behind its name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScaleFault::NoProgram => {
+                f.write_str("the file has no such program (name that of its section: web, not web:00)")
+            }
+            ScaleFault::One => f.write_str("it has one instance by the file; write numprocs = 2 or more there"),
+            ScaleFault::FileChanged => {
+                f.write_str("the file says something else of it than what is in force; run supervicectl update first")
+            }
+            ScaleFault::NoStateDir => f.write_str("nothing is kept without state_dir ([supervice])"),
+            ScaleFault::TooMany { most } => write!(f, "at most {most} instances"),
+        }
+    }
+}
+
+/// What somebody may have meant by a name that is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NameHint {
     /// Nothing comes near.
     None,
@@ -160,6 +201,13 @@ pub enum Refusal {
         /// One that is spelled alike.
         nearest: Option<String>,
     },
+    /// No rule of access allows it. Whether there is what it was asked of, is not told.
+    Forbidden {
+        /// Which right is missing.
+        right: Right,
+        /// To whom, as it was asked for; `None`: to the daemon, or to everything.
+        on: Option<String>,
+    },
     /// The daemon ends; nothing is started any more.
     ShuttingDown,
     /// This daemon is not the machine's init.
@@ -170,6 +218,18 @@ pub enum Refusal {
         name: String,
         /// What it does instead.
         reached: Box<Reached>,
+    },
+    /// The process has neither `reload_signal` nor `reload_command`.
+    NoReload {
+        /// Which.
+        name: String,
+    },
+    /// A hook that was asked for has failed.
+    HookFailed {
+        /// Of which process.
+        name: String,
+        /// How.
+        failure: Arc<HookFailure>,
     },
     /// The processes did not come to the state that was asked for.
     NotReached {
@@ -227,6 +287,56 @@ pub enum Refusal {
         /// Why, as the system says it.
         message: String,
     },
+    /// Nothing was written to the standard input of a process.
+    Stdin {
+        /// Of which.
+        name: String,
+        /// Why.
+        why: StdinRefusal,
+    },
+    /// The process has no terminal.
+    #[cfg(feature = "attach")]
+    NoTerminal {
+        /// Which.
+        name: String,
+    },
+    /// A program is not run.
+    #[cfg(feature = "attach")]
+    Run {
+        /// The name that it would have had, if that is known.
+        name: Option<String>,
+        /// Why.
+        why: RunRefusal,
+    },
+    /// The group is in force already.
+    GroupThere {
+        /// Which.
+        name: String,
+    },
+    /// Something of the group runs, or is to run.
+    GroupRunning {
+        /// Which.
+        name: String,
+    },
+    /// So many flags are set that no other can be.
+    TooManyFlags {
+        /// How many.
+        most: usize,
+    },
+    /// A program can't have another number of instances.
+    NotScalable {
+        /// Which.
+        name: String,
+        /// Why.
+        why: ScaleFault,
+    },
+    /// There is no such log.
+    NoLog {
+        /// Where it would be, if it were written to a file.
+        path: Option<String>,
+    },
+    /// This daemon can't begin anew: it is part of another program.
+    CannotRestart,
     /// The daemon is at fault.
     Internal,
 }
@@ -237,6 +347,7 @@ impl Refusal {
         match self {
             Refusal::NoSuchProcess { .. } => "no_such_process",
             Refusal::NoSuchGroup { .. } => "no_such_group",
+            Refusal::Forbidden { .. } => "forbidden",
             Refusal::ShuttingDown => "shutting_down",
             Refusal::NotInit => "not_init",
             Refusal::NotRunning { .. } => "not_running",
@@ -244,6 +355,8 @@ impl Refusal {
             | Refusal::WaitFailed { timed_out: true, .. }
             | Refusal::ReloadIncomplete { timed_out: true, .. }
             | Refusal::UpdateIncomplete { timed_out: true, .. } => "timed_out",
+            Refusal::NoReload { .. } => "no_reload",
+            Refusal::HookFailed { .. } => "hook_failed",
             Refusal::NotReached { .. } => "not_reached",
             Refusal::WaitFailed { .. } => "wait_failed",
             Refusal::RereadFailed(failure) | Refusal::ReloadFailed(failure) | Refusal::UpdateFailed(failure) => {
@@ -253,6 +366,25 @@ impl Refusal {
             Refusal::UpdateIncomplete { .. } => "update_incomplete",
             Refusal::NothingToConfirm { .. } => "nothing_to_confirm",
             Refusal::Output { .. } => "output_failed",
+            Refusal::Stdin { why: StdinRefusal::NoPipe, .. } => "stdin_no_pipe",
+            Refusal::Stdin { why: StdinRefusal::Closed, .. } => "stdin_closed",
+            Refusal::Stdin { why: StdinRefusal::Full { .. }, .. } => "stdin_full",
+            #[cfg(feature = "attach")]
+            Refusal::NoTerminal { .. } => "no_terminal",
+            #[cfg(feature = "attach")]
+            Refusal::Run { why: RunRefusal::Configured, .. } => "run_configured",
+            #[cfg(feature = "attach")]
+            Refusal::Run { why: RunRefusal::InUse, .. } => "run_in_use",
+            #[cfg(feature = "attach")]
+            Refusal::Run { why: RunRefusal::Settings(_), .. } => "run_settings",
+            #[cfg(feature = "attach")]
+            Refusal::Run { why: RunRefusal::TooMany, .. } => "run_too_many",
+            Refusal::GroupThere { .. } => "group_there",
+            Refusal::GroupRunning { .. } => "group_running",
+            Refusal::TooManyFlags { .. } => "too_many_flags",
+            Refusal::NotScalable { .. } => "not_scalable",
+            Refusal::NoLog { .. } => "no_log",
+            Refusal::CannotRestart => "cannot_restart",
             Refusal::Internal => "internal_error",
         }
     }
@@ -267,14 +399,26 @@ impl Refusal {
             | Refusal::UpdateIncomplete { members, .. } => members.first().and_then(|(_, why)| cause_of(why)),
             Refusal::NoSuchProcess { .. }
             | Refusal::NoSuchGroup { .. }
+            | Refusal::Forbidden { .. }
             | Refusal::ShuttingDown
             | Refusal::NotInit
+            | Refusal::NoReload { .. }
+            | Refusal::HookFailed { .. }
             | Refusal::RereadFailed(_)
             | Refusal::ReloadFailed(_)
             | Refusal::UpdateFailed(_)
             | Refusal::NothingToConfirm { .. }
             | Refusal::Output { .. }
+            | Refusal::Stdin { .. }
+            | Refusal::GroupThere { .. }
+            | Refusal::GroupRunning { .. }
+            | Refusal::TooManyFlags { .. }
+            | Refusal::NotScalable { .. }
+            | Refusal::NoLog { .. }
+            | Refusal::CannotRestart
             | Refusal::Internal => None,
+            #[cfg(feature = "attach")]
+            Refusal::NoTerminal { .. } | Refusal::Run { .. } => None,
         }
     }
 }
@@ -283,6 +427,7 @@ fn cause_of(unreached: &Unreached) -> Option<&Cause> {
     match unreached {
         Unreached::Reached(reached) | Unreached::WaitsFor { reached, .. } => reached.cause.as_ref(),
         Unreached::StoppedMeanwhile(_)
+        | Unreached::Disabled
         | Unreached::Removed
         | Unreached::RemovedFromConfiguration
         | Unreached::ShuttingDown => None,
@@ -318,11 +463,37 @@ fn not_reached(f: &mut fmt::Formatter<'_>, act: Act, on: &Selector, members: &[(
         (Act::Stop, Selector::Process(name)) => write!(f, "{name} did not stop: ")?,
         (Act::Restart { .. }, Selector::Process(name)) => write!(f, "{name} did not restart: ")?,
         (Act::Kill, Selector::Process(name)) => write!(f, "{name} is not gone: ")?,
-        (act, Selector::Group(_)) => return write!(f, "{} {on}, but failed for: {}", act.done(), list(members)),
+        (act, Selector::Group(_) | Selector::Processes(_)) => {
+            return write!(f, "{} {on}, but failed for: {}", act.done(), list(members));
+        }
     }
     match members.first() {
         Some((_, why)) => fmt::Display::fmt(why, f),
         None => Ok(()),
+    }
+}
+
+/// What a right would allow: `restart web`, `apply another configuration`.
+pub(super) struct Wanted<'a>(pub(super) Right, pub(super) Option<&'a str>);
+
+impl fmt::Display for Wanted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (Right::Read, Some(name)) => write!(f, "see {name}"),
+            (Right::Read, None) => f.write_str("see anything"),
+            (Right::Stdin, Some(name)) => write!(f, "write to the standard input of {name}"),
+            (Right::Logs, Some(name)) => write!(f, "read the output of {name}"),
+            (Right::Logs, None) => f.write_str("read the daemon's log"),
+            (Right::Reload, None) => f.write_str("have the daemon read its configuration"),
+            (Right::Admin, Some(name)) => write!(f, "empty the logs of {name}, or see its secrets"),
+            (Right::Admin, None) => f.write_str("do this to the daemon"),
+            (right @ (Right::Start | Right::Stop | Right::Restart | Right::Signal | Right::Reload), Some(name)) => {
+                write!(f, "{} {name}", right.as_str())
+            }
+            (right @ (Right::Start | Right::Stop | Right::Restart | Right::Signal | Right::Stdin), None) => {
+                write!(f, "{} these", right.as_str())
+            }
+        }
     }
 }
 
@@ -347,11 +518,26 @@ impl fmt::Display for Refusal {
                 write!(f, "no group '{name}'")?;
                 did_you_mean(f, nearest.as_deref())
             }
+            Refusal::Forbidden { right, on } => {
+                write!(f, "no rule of access allows you to {}", Wanted(*right, on.as_deref()))
+            }
             Refusal::ShuttingDown => f.write_str("the daemon is shutting down; nothing is started any more"),
             Refusal::NotInit => {
                 f.write_str("this daemon is not the init of the machine (supervice --system-init); nothing was done")
             }
-            Refusal::NotRunning { name, reached } => write!(f, "{name} has no process; it is {reached}"),
+            Refusal::NotRunning { name, reached } => match reached.state {
+                // It may have a process, for which it is too early or too late.
+                ProcessState::Starting | ProcessState::Stopping | ProcessState::Running | ProcessState::Unhealthy => {
+                    write!(f, "{name} can't take that now; it is {reached}")
+                }
+                ProcessState::Stopped | ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal => {
+                    write!(f, "{name} has no process; it is {reached}")
+                }
+            },
+            Refusal::NoReload { name } => {
+                write!(f, "{name} can't be told to read its configuration again: set reload_signal or reload_command")
+            }
+            Refusal::HookFailed { name, failure } => write!(f, "{name}: {failure}"),
             Refusal::NotReached { act, on, members, timed_out: _ } => not_reached(f, *act, on, members),
             Refusal::WaitFailed { name, until, why, timed_out: true } => write!(f, "{name} is not {until} yet: {why}"),
             Refusal::WaitFailed { name, until, why, timed_out: false } => {
@@ -375,6 +561,26 @@ impl fmt::Display for Refusal {
             }
             Refusal::NothingToConfirm { taken_back: None } => f.write_str("Nothing to confirm: no update waits for it"),
             Refusal::Output { name, message } => write!(f, "{name}: {message}"),
+            Refusal::Stdin { name, why } => write!(f, "{name}: {why}"),
+            #[cfg(feature = "attach")]
+            Refusal::NoTerminal { name } => {
+                write!(f, "{name} has no terminal: set tty = true, and restart it")
+            }
+            #[cfg(feature = "attach")]
+            Refusal::Run { name: Some(name), why } => write!(f, "{name} is not run: {why}"),
+            #[cfg(feature = "attach")]
+            Refusal::Run { name: None, why } => write!(f, "nothing is run: {why}"),
+            Refusal::GroupThere { name } => write!(f, "the group '{name}' is in force already"),
+            Refusal::GroupRunning { name } => write!(f, "something of the group '{name}' runs; stop it first"),
+            Refusal::TooManyFlags { most } => {
+                write!(f, "{most} flags are set; clear some first (supervicectl flag list)")
+            }
+            Refusal::NotScalable { name, why } => write!(f, "{name}: {why}"),
+            Refusal::NoLog { path: Some(path) } => write!(f, "there is no log at {path}"),
+            Refusal::NoLog { path: None } => f.write_str("there is no log"),
+            Refusal::CannotRestart => {
+                f.write_str("this daemon is part of another program, which alone could begin it anew")
+            }
             Refusal::Internal => f.write_str("an internal error of supervice, please report it"),
         }
     }

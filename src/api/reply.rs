@@ -5,11 +5,22 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::command::{Act, Selector};
+use super::access::AccessTable;
+use super::blame::Blame;
+use super::command::{Act, Selector, list_of};
+use super::flag::FlagRow;
+use super::graph::GraphRow;
+use super::keeping::Keeping;
+#[cfg(feature = "http")]
+use super::metrics::Metrics;
+use super::refusal::Refusal;
 use super::request::WaitFor;
-use super::status::{HistoryRow, StatusRow};
+use super::settings::ProgramSettings;
+use super::status::{ConfigRow, DaemonFacts, HistoryRow, StatusRow};
 use super::why::Why;
 use crate::models::Power;
+#[cfg(feature = "attach")]
+use crate::process::Exit;
 use crate::process::{Moment, SignalTarget, signal_text};
 use crate::util::sorted::SortedMap;
 
@@ -66,7 +77,7 @@ pub struct Reread {
 pub struct Updated {
     /// Which programs.
     pub changes: Changes,
-    /// Those that were restarted, sorted; the others take their settings without, or at their next start.
+    /// Those that were restarted, and those that were because they need these, sorted; the others take their settings without, or at their next start.
     pub restarted: Vec<String>,
     /// When the daemon goes back to the configuration before, unless it is confirmed.
     pub confirm_until: Option<Moment>,
@@ -85,6 +96,13 @@ pub enum Reply {
         /// To whom.
         on: Selector,
         /// And to those that need these, sorted as they are in the configuration.
+        also: Vec<String>,
+    },
+    /// What a command on several processes came to, for each.
+    Each {
+        /// In the order in which they were named.
+        results: Vec<(String, Result<Reply, Refusal>)>,
+        /// Those that went down, or were restarted, because they need these, sorted as they are in the configuration.
         also: Vec<String>,
     },
     /// It was so already.
@@ -117,6 +135,23 @@ pub enum Reply {
         /// To its main process alone, or to all of it.
         target: SignalTarget,
     },
+    /// The process is stopped in its place.
+    Paused {
+        /// Which.
+        name: String,
+    },
+    /// It goes on.
+    Resumed {
+        /// Which.
+        name: String,
+    },
+    /// The process was told to read its configuration again.
+    ProcessReloaded {
+        /// Which.
+        name: String,
+        /// The signal that it was sent, where it has one for that.
+        signal: Option<u8>,
+    },
     /// The update is confirmed.
     Confirmed,
     /// The daemon ends.
@@ -130,6 +165,27 @@ pub enum Reply {
         /// Which.
         name: String,
     },
+    /// It was written to the standard input of a process, or waits for it to read.
+    StdinTaken {
+        /// Which.
+        name: String,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// A program runs that is not in the configuration.
+    #[cfg(feature = "attach")]
+    RunBegun {
+        /// Its name.
+        name: String,
+    },
+    /// The run has ended to which whoever has asked was attached.
+    #[cfg(feature = "attach")]
+    RunEnded {
+        /// Of which process.
+        name: String,
+        /// How.
+        exit: Exit,
+    },
     /// Rows of the registry.
     Status {
         /// From `offset` on.
@@ -138,17 +194,98 @@ pub enum Reply {
         offset: usize,
         /// When that was so.
         now: Moment,
+        /// The daemon ends.
+        ending: bool,
     },
+    /// What whoever has asked may do.
+    Access(Box<AccessTable>),
+    /// Those that start with the daemon and are not up and well.
+    #[cfg(feature = "http")]
+    Readiness {
+        /// Those that may be told of.
+        rows: Vec<StatusRow>,
+        /// So many more.
+        hidden: usize,
+        /// When that was so.
+        now: Moment,
+    },
+    /// All that is counted.
+    #[cfg(feature = "http")]
+    Metrics(Box<Metrics>),
+    /// What the daemon is.
+    Daemon(Box<DaemonFacts>),
+    /// The programs of the configuration that was read last.
+    Configuration(Vec<ConfigRow>),
+    /// A part of a log.
+    LogRead {
+        /// What it says there.
+        bytes: Vec<u8>,
+        /// How long the log is.
+        size: u64,
+    },
+    /// The daemon's own log is empty.
+    DaemonLogCleared,
+    /// The configuration was read; which groups it has that are not in force, that are in force otherwise, and lacks.
+    ConfigurationRead(Changes),
+    /// A group is in force.
+    GroupAdded {
+        /// Which.
+        name: String,
+    },
+    /// A group is not in force any more.
+    GroupRemoved {
+        /// Which.
+        name: String,
+    },
+    /// The event is on its way to whoever wants it.
+    EventSent,
+    /// The daemon ends and begins anew.
+    Restarting,
     /// Transitions, oldest first.
     History(Vec<HistoryRow>),
     /// How a process came to its state.
     Why(Box<Why>),
+    /// Who needs whom.
+    Graph {
+        /// From `offset` on, in the order of the configuration.
+        rows: Vec<GraphRow>,
+        /// How many were skipped.
+        offset: usize,
+        /// When that was so.
+        now: Moment,
+    },
+    /// How long starts have taken.
+    Blame(Box<Blame>),
     /// A process id.
     Pid(i32),
     /// The daemon's process id, with its version.
     Version(i32),
     /// The level of the daemon's own log.
     LogLevel(String),
+    /// What a program is.
+    Settings(Box<ProgramSettings>),
+    /// A flag is set, or cleared.
+    FlagSet {
+        /// Which.
+        name: String,
+        /// Which of both.
+        is_set: bool,
+        /// It was otherwise before.
+        has_changed: bool,
+        /// Some program names it in `start_when`.
+        is_awaited: bool,
+    },
+    /// Whether the daemon itself starts a process.
+    EnabledSet {
+        /// Which.
+        name: String,
+        /// It does.
+        enabled: bool,
+        /// Whether that outlives the daemon; `None`: it is not known yet.
+        kept: Option<Keeping>,
+    },
+    /// The flags that are set, and those that programs name.
+    Flags(Vec<FlagRow>),
     /// What the file would change.
     Reread(Box<Reread>),
     /// What a reload has changed.
@@ -168,6 +305,7 @@ impl fmt::Display for Selector {
         match self {
             Selector::Process(name) => f.write_str(name),
             Selector::Group(name) => write!(f, "group {name}"),
+            Selector::Processes(names) => f.write_str(&list_of(names)),
         }
     }
 }
@@ -194,6 +332,16 @@ impl Act {
     }
 }
 
+impl Reply {
+    /// The same once it is known whether it outlives the daemon.
+    pub fn kept(mut self, keeping: Keeping) -> Reply {
+        if let Reply::EnabledSet { kept, .. } = &mut self {
+            *kept = Some(keeping);
+        }
+        self
+    }
+}
+
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -201,6 +349,7 @@ impl fmt::Display for Reply {
                 [] => write!(f, "{} {on}", act.done()),
                 also => write!(f, "{} {on}, and what needs it: {}", act.done(), also.join(", ")),
             },
+            Reply::Each { results, .. } => write!(f, "{} results", results.len()),
             Reply::AlreadyThere { act: Act::Stop | Act::Kill, name } => write!(f, "{name} is not running"),
             Reply::AlreadyThere { act: Act::Start | Act::Restart { .. }, name } => {
                 write!(f, "{name} is already running")
@@ -215,16 +364,59 @@ impl fmt::Display for Reply {
                 };
                 write!(f, "Sent {} to {whom}{name}", signal_text(*signal))
             }
+            Reply::Paused { name } => write!(f, "Paused {name}"),
+            Reply::Resumed { name } => write!(f, "Resumed {name}"),
+            Reply::ProcessReloaded { name, signal: None } => write!(f, "Reloaded {name}"),
+            Reply::ProcessReloaded { name, signal: Some(signal) } => {
+                write!(f, "Reloaded {name} ({})", signal_text(*signal))
+            }
             Reply::Confirmed => f.write_str("The update is confirmed"),
             Reply::ShuttingDown => f.write_str("The daemon is shutting down"),
             Reply::PowerBegun(power) => write!(f, "{}: everything is stopped", power.command()),
             Reply::LogsReopened => f.write_str("all log files are opened anew"),
             Reply::LogsCleared { name } => write!(f, "{name}: its logs are empty"),
+            Reply::StdinTaken { name, bytes } => write!(f, "{name}: {bytes} bytes to its standard input"),
+            #[cfg(feature = "attach")]
+            Reply::RunBegun { name } => write!(f, "Started {name}"),
+            #[cfg(feature = "attach")]
+            Reply::RunEnded { name, exit } => write!(f, "{name}: {exit}"),
             Reply::Status { rows, .. } => write!(f, "{} processes", rows.len()),
+            Reply::Access(table) => write!(f, "{} programs", table.programs.len()),
+            #[cfg(feature = "http")]
+            Reply::Readiness { rows, hidden, .. } => write!(f, "{} are not ready", rows.len() + hidden),
+            #[cfg(feature = "http")]
+            Reply::Metrics(metrics) => write!(f, "{} programs", metrics.rows.len()),
+            Reply::Blame(blame) => write!(f, "{} starts", blame.rows.len()),
+            Reply::Graph { rows, .. } => write!(f, "{} processes", rows.len()),
+            Reply::Daemon(facts) => facts.pid.fmt(f),
+            Reply::Configuration(rows) => write!(f, "{} programs", rows.len()),
+            Reply::LogRead { bytes, .. } => write!(f, "{} bytes", bytes.len()),
+            Reply::DaemonLogCleared => f.write_str("the daemon's log is empty"),
+            Reply::ConfigurationRead(_) => f.write_str("The configuration was read"),
+            Reply::GroupAdded { name } => write!(f, "Added group {name}"),
+            Reply::GroupRemoved { name } => write!(f, "Removed group {name}"),
+            Reply::EventSent => f.write_str("The event is sent"),
+            Reply::Restarting => f.write_str("The daemon begins anew"),
             Reply::History(rows) => write!(f, "{} records", rows.len()),
             Reply::Why(why) => f.write_str(&why.lines().join("\n")),
             Reply::Pid(pid) | Reply::Version(pid) => pid.fmt(f),
             Reply::LogLevel(level) => f.write_str(level),
+            Reply::Settings(found) => write!(f, "{} settings", found.settings.len()),
+            Reply::FlagSet { name, is_set, has_changed, is_awaited } => {
+                f.write_str(match (is_set, has_changed) {
+                    (true, true) => "Set",
+                    (true, false) => "Already set:",
+                    (false, true) => "Cleared",
+                    (false, false) => "Not set:",
+                })?;
+                write!(f, " {name}")?;
+                if *is_awaited { Ok(()) } else { f.write_str("; no program waits for it (start_when)") }
+            }
+            Reply::EnabledSet { name, enabled, kept } => {
+                write!(f, "{} {name}", if *enabled { "Enabled" } else { "Disabled" })?;
+                kept.as_ref().map_or(Ok(()), |kept| kept.fmt(f))
+            }
+            Reply::Flags(rows) => write!(f, "{} flags", rows.len()),
             Reply::Reread(_) => f.write_str("The file was read"),
             Reply::Reloaded { .. } => f.write_str("Reloaded"),
             Reply::Updated(_) => f.write_str("Updated"),

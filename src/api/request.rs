@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Command;
 use super::event_type::EventKinds;
-use crate::models::StreamKind;
+use crate::models::{LogStart, StreamKind};
 
 /// Names a request for as long as the daemon lives; never used again for another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +39,20 @@ pub enum Query {
         /// The one.
         name: Option<String>,
     },
+    /// Who needs whom.
+    Graph {
+        /// These, what they need, and who needs them, directly or not; where none is named, all.
+        names: Vec<String>,
+        /// How many of them to skip.
+        offset: usize,
+    },
+    /// How long starts have taken, and what they waited for.
+    Blame {
+        /// Of these, and of what they waited for; where none is named, of all.
+        names: Vec<String>,
+        /// How many of them to skip.
+        offset: usize,
+    },
     /// The process id of a process, or of the daemon.
     Pid {
         /// Which.
@@ -48,8 +62,19 @@ pub enum Query {
     Ping,
     /// Which version the daemon is.
     Version,
+    /// What whoever asks may do.
+    Access,
+    /// Whether all that starts with the daemon is up and well.
+    #[cfg(feature = "http")]
+    Readiness,
     /// The level of the daemon's own log.
     LogLevel,
+    /// The flags for which starts may wait.
+    Flags,
+    /// What the daemon is.
+    Daemon,
+    /// The programs of the configuration that was read last, whether they are in force or not.
+    Configuration,
 }
 
 /// A question whose answer comes later, or bit by bit.
@@ -82,8 +107,37 @@ pub enum Watch {
         /// Go on with what it writes from now on.
         follow: bool,
     },
+    /// A part of a log.
+    ReadLog {
+        /// Of which.
+        source: LogSource,
+        /// From where.
+        from: LogStart,
+        /// How many bytes at most; `None`: to its end.
+        length: Option<usize>,
+    },
+    /// The end of the daemon's own log, so many bytes, and what follows.
+    FollowDaemonLog {
+        /// How many.
+        bytes: usize,
+    },
+    /// All that is counted.
+    #[cfg(feature = "http")]
+    Metrics,
     /// What the configuration file would change.
-    Reread,
+    Reread {
+        /// With the values of variables and the like, which are hidden otherwise.
+        secrets: bool,
+        /// Another file in its place.
+        file: Option<String>,
+    },
+    /// What a program is: its settings, and where each comes from.
+    Settings {
+        /// Which.
+        name: String,
+        /// With the values of variables and the like, which are hidden otherwise.
+        secrets: bool,
+    },
     /// How a process came to its state, with the last lines of its output.
     Why {
         /// Which.
@@ -137,4 +191,18 @@ pub enum Amount {
     Lines(usize),
     /// So many bytes.
     Bytes(usize),
+}
+
+/// Which log is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogSource {
+    /// The daemon's own.
+    Daemon,
+    /// That of a process.
+    Process {
+        /// Which.
+        name: String,
+        /// Of which stream.
+        stream: StreamKind,
+    },
 }

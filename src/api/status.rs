@@ -1,10 +1,63 @@
 //! Rows of the registry: what there is to tell of a process, unworded.
 
+use std::fmt;
 use std::sync::Arc;
 
+use super::counts::Counts;
+use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
-use crate::models::ProgramConfig;
-use crate::process::{Cause, Condition, Exit, LastWords, Moment, ProcessState, signal_text};
+use crate::models::{Hook, ProgramConfig};
+use crate::process::{Cause, Condition, Exit, HookFailure, LastWords, Moment, ProcessState, Told, signal_text};
+
+/// A hook that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunningHook {
+    /// Which.
+    pub hook: Hook,
+    /// The process of its present command.
+    pub pid: Option<i32>,
+}
+
+impl fmt::Display for RunningHook {
+    /// `pre_start runs (pid 12)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} runs", self.hook)?;
+        match self.pid {
+            Some(pid) => write!(f, " (pid {pid})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is added to the description of a process: the hook that runs, or else the one that has failed, unless that is told
+/// already.
+pub(super) fn of_hooks(
+    condition: &Condition,
+    running: Option<RunningHook>,
+    failure: Option<&HookFailure>,
+) -> Option<String> {
+    let told = match condition {
+        Condition::Fatal { failure, .. } | Condition::Backoff { failure, .. } => failure.of_hook(),
+        Condition::NotStarted
+        | Condition::Stopped
+        | Condition::Exited { .. }
+        | Condition::Waiting { .. }
+        | Condition::Preparing
+        | Condition::Spawning
+        | Condition::Up { .. }
+        | Condition::Completed { .. }
+        | Condition::Completing { .. }
+        | Condition::Forking { .. }
+        | Condition::Detached { .. }
+        | Condition::Unready { .. }
+        | Condition::Alive { .. }
+        | Condition::Unhealthy { .. }
+        | Condition::Missed { .. }
+        | Condition::Stopping { .. } => None,
+    };
+    let failed = failure.filter(|failure| told.is_none_or(|told| told.hook != failure.hook));
+    running.map(|hook| hook.to_string()).or_else(|| failed.map(HookFailure::to_string))
+}
 
 /// One process in the answer to `status`.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,46 +68,97 @@ pub struct StatusRow {
     pub state: ProcessState,
     /// What a person is told of it.
     pub condition: Condition,
+    /// The hook of it that runs.
+    pub hook: Option<RunningHook>,
+    /// The hook of its present run that has failed last.
+    pub hook_failure: Option<Arc<HookFailure>>,
     /// What the run that has just ended said last.
     pub last_words: Option<LastWords>,
     /// Why its output is being lost, while it is.
     pub output_trouble: Option<Arc<str>>,
+    /// An event listener that gets no more events: what it has said in place of an answer.
+    pub listener_said: Option<Arc<str>>,
     /// Processes of an earlier daemon that are left alone.
     pub bystanders: Option<Bystanders>,
     /// The process; `None` where there is none.
     pub pid: Option<i32>,
     /// Somebody has paused it by this signal. Looked up when somebody asks; the engine does not know it.
     pub paused: Option<u8>,
+    /// The daemon itself does not start it.
+    pub disabled: bool,
     /// When it was spawned.
     pub started_at: Option<Moment>,
     /// What its health checks say.
     pub healthy: Option<bool>,
     /// How the last run ended.
     pub last_exit: Option<Exit>,
+    /// When the present or last run was spawned.
+    pub last_started: Option<Moment>,
+    /// When the last run ended.
+    pub last_ended: Option<Moment>,
     /// Whether it has told that it is ready; `None` where nothing tells.
     pub ready: Option<bool>,
     /// It is a oneshot, and has done what it is for.
     pub completed: bool,
+    /// What it has told of itself.
+    pub told: Option<Box<Told>>,
     /// Starts without an operator since the last operator's start.
     pub restarts: u64,
+    /// What has happened to it since the daemon began.
+    pub counts: Counts,
     /// When it came into its state.
     pub since: Option<Moment>,
     /// In `STOPPING`: when SIGKILL follows.
     pub kill_at: Option<Moment>,
     /// In `BACKOFF`: when the next attempt comes.
     pub retry_at: Option<Moment>,
+    /// When its schedule starts it; `None`: it has none.
+    pub next_run: Option<NextRun>,
 }
 
 impl StatusRow {
+    /// It is to run since the daemon began, and is not up and well.
+    #[cfg(feature = "http")]
+    pub fn is_obstacle(&self) -> bool {
+        let is_well = match self.state {
+            ProcessState::Running => self.healthy != Some(false) && self.ready != Some(false),
+            ProcessState::Exited => self.completed,
+            ProcessState::Stopped
+            | ProcessState::Starting
+            | ProcessState::Backoff
+            | ProcessState::Stopping
+            | ProcessState::Fatal
+            | ProcessState::Unhealthy => false,
+        };
+        self.program.autostart && !self.disabled && !is_well
+    }
+
     /// One line that a person can act on.
     pub fn describe(&self, now: Moment) -> String {
         let mut line = self.condition.describe(now, self.last_words.as_ref());
+        if let Some(hook) = of_hooks(&self.condition, self.hook, self.hook_failure.as_deref()) {
+            line.push_str("; ");
+            line.push_str(&hook);
+        }
         if let Some(signal) = self.paused {
             line.push_str(&format!(", paused ({})", signal_text(signal)));
+        }
+        if let Some(told) = &self.told {
+            line.push_str(&told.describe(now));
+        }
+        if let Some(next) = &self.next_run {
+            line.push_str("; ");
+            line.push_str(&next.describe(now, self.program.schedule.timezone.as_deref()));
+        }
+        if self.disabled {
+            line.push_str("; disabled");
         }
         if let Some(trouble) = &self.output_trouble {
             line.push_str("; output is lost: ");
             line.push_str(trouble);
+        }
+        if let Some(said) = &self.listener_said {
+            line.push_str(&format!("; it gets no more events, because it has said '{said}'"));
         }
         if let Some(bystanders) = &self.bystanders {
             line.push_str(&format!("; {bystanders}"));
@@ -78,4 +182,24 @@ pub struct HistoryRow {
     pub pid: Option<i32>,
     /// Why.
     pub cause: Cause,
+}
+
+/// What the daemon is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonFacts {
+    /// Its process.
+    pub pid: i32,
+    /// What it calls itself to clients of supervisord.
+    pub identifier: String,
+    /// It ends.
+    pub ending: bool,
+}
+
+/// A program of the configuration that was read last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigRow {
+    /// Its settings.
+    pub program: Arc<ProgramConfig>,
+    /// Its group is in force.
+    pub in_use: bool,
 }

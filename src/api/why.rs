@@ -4,9 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::status::HistoryRow;
-use crate::models::{AutoRestart, ProgramConfig};
-use crate::process::{Condition, Exit, Failure, Initiator, LastWords, Moment, ProcessState, Verb, signal_text, span};
+use super::command::Act;
+use super::next_run::NextRun;
+use super::status::{HistoryRow, RunningHook, of_hooks};
+use crate::models::{AutoRestart, DependencyCondition, Hook, ProgramConfig};
+use crate::process::{
+    Condition, Exit, Failure, HookFailure, Initiator, LastWords, Moment, ProcessState, RetryNumber, Told, Verb,
+    signal_text, span,
+};
 use crate::util::quote::quote_word;
 
 /// Transitions that are told in sentences.
@@ -31,6 +36,16 @@ pub enum NextStep {
     Check,
     /// The answer of the health check that is under way, at the latest.
     CheckAnswer,
+    /// Another attempt, which does not count as a retry.
+    Attempt,
+    /// A look whether it is ready.
+    Probe,
+    /// The answer of such a look, at the latest.
+    ProbeAnswer,
+    /// A look at its pid file.
+    PidFile,
+    /// The end of the patience of its watchdog.
+    Watchdog,
     /// A retry.
     Retry {
         /// Its number, from 1.
@@ -53,7 +68,12 @@ impl fmt::Display for NextStep {
             NextStep::GiveUp => f.write_str("its stop signal, if its start has not come about (start_timeout),"),
             NextStep::Check => f.write_str("the next health check"),
             NextStep::CheckAnswer => f.write_str("the answer of the health check that is under way, at the latest"),
-            NextStep::Retry { number, of } => write!(f, "retry {number} of {of}"),
+            NextStep::Attempt => f.write_str("another attempt"),
+            NextStep::Probe => f.write_str("a look whether it is ready"),
+            NextStep::ProbeAnswer => f.write_str("the answer whether it is ready, at the latest"),
+            NextStep::PidFile => f.write_str("a look at its pidfile"),
+            NextStep::Watchdog => f.write_str("its watchdog misses it, unless it tells that it is alive (WATCHDOG=1),"),
+            NextStep::Retry { number, of } => RetryNumber { number: *number, of: *of }.fmt(f),
             NextStep::Restart => f.write_str("a restart"),
         }
     }
@@ -70,6 +90,111 @@ pub struct LastRequest {
     pub at: Moment,
 }
 
+/// A program on the way from one that can't start to what is to blame for that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChainStep {
+    /// Which.
+    pub program: Arc<ProgramConfig>,
+    /// What has to hold of it.
+    pub condition: DependencyCondition,
+    /// Its state.
+    pub state: ProcessState,
+    /// What a person is told of it.
+    pub told: Condition,
+    /// What the run that has just ended said last.
+    pub last_words: Option<LastWords>,
+    /// What was last asked for.
+    pub last_request: Option<LastRequest>,
+}
+
+impl ChainStep {
+    /// One line about it: who has stopped it, where somebody has.
+    pub fn describe(&self, now: Moment) -> String {
+        match (&self.told, &self.last_request) {
+            (Condition::Stopped, Some(LastRequest { verb, by, .. })) => format!("{verb} requested {by}"),
+            (told, _) => told.describe(now, self.last_words.as_ref()),
+        }
+    }
+}
+
+/// The way from a program that can't start, through those that wait as it does, to the one that is to blame. Empty where
+/// nothing keeps it from starting.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ObstacleChain {
+    /// Each is what the one before it needs.
+    pub steps: Vec<ChainStep>,
+    /// So many are left out before the last one.
+    pub left_out: usize,
+}
+
+impl ObstacleChain {
+    /// `web waits for api, which waits for db, which is BACKOFF: exit code 3 after 0.2 s, retry 1 of 3 in 1 s`
+    fn text(&self, name: &str, state: ProcessState, now: Moment) -> Option<String> {
+        let last = self.steps.last()?;
+        let verb = |state: ProcessState| if state == ProcessState::Fatal { "needs" } else { "waits for" };
+        let mut text = format!("{name} {}", verb(state));
+        for (number, step) in self.steps.iter().enumerate() {
+            let is_last = number + 1 == self.steps.len();
+            if is_last && self.left_out > 0 {
+                text.push_str(&format!(" another, and so on through {} more, to", self.left_out));
+            }
+            text.push_str(&format!(" {}, which ", step.condition.of(&step.program.name)));
+            text.push_str(&match is_last {
+                true => format!("is {}: {}", last.state, last.describe(now)),
+                false => verb(step.state).to_owned(),
+            });
+        }
+        Some(text)
+    }
+}
+
+/// The lines of a hook that has failed that are told.
+const HOOK_LINES: usize = 10;
+
+/// The command that has failed, and the last lines that it wrote.
+fn of_hook_failure(failure: &HookFailure) -> Vec<String> {
+    let all: Vec<&str> = failure.end.lines().collect();
+    let last = all.get(all.len().saturating_sub(HOOK_LINES)..).unwrap_or_default();
+    let wrote = if last.is_empty() { "." } else { "; it wrote last:" };
+    let mut lines = vec![format!("The command of its {} that failed was {}{wrote}", failure.hook, failure.command)];
+    lines.extend(last.iter().map(|line| format!("  {line}")));
+    lines
+}
+
+/// Nothing else happens before this hook has ended.
+fn precedes_what_follows(hook: Hook) -> bool {
+    match hook {
+        Hook::PreStart | Hook::PostStop => true,
+        Hook::PostStart | Hook::StopCommand | Hook::ReloadCommand | Hook::OnState | Hook::OnFatal => false,
+    }
+}
+
+/// A command that waits until others have gone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldBack {
+    /// What is to be done.
+    pub act: Act,
+    /// Who has asked for it.
+    pub by: Initiator,
+    /// The first of those that have to go before.
+    pub behind: Vec<ChainStep>,
+    /// So many more.
+    pub more: usize,
+}
+
+impl HeldBack {
+    /// `To be stopped (by uid 0, pid 1) when these have gone: web (STOPPING: stopping, SIGKILL in 7 s)`
+    fn text(&self, now: Moment) -> String {
+        let each =
+            self.behind.iter().map(|step| format!("{} ({}: {})", step.program.name, step.state, step.describe(now)));
+        let mut names = each.collect::<Vec<String>>().join(", ");
+        if self.more > 0 {
+            names.push_str(&format!(" and {} more", self.more));
+        }
+        format!("To be {} ({}) when these have gone: {names}.", self.act.done().to_lowercase(), self.by)
+    }
+}
+
 /// Everything that there is to tell about how a process came to its state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Why {
@@ -81,6 +206,10 @@ pub struct Why {
     pub state: ProcessState,
     /// What a person is told of it.
     pub condition: Condition,
+    /// The hook of it that runs.
+    pub hook: Option<RunningHook>,
+    /// The hook of its present run that has failed last.
+    pub hook_failure: Option<Arc<HookFailure>>,
     /// What the run that has just ended said last.
     pub last_words: Option<LastWords>,
     /// Why its output is being lost, while it is.
@@ -105,8 +234,16 @@ pub struct Why {
     pub last_exit: Option<Exit>,
     /// It is a oneshot, and has done what it is for.
     pub completed: bool,
+    /// A command that waits until others have gone.
+    pub held: Option<HeldBack>,
+    /// What is to blame where it can't start yet.
+    pub chain: ObstacleChain,
+    /// What it has told of itself.
+    pub told: Option<Box<Told>>,
     /// What happens next by itself, and when.
     pub next: Option<(NextStep, Moment)>,
+    /// When its schedule starts it; `None`: it has none.
+    pub next_run: Option<NextRun>,
     /// The last lines of its standard error (its standard output where both are one).
     pub last_output: Vec<String>,
 }
@@ -115,10 +252,16 @@ impl Why {
     /// Sentences for people, in the order in which they are to be read.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.present()];
+        let chain = self.chain.text(&self.program.name, self.state, self.now);
+        lines.extend(chain.map(|text| format!("{text}.")));
+        lines.extend(self.held.as_ref().map(|held| held.text(self.now)));
         lines.extend(self.past());
         lines.extend(self.last_request());
         lines.extend(self.circumstances());
-        lines.push(self.future());
+        lines.extend(self.schedule());
+        if !self.awaits_schedule() {
+            lines.push(self.future());
+        }
         lines
     }
 
@@ -129,8 +272,14 @@ impl Why {
     fn present(&self) -> String {
         let (name, state) = (&self.program.name, self.state);
         let mut description = self.condition.describe(self.now, self.last_words.as_ref());
+        if let Some(hook) = of_hooks(&self.condition, self.hook, self.hook_failure.as_deref()) {
+            description.push_str(&format!("; {hook}"));
+        }
         if let Some(signal) = self.paused {
             description.push_str(&format!(", paused ({})", signal_text(signal)));
+        }
+        if let Some(told) = &self.told {
+            description.push_str(&told.describe(self.now));
         }
         if let Some(trouble) = &self.output_trouble {
             description = format!("{description}; output is lost: {trouble}");
@@ -177,20 +326,48 @@ impl Why {
             let how = if *healthy { "passed" } else { "failed" };
             lines.push(format!("Its last health check {how}: {message}."));
         }
+        lines.extend(self.hook_failure.as_deref().into_iter().flat_map(of_hook_failure));
+        lines.extend(self.told.as_ref().and_then(|told| told.refusals()));
         if self.config_changed {
             lines.push("Its configuration has changed since it was started; a restart applies it.".to_owned());
         }
         lines
     }
 
+    /// It is down, and its schedule tells what comes next.
+    fn awaits_schedule(&self) -> bool {
+        let is_known = self.next_run.is_some_and(|next| next.at.is_some());
+        is_known && self.state.is_down() && self.next.is_none() && self.hook.is_none()
+    }
+
+    /// `By its schedule (0 3 * * *): next 03:00:00 (in 5 h 12 min).`
+    fn schedule(&self) -> Option<String> {
+        let config = &self.program.schedule;
+        let next = self.next_run.as_ref()?.describe(self.now, config.timezone.as_deref());
+        let times: Vec<String> = config.times.iter().map(ToString::to_string).collect();
+        Some(format!("By its schedule ({}): {next}.", times.join("; ")))
+    }
+
     fn future(&self) -> String {
         if let Some((step, at)) = &self.next {
             let left = span(at.checked_duration_since(self.now).unwrap_or(Duration::ZERO));
-            let comma = if matches!(step, NextStep::CheckAnswer | NextStep::GiveUp) { "" } else { "," };
+            let comma =
+                if matches!(step, NextStep::CheckAnswer | NextStep::ProbeAnswer | NextStep::GiveUp) { "" } else { "," };
+            if matches!(step, NextStep::CheckAnswer | NextStep::GiveUp | NextStep::Watchdog) {
+                ""
+            } else {
+                ","
+            };
             return format!("Next: {step}{comma} in {left}.");
         }
         let word = quote_word(&self.program.name);
+        if let Some(hook) = self.hook.filter(|hook| precedes_what_follows(hook.hook)) {
+            return format!("Next: what follows, when its {} has ended.", hook.hook);
+        }
         match &self.condition {
+            Condition::Up { .. } => {
+                return format!("Nothing is due: it is up until it is stopped: supervicectl stop {word}");
+            }
             Condition::Waiting { .. } => return "Next: it starts as soon as that holds.".to_owned(),
             Condition::Fatal { failure, .. } => {
                 if let Failure::DependencyLost { on, .. } = failure.as_ref() {
@@ -204,12 +381,16 @@ impl Why {
             | Condition::Stopped
             | Condition::Exited { .. }
             | Condition::Backoff { .. }
+            | Condition::Preparing
             | Condition::Spawning
             | Condition::Completed { .. }
             | Condition::Completing { .. }
+            | Condition::Forking { .. }
+            | Condition::Detached { .. }
             | Condition::Alive { .. }
             | Condition::Unready { .. }
             | Condition::Unhealthy { .. }
+            | Condition::Missed { .. }
             | Condition::Stopping { .. } => {}
         }
         match self.state {

@@ -1,6 +1,6 @@
 //! One request and its answer: the connection, the time limits, and whom to believe.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::wire::Wire;
 use super::{ClientError, Controller};
 use crate::codec::frames::{self, ErrorCode, HEADER, Head};
 use crate::sys::net::peer_credentials;
@@ -99,7 +100,8 @@ impl Controller {
     fn exchange(&self, request: &[u8], mut deadline: Instant, may_wait: bool) -> Result<Vec<u8>, ClientError> {
         let begin = Instant::now();
         let mut stream = self.connect(deadline)?;
-        if let Err(error) = send(&mut stream, request, deadline) {
+        let request = stream.wrap(request);
+        if let Err(error) = send(&mut stream, &request, deadline) {
             // A daemon that takes no more has perhaps said why before it closed.
             if is_timeout(&error) {
                 return Err(self.io(error, begin));
@@ -127,13 +129,13 @@ impl Controller {
         }
     }
 
-    pub(super) fn read_more(&self, stream: &mut UnixStream, buffer: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
+    pub(super) fn read_more(&self, stream: &mut Wire, buffer: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         stream.set_read_timeout(Some(left))?;
-        read_some(stream, buffer)
+        stream.read_some(buffer)
     }
 
     /// Does the daemon answer somebody else?
@@ -142,7 +144,30 @@ impl Controller {
         probe.send_command("status", &[("offset", u32::MAX.into())]).is_ok()
     }
 
-    pub(super) fn connect(&self, deadline: Instant) -> Result<UnixStream, ClientError> {
+    pub(super) fn connect(&self, deadline: Instant) -> Result<Wire, ClientError> {
+        if self.socket.starts_with("http://") {
+            return self.connect_web(deadline);
+        }
+        self.connect_local(deadline).map(Wire::Frames)
+    }
+
+    #[cfg(feature = "http")]
+    fn connect_web(&self, deadline: Instant) -> Result<Wire, ClientError> {
+        let begin = Instant::now();
+        let wire = super::web::WebWire::connect(&self.socket, self.credentials.as_ref(), deadline);
+        wire.map(Wire::Web).map_err(|error| match is_timeout(&error) {
+            true => ClientError::Timeout { socket: self.socket.clone(), waited: begin.elapsed() },
+            false => ClientError::NoDaemon { socket: self.socket.clone(), error },
+        })
+    }
+
+    /// There is nothing that would speak it.
+    #[cfg(not(feature = "http"))]
+    fn connect_web(&self, _: Instant) -> Result<Wire, ClientError> {
+        Err(self.broken("this supervice was built without HTTP (the feature http of its crate)"))
+    }
+
+    pub(super) fn connect_local(&self, deadline: Instant) -> Result<UnixStream, ClientError> {
         let begin = Instant::now();
         let no_daemon = |error: nix::Error| match error {
             nix::Error::EACCES | nix::Error::EPERM => ClientError::Denied { socket: self.socket.clone() },
@@ -213,8 +238,8 @@ impl Controller {
             match self.connect(Instant::now() + CLOSING) {
                 Err(error) => return matches!(error, ClientError::NoDaemon { .. }),
                 Ok(mut stream) => {
-                    let read = stream.set_read_timeout(Some(CLOSING)).and_then(|()| stream.read(&mut [0]));
-                    if read.map_or_else(|error| is_timeout(&error), |count| count > 0) {
+                    let read = stream.set_read_timeout(Some(CLOSING)).and_then(|()| stream.read_some(&mut Vec::new()));
+                    if read.map_or_else(|error| is_timeout(&error), |()| true) {
                         return false;
                     }
                 }
@@ -240,7 +265,7 @@ fn others_can_write_beside(path: &Path) -> bool {
 }
 
 /// Writes all, by the deadline.
-pub(super) fn send(stream: &mut UnixStream, mut rest: &[u8], deadline: Instant) -> io::Result<()> {
+pub(super) fn send(stream: &mut Wire, mut rest: &[u8], deadline: Instant) -> io::Result<()> {
     while !rest.is_empty() {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -255,20 +280,6 @@ pub(super) fn send(stream: &mut UnixStream, mut rest: &[u8], deadline: Instant) 
         }
     }
     Ok(())
-}
-
-pub(super) fn read_some(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
-    // The answer about some twenty processes fits; a larger one's further reads cost less than pages that nobody needs.
-    let mut chunk = [0; 16 * 1024];
-    match stream.read(&mut chunk) {
-        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-        Ok(count) => {
-            buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 fn is_timeout(error: &io::Error) -> bool {

@@ -1,16 +1,17 @@
 //! The output of a process, as it is and as it comes.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::exchange;
+use super::wire::Wire;
 use super::{ClientError, Controller};
 use crate::codec::frames::{self, Amount, HEADER, Head, Piece};
 use crate::models::Power;
+use crate::util::base64;
 
 /// A piece of a process's output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,6 +70,25 @@ impl Controller {
         self.act("clear", &[("name", name.into())])
     }
 
+    /// Writes to the standard input of a process; the daemon's message. A program that has `stdin = pipe` takes it, all or
+    /// nothing.
+    ///
+    /// ```no_run
+    /// supervice::client::Controller::default().write_stdin("console", b"say hello\n")?;
+    /// # Ok::<(), supervice::client::ClientError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`], with the [refusal](ClientError::refusal) `stdin_full` where the program does not read what was
+    /// written before, `stdin_closed` where it never will, `stdin_no_pipe` and `not_running`. See [`ClientError`].
+    pub fn write_stdin(&self, name: &str, bytes: &[u8]) -> Result<String, ClientError> {
+        let (key, value) = match std::str::from_utf8(bytes) {
+            Ok(text) => ("text", text.to_owned()),
+            Err(_) => ("base64", base64::encode(bytes)),
+        };
+        self.act("stdin", &[("name", name.into()), (key, value.into())])
+    }
+
     /// Has the daemon open all log files anew, as SIGUSR2 does; the daemon's message.
     ///
     /// # Errors
@@ -123,7 +143,7 @@ impl Follow {
 #[derive(Debug)]
 pub(super) struct Frames {
     pub(super) controller: Controller,
-    stream: UnixStream,
+    stream: Wire,
     buffer: Vec<u8>,
 }
 
@@ -134,7 +154,8 @@ impl Controller {
         let deadline = begin + self.timeout;
         let mut stream = self.connect(deadline)?;
         let frame = frames::frame(request.to_string().as_bytes());
-        exchange::send(&mut stream, &frame, deadline).map_err(|error| self.io(error, begin))?;
+        let request = stream.wrap(&frame);
+        exchange::send(&mut stream, &request, deadline).map_err(|error| self.io(error, begin))?;
         Ok(Frames { controller: self.clone(), stream, buffer: Vec::new() })
     }
 }
@@ -166,7 +187,7 @@ impl Frames {
             }
             let read = match in_time {
                 true => controller.read_more(&mut self.stream, &mut self.buffer, begin + controller.timeout),
-                false => exchange::read_some(&mut self.stream, &mut self.buffer),
+                false => self.stream.read_some(&mut self.buffer),
             };
             read.map_err(|error| controller.io(error, begin))?;
         };

@@ -12,7 +12,8 @@ impl Controller {
     /// # Errors
     /// As for every command that gets no connection.
     pub(crate) fn peer_pid(&self) -> Result<Option<i32>, ClientError> {
-        let stream = self.connect(Instant::now() + self.timeout)?;
-        Ok(peer_credentials(stream.as_fd()).ok().map(|peer| peer.pid).filter(|pid| *pid > 0))
+        let wire = self.connect(Instant::now() + self.timeout)?;
+        // Over the network the kernel knows nobody.
+        Ok(peer_credentials(wire.as_fd()).ok().map(|peer| peer.pid).filter(|pid| *pid > 0))
     }
 }

@@ -2,3 +2,8 @@
 //! dispatcher.
 
 pub mod frames;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod sd_notify;
+#[cfg(feature = "xmlrpc")]
+pub mod xmlrpc;

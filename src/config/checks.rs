@@ -34,6 +34,7 @@ pub(crate) struct Checks {
     /// The daemon runs already.
     pub(crate) reload: bool,
     users: HashMap<String, Option<u32>>,
+    groups: HashMap<String, Option<Fault>>,
     writable: HashMap<String, Option<Fault>>,
     enterable: HashMap<String, Option<Fault>>,
     env_files: HashMap<String, Option<Missing>>,
@@ -55,6 +56,11 @@ fn cached(
 }
 
 impl Checks {
+    /// The daemon may do all that the system allows anybody.
+    pub(crate) fn is_root(&self) -> bool {
+        nix::unistd::geteuid().is_root()
+    }
+
     /// The user is known.
     pub(crate) fn user(&mut self, name: &str) -> Result<u32, Fault> {
         let known = match self.users.get(name) {
@@ -62,6 +68,17 @@ impl Checks {
             None => *self.users.entry(name.to_owned()).or_insert(lookup_user(name).ok().map(|user| user.uid)),
         };
         known.ok_or_else(|| Fault::new("no such user", "write the name of a user of this system, or a numeric id"))
+    }
+
+    /// The group is known.
+    pub(crate) fn group(&mut self, name: &str) -> Result<(), Fault> {
+        cached(&mut self.groups, name, |name| match lookup_group(name) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let hint = "write the names of groups of this system, or numeric ids";
+                Err(Fault::new(format!("no such group: {name}"), hint).or_of_value(name, "no such group"))
+            }
+        })
     }
 
     /// `user`, `user:group` or `:group` are known.

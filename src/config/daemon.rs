@@ -5,13 +5,11 @@ use super::diagnostic::{Fault, Report};
 use super::environment::{lost_in_supervisord_environment, parse_supervisord_environment};
 use super::expand::Scope;
 use super::fields::Fields;
+use super::http::SUPERVISORD_SOCKET_MODE;
 use super::keys::{self, KeyRow, Section};
 use super::reader::{Document, SectionView};
 use super::unknown_keys::check_keys;
 use crate::models::{Dialect, SupervisorConfig};
-
-/// The mode of a socket that a `[unix_http_server]` asks for without one.
-const SUPERVISORD_SOCKET_MODE: u32 = 0o700;
 
 /// The daemon's settings, and what it has to know about how they were given.
 pub(crate) struct Daemon {
@@ -28,7 +26,7 @@ pub(crate) struct Daemon {
 /// Reads the settings and checks them.
 pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, report: &mut Report) -> Daemon {
     let dialect = document.dialect;
-    for section in [Section::Supervice, Section::Supervisord, Section::UnixServer, Section::Include] {
+    for section in [Section::Supervice, Section::Supervisord, Section::Include] {
         if let Some(view) = document.section(section.name()).filter(|_| section.is_in(dialect)) {
             check_keys(&view, section, dialect, report);
         }
@@ -45,13 +43,10 @@ pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, r
             fields.parse_default(row.name, default, checks, &mut |given| read(&mut config, given));
         }
     }
-    if let Some(view) = document.section(Section::UnixServer.name()).filter(|_| dialect == Dialect::Supervisord) {
-        if view.get("chmod").is_none() {
-            config.socket_mode = SUPERVISORD_SOCKET_MODE;
-        }
-        if view.get("file").is_none() {
-            Fields { view, scope, report }.missing("file", Fault::new("missing", "write file = /path/to/socket"));
-        }
+    if let Some(view) = document.section(Section::UnixServer.name()).filter(|_| dialect == Dialect::Supervisord)
+        && view.get("chmod").is_none()
+    {
+        config.socket_mode = SUPERVISORD_SOCKET_MODE;
     }
     let logfile_given = keys::DAEMON.iter().any(|row| row.name == "logfile" && find(document, row).is_some());
     let environment = environment(document, scope, report);

@@ -32,6 +32,14 @@ pub struct Diagnostic {
     pub hint: String,
 }
 
+impl Diagnostic {
+    /// Something about the file as a whole.
+    pub(crate) fn of_file(file: &Path, message: String) -> Diagnostic {
+        let (section, key, value) = (None, None, None);
+        Diagnostic { file: file.into(), line: 0, section, key, value, message, hint: String::new() }
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file.display())?;
@@ -73,7 +81,7 @@ impl fmt::Display for Shown<'_> {
 
 /// Whether the value of a key may be a secret, which no message repeats.
 pub(crate) fn is_secret(key: &str) -> bool {
-    ["environment", "password", "username"].contains(&key)
+    ["environment", "password", "username", "healthcheck_header"].contains(&key)
 }
 
 /// Characters that print nothing, or that turn the text around them: two names that look the same
@@ -179,6 +187,11 @@ impl Fault {
         Fault { message: message.into(), hint: hint.into(), named: None }
     }
 
+    /// The same with another remedy.
+    pub(crate) fn with_remedy(self, hint: &str) -> Self {
+        Fault { hint: hint.to_owned(), ..self }
+    }
+
     /// The same with the message for a value that is this path itself.
     pub(crate) fn or_of_value(self, path: &str, message: impl Into<String>) -> Self {
         Fault { named: Some(Box::new((path.to_owned(), message.into()))), ..self }
@@ -246,6 +259,8 @@ impl Report {
         for list in [&mut self.problems, &mut self.warnings] {
             // A stable sort: those of one line stay in the order in which they were found.
             sort_by(list, |one, other| order(one).cmp(&order(other)));
+            // What is wrong with a template is wrong with each program that is made from it.
+            list.dedup();
         }
     }
 }

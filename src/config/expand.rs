@@ -28,6 +28,8 @@ pub(crate) struct Scope<'s> {
 pub(crate) struct ProgramScope<'s> {
     pub name: &'s str,
     pub group: &'s str,
+    /// Which one it is of its template.
+    pub instance: Option<&'s str>,
 }
 
 #[derive(Clone, Copy)]
@@ -38,6 +40,8 @@ pub(crate) struct ProcessScope {
 
 /// What supervice's dialect replaces.
 const PROCESS_NUM: &str = "%(process_num)s";
+/// The same, in a program that is made from a template.
+const INSTANCE: &str = "%(instance)s";
 
 /// What a name stands for.
 enum Value<'s> {
@@ -55,13 +59,17 @@ impl<'s> Scope<'s> {
         if !text.contains('%') {
             return Ok(Cow::Borrowed(text));
         }
-        match (self.dialect, self.process) {
-            (Dialect::Supervisord, _) => self.format(text, place).map(Cow::Owned),
-            (Dialect::Supervice, Some(process)) => {
-                Ok(Cow::Owned(text.replace(PROCESS_NUM, &format!("{:02}", process.number))))
-            }
-            (Dialect::Supervice, None) => Ok(Cow::Borrowed(text)),
+        if self.dialect == Dialect::Supervisord {
+            return self.format(text, place).map(Cow::Owned);
         }
+        let mut text = Cow::Borrowed(text);
+        if let Some(process) = self.process {
+            text = Cow::Owned(text.replace(PROCESS_NUM, &format!("{:02}", process.number)));
+        }
+        if let Some(instance) = self.program.and_then(|program| program.instance) {
+            text = Cow::Owned(text.replace(INSTANCE, instance));
+        }
+        Ok(text)
     }
 
     fn format(&self, text: &str, place: &Place) -> Result<String, Fault> {
@@ -91,6 +99,7 @@ impl<'s> Scope<'s> {
             "numprocs" => self.process.map(|process| Value::Number(i64::from(process.count))),
             "program_name" => text(self.program?.name),
             "group_name" => text(self.program?.group),
+            "instance" => text(self.program?.instance?),
             "host_node_name" => text(self.host?),
             "here" => Some(Value::Text(Cow::Owned(here(&place.file)))),
             _ => self.variable(name.strip_prefix("ENV_")?).map(Value::Text),
@@ -123,6 +132,7 @@ impl<'s> Scope<'s> {
             ("here", true),
             ("program_name", self.program.is_some()),
             ("group_name", self.program.is_some()),
+            ("instance", self.program.is_some_and(|program| program.instance.is_some())),
             ("process_num", self.process.is_some()),
             ("numprocs", self.process.is_some()),
             ("host_node_name", self.host.is_some()),

@@ -117,6 +117,11 @@ impl<'g> Given<'g> {
         self.entry.value
     }
 
+    /// The key as it stands in the file.
+    pub(crate) fn key(&self) -> &'g str {
+        self.entry.key
+    }
+
     /// Another text of the same place, expanded.
     pub(crate) fn expand(&self, text: &str) -> Result<String, Fault> {
         Ok(self.scope.expand(text, self.entry.place)?.into_owned())

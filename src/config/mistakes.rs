@@ -3,11 +3,13 @@
 
 use super::command_line::split_command;
 use super::diagnostic::Fault;
-use crate::models::Dialect;
+use crate::models::{Dialect, StartCondition};
 
 /// The first words of the sections of both dialects.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 13] = [
     "program",
+    "template",
+    "defaults",
     "group",
     "supervice",
     "supervisord",
@@ -71,7 +73,7 @@ pub(super) fn header_fault(name: &str, line: &str, dialect: Dialect) -> Option<F
     if trimmed == rest || trimmed.is_empty() || dialect == Dialect::Supervisord {
         return None;
     }
-    Some(Fault::new("white space around a name is no part of it", format!("write [{kind}:{trimmed}]")))
+    Some(Fault::new("white space around a name is part of it", format!("write [{kind}:{trimmed}]")))
 }
 
 /// The key that a line would set if it were none that continues a value.
@@ -79,6 +81,12 @@ pub(super) fn key_of(line: &str) -> Option<String> {
     let (key, _) = line.split_once(['=', ':'])?;
     let key = key.trim();
     is_word(key).then(|| key.to_lowercase())
+}
+
+/// Whether a line that continues `start_when` is a condition, though it looks like a key: `command:test -e x`.
+pub(super) fn continues_conditions(open_key: &str, line: &str) -> bool {
+    open_key.eq_ignore_ascii_case("start_when")
+        && StartCondition::parse(line.trim().trim_end_matches(',').trim_end()).is_some()
 }
 
 /// A value of more lines than this is not looked into.
@@ -129,6 +137,15 @@ mod tests {
         {
             assert_eq!(unbracketed_header(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_condition_on_a_line_of_its_own_is_no_key() {
+        for line in ["command:test -e x", "command: test -e x", "  path:/x,", "route", "tcp:db:5432"] {
+            assert!(continues_conditions("start_when", line), "{line}");
+        }
+        assert!(!continues_conditions("start_when", "command = run"));
+        assert!(!continues_conditions("environment", "command:test -e x"));
     }
 
     #[test]

@@ -20,6 +20,8 @@
 //! Tests then name what is left: an item in the man page, the key in the file of recordings that sets every key, and the
 //! README's table, which `UPDATE_GOLDEN=1 cargo test` writes.
 
+mod access;
+mod additions;
 mod checks;
 mod command_line;
 mod daemon;
@@ -30,10 +32,12 @@ mod expand;
 mod fields;
 mod file;
 mod groups;
+mod http;
 mod include;
 mod keys;
 mod mistakes;
 mod names;
+mod origins;
 mod ownership;
 mod plan;
 mod print;
@@ -41,23 +45,36 @@ mod program;
 pub(crate) mod reader;
 mod sections;
 mod shell;
+mod shutdown_time;
 mod start_order;
+mod terminal;
+#[cfg(feature = "attach")]
+mod transient;
 mod unknown_keys;
+mod users_file;
 mod values;
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use additions::{Additions, Scale, Scaled};
 pub use command_line::{SplitError, split_command};
 pub(crate) use daemon::socket_of;
 pub(crate) use dependencies::{edges as dependency_edges, start_stages};
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
 pub(crate) use expand::instance_value;
+pub(crate) use origins::ProgramOrigins;
+pub(crate) use plan::all_keys;
 pub use plan::{ChangedSetting, KeyDiff, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
 pub use print::{Secrets, to_json};
+#[cfg(feature = "attach")]
+pub(crate) use transient::TransientProgram;
+#[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "who comes in by HTTP is asked for there alone"))]
+pub(crate) use users_file::read_users_file;
 
 use crate::models::{Dialect, SupervisorConfig};
 use crate::util::errno;
@@ -69,9 +86,10 @@ use expand::Scope;
 use fields::{Fields, entry_diagnostic, section_diagnostic};
 use file::{ReadError, read_text};
 use keys::{INCLUDE_FILES, Section};
+use names::name_fault;
 use reader::{DEFAULT_SECTION, Document};
 use sections::{SectionKind, section_kind};
-use unknown_keys::{check_default_keys, check_swallowed_keys};
+use unknown_keys::{check_default_keys, check_keys, check_swallowed_keys};
 
 /// A configuration file may hold this many bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -99,6 +117,10 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// A file names the daemon's log (be it `none`): `config.logfile` is not the default.
     pub logfile_given: bool,
+    /// Where the settings of those programs come from that were asked for.
+    pub(crate) origins: Vec<ProgramOrigins>,
+    /// What it says of programs that are scaled.
+    pub(crate) scaled: Vec<Scaled>,
 }
 
 /// Loads a configuration with the default options and without the warnings.
@@ -129,6 +151,16 @@ pub fn parse_config(path: impl AsRef<Path>) -> Result<SupervisorConfig, ConfigEr
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    load_with(path, options, &[], &Additions::default())
+}
+
+/// As [`load`], with what was added to the file at run time; also tells where the settings of these programs come from.
+pub(crate) fn load_with(
+    path: impl AsRef<Path>,
+    options: &LoadOptions,
+    of: &[String],
+    additions: &Additions,
+) -> Result<Loaded, ConfigError> {
     let main: Arc<Path> = Arc::from(path.as_ref());
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     let read = |dialect| Texts::read(&main, dialect, &host, options.strict);
@@ -136,18 +168,23 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Loaded, Con
         Some(dialect) => read(dialect)?,
         None => read_in_its_dialect(&read)?,
     };
-    let Texts { document, files, mut report } = texts;
+    let Texts { mut document, files, mut report } = texts;
+    let added = additions.sections(&document);
+    document.read(&main, false, &added, &mut report);
     if options.dialect.is_none() {
         refuse_both(&document, &mut report);
     }
     let scope = Scope { dialect: document.dialect, ..Scope::default() };
-    let (config, logfile_given) = build(&document, scope, &host, options.reload, &mut report);
+    let build_options = BuildOptions { host: &host, reload: options.reload, additions };
+    let Built { config, logfile_given, sections, scaled } = build(&document, scope, build_options, &mut report);
     report.sort(&files);
     if !report.problems.is_empty() {
         return Err(ConfigValidationError { problems: report.problems, warnings: report.warnings }.into());
     }
     let files = files.iter().map(|file| file.to_path_buf()).collect();
-    Ok(Loaded { config, warnings: report.warnings, files, logfile_given })
+    let programs = config.programs.iter().zip(&sections).filter(|(program, _)| of.contains(&program.name));
+    let origins = programs.map(|(program, section)| ProgramOrigins::of(&document, section.view, program)).collect();
+    Ok(Loaded { config, warnings: report.warnings, files, logfile_given, origins, scaled })
 }
 
 /// Reads a configuration by the rules that its sections ask for. Which comments there are, and with them what is included,
@@ -276,18 +313,36 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
     }
 }
 
-/// Turns the document into a configuration; what is wrong goes into the report and leaves its default.
-fn build(
-    document: &Document,
-    scope: Scope<'_>,
-    host: &str,
+/// What a document says.
+struct Built<'d> {
+    config: SupervisorConfig,
+    logfile_given: bool,
+    /// The section of each program, in the same order.
+    sections: Vec<Origin<'d>>,
+    scaled: Vec<Scaled>,
+}
+
+/// What a configuration is made with, beside its document.
+#[derive(Clone, Copy)]
+struct BuildOptions<'o> {
+    host: &'o str,
     reload: bool,
+    additions: &'o Additions,
+}
+
+/// Turns the document into a configuration; what is wrong goes into the report and leaves its default.
+fn build<'d>(
+    document: &'d Document,
+    scope: Scope<'_>,
+    BuildOptions { host, reload, additions }: BuildOptions<'_>,
     report: &mut Report,
-) -> (SupervisorConfig, bool) {
+) -> Built<'d> {
     let mut checks = Checks::default();
     checks.reload = reload;
     check_sections(document, report);
-    let daemon = daemon::read(document, scope, &mut checks, report);
+    let mut daemon = daemon::read(document, scope, &mut checks, report);
+    daemon.config.http = http::read(document, scope, &mut checks, report);
+    daemon.config.access = access::read(document, scope, &mut checks, report);
     let scope = Scope { globals: &daemon.environment, ..scope };
     let names = program::names(document, report);
     let groups = groups::sections(document, scope, report);
@@ -295,6 +350,8 @@ fn build(
         scope: Scope { host: Some(host), ..scope },
         environment: &daemon.environment,
         serverurl: daemon.serverurl.as_deref(),
+        additions,
+        scaled: RefCell::default(),
     };
     let mut config = daemon.config;
     let mut origins = Vec::new();
@@ -303,9 +360,10 @@ fn build(
             let groups = groups::assign(&groups, &names, scope, report);
             let mut programs = Vec::new();
             for view in document.sections() {
-                if let SectionKind::Program(name) = section_kind(view.name, document.dialect) {
+                if let SectionKind::Program(kind, name) = section_kind(view.name, document.dialect) {
                     let group = groups.get(name).copied();
-                    programs.extend(program::read(view, name, group, &context, &mut checks, report));
+                    let whose = program::Whose { kind, name, instance: document.instance(name), group };
+                    programs.extend(program::read(view, whose, &context, &mut checks, report));
                     origins.resize(programs.len(), Origin { name, view });
                 }
             }
@@ -313,8 +371,13 @@ fn build(
         }
         Dialect::Supervisord => start_order::read(document, &groups, &context, &mut checks, &mut origins, report),
     };
+    access::check_programs(document, &config.access, &config.programs, report);
     dependencies::check(&mut config.programs, &origins, document.dialect, scope, report);
-    (config, daemon.logfile_given)
+    if document.dialect == Dialect::Supervisord {
+        shutdown_time::check(&config, &origins, scope, report);
+    }
+    let scaled = context.scaled.into_inner();
+    Built { config, logfile_given: daemon.logfile_given, sections: origins, scaled }
 }
 
 /// Reports sections without effect, and keys of `[DEFAULT]` that no section knows.
@@ -327,12 +390,22 @@ fn check_sections(document: &Document, report: &mut Report) {
             SectionKind::Unknown(guess) => {
                 report.unknown(section_diagnostic(&view, Fault::new("unknown section", guess)));
             }
+            SectionKind::Template(name) => {
+                if let Some(fault) = name_fault(name, "template", document.dialect) {
+                    report.error(section_diagnostic(&view, fault));
+                }
+                check_keys(&view, Section::Program, document.dialect, report);
+            }
+            SectionKind::Defaults => check_keys(&view, Section::Program, document.dialect, report),
             SectionKind::Daemon
             | SectionKind::Supervisord
+            | SectionKind::Access(_)
+            | SectionKind::Http
             | SectionKind::UnixServer
+            | SectionKind::InetServer
             | SectionKind::Include
             | SectionKind::Harmless
-            | SectionKind::Program(_)
+            | SectionKind::Program(..)
             | SectionKind::Group(_) => {}
         }
     }

@@ -8,7 +8,7 @@ const MAX_NAME_BYTES: usize = 128;
 
 /// Why a program or group can't have this name.
 pub(crate) fn name_fault(name: &str, what: &str, dialect: Dialect) -> Option<Fault> {
-    let message = if name.is_empty() {
+    let message = if name.trim().is_empty() {
         format!("the {what} has no name")
     } else if name.len() > MAX_NAME_BYTES {
         format!("a name of more than {MAX_NAME_BYTES} bytes")

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::keys::{self, KeyRow, Reload};
+use super::keys::{self, KeyRow, Reload, Setting};
 use super::print::HIDDEN;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::util::sorted::SortedMap;
@@ -30,11 +30,22 @@ pub struct ChangedSetting {
     pub live: bool,
 }
 
+/// What all sections of sockets for HTTP are called together.
+const HTTP: &str = "http";
+/// They have changed.
+const HTTP_CHANGED: ChangedSetting = ChangedSetting { key: HTTP, live: true };
+/// What all rules of access are called together.
+const ACCESS: &str = "access";
+/// They have changed.
+const ACCESS_CHANGED: ChangedSetting = ChangedSetting { key: ACCESS, live: true };
+
 impl ChangedSetting {
     /// The settings with these keys, in the order of the manual.
     pub(crate) fn of_keys(keys: &[String]) -> Vec<ChangedSetting> {
         let rows = keys::DAEMON.iter().filter(|row| keys.iter().any(|key| key == row.name));
-        rows.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live }).collect()
+        let sections = [HTTP_CHANGED, ACCESS_CHANGED].into_iter();
+        let sections = sections.filter(|setting| keys.iter().any(|key| key == setting.key));
+        rows.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live }).chain(sections).collect()
     }
 }
 
@@ -62,6 +73,8 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
     let (before, after) = (by_name(old), by_name(new));
     let settings = keys::DAEMON.iter().filter(|row| !row.is_same(old, new));
     let settings = settings.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live });
+    let settings = settings.chain((old.http != new.http).then_some(HTTP_CHANGED));
+    let settings = settings.chain((old.access != new.access).then_some(ACCESS_CHANGED));
     let mut plan = ReloadPlan { daemon_settings_changed: settings.collect(), ..ReloadPlan::default() };
     for (name, program) in after.iter() {
         match before.get(name) {
@@ -114,7 +127,7 @@ pub struct KeyDiff {
 impl KeyDiff {
     /// The same without what may be a secret: values of variables, in the place of which `(hidden)` stands.
     pub(crate) fn without_secrets(mut self) -> KeyDiff {
-        if self.key.starts_with("environment.") {
+        if self.key.starts_with("environment.") || self.key == "healthcheck_header" {
             let values = [&mut self.old, &mut self.new].into_iter().filter(|value| !value.is_null());
             values.for_each(|value| *value = HIDDEN.into());
         }
@@ -127,9 +140,30 @@ pub fn changed_keys(old: &ProgramConfig, new: &ProgramConfig) -> Vec<KeyDiff> {
     differences(keys::PROGRAM, old, new)
 }
 
+/// All keys of a program in the order of the manual, each with its field in the output of `--check --json`, whether the two
+/// configurations differ in them or not.
+pub(crate) fn all_keys(one: &ProgramConfig, other: &ProgramConfig) -> Vec<(&'static str, KeyDiff)> {
+    let mut all = Vec::with_capacity(keys::PROGRAM.len());
+    for row in keys::PROGRAM {
+        let mut of_row = Vec::new();
+        add(&mut of_row, row.name, &(row.get)(one).json(), &(row.get)(other).json(), true);
+        all.extend(of_row.into_iter().map(|diff| (row.field(), diff)));
+    }
+    all
+}
+
 /// As [`changed_keys`], of the daemon's own settings.
 pub fn changed_settings(old: &SupervisorConfig, new: &SupervisorConfig) -> Vec<KeyDiff> {
-    differences(keys::DAEMON, old, new)
+    let mut changed = differences(keys::DAEMON, old, new);
+    if old.http != new.http {
+        // Where they listen: the rest may be secret.
+        let places = |config: &SupervisorConfig| config.http.iter().map(|http| http.listen.to_string()).collect();
+        changed.push(KeyDiff { key: HTTP.to_owned(), old: places(old), new: places(new) });
+    }
+    if old.access != new.access {
+        changed.push(KeyDiff { key: ACCESS.to_owned(), old: old.access.json(), new: new.access.json() });
+    }
+    changed
 }
 
 fn differences<C>(rows: &[KeyRow<C>], old: &C, new: &C) -> Vec<KeyDiff> {
@@ -141,20 +175,20 @@ fn differences<C>(rows: &[KeyRow<C>], old: &C, new: &C) -> Vec<KeyDiff> {
     }
     let mut differences = Vec::new();
     for row in changed {
-        add(&mut differences, row.name, (row.get)(old).json(), (row.get)(new).json());
+        add(&mut differences, row.name, &(row.get)(old).json(), &(row.get)(new).json(), false);
     }
     differences
 }
 
-/// Adds the difference of one key; that of variables as one for each variable.
-fn add(differences: &mut Vec<KeyDiff>, key: &str, old: Value, new: Value) {
-    let (Value::Object(before), Value::Object(after)) = (&old, &new) else {
-        return differences.push(KeyDiff { key: key.to_owned(), old, new });
+/// Adds the difference of one key; that of variables as one for each variable. `same`: also those that are the same.
+fn add(differences: &mut Vec<KeyDiff>, key: &str, old: &Value, new: &Value, same: bool) {
+    let (Value::Object(before), Value::Object(after)) = (old, new) else {
+        return differences.push(KeyDiff { key: key.to_owned(), old: old.clone(), new: new.clone() });
     };
     let added = after.keys().filter(|name| !before.contains_key(*name));
     for name in before.keys().chain(added) {
         let (old, new) = (before.get(name).cloned(), after.get(name).cloned());
-        if old != new {
+        if same || old != new {
             let key = format!("{key}.{name}");
             differences.push(KeyDiff { key, old: old.unwrap_or_default(), new: new.unwrap_or_default() });
         }

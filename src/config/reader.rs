@@ -11,12 +11,27 @@ use std::sync::Arc;
 use ini::{Ini, Properties};
 
 use super::diagnostic::{Fault, Place, Report, Shown, is_secret};
-use super::mistakes::{continues_on_purpose, header_fault, key_of, looks_like_header, unbracketed_header};
-use super::sections::SUPERVISORD_SECTION;
+use super::mistakes::{
+    continues_conditions, continues_on_purpose, header_fault, key_of, looks_like_header, unbracketed_header,
+};
+use super::sections::{SUPERVISORD_SECTION, name_in};
 use crate::models::Dialect;
+use crate::util::fnv::FnvState;
 
 /// The section whose keys every other section has as well, unless it sets them itself.
 pub(crate) const DEFAULT_SECTION: &str = "DEFAULT";
+/// The section whose keys every program below it has as well, unless it or its template sets them.
+pub(crate) const PROGRAM_DEFAULTS_SECTION: &str = "defaults";
+
+/// The template and the instance that a program's name tells: `worker@eu` is `eu` of `worker`.
+fn instance_of(program: &str) -> Option<(&str, &str)> {
+    program.split_once('@')
+}
+
+fn template_section(template: &str) -> String {
+    format!("template:{template}")
+}
+
 /// Faults of grammar after which a file is given up: it is no configuration.
 const MAX_SYNTAX_PROBLEMS: usize = 100;
 
@@ -27,7 +42,7 @@ pub struct Document {
     pub ini: Ini,
     /// The rules by which the files are read.
     pub dialect: Dialect,
-    places: HashMap<String, SectionPlaces>,
+    places: HashMap<String, SectionPlaces, FnvState>,
     /// Continuation lines that look like keys of their own.
     pub(crate) swallowed: Vec<SwallowedKey>,
 }
@@ -45,7 +60,18 @@ pub(crate) struct SwallowedKey {
 /// Where a section and its keys stand.
 struct SectionPlaces {
     header: Place,
-    keys: HashMap<String, Place>,
+    /// How many sections stand above it.
+    order: usize,
+    keys: HashMap<String, Place, FnvState>,
+    /// What [`mark_of`] says of its keys: most of those that are asked for are absent, and this tells that at once.
+    marks: u64,
+}
+
+/// One of 64 bits, by what is at hand of a key.
+fn mark_of(key: &str) -> u64 {
+    let byte = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
+    let (first, last) = (byte(key.as_bytes().first()), byte(key.as_bytes().last()));
+    1 << ((key.len() * 7 + first * 3 + last) % 64)
 }
 
 /// One key as it stands in a file.
@@ -57,14 +83,17 @@ pub(crate) struct Entry<'d> {
     pub place: &'d Place,
 }
 
-/// One section of a [`Document`], with what it inherits from `[DEFAULT]`.
+/// A section's name, its keys, and where they stand.
+type Keys<'d> = (&'d str, &'d Properties, &'d SectionPlaces);
+
+/// One section of a [`Document`], with what it inherits.
 #[derive(Clone, Copy)]
 pub(crate) struct SectionView<'d> {
     pub name: &'d str,
     own: &'d Properties,
     places: &'d SectionPlaces,
-    /// `[DEFAULT]`, where there is one.
-    defaults: Option<(&'d Properties, &'d SectionPlaces)>,
+    /// A program's template, `[defaults]` if it stands above the program, and `[DEFAULT]`: the first that has a key counts.
+    inherited: [Option<Keys<'d>>; 3],
 }
 
 impl Document {
@@ -110,11 +139,24 @@ impl Document {
     pub(crate) fn section<'d>(&'d self, name: &str) -> Option<SectionView<'d>> {
         let own = self.ini.section(Some(name))?;
         let (name, places) = self.places.get_key_value(name)?;
-        let defaults = self
-            .places
-            .get(DEFAULT_SECTION)
-            .and_then(|places| Some((self.ini.section(Some(DEFAULT_SECTION))?, places)));
-        Some(SectionView { name, own, places, defaults })
+        let program = name.strip_prefix("program:").map(|rest| name_in(rest, self.dialect));
+        let template = program.and_then(instance_of).and_then(|(template, _)| self.keys(&template_section(template)));
+        let defaults = self.keys(PROGRAM_DEFAULTS_SECTION);
+        let defaults = defaults.filter(|(_, _, defaults)| program.is_some() && defaults.order < places.order);
+        // Python's section has no place of its own in what is said.
+        let all = self.keys(DEFAULT_SECTION).map(|(_, values, places)| (name.as_str(), values, places));
+        Some(SectionView { name, own, places, inherited: [template, defaults, all] })
+    }
+
+    fn keys(&self, section: &str) -> Option<Keys<'_>> {
+        let (name, places) = self.places.get_key_value(section)?;
+        Some((name, self.ini.section(Some(section))?, places))
+    }
+
+    /// The instance that a program's name tells, where there is the template that it names.
+    pub(crate) fn instance<'n>(&self, program: &'n str) -> Option<&'n str> {
+        let (template, instance) = instance_of(program)?;
+        self.places.contains_key(&template_section(template)).then_some(instance)
     }
 
     /// Adds the text of one file. `main`: it is the file that was asked for, the only one whose `[include]` counts.
@@ -140,17 +182,21 @@ impl Document {
     }
 
     /// Opens a section for more keys.
-    fn enter(&mut self, name: &str, place: Place) {
+    pub(super) fn enter(&mut self, name: &str, place: Place) {
         if !self.places.contains_key(name) {
-            self.places.insert(name.to_owned(), SectionPlaces { header: place, keys: HashMap::new() });
+            let order = self.places.len();
+            self.places
+                .insert(name.to_owned(), SectionPlaces { header: place, order, keys: HashMap::default(), marks: 0 });
             self.ini.entry(Some(name.to_owned())).or_insert(Properties::new());
         }
     }
 
     /// Sets a key of a section that was entered; the place of the value that it replaces, if any.
-    fn set(&mut self, section: &str, key: String, value: String, place: Place) -> Option<Place> {
+    pub(super) fn set(&mut self, section: &str, key: String, value: String, place: Place) -> Option<Place> {
         self.ini.section_mut(Some(section))?.insert(key.clone(), value);
-        self.places.get_mut(section)?.keys.insert(key, place)
+        let places = self.places.get_mut(section)?;
+        places.marks |= mark_of(&key);
+        places.keys.insert(key, place)
     }
 }
 
@@ -159,22 +205,14 @@ impl<'d> SectionView<'d> {
         &self.places.header
     }
 
-    /// The key's entry: the section's own, else that of `[DEFAULT]`.
+    /// The key's entry: the section's own, else one that it inherits.
     pub(crate) fn get(&self, key: &str) -> Option<Entry<'d>> {
-        self.own_entry(key).or_else(|| {
-            let (values, places) = self.defaults?;
-            self.entry(values, places, key)
-        })
+        let inherited = || self.inherited.iter().flatten().find_map(|keys| entry(*keys, key));
+        self.own_entry(key).or_else(inherited)
     }
 
     fn own_entry(&self, key: &str) -> Option<Entry<'d>> {
-        self.entry(self.own, self.places, key)
-    }
-
-    fn entry(&self, values: &'d Properties, places: &'d SectionPlaces, key: &str) -> Option<Entry<'d>> {
-        // The places first: most keys are absent, and this map tells that faster.
-        let (key, place) = places.keys.get_key_value(key)?;
-        Some(Entry { section: self.name, key, value: values.get(key)?, place })
+        entry((self.name, self.own, self.places), key)
     }
 
     /// The section's own keys in their order.
@@ -182,6 +220,14 @@ impl<'d> SectionView<'d> {
         let view = *self;
         view.own.iter().filter_map(move |(key, _)| view.own_entry(key))
     }
+}
+
+fn entry<'d>((section, values, places): Keys<'d>, key: &str) -> Option<Entry<'d>> {
+    if places.marks & mark_of(key) == 0 {
+        return None;
+    }
+    let (key, place) = places.keys.get_key_value(key)?;
+    Some(Entry { section, key, value: values.get(key)?, place })
 }
 
 /// Lines as Python's universal newlines end them: `\n`, `\r\n` and `\r`.
@@ -313,7 +359,8 @@ impl<'t> Reader<'_, 't> {
     fn continuation(&mut self, number: u32, text: &'t str) {
         let behind_comment = std::mem::take(&mut self.behind_comment);
         let Some(open) = &mut self.open else { return };
-        let swallowed = key_of(text).filter(|_| !continues_on_purpose(&open.value));
+        let is_meant = || continues_on_purpose(&open.value) || continues_conditions(&open.key, text);
+        let swallowed = key_of(text).filter(|_| !is_meant());
         open.value.push(text);
         let (key, first) = (open.key.clone(), open.place.line);
         let fault = if looks_like_header(text) {

@@ -10,7 +10,7 @@ use super::fields::{Fields, section_diagnostic};
 use super::groups::{Group, unknown_member};
 use super::program::{self, Context};
 use super::reader::{Document, SectionView};
-use super::sections::{SectionKind, section_kind};
+use super::sections::{ProgramKind, SectionKind, section_kind};
 use super::values::integer;
 use crate::models::ProgramConfig;
 use crate::util::sort;
@@ -37,10 +37,10 @@ pub(crate) fn read<'d>(
     origins: &mut Vec<Origin<'d>>,
     report: &mut Report,
 ) -> Vec<ProgramConfig> {
-    let mut sections: HashMap<&str, SectionView<'_>> = HashMap::new();
+    let mut sections: HashMap<&str, (ProgramKind, SectionView<'_>)> = HashMap::new();
     for view in document.sections() {
-        if let SectionKind::Program(name) = section_kind(view.name, document.dialect) {
-            sections.entry(name).or_insert(view);
+        if let Some((kind, name)) = possible_member(view, document) {
+            sections.entry(name).or_insert((kind, view));
         }
     }
     let mut grouped: HashSet<&str> = HashSet::new();
@@ -49,23 +49,28 @@ pub(crate) fn read<'d>(
         let mut programs = Vec::new();
         let mut from = Vec::new();
         for member in &group.members {
-            let Some((name, view)) = sections.get_key_value(member.as_str()) else {
+            let Some((name, (kind, view))) = sections.get_key_value(member.as_str()) else {
                 warn_member(document, group, member, context, report);
                 continue;
             };
             // What is wrong with a program is said once, whatever the number of its groups.
             let mut again = Report::default();
             let found = if grouped.insert(name) { &mut *report } else { &mut again };
-            programs.extend(by_name(program::read(*view, name, Some(group.name), context, checks, found)));
+            programs.extend(by_name({
+                let instance = document.instance(name);
+                let whose = program::Whose { kind: *kind, name, instance, group: Some(group.name) };
+                program::read(*view, whose, context, checks, found)
+            }));
             from.resize(programs.len(), Origin { name, view: *view });
         }
         let priority = priority(group, context, report);
         started.push(Started { priority, name: group.name, view: group.view, programs, origins: from });
     }
     for view in document.sections() {
-        let SectionKind::Program(name) = section_kind(view.name, document.dialect) else { continue };
+        let SectionKind::Program(kind, name) = section_kind(view.name, document.dialect) else { continue };
         if !grouped.contains(name) {
-            let programs = by_name(program::read(view, name, None, context, checks, report));
+            let whose = program::Whose { kind, name, instance: document.instance(name), group: None };
+            let programs = by_name(program::read(view, whose, context, checks, report));
             let priority = programs.first().map_or(DEFAULT_PRIORITY, |program| program.priority);
             let origins = vec![Origin { name, view }; programs.len()];
             started.push(Started { priority, name, view, programs, origins });
@@ -79,6 +84,12 @@ pub(crate) fn read<'d>(
         origins.append(&mut group.origins);
     }
     programs
+}
+
+/// What a group may name.
+fn possible_member<'d>(view: SectionView<'d>, document: &Document) -> Option<(ProgramKind, &'d str)> {
+    let SectionKind::Program(kind, name) = section_kind(view.name, document.dialect) else { return None };
+    kind.may_be_in_a_group().then_some((kind, name))
 }
 
 /// The instances of one section: they have one priority, so their names decide.
@@ -101,21 +112,19 @@ fn priority(group: &Group<'_>, context: &Context<'_>, report: &mut Report) -> i3
 fn warn_member(document: &Document, group: &Group<'_>, member: &str, context: &Context<'_>, report: &mut Report) {
     let mut fields = Fields { view: group.view, scope: context.scope, report };
     let Some(entry) = fields.entry("programs") else { return };
-    let kinds = ["fcgi-program", "eventlistener"];
-    let fault = match kinds.iter().find(|kind| document.section(&format!("{kind}:{member}")).is_some()) {
-        Some(kind) => Fault::new(
-            format!("{member} is an [{kind}:…], which is not started here: the group has its other members"),
-            format!("remove it, or write [program:{member}]"),
-        ),
-        None => {
-            let names = document.sections().filter_map(|view| match section_kind(view.name, document.dialect) {
-                SectionKind::Program(name) => Some((name, view.header().clone())),
-                _ => None,
-            });
-            let mut fault = unknown_member(member, &names.collect());
-            fault.message.push_str(": the group has its other members");
-            fault
-        }
+    let is_a = |kind: &str| document.section(&format!("{kind}:{member}")).is_some();
+    let fault = if is_a("eventlistener") {
+        Fault::new(
+            format!("{member} is an event listener, which is a group of its own: the group has its other members"),
+            "remove it",
+        )
+    } else {
+        let names = document
+            .sections()
+            .filter_map(|view| possible_member(view, document).map(|(_, name)| (name, view.header().clone())));
+        let mut fault = unknown_member(member, &names.collect());
+        fault.message.push_str(": the group has its other members");
+        fault
     };
     fields.warn(&entry, fault);
 }

@@ -2,9 +2,9 @@
 
 use super::diagnostic::{Fault, Report};
 use super::fields::entry_diagnostic;
-use super::keys::{Section, known_in};
+use super::keys::{Section, is_known_in, known_in};
 use super::reader::{Document, SectionView};
-use super::sections::{SectionKind, section_kind};
+use super::sections::{ProgramKind, SectionKind, section_kind};
 use crate::models::Dialect;
 use crate::util::did_you_mean::closest;
 
@@ -41,7 +41,7 @@ const DAEMON: &[Unsupported] = &[
     ),
     unsupported("nocleanup", &[], "there are no automatic log files to clean up"),
     unsupported("strip_ansi", NO, "logs hold the bytes that the program wrote"),
-    unsupported("state_file", &[], "no state is kept in a file"),
+    unsupported("state_file", &[], "what is to outlive the daemon is kept in state_dir"),
 ];
 
 /// Keys of supervisord's `[program:x]` that mean nothing in supervice's dialect.
@@ -54,16 +54,6 @@ const PROGRAM: &[Unsupported] = &[
     unsupported("numprocs_start", &["0"], "instances are counted from 0"),
     unsupported("priority", &["999"], "all programs are started and stopped at the same time"),
     unsupported("serverurl", &[], "the control socket is set in [supervice]"),
-    unsupported("stdout_capture_maxbytes", &["0"], "there is no capture mode"),
-    unsupported("stderr_capture_maxbytes", &["0"], "there is no capture mode"),
-    unsupported("stdout_events_enabled", NO, "output is not announced as events"),
-    unsupported("stderr_events_enabled", NO, "output is not announced as events"),
-];
-
-/// Keys of supervisord's `[unix_http_server]` without a counterpart.
-const UNIX_SERVER: &[Unsupported] = &[
-    unsupported("username", &[], "the socket's mode and owner decide who may command"),
-    unsupported("password", &[], "the socket's mode and owner decide who may command"),
 ];
 
 /// Keys of supervisord's `[group:x]` that mean nothing in supervice's dialect.
@@ -78,13 +68,12 @@ const SUPERVISORD: &[Unsupported] = &[
     unsupported("nocleanup", ANY, ""),
 ];
 
-/// Keys of programs without a counterpart in supervisord's dialect.
-const SUPERVISORD_PROGRAM: &[Unsupported] = &[
-    unsupported("stdout_capture_maxbytes", &["0"], "there is no capture mode"),
-    unsupported("stderr_capture_maxbytes", &["0"], "there is no capture mode"),
-    unsupported("stdout_events_enabled", NO, "output is not announced as events"),
-    unsupported("stderr_events_enabled", NO, "output is not announced as events"),
-];
+/// Keys of supervisord's `[eventlistener:x]` without a counterpart.
+const EVENT_LISTENER: &[Unsupported] = &[unsupported(
+    "result_handler",
+    &["supervisor.dispatchers:default_handler"],
+    "there is no Python here: OK accepts an event, everything else rejects it",
+)];
 
 /// Other names under which a key is looked for, by those who know other supervisors.
 const ALIASES: &[(&str, &str)] = &[
@@ -130,30 +119,56 @@ fn unsupported_in(section: Section, dialect: Dialect) -> &'static [Unsupported] 
     match (section, dialect) {
         (Section::Supervice, _) => DAEMON,
         (Section::Supervisord, _) => SUPERVISORD,
-        (Section::UnixServer, _) => UNIX_SERVER,
-        (Section::Program, Dialect::Supervice) => PROGRAM,
-        (Section::Program, Dialect::Supervisord) => SUPERVISORD_PROGRAM,
+        (Section::Program | Section::FcgiProgram, Dialect::Supervice) => PROGRAM,
+        (Section::EventListener, _) => EVENT_LISTENER,
+        (Section::Program | Section::FcgiProgram, Dialect::Supervisord) => &[],
         (Section::Group, Dialect::Supervice) => GROUP,
-        (Section::Group, Dialect::Supervisord) | (Section::Include, _) => &[],
+        (Section::Group, Dialect::Supervisord)
+        | (Section::Access | Section::Include | Section::Http | Section::UnixServer | Section::InetServer, _) => &[],
+    }
+}
+
+/// The section that has the keys of a kind of program, besides those of every program.
+pub(crate) fn section_of(kind: ProgramKind) -> Section {
+    match kind {
+        ProgramKind::Plain => Section::Program,
+        ProgramKind::EventListener => Section::EventListener,
+        ProgramKind::Fcgi => Section::FcgiProgram,
     }
 }
 
 /// Reports every key of a section that has no effect there: a warning for those of supervisord that have no counterpart,
 /// and a guess what was meant for those that nobody knows.
 pub(crate) fn check_keys(view: &SectionView<'_>, section: Section, dialect: Dialect, report: &mut Report) {
-    check(view, &known_in(section, dialect), unsupported_in(section, dialect), report);
+    check(view, &[section], dialect, unsupported_in(section, dialect), report);
 }
 
 /// As [`check_keys`], for `[DEFAULT]`: its keys may be of any section that sets something.
 pub(crate) fn check_default_keys(view: &SectionView<'_>, dialect: Dialect, report: &mut Report) {
-    let sections = [Section::Program, Section::Supervice, Section::Supervisord, Section::Group, Section::UnixServer];
-    let known: Vec<&str> = sections.into_iter().flat_map(|section| known_in(section, dialect)).collect();
-    check(view, &known, unsupported_in(Section::Program, dialect), report);
+    let sections = [
+        Section::EventListener,
+        Section::FcgiProgram,
+        Section::Supervice,
+        Section::Supervisord,
+        Section::Group,
+        Section::Access,
+        Section::Http,
+        Section::UnixServer,
+        Section::InetServer,
+    ];
+    check(view, &sections, dialect, unsupported_in(Section::Program, dialect), report);
 }
 
-fn check(view: &SectionView<'_>, known: &[&str], unsupported: &[Unsupported], report: &mut Report) {
+/// Checks keys that may be of any of these sections.
+fn check(
+    view: &SectionView<'_>,
+    sections: &[Section],
+    dialect: Dialect,
+    unsupported: &[Unsupported],
+    report: &mut Report,
+) {
     for entry in view.own_entries() {
-        if known.contains(&entry.key) {
+        if sections.iter().any(|section| is_known_in(*section, dialect, entry.key)) {
             continue;
         }
         if let Some(other) = unsupported.iter().find(|unsupported| unsupported.key == entry.key) {
@@ -163,7 +178,8 @@ fn check(view: &SectionView<'_>, known: &[&str], unsupported: &[Unsupported], re
             }
             continue;
         }
-        let hint = match guess(entry.key, known) {
+        let known: Vec<&str> = sections.iter().flat_map(|section| known_in(*section, dialect)).collect();
+        let hint = match guess(entry.key, &known) {
             Some(key) => format!("did you mean {key}?"),
             None if ["program", "group"].contains(&entry.key) => format!("a section's header is [{}:NAME]", entry.key),
             None => "it has no effect: remove it, or see supervice.conf(5) for the keys of this section".to_owned(),
@@ -181,13 +197,17 @@ pub(crate) fn check_swallowed_keys(document: &Document, report: &mut Report) {
         let section = match section_kind(&line.section, document.dialect) {
             SectionKind::Daemon => Section::Supervice,
             SectionKind::Supervisord => Section::Supervisord,
+            SectionKind::Http => Section::Http,
+            SectionKind::Access(_) => Section::Access,
             SectionKind::UnixServer => Section::UnixServer,
+            SectionKind::InetServer => Section::InetServer,
             SectionKind::Include => Section::Include,
-            SectionKind::Program(_) => Section::Program,
+            SectionKind::Program(kind, _) => section_of(kind),
+            SectionKind::Template(_) | SectionKind::Defaults => Section::Program,
             SectionKind::Group(_) => Section::Group,
             SectionKind::Unsupported(_) | SectionKind::Harmless | SectionKind::Unknown(_) => continue,
         };
-        if !known_in(section, document.dialect).contains(&line.key.as_str()) {
+        if !is_known_in(section, document.dialect, &line.key) {
             continue;
         }
         let (open, first) = &line.open;

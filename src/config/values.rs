@@ -1,12 +1,21 @@
 //! Values of one kind each: text in, a value or a fault with its remedy out.
 
+mod confinement;
+mod restart;
+mod schedule;
+
+pub(crate) use confinement::*;
+pub(crate) use restart::*;
+pub(crate) use schedule::*;
+
 use super::diagnostic::Fault;
 use crate::models::{
-    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, ProgramType, Readiness,
-    Reconcile,
+    AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthAction, HealthCheckType, LogFormat, LogSync, NotifyAccess,
+    ProgramType, Readiness, Reconcile, StartCondition, Statuses, Stdin,
 };
 use crate::process::{signal_name, signal_number};
 use crate::util::did_you_mean::closest;
+use crate::util::line_pattern::LinePattern;
 use crate::util::log_level;
 
 /// How many rotated files may be kept at most.
@@ -166,21 +175,81 @@ pub(crate) fn program_type(text: &str) -> Result<ProgramType, Fault> {
     match text.to_ascii_lowercase().as_str() {
         "simple" | "" => Ok(ProgramType::Simple),
         "oneshot" => Ok(ProgramType::Oneshot),
-        _ => Err(Fault::new("not a type of program", "write simple or oneshot")),
+        "forking" => Ok(ProgramType::Forking),
+        _ => Err(Fault::new("not a type of program", "write simple, oneshot or forking")),
     }
 }
 
 /// `startsecs`, or what the program tells by.
 pub(crate) fn readiness(text: &str) -> Result<Readiness, Fault> {
-    let kind = text.split(':').next().unwrap_or_default();
-    match (Readiness::parse(text), kind) {
-        (Some(ready), _) => Ok(ready),
-        (None, _) if text.is_empty() => Ok(Readiness::Startsecs),
-        (None, "fd") => Err(Fault::new(
+    let (what, right) = match (Readiness::parse(text), text.split(':').next().unwrap_or_default()) {
+        (Some(Readiness::Log(regex)), _) => return line_pattern(&regex).map(|()| Readiness::Log(regex)),
+        (Some(ready), _) => return Ok(ready),
+        (None, _) if text.is_empty() => return Ok(Readiness::Startsecs),
+        (None, "fd") => (
             "neither a descriptor nor a variable",
             "write fd:NUMBER, from 3 to 1023, or fd:NAME of an environment variable",
-        )),
-        (None, _) => Err(Fault::new("not a way to be ready", "write startsecs, fd:NUMBER, fd:NAME or health")),
+        ),
+        (None, "path") => ("not an absolute path", "write path:/PATH"),
+        (None, "tcp") => ("not a host and port", "write tcp:HOST:PORT, an IPv6 address in brackets: tcp:[::1]:80"),
+        (None, "unix") => ("not the path of a socket", "write unix:/PATH, or unix:@NAME in the abstract namespace"),
+        (None, "http") => ("not a URL", HTTP_HINT),
+        (None, "https") => ("TLS is not spoken", "write command:curl -fs URL"),
+        (None, "log") => ("empty", "write log:REGEX, which a line of its output has to match"),
+        (None, "command") => ("empty", "write command:COMMAND"),
+        (None, _) => (
+            "not a way to be ready",
+            "write startsecs, notify, health, or one of fd:, path:, tcp:, unix:, http:, log: and command: with what it needs",
+        ),
+    };
+    Err(Fault::new(what, right))
+}
+
+/// A condition for a start; nothing where the text is empty.
+pub(crate) fn start_condition(text: &str) -> Result<Option<StartCondition>, Fault> {
+    let (what, right) = match (StartCondition::parse(text), text.split(':').next().unwrap_or_default()) {
+        (Some(condition), _) => return Ok(Some(condition)),
+        (None, _) if text.is_empty() => return Ok(None),
+        (None, "path") => ("not an absolute path", "write path:/PATH"),
+        (None, "tcp") => ("not a host and port", "write tcp:HOST:PORT, an IPv6 address in brackets: tcp:[::1]:80"),
+        (None, "unix") => ("not the path of a socket", "write unix:/PATH, or unix:@NAME in the abstract namespace"),
+        (None, "link") => ("not the name of a network interface", "write link:NAME, for instance link:eth0"),
+        (None, "flag") => ("not the name of a flag", FLAG_HINT),
+        (None, "command") => ("empty", "write command:COMMAND"),
+        (None, _) => (
+            "not a condition",
+            "write path:/PATH, tcp:HOST:PORT, unix:/PATH, link:NAME, route, flag:NAME or command:COMMAND",
+        ),
+    };
+    Err(Fault::new(format!("{text}: {what}"), right))
+}
+
+/// How a flag is written.
+const FLAG_HINT: &str = "write flag:NAME, of at most 64 letters, digits, -, _ and .";
+
+/// How a URL is written.
+pub(crate) const HTTP_HINT: &str = "write http://HOST:PORT/PATH, or http://unix:/SOCKET:/PATH";
+
+/// A regular expression that the lines of a program are held against.
+fn line_pattern(regex: &str) -> Result<(), Fault> {
+    LinePattern::new(regex).map(drop).map_err(|reason| Fault::new(reason, "write a regular expression, or plain text"))
+}
+
+/// Whose messages are a program's.
+pub(crate) fn notify_access(text: &str) -> Result<NotifyAccess, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "run" | "" => Ok(NotifyAccess::Run),
+        "main" => Ok(NotifyAccess::Main),
+        _ => Err(Fault::new("neither run nor main", "write run (every process of the program) or main")),
+    }
+}
+
+/// `null`, `pipe` or `file:PATH`.
+pub(crate) fn stdin(text: &str) -> Result<Stdin, Fault> {
+    match Stdin::parse(text) {
+        Some(stdin) => Ok(stdin),
+        None if text.is_empty() => Ok(Stdin::Null),
+        None => Err(Fault::new("not a standard input", "write null, pipe or file:PATH")),
     }
 }
 
@@ -206,13 +275,30 @@ pub(crate) fn log_level(text: &str) -> Result<String, Fault> {
     }
 }
 
-/// `none`, `tcp` or `script`.
+/// `200-399`, `200,301`
+pub(crate) fn statuses(text: &str) -> Result<Statuses, Fault> {
+    Statuses::parse(text).ok_or_else(|| Fault::new("not statuses of HTTP", "write such as 200-399, or 200,301"))
+}
+
+/// `restart`, `none`, `signal:NAME` or `command:CMD`.
+pub(crate) fn health_action(text: &str) -> Result<HealthAction, Fault> {
+    match HealthAction::parse(text) {
+        Some(HealthAction::Signal(name)) => signal(&name).map(HealthAction::Signal),
+        Some(action) => Ok(action),
+        None if text.is_empty() => Ok(HealthAction::Restart),
+        None => Err(Fault::new("not an action", "write restart, none, signal:NAME or command:COMMAND")),
+    }
+}
+
+/// `none`, `tcp`, `unix`, `http` or `script`.
 pub(crate) fn health_check_type(text: &str) -> Result<HealthCheckType, Fault> {
     match text.to_ascii_lowercase().as_str() {
         "none" | "" => Ok(HealthCheckType::None),
         "tcp" => Ok(HealthCheckType::Tcp),
+        "unix" => Ok(HealthCheckType::Unix),
+        "http" => Ok(HealthCheckType::Http),
         "script" => Ok(HealthCheckType::Script),
-        _ => Err(Fault::new("not a kind of health check", "write none, tcp or script")),
+        _ => Err(Fault::new("not a kind of health check", "write none, tcp, unix, http or script")),
     }
 }
 

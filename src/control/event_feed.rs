@@ -1,38 +1,13 @@
-//! Events on their way to one client: bounded, and never waited for by whoever tells them.
-//!
-//! The answer to `events` is a series of frames. Each has an `event`, but for the first one, which comes at once;
-//! `lost` counts the events that were dropped just before it because the client did not keep up; `more` is true in
-//! all but the last one.
+//! Events on their way to one client: bounded, and never waited for by whoever tells them. What a client does not take in
+//! time is dropped, the oldest first, and counted.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::output_feed::{Next, Source};
-use crate::api::{Announcement, HistoryRow, WallClock};
-use crate::codec::frames::{self, Event};
-use crate::sys;
+use super::feed::{FeedItem, Item, Next, Source};
 
 /// Events that wait for one client; beyond that the oldest go.
 pub const MOST_EVENTS: usize = 1000;
-
-/// What a client is to be told of. It becomes text when it is sent, on the io thread.
-#[derive(Debug, Clone)]
-pub enum FeedItem {
-    /// A transition of the past.
-    Past(HistoryRow),
-    /// What has just happened; every follower shares it.
-    Present(Arc<Announcement>),
-}
-
-impl FeedItem {
-    fn event(&self) -> Option<Event<'_>> {
-        let clock = WallClock::from(sys::time::wall_clock());
-        match self {
-            FeedItem::Past(row) => Some(frames::past_event(row, clock)),
-            FeedItem::Present(announcement) => announcement.event().map(|event| frames::event(&event, clock)),
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct State {
@@ -70,6 +45,11 @@ impl EventFeed {
         !std::mem::replace(&mut state.told, true)
     }
 
+    /// So many events were lost on their way here.
+    pub(super) fn lose(&self, count: u64) {
+        self.lock().lost += count;
+    }
+
     /// Nothing follows; `true`: the io thread must be told.
     pub fn finish(&self) -> bool {
         let mut state = self.lock();
@@ -87,37 +67,28 @@ impl Source for EventFeed {
         let mut state = self.lock();
         if !state.begun {
             state.begun = true;
-            return Next::Frame(frames::frame(br#"{"status":"ok","lost":0,"more":true}"#));
+            return Next::Item(Item::Begun);
         }
-        let Some(item) = state.items.pop_front() else {
+        let Some(event) = state.items.pop_front() else {
             if state.finished {
-                let last = format!(r#"{{"status":"ok","lost":{},"more":false}}"#, state.lost);
-                return Next::Last(frames::frame(last.as_bytes()));
+                return Next::Last(Item::End { lost: state.lost });
             }
             state.told = false;
             state.items = VecDeque::new();
             return Next::Nothing;
         };
-        let lost = std::mem::take(&mut state.lost);
-        drop(state);
-        Next::Frame(frames::event_frame(&item.event().unwrap_or_default(), lost))
+        Next::Item(Item::Event { event, lost: std::mem::take(&mut state.lost) })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::api::HistoryRow;
     use crate::models::ProgramConfig;
     use crate::process::{Cause, Moment, ProcessState};
-
-    fn body(next: &Next) -> String {
-        match next {
-            Next::Frame(frame) | Next::Last(frame) => {
-                String::from_utf8(frame[frames::HEADER..].to_vec()).expect("UTF-8")
-            }
-            Next::Nothing => "nothing".to_owned(),
-        }
-    }
 
     fn item(number: usize) -> FeedItem {
         FeedItem::Past(HistoryRow {
@@ -131,23 +102,16 @@ mod tests {
     }
 
     #[test]
-    fn the_first_frame_comes_at_once_and_the_last_says_so() {
+    fn the_first_item_comes_at_once_and_the_last_says_so() {
         let feed = EventFeed::default();
-        assert_eq!(body(&feed.next()), r#"{"status":"ok","lost":0,"more":true}"#);
+        assert_eq!(feed.next(), Next::Item(Item::Begun));
         assert_eq!(feed.next(), Next::Nothing);
         assert!(feed.push(item(1)), "the io thread has gone to rest");
         assert!(!feed.push(item(2)), "it knows already");
-        let first = body(&feed.next());
-        assert!(
-            first.contains(r#""type":"PROCESS_STATE_RUNNING""#) && first.contains(r#""processname":"p1""#),
-            "{first}"
-        );
-        assert!(first.ends_with(r#""lost":0,"more":true}"#), "{first}");
+        assert_eq!(feed.next(), Next::Item(Item::Event { event: item(1), lost: 0 }));
         assert!(!feed.finish());
-        assert!(body(&feed.next()).contains(r#""processname":"p2""#));
-        let last = feed.next();
-        assert!(matches!(last, Next::Last(_)));
-        assert_eq!(body(&last), r#"{"status":"ok","lost":0,"more":false}"#);
+        assert_eq!(feed.next(), Next::Item(Item::Event { event: item(2), lost: 0 }));
+        assert_eq!(feed.next(), Next::Last(Item::End { lost: 0 }));
     }
 
     #[test]
@@ -157,8 +121,7 @@ mod tests {
         for number in 0..MOST_EVENTS + 7 {
             feed.push(item(number));
         }
-        let first = body(&feed.next());
-        assert!(first.contains(r#""processname":"p7""#) && first.contains(r#""lost":7"#), "{first}");
-        assert!(body(&feed.next()).contains(r#""lost":0"#));
+        assert_eq!(feed.next(), Next::Item(Item::Event { event: item(7), lost: 7 }));
+        assert_eq!(feed.next(), Next::Item(Item::Event { event: item(8), lost: 0 }));
     }
 }

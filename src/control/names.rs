@@ -39,6 +39,8 @@ pub struct Names {
     pub socket: Option<SocketName>,
     /// The pid file.
     pub pid_file: Option<PidFile>,
+    /// Further sockets with a file, which nobody makes anew.
+    pub more_sockets: Vec<SocketGuard>,
     /// What keeps a second daemon away whatever becomes of the files.
     pub lock: Option<InstanceLock>,
     /// What was said of a name that can't be made anew, so that it is said once.

@@ -1,18 +1,15 @@
-//! Output on its way to one client: bounded, and never waited for by whoever writes it.
-//!
-//! The answer to `tail` is a series of frames. Each carries a piece of output as `text`, or as `base64` where it is
-//! no UTF-8; `lost` counts bytes that were dropped just before it because the client did not keep
-//! up; `more` is true in all but the last one.
+//! Output on its way to one client: bounded, and never waited for by whoever writes it. What a client does not take in time
+//! is dropped, the oldest first, and counted.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::codec::frames::Piece;
+use super::feed::{Item, Next, Source};
 
 /// Bytes that wait for one client; beyond that the oldest go.
 pub const FEED_LIMIT: usize = 1024 * 1024;
 
-/// Bytes of output in one frame: six times as many in the worst of JSON still fit.
+/// Bytes of output in one piece: six times as many, which they are in the worst of JSON, still fit a frame.
 const PIECE: usize = 64 * 1024;
 
 #[derive(Debug, Default)]
@@ -21,7 +18,7 @@ struct State {
     lost: u64,
     /// The io thread knows that there is something.
     told: bool,
-    /// The first frame, empty or not, has gone: it tells the client that its request was understood.
+    /// The first piece, empty or not, has gone: it tells the client that its request was understood.
     begun: bool,
     finished: bool,
 }
@@ -30,23 +27,6 @@ struct State {
 #[derive(Debug, Default)]
 pub struct Feed {
     state: Mutex<State>,
-}
-
-/// Something that answers a request frame by frame.
-pub trait Source: Send + Sync {
-    /// What is to be sent next. After [`Next::Nothing`] the io thread must be told when there is something.
-    fn next(&self) -> Next;
-}
-
-/// What the io thread is to do about a feed.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Send this.
-    Frame(Vec<u8>),
-    /// Send this; nothing follows.
-    Last(Vec<u8>),
-    /// Wait to be told.
-    Nothing,
 }
 
 impl Feed {
@@ -95,8 +75,8 @@ impl Source for Feed {
         let lost = std::mem::take(&mut state.lost);
         let more = !(state.finished && state.bytes.is_empty());
         drop(state);
-        let frame = Piece::new(&piece, lost, more).frame();
-        if more { Next::Frame(frame) } else { Next::Last(frame) }
+        let item = Item::Output { bytes: piece, lost };
+        if more { Next::Item(item) } else { Next::Last(item) }
     }
 }
 
@@ -111,10 +91,13 @@ fn cut_character(piece: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::frames;
+    use crate::codec::frames::{self, Piece};
 
-    fn decoded(frame: &[u8]) -> Piece {
-        serde_json::from_slice(&frame[frames::HEADER..]).expect("JSON")
+    fn output(next: Next) -> (Vec<u8>, u64) {
+        match next {
+            Next::Item(Item::Output { bytes, lost }) | Next::Last(Item::Output { bytes, lost }) => (bytes, lost),
+            other => panic!("no output: {other:?}"),
+        }
     }
 
     #[test]
@@ -132,30 +115,27 @@ mod tests {
         let feed = Feed::default();
         assert!(feed.push(&[b'a'; 100]));
         assert!(!feed.push(&vec![b'b'; FEED_LIMIT - 40]), "told already");
-        let Next::Frame(frame) = feed.next() else { panic!("a frame") };
-        let piece = decoded(&frame);
-        assert_eq!(piece.lost, 60);
-        let bytes = piece.into_bytes().expect("text");
-        assert_eq!((bytes.len(), &bytes[38..42]), (PIECE, &b"aabb"[..]));
+        let (bytes, lost) = output(feed.next());
+        assert_eq!((lost, bytes.len(), &bytes[38..42]), (60, PIECE, &b"aabb"[..]));
     }
 
     #[test]
-    fn the_last_frame_says_so_and_a_quiet_feed_keeps_no_memory() {
+    fn the_last_piece_says_so_and_a_quiet_feed_keeps_no_memory() {
         let feed = Feed::default();
         assert!(feed.push(b"x"));
-        assert!(matches!(feed.next(), Next::Frame(_)));
+        assert!(matches!(feed.next(), Next::Item(_)));
         assert_eq!(feed.next(), Next::Nothing);
         assert_eq!(feed.lock().bytes.capacity(), 0);
         assert!(feed.finish());
-        let Next::Last(frame) = feed.next() else { panic!("the last") };
-        assert!(!decoded(&frame).more);
+        assert!(matches!(feed.next(), Next::Last(_)));
     }
 
     #[test]
     fn the_largest_piece_fits_a_frame() {
         let feed = Feed::default();
         feed.push(&vec![0; 2 * PIECE]);
-        let Next::Frame(frame) = feed.next() else { panic!("a frame") };
+        let (bytes, lost) = output(feed.next());
+        let frame = Piece::new(&bytes, lost, true).frame();
         assert!(frame.len() <= frames::MAX_FRAME, "{}", frame.len());
     }
 }

@@ -1,32 +1,58 @@
-//! The io thread: one mio loop for the control socket, its connections, the signals, and the pipes on which programs tell
-//! that they are ready. It knows no process: it hands requests and signals to a sink, and takes answers from a queue.
+//! The io thread: one mio loop for the sockets that clients connect to, their connections, the signals, and the pipes on
+//! which programs tell that they are ready. It knows no process: it hands requests and signals to a sink, and takes answers
+//! from a queue.
+
+mod accept;
+#[cfg(feature = "http")]
+mod doors;
+mod handle;
+mod messages;
+mod streams;
 
 use std::collections::HashMap;
-use std::io::{self, PipeReader};
-use std::os::fd::AsRawFd;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+#[cfg(feature = "http")]
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, unbounded};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::connection::{Connection, Fate};
+use handle::Message;
+
+pub use super::changes::WatchedPath;
+use super::changes::{Changes, ChangesLooked};
+use super::client::{Client, Wanted};
+use super::connection::Fate;
+use super::door::{Door, OpenDoor};
+use super::link::Stream;
 use super::name_watch::{NameWatch, Tokens};
-use super::names::{Looked, Names};
-use super::output_feed::Source;
+use super::names::Names;
+pub use super::network_waits::AwaitedNetwork;
+use super::network_waits::{NetworkSeen, NetworkWaits};
+use super::news::Followers;
+pub use super::notifications::Received;
+use super::notifications::{Notifications, Read};
+pub use super::path_waits::{AwaitedPath, Until};
+use super::path_waits::{PathLooked, PathWaits};
+use super::peer::{CONNECTIONS_PER_USER, Who};
 use super::ready_pipes::ReadyPipes;
 pub use super::ready_pipes::ReadyRun;
-use crate::api::{Answer, Request, WallClock};
-use crate::codec::frames::{self, ErrorCode};
-use crate::process::{Caller, ReadyReport};
+use crate::api::{ConditionId, Request, WallClock};
+use crate::process::{Initiator, ReadyReport};
 use crate::sys;
+use crate::sys::clock_watch::ClockWatch;
 use crate::sys::limits::nofile;
-use crate::sys::net::{Peer, peer_credentials};
+use crate::sys::net::SocketGuard;
 use crate::sys::signals::{Signal, SignalPipes};
+#[cfg(feature = "http")]
+pub use doors::Place;
+pub use handle::ServerHandle;
 
 /// Names a connection; never used again for another one.
 pub type ConnId = u64;
@@ -36,8 +62,8 @@ pub type ConnId = u64;
 pub struct IncomingRequest {
     /// Where the answer goes.
     pub conn: ConnId,
-    /// Who asks, as the kernel knows him. The name of his command is known for commands alone.
-    pub caller: Caller,
+    /// Who asks. The name of a command of this machine is known for commands alone.
+    pub by: Initiator,
     /// What for.
     pub request: Request,
 }
@@ -51,8 +77,27 @@ pub enum ServerEvent {
     Request(IncomingRequest),
     /// A client has gone, whatever it still waits for.
     Disconnected(ConnId),
+    /// What a start waits for is there, or has gone.
+    ConditionSeen {
+        /// The run that it is to become.
+        run: ReadyRun,
+        /// Which of the conditions it is.
+        condition: ConditionId,
+        /// Which.
+        is_there: bool,
+    },
+    /// What a path of a run leads to has changed (`restart_on_change`).
+    Changed(ReadyRun, Arc<str>),
     /// A program tells of its readiness.
     Readiness(ReadyRun, ReadyReport),
+    /// A message on `$NOTIFY_SOCKET`.
+    Notified(Box<Received>),
+    /// A descriptor that somebody wants closed when everything before it was handled.
+    Barrier(OwnedFd),
+    /// The wall clock was set, or the machine has slept.
+    ClockSet,
+    /// Everything was reported that was on `$NOTIFY_SOCKET` when this was asked for.
+    NotificationsRead(ReadyRun),
 }
 
 /// What a client may take.
@@ -61,6 +106,10 @@ pub struct Limits {
     /// Connections at a time; the one that was answered and is idle for the longest is closed to make room for another, or
     /// else the one that has kept us waiting for the longest.
     pub connections: usize,
+    /// Those of them that one user of this machine may have, other than root and the daemon's own.
+    pub per_user: usize,
+    /// Those of them that may have come over the network: whoever floods it locks nobody of this machine out.
+    pub remote: usize,
     /// For the rest of a half frame, and for taking an answer.
     pub patience: Duration,
     /// For whoever has just connected: until then it is not closed to make room, though it has not asked for anything.
@@ -70,15 +119,21 @@ pub struct Limits {
 /// Connections at a time, where open files are not scarce.
 const CONNECTIONS: usize = 512;
 
+/// Connections over the network at a time.
+const REMOTE_CONNECTIONS: usize = 128;
+
 /// Connections at a time, however scarce open files are.
 const LEAST_CONNECTIONS: usize = 8;
 
 impl Default for Limits {
-    /// 512 connections, but at most a quarter of the files that this process may have open: clients must not take
+    /// 512 connections, 128 of them over the network, 64 of one user, but at most a quarter of the files that this process may have open: clients must not take
     /// from the programs what their next start needs. 10 seconds of patience, a quarter of one of grace.
     fn default() -> Self {
         let files = nofile().map_or(u64::MAX, |limit| limit.soft);
-        Limits { connections: share_of(files), patience: Duration::from_secs(10), grace: Duration::from_millis(250) }
+        let connections = share_of(files);
+        let remote = REMOTE_CONNECTIONS.min(connections / 2);
+        let per_user = CONNECTIONS_PER_USER.min(connections / 2);
+        Limits { connections, per_user, remote, patience: Duration::from_secs(10), grace: Duration::from_millis(250) }
     }
 }
 
@@ -87,113 +142,40 @@ fn share_of(files: u64) -> usize {
     usize::try_from(files / 4).unwrap_or(CONNECTIONS).clamp(LEAST_CONNECTIONS, CONNECTIONS)
 }
 
-/// After running out of descriptors, accepting is tried again after this time.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-
-/// Clients that are accepted in one turn.
-const ACCEPTS_PER_TURN: usize = 32;
+/// Connections with more to do that have their turn before answers and new requests have theirs.
+const SERVED_PER_TURN: usize = 16;
 
 const STACK: usize = 128 * 1024;
 
 const WAKER: Token = Token(0);
-const LISTENER: Token = Token(1);
 const SIGNALS: Token = Token(2);
 const NAMES: Tokens = Tokens { paths: Token(3), mounts: Token(4), lock: Token(5) };
+const PATHS: Token = Token(6);
+const NOTIFICATIONS: Token = Token(7);
+const CHANGES: Token = Token(8);
+const NETWORK: Token = Token(9);
+const CLOCK: Token = Token(10);
+/// Doors are counted from here on.
+const FIRST_DOOR: usize = 11;
 /// Connections are counted from here on.
 const FIRST_CONNECTION: u64 = 64;
-
-enum Message {
-    Reply(ConnId, Payload),
-    Feed(ConnId, Arc<dyn Source>),
-    Looked(Box<Looked>),
-    AwaitReady(ReadyRun, PipeReader),
-    ForgetReady(ReadyRun),
-    Shutdown(Instant),
-}
-
-/// An answer on its way to a connection.
-enum Payload {
-    /// To be encoded on the io thread.
-    Answer(Box<Answer>),
-    #[cfg(test)]
-    Frame(Vec<u8>),
-}
-
-impl Payload {
-    fn frame(self) -> Vec<u8> {
-        match self {
-            Payload::Answer(answer) => frames::answer(&answer, WallClock::from(sys::time::wall_clock())),
-            #[cfg(test)]
-            Payload::Frame(frame) => frame,
-        }
-    }
-}
-
-/// The way to the io thread; nothing but [`shutdown`](Self::shutdown) waits for it.
-#[derive(Clone)]
-pub struct ServerHandle {
-    /// Without a limit of its own: there is at most one answer for each connection, whose number is limited.
-    messages: Sender<Message>,
-    waker: Arc<Waker>,
-    thread: Arc<Mutex<Option<JoinHandle<Names>>>>,
-}
-
-impl ServerHandle {
-    /// Sends an answer; dropped if the connection has gone.
-    pub fn reply(&self, conn: ConnId, answer: Box<Answer>) {
-        self.send(Message::Reply(conn, Payload::Answer(answer)));
-    }
-
-    #[cfg(test)]
-    pub(super) fn reply_frame(&self, conn: ConnId, frame: Vec<u8>) {
-        self.send(Message::Reply(conn, Payload::Frame(frame)));
-    }
-
-    /// A feed of the client has something to be sent. To be called where its `push` or `finish` says so, so
-    /// that at most one such message waits for each feed.
-    pub fn feed(&self, conn: ConnId, feed: Arc<dyn Source>) {
-        self.send(Message::Feed(conn, feed));
-    }
-
-    /// Tells when this run writes a line feed to its pipe, or has closed it without one.
-    pub fn await_ready(&self, run: ReadyRun, pipe: PipeReader) {
-        self.send(Message::AwaitReady(run, pipe));
-    }
-
-    /// The run has ended; closes the pipe if it has told nothing.
-    pub fn forget_ready(&self, run: ReadyRun) {
-        self.send(Message::ForgetReady(run));
-    }
-
-    /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread. Gives back
-    /// the names, to be dropped.
-    pub fn shutdown(&self, limit: Duration) -> Names {
-        self.send(Message::Shutdown(Instant::now() + limit));
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
-    }
-
-    fn send(&self, message: Message) {
-        if self.messages.send(message).is_ok() {
-            let _ = self.waker.wake();
-        }
-    }
-}
+/// Sockets that clients may connect to, at most.
+pub const MOST_DOORS: usize = FIRST_CONNECTION as usize - FIRST_DOOR;
 
 /// What the io thread reports to; may block for a moment.
 pub type Sink = Box<dyn Fn(ServerEvent) + Send>;
 
-/// Starts the io thread, which serves `listener` (non-blocking), listens to `signals` and sees to it that `names` stay.
+/// Starts the io thread, which serves who comes in by `doors`, listens to `signals` and sees to it that `names` stay.
 ///
 /// # Errors
 /// The system's, when it refuses a thread or a descriptor.
 pub fn start(
-    listener: Option<UnixListener>,
+    doors: impl IntoIterator<Item = Door>,
     names: Names,
     signals: SignalPipes,
     sink: Sink,
 ) -> io::Result<ServerHandle> {
-    start_with(listener, names, signals, sink, Limits::default())
+    start_with(doors, names, signals, sink, Limits::default())
 }
 
 /// As [`start`], with other limits.
@@ -201,7 +183,7 @@ pub fn start(
 /// # Errors
 /// As [`start`].
 pub fn start_with(
-    listener: Option<UnixListener>,
+    doors: impl IntoIterator<Item = Door>,
     names: Names,
     signals: SignalPipes,
     sink: Sink,
@@ -210,58 +192,82 @@ pub fn start_with(
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     poll.registry().register(&mut SourceFd(&signals.fd().as_raw_fd()), SIGNALS, Interest::READABLE)?;
-    let mut listener = listener.map(mio::net::UnixListener::from_std);
-    if let Some(listener) = &mut listener {
-        poll.registry().register(listener, LISTENER, Interest::READABLE)?;
+    let mut open = Vec::new();
+    for (number, door) in doors.into_iter().take(MOST_DOORS).enumerate() {
+        let mut door = OpenDoor::new(door);
+        poll.registry().register(door.source(), Token(FIRST_DOOR + number), Interest::READABLE)?;
+        open.push(door);
     }
-    // A socket without a path has no mode that could tell who may use it.
-    let has_path = |listener: &mio::net::UnixListener| listener.local_addr().is_ok_and(|at| at.as_pathname().is_some());
-    let own_user_only = listener.as_ref().is_some_and(|listener| !has_path(listener));
     let names = NameWatch::new(names, poll.registry(), NAMES)?;
     let (messages, queue) = unbounded();
-    let report = ServerHandle { messages, waker, thread: Arc::default() };
+    let report = ServerHandle {
+        messages,
+        waker,
+        news: Arc::default(),
+        thread: Arc::default(),
+        child_signals: signals.child_signals(),
+        #[cfg(feature = "http")]
+        connections: Arc::default(),
+    };
     let handle = report.clone();
     let server = Server {
         poll,
-        listener,
+        doors: open,
         names,
         report,
         signals,
         sink,
         limits,
-        own_user_only,
         queue,
-        connections: HashMap::new(),
+        clients: HashMap::new(),
+        followers: Followers::default(),
+        hand_out_at: None,
+        client_due: None,
         next: FIRST_CONNECTION,
         waits_for_room: None,
         accept_again: None,
         accept_fails: false,
         unfinished: Vec::new(),
         ready_pipes: ReadyPipes::default(),
+        path_waits: PathWaits::default(),
+        changes: Changes::default(),
+        network_waits: NetworkWaits::default(),
+        notifications: Notifications::default(),
+        clock: None,
+        guards: Vec::new(),
         ending: None,
     };
     let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
-    let thread = thread.spawn(move || server.run())?;
+    let thread = thread.spawn(move || {
+        sys::signals::leave_ends_to_others();
+        #[cfg(feature = "http")]
+        super::web::begin_oom_count();
+        server.run()
+    })?;
     *handle.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
     Ok(handle)
 }
 
 struct Server {
     poll: Poll,
-    listener: Option<mio::net::UnixListener>,
+    doors: Vec<OpenDoor>,
     names: NameWatch,
     /// For what a thread of ours reports.
     report: ServerHandle,
     signals: SignalPipes,
     sink: Sink,
     limits: Limits,
-    /// Serve root and the user of this process alone.
-    own_user_only: bool,
     queue: Receiver<Message>,
-    connections: HashMap<ConnId, Connection>,
+    clients: HashMap<ConnId, Client>,
+    /// Those who are told of what happens.
+    followers: Followers,
+    /// When they are told of what has happened since the last time.
+    hand_out_at: Option<Instant>,
+    /// When the first of the clients is to be looked at although nothing comes from it.
+    client_due: Option<Instant>,
     next: ConnId,
     /// The next one, where there are too many and one of them is soon to be closed.
-    waits_for_room: Option<mio::net::UnixStream>,
+    waits_for_room: Option<(Stream, Who, usize)>,
     /// Out of descriptors or room: when to accept again.
     accept_again: Option<Instant>,
     /// That was said in the log.
@@ -269,6 +275,14 @@ struct Server {
     /// Connections with more to do in the next turn. The poll reports news only, and this is none.
     unfinished: Vec<ConnId>,
     ready_pipes: ReadyPipes,
+    path_waits: PathWaits,
+    changes: Changes,
+    network_waits: NetworkWaits,
+    notifications: Notifications,
+    /// Tells that the wall clock was set, while somebody goes by it.
+    clock: Option<ClockWatch>,
+    /// They remove the files of sockets when everything is over.
+    guards: Vec<SocketGuard>,
     /// Set by a shutdown: when even unsent answers are given up.
     ending: Option<Instant>,
 }
@@ -277,8 +291,11 @@ impl Server {
     fn run(mut self) -> Names {
         let mut events = Events::with_capacity(64);
         loop {
-            let timeout = match self.unfinished.is_empty() {
-                true => self.next_deadline().map(|at| at.saturating_duration_since(Instant::now())),
+            let is_idle =
+                self.unfinished.is_empty() && !self.notifications.has_unread() && !self.network_waits.has_unread();
+            let deadline = self.next_deadline();
+            let timeout = match is_idle {
+                true => deadline.map(|at| at.saturating_duration_since(Instant::now())),
                 false => Some(Duration::ZERO),
             };
             match self.poll.poll(&mut events, timeout) {
@@ -289,27 +306,37 @@ impl Server {
                         "the io thread cannot poll: {}; the control socket and signals are dead",
                         crate::util::errno::reason(&error)
                     );
-                    return self.names.end();
+                    return self.end();
                 }
             }
             let now = Instant::now();
-            for conn in std::mem::take(&mut self.unfinished) {
+            let some = self.unfinished.len().min(SERVED_PER_TURN);
+            for conn in self.unfinished.drain(..some).collect::<Vec<_>>() {
                 self.serve(now, conn);
             }
             for event in &events {
                 match event.token() {
                     WAKER => {}
-                    LISTENER => self.accept(now),
                     SIGNALS => self.signals(now),
+                    PATHS => self.path_waits.happened(|| report_path(&self.report)),
+                    CHANGES => self.changes.happened(now),
+                    NOTIFICATIONS => self.notifications.readable(),
+                    NETWORK => self.network_waits.readable(),
+                    CLOCK => {
+                        if self.clock.as_ref().is_some_and(ClockWatch::was_set) {
+                            (self.sink)(ServerEvent::ClockSet);
+                        }
+                    }
                     token if self.names.event(token, now) => {}
+                    Token(number) if number < FIRST_DOOR + MOST_DOORS => self.accept(now),
                     Token(number) => {
                         let conn = number as u64;
-                        if let Some(connection) = self.connections.get_mut(&conn) {
+                        if let Some(client) = self.clients.get_mut(&conn) {
                             // Both directions: a client that has only closed its own still reads.
                             if event.is_write_closed() {
-                                connection.hang_up();
+                                client.link.hang_up();
                             } else if event.is_readable() {
-                                connection.readable();
+                                client.link.readable();
                             }
                             self.serve(now, conn);
                         } else if let Some((run, report)) =
@@ -320,15 +347,27 @@ impl Server {
                     }
                 }
             }
+            let sink = &self.sink;
+            self.notifications.read_some(|read| tell(sink, read));
+            self.network_waits.read_some(self.poll.registry(), now, |NetworkSeen { run, condition, is_there }| {
+                sink(ServerEvent::ConditionSeen { run, condition, is_there });
+            });
             self.take_messages(now);
             self.expire(now);
-            let is_done = self.connections.is_empty() && !self.names.is_looking();
+            let is_done = self.clients.is_empty() && !self.names.is_looking();
             match self.ending {
                 None => self.look_at_names(now),
-                Some(end) if end <= now || is_done => return self.names.end(),
+                Some(end) if end <= now || is_done => return self.end(),
                 Some(_) => {}
             }
         }
+    }
+
+    /// What is left to be removed when everything is over.
+    fn end(self) -> Names {
+        let mut names = self.names.end();
+        names.more_sockets = self.guards;
+        names
     }
 
     fn look_at_names(&mut self, now: Instant) {
@@ -339,13 +378,14 @@ impl Server {
     /// The control socket was made anew. Who has connected to the old one is still served.
     fn replace_listener(&mut self, listener: UnixListener, now: Instant) {
         self.accept(now);
-        let mut listener = mio::net::UnixListener::from_std(listener);
-        if self.ending.is_some() || self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE).is_err()
+        let place = self.doors.iter().position(OpenDoor::is_control);
+        let Some((place, door)) = place.and_then(|place| Some((place, self.doors.get_mut(place)?))) else { return };
+        let _ = self.poll.registry().deregister(door.source());
+        door.replace(listener);
+        if let Err(error) = self.poll.registry().register(door.source(), Token(FIRST_DOOR + place), Interest::READABLE)
         {
-            return;
-        }
-        if let Some(mut old) = self.listener.replace(listener) {
-            let _ = self.poll.registry().deregister(&mut old);
+            let reason = crate::util::errno::reason(&error);
+            log::error!("the control socket is there again, but cannot be watched: {reason}");
         }
     }
 
@@ -353,6 +393,11 @@ impl Server {
         for (signal, times) in self.signals.take() {
             if matches!(signal, Signal::Reload | Signal::Reopen) {
                 self.names.look_now(now);
+            }
+            // What a program has said before its end is told before that.
+            if signal == Signal::Child {
+                let sink = &self.sink;
+                self.notifications.read_all(|read| tell(sink, read));
             }
             // Two quick TERMs are two orders; any number of dead children is one sweep.
             let reports = if signal == Signal::Terminate { times.min(2) } else { times.min(1) };
@@ -362,117 +407,19 @@ impl Server {
         }
     }
 
-    fn accept(&mut self, now: Instant) {
-        if self.accept_again.is_some() {
-            return;
-        }
-        if let Some(stream) = self.waits_for_room.take() {
-            self.welcome(stream, now);
-        }
-        for _ in 0..ACCEPTS_PER_TURN {
-            if self.accept_again.is_some() {
-                return;
-            }
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok((stream, _)) => self.welcome(stream, now),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.accept_fails = false;
-                    return;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                // An idle client's descriptor serves a busy one; so does that of a client that keeps us waiting.
-                Err(error) if is_out_of_descriptors(&error) && self.make_room(now) => {}
-                Err(error) => {
-                    if is_out_of_descriptors(&error)
-                        && let Some(end) = self.grace_ends()
-                    {
-                        self.accept_again = Some(end);
-                        return;
-                    }
-                    if !self.accept_fails {
-                        log::warn!(
-                            "cannot accept a client: {}; tried again every second",
-                            crate::util::errno::reason(&error)
-                        );
-                    }
-                    self.accept_fails = true;
-                    self.accept_again = Some(now + ACCEPT_PAUSE);
-                    return;
-                }
-            }
-        }
-        // Without a new event: those who wait have been announced already.
-        self.accept_again = Some(now);
-    }
-
-    fn welcome(&mut self, mut stream: mio::net::UnixStream, now: Instant) {
-        if self.ending.is_some() {
-            return;
-        }
-        if self.connections.len() >= self.limits.connections && !self.make_room(now) {
-            if let Some(end) = self.grace_ends() {
-                self.waits_for_room = Some(stream);
-                self.accept_again = Some(end);
-                return;
-            }
-            let message = format!("more than {} clients at a time; try again later", self.limits.connections);
-            let _ = io::Write::write(&mut stream, &frames::error(ErrorCode::Failed, &message));
-            return;
-        }
-        let peer = {
-            use std::os::fd::AsFd;
-            peer_credentials(stream.as_fd())
-        };
-        let Ok(peer) = peer else { return };
-        if self.own_user_only && peer.uid != 0 && peer.uid != nix::unistd::geteuid().as_raw() {
-            let message = "only root and the daemon's own user may use a socket in the abstract namespace";
-            let _ = io::Write::write(&mut stream, &frames::error(ErrorCode::Failed, message));
-            return;
-        }
-        let conn = self.next;
-        self.next += 1;
-        let Ok(token) = usize::try_from(conn) else { return };
-        // Room to write is of interest only while an answer waits for it: it would wake us at every answer.
-        if self.poll.registry().register(&mut stream, Token(token), Interest::READABLE).is_err() {
-            return;
-        }
-        self.connections.insert(conn, Connection::new(stream, peer, now));
-        self.serve(now, conn);
-    }
-
-    /// When the first of those who have only just come may be closed: until then, others wait. Nobody is turned away for the
-    /// sake of clients that say nothing.
-    fn grace_ends(&self) -> Option<Instant> {
-        let came = self.connections.values().filter_map(Connection::silent_since).min();
-        came.map(|came| came + self.limits.grace)
-    }
-
-    /// Closes a connection: the one that was answered and is idle for the longest; else the one that has kept half a frame or
-    /// an answer, or has said nothing at all, for the longest. `false` if all are busy, or have only just come.
-    fn make_room(&mut self, now: Instant) -> bool {
-        let all = || self.connections.iter();
-        let idle = all().filter(|(_, connection)| connection.is_idle());
-        let idle = idle.map(|(conn, connection)| (connection.last_active, *conn)).min();
-        let keeps_waiting = |connection: &Connection| match connection.silent_since() {
-            Some(since) => Some(since).filter(|since| now.saturating_duration_since(*since) >= self.limits.grace),
-            None => connection.stuck_since,
-        };
-        let waiting = all().filter_map(|(conn, connection)| Some((keeps_waiting(connection)?, *conn)));
-        let Some((_, conn)) = idle.or_else(|| waiting.min()) else { return false };
-        self.close(conn);
-        true
-    }
-
     fn serve(&mut self, now: Instant, conn: ConnId) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
-        let (peer, sink) = (connection.peer, &self.sink);
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let sink = &self.sink;
+        #[cfg(feature = "http")]
+        let report = &self.report;
         let serve = AssertUnwindSafe(|| {
-            connection.serve(now, |request| {
-                crate::failpoint::hit("connection", || format!("{request:?}"));
-                let caller = caller(peer, &request);
-                sink(ServerEvent::Request(IncomingRequest { conn, caller, request }));
+            client.serve(now, clock(), &mut |wanted| match wanted {
+                Wanted::Answer(by, request) => {
+                    crate::failpoint::hit("connection", || format!("{request:?}"));
+                    sink(ServerEvent::Request(IncomingRequest { conn, by, request }));
+                }
+                #[cfg(feature = "http")]
+                Wanted::Work(work) => report.work(conn, work),
             })
         });
         let fate = catch_unwind(serve).unwrap_or_else(|_| {
@@ -483,132 +430,115 @@ impl Server {
             Fate::Over => self.close(conn),
             Fate::Lives => self.watch(conn),
             Fate::Unfinished => {
-                if !self.unfinished.contains(&conn) {
-                    self.unfinished.push(conn);
-                }
+                self.serve_later(conn);
                 self.watch(conn);
             }
         }
     }
 
+    /// In one of the next turns, when others have had theirs.
+    fn serve_later(&mut self, conn: ConnId) {
+        if !self.unfinished.contains(&conn) {
+            self.unfinished.push(conn);
+        }
+    }
+
     /// Has the poll report room to write exactly while an answer waits for it.
     fn watch(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
-        let wants = connection.wants_write();
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let link = &mut client.link;
+        let wants = link.wants_write();
         let Ok(token) = usize::try_from(conn) else { return };
-        if wants == connection.watches_write {
+        if wants == link.watches_write {
             return;
         }
-        connection.watches_write = wants;
+        link.watches_write = wants;
         let interest = if wants { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        if self.poll.registry().reregister(&mut connection.stream, Token(token), interest).is_err() {
+        if self.poll.registry().reregister(&mut link.stream, Token(token), interest).is_err() {
             self.close(conn);
         }
     }
 
     fn close(&mut self, conn: ConnId) {
-        if let Some(mut connection) = self.connections.remove(&conn) {
-            let _ = self.poll.registry().deregister(&mut connection.stream);
+        if let Some(mut client) = self.clients.remove(&conn) {
+            let _ = self.poll.registry().deregister(&mut client.link.stream);
             (self.sink)(ServerEvent::Disconnected(conn));
+            self.count_clients();
             // There is a descriptor again.
-            self.accept_again = self.accept_again.map(|_| connection.last_active);
+            self.accept_again = self.accept_again.map(|_| client.link.last_active);
         }
     }
 
-    fn take_messages(&mut self, now: Instant) {
-        // Answers that come meanwhile have their own wake-up: the thread goes back to the poll in between.
-        for message in self.queue.try_iter().take(self.queue.len()).collect::<Vec<_>>() {
-            match message {
-                Message::Reply(conn, payload) => {
-                    if let Some(connection) = self.connections.get_mut(&conn) {
-                        connection.answer(payload.frame());
-                        self.serve(now, conn);
-                    }
-                }
-                Message::Feed(conn, feed) => {
-                    if let Some(connection) = self.connections.get_mut(&conn) {
-                        connection.feed(feed);
-                        self.serve(now, conn);
-                    }
-                }
-                Message::Looked(looked) => {
-                    if let Some(listener) = self.names.looked(*looked, now, self.poll.registry()) {
-                        self.replace_listener(listener, now);
-                    }
-                }
-                Message::AwaitReady(run, pipe) => self.await_ready(run, pipe),
-                Message::ForgetReady(run) => self.ready_pipes.remove(self.poll.registry(), run),
-                Message::Shutdown(end) => {
-                    self.ending = Some(end);
-                    if let Some(mut listener) = self.listener.take() {
-                        let _ = self.poll.registry().deregister(&mut listener);
-                    }
-                    self.connections.values_mut().for_each(Connection::finish);
-                    let all: Vec<ConnId> = self.connections.keys().copied().collect();
-                    all.into_iter().for_each(|conn| self.serve(now, conn));
-                }
-            }
-        }
+    /// For those who want to know how many there are.
+    fn count_clients(&self) {
+        #[cfg(feature = "http")]
+        self.report.connections.store(self.clients.len(), Ordering::Relaxed);
     }
 
-    fn await_ready(&mut self, run: ReadyRun, pipe: PipeReader) {
-        let number = self.next;
-        self.next += 1;
-        let Ok(token) = usize::try_from(number) else { return };
-        if let Err(error) = self.ready_pipes.add(self.poll.registry(), Token(token), run, pipe) {
-            let reason = crate::util::errno::reason(&error);
-            log::error!("cannot wait for a program's line feed on its readiness descriptor: {reason}");
-            (self.sink)(ServerEvent::Readiness(run, ReadyReport::Never));
-        }
-    }
-
-    /// Closes who has kept half a frame, or has not taken its answer, for too long.
+    /// Does what is due: looks at paths of which nothing tells, accepts again, tells those who follow.
     fn expire(&mut self, now: Instant) {
+        self.path_waits.look_again(now, || report_path(&self.report));
+        self.changes.look_again(now, || report_changes(&self.report));
+        self.network_waits.look_again(self.poll.registry(), NETWORK, now);
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
             self.accept(now);
         }
-        let patience = self.limits.patience;
-        let late = |since: Instant| now.saturating_duration_since(since) >= patience;
-        let late: Vec<ConnId> = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.stuck_since.is_some_and(late))
-            .map(|(conn, _)| *conn)
-            .collect();
-        for conn in late {
-            log::debug!("connection {conn}: closed, half a frame or an answer that was not taken for too long");
-            self.close(conn);
+        if self.hand_out_at.is_some_and(|at| at <= now) {
+            self.hand_out();
+        }
+        if self.client_due.is_some_and(|at| at <= now) {
+            self.expire_clients(now);
         }
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
-        let stuck = self.connections.values().filter_map(|connection| connection.stuck_since).min();
-        let stuck = stuck.and_then(|since| since.checked_add(self.limits.patience));
+    /// Closes who has kept half a request, or has not taken its answer, for too long; goes on with what was held back.
+    fn expire_clients(&mut self, now: Instant) {
+        let patience = self.limits.patience;
+        let is_due = |client: &Client| client.deadline(patience).is_some_and(|at| at <= now);
+        let due = self.clients.iter().filter(|(_, client)| is_due(client));
+        for conn in due.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            if self.clients.get_mut(&conn).is_some_and(|client| client.time_is_up(now, clock())) {
+                self.serve(now, conn);
+            } else {
+                log::debug!("connection {conn}: closed, half a request or an answer that was not taken for too long");
+                self.close(conn);
+            }
+        }
+    }
+
+    fn next_deadline(&mut self) -> Option<Instant> {
+        self.client_due = self.clients.values().filter_map(|client| client.deadline(self.limits.patience)).min();
         let look = self.names.deadline().filter(|_| self.ending.is_none());
-        [stuck, self.accept_again, look, self.ending].into_iter().flatten().min()
+        let waits = [self.path_waits.deadline(), self.changes.deadline(), self.network_waits.deadline()];
+        let waits = waits.into_iter().flatten().min();
+        [self.client_due, self.hand_out_at, self.accept_again, look, waits, self.ending].into_iter().flatten().min()
     }
 }
 
-/// Letters of a client's command name that are kept.
-const LONGEST_NAME: usize = 32;
-
-/// Who asks. The name of his command is asked for now, and only where it will be told: he may be gone when somebody wants to
-/// know.
-fn caller(peer: Peer, request: &Request) -> Caller {
-    let command = match request {
-        Request::Command(_) => sys::proc::command_name(peer.pid),
-        Request::Query(_) | Request::Watch(_) => None,
-    };
-    let command = command.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(|name| {
-        let plain = |letter: char| if letter.is_control() { '?' } else { letter };
-        name.chars().take(LONGEST_NAME).map(plain).collect::<String>().into()
-    });
-    Caller { uid: peer.uid, pid: peer.pid, command }
+/// What a look at a path calls when it has ended.
+fn report_path(report: &ServerHandle) -> impl FnOnce(PathLooked) + Send + 'static {
+    let report = report.clone();
+    move |looked| report.send(Message::PathLooked(looked))
 }
 
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+/// What a look at what may have changed calls when it has ended.
+fn report_changes(report: &ServerHandle) -> impl FnOnce(ChangesLooked) + Send + 'static {
+    let report = report.clone();
+    move |looked| report.send(Message::ChangesLooked(looked))
+}
+
+/// Reports what was read from `$NOTIFY_SOCKET`.
+fn tell(sink: &Sink, read: Read) {
+    sink(match read {
+        Read::Message(received) => ServerEvent::Notified(received),
+        Read::Barrier(fd) => ServerEvent::Barrier(fd),
+    });
+}
+
+/// The present time.
+fn clock() -> WallClock {
+    WallClock::from(sys::time::wall_clock())
 }
 
 #[cfg(test)]

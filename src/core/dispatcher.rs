@@ -1,12 +1,11 @@
 //! The central dispatcher: the loop of the one thread that decides and acts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::effect::{Effect, External, Input};
+use super::effect::{Effect, External, Input, OwedResult};
 use super::effects::{Effects, ReplyTo};
 use super::engine::Engine;
 use crate::process::{Initiator, Moment};
@@ -76,8 +75,7 @@ impl Dispatcher {
             External::Input(input) => input,
             External::Request(incoming) => {
                 let id = self.effects.replies().register(ReplyTo::Connection(incoming.conn));
-                let by = Initiator::Client(Arc::new(incoming.caller));
-                Input::Request { id, by, request: incoming.request }
+                Input::Request { id, by: incoming.by, request: incoming.request }
             }
             External::Disconnected(conn) => {
                 for id in self.effects.replies().forget(conn) {
@@ -85,6 +83,8 @@ impl Dispatcher {
                 }
                 return;
             }
+            External::Notified(received) => self.effects.identify_sender(*received),
+            External::Barrier(fd) => return drop(fd),
             External::Local { request, reply } => {
                 let to = reply.map_or(ReplyTo::Nobody, ReplyTo::Thread);
                 let id = self.effects.replies().register(to);
@@ -105,6 +105,8 @@ impl Dispatcher {
         let begin = sys::time::now();
         self.untimed_turn(what, begin, tell);
         let took = sys::time::now().saturating_duration_since(begin);
+        #[cfg(feature = "http")]
+        self.effects.note_turn(took);
         if took > SLOW_TURN {
             log::warn!("{what} took {} ms", took.as_millis());
         }
@@ -122,8 +124,12 @@ impl Dispatcher {
     /// Does what the engine wants done, in order. Apart from [`untimed_turn`](Self::untimed_turn), of which there is a copy for
     /// each kind of turn.
     fn finish_turn(&mut self, mut sound: bool) {
-        while let Some(effect) = self.engine.poll_effect() {
-            sound &= self.perform(effect);
+        loop {
+            match self.engine.poll_effect() {
+                Some(effect) => sound &= self.perform(effect),
+                None if self.effects.unsettled_spawn(0).is_some() => sound &= self.settle_spawns(0),
+                None => break,
+            }
         }
         // Two numbers tell in nearly every turn that no answer was lost.
         if !sound || self.effects.replies().owed() != self.engine.owed() {
@@ -136,9 +142,25 @@ impl Dispatcher {
 
     /// Does one thing; `false` if that, or what followed from it, panicked.
     fn perform(&mut self, effect: Effect) -> bool {
-        let Dispatcher { engine, effects, results } = self;
+        let mut sound = !effect.needs_settled_spawns() || self.settle_spawns(0);
         let owed = effect.owed_result();
-        let mut sound = guarded("an effect", || effects.perform(effect, results));
+        sound &= self.act(owed, |effects, results| effects.perform(effect, results));
+        sound & self.settle_spawns(self.effects.most_begun_spawns())
+    }
+
+    /// Ends spawns until at most so many are under way.
+    fn settle_spawns(&mut self, most: usize) -> bool {
+        let mut sound = true;
+        while let Some(owed) = self.effects.unsettled_spawn(most) {
+            sound &= self.act(Some(owed), Effects::settle_spawn);
+        }
+        sound
+    }
+
+    /// Does something and tells the engine what came of it.
+    fn act(&mut self, owed: Option<OwedResult>, act: impl FnOnce(&mut Effects, &mut Vec<Input>)) -> bool {
+        let Dispatcher { engine, effects, results } = self;
+        let mut sound = guarded("an effect", || act(effects, results));
         if !sound {
             results.extend(owed.map(|owed| effects.result_after_panic(owed)));
         }
@@ -166,12 +188,20 @@ fn describe(input: &Input) -> &'static str {
         Input::Gone { .. } => "a client that has gone",
         Input::Spawned { .. } | Input::SpawnFailed { .. } => "a spawn",
         Input::Exited { .. } | Input::Swept | Input::GroupProbed { .. } => "the end of a process",
-        Input::Health { .. } => "a health report",
+        Input::Checked { .. } => "the answer of a check",
+        Input::ConditionSeen { .. } => "something that a start waits for",
+        Input::UsageSampled { .. } => "what programs use",
+        Input::PathChanged { .. } => "a path that has changed",
         Input::Readiness { .. } => "a report of readiness",
+        Input::MainFound { .. } | Input::NoMain { .. } | Input::MainRefused { .. } => "a main process",
+        Input::Notified { .. } | Input::NotifiedByStranger { .. } | Input::NotificationsRead { .. } => "a notification",
         Input::TaskSpawned { .. } | Input::TaskSpawnFailed { .. } | Input::TaskExited { .. } => "a task",
         Input::Adoption(_) | Input::OrphansCounted { .. } => "orphans",
         Input::PendingExecsProbed { .. } => "a look at pending children",
+        Input::ClockRead { .. } | Input::TimeFound { .. } => "a time of a schedule",
         Input::Output(_) => "a note of the output thread",
+        #[cfg(feature = "attach")]
+        Input::RunRead { .. } => "a program that is to be run",
         Input::ConfigLoaded { .. } => "applying a new configuration",
     }
 }

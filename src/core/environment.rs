@@ -1,9 +1,10 @@
 //! What a program is started with: its words, environment and credentials.
 
 use std::collections::HashMap;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +12,13 @@ use crossbeam_channel::bounded;
 
 use super::engine::adoption::{Identity, VARIABLE};
 use crate::config;
-use crate::models::{Dialect, ProgramConfig};
+use crate::models::{Confinement, Dialect, ProgramConfig, Rare};
 use crate::process::{SpawnError, SpawnStage};
+use crate::sys;
 use crate::sys::launch::{Launch, c_string, standard_fds};
 use crate::sys::limits::{Limit, Rlimit};
-use crate::sys::users::{Credentials, lookup_user};
+use crate::sys::path_events::FileState;
+use crate::sys::users::{Credentials, UserError, lookup_group, lookup_user};
 use crate::util::sorted::{SortedMap, SortedSet};
 
 /// How long a spawn waits for a disk or a name server.
@@ -29,6 +32,7 @@ const LOOKUP_STACK_BYTES: usize = 256 * 1024;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Users {
     known: Arc<Mutex<HashMap<String, Credentials>>>,
+    known_groups: Arc<Mutex<HashMap<String, u32>>>,
     lookups: BoundedLookups,
 }
 
@@ -71,30 +75,73 @@ impl Users {
     /// Looks up everybody that the programs name; those who can't be found now are asked for at
     /// the spawn, which then tells what is wrong.
     pub(super) fn learn<'a>(&self, programs: impl Iterator<Item = &'a ProgramConfig>) {
-        let mut found = HashMap::new();
-        for user in programs.filter_map(|program| program.user.as_deref()) {
-            if !found.contains_key(user)
-                && let Ok(credentials) = lookup_user(user)
-            {
-                found.insert(user.to_owned(), credentials);
+        let (mut found, mut found_groups) = (HashMap::new(), HashMap::new());
+        for program in programs {
+            if let Some(user) = &program.user {
+                learn(&mut found, user, lookup_user);
+            }
+            for group in groups_of(&program.confinement) {
+                learn(&mut found_groups, group, lookup_group);
             }
         }
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        lock(&self.known).extend(found);
+        lock(&self.known_groups).extend(found_groups);
     }
 
     fn get(&self, user: &str) -> Result<Credentials, SpawnError> {
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(user) {
+        self.known_or_asked(&self.known, user, lookup_user)
+    }
+
+    fn known_or_asked<T: Clone + Send + 'static>(
+        &self,
+        known: &Mutex<HashMap<String, T>>,
+        name: &str,
+        lookup: fn(&str) -> Result<T, UserError>,
+    ) -> Result<T, SpawnError> {
+        if let Some(known) = lock(known).get(name) {
             return Ok(known.clone());
         }
-        let name = user.to_owned();
-        match self.lookups.run(user, move || lookup_user(&name)) {
-            Ok(found) => found.map_err(|error| SpawnError::other(SpawnStage::Credentials, user, error.to_string())),
+        let asked = name.to_owned();
+        match self.lookups.run(name, move || lookup(&asked)) {
+            Ok(found) => found.map_err(|error| SpawnError::other(SpawnStage::Credentials, name, error.to_string())),
             // It may answer at the next attempt.
             Err(detail) => {
                 let errno = nix::errno::Errno::EAGAIN as i32;
-                Err(SpawnError { stage: SpawnStage::Credentials, subject: user.to_owned(), errno, detail })
+                Err(SpawnError { stage: SpawnStage::Credentials, subject: name.to_owned(), errno, detail })
             }
         }
+    }
+
+    /// As whom a program runs; `None`: as the daemon. Its own groups are those of its user, unless it has chosen some.
+    fn with_groups(
+        &self,
+        user: Option<Credentials>,
+        confinement: &Confinement,
+    ) -> Result<Option<Credentials>, SpawnError> {
+        let Confinement { group, groups, .. } = confinement;
+        if group.is_none() && groups.is_none() {
+            return Ok(user);
+        }
+        let id = |group: &String| self.known_or_asked(&self.known_groups, group, lookup_group);
+        let own = group.as_ref().map(id).transpose()?;
+        let others = groups.as_ref().map(|groups| groups.iter().map(id).collect::<Result<_, _>>()).transpose()?;
+        Ok(Some(user.unwrap_or_else(Credentials::own).with_groups(own, others)))
+    }
+
+    /// The result of a look at what lies at a path; `None`: the disk does not answer in time.
+    pub(super) fn look<T: Send + 'static>(&self, path: &str, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        self.lookups.run(path, look).ok()
+    }
+
+    /// What is there at a path.
+    pub(super) fn file_state(&self, path: &str) -> Result<Option<FileState>, SpawnError> {
+        let file = PathBuf::from(path);
+        let looked = self.lookups.run(path, move || FileState::of(&file));
+        // It may answer at the next attempt.
+        looked.map_err(|detail| {
+            let errno = nix::errno::Errno::EAGAIN as i32;
+            SpawnError { stage: SpawnStage::Prepare, subject: path.to_owned(), errno, detail }
+        })
     }
 
     /// The variables in a file.
@@ -109,14 +156,45 @@ impl Users {
     }
 }
 
+fn lock<T>(known: &Mutex<T>) -> MutexGuard<'_, T> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn learn<T>(found: &mut HashMap<String, T>, name: &str, lookup: fn(&str) -> Result<T, UserError>) {
+    if !found.contains_key(name)
+        && let Ok(known) = lookup(name)
+    {
+        found.insert(name.to_owned(), known);
+    }
+}
+
+/// The groups that a program names.
+fn groups_of(confinement: &Confinement) -> impl Iterator<Item = &String> {
+    confinement.group.iter().chain(confinement.groups.iter().flatten())
+}
+
+/// What the daemon was started with and has changed for itself: its programs get it back. `None`: nothing was changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FormerLimits {
+    pub nofile: Option<Limit>,
+    pub oom_score_adj: Option<i16>,
+}
+/// What a daemon above us has set for this process alone.
+const NOT_FOR_CHILDREN: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
 /// A command that is ready but for its standard streams.
 pub(super) struct Prepared {
     argv: Vec<CString>,
     argv_0_is_path: bool,
     env: Vec<CString>,
+    pid_variable: Option<&'static CStr>,
     directory: Option<CString>,
+    stdin_file: Option<CString>,
+    #[cfg(feature = "attach")]
+    has_terminal: bool,
     credentials: Option<Credentials>,
     umask: Option<u32>,
+    confinement: Rare<Confinement>,
 }
 
 impl Prepared {
@@ -127,14 +205,14 @@ impl Prepared {
         users: &Users,
         identity: Option<&Identity>,
     ) -> Result<Prepared, SpawnError> {
-        let credentials = config.user.as_deref().map(|user| users.get(user)).transpose()?;
+        let user = config.user.as_deref().map(|user| users.get(user)).transpose()?;
         let argv = words.iter().map(|word| c_string("the command", word.as_ref()));
         let variable = |(mut key, value): (OsString, OsString)| {
             key.push("=");
             key.push(value);
             c_string("the environment", key)
         };
-        let mut all = environment(config, credentials.as_ref(), users)?;
+        let mut all = environment(config, user.as_ref(), users)?;
         // The tag of a daemon above us says nothing about our children.
         all.remove(OsStr::new(VARIABLE));
         let tag = identity
@@ -145,10 +223,21 @@ impl Prepared {
             argv: argv.collect::<Result<_, _>>()?,
             argv_0_is_path: config.dialect() == Dialect::Supervice,
             env,
+            pid_variable: None,
             directory: config.directory.as_ref().map(|path| c_string("the directory", path)).transpose()?,
-            credentials,
+            stdin_file: None,
+            #[cfg(feature = "attach")]
+            has_terminal: false,
+            credentials: users.with_groups(user, &config.confinement)?,
             umask: config.umask,
+            confinement: config.confinement.clone(),
         })
+    }
+
+    /// Whose a file is that is made for it; `None`: the daemon's.
+    pub(super) fn owner(&self) -> (Option<u32>, Option<u32>) {
+        let other = self.credentials.as_ref().filter(|who| !who.are_ours());
+        (other.map(|who| who.uid), other.map(|who| who.gid))
     }
 
     /// Sets a variable, whatever it was before.
@@ -160,33 +249,86 @@ impl Prepared {
         Ok(())
     }
 
+    /// Has the child open this file as its standard input.
+    pub(super) fn set_stdin_file(&mut self, path: &str) -> Result<(), SpawnError> {
+        self.stdin_file = Some(c_string("standard input", path)?);
+        Ok(())
+    }
+
+    /// Has the terminal that it is given as its standard streams become that of its session.
+    #[cfg(feature = "attach")]
+    pub(super) fn set_terminal(&mut self) -> Result<(), SpawnError> {
+        self.has_terminal = true;
+        let is_known = self.env.iter().any(|entry| entry.as_bytes().starts_with(b"TERM="));
+        // Nobody knows yet who will sit at it: this is what most of them understand.
+        if is_known { Ok(()) } else { self.set_variable("TERM", "xterm") }
+    }
+
+    /// Has the child set this variable to its own pid.
+    pub(super) fn set_pid_variable(&mut self, name: &'static CStr) {
+        self.pid_variable = Some(name);
+    }
+
+    /// The user as whom it is started.
+    pub(super) fn uid(&self) -> u32 {
+        self.credentials.as_ref().map_or_else(|| nix::unistd::geteuid().as_raw(), |who| who.uid)
+    }
+
     /// The command with these standard streams.
     pub(super) fn command<'fd>(
         self,
         stdin: BorrowedFd<'fd>,
         stdout: BorrowedFd<'fd>,
         stderr: BorrowedFd<'fd>,
-        nofile: Option<Limit>,
+        former: FormerLimits,
         pdeathsig: bool,
     ) -> Launch<'fd> {
-        let Prepared { argv, argv_0_is_path, env, directory, credentials, umask } = self;
+        let Prepared {
+            argv,
+            argv_0_is_path,
+            env,
+            pid_variable,
+            directory,
+            stdin_file,
+            #[cfg(feature = "attach")]
+            has_terminal,
+            credentials,
+            umask,
+            mut confinement,
+        } = self;
+        // What the daemon was started with, then what the program is to have.
+        if let Some(score) = former.oom_score_adj.filter(|_| confinement.oom_score_adj.is_none()) {
+            confinement.oom_score_adj = Some(score);
+        }
+        let mut rlimits: Vec<Rlimit> = former.nofile.map(Rlimit::nofile).into_iter().collect();
+        rlimits.extend(sys::confine::rlimits(&confinement));
         Launch {
             argv,
             argv_0_is_path,
             env,
+            pid_variable,
             directory,
+            stdin_file,
             credentials,
             pdeathsig,
             fds: standard_fds(stdin, stdout, stderr),
-            rlimits: nofile.map(Rlimit::nofile).into_iter().collect(),
+            #[cfg(feature = "attach")]
+            has_terminal,
+            rlimits,
             umask,
+            confinement,
         }
     }
 }
 
 /// The words of the program's own command.
 pub(super) fn words(config: &ProgramConfig) -> Result<Vec<String>, SpawnError> {
-    config::split_command(&config.command)
+    words_of(&config.command)
+}
+
+/// The words of a command.
+pub(super) fn words_of(command: &str) -> Result<Vec<String>, SpawnError> {
+    config::split_command(command)
         .map_err(|error| SpawnError::other(SpawnStage::Prepare, "the command", error.to_string()))
 }
 
@@ -199,6 +341,9 @@ fn environment(
     users: &Users,
 ) -> Result<SortedMap<OsString, OsString>, SpawnError> {
     let mut all: SortedMap<OsString, OsString> = std::env::vars_os().collect();
+    for name in NOT_FOR_CHILDREN {
+        all.remove(OsStr::new(name));
+    }
     if let Some(user) = credentials {
         let known = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name), ("SHELL", &user.shell)];
         for (key, value) in known {

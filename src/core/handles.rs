@@ -45,6 +45,12 @@ impl Handles {
         }
     }
 
+    /// Whether any process that counts is of this group.
+    pub(crate) fn group_has(&self, group: &str, counts: impl Fn(ProcId) -> bool) -> bool {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.iter().any(|(_, (id, shared))| counts(*id) && shared.config().group_name() == group)
+    }
+
     /// Shows the state of a process to those who hold a handle.
     pub(crate) fn show(&self, id: ProcId, view: ProcessView) {
         let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,16 @@
 //! The supervisor: one thread that owns every process (the dispatcher), and the threads around it.
 
+mod descriptor_need;
 mod dispatcher;
+mod doors;
 mod effect;
 mod effects;
 mod engine;
 mod environment;
 mod handles;
 mod run;
+#[cfg(feature = "simulate")]
+pub(crate) mod simulation;
 pub(crate) mod termination;
 #[cfg(test)]
 mod tests;

@@ -10,24 +10,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
+use super::doors::Doors;
 use super::effect::{External, Input, Notice};
-use super::effects::{Adjust, Effects, Parts, identify};
+use super::effects::{Adjust, Effects, Parts, StateWriter, identify, read_state};
 use super::engine::Engine;
-use super::environment::Users;
-use super::{Phase, Supervisor, termination};
+use super::environment::{FormerLimits, Users};
+use super::{Phase, Supervisor, descriptor_need, termination};
 use crate::api::ExitDecision;
-use crate::config::LoadOptions;
+use crate::config::{self, Additions, LoadOptions};
 use crate::control::names::{Names, SocketName};
 use crate::control::server::{self, ReadyRun, ServerEvent, ServerHandle};
 use crate::logger;
-use crate::models::SupervisorConfig;
+use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{self, Output};
+use crate::sys;
 use crate::sys::instance_lock::{Claim, InstanceLock};
 use crate::sys::machine::Power;
 use crate::sys::pidfile::{PidFile, PidFileError};
 use crate::sys::reap::ReapScope;
 use crate::sys::signals::{Listener, Signal, SignalPipes};
-use crate::sys::{self};
+use crate::util::errno;
 
 /// How long the threads may take to write out what they hold at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -67,6 +69,11 @@ pub struct RunOptions {
     /// This is the kernel's init: signals and clients may ask for the machine to be turned off. What they have
     /// asked for stands here when `run` has returned; doing it is left to the caller.
     pub machine: Option<Rc<Cell<Option<Power>>>>,
+    /// A client may ask for the end and a new beginning. That it has done so stands here when `run` has returned; doing it is
+    /// left to the caller.
+    pub restart: Option<Rc<Cell<bool>>>,
+    /// The process ends when `run` has returned: its memory is left to the kernel.
+    pub ends_process: bool,
     /// Called once everything is set up and the control socket listens, before the programs start.
     pub on_ready: Option<Box<dyn FnOnce()>>,
 }
@@ -116,9 +123,9 @@ impl fmt::Display for RunError {
             RunError::NotIdle => f.write_str("this supervisor runs already or has run; make a new one"),
             RunError::Log(error) => error.fmt(f),
             RunError::PidFile(error) => error.fmt(f),
-            RunError::Socket(error) => f.write_str(&crate::util::errno::reason(error)),
+            RunError::Socket(error) => f.write_str(&errno::reason(error)),
             RunError::System { what, error } => {
-                write!(f, "cannot set up {what}: {}", crate::util::errno::reason(error))
+                write!(f, "cannot set up {what}: {}", errno::reason(error))
             }
             RunError::ProgramEnded { code, reason } => write!(f, "{reason}; exit code {code}"),
             RunError::LeftBehind => f.write_str("some processes could not be ended, not even by SIGKILL; see the log"),
@@ -192,35 +199,72 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     };
     let _running = Running(supervisor);
     set_up_log(&config, options.logging)?;
-    let nofile = sys::limits::raise_nofile();
+    let former = take_own_limits(&config);
     // First: a daemon that is refused must not have touched the files of the other.
     let lock = claim(&config).map_err(RunError::Socket)?;
     let pid_file = config.pidfile.as_deref().map(|path| PidFile::acquire(Path::new(path))).transpose();
     let pid_file = pid_file.map_err(RunError::PidFile)?;
-    let machine = options.machine.clone();
+    let (machine, restart) = (options.machine.clone(), options.restart.clone());
+    let ends_process = options.ends_process;
     let listener = if machine.is_some() { Listener::Machine } else { Listener::Daemon };
-    let server = serve(supervisor, &config, listener, pid_file, lock)?;
+    let Served { server, doors, may_have_orphans } = serve(supervisor, &config, listener, pid_file, lock)?;
     let mut output = None;
-    let begun = begin(supervisor, config, config_path, nofile, options, &server, &mut output);
+    let begun = begin(supervisor, config, config_path, former, options, (&server, doors), &mut output);
     let ended = begun.map(|mut dispatcher| {
+        if !may_have_orphans {
+            dispatcher.engine.expect_no_orphans();
+        }
         dispatcher.begin();
         let clean = dispatcher.run(&queue);
         if let Some(machine) = machine {
             machine.set(dispatcher.engine.power());
         }
-        End { clean, decision: dispatcher.engine.exit_decision().cloned() }
+        let begins_anew = dispatcher.engine.wants_restart();
+        if let Some(restart) = restart {
+            restart.set(begins_anew);
+        }
+        let end = End { clean, decision: dispatcher.engine.exit_decision().cloned() };
+        if ends_process && !begins_anew {
+            // To free what thousands of programs have needed takes a millisecond of the shutdown.
+            dispatcher.effects.end();
+            std::mem::forget(dispatcher);
+        }
+        end
     });
     // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
     drop(queue);
-    let Names { socket, pid_file, lock, .. } = end_threads(supervisor, output.as_ref(), &server);
-    drop(socket);
+    let Names { socket, pid_file, lock, .. } = end_threads(supervisor, output.as_ref(), &server, ends_process);
+    let is_clean = ended.as_ref().map_or(true, |end| end.clean);
+    if is_clean {
+        drop(socket);
+    } else {
+        // The next daemon looks for what was left behind where it finds the files.
+        socket.into_iter().for_each(|socket| socket.guard.leave());
+    }
     if let Ok(end) = &ended {
         end.tell();
     }
     logger::flush(FLUSH_LIMIT);
-    drop(pid_file);
+    pid_file.filter(|_| !is_clean).into_iter().for_each(PidFile::leave);
     drop(lock);
     ended
+}
+
+/// Takes what the daemon needs for itself.
+fn take_own_limits(config: &SupervisorConfig) -> FormerLimits {
+    let set = |score| {
+        let former = sys::proc::set_oom_score_adj(score);
+        former.inspect_err(|error| {
+            let reason = errno::reason(error);
+            log::warn!(
+                "oom_score_adj = {score} could not be set: {reason}; only root with CAP_SYS_RESOURCE may lower it"
+            );
+        })
+    };
+    FormerLimits {
+        nofile: sys::limits::raise_nofile(),
+        oom_score_adj: config.oom_score_adj.and_then(|score| set(score).ok()),
+    }
 }
 
 /// Takes the lock that keeps a second daemon of this configuration away though the files of the first have gone. A socket
@@ -250,9 +294,9 @@ fn begin(
     supervisor: &Supervisor,
     config: SupervisorConfig,
     config_path: Option<PathBuf>,
-    nofile: Option<sys::limits::Limit>,
+    former: FormerLimits,
     mut options: RunOptions,
-    server: &ServerHandle,
+    (server, doors): (&ServerHandle, Doors),
     output: &mut Option<Output>,
 ) -> Result<Dispatcher, RunError> {
     let output = output.insert(start_output(supervisor, &config)?);
@@ -261,18 +305,22 @@ fn begin(
     let programs: Vec<_> = supervisor.inner.handles.configs();
     users.learn(programs.iter().map(AsRef::as_ref));
     let identity = identify(&config);
+    let kept = config.state_dir.as_deref().map(read_state).unwrap_or_default();
+    let programs = with_additions(supervisor, programs, config_path.as_deref(), &kept.additions(), options.load);
     let effects = Effects::new(Parts {
         inputs: supervisor.inner.inputs.clone(),
         bus: supervisor.inner.bus.clone(),
         output: output.clone(),
         default_output: config.default_output,
         server: server.clone(),
+        doors,
         scope: if options.reap_orphans { ReapScope::All } else { ReapScope::Known },
-        nofile,
+        former,
         config_path,
         users,
         reopen: Box::new(logger::reopen),
         identity: identity.clone(),
+        state: config.state_dir.as_deref().map(StateWriter::new),
         load_options: options.load,
         adjust: options.adjust.take().unwrap_or_else(|| Arc::new(|_| {})),
         handles: supervisor.inner.handles.clone(),
@@ -280,13 +328,50 @@ fn begin(
     .map_err(system("the means of starting programs"))?;
     let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
     log::info!("supervice {version} is up (pid {pid}, {} programs)", programs.len());
+    if let Some(warning) = descriptor_need::warning(programs.iter().map(AsRef::as_ref), config.default_output) {
+        log::warn!("{warning}");
+    }
     if let Some(on_ready) = options.on_ready.take() {
         on_ready();
     }
     let own_pid = i32::try_from(pid).unwrap_or(0);
     let mut engine = Engine::new(sys::time::now(), own_pid, identity, config, programs);
+    engine.restore(kept);
+    engine.seed(sys::random::seed());
+    engine.runs_as(nix::unistd::geteuid().as_raw());
     engine.commands_machine(options.machine.is_some());
+    engine.can_restart(options.restart.is_some());
     Ok(Dispatcher::new(engine, effects))
+}
+
+/// The programs with those that an earlier daemon was told to have: the file is read once more for these. Only the number of
+/// instances is other then.
+fn with_additions(
+    supervisor: &Supervisor,
+    programs: Vec<Arc<ProgramConfig>>,
+    path: Option<&Path>,
+    additions: &Additions,
+    load: LoadOptions,
+) -> Vec<Arc<ProgramConfig>> {
+    let (Some(path), false) = (path, additions.scales.is_empty()) else { return programs };
+    let options = LoadOptions { reload: true, ..load };
+    let loaded = match config::load_with(path, &options, &[], additions) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            log::warn!("{error}; begins with the numbers of instances of the file");
+            return programs;
+        }
+    };
+    let is_instance = |name: &str| loaded.scaled.iter().any(|scaled| scaled.names.iter().any(|other| other == name));
+    let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned().map(Arc::new);
+    let place = programs.iter().position(|program| is_instance(&program.name)).unwrap_or(programs.len());
+    let mut all: Vec<_> = programs.into_iter().filter(|program| !is_instance(&program.name)).collect();
+    all.splice(place.min(all.len())..place.min(all.len()), its);
+    supervisor.inner.handles.clear();
+    for (id, program) in (0..).zip(&all) {
+        supervisor.inner.handles.insert(id, program);
+    }
+    all
 }
 
 fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Output, RunError> {
@@ -297,9 +382,11 @@ fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Ou
 
 /// Ends the threads in the order of the shutdown: all output is written, all events are handled, all answers
 /// are sent. What is left is to be dropped.
-fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle) -> Names {
-    if let Some(output) = output {
-        output.shutdown(FLUSH_LIMIT);
+fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle, ends_process: bool) -> Names {
+    match output {
+        Some(output) if ends_process => drop(output.finish(FLUSH_LIMIT)),
+        Some(output) => output.shutdown(FLUSH_LIMIT),
+        None => {}
     }
     if !supervisor.inner.bus.stop_within(FLUSH_LIMIT) {
         log::error!("a handler of events has not ended in time; leaving without");
@@ -322,6 +409,15 @@ fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunErro
     Ok(())
 }
 
+/// The io thread, and what its start has found.
+struct Served {
+    server: ServerHandle,
+    doors: Doors,
+    /// An earlier daemon may have left something running: it has not removed its files, as it does when all has ended, or has
+    /// none.
+    may_have_orphans: bool,
+}
+
 /// Binds the control socket and starts the thread that serves it and the signals.
 fn serve(
     supervisor: &Supervisor,
@@ -329,11 +425,15 @@ fn serve(
     listener: Listener,
     pid_file: Option<PidFile>,
     lock: Option<InstanceLock>,
-) -> Result<ServerHandle, RunError> {
+) -> Result<Served, RunError> {
     let signals = SignalPipes::install(listener).map_err(system("the signal handlers"))?;
     let (listener, socket) = config.socket_path.as_deref().map(|path| bind(path, config)).transpose()?.unzip();
     // One without a file can't vanish.
-    let names = Names::new(socket.filter(|name| !is_abstract(&name.path)), pid_file, lock);
+    let socket = socket.filter(|name| !is_abstract(&name.path));
+    let files = [socket.as_ref().map(|name| name.guard.was_there()), pid_file.as_ref().map(PidFile::was_there)];
+    let may_have_orphans = files.contains(&Some(true)) || files == [None, None];
+    let names = Names::new(socket, pid_file, lock);
+    let (doors, open) = Doors::open(config, listener).map_err(RunError::Socket)?;
     let inputs = supervisor.inner.inputs.clone();
     let sink = Box::new(move |event| {
         let input = match event {
@@ -343,13 +443,26 @@ fn serve(
             },
             ServerEvent::Request(request) => External::Request(Box::new(request)),
             ServerEvent::Disconnected(conn) => External::Disconnected(conn),
+            ServerEvent::Notified(received) => External::Notified(received),
+            ServerEvent::Barrier(fd) => External::Barrier(fd),
+            ServerEvent::ClockSet => External::Input(Input::Notice(Notice::ClockSet)),
+            ServerEvent::NotificationsRead(ReadyRun { id, generation }) => {
+                External::Input(Input::NotificationsRead { id, generation })
+            }
+            ServerEvent::ConditionSeen { run: ReadyRun { id, generation }, condition, is_there } => {
+                External::Input(Input::ConditionSeen { id, generation, condition, is_there })
+            }
+            ServerEvent::Changed(ReadyRun { id, generation }, path) => {
+                External::Input(Input::PathChanged { id, generation, path })
+            }
             ServerEvent::Readiness(ReadyRun { id, generation }, report) => {
                 External::Input(Input::Readiness { id, generation, report })
             }
         };
         let _ = inputs.send(input);
     });
-    server::start(listener, names, signals, sink).map_err(system("the io thread"))
+    let server = server::start(open, names, signals, sink).map_err(system("the io thread"))?;
+    Ok(Served { server, doors, may_have_orphans })
 }
 
 fn is_abstract(socket: &Path) -> bool {

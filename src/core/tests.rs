@@ -67,7 +67,7 @@ fn the_handle_of_a_process_tells_what_it_does() {
         logfile: None,
         pidfile: None,
         socket_path: None,
-        programs: vec![ProgramConfig { autostart: false, startsecs: 0, healthcheck, ..sleeper }],
+        programs: vec![ProgramConfig { autostart: false, startsecs: 0, healthcheck: healthcheck.into(), ..sleeper }],
         ..SupervisorConfig::default()
     });
     let runner = supervisor.clone();

@@ -17,11 +17,14 @@ pub(super) struct Args {
     given: Vec<Opt>,
     pub socket: Option<String>,
     pub config: Option<String>,
+    pub file: Option<String>,
     pub timeout: Option<Duration>,
     pub until: Option<WaitFor>,
     pub confirm: Option<Duration>,
     pub history: usize,
     pub amount: Option<Amount>,
+    pub name: Option<String>,
+    pub settings: Vec<String>,
 }
 
 impl Args {
@@ -49,6 +52,13 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
             (Arg::Value(word), _) => {
                 let word = word.string().map_err(plain)?;
                 match found.verb {
+                    // What follows is the program's own.
+                    Some(Verb::Run) => {
+                        found.names.push(word);
+                        for word in parser.raw_args().map_err(plain)? {
+                            found.names.push(word.string().map_err(plain)?);
+                        }
+                    }
                     Some(_) => found.names.push(word),
                     None => found.verb = Some(Verb::find(&word).ok_or_else(|| Verb::unknown(&word))?),
                 }
@@ -77,6 +87,7 @@ fn set(found: &mut Args, spelling: &Spelling, value: String) -> Result<(), Strin
     match spelling.opt {
         Opt::Socket => found.socket = Some(value),
         Opt::Config => found.config = Some(value),
+        Opt::File => found.file = Some(value),
         Opt::Timeout => found.timeout = Some(seconds(&value).ok_or_else(|| wrong(SECONDS))?),
         Opt::Confirm => found.confirm = Some(seconds(&value).ok_or_else(|| wrong(SECONDS))?),
         Opt::For => {
@@ -85,6 +96,9 @@ fn set(found: &mut Args, spelling: &Spelling, value: String) -> Result<(), Strin
         }
         Opt::History => found.history = number()?,
         Opt::Lines => found.amount = Some(Amount::Lines(number()?)),
+        Opt::Name => found.name = Some(value),
+        Opt::Set if !value.contains('=') => return Err(wrong("write KEY=VALUE")),
+        Opt::Set => found.settings.push(value),
         Opt::Bytes => found.amount = Some(Amount::Bytes(number()?)),
         Opt::Help
         | Opt::Version
@@ -98,6 +112,14 @@ fn set(found: &mut Args, spelling: &Spelling, value: String) -> Result<(), Strin
         | Opt::Group
         | Opt::NoWait
         | Opt::Ready
+        | Opt::Reverse
+        | Opt::Dot
+        | Opt::Secrets
+        | Opt::Defaults
+        | Opt::Wait
+        | Opt::Pty
+        | Opt::Now
+        | Opt::Save
         | Opt::Follow => {}
     }
     Ok(())
@@ -116,22 +138,27 @@ fn check(verb: Verb, found: &mut Args) -> Result<(), String> {
     }
     // `stop web db --no-wait` may be wrapped over lines or come from a list: a name twice is one command.
     let mut seen = std::collections::HashSet::new();
-    if verb != Verb::Complete {
+    if !matches!(verb, Verb::Complete | Verb::Scale | Verb::Run) {
         found.names.retain(|name| seen.insert(name.clone()));
     }
     let names = found.names.len();
     let wrong = match spec.names {
         Names::None if names > 0 => "takes no name",
         Names::AtMostOne if names > 1 => "takes one name at most",
-        Names::AtLeastOne if names == 0 => "needs a name",
+        Names::One if names > 1 => "takes one name",
+        Names::AtLeastOne if verb == Verb::Run && names == 0 => "needs a command",
+        Names::AtLeastOne | Names::One if names == 0 => "needs a name",
         Names::AtLeastOne if verb == Verb::Signal && names == 1 => "needs a signal and a name",
-        Names::None | Names::Any | Names::AtMostOne | Names::AtLeastOne => "",
+        Names::None | Names::Any | Names::AtMostOne | Names::One | Names::AtLeastOne => "",
     };
     if !wrong.is_empty() {
         return Err(format!("{} {wrong}", spec.name));
     }
     if verb == Verb::Wait && found.until.is_none() {
         return Err("wait needs --for running, healthy, stopped or exited".to_owned());
+    }
+    if verb == Verb::Graph && found.has(Opt::Dot) && (found.json() || found.has(Opt::Reverse)) {
+        return Err("--dot goes neither with --json nor with --reverse".to_owned());
     }
     if verb == Verb::Restart && found.has(Opt::Rolling) && found.has(Opt::NoWait) {
         return Err("--rolling waits for each; it does not go with --no-wait".to_owned());
@@ -175,12 +202,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_run_has_options_of_its_own() {
+        for text in ["run --wait -- ls -l --json ls", "run --wait ls -l --json ls"] {
+            let args = words(text).expect(text);
+            assert!(args.has(Opt::Wait) && !args.json(), "{text}");
+            assert_eq!(args.names, ["ls", "-l", "--json", "ls"], "{text}");
+        }
+        let args = words("run --set nice=5 --name a --set user=b -- -x -- y").expect("all of it");
+        assert_eq!(args.settings, ["nice=5", "user=b"]);
+        assert_eq!((args.name.as_deref(), args.names.join(" ").as_str()), (Some("a"), "-x -- y"));
+    }
+
+    #[test]
     fn nonsense_is_refused_with_a_remedy() {
         for (text, wanted) in [
             ("strat a", "unknown command 'strat'; did you mean 'start'?"),
             ("start", "start needs a name"),
-            ("reload x", "reload takes no name"),
             ("tail", "tail needs a name"),
+            ("stdin", "stdin needs a name"),
+            ("fg a b", "fg takes one name"),
+            ("run --pty", "run needs a command"),
+            ("run --set x -- y", "--set x: write KEY=VALUE"),
             ("reopen x", "reopen takes no name"),
             ("pid x y", "pid takes one name at most"),
             ("start -f a", "--follow goes with tail, not with start"),
@@ -189,6 +231,7 @@ mod tests {
             ("wait a", "wait needs --for running, healthy, stopped or exited"),
             ("wait --for up a", "--for up: running, healthy, stopped or exited"),
             ("tail -n x a", "--lines x: not a whole number"),
+            ("graph --dot --json", "--dot goes neither with --json nor with --reverse"),
             ("restart --rolling --no-wait a", "--rolling waits for each; it does not go with --no-wait"),
             ("--timeout -1 status", "--timeout -1: not a number of seconds above 0"),
             ("--timeout NaN status", "--timeout NaN: not a number of seconds above 0"),

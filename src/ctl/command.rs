@@ -1,4 +1,5 @@
-//! Verbs that command several processes, concurrently.
+//! Verbs that command several processes: in one operation, so that those that need each other are done in order; what has no such
+//! operation, and a daemon that does not know it, concurrently.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::progress::{Outcome, Progress};
 use super::targets::{Kind, targets};
 use super::text::printable_lines;
 use super::verb::Opt;
-use crate::client::{ClientError, Controller, Terms, WaitFor};
+use crate::client::{ClientError, Controller, Results, Terms, WaitFor};
+use crate::codec::frames::ErrorCode;
 
 /// The number of commands under way at a time. Each has a connection of its own; the daemon takes a few hundred.
 const AT_A_TIME: usize = 32;
@@ -27,16 +29,23 @@ struct Batch {
     waits: bool,
 }
 
+/// Commands one process.
+type One<'a> = &'a (dyn Fn(&Controller, &str, Terms) -> Result<String, ClientError> + Sync);
+/// Commands several in one operation.
+type All<'a> = &'a dyn Fn(&Controller, &[String], Terms) -> Result<Results, ClientError>;
+/// The same, of one daemon and on given terms.
+type AtOnce<'a> = &'a dyn Fn(&[String]) -> Result<Results, ClientError>;
+
 pub(super) fn start(call: &Call<'_>) -> u8 {
-    on_terms(call, Kind::Processes, &|controller, name, terms| controller.start_process_with(name, terms))
+    in_order(call, &|controller, name, terms| controller.start_process_with(name, terms), &Controller::start_processes)
 }
 
 pub(super) fn stop(call: &Call<'_>) -> u8 {
-    on_terms(call, Kind::Processes, &|controller, name, terms| controller.stop_process_with(name, terms))
+    in_order(call, &|controller, name, terms| controller.stop_process_with(name, terms), &Controller::stop_processes)
 }
 
 pub(super) fn kill(call: &Call<'_>) -> u8 {
-    on_terms(call, Kind::Processes, &|controller, name, terms| controller.kill_process(name, terms))
+    in_order(call, &|controller, name, terms| controller.kill_process(name, terms), &Controller::kill_processes)
 }
 
 pub(super) fn start_group(call: &Call<'_>) -> u8 {
@@ -45,6 +54,43 @@ pub(super) fn start_group(call: &Call<'_>) -> u8 {
 
 pub(super) fn stop_group(call: &Call<'_>) -> u8 {
     on_terms(call, Kind::Groups, &|controller, name, terms| controller.stop_group_with(name, terms))
+}
+
+/// Of programs: without a name it is the daemon that reads its configuration again.
+pub(super) fn reload(call: &Call<'_>) -> u8 {
+    on_terms(call, Kind::Processes, &|controller, name, _| controller.reload_process(name))
+}
+
+pub(super) fn pause(call: &Call<'_>) -> u8 {
+    on_terms(call, Kind::Processes, &|controller, name, _| controller.pause(name))
+}
+
+pub(super) fn resume(call: &Call<'_>) -> u8 {
+    on_terms(call, Kind::Processes, &|controller, name, _| controller.resume(name))
+}
+
+/// `disable [--now] NAME...`: what is told of a name is what was done last.
+pub(super) fn disable(call: &Call<'_>) -> u8 {
+    let now = call.args.has(Opt::Now);
+    on_terms(call, Kind::Processes, &|controller, name, terms| {
+        let disabled = controller.disable(name)?;
+        if !now {
+            return Ok(disabled);
+        }
+        controller.stop_process_with(name, terms).map(|stopped| format!("{disabled}\n{stopped}"))
+    })
+}
+
+/// `enable [--now] NAME...`
+pub(super) fn enable(call: &Call<'_>) -> u8 {
+    let now = call.args.has(Opt::Now);
+    on_terms(call, Kind::Processes, &|controller, name, terms| {
+        let enabled = controller.enable(name)?;
+        if !now {
+            return Ok(enabled);
+        }
+        controller.start_process_with(name, terms).map(|started| format!("{enabled}\n{started}"))
+    })
 }
 
 pub(super) fn clear(call: &Call<'_>) -> u8 {
@@ -59,13 +105,15 @@ pub(super) fn wait(call: &Call<'_>) -> u8 {
 pub(super) fn restart(call: &Call<'_>) -> u8 {
     let force = call.args.has(Opt::Force);
     if !call.args.has(Opt::Rolling) {
-        return on_terms(call, Kind::Processes, &|controller, name, terms| {
-            controller.restart_process_with(name, force, terms)
-        });
+        return in_order(
+            call,
+            &|controller, name, terms| controller.restart_process_with(name, force, terms),
+            &|controller, names, terms| controller.restart_processes(names, force, terms),
+        );
     }
     let (controller, terms) = (patient(call), terms(call));
     let batch = Batch { kind: Kind::Processes, at_a_time: 1, waits: terms.wait };
-    on_each(call, &call.args.names, &batch, &|name| roll(&controller, name, force, terms))
+    on_each(call, &call.args.names, &batch, None, &|name| roll(&controller, name, force, terms))
 }
 
 /// Restarts one and waits until it is `RUNNING` and healthy.
@@ -89,7 +137,7 @@ pub(super) fn signal(call: &Call<'_>) -> u8 {
     };
     let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, waits: false };
     let as_group = call.args.has(Opt::Group);
-    on_each(call, names, &batch, &|name| match as_group {
+    on_each(call, names, &batch, None, &|name| match as_group {
         true => call.controller.signal_group(name, signal),
         false => call.controller.signal_process(name, signal),
     })
@@ -108,22 +156,27 @@ fn patient(call: &Call<'_>) -> Controller {
     }
 }
 
-fn on_terms(
-    call: &Call<'_>,
-    kind: Kind,
-    act: &(dyn Fn(&Controller, &str, Terms) -> Result<String, ClientError> + Sync),
-) -> u8 {
+fn on_terms(call: &Call<'_>, kind: Kind, one: One<'_>) -> u8 {
     let (controller, terms) = (patient(call), terms(call));
     let batch = Batch { kind, at_a_time: AT_A_TIME, waits: terms.wait };
-    on_each(call, &call.args.names, &batch, &|name| act(&controller, name, terms))
+    on_each(call, &call.args.names, &batch, None, &|name| one(&controller, name, terms))
 }
 
-/// Commands everything that the words select, several at a time (one at a time: up to the first failure), and reports the
-/// results in the order of the words. The exit code is that of the first failure.
+/// Several are one operation.
+fn in_order(call: &Call<'_>, one: One<'_>, all: All<'_>) -> u8 {
+    let (controller, terms) = (patient(call), terms(call));
+    let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, waits: terms.wait };
+    let all = |names: &[String]| all(&controller, names, terms);
+    on_each(call, &call.args.names, &batch, Some(&all), &|name| one(&controller, name, terms))
+}
+
+/// Commands everything that the words select: in one operation where there is one, else several at a time (one at a time: up
+/// to the first failure). Reports the results in the order of the words. The exit code is that of the first failure.
 fn on_each(
     call: &Call<'_>,
     words: &[String],
     batch: &Batch,
+    all: Option<AtOnce<'_>>,
     act: &(dyn Fn(&str) -> Result<String, ClientError> + Sync),
 ) -> u8 {
     let (targets, unknown) = match targets(call, batch.kind, words) {
@@ -133,6 +186,9 @@ fn on_each(
     let progress = Progress::new(call, targets, batch.at_a_time == 1);
     let work = || progress.work(act);
     let everything = || {
+        if let Some(results) = all.filter(|_| progress.len() > 1).and_then(|all| all_at_once(&progress, all)) {
+            return Some(results);
+        }
         std::thread::scope(|scope| {
             for _ in 1..progress.len().min(batch.at_a_time) {
                 // Fewer threads do the same work in a longer time.
@@ -142,16 +198,31 @@ fn on_each(
             }
             work();
         });
+        None
     };
-    if batch.waits {
-        progress.watched(everything)
-    } else {
-        everything()
+    match if batch.waits { progress.watched(everything) } else { everything() } {
+        None => report(call, progress.into_outcomes(), unknown, &[]),
+        Some(Ok(Results { results, also })) => {
+            let outcomes = results.into_iter().map(|(name, result)| (name, Outcome::Done(result)));
+            report(call, outcomes.collect(), unknown, &also)
+        }
+        Some(Err(error)) => fail_at(call, error),
     }
-    report(call, progress.into_outcomes(), unknown)
 }
 
-fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String>) -> u8 {
+/// `None`: the daemon takes one name only.
+fn all_at_once(progress: &Progress<'_>, all: AtOnce<'_>) -> Option<Result<Results, ClientError>> {
+    let result = all(&progress.begin_all());
+    // What is wrong with a name is told with that; that there is none, by a daemon that has looked for one.
+    let old = [ErrorCode::InvalidRequest, ErrorCode::NotFound, ErrorCode::UnknownCommand].map(ErrorCode::as_str);
+    if result.as_ref().is_err_and(|error| error.code().is_some_and(|code| old.contains(&code))) {
+        progress.begin_anew();
+        return None;
+    }
+    Some(result)
+}
+
+fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String>, also: &[String]) -> u8 {
     let mut code = DONE;
     let mut told = Vec::new();
     let mut not_done = Vec::new();
@@ -176,6 +247,9 @@ fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String
         told.push(answer);
         code = if code == DONE { result } else { code };
     }
+    if !also.is_empty() && !call.args.json() {
+        print(&format!("And what needs them: {}\n", printable_lines(&also.join(", "))));
+    }
     if !not_done.is_empty() && !call.args.json() {
         complain(&format!("not done: {}", not_done.join(", ")));
     }
@@ -188,7 +262,11 @@ fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String
     code = if code == DONE && !unknown.is_empty() { FAILED } else { code };
     if call.args.json() {
         let status = if code == DONE { "ok" } else { "error" };
-        let printed = print(&format!("{}\n", json!({"status": status, "results": told})));
+        let mut answer = json!({"status": status, "results": told});
+        if !also.is_empty() {
+            answer["also"] = also.into();
+        }
+        let printed = print(&format!("{answer}\n"));
         return if code == DONE { printed } else { code };
     }
     code

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::exit::DONE;
+use super::flag::ACTIONS;
 use super::print::print;
 use super::socket::socket;
 use super::text::printable;
@@ -140,6 +141,14 @@ fn arguments(verb: Verb, names: &[String], typed: &str, controller: &Controller)
             [fixed(&states), fixed(&["HEALTHCHECK"])].concat()
         }
         Completion::Groups => groups_of(&all()).into_iter().map(|group| candidate(group, "group")).collect(),
+        Completion::FlagAction => match names.first().map(String::as_str) {
+            None => fixed(&ACTIONS),
+            Some("set" | "clear") => {
+                let flags = controller.clone().with_timeout(TIMEOUT).flags().unwrap_or_default().into_iter();
+                flags.map(|flag| candidate(flag.name, if flag.set { "set" } else { "clear" })).collect()
+            }
+            Some(_) => Vec::new(),
+        },
         Completion::PlainProcesses => processes(&all()),
         Completion::Processes | Completion::SignalThenProcesses => {
             let all = all();
@@ -202,6 +211,8 @@ mod tests {
         assert_eq!(offered(&["signal", "U"]), ["USR1", "USR2"]);
         assert_eq!(offered(&["loglevel", "D"]), ["DEBUG"]);
         assert_eq!(offered(&["loglevel", "DEBUG", ""]), [""; 0]);
+        assert_eq!(offered(&["flag", ""]), ["set", "clear", "list"]);
+        assert_eq!(offered(&["flag", "list", ""]), [""; 0]);
         assert_eq!(offered(&["stop", "state:F"]), ["state:FATAL"]);
         assert_eq!(offered(&["stop", "a"]), ["all"]);
         assert!(offered(&[""]).len() > 20 && !offered(&[""]).contains(&"complete".to_owned()));

@@ -70,7 +70,7 @@ fn judge(all: &[ProcessStatus], names: &[String], ready: bool) -> Result<usize, 
 /// What is wrong with it, in its own words.
 fn ailment(process: &ProcessStatus, ready: bool) -> Option<String> {
     let well = match process.state.as_str() {
-        "RUNNING" => process.healthy != Some(false),
+        "RUNNING" => process.healthy != Some(false) && !(ready && process.ready == Some(false)),
         "STARTING" => !ready,
         "EXITED" => process.completed == Some(true),
         _ => false,

@@ -3,13 +3,23 @@
 //! `verb` is the table of verbs; `args`, `help` and `complete` read it; one handler for each verb asks the daemon through
 //! the client; this file alone knows which handler belongs to which verb.
 
+mod access;
 mod args;
+#[cfg(feature = "attach")]
+mod attach;
+mod blame;
 mod call;
+mod cat;
 mod clock;
 mod command;
 mod complete;
+#[cfg(feature = "http")]
+mod credentials;
 mod exit;
+mod flag;
 mod follow_events;
+mod foreground;
+mod graph;
 mod health;
 mod help;
 mod keys;
@@ -20,10 +30,12 @@ mod prompt;
 mod query;
 mod socket;
 mod status;
+mod stdin;
 mod table;
 mod tail;
 mod targets;
 mod text;
+mod token;
 mod top;
 mod tty;
 mod usage;
@@ -72,7 +84,18 @@ fn run(args: &Args) -> u8 {
             return USAGE;
         }
     };
+    #[cfg(feature = "http")]
+    let found = if socket.starts_with("http://") { credentials::credentials(&socket) } else { Ok(None) };
     let controller = Controller::new(socket);
+    #[cfg(feature = "http")]
+    let controller = match found {
+        Ok(Some((user, password))) => controller.with_credentials(user, password),
+        Ok(None) => controller,
+        Err(message) => {
+            complain(&message);
+            return USAGE;
+        }
+    };
     let controller = match args.timeout {
         Some(timeout) => controller.with_timeout(timeout),
         None => controller,
@@ -93,9 +116,23 @@ fn handle(call: &Call<'_>) -> u8 {
         Verb::Status => status::status(call),
         Verb::Top => top::top(call),
         Verb::Why => query::why(call),
+        Verb::Cat => cat::cat(call),
+        Verb::Graph => graph::graph(call),
+        Verb::Blame => blame::blame(call),
         Verb::History => query::history(call),
         Verb::Events => follow_events::follow_events(call),
         Verb::Tail => tail::tail(call),
+        Verb::Foreground => foreground::foreground(call),
+        Verb::Stdin => stdin::stdin(call),
+        #[cfg(feature = "attach")]
+        Verb::Attach => attach::attach(call),
+        #[cfg(feature = "attach")]
+        Verb::Run => attach::run(call),
+        #[cfg(not(feature = "attach"))]
+        Verb::Attach | Verb::Run => {
+            complain("this supervicectl was built without terminals (the feature attach of its crate)");
+            exit::FAILED
+        }
         Verb::Health => health::health(call),
         Verb::Start => command::start(call),
         Verb::Stop => command::stop(call),
@@ -105,19 +142,28 @@ fn handle(call: &Call<'_>) -> u8 {
         Verb::Wait => command::wait(call),
         Verb::StartGroup => command::start_group(call),
         Verb::StopGroup => command::stop_group(call),
+        Verb::Pause => command::pause(call),
+        Verb::Resume => command::resume(call),
+        Verb::Disable => command::disable(call),
+        Verb::Enable => command::enable(call),
         Verb::Clear => command::clear(call),
         Verb::Reopen => query::message(call, Controller::reopen),
+        Verb::Scale => query::scale(call),
         Verb::Reread => query::reread(call),
         Verb::Update => query::update(call),
         Verb::Confirm => query::message(call, Controller::confirm),
-        Verb::Reload => query::reload(call),
+        Verb::Reload if call.args.names.is_empty() => query::reload(call),
+        Verb::Reload => command::reload(call),
+        Verb::Flag => flag::flag(call),
         Verb::LogLevel => query::log_level(call),
         Verb::Pid => query::pid(call),
+        Verb::Access => access::access(call),
         Verb::Ping => query::ping(call),
         Verb::Shutdown => query::message(call, Controller::shutdown),
         Verb::PowerOff => query::message(call, |controller| controller.power(Power::Off)),
         Verb::Reboot => query::message(call, |controller| controller.power(Power::Reboot)),
         Verb::Halt => query::message(call, |controller| controller.power(Power::Halt)),
+        Verb::Token => token::token(call),
         Verb::Version => query::version(call),
         Verb::Help => help::help(call),
         // Outside the prompt there is nothing to leave.

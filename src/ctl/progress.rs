@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,13 +41,15 @@ pub(super) struct Progress<'a> {
     slots: Mutex<Vec<(String, Outcome)>>,
     stop_at_failure: bool,
     count: usize,
+    /// All are one operation: how many of them are done nobody knows before its end.
+    at_once: AtomicBool,
 }
 
 impl<'a> Progress<'a> {
     pub fn new(call: &'a Call<'a>, targets: Vec<String>, stop_at_failure: bool) -> Self {
         let count = targets.len();
         let slots = targets.into_iter().map(|name| (name, Outcome::Waiting)).collect();
-        Progress { call, slots: Mutex::new(slots), stop_at_failure, count }
+        Progress { call, slots: Mutex::new(slots), stop_at_failure, count, at_once: AtomicBool::new(false) }
     }
 
     pub fn len(&self) -> usize {
@@ -73,6 +76,20 @@ impl<'a> Progress<'a> {
                 return;
             }
         }
+    }
+
+    /// All of them are under way, in one operation; their names.
+    pub fn begin_all(&self) -> Vec<String> {
+        self.at_once.store(true, Ordering::Relaxed);
+        let mut slots = self.slots();
+        slots.iter_mut().for_each(|slot| slot.1 = Outcome::UnderWay);
+        slots.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// They are still to be done, one by one.
+    pub fn begin_anew(&self) {
+        self.at_once.store(false, Ordering::Relaxed);
+        self.slots().iter_mut().for_each(|slot| slot.1 = Outcome::Waiting);
     }
 
     fn take(&self) -> Option<(usize, String)> {
@@ -170,12 +187,14 @@ impl<'a> Progress<'a> {
         let by_name: HashMap<&str, &ProcessStatus> = all.iter().map(|one| (one.name.as_str(), one)).collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (mut pending, mut done) = (Vec::new(), 0);
+        let at_once = self.at_once.load(Ordering::Relaxed);
         for (name, outcome) in self.slots().iter() {
             match outcome {
                 Outcome::Done(_) => done += 1,
                 Outcome::UnderWay => {
                     let members = all.iter().filter(|one| one.group.as_deref() == Some(name) && is_moving(one));
                     match by_name.get(name.as_str()) {
+                        Some(one) if at_once && has_got_there(self.call.verb, one) => done += 1,
                         Some(one) => pending.push(describe(one, now)),
                         None => pending.extend(members.map(|one| describe(one, now))),
                     }
@@ -186,7 +205,8 @@ impl<'a> Progress<'a> {
         if pending.is_empty() {
             pending.extend(all.iter().filter(|one| is_moving(one)).map(|one| describe(one, now)));
         }
-        let count = if self.count > 1 { format!("{done} of {} done, ", self.count) } else { String::new() };
+        let is_counted = self.count > 1 && (!at_once || done > 0);
+        let count = if is_counted { format!("{done} of {} done, ", self.count) } else { String::new() };
         let text = format!(
             "{count}waiting for {}",
             if pending.is_empty() { "the daemon".to_owned() } else { pending.join(", ") }
@@ -194,6 +214,15 @@ impl<'a> Progress<'a> {
         let room = terminal::size(io::stderr()).map_or(80, |(columns, _)| columns);
         let line = format!("\r\x1b[K{}", to_columns(&printable(&text), room.saturating_sub(1)));
         io::stderr().write_all(line.as_bytes()).is_ok()
+    }
+}
+
+/// Whether it is as it was asked to be. Of a restart that can't be told from its state.
+fn has_got_there(verb: Verb, process: &ProcessStatus) -> bool {
+    if matches!(verb, Verb::Stop | Verb::Kill) {
+        process.pid.is_none() && !is_moving(process)
+    } else {
+        verb == Verb::Start && process.state == "RUNNING"
     }
 }
 

@@ -4,25 +4,31 @@ use serde_json::{Value, json};
 
 use super::call::{Call, fail_at};
 use super::clock::time_of_day;
-use super::exit::{DONE, FAILED};
+use super::exit::{DONE, FAILED, USAGE};
 use super::print::{VERSION, complain, print};
 use super::progress::waited_for;
 use super::targets::{Kind, targets};
 use super::text::{printable, printable_lines};
+use super::verb::Opt;
 use crate::client::{ClientError, Controller, DaemonChanges, HistoryItem, KeyChange, Reloaded, Reread, Updated, Why};
 
 /// Prints the answer: as text, or as it is with `--json`.
-fn show(call: &Call<'_>, json: &Value, text: &str) -> u8 {
+pub(super) fn show(call: &Call<'_>, json: &Value, text: &str) -> u8 {
     if call.args.json() { print(&format!("{json}\n")) } else { print(&printable_lines(text)) }
 }
 
 /// The particulars of an answer, as the daemon sends them.
-fn ok(particulars: impl serde::Serialize) -> Value {
+pub(super) fn ok(particulars: impl serde::Serialize) -> Value {
     let mut value = serde_json::to_value(particulars).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
         object.insert("status".to_owned(), "ok".into());
     }
     value
+}
+
+fn usage(call: &Call<'_>, message: &str) -> u8 {
+    complain(&format!("{}: {message}\nTry 'supervicectl help {}'.", call.verb.name(), call.verb.name()));
+    USAGE
 }
 
 /// `reopen`, `confirm`, `shutdown` and whatever else is answered by a message.
@@ -136,8 +142,29 @@ fn told_update(call: &Call<'_>, updated: Updated) -> String {
     text
 }
 
+/// `scale [--save] NAME NUMBER`
+pub(super) fn scale(call: &Call<'_>) -> u8 {
+    let [name, number] = call.args.names.as_slice() else { return usage(call, "it takes a name and a number") };
+    let Ok(instances) = number.parse() else { return usage(call, &format!("'{number}' is no number of instances")) };
+    let save = call.args.has(Opt::Save);
+    match waited_for(call, || call.controller.scale(name, instances, save)) {
+        Ok(updated) => show(call, &ok(&updated), &told_update(call, updated)),
+        Err(error) => fail_at(call, error),
+    }
+}
+
 pub(super) fn reread(call: &Call<'_>) -> u8 {
-    match waited_for(call, || call.controller.reread()) {
+    let with_secrets = call.args.has(Opt::Secrets);
+    let file = match call.args.file.as_deref().map(std::path::absolute).transpose() {
+        Ok(file) => file.map(|file| file.display().to_string()),
+        Err(error) => return usage(call, &error.to_string()),
+    };
+    let ask = || match (&file, with_secrets) {
+        (Some(file), secrets) => call.controller.reread_file(file, secrets),
+        (None, true) => call.controller.reread_with_secrets(),
+        (None, false) => call.controller.reread(),
+    };
+    match waited_for(call, ask) {
         Ok(plan) => {
             let json = ok(&plan);
             let Reread { added, removed, changed, warnings, daemon } = plan;

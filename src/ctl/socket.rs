@@ -1,11 +1,11 @@
-//! Which daemon is meant: the path of its socket.
+//! Which daemon is meant: the path of its socket, or its URL.
 
 use std::path::Path;
 
 use crate::config::reader::Document;
 use crate::models::{DEFAULT_SOCKET_PATH, Dialect};
 
-/// The socket: of `-s`, of the configuration that `-c` names, of the environment, or the default.
+/// The socket or URL: of `-s`, of the configuration that `-c` names, of the environment, or the default.
 pub(super) fn socket(socket: Option<&str>, configuration: Option<&str>) -> Result<String, String> {
     if let Some(socket) = socket {
         return Ok(socket.to_owned());
@@ -13,7 +13,8 @@ pub(super) fn socket(socket: Option<&str>, configuration: Option<&str>) -> Resul
     if let Some(file) = configuration {
         return configured_socket(Path::new(file));
     }
-    let environment = std::env::var("SUPERVICE_SOCKET").ok().filter(|socket| !socket.is_empty());
+    let variable = |name: &str| std::env::var(name).ok().filter(|socket| !socket.is_empty());
+    let environment = variable("SUPERVICE_URL").or_else(|| variable("SUPERVICE_SOCKET"));
     Ok(environment.unwrap_or_else(|| DEFAULT_SOCKET_PATH.to_owned()))
 }
 

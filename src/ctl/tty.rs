@@ -54,7 +54,7 @@ pub(super) fn of_health(cell: &str) -> Sgr {
     }
 }
 
-/// Apsgrds the text in this rendition.
+/// Appends the text in this rendition; `None`: as it is.
 pub(super) fn paint(to: &mut String, text: &str, sgr: Option<Sgr>) {
     match sgr {
         Some(sgr) => to.push_str(&painted(text, sgr)),

@@ -10,6 +10,7 @@ pub(super) enum Names {
     None,
     Any,
     AtMostOne,
+    One,
     AtLeastOne,
 }
 
@@ -26,6 +27,8 @@ pub(super) enum Completion {
     /// A signal first, then as `Processes`.
     SignalThenProcesses,
     Groups,
+    /// `set`, `clear` or `list`; behind the first two, flags.
+    FlagAction,
     Levels,
     EventTypes,
     Verbs,
@@ -103,11 +106,24 @@ verbs! {
         &[Opt::Long, Opt::Watch, Opt::Plain, Opt::Json], Any, Processes, Query, Listed;
     Top: "top", "", "the same, full screen, with output and keys", &[], None, None, Query, Listed;
     Why: "why", "NAME...", "how they came to their state, and what comes next", JSON, AtLeastOne, Processes, Query, Listed;
+    Cat: "cat", "[--defaults] [--secrets] NAME...", "their settings, and where they are set",
+        &[Opt::Defaults, Opt::Secrets, Opt::Json], AtLeastOne, Processes, Query, Listed;
+    Graph: "graph", "[--reverse] [--dot] [NAME]...", "who needs whom, as a tree",
+        &[Opt::Reverse, Opt::Dot, Opt::Json], Any, Processes, Query, Listed;
+    Blame: "blame", "[NAME]...", "how long each start took, and what it waited for", JSON, Any, Processes, Query, Listed;
     History: "history", "[NAME]", "the last transitions, and who asked for them", JSON, AtMostOne, PlainProcesses, Query, Listed;
     Events: "events", "[TYPE]...", "what happens, as it happens", &[Opt::Json, Opt::History], Any, EventTypes, Query, Listed;
     Tail: "tail", "[-f] [-n LINES | -c BYTES] NAME... [stdout|stderr]",
         "the newest output (10 lines); with -f what comes",
         &[Opt::Follow, Opt::Lines, Opt::Bytes], AtLeastOne, ProcessesThenStream, Query, Listed;
+    Foreground: "fg", "NAME", "its output, and your input to it; Ctrl-C leaves",
+        &[], One, PlainProcesses, Change, Listed;
+    Stdin: "stdin", "NAME", "write your standard input to its own", &[], One, PlainProcesses, Change, Listed;
+    Attach: "attach", "NAME", "sit down at its terminal; Ctrl-\\ leaves",
+        &[], One, PlainProcesses, Change, Listed;
+    Run: "run", "[--wait | --pty] [--name N] [--set KEY=VALUE]... -- COMMAND...",
+        "run what is in no file; --wait shows its output",
+        &[Opt::Name, Opt::Set, Opt::Wait, Opt::Pty, Opt::Json], AtLeastOne, None, Change, Listed;
     Health: "health", "[--ready] [NAME]...", "exit with 0 if all (or these) are well", &[Opt::Ready], Any, PlainProcesses, Query, Listed;
     Start: "start", "[--no-wait] NAME...", "start, and wait until they are RUNNING", COMMAND, AtLeastOne, Processes, Change, Listed;
     Stop: "stop", "[--only] [--no-wait] NAME...", "stop, and wait until nothing of them is left",
@@ -117,24 +133,35 @@ verbs! {
     Kill: "kill", "NAME...", "SIGKILL at once, also to one that is stopping", COMMAND, AtLeastOne, Processes, Change, Listed;
     Signal: "signal", "[--group] SIGNAL NAME...", "send a signal to their main processes",
         &[Opt::Group, Opt::Json], AtLeastOne, SignalThenProcesses, Change, Listed;
+    Pause: "pause", "NAME...", "stop them in their place (SIGSTOP) until resume", JSON, AtLeastOne, Processes, Change, Listed;
+    Resume: "resume", "NAME...", "let them go on", JSON, AtLeastOne, Processes, Change, Listed;
+    Disable: "disable", "[--now] NAME...", "not started by the daemon, by need or by schedule",
+        &[Opt::Now, Opt::Json], AtLeastOne, Processes, Change, Listed;
+    Enable: "enable", "[--now] NAME...", "take disable back", &[Opt::Now, Opt::Json], AtLeastOne, Processes, Change, Listed;
     Wait: "wait", "--for WHAT NAME...", "wait until they are running, healthy, stopped...",
         &[Opt::For, Opt::Json], AtLeastOne, Processes, Query, Listed;
     StartGroup: "startgroup", "GROUP...", "start all members of a group", COMMAND, AtLeastOne, Groups, Change, Listed;
     StopGroup: "stopgroup", "GROUP...", "stop all members of a group", COMMAND, AtLeastOne, Groups, Change, Listed;
     Clear: "clear", "NAME...", "empty the log files of these", JSON, AtLeastOne, Processes, Change, Listed;
     Reopen: "reopen", "", "open all log files anew", JSON, None, None, Change, Listed;
-    Reread: "reread", "", "what an update would change; nothing is done", JSON, None, None, Query, Listed;
+    Scale: "scale", "[--save] NAME NUMBER", "have so many instances of a program with numprocs",
+        &[Opt::Save, Opt::Json], AtLeastOne, None, Change, Listed;
+    Reread: "reread", "[-c FILE] [--secrets]", "what an update would change; nothing is done",
+        &[Opt::File, Opt::Secrets, Opt::Json], None, None, Query, Listed;
     Update: "update", "[--confirm SECONDS]", "read the configuration again and apply all of it",
         &[Opt::Confirm, Opt::Json], None, None, Change, Listed;
     Confirm: "confirm", "", "keep what update --confirm has changed", JSON, None, None, Change, Listed;
-    Reload: "reload", "", "read the configuration again; restart nothing", JSON, None, None, Change, Listed;
+    Reload: "reload", "[NAME]...", "read the configuration again; restart nothing", JSON, Any, Processes, Change, Listed;
+    Flag: "flag", "set|clear NAME... | list", "what starts wait for by start_when = flag:NAME", JSON, AtLeastOne, FlagAction, Change, Listed;
     LogLevel: "loglevel", "[LEVEL]", "how much the daemon logs", JSON, AtMostOne, Levels, Change, Listed;
     Pid: "pid", "[NAME]", "the process id of the daemon, or of this", JSON, AtMostOne, PlainProcesses, Query, Listed;
+    Access: "access", "", "what you may do", JSON, None, None, Query, Listed;
     Ping: "ping", "", "does the daemon answer?", JSON, None, None, Query, Listed;
     Shutdown: "shutdown", "", "stop everything and end the daemon", JSON, None, None, Change, Listed;
     PowerOff: "poweroff", "", "turn the machine off, where the daemon is its init", &[], None, None, Change, Listed;
     Reboot: "reboot", "", "start the machine anew", &[], None, None, Change, Listed;
     Halt: "halt", "", "stop the machine and leave the power on", &[], None, None, Change, Listed;
+    Token: "token", "NAME", "a new token for HTTP, and its line for users_file", &[], One, None, Query, Listed;
     Version: "version", "", "the versions of this and of the daemon", JSON, None, None, Query, Listed;
     Help: "help", "[COMMAND]", "this, or more about a command", &[], AtMostOne, Verbs, Query, Listed;
     Quit: "quit", "", "leave the prompt", &[], None, None, Query, Hidden;
@@ -194,6 +221,17 @@ pub(super) enum Opt {
     Lines,
     Bytes,
     Group,
+    Reverse,
+    Dot,
+    Defaults,
+    Secrets,
+    Name,
+    Set,
+    Wait,
+    Pty,
+    Now,
+    Save,
+    File,
 }
 
 /// How an option is written.
@@ -217,7 +255,7 @@ const fn spelling(
 }
 
 /// The common options come first. Where two share a letter, the one of the verb counts after the verb.
-static OPTIONS: [Spelling; 21] = [
+static OPTIONS: [Spelling; 32] = [
     spelling(Opt::Socket, Some('s'), "socket", "SOCKET", "the daemon's socket"),
     spelling(Opt::Config, Some('c'), "config", "FILE", "the daemon's configuration, which names the socket"),
     spelling(Opt::Timeout, None, "timeout", "SECONDS", "give up waiting after this time"),
@@ -239,6 +277,17 @@ static OPTIONS: [Spelling; 21] = [
     spelling(Opt::Lines, Some('n'), "lines", "LINES", "so many lines"),
     spelling(Opt::Bytes, Some('c'), "bytes", "BYTES", "so many bytes"),
     spelling(Opt::Group, None, "group", "", "to the process group, not to its leader alone"),
+    spelling(Opt::Reverse, None, "reverse", "", "from what is needed to those that need it"),
+    spelling(Opt::Dot, None, "dot", "", "for Graphviz"),
+    spelling(Opt::Defaults, None, "defaults", "", "also what no file sets"),
+    spelling(Opt::Secrets, None, "secrets", "", "with the values of 'environment'"),
+    spelling(Opt::Name, None, "name", "NAME", "what it is called"),
+    spelling(Opt::Set, None, "set", "KEY=VALUE", "a key of a program, as in a file"),
+    spelling(Opt::Wait, None, "wait", "", "show its output, and exit as it does"),
+    spelling(Opt::Pty, None, "pty", "", "the same, on a terminal of its own"),
+    spelling(Opt::Now, None, "now", "", "also stop or start them"),
+    spelling(Opt::Save, None, "save", "", "also after a restart of the daemon"),
+    spelling(Opt::File, Some('c'), "file", "FILE", "this file, not the daemon's own"),
 ];
 
 /// The number of options at the beginning of [`OPTIONS`] that go with every verb.

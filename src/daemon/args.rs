@@ -19,9 +19,21 @@ Start the programs of a configuration file, watch them, and restart them.
   -l, --logfile FILE    the daemon's own log ('none': none)
   -e, --loglevel LEVEL  DEBUG, INFO, WARNING, ERROR or CRITICAL
       --check           check the configuration and exit
-      --json            with --check: print the effective configuration
+      --json            with --check: print the effective configuration;
+                        with --simulate: print JSON
       --secrets         with --check --json: with the values of 'environment'
       --graph           with --check: print who starts after whom
+      --simulate        run the configuration on a simulated clock: print what
+                        happens to its programs, and how it ends
+      --for TIME        with --simulate: for so long (default: 60s)
+      --ready NAME=TIME with --simulate: it is ready so long after each start, a
+                        oneshot completes; NAME may be a condition of start_when,
+                        TIME may be 'never'
+      --fail NAME@TIME=END
+                        with --simulate: it ends then; exit:CODE or signal:NAME
+      --stop NAME@TIME  with --simulate: an operator stops it then
+      --reload FILE@TIME
+                        with --simulate: this is the configuration from then on
       --strict          unknown sections and keys are errors
       --dialect RULES   read the file as 'supervice' or 'supervisord' does
                         (default: supervisord where it has [supervisord])
@@ -43,6 +55,7 @@ Exit code: 0 success, 1 failure, 2 wrong usage. See supervice(8), supervice.conf
 pub(super) enum Mode {
     Run(Args),
     Check { json: bool, secrets: bool, graph: bool, args: Args },
+    Simulate { args: Args, options: SimulateOptions, json: bool },
     DemoServer(String),
     Help,
     Version,
@@ -60,6 +73,23 @@ pub(super) struct Args {
     pub init: bool,
     pub system: bool,
     pub mounts: Option<String>,
+}
+
+/// The options of a simulation, as they are written.
+#[derive(Debug, Default)]
+pub(super) struct SimulateOptions {
+    pub duration: Option<String>,
+    pub ready: Vec<String>,
+    pub fail: Vec<String>,
+    pub stop: Vec<String>,
+    pub reload: Vec<String>,
+}
+
+impl SimulateOptions {
+    fn is_any(&self) -> bool {
+        let lists = [&self.ready, &self.fail, &self.stop, &self.reload];
+        self.duration.is_some() || lists.iter().any(|list| !list.is_empty())
+    }
 }
 
 impl Args {
@@ -86,6 +116,7 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Mode, String
 fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
     let mut args = Args::default();
     let (mut check, mut json, mut secrets, mut graph) = (false, false, false, false);
+    let (mut simulated, mut simulation) = (false, SimulateOptions::default());
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Short('c') | Arg::Long("config" | "configuration") => args.config = Some(parser.value()?.into()),
@@ -96,6 +127,12 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
             Arg::Long("json") => json = true,
             Arg::Long("secrets") => secrets = true,
             Arg::Long("graph") => graph = true,
+            Arg::Long("simulate") => simulated = true,
+            Arg::Long("for") => simulation.duration = Some(parser.value()?.string()?),
+            Arg::Long("ready") => simulation.ready.push(parser.value()?.string()?),
+            Arg::Long("fail") => simulation.fail.push(parser.value()?.string()?),
+            Arg::Long("stop") => simulation.stop.push(parser.value()?.string()?),
+            Arg::Long("reload") => simulation.reload.push(parser.value()?.string()?),
             Arg::Long("strict") => args.strict = true,
             Arg::Long("dialect") => args.dialect = Some(dialect(&parser.value()?.string()?)?),
             Arg::Long("init") => args.init = true,
@@ -116,9 +153,18 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
     if graph && (json || !check) {
         return Err("--graph goes with --check alone".into());
     }
+    if simulated && check {
+        return Err("--simulate and --check exclude each other".into());
+    }
+    if simulation.is_any() && !simulated {
+        return Err("--for, --ready, --fail, --stop and --reload go with --simulate".into());
+    }
+    if simulated {
+        return Ok(Mode::Simulate { args, options: simulation, json });
+    }
     match (check, json) {
         (true, _) => Ok(Mode::Check { json, secrets, graph, args }),
-        (false, true) => Err("--json goes with --check".into()),
+        (false, true) => Err("--json goes with --check or --simulate".into()),
         (false, false) => Ok(Mode::Run(args)),
     }
 }
@@ -167,6 +213,10 @@ mod tests {
             &["--graph"],
             &["--check", "--json", "--graph"],
             &["--dialect", "x"],
+            &["--for", "5s"],
+            &["--check", "--fail", "a@5s=exit:1"],
+            &["--simulate", "--check"],
+            &["--simulate", "--secrets"],
         ] {
             assert!(mode(words).is_err(), "{words:?}");
         }

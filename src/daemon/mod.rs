@@ -2,13 +2,22 @@
 
 mod args;
 mod demo;
+mod schedules;
+#[cfg(feature = "simulate")]
+mod simulate;
+#[cfg(not(feature = "simulate"))]
+#[path = "without_simulation.rs"]
+mod simulate;
 mod supervisord;
 mod system;
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::config::{self, ConfigError, Loaded, Secrets};
 use crate::core::{Logging, RunError, RunOptions, Supervisor, termination};
@@ -43,6 +52,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Mode::Check { json, secrets, graph: false, args }) => {
             check(&args, json, if secrets { Secrets::Shown } else { Secrets::Hidden })
         }
+        Ok(Mode::Simulate { args, options, json }) => simulate::main(&args, &options, json),
         Ok(Mode::Run(args)) if args.system => system::start(args),
         Ok(Mode::Run(args)) => start(args),
     };
@@ -96,7 +106,8 @@ fn check(args: &Args, json: bool, secrets: Secrets) -> u8 {
             let programs = loaded.config.programs.len();
             let plural = if programs == 1 { "" } else { "s" };
             let dialect = loaded.config.dialect.as_str();
-            print(&format!("{}: no errors, {programs} program{plural} ({dialect}'s dialect)\n", path.display()))
+            let times = schedules::next_times(&loaded.config);
+            print(&format!("{}: no errors, {programs} program{plural} ({dialect}'s dialect)\n{times}", path.display()))
         }
     }
 }
@@ -159,31 +170,75 @@ fn inherit_orphans(insist: bool) -> Option<u8> {
         .then(|| fail(FAILURE, &format!("cannot become the reaper of orphans: {}", crate::util::errno::reason(&error))))
 }
 
-/// Runs the daemon in this process, and tells the one that waits for it how its start went.
-fn run(loaded: Loaded, path: &Path, args: Args, ready: Option<ReadyWriter>, machine: Option<system::Wanted>) -> u8 {
-    let supervisor = Supervisor::new();
+/// Runs the daemon in this process, as often as a client asks for a new beginning.
+fn run(
+    mut loaded: Loaded,
+    path: &Path,
+    args: Args,
+    mut ready: Option<ReadyWriter>,
+    machine: Option<system::Wanted>,
+) -> u8 {
+    let args = Arc::new(args);
     let foreground = ready.is_none();
-    let logging = if foreground && !loaded.config.silent {
-        Logging::Foreground { file: loaded.logfile_given }
-    } else {
-        Logging::File
-    };
-    supervisor.set_config(loaded.config, path);
-    let slot = std::rc::Rc::new(std::cell::Cell::new(ready));
-    let waiting = std::rc::Rc::clone(&slot);
+    loop {
+        let restart = Rc::new(Cell::new(false));
+        let given = loaded.logfile_given;
+        let supervisor = Supervisor::new();
+        let logging =
+            if foreground && !loaded.config.silent { Logging::Foreground { file: given } } else { Logging::File };
+        supervisor.set_config(loaded.config, path);
+        let adjusting = Arc::clone(&args);
+        let options = RunOptions {
+            logging,
+            reap_orphans: true,
+            load: args.load_options(),
+            adjust: Some(Arc::new(move |config| adjusting.adjust(config))),
+            machine: machine.clone(),
+            restart: Some(Rc::clone(&restart)),
+            ends_process: true,
+            on_ready: None,
+        };
+        let code = run_once(&supervisor, options, ready.take(), foreground);
+        if !restart.get() {
+            return code;
+        }
+        loaded = load_again(path, &args).unwrap_or_else(|error| {
+            // Better the programs of before than none.
+            log::error!("begins anew with the configuration that was in force: {error}");
+            let files = vec![path.to_owned()];
+            Loaded {
+                config: supervisor.config(),
+                warnings: Vec::new(),
+                files,
+                logfile_given: given,
+                origins: Vec::new(),
+                scaled: Vec::new(),
+            }
+        });
+    }
+}
+
+/// Loads the configuration for a new beginning.
+fn load_again(path: &Path, args: &Args) -> Result<Loaded, ConfigError> {
+    let mut loaded = config::load(path, &args.load_options())?;
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    loaded.logfile_given |= args.logfile.is_some();
+    args.adjust(&mut loaded.config);
+    Ok(loaded)
+}
+
+/// Runs one supervisor to its end, and tells the process that waits for it how its start went.
+fn run_once(supervisor: &Supervisor, mut options: RunOptions, ready: Option<ReadyWriter>, foreground: bool) -> u8 {
+    let slot = Rc::new(Cell::new(ready));
+    let waiting = Rc::clone(&slot);
     let on_ready: Box<dyn FnOnce()> = Box::new(move || {
         if let Some(Err(error)) = waiting.take().map(ReadyWriter::ready) {
             log::error!("cannot detach from the terminal: {}", crate::util::errno::reason(&error));
         }
     });
-    let options = RunOptions {
-        logging,
-        reap_orphans: true,
-        load: args.load_options(),
-        adjust: Some(std::sync::Arc::new(move |config| args.adjust(config))),
-        machine,
-        on_ready: Some(on_ready),
-    };
+    options.on_ready = Some(on_ready);
     sys::signals::ignore_when_unheard();
     match supervisor.run_with(options) {
         Ok(()) => 0,

@@ -1,6 +1,7 @@
-//! Health checks: what is asked ([`TcpHealthChecker`], [`ScriptHealthChecker`]), and the worker threads that ask by tcp for the
-//! daemon, whose scripts are tasks (`process::Task`). *When* it is asked, and what follows from the answers, is the
-//! state machine's business.
+//! Health checks: what is asked ([`TcpHealthChecker`], [`UnixHealthChecker`], [`HttpHealthChecker`], [`ScriptHealthChecker`]), and
+//! the worker threads that ask for the daemon, one as long as a check takes; its scripts are tasks (`process::Task`). *When* it
+//! is asked, and what follows from the answers, is the state machine's business. The same questions tell whether a program is
+//! ready.
 //!
 //! ```
 //! use supervice::health::create_health_checker;
@@ -15,21 +16,25 @@
 //! assert!(checker.check().healthy);
 //! ```
 
+mod background;
+mod connect;
+mod http;
 mod lookup;
 mod script;
 mod task_result;
 mod tcp;
-mod worker;
 
 use std::time::Duration;
 
+pub use http::HttpHealthChecker;
 pub use script::ScriptHealthChecker;
-pub use tcp::TcpHealthChecker;
+pub use tcp::{TcpHealthChecker, UnixHealthChecker};
 
+pub(crate) use background::check_on_thread;
 pub(crate) use script::{no_pipe, script_command};
-pub(crate) use worker::{CheckRequest, THREAD_DIED, Worker};
 
-use crate::models::{HealthCheckConfig, HealthCheckType};
+use crate::models::{Endpoint, HealthCheckConfig, HealthCheckType, Readiness, Statuses};
+use tcp::ConnectionChecker;
 
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +67,39 @@ pub fn create_health_checker(config: &HealthCheckConfig) -> Option<Box<dyn Healt
     match config.check_type {
         HealthCheckType::None => None,
         HealthCheckType::Tcp => Some(Box::new(TcpHealthChecker::new(&config.host, config.port?, timeout))),
+        HealthCheckType::Unix => Some(Box::new(UnixHealthChecker::new(config.path.as_deref()?, timeout))),
+        HealthCheckType::Http => Some(Box::new(HttpHealthChecker {
+            url: config.url.clone()?,
+            statuses: config.status.clone(),
+            headers: config.header.clone(),
+            timeout,
+        })),
         HealthCheckType::Script => Some(Box::new(ScriptHealthChecker::new(config.command.as_deref()?, timeout))),
+    }
+}
+
+/// What finds out whether a connection is accepted there.
+pub(crate) fn connection_checker(endpoint: &Endpoint, timeout: Duration) -> Box<dyn HealthChecker> {
+    Box::new(ConnectionChecker { endpoint: endpoint.clone(), timeout })
+}
+
+/// What finds out by asking whether a program is ready; `None` where a command does, or it tells by itself.
+pub(crate) fn readiness_checker(ready: &Readiness, timeout: Duration) -> Option<Box<dyn HealthChecker>> {
+    match ready {
+        Readiness::Accepts(endpoint) => Some(connection_checker(endpoint, timeout)),
+        Readiness::Http(url) => Some(Box::new(HttpHealthChecker {
+            url: url.clone(),
+            statuses: Statuses::default(),
+            headers: Vec::new(),
+            timeout,
+        })),
+        Readiness::Startsecs
+        | Readiness::Notify
+        | Readiness::Fd(_)
+        | Readiness::FdVariable(_)
+        | Readiness::Path(_)
+        | Readiness::Log(_)
+        | Readiness::Command(_)
+        | Readiness::Health => None,
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{HealthCheckResult, HealthChecker};
+use crate::models::Rare;
 use crate::process::{
     Exit, Moment, SignalReason, SpawnError, SpawnStage, Task, TaskAction, TaskEvent, TaskKind, TaskSpec,
 };
@@ -53,14 +54,19 @@ impl ScriptHealthChecker {
             c_string("the environment", key)
         };
         let launch = Launch {
+            pid_variable: None,
             argv: argv.collect::<Result<_, _>>()?,
             env: std::env::vars_os().map(variable).collect::<Result<_, _>>()?,
             directory: None,
+            stdin_file: None,
             credentials: None,
             pdeathsig: true,
             fds: standard_fds(null.as_fd(), null.as_fd(), child_end.as_fd()),
             rlimits: Vec::new(),
             umask: None,
+            #[cfg(feature = "attach")]
+            has_terminal: false,
+            confinement: Rare::default(),
             argv_0_is_path: false,
         };
         let child = Spawner::new().map_err(no_pipe)?.spawn(launch)?;

@@ -1,80 +1,66 @@
-//! The tcp check: does somebody accept a connection?
+//! The checks by a connection: does somebody accept one?
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{HealthCheckResult, HealthChecker, lookup};
+use super::connect::{Deadline, open, target};
+use super::{HealthCheckResult, HealthChecker};
+use crate::models::Endpoint;
 
 /// Passes when a connection to `host:port` is accepted within the time-out, whatever the address family.
 #[derive(Debug, Clone)]
-pub struct TcpHealthChecker {
-    host: String,
-    port: u16,
-    timeout: Duration,
-}
+pub struct TcpHealthChecker(ConnectionChecker);
 
 impl TcpHealthChecker {
     /// A check of `host` (an IPv4 or IPv6 address, with or without brackets, or a name).
     pub fn new(host: &str, port: u16, timeout: Duration) -> Self {
-        let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
-        TcpHealthChecker { host: host.to_owned(), port, timeout }
-    }
-
-    /// Numbers never ask the resolver, so that they can't be delayed by a name server.
-    fn addresses(&self, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
-        let found = match self.host.parse::<IpAddr>() {
-            Ok(ip) => vec![ip],
-            Err(_) => lookup::resolve(&self.host, deadline).unwrap_or_else(|| Err(self.no_answer()))?,
-        };
-        Ok(found.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect())
-    }
-
-    fn no_answer(&self) -> String {
-        format!("no answer within {} s", self.timeout.as_secs())
-    }
-
-    fn target(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        TcpHealthChecker(ConnectionChecker { endpoint: Endpoint::Tcp { host: host.to_owned(), port }, timeout })
     }
 }
 
 impl HealthChecker for TcpHealthChecker {
     fn check(&self) -> HealthCheckResult {
-        let deadline = Instant::now() + self.timeout;
-        let addresses = match self.addresses(deadline) {
-            Ok(addresses) => addresses,
-            Err(reason) => return HealthCheckResult::failed(format!("cannot resolve {}: {reason}", self.host)),
-        };
-        let mut last = None;
-        for (address, untried) in addresses.iter().zip((1..=addresses.len()).rev()) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            // An address that does not answer leaves time for the next: a host may have lost one family of addresses.
-            let share = left / u32::try_from(untried).unwrap_or(u32::MAX);
-            match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
-                Ok(_) => return HealthCheckResult::passed(format!("connected to {}", self.target())),
-                Err(error) => last = Some(error),
-            }
+        self.0.check()
+    }
+}
+
+/// Passes when a connection to a Unix socket is accepted within the time-out.
+#[derive(Debug, Clone)]
+pub struct UnixHealthChecker(ConnectionChecker);
+
+impl UnixHealthChecker {
+    /// A check of the socket with this path, in the abstract namespace where it begins with `@`.
+    pub fn new(path: &str, timeout: Duration) -> Self {
+        UnixHealthChecker(ConnectionChecker { endpoint: Endpoint::Unix(path.to_owned()), timeout })
+    }
+}
+
+impl HealthChecker for UnixHealthChecker {
+    fn check(&self) -> HealthCheckResult {
+        self.0.check()
+    }
+}
+
+/// Passes when a connection is accepted there within the time-out.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionChecker {
+    pub(super) endpoint: Endpoint,
+    pub(super) timeout: Duration,
+}
+
+impl HealthChecker for ConnectionChecker {
+    fn check(&self) -> HealthCheckResult {
+        match open(&self.endpoint, Deadline::after(self.timeout)) {
+            Ok(_) => HealthCheckResult::passed(format!("connected to {}", target(&self.endpoint))),
+            Err(reason) => HealthCheckResult::failed(reason),
         }
-        let reason = match last {
-            Some(error) if error.kind() != io::ErrorKind::TimedOut => crate::util::errno::reason(&error),
-            _ if addresses.is_empty() => "the name has no address".to_owned(),
-            _ => self.no_answer(),
-        };
-        HealthCheckResult::failed(format!("cannot connect to {}: {reason}", self.target()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+    use std::os::unix::net::UnixListener;
+    use std::time::Instant;
 
     use super::*;
 
@@ -95,6 +81,20 @@ mod tests {
         } else {
             println!("SKIPPED: no IPv6 on this machine");
         }
+    }
+
+    /// Each address of a name is tried.
+    #[test]
+    fn row_116_a_server_that_listens_by_one_family_only_is_found_by_its_name() {
+        let mut found = 0;
+        for own in ("localhost", 0).to_socket_addrs().unwrap() {
+            let Ok(listener) = TcpListener::bind((own.ip(), 0)) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let result = check("localhost", port);
+            assert!(result.healthy, "{own}: {}", result.message);
+            found += 1;
+        }
+        assert!(found > 0);
     }
 
     #[test]
@@ -127,5 +127,29 @@ mod tests {
         assert!(!result.healthy);
         assert!(result.message.ends_with("no answer within 1 s"), "{}", result.message);
         assert!(begin.elapsed() < Duration::from_secs(4));
+    }
+
+    #[test]
+    fn a_unix_socket_is_reached_by_its_path_and_one_that_takes_no_more_is_no_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let path = path.to_str().unwrap();
+        let check = |seconds| UnixHealthChecker::new(path, Duration::from_secs(seconds)).check();
+        let missing = format!("cannot connect to {path}: No such file or directory");
+        assert_eq!(check(5), HealthCheckResult::failed(missing));
+        let listener = UnixListener::bind(path).unwrap();
+        assert_eq!(check(5), HealthCheckResult::passed(format!("connected to {path}")));
+        // Nobody accepts: the queue fills, and the kernel keeps whoever comes waiting.
+        let begin = Instant::now();
+        let refused = loop {
+            let result = check(1);
+            if !result.healthy {
+                break result;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(30), "the backlog never fills");
+        };
+        assert_eq!(refused.message, format!("cannot connect to {path}: no answer within 1 s"));
+        drop(listener);
+        assert_eq!(check(5).message, format!("cannot connect to {path}: Connection refused"));
     }
 }

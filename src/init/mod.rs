@@ -18,6 +18,7 @@ use std::ffi::OsString;
 use std::fmt::{Arguments, Display};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::process::{Exit, signal_name};
 use crate::sys::exec_trouble;
@@ -30,6 +31,8 @@ use rules::{JOB_STOPS, SignalAction, TERM};
 const FAILURE: u8 = 1;
 /// How many exits are handled before the next signal: a storm of orphans must not keep SIGTERM waiting.
 const MAX_REAPED_AT_ONCE: usize = 1000;
+/// How long what is left of the program's group may take to end of the signal that its program has ended of.
+const GROUP_END: Duration = Duration::from_millis(200);
 
 /// Runs as an init if these arguments (the first is the command's own name) ask for it, and tells the exit
 /// code. `None`: they are the daemon's.
@@ -76,6 +79,8 @@ struct Init<'a> {
     job: bool,
     /// We gave up our terminal, and get these two signals for it, once each.
     expected: [bool; 2],
+    /// The program's group was sent a signal that ends what does not handle it.
+    group_told: bool,
 }
 
 const EXPECTED: [u8; 2] = [1, 18];
@@ -99,7 +104,7 @@ fn run(options: &Options, mut signals: Signals) -> u8 {
         Ok(pid) => {
             leave_directory();
             let job = options.place == Place::OwnGroup && kernel::is_job();
-            let mut init = Init { options, signals, pid, job, expected: [led_session; 2] };
+            let mut init = Init { options, signals, pid, job, expected: [led_session; 2], group_told: false };
             init.note(2, format_args!("started {} with pid {pid}", options.name().display()));
             crate::sys::memory::release_code();
             init.serve()
@@ -202,7 +207,8 @@ impl Init<'_> {
         })
     }
 
-    fn forward(&self, signal: u8, to: u8) {
+    fn forward(&mut self, signal: u8, to: u8) {
+        self.group_told |= self.options.group && rules::ends_by_default(to);
         self.note(3, format_args!("{} came, {} goes to the program", Name(signal), Name(to)));
         if let Err(error) = kernel::send(self.pid, self.options.group, to) {
             self.note(1, format_args!("cannot send {} to {}: {}", Name(to), self.pid, errno::reason(&error)));
@@ -214,7 +220,7 @@ impl Init<'_> {
     }
 
     /// `fg` and `bg` of the shell that has started us.
-    fn resume(&self, signal: u8, to: u8) {
+    fn resume(&mut self, signal: u8, to: u8) {
         if self.job {
             kernel::lend_terminal(self.pid);
             // The whole job was stopped; what the program shares its group with doesn't hear of it otherwise.
@@ -244,6 +250,29 @@ impl Init<'_> {
         self.note(level, format_args!("reaped the orphan {pid}: {exit}"));
     }
 
+    /// The program and the rest of its group end of the same signal, some of them after us, and our parent may be one that
+    /// reaps nothing. The kernel ends and reaps all that a PID 1 leaves.
+    fn await_group(&mut self) {
+        if !self.group_told || !self.options.subreaper || std::process::id() == 1 {
+            return;
+        }
+        reap::reap(self.pid);
+        let until = Instant::now() + GROUP_END;
+        while reap::has_child_in(self.pid) {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.signals.next_within(left) {
+                None => return,
+                Some(signal) => match self.options.rules.of(signal) {
+                    SignalAction::Reap => self.reap_the_rest(),
+                    SignalAction::Forward(to) | SignalAction::Continue(to) => {
+                        let _ = kernel::send_to_rest(self.pid, to);
+                    }
+                    SignalAction::Drop => {}
+                },
+            }
+        }
+    }
+
     /// The last thing that we do: what has ended would go to our parent, which may be one that reaps nothing. What ends
     /// later is left to it.
     fn reap_the_rest(&self) {
@@ -265,7 +294,7 @@ impl Init<'_> {
     }
 
     /// The program has ended. It is reaped when its group needs nothing more from us: until then the group's id is its own.
-    fn end(&self, exit: Exit) -> u8 {
+    fn end(&mut self, exit: Exit) -> u8 {
         self.note(2, format_args!("the program has ended: {exit}"));
         if self.options.mode == CompatMode::DumbInit
             && let SignalAction::Forward(to) = self.options.rules.of(TERM)
@@ -276,6 +305,7 @@ impl Init<'_> {
             kernel::take_back_terminal(self.pid);
         }
         self.reap_the_rest();
+        self.await_group();
         self.options.forgiven.code(exit)
     }
 

@@ -18,6 +18,13 @@ pub(super) const FAULTS: [u8; 7] = [4, 5, 6, 7, 8, 11, 31];
 /// What ends what is left.
 pub(super) const TERM: u8 = 15;
 
+/// Whether a process that does nothing about this signal ends of it.
+pub(super) fn ends_by_default(signal: u8) -> bool {
+    const URG: u8 = 23;
+    const WINCH: u8 = 28;
+    !JOB_STOPS.contains(&signal) && ![CHLD, CONT, STOP, URG, WINCH].contains(&signal)
+}
+
 /// What to do with a signal that has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignalAction {

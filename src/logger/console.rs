@@ -52,12 +52,18 @@ pub(crate) fn flush(deadline: Instant) -> bool {
     LANES.iter().filter_map(OnceLock::get).all(|lane| lane.flush(deadline))
 }
 
-/// Whether lines for people should be coloured: a terminal, and the user has not asked otherwise.
+/// Whether lines for people should be coloured: a terminal, and the user has not asked otherwise. That stays as it is found first:
+/// each line asks for it.
 pub(crate) fn wants_colour(stream: ConsoleStream) -> bool {
-    let terminal = match stream {
-        ConsoleStream::Stdout => io::stdout().is_terminal(),
-        ConsoleStream::Stderr => io::stderr().is_terminal(),
-    };
+    static STDOUT: OnceLock<bool> = OnceLock::new();
+    static STDERR: OnceLock<bool> = OnceLock::new();
+    match stream {
+        ConsoleStream::Stdout => *STDOUT.get_or_init(|| takes_colour(io::stdout().is_terminal())),
+        ConsoleStream::Stderr => *STDERR.get_or_init(|| takes_colour(io::stderr().is_terminal())),
+    }
+}
+
+fn takes_colour(terminal: bool) -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     terminal && !refused && !dumb

@@ -53,6 +53,11 @@ impl LogFile {
         Ok(file)
     }
 
+    /// Where it is, as an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether its lines go where those of the console go.
     pub fn is_stdout(&self) -> bool {
         matches!(self.writer, Writer::Console(ConsoleStream::Stdout))

@@ -82,6 +82,15 @@ impl fmt::Display for LoggerError {
 
 impl std::error::Error for LoggerError {}
 
+/// Somebody who is sent the lines of the log file as they are written. It must not block.
+pub(crate) trait LogFollower: Send {
+    /// Takes whole lines; `false`: nobody wants more.
+    fn push(&self, lines: &[u8]) -> bool;
+
+    /// Whether somebody wants more.
+    fn is_there(&self) -> bool;
+}
+
 /// Where the log goes and what goes there.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -142,6 +151,7 @@ pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
         None => None,
     };
     sink.set_limits(options.maxbytes, options.backups);
+    *sink.path.lock().unwrap_or_else(PoisonError::into_inner) = file.as_ref().map(|file| file.path().to_owned());
     sink.set_file(file)?;
     sink.stdout.store(options.stdout, Ordering::Relaxed);
     set_level(options.level);
@@ -178,6 +188,28 @@ pub fn reopen() {
     }
 }
 
+/// The file that the log goes to, if there is one.
+pub(crate) fn logfile() -> Option<PathBuf> {
+    SHARED.get().and_then(|sink| sink.path.lock().unwrap_or_else(PoisonError::into_inner).clone())
+}
+
+/// Sends what `end` reads of the file, and then every line that is written to it: none twice, and none is missing, because nothing is
+/// written meanwhile. Waits as long as the disk does.
+///
+/// # Errors
+/// Those of `end`.
+pub(crate) fn follow(end: impl FnOnce() -> io::Result<Vec<u8>>, follower: Box<dyn LogFollower>) -> io::Result<()> {
+    let sink = shared();
+    // What was logged before is to be there.
+    sink.queue.flush(Instant::now() + FOLLOW_FLUSH_TIMEOUT);
+    let _nothing_is_written = sink.file.lock().unwrap_or_else(PoisonError::into_inner);
+    follower.push(&end()?);
+    let mut followers = sink.followers.lock().unwrap_or_else(PoisonError::into_inner);
+    followers.retain(|other| other.is_there());
+    followers.push(follower);
+    Ok(())
+}
+
 /// Rotates the log file at other sizes from now on. Does not wait.
 pub(crate) fn set_limits(maxbytes: u64, backups: u32) {
     if let Some(sink) = SHARED.get() {
@@ -201,6 +233,8 @@ pub fn set_format(format: LogFormat) {
 /// How long [`Log::flush`], which has no deadline, waits at most.
 const RECORD_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a new follower waits for lines that are on their way to the file.
+const FOLLOW_FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 /// Whether this process logs by ours.
 static INSTALLED: Mutex<bool> = Mutex::new(false);
 static SHARED: OnceLock<Shared> = OnceLock::new();
@@ -215,6 +249,10 @@ struct Shared {
     queue: LineQueue,
     /// Taken by the log thread for as long as it writes, and by nobody who logs.
     file: Mutex<Option<LogFile>>,
+    /// Who is sent what is written there.
+    followers: Mutex<Vec<Box<dyn LogFollower>>>,
+    /// Where that is.
+    path: Mutex<Option<PathBuf>>,
     /// What the log thread rotates by when it opens the file anew: it holds `file` for as long as a disk hangs, so that
     /// nobody else waits for that.
     maxbytes: AtomicU64,
@@ -262,6 +300,8 @@ impl Shared {
                 }
                 lost += batch.lost;
                 lost = write_batch(file, &batch.bytes, lost);
+                let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+                followers.retain(|follower| follower.push(&batch.bytes));
             }
             bytes = batch.bytes;
         }

@@ -10,6 +10,12 @@ pub(crate) const HARD_LIMIT_BYTES: usize = 1024 * 1024;
 /// A buffer that has grown beyond this is given back when it has been written.
 const KEEP_CAPACITY_BYTES: usize = 16 * 1024;
 
+/// So long after a batch the next one is gathered: in a burst neither the producer nor the consumer is to do something for each
+/// line. A line that comes after a rest is written at once.
+const GATHERING: Duration = Duration::from_millis(2);
+/// With so many bytes a batch is large enough.
+const LARGE_BATCH_BYTES: usize = 16 * 1024;
+
 /// What waits to be written.
 #[derive(Default)]
 struct Waiting {
@@ -21,6 +27,20 @@ struct Waiting {
     /// When the consumer last finished something (or was given its first bytes).
     progress: Option<Instant>,
     reopen: bool,
+    /// When the last batch was taken.
+    taken: Option<Instant>,
+    /// Somebody waits for the end of what is there: nothing is gathered.
+    hurries: bool,
+}
+
+impl Waiting {
+    /// How long the next batch is gathered at most.
+    fn gathering(&self) -> Duration {
+        if self.hurries || self.reopen || self.bytes.len() >= LARGE_BATCH_BYTES {
+            return Duration::ZERO;
+        }
+        self.taken.map_or(Duration::ZERO, |taken| GATHERING.saturating_sub(taken.elapsed()))
+    }
 }
 
 /// A queue of whole lines with any number of producers and one consumer. A producer holds its lock
@@ -52,6 +72,7 @@ impl LineQueue {
             return false;
         }
         let was_empty = waiting.bytes.is_empty();
+        let was_large = waiting.bytes.len() >= LARGE_BATCH_BYTES;
         if was_empty && waiting.in_flight == 0 {
             waiting.progress = Some(Instant::now());
         }
@@ -59,8 +80,9 @@ impl LineQueue {
             waiting.bytes.extend_from_slice(part);
         }
         waiting.bytes.push(b'\n');
+        let is_large = waiting.bytes.len() >= LARGE_BATCH_BYTES;
         drop(waiting);
-        if was_empty {
+        if was_empty || was_large != is_large {
             self.filled.notify_one();
         }
         true
@@ -101,6 +123,14 @@ impl LineQueue {
         while waiting.bytes.is_empty() && waiting.lost == 0 && !waiting.reopen {
             waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        loop {
+            let left = waiting.gathering();
+            if left.is_zero() {
+                break;
+            }
+            waiting = self.filled.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        waiting.taken = Some(Instant::now());
         waiting.in_flight = waiting.bytes.len();
         Batch {
             bytes: std::mem::replace(&mut waiting.bytes, done),
@@ -117,14 +147,17 @@ impl LineQueue {
     /// Waits until everything has been written, at most until `deadline`; whether it was.
     pub fn flush(&self, deadline: Instant) -> bool {
         let mut waiting = self.lock();
+        waiting.hurries = true;
+        self.filled.notify_one();
         while !waiting.bytes.is_empty() || waiting.in_flight > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return false;
+                break;
             }
             waiting = self.emptied.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        true
+        waiting.hurries = false;
+        waiting.bytes.is_empty() && waiting.in_flight == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

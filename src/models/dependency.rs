@@ -6,6 +6,7 @@
 //!   (`g:ready` in supervisord's dialect) is written with its condition: `g:ready:ready`.
 //! - A `?` at the end, or behind the name, lets the target be absent.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -58,6 +59,14 @@ impl DependencyCondition {
             DependencyCondition::Healthy => "healthy",
             DependencyCondition::Completed => "completed",
         }
+    }
+
+    /// A name with this condition, as it is written: `db`, `cache:healthy`.
+    pub(crate) fn of(self, name: &str) -> Cow<'_, str> {
+        if self == DependencyCondition::default() {
+            return Cow::Borrowed(name);
+        }
+        Cow::Owned(format!("{name}:{}", self.as_str()))
     }
 
     fn from_word(word: &str) -> Option<DependencyCondition> {

@@ -1,9 +1,11 @@
 //! JSON of the choices that are written as a word, a number or a truth value, as in a configuration file.
 
+use std::fmt;
+
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{AutoRestart, ExitCode, Readiness};
+use super::{AutoRestart, Endpoint, ExitCode, HttpUrl, Readiness, Stdin};
 
 /// What is written where a configuration file takes a word, a number or a truth value.
 #[derive(Deserialize)]
@@ -76,31 +78,80 @@ impl Readiness {
             let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
             !name.is_empty() && name.bytes().all(letters) && !name.as_bytes().first().is_some_and(u8::is_ascii_digit)
         };
+        let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         match text.split_once(':') {
             None if text == "startsecs" => Some(Readiness::Startsecs),
+            None if text == "notify" => Some(Readiness::Notify),
             None if text == "health" => Some(Readiness::Health),
             Some(("fd", name)) if is_name(name) => Some(Readiness::FdVariable(name.to_owned())),
             Some(("fd", number)) => number.parse().ok().filter(|fd| READY_FDS.contains(fd)).map(Readiness::Fd),
+            Some(("path", path)) => filled(path).filter(|path| path.starts_with('/')).map(Readiness::Path),
+            Some(("tcp" | "unix", _)) => Endpoint::parse(text).map(Readiness::Accepts),
+            Some(("http", url)) => HttpUrl::parse(text).or_else(|| HttpUrl::parse(url)).map(Readiness::Http),
+            Some(("log", regex)) => filled(regex).map(Readiness::Log),
+            Some(("command", command)) => filled(command).map(Readiness::Command),
             Some(_) | None => None,
+        }
+    }
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Readiness::Startsecs => f.write_str("startsecs"),
+            Readiness::Notify => f.write_str("notify"),
+            Readiness::Health => f.write_str("health"),
+            Readiness::Fd(number) => write!(f, "fd:{number}"),
+            Readiness::FdVariable(name) => write!(f, "fd:{name}"),
+            Readiness::Path(path) => write!(f, "path:{path}"),
+            Readiness::Accepts(endpoint) => endpoint.fmt(f),
+            Readiness::Http(url) => url.fmt(f),
+            Readiness::Log(regex) => write!(f, "log:{regex}"),
+            Readiness::Command(command) => write!(f, "command:{command}"),
         }
     }
 }
 
 impl Serialize for Readiness {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Readiness::Startsecs => serializer.serialize_str("startsecs"),
-            Readiness::Health => serializer.serialize_str("health"),
-            Readiness::Fd(number) => serializer.collect_str(&format_args!("fd:{number}")),
-            Readiness::FdVariable(name) => serializer.collect_str(&format_args!("fd:{name}")),
-        }
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for Readiness {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Readiness::parse(&text)
-            .ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &"startsecs, fd:NUMBER, fd:NAME or health"))
+        Readiness::parse(&text).ok_or_else(|| {
+            D::Error::invalid_value(Unexpected::Str(&text), &"a way to be ready, such as startsecs or fd:3")
+        })
+    }
+}
+
+impl Stdin {
+    /// As it is written; `None`: it is no standard input.
+    pub(crate) fn parse(text: &str) -> Option<Stdin> {
+        match text.split_once(':') {
+            None if text == "null" => Some(Stdin::Null),
+            None if text == "pipe" => Some(Stdin::Pipe),
+            Some(("file", path)) if !path.is_empty() => Some(Stdin::File(path.to_owned())),
+            Some(_) | None => None,
+        }
+    }
+}
+
+impl Serialize for Stdin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Stdin::Null => serializer.serialize_str("null"),
+            Stdin::Pipe => serializer.serialize_str("pipe"),
+            Stdin::File(path) => serializer.collect_str(&format_args!("file:{path}")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Stdin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Stdin::parse(&text).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &"null, pipe or file:PATH"))
     }
 }

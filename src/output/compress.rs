@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::gzip::Encoder;
 use crate::sys::guarded_path::{self, Access};
+use crate::util::gzip::Encoder;
 
 /// What one step reads, in bytes: a millisecond or two of work.
 const SLICE_BYTES: usize = 32 * 1024;

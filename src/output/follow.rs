@@ -7,6 +7,7 @@
 //! memory had when the request came, which joins what is held without a gap as well.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::messages::{Follower, MAX_FOLLOWERS, StreamKind};
 use super::responder::InternalError;
@@ -104,6 +105,10 @@ impl Subscription {
         self.lock().follower.is_there()
     }
 
+    fn holds_up(&self, now: Instant) -> bool {
+        self.lock().follower.holds_up(now)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,6 +156,11 @@ impl Followers {
             self.0.remove(0).1.finish();
         }
         self.0.push((kind, subscription));
+    }
+
+    /// Whether one of those who follow this stream has the program wait.
+    pub fn hold_up(&self, kind: StreamKind, now: Instant) -> bool {
+        self.0.iter().any(|(of, subscription)| *of == kind && subscription.holds_up(now))
     }
 
     /// Passes output on to all who follow this stream.

@@ -1,14 +1,20 @@
 //! What the daemon and the output thread tell each other.
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::time::Instant;
+
 use super::responder::InternalError;
-pub use crate::models::StreamKind;
+#[cfg(feature = "attach")]
+use crate::models::WindowSize;
 use crate::models::{DefaultOutput, LogFormat, SupervisorConfig};
+pub use crate::models::{LogStart, StreamKind};
 use crate::process::Generation;
 
 /// Names a program towards the output thread; given by the dispatcher, never reused while in use.
 pub type ProgramId = u32;
 
-/// Names a task (a health check script) towards the output thread; given by the dispatcher, never reused.
+/// Names a task (a health check script, a command of a hook) towards the output thread; given by the dispatcher, never reused.
 pub type TaskId = u64;
 
 /// What holds for all programs.
@@ -20,6 +26,8 @@ pub struct Settings {
     pub log_prefix: Option<String>,
     /// What a line on the console looks like.
     pub log_format: LogFormat,
+    /// What the daemon calls itself to event listeners.
+    pub identifier: String,
 }
 
 impl Settings {
@@ -29,6 +37,7 @@ impl Settings {
             default_output: config.default_output,
             log_prefix: config.log_prefix.clone(),
             log_format: config.log_format,
+            identifier: config.identifier.clone(),
         }
     }
 }
@@ -63,6 +72,20 @@ pub enum Note {
         /// Bytes of output that were not written.
         lost_bytes: u64,
     },
+    /// The line has come by which the run tells that it is ready.
+    ReadyLine {
+        /// The program.
+        program: ProgramId,
+        /// The run.
+        generation: Generation,
+    },
+    /// An event listener has said what nobody understands, and gets no more events.
+    ListenerLost {
+        /// Which.
+        program: ProgramId,
+        /// What it has said.
+        said: String,
+    },
     /// What a task has written. Told once for each, when its pipe has ended or its leader has, whichever comes first.
     TaskOutput {
         /// The task.
@@ -81,6 +104,52 @@ pub enum Amount {
     Bytes(usize),
 }
 
+/// A part of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogPart {
+    /// What it says there.
+    pub bytes: Vec<u8>,
+    /// How long the log is.
+    pub size: u64,
+}
+
+/// The most of a log that is read at once, in bytes.
+const MAX_PART_BYTES: u64 = 16 * 1024 * 1024;
+
+impl LogPart {
+    /// Where in a log of this size it begins, and how long it is.
+    fn range(size: u64, from: LogStart, length: Option<usize>) -> (u64, u64) {
+        let begin = match from {
+            LogStart::At(offset) => offset.min(size),
+            LogStart::BeforeEnd(count) => size.saturating_sub(count),
+        };
+        let wanted = length.map_or(u64::MAX, |length| length as u64);
+        (begin, wanted.min(size - begin).min(MAX_PART_BYTES))
+    }
+
+    /// Of a file.
+    pub fn of_file(file: &File, from: LogStart, length: Option<usize>) -> io::Result<LogPart> {
+        let size = file.metadata()?.len();
+        let (begin, count) = LogPart::range(size, from, length);
+        let mut bytes = Vec::new();
+        let mut reader = file;
+        reader.seek(SeekFrom::Start(begin))?;
+        reader.take(count).read_to_end(&mut bytes)?;
+        Ok(LogPart { bytes, size })
+    }
+
+    /// Of what is kept in memory, as if that were all.
+    pub(super) fn of_memory(memory: &[u8], from: LogStart, length: Option<usize>) -> LogPart {
+        let size = memory.len() as u64;
+        let (begin, count) = LogPart::range(size, from, length);
+        // Both lie within the memory.
+        let begin = usize::try_from(begin).unwrap_or(usize::MAX);
+        let count = usize::try_from(count).unwrap_or(0);
+        let bytes = memory.get(begin..begin.saturating_add(count)).unwrap_or_default().to_vec();
+        LogPart { bytes, size }
+    }
+}
+
 /// Somebody who takes a stream's output as it comes. None of the methods may wait. Exactly one of
 /// [`finish`](Self::finish) and [`fail`](Self::fail) is called, and it is the last call, whatever happens.
 pub trait Follower: Send {
@@ -88,10 +157,24 @@ pub trait Follower: Send {
     fn push(&self, bytes: &[u8]) -> bool;
     /// Whether somebody still wants it; asked now and then.
     fn is_there(&self) -> bool;
+    /// Whether the program is to wait for whoever reads. That has a bound of its own.
+    fn holds_up(&self, now: Instant) -> bool {
+        let _ = now;
+        false
+    }
     /// Nothing follows: the tail was all that was wanted, the program was removed, or the daemon ends.
     fn finish(&self);
     /// The request was dropped before anything was pushed, because of an internal error.
     fn fail(&self, error: InternalError);
+}
+
+/// Somebody who types into the terminal of a program. None of the methods may wait.
+#[cfg(feature = "attach")]
+pub trait Keyboard: Send + Sync {
+    /// What was typed and not taken yet, so many bytes at most. Once it is empty, the thread is to be told of what comes.
+    fn take(&self, most: usize) -> Vec<u8>;
+    /// The size that the terminal is to have from now on, if it is another one than before.
+    fn take_size(&self) -> Option<WindowSize>;
 }
 
 /// Followers of one program at most.

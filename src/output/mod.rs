@@ -8,17 +8,19 @@
 //! hangs, nor for more than one by a console that nobody reads.
 
 mod command;
+mod communication;
 mod compress;
 mod console_lines;
 mod file;
 mod file_queue;
 mod follow;
-mod gzip;
 mod line_format;
 mod lines;
+mod listeners;
 mod messages;
 mod outage;
 mod pump;
+mod ready_line;
 mod request;
 mod responder;
 mod ring;
@@ -38,13 +40,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::Waker;
 
-pub use messages::{Amount, Follower, Note, ProgramId, Settings, StreamKind, TaskId};
+#[cfg(feature = "attach")]
+pub use messages::Keyboard;
+pub use messages::{Amount, Follower, LogPart, LogStart, Note, ProgramId, Settings, StreamKind, TaskId};
 pub use responder::{InternalError, Responder};
 
 use command::Command;
 
-use crate::models::ProgramConfig;
-use crate::process::Generation;
+use crate::models::{ListenerEvent, ProgramConfig};
+use crate::process::{Generation, StdinRefusal};
 
 /// A handle on the output thread. None of its methods waits, but for [`shutdown`](Self::shutdown).
 ///
@@ -67,10 +71,10 @@ impl Output {
         let poll = mio::Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), pump::WAKER)?);
         let pool = writer_pool::WriterPool::new(Arc::clone(&waker), Arc::from(notify));
-        let thread = std::thread::Builder::new()
-            .name("output".to_owned())
-            .stack_size(128 * 1024)
-            .spawn(move || pump::Pump::new(poll, queue, settings, pool).run())?;
+        let thread = std::thread::Builder::new().name("output".to_owned()).stack_size(128 * 1024).spawn(move || {
+            crate::sys::signals::leave_ends_to_others();
+            pump::Pump::new(poll, queue, settings, pool).run();
+        })?;
         Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
@@ -94,8 +98,53 @@ impl Output {
         self.leave(Command::Attach { program, generation, pid, stdout, stderr });
     }
 
-    /// Makes the thread look at what [`attach`](Self::attach), [`leader_exited`](Self::leader_exited),
-    /// [`run_ended`](Self::run_ended), [`attach_task`](Self::attach_task) and [`task_exited`](Self::task_exited) have left for it;
+    /// The writing end of the standard input of this run, closed when its leader ends. [`wake`](Self::wake) it.
+    pub fn attach_stdin(&self, program: ProgramId, generation: Generation, fd: OwnedFd) {
+        self.leave(Command::AttachStdin { program, generation, fd });
+    }
+
+    /// The terminal of this run: what it writes and what it reads. [`wake`](Self::wake) it.
+    #[cfg(feature = "attach")]
+    pub fn attach_terminal(&self, program: ProgramId, generation: Generation, pid: i32, terminal: OwnedFd) {
+        self.leave(Command::AttachTerminal { program, generation, pid, terminal });
+    }
+
+    /// Hands everything to `follower` that a stream brings from now on.
+    #[cfg(feature = "attach")]
+    pub fn watch(&self, program: ProgramId, stream: StreamKind, follower: Box<dyn Follower>) {
+        self.send(Command::Watch { program, stream, subscription: follow::Subscription::new(follower) });
+    }
+
+    /// There is something to be typed into the terminal of the present run. What it does not take yet stays with the keyboard.
+    #[cfg(feature = "attach")]
+    pub fn type_in(&self, program: ProgramId, keyboard: Arc<dyn Keyboard>) {
+        self.send(Command::TypeIn { program, keyboard });
+    }
+
+    /// Answers when everything was done that was asked for before.
+    #[cfg(feature = "attach")]
+    pub fn barrier(&self, responder: Responder<()>) {
+        self.send(Command::Barrier { responder });
+    }
+
+    /// Writes to the standard input of the present run, all or nothing. What the program does not read yet waits here, up to a
+    /// bound: nobody waits for the program.
+    pub fn write_stdin(&self, program: ProgramId, bytes: Arc<[u8]>, responder: Responder<Result<(), StdinRefusal>>) {
+        self.send(Command::WriteStdin { program, bytes, responder });
+    }
+
+    /// Tells event listeners of something that happened.
+    pub fn tell_listeners(&self, kind: ListenerEvent, payload: Arc<str>) {
+        self.send(Command::TellListeners { kind, payload });
+    }
+
+    /// An event listener has lived for as long as it has to, or does no more.
+    pub fn set_listener_running(&self, program: ProgramId, is_running: bool) {
+        self.send(Command::SetListenerRunning { program, is_running });
+    }
+
+    /// Makes the thread look at what [`attach`](Self::attach), [`attach_stdin`](Self::attach_stdin),
+    /// [`leader_exited`](Self::leader_exited), [`run_ended`](Self::run_ended), [`attach_task`](Self::attach_task) and [`task_exited`](Self::task_exited) have left for it;
     /// every other method does so by itself.
     pub fn wake(&self) {
         let _ = self.waker.wake();
@@ -112,9 +161,10 @@ impl Output {
         self.leave(Command::RunEnded { program, generation });
     }
 
-    /// Reads what a task writes from now on; tells its end by one [`Note::TaskOutput`]. [`wake`](Self::wake) it.
-    pub fn attach_task(&self, task: TaskId, output: OwnedFd) {
-        self.leave(Command::AttachTask { task, output });
+    /// Reads what a task writes from now on; tells its end by one [`Note::TaskOutput`]. With `program` it also goes to the log
+    /// of that. [`wake`](Self::wake) it.
+    pub fn attach_task(&self, task: TaskId, program: Option<ProgramId>, output: OwnedFd) {
+        self.leave(Command::AttachTask { task, program, output });
     }
 
     /// The leader of a task has ended: reads what is in its pipe now, closes it and tells [`Note::TaskOutput`], unless that was
@@ -143,6 +193,24 @@ impl Output {
         self.send(Command::Tail { program, stream, bytes, responder });
     }
 
+    /// How much these have written to standard output and error, in bytes.
+    #[cfg(feature = "http")]
+    pub fn written(&self, programs: Vec<ProgramId>, responder: Responder<Vec<[u64; 2]>>) {
+        self.send(Command::Written { programs, responder });
+    }
+
+    /// A part of the log of a stream: of its file, or where it has none of what is kept in memory.
+    pub fn read(
+        &self,
+        program: ProgramId,
+        stream: StreamKind,
+        from: LogStart,
+        length: Option<usize>,
+        responder: Responder<LogPart>,
+    ) {
+        self.send(Command::Read { program, stream, from, length, responder });
+    }
+
     /// Hands the newest output of a stream to `follower`, and with `go_on` everything that comes later, with no gap and across
     /// rotations and runs. Beyond [`messages::MAX_FOLLOWERS`] of a program the oldest one is finished.
     pub fn follow(
@@ -165,15 +233,20 @@ impl Output {
     /// Reads what is in all pipes, writes everything out, closes the files and ends the thread; waits
     /// for that at most until `deadline` has passed. Later calls of any method do nothing.
     pub fn shutdown(&self, deadline: Duration) {
+        let is_written = self.finish(deadline);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A thread that hangs in a dead disk is left behind: the process is about to end.
+        if let Some(thread) = thread.filter(|_| is_written) {
+            let _ = thread.join();
+        }
+    }
+
+    /// The same for a process that is about to end: whether all was written in time. The thread frees its memory meanwhile.
+    pub fn finish(&self, deadline: Duration) -> bool {
         let end = Instant::now() + deadline;
         let (done, finished) = bounded(1);
         self.send(Command::Shutdown { deadline: end, done });
-        // A thread that hangs in a dead disk is left behind: the process is about to end.
-        let timed_out = finished.recv_deadline(end).is_err_and(|error| error.is_timeout());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread.filter(|_| !timed_out) {
-            let _ = thread.join();
-        }
+        !finished.recv_deadline(end).is_err_and(|error| error.is_timeout())
     }
 
     fn send(&self, command: Command) {

@@ -1,7 +1,11 @@
 //! The output thread: one `Poll` for the pipes of all children.
 
 mod commands;
+mod listeners;
+mod stdin;
 mod tasks;
+#[cfg(feature = "attach")]
+mod terminal;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -20,9 +24,14 @@ use mio::{Events, Poll, Token};
 use nix::fcntl::{FcntlArg, fcntl};
 
 use super::command::Command;
+use super::communication::Communications;
 use super::file_queue::{FileQueue, Origin};
 use super::follow::Followers;
-use super::messages::{ProgramId, Settings, StreamKind};
+use super::listeners::Listeners;
+#[cfg(feature = "attach")]
+use super::messages::Keyboard;
+use super::messages::{Note, ProgramId, Settings, StreamKind};
+use super::ready_line::ReadyLine;
 use super::request::Request;
 use super::sink::Sink;
 use super::syslog::{self, Syslog};
@@ -30,6 +39,7 @@ use super::writer_pool::{BLOCK_BYTES, WriterPool};
 use crate::failpoint;
 use crate::models::ProgramConfig;
 use crate::process::Generation;
+use stdin::StdinPipe;
 use tasks::TaskPipe;
 
 /// The waker's token; pipes count up from there.
@@ -53,6 +63,12 @@ const PAUSED_RETRY: Duration = Duration::from_millis(10);
 /// How long a log file's writer has to answer a request, before memory answers.
 const WRITER_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
+/// What a terminal says that nobody has open.
+const EIO: i32 = nix::errno::Errno::EIO as i32;
+
+/// Below so many, it is not worth it to look for files that were closed.
+const LEAST_FILES_LOOKED_THROUGH: usize = 16;
+
 struct Pipe {
     file: File,
     program: ProgramId,
@@ -60,12 +76,26 @@ struct Pipe {
     kind: StreamKind,
     /// All writers have gone: read on to the end.
     hung_up: bool,
+    /// All writers have gone, and nothing was in it.
+    is_at_end: bool,
     /// It is in the queue of readable pipes.
     queued: bool,
     full_reads: u8,
     /// In bytes.
     size: usize,
     may_grow: bool,
+    /// Our end of a terminal: it comes to no end of its own, and a short read says nothing of what is left.
+    #[cfg(feature = "attach")]
+    is_terminal: bool,
+}
+
+impl Pipe {
+    fn is_terminal(&self) -> bool {
+        #[cfg(feature = "attach")]
+        return self.is_terminal;
+        #[cfg(not(feature = "attach"))]
+        return false;
+    }
 }
 
 struct Program {
@@ -75,9 +105,43 @@ struct Program {
     out: Sink,
     err: Sink,
     followers: Followers,
+    /// What may be said between marks, on standard output and error; only where that is wanted.
+    communications: Option<Box<[Communications; 2]>>,
+    /// Where its standard input is a pipe.
+    stdin: Option<Box<StdinPipe>>,
+    /// The line that the newest run is ready by, until it has come.
+    ready_line: Option<Box<ReadyLine>>,
+    /// The tokens of its pipes: of the present run, and of earlier ones that something still writes to.
+    pipes: Vec<usize>,
+    /// Bytes of standard output and error since the program is known.
+    #[cfg(feature = "http")]
+    written: [u64; 2],
 }
 
 impl Program {
+    /// The newest output of a stream that is kept, in bytes.
+    fn ring_limit(&self) -> usize {
+        usize::try_from(self.config.log_buffer).unwrap_or(usize::MAX)
+    }
+
+    /// The run has ended: what may have been the beginning of a mark was none.
+    fn rest_of_communication(&mut self, kind: StreamKind) -> Vec<u8> {
+        let Some([of_stdout, of_stderr]) = self.communications.as_deref_mut() else { return Vec::new() };
+        match kind {
+            StreamKind::Stdout => of_stdout.end(),
+            StreamKind::Stderr => of_stderr.end(),
+        }
+    }
+
+    #[cfg(feature = "http")]
+    fn count_written(&mut self, kind: StreamKind, bytes: usize) {
+        let [of_stdout, of_stderr] = &mut self.written;
+        match kind {
+            StreamKind::Stdout => *of_stdout += bytes as u64,
+            StreamKind::Stderr => *of_stderr += bytes as u64,
+        }
+    }
+
     fn sink(&mut self, kind: StreamKind) -> &mut Sink {
         match kind {
             StreamKind::Stdout => &mut self.out,
@@ -101,16 +165,25 @@ pub(super) struct Pump {
     commands: Receiver<Command>,
     settings: Settings,
     pool: Arc<WriterPool>,
-    programs: HashMap<ProgramId, Program>,
-    pipes: HashMap<usize, Pipe>,
+    listeners: Listeners,
+    /// Boxed, as the pipes: half of a table may be empty.
+    programs: HashMap<ProgramId, Box<Program>>,
+    pipes: HashMap<usize, Box<Pipe>>,
     /// The pipes of tasks, with tokens of the same row.
     task_pipes: HashMap<usize, TaskPipe>,
+    /// Programs whose standard input waits for room, with tokens of the same row.
+    stdin_waits: Vec<(usize, ProgramId)>,
+    /// Those who type into a terminal that is not there yet.
+    #[cfg(feature = "attach")]
+    early_keyboards: Vec<(ProgramId, Arc<dyn Keyboard>)>,
     next_token: usize,
     ready: VecDeque<usize>,
     /// The pipe that is being read.
     reading: Option<usize>,
     /// Files by path: streams that name the same file share it, or each would rotate the other's away.
     files: HashMap<Arc<Path>, Weak<FileQueue>>,
+    /// With so many of them, those that were closed are looked for.
+    most_files: usize,
     syslog: Option<Rc<RefCell<Syslog>>>,
     /// Streams that hold a part of a line.
     partials: Vec<(ProgramId, StreamKind)>,
@@ -128,15 +201,20 @@ impl Pump {
         Pump {
             poll,
             commands,
+            listeners: Listeners::new(settings.identifier.clone()),
             settings,
             pool,
             programs: HashMap::new(),
             pipes: HashMap::new(),
             task_pipes: HashMap::new(),
+            stdin_waits: Vec::new(),
+            #[cfg(feature = "attach")]
+            early_keyboards: Vec::new(),
             next_token: WAKER.0 + 1,
             ready: VecDeque::new(),
             reading: None,
             files: HashMap::new(),
+            most_files: LEAST_FILES_LOOKED_THROUGH,
             syslog: None,
             partials: Vec::new(),
             buffer: Vec::new(),
@@ -164,7 +242,7 @@ impl Pump {
             for event in &events {
                 match event.token() {
                     syslog::TOKEN => self.flush_syslog(now),
-                    token => self.mark_ready(token, event.is_read_closed()),
+                    token => self.mark_ready(token, event.is_read_closed(), event.is_readable()),
                 }
             }
             paused = match catch_unwind(AssertUnwindSafe(|| self.work(now))) {
@@ -183,6 +261,7 @@ impl Pump {
         let paused = self.turn(now);
         self.flush_partials(now);
         self.expire_requests(now);
+        self.elapse_for_listeners(now);
         paused
     }
 
@@ -192,7 +271,7 @@ impl Pump {
         log::error!("output: an internal error of supervice (a panic), please report it; some output is lost");
         // A pipe that is not read would hold up its child for ever.
         if let Some(token) = self.reading.take().filter(|token| !self.ready.contains(token)) {
-            self.ready.push_back(token);
+            self.queue(token);
         }
         true
     }
@@ -204,7 +283,8 @@ impl Pump {
         }
         let due = self.partials.iter().filter_map(|(program, kind)| self.partial_due(*program, *kind)).min();
         let expires = self.requests.iter().map(|(deadline, _)| *deadline).min();
-        due.into_iter().chain(expires).min().map(|due| due.saturating_duration_since(now))
+        let listeners = self.listeners.due();
+        due.into_iter().chain(expires).chain(listeners).min().map(|due| due.saturating_duration_since(now))
     }
 
     /// Forgets the requests that were answered and answers those whose time is up.
@@ -230,9 +310,12 @@ impl Pump {
         }
     }
 
-    fn mark_ready(&mut self, token: Token, hung_up: bool) {
+    fn mark_ready(&mut self, token: Token, hung_up: bool, has_data: bool) {
         if let Some(pipe) = self.pipes.get_mut(&token.0) {
+            let hung_up = hung_up && !pipe.is_terminal();
             pipe.hung_up |= hung_up;
+            // Nobody is left who could write: there is no need to read that nothing is there.
+            pipe.is_at_end = hung_up && !has_data;
             if !pipe.queued {
                 pipe.queued = true;
                 self.ready.push_back(token.0);
@@ -241,6 +324,8 @@ impl Pump {
             && pipe.mark_ready(hung_up)
         {
             self.ready.push_back(token.0);
+        } else if let Some((_, program)) = self.stdin_waits.iter().find(|(waits, _)| *waits == token.0) {
+            self.flush_stdin(*program);
         }
     }
 
@@ -251,27 +336,36 @@ impl Pump {
         for _ in 0..self.ready.len() {
             let Some(token) = self.ready.pop_front() else { break };
             self.reading = Some(token);
+            if let Some(pipe) = self.pipes.get_mut(&token) {
+                pipe.queued = false;
+            }
             let is_task = self.task_pipes.contains_key(&token);
-            let outcome = if is_task { self.read_task(token) } else { self.read(now, token, true) };
+            let outcome = if is_task { self.read_task(now, token) } else { self.read(now, token, true) };
             self.reading = None;
             match outcome {
                 Outcome::Empty => {
-                    if let Some(pipe) = self.pipes.get_mut(&token) {
-                        pipe.queued = false;
-                    } else if let Some(pipe) = self.task_pipes.get_mut(&token) {
+                    if let Some(pipe) = self.task_pipes.get_mut(&token) {
                         pipe.mark_read();
                     }
                 }
-                Outcome::Closed if is_task => self.close_task(token),
+                Outcome::Closed if is_task => self.close_task(now, token),
                 Outcome::Closed => self.close(token),
                 Outcome::More => {
                     all_paused = false;
-                    self.ready.push_back(token);
+                    self.queue(token);
                 }
-                Outcome::Paused => self.ready.push_back(token),
+                Outcome::Paused => self.queue(token),
             }
         }
         all_paused
+    }
+
+    /// It is to be read again in the next turn.
+    fn queue(&mut self, token: usize) {
+        if let Some(pipe) = self.pipes.get_mut(&token) {
+            pipe.queued = true;
+        }
+        self.ready.push_back(token);
     }
 
     /// Under load a short sleep lets output gather; one line now and then is never held up by it.
@@ -292,13 +386,19 @@ impl Pump {
 
     fn read(&mut self, now: Instant, token: usize, may_pause: bool) -> Outcome {
         let Some(pipe) = self.pipes.get_mut(&token) else { return Outcome::Closed };
+        if pipe.is_at_end {
+            return Outcome::Closed;
+        }
         let Some(program) = self.programs.get_mut(&pipe.program) else { return Outcome::Closed };
-        let ring_limit = usize::try_from(program.config.log_buffer).unwrap_or(usize::MAX);
+        let ring_limit = program.ring_limit();
         if self.buffer.is_empty() {
             self.buffer = self.pool.block();
         }
         let (id, kind) = (pipe.program, pipe.kind);
-        let Program { out, err, followers, .. } = program;
+        let tapped = listeners::is_tapped(&program.config, kind);
+        let mut heard = Vec::new();
+        let Program { out, err, followers, ready_line, config, communications, .. } = &mut **program;
+        let generation = pipe.generation;
         let sink = match kind {
             StreamKind::Stdout => out,
             StreamKind::Stderr => err,
@@ -311,7 +411,7 @@ impl Pump {
         let mut total = 0;
         // What a pipe holds, then it is the next one's turn. A line target reads in smaller pieces.
         for _ in 0..pipe.size.div_ceil(size) {
-            if may_pause && sink.should_pause(now) {
+            if may_pause && (sink.should_pause(now) || followers.hold_up(kind, now)) {
                 outcome = Outcome::Paused;
                 break;
             }
@@ -324,9 +424,25 @@ impl Pump {
                     total += count;
                     let data = buffer.get(..count).unwrap_or_default();
                     failpoint::hit("output", || String::from_utf8_lossy(data).into_owned());
-                    followers.push(kind, data);
-                    sink.write(now, origin, buffer, count, ring_limit, &mut report);
-                    if count < size && !pipe.hung_up {
+                    let is_of_run = |line: &mut Box<ReadyLine>| line.generation == generation && line.push(kind, data);
+                    if ready_line.take_if(is_of_run).is_some() {
+                        pool.notify(Note::ReadyLine { program: id, generation });
+                    }
+                    if tapped {
+                        let [of_stdout, of_stderr] = &mut **communications.get_or_insert_default();
+                        let marks = match kind {
+                            StreamKind::Stdout => of_stdout,
+                            StreamKind::Stderr => of_stderr,
+                        };
+                        let mut plain = listeners::tap(config, kind, marks, data, &mut heard);
+                        let length = plain.len();
+                        followers.push(kind, &plain);
+                        sink.write(now, origin, &mut plain, length, ring_limit, &mut report);
+                    } else {
+                        followers.push(kind, data);
+                        sink.write(now, origin, buffer, count, ring_limit, &mut report);
+                    }
+                    if count < size && !pipe.hung_up && !pipe.is_terminal() {
                         // Empty: new data or the end come with a new event.
                         outcome = Outcome::Empty;
                         break;
@@ -334,6 +450,11 @@ impl Pump {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    outcome = Outcome::Empty;
+                    break;
+                }
+                // Nobody has the other end open. Somebody may open it again.
+                Err(error) if pipe.is_terminal() && error.raw_os_error() == Some(EIO) => {
                     outcome = Outcome::Empty;
                     break;
                 }
@@ -350,18 +471,38 @@ impl Pump {
         }
         self.busiest = self.busiest.max((total * 100).div_ceil(pipe.size));
         grow_if_chatty(pipe, total);
-        if sink.partial_due().is_some() && !self.partials.contains(&(id, kind)) {
-            self.partials.push((id, kind));
+        let is_partial = sink.partial_due().is_some();
+        #[cfg(feature = "http")]
+        program.count_written(kind, total);
+        if is_partial {
+            self.note_partial(id, kind);
+        }
+        if tapped {
+            self.hear(now, id, kind, heard);
         }
         outcome
     }
 
+    /// This stream holds a part of a line.
+    fn note_partial(&mut self, id: ProgramId, kind: StreamKind) {
+        if !self.partials.contains(&(id, kind)) {
+            self.partials.push((id, kind));
+        }
+    }
+
     fn close(&mut self, token: usize) {
-        if let Some(pipe) = self.pipes.remove(&token) {
-            // Closing alone is not enough: a child between fork and exec may hold a copy for a moment.
+        let Some(pipe) = self.pipes.remove(&token) else { return };
+        if let Some(program) = self.programs.get_mut(&pipe.program) {
+            program.pipes.retain(|own| *own != token);
+        }
+        // Closing alone is not enough: a child between fork and exec may hold a copy for a moment. Where nobody is left who
+        // could write to it, nothing more is told of the copy.
+        if !pipe.hung_up {
             let _ = self.poll.registry().deregister(&mut SourceFd(&pipe.file.as_raw_fd()));
         }
-        self.ready.retain(|queued| *queued != token);
+        if pipe.queued {
+            self.ready.retain(|queued| *queued != token);
+        }
     }
 
     fn partial_due(&self, program: ProgramId, kind: StreamKind) -> Option<Instant> {
@@ -417,7 +558,9 @@ impl Pump {
         self.pool.close(deadline);
         self.requests.iter().for_each(|(_, request)| request.expire());
         crate::logger::flush_console(deadline);
-        drop(self);
+        // Those who follow are told so before the connections are closed.
+        self.programs.values_mut().for_each(|program| drop(std::mem::take(&mut program.followers)));
+        // Only memory and pipes are left: nobody has to wait until they are given back.
         let _ = done.send(());
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::file::LogFile;
 use super::follow::{Subscription, last_lines};
-use super::messages::Amount;
+use super::messages::{Amount, LogPart, LogStart};
 use super::responder::Responder;
 use crate::sys::guarded_path::{self, Access};
 
@@ -21,6 +21,7 @@ pub(super) const MAX_TAIL_BYTES: usize = 1024 * 1024;
 #[derive(Clone)]
 pub(super) enum Request {
     Tail(Arc<Tail>),
+    Read(Arc<Read>),
     Follow(Arc<Follow>),
     Clear(Arc<Clear>),
 }
@@ -30,6 +31,7 @@ impl Request {
     pub fn is_answered(&self) -> bool {
         match self {
             Request::Tail(tail) => tail.responder.is_taken(),
+            Request::Read(read) => read.responder.is_taken(),
             Request::Follow(follow) => !follow.subscription.is_waiting(),
             Request::Clear(clear) => clear.responder.is_taken(),
         }
@@ -39,6 +41,7 @@ impl Request {
     pub fn expire(&self) {
         match self {
             Request::Tail(tail) => tail.answer_from_memory(),
+            Request::Read(read) => read.responder.respond(read.memory.clone()),
             Request::Follow(follow) => follow.subscription.answer_from_memory(),
             Request::Clear(clear) => clear.expire(),
         }
@@ -48,6 +51,7 @@ impl Request {
     pub fn perform(&self, file: &mut LogFile) {
         match self {
             Request::Tail(tail) => tail.perform(file),
+            Request::Read(read) => read.perform(file),
             Request::Follow(follow) => follow.perform(file),
             Request::Clear(clear) => clear.perform(file),
         }
@@ -97,6 +101,30 @@ impl Tail {
             let disk = better_than(&self.memory, file, self.bytes);
             self.responder.respond(disk.unwrap_or_else(|| self.memory.clone()));
         }
+    }
+}
+
+/// A part of a stream's log, once.
+pub(super) struct Read {
+    from: LogStart,
+    length: Option<usize>,
+    memory: LogPart,
+    responder: Shared<LogPart>,
+}
+
+impl Read {
+    /// `memory`: that part of what is in memory now.
+    pub fn new(from: LogStart, length: Option<usize>, memory: LogPart, responder: Responder<LogPart>) -> Arc<Read> {
+        Arc::new(Read { from, length, memory, responder: Shared::new(responder) })
+    }
+
+    fn perform(&self, file: &LogFile) {
+        if self.responder.is_taken() {
+            return;
+        }
+        let regular = file.is_regular().then(|| guarded_path::open(file.real_path(), Access::Read));
+        let part = regular.and_then(|open| LogPart::of_file(&open.ok()?, self.from, self.length).ok());
+        self.responder.respond(part.unwrap_or_else(|| self.memory.clone()));
     }
 }
 

@@ -1,4 +1,6 @@
-//! [`Cause`]: why a process is in its state, as data; [`Failure`]: why an attempt failed.
+//! [`Cause`]: why a process is in its state, as data.
+
+mod tries;
 
 use std::fmt;
 use std::num::NonZeroI32;
@@ -7,15 +9,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::failure::{Failure, LONGEST_TEXT, completed, failed_checks, is_long, shorter_failure};
 use super::initiator::Initiator;
 use super::machine::SignalTarget;
+use super::main_process::NoMain;
+use super::notification::WatchdogMiss;
 use super::readiness::ReadySign;
+use super::schedule_note::ScheduleNote;
 use super::span::span;
-use super::state::{Exit, ProcessState, SpawnError, signal_text};
-use crate::util::truncate::to_bytes;
-
-/// Bytes of a text from outside that [`Cause::shortened`] keeps.
-const LONGEST_TEXT: usize = 200;
+use super::state::{Exit, SpawnError, signal_text};
+pub(crate) use tries::RetryNumber;
+pub use tries::Tries;
 
 /// What an operator, the daemon or an embedding program can ask of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,129 +43,6 @@ impl fmt::Display for Verb {
             Verb::Kill => "kill",
             Verb::Restart => "restart",
         })
-    }
-}
-
-/// Why an attempt to have it running failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Failure {
-    /// It ended by itself.
-    Exited {
-        /// How.
-        #[serde(flatten)]
-        exit: Exit,
-        /// How long it had lived, in milliseconds.
-        age_ms: u64,
-    },
-    /// It ended with exit code 0 before it counted as running, and left a process of it behind: it has put itself into
-    /// the background.
-    Backgrounded {
-        /// How long it had lived, in milliseconds.
-        age_ms: u64,
-        /// What it has left behind.
-        pid: i32,
-    },
-    /// A oneshot that did not come to its end in time.
-    NotCompleted {
-        /// Within so many seconds (`start_timeout`).
-        seconds: u32,
-    },
-    /// It has not told in time that it is ready.
-    NotReady {
-        /// Within so many seconds (`start_timeout`).
-        seconds: u32,
-        /// What was waited for.
-        sign: ReadySign,
-    },
-    /// It has closed its readiness descriptor without a line feed: it can't tell any more that it is ready.
-    NeverReady,
-    /// It could not be spawned.
-    SpawnFailed(SpawnError),
-    /// Its health checks failed.
-    Unhealthy {
-        /// So many in a row.
-        failures: u32,
-        /// What the last one found.
-        message: Arc<str>,
-    },
-    /// Something that it requires can't get there any more.
-    DependencyLost {
-        /// What.
-        on: Box<str>,
-        /// The state that it came to.
-        state: ProcessState,
-    },
-    /// A panic of the daemon itself.
-    InternalError,
-}
-
-impl Failure {
-    /// It is made good when a dependency gets there after all.
-    pub(super) fn is_of_dependency(&self) -> bool {
-        matches!(self, Failure::DependencyLost { .. })
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Exited { exit, age_ms } => write!(f, "{exit} after {}", span(Duration::from_millis(*age_ms))),
-            Failure::Backgrounded { age_ms, pid } => write!(
-                f,
-                "exit code 0 after {}: it has put itself into the background as pid {pid}, which can not be supervised; \
-                 use its option to stay in the foreground",
-                span(Duration::from_millis(*age_ms))
-            ),
-            Failure::NotCompleted { seconds } => write!(f, "not completed within {seconds} s (start_timeout)"),
-            Failure::NotReady { seconds, sign } => {
-                write!(f, "not ready within {seconds} s (start_timeout): it waited for {sign}")
-            }
-            Failure::NeverReady => {
-                f.write_str("it will never be ready: it has closed its readiness descriptor without a line feed")
-            }
-            Failure::SpawnFailed(error) => error.fmt(f),
-            Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
-            Failure::DependencyLost { on, state } => write!(f, "it needs {on}, which is {state}"),
-            Failure::InternalError => {
-                f.write_str("an internal error of supervice (a panic), please report it; its processes are killed")
-            }
-        }
-    }
-}
-
-/// The end of a oneshot that has done what it is for.
-pub(super) fn completed(exit: Exit, age_ms: u64) -> String {
-    let age = span(Duration::from_millis(age_ms));
-    match exit {
-        Exit::Code(0) => format!("completed after {age}"),
-        Exit::Code(_) | Exit::Signal(_) => format!("completed after {age} with {exit}"),
-    }
-}
-
-fn failed_checks(f: &mut fmt::Formatter<'_>, failures: u32, message: &str) -> fmt::Result {
-    match failures {
-        1 => write!(f, "health check failed once: {message}"),
-        times => write!(f, "health check failed {times} times: {message}"),
-    }
-}
-
-/// What is counted before it is given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tries {
-    /// Attempts to start it.
-    Attempts(u32),
-    /// Restarts because its health checks failed.
-    Restarts(u32),
-}
-
-impl fmt::Display for Tries {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Tries::Attempts(count) => write!(f, "{count} attempts"),
-            Tries::Restarts(count) => write!(f, "{count} restarts"),
-        }
     }
 }
 
@@ -244,8 +125,22 @@ pub enum Cause {
         /// What it found.
         message: Arc<str>,
     },
+    /// Its watchdog has taken it for unwell.
+    WatchdogMissed {
+        /// Why.
+        miss: WatchdogMiss,
+    },
+    /// It has told its watchdog that it is alive after all.
+    AliveAgain,
     /// It is restarted because it is unhealthy.
     RestartUnhealthy,
+    /// A note: the command has ended that is run because it is unhealthy (`healthcheck_action`).
+    HealthCommandEnded {
+        /// With exit code 0.
+        success: bool,
+        /// How, and what it has said.
+        message: Arc<str>,
+    },
     /// An attempt failed; another one follows.
     BackedOff {
         /// Why it failed.
@@ -257,12 +152,27 @@ pub enum Cause {
         /// Seconds until the retry.
         delay: u32,
     },
+    /// The daemon was short of something (descriptors, memory, processes): the program is tried again, which does not count as
+    /// an attempt.
+    WaitsForRoom {
+        /// Of what.
+        error: Box<SpawnError>,
+        /// In so many seconds.
+        delay: u32,
+    },
+    /// Another attempt after the daemon was short of something.
+    RetryForRoom,
     /// The time of a retry has come.
     Retry {
         /// Its number, from 1.
         number: u32,
         /// So many may follow one another.
         of: u32,
+    },
+    /// Another attempt, long after it was given up (`fatal_retry`).
+    FatalRetry {
+        /// Its number since it ran as it should, from 1.
+        number: u32,
     },
     /// It ended and is started again (`autorestart`).
     Restart,
@@ -299,6 +209,76 @@ pub enum Cause {
         /// How long the step took, in seconds.
         seconds: u32,
     },
+    /// A note: it outlived its `stop_command`, which has succeeded, and gets its stop signal.
+    OutlivedStopCommand {
+        /// That signal.
+        signal: u8,
+        /// By so many seconds.
+        seconds: u32,
+    },
+    /// A note: it is killed, because its `stop_command` has not ended.
+    StopCommandTimedOut {
+        /// Within so many seconds (`stopwaitsecs`).
+        seconds: u32,
+    },
+    /// A note: what became of a time of its schedule.
+    Schedule {
+        /// What.
+        #[serde(flatten)]
+        note: ScheduleNote,
+    },
+    /// A note: a command that is run around it has failed, which changes nothing.
+    HookFailed {
+        /// How.
+        failure: Arc<Failure>,
+    },
+    /// A note: somebody asked it to read its configuration again.
+    ReloadRequested {
+        /// Who.
+        by: Initiator,
+    },
+    /// A note: somebody has paused it.
+    PauseRequested {
+        /// Who.
+        by: Initiator,
+    },
+    /// A note: somebody lets it go on.
+    ResumeRequested {
+        /// Who.
+        by: Initiator,
+    },
+    /// A note: somebody has said whether the daemon itself starts it.
+    EnabledSet {
+        /// Whether it does.
+        enabled: bool,
+        /// Who.
+        by: Initiator,
+    },
+    /// A note: a message on `$NOTIFY_SOCKET` is not taken, because another process than the main one has sent it
+    /// (`notify_access = main`). It is noted once in a run.
+    NotifyRefused {
+        /// Who has sent it.
+        pid: i32,
+    },
+    /// It has put itself into the background.
+    InBackground,
+    /// A note: another process than before is its main one.
+    MainProcess {
+        /// The one that it was before.
+        was: i32,
+    },
+    /// A note: a process that was named as its main one is not taken for that (`MAINPID=`).
+    MainRefused {
+        /// Why not.
+        found: NoMain,
+    },
+    /// A note: it is not ready any more (`ready_interval`).
+    ReadinessLost {
+        /// What the try has found that has failed.
+        message: Arc<str>,
+    },
+    /// A note: it is ready again.
+    ReadinessBack,
     /// A note: somebody had this signal sent.
     SignalRequested {
         /// Its number.
@@ -325,12 +305,18 @@ impl Cause {
     /// The same with texts of a bounded length, to be kept. (The machine has cut what health checks said.)
     pub(crate) fn shortened(self) -> Cause {
         match self {
-            Cause::SpawnFailed { error } if is_long(&error) => Cause::SpawnFailed { error: Box::new(shorter(&error)) },
+            Cause::SpawnFailed { error } if is_long(&error) => {
+                Cause::SpawnFailed { error: Box::new(error.shortened(LONGEST_TEXT)) }
+            }
+            Cause::WaitsForRoom { error, delay } if is_long(&error) => {
+                Cause::WaitsForRoom { error: Box::new(error.shortened(LONGEST_TEXT)), delay }
+            }
             Cause::BackedOff { failure, number, of, delay } => {
                 Cause::BackedOff { failure: shorter_failure(failure), number, of, delay }
             }
             Cause::GaveUp { failure, after } => Cause::GaveUp { failure: shorter_failure(failure), after },
             Cause::StartFailed { failure } => Cause::StartFailed { failure: shorter_failure(failure) },
+            Cause::HookFailed { failure } => Cause::HookFailed { failure: shorter_failure(failure) },
             other => other,
         }
     }
@@ -351,45 +337,37 @@ impl Cause {
             | Cause::SpawnFailed { .. }
             | Cause::Unhealthy { .. }
             | Cause::HealthyAgain { .. }
+            | Cause::WatchdogMissed { .. }
+            | Cause::AliveAgain
+            | Cause::NotifyRefused { .. }
+            | Cause::InBackground
+            | Cause::MainProcess { .. }
+            | Cause::MainRefused { .. }
             | Cause::RestartUnhealthy
+            | Cause::HealthCommandEnded { .. }
             | Cause::BackedOff { .. }
             | Cause::Retry { .. }
+            | Cause::WaitsForRoom { .. }
+            | Cause::RetryForRoom
+            | Cause::FatalRetry { .. }
             | Cause::Restart
             | Cause::DependencyBack { .. }
             | Cause::GaveUp { .. }
             | Cause::Ended { .. }
             | Cause::StopTimedOut { .. }
             | Cause::StopStepOver { .. }
+            | Cause::OutlivedStopCommand { .. }
+            | Cause::StopCommandTimedOut { .. }
+            | Cause::Schedule { .. }
+            | Cause::HookFailed { .. }
+            | Cause::ReloadRequested { .. }
+            | Cause::PauseRequested { .. }
+            | Cause::ResumeRequested { .. }
+            | Cause::EnabledSet { .. }
+            | Cause::ReadinessLost { .. }
+            | Cause::ReadinessBack
             | Cause::SignalRequested { .. } => None,
         }
-    }
-}
-
-fn is_long(error: &SpawnError) -> bool {
-    error.subject.len() > LONGEST_TEXT || error.detail.len() > LONGEST_TEXT
-}
-
-fn shorter(error: &SpawnError) -> SpawnError {
-    SpawnError {
-        stage: error.stage,
-        subject: to_bytes(&error.subject, LONGEST_TEXT).to_owned(),
-        errno: error.errno,
-        detail: to_bytes(&error.detail, LONGEST_TEXT).to_owned(),
-    }
-}
-
-fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
-    match &*failure {
-        Failure::SpawnFailed(error) if is_long(error) => Arc::new(Failure::SpawnFailed(shorter(error))),
-        Failure::SpawnFailed(_)
-        | Failure::Exited { .. }
-        | Failure::Backgrounded { .. }
-        | Failure::NotCompleted { .. }
-        | Failure::NotReady { .. }
-        | Failure::NeverReady
-        | Failure::Unhealthy { .. }
-        | Failure::DependencyLost { .. }
-        | Failure::InternalError => failure,
     }
 }
 
@@ -413,11 +391,26 @@ impl fmt::Display for Cause {
             Cause::SpawnFailed { error } => error.fmt(f),
             Cause::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Cause::HealthyAgain { message } => write!(f, "healthy again: {message}"),
+            Cause::WatchdogMissed { miss } => miss.fmt(f),
+            Cause::InBackground => f.write_str("it has put itself into the background"),
+            Cause::MainProcess { was } => write!(f, "its main process is another one now, no longer pid {was}"),
+            Cause::MainRefused { found } => write!(f, "MAINPID names {found}"),
+            Cause::AliveAgain => f.write_str("it has told its watchdog that it is alive"),
+            Cause::NotifyRefused { pid } => write!(
+                f,
+                "a message on $NOTIFY_SOCKET is refused: pid {pid} is not its main process (notify_access = main)"
+            ),
             Cause::RestartUnhealthy => f.write_str("restart because it is unhealthy"),
-            Cause::BackedOff { failure, number, of, delay } => {
-                write!(f, "{failure}, retry {number} of {of} in {delay} s")
+            Cause::HealthCommandEnded { success: _, message } => {
+                write!(f, "the command for its bad health (healthcheck_action): {message}")
             }
-            Cause::Retry { number, of } => write!(f, "retry {number} of {of}"),
+            Cause::BackedOff { failure, number, of, delay } => {
+                write!(f, "{failure}, {} in {delay} s", RetryNumber { number: *number, of: *of })
+            }
+            Cause::WaitsForRoom { error, delay } => write!(f, "{error}; the daemon tries again in {delay} s"),
+            Cause::RetryForRoom => f.write_str("another attempt, now that there may be room"),
+            Cause::Retry { number, of } => RetryNumber { number: *number, of: *of }.fmt(f),
+            Cause::FatalRetry { number } => write!(f, "attempt {number} after FATAL (fatal_retry)"),
             Cause::Restart => f.write_str("restart after its end"),
             Cause::DependencyBack { on: Some(on) } => write!(f, "{on}, which it needs, is there after all"),
             Cause::DependencyBack { on: None } => f.write_str("it needs something else by now"),
@@ -432,6 +425,21 @@ impl fmt::Display for Cause {
                 let (signal, after) = (signal_text(*signal), signal_text(*after));
                 write!(f, "{signal}: still there {seconds} s after {after} (stopsignal)")
             }
+            Cause::OutlivedStopCommand { signal, seconds } => {
+                write!(f, "{}: still there {seconds} s after its stop_command", signal_text(*signal))
+            }
+            Cause::StopCommandTimedOut { seconds } => {
+                write!(f, "SIGKILL: its stop_command has not ended within {seconds} s (stopwaitsecs)")
+            }
+            Cause::Schedule { note } => note.fmt(f),
+            Cause::HookFailed { failure } => failure.fmt(f),
+            Cause::ReadinessLost { message } => write!(f, "not ready any more: {message}"),
+            Cause::ReadinessBack => f.write_str("ready again"),
+            Cause::ReloadRequested { by } => write!(f, "reload requested {by}"),
+            Cause::PauseRequested { by } => write!(f, "pause requested {by}"),
+            Cause::ResumeRequested { by } => write!(f, "resume requested {by}"),
+            Cause::EnabledSet { enabled: true, by } => write!(f, "enabled {by}"),
+            Cause::EnabledSet { enabled: false, by } => write!(f, "disabled {by}"),
             Cause::SignalRequested { signal, target, by } => {
                 f.write_str(&signal_text(*signal))?;
                 match target {
@@ -444,213 +452,4 @@ impl fmt::Display for Cause {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::initiator::Caller;
-    use super::super::state::SpawnStage;
-    use super::*;
-
-    fn client() -> Initiator {
-        Initiator::Client(Arc::new(Caller { uid: 0, pid: 12, command: Some("supervicectl".into()) }))
-    }
-
-    fn spawn_error() -> SpawnError {
-        SpawnError::system(SpawnStage::Exec, "/x", 2)
-    }
-
-    /// Every cause with its text and its serialised form.
-    fn all() -> Vec<(Cause, &'static str, &'static str)> {
-        let exited = Arc::new(Failure::Exited { exit: Exit::Code(3), age_ms: 250 });
-        let unhealthy = Failure::Unhealthy { failures: 2, message: "refused".into() };
-        vec![
-            (
-                Cause::Requested { verb: Verb::Start, by: client(), remains_of: None },
-                "start requested by uid 0, pid 12 (supervicectl)",
-                r#"{"kind":"requested","verb":"start","by":{"kind":"client","uid":0,"pid":12,"command":"supervicectl"}}"#,
-            ),
-            (
-                Cause::Requested { verb: Verb::Kill, by: Initiator::Shutdown, remains_of: NonZeroI32::new(9) },
-                "kill requested by the daemon's shutdown; waits for what pid 9 left of its process group",
-                r#"{"kind":"requested","verb":"kill","by":{"kind":"shutdown"},"remains_of":9}"#,
-            ),
-            (
-                Cause::RequestedDuringSpawn { verb: Verb::Stop, by: Initiator::Embedder },
-                "stop requested by the embedding program while it was started",
-                r#"{"kind":"requested_during_spawn","verb":"stop","by":{"kind":"embedder"}}"#,
-            ),
-            (
-                Cause::EarlierDaemonDied { pid: 7 },
-                "an earlier daemon died; waits for what pid 7 left of its process group",
-                r#"{"kind":"earlier_daemon_died","pid":7}"#,
-            ),
-            (Cause::Executed, "executed", r#"{"kind":"executed"}"#),
-            (Cause::Up { seconds: 1 }, "up for 1 s", r#"{"kind":"up","seconds":1}"#),
-            (
-                Cause::Exited { exit: Exit::Signal(9), age_ms: 61_000 },
-                "killed by SIGKILL after 1:01",
-                r#"{"kind":"exited","signal":9,"age_ms":61000}"#,
-            ),
-            (
-                Cause::Ready { sign: ReadySign::Fd },
-                "ready: a line feed on its readiness descriptor",
-                r#"{"kind":"ready","sign":"fd"}"#,
-            ),
-            (
-                Cause::StartFailed { failure: Failure::NotReady { seconds: 60, sign: ReadySign::Fd }.into() },
-                "not ready within 60 s (start_timeout): it waited for a line feed on its readiness descriptor",
-                r#"{"kind":"start_failed","failure":{"kind":"not_ready","seconds":60,"sign":"fd"}}"#,
-            ),
-            (
-                Cause::StartFailed { failure: Failure::NeverReady.into() },
-                "it will never be ready: it has closed its readiness descriptor without a line feed",
-                r#"{"kind":"start_failed","failure":{"kind":"never_ready"}}"#,
-            ),
-            (
-                Cause::Completed { exit: Exit::Code(0), age_ms: 250 },
-                "completed after 0.2 s",
-                r#"{"kind":"completed","code":0,"age_ms":250}"#,
-            ),
-            (
-                Cause::Completed { exit: Exit::Code(3), age_ms: 61_000 },
-                "completed after 1:01 with exit code 3",
-                r#"{"kind":"completed","code":3,"age_ms":61000}"#,
-            ),
-            (
-                Cause::StartFailed { failure: Failure::NotCompleted { seconds: 30 }.into() },
-                "not completed within 30 s (start_timeout)",
-                r#"{"kind":"start_failed","failure":{"kind":"not_completed","seconds":30}}"#,
-            ),
-            (
-                Cause::SpawnFailed { error: Box::new(spawn_error()) },
-                "cannot execute /x: No such file or directory",
-                r#"{"kind":"spawn_failed","error":{"stage":"exec","subject":"/x","errno":2,"detail":""}}"#,
-            ),
-            (
-                Cause::Unhealthy { failures: 1, message: "refused".into() },
-                "health check failed once: refused",
-                r#"{"kind":"unhealthy","failures":1,"message":"refused"}"#,
-            ),
-            (
-                Cause::HealthyAgain { message: "connected".into() },
-                "healthy again: connected",
-                r#"{"kind":"healthy_again","message":"connected"}"#,
-            ),
-            (Cause::RestartUnhealthy, "restart because it is unhealthy", r#"{"kind":"restart_unhealthy"}"#),
-            (
-                Cause::BackedOff { failure: exited, number: 2, of: 3, delay: 2 },
-                "exit code 3 after 0.2 s, retry 2 of 3 in 2 s",
-                r#"{"kind":"backed_off","failure":{"kind":"exited","code":3,"age_ms":250},"number":2,"of":3,"delay":2}"#,
-            ),
-            (Cause::Retry { number: 2, of: 3 }, "retry 2 of 3", r#"{"kind":"retry","number":2,"of":3}"#),
-            (Cause::Restart, "restart after its end", r#"{"kind":"restart"}"#),
-            (
-                Cause::DependencyBack { on: Some("db".into()) },
-                "db, which it needs, is there after all",
-                r#"{"kind":"dependency_back","on":"db"}"#,
-            ),
-            (Cause::DependencyBack { on: None }, "it needs something else by now", r#"{"kind":"dependency_back"}"#),
-            (
-                Cause::GaveUp {
-                    failure: Arc::new(Failure::DependencyLost { on: "db".into(), state: ProcessState::Fatal }),
-                    after: None,
-                },
-                "it needs db, which is FATAL",
-                r#"{"kind":"gave_up","failure":{"kind":"dependency_lost","on":"db","state":"FATAL"}}"#,
-            ),
-            (
-                Cause::GaveUp { failure: Arc::new(unhealthy), after: Some(Tries::Restarts(3)) },
-                "health check failed 2 times: refused, gave up after 3 restarts",
-                r#"{"kind":"gave_up","failure":{"kind":"unhealthy","failures":2,"message":"refused"},"after":{"restarts":3}}"#,
-            ),
-            (
-                Cause::GaveUp { failure: Arc::new(Failure::SpawnFailed(spawn_error())), after: None },
-                "cannot execute /x: No such file or directory",
-                r#"{"kind":"gave_up","failure":{"kind":"spawn_failed","stage":"exec","subject":"/x","errno":2,"detail":""}}"#,
-            ),
-            (
-                Cause::GaveUp { failure: Arc::new(Failure::InternalError), after: None },
-                "an internal error of supervice (a panic), please report it; its processes are killed",
-                r#"{"kind":"gave_up","failure":{"kind":"internal_error"}}"#,
-            ),
-            (Cause::Ended { exit: Some(Exit::Code(0)) }, "exit code 0", r#"{"kind":"ended","exit":{"code":0}}"#),
-            (Cause::Ended { exit: None }, "it has gone", r#"{"kind":"ended","exit":null}"#),
-            (
-                Cause::StopTimedOut { seconds: 10 },
-                "SIGKILL: still there 10 s after its stop signal (stopwaitsecs)",
-                r#"{"kind":"stop_timed_out","seconds":10}"#,
-            ),
-            (
-                Cause::StopStepOver { signal: 15, after: 3, seconds: 30 },
-                "SIGTERM: still there 30 s after SIGQUIT (stopsignal)",
-                r#"{"kind":"stop_step_over","signal":15,"after":3,"seconds":30}"#,
-            ),
-            (
-                Cause::SignalRequested { signal: 40, target: SignalTarget::Group, by: Initiator::Autostart },
-                "signal 40 to its process group requested by autostart",
-                r#"{"kind":"signal_requested","signal":40,"target":"group","by":{"kind":"autostart"}}"#,
-            ),
-            (
-                Cause::SignalRequested {
-                    signal: 1,
-                    target: SignalTarget::Leader,
-                    by: Initiator::Reload { by: Arc::new(Initiator::Signal { signal: 1 }) },
-                },
-                "SIGHUP requested by a reload (SIGHUP)",
-                r#"{"kind":"signal_requested","signal":1,"by":{"kind":"reload","by":{"kind":"signal","signal":1}}}"#,
-            ),
-        ]
-    }
-
-    #[test]
-    fn every_cause_has_its_sentence_and_comes_back_from_its_code() {
-        for (cause, text, code) in all() {
-            assert_eq!(cause.to_string(), text);
-            assert_eq!(serde_json::to_string(&cause).expect("plain data"), code);
-            assert_eq!(serde_json::from_str::<Cause>(code).expect("what was written"), cause);
-        }
-    }
-
-    #[test]
-    fn a_cause_takes_24_bytes() {
-        assert_eq!(size_of::<Cause>(), 24);
-    }
-
-    #[test]
-    fn a_request_is_found_in_its_causes_alone() {
-        for (cause, text, _) in all() {
-            let asked = text.contains(" requested by") && !text.to_lowercase().starts_with("sig");
-            assert_eq!(cause.request().is_some(), asked, "{text}");
-        }
-        let cause = Cause::Requested { verb: Verb::Stop, by: Initiator::Shutdown, remains_of: None };
-        assert_eq!(cause.request(), Some((Verb::Stop, &Initiator::Shutdown)));
-    }
-
-    #[test]
-    fn long_texts_are_cut_and_short_ones_are_shared() {
-        for (cause, ..) in all() {
-            assert_eq!(cause.clone().shortened(), cause);
-        }
-        let failure = Arc::new(Failure::SpawnFailed(spawn_error()));
-        let Cause::GaveUp { failure: kept, .. } =
-            (Cause::GaveUp { failure: Arc::clone(&failure), after: None }).shortened()
-        else {
-            panic!("another cause")
-        };
-        assert!(Arc::ptr_eq(&kept, &failure));
-        let long = SpawnError::other(SpawnStage::Prepare, "p".repeat(201), "ü".repeat(101));
-        let cut = SpawnError::other(SpawnStage::Prepare, "p".repeat(200), "ü".repeat(100));
-        let failed = |error: &SpawnError| Arc::new(Failure::SpawnFailed(error.clone()));
-        for (before, after) in [
-            (Cause::SpawnFailed { error: Box::new(long.clone()) }, Cause::SpawnFailed { error: Box::new(cut.clone()) }),
-            (
-                Cause::BackedOff { failure: failed(&long), number: 1, of: 2, delay: 3 },
-                Cause::BackedOff { failure: failed(&cut), number: 1, of: 2, delay: 3 },
-            ),
-            (
-                Cause::GaveUp { failure: failed(&long), after: Some(Tries::Attempts(4)) },
-                Cause::GaveUp { failure: failed(&cut), after: Some(Tries::Attempts(4)) },
-            ),
-        ] {
-            assert_eq!(before.shortened(), after);
-        }
-    }
-}
+mod tests;

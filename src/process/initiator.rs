@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::restart_reason::RestartReason;
 use super::state::signal_name;
 
 /// A client of a control socket, as the kernel knows it.
@@ -17,14 +18,42 @@ pub struct Caller {
     /// The name of its command when it asked; `None` where nobody could tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Box<str>>,
+    /// The name that it has logged in with, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Box<str>>,
+    /// Its groups, by which rules of access know it. Nobody is told of them.
+    #[serde(skip)]
+    pub groups: Box<[u32]>,
 }
 
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "uid {}, pid {}", self.uid, self.pid)?;
-        match &self.command {
-            Some(command) => write!(f, " ({command})"),
+        if let Some(command) = &self.command {
+            write!(f, " ({command})")?;
+        }
+        match &self.user {
+            Some(user) => write!(f, " as {user}"),
             None => Ok(()),
+        }
+    }
+}
+
+/// A client that has come over the network: all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteCaller {
+    /// Its address and port.
+    pub address: Box<str>,
+    /// The name that it has logged in with, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Box<str>>,
+}
+
+impl fmt::Display for RemoteCaller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.user {
+            Some(user) => write!(f, "{user} at {}", self.address),
+            None => f.write_str(&self.address),
         }
     }
 }
@@ -81,6 +110,8 @@ pub enum Initiator {
     },
     /// A client of a control socket.
     Client(Arc<Caller>),
+    /// A client that has come over the network.
+    Remote(Arc<RemoteCaller>),
     /// A reload of the configuration.
     Reload {
         /// Who asked for the reload.
@@ -90,8 +121,51 @@ pub enum Initiator {
     Rollback,
     /// The daemon's shutdown.
     Shutdown,
+    /// Its health checks, which fail (`healthcheck_action`).
+    HealthCheck,
+    /// A setting of its own, which asks for a restart from time to time.
+    Policy(Arc<RestartReason>),
+    /// Its schedule.
+    Schedule,
     /// It was asked on account of another program.
     Related(Arc<Related>),
+}
+
+impl Initiator {
+    /// Whether it is a client: somebody outside of the daemon's own process, who may be asked what he did.
+    pub fn is_client(&self) -> bool {
+        match self {
+            Initiator::Client(_) | Initiator::Remote(_) => true,
+            Initiator::Autostart
+            | Initiator::Embedder
+            | Initiator::Signal { .. }
+            | Initiator::Reload { .. }
+            | Initiator::Rollback
+            | Initiator::Shutdown
+            | Initiator::HealthCheck
+            | Initiator::Policy(_)
+            | Initiator::Schedule
+            | Initiator::Related(_) => false,
+        }
+    }
+
+    /// Whether nobody is behind it but a setting of a program: what is counted for the limits of restarts goes on.
+    pub(super) fn is_policy(&self) -> bool {
+        match self {
+            Initiator::Policy(_) => true,
+            Initiator::Related(related) => related.by.as_ref().is_some_and(Initiator::is_policy),
+            Initiator::Autostart
+            | Initiator::Embedder
+            | Initiator::Signal { .. }
+            | Initiator::Client(_)
+            | Initiator::Remote(_)
+            | Initiator::Reload { .. }
+            | Initiator::Rollback
+            | Initiator::Shutdown
+            | Initiator::HealthCheck
+            | Initiator::Schedule => false,
+        }
+    }
 }
 
 impl fmt::Display for Initiator {
@@ -104,8 +178,10 @@ impl fmt::Display for Initiator {
                 None => write!(f, "by signal {signal}"),
             },
             Initiator::Client(caller) => write!(f, "by {caller}"),
+            Initiator::Remote(caller) => write!(f, "by {caller}"),
             Initiator::Reload { by } => match &**by {
                 Initiator::Client(caller) => write!(f, "by {caller}"),
+                Initiator::Remote(caller) => write!(f, "by {caller}"),
                 Initiator::Embedder => f.write_str("by a reload (the embedding program)"),
                 Initiator::Signal { signal } => match signal_name(*signal) {
                     Some(name) => write!(f, "by a reload (SIG{name})"),
@@ -115,10 +191,16 @@ impl fmt::Display for Initiator {
                 | Initiator::Reload { .. }
                 | Initiator::Rollback
                 | Initiator::Shutdown
+                | Initiator::HealthCheck
+                | Initiator::Policy(_)
+                | Initiator::Schedule
                 | Initiator::Related(_) => f.write_str("by a reload"),
             },
             Initiator::Rollback => f.write_str("by the way back from an update"),
             Initiator::Shutdown => f.write_str("by the daemon's shutdown"),
+            Initiator::HealthCheck => f.write_str("by its health checks"),
+            Initiator::Policy(reason) => write!(f, "by {reason}"),
+            Initiator::Schedule => f.write_str("by its schedule"),
             Initiator::Related(related) => related.fmt(f),
         }
     }

@@ -1,31 +1,54 @@
 //! Processes: the pure state machine of one, and [`Process`], the handle that users of the crate hold.
 
 mod cause;
+mod failure;
 mod handle;
+mod hidden_names;
+mod hook;
 mod initiator;
 mod last_words;
 pub(crate) mod machine;
+mod main_process;
 pub(crate) mod moment;
+pub(crate) mod notification;
 pub(crate) mod readiness;
+mod restart_reason;
 mod scan;
+mod schedule_note;
 mod span;
 mod state;
+mod stdin;
 pub(crate) mod stop_signals;
 pub(crate) mod task;
 
-pub use cause::{Cause, Failure, Tries, Verb};
+pub(crate) use cause::RetryNumber;
+pub use cause::{Cause, Tries, Verb};
+pub use failure::Failure;
 pub(crate) use handle::{Control, ProcessShared, ProcessView};
 pub use handle::{Process, ProcessError};
-pub use initiator::{Caller, Initiator, Related, Relation};
+pub use hook::HookFailure;
+pub(crate) use hook::{HOOK_GRACE_SECS, hook_seconds};
+pub use initiator::{Caller, Initiator, Related, Relation, RemoteCaller};
 pub use last_words::LastWords;
 pub use machine::SignalTarget;
-pub(crate) use machine::{Action, Awaited, Condition, Desired, Event, Generation, KillWhy, Machine, Transition};
+pub(crate) use machine::{
+    Action, Awaited, Condition, Desired, Event, Generation, KillWhy, Machine, PROBE_TIMEOUT_SECS, Transition,
+};
+pub use main_process::NoMain;
 pub(crate) use moment::Moment;
+pub use notification::WatchdogMiss;
+pub(crate) use notification::{Notification, Told, WatchdogReport};
 pub(crate) use readiness::ReadyReport;
 pub use readiness::ReadySign;
+pub use restart_reason::RestartReason;
 pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
+pub use schedule_note::ScheduleNote;
 pub(crate) use span::span;
 pub(crate) use state::signal_text;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};
+pub use stdin::StdinRefusal;
+#[cfg(feature = "xmlrpc")]
+pub(crate) use stop_signals::first_stop_signal;
 pub(crate) use stop_signals::stop_seconds;
-pub(crate) use task::{OutputTail, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};
+pub use task::TaskEnd;
+pub(crate) use task::{OutputTail, SignalReason, Task, TaskAction, TaskEvent, TaskKind, TaskSpec};

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::util::truncate::to_bytes;
+
 /// The public state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -40,7 +42,7 @@ impl ProcessState {
     ];
 
     /// The name used on the wire and in every output, for instance `RUNNING`.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             ProcessState::Stopped => "STOPPED",
             ProcessState::Starting => "STARTING",
@@ -109,14 +111,34 @@ pub enum SpawnStage {
     Session,
     /// Standard input, output or error could not be put in place.
     Stdio,
+    /// The terminal (`tty`) could not be made, or not become that of its session.
+    Terminal,
     /// A resource limit could not be set.
     Limits,
+    /// The OOM score (`oom_score_adj`) could not be set.
+    OomScore,
+    /// The nice value could not be set.
+    Nice,
+    /// The share of the disks (`ionice`) could not be set.
+    IoPriority,
+    /// The processors that it may run on (`cpu_affinity`) could not be set.
+    Affinity,
+    /// The scheduler could not be set.
+    Scheduler,
+    /// The root directory (`chroot`) could not be entered.
+    Chroot,
+    /// The capabilities could not be set.
+    Capabilities,
+    /// `no_new_privs` could not be set.
+    NoNewPrivs,
     /// The user, group or supplementary groups could not be taken on.
     Credentials,
     /// The parent-death signal could not be set.
     ParentDeath,
     /// The working directory could not be entered.
     Directory,
+    /// The file of its standard input could not be opened.
+    Stdin,
     /// The program could not be executed.
     Exec,
 }
@@ -145,12 +167,58 @@ impl SpawnError {
         SpawnError { stage, subject: subject.into(), errno: 0, detail: detail.into() }
     }
 
+    /// `true` when the daemon itself is short of something: descriptors, memory, processes. It says nothing of the program, and
+    /// passes when there is room.
+    pub fn is_shortage(&self) -> bool {
+        match self.stage {
+            SpawnStage::Prepare | SpawnStage::Pipe | SpawnStage::Terminal | SpawnStage::Fork => {
+                matches!(self.errno, libc_errno::EMFILE | libc_errno::ENFILE | libc_errno::ENOMEM | libc_errno::EAGAIN)
+            }
+            SpawnStage::Session
+            | SpawnStage::Stdio
+            | SpawnStage::Stdin
+            | SpawnStage::Limits
+            | SpawnStage::OomScore
+            | SpawnStage::Nice
+            | SpawnStage::IoPriority
+            | SpawnStage::Affinity
+            | SpawnStage::Scheduler
+            | SpawnStage::Chroot
+            | SpawnStage::Capabilities
+            | SpawnStage::NoNewPrivs
+            | SpawnStage::Credentials
+            | SpawnStage::ParentDeath
+            | SpawnStage::Directory
+            | SpawnStage::Exec => false,
+        }
+    }
+
+    /// What the daemon is short of where [`is_shortage`](Self::is_shortage), and what to do about it.
+    pub fn shortage_remedy(&self) -> &'static str {
+        match self.errno {
+            libc_errno::EMFILE => "file descriptors; raise its limit (`ulimit -n`, `LimitNOFILE=`)",
+            libc_errno::ENFILE => "file descriptors: the system has none left (fs.file-max)",
+            libc_errno::EAGAIN => "processes; raise the limit (`ulimit -u`, `TasksMax=`, `pids.max`)",
+            _ => "memory",
+        }
+    }
+
     /// `true` when trying again can't help: permission denied, not an executable format, a user
     /// that cannot be taken on. A missing file or a lack of resources may pass.
     pub fn is_permanent(&self) -> bool {
         match self.stage {
             SpawnStage::Credentials => self.errno != libc_errno::EAGAIN,
-            SpawnStage::Exec | SpawnStage::Directory => matches!(
+            SpawnStage::Limits
+            | SpawnStage::OomScore
+            | SpawnStage::Nice
+            | SpawnStage::IoPriority
+            | SpawnStage::Affinity
+            | SpawnStage::Scheduler
+            | SpawnStage::Capabilities
+            | SpawnStage::NoNewPrivs => {
+                matches!(self.errno, libc_errno::EACCES | libc_errno::EPERM | libc_errno::EINVAL)
+            }
+            SpawnStage::Exec | SpawnStage::Directory | SpawnStage::Stdin | SpawnStage::Chroot => matches!(
                 self.errno,
                 libc_errno::EACCES
                     | libc_errno::EPERM
@@ -165,8 +233,20 @@ impl SpawnError {
             | SpawnStage::Fork
             | SpawnStage::Session
             | SpawnStage::Stdio
-            | SpawnStage::Limits
+            | SpawnStage::Terminal
             | SpawnStage::ParentDeath => false,
+        }
+    }
+}
+
+impl SpawnError {
+    /// The same with texts of so many bytes at most, to be kept.
+    pub(crate) fn shortened(&self, longest: usize) -> SpawnError {
+        SpawnError {
+            stage: self.stage,
+            subject: to_bytes(&self.subject, longest).to_owned(),
+            errno: self.errno,
+            detail: to_bytes(&self.detail, longest).to_owned(),
         }
     }
 }
@@ -179,10 +259,20 @@ impl fmt::Display for SpawnError {
             SpawnStage::Fork => f.write_str("cannot create a process")?,
             SpawnStage::Session => f.write_str("cannot create a session")?,
             SpawnStage::Stdio => f.write_str("cannot set up standard streams")?,
+            SpawnStage::Terminal => f.write_str("cannot give it a terminal")?,
             SpawnStage::Limits => f.write_str("cannot set resource limits")?,
+            SpawnStage::OomScore => f.write_str("cannot set oom_score_adj")?,
+            SpawnStage::Nice => f.write_str("cannot set nice")?,
+            SpawnStage::IoPriority => f.write_str("cannot set ionice")?,
+            SpawnStage::Affinity => f.write_str("cannot set cpu_affinity")?,
+            SpawnStage::Scheduler => f.write_str("cannot set scheduler")?,
+            SpawnStage::Chroot => f.write_str("cannot enter the root directory")?,
+            SpawnStage::Capabilities => f.write_str("cannot set capabilities")?,
+            SpawnStage::NoNewPrivs => f.write_str("cannot set no_new_privs")?,
             SpawnStage::Credentials => f.write_str("cannot become user")?,
             SpawnStage::ParentDeath => f.write_str("cannot set the parent-death signal")?,
             SpawnStage::Directory => f.write_str("cannot enter directory")?,
+            SpawnStage::Stdin => f.write_str("cannot open standard input")?,
             SpawnStage::Exec => f.write_str("cannot execute")?,
         }
         if !self.subject.is_empty() {
@@ -203,8 +293,12 @@ mod libc_errno {
     pub const E2BIG: i32 = 7;
     pub const ENOEXEC: i32 = 8;
     pub const EAGAIN: i32 = 11;
+    pub const ENOMEM: i32 = 12;
     pub const EACCES: i32 = 13;
     pub const EISDIR: i32 = 21;
+    pub const EINVAL: i32 = 22;
+    pub const ENFILE: i32 = 23;
+    pub const EMFILE: i32 = 24;
     pub const ENAMETOOLONG: i32 = 36;
     pub const ELOOP: i32 = 40;
 }

@@ -47,6 +47,12 @@ impl StopStep {
     }
 }
 
+/// The first signal of a stop.
+#[cfg(feature = "xmlrpc")]
+pub(crate) fn first_stop_signal(config: &ProgramConfig) -> u8 {
+    StopStep::of(config, 0).map_or(SIGTERM, |step| step.signal)
+}
+
 /// Seconds from the first signal of a stop to SIGKILL.
 pub(crate) fn stop_seconds(config: &ProgramConfig) -> u32 {
     seconds_behind(config, 0)

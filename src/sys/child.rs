@@ -2,15 +2,17 @@
 //!
 //! 1. a session of its own; its pid is written into the env tag;
 //! 2. the command name of a child that has not executed yet;
-//! 3. the descriptors of its list, and no others;
-//! 4. resource limits, with the daemon's rights;
+//! 3. the descriptors of its list, and no others; where they are a terminal, that becomes the terminal of its session;
+//! 4. resource limits, and what else takes the daemon's rights: the OOM score, the nice value, the share of the disks, the
+//!    processors, the scheduler, the root directory, the bounding set of capabilities;
 //! 5. default dispositions of all signals;
-//! 6. groups and user;
-//! 7. the working directory, with the user's rights: the first step that may have to wait for a disk;
-//! 8. the umask;
-//! 9. the parent-death signal, which a change of user would clear, and the check that the parent still lives;
-//! 10. an empty signal mask, now that no handler of the daemon can run here;
-//! 11. exec.
+//! 6. groups and user, then the capabilities, which a change of user would take away;
+//! 7. the working directory, with the user's rights (this, and the root directory, may have to wait for a disk);
+//! 8. standard input from a file, if that is asked for, by the same rights and from there;
+//! 9. the umask;
+//! 10. the parent-death signal, which a change of user would clear, and the check that the parent still lives;
+//! 11. an empty signal mask, now that no handler of the daemon can run here;
+//! 12. `no_new_privs`, and exec.
 //!
 //! The child shares the daemon's memory (`CLONE_VM`), and everything in the daemon goes on meanwhile: the thread that made
 //! it waits for a bounded time only. So in here:
@@ -27,10 +29,13 @@ use std::ffi::{c_char, c_int, c_long, c_void};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::confine::Confined;
 use super::fd_moves::FdMove;
 use super::limits::Rlimit;
 use super::raw;
 use crate::process::SpawnStage;
+
+mod confine;
 
 #[cfg(any(target_arch = "arm", target_arch = "x86"))]
 mod ids {
@@ -79,10 +84,17 @@ pub(super) struct Plan {
     pub(super) close: CloseRest,
     pub(super) rlimits: *const Rlimit,
     pub(super) rlimits_count: usize,
+    /// Null: it may what the daemon may.
+    pub(super) confined: *const Confined,
     pub(super) ids: Option<Ids>,
     /// Null: stay in the daemon's.
     pub(super) directory: *const c_char,
+    /// The file that takes the place of standard input; null: none.
+    pub(super) stdin_file: *const c_char,
     pub(super) umask: Option<u32>,
+    /// Its standard streams are a terminal, which is to be that of its session.
+    #[cfg(feature = "attach")]
+    pub(super) has_terminal: bool,
     /// The daemon's pid.
     pub(super) parent: c_int,
     /// The child dies with the thread that has made it.
@@ -95,8 +107,38 @@ pub(super) struct Plan {
     pub(super) envp: *const *const c_char,
     /// Where the child writes its own pid, as [`ENV_TAG_DIGITS`] digits: in its environment. Null: nowhere.
     pub(super) env_tag: *mut u8,
+    /// Where the child is made by a [`proxy`].
+    pub(super) proxied: Option<Proxied>,
+    /// Where it writes its own pid as anybody would, with the end of a text behind it. Null: nowhere.
+    pub(super) own_pid: *mut u8,
     pub(super) failure: Failure,
     pub(super) progress: Progress,
+}
+
+impl Plan {
+    fn confined(&self) -> Option<&Confined> {
+        // SAFETY: null, or what the owner of this plan keeps where it is.
+        unsafe { self.confined.as_ref() }
+    }
+}
+
+/// What a [`proxy`] needs.
+pub(super) struct Proxied {
+    /// The upper end of the child's stack.
+    stack: *mut c_void,
+    flags: c_int,
+    /// The child; 0: not made yet.
+    pub(super) pid: AtomicI32,
+}
+
+impl Proxied {
+    /// With this stack for the child, and the daemon's descriptors or a copy of them.
+    pub(super) fn new(stack: *mut c_void, shares_fds: bool) -> Proxied {
+        let share = if shares_fds { libc::CLONE_FILES } else { 0 };
+        let words = libc::CLONE_PARENT_SETTID | libc::CLONE_CHILD_CLEARTID;
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT | libc::SIGCHLD | words | share;
+        Proxied { stack, flags, pid: AtomicI32::new(0) }
+    }
 }
 
 /// How far the child has come.
@@ -104,17 +146,23 @@ pub(super) struct Progress {
     /// Cleared by the kernel when the child no longer uses our memory: it has executed its program, or ended
     /// (`CLONE_CHILD_CLEARTID`).
     pub(super) uses_memory: AtomicU32,
+    /// The same of the [`proxy`] that has made it.
+    pub(super) proxy_uses_memory: AtomicU32,
     /// The child has its descriptors, in a table of its own.
     has_fds: AtomicBool,
 }
 
 impl Progress {
-    pub(super) const fn new() -> Progress {
-        Progress { uses_memory: AtomicU32::new(1), has_fds: AtomicBool::new(false) }
+    pub(super) const fn new(has_proxy: bool) -> Progress {
+        Progress {
+            uses_memory: AtomicU32::new(1),
+            proxy_uses_memory: AtomicU32::new(if has_proxy { 1 } else { 0 }),
+            has_fds: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.uses_memory.load(Ordering::Acquire) == 0
+        [&self.uses_memory, &self.proxy_uses_memory].iter().all(|word| word.load(Ordering::Acquire) == 0)
     }
 
     pub(super) fn has_fds(&self) -> bool {
@@ -133,10 +181,12 @@ impl Progress {
                 tv_sec: left.as_secs().try_into().unwrap_or(i32::MAX.into()),
                 tv_nsec: left.subsec_nanos() as _,
             };
+            let is_own = self.uses_memory.load(Ordering::Acquire) != 0;
+            let word = if is_own { &self.uses_memory } else { &self.proxy_uses_memory };
             // The kernel wakes without FUTEX_PRIVATE_FLAG.
             // SAFETY: the word and the time-out live until the call returns, whose result the loop looks at itself.
             unsafe {
-                libc::syscall(libc::SYS_futex, self.uses_memory.as_ptr(), libc::FUTEX_WAIT, 1, &raw const left);
+                libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, &raw const left);
             }
         }
         true
@@ -151,7 +201,7 @@ pub(super) struct Failure {
     candidate: AtomicUsize,
 }
 
-const STAGES: [SpawnStage; 7] = [
+const STAGES: [SpawnStage; 18] = [
     SpawnStage::Session,
     SpawnStage::Stdio,
     SpawnStage::Limits,
@@ -159,6 +209,17 @@ const STAGES: [SpawnStage; 7] = [
     SpawnStage::ParentDeath,
     SpawnStage::Directory,
     SpawnStage::Exec,
+    SpawnStage::Stdin,
+    SpawnStage::OomScore,
+    SpawnStage::Nice,
+    SpawnStage::IoPriority,
+    SpawnStage::Affinity,
+    SpawnStage::Scheduler,
+    SpawnStage::Chroot,
+    SpawnStage::Capabilities,
+    SpawnStage::NoNewPrivs,
+    SpawnStage::Fork,
+    SpawnStage::Terminal,
 ];
 const SESSION: c_int = 1;
 const STDIO: c_int = 2;
@@ -167,13 +228,25 @@ const CREDENTIALS: c_int = 4;
 const PARENT_DEATH: c_int = 5;
 const DIRECTORY: c_int = 6;
 const EXEC: c_int = 7;
+const STDIN: c_int = 8;
+const OOM_SCORE: c_int = 9;
+const NICE: c_int = 10;
+const IO_PRIORITY: c_int = 11;
+const AFFINITY: c_int = 12;
+const SCHEDULER: c_int = 13;
+const CHROOT: c_int = 14;
+const CAPABILITIES: c_int = 15;
+const NO_NEW_PRIVS: c_int = 16;
+const FORK: c_int = 17;
+#[cfg(feature = "attach")]
+const TERMINAL: c_int = 18;
 
 impl Failure {
     pub(super) const fn none() -> Failure {
         Failure { stage: AtomicI32::new(0), errno: AtomicI32::new(0), candidate: AtomicUsize::new(0) }
     }
 
-    /// The step, the error number and the index of the candidate that decided, if the child has failed.
+    /// The step, the error number and the index of the candidate (or limit) that decided, if the child has failed.
     pub(super) fn get(&self) -> Option<(SpawnStage, i32, usize)> {
         let index = usize::try_from(self.stage.load(Ordering::Relaxed)).ok()?.checked_sub(1)?;
         let stage = STAGES.get(index).copied()?;
@@ -210,12 +283,39 @@ pub(super) extern "C" fn main(plan: *mut c_void) -> c_int {
     127
 }
 
+/// Entry point of a process that makes the child, is suspended until that has executed its program or has failed, and ends.
+///
+/// What a child writes into its `oom_score_adj` the kernel writes into that of every process that shares its memory, the
+/// daemon too, unless the child's parent-by-clone is suspended (`CLONE_VFORK`). The daemon must not be: a disk may not answer.
+/// So this one is in its place. The child is the daemon's own (`CLONE_PARENT`), and the signals stay blocked in here.
+pub(super) extern "C" fn proxy(argument: *mut c_void) -> c_int {
+    // SAFETY: the parent passes a Plan and keeps it until this process has ended.
+    let plan = unsafe { &*argument.cast::<Plan>() };
+    let _ = call(libc::SYS_prctl, [number(libc::PR_SET_NAME), PRE_EXEC_NAME.as_ptr().addr(), 0, 0, 0]);
+    if let Some(proxied) = &plan.proxied {
+        let (pid, word) = (proxied.pid.as_ptr(), plan.progress.uses_memory.as_ptr());
+        let no_tls = std::ptr::null_mut::<c_void>();
+        // SAFETY: the stack is the child's alone, and both words live as long as the plan. Only where it fails, which is
+        // before there is a child, does the C library write into the `errno` of the thread that made this process, which
+        // waits and looks at none.
+        let cloned = unsafe { libc::clone(main, proxied.stack, proxied.flags, argument, pid, no_tls, word) };
+        if cloned < 0 {
+            plan.failure.set(FORK, super::errno(), 0);
+            plan.progress.uses_memory.store(0, Ordering::Release);
+        }
+    }
+    // SAFETY: as in `main`.
+    let _ = unsafe { raw::call(libc::SYS_exit_group, [0; 5]) };
+    0
+}
+
 enum Never {}
 
 /// The steps of the list at the head of this file.
 fn become_program(plan: &Plan) -> Result<Never, Failed> {
     let session = call(libc::SYS_setsid, [0; 5]);
     write_env_tag(plan.env_tag, session.unwrap_or(0));
+    write_own_pid(plan.own_pid, session.unwrap_or(0));
     check(SESSION, session)?;
     // Before the daemon's locks are released: whoever takes them finds no child of a dead daemon without this name.
     let _ = call(libc::SYS_prctl, [number(libc::PR_SET_NAME), PRE_EXEC_NAME.as_ptr().addr(), 0, 0, 0]);
@@ -226,15 +326,27 @@ fn become_program(plan: &Plan) -> Result<Never, Failed> {
     }
     place_fds(plan)?;
     close_rest(&plan.close);
+    #[cfg(feature = "attach")]
+    if plan.has_terminal {
+        // The leader of a new session has none yet: the keys that make signals reach its foreground from now on.
+        check(TERMINAL, call(libc::SYS_ioctl, [0, libc::TIOCSCTTY as usize, 0, 0, 0]))?;
+    }
     plan.progress.has_fds.store(true, Ordering::Release);
     set_rlimits(plan)?;
+    if let Some(confined) = plan.confined() {
+        confine::before_user(confined)?;
+    }
     default_dispositions();
     if let Some(ids) = &plan.ids {
         set_ids(ids)?;
     }
+    if let Some(confined) = plan.confined() {
+        confine::after_user(confined)?;
+    }
     if !plan.directory.is_null() {
         check(DIRECTORY, call(libc::SYS_chdir, [plan.directory.addr(), 0, 0, 0, 0]))?;
     }
+    open_stdin(plan.stdin_file)?;
     if let Some(mask) = plan.umask {
         // Changes this process alone (no CLONE_FS).
         let _ = call(libc::SYS_umask, [mask as usize, 0, 0, 0, 0]);
@@ -250,6 +362,9 @@ fn become_program(plan: &Plan) -> Result<Never, Failed> {
     }
     let empty: u64 = 0;
     let _ = call(libc::SYS_rt_sigprocmask, [number(libc::SIG_SETMASK), address(&empty), 0, SIGSET_SIZE, 0]);
+    if let Some(confined) = plan.confined() {
+        confine::before_exec(confined)?;
+    }
     Err(execute(plan))
 }
 
@@ -264,6 +379,26 @@ fn write_env_tag(digits: *mut u8, pid: usize) {
         let digit = b'0'.wrapping_add((rest % 10) as u8);
         rest /= 10;
         // SAFETY: the parent gives room for that many digits, which nobody else reads or writes before exec.
+        unsafe { digits.wrapping_add(place).write_volatile(digit) };
+    }
+}
+
+/// Without leading zeros: there are readers who would take it for an octal number.
+fn write_own_pid(digits: *mut u8, pid: usize) {
+    if digits.is_null() {
+        return;
+    }
+    let mut count = 1;
+    let mut rest = pid / 10;
+    while rest > 0 && count < ENV_TAG_DIGITS {
+        count += 1;
+        rest /= 10;
+    }
+    let mut rest = pid;
+    for place in (0..count).rev() {
+        let digit = b'0'.wrapping_add((rest % 10) as u8);
+        rest /= 10;
+        // SAFETY: as above; what lies behind is zero, and ends the text.
         unsafe { digits.wrapping_add(place).write_volatile(digit) };
     }
 }
@@ -310,6 +445,23 @@ fn place_fds(plan: &Plan) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Opens the file in the place of descriptor 0. A FIFO waits for its writer, as it would in a shell.
+fn open_stdin(path: *const c_char) -> Result<(), Failed> {
+    if path.is_null() {
+        return Ok(());
+    }
+    // A terminal must not become that of the new session.
+    let flags = number(libc::O_RDONLY | libc::O_NOCTTY);
+    let here = number(libc::AT_FDCWD);
+    let opened = call(libc::SYS_openat, [here, path.addr(), flags, 0, 0]);
+    let fd = opened.map_err(|errno| Failed { stage: STDIN, errno, candidate: 0 })?;
+    if fd != 0 {
+        check(STDIN, call(libc::SYS_dup3, [fd, 0, 0, 0, 0]))?;
+        let _ = call(libc::SYS_close, [fd, 0, 0, 0, 0]);
+    }
+    Ok(())
+}
+
 /// Can't fail in a way that matters: the daemon's own descriptors are close-on-exec as well.
 fn close_rest(close: &CloseRest) {
     match close {
@@ -336,7 +488,7 @@ fn set_rlimits(plan: &Plan) -> Result<(), Failed> {
         let rlimit = unsafe { &*plan.rlimits.wrapping_add(index) };
         // Limit has the kernel's layout; the old value is not asked for.
         let set = call(libc::SYS_prlimit64, [0, rlimit.resource as usize, address(&rlimit.limit), 0, 0]);
-        check(LIMITS, set)?;
+        set.map_err(|errno| Failed { stage: LIMITS, errno, candidate: index })?;
     }
     Ok(())
 }

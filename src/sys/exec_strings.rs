@@ -2,10 +2,12 @@
 
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::exec_trouble;
+use super::limits::Rlimit;
 use super::users::Credentials;
+use super::{confine, exec_trouble};
+use crate::models::{Confinement, Rare};
 use crate::process::{SpawnError, SpawnStage};
 
 /// Where programs are looked up if the child's environment has no PATH.
@@ -17,7 +19,10 @@ pub(super) struct ExecStrings {
     /// The paths to try.
     pub(super) candidates: Vec<CString>,
     pub(super) directory: Option<CString>,
+    pub(super) stdin_file: Option<CString>,
     pub(super) credentials: Option<Credentials>,
+    pub(super) rlimits: Vec<Rlimit>,
+    pub(super) confinement: Rare<Confinement>,
 }
 
 /// The paths that `execvp` would try for `program` in the PATH that the child will have.
@@ -37,7 +42,7 @@ pub(super) fn candidates(program: &CStr, env: &[CString]) -> Vec<CString> {
 }
 
 impl ExecStrings {
-    /// What the child's failure means; `index`: the candidate that decided.
+    /// What the child's failure means; `index`: the candidate, or the limit, that decided.
     pub(super) fn explain(&self, stage: SpawnStage, errno: i32, index: usize) -> SpawnError {
         let text = |string: Option<&CString>| string.map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         match stage {
@@ -46,19 +51,32 @@ impl ExecStrings {
                 SpawnError::system(stage, who, errno)
             }
             SpawnStage::Directory => SpawnError::system(stage, text(self.directory.as_ref()), errno),
+            SpawnStage::Stdin => SpawnError::system(stage, text(self.stdin_file.as_ref()), errno),
             SpawnStage::Exec => self.explain_exec(errno, index),
             SpawnStage::Prepare
             | SpawnStage::Pipe
             | SpawnStage::Fork
             | SpawnStage::Session
             | SpawnStage::Stdio
-            | SpawnStage::Limits
+            | SpawnStage::Terminal
             | SpawnStage::ParentDeath => SpawnError::system(stage, "", errno),
+            SpawnStage::Limits => confine::explain_limit(self.rlimits.get(index), errno),
+            SpawnStage::OomScore
+            | SpawnStage::Nice
+            | SpawnStage::IoPriority
+            | SpawnStage::Affinity
+            | SpawnStage::Scheduler
+            | SpawnStage::Chroot
+            | SpawnStage::Capabilities
+            | SpawnStage::NoNewPrivs => confine::explain(&self.confinement, stage, errno),
         }
     }
 
     /// The kernel's number alone puzzles everybody where the file is there.
     fn explain_exec(&self, errno: i32, index: usize) -> SpawnError {
+        if let Some(root) = &self.confinement.chroot {
+            return self.explain_exec_inside(Path::new(root), errno, index);
+        }
         let directory = self.directory.as_ref().map_or(PathBuf::new(), |path| to_path(path));
         let path = |candidate: &CString| directory.join(to_path(candidate));
         let program = self.argv.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -90,6 +108,31 @@ impl ExecStrings {
             };
         }
         error
+    }
+}
+
+impl ExecStrings {
+    /// The same with a root directory of its own, in which links and interpreters lead elsewhere than they do for us.
+    fn explain_exec_inside(&self, root: &Path, errno: i32, index: usize) -> SpawnError {
+        let from = self.directory.as_ref().map_or(PathBuf::from("/"), |path| to_path(path));
+        let path = |candidate: &CString| {
+            let inside = from.join(to_path(candidate));
+            root.join(inside.strip_prefix("/").unwrap_or(&inside))
+        };
+        let named = self.argv.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let found = self.candidates.iter().map(path).find(|path| path.is_file());
+        let detail = match (errno, &found) {
+            (libc::ENOENT, Some(_)) => {
+                "its interpreter or dynamic loader is not inside; copy that there, too".to_owned()
+            }
+            (libc::ENOENT, None) => {
+                format!("it is not inside {}; copy it there, with the libraries that it needs", root.display())
+            }
+            _ => crate::util::errno::text(errno),
+        };
+        let tried = self.candidates.get(index).map(path).filter(|_| errno != libc::ENOENT);
+        let subject = found.or(tried).map_or(named, |path| path.display().to_string());
+        SpawnError { detail, ..SpawnError::system(SpawnStage::Exec, subject, errno) }
     }
 }
 

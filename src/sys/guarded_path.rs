@@ -15,7 +15,8 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -24,6 +25,8 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+
+pub use replace::{make_directory, replace};
 
 /// As many links as the kernel follows.
 const MAX_LINKS: usize = 40;
@@ -129,6 +132,11 @@ pub fn open(path: &Path, access: Access) -> io::Result<File> {
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (from, to) = (walk(from, Access::Replace, Last::Entry)?, walk(to, Access::Replace, Last::Entry)?);
     Ok(renameat(&from.directory, from.name.as_os_str(), &to.directory, to.name.as_os_str())?)
+}
+
+/// Whether the path leads to the null device, by whatever name.
+pub fn is_null_device(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL_DEVICE)
 }
 
 /// Removes an entry of a directory that is no directory itself; a link itself, not what it leads to.
@@ -245,9 +253,9 @@ fn walk(path: &Path, access: Access, last: Last) -> io::Result<Place> {
     let mut place =
         Place { directory, seen, name: OsString::new(), is_magic: false, is_shared: false, foreign_link: None };
     let mut links = 0;
+    let mut around = metadata(&place.directory)?;
     while let Some(name) = rest.pop_front() {
         let is_last = rest.is_empty();
-        let around = metadata(&place.directory)?;
         if is_last {
             // New names can be put there, whoever owns the present one.
             place.is_shared |= !is_trusted(around.uid()) || around.mode() & 0o022 != 0;
@@ -272,6 +280,7 @@ fn walk(path: &Path, access: Access, last: Last) -> io::Result<Place> {
             }
             place.seen.push(&name);
             place.directory = entry;
+            around = found;
             continue;
         }
         links += 1;
@@ -293,6 +302,7 @@ fn walk(path: &Path, access: Access, last: Last) -> io::Result<Place> {
             }
             place.directory =
                 openat(&place.directory, name.as_os_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+            around = metadata(&place.directory)?;
             place.seen.push(&name);
             continue;
         }
@@ -300,6 +310,7 @@ fn walk(path: &Path, access: Access, last: Last) -> io::Result<Place> {
         if target.is_absolute() {
             place.seen = PathBuf::from("/");
             place.directory = start(&target)?;
+            around = metadata(&place.directory)?;
         }
         let mut inner = components(&target);
         inner.append(&mut rest);
@@ -328,7 +339,8 @@ fn start(path: &Path) -> io::Result<OwnedFd> {
 }
 
 fn metadata(fd: &OwnedFd) -> io::Result<Metadata> {
-    File::from(fd.as_fd().try_clone_to_owned()?).metadata()
+    // SAFETY: the descriptor is open, and is not closed with what is never dropped.
+    ManuallyDrop::new(unsafe { File::from_raw_fd(fd.as_raw_fd()) }).metadata()
 }
 
 fn is_trusted(uid: u32) -> bool {
@@ -349,5 +361,6 @@ fn refused(what: &str, uid: u32, hint: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, message)
 }
 
+mod replace;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::child::SIGSET_SIZE;
 
@@ -102,19 +103,34 @@ impl Signals {
 
     /// The next signal. Sleeps until there is one, or with `now` says `None` if none has come.
     pub fn next(&self, now: bool) -> Option<u8> {
-        let zero = [0u64; 2];
-        let timeout = if now { zero.as_ptr() } else { ptr::null() };
+        self.wait(now.then_some(Duration::ZERO))
+    }
+
+    /// The next signal; `None`: there was none within this time.
+    pub fn next_within(&self, limit: Duration) -> Option<u8> {
+        self.wait(Some(limit))
+    }
+
+    fn wait(&self, limit: Option<Duration>) -> Option<u8> {
+        // The timespec of the raw call, whatever the C library calls by that name.
+        let limit = limit.map(|limit| {
+            [
+                libc::c_long::try_from(limit.as_secs()).unwrap_or(libc::c_long::MAX),
+                libc::c_long::from(limit.subsec_nanos() as i32),
+            ]
+        });
+        let timeout = limit.as_ref().map_or(ptr::null(), |limit| limit.as_ptr());
         let info = ptr::null_mut::<libc::siginfo_t>();
         loop {
             let set = &raw const self.awaited;
-            // SAFETY: the set has the size that is said; the timeout is null or two zero words, which no
-            // layout of timespec exceeds; the details are not asked for.
+            // SAFETY: the set has the size that is said; the timeout is null or seconds and
+            // nanoseconds; the details are not asked for.
             let number = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, set, info, timeout, SIGSET_SIZE) };
             if number > 0 {
                 return u8::try_from(number).ok();
             }
             // EAGAIN: nothing within the time-out. EINTR: stopped and continued.
-            if now && super::errno() != libc::EINTR {
+            if limit.is_some() && super::errno() != libc::EINTR {
                 return None;
             }
         }
@@ -265,6 +281,16 @@ pub fn send(pid: i32, group: bool, signal: u8) -> io::Result<()> {
         Err(error) if group && error.raw_os_error() == Some(libc::ESRCH) => kill(pid),
         result => result,
     }
+}
+
+/// Sends a signal to what is left of the group of the program, which was reaped.
+///
+/// # Errors
+///
+/// The system's reason, such as ESRCH where nothing is left.
+pub fn send_to_rest(group: i32, signal: u8) -> io::Result<()> {
+    // SAFETY: plain numbers.
+    if unsafe { libc::kill(-group, c_int::from(signal)) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Takes back the SIGPIPE that a write of ours has just brought upon us: it is not for the program.

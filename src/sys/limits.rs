@@ -51,6 +51,11 @@ pub fn nofile() -> io::Result<Limit> {
     prlimit(NOFILE, None)
 }
 
+/// The present limit of this process, which children inherit.
+pub(super) fn inherited(resource: u32) -> io::Result<Limit> {
+    prlimit(resource, None)
+}
+
 /// What a configuration may ask for at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {

@@ -33,7 +33,22 @@ pub fn rest() {
     // Somebody else's program may have written to its code: a profiler, a debugger, a live patch.
     if IS_DAEMON.load(Ordering::Relaxed) {
         release_code();
+        release_stack();
     }
+}
+
+/// What of the stack stays below the caller's frame, in bytes: more than the kernel's frame for a signal takes.
+const STACK_KEPT: usize = 8 * 1024;
+/// How far below a stack is looked at, in bytes: farther than the start comes.
+const STACK_RELEASED: usize = 96 * 1024;
+
+/// Lets go of the pages of the main thread's stack that only deeper calls have used. To be called on the main thread.
+fn release_stack() {
+    let here = std::hint::black_box(0u8);
+    let address = (&raw const here).addr();
+    let end = address.saturating_sub(STACK_KEPT);
+    // What was never touched is no mapping yet, and is told as an error behind what was released.
+    release(end.saturating_sub(STACK_RELEASED), STACK_RELEASED);
 }
 
 /// Lets go of this program's own code and constants. The kernel has them in its cache of files and maps again what is
@@ -75,7 +90,8 @@ fn release(start: usize, length: usize) {
     };
     let (first, end) = (start.next_multiple_of(page), (start + length) & !(page - 1));
     if first < end {
-        // SAFETY: the pages are a private mapping of a file that nobody has written to: they are read again when needed.
+        // SAFETY: the pages are a private mapping of a file that nobody has written to, and are read again when needed; or a part
+        // of the stack that no frame is in.
         unsafe {
             libc::madvise(std::ptr::with_exposed_provenance_mut(first), end - first, libc::MADV_DONTNEED);
         }

@@ -7,9 +7,15 @@
 //! Which thread may do what: one thread spawns, signals and reaps (the parent-death signal follows the
 //! *thread* that spawned); everything else here is free of threads.
 
+pub mod ancestry;
+pub mod child_count;
+pub mod clock_watch;
+pub mod confine;
 pub mod daemon;
 pub mod exec_trouble;
+pub mod fcgi_socket;
 pub mod guarded_path;
+pub mod host_id;
 pub mod init;
 pub mod instance_lock;
 pub mod launch;
@@ -17,10 +23,17 @@ pub mod limits;
 pub mod machine;
 pub mod memory;
 pub mod net;
+pub mod netlink;
+pub mod notify_socket;
 pub mod orphan_scan;
+pub mod path_changes;
+pub mod path_events;
 pub mod path_watch;
 pub mod pidfile;
 pub mod proc;
+#[cfg(feature = "attach")]
+pub mod pty;
+pub mod random;
 pub mod reap;
 pub mod signal;
 pub mod signals;
@@ -29,12 +42,14 @@ pub mod stdio;
 pub mod terminal;
 pub mod time;
 pub mod users;
+pub mod zones;
 
 mod child;
 mod dumpable;
 mod exec_strings;
 mod fd_moves;
 mod fd_slots;
+mod late_close;
 mod prepared;
 mod raw;
 mod stack;

@@ -44,15 +44,57 @@ pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<Peer> {
     Ok(Peer { pid: found.pid(), uid: found.uid(), gid: found.gid() })
 }
 
+/// The groups of whoever has connected: its own one, and the others that it was in when it connected. An old kernel (before
+/// 4.13) tells its own one alone.
+pub fn peer_groups(socket: BorrowedFd<'_>, peer: Peer) -> Box<[u32]> {
+    let mut groups: Vec<libc::gid_t> = vec![0; 32];
+    for _ in 0..2 {
+        let mut bytes = libc::socklen_t::try_from(groups.len() * size_of::<libc::gid_t>()).unwrap_or(0);
+        // SAFETY: the kernel writes at most `bytes` bytes there, which is the size of the buffer.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut bytes,
+            )
+        };
+        let count = bytes as usize / size_of::<libc::gid_t>();
+        match check(result) {
+            Ok(()) => {
+                groups.truncate(count);
+                groups.push(peer.gid);
+                return groups.into();
+            }
+            // It has told how much room it needs.
+            Err(error) if error.raw_os_error() == Some(libc::ERANGE) => groups.resize(count, 0),
+            Err(_) => break,
+        }
+    }
+    Box::new([peer.gid])
+}
+
 /// Removes the socket's file when dropped, if it is still the one that we have made.
 #[derive(Debug)]
 pub struct SocketGuard {
     /// The path and a handle on the file itself, which keeps its inode number from being used again
     /// for somebody else's socket; `None` for a socket without a file.
     file: Option<(PathBuf, File)>,
+    was_there: bool,
 }
 
 impl SocketGuard {
+    /// That of a daemon which has not ended in order was there.
+    pub fn was_there(&self) -> bool {
+        self.was_there
+    }
+
+    /// Leaves the file where it is, for the next daemon.
+    pub fn leave(mut self) {
+        self.file = None;
+    }
+
     /// Whether the path leads to the socket; always so for one without a file.
     pub fn is_there(&self) -> bool {
         let Some((path, ours)) = &self.file else { return true };
@@ -96,10 +138,10 @@ fn bind(path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result
     if let Some(name) = path.as_os_str().as_bytes().strip_prefix(b"@") {
         let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
         listener.set_nonblocking(true)?;
-        return Ok((listener, SocketGuard { file: None }));
+        return Ok((listener, SocketGuard { file: None, was_there: false }));
     }
     let _lock = lock_directory(path)?;
-    clear_stale(path)?;
+    let was_there = clear_stale(path)?;
     let socket = new_socket()?;
     // A socket's file gets the mode of the socket itself, less the umask. Unlike a change of the umask
     // this concerns no other thread.
@@ -108,7 +150,7 @@ fn bind(path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result
     bind_to(&socket, path)?;
     let made = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
     let handle = made.try_clone()?;
-    let guard = SocketGuard { file: Some((path.to_owned(), made)) };
+    let guard = SocketGuard { file: Some((path.to_owned(), made)), was_there };
     hand_over(&handle, path, mode, owner)?;
     // Only now: until it listens, connections are refused, whatever the mode.
     // SAFETY: the descriptor is open.
@@ -118,7 +160,7 @@ fn bind(path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result
 
 /// Gives the socket's file its owner and mode: the file that we hold, because in a directory that others can write to its
 /// name may mean something else by now.
-fn hand_over(made: &File, path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
+pub(super) fn hand_over(made: &File, path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
     let found = made.metadata()?;
     if !found.file_type().is_socket() || found.nlink() > 1 {
         return Err(io::Error::other(
@@ -137,7 +179,7 @@ fn hand_over(made: &File, path: &Path, mode: u32, owner: (Option<u32>, Option<u3
     }
 }
 
-fn check(result: i32) -> io::Result<()> {
+pub(super) fn check(result: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -151,7 +193,7 @@ pub(super) fn new_socket() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn bind_to(socket: &OwnedFd, path: &Path) -> io::Result<()> {
+pub(super) fn bind_to(socket: &OwnedFd, path: &Path) -> io::Result<()> {
     let address = nix::sys::socket::UnixAddr::new(path)?;
     Ok(nix::sys::socket::bind(socket.as_raw_fd(), &address)?)
 }
@@ -189,11 +231,11 @@ fn lock_directory(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Removes a socket on which nobody listens.
-fn clear_stale(path: &Path) -> io::Result<()> {
+/// Removes a socket on which nobody listens; whether there was one.
+fn clear_stale(path: &Path) -> io::Result<bool> {
     let there = match path.symlink_metadata() {
         Ok(there) => there,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
     if !there.file_type().is_socket() {
@@ -208,8 +250,8 @@ fn clear_stale(path: &Path) -> io::Result<()> {
         }
     };
     match probed {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => guarded_path::remove(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => guarded_path::remove(path).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         // Connected, or its queue is full, or it is of another type: somebody has it open.
         Ok(listener) => {
             let who = listener.map_or(String::new(), |pid| format!(" (pid {pid})"));

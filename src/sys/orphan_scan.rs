@@ -7,11 +7,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
 use super::child::PRE_EXEC_NAME;
 use super::proc::{self, Stat};
+use super::signal;
 use crate::process::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
 
 /// What is read of one environment, in bytes: what lies behind is not looked at. Real ones have a few thousand.
@@ -145,12 +146,7 @@ pub(crate) struct ProcessRef {
 impl ProcessRef {
     /// Takes hold of a process; `None` if it has ended.
     pub(crate) fn hold(id: ProcessId) -> Option<ProcessRef> {
-        // SAFETY: plain numbers.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, id.pid, 0) };
-        let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0);
-        // SAFETY: the kernel has just made this descriptor for us (close-on-exec).
-        let pidfd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-        let held = ProcessRef { id, pidfd };
+        let held = ProcessRef { id, pidfd: signal::open_pidfd(id.pid) };
         // Only now: before, the number could have gone to another process.
         held.is_named_by_its_pid().then_some(held)
     }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
+use super::late_close::LateClose;
+
 /// How often an entry that comes while its place begins to be watched is looked for again.
 const MAX_ROUNDS: usize = 8;
 
@@ -27,7 +29,10 @@ const ENTRIES: AddWatchFlags = DIRECTORY
 
 /// Becomes readable when one of the paths may lead elsewhere; [`drain`](Self::drain) it then, and make a new one.
 #[derive(Debug)]
-pub struct PathWatch(Inotify);
+pub struct PathWatch {
+    inotify: Inotify,
+    late_close: Option<LateClose>,
+}
 
 impl PathWatch {
     /// Begins to watch what is there now. Look at the paths afterwards, so that nothing is missed.
@@ -35,7 +40,8 @@ impl PathWatch {
     /// # Errors
     /// Where the system has no watches left.
     pub fn new<'a>(paths: impl Iterator<Item = &'a Path>) -> io::Result<PathWatch> {
-        let watch = PathWatch(Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?);
+        let watch =
+            PathWatch { inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?, late_close: None };
         for path in paths {
             watch.watch(&std::path::absolute(path)?)?;
         }
@@ -44,12 +50,12 @@ impl PathWatch {
 
     /// See [`PathWatch`].
     pub fn raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
+        self.inotify.as_fd().as_raw_fd()
     }
 
     /// Forgets what has come.
     pub fn drain(&self) {
-        while self.0.read_events().is_ok_and(|events| !events.is_empty()) {}
+        while self.inotify.read_events().is_ok_and(|events| !events.is_empty()) {}
     }
 
     fn watch(&self, path: &Path) -> io::Result<()> {
@@ -85,11 +91,17 @@ impl PathWatch {
     fn add(&self, path: &Path, events: AddWatchFlags) -> io::Result<bool> {
         // A directory may be on more than one path.
         let events = events | AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
-        match self.0.add_watch(path, events) {
+        match self.inotify.add_watch(path, events) {
             Ok(_) => Ok(true),
             Err(error @ (Errno::ENOSPC | Errno::ENOMEM)) => Err(error.into()),
             Err(_) => Ok(false),
         }
+    }
+}
+
+impl Drop for PathWatch {
+    fn drop(&mut self) {
+        self.late_close = LateClose::of(self.inotify.as_fd());
     }
 }
 
@@ -104,7 +116,7 @@ mod tests {
     fn tells(path: &Path, change: impl FnOnce()) -> bool {
         let watch = PathWatch::new([path].into_iter()).unwrap();
         change();
-        watch.0.read_events().is_ok_and(|events| !events.is_empty())
+        watch.inotify.read_events().is_ok_and(|events| !events.is_empty())
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::guarded_path::{self, Access};
+use super::late_close::LateClose;
 
 /// How often the path may change under us before we give up.
 const ATTEMPTS: usize = 16;
@@ -93,6 +94,9 @@ pub struct PidFile {
     path: PathBuf,
     file: File,
     pid: u32,
+    was_there: bool,
+    /// To give back a file that has lost its last name takes as long as the disk takes.
+    late_close: Option<LateClose>,
 }
 
 impl PidFile {
@@ -127,14 +131,25 @@ impl PidFile {
             if !is_at(&file, path) {
                 continue;
             }
-            if read_pid(&mut file).map_err(system)?.is_none() && file.metadata().map_err(system)?.len() > 0 {
+            let length = file.metadata().map_err(system)?.len();
+            if read_pid(&mut file).map_err(system)?.is_none() && length > 0 {
                 return Err(PidFileError::Foreign { path: path.to_owned(), what: "a file with other content" });
             }
             let pid = std::process::id();
             write_pid(&mut file, pid).map_err(system)?;
-            return Ok(PidFile { path: path.to_owned(), file, pid });
+            return Ok(PidFile { path: path.to_owned(), file, pid, was_there: length > 0, late_close: None });
         }
         Err(system(io::Error::other("the file is replaced again and again")))
+    }
+
+    /// It was there: the daemon before has not ended in order.
+    pub fn was_there(&self) -> bool {
+        self.was_there
+    }
+
+    /// Leaves the file where it is, for the next daemon.
+    pub fn leave(mut self) {
+        self.pid = 0;
     }
 
     /// Where it is.
@@ -176,7 +191,9 @@ impl Drop for PidFile {
             && read_pid(&mut self.file).is_ok_and(|pid| pid.and_then(|pid| u32::try_from(pid).ok()) == Some(self.pid));
         if still_ours {
             // Nothing sensible can be done about a failure: the lock goes in any case.
-            let _ = guarded_path::remove(&self.path);
+            if guarded_path::remove(&self.path).is_ok() {
+                self.late_close = LateClose::of(self.file.as_fd());
+            }
         }
     }
 }
@@ -239,8 +256,11 @@ mod tests {
         let error = PidFile::acquire(&path).unwrap_err();
         assert!(matches!(error, PidFileError::Held { pid: Some(pid), .. } if pid.unsigned_abs() == std::process::id()));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+        assert!(!first.was_there());
         drop(first);
         assert!(!path.exists());
+        PidFile::acquire(&path).unwrap().leave();
+        assert!(PidFile::acquire(&path).unwrap().was_there());
     }
 
     #[test]
@@ -249,6 +269,7 @@ mod tests {
         let path = dir.path().join("pid");
         std::fs::write(&path, "1\n").unwrap();
         let held = PidFile::acquire(&path).unwrap();
+        assert!(held.was_there());
         std::fs::rename(&path, dir.path().join("old")).unwrap();
         std::fs::write(&path, "4711\n").unwrap();
         drop(held);

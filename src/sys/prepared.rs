@@ -2,17 +2,20 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::child::{CloseRest, Failure, Ids, Plan, Progress};
+use super::child::{CloseRest, ENV_TAG_DIGITS, Failure, Ids, Plan, Progress, Proxied};
+use super::confine::Confined;
 use super::dumpable::Dumpable;
 use super::exec_strings::{self, ExecStrings};
 use super::fd_moves::{self, BadTarget, FdMove};
 use super::fd_slots::{FdSlots, LoadedFds};
 use super::launch::{ENV_TAG, ENV_TAG_OFFSET, Launch};
-use super::limits::Rlimit;
 use super::stack::Stack;
+use super::{raw, reap};
 use crate::process::{SpawnError, SpawnStage};
 
 /// The plan, everything that it points to, and the stack that the child runs on. The child runs at the same time as we
@@ -26,9 +29,10 @@ pub(super) struct PreparedExec {
     _moves: Vec<FdMove>,
     _gaps: Vec<(c_int, c_int)>,
     _open: Vec<c_int>,
-    _rlimits: Vec<Rlimit>,
-    /// The child writes into it.
+    _confined: Option<Box<Confined>>,
+    /// The child writes into them.
     _tagged: Option<Vec<u8>>,
+    _own_pid: Option<Vec<u8>>,
 }
 
 /// Where the child finds its descriptors.
@@ -59,13 +63,33 @@ impl PreparedExec {
         launch: Launch<'_>,
         descriptors: Descriptors,
         moves: Vec<FdMove>,
+        confined: Option<Confined>,
         stack: Stack,
     ) -> Box<PreparedExec> {
-        let Launch { argv, argv_0_is_path, env, directory, credentials, pdeathsig, rlimits, umask, fds: _ } = launch;
+        let Launch {
+            argv,
+            argv_0_is_path,
+            env,
+            pid_variable,
+            directory,
+            stdin_file,
+            credentials,
+            pdeathsig,
+            rlimits,
+            umask,
+            confinement,
+            fds: _,
+            #[cfg(feature = "attach")]
+            has_terminal,
+        } = launch;
+        let confined = confined.map(Box::new);
+        // Where the daemon is suspended anyway, it needs nobody to be in its place.
+        let has_proxy = raw::ALONE && confined.as_ref().is_some_and(|confined| confined.oom_score_adj.is_some());
         let candidates = argv.first().map_or_else(Vec::new, |program| exec_strings::candidates(program, &env));
         let mut pointers = [pointers(&candidates), pointers(&argv), pointers(&env)];
         let [_, arguments, variables] = &mut pointers;
         let mut tagged = tagged(&env, variables);
+        let mut own_pid = pid_variable.map(|name| own_pid(name, variables));
         let arguments = arguments.as_mut_ptr();
         let [paths, _, variables] = pointers.each_ref().map(|list| list.as_ptr());
         let (gaps, open, last) = match descriptors {
@@ -84,6 +108,7 @@ impl PreparedExec {
             },
             rlimits: rlimits.as_ptr(),
             rlimits_count: rlimits.len(),
+            confined: confined.as_deref().map_or(ptr::null(), ptr::from_ref),
             ids: credentials.as_ref().filter(|who| !who.are_ours()).map(|who| Ids {
                 uid: who.uid,
                 gid: who.gid,
@@ -91,7 +116,10 @@ impl PreparedExec {
                 groups_count: who.groups.len(),
             }),
             directory: directory.as_deref().map_or(ptr::null(), CStr::as_ptr),
+            stdin_file: stdin_file.as_deref().map_or(ptr::null(), CStr::as_ptr),
             umask,
+            #[cfg(feature = "attach")]
+            has_terminal,
             // SAFETY: getpid has no preconditions.
             parent: unsafe { libc::getpid() },
             die_with_parent: pdeathsig,
@@ -100,10 +128,15 @@ impl PreparedExec {
             argv_0_is_path,
             envp: variables,
             env_tag: tagged.as_mut().map_or(ptr::null_mut(), |entry| entry.as_mut_ptr().wrapping_add(ENV_TAG_OFFSET)),
+            proxied: has_proxy.then(|| Proxied::new(stack.middle(), last.is_some())),
+            own_pid: match (&mut own_pid, pid_variable) {
+                (Some(entry), Some(name)) => entry.as_mut_ptr().wrapping_add(name.count_bytes() + 1),
+                (_, _) => ptr::null_mut(),
+            },
             failure: Failure::none(),
-            progress: Progress::new(),
+            progress: Progress::new(has_proxy),
         };
-        let strings = ExecStrings { argv, candidates, directory, credentials };
+        let strings = ExecStrings { argv, candidates, directory, stdin_file, credentials, rlimits, confinement };
         // The buffers of these vectors and strings stay in their places when their owners are moved here.
         Box::new(PreparedExec {
             plan,
@@ -114,8 +147,9 @@ impl PreparedExec {
             _moves: moves,
             _gaps: gaps,
             _open: open,
-            _rlimits: rlimits,
+            _confined: confined,
             _tagged: tagged,
+            _own_pid: own_pid,
         })
     }
 }
@@ -131,12 +165,25 @@ fn tagged(env: &[CString], list: &mut [*const c_char]) -> Option<Vec<u8>> {
     Some(copy)
 }
 
+/// An entry that the child completes by its own pid, added to the list.
+fn own_pid(name: &CStr, list: &mut Vec<*const c_char>) -> Vec<u8> {
+    let mut entry = [name.to_bytes(), b"="].concat();
+    // Those behind the digits are the end of the text.
+    entry.resize(entry.len() + ENV_TAG_DIGITS + 1, 0);
+    // Before the null at its end.
+    list.insert(list.len().saturating_sub(1), entry.as_mut_ptr().cast_const().cast());
+    entry
+}
+
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// A child that had not executed its program when the spawn stopped waiting for it: its directory or
-/// program lies on a file system that does not answer.
+/// How long a look at a proxy that has not made its child yet waits for the next one.
+const PROXY_WAIT: Duration = Duration::from_millis(1);
+
+/// A child that has not executed its program yet. One for which the spawn has stopped waiting has its directory or
+/// program on a file system that does not answer.
 pub(super) struct PendingExec {
     /// Taken only by `drop`.
     prepared: Option<Box<PreparedExec>>,
@@ -146,16 +193,50 @@ pub(super) struct PendingExec {
     pub(super) slots: Option<FdSlots>,
     /// How long it was waited for.
     pub(super) waited: Duration,
+    /// The pidfd of the proxy that has made it.
+    proxy: Option<OwnedFd>,
 }
 
 impl PendingExec {
-    pub(super) fn new(
-        prepared: Box<PreparedExec>,
-        dumpable: Dumpable,
-        slots: Option<FdSlots>,
-        waited: Duration,
-    ) -> PendingExec {
-        PendingExec { prepared: Some(prepared), dumpable: Some(dumpable), slots, waited }
+    pub(super) fn new(prepared: Box<PreparedExec>, dumpable: Dumpable, slots: Option<FdSlots>) -> PendingExec {
+        PendingExec { prepared: Some(prepared), dumpable: Some(dumpable), slots, waited: Duration::ZERO, proxy: None }
+    }
+
+    /// Waits until it is done; `false`: it was not within `limit`.
+    pub(super) fn wait(&mut self, limit: Duration) -> bool {
+        self.waited = limit;
+        self.prepared.as_ref().is_none_or(|prepared| prepared.plan.progress.wait(limit))
+    }
+
+    /// The child has its descriptors, in a table of its own.
+    pub(super) fn has_fds(&self) -> bool {
+        self.prepared.as_ref().is_none_or(|prepared| prepared.plan.progress.has_fds())
+    }
+
+    /// The proxy that has made it, once that has done so: its pid is then the child's.
+    pub(super) fn wait_for_proxy(&self) -> Option<i32> {
+        let prepared = self.prepared.as_ref()?;
+        let proxied = prepared.plan.proxied.as_ref()?;
+        while proxied.pid.load(Ordering::Relaxed) == 0 && !prepared.plan.progress.is_done() {
+            // It waits for nothing but a processor.
+            prepared.plan.progress.wait(PROXY_WAIT);
+        }
+        Some(proxied.pid.load(Ordering::Relaxed))
+    }
+
+    /// The proxy is reaped when the child has executed its program.
+    pub(super) fn keep_proxy(&mut self, proxy: Option<OwnedFd>) {
+        self.proxy = proxy;
+    }
+
+    /// Once it is done: the stack, and why the program was not executed.
+    pub(super) fn take_result(&mut self) -> Option<(Stack, Option<SpawnError>)> {
+        let is_done = self.prepared.as_ref()?.plan.progress.is_done();
+        let prepared = self.prepared.take_if(|_| is_done)?;
+        self.dumpable = None;
+        let PreparedExec { plan, stack, strings, .. } = *prepared;
+        let failure = plan.failure.get().map(|(stage, errno, index)| strings.explain(stage, errno, index));
+        Some((stack, failure))
     }
 
     /// The child has executed its program or has ended.
@@ -182,6 +263,8 @@ impl Drop for PendingExec {
         if !self.is_done() {
             // The child still runs on it: a leak is harmless, freeing it would not be.
             std::mem::forget((self.prepared.take(), self.dumpable.take(), self.slots.take()));
+        } else if let Some(proxy) = &self.proxy {
+            reap::reap_by_pidfd(proxy.as_fd());
         }
     }
 }

@@ -4,6 +4,9 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::BorrowedFd;
+#[cfg(feature = "http")]
+use std::time::Duration;
 
 /// The fields of `/proc/<pid>/stat` that we use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +65,110 @@ pub fn stat(pid: i32) -> Option<Stat> {
     read_stat(pid).ok().flatten()
 }
 
+/// The pipes that a process writes to as its standard output and error, by their inodes. (The link is read, not followed: what
+/// is no pipe may be a file on a disk that hangs.)
+pub fn output_pipes(pid: i32) -> impl Iterator<Item = u64> {
+    [1, 2].into_iter().filter_map(move |number| {
+        let link = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
+        link.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()
+    })
+}
+
+/// The inode of a pipe of our own.
+pub fn pipe_inode(pipe: BorrowedFd<'_>) -> Option<u64> {
+    nix::sys::stat::fstat(pipe).ok().map(|found| found.st_ino)
+}
+
+/// What a process uses.
+#[cfg(feature = "http")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessUsage {
+    /// CPU time so far.
+    pub cpu: Duration,
+    /// Resident memory, in bytes.
+    pub resident: u64,
+    /// Open files, where we may look at them.
+    pub open_files: Option<u64>,
+}
+
+/// Ticks of `/proc/PID/stat` in a second: a constant of the interface on every machine that Rust and we run on.
+const TICKS: u64 = 100;
+
+/// What a process uses; `None` where it does not exist or `/proc` is not mounted.
+#[cfg(feature = "http")]
+pub fn usage(pid: i32) -> Option<ProcessUsage> {
+    // A thousand of them at a time: the line comes whole with the first read, and no other call is needed.
+    let mut bytes = [0; 1024];
+    let count = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut bytes).ok()?;
+    let line = String::from_utf8_lossy(bytes.get(..count)?);
+    let mut fields = line.rsplit_once(')')?.1.split_ascii_whitespace();
+    let mut number = |skip: usize| fields.nth(skip)?.parse::<u64>().ok();
+    // Fields 14 and 15 (utime, stime) and 24 (rss, in pages); the first one here is field 3.
+    let ticks = number(11)?.saturating_add(number(0)?);
+    let pages = number(8)?;
+    let directory = format!("/proc/{pid}/fd");
+    // Its size is their number since Linux 6.2; before, it is 0.
+    let told = fs::metadata(&directory).ok().map(|found| std::os::unix::fs::MetadataExt::size(&found));
+    let open_files = match told {
+        Some(0) => fs::read_dir(&directory).ok().map(|files| files.count() as u64),
+        told => told,
+    };
+    let cpu = Duration::from_millis(ticks.saturating_mul(1000 / TICKS));
+    Some(ProcessUsage { cpu, resident: pages.saturating_mul(page_size()), open_files })
+}
+
+/// How many processes the kernel has killed since the machine's start because memory was short, of all or of a cgroup. `None`
+/// where it does not tell (before Linux 4.13).
+#[cfg(feature = "http")]
+pub fn oom_kills() -> Option<u64> {
+    let text = fs::read_to_string("/proc/vmstat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
+}
+
+/// What a process, with what it has reaped, uses; and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// The process.
+    pub pid: i32,
+    /// Its parent.
+    pub ppid: i32,
+    /// Its process group.
+    pub pgrp: i32,
+    /// Its session.
+    pub session: i32,
+    /// Resident memory, in bytes.
+    pub rss: u64,
+    /// CPU time of it and of its children that have ended, in milliseconds.
+    pub cpu_ms: u64,
+}
+
+/// What every process of the system uses; empty where `/proc` is not mounted.
+pub fn usages() -> Vec<Usage> {
+    let page = page_size();
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| {
+        let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        parse_usage(&String::from_utf8_lossy(&bytes), page)
+    })
+    .collect()
+}
+
+fn parse_usage(line: &str, page: u64) -> Option<Usage> {
+    let Stat { pid, ppid, pgrp, session, .. } = parse_stat(line)?;
+    // The first one here is field 3.
+    let mut fields = line.rsplit_once(')')?.1.split_ascii_whitespace();
+    let mut number = |skip: usize| fields.nth(skip)?.parse::<u64>().ok();
+    // Fields 14 to 17: utime, stime, cutime, cstime.
+    let mut ticks = number(11)?;
+    for _ in 0..3 {
+        ticks = ticks.saturating_add(number(0)?);
+    }
+    // Field 24.
+    let rss = number(6)?.saturating_mul(page);
+    Some(Usage { pid, ppid, pgrp, session, rss, cpu_ms: ticks.saturating_mul(1000 / TICKS) })
+}
+
 /// `Ok(None)` where there is no such process.
 fn read_stat(pid: i32) -> io::Result<Option<Stat>> {
     match fs::read(format!("/proc/{pid}/stat")) {
@@ -118,14 +225,19 @@ pub fn other_children(known: Option<usize>, is_known: impl Fn(i32) -> bool) -> V
     if known.is_none_or(|known| known == 0) && super::reap::has_no_child() {
         return Vec::new();
     }
-    let own = std::process::id();
-    let list = File::open(format!("/proc/{own}/task/{own}/children")).and_then(|file| read_list(file, known));
+    let list = list_of_children().and_then(|file| read_list(file, known));
     let Ok(list) = list else { return children().into_iter().filter(|pid| !is_known(*pid)).collect() };
     if known.is_some_and(|known| list.iter().filter(|byte| **byte == b' ').count() == known) {
         return Vec::new();
     }
     let pids = list.split(|byte| *byte == b' ').filter_map(|pid| std::str::from_utf8(pid).ok()?.trim().parse().ok());
     pids.filter(|pid| !is_known(*pid)).collect()
+}
+
+/// The list of the main thread's children, which the kernel makes as it is read.
+pub(super) fn list_of_children() -> io::Result<File> {
+    let own = std::process::id();
+    File::open(format!("/proc/{own}/task/{own}/children"))
 }
 
 /// Reads all of it. For each read the kernel walks to the place again: in few steps, the size of its own buffer.
@@ -155,6 +267,19 @@ pub fn children() -> Vec<i32> {
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let children = pids.filter_map(stat).filter(|stat| stat.ppid == own && !stat.is_dead());
     children.map(|stat| stat.pid).collect()
+}
+
+const OOM_SCORE_ADJ: &str = "/proc/self/oom_score_adj";
+
+/// Sets how readily the kernel kills this process when memory is used up, and returns what that was before.
+///
+/// # Errors
+///
+/// Where `/proc` is not mounted, and where it is to be lowered without the right to do so (`CAP_SYS_RESOURCE`).
+pub fn set_oom_score_adj(score: i16) -> io::Result<i16> {
+    let before = fs::read_to_string(OOM_SCORE_ADJ)?;
+    fs::write(OOM_SCORE_ADJ, score.to_string())?;
+    before.trim().parse().map_err(io::Error::other)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -53,6 +53,15 @@ fn outcome(result: libc::c_long) -> io::Result<GroupSignal> {
         Some(libc::EPERM) => Ok(GroupSignal::Denied),
         _ => Err(error),
     }
+}
+
+/// A pidfd, close-on-exec, of whoever has this number now; `None` on kernels before 5.3, and where no descriptor is left.
+pub(super) fn open_pidfd(pid: i32) -> Option<OwnedFd> {
+    // SAFETY: plain numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn send_by_pidfd(pidfd: BorrowedFd<'_>, signal: u8, flags: u32) -> io::Result<GroupSignal> {

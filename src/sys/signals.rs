@@ -5,7 +5,7 @@
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use signal_hook::SigId;
@@ -83,15 +83,33 @@ impl Listener {
 struct Heard {
     /// How many times each signal of the table has come since it was last asked.
     counts: Box<[AtomicUsize]>,
+    children: AtomicU8,
     wake: PipeWriter,
 }
 
+/// What is known of the ends of children: nothing, …
+const NONE_ENDED: u8 = 0;
+/// … that one has ended, …
+const ENDED: u8 = 1;
+/// … or that whoever reaps was told so, and has not begun yet. A storm of ends is so one wake-up, whatever it takes to reap.
+const TOLD: u8 = 2;
+
 impl Heard {
     /// In a signal handler: an atomic and a system call, nothing else.
-    fn note(&self, index: usize) {
-        if let Some(count) = self.counts.get(index) {
-            count.fetch_add(1, Ordering::SeqCst);
+    fn note(&self, index: usize, signal: Signal) {
+        let is_news = match (signal, self.counts.get(index)) {
+            (Signal::Child, _) => {
+                self.children.compare_exchange(NONE_ENDED, ENDED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+            }
+            (_, Some(count)) => count.fetch_add(1, Ordering::SeqCst) == 0,
+            (_, None) => false,
+        };
+        if is_news {
+            self.wake();
         }
+    }
+
+    fn wake(&self) {
         // SAFETY: the byte is there, the descriptor is ours, and write is safe in a handler. Full is as good as written;
         // what is interrupted must not find another errno afterwards.
         unsafe {
@@ -99,6 +117,17 @@ impl Heard {
             libc::write(self.wake.as_raw_fd(), [0u8].as_ptr().cast(), 1);
             *libc::__errno_location() = errno;
         }
+    }
+}
+
+/// To be told when the children are about to be reaped: until then no further end of one wakes anybody up.
+#[derive(Clone)]
+pub struct ChildSignals(Arc<Heard>);
+
+impl ChildSignals {
+    /// Who ends from now on is told of again.
+    pub fn expect_more(&self) {
+        self.0.children.store(NONE_ENDED, Ordering::SeqCst);
     }
 }
 
@@ -147,7 +176,8 @@ impl SignalPipes {
         set_nonblocking(reader.as_fd())?;
         // A handler must never wait.
         set_nonblocking(wake.as_fd())?;
-        let heard = Arc::new(Heard { counts: table.iter().map(|_| AtomicUsize::new(0)).collect(), wake });
+        let counts = table.iter().map(|_| AtomicUsize::new(0)).collect();
+        let heard = Arc::new(Heard { counts, children: AtomicU8::new(NONE_ENDED), wake });
         idle.active += 1;
         set_idle(&idle, false);
         let foreign = idle.foreign.clone();
@@ -160,9 +190,14 @@ impl SignalPipes {
             }
             let heard = Arc::clone(&pipes.heard);
             // SAFETY: see `Heard::note`; it allocates nothing, locks nothing and can't panic.
-            pipes.ids.push(unsafe { register(*number, move || heard.note(index)) }?);
+            pipes.ids.push(unsafe { register(*number, move || heard.note(index, *signal)) }?);
         }
         Ok(pipes)
+    }
+
+    /// For whoever reaps.
+    pub fn child_signals(&self) -> ChildSignals {
+        ChildSignals(Arc::clone(&self.heard))
     }
 
     /// Becomes readable when a signal has come.
@@ -177,7 +212,7 @@ impl SignalPipes {
     }
 
     /// Each signal that has come since the last call, and how many times it did at least: the kernel merges
-    /// signals of one number that are pending at the same time.
+    /// signals of one number that are pending at the same time. [`Signal::Child`] comes once until [`ChildSignals`] expects more.
     pub fn take(&self) -> impl Iterator<Item = (Signal, usize)> {
         let mut buffer = [0; 64];
         // A pipe holds 64 KiB, and writing goes on only as fast as signals come: this ends. It comes before the
@@ -190,9 +225,18 @@ impl SignalPipes {
                 Err(_) => break,
             }
         }
-        let counts = self.heard.counts.iter().map(|count| count.swap(0, Ordering::SeqCst));
-        let came = self.table.iter().zip(counts).filter(|(_, count)| *count > 0);
-        came.map(|((_, signal), count)| (*signal, count)).filter(|(signal, _)| self.is_to_be_reported(*signal))
+        let heard = &self.heard;
+        let count = |signal: Signal, count: &AtomicUsize| match signal {
+            Signal::Child => {
+                heard.children.compare_exchange(ENDED, TOLD, Ordering::SeqCst, Ordering::SeqCst).map_or(0, |_| 1)
+            }
+            Signal::Terminate | Signal::Reload | Signal::Reopen | Signal::Power(_) | Signal::Meaningless(_) => {
+                count.swap(0, Ordering::SeqCst)
+            }
+        };
+        let signals = self.table.iter().map(|(_, signal)| *signal);
+        let came = signals.zip(&heard.counts).map(move |(signal, counted)| (signal, count(signal, counted)));
+        came.filter(|(_, count)| *count > 0).filter(|(signal, _)| self.is_to_be_reported(*signal))
     }
 
     fn is_to_be_reported(&self, signal: Signal) -> bool {
@@ -211,6 +255,15 @@ impl Drop for SignalPipes {
         idle.active = idle.active.saturating_sub(1);
         set_idle(&idle, idle.active == 0);
     }
+}
+
+/// Has this thread go on with its work where a child ends: another thread takes the signal, the one that reaps as a rule, which
+/// has to be awake then anyway.
+pub fn leave_ends_to_others() {
+    let mut mask = nix::sys::signal::SigSet::empty();
+    mask.add(nix::sys::signal::Signal::SIGCHLD);
+    // Fails for no valid set.
+    let _ = mask.thread_block();
 }
 
 /// From now on these signals do nothing while nobody listens: for a program that ends when its supervisor has ended, and
@@ -293,10 +346,19 @@ mod tests {
                         wait_readable(pipes.fd());
                         assert_eq!(pipes.take().collect::<Vec<_>>(), [(signal, 1)]);
                         assert_eq!(pipes.take().count(), 0);
+                        pipes.child_signals().expect_more();
                     }
                     signal_hook::low_level::raise(libc::SIGUSR1).unwrap();
                     wait_readable(pipes.fd());
                     assert_eq!(pipes.take().count(), 0, "what has no meaning is reported once");
+                    // Whoever has been told of one end is told of no other one until he reaps.
+                    signal_hook::low_level::raise(libc::SIGCHLD).unwrap();
+                    assert_eq!(pipes.take().collect::<Vec<_>>(), [(Signal::Child, 1)]);
+                    signal_hook::low_level::raise(libc::SIGCHLD).unwrap();
+                    assert_eq!(pipes.take().count(), 0);
+                    pipes.child_signals().expect_more();
+                    signal_hook::low_level::raise(libc::SIGCHLD).unwrap();
+                    assert_eq!(pipes.take().collect::<Vec<_>>(), [(Signal::Child, 1)]);
                     // More than the pipe holds: each is counted all the same.
                     for _ in 0..70_000 {
                         signal_hook::low_level::raise(libc::SIGHUP).unwrap();

@@ -40,6 +40,11 @@ impl Stack {
     pub(super) fn top(&self) -> *mut libc::c_void {
         self.base.cast::<u8>().wrapping_add(self.length).cast()
     }
+
+    /// Half-way down, where the stack of a second process begins; as aligned.
+    pub(super) fn middle(&self) -> *mut libc::c_void {
+        self.top().cast::<u8>().wrapping_sub(SIZE / 2).cast()
+    }
 }
 
 impl Drop for Stack {

@@ -3,6 +3,8 @@
 use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+#[cfg(feature = "attach")]
+use nix::sys::termios::cfmakeraw;
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 
 /// Columns and rows of the terminal that `output` is; `None` where it is none, or does not say.
@@ -54,6 +56,21 @@ impl RawMode {
                 *slot = value;
             }
         }
+        tcsetattr(&terminal, SetArg::TCSADRAIN, &raw)?;
+        Ok(RawMode { before, terminal })
+    }
+
+    /// Passes every byte on as it is, in both directions: another terminal does the rest.
+    ///
+    /// # Errors
+    ///
+    /// Where `terminal` is none.
+    #[cfg(feature = "attach")]
+    pub fn pass_through(terminal: impl AsFd) -> io::Result<RawMode> {
+        let terminal = terminal.as_fd().try_clone_to_owned()?;
+        let before = tcgetattr(&terminal)?;
+        let mut raw = before.clone();
+        cfmakeraw(&mut raw);
         tcsetattr(&terminal, SetArg::TCSADRAIN, &raw)?;
         Ok(RawMode { before, terminal })
     }

@@ -49,11 +49,15 @@ pub fn local(time: SystemTime) -> LocalTime {
 
 /// The monotonic clock, now.
 pub fn now() -> Moment {
+    clock(libc::CLOCK_MONOTONIC)
+}
+
+fn clock(clock: libc::clockid_t) -> Moment {
     let mut time = MaybeUninit::<libc::timespec>::zeroed();
     // SAFETY: the pointer is valid for the call. Zero is a valid value of every field of `timespec`, so `time` is
     // initialised even if the call fails, which it can't for a clock that every Linux has.
     let time = unsafe {
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
+        libc::clock_gettime(clock, time.as_mut_ptr());
         time.assume_init()
     };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
@@ -65,6 +69,36 @@ pub fn now() -> Moment {
 pub fn wall_clock() -> (Moment, Duration) {
     (now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
+
+/// The monotonic clock, the wall clock in microseconds since 1970, and how long the machine has slept: read at one moment, as
+/// far as that can be had.
+pub fn all_clocks() -> (Moment, i64, Duration) {
+    let mut best: Option<(Duration, Moment, i64, Duration)> = None;
+    for _ in 0..CLOCK_READS {
+        let before = now();
+        let wall = SystemTime::now();
+        let awake_and_asleep = clock(libc::CLOCK_BOOTTIME);
+        let after = now();
+        let took = after.saturating_duration_since(before);
+        if best.is_none_or(|(least, ..)| took < least) {
+            let wall = match wall.duration_since(UNIX_EPOCH) {
+                Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+                Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
+            };
+            let asleep = awake_and_asleep.saturating_duration_since(after);
+            best = Some((took, before, wall, asleep));
+        }
+        if took < CLOSE_ENOUGH {
+            break;
+        }
+    }
+    best.map_or((now(), 0, Duration::ZERO), |(_, at, wall, asleep)| (at, wall, asleep))
+}
+
+/// So often clocks are read at most, to find a moment without an interruption.
+const CLOCK_READS: usize = 5;
+/// Nothing has come between.
+const CLOSE_ENOUGH: Duration = Duration::from_micros(50);
 
 /// The same point as std tells it.
 pub fn instant_of(moment: Moment) -> Instant {

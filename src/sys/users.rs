@@ -22,6 +22,8 @@ pub struct Credentials {
     pub home: Option<String>,
     /// The login shell.
     pub shell: Option<String>,
+    /// The groups are not the user's but those of a configuration, and are wanted exactly.
+    pub has_chosen_groups: bool,
 }
 
 impl Credentials {
@@ -31,7 +33,7 @@ impl Credentials {
     }
 
     /// Whether there is nothing to take on. An unprivileged daemon is already its own user and can't change
-    /// groups anyway; root skips the calls only where they would change nothing, which keeps
+    /// groups anyway, so that only those which were asked for count; root skips the calls only where they would change nothing, which keeps
     /// containers without CAP_SETGID working.
     pub fn are_ours(&self) -> bool {
         // SAFETY: none of the four has preconditions.
@@ -39,7 +41,27 @@ impl Credentials {
         if self.uid != uid || self.uid != euid {
             return false;
         }
-        euid != 0 || (self.gid == gid && self.gid == egid && same_groups(&self.groups, &own_groups()))
+        (euid != 0 && !self.has_chosen_groups)
+            || (self.gid == gid && self.gid == egid && same_groups(&self.groups, &own_groups()))
+    }
+}
+
+impl Credentials {
+    /// Those of this process.
+    pub fn own() -> Credentials {
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        Credentials { uid, gid, groups: own_groups(), name: None, home: None, shell: None, has_chosen_groups: false }
+    }
+
+    /// With another group of its own, and with other supplementary groups; `None`: as before.
+    #[must_use]
+    pub fn with_groups(mut self, own: Option<u32>, others: Option<Vec<u32>>) -> Credentials {
+        let former = self.gid;
+        self.gid = own.unwrap_or(former);
+        let others = others.unwrap_or_else(|| self.groups.into_iter().filter(|gid| *gid != former).collect());
+        self.groups = [self.gid].into_iter().chain(others.into_iter().filter(|gid| *gid != self.gid)).collect();
+        self.has_chosen_groups = true;
+        self
     }
 }
 
@@ -119,9 +141,15 @@ pub fn lookup_user(user: &str) -> Result<Credentials, UserError> {
         return Ok(found);
     }
     match user.parse::<u32>() {
-        Ok(uid) if uid != u32::MAX => {
-            Ok(Credentials { uid, gid: uid, groups: vec![uid], name: None, home: None, shell: None })
-        }
+        Ok(uid) if uid != u32::MAX => Ok(Credentials {
+            uid,
+            gid: uid,
+            groups: vec![uid],
+            name: None,
+            home: None,
+            shell: None,
+            has_chosen_groups: false,
+        }),
         _ => Err(UserError::UnknownUser(user.to_owned())),
     }
 }
@@ -164,7 +192,15 @@ fn parse_passwd(text: &str, user: &str) -> Option<Credentials> {
         let gid = fields.next()?.parse().ok()?;
         let home = fields.nth(1).filter(|home| !home.is_empty()).map(str::to_owned);
         let shell = fields.next().filter(|shell| !shell.is_empty()).map(str::to_owned);
-        Some(Credentials { uid, gid, groups: vec![gid], name: Some(name.to_owned()), home, shell })
+        Some(Credentials {
+            uid,
+            gid,
+            groups: vec![gid],
+            name: Some(name.to_owned()),
+            home,
+            shell,
+            has_chosen_groups: false,
+        })
     };
     let by_name = text.lines().filter_map(entry).find(|found| found.name.as_deref() == Some(user));
     by_name.or_else(|| {
@@ -221,6 +257,7 @@ fn ask_name_service(user: &str) -> Result<Option<Credentials>, UserError> {
         name: Some(found.name),
         home: text(found.dir),
         shell: text(found.shell),
+        has_chosen_groups: false,
     }))
 }
 
@@ -248,6 +285,19 @@ mod tests {
         assert_eq!(parse_memberships(GROUPS, "nobody", 99), [99]);
         assert_eq!(parse_group(GROUPS, "log"), Some(4));
         assert_eq!(parse_group(GROUPS, "bad"), None);
+    }
+
+    #[test]
+    fn chosen_groups_are_in_place_of_the_users_own() {
+        let mut web = parse_passwd(USERS, "web").unwrap();
+        web.groups = vec![34, 4];
+        let groups = |own, others| {
+            let found = web.clone().with_groups(own, others);
+            (found.gid, found.groups)
+        };
+        assert_eq!(groups(Some(7), None), (7, vec![7, 4]));
+        assert_eq!(groups(None, Some(vec![9, 34])), (34, vec![34, 9]));
+        assert_eq!(groups(Some(7), Some(Vec::new())), (7, vec![7]));
     }
 
     #[test]

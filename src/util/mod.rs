@@ -1,10 +1,16 @@
 //! Helpers that belong to no module, each written once.
 
+pub(crate) mod base64;
+pub(crate) mod civil;
 pub(crate) mod did_you_mean;
 pub(crate) mod errno;
+pub(crate) mod fnv;
 pub(crate) mod glob;
+pub(crate) mod gzip;
+pub(crate) mod line_pattern;
 pub(crate) mod log_level;
 pub(crate) mod quote;
+pub(crate) mod ranges;
 pub(crate) mod sort;
 pub(crate) mod sorted;
 pub(crate) mod topology;

@@ -37,6 +37,21 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.get_key_value(key).map(|(_, value)| value)
     }
 
+    /// As [`get`](Self::get); the entry is most likely at this place.
+    pub(crate) fn get_near(&self, place: usize, key: &K) -> Option<&V> {
+        match self.entries.get(place) {
+            Some((other, value)) if other == key => Some(value),
+            Some(_) | None => self.get(key),
+        }
+    }
+
+    /// As [`get_mut`](Self::get_mut); the entry is most likely at this place.
+    pub(crate) fn get_mut_near(&mut self, place: usize, key: &K) -> Option<&mut V> {
+        let is_there = self.entries.get(place).is_some_and(|(other, _)| other == key);
+        let place = if is_there { place } else { self.place(key).ok()? };
+        self.entries.get_mut(place).map(|(_, value)| value)
+    }
+
     pub(crate) fn get_key_value<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&(K, V)>
     where
         K: Borrow<Q>,

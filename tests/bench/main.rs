@@ -6,6 +6,8 @@
 
 mod clock;
 mod error;
+mod faces;
+mod graphs;
 mod logging;
 mod measure;
 mod options;
@@ -30,8 +32,9 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use error::{Context, Result};
+use graphs::Shape;
 use logging::Load;
-use measure::{Kind, Plan};
+use measure::{Kind, Plan, Sample};
 use options::Options;
 use peers::Peer;
 use report::{Results, Setting};
@@ -172,6 +175,13 @@ impl Bench<'_> {
             for load in self.loads() {
                 self.logging(round, load, peers, &mut results);
             }
+            for (n, shape) in self.graphs() {
+                self.graph(round, n, shape, peers, &mut results);
+            }
+            if !self.graphs().is_empty() {
+                self.check(round, peers, &mut results);
+            }
+            self.faces(round, peers, &mut results);
             if self.wants(Kind::Spawn) && peers.iter().any(|peer| peer.name() == peers::OURS) {
                 self.spawn_cost(round, &mut results);
             }
@@ -206,6 +216,69 @@ impl Bench<'_> {
         let watch = Duration::from_secs(if self.options.quick { 2 } else { 5 });
         let bursts = [64 * 1024, 4 * 1024, 100].map(|block| Load::Burst { bytes, block });
         bursts.into_iter().chain([Load::Chatty { n: 100, watch }]).collect()
+    }
+
+    /// One graph for every peer in turn.
+    fn graph(&self, round: usize, n: usize, shape: Shape, peers: &[Box<dyn Peer>], results: &mut Results) {
+        if round == 0 && !peers.iter().any(|peer| peer.name() == peers::DINIT) {
+            note_failure(results, format!("{}: dinit is not here, or not among --peers", shape.title(n)));
+        }
+        for index in 0..peers.len() {
+            let Some(peer) = peers.get((index + round) % peers.len()) else { continue };
+            let what = format!("round {}: {} with {}", round + 1, peer.name(), shape.title(n));
+            eprintln!("{what}");
+            match self.site(n).and_then(|site| graphs::run(peer.as_ref(), site, shape)) {
+                Ok(samples) => results.add(peer.name(), samples),
+                Err(why) => note_failure(results, format!("{what}: {why}")),
+            }
+        }
+    }
+
+    /// A large graph is read and checked by each peer that can do that alone.
+    fn check(&self, round: usize, peers: &[Box<dyn Peer>], results: &mut Results) {
+        let n = if self.options.quick { graphs::CHECKED / 10 } else { graphs::CHECKED };
+        for peer in peers {
+            match self.site(n).and_then(|site| graphs::check(peer.as_ref(), site)) {
+                Ok(samples) => results.add(peer.name(), samples),
+                Err(why) => note_failure(results, format!("round {}: {}: {why}", round + 1, peer.name())),
+            }
+        }
+    }
+
+    /// The graphs of one round, each with its number of programs.
+    fn graphs(&self) -> Vec<(usize, Shape)> {
+        if !self.wants(Kind::Graph) || self.options.only.is_empty() {
+            return Vec::new();
+        }
+        let sizes = match (self.options.sizes.is_empty(), self.options.quick) {
+            (false, _) => self.options.sizes.clone(),
+            (true, true) => vec![100],
+            (true, false) => vec![1000],
+        };
+        sizes.into_iter().flat_map(|n| Shape::ALL.map(|shape| (n, shape))).collect()
+    }
+
+    /// What is measured of HTTP, where it is named.
+    fn faces(&self, round: usize, peers: &[Box<dyn Peer>], results: &mut Results) {
+        if !self.options.only.contains(&Kind::Http) {
+            return;
+        }
+        let mut note = |peer: &'static str, what: &str, samples: Result<Vec<Sample>>| match samples {
+            Ok(samples) => results.add(peer, samples),
+            Err(why) => note_failure(results, format!("round {}: {peer}, {what}: {why}", round + 1)),
+        };
+        for index in 0..peers.len() {
+            let Some(peer) = peers.get((index + round) % peers.len()) else { continue };
+            eprintln!("round {}: calls of {}", round + 1, peer.name());
+            note(peer.name(), "calls", self.site(faces::CALLED).and_then(|site| faces::calls(peer.as_ref(), site)));
+        }
+        if peers.iter().any(|peer| peer.name() == peers::OURS) {
+            eprintln!("round {}: metrics, memory and a crowd", round + 1);
+            note(peers::OURS, "metrics", self.site(faces::SCRAPED).and_then(faces::scrape));
+            let sites = self.site(20).and_then(|without| Ok((without, self.site(20)?)));
+            note(peers::OURS, "memory", sites.and_then(|(without, with)| faces::unused(without, with)));
+            note(peers::OURS, "a crowd", self.site(faces::CRASHING).and_then(faces::crowd));
+        }
     }
 
     fn spawn_cost(&self, round: usize, results: &mut Results) {

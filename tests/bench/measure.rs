@@ -31,14 +31,28 @@ pub enum Kind {
     Idle,
     /// Capture of output into files that rotate: speed, and the supervisor's CPU time. Only on request: it takes long.
     Log,
+    /// Start and stop of programs that need each other, beside those that can do that. Only on request: it takes long.
+    Graph,
+    /// supervisord's interface, metrics, and what clients of HTTP cost. Only on request: it takes long.
+    Http,
     /// A start through the control socket, with and without many health checks (ours only).
     Spawn,
 }
 
 impl Kind {
     /// All, in the order of the report (and of this enum).
-    pub const ALL: [Kind; 8] =
-        [Kind::Start, Kind::Respawn, Kind::Status, Kind::Stop, Kind::Memory, Kind::Idle, Kind::Log, Kind::Spawn];
+    pub const ALL: [Kind; 10] = [
+        Kind::Start,
+        Kind::Respawn,
+        Kind::Status,
+        Kind::Stop,
+        Kind::Memory,
+        Kind::Idle,
+        Kind::Log,
+        Kind::Graph,
+        Kind::Http,
+        Kind::Spawn,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -50,6 +64,8 @@ impl Kind {
             Kind::Memory => "memory",
             Kind::Idle => "idle",
             Kind::Log => "log",
+            Kind::Graph => "graph",
+            Kind::Http => "http",
             Kind::Spawn => "spawn",
         }
     }

@@ -15,9 +15,9 @@ cargo bench --bench supervisors [-- OPTION…]
 Compares supervice with the supervisors that are installed, run by run in turn.
 
   --quick           few programs, one round: less than a minute
-  --only LIST       of start,respawn,status,stop,memory,idle,log,spawn (log: only if it is named)
+  --only LIST       of start,respawn,status,stop,memory,idle,log,graph,http,spawn (log, graph and http: only if they are named)
   --n LIST          numbers of programs, for every measure (default: 1, 20, 100, 1000, as fits the measure)
-  --peers LIST      of supervice,bare,runit,s6,dinit,supervisord,supervice.py (default: all that are installed)
+  --peers LIST      of supervice,bare,runit,s6,dinit,dinit.captures,nitro,supervisord,supervice.py (default: all that are installed)
   --rounds N        how often every peer has its turn (default 5; 1 with --quick)
   --json FILE       all samples
   --svg FILE        a picture

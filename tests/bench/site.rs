@@ -23,13 +23,15 @@ pub struct Site {
     pub child: PathBuf,
     /// The other arguments, each after a space.
     pub load: String,
+    /// For each program the numbers of those that it needs; empty where none needs another.
+    pub needs: Vec<Vec<usize>>,
 }
 
 impl Site {
     /// A fresh directory below `root` for `n` programs.
     pub fn new(root: &Path, child: &Path, n: usize) -> Result<Self> {
         let dir = TempDir::new_in(root).context(format!("cannot make a directory in {}", root.display()))?;
-        let site = Self { dir, n, child: child.to_path_buf(), load: String::new() };
+        let site = Self { dir, n, child: child.to_path_buf(), load: String::new(), needs: Vec::new() };
         let fifo = site.fifo();
         nix::unistd::mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR)
             .context(format!("cannot make the FIFO {}", fifo.display()))?;
@@ -48,7 +50,13 @@ impl Site {
 
     /// The names of the programs.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        (0..self.n).map(|i| format!("p{i:05}"))
+        (0..self.n).map(name)
+    }
+
+    /// Each program with the names of those that it needs.
+    pub fn names_with_needs(&self) -> impl Iterator<Item = (String, Vec<String>)> {
+        let needs = |number: usize| self.needs.get(number).map(|needs| needs.iter().copied().map(name).collect());
+        (0..self.n).map(move |number| (name(number), needs(number).unwrap_or_default()))
     }
 
     /// The command line of every program.
@@ -77,6 +85,10 @@ impl Site {
         }
         Ok(top)
     }
+}
+
+fn name(number: usize) -> String {
+    format!("p{number:05}")
 }
 
 /// What a child said as its first action.

@@ -65,7 +65,8 @@ fn status_joins_pages() {
 #[test]
 fn commands_for_names_are_sent_for_each_and_answered_in_order() {
     for (args, requests) in [
-        (&["start", "b b", "ä"][..], &[r#"{"command":"start","name":"b b"}"#, r#"{"command":"start","name":"ä"}"#][..]),
+        (&["start", "b b"][..], &[r#"{"command":"start","name":"b b"}"#][..]),
+        (&["clear", "b b", "ä"], &[r#"{"command":"clear","name":"b b"}"#, r#"{"command":"clear","name":"ä"}"#]),
         (&["stop", "a"], &[r#"{"command":"stop","name":"a"}"#]),
         (&["restart", "a"], &[r#"{"command":"restart","force":false,"name":"a"}"#]),
         (&["restart", "--force", "a"], &[r#"{"command":"restart","force":true,"name":"a"}"#]),
@@ -105,6 +106,16 @@ fn reload_tells_what_has_changed() {
     assert_eq!(fake.ctl(&["reload"]), outcome(0, "No changes\n", ""));
     let fake = Fake::answering(r#"{"status":"error","code":"FAILED","message":"f:1: wrong\nf:2: wrong"}"#);
     assert_eq!(fake.ctl(&["reload"]), outcome(1, "", "supervicectl: f:1: wrong\nf:2: wrong\n"));
+}
+
+#[test]
+fn reload_with_names_is_for_these_programs() {
+    let fake = Fake::new(|request, stream| {
+        assert!(request.contains("\"reloadprocess\""), "{request}");
+        let name = if request.contains("\"web\"") { "web" } else { "db" };
+        send(stream, &format!(r#"{{"status":"ok","message":"Reloaded {name}"}}"#));
+    });
+    assert_eq!(fake.ctl(&["reload", "web", "db"]), outcome(0, "Reloaded web\nReloaded db\n", ""));
 }
 
 /// Settings of the daemon are changes too, whether or not they take effect at once.

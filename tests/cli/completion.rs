@@ -50,7 +50,8 @@ fn bash_completes_commands_options_and_names() {
         ("supervicectl wait --for ", &["wait", "--for", ""], &["running", "healthy", "stopped", "exited"]),
         ("supervicectl --timeout 5  stop  we", &["--timeout", "5", "stop", "we"], &["web"]),
         ("supervicectl startgroup ", &["startgroup", ""], &["front", "back", "g"]),
-        ("supervicectl reload ", &["reload", ""], &[]),
+        ("supervicectl reread ", &["reread", ""], &[]),
+        ("supervicectl reload we", &["reload", "we"], &["web"]),
     ] {
         let Some(found) = offered(&fake, line, words) else { return };
         assert_eq!(found, wanted, "{line}");

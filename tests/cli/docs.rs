@@ -96,7 +96,11 @@ fn serialised_words(source: &str, name: &str) -> Vec<String> {
     let body = definition("enum").or_else(|| definition("struct")).expect("the type").split("\n}\n").next();
     let body = body.expect("an end");
     let mut words = Vec::new();
+    let mut is_skipped = false;
     for line in body.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        if std::mem::replace(&mut is_skipped, line.trim() == "#[serde(skip)]") {
+            continue;
+        }
         let word = line.trim().trim_start_matches("pub ");
         let word: String = word.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         let indent = line.len() - line.trim_start().len();
@@ -107,7 +111,7 @@ fn serialised_words(source: &str, name: &str) -> Vec<String> {
                 snake
             });
             words.push(snake);
-        } else if line.contains(": ") && word != "exit" {
+        } else if line.contains(": ") && word != "exit" && word != "note" {
             words.push(word);
         }
     }
@@ -124,6 +128,8 @@ fn page_names(page: &str, word: &str) -> bool {
 fn every_refusal_and_every_kind_of_cause_is_in_the_page_of_the_protocol() {
     let page = read("packaging/man/supervice-protocol.7");
     let source = read("src/api/refusal.rs");
+    let source: String =
+        source.lines().filter(|line| !line.contains("#[cfg(")).map(|line| format!("{line}\n")).collect();
     let refusals: Vec<&str> = source
         .split("fn kind(")
         .skip(1)
@@ -138,9 +144,13 @@ fn every_refusal_and_every_kind_of_cause_is_in_the_page_of_the_protocol() {
     for kind in serialised_words(&causes, "Cause") {
         assert!(page_names(page, &kind), "supervice-protocol.7 lacks {kind} of a cause");
     }
+    for kind in serialised_words(&read("src/process/schedule_note.rs"), "ScheduleNote") {
+        assert!(page_names(page, &kind), "supervice-protocol.7 lacks {kind} of a schedule");
+    }
     let (state, initiator) = (read("src/process/state.rs"), read("src/process/initiator.rs"));
+    let (tries, failure) = (read("src/process/cause/tries.rs"), read("src/process/failure.rs"));
     let others =
-        [(&causes, "Failure"), (&causes, "Verb"), (&causes, "Tries"), (&state, "Exit"), (&state, "SpawnStage")];
+        [(&failure, "Failure"), (&causes, "Verb"), (&tries, "Tries"), (&state, "Exit"), (&state, "SpawnStage")];
     let more = [
         (&state, "SpawnError"),
         (&initiator, "Initiator"),
@@ -159,12 +169,34 @@ fn every_refusal_and_every_kind_of_cause_is_in_the_page_of_the_protocol() {
 
 #[test]
 fn man_pages_are_clean() {
-    for page in ["supervice.8", "supervicectl.1", "supervice.conf.5", "supervice-protocol.7"] {
+    for page in
+        ["supervice.8", "supervicectl.1", "supervice.conf.5", "supervice-protocol.7", "supervice-dependencies.7"]
+    {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/man").join(page);
         let Ok(output) = Command::new("groff").args(["-man", "-mdoc", "-ww", "-Tutf8", "-z"]).arg(&path).output()
         else {
             return println!("SKIPPED: groff is not installed");
         };
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{page}");
+    }
+}
+
+#[test]
+fn every_example_of_dependencies_is_a_configuration_without_a_fault() {
+    let page = read("packaging/man/supervice-dependencies.7");
+    let examples: Vec<&str> =
+        page.split(".Bd -literal -offset indent\n").skip(1).filter_map(|text| text.split("\n.Ed").next()).collect();
+    assert!(examples.len() >= 4, "{examples:?}");
+    let dir = tempfile::tempdir().expect("a directory");
+    for example in examples {
+        let path = dir.path().join("example.conf");
+        fs::write(&path, format!("[supervice]\nlogfile = none\npidfile = none\n{example}\n")).expect("written");
+        let output = Command::new(env!("CARGO_BIN_EXE_supervice"))
+            .args(["--check", "--strict", "--graph", "-c"])
+            .arg(&path)
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !said.contains("warning"), "{example}\n{said}");
     }
 }

@@ -32,7 +32,7 @@ fn wrong_usage_is_2() {
     for (args, error) in [
         (&["strat"][..], "unknown command 'strat'; did you mean 'start'?"),
         (&["stop"], "stop needs a name"),
-        (&["reload", "x"], "reload takes no name"),
+        (&["reread", "x"], "reread takes no name"),
         (&["stop", "--force", "a"], "--force goes with restart, not with stop"),
         (&["tail", "--json", "a"], "--json does not go with tail"),
         (&["--timeout", "0", "status"], "--timeout 0: not a number of seconds above 0"),

@@ -18,6 +18,26 @@ use crate::fake::{Fake, Outcome, send};
 fn modern(request: &str, stream: &mut UnixStream) {
     let request: Value = serde_json::from_str(request).expect("JSON");
     let text = |key: &str| request[key].as_str().unwrap_or_default();
+    let command = text("command");
+    if let (Some(names), "start" | "stop" | "restart" | "kill") = (request["names"].as_array(), command) {
+        let ask = |name: &Value| {
+            let mut one = request.clone();
+            one["name"] = name.clone();
+            let mut answer = modern_answers(&one).remove(0);
+            answer["name"] = name.clone();
+            answer
+        };
+        let results: Vec<Value> = names.iter().map(ask).collect();
+        let also = if names.contains(&json!("web")) && command == "stop" { vec!["front"] } else { Vec::new() };
+        return send(stream, &json!({"status": "ok", "results": results, "also": also}).to_string());
+    }
+    for answer in modern_answers(&request) {
+        send(stream, &answer.to_string());
+    }
+}
+
+fn modern_answers(request: &Value) -> Vec<Value> {
+    let text = |key: &str| request[key].as_str().unwrap_or_default();
     let (command, name) = (text("command"), text("name"));
     let error = |code: &str, message: &str| vec![json!({"status": "error", "code": code, "message": message})];
     let done = |message: String| vec![json!({"status": "ok", "message": message})];
@@ -27,7 +47,7 @@ fn modern(request: &str, stream: &mut UnixStream) {
         "restart" => "Restarted",
         _ => "Killed",
     };
-    let answers = match (command, name) {
+    match (command, name) {
         ("status", _) => vec![processes()],
         (_, "wbe") => error("NOT_FOUND", "no process 'wbe'; did you mean 'web'?"),
         ("startgroup" | "stopgroup", "bakc") => error("NOT_FOUND", "no group 'bakc'; did you mean 'back'?"),
@@ -44,6 +64,10 @@ fn modern(request: &str, stream: &mut UnixStream) {
         ("wait", _) => done(format!("{name} is {}", text("for"))),
         ("signal", "bad") => error("FAILED", "bad has no process; it is FATAL: exit code 3"),
         ("signal", _) => done(format!("Sent SIG{} to {name}", text("signal"))),
+        ("pause", _) => done(format!("Paused {name}")),
+        ("resume", _) => done(format!("Resumed {name}")),
+        ("disable", _) => done(format!("Disabled {name}")),
+        ("enable", _) => done(format!("Enabled {name} until the daemon ends (no state_dir)")),
         ("clear", _) => done(format!("{name}: its logs are empty")),
         ("reopen", _) => done("all log files are opened anew".to_owned()),
         ("shutdown", _) => done("The daemon is shutting down".to_owned()),
@@ -53,21 +77,54 @@ fn modern(request: &str, stream: &mut UnixStream) {
         ("pid", "bad") => error("FAILED", "bad has no process; it is FATAL: exit code 3"),
         ("pid", _) => vec![json!({"status": "ok", "pid": 12})],
         ("version", _) => vec![json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "pid": 7})],
+        ("access", _) => vec![json!({"status": "ok", "who": "uid 1000, pid 99 (supervicectl)", "unlimited": null,
+            "daemon": [], "programs": [{"name": "web", "rights": ["read", "restart"]}, {"name": "データ", "rights": ["read"]}]})],
+        ("attach", "bad") => error("FAILED", "bad has no process; it is FATAL: exit code 3"),
+        ("attach", _) => error("FAILED", "web has no terminal: set tty = true, and restart it"),
+        ("run", "web") => error("FAILED", "web is not run: the configuration has this name"),
+        ("run", _) if request["attach"] == json!(true) => vec![
+            json!({"status": "ok", "name": "run-1", "tty": false, "more": true}),
+            json!({"status": "ok", "text": "out\n", "more": true}),
+            json!({"status": "ok", "stream": "stderr", "text": "err\n", "more": true}),
+            json!({"status": "ok", "base64": "w7w=", "lost": 3, "more": true}),
+            json!({"status": "ok", "name": "run-1", "exit_code": 3, "message": "run-1: exit code 3", "more": false}),
+        ],
+        ("run", _) => done("Started run-1".to_owned()),
         ("loglevel", _) => match request["level"].as_str() {
             Some("LOUD" | "loud") => error("INVALID_REQUEST", "loglevel: there is no level 'LOUD'; use DEBUG or INFO"),
             level => vec![json!({"status": "ok", "level": level.unwrap_or("INFO").to_uppercase()})],
         },
+        ("setflag" | "clearflag", "a/b") => error(
+            "INVALID_REQUEST",
+            &format!("{command}: the name of a flag has at most 64 letters, digits, -, _ and ."),
+        ),
+        ("setflag", _) => done(format!("Set {name}")),
+        ("clearflag", _) => done(format!("Not set: {name}; no program waits for it (start_when)")),
+        ("flags", _) => vec![json!({"status": "ok", "flags": [
+            {"name": "extra", "set": true, "programs": []},
+            {"name": "provisioned", "set": false, "programs": ["web", "worker:00"], "more": 6},
+        ]})],
         ("reload", _) => vec![json!({"status": "ok", "added": ["new"], "removed": ["old", "öld"], "changed": ["web"]})],
         ("reread", _) => vec![reread()],
+        ("cat", _) => vec![settings(name)],
         ("update", _) => vec![updated(request["confirm"].as_f64())],
+        ("scale", _) => vec![json!({
+            "status": "ok", "added": ["web:02"], "removed": [], "changed": [], "restarted": [],
+            "daemon": {"live": [], "restart": []},
+        })],
+        ("blame", _) if request["names"] == json!(["wbe"]) => {
+            error("NOT_FOUND", "no process 'wbe'; did you mean 'web'?")
+        }
+        ("blame", _) => vec![blame()],
+        ("graph", _) if request["names"] == json!(["wbe"]) => {
+            error("NOT_FOUND", "no process 'wbe'; did you mean 'web'?")
+        }
+        ("graph", _) => vec![graph()],
         ("history", _) => vec![json!({"status": "ok", "history": history()})],
         ("why", _) => vec![why(name)],
         ("events", _) => events(),
         ("tail", _) => tail(name, text("stream"), request["follow"] == json!(true)),
         (other, _) => error("UNKNOWN_COMMAND", &format!("Unknown command: {other}")),
-    };
-    for answer in answers {
-        send(stream, &answer.to_string());
     }
 }
 
@@ -87,6 +144,17 @@ fn processes() -> Value {
         {"name": "データ", "state": "FATAL", "pid": null, "group": "データ", "exit_code": 3, "restarts": 4, "since": THEN,
          "description": "exit code 3 after 0.0 s, gave up after 5 attempts: \u{1b}[31mno\tconfig", "autostart": true},
     ]})
+}
+
+fn settings(name: &str) -> Value {
+    let from = |section: &str, line: u32| json!({"section": section, "file": "/etc/supervice.conf", "line": line});
+    json!({"status": "ok", "name": name, "in_file": name == "web", "settings": [
+        {"key": "command", "value": "/usr/bin/web --name ü", "source": from("program:web", 12), "in_file": "/usr/bin/web"},
+        {"key": "exitcodes", "value": [0, 2], "source": from("template:w", 3)},
+        {"key": "directory", "value": null},
+        {"key": "stopasgroup", "value": true, "source": from("defaults", 1)},
+        {"key": "startsecs", "value": 1},
+        {"key": "environment.TOKEN", "value": "(hidden)", "source": from("program:web", 14)}]})
 }
 
 fn reread() -> Value {
@@ -112,6 +180,34 @@ fn history() -> Value {
         {"time": 1_700_000_002.5, "name": "web", "from_state": "RUNNING", "to_state": "RUNNING", "pid": 12,
          "cause": "SIGHUP sent by uid 0\u{1b}[2J"},
     ])
+}
+
+fn blame() -> Value {
+    let at = |seconds: f64| THEN as f64 + seconds;
+    let on = |name: &str| json!({"kind": "process", "name": name});
+    json!({"status": "ok", "began": at(0.0), "critical_path": ["web", "my job ü", "db"], "processes": [
+        {"name": "web", "state": "RUNNING", "asked": at(0.001), "spawned": at(3.25), "ready": at(4.5), "attempts": 1, "waited_for": on("my job ü")},
+        {"name": "db", "state": "RUNNING", "asked": at(0.001), "spawned": at(1.0), "ready": at(3.0), "attempts": 2},
+        {"name": "my job ü", "state": "EXITED", "asked": at(0.001), "spawned": at(3.0), "ready": at(3.25), "attempts": 1, "waited_for": on("db")},
+        {"name": "slow", "state": "STARTING", "asked": at(0.002), "spawned": at(0.002), "attempts": 1},
+        {"name": "late", "state": "STARTING", "asked": at(0.002), "attempts": 0},
+    ]})
+}
+
+fn graph() -> Value {
+    let need = |kind: &str, on: &str, condition: &str, holds: bool| json!({"on": on, "kind": kind, "condition": condition, "holds": holds});
+    let row = |name: &str, state: &str, description: &str, needs: Vec<Value>| json!({"name": name, "state": state, "description": description, "needs": needs});
+    json!({"status": "ok", "processes": [
+        row("web", "STARTING", "waiting for api (STARTING)", vec![
+            need("requires", "api", "ready", false), need("binds", "cache", "healthy", false), need("wants", "metrics", "ready", false)]),
+        row("api", "STARTING", "waiting for db (BACKOFF, retry 1 of 3 in 1 s)", vec![
+            need("requires", "db", "ready", false), need("requires", "cache", "ready", true), need("after", "net", "completed", true)]),
+        row("db", "BACKOFF", "exit code 3 after 0.2 s, retry 1 of 3 in 1 s: \u{1b}[31mno disk", vec![need("requires", "net", "ready", true)]),
+        row("cache", "RUNNING", "pid 12, uptime 0:03", vec![]),
+        row("metrics", "STOPPED", "not started", vec![]),
+        row("net", "EXITED", "completed after 0.1 s", vec![]),
+        row("my \"job\" ü", "RUNNING", "pid 13, uptime 0:03", vec![]),
+    ]})
 }
 
 fn why(name: &str) -> Value {
@@ -172,7 +268,7 @@ fn daemon(name: &str) -> Fake {
         "old" => Fake::new(old),
         "refusing" => Fake::answering(r#"{"status":"error","code":"FAILED","message":"f:1: wrong\nf:2: wrong"}"#),
         "empty" => Fake::answering(
-            r#"{"status":"ok","processes":[],"history":[],"added":[],"removed":[],"changed":{},"restarted":[]}"#,
+            r#"{"status":"ok","processes":[],"history":[],"flags":[],"added":[],"removed":[],"changed":{},"restarted":[]}"#,
         ),
         "unchanged" => Fake::answering(r#"{"status":"ok","added":[],"removed":[],"changed":[],"restarted":[]}"#),
         "newer" => Fake::answering(r#"{"status":"ok","version":"99.1.0","pid":7,"more":false}"#),
@@ -228,11 +324,19 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden")
 }
 
+/// What this build refuses.
+fn is_left_out(path: &Path) -> bool {
+    cfg!(not(feature = "attach")) && ["attach.txt", "run.txt"].iter().any(|name| path.ends_with(name))
+}
+
 #[test]
 fn every_transcript_comes_out_as_it_is_written() {
     let mut wrong = Vec::new();
     for entry in fs::read_dir(directory()).expect("the transcripts") {
         let path = entry.expect("an entry").path();
+        if is_left_out(&path) {
+            continue;
+        }
         let wanted = fs::read_to_string(&path).expect("UTF-8");
         let found = transcript(&wanted);
         if found == wanted {

@@ -6,3 +6,5 @@ mod docs;
 mod failures;
 mod fake;
 mod golden;
+#[cfg(feature = "simulate")]
+mod simulation;

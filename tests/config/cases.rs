@@ -63,8 +63,20 @@ fn case_16_a_group_of_an_fcgi_program_keeps_its_other_members() {
         "[supervisord]\n[fcgi-program:asgi]\nsocket=tcp://127.0.0.1:8001\ncommand=run\n[program:nginx]\ncommand=run\n\
          [group:site]\nprograms=asgi,nginx\n",
     );
-    assert_eq!(files.load().config.programs[0].name, "site:nginx");
-    assert!(files.warnings().contains("asgi is an [fcgi-program:…], which is not started here"));
+    let names: Vec<_> = files.load().config.programs.into_iter().map(|program| program.name).collect();
+    assert_eq!(names, ["site:asgi", "site:nginx"], "it is a member as others");
+    assert_eq!(files.warnings(), "");
+    for (socket, told) in [
+        ("", "[fcgi-program:asgi] socket: missing; write socket = tcp://HOST:PORT or unix:///PATH"),
+        ("socket=tcp:127.0.0.1:8001", "not the address of a socket; write tcp://HOST:PORT, or unix:///PATH"),
+        ("socket=unix://run/x", "not the address of a socket"),
+        ("socket=tcp://localhost:1\nsocket_mode=0600", "socket_mode = 0600: a port has no file; remove the key"),
+        ("socket=tcp://localhost:1\nsocket_backlog=0", "socket_backlog = 0: "),
+        ("socket=unix:///run/x\nsocket_owner=nobody-at-all", "no such user: nobody-at-all"),
+    ] {
+        let errors = Files::new(&format!("[supervisord]\n[fcgi-program:asgi]\n{socket}\ncommand=run\n")).errors(false);
+        assert!(errors.contains(told), "{socket}: {errors}");
+    }
 }
 
 #[test]
@@ -126,8 +138,7 @@ fn case_17_each_misspelt_header_and_key_is_told() {
         }
     }
     assert!(
-        found("[supervice]", "[program: b]\n")
-            .contains("white space around a name is no part of it; write [program:b]")
+        found("[supervice]", "[program: b]\n").contains("white space around a name is part of it; write [program:b]")
     );
 }
 
@@ -315,4 +326,25 @@ fn quoting_mistakes_in_an_environment_are_told() {
             }
         }
     }
+}
+
+#[test]
+fn the_null_device_is_no_pid_file() {
+    for section in ["[supervisord]", "[supervice]"] {
+        assert_eq!(Files::new(&format!("{section}\npidfile=/dev/null\n")).load().config.pidfile, None, "{section}");
+    }
+    assert_eq!(Files::new("[supervisord]\npidfile=/dev/zero\n").load().config.pidfile.as_deref(), Some("/dev/zero"));
+}
+
+#[test]
+fn a_stop_that_the_end_of_the_daemon_cuts_short_is_said_once_in_supervisords_dialect() {
+    let program = "[program:q]\ncommand=run\nnumprocs=2\nprocess_name=%(process_num)d\nstopwaitsecs=60\n\
+                   [program:r]\ncommand=run\nstopwaitsecs=60\n";
+    let warnings = |daemon: &str| Files::new(&format!("{daemon}\n{program}")).warnings();
+    let told = "DIR/main.ini:6: [program:q] stopwaitsecs = 60: the end of the daemon waits 30 seconds at most for all \
+                programs; write shutdown_timeout = 60 in [supervisord] to wait as supervisord does";
+    assert_eq!(warnings("[supervisord]"), told);
+    assert_eq!(warnings("[supervisord]\nshutdown_timeout=60"), "");
+    let ours = Files::new("[supervice]\n[program:q]\ncommand=run\nstopwaitsecs=60\n");
+    assert_eq!(ours.warnings(), "", "the Python package ends within shutdown_timeout too");
 }

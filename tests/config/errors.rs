@@ -18,7 +18,7 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
         ),
         ("startsecs = -1", "startsecs = -1: below zero; write a whole number, at least 0"),
         ("startsecs = 1s", "startsecs = 1s: a number with a unit; durations are in seconds: write the number alone"),
-        ("startretries = x", &format!("startretries = x: {whole}, at least 0")),
+        ("startretries = x", &format!("startretries = x: {whole}, at least 0, or unlimited")),
         ("stopsignal = TREM", "stopsignal = TREM: not a signal; did you mean TERM?"),
         (
             "stopsignal = PLEASE_STOP",
@@ -32,13 +32,74 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
             "stdout_logfile_backups = 1001: too large; write a whole number from 0 to 1000",
         ),
         ("stderr_logfile_backups = -1", "stderr_logfile_backups = -1: below zero; write a whole number from 0 to 1000"),
-        ("type = forking", "type = forking: not a type of program; write simple or oneshot"),
+        ("type = daemon", "type = daemon: not a type of program; write simple, oneshot or forking"),
+        ("pidfile = x.pid", "pidfile = x.pid: not an absolute path; write the whole path of the file"),
         (
             "start_timeout = 5m",
             "start_timeout = 5m: a number with a unit; durations are in seconds: write the number alone",
         ),
-        ("ready = yes", "ready = yes: not a way to be ready; write startsecs, fd:NUMBER, fd:NAME or health"),
-        ("ready = health", "ready = health: no health is checked; write healthcheck_type = tcp or script as well"),
+        (
+            "ready = yes",
+            "ready = yes: not a way to be ready; write startsecs, notify, health, or one of fd:, path:, tcp:, unix:, http:, log: and command: with what it needs",
+        ),
+        ("ready = path:x.pid", "ready = path:x.pid: not an absolute path; write path:/PATH"),
+        (
+            "ready = tcp:::1:80",
+            "ready = tcp:::1:80: not a host and port; write tcp:HOST:PORT, an IPv6 address in brackets: tcp:[::1]:80",
+        ),
+        (
+            "ready = unix:x",
+            "ready = unix:x: not the path of a socket; write unix:/PATH, or unix:@NAME in the abstract namespace",
+        ),
+        ("ready = http:x", "ready = http:x: not a URL; write http://HOST:PORT/PATH, or http://unix:/SOCKET:/PATH"),
+        ("ready = https://x/", "ready = https://x/: TLS is not spoken; write command:curl -fs URL"),
+        (
+            "ready = log:(",
+            "ready = log:(: not a regular expression: found open group without closing ')'; write a regular expression, or plain text",
+        ),
+        ("start_when = path:x", "start_when = path:x: path:x: not an absolute path; write path:/PATH"),
+        (
+            "start_when = path:/x, flag",
+            "start_when = path:/x, flag: flag: not the name of a flag; write flag:NAME, of at most 64 letters, digits, -, _ and .",
+        ),
+        (
+            "start_when = link:a-name-that-is-too-long",
+            "start_when = link:a-name-that-is-too-long: link:a-name-that-is-too-long: not the name of a network interface; write link:NAME, for instance link:eth0",
+        ),
+        (
+            "start_when = route, net",
+            "start_when = route, net: net: not a condition; write path:/PATH, tcp:HOST:PORT, unix:/PATH, link:NAME, route, flag:NAME or command:COMMAND",
+        ),
+        ("ready = command:", "ready = command:: empty; write command:COMMAND"),
+        (
+            "notify_access = all",
+            "notify_access = all: neither run nor main; write run (every process of the program) or main",
+        ),
+        ("watchdog_signal = ABORT", "watchdog_signal = ABORT: not a signal; did you mean ABRT?"),
+        (
+            "healthcheck_url = https://x/",
+            "healthcheck_url = https://x/: TLS is not spoken; write healthcheck_type = script with curl -fs URL",
+        ),
+        (
+            "healthcheck_url = x",
+            "healthcheck_url = x: not a URL; write http://HOST:PORT/PATH, or http://unix:/SOCKET:/PATH",
+        ),
+        (
+            "healthcheck_path = x",
+            "healthcheck_path = x: not the path of a socket; write /PATH, or @NAME in the abstract namespace",
+        ),
+        (
+            "healthcheck_status = 2xx",
+            "healthcheck_status = 2xx: not statuses of HTTP; write such as 200-399, or 200,301",
+        ),
+        (
+            "healthcheck_action = reboot",
+            "healthcheck_action = reboot: not an action; write restart, none, signal:NAME or command:COMMAND",
+        ),
+        (
+            "ready = health",
+            "ready = health: no health is checked; write healthcheck_type = tcp, unix, http or script as well",
+        ),
         (
             "ready = fd:2",
             "ready = fd:2: neither a descriptor nor a variable; write fd:NUMBER, from 3 to 1023, or fd:NAME of an environment variable",
@@ -72,7 +133,10 @@ fn each_program_key_says_what_is_wrong_and_what_is_right() {
             "environment = =x",
             "environment: no name of a variable at the beginning; write KEY=value,KEY2=\"with, comma\"",
         ),
-        ("healthcheck_type = http", "healthcheck_type = http: not a kind of health check; write none, tcp or script"),
+        (
+            "healthcheck_type = https",
+            "healthcheck_type = https: not a kind of health check; write none, tcp, unix, http or script",
+        ),
         ("healthcheck_interval = 0", "healthcheck_interval = 0: too small; write a whole number, at least 1"),
         ("healthcheck_timeout = 0", "healthcheck_timeout = 0: too small; write a whole number, at least 1"),
         ("healthcheck_retries = 0", "healthcheck_retries = 0: too small; write a whole number, at least 1"),
@@ -229,15 +293,18 @@ fn names_of_programs_and_groups() {
         ("a\u{7}b", format!("[program:a\\u{{7}}b]: characters in the name that can't be printed; {hint}")),
         ("a\u{202e}b", format!("[program:a\\u{{202e}}b]: characters in the name that can't be printed; {hint}")),
         (&long, format!("[program:{}…]: a name of more than 128 bytes; {hint}", &long[..92])),
+        (" ", format!("[program: ]: the program has no name; {hint}")),
     ] {
         let errors = Files::new(&format!("[program:{name}]\ncommand = x\n")).errors(false);
         assert_eq!(errors, format!("DIR/main.ini:1: {error}"));
     }
     assert_eq!(Files::new(&format!("[program:{}]\ncommand = x\n", &long[..128])).errors(true), "");
-    assert_eq!(
-        Files::new("[program:a]\ncommand = x\n[program: a]\ncommand = y\n").errors(false),
-        "DIR/main.ini:3: [program: a]: a second program called a: the first is in DIR/main.ini:1; give it a name of its own"
-    );
+    // As the Python package reads it.
+    let both = Files::new("[program:a]\ncommand = x\n[program: a]\ncommand = y\n").load();
+    assert_eq!(both.config.programs.iter().map(|program| program.name.as_str()).collect::<Vec<_>>(), ["a", " a"]);
+    let twins = Files::new("[supervisord]\n[program:a]\ncommand = x\n[program: a]\ncommand = y\n").errors(false);
+    let told = "DIR/main.ini:4: [program: a]: a second program called a: the first is in DIR/main.ini:2; give it a name of its own";
+    assert!(twins.contains(told), "{twins}");
 }
 
 #[test]
@@ -354,10 +421,28 @@ fn unknown_keys_and_sections_are_warnings_and_strictly_errors() {
         "DIR/main.ini:6: [program:p] colour: unknown key; it has no effect: remove it, or see supervice.conf(5) \
          for the keys of this section",
         "DIR/main.ini:7: [programm:q]: unknown section; did you mean [program:NAME]?",
-        "DIR/main.ini:9: [nginx]: unknown section; sections are [supervice], [program:NAME], [group:NAME] and [include]",
+        "DIR/main.ini:9: [nginx]: unknown section; sections are [supervice], [http], [access:NAME], [program:NAME], [template:NAME], [defaults], [eventlistener:NAME], [fcgi-program:NAME], [group:NAME] and [include]",
     ];
     assert_eq!(files.warnings(), expected.join("\n"));
     assert_eq!(files.errors(true), expected.join("\n"));
+}
+
+/// In supervisord's dialect, where such files are in use, it is a warning: see the next test.
+#[test]
+fn row_119_a_port_of_the_network_without_a_password_is_an_error_unless_it_is_meant() {
+    let told = |keys: &str| Files::new(&format!("[http]\n{keys}\n[program:p]\ncommand = date\n")).errors(false);
+    for open in ["0.0.0.0:9001", "[::]:9001", "192.0.2.1:9001", "*:9001"] {
+        let told = told(&format!("listen = {open}"));
+        assert!(told.contains("everybody who can reach this port may do everything"), "{open}: {told}");
+    }
+    for closed in [
+        "listen = 127.0.0.1:9001",
+        "listen = [::1]:9001",
+        "listen = 0.0.0.0:9001\nusername = a\npassword = b",
+        "listen = 0.0.0.0:9001\ninsecure = true",
+    ] {
+        assert_eq!(told(closed), "", "{closed}");
+    }
 }
 
 #[test]
@@ -365,20 +450,51 @@ fn what_supervisord_knows_and_we_do_not_is_a_warning_even_strictly() {
     let files = Files::new(
         "[supervisord]\nnodaemon = true\nstrip_ansi = true\nchildlogdir = /tmp\n[inet_http_server]\nport = 9001\n\
          [program:p]\ncommand = date +%%s\npriority = 1\nstdout_events_enabled = true\n\
-         process_name = %(program_name)s\n[eventlistener:e]\ncommand = x\n",
+         process_name = %(program_name)s\n[fcgi-program:e]\ncommand = x\nsocket = tcp://localhost:1\n[eventlistener:f]\ncommand = x\n\
+         events = EVENT\nresult_handler = my:handler\n",
     );
     let expected = [
         "DIR/main.ini:3: [supervisord] strip_ansi = true: this key has no effect here; \
          logs hold the bytes that the program wrote",
-        "DIR/main.ini:5: [inet_http_server]: this section has no effect here; \
-         the daemon is commanded through its socket: see socket in [supervice]",
-        "DIR/main.ini:10: [program:p] stdout_events_enabled = true: this key has no effect here; \
-         output is not announced as events",
-        "DIR/main.ini:12: [eventlistener:e]: this section has no effect here; \
-         this program is not started: there are no event listeners",
+        "DIR/main.ini:5: [inet_http_server]: everybody who can reach this port may do everything, as the daemon's \
+         user; set username and password, or listen at 127.0.0.1",
+        "DIR/main.ini:18: [eventlistener:f] result_handler = my:handler: this key has no effect here; \
+         there is no Python here: OK accepts an event, everything else rejects it",
     ];
     assert_eq!(files.warnings(), expected.join("\n"));
     assert_eq!(files.errors(true), "");
+}
+
+#[test]
+fn a_listener_listens_to_something_and_keeps_its_streams_for_that() {
+    for (keys, error) in [
+        ("", "1: [eventlistener:e] events: missing; write events = PROCESS_STATE and the like"),
+        ("events = TICK_6", "3: [eventlistener:e] events = TICK_6: no such event: TICK_6; did you mean TICK_5?"),
+        (
+            "events = ,",
+            "3: [eventlistener:e] events = ,: no event; write PROCESS_STATE, TICK_60 and the like, or EVENT for all",
+        ),
+        (
+            "events = TICK\nredirect_stderr = true",
+            "4: [eventlistener:e] redirect_stderr = true: its standard output is what it answers events by; remove the key",
+        ),
+        (
+            "events = TICK\nstdin = null",
+            "4: [eventlistener:e] stdin = null: its standard input is what it is told events by; remove the key",
+        ),
+        (
+            "events = TICK\nbuffer_size = 0",
+            "4: [eventlistener:e] buffer_size = 0: too small; write a whole number, at least 1",
+        ),
+        (
+            "events = TICK\n[group:g]\nprograms = e",
+            "1: [eventlistener:e]: an event listener in the group g; it is a group of its own, a pool of its instances: \
+             remove it from the other one",
+        ),
+    ] {
+        let files = Files::new(&format!("[eventlistener:e]\ncommand = x\n{keys}\n"));
+        assert_eq!(files.errors(false), format!("DIR/main.ini:{error}"), "{keys}");
+    }
 }
 
 #[test]

@@ -324,9 +324,10 @@ fn loading_is_linear() {
             .min()
             .expect("three runs")
     };
-    let (few, many) = (time(200), time(2000));
-    println!("200: {few:?}, 2000: {many:?}");
-    assert!(many < few * 40, "{few:?} for 200 programs, {many:?} for 2000");
+    // A machine that does other things meanwhile may spoil one measurement, but not each of them.
+    let measures: Vec<_> =
+        (0..5).map(|_| (time(200), time(2000))).take_while(|(few, many)| *many >= *few * 40).collect();
+    assert!(measures.len() < 5, "for 200 and for 2000 programs: {measures:?}");
 }
 
 /// What the start of the daemon needs was there then: a reload is for the programs.
@@ -339,4 +340,128 @@ fn what_the_daemon_itself_lacks_at_a_reload_is_a_warning() {
     let options = supervice::config::LoadOptions { reload: true, ..Default::default() };
     let loaded = supervice::config::load(files.main(), &options).expect("it holds");
     assert_eq!((loaded.warnings.len(), loaded.config.socket_path.as_deref()), (4, Some("/missing/s")));
+}
+
+#[test]
+fn failure_87_a_limit_that_failed_starts_never_reach_is_told_with_the_arithmetic() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("supervice.conf");
+    let load = |keys: &str| {
+        std::fs::write(&path, format!("[program:p]\ncommand = sleep 1\n{keys}\n")).expect("written");
+        supervice::config::load(&path, &supervice::config::LoadOptions::default())
+    };
+    let warnings =
+        |keys: &str| load(keys).expect("it holds").warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(warnings("restart_limit = 5/60"), [""; 0]);
+    let [warning] = &warnings("restart_limit = 5/20")[..] else { panic!("one warning") };
+    assert!(
+        warning.ends_with(
+            "[program:p] restart_limit = 5/20: failed starts never reach it: 6 restarts of them, with restart_delay = 1, take \
+             20 s at least, and 20 s are looked at; write 5/21 or more"
+        ),
+        "{warning}"
+    );
+    assert_eq!(warnings("restart_limit = 5/20\nrestart_delay_growth = none"), [""; 0]);
+    assert_eq!(warnings("restart_limit = 2/60\nrestart_delay = 30").len(), 1);
+    let error = load("restart_delay = 31").expect_err("above the most").to_string();
+    assert!(
+        error.contains("restart_delay = 31 is above restart_delay_max = 30; write restart_delay_max = 31 or more"),
+        "{error}"
+    );
+    let [warning] = &warnings("max_runtime = 5")[..] else { panic!("one warning") };
+    assert!(warning.contains("only a oneshot is to come to its end"), "{warning}");
+}
+
+#[test]
+fn a_program_has_the_keys_of_its_template_and_of_the_defaults_above_it() {
+    let files = Files::new(
+        "[program:above]\ncommand = run\n[defaults]\nstopwaitsecs = 7\nstartsecs = 3\nuser = root\n\
+         [template:worker]\ncommand = work --region %(instance)s --number %(process_num)s\nstartsecs = 4\n\
+         environment = REGION=%(instance)s\nstdout_logfile = /tmp/%(instance)s.log\n\
+         [program:worker@eu-west]\n[program:worker@us]\nstartsecs = 5\nnumprocs = 2\n[program:plain@x]\ncommand = run %(instance)s\n",
+    );
+    let config = files.load().config;
+    let shown: Vec<_> = config
+        .programs
+        .iter()
+        .map(|p| (p.name.as_str(), p.command.as_str(), p.startsecs, p.stopwaitsecs, p.user.as_deref()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("above", "run", 1, 10, None),
+            ("worker@eu-west", "work --region eu-west --number 00", 4, 7, Some("root")),
+            ("worker@us:00", "work --region us --number 00", 5, 7, Some("root")),
+            ("worker@us:01", "work --region us --number 01", 5, 7, Some("root")),
+            ("plain@x", "run %(instance)s", 3, 7, Some("root")),
+        ]
+    );
+    assert_eq!(config.programs[1].environment["REGION"], "eu-west", "byte for byte");
+    assert_eq!(config.programs[1].stdout_logfile.as_deref(), Some("/tmp/eu-west.log"));
+}
+
+#[test]
+fn templates_mean_the_same_in_supervisords_dialect() {
+    let files = Files::new(
+        "[supervisord]\n[defaults]\nstopwaitsecs = 7\n[template:worker]\ncommand = work %(instance)s %(program_name)s\n\
+         [program:worker@eu]\n[program:worker@us]\nprocess_name = %(instance)s\n",
+    );
+    let config = files.load().config;
+    let shown: Vec<_> = config.programs.iter().map(|p| (p.name.as_str(), p.command.as_str(), p.stopwaitsecs)).collect();
+    assert_eq!(shown, [("worker@eu", "work eu worker@eu", 7), ("worker@us:us", "work us worker@us", 7)]);
+}
+
+#[test]
+fn what_is_wrong_with_a_template_is_said_once_and_where_it_stands() {
+    let files = Files::new(
+        "[template:worker]\ncommand = work\nstartsecs = soon\nno_such_key = 1\n[program:worker@a]\n[program:worker@b]\n\
+         [program:worker@]\n[template:x/y]\n[defaults]\ncolour = red\n",
+    );
+    let told = files.errors(true);
+    let lines: Vec<&str> =
+        told.lines().map(|line| line.rsplit_once("main.ini:").map_or(line, |(_, rest)| rest)).collect();
+    assert_eq!(
+        lines,
+        [
+            "3: [template:worker] startsecs = soon: not a whole number; write a whole number, at least 0",
+            "4: [template:worker] no_such_key: unknown key; it has no effect: remove it, or see supervice.conf(5) for the keys of this section",
+            "7: [program:worker@]: the instance of the template has no name; write [program:worker@NAME]",
+            "8: [template:x/y]: `/` in the name; write [template:NAME] with letters, digits, - _ and .",
+            "10: [defaults] colour: unknown key; it has no effect: remove it, or see supervice.conf(5) for the keys of this section",
+        ]
+    );
+}
+
+/// The CPU time of this thread so far, in microseconds.
+fn cpu_us() -> i64 {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_THREAD).expect("a usage");
+    [usage.user_time(), usage.system_time()].map(|time| time.tv_sec() * 1_000_000 + time.tv_usec()).iter().sum()
+}
+
+/// Four times as many programs and edges take about four times as long to read and check, whichever way the edges go.
+#[test]
+fn a_graph_is_read_in_time_that_grows_with_its_edges() {
+    let took = |n: usize| {
+        let mut text = String::new();
+        let mut random: u64 = 15;
+        for program in 0..n {
+            text += &format!("[program:p{program:05}]\ncommand = run\n");
+            let mut needs = std::collections::BTreeSet::new();
+            while needs.len() < program.min(5) {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                needs.insert((random >> 33) as usize % program);
+            }
+            let names: Vec<String> = needs.iter().map(|need| format!("p{need:05}")).collect();
+            if !names.is_empty() {
+                text += &format!("requires = {}\n", names.join(", "));
+            }
+        }
+        let files = Files::new(&text);
+        let begin = cpu_us();
+        assert_eq!(files.load().config.programs.len(), n);
+        cpu_us() - begin
+    };
+    let best = |n| (0..5).map(|_| took(n)).min().unwrap_or(i64::MAX);
+    let (few, many) = (best(500), best(2_000));
+    assert!(many < few * 7, "{few} µs for 500 programs, {many} µs for 2,000");
 }

@@ -33,6 +33,7 @@ def supervisord(path):
     options.realize(["-c", path], doc="", progname="supervisord")
     processes = []
     for group in options.process_group_configs:
+        socket = getattr(group, "socket_config", None)
         for process in group.process_configs:
             restart = process.autorestart
             name = getattr(restart, "__name__", "")
@@ -64,6 +65,13 @@ def supervisord(path):
                 "stderr_logfile_maxbytes": process.stderr_logfile_maxbytes,
                 "stderr_logfile_backups": process.stderr_logfile_backups,
                 "stderr_syslog": process.stderr_syslog,
+                # In a [group:x] it would be lost there.
+                "socket": None if socket is None else {
+                    "url": socket.url,
+                    "backlog": socket.get_backlog(),
+                    "mode": getattr(socket, "mode", None),
+                    "owner": list(socket.owner) if getattr(socket, "owner", None) else None,
+                },
                 "serverurl": (options.serverurl if process.serverurl is None else process.serverurl) or None,
             })
     sockets = [server for server in options.configroot.supervisord.server_configs if "file" in server]

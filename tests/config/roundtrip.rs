@@ -2,9 +2,13 @@
 
 use proptest::prelude::*;
 use supervice::models::{
-    AutoRestart, DefaultOutput, Dependency, DependencyCondition, DependencyTarget, Dialect, ExitCode, ExitOn,
-    HealthCheckConfig, HealthCheckType, LogFormat, LogSync, ProgramConfig, ProgramType, Readiness, Reconcile,
-    SupervisorConfig,
+    AccessRule, AutoRestart, Capabilities, Catchup, ChangeAction, ChangePath, Confinement, CpuLimit, DefaultOutput,
+    DelayGrowth, Dependency, DependencyCondition, DependencyTarget, Dialect, EndedBy, Endpoint, ExitCode, ExitOn,
+    FatalAction, FcgiAddress, FcgiSocket, HealthAction, HealthCheckConfig, HealthCheckType, HookCommand, Hooks,
+    HttpAddress, HttpConfig, HttpUrl, IoPriority, ListenerEvent, ListenerEvents, LogFormat, LogSync, NetworkCondition,
+    NotifyAccess, Overlap, Principal, ProgramConfig, ProgramPattern, ProgramType, Rare, Readiness, Reconcile,
+    ResourceLimit, RestartLimit, RestartPolicy, Right, Schedule, ScheduleConfig, Scheduler, Share, StartCondition,
+    Statuses, Stdin, SupervisorConfig,
 };
 
 /// Arbitrary values, drawn one after the other.
@@ -51,12 +55,52 @@ impl Draw {
         (0..length).map(|_| draw(self)).collect()
     }
 
+    fn fcgi(&mut self) -> Rare<FcgiSocket> {
+        let address = match self.number() % 3 {
+            0 => return Rare::default(),
+            1 => FcgiAddress::Unix(format!("/{}", self.text())),
+            _ => FcgiAddress::Tcp {
+                host: self.pick(&["localhost", "0.0.0.0"]).to_owned(),
+                port: self.pick(&[0, u16::MAX]),
+            },
+        };
+        let backlog = self.option(|draw| draw.pick(&[1, u16::MAX]));
+        FcgiSocket { address: Some(address), backlog, owner: self.option(Draw::text), mode: self.u32() }.into()
+    }
+
     fn readiness(&mut self) -> Readiness {
-        match self.number() % 4 {
+        match self.number() % 10 {
+            9 => Readiness::Notify,
             0 => Readiness::Startsecs,
             3 => Readiness::Health,
+            4 => Readiness::Path(format!("/run/{}", self.text())),
+            5 => Readiness::Accepts(self.endpoint()),
+            6 => Readiness::Http(HttpUrl { endpoint: self.endpoint(), target: "/a?b=c".to_owned() }),
+            7 => Readiness::Log(format!("^{}", self.text())),
+            8 => Readiness::Command(format!("test {}", self.text())),
             1 => Readiness::Fd(self.pick(&[3, 10, 1023])),
             _ => Readiness::FdVariable("READY_FD".to_owned()),
+        }
+    }
+
+    fn start_condition(&mut self) -> StartCondition {
+        match self.number() % 6 {
+            0 => StartCondition::Path("/dev/é x".to_owned()),
+            1 => StartCondition::Accepts(self.endpoint()),
+            2 => StartCondition::Network(NetworkCondition::Link("wlan0.7".to_owned())),
+            3 => StartCondition::Network(NetworkCondition::Route),
+            4 => StartCondition::Flag("provisioned".to_owned()),
+            _ => StartCondition::Command(format!("x{}x", self.text())),
+        }
+    }
+
+    fn endpoint(&mut self) -> Endpoint {
+        let port = self.pick(&[1, 80, 8080, 65535]);
+        match self.boolean() {
+            true => Endpoint::Unix("/run/x.sock".to_owned()),
+            false => {
+                Endpoint::Tcp { host: self.pick(&["localhost", "127.0.0.1", "[::1]", "db.example"]).to_owned(), port }
+            }
         }
     }
 
@@ -67,7 +111,13 @@ impl Draw {
 
     fn health_check(&mut self) -> HealthCheckConfig {
         HealthCheckConfig {
-            check_type: self.pick(&[HealthCheckType::None, HealthCheckType::Tcp, HealthCheckType::Script]),
+            check_type: self.pick(&[
+                HealthCheckType::None,
+                HealthCheckType::Tcp,
+                HealthCheckType::Unix,
+                HealthCheckType::Http,
+                HealthCheckType::Script,
+            ]),
             interval: self.u32(),
             timeout: self.u32(),
             retries: self.u32(),
@@ -75,6 +125,16 @@ impl Draw {
             port: self.option(|draw| draw.number() as u16),
             host: self.text(),
             command: self.option(Draw::text),
+            path: self.option(Draw::text),
+            url: self.option(|draw| HttpUrl { endpoint: draw.endpoint(), target: "/".to_owned() }),
+            status: Statuses(vec![(200, 299), (401, 401)]),
+            header: self.list(Draw::text),
+            action: match self.number() % 4 {
+                0 => HealthAction::Restart,
+                1 => HealthAction::None,
+                2 => HealthAction::Signal("HUP".to_owned()),
+                _ => HealthAction::Command(format!("x{}x", self.text())),
+            },
         }
     }
 
@@ -91,11 +151,35 @@ impl Draw {
         }
     }
 
+    /// A line that may be in a file: not empty, and no prefix at its beginning beside its own.
+    fn hook_command(&mut self) -> HookCommand {
+        let command = self.pick(&["/bin/true", "run 'a b' -x", "é 💡", "a+b-c"]).to_owned();
+        HookCommand { command, may_fail: self.boolean(), as_daemon: self.boolean() }
+    }
+
+    fn hooks(&mut self) -> Rare<Hooks> {
+        let mut hooks = Rare::default();
+        if self.boolean() {
+            *hooks = Hooks {
+                pre_start: self.list(Draw::hook_command),
+                post_start: self.list(Draw::hook_command),
+                stop_command: self.list(Draw::hook_command),
+                post_stop: self.list(Draw::hook_command),
+                reload_signal: self.option(Draw::text),
+                reload_command: self.list(Draw::hook_command),
+                on_state: self.list(Draw::hook_command),
+                timeout: self.u32(),
+            };
+        }
+        hooks
+    }
+
     fn program(&mut self) -> ProgramConfig {
         ProgramConfig {
             name: self.text(),
             command: self.text(),
-            program_type: self.pick(&[ProgramType::Simple, ProgramType::Oneshot]),
+            program_type: self.pick(&[ProgramType::Simple, ProgramType::Oneshot, ProgramType::Forking]),
+            pidfile: self.option(Draw::text),
             numprocs: self.u32(),
             autostart: self.boolean(),
             autorestart: self.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]),
@@ -104,8 +188,14 @@ impl Draw {
             exit_code: self.exit_code(),
             startsecs: self.u32(),
             ready: self.readiness(),
+            notify_access: self.pick(&[NotifyAccess::Run, NotifyAccess::Main]),
+            watchdog: self.u32(),
+            watchdog_signal: self.text(),
             start_timeout: self.u32(),
+            ready_interval: self.u32(),
             startretries: self.u32(),
+            restart: self.restart(),
+            schedule: self.schedule(),
             stopsignal: self.text(),
             stopwaitsecs: self.u32(),
             stopasgroup: self.boolean(),
@@ -122,6 +212,19 @@ impl Draw {
             stderr_syslog: self.boolean(),
             log_sync: self.pick(&[LogSync::Never, LogSync::Rotate, LogSync::Line]),
             redirect_stderr: self.boolean(),
+            stdin: match self.u32() % 3 {
+                0 => Stdin::Null,
+                1 => Stdin::Pipe,
+                _ => Stdin::File(format!("/{}", self.text())),
+            },
+            tty: self.boolean(),
+            stdout_capture_maxbytes: self.u64(),
+            stdout_events_enabled: self.boolean(),
+            stderr_capture_maxbytes: self.u64(),
+            stderr_events_enabled: self.boolean(),
+            events: self.events(),
+            buffer_size: self.u32(),
+            fcgi: self.fcgi(),
             log_buffer: self.u64(),
             environment: self.list(|draw| (draw.text(), draw.text())),
             env_file: self.list(Draw::text),
@@ -129,18 +232,180 @@ impl Draw {
             user: self.option(Draw::text),
             umask: self.option(Draw::u32),
             group: self.option(Draw::text),
+            confinement: self.confinement(),
             pdeathsig: self.boolean(),
             requires: self.list(Draw::dependency),
             binds: self.list(Draw::dependency),
             wants: self.list(Draw::dependency),
             after: self.list(Draw::dependency),
+            start_when: self.list(Draw::start_condition),
+            start_when_timeout: self.u32(),
+            hooks: self.hooks(),
             reconcile: self.pick(&[Reconcile::Auto, Reconcile::Kill, Reconcile::Warn, Reconcile::Off]),
-            healthcheck: self.health_check(),
+            healthcheck: self.health_check().into(),
             process_name: self.option(Draw::text),
             numprocs_start: self.u32() as i32,
             priority: self.u32() as i32,
             serverurl: self.option(Draw::text),
         }
+    }
+
+    fn limit(&mut self) -> Option<ResourceLimit> {
+        self.option(|draw| ResourceLimit { soft: draw.u64(), hard: draw.u64() })
+    }
+
+    fn restart(&mut self) -> Rare<RestartPolicy> {
+        let mut restart = Rare::default();
+        if self.boolean() {
+            *restart = RestartPolicy {
+                delay: self.u32(),
+                delay_max: self.u32(),
+                delay_growth: self.pick(&[DelayGrowth::None, DelayGrowth::Linear, DelayGrowth::Double]),
+                jitter: Share::new((self.number() % 1001) as f64 / 1000.0).expect("a share"),
+                limit: self.option(|draw| RestartLimit { restarts: draw.u32(), seconds: draw.u32() }),
+                never_after: self.list(|draw| {
+                    let number = draw.number() as u8;
+                    draw.pick(&[EndedBy::Code(number), EndedBy::Signal(number)])
+                }),
+                fatal_retry: self.u32(),
+                on_fatal: match self.number() % 5 {
+                    0 => FatalAction::None,
+                    1 => FatalAction::Exit,
+                    2 => FatalAction::Reboot,
+                    3 => FatalAction::PowerOff,
+                    _ => FatalAction::Command(self.hook_command()),
+                },
+                on_fatal_after: self.u32(),
+                max_runtime: self.u32(),
+                on_change: self.list(|draw| match draw.boolean() {
+                    true => ChangePath::Command,
+                    false => ChangePath::Path(format!("/{}", draw.number())),
+                }),
+                on_change_action: self.pick(&[ChangeAction::Restart, ChangeAction::Reload]),
+                max_lifetime: self.u32(),
+            };
+        }
+        restart
+    }
+
+    fn schedule(&mut self) -> Rare<ScheduleConfig> {
+        let mut schedule = Rare::default();
+        if self.boolean() {
+            *schedule = ScheduleConfig {
+                // Without the feature nothing is a schedule.
+                times: self
+                    .list::<Option<Schedule>, Vec<_>>(|draw| {
+                        let lines = [
+                            "0 3 * * *",
+                            "*/10 30 8-18/2 1,15 jan mon-fri",
+                            "@daily",
+                            "every 90s after end",
+                            "@reboot",
+                        ];
+                        draw.pick(&lines).parse().ok()
+                    })
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+                timezone: self.option(Draw::text),
+                overlap: self.pick(&[Overlap::Skip, Overlap::Queue, Overlap::Restart]),
+                jitter: self.u32(),
+                catchup: self.pick(&[Catchup::Never, Catchup::Once]),
+            };
+        }
+        schedule
+    }
+
+    fn confinement(&mut self) -> Rare<Confinement> {
+        let mut confinement = Rare::default();
+        if self.boolean() {
+            *confinement = Confinement {
+                rlimit_nofile: self.limit(),
+                rlimit_nproc: self.limit(),
+                rlimit_core: self.limit(),
+                rlimit_as: self.limit(),
+                rlimit_data: self.limit(),
+                rlimit_stack: self.limit(),
+                rlimit_fsize: self.limit(),
+                rlimit_memlock: self.limit(),
+                rlimit_cpu: self.limit(),
+                rlimit_rtprio: self.limit(),
+                rlimit_nice: self.limit(),
+                rlimit_sigpending: self.limit(),
+                rlimit_msgqueue: self.limit(),
+                nice: self.option(|draw| draw.u32() as i8),
+                ionice: self.option(|draw| {
+                    let level = (draw.u32() % 8) as u8;
+                    draw.pick(&[IoPriority::Idle, IoPriority::BestEffort(level), IoPriority::Realtime(level)])
+                }),
+                cpu_affinity: self.list(|draw| draw.u32() as u16),
+                scheduler: self.option(|draw| {
+                    let priority = (draw.u32() % 99) as u8 + 1;
+                    draw.pick(&[
+                        Scheduler::Other,
+                        Scheduler::Batch,
+                        Scheduler::Idle,
+                        Scheduler::Fifo(priority),
+                        Scheduler::RoundRobin(priority),
+                    ])
+                }),
+                oom_score_adj: self.option(|draw| draw.u32() as i16),
+                no_new_privs: self.boolean(),
+                capabilities: self.option(|draw| {
+                    let mut all = Capabilities::default();
+                    assert!(all.insert("kill"));
+                    if draw.boolean() {
+                        assert!(all.insert("CAP_CHECKPOINT_RESTORE"));
+                    }
+                    all
+                }),
+                groups: self.option(|draw| draw.list(Draw::text)),
+                group: self.option(Draw::text),
+                chroot: self.option(Draw::text),
+                max_rss: self.option(Draw::u64),
+                max_cpu: self.option(|draw| CpuLimit { percent: draw.u32(), seconds: draw.u32() }),
+                usage_interval: self.u32(),
+            };
+        }
+        confinement
+    }
+
+    fn http(&mut self) -> HttpConfig {
+        let listen = self.pick(&["127.0.0.1:9001", "[::1]:1", "*:65535", "unix:/x y", "board.local:80"]);
+        HttpConfig {
+            name: self.text(),
+            listen: HttpAddress::parse(listen).expect("an address"),
+            mode: self.u32(),
+            owner: self.option(Draw::text),
+            username: self.option(Draw::text),
+            password: self.option(Draw::text),
+            users_file: self.option(Draw::text),
+            hosts: self.list(Draw::text),
+            insecure: self.boolean(),
+            open_probes: self.option(Draw::boolean),
+        }
+    }
+
+    fn access(&mut self) -> AccessRule {
+        let rights = Right::ALL.into_iter().filter(|_| self.boolean()).collect::<Vec<Right>>();
+        let who = match self.u32() % 3 {
+            0 => Principal::User { name: self.text(), uid: self.u32() },
+            1 => Principal::Group { name: self.text(), gid: self.u32() },
+            _ => Principal::Http { name: self.text() },
+        };
+        let programs =
+            if self.boolean() { ProgramPattern::Name(self.text()) } else { ProgramPattern::Group(self.text()) };
+        AccessRule { name: self.text(), who: vec![who], allow: rights.into_iter().collect(), programs: vec![programs] }
+    }
+
+    fn events(&mut self) -> ListenerEvents {
+        let mut events = ListenerEvents::NONE;
+        for kind in ListenerEvent::ALL {
+            if self.boolean() {
+                events.add(kind.as_str());
+            }
+        }
+        events
     }
 
     fn config(&mut self) -> SupervisorConfig {
@@ -152,13 +417,17 @@ impl Draw {
             socket_mode: self.u32(),
             socket_owner: self.option(Draw::text),
             shutdown_timeout: self.u32(),
+            start_limit: self.u32(),
             exit_when_idle: self.boolean(),
             termination_log: self.option(Draw::text),
+            state_dir: self.option(Draw::text),
             log_maxbytes: self.u64(),
             log_backups: self.u32(),
             default_output: self.pick(&[DefaultOutput::None, DefaultOutput::Console]),
             log_prefix: self.option(Draw::text),
             log_format: self.pick(&[LogFormat::Text, LogFormat::Json]),
+            http: self.list(Draw::http),
+            access: self.list(Draw::access),
             programs: self.list(Draw::program),
             dialect: self.pick(&[Dialect::Supervice, Dialect::Supervisord]),
             nodaemon: self.boolean(),
@@ -169,6 +438,7 @@ impl Draw {
             minfds: self.u32(),
             minprocs: self.u32(),
             identifier: self.text(),
+            oom_score_adj: self.option(|draw| draw.u32() as i16),
         }
     }
 }
@@ -190,7 +460,7 @@ proptest! {
         let text = serde_json::to_string(&program).expect("JSON");
         prop_assert_eq!(&serde_json::from_str::<ProgramConfig>(&text).expect("read again"), &program);
         let text = serde_json::to_string(&program.healthcheck).expect("JSON");
-        prop_assert_eq!(serde_json::from_str::<HealthCheckConfig>(&text).expect("read again"), program.healthcheck);
+        prop_assert_eq!(serde_json::from_str::<HealthCheckConfig>(&text).expect("read again"), (*program.healthcheck).clone());
     }
 }
 

@@ -69,6 +69,11 @@ fn row_40_while_one_waits_for_the_other_the_daemon_answers_at_once() {
     let waiting = daemon.wait_state("b", "STARTING");
     assert_eq!(waiting.description.as_deref(), Some("waiting for a (STARTING)"));
     assert_eq!(waiting.pid, None);
+    let on: Vec<_> = waiting.waiting_for.iter().map(|on| (on.kind.as_str(), on.name.as_deref())).collect();
+    assert_eq!(on, [("process", Some("a"))]);
+    let (_, json, _) = daemon.ctl(&["status", "--json", "b"]);
+    let typed = r#""waiting_for":[{"condition":"ready","kind":"process","name":"a","state":"STARTING"}]"#;
+    assert!(json.contains(typed), "{json}");
     // The tests beside it may keep the machine busy: the best of a few counts.
     let taken = (0..20).map(|_| {
         let begun = Instant::now();
@@ -79,6 +84,7 @@ fn row_40_while_one_waits_for_the_other_the_daemon_answers_at_once() {
     assert!(best < Duration::from_millis(50), "{best:?}");
     let (_, why, _) = daemon.ctl(&["why", "b"]);
     assert!(why.contains("waiting for a (STARTING)"), "{why}");
+    assert!(why.contains("b waits for a, which is STARTING: pid "), "{why}");
     assert!(why.contains("Next: it starts as soon as that holds."), "{why}");
 }
 
@@ -154,4 +160,105 @@ fn a_check_prints_the_stages() {
     let output = check.args(["--check", "--graph", "-c"]).arg(&path).output().expect("it runs");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "1: db, alone\n2: api\n3: web\n");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn graph_shows_who_needs_whom() {
+    let sections = "[program:web]\ncommand = sleep 1000\nrequires = api\nstartsecs = 0\n\
+                    [program:api]\ncommand = sleep 1000\nbinds = db:started\nstartsecs = 0\n\
+                    [program:db]\ncommand = sleep 1000\nstartsecs = 0\n";
+    let daemon = Daemon::start(sections);
+    daemon.wait_state("web", "RUNNING");
+    let (code, out, err) = daemon.ctl(&["graph"]);
+    let tree = "web  RUNNING\n└─ requires api  RUNNING\n   └─ binds db:started  RUNNING\n";
+    assert_eq!((code, out.as_str(), err.as_str()), (0, tree, ""));
+    let (code, out, _) = daemon.ctl(&["graph", "--reverse", "db"]);
+    let tree = "db  RUNNING\n└─ binds it to be started: api  RUNNING\n   └─ requires it: web  RUNNING\n";
+    assert_eq!((code, out.as_str()), (0, tree));
+    let graph = daemon.controller().graph(&["web".to_owned()]).expect("an answer");
+    let names: Vec<&str> = graph.iter().map(|item| item.name.as_str()).collect();
+    assert_eq!(names, ["web", "api", "db"]);
+}
+
+#[test]
+fn a_stop_of_all_is_one_operation_in_the_order_of_what_is_wanted_and_what_comes_after() {
+    let sections = [writes("db", ""), writes("api", "after = db"), writes("web", "wants = api")].concat();
+    let daemon = Daemon::start(&sections);
+    daemon.wait_state("web", "RUNNING");
+    wait_until("the last one has written", || lines(&daemon).len() == 3);
+    let (code, out, err) = daemon.ctl(&["stop", "all"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "Stopped db\nStopped api\nStopped web\n", ""));
+    assert_eq!(lines(&daemon)[3..], ["stop web", "stop api", "stop db"]);
+    let (code, out, err) = daemon.ctl(&["restart", "web", "api", "db", "bd"]);
+    assert_eq!((code, out.as_str()), (1, "Restarted web\nRestarted api\nRestarted db\n"));
+    assert_eq!(err, "supervicectl: no process 'bd'; did you mean 'db'?\n");
+    wait_until("the last one has written", || lines(&daemon).len() == 9);
+    assert_eq!(lines(&daemon)[6..], ["start db", "start api", "start web"]);
+}
+
+#[test]
+fn blame_tells_what_the_start_took_its_time_for() {
+    let sections = "[program:web]\ncommand = sleep 1000\nrequires = db\nstartsecs = 0\n\
+                    [program:db]\ncommand = sleep 1000\nstartsecs = 1\n";
+    let daemon = Daemon::start(sections);
+    daemon.wait_state("web", "RUNNING");
+    let blame = daemon.controller().blame(&[]).expect("an answer");
+    assert_eq!(blame.critical_path, ["web", "db"]);
+    let (web, db) = (&blame.processes[0], &blame.processes[1]);
+    assert_eq!(web.waited_for.as_ref().and_then(|on| on.name.as_deref()), Some("db"));
+    let (ready, spawned) = (db.ready.expect("it is ready"), web.spawned.expect("it was executed"));
+    assert!(blame.began <= db.asked && db.asked + 1.0 <= ready && ready <= spawned + 0.0015, "{blame:?}");
+    let (code, out, _) = daemon.ctl(&["blame"]);
+    let path: Vec<&str> = out.lines().skip_while(|line| !line.starts_with("The critical path took ")).collect();
+    assert_eq!((code, path.len()), (0, 3), "{out}");
+    assert!(path[1].contains("  db was ready, ") && path[2].contains("  web was ready, "), "{out}");
+}
+
+#[test]
+fn start_limit_lets_so_many_start_at_one_time() {
+    let program = |name: &str| format!("[program:{name}]\ncommand = sleep 1000\nstartsecs = 1\n");
+    let sections = ["a", "b", "c"].map(program).concat();
+    let daemon = Daemon::start_in(tempfile::tempdir().expect("a directory"), &sections, &["start_limit = 1"]);
+    let last = daemon.wait_state("c", "STARTING");
+    assert_eq!(last.description.as_deref(), Some("waiting for a start slot"));
+    assert_eq!((last.pid, last.waiting_for[0].kind.as_str()), (None, "start_slot"));
+    daemon.wait_state("c", "RUNNING");
+    let blame = daemon.controller().blame(&[]).expect("an answer").processes;
+    let moments: Vec<(f64, f64)> = blame.iter().filter_map(|start| start.spawned.zip(start.ready)).collect();
+    assert!(moments.windows(2).all(|pair| pair[0].1 <= pair[1].0 + 0.0015), "{moments:?}");
+}
+
+/// The budget of the shutdown is for all stages: one that does not end is killed in time for those behind it, which end in order.
+#[test]
+fn a_stage_of_the_shutdown_that_does_not_end_leaves_the_later_ones_their_share() {
+    let deaf = "[program:web]\ncommand = sh -c 'trap \"\" TERM; echo start web >> order; while :; do sleep 0.05; done'\n\
+                startsecs = 1\nstopwaitsecs = 1000\nrequires = api\n";
+    let sections =
+        [deaf, &writes("api", "stopwaitsecs = 2\nrequires = db"), &writes("db", "stopwaitsecs = 2")].concat();
+    let mut daemon = Daemon::start_in(tempfile::tempdir().expect("a directory"), &sections, &["shutdown_timeout = 6"]);
+    daemon.wait_state("web", "RUNNING");
+    wait_until("the last one has written", || lines(&daemon).len() == 3);
+    let begun = Instant::now();
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    assert!(begun.elapsed() > Duration::from_secs(2), "nobody is killed as long as there is time: {}", daemon.log());
+    assert_eq!(lines(&daemon)[3..], ["stop api", "stop db"], "{}", daemon.log());
+    let log = daemon.log();
+    let killed: Vec<&str> = log.lines().filter(|line| line.contains("killed by SIGKILL")).collect();
+    assert!(killed.len() == 1 && killed[0].contains("web:"), "{log}");
+}
+
+/// Nothing is killed early: whoever takes long gets the time that the others do not need.
+#[test]
+fn a_stage_of_the_shutdown_may_use_what_the_others_do_not_need() {
+    let slow = "[program:web]\ncommand = sh -c 'trap \"sleep 3; echo stop web >> order; exit 0\" TERM; \
+                echo start web >> order; while :; do sleep 0.05; done'\nstartsecs = 1\nstopwaitsecs = 1000\nrequires = db\n";
+    let sections = [slow, &writes("db", "stopwaitsecs = 1")].concat();
+    let mut daemon = Daemon::start_in(tempfile::tempdir().expect("a directory"), &sections, &["shutdown_timeout = 60"]);
+    daemon.wait_state("web", "RUNNING");
+    wait_until("the last one has written", || lines(&daemon).len() == 2);
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    assert_eq!(lines(&daemon)[2..], ["stop web", "stop db"], "{}", daemon.log());
+    assert!(!daemon.log().contains("SIGKILL"), "{}", daemon.log());
 }

@@ -26,6 +26,7 @@ const BASE: &str = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n\
     [program:one]\ncommand = sleep 1000\nautostart = false\nstartsecs = 0\n\
     [program:two]\ncommand = sleep 1000\nautostart = false\nstartsecs = 0\n\
     [program:well]\ncommand = sleep 1000\nautostart = false\nstartsecs = 0\nhealthcheck_type = script\n\
+    stdin = pipe\nreload_signal = CONT\n\
     healthcheck_command = true\nhealthcheck_interval = 1\n\
     [group:pair]\nprograms = one,two\n\
     [group:broken]\nprograms = bad\n";
@@ -43,7 +44,20 @@ fn configuration(name: &str) -> String {
 }
 
 /// Fields whose number is another in each run.
-const MASKED: [&str; 8] = ["pid", "time", "since", "uptime", "at", "kill_at", "retry_at", "confirm_until"];
+const MASKED: [&str; 12] = [
+    "pid",
+    "time",
+    "since",
+    "uptime",
+    "at",
+    "kill_at",
+    "retry_at",
+    "confirm_until",
+    "began",
+    "asked",
+    "spawned",
+    "ready",
+];
 
 /// JSON whose fields are in the order in which they came.
 #[derive(Debug, Clone, PartialEq)]
@@ -280,15 +294,25 @@ fn every_command_of_the_manual_is_recorded() {
         lines.windows(2).any(|pair| pair[0].contains(&request) && pair[1].starts_with(&answer))
     };
     for command in commands {
-        let only_fails = ["poweroff", "reboot", "halt"].contains(&command);
-        let never_fails = ["shutdown", "ping", "version", "reopen"].contains(&command);
+        // Tested beside the clients of supervisord: nothing could follow in the recording.
+        if command == "restartdaemon" {
+            continue;
+        }
+        // There is no log of the daemon's own here, `cat` names files that lie elsewhere in each run, and no program here has
+        // several instances.
+        let only_fails = ["poweroff", "reboot", "halt", "clearlog", "cat", "scale"].contains(&command);
+        let never_fails =
+            ["shutdown", "ping", "version", "reopen", "daemon", "configuration", "access", "flags"].contains(&command);
         assert!(only_fails || recorded(command, "ok"), "{command}: no success");
         assert!(never_fails || recorded(command, "error"), "{command}: no error");
     }
     let codes = manual.split(".Ss Errors").nth(1).and_then(|text| text.split(".Ss ").next()).expect("errors");
     for code in codes.lines().filter_map(|line| line.strip_prefix(".It ")) {
-        // Only a fault of the daemon itself has this one.
-        assert!(code == "INTERNAL_ERROR" || text.contains(&format!("\"code\":\"{code}\"")), "{code}");
+        // Only a fault of the daemon itself has the one, and nobody is refused anything here.
+        assert!(
+            ["INTERNAL_ERROR", "FORBIDDEN"].contains(&code) || text.contains(&format!("\"code\":\"{code}\"")),
+            "{code}"
+        );
     }
 }
 

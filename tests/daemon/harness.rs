@@ -164,6 +164,12 @@ impl Daemon {
         kill(Pid::from_raw(self.pid()), signal).expect("the daemon lives");
     }
 
+    /// Signals the main process of a program, as anybody could.
+    pub fn signal_to(&self, name: &str, signal: Signal) {
+        let pid = self.status(name).pid.expect("it runs");
+        kill(Pid::from_raw(pid), signal).expect("it lives");
+    }
+
     /// Waits for the daemon's end.
     pub fn wait(&mut self) -> ExitStatus {
         let child = self.child.as_mut().expect("launched");

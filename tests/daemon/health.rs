@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::harness::{Daemon, alive, wait_for, word_in};
+use super::harness::{Daemon, alive, marked, wait_for, wait_until, word_in};
 
 const PROGRAMS: &str = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n\
     [program:slow]\ncommand = sleep 1000\nstartsecs = 1000\n\
@@ -119,18 +119,22 @@ fn a_script_that_takes_too_long_is_ended() {
     daemon.terminate();
 }
 
+/// Row 115, by the hundreds: a hundred scripts at a time are too slow, with children of their own.
 #[test]
-fn a_program_that_is_removed_takes_the_thread_of_its_checks_with_it() {
-    let daemon = Daemon::start(
-        "[program:web]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = tcp\n\
-         healthcheck_port = 1\nhealthcheck_interval = 1\nhealthcheck_start_period = 0\n",
-    );
-    wait_for("the first answer", || daemon.status("web").healthy);
-    let threads = || std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).map_or(0, Iterator::count);
-    let before = threads();
-    daemon.write_config("", &[]);
-    daemon.controller().reload().expect("it reloads");
-    wait_for("the thread has ended", || (threads() < before).then_some(()));
+fn row_115_hundreds_of_time_outs_leave_nothing_behind() {
+    let script = "echo >>DIR/begun;sleep 1000 & sleep 1000";
+    let daemon = Daemon::start(&format!(
+        "{}healthcheck_action = none\nnumprocs = 100\nenvironment = MARK=row-115-TEST\n",
+        checked("web", script, 1)
+    ));
+    let begun = || daemon.read("begun").lines().count();
+    // Each has begun three times, so that two hundred have been ended.
+    wait_until("hundreds have begun", || daemon.path("begun").exists() && begun() >= 300);
+    assert!(marked("row-115").len() <= 400, "each program, and what its last script has started");
+    assert_eq!(daemon.ctl(&["stop", "all"]).0, 0);
+    assert_eq!(marked("row-115"), [0; 0]);
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", daemon.pid())).expect("its children");
+    assert_eq!(children, "", "no zombie either");
     daemon.terminate();
 }
 
@@ -141,19 +145,49 @@ fn threads(daemon: &Daemon) -> Vec<String> {
     names.map(|name| name.trim().to_owned()).collect()
 }
 
-#[test]
-fn a_program_that_does_not_run_has_no_thread_for_its_checks() {
-    let daemon = Daemon::start(
-        "[program:web]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = tcp\n\
-         healthcheck_port = 1\nhealthcheck_interval = 1\nhealthcheck_start_period = 0\n",
-    );
-    let has_thread = || threads(&daemon).iter().any(|name| name == "health:web");
-    for _ in 0..2 {
-        wait_for("it is checked", || has_thread().then_some(()));
-        assert_eq!(daemon.ctl(&["stop", "web"]).0, 0);
-        wait_for("the thread has ended", || (!has_thread()).then_some(()));
-        assert_eq!(daemon.ctl(&["start", "web"]).0, 0);
+/// A socket whose queue is full: whoever connects waits.
+fn full_socket(path: &std::path::Path) -> Vec<std::os::fd::OwnedFd> {
+    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
+    use std::os::fd::AsRawFd;
+    let (flags, stream) = (SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, SockType::Stream);
+    let unix = || socket(AddressFamily::Unix, stream, flags, None).expect("a socket");
+    let address = UnixAddr::new(path).expect("a path");
+    let full = unix();
+    bind(full.as_raw_fd(), &address).expect("bound");
+    listen(&full, Backlog::new(0).expect("none")).expect("it listens");
+    let mut held = vec![full];
+    loop {
+        let client = unix();
+        if connect(client.as_raw_fd(), &address).is_err() {
+            return held;
+        }
+        held.push(client);
     }
+}
+
+#[test]
+fn a_check_has_a_thread_only_as_long_as_it_takes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let _full = full_socket(&dir.path().join("full"));
+    let check = "startsecs = 0\nautorestart = false\nhealthcheck_start_period = 0\nhealthcheck_retries = 1";
+    let daemon = Daemon::start_in(
+        dir,
+        &format!(
+            "[program:quick]\ncommand = sleep 1000\nhealthcheck_type = tcp\nhealthcheck_port = 1\n{check}\n\
+             [program:slow]\ncommand = sleep 1000\nhealthcheck_type = unix\nhealthcheck_path = DIR/full\n\
+             healthcheck_timeout = 2\n{check}"
+        ),
+        &[],
+    );
+    let has_thread = |name: &str| threads(&daemon).iter().any(|thread| thread == name);
+    wait_for("the check takes its time", || has_thread("health:slow").then_some(()));
+    wait_for("the other one has its answer", || daemon.status("quick").healthy);
+    wait_for("its thread has ended", || (!has_thread("health:quick")).then_some(()));
+    assert_eq!(daemon.ctl(&["stop", "slow"]).0, 0, "the answer is not waited for");
+    assert_eq!(daemon.ctl(&["start", "slow"]).0, 0, "nor by the next run");
+    let status = daemon.wait_state("slow", "UNHEALTHY");
+    assert!(status.description.as_deref().unwrap_or_default().contains("no answer within 2 s"), "{status:?}");
+    wait_for("no thread is left", || (!has_thread("health:slow")).then_some(()));
     daemon.terminate();
 }
 
@@ -264,4 +298,81 @@ fn scripts_need_no_thread_and_one_that_hangs_delays_no_restart() {
     assert!(alive(script), "it hangs all the while");
     daemon.terminate();
     assert!(!alive(script), "it ends with the daemon");
+}
+
+/// A check of this kind that fails until the file is there, and what follows then.
+fn reacts(action: &str) -> Daemon {
+    let daemon = Daemon::start(&format!(
+        "[program:web]\nstartsecs = 0\nhealthcheck_type = script\nhealthcheck_command = test -e DIR/well\n\
+         healthcheck_interval = 1\nhealthcheck_retries = 1\nhealthcheck_start_period = 0\nhealthcheck_action = {action}\n\
+         command = sh -c 'trap \"echo got >> DIR/got\" HUP; echo up >> DIR/up; while :; do sleep 0.02; done'"
+    ));
+    daemon.wait_state("web", "UNHEALTHY");
+    daemon
+}
+
+#[test]
+fn what_is_unhealthy_gets_a_signal_and_goes_on() {
+    let daemon = reacts("signal:HUP");
+    word_in(&daemon.path("got"));
+    daemon.wait_log("web: SIGHUP requested by its health checks");
+    std::fs::write(daemon.path("well"), "").expect("a file");
+    daemon.wait_state("web", "RUNNING");
+    assert_eq!((daemon.read("up"), daemon.read("got")), ("up\n".to_owned(), "got\n".to_owned()));
+    daemon.terminate();
+}
+
+#[test]
+fn what_is_unhealthy_has_a_command_run_and_goes_on() {
+    let daemon = reacts("command:echo $$ > DIR/paged; echo nobody is there >&2; exit 3");
+    word_in(&daemon.path("paged"));
+    let told = "the command for its bad health (healthcheck_action): exit code 3: nobody is there";
+    daemon.wait_log(&format!("web: {told}"));
+    let why = daemon.controller().why("web").expect("why").lines.join("\n");
+    assert!(why.contains(told), "{why}");
+    assert_eq!(daemon.status("web").state, "UNHEALTHY");
+    assert_eq!(daemon.read("up"), "up\n");
+    daemon.terminate();
+}
+
+/// Row 112: refused and answered with a bad status are told apart. A check by HTTP behind a Unix socket, and one by a connection.
+#[test]
+fn health_is_asked_by_http_and_at_a_unix_socket() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let listener = std::os::unix::net::UnixListener::bind(dir.path().join("http")).expect("a socket");
+    let server = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let mut requests = Vec::new();
+        for status in ["503 Busy", "200 OK"] {
+            // The check of the socket alone connects and says nothing.
+            let mut request = String::new();
+            while request.is_empty() {
+                let (mut stream, _) = listener.accept().expect("a client");
+                let mut buffer = [0; 1024];
+                let count = stream.read(&mut buffer).unwrap_or(0);
+                request.push_str(&String::from_utf8_lossy(&buffer[..count]));
+                let _ = stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+            }
+            requests.push(request);
+        }
+        requests
+    });
+    let check = "startsecs = 0\nautorestart = false\nhealthcheck_interval = 1\nhealthcheck_retries = 1\nhealthcheck_start_period = 0";
+    let daemon = Daemon::start_in(
+        dir,
+        &format!(
+            "[program:http]\ncommand = sleep 1000\nhealthcheck_type = http\nhealthcheck_url = http://unix:DIR/http:/up\n\
+             healthcheck_header = X-Token: secret\n    X-Other: b\n{check}\n\
+             [program:unix]\ncommand = sleep 1000\nhealthcheck_type = unix\nhealthcheck_path = DIR/http\n{check}"
+        ),
+        &[],
+    );
+    daemon.wait_log("http: health check failed: status 503 (Busy) from http://unix:");
+    daemon.wait_log("http: health check passed: status 200 (OK) from http://unix:");
+    daemon.wait_log("unix: health check passed: connected to ");
+    let requests = server.join().expect("no panic");
+    assert!(requests[0].starts_with("GET /up HTTP/1.1\r\n"), "{requests:?}");
+    assert!(requests[0].ends_with("X-Token: secret\r\nX-Other: b\r\n\r\n"), "{requests:?}");
+    daemon.wait_log("unix: health check failed: cannot connect to ");
+    daemon.terminate();
 }

@@ -50,9 +50,46 @@ fn a_oneshot_that_fails_is_fatal_at_once_and_says_why() {
     daemon.terminate();
 }
 
+/// Whoever needs it, and whatever reloads there are, it does not run again by itself; `startretries` is such a policy.
+#[test]
+fn row_78_a_oneshot_that_has_failed_runs_again_only_where_a_policy_says_so() {
+    let needs = |name: &str| format!("[program:{name}]\ncommand = sleep 1000\nstartsecs = 0\nrequires = once\n");
+    let sections = "[program:once]\ntype = oneshot\ncommand = sh -c 'echo run >> DIR/once; exit 1'\n\
+                    [program:thrice]\ntype = oneshot\ncommand = sh -c 'echo run >> DIR/thrice; exit 1'\nstartretries = 2\n\
+                    restart_delay = 1\n"
+        .to_owned()
+        + &needs("one")
+        + &needs("other");
+    let daemon = Daemon::start(&sections);
+    daemon.wait_state("one", "FATAL");
+    daemon.wait_state("other", "FATAL");
+    daemon.wait_state("thrice", "FATAL");
+    daemon.write_config(&sections.replace("restart_delay = 1", "restart_delay = 2"), &[]);
+    daemon.controller().reload().expect("reload");
+    assert_eq!(daemon.status("other").state, "FATAL");
+    assert_eq!((daemon.read("once").as_str(), daemon.read("thrice").as_str()), ("run\n", "run\nrun\nrun\n"));
+    daemon.terminate();
+}
+
+#[test]
+fn row_79_an_end_after_no_time_is_completed_and_a_good_state() {
+    let daemon = Daemon::start("[program:quick]\ntype = oneshot\ncommand = true\nstartsecs = 5");
+    daemon.wait_state("quick", "EXITED");
+    let (code, out, _) = daemon.ctl(&["status", "quick"]);
+    assert!(code == 0 && out.contains("completed"), "{code}: {out}");
+    daemon.terminate();
+}
+
 /// The descriptors of a process, but for those that it opens itself to list them.
 fn fds(pid: Option<i32>) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", pid.expect("it runs"))).expect("its descriptors").count()
+}
+
+/// The pipes of the daemon. Connections and files come and go with what it does beside.
+fn pipes(daemon: &Daemon) -> usize {
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).expect("its descriptors");
+    let target = |fd: std::io::Result<std::fs::DirEntry>| std::fs::read_link(fd.ok()?.path()).ok();
+    fds.filter_map(target).filter(|target| target.to_string_lossy().starts_with("pipe:")).count()
 }
 
 #[test]
@@ -101,7 +138,7 @@ fn a_program_that_closes_its_descriptor_without_a_line_feed_is_told_so_at_once()
          [program:slow]\nready = fd:3\nstart_timeout = 1\nstartretries = 0\nautostart = false\ncommand = sleep 1000\n\
          [program:gone]\nready = fd:3\nstartretries = 0\nautostart = false\ncommand = bash -c 'exit 4'",
     );
-    let before = fds(Some(daemon.pid()));
+    let before = pipes(&daemon);
     for (name, told) in [
         ("mute", "it will never be ready: it has closed its readiness descriptor without a line feed"),
         ("slow", "not ready within 1 s (start_timeout): it waited for a line feed on its readiness descriptor"),
@@ -111,7 +148,7 @@ fn a_program_that_closes_its_descriptor_without_a_line_feed_is_told_so_at_once()
         assert!(error.contains(told), "{error}");
         assert_eq!(daemon.status(name).state, "FATAL");
     }
-    wait_until("nothing is left open", || fds(Some(daemon.pid())) <= before);
+    wait_until("nothing is left open", || pipes(&daemon) == before);
     daemon.terminate();
 }
 

@@ -1,5 +1,6 @@
 //! What operators ask for: why, wait, kill, signal, update with and without a way back, events, history.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use supervice::client::{ClientError, Terms, WaitFor};
@@ -104,7 +105,7 @@ fn wait_answers_when_it_is_so_and_says_when_it_will_not_be() {
 
 const BEFORE: &str = "[program:stays]\ncommand = sleep 1000\nstartsecs = 0\n\
                       [program:changes]\ncommand = sleep 1000\nstartsecs = 0\n\
-                      [program:goes]\ncommand = sleep 1000\nstartsecs = 0\nenvironment = MARK=update-goes-TEST\n\
+                      [program:goes]\ncommand = sleep 1000\nstartsecs = 0\n\
                       [program:soft]\ncommand = sleep 1000\nstartsecs = 0\n";
 
 fn all_running(daemon: &Daemon, names: &[&str]) {
@@ -113,7 +114,9 @@ fn all_running(daemon: &Daemon, names: &[&str]) {
 
 #[test]
 fn update_restarts_what_has_changed_and_nothing_else() {
-    let daemon = Daemon::start(BEFORE);
+    // A mark is found in the whole machine: no other test may start a program with it.
+    let daemon =
+        Daemon::start(&BEFORE.replace("[program:goes]\n", "[program:goes]\nenvironment = MARK=update-goes-TEST\n"));
     all_running(&daemon, &["stays", "changes", "goes", "soft"]);
     let pid = |name: &str| daemon.status(name).pid;
     let before = ["stays", "changes", "soft"].map(pid);
@@ -278,7 +281,8 @@ fn events_are_streamed_from_the_moment_of_the_call() {
     assert_eq!(code(&controller.events(&["dancing"], 0).expect_err("no type")), "INVALID_REQUEST");
     daemon.terminate();
     // The stream ends with the daemon, and without an error.
-    assert!(all.next().is_none());
+    let last = all.next();
+    assert!(last.is_none(), "{last:?}");
 }
 
 /// A slow reader is told how many events it has lost, and delays nobody; the history of a process stays bounded.
@@ -331,4 +335,59 @@ fn the_daemon_tells_of_itself_and_ends_when_it_is_asked_to() {
     assert_eq!(controller.shutdown().expect("shutdown"), "The daemon is shutting down");
     assert!(daemon.wait().success(), "{}", daemon.log());
     assert!(!alive(pid));
+}
+
+/// Each setting is told with its place, values that may be secret only where they are asked for, and what the file says by now.
+#[test]
+fn cat_tells_what_a_program_is_and_where_that_stands() {
+    let program = "[program:p@eu]\nautorestart = true\n[program:q]\ncommand = sleep 1001\ngroup = nogroup\n";
+    let above = "[defaults]\nstopwaitsecs = 3\n[template:p]\ncommand = sleep 1000\nenvironment = TOKEN=s3cret\n";
+    let groups = "[group:back]\nprograms = q\n";
+    let daemon = Daemon::start(&format!("{above}{program}{groups}"));
+    let path = daemon.path("supervice.conf");
+    let line_of = |text: &str| {
+        let file = fs::read_to_string(&path).expect("the configuration");
+        let at = file.lines().position(|line| line == text).expect("it is there");
+        u32::try_from(at + 1).expect("a short file")
+    };
+    let controller = daemon.controller();
+    let found = controller.settings("p@eu", false).expect("settings");
+    let set: Vec<_> = found.settings.iter().filter(|setting| setting.source.is_some()).collect();
+    let told: Vec<_> = set
+        .iter()
+        .map(|setting| {
+            let source = setting.source.as_ref().expect("a source");
+            assert_eq!(source.file, path.display().to_string());
+            (setting.key.as_str(), setting.value.to_string(), source.section.as_str(), source.line)
+        })
+        .collect();
+    let text = |value: &str| format!("{value:?}");
+    assert_eq!(
+        told,
+        [
+            ("command", text("sleep 1000"), "template:p", line_of("command = sleep 1000")),
+            ("autorestart", "true".to_owned(), "program:p@eu", line_of("autorestart = true")),
+            ("stopwaitsecs", "3".to_owned(), "defaults", line_of("stopwaitsecs = 3")),
+            ("environment.TOKEN", text("(hidden)"), "template:p", line_of("environment = TOKEN=s3cret")),
+        ]
+    );
+    assert!(found.in_file && found.settings.iter().all(|setting| setting.in_file.is_none()));
+    assert!(controller.settings("p@eu", true).expect("settings").settings.iter().any(|s| s.value == "s3cret"));
+    // A group of programs and a group of the system are two keys of one name.
+    let groups: Vec<_> = controller.settings("q", false).expect("settings").settings;
+    let groups: Vec<_> = groups.iter().filter(|setting| setting.key == "group").collect();
+    let sections = groups.iter().map(|setting| setting.source.as_ref().map(|source| source.section.as_str()));
+    assert_eq!(sections.collect::<Vec<_>>(), [Some("program:q"), Some("group:back")]);
+
+    let text = fs::read_to_string(&path).expect("the configuration");
+    fs::write(&path, text.replace("sleep 1001", "sleep 1002")).expect("written");
+    let found = controller.settings("q", false).expect("settings");
+    let command = found.settings.iter().find(|setting| setting.key == "command").expect("each program has one");
+    assert_eq!((&command.value, command.in_file.as_ref()), (&"sleep 1001".into(), Some(&"sleep 1002".into())));
+    fs::write(&path, text.split("[program:q]").next().expect("the others")).expect("written");
+    assert!(!controller.settings("q", false).expect("it still runs").in_file);
+    fs::write(&path, "[program").expect("written");
+    assert!(controller.settings("q", false).expect_err("broken").to_string().contains("supervice.conf:1:"));
+    assert!(controller.settings("nix", false).expect_err("none").to_string().contains("no process 'nix'"));
+    daemon.terminate();
 }

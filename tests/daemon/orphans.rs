@@ -62,8 +62,7 @@ fn stubborn_orphans_are_killed_after_stopwaitsecs() {
     let before: Vec<i32> = marked(name);
     let sessions: Vec<i32> = before.iter().filter_map(|pid| stat(*pid)).map(|(_, group, _)| group).collect();
     kill_and_start_again(&mut daemon);
-    let status = daemon.status("web");
-    assert_eq!(status.state, "STOPPING", "{status:?}\n{}", daemon.log());
+    let status = daemon.wait_state("web", "STOPPING");
     let description = status.description.unwrap_or_default();
     assert!(description.contains("SIGKILL in 1 s"), "{description}");
     daemon.wait_state("web", "RUNNING");
@@ -78,7 +77,7 @@ fn an_operator_can_stop_and_a_shutdown_ends_what_is_waited_for() {
     let mut daemon =
         started(name, "trap \"\" TERM;while :;do sleep 0.05;done", "pdeathsig = false\nstopwaitsecs = 1000", 2);
     kill_and_start_again(&mut daemon);
-    assert_eq!(daemon.status("web").state, "STOPPING");
+    daemon.wait_state("web", "STOPPING");
     daemon.controller().restart_process("web", true).expect("SIGKILL, then a start");
     assert_eq!(daemon.status("web").state, "RUNNING");
     wait_until("the new one ignores SIGTERM", || marked(name).len() == 2);

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use crate::harness::{Daemon, alive, wait_for, wait_until};
 
-fn installed(name: &str) -> Option<PathBuf> {
+pub fn installed(name: &str) -> Option<PathBuf> {
     let found = ["/usr/sbin", "/usr/bin", "/usr/local/bin"]
         .iter()
         .map(|dir| PathBuf::from(dir).join(name))
@@ -22,11 +22,11 @@ fn installed(name: &str) -> Option<PathBuf> {
     found
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("an address").port()
 }
 
-fn ask(port: u16, request: &str) -> Option<String> {
+pub fn ask(port: u16, request: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).ok()?;
     stream.write_all(request.as_bytes()).ok()?;

@@ -1,5 +1,7 @@
 //! What an operator sees and types: supervicectl on a terminal of its own.
 
+#[cfg(feature = "attach")]
+mod attach;
 mod screen;
 
 use std::fs::File;
@@ -301,7 +303,7 @@ fn a_line_tells_what_is_waited_for_and_ctrl_c_leaves_the_command_running() {
     assert_eq!(code, 130);
     let lines: Vec<&str> = text.lines().collect();
     // Of the echo of Ctrl-C and of the line that told nothing is left but what follows.
-    let wanted = "supervicectl: interrupted; the daemon goes on with: stop s (see supervicectl stat";
+    let wanted = "supervicectl: interrupted; the daemon goes on with: stop quick, s (see supervicec";
     assert_eq!((lines[0].len(), lines[0].get(..70)), (80, wanted.get(..70)), "{text}");
     assert_eq!(daemon.status("s").state, "STOPPING", "the command goes on");
     assert_eq!(daemon.status("quick").state, "STOPPED");

@@ -1,7 +1,7 @@
 //! The targets of the fuzzer without the fuzzer: the corpus, and some thousand mutations of it from a seeded generator.
 //!
-//! `SUPERVICE_FUZZ_RUNS=1000000 SUPERVICE_FUZZ_SEED=1 cargo test --test fuzz` for another number and other inputs; with
-//! cargo-fuzz, `cargo +nightly fuzz run --fuzz-dir tests/fuzz TARGET`.
+//! `SUPERVICE_FUZZ_RUNS=1000000 SUPERVICE_FUZZ_SEED=1 cargo test --test fuzz` for another number and other inputs,
+//! `SUPERVICE_FUZZ_TARGETS=http,xmlrpc` for some of the targets; with cargo-fuzz, `cargo +nightly fuzz run --fuzz-dir tests/fuzz TARGET`.
 
 mod targets;
 
@@ -68,7 +68,11 @@ fn mutated(corpus: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
 #[test]
 fn the_corpus_and_its_mutations() {
     let (seed, runs) = (number("SUPERVICE_FUZZ_SEED", 0x5eed), number("SUPERVICE_FUZZ_RUNS", 2000));
-    for (name, target) in targets::ALL {
+    let chosen = std::env::var("SUPERVICE_FUZZ_TARGETS").ok();
+    let is_chosen = |name: &str| chosen.as_deref().is_none_or(|chosen| chosen.split(',').any(|one| one == name));
+    let chosen: Vec<targets::Target> = targets::ALL.iter().copied().filter(|(name, _)| is_chosen(name)).collect();
+    assert!(!chosen.is_empty(), "SUPERVICE_FUZZ_TARGETS: there is no such target");
+    for (name, target) in chosen {
         let corpus = corpus(name);
         corpus.iter().for_each(|input| target(input));
         let mut chance = Chance(seed | 1);

@@ -3,8 +3,10 @@
 //! `SUPERVICE_SIM_SEED` replays a seed, `SUPERVICE_SIM_STEPS` sets the number of turns.
 
 mod harness;
+mod lives;
 
 use harness::Distortion;
+use lives::Bug;
 
 /// What is simulated.
 mod subject {
@@ -63,4 +65,28 @@ fn every_distortion_is_caught() {
         }
     }
     assert!(harness::simulate(SEED, LIMIT).is_ok(), "the machine as it is breaks no rule");
+}
+
+/// Hooks, notifications, watchdogs and programs that put themselves into the background.
+#[test]
+fn every_rule_holds_in_lives_with_hooks_and_notifications() {
+    let (seed, turns) = (seed(), setting("SUPERVICE_SIM_STEPS").unwrap_or(TURNS));
+    println!("SUPERVICE_SIM_SEED={seed} SUPERVICE_SIM_STEPS={turns}");
+    match lives::simulate(seed, turns / 4) {
+        Ok(met) => {
+            println!("{met:?}");
+            assert!(turns < TURNS || met.rarest() > 500, "the simulation has not met every case often: {met:?}");
+        }
+        Err(broken) => panic!("{broken}"),
+    }
+}
+
+#[test]
+fn every_bug_of_hooks_and_notifications_is_caught() {
+    for bug in Bug::ALL {
+        match lives::catch(7, bug, 2_000) {
+            Ok(lives) => println!("{bug:?}: life {lives}: {:?}", bug.rules()),
+            Err(others) => panic!("{bug:?}: {:?} did not catch it: {others:#?}", bug.rules()),
+        }
+    }
 }

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What a warning about the file is: plain data.
     ("api", &["models", "process", "util", "config::Diagnostic"]),
     ("codec", &["api", "models", "process", "util"]),
+    ("schedule", &["models", "util"]),
     ("sys", &["process", "models", "util"]),
     ("config", &["models", "process", "sys", "util"]),
     ("events", &["api", "process", "util"]),
@@ -33,10 +34,15 @@ const ARROWS: &[(&str, &[&str])] = &[
             "util",
             "core/effect",
             // The plan of a reload, which is pure, and what the loader hands over.
+            "config::Additions",
             "config::ConfigError",
             "config::KeyDiff",
             "config::Loaded",
+            "config::ProgramOrigins",
             "config::ReloadPlan",
+            "config::Scale",
+            "config::Scaled",
+            "config::all_keys",
             "config::changed_keys",
             "config::changed_settings",
             "config::dependency_edges",
@@ -56,7 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("client", &["api", "codec", "models", "process", "sys", "util"]),
     ("ctl", &["client", "codec", "config", "models", "process", "sys", "util"]),
     ("init", &["process", "sys", "util"]),
-    ("daemon", &["config", "core", "init", "logger", "models", "sys", "util"]),
+    ("daemon", &["api", "config", "core", "init", "logger", "models", "process", "schedule", "sys", "util"]),
 ];
 
 /// What performs the engine's decisions reaches everything around them.
@@ -76,6 +82,7 @@ const CORE: &[&str] = &[
     "models",
     "output",
     "process",
+    "schedule",
     "sys",
     "util",
 ];

@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::process::Exit;
+use crate::models::{Hook, Right};
+use crate::process::{Exit, TaskEnd};
 
 fn name() -> String {
     "web".to_owned()
@@ -17,11 +18,17 @@ fn reached() -> Box<Reached> {
     })
 }
 
+fn hook_failure() -> HookFailure {
+    let end = TaskEnd::Exited { exit: Exit::Code(1), output: "bad value".into() };
+    HookFailure { hook: Hook::ReloadCommand, command: "web --check".into(), end }
+}
+
 /// Each way not to get where it was to get.
-fn unreached() -> [Unreached; 5] {
+fn unreached() -> [Unreached; 6] {
     [
         Unreached::Reached(reached()),
         Unreached::StoppedMeanwhile(ProcessState::Stopping),
+        Unreached::Disabled,
         Unreached::Removed,
         Unreached::RemovedFromConfiguration,
         Unreached::ShuttingDown,
@@ -50,17 +57,47 @@ fn one_of_each() -> Vec<Refusal> {
     for nearest in [None, Some(name())] {
         all.push(Refusal::NoSuchGroup { name: name(), nearest });
     }
+    for right in Right::ALL {
+        all.extend([None, Some(name())].map(|on| Refusal::Forbidden { right, on }));
+    }
     all.extend([
         Refusal::ShuttingDown,
         Refusal::NotInit,
         Refusal::NotRunning { name: name(), reached: reached() },
+        Refusal::NoReload { name: name() },
+        Refusal::HookFailed { name: name(), failure: Arc::new(hook_failure()) },
         Refusal::Output { name: name(), message: "no space left".to_owned() },
+        Refusal::GroupThere { name: name() },
+        Refusal::GroupRunning { name: name() },
+        Refusal::TooManyFlags { most: 9 },
+        Refusal::NotScalable { name: name(), why: ScaleFault::NoProgram },
+        Refusal::NotScalable { name: name(), why: ScaleFault::One },
+        Refusal::NotScalable { name: name(), why: ScaleFault::FileChanged },
+        Refusal::NotScalable { name: name(), why: ScaleFault::NoStateDir },
+        Refusal::NotScalable { name: name(), why: ScaleFault::TooMany { most: 9 } },
+        Refusal::NoLog { path: None },
+        Refusal::NoLog { path: Some(name()) },
+        Refusal::CannotRestart,
+        Refusal::Stdin { name: name(), why: StdinRefusal::NoPipe },
+        Refusal::Stdin { name: name(), why: StdinRefusal::Closed },
+        Refusal::Stdin { name: name(), why: StdinRefusal::Full { waiting: 7 } },
         Refusal::Internal,
     ]);
     let failed = RollbackReason::Failed { name: name(), state: ProcessState::Fatal, cause: Cause::Executed };
     for taken_back in [None, Some(RollbackReason::Unconfirmed), Some(failed)] {
         all.push(Refusal::NothingToConfirm { taken_back: taken_back.map(Box::new) });
     }
+    #[cfg(feature = "attach")]
+    for why in [
+        RunRefusal::Configured,
+        RunRefusal::InUse,
+        RunRefusal::Settings("nice = x: not a number".to_owned()),
+        RunRefusal::TooMany,
+    ] {
+        all.extend([None, Some(name())].map(|name| Refusal::Run { name, why: why.clone() }));
+    }
+    #[cfg(feature = "attach")]
+    all.push(Refusal::NoTerminal { name: name() });
     for failure in reload_failures() {
         all.push(Refusal::RereadFailed(failure.clone()));
         all.push(Refusal::ReloadFailed(failure.clone()));
@@ -90,9 +127,12 @@ fn kinds(refusal: &Refusal) -> &'static [&'static str] {
     match refusal {
         Refusal::NoSuchProcess { .. } => &["no_such_process"],
         Refusal::NoSuchGroup { .. } => &["no_such_group"],
+        Refusal::Forbidden { .. } => &["forbidden"],
         Refusal::ShuttingDown => &["shutting_down"],
         Refusal::NotInit => &["not_init"],
         Refusal::NotRunning { .. } => &["not_running"],
+        Refusal::NoReload { .. } => &["no_reload"],
+        Refusal::HookFailed { .. } => &["hook_failed"],
         Refusal::NotReached { .. } => &["not_reached", "timed_out"],
         Refusal::WaitFailed { .. } => &["wait_failed", "timed_out"],
         Refusal::RereadFailed(_) | Refusal::ReloadFailed(_) | Refusal::UpdateFailed(_) => {
@@ -102,6 +142,17 @@ fn kinds(refusal: &Refusal) -> &'static [&'static str] {
         Refusal::UpdateIncomplete { .. } => &["update_incomplete", "timed_out"],
         Refusal::NothingToConfirm { .. } => &["nothing_to_confirm"],
         Refusal::Output { .. } => &["output_failed"],
+        Refusal::Stdin { .. } => &["stdin_no_pipe", "stdin_closed", "stdin_full"],
+        #[cfg(feature = "attach")]
+        Refusal::NoTerminal { .. } => &["no_terminal"],
+        #[cfg(feature = "attach")]
+        Refusal::Run { .. } => &["run_configured", "run_in_use", "run_settings", "run_too_many"],
+        Refusal::GroupThere { .. } => &["group_there"],
+        Refusal::GroupRunning { .. } => &["group_running"],
+        Refusal::TooManyFlags { .. } => &["too_many_flags"],
+        Refusal::NotScalable { .. } => &["not_scalable"],
+        Refusal::NoLog { .. } => &["no_log"],
+        Refusal::CannotRestart => &["cannot_restart"],
         Refusal::Internal => &["internal_error"],
     }
 }
@@ -110,7 +161,7 @@ fn kinds(refusal: &Refusal) -> &'static [&'static str] {
 fn every_refusal_is_a_sentence_and_has_a_kind() {
     let all = one_of_each();
     let variants: HashSet<_> = all.iter().map(std::mem::discriminant).collect();
-    assert_eq!(variants.len(), 15, "one of each variant");
+    assert_eq!(variants.len(), if cfg!(feature = "attach") { 27 } else { 25 }, "one of each variant");
     for refusal in &all {
         let text = refusal.to_string();
         assert!(!text.is_empty() && text.trim() == text && !text.contains("  "), "{text:?}");

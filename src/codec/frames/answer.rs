@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
-use super::report::{self, Event, Explanation, NextStep, Past, Updated};
-use super::{ErrorCode, ProcessStatus, frame, ok, reload, status};
+use super::access::Access;
+use super::facts::{Configuration, Daemon, LogText};
+use super::report::{self, ChainItem, Event, Explanation, NextStep, Past, Updated};
+use super::{ErrorCode, ProcessStatus, STATUS_LIMIT, WaitingFor, blame, flag, frame, graph, ok, reload, status};
 use crate::api::{
-    self, Answer, EventType, HistoryRow, PublicEvent, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
+    self, Answer, ChainStep, EventType, HistoryRow, PublicEvent, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
 };
 use crate::models::ProgramConfig;
 use crate::process::{Cause, Exit, Moment, ProcessState};
@@ -25,20 +27,51 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
         | Reply::Begun { .. }
         | Reply::WaitOver { .. }
         | Reply::SignalSent { .. }
+        | Reply::Paused { .. }
+        | Reply::Resumed { .. }
+        | Reply::EnabledSet { .. }
+        | Reply::ProcessReloaded { .. }
         | Reply::Confirmed
         | Reply::ShuttingDown
         | Reply::PowerBegun(_)
         | Reply::LogsReopened
+        | Reply::StdinTaken { .. }
+        | Reply::DaemonLogCleared
+        | Reply::GroupAdded { .. }
+        | Reply::GroupRemoved { .. }
+        | Reply::EventSent
+        | Reply::FlagSet { .. }
+        | Reply::Restarting
         | Reply::LogsCleared { .. } => ok(&reply.to_string()),
-        Reply::Status { rows, offset, now } => {
+        #[cfg(feature = "attach")]
+        Reply::RunBegun { name } => {
+            let texts = [reply.to_string(), name.clone()].map(serde_json::Value::from);
+            report::ok_with(&format!(r#""message":{},"name":{}"#, texts[0], texts[1]))
+        }
+        #[cfg(feature = "attach")]
+        Reply::RunEnded { name, exit } => super::Attached::ended(name, *exit, reply.to_string()).frame(),
+        Reply::Each { results, also } => each_frame(results, also),
+        Reply::Daemon(facts) => report::with_status(&Daemon::from(facts.as_ref())),
+        Reply::Configuration(rows) => report::with_status(&Configuration::of(rows)),
+        Reply::LogRead { bytes, size } => report::with_status(&LogText::new(bytes, *size)),
+        Reply::ConfigurationRead(changes) => report::with_status(changes),
+        Reply::Status { rows, offset, now, ending: _ } => {
             let rows: Vec<ProcessStatus> = rows.iter().map(|row| process_status(row, *now, clock)).collect();
             status(&rows, *offset)
         }
+        Reply::Access(table) => report::with_status(&Access::of(table)),
+        // Told by HTTP alone, in its words.
+        #[cfg(feature = "http")]
+        Reply::Readiness { .. } | Reply::Metrics(_) => ok(&reply.to_string()),
+        Reply::Blame(facts) => blame::blame(facts, clock),
+        Reply::Graph { rows, offset, now } => graph::graph(rows, *offset, *now),
         Reply::History(rows) => report::history(rows.iter().rev().map(|row| past(row, clock))),
         Reply::Why(facts) => report::with_status(&why(facts, clock)),
         Reply::Pid(pid) => report::ok_with(&format!(r#""pid":{pid}"#)),
         Reply::Version(pid) => report::ok_with(&format!(r#""version":"{}","pid":{pid}"#, env!("CARGO_PKG_VERSION"))),
         Reply::LogLevel(level) => report::ok_with(&format!(r#""level":{}"#, serde_json::Value::from(level.as_str()))),
+        Reply::Settings(found) => report::with_status(found),
+        Reply::Flags(rows) => flag::flags(rows),
         Reply::Reread(found) => report::with_status(found),
         Reply::Reloaded { changes, daemon } => reload(&changes.added, &changes.removed, &changes.changed, daemon),
         Reply::Updated(updated) => report::with_status(&Updated {
@@ -52,31 +85,86 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
     }
 }
 
-/// The error answer: its sentence, and behind it the same for programs.
-fn refusal_frame(refusal: &Refusal) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Refused<'a> {
-        status: &'static str,
-        code: &'static str,
-        message: &'a str,
-        refusal: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cause: Option<&'a Cause>,
+/// The states of processes as one document, however large it becomes: for who does not read frames.
+#[cfg(feature = "http")]
+pub fn status_document(rows: &[StatusRow], now: Moment, clock: WallClock) -> Vec<u8> {
+    let mut body = br#"{"status":"ok","processes":["#.to_vec();
+    for (number, row) in rows.iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        super::status_line::write(&mut body, &process_status(row, now, clock));
     }
-    let message = refusal.to_string();
-    super::encode(&Refused {
-        status: "error",
-        code: code_of(refusal).as_str(),
-        message: super::bounded(&message),
-        refusal: refusal.kind(),
-        cause: refusal.cause(),
-    })
+    body.extend_from_slice(b"]}");
+    body
+}
+
+/// An error answer: its sentence, and behind it the same for programs.
+#[derive(Serialize)]
+struct Refused<'a> {
+    status: &'static str,
+    code: &'static str,
+    message: &'a str,
+    refusal: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a Cause>,
+}
+
+impl<'a> Refused<'a> {
+    fn new(refusal: &'a Refusal, message: &'a str) -> Refused<'a> {
+        Refused {
+            status: "error",
+            code: code_of(refusal).as_str(),
+            message: super::bounded(message),
+            refusal: refusal.kind(),
+            cause: refusal.cause(),
+        }
+    }
+}
+
+fn refusal_frame(refusal: &Refusal) -> Vec<u8> {
+    super::encode(&Refused::new(refusal, &refusal.to_string()))
+}
+
+/// What a command on several processes came to, for each. Where that is more than a frame holds, without sentences.
+fn each_frame(results: &[(String, Answer)], also: &[String]) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Named<'a, T> {
+        name: &'a str,
+        #[serde(flatten)]
+        result: T,
+    }
+    #[derive(Serialize)]
+    struct Done<'a> {
+        status: &'static str,
+        message: &'a str,
+    }
+    let mut text = String::from("\"results\":[");
+    for (number, (name, result)) in results.iter().enumerate() {
+        if number > 0 {
+            text.push(',');
+        }
+        let message = match result {
+            _ if text.len() > STATUS_LIMIT / 2 => String::new(),
+            Ok(reply) => reply.to_string(),
+            Err(refusal) => refusal.to_string(),
+        };
+        // Strings and causes always serialize.
+        let written = match result {
+            Ok(_) => serde_json::to_string(&Named { name, result: Done { status: "ok", message: &message } }),
+            Err(refusal) => serde_json::to_string(&Named { name, result: Refused::new(refusal, &message) }),
+        };
+        text.push_str(&written.unwrap_or_default());
+    }
+    let also = serde_json::to_string(also).unwrap_or_default();
+    report::ok_with(&format!("{text}],\"also\":{also}"))
 }
 
 /// The code that the protocol has had for it from the beginning.
 fn code_of(refusal: &Refusal) -> ErrorCode {
     match refusal {
         Refusal::NoSuchProcess { .. } | Refusal::NoSuchGroup { .. } => ErrorCode::NotFound,
+        Refusal::Forbidden { .. } => ErrorCode::Forbidden,
         Refusal::NotReached { timed_out: true, .. }
         | Refusal::WaitFailed { timed_out: true, .. }
         | Refusal::ReloadIncomplete { timed_out: true, .. }
@@ -94,14 +182,26 @@ fn code_of(refusal: &Refusal) -> ErrorCode {
         | Refusal::ShuttingDown
         | Refusal::NotInit
         | Refusal::NotRunning { .. }
+        | Refusal::NoReload { .. }
+        | Refusal::HookFailed { .. }
         | Refusal::NothingToConfirm { .. }
-        | Refusal::Output { .. } => ErrorCode::Failed,
+        | Refusal::Output { .. }
+        | Refusal::Stdin { .. }
+        | Refusal::GroupThere { .. }
+        | Refusal::GroupRunning { .. }
+        | Refusal::TooManyFlags { .. }
+        | Refusal::NotScalable { .. }
+        | Refusal::NoLog { .. }
+        | Refusal::CannotRestart => ErrorCode::Failed,
+        #[cfg(feature = "attach")]
+        Refusal::NoTerminal { .. } | Refusal::Run { .. } => ErrorCode::Failed,
         Refusal::Internal => ErrorCode::InternalError,
     }
 }
 
 fn process_status(row: &StatusRow, now: Moment, clock: WallClock) -> ProcessStatus {
     let program = &row.program;
+    let (awaited, more) = row.condition.awaited();
     ProcessStatus {
         name: program.name.clone(),
         state: row.state.as_str().to_owned(),
@@ -123,9 +223,15 @@ fn process_status(row: &StatusRow, now: Moment, clock: WallClock) -> ProcessStat
         autostart: Some(program.autostart),
         kill_at: row.kill_at.map(|at| clock.seconds(at)),
         retry_at: row.retry_at.map(|at| clock.seconds(at)),
+        next_run: row.next_run.and_then(|next| next.at).map(|at| clock.seconds(at)),
         paused: row.paused,
+        disabled: row.disabled.then_some(true),
         ready: row.ready,
         completed: row.completed.then_some(true),
+        waiting_for: awaited.iter().map(|awaited| WaitingFor::new(awaited, clock)).collect(),
+        waiting_for_more: more,
+        hook: row.hook.map(|hook| hook.hook.as_str().to_owned()),
+        status_text: row.told.as_ref().and_then(|told| told.status.as_deref()).map(str::to_owned),
     }
 }
 
@@ -148,7 +254,18 @@ fn why(facts: &api::Why, clock: WallClock) -> Explanation<'_> {
         lines: facts.lines(),
         history: facts.history.iter().map(|row| past(row, clock)).collect(),
         stderr: &facts.last_output,
+        chain: facts.chain.steps.iter().map(|step| chain_item(step, facts.now)).collect(),
+        chain_left_out: facts.chain.left_out,
         next: facts.next.map(|(step, at)| NextStep { what: step.to_string(), at: clock.stamp(at) }),
+    }
+}
+
+fn chain_item(step: &ChainStep, now: Moment) -> ChainItem {
+    ChainItem {
+        name: step.program.name.clone(),
+        condition: step.condition.as_str().to_owned(),
+        state: step.state.as_str().to_owned(),
+        description: step.describe(now),
     }
 }
 
@@ -195,12 +312,25 @@ pub fn event<'a>(event: &PublicEvent<'a>, clock: WallClock) -> Event<'a> {
             message: Some(message),
             ..Event::default()
         },
+        PublicEvent::Readiness { program, at, pid, lost } => Event {
+            event_type: event.event_type().as_str(),
+            time: clock.stamp(at),
+            processname: &program.name,
+            groupname: program.group_name(),
+            pid,
+            message: lost.map(|message| &**message),
+            ..Event::default()
+        },
     }
 }
 
-/// The frame of one event; `lost` were dropped just before it.
-pub fn event_frame(event: &Event<'_>, lost: u64) -> Vec<u8> {
+/// The JSON of one event.
+pub fn event_text(event: &Event<'_>) -> String {
     // Strings and numbers always serialize.
-    let event = serde_json::to_string(event).unwrap_or_default();
+    serde_json::to_string(event).unwrap_or_default()
+}
+
+/// The frame of one event, by its JSON; `lost` were dropped just before it.
+pub fn event_frame(event: &str, lost: u64) -> Vec<u8> {
     frame(format!(r#"{{"status":"ok","event":{event},"lost":{lost},"more":true}}"#).as_bytes())
 }

@@ -6,17 +6,37 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod access;
 mod answer;
+#[cfg(feature = "attach")]
+mod attach;
+mod blame;
+mod facts;
+mod flag;
+mod graph;
+mod page;
 mod piece;
 mod report;
 mod request;
 mod status_line;
+mod waiting_for;
 
-pub use crate::api::DaemonChanges;
-pub use answer::{answer, event, event_frame, past_event};
+pub use crate::api::{DaemonChanges, ProgramSettings, Setting, SettingSource};
+pub use access::{Access, ProgramRights};
+#[cfg(feature = "http")]
+pub use answer::status_document;
+pub use answer::{answer, event, event_frame, event_text, past_event};
+#[cfg(feature = "attach")]
+pub use attach::{Attached, MAX_TYPED, Typed};
+pub use blame::{Blame, BlameItem, WaitedFor};
+pub use flag::Flag;
+pub use graph::{GraphItem, GraphNeed};
 pub use piece::Piece;
-pub use report::{Event, EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
+pub use report::{ChainItem, Event, EventFrame, EventItem, HistoryItem, KeyChange, NextStep, Reread, Updated, Why};
+#[cfg(feature = "http")]
+pub use request::parse_with;
 pub use request::{DEFAULT_LINES, parse};
+pub use waiting_for::WaitingFor;
 
 pub use crate::api::{Amount, Terms, WaitFor};
 
@@ -45,6 +65,8 @@ pub enum ErrorCode {
     UnknownCommand,
     /// There is no such process or group.
     NotFound,
+    /// No rule of access allows it.
+    Forbidden,
     /// The frame is larger than [`MAX_FRAME`].
     TooLarge,
     /// The command was not done.
@@ -64,6 +86,7 @@ impl ErrorCode {
             ErrorCode::EmptyRequest => "EMPTY_REQUEST",
             ErrorCode::UnknownCommand => "UNKNOWN_COMMAND",
             ErrorCode::NotFound => "NOT_FOUND",
+            ErrorCode::Forbidden => "FORBIDDEN",
             ErrorCode::TooLarge => "TOO_LARGE",
             ErrorCode::Failed => "FAILED",
             ErrorCode::Timeout => "TIMEOUT",
@@ -131,15 +154,37 @@ pub struct ProcessStatus {
     /// In `BACKOFF`: when the next attempt comes, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<u64>,
+    /// When its schedule starts it the next time, in seconds since 1970; only where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_run: Option<u64>,
     /// Its main process is paused by this signal (SIGSTOP and the like); only where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<u8>,
+    /// The daemon itself does not start it; only where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
     /// Whether it has told that it is ready; only where something tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
     /// It is a oneshot, and has done what it is for; only where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<bool>,
+    /// The first few of what it waits for before it is executed; only where it waits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for: Vec<WaitingFor>,
+    /// So many more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waiting_for_more: usize,
+    /// The hook of it that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// What it says of itself (`STATUS=` on `$NOTIFY_SOCKET`), as plain text; only where it says something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_text: Option<String>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Puts the length before a body. A body that is too large becomes an error answer.

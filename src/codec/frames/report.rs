@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{STATUS_LIMIT, frame};
+use super::{STATUS_LIMIT, frame, is_zero};
 use crate::api::DaemonChanges;
 use crate::process::Cause;
 
@@ -78,7 +78,7 @@ pub struct Updated {
     pub removed: Vec<String>,
     /// Programs with new settings, sorted.
     pub changed: Vec<String>,
-    /// Those among them that were restarted; the others take their settings without, or at their next start.
+    /// Those among them that were restarted, and those that were because they need these; the others take their settings without, or at their next start.
     pub restarted: Vec<String>,
     /// With `confirm`: when the daemon goes back to the configuration before.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +97,20 @@ pub struct NextStep {
     pub at: f64,
 }
 
+/// A program on the way from one that can't start to what is to blame for that.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChainItem {
+    /// Its name.
+    pub name: String,
+    /// What has to hold of it: `ready`, `started`, `healthy` or `completed`.
+    pub condition: String,
+    /// Its state.
+    pub state: String,
+    /// One line for people.
+    pub description: String,
+}
+
 /// How a process came to its state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -111,6 +125,12 @@ pub struct Why {
     pub history: Vec<HistoryItem>,
     /// The last lines of its standard error (its standard output where both are one).
     pub stderr: Vec<String>,
+    /// Where it can't start yet: what it needs, what that needs, and so on, to the one that is to blame.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<ChainItem>,
+    /// So many are left out before the last of them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub chain_left_out: usize,
     /// What happens next by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<NextStep>,
@@ -198,6 +218,10 @@ pub(super) struct Explanation<'a> {
     pub lines: Vec<String>,
     pub history: Vec<Past<'a>>,
     pub stderr: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<ChainItem>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub chain_left_out: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<NextStep>,
 }
@@ -221,6 +245,14 @@ pub struct Event<'a> {
     pub(super) message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cause_data: Option<&'a Cause>,
+}
+
+#[cfg(feature = "http")]
+impl Event<'_> {
+    /// Its type, for instance `PROCESS_STATE_RUNNING`.
+    pub fn kind(&self) -> &'static str {
+        self.event_type
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Requests: how the body of a frame is read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -7,15 +8,23 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{ErrorCode, RequestError};
+#[cfg(feature = "attach")]
+use crate::api::Run;
 use crate::api::{
-    Act, Amount, Command, EventKinds, EventType, LogLevel, Query, Request, Selector, Terms, WaitFor, Watch,
+    Act, Amount, Command, EventKinds, EventType, LogLevel, LogSource, Query, Request, Selector, Terms, WaitFor, Watch,
 };
-use crate::models::{Power, StreamKind};
+#[cfg(feature = "attach")]
+use crate::models::WindowSize;
+use crate::models::{LogStart, Power, StreamKind, is_flag_name};
 use crate::process::{SignalTarget, signal_number};
+use crate::util::base64;
 use crate::util::did_you_mean::closest;
 
 /// Lines that `tail` shows unless it is asked for another number.
 pub const DEFAULT_LINES: usize = 10;
+
+/// Bytes of a log in one answer at most: six times as many in the worst of JSON still fit.
+const MOST_READ: usize = 128 * 1024;
 
 /// The longest time that a request can name: longer than any wait, and no clock overflows by it.
 const LONGEST_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
@@ -25,21 +34,43 @@ const LONGEST_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
 /// # Errors
 /// What the client is to be answered instead.
 pub fn parse(body: &[u8]) -> Result<Request, RequestError> {
-    let invalid = |message: String| RequestError { code: ErrorCode::InvalidRequest, message };
     if body.is_empty() {
         return Err(RequestError { code: ErrorCode::EmptyRequest, message: "Empty request".to_owned() });
     }
+    of_object(&object(body)?)
+}
+
+/// As [`parse`], of a body whose members are added to: these win. An empty body has none.
+///
+/// # Errors
+/// As [`parse`].
+#[cfg(feature = "http")]
+pub fn parse_with(body: &[u8], members: Vec<(&'static str, Value)>) -> Result<Request, RequestError> {
+    let mut fields = if body.is_empty() { Map::new() } else { object(body)? };
+    fields.extend(members.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    of_object(&fields)
+}
+
+fn invalid(message: String) -> RequestError {
+    RequestError { code: ErrorCode::InvalidRequest, message }
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, RequestError> {
     let Shallow(value) = serde_json::from_slice(body)
         .map_err(|error| RequestError { code: ErrorCode::InvalidJson, message: format!("Invalid JSON: {error}") })?;
-    let Value::Object(fields) = value else {
-        return Err(invalid("Request must be a JSON object".to_owned()));
-    };
+    match value {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(invalid("Request must be a JSON object".to_owned())),
+    }
+}
+
+fn of_object(fields: &Map<String, Value>) -> Result<Request, RequestError> {
     let command = match fields.get("command") {
         Some(Value::String(command)) => command.as_str(),
         Some(_) => return Err(invalid("\"command\" must be a string".to_owned())),
         None => return Err(invalid("\"command\" is missing".to_owned())),
     };
-    match read(command, &Fields(&fields)) {
+    match read(command, &Fields(fields)) {
         Ok(Some(request)) => Ok(request),
         Ok(None) => {
             let message = format!("Unknown command: {}", command.chars().take(100).collect::<String>());
@@ -55,16 +86,24 @@ fn read(command: &str, fields: &Fields<'_>) -> Result<Option<Request>, String> {
     let act = |act: Act, selector: fn(String) -> Selector| -> Result<Request, String> {
         Ok(Request::Command(Command::Act { act, on: selector(name()?), terms: fields.terms()? }))
     };
+    let act_on = |act: Act| -> Result<Request, String> {
+        let on = match fields.get("names") {
+            Some(_) if fields.get("name").is_some() => return Err("either \"name\" or \"names\"".to_owned()),
+            Some(_) => Selector::Processes(fields.texts("names")?),
+            None => Selector::Process(name()?),
+        };
+        Ok(Request::Command(Command::Act { act, on, terms: fields.terms()? }))
+    };
     let request = match command {
         "status" => {
             Request::Query(Query::Status { name: fields.text("name")?, offset: fields.number("offset")?.unwrap_or(0) })
         }
-        "start" => act(Act::Start, Selector::Process)?,
-        "stop" => act(Act::Stop, Selector::Process)?,
-        "restart" => act(Act::Restart { force: fields.flag("force", false)? }, Selector::Process)?,
+        "start" => act_on(Act::Start)?,
+        "stop" => act_on(Act::Stop)?,
+        "restart" => act_on(Act::Restart { force: fields.flag("force", false)? })?,
         "startgroup" => act(Act::Start, Selector::Group)?,
         "stopgroup" => act(Act::Stop, Selector::Group)?,
-        "kill" => act(Act::Kill, Selector::Process)?,
+        "kill" => act_on(Act::Kill)?,
         "signal" => {
             let target = if fields.flag("group", false)? { SignalTarget::Group } else { SignalTarget::Leader };
             Request::Command(Command::Signal { name: name()?, signal: signal(fields)?, target })
@@ -72,22 +111,65 @@ fn read(command: &str, fields: &Fields<'_>) -> Result<Option<Request>, String> {
         "wait" => Request::Watch(wait(fields)?),
         "update" => Request::Command(Command::Update { confirm: fields.seconds("confirm")? }),
         "confirm" => Request::Command(Command::Confirm),
-        "reread" => Request::Watch(Watch::Reread),
+        "reread" => {
+            Request::Watch(Watch::Reread { secrets: fields.flag("secrets", false)?, file: fields.text("file")? })
+        }
+        "scale" => Request::Command(Command::Scale {
+            program: name()?,
+            instances: u32::try_from(fields.number("instances")?.ok_or("\"instances\" is missing")?)
+                .unwrap_or(u32::MAX),
+            save: fields.flag("save", false)?,
+        }),
+        "cat" => Request::Watch(Watch::Settings { name: name()?, secrets: fields.flag("secrets", false)? }),
         "reload" => Request::Command(Command::Reload),
+        "pause" => Request::Command(Command::Pause { name: name()? }),
+        "resume" => Request::Command(Command::Resume { name: name()? }),
+        "enable" => Request::Command(Command::SetEnabled { name: name()?, enabled: true }),
+        "disable" => Request::Command(Command::SetEnabled { name: name()?, enabled: false }),
+        // A word of its own: a daemon that does not know it must not read its configuration instead.
+        "reloadprocess" => Request::Command(Command::ReloadProcess { name: name()? }),
         "events" => Request::Watch(Watch::Events {
             kinds: event_kinds(&fields.texts("types")?)?,
             history: fields.number("history")?.unwrap_or(0),
         }),
         "history" => Request::Query(Query::History { name: fields.text("name")? }),
+        "graph" => Request::Query(Query::Graph {
+            names: fields.texts("names")?,
+            offset: fields.number("offset")?.unwrap_or(0),
+        }),
+        "blame" => Request::Query(Query::Blame {
+            names: fields.texts("names")?,
+            offset: fields.number("offset")?.unwrap_or(0),
+        }),
         "why" => Request::Watch(Watch::Why { name: name()? }),
         "shutdown" => Request::Command(Command::Shutdown),
         "pid" => Request::Query(Query::Pid { name: fields.text("name")? }),
         "ping" => Request::Query(Query::Ping),
         "version" => Request::Query(Query::Version),
         "loglevel" => log_level(fields)?,
+        "flags" => Request::Query(Query::Flags),
+        "setflag" => set_flag(fields, true)?,
+        "clearflag" => set_flag(fields, false)?,
         "tail" => Request::Watch(tail(fields)?),
         "clear" => Request::Command(Command::ClearLogs { name: name()? }),
+        "stdin" => Request::Command(Command::Stdin { name: name()?, bytes: stdin(fields)? }),
+        #[cfg(feature = "attach")]
+        "run" => Request::Command(Command::Run(Arc::new(run(fields)?))),
+        #[cfg(feature = "attach")]
+        "attach" => Request::Command(Command::Attach { name: name()?, size: window_size(fields)? }),
         "reopen" => Request::Command(Command::ReopenLogs),
+        "access" => Request::Query(Query::Access),
+        "daemon" => Request::Query(Query::Daemon),
+        "configuration" => Request::Query(Query::Configuration),
+        "readlog" => Request::Watch(read_log(fields)?),
+        "clearlog" => Request::Command(Command::ClearDaemonLog),
+        "readconfig" => Request::Command(Command::ReadConfiguration),
+        "addgroup" => Request::Command(Command::AddGroup { name: name()? }),
+        "removegroup" => Request::Command(Command::RemoveGroup { name: name()? }),
+        "sendevent" => {
+            Request::Command(Command::RemoteEvent { kind: fields.needed("type")?, data: fields.needed("data")? })
+        }
+        "restartdaemon" => Request::Command(Command::RestartDaemon),
         "poweroff" => Request::Command(Command::Power(Power::Off)),
         "reboot" => Request::Command(Command::Power(Power::Reboot)),
         "halt" => Request::Command(Command::Power(Power::Halt)),
@@ -108,6 +190,14 @@ fn log_level(fields: &Fields<'_>) -> Result<Request, String> {
         format!("there is no level '{word}'; use DEBUG, INFO, WARNING, ERROR or CRITICAL")
     })?;
     Ok(Request::Command(Command::SetLogLevel { level }))
+}
+
+fn set_flag(fields: &Fields<'_>, is_set: bool) -> Result<Request, String> {
+    let name = fields.needed("name")?;
+    if !is_flag_name(&name) {
+        return Err("the name of a flag has at most 64 letters, digits, -, _ and .".to_owned());
+    }
+    Ok(Request::Command(Command::SetFlag { name, is_set }))
 }
 
 /// All types with one of these names, in any case, whole or a part of it between underscores; every type without a name.
@@ -140,13 +230,31 @@ fn wait(fields: &Fields<'_>) -> Result<Watch, String> {
     Ok(Watch::Wait { name, until, timeout: fields.seconds("timeout")? })
 }
 
+fn stream(fields: &Fields<'_>) -> Result<StreamKind, String> {
+    match fields.text("stream")?.as_deref() {
+        None | Some("stdout") => Ok(StreamKind::Stdout),
+        Some("stderr") => Ok(StreamKind::Stderr),
+        Some(_) => Err("\"stream\" must be stdout or stderr".to_owned()),
+    }
+}
+
+/// A part of a log: what a frame holds of it at most.
+fn read_log(fields: &Fields<'_>) -> Result<Watch, String> {
+    let source = match fields.text("name")? {
+        Some(name) => LogSource::Process { name, stream: stream(fields)? },
+        None => LogSource::Daemon,
+    };
+    let length = fields.number("bytes")?.unwrap_or(MOST_READ).min(MOST_READ);
+    let from = match fields.number("offset")? {
+        Some(offset) => LogStart::At(offset as u64),
+        None => LogStart::BeforeEnd(length as u64),
+    };
+    Ok(Watch::ReadLog { source, from, length: Some(length) })
+}
+
 fn tail(fields: &Fields<'_>) -> Result<Watch, String> {
     let name = fields.needed("name")?;
-    let stream = match fields.text("stream")?.as_deref() {
-        None | Some("stdout") => StreamKind::Stdout,
-        Some("stderr") => StreamKind::Stderr,
-        Some(_) => return Err("\"stream\" must be stdout or stderr".to_owned()),
-    };
+    let stream = stream(fields)?;
     let follow = fields.flag("follow", false)?;
     let amount = match (fields.number("lines")?, fields.number("bytes")?) {
         (Some(lines), None) => Amount::Lines(lines),
@@ -155,6 +263,48 @@ fn tail(fields: &Fields<'_>) -> Result<Watch, String> {
         (Some(_), Some(_)) => return Err("either \"lines\" or \"bytes\"".to_owned()),
     };
     Ok(Watch::Tail { name, stream, amount, follow })
+}
+
+fn stdin(fields: &Fields<'_>) -> Result<Arc<[u8]>, String> {
+    match (fields.text("text")?, fields.text("base64")?) {
+        (Some(text), None) => Ok(text.into_bytes().into()),
+        (None, Some(coded)) => base64::decode(&coded).map(Arc::from).ok_or_else(|| "\"base64\" is none".to_owned()),
+        (Some(_), Some(_)) | (None, None) => Err("either \"text\" or \"base64\"".to_owned()),
+    }
+}
+
+/// A program that is to be run.
+#[cfg(feature = "attach")]
+fn run(fields: &Fields<'_>) -> Result<Run, String> {
+    let command = fields.texts("argv")?;
+    if command.is_empty() {
+        return Err("\"argv\" is missing".to_owned());
+    }
+    let setting = |text: String| match text.split_once('=') {
+        Some((key, value)) => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        None => Err(format!("'{text}' is no setting; write KEY=VALUE")),
+    };
+    let settings = fields.texts("settings")?.into_iter().map(setting).collect::<Result<_, _>>()?;
+    Ok(Run {
+        name: fields.text("name")?,
+        command,
+        settings,
+        tty: fields.flag("tty", false)?,
+        term: fields.text("term")?,
+        size: window_size(fields)?,
+        attached: fields.flag("attach", false)?,
+    })
+}
+
+/// The size of the window that the client sits at.
+#[cfg(feature = "attach")]
+fn window_size(fields: &Fields<'_>) -> Result<Option<WindowSize>, String> {
+    let side = |key: &str| match fields.number(key)? {
+        None => Ok(None),
+        Some(number) => u16::try_from(number).map(Some).map_err(|_| format!("\"{key}\" is above {}", u16::MAX)),
+    };
+    let sides = side("rows")?.zip(side("columns")?);
+    Ok(sides.map(|(rows, columns)| WindowSize { rows, columns }))
 }
 
 /// The parameters of a request. One that is null is one that is not there.
@@ -181,6 +331,9 @@ impl Fields<'_> {
         match self.get(key) {
             None => Ok(Vec::new()),
             Some(Value::String(text)) => Ok(vec![text.clone()]),
+            Some(Value::Array(items)) if items.len() > MOST_ITEMS => {
+                Err(format!("\"{key}\" has more than {MOST_ITEMS} strings"))
+            }
             Some(Value::Array(items)) => Ok(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
             Some(_) => Err(format!("\"{key}\" must be an array of strings")),
         }
@@ -223,8 +376,12 @@ impl Fields<'_> {
 /// Parameters of a request that are looked at; more than any command has.
 pub(super) const MOST_PARAMETERS: usize = 32;
 
-/// A request as read: an object keeps its first [`MOST_PARAMETERS`] members, an array in it as many strings, and
-/// all else inside it is left empty. A megabyte of `[0,0,…` would otherwise take sixteen times its size here.
+/// Strings in an array of a request: enough to name every process.
+pub(super) const MOST_ITEMS: usize = 16 * 1024;
+
+/// A request as read: an object keeps its first [`MOST_PARAMETERS`] members, an array in it the strings among its first items,
+/// one more than [`MOST_ITEMS`] at most, and all else inside it is left empty. A megabyte of `[0,0,…` would otherwise take
+/// sixteen times its size here.
 pub(super) struct Shallow(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Shallow {
@@ -280,7 +437,7 @@ impl<'de> Visitor<'de> for ShallowVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut kept = Vec::new();
-        while self.depth == 1 && kept.len() < MOST_PARAMETERS {
+        while self.depth == 1 && kept.len() <= MOST_ITEMS {
             let Some(item) = items.next_element_seed(ShallowVisitor { depth: 2 })? else {
                 return Ok(Value::Array(kept));
             };

@@ -21,9 +21,15 @@ pub(super) fn write(body: &mut Vec<u8>, process: &ProcessStatus) {
         autostart,
         kill_at,
         retry_at,
+        next_run,
         paused,
+        disabled,
         ready,
         completed,
+        waiting_for,
+        waiting_for_more,
+        hook,
+        status_text,
     } = process;
     body.extend_from_slice(b"{\"name\":");
     string(body, name);
@@ -45,9 +51,19 @@ pub(super) fn write(body: &mut Vec<u8>, process: &ProcessStatus) {
     boolean(body, "autostart", *autostart);
     number(body, "kill_at", *kill_at);
     number(body, "retry_at", *retry_at);
+    number(body, "next_run", *next_run);
     number(body, "paused", paused.map(u64::from));
+    boolean(body, "disabled", *disabled);
     boolean(body, "ready", *ready);
     boolean(body, "completed", *completed);
+    if !waiting_for.is_empty() {
+        member(body, "waiting_for");
+        // Strings and numbers always serialize.
+        body.extend_from_slice(serde_json::to_string(waiting_for).unwrap_or_default().as_bytes());
+    }
+    number(body, "waiting_for_more", (*waiting_for_more > 0).then_some(*waiting_for_more as u64));
+    text(body, "hook", hook.as_deref());
+    text(body, "status_text", status_text.as_deref());
     body.push(b'}');
 }
 
@@ -112,6 +128,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::codec::frames::WaitingFor;
 
     fn any_text() -> impl Strategy<Value = String> {
         proptest::collection::vec(any::<char>(), 0..12).prop_map(|chars| chars.into_iter().collect())
@@ -122,21 +139,24 @@ mod tests {
         fn it_is_what_the_serializer_writes(
             name in any_text(),
             pid in any::<Option<i32>>(),
-            times in any::<[Option<u64>; 3]>(),
-            flags in any::<[Option<bool>; 4]>(),
-            texts in [proptest::option::of(any_text()), proptest::option::of(any_text())],
+            times in any::<[Option<u64>; 4]>(),
+            flags in any::<[Option<bool>; 5]>(),
+            texts in [(); 4].map(|()| proptest::option::of(any_text())),
             exits in any::<[Option<u8>; 3]>(),
             counts in any::<[Option<u64>; 2]>(),
+            waiting in proptest::collection::vec(any_text(), 0..3),
         ) {
-            let [uptime, kill_at, retry_at] = times;
-            let [healthy, autostart, ready, completed] = flags;
-            let [group, description] = texts;
+            let [uptime, kill_at, retry_at, next_run] = times;
+            let [healthy, autostart, ready, completed, disabled] = flags;
+            let [group, description, hook, status_text] = texts;
             let [exit_code, exit_signal, paused] = exits;
             let [restarts, since] = counts;
+            let waiting_for_more = waiting.len().saturating_sub(1);
+            let waiting_for = waiting.into_iter().map(|kind| WaitingFor { kind, ..WaitingFor::default() }).collect();
             let state = "RUNNING".to_owned();
             let process = ProcessStatus {
                 name, state, pid, uptime, healthy, group, description, exit_code, exit_signal, restarts, since, autostart,
-                kill_at, retry_at, paused, ready, completed,
+    kill_at, retry_at, next_run, paused, disabled, ready, completed, status_text, waiting_for, waiting_for_more, hook,
             };
             let mut written = Vec::new();
             write(&mut written, &process);

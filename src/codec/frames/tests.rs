@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::request::{MOST_PARAMETERS, Shallow};
+use super::request::{MOST_ITEMS, MOST_PARAMETERS, Shallow};
 use super::*;
 use crate::api::{
-    self, Act, Announcement, Answer, Changes, Command, EventKinds, EventType, HistoryRow, LogLevel, Query, Refusal,
-    Reply, Request, Selector, WallClock, Watch,
+    self, Act, Announcement, Answer, Changes, Command, EventKinds, EventType, FlagRow, HistoryRow, LogLevel, LogSource,
+    Query, Refusal, Reply, Request, Selector, WallClock, Watch,
 };
-use crate::models::{Power, ProgramConfig, StreamKind};
+use crate::models::{LogStart, Power, ProgramConfig, StreamKind};
 use crate::process::machine::Upcoming;
 use crate::process::{Cause, Condition, Exit, Failure, Moment, ProcessState, SignalTarget};
 
@@ -63,12 +63,19 @@ fn answers_are_these_bytes_on_the_wire() {
         retry_at: None,
         ..process("web")
     };
+    let waiting = ProcessStatus {
+        waiting_for: vec![WaitingFor { kind: "process".to_owned(), retry: Some(2), ..WaitingFor::default() }],
+        waiting_for_more: 1,
+        ..process("c")
+    };
     assert_eq!(
-        body(&status(&[full, process("b")], 0)),
+        body(&status(&[full, process("b"), waiting], 0)),
         "{\"status\":\"ok\",\"processes\":[{\"name\":\"web\",\"state\":\"STOPPED\",\"pid\":12,\"uptime\":0,\
          \"healthy\":true,\"group\":\"g\",\"description\":\"pid 12, uptime 0:00\",\"exit_code\":3,\"restarts\":2,\
          \"since\":1700000000,\"autostart\":true,\"kill_at\":1700000010},\
-         {\"name\":\"b\",\"state\":\"STOPPED\",\"pid\":null}]}"
+         {\"name\":\"b\",\"state\":\"STOPPED\",\"pid\":null},\
+         {\"name\":\"c\",\"state\":\"STOPPED\",\"pid\":null,\
+         \"waiting_for\":[{\"kind\":\"process\",\"retry\":2}],\"waiting_for_more\":1}]}"
     );
 }
 
@@ -90,19 +97,21 @@ fn reports_are_these_bytes_on_the_wire() {
     let retry_at = now + Duration::from_millis(1500);
     let condition = Condition::Backoff {
         failure: Arc::new(Failure::Exited { exit: Exit::Code(3), age_ms: 200 }),
-        number: 1,
-        of: 3,
-        retry: Upcoming { at: retry_at, after_group: None },
+        number: Some((1, 3)),
+        retry: Upcoming { at: retry_at, after_group: None, after_hook: false },
         has_run: true,
     };
     let why = api::Why {
         completed: false,
+        told: None,
         pid: None,
         paused: None,
         program: Arc::clone(&item.program),
         now,
         state: ProcessState::Backoff,
         condition,
+        hook: None,
+        hook_failure: None,
         last_words: None,
         output_trouble: None,
         since: None,
@@ -112,7 +121,10 @@ fn reports_are_these_bytes_on_the_wire() {
         health: None,
         config_changed: false,
         last_exit: None,
+        held: None,
+        chain: api::ObstacleChain::default(),
         next: Some((api::NextStep::Retry { number: 1, of: 3 }, retry_at)),
+        next_run: None,
         last_output: vec![text("no")],
     };
     let lines = concat!(
@@ -142,6 +154,23 @@ fn reports_are_these_bytes_on_the_wire() {
         ),
         (Reply::Pid(7), text(r#"{"status":"ok","pid":7}"#)),
         (Reply::Version(7), format!(r#"{{"status":"ok","version":"{}","pid":7}}"#, env!("CARGO_PKG_VERSION"))),
+        (
+            Reply::Flags(vec![
+                FlagRow { name: text("a"), is_set: true, programs: vec![text("p")], more: 2 },
+                FlagRow { name: text("b"), ..FlagRow::default() },
+            ]),
+            text(
+                r#"{"status":"ok","flags":[{"name":"a","set":true,"programs":["p"],"more":2},{"name":"b","set":false,"programs":[]}]}"#,
+            ),
+        ),
+        (
+            Reply::FlagSet { name: text("a"), is_set: true, has_changed: true, is_awaited: true },
+            text(r#"{"status":"ok","message":"Set a"}"#),
+        ),
+        (
+            Reply::FlagSet { name: text("a"), is_set: false, has_changed: false, is_awaited: false },
+            text(r#"{"status":"ok","message":"Not set: a; no program waits for it (start_when)"}"#),
+        ),
         (Reply::LogLevel(text("INFO")), text(r#"{"status":"ok","level":"INFO"}"#)),
         (
             Reply::Reloaded {
@@ -190,7 +219,7 @@ fn an_event_is_these_bytes_and_comes_back() {
         text,
         r#"{"type":"HEALTHCHECK_FAILED","time":1700000000.125,"processname":"web","groupname":"g","pid":3,"message":"refused"}"#
     );
-    let wire = event_frame(&told, 2);
+    let wire = event_frame(&event_text(&told), 2);
     assert_eq!(body(&wire), format!(r#"{{"status":"ok","event":{text},"lost":2,"more":true}}"#));
     let frame: EventFrame = serde_json::from_str(body(&wire)).expect("JSON");
     assert_eq!(frame, EventFrame { event: Some(told.into()), lost: 2, more: true });
@@ -294,7 +323,17 @@ fn requests_are_read_and_what_is_none_is_named() {
             r#"{"command":"wait","name":"web","for":"exited"}"#,
             watch(Watch::Wait { name: name(), until: WaitFor::Exited, timeout: None }),
         ),
-        (r#"{"command":"reread"}"#, watch(Watch::Reread)),
+        (
+            r#"{"command":"cat","name":"web","secrets":true}"#,
+            watch(Watch::Settings { name: "web".to_owned(), secrets: true }),
+        ),
+        (r#"{"command":"reread"}"#, watch(Watch::Reread { secrets: false, file: None })),
+        (r#"{"command":"reread","secrets":true}"#, watch(Watch::Reread { secrets: true, file: None })),
+        (r#"{"command":"reread","file":"/x"}"#, watch(Watch::Reread { secrets: false, file: Some("/x".to_owned()) })),
+        (
+            r#"{"command":"scale","name":"web","instances":5}"#,
+            command(Command::Scale { program: name(), instances: 5, save: false }),
+        ),
         (r#"{"command":"update"}"#, command(Command::Update { confirm: None })),
         (r#"{"command":"update","confirm":60}"#, command(Command::Update { confirm: Some(Duration::from_secs(60)) })),
         (r#"{"command":"confirm"}"#, command(Command::Confirm)),
@@ -311,6 +350,9 @@ fn requests_are_read_and_what_is_none_is_named() {
         (r#"{"command":"pid","name":"web"}"#, query(Query::Pid { name: Some(name()) })),
         (r#"{"command":"ping"}"#, query(Query::Ping)),
         (r#"{"command":"version"}"#, query(Query::Version)),
+        (r#"{"command":"flags"}"#, query(Query::Flags)),
+        (r#"{"command":"setflag","name":"x-1"}"#, command(Command::SetFlag { name: "x-1".to_owned(), is_set: true })),
+        (r#"{"command":"clearflag","name":"x"}"#, command(Command::SetFlag { name: "x".to_owned(), is_set: false })),
         (r#"{"command":"loglevel"}"#, query(Query::LogLevel)),
         (
             r#"{"command":"loglevel","level":" debug "}"#,
@@ -321,8 +363,51 @@ fn requests_are_read_and_what_is_none_is_named() {
             r#"{"command":"tail","name":"web","stream":"stderr","bytes":9,"follow":true}"#,
             tail(StreamKind::Stderr, Amount::Bytes(9), true),
         ),
+        (r#"{"command":"pause","name":"web"}"#, command(Command::Pause { name: name() })),
+        (r#"{"command":"resume","name":"web"}"#, command(Command::Resume { name: name() })),
+        (r#"{"command":"enable","name":"web"}"#, command(Command::SetEnabled { name: name(), enabled: true })),
+        (r#"{"command":"disable","name":"web"}"#, command(Command::SetEnabled { name: name(), enabled: false })),
         (r#"{"command":"clear","name":"web"}"#, command(Command::ClearLogs { name: name() })),
+        (
+            r#"{"command":"stdin","name":"web","text":"hi\n"}"#,
+            command(Command::Stdin { name: name(), bytes: b"hi\n".as_slice().into() }),
+        ),
+        (
+            r#"{"command":"stdin","name":"web","base64":"/wA="}"#,
+            command(Command::Stdin { name: name(), bytes: b"\xff\0".as_slice().into() }),
+        ),
         (r#"{"command":"reopen"}"#, command(Command::ReopenLogs)),
+        (r#"{"command":"daemon"}"#, query(Query::Daemon)),
+        (r#"{"command":"configuration"}"#, query(Query::Configuration)),
+        (
+            r#"{"command":"readlog","offset":7}"#,
+            watch(Watch::ReadLog { source: LogSource::Daemon, from: LogStart::At(7), length: Some(128 * 1024) }),
+        ),
+        (
+            r#"{"command":"readlog","name":"web","stream":"stderr","bytes":9}"#,
+            watch(Watch::ReadLog {
+                source: LogSource::Process { name: name(), stream: StreamKind::Stderr },
+                from: LogStart::BeforeEnd(9),
+                length: Some(9),
+            }),
+        ),
+        (r#"{"command":"clearlog"}"#, command(Command::ClearDaemonLog)),
+        (r#"{"command":"readconfig"}"#, command(Command::ReadConfiguration)),
+        (r#"{"command":"addgroup","name":"web"}"#, command(Command::AddGroup { name: name() })),
+        (r#"{"command":"removegroup","name":"web"}"#, command(Command::RemoveGroup { name: name() })),
+        (
+            r#"{"command":"sendevent","type":"web","data":"x"}"#,
+            command(Command::RemoteEvent { kind: name(), data: "x".to_owned() }),
+        ),
+        (r#"{"command":"restartdaemon"}"#, command(Command::RestartDaemon)),
+        (
+            r#"{"command":"stop","names":["web","b"]}"#,
+            command(Command::Act {
+                act: Act::Stop,
+                on: Selector::Processes(vec![name(), "b".to_owned()]),
+                terms: Terms::default(),
+            }),
+        ),
         (r#"{"command":"poweroff"}"#, command(Command::Power(Power::Off))),
         (r#"{"command":"reboot"}"#, command(Command::Power(Power::Reboot))),
         (r#"{"command":"halt"}"#, command(Command::Power(Power::Halt))),
@@ -366,6 +451,11 @@ fn requests_are_read_and_what_is_none_is_named() {
             "events: \"types\" must be an array of strings",
         ),
         (
+            r#"{"command":"setflag","name":"a b"}"#,
+            ErrorCode::InvalidRequest,
+            "setflag: the name of a flag has at most 64 letters, digits, -, _ and .",
+        ),
+        (
             r#"{"command":"loglevel","level":"loud"}"#,
             ErrorCode::InvalidRequest,
             "loglevel: there is no level 'LOUD'; use DEBUG, INFO, WARNING, ERROR or CRITICAL",
@@ -391,6 +481,11 @@ fn a_request_keeps_little_of_a_megabyte_of_small_values() {
     let list = format!(r#"{{"command":"status","x":[{}0]}}"#, "0,".repeat(500_000));
     let Shallow(value) = serde_json::from_str(&list).expect("JSON");
     assert_eq!(value["x"], Value::Array(Vec::new()));
+    let list = format!(r#"{{"command":"graph","names":[{}""]}}"#, "\"\",".repeat(300_000));
+    let Shallow(value) = serde_json::from_str(&list).expect("JSON");
+    assert_eq!(value["names"].as_array().map(Vec::len), Some(MOST_ITEMS + 1));
+    let error = parse(list.as_bytes()).expect_err("too many");
+    assert_eq!(error.message, "graph: \"names\" has more than 16384 strings");
     let members: String = (0..100_000).map(|number| format!("\"{number}\":0,")).collect();
     let Shallow(value) = serde_json::from_str(&format!("{{{members}\"z\":0}}")).expect("JSON");
     assert_eq!(value.as_object().map(Map::len), Some(MOST_PARAMETERS));
@@ -412,4 +507,36 @@ fn a_cause_of_a_newer_daemon_is_none_and_its_sentence_is_read() {
     let event: EventItem =
         serde_json::from_str(r#"{"type":"X","cause":"executed","cause_data":{"kind":"executed"}}"#).expect("an event");
     assert_eq!(event.cause(), Some(crate::process::Cause::Executed));
+}
+
+#[test]
+fn a_graph_that_is_larger_than_a_frame_comes_in_pages() {
+    let now = clock().now;
+    let program = |name: String| Arc::new(ProgramConfig::new(name, "/bin/true"));
+    let long = "x".repeat(1000);
+    let edge = |number: usize| api::GraphEdge {
+        on: program(format!("{long}{number}")),
+        kind: crate::models::DependencyKind::Wants,
+        condition: crate::models::DependencyCondition::Healthy,
+        holds: false,
+    };
+    let row = |number: usize| api::GraphRow {
+        program: program(format!("{number}")),
+        state: ProcessState::Stopped,
+        condition: Condition::NotStarted,
+        last_words: None,
+        needs: (0..300).map(edge).collect(),
+    };
+    let rows: Vec<api::GraphRow> = (0..5).map(row).collect();
+    let page = |offset: usize| {
+        let reply = Reply::Graph { rows: rows[offset..].to_vec(), offset, now };
+        let frame = answer(&Ok(reply), clock());
+        assert!(frame.len() <= HEADER + MAX_FRAME);
+        serde_json::from_str::<Value>(body(&frame)).expect("JSON")
+    };
+    let (first, rest) = (page(0), page(3));
+    assert_eq!((first["processes"].as_array().map(Vec::len), &first["next"]), (Some(3), &Value::from(3)));
+    assert_eq!((rest["processes"].as_array().map(Vec::len), rest.get("next")), (Some(2), None));
+    let need = &rest["processes"][0]["needs"][299];
+    assert_eq!(need.to_string(), format!(r#"{{"condition":"healthy","holds":false,"kind":"wants","on":"{long}299"}}"#));
 }

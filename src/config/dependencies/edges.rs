@@ -1,6 +1,7 @@
 //! From the names in `requires`, `binds`, `wants` and `after` to edges between processes.
 
 use std::borrow::Borrow;
+use std::cell::OnceCell;
 
 use crate::models::{Dependency, DependencyCondition, DependencyKind, DependencyTarget, ProgramConfig};
 use crate::util::sort::sort;
@@ -49,7 +50,9 @@ pub(crate) fn edges<'p, P: Borrow<ProgramConfig>>(
     unknown: &mut dyn FnMut(usize, DependencyKind, &'p Dependency),
 ) -> Option<Vec<Edge>> {
     let names = Names::new(programs.iter().map(|program| program.borrow().name.as_str()));
-    let groups = Names::new(programs.iter().map(|program| program.borrow().group_name()));
+    // Most configurations name no group.
+    let groups = OnceCell::new();
+    let groups = || groups.get_or_init(|| Names::new(programs.iter().map(|program| program.borrow().group_name())));
     let mut edges: Vec<Edge> = Vec::new();
     for (from, program) in (0..).zip(programs) {
         for kind in DependencyKind::ALL {
@@ -57,7 +60,9 @@ pub(crate) fn edges<'p, P: Borrow<ProgramConfig>>(
                 let before = edges.len();
                 let edge = |to| Edge { from, to, kind, condition: dependency.condition, place };
                 match &dependency.target {
-                    DependencyTarget::Group(group) => edges.extend(groups.find(group, |name| name == group).map(edge)),
+                    DependencyTarget::Group(group) => {
+                        edges.extend(groups().find(group, |name| name == group).map(edge))
+                    }
                     DependencyTarget::Program(name) => {
                         edges.extend(names.find(name, |known| known == name).map(edge));
                         if edges.len() == before {

@@ -7,7 +7,7 @@ use super::*;
 
 fn expand(dialect: Dialect, text: &str) -> Result<String, Fault> {
     let place = Place { file: Arc::from(Path::new("/etc/x/demo.ini")), line: 1 };
-    let program = Some(ProgramScope { name: "web", group: "site" });
+    let program = Some(ProgramScope { name: "web", group: "site", instance: None });
     let process = Some(ProcessScope { number: 7, count: 12 });
     let globals = [("REGION".to_owned(), "eu".to_owned()), ("REGION".to_owned(), "us".to_owned())];
     let own = BTreeMap::from([("PORT".to_owned(), "80".to_owned())]);

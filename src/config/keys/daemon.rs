@@ -1,5 +1,7 @@
 //! The keys of the daemon, in the order of the manual.
 
+use std::path::Path;
+
 use super::readers::home;
 use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
 use crate::config::checks::Checks;
@@ -7,9 +9,10 @@ use crate::config::diagnostic::Fault;
 use crate::config::fields::Given;
 use crate::config::values::{
     MAX_BACKUPS, boolean, child_log, default_output, log_format, log_level, log_prefix as prefix, mode, number,
-    path_or_none, seconds, size, umask,
+    oom_score_adj, path_or_none, seconds, size, umask,
 };
 use crate::models::{Dialect, SupervisorConfig};
+use crate::sys::guarded_path::is_null_device;
 
 /// Every key of `[supervice]`.
 pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
@@ -30,8 +33,12 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
         "`user`, `user:group` or `:group` that the socket belongs to; else the daemon's own"),
     key!(Supervice "shutdown_timeout" => shutdown_timeout = |text| seconds(text, 1); Section Live; "30";
         "seconds for an orderly shutdown, then SIGKILL"),
+    key!(Supervice "start_limit" => start_limit = |text| number(text, 0, u32::MAX); Section Live; "0";
+        "at most so many processes are STARTING at one time, the others wait for a start slot; 0: as many as there are"),
     key!(Supervice "exit_when_idle" => exit_when_idle = boolean; Section Live; "false";
         "end when every program that was started has ended for good: 0 if all succeeded"),
+    key!(Supervice "state_dir" => state_dir by state_dir; Section Restart; "none";
+        "the directory in which is kept what outlives the daemon: `disable`, `scale --save`, and until when schedules with `schedule_catchup` were followed; made if only the last part of the path is missing"),
     key!(Supervice "termination_log" => termination_log = |text| Ok(path_or_none(text)); Section Restart; "auto";
         "where the reason of the end is written, if the file exists; `auto`: `/dev/termination-log`, as PID 1; `none`"),
     key!(Supervice "default_output" => default_output = default_output; Section Live; "none";
@@ -40,6 +47,8 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
         "before each line on the console: text with `%(process_name)s`, `%(program_name)s`, `%(process_num)s`, `%(group_name)s`, `%(pid)s`, `%(stream)s`, `%(asctime)s`; else `%(process_name)s \\|`"),
     key!(Supervice "log_format" => log_format = log_format; Section Restart; "text";
         "of lines on the console: `text`, or `json` (time, program, stream, pid, line)"),
+    key!(Supervice "oom_score_adj" => oom_score_adj = oom_score_adj; Section Restart; "";
+        "how readily the kernel kills the daemon when memory is used up: from -1000 (never) to 1000; programs get what it was started with"),
     // Those of supervisord's dialect alone.
     KeyRow {
         only: Some(Dialect::Supervisord),
@@ -92,7 +101,8 @@ fn logfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), F
 }
 
 fn pidfile(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    config.pidfile = path_or_none(&home(given)?);
+    // Images write `/dev/null` where they want none.
+    config.pidfile = path_or_none(&home(given)?).filter(|path| !is_null_device(Path::new(path)));
     match config.pidfile.as_deref() {
         Some(path) if given.is_in_file() => own_fact(given, |checks| checks.pid_file(path)),
         Some(_) | None => Ok(()),
@@ -120,6 +130,11 @@ fn socket_owner(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<
     config.socket_owner = given.filled()?;
     let owner = config.socket_owner.as_deref();
     owner.map_or(Ok(()), |owner| own_fact(given, |checks| checks.owner(owner)))
+}
+
+fn state_dir(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    config.state_dir = path_or_none(&home(given)?);
+    Ok(())
 }
 
 /// Its `%` stand for what is known when a line is written.

@@ -3,15 +3,23 @@
 //!
 //! A new key is one field with its default in [`crate::models`], one row here, and the code that uses the field.
 
+mod access;
 mod daemon;
+mod fcgi;
+mod hooks;
+mod http;
 mod program;
 mod readers;
 mod row;
+mod schedule;
+mod terminal;
 
+pub(crate) use access::ACCESS;
 pub(crate) use daemon::DAEMON;
+pub(crate) use http::HTTP;
 pub(crate) use program::PROGRAM;
 pub(crate) use readers::COMMAND_HINT;
-pub(crate) use row::{KeyRow, Reload, Scope, Section};
+pub(crate) use row::{KeyRow, Reload, Scope, Section, Setting};
 
 use crate::models::Dialect;
 
@@ -24,8 +32,41 @@ pub(crate) fn known_in(section: Section, dialect: Dialect) -> Vec<&'static str> 
         return vec![INCLUDE_FILES];
     }
     let daemon = DAEMON.iter().flat_map(|row| row.sources(dialect));
-    let sources = daemon.chain(PROGRAM.iter().flat_map(|row| row.sources(dialect)));
-    sources.filter(|(other, _)| *other == section).map(|(_, key)| key).collect()
+    let http = HTTP.iter().flat_map(|row| row.sources(dialect));
+    let access = ACCESS.iter().flat_map(|row| row.sources(dialect));
+    let sources = daemon.chain(http).chain(access).chain(PROGRAM.iter().flat_map(|row| row.sources(dialect)));
+    let is_program = matches!(section, Section::EventListener | Section::FcgiProgram);
+    let has = |other| other == section || is_program && other == Section::Program;
+    sources.filter(|(other, _)| has(*other)).map(|(_, key)| key).collect()
+}
+
+/// Whether a dialect understands a key in a section: as [`known_in`], without a list.
+pub(crate) fn is_known_in(section: Section, dialect: Dialect, key: &str) -> bool {
+    match section {
+        Section::Include => key == INCLUDE_FILES,
+        Section::EventListener | Section::FcgiProgram => {
+            has_key(PROGRAM, section, dialect, key) || has_key(PROGRAM, Section::Program, dialect, key)
+        }
+        Section::Program
+        | Section::Supervice
+        | Section::Supervisord
+        | Section::Group
+        | Section::Access
+        | Section::Http
+        | Section::UnixServer
+        | Section::InetServer => {
+            has_key(PROGRAM, section, dialect, key)
+                || has_key(DAEMON, section, dialect, key)
+                || has_key(HTTP, section, dialect, key)
+                || has_key(ACCESS, section, dialect, key)
+        }
+    }
+}
+
+fn has_key<C>(rows: &[KeyRow<C>], section: Section, dialect: Dialect, key: &str) -> bool {
+    // The name tells first, without a look at sections.
+    let is_called = |row: &&KeyRow<C>| row.name == key || row.also.iter().any(|(_, name)| *name == key);
+    rows.iter().filter(is_called).any(|row| row.sources(dialect).any(|source| source == (section, key)))
 }
 
 #[cfg(test)]

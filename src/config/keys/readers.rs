@@ -7,9 +7,10 @@ use crate::config::environment::{lost_in_supervisord_environment, parse_environm
 use crate::config::fields::Given;
 use crate::config::names::process_name_fault;
 use crate::config::shell::only_a_shell_does;
-use crate::config::values::{child_log, exit_codes, number};
-use crate::models::{Dependency, Dialect, NoName, ProgramConfig};
+use crate::config::values::{HTTP_HINT, child_log, exit_codes, names, number, start_condition};
+use crate::models::{ChangePath, Dependency, Dialect, Endpoint, HttpUrl, ListenerEvents, NoName, ProgramConfig};
 use crate::sys::users::lookup_user;
+use crate::util::did_you_mean::closest;
 
 /// What to write where a program has no command.
 pub(crate) const COMMAND_HINT: &str = "write command = /path/to/program arguments";
@@ -22,7 +23,7 @@ pub(super) fn home(given: &mut Given<'_>) -> Result<String, Fault> {
     Ok(expand_home(given.dialect(), text))
 }
 
-fn expand_home(dialect: Dialect, text: String) -> String {
+pub(super) fn expand_home(dialect: Dialect, text: String) -> String {
     let Some(rest) = text.strip_prefix('~').filter(|_| dialect == Dialect::Supervisord) else { return text };
     let (user, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     match home_of(user) {
@@ -54,6 +55,7 @@ pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Res
             if let Some(fault) = only_a_shell_does(&program.command, &words) {
                 given.warn(fault);
             } else if name.starts_with('/')
+                && program.confinement.chroot.is_none()
                 && let Err(fault) = given.checks.program(name)
             {
                 given.warn(fault);
@@ -64,7 +66,7 @@ pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Res
 }
 
 /// A backslash at the end of a line joins it with the next one, as in a shell; within single quotes, too.
-fn join_lines(command: &str) -> String {
+pub(super) fn join_lines(command: &str) -> String {
     if !command.contains("\\\n") {
         return command.to_owned();
     }
@@ -127,6 +129,7 @@ pub(crate) fn env_file(program: &mut ProgramConfig, given: &mut Given<'_>) -> Re
 pub(crate) fn directory(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     program.directory = given.filled()?;
     if let Some(path) = &program.directory
+        && program.confinement.chroot.is_none()
         && let Err(fault) = given.checks.directory(path)
     {
         // It may be there when the program is started.
@@ -156,6 +159,38 @@ pub(crate) fn user(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result
             "only root can start programs as another user",
             "start supervice as root, or remove the key",
         ));
+    }
+    Ok(())
+}
+
+pub(crate) fn unix_group(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.confinement.group = given.filled()?;
+    if let Some(group) = &program.confinement.group
+        && let Err(fault) = given.checks.group(group)
+    {
+        given.warn(fault);
+    }
+    Ok(())
+}
+
+pub(crate) fn unix_groups(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.confinement.groups = names(&given.text()?);
+    for group in program.confinement.groups.iter().flatten() {
+        if let Err(fault) = given.checks.group(group) {
+            given.warn(fault);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn chroot(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.confinement.chroot = given.filled()?;
+    let Some(path) = &program.confinement.chroot else { return Ok(()) };
+    if !path.starts_with('/') {
+        return Err(Fault::new("not an absolute path", "write the path of a directory, from / on"));
+    }
+    if let Err(fault) = given.checks.directory(path) {
+        given.warn(fault);
     }
     Ok(())
 }
@@ -227,6 +262,17 @@ pub(crate) fn process_name(program: &mut ProgramConfig, given: &mut Given<'_>) -
     Ok(())
 }
 
+/// The file that names the main process of a program that puts itself into the background.
+pub(crate) fn program_pidfile(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.pidfile = given.filled()?;
+    match &program.pidfile {
+        Some(path) if !path.starts_with('/') => {
+            Err(Fault::new("not an absolute path", "write the whole path of the file"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// `AUTO` is what the servers of the file say, which the program has already.
 pub(crate) fn serverurl(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     let text = given.text()?;
@@ -264,6 +310,26 @@ fn dependencies(given: &mut Given<'_>) -> Result<Vec<Dependency>, Fault> {
     names.map(|name| name.parse().map_err(no_name)).collect()
 }
 
+/// The events that a listener is told of.
+pub(crate) fn events(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let text = given.text()?;
+    let mut events = ListenerEvents::NONE;
+    for name in text.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty()) {
+        if !events.add(name) {
+            let hint = match closest(&name.to_ascii_uppercase(), ListenerEvents::names()) {
+                Some(known) => format!("did you mean {known}?"),
+                None => "write PROCESS_STATE, TICK_60 and the like, or EVENT for all".to_owned(),
+            };
+            return Err(Fault::new(format!("no such event: {name}"), hint));
+        }
+    }
+    if events.is_empty() {
+        return Err(Fault::new("no event", "write PROCESS_STATE, TICK_60 and the like, or EVENT for all"));
+    }
+    program.events = events;
+    Ok(())
+}
+
 /// The host of a health check.
 pub(crate) fn host(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     if let Some(host) = given.filled()? {
@@ -275,5 +341,82 @@ pub(crate) fn host(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result
 /// The command of a health check.
 pub(crate) fn script(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     program.healthcheck.command = given.filled()?;
+    Ok(())
+}
+
+/// The socket of a health check.
+pub(crate) fn socket_path(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    program.healthcheck.path = given.filled()?;
+    let is_path = |path: &String| Endpoint::parse(&format!("unix:{path}")).is_some();
+    match program.healthcheck.path.as_ref().is_none_or(is_path) {
+        true => Ok(()),
+        false => Err(Fault::new("not the path of a socket", "write /PATH, or @NAME in the abstract namespace")),
+    }
+}
+
+/// What a health check asks for.
+pub(crate) fn url(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let Some(text) = given.filled()? else { return Ok(()) };
+    program.healthcheck.url = HttpUrl::parse(&text);
+    match program.healthcheck.url {
+        Some(_) => Ok(()),
+        None if text.starts_with("https:") => {
+            Err(Fault::new("TLS is not spoken", "write healthcheck_type = script with curl -fs URL"))
+        }
+        None => Err(Fault::new("not a URL", HTTP_HINT)),
+    }
+}
+
+/// What a health check sends along.
+pub(crate) fn headers(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let text = given.text()?;
+    program.healthcheck.header =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_header = |line: &String| {
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        !name.is_empty() && name.bytes().all(is_token) && !value.chars().any(char::is_control)
+    };
+    match program.healthcheck.header.iter().all(is_header) {
+        true => Ok(()),
+        false => Err(Fault::new("a line is no header", "write Name: value, one on a line")),
+    }
+}
+
+/// What has to hold outside before a start: with commas, or one on a line; a command goes on to the end of its line.
+pub(crate) fn start_when(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let text = given.text()?;
+    program.start_when = Vec::new();
+    for line in text.lines() {
+        let mut rest = line.trim();
+        while !rest.is_empty() {
+            let end = if rest.starts_with("command:") { None } else { rest.find(',') };
+            let (one, behind) = end.map_or((rest, ""), |end| rest.split_at(end));
+            let behind = behind.strip_prefix(',').unwrap_or(behind);
+            program.start_when.extend(start_condition(one.trim())?);
+            rest = behind.trim();
+        }
+    }
+    match u8::try_from(program.start_when.len()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Fault::new("too many conditions", "write at most 255")),
+    }
+}
+
+/// Paths with commas between them, or one on each line; `command`.
+pub(crate) fn restart_on_change(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
+    let text = given.text()?;
+    program.restart.on_change = Vec::new();
+    for word in text.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty()) {
+        program.restart.on_change.push(match word {
+            "command" => ChangePath::Command,
+            path if path.starts_with('/') => ChangePath::Path(path.to_owned()),
+            _ => {
+                let fault =
+                    Fault::new("not an absolute path", "write whole paths with commas between them, or command");
+                return Err(fault);
+            }
+        });
+    }
     Ok(())
 }

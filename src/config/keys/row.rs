@@ -16,12 +16,22 @@ pub(crate) enum Section {
     Supervice,
     /// `[supervisord]`: the same keys, some in supervisord's spelling.
     Supervisord,
+    /// `[http]` and `[http:NAME]`
+    Http,
     /// `[unix_http_server]` of supervisord.
     UnixServer,
+    /// `[inet_http_server]` of supervisord.
+    InetServer,
+    /// `[access:NAME]`
+    Access,
     /// `[include]`
     Include,
     /// `[program:NAME]`, in supervisord's files as well.
     Program,
+    /// `[eventlistener:NAME]`, which has the keys of programs as well.
+    EventListener,
+    /// `[fcgi-program:NAME]`, which has the keys of programs as well.
+    FcgiProgram,
     /// `[group:NAME]`
     Group,
 }
@@ -30,9 +40,14 @@ impl Section {
     /// Whether a dialect has it.
     pub(crate) fn is_in(self, dialect: Dialect) -> bool {
         match self {
-            Section::Supervice => dialect == Dialect::Supervice,
-            Section::Supervisord | Section::UnixServer => dialect == Dialect::Supervisord,
-            Section::Include | Section::Program | Section::Group => true,
+            Section::Supervice | Section::Http => dialect == Dialect::Supervice,
+            Section::Supervisord | Section::UnixServer | Section::InetServer => dialect == Dialect::Supervisord,
+            Section::Access
+            | Section::Include
+            | Section::Program
+            | Section::EventListener
+            | Section::FcgiProgram
+            | Section::Group => true,
         }
     }
 
@@ -41,9 +56,14 @@ impl Section {
         match self {
             Section::Supervice => "supervice",
             Section::Supervisord => "supervisord",
+            Section::Http => "http",
             Section::UnixServer => "unix_http_server",
+            Section::InetServer => "inet_http_server",
+            Section::Access => "access",
             Section::Include => "include",
             Section::Program => "program",
+            Section::EventListener => "eventlistener",
+            Section::FcgiProgram => "fcgi-program",
             Section::Group => "group",
         }
     }

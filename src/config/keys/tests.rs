@@ -14,19 +14,25 @@ use crate::config::diagnostic::Report;
 use crate::config::fields::Fields;
 use crate::config::reader::Document;
 use crate::config::{LoadOptions, load};
-use crate::models::{Dialect, ProgramConfig, SupervisorConfig};
+use crate::models::{
+    AccessRule, Confinement, Defaults, Dialect, FcgiSocket, Hooks, HttpConfig, ProgramConfig, RestartPolicy,
+    ScheduleConfig, SupervisorConfig,
+};
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The fields of an object with their values; `skipped` ones are no settings, those of `healthcheck` are its own.
+/// Groups of settings, whose fields are the program's.
+const GROUPS: [&str; 6] = ["healthcheck", "confinement", "hooks", "restart", "fcgi", "schedule"];
+
+/// The fields of an object with their values; `skipped` ones are no settings.
 fn fields(value: &Value, skipped: &[&str]) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for (name, value) in value.as_object().expect("an object") {
         match value.as_object() {
-            Some(inner) if name == "healthcheck" => {
-                found.extend(inner.iter().map(|(inner, value)| (format!("healthcheck.{inner}"), value.clone())));
+            Some(inner) if GROUPS.contains(&name.as_str()) => {
+                found.extend(inner.iter().map(|(inner, value)| (format!("{name}.{inner}"), value.clone())));
             }
             _ if skipped.contains(&name.as_str()) => {}
             _ => drop(found.insert(name.clone(), value.clone())),
@@ -36,13 +42,25 @@ fn fields(value: &Value, skipped: &[&str]) -> BTreeMap<String, Value> {
 }
 
 fn program_fields(program: &ProgramConfig) -> BTreeMap<String, Value> {
+    let mut program = serde_json::to_value(program).expect("JSON");
+    // Absent where none of it is set.
+    let groups = [
+        ("confinement", serde_json::to_value(Confinement::default()).expect("JSON")),
+        ("hooks", serde_json::to_value(Hooks::default()).expect("JSON")),
+        ("restart", serde_json::to_value(RestartPolicy::default()).expect("JSON")),
+        ("fcgi", serde_json::to_value(FcgiSocket::defaults()).expect("JSON")),
+        ("schedule", serde_json::to_value(ScheduleConfig::default()).expect("JSON")),
+    ];
+    for (name, defaults) in groups {
+        program.as_object_mut().expect("an object").entry(name).or_insert(defaults);
+    }
     // The name is the section's.
-    fields(&serde_json::to_value(program).expect("JSON"), &["name"])
+    fields(&program, &["name"])
 }
 
 fn daemon_fields(config: &SupervisorConfig) -> BTreeMap<String, Value> {
     // The programs are other sections.
-    fields(&serde_json::to_value(config).expect("JSON"), &["programs", "dialect"])
+    fields(&serde_json::to_value(config).expect("JSON"), &["programs", "http", "access", "dialect"])
 }
 
 fn values<C>(rows: &[KeyRow<C>], config: &C) -> BTreeMap<String, Value> {
@@ -57,9 +75,18 @@ fn each_field_of_the_models_has_exactly_one_row_and_each_row_has_a_field() {
     let (program, config) = (ProgramConfig::new("p", "run"), SupervisorConfig::default());
     assert_eq!(values(PROGRAM, &program), program_fields(&program));
     assert_eq!(values(DAEMON, &config), daemon_fields(&config));
+    let http = HttpConfig::new("http");
+    // The name is the section's.
+    assert_eq!(values(HTTP, &http), fields(&serde_json::to_value(&http).expect("JSON"), &["name"]));
+    let rule = AccessRule::new("rule");
+    assert_eq!(values(ACCESS, &rule), fields(&serde_json::to_value(&rule).expect("JSON"), &["name"]));
 }
 
 #[test]
+#[cfg_attr(
+    not(all(feature = "schedules", feature = "attach")),
+    ignore = "a file with every key has a schedule and a terminal, which this build refuses"
+)]
 fn each_key_of_a_file_with_all_of_them_reaches_its_field() {
     // The first file names its env file relative to the root of the package, in which tests run.
     for (file, only) in [("every_key", None), ("every_supervisord_key", Some(Dialect::Supervisord))] {
@@ -68,8 +95,30 @@ fn each_key_of_a_file_with_all_of_them_reaches_its_field() {
         let program = config.programs.first().expect("the program with every key");
         assert_eq!(values(PROGRAM, program), program_fields(program));
         assert_eq!(values(DAEMON, &config), daemon_fields(&config));
+        for row in HTTP
+            .iter()
+            .filter(|row| only.is_none() || row.also.iter().any(|(section, _)| *section == Section::UnixServer))
+        {
+            let http = config.http.first().expect("a socket with every key");
+            assert!(
+                !row.is_same(http, &HttpConfig::new("")),
+                "set {} to another value than its default in {path:?}",
+                row.name
+            );
+        }
+        for row in ACCESS {
+            let rule = config.access.first().expect("a rule with every key");
+            assert!(!row.is_same(rule, &AccessRule::new("")), "set {} in {path:?}", row.name);
+        }
         let fresh = ProgramConfig::new("every", "");
+        let listener = config.programs.iter().find(|program| program.is_listener());
+        let fcgi = config.programs.iter().find(|program| program.fcgi.address.is_some());
         for row in PROGRAM.iter().filter(|row| row.only == only) {
+            let program = match row.section {
+                Section::EventListener => listener.expect("a listener"),
+                Section::FcgiProgram => fcgi.expect("an fcgi-program"),
+                _ => program,
+            };
             assert!(!row.is_same(program, &fresh), "set {} to another value than its default in {path:?}", row.name);
         }
         for row in DAEMON.iter().filter(|row| row.only == only) {
@@ -106,6 +155,8 @@ fn the_defaults_that_the_documents_tell_are_those_of_the_models() {
     }
     check(PROGRAM, || ProgramConfig::new("p", ""));
     check(DAEMON, SupervisorConfig::default);
+    check(HTTP, || HttpConfig::new(""));
+    check(ACCESS, || AccessRule::new(""));
 }
 
 #[test]
@@ -164,7 +215,11 @@ fn the_tables_of_the_readme_are_those_of_the_keys() {
     let mut wanted = readme.clone();
     for (section, keys) in [
         ("`[supervice]`", documented(DAEMON, Section::Supervice)),
+        ("`[http]`, `[http:NAME]`", documented(HTTP, Section::Http)),
+        ("`[access:NAME]`", documented(ACCESS, Section::Access)),
         ("`[program:NAME]`", documented(PROGRAM, Section::Program)),
+        ("`[eventlistener:NAME]`", documented(PROGRAM, Section::EventListener)),
+        ("`[fcgi-program:NAME]`", documented(PROGRAM, Section::FcgiProgram)),
     ] {
         let head = format!("{section}\n\n| key | default | meaning |\n|---|---|---|\n");
         let (before, after) = wanted.split_once(&head).unwrap_or_else(|| panic!("the README lacks {head}"));
@@ -200,11 +255,18 @@ fn item(page: &str, name: &str, all: &[&str]) -> Option<String> {
 fn the_man_page_names_each_key_with_its_default() {
     let page = fs::read_to_string(root("packaging/man/supervice.conf.5")).expect("the page");
     let mut keys = documented(DAEMON, Section::Supervice);
+    keys.extend(documented(HTTP, Section::Http));
+    keys.extend(documented(ACCESS, Section::Access));
     keys.extend(documented(PROGRAM, Section::Program));
+    keys.extend(documented(PROGRAM, Section::EventListener));
+    let fcgi = documented(PROGRAM, Section::FcgiProgram);
     let all: Vec<&str> = keys.iter().map(|key| key.name).collect();
     let (_, theirs) = page.split_once(".Sh CONFIGURATIONS OF SUPERVISORD").expect("the section");
-    for key in &keys {
-        let part = if key.is_theirs { theirs } else { page.as_str() };
+    // Some of its keys are called as those of the daemon's own socket.
+    let (_, fcgi_page) = page.split_once(".Sh SECTIONS [fcgi-program:NAME]").expect("the section");
+    let fcgi = fcgi.iter().map(|key| (key, fcgi_page));
+    let others = keys.iter().map(|key| (key, if key.is_theirs { theirs } else { page.as_str() }));
+    for (key, part) in others.chain(fcgi) {
         let text = item(part, key.name, &all);
         let text = text.unwrap_or_else(|| panic!("supervice.conf.5 lacks `.It Cm {}`", key.name));
         if key.default.is_empty() {
@@ -214,7 +276,8 @@ fn the_man_page_names_each_key_with_its_default() {
         let told = default.split(' ').next().unwrap_or_default().trim_end_matches(['.', ',']);
         assert_eq!(told, key.default, "the default of {} in supervice.conf.5", key.name);
     }
-    for section in [Section::Supervisord, Section::UnixServer, Section::Group, Section::Include] {
+    let sections = [Section::Supervisord, Section::UnixServer, Section::InetServer, Section::Group, Section::Include];
+    for section in sections {
         for key in known_in(section, Dialect::Supervisord) {
             assert!(page.contains(key), "supervice.conf.5 lacks {key} of [{}]", section.name());
         }
@@ -222,7 +285,7 @@ fn the_man_page_names_each_key_with_its_default() {
 }
 
 /// Words that are keys and something else as well: options and commands, a form in a value, a kind of section.
-const ALSO_OTHER_WORDS: [&str; 4] = ["logfile", "loglevel", "numprocs", "group"];
+const ALSO_OTHER_WORDS: [&str; 7] = ["ready", "logfile", "loglevel", "numprocs", "group", "stdin", "events"];
 
 /// The keys that are arms of a `match` in the part of a file that ships.
 fn arms<'k>(text: &str, keys: &[&'k str]) -> Vec<&'k str> {
@@ -240,7 +303,16 @@ fn arms<'k>(text: &str, keys: &[&'k str]) -> Vec<&'k str> {
 
 #[test]
 fn nothing_but_the_table_tells_keys_apart_by_name() {
-    let sections = [Section::Supervice, Section::Supervisord, Section::UnixServer, Section::Program];
+    let sections = [
+        Section::Supervice,
+        Section::Supervisord,
+        Section::Http,
+        Section::Access,
+        Section::UnixServer,
+        Section::InetServer,
+        Section::EventListener,
+        Section::FcgiProgram,
+    ];
     let dialects = [Dialect::Supervice, Dialect::Supervisord];
     let known = |section| dialects.into_iter().flat_map(move |dialect| known_in(section, dialect));
     let mut keys: Vec<&str> = sections.into_iter().flat_map(known).collect();
@@ -264,4 +336,30 @@ fn nothing_but_the_table_tells_keys_apart_by_name() {
         }
     }
     assert!(wrong.is_empty(), "give the row what the code asks for, and go through the table:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_key_is_known_where_it_is_on_the_list() {
+    let sections = [
+        Section::Supervice,
+        Section::Supervisord,
+        Section::Http,
+        Section::UnixServer,
+        Section::InetServer,
+        Section::Access,
+        Section::Include,
+        Section::Program,
+        Section::EventListener,
+        Section::FcgiProgram,
+        Section::Group,
+    ];
+    let both = [Dialect::Supervice, Dialect::Supervisord];
+    let lists = |dialect| sections.iter().flat_map(move |section| known_in(*section, dialect));
+    let keys: std::collections::BTreeSet<&str> = both.into_iter().flat_map(lists).chain(["no_key"]).collect();
+    for (dialect, section) in both.into_iter().flat_map(|dialect| sections.map(|section| (dialect, section))) {
+        let known = known_in(section, dialect);
+        for key in &keys {
+            assert_eq!(is_known_in(section, dialect, key), known.contains(key), "{key} in {section:?}, {dialect:?}");
+        }
+    }
 }

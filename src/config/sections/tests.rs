@@ -8,7 +8,16 @@ fn ours(name: &str) -> SectionKind<'_> {
 
 #[test]
 fn sections_and_their_guesses() {
-    assert_eq!(ours("program: web "), SectionKind::Program("web"));
+    assert_eq!(ours("program: web "), SectionKind::Program(ProgramKind::Plain, " web "));
+    assert_eq!(
+        section_kind("program: web ", Dialect::Supervisord),
+        SectionKind::Program(ProgramKind::Plain, "web"),
+        "as each original reads it"
+    );
+    assert_eq!(ours("eventlistener:x"), SectionKind::Program(ProgramKind::EventListener, "x"));
+    assert_eq!(ours("fcgi-program:x"), SectionKind::Program(ProgramKind::Fcgi, "x"));
+    assert_eq!(ours("fgci-program:x"), SectionKind::Unknown("did you mean [fcgi-program:NAME]?"));
+    assert_eq!(ours("eventlistner:x"), SectionKind::Unknown("did you mean [eventlistener:NAME]?"));
     assert_eq!(ours("group:a"), SectionKind::Group("a"));
     assert_eq!(ours("programm:web"), SectionKind::Unknown("did you mean [program:NAME]?"));
     assert_eq!(ours("program"), SectionKind::Unknown("did you mean [program:NAME]?"));
@@ -21,9 +30,7 @@ fn sections_and_their_guesses() {
     ] {
         assert_eq!(ours(name), SectionKind::Unknown(known), "{name}");
     }
-    for name in
-        ["inet_http_server", "supervisorctl", "rpcinterface:x", "ctlplugin:x", "eventlistener:x", "fcgi-program:x"]
-    {
+    for name in ["inet_http_server", "supervisorctl", "rpcinterface:x", "ctlplugin:x"] {
         assert!(matches!(ours(name), SectionKind::Unsupported(_)), "{name}");
     }
     assert!(matches!(ours("nginx"), SectionKind::Unknown(hint) if hint.starts_with("sections are")));

@@ -31,6 +31,8 @@ fn no_key_is_both_known_and_unsupported() {
             Section::UnixServer,
             Section::Include,
             Section::Program,
+            Section::EventListener,
+            Section::FcgiProgram,
             Section::Group,
         ] {
             let known = known_in(section, dialect);

@@ -82,7 +82,7 @@ fn choices() {
     assert_eq!(log_level("blather").as_deref(), Ok("DEBUG"));
     assert!(log_level("loud").is_err());
     assert_eq!(health_check_type("TCP"), Ok(HealthCheckType::Tcp));
-    assert_eq!(fault(health_check_type("http")), "not a kind of health check; write none, tcp or script");
+    assert_eq!(fault(health_check_type("https")), "not a kind of health check; write none, tcp, unix, http or script");
     assert_eq!((child_log("AUTO"), child_log("None"), child_log("")), (None, None, None));
     assert_eq!(path_or_none("auto").as_deref(), Some("auto"));
 }

@@ -4,8 +4,13 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 
 use super::*;
-use crate::api::{Act, Command, Selector};
+use crate::api::{Act, Announcement, Command, EventKinds, RequestId, Selector};
+use crate::codec::frames;
 use crate::codec::frames::{HEADER, Head, MAX_FRAME};
+use crate::control::connection::PIECES_A_TURN;
+use crate::control::news::Follower;
+use crate::models::ProgramConfig;
+use crate::process::{Cause, Moment, ProcessState, Transition};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -33,10 +38,18 @@ impl Fixture {
                 let _ = requests.send(request);
             }
             ServerEvent::Disconnected(conn) => drop(tell_gone.send(conn)),
-            ServerEvent::Signal(_) | ServerEvent::Readiness(..) => {}
+            ServerEvent::Signal(_)
+            | ServerEvent::Readiness(..)
+            | ServerEvent::ConditionSeen { .. }
+            | ServerEvent::Changed(..)
+            | ServerEvent::Notified(_)
+            | ServerEvent::Barrier(_)
+            | ServerEvent::ClockSet
+            | ServerEvent::NotificationsRead(_) => {}
         });
         let signals = SignalPipes::install(Default::default()).expect("signals");
-        let handle = start_with(Some(listener), Names::default(), signals, sink, limits).expect("a server");
+        let handle =
+            start_with(Some(Door::control(listener)), Names::default(), signals, sink, limits).expect("a server");
         let (hold, held) = mpsc::channel();
         let answering = handle.clone();
         std::thread::spawn(move || {
@@ -62,7 +75,7 @@ impl Fixture {
     }
 
     fn patient() -> Fixture {
-        Fixture::new(Limits { connections: 512, patience: PATIENCE, grace: PATIENCE })
+        Fixture::new(Limits { connections: 512, per_user: 64, remote: 128, patience: PATIENCE, grace: PATIENCE })
     }
 
     fn connect(&self) -> UnixStream {
@@ -177,7 +190,13 @@ fn refusals_leave_the_connection_usable_but_for_a_frame_that_is_too_large() {
 
 #[test]
 fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_answer() {
-    let fixture = Fixture::new(Limits { connections: 512, patience: Duration::from_millis(300), grace: PATIENCE });
+    let fixture = Fixture::new(Limits {
+        connections: 512,
+        per_user: 64,
+        remote: 128,
+        patience: Duration::from_millis(300),
+        grace: PATIENCE,
+    });
     let mut waits = fixture.connect();
     waits.write_all(&[request("start", "hold"), vec![0]].concat()).expect("it reads");
     let held = fixture.held.recv_timeout(PATIENCE).expect("it was asked");
@@ -209,7 +228,13 @@ fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_an
 /// A client that always has half a frame on its way, but finishes each, is not stuck.
 #[test]
 fn a_busy_client_is_not_taken_for_a_stuck_one() {
-    let fixture = Fixture::new(Limits { connections: 512, patience: Duration::from_millis(200), grace: PATIENCE });
+    let fixture = Fixture::new(Limits {
+        connections: 512,
+        per_user: 64,
+        remote: 128,
+        patience: Duration::from_millis(200),
+        grace: PATIENCE,
+    });
     let mut stream = fixture.connect();
     let frame = request("start", "a");
     let (begin, rest) = frame.split_at(5);
@@ -250,7 +275,8 @@ fn a_client_that_never_pauses_starves_nobody() {
 
 #[test]
 fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() {
-    let fixture = Fixture::new(Limits { connections: 3, patience: PATIENCE, grace: Duration::ZERO });
+    let fixture =
+        Fixture::new(Limits { connections: 3, per_user: 3, remote: 1, patience: PATIENCE, grace: Duration::ZERO });
     let mut busy = fixture.connect();
     busy.write_all(&request("start", "hold")).expect("it reads");
     let held = fixture.held.recv_timeout(PATIENCE).expect("it was asked");
@@ -276,7 +302,13 @@ fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() 
 
 #[test]
 fn whoever_has_just_come_is_not_taken_for_idle() {
-    let fixture = Fixture::new(Limits { connections: 3, patience: PATIENCE, grace: Duration::from_secs(3) });
+    let fixture = Fixture::new(Limits {
+        connections: 3,
+        per_user: 3,
+        remote: 1,
+        patience: PATIENCE,
+        grace: Duration::from_secs(3),
+    });
     let mut answered = fixture.connect();
     ask(&mut answered, "answered");
     // Older than the answer, but neither has come to its first request.
@@ -352,6 +384,35 @@ fn a_shutdown_writes_what_was_answered_and_takes_nothing_more() {
     ends.join().expect("no panic");
     assert!(begin.elapsed() < PATIENCE / 2);
     assert!(fixture.held.try_recv().is_err());
+}
+
+/// Both come to the io thread in one turn, with more than it hands out in one.
+#[test]
+fn a_shutdown_behind_the_end_of_a_stream_does_not_swallow_it() {
+    for _ in 0..10 {
+        let fixture = Fixture::patient();
+        let mut client = fixture.connect();
+        client.write_all(&request("start", "hold")).expect("it reads");
+        let conn = fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+        fixture.handle.follow(Follower::new((RequestId(1), conn), EventKinds::ALL, Vec::new(), None));
+        let count = 3 * PIECES_A_TURN;
+        (0..count).for_each(|_| fixture.handle.happened(&happened()));
+        fixture.handle.end_news();
+        fixture.handle.shutdown(PATIENCE);
+        let frames: Vec<serde_json::Value> = std::iter::from_fn(|| answer(&mut client)).collect();
+        let more: Vec<bool> = frames.iter().map(|frame| frame["more"] == true).collect();
+        // The first frame has no event.
+        assert_eq!((more.len(), more.last()), (count + 2, Some(&false)), "{:?}", frames.last());
+    }
+}
+
+fn happened() -> Arc<Announcement> {
+    let (from, to) = (ProcessState::Starting, ProcessState::Running);
+    Arc::new(Announcement::Transition {
+        program: Arc::new(ProgramConfig::new("p", "true")),
+        at: Moment::from_nanos(1),
+        transition: Transition { from, to, pid: None, cause: Cause::Executed },
+    })
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::super::effect::{External, Input};
+use super::super::descriptor_need;
+use super::super::effect::{External, Input, LoadJob};
 use super::Effects;
-use crate::config::{self, ConfigError, LoadOptions};
+use crate::config::{self, ConfigError, Diagnostic, LoadOptions};
 use crate::models::SupervisorConfig;
 use crate::sys;
 
@@ -19,10 +20,11 @@ pub type Adjust = Arc<dyn Fn(&mut SupervisorConfig) + Send + Sync>;
 
 impl Effects {
     /// Begins to read the file; what can be said at once is returned.
-    pub(super) fn load_config(&mut self, load: u64) -> Option<Input> {
+    pub(super) fn load_config(&mut self, load: u64, job: LoadJob) -> Option<Input> {
+        let LoadJob { file, additions, origins_of } = job;
         let failed =
             |path, error| Some(Input::ConfigLoaded { load, result: Box::new(Err(ConfigError::Read { path, error })) });
-        let Some(path) = self.parts.config_path.clone() else {
+        let Some(path) = file.map(PathBuf::from).or_else(|| self.parts.config_path.clone()) else {
             let error = io::Error::new(io::ErrorKind::NotFound, "this supervisor was not given a configuration file");
             return failed(PathBuf::new(), error);
         };
@@ -32,10 +34,13 @@ impl Effects {
         let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(LOADER_STACK);
         let spawned = thread.spawn(move || {
             let read = || {
-                let mut result = config::load(&path, &options);
+                let mut result = config::load_with(&path, &options, &origins_of, &additions);
                 if let Ok(loaded) = &mut result {
                     adjust(&mut loaded.config);
                     users.learn(loaded.config.programs.iter());
+                    let programs = loaded.config.programs.iter();
+                    let warning = descriptor_need::warning(programs, loaded.config.default_output);
+                    loaded.warnings.extend(warning.map(|message| Diagnostic::of_file(&path, message)));
                 }
                 result
             };

@@ -1,55 +1,100 @@
 //! The effects: what the engine wants done, done with system calls, in the order of its list. What came of an effect is
 //! fed back as an input.
 
+mod changes;
 mod checks;
+mod daemon_log;
 mod descendants;
+mod fcgi;
+#[cfg(feature = "http")]
+mod figures;
 mod launch;
+mod listeners;
 mod loader;
+mod main_process;
+mod notify;
 mod orphans;
+mod output_client;
 mod outputs;
 mod panics;
 mod reap;
 mod replies;
+#[cfg(feature = "attach")]
+mod run_reader;
+mod schedule;
+mod state;
 mod tasks;
+#[cfg(feature = "attach")]
+mod terminal;
+mod usage;
 
-use std::collections::HashMap;
-use std::io::{self, PipeWriter};
-use std::path::PathBuf;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use super::doors::Doors;
 use super::effect::{Effect, External, Input, Signal, TaskId};
 use super::engine::adoption::Identity;
-use super::environment::Users;
+use super::environment::{FormerLimits, Users};
 use super::handles::Handles;
+#[cfg(feature = "http")]
+use crate::api::DaemonFigures;
 use crate::api::{Answer, ProcId, Reply};
 use crate::config::LoadOptions;
+use crate::control::server::{AwaitedNetwork, AwaitedPath, ReadyRun, Until};
 use crate::events::EventBus;
-use crate::health::{HealthCheckResult, Worker};
-use crate::models::DefaultOutput;
+use crate::health::HealthCheckResult;
+use crate::models::{DefaultOutput, ListenerEvents};
 use crate::output::Output;
 use crate::process::{Generation, Moment};
 use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
 use crate::sys::spawn::{Child, Spawner};
+use checks::ChecksUnderWay;
 use descendants::Inherited;
+use fcgi::FcgiSockets;
+use launch::BegunSpawn;
+use listeners::{Listener, ToldStates};
 pub use loader::Adjust;
+use main_process::{ForkingRun, MainProcess};
+use notify::NotifyRun;
 use orphans::Held;
 pub(super) use orphans::identify;
 use replies::Replies;
 pub(super) use replies::ReplyTo;
+use schedule::{clock_reading, find_time};
+pub(super) use state::{StateWriter, read as read_state};
 use tasks::TaskChild;
+#[cfg(feature = "attach")]
+use terminal::WindowSizes;
+
+/// So long the end of the daemon waits for a disk.
+const STATE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The present run of a process, from its spawn until its group is gone.
 struct Run {
     generation: Generation,
     child: Child,
-    /// The writing end of its standard input, where that is a pipe. Nothing is written: it is open as long as the leader lives.
-    stdin: Option<PipeWriter>,
+    /// The pipes of its output, by their inodes: what has left its session is known by them.
+    outputs: [Option<u64>; 2],
     /// It has a pipe on which it tells that it is ready.
     tells_ready: bool,
+    /// Its main process, where that is not the one that was spawned.
+    main: Option<MainProcess>,
+    /// It has been named as the main process, but has still a parent.
+    next_main: Option<i32>,
+    /// It is to put itself into the background.
+    forking: Option<ForkingRun>,
+    /// When the kernel has started it, where that may have to be known.
+    started: Option<u64>,
+    /// It can tell of itself.
+    notify: Option<NotifyRun>,
     /// When the leader was reaped; from then on only the group is left.
     reaped: Option<Moment>,
     /// The last signal that all of it was sent.
@@ -62,6 +107,8 @@ struct Run {
 #[derive(Debug, Clone, Copy)]
 enum Owner {
     Process(ProcId),
+    /// It was the main process of a run, which has another one now.
+    Former,
     Task(TaskId),
 }
 
@@ -72,14 +119,17 @@ pub(super) struct Parts {
     pub output: Output,
     pub default_output: DefaultOutput,
     pub server: crate::control::server::ServerHandle,
+    pub doors: Doors,
     pub scope: ReapScope,
-    pub nofile: Option<sys::limits::Limit>,
+    pub former: FormerLimits,
     pub config_path: Option<PathBuf>,
     pub users: Users,
     pub reopen: Box<dyn Fn()>,
     pub load_options: LoadOptions,
     pub adjust: Adjust,
     pub identity: Option<Identity>,
+    /// What outlives the daemon goes there.
+    pub state: Option<StateWriter>,
     pub handles: Arc<Handles>,
 }
 
@@ -87,39 +137,81 @@ pub(super) struct Parts {
 pub(super) struct Effects {
     parts: Parts,
     spawner: Spawner,
-    runs: HashMap<ProcId, Run>,
+    /// Boxed, as half of a table may be empty.
+    runs: HashMap<ProcId, Box<Run>>,
     tasks: HashMap<TaskId, TaskChild>,
     children: HashMap<i32, Owner>,
+    /// Spawns that are under way, the oldest first.
+    begun_spawns: VecDeque<BegunSpawn>,
     dead_groups: DeadGroups,
     inherited: Inherited,
-    workers: HashMap<ProcId, Worker>,
+    /// Whatever outlives its parent becomes a child of this process, and ours to reap.
+    inherits_orphans: bool,
+    /// Checks of which a thread has not come back.
+    checks: ChecksUnderWay,
+    /// A look at what programs use has not come back.
+    is_sampling: Arc<AtomicBool>,
+    /// The name of the socket for messages of programs, once one needs it.
+    notify_socket: Option<String>,
     /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
     foreign_children: Vec<i32>,
+    /// What fcgi-programs accept connections on.
+    fcgi_sockets: FcgiSockets,
+    #[cfg(feature = "attach")]
+    window_sizes: WindowSizes,
+    /// The event listeners, and all that they want to know.
+    listeners: Vec<Listener>,
+    wanted_events: ListenerEvents,
+    told_states: ToldStates,
     /// What an earlier daemon has left behind.
     held: Held,
     /// Reads of the configuration that have not come back.
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet.
     unannounced_runs: usize,
+    /// What is counted of the daemon itself.
+    #[cfg(feature = "http")]
+    figures: DaemonFigures,
     /// The start is over: memory is to be given back before the dispatcher waits next.
     trim_wanted: bool,
 }
 
 impl Effects {
+    /// What a drop would do beside freeing memory: nothing happens any more, and those who follow are told so.
+    pub(super) fn end(&mut self) {
+        self.replies.end();
+        self.finish_state();
+    }
+
     pub(super) fn new(parts: Parts) -> io::Result<Effects> {
         Ok(Effects {
+            inherits_orphans: parts.scope == ReapScope::All && sys::reap::inherits_orphans(),
+            listeners: Vec::new(),
+            wanted_events: ListenerEvents::NONE,
+            told_states: ToldStates::default(),
             held: Held::default(),
             replies: Replies::new(parts.server.clone()),
-            spawner: Spawner::new()?,
+            spawner: match parts.scope {
+                ReapScope::All => Spawner::for_sole_reaper()?,
+                ReapScope::Known => Spawner::new()?,
+            },
             parts,
             runs: HashMap::new(),
             tasks: HashMap::new(),
             children: HashMap::new(),
+            begun_spawns: VecDeque::new(),
             dead_groups: DeadGroups::default(),
             inherited: Inherited::default(),
-            workers: HashMap::new(),
+            checks: ChecksUnderWay::default(),
+            is_sampling: Arc::default(),
+            notify_socket: None,
             foreign_children: sys::proc::children(),
+            fcgi_sockets: FcgiSockets::default(),
+            #[cfg(feature = "attach")]
+            window_sizes: WindowSizes::default(),
             unannounced_runs: 0,
+            #[cfg(feature = "http")]
+            figures: DaemonFigures::default(),
             trim_wanted: false,
         })
     }
@@ -139,7 +231,7 @@ impl Effects {
     /// Does it. What came of it goes to the end of `results`.
     pub(super) fn perform(&mut self, effect: Effect, results: &mut Vec<Input>) {
         match effect {
-            Effect::Spawn { id, generation, config } => results.push(self.spawn(id, generation, &config)),
+            Effect::Spawn { id, generation, config } => results.extend(self.spawn(id, generation, config)),
             Effect::Signal { id, generation, signal } => self.signal(id, generation, signal),
             Effect::Reap => self.reap(results),
             Effect::ProbeGroup { id, generation, thorough } => {
@@ -149,28 +241,72 @@ impl Effects {
             }
             Effect::LeaderExited { id, generation } => self.leader_exited(id, generation),
             Effect::RunEnded { id, generation } => self.run_ended(id, generation),
-            Effect::CheckHealth { id, generation, config } => {
-                results.extend(self.check_health(id, generation, &config));
+            Effect::Check { id, generation, purpose, config } => {
+                results.extend(self.check(id, generation, purpose, &config));
             }
-            Effect::RefuseCheck { id, generation, reason } => {
+            Effect::FindMain { id, generation, config } => results.push(self.find_main(id, generation, &config)),
+            Effect::HandOver { id, generation, pid } => results.extend(self.hand_over(id, generation, pid)),
+            Effect::ReadNotifications { id, generation } => self.read_notifications(id, generation),
+            Effect::RefuseCheck { id, generation, purpose, reason } => {
                 let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
-                results.push(Input::Health { id, generation, result });
+                results.push(Input::Checked { id, generation, purpose, result });
             }
+            Effect::AwaitPath { id, generation, condition, path } => {
+                let (run, path) = (ReadyRun { id, generation }, Path::new(&*path).into());
+                self.parts.server.await_path(AwaitedPath { run, path, until: Until::Exists { condition } });
+            }
+            Effect::AwaitNetwork { id, generation, condition, what } => {
+                self.parts.server.await_network(AwaitedNetwork { run: ReadyRun { id, generation }, condition, what });
+            }
+            Effect::ForgetConditions { id, generation } => {
+                self.parts.server.forget_conditions(ReadyRun { id, generation });
+            }
+            Effect::WatchChanges { id, generation, config } => {
+                self.parts.server.watch_changes(ReadyRun { id, generation }, changes::watched_paths(&config));
+            }
+            Effect::ForgetChanges { id, generation } => {
+                self.parts.server.forget_changes(ReadyRun { id, generation });
+            }
+            Effect::SampleUsage { runs } => self.sample_usage(&runs),
             Effect::StartTask { task, config, command } => results.push(self.start_task(task, &config, &command)),
             Effect::SignalTask { task, signal } => self.signal_task(task, signal),
             Effect::ForgetTask { task } => self.forget_task(task),
-            Effect::Configure { id, config } => self.parts.output.configure(id, &config),
-            Effect::Register { id, config } => self.parts.handles.insert(id, &config),
-            Effect::Forget { id, config } => self.forget(id, &config.name),
-            Effect::Show { id, view } => self.parts.handles.show(id, view),
+            Effect::Configure { id, config } => {
+                self.note_listener(id, &config);
+                self.parts.output.configure(id, &config);
+            }
+            Effect::Register { id, config } => {
+                self.parts.handles.insert(id, &config);
+                if config.is_listener() {
+                    // Before it is told of its own group.
+                    self.note_listener(id, &config);
+                    self.parts.output.configure(id, &config);
+                }
+                self.tell_of_new_group(id, &config);
+            }
+            Effect::Forget { id, config } => {
+                self.tell_of_old_group(id, &config);
+                self.forget_listener(id, &config.name);
+                self.forget(id, &config.name);
+            }
+            Effect::Show { id, view } => {
+                self.fcgi_sockets.note(id, &view);
+                self.parts.handles.show(id, view);
+            }
             Effect::ShowSettings { settings } => self.parts.handles.show_settings(settings),
-            Effect::LoadConfig { load } => results.extend(self.load_config(load)),
+            Effect::LoadConfig { load, job } => results.extend(self.load_config(load, *job)),
             Effect::Reply { request, mut answer } => {
                 add_paused(&mut answer);
                 self.replies.answer(request, answer);
             }
+            #[cfg(feature = "attach")]
+            Effect::ReadRun { request, name, run } => results.extend(self.read_run(request, name, run)),
+            #[cfg(feature = "attach")]
+            Effect::Attach { request, id, attached } => self.attach_client(request, id, *attached),
             Effect::Delegate { request, job } => self.delegate(request, *job),
-            Effect::Follow { request, kinds, past } => self.replies.follow(request, kinds, past),
+            Effect::Follow { request, kinds, past, reader } => self.replies.follow(request, kinds, past, reader),
+            Effect::ChangeDoors { settings } => self.parts.doors.change(settings, self.parts.server.clone()),
+            Effect::EndStreams => self.parts.server.end_streams(),
             Effect::Unfollow { request } => self.replies.unfollow(request),
             Effect::Announce(announcement) => {
                 if let Some(level) = announcement.level() {
@@ -178,6 +314,9 @@ impl Effects {
                 }
                 replies::publish(&self.parts.bus, &announcement);
                 self.replies.tell_followers(&announcement);
+                self.tell_listeners(&announcement);
+                #[cfg(feature = "http")]
+                self.count(&announcement);
             }
             Effect::SignalOrphans { signal } => {
                 let count = self.signal_inherited(signal);
@@ -200,15 +339,37 @@ impl Effects {
                 // The level was read from one of the known names.
                 let _ = crate::logger::parse_level(level.as_str()).map(crate::logger::set_level);
             }
+            Effect::WatchClock { watch } => self.parts.server.watch_clock(watch),
+            Effect::ReadClock { id } => results.push(Input::ClockRead { id, clock: Some(clock_reading()) }),
+            Effect::FindTime { id, config, from } => results.push(find_time(id, &config, from)),
+            Effect::Keep { file, text } => {
+                if let Some(state) = &self.parts.state {
+                    state.keep(file, text);
+                }
+            }
             Effect::TrimMemory => self.trim_wanted = true,
             Effect::SetLogLimits { maxbytes, backups } => crate::logger::set_limits(maxbytes, backups),
         }
     }
 
+    fn finish_state(&self) {
+        if let Some(state) = &self.parts.state {
+            state.finish(STATE_LIMIT);
+        }
+    }
+
     fn forget(&mut self, id: ProcId, name: &str) {
+        self.fcgi_sockets.leave(id, None);
+        #[cfg(feature = "attach")]
+        self.forget_window_size(id);
         self.parts.handles.remove(id, name);
-        self.workers.remove(&id);
         self.parts.output.remove(id);
+    }
+}
+
+impl Drop for Effects {
+    fn drop(&mut self) {
+        self.finish_state();
     }
 }
 

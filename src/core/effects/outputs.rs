@@ -1,13 +1,11 @@
 //! Answers that the output thread gives: newest output, emptied logs, last words.
 
-use std::sync::Arc;
-
 use super::super::effect::OutputJob;
-use super::Effects;
-use crate::api::{self, Refusal, Reply, RequestId};
-use crate::control::output_feed::{Feed, Source};
-use crate::control::server::{ConnId, ServerHandle};
-use crate::output::{self, Follower, InternalError};
+use super::output_client::Client;
+use super::{Effects, daemon_log};
+use crate::api::{self, Keeping, Refusal, Reply, RequestId};
+use crate::output::{self, InternalError, LogPart};
+use crate::process::StdinRefusal;
 use crate::sys;
 
 /// The end of a program's output that `why` shows: lines, and bytes to look for them.
@@ -21,7 +19,7 @@ impl Effects {
         match job {
             OutputJob::Tail { id, stream, amount, follow } => {
                 let Some(conn) = responder.connection() else { return responder.answer(Err(Refusal::Internal)) };
-                let client = Client { server: self.parts.server.clone(), conn, feed: Arc::default() };
+                let client = Client::new(self.parts.server.clone(), conn);
                 responder.stream();
                 let amount = match amount {
                     api::Amount::Lines(lines) => output::Amount::Lines(lines),
@@ -29,6 +27,24 @@ impl Effects {
                 };
                 self.parts.output.follow(id, stream, amount, follow, Box::new(client));
             }
+            OutputJob::Read { id, stream, from, length } => {
+                let deliver = move |result: Result<LogPart, InternalError>| {
+                    responder.answer(match result {
+                        Ok(LogPart { bytes, size }) => Ok(Reply::LogRead { bytes, size }),
+                        Err(InternalError) => Err(Refusal::Internal),
+                    });
+                };
+                self.parts.output.read(id, stream, from, length, output::Responder::new(deliver));
+            }
+            OutputJob::ReadDaemonLog { from, length } => {
+                daemon_log::on_thread(responder, move |path| daemon_log::read(path, from, length));
+            }
+            OutputJob::FollowDaemonLog { bytes } => {
+                let Some(conn) = responder.connection() else { return responder.answer(Err(Refusal::Internal)) };
+                let client = Client::new(self.parts.server.clone(), conn);
+                daemon_log::follow(responder, bytes, client);
+            }
+            OutputJob::ClearDaemonLog => daemon_log::on_thread(responder, daemon_log::clear),
             OutputJob::Clear { id, name } => {
                 let deliver = move |result: Result<Result<(), String>, InternalError>| {
                     responder.answer(match result {
@@ -39,6 +55,30 @@ impl Effects {
                 };
                 self.parts.output.clear(id, output::Responder::new(deliver));
             }
+            #[cfg(feature = "attach")]
+            OutputJob::AfterOutput { answer } => {
+                let deliver = move |result: Result<(), InternalError>| {
+                    responder.answer(result.map_err(|InternalError| Refusal::Internal).and(*answer));
+                };
+                self.parts.output.barrier(output::Responder::new(deliver));
+            }
+            OutputJob::Stdin { id, name, bytes } => {
+                let count = bytes.len();
+                let deliver = move |result: Result<Result<(), StdinRefusal>, InternalError>| {
+                    responder.answer(match result {
+                        Ok(Ok(())) => Ok(Reply::StdinTaken { name, bytes: count }),
+                        Ok(Err(why)) => Err(Refusal::Stdin { name, why }),
+                        Err(InternalError) => Err(Refusal::Internal),
+                    });
+                };
+                self.parts.output.write_stdin(id, bytes, output::Responder::new(deliver));
+            }
+            OutputJob::Keep { file, reply } => match &self.parts.state {
+                Some(state) => state.answer_when_kept(file, responder, *reply),
+                None => responder.answer(Ok(reply.kept(Keeping::NoDirectory))),
+            },
+            #[cfg(feature = "http")]
+            OutputJob::Metrics(job) => self.tell_metrics(responder, *job),
             OutputJob::Why { id, stream, mut why } => {
                 why.paused = why.pid.and_then(sys::reap::stopped_now);
                 let deliver = move |result: Result<Vec<u8>, InternalError>| {
@@ -53,38 +93,6 @@ impl Effects {
                 self.parts.output.tail(id, stream, LAST_WORDS, output::Responder::new(deliver));
             }
         }
-    }
-}
-
-/// A client that takes output.
-struct Client {
-    server: ServerHandle,
-    conn: ConnId,
-    feed: Arc<Feed>,
-}
-
-impl Follower for Client {
-    fn push(&self, bytes: &[u8]) -> bool {
-        let first = self.feed.push(bytes);
-        if first {
-            self.server.feed(self.conn, Arc::clone(&self.feed) as Arc<dyn Source>);
-        }
-        first || self.is_there()
-    }
-
-    fn is_there(&self) -> bool {
-        // The connection, or the message on its way to it, holds the other one.
-        Arc::strong_count(&self.feed) > 1
-    }
-
-    fn finish(&self) {
-        if self.feed.finish() {
-            self.server.feed(self.conn, Arc::clone(&self.feed) as Arc<dyn Source>);
-        }
-    }
-
-    fn fail(&self, _: InternalError) {
-        self.server.reply(self.conn, Box::new(Err(Refusal::Internal)));
     }
 }
 

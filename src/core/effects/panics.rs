@@ -3,7 +3,7 @@
 use super::super::effect::{GroupLeft, Input, OwedResult};
 use super::Effects;
 use crate::health::HealthCheckResult;
-use crate::process::{SpawnError, SpawnStage};
+use crate::process::{NoMain, SpawnError, SpawnStage};
 
 const MESSAGE: &str = "an internal error of supervice (a panic), please report it";
 
@@ -24,15 +24,18 @@ impl Effects {
             },
             // It is asked again: what may still live must not be taken for gone.
             OwedResult::Group { id, generation } => Input::GroupProbed { id, generation, group: GroupLeft::Lingers },
-            OwedResult::Health { id, generation } => {
+            OwedResult::Check { id, generation, purpose } => {
                 let result = HealthCheckResult { healthy: false, message: MESSAGE.to_owned() };
-                Input::Health { id, generation, result }
+                Input::Checked { id, generation, purpose, result }
             }
             OwedResult::Task { task } => {
                 let error = SpawnError::other(SpawnStage::Prepare, "", MESSAGE);
                 Input::TaskSpawnFailed { task, error: Box::new(error) }
             }
+            OwedResult::Main { id, generation } => Input::NoMain { id, generation, found: NoMain::NoFile },
             OwedResult::Orphans { signalled } => Input::OrphansCounted { count: 0, signalled },
+            OwedResult::Clock { id } => Input::ClockRead { id, clock: None },
+            OwedResult::Time { id } => Input::TimeFound { id, clock: None, found: None },
             OwedResult::PendingExecs => Input::PendingExecsProbed { left: true },
         }
     }

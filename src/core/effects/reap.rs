@@ -7,39 +7,60 @@ use crate::control::server::ReadyRun;
 use crate::process::{Exit, Generation};
 use crate::sys;
 use crate::sys::proc::Stat;
-use crate::sys::reap::ReapScope;
+use crate::sys::reap::{ReapScope, Swept};
 
 const SIGKILL: u8 = 9;
 
 impl Effects {
     /// Reaps every child that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
+        self.parts.server.expect_more_ends();
         self.inherited.forget_list();
-        let ended = sys::reap::sweep(self.parts.scope, &self.children);
+        let (runs, tasks, inherited) = (&mut self.runs, &mut self.tasks, &mut self.inherited);
+        let mut count = self.inherits_orphans.then_some(self.children.len() + self.foreign_children.len());
+        let mut is_nothing_inherited = false;
+        let Swept { exits, is_childless } = sys::reap::sweep(self.parts.scope, &self.children, |owner| {
+            // While the first one is still a child: whoever has lost it as a parent is one by now.
+            is_nothing_inherited |= count.take().is_some_and(|count| inherited.is_nothing_beyond(count));
+            match owner {
+                Owner::Process(id) => runs.get_mut(id).into_iter().for_each(|run| run.hold_main()),
+                Owner::Former => {}
+                Owner::Task(task) => tasks.get_mut(task).into_iter().for_each(|task| task.child.hold()),
+            }
+        });
+        // What the second one has left behind may have come after the count.
+        let is_nothing_inherited = is_nothing_inherited && exits.len() == 1;
+        let is_childless = is_childless && self.inherits_orphans;
+        if is_nothing_inherited || is_childless {
+            self.inherited.note_none();
+        }
         // All of them first: what is left of a run is told by who else is a child.
-        let ended: Vec<_> = ended.into_iter().map(|(pid, exit)| (exit, self.children.remove(&pid))).collect();
+        let ended: Vec<_> = exits.into_iter().map(|(pid, exit)| (exit, self.children.remove(&pid))).collect();
         for (exit, owner) in ended {
             match owner {
-                Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit)),
+                Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit, is_childless)),
                 Some(Owner::Task(task)) => results.push(self.task_reaped(task, exit)),
-                None => {}
+                Some(Owner::Former) | None => {}
             }
         }
         self.inherited.forget_list();
         results.push(Input::Swept);
     }
 
-    fn leader_reaped(&mut self, id: ProcId, exit: Exit) -> Option<Input> {
+    /// `is_childless`: this process inherits all orphans, and has no child left.
+    fn leader_reaped(&mut self, id: ProcId, exit: Exit, is_childless: bool) -> Option<Input> {
         let run = self.runs.get_mut(&id)?;
         run.reaped = Some(sys::time::now());
-        drop(run.stdin.take());
         let generation = run.generation;
         let late = run.child.late_failure().map(Box::new);
-        let leader = run.child.pid;
-        let group = self.probe_group(id, false);
+        let is_to_fork = run.forking.is_some();
+        if let Some(found) = self.next_main(id) {
+            return Some(found);
+        }
+        let group = if is_childless { GroupLeft::Empty } else { self.probe_group(id, false) };
         // Only whether it has put itself into the background is asked, which ends with 0.
         let descendant = match (exit, group) {
-            (Exit::Code(0), GroupLeft::Lingers) => self.one_descendant(leader),
+            (Exit::Code(0), GroupLeft::Lingers) if !is_to_fork => self.one_descendant(id),
             (Exit::Code(_) | Exit::Signal(_), GroupLeft::Empty | GroupLeft::Lingers) => None,
         };
         Some(Input::Exited { id, generation, exit, late, group, descendant })
@@ -49,16 +70,15 @@ impl Effects {
     pub(super) fn probe_group(&mut self, id: ProcId, thorough: bool) -> GroupLeft {
         let Some(run) = self.runs.get(&id) else { return GroupLeft::Empty };
         let Some(reaped) = run.reaped else { return GroupLeft::Lingers };
-        let group = run.child.leader(true);
-        let is_empty = sys::signal::group_is_empty(group)
-            || (thorough && self.dead_groups.contains(group, reaped, sys::time::now()));
+        let dead_groups = &mut self.dead_groups;
+        let is_empty = run.groups().all(|group| {
+            sys::signal::group_is_empty(group) || (thorough && dead_groups.contains(group, reaped, sys::time::now()))
+        });
         left(!is_empty || self.has_left_group(id, thorough))
     }
 
-    /// The leader has ended: what it has written so far is to be read, and it is checked no more. A check that is under way
-    /// is not waited for, and the next run does not wait behind it.
+    /// The leader has ended: what it has written so far is to be read.
     pub(super) fn leader_exited(&mut self, id: ProcId, generation: Generation) {
-        self.workers.remove(&id);
         if self.runs.get(&id).is_some_and(|run| run.tells_ready) {
             self.parts.server.forget_ready(ReadyRun { id, generation });
         }

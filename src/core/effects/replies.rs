@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use crate::api::{Announcement, Answer, EventKinds, HistoryRow, PublicEvent, Refusal, RequestId};
-use crate::control::event_feed::{EventFeed, FeedItem};
-use crate::control::output_feed::Source;
+use crate::api::{Announcement, Answer, EventKinds, HistoryRow, PublicEvent, Reader, Refusal, RequestId};
+use crate::control::news::Follower;
 use crate::control::server::{ConnId, ServerHandle};
 use crate::events::{Event, EventBus};
 
@@ -66,24 +65,18 @@ fn send(server: &ServerHandle, to: &ReplyTo, answer: Box<Answer>) {
     }
 }
 
-/// A client that follows events.
-struct Follower {
-    conn: ConnId,
-    kinds: EventKinds,
-    feed: Arc<EventFeed>,
-}
-
 /// All requests without an answer. When it is dropped, those who follow are told that nothing follows.
 pub(in crate::core) struct Replies {
     server: ServerHandle,
     open: HashMap<RequestId, ReplyTo>,
-    followers: HashMap<RequestId, Follower>,
+    /// What those have asked by who are told of what happens.
+    followers: Vec<RequestId>,
     next: u64,
 }
 
 impl Replies {
     pub(super) fn new(server: ServerHandle) -> Replies {
-        Replies { server, open: HashMap::new(), followers: HashMap::new(), next: 0 }
+        Replies { server, open: HashMap::new(), followers: Vec::new(), next: 0 }
     }
 
     /// Takes a request in.
@@ -125,48 +118,59 @@ impl Replies {
         }
     }
 
+    /// The connection that waits for this answer.
+    #[cfg(feature = "attach")]
+    pub(super) fn connection(&self, request: RequestId) -> Option<ConnId> {
+        match self.open.get(&request) {
+            Some(ReplyTo::Connection(conn)) => Some(*conn),
+            Some(ReplyTo::Thread(_) | ReplyTo::Nobody) | None => None,
+        }
+    }
+
     /// Somebody else answers from now on.
     pub(super) fn hand_over(&mut self, request: RequestId) -> Option<Responder> {
         let to = self.open.remove(&request)?;
         Some(Responder { to: Some(to), server: self.server.clone() })
     }
 
-    pub(super) fn follow(&mut self, request: RequestId, kinds: EventKinds, past: Vec<HistoryRow>) {
+    pub(super) fn follow(
+        &mut self,
+        request: RequestId,
+        kinds: EventKinds,
+        past: Vec<HistoryRow>,
+        reader: Option<Box<Reader>>,
+    ) {
         let Some(ReplyTo::Connection(conn)) = self.open.get(&request) else { return };
-        let follower = Follower { conn: *conn, kinds, feed: Arc::default() };
-        for row in past {
-            follower.feed.push(FeedItem::Past(row));
-        }
-        // The first frame, which has no event, is to be sent in any case.
-        self.tell(&follower);
-        self.followers.insert(request, follower);
+        self.server.follow(Follower::new((request, *conn), kinds, past, reader));
+        self.followers.push(request);
     }
 
     pub(super) fn unfollow(&mut self, request: RequestId) {
-        self.followers.remove(&request);
+        let Some(place) = self.followers.iter().position(|other| *other == request) else { return };
+        self.followers.remove(place);
         self.followers.shrink_to_fit();
+        self.server.unfollow(request);
     }
 
     pub(super) fn tell_followers(&self, announcement: &Arc<Announcement>) {
-        let Some(kind) = announcement.event().map(|event| event.event_type()) else { return };
-        for follower in self.followers.values().filter(|follower| follower.kinds.has(kind)) {
-            if follower.feed.push(FeedItem::Present(Arc::clone(announcement))) {
-                self.tell(follower);
-            }
+        if !self.followers.is_empty() && announcement.event().is_some() {
+            self.server.happened(announcement);
         }
     }
+}
 
-    /// Tells the io thread that there is something for this client.
-    fn tell(&self, follower: &Follower) {
-        self.server.feed(follower.conn, Arc::clone(&follower.feed) as Arc<dyn Source>);
+impl Replies {
+    /// Nothing happens any more: those who follow are told so.
+    pub(super) fn end(&mut self) {
+        if !std::mem::take(&mut self.followers).is_empty() {
+            self.server.end_news();
+        }
     }
 }
 
 impl Drop for Replies {
     fn drop(&mut self) {
-        for follower in self.followers.values().filter(|follower| follower.feed.finish()) {
-            self.tell(follower);
-        }
+        self.end();
     }
 }
 
@@ -186,6 +190,16 @@ pub(super) fn publish(bus: &EventBus, announcement: &Announcement) {
             .with("groupname", program.group_name())
             .with("pid", pid)
             .with("message", &**message),
+        PublicEvent::Readiness { program, pid, lost, .. } => {
+            let event = event
+                .with("processname", program.name.as_str())
+                .with("groupname", program.group_name())
+                .with("pid", pid);
+            match lost {
+                Some(message) => event.with("message", &**message),
+                None => event,
+            }
+        }
     });
 }
 

@@ -3,48 +3,74 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::super::effect::{Input, TaskId};
-use super::super::environment::Prepared;
+use super::super::effect::{HookLaunch, Input, TaskCommand, TaskId};
+use super::super::environment::{Prepared, words_of};
 use super::launch::warn_if_pending;
 use super::{Effects, Owner};
 use crate::health::{no_pipe, script_command};
-use crate::models::ProgramConfig;
+use crate::models::{ProgramConfig, Rare};
 use crate::process::{Exit, SpawnError};
 use crate::sys;
 use crate::sys::spawn::Child;
 
 /// A task's process, from its spawn until the task is forgotten.
 pub(super) struct TaskChild {
-    child: Child,
+    pub(super) child: Child,
     /// The leader was reaped; only its group may be left.
     reaped: bool,
 }
 
 impl Effects {
-    pub(super) fn start_task(&mut self, task: TaskId, config: &ProgramConfig, command: &str) -> Input {
-        match self.try_start_task(task, config, command) {
+    pub(super) fn start_task(&mut self, task: TaskId, config: &ProgramConfig, command: &TaskCommand) -> Input {
+        let started = match command {
+            TaskCommand::Script(script) => self.start_script(task, config, script),
+            TaskCommand::Hook(launch) => self.start_hook(task, config, launch),
+        };
+        match started {
             Ok(pid) => Input::TaskSpawned { task, pid },
             Err(error) => Input::TaskSpawnFailed { task, error: Box::new(error) },
         }
     }
 
-    /// Runs the command as the program's user, in its directory and environment.
-    fn try_start_task(&mut self, task: TaskId, config: &ProgramConfig, command: &str) -> Result<i32, SpawnError> {
-        let prepared =
-            Prepared::new(config, &script_command(command), &self.parts.users, self.parts.identity.as_ref())?;
+    /// Runs the script as the program's user, in its directory and environment. What it writes to its standard output is nobody's.
+    fn start_script(&mut self, task: TaskId, config: &ProgramConfig, script: &str) -> Result<i32, SpawnError> {
+        let words = script_command(script);
+        let prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
         // The output thread makes its end non-blocking.
         let (stderr, child_end) = io::pipe().map_err(no_pipe)?;
         let null = self.spawner.null();
-        let null = null.as_fd();
-        let command = prepared.command(null, null, child_end.as_fd(), self.parts.nofile, true);
+        let command = prepared.command(null.as_fd(), null.as_fd(), child_end.as_fd(), self.parts.former, true);
         let child = self.spawner.spawn(command)?;
+        self.parts.output.attach_task(task, None, OwnedFd::from(stderr));
+        Ok(self.add_task(task, config, child))
+    }
+
+    /// Runs a command of a hook as the program's user or as the daemon's, in the program's directory and environment.
+    fn start_hook(&mut self, task: TaskId, config: &ProgramConfig, launch: &HookLaunch) -> Result<i32, SpawnError> {
+        let HookLaunch { program, command, variables } = launch;
+        let words = words_of(&command.command)?;
+        let as_daemon = command.as_daemon.then(|| of_daemon(config));
+        let config = as_daemon.as_ref().unwrap_or(config);
+        let mut prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
+        for (name, value) in variables {
+            // A text from outside may hold what no variable can.
+            prepared.set_variable(name, &value.replace('\0', " "))?;
+        }
+        let (output, child_end) = io::pipe().map_err(no_pipe)?;
+        let null = self.spawner.null();
+        let (ours, both) = (null.as_fd(), child_end.as_fd());
+        let child = self.spawner.spawn(prepared.command(ours, both, both, self.parts.former, true))?;
+        self.parts.output.attach_task(task, Some(*program), OwnedFd::from(output));
+        Ok(self.add_task(task, config, child))
+    }
+
+    fn add_task(&mut self, task: TaskId, config: &ProgramConfig, child: Child) -> i32 {
         warn_if_pending(&config.name, &child);
-        self.parts.output.attach_task(task, OwnedFd::from(stderr));
         self.note_run();
         let pid = child.pid;
         self.children.insert(pid, Owner::Task(task));
         self.tasks.insert(task, TaskChild { child, reaped: false });
-        Ok(pid)
+        pid
     }
 
     /// Signals the group of a task; it may have gone by itself.
@@ -67,4 +93,9 @@ impl Effects {
     pub(super) fn forget_task(&mut self, task: TaskId) {
         self.tasks.remove(&task);
     }
+}
+
+/// The same program, that runs as the daemon's user and may do what that may.
+fn of_daemon(config: &ProgramConfig) -> ProgramConfig {
+    ProgramConfig { user: None, confinement: Rare::default(), ..config.clone() }
 }

@@ -125,6 +125,8 @@ pub(crate) struct Program {
 pub(crate) struct Adoption {
     /// `None`: nothing would tell our tags from those of others.
     identity: Option<Identity>,
+    /// Nothing can be left: the daemon before has ended in order.
+    expects_none: bool,
     first_look: FirstLook,
     /// The daemons whose processes are orphans.
     dead: SortedSet<ProcessId>,
@@ -140,6 +142,7 @@ impl Adoption {
     pub(crate) fn new(identity: Option<Identity>) -> Adoption {
         Adoption {
             identity,
+            expects_none: false,
             first_look: FirstLook::NotBegun,
             dead: SortedSet::default(),
             groups: SortedMap::default(),
@@ -148,9 +151,19 @@ impl Adoption {
         }
     }
 
+    /// Nothing is to be looked for. To be called before it [begins](Self::begin).
+    pub(crate) fn expect_none(&mut self) {
+        self.expects_none = true;
+    }
+
     /// Whether it is decided what has to end first.
     pub(crate) fn is_settled(&self) -> bool {
         self.first_look == FirstLook::Settled
+    }
+
+    /// Whether the first look is under way.
+    pub(crate) fn is_looking(&self) -> bool {
+        !matches!(self.first_look, FirstLook::NotBegun | FirstLook::Settled)
     }
 
     /// Takes in what an effect has come to.

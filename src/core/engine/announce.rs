@@ -10,8 +10,17 @@ use crate::core::effect::Effect;
 use crate::process::Transition;
 
 /// The engine's own subscribers. A new consumer of what happens is one line here.
-const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 4] =
-    [Engine::remember, Engine::settle_arrivals, Engine::watch_exits, Engine::watch_commit];
+const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 9] = [
+    Engine::remember,
+    Engine::record_start,
+    Engine::settle_arrivals,
+    Engine::watch_exits,
+    Engine::watch_commit,
+    Engine::notify_state,
+    Engine::act_on_fatal,
+    Engine::watch_lifetime,
+    Engine::count,
+];
 
 impl Engine {
     /// Something has happened; to which process, where it happened to one.

@@ -7,19 +7,19 @@ use super::ledger::{Owner, ReplyToken};
 use super::reload::Purpose;
 use super::waiters::{Goal, WaitKind};
 use crate::api::{
-    Act, Announcement, Command, LogLevel, ProcId, Query, Refusal, Reply, Request, RequestId, Selector, Terms, WaitFor,
-    Watch,
+    Act, Announcement, Command, DaemonFacts, LogLevel, LogSource, ProcId, Query, Refusal, Reply, Request, RequestId,
+    Selector, Terms, WaitFor, Watch,
 };
 use crate::core::effect::{Effect, OutputJob, Signal};
 use crate::failpoint;
-use crate::models::StreamKind;
+use crate::models::{Right, StreamKind};
 use crate::process::{self, Cause, Desired, Initiator, ProcessState, SignalTarget, Verb};
 
 /// A command on processes: who asked, and how he wants to be answered. Without a token nobody waits for the answer.
-struct CommandContext {
-    token: ReplyToken,
-    by: Initiator,
-    terms: Terms,
+pub(super) struct CommandContext {
+    pub(super) token: ReplyToken,
+    pub(super) by: Initiator,
+    pub(super) terms: Terms,
 }
 
 impl Engine {
@@ -31,28 +31,52 @@ impl Engine {
             return self.refuse(token, Refusal::ShuttingDown);
         }
         match request {
-            Request::Query(query) => self.query(token, query),
+            Request::Query(query) => self.query(token, &by, query),
             Request::Watch(watch) => self.watch(token, by, watch),
             Request::Command(command) => self.command(token, by, Arc::new(command)),
         }
     }
 
     /// Answered within the turn; changes nothing.
-    fn query(&mut self, token: ReplyToken, query: Query) {
+    fn query(&mut self, token: ReplyToken, by: &Initiator, query: Query) {
         if matches!(query, Query::Status { .. }) {
             self.probe_bystanders();
         }
+        #[cfg(feature = "attach")]
+        let seen = if let Query::Status { name: Some(name), .. } = &query { self.registry.find(name) } else { None };
+        let eyes = self.eyes(by);
         let answer = match query {
             Query::Status { name, offset } => {
-                self.rows(name.as_deref(), offset).map(|rows| Reply::Status { rows, offset, now: self.now })
+                let (now, ending) = (self.now, self.is_ending());
+                self.rows(name.as_deref(), offset, &eyes).map(|rows| Reply::Status { rows, offset, now, ending })
             }
-            Query::History { name } => self.history(name.as_deref()).map(Reply::History),
+            Query::History { name } => self.history(name.as_deref(), &eyes).map(Reply::History),
+            Query::Graph { names, offset } => {
+                self.graph_rows(&names, offset, &eyes).map(|rows| Reply::Graph { rows, offset, now: self.now })
+            }
+            Query::Blame { names, offset } => {
+                self.blame(&names, offset, &eyes).map(|blame| Reply::Blame(Box::new(blame)))
+            }
             Query::Pid { name } => self.pid(name.as_deref()),
             Query::Ping => Ok(Reply::Pid(self.own_pid)),
             Query::Version => Ok(Reply::Version(self.own_pid)),
             Query::LogLevel => Ok(Reply::LogLevel(self.settings.loglevel.clone())),
+            Query::Flags => Ok(Reply::Flags(self.flag_rows(&eyes))),
+            Query::Daemon => Ok(Reply::Daemon(Box::new(DaemonFacts {
+                pid: self.own_pid,
+                identifier: self.settings.identifier.clone(),
+                ending: self.is_ending(),
+            }))),
+            Query::Configuration => Ok(Reply::Configuration(self.configuration(by))),
+            Query::Access => Ok(self.access_table(by)),
+            #[cfg(feature = "http")]
+            Query::Readiness => Ok(self.unready(by)),
         };
         self.answer(token, answer);
+        #[cfg(feature = "attach")]
+        if let Some(id) = seen {
+            self.note_seen(id);
+        }
     }
 
     /// Answered later, or bit by bit; changes nothing.
@@ -63,24 +87,50 @@ impl Engine {
                 self.wait_until(token, name, until, terms);
             }
             Watch::Events { kinds, history } => {
-                let past = self.past_events(kinds, history);
+                let past = self.past_events(kinds, history, &self.eyes(&by));
                 let request = self.owe(token, Owner::Follower);
-                self.effects.push_back(Effect::Follow { request, kinds, past });
+                let reader = self.reader(&by);
+                self.effects.push_back(Effect::Follow { request, kinds, past, reader });
             }
             Watch::Tail { name, stream, amount, follow } => match self.registry.find_or_refuse(&name) {
                 Ok(id) => self.delegate(token, OutputJob::Tail { id, stream, amount, follow }),
                 Err(refusal) => self.refuse(token, refusal),
             },
-            Watch::Reread => self.load_configuration(Some(token), Purpose::Reread, by),
+            Watch::ReadLog { source: LogSource::Process { name, stream }, from, length } => {
+                match self.registry.find_or_refuse(&name) {
+                    Ok(id) => self.delegate(token, OutputJob::Read { id, stream, from, length }),
+                    Err(refusal) => self.refuse(token, refusal),
+                }
+            }
+            Watch::ReadLog { source: LogSource::Daemon, from, length } => {
+                self.delegate(token, OutputJob::ReadDaemonLog { from, length });
+            }
+            Watch::FollowDaemonLog { bytes } => self.delegate(token, OutputJob::FollowDaemonLog { bytes }),
+            #[cfg(feature = "http")]
+            Watch::Metrics => {
+                self.probe_bystanders();
+                let job = self.metrics_job(&by);
+                self.delegate(token, OutputJob::Metrics(Box::new(job)));
+            }
+            Watch::Reread { secrets, file } => self.reread_file(token, secrets, file, by),
+            Watch::Settings { name, secrets } => match self.registry.find_or_refuse(&name) {
+                Ok(_) => self.load_configuration(Some(token), Purpose::Settings { name, secrets }, by),
+                Err(refusal) => self.refuse(token, refusal),
+            },
             Watch::Why { name } => match self.registry.find_or_refuse(&name) {
-                Ok(id) => self.why(token, id),
+                Ok(id) => self.why(token, id, &by),
                 Err(refusal) => self.refuse(token, refusal),
             },
         }
     }
 
-    fn why(&mut self, token: ReplyToken, id: ProcId) {
-        let Some(why) = self.explain(id) else { return self.refuse(token, Refusal::Internal) };
+    fn why(&mut self, token: ReplyToken, id: ProcId, by: &Initiator) {
+        let Some(mut why) = self.explain(id) else { return self.refuse(token, Refusal::Internal) };
+        self.eyes(by).cover_why(&mut why);
+        if !self.may(by, Right::Logs, &why.program.name) {
+            why.last_words = None;
+            return self.reply(token, Reply::Why(Box::new(why)));
+        }
         let stream = if why.program.redirect_stderr { StreamKind::Stdout } else { StreamKind::Stderr };
         self.delegate(token, OutputJob::Why { id, stream, why: Box::new(why) });
     }
@@ -98,7 +148,7 @@ impl Engine {
     /// Changes something.
     pub(super) fn command(&mut self, token: ReplyToken, by: Initiator, command: Arc<Command>) {
         // What the embedding program does it may log itself.
-        if matches!(by, Initiator::Client(_)) {
+        if by.is_client() {
             self.announce(None, Announcement::Asked { command: Arc::clone(&command), by: by.clone() });
             self.deliver_announcements();
         }
@@ -110,16 +160,37 @@ impl Engine {
             }
             Command::EndRun { name } => self.end_run(name, CommandContext { token, by, terms: Terms::default() }),
             Command::Signal { name, signal, target } => self.signal(token, name, *signal, *target, by),
+            Command::Pause { name } => self.pause(token, name, by),
+            Command::Resume { name } => self.resume(token, name, by),
+            Command::SetEnabled { name, enabled } => self.set_enabled(token, name, *enabled, by),
+            Command::ReloadProcess { name } => self.reload_process(token, name, by),
+            Command::Scale { program, instances, save } => self.scale(token, program, *instances, *save, by),
             Command::Reload => self.load_configuration(Some(token), Purpose::Reload, reload_by(by)),
             Command::Update { confirm } => {
                 self.load_configuration(Some(token), Purpose::Update { confirm: *confirm }, reload_by(by));
             }
             Command::Confirm => self.confirm(token),
             Command::SetLogLevel { level } => self.set_log_level(token, *level),
+            Command::SetFlag { name, is_set } => self.set_flag(token, name, *is_set),
             Command::ClearLogs { name } => match self.registry.find_or_refuse(name) {
                 Ok(id) => self.delegate(token, OutputJob::Clear { id, name: name.clone() }),
                 Err(refusal) => self.refuse(token, refusal),
             },
+            Command::Stdin { name, bytes } => self.stdin(token, name, bytes),
+            #[cfg(feature = "attach")]
+            Command::Run(run) => self.run(token, run, by),
+            #[cfg(feature = "attach")]
+            Command::Attach { name, size } => self.attach(token, name, *size),
+            Command::ClearDaemonLog => self.delegate(token, OutputJob::ClearDaemonLog),
+            Command::ReadConfiguration => self.load_configuration(Some(token), Purpose::Read, by),
+            Command::AddGroup { name } => self.add_group(token, name, reload_by(by)),
+            Command::RemoveGroup { name } => self.remove_group(token, name, reload_by(by)),
+            Command::RemoteEvent { kind, data } => {
+                let event = Announcement::RemoteEvent { kind: kind.as_str().into(), data: data.as_str().into() };
+                self.announce(None, event);
+                self.reply(token, Reply::EventSent);
+            }
+            Command::RestartDaemon => self.restart_daemon(token),
             Command::ReopenLogs => {
                 self.effects.push_back(Effect::ReopenLogs);
                 self.reply(token, Reply::LogsReopened);
@@ -134,26 +205,33 @@ impl Engine {
     }
 
     fn act(&mut self, act: Act, on: Selector, context: CommandContext) {
+        match self.instances_to_make(act, &on, context.terms) {
+            Some(purpose) => self.load_configuration(Some(context.token), purpose, context.by),
+            None => self.act_on(act, on, context),
+        }
+    }
+
+    /// As [`act`](Self::act), on what is there.
+    pub(super) fn act_on(&mut self, act: Act, on: Selector, context: CommandContext) {
         let found = match &on {
             Selector::Process(name) => self.registry.find_or_refuse(name).map(|id| vec![id]),
             Selector::Group(group) => self.registry.members_or_refuse(group),
+            Selector::Processes(_) => Ok(Vec::new()),
         };
         let ids = match found {
             Ok(ids) => ids,
             Err(refusal) => return self.refuse(context.token, refusal),
         };
-        let CommandContext { token, by, terms } = context;
-        let goal = match act {
-            Act::Start | Act::Restart { .. } => Goal::Up,
-            Act::Stop | Act::Kill => Goal::Down,
-        };
+        let goal = Goal::of(act);
         if goal == Goal::Up && self.is_ending() {
-            return self.refuse(token, Refusal::ShuttingDown);
+            return self.refuse(context.token, Refusal::ShuttingDown);
         }
-        let already = match &on {
-            Selector::Process(name) => self.is_already(act, &ids).then(|| name.clone()),
+        let already = match on {
+            Selector::Processes(names) => return self.act_on_each(act, names, context),
+            Selector::Process(ref name) => self.is_already(act, &ids).then(|| name.clone()),
             Selector::Group(_) => None,
         };
+        let CommandContext { token, by, terms } = context;
         let dependants = match act {
             Act::Start => {
                 self.start_in_order(&ids, &by);
@@ -165,7 +243,7 @@ impl Engine {
         if let Some(name) = already {
             return self.reply(token, Reply::AlreadyThere { act, name });
         }
-        let also = self.names_of(&dependants);
+        let also = self.names_shown_to(&by, &dependants);
         let goals: Vec<(ProcId, Goal)> = ids.into_iter().chain(dependants).map(|id| (id, goal)).collect();
         self.wait_for(Some(token), terms, WaitKind::Act { act, on, also }, &goals);
     }
@@ -177,7 +255,7 @@ impl Engine {
             Err(refusal) => return self.refuse(context.token, refusal),
         };
         let machine = self.registry.get(id).map(|entry| &entry.machine);
-        let has_run = machine.is_some_and(|machine| machine.has_run());
+        let has_run = machine.is_some_and(|machine| machine.is_engaged());
         let is_wanted = machine.is_some_and(|machine| machine.desired() == Desired::Up);
         let act = match (has_run, is_wanted) {
             (false, _) => {
@@ -191,10 +269,13 @@ impl Engine {
     }
 
     /// Whether this process is where the command would bring it.
-    fn is_already(&self, act: Act, ids: &[ProcId]) -> bool {
+    pub(super) fn is_already(&self, act: Act, ids: &[ProcId]) -> bool {
         let Some(entry) = ids.first().and_then(|id| self.registry.get(*id)) else { return false };
         match act {
-            Act::Start => matches!(entry.machine.state(), ProcessState::Running | ProcessState::Unhealthy),
+            Act::Start => {
+                matches!(entry.machine.state(), ProcessState::Running | ProcessState::Unhealthy)
+                    || entry.machine.is_up()
+            }
             Act::Kill => entry.is_settled_down(),
             Act::Stop | Act::Restart { .. } => false,
         }
@@ -236,6 +317,20 @@ impl Engine {
         self.send_signal(id, generation, Signal { number, target, resume: false });
         self.note(id, Cause::SignalRequested { signal: number, target, by });
         self.reply(token, Reply::SignalSent { name: name.to_owned(), signal: number, target });
+    }
+
+    /// Writes to the standard input of the present run. One that is being stopped takes nothing any more.
+    fn stdin(&mut self, token: ReplyToken, name: &str, bytes: &Arc<[u8]>) {
+        let id = match self.registry.find_or_refuse(name) {
+            Ok(id) => id,
+            Err(refusal) => return self.refuse(token, refusal),
+        };
+        let Some(entry) = self.registry.get(id) else { return self.refuse(token, Refusal::Internal) };
+        if entry.machine.pid().is_none() || entry.machine.state() == ProcessState::Stopping {
+            let reached = entry.reached(self.now);
+            return self.refuse(token, Refusal::NotRunning { name: name.to_owned(), reached });
+        }
+        self.delegate(token, OutputJob::Stdin { id, name: name.to_owned(), bytes: Arc::clone(bytes) });
     }
 
     fn pid(&self, name: Option<&str>) -> Result<Reply, Refusal> {

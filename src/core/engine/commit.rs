@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::additions::AdditionsBefore;
 use super::ledger::ReplyToken;
 use super::timers::TimerKey;
 use super::waiters::{Goal, ReloadSummary, WaitKind};
@@ -33,6 +34,10 @@ pub(super) enum ApplyMode {
     Update,
     /// As an update, but what was up before (and nothing else) is up afterwards.
     RollBack(SortedSet<String>),
+    /// As a reload, and what is added is started, unless it is disabled.
+    Scale,
+    /// As a reload, and nothing is started.
+    Add,
 }
 
 /// What was brought about.
@@ -41,6 +46,7 @@ pub(super) struct Change {
     plan: ReloadPlan,
     /// Still to be stopped; they leave when they have.
     removed: Vec<ProcId>,
+    /// With those that need them.
     restarted: Vec<ProcId>,
     restarted_names: Vec<String>,
     /// Added and started.
@@ -96,6 +102,7 @@ fn daemon_changes(plan: &ReloadPlan) -> DaemonChanges {
 pub(super) struct Snapshot {
     config: SupervisorConfig,
     up: SortedSet<String>,
+    additions: AdditionsBefore,
 }
 
 /// An update that is taken back unless somebody confirms it.
@@ -124,6 +131,12 @@ impl Commit {
         self.pending.is_some() || self.rolling_back
     }
 
+    /// The programs that may come back.
+    #[cfg(feature = "attach")]
+    pub(super) fn names_before(&self) -> Option<&[ProgramConfig]> {
+        self.pending.as_ref().map(|pending| pending.before.config.programs.as_slice())
+    }
+
     /// When the update is taken back; `None` where none waits to be confirmed.
     pub(super) fn pending_until(&self) -> Option<Moment> {
         self.pending.as_ref().map(|pending| pending.until)
@@ -131,8 +144,8 @@ impl Commit {
 }
 
 impl Engine {
-    /// What this file would change.
-    pub(super) fn reread(&self, loaded: &Loaded) -> Reread {
+    /// What this file would change; values that may be secret only where they are asked for.
+    pub(super) fn reread(&self, loaded: &Loaded, secrets: bool) -> Reread {
         let (old, new) = (self.running(), &loaded.config);
         let plan = diff(&old, new);
         let mut reread = Reread {
@@ -146,7 +159,8 @@ impl Engine {
             config.programs.iter().find(|program| program.name == *name).cloned()
         };
         let tell = |keys: Vec<KeyDiff>| {
-            let keys = keys.into_iter().map(KeyDiff::without_secrets);
+            let shown = |diff: KeyDiff| if secrets { diff } else { diff.without_secrets() };
+            let keys = keys.into_iter().map(shown);
             keys.map(|KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
         };
         for name in plan.changed {
@@ -176,8 +190,9 @@ impl Engine {
 
     /// What to go back to.
     pub(super) fn snapshot(&self) -> Snapshot {
-        let up = self.registry.present().filter(|(_, entry)| is_wanted(entry));
-        Snapshot { up: up.map(|(_, entry)| entry.name().to_owned()).collect(), config: self.effective() }
+        let up = self.registry.configured().filter(|(_, entry)| is_wanted(entry));
+        let up = up.map(|(_, entry)| entry.name().to_owned()).collect();
+        Snapshot { up, config: self.effective(), additions: self.additions_before() }
     }
 
     /// Applies a configuration. What is removed is still to be stopped: see [`stop_removed`](Self::stop_removed).
@@ -185,6 +200,7 @@ impl Engine {
         let mut change = Change { plan: diff(&self.effective(), &new), ..Change::default() };
         self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
         self.apply_settings(&change.plan, &new);
+        let order: Vec<String> = new.programs.iter().map(|program| program.name.clone()).collect();
         let mut programs: HashMap<String, ProgramConfig> =
             new.programs.into_iter().map(|program| (program.name.clone(), program)).collect();
         for name in &change.plan.removed {
@@ -192,6 +208,7 @@ impl Engine {
             if let Some(entry) = self.registry.get_mut(id) {
                 entry.leaving = true;
             }
+            self.unplan(id);
             change.removed.push(id);
         }
         for name in &change.plan.changed {
@@ -204,15 +221,19 @@ impl Engine {
             let start = match mode {
                 ApplyMode::Reload | ApplyMode::Update => program.autostart,
                 ApplyMode::RollBack(up) => up.contains(&name),
+                ApplyMode::Scale => true,
+                ApplyMode::Add => false,
             };
             let id = self.bring_in(program);
-            if start {
+            let is_brought_back = matches!(mode, ApplyMode::RollBack(_));
+            if start && (is_brought_back || !self.is_disabled(id)) {
                 change.started.push(id);
             }
         }
+        self.registry.take_places(order.iter().map(String::as_str));
         self.rebuild_graph();
         self.renew_held();
-        if !matches!(mode, ApplyMode::Reload) {
+        if matches!(mode, ApplyMode::Update | ApplyMode::RollBack(_)) {
             self.restart_changed(mode, by, &mut change);
         }
         self.start_in_order(&change.started, by);
@@ -229,36 +250,53 @@ impl Engine {
         };
         let wanted = |entry: &Entry| match mode {
             ApplyMode::RollBack(up) => up.contains(entry.name()),
-            ApplyMode::Reload | ApplyMode::Update => is_wanted(entry) || entry.machine.state() == ProcessState::Fatal,
+            ApplyMode::Reload | ApplyMode::Update | ApplyMode::Scale | ApplyMode::Add => {
+                is_wanted(entry) || (entry.machine.state() == ProcessState::Fatal && !entry.disabled)
+            }
         };
         let chosen = self.registry.present().filter(|(_, entry)| stale(entry) && wanted(entry));
         let chosen: Vec<(ProcId, String, bool)> =
-            chosen.map(|(id, entry)| (id, entry.name().to_owned(), entry.machine.has_run())).collect();
+            chosen.map(|(id, entry)| (id, entry.name().to_owned(), entry.machine.is_engaged())).collect();
         let (running, down): (Vec<_>, Vec<_>) = chosen.iter().partition(|(_, _, has_run)| *has_run);
         let ids = |chosen: &[&(ProcId, String, bool)]| chosen.iter().map(|(id, ..)| *id).collect::<Vec<ProcId>>();
-        self.act_in_order(Act::Restart { force: false }, &ids(&running), by, false);
+        let dependants = self.act_in_order(Act::Restart { force: false }, &ids(&running), by, false);
         self.start_in_order(&ids(&down), by);
         for (id, name, _) in chosen {
             change.restarted.push(id);
             change.restarted_names.push(name);
         }
+        // One that has left the configuration is stopped with them, and does not come back.
+        let stays = |id: &ProcId| self.registry.get(*id).is_some_and(|entry| !entry.leaving);
+        let dependants: Vec<ProcId> = dependants.into_iter().filter(stays).collect();
+        change.restarted_names.extend(self.names_of(&dependants));
+        change.restarted.extend(dependants);
         sort(&mut change.restarted_names);
     }
 
     fn change(&mut self, id: ProcId, program: ProgramConfig) {
         let config = Arc::new(program);
+        let before = self.registry.get(id).map(|entry| Arc::clone(entry.config()));
         self.effects.push_back(Effect::Configure { id, config: Arc::clone(&config) });
+        let is_same = before.is_some_and(|before| before.schedule == config.schedule);
         self.tell(id, process::Event::ConfigChanged(config));
+        if !is_same {
+            self.plan(id);
+        }
     }
 
     /// Adds a program; one that has just been removed and is still stopping comes back.
     fn bring_in(&mut self, program: ProgramConfig) -> ProcId {
-        let Some(id) = self.registry.id_of(&program.name) else { return self.add(Arc::new(program)) };
+        let Some(id) = self.registry.id_of(&program.name) else {
+            let id = self.add(Arc::new(program));
+            self.plan(id);
+            return id;
+        };
         if let Some(entry) = self.registry.get_mut(id) {
             entry.leaving = false;
         }
         self.include_dependants(id);
         self.change(id, program);
+        self.plan(id);
         id
     }
 
@@ -279,7 +317,18 @@ impl Engine {
             self.effects.push_back(Effect::SetLogLimits { maxbytes, backups });
         }
         self.settings.shutdown_timeout = new.shutdown_timeout;
+        self.settings.start_limit = new.start_limit;
         self.settings.exit_when_idle = new.exit_when_idle;
+        // Also where they are the same: files of users may have changed, and what could not be opened may be free.
+        if !(self.settings.http.is_empty() && new.http.is_empty()) {
+            self.settings.http.clone_from(&new.http);
+            self.effects.push_back(Effect::ChangeDoors { settings: self.share_settings() });
+        }
+        if self.settings.access != new.access {
+            self.settings.access.clone_from(&new.access);
+            // What somebody follows was begun by the rules before.
+            self.effects.push_back(Effect::EndStreams);
+        }
         // Not `log_format`: the daemon's own lines stand between those of the programs.
         if self.settings.default_output != new.default_output || self.settings.log_prefix != new.log_prefix {
             self.settings.default_output = new.default_output;
@@ -326,7 +375,8 @@ impl Engine {
         let reason = pending.failed.unwrap_or(RollbackReason::Unconfirmed);
         self.announce(None, Announcement::Reload(ReloadChange::RolledBack(Arc::new(reason.clone()))));
         self.commit.taken_back = Some(Box::new(reason));
-        let Snapshot { config, up } = pending.before;
+        let Snapshot { config, up, additions } = pending.before;
+        self.bring_additions_back(additions);
         self.commit.rolling_back = true;
         let change = self.apply_config(config, &ApplyMode::RollBack(up), &Initiator::Rollback);
         self.commit.rolling_back = false;

@@ -1,4 +1,4 @@
-//! The end that programs decide about: `exit_on`, `exit_code` and `exit_when_idle`.
+//! The end that programs decide about: `exit_on`, `on_fatal = exit`, `exit_code` and `exit_when_idle`.
 //!
 //! A container ends when its main program does, with a code that tells the truth. What somebody has asked for (a stop, a
 //! restart, a removal by a reload, SIGTERM to the daemon) is no such end.
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::timers::TimerKey;
 use super::{Engine, Entry};
-use crate::api::{Announcement, ExitDecision, ExitReason, ProcId, ShutdownProgress};
-use crate::models::{ExitCode, ExitOn};
+use crate::api::{Announcement, ExitDecision, ExitReason, ExitSetting, ProcId, ShutdownProgress};
+use crate::models::{ExitCode, ExitOn, FatalAction};
 use crate::process::{Exit, ProcessState, SpawnError, SpawnStage};
 
 const FAILURE: u8 = 1;
@@ -52,17 +52,22 @@ impl Engine {
             | ProcessState::Unhealthy => return,
         };
         let exit_on = entry.config().exit_on;
-        let ends = match exit_on {
+        let by_exit_on = match exit_on {
             ExitOn::Never => false,
             ExitOn::Failure => failed,
             ExitOn::Exit => true,
             ExitOn::Fatal => transition.to == ProcessState::Fatal,
         };
-        if !ends {
-            return;
-        }
+        let by_on_fatal = transition.to == ProcessState::Fatal
+            && entry.config().restart.on_fatal == FatalAction::Exit
+            && entry.machine.acts_on_fatal();
+        let setting = match (by_exit_on, by_on_fatal) {
+            (true, _) => ExitSetting::ExitOn(exit_on),
+            (false, true) => ExitSetting::OnFatal,
+            (false, false) => return,
+        };
         let (name, state, cause) = (entry.name().to_owned(), transition.to, transition.cause.clone());
-        let reason = ExitReason::Program { name, state, exit_on, cause };
+        let reason = ExitReason::Program { name, state, setting, cause };
         let code = code_of(entry, transition.to);
         self.exit_policy.decision = Some(ExitDecision { code, reason, last_words: None });
         self.exit_policy.speaking = Some(id);
@@ -74,7 +79,9 @@ impl Engine {
         if self.is_ending() {
             return self.note_run_over(id);
         }
-        if self.settings.exit_when_idle && self.registry.get(id).is_some_and(Entry::is_settled_down) {
+        if self.settings.exit_when_idle
+            && self.registry.get(id).is_some_and(|entry| entry.is_settled_down() || entry.machine.is_up())
+        {
             // At the end of all that follows from this moment: others are about to be started.
             self.timers.set(TimerKey::ExitPolicy, Some(self.now));
         }
@@ -112,7 +119,8 @@ impl Engine {
 
     /// `exit_when_idle`: has everything that was started ended by itself, for good?
     fn evaluate_idleness(&self) -> Option<ExitDecision> {
-        if !self.settings.exit_when_idle {
+        // Who has a schedule has not ended for good.
+        if !self.settings.exit_when_idle || self.has_schedules() {
             return None;
         }
         let mut ended = 0usize;
@@ -129,6 +137,7 @@ impl Engine {
                 | ProcessState::Backoff
                 | ProcessState::Stopping
                 | ProcessState::Unhealthy => return None,
+                ProcessState::Exited if entry.machine.is_up() => ended += 1,
                 ProcessState::Exited | ProcessState::Fatal if !entry.is_settled_down() => return None,
                 ProcessState::Exited | ProcessState::Fatal => ended += 1,
             }
@@ -183,10 +192,20 @@ fn code_of_spawn(error: &SpawnError) -> u8 {
             | SpawnStage::Fork
             | SpawnStage::Session
             | SpawnStage::Stdio
+            | SpawnStage::Terminal
             | SpawnStage::Limits
+            | SpawnStage::OomScore
+            | SpawnStage::Nice
+            | SpawnStage::IoPriority
+            | SpawnStage::Affinity
+            | SpawnStage::Scheduler
+            | SpawnStage::Chroot
+            | SpawnStage::Capabilities
+            | SpawnStage::NoNewPrivs
             | SpawnStage::Credentials
             | SpawnStage::ParentDeath
-            | SpawnStage::Directory,
+            | SpawnStage::Directory
+            | SpawnStage::Stdin,
             _,
         ) => FAILURE,
     }

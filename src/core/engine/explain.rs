@@ -3,9 +3,26 @@
 use std::sync::Arc;
 
 use super::{Engine, Entry};
-use crate::api::{LastRequest, NextStep, ProcId, Why};
+use crate::api::{ChainStep, HeldBack, LastRequest, NextStep, ObstacleChain, ProcId, Why};
 use crate::config::needs_restart;
+use crate::models::DependencyCondition;
 use crate::process::{Moment, ProcessState};
+use crate::util::sorted::SortedSet;
+
+/// So many programs of a chain are told: the last one and those at the beginning.
+const MOST_STEPS: usize = 8;
+
+/// So many of those that have to go before are named.
+const MOST_NAMED: usize = 3;
+
+/// A process on the way to what keeps another one from starting.
+struct Visit {
+    id: ProcId,
+    /// What has to hold of it.
+    condition: DependencyCondition,
+    /// Who needs it: a place in the list of those that were found before.
+    found_from: Option<usize>,
+}
 
 impl Engine {
     /// How a process came to its state. The last lines of its output are added by the output thread.
@@ -18,6 +35,8 @@ impl Engine {
             now: self.now,
             state: machine.state(),
             condition: self.condition_of(id, entry),
+            hook: self.running_hook(id),
+            hook_failure: entry.hook_failure.clone(),
             last_words: entry.last_words.clone(),
             output_trouble: entry.output_trouble.iter().flatten().next().cloned(),
             pid: machine.pid(),
@@ -34,9 +53,85 @@ impl Engine {
             config_changed: machine.run_config().is_some_and(|run| needs_restart(run, entry.config())),
             last_exit: machine.last_run().map(|run| run.exit),
             completed: machine.has_completed(),
+            held: self.held_back(id),
+            chain: self.obstacle_chain(id),
+            told: machine.told().cloned().map(Box::new),
             next: next_step(entry),
+            next_run: self.next_run(id),
             last_output: Vec::new(),
         })
+    }
+
+    /// The way from a process that can't start yet to what is to blame for that: the nearest program that has failed or was
+    /// stopped, else the nearest that is still on its way.
+    fn obstacle_chain(&self, id: ProcId) -> ObstacleChain {
+        let mut seen = SortedSet::default();
+        seen.insert(id);
+        let mut visits = vec![Visit { id, condition: DependencyCondition::default(), found_from: None }];
+        let mut nearest = None;
+        let mut place = 0;
+        while let Some(at) = visits.get(place).map(|visit| visit.id) {
+            let Some(entry) = self.registry.get(at) else { break };
+            let mut is_blameless = false;
+            for link in self.obstacles(at, &entry.machine) {
+                is_blameless = true;
+                if seen.insert(link.on) {
+                    visits.push(Visit { id: link.on, condition: link.condition, found_from: Some(place) });
+                }
+            }
+            if !is_blameless && place > 0 {
+                nearest = nearest.or(Some(place));
+                if has_failed(entry.machine.state()) {
+                    nearest = Some(place);
+                    break;
+                }
+            }
+            place += 1;
+        }
+        nearest.map_or_else(ObstacleChain::default, |end| self.chain_to(&visits, end))
+    }
+
+    /// The way to the visit at this place.
+    fn chain_to(&self, visits: &[Visit], end: usize) -> ObstacleChain {
+        let mut way = Vec::new();
+        let mut next = Some(end);
+        while let Some(visit) = next.and_then(|place| visits.get(place)).filter(|visit| visit.found_from.is_some()) {
+            way.push(visit);
+            next = visit.found_from;
+        }
+        let left_out = way.len().saturating_sub(MOST_STEPS);
+        way.drain(1..1 + left_out);
+        let steps = way.iter().rev().filter_map(|visit| self.chain_step(visit.id, visit.condition)).collect();
+        ObstacleChain { steps, left_out }
+    }
+
+    fn chain_step(&self, id: ProcId, condition: DependencyCondition) -> Option<ChainStep> {
+        let entry = self.registry.get(id)?;
+        let request = entry.machine.last_request();
+        Some(ChainStep {
+            program: Arc::clone(entry.config()),
+            condition,
+            state: entry.machine.state(),
+            told: self.condition_of(id, entry),
+            last_words: entry.last_words.clone(),
+            last_request: request.map(|(verb, by, at)| LastRequest { verb: *verb, by: by.clone(), at: *at }),
+        })
+    }
+
+    /// A command on this process that waits until others have gone.
+    fn held_back(&self, id: ProcId) -> Option<HeldBack> {
+        let (act, by) = self.held_command(id)?;
+        let behind: Vec<ProcId> = self.dependants_on_their_way(id).collect();
+        let step = |id: &ProcId| self.chain_step(*id, DependencyCondition::default());
+        let named: Vec<ChainStep> = behind.iter().take(MOST_NAMED).filter_map(step).collect();
+        Some(HeldBack { act, by: by.clone(), more: behind.len() - named.len(), behind: named })
+    }
+}
+
+fn has_failed(state: ProcessState) -> bool {
+    match state {
+        ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal | ProcessState::Stopped => true,
+        ProcessState::Starting | ProcessState::Running | ProcessState::Stopping | ProcessState::Unhealthy => false,
     }
 }
 
@@ -44,26 +139,34 @@ impl Engine {
 fn next_step(entry: &Entry) -> Option<(NextStep, Moment)> {
     let machine = &entry.machine;
     let at = machine.poll_timeout()?;
+    match machine.next_is_probe() {
+        Some(true) => return Some((NextStep::ProbeAnswer, at)),
+        Some(false) => return Some((NextStep::Probe, at)),
+        None => {}
+    }
     let step = match machine.state() {
         ProcessState::Stopping => match (machine.next_stop_signal(), machine.kill_at()) {
             (Some(signal), _) => NextStep::StopSignal(signal),
             (None, Some(_)) => NextStep::Kill,
             (None, None) => NextStep::KillAgain,
         },
+        ProcessState::Starting if machine.is_detached() => NextStep::PidFile,
         ProcessState::Starting if machine.gives_up() => NextStep::GiveUp,
         ProcessState::Starting if machine.is_checking() => NextStep::CheckAnswer,
         ProcessState::Starting if machine.ready() == Some(false) => NextStep::Check,
         ProcessState::Starting => NextStep::Running,
+        ProcessState::Running | ProcessState::Unhealthy if machine.is_watched() => NextStep::Watchdog,
         ProcessState::Running | ProcessState::Unhealthy if machine.is_checking() => NextStep::CheckAnswer,
         ProcessState::Running | ProcessState::Unhealthy => NextStep::Check,
         ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if machine.has_run() => {
             NextStep::KillRemains
         }
-        ProcessState::Backoff => {
-            let (number, of, _) = machine.retry()?;
-            NextStep::Retry { number, of }
-        }
-        ProcessState::Exited | ProcessState::Fatal | ProcessState::Stopped => NextStep::Restart,
+        ProcessState::Backoff => match machine.retry() {
+            Some((number, of, _)) => NextStep::Retry { number, of },
+            None => NextStep::Attempt,
+        },
+        ProcessState::Fatal => NextStep::Attempt,
+        ProcessState::Exited | ProcessState::Stopped => NextStep::Restart,
     };
     Some((step, at))
 }

@@ -2,6 +2,8 @@
 //! Who may go now, and who has to go first, takes a look at the edges of one process. Without dependencies it is three empty
 //! lists.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
@@ -9,6 +11,7 @@ use crate::api::ProcId;
 use crate::config::dependency_edges;
 use crate::models::{DependencyCondition, DependencyKind, ProgramConfig};
 use crate::util::sort::sort_by;
+use crate::util::sorted::SortedMap;
 use crate::util::topology::Topology;
 
 /// One process depends on another.
@@ -22,6 +25,17 @@ pub(super) struct Link {
     pub(super) condition: DependencyCondition,
 }
 
+/// Where the links of a process are, and how deep it lies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Node {
+    /// Its first link in `needs`, and how many there are.
+    needs: (u32, u32),
+    /// The same in `needed_by`.
+    needed_by: (u32, u32),
+    /// How many others have to start before it, one after the other.
+    depth: u32,
+}
+
 /// See the [module](self).
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Graph {
@@ -29,8 +43,8 @@ pub(super) struct Graph {
     needs: Vec<Link>,
     /// The same, sorted by on whom.
     needed_by: Vec<Link>,
-    /// Sorted by process: how many others have to start before it, one after the other; those with dependencies.
-    depths: Vec<(ProcId, u32)>,
+    /// Each process, if any has links.
+    nodes: SortedMap<ProcId, Node>,
 }
 
 impl Graph {
@@ -54,8 +68,17 @@ impl Graph {
         let needs: Vec<Link> = links.collect();
         let mut needed_by = needs.clone();
         sort_by(&mut needed_by, |one, other| one.on.cmp(&other.on));
-        let depths = programs.iter().map(|(id, _)| *id).zip(depths).filter(|(_, depth)| *depth > 0).collect();
-        Graph { needs, needed_by, depths }
+        let mut nodes: SortedMap<ProcId, Node> = SortedMap::default();
+        let (mut next_need, mut next_dependant) = (0, 0);
+        for (number, (id, _)) in programs.iter().enumerate() {
+            let node = Node {
+                needs: take_links(&needs, &mut next_need, |link| link.from == *id),
+                needed_by: take_links(&needed_by, &mut next_dependant, |link| link.on == *id),
+                depth: depths.get(number).copied().unwrap_or_default(),
+            };
+            nodes.insert(*id, node);
+        }
+        Graph { needs, needed_by, nodes }
     }
 
     /// Nothing depends on anything.
@@ -63,28 +86,55 @@ impl Graph {
         self.needs.is_empty()
     }
 
+    /// Ids are given from 0 on, one after the other: those of the first configuration are places.
+    fn node(&self, id: ProcId) -> Node {
+        self.nodes.get_near(id as usize, &id).copied().unwrap_or_default()
+    }
+
+    /// Where the links are by which this process depends on others; for who changes something between two of them.
+    pub(super) fn need_places(&self, id: ProcId) -> Range<usize> {
+        range(self.node(id).needs)
+    }
+
+    /// Where the links are by which others depend on this process.
+    pub(super) fn dependant_places(&self, id: ProcId) -> Range<usize> {
+        range(self.node(id).needed_by)
+    }
+
+    pub(super) fn need_at(&self, place: usize) -> Option<Link> {
+        self.needs.get(place).copied()
+    }
+
+    pub(super) fn dependant_at(&self, place: usize) -> Option<Link> {
+        self.needed_by.get(place).copied()
+    }
+
     /// What this process depends on.
     pub(super) fn needs(&self, id: ProcId) -> &[Link] {
-        slice(&self.needs, |link| link.from, id)
+        self.needs.get(self.need_places(id)).unwrap_or_default()
     }
 
     /// Who depends on this process.
     pub(super) fn needed_by(&self, id: ProcId) -> &[Link] {
-        slice(&self.needed_by, |link| link.on, id)
+        self.needed_by.get(self.dependant_places(id)).unwrap_or_default()
     }
 
     /// Nothing lies deeper than what it depends on.
     pub(super) fn depth(&self, id: ProcId) -> u32 {
-        let place = self.depths.binary_search_by(|(other, _)| other.cmp(&id));
-        place.ok().and_then(|place| self.depths.get(place)).map_or(0, |(_, depth)| *depth)
+        self.node(id).depth
     }
 }
 
-/// The links with this key, which are neighbours.
-fn slice(links: &[Link], key: impl Fn(&Link) -> ProcId, wanted: ProcId) -> &[Link] {
-    let from = links.partition_point(|link| key(link) < wanted);
-    let to = links.partition_point(|link| key(link) <= wanted);
-    links.get(from..to).unwrap_or_default()
+fn range((first, count): (u32, u32)) -> Range<usize> {
+    first as usize..first as usize + count as usize
+}
+
+/// How many of the next links are so, and where the first of them is.
+fn take_links(links: &[Link], next: &mut u32, is_so: impl Fn(&Link) -> bool) -> (u32, u32) {
+    let first = *next;
+    let count = links.iter().skip(first as usize).take_while(|link| is_so(link)).count() as u32;
+    *next += count;
+    (first, count)
 }
 
 impl Engine {
@@ -121,7 +171,7 @@ mod tests {
     fn without_dependencies_nothing_is_allocated() {
         let programs = [program("db", &[]), program("web", &[])];
         let programs: Vec<(ProcId, &ProgramConfig)> = (0..).zip(&programs).collect();
-        let Graph { needs, needed_by, depths } = Graph::new(&programs);
-        assert_eq!((needs.capacity(), needed_by.capacity(), depths.capacity()), (0, 0, 0));
+        let Graph { needs, needed_by, nodes } = Graph::new(&programs);
+        assert_eq!((needs.capacity(), needed_by.capacity(), nodes.len()), (0, 0, 0));
     }
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Eyes;
 use super::{Engine, Entry};
 use crate::api::{Announcement, HistoryRow, ProcId, Refusal};
 use crate::models::ProgramConfig;
-use crate::process::{Cause, Failure, Initiator, Moment, ProcessState, SpawnError};
+use crate::process::{Cause, Failure, Initiator, Moment, ProcessState, SpawnError, TaskEnd};
 use crate::util::sort::sort_by;
 
 /// Records that a process keeps.
@@ -48,51 +49,92 @@ fn payload(cause: &Cause) -> usize {
             + match failure {
                 Failure::Unhealthy { message, .. } => message.len(),
                 Failure::SpawnFailed(error) => of_error(error),
-                Failure::DependencyLost { on, .. } => on.len(),
+                Failure::DependencyLost { on, .. } | Failure::StartWhen { on, .. } => on.len(),
+                Failure::NoMain { path, .. } => path.len(),
+                Failure::HookFailed(hook) => {
+                    let of_spawn = match &hook.end {
+                        TaskEnd::SpawnFailed(error) => size_of::<SpawnError>() + of_error(error),
+                        TaskEnd::Exited { .. } | TaskEnd::TimedOut { .. } | TaskEnd::Cancelled => 0,
+                    };
+                    hook.command.len() + hook.end.lines().map(str::len).sum::<usize>() + of_spawn
+                }
+                Failure::NotReady { detail, .. } => detail.as_ref().map_or(0, |detail| detail.len()),
                 Failure::Exited { .. }
                 | Failure::Backgrounded { .. }
+                | Failure::NotForked { .. }
+                | Failure::LeftNothing { .. }
                 | Failure::NotCompleted { .. }
-                | Failure::NotReady { .. }
+                | Failure::RanTooLong { .. }
                 | Failure::NeverReady
+                | Failure::Watchdog { .. }
                 | Failure::InternalError => 0,
             }
     };
     match cause {
-        Cause::Unhealthy { message, .. } | Cause::HealthyAgain { message } => message.len(),
+        Cause::Unhealthy { message, .. }
+        | Cause::HealthyAgain { message }
+        | Cause::HealthCommandEnded { message, .. }
+        | Cause::ReadinessLost { message } => message.len(),
         Cause::DependencyBack { on } => on.as_ref().map_or(0, |on| on.len()),
-        Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } | Cause::StartFailed { failure } => {
-            of_failure(failure)
-        }
-        Cause::SpawnFailed { error } => size_of::<SpawnError>() + of_error(error),
-        Cause::Requested { by, .. } | Cause::RequestedDuringSpawn { by, .. } | Cause::SignalRequested { by, .. } => {
-            payload_of_initiator(by)
-        }
+        Cause::BackedOff { failure, .. }
+        | Cause::GaveUp { failure, .. }
+        | Cause::StartFailed { failure }
+        | Cause::HookFailed { failure } => of_failure(failure),
+        Cause::SpawnFailed { error } | Cause::WaitsForRoom { error, .. } => size_of::<SpawnError>() + of_error(error),
+        Cause::Requested { by, .. }
+        | Cause::RequestedDuringSpawn { by, .. }
+        | Cause::SignalRequested { by, .. }
+        | Cause::PauseRequested { by }
+        | Cause::ResumeRequested { by }
+        | Cause::EnabledSet { by, .. }
+        | Cause::ReloadRequested { by } => payload_of_initiator(by),
         Cause::EarlierDaemonDied { .. }
         | Cause::Executed
         | Cause::Up { .. }
         | Cause::Ready { .. }
         | Cause::Exited { .. }
         | Cause::Completed { .. }
+        | Cause::WatchdogMissed { .. }
+        | Cause::AliveAgain
+        | Cause::NotifyRefused { .. }
+        | Cause::ReadinessBack
+        | Cause::InBackground
+        | Cause::MainProcess { .. }
+        | Cause::MainRefused { .. }
         | Cause::RestartUnhealthy
         | Cause::Retry { .. }
+        | Cause::RetryForRoom
+        | Cause::FatalRetry { .. }
         | Cause::Restart
         | Cause::Ended { .. }
+        | Cause::Schedule { .. }
         | Cause::StopTimedOut { .. }
-        | Cause::StopStepOver { .. } => 0,
+        | Cause::StopStepOver { .. }
+        | Cause::OutlivedStopCommand { .. }
+        | Cause::StopCommandTimedOut { .. } => 0,
     }
 }
 
 fn payload_of_initiator(by: &Initiator) -> usize {
     match by {
-        Initiator::Client(caller) => size_of_val(&**caller) + caller.command.as_ref().map_or(0, |name| name.len()),
+        Initiator::Client(caller) => {
+            let texts = [&caller.command, &caller.user].into_iter().flatten();
+            size_of_val(&**caller) + texts.map(|text| text.len()).sum::<usize>()
+        }
+        Initiator::Remote(caller) => {
+            size_of_val(&**caller) + caller.address.len() + caller.user.as_ref().map_or(0, |user| user.len())
+        }
         Initiator::Related(related) => {
             size_of_val(&**related) + related.name.len() + related.by.as_ref().map_or(0, payload_of_initiator)
         }
+        Initiator::Policy(reason) => size_of_val(&**reason) + reason.payload(),
         Initiator::Reload { by } => size_of_val(&**by) + payload_of_initiator(by),
         Initiator::Autostart
         | Initiator::Embedder
         | Initiator::Signal { .. }
         | Initiator::Rollback
+        | Initiator::HealthCheck
+        | Initiator::Schedule
         | Initiator::Shutdown => 0,
     }
 }
@@ -170,9 +212,17 @@ impl Engine {
             Announcement::Health { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
+            | Announcement::Shortage { .. }
+            | Announcement::StrangerNotified { .. }
             | Announcement::TaskSignalled { .. }
+            | Announcement::HookFailed { .. }
+            | Announcement::NoticeLost { .. }
             | Announcement::Asked { .. }
+            | Announcement::Denied { .. }
+            | Announcement::Begun
+            | Announcement::RemoteEvent { .. }
             | Announcement::LogsReopened
+            | Announcement::ClockSet { .. }
             | Announcement::Orphans(_)
             | Announcement::Failed(_)
             | Announcement::Reload(_)
@@ -199,19 +249,22 @@ impl Engine {
     }
 
     /// The records of all processes, oldest first; those of one moment in the order of their processes.
-    pub(super) fn whole_past(&self) -> Vec<HistoryRow> {
-        let mut rows: Vec<HistoryRow> =
-            self.registry.iter().flat_map(|(_, entry)| entry.history.rows(entry.config())).collect();
+    pub(super) fn whole_past(&self, eyes: &Eyes<'_>) -> Vec<HistoryRow> {
+        let seen = self.registry.iter().filter(|(_, entry)| eyes.see(entry));
+        let mut rows: Vec<HistoryRow> = seen.flat_map(|(_, entry)| entry.history.rows(entry.config())).collect();
+        eyes.cover_history(&mut rows);
         sort_by(&mut rows, |one, other| one.at.cmp(&other.at));
         rows
     }
 
     /// The records of one process, or of all, oldest first.
-    pub(super) fn history(&self, name: Option<&str>) -> Result<Vec<HistoryRow>, Refusal> {
-        let Some(name) = name else { return Ok(self.whole_past()) };
+    pub(super) fn history(&self, name: Option<&str>, eyes: &Eyes<'_>) -> Result<Vec<HistoryRow>, Refusal> {
+        let Some(name) = name else { return Ok(self.whole_past(eyes)) };
         let id = self.registry.find_or_refuse(name)?;
         let rows = |entry: &Entry| entry.history.rows(entry.config());
-        Ok(self.registry.get(id).map(rows).unwrap_or_default())
+        let mut rows = self.registry.get(id).map(rows).unwrap_or_default();
+        eyes.cover_history(&mut rows);
+        Ok(rows)
     }
 }
 

@@ -76,7 +76,7 @@ impl Engine {
             for link in self.graph.needs(id).iter().filter(|link| link.kind.starts() && !self.is_met(link)) {
                 let Some(on) = self.registry.get(link.on) else { continue };
                 let is_held = self.held.contains_key(&link.on);
-                if !on.leaving && (!on.machine.comes_up() || is_held) && seen.insert(link.on) {
+                if !on.leaving && !on.disabled && (!on.machine.comes_up() || is_held) && seen.insert(link.on) {
                     starts.push((link.on, related(entry.name(), Relation::NeededBy, by)));
                     open.push(link.on);
                 }
@@ -153,22 +153,34 @@ impl Engine {
         }
     }
 
+    fn is_being_spawned(&self, id: ProcId) -> bool {
+        self.registry.get(id).is_some_and(|entry| entry.machine.is_being_spawned())
+    }
+
     fn has_run(&self, id: ProcId) -> bool {
-        self.registry.get(id).is_some_and(|entry| entry.machine.has_run())
+        self.registry.get(id).is_some_and(|entry| entry.machine.is_engaged())
     }
 
-    /// Something that depends on it is being stopped, and has not gone yet.
-    fn has_dependants_on_their_way(&self, id: ProcId) -> bool {
-        self.graph.needed_by(id).iter().any(|link| {
-            let entry = self.registry.get(link.from).filter(|entry| entry.machine.has_run());
-            let stops = entry.is_some_and(|entry| entry.machine.state() == ProcessState::Stopping);
-            stops || (entry.is_some() && self.held.contains_key(&link.from))
-        })
+    /// Those that depend on it, are being stopped or cleaned up, and have not gone yet.
+    pub(super) fn dependants_on_their_way(&self, id: ProcId) -> impl Iterator<Item = ProcId> {
+        let on_their_way = |id: &ProcId| {
+            let entry = self.registry.get(*id).filter(|entry| entry.machine.is_engaged());
+            let stops = entry
+                .is_some_and(|entry| entry.machine.state() == ProcessState::Stopping || entry.machine.is_cleaning_up());
+            stops || (entry.is_some() && self.held.contains_key(id))
+        };
+        self.graph.needed_by(id).iter().map(|link| link.from).filter(on_their_way)
     }
 
-    /// Does the command that waits for the end of others, if they have gone.
+    /// Does the command that waits for the end of others, if they have gone. While a process is being spawned, its machine could
+    /// only take note of a stop, and not of a restart: what it needs would be stopped beneath it. The command follows the spawn, which ends in
+    /// this turn of the dispatcher.
     pub(super) fn perform_held(&mut self, id: ProcId) {
-        if !self.held.contains_key(&id) || (self.has_dependants_on_their_way(id) && self.has_run(id)) {
+        if !self.held.contains_key(&id) {
+            return;
+        }
+        let waits = self.dependants_on_their_way(id).next().is_some() || self.is_being_spawned(id);
+        if waits && self.has_run(id) {
             return;
         }
         if let Some(HeldCommand { act, by, .. }) = self.held.remove(&id) {
@@ -190,6 +202,11 @@ impl Engine {
             let Some(HeldCommand { act, by, only }) = self.held.get(&id).cloned() else { continue };
             self.act_in_order(act, &[id], &by, only);
         }
+    }
+
+    /// What waits for the end of others before it is done to this process, and who has asked for it.
+    pub(super) fn held_command(&self, id: ProcId) -> Option<(Act, &Initiator)> {
+        self.held.get(&id).map(|held| (held.act, &held.by))
     }
 
     /// A command on this process waits for the end of others.

@@ -17,6 +17,14 @@ use crate::util::sorted::SortedMap;
 #[must_use = "a request that nobody answers leaves a client waiting"]
 pub(super) struct ReplyToken(RequestId);
 
+#[cfg(feature = "attach")]
+impl ReplyToken {
+    /// Which request it answers.
+    pub(super) fn request(&self) -> RequestId {
+        self.0
+    }
+}
+
 /// Names a waiter for as long as the daemon lives.
 pub(super) type WaiterId = u64;
 
@@ -29,6 +37,11 @@ pub(super) enum Owner {
     Early,
     /// The loader, until the configuration was read.
     Loader,
+    /// The thread that reads the settings of a program that is to be run.
+    #[cfg(feature = "attach")]
+    Run,
+    /// A hook, until it has ended.
+    Hook,
     /// A stream of events, until the client goes or the daemon ends.
     Follower,
 }
@@ -67,6 +80,9 @@ impl Engine {
             Some(Owner::Waiter(waiter)) => self.waiters.answers(waiter, request),
             Some(Owner::Early) => self.early.iter().any(|early| early.request == request),
             Some(Owner::Loader) => self.reload.answers(request),
+            #[cfg(feature = "attach")]
+            Some(Owner::Run) => self.transients.answers(request),
+            Some(Owner::Hook) => self.tasks.answers(request),
             // The stream is its own owner: nothing else in the engine knows of it.
             Some(Owner::Follower) => true,
             None => false,

@@ -6,14 +6,17 @@ use std::time::Duration;
 use super::timers::TimerKey;
 use super::{Engine, PENDING_EXEC_PAUSE};
 use crate::api::{Announcement, OutputChange, ProcId};
-use crate::core::effect::{Effect, GroupLeft, Signal};
+use crate::core::effect::{CheckPurpose, Effect, GroupLeft, Signal};
 use crate::health::HealthCheckResult;
 use crate::output::Note;
-use crate::process::{self, Action, Cause, Exit, Generation, KillWhy, LastWords, SpawnError, TaskEvent};
+use crate::process::{
+    self, Action, Cause, Exit, Generation, Initiator, KillWhy, LastWords, ReadyReport, SignalTarget, SpawnError,
+    TaskEvent,
+};
 
 /// The kernel tells nobody when the last member of a process group goes, unless it is our own child: a group that outlives
 /// its leader is probed after this time, then after twice as long, …
-const FIRST_PROBE: Duration = Duration::from_millis(2);
+pub(super) const FIRST_PROBE: Duration = Duration::from_millis(2);
 /// … and never less often than this.
 const LAST_PROBE: Duration = Duration::from_millis(250);
 /// After so many probes the group is looked at more closely: zombies of a parent that does not reap (a container without an
@@ -60,14 +63,37 @@ impl Engine {
                     self.send_signal(id, generation, Signal { number: signal, target, resume });
                     self.signalled(id, signal, why);
                 }
-                Action::CheckHealth { generation } => self.check_health(id, generation),
+                Action::RunHook { generation, hook, config } => self.run_hook(id, generation, hook, config),
+                Action::CancelHooks { generation, force } => self.cancel_hooks(id, generation, force),
+                Action::CheckHealth { generation } => self.begin_check(id, generation, CheckPurpose::Health),
+                Action::RunHealthCommand { generation } => {
+                    self.begin_check(id, generation, CheckPurpose::HealthAction);
+                }
+                Action::ProbeReadiness { generation } => self.begin_check(id, generation, CheckPurpose::Readiness),
+                Action::AskNotifications { generation } => {
+                    self.effects.push_back(Effect::ReadNotifications { id, generation });
+                }
+                Action::FindMain { generation } => self.find_main(id, generation),
+                Action::HandOver { generation, pid } => {
+                    self.effects.push_back(Effect::HandOver { id, generation, pid })
+                }
+                Action::NoteReadiness { lost: Some(message) } => self.note(id, Cause::ReadinessLost { message }),
+                Action::NoteReadiness { lost: None } => self.note(id, Cause::ReadinessBack),
+                Action::NoteMain { was } => self.note(id, Cause::MainProcess { was }),
+                Action::NoteRefused { pid } => self.note(id, Cause::NotifyRefused { pid }),
                 Action::Announce(transition) => self.announce_transition(id, transition),
             }
         }
+        self.leave_search(id);
         self.show(id);
+        self.review_outside(id);
+        self.review_slot(id);
+        self.review_schedule(id);
         self.has_moved(id);
         self.review_waiters(id);
         self.note_settled(id);
+        #[cfg(feature = "attach")]
+        self.review_transient(id);
         self.depart(id);
     }
 
@@ -79,11 +105,17 @@ impl Engine {
     }
 
     pub(super) fn spawn(&mut self, id: ProcId, generation: Generation) {
+        #[cfg(feature = "attach")]
+        self.transient_begins(id);
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.last_words = None;
+        entry.listener_said = None;
         entry.draining = false;
         entry.probe_pause = None;
-        let config = Arc::clone(entry.config());
+        // Where a pre_start was run, with the settings of that.
+        let config = Arc::clone(entry.machine.run_config().unwrap_or(entry.config()));
+        entry.hook_failure = None;
+        entry.start_record.spawned(self.now);
         self.timers.set(TimerKey::OutputDrain(id), None);
         self.timers.set(TimerKey::GroupProbe(id), None);
         // The last line of the run before is waited for no longer.
@@ -109,6 +141,12 @@ impl Engine {
         match why {
             KillWhy::StopTimeout { seconds } => self.note(id, Cause::StopTimedOut { seconds }),
             KillWhy::NextStep { after, seconds } => self.note(id, Cause::StopStepOver { signal, after, seconds }),
+            KillWhy::OutlivedCommand { seconds } => self.note(id, Cause::OutlivedStopCommand { signal, seconds }),
+            KillWhy::CommandTimeout { seconds } => self.note(id, Cause::StopCommandTimedOut { seconds }),
+            KillWhy::HealthAction => {
+                let (target, by) = (SignalTarget::Leader, Initiator::HealthCheck);
+                self.note(id, Cause::SignalRequested { signal, target, by });
+            }
             KillWhy::Requested
             | KillWhy::Remains
             | KillWhy::Unhealthy
@@ -124,6 +162,8 @@ impl Engine {
             self.timers.set(TimerKey::PendingExec, self.now.checked_add(PENDING_EXEC_PAUSE));
         }
         self.tell(id, process::Event::Spawned { generation, pid });
+        self.watch_changes(id, generation);
+        self.watch_usage(id, generation);
     }
 
     /// A leader has ended and was reaped.
@@ -133,11 +173,12 @@ impl Engine {
         if entry.machine.generation() != generation {
             return;
         }
-        entry.draining = true;
+        if late.is_none() && exit == Exit::Code(0) && entry.machine.expects_to_fork() {
+            return self.detached(id, generation, group);
+        }
         entry.probes = 0;
-        self.timers.set(TimerKey::OutputDrain(id), self.now.checked_add(DRAIN_LIMIT));
-        self.effects.push_back(Effect::LeaderExited { id, generation });
-        self.cancel_tasks(id);
+        self.count_exit(id, exit);
+        self.leader_gone(id, generation);
         if let Some(error) = late
             && let Some(entry) = self.registry.get_mut(id)
         {
@@ -157,6 +198,17 @@ impl Engine {
             }
         }
         self.pump(id);
+    }
+
+    /// Its leader has ended, and no other process takes its place: what it has written is to be read.
+    pub(super) fn leader_gone(&mut self, id: ProcId, generation: Generation) {
+        self.timers.set(TimerKey::OutputDrain(id), self.now.checked_add(DRAIN_LIMIT));
+        self.forget_changes(id, generation);
+        self.usages.forget(id);
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        entry.draining = true;
+        self.effects.push_back(Effect::LeaderExited { id, generation });
+        self.cancel_tasks(id);
     }
 
     /// Orphans of a group may have been ours to reap (PID 1, subreaper): probe at once.
@@ -184,6 +236,7 @@ impl Engine {
             return;
         }
         match self.left_of_run(id, group) {
+            GroupLeft::Empty if entry.machine.may_be_hidden() => self.probe_later(id),
             GroupLeft::Empty => {
                 self.group_gone(id, generation);
                 self.pump(id);
@@ -197,7 +250,7 @@ impl Engine {
         if self.tasks.has_live(id) { GroupLeft::Lingers } else { group }
     }
 
-    fn probe_later(&mut self, id: ProcId) {
+    pub(super) fn probe_later(&mut self, id: ProcId) {
         let Some(entry) = self.registry.get_mut(id) else { return };
         let Some(pause) = entry.probe_pause else { return };
         entry.probe_pause = Some((pause * 2).min(LAST_PROBE));
@@ -205,6 +258,7 @@ impl Engine {
     }
 
     fn group_gone(&mut self, id: ProcId, generation: Generation) {
+        self.end_search(id, generation);
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.probe_pause = None;
         self.timers.set(TimerKey::GroupProbe(id), None);
@@ -213,22 +267,29 @@ impl Engine {
     }
 
     /// Removes a process that has left the configuration, once nothing of it is left.
-    fn depart(&mut self, id: ProcId) {
+    pub(super) fn depart(&mut self, id: ProcId) {
         if !self.registry.get(id).is_some_and(|entry| entry.has_left()) {
             return;
         }
         let Some(entry) = self.registry.remove(id) else { return };
         self.forget_adopted(id);
         self.held.remove(&id);
+        self.unplan(id);
+        self.forget_outside(id);
         self.histories.forget(&entry.history);
         for key in [TimerKey::Process(id), TimerKey::OutputDrain(id), TimerKey::GroupProbe(id)] {
             self.timers.set(key, None);
         }
+        self.forget_lifetime(id);
         self.exit_words_heard(id);
         self.effects.push_back(Effect::Forget { id, config: Arc::clone(entry.config()) });
         let name = entry.name().to_owned();
         self.announce(None, Announcement::Reload(crate::api::ReloadChange::Removed { name }));
         self.settle_waiters_of_departed(id, entry.waiters);
+        #[cfg(feature = "attach")]
+        if entry.transient.is_some() {
+            self.rebuild_graph();
+        }
     }
 
     pub(super) fn health(&mut self, id: ProcId, generation: Generation, result: HealthCheckResult) {
@@ -264,6 +325,9 @@ impl Engine {
                 self.tell_task(task, TaskEvent::Output(tail));
                 self.tell_task(task, TaskEvent::Drained);
             }
+            Note::ReadyLine { program, generation } => {
+                self.tell(program, process::Event::ReadyReported { generation, report: ReadyReport::Ready });
+            }
             Note::Trouble { program, stream, text } => {
                 let Some(entry) = self.registry.get_mut(program) else { return };
                 let trouble: Arc<str> = text.into();
@@ -272,7 +336,13 @@ impl Engine {
                 let change = OutputChange::Lost { trouble };
                 self.announce(Some(program), Announcement::Output { program: config, stream, change });
             }
+            Note::ListenerLost { program, said } => {
+                if let Some(entry) = self.registry.get_mut(program) {
+                    entry.listener_said = Some(said.into());
+                }
+            }
             Note::Recovered { program, stream, lost_bytes } => {
+                self.count_lost_output(program, lost_bytes);
                 let Some(entry) = self.registry.get_mut(program) else { return };
                 *entry.trouble(stream) = None;
                 let config = Arc::clone(entry.config());

@@ -11,28 +11,59 @@
 //!   [`TimerKey`], whose handler looks at nothing else.
 //! - Recursion from one process's transition into another's: announcements are queued.
 
+mod access;
+mod additions;
 pub(super) mod adoption;
 mod announce;
+mod changes;
+mod checks;
 mod commands;
 mod commit;
+mod counts;
+mod disabled;
+mod each;
+mod each_summary;
 mod exit_policy;
 mod explain;
+mod flags;
 mod followers;
 mod graph;
+mod groups;
 mod history;
+mod hooks;
 mod in_order;
+pub(super) mod kept;
 mod ledger;
 mod lifecycle;
+mod lifetimes;
+mod main_process;
+mod notify;
+mod on_fatal;
+mod overview;
+mod pause;
 mod power;
 mod reconcile;
 mod registry;
 mod reload;
+mod restart;
+mod scale;
+mod schedules;
+mod settings;
 mod shutdown;
 mod stages;
+mod start_conditions;
+mod start_record;
+mod start_slots;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod time_limits;
 mod timers;
+#[cfg(feature = "attach")]
+mod transient;
+#[cfg(feature = "attach")]
+mod transients;
+mod usage;
 mod waiters;
 mod waiting;
 
@@ -44,31 +75,47 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Input, Notice};
 use crate::api::{Announcement, ProcId, RequestId};
+use crate::config::Additions;
 use crate::failpoint;
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::process::{self, Initiator, Moment, TaskEvent};
+use crate::process::{self, Initiator, Moment, SpawnError, TaskEvent};
 use crate::util::sorted::SortedMap;
 use adoption::{Adoption, Identity};
 use commit::Commit;
 use exit_policy::ExitPolicy;
+use flags::Flags;
 use graph::Graph;
 use history::Histories;
+use hooks::StateNotices;
 use in_order::HeldCommand;
+use kept::Kept;
 use ledger::Ledger;
 use lifecycle::ExitFacts;
+use lifetimes::Lifetimes;
+use notify::Strangers;
 use power::Power;
 use reconcile::EarlyRequest;
 use registry::{Entry, Registry};
 use reload::Reload;
+use restart::Restart;
+use schedules::Schedules;
 use shutdown::Shutdown;
+use start_conditions::Outside;
+use start_slots::StartSlots;
 use tasks::Tasks;
 use timers::{TimerKey, Timers};
+#[cfg(feature = "attach")]
+use transients::Transients;
+use usage::Usages;
 use waiters::Waiters;
 
 const SIGHUP: u8 = 1;
 
 /// So long nothing must happen after the start until it counts as over.
 const START_SETTLED: Duration = Duration::from_secs(1);
+
+/// So long after the last failed spawn a shortage counts as over. Who waits tries again at least every half a minute.
+const SHORTAGE_OVER: Duration = Duration::from_secs(60);
 
 /// The first look at children that have not executed their program in time; the next ones come each after twice the
 /// pause, because a disk may hang for days.
@@ -79,6 +126,10 @@ const PENDING_EXEC_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Engine {
     /// The daemon's process id.
     own_pid: i32,
+    /// The user that it runs as.
+    own_uid: u32,
+    /// When the daemon began.
+    began: Moment,
     /// The moment of the present turn.
     now: Moment,
     /// The daemon's settings; the programs are in the registry.
@@ -86,25 +137,48 @@ pub(crate) struct Engine {
     registry: Registry,
     /// What programs need of others.
     graph: Graph,
+    /// What starts wait for outside.
+    outside: SortedMap<ProcId, Outside>,
+    /// What somebody has set for starts to wait for.
+    flags: Flags,
+    /// What outlives the daemon.
+    kept: Kept,
+    /// What was added to the file.
+    additions: Additions,
     /// Stops and restarts that wait for the end of dependants.
     held: SortedMap<ProcId, HeldCommand>,
+    /// Who may be `STARTING` at one time.
+    slots: StartSlots,
     /// Processes that have changed in this turn, and on which others depend, or that depend on others.
     moved: Vec<ProcId>,
     timers: Timers,
     tasks: Tasks,
+    /// Changes of state that wait to be told.
+    state_notices: StateNotices,
     ledger: Ledger,
     waiters: Waiters,
+    lifetimes: Lifetimes,
+    usages: Usages,
     reload: Reload,
     commit: Commit,
     shutdown: Shutdown,
     histories: Histories,
+    strangers: Strangers,
     exit_policy: ExitPolicy,
     power: Power,
+    restart: Restart,
+    schedules: Schedules,
+    #[cfg(feature = "attach")]
+    transients: Transients,
     adoption: Adoption,
     /// What was asked for before it was known what an earlier daemon has left behind.
     early: Vec<EarlyRequest>,
     /// The pause after the next look at children that have not executed their program in time.
     pending_exec_pause: Option<Duration>,
+    /// When a spawn came to nothing for the last time because the daemon was short of something.
+    last_shortage: Option<Moment>,
+    /// Where the random delays of programs come from.
+    seed: u32,
     /// Nothing has happened yet for [`START_SETTLED`] since the start.
     settling: bool,
     /// The timer that is being handled; a panic leaves it here.
@@ -129,25 +203,42 @@ impl Engine {
     ) -> Engine {
         let mut engine = Engine {
             own_pid,
+            own_uid: 0,
+            began: now,
             now,
             settings,
             registry: Registry::default(),
             graph: Graph::default(),
+            outside: SortedMap::default(),
+            flags: Flags::default(),
+            kept: Kept::default(),
+            additions: Additions::default(),
             held: SortedMap::default(),
+            slots: StartSlots::default(),
             moved: Vec::new(),
             timers: Timers::default(),
             tasks: Tasks::default(),
+            state_notices: StateNotices::default(),
             ledger: Ledger::default(),
             waiters: Waiters::default(),
+            lifetimes: Lifetimes::default(),
+            usages: Usages::default(),
             reload: Reload::default(),
             commit: Commit::default(),
             shutdown: Shutdown::No,
             histories: Histories::default(),
+            strangers: Strangers::default(),
             exit_policy: ExitPolicy::default(),
             power: Power::default(),
+            restart: Restart::default(),
+            schedules: Schedules::default(),
+            #[cfg(feature = "attach")]
+            transients: Transients::default(),
             adoption: Adoption::new(identity),
             early: Vec::new(),
             pending_exec_pause: None,
+            last_shortage: None,
+            seed: 0,
             settling: true,
             firing: None,
             announcements: VecDeque::new(),
@@ -160,6 +251,21 @@ impl Engine {
         engine
     }
 
+    /// Makes the random delays of programs others than those of a daemon with another seed.
+    pub(crate) fn seed(&mut self, seed: u32) {
+        self.seed = seed;
+        for id in self.registry.ids() {
+            self.seed_machine(id);
+        }
+    }
+
+    fn seed_machine(&mut self, id: ProcId) {
+        let seed = self.seed.wrapping_add(id.wrapping_mul(0x85eb_ca77));
+        if let Some(entry) = self.registry.get_mut(id) {
+            entry.machine.seed(seed);
+        }
+    }
+
     /// Takes in one input.
     pub(crate) fn handle(&mut self, now: Moment, input: Input) {
         self.begin_turn(now);
@@ -169,6 +275,7 @@ impl Engine {
             Input::Gone { id } => self.requester_gone(id),
             Input::Spawned { id, generation, pid, pending } => self.spawned(id, generation, pid, pending),
             Input::SpawnFailed { id, generation, error } => {
+                self.note_shortage(&error);
                 self.tell(id, process::Event::SpawnFailed { generation, error });
             }
             Input::Exited { id, generation, exit, late, group, descendant } => {
@@ -176,9 +283,24 @@ impl Engine {
             }
             Input::Swept => self.probe_lingering_groups(),
             Input::GroupProbed { id, generation, group } => self.group_probed(id, generation, group),
-            Input::Health { id, generation, result } => self.health(id, generation, result),
+            Input::Checked { id, generation, purpose, result } => self.checked(id, generation, purpose, result),
+            Input::UsageSampled { samples } => self.usage_sampled(&samples),
+            Input::PathChanged { id, generation, path } => self.path_changed(id, generation, &path),
             Input::Readiness { id, generation, report } => {
                 self.tell(id, process::Event::ReadyReported { generation, report });
+            }
+            Input::Notified { id, generation, pid, is_main, message } => {
+                self.notified(id, generation, (pid, is_main), message);
+            }
+            Input::NotifiedByStranger { pid, uid, is_gone } => self.notified_by_stranger(pid, uid, is_gone),
+            Input::MainFound { id, generation, pid } => self.main_found(id, generation, pid),
+            Input::NoMain { id, generation, found } => self.tell(id, process::Event::NoMain { generation, found }),
+            Input::MainRefused { id, generation, found } => self.main_refused(id, generation, found),
+            Input::NotificationsRead { id, generation } => {
+                self.tell(id, process::Event::NotificationsRead { generation });
+            }
+            Input::ConditionSeen { id, generation, condition, is_there } => {
+                self.condition_seen(id, generation, condition, is_there);
             }
             Input::TaskSpawned { task, pid } => self.tell_task(task, TaskEvent::Spawned { pid }),
             Input::TaskSpawnFailed { task, error } => self.tell_task(task, TaskEvent::SpawnFailed(error)),
@@ -186,7 +308,11 @@ impl Engine {
             Input::Adoption(input) => self.adoption_answered(input),
             Input::OrphansCounted { count, signalled } => self.orphans_counted(count, signalled),
             Input::PendingExecsProbed { left } => self.pending_execs_probed(left),
+            Input::ClockRead { id, clock } => self.clock_read(id, clock),
+            Input::TimeFound { id, clock, found } => self.time_found(id, clock, found),
             Input::Output(note) => self.output(note),
+            #[cfg(feature = "attach")]
+            Input::RunRead { request, result } => self.run_read(request, result),
             Input::ConfigLoaded { load, result } => self.config_loaded(load, *result),
         }
         self.end_turn();
@@ -220,6 +346,10 @@ impl Engine {
             TimerKey::OutputDrain(id) => self.drained(id),
             TimerKey::GroupProbe(id) => self.probe_group(id),
             TimerKey::Process(id) => self.process_timer(id),
+            TimerKey::Usage => self.sample_usage(),
+            TimerKey::Lifetime(id) => self.lifetime_over(id),
+            TimerKey::StartWhen(id) => self.start_when_timer(id),
+            TimerKey::Schedule(id) => self.schedule_timer(id),
             TimerKey::Task(task) => self.task_timer(task),
             TimerKey::Waiter(waiter) => self.waiter_timed_out(waiter),
             TimerKey::ConfigLoad(load) => self.config_load_timed_out(load),
@@ -261,6 +391,9 @@ impl Engine {
 
     fn end_turn(&mut self) {
         self.review_moved();
+        while self.fill_slots() {
+            self.review_moved();
+        }
         self.deliver_announcements();
     }
 
@@ -269,6 +402,7 @@ impl Engine {
             Notice::Child => self.effects.push_back(Effect::Reap),
             Notice::Terminate => self.terminate(),
             Notice::Power(power) => self.turn_off(power),
+            Notice::ClockSet => self.clock_set(),
             Notice::Reload => {
                 let by = Initiator::Reload { by: Arc::new(Initiator::Signal { signal: SIGHUP }) };
                 self.reload_by_signal(by);
@@ -280,11 +414,25 @@ impl Engine {
         }
     }
 
+    /// The daemon's own trouble is told once, however many programs wait for its end.
+    fn note_shortage(&mut self, error: &SpawnError) {
+        if !error.is_shortage() {
+            return;
+        }
+        let last = self.last_shortage.replace(self.now);
+        if last.is_none_or(|last| self.now.saturating_duration_since(last) > SHORTAGE_OVER) {
+            self.announce(None, Announcement::Shortage { error: Arc::new(error.clone()) });
+        }
+    }
+
     fn requester_gone(&mut self, request: RequestId) {
         match self.ledger.owner(request) {
             Some(ledger::Owner::Waiter(waiter)) => drop(self.close_waiter(waiter)),
             Some(ledger::Owner::Loader) => self.reload.forget(request),
             Some(ledger::Owner::Early) => self.early_gone(request),
+            #[cfg(feature = "attach")]
+            Some(ledger::Owner::Run) => self.run_requester_gone(request),
+            Some(ledger::Owner::Hook) => self.hook_requester_gone(request),
             Some(ledger::Owner::Follower) => self.effects.push_back(Effect::Unfollow { request }),
             None => {}
         }
@@ -299,7 +447,9 @@ impl Engine {
 
     /// Adds a program, down.
     fn add(&mut self, config: Arc<ProgramConfig>) -> ProcId {
-        let id = self.registry.insert(Entry::new(Arc::clone(&config)));
+        let disabled = self.kept.disabled.contains(&config.name);
+        let id = self.registry.insert(Entry { disabled, ..Entry::new(Arc::clone(&config)) });
+        self.seed_machine(id);
         self.effects.push_back(Effect::Register { id, config: Arc::clone(&config) });
         self.effects.push_back(Effect::Configure { id, config });
         id

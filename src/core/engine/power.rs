@@ -20,6 +20,11 @@ impl Engine {
         self.power.is_ours = is_ours;
     }
 
+    /// Whether the machine is ours to turn off.
+    pub(super) fn power_is_ours(&self) -> bool {
+        self.power.is_ours
+    }
+
     /// What is to become of the machine when everything has ended.
     pub(crate) fn power(&self) -> Option<models::Power> {
         self.power.wanted

@@ -27,6 +27,7 @@ impl Engine {
     /// Begins.
     pub(crate) fn begin(&mut self, now: Moment) {
         self.begin_turn(now);
+        self.announce(None, Announcement::Begun);
         let program = |(id, entry): (ProcId, &super::Entry)| Program {
             id,
             name: entry.name().to_owned(),
@@ -36,6 +37,11 @@ impl Engine {
         let outputs = self.adoption.begin(programs);
         self.perform_adoption(outputs);
         self.end_turn();
+    }
+
+    /// The daemon before has ended in order: nothing is left of it that would have to be looked for.
+    pub(crate) fn expect_no_orphans(&mut self) {
+        self.adoption.expect_none();
     }
 
     pub(super) fn adoption_answered(&mut self, input: Input) {
@@ -87,10 +93,12 @@ impl Engine {
 
     /// It is known what has to go first: what is to start with the daemon is started, and what was held is done.
     fn settled(&mut self) {
+        self.begin_awaited_shutdown();
         if !self.is_ending() {
-            let wanted = self.registry.iter().filter(|(_, entry)| entry.config().autostart);
+            let wanted = self.registry.iter().filter(|(_, entry)| entry.config().autostart && !entry.disabled);
             let wanted: Vec<ProcId> = wanted.map(|(id, _)| id).collect();
             self.start_in_order(&wanted, &Initiator::Autostart);
+            self.begin_schedules();
         }
         for EarlyRequest { request, is_awaited, by, command } in std::mem::take(&mut self.early) {
             let _ = self.ledger.take(request);
@@ -103,6 +111,9 @@ impl Engine {
 
     /// Answers a question; does a command, or holds it until it is known what has to go first.
     pub(super) fn request_or_hold(&mut self, request: RequestId, by: Initiator, asked: Request) {
+        if let Err(refusal) = self.permit(&by, &asked) {
+            return self.refuse(Engine::token(request), refusal);
+        }
         let ends_the_daemon = |command: &Command| matches!(command, Command::Shutdown | Command::Power(_));
         match asked {
             Request::Command(command) if !self.adoption.is_settled() && !ends_the_daemon(&command) => {

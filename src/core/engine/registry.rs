@@ -6,11 +6,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::access::Eyes;
 use super::history::History;
 use super::ledger::WaiterId;
-use crate::api::{Bystanders, NameHint, ProcId, Reached, Refusal, StatusRow};
+use super::start_record::StartRecord;
+#[cfg(feature = "attach")]
+use super::transient::Transient;
+use crate::api::{Bystanders, Counts, NameHint, NextRun, ProcId, Reached, Refusal, RunningHook, StatusRow};
 use crate::models::{ProgramConfig, StreamKind};
-use crate::process::{Cause, Condition, LastWords, Machine, Moment};
+use crate::process::{Cause, Condition, HookFailure, LastWords, Machine, Moment};
 use crate::util::did_you_mean::closest;
 use crate::util::sorted::SortedMap;
 
@@ -26,15 +30,34 @@ pub(super) struct Entry {
     pub(super) last_words: Option<LastWords>,
     /// Why its output can't be written, as long as it can't: of standard output, of standard error.
     pub(super) output_trouble: [Option<Arc<str>>; 2],
+    /// The process that was spawned has ended, and the main process of the run is looked for.
+    pub(super) detached: bool,
+    /// An event listener that gets no more events: what it has said in place of an answer.
+    pub(super) listener_said: Option<Arc<str>>,
     /// The output of a run that has just ended is being read.
     pub(super) draining: bool,
     /// The requests that wait for this process.
     pub(super) waiters: Vec<WaiterId>,
+    /// It is among those that wait for a start slot.
+    pub(super) queued: bool,
+    /// Its place in the configuration that it was last in.
+    pub(super) place: u32,
     /// No longer in the configuration: goes as soon as it is down.
     pub(super) leaving: bool,
+    /// Somebody runs it by hand: it is no part of the configuration.
+    #[cfg(feature = "attach")]
+    pub(super) transient: Option<Transient>,
+    /// The daemon itself does not start it.
+    pub(super) disabled: bool,
     /// When it came into its present state, and why.
     pub(super) since: Option<Moment>,
     pub(super) history: History,
+    pub(super) counts: Counts,
+    /// Starts without an operator that are counted already.
+    pub(super) counted_restarts: u64,
+    /// The hook of the present run that has failed last.
+    pub(super) hook_failure: Option<Arc<HookFailure>>,
+    pub(super) start_record: StartRecord,
 }
 
 impl Entry {
@@ -45,12 +68,32 @@ impl Entry {
             probes: 0,
             last_words: None,
             output_trouble: [None, None],
+            detached: false,
+            listener_said: None,
             draining: false,
             waiters: Vec::new(),
+            queued: false,
+            place: 0,
             leaving: false,
+            #[cfg(feature = "attach")]
+            transient: None,
+            disabled: false,
             since: None,
             history: History::default(),
+            counts: Counts::default(),
+            counted_restarts: 0,
+            hook_failure: None,
+            start_record: StartRecord::default(),
         }
+    }
+
+    /// It is in the configuration, and not about to leave it.
+    pub(super) fn is_configured(&self) -> bool {
+        #[cfg(feature = "attach")]
+        if self.transient.is_some() {
+            return false;
+        }
+        !self.leaving
     }
 
     pub(super) fn config(&self) -> &Arc<ProgramConfig> {
@@ -68,7 +111,7 @@ impl Entry {
 
     /// `true` if no process exists and none will come by itself.
     pub(super) fn is_settled_down(&self) -> bool {
-        !self.machine.has_run() && self.machine.poll_timeout().is_none() && !self.machine.is_waiting()
+        !self.machine.is_engaged() && self.machine.poll_timeout().is_none() && !self.machine.is_waiting()
     }
 
     pub(super) fn trouble(&mut self, stream: StreamKind) -> &mut Option<Arc<str>> {
@@ -95,26 +138,41 @@ impl Entry {
         })
     }
 
-    pub(super) fn status(&self, condition: Condition, bystanders: Option<Bystanders>) -> StatusRow {
+    pub(super) fn status(
+        &self,
+        condition: Condition,
+        hook: Option<RunningHook>,
+        bystanders: Option<Bystanders>,
+        next_run: Option<NextRun>,
+    ) -> StatusRow {
         let machine = &self.machine;
         StatusRow {
             program: Arc::clone(self.config()),
             state: machine.state(),
             condition,
+            hook,
+            hook_failure: self.hook_failure.clone(),
             last_words: self.last_words.clone(),
             output_trouble: self.output_trouble.iter().flatten().next().cloned(),
+            listener_said: self.listener_said.clone(),
             bystanders,
             pid: machine.pid(),
             paused: None,
+            disabled: self.disabled,
             started_at: machine.started_at(),
             healthy: machine.healthy(),
             last_exit: machine.last_run().map(|run| run.exit),
+            last_started: machine.started_at().or(machine.last_run().map(|run| run.started)),
+            last_ended: machine.last_run().map(|run| run.ended),
             ready: machine.ready(),
             completed: machine.has_completed(),
+            told: machine.told().cloned().map(Box::new),
             restarts: machine.restarts(),
+            counts: self.counts,
             since: self.since,
             kill_at: machine.kill_at(),
-            retry_at: machine.retry().map(|(_, _, at)| at),
+            retry_at: machine.retry_at(),
+            next_run,
         }
     }
 }
@@ -130,12 +188,13 @@ pub(super) struct Registry {
 }
 
 impl Registry {
+    /// Ids are given from 0 on, one after the other: until one has been removed they are places.
     pub(super) fn get(&self, id: ProcId) -> Option<&Entry> {
-        self.entries.get(&id).map(Box::as_ref)
+        self.entries.get_near(id as usize, &id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: ProcId) -> Option<&mut Entry> {
-        self.entries.get_mut(&id).map(Box::as_mut)
+        self.entries.get_mut_near(id as usize, &id).map(Box::as_mut)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ProcId, &Entry)> {
@@ -143,6 +202,11 @@ impl Registry {
     }
 
     /// Those that are in the configuration.
+    pub(super) fn configured(&self) -> impl Iterator<Item = (ProcId, &Entry)> {
+        self.iter().filter(|(_, entry)| entry.is_configured())
+    }
+
+    /// Those that are there to stay: in the configuration, or run by hand.
     pub(super) fn present(&self) -> impl Iterator<Item = (ProcId, &Entry)> {
         self.iter().filter(|(_, entry)| !entry.leaving)
     }
@@ -151,8 +215,9 @@ impl Registry {
         self.entries.keys().copied().collect()
     }
 
-    pub(super) fn insert(&mut self, entry: Entry) -> ProcId {
+    pub(super) fn insert(&mut self, mut entry: Entry) -> ProcId {
         let id = self.next;
+        entry.place = id;
         self.next += 1;
         match self.place_of(entry.name()) {
             Ok(place) => self.by_name[place] = id,
@@ -174,6 +239,15 @@ impl Registry {
             self.by_name.remove(place);
         }
         self.entries.remove(&id)
+    }
+
+    /// From now on these are in this order in the configuration.
+    pub(super) fn take_places<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        for (place, name) in (0..).zip(names) {
+            if let Some(entry) = self.id_of(name).and_then(|id| self.get_mut(id)) {
+                entry.place = place;
+            }
+        }
     }
 
     /// The process with this name, also one that is leaving.
@@ -227,11 +301,13 @@ impl Registry {
 
 impl Engine {
     /// What the state of every process is, or of one.
-    pub(super) fn rows(&self, name: Option<&str>, offset: usize) -> Result<Vec<StatusRow>, Refusal> {
-        let row =
-            |(id, entry): (ProcId, &Entry)| entry.status(self.condition_of(id, entry), self.adoption.bystanders(id));
+    pub(super) fn rows(&self, name: Option<&str>, offset: usize, eyes: &Eyes<'_>) -> Result<Vec<StatusRow>, Refusal> {
+        let row = |(id, entry): (ProcId, &Entry)| {
+            let (condition, hook) = (self.condition_of(id, entry), self.running_hook(id));
+            eyes.cover_row(entry.status(condition, hook, self.adoption.bystanders(id), self.next_run(id)))
+        };
         match name {
-            None => Ok(self.registry.iter().skip(offset).map(row).collect()),
+            None => Ok(self.registry.iter().filter(|(_, entry)| eyes.see(entry)).skip(offset).map(row).collect()),
             Some(name) => {
                 let id = self.registry.find_or_refuse(name)?;
                 Ok(self.registry.get(id).map(|entry| row((id, entry))).into_iter().collect())

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::commit::ApplyMode;
 use super::ledger::{Owner, ReplyToken};
 use super::timers::TimerKey;
 use super::waiters::WaitKind;
-use crate::api::{Announcement, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Terms};
-use crate::config::{ConfigError, Loaded};
-use crate::core::effect::Effect;
-use crate::models::SupervisorConfig;
+use super::{Engine, groups};
+use crate::api::{Announcement, Changes, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Selector, Terms};
+use crate::config::{ConfigError, Loaded, Scaled};
+use crate::core::effect::{Effect, LoadJob};
+use crate::models::{Right, SupervisorConfig};
 use crate::process::Initiator;
 
 /// How long a file may take to be read. Whoever asked is told then; a thread that hangs on a dead disk is left alone, and
@@ -25,28 +25,59 @@ const LOAD_LIMIT: Duration = Duration::from_secs(30);
 const MOST_HANGING_LOADS: usize = 4;
 
 /// What the file is read for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Purpose {
-    /// To tell what it would change.
-    Reread,
+    /// To tell what it, or another file, would change, with or without what may be secret.
+    Reread { secrets: bool, file: Option<String> },
+    /// To tell what a program is and where its settings come from, with or without what may be secret.
+    Settings { name: String, secrets: bool },
+    /// To keep it: single groups are taken into force from it.
+    Read,
     /// To apply it; what has changed takes its settings at its next start.
     Reload,
     /// To apply it and restart what has changed; with `confirm` only if somebody confirms it in this time.
     Update { confirm: Option<Duration> },
+    /// To have so many instances of a program.
+    Scale { name: String, instances: u32, save: bool },
+    /// To make instances of templates, which a start names.
+    Make { names: Vec<String>, on: Selector, terms: Terms },
 }
 
 impl Purpose {
     /// What is said when the file is not to be used.
-    fn refused(self, why: ReloadFailure) -> Refusal {
+    fn refused(&self, why: ReloadFailure) -> Refusal {
         match self {
-            Purpose::Reread => Refusal::RereadFailed(why),
+            Purpose::Reread { .. } | Purpose::Settings { .. } | Purpose::Read => Refusal::RereadFailed(why),
             Purpose::Reload => Refusal::ReloadFailed(why),
-            Purpose::Update { .. } => Refusal::UpdateFailed(why),
+            Purpose::Update { .. } | Purpose::Scale { .. } | Purpose::Make { .. } => Refusal::UpdateFailed(why),
         }
     }
 
-    fn is_alike(self, other: Purpose) -> bool {
-        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    /// Nothing that is in force is changed.
+    fn is_question(&self) -> bool {
+        match self {
+            Purpose::Reread { .. } | Purpose::Settings { .. } | Purpose::Read => true,
+            Purpose::Reload | Purpose::Update { .. } | Purpose::Scale { .. } | Purpose::Make { .. } => false,
+        }
+    }
+
+    /// It is read with something else than the others are, or is another file.
+    fn is_read_alone(&self) -> bool {
+        match self {
+            Purpose::Scale { .. } | Purpose::Make { .. } | Purpose::Reread { file: Some(_), .. } => true,
+            Purpose::Reread { file: None, .. }
+            | Purpose::Settings { .. }
+            | Purpose::Read
+            | Purpose::Reload
+            | Purpose::Update { .. } => false,
+        }
+    }
+
+    fn is_alike(&self, other: &Purpose) -> bool {
+        match self.is_read_alone() {
+            true => self == other,
+            false => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
     }
 }
 
@@ -68,6 +99,8 @@ pub(super) struct Reload {
     reading: Option<Vec<ReloadRequest>>,
     /// Asked since: the file may have changed, so it is read once more for these.
     next: Vec<ReloadRequest>,
+    /// What was read to be kept, until a configuration is applied as a whole.
+    kept: Option<Box<SupervisorConfig>>,
     /// Reads that were given up; each has a thread that may hang for ever.
     hanging: Vec<u64>,
 }
@@ -89,7 +122,7 @@ impl Reload {
         for requests in self.reading.iter_mut().chain([&mut self.next]) {
             let Some(place) = requests.iter().position(|other| other.request == Some(request)) else { continue };
             let gone = requests.remove(place);
-            if gone.purpose != Purpose::Reread {
+            if !gone.purpose.is_question() {
                 file(requests, ReloadRequest { request: None, ..gone });
             }
         }
@@ -99,7 +132,7 @@ impl Reload {
 /// Requests that nobody waits for come faster than a file on a dead disk can be read: of each kind the last one is kept.
 fn file(requests: &mut Vec<ReloadRequest>, new: ReloadRequest) {
     if new.request.is_none() {
-        requests.retain(|other| other.request.is_some() || !other.purpose.is_alike(new.purpose));
+        requests.retain(|other| other.request.is_some() || !other.purpose.is_alike(&new.purpose));
     }
     requests.push(new);
 }
@@ -140,21 +173,47 @@ impl Engine {
             return self.reload_failed(&requests, ReloadFailure::TimedOut { seconds: LOAD_LIMIT.as_secs() });
         }
         self.reload.load += 1;
+        let origins_of = requests.iter().filter_map(|asked| match &asked.purpose {
+            Purpose::Settings { name, .. } => Some(name.clone()),
+            Purpose::Reread { .. }
+            | Purpose::Read
+            | Purpose::Reload
+            | Purpose::Update { .. }
+            | Purpose::Scale { .. }
+            | Purpose::Make { .. } => None,
+        });
+        let first = requests.first().map(|asked| &asked.purpose);
+        let file = first.and_then(|first| match first {
+            Purpose::Reread { file, .. } => file.clone(),
+            Purpose::Settings { .. }
+            | Purpose::Read
+            | Purpose::Reload
+            | Purpose::Update { .. }
+            | Purpose::Scale { .. }
+            | Purpose::Make { .. } => None,
+        });
+        let job = LoadJob { file, additions: self.additions_for(first), origins_of: origins_of.collect() };
         self.reload.reading = Some(requests);
         let load = self.reload.load;
         self.timers.set(TimerKey::ConfigLoad(load), self.now.checked_add(LOAD_LIMIT));
-        self.effects.push_back(Effect::LoadConfig { load });
+        self.effects.push_back(Effect::LoadConfig { load, job: Box::new(job) });
     }
 
-    /// Ends the present read and begins the next one, if anybody has asked since.
+    /// Ends the present read: who has asked for it.
     fn end_load(&mut self) -> Vec<ReloadRequest> {
         self.timers.set(TimerKey::ConfigLoad(self.reload.load), None);
-        let requests = self.reload.reading.take().unwrap_or_default();
-        if !self.reload.next.is_empty() {
-            let next = std::mem::take(&mut self.reload.next);
+        self.reload.reading.take().unwrap_or_default()
+    }
+
+    /// Begins the next read, if anybody has asked since. What the one before has changed is in force by then: the file is read
+    /// with what was added to it.
+    fn begin_next_load(&mut self) {
+        if self.reload.reading.is_none() && !self.reload.next.is_empty() {
+            let mut next = std::mem::take(&mut self.reload.next);
+            let alone = next.iter().position(|asked| asked.purpose.is_read_alone()).unwrap_or(next.len());
+            self.reload.next = next.split_off(alone.max(1));
             self.begin_load(next);
         }
-        requests
     }
 
     pub(super) fn config_load_timed_out(&mut self, load: u64) {
@@ -165,6 +224,7 @@ impl Engine {
         let requests = self.end_load();
         let why = ReloadFailure::TimedOut { seconds: LOAD_LIMIT.as_secs() };
         self.reload_failed(&requests, why);
+        self.begin_next_load();
     }
 
     /// The file was read.
@@ -174,6 +234,11 @@ impl Engine {
             return;
         }
         let requests = self.end_load();
+        self.take_loaded(requests, result);
+        self.begin_next_load();
+    }
+
+    fn take_loaded(&mut self, requests: Vec<ReloadRequest>, result: Result<Loaded, ConfigError>) {
         if self.is_ending() {
             return self.refuse_all(requests.iter(), &ReloadFailure::ShuttingDown);
         }
@@ -181,27 +246,47 @@ impl Engine {
             Ok(loaded) => loaded,
             Err(error) => return self.reload_failed(&requests, ReloadFailure::Config(error.to_string().into())),
         };
+        if let [only] = requests.as_slice()
+            && only.purpose.is_read_alone()
+            && !only.purpose.is_question()
+        {
+            return self.add_to_file(only, &loaded);
+        }
         let (questions, requests): (Vec<_>, Vec<_>) =
-            requests.into_iter().partition(|asked| asked.purpose == Purpose::Reread);
-        if !questions.is_empty() {
-            let answer = self.reread(&loaded);
-            for asked in &questions {
-                if let Some(token) = asked.request.and_then(|request| self.ledger.take(request)) {
-                    self.reply(token, Reply::Reread(Box::new(answer.clone())));
-                }
-            }
+            requests.into_iter().partition(|asked| asked.purpose.is_question());
+        for asked in &questions {
+            self.answer_question(asked, &loaded);
         }
         if !requests.is_empty() {
             for warning in loaded.warnings {
                 self.announce(None, Announcement::Reload(ReloadChange::Warning(Arc::new(warning))));
             }
-            self.apply(loaded.config, &requests);
+            self.apply(loaded.config, &loaded.scaled, &requests);
         }
+    }
+
+    /// The file was read for somebody who only asks.
+    fn answer_question(&mut self, asked: &ReloadRequest, loaded: &Loaded) {
+        // What was read is kept whether anybody still waits for the answer or not.
+        let kept = (asked.purpose == Purpose::Read).then(|| self.keep_configuration(&loaded.config));
+        let Some(token) = asked.request.and_then(|request| self.ledger.take(request)) else { return };
+        let secrets = match &asked.purpose {
+            Purpose::Settings { name, secrets } => return self.tell_settings(token, loaded, name, *secrets),
+            Purpose::Reread { secrets, .. } => *secrets,
+            Purpose::Read | Purpose::Reload | Purpose::Update { .. } | Purpose::Scale { .. } | Purpose::Make { .. } => {
+                false
+            }
+        };
+        let reply = match kept {
+            Some(changes) => Reply::ConfigurationRead(changes),
+            None => Reply::Reread(Box::new(self.reread(loaded, secrets))),
+        };
+        self.reply(token, reply);
     }
 
     /// The configuration was not taken: the log is told, and whoever asked.
     fn reload_failed(&mut self, requests: &[ReloadRequest], why: ReloadFailure) {
-        if requests.iter().any(|asked| asked.purpose != Purpose::Reread) {
+        if requests.iter().any(|asked| !asked.purpose.is_question()) {
             self.announce(None, Announcement::Reload(ReloadChange::Failed(why.clone())));
         }
         self.refuse_all(requests.iter(), &why);
@@ -215,19 +300,69 @@ impl Engine {
         }
     }
 
-    fn apply(&mut self, new: SupervisorConfig, requests: &[ReloadRequest]) {
+    /// The file was read for an addition to it.
+    fn add_to_file(&mut self, asked: &ReloadRequest, loaded: &Loaded) {
+        let token = asked.request.and_then(|request| self.ledger.take(request));
+        match &asked.purpose {
+            Purpose::Scale { name, instances, save } => {
+                self.scaled(token, loaded, (name, *instances, *save), &asked.by);
+            }
+            Purpose::Make { names, on, terms } => self.made(token, loaded, (names, on, *terms), &asked.by),
+            Purpose::Reread { .. }
+            | Purpose::Settings { .. }
+            | Purpose::Read
+            | Purpose::Reload
+            | Purpose::Update { .. } => {}
+        }
+    }
+
+    /// What another file, or the daemon's own, would change. The daemon reads it with its own rights, and tells what is wrong with
+    /// it, so that another one is read for those alone who have these.
+    pub(super) fn reread_file(&mut self, token: ReplyToken, secrets: bool, file: Option<String>, by: Initiator) {
+        let is_own = match &by {
+            Initiator::Client(caller) => caller.uid == 0 || caller.uid == self.own_uid,
+            Initiator::Remote(_) => false,
+            Initiator::Embedder
+            | Initiator::Autostart
+            | Initiator::Signal { .. }
+            | Initiator::Reload { .. }
+            | Initiator::Rollback
+            | Initiator::Shutdown
+            | Initiator::HealthCheck
+            | Initiator::Policy(_)
+            | Initiator::Schedule
+            | Initiator::Related(_) => true,
+        };
+        if file.is_some() && !is_own {
+            return self.refuse(token, Refusal::Forbidden { right: Right::Admin, on: None });
+        }
+        self.load_configuration(Some(token), Purpose::Reread { secrets, file }, by);
+    }
+
+    fn apply(&mut self, new: SupervisorConfig, scaled: &[Scaled], requests: &[ReloadRequest]) {
         if let Some(until) = self.commit.pending_until() {
             let seconds = until.saturating_duration_since(self.now).as_secs();
             return self.reload_failed(requests, ReloadFailure::PendingCommit { seconds });
+        }
+        #[cfg(feature = "attach")]
+        if let Some(why) = self.taken_by_transient(&new) {
+            return self.reload_failed(requests, why);
         }
         // Restarting as well is what both want where one asks for a reload and one for an update.
         let update = requests.iter().find(|asked| matches!(asked.purpose, Purpose::Update { .. }));
         let confirm = requests.iter().find_map(|asked| match asked.purpose {
             Purpose::Update { confirm } => confirm,
-            Purpose::Reload | Purpose::Reread => None,
+            Purpose::Reload
+            | Purpose::Reread { .. }
+            | Purpose::Settings { .. }
+            | Purpose::Read
+            | Purpose::Scale { .. }
+            | Purpose::Make { .. } => None,
         });
+        self.reload.kept = None;
         let Some(first) = update.or(requests.first()) else { return };
         let before = confirm.map(|_| self.snapshot());
+        self.review_additions(scaled, &new);
         let mode = if update.is_some() { ApplyMode::Update } else { ApplyMode::Reload };
         let change = self.apply_config(new, &mode, &first.by);
         if let (Some(before), Some(confirm)) = (before, confirm)
@@ -240,7 +375,12 @@ impl Engine {
             let token = asked.request.and_then(|request| self.ledger.take(request));
             let (kind, goals) = match asked.purpose {
                 Purpose::Update { .. } => (WaitKind::Update(Box::new(change.updated(until))), change.goals()),
-                Purpose::Reload | Purpose::Reread => (WaitKind::Reload(Box::new(change.summary())), change.removals()),
+                Purpose::Reload
+                | Purpose::Reread { .. }
+                | Purpose::Settings { .. }
+                | Purpose::Read
+                | Purpose::Scale { .. }
+                | Purpose::Make { .. } => (WaitKind::Reload(Box::new(change.summary())), change.removals()),
             };
             // Who does not wait for an update is told of its failures by the log.
             if token.is_some() || matches!(kind, WaitKind::Reload(_)) {
@@ -250,10 +390,29 @@ impl Engine {
         self.stop_removed(&change, &first.by);
     }
 
+    /// Keeps what was read; the groups in which it differs from what is in force.
+    fn keep_configuration(&mut self, read: &SupervisorConfig) -> Changes {
+        let changes = groups::changes(&self.effective(), read);
+        self.reload.kept = Some(Box::new(read.clone()));
+        changes
+    }
+
+    /// What is in force is about to differ from what was read last.
+    pub(super) fn keep_effective(&mut self) {
+        if self.reload.kept.is_none() {
+            self.reload.kept = Some(Box::new(self.effective()));
+        }
+    }
+
+    /// What was read last: that which is in force, if nothing was read since.
+    pub(super) fn kept_configuration(&self) -> SupervisorConfig {
+        self.reload.kept.as_deref().cloned().unwrap_or_else(|| self.effective())
+    }
+
     /// The configuration in force, put together again from the daemon's settings and the processes.
     pub(super) fn effective(&self) -> SupervisorConfig {
         let mut config = self.settings.clone();
-        config.programs = self.registry.present().map(|(_, entry)| entry.config().as_ref().clone()).collect();
+        config.programs = self.registry.configured().map(|(_, entry)| entry.config().as_ref().clone()).collect();
         config
     }
 

@@ -17,6 +17,12 @@ use crate::util::sorted::{SortedMap, SortedSet};
 /// What death by SIGKILL may take before the daemon goes without it.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 
+/// A stage gets SIGKILL so often before the next one begins.
+const KILLS_OF_STAGE: u32 = 2;
+
+/// What death by the second SIGKILL may take before the next stage begins: it is for the clean-up that followed the first one.
+const AFTER_LAST_KILL: Duration = Duration::from_millis(500);
+
 /// What orphans may take to end after the stop signal: nobody has configured them.
 const ORPHANS_STOP: Duration = Duration::from_secs(2);
 
@@ -31,9 +37,12 @@ const SIGKILL: u8 = 9;
 pub(super) enum Shutdown {
     /// Not begun.
     No,
-    /// A stage was told to stop. `left`: its processes of which something is left; `killed`: they got SIGKILL because the
-    /// later stages (the last one first) need the time that there is until `kill_at`, when all is killed.
-    Stopping { kill_at: Moment, left: SortedSet<ProcId>, later: Vec<Stage>, killed: bool },
+    /// Asked for while what an earlier daemon has left behind is still being looked for: it is to end as well. `forced`: asked
+    /// for twice.
+    Looking { forced: bool },
+    /// A stage was told to stop. `left`: its processes of which something is left; `kills`: so often they got SIGKILL because
+    /// the later stages (the last one first) need the time that there is until `kill_at`, when all is killed.
+    Stopping { kill_at: Moment, left: SortedSet<ProcId>, later: Vec<Stage>, kills: u32 },
     /// Everything was killed.
     Killing { left: SortedSet<ProcId> },
     /// The programs have gone, orphans were signalled; `until` is when we kill them, or go without them.
@@ -52,7 +61,9 @@ impl Engine {
     /// The first time: an orderly shutdown; the second time: SIGKILL now.
     pub(super) fn terminate(&mut self) {
         match self.shutdown {
+            Shutdown::No if self.adoption.is_looking() => self.shutdown = Shutdown::Looking { forced: false },
             Shutdown::No => self.begin_shutdown(),
+            Shutdown::Looking { .. } => self.shutdown = Shutdown::Looking { forced: true },
             Shutdown::Stopping { .. } => {
                 self.announce(None, Announcement::Shutdown(ShutdownProgress::Forced));
                 self.kill_all();
@@ -62,20 +73,32 @@ impl Engine {
         }
     }
 
+    /// It is known what an earlier daemon has left behind: a shutdown that was asked for meanwhile begins.
+    pub(super) fn begin_awaited_shutdown(&mut self) {
+        let Shutdown::Looking { forced } = self.shutdown else { return };
+        self.begin_shutdown();
+        if forced {
+            self.terminate();
+        }
+    }
+
     fn begin_shutdown(&mut self) {
         let seconds = u64::from(self.settings.shutdown_timeout);
         self.announce(None, Announcement::Shutdown(ShutdownProgress::Begun { seconds }));
         let kill_at = self.now + Duration::from_secs(seconds);
         let stages = self.shutdown_stages();
-        self.shutdown = Shutdown::Stopping { kill_at, left: SortedSet::default(), later: Vec::new(), killed: false };
+        self.shutdown = Shutdown::Stopping { kill_at, left: SortedSet::default(), later: Vec::new(), kills: 0 };
         self.timers.set(TimerKey::ExitPolicy, None);
+        self.end_schedules();
         self.held = SortedMap::default();
         for id in self.registry.ids() {
-            if !self.registry.get(id).is_some_and(|entry| entry.machine.has_run()) {
+            if !self.registry.get(id).is_some_and(|entry| entry.machine.is_engaged()) {
                 self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
             }
         }
         self.abandon_reload();
+        #[cfg(feature = "attach")]
+        self.abandon_runs();
         self.abandon_waits();
         self.abandon_commit();
         self.begin_stage(kill_at, stages);
@@ -90,21 +113,22 @@ impl Engine {
             for id in &ids {
                 self.tell(*id, process::Event::StopRequested { by: Initiator::Shutdown });
             }
-            let has_run = |id: &ProcId| self.registry.get(*id).is_some_and(|entry| entry.machine.has_run());
+            let has_run = |id: &ProcId| self.registry.get(*id).is_some_and(|entry| entry.machine.is_engaged());
             left.extend(ids.into_iter().filter(has_run));
         }
         let until = self.stage_limit(kill_at, &stages);
-        self.shutdown = Shutdown::Stopping { kill_at, left, later: stages, killed: false };
+        self.shutdown = Shutdown::Stopping { kill_at, left, later: stages, kills: 0 };
         self.await_stage(Some(until));
     }
 
-    /// The time of a stage is up, and others are to follow: it is killed, and not waited for much longer.
-    fn kill_stage(&mut self, kill_at: Moment, left: SortedSet<ProcId>, later: Vec<Stage>) {
+    /// The time of a stage is up, and others are to follow: it is killed, then its clean-up, and not waited for much longer.
+    fn kill_stage(&mut self, kill_at: Moment, left: SortedSet<ProcId>, later: Vec<Stage>, kills: u32) {
         let names = self.names(&left);
         self.announce(None, Announcement::Shutdown(ShutdownProgress::Killing(names)));
         let ids: Vec<ProcId> = left.iter().copied().collect();
-        self.shutdown = Shutdown::Stopping { kill_at, left, later, killed: true };
-        let until = (self.now + AFTER_KILL).min(kill_at);
+        self.shutdown = Shutdown::Stopping { kill_at, left, later, kills };
+        let pause = if kills < KILLS_OF_STAGE { AFTER_KILL } else { AFTER_LAST_KILL };
+        let until = (self.now + pause).min(kill_at);
         self.timers.set(TimerKey::ShutdownStage, Some(until));
         for id in ids {
             self.tell(id, process::Event::KillRequested { by: Initiator::Shutdown });
@@ -115,7 +139,9 @@ impl Engine {
     fn await_stage(&mut self, until: Option<Moment>) {
         let is_over = match &self.shutdown {
             Shutdown::Stopping { left, .. } | Shutdown::Killing { left } => left.is_empty(),
-            Shutdown::No | Shutdown::Orphans { .. } | Shutdown::Done | Shutdown::GivenUp => false,
+            Shutdown::No | Shutdown::Looking { .. } | Shutdown::Orphans { .. } | Shutdown::Done | Shutdown::GivenUp => {
+                false
+            }
         };
         self.timers.set(TimerKey::ShutdownStage, if is_over { Some(self.now) } else { until });
     }
@@ -123,7 +149,7 @@ impl Engine {
     /// Nothing may be left of this process by now.
     pub(super) fn note_run_over(&mut self, id: ProcId) {
         let machine = self.registry.get(id).map(|entry| &entry.machine);
-        if machine.is_some_and(|machine| machine.has_run()) {
+        if machine.is_some_and(|machine| machine.is_engaged()) {
             return;
         }
         // One of a later stage has ended by itself, and is not to come back.
@@ -138,20 +164,20 @@ impl Engine {
 
     /// A stage is over: everything that it waited for has gone, or its time is up.
     pub(super) fn shutdown_stage(&mut self) {
-        if let Shutdown::Stopping { left, kill_at, later, killed } = &mut self.shutdown
+        if let Shutdown::Stopping { left, kill_at, later, kills } = &mut self.shutdown
             && !later.is_empty()
             && self.now < *kill_at
         {
-            let (kill_at, later) = (*kill_at, std::mem::take(later));
-            if left.is_empty() || *killed {
+            let (kill_at, later, kills) = (*kill_at, std::mem::take(later), *kills);
+            if left.is_empty() || kills == KILLS_OF_STAGE {
                 return self.begin_stage(kill_at, later);
             }
             let left = std::mem::take(left);
-            return self.kill_stage(kill_at, left, later);
+            return self.kill_stage(kill_at, left, later, kills + 1);
         }
         match &self.shutdown {
             // What was killed in an earlier stage and has not gone is not forgotten.
-            Shutdown::Stopping { left, kill_at, later, killed: _ }
+            Shutdown::Stopping { left, kill_at, later, kills: _ }
                 if left.is_empty() && later.is_empty() && self.with_run().is_empty() =>
             {
                 // shutdown_timeout is for the orphans too: a container's runtime does not wait longer.
@@ -175,11 +201,12 @@ impl Engine {
                 self.announce(None, Announcement::Shutdown(ShutdownProgress::OrphansLeft));
                 self.end_shutdown(Shutdown::GivenUp);
             }
-            Shutdown::No | Shutdown::Done | Shutdown::GivenUp => {}
+            Shutdown::No | Shutdown::Looking { .. } | Shutdown::Done | Shutdown::GivenUp => {}
         }
     }
 
     fn kill_orphans(&mut self) {
+        self.kill_tasks();
         self.shutdown = Shutdown::Orphans { killed: true, until: self.now + AFTER_KILL };
         self.effects.push_back(Effect::SignalOrphans { signal: Some(SIGKILL) });
     }
@@ -190,6 +217,7 @@ impl Engine {
             Shutdown::Orphans { killed: true, .. } => Some(SIGKILL),
             Shutdown::Orphans { killed: false, .. }
             | Shutdown::No
+            | Shutdown::Looking { .. }
             | Shutdown::Stopping { .. }
             | Shutdown::Killing { .. }
             | Shutdown::Done
@@ -201,10 +229,10 @@ impl Engine {
     /// So many orphans are there; they were just signalled, or only counted.
     pub(super) fn orphans_counted(&mut self, count: usize, signalled: bool) {
         let Shutdown::Orphans { killed, until } = self.shutdown else { return };
-        if count == 0 {
+        if count == 0 && !self.tasks.any_live() {
             return self.end_shutdown(Shutdown::Done);
         }
-        if signalled && !killed {
+        if signalled && !killed && count > 0 {
             self.announce(None, Announcement::Shutdown(ShutdownProgress::OrphansTold(count)));
         }
         self.timers.set(TimerKey::OrphanProbe, self.now.checked_add(ORPHANS_PROBE));
@@ -213,6 +241,8 @@ impl Engine {
 
     fn end_shutdown(&mut self, how: Shutdown) {
         self.shutdown = how;
+        self.kill_tasks();
+        self.abandon_hooks();
         self.timers.set(TimerKey::ShutdownStage, None);
         self.timers.set(TimerKey::OrphanProbe, None);
         self.end_waits();
@@ -221,7 +251,11 @@ impl Engine {
     /// `Some(clean)` when the shutdown is over; `clean` if no process is left.
     pub(crate) fn finished(&self) -> Option<bool> {
         match self.shutdown {
-            Shutdown::No | Shutdown::Stopping { .. } | Shutdown::Killing { .. } | Shutdown::Orphans { .. } => None,
+            Shutdown::No
+            | Shutdown::Looking { .. }
+            | Shutdown::Stopping { .. }
+            | Shutdown::Killing { .. }
+            | Shutdown::Orphans { .. } => None,
             Shutdown::Done => Some(true),
             Shutdown::GivenUp => Some(false),
         }
@@ -242,7 +276,7 @@ impl Engine {
 
     /// The processes of which something is left.
     fn with_run(&self) -> SortedSet<ProcId> {
-        self.registry.iter().filter(|(_, entry)| entry.machine.has_run()).map(|(id, _)| id).collect()
+        self.registry.iter().filter(|(_, entry)| entry.machine.is_engaged()).map(|(id, _)| id).collect()
     }
 
     fn names(&self, ids: &SortedSet<ProcId>) -> Vec<String> {

@@ -1,13 +1,14 @@
 //! The order of the shutdown: who has to be gone before whom, and how long a stage may take.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::api::ProcId;
-use crate::models::Dialect;
-use crate::process::{Moment, stop_seconds};
+use crate::models::{Dialect, Hook, ProgramConfig};
+use crate::process::{Moment, hook_seconds, stop_seconds};
 use crate::util::sort::sort_by;
 use crate::util::sorted::SortedMap;
 use crate::util::topology::Topology;
@@ -25,7 +26,7 @@ impl Engine {
     /// other within that, the last to start first.
     pub(super) fn shutdown_stages(&self) -> Vec<Stage> {
         let alive: Vec<ProcId> =
-            self.registry.iter().filter(|(_, entry)| entry.machine.has_run()).map(|(id, _)| id).collect();
+            self.registry.iter().filter(|(_, entry)| entry.machine.is_engaged()).map(|(id, _)| id).collect();
         let is_theirs = self.settings.dialect == Dialect::Supervisord;
         if self.graph.is_empty() && !is_theirs {
             return vec![self.stage(alive)];
@@ -59,17 +60,15 @@ impl Engine {
 
     /// The number of the group of each of these, in the order in which groups start.
     fn groups_of(&self, alive: &[ProcId]) -> Vec<u32> {
-        let mut numbers: SortedMap<&str, u32> = SortedMap::default();
-        let mut next = 0;
+        // The place of its first process: groups that a reload has brought stand where the file puts them.
+        let mut firsts: SortedMap<&str, u32> = SortedMap::default();
         for (_, entry) in self.registry.iter() {
             let group = entry.config().group_name();
-            if !numbers.contains_key(group) {
-                numbers.insert(group, next);
-                next += 1;
-            }
+            let first = firsts.get(group).map_or(entry.place, |first| (*first).min(entry.place));
+            firsts.insert(group, first);
         }
         let group = |id: &ProcId| self.registry.get(*id).map_or("", |entry| entry.config().group_name());
-        alive.iter().map(|id| numbers.get(group(id)).copied().unwrap_or(next)).collect()
+        alive.iter().map(|id| firsts.get(group(id)).copied().unwrap_or_default()).collect()
     }
 
     /// Until when a stage may take where all have to be over at `end`. Each later stage keeps a share: the least of its longest
@@ -84,7 +83,8 @@ impl Engine {
 
     fn stage(&self, ids: Vec<ProcId>) -> Stage {
         let entries = ids.iter().filter_map(|id| self.registry.get(*id));
-        let longest = entries.filter_map(|entry| entry.machine.run_config()).map(|run| stop_seconds(run)).max();
+        let seconds = |run: &Arc<ProgramConfig>| stop_seconds(run).saturating_add(hook_seconds(run, Hook::PostStop));
+        let longest = entries.filter_map(|entry| entry.machine.run_config()).map(seconds).max();
         Stage { ids, longest: longest.unwrap_or(0) }
     }
 }

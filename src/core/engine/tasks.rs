@@ -1,9 +1,10 @@
-//! Tasks: short commands that are run for a process. For now these are its health check scripts.
+//! Tasks: short commands that are run for a process: those that tell whether it is healthy or ready (see
+//! [`checks`](super::checks)), and those of its hooks (see [`hooks`](super::hooks)).
 //!
 //! What must never happen
 //!
 //! - A run that counts as gone while a task of it lives: its group is not empty before (see [`Tasks::has_live`]).
-//! - Two scripts of one process at once: a check that is due while the former one lives has failed.
+//! - Two scripts of one process for the same purpose at once: a check that is due while the former one lives has failed.
 //! - A process that is never told: the script's end, its failed spawn, and a script that not even SIGKILL ends are told.
 //!   Nobody is told of a cancelled one, because its run has ended.
 
@@ -14,25 +15,52 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::hooks::HookProgress;
 use super::timers::TimerKey;
-use crate::api::{Announcement, ProcId};
-use crate::core::effect::{Effect, TaskId};
+use crate::api::{Announcement, ProcId, Refusal, RequestId, RunningHook};
+use crate::core::effect::{CheckPurpose, Effect, TaskCommand, TaskId};
 use crate::health::HealthCheckResult;
-use crate::models::HealthCheckType;
-use crate::process::{Generation, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec};
+use crate::models::Hook;
+use crate::process::{
+    Generation, HOOK_GRACE_SECS, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec,
+};
 
-/// Why a check fails that is due while the script of the one before lives.
-const STILL_RUNNING: &str = "the check before has not ended yet";
+/// How long a command of a hook that is told to end has for that, before SIGKILL.
+const HOOK_GRACE: Duration = Duration::from_secs(HOOK_GRACE_SECS as u64);
+
+/// What a task is run for.
+#[derive(Debug, Serialize, Deserialize)]
+enum Purpose {
+    /// A check by this shell command. The process waits for the result, if it `is_awaited`.
+    Check { purpose: CheckPurpose, command: Box<str>, is_awaited: bool },
+    /// It is the present command of this hook.
+    Hook(Box<HookProgress>),
+}
+
+impl Purpose {
+    fn hook(&self) -> Option<&HookProgress> {
+        match self {
+            Purpose::Hook(progress) => Some(progress),
+            Purpose::Check { .. } => None,
+        }
+    }
+}
 
 /// One task, and what it is run for.
 #[derive(Debug, Serialize, Deserialize)]
 struct TaskEntry {
     task: Task,
     owner: ProcId,
-    /// The run that is checked.
+    /// The run that it is for.
     generation: Generation,
-    /// The process waits for the result.
-    is_awaited: bool,
+    purpose: Purpose,
+}
+
+impl TaskEntry {
+    /// It ends before the run does that it is for.
+    fn belongs_to_run(&self) -> bool {
+        self.purpose.hook().is_none_or(|progress| progress.hook.belongs_to_run())
+    }
 }
 
 /// All tasks that have not ended.
@@ -43,9 +71,49 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// Whether a process of a task of this owner lives, or is about to.
+    /// Whether a process of a task of this owner's run lives, or is about to: of a hook, as long as it has not come to its end,
+    /// because another command may follow.
     pub(super) fn has_live(&self, owner: ProcId) -> bool {
-        self.entries.values().any(|entry| entry.owner == owner && entry.task.may_live())
+        let is_there = |entry: &TaskEntry| entry.purpose.hook().is_some() || entry.task.may_live();
+        self.entries.values().any(|entry| entry.owner == owner && entry.belongs_to_run() && is_there(entry))
+    }
+
+    /// As [`has_live`](Self::has_live), of the checks with this purpose.
+    pub(super) fn has_live_of(&self, owner: ProcId, wanted: CheckPurpose) -> bool {
+        let is_it = |entry: &TaskEntry| matches!(entry.purpose, Purpose::Check { purpose, .. } if purpose == wanted);
+        self.entries.values().any(|entry| entry.owner == owner && is_it(entry) && entry.task.may_live())
+    }
+
+    /// The checks whether this owner may start.
+    pub(super) fn start_checks_of(&self, owner: ProcId) -> Vec<TaskId> {
+        let is_it = |entry: &TaskEntry| {
+            matches!(entry.purpose, Purpose::Check { purpose: CheckPurpose::StartCondition(_), .. })
+        };
+        let all = self.entries.iter().filter(|(_, entry)| entry.owner == owner && is_it(entry));
+        all.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether a process of any task lives.
+    pub(super) fn any_live(&self) -> bool {
+        self.entries.values().any(|entry| entry.task.may_live())
+    }
+
+    /// Whether this hook of this owner is under way.
+    pub(super) fn runs(&self, owner: ProcId, hook: Hook) -> bool {
+        let mut of_owner = self.entries.values().filter(|entry| entry.owner == owner);
+        of_owner.any(|entry| entry.purpose.hook().is_some_and(|progress| progress.hook == hook))
+    }
+
+    /// The hook of this owner's run that is under way.
+    pub(super) fn running_hook(&self, owner: ProcId) -> Option<RunningHook> {
+        let mut of_run = self.entries.values().filter(|entry| entry.owner == owner && entry.belongs_to_run());
+        of_run.find_map(|entry| Some(RunningHook { hook: entry.purpose.hook()?.hook, pid: entry.task.pid() }))
+    }
+
+    /// Whether a task is under way whose end answers this request.
+    pub(super) fn answers(&self, request: RequestId) -> bool {
+        let mut hooks = self.entries.values().filter_map(|entry| entry.purpose.hook());
+        hooks.any(|progress| progress.request == Some(request))
     }
 
     fn insert(&mut self, entry: TaskEntry) -> TaskId {
@@ -61,34 +129,101 @@ impl Tasks {
 }
 
 impl Engine {
-    /// Checks the health of a run: by a task, or by a thread that the effects have for it.
-    pub(super) fn check_health(&mut self, id: ProcId, generation: Generation) {
-        let Some(entry) = self.registry.get(id) else { return };
-        let config = Arc::clone(entry.machine.run_config().unwrap_or(entry.machine.config()));
-        let check = &config.healthcheck;
-        if check.check_type != HealthCheckType::Script || check.command.is_none() {
-            self.effects.push_back(Effect::CheckHealth { id, generation, config });
-            return;
-        }
-        if self.tasks.has_live(id) {
-            self.effects.push_back(Effect::RefuseCheck { id, generation, reason: STILL_RUNNING });
-            return;
-        }
+    /// Runs a command for a process, whose end is the answer of a check.
+    pub(super) fn begin_check_task(
+        &mut self,
+        owner: ProcId,
+        generation: Generation,
+        purpose: CheckPurpose,
+        spec: TaskSpec,
+        command: &str,
+    ) {
         // The answer of a former one whose last output is still being read was given up.
-        for former in self.tasks.entries.values_mut().filter(|former| former.owner == id) {
-            former.is_awaited = false;
+        for former in self.tasks.entries.values_mut().filter(|former| former.owner == owner) {
+            if let Purpose::Check { purpose: other, is_awaited, .. } = &mut former.purpose
+                && *other == purpose
+            {
+                *is_awaited = false;
+            }
         }
-        let timeout = Duration::from_secs(u64::from(check.timeout));
+        let check = Purpose::Check { purpose, command: command.into(), is_awaited: true };
+        self.begin_task(owner, generation, spec, check);
+    }
+
+    /// Begins the present command of a hook.
+    pub(super) fn begin_command(&mut self, id: ProcId, generation: Generation, progress: Box<HookProgress>) {
+        let timeout = self.hook_limit(id, progress.config());
+        let spec = TaskSpec { kind: TaskKind::Hook { term_grace: HOOK_GRACE }, timeout };
+        self.begin_task(id, generation, spec, Purpose::Hook(progress));
+    }
+
+    fn begin_task(&mut self, owner: ProcId, generation: Generation, spec: TaskSpec, purpose: Purpose) {
         let mut actions = Vec::new();
-        let task = Task::start(TaskSpec { kind: TaskKind::HealthCheck, timeout }, &mut actions);
-        let task_id = self.tasks.insert(TaskEntry { task, owner: id, generation, is_awaited: true });
+        let task = Task::start(spec, &mut actions);
+        let task_id = self.tasks.insert(TaskEntry { task, owner, generation, purpose });
         self.act_for_task(task_id, actions);
     }
 
-    /// The leader of a run has ended: its health check is nobody's business any more.
+    /// The leader of a run has ended: its health check is nobody's business any more, and the hooks that run beside it have
+    /// nothing to act on.
     pub(super) fn cancel_tasks(&mut self, owner: ProcId) {
         for task in self.tasks.of(owner) {
-            self.tell_task(task, TaskEvent::CancelRequested { force: true });
+            let hook = self.tasks.entries.get(&task).and_then(|entry| entry.purpose.hook());
+            match hook.map(|progress| progress.hook) {
+                None => self.tell_task(task, TaskEvent::CancelRequested { force: true }),
+                Some(Hook::PostStart | Hook::ReloadCommand) => self.cancel_command(task, false),
+                Some(Hook::PreStart | Hook::StopCommand | Hook::PostStop | Hook::OnState | Hook::OnFatal) => {}
+            }
+        }
+    }
+
+    /// Ends the hooks of a run that are under way.
+    pub(super) fn cancel_hooks(&mut self, owner: ProcId, generation: Generation, force: bool) {
+        for task in self.tasks.of(owner) {
+            let Some(entry) = self.tasks.entries.get(&task) else { continue };
+            if entry.generation == generation && entry.belongs_to_run() && entry.purpose.hook().is_some() {
+                self.cancel_command(task, force);
+            }
+        }
+    }
+
+    fn cancel_command(&mut self, task: TaskId, force: bool) {
+        if let Some(TaskEntry { purpose: Purpose::Hook(progress), .. }) = self.tasks.entries.get_mut(&task) {
+            progress.is_cancelled = true;
+        }
+        self.tell_task(task, TaskEvent::CancelRequested { force });
+    }
+
+    /// Ends every task at once: the daemon goes.
+    pub(super) fn kill_tasks(&mut self) {
+        self.state_notices.clear();
+        for task in self.tasks.entries.keys().copied().collect::<Vec<TaskId>>() {
+            self.cancel_command(task, true);
+        }
+    }
+
+    /// The daemon has ended: whoever waits for the end of a hook is told so.
+    pub(super) fn abandon_hooks(&mut self) {
+        let hooks = self.tasks.entries.values_mut();
+        let asked = hooks.filter_map(|entry| match &mut entry.purpose {
+            Purpose::Hook(progress) => progress.request.take(),
+            Purpose::Check { .. } => None,
+        });
+        for request in asked.collect::<Vec<RequestId>>() {
+            if let Some(token) = self.ledger.take(request) {
+                self.refuse(token, Refusal::ShuttingDown);
+            }
+        }
+    }
+
+    /// Whoever has asked for this hook does not wait for it any more.
+    pub(super) fn hook_requester_gone(&mut self, request: RequestId) {
+        for entry in self.tasks.entries.values_mut() {
+            if let Purpose::Hook(progress) = &mut entry.purpose
+                && progress.request == Some(request)
+            {
+                progress.request = None;
+            }
         }
     }
 
@@ -124,7 +259,7 @@ impl Engine {
                         | SignalReason::LeaderExited => {}
                     }
                 }
-                TaskAction::Done(end) => self.task_done(id, &end),
+                TaskAction::Done(end) => self.task_done(id, end),
             }
         }
         let timeout = self.tasks.entries.get(&id).and_then(|entry| entry.task.poll_timeout());
@@ -132,9 +267,18 @@ impl Engine {
     }
 
     fn spawn_task(&mut self, id: TaskId) {
-        let Some(owner) = self.tasks.entries.get(&id).and_then(|task| self.registry.get(task.owner)) else { return };
-        let config = Arc::clone(owner.machine.run_config().unwrap_or(owner.config()));
-        let command = config.healthcheck.command.as_deref().unwrap_or_default().into();
+        let Some(entry) = self.tasks.entries.get(&id) else { return };
+        let (config, command) = match &entry.purpose {
+            Purpose::Check { command, .. } => {
+                let Some(owner) = self.registry.get(entry.owner) else { return };
+                let config = Arc::clone(owner.machine.run_config().unwrap_or(owner.config()));
+                (config, TaskCommand::Script(command.clone()))
+            }
+            Purpose::Hook(progress) => {
+                let Some(launch) = progress.launch(entry.owner) else { return };
+                (Arc::clone(progress.config()), TaskCommand::Hook(Box::new(launch)))
+            }
+        };
         self.effects.push_back(Effect::StartTask { task: id, config, command });
     }
 
@@ -143,24 +287,32 @@ impl Engine {
         let Some(entry) = self.tasks.entries.get_mut(&id) else { return };
         let (owner, generation, pid, timeout) =
             (entry.owner, entry.generation, entry.task.pid(), entry.task.spec().timeout);
-        let is_awaited = std::mem::take(&mut entry.is_awaited);
+        let hook = entry.purpose.hook().map(|progress| progress.hook);
+        let awaited = match &mut entry.purpose {
+            Purpose::Check { purpose, is_awaited, .. } => std::mem::take(is_awaited).then_some(*purpose),
+            Purpose::Hook(_) => None,
+        };
         // It may take days: the first time, and then less and less often.
         if kills.is_power_of_two()
             && let Some(process) = self.registry.get(owner)
         {
             let (program, reason) = (Arc::clone(process.config()), SignalReason::SurvivedKill { kills });
-            self.announce(Some(owner), Announcement::TaskSignalled { program, pid, reason });
+            self.announce(Some(owner), Announcement::TaskSignalled { program, hook, pid, reason });
         }
-        if is_awaited {
-            self.health(owner, generation, HealthCheckResult::no_answer(timeout, None));
+        if let Some(purpose) = awaited {
+            self.checked(owner, generation, purpose, HealthCheckResult::no_answer(timeout, None));
         }
     }
 
-    fn task_done(&mut self, id: TaskId, end: &TaskEnd) {
+    fn task_done(&mut self, id: TaskId, end: TaskEnd) {
         self.effects.push_back(Effect::ForgetTask { task: id });
-        let Some(TaskEntry { owner, generation, is_awaited, task: _ }) = self.tasks.entries.remove(&id) else { return };
-        if is_awaited && *end != TaskEnd::Cancelled {
-            self.health(owner, generation, end.into());
+        let Some(TaskEntry { owner, generation, purpose, task: _ }) = self.tasks.entries.remove(&id) else { return };
+        match purpose {
+            Purpose::Check { purpose, is_awaited: true, .. } if end != TaskEnd::Cancelled => {
+                self.checked(owner, generation, purpose, (&end).into());
+            }
+            Purpose::Check { .. } => {}
+            Purpose::Hook(progress) => self.hook_command_ended(owner, generation, progress, end),
         }
     }
 }

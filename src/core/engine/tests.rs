@@ -1,16 +1,31 @@
 //! The engine in a small system: what comes in, what it wants done, and what is answered.
 
 mod bench;
+mod changes;
 mod dependencies;
+mod disabled;
+mod each;
+mod early_end;
 mod exit_policy;
 mod followers;
 mod graphs;
 mod history;
 mod ledger;
+mod lifetimes;
+mod obstacles;
+mod on_fatal;
 mod operate;
+#[cfg(feature = "schedules")]
+mod schedules;
 mod sim;
+mod start_conditions;
+mod start_record;
+mod start_slots;
 mod tasks;
+#[cfg(feature = "attach")]
+mod transients;
 mod update;
+mod usage;
 
 use self::bench::{Bench, act, name, program, reload};
 use super::*;
@@ -18,6 +33,7 @@ use crate::api::{
     Act, Command, EventType, NameHint, Refusal, ReloadFailure, Reply, Request, Selector, Terms, WaitFor, WallClock,
 };
 use crate::config::{ConfigError, Loaded};
+use crate::core::effect::KeptFile;
 use crate::health::HealthCheckResult;
 use crate::models::{HealthCheckType, StreamKind};
 use crate::output::Note;

@@ -17,6 +17,14 @@ pub(crate) enum TimerKey {
     GroupProbe(ProcId),
     /// What the machine of a process waits for: `startsecs`, a retry, SIGKILL, a health check.
     Process(ProcId),
+    /// A run has lived for as long as it may, or its turn may have come to be followed by another.
+    Lifetime(ProcId),
+    /// What programs use is looked at.
+    Usage,
+    /// What a start waits for outside: the next try, or its time limit.
+    StartWhen(ProcId),
+    /// The next start by its schedule. Behind `Process`: a run that ends at that moment is none any more.
+    Schedule(ProcId),
     /// What a script or hook waits for: its time limit, SIGKILL, its last output.
     Task(TaskId),
     /// The time limit of a request that waits.

@@ -1,10 +1,9 @@
 //! Requests that wait for their processes: an answer tells the state that was reached, not that the request was heard.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::each_summary::EachSummary;
 use super::ledger::{Owner, ReplyToken, WaiterId};
 use super::registry::Entry;
 use super::timers::TimerKey;
@@ -12,12 +11,12 @@ use crate::api::{
     Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached,
     Updated, WaitFor,
 };
-use crate::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType, Readiness};
-use crate::process::{Cause, Desired, Moment, ProcessState, stop_seconds};
+use crate::models::{AutoRestart, HealthCheckType};
+#[cfg(feature = "attach")]
+use crate::process::Generation;
+use crate::process::{Cause, Desired, Moment, ProcessState};
+use crate::util::sort::sort_by;
 use crate::util::sorted::SortedMap;
-
-/// What a settled state may take beyond the configured times: scheduling, and death by SIGKILL.
-const SETTLE_MARGIN: Duration = Duration::from_secs(5);
 
 /// What is waited for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,10 +28,18 @@ pub(super) enum WaitKind {
         /// Those that went down, or were restarted, because they need these.
         also: Vec<String>,
     },
+    /// The effect of a command on several processes, each for itself.
+    Each(Box<EachSummary>),
     /// The end of the programs that a reload has removed; and what it has changed.
     Reload(Box<ReloadSummary>),
     /// The same, and that what an update has started is up.
     Update(Box<Updated>),
+    /// That a program runs that somebody runs by hand.
+    #[cfg(feature = "attach")]
+    Run { name: String },
+    /// The end of a run to which a client is attached: the first one after this generation.
+    #[cfg(feature = "attach")]
+    Attached { name: String, after: Generation },
     /// What a client waits for.
     Wait { name: String, until: WaitFor },
 }
@@ -60,6 +67,17 @@ pub(super) enum Goal {
     Reach(WaitFor),
 }
 
+impl Goal {
+    /// What a command brings its processes to.
+    pub(super) fn of(act: Act) -> Goal {
+        match act {
+            Act::Start | Act::Restart { .. } => Goal::Up,
+            Act::Stop | Act::Kill => Goal::Down,
+        }
+    }
+}
+
+/// A process of a request that waits.
 #[derive(Debug, Serialize, Deserialize)]
 struct Member {
     id: ProcId,
@@ -75,6 +93,8 @@ pub(super) struct Waiter {
     request: Option<RequestId>,
     kind: WaitKind,
     members: Vec<Member>,
+    /// The places of the members, sorted by process: one of ten thousand is found at once.
+    by_id: Vec<u32>,
     /// Members without an outcome.
     open: usize,
     timed_out: bool,
@@ -121,24 +141,15 @@ impl Engine {
         let waiter = self.waiters.next;
         self.waiters.next += 1;
         let mut members = Vec::with_capacity(goals.len());
-        let mut longest = Some(Duration::ZERO);
         for &(id, goal) in goals {
             let Some(entry) = self.registry.get_mut(id) else { continue };
-            let wait = longest_wait(entry, goal).filter(|_| goal != Goal::Up || self.graph.needs(id).is_empty());
-            longest = longest.zip(wait).map(|(longest, wait)| match goal {
-                // They end one after the other.
-                Goal::Down if !self.graph.is_empty() => longest + wait,
-                Goal::Up | Goal::Down | Goal::Reach(_) => longest.max(wait),
-            });
             entry.waiters.push(waiter);
             members.push(Member { id, name: entry.name().to_owned(), goal, outcome: None });
         }
-        let longest = [longest, terms.timeout].into_iter().flatten().min();
+        let longest = [self.longest_wait(goals), terms.timeout].into_iter().flatten().min();
         let request = token.map(|token| self.owe(token, Owner::Waiter(waiter)));
-        let open = members.len();
-        self.waiters
-            .open
-            .insert(waiter, Waiter { request, kind, members, open, timed_out: false, only_begin: !terms.wait });
+        let waiting = Waiter::new(request, kind, members, !terms.wait);
+        self.waiters.open.insert(waiter, waiting);
         let deadline = match terms.wait {
             true => longest.and_then(|longest| self.now.checked_add(longest)),
             // What follows at once (a spawn, for instance) still counts.
@@ -234,11 +245,14 @@ impl Engine {
     }
 
     fn say_begun(&mut self, waiter: WaiterId) {
-        let Some(Waiter { request, kind, .. }) = self.close_waiter(waiter) else { return };
+        let Some(Waiter { request, kind, members, .. }) = self.close_waiter(waiter) else { return };
         let Some(token) = request.and_then(|request| self.ledger.take(request)) else { return };
         match kind {
             WaitKind::Act { act, on, also: _ } => self.reply(token, Reply::Begun { act, on }),
+            WaitKind::Each(summary) => self.reply(token, summary.reply(outcomes(members), false)),
             WaitKind::Reload(_) | WaitKind::Update(_) | WaitKind::Wait { .. } => self.refuse(token, Refusal::Internal),
+            #[cfg(feature = "attach")]
+            WaitKind::Run { .. } | WaitKind::Attached { .. } => self.refuse(token, Refusal::Internal),
         }
     }
 
@@ -275,15 +289,41 @@ impl Engine {
         }
         let Some(closed) = self.close_waiter(waiter) else { return };
         let request = closed.request;
+        #[cfg(feature = "attach")]
+        let told: Vec<ProcId> = closed.members.iter().filter(|_| request.is_some()).map(|member| member.id).collect();
+        #[cfg(feature = "attach")]
+        if let WaitKind::Attached { name, after } = closed.kind {
+            let id = told.first().copied();
+            if let Some((token, id)) = request.and_then(|request| self.ledger.take(request)).zip(id) {
+                self.tell_end(token, id, name, after);
+                self.note_seen(id);
+            }
+            return;
+        }
         let is_wait = matches!(closed.kind, WaitKind::Wait { .. });
         let answer = closed.answer();
-        if let Err(refusal) = &answer
-            && !is_wait
-        {
-            self.announce(None, Announcement::Failed(refusal.clone().into()));
+        if !is_wait {
+            self.announce_failures(&answer);
         }
         if let Some(token) = request.and_then(|request| self.ledger.take(request)) {
             self.answer(token, answer);
+        }
+        #[cfg(feature = "attach")]
+        told.into_iter().for_each(|id| self.note_seen(id));
+    }
+
+    /// The log is told what did not come about. (That a name is none tells only whoever has asked.)
+    fn announce_failures(&mut self, answer: &Answer) {
+        match answer {
+            Err(refusal) => self.announce(None, Announcement::Failed(refusal.clone().into())),
+            Ok(Reply::Each { results, .. }) => {
+                for (_, result) in results {
+                    if let Err(refusal @ Refusal::NotReached { .. }) = result {
+                        self.announce(None, Announcement::Failed(refusal.clone().into()));
+                    }
+                }
+            }
+            Ok(_) => {}
         }
     }
 
@@ -302,42 +342,75 @@ impl Engine {
 }
 
 impl Waiter {
+    fn new(request: Option<RequestId>, kind: WaitKind, members: Vec<Member>, only_begin: bool) -> Waiter {
+        let id = |place: u32| members.get(place as usize).map(|member| member.id);
+        let mut by_id: Vec<u32> = (0..).take(members.len()).collect();
+        sort_by(&mut by_id, |one, other| id(*one).cmp(&id(*other)));
+        let open = members.len();
+        Waiter { request, kind, members, by_id, open, timed_out: false, only_begin }
+    }
+
     /// Gives the goals of one process an outcome, as far as there is one by now.
     fn settle(&mut self, id: ProcId, outcome: impl Fn(Goal) -> Option<Result<(), Unreached>>) {
-        for member in self.members.iter_mut().filter(|member| member.id == id && member.outcome.is_none()) {
-            member.outcome = outcome(member.goal);
-            self.open -= usize::from(member.outcome.is_some());
+        let Waiter { members, by_id, open, .. } = self;
+        let from = by_id.partition_point(|place| members.get(*place as usize).is_some_and(|member| member.id < id));
+        for place in by_id.iter().skip(from) {
+            let Some(member) = members.get_mut(*place as usize).filter(|member| member.id == id) else { break };
+            if member.outcome.is_none() {
+                member.outcome = outcome(member.goal);
+                *open -= usize::from(member.outcome.is_some());
+            }
         }
     }
 
     fn answer(self) -> Answer {
         let Waiter { kind, members, timed_out, .. } = self;
-        let failed = members.into_iter().filter_map(|Member { name, outcome, .. }| match outcome {
-            Some(Err(why)) => Some((name, why)),
-            Some(Ok(())) | None => None,
-        });
-        let mut failed: Vec<(String, Unreached)> = failed.collect();
-        if failed.is_empty() {
-            return Ok(match kind {
-                WaitKind::Act { act, on, also } => Reply::Reached { act, on, also },
-                WaitKind::Reload(summary) => summary.reply(),
-                WaitKind::Update(updated) => Reply::Updated(updated),
-                WaitKind::Wait { name, until } => Reply::WaitOver { name, until },
-            });
+        match kind {
+            WaitKind::Each(summary) => Ok(summary.reply(outcomes(members), timed_out)),
+            WaitKind::Act { act, on, also } => match failures(members) {
+                failed if failed.is_empty() => Ok(Reply::Reached { act, on, also }),
+                failed => Err(Refusal::NotReached { act, on, members: failed, timed_out }),
+            },
+            WaitKind::Reload(summary) => match failures(members) {
+                failed if failed.is_empty() => Ok(summary.reply()),
+                failed => Err(Refusal::ReloadIncomplete { members: failed, timed_out }),
+            },
+            WaitKind::Update(updated) => match failures(members) {
+                failed if failed.is_empty() => Ok(Reply::Updated(updated)),
+                failed => {
+                    let confirm_pending = updated.confirm_until.is_some();
+                    Err(Refusal::UpdateIncomplete { members: failed, confirm_pending, timed_out })
+                }
+            },
+            #[cfg(feature = "attach")]
+            WaitKind::Run { name } => match failures(members) {
+                failed if failed.is_empty() => Ok(Reply::RunBegun { name }),
+                members => {
+                    Err(Refusal::NotReached { act: Act::Start, on: Selector::Process(name), members, timed_out })
+                }
+            },
+            // Its end is told elsewhere.
+            #[cfg(feature = "attach")]
+            WaitKind::Attached { .. } => Err(Refusal::Internal),
+            WaitKind::Wait { name, until } => match failures(members).pop() {
+                None => Ok(Reply::WaitOver { name, until }),
+                Some((_, why)) => Err(Refusal::WaitFailed { name, until, why, timed_out }),
+            },
         }
-        Err(match kind {
-            WaitKind::Act { act, on, also: _ } => Refusal::NotReached { act, on, members: failed, timed_out },
-            WaitKind::Reload(_) => Refusal::ReloadIncomplete { members: failed, timed_out },
-            WaitKind::Update(updated) => {
-                let confirm_pending = updated.confirm_until.is_some();
-                Refusal::UpdateIncomplete { members: failed, confirm_pending, timed_out }
-            }
-            WaitKind::Wait { name, until } => {
-                let why = failed.pop().map_or(Unreached::Removed, |(_, why)| why);
-                Refusal::WaitFailed { name, until, why, timed_out }
-            }
-        })
     }
+}
+
+fn outcomes(members: Vec<Member>) -> impl Iterator<Item = (String, Option<Result<(), Unreached>>)> {
+    members.into_iter().map(|Member { name, outcome, .. }| (name, outcome))
+}
+
+/// Those that did not come to where they were to be, and why.
+fn failures(members: Vec<Member>) -> Vec<(String, Unreached)> {
+    let failed = members.into_iter().filter_map(|Member { name, outcome, .. }| match outcome {
+        Some(Err(why)) => Some((name, why)),
+        Some(Ok(())) | None => None,
+    });
+    failed.collect()
 }
 
 /// Is the goal reached by whoever arrives in this state?
@@ -370,34 +443,6 @@ fn stopped_meanwhile(goal: Goal, state: ProcessState, desired: Desired) -> Optio
         // What a command waits for is looked at when the machine has done all that it is about to do.
         Goal::Up | Goal::Down | Goal::Reach(WaitFor::Stopped | WaitFor::Exited) => None,
     }
-}
-
-/// The longest that reaching the goal may take before the answer is "not yet"; `None`: nobody can tell.
-fn longest_wait(entry: &Entry, goal: Goal) -> Option<Duration> {
-    let seconds = |count: u32| Duration::from_secs(u64::from(count));
-    let run = entry.machine.run_config().unwrap_or(entry.machine.config());
-    // What a leader leaves behind that alone was killed has a time of its own to end in.
-    let rounds = if run.killasgroup { 1 } else { 2 };
-    let stop = match entry.machine.has_run() {
-        true => seconds(stop_seconds(run)) * rounds + SETTLE_MARGIN,
-        false => Duration::ZERO,
-    };
-    match goal {
-        Goal::Down => Some(stop),
-        Goal::Up => Some(stop + longest_start(entry.config())? + SETTLE_MARGIN),
-        Goal::Reach(_) => None,
-    }
-}
-
-/// The longest that a start may take until it has come about or failed; `None`: nobody can tell.
-fn longest_start(config: &ProgramConfig) -> Option<Duration> {
-    let by_time = config.program_type == ProgramType::Simple && config.ready == Readiness::Startsecs;
-    let seconds = match config.start_timeout {
-        _ if by_time => config.startsecs,
-        0 => return None,
-        limit => limit.max(config.startsecs).saturating_add(stop_seconds(config)),
-    };
-    Some(Duration::from_secs(u64::from(seconds)))
 }
 
 /// Has a process that is to come up done so, or failed to? `None`: not yet known.
@@ -437,6 +482,9 @@ fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor, may_be_taken_back: 
     };
     if is_so {
         return Some(Ok(()));
+    }
+    if entry.disabled && entry.is_settled_down() && !entry.draining {
+        return Some(Err(Unreached::Disabled));
     }
     let is_lost = match state {
         // The reason is better with the last line of output, which is on its way.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::graph::Link;
+use super::start_record::Hurdle;
 use super::{Engine, Entry};
 use crate::api::{ProcId, Reached, Unreached};
 use crate::models::{DependencyCondition, DependencyKind};
@@ -40,7 +41,7 @@ pub(super) fn holds(entry: &Entry, condition: DependencyCondition) -> bool {
     let machine = &entry.machine;
     match condition {
         DependencyCondition::Ready => machine.state() == ProcessState::Running || has_completed(machine),
-        DependencyCondition::Started => is_alive(machine),
+        DependencyCondition::Started => is_alive(machine) || machine.is_up(),
         DependencyCondition::Healthy => machine.state() == ProcessState::Running && machine.healthy() == Some(true),
         DependencyCondition::Completed => {
             let exit = machine.last_run().map(|run| run.exit);
@@ -69,7 +70,8 @@ fn is_alive(machine: &Machine) -> bool {
 
 impl Engine {
     fn standing(&self, link: &Link) -> Standing {
-        let Some(entry) = self.registry.get(link.on) else { return Standing::Lost };
+        // One that has left the configuration was a member of a group, or may be absent: nobody needs it any more.
+        let Some(entry) = self.registry.get(link.on).filter(|entry| !entry.leaving) else { return Standing::Holds };
         match self.held.get(&link.on) {
             Some(held) if held.comes_up() => Standing::Coming,
             Some(_) => Standing::Lost,
@@ -77,6 +79,16 @@ impl Engine {
             None if entry.machine.comes_up() => Standing::Coming,
             None => Standing::Lost,
         }
+    }
+
+    /// What keeps this process from starting, at present: what it waits for, or what it has been given up for.
+    pub(super) fn obstacles<'a>(&'a self, id: ProcId, machine: &Machine) -> impl Iterator<Item = &'a Link> {
+        let (waits, lost) = (machine.is_waiting(), machine.awaits_dependency());
+        self.graph.needs(id).iter().filter(move |link| match self.standing(link) {
+            Standing::Holds => false,
+            Standing::Coming => waits || (lost && link.kind.is_hard()),
+            Standing::Lost => lost && link.kind.is_hard(),
+        })
     }
 
     /// Whether this dependency is as it has to be, and stays so.
@@ -99,24 +111,38 @@ impl Engine {
 
     /// A machine wants its program executed.
     pub(super) fn spawn_or_hold(&mut self, id: ProcId, generation: Generation) {
+        if self.may_begin(id, generation) {
+            self.spawn(id, generation);
+        }
+    }
+
+    /// Whether a start may go on; if not, the machine is told.
+    pub(super) fn may_begin(&mut self, id: ProcId, generation: Generation) -> bool {
         // What is still up while others are stopped may end by itself; nothing starts any more.
         if self.is_ending() {
-            return self.feed(id, process::Event::Held { generation });
+            self.feed(id, process::Event::Held { generation });
+            return false;
         }
         match self.gate(id) {
-            Gate::Open => self.spawn(id, generation),
-            Gate::Waits => self.feed(id, process::Event::Held { generation }),
+            Gate::Open if !self.is_held_outside(id, generation) => return self.take_slot(id, generation),
+            Gate::Open => self.feed(id, process::Event::Held { generation }),
+            Gate::Waits => {
+                self.end_watch(id);
+                self.feed(id, process::Event::Held { generation });
+            }
             Gate::Lost(on) => {
+                self.end_watch(id);
                 self.feed(id, process::Event::Held { generation });
                 if let Some(event) = self.lost(on, generation) {
                     self.feed(id, event);
                 }
             }
         }
+        false
     }
 
     /// Tells a machine something while what it wants done is being done.
-    fn feed(&mut self, id: ProcId, event: process::Event) {
+    pub(super) fn feed(&mut self, id: ProcId, event: process::Event) {
         if let Some(entry) = self.registry.get_mut(id) {
             entry.machine.handle_event(self.now, event);
         }
@@ -130,7 +156,8 @@ impl Engine {
 
     /// Something has happened to this process.
     pub(super) fn has_moved(&mut self, id: ProcId) {
-        if !self.graph.is_empty() && self.moved.last() != Some(&id) {
+        let matters = !self.graph.is_empty() || self.is_held(id);
+        if matters && self.moved.last() != Some(&id) {
             self.moved.push(id);
         }
     }
@@ -140,12 +167,10 @@ impl Engine {
         let mut next = 0;
         while let Some(id) = self.moved.get(next).copied() {
             next += 1;
-            for link in self.graph.needed_by(id).to_vec() {
-                self.review_dependant(&link);
-            }
-            for link in self.graph.needs(id).to_vec() {
-                self.perform_held(link.on);
-            }
+            // First: what follows from that for others is looked at here, too.
+            self.perform_held(id);
+            self.review_dependants(id);
+            self.perform_held_needs(id);
             self.tell_of_failure(id);
             if next >= MOST_MOVED_KEPT {
                 self.moved.drain(..next);
@@ -155,19 +180,44 @@ impl Engine {
         self.moved.clear();
     }
 
+    /// Something has happened to this process: those that depend on it may go on, or have to follow.
+    fn review_dependants(&mut self, id: ProcId) {
+        if self.is_ending() {
+            return;
+        }
+        for place in self.graph.dependant_places(id) {
+            if let Some(link) = self.graph.dependant_at(place) {
+                self.review_dependant(&link);
+            }
+        }
+    }
+
+    /// What this process needs may have waited for its end.
+    fn perform_held_needs(&mut self, id: ProcId) {
+        if self.held.len() == 0 {
+            return;
+        }
+        for place in self.graph.need_places(id) {
+            if let Some(link) = self.graph.need_at(place) {
+                self.perform_held(link.on);
+            }
+        }
+    }
+
     /// Something that this process depends on has changed.
     fn review_dependant(&mut self, link: &Link) {
         let Some(entry) = self.registry.get(link.from) else { return };
         let machine = &entry.machine;
-        let (generation, id) = (machine.generation(), link.from);
-        if self.is_ending() {
-            return;
-        }
+        let id = link.from;
         if machine.is_waiting() || machine.awaits_dependency() {
+            // As long as this one is on its way, nothing that the others do makes a difference.
+            if self.standing(link) == Standing::Coming {
+                return;
+            }
             match self.gate(id) {
                 Gate::Open => {
                     let on = Some(self.name_of(link.on));
-                    self.tell(id, process::Event::Released { generation, on });
+                    self.release(id, on, Hurdle::Process(link.on));
                 }
                 Gate::Lost(on) => self.give_up_waiting(id, on),
                 Gate::Waits => {}
@@ -180,6 +230,19 @@ impl Engine {
                 self.tell(id, process::Event::RestartRequested { force: false, by });
             }
         }
+    }
+
+    /// Nothing that it needs is in the way.
+    pub(super) fn may_start(&self, id: ProcId) -> bool {
+        matches!(self.gate(id), Gate::Open)
+    }
+
+    /// What a process has waited for is so: it starts.
+    pub(super) fn release(&mut self, id: ProcId, on: Option<Arc<str>>, hurdle: Hurdle) {
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        entry.start_record.passed(hurdle);
+        let generation = entry.machine.generation();
+        self.tell(id, process::Event::Released { generation, on });
     }
 
     /// After a change of the configuration: whoever waits may do so for something else now.
@@ -226,7 +289,8 @@ impl Engine {
         let mut seen = SortedSet::default();
         let mut open = vec![id];
         while let Some(id) = open.pop() {
-            for link in self.graph.needed_by(id).to_vec() {
+            for place in self.graph.dependant_places(id) {
+                let Some(link) = self.graph.dependant_at(place) else { continue };
                 let waits = self.registry.get(link.from).is_some_and(|entry| entry.machine.is_waiting());
                 if waits && seen.insert(link.from) {
                     self.review_waiters(link.from);
@@ -274,11 +338,22 @@ impl Engine {
                 more += 1;
                 continue;
             }
-            let name = match link.condition {
-                DependencyCondition::Ready => entry.name().into(),
-                condition => format!("{}:{}", entry.name(), condition.as_str()).into(),
-            };
-            on.push(Awaited { on: name, state: entry.machine.state(), retry: entry.machine.retry() });
+            on.push(Awaited::Process {
+                name: entry.name().into(),
+                condition: link.condition,
+                state: entry.machine.state(),
+                retry: entry.machine.retry(),
+            });
+        }
+        for awaited in self.awaited_outside(id) {
+            if on.len() == MOST_NAMED {
+                more += 1;
+            } else {
+                on.push(awaited);
+            }
+        }
+        if on.is_empty() && self.may_start(id) {
+            on.push(Awaited::StartSlot);
         }
         Condition::Waiting { on, more }
     }

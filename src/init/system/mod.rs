@@ -131,7 +131,10 @@ impl Machine {
             for (signal, _) in signals.take() {
                 match signal {
                     Signal::Power(power) => self.finish(power),
-                    Signal::Child => reap_all(),
+                    Signal::Child => {
+                        signals.child_signals().expect_more();
+                        reap_all();
+                    }
                     Signal::Terminate | Signal::Reload | Signal::Reopen | Signal::Meaningless(_) => {}
                 }
             }

@@ -15,30 +15,70 @@ use super::super::file::Rules;
 use super::super::file_queue::TellAtEnd;
 use super::super::follow::{Subscription, last_lines};
 use super::super::line_format::Source;
-use super::super::messages::{Amount, Note};
-use super::super::request::{Clear, Follow, MAX_TAIL_BYTES, Request, Tail};
+use super::super::messages::{Amount, LogPart};
+use super::super::request::{Clear, Follow, MAX_TAIL_BYTES, Read, Request, Tail};
 use super::super::responder::Responder;
 use super::super::sink::{Dest, Lines};
 use super::super::target::Target;
 use super::*;
+
+/// One pipe that waits would stop all others: make sure, instead of trusting the caller.
+pub(super) fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
 
 impl Pump {
     pub(super) fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Configure { program, config } => self.configure(now, program, config),
             Command::Attach { program, generation, pid, stdout, stderr } => {
+                if let Some(program) = self.programs.get_mut(&program) {
+                    program.ready_line = ReadyLine::of(&program.config, generation);
+                }
                 self.attach(now, program, generation, pid, StreamKind::Stdout, stdout);
                 self.attach(now, program, generation, pid, StreamKind::Stderr, stderr);
+            }
+            Command::AttachStdin { program, generation, fd } => self.attach_stdin(program, generation, fd),
+            #[cfg(feature = "attach")]
+            Command::AttachTerminal { program, generation, pid, terminal } => {
+                self.attach_terminal(now, program, generation, pid, terminal);
+            }
+            #[cfg(feature = "attach")]
+            Command::Watch { program, stream, subscription } => self.watch_stream(program, stream, subscription),
+            #[cfg(feature = "attach")]
+            Command::TypeIn { program, keyboard } => self.type_in(program, keyboard),
+            #[cfg(feature = "attach")]
+            Command::Barrier { responder } => responder.respond(()),
+            Command::WriteStdin { program, bytes, responder } => {
+                responder.respond(self.write_stdin(program, &bytes));
+            }
+            Command::TellListeners { kind, payload } => self.tell_listeners(now, kind, &payload),
+            Command::SetListenerRunning { program, is_running } => {
+                let acts = self.listeners.set_running(now, program, is_running);
+                self.do_for_listeners(acts);
             }
             Command::LeaderExited { program, generation } => self.leader_exited(now, program, generation),
             Command::RunEnded { program, generation } => self.run_ended(now, program, generation),
             Command::Remove { program } => self.remove(now, program),
-            Command::AttachTask { task, output } => self.attach_task(task, output),
-            Command::TaskExited { task } => self.task_exited(task),
+            Command::AttachTask { task, program, output } => self.attach_task(now, task, program, output),
+            Command::TaskExited { task } => self.task_exited(now, task),
             Command::SetDefault { settings } => self.set_default(now, settings),
             Command::Reopen => self.reopen(now),
             Command::Tail { program, stream, bytes, responder } => {
                 self.tail(now, program, stream, bytes.min(MAX_TAIL_BYTES), responder);
+            }
+            Command::Read { program, stream, from, length, responder } => {
+                let memory = LogPart::of_memory(&self.memory(program, stream, usize::MAX), from, length);
+                let file = self.file_of(program, stream);
+                let request = Request::Read(Read::new(from, length, memory, responder));
+                self.ask_writers(now, file.as_slice(), request);
+            }
+            #[cfg(feature = "http")]
+            Command::Written { programs, responder } => {
+                let written = |id: &ProgramId| self.programs.get(id).map_or([0, 0], |program| program.written);
+                responder.respond(programs.iter().map(written).collect());
             }
             Command::Follow { program, stream, amount, go_on, subscription } => {
                 self.follow(now, program, stream, amount, go_on, subscription);
@@ -49,6 +89,7 @@ impl Pump {
     }
 
     fn configure(&mut self, now: Instant, id: ProgramId, config: Arc<ProgramConfig>) {
+        self.listeners.configure(id, &config, crate::sys::time::wall_clock().1);
         match self.programs.get_mut(&id) {
             Some(program) => {
                 program.config = config;
@@ -56,8 +97,21 @@ impl Pump {
             }
             None => {
                 let followers = Followers::default();
-                let program = Program { config, pid: 0, out: Sink::default(), err: Sink::default(), followers };
-                self.programs.insert(id, program);
+                let (out, err) = (Sink::default(), Sink::default());
+                let program = Program {
+                    config,
+                    pid: 0,
+                    out,
+                    err,
+                    followers,
+                    communications: None,
+                    stdin: None,
+                    ready_line: None,
+                    pipes: Vec::new(),
+                    #[cfg(feature = "http")]
+                    written: [0, 0],
+                };
+                self.programs.insert(id, Box::new(program));
             }
         }
     }
@@ -65,13 +119,14 @@ impl Pump {
     /// What has changed acts at once on a program that runs.
     fn prepare_sinks_of_run(&mut self, now: Instant, id: ProgramId) {
         for kind in [StreamKind::Stdout, StreamKind::Stderr] {
-            if self.pipes.values().any(|pipe| pipe.program == id && pipe.kind == kind) {
+            if !self.tokens(id, |pipe| pipe.kind == kind).is_empty() {
                 self.prepare_sink(now, id, kind);
             }
         }
     }
 
     fn set_default(&mut self, now: Instant, settings: Settings) {
+        self.listeners.identifier.clone_from(&settings.identifier);
         self.settings = settings;
         let programs: Vec<ProgramId> = self.programs.keys().copied().collect();
         for program in programs {
@@ -89,7 +144,7 @@ impl Pump {
         }
     }
 
-    fn attach(
+    pub(super) fn attach(
         &mut self,
         now: Instant,
         id: ProgramId,
@@ -132,20 +187,24 @@ impl Pump {
             generation,
             kind,
             hung_up: false,
+            is_at_end: false,
             queued: false,
             full_reads: 0,
             size: BLOCK_BYTES,
             may_grow: true,
+            #[cfg(feature = "attach")]
+            is_terminal: false,
         };
-        self.pipes.insert(token, pipe);
+        self.pipes.insert(token, Box::new(pipe));
+        if let Some(program) = self.programs.get_mut(&program) {
+            program.pipes.push(token);
+        }
         Ok(())
     }
 
     /// Is told from now on when there is something to read; by which token.
     pub(super) fn watch(&mut self, fd: OwnedFd) -> io::Result<(usize, File)> {
-        // One pipe that waits would stop all others: make sure, instead of trusting the caller.
-        let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
-        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        set_nonblocking(&fd)?;
         let token = self.next_token;
         self.next_token = self.next_token.checked_add(1).unwrap_or(WAKER.0 + 1);
         let file = File::from(fd);
@@ -154,7 +213,7 @@ impl Pump {
     }
 
     /// Opens what the present settings ask for, unless it is open.
-    fn prepare_sink(&mut self, now: Instant, id: ProgramId, kind: StreamKind) {
+    pub(super) fn prepare_sink(&mut self, now: Instant, id: ProgramId, kind: StreamKind) {
         let Some(program) = self.programs.get(&id) else { return };
         let (config, pid) = (Arc::clone(&program.config), program.pid);
         let target = Target::of(&config, kind, self.settings.default_output);
@@ -198,15 +257,18 @@ impl Pump {
         if let Some(file) = self.files.get(path).and_then(Weak::upgrade) {
             return file;
         }
-        self.files.retain(|_, file| file.strong_count() > 0);
+        self.forget_closed_files();
         let path: Arc<Path> = Arc::from(path);
         let file = Arc::new(FileQueue::new(&self.pool, Arc::clone(&path), rules, now));
         self.files.insert(path, Arc::downgrade(&file));
         file
     }
 
-    fn tokens(&self, of: impl Fn(&Pipe) -> bool) -> Vec<usize> {
-        self.pipes.iter().filter(|(_, pipe)| of(pipe)).map(|(token, _)| *token).collect()
+    /// The pipes of a program that are such.
+    pub(super) fn tokens(&self, program: ProgramId, such: impl Fn(&Pipe) -> bool) -> Vec<usize> {
+        let Some(program) = self.programs.get(&program) else { return Vec::new() };
+        let is_such = |token: &usize| self.pipes.get(token).is_some_and(|pipe| such(pipe));
+        program.pipes.iter().copied().filter(is_such).collect()
     }
 
     /// Reads what is in the pipes now. Bounded by twice a pipe's size: somebody may still be writing.
@@ -226,8 +288,11 @@ impl Pump {
     }
 
     fn leader_exited(&mut self, now: Instant, program: ProgramId, generation: Generation) {
-        let tokens = self.tokens(|pipe| pipe.program == program && pipe.generation == generation);
+        self.close_stdin(program, Some(generation));
+        let tokens = self.tokens(program, |pipe| pipe.generation == generation);
         self.drain(now, &tokens);
+        let acts = self.listeners.end_run(now, program);
+        self.do_for_listeners(acts);
         let sinks = self.programs.get(&program);
         let last_line = sinks.and_then(|program| program.err.last_line().or_else(|| program.out.last_line()));
         let note = TellAtEnd::new(Note::Drained { program, generation, last_line }, self.pool.notifier());
@@ -239,7 +304,7 @@ impl Pump {
     }
 
     fn run_ended(&mut self, now: Instant, program: ProgramId, generation: Generation) {
-        let tokens = self.tokens(|pipe| pipe.program == program && pipe.generation == generation);
+        let tokens = self.tokens(program, |pipe| pipe.generation == generation);
         self.drain(now, &tokens);
         for token in tokens {
             self.close(token);
@@ -253,20 +318,38 @@ impl Pump {
         if let Some(program) = programs.get_mut(&id) {
             for kind in [StreamKind::Stdout, StreamKind::Stderr] {
                 let origin = Origin { program: id, stream: kind };
+                let mut rest = program.rest_of_communication(kind);
+                if !rest.is_empty() {
+                    let (length, kept) = (rest.len(), program.ring_limit());
+                    let mut report = |report| pool.notify(origin.note(report));
+                    program.sink(kind).write(now, origin, &mut rest, length, kept, &mut report);
+                }
                 program.sink(kind).flush_partial(now, &mut |report| pool.notify(origin.note(report)));
             }
         }
     }
 
     fn remove(&mut self, now: Instant, program: ProgramId) {
-        let tokens = self.tokens(|pipe| pipe.program == program);
+        self.listeners.remove(program, crate::sys::time::wall_clock().1);
+        self.close_stdin(program, None);
+        let tokens = self.tokens(program, |_| true);
         self.drain(now, &tokens);
         for token in tokens {
             self.close(token);
         }
         self.end_lines(now, program);
+        #[cfg(feature = "attach")]
+        self.forget_keyboards(program);
         self.programs.remove(&program);
-        self.files.retain(|_, file| file.strong_count() > 0);
+        self.forget_closed_files();
+    }
+
+    /// Forgets the files that nobody writes to any more, once there may be as many of them as of others.
+    fn forget_closed_files(&mut self) {
+        if self.files.len() >= self.most_files {
+            self.files.retain(|_, file| file.strong_count() > 0);
+            self.most_files = (2 * self.files.len()).max(LEAST_FILES_LOOKED_THROUGH);
+        }
     }
 
     fn reopen(&mut self, now: Instant) {

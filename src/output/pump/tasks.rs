@@ -1,4 +1,4 @@
-//! What tasks write: only its end is kept, and told once.
+//! What tasks write. Its end is kept, and told once; what a hook writes also goes to the log of its program.
 
 use std::os::fd::OwnedFd;
 
@@ -15,10 +15,20 @@ pub(super) struct TaskPipe {
     task: TaskId,
     file: File,
     tail: OutputTail,
+    log: Option<TaskLog>,
     /// All writers have gone: read on to the end.
     hung_up: bool,
     /// It is in the queue of readable pipes.
     queued: bool,
+}
+
+/// The log to which the output of a task goes.
+#[derive(Clone, Copy)]
+struct TaskLog {
+    program: ProgramId,
+    kind: StreamKind,
+    /// A line was begun and not ended.
+    in_line: bool,
 }
 
 impl TaskPipe {
@@ -35,15 +45,16 @@ impl TaskPipe {
 }
 
 impl Pump {
-    pub(super) fn attach_task(&mut self, task: TaskId, output: OwnedFd) {
+    pub(super) fn attach_task(&mut self, now: Instant, task: TaskId, program: Option<ProgramId>, output: OwnedFd) {
         match self.watch(output) {
             Ok((token, file)) => {
-                let pipe = TaskPipe { task, file, tail: OutputTail::default(), hung_up: false, queued: false };
+                let log = program.and_then(|program| self.task_log(now, program));
+                let pipe = TaskPipe { task, file, tail: OutputTail::default(), log, hung_up: false, queued: false };
                 self.task_pipes.insert(token, pipe);
             }
             Err(error) => {
                 log::error!(
-                    "output: cannot watch what a health check script writes: {}; its output is lost",
+                    "output: cannot watch what a script or hook writes: {}; its output is lost",
                     crate::util::errno::reason(&error)
                 );
                 self.pool.notify(Note::TaskOutput { task, tail: Vec::new() });
@@ -51,19 +62,38 @@ impl Pump {
         }
     }
 
+    /// The log of a program that takes the output of its hooks: standard output, unless only standard error is kept.
+    fn task_log(&mut self, now: Instant, id: ProgramId) -> Option<TaskLog> {
+        let config = &self.programs.get(&id)?.config;
+        let only_stderr = config.stdout_logfile.is_none() && !config.stdout_syslog && config.stderr_logfile.is_some();
+        let kind = match only_stderr && !config.redirect_stderr {
+            true => StreamKind::Stderr,
+            false => StreamKind::Stdout,
+        };
+        self.prepare_sink(now, id, kind);
+        Some(TaskLog { program: id, kind, in_line: false })
+    }
+
     /// Reads what is there. [`Outcome::Empty`]: new data or the end come with a new event.
-    pub(super) fn read_task(&mut self, token: usize) -> Outcome {
+    pub(super) fn read_task(&mut self, now: Instant, token: usize) -> Outcome {
         if self.buffer.is_empty() {
             self.buffer = self.pool.block();
         }
-        let Some(pipe) = self.task_pipes.get_mut(&token) else { return Outcome::Closed };
         for _ in 0..MOST_BLOCKS {
+            let Some(pipe) = self.task_pipes.get_mut(&token) else { return Outcome::Closed };
+            let (log, size) = (pipe.log, self.buffer.len());
             match pipe.file.read(&mut self.buffer) {
                 Ok(0) => return Outcome::Closed,
                 Ok(count) => {
-                    pipe.tail.push(self.buffer.get(..count).unwrap_or_default());
+                    let data = self.buffer.get(..count).unwrap_or_default();
+                    pipe.tail.push(data);
+                    if let Some(log) = &mut pipe.log {
+                        log.in_line = data.last() != Some(&b'\n');
+                    }
+                    let is_all = count < size && !pipe.hung_up;
                     self.busiest = self.busiest.max((count * 100).div_ceil(BLOCK_BYTES));
-                    if count < self.buffer.len() && !pipe.hung_up {
+                    self.write_of_task(now, log, count);
+                    if is_all {
                         return Outcome::Empty;
                     }
                 }
@@ -71,7 +101,7 @@ impl Pump {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Outcome::Empty,
                 Err(error) => {
                     log::error!(
-                        "output: cannot read what a health check script writes: {}",
+                        "output: cannot read what a script or hook writes: {}",
                         crate::util::errno::reason(&error)
                     );
                     return Outcome::Closed;
@@ -81,23 +111,54 @@ impl Pump {
         Outcome::More
     }
 
+    /// Writes the first `count` bytes of the buffer to the log of a program. A task is not made to wait for its disk or
+    /// console: what these can't take is lost, as that of a program whose disk hangs.
+    fn write_of_task(&mut self, now: Instant, log: Option<TaskLog>, count: usize) {
+        let Some(TaskLog { program: id, kind, .. }) = log else { return };
+        let Pump { programs, pool, buffer, .. } = self;
+        let Some(program) = programs.get_mut(&id) else { return };
+        let ring_limit = usize::try_from(program.config.log_buffer).unwrap_or(usize::MAX);
+        let origin = Origin { program: id, stream: kind };
+        program.followers.push(kind, buffer.get(..count).unwrap_or_default());
+        let mut report = |report| pool.notify(origin.note(report));
+        let sink = program.sink(kind);
+        sink.write(now, origin, buffer, count, ring_limit, &mut report);
+        if sink.partial_due().is_some() {
+            self.note_partial(id, kind);
+        }
+    }
+
     /// What a leader has written is in its pipe when it has ended. Others may hold the pipe open, and write without end.
-    pub(super) fn task_exited(&mut self, task: TaskId) {
+    pub(super) fn task_exited(&mut self, now: Instant, task: TaskId) {
         // Not found: the pipe has ended before.
         let Some(token) = self.task_pipes.iter().find(|(_, pipe)| pipe.task == task).map(|(token, _)| *token) else {
             return;
         };
-        self.read_task(token);
-        self.close_task(token);
+        self.read_task(now, token);
+        self.close_task(now, token);
     }
 
     /// Closes the pipe and tells what came through it.
-    pub(super) fn close_task(&mut self, token: usize) {
+    pub(super) fn close_task(&mut self, now: Instant, token: usize) {
         if let Some(pipe) = self.task_pipes.remove(&token) {
             // Closing alone is not enough: a child between fork and exec may hold a copy for a moment.
             let _ = self.poll.registry().deregister(&mut SourceFd(&pipe.file.as_raw_fd()));
+            if pipe.log.is_some_and(|log| log.in_line) {
+                self.end_line_of_task(now, pipe.log);
+            }
             self.pool.notify(Note::TaskOutput { task: pipe.task, tail: pipe.tail.into_bytes() });
         }
         self.ready.retain(|queued| *queued != token);
+    }
+
+    /// What the program writes next begins a line of its own.
+    fn end_line_of_task(&mut self, now: Instant, log: Option<TaskLog>) {
+        if self.buffer.is_empty() {
+            self.buffer = self.pool.block();
+        }
+        if let Some(first) = self.buffer.first_mut() {
+            *first = b'\n';
+            self.write_of_task(now, log, 1);
+        }
     }
 }

@@ -77,10 +77,15 @@ impl Rig {
         self.output.wake();
         loop {
             match self.note() {
+                Note::ListenerLost { .. } => {}
                 Note::Drained { program, generation: of, last_line } if (program, of) == (id, generation) => {
                     return last_line;
                 }
-                Note::Drained { .. } | Note::Trouble { .. } | Note::Recovered { .. } | Note::TaskOutput { .. } => {}
+                Note::Drained { .. }
+                | Note::Trouble { .. }
+                | Note::Recovered { .. }
+                | Note::ReadyLine { .. }
+                | Note::TaskOutput { .. } => {}
             }
         }
     }

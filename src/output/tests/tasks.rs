@@ -6,7 +6,7 @@ use crate::process::OutputTail;
 /// The task's end of its pipe.
 fn attach(rig: &Rig, task: TaskId) -> PipeWriter {
     let (reader, writer) = std::io::pipe().unwrap();
-    rig.output.attach_task(task, OwnedFd::from(reader));
+    rig.output.attach_task(task, None, OwnedFd::from(reader));
     rig.output.wake();
     writer
 }

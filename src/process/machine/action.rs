@@ -1,11 +1,15 @@
 //! What the machine wants done, and what it tells of itself.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::cause::Cause;
 use super::super::moment::Moment;
+use super::super::notification::Told;
 use super::super::state::{Exit, ProcessState};
 use super::event::Generation;
+use crate::models::{Hook, ProgramConfig};
 
 /// What is to be done by the shell around the machine, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +32,69 @@ pub enum Action {
         /// Why.
         why: KillWhy,
     },
+    /// Run the commands of a hook with these settings and feed `HookEnded` back when they have ended. `pre_start` may be refused as
+    /// a spawn may. What comes of `post_start` is told to nobody but the log.
+    RunHook {
+        /// The run that it is for.
+        generation: Generation,
+        /// Which.
+        hook: Hook,
+        /// Those that the run was started with.
+        config: Arc<ProgramConfig>,
+    },
+    /// End the hooks of this run that are under way; `HookEnded` follows where it would have followed.
+    CancelHooks {
+        /// Which run's.
+        generation: Generation,
+        /// By SIGKILL at once.
+        force: bool,
+    },
     /// Check the health and feed `HealthReported` back when the answer is there.
     CheckHealth {
         /// The run to be checked.
         generation: Generation,
+    },
+    /// It is unhealthy: run the command that is configured for that.
+    RunHealthCommand {
+        /// The run that is meant.
+        generation: Generation,
+    },
+    /// Try whether it is ready and feed `Probed` back when the answer is there.
+    ProbeReadiness {
+        /// The run that is meant.
+        generation: Generation,
+    },
+    /// Have every message on `$NOTIFY_SOCKET` read that is there, and feed `NotificationsRead` back behind them.
+    AskNotifications {
+        /// The run whose message is awaited.
+        generation: Generation,
+    },
+    /// The first message of the run was refused.
+    NoteRefused {
+        /// Who has sent it.
+        pid: i32,
+    },
+    /// Find the process that the pid file names, and feed `MainFound` or `NoMain` back in the same turn.
+    FindMain {
+        /// The run whose main process is looked for.
+        generation: Generation,
+    },
+    /// A process of the run names this one as its main process: feed `MainFound` back when that can be.
+    HandOver {
+        /// The run.
+        generation: Generation,
+        /// The process that is named.
+        pid: i32,
+    },
+    /// A run is not ready any more, for this reason, or is ready again.
+    NoteReadiness {
+        /// What the try has found that has failed.
+        lost: Option<Arc<str>>,
+    },
+    /// The run has another main process.
+    NoteMain {
+        /// The one that it was before.
+        was: i32,
     },
     /// The public state has changed.
     Announce(Transition),
@@ -72,12 +135,24 @@ pub enum KillWhy {
         /// How long it took.
         seconds: u32,
     },
+    /// Its `stop_command` has succeeded, and it has outlived that.
+    OutlivedCommand {
+        /// By so many seconds.
+        seconds: u32,
+    },
+    /// Its `stop_command` has not ended in time.
+    CommandTimeout {
+        /// Within so many seconds (`stopwaitsecs`).
+        seconds: u32,
+    },
     /// It outlived SIGKILL, which may have missed a member that was being forked.
     Again,
     /// Its leader ended by itself: the rest has to end too, by the stop signal and then by SIGKILL.
     Remains,
-    /// Its health checks fail.
+    /// Its health checks fail, or its watchdog has not heard of it.
     Unhealthy,
+    /// Its health checks fail: it is told so (`healthcheck_action`), and goes on.
+    HealthAction,
     /// Its start has not come about in time (`start_timeout`).
     StartFailed,
     /// The daemon is at fault.
@@ -109,6 +184,8 @@ pub enum Desired {
 /// How the last run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRun {
+    /// Which run it was.
+    pub generation: Generation,
     /// The process.
     pub pid: i32,
     /// How it ended.
@@ -119,6 +196,8 @@ pub struct LastRun {
     pub ended: Moment,
     /// It was a oneshot, and has done what it is for.
     pub completed: bool,
+    /// What it had told of itself.
+    pub told: Option<Box<Told>>,
 }
 
 impl LastRun {

@@ -32,8 +32,8 @@ pub(super) struct Checks {
 
 /// An answer that is awaited. (A struct, because an `Option` in an `Option` does not come back from JSON.)
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Awaited {
-    given_up_at: Due,
+pub(super) struct Awaited {
+    pub(super) given_up_at: Due,
 }
 
 /// What a timer of the checks asks for.
@@ -52,13 +52,15 @@ impl Checks {
     pub(super) fn new(config: &HealthCheckConfig, now: Moment) -> Option<Box<Self>> {
         match config.check_type {
             HealthCheckType::None => None,
-            HealthCheckType::Tcp | HealthCheckType::Script => Some(Box::new(Checks {
-                next: after(now, config.start_period),
-                awaited: None,
-                failures: 0,
-                healthy: None,
-                message: Arc::default(),
-            })),
+            HealthCheckType::Tcp | HealthCheckType::Unix | HealthCheckType::Http | HealthCheckType::Script => {
+                Some(Box::new(Checks {
+                    next: after(now, config.start_period),
+                    awaited: None,
+                    failures: 0,
+                    healthy: None,
+                    message: Arc::default(),
+                }))
+            }
         }
     }
 

@@ -1,12 +1,13 @@
 //! What operators ask for. The last command wins.
 
-use super::super::cause::{Cause, Verb};
+use super::super::cause::{Cause, Tries, Verb};
+use super::super::failure::Failure;
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::state::ProcessState;
 use super::action::{Action, Desired, KillWhy, SignalTarget};
-use super::due::{Due, after};
-use super::phase::{Group, Leader, Phase, Run, StopStage, Then};
+use super::due::{Due, after, earlier};
+use super::phase::{Group, Leader, Phase, Remains, Run, StopStage, Then};
 use super::{KILL_AGAIN, Machine, Tally};
 
 const SIGKILL: u8 = 9;
@@ -28,9 +29,37 @@ impl Machine {
 
     pub(super) fn start_requested(&mut self, now: Moment, phase: Phase, by: Initiator) -> Phase {
         self.desired = Desired::Up;
-        self.tally = Tally::default();
+        let bounds = self.tally.bounds.take().filter(|_| Machine::is_automatic(&by));
+        self.tally = Tally { bounds, ..self.tally.begin() };
+        if phase.state().is_down() && Machine::is_automatic(&by) {
+            if let (Some(limit), Some(last)) = (self.exceeds_limit(now), &self.last_run) {
+                let failure = Failure::Exited { exit: last.exit, age_ms: last.age_ms() };
+                return self.exceeded(now, phase, failure, limit);
+            }
+            self.count_restart(now);
+        }
         let cause = self.note_request(now, Verb::Start, by);
         self.go_up(now, phase, false, cause)
+    }
+
+    /// A start that nobody has asked for would be one too many.
+    fn exceeded(&mut self, now: Moment, phase: Phase, failure: Failure, limit: Tries) -> Phase {
+        let from = phase.state();
+        let remains = match phase {
+            Phase::Exited { remains, .. } | Phase::Fatal { remains, .. } => remains,
+            Phase::Stopped
+            | Phase::Backoff { .. }
+            | Phase::PreStart { .. }
+            | Phase::Waiting { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Up { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Ending { .. }
+            | Phase::Stopping { .. } => None,
+        };
+        self.give_up(now, from, failure.into(), Some(limit), remains)
     }
 
     pub(super) fn stop_requested(&mut self, now: Moment, phase: Phase, force: bool, by: Initiator) -> Phase {
@@ -43,17 +72,21 @@ impl Machine {
                 self.enter(from, Phase::Stopped, None, cause)
             }
             // How it ended is worth more than that it was stopped afterwards.
-            Phase::Stopped | Phase::Fatal { remains: None, .. } | Phase::Exited { restart_at: None, remains: None } => {
-                phase
+            Phase::Fatal { failure, after, retry_at: _, remains: None } => {
+                Phase::Fatal { failure, after, retry_at: None, remains: None }
             }
-            Phase::Exited { restart_at: Some(_), remains: None }
-            | Phase::Backoff { remains: None, .. }
-            | Phase::Waiting => self.enter(from, Phase::Stopped, None, cause),
-            Phase::Exited { remains: Some(group), .. }
-            | Phase::Fatal { remains: Some(group), .. }
-            | Phase::Backoff { remains: Some(group), .. } => self.clear_away(now, from, group, force, cause),
+            Phase::Stopped | Phase::Exited { restart_at: None, remains: None } => phase,
+            Phase::Exited { restart_at: Some(_), remains: None } | Phase::Backoff { remains: None, .. } => {
+                self.enter(from, Phase::Stopped, None, cause)
+            }
+            Phase::Exited { remains: Some(remains), .. }
+            | Phase::Fatal { remains: Some(remains), .. }
+            | Phase::Backoff { remains: Some(remains), .. } => self.clear_away(now, from, remains, force, cause),
+            Phase::PreStart { config } => self.stop_pre_start(config, force, cause),
+            Phase::Waiting { prepared } => self.stop_prepared(prepared.as_ref(), cause),
             // The answer comes in the same turn, and the stop follows it.
-            Phase::Spawning { kill } => Phase::Spawning { kill: kill || force },
+            Phase::Spawning { kill, prepared } => Phase::Spawning { kill: kill || force, prepared },
+            Phase::Up { config } => self.stop_up(now, config, force, cause),
             Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => {
                 let order = StopOrder { force, then: Then::AsDesired, why: KillWhy::Requested };
                 self.stop(now, from, run, order, cause)
@@ -62,12 +95,18 @@ impl Machine {
                 let group = self.press(now, leader, group, force);
                 Phase::Stopping { leader, group, then: Then::AsDesired }
             }
+            Phase::Ending { hook, config, pid, until, then: _ } => {
+                self.press_hook(force);
+                Phase::Ending { hook, config, pid, until, then: Then::AsDesired }
+            }
         }
     }
 
     pub(super) fn restart_requested(&mut self, now: Moment, phase: Phase, force: bool, by: Initiator) -> Phase {
         self.desired = Desired::Up;
-        self.tally = Tally::default();
+        if !by.is_policy() {
+            self.tally = self.tally.begin();
+        }
         let cause = self.note_request(now, Verb::Restart, by);
         let from = phase.state();
         match phase {
@@ -75,13 +114,16 @@ impl Machine {
                 let order = StopOrder { force, then: Then::AsDesired, why: KillWhy::Requested };
                 self.stop(now, from, run, order, cause)
             }
+            Phase::PreStart { config } => self.stop_pre_start(config, force, cause),
+            Phase::Up { config } => self.stop_up(now, config, force, cause),
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
             | Phase::Spawning { .. }
-            | Phase::Stopping { .. } => self.go_up(now, phase, force, cause),
+            | Phase::Stopping { .. }
+            | Phase::Ending { .. } => self.go_up(now, phase, force, cause),
         }
     }
 
@@ -93,38 +135,66 @@ impl Machine {
             | Phase::Exited { remains: None, .. }
             | Phase::Fatal { remains: None, .. }
             | Phase::Backoff { remains: None, .. } => self.start(from, cause),
-            Phase::Exited { remains: Some(group), .. }
-            | Phase::Fatal { remains: Some(group), .. }
-            | Phase::Backoff { remains: Some(group), .. } => self.clear_away(now, from, group, force, cause),
-            Phase::Spawning { kill: _ } => Phase::Spawning { kill: false },
-            Phase::Waiting | Phase::Starting { .. } | Phase::Running { .. } | Phase::Unhealthy { .. } => phase,
+            Phase::Exited { remains: Some(remains), .. }
+            | Phase::Fatal { remains: Some(remains), .. }
+            | Phase::Backoff { remains: Some(remains), .. } => self.clear_away(now, from, remains, force, cause),
+            Phase::Spawning { kill: _, prepared } => Phase::Spawning { kill: false, prepared },
+            Phase::PreStart { .. }
+            | Phase::Waiting { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Up { .. } => phase,
             Phase::Stopping { leader, group, then: _ } => {
                 let group = self.press(now, leader, group, force);
                 Phase::Stopping { leader, group, then: Then::AsDesired }
             }
+            Phase::Ending { hook, config, pid, until, then: _ } => {
+                self.press_hook(force);
+                Phase::Ending { hook, config, pid, until, then: Then::AsDesired }
+            }
         }
     }
 
-    /// `STOPPING` of a run whose leader lives.
-    pub(super) fn stop(&mut self, now: Moment, from: ProcessState, run: Run, order: StopOrder, cause: Cause) -> Phase {
+    /// `STOPPING` of a run.
+    pub(super) fn stop(
+        &mut self,
+        now: Moment,
+        from: ProcessState,
+        mut run: Run,
+        order: StopOrder,
+        cause: Cause,
+    ) -> Phase {
         let StopOrder { force, then, why } = order;
-        let pid = run.pid;
-        let group = Group { run, stage: StopStage::Unsignalled };
-        self.announce(from, ProcessState::Stopping, Some(pid), cause);
-        let leader = Leader::Alive;
-        let group = if force { self.kill(now, leader, group, why) } else { self.terminate(now, leader, group, why) };
+        self.go_on_to_stop(&mut run);
+        let pid = (run.leader == Leader::Alive).then_some(run.pid);
+        self.announce(from, ProcessState::Stopping, pid, cause);
+        self.end_hooks_of(&run, force);
+        let leader = run.leader;
+        let group = Group::left_by(run);
+        // A watchdog wants a core dump, not an orderly end.
+        let by_signal = group.run.config.hooks.stop_command.is_empty() || group.run.watchdog_signal().is_some();
+        let group = match (force, by_signal) {
+            (true, _) => self.kill(now, leader, group, why),
+            (false, true) => self.terminate(now, leader, group, why),
+            (false, false) => self.begin_stop_by_command(now, group),
+        };
         Phase::Stopping { leader, group, then }
     }
 
-    /// `STOPPING` of what a leader has left behind; what an operator asked for is done after that.
+    /// `STOPPING` of what a leader has left behind, or of the hook that follows it; what an operator asked for is done after that.
     pub(super) fn clear_away(
         &mut self,
         now: Moment,
         from: ProcessState,
-        group: Group,
+        remains: Remains,
         force: bool,
         cause: Cause,
     ) -> Phase {
+        let group = match remains {
+            Remains::Group(group) => group,
+            Remains::PostStop { config } => return self.stop_post_stop(from, config, force, cause),
+        };
         self.announce(from, ProcessState::Stopping, None, cause.waiting_for(group.run.pid));
         let leader = Leader::Gone;
         let group = self.press(now, leader, group, force);
@@ -135,11 +205,17 @@ impl Machine {
     fn press(&mut self, now: Moment, leader: Leader, group: Group, force: bool) -> Group {
         match group.stage {
             StopStage::Killing { .. } => group,
-            StopStage::Unsignalled | StopStage::Stopping { .. } if force => {
+            StopStage::Unsignalled
+            | StopStage::Commanding
+            | StopStage::Commanded { .. }
+            | StopStage::Stopping { .. }
+                if force =>
+            {
+                self.cancel_stop_command(&group);
                 self.kill(now, leader, group, KillWhy::Requested)
             }
             StopStage::Unsignalled => self.terminate(now, leader, group, KillWhy::Requested),
-            StopStage::Stopping { .. } => group,
+            StopStage::Commanding | StopStage::Commanded { .. } | StopStage::Stopping { .. } => group,
         }
     }
 
@@ -155,7 +231,7 @@ impl Machine {
         };
         let target = leader.target(group.run.config.stopasgroup);
         self.signal(next.signal, target, why);
-        let over_at = after(now, next.wait(&group.run.config));
+        let over_at = earlier(after(now, next.wait(&group.run.config)), group.kill_by);
         Group { stage: StopStage::Stopping { target, step, over_at }, ..group }
     }
 
@@ -175,7 +251,7 @@ impl Machine {
         Group { stage: StopStage::Killing { target, again_at: now.checked_add(KILL_AGAIN) }, ..group }
     }
 
-    fn signal(&mut self, signal: u8, target: SignalTarget, why: KillWhy) {
+    pub(super) fn signal(&mut self, signal: u8, target: SignalTarget, why: KillWhy) {
         let resume = signal != SIGKILL;
         self.actions.push_back(Action::Signal { generation: self.generation, signal, target, resume, why });
     }

@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::cause::{Failure, Tries, completed};
+use super::super::cause::{RetryNumber, Tries};
+use super::super::failure::{Failure, completed};
 use super::super::last_words::LastWords;
+use super::super::main_process::NoMain;
 use super::super::moment::Moment;
+use super::super::notification::WatchdogMiss;
 use super::super::readiness::ReadySign;
 use super::super::span::{clock, span};
 use super::super::state::{Exit, ProcessState, signal_text};
 use super::Machine;
 use super::due::Due;
-use super::phase::{Group, Leader, Phase, Retry, Run, StopStage};
+use super::phase::{Leader, Phase, Remains, Retry, Run, StopStage};
 use super::startup::Startup;
+use crate::models::DependencyCondition;
 
 const SIGKILL: u8 = 9;
 
@@ -25,10 +29,16 @@ pub struct Upcoming {
     pub at: Moment,
     /// Not before nothing is left of the process group of this leader.
     pub after_group: Option<i32>,
+    /// Not before its `post_stop` has ended.
+    #[serde(default)]
+    pub after_hook: bool,
 }
 
 impl Upcoming {
     fn text(self, now: Moment) -> String {
+        if self.after_hook {
+            return "after its post_stop".to_owned();
+        }
         match (self.after_group, seconds_left(Some(self.at), now)) {
             (Some(pid), 0) => format!("when the process group of pid {pid} has gone"),
             (Some(_) | None, seconds) => format!("in {seconds} s"),
@@ -36,26 +46,48 @@ impl Upcoming {
     }
 }
 
-/// Something that is waited for.
+/// Something that is waited for before a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Awaited {
-    /// The process, and its condition as it is written.
-    pub on: Box<str>,
-    /// Its state.
-    pub state: ProcessState,
-    /// In `BACKOFF`: the number of the retry, how many there may be, and when it comes.
-    pub retry: Option<(u32, u32, Moment)>,
+pub enum Awaited {
+    /// Another process.
+    Process {
+        /// Which.
+        name: Box<str>,
+        /// What has to hold of it.
+        condition: DependencyCondition,
+        /// Its state.
+        state: ProcessState,
+        /// In `BACKOFF`: the number of the retry, how many there may be, and when it comes.
+        retry: Option<(u32, u32, Moment)>,
+    },
+    /// Something outside (`start_when`).
+    Outside {
+        /// What, as it is written.
+        condition: Box<str>,
+        /// What the last try has found.
+        detail: Option<Box<str>>,
+    },
+    /// That fewer others are starting (`start_limit`).
+    StartSlot,
 }
 
 impl Awaited {
     /// `db (BACKOFF, retry 2 of 3 in 4 s)`
-    fn text(&self, now: Moment) -> String {
-        let Awaited { on, state, retry } = self;
-        match retry {
-            Some((number, of, at)) => {
-                format!("{on} ({state}, retry {number} of {of} in {} s)", seconds_left(Some(*at), now))
+    pub(crate) fn text(&self, now: Moment) -> String {
+        match self {
+            Awaited::StartSlot => "a start slot".to_owned(),
+            Awaited::Process { name, condition, state, retry } => {
+                let on = condition.of(name);
+                match retry {
+                    Some((number, of, at)) => {
+                        let retry = RetryNumber { number: *number, of: *of };
+                        format!("{on} ({state}, {retry} in {} s)", seconds_left(Some(*at), now))
+                    }
+                    None => format!("{on} ({state})"),
+                }
             }
-            None => format!("{on} ({state})"),
+            Awaited::Outside { condition, detail: Some(detail) } => format!("{condition} ({detail})"),
+            Awaited::Outside { condition, detail: None } => condition.to_string(),
         }
     }
 }
@@ -80,6 +112,8 @@ pub enum Condition {
         failure: Arc<Failure>,
         /// What was tried, where that was more than once.
         after: Option<Tries>,
+        /// When it is tried again all the same.
+        retry: Option<Upcoming>,
         /// The last attempt got as far as a process, whose last words may tell why.
         has_run: bool,
     },
@@ -87,10 +121,9 @@ pub enum Condition {
     Backoff {
         /// Why the attempt before failed.
         failure: Arc<Failure>,
-        /// The number of the retry, from 1.
-        number: u32,
-        /// So many may follow one another.
-        of: u32,
+        /// The number of the retry, from 1, and how many may follow one another; `None`: it does not count, because the daemon
+        /// was short of something.
+        number: Option<(u32, u32)>,
         /// When it comes.
         retry: Upcoming,
         /// The last attempt got as far as a process, whose last words may tell why.
@@ -103,8 +136,17 @@ pub enum Condition {
         /// So many more.
         more: usize,
     },
+    /// Its `pre_start` runs.
+    Preparing,
     /// It is about to be executed.
     Spawning,
+    /// It is a oneshot that has done what it is for, and is up until its `stop_command` has run.
+    Up {
+        /// How it ended.
+        exit: Exit,
+        /// After how many milliseconds.
+        age_ms: u64,
+    },
     /// A oneshot that has done what it is for.
     Completed {
         /// How it ended.
@@ -121,6 +163,22 @@ pub enum Condition {
         /// When it is given up.
         give_up_at: Moment,
     },
+    /// It runs, and is to put itself into the background.
+    Forking {
+        /// The process that was spawned.
+        pid: i32,
+        /// When that was.
+        started: Moment,
+        /// When it is given up.
+        give_up_at: Option<Moment>,
+    },
+    /// It has put itself into the background, and its main process is looked for.
+    Detached {
+        /// What was found last.
+        found: Option<NoMain>,
+        /// When it is given up.
+        give_up_at: Option<Moment>,
+    },
     /// It lives, and has not told yet that it is ready.
     Unready {
         /// Its process.
@@ -129,6 +187,9 @@ pub enum Condition {
         started: Moment,
         /// What is waited for.
         sign: ReadySign,
+        /// What was found last, or what is looked at, where that is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<Arc<str>>,
         /// When it is given up.
         give_up_at: Option<Moment>,
     },
@@ -138,6 +199,9 @@ pub enum Condition {
         pid: i32,
         /// When that was spawned.
         started: Moment,
+        /// What the last try has found whether it is still ready, if it is not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unready: Option<Arc<str>>,
     },
     /// It lives, but its health checks fail.
     Unhealthy {
@@ -145,6 +209,13 @@ pub enum Condition {
         pid: i32,
         /// What the last check found.
         message: Arc<str>,
+    },
+    /// It lives, but its watchdog has missed it.
+    Missed {
+        /// Its process.
+        pid: i32,
+        /// Why.
+        miss: WatchdogMiss,
     },
     /// It is on its way out.
     Stopping {
@@ -160,6 +231,11 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// What is waited for before the start: the first few, and how many more.
+    pub fn awaited(&self) -> (&[Awaited], usize) {
+        if let Condition::Waiting { on, more } = self { (on, *more) } else { (&[], 0) }
+    }
+
     /// One line that a person can act on: `pid 12, uptime 0:05`, `exit code 3 after 0.2 s, retry 2 of 3 in 2 s`, `cannot
     /// execute /x/y: No such file or directory`, `stopping, SIGKILL in 7 s`.
     ///
@@ -179,36 +255,62 @@ impl Condition {
                 };
                 (line, true)
             }
-            Condition::Fatal { failure, after, has_run } => {
-                let line = match after {
+            Condition::Fatal { failure, after, retry, has_run } => {
+                let mut line = match after {
                     None => failure.to_string(),
                     Some(after) => format!("{failure}, gave up after {after}"),
                 };
+                if let Some(retry) = retry {
+                    line.push_str(&format!(", another attempt {}", retry.text(now)));
+                }
                 (line, *has_run)
             }
-            Condition::Backoff { failure, number, of, retry, has_run } => {
-                (format!("{failure}, retry {number} of {of} {}", retry.text(now)), *has_run)
+            Condition::Backoff { failure, number: Some((number, of)), retry, has_run } => {
+                let number = RetryNumber { number: *number, of: *of };
+                (format!("{failure}, {number} {}", retry.text(now)), *has_run)
+            }
+            Condition::Backoff { failure, number: None, retry, has_run: _ } => {
+                return format!("{failure}; the daemon tries again {}", retry.text(now));
             }
             Condition::Waiting { on, more } => return waiting(on, *more, now),
             Condition::Completed { exit, age_ms } => return completed(*exit, *age_ms),
+            Condition::Up { exit, age_ms } => return format!("up, {}", completed(*exit, *age_ms)),
             Condition::Completing { pid, started, give_up_at } => {
                 let uptime = clock(now.saturating_duration_since(*started));
                 let left = seconds_left(Some(*give_up_at), now);
                 return format!("pid {pid}, uptime {uptime}, has to complete within {left} s");
             }
-            Condition::Unready { pid, started, sign, give_up_at } => {
+            Condition::Unready { pid, started, sign, detail, give_up_at } => {
                 let uptime = clock(now.saturating_duration_since(*started));
-                let line = format!("pid {pid}, uptime {uptime}, waits for {sign}");
+                let line = format!("pid {pid}, uptime {uptime}, waits for {}", sign.with(detail.as_deref()));
                 return match give_up_at {
                     Some(at) => format!("{line}, {} s more at most", seconds_left(Some(*at), now)),
                     None => line,
                 };
             }
+            Condition::Preparing => return "not executed yet".to_owned(),
             Condition::Spawning => return "about to be executed".to_owned(),
-            Condition::Alive { pid, started } => {
-                return format!("pid {pid}, uptime {}", clock(now.saturating_duration_since(*started)));
+            Condition::Alive { pid, started, unready } => {
+                let uptime = clock(now.saturating_duration_since(*started));
+                return match unready {
+                    Some(found) => format!("pid {pid}, uptime {uptime}; not ready: {found}"),
+                    None => format!("pid {pid}, uptime {uptime}"),
+                };
             }
             Condition::Unhealthy { pid, message } => return format!("pid {pid}, unhealthy: {message}"),
+            Condition::Forking { pid, started, give_up_at } => {
+                let uptime = clock(now.saturating_duration_since(*started));
+                let line = format!("pid {pid}, uptime {uptime}, is to put itself into the background");
+                return at_most(line, *give_up_at, now);
+            }
+            Condition::Detached { found, give_up_at } => {
+                let line = match found {
+                    Some(found) => format!("in the background, waits for its pidfile ({found})"),
+                    None => "in the background, waits for its pidfile".to_owned(),
+                };
+                return at_most(line, *give_up_at, now);
+            }
+            Condition::Missed { pid, miss } => return format!("pid {pid}, unhealthy: {miss}"),
             Condition::Stopping { remains_of, next, kill_at, killed } => {
                 let mut line = stopping(*remains_of, *killed);
                 let later = kill_at.map(|at| (SIGKILL, at));
@@ -222,6 +324,14 @@ impl Condition {
             Some(said) if !said.is_empty() && ended_badly => format!("{line}: {said}"),
             Some(_) | None => line,
         }
+    }
+}
+
+/// With the time that is left.
+fn at_most(line: String, give_up_at: Option<Moment>, now: Moment) -> String {
+    match give_up_at {
+        Some(at) => format!("{line}, {} s more at most", seconds_left(Some(at), now)),
+        None => line,
     }
 }
 
@@ -257,7 +367,7 @@ impl Machine {
     /// assert_eq!(machine.condition().describe(Moment::from_nanos(1), None), "not started");
     /// ```
     pub fn condition(&self) -> Condition {
-        let has_run = self.spawn_error.is_none();
+        let has_run = |failure: &Failure| self.spawn_error.is_none() && failure.of_hook().is_none();
         match &self.phase {
             Phase::Stopped if self.last_run.is_none() && self.spawn_error.is_none() => Condition::NotStarted,
             Phase::Stopped => Condition::Stopped,
@@ -268,22 +378,37 @@ impl Machine {
                     restart: restart_at.map(|at| upcoming(at, remains.as_ref())),
                 },
             },
-            Phase::Fatal { failure, after, .. } => {
-                Condition::Fatal { failure: failure.clone(), after: *after, has_run }
-            }
+            Phase::Fatal { failure, after, retry_at, remains } => Condition::Fatal {
+                failure: failure.clone(),
+                after: *after,
+                retry: retry_at.map(|at| upcoming(at, remains.as_ref())),
+                has_run: has_run(failure),
+            },
             Phase::Backoff { retry: Retry { number, at, failure }, remains } => Condition::Backoff {
                 failure: failure.clone(),
-                number: *number,
-                of: self.config.startretries,
+                number: number.map(|number| (number, self.config.startretries)),
                 retry: upcoming(*at, remains.as_ref()),
-                has_run,
+                has_run: has_run(failure),
             },
             // Whom it waits for, the shell knows.
-            Phase::Waiting => Condition::Waiting { on: Vec::new(), more: 0 },
+            Phase::Waiting { .. } => Condition::Waiting { on: Vec::new(), more: 0 },
+            Phase::PreStart { .. } => Condition::Preparing,
             Phase::Spawning { .. } => Condition::Spawning,
+            Phase::Up { .. } => match &self.last_run {
+                Some(last) => Condition::Up { exit: last.exit, age_ms: last.age_ms() },
+                None => Condition::Exited { end: None, restart: None },
+            },
             Phase::Starting { run, startup } => starting(run, startup),
-            Phase::Running { run, .. } => Condition::Alive { pid: run.pid, started: run.started },
-            Phase::Unhealthy { run, checks } => Condition::Unhealthy { pid: run.pid, message: checks.message.clone() },
+            Phase::Running { run, .. } => {
+                Condition::Alive { pid: run.pid, started: run.started, unready: run.unready().cloned() }
+            }
+            Phase::Unhealthy { run, checks } => match run.missed() {
+                Some(miss) => Condition::Missed { pid: run.pid, miss },
+                None => {
+                    let message = checks.as_ref().map(|checks| Arc::clone(&checks.message)).unwrap_or_default();
+                    Condition::Unhealthy { pid: run.pid, message }
+                }
+            },
             Phase::Stopping { leader, group, .. } => Condition::Stopping {
                 remains_of: match leader {
                     Leader::Alive => None,
@@ -293,24 +418,37 @@ impl Machine {
                 kill_at: group.kill_at(),
                 killed: matches!(group.stage, StopStage::Killing { .. }),
             },
+            Phase::Ending { .. } => Condition::Stopping { remains_of: None, next: None, kill_at: None, killed: false },
         }
     }
 }
 
 fn starting(run: &Run, startup: &Startup) -> Condition {
     let (pid, started) = (run.pid, run.started);
-    let unready = |sign, give_up_at| Condition::Unready { pid, started, sign, give_up_at };
+    let unready = |sign, give_up_at, checks| {
+        let detail = run.unready_detail(checks);
+        Condition::Unready { pid, started, sign, detail, give_up_at }
+    };
     match startup {
         Startup::Completion { give_up_at: Some(at) } => Condition::Completing { pid, started, give_up_at: *at },
-        Startup::Completion { give_up_at: None } | Startup::Alive { .. } => Condition::Alive { pid, started },
-        Startup::Ready { sign, give_up_at } => unready(*sign, *give_up_at),
-        Startup::Lost { give_up_at } => unready(ReadySign::Fd, *give_up_at),
-        Startup::Healthy { give_up_at, .. } => unready(ReadySign::Health, *give_up_at),
+        Startup::Forking { give_up_at } => Condition::Forking { pid, started, give_up_at: *give_up_at },
+        Startup::Detached { search } => Condition::Detached { found: search.found, give_up_at: search.give_up_at },
+        Startup::Completion { give_up_at: None } | Startup::Alive { .. } => {
+            Condition::Alive { pid, started, unready: None }
+        }
+        Startup::Ready { sign, give_up_at } => unready(*sign, *give_up_at, None),
+        Startup::Lost { give_up_at } => unready(ReadySign::Fd, *give_up_at, None),
+        Startup::Healthy { checks, give_up_at } => unready(ReadySign::Health, *give_up_at, Some(checks.as_ref())),
     }
 }
 
-fn upcoming(at: Moment, remains: Option<&Group>) -> Upcoming {
-    Upcoming { at, after_group: remains.map(|group| group.run.pid) }
+fn upcoming(at: Moment, remains: Option<&Remains>) -> Upcoming {
+    let (after_group, after_hook) = match remains {
+        Some(Remains::Group(group)) => (Some(group.run.pid), false),
+        Some(Remains::PostStop { .. }) => (None, true),
+        None => (None, false),
+    };
+    Upcoming { at, after_group, after_hook }
 }
 
 /// Whole seconds until a moment, rounded up; 0 when it has passed.

@@ -16,3 +16,8 @@ pub(super) fn is_due(due: Due, now: Moment) -> bool {
 pub(super) fn after(now: Moment, seconds: u32) -> Due {
     now.checked_add(Duration::from_secs(u64::from(seconds)))
 }
+
+/// The earlier one of two.
+pub(super) fn earlier(one: Due, other: Due) -> Due {
+    [one, other].into_iter().flatten().min()
+}

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use super::super::hook::HookFailure;
 use super::super::initiator::Initiator;
+use super::super::main_process::NoMain;
+use super::super::notification::Notification;
 use super::super::readiness::ReadyReport;
 use super::super::state::{Exit, ProcessState, SpawnError};
-use crate::models::ProgramConfig;
+use crate::models::{Hook, ProgramConfig};
 
 /// Counts the runs of a process; an answer that carries an older generation changes nothing.
 pub type Generation = u64;
@@ -35,6 +38,10 @@ pub enum Event {
         /// Who asks.
         by: Initiator,
     },
+    /// What runs is to stop in its place, and to be left alone.
+    PauseRequested,
+    /// What was paused is to go on.
+    ResumeRequested,
     /// Before the first start: an earlier daemon has left processes of this program behind. They are ended as what the
     /// leader of a run leaves behind. `GroupEmpty` (of generation 0) follows.
     OrphansFound {
@@ -61,6 +68,15 @@ pub enum Event {
         on: Box<str>,
         /// The state that it came to.
         state: ProcessState,
+    },
+    /// What it waits for outside has not come in time (`start_when_timeout`).
+    StartWhenTimedOut {
+        /// The run that was held.
+        generation: Generation,
+        /// The time, in seconds.
+        seconds: u32,
+        /// What has not held.
+        on: Box<str>,
     },
     /// The `Spawn` action has succeeded.
     Spawned {
@@ -95,6 +111,15 @@ pub enum Event {
         /// The run that it was.
         generation: Generation,
     },
+    /// The hook of a `RunHook` action has ended.
+    HookEnded {
+        /// The run that it was for.
+        generation: Generation,
+        /// Which.
+        hook: Hook,
+        /// What it came to, if it has failed.
+        failure: Option<HookFailure>,
+    },
     /// The answer to a `CheckHealth` action.
     HealthReported {
         /// The run that was checked.
@@ -111,6 +136,48 @@ pub enum Event {
         /// What.
         report: ReadyReport,
     },
+    /// The answer to a `ProbeReadiness` action.
+    Probed {
+        /// The run that was tried.
+        generation: Generation,
+        /// Whether it is ready.
+        ready: bool,
+        /// What was found, for people.
+        message: String,
+    },
+    /// A process of the run tells of it on `$NOTIFY_SOCKET`.
+    Notified {
+        /// The run that it is of.
+        generation: Generation,
+        /// What.
+        message: Box<Notification>,
+    },
+    /// A message of a process of the run was not taken.
+    NotifyRefused {
+        /// The run that it is of.
+        generation: Generation,
+        /// The process.
+        pid: i32,
+    },
+    /// The answer to an `AskNotifications` action.
+    NotificationsRead {
+        /// The run that it was for.
+        generation: Generation,
+    },
+    /// Another process of the run is its main one from now on.
+    MainFound {
+        /// The run.
+        generation: Generation,
+        /// The process.
+        pid: i32,
+    },
+    /// The answer to a `FindMain` action where no process was found.
+    NoMain {
+        /// The run that it was for.
+        generation: Generation,
+        /// Why not.
+        found: NoMain,
+    },
     /// New settings; they take effect at the next start.
     ConfigChanged(Arc<ProgramConfig>),
 }
@@ -123,17 +190,27 @@ impl Event {
             Event::StopRequested { .. } => "stop",
             Event::KillRequested { .. } => "kill",
             Event::RestartRequested { .. } => "restart",
+            Event::PauseRequested => "pause",
+            Event::ResumeRequested => "resume",
             Event::OrphansFound { .. } => "orphans",
             Event::Held { .. } => "held",
             Event::Released { .. } => "released",
             Event::DependencyLost { .. } => "lost",
+            Event::StartWhenTimedOut { .. } => "timed out",
             Event::Spawned { .. } => "spawned",
             Event::SpawnFailed { .. } => "failed",
             Event::Exited { .. } => "exited",
             Event::GroupEmpty { .. } => "empty",
             Event::GroupLingers { .. } => "lingers",
+            Event::HookEnded { .. } => "hook",
             Event::HealthReported { .. } => "health",
             Event::ReadyReported { .. } => "ready",
+            Event::Probed { .. } => "probed",
+            Event::Notified { .. } => "notified",
+            Event::NotifyRefused { .. } => "refused",
+            Event::NotificationsRead { .. } => "read",
+            Event::MainFound { .. } => "main",
+            Event::NoMain { .. } => "no main",
             Event::ConfigChanged(_) => "config",
         }
     }
@@ -144,14 +221,24 @@ impl Event {
             Event::Held { generation }
             | Event::Released { generation, .. }
             | Event::DependencyLost { generation, .. }
+            | Event::StartWhenTimedOut { generation, .. }
             | Event::Spawned { generation, .. }
             | Event::SpawnFailed { generation, .. }
             | Event::Exited { generation, .. }
             | Event::GroupEmpty { generation }
             | Event::GroupLingers { generation }
+            | Event::HookEnded { generation, .. }
             | Event::HealthReported { generation, .. }
-            | Event::ReadyReported { generation, .. } => Some(*generation),
+            | Event::Probed { generation, .. }
+            | Event::ReadyReported { generation, .. }
+            | Event::Notified { generation, .. }
+            | Event::NotifyRefused { generation, .. }
+            | Event::NotificationsRead { generation }
+            | Event::MainFound { generation, .. }
+            | Event::NoMain { generation, .. } => Some(*generation),
             Event::StartRequested { .. }
+            | Event::PauseRequested
+            | Event::ResumeRequested
             | Event::OrphansFound { .. }
             | Event::StopRequested { .. }
             | Event::KillRequested { .. }

@@ -1,33 +1,37 @@
-//! What is reported to the machine: spawns, ends, empty groups, health, and time that has passed.
+//! What is reported to the machine: spawns, ends, empty groups, and time that has passed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::cause::{Cause, Failure, Tries, Verb};
+use super::super::cause::{Cause, Tries, Verb};
+use super::super::failure::Failure;
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
+use super::super::readiness::ReadySign;
 use super::super::state::{Exit, ProcessState, SpawnError};
+use super::super::stop_signals::stop_seconds;
 use super::action::{Action, Desired, KillWhy, LastRun, SignalTarget};
 use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::due::{after, is_due};
-use super::phase::{Group, Leader, Phase, Retry, Run, StopStage, Then};
+use super::phase::{Group, Leader, Phase, Remains, Retry, Run, StopStage, Then};
+use super::probes::Probes;
 use super::startup::Startup;
+use super::watchdog::Watchdog;
 use super::{LONGEST_DELAY, Machine, PACE};
-use crate::models::{AutoRestart, ExitOn};
+use crate::models::{AutoRestart, ExitOn, Hook};
 
 impl Machine {
     /// A new run. Only to be called when nothing of the run before is left.
     pub(super) fn start(&mut self, from: ProcessState, cause: Cause) -> Phase {
         self.generation = self.generation.saturating_add(1);
-        let phase = self.enter(from, Phase::Spawning { kill: false }, None, cause);
-        self.actions.push_back(Action::Spawn { generation: self.generation });
-        phase
+        self.announce(from, ProcessState::Starting, None, cause);
+        self.begin_attempt()
     }
 
     /// A new run that no operator has asked for.
-    pub(super) fn start_again(&mut self, from: ProcessState, cause: Cause) -> Phase {
-        self.tally.restarts = self.tally.restarts.saturating_add(1);
+    pub(super) fn start_again(&mut self, now: Moment, from: ProcessState, cause: Cause) -> Phase {
+        self.count_restart(now);
         self.start(from, cause)
     }
 
@@ -35,20 +39,17 @@ impl Machine {
     pub(super) fn orphans_found(&mut self, now: Moment, phase: Phase, pid: i32) -> Phase {
         match phase {
             Phase::Stopped if self.generation == 0 => {
-                let run = Run { pid, started: now, config: self.config.clone() };
-                self.clear_away(
-                    now,
-                    ProcessState::Stopped,
-                    Group::left_by(run),
-                    false,
-                    Cause::EarlierDaemonDied { pid },
-                )
+                let run = Run::new(pid, now, self.config.clone());
+                self.clear_away(now, ProcessState::Stopped, Remains::of(run), false, Cause::EarlierDaemonDied { pid })
             }
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -58,20 +59,24 @@ impl Machine {
     }
 
     pub(super) fn spawned(&mut self, now: Moment, phase: Phase, pid: i32) -> Phase {
-        let kill = match phase {
-            Phase::Spawning { kill } => kill,
+        let (kill, prepared) = match phase {
+            Phase::Spawning { kill, prepared } => (kill, prepared),
             other @ (Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
             | Phase::Stopping { .. }) => return other,
         };
         self.spawn_error = None;
-        let run = Run { pid, started: now, config: self.config.clone() };
+        self.tally.shortages = 0;
+        let run = Run::new(pid, now, prepared.unwrap_or_else(|| self.config.clone()));
         match self.desired {
             Desired::Down => {
                 let (verb, by) = self.last_asked();
@@ -84,36 +89,53 @@ impl Machine {
     }
 
     pub(super) fn spawn_failed(&mut self, now: Moment, phase: Phase, error: SpawnError) -> Phase {
-        match phase {
-            Phase::Spawning { .. } => {}
+        let prepared = match phase {
+            Phase::Spawning { kill: _, prepared } => prepared,
             other @ (Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
             | Phase::Stopping { .. }) => return other,
-        }
-        let permanent = error.is_permanent();
+        };
         self.spawn_error = Some(Box::new(error.clone()));
         match self.desired {
-            Desired::Down => {
-                let cause = Cause::SpawnFailed { error: Box::new(error) };
-                self.enter(ProcessState::Starting, Phase::Stopped, None, cause)
+            Desired::Down => self.stop_prepared(prepared.as_ref(), Cause::SpawnFailed { error: Box::new(error) }),
+            Desired::Up => {
+                let remains = prepared.and_then(|config| self.clean_up_of(&config));
+                let failure = Arc::new(Failure::SpawnFailed(error.clone()));
+                self.not_spawned(now, &error, failure, remains)
             }
-            Desired::Up if permanent => {
-                self.give_up(ProcessState::Starting, Failure::SpawnFailed(error).into(), None, None)
-            }
-            Desired::Up => self.failed_attempt(now, ProcessState::Starting, Failure::SpawnFailed(error).into(), None),
         }
     }
 
     pub(super) fn running(&mut self, now: Moment, run: Run, cause: Cause) -> Phase {
-        let pid = Some(run.pid);
         let checks = Checks::new(&run.config.healthcheck, now);
-        self.enter(ProcessState::Starting, Phase::Running { run, checks }, pid, cause)
+        self.running_with(now, run, checks, cause)
+    }
+
+    /// `RUNNING` with these health checks.
+    pub(super) fn running_with(
+        &mut self,
+        now: Moment,
+        mut run: Run,
+        checks: Option<Box<Checks>>,
+        cause: Cause,
+    ) -> Phase {
+        run.watchdog = Watchdog::of(&run.config, now);
+        let sign = ReadySign::of(&run.config.ready);
+        run.probes = sign.and_then(|sign| Probes::repeated(sign, run.config.ready_interval, now));
+        self.announce(ProcessState::Starting, ProcessState::Running, Some(run.pid), cause);
+        if !run.config.hooks.post_start.is_empty() {
+            self.run_hook(Hook::PostStart, &run.config);
+        }
+        Phase::Running { run, checks }
     }
 
     pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit, descendant: Option<i32>) -> Phase {
@@ -129,7 +151,10 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Stopping { leader: Leader::Gone, .. } => phase,
         }
@@ -152,23 +177,29 @@ impl Machine {
         let again = match self.config.autorestart {
             // The daemon ends with it: a start in the same moment would be one too many.
             _ if ends_all => false,
+            _ if self.never_restarts(exit) => false,
             AutoRestart::Never => false,
             AutoRestart::Unexpected => !expected,
             AutoRestart::Always => true,
         };
         let quick = run.age(now) < PACE;
         if again && quick && !expected && run.config.startsecs == 0 {
-            return self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Group::left_by(run)));
+            return self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Remains::of(run)));
         }
         // Only now: with startsecs = 0, being RUNNING has proved nothing.
-        self.tally.attempts = 0;
+        self.close();
         let restart_at = again.then(|| run.started.checked_add(PACE).map_or(now, |paced| paced.max(now)));
-        Phase::Exited { restart_at, remains: Some(Group::left_by(run)) }
+        if let Some(limit) = restart_at.and_then(|at| self.exceeds_limit(at)) {
+            return self.give_up(now, ProcessState::Exited, failure.into(), Some(limit), Some(Remains::of(run)));
+        }
+        Phase::Exited { restart_at, remains: Some(Remains::of(run)) }
     }
 
     /// Remembers how a run ended, which may have been a failed attempt.
     pub(super) fn note_end(&mut self, now: Moment, run: &Run, exit: Exit) -> Failure {
-        self.last_run = Some(LastRun { pid: run.pid, exit, started: run.started, ended: now, completed: false });
+        let (generation, pid, started) = (self.generation, run.pid, run.started);
+        let (completed, told) = (false, run.told.clone());
+        self.last_run = Some(LastRun { generation, pid, exit, started, ended: now, completed, told });
         Failure::Exited { exit, age_ms: millis(run.age(now)) }
     }
 
@@ -183,13 +214,16 @@ impl Machine {
         now: Moment,
         from: ProcessState,
         failure: Arc<Failure>,
-        remains: Option<Group>,
+        remains: Option<Remains>,
     ) -> Phase {
+        if self.is_half_open() {
+            return self.give_up(now, from, failure, None, remains);
+        }
         self.tally.attempts = self.tally.attempts.saturating_add(1);
         match self.tally.attempts {
             number if number <= self.config.startretries => self.back_off(now, from, number, failure, remains),
-            1 => self.give_up(from, failure, None, remains),
-            attempts => self.give_up(from, failure, Some(Tries::Attempts(attempts)), remains),
+            1 => self.give_up(now, from, failure, None, remains),
+            attempts => self.give_up(now, from, failure, Some(Tries::Attempts(attempts)), remains),
         }
     }
 
@@ -200,8 +234,42 @@ impl Machine {
             number if number <= self.config.startretries => {
                 self.back_off(now, ProcessState::Stopping, number, failure, None)
             }
-            1 => self.give_up(ProcessState::Stopping, failure, None, None),
-            number => self.give_up(ProcessState::Stopping, failure, Some(Tries::Restarts(number - 1)), None),
+            1 => self.give_up(now, ProcessState::Stopping, failure, None, None),
+            number => self.give_up(now, ProcessState::Stopping, failure, Some(Tries::Restarts(number - 1)), None),
+        }
+    }
+
+    /// The daemon could not spawn it, for want of something: that is no failure of the program, and it is tried until there is
+    /// room.
+    fn wait_for_room(
+        &mut self,
+        now: Moment,
+        error: &SpawnError,
+        failure: Arc<Failure>,
+        remains: Option<Remains>,
+    ) -> Phase {
+        self.tally.shortages = self.tally.shortages.saturating_add(1);
+        let delay = self.tally.shortages.min(LONGEST_DELAY);
+        let cause = Cause::WaitsForRoom { error: Box::new(error.clone()), delay };
+        let retry = Retry { number: None, at: retry_at(now, delay), failure };
+        self.announce(ProcessState::Starting, ProcessState::Backoff, None, cause);
+        self.begin_remains(remains.as_ref());
+        Phase::Backoff { retry, remains }
+    }
+
+    /// Its program, or a hook that comes before it, could not be executed.
+    pub(super) fn not_spawned(
+        &mut self,
+        now: Moment,
+        error: &SpawnError,
+        failure: Arc<Failure>,
+        remains: Option<Remains>,
+    ) -> Phase {
+        let from = ProcessState::Starting;
+        match (error.is_shortage(), error.is_permanent()) {
+            (true, _) => self.wait_for_room(now, error, failure, remains),
+            (false, true) => self.give_up(now, from, failure, None, remains),
+            (false, false) => self.failed_attempt(now, from, failure, remains),
         }
     }
 
@@ -211,36 +279,61 @@ impl Machine {
         from: ProcessState,
         number: u32,
         failure: Arc<Failure>,
-        remains: Option<Group>,
+        remains: Option<Remains>,
     ) -> Phase {
-        let delay = number.min(LONGEST_DELAY);
+        let delay = self.retry_delay(number);
+        // Where the clock has no room for the delay, a retry at once is better than none.
+        let at = now.checked_add(delay).unwrap_or(now);
+        if let Some(limit) = self.exceeds_limit(at) {
+            return self.give_up(now, from, failure, Some(limit), remains);
+        }
+        let delay = u32::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
         let cause = Cause::BackedOff { failure: failure.clone(), number, of: self.config.startretries, delay };
-        // The clock has room for half a minute; if not, a retry at once is better than none.
-        let retry = Retry { number, at: after(now, delay).unwrap_or(now), failure };
-        self.enter(from, Phase::Backoff { retry, remains }, None, cause)
+        let retry = Retry { number: Some(number), at, failure };
+        self.announce(from, ProcessState::Backoff, None, cause);
+        self.begin_remains(remains.as_ref());
+        Phase::Backoff { retry, remains }
     }
 
-    /// `FATAL`: only an operator's start tries again, so it is no longer wanted up.
-    fn give_up(
+    /// `FATAL`: only an operator's start tries again, so it is no longer wanted up; or it is tried again after a long while.
+    pub(super) fn give_up(
         &mut self,
+        now: Moment,
         from: ProcessState,
         failure: Arc<Failure>,
         after: Option<Tries>,
-        remains: Option<Group>,
+        remains: Option<Remains>,
+    ) -> Phase {
+        let retry_at = self.fatal_retry_at(now);
+        self.desired = if retry_at.is_some() { Desired::Up } else { Desired::Down };
+        self.announce(from, ProcessState::Fatal, None, Cause::GaveUp { failure: failure.clone(), after });
+        self.begin_remains(remains.as_ref());
+        Phase::Fatal { failure, after, retry_at, remains }
+    }
+
+    /// `FATAL` for good: another attempt would end as this one has.
+    pub(super) fn give_up_for_good(
+        &mut self,
+        from: ProcessState,
+        failure: Arc<Failure>,
+        remains: Option<Remains>,
     ) -> Phase {
         self.desired = Desired::Down;
-        self.announce(from, ProcessState::Fatal, None, Cause::GaveUp { failure: failure.clone(), after });
-        Phase::Fatal { failure, after, remains }
+        self.announce(from, ProcessState::Fatal, None, Cause::GaveUp { failure: failure.clone(), after: None });
+        self.begin_remains(remains.as_ref());
+        Phase::Fatal { failure, after: None, retry_at: None, remains }
     }
 
     /// A step has panicked: what it was about to do is unknown. `FATAL`, and what there is of a run is killed.
     pub(super) fn broken(&mut self, now: Moment, from: ProcessState, run: Option<(i32, Moment)>) {
         self.actions.clear();
+        self.abandon_hooks();
         let config = self.config.clone();
         let remains = run.map(|(pid, started)| {
-            self.kill(now, Leader::Gone, Group::left_by(Run { pid, started, config }), KillWhy::InternalError)
+            let group = Group::left_by(Run::new(pid, started, config));
+            Remains::Group(self.kill(now, Leader::Gone, group, KillWhy::InternalError))
         });
-        self.phase = self.give_up(from, Failure::InternalError.into(), None, remains);
+        self.phase = self.give_up_for_good(from, Failure::InternalError.into(), remains);
     }
 
     pub(super) fn group_lingers(&mut self, now: Moment, phase: Phase) -> Phase {
@@ -250,7 +343,9 @@ impl Machine {
             StopStage::Stopping { target: SignalTarget::Leader, step, over_at } => {
                 machine.tell_rest(group, step, over_at)
             }
-            StopStage::Killing { target: SignalTarget::Leader, .. } => {
+            // Its stop_command is at work on it, or is all that is there.
+            StopStage::Commanding => group,
+            StopStage::Commanded { .. } | StopStage::Killing { target: SignalTarget::Leader, .. } => {
                 machine.terminate(now, leader, group, KillWhy::Remains)
             }
             StopStage::Stopping { target: SignalTarget::Group, .. }
@@ -260,19 +355,31 @@ impl Machine {
 
     pub(super) fn group_empty(&mut self, now: Moment, phase: Phase) -> Phase {
         match phase {
-            Phase::Exited { restart_at, remains: Some(_) } => {
-                self.wait_or_start(now, Phase::Exited { restart_at, remains: None })
+            Phase::Exited { remains: Some(Remains::Group(group)), .. } if self.is_up_after(&group.run) => {
+                Phase::Up { config: group.run.config }
             }
-            Phase::Backoff { retry, remains: Some(_) } => {
-                self.wait_or_start(now, Phase::Backoff { retry, remains: None })
+            Phase::Exited { restart_at, remains: Some(Remains::Group(group)) } => {
+                let remains = self.remains_after(&group);
+                self.wait_or_start(now, Phase::Exited { restart_at, remains })
             }
-            Phase::Fatal { failure, after, remains: Some(_) } => Phase::Fatal { failure, after, remains: None },
-            Phase::Stopping { leader: Leader::Gone, group, then } => self.stopped(now, &group.run, then),
+            Phase::Backoff { retry, remains: Some(Remains::Group(group)) } => {
+                let remains = self.remains_after(&group);
+                self.wait_or_start(now, Phase::Backoff { retry, remains })
+            }
+            Phase::Fatal { failure, after, retry_at, remains: Some(Remains::Group(group)) } => {
+                let remains = self.remains_after(&group);
+                self.wait_or_start(now, Phase::Fatal { failure, after, retry_at, remains })
+            }
+            Phase::Starting { run, startup: Startup::Detached { search } } => self.nothing_detached(now, run, &search),
+            Phase::Stopping { leader: Leader::Gone, group, then } => self.stopped_group(now, group.run, then),
             Phase::Stopped
-            | Phase::Exited { remains: None, .. }
-            | Phase::Fatal { remains: None, .. }
-            | Phase::Backoff { remains: None, .. }
-            | Phase::Waiting
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -282,20 +389,22 @@ impl Machine {
     }
 
     /// Nothing is left of a run that was told to stop.
-    fn stopped(&mut self, now: Moment, run: &Run, then: Then) -> Phase {
+    pub(super) fn stopped(&mut self, now: Moment, pid: Option<i32>, then: Then) -> Phase {
         match (then, self.desired) {
-            (Then::HealthRestart { failures, message }, Desired::Up) => {
-                self.health_restart(now, Failure::Unhealthy { failures, message }.into())
-            }
+            (Then::HealthRestart { failure }, Desired::Up) => self.health_restart(now, failure),
             (Then::StartFailed { failure }, Desired::Up) => {
                 self.failed_attempt(now, ProcessState::Stopping, failure, None)
             }
             (Then::AsDesired | Then::HealthRestart { .. } | Then::StartFailed { .. }, desired) => {
-                let cause = Cause::Ended { exit: self.last_run.as_ref().map(|last| last.exit) };
-                let phase = self.enter(ProcessState::Stopping, Phase::Stopped, Some(run.pid), cause);
+                // The last run may not have been this one, which did not get to a process.
+                let exit = pid.and(self.last_run.as_ref()).map(|last| last.exit);
+                let phase = self.enter(ProcessState::Stopping, Phase::Stopped, pid, Cause::Ended { exit });
                 match desired {
                     Desired::Up => {
                         let (_, by) = self.last_asked();
+                        if by.is_policy() {
+                            self.count_restart(now);
+                        }
                         let cause = Cause::Requested { verb: Verb::Start, by, remains_of: None };
                         self.start(ProcessState::Stopped, cause)
                     }
@@ -306,23 +415,35 @@ impl Machine {
     }
 
     /// The start that an empty-handed phase waits for, if its time has come.
-    fn wait_or_start(&mut self, now: Moment, phase: Phase) -> Phase {
+    pub(super) fn wait_or_start(&mut self, now: Moment, phase: Phase) -> Phase {
         if !is_due(phase.timer(), now) {
             return phase;
         }
         match phase {
             Phase::Exited { restart_at: Some(_), remains: None } => {
-                self.start_again(ProcessState::Exited, Cause::Restart)
+                self.start_again(now, ProcessState::Exited, Cause::Restart)
             }
             Phase::Backoff { retry, remains: None } => {
-                let cause = Cause::Retry { number: retry.number, of: self.config.startretries };
-                self.start_again(ProcessState::Backoff, cause)
+                let Some(number) = retry.number else {
+                    // What the daemon is short of says nothing of the program, and counts for no limit.
+                    self.tally.restarts = self.tally.restarts.saturating_add(1);
+                    return self.start(ProcessState::Backoff, Cause::RetryForRoom);
+                };
+                let cause = Cause::Retry { number, of: self.config.startretries };
+                self.start_again(now, ProcessState::Backoff, cause)
+            }
+            Phase::Fatal { remains: None, .. } => {
+                let number = self.half_open();
+                self.start_again(now, ProcessState::Fatal, Cause::FatalRetry { number })
             }
             Phase::Exited { .. }
             | Phase::Backoff { .. }
             | Phase::Stopped
             | Phase::Fatal { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -331,95 +452,49 @@ impl Machine {
         }
     }
 
-    pub(super) fn health_reported(&mut self, now: Moment, phase: Phase, healthy: bool, message: &str) -> Phase {
-        match phase {
-            Phase::Running { run, checks: Some(mut checks) } => {
-                if !checks.answer(healthy, message) {
-                    return Phase::Running { run, checks: Some(checks) };
-                }
-                if healthy {
-                    self.tally.health_restarts = 0;
-                } else if checks.failures >= run.config.healthcheck.retries {
-                    return self.unhealthy(now, run, checks);
-                }
-                Phase::Running { run, checks: Some(checks) }
-            }
-            Phase::Unhealthy { run, mut checks } => {
-                if !checks.answer(healthy, message) {
-                    return Phase::Unhealthy { run, checks };
-                }
-                if !healthy {
-                    return self.stay_unhealthy(now, run, checks);
-                }
-                self.tally.health_restarts = 0;
-                let (pid, cause) = (Some(run.pid), Cause::HealthyAgain { message: checks.message.clone() });
-                self.enter(ProcessState::Unhealthy, Phase::Running { run, checks: Some(checks) }, pid, cause)
-            }
-            Phase::Starting { run, startup: Startup::Healthy { checks, give_up_at } } => {
-                self.first_check_answered(now, run, checks, give_up_at, (healthy, message))
-            }
-            Phase::Stopped
-            | Phase::Exited { .. }
-            | Phase::Fatal { .. }
-            | Phase::Backoff { .. }
-            | Phase::Waiting
-            | Phase::Spawning { .. }
-            | Phase::Starting { .. }
-            | Phase::Running { checks: None, .. }
-            | Phase::Stopping { .. } => phase,
-        }
-    }
-
-    fn unhealthy(&mut self, now: Moment, run: Run, checks: Box<Checks>) -> Phase {
-        let cause = Cause::Unhealthy { failures: checks.failures, message: checks.message.clone() };
-        self.announce(ProcessState::Running, ProcessState::Unhealthy, Some(run.pid), cause);
-        self.stay_unhealthy(now, run, checks)
-    }
-
-    /// Goes on checking, or restarts it where that is configured (by now).
-    fn stay_unhealthy(&mut self, now: Moment, run: Run, checks: Box<Checks>) -> Phase {
-        match self.config.autorestart {
-            AutoRestart::Never => Phase::Unhealthy { run, checks },
-            AutoRestart::Unexpected | AutoRestart::Always => {
-                let then = Then::HealthRestart { failures: checks.failures, message: checks.message };
-                if run.age(now) >= PACE {
-                    self.tally.attempts = 0;
-                }
-                let order = StopOrder { force: false, then, why: KillWhy::Unhealthy };
-                self.stop(now, ProcessState::Unhealthy, run, order, Cause::RestartUnhealthy)
-            }
-        }
-    }
-
     /// Lets the phase's timer fire, which is due at `now`.
     pub(super) fn timer_fired(&mut self, now: Moment, phase: Phase) -> Phase {
         match phase {
-            Phase::Exited { remains: None, .. } | Phase::Backoff { remains: None, .. } => {
-                self.wait_or_start(now, phase)
-            }
+            Phase::Exited { remains: None, .. }
+            | Phase::Backoff { remains: None, .. }
+            | Phase::Fatal { remains: None, .. } => self.wait_or_start(now, phase),
             Phase::Exited { remains: Some(_), .. }
             | Phase::Fatal { remains: Some(_), .. }
             | Phase::Backoff { remains: Some(_), .. }
             | Phase::Stopping { .. } => self.escalate(now, phase),
+            Phase::Ending { hook, config, pid, until: _, then } => self.ending_timed_out(hook, config, pid, then),
             Phase::Starting { run, startup } => self.startup_timer_fired(now, run, startup),
+            Phase::Running { ref run, .. } | Phase::Unhealthy { ref run, .. } if is_due(run.probes_timer(), now) => {
+                self.probe(now, phase)
+            }
+            Phase::Running { mut run, checks } if run.watchdog_is_due(now) => {
+                self.watchdog_fired(now, &mut run);
+                Phase::Running { run, checks }
+            }
+            Phase::Unhealthy { mut run, checks } if run.watchdog_is_due(now) => {
+                self.watchdog_fired(now, &mut run);
+                Phase::Unhealthy { run, checks }
+            }
             Phase::Running { run, checks: Some(mut checks) } => {
                 let turn = checks.take_turn(&run.config.healthcheck, now);
                 self.take_turn(now, Phase::Running { run, checks: Some(checks) }, &turn)
             }
-            Phase::Unhealthy { run, mut checks } => {
+            Phase::Unhealthy { run, checks: Some(mut checks) } => {
                 let turn = checks.take_turn(&run.config.healthcheck, now);
-                self.take_turn(now, Phase::Unhealthy { run, checks }, &turn)
+                self.take_turn(now, Phase::Unhealthy { run, checks: Some(checks) }, &turn)
             }
             Phase::Stopped
-            | Phase::Fatal { remains: None, .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
             | Phase::Spawning { .. }
-            | Phase::Running { checks: None, .. } => phase,
+            | Phase::Running { checks: None, .. }
+            | Phase::Unhealthy { checks: None, .. } => phase,
         }
     }
 
     /// The last request, and who is behind what the machine does by itself to fulfil it.
-    fn last_asked(&self) -> (Verb, Initiator) {
+    pub(super) fn last_asked(&self) -> (Verb, Initiator) {
         match self.last_request.as_deref() {
             Some((verb, by, _)) => (*verb, by.clone()),
             None => (Verb::Start, Initiator::Autostart),
@@ -431,6 +506,17 @@ impl Machine {
         let is_stopping = phase.state() == ProcessState::Stopping;
         self.with_remains(phase, |machine, leader, group| match group.stage {
             StopStage::Unsignalled => machine.kill(now, leader, group, KillWhy::Remains),
+            StopStage::Commanding => machine.command_timed_out(now, leader, group),
+            StopStage::Commanded { since, .. } => {
+                let half_a_second = Duration::from_millis(500);
+                let seconds = (now.saturating_duration_since(since) + half_a_second).as_secs();
+                let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+                machine.terminate(now, leader, group, KillWhy::OutlivedCommand { seconds })
+            }
+            StopStage::Stopping { .. } if is_due(group.kill_by, now) => {
+                let why = KillWhy::StopTimeout { seconds: stop_seconds(&group.run.config) };
+                machine.kill(now, leader, group, why)
+            }
             StopStage::Stopping { step, .. } => {
                 let why = if is_stopping { group.run.why_next(step) } else { KillWhy::Remains };
                 machine.begin_step(now, leader, group, step + 1, why)
@@ -453,29 +539,40 @@ impl Machine {
     /// Does something to the group that is on its way out, where there is one.
     fn with_remains(&mut self, phase: Phase, act: impl FnOnce(&mut Self, Leader, Group) -> Group) -> Phase {
         match phase {
-            Phase::Exited { restart_at, remains: Some(group) } => {
-                Phase::Exited { restart_at, remains: Some(act(self, Leader::Gone, group)) }
+            Phase::Exited { restart_at, remains: Some(Remains::Group(group)) } => {
+                let remains = Some(Remains::Group(act(self, Leader::Gone, group)));
+                Phase::Exited { restart_at, remains }
             }
-            Phase::Fatal { failure, after, remains: Some(group) } => {
-                Phase::Fatal { failure, after, remains: Some(act(self, Leader::Gone, group)) }
+            Phase::Fatal { failure, after, retry_at, remains: Some(Remains::Group(group)) } => {
+                let remains = Some(Remains::Group(act(self, Leader::Gone, group)));
+                Phase::Fatal { failure, after, retry_at, remains }
             }
-            Phase::Backoff { retry, remains: Some(group) } => {
-                Phase::Backoff { retry, remains: Some(act(self, Leader::Gone, group)) }
+            Phase::Backoff { retry, remains: Some(Remains::Group(group)) } => {
+                let remains = Some(Remains::Group(act(self, Leader::Gone, group)));
+                Phase::Backoff { retry, remains }
             }
             Phase::Stopping { leader, group, then } => {
                 Phase::Stopping { leader, group: act(self, leader, group), then }
             }
             Phase::Stopped
-            | Phase::Exited { remains: None, .. }
-            | Phase::Fatal { remains: None, .. }
-            | Phase::Backoff { remains: None, .. }
-            | Phase::Waiting
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. } => phase,
         }
     }
+}
+
+/// When the retry with this number comes. The clock has room for half a minute; if not, a retry at once is better than none.
+pub(super) fn retry_at(now: Moment, number: u32) -> Moment {
+    after(now, number.min(LONGEST_DELAY)).unwrap_or(now)
 }
 
 pub(super) fn millis(span: Duration) -> u64 {

@@ -14,18 +14,22 @@
 //! # What bounds the starts that no operator has asked for
 //!
 //! - An end in `STARTING`, and a spawn that fails, is a failed attempt: the n-th one in a row waits n
-//!   seconds in `BACKOFF`, at most 30; after `startretries` retries comes `FATAL`. `RUNNING` ends the row.
+//!   seconds in `BACKOFF`, at most 30, or as `restart_delay` and its kin say; after `startretries` retries comes `FATAL`.
+//!   `RUNNING` ends the row.
 //! - With `startsecs = 0`, where every program that can be executed is `RUNNING` at once, an unexpected
 //!   end within the first second counts as a failed attempt too; a run of a second or an expected end ends the row.
 //! - A restart after any other end comes at once if the run has lasted a second, else after the
 //!   rest of that second.
 //! - The n-th restart in a row for bad health waits like the n-th failed attempt; a passed check ends the row.
-//! - An operator's start or restart ends both rows.
+//! - With `restart_limit`, a restart of whatever kind that would be one too many within the time is `FATAL` in its place.
+//! - With `fatal_retry`, one attempt is made so long after `FATAL`; if that fails, the next one waits for twice as long.
+//! - An operator's start or restart ends both rows, and whatever was counted for the limits.
 //!
 //! # Readiness
 //!
 //! What tells by itself that it is ready (`ready`) is `RUNNING` when it has done so, and has lived for `startsecs`. If it
-//! can't tell any more, or has not within `start_timeout`, it is stopped, and that was a failed attempt.
+//! can't tell any more, or has not within `start_timeout`, it is stopped, and that was a failed attempt. What does not tell it by
+//! itself is tried from `startsecs` on: a connection more and more seldom, up to once a second, a command every second.
 //!
 //! # What is to end by itself
 //!
@@ -41,7 +45,7 @@
 //! `EXITED`, `BACKOFF` or `FATAL`; an operator's command makes it `STOPPING` until the group has gone.
 //!
 //! Stop signal, `stopwaitsecs`, `startsecs` and the health check are those that the run was started with;
-//! `autorestart`, `exitcodes` and `startretries` are always the newest.
+//! `autorestart`, `exitcodes`, `startretries` and the restart policy are always the newest.
 
 mod action;
 mod checks;
@@ -49,13 +53,23 @@ mod commands;
 mod condition;
 mod due;
 mod event;
+mod forking;
+mod health;
+mod hooks;
 mod life;
+mod notified;
+mod pacing;
+mod pause;
 mod phase;
+mod probes;
+mod search;
 mod starting;
 mod startup;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod watchdog;
+mod watched;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -77,7 +91,9 @@ pub(crate) use condition::Upcoming;
 pub use condition::{Awaited, Condition};
 use due::is_due;
 pub use event::{Event, Generation};
-use phase::Phase;
+use pacing::{Bounds, Random};
+use phase::{Phase, Run};
+pub use probes::PROBE_TIMEOUT_SECS;
 use startup::Startup;
 
 /// No two starts lie closer together than this, unless an operator asks for one.
@@ -86,18 +102,30 @@ const PACE: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: u32 = 30;
 /// What SIGKILL has not ended after this long gets it again.
 const KILL_AGAIN: Duration = Duration::from_secs(5);
-/// Timers that may be due one after the other at one moment: `RUNNING`, its first check, and one to spare.
-const TIMERS_AT_ONCE: usize = 3;
+/// Timers that may be due one after the other at one moment: `RUNNING`, its first check, a try whether it is ready, its
+/// watchdog, and one to spare.
+const TIMERS_AT_ONCE: usize = 5;
 
 /// What is counted between two commands of an operator.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Tally {
     /// Failed attempts in a row.
     attempts: u32,
+    /// Attempts in a row that came to nothing because the daemon was short of something.
+    shortages: u32,
     /// Restarts for bad health in a row.
     health_restarts: u32,
     /// Starts that no operator has asked for.
     restarts: u64,
+    bounds: Option<Box<Bounds>>,
+    random: Random,
+}
+
+impl Tally {
+    /// Nothing is counted yet, and chance goes on.
+    fn begin(&self) -> Tally {
+        Tally { random: self.random, ..Tally::default() }
+    }
 }
 
 /// The state machine of one process.
@@ -158,19 +186,31 @@ impl Machine {
             Event::StopRequested { by } => self.stop_requested(now, phase, false, by),
             Event::KillRequested { by } => self.stop_requested(now, phase, true, by),
             Event::RestartRequested { force, by } => self.restart_requested(now, phase, force, by),
+            Event::PauseRequested => self.pause(phase),
+            Event::ResumeRequested => self.resume(now, phase),
             Event::OrphansFound { pid } => self.orphans_found(now, phase, pid),
             Event::Held { generation: _ } => Machine::held(phase),
-            Event::Released { generation: _, on } => self.released(phase, on),
+            Event::Released { generation: _, on } => self.released(now, phase, on),
             Event::DependencyLost { generation: _, on, state } => self.dependency_lost(phase, on, state),
+            Event::StartWhenTimedOut { generation: _, seconds, on } => {
+                self.start_when_timed_out(now, phase, seconds, on)
+            }
             Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid),
             Event::SpawnFailed { generation: _, error } => self.spawn_failed(now, phase, error),
             Event::Exited { generation: _, exit, descendant } => self.exited(now, phase, exit, descendant),
             Event::GroupEmpty { generation: _ } => self.group_empty(now, phase),
             Event::GroupLingers { generation: _ } => self.group_lingers(now, phase),
+            Event::HookEnded { generation: _, hook, failure } => self.hook_ended(now, phase, hook, failure),
             Event::HealthReported { generation: _, healthy, message } => {
                 self.health_reported(now, phase, healthy, &message)
             }
             Event::ReadyReported { generation: _, report } => self.ready_reported(now, phase, report),
+            Event::Probed { generation: _, ready, message } => self.probed(now, phase, ready, &message),
+            Event::Notified { generation: _, message } => self.notified(now, phase, &message),
+            Event::NotifyRefused { generation: _, pid } => self.notify_refused(phase, pid),
+            Event::NotificationsRead { generation: _ } => self.notifications_read(now, phase),
+            Event::MainFound { generation: _, pid } => self.main_found(now, phase, pid),
+            Event::NoMain { generation: _, found } => self.no_main(now, phase, found),
             Event::ConfigChanged(config) => {
                 self.config = config;
                 phase
@@ -225,9 +265,9 @@ impl Machine {
         &self.config
     }
 
-    /// The configuration of the run of which a leader lives or something of its group is left.
+    /// The configuration of the run of which a leader lives, something of its group is left, or a hook runs.
     pub fn run_config(&self) -> Option<&Arc<ProgramConfig>> {
-        self.phase.run().map(|run| &run.config)
+        self.phase.run_config()
     }
 
     /// The public state.
@@ -256,19 +296,41 @@ impl Machine {
         self.phase.run().is_some() || matches!(self.phase, Phase::Spawning { .. })
     }
 
+    /// Its spawn is under way: what comes of it is not known yet.
+    pub fn is_being_spawned(&self) -> bool {
+        matches!(self.phase, Phase::Spawning { .. })
+    }
+
     /// When the present run was spawned, as long as its leader lives.
     pub fn started_at(&self) -> Option<Moment> {
         self.phase.led_run().map(|run| run.started)
     }
 
-    /// What the health checks say of the present run; `None` before the first answer and without checks.
+    /// What the health checks say of the present run; `None` before the first answer and without checks. It is not healthy
+    /// where its watchdog has missed it.
     pub fn healthy(&self) -> Option<bool> {
-        self.phase.checks().and_then(|checks| checks.healthy)
+        match self.phase.led_run().and_then(Run::missed).is_some() {
+            true => Some(false),
+            false => self.phase.checks().and_then(|checks| checks.healthy),
+        }
+    }
+
+    /// A timer of [`poll_timeout`](Self::poll_timeout) is that of its watchdog.
+    pub fn is_watched(&self) -> bool {
+        let timer = self.phase.led_run().and_then(Run::watchdog_timer);
+        timer.is_some() && timer == self.phase.timer()
     }
 
     /// A health check is under way: [`poll_timeout`](Self::poll_timeout) tells when its answer is given up.
     pub fn is_checking(&self) -> bool {
         self.phase.checks().is_some_and(|checks| checks.is_under_way())
+    }
+
+    /// Whether it is ready is tried next; `true`: that is under way. [`poll_timeout`](Self::poll_timeout) tells when, or when
+    /// its answer is given up.
+    pub fn next_is_probe(&self) -> Option<bool> {
+        let probes = self.phase.probes().filter(|probes| probes.timer() == self.phase.timer())?;
+        probes.timer().map(|_| probes.is_under_way())
     }
 
     /// What the last health check of the present run found; `None` as for [`healthy`](Self::healthy).
@@ -282,17 +344,29 @@ impl Machine {
         ReadySign::of(&run.config.ready)?;
         match self.phase {
             Phase::Starting {
-                startup: Startup::Ready { .. } | Startup::Lost { .. } | Startup::Healthy { .. }, ..
+                startup:
+                    Startup::Ready { .. }
+                    | Startup::Lost { .. }
+                    | Startup::Healthy { .. }
+                    | Startup::Forking { .. }
+                    | Startup::Detached { .. },
+                ..
             } => Some(false),
             Phase::Starting { startup: Startup::Alive { .. }, .. }
             | Phase::Running { .. }
-            | Phase::Unhealthy { .. } => Some(true),
+            | Phase::Unhealthy { .. } => {
+                let has_time = run.told.as_ref().is_none_or(|told| told.doing.is_none());
+                Some(has_time && run.unready().is_none())
+            }
             Phase::Starting { startup: Startup::Completion { .. }, .. }
             | Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Stopping { .. } => None,
         }
@@ -333,12 +407,18 @@ impl Machine {
             Phase::Starting { startup: Startup::Healthy { checks, give_up_at }, .. } => {
                 give_up_at.is_some_and(|at| checks.timer().is_none_or(|check| at <= check))
             }
+            Phase::Starting { run, startup: Startup::Ready { give_up_at, .. } } => {
+                give_up_at.is_some_and(|at| run.probes_timer().is_none_or(|probe| at <= probe))
+            }
             Phase::Starting { startup, .. } => !matches!(startup, Startup::Alive { .. }),
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
@@ -346,14 +426,39 @@ impl Machine {
         }
     }
 
-    /// In `BACKOFF`: the number of this retry, how many there may be, and when it comes.
+    /// In `BACKOFF`: the number of this retry, how many there may be, and when it comes; `None` for one that does not count.
     pub fn retry(&self) -> Option<(u32, u32, Moment)> {
         match &self.phase {
-            Phase::Backoff { retry, .. } => Some((retry.number, self.config.startretries, retry.at)),
+            Phase::Backoff { retry: phase::Retry { number: Some(number), at, .. }, .. } => {
+                Some((*number, self.config.startretries, *at))
+            }
+            Phase::Backoff { retry: phase::Retry { number: None, .. }, .. }
+            | Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::PreStart { .. }
+            | Phase::Waiting { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => None,
+        }
+    }
+
+    /// In `BACKOFF`: when the next attempt comes.
+    pub fn retry_at(&self) -> Option<Moment> {
+        match &self.phase {
+            Phase::Backoff { retry, .. } => Some(retry.at),
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -370,7 +475,10 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -386,7 +494,10 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }

@@ -3,32 +3,46 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::cause::{Cause, Failure};
+use super::super::cause::Cause;
+use super::super::failure::Failure;
 use super::super::moment::Moment;
 use super::super::readiness::{ReadyReport, ReadySign};
 use super::super::state::{Exit, ProcessState};
 use super::Machine;
-use super::action::KillWhy;
-use super::checks::Checks;
+use super::action::{Action, KillWhy};
+use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::due::{Due, after, is_due};
 use super::life::millis;
-use super::phase::{Group, Phase, Run, Then};
-use super::startup::Startup;
+use super::phase::{Phase, Remains, Run, Then};
+use super::probes::Probes;
+use super::startup::{LimitKey, Startup, completion_limit};
 
 /// Seconds between the checks of a run that is ready when one passes.
 const FIRST_CHECKS_SECS: u32 = 1;
 
-/// How long it may take from the end of a program's last descriptor to the news of its own end.
-const END_IS_NEAR: Duration = Duration::from_millis(100);
+/// How long it may take from the end of a program's last descriptor to the news of its own end: the kernel closes the one before it
+/// tells of the other, and where processors are scarce something else may run between.
+const END_IS_NEAR: Duration = Duration::from_millis(250);
 
 impl Machine {
     /// What follows a spawn.
     pub(super) fn begin_startup(&mut self, now: Moment, run: Run) -> Phase {
-        match Startup::of(&run.config, now) {
-            Startup::Alive { .. } if run.config.startsecs == 0 => self.running(now, run, Cause::Executed),
+        let startup = Startup::of(&run.config, now);
+        self.begin(now, run, startup, Cause::Executed)
+    }
+
+    /// It waits for this, or is `RUNNING` at once for that cause where it has lived long enough.
+    pub(super) fn begin(&mut self, now: Moment, mut run: Run, startup: Startup, cause: Cause) -> Phase {
+        if let Startup::Ready { sign, .. } = startup {
+            run.probes = Probes::of(sign, run.config.startsecs, now);
+        }
+        match startup {
+            Startup::Alive { until } if is_due(until, now) => self.running(now, run, cause),
             startup @ (Startup::Alive { .. }
             | Startup::Completion { .. }
+            | Startup::Forking { .. }
+            | Startup::Detached { .. }
             | Startup::Ready { .. }
             | Startup::Lost { .. }
             | Startup::Healthy { .. }) => Phase::Starting { run, startup },
@@ -42,11 +56,25 @@ impl Machine {
                 let cause = up_for(&run);
                 self.running(now, run, cause)
             }
-            Startup::Completion { .. } => self.start_failed(now, run, Failure::NotCompleted { seconds }),
-            Startup::Ready { sign, .. } => self.start_failed(now, run, Failure::NotReady { seconds, sign }),
+            Startup::Completion { .. } => {
+                let failure = match completion_limit(&run.config) {
+                    Some((seconds, LimitKey::MaxRuntime)) => Failure::RanTooLong { seconds },
+                    Some((_, LimitKey::StartTimeout)) | None => Failure::NotCompleted { seconds },
+                };
+                self.start_failed(now, run, failure)
+            }
+            Startup::Forking { .. } => self.start_failed(now, run, Failure::NotForked { seconds }),
+            Startup::Detached { search } if is_due(search.give_up_at, now) => self.give_up_search(now, run, &search),
+            Startup::Detached { search } => self.look_for_main(run, search),
+            Startup::Ready { sign, give_up_at } if is_due(give_up_at, now) => {
+                let detail = run.unready_detail(None);
+                self.start_failed(now, run, Failure::NotReady { seconds, sign, detail })
+            }
+            Startup::Ready { .. } => self.probe(now, Phase::Starting { run, startup }),
             Startup::Lost { .. } => self.start_failed(now, run, Failure::NeverReady),
-            Startup::Healthy { give_up_at, .. } if is_due(give_up_at, now) => {
-                self.start_failed(now, run, Failure::NotReady { seconds, sign: ReadySign::Health })
+            Startup::Healthy { checks, give_up_at } if is_due(give_up_at, now) => {
+                let detail = run.unready_detail(Some(&checks));
+                self.start_failed(now, run, Failure::NotReady { seconds, sign: ReadySign::Health, detail })
             }
             Startup::Healthy { mut checks, give_up_at } => {
                 let turn = checks.take_turn_every(FIRST_CHECKS_SECS, &run.config.healthcheck, now);
@@ -59,32 +87,94 @@ impl Machine {
     pub(super) fn ready_reported(&mut self, now: Moment, phase: Phase, report: ReadyReport) -> Phase {
         match (phase, report) {
             (Phase::Starting { run, startup: Startup::Ready { sign, .. } }, ReadyReport::Ready) => {
-                let until = after(run.started, run.config.startsecs);
-                match is_due(until, now) {
-                    true => self.running(now, run, Cause::Ready { sign }),
-                    false => Phase::Starting { run, startup: Startup::Alive { until } },
-                }
+                self.is_ready(now, run, sign)
             }
             (Phase::Starting { run, startup: Startup::Ready { .. } }, ReadyReport::Never) => {
                 Phase::Starting { run, startup: Startup::Lost { give_up_at: now.checked_add(END_IS_NEAR) } }
             }
             (
+                Phase::Starting { mut run, startup: startup @ (Startup::Forking { .. } | Startup::Detached { .. }) },
+                ReadyReport::Ready,
+            ) => {
+                run.told.get_or_insert_default().ready = true;
+                Phase::Starting { run, startup }
+            }
+            (
                 other @ (Phase::Starting {
                     startup:
-                        Startup::Alive { .. } | Startup::Completion { .. } | Startup::Lost { .. } | Startup::Healthy { .. },
+                        Startup::Alive { .. }
+                        | Startup::Completion { .. }
+                        | Startup::Forking { .. }
+                        | Startup::Detached { .. }
+                        | Startup::Lost { .. }
+                        | Startup::Healthy { .. },
                     ..
                 }
                 | Phase::Stopped
                 | Phase::Exited { .. }
                 | Phase::Fatal { .. }
                 | Phase::Backoff { .. }
-                | Phase::Waiting
+                | Phase::Waiting { .. }
+                | Phase::PreStart { .. }
+                | Phase::Up { .. }
+                | Phase::Ending { .. }
                 | Phase::Spawning { .. }
                 | Phase::Running { .. }
                 | Phase::Unhealthy { .. }
                 | Phase::Stopping { .. }),
                 ReadyReport::Ready | ReadyReport::Never,
             ) => other,
+        }
+    }
+
+    /// It is `RUNNING`, unless it has to have lived for a while as well.
+    pub(super) fn is_ready(&mut self, now: Moment, run: Run, sign: ReadySign) -> Phase {
+        let until = after(run.started, run.config.startsecs);
+        match is_due(until, now) {
+            true => self.running(now, run, Cause::Ready { sign }),
+            false => Phase::Starting { run, startup: Startup::Alive { until } },
+        }
+    }
+
+    /// A try whether it is ready is due, or its answer is.
+    pub(super) fn probe(&mut self, now: Moment, mut phase: Phase) -> Phase {
+        match phase.probes_mut().map_or(Turn::Rest, |probes| probes.take_turn(now)) {
+            Turn::Rest => phase,
+            Turn::Check => {
+                self.actions.push_back(Action::ProbeReadiness { generation: self.generation });
+                phase
+            }
+            Turn::GiveUp => self.probed(now, phase, false, "there was no answer"),
+        }
+    }
+
+    /// A try whether it is ready has its answer.
+    pub(super) fn probed(&mut self, now: Moment, mut phase: Phase, ready: bool, message: &str) -> Phase {
+        let was_ready = phase.probes().is_none_or(|probes| probes.message.is_none());
+        let is_news = phase.probes_mut().is_some_and(|probes| probes.answer(now, ready, message));
+        match phase {
+            Phase::Starting { mut run, startup: Startup::Ready { sign, .. } } if is_news && ready => {
+                run.probes = None;
+                self.is_ready(now, run, sign)
+            }
+            Phase::Running { ref run, .. } | Phase::Unhealthy { ref run, .. } if is_news && ready != was_ready => {
+                let lost = run.unready().cloned();
+                self.actions.push_back(Action::NoteReadiness { lost });
+                phase
+            }
+            Phase::Starting { .. }
+            | Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::PreStart { .. }
+            | Phase::Waiting { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
+            | Phase::Spawning { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => phase,
         }
     }
 
@@ -106,8 +196,7 @@ impl Machine {
             return Phase::Starting { run, startup: Startup::Alive { until } };
         }
         checks.go_on(&run.config.healthcheck, now);
-        let (pid, cause) = (Some(run.pid), Cause::Ready { sign: ReadySign::Health });
-        self.enter(ProcessState::Starting, Phase::Running { run, checks: Some(checks) }, pid, cause)
+        self.running_with(now, run, Some(checks), Cause::Ready { sign: ReadySign::Health })
     }
 
     /// The leader has ended in `STARTING`.
@@ -130,6 +219,8 @@ impl Machine {
             }
             Startup::Completion { .. } if self.is_success(exit) => self.completed(now, run, exit),
             Startup::Completion { .. } => self.start_ended(now, run, exit, None),
+            Startup::Forking { give_up_at } if exit == Exit::Code(0) => self.detach(run, give_up_at),
+            Startup::Forking { .. } | Startup::Detached { .. } => self.start_ended(now, run, exit, None),
             Startup::Alive { .. } | Startup::Ready { .. } | Startup::Lost { .. } | Startup::Healthy { .. } => {
                 self.start_ended(now, run, exit, descendant)
             }
@@ -143,7 +234,10 @@ impl Machine {
             (failure, _) => failure,
         };
         self.announce_exit(ProcessState::Starting, &run, exit, now);
-        self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Group::left_by(run)))
+        if self.never_restarts(exit) {
+            return self.give_up_for_good(ProcessState::Exited, failure.into(), Some(Remains::of(run)));
+        }
+        self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Remains::of(run)))
     }
 
     /// A oneshot has done what it is for.
@@ -152,14 +246,14 @@ impl Machine {
         if let Some(last) = &mut self.last_run {
             last.completed = true;
         }
-        self.tally.attempts = 0;
+        self.close();
         let cause = Cause::Completed { exit, age_ms: millis(run.age(now)) };
         self.announce(ProcessState::Starting, ProcessState::Exited, Some(run.pid), cause);
-        Phase::Exited { restart_at: None, remains: Some(Group::left_by(run)) }
+        Phase::Exited { restart_at: None, remains: Some(Remains::of(run)) }
     }
 
     /// Its start has not come about.
-    fn start_failed(&mut self, now: Moment, run: Run, failure: Failure) -> Phase {
+    pub(super) fn start_failed(&mut self, now: Moment, run: Run, failure: Failure) -> Phase {
         let failure = Arc::new(failure);
         let then = Then::StartFailed { failure: Arc::clone(&failure) };
         let order = StopOrder { force: false, then, why: KillWhy::StartFailed };

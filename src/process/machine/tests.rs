@@ -1,10 +1,18 @@
 //! One test for each interleaving that has a rule of its own. Random interleavings: `tests/sim`.
 
+mod forking;
 mod health;
+mod hooks;
+mod leftovers;
+mod notified;
 mod oneshot;
+mod pause;
+mod policy;
 mod readiness;
 mod reports;
+mod retries;
 mod stop_steps;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +23,7 @@ use super::super::last_words::LastWords;
 use super::super::moment::Moment;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
 use super::{Action, Condition, Desired, Event, KillWhy, Machine, SignalTarget};
-use crate::models::{AutoRestart, HealthCheckType, ProgramConfig};
+use crate::models::{AutoRestart, HealthCheckType, Hook, ProgramConfig};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
 
 const TERM: u8 = 15;
@@ -36,10 +44,25 @@ struct Bench {
     /// Why the signals since the last look were sent.
     whys: Vec<KillWhy>,
     checks: u32,
+    probes: u32,
+    /// Commands for bad health.
+    commands: u32,
     spawns: u32,
     /// Why the states since the last look were entered.
     causes: Vec<String>,
+    /// The hooks that were to be run, in order.
+    hooks: Vec<Hook>,
+    /// Whether each cancellation of hooks was by force.
+    cancelled: Vec<bool>,
     spawn_error: Option<SpawnError>,
+    /// How often messages of programs were to be read.
+    reads: u32,
+    /// Who has sent a message that is not taken.
+    refused: Vec<i32>,
+    /// How often the main process was looked for.
+    looks: u32,
+    /// What was named as the main process.
+    named: Vec<i32>,
 }
 
 impl Bench {
@@ -54,9 +77,17 @@ impl Bench {
             targets: Vec::new(),
             whys: Vec::new(),
             checks: 0,
+            probes: 0,
+            commands: 0,
             spawns: 0,
             causes: Vec::new(),
+            hooks: Vec::new(),
+            cancelled: Vec::new(),
             spawn_error: None,
+            reads: 0,
+            refused: Vec::new(),
+            looks: 0,
+            named: Vec::new(),
         }
     }
 
@@ -94,12 +125,24 @@ impl Bench {
                     self.machine.handle_event(self.now, event);
                 }
                 Action::Signal { signal, why, target, resume, .. } => {
-                    assert_eq!(resume, signal != KILL);
+                    // What stops it in its place, or lets it go on, is not followed by anything.
+                    let in_place = matches!(signal, 18 | 19);
+                    assert_eq!(resume, signal != KILL && why != KillWhy::HealthAction && !in_place);
                     self.signals.push(signal);
                     self.targets.push(target);
                     self.whys.push(why);
                 }
+                Action::RunHook { hook, .. } => self.hooks.push(hook),
+                Action::CancelHooks { force, .. } => self.cancelled.push(force),
                 Action::CheckHealth { .. } => self.checks += 1,
+                Action::ProbeReadiness { .. } => self.probes += 1,
+                Action::AskNotifications { .. } => self.reads += 1,
+                Action::NoteRefused { pid } => self.refused.push(pid),
+                Action::RunHealthCommand { .. } => self.commands += 1,
+                Action::FindMain { .. } => self.looks += 1,
+                Action::HandOver { pid, .. } => self.named.push(pid),
+                Action::NoteMain { .. } => {}
+                Action::NoteReadiness { lost } => self.causes.push(format!("{lost:?}")),
                 Action::Announce(transition) => {
                     self.seen.push(transition.to);
                     self.causes.push(transition.cause.to_string());
@@ -155,6 +198,13 @@ impl Bench {
         self.feed(Event::HealthReported { generation, healthy, message });
     }
 
+    /// A try whether it is ready has its answer.
+    fn probed(&mut self, ready: bool) {
+        let message = if ready { "connected" } else { "connection refused" }.to_owned();
+        let generation = self.machine.generation();
+        self.feed(Event::Probed { generation, ready, message });
+    }
+
     fn seen(&mut self) -> Vec<ProcessState> {
         std::mem::take(&mut self.seen)
     }
@@ -177,7 +227,13 @@ impl Bench {
 }
 
 fn client(pid: i32) -> Initiator {
-    Initiator::Client(Arc::new(Caller { uid: 0, pid, command: Some("supervicectl".into()) }))
+    Initiator::Client(Arc::new(Caller {
+        uid: 0,
+        pid,
+        command: Some("supervicectl".into()),
+        user: None,
+        groups: Box::default(),
+    }))
 }
 
 fn start() -> Event {
@@ -262,7 +318,19 @@ fn stop_before_the_answer_to_the_spawn_stops_the_child_that_comes() {
         assert_eq!(actions.last(), Some(&Action::Signal { generation: 1, signal, target, resume, why }));
         let caused = |action: &Action| match action {
             Action::Announce(transition) => Some(transition.cause.clone()),
-            Action::Spawn { .. } | Action::Signal { .. } | Action::CheckHealth { .. } => None,
+            Action::Spawn { .. }
+            | Action::Signal { .. }
+            | Action::RunHook { .. }
+            | Action::CancelHooks { .. }
+            | Action::CheckHealth { .. }
+            | Action::ProbeReadiness { .. }
+            | Action::AskNotifications { .. }
+            | Action::NoteRefused { .. }
+            | Action::FindMain { .. }
+            | Action::HandOver { .. }
+            | Action::NoteMain { .. }
+            | Action::NoteReadiness { .. }
+            | Action::RunHealthCommand { .. } => None,
         };
         let (verb, by, _) = machine.last_request().expect("just made").clone();
         assert_eq!(actions.iter().rev().find_map(caused), Some(Cause::RequestedDuringSpawn { verb, by }));
@@ -354,72 +422,6 @@ fn restart_by_force_sends_sigkill_at_once() {
     bench.end(Exit::Signal(KILL));
     assert_eq!(bench.seen(), [Stopping, Stopped, Starting]);
     assert_eq!(bench.machine.restarts(), 0);
-}
-
-#[test]
-fn an_exit_after_a_second_is_followed_by_a_start_at_once() {
-    let mut bench = Bench::running(|_| {});
-    bench.end(Exit::Signal(KILL));
-    assert_eq!(bench.seen(), [Exited, Starting]);
-    assert_eq!(bench.machine.restarts(), 1);
-}
-
-#[test]
-fn a_quick_expected_exit_is_restarted_once_a_second_for_ever() {
-    let mut bench = Bench::started(|config| config.startsecs = 0);
-    for _ in 0..100 {
-        bench.end(Exit::Code(0));
-        assert_eq!(bench.machine.poll_timeout(), Some(bench.now + Duration::from_millis(1_000)));
-        assert_eq!(bench.describe(), "exit code 0 after 0.0 s, restart in 1 s");
-        bench.wait(1_000);
-    }
-    assert_eq!(bench.spawns, 101);
-}
-
-#[test]
-fn instant_failures_become_fatal_with_startsecs_0_and_1() {
-    for startsecs in [0, 1] {
-        let mut bench = Bench::started(|config| config.startsecs = startsecs);
-        let mut waits = Vec::new();
-        loop {
-            bench.end(Exit::Code(1));
-            let Some((number, of, at)) = bench.machine.retry() else { break };
-            assert_eq!((usize::try_from(number).unwrap(), of), (waits.len() + 1, 3));
-            waits.push(at.saturating_duration_since(bench.now));
-            bench.now = at;
-            bench.wait(0);
-        }
-        assert_eq!(waits, [1, 2, 3].map(Duration::from_secs));
-        assert_eq!(bench.machine.state(), Fatal);
-        assert_eq!(bench.describe(), "exit code 1 after 0.0 s, gave up after 4 attempts");
-        assert_eq!(
-            bench.machine.condition().describe(bench.now, Some(&LastWords::Line("no port".into()))),
-            format!("{}: no port", bench.describe())
-        );
-        assert_eq!(bench.machine.poll_timeout(), None);
-    }
-}
-
-#[test]
-fn a_retry_waits_at_most_thirty_seconds() {
-    let mut bench = Bench::new(|config| config.startretries = 40);
-    bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT));
-    bench.feed(start());
-    bench.wait((1..=30).sum::<u64>() * 1_000 + 9 * 30_000);
-    assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(40));
-    assert_eq!(bench.describe(), "cannot execute /bin/web: No such file or directory, retry 40 of 40 in 30 s");
-    bench.wait(30_000);
-    assert_eq!(bench.machine.state(), Fatal);
-    assert_eq!(bench.spawns, 41);
-}
-
-#[test]
-fn a_reason_that_cannot_pass_is_fatal_at_once() {
-    let mut bench = Bench::new(|_| {});
-    bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", EACCES));
-    bench.feed(start());
-    assert_eq!(bench.seen(), [Starting, Fatal]);
-    assert_eq!(bench.describe(), "cannot execute /bin/web: Permission denied");
 }
 
 #[test]
@@ -527,34 +529,9 @@ fn answers_of_another_run_change_nothing() {
 
 #[test]
 fn a_machine_at_rest_is_small_and_holds_no_queue() {
-    assert!(size_of::<Machine>() <= 240, "{} bytes", size_of::<Machine>());
+    assert!(size_of::<Machine>() <= 256, "{} bytes", size_of::<Machine>());
     let bench = Bench::running(|_| {});
     assert_eq!(bench.machine.actions.capacity(), 0);
-}
-
-#[test]
-fn what_an_earlier_daemon_has_left_is_cleared_away_before_the_first_start() {
-    let mut bench = Bench::new(|config| config.stopwaitsecs = 7);
-    bench.feed(Event::OrphansFound { pid: 77 });
-    assert_eq!((bench.machine.state(), bench.signals.as_slice()), (Stopping, &[TERM][..]));
-    assert_eq!(bench.describe(), "stopping what pid 77 left of its process group, SIGKILL in 7 s");
-    bench.feed(start());
-    assert_eq!((bench.machine.state(), bench.spawns), (Stopping, 0));
-    bench.feed(Event::GroupEmpty { generation: 0 });
-    assert_eq!((bench.machine.state(), bench.spawns), (Starting, 1));
-}
-
-#[test]
-fn what_is_left_of_an_earlier_daemon_is_no_business_of_one_that_has_run_here() {
-    let mut bench = Bench::running(|_| ());
-    bench.feed(Event::OrphansFound { pid: 77 });
-    assert_eq!((bench.machine.state(), bench.signals.len()), (Running, 0));
-    bench.feed(stop());
-    bench.end(Exit::Signal(TERM));
-    assert_eq!(bench.machine.state(), Stopped);
-    bench.signals.clear();
-    bench.feed(Event::OrphansFound { pid: 77 });
-    assert_eq!((bench.machine.state(), bench.signals.len()), (Stopped, 0));
 }
 
 #[test]
@@ -620,64 +597,4 @@ fn a_run_that_lasted_before_it_was_unhealthy_forgives_the_failed_starts_before()
         bench.end(Exit::Code(1));
         assert_eq!(bench.machine.retry().map(|(number, ..)| number), Some(attempts), "after {millis} ms");
     }
-}
-
-fn alone(config: &mut ProgramConfig) {
-    (config.stopasgroup, config.killasgroup) = (false, false);
-}
-
-#[test]
-fn a_stop_for_the_leader_alone_reaches_what_it_leaves_behind_when_it_has_gone() {
-    let mut bench = Bench::running(alone);
-    bench.feed(stop());
-    assert_eq!(bench.targets, [SignalTarget::Leader]);
-    bench.wait(4_000);
-    bench.exit(Exit::Code(0));
-    bench.lingers();
-    assert_eq!((bench.signals.as_slice(), bench.targets.last()), (&[TERM, TERM][..], Some(&SignalTarget::Group)));
-    assert_eq!(bench.describe(), "stopping what pid 11 left of its process group, SIGKILL in 6 s");
-    bench.wait(6_000);
-    assert_eq!((bench.signals.last(), bench.targets.last()), (Some(&KILL), Some(&SignalTarget::Group)));
-    bench.empty();
-    assert_eq!(bench.machine.state(), Stopped);
-}
-
-#[test]
-fn what_a_leader_leaves_behind_that_alone_was_killed_is_told_to_stop_first() {
-    let mut bench = Bench::running(alone);
-    bench.feed(kill());
-    bench.exit(Exit::Signal(KILL));
-    bench.lingers();
-    assert_eq!(bench.signals, [KILL, TERM]);
-    assert_eq!(bench.targets, [SignalTarget::Leader, SignalTarget::Group]);
-    bench.wait(10_000);
-    assert_eq!(bench.signals, [KILL, TERM, KILL]);
-}
-
-#[test]
-fn the_stop_signal_may_be_for_the_leader_and_sigkill_for_the_group() {
-    let mut bench = Bench::running(|config| config.stopasgroup = false);
-    bench.feed(stop());
-    bench.wait(10_000);
-    assert_eq!(bench.signals, [TERM, KILL]);
-    assert_eq!(bench.targets, [SignalTarget::Leader, SignalTarget::Group]);
-}
-
-#[test]
-fn a_program_that_puts_itself_into_the_background_is_told_so_and_never_started_beside_its_copy() {
-    let mut bench = Bench::started(|_| {});
-    let exit = Exit::Code(0);
-    bench.feed(Event::Exited { generation: 1, exit, descendant: Some(77) });
-    bench.lingers();
-    assert_eq!(bench.seen(), [Starting, Exited, Backoff]);
-    let told = "exit code 0 after 0.0 s: it has put itself into the background as pid 77, which can not be supervised; use its \
-                option to stay in the foreground, retry 1 of 3 in 1 s";
-    assert_eq!(bench.describe(), told);
-    bench.wait(5_000);
-    assert_eq!(bench.spawns, 1);
-    bench.empty();
-    assert_eq!(bench.spawns, 2);
-    bench.wait(2_000);
-    bench.feed(Event::Exited { generation: 2, exit, descendant: Some(78) });
-    assert_eq!(bench.machine.state(), Exited, "it was RUNNING");
 }

@@ -3,22 +3,27 @@
 
 use std::sync::Arc;
 
-use super::super::cause::{Cause, Failure};
+use super::super::cause::Cause;
+use super::super::failure::Failure;
+use super::super::moment::Moment;
 use super::super::state::ProcessState;
 use super::Machine;
-use super::action::{Action, Desired};
+use super::action::Desired;
 use super::phase::{Phase, Then};
 
 impl Machine {
     /// The `Spawn` action was refused.
     pub(super) fn held(phase: Phase) -> Phase {
         match phase {
-            Phase::Spawning { kill: _ } => Phase::Waiting,
+            Phase::Spawning { kill: _, prepared } => Phase::Waiting { prepared },
+            Phase::PreStart { config: _ } => Phase::Waiting { prepared: None },
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::Waiting { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
@@ -27,52 +32,76 @@ impl Machine {
     }
 
     /// The start may come.
-    pub(super) fn released(&mut self, phase: Phase, on: Option<Arc<str>>) -> Phase {
+    pub(super) fn released(&mut self, now: Moment, phase: Phase, on: Option<Arc<str>>) -> Phase {
         match phase {
-            Phase::Waiting => {
-                self.actions.push_back(Action::Spawn { generation: self.generation });
-                Phase::Spawning { kill: false }
-            }
+            Phase::Waiting { prepared: None } => self.begin_attempt(),
+            Phase::Waiting { prepared } => self.spawn(prepared),
             Phase::Fatal { ref failure, remains: None, .. }
                 if self.desired == Desired::Up && failure.is_of_dependency() =>
             {
-                self.start_again(ProcessState::Fatal, Cause::DependencyBack { on })
+                self.start_again(now, ProcessState::Fatal, Cause::DependencyBack { on })
             }
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::PreStart { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
-            | Phase::Stopping { .. } => phase,
+            | Phase::Stopping { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. } => phase,
         }
     }
 
     /// `FATAL`, although it stays wanted up: it starts by itself when the dependency gets there after all.
     pub(super) fn dependency_lost(&mut self, phase: Phase, on: Box<str>, state: ProcessState) -> Phase {
         match phase {
-            Phase::Waiting => {
-                let failure = Arc::new(Failure::DependencyLost { on, state });
-                let cause = Cause::GaveUp { failure: Arc::clone(&failure), after: None };
-                self.enter(ProcessState::Starting, Phase::Fatal { failure, after: None, remains: None }, None, cause)
+            Phase::Waiting { prepared } => {
+                self.lose_prepared(prepared, Arc::new(Failure::DependencyLost { on, state }))
             }
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
+            | Phase::PreStart { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
-            | Phase::Stopping { .. } => phase,
+            | Phase::Stopping { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. } => phase,
         }
     }
 
-    /// It is `STARTING` and waits for others.
+    /// What it waits for outside has not come in time: a failed attempt.
+    pub(super) fn start_when_timed_out(&mut self, now: Moment, phase: Phase, seconds: u32, on: Box<str>) -> Phase {
+        match phase {
+            Phase::Waiting { prepared } => {
+                let remains = prepared.and_then(|config| self.clean_up_of(&config));
+                self.failed_attempt(now, ProcessState::Starting, Failure::StartWhen { seconds, on }.into(), remains)
+            }
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::PreStart { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. } => phase,
+        }
+    }
+
+    /// It is `STARTING` and waits for others, or for something outside.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Waiting)
+        matches!(self.phase, Phase::Waiting { .. })
     }
 
     /// It is `FATAL` because of a dependency, and starts by itself when that is made good.
@@ -83,7 +112,10 @@ impl Machine {
             | Phase::Exited { .. }
             | Phase::Fatal { remains: Some(_), .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::PreStart { .. }
+            | Phase::Waiting { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
@@ -99,9 +131,14 @@ impl Machine {
             Phase::Exited { restart_at, .. } => restart_at.is_some(),
             Phase::Stopping {
                 then: Then::AsDesired | Then::HealthRestart { .. } | Then::StartFailed { .. }, ..
-            } => self.desired == Desired::Up,
+            }
+            | Phase::Ending { then: Then::AsDesired | Then::HealthRestart { .. } | Then::StartFailed { .. }, .. } => {
+                self.desired == Desired::Up
+            }
             Phase::Backoff { .. }
-            | Phase::Waiting
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Waiting { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }

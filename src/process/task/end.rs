@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::state::{Exit, SpawnError};
+use crate::util::truncate::to_bytes;
 
 /// What came of a task. Its leader is dead and was reaped, or never lived.
 ///
@@ -41,6 +42,28 @@ impl TaskEnd {
         match self {
             TaskEnd::Exited { exit, .. } => *exit == Exit::Code(0),
             TaskEnd::TimedOut { .. } | TaskEnd::SpawnFailed(_) | TaskEnd::Cancelled => false,
+        }
+    }
+
+    /// All lines that are known of what it wrote.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let output = match self {
+            TaskEnd::Exited { output, .. } | TaskEnd::TimedOut { output, .. } => &**output,
+            TaskEnd::SpawnFailed(_) | TaskEnd::Cancelled => "",
+        };
+        output.split('\n').filter(|line| !line.is_empty())
+    }
+
+    /// The same with the last line alone, cut to so many bytes.
+    pub(crate) fn shortened(&self, longest: usize) -> TaskEnd {
+        let line = || to_bytes(self.last_line().unwrap_or_default(), longest).into();
+        match self {
+            TaskEnd::Exited { exit, output: _ } => TaskEnd::Exited { exit: *exit, output: line() },
+            TaskEnd::TimedOut { limit, exit, output: _ } => {
+                TaskEnd::TimedOut { limit: *limit, exit: *exit, output: line() }
+            }
+            TaskEnd::SpawnFailed(error) => TaskEnd::SpawnFailed(Box::new(error.shortened(longest))),
+            TaskEnd::Cancelled => TaskEnd::Cancelled,
         }
     }
 

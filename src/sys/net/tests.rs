@@ -32,9 +32,14 @@ fn a_living_daemon_is_respected_and_a_dead_ones_socket_replaced() {
     assert!(error.to_string().contains("another daemon (pid"), "{error}");
     assert!(path.exists());
     drop(listener);
-    let (_listener, _guard) = bind_control_socket(&path, 0o600, NOBODY).unwrap();
+    let (listener, second) = bind_control_socket(&path, 0o600, NOBODY).unwrap();
+    assert!(second.was_there() && !guard.was_there());
     drop(guard);
     assert!(path.exists(), "the first guard must not remove the second socket");
+    drop(listener);
+    second.leave();
+    assert!(bind_control_socket(&path, 0o600, NOBODY).unwrap().1.was_there());
+    assert!(!path.exists());
 }
 
 #[test]

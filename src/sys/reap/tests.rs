@@ -7,7 +7,7 @@ fn collect(scope: ReapScope, known: &mut HashMap<i32, u8>) -> HashMap<i32, Exit>
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut exits = HashMap::new();
     while !known.is_empty() {
-        for (pid, exit) in sweep(scope, known) {
+        for (pid, exit) in sweep(scope, known, |_| {}).exits {
             assert!(known.remove(&pid).is_some(), "an unknown or repeated pid {pid}");
             exits.insert(pid, exit);
         }
@@ -46,7 +46,7 @@ fn five_hundred_exits_at_once_are_all_seen_exactly_amid_strangers() {
         std::fs::remove_file(&gate).unwrap();
         drop(opener);
         while nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG)).is_ok() {
-            sweep(ReapScope::All, &HashMap::<i32, ()>::new());
+            sweep(ReapScope::All, &HashMap::<i32, ()>::new(), |()| {});
         }
     });
 }
@@ -71,7 +71,8 @@ fn in_known_scope_a_strangers_status_is_never_taken() {
 #[test]
 fn without_children_a_sweep_finds_nothing() {
     in_own_process("sys::reap::tests::without_children_a_sweep_finds_nothing", || {
-        assert!(sweep(ReapScope::All, &HashMap::<i32, ()>::new()).is_empty());
-        assert!(sweep(ReapScope::Known, &HashMap::from([(1, ())])).is_empty());
+        let swept = sweep(ReapScope::All, &HashMap::<i32, ()>::new(), |()| {});
+        assert!(swept.exits.is_empty() && swept.is_childless);
+        assert!(sweep(ReapScope::Known, &HashMap::from([(1, ())]), |()| {}).exits.is_empty());
     });
 }

@@ -20,14 +20,19 @@ fn spawn(script: &str) -> (Child, BufReader<PipeReader>) {
     let (reader, writer) = io::pipe().unwrap();
     let null = crate::sys::stdio::open_null().unwrap();
     let launch = Launch {
+        pid_variable: None,
         argv: ["/bin/sh", "-c", script].iter().map(|word| c_string("test", word).unwrap()).collect(),
         env: vec![c_string("test", "PATH=/usr/bin:/bin").unwrap()],
         directory: None,
+        stdin_file: None,
         credentials: None,
         pdeathsig: false,
         fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
         rlimits: Vec::new(),
         umask: None,
+        #[cfg(feature = "attach")]
+        has_terminal: false,
+        confinement: crate::models::Rare::default(),
         argv_0_is_path: false,
     };
     (Spawner::new().unwrap().spawn(launch).unwrap(), BufReader::new(reader))

@@ -12,6 +12,7 @@ use crate::sys::{reap, stdio, users};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+mod confine;
 mod exec;
 mod fds;
 
@@ -31,19 +32,28 @@ fn spawn_by(
     edit: impl FnOnce(&mut Launch<'_>),
 ) -> Result<Child, SpawnError> {
     let null = stdio::open_null().unwrap();
-    let mut command = Launch {
+    let mut command = launch(argv, null.as_fd(), output);
+    edit(&mut command);
+    spawner.spawn(command)
+}
+
+fn launch<'fd>(argv: &[&str], null: BorrowedFd<'fd>, output: BorrowedFd<'fd>) -> Launch<'fd> {
+    Launch {
+        pid_variable: None,
         argv: words(argv),
         env: words(&["PATH=/usr/bin:/bin"]),
         directory: None,
+        stdin_file: None,
         credentials: None,
         pdeathsig: false,
-        fds: standard_fds(null.as_fd(), output, output),
+        fds: standard_fds(null, output, output),
         rlimits: Vec::new(),
         umask: None,
+        #[cfg(feature = "attach")]
+        has_terminal: false,
+        confinement: crate::models::Rare::default(),
         argv_0_is_path: false,
-    };
-    edit(&mut command);
-    spawner.spawn(command)
+    }
 }
 
 fn exit_of(pid: i32) -> Exit {
@@ -131,19 +141,25 @@ fn descriptors_without_close_on_exec_are_closed_too_also_on_old_kernels() {
     nix::fcntl::fcntl(&leak, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
     let null = stdio::open_null().unwrap();
     let command = Launch {
+        pid_variable: None,
         argv: words(&["ls", "/proc/self/fd"]),
         env: Vec::new(),
         directory: None,
+        stdin_file: None,
         credentials: None,
         pdeathsig: false,
         fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
         rlimits: Vec::new(),
         umask: None,
+        #[cfg(feature = "attach")]
+        has_terminal: false,
+        confinement: crate::models::Rare::default(),
         argv_0_is_path: false,
     };
     for has_close_range in [true, false] {
         let mut spawner = Spawner::new().unwrap();
-        spawner.slots = spawner.slots.filter(|_| has_close_range);
+        spawner.slots.retain(|_| has_close_range);
+        spawner.shares_table = has_close_range;
         let child = spawner.spawn(command.clone()).unwrap();
         let mut buffer = [0; 256];
         assert_eq!(exit_of(child.pid), Exit::Code(0));
@@ -337,14 +353,19 @@ fn no_descriptor_left_is_a_failure_of_fork_with_its_errno() {
             eaten.push(fd);
         }
         let command = Launch {
+            pid_variable: None,
             argv: words(&["true"]),
             env: Vec::new(),
             directory: None,
+            stdin_file: None,
             credentials: None,
             pdeathsig: false,
             fds: standard_fds(null.as_fd(), null.as_fd(), null.as_fd()),
             rlimits: Vec::new(),
             umask: None,
+            #[cfg(feature = "attach")]
+            has_terminal: false,
+            confinement: crate::models::Rare::default(),
             argv_0_is_path: false,
         };
         let error = spawner.spawn(command.clone()).unwrap_err();
@@ -374,14 +395,19 @@ fn standard_streams_may_come_from_0_to_2_in_any_order() {
         // SAFETY: all three are open.
         let at = |fd| unsafe { BorrowedFd::borrow_raw(fd) };
         let command = Launch {
+            pid_variable: None,
             argv: words(&["/bin/sh", "-c", "echo out; echo err >&2; cat"]),
             env: words(&["PATH=/usr/bin:/bin"]),
             directory: None,
+            stdin_file: None,
             credentials: None,
             pdeathsig: false,
             fds: standard_fds(at(2), at(0), at(1)),
             rlimits: Vec::new(),
             umask: None,
+            #[cfg(feature = "attach")]
+            has_terminal: false,
+            confinement: crate::models::Rare::default(),
             argv_0_is_path: false,
         };
         let child = Spawner::new().unwrap().spawn(command);
@@ -486,18 +512,8 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
         let mut spawner = Spawner::new().unwrap();
         let (reader, writer) = io::pipe().unwrap();
         let null = stdio::open_null().unwrap();
-        let command = Launch {
-            argv: words(&["sleep", "300"]),
-            env: Vec::new(),
-            directory: None,
-            credentials: None,
-            pdeathsig: true,
-            fds: standard_fds(null.as_fd(), writer.as_fd(), writer.as_fd()),
-            rlimits: Vec::new(),
-            umask: None,
-            argv_0_is_path: false,
-        };
-        let child = spawner.spawn(command.clone()).unwrap();
+        let command = Launch { pdeathsig: true, ..launch(&["sleep", "300"], null.as_fd(), writer.as_fd()) };
+        let child = spawner.spawn(command).unwrap();
         let count = fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().count();
         assert_eq!(count, 3);
         drop(writer);
@@ -510,19 +526,58 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
 }
 
 #[test]
+fn of_many_children_that_are_under_way_none_gets_what_is_another_s() {
+    in_own_process("sys::spawn::tests::of_many_children_that_are_under_way_none_gets_what_is_another_s", || {
+        let mut spawner = Spawner::new().unwrap();
+        let count = || fs::read_dir("/proc/self/fd").unwrap().count();
+        let (before, lowest) = (count(), spawner.slots.iter().map(FdSlots::numbers).next());
+        let null = stdio::open_null().unwrap();
+        for _ in 0..3 {
+            let mut begun = Vec::new();
+            for index in 0..spawner.most_begun() {
+                let (reader, writer) = io::pipe().unwrap();
+                let argv = ["sh", "-c", "echo $0", &index.to_string()];
+                let launch = Launch { pdeathsig: true, ..launch(&argv, null.as_fd(), writer.as_fd()) };
+                let mut child = spawner.begin(launch).unwrap();
+                if index % 2 == 0 {
+                    spawner.reclaim(&mut child);
+                }
+                begun.push((child, reader));
+            }
+            for (index, (child, mut reader)) in begun.into_iter().enumerate() {
+                let child = spawner.finish(child).unwrap();
+                assert_eq!(exit_of(child.pid), Exit::Code(0));
+                // A slot that still led to the pipe would keep its end from coming.
+                let mut said = String::new();
+                reader.read_to_string(&mut said).unwrap();
+                assert_eq!(said, format!("{index}\n"));
+            }
+            assert_eq!(spawner.stacks.len(), 1);
+            assert_eq!(spawner.slots.iter().map(FdSlots::numbers).next(), lowest);
+        }
+        drop(null);
+        assert_eq!(count(), before);
+    });
+}
+
+#[test]
 fn a_late_child_that_has_executed_gives_back_what_it_needed() {
     in_own_process("sys::spawn::tests::a_late_child_that_has_executed_gives_back_what_it_needed", || {
         let mut spawner = Spawner::new().unwrap();
         spawner.exec_wait = Duration::ZERO;
         let count = || fs::read_dir("/proc/self/fd").unwrap().count();
         let before = count();
-        let numbers = spawner.slots.as_ref().map(FdSlots::numbers);
+        let numbers = spawner.slots.iter().map(FdSlots::numbers).next();
         let mut late = 0;
-        // One that has executed at once, after all, says nothing.
-        for _ in 0..20 {
+        for _ in 0..3 {
             let (mut reader, writer) = io::pipe().unwrap();
-            let mut child =
-                spawn_by(&mut spawner, &["sleep", "300"], writer.as_fd(), |command| command.pdeathsig = true).unwrap();
+            let mut child = confine::on_a_busy_cpu(|confinement| {
+                let edit = |command: &mut Launch<'_>| {
+                    command.pdeathsig = true;
+                    *command.confinement = confinement;
+                };
+                spawn_by(&mut spawner, &["sleep", "300"], writer.as_fd(), edit).unwrap()
+            });
             drop(writer);
             late += u32::from(child.is_late().is_some());
             let deadline = Instant::now() + Duration::from_secs(30);
@@ -537,6 +592,6 @@ fn a_late_child_that_has_executed_gives_back_what_it_needed() {
             assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0, "its pipe is open nowhere");
         }
         assert!(late > 0 || !raw::ALONE);
-        assert_eq!((count(), spawner.slots.as_ref().map(FdSlots::numbers)), (before, numbers));
+        assert_eq!((count(), spawner.slots.iter().map(FdSlots::numbers).next()), (before, numbers));
     });
 }

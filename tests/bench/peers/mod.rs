@@ -2,6 +2,7 @@
 
 mod bare;
 mod dinit;
+mod nitro;
 mod runit;
 mod s6;
 mod supervice;
@@ -18,6 +19,7 @@ use crate::error::Result;
 use crate::site::Site;
 
 pub use bare::{FLAG as BARE_LOOP_FLAG, NAME as BARE, run as run_bare_loop};
+pub use dinit::NAME as DINIT;
 pub use supervice::{NAME as OURS, Supervice};
 
 /// Names a directory (the root of a Python virtual environment, whose `bin` is searched before the PATH)
@@ -41,11 +43,28 @@ pub trait Peer {
         None
     }
 
+    /// As [`daemon`](Self::daemon), where each program is started when those that it needs in `site` are ready, which each is once it
+    /// is executed, and stopped when those that need it have gone; `None` if it has no such thing.
+    fn with_dependencies(&self, _site: &Site) -> Option<Result<Command>> {
+        None
+    }
+
+    /// The command that checks the configuration of [`with_dependencies`](Self::with_dependencies) and starts nothing; `None` if
+    /// it has no such thing.
+    fn check(&self, _site: &Site) -> Option<Result<Command>> {
+        None
+    }
+
     /// The commands that together print the status of all programs; none if it has no such thing.
     fn status(&self, site: &Site) -> Vec<Command>;
 
     /// The control socket, where requests of supervice's protocol are answered.
     fn control_socket(&self, _site: &Site) -> Option<PathBuf> {
+        None
+    }
+
+    /// The socket where supervisord's XML-RPC is answered.
+    fn rpc_socket(&self, _site: &Site) -> Option<PathBuf> {
         None
     }
 
@@ -66,7 +85,10 @@ pub fn installed() -> Vec<Box<dyn Peer>> {
     peers.extend(Supervice::before().map(|peer| Box::new(peer) as Box<dyn Peer>));
     peers.extend(runit::find().map(|peer| Box::new(peer) as Box<dyn Peer>));
     peers.extend(s6::find().map(|peer| Box::new(peer) as Box<dyn Peer>));
-    peers.extend(dinit::find().map(|peer| Box::new(peer) as Box<dyn Peer>));
+    for captures in [false, true] {
+        peers.extend(dinit::find(captures).map(|peer| Box::new(peer) as Box<dyn Peer>));
+    }
+    peers.extend(nitro::find().map(|peer| Box::new(peer) as Box<dyn Peer>));
     peers.extend(supervisord::find().map(|peer| Box::new(peer) as Box<dyn Peer>));
     peers.extend(Supervice::python().map(|peer| Box::new(peer) as Box<dyn Peer>));
     peers

@@ -1,6 +1,7 @@
 //! This project's daemon, and the Python package of the same name: both read the same configuration and
 //! speak the same protocol.
 
+use std::collections::HashMap;
 use std::env;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -75,6 +76,15 @@ impl Supervice {
         text
     }
 
+    /// Each program requires those that it needs in `site`, and is ready once it is executed.
+    fn graph(&self, site: &Site) -> String {
+        let needs: HashMap<String, Vec<String>> = site.names_with_needs().collect();
+        self.configuration_with(site, |name| match needs.get(name).filter(|needs| !needs.is_empty()) {
+            Some(needs) => format!("startsecs = 0\nrequires = {}\n", needs.join(", ")),
+            None => "startsecs = 0\n".to_owned(),
+        })
+    }
+
     /// The control socket of the daemon in `site`.
     pub fn socket(site: &Site) -> PathBuf {
         site.path("ctl.sock")
@@ -102,6 +112,20 @@ impl Peer for Supervice {
         self.run(site, &self.configuration(site, ""))
     }
 
+    fn with_dependencies(&self, site: &Site) -> Option<Result<Command>> {
+        // The Python package has no dependencies.
+        self.can_do_without_log.then(|| self.run(site, &self.graph(site)))
+    }
+
+    fn check(&self, site: &Site) -> Option<Result<Command>> {
+        self.can_do_without_log.then(|| {
+            let file = site.write("supervice.conf", &self.graph(site))?;
+            let mut command = Command::new(&self.daemon);
+            command.arg("--check").arg("-c").arg(file);
+            Ok(command)
+        })
+    }
+
     fn capture(&self, site: &Site) -> Option<Result<Command>> {
         let file = |name: &str| {
             format!(
@@ -120,5 +144,10 @@ impl Peer for Supervice {
 
     fn control_socket(&self, site: &Site) -> Option<PathBuf> {
         Some(Self::socket(site))
+    }
+
+    fn rpc_socket(&self, site: &Site) -> Option<PathBuf> {
+        // The Python package has no HTTP.
+        self.can_do_without_log.then(|| Self::socket(site))
     }
 }

@@ -48,6 +48,10 @@ impl Peer for Supervisord {
         command.arg("-c").arg(site.path("supervisord.conf")).arg("status");
         vec![command]
     }
+
+    fn rpc_socket(&self, site: &Site) -> Option<PathBuf> {
+        Some(site.path("ctl.sock"))
+    }
 }
 
 impl Supervisord {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use supervice::config::{ConfigError, Loaded, split_command};
-use supervice::models::{DEFAULT_SOCKET_PATH, Dialect, ProgramConfig, SupervisorConfig};
+use supervice::models::{DEFAULT_SOCKET_PATH, Dialect, FcgiAddress, ProgramConfig, SupervisorConfig};
 
 /// Errors of ours about what an original takes in silence, and loses something by (point 8 of the list), or finds out when the
 /// program is started.
@@ -123,6 +123,7 @@ fn supervisord(config: &SupervisorConfig, home: &Path, theirs: &Value) -> Value 
                 "stderr_logfile_maxbytes": program.stderr_logfile_maxbytes,
                 "stderr_logfile_backups": program.stderr_logfile_backups,
                 "stderr_syslog": syslog(&program.stderr_logfile, program.stderr_syslog),
+                "socket": fcgi_socket(program),
                 "serverurl": program.serverurl,
             })
         }).collect::<Vec<_>>(),
@@ -132,6 +133,33 @@ fn supervisord(config: &SupervisorConfig, home: &Path, theirs: &Value) -> Value 
         "log_backups": config.log_backups,
         "socket": has_socket.then(|| absolute(&config.socket_path)),
         "socket_mode": has_socket.then_some(config.socket_mode),
+    })
+}
+
+/// The socket of an fcgi-program; in a `[group:x]` the original forgets it.
+fn fcgi_socket(program: &ProgramConfig) -> Value {
+    let Some(address) = program.fcgi.address.as_ref().filter(|_| program.group.is_none()) else { return Value::Null };
+    let of_number = |number: u32| nix::unistd::User::from_uid(number.into()).expect("read");
+    let by_name = |name: &str| nix::unistd::User::from_name(name).expect("read");
+    let uid = |name: &str| name.parse().map_or_else(|_| by_name(name), of_number).expect("a user");
+    let is_file = matches!(address, FcgiAddress::Unix(_));
+    let owner = match (&program.fcgi.owner, &program.user) {
+        (Some(owner), _) => {
+            let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
+            let group = nix::unistd::Group::from_name(group).expect("read");
+            Some(json!([uid(user).uid.as_raw(), group.map_or(-1, |group| i64::from(group.gid.as_raw()))]))
+        }
+        (None, Some(user)) => {
+            let user = uid(user);
+            (user.uid != nix::unistd::getuid()).then(|| json!([user.uid.as_raw(), user.gid.as_raw()]))
+        }
+        (None, None) => None,
+    };
+    json!({
+        "url": address.to_string(),
+        "backlog": program.fcgi.backlog,
+        "mode": is_file.then_some(program.fcgi.mode),
+        "owner": owner.filter(|_| is_file),
     })
 }
 
@@ -146,6 +174,15 @@ fn normal(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
+}
+
+/// The settings of a check that the package has, too.
+fn health_check(program: &ProgramConfig) -> Value {
+    let mut check = json!(*program.healthcheck);
+    if let Value::Object(fields) = &mut check {
+        fields.retain(|key, _| !["path", "url", "status", "header", "action"].contains(&key.as_str()));
+    }
+    check
 }
 
 fn supervice(loaded: &Loaded, theirs: &Value) -> Value {
@@ -177,7 +214,7 @@ fn supervice(loaded: &Loaded, theirs: &Value) -> Value {
             "stderr_logfile_backups": program.stderr_logfile_backups,
             "pdeathsig": program.pdeathsig,
             "reconcile": program.reconcile,
-            "healthcheck": program.healthcheck,
+            "healthcheck": health_check(program),
         })).collect::<Vec<_>>(),
         "logfile": logfile,
         "pidfile": config.pidfile,

@@ -163,6 +163,22 @@ const SUPERVISORD: &[Key] = &[
     ),
 ];
 
+const FCGI: &[Key] = &[
+    key(
+        "socket",
+        10,
+        &["tcp://127.0.0.1:9000", "tcp://LocalHost:1", "unix:///tmp/%(program_name)s.sock", "unix:///tmp/x.sock ; c"],
+        &["tcp://9000", "unix://x.sock", "127.0.0.1:9000"],
+    ),
+    key("socket_backlog", 3, &["1", "65535"], &["0", "65536", "x"]),
+];
+
+/// Of a socket with a file alone.
+const FCGI_FILE: &[Key] = &[
+    key("socket_mode", 3, &["0700", "0o660", "777"], &["x", "9"]),
+    key("socket_owner", 3, &["root", "nobody", "nobody:root"], &["nobody-at-all"]),
+];
+
 const UNIX_SERVER: &[Key] = &[
     key("file", 10, &["/tmp/x.sock", "%(here)s/x.sock", "/tmp/../tmp/y.sock", "/tmp/z.sock ; comment"], &[]),
     key("chmod", 4, &["0700", "0o777", "770"], &["x"]),
@@ -215,6 +231,17 @@ fn section(random: &mut Random, style: &Style, header: &str, mut keys: Vec<(&str
         text.push_str(&line(random, style, name, &value));
     }
     text
+}
+
+/// The header of a section with a name, around which there may be blanks.
+fn header(random: &mut Random, kind: &str, name: &str) -> String {
+    let (before, behind) = match random.below(30) {
+        0 => (" ", ""),
+        1 => ("", " "),
+        2 => ("  ", " "),
+        _ => ("", ""),
+    };
+    format!("{kind}:{before}{name}{behind}")
 }
 
 fn keys(random: &mut Random, table: &[Key]) -> Vec<(&'static str, String)> {
@@ -280,10 +307,26 @@ pub fn supervisord(random: &mut Random) -> Vec<File> {
             own.retain(|(name, _)| *name != "process_name");
             own.push(("process_name", "%(program_name)s_%(process_num)02d".to_owned()));
         }
-        sections.push(section(random, &style, &format!("program:{name}"), own));
+        let name = header(random, "program", name);
+        sections.push(section(random, &style, &name, own));
+    }
+    if random.below(4) == 0 {
+        let mut own = keys(random, SUPERVISORD_PROGRAM);
+        own.retain(|(name, _)| !["process_name", "numprocs"].contains(name));
+        own.extend(keys(random, FCGI));
+        if own.iter().any(|(name, value)| *name == "socket" && value.starts_with("unix")) {
+            own.extend(keys(random, FCGI_FILE));
+        }
+        own.push(("command", command(random)));
+        let name = header(random, "fcgi-program", "fcgi");
+        sections.push(section(random, &style, &name, own));
+        if random.below(4) == 0 {
+            sections.push("[group:f]\nprograms=fcgi\n".to_owned());
+        }
     }
     for number in 0..[0, 0, 1, 2][random.below(4)] {
-        let mut group = format!("[group:g{number}]\nprograms={}\n", members(random, &programs));
+        let name = header(random, "group", &format!("g{number}"));
+        let mut group = format!("[{name}]\nprograms={}\n", members(random, &programs));
         if random.below(2) == 0 {
             group.push_str(&format!("priority={}\n", random.pick(&["1", "999", "-5", "20"])));
         }
@@ -427,11 +470,13 @@ pub fn supervice(random: &mut Random) -> Vec<File> {
         if random.below(60) > 0 {
             own.push(("command", random.pick(SUPERVICE_COMMANDS).to_owned()));
         }
-        sections.push(section(random, &style, &format!("program:{name}"), own));
+        let name = header(random, "program", name);
+        sections.push(section(random, &style, &name, own));
     }
     for number in 0..[0, 0, 1, 2][random.below(4)] {
         let list = if random.below(15) == 0 { "nobody".to_owned() } else { members(random, &programs) };
-        sections.push(format!("[group:g{number}]\nprograms={list}\n"));
+        let name = header(random, "group", &format!("g{number}"));
+        sections.push(format!("[{name}]\nprograms={list}\n"));
     }
     if random.below(10) == 0 {
         sections.push("[group:empty]\nprograms=\n".to_owned());

@@ -128,6 +128,7 @@ impl Screen {
             ("", b'K') => self.lines[self.row][column..].fill(' '),
             (count, b'C') => self.column = (column + count.parse::<usize>().expect("a number")).min(self.columns - 1),
             ("?25", b'l') => self.cursor_is_shown = false,
+            ("?1000" | "?1002" | "?1003" | "?1006" | "?2004", b'h' | b'l') | ("?1", b'h' | b'l') => {}
             ("?25", b'h') => self.cursor_is_shown = true,
             ("?1049", b'h') => {
                 let usual = std::mem::replace(&mut self.lines, vec![blank; self.rows]);

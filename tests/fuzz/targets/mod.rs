@@ -15,7 +15,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
 #[allow(dead_code, reason = "a target of cargo fuzz uses one alone")]
-pub const ALL: [Target; 8] = [
+pub const ALL: &[Target] = &[
     ("frames", frames),
     ("requests", requests),
     ("configuration", configuration),
@@ -24,6 +24,10 @@ pub const ALL: [Target; 8] = [
     ("signals", signals),
     ("ctl_arguments", ctl_arguments),
     ("operations", operations),
+    #[cfg(feature = "http")]
+    ("http", http),
+    #[cfg(feature = "xmlrpc")]
+    ("xmlrpc", xmlrpc),
 ];
 
 /// A stream of frames: what is whole is taken, and a frame comes back as it was.
@@ -131,7 +135,84 @@ pub fn ctl_arguments(data: &[u8]) {
     }
 }
 
+/// Requests of HTTP one behind the other: what comes byte by byte is read as what comes at once, and nothing of it is lost.
+#[cfg(feature = "http")]
+pub fn http(data: &[u8]) {
+    use supervice::internals::http::{Delivery, Head, HeadReader, MAX_BODY, MAX_HEAD, Malformed, Method, Response};
+    /// What was read, and what is left.
+    fn read(pieces: &mut dyn Iterator<Item = &[u8]>) -> (Vec<Result<Head, Malformed>>, Vec<u8>) {
+        let (mut reader, mut input, mut read) = (HeadReader::default(), Vec::new(), Vec::new());
+        let mut body = None;
+        for piece in pieces {
+            input.extend_from_slice(piece);
+            loop {
+                if let Some(length) = body.filter(|length| *length <= input.len()) {
+                    drop(input.drain(..length));
+                    body = None;
+                }
+                if body.is_some() {
+                    break;
+                }
+                match reader.take(&mut input) {
+                    Ok(None) => break,
+                    Ok(Some(head)) => {
+                        assert!(head.length <= MAX_BODY && head.minor <= 1);
+                        assert!(head.target.segments.iter().all(|part| !matches!(part.as_str(), "." | "..")));
+                        body = Some(head.length);
+                        read.push(Ok(head));
+                    }
+                    Err(malformed) => {
+                        read.push(Err(malformed));
+                        return (read, Vec::new());
+                    }
+                }
+            }
+            assert!(input.len() < MAX_HEAD || body.is_some(), "what is no request is kept");
+        }
+        (read, input)
+    }
+    let whole = read(&mut std::iter::once(data));
+    assert_eq!(whole, read(&mut data.chunks(1)));
+    for head in whole.0.into_iter().flatten() {
+        let _ =
+            (head.credentials(), head.host(), head.content_type(), head.accepts("text/html"), head.expects_continue());
+        let head_only = head.method == Method::Head;
+        let delivery =
+            Delivery { minor: head.minor, keep_alive: head.keeps_alive(), head_only, now: data.len() as u64 };
+        let answer = Response::text(supervice::internals::http::Status::Ok, data)
+            .with("X-Path", head.target.path)
+            .write(delivery);
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("an empty line") + 4;
+        assert_eq!(&answer[end..], if head_only { &b""[..] } else { data });
+    }
+}
+
 /// A list of operations on one process.
 pub fn operations(data: &[u8]) {
     operations::run(data);
+}
+
+/// The body of a call: understood or refused, twice in the same way, and whatever is in it an answer can hold.
+#[cfg(feature = "xmlrpc")]
+pub fn xmlrpc(data: &[u8]) {
+    use supervice::internals::xmlrpc::{Exchange, parse, response};
+    let first = parse(data);
+    assert_eq!(first, parse(data));
+    let Ok(call) = first else { return };
+    for value in &call.params {
+        let answer = response(&Ok(value.clone()));
+        let text = std::str::from_utf8(&answer).expect("UTF-8");
+        assert!(
+            text.ends_with("</methodResponse>\n") && !text.contains(['\0', '\u{8}', '\u{b}', '\u{1f}', '\u{ffff}'])
+        );
+        // What a client has sent is a call again where it is put back into one.
+        let begin = text.find("<value>").expect("a value");
+        let end = text.rfind("</value>").expect("its end") + "</value>".len();
+        let again = format!(
+            "<methodCall><methodName>m</methodName><params><param>{}</param></params></methodCall>",
+            &text[begin..end]
+        );
+        assert!(parse(again.as_bytes()).is_ok(), "{again}");
+    }
+    let _ = Exchange::begin(call);
 }

@@ -151,7 +151,17 @@ impl Life {
                     );
                     assert!((1..=64).contains(&signal));
                 }
-                Action::CheckHealth { generation } => assert_eq!(self.leader, Some(generation)),
+                Action::RunHook { hook, .. } => panic!("{hook} is not configured"),
+                Action::CancelHooks { .. } => panic!("no hook runs"),
+                Action::CheckHealth { generation } | Action::AskNotifications { generation } => {
+                    assert_eq!(self.leader, Some(generation));
+                }
+                Action::NoteRefused { pid } | Action::HandOver { pid, .. } => panic!("{pid} has sent no message"),
+                Action::NoteReadiness { .. } => panic!("it is not tried"),
+                Action::FindMain { .. } | Action::NoteMain { .. } => panic!("it has one main process"),
+                Action::RunHealthCommand { generation } | Action::ProbeReadiness { generation } => {
+                    assert_eq!(self.leader, Some(generation))
+                }
                 Action::Announce(transition) => {
                     assert_eq!(transition.from, self.last, "announcements chain");
                     self.last = transition.to;

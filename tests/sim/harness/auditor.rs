@@ -1,18 +1,19 @@
 //! The auditor: sees what goes into the machine and what comes out, keeps books of its own, and
 //! compares. It shares no code with the machine and never looks inside it.
 
+mod actions;
+mod run;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::subject::models::{AutoRestart, HealthCheckType, ProgramConfig, ProgramType, Readiness};
-use super::super::subject::{
-    Action, Desired, Event, Exit, Initiator, KillWhy, Moment, ProcessState, ReadyReport, SignalTarget, Transition,
-    signal_number,
-};
+use super::super::subject::models::{AutoRestart, HealthAction, ProgramConfig, ProgramType, Readiness};
+use super::super::subject::{Desired, Event, Exit, Initiator, Moment, ProcessState, ReadyReport};
+use super::Millis;
 use super::distortion::Distorted;
-use super::system::{SIGKILL, Signal, System};
-use super::{Millis, index_of};
+use super::system::System;
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
+use run::{Checks, Run, stop_steps};
 
 const SECOND: Millis = 1_000;
 const KILL_AGAIN: Millis = 5 * SECOND;
@@ -23,76 +24,6 @@ fn ensure(holds: bool, rule: impl FnOnce() -> String) -> Result<(), String> {
 
 fn seconds(count: u32) -> Millis {
     Millis::from(count) * SECOND
-}
-
-/// The run that the daemon knows of: from `Spawned` to `GroupEmpty`.
-#[derive(Debug)]
-struct Run {
-    generation: u64,
-    pid: i32,
-    spawned: Millis,
-    config: Arc<ProgramConfig>,
-    leader: bool,
-    /// The signals of its stop, how long each may take, and whether that stands with the signal.
-    steps: Vec<(u8, Millis, bool)>,
-    /// The present one.
-    step: usize,
-    /// When the next signal has to follow at the latest, at last SIGKILL.
-    next_by: Option<Millis>,
-    killed: Option<Millis>,
-    /// The last signal went to the leader alone.
-    alone: bool,
-    /// It has told that it is ready.
-    ready: bool,
-    /// When it lost the means to tell it.
-    lost: Option<Millis>,
-    /// An operator has allowed SIGKILL before its time.
-    forced: bool,
-    checks: Option<Checks>,
-}
-
-impl Run {
-    /// It has to tell that it is ready, and has not.
-    fn is_awaited(&self) -> bool {
-        let tells = self.config.ready != Readiness::Startsecs && self.config.program_type == ProgramType::Simple;
-        tells && !self.ready
-    }
-
-    /// Only time is between it and `RUNNING`.
-    fn is_bounded_by_time(&self) -> bool {
-        self.config.program_type == ProgramType::Simple && !self.is_awaited()
-    }
-
-    /// When its start is given up.
-    fn start_by(&self) -> Option<Millis> {
-        if let Some(lost) = self.lost {
-            return Some(lost + 100);
-        }
-        let limited = !self.is_bounded_by_time() && self.config.start_timeout > 0;
-        limited.then(|| self.spawned + seconds(self.config.start_timeout))
-    }
-
-    /// Nothing bounds its start.
-    fn takes_its_time(&self) -> bool {
-        !self.is_bounded_by_time() && self.start_by().is_none() && self.checks.is_none()
-    }
-}
-
-/// The steps of a stop, read anew.
-fn stop_steps(config: &ProgramConfig) -> Vec<(u8, Millis, bool)> {
-    let step = |text: &str| {
-        let (name, own) = text.split_once(':').map_or((text, None), |(name, own)| (name, own.parse().ok()));
-        (signal_number(name).unwrap_or(15), seconds(own.unwrap_or(config.stopwaitsecs)), own.is_some())
-    };
-    config.stopsignal.split(',').map(step).collect()
-}
-
-#[derive(Debug)]
-struct Checks {
-    /// The next moment of the row.
-    due: Millis,
-    awaited_since: Option<Millis>,
-    failures: u32,
 }
 
 /// Why the next start may come without an operator, and when.
@@ -116,10 +47,14 @@ pub struct Auditor {
     reason: Option<Reason>,
     attempts: u32,
     health_restarts: u32,
+    /// Attempts in a row that the daemon was short of something for.
+    shortages: u32,
     auto_starts: u64,
     health_stop: bool,
     /// It is being stopped because its start took too long.
     start_failed: bool,
+    /// It has become unhealthy, for which something is to be done.
+    action_due: bool,
     /// Who made the last request.
     asker: Option<Initiator>,
     /// The states that have to be announced by the event that is under way, in this order.
@@ -142,9 +77,11 @@ impl Auditor {
             reason: None,
             attempts: 0,
             health_restarts: 0,
+            shortages: 0,
             auto_starts: 0,
             health_stop: false,
             start_failed: false,
+            action_due: false,
             asker: None,
             expected: Vec::new(),
             entered: [0; 8],
@@ -153,7 +90,6 @@ impl Auditor {
     }
 
     // What goes in.
-
     /// An event is about to be fed.
     pub fn before(&mut self, event: &Event, now: Millis) {
         match event {
@@ -178,7 +114,11 @@ impl Auditor {
             Event::Spawned { generation, pid } => self.spawned(*generation, *pid, now),
             Event::SpawnFailed { error, .. } => {
                 self.spawning = None;
-                if error.is_permanent() {
+                if error.is_shortage() {
+                    self.shortages += 1;
+                    self.expected.push(Backoff);
+                    self.reason = Some(Reason::Retry { at: now + seconds(self.shortages.min(30)) });
+                } else if error.is_permanent() {
                     self.expected.push(Fatal);
                 } else {
                     self.failed_attempt(now);
@@ -190,18 +130,29 @@ impl Auditor {
             Event::HealthReported { generation, healthy, .. } if self.is_run(*generation) => {
                 self.answered(*healthy, now)
             }
+            Event::Probed { generation, ready, .. } if self.is_run(*generation) => self.tried(*ready, now),
             Event::ReadyReported { generation, report } if self.is_run(*generation) => self.told(*report, now),
             Event::ConfigChanged(config) => self.config = Arc::clone(config),
             // The simulation of the engine holds starts; here nothing is held.
             Event::Held { .. }
             | Event::Released { .. }
             | Event::DependencyLost { .. }
+            | Event::StartWhenTimedOut { .. }
             | Event::OrphansFound { .. }
+            | Event::PauseRequested
+            | Event::ResumeRequested
             | Event::Exited { .. }
             | Event::GroupEmpty { .. }
             | Event::GroupLingers { .. }
+            | Event::HookEnded { .. }
             | Event::HealthReported { .. }
-            | Event::ReadyReported { .. } => {}
+            | Event::Probed { .. }
+            | Event::ReadyReported { .. }
+            | Event::Notified { .. }
+            | Event::NotifyRefused { .. }
+            | Event::NotificationsRead { .. }
+            | Event::MainFound { .. }
+            | Event::NoMain { .. } => {}
         }
     }
 
@@ -217,6 +168,7 @@ impl Auditor {
         self.up = true;
         self.attempts = 0;
         self.health_restarts = 0;
+        self.shortages = 0;
         self.auto_starts = 0;
         if !already {
             self.wish = true;
@@ -241,6 +193,7 @@ impl Auditor {
 
     fn spawned(&mut self, generation: u64, pid: i32, now: Millis) {
         self.spawning = None;
+        self.shortages = 0;
         let config = Arc::clone(&self.config);
         let by_time = config.ready == Readiness::Startsecs && config.program_type == ProgramType::Simple;
         let checked = config.ready == Readiness::Health && config.program_type == ProgramType::Simple;
@@ -263,6 +216,7 @@ impl Auditor {
             lost: None,
             forced: false,
             checks,
+            probed: None,
         });
     }
 
@@ -356,6 +310,16 @@ impl Auditor {
         }
     }
 
+    /// A try whether it is ready has its answer.
+    fn tried(&mut self, ready: bool, now: Millis) {
+        let Some(run) = self.run.as_mut().filter(|run| run.leader && self.shown == Starting && run.is_tried()) else {
+            return;
+        };
+        if run.probed.take().is_some() && ready {
+            self.told(ReadyReport::Ready, now);
+        }
+    }
+
     fn answered(&mut self, healthy: bool, now: Millis) {
         let Some(run) = &mut self.run else { return };
         let Some(checks) = &mut run.checks else { return };
@@ -384,10 +348,12 @@ impl Auditor {
         }
         checks.failures += 1;
         let failing = checks.failures >= run.config.healthcheck.retries;
+        let action = &run.config.healthcheck.action;
         if self.shown == Running && failing {
             self.expected.push(Unhealthy);
+            self.action_due = matches!(action, HealthAction::Signal(_) | HealthAction::Command(_));
         }
-        if failing && self.config.autorestart != AutoRestart::Never {
+        if failing && *action == HealthAction::Restart && self.config.autorestart != AutoRestart::Never {
             self.expected.push(Stopping);
             self.health_stop = true;
             if now >= run.spawned + SECOND {
@@ -404,6 +370,9 @@ impl Auditor {
             self.start_failed = true;
             return;
         }
+        if let Some(run) = self.run.as_mut().filter(|run| run.probed.is_some_and(|since| since + 15 * SECOND <= now)) {
+            run.probed = None;
+        }
         let awaited = self.run.as_ref().and_then(|run| {
             let health = &run.config.healthcheck;
             let since = run.checks.as_ref()?.awaited_since?;
@@ -414,201 +383,10 @@ impl Auditor {
         }
     }
 
-    // What comes out.
-
-    /// The machine asks for this.
-    pub fn saw(&mut self, action: &Action, system: &System, now: Millis) -> Result<(), String> {
-        match action {
-            Action::Spawn { generation } => self.saw_spawn(*generation, system, now),
-            Action::Signal { generation, signal, target, resume, why } => {
-                let signal = Signal { number: *signal, target: *target, resume: *resume };
-                self.saw_signal(*generation, signal, *why, system, now)
-            }
-            Action::CheckHealth { generation } => self.saw_check(*generation, now),
-            Action::Announce(transition) => self.saw_transition(transition, system, now),
-        }
-    }
-
-    fn saw_spawn(&mut self, generation: u64, system: &System, now: Millis) -> Result<(), String> {
-        let alive = system.alive(now);
-        ensure(alive == 0, || format!("spawn while {alive} tasks of an older run live"))?;
-        ensure(self.run.is_none(), || "spawn before the group of the run before was found empty".to_owned())?;
-        ensure(self.spawning.is_none(), || "two spawns at once".to_owned())?;
-        ensure(self.up, || "spawn although it is wanted down".to_owned())?;
-        ensure(self.shown == Starting, || format!("spawn in {}", self.shown))?;
-        ensure(generation > self.last_generation, || format!("generation {generation} is not fresh"))?;
-        if !std::mem::take(&mut self.wish) {
-            let paced = self.last_spawn.is_none_or(|last| now - last >= SECOND);
-            ensure(paced, || "two starts within one second without an operator".to_owned())?;
-            match self.reason.take() {
-                Some(Reason::Restart { at } | Reason::Retry { at }) => {
-                    ensure(at <= now, || format!("start {} ms too early", at - now))?;
-                }
-                None => return Err("start without a reason".to_owned()),
-            }
-            self.auto_starts += 1;
-        }
-        self.reason = None;
-        self.last_generation = generation;
-        self.last_spawn = Some(now);
-        self.spawning = Some(generation);
-        Ok(())
-    }
-
-    fn saw_signal(
-        &mut self,
-        generation: u64,
-        signal: Signal,
-        why: KillWhy,
-        system: &System,
-        now: Millis,
-    ) -> Result<(), String> {
-        ensure(system.knows(generation), || {
-            "a signal to a group that was found empty: a stranger may have it".to_owned()
-        })?;
-        let Some(run) = self.run.as_mut().filter(|run| run.generation == generation) else {
-            return Err("a signal to an old run".to_owned());
-        };
-        let Signal { number: signal, target, resume } = signal;
-        // The leader alone was told to end, and has: what it has left behind hears of it for the first time.
-        let unheard = !run.leader && std::mem::take(&mut run.alone);
-        if unheard && run.killed.take().is_some() {
-            (run.next_by, run.step) = (None, 0);
-        }
-        let (over, _, own_seconds) = run.steps[run.step];
-        let over_seconds = run.steps[run.step].1 / SECOND;
-        let told = run.next_by.is_some();
-        let repeated = run.killed.is_some_and(|at| now >= at + KILL_AGAIN);
-        let overdue = run.next_by.is_some_and(|by| now >= by) && run.killed.is_none();
-        let next = run.steps.get(run.step + 1).map(|(next, ..)| *next).filter(|_| overdue);
-        if next == Some(signal) {
-            (run.next_by, run.step) = (None, run.step + 1);
-        }
-        let at_once = (run.forced || over == SIGKILL) && run.killed.is_none();
-        let kill = signal == SIGKILL && (repeated || overdue && next.is_none() || at_once);
-        let stop =
-            signal == over && signal != SIGKILL && run.killed.is_none() && (!told || unheard || self.shown != Stopping);
-        ensure(kill || stop || next == Some(signal), || format!("signal {signal} is none that is to be sent now"))?;
-        let stopping = self.shown == Stopping;
-        let true_reason = match why {
-            KillWhy::Requested => stopping && !repeated,
-            KillWhy::StopTimeout { seconds } => {
-                kill && overdue && stopping && !own_seconds && seconds == run.config.stopwaitsecs
-            }
-            KillWhy::NextStep { after, seconds } => {
-                overdue && stopping && own_seconds && after == over && Millis::from(seconds) == over_seconds
-            }
-            KillWhy::Again => kill && repeated,
-            KillWhy::Remains => !run.leader && (!stopping || unheard),
-            KillWhy::StartFailed => run.leader && stopping && self.start_failed,
-            KillWhy::Unhealthy => run.leader && stopping && self.health_stop,
-            KillWhy::InternalError => false,
-        };
-        ensure(true_reason, || format!("{why:?} is not why signal {signal} is sent"))?;
-        let as_group = if signal == SIGKILL { run.config.killasgroup } else { run.config.stopasgroup };
-        let whom = if run.leader && !as_group { SignalTarget::Leader } else { SignalTarget::Group };
-        ensure(target == whom, || format!("{target:?} is not whom signal {signal} is for"))?;
-        ensure(resume == (signal != SIGKILL), || "what somebody may have paused was not continued".to_owned())?;
-        run.alone = target == SignalTarget::Leader;
-        if kill {
-            run.killed = Some(now);
-        }
-        self.must_go(now);
-        Ok(())
-    }
-
-    fn saw_check(&mut self, generation: u64, now: Millis) -> Result<(), String> {
-        self.checks_sent += 1;
-        let starting = self.shown == Starting;
-        ensure(self.shown_is(&[Starting, Running, Unhealthy]), || format!("health check in {}", self.shown))?;
-        let Some(run) = self.run.as_mut().filter(|run| run.generation == generation && run.leader) else {
-            return Err("health check of a run without a leader".to_owned());
-        };
-        let Some(checks) = &mut run.checks else { return Err("health check although none is configured".to_owned()) };
-        ensure(checks.awaited_since.is_none(), || "two health checks at once".to_owned())?;
-        ensure(checks.due <= now, || format!("health check {} ms too early", checks.due - now))?;
-        checks.awaited_since = Some(now);
-        while checks.due <= now {
-            checks.due += if starting { SECOND } else { seconds(run.config.healthcheck.interval) };
-        }
-        Ok(())
-    }
-
-    fn saw_transition(&mut self, transition: &Transition, system: &System, now: Millis) -> Result<(), String> {
-        let Transition { from, to, pid, cause } = transition;
-        ensure(*from == self.shown, || format!("gap: {} was announced last, now {from} -> {to}", self.shown))?;
-        ensure(from != to, || format!("{from} -> {to} is no transition"))?;
-        if !self.expected.is_empty() {
-            let next = self.expected.remove(0);
-            let cut_short = *to == Stopping && !self.up;
-            ensure(next == *to || cut_short, || format!("{next} had to come, not {to} ({cause})"))?;
-        } else {
-            self.unasked(*from, *to, now)?;
-        }
-        self.shown = *to;
-        self.entered[index_of(*to)] += 1;
-        match to {
-            Stopped => {
-                let alive = system.alive(now);
-                ensure(alive == 0, || format!("STOPPED is announced while {alive} tasks live"))?;
-            }
-            Running => self.saw_running(*from, *pid, now)?,
-            Unhealthy => {
-                let configured = self.run.as_ref().is_some_and(|run| run.checks.is_some());
-                ensure(configured, || "UNHEALTHY without a health check".to_owned())?;
-            }
-            Fatal => {
-                self.up = false;
-                self.reason = None;
-            }
-            Stopping => {
-                if let Some(run) = &mut self.run {
-                    run.checks = None;
-                }
-            }
-            Starting | Backoff | Exited => {}
-        }
-        let asker_named = cause.request().is_none_or(|(_, by)| Some(by) == self.asker.as_ref());
-        ensure(asker_named, || format!("{cause}: it was asked {:?}", self.asker))
-    }
-
-    /// Transitions that no fact demands: those of timers and operators.
-    fn unasked(&self, from: ProcessState, to: ProcessState, _now: Millis) -> Result<(), String> {
-        let fine = match to {
-            Starting => self.wish || self.reason.is_some(),
-            Running => from == Starting,
-            Stopping => !self.up || self.wish,
-            Stopped => !self.up && [Backoff, Exited].contains(&from),
-            Backoff | Exited | Fatal | Unhealthy => false,
-        };
-        ensure(fine, || format!("{from} -> {to} without a reason"))
-    }
-
-    fn saw_running(&mut self, from: ProcessState, pid: Option<i32>, now: Millis) -> Result<(), String> {
-        let startsecs_passed = |run: &Run| now >= run.spawned + seconds(run.config.startsecs);
-        let Some(run) = &mut self.run else { return Err("RUNNING without a child".to_owned()) };
-        ensure(pid == Some(run.pid), || format!("RUNNING with pid {pid:?} instead of {}", run.pid))?;
-        if from != Starting {
-            return Ok(());
-        }
-        let simple = run.config.program_type == ProgramType::Simple;
-        ensure(simple, || "a oneshot was RUNNING".to_owned())?;
-        ensure(!run.is_awaited(), || "RUNNING before it was ready".to_owned())?;
-        ensure(startsecs_passed(run), || "RUNNING before startsecs".to_owned())?;
-        if run.config.startsecs > 0 {
-            self.attempts = 0;
-        }
-        let health = &run.config.healthcheck;
-        if health.check_type != HealthCheckType::None && run.leader && run.checks.is_none() {
-            run.checks = Some(Checks { due: now + seconds(health.start_period), awaited_since: None, failures: 0 });
-        }
-        Ok(())
-    }
-
     // What has to hold afterwards.
-
     /// An event has been fed and what it led to has been done.
     pub fn after(&mut self) -> Result<(), String> {
+        ensure(!self.action_due, || "healthcheck_action was not done".to_owned())?;
         let missing = std::mem::take(&mut self.expected);
         ensure(missing.is_empty(), || format!("{missing:?} was not announced"))
     }
@@ -633,7 +411,7 @@ impl Auditor {
         let started = led.map(|run| base + Duration::from_millis(run.spawned));
         ensure(machine.started_at() == started, || "started_at is wrong".to_owned())?;
         ensure(machine.started_at().is_none_or(|at| at <= instant), || "negative uptime".to_owned())?;
-        ensure(machine.retry().is_some() == (self.shown == Backoff), || "retry is wrong".to_owned())?;
+        ensure(machine.retry_at().is_some() == (self.shown == Backoff), || "retry is wrong".to_owned())?;
         ensure(machine.kill_at().is_none_or(|at| at > instant), || "SIGKILL is overdue".to_owned())
     }
 

@@ -15,7 +15,7 @@ use super::system::SIGKILL;
 use Distortion::*;
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopping, Unhealthy};
 
-const EAGAIN: i32 = 11;
+const ENOENT: i32 = 2;
 /// How early the timers of [`Bend::Early`] fire.
 const EARLY: Duration = Duration::from_secs(1);
 
@@ -48,6 +48,12 @@ pub enum Distortion {
     ReadyNotHeard,
     /// It is not waited for that it is ready.
     ReadyNotAwaited,
+    /// What is configured for bad health is not done.
+    HealthActionSkipped,
+    /// That a try has found it ready is not heard.
+    ProbeNotHeard,
+    /// Whether it is ready is tried twice at once.
+    TwoProbesAtOnce,
     /// SIGKILL never follows the stop signal.
     KillNever,
     /// SIGKILL is sent only once.
@@ -91,7 +97,7 @@ pub enum Distortion {
 }
 
 impl Distortion {
-    pub const ALL: [Distortion; 33] = [
+    pub const ALL: [Distortion; 36] = [
         StaleAnswerAccepted,
         RestartBesideOldGroup,
         RetryBesideOldGroup,
@@ -105,6 +111,9 @@ impl Distortion {
         OneshotTakenForDaemon,
         ReadyNotHeard,
         ReadyNotAwaited,
+        HealthActionSkipped,
+        ProbeNotHeard,
+        TwoProbesAtOnce,
         KillNever,
         KillNotRepeated,
         KillTimerStaysDue,
@@ -149,6 +158,9 @@ impl Distortion {
             ReadyNotAwaited => {
                 (Bend::Config(|config| config.ready = Readiness::Startsecs), "RUNNING before it was ready")
             }
+            HealthActionSkipped => (Bend::Action(drop_health_command), "healthcheck_action was not done"),
+            ProbeNotHeard => (Bend::Event(drop_probe), "[Running] was not announced"),
+            TwoProbesAtOnce => (Bend::Action(double_probe), "two tries whether it is ready at once"),
             KillNever => (Bend::Config(|config| config.stopwaitsecs = u32::MAX), "SIGKILL did not come in time"),
             KillNotRepeated => (Bend::Action(drop_second_kill), "was not killed again"),
             KillTimerStaysDue => (Bend::Timer(due_after_kill), "a timer stays due"),
@@ -363,13 +375,23 @@ impl Distorted {
             Event::Held { .. }
             | Event::Released { .. }
             | Event::DependencyLost { .. }
+            | Event::StartWhenTimedOut { .. }
             | Event::OrphansFound { .. }
+            | Event::PauseRequested
+            | Event::ResumeRequested
             | Event::SpawnFailed { .. }
             | Event::Exited { .. }
             | Event::GroupEmpty { .. }
             | Event::GroupLingers { .. }
+            | Event::HookEnded { .. }
             | Event::HealthReported { .. }
-            | Event::ReadyReported { .. } => {}
+            | Event::Probed { .. }
+            | Event::ReadyReported { .. }
+            | Event::Notified { .. }
+            | Event::NotifyRefused { .. }
+            | Event::NotificationsRead { .. }
+            | Event::MainFound { .. }
+            | Event::NoMain { .. } => {}
         }
     }
 
@@ -382,7 +404,19 @@ impl Distorted {
             Action::Announce(transition) if transition.to == Backoff && transition.from != Stopping => {
                 memory.failed += 1;
             }
-            Action::Spawn { .. } | Action::Signal { .. } | Action::Announce(_) => {}
+            Action::Spawn { .. }
+            | Action::Signal { .. }
+            | Action::RunHook { .. }
+            | Action::ProbeReadiness { .. }
+            | Action::RunHealthCommand { .. }
+            | Action::CancelHooks { .. }
+            | Action::AskNotifications { .. }
+            | Action::NoteRefused { .. }
+            | Action::FindMain { .. }
+            | Action::HandOver { .. }
+            | Action::NoteMain { .. }
+            | Action::NoteReadiness { .. }
+            | Action::Announce(_) => {}
         }
     }
 }
@@ -402,13 +436,21 @@ fn renew_generation(it: &mut Distorted, mut event: Event) -> Vec<Event> {
         Event::Held { generation }
         | Event::Released { generation, .. }
         | Event::DependencyLost { generation, .. }
+        | Event::StartWhenTimedOut { generation, .. }
         | Event::Spawned { generation, .. }
         | Event::SpawnFailed { generation, .. }
         | Event::Exited { generation, .. }
         | Event::GroupEmpty { generation, .. }
         | Event::GroupLingers { generation, .. }
+        | Event::HookEnded { generation, .. }
         | Event::HealthReported { generation, .. }
-        | Event::ReadyReported { generation, .. } => {
+        | Event::Probed { generation, .. }
+        | Event::ReadyReported { generation, .. }
+        | Event::Notified { generation, .. }
+        | Event::NotifyRefused { generation, .. }
+        | Event::NotificationsRead { generation }
+        | Event::MainFound { generation, .. }
+        | Event::NoMain { generation, .. } => {
             if *generation < current {
                 *generation = current;
             }
@@ -418,6 +460,8 @@ fn renew_generation(it: &mut Distorted, mut event: Event) -> Vec<Event> {
         | Event::KillRequested { .. }
         | Event::RestartRequested { .. }
         | Event::OrphansFound { .. }
+        | Event::PauseRequested
+        | Event::ResumeRequested
         | Event::ConfigChanged { .. } => {}
     }
     vec![event]
@@ -477,7 +521,7 @@ fn soften_failure(_: &mut Distorted, mut event: Event) -> Vec<Event> {
     if let Event::SpawnFailed { error, .. } = &mut event
         && error.is_permanent()
     {
-        *error = SpawnError::system(SpawnStage::Fork, "", EAGAIN);
+        *error = SpawnError::system(SpawnStage::Exec, "", ENOENT);
     }
     vec![event]
 }
@@ -496,6 +540,21 @@ fn drop_ready(_: &mut Distorted, event: Event) -> Vec<Event> {
         Event::ReadyReported { .. } => Vec::new(),
         other => vec![other],
     }
+}
+
+fn drop_probe(_: &mut Distorted, event: Event) -> Vec<Event> {
+    match event {
+        Event::Probed { ready: true, .. } => Vec::new(),
+        other => vec![other],
+    }
+}
+
+fn drop_health_command(_: &Distorted, action: &Action) -> usize {
+    usize::from(!matches!(action, Action::RunHealthCommand { .. }))
+}
+
+fn double_probe(_: &Distorted, action: &Action) -> usize {
+    if matches!(action, Action::ProbeReadiness { .. }) { 2 } else { 1 }
 }
 
 fn first_step_alone(config: &mut ProgramConfig) {

@@ -5,7 +5,7 @@
 
 mod auditor;
 mod distortion;
-mod random;
+pub mod random;
 mod script;
 mod system;
 
@@ -136,6 +136,8 @@ struct Episode {
     auditor: Auditor,
     answers: Vec<Answer>,
     signs: Vec<Sign>,
+    /// Answers to tries whether it is ready.
+    tries: Vec<Answer>,
     journal: Vec<String>,
     commands: u64,
     stale: u64,
@@ -157,6 +159,7 @@ impl Episode {
             system: System::default(),
             answers: Vec::new(),
             signs: Vec::new(),
+            tries: Vec::new(),
             journal: Vec::new(),
             commands: 0,
             stale: 0,
@@ -193,7 +196,8 @@ impl Episode {
     fn advance(&mut self) {
         let timer = self.machine.poll_timeout().map(|at| millis(at.saturating_duration_since(self.base)));
         let answer = self.answers.iter().map(|answer| answer.at).min();
-        let sign = self.signs.iter().map(|sign| sign.at).min();
+        let sign = self.signs.iter().map(|sign| sign.at);
+        let sign = sign.chain(self.tries.iter().map(|answer| answer.at)).min();
         let next = [timer, answer, sign, self.system.next_death()].into_iter().flatten().min();
         let to = match (self.random.below(20), next) {
             (0, _) => self.now,
@@ -241,8 +245,18 @@ impl Episode {
                     let signal = Signal { number, target, resume };
                     self.system.signal(generation, signal, self.now, &mut self.random);
                 }
+                Action::RunHook { .. } | Action::CancelHooks { .. } => {}
                 Action::CheckHealth { generation } => self.check(generation),
-                Action::Announce(_) => {}
+                Action::ProbeReadiness { generation } => self.probe(generation),
+                // The auditor allows none of these but the first and the last.
+                Action::RunHealthCommand { .. }
+                | Action::AskNotifications { .. }
+                | Action::NoteRefused { .. }
+                | Action::FindMain { .. }
+                | Action::HandOver { .. }
+                | Action::NoteMain { .. }
+                | Action::NoteReadiness { .. }
+                | Action::Announce(_) => {}
             }
         }
         Ok(())
@@ -253,7 +267,7 @@ impl Episode {
             Some(error) => Event::SpawnFailed { generation, error },
             None => {
                 let startsecs = self.machine.config().startsecs;
-                if self.machine.config().ready != Readiness::Startsecs
+                if self.machine.config().ready == Readiness::Fd(3)
                     && let Some((delay, report)) = script::sign(&mut self.random, &self.profile)
                 {
                     self.signs.push(Sign { at: self.now + delay, generation, report });
@@ -272,6 +286,15 @@ impl Episode {
         let config = self.machine.run_config().unwrap_or(self.machine.config()).healthcheck.clone();
         if let Some((delay, healthy)) = script::answer(&mut self.random, &self.profile, &config) {
             self.answers.push(Answer { at: self.now + delay, generation, healthy });
+        }
+    }
+
+    fn probe(&mut self, generation: u64) {
+        // Rarely so late that it is given up before.
+        let delay = self.random.pick(&[0, 0, 1, 300, 2_999, 14_999, 15_000, 20_000]);
+        if !self.random.chance(1, 10) {
+            let ready = self.random.chance(1, 3);
+            self.tries.push(Answer { at: self.now + delay, generation, healthy: ready });
         }
     }
 
@@ -305,6 +328,10 @@ impl Episode {
             let Answer { generation, healthy, .. } = self.answers.swap_remove(index);
             let message = if healthy { "connected" } else { "connection refused" }.to_owned();
             self.feed(Event::HealthReported { generation, healthy, message })?;
+        }
+        while let Some(index) = self.tries.iter().position(|answer| answer.at <= self.now) {
+            let Answer { generation, healthy: ready, .. } = self.tries.swap_remove(index);
+            self.feed(Event::Probed { generation, ready, message: "as it is".to_owned() })?;
         }
         while let Some(index) = self.signs.iter().position(|sign| sign.at <= self.now) {
             let Sign { generation, report, .. } = self.signs.swap_remove(index);

@@ -1,13 +1,14 @@
 //! What is drawn at random: settings, lives, failures, answers and commands.
 
 use super::super::subject::models::{
-    AutoRestart, HealthCheckConfig, HealthCheckType, ProgramConfig, ProgramType, Readiness,
+    AutoRestart, Endpoint, HealthAction, HealthCheckConfig, HealthCheckType, ProgramConfig, ProgramType, Readiness,
 };
 use super::super::subject::{Event, Exit, Initiator, ReadyReport, SpawnError, SpawnStage};
 use super::Millis;
 use super::random::Random;
 use super::system::{Life, Task};
 
+const ENOENT: i32 = 2;
 const EAGAIN: i32 = 11;
 const EACCES: i32 = 13;
 
@@ -43,7 +44,14 @@ impl FaultProfile {
 pub fn config(random: &mut Random) -> ProgramConfig {
     let mut config = ProgramConfig::new("subject", "/bin/subject");
     config.program_type = random.pick(&[ProgramType::Simple, ProgramType::Simple, ProgramType::Oneshot]);
-    config.ready = random.pick(&[Readiness::Startsecs, Readiness::Startsecs, Readiness::Fd(3)]);
+    config.ready = random.pick(&[
+        Readiness::Startsecs,
+        Readiness::Startsecs,
+        Readiness::Startsecs,
+        Readiness::Fd(3),
+        Readiness::Accepts(Endpoint::Unix("/run/socket".to_owned())),
+        Readiness::Command("test -e ready".to_owned()),
+    ]);
     config.start_timeout = random.pick(&[0, 1, 3, 60]);
     config.autorestart = random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]);
     config.exitcodes = random.pick(&[vec![0], vec![0, 3], vec![]]);
@@ -67,8 +75,16 @@ pub fn config(random: &mut Random) -> ProgramConfig {
         timeout: random.pick(&[1, 3, 10]),
         retries: random.pick(&[1, 2, 3]),
         start_period: random.pick(&[0, 1, 10]),
+        action: random.pick(&[
+            HealthAction::Restart,
+            HealthAction::Restart,
+            HealthAction::None,
+            HealthAction::Signal("USR1".to_owned()),
+            HealthAction::Command("true".to_owned()),
+        ]),
         ..HealthCheckConfig::default()
-    };
+    }
+    .into();
     if config.healthcheck.check_type != HealthCheckType::None && random.chance(1, 4) {
         config.ready = Readiness::Health;
     }
@@ -83,7 +99,10 @@ pub fn spawn_error(random: &mut Random, profile: &FaultProfile) -> Option<SpawnE
         return Some(SpawnError::system(SpawnStage::Exec, "/bin/subject", EACCES));
     }
     let fails = random.chance(profile.spawn_failures, 100);
-    fails.then(|| SpawnError::system(SpawnStage::Fork, "", EAGAIN))
+    fails.then(|| match random.chance(1, 2) {
+        true => SpawnError::system(SpawnStage::Fork, "", EAGAIN),
+        false => SpawnError::system(SpawnStage::Exec, "/bin/subject", ENOENT),
+    })
 }
 
 pub fn life(random: &mut Random, profile: &FaultProfile, startsecs: u32) -> Life {
@@ -158,6 +177,9 @@ pub fn ghost(random: &mut Random, generation: u64) -> Event {
         2 => Event::Exited { generation, exit: Exit::Code(1), descendant: None },
         3 => Event::GroupEmpty { generation },
         4 => Event::GroupLingers { generation },
+        _ if random.chance(1, 4) => {
+            Event::Probed { generation, ready: random.chance(1, 2), message: "stale".to_owned() }
+        }
         _ => Event::HealthReported { generation, healthy: random.chance(1, 2), message: "stale".to_owned() },
     }
 }

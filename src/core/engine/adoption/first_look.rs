@@ -106,7 +106,7 @@ impl Adoption {
         let is_wanted = programs.iter().any(|program| program.reconcile != Reconcile::Off);
         // What PID 1 leaves behind, the kernel kills.
         let can_be_left = self.identity.as_ref().is_some_and(|identity| identity.process.pid != 1);
-        if !(is_wanted && can_be_left) {
+        if self.expects_none || !(is_wanted && can_be_left) {
             self.first_look = FirstLook::Settled;
             return vec![Output::Settled];
         }

@@ -71,6 +71,9 @@ fn nobody_looks_where_nothing_can_be() {
     let settled = [Output::Settled];
     assert_eq!(Adoption::new(None).begin(programs(Reconcile::Kill)), settled);
     assert_eq!(adoption().begin(programs(Reconcile::Off)), settled);
+    let mut after_an_orderly_end = adoption();
+    after_an_orderly_end.expect_none();
+    assert_eq!(after_an_orderly_end.begin(programs(Reconcile::Auto)), settled);
     assert_eq!(adoption().begin(Vec::new()), settled);
     let init = Identity { place: "/s".into(), process: id(1) };
     let mut adoption = Adoption::new(Some(init));

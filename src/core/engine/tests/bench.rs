@@ -4,10 +4,19 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::api::{Answer, EventKinds, HistoryRow, Query, Refusal, Reply, StatusRow, Watch, Why};
+use crate::api::{Answer, EventKinds, HistoryRow, Keeping, Query, Refusal, Reply, StatusRow, Watch, Why};
+#[cfg(feature = "http")]
+use crate::api::{DaemonFigures, Metrics};
 use crate::codec::frames::{self, EventItem};
-use crate::core::effect::{GroupLeft, OutputJob, TaskId};
-use crate::process::{Caller, Generation, SpawnError};
+#[cfg(feature = "http")]
+use crate::core::effect::MetricsJob;
+use crate::core::effect::{
+    CheckPurpose, ClockReading, FoundTime, GroupLeft, OutputJob, SearchFrom, TaskCommand, TaskId, UsageSample,
+};
+#[cfg(feature = "attach")]
+use crate::models::AutoRestart;
+use crate::process::{Caller, Generation, NoMain, SpawnError};
+use crate::schedule;
 
 /// Somebody who asks: a connection, or a thread of the embedding program.
 pub(super) type Client = u64;
@@ -23,7 +32,13 @@ pub(super) const BY: &str = "by uid 0, pid 1 (supervicectl)";
 
 /// The initiator that has this name.
 pub(super) fn client() -> Initiator {
-    Initiator::Client(Arc::new(Caller { uid: 0, pid: 1, command: Some("supervicectl".into()) }))
+    Initiator::Client(Arc::new(Caller {
+        uid: 0,
+        pid: 1,
+        command: Some("supervicectl".into()),
+        user: None,
+        groups: Box::default(),
+    }))
 }
 
 /// Spawns succeed with a new pid, and the group of a leader that has ended is empty, unless told otherwise.
@@ -49,6 +64,12 @@ pub(super) struct FakeSystem {
     /// Processes that a program has left behind, and what they were told.
     pub orphans: usize,
     pub orphan_signals: Vec<Option<u8>>,
+    /// What is wrong with the settings of programs that are to be run.
+    #[cfg(feature = "attach")]
+    pub refuse_runs: Option<String>,
+    /// Processes that clients were attached to.
+    #[cfg(feature = "attach")]
+    pub attached: Vec<ProcId>,
     pub(super) open: BTreeMap<RequestId, Client>,
     next_request: u64,
     /// Answers, each with the names that other threads saw at that moment.
@@ -69,12 +90,40 @@ pub(super) struct FakeSystem {
     /// What other threads have been shown last of the settings.
     pub shown_settings: Option<Arc<SupervisorConfig>>,
     pub log_levels: Vec<String>,
+    /// So many sockets of HTTP were to be open, each time that they were looked through.
+    pub doors: Vec<usize>,
+    pub streams_ended: usize,
     pub log_limits: Vec<(u64, u32)>,
+    pub kept: Vec<(KeptFile, String)>,
     pub reopened: usize,
     /// The commands of the tasks that were started and not forgotten.
-    pub tasks: BTreeMap<TaskId, Box<str>>,
+    pub tasks: BTreeMap<TaskId, String>,
+    /// The variables of the hooks that were started, in order.
+    pub told_to_hooks: Vec<(&'static str, String)>,
+    /// The main processes that pid files name.
+    pub main: BTreeMap<ProcId, i32>,
+    /// Processes that are of no run.
+    pub strangers: Vec<i32>,
+    /// Nobody answers when messages of programs are to be read.
+    pub deaf: bool,
+    /// Bytes of memory and milliseconds of CPU time of runs, and how often somebody has looked.
+    pub usage: BTreeMap<ProcId, (u64, u64)>,
+    pub samples: usize,
+    /// Runs whose files are watched.
+    pub watched: BTreeMap<ProcId, Generation>,
     /// Signals to groups of tasks, in order.
     pub task_signals: Vec<(TaskId, u8)>,
+    /// What the wall clock shows when the monotonic one begins, in microseconds since 1970.
+    pub wall: i64,
+    /// How long the machine has slept.
+    pub asleep: Duration,
+    /// How far the zone is ahead of UTC, by the seconds since 1970.
+    pub zone: Option<fn(i64) -> i32>,
+    pub watches_clock: bool,
+    /// How often the clock was looked at.
+    pub clock_reads: usize,
+    /// Nobody can tell what the clock shows.
+    pub has_no_clock: bool,
 }
 
 impl FakeSystem {
@@ -85,6 +134,24 @@ impl FakeSystem {
 
     fn group_left(&self, id: ProcId) -> GroupLeft {
         if self.lingers || self.lingers_of == Some(id) { GroupLeft::Lingers } else { GroupLeft::Empty }
+    }
+
+    pub(super) fn reading(&self, at: Moment) -> ClockReading {
+        let elapsed = i64::try_from(at.as_nanos() / 1000).expect("a few years");
+        ClockReading { at, wall: self.wall + elapsed, asleep: self.asleep }
+    }
+
+    fn find_time(&mut self, now: Moment, config: &ProgramConfig, from: SearchFrom) -> Option<FoundTime> {
+        let after = match from {
+            SearchFrom::Now => self.reading(now).seconds(),
+            SearchFrom::After(seconds) => seconds,
+        };
+        let offset = |at: i64| self.zone.map_or(0, |zone| zone(at));
+        let next = |after| schedule::next(&config.schedule, &offset, after);
+        let nominal = next(after)?;
+        let following = next(nominal).map(|at| at - nominal);
+        let due = nominal + schedule::jitter(&config.schedule, || 7, &config.name, following);
+        Some(FoundTime { nominal, due, offset: offset(due) })
     }
 
     fn answer(&mut self, request: RequestId, answer: Answer) {
@@ -124,16 +191,32 @@ impl FakeSystem {
                 results.push(Input::GroupProbed { id, generation, group: self.group_left(id) });
             }
             Effect::RunEnded { id, generation } => assert_eq!(self.runs.remove(&id), Some(generation)),
-            Effect::CheckHealth { id, generation, .. } if self.refuse_checks => {
+            Effect::Check { id, generation, purpose, .. } if self.refuse_checks => {
                 let result = HealthCheckResult { healthy: false, message: "no thread for the check".to_owned() };
-                results.push(Input::Health { id, generation, result });
+                results.push(Input::Checked { id, generation, purpose, result });
             }
-            Effect::RefuseCheck { id, generation, reason } => {
+            Effect::FindMain { id, generation, .. } => results.push(match self.main.get(&id) {
+                Some(pid) => Input::MainFound { id, generation, pid: *pid },
+                None => Input::NoMain { id, generation, found: NoMain::NoFile },
+            }),
+            Effect::HandOver { id, generation, pid } => results.push(match self.strangers.contains(&pid) {
+                false => Input::MainFound { id, generation, pid },
+                true => Input::MainRefused { id, generation, found: NoMain::Stranger { pid } },
+            }),
+            Effect::ReadNotifications { id, generation } if !self.deaf => {
+                results.push(Input::NotificationsRead { id, generation });
+            }
+            Effect::RefuseCheck { id, generation, purpose, reason } => {
                 let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
-                results.push(Input::Health { id, generation, result });
+                results.push(Input::Checked { id, generation, purpose, result });
             }
             Effect::StartTask { task, command, .. } => {
-                self.tasks.insert(task, command);
+                let (text, variables) = match command {
+                    TaskCommand::Script(script) => (script.into_string(), Vec::new()),
+                    TaskCommand::Hook(launch) => (launch.command.to_string(), launch.variables),
+                };
+                self.tasks.insert(task, text);
+                self.told_to_hooks.extend(variables);
                 results.push(match &self.refuse_tasks {
                     Some(error) => Input::TaskSpawnFailed { task, error: Box::new(error.clone()) },
                     None => {
@@ -153,18 +236,41 @@ impl FakeSystem {
                 self.shown.remove(&id);
             }
             Effect::Show { id, view } => drop(self.shown.insert(id, view.state)),
-            Effect::LoadConfig { load } => {
+            Effect::LoadConfig { load, .. } => {
                 assert_eq!(load, self.loads + 1, "one read after the other");
                 self.loads = load;
             }
+            #[cfg(feature = "attach")]
+            Effect::ReadRun { request, name, run } => results.push(Input::RunRead {
+                request,
+                result: match &self.refuse_runs {
+                    Some(faults) => Err(faults.clone()),
+                    None => Ok(Box::new(ProgramConfig {
+                        autostart: false,
+                        autorestart: AutoRestart::Never,
+                        startsecs: 0,
+                        startretries: 0,
+                        tty: run.tty,
+                        ..ProgramConfig::new(name, run.command.join(" "))
+                    })),
+                },
+            }),
+            #[cfg(feature = "attach")]
+            Effect::Attach { request, id, .. } => {
+                assert!(self.open.contains_key(&request) && self.names.contains_key(&id), "nobody sits at nothing");
+                self.attached.push(id);
+            }
             Effect::Reply { request, answer } => self.answer(request, *answer),
             Effect::Delegate { request, job } => self.delegate(request, *job),
-            Effect::Follow { request, kinds, past } => {
+            Effect::Follow { request, kinds, past, reader: _ } => {
                 let client = self.open[&request];
                 let past = past.iter().map(|row: &HistoryRow| frames::past_event(row, clock).into()).collect();
                 self.past.push((client, past));
                 self.followers.insert(request, (client, kinds));
             }
+            // Nobody who follows here is limited.
+            Effect::EndStreams => self.streams_ended += 1,
+            Effect::ChangeDoors { settings } => self.doors.push(settings.http.len()),
             Effect::Unfollow { request } => {
                 let (client, _) = self.followers.remove(&request).expect("it follows");
                 self.forgotten.push(client);
@@ -183,15 +289,48 @@ impl FakeSystem {
                 results.push(Input::OrphansCounted { count: self.orphans, signalled: signal.is_some() });
             }
             Effect::ProbePendingExecs => results.push(Input::PendingExecsProbed { left: false }),
+            Effect::WatchClock { watch } => {
+                assert_ne!(self.watches_clock, watch, "as it was");
+                self.watches_clock = watch;
+            }
+            Effect::ReadClock { id } => {
+                self.clock_reads += 1;
+                let clock = (!self.has_no_clock).then(|| self.reading(clock.now));
+                results.push(Input::ClockRead { id, clock });
+            }
+            Effect::FindTime { id, config, from } => {
+                let read = (!self.has_no_clock).then(|| self.reading(clock.now));
+                let found = read.and_then(|_| self.find_time(clock.now, &config, from));
+                results.push(Input::TimeFound { id, clock: read, found });
+            }
             Effect::ReopenLogs => self.reopened += 1,
             Effect::SetOutput { .. } => self.outputs += 1,
             Effect::ShowSettings { settings } => self.shown_settings = Some(settings),
             Effect::SetLogLevel { level } => self.log_levels.push(level.as_str().to_owned()),
             Effect::SetLogLimits { maxbytes, backups } => self.log_limits.push((maxbytes, backups)),
+            Effect::WatchChanges { id, generation, .. } => {
+                assert_eq!(self.watched.insert(id, generation), None, "a run is watched once");
+            }
+            Effect::ForgetChanges { id, generation } => {
+                assert_eq!(self.watched.remove(&id), Some(generation), "what is watched is forgotten once");
+            }
+            Effect::SampleUsage { runs } => {
+                self.samples += 1;
+                let of = |(id, generation)| {
+                    let (rss, cpu_ms) = *self.usage.get(&id)?;
+                    Some(UsageSample { id, generation, rss, cpu_ms })
+                };
+                results.push(Input::UsageSampled { samples: runs.into_iter().filter_map(of).collect() });
+            }
             Effect::LeaderExited { .. }
-            | Effect::CheckHealth { .. }
+            | Effect::AwaitPath { .. }
+            | Effect::AwaitNetwork { .. }
+            | Effect::ForgetConditions { .. }
+            | Effect::Check { .. }
+            | Effect::ReadNotifications { .. }
             | Effect::Configure { .. }
             | Effect::TrimMemory => {}
+            Effect::Keep { file, text } => self.kept.push((file, text.into())),
         }
     }
 
@@ -199,9 +338,29 @@ impl FakeSystem {
     fn delegate(&mut self, request: RequestId, job: OutputJob) {
         match job {
             OutputJob::Why { why, .. } => self.answer(request, Ok(Reply::Why(why))),
+            OutputJob::Read { .. } | OutputJob::ReadDaemonLog { .. } => {
+                self.answer(request, Ok(Reply::LogRead { bytes: Vec::new(), size: 0 }));
+            }
+            #[cfg(feature = "attach")]
+            OutputJob::AfterOutput { answer } => self.answer(request, *answer),
+            OutputJob::Keep { reply, .. } => self.answer(request, Ok(reply.kept(Keeping::Kept))),
+            OutputJob::ClearDaemonLog => self.answer(request, Ok(Reply::DaemonLogCleared)),
+            #[cfg(feature = "http")]
+            OutputJob::Metrics(job) => {
+                let MetricsJob { rows, began, now } = *job;
+                let rows: Vec<StatusRow> = rows.into_iter().map(|(_, row)| row).collect();
+                let (written, daemon) = (vec![[0, 0]; rows.len()], DaemonFigures::default());
+                let metrics = Metrics { rows, written, daemon, began, now };
+                self.answer(request, Ok(Reply::Metrics(Box::new(metrics))));
+            }
+            OutputJob::Stdin { name, bytes, .. } => {
+                self.answer(request, Ok(Reply::StdinTaken { name, bytes: bytes.len() }));
+            }
             OutputJob::Clear { name, .. } => self.answer(request, Ok(Reply::LogsCleared { name })),
             // The stream that follows is the answer.
-            OutputJob::Tail { .. } => drop(self.open.remove(&request).expect("a request is answered once")),
+            OutputJob::Tail { .. } | OutputJob::FollowDaemonLog { .. } => {
+                self.open.remove(&request).expect("a request is answered once");
+            }
         }
     }
 }
@@ -265,7 +424,7 @@ impl Bench {
     }
 
     /// Everything that is due by now.
-    fn run_timers(&mut self) {
+    pub(super) fn run_timers(&mut self) {
         for _ in 0..100 {
             let mut fired = true;
             while fired {
@@ -331,7 +490,8 @@ impl Bench {
     /// A health check of this run has its answer.
     pub(super) fn health(&mut self, id: ProcId, generation: Generation, healthy: bool) {
         let message = if healthy { "connected" } else { "refused" }.to_owned();
-        self.handle(Input::Health { id, generation, result: HealthCheckResult { healthy, message } });
+        let (purpose, result) = (CheckPurpose::Health, HealthCheckResult { healthy, message });
+        self.handle(Input::Checked { id, generation, purpose, result });
     }
 
     /// The last words of this run were read.
@@ -346,7 +506,14 @@ impl Bench {
     }
 
     pub(super) fn load_settings(&mut self, config: SupervisorConfig) {
-        let loaded = Loaded { config, warnings: Vec::new(), logfile_given: false, files: Vec::new() };
+        let loaded = Loaded {
+            config,
+            warnings: Vec::new(),
+            logfile_given: false,
+            files: Vec::new(),
+            origins: Vec::new(),
+            scaled: Vec::new(),
+        };
         self.loaded(self.system.loads, Ok(loaded));
     }
 
@@ -359,7 +526,7 @@ impl Bench {
     }
 
     pub(super) fn row(&self, name: &str) -> StatusRow {
-        self.engine.rows(Some(name), 0).expect("it is there").remove(0)
+        self.engine.rows(Some(name), 0, &self.engine.eyes(&Initiator::Embedder)).expect("it is there").remove(0)
     }
 
     pub(super) fn state(&self, name: &str) -> ProcessState {

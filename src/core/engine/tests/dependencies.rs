@@ -6,50 +6,50 @@ use crate::api::ProcId;
 use crate::models::AutoRestart;
 use crate::process::Generation;
 
-const ONLY: Terms = Terms { wait: true, timeout: None, only: true };
+pub(super) const ONLY: Terms = Terms { wait: true, timeout: None, only: true };
 
 /// A program that is RUNNING after a second.
-fn timed(name: &str) -> ProgramConfig {
+pub(super) fn timed(name: &str) -> ProgramConfig {
     ProgramConfig { startsecs: 1, ..program(name) }
 }
 
 /// A program that is RUNNING as soon as it is executed.
-fn quick(name: &str, requires: &str) -> ProgramConfig {
+pub(super) fn quick(name: &str, requires: &str) -> ProgramConfig {
     let mut program = ProgramConfig { startsecs: 0, ..timed(name) };
     program.requires = list(requires);
     program
 }
 
-fn list(text: &str) -> Vec<crate::models::Dependency> {
+pub(super) fn list(text: &str) -> Vec<crate::models::Dependency> {
     text.split(',').filter(|text| !text.is_empty()).map(|text| text.parse().expect("a name")).collect()
 }
 
 /// `web` requires `api`, which requires `db`.
-fn chain() -> Vec<ProgramConfig> {
+pub(super) fn chain() -> Vec<ProgramConfig> {
     vec![quick("web", "api"), quick("db", ""), quick("api", "db")]
 }
 
-const WEB: ProcId = 0;
-const DB: ProcId = 1;
-const API: ProcId = 2;
+pub(super) const WEB: ProcId = 0;
+pub(super) const DB: ProcId = 1;
+pub(super) const API: ProcId = 2;
 
-fn ask(bench: &mut Bench, client: Client, verb: Act, name: &str) {
+pub(super) fn ask(bench: &mut Bench, client: Client, verb: Act, name: &str) {
     bench.ask(client, act(verb, name));
 }
 
-fn states(bench: &Bench) -> String {
-    let rows = bench.engine.rows(None, 0).expect("rows");
+pub(super) fn states(bench: &Bench) -> String {
+    let rows = bench.engine.rows(None, 0, &bench.engine.eyes(&Initiator::Embedder)).expect("rows");
     let each: Vec<String> = rows.iter().map(|row| format!("{} {}", row.program.name, row.state)).collect();
     each.join(", ")
 }
 
 /// The processes that were told to end, in this order.
-fn told(bench: &Bench) -> Vec<ProcId> {
+pub(super) fn told(bench: &Bench) -> Vec<ProcId> {
     bench.system.signals.iter().map(|(id, _)| *id).collect()
 }
 
 /// Everything that was told to end ends.
-fn end_all(bench: &mut Bench) {
+pub(super) fn end_all(bench: &mut Bench) {
     let ends = |entry: &Entry| entry.machine.state() == ProcessState::Stopping && entry.machine.pid().is_some();
     let next = |bench: &Bench| bench.engine.registry.iter().find(|(_, entry)| ends(entry)).map(|(id, _)| id);
     while let Some(id) = next(bench) {

@@ -137,6 +137,6 @@ fn everybody_sees_an_announcement_before_anybody_sees_the_next_one() {
     assert!(bench.entry(0).history.last().is_none(), "handed over at the end of the turn");
     bench.handle(Input::Swept);
     let seen: Vec<_> = bench.system.announced.iter().map(|announcement| (**announcement).clone()).collect();
-    assert_eq!(seen, [noted(1), noted(2)]);
+    assert_eq!(seen, [Announcement::Begun, noted(1), noted(2)]);
     assert!(bench.causes("p").iter().eq(&[cause(1).to_string(), cause(2).to_string()]));
 }

@@ -3,6 +3,7 @@
 use super::bench::{BY, checked, client, other, quick};
 use super::*;
 use crate::api::{LastRequest, NextStep};
+use crate::core::effect::CheckPurpose;
 use crate::core::engine::history::{FEW_RECORDS, MOST_BYTES, MOST_IN_ALL, MOST_RECORDS};
 use crate::models::AutoRestart;
 use crate::process::{Cause, Verb};
@@ -227,7 +228,7 @@ fn a_record_is_read_as_it_was_written_and_a_message_is_cut_between_two_character
     let message = format!("{}äöü", "x".repeat(199));
     for _ in 0..3 {
         let result = HealthCheckResult { healthy: false, message: message.clone() };
-        bench.handle(Input::Health { id: 0, generation: 1, result });
+        bench.handle(Input::Checked { id: 0, generation: 1, purpose: CheckPurpose::Health, result });
         bench.pass(30);
     }
     let told = bench.history("p");

@@ -3,8 +3,8 @@
 
 use super::bench::{Client, OWN_PID, act_on_terms, checked, other, quick, update, wait};
 use super::*;
-use crate::api::{Amount, EventKinds, LogLevel, Query, Unreached, Watch};
-use crate::models::Power;
+use crate::api::{Amount, EventKinds, LogLevel, LogSource, Query, Unreached, Watch};
+use crate::models::{LogStart, Power};
 use crate::process::{SpawnError, SpawnStage};
 
 /// One request of each kind, and of each way to be answered.
@@ -22,11 +22,21 @@ fn one_of_each() -> Vec<Request> {
         Query::Ping,
         Query::Version,
         Query::LogLevel,
+        Query::Flags,
+        Query::Daemon,
+        Query::Configuration,
     ];
     let watches = [
         Watch::Events { kinds: EventKinds::ALL, history: 3 },
         Watch::Tail { name: text(), stream: StreamKind::Stdout, amount: Amount::Lines(3), follow: false },
-        Watch::Reread,
+        Watch::Reread { secrets: true, file: None },
+        Watch::FollowDaemonLog { bytes: 9 },
+        Watch::ReadLog { source: LogSource::Daemon, from: LogStart::At(0), length: None },
+        Watch::ReadLog {
+            source: LogSource::Process { name: text(), stream: StreamKind::Stderr },
+            from: LogStart::BeforeEnd(9),
+            length: Some(9),
+        },
         Watch::Why { name: text() },
     ];
     let commands = [
@@ -37,8 +47,24 @@ fn one_of_each() -> Vec<Request> {
         Command::Reload,
         Command::Confirm,
         Command::SetLogLevel { level },
+        Command::SetFlag { name: text(), is_set: true },
+        Command::Scale { program: text(), instances: 3, save: false },
+        Command::SetEnabled { name: text(), enabled: false },
         Command::ClearLogs { name: text() },
+        Command::Stdin { name: text(), bytes: b"x".as_slice().into() },
+        #[cfg(feature = "attach")]
+        Command::Attach { name: text(), size: None },
+        #[cfg(feature = "attach")]
+        Command::Run(super::transients::run(None, true)),
+        #[cfg(feature = "attach")]
+        Command::Run(super::transients::run(Some("p"), false)),
         Command::ReopenLogs,
+        Command::ClearDaemonLog,
+        Command::ReadConfiguration,
+        Command::RemoveGroup { name: name("nobody") },
+        Command::AddGroup { name: text() },
+        Command::RemoteEvent { kind: text(), data: text() },
+        Command::RestartDaemon,
         Command::Power(Power::Off),
         Command::Shutdown,
     ];
@@ -96,7 +122,10 @@ fn each_kind_of_request_is_answered_once_in_each_situation() {
                 bench.handle(Input::Notice(Notice::Terminate));
                 bench.pass(700);
             }
-            let streamed = matches!(request, Request::Watch(Watch::Tail { .. } | Watch::Events { .. }));
+            let streamed = matches!(
+                request,
+                Request::Watch(Watch::Tail { .. } | Watch::FollowDaemonLog { .. } | Watch::Events { .. })
+            );
             assert_eq!(count(&bench, 7), usize::from(!streamed), "{request:?} in situation {number}");
             bench.gone(7);
             assert_eq!(bench.engine.owed(), 0, "{request:?} in situation {number}");
@@ -117,7 +146,7 @@ fn nothing_is_owed_to_a_client_that_has_gone_whatever_it_asked_for() {
 #[test]
 fn a_file_that_is_read_for_thirty_seconds_is_given_up_and_comes_too_late() {
     let mut bench = Bench::new(&[quick("p")]);
-    bench.ask(1, Request::Watch(Watch::Reread));
+    bench.ask(1, Request::Watch(Watch::Reread { secrets: false, file: None }));
     bench.pass(29);
     assert_eq!(bench.answers(), Vec::new());
     bench.pass(1);
@@ -135,7 +164,17 @@ fn a_file_that_is_read_for_thirty_seconds_is_given_up_and_comes_too_late() {
     // What was given up comes after all: it is thrown away, the read that is under way is not over with it.
     for late in [1, 2] {
         let config = SupervisorConfig { programs: vec![quick("late")], ..SupervisorConfig::default() };
-        bench.loaded(late, Ok(Loaded { config, warnings: Vec::new(), logfile_given: false, files: Vec::new() }));
+        bench.loaded(
+            late,
+            Ok(Loaded {
+                config,
+                warnings: Vec::new(),
+                logfile_given: false,
+                files: Vec::new(),
+                origins: Vec::new(),
+                scaled: Vec::new(),
+            }),
+        );
     }
     assert_eq!((bench.system.names(), bench.answers().len()), (vec![name("p")], 2));
     bench.load(&[quick("p"), quick("new")]);

@@ -18,7 +18,7 @@ fn begun() -> Bench {
     config.healthcheck.retries = 100;
     let mut bench = Bench::new(&[config]);
     bench.start(1, "p");
-    assert_eq!(bench.system.tasks.get(&0).map(|command| &**command), Some("test -e well"));
+    assert_eq!(bench.system.tasks.get(&0).map(String::as_str), Some("test -e well"));
     bench
 }
 
@@ -55,6 +55,7 @@ fn a_script_that_survives_sigkill_is_told_and_the_checks_after_it_fail_until_it_
     bench.pass(2);
     let survived = Announcement::TaskSignalled {
         program: Arc::clone(bench.entry(0).config()),
+        hook: None,
         pid: Some(1002),
         reason: SignalReason::SurvivedKill { kills: 1 },
     };

@@ -4,7 +4,7 @@ use super::bench::{checked, other, quick, update};
 use super::*;
 use crate::api::{Changes, DaemonChanges, ReloadChange, Reread, RollbackReason, Updated, Watch};
 use crate::config::Diagnostic;
-use crate::models::{AutoRestart, DefaultOutput};
+use crate::models::{AccessRule, AutoRestart, DefaultOutput, HttpConfig};
 use crate::process::Cause;
 
 impl Bench {
@@ -46,7 +46,7 @@ fn an_update_that_makes_a_program_unhealthy_is_taken_back() {
 fn an_update_is_done_for_a_client_that_has_gone_but_a_question_is_not() {
     let mut bench = Bench::new(&[quick("p")]);
     bench.start(1, "p");
-    bench.ask(2, Request::Watch(Watch::Reread));
+    bench.ask(2, Request::Watch(Watch::Reread { secrets: false, file: None }));
     bench.ask(3, update(None));
     bench.gone(2);
     bench.gone(3);
@@ -118,6 +118,28 @@ fn the_console_is_set_up_anew_when_one_of_its_settings_has_changed() {
         outputs.push(bench.system.outputs);
     }
     assert_eq!(outputs, [0, 1, 2, 2]);
+}
+
+/// Sockets are looked through where there is one before or after, also if it is the same; streams end with the rules by which
+/// they were begun, and the log's level is set, where they have changed alone.
+#[test]
+fn an_update_reaches_the_sockets_the_streams_and_the_log() {
+    let mut bench = Bench::new(&[]);
+    let door = HttpConfig::new("web");
+    let plain = SupervisorConfig::default();
+    let steps = [
+        plain.clone(),
+        SupervisorConfig { http: vec![door.clone()], ..plain.clone() },
+        SupervisorConfig { http: vec![door], access: vec![AccessRule::new("nobody")], ..plain.clone() },
+        SupervisorConfig { loglevel: name("DEBUG"), ..plain.clone() },
+        plain,
+    ];
+    let seen = steps.map(|config| {
+        bench.handle(Input::Notice(Notice::Reload));
+        bench.load_settings(config);
+        (std::mem::take(&mut bench.system.doors), bench.system.streams_ended, bench.system.log_levels.len())
+    });
+    assert_eq!(seen, [(vec![], 0, 0), (vec![1], 0, 0), (vec![1], 1, 0), (vec![0], 2, 1), (vec![], 2, 2)]);
 }
 
 /// What takes effect at once is in force, and seen, when the answer comes; what does not is named each time.
@@ -229,7 +251,7 @@ fn what_was_down_before_an_update_is_down_when_it_is_taken_back() {
 #[test]
 fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
     let mut bench = Bench::new(&[quick("p"), quick("old")]);
-    bench.ask(1, Request::Watch(Watch::Reread));
+    bench.ask(1, Request::Watch(Watch::Reread { secrets: false, file: None }));
     let config = SupervisorConfig {
         shutdown_timeout: 77,
         programs: vec![
@@ -251,8 +273,15 @@ fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
         message: name("odd"),
         hint: String::new(),
     };
-    let loaded = Loaded { config, warnings: vec![odd], logfile_given: false, files: Vec::new() };
-    bench.loaded(1, Ok(loaded));
+    let loaded = Loaded {
+        config,
+        warnings: vec![odd],
+        logfile_given: false,
+        files: Vec::new(),
+        origins: Vec::new(),
+        scaled: Vec::new(),
+    };
+    bench.loaded(1, Ok(loaded.clone()));
     let Reply::Reread(reread) = bench.reply() else { panic!("a reread") };
     let Reread { added, removed, changed, warnings, daemon } = &**reread;
     let live = DaemonChanges { live: vec![name("shutdown_timeout")], restart: Vec::new() };
@@ -264,6 +293,10 @@ fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
         .collect();
     assert_eq!(keys, [("[supervice]", vec!["shutdown_timeout"]), ("p", vec!["command", "environment.KEY"])]);
     assert!(!format!("{reread:?}").contains("s3cret"), "{reread:?}");
+    bench.ask(2, Request::Watch(Watch::Reread { secrets: true, file: None }));
+    bench.loaded(2, Ok(loaded));
+    let Reply::Reread(reread) = bench.reply() else { panic!("a reread") };
+    assert!(format!("{reread:?}").contains("s3cret"), "shown where it is asked for: {reread:?}");
 }
 
 #[test]

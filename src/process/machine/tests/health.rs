@@ -1,6 +1,7 @@
 //! When health is checked, and what follows from the answers.
 
 use super::*;
+use crate::models::HealthAction;
 
 #[test]
 fn the_first_check_comes_after_start_period_and_answers_do_not_shift_the_row() {
@@ -84,4 +85,67 @@ fn a_start_during_a_health_restart_comes_without_its_delay() {
     bench.feed(start());
     bench.end(Exit::Signal(TERM));
     assert_eq!(bench.seen(), [Starting, Running, Unhealthy, Stopping, Stopped, Starting]);
+}
+
+fn unhealthy(action: HealthAction) -> Bench {
+    let mut bench = Bench::started(|config| {
+        checked(config);
+        config.healthcheck.action = action;
+    });
+    bench.wait(11_000);
+    for _ in 0..4 {
+        bench.health(false);
+        bench.wait(30_000);
+    }
+    assert_eq!(bench.seen(), [Starting, Running, Unhealthy], "it goes on");
+    bench
+}
+
+#[test]
+fn none_leads_to_nothing() {
+    let mut bench = unhealthy(HealthAction::None);
+    assert_eq!((bench.signals(), bench.commands), (vec![], 0));
+    bench.health(true);
+    assert_eq!(bench.seen(), [Running]);
+}
+
+#[test]
+fn a_signal_is_sent_once_each_time_it_becomes_unhealthy() {
+    let mut bench = unhealthy(HealthAction::Signal("HUP".to_owned()));
+    assert_eq!((bench.signals(), bench.targets.as_slice()), (vec![1], &[SignalTarget::Leader][..]));
+    assert_eq!(bench.whys(), [KillWhy::HealthAction]);
+    bench.health(true);
+    for _ in 0..2 {
+        bench.wait(30_000);
+        bench.health(false);
+    }
+    assert_eq!((bench.seen(), bench.signals()), (vec![Running, Unhealthy], vec![1]));
+    bench.feed(stop());
+    assert_eq!(bench.signals(), [TERM], "a stop is none the worse for it");
+}
+
+#[test]
+fn a_command_is_run_once_each_time_it_becomes_unhealthy() {
+    let mut bench = unhealthy(HealthAction::Command("page somebody".to_owned()));
+    assert_eq!((bench.signals(), bench.commands), (vec![], 1));
+}
+
+#[test]
+fn row_110_each_run_begins_unknown_and_what_was_found_of_the_one_before_counts_for_nothing() {
+    let mut bench = Bench::started(checked);
+    bench.wait(11_000);
+    bench.health(false);
+    let before = bench.machine.generation();
+    bench.feed(restart(false));
+    bench.end(Exit::Signal(TERM));
+    bench.wait(1_000);
+    assert_eq!((bench.machine.healthy(), bench.machine.health_message()), (None, None));
+    for _ in 0..5 {
+        let message = "late".to_owned();
+        bench.feed(Event::HealthReported { generation: before, healthy: false, message });
+    }
+    assert_eq!((bench.machine.state(), bench.machine.healthy()), (Running, None));
+    bench.wait(10_000);
+    bench.health(false);
+    assert_eq!(bench.machine.state(), Running, "of two failures in a row this is the first");
 }

@@ -1,7 +1,7 @@
 //! Programs that tell by themselves that they are ready.
 
 use super::*;
-use crate::models::Readiness;
+use crate::models::{Endpoint, Readiness};
 use crate::process::ReadyReport;
 
 fn tells(config: &mut ProgramConfig) {
@@ -73,7 +73,7 @@ fn what_can_not_tell_any_more_is_stopped_at_once() {
     let mut bench = Bench::started(tells);
     bench.wait(100);
     tell(&mut bench, ReadyReport::Never);
-    bench.wait(99);
+    bench.wait(249);
     assert_eq!(bench.seen(), [Starting]);
     bench.wait(1);
     assert_eq!((bench.seen(), bench.whys()), (vec![Stopping], vec![KillWhy::StartFailed]));
@@ -155,7 +155,7 @@ fn failing_checks_are_no_failure_before_start_timeout() {
     bench.wait(1_000);
     assert_eq!(bench.seen(), [Stopping]);
     bench.end(Exit::Signal(TERM));
-    let told = "not ready within 30 s (start_timeout): it waited for a health check that passes, retry 1 of 1 in 1 s";
+    let told = "not ready within 30 s (start_timeout): it waited for a health check that passes (connection refused), retry 1 of 1 in 1 s";
     assert_eq!(bench.describe(), told);
 }
 
@@ -180,4 +180,152 @@ fn a_check_that_answers_after_the_start_was_given_up_changes_nothing() {
     assert_eq!(bench.machine.state(), Stopping);
     bench.health(true);
     assert_eq!(bench.machine.state(), Stopping);
+}
+
+fn tried(config: &mut ProgramConfig) {
+    tells(config);
+    config.ready = Readiness::Accepts(Endpoint::Tcp { host: "db".to_owned(), port: 5432 });
+}
+
+/// What a repeated try finds is told when it changes, and changes nothing else.
+#[test]
+fn readiness_is_tried_again_while_it_runs_and_restarts_nothing() {
+    let mut bench = Bench::started(|config| {
+        tried(config);
+        config.ready_interval = 5;
+    });
+    bench.wait(1);
+    bench.probed(true);
+    assert_eq!((bench.seen(), bench.machine.ready()), (vec![Starting, Running], Some(true)));
+    bench.causes();
+    let tries = bench.probes;
+    bench.wait(4_999);
+    assert_eq!(bench.probes, tries);
+    bench.wait(1);
+    assert_eq!(bench.probes, tries + 1);
+    bench.probed(false);
+    assert_eq!(
+        (bench.causes(), bench.machine.ready()),
+        (vec![r#"Some("connection refused")"#.to_owned()], Some(false))
+    );
+    assert_eq!(bench.describe(), "pid 11, uptime 0:05; not ready: connection refused");
+    bench.wait(5_000);
+    bench.probed(false);
+    assert_eq!(bench.causes(), Vec::<String>::new(), "it is told once");
+    bench.wait(5_000);
+    bench.probed(true);
+    assert_eq!((bench.causes(), bench.machine.ready()), (vec!["None".to_owned()], Some(true)));
+    assert_eq!((bench.seen(), bench.signals.len()), (vec![], 0));
+    // One that gives no answer has failed, and the next one comes all the same.
+    bench.wait(20_000);
+    assert_eq!(bench.machine.ready(), Some(false));
+    bench.wait(5_000);
+    bench.probed(true);
+    assert_eq!(bench.machine.ready(), Some(true));
+}
+
+#[test]
+fn a_connection_is_tried_at_once_and_then_more_and_more_seldom() {
+    let mut bench = Bench::started(tried);
+    let waits = "pid 11, uptime 0:00, waits for a connection that is accepted (tcp:db:5432), 30 s more at most";
+    assert_eq!(bench.describe(), waits);
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let begin = bench.now;
+        let probes = bench.probes;
+        while bench.probes == probes {
+            bench.wait(1);
+        }
+        pauses.push(bench.now.saturating_duration_since(begin).as_millis());
+        bench.probed(false);
+    }
+    assert_eq!(pauses, [1, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    assert_eq!((bench.machine.ready(), bench.machine.gives_up()), (Some(false), false));
+    let waits = "pid 11, uptime 0:03, waits for a connection that is accepted (connection refused), 27 s more at most";
+    assert_eq!(bench.describe(), waits);
+    bench.wait(1_000);
+    bench.probed(true);
+    assert_eq!((bench.seen(), bench.machine.ready()), (vec![Starting, Running], Some(true)));
+    assert_eq!(bench.causes().last().map(String::as_str), Some("ready: a connection that is accepted"));
+    assert_eq!(bench.machine.poll_timeout(), None, "what is ready is not looked at any more");
+}
+
+#[test]
+fn a_command_is_tried_when_startsecs_have_passed_and_then_every_second() {
+    let mut bench = Bench::started(|config| {
+        tried(config);
+        config.ready = Readiness::Command("test -e x".to_owned());
+        config.startsecs = 3;
+    });
+    bench.wait(2_999);
+    assert_eq!(bench.probes, 0);
+    bench.wait(1);
+    assert_eq!(bench.probes, 1);
+    bench.wait(500);
+    bench.probed(false);
+    bench.wait(999);
+    assert_eq!(bench.probes, 1, "the second counts from its end");
+    bench.wait(1);
+    assert_eq!(bench.probes, 2);
+    bench.probed(true);
+    assert_eq!(bench.seen(), [Starting, Running]);
+}
+
+/// Row 34: it fails with that cause, in bounded time.
+#[test]
+fn what_is_tried_in_vain_fails_with_what_was_found_last() {
+    let mut bench = Bench::started(tried);
+    while bench.machine.state() == Starting {
+        bench.wait(500);
+        bench.probed(false);
+    }
+    assert_eq!((bench.seen(), bench.signals()), (vec![Starting, Stopping], vec![TERM]));
+    bench.end(Exit::Signal(TERM));
+    let told = "not ready within 30 s (start_timeout): it waited for a connection that is accepted (connection refused), \
+                retry 1 of 1 in 1 s";
+    assert_eq!(bench.describe(), told);
+}
+
+#[test]
+fn a_try_without_an_answer_is_given_up_and_one_follows() {
+    let mut bench = Bench::started(|config| {
+        tried(config);
+        config.start_timeout = 0;
+    });
+    bench.wait(14_999);
+    assert_eq!((bench.probes, bench.machine.next_is_probe()), (1, Some(true)));
+    bench.wait(1 + 20);
+    assert_eq!(bench.probes, 2);
+    assert!(bench.describe().ends_with("waits for a connection that is accepted (there was no answer)"));
+}
+
+/// Row 63 for what is tried: its end is told by itself, and answers that come later change nothing.
+#[test]
+fn answers_of_a_run_that_has_ended_change_nothing() {
+    let mut bench = Bench::started(tried);
+    bench.wait(0);
+    bench.exit(Exit::Code(1));
+    bench.probed(true);
+    bench.empty();
+    assert_eq!(bench.seen(), [Starting, Exited, Backoff]);
+    bench.wait(1_000);
+    bench.feed(Event::Probed { generation: 1, ready: true, message: String::new() });
+    assert_eq!(bench.machine.state(), Starting);
+}
+
+#[test]
+fn a_path_and_a_line_are_told_like_a_line_feed_and_named_where_they_do_not_come() {
+    for (ready, named) in [
+        (Readiness::Path("/run/x.pid".to_owned()), "a path that is made or changed (path:/run/x.pid)"),
+        (Readiness::Log("^up$".to_owned()), "a line of its output (log:^up$)"),
+    ] {
+        let mut bench = Bench::started(|config| {
+            tells(config);
+            config.ready = ready;
+        });
+        assert!(bench.describe().contains(named), "{}", bench.describe());
+        assert!(bench.machine.gives_up());
+        tell(&mut bench, ReadyReport::Ready);
+        assert_eq!((bench.seen(), bench.probes), (vec![Starting, Running], 0));
+    }
 }

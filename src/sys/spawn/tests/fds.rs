@@ -40,14 +40,19 @@ fn lists() -> impl Strategy<Value = BTreeMap<RawFd, usize>> {
 /// Starts a shell with this list that stops itself, and reads what it has then.
 fn fds_of_a_child(spawner: &mut Spawner, fds: Vec<(RawFd, BorrowedFd<'_>)>) -> BTreeMap<RawFd, PathBuf> {
     let launch = Launch {
+        pid_variable: None,
         argv: words(&["/bin/sh", "-c", "kill -STOP $$"]),
         env: words(&["PATH=/usr/bin:/bin"]),
         directory: None,
+        stdin_file: None,
         credentials: None,
         pdeathsig: true,
         fds,
         rlimits: Vec::new(),
         umask: None,
+        #[cfg(feature = "attach")]
+        has_terminal: false,
+        confinement: crate::models::Rare::default(),
         argv_0_is_path: false,
     };
     let child = spawner.spawn(launch).unwrap();
@@ -83,7 +88,8 @@ fn a_child_has_exactly_the_descriptors_of_its_list() {
         let stderr = unsafe { BorrowedFd::borrow_raw(2) };
         for has_close_range in [true, false] {
             let mut spawner = Spawner::new().unwrap();
-            spawner.slots = spawner.slots.filter(|_| has_close_range);
+            spawner.slots.retain(|_| has_close_range);
+            spawner.shares_table = has_close_range;
             let null = spawner.null();
             let before = table_of("self");
             let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });

@@ -1,9 +1,9 @@
 //! What the oracle expects of answers: to whom, when, and which.
 
 use super::Millis;
-use super::oracle::{Ask, Kind, LoadResult, MARGIN, Oracle, Proc, time_of_start, time_of_stop};
+use super::oracle::{Ask, Kind, LoadResult, MARGIN, Oracle, Proc, time_of_clean_up, time_of_start, time_of_stop};
 use super::reloads::LOAD_LIMIT;
-use crate::api::{Answer, Command, ProcId, Query, Refusal, ReloadFailure, Reply, Request, RequestId, Watch};
+use crate::api::{Answer, Command, ProcId, Query, Refusal, ReloadFailure, Reply, Request, RequestId, Selector, Watch};
 use crate::process::ProcessState;
 
 impl Kind {
@@ -52,7 +52,7 @@ impl Oracle {
         MARGIN
             + configs
                 // What a leader leaves behind that alone was killed has a time of its own.
-                .map(|config| time_of_stop(config) * if config.killasgroup { 1 } else { 2 })
+                .map(|config| time_of_stop(config) * if config.killasgroup { 1 } else { 2 } + time_of_clean_up(config))
                 .max()
                 .unwrap_or(0)
     }
@@ -72,8 +72,10 @@ impl Oracle {
             let Some(proc) = self.procs.get_mut(id) else { continue };
             proc.want = Some(up);
             proc.asked |= up;
+            // What came before a person's command counts no more; an attempt may have come to no process by then.
+            proc.after_fatal &= !up;
             if up {
-                (proc.retries, proc.rows, proc.unsure) = (0, [0; 2], false);
+                (proc.retries, proc.rows, proc.shortages, proc.unsure) = (0, [0; 2], 0, false);
             }
         }
     }
@@ -97,11 +99,15 @@ impl Oracle {
         ask.by = None;
         let right = matches!(
             ask.request,
-            Request::Watch(Watch::Tail { .. } | Watch::Why { .. }) | Request::Command(Command::ClearLogs { .. })
+            Request::Watch(
+                Watch::Tail { .. } | Watch::FollowDaemonLog { .. } | Watch::Why { .. } | Watch::ReadLog { .. }
+            ) | Request::Command(Command::ClearLogs { .. } | Command::Stdin { .. } | Command::ClearDaemonLog)
         );
-        if matches!(ask.request, Request::Watch(Watch::Tail { .. })) {
+        if matches!(ask.request, Request::Watch(Watch::Tail { .. } | Watch::FollowDaemonLog { .. })) {
             ask.kind = Kind::Stream;
         }
+        #[cfg(feature = "http")]
+        let right = right || matches!(ask.request, Request::Watch(Watch::Metrics));
         self.rule(right, || format!("{request:?} is delegated, which the engine is to answer"));
     }
 
@@ -131,6 +137,12 @@ impl Oracle {
         let Some(ask) = self.asks.remove(&request) else {
             return self.rule(false, || format!("{request:?} gets an answer that nobody waits for: {answer:?}"));
         };
+        // Of several names one that has failed is judged, else all of them.
+        let failed = match answer {
+            Ok(Reply::Each { results, .. }) => results.iter().map(|(_, result)| result).find(|result| result.is_err()),
+            Ok(_) | Err(_) => None,
+        };
+        let answer = failed.unwrap_or(answer);
         let verdict = self.judge(now, &ask, answer, left, names);
         self.rule(verdict.is_ok(), || format!("{:?} to {ask:?}: {}", answer, verdict.unwrap_err()));
     }
@@ -203,6 +215,10 @@ impl Oracle {
     fn judge_refusal(&self, now: Millis, ask: &Ask, refusal: &Refusal) -> Result<(), String> {
         let ensure = |holds: bool, rule: &str| if holds { Ok(()) } else { Err(rule.to_owned()) };
         let mut members = ask.members.iter().filter_map(|(id, _)| self.procs.get(id));
+        if let (Refusal::NoSuchProcess { name, .. }, true) = (refusal, is_of_several(&ask.request)) {
+            // It may have been there when it was asked for, and have left since; that it has not is what counts.
+            return ensure(self.present(name).is_none() || !ask.members.is_empty(), "there is one of this name");
+        }
         ensure(*refusal != Refusal::Internal, "the engine lost it")?;
         if *refusal == Refusal::ShuttingDown {
             return ensure(self.ending.is_some(), "the daemon does not end");
@@ -228,6 +244,11 @@ impl Oracle {
                         ensure(ask.result.is_none() && now >= LOAD_LIMIT, "the file was read in time")
                     }
                 },
+                // It has gone while the file was read.
+                Refusal::NoSuchProcess { .. } => {
+                    let read = matches!(ask.result, Some(LoadResult::Good | LoadResult::Pending));
+                    ensure(read, "the file was not read")
+                }
                 _ => ensure(ask.result == Some(LoadResult::Good), "nothing was applied, but some of it failed"),
             },
             Kind::Confirm => {
@@ -244,6 +265,11 @@ impl Oracle {
         let patient = |ask: &Ask| ask.kind == Kind::Stream || ask.kind == Kind::Wait && ask.by.is_none();
         self.asks.get(&request).is_some_and(patient)
     }
+}
+
+/// Each of its names has a result of its own.
+fn is_of_several(request: &Request) -> bool {
+    matches!(request, Request::Command(Command::Act { on: Selector::Processes(_), .. }))
 }
 
 fn is_up(proc: &Proc) -> bool {
@@ -265,30 +291,57 @@ fn fits(request: &Request, reply: &Reply) -> bool {
     match request {
         Request::Query(query) => match query {
             Query::Status { .. } => matches!(reply, Reply::Status { .. }),
+            Query::Blame { .. } => matches!(reply, Reply::Blame(_)),
+            Query::Graph { .. } => matches!(reply, Reply::Graph { .. }),
             Query::History { .. } => matches!(reply, Reply::History(_)),
             Query::Pid { .. } | Query::Ping => matches!(reply, Reply::Pid(_)),
             Query::Version => matches!(reply, Reply::Version(_)),
             Query::LogLevel => matches!(reply, Reply::LogLevel(_)),
+            Query::Flags => matches!(reply, Reply::Flags(_)),
+            Query::Access => matches!(reply, Reply::Access(_)),
+            #[cfg(feature = "http")]
+            Query::Readiness => matches!(reply, Reply::Readiness { .. }),
+            Query::Daemon => matches!(reply, Reply::Daemon(_)),
+            Query::Configuration => matches!(reply, Reply::Configuration(_)),
         },
         Request::Watch(watch) => match watch {
             Watch::Wait { .. } => matches!(reply, Reply::WaitOver { .. }),
-            Watch::Events { .. } | Watch::Tail { .. } => false,
-            Watch::Reread => matches!(reply, Reply::Reread(_)),
+            Watch::Events { .. } | Watch::Tail { .. } | Watch::FollowDaemonLog { .. } => false,
+            Watch::ReadLog { .. } => matches!(reply, Reply::LogRead { .. }),
+            #[cfg(feature = "http")]
+            Watch::Metrics => matches!(reply, Reply::Metrics(_)),
+            Watch::Reread { .. } => matches!(reply, Reply::Reread(_)),
+            Watch::Settings { .. } => matches!(reply, Reply::Settings(_)),
             Watch::Why { .. } => matches!(reply, Reply::Why(_)),
         },
         Request::Command(command) => match command {
             Command::Act { terms, .. } => match reply {
                 Reply::Reached { .. } | Reply::AlreadyThere { .. } => true,
                 Reply::Begun { .. } => !terms.wait,
+                Reply::Each { .. } => true,
                 _ => false,
             },
             Command::EndRun { .. } => matches!(reply, Reply::Reached { .. } | Reply::AlreadyThere { .. }),
             Command::Signal { .. } => matches!(reply, Reply::SignalSent { .. }),
+            Command::Pause { .. } => matches!(reply, Reply::Paused { .. }),
+            Command::Resume { .. } => matches!(reply, Reply::Resumed { .. }),
+            Command::SetEnabled { .. } => matches!(reply, Reply::EnabledSet { .. }),
+            Command::ReloadProcess { .. } => matches!(reply, Reply::ProcessReloaded { .. }),
             Command::Reload => matches!(reply, Reply::Reloaded { .. }),
-            Command::Update { .. } => matches!(reply, Reply::Updated(_)),
+            Command::Update { .. } | Command::Scale { .. } => matches!(reply, Reply::Updated(_)),
             Command::Confirm => matches!(reply, Reply::Confirmed),
             Command::SetLogLevel { .. } => matches!(reply, Reply::LogLevel(_)),
+            Command::SetFlag { .. } => matches!(reply, Reply::FlagSet { .. }),
             Command::ClearLogs { .. } => matches!(reply, Reply::LogsCleared { .. }),
+            Command::Stdin { .. } => matches!(reply, Reply::StdinTaken { .. }),
+            #[cfg(feature = "attach")]
+            Command::Run(_) | Command::Attach { .. } => false,
+            Command::ClearDaemonLog => matches!(reply, Reply::DaemonLogCleared),
+            Command::ReadConfiguration => matches!(reply, Reply::ConfigurationRead(_)),
+            Command::AddGroup { .. } => matches!(reply, Reply::GroupAdded { .. }),
+            Command::RemoveGroup { .. } => matches!(reply, Reply::GroupRemoved { .. }),
+            Command::RemoteEvent { .. } => matches!(reply, Reply::EventSent),
+            Command::RestartDaemon => matches!(reply, Reply::Restarting),
             Command::ReopenLogs => matches!(reply, Reply::LogsReopened),
             Command::Shutdown => matches!(reply, Reply::ShuttingDown),
             Command::Power(_) => matches!(reply, Reply::PowerBegun(_)),

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::oracle::Kind;
 use super::{SECOND, Sim};
+#[cfg(feature = "attach")]
+use crate::api::Run;
 use crate::api::{
-    Act, Amount, Command, EventKinds, LogLevel, Query, Request, RequestId, Selector, Terms, WaitFor, Watch,
+    Act, Amount, Command, EventKinds, LogLevel, LogSource, Query, Request, RequestId, Selector, Terms, WaitFor, Watch,
 };
 use crate::core::effect::Input;
 use crate::models::{Power, StreamKind};
@@ -25,14 +27,25 @@ impl Sim {
             self.system.oracle.rule(!follows, || format!("{id:?} has gone, but is told what happens"));
             return self.check();
         }
+        let request = self.request();
+        self.ask(request)
+    }
+
+    /// Somebody asks for this.
+    pub(super) fn ask(&mut self, request: Request) -> Result<(), String> {
         let id = RequestId(self.requests);
         self.requests += 1;
         let now = self.system.now;
         let by = match self.system.random.chance(20) {
             true => Initiator::Embedder,
-            false => Initiator::Client(Arc::new(Caller { uid: 0, pid: 1, command: Some("ctl".into()) })),
+            false => Initiator::Client(Arc::new(Caller {
+                uid: 0,
+                pid: 1,
+                command: Some("ctl".into()),
+                user: None,
+                groups: Box::default(),
+            })),
         };
-        let request = self.request();
         self.system.oracle.note(now, || format!("{id:?} asks: {request:?}"));
         self.file(id, &request);
         self.system.open.insert(id);
@@ -63,23 +76,45 @@ impl Sim {
                 | Query::Pid { name: Some(name) },
             )
             | Request::Watch(Watch::Tail { name, .. } | Watch::Why { name })
-            | Request::Command(Command::EndRun { name } | Command::Signal { name, .. } | Command::ClearLogs { name }) =>
-            {
+            | Request::Command(
+                Command::EndRun { name }
+                | Command::Signal { name, .. }
+                | Command::Pause { name }
+                | Command::Resume { name }
+                | Command::SetEnabled { name, .. }
+                | Command::ClearLogs { name }
+                | Command::Stdin { name, .. },
+            ) => {
                 lacks = named(name, oracle).is_empty();
+            }
+            Request::Query(Query::Graph { names, .. } | Query::Blame { names, .. }) => {
+                lacks = names.iter().any(|name| named(name, oracle).is_empty());
             }
             Request::Query(_) => {}
             Request::Watch(Watch::Wait { name, timeout: most, .. }) => {
                 (kind, ids) = (Kind::Wait, named(name, oracle));
                 (lacks, timeout) = (ids.is_empty(), *most);
             }
+            // Answered when its command has ended.
+            Request::Command(Command::ReloadProcess { name }) => {
+                (kind, ids) = (Kind::Wait, named(name, oracle));
+                lacks = ids.is_empty();
+            }
             Request::Watch(Watch::Events { .. }) => kind = Kind::Stream,
-            Request::Watch(Watch::Reread) => kind = Kind::Reread,
+            Request::Watch(Watch::Reread { .. }) => kind = Kind::Reread,
+            Request::Watch(Watch::Settings { name, .. }) => {
+                kind = Kind::Reread;
+                lacks = named(name, oracle).is_empty();
+            }
             Request::Command(Command::Act { act, on, terms }) => {
                 ids = match on {
                     Selector::Process(name) => oracle.meant(name, false),
                     Selector::Group(name) => oracle.meant(name, true),
+                    Selector::Processes(names) => names.iter().flat_map(|name| oracle.meant(name, false)).collect(),
                 };
-                (lacks, timeout) = (ids.is_empty(), terms.timeout);
+                // Of several each has a result of its own.
+                lacks = ids.is_empty() && !matches!(on, Selector::Processes(_));
+                timeout = terms.timeout;
                 kind = match act {
                     Act::Start => Kind::Start,
                     Act::Stop | Act::Kill => Kind::Stop,
@@ -91,11 +126,33 @@ impl Sim {
                     kind = Kind::Order;
                 }
             }
+            Request::Watch(Watch::ReadLog { source: LogSource::Process { name, .. }, .. }) => {
+                lacks = named(name, oracle).is_empty();
+            }
+            Request::Watch(Watch::ReadLog { source: LogSource::Daemon, .. } | Watch::FollowDaemonLog { .. }) => {}
+            #[cfg(feature = "http")]
+            Request::Watch(Watch::Metrics) => {}
+            #[cfg(feature = "attach")]
+            Request::Command(Command::Attach { name, .. }) => lacks = named(name, oracle).is_empty(),
+            #[cfg(feature = "attach")]
+            Request::Command(Command::Run(_)) => {}
             Request::Command(Command::Reload) => kind = Kind::Reload,
             Request::Command(Command::Update { .. }) => kind = Kind::Update,
+            // Nothing here has several instances.
+            Request::Command(Command::Scale { .. }) => kind = Kind::Reread,
             Request::Command(Command::Confirm) => kind = Kind::Confirm,
             Request::Command(
-                Command::SetLogLevel { .. } | Command::ReopenLogs | Command::Shutdown | Command::Power(_),
+                Command::SetLogLevel { .. }
+                | Command::SetFlag { .. }
+                | Command::ReopenLogs
+                | Command::ClearDaemonLog
+                | Command::ReadConfiguration
+                | Command::AddGroup { .. }
+                | Command::RemoveGroup { .. }
+                | Command::RemoteEvent { .. }
+                | Command::RestartDaemon
+                | Command::Shutdown
+                | Command::Power(_),
             ) => {}
         }
         let kind = if lacks { Kind::NotFound } else { kind };
@@ -124,9 +181,14 @@ impl Sim {
         let timeout = random.chance(15).then(|| random.pick(&[SECOND, 3 * SECOND, 60 * SECOND]));
         let terms =
             Terms { wait: !random.chance(15), timeout: timeout.map(Duration::from_millis), only: random.chance(20) };
-        let on = match random.chance(15) {
-            true => Selector::Group(random.pick(&["red", "blue", "p0", "green"]).to_owned()),
-            false => Selector::Process(name.clone()),
+        let on = match random.below(100) {
+            0..15 => Selector::Group(random.pick(&["red", "blue", "p0", "green"]).to_owned()),
+            15..25 => {
+                let mut names = vec!["p0".to_owned(), name.clone()];
+                names.dedup();
+                Selector::Processes(names)
+            }
+            _ => Selector::Process(name.clone()),
         };
         let act = |act| Request::Command(Command::Act { act, on, terms });
         match random.below(100) {
@@ -141,7 +203,7 @@ impl Sim {
                 Request::Command(Command::Update { confirm: confirm.map(Duration::from_secs) })
             }
             72..75 => Request::Command(Command::Confirm),
-            75..78 => Request::Watch(Watch::Reread),
+            75..78 => Request::Watch(Watch::Reread { secrets: false, file: None }),
             78..84 => {
                 let all = [WaitFor::Running, WaitFor::Healthy, WaitFor::Stopped, WaitFor::Exited];
                 Request::Watch(Watch::Wait { name, until: random.pick(&all), timeout: terms.timeout })
@@ -154,29 +216,60 @@ impl Sim {
         let random = &mut self.system.random;
         let stream = random.pick(&[StreamKind::Stdout, StreamKind::Stderr]);
         let level = LogLevel::from_name(random.pick(&["DEBUG", "INFO"]));
-        match random.below(140) {
+        match random.below(148) {
             0..10 => Request::Query(Query::Status { name: None, offset: 2 }),
             10..20 => Request::Query(Query::Status { name: Some(name), offset: 0 }),
             20..30 => Request::Query(Query::History { name: random.chance(50).then_some(name) }),
-            30..40 => Request::Query(Query::Pid { name: random.chance(50).then_some(name) }),
+            30..36 => Request::Query(Query::Pid { name: random.chance(50).then_some(name) }),
+            36..40 => {
+                let names = if random.chance(50) { vec![name] } else { Vec::new() };
+                match random.chance(50) {
+                    true => Request::Query(Query::Graph { names, offset: 1 }),
+                    false => Request::Query(Query::Blame { names, offset: 1 }),
+                }
+            }
             40..44 => Request::Query(Query::Ping),
             44..46 => Request::Query(Query::Version),
             46..50 => Request::Query(Query::LogLevel),
             50..60 => Request::Watch(Watch::Events { kinds: EventKinds::ALL, history: 5 }),
             60..80 => Request::Watch(Watch::Tail { name, stream, amount: Amount::Lines(3), follow: random.chance(50) }),
-            80..95 => Request::Watch(Watch::Why { name }),
+            80..84 => Request::Watch(Watch::Settings { name, secrets: false }),
+            84..95 => Request::Watch(Watch::Why { name }),
             95..105 => {
                 let target = random.pick(&[SignalTarget::Leader, SignalTarget::Group]);
                 Request::Command(Command::Signal { name, signal: 10, target })
             }
-            105..115 => Request::Command(Command::ClearLogs { name }),
+            105..107 => Request::Command(Command::ClearLogs { name }),
+            107..110 => match random.chance(50) {
+                true => Request::Command(Command::Pause { name }),
+                false => Request::Command(Command::Resume { name }),
+            },
+            110..115 => Request::Command(Command::ReloadProcess { name }),
             115..120 => Request::Command(Command::ReopenLogs),
             120..130 => match level {
                 Some(level) => Request::Command(Command::SetLogLevel { level }),
                 None => Request::Query(Query::LogLevel),
             },
             130 => Request::Command(Command::Shutdown),
+            140..145 => Request::Command(Command::Stdin { name, bytes: b"x".as_slice().into() }),
             131..134 => Request::Command(Command::Power(Power::Off)),
+            134..138 => Request::Command(Command::SetFlag { name: "there".to_owned(), is_set: random.chance(60) }),
+            138 => Request::Query(Query::Flags),
+            #[cfg(feature = "attach")]
+            145..148 => Request::Command(match random.chance(50) {
+                true => Command::Attach { name, size: None },
+                false => Command::Run(Arc::new(Run {
+                    name: random.chance(50).then_some(name),
+                    command: vec!["true".to_owned()],
+                    settings: Vec::new(),
+                    tty: false,
+                    term: None,
+                    size: None,
+                    attached: random.chance(50),
+                })),
+            }),
+            #[cfg(feature = "http")]
+            139 => Request::Watch(Watch::Metrics),
             _ => Request::Query(Query::Ping),
         }
     }

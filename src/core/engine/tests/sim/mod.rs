@@ -20,12 +20,13 @@ use std::sync::Arc;
 
 use super::super::Engine;
 use super::super::timers::TimerKey;
+use crate::api::{Command, Request};
 use crate::config::ConfigError;
-use crate::core::effect::{Input, Notice};
+use crate::core::effect::{CheckPurpose, Input, Notice};
 use crate::health::HealthCheckResult;
 use crate::models::{Power, ProgramConfig, StreamKind, SupervisorConfig};
 use crate::output::Note;
-use crate::process::{Desired, Moment, ProcessState};
+use crate::process::{Desired, Initiator, Moment, ProcessState};
 use oracle::Counts;
 use random::Random;
 use system::{Distortion, FakeSystem, Pending};
@@ -39,12 +40,16 @@ const TURNS: u64 = 1_000_000;
 /// SIGKILL that comes again, a check that nobody answers.
 const CALM: Millis = 120 * SECOND;
 
+/// So long a copy goes on beside the original, which takes as long as that.
+const COPY_TURNS: u64 = 300;
+
 struct Sim {
     engine: Engine,
-    /// Written down and read back at some turn, and told the same ever since: it has to want the same.
+    /// Written down and read back at some turn, and told the same for a while: it has to want the same.
     copy: Option<Engine>,
-    /// The turn at which that happens.
+    /// The turn at which that happens, and the last one in which the copy is told.
     copied_at: u64,
+    copy_until: u64,
     system: FakeSystem,
     /// Requests so far.
     requests: u64,
@@ -79,7 +84,7 @@ impl Sim {
         let mut engine = Engine::new(system.instant(), 1, None, settings, programs);
         let is_init = system.random.chance(30);
         engine.commands_machine(is_init);
-        Sim { engine, copy: None, copied_at: 0, system, requests: 0, told: false, is_init }
+        Sim { engine, copy: None, copied_at: 0, copy_until: 0, system, requests: 0, told: false, is_init }
     }
 
     fn live(&mut self) -> Result<(), String> {
@@ -112,9 +117,12 @@ impl Sim {
         self.system.oracle.counts.turns += 1;
         // Once in each life at least; and now and then while something is under way.
         let is_busy = self.engine.timers.keys().any(|key| matches!(key, TimerKey::OutputDrain(_)));
-        let again = self.system.random.below(if is_busy { 200 } else { 20_000 }) == 0;
-        if self.system.oracle.counts.turns == self.copied_at || again {
+        let again = self.system.random.below(if is_busy { 800 } else { 20_000 }) == 0;
+        let turns = self.system.oracle.counts.turns;
+        if turns == self.copied_at || again {
             self.write_and_read()?;
+        } else if turns > self.copy_until {
+            self.copy = None;
         }
         let timer = self.engine.poll_timeout().map(|at| self.millis(at));
         if let Some(promised) = self.system.oracle.first_timeout().filter(|at| timer.is_none_or(|timer| timer > *at)) {
@@ -162,6 +170,7 @@ impl Sim {
             return Err(format!("{one}\nis read back as\n{other}"));
         }
         self.copy = Some(copy);
+        self.copy_until = self.system.oracle.counts.turns + COPY_TURNS;
         self.system.oracle.counts.copies += 1;
         Ok(())
     }
@@ -225,11 +234,26 @@ impl Sim {
     fn tell(&mut self, news: Pending) -> Result<(), String> {
         let input = match news {
             Pending::Child => Input::Notice(Notice::Child),
-            Pending::Health { id, generation, healthy } => {
+            Pending::PathChanged { id, generation } => {
+                Input::PathChanged { id, generation, path: "/srv/current".into() }
+            }
+            Pending::ConditionSeen { id, generation, condition, is_there } => {
+                self.system.outside.insert((id, generation, condition), is_there);
+                Input::ConditionSeen { id, generation, condition, is_there }
+            }
+            Pending::Checked { id, generation, purpose, healthy } => {
+                if let CheckPurpose::StartCondition(number) = purpose {
+                    self.system.outside.insert((id, generation, number), healthy);
+                }
                 let result = HealthCheckResult { healthy, message: "as it is".to_owned() };
-                Input::Health { id, generation, result }
+                Input::Checked { id, generation, purpose, result }
             }
             Pending::Readiness { id, generation, report } => Input::Readiness { id, generation, report },
+            Pending::Notified { id, generation, message } => match self.system.notified(id, generation, message) {
+                Some(input) => input,
+                None => return self.check(),
+            },
+            Pending::NotificationsRead { id, generation } => Input::NotificationsRead { id, generation },
             Pending::Drained { id, generation } => {
                 let last_line = self.system.random.chance(50).then(|| "the last line".to_owned());
                 Input::Output(Note::Drained { program: id, generation, last_line })
@@ -266,7 +290,11 @@ impl Sim {
                 self.handle(Input::Notice(Notice::Reload))
             }
             92..94 => self.handle(Input::Notice(Notice::Reopen)),
-            94..98 => {
+            94 => {
+                let (pid, uid, is_gone) = (99, 7, self.system.random.chance(50));
+                self.handle(Input::NotifiedByStranger { pid, uid, is_gone })
+            }
+            95..98 => {
                 let id = self.system.random.small(8);
                 let (stream, text) = (StreamKind::Stdout, "no room".to_owned());
                 let trouble = Note::Trouble { program: id, stream, text };
@@ -327,10 +355,12 @@ impl Sim {
         let timers = engine.timers.keys().filter(|key| matches!(key, TimerKey::Waiter(_))).count();
         ensure(timers <= waiters, &|| format!("{timers} timers for {waiters} waiters"))?;
         let timers = engine.timers.keys().count() - timers;
-        ensure(timers <= 5 * entries + 6, &|| format!("{timers} timers for {entries}"))?;
+        ensure(timers <= 9 * entries + 6, &|| format!("{timers} timers for {entries}"))?;
         let known = engine.registry.iter().count();
         ensure(known == entries, &|| format!("{known} entries, not {entries}"))?;
-        ensure(system.oracle.ending.is_none_or(|by| by >= now), &|| "the shutdown takes too long".to_owned())?;
+        ensure(system.oracle.ending.is_none_or(|by| by >= now), &|| {
+            format!("the shutdown takes too long: {:?}, tasks {:?}", engine.shutdown, engine.tasks)
+        })?;
         for (id, entry) in engine.registry.iter() {
             let name = entry.name();
             let proc = system.oracle.procs.get(&id).ok_or_else(|| format!("{name} is unknown"))?;
@@ -352,7 +382,9 @@ impl Sim {
             let view = entry.machine.view();
             ensure(untouched || shown.as_ref() == Some(&view), &|| format!("{name} is {view:?}, shown as {shown:?}"))?;
             let starting = Millis::from(proc.config.startsecs.max(4)) * SECOND + 4_000 * SECOND;
-            let stuck = state == ProcessState::Starting && system.oracle.age(now, id) > starting;
+            // What it waits for outside may never come.
+            let waits = system.has_hook(id) || !engine.awaited_outside(id).is_empty();
+            let stuck = state == ProcessState::Starting && !waits && system.oracle.age(now, id) > starting;
             ensure(!stuck, &|| format!("{name} hangs in STARTING"))?;
         }
         Ok(())
@@ -361,6 +393,7 @@ impl Sim {
     /// Nothing goes wrong any more: everything comes to rest, as it was wanted.
     fn become_quiet(&mut self) -> Result<(), String> {
         self.system.settle();
+        self.ask(Request::Command(Command::SetFlag { name: "there".to_owned(), is_set: true }))?;
         let until = self.system.now + CALM;
         while self.system.now < until && self.engine.finished().is_none() {
             self.turn(false)?;
@@ -380,14 +413,24 @@ impl Sim {
             let proc = &self.system.oracle.procs[&id];
             let (name, state, alive) = (entry.name(), entry.machine.state(), self.system.alive(id));
             let want = proc.want.unwrap_or(entry.machine.desired() == Desired::Up);
-            let up = state == ProcessState::Running && alive > 0;
+            // What never gets ready, or a job that never succeeds, is tried for ever.
+            let is_renewed = entry.config().restart.max_lifetime > 0
+                && matches!(entry.machine.last_request(), Some((_, Initiator::Policy(_), _)));
+            let tried = is_renewed
+                || proc.after_fatal
+                || state == ProcessState::Fatal && entry.machine.poll_timeout().is_some();
+            let up = tried || state == ProcessState::Running && alive > 0;
             let done = state == ProcessState::Exited && proc.may_rest;
             let down = matches!(state, ProcessState::Stopped | ProcessState::Exited | ProcessState::Fatal);
             let right = if want { up || done && alive == 0 } else { down && alive == 0 };
+            if down && !entry.machine.is_up() && self.system.owes_clean_up(id) {
+                return Err(format!("{name} is {state}, and its last run was not cleaned up"));
+            }
             if !right {
                 return Err(format!(
-                    "{name} shall be {}, but is {state}; {alive} tasks live",
-                    if want { "up" } else { "down" }
+                    "{name} shall be {}, but is {state}; {alive} tasks live; {:?}",
+                    if want { "up" } else { "down" },
+                    self.engine.condition_of(id, entry)
                 ));
             }
             if proc.leaving {
@@ -405,7 +448,7 @@ impl Sim {
     /// The shutdown is over.
     fn end(&mut self) -> Result<(), String> {
         let alive: usize = self.engine.registry.ids().into_iter().map(|id| self.system.alive(id)).sum();
-        let left = alive + self.system.orphans_alive() + self.system.scripts_alive(None);
+        let left = alive + self.system.orphans_alive() + self.system.scripts_alive();
         let clean = self.engine.finished() == Some(true);
         // Whoever follows is told by the end of the stream.
         let waiting: Vec<_> = self.system.oracle.waiting();
@@ -442,17 +485,36 @@ fn duplicate(input: &Input) -> Input {
             descendant: *descendant,
         },
         Input::Swept => Input::Swept,
+        #[cfg(feature = "attach")]
+        Input::RunRead { request, result } => Input::RunRead { request: *request, result: result.clone() },
+        &Input::ConditionSeen { id, generation, condition, is_there } => {
+            Input::ConditionSeen { id, generation, condition, is_there }
+        }
+        Input::UsageSampled { samples } => Input::UsageSampled { samples: samples.clone() },
+        Input::PathChanged { id, generation, path } => {
+            Input::PathChanged { id: *id, generation: *generation, path: Arc::clone(path) }
+        }
         &Input::GroupProbed { id, generation, group } => Input::GroupProbed { id, generation, group },
-        Input::Health { id, generation, result } => {
-            Input::Health { id: *id, generation: *generation, result: result.clone() }
+        Input::Checked { id, generation, purpose, result } => {
+            Input::Checked { id: *id, generation: *generation, purpose: *purpose, result: result.clone() }
         }
         &Input::Readiness { id, generation, report } => Input::Readiness { id, generation, report },
+        Input::Notified { id, generation, pid, is_main, message } => {
+            Input::Notified { id: *id, generation: *generation, pid: *pid, is_main: *is_main, message: message.clone() }
+        }
+        &Input::NotifiedByStranger { pid, uid, is_gone } => Input::NotifiedByStranger { pid, uid, is_gone },
+        &Input::NotificationsRead { id, generation } => Input::NotificationsRead { id, generation },
+        &Input::MainFound { id, generation, pid } => Input::MainFound { id, generation, pid },
+        &Input::NoMain { id, generation, found } => Input::NoMain { id, generation, found },
+        &Input::MainRefused { id, generation, found } => Input::MainRefused { id, generation, found },
         &Input::TaskSpawned { task, pid } => Input::TaskSpawned { task, pid },
         Input::TaskSpawnFailed { task, error } => Input::TaskSpawnFailed { task: *task, error: error.clone() },
         &Input::TaskExited { task, exit } => Input::TaskExited { task, exit },
         Input::Adoption(input) => Input::Adoption(input.clone()),
         &Input::OrphansCounted { count, signalled } => Input::OrphansCounted { count, signalled },
         &Input::PendingExecsProbed { left } => Input::PendingExecsProbed { left },
+        &Input::ClockRead { id, clock } => Input::ClockRead { id, clock },
+        &Input::TimeFound { id, clock, found } => Input::TimeFound { id, clock, found },
         Input::Output(note) => Input::Output(note.clone()),
         Input::ConfigLoaded { load, result } => {
             let result = match &**result {

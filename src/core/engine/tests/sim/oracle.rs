@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Millis, SECOND};
 use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId, ShutdownProgress};
-use crate::models::{AutoRestart, ExitOn, ProgramConfig, ProgramType, Readiness};
+use crate::models::{AutoRestart, ExitOn, HealthCheckType, Hook, ProgramConfig, ProgramType, Readiness};
 use crate::process::{Cause, Exit, Failure, Initiator, ProcessState, SpawnError, SpawnStage, Transition};
 
 /// What death by SIGKILL, and everything around it, may take.
@@ -21,6 +21,7 @@ pub(super) struct Proc {
     /// What it was last told; `None`: an update has decided that.
     pub(super) want: Option<bool>,
     pub(super) leaving: bool,
+    /// Attempts that got to a process, or to a `pre_start`.
     pub(super) spawns: u64,
     pub(super) last_attempt: Option<Millis>,
     /// An operator has asked for it since the last attempt.
@@ -31,8 +32,18 @@ pub(super) struct Proc {
     pub(super) unsure: bool,
     /// Those in a row: for failed attempts since it was `RUNNING`, for bad health since a check passed.
     pub(super) rows: [u32; 2],
-    /// How many seconds the present `BACKOFF` lasts at least.
-    pub(super) delay: u32,
+    /// How long the present `BACKOFF`, or `FATAL`, lasts at least.
+    pub(super) delay: Millis,
+    /// The restarts that nobody has asked for since an operator has.
+    pub(super) restarts: Vec<Millis>,
+    /// The present attempt is one for its age (`max_lifetime`): that counts, and no limit is in its way.
+    pub(super) for_age: bool,
+    /// The next restart was decided by the limit of another configuration.
+    pub(super) other_limit: bool,
+    /// An attempt was made after it was given up, by settings that a reload may have changed since.
+    pub(super) after_fatal: bool,
+    /// Attempts in a row that the daemon was short of something for.
+    pub(super) shortages: u32,
     /// Its last spawn has failed for good.
     pub(super) hopeless: bool,
     pub(super) last_up: Option<Millis>,
@@ -108,6 +119,8 @@ pub(super) struct Oracle {
     pub(super) ending: Option<Millis>,
     pub(super) shutdown_timeout: Millis,
     pub(super) exit_when_idle: bool,
+    /// A program tells of its changes of state, or did so before a reload: what does that may hang at the end.
+    pub(super) tells_states: bool,
     /// When a program ended that ends the daemon with it.
     pub(super) fatal_end: Option<Millis>,
     /// The number of the last reading of the file.
@@ -157,10 +170,16 @@ pub(super) struct Counts {
     pub(super) copies: u64,
     pub(super) looked_at: u64,
     pub(super) own_ends: u64,
+    pub(super) missed: u64,
+    pub(super) alive_again: u64,
+    pub(super) hooks: u64,
+    pub(super) backgrounded: u64,
+    pub(super) handed_over: u64,
+    pub(super) no_main: u64,
 }
 
 impl Counts {
-    fn all(&mut self) -> [&mut u64; 22] {
+    fn all(&mut self) -> [&mut u64; 28] {
         [
             &mut self.turns,
             &mut self.runs,
@@ -184,6 +203,12 @@ impl Counts {
             &mut self.copies,
             &mut self.looked_at,
             &mut self.own_ends,
+            &mut self.missed,
+            &mut self.alive_again,
+            &mut self.hooks,
+            &mut self.backgrounded,
+            &mut self.handed_over,
+            &mut self.no_main,
         ]
     }
 
@@ -201,7 +226,7 @@ impl Proc {
     /// An update decides whether it runs, and may begin a new count of retries.
     pub(super) fn leave_to_update(&mut self) {
         (self.want, self.asked, self.unsure) = (None, true, true);
-        (self.retries, self.rows) = (0, [0; 2]);
+        (self.retries, self.rows, self.shortages) = (0, [0; 2], 0);
     }
 }
 
@@ -239,8 +264,15 @@ impl Oracle {
     // What the engine does.
 
     pub(super) fn configured(&mut self, id: ProcId, config: &Arc<ProgramConfig>) {
+        self.tells_states |= !config.hooks.on_state.is_empty();
         if let Some(proc) = self.procs.get_mut(&id) {
             proc.config = Arc::clone(config);
+            // A delay that counts from the end of a hook is that of the settings by then.
+            let shortest = proc.rows.iter().map(|row| least_delay(config, (*row).max(1))).min();
+            proc.delay = proc.delay.min(shortest.unwrap_or(0));
+            // Those before were counted by another limit, and so was the one that may be on its way.
+            proc.restarts.clear();
+            proc.other_limit = true;
             return;
         }
         let start = self.booted && config.autostart;
@@ -257,7 +289,12 @@ impl Oracle {
             retries: 0,
             unsure: self.undecided,
             rows: [0; 2],
+            shortages: 0,
             delay: 0,
+            restarts: Vec::new(),
+            after_fatal: false,
+            for_age: false,
+            other_limit: false,
             hopeless: false,
             last_up: None,
             completed: false,
@@ -271,13 +308,22 @@ impl Oracle {
         self.rule(leaving, || format!("{id} is forgotten, but stands in the configuration"));
     }
 
+    /// A `pre_start` is begun: as a spawn would be.
+    pub(super) fn attempted(&mut self, now: Millis, id: ProcId, config: &Arc<ProgramConfig>) {
+        self.attempt(now, id);
+        if let Some(proc) = self.procs.get_mut(&id) {
+            proc.run_config = Some(Arc::clone(config));
+            proc.spawns += 1;
+        }
+    }
+
     fn attempt(&mut self, now: Millis, id: ProcId) {
         let (ending, trial) = (self.ending.is_some(), self.procs.get(&id));
         let Some(proc) = trial else { return self.rule(false, || format!("{id} is spawned, which nobody knows")) };
         let name = proc.config.name.clone();
         let pause = now - proc.last_attempt.unwrap_or(0);
         let paced = proc.asked || proc.last_attempt.is_none() || pause >= SECOND;
-        let (backoff, row) = (now - proc.since, Millis::from(proc.delay) * SECOND);
+        let (backoff, row) = (now - proc.since, proc.delay);
         let waited = proc.asked || proc.delay == 0 || backoff >= row;
         let hopeless = proc.hopeless && !proc.asked;
         let unwanted = proc.want == Some(false);
@@ -286,29 +332,49 @@ impl Oracle {
         self.rule(paced, || format!("{name} is spawned {pause} ms after the attempt before; nobody has asked"));
         self.rule(waited, || format!("{name}: a retry comes after {backoff} ms, not {row}"));
         self.rule(!hopeless, || format!("{name} is spawned again after a failure that lasts"));
+        self.restarted(now, id);
         if let Some(proc) = self.procs.get_mut(&id) {
             (proc.last_attempt, proc.asked, proc.hopeless) = (Some(now), false, false);
             (proc.since, proc.delay) = (now, 0);
         }
     }
 
-    pub(super) fn spawned(&mut self, now: Millis, id: ProcId, config: &Arc<ProgramConfig>) {
+    /// `is_prepared`: its `pre_start` has come before.
+    pub(super) fn spawned(&mut self, now: Millis, id: ProcId, is_prepared: bool, config: &Arc<ProgramConfig>) {
         self.note(now, || format!("spawn {}", config.name));
-        self.attempt(now, id);
+        if !is_prepared {
+            self.attempt(now, id);
+        }
         self.counts.runs += 1;
         let Some(proc) = self.procs.get_mut(&id) else { return };
-        proc.spawns += 1;
+        proc.spawns += u64::from(!is_prepared);
+        proc.shortages = 0;
         let newest = *proc.config == **config;
         proc.run_config = Some(Arc::clone(config));
-        self.rule(newest, || format!("{}: spawned with settings of yesterday", config.name));
+        self.rule(newest || is_prepared, || format!("{}: spawned with settings of yesterday", config.name));
     }
 
-    pub(super) fn spawn_refused(&mut self, now: Millis, id: ProcId, error: &SpawnError) {
+    pub(super) fn spawn_refused(&mut self, now: Millis, id: ProcId, is_prepared: bool, error: &SpawnError) {
         self.note(now, || format!("spawn of {id} refused: {error}"));
-        self.attempt(now, id);
+        if !is_prepared {
+            self.attempt(now, id);
+        }
         self.counts.refused += 1;
-        let at_the_program = matches!(error.stage, SpawnStage::Exec | SpawnStage::Directory);
+        let at_the_program =
+            matches!(error.stage, SpawnStage::Exec | SpawnStage::Directory | SpawnStage::Stdin | SpawnStage::Chroot);
+        let bounds = matches!(
+            error.stage,
+            SpawnStage::Limits
+                | SpawnStage::OomScore
+                | SpawnStage::Nice
+                | SpawnStage::IoPriority
+                | SpawnStage::Affinity
+                | SpawnStage::Scheduler
+                | SpawnStage::Capabilities
+                | SpawnStage::NoNewPrivs
+        );
         let lasts = at_the_program && [1, 7, 8, 13, 21, 36, 40].contains(&error.errno)
+            || bounds && [1, 13, 22].contains(&error.errno)
             || error.stage == SpawnStage::Credentials && error.errno != 11;
         if let Some(proc) = self.procs.get_mut(&id) {
             proc.hopeless = lasts;
@@ -326,6 +392,7 @@ impl Oracle {
                     proc.rows[1] = 0;
                 }
             }
+            Announcement::Begun | Announcement::RemoteEvent { .. } => {}
             Announcement::Reload(ReloadChange::CommitPending { seconds }) => {
                 let before = self.before.take();
                 self.rule(before.is_some(), || "an update is to be confirmed that nobody has asked for".to_owned());
@@ -348,10 +415,16 @@ impl Oracle {
             )
             | Announcement::Noted { .. }
             | Announcement::Output { .. }
+            | Announcement::StrangerNotified { .. }
             | Announcement::ExecFailedLate { .. }
+            | Announcement::Shortage { .. }
             | Announcement::TaskSignalled { .. }
+            | Announcement::HookFailed { .. }
+            | Announcement::NoticeLost { .. }
             | Announcement::Asked { .. }
+            | Announcement::Denied { .. }
             | Announcement::LogsReopened
+            | Announcement::ClockSet { .. }
             | Announcement::Orphans(_)
             | Announcement::Failed(_) => {}
             Announcement::Shutdown(ShutdownProgress::ExitDecided(_)) => self.decided_to_end(),
@@ -403,24 +476,40 @@ impl Oracle {
             (proc.since, proc.delay) = (now, 0);
         }
         proc.state = to;
+        if matches!(cause, Cause::FatalRetry { .. }) {
+            // The start that was asked for has come to nothing before it was executed.
+            (proc.after_fatal, proc.asked) = (true, false);
+        }
         if ends_daemon(proc, to, cause) && self.ending.is_none() {
             self.fatal_end = self.fatal_end.or(Some(now));
         }
         let (limit, hopeless, unsure) = (proc.config.startretries, proc.hopeless, proc.unsure);
         match to {
             ProcessState::Running => proc.rows[0] = 0,
+            ProcessState::Backoff if matches!(cause, Cause::WaitsForRoom { .. }) => {
+                proc.shortages += 1;
+                proc.delay = Millis::from(proc.shortages.min(30)) * SECOND;
+            }
             ProcessState::Backoff => {
                 proc.retries += 1;
                 let row = &mut proc.rows[row_of(cause)];
                 *row += 1;
-                proc.delay = (*row).min(30);
+                proc.delay = least_delay(&proc.config, *row);
+            }
+            ProcessState::Fatal if proc.config.restart.fatal_retry > 0 => {
+                (proc.want, proc.hopeless) = (None, false);
+                proc.delay = Millis::from(proc.config.restart.fatal_retry) * SECOND * 8 / 10;
             }
             ProcessState::Fatal => proc.want = Some(false),
             ProcessState::Exited => {
-                proc.may_rest = proc.completed || proc.config.autorestart != AutoRestart::Always;
+                proc.may_rest =
+                    proc.completed || proc.config.autorestart != AutoRestart::Always || never_restarts(proc, cause);
                 proc.rows[0] *= u32::from(!proc.completed);
             }
-            ProcessState::Stopped | ProcessState::Starting | ProcessState::Stopping | ProcessState::Unhealthy => {}
+            ProcessState::Starting => {
+                proc.for_age = matches!(cause, Cause::Requested { by: Initiator::Policy(_), .. });
+            }
+            ProcessState::Stopped | ProcessState::Stopping | ProcessState::Unhealthy => {}
         }
         let failed = matches!(to, ProcessState::Fatal | ProcessState::Unhealthy);
         for commit in self.commit.iter_mut().filter(|_| failed) {
@@ -434,12 +523,38 @@ impl Oracle {
         self.rolled_back.iter_mut().for_each(|right| *right |= failed);
         let (retries, row) = (proc.retries, proc.rows[row_of(cause)]);
         self.counts.fatal += u64::from(to == ProcessState::Fatal);
+        let no_main = |failure: &Failure| matches!(failure, Failure::NoMain { .. } | Failure::LeftNothing { .. });
+        let failed =
+            matches!(cause, Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } if no_main(failure));
+        self.counts.no_main += u64::from(failed);
+        self.counts.missed += u64::from(matches!(cause, Cause::WatchdogMissed { .. }));
+        self.counts.alive_again += u64::from(matches!(cause, Cause::AliveAgain));
         self.counts.unhealthy += u64::from(to == ProcessState::Unhealthy);
         self.rule(before == from, || format!("{name}: {from} -> {to} is announced, but it was {before}"));
-        self.rule(to != ProcessState::Backoff || row <= limit, || format!("{name}: retry {row} of {limit}"));
-        self.rule(to != ProcessState::Backoff || !hopeless, || format!("{name}: BACKOFF for what will never succeed"));
-        let early = to == ProcessState::Fatal && !hopeless && !unsure && retries < limit;
+        let counts = to == ProcessState::Backoff && !matches!(cause, Cause::WaitsForRoom { .. });
+        self.rule(!counts || row <= limit, || format!("{name}: retry {row} of {limit}"));
+        let is_for_outside = |failure: &Failure| matches!(failure, Failure::StartWhen { .. });
+        let has_waited = matches!(cause, Cause::BackedOff { failure, .. } if is_for_outside(failure));
+        self.rule(to != ProcessState::Backoff || !hopeless || has_waited, || {
+            format!("{name}: BACKOFF for what will never succeed")
+        });
+        let proc = &self.procs[&id];
+        let policy = &proc.config.restart;
+        let otherwise =
+            proc.after_fatal || policy.limit.is_some() || policy.fatal_retry > 0 || !policy.never_after.is_empty();
+        let early = to == ProcessState::Fatal && !hopeless && !unsure && !otherwise && retries < limit;
         self.rule(!early, || format!("{name}: FATAL after {retries} retries of {limit}"));
+    }
+
+    /// A program tells its watchdog that it is alive: where nothing else tells of its health, this ends the row of its restarts.
+    pub(super) fn alive(&mut self, id: ProcId) {
+        let is_up = |proc: &&mut Proc| matches!(proc.state, ProcessState::Running | ProcessState::Unhealthy);
+        if let Some(proc) = self.procs.get_mut(&id).filter(is_up)
+            && let Some(config) = &proc.run_config
+            && config.healthcheck.check_type == HealthCheckType::None
+        {
+            proc.rows[1] = 0;
+        }
     }
 
     pub(super) fn age(&self, now: Millis, id: ProcId) -> Millis {
@@ -447,9 +562,53 @@ impl Oracle {
     }
 }
 
+impl Oracle {
+    /// An attempt begins, which nobody may have asked for.
+    fn restarted(&mut self, now: Millis, id: ProcId) {
+        let Some(proc) = self.procs.get_mut(&id) else { return };
+        if proc.asked || proc.last_attempt.is_none() {
+            return proc.restarts.clear();
+        }
+        let Some(crate::models::RestartLimit { restarts, seconds }) = proc.config.restart.limit else { return };
+        if std::mem::take(&mut proc.other_limit) || proc.shortages > 0 {
+            return;
+        }
+        proc.restarts.retain(|at| now - at < Millis::from(seconds) * SECOND);
+        proc.restarts.push(now);
+        // One more attempt after it was given up is no restart too many.
+        let bounded = proc.for_age || proc.restarts.len() as u32 <= restarts || proc.config.restart.fatal_retry > 0;
+        let name = proc.config.name.clone();
+        self.rule(bounded, || format!("{name} is restarted more than {restarts} times within {seconds} s"));
+    }
+}
+
+/// How long the retry with this number waits at least.
+fn least_delay(config: &ProgramConfig, number: u32) -> Millis {
+    use crate::models::DelayGrowth;
+    let policy = &config.restart;
+    let seconds = match policy.delay_growth {
+        DelayGrowth::None => u64::from(policy.delay),
+        DelayGrowth::Linear => u64::from(policy.delay) * u64::from(number),
+        DelayGrowth::Double => u64::from(policy.delay) * (1 << (number - 1).min(31)),
+    };
+    let certain = 1000 - u64::from(policy.jitter.thousandths());
+    (seconds.min(policy.delay_max.into()) * certain / 1000 * SECOND).max(SECOND)
+}
+
+/// Its end is one that no start follows.
+fn never_restarts(proc: &Proc, cause: &Cause) -> bool {
+    use crate::models::EndedBy;
+    let never = &proc.config.restart.never_after;
+    match cause {
+        Cause::Exited { exit: Exit::Code(code), .. } => never.contains(&EndedBy::Code(*code)),
+        Cause::Exited { exit: Exit::Signal(signal), .. } => never.contains(&EndedBy::Signal(*signal)),
+        _ => false,
+    }
+}
+
 /// Which row of retries it is that a `BACKOFF` belongs to.
 fn row_of(cause: &Cause) -> usize {
-    let for_health = |failure: &Failure| matches!(failure, Failure::Unhealthy { .. });
+    let for_health = |failure: &Failure| matches!(failure, Failure::Unhealthy { .. } | Failure::Watchdog { .. });
     usize::from(matches!(cause, Cause::BackedOff { failure, .. } if for_health(failure)))
 }
 
@@ -472,15 +631,29 @@ fn ends_daemon(proc: &Proc, to: ProcessState, cause: &Cause) -> bool {
 /// From the first signal of a stop to SIGKILL.
 pub(super) fn time_of_stop(config: &ProgramConfig) -> Millis {
     let steps = config.stopsignal.split(',').map(|step| step.split_once(':').and_then(|(_, own)| own.parse().ok()));
-    steps.map(|own| SECOND * own.unwrap_or(Millis::from(config.stopwaitsecs))).sum()
+    let all: Millis = steps.map(|own| SECOND * own.unwrap_or(Millis::from(config.stopwaitsecs))).sum();
+    // Its watchdog's signal is the only one before SIGKILL.
+    if config.watchdog > 0 { all.max(Millis::from(config.stopwaitsecs) * SECOND) } else { all }
+}
+
+/// What the commands of a hook may take.
+fn time_of_hook(config: &ProgramConfig, hook: Hook) -> Millis {
+    hook.of(config).len() as Millis * Millis::from(config.hooks.timeout + 5) * SECOND
+}
+
+/// What the hooks of a stop may take beside it: the end of a `pre_start`, and the clean-up.
+pub(super) fn time_of_clean_up(config: &ProgramConfig) -> Millis {
+    let cancelled = if config.hooks.pre_start.is_empty() { 0 } else { 5 * SECOND };
+    time_of_hook(config, Hook::PostStop) + cancelled
 }
 
 /// Until a start has come about or failed.
 pub(super) fn time_of_start(config: &ProgramConfig) -> Millis {
-    let limit = Millis::from(config.start_timeout.max(config.startsecs)) * SECOND + time_of_stop(config);
-    match (config.program_type, &config.ready) {
+    let stop = time_of_stop(config) + time_of_clean_up(config);
+    let limit = Millis::from(config.start_timeout.max(config.startsecs)) * SECOND + stop;
+    let start = match (config.program_type, &config.ready) {
         (ProgramType::Simple, Readiness::Startsecs) => Millis::from(config.startsecs) * SECOND,
-        (ProgramType::Simple, Readiness::Fd(_) | Readiness::FdVariable(_) | Readiness::Health)
-        | (ProgramType::Oneshot, _) => limit,
-    }
+        (ProgramType::Simple | ProgramType::Oneshot | ProgramType::Forking, _) => limit,
+    };
+    start + time_of_hook(config, Hook::PreStart)
 }

@@ -1,6 +1,6 @@
 //! What the oracle expects of reloads, updates, their way back, and of the end of the daemon.
 
-use super::oracle::{Kind, LoadResult, Oracle, Proc, time_of_start, time_of_stop};
+use super::oracle::{Kind, LoadResult, Oracle, Proc, time_of_clean_up, time_of_start, time_of_stop};
 use super::{Millis, SECOND};
 use crate::models::ProgramConfig;
 
@@ -72,8 +72,11 @@ impl Oracle {
         // An update waits for whatever it starts, too.
         let everything: Vec<_> = self.procs.iter().map(|(id, proc)| (*id, proc.spawns)).collect();
         let before = self.time_to_stop(&everything) + self.time_to_start(&everything);
-        let new =
-            programs.into_iter().flatten().map(|program| time_of_start(program) + 2 * time_of_stop(program)).max();
+        let new = programs
+            .into_iter()
+            .flatten()
+            .map(|program| time_of_start(program) + 2 * (time_of_stop(program) + time_of_clean_up(program)))
+            .max();
         let most = now + before + new.unwrap_or(0) + 10 * SECOND;
         for ask in self.asks.values_mut().filter(|ask| ask.load == load) {
             match ask.kind {
@@ -101,7 +104,7 @@ impl Oracle {
                     proc.leaving = false;
                     if program.autostart {
                         (proc.want, proc.asked) = (Some(true), true);
-                        (proc.retries, proc.rows) = (0, [0; 2]);
+                        (proc.retries, proc.rows, proc.shortages) = (0, [0; 2], 0);
                     }
                 }
                 Some(_) if update => proc.leave_to_update(),
@@ -143,7 +146,8 @@ impl Oracle {
     }
 
     pub(super) fn terminate(&mut self, now: Millis, orphans: bool) {
-        let orphans = if orphans { 4 * SECOND } else { 0 };
+        // What tells of changes of state has the same time as orphans have.
+        let orphans = if orphans || self.tells_states { 4 * SECOND } else { 0 };
         let kill = now + 2 * SECOND + orphans;
         let first = kill + self.shutdown_timeout;
         self.ending = Some(self.ending.map_or(first, |by| by.min(kill)));

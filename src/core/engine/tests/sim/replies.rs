@@ -2,7 +2,11 @@
 
 use super::SECOND;
 use super::system::{Distortion, FakeSystem, Pending};
-use crate::api::{Answer, Reply, RequestId};
+use crate::api::{Answer, Keeping, Reply, RequestId};
+#[cfg(feature = "http")]
+use crate::api::{DaemonFigures, Metrics, StatusRow};
+#[cfg(feature = "http")]
+use crate::core::effect::MetricsJob;
 use crate::core::effect::OutputJob;
 
 impl FakeSystem {
@@ -18,6 +22,9 @@ impl FakeSystem {
         }
         let is_open = self.open.remove(&request);
         self.oracle.rule(is_open, || format!("{request:?} is answered, but is not open: {answer:?}"));
+        if let Ok(Reply::FlagSet { is_set, .. }) = answer {
+            self.flag = *is_set;
+        }
         self.answered(request, answer);
         if self.distortion == Some(Distortion::DoubleReplies) && self.random.chance(10) {
             self.answered(request, answer);
@@ -25,7 +32,12 @@ impl FakeSystem {
     }
 
     fn answered(&mut self, request: RequestId, answer: &Answer) {
-        let left = self.oracle.members_of(request).into_iter().filter(|id| self.alive(*id) > 0).collect::<Vec<_>>();
+        let left = self
+            .oracle
+            .members_of(request)
+            .into_iter()
+            .filter(|id| self.alive(*id) + self.hooks_alive(*id) > 0)
+            .collect::<Vec<_>>();
         let names = self.shown.values().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         self.oracle.answered(self.now, request, answer, &left, &names);
     }
@@ -39,9 +51,24 @@ impl FakeSystem {
         self.oracle.rule(is_open, || format!("{request:?} is delegated, but is not open"));
         self.oracle.delegated(request);
         let answer = match job {
-            OutputJob::Tail { .. } => return,
+            OutputJob::Tail { .. } | OutputJob::FollowDaemonLog { .. } => return,
             OutputJob::Clear { name, .. } => Reply::LogsCleared { name },
+            OutputJob::Read { .. } | OutputJob::ReadDaemonLog { .. } => Reply::LogRead { bytes: Vec::new(), size: 0 },
+            #[cfg(feature = "attach")]
+            OutputJob::AfterOutput { .. } => {
+                return self.oracle.rule(false, || format!("{request:?} is attached to nothing"));
+            }
+            OutputJob::ClearDaemonLog => Reply::DaemonLogCleared,
+            OutputJob::Stdin { name, bytes, .. } => Reply::StdinTaken { name, bytes: bytes.len() },
+            #[cfg(feature = "http")]
+            OutputJob::Metrics(job) => {
+                let MetricsJob { rows, began, now } = *job;
+                let rows: Vec<StatusRow> = rows.into_iter().map(|(_, row)| row).collect();
+                let (written, daemon) = (vec![[0, 0]; rows.len()], DaemonFigures::default());
+                Reply::Metrics(Box::new(Metrics { rows, written, daemon, began, now }))
+            }
             OutputJob::Why { why, .. } => Reply::Why(why),
+            OutputJob::Keep { reply, .. } => reply.kept(Keeping::Kept),
         };
         let pause = self.random.pick(&[0, 1, SECOND]);
         self.later(pause, Pending::Delegated { request, answer: Box::new(Ok(answer)) });

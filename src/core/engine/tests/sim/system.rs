@@ -2,6 +2,12 @@
 //! late, twice or never; a configuration file that changes, breaks, and hangs. It performs the engine's effects and tells
 //! what came of them.
 
+mod hooks;
+mod main_process;
+mod notify;
+mod pending;
+mod programs;
+mod run;
 mod scripts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,19 +17,29 @@ use std::time::Duration;
 use super::oracle::Oracle;
 use super::random::Random;
 use super::{Millis, SECOND};
-use crate::api::{Answer, ProcId, RequestId};
+use crate::api::{Answer, ConditionId, ProcId, RequestId};
 use crate::config::{ConfigError, Loaded};
-use crate::core::effect::{Effect, GroupLeft, Input, Signal, TaskId};
+use crate::core::effect::{CheckPurpose, Effect, GroupLeft, Input, Signal, TaskCommand, TaskId};
 use crate::health::HealthCheckResult;
-use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig, ProgramType, Readiness, SupervisorConfig};
-use crate::process::{Exit, Generation, Moment, ProcessView, ReadyReport, SignalTarget, SpawnError, SpawnStage};
+use crate::models::{
+    AutoRestart, DelayGrowth, EndedBy, Endpoint, ExitOn, HealthCheckType, NotifyAccess, ProgramConfig, ProgramType,
+    Readiness, RestartLimit, Share, StartCondition, SupervisorConfig,
+};
+use crate::process::{
+    Exit, Generation, Moment, Notification, ProcessView, ReadyReport, ReadySign, SignalTarget, SpawnError, SpawnStage,
+};
+use hooks::HookBook;
+pub(super) use pending::Pending;
+pub(super) use run::{Run, Task};
 use scripts::Script;
 
 const SIGKILL: u8 = 9;
+const SIGCONT: u8 = 18;
+const SIGSTOP: u8 = 19;
 
 /// What a spawn may end with: each stage, passing and lasting reasons (EPERM, ENOENT, E2BIG, ENOEXEC, EAGAIN, ENOMEM,
 /// EACCES, ENOTDIR, EISDIR, EINVAL, ENFILE, EMFILE, ETXTBSY, ENAMETOOLONG, ELOOP).
-const ERRORS: [(SpawnStage, i32); 24] = [
+const ERRORS: [(SpawnStage, i32); 35] = [
     (SpawnStage::Prepare, 2),
     (SpawnStage::Pipe, 24),
     (SpawnStage::Pipe, 23),
@@ -33,12 +49,23 @@ const ERRORS: [(SpawnStage, i32); 24] = [
     (SpawnStage::Stdio, 9),
     (SpawnStage::Limits, 1),
     (SpawnStage::Limits, 22),
+    (SpawnStage::OomScore, 13),
+    (SpawnStage::Nice, 13),
+    (SpawnStage::IoPriority, 1),
+    (SpawnStage::Affinity, 22),
+    (SpawnStage::Scheduler, 1),
+    (SpawnStage::Chroot, 2),
+    (SpawnStage::Capabilities, 1),
+    (SpawnStage::NoNewPrivs, 22),
     (SpawnStage::Credentials, 1),
     (SpawnStage::Credentials, 11),
     (SpawnStage::ParentDeath, 22),
+    (SpawnStage::Terminal, 28),
     (SpawnStage::Directory, 2),
     (SpawnStage::Directory, 13),
     (SpawnStage::Directory, 20),
+    (SpawnStage::Stdin, 2),
+    (SpawnStage::Stdin, 13),
     (SpawnStage::Exec, 2),
     (SpawnStage::Exec, 13),
     (SpawnStage::Exec, 8),
@@ -49,92 +76,6 @@ const ERRORS: [(SpawnStage, i32); 24] = [
     (SpawnStage::Exec, 40),
     (SpawnStage::Exec, 12),
 ];
-
-/// A task of the kernel.
-#[derive(Debug)]
-pub(super) struct Task {
-    dies_at: Option<Millis>,
-    exit: Exit,
-    /// From the stop signal to its end; `None`: it ignores the signal.
-    stops_in: Option<Millis>,
-    /// From SIGKILL to its end; `None`: it hangs in the kernel until the world is calm.
-    hangs: Option<Millis>,
-    killed: bool,
-}
-
-impl Task {
-    fn alive(&self, now: Millis) -> bool {
-        self.dies_at.is_none_or(|at| at > now)
-    }
-
-    fn die(&mut self, at: Millis, exit: Exit) {
-        if self.dies_at.is_none_or(|earlier| earlier > at) {
-            (self.dies_at, self.exit) = (Some(at), exit);
-        }
-    }
-
-    fn signal(&mut self, signal: u8, now: Millis) {
-        let pause = if signal == SIGKILL { self.hangs } else { self.stops_in };
-        self.killed |= signal == SIGKILL;
-        if let Some(pause) = pause.filter(|_| self.alive(now)) {
-            self.die(now + pause, Exit::Signal(signal));
-        }
-    }
-
-    fn calm_down(&mut self, now: Millis) {
-        self.hangs = Some(0);
-        if self.killed {
-            self.die(now, Exit::Signal(SIGKILL));
-        }
-    }
-}
-
-/// From a spawn until the engine has been told that the group is empty.
-#[derive(Debug)]
-pub(super) struct Run {
-    pub(super) generation: Generation,
-    pub(super) pid: i32,
-    pub(super) spawned: Millis,
-    /// `None` once it was reaped.
-    pub(super) leader: Option<Task>,
-    members: Vec<Task>,
-}
-
-impl Run {
-    fn tasks(&mut self) -> impl Iterator<Item = &mut Task> {
-        self.leader.iter_mut().chain(&mut self.members)
-    }
-}
-
-/// What will come in.
-pub(super) enum Pending {
-    Child,
-    Health {
-        id: ProcId,
-        generation: Generation,
-        healthy: bool,
-    },
-    Readiness {
-        id: ProcId,
-        generation: Generation,
-        report: ReadyReport,
-    },
-    Drained {
-        id: ProcId,
-        generation: Generation,
-    },
-    TaskOutput {
-        task: TaskId,
-    },
-    Config {
-        load: u64,
-    },
-    /// The output thread answers.
-    Delegated {
-        request: RequestId,
-        answer: Box<Answer>,
-    },
-}
 
 /// How much goes wrong, in percent.
 #[derive(Debug, Clone, Copy)]
@@ -184,7 +125,16 @@ pub(super) struct FakeSystem {
     /// Those that are told what happens.
     pub(super) followers: BTreeSet<RequestId>,
     pub(super) runs: BTreeMap<ProcId, Run>,
+    /// Paths for which starts wait.
+    watched: Vec<(ProcId, Generation, ConditionId)>,
+    /// The one flag that starts wait for.
+    pub(super) flag: bool,
+    /// What was last told of what starts wait for.
+    pub(super) outside: BTreeMap<(ProcId, Generation, ConditionId), bool>,
+    /// What it asks for at present.
+    watches: BTreeMap<(ProcId, Generation), u8>,
     pub(super) scripts: BTreeMap<TaskId, Script>,
+    books: BTreeMap<ProcId, HookBook>,
     /// What has run away from its group and was inherited by the daemon; empty where it inherits nothing.
     pub(super) orphans: Vec<Task>,
     inherits: bool,
@@ -222,7 +172,12 @@ impl FakeSystem {
             delegated: BTreeSet::new(),
             followers: BTreeSet::new(),
             runs: BTreeMap::new(),
+            watched: Vec::new(),
+            flag: false,
+            outside: BTreeMap::new(),
+            watches: BTreeMap::new(),
             scripts: BTreeMap::new(),
+            books: BTreeMap::new(),
             orphans: Vec::new(),
             inherits,
             pending: BTreeMap::new(),
@@ -293,6 +248,9 @@ impl FakeSystem {
         let tasks = self.runs.values_mut().flat_map(Run::tasks).chain(&mut self.orphans).chain(scripts);
         tasks.for_each(|task| task.calm_down(now));
         self.later(0, Pending::Child);
+        for (id, generation, condition) in self.watched.clone() {
+            self.later(0, Pending::ConditionSeen { id, generation, condition, is_there: true });
+        }
         if let Some(load) = self.loading {
             self.later(0, Pending::Config { load });
         }
@@ -355,46 +313,14 @@ impl FakeSystem {
                 }
             }
         }
-        Ok(Loaded { config, warnings: Vec::new(), logfile_given: false, files: Vec::new() })
-    }
-
-    pub(super) fn program(&mut self, name: String) -> ProgramConfig {
-        let random = &mut self.random;
-        let mut program = ProgramConfig {
-            autostart: random.chance(60),
-            autorestart: random.pick(&[AutoRestart::Never, AutoRestart::Unexpected, AutoRestart::Always]),
-            program_type: if random.chance(15) { ProgramType::Oneshot } else { ProgramType::Simple },
-            ready: if random.chance(20) { Readiness::Fd(3) } else { Readiness::Startsecs },
-            // Not 0: in the end everything comes to rest.
-            start_timeout: 1 + random.small(8),
-            startsecs: random.small(4),
-            startretries: random.small(5),
-            stopsignal: random.pick(&["TERM", "TERM", "HUP", "KILL", "INT:3,TERM", "QUIT:1,INT:2,HUP:1"]).to_owned(),
-            stopwaitsecs: random.small(6),
-            stopasgroup: random.chance(70),
-            killasgroup: random.chance(70),
-            group: random.pick(&[None, Some("red".to_owned()), Some("blue".to_owned())]),
-            exit_on: match random.below(100) {
-                0 => ExitOn::Exit,
-                1 => ExitOn::Failure,
-                2 => ExitOn::Fatal,
-                _ => ExitOn::Never,
-            },
-            ..ProgramConfig::new(name, "sleep 1000")
-        };
-        if random.chance(40) {
-            if random.chance(30) {
-                program.ready = Readiness::Health;
-            }
-            let check = &mut program.healthcheck;
-            check.check_type = random.pick(&[HealthCheckType::Tcp, HealthCheckType::Script]);
-            check.command = Some("test -e well".to_owned());
-            check.interval = 1 + random.small(5);
-            check.timeout = 1 + random.small(3);
-            check.retries = 1 + random.small(3);
-            check.start_period = random.small(4);
-        }
-        program
+        Ok(Loaded {
+            config,
+            warnings: Vec::new(),
+            logfile_given: false,
+            files: Vec::new(),
+            origins: Vec::new(),
+            scaled: Vec::new(),
+        })
     }
 }
 
@@ -411,14 +337,31 @@ impl FakeSystem {
             }
             Effect::LeaderExited { id, generation } => self.leader_exited(id, generation),
             Effect::RunEnded { id, generation } => self.run_ended(id, generation),
-            Effect::CheckHealth { id, generation, config } => {
-                results.extend(self.check_health(id, generation, &config));
+            Effect::Check { id, generation, purpose, config } => {
+                results.extend(self.check_run(id, generation, purpose, &config));
             }
-            Effect::RefuseCheck { id, generation, reason } => {
+            Effect::FindMain { id, generation, .. } => results.push(self.find_main(id, generation)),
+            Effect::HandOver { id, generation, pid } => results.push(self.hand_over(id, generation, pid)),
+            Effect::ReadNotifications { id, generation } => self.read_notifications(id, generation),
+            Effect::AwaitPath { id, generation, condition, .. }
+            | Effect::AwaitNetwork { id, generation, condition, .. } => {
+                self.await_path(id, generation, condition);
+            }
+            Effect::ForgetConditions { id, generation } => {
+                self.watched.retain(|(of, run, _)| (*of, *run) != (id, generation))
+            }
+            Effect::WatchChanges { id, generation, .. } => {
+                if !self.calm && self.random.chance(50) {
+                    let pause = 2 * SECOND + self.random.below(30 * SECOND);
+                    self.later(pause, Pending::PathChanged { id, generation });
+                }
+            }
+            Effect::ForgetChanges { .. } | Effect::SampleUsage { .. } => {}
+            Effect::RefuseCheck { id, generation, purpose, reason } => {
                 let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
-                results.push(Input::Health { id, generation, result });
+                results.push(Input::Checked { id, generation, purpose, result });
             }
-            Effect::StartTask { task, config, command: _ } => results.push(self.start_task(task, &config)),
+            Effect::StartTask { task, config, command } => results.push(self.start_task(task, &config, command)),
             Effect::SignalTask { task, signal } => self.signal_task(task, signal),
             Effect::ForgetTask { task } => self.forget_task(task),
             Effect::Configure { id, config } => self.oracle.configured(id, &config),
@@ -428,10 +371,19 @@ impl FakeSystem {
                 Some((_, shown)) => *shown = Some(view),
                 None => self.oracle.rule(false, || format!("{id} is shown, which is not registered")),
             },
-            Effect::LoadConfig { load } => self.load_config(load),
+            Effect::LoadConfig { load, .. } => self.load_config(load),
+            // What is run by hand here never is: its settings are no good.
+            #[cfg(feature = "attach")]
+            Effect::ReadRun { request, .. } => {
+                results.push(Input::RunRead { request, result: Err("no good".to_owned()) });
+            }
+            #[cfg(feature = "attach")]
+            Effect::Attach { .. } => self.oracle.rule(false, || "no program has a terminal".to_owned()),
             Effect::Reply { request, answer } => self.reply(request, &answer),
             Effect::Delegate { request, job } => self.delegate(request, *job),
             Effect::Follow { request, .. } => self.follow(request),
+            // Those who were limited and have gone come back as others.
+            Effect::EndStreams | Effect::ChangeDoors { .. } => {}
             Effect::Unfollow { request } => {
                 let follows = self.followers.remove(&request);
                 self.oracle.rule(follows, || format!("{request:?} is no longer to follow, but never did"));
@@ -443,6 +395,9 @@ impl FakeSystem {
                 let count = self.signal_orphans(signal);
                 results.push(Input::OrphansCounted { count, signalled: signal.is_some() });
             }
+            Effect::WatchClock { .. } => {}
+            Effect::ReadClock { id } => results.push(Input::ClockRead { id, clock: None }),
+            Effect::FindTime { id, .. } => results.push(Input::TimeFound { id, clock: None, found: None }),
             Effect::ProbePendingExecs => {
                 let left = !self.calm && self.random.chance(50);
                 results.push(Input::PendingExecsProbed { left });
@@ -455,21 +410,27 @@ impl FakeSystem {
             | Effect::ShowSettings { .. }
             | Effect::SetOutput { .. }
             | Effect::SetLogLevel { .. }
+            | Effect::Keep { .. }
             | Effect::SetLogLimits { .. } => {}
         }
     }
 
     fn spawn(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Input {
+        // With a `pre_start` the start began before that, when all of it did hold.
+        let may = !config.hooks.pre_start.is_empty() || self.may_start(id, generation, config);
+        self.oracle.rule(may, || format!("{}: it starts although what it waits for does not hold", config.name));
         let alive = self.alive(id);
         self.oracle.rule(alive == 0, || format!("{alive} tasks of {} live when it is spawned", config.name));
         self.oracle.rule(!self.runs.contains_key(&id), || format!("{}: spawned before its run has ended", config.name));
         if self.random.chance(self.profile.refused) && !self.calm {
             let (stage, errno) = self.random.pick(&ERRORS);
             let error = SpawnError::system(stage, "it", errno);
-            self.oracle.spawn_refused(self.now, id, &error);
+            let is_prepared = self.begins(id, config, false);
+            self.oracle.spawn_refused(self.now, id, is_prepared, &error);
             return Input::SpawnFailed { id, generation, error };
         }
-        self.oracle.spawned(self.now, id, config);
+        let is_prepared = self.begins(id, config, true);
+        self.oracle.spawned(self.now, id, is_prepared, config);
         self.pids += 1;
         let (leader, mut members) = (self.task(), Vec::new());
         while self.random.chance(self.profile.forks) && members.len() < 3 {
@@ -479,13 +440,48 @@ impl FakeSystem {
             let orphan = self.task();
             self.orphans.push(orphan);
         }
+        let (leader, members) = self.put_into_background(config, leader, members);
         let pid = self.pids;
         self.runs.insert(id, Run { generation, pid, spawned: self.now, leader: Some(leader), members });
         self.ring_for(id);
-        if matches!(config.ready, Readiness::Fd(_)) {
-            self.tell_ready(id, generation);
+        match ReadySign::of(&config.ready) {
+            Some(ReadySign::Fd | ReadySign::Path | ReadySign::Log) => self.tell_ready(id, generation),
+            Some(
+                ReadySign::Notify | ReadySign::Connection | ReadySign::Http | ReadySign::Command | ReadySign::Health,
+            )
+            | None => {}
         }
+        self.notify(id, generation, config);
         Input::Spawned { id, generation, pid, pending: self.random.chance(3) }
+    }
+
+    /// A start waits for a path, which comes, and may go again.
+    fn await_path(&mut self, id: ProcId, generation: Generation, condition: ConditionId) {
+        self.watches.insert((id, generation), condition.watch);
+        self.watched.push((id, generation, condition));
+        let mut pause = self.random.pick(&[0, 0, 1, SECOND, 20 * SECOND]);
+        if self.calm {
+            return self.later(pause.min(500), Pending::ConditionSeen { id, generation, condition, is_there: true });
+        }
+        for is_there in [true, false, true] {
+            self.later(pause, Pending::ConditionSeen { id, generation, condition, is_there });
+            if self.random.chance(60) {
+                return;
+            }
+            pause += self.random.below(5 * SECOND);
+        }
+    }
+
+    /// What a start waits for was last told to hold. (Commands tell it by their end.)
+    fn may_start(&self, id: ProcId, generation: Generation, config: &ProgramConfig) -> bool {
+        let watch = self.watches.get(&(id, generation)).copied().unwrap_or_default();
+        let told =
+            |place| self.outside.get(&(id, generation, ConditionId { watch, place })).copied().unwrap_or_default();
+        (0..).zip(&config.start_when).all(|(place, condition)| match condition {
+            StartCondition::Command(_) => true,
+            StartCondition::Flag(_) => self.flag,
+            StartCondition::Path(_) | StartCondition::Accepts(_) | StartCondition::Network(_) => told(place),
+        })
     }
 
     /// A program tells that it is ready, or that it never will be, or nothing.
@@ -568,27 +564,40 @@ impl FakeSystem {
     fn run_ended(&mut self, id: ProcId, generation: Generation) {
         let alive = self.alive(id);
         self.oracle.rule(alive == 0, || format!("{id}: its run ends, {alive} of its tasks live"));
-        let scripts = self.scripts_alive(Some(id));
+        let scripts = self.checks_alive(id) + self.hooks_alive(id);
         self.oracle.rule(scripts == 0, || format!("{id}: its run ends, {scripts} of its scripts live"));
         let run = self.runs.remove(&id);
         let known = run.is_some_and(|run| run.generation == generation && run.leader.is_none());
         self.oracle.rule(known, || format!("{id}: a run ends (generation {generation}) that is none"));
     }
 
-    fn check_health(&mut self, id: ProcId, generation: Generation, config: &Arc<ProgramConfig>) -> Option<Input> {
-        let current = self.runs.get(&id).is_some_and(|run| run.generation == generation);
-        self.oracle.rule(current, || format!("{}: a health check of a run that has ended", config.name));
+    fn check_run(
+        &mut self,
+        id: ProcId,
+        generation: Generation,
+        purpose: CheckPurpose,
+        config: &Arc<ProgramConfig>,
+    ) -> Option<Input> {
+        let of_run = self.runs.get(&id).is_some_and(|run| run.generation == generation);
+        let current = match purpose {
+            CheckPurpose::StartCondition(condition) => {
+                self.watches.insert((id, generation), condition.watch);
+                !self.runs.contains_key(&id)
+            }
+            CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::HealthAction => of_run,
+        };
+        self.oracle.rule(current, || format!("{}: a check ({purpose:?}) of a run that has ended", config.name));
         if self.random.chance(self.profile.unanswered) && !self.calm {
             let result = HealthCheckResult { healthy: false, message: "no thread".to_owned() };
-            return self.random.chance(50).then_some(Input::Health { id, generation, result });
+            return self.random.chance(50).then_some(Input::Checked { id, generation, purpose, result });
         }
         let healthy = !self.random.chance(self.profile.unhealthy) || self.calm;
         let pause = self.random.pick(&[0, 1, 500, SECOND, 2 * SECOND, 30 * SECOND]);
         let pause = if self.calm { pause.min(500) } else { pause };
-        self.later(pause, Pending::Health { id, generation, healthy });
+        self.later(pause, Pending::Checked { id, generation, purpose, healthy });
         if self.random.chance(10) {
             let pause = pause + self.random.below(2 * SECOND);
-            self.later(pause, Pending::Health { id, generation, healthy: !healthy || self.calm });
+            self.later(pause, Pending::Checked { id, generation, purpose, healthy: !healthy || self.calm });
         }
         None
     }

@@ -7,9 +7,9 @@ use super::super::super::timers::TimerKey;
 use super::Sim;
 
 /// Of so many timers one is looked at closely, which takes long.
-const OFTEN: u64 = 4_000;
+const OFTEN: u64 = 8_000;
 /// The same of those that are rare.
-const SELDOM: u64 = 80;
+const SELDOM: u64 = 300;
 
 impl Sim {
     /// Fires what is due, as the dispatcher does, but one by one: the oracle learns which it was.
@@ -50,6 +50,10 @@ impl Sim {
             | TimerKey::GroupProbe(_)
             | TimerKey::Process(_)
             | TimerKey::Task(_)
+            | TimerKey::StartWhen(_)
+            | TimerKey::Lifetime(_)
+            | TimerKey::Usage
+            | TimerKey::Schedule(_)
             | TimerKey::Waiter(_)
             | TimerKey::ExitPolicy
             | TimerKey::ShutdownStage
@@ -88,6 +92,10 @@ fn is_rare(key: TimerKey) -> bool {
     match key {
         TimerKey::OutputDrain(_) | TimerKey::GroupProbe(_) | TimerKey::Process(_) => false,
         TimerKey::Task(_)
+        | TimerKey::StartWhen(_)
+        | TimerKey::Lifetime(_)
+        | TimerKey::Usage
+        | TimerKey::Schedule(_)
         | TimerKey::Waiter(_)
         | TimerKey::ConfigLoad(_)
         | TimerKey::Commit
@@ -105,14 +113,52 @@ fn business(key: TimerKey) -> &'static [&'static str] {
     match key {
         TimerKey::OutputDrain(_) => &["registry", "waiters", "ledger"],
         TimerKey::GroupProbe(_) => &["registry"],
-        TimerKey::Process(_) | TimerKey::Task(_) => {
-            &["registry", "waiters", "ledger", "histories", "commit", "exit_policy", "tasks"]
-        }
+        TimerKey::Process(_) | TimerKey::Lifetime(_) | TimerKey::Task(_) => &[
+            "registry",
+            "waiters",
+            "ledger",
+            "histories",
+            "commit",
+            "exit_policy",
+            "tasks",
+            "state_notices",
+            "outside",
+            "lifetimes",
+            "schedules",
+        ],
+        TimerKey::StartWhen(_) | TimerKey::Schedule(_) => &[
+            "held",
+            "schedules",
+            "registry",
+            "waiters",
+            "ledger",
+            "histories",
+            "commit",
+            "exit_policy",
+            "tasks",
+            "state_notices",
+            "outside",
+            "lifetimes",
+        ],
         TimerKey::Waiter(_) => &["registry", "waiters", "ledger"],
         TimerKey::ConfigLoad(_) => &["reload", "ledger"],
-        TimerKey::Commit => &["commit", "registry", "settings", "waiters", "ledger", "histories", "exit_policy"],
+        TimerKey::Commit => &[
+            "commit",
+            "registry",
+            "settings",
+            "waiters",
+            "ledger",
+            "histories",
+            "exit_policy",
+            "tasks",
+            "state_notices",
+            "outside",
+            "lifetimes",
+            "schedules",
+        ],
         TimerKey::ExitPolicy => &["exit_policy"],
         TimerKey::TrimMemory => &["settling"],
+        TimerKey::Usage => &["usages"],
         TimerKey::ShutdownStage => &["shutdown"],
         TimerKey::OrphanProbe | TimerKey::PendingExec | TimerKey::Adoption => &[],
     }
@@ -122,7 +168,13 @@ fn business(key: TimerKey) -> &'static [&'static str] {
 fn meddling(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
     let own = match key {
         TimerKey::OutputDrain(id) | TimerKey::GroupProbe(id) | TimerKey::Process(id) => Some(id.to_string()),
-        TimerKey::Commit | TimerKey::Task(_) => return changed_parts(key, before, after),
+        TimerKey::Commit
+        | TimerKey::Task(_)
+        | TimerKey::StartWhen(_)
+        | TimerKey::Lifetime(_)
+        | TimerKey::Schedule(_) => {
+            return changed_parts(key, before, after);
+        }
         TimerKey::Waiter(_)
         | TimerKey::ConfigLoad(_)
         | TimerKey::ExitPolicy
@@ -130,6 +182,7 @@ fn meddling(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
         | TimerKey::OrphanProbe
         | TimerKey::PendingExec
         | TimerKey::TrimMemory
+        | TimerKey::Usage
         | TimerKey::Adoption => None,
     };
     let set = changed_parts(key, before, after).or_else(|| changed_timers(key, before, after));

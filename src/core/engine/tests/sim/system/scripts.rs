@@ -1,11 +1,14 @@
-//! Health check scripts: processes that end by themselves, at their time limit, slowly, or not at all.
+//! Scripts and commands of hooks: processes that end by themselves, at their time limit, slowly, or not at all.
 
+use super::hooks::hook_of;
 use super::*;
+use crate::models::Hook;
 
-/// A health check script, from the effect that starts it until the engine forgets it.
+/// A script or a command of a hook, from the effect that starts it until the engine forgets it.
 #[derive(Debug)]
 pub(in super::super) struct Script {
-    owner: ProcId,
+    pub(super) owner: ProcId,
+    pub(super) command: TaskCommand,
     /// `None` once it was reaped, or where it was never spawned.
     pub(super) leader: Option<Task>,
     /// What it has written is told.
@@ -13,20 +16,47 @@ pub(in super::super) struct Script {
 }
 
 impl FakeSystem {
-    /// Living scripts of a process, or of all.
-    pub(in super::super) fn scripts_alive(&self, owner: Option<ProcId>) -> usize {
-        let scripts = self.scripts.values().filter(|script| owner.is_none_or(|owner| owner == script.owner));
+    /// Living scripts and commands of hooks.
+    pub(in super::super) fn scripts_alive(&self) -> usize {
+        let leaders = self.scripts.values().filter_map(|script| script.leader.as_ref());
+        leaders.filter(|leader| leader.alive(self.now)).count()
+    }
+
+    /// Living scripts that check a process.
+    pub(super) fn checks_alive(&self, owner: ProcId) -> usize {
+        let is_check = |script: &&Script| script.owner == owner && hook_of(&script.command).is_none();
+        let scripts = self.scripts.values().filter(is_check);
         scripts.filter_map(|script| script.leader.as_ref()).filter(|leader| leader.alive(self.now)).count()
     }
 
-    pub(super) fn start_task(&mut self, task: TaskId, config: &Arc<ProgramConfig>) -> Input {
-        let owner = self.oracle.id_of(&config.name);
-        self.oracle.rule(owner.is_some(), || format!("{}: a health check of a program that is not there", config.name));
-        let owner = owner.unwrap_or_default();
-        let others = self.scripts_alive(Some(owner));
-        self.oracle.rule(others == 0, || format!("{}: a second script", config.name));
+    pub(super) fn start_task(&mut self, task: TaskId, config: &Arc<ProgramConfig>, command: TaskCommand) -> Input {
+        let owner = match &command {
+            TaskCommand::Hook(launch) => {
+                self.hook_begins(launch, config);
+                launch.program
+            }
+            TaskCommand::Script(_) => {
+                let owner = self.oracle.id_of(&config.name);
+                self.oracle.rule(owner.is_some(), || {
+                    format!("{}: a health check of a program that is not there", config.name)
+                });
+                owner.unwrap_or_default()
+            }
+        };
+        // Several clients may ask for a reload at the same time.
+        let is_single = !matches!(hook_of(&command), Some((Hook::ReloadCommand, _)));
+        let same = |script: &Script| match (&script.command, &command) {
+            (TaskCommand::Script(one), TaskCommand::Script(other)) => one == other,
+            (one, other) => hook_of(one).map(|(hook, _)| hook) == hook_of(other).map(|(hook, _)| hook),
+        };
+        let is_other = |script: &Script| is_single && script.owner == owner && same(script);
+        // One that was killed may take its time: what it was run for is not wanted any more.
+        let lives = |leader: &Task| leader.alive(self.now) && !leader.killed;
+        let lives = |script: &Script| script.leader.as_ref().is_some_and(lives);
+        let others = self.scripts.values().any(|script| is_other(script) && lives(script));
+        self.oracle.rule(!others, || format!("{}: a second script", config.name));
         if self.random.chance(self.profile.refused) && !self.calm {
-            self.scripts.insert(task, Script { owner, leader: None, told: true });
+            self.scripts.insert(task, Script { owner, command, leader: None, told: true });
             let error = Box::new(SpawnError::system(SpawnStage::Fork, "fork", 11));
             return Input::TaskSpawnFailed { task, error };
         }
@@ -44,7 +74,7 @@ impl FakeSystem {
             let pause = self.random.below(pause + 1);
             self.later(pause, Pending::TaskOutput { task });
         }
-        self.scripts.insert(task, Script { owner, leader: Some(leader), told });
+        self.scripts.insert(task, Script { owner, command, leader: Some(leader), told });
         self.pids += 1;
         Input::TaskSpawned { task, pid: self.pids }
     }
@@ -62,12 +92,16 @@ impl FakeSystem {
     }
 
     pub(super) fn reap_scripts(&mut self, results: &mut Vec<Input>) {
-        let (now, mut told) = (self.now, Vec::new());
+        let (now, mut told, mut ended) = (self.now, Vec::new(), Vec::new());
         for (&task, script) in &mut self.scripts {
             if let Some(leader) = script.leader.take_if(|leader| !leader.alive(now)) {
+                ended.push((script.owner, script.command.clone(), leader.exit));
                 results.push(Input::TaskExited { task, exit: leader.exit });
                 told.extend((!std::mem::replace(&mut script.told, true)).then_some(task));
             }
+        }
+        for (owner, command, exit) in ended {
+            self.hook_ended(owner, &command, exit);
         }
         for task in told {
             if !self.random.chance(self.profile.unanswered) {

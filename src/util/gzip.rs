@@ -1,4 +1,4 @@
-//! gzip (RFC 1951, 1952), as much of it as rotated logs need.
+//! gzip (RFC 1951, 1952), as much of it as rotated logs and the web page need.
 //!
 //! Our own because it is two pages of code and two kilobytes of program, where the smallest crate adds some forty and
 //! the system's `gzip` may be missing on a board and would be a child to care for. One match is looked for at each place and
@@ -61,7 +61,7 @@ const CRC_TABLE: [u32; 256] = {
 };
 
 /// Makes one gzip file, piece by piece. Takes some 130 KiB and what is not taken out yet.
-pub(super) struct Encoder {
+pub struct Encoder {
     /// The last [`WINDOW`] bytes and the piece that is being encoded.
     window: Vec<u8>,
     /// Where in the whole input the window begins, modulo 2^32.

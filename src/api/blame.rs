@@ -1,0 +1,47 @@
+//! The answer to `blame`: how long each start has taken, and what it waited for.
+
+use std::sync::Arc;
+
+use crate::models::ProgramConfig;
+use crate::process::{Moment, ProcessState};
+
+/// The start of a process that was last asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlameRow {
+    /// Its settings.
+    pub program: Arc<ProgramConfig>,
+    /// Its state.
+    pub state: ProcessState,
+    /// When somebody asked for it.
+    pub asked: Moment,
+    /// When it was executed, the last time before it was ready; `None`: not yet.
+    pub spawned: Option<Moment>,
+    /// When it was `RUNNING`, or had completed, for the first time; `None`: not yet.
+    pub ready: Option<Moment>,
+    /// How often it was executed until then.
+    pub attempts: u32,
+    /// What it waited for last before it was executed; `None`: for nothing.
+    pub waited_for: Option<WaitedFor>,
+}
+
+/// What has let a process start that had to wait.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WaitedFor {
+    /// Another process.
+    Process(Arc<ProgramConfig>),
+    /// Others were starting (`start_limit`).
+    StartSlot,
+}
+
+/// How long starts have taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blame {
+    /// When the daemon began.
+    pub began: Moment,
+    /// The starts, in the order of the configuration.
+    pub rows: Vec<BlameRow>,
+    /// How many were skipped.
+    pub offset: usize,
+    /// The way to the one that was ready last: that one, what it waited for, what that waited for, and so on.
+    pub critical_path: Vec<Arc<ProgramConfig>>,
+}

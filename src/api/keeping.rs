@@ -1,0 +1,26 @@
+//! Whether something outlives the daemon.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What has come of keeping something over a restart of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keeping {
+    /// It is on the disk.
+    Kept,
+    /// There is no `state_dir`.
+    NoDirectory,
+    /// It could not be written: this is why.
+    Failed(Arc<str>),
+}
+
+impl fmt::Display for Keeping {
+    /// Behind what was done: ` until the daemon ends (no state_dir)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Keeping::Kept => Ok(()),
+            Keeping::NoDirectory => f.write_str(" until the daemon ends (no state_dir)"),
+            Keeping::Failed(why) => write!(f, " until the daemon ends: {why}"),
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! How a call is answered: request by request to the api, each of which depends on the answer before.
+
+use std::collections::VecDeque;
+
+use super::calls::{Call, LogRange, Many, One};
+use super::fault::{Fault, FaultCode};
+use super::info::{LocalClock, config_info, is_running, is_signallable, process_info};
+use super::methods;
+use super::names::Namespec;
+use super::value::{MethodCall, Value};
+use crate::api::{Act, Answer, Command, LogSource, Query, Refusal, Reply, Request, Selector, StatusRow, Terms, Watch};
+use crate::models::{LogStart, StreamKind};
+use crate::process::{SignalTarget, signal_number};
+use crate::util::sort;
+
+/// The version of the interface, and of the supervisord whose it is.
+const API_VERSION: &str = "3.0";
+const SUPERVISOR_VERSION: &str = "4.3.0";
+
+/// What is to be done next for a call.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// To be asked; the answer is handed to [`Exchange::answered`].
+    Ask(Request),
+    /// That is the result.
+    Done(Result<Value, Fault>),
+}
+
+/// One process of several.
+#[derive(Debug, Clone, PartialEq)]
+struct Member {
+    group: String,
+    process: String,
+    /// Our name of it.
+    name: String,
+}
+
+impl Member {
+    fn of(row: &StatusRow) -> Member {
+        let (group, process) = row.program.group_and_process();
+        Member { group: group.to_owned(), process: process.to_owned(), name: row.program.name.clone() }
+    }
+
+    /// As clients write it.
+    fn written(&self) -> String {
+        if self.group == self.process { self.process.clone() } else { format!("{}:{}", self.group, self.process) }
+    }
+
+    /// One of several results.
+    fn result(&self, fault: Option<&Fault>) -> Value {
+        let (code, text) = match fault {
+            Some(fault) => (fault.code, fault.text()),
+            None => (FaultCode::Success, "OK".to_owned()),
+        };
+        Value::Struct(vec![
+            ("name".into(), Value::text(self.process.clone())),
+            ("group".into(), Value::text(self.group.clone())),
+            ("status".into(), Value::Int(code.number())),
+            ("description".into(), Value::text(text)),
+        ])
+    }
+}
+
+/// What is waited for.
+#[derive(Debug)]
+enum Waiting {
+    /// The one answer that a call without names needs.
+    Plain(Call),
+    /// Which process is meant: the names that are left to be tried.
+    Find { spec: Namespec, what: One, left: VecDeque<String>, denied: Option<Refusal> },
+    /// What was asked of the process that was found.
+    Found { written: String, what: One },
+    /// All processes.
+    Rows { group: Option<Namespec>, what: Many },
+    /// A start or stop of several.
+    Together { members: Vec<Member>, is_start: bool },
+    /// What is asked of several one after the other: the first of `left` is asked.
+    Each { left: VecDeque<Member>, results: Vec<Value>, what: Many },
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub struct Exchange {
+    waiting: Option<Waiting>,
+    multi: Option<Multi>,
+}
+
+/// A multicall: what is left of it, and what it has come to so far.
+#[derive(Debug)]
+struct Multi {
+    left: VecDeque<Value>,
+    results: Vec<Value>,
+}
+
+impl Exchange {
+    /// Begins a call.
+    pub fn begin(call: MethodCall) -> (Exchange, Step) {
+        let mut exchange = Exchange { waiting: None, multi: None };
+        let step = match methods::read(call) {
+            Err(fault) => Step::Done(Err(fault)),
+            Ok(Call::Multi(calls)) => {
+                exchange.multi = Some(Multi { left: calls.into(), results: Vec::new() });
+                exchange.next_of_multi()
+            }
+            Ok(call) => exchange.begin_single(call),
+        };
+        (exchange, step)
+    }
+
+    /// Takes the answer to what was asked.
+    pub fn answered(&mut self, answer: Answer, clock: LocalClock) -> Step {
+        let Some(waiting) = self.waiting.take() else { return Step::Done(Err(FaultCode::Failed.bare())) };
+        let step = self.go_on(waiting, answer, clock);
+        match step {
+            Step::Done(result) if self.multi.is_some() => self.collect(result),
+            step => step,
+        }
+    }
+
+    fn ask(&mut self, request: Request, waiting: Waiting) -> Step {
+        self.waiting = Some(waiting);
+        Step::Ask(request)
+    }
+
+    /// One of several calls has its result.
+    fn collect(&mut self, result: Result<Value, Fault>) -> Step {
+        if let Some(multi) = &mut self.multi {
+            multi.results.push(result.unwrap_or_else(|fault| fault.to_value()));
+        }
+        self.next_of_multi()
+    }
+
+    fn next_of_multi(&mut self) -> Step {
+        loop {
+            let Some(multi) = &mut self.multi else { return Step::Done(Err(FaultCode::Failed.bare())) };
+            let Some(call) = multi.left.pop_front() else {
+                return Step::Done(Ok(Value::Array(std::mem::take(&mut multi.results))));
+            };
+            let step = match inner_call(call).and_then(methods::read) {
+                Ok(Call::Multi(_)) => Step::Done(Err(recursive())),
+                Ok(call) => self.begin_single(call),
+                Err(fault) => Step::Done(Err(fault)),
+            };
+            match (step, &mut self.multi) {
+                (Step::Done(result), Some(multi)) => {
+                    multi.results.push(result.unwrap_or_else(|fault| fault.to_value()));
+                }
+                (step, _) => return step,
+            }
+        }
+    }
+
+    fn begin_single(&mut self, call: Call) -> Step {
+        let request = match &call {
+            Call::Constant(value) => return Step::Done(Ok(value.clone())),
+            Call::ApiVersion | Call::SupervisorVersion | Call::Identification | Call::State | Call::Pid => {
+                Request::Query(Query::Daemon)
+            }
+            Call::ReadLog(Err(fault)) => return Step::Done(Err(fault.clone())),
+            Call::ReadLog(Ok(LogRange { from, length })) => {
+                Request::Watch(Watch::ReadLog { source: LogSource::Daemon, from: *from, length: *length })
+            }
+            Call::ClearLog => Request::Command(Command::ClearDaemonLog),
+            Call::Shutdown => Request::Command(Command::Shutdown),
+            Call::Restart => Request::Command(Command::RestartDaemon),
+            Call::ReloadConfig => Request::Command(Command::ReadConfiguration),
+            Call::AddGroup(name) => Request::Command(Command::AddGroup { name: name.clone() }),
+            Call::RemoveGroup(name) => Request::Command(Command::RemoveGroup { name: name.clone() }),
+            Call::AllConfigInfo => Request::Query(Query::Configuration),
+            Call::RemoteEvent { kind, data } => {
+                Request::Command(Command::RemoteEvent { kind: kind.clone(), data: data.clone() })
+            }
+            Call::One { spec, what } => return self.find(spec.clone(), what.clone(), spec.candidates().into(), None),
+            Call::Many { group, what } => {
+                let waiting = Waiting::Rows { group: group.clone(), what: what.clone() };
+                return self.ask(Request::Query(Query::Status { name: None, offset: 0 }), waiting);
+            }
+            Call::Multi(_) => return Step::Done(Err(recursive())),
+        };
+        self.ask(request, Waiting::Plain(call))
+    }
+
+    fn go_on(&mut self, waiting: Waiting, answer: Answer, clock: LocalClock) -> Step {
+        match waiting {
+            Waiting::Plain(call) => Step::Done(plain(&call, answer)),
+            Waiting::Find { spec, what, left, denied } => self.look(spec, what, (left, denied), answer, clock),
+            Waiting::Found { written, what } => Step::Done(found(&written, &what, answer)),
+            Waiting::Rows { group, what } => self.rows(group, what, answer, clock),
+            Waiting::Together { members, is_start } => Step::Done(together(&members, is_start, answer)),
+            Waiting::Each { mut left, mut results, what } => {
+                if let Some(member) = left.pop_front() {
+                    let fault = answer.err().map(|refusal| Fault::of(&refusal, &member.written()));
+                    results.push(member.result(fault.as_ref()));
+                }
+                self.each(left, results, what)
+            }
+        }
+    }
+
+    /// Asks for the next process that may be meant.
+    fn find(&mut self, spec: Namespec, what: One, mut left: VecDeque<String>, denied: Option<Refusal>) -> Step {
+        match left.pop_front() {
+            Some(name) => {
+                let request = Request::Query(Query::Status { name: Some(name), offset: 0 });
+                self.ask(request, Waiting::Find { spec, what, left, denied })
+            }
+            // One of the names that it may have is nobody's business: whether there is such a process is not told.
+            None => Step::Done(Err(match denied {
+                Some(refusal) => Fault::of(&refusal, &spec.written),
+                None => FaultCode::BadName.about(spec.written),
+            })),
+        }
+    }
+
+    fn look(
+        &mut self,
+        spec: Namespec,
+        what: One,
+        (left, denied): (VecDeque<String>, Option<Refusal>),
+        answer: Answer,
+        clock: LocalClock,
+    ) -> Step {
+        let (rows, now) = match answer {
+            Ok(Reply::Status { ending: true, .. }) => return Step::Done(Err(FaultCode::ShutdownState.bare())),
+            Ok(Reply::Status { rows, now, .. }) => (rows, now),
+            Err(Refusal::NoSuchProcess { .. }) => return self.find(spec, what, left, denied),
+            Err(refusal @ Refusal::Forbidden { .. }) => return self.find(spec, what, left, Some(refusal)),
+            answer => return Step::Done(Err(unexpected(answer, &spec.written))),
+        };
+        match rows.into_iter().find(|row| spec.is(&row.program)) {
+            None => self.find(spec, what, left, denied),
+            Some(row) if what == One::Info => Step::Done(Ok(process_info(&row, now, clock))),
+            Some(row) => match request_for(&row, &what, &spec.written) {
+                Ok(request) => self.ask(request, Waiting::Found { written: spec.written, what }),
+                Err(fault) => Step::Done(Err(fault)),
+            },
+        }
+    }
+
+    fn rows(&mut self, group: Option<Namespec>, what: Many, answer: Answer, clock: LocalClock) -> Step {
+        let (mut rows, now) = match answer {
+            Ok(Reply::Status { ending: true, .. }) => return Step::Done(Err(FaultCode::ShutdownState.bare())),
+            Ok(Reply::Status { rows, now, .. }) => (rows, now),
+            answer => {
+                let written = group.as_ref().map_or("", |spec| spec.written.as_str());
+                return Step::Done(Err(unexpected(answer, written)));
+            }
+        };
+        if let Some(spec) = group {
+            rows.retain(|row| row.program.group_name() == spec.group);
+            if rows.is_empty() {
+                return Step::Done(Err(FaultCode::BadName.about(spec.written)));
+            }
+        }
+        match what {
+            Many::Info => {
+                sort::sort_by(&mut rows, |one, other| {
+                    one.program.group_and_process().cmp(&other.program.group_and_process())
+                });
+                Step::Done(Ok(Value::Array(rows.iter().map(|row| process_info(row, now, clock)).collect())))
+            }
+            Many::Start { wait } => {
+                rows.retain(|row| !is_running(row.state));
+                self.together(&rows, Act::Start, wait)
+            }
+            Many::Stop { wait } => {
+                rows.retain(|row| is_running(row.state));
+                self.together(&rows, Act::Stop, wait)
+            }
+            Many::Signal(_) => {
+                rows.retain(|row| is_signallable(row.state));
+                self.each(rows.iter().map(Member::of).collect(), Vec::new(), what)
+            }
+            Many::Clear => self.each(rows.iter().map(Member::of).collect(), Vec::new(), what),
+        }
+    }
+
+    fn together(&mut self, rows: &[StatusRow], act: Act, wait: bool) -> Step {
+        let members: Vec<Member> = rows.iter().map(Member::of).collect();
+        if members.is_empty() {
+            return Step::Done(Ok(Value::Array(Vec::new())));
+        }
+        let on = Selector::Processes(members.iter().map(|member| member.name.clone()).collect());
+        let request = Request::Command(Command::Act { act, on, terms: Terms { wait, ..Terms::default() } });
+        self.ask(request, Waiting::Together { members, is_start: act == Act::Start })
+    }
+
+    fn each(&mut self, mut left: VecDeque<Member>, mut results: Vec<Value>, what: Many) -> Step {
+        while let Some(member) = left.front() {
+            let name = member.name.clone();
+            let request = match &what {
+                Many::Signal(signal) => match signal_number(signal) {
+                    Some(signal) => Command::Signal { name, signal, target: SignalTarget::Leader },
+                    None => {
+                        let fault = FaultCode::BadSignal.about(signal.clone());
+                        results.push(member.result(Some(&fault)));
+                        left.pop_front();
+                        continue;
+                    }
+                },
+                Many::Clear | Many::Info | Many::Start { .. } | Many::Stop { .. } => Command::ClearLogs { name },
+            };
+            return self.ask(Request::Command(request), Waiting::Each { left, results, what });
+        }
+        Step::Done(Ok(Value::Array(results)))
+    }
+}
+
+fn recursive() -> Fault {
+    FaultCode::IncorrectParameters.about("Recursive system.multicall forbidden")
+}
+
+/// One call of a multicall.
+fn inner_call(call: Value) -> Result<MethodCall, Fault> {
+    let method = match call.member("methodName") {
+        Some(Value::String(name)) => name.clone().into_owned(),
+        Some(_) | None => return Err(FaultCode::IncorrectParameters.about("No methodName")),
+    };
+    let params = match call.member("params") {
+        Some(Value::Array(params)) => params.clone(),
+        None => Vec::new(),
+        Some(_) => return Err(FaultCode::IncorrectParameters.bare()),
+    };
+    Ok(MethodCall { method, params })
+}
+
+/// The request that does this to the process of a row.
+fn request_for(row: &StatusRow, what: &One, written: &str) -> Result<Request, Fault> {
+    let name = row.program.name.clone();
+    let act = |act, wait| {
+        let (on, terms) = (Selector::Process(name.clone()), Terms { wait, ..Terms::default() });
+        Ok(Request::Command(Command::Act { act, on, terms }))
+    };
+    let log = |stream, LogRange { from, length }: LogRange| {
+        let source = LogSource::Process { name: name.clone(), stream };
+        Request::Watch(Watch::ReadLog { source, from, length })
+    };
+    match what {
+        One::Info => Ok(Request::Query(Query::Status { name: Some(name), offset: 0 })),
+        One::Why => Ok(Request::Watch(Watch::Why { name })),
+        One::Start { .. } if is_running(row.state) => Err(FaultCode::AlreadyStarted.about(written)),
+        One::Start { wait } => act(Act::Start, *wait),
+        One::Stop { .. } if !is_running(row.state) => Err(FaultCode::NotRunning.about(written)),
+        One::Stop { wait } => act(Act::Stop, *wait),
+        One::Signal(signal) => {
+            let number = signal_number(signal).ok_or_else(|| FaultCode::BadSignal.about(signal.clone()))?;
+            if !is_signallable(row.state) {
+                return Err(FaultCode::NotRunning.about(written));
+            }
+            Ok(Request::Command(Command::Signal { name, signal: number, target: SignalTarget::Leader }))
+        }
+        // There is no such log: it goes into the other one.
+        One::Read { stream: StreamKind::Stderr, .. } if row.program.redirect_stderr => Err(FaultCode::NoFile.bare()),
+        One::Read { stream, range } => Ok(log(*stream, range.clone()?)),
+        One::Tail { stream, length, .. } => {
+            let length = u64::try_from(*length).unwrap_or(0);
+            Ok(log(*stream, LogRange { from: LogStart::BeforeEnd(length), length: None }))
+        }
+        One::Clear => Ok(Request::Command(Command::ClearLogs { name })),
+        One::Stdin(bytes) => Ok(Request::Command(Command::Stdin { name, bytes: bytes.as_slice().into() })),
+    }
+}
+
+/// What the answer about the process that was found comes to.
+fn found(written: &str, what: &One, answer: Answer) -> Result<Value, Fault> {
+    match (what, answer) {
+        (One::Stop { .. }, Err(refusal @ Refusal::NotReached { .. })) => {
+            Err(FaultCode::Failed.about(refusal.to_string()))
+        }
+        (_, Err(refusal)) => Err(Fault::of(&refusal, written)),
+        (One::Read { .. }, Ok(Reply::LogRead { bytes, .. })) => Ok(lossy(&bytes)),
+        (One::Tail { offset, length, .. }, Ok(Reply::LogRead { bytes, size })) => {
+            Ok(tail(*offset, *length, &bytes, size))
+        }
+        (One::Why, Ok(Reply::Why(why))) => Ok(Value::Array(why.lines().into_iter().map(Value::text).collect())),
+        (
+            One::Info
+            | One::Why
+            | One::Start { .. }
+            | One::Stop { .. }
+            | One::Signal(_)
+            | One::Read { .. }
+            | One::Tail { .. }
+            | One::Clear
+            | One::Stdin(_),
+            Ok(_),
+        ) => Ok(Value::Boolean(true)),
+    }
+}
+
+/// What a client that follows a log by its size is told.
+fn tail(offset: i64, length: i64, bytes: &[u8], size: u64) -> Value {
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let text = if offset >= size || length <= 0 { Value::text("") } else { lossy(bytes) };
+    let overflow = size > offset.saturating_add(length);
+    Value::Array(vec![text, Value::Int(size), Value::Boolean(overflow)])
+}
+
+fn lossy(bytes: &[u8]) -> Value {
+    Value::text(String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn plain(call: &Call, answer: Answer) -> Result<Value, Fault> {
+    let name = if let Call::AddGroup(name) | Call::RemoveGroup(name) = call { name.as_str() } else { "" };
+    match (call, answer) {
+        (_, Err(refusal)) => Err(Fault::of(&refusal, name)),
+        (_, Ok(Reply::Daemon(facts))) if facts.ending => Err(FaultCode::ShutdownState.bare()),
+        (Call::ApiVersion, Ok(_)) => Ok(Value::text(API_VERSION)),
+        (Call::SupervisorVersion, Ok(_)) => Ok(Value::text(SUPERVISOR_VERSION)),
+        (Call::Identification, Ok(Reply::Daemon(facts))) => Ok(Value::text(facts.identifier)),
+        (Call::Pid, Ok(Reply::Daemon(facts))) => Ok(Value::Int(i64::from(facts.pid))),
+        (Call::State, Ok(_)) => {
+            Ok(Value::Struct(vec![("statecode".into(), Value::Int(1)), ("statename".into(), Value::text("RUNNING"))]))
+        }
+        (Call::ReadLog(_), Ok(Reply::LogRead { bytes, .. })) => Ok(lossy(&bytes)),
+        (Call::ReloadConfig, Ok(Reply::ConfigurationRead(changes))) => {
+            let list = |names: Vec<String>| Value::Array(names.into_iter().map(Value::text).collect());
+            let lists = [list(changes.added), list(changes.changed), list(changes.removed)];
+            Ok(Value::Array(vec![Value::Array(lists.into())]))
+        }
+        (Call::AllConfigInfo, Ok(Reply::Configuration(mut rows))) => {
+            let name = |row: &crate::api::ConfigRow| row.program.group_and_process().1.to_owned();
+            sort::sort_by(&mut rows, |one, other| name(one).cmp(&name(other)));
+            Ok(Value::Array(rows.iter().map(config_info).collect()))
+        }
+        (_, Ok(_)) => Ok(Value::Boolean(true)),
+    }
+}
+
+fn together(members: &[Member], is_start: bool, answer: Answer) -> Result<Value, Fault> {
+    let answers = match answer {
+        Ok(Reply::Each { results, .. }) => results,
+        Ok(_) => Vec::new(),
+        Err(refusal) => return Err(Fault::of(&refusal, "")),
+    };
+    let result = |member: &Member| {
+        let refusal =
+            answers.iter().find(|(name, _)| *name == member.name).and_then(|(_, answer)| answer.as_ref().err());
+        let fault = refusal.map(|refusal| fault_of_one(member, is_start, refusal));
+        (when_settled(fault.as_ref()), member.result(fault.as_ref()))
+    };
+    let mut results: Vec<(u8, Value)> = members.iter().map(result).collect();
+    sort::sort_by(&mut results, |one, other| one.0.cmp(&other.0));
+    Ok(Value::Array(results.into_iter().map(|(_, value)| value).collect()))
+}
+
+/// Why one of several has not got where it was sent.
+fn fault_of_one(member: &Member, is_start: bool, refusal: &Refusal) -> Fault {
+    match refusal {
+        Refusal::NotReached { members, .. } => match members.first() {
+            Some((_, why)) if is_start => Fault::of_member(why, &member.written()),
+            Some((_, why)) => FaultCode::Failed.about(why.to_string()),
+            None => Fault::of(refusal, &member.written()),
+        },
+        refusal => Fault::of(refusal, &member.written()),
+    }
+}
+
+/// Of several that are started together, which have settled first: what can't be executed, then what has come up, then what has
+/// ended again.
+fn when_settled(fault: Option<&Fault>) -> u8 {
+    match fault.map(|fault| fault.code) {
+        Some(FaultCode::NoFile | FaultCode::NotExecutable) => 0,
+        None => 1,
+        Some(_) => 2,
+    }
+}
+
+/// What was asked is answered otherwise than it can be.
+fn unexpected(answer: Answer, written: &str) -> Fault {
+    match answer {
+        Err(refusal) => Fault::of(&refusal, written),
+        Ok(_) => FaultCode::Failed.bare(),
+    }
+}

@@ -1,0 +1,181 @@
+//! Taking clients in: whose turn it is, and who makes room for whom.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::{Interest, Token};
+
+use super::Server;
+#[cfg(feature = "http")]
+use super::clock;
+use crate::codec::frames::{self, ErrorCode};
+#[cfg(feature = "http")]
+use crate::codec::http::{Delivery, Response, Status};
+use crate::control::client::Client;
+use crate::control::link::Stream;
+use crate::control::peer::Who;
+
+/// After running out of descriptors, accepting is tried again after this time.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Clients that are accepted at one door in one turn.
+const ACCEPTS_PER_TURN: usize = 32;
+
+/// Those among whom room is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Crowd {
+    Everybody,
+    /// Who has come over the network.
+    Network,
+    /// A user of this machine.
+    User(u32),
+}
+
+impl Crowd {
+    fn has(self, client: &Client) -> bool {
+        match self {
+            Crowd::Everybody => true,
+            Crowd::Network => client.is_remote(),
+            Crowd::User(uid) => client.who().limited_uid() == Some(uid),
+        }
+    }
+}
+
+impl Server {
+    /// Takes in who waits at the doors.
+    pub(super) fn accept(&mut self, now: Instant) {
+        if self.accept_again.is_some() {
+            return;
+        }
+        if let Some((stream, who, door)) = self.waits_for_room.take() {
+            self.welcome(stream, who, door, now);
+        }
+        for number in 0..self.doors.len() {
+            self.accept_at(number, now);
+        }
+    }
+
+    /// Takes in who waits at this door.
+    fn accept_at(&mut self, number: usize, now: Instant) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(door) = self.doors.get(number).filter(|_| self.accept_again.is_none()) else { return };
+            match door.accept() {
+                Ok((stream, Ok(who))) => self.welcome(stream, who, number, now),
+                // Nobody knows who that is.
+                Ok((_, Err(_))) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.accept_fails = false;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // An idle client's descriptor serves a busy one; so does that of a client that keeps us waiting.
+                Err(error) if is_out_of_descriptors(&error) && self.make_room(now, Crowd::Everybody) => {}
+                Err(error) => {
+                    if is_out_of_descriptors(&error)
+                        && let Some(end) = self.grace_ends()
+                    {
+                        self.accept_again = Some(end);
+                        return;
+                    }
+                    if !self.accept_fails {
+                        log::warn!(
+                            "cannot accept a client: {}; tried again every second",
+                            crate::util::errno::reason(&error)
+                        );
+                    }
+                    self.accept_fails = true;
+                    self.accept_again = Some(now + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+        // Without a new event: those who wait have been announced already.
+        self.accept_again = Some(now);
+    }
+
+    fn welcome(&mut self, mut stream: Stream, who: Who, door: usize, now: Instant) {
+        let Some(open) = self.doors.get(door).filter(|_| self.ending.is_none()) else { return };
+        if let Some(message) = open.refuses(&who) {
+            return turn_away(&mut stream, message);
+        }
+        let terms = open.terms.clone();
+        if let Some(crowd) = self.crowd_at_its_limit(&who)
+            && !self.make_room(now, crowd)
+        {
+            // Whoever floods the network, or comes too often himself, waits for nobody's grace.
+            if let Some(end) = self.grace_ends().filter(|_| crowd == Crowd::Everybody) {
+                self.waits_for_room = Some((stream, who, door));
+                self.accept_again = Some(end);
+                return;
+            }
+            let most = match crowd {
+                Crowd::Everybody => self.limits.connections,
+                Crowd::Network => self.limits.remote,
+                Crowd::User(_) => self.limits.per_user,
+            };
+            let whose = if matches!(crowd, Crowd::User(_)) { " of one user" } else { "" };
+            return turn_away(&mut stream, &format!("more than {most} clients{whose} at a time; try again later"));
+        }
+        let conn = self.next;
+        self.next += 1;
+        let Ok(token) = usize::try_from(conn) else { return };
+        // Room to write is of interest only while an answer waits for it: it would wake us at every answer.
+        if self.poll.registry().register(&mut stream, Token(token), Interest::READABLE).is_err() {
+            return;
+        }
+        self.clients.insert(conn, Client::new(stream, who, terms, now));
+        self.count_clients();
+        self.serve(now, conn);
+    }
+
+    /// Those who are as many as they may be, where one more comes.
+    fn crowd_at_its_limit(&self, who: &Who) -> Option<Crowd> {
+        let count = |crowd: Crowd| self.clients.values().filter(|client| crowd.has(client)).count();
+        let user = who.limited_uid().map(Crowd::User).filter(|user| count(*user) >= self.limits.per_user);
+        let network = Some(Crowd::Network).filter(|network| who.is_remote() && count(*network) >= self.limits.remote);
+        let all = Some(Crowd::Everybody).filter(|_| self.clients.len() >= self.limits.connections);
+        user.or(network).or(all)
+    }
+
+    /// When the first of those who have only just come may be closed: until then, others wait. Nobody is turned away for the
+    /// sake of clients that say nothing.
+    fn grace_ends(&self) -> Option<Instant> {
+        let came = self.clients.values().filter_map(Client::silent_since).min();
+        came.map(|came| came + self.limits.grace)
+    }
+
+    /// Closes a connection: the one that was answered and is idle for the longest; else the one that has kept half a request or
+    /// an answer, or has said nothing at all, for the longest. `false` if all are busy, or have only just come. Of the
+    /// crowd alone: who comes over the network takes the place of one who came so as well.
+    fn make_room(&mut self, now: Instant, crowd: Crowd) -> bool {
+        let all = || self.clients.iter().filter(|(_, client)| crowd.has(client));
+        let idle = all().filter(|(_, client)| client.is_idle());
+        let idle = idle.map(|(conn, client)| (client.link.last_active, *conn)).min();
+        let keeps_waiting = |client: &Client| match client.silent_since() {
+            Some(since) => Some(since).filter(|since| now.saturating_duration_since(*since) >= self.limits.grace),
+            None => client.link.stuck_since,
+        };
+        let waiting = all().filter_map(|(conn, client)| Some((keeps_waiting(client)?, *conn)));
+        let Some((_, conn)) = idle.or_else(|| waiting.min()) else { return false };
+        self.close(conn);
+        true
+    }
+}
+
+/// Tells a client why it is not served. What it speaks is known of the network alone.
+fn turn_away(stream: &mut Stream, message: &str) {
+    let bytes = match stream {
+        Stream::Unix(_) => frames::error(ErrorCode::Failed, message),
+        #[cfg(feature = "http")]
+        Stream::Tcp(_) => {
+            let delivery = Delivery { minor: 1, keep_alive: false, head_only: false, now: clock().wall.as_secs() };
+            Response::error(Status::Unavailable, message, false).write(delivery)
+        }
+    };
+    let _ = io::Write::write(stream, &bytes);
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}

@@ -1,0 +1,254 @@
+//! The way to the io thread, for all others.
+
+use std::io::PipeReader;
+#[cfg(feature = "http")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "http")]
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+#[cfg(feature = "http")]
+use crossbeam_channel::bounded;
+use mio::Waker;
+
+use super::ConnId;
+#[cfg(feature = "http")]
+use super::STACK;
+#[cfg(feature = "http")]
+use super::doors::{DoorChange, Place};
+use crate::api::{Announcement, Answer, RequestId};
+#[cfg(feature = "http")]
+use crate::codec::http::{Response, Status};
+use crate::control::changes::{ChangesLooked, WatchedPath};
+#[cfg(feature = "http")]
+use crate::control::door::Door;
+use crate::control::feed::Source;
+use crate::control::names::{Looked, Names};
+use crate::control::network_waits::AwaitedNetwork;
+use crate::control::news::{Follower, News};
+use crate::control::path_waits::{AwaitedPath, PathLooked};
+use crate::control::ready_pipes::ReadyRun;
+#[cfg(feature = "http")]
+use crate::control::web::{Gate, Work};
+#[cfg(feature = "http")]
+use crate::models::HttpAddress;
+#[cfg(feature = "http")]
+use crate::sys::net::SocketGuard;
+use crate::sys::notify_socket::NotifySocket;
+use crate::sys::signals::ChildSignals;
+
+pub(super) enum Message {
+    Reply(ConnId, Payload),
+    Feed(ConnId, Arc<dyn Source>),
+    #[cfg(feature = "http")]
+    Worked(ConnId, Box<Response>),
+    Looked(Box<Looked>),
+    AwaitReady(ReadyRun, PipeReader),
+    ForgetReady(ReadyRun),
+    AwaitPath(AwaitedPath),
+    AwaitNetwork(AwaitedNetwork),
+    ForgetConditions(ReadyRun),
+    PathLooked(PathLooked),
+    WatchChanges(ReadyRun, Arc<[WatchedPath]>),
+    ForgetChanges(ReadyRun),
+    ChangesLooked(ChangesLooked),
+    ListenNotify(NotifySocket),
+    ReadNotifications(ReadyRun),
+    WatchClock(bool),
+    EndStreams,
+    News(Pace),
+    #[cfg(feature = "http")]
+    ChangeDoors(DoorChange),
+    Shutdown(Instant),
+}
+
+/// How soon those who follow are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// At once: somebody waits for it.
+    Now,
+    /// With what follows closely.
+    Gathered,
+}
+
+/// An answer on its way to a connection.
+pub(super) enum Payload {
+    /// To be encoded on the io thread.
+    Answer(Box<Answer>),
+    #[cfg(test)]
+    Frame(Vec<u8>),
+}
+
+/// The way to the io thread; nothing but [`shutdown`](Self::shutdown) waits for it.
+#[derive(Clone)]
+pub struct ServerHandle {
+    /// Without a limit of its own: there is at most one answer for each connection, whose number is limited.
+    pub(super) messages: Sender<Message>,
+    pub(super) waker: Arc<Waker>,
+    pub(super) news: Arc<News>,
+    /// How many clients there are.
+    #[cfg(feature = "http")]
+    pub(super) connections: Arc<AtomicUsize>,
+    pub(super) thread: Arc<Mutex<Option<JoinHandle<Names>>>>,
+    pub(super) child_signals: ChildSignals,
+}
+
+impl ServerHandle {
+    /// All children that have ended are about to be reaped: who ends from now on is reported again.
+    pub fn expect_more_ends(&self) {
+        self.child_signals.expect_more();
+    }
+
+    /// Sends an answer; dropped if the connection has gone.
+    pub fn reply(&self, conn: ConnId, answer: Box<Answer>) {
+        self.send(Message::Reply(conn, Payload::Answer(answer)));
+    }
+
+    #[cfg(test)]
+    pub(in crate::control) fn reply_frame(&self, conn: ConnId, frame: Vec<u8>) {
+        self.send(Message::Reply(conn, Payload::Frame(frame)));
+    }
+
+    /// A feed of the client has something to be sent. To be called where its `push` or `finish` says so, so
+    /// that at most one such message waits for each feed.
+    pub fn feed(&self, conn: ConnId, feed: Arc<dyn Source>) {
+        self.send(Message::Feed(conn, feed));
+    }
+
+    /// Tells when this run writes a line feed to its pipe, or has closed it without one.
+    pub fn await_ready(&self, run: ReadyRun, pipe: PipeReader) {
+        self.send(Message::AwaitReady(run, pipe));
+    }
+
+    /// Tells whenever it changes whether this holds of the network.
+    pub fn await_network(&self, awaited: AwaitedNetwork) {
+        self.send(Message::AwaitNetwork(awaited));
+    }
+
+    /// The start of this run waits for no path any more, and for nothing of the network.
+    pub fn forget_conditions(&self, run: ReadyRun) {
+        self.send(Message::ForgetConditions(run));
+    }
+
+    /// Tells when the path of a run is as it has to be.
+    pub fn await_path(&self, awaited: AwaitedPath) {
+        self.send(Message::AwaitPath(awaited));
+    }
+
+    /// Tells when what one of these paths leads to is another thing than now, for as long as the run lives.
+    pub fn watch_changes(&self, run: ReadyRun, paths: Arc<[WatchedPath]>) {
+        self.send(Message::WatchChanges(run, paths));
+    }
+
+    /// The run has ended: its paths are watched no longer.
+    pub fn forget_changes(&self, run: ReadyRun) {
+        self.send(Message::ForgetChanges(run));
+    }
+
+    /// The run has ended; closes the pipe if it has told nothing, and waits for its path no longer.
+    pub fn forget_ready(&self, run: ReadyRun) {
+        self.send(Message::ForgetReady(run));
+    }
+
+    /// Reports the messages that come on this socket.
+    pub fn listen_notify(&self, socket: NotifySocket) {
+        self.send(Message::ListenNotify(socket));
+    }
+
+    /// Reads what is on that socket by now, and reports behind it that this was done.
+    pub fn read_notifications(&self, run: ReadyRun) {
+        self.send(Message::ReadNotifications(run));
+    }
+
+    /// Whether it is to be reported when the wall clock is set.
+    pub fn watch_clock(&self, watch: bool) {
+        self.send(Message::WatchClock(watch));
+    }
+
+    /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread. Gives back
+    /// the names, to be dropped.
+    pub fn shutdown(&self, limit: Duration) -> Names {
+        self.send(Message::Shutdown(Instant::now() + limit));
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
+    }
+
+    /// Has a thread of its own answer a client.
+    #[cfg(feature = "http")]
+    pub(super) fn work(&self, conn: ConnId, work: Work) {
+        let report = self.clone();
+        let failed = self.clone();
+        let unavailable = || Box::new(Response::error(Status::Unavailable, "there is no thread for it now", false));
+        let thread = std::thread::Builder::new().name("web".to_owned()).stack_size(STACK);
+        let spawned = thread.spawn(move || {
+            let response = catch_unwind(AssertUnwindSafe(work));
+            let response = response.map_or_else(
+                |_| Box::new(Response::error(Status::InternalError, "an internal error of supervice", false)),
+                Box::new,
+            );
+            report.send(Message::Worked(conn, response));
+        });
+        if spawned.is_err() {
+            failed.send(Message::Worked(conn, unavailable()));
+        }
+    }
+
+    /// From now on this one is told of what happens.
+    pub fn follow(&self, follower: Follower) {
+        self.news.follow(follower);
+        self.send(Message::News(Pace::Now));
+    }
+
+    /// It is told no more.
+    pub fn unfollow(&self, request: RequestId) {
+        self.news.unfollow(request);
+        self.send(Message::News(Pace::Now));
+    }
+
+    /// Something has happened: those who follow are to be told. Takes as long for many of them as for one.
+    pub fn happened(&self, announcement: &Arc<Announcement>) {
+        if self.news.happened(announcement) {
+            self.send(Message::News(Pace::Gathered));
+        }
+    }
+
+    /// Nothing happens any more.
+    pub fn end_news(&self) {
+        self.news.end();
+        self.send(Message::News(Pace::Now));
+    }
+
+    /// Ends what is answered bit by bit, but for root and the daemon's own user on this machine.
+    pub fn end_streams(&self) {
+        self.send(Message::EndStreams);
+    }
+
+    /// How many clients are connected.
+    #[cfg(feature = "http")]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Opens, changes and closes doors. Waits until it is done, and gives back what removes the files of those that were
+    /// closed: the io thread does not wait for a disk.
+    #[cfg(feature = "http")]
+    pub fn change_doors(
+        &self,
+        close: Vec<HttpAddress>,
+        open: Vec<Door>,
+        gates: Vec<(Place, Arc<Gate>)>,
+    ) -> Vec<SocketGuard> {
+        let (done, closed) = bounded(1);
+        self.send(Message::ChangeDoors(DoorChange { close, open, gates, done }));
+        closed.recv().unwrap_or_default()
+    }
+
+    pub(super) fn send(&self, message: Message) {
+        if self.messages.send(message).is_ok() {
+            let _ = self.waker.wake();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What others have for the io thread: answers, news, and what is to be watched.
+
+use std::io::PipeReader;
+use std::time::Instant;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+
+use super::handle::{Message, Pace, Payload};
+use super::{
+    CHANGES, CLOCK, ConnId, NETWORK, NOTIFICATIONS, PATHS, ReadyRun, Server, ServerEvent, clock, report_changes,
+    report_path, tell,
+};
+use crate::control::client::Client;
+use crate::control::path_waits::PathNews;
+use crate::process::ReadyReport;
+use crate::sys::clock_watch::ClockWatch;
+use crate::sys::notify_socket::NotifySocket;
+
+impl Server {
+    pub(super) fn take_messages(&mut self, now: Instant) {
+        // Answers that come meanwhile have their own wake-up: the thread goes back to the poll in between.
+        for message in self.queue.try_iter().take(self.queue.len()).collect::<Vec<_>>() {
+            match message {
+                Message::Reply(conn, payload) => {
+                    if let Some(client) = self.clients.get_mut(&conn) {
+                        match payload {
+                            Payload::Answer(answer) => client.answer(*answer, clock()),
+                            #[cfg(test)]
+                            Payload::Frame(frame) => client.answer_frame(frame),
+                        }
+                        self.serve(now, conn);
+                    }
+                }
+                Message::Feed(conn, feed) => self.feed(conn, feed, now),
+                #[cfg(feature = "http")]
+                Message::Worked(conn, response) => {
+                    if let Some(client) = self.clients.get_mut(&conn) {
+                        client.worked(*response);
+                        self.serve(now, conn);
+                    }
+                }
+                Message::Looked(looked) => {
+                    if let Some(listener) = self.names.looked(*looked, now, self.poll.registry()) {
+                        self.replace_listener(listener, now);
+                    }
+                }
+                Message::AwaitReady(run, pipe) => self.await_ready(run, pipe),
+                Message::ForgetReady(run) => {
+                    self.ready_pipes.remove(self.poll.registry(), run);
+                    self.path_waits.remove(self.poll.registry(), run);
+                }
+                Message::ForgetConditions(run) => {
+                    self.path_waits.remove(self.poll.registry(), run);
+                    self.network_waits.remove(self.poll.registry(), run);
+                }
+                Message::AwaitNetwork(awaited) => {
+                    self.network_waits.add(self.poll.registry(), NETWORK, awaited, now);
+                }
+                Message::AwaitPath(awaited) => {
+                    self.path_waits.add(self.poll.registry(), PATHS, awaited, report_path(&self.report));
+                }
+                Message::PathLooked(looked) => {
+                    let report = || report_path(&self.report);
+                    match self.path_waits.looked(self.poll.registry(), looked, now, report) {
+                        Some(PathNews::Ready(run)) => (self.sink)(ServerEvent::Readiness(run, ReadyReport::Ready)),
+                        Some(PathNews::Seen { run, condition, is_there }) => {
+                            (self.sink)(ServerEvent::ConditionSeen { run, condition, is_there });
+                        }
+                        None => {}
+                    }
+                }
+                Message::WatchChanges(run, paths) => {
+                    self.changes.add(self.poll.registry(), CHANGES, run, paths, report_changes(&self.report));
+                }
+                Message::ForgetChanges(run) => self.changes.remove(self.poll.registry(), run),
+                Message::ChangesLooked(looked) => {
+                    if let Some((run, path)) = self.changes.looked(looked, now) {
+                        (self.sink)(ServerEvent::Changed(run, path));
+                    }
+                }
+                Message::ListenNotify(socket) => self.listen_notify(socket),
+                Message::ReadNotifications(run) => {
+                    let sink = &self.sink;
+                    self.notifications.read_all(|read| tell(sink, read));
+                    sink(ServerEvent::NotificationsRead(run));
+                }
+                Message::WatchClock(watch) => self.watch_clock(watch),
+                Message::News(Pace::Now) => self.hand_out(),
+                Message::News(Pace::Gathered) => self.hand_out_soon(now),
+                Message::EndStreams => self.end_streams(),
+                #[cfg(feature = "http")]
+                Message::ChangeDoors(change) => self.change_doors(change, now),
+                Message::Shutdown(end) => {
+                    self.ending = Some(end);
+                    for mut door in self.doors.drain(..) {
+                        let _ = self.poll.registry().deregister(door.source());
+                        self.guards.extend(door.guard.take());
+                    }
+                    self.hand_out();
+                    self.end_feeds(now);
+                    self.clients.values_mut().for_each(Client::finish);
+                    let all: Vec<ConnId> = self.clients.keys().copied().collect();
+                    all.into_iter().for_each(|conn| self.serve(now, conn));
+                }
+            }
+        }
+    }
+
+    fn await_ready(&mut self, run: ReadyRun, pipe: PipeReader) {
+        let number = self.next;
+        self.next += 1;
+        let Ok(token) = usize::try_from(number) else { return };
+        if let Err(error) = self.ready_pipes.add(self.poll.registry(), Token(token), run, pipe) {
+            let reason = crate::util::errno::reason(&error);
+            log::error!("cannot wait for a program's line feed on its readiness descriptor: {reason}");
+            (self.sink)(ServerEvent::Readiness(run, ReadyReport::Never));
+        }
+    }
+
+    fn listen_notify(&mut self, socket: NotifySocket) {
+        if let Err(error) = self.notifications.listen(self.poll.registry(), NOTIFICATIONS, socket) {
+            let reason = crate::util::errno::reason(&error);
+            log::error!("cannot listen to $NOTIFY_SOCKET: {reason}; programs that are ready by it will not be");
+        }
+    }
+
+    /// Without it times are missed only until the next one comes.
+    fn watch_clock(&mut self, watch: bool) {
+        self.clock = None;
+        if !watch {
+            return;
+        }
+        let clock = ClockWatch::new().and_then(|clock| {
+            self.poll.registry().register(&mut SourceFd(&clock.raw_fd()), CLOCK, Interest::READABLE)?;
+            Ok(clock)
+        });
+        match clock {
+            Ok(clock) => self.clock = Some(clock),
+            Err(error) => {
+                let reason = crate::util::errno::reason(&error);
+                log::error!("cannot notice when the clock is set: {reason}; schedules follow at their next time");
+            }
+        }
+    }
+}

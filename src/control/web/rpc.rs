@@ -1,0 +1,115 @@
+//! supervisord's interface: `POST /RPC2`, `GET /logtail/NAME` and `GET /mainlogtail`.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::step::{Context, Step, Stream};
+use crate::api::{Amount, Answer, Refusal, Request, Watch};
+use crate::codec::http::{self, Response, Status, StreamHead};
+use crate::codec::xmlrpc::{self, Exchange, FaultCode, LocalClock, Lookup, Step as RpcStep};
+use crate::control::feed::Item;
+use crate::models::StreamKind;
+use crate::sys::time::local;
+
+/// Bytes of a log that a client which follows it begins with.
+const BEGIN: usize = 1024;
+
+/// `POST /RPC2`: one call. Whoever sends what is none is told so in text: clients of supervisord expect a page.
+pub(super) fn call(request: &http::Request, _: Context) -> Step {
+    match xmlrpc::parse(&request.body) {
+        Ok(call) => {
+            let (exchange, step) = Exchange::begin(call);
+            go_on(exchange, step)
+        }
+        Err(malformed) => Step::Respond(Response::error(Status::BadRequest, &malformed.to_string(), true)),
+    }
+}
+
+/// Asks what has to be asked until there is a result.
+fn go_on(mut exchange: Exchange, step: RpcStep) -> Step {
+    match step {
+        // supervisorctl has no words for a fault of that kind, but for this status.
+        RpcStep::Done(Err(fault)) if fault.code == FaultCode::Forbidden => {
+            Step::Respond(Response::error(Status::Forbidden, &fault.text(), true))
+        }
+        RpcStep::Done(result) => Step::Respond(Response::new(Status::Ok, "text/xml", xmlrpc::response(&result))),
+        RpcStep::Ask(request) => Step::ask(request, move |answer, context: Context| {
+            let clock = LocalClock { clock: context.clock, local: stamp };
+            let step = exchange.answered(answer, clock);
+            go_on(exchange, step)
+        }),
+    }
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A time as supervisord tells it: `Nov 28 11:02 PM`.
+fn stamp(seconds: u64) -> String {
+    let time = local(UNIX_EPOCH + Duration::from_secs(seconds));
+    let month = usize::try_from(time.month - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"");
+    let (hour, half) = match time.hour {
+        0 => (12, "AM"),
+        hour @ 1..=11 => (hour, "AM"),
+        12 => (12, "PM"),
+        hour => (hour - 12, "PM"),
+    };
+    format!("{month} {:02} {hour:02}:{:02} {half}", time.day, time.minute)
+}
+
+/// `GET /logtail/NAME/STREAM`: the end of a log, and what comes.
+pub(super) fn follow_log(request: &http::Request, _: Context) -> Step {
+    let segments = &request.head.target.segments;
+    let name = segments.get(1).map(String::as_str).unwrap_or_default();
+    let stream = match segments.get(2).map(String::as_str) {
+        Some("stderr") => StreamKind::Stderr,
+        Some(_) | None => StreamKind::Stdout,
+    };
+    look(Lookup::new(name), stream, None)
+}
+
+/// `GET /mainlogtail`: the end of the daemon's own log, and what comes.
+pub(super) fn follow_main_log(_: &http::Request, _: Context) -> Step {
+    Step::Stream(Request::Watch(Watch::FollowDaemonLog { bytes: BEGIN }), as_it_is())
+}
+
+fn look(mut lookup: Lookup, stream: StreamKind, denied: Option<Refusal>) -> Step {
+    let Some(request) = lookup.ask() else {
+        return Step::Respond(match denied {
+            Some(refusal) => Response::text(Status::Forbidden, format!("{refusal}\n")),
+            None => Response::text(Status::NotFound, "no such log\n"),
+        });
+    };
+    Step::ask(request, move |answer, _| match lookup.name_in(&answer) {
+        Some(name) => {
+            let amount = Amount::Bytes(BEGIN);
+            Step::Stream(Request::Watch(Watch::Tail { name, stream, amount, follow: true }), as_it_is())
+        }
+        None => {
+            let is_denied = |refusal: &Refusal| matches!(refusal, Refusal::Forbidden { .. });
+            look(lookup, stream, denied.or(answer.err().filter(is_denied)))
+        }
+    })
+}
+
+/// The bytes of a log as they were written.
+fn as_it_is() -> Stream {
+    Stream {
+        head: StreamHead { content_type: "text/plain;charset=utf-8", fields: vec![("X-Accel-Buffering", "no".into())] },
+        encode: Box::new(|item, _| match item {
+            Item::Output { bytes, lost: _ } => bytes.clone(),
+            Item::Begun | Item::Event { .. } | Item::End { .. } => Vec::new(),
+            // Never sent to who speaks HTTP.
+            #[cfg(feature = "attach")]
+            Item::Attached { .. } | Item::Written { .. } => Vec::new(),
+        }),
+        is_endless: true,
+        keep_alive: None,
+        refused: Box::new(|answer: Answer, _| {
+            let status = match &answer {
+                Err(Refusal::Forbidden { .. }) => Status::Forbidden,
+                Ok(_) | Err(_) => Status::NotFound,
+            };
+            let text = answer.map_or_else(|refusal| refusal.to_string(), |reply| reply.to_string());
+            Step::Respond(Response::text(status, format!("{text}\n")))
+        }),
+    }
+}

@@ -1,0 +1,177 @@
+//! What outlives the daemon, on the disk: read when it begins, and written by a thread that lives as long as there is
+//! something to write, because a disk may hang. Of each file the newest content is kept until it is its turn.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::super::effect::KeptFile;
+use super::super::engine::kept::Kept;
+use super::replies::Responder;
+use crate::api::{Keeping, Reply};
+use crate::sys::guarded_path::{self, Access};
+use crate::util::errno;
+
+/// More than ten thousand programs need: what is larger is none of ours.
+const LARGEST: u64 = 4 * 1024 * 1024;
+/// Room for what the writing of a file needs.
+const STACK_BYTES: usize = 64 * 1024;
+
+/// Reads what an earlier daemon has kept. What can't be used is told in the log; the daemon begins without.
+pub(in crate::core) fn read(directory: &str) -> Kept {
+    let mut kept = Kept::default();
+    for file in KeptFile::ALL {
+        let path = Path::new(directory).join(file.name());
+        let used = match read_file(&path) {
+            Ok(text) => kept.read(file, &text).map_err(str::to_owned),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(errno::reason(&error).to_string()),
+        };
+        if let Err(why) = used {
+            log::warn!("{}: {why}; begins without {}", path.display(), file.what());
+        }
+    }
+    kept
+}
+
+fn read_file(path: &Path) -> io::Result<String> {
+    let file = guarded_path::open(path, Access::Read)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// See the [module](self).
+pub(in crate::core) struct StateWriter {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    directory: PathBuf,
+    open: Mutex<Open>,
+    is_idle: Condvar,
+}
+
+#[derive(Default)]
+struct Open {
+    /// What is to be written.
+    texts: Vec<(KeptFile, Box<str>)>,
+    /// Who waits for it.
+    waiting: Vec<(KeptFile, Responder, Reply)>,
+    /// A thread writes.
+    is_writing: bool,
+    /// What could not be written, and why.
+    failed: Vec<(KeptFile, Arc<str>)>,
+}
+
+impl StateWriter {
+    pub(in crate::core) fn new(directory: &str) -> StateWriter {
+        let directory = PathBuf::from(directory);
+        StateWriter { shared: Arc::new(Shared { directory, open: Mutex::default(), is_idle: Condvar::new() }) }
+    }
+
+    /// Has this written, in the place of what was to be written to that file before.
+    pub(super) fn keep(&self, file: KeptFile, text: Box<str>) {
+        let mut open = self.shared.open();
+        open.texts.retain(|(other, _)| *other != file);
+        open.texts.push((file, text));
+        self.begin(open);
+    }
+
+    /// Answers when everything is written that was to be kept before.
+    pub(super) fn answer_when_kept(&self, file: KeptFile, responder: Responder, reply: Reply) {
+        let mut open = self.shared.open();
+        open.waiting.push((file, responder, reply));
+        self.begin(open);
+    }
+
+    fn begin(&self, mut open: MutexGuard<'_, Open>) {
+        if std::mem::replace(&mut open.is_writing, true) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new().name("state".to_owned()).stack_size(STACK_BYTES);
+        if let Err(error) = thread.spawn(move || shared.write_all()) {
+            // It is tried again with the next change.
+            open.is_writing = false;
+            let why: Arc<str> = format!("no thread: {}", errno::reason(&error)).into();
+            log::error!("{}: can't be written: {why}", self.shared.directory.display());
+            for (_, responder, reply) in std::mem::take(&mut open.waiting) {
+                responder.answer(Ok(reply.kept(Keeping::Failed(Arc::clone(&why)))));
+            }
+        }
+    }
+
+    /// Waits, but not for ever, until everything is written.
+    pub(super) fn finish(&self, limit: Duration) {
+        let open = self.shared.open();
+        let waited = self.shared.is_idle.wait_timeout_while(open, limit, |open| open.is_writing);
+        let (_open, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() {
+            log::error!("{}: its disk does not answer; leaving without", self.shared.directory.display());
+        }
+    }
+}
+
+impl Shared {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes until nothing is left to be written.
+    fn write_all(&self) {
+        loop {
+            let mut open = self.open();
+            let (texts, waiting) = (std::mem::take(&mut open.texts), std::mem::take(&mut open.waiting));
+            if texts.is_empty() && waiting.is_empty() {
+                open.is_writing = false;
+                self.is_idle.notify_all();
+                return;
+            }
+            drop(open);
+            for (file, text) in texts {
+                let result = self.write(file, &text);
+                self.note(file, result.err());
+            }
+            for (file, responder, reply) in waiting {
+                let failed =
+                    self.open().failed.iter().find(|(other, _)| *other == file).map(|(_, why)| Arc::clone(why));
+                responder.answer(Ok(reply.kept(failed.map_or(Keeping::Kept, Keeping::Failed))));
+            }
+        }
+    }
+
+    fn write(&self, file: KeptFile, text: &str) -> io::Result<()> {
+        let path = self.directory.join(file.name());
+        match guarded_path::replace(&path, text.as_bytes()) {
+            // It may have been removed since the start.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                guarded_path::make_directory(&self.directory)?;
+                guarded_path::replace(&path, text.as_bytes())
+            }
+            result => result,
+        }
+    }
+
+    /// Trouble with a file is told once, and that it is over as well.
+    fn note(&self, file: KeptFile, error: Option<io::Error>) {
+        let path = self.directory.join(file.name());
+        let mut open = self.open();
+        let before = open.failed.iter().position(|(other, _)| *other == file).map(|place| open.failed.remove(place).1);
+        let Some(error) = error else {
+            if before.is_some() {
+                log::info!("{}: written again", path.display());
+            }
+            return;
+        };
+        let why: Arc<str> = format!("{}: {}", path.display(), errno::reason(&error)).into();
+        if before.as_ref() != Some(&why) {
+            log::error!("{why}; {} is lost when the daemon ends", file.what());
+        }
+        open.failed.push((file, why));
+    }
+}

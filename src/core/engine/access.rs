@@ -1,0 +1,285 @@
+//! Rules of access inside the engine: what is asked is permitted or refused before anything is done about it, and what may not
+//! be read is taken out of the answers. [`crate::api::Access`] decides.
+
+use std::sync::Arc;
+
+use super::{Engine, Entry, Registry};
+use crate::api::{
+    Access, AccessTable, Announcement, HistoryRow, NameHint, Needs, Object, ProcId, Reader, Refusal, Reply, Request,
+    StatusRow, Why, needs,
+};
+use crate::models::{ProgramConfig, Right};
+use crate::process::{Cause, Condition, Initiator};
+
+/// What somebody may read.
+pub(super) struct Eyes<'a> {
+    access: Access<'a>,
+    by: &'a Initiator,
+    registry: &'a Registry,
+    /// There is something that he may not.
+    is_limited: bool,
+}
+
+impl Eyes<'_> {
+    /// Whether he may see this process.
+    pub(super) fn see(&self, entry: &Entry) -> bool {
+        self.may(Right::Read, entry)
+    }
+
+    /// Whether he may see the process with this identifier.
+    pub(super) fn see_id(&self, id: ProcId) -> bool {
+        self.registry.get(id).is_some_and(|entry| self.see(entry))
+    }
+
+    /// Whether he may read what this process writes.
+    pub(super) fn hear(&self, entry: &Entry) -> bool {
+        self.may(Right::Logs, entry)
+    }
+
+    /// Takes out what a row tells of others, and what the process has said where its output may not be read.
+    pub(super) fn cover_row(&self, mut row: StatusRow) -> StatusRow {
+        if self.is_limited {
+            self.cover_condition(&mut row.condition);
+            if !self.access.allows(self.by, Right::Logs, Object::of(&row.program)) {
+                row.last_words = None;
+            }
+        }
+        row
+    }
+
+    /// Takes out what a condition tells of others.
+    pub(super) fn cover_condition(&self, condition: &mut Condition) {
+        if self.is_limited {
+            condition.hide_names(&|name| self.see_name(name));
+        }
+    }
+
+    /// Takes out what records of the past tell of others.
+    pub(super) fn cover_history(&self, rows: &mut [HistoryRow]) {
+        if self.is_limited {
+            rows.iter_mut().for_each(|row| self.cover_cause(&mut row.cause));
+        }
+    }
+
+    /// Takes out what an explanation tells of others.
+    pub(super) fn cover_why(&self, why: &mut Why) {
+        if !self.is_limited {
+            return;
+        }
+        self.cover_condition(&mut why.condition);
+        self.cover_history(&mut why.history);
+        if let Some(request) = &mut why.last_request {
+            request.by.hide_names(&|name| self.see_name(name));
+        }
+        if !why.chain.steps.iter().all(|step| self.see_name(&step.program.name)) {
+            why.chain = Default::default();
+        }
+        if let Some(held) = &mut why.held {
+            let before = held.behind.len();
+            held.behind.retain(|step| self.see_name(&step.program.name));
+            held.more += before - held.behind.len();
+            held.by.hide_names(&|name| self.see_name(name));
+        }
+    }
+
+    fn cover_cause(&self, cause: &mut Cause) {
+        cause.hide_names(&|name| self.see_name(name));
+    }
+
+    fn see_name(&self, name: &str) -> bool {
+        self.registry.id_of(name).is_some_and(|id| self.see_id(id))
+    }
+
+    fn may(&self, right: Right, entry: &Entry) -> bool {
+        !self.is_limited || self.access.allows(self.by, right, Object::of(entry.config()))
+    }
+}
+
+impl Engine {
+    /// The user that the daemon runs as, whom no rule limits.
+    pub(crate) fn runs_as(&mut self, uid: u32) {
+        self.own_uid = uid;
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access { rules: &self.settings.access, own_uid: self.own_uid }
+    }
+
+    /// What this one may read.
+    pub(super) fn eyes<'a>(&'a self, by: &'a Initiator) -> Eyes<'a> {
+        let access = self.access();
+        Eyes { access, by, registry: &self.registry, is_limited: access.unlimited(by).is_none() }
+    }
+
+    /// What this one may read, for those who tell him of what happens; `None`: everything.
+    pub(super) fn reader(&self, by: &Initiator) -> Option<Box<Reader>> {
+        let access = self.access();
+        let (rules, own_uid) = (access.rules.into(), access.own_uid);
+        access.unlimited(by).is_none().then(|| Box::new(Reader { rules, own_uid, by: by.clone() }))
+    }
+
+    /// Whether somebody may ask for this; what is refused is told to the log.
+    pub(super) fn permit(&mut self, by: &Initiator, request: &Request) -> Result<(), Refusal> {
+        let needs = needs(request);
+        if self.access().unlimited(by).is_some() && !self.is_for_shell(needs) {
+            return Ok(());
+        }
+        let permitted = self.judge(by, needs);
+        if let Err(Refusal::Forbidden { right, on }) = &permitted {
+            let command = match request {
+                Request::Command(command) => Some(Arc::new(command.clone())),
+                Request::Query(_) | Request::Watch(_) => None,
+            };
+            let (right, on) = (*right, on.as_deref().map(Into::into));
+            self.announce(None, Announcement::Denied { command, right, on, by: by.clone() });
+        }
+        permitted
+    }
+
+    /// Whether it takes more than to get in.
+    #[cfg(feature = "attach")]
+    fn is_for_shell(&self, needs: Needs<'_>) -> bool {
+        match needs {
+            Needs::Shell => true,
+            // What somebody runs by hand may be a shell.
+            Needs::Terminal(name) | Needs::Program(Right::Stdin, name) => self.is_transient(name),
+            Needs::Nothing
+            | Needs::ReadAny
+            | Needs::Program(..)
+            | Needs::Each(..)
+            | Needs::AllOf(..)
+            | Needs::Group(..)
+            | Needs::Daemon(_) => false,
+        }
+    }
+
+    #[cfg(not(feature = "attach"))]
+    fn is_for_shell(&self, _: Needs<'_>) -> bool {
+        false
+    }
+
+    #[cfg(feature = "attach")]
+    fn judge_shell(&self, by: &Initiator) -> Result<(), Refusal> {
+        let forbidden = Refusal::Forbidden { right: Right::Admin, on: None };
+        if self.access().has_shell(by) { Ok(()) } else { Err(forbidden) }
+    }
+
+    fn judge(&self, by: &Initiator, needs: Needs<'_>) -> Result<(), Refusal> {
+        let forbidden = |right, on: Option<&str>| Refusal::Forbidden { right, on: on.map(str::to_owned) };
+        match needs {
+            Needs::Nothing => Ok(()),
+            Needs::ReadAny => match self.access().reads_any(by) {
+                true => Ok(()),
+                false => Err(forbidden(Right::Read, None)),
+            },
+            Needs::AllOf(right, names) => names.iter().try_for_each(|name| self.judge_name(by, right, name)),
+            Needs::Each(right, names) => match names.is_empty() || names.iter().any(|name| self.may(by, right, name)) {
+                true => Ok(()),
+                false => Err(forbidden(right, names.first().filter(|_| names.len() == 1).map(String::as_str))),
+            },
+            Needs::Group(right, group) => self.judge_group(by, right, group),
+            #[cfg(feature = "attach")]
+            Needs::Shell => self.judge_shell(by),
+            #[cfg(feature = "attach")]
+            Needs::Terminal(name) | Needs::Program(Right::Stdin, name) if self.is_transient(name) => {
+                self.judge_shell(by)
+            }
+            #[cfg(feature = "attach")]
+            Needs::Terminal(name) => {
+                self.judge_name(by, Right::Logs, name).and_then(|()| self.judge_name(by, Right::Stdin, name))
+            }
+            Needs::Program(right, name) => self.judge_name(by, right, name),
+            Needs::Daemon(right) => match self.access().allows(by, right, Object::Daemon) {
+                true => Ok(()),
+                false => Err(forbidden(right, None)),
+            },
+        }
+    }
+
+    /// A name that is none is refused as one that there is: a hint at one that may not be read is none.
+    fn judge_name(&self, by: &Initiator, right: Right, name: &str) -> Result<(), Refusal> {
+        if !self.may(by, right, name) {
+            return Err(Refusal::Forbidden { right, on: Some(name.to_owned()) });
+        }
+        match self.registry.find_or_refuse(name) {
+            Err(Refusal::NoSuchProcess { name, hint }) => {
+                Err(Refusal::NoSuchProcess { name, hint: self.shown_hint(by, hint) })
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn judge_group(&self, by: &Initiator, right: Right, group: &str) -> Result<(), Refusal> {
+        let forbidden = Refusal::Forbidden { right, on: Some(format!("group:{group}")) };
+        match self.registry.members_or_refuse(group) {
+            Ok(ids) => {
+                let may = |id: &ProcId| {
+                    let entry = self.registry.get(*id);
+                    entry.is_some_and(|entry| self.access().allows(by, right, Object::of(entry.config())))
+                };
+                if ids.iter().all(may) { Ok(()) } else { Err(forbidden) }
+            }
+            Err(Refusal::NoSuchGroup { name, .. }) if self.access().names_group(by, right, group) => {
+                Err(Refusal::NoSuchGroup { name, nearest: None })
+            }
+            Err(_) => Err(forbidden),
+        }
+    }
+
+    /// Whether this one has this right to the process of this name, be there one or not.
+    pub(super) fn may(&self, by: &Initiator, right: Right, name: &str) -> bool {
+        let program = self.registry.id_of(name).and_then(|id| self.registry.get(id)).map(Entry::config);
+        let group = program.map(|program| program.group_name());
+        self.access().allows(by, right, Object::Program { name, group })
+    }
+
+    /// Whether this one may see a program with these settings, be it in force or not.
+    pub(super) fn may_read_of(&self, by: &Initiator, program: &ProgramConfig) -> bool {
+        self.access().allows(by, Right::Read, Object::of(program))
+    }
+
+    /// What may have been meant by a name that is none, as far as that may be told.
+    pub(super) fn shown_hint(&self, by: &Initiator, hint: NameHint) -> NameHint {
+        let is_shown = match &hint {
+            NameHint::None | NameHint::Leaving => true,
+            NameHint::Nearest(name) | NameHint::Group(name) | NameHint::Instances(name) => self.eyes(by).see_name(name),
+        };
+        if is_shown { hint } else { NameHint::None }
+    }
+
+    /// The names of these that may be read.
+    pub(super) fn names_shown_to(&self, by: &Initiator, ids: &[ProcId]) -> Vec<String> {
+        let eyes = self.eyes(by);
+        self.names_of(&ids.iter().copied().filter(|id| eyes.see_id(*id)).collect::<Vec<ProcId>>())
+    }
+
+    /// What this one may do.
+    pub(super) fn access_table(&self, by: &Initiator) -> Reply {
+        let access = self.access();
+        let rights = |entry: &Entry| access.rights(by, Object::of(entry.config()));
+        let all = self.registry.present().map(|(_, entry)| (entry.name().to_owned(), rights(entry)));
+        Reply::Access(Box::new(AccessTable {
+            by: by.clone(),
+            unlimited: access.unlimited(by),
+            daemon: access.rights(by, Object::Daemon),
+            programs: all.filter(|(_, rights)| rights.has(Right::Read)).collect(),
+        }))
+    }
+
+    /// Those that start with the daemon and are not up and well.
+    #[cfg(feature = "http")]
+    pub(super) fn unready(&self, by: &Initiator) -> Reply {
+        let mut hidden = 0;
+        let rows = self.rows(None, 0, &self.eyes(&Initiator::Embedder)).unwrap_or_default();
+        let eyes = self.eyes(by);
+        let rows = rows.into_iter().filter(StatusRow::is_obstacle).filter_map(|row| {
+            if eyes.see_name(&row.program.name) {
+                return Some(eyes.cover_row(row));
+            }
+            hidden += 1;
+            None
+        });
+        let rows = rows.collect();
+        Reply::Readiness { rows, hidden, now: self.now }
+    }
+}

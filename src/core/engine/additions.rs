@@ -1,0 +1,44 @@
+//! What was added to the file at run time (see [`scale`](super::scale)), on its way to the disk and back from an update.
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::kept::Scale;
+use crate::config::Additions;
+use crate::core::effect::KeptFile;
+
+/// What was added before an update.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct AdditionsBefore {
+    additions: Additions,
+    kept: Vec<(String, Scale)>,
+}
+
+impl Engine {
+    /// Has this outlive the daemon; `None`: what is in the file.
+    pub(super) fn keep_scale(&mut self, program: &str, scale: Option<Scale>) {
+        let before = match scale {
+            Some(scale) => self.kept.scales.insert(program.to_owned(), scale),
+            None => self.kept.scales.remove(program),
+        };
+        if before != scale {
+            self.keep(KeptFile::Scales);
+        }
+    }
+
+    /// What was added, to go back to.
+    pub(super) fn additions_before(&self) -> AdditionsBefore {
+        let kept = self.kept.scales.iter().map(|(name, scale)| (name.clone(), *scale)).collect();
+        AdditionsBefore { additions: self.additions.clone(), kept }
+    }
+
+    /// The way back of an update.
+    pub(super) fn bring_additions_back(&mut self, AdditionsBefore { additions, kept }: AdditionsBefore) {
+        self.additions = additions;
+        let kept = kept.into_iter().collect();
+        if self.kept.scales != kept {
+            self.kept.scales = kept;
+            self.keep(KeptFile::Scales);
+        }
+    }
+}

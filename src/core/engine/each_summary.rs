@@ -1,0 +1,67 @@
+//! The answer to a command on several processes: a result for each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Act, Answer, NameHint, Refusal, Reply, Selector, Unreached};
+use crate::models::Right;
+
+/// A process that was awaited, and what it came to; `None`: nobody waits for that.
+pub(super) type Member = (String, Option<Result<(), Unreached>>);
+
+/// What becomes of a name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Named {
+    /// There is no such process.
+    Unknown(NameHint),
+    /// This right to it is missing.
+    Forbidden(Right),
+    /// It was as it was to be.
+    Already,
+    /// It is a member of what is waited for.
+    Awaited,
+}
+
+/// The names of a command, and what else is to be answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct EachSummary {
+    pub(super) act: Act,
+    pub(super) named: Vec<(String, Named)>,
+    /// Those that need these and went with them.
+    pub(super) also: Vec<String>,
+}
+
+impl EachSummary {
+    /// The answer: the members are those that were awaited, in their order, and then those that need them.
+    pub(super) fn reply(self, members: impl Iterator<Item = Member>, timed_out: bool) -> Reply {
+        let EachSummary { act, named, also } = self;
+        let mut members = members;
+        let mut results: Vec<(String, Answer)> = Vec::with_capacity(named.len());
+        for (name, what) in named {
+            let answer = match what {
+                Named::Unknown(hint) => Err(Refusal::NoSuchProcess { name: name.clone(), hint }),
+                Named::Forbidden(right) => Err(Refusal::Forbidden { right, on: Some(name.clone()) }),
+                Named::Already => Ok(Reply::AlreadyThere { act, name: name.clone() }),
+                Named::Awaited => {
+                    members.next().map_or(Err(Refusal::Internal), |member| result(act, member, timed_out))
+                }
+            };
+            results.push((name, answer));
+        }
+        // Of those that need these only what has failed is worth a result of its own.
+        results.extend(members.map(|member| (member.0.clone(), result(act, member, timed_out))).filter(is_failure));
+        Reply::Each { results, also }
+    }
+}
+
+fn is_failure((_, answer): &(String, Answer)) -> bool {
+    answer.is_err()
+}
+
+fn result(act: Act, (name, outcome): Member, timed_out: bool) -> Answer {
+    let on = Selector::Process(name.clone());
+    match outcome {
+        None => Ok(Reply::Begun { act, on }),
+        Some(Ok(())) => Ok(Reply::Reached { act, on, also: Vec::new() }),
+        Some(Err(why)) => Err(Refusal::NotReached { act, on, members: vec![(name, why)], timed_out }),
+    }
+}

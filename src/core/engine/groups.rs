@@ -1,0 +1,113 @@
+//! Groups that are taken into force and out of it one by one, as supervisord's clients do it.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::commit::ApplyMode;
+use super::ledger::ReplyToken;
+use crate::api::{Changes, ConfigRow, Refusal, ReloadFailure, Reply};
+use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::process::Initiator;
+
+/// The groups in which two configurations differ, each list in the order of the configuration that has them.
+pub(super) fn changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Changes {
+    let (before, after) = (names(&old.programs), names(&new.programs));
+    let mut changes = Changes::default();
+    for name in &after {
+        if !before.contains(name) {
+            changes.added.push((*name).to_owned());
+        } else if members(&old.programs, name).ne(members(&new.programs, name)) {
+            changes.changed.push((*name).to_owned());
+        }
+    }
+    changes.removed = before.into_iter().filter(|name| !after.contains(name)).map(str::to_owned).collect();
+    changes
+}
+
+/// The names of all groups, each once.
+fn names(programs: &[ProgramConfig]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for program in programs {
+        if !names.contains(&program.group_name()) {
+            names.push(program.group_name());
+        }
+    }
+    names
+}
+
+fn members<'c>(programs: &'c [ProgramConfig], group: &'c str) -> impl Iterator<Item = &'c ProgramConfig> {
+    programs.iter().filter(move |program| program.group_name() == group)
+}
+
+impl Engine {
+    /// The programs of the configuration that was read last.
+    pub(super) fn configuration(&self, by: &Initiator) -> Vec<ConfigRow> {
+        let programs = self.kept_configuration().programs.into_iter();
+        let programs = programs.filter(|program| self.may_read_of(by, program));
+        let row = |program: ProgramConfig| {
+            let in_use = self.registry.members_or_refuse(program.group_name()).is_ok();
+            ConfigRow { program: Arc::new(program), in_use }
+        };
+        programs.map(row).collect()
+    }
+
+    /// Takes a group into force from the configuration that was read last.
+    pub(super) fn add_group(&mut self, token: ReplyToken, name: &str, by: Initiator) {
+        if let Some(refusal) = self.no_change_now() {
+            return self.refuse(token, refusal);
+        }
+        let kept = self.kept_configuration();
+        let is_known = members(&kept.programs, name).next().is_some();
+        match self.registry.members_or_refuse(name) {
+            Err(refusal) if !is_known => return self.refuse(token, refusal),
+            Ok(_) if is_known => return self.refuse(token, Refusal::GroupThere { name: name.to_owned() }),
+            // It is in force, and no longer in what was read.
+            Ok(_) => return self.refuse(token, Refusal::NoSuchGroup { name: name.to_owned(), nearest: None }),
+            Err(_) => {}
+        }
+        let mut new = self.effective();
+        new.programs.extend(members(&kept.programs, name).cloned());
+        #[cfg(feature = "attach")]
+        if let Some(why) = self.taken_by_transient(&new) {
+            return self.refuse(token, Refusal::ReloadFailed(why));
+        }
+        self.apply_config(new, &ApplyMode::Reload, &by);
+        self.reply(token, Reply::GroupAdded { name: name.to_owned() });
+    }
+
+    /// Takes a group out of force, if nothing of it runs or is to run.
+    pub(super) fn remove_group(&mut self, token: ReplyToken, name: &str, by: Initiator) {
+        if let Some(refusal) = self.no_change_now() {
+            return self.refuse(token, refusal);
+        }
+        let ids = match self.registry.members_or_refuse(name) {
+            Ok(ids) => ids,
+            Err(refusal) => return self.refuse(token, refusal),
+        };
+        // What somebody runs by hand is not in the configuration, and goes by itself.
+        if !ids.iter().any(|id| self.registry.get(*id).is_some_and(|entry| entry.is_configured())) {
+            return self.refuse(token, Refusal::NoSuchGroup { name: name.to_owned(), nearest: None });
+        }
+        let is_down = |id| self.registry.get(id).is_some_and(|entry| entry.is_settled_down());
+        if !ids.into_iter().all(is_down) {
+            return self.refuse(token, Refusal::GroupRunning { name: name.to_owned() });
+        }
+        let mut new = self.effective();
+        // It stays in what was read: somebody may add it again.
+        self.keep_effective();
+        new.programs.retain(|program| program.group_name() != name);
+        let change = self.apply_config(new, &ApplyMode::Reload, &by);
+        self.stop_removed(&change, &by);
+        self.reply(token, Reply::GroupRemoved { name: name.to_owned() });
+    }
+
+    /// The daemon ends, or what it was before is kept to go back to.
+    fn no_change_now(&self) -> Option<Refusal> {
+        if self.is_ending() {
+            return Some(Refusal::ShuttingDown);
+        }
+        let until = self.commit.pending_until()?;
+        let seconds = until.saturating_duration_since(self.now).as_secs();
+        Some(Refusal::ReloadFailed(ReloadFailure::PendingCommit { seconds }))
+    }
+}

@@ -1,0 +1,57 @@
+//! What programs tell of themselves on `$NOTIFY_SOCKET`: whose messages are taken.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use crate::api::{Announcement, ProcId};
+use crate::models::NotifyAccess;
+use crate::process::{self, Generation, Moment, Notification};
+
+/// How long nothing more is said of messages of strangers after something was said.
+const SILENCE: Duration = Duration::from_secs(3600);
+
+/// Messages of processes that are of no program with this socket.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Strangers {
+    /// Since the last line about them.
+    refused: u64,
+    told_at: Option<Moment>,
+}
+
+impl Engine {
+    /// A process of a run tells of it.
+    pub(super) fn notified(
+        &mut self,
+        id: ProcId,
+        generation: Generation,
+        (pid, is_main): (i32, bool),
+        message: Box<Notification>,
+    ) {
+        let Some(entry) = self.registry.get(id) else { return };
+        if entry.machine.generation() != generation {
+            return;
+        }
+        let Some(access) = entry.machine.run_config().map(|config| config.notify_access) else { return };
+        match access {
+            NotifyAccess::Main if !is_main => self.tell(id, process::Event::NotifyRefused { generation, pid }),
+            NotifyAccess::Main | NotifyAccess::Run => {
+                self.tell(id, process::Event::Notified { generation, message });
+            }
+        }
+    }
+
+    /// A process that is of no program with this socket has sent a message: said once, and again after a while with their number.
+    pub(super) fn notified_by_stranger(&mut self, pid: i32, uid: u32, is_gone: bool) {
+        let strangers = &mut self.strangers;
+        strangers.refused = strangers.refused.saturating_add(1);
+        let is_silent = |told: Moment| self.now.saturating_duration_since(told) < SILENCE;
+        if strangers.told_at.is_some_and(is_silent) {
+            return;
+        }
+        let count = std::mem::take(&mut strangers.refused);
+        strangers.told_at = Some(self.now);
+        self.announce(None, Announcement::StrangerNotified { pid, uid, is_gone, count });
+    }
+}

@@ -1,0 +1,72 @@
+//! The facts behind the answer to `graph`.
+
+use std::sync::Arc;
+
+use super::access::Eyes;
+use super::graph::Link;
+use super::{Engine, Entry};
+use crate::api::{GraphEdge, GraphRow, ProcId, Refusal};
+use crate::util::sorted::SortedSet;
+
+impl Engine {
+    /// Who needs whom: all, or these with what they need and with those that need them, directly or not.
+    pub(super) fn graph_rows(
+        &self,
+        names: &[String],
+        offset: usize,
+        eyes: &Eyes<'_>,
+    ) -> Result<Vec<GraphRow>, Refusal> {
+        if names.is_empty() {
+            let all = self.registry.iter().filter(|(_, entry)| eyes.see(entry)).skip(offset);
+            return Ok(all.map(|(id, entry)| self.graph_row(id, entry, eyes, |_| true)).collect());
+        }
+        let ids = names.iter().map(|name| self.registry.find_or_refuse(name)).collect::<Result<Vec<ProcId>, _>>()?;
+        let needed = self.reachable(&ids, |id| self.graph.needs(id), |link| link.on);
+        let dependants = self.reachable(&ids, |id| self.graph.needed_by(id), |link| link.from);
+        let is_part = |id: ProcId| needed.contains(&id) || dependants.contains(&id);
+        let part = self.registry.iter().filter(|(id, entry)| is_part(*id) && eyes.see(entry)).skip(offset);
+        Ok(part.map(|(id, entry)| self.graph_row(id, entry, eyes, |link| is_part(link.on))).collect())
+    }
+
+    /// These, and all that the links lead to.
+    fn reachable<'a>(
+        &'a self,
+        ids: &[ProcId],
+        links: impl Fn(ProcId) -> &'a [Link],
+        end: impl Fn(&Link) -> ProcId,
+    ) -> SortedSet<ProcId> {
+        let mut found = SortedSet::default();
+        found.extend(ids.iter().copied());
+        let mut open = ids.to_vec();
+        while let Some(id) = open.pop() {
+            open.extend(links(id).iter().map(&end).filter(|id| found.insert(*id)));
+        }
+        found
+    }
+
+    fn graph_row(&self, id: ProcId, entry: &Entry, eyes: &Eyes<'_>, is_told: impl Fn(&Link) -> bool) -> GraphRow {
+        let mut condition = self.condition_of(id, entry);
+        eyes.cover_condition(&mut condition);
+        let edge = |link: &Link| {
+            Some(GraphEdge {
+                on: Arc::clone(self.registry.get(link.on)?.config()),
+                kind: link.kind,
+                condition: link.condition,
+                holds: self.is_met(link),
+            })
+        };
+        GraphRow {
+            program: Arc::clone(entry.config()),
+            state: entry.machine.state(),
+            condition,
+            last_words: entry.last_words.clone().filter(|_| eyes.hear(entry)),
+            needs: self
+                .graph
+                .needs(id)
+                .iter()
+                .filter(|link| is_told(link) && eyes.see_id(link.on))
+                .filter_map(edge)
+                .collect(),
+        }
+    }
+}

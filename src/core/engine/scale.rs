@@ -1,0 +1,190 @@
+//! Other numbers of instances than in the file (`scale`), and instances of templates that stand in none (`start worker@us`):
+//! what somebody adds at run time. The file is read for it, so that what comes is as it would be by the file; what else has
+//! changed in it waits for a reload.
+
+use super::Engine;
+use super::commands::CommandContext;
+use super::commit::ApplyMode;
+use super::kept::Scale as KeptScale;
+use super::ledger::ReplyToken;
+use super::reload::Purpose;
+use super::waiters::WaitKind;
+use crate::api::{Act, Refusal, ReloadFailure, ScaleFault, Selector, Terms};
+use crate::config::{Additions, Loaded, Scale, Scaled, diff};
+use crate::models::SupervisorConfig;
+use crate::process::{Desired, Initiator};
+
+/// So many instances a program may have, as in the file.
+pub(super) const MOST_INSTANCES: u32 = 10_000;
+
+/// So many instances of templates that are in no file.
+const MOST_MADE: usize = 10_000;
+
+impl Engine {
+    /// So many instances of a program are wanted.
+    pub(super) fn scale(&mut self, token: ReplyToken, program: &str, instances: u32, save: bool, by: Initiator) {
+        let name = program.to_owned();
+        if save && self.settings.state_dir.is_none() {
+            return self.refuse(token, Refusal::NotScalable { name, why: ScaleFault::NoStateDir });
+        }
+        if instances > MOST_INSTANCES {
+            return self
+                .refuse(token, Refusal::NotScalable { name, why: ScaleFault::TooMany { most: MOST_INSTANCES } });
+        }
+        self.load_configuration(Some(token), Purpose::Scale { name, instances, save }, by);
+    }
+
+    /// What the file is to be read with for this purpose.
+    pub(super) fn additions_for(&self, purpose: Option<&Purpose>) -> Additions {
+        let mut additions = self.additions.clone();
+        // One that is down goes with the next reload.
+        additions.instances.retain(|name| {
+            let entry = self.registry.find(name).and_then(|id| self.registry.get(id));
+            entry.is_some_and(|entry| entry.machine.desired() == Desired::Up || entry.machine.is_engaged())
+        });
+        match purpose {
+            Some(Purpose::Scale { name, instances, .. }) => {
+                let former = self.additions.scales.iter().find(|scale| scale.program == *name);
+                let at_most = former.map_or(0, |scale| scale.instances);
+                additions.scales.retain(|scale| scale.program != *name);
+                let program = name.clone();
+                additions.scales.push(Scale { program, in_file: None, instances: *instances, at_most });
+            }
+            Some(Purpose::Make { names, .. }) => additions.instances.extend(names.iter().cloned()),
+            Some(
+                Purpose::Reread { .. }
+                | Purpose::Settings { .. }
+                | Purpose::Read
+                | Purpose::Reload
+                | Purpose::Update { .. },
+            )
+            | None => {}
+        }
+        additions
+    }
+
+    /// The file was read to change the number of instances.
+    pub(super) fn scaled(
+        &mut self,
+        token: Option<ReplyToken>,
+        loaded: &Loaded,
+        (program, instances, save): (&str, u32, bool),
+        by: &Initiator,
+    ) {
+        match self.plan_scale(loaded, program) {
+            Err(refusal) => {
+                if let Some(token) = token {
+                    self.refuse(token, refusal);
+                }
+            }
+            Ok((new, in_file)) => {
+                self.additions.scales.retain(|scale| scale.program != program);
+                let is_other = instances != in_file;
+                if is_other {
+                    let (program, in_file) = (program.to_owned(), Some(in_file));
+                    self.additions.scales.push(Scale { program, in_file, instances, at_most: instances });
+                }
+                if save {
+                    self.keep_scale(program, is_other.then_some(KeptScale { instances, in_file }));
+                }
+                self.add_programs(token, new, by);
+            }
+        }
+    }
+
+    /// What is added while an update waits to be confirmed would be lost on its way back.
+    fn refusal_of_pending_commit(&self) -> Option<Refusal> {
+        let until = self.commit.pending_until()?;
+        let seconds = until.saturating_duration_since(self.now).as_secs();
+        Some(Refusal::UpdateFailed(ReloadFailure::PendingCommit { seconds }))
+    }
+
+    /// What is in force afterwards, and what the file says.
+    fn plan_scale(&self, loaded: &Loaded, program: &str) -> Result<(SupervisorConfig, u32), Refusal> {
+        let fault = |why| Refusal::NotScalable { name: program.to_owned(), why };
+        if let Some(refusal) = self.refusal_of_pending_commit() {
+            return Err(refusal);
+        }
+        let found = loaded.scaled.iter().find(|scaled| scaled.program == program);
+        let Some(Scaled { in_file, names, .. }) = found else { return Err(fault(ScaleFault::NoProgram)) };
+        if *in_file < 2 {
+            return Err(fault(ScaleFault::One));
+        }
+        let old = self.effective();
+        let mut new = old.clone();
+        let is_instance = |name: &String| names.contains(name);
+        let place = new.programs.iter().position(|program| is_instance(&program.name)).unwrap_or(new.programs.len());
+        new.programs.retain(|program| !is_instance(&program.name));
+        let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned();
+        new.programs.splice(place..place, its);
+        match diff(&old, &new).changed.is_empty() {
+            true => Ok((new, *in_file)),
+            false => Err(fault(ScaleFault::FileChanged)),
+        }
+    }
+
+    /// Takes programs into force, and others out of it, without any other change.
+    fn add_programs(&mut self, token: Option<ReplyToken>, new: SupervisorConfig, by: &Initiator) {
+        let change = self.apply_config(new, &ApplyMode::Scale, by);
+        self.wait_for(token, Terms::default(), WaitKind::Update(Box::new(change.updated(None))), &change.goals());
+        self.stop_removed(&change, by);
+    }
+
+    /// What the file is to be read for first where somebody starts what may be an instance of a template.
+    pub(super) fn instances_to_make(&self, act: Act, on: &Selector, terms: Terms) -> Option<Purpose> {
+        if act != Act::Start || self.is_ending() || self.additions.instances.len() >= MOST_MADE {
+            return None;
+        }
+        let named = match on {
+            Selector::Process(name) => std::slice::from_ref(name),
+            Selector::Processes(names) => names.as_slice(),
+            Selector::Group(_) => &[],
+        };
+        let is_made = |name: &&String| name.contains('@') && self.registry.find(name).is_none();
+        let names: Vec<String> = named.iter().filter(is_made).cloned().collect();
+        (!names.is_empty()).then(|| Purpose::Make { names, on: on.clone(), terms })
+    }
+
+    /// The file was read to make these. What it has no template for is refused as any name that is none.
+    pub(super) fn made(
+        &mut self,
+        token: Option<ReplyToken>,
+        loaded: &Loaded,
+        (names, on, terms): (&[String], &Selector, Terms),
+        by: &Initiator,
+    ) {
+        let mut new = self.effective();
+        let its = loaded.config.programs.iter().filter(|program| names.contains(&program.name));
+        // Whoever has asked at the same time may have made it.
+        let its: Vec<_> = its.filter(|program| self.registry.find(&program.name).is_none()).cloned().collect();
+        if let (Some(refusal), false) = (self.refusal_of_pending_commit(), its.is_empty()) {
+            if let Some(token) = token {
+                self.refuse(token, refusal);
+            }
+            return;
+        }
+        if !its.is_empty() {
+            self.additions.instances.extend(its.iter().map(|program| program.name.clone()));
+            new.programs.extend(its);
+            let change = self.apply_config(new, &ApplyMode::Add, by);
+            self.stop_removed(&change, by);
+        }
+        if let Some(token) = token {
+            self.act_on(Act::Start, on.clone(), CommandContext { token, by: by.clone(), terms });
+        }
+    }
+
+    /// A whole configuration was taken: what it says by now ends what was asked for by what it said before.
+    pub(super) fn review_additions(&mut self, scaled: &[Scaled], programs: &SupervisorConfig) {
+        let holds = |scale: &Scale| {
+            scaled.iter().any(|found| found.program == scale.program && scale.in_file == Some(found.in_file))
+        };
+        let ended: Vec<String> =
+            self.additions.scales.iter().filter(|scale| !holds(scale)).map(|scale| scale.program.clone()).collect();
+        self.additions.scales.retain(holds);
+        for program in &ended {
+            self.keep_scale(program, None);
+        }
+        self.additions.instances.retain(|name| programs.programs.iter().any(|program| program.name == *name));
+    }
+}

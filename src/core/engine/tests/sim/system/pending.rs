@@ -1,0 +1,55 @@
+//! What will come in.
+
+use super::*;
+
+/// News of what the system has done, or of what has happened to it.
+pub enum Pending {
+    Child,
+    Checked {
+        id: ProcId,
+        generation: Generation,
+        purpose: CheckPurpose,
+        healthy: bool,
+    },
+    PathChanged {
+        id: ProcId,
+        generation: Generation,
+    },
+    ConditionSeen {
+        id: ProcId,
+        generation: Generation,
+        condition: ConditionId,
+        is_there: bool,
+    },
+    Readiness {
+        id: ProcId,
+        generation: Generation,
+        report: ReadyReport,
+    },
+    /// A program tells of itself on `$NOTIFY_SOCKET`.
+    Notified {
+        id: ProcId,
+        generation: Generation,
+        message: Notification,
+    },
+    /// Its messages so far were read.
+    NotificationsRead {
+        id: ProcId,
+        generation: Generation,
+    },
+    Drained {
+        id: ProcId,
+        generation: Generation,
+    },
+    TaskOutput {
+        task: TaskId,
+    },
+    Config {
+        load: u64,
+    },
+    /// The output thread answers.
+    Delegated {
+        request: RequestId,
+        answer: Box<Answer>,
+    },
+}

@@ -1,0 +1,95 @@
+//! What `blame` tells of starts.
+
+use super::dependencies::{DB, WEB, ask, chain, end_all, list, timed};
+use super::*;
+use crate::api::{Blame, BlameRow, Query, WaitedFor};
+use crate::models::ProgramType;
+
+fn blame(bench: &mut Bench, names: &[&str]) -> Blame {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    bench.ask(9, Request::Query(Query::Blame { names, offset: 0 }));
+    match bench.reply() {
+        Reply::Blame(blame) => Blame::clone(blame),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `api 0+2=3 after db`: asked for at 0, executed 2 seconds later, ready at 3, and released by `db`.
+fn told(bench: &mut Bench, names: &[&str]) -> (Vec<String>, Vec<String>) {
+    let Blame { began, rows, critical_path, .. } = blame(bench, names);
+    let row = |row: &BlameRow| {
+        let asked = row.asked.saturating_duration_since(began).as_secs();
+        let waited = row.spawned.map(|at| at.saturating_duration_since(row.asked).as_secs().to_string());
+        let ready = row.ready.map(|at| at.saturating_duration_since(began).as_secs().to_string());
+        let open = || "?".to_owned();
+        let mut text =
+            format!("{} {asked}+{}={}", row.program.name, waited.unwrap_or_else(open), ready.unwrap_or_else(open));
+        if let Some(WaitedFor::Process(on)) = &row.waited_for {
+            text.push_str(&format!(" after {}", on.name));
+        }
+        if row.attempts != 1 {
+            text.push_str(&format!(" in {}", row.attempts));
+        }
+        text
+    };
+    (rows.iter().map(row).collect(), critical_path.iter().map(|program| program.name.clone()).collect())
+}
+
+#[test]
+fn each_start_has_its_moments_and_the_critical_path_leads_to_the_last_one() {
+    let mut programs = chain().into_iter().map(|program| ProgramConfig { startsecs: 1, ..program }).collect::<Vec<_>>();
+    programs[DB as usize].startsecs = 3;
+    programs[WEB as usize].wants = list("quick");
+    programs.push(timed("quick"));
+    programs.push(timed("alone"));
+    let mut bench = Bench::new(&programs);
+    assert_eq!(told(&mut bench, &[]), (vec![], vec![]), "nothing was asked for");
+    bench.pass(1);
+    ask(&mut bench, 1, Act::Start, "web");
+    let (rows, path) = told(&mut bench, &[]);
+    assert_eq!(rows, ["web 1+?=? in 0", "db 1+0=?", "api 1+?=? in 0", "quick 1+0=?"]);
+    assert!(path.is_empty(), "nothing is ready");
+    bench.pass(10);
+    let (rows, path) = told(&mut bench, &[]);
+    assert_eq!(rows, ["web 1+4=6 after api", "db 1+0=4", "api 1+3=5 after db", "quick 1+0=2"]);
+    assert_eq!(path, ["web", "api", "db"]);
+    let (rows, path) = told(&mut bench, &["api"]);
+    assert_eq!((rows.len(), path), (2, vec![name("api"), name("db")]));
+    bench.ask(9, Request::Query(Query::Blame { names: vec![name("wbe")], offset: 0 }));
+    assert_eq!(bench.message(), "NOT_FOUND no process 'wbe'; did you mean 'web'?");
+}
+
+#[test]
+fn retries_belong_to_a_start_and_what_the_daemon_restarts_later_does_not() {
+    let mut programs = chain();
+    programs[DB as usize] = ProgramConfig { startretries: 3, ..timed("db") };
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "db");
+    bench.end(DB, Exit::Code(1));
+    bench.pass(1);
+    assert_eq!(told(&mut bench, &["db"]).0, ["db 0+1=? in 2"]);
+    bench.pass(1);
+    let ready = vec!["db 0+1=2 in 2".to_owned()];
+    assert_eq!(told(&mut bench, &["db"]).0, ready);
+    bench.end(DB, Exit::Code(1));
+    bench.pass(5);
+    assert_eq!(bench.state("db"), ProcessState::Running);
+    assert_eq!(told(&mut bench, &["db"]).0, ready);
+    ask(&mut bench, 2, Act::Restart { force: false }, "db");
+    end_all(&mut bench);
+    bench.pass(1);
+    assert_eq!(told(&mut bench, &["db"]).0, ["db 7+0=8"]);
+}
+
+#[test]
+fn a_oneshot_is_ready_when_it_has_completed() {
+    let mut programs = chain();
+    programs[DB as usize] = ProgramConfig { program_type: ProgramType::Oneshot, start_timeout: 0, ..timed("db") };
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "api");
+    bench.pass(7);
+    bench.end(DB, Exit::Code(0));
+    bench.pass(1);
+    assert_eq!(told(&mut bench, &[]).0, ["db 0+0=7", "api 0+7=7 after db"]);
+    assert_eq!(bench.state("api"), ProcessState::Running);
+}

@@ -1,0 +1,48 @@
+//! What will happen in a simulation, in the order of time.
+
+use std::collections::VecDeque;
+
+use super::plan::StepKind;
+use crate::api::ProcId;
+use crate::core::effect::Input;
+use crate::process::{Generation, Moment};
+
+/// Something that will happen.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A child has ended.
+    Child,
+    /// The engine is told this.
+    Told(Input),
+    /// A run has to tell its watchdog that it is alive.
+    Alive { id: ProcId, generation: Generation },
+    /// A step of the plan.
+    Step(Box<StepKind>),
+}
+
+/// All of that. Most is added at its end: a list beats a tree.
+#[derive(Debug, Default)]
+pub(super) struct Agenda(VecDeque<(Moment, News)>);
+
+impl Agenda {
+    /// Behind what is to happen at that moment already. The steps of the plan are what comes last at a moment.
+    pub(super) fn add(&mut self, at: Moment, news: News) {
+        let rank = |(at, news): &(Moment, News)| (*at, matches!(news, News::Step(_)));
+        let new = (at, news);
+        let place = self.0.partition_point(|other| rank(other) <= rank(&new));
+        self.0.insert(place, new);
+    }
+
+    /// When the first of it happens.
+    pub(super) fn next(&self) -> Option<Moment> {
+        self.0.front().map(|(at, _)| *at)
+    }
+
+    /// The first of it, if that is due.
+    pub(super) fn take_due(&mut self, now: Moment) -> Option<News> {
+        if self.next()? > now {
+            return None;
+        }
+        self.0.pop_front().map(|(_, news)| news)
+    }
+}

@@ -1,0 +1,89 @@
+//! [`Plan`]: what the simulated programs and their operator do.
+
+use std::time::Duration;
+
+use crate::config::Loaded;
+use crate::models::{DependencyTarget, ProgramConfig, StartCondition};
+use crate::process::Exit;
+
+/// When something gets ready; `None`: never.
+pub(crate) type ReadyAfter = Option<Duration>;
+
+/// What is told of the simulated programs, and what is done to them. All else goes well: programs live for ever and get ready
+/// after `startsecs`, checks pass, hooks succeed, and what a start waits for outside holds.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// How long it takes.
+    pub duration: Duration,
+    /// After which time these get ready, or come to their end as oneshots, in each of their runs. The last one counts.
+    pub readiness: Vec<(DependencyTarget, ReadyAfter)>,
+    /// When these conditions of `start_when` come to hold, counted from the beginning.
+    pub conditions: Vec<(StartCondition, ReadyAfter)>,
+    /// What happens once.
+    pub steps: Vec<Step>,
+}
+
+/// Something that happens once.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// When, counted from the beginning.
+    pub at: Duration,
+    pub what: StepKind,
+}
+
+/// What happens.
+#[derive(Debug)]
+pub(crate) enum StepKind {
+    /// These processes end so, if they run.
+    Fail { on: DependencyTarget, exit: Exit },
+    /// An operator stops these.
+    Stop { on: DependencyTarget },
+    /// An operator sets this flag.
+    SetFlag { flag: String },
+    /// The daemon is told to read its configuration again, and this is what it finds.
+    Reload { found: Box<Loaded> },
+}
+
+/// Whether a process is meant.
+pub(crate) fn selects(target: &DependencyTarget, program: &ProgramConfig) -> bool {
+    match target {
+        DependencyTarget::Group(group) => program.group_name() == group,
+        DependencyTarget::Program(name) => {
+            program.name.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        }
+    }
+}
+
+impl Plan {
+    /// After which time a run of this program is ready.
+    pub(super) fn ready_after(&self, program: &ProgramConfig) -> ReadyAfter {
+        match self.readiness.iter().rev().find(|(target, _)| selects(target, program)) {
+            Some((_, after)) => *after,
+            // Where nothing is written it is 0 for those that tell by themselves. They take a moment all the same.
+            None => Some(Duration::from_secs(u64::from(program.startsecs.max(1)))),
+        }
+    }
+
+    /// The flags that these programs and those of reloads wait for, and when they are set.
+    pub(super) fn flags(&self, programs: &[ProgramConfig]) -> Vec<(String, Duration)> {
+        let reloaded = self.steps.iter().filter_map(|step| match &step.what {
+            StepKind::Reload { found } => Some(&found.config.programs),
+            StepKind::Fail { .. } | StepKind::Stop { .. } | StepKind::SetFlag { .. } => None,
+        });
+        let mut flags: Vec<(String, Duration)> = Vec::new();
+        for condition in reloaded.flatten().chain(programs).flat_map(|program| &program.start_when) {
+            if let (StartCondition::Flag(flag), Some(after)) = (condition, self.holds_after(condition))
+                && !flags.iter().any(|(known, _)| known == flag)
+            {
+                flags.push((flag.clone(), after));
+            }
+        }
+        flags
+    }
+
+    /// When a condition comes to hold.
+    pub(super) fn holds_after(&self, condition: &StartCondition) -> ReadyAfter {
+        let told = self.conditions.iter().rev().find(|(told, _)| told == condition);
+        told.map_or(Some(Duration::ZERO), |(_, after)| *after)
+    }
+}

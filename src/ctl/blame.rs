@@ -1,0 +1,129 @@
+//! `supervicectl blame`: what the start took its time for.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::call::{Call, fail_at};
+use super::exit::FAILED;
+use super::print::{complain, print};
+use super::targets::{Kind, targets};
+use super::text::printable;
+use crate::client::{Blame, BlameItem, ClientError};
+use crate::util::width::columns;
+
+const COLUMNS: usize = 7;
+
+/// Shows how long the starts of the named processes took, and of what they waited for; of all where none is named.
+pub(super) fn blame(call: &Call<'_>) -> u8 {
+    let (blame, unknown) = match ask(call) {
+        Ok(found) => found,
+        Err(error) => return fail_at(call, error),
+    };
+    let text = match blame.processes.is_empty() && unknown.is_empty() {
+        _ if call.args.json() => json(&blame),
+        true => "Nothing was asked to start yet\n".to_owned(),
+        false => table(&blame) + &critical_path(&blame),
+    };
+    let shown = print(&text);
+    unknown.iter().for_each(|message| complain(message));
+    if unknown.is_empty() { shown } else { FAILED }
+}
+
+/// The answer, and an error for each word that names nothing.
+fn ask(call: &Call<'_>) -> Result<(Blame, Vec<String>), ClientError> {
+    let (names, unknown) = targets(call, Kind::Processes, &call.args.names)?;
+    // Words that select nothing are no reason to show all.
+    let blame =
+        if names.is_empty() && !unknown.is_empty() { Blame::default() } else { call.controller.blame(&names)? };
+    Ok((blame, unknown))
+}
+
+fn json(blame: &Blame) -> String {
+    let mut answer = serde_json::to_value(blame).unwrap_or_default();
+    if let Some(object) = answer.as_object_mut() {
+        object.insert("status".to_owned(), Value::from("ok"));
+    }
+    format!("{answer}\n")
+}
+
+/// How long it took from the execution until it was ready.
+fn took(item: &BlameItem) -> Option<f64> {
+    item.ready.zip(item.spawned).map(|(ready, spawned)| ready - spawned)
+}
+
+/// The slowest first, those that are not ready yet before all; times in seconds, from the daemon's start on.
+fn table(blame: &Blame) -> String {
+    if blame.processes.is_empty() {
+        // No heading over nothing.
+        return String::new();
+    }
+    let heads = ["NAME", "STATE", "ASKED", "WAITED", "TOOK", "READY", "WAITED FOR"].map(str::to_owned);
+    let mut items: Vec<&BlameItem> = blame.processes.iter().collect();
+    items.sort_by(|one, other| match (took(one), took(other)) {
+        (Some(one), Some(other)) => other.total_cmp(&one),
+        (Some(_), None) => Ordering::Greater,
+        (None, Some(_)) => Ordering::Less,
+        (None, None) => Ordering::Equal,
+    });
+    let rows: Vec<[String; COLUMNS]> =
+        std::iter::once(heads).chain(items.iter().map(|item| row(item, blame.began))).collect();
+    let mut widths = [0; COLUMNS];
+    for (column, width) in widths.iter_mut().enumerate() {
+        *width = rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0);
+    }
+    let mut text = String::new();
+    for row in &rows {
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let padding = " ".repeat(width.saturating_sub(columns(cell)));
+            // Numbers stand below each other.
+            text.push_str(&if (2..6).contains(&column) {
+                format!("{padding}{cell}  ")
+            } else {
+                format!("{cell}{padding}  ")
+            });
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(item: &BlameItem, began: f64) -> [String; COLUMNS] {
+    let seconds = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.3}"));
+    let waited_for = item.waited_for.as_ref();
+    // What is no process is called by its kind: `start slot`.
+    let mut last = waited_for.map_or("-".to_owned(), |what| what.name.clone().unwrap_or(what.kind.replace('_', " ")));
+    if item.attempts > 1 {
+        last.push_str(&format!(" ({} attempts)", item.attempts));
+    }
+    [
+        printable(&item.name).into_owned(),
+        printable(&item.state).into_owned(),
+        seconds(Some(item.asked - began)),
+        seconds(item.spawned.map(|at| at - item.asked)),
+        seconds(took(item)),
+        seconds(item.ready.map(|at| at - began)),
+        printable(&last).into_owned(),
+    ]
+}
+
+/// From the first one on the way to the one that was ready last.
+fn critical_path(blame: &Blame) -> String {
+    let items: HashMap<&str, &BlameItem> = blame.processes.iter().map(|item| (item.name.as_str(), item)).collect();
+    let way: Vec<&BlameItem> =
+        blame.critical_path.iter().rev().filter_map(|name| items.get(name.as_str()).copied()).collect();
+    let ends = way.first().map(|first| first.asked).zip(way.last().and_then(|last| last.ready));
+    let Some((begin, end)) = ends else { return String::new() };
+    let mut text = format!("\nThe critical path took {:.3} s:\n", end - begin);
+    for item in way {
+        let (ready, took) = (item.ready.unwrap_or(item.asked), took(item).unwrap_or_default());
+        text.push_str(&format!(
+            "  {:.3}  {} was ready, {took:.3} s after it was executed\n",
+            ready - blame.began,
+            printable(&item.name)
+        ));
+    }
+    text
+}

@@ -1,0 +1,86 @@
+//! `cat`: what a program is, and where the configuration says so.
+
+use serde_json::Value;
+
+use super::call::{Call, fail_at};
+use super::exit::{DONE, FAILED};
+use super::print::complain;
+use super::progress::waited_for;
+use super::query::{ok, show};
+use super::targets::{Kind, targets};
+use super::verb::Opt;
+use crate::client::{ProgramSettings, Setting};
+use crate::util::width::columns;
+
+/// Lines that are longer do not push the places of the others to the right.
+const WIDEST: usize = 60;
+
+pub(super) fn cat(call: &Call<'_>) -> u8 {
+    let (names, unknown) = match targets(call, Kind::Processes, &call.args.names) {
+        Ok(found) => found,
+        Err(error) => return fail_at(call, error),
+    };
+    let (secrets, defaults) = (call.args.has(Opt::Secrets), call.args.has(Opt::Defaults));
+    let mut code = DONE;
+    for (number, name) in names.iter().enumerate() {
+        let outcome = match waited_for(call, || call.controller.settings(name, secrets)) {
+            Ok(mut settings) => {
+                settings.settings.retain(|setting| defaults || is_set(setting));
+                let gap = if number > 0 { "\n" } else { "" };
+                show(call, &ok(&settings), &format!("{gap}{}", listing(&settings)))
+            }
+            Err(error) => fail_at(call, error),
+        };
+        code = if code == DONE { outcome } else { code };
+    }
+    unknown.iter().for_each(|message| complain(message));
+    if code == DONE && !unknown.is_empty() { FAILED } else { code }
+}
+
+/// A file says something about it, or would.
+fn is_set(setting: &Setting) -> bool {
+    setting.source.is_some() || setting.in_file.is_some()
+}
+
+/// `key = value  # FILE:LINE`, a line for each setting.
+fn listing(settings: &ProgramSettings) -> String {
+    let lines: Vec<(String, &Setting)> = settings
+        .settings
+        .iter()
+        .map(|setting| (format!("{} = {}", setting.key, text_of(&setting.value)), setting))
+        .collect();
+    let widths = lines.iter().map(|(line, _)| columns(line)).filter(|width| *width <= WIDEST);
+    let widest = widths.max().unwrap_or_default();
+    let mut text = format!("[program:{}]\n", settings.name);
+    if !settings.in_file {
+        text.push_str("# no file has it any more: an update removes it\n");
+    }
+    for (line, setting) in &lines {
+        let room = widest.saturating_sub(columns(line));
+        text.push_str(&format!("{line}{:room$}  # {}\n", "", origin(&settings.name, setting)));
+        if let Some(value) = &setting.in_file {
+            text.push_str(&format!("#   the file says {}: an update applies it\n", text_of(value)));
+        }
+    }
+    text
+}
+
+/// Where it is set: `/etc/supervice.conf:12`, with the section where that is not the program's own.
+fn origin(name: &str, setting: &Setting) -> String {
+    let Some(source) = &setting.source else { return "default".to_owned() };
+    let is_own = source.section.split_once(':').is_some_and(|(_, own)| own == name);
+    let section = if is_own { String::new() } else { format!("[{}] ", source.section) };
+    format!("{section}{}:{}", source.file, source.line)
+}
+
+/// A value as it could stand in a file.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => value.to_string(),
+        Value::String(value) => value.clone(),
+        Value::Array(values) => values.iter().map(text_of).collect::<Vec<_>>().join(", "),
+        Value::Object(_) => value.to_string(),
+    }
+}

@@ -1,0 +1,47 @@
+//! The streams of a program and the logs that are made of them.
+
+use serde::{Deserialize, Serialize};
+
+/// What a program has as its standard input.
+///
+/// Serialized as it is written in a configuration file: `"null"`, `"pipe"`, `"file:PATH"`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Stdin {
+    /// The null device: whoever reads sees an end.
+    #[default]
+    Null,
+    /// A pipe, into which clients write.
+    Pipe,
+    /// A file, which is opened at every start, as the program's user and from its directory.
+    File(String),
+}
+
+/// Where reading a log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogStart {
+    /// At this byte.
+    At(u64),
+    /// So many bytes before the end.
+    BeforeEnd(u64),
+}
+
+/// One of the two streams of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamKind {
+    /// Standard output; with `redirect_stderr` also standard error.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl StreamKind {
+    /// `stdout` or `stderr`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StreamKind::Stdout => "stdout",
+            StreamKind::Stderr => "stderr",
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Names of other programs in what is told of one: those that somebody may not read are taken out.
+
+use std::sync::Arc;
+
+use super::cause::Cause;
+use super::failure::Failure;
+use super::initiator::{Initiator, Related};
+use super::machine::{Awaited, Condition};
+
+/// What stands in the place of a name.
+const HIDDEN: &str = "(hidden)";
+
+/// Whether a name may be shown.
+pub type IsShown<'a> = &'a dyn Fn(&str) -> bool;
+
+impl Initiator {
+    /// Takes out names that may not be shown.
+    pub fn hide_names(&mut self, is_shown: IsShown<'_>) {
+        let Initiator::Related(related) = self else { return };
+        let mut by = related.by.clone();
+        if let Some(by) = &mut by {
+            by.hide_names(is_shown);
+        }
+        let name = if is_shown(&related.name) { related.name.clone() } else { HIDDEN.into() };
+        *related = Arc::new(Related { name, relation: related.relation, by });
+    }
+}
+
+impl Cause {
+    /// Takes out names that may not be shown.
+    pub fn hide_names(&mut self, is_shown: IsShown<'_>) {
+        if let Cause::Requested { by, .. }
+        | Cause::RequestedDuringSpawn { by, .. }
+        | Cause::SignalRequested { by, .. }
+        | Cause::ReloadRequested { by, .. } = self
+        {
+            by.hide_names(is_shown);
+        }
+        if let Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } | Cause::StartFailed { failure } = self
+        {
+            hide_in_failure(failure, is_shown);
+        }
+        if let Cause::DependencyBack { on } = self
+            && on.as_ref().is_some_and(|on| !is_shown(on))
+        {
+            *on = Some(HIDDEN.into());
+        }
+    }
+}
+
+impl Condition {
+    /// Takes out names that may not be shown.
+    pub fn hide_names(&mut self, is_shown: IsShown<'_>) {
+        if let Condition::Waiting { on, .. } = self {
+            for awaited in on {
+                if let Awaited::Process { name, .. } = awaited
+                    && !is_shown(name)
+                {
+                    *name = HIDDEN.into();
+                }
+            }
+        } else if let Condition::Fatal { failure, .. } | Condition::Backoff { failure, .. } = self {
+            hide_in_failure(failure, is_shown);
+        }
+    }
+}
+
+fn hide_in_failure(failure: &mut Arc<Failure>, is_shown: IsShown<'_>) {
+    if let Failure::DependencyLost { on, .. } = failure.as_ref()
+        && !is_shown(on)
+        && let Failure::DependencyLost { on, .. } = Arc::make_mut(failure)
+    {
+        *on = HIDDEN.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::DependencyCondition;
+    use crate::process::{ProcessState, Relation, Verb};
+
+    #[test]
+    fn a_name_that_may_not_be_shown_is_not_in_any_sentence() {
+        let is_shown = |name: &str| name != "secret";
+        let related = |name: &str, by| {
+            Initiator::Related(Arc::new(Related { name: name.into(), relation: Relation::NeededBy, by }))
+        };
+        let by = related("web", Some(related("secret", None)));
+        let lost = Arc::new(Failure::DependencyLost { on: "secret".into(), state: ProcessState::Fatal });
+        for mut cause in [
+            Cause::Requested { verb: Verb::Start, by, remains_of: None },
+            Cause::StartFailed { failure: Arc::clone(&lost) },
+            Cause::GaveUp { failure: Arc::clone(&lost), after: None },
+            Cause::DependencyBack { on: Some("secret".into()) },
+        ] {
+            assert!(cause.to_string().contains("secret"), "{cause}");
+            cause.hide_names(&is_shown);
+            assert!(cause.to_string().contains(HIDDEN) && !cause.to_string().contains("secret"), "{cause}");
+        }
+        let awaited = Awaited::Process {
+            name: "secret".into(),
+            condition: DependencyCondition::default(),
+            state: ProcessState::Fatal,
+            retry: None,
+        };
+        let mut waits = Condition::Waiting { on: vec![awaited], more: 0 };
+        waits.hide_names(&is_shown);
+        let Condition::Waiting { on, .. } = &waits else { panic!("it waits") };
+        assert!(matches!(&on[0], Awaited::Process { name, .. } if &**name == HIDDEN));
+    }
+}

@@ -1,0 +1,94 @@
+//! What a run tells of itself on `$NOTIFY_SOCKET`.
+
+use std::time::Duration;
+
+use super::super::moment::Moment;
+use super::super::notification::{Notification, Told};
+use super::super::readiness::ReadyReport;
+use super::super::state::ProcessState;
+use super::Machine;
+use super::action::Action;
+use super::due::Due;
+use super::phase::{Phase, StopStage};
+use crate::models::Readiness;
+
+impl Machine {
+    /// A process of the run has sent a message.
+    pub(super) fn notified(&mut self, now: Moment, mut phase: Phase, message: &Notification) -> Phase {
+        let Some(run) = phase.run_mut() else { return phase };
+        let started = run.started;
+        run.told.get_or_insert_default().learn(now, started, message);
+        let tells_ready = message.ready && run.config.ready == Readiness::Notify;
+        if let Some(duration) = message.extend {
+            extend(&mut phase, now, duration);
+        }
+        if let Some(report) = message.watchdog {
+            phase = self.watchdog_told(now, phase, report);
+        }
+        if let Some(pid) = message.main_pid {
+            self.name_main(&phase, pid);
+        }
+        if tells_ready {
+            phase = self.ready_reported(now, phase, ReadyReport::Ready);
+        }
+        phase
+    }
+
+    /// It names its main process.
+    fn name_main(&mut self, phase: &Phase, pid: i32) {
+        let is_known = phase.led_run().is_some_and(|run| run.pid == pid);
+        if !is_known
+            && matches!(phase.state(), ProcessState::Starting | ProcessState::Running | ProcessState::Unhealthy)
+        {
+            self.actions.push_back(Action::HandOver { generation: self.generation, pid });
+        }
+    }
+
+    /// A process of the run has sent a message that is not taken.
+    pub(super) fn notify_refused(&mut self, mut phase: Phase, pid: i32) -> Phase {
+        if let Some(run) = phase.run_mut()
+            && run.told.get_or_insert_default().refuse(pid)
+        {
+            self.actions.push_back(Action::NoteRefused { pid });
+        }
+        phase
+    }
+
+    /// What the present run has told of itself, or else the last one.
+    pub fn told(&self) -> Option<&Told> {
+        match self.phase.run() {
+            Some(run) => run.told.as_deref(),
+            None => self.last_run.as_ref()?.told.as_deref(),
+        }
+    }
+}
+
+/// A start or a stop takes longer: its limit is so long from now, unless it was later before.
+fn extend(phase: &mut Phase, now: Moment, duration: Duration) {
+    let until = now.checked_add(duration);
+    match phase {
+        Phase::Starting { startup, .. } => startup.extend(until),
+        Phase::Stopping { group, .. } => {
+            let extended = |at: &mut Due| *at = at.and_then(|at| Some(at.max(until?)));
+            extended(&mut group.kill_by);
+            match &mut group.stage {
+                StopStage::Stopping { over_at, .. } => extended(over_at),
+                StopStage::Unsignalled
+                | StopStage::Commanding
+                | StopStage::Commanded { .. }
+                | StopStage::Killing { .. } => {}
+            }
+        }
+        Phase::Stopped
+        | Phase::Exited { .. }
+        | Phase::Fatal { .. }
+        | Phase::Backoff { .. }
+        | Phase::Waiting { .. }
+        | Phase::PreStart { .. }
+        | Phase::Up { .. }
+        | Phase::Ending { .. }
+        | Phase::Spawning { .. }
+        | Phase::Running { .. }
+        | Phase::Unhealthy { .. } => {}
+    }
+}

@@ -1,0 +1,109 @@
+//! Programs that are run by hand, beside those of the configuration.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Daemon, wait_until, word_in};
+
+const WEB: &str = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n";
+
+fn client(daemon: &Daemon, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+    command.arg("-s").arg(daemon.path("ctl.sock")).args(args);
+    command
+}
+
+#[test]
+fn output_and_exit_code_pass_through() {
+    let daemon = Daemon::start(WEB);
+    let run = |command: &[&str]| daemon.ctl(&[&["run", "--wait", "--"], command].concat());
+    assert_eq!(run(&["sh", "-c", "echo out; echo err >&2; exit 3"]), (3, "out\n".to_owned(), "err\n".to_owned()));
+    assert_eq!(run(&["true"]), (0, String::new(), String::new()));
+    assert_eq!(run(&["printf", "%s|", "a b", "$HOME", "%(x)s", ""]).1, "a b|$HOME|%(x)s||");
+    let (code, _, said) = run(&["sh", "-c", "kill -9 $$"]);
+    assert!(code == 137 && said.contains("killed by SIGKILL"), "{code} {said}");
+    assert_eq!((run(&["/no/such/program"]).0, run(&["/etc/passwd"]).0), (127, 126));
+    let (code, all, said) = run(&["seq", "300000"]);
+    let wanted: String = (1..=300_000).map(|number| format!("{number}\n")).collect();
+    assert!(code == 0 && all == wanted, "{} of {} bytes: {said}", all.len(), wanted.len());
+    assert_eq!(daemon.all().len(), 1, "all of them are gone");
+    daemon.terminate();
+}
+
+#[test]
+fn it_is_supervised_as_any_other_and_its_end_is_kept_until_it_is_seen() {
+    let daemon = Daemon::start(WEB);
+    let command =
+        ["run", "--name", "job", "--set", "stdout_logfile=DIR/job.log", "--", "sh", "-c", "echo $$; sleep 1000"];
+    let log = daemon.path("job.log").display().to_string();
+    let command = command.map(|word| word.replace("DIR/job.log", &log));
+    let (code, said, _) = daemon.ctl(&command.each_ref().map(String::as_str));
+    assert_eq!((code, said.as_str()), (0, "Started job\n"));
+    assert_eq!(word_in(&daemon.path("job.log")), daemon.status("job").pid.expect("it runs").to_string());
+    for (args, wanted) in [
+        (["run", "--name", "job", "--", "true"], "job is not run: one of this name is there"),
+        (["run", "--name", "web", "--", "true"], "web is not run: the configuration has this name"),
+        (["run", "--set", "nice=much", "--", "true"], "nice = much: "),
+    ] {
+        let (code, _, said) = daemon.ctl(&args);
+        assert!(code == 1 && said.contains(wanted), "{code} {said}");
+    }
+    // A reload compares what stands in the file.
+    let (code, said, _) = daemon.ctl(&["update"]);
+    assert!(code == 0 && !said.contains("job"), "{said}");
+    daemon.write_config(&format!("{WEB}[program:job]\ncommand = sleep 1\n"), &[]);
+    let (code, _, said) = daemon.ctl(&["update"]);
+    assert!(code == 1 && said.contains("stop it first (supervicectl stop job)"), "{said}");
+    daemon.write_config(WEB, &[]);
+    kill(Pid::from_raw(daemon.status("job").pid.expect("it runs")), Signal::SIGKILL).expect("it runs");
+    daemon.wait_log("job: RUNNING -> EXITED");
+    assert!(daemon.ctl(&["why", "job"]).1.contains("SIGKILL"));
+    daemon.ctl(&["wait", "--for", "stopped", "job"]);
+    assert_eq!(daemon.all().len(), 1);
+    let log = daemon.terminate();
+    assert!(log.contains("run --name job -- sh -c"), "{log}");
+}
+
+#[test]
+fn signals_of_the_client_are_the_program_s() {
+    let daemon = Daemon::start("");
+    let script = "trap 'echo asked; exit 9' INT; echo up; while :; do sleep 0.05; done";
+    let mut client = client(&daemon, &["run", "--name", "x", "--wait", "--", "sh", "-c", script]);
+    let child = client.stdout(Stdio::piped()).spawn().expect("supervicectl can be executed");
+    wait_until("its trap is set", || daemon.ctl(&["tail", "x"]).1.contains("up"));
+    kill(Pid::from_raw(i32::try_from(child.id()).expect("a pid")), Signal::SIGINT).expect("it runs");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()), (Some(9), "up\nasked\n"));
+    daemon.terminate();
+}
+
+/// Who may restart a program by a socket that is open to all must not get a shell of root by it.
+#[test]
+fn who_is_neither_root_nor_the_daemon_s_user_runs_nothing() {
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("who_is_neither_root_nor_the_daemon_s_user_runs_nothing: skipped, needs root");
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), open).expect("ours");
+    let daemon = Daemon::start_in(dir, WEB, &["socket_mode = 0666"]);
+    daemon.wait_state("web", "RUNNING");
+    daemon.ctl(&["run", "--name", "x", "--set", "stdin=pipe", "--", "cat"]);
+    let as_nobody = |args: &[&str]| {
+        let output = client(&daemon, args).uid(65534).gid(65534).stdin(Stdio::null()).output().expect("executed");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(as_nobody(&["restart", "web"]).0, Some(0), "this is what the socket is open for");
+    for args in [&["run", "--wait", "--", "id"][..], &["run", "--pty", "--", "sh"], &["attach", "x"], &["stdin", "x"]] {
+        let (code, said) = as_nobody(args);
+        let is_question = args == ["stdin", "x"];
+        assert!(is_question || code == Some(1) && said.contains("no rule of access allows you"), "{args:?}: {said}");
+    }
+    let error = daemon.controller().write_stdin("x", b"root may\n");
+    assert!(error.is_ok(), "{error:?}");
+    let log = daemon.terminate();
+    assert!(log.contains("run -- id"), "{log}");
+}

@@ -1,0 +1,236 @@
+//! Other numbers of instances than in the file, instances of templates that are in no file, and other files to compare with.
+
+use std::fs;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Daemon, wait_until};
+
+const STATE: &[&str] = &["state_dir = DIR/state"];
+
+fn web(numprocs: u32, more: &str) -> String {
+    format!(
+        "[program:web]\nnumprocs = {numprocs}\ncommand = sh -c 'echo number %(process_num)s; exec sleep 300'\n\
+         startsecs = 0\n{more}\n[program:other]\ncommand = sleep 300\nstartsecs = 0\n"
+    )
+}
+
+fn begun(sections: &str) -> Daemon {
+    Daemon::start_in(tempfile::tempdir().expect("a directory"), sections, STATE)
+}
+
+fn tell(daemon: &Daemon, args: &[&str]) -> String {
+    let (code, text, errors) = daemon.ctl(args);
+    assert_eq!(code, 0, "{args:?}: {text}{errors}\n{}", daemon.log());
+    text
+}
+
+fn refused(daemon: &Daemon, args: &[&str]) -> String {
+    let (code, _, errors) = daemon.ctl(args);
+    assert_eq!(code, 1, "{args:?}");
+    errors
+}
+
+/// The instances that run.
+fn running(daemon: &Daemon) -> Vec<String> {
+    let all = daemon.all().into_iter().filter(|process| process.name.starts_with("web") && process.state == "RUNNING");
+    all.map(|process| process.name.trim_start_matches("web:").to_owned()).collect()
+}
+
+fn again(mut daemon: Daemon, signal: Signal) -> Daemon {
+    daemon.signal(signal);
+    daemon.wait();
+    daemon.launch(Command::new(env!("CARGO_BIN_EXE_supervice")));
+    daemon.wait_ready();
+    daemon
+}
+
+#[test]
+fn more_come_and_the_highest_go_and_the_others_stay_as_they_are() {
+    let daemon = begun(&web(2, ""));
+    daemon.wait_state("web:01", "RUNNING");
+    let first = daemon.status("web:00").pid;
+    assert_eq!(tell(&daemon, &["scale", "web", "4"]), "Added: web:02, web:03\n");
+    assert_eq!(running(&daemon), ["00", "01", "02", "03"]);
+    wait_until("as the file would have it", || tell(&daemon, &["tail", "web:03"]).contains("number 03"));
+    assert_eq!(tell(&daemon, &["scale", "web", "1"]), "Removed: web:01, web:02, web:03\n");
+    assert_eq!((running(&daemon), daemon.status("web:00").pid), (vec!["00".to_owned()], first));
+    assert_eq!(tell(&daemon, &["scale", "web", "1"]), "No changes\n");
+    assert_eq!(tell(&daemon, &["scale", "web", "0"]), "Removed: web:00\n");
+    assert_eq!(tell(&daemon, &["scale", "web", "2"]), "Added: web:00, web:01\n");
+    for (args, why) in [
+        (["scale", "other", "2"], "it has one instance by the file; write numprocs = 2 or more there"),
+        (["scale", "web:00", "2"], "the file has no such program"),
+        (["scale", "web", "10001"], "at most 10000 instances"),
+    ] {
+        assert!(refused(&daemon, &args).contains(why), "{args:?}");
+    }
+    assert_eq!(running(&daemon), ["00", "01"]);
+    daemon.terminate();
+}
+
+#[test]
+fn a_reload_keeps_it_until_the_file_says_another_number() {
+    let daemon = begun(&web(2, ""));
+    tell(&daemon, &["scale", "web", "3"]);
+    for verb in ["reload", "update"] {
+        assert_eq!(tell(&daemon, &[verb]), "No changes\n");
+        assert_eq!(running(&daemon), ["00", "01", "02"]);
+    }
+    // Another setting is taken by all of them.
+    daemon.write_config(&web(2, "environment = A=1"), STATE);
+    assert!(refused(&daemon, &["scale", "web", "4"]).contains("run supervicectl update first"));
+    assert!(tell(&daemon, &["update"]).contains("web:02"));
+    assert_eq!(running(&daemon), ["00", "01", "02"]);
+    daemon.write_config(&web(4, "environment = A=1"), STATE);
+    tell(&daemon, &["update"]);
+    assert_eq!(running(&daemon), ["00", "01", "02", "03"], "now the file counts");
+    daemon.write_config(&web(2, "environment = A=1"), STATE);
+    tell(&daemon, &["update"]);
+    assert_eq!(running(&daemon), ["00", "01"], "and it counts for good");
+    daemon.terminate();
+}
+
+#[test]
+fn what_is_saved_outlives_the_daemon_however_it_ends() {
+    let mut daemon = begun(&web(2, ""));
+    tell(&daemon, &["scale", "--save", "web", "4"]);
+    wait_until("it is written", || daemon.read("state/scales") == "supervice state 1 scales\n4 2 web\nend 1\n");
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        daemon = again(daemon, signal);
+        wait_until("all are up", || running(&daemon) == ["00", "01", "02", "03"]);
+    }
+    // What is not saved lasts until the end.
+    tell(&daemon, &["scale", "web", "3"]);
+    daemon = again(daemon, Signal::SIGKILL);
+    wait_until("as it was saved", || running(&daemon) == ["00", "01", "02", "03"]);
+    tell(&daemon, &["scale", "--save", "web", "2"]);
+    wait_until("nothing is to be kept", || daemon.read("state/scales") == "supervice state 1 scales\nend 0\n");
+    daemon = again(daemon, Signal::SIGKILL);
+    wait_until("as in the file", || running(&daemon) == ["00", "01"]);
+    // The number in the file has changed while the daemon was off.
+    tell(&daemon, &["scale", "--save", "web", "5"]);
+    daemon.write_config(&web(3, ""), STATE);
+    daemon = again(daemon, Signal::SIGTERM);
+    wait_until("as in the file", || running(&daemon) == ["00", "01", "02"]);
+    tell(&daemon, &["update"]);
+    assert_eq!(running(&daemon), ["00", "01", "02"]);
+    daemon.terminate();
+    let daemon = Daemon::start(&web(2, ""));
+    assert!(refused(&daemon, &["scale", "--save", "web", "3"]).contains("nothing is kept without state_dir"));
+    daemon.terminate();
+}
+
+#[test]
+fn an_update_that_waits_to_be_confirmed_goes_back_to_what_was_scaled() {
+    let daemon = begun(&web(2, ""));
+    tell(&daemon, &["scale", "--save", "web", "3"]);
+    daemon.write_config(&web(4, ""), STATE);
+    tell(&daemon, &["update", "--confirm", "2"]);
+    assert_eq!(running(&daemon), ["00", "01", "02", "03"]);
+    assert!(refused(&daemon, &["scale", "web", "5"]).contains("confirm"), "nothing comes in between");
+    wait_until("it is taken back", || running(&daemon) == ["00", "01", "02"]);
+    wait_until("on the disk, too", || daemon.read("state/scales") == "supervice state 1 scales\n3 2 web\nend 1\n");
+    // A daemon that dies while an update waits has the file as it is.
+    tell(&daemon, &["update", "--confirm", "300"]);
+    let daemon = again(daemon, Signal::SIGKILL);
+    wait_until("as in the file", || running(&daemon) == ["00", "01", "02", "03"]);
+    daemon.terminate();
+}
+
+#[test]
+fn those_that_need_it_need_what_is_added_as_well() {
+    let sections = web(2, "") + "[program:front]\ncommand = sleep 300\nstartsecs = 0\nrequires = web\n";
+    let daemon = begun(&sections);
+    daemon.wait_state("front", "RUNNING");
+    tell(&daemon, &["scale", "web", "3"]);
+    let graph = tell(&daemon, &["graph", "front"]);
+    assert!(graph.contains("web:02"), "{graph}");
+    tell(&daemon, &["stop", "web:02"]);
+    daemon.wait_state("front", "STOPPED");
+    tell(&daemon, &["start", "front"]);
+    daemon.wait_state("web:02", "RUNNING");
+    // Without any, what needs it could never start.
+    assert!(refused(&daemon, &["scale", "web", "0"]).contains("front"));
+    assert_eq!(tell(&daemon, &["scale", "web", "2"]), "Removed: web:02\n");
+    daemon.terminate();
+}
+
+#[test]
+fn two_at_once_are_done_one_after_the_other() {
+    let begun = begun(&web(2, ""));
+    let daemon = &begun;
+    std::thread::scope(|scope| {
+        for number in ["5", "3", "7", "4"] {
+            // What one starts, the next may stop before it is up: whoever waits for it is told so.
+            let told = |args: &[&str]| {
+                let (code, text, errors) = daemon.ctl(args);
+                assert!(code == 0 || errors.contains("meanwhile"), "{args:?}: {text}{errors}");
+            };
+            scope.spawn(move || told(&["scale", "web", number]));
+            scope.spawn(move || told(&["update"]));
+        }
+    });
+    let count = running(daemon).len();
+    assert!([3, 4, 5, 7].contains(&count), "{count}");
+    assert_eq!(tell(daemon, &["update"]), "No changes\n");
+    begun.terminate();
+}
+
+const TEMPLATE: &str = "[template:worker]\ncommand = sh -c 'echo I am %(instance)s; exec sleep 300'\nstartsecs = 0\n\
+    [program:worker@eu]\n";
+
+#[test]
+fn a_start_makes_an_instance_that_is_in_no_file() {
+    let daemon = begun(TEMPLATE);
+    daemon.wait_state("worker@eu", "RUNNING");
+    assert_eq!(tell(&daemon, &["start", "worker@us"]), "Started worker@us\n");
+    assert_eq!(tell(&daemon, &["start", "worker@eu", "worker@asia", "worker@us"]).lines().count(), 3);
+    wait_until("it knows its name", || tell(&daemon, &["tail", "worker@asia"]).contains("I am asia"));
+    let pid = daemon.status("worker@us").pid;
+    // A reload treats it as a program; one that is down goes with it.
+    tell(&daemon, &["stop", "worker@asia"]);
+    assert_eq!(daemon.status("worker@asia").state, "STOPPED");
+    assert_eq!(tell(&daemon, &["update"]), "Removed: worker@asia\n");
+    assert_eq!(daemon.status("worker@us").pid, pid);
+    daemon.write_config(&TEMPLATE.replace("I am", "It is"), STATE);
+    assert!(tell(&daemon, &["update"]).contains("worker@us"));
+    assert_ne!(daemon.status("worker@us").pid, pid);
+    // In the file from now on, and then no template is there.
+    daemon.write_config(&(TEMPLATE.replace("I am", "It is") + "[program:worker@us]\n"), STATE);
+    assert_eq!(tell(&daemon, &["update"]), "No changes\n");
+    for name in ["nobody@us", "worker@", "worker@a/b", "worker@a:b", "worker@a]\nx"] {
+        assert!(refused(&daemon, &["start", name]).contains("no process"), "{name}");
+    }
+    let names: Vec<String> = daemon.all().into_iter().map(|process| process.name).collect();
+    assert_eq!(names, ["worker@eu", "worker@us"]);
+    daemon.terminate();
+}
+
+#[test]
+fn an_instance_that_was_made_goes_with_its_template() {
+    let daemon = begun(&(TEMPLATE.to_owned() + "[program:other]\ncommand = sleep 300\nstartsecs = 0\n"));
+    tell(&daemon, &["start", "worker@us"]);
+    daemon.write_config("[program:other]\ncommand = sleep 300\nstartsecs = 0\n", STATE);
+    assert_eq!(tell(&daemon, &["update"]), "Removed: worker@eu, worker@us\n");
+    assert!(refused(&daemon, &["start", "worker@us"]).contains("no process"));
+    daemon.terminate();
+}
+
+#[test]
+fn another_file_is_compared_with_what_runs_and_nothing_is_done() {
+    let daemon = begun(&web(2, ""));
+    daemon.wait_state("web:01", "RUNNING");
+    let text = format!("[supervice]\nsocket = none\n{}", web(3, "environment = A=1"));
+    fs::write(daemon.path("other.conf"), text).expect("written");
+    let other = daemon.path("other.conf").display().to_string();
+    let told = tell(&daemon, &["reread", "-c", &other]);
+    assert!(told.contains("web:02: added") && told.contains("web:00: environment.A"), "{told}");
+    assert_eq!(tell(&daemon, &["reread"]), "No changes\n");
+    assert_eq!(tell(&daemon, &["update"]), "No changes\n");
+    fs::write(daemon.path("other.conf"), "[program:x]\nnothing\n").expect("written");
+    assert!(refused(&daemon, &["reread", "-c", &other]).contains("other.conf"));
+    assert!(refused(&daemon, &["reread", "-c", "/nowhere.conf"]).contains("/nowhere.conf"));
+    daemon.terminate();
+}

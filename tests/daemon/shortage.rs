@@ -1,0 +1,67 @@
+//! What happens where the daemon itself is short of something.
+
+use std::process::Command;
+
+use crate::harness::{Daemon, open_fds, wait_for, wait_until};
+
+fn count(daemon: &Daemon, state: &str) -> usize {
+    daemon.all().iter().filter(|process| process.state == state).count()
+}
+
+#[test]
+fn programs_without_a_descriptor_wait_for_one_without_losing_a_retry() {
+    let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    daemon.write_config("[program:p]\ncommand = sleep 1000\nstartsecs = 0\nstartretries = 0\nnumprocs = 60", &[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 100; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_supervice")]);
+    daemon.launch(command);
+    daemon.wait_ready();
+    wait_until("each runs or waits", || count(&daemon, "RUNNING") + count(&daemon, "BACKOFF") == 60);
+    let running = count(&daemon, "RUNNING");
+    assert!((30..60).contains(&running), "{running} run with 100 descriptors");
+    // Each has been tried a second time.
+    wait_until("further attempts", || {
+        daemon.all().iter().filter(|process| process.state == "BACKOFF").all(|process| process.restarts > Some(0))
+    });
+    assert_eq!(count(&daemon, "FATAL"), 0);
+    daemon.wait_log("60 programs need about 152 file descriptors, and the limit is 100");
+    daemon.wait_log("The daemon is short of file descriptors");
+    let waiting = daemon.all().into_iter().find(|process| process.state == "BACKOFF").expect("some do");
+    let said = waiting.description.unwrap_or_default();
+    assert!(said.contains("Too many open files; the daemon tries again in"), "{said}");
+    // Clients need descriptors, too: how many programs run is not the same in each moment.
+    let waited = count(&daemon, "BACKOFF");
+    for one in daemon.all().iter().filter(|process| process.state == "RUNNING").take(6) {
+        assert_eq!(daemon.ctl(&["stop", &one.name]).0, 0);
+    }
+    wait_until("others have their room", || count(&daemon, "BACKOFF") + 4 <= waited);
+    let log = daemon.terminate();
+    assert_eq!(log.matches("short of file descriptors").count(), 1, "{log}");
+}
+
+#[test]
+fn a_program_whose_streams_are_captured_costs_two_descriptors() {
+    let daemon = Daemon::start(
+        "[program:p]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false\n\
+         [program:q]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false\nlog_buffer = 0\n\
+         [program:r]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false\nredirect_stderr = true",
+    );
+    // The first start makes what all of them share.
+    assert_eq!(daemon.ctl(&["start", "p"]).0, 0);
+    assert_eq!(daemon.ctl(&["stop", "p"]).0, 0);
+    let settled = || {
+        wait_for("nobody is connected", || {
+            let before = open_fds(daemon.pid());
+            std::thread::yield_now();
+            (before == open_fds(daemon.pid())).then_some(before)
+        })
+    };
+    let before = settled();
+    for (name, cost) in [("p", 2), ("q", 0), ("r", 1)] {
+        assert_eq!(daemon.ctl(&["start", name]).0, 0);
+        wait_until(&format!("{name} costs {cost}"), || settled() == before + cost);
+        assert_eq!(daemon.ctl(&["stop", name]).0, 0);
+        wait_until(&format!("{name} costs nothing any more"), || settled() == before);
+    }
+    daemon.terminate();
+}

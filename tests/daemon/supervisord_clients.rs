@@ -1,0 +1,302 @@
+//! The clients of supervisord, unchanged, next to the real supervisord: what they print and return is the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::wait_until;
+use crate::interop::python;
+
+const SITE: &str = "[supervisord]\nnodaemon=true\nlogfile=DIR/log\npidfile=DIR/pid\nidentifier=ident\n\
+    [unix_http_server]\nfile=DIR/sock\n\
+    [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n\
+    [program:ok]\ncommand=sleep 1000\nstartsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n\
+    [program:cat]\ncommand=cat\nstartsecs=0\nstdout_logfile=DIR/cat.log\nstderr_logfile=NONE\n\
+    [program:off]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\n\
+    [program:bad]\ncommand=sh -c 'exit 3'\nautostart=false\nstartretries=0\n\
+    [program:many]\ncommand=sleep 1000\nnumprocs=2\nprocess_name=%(program_name)s_%(process_num)02d\nautostart=false\nstartsecs=0\n\
+    stdout_logfile=NONE\nstderr_logfile=NONE\n";
+
+/// A daemon, the original or ours, in a directory of its own.
+pub struct Site {
+    pub dir: tempfile::TempDir,
+    daemon: Child,
+}
+
+impl Site {
+    pub fn start(daemon: &Path, more: &str) -> Site {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = format!("{SITE}{more}").replace("DIR", &dir.path().display().to_string());
+        fs::write(dir.path().join("conf"), text).expect("written");
+        let daemon = Command::new(daemon)
+            .args(["-n", "-c"])
+            .arg(dir.path().join("conf"))
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it can be executed");
+        let site = Site { dir, daemon };
+        wait_until("it answers", || site.socket().exists());
+        site
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("sock")
+    }
+
+    /// What `supervisorctl` prints, with its exit code; without what differs from run to run.
+    pub fn ctl(&self, python: &Path, args: &[&str]) -> String {
+        let output = Command::new(python.with_file_name("supervisorctl"))
+            .arg("-s")
+            .arg(format!("unix://{}", self.socket().display()))
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .expect("it can be executed");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text = text.replace(&self.dir.path().display().to_string(), "DIR");
+        // Several that are done at the same time are told in any order.
+        let text = plain(&text);
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        format!("$ {}\n{}\n{:?}\n", args.join(" "), lines.join("\n"), output.status.code())
+    }
+
+    /// What a script of Python prints that has the proxy `server`.
+    pub fn script(&self, python: &Path, script: &str) -> String {
+        let head = format!(
+            "import xmlrpc.client as x\nfrom supervisor.xmlrpc import SupervisorTransport\n\
+             server = x.ServerProxy('http://127.0.0.1', SupervisorTransport(None, None, 'unix://{}'))\n\
+             def call(name, *params):\n    f = server\n    for part in name.split('.'): f = getattr(f, part)\n    \
+             try: r = repr(f(*params))\n    except x.Fault as e: r = '%s %s' % (e.faultCode, e.faultString)\n    \
+             print(name, params, r)\n",
+            self.socket().display()
+        );
+        let output = Command::new(python).arg("-c").arg(head + script).output().expect("it can be executed");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        plain(&text.replace(&self.dir.path().display().to_string(), "DIR"))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if matches!(self.daemon.try_wait(), Ok(None)) {
+            let _ = kill(Pid::from_raw(i32::try_from(self.daemon.id()).unwrap_or(0)), Signal::SIGTERM);
+        }
+        let _ = self.daemon.wait();
+    }
+}
+
+/// Numbers of processes and times become one letter each; those of states and faults have two digits at most.
+pub fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    let mut number = String::new();
+    for letter in text.chars().chain(['\n']) {
+        if letter.is_ascii_digit() {
+            number.push(letter);
+            continue;
+        }
+        plain.push_str(if number.len() > 2 { "N" } else { &number });
+        number.clear();
+        plain.push(letter);
+    }
+    // What was asked in another second, columns as wide as a pid, and where Python keeps an object.
+    let word = |word: &str| {
+        if word.starts_with("0x") {
+            "ADDRESS".to_owned()
+        } else if word.starts_with("0:0") {
+            "AGE".to_owned() + word.get(7..).unwrap_or_default()
+        } else {
+            word.to_owned()
+        }
+    };
+    plain.lines().map(|line| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ") + "\n").collect()
+}
+
+/// Runs the same with the original and with ours.
+pub fn compare(more: &str, run: impl Fn(&Site, &Path) -> Vec<String>) {
+    let Some(python) = python() else { return };
+    let theirs = run(&Site::start(&python.with_file_name("supervisord"), more), &python);
+    let ours = run(&Site::start(Path::new(env!("CARGO_BIN_EXE_supervice")), more), &python);
+    assert!(!theirs.is_empty());
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(ours, theirs);
+    }
+    assert_eq!(ours.len(), theirs.len());
+}
+
+#[test]
+fn supervisorctl_prints_and_returns_what_it_does_with_supervisord() {
+    compare("", |site, python| {
+        let all = [
+            "version",
+            "pid ok",
+            "start off",
+            "start off",
+            "status off",
+            "stop off",
+            "stop off",
+            "start bad",
+            "start nope",
+            "status nope",
+            "start many:*",
+            "stop many:*",
+            "restart ok",
+            "signal HUP nope",
+            "signal NOPE ok",
+            "signal HUP off",
+            "tail cat",
+            "clear cat",
+            "clear ok off",
+            "avail",
+            "reread",
+            "add nope",
+            "remove nope",
+            "remove ok",
+            "update",
+        ];
+        let mut told: Vec<String> = Vec::new();
+        wait_until("the programs run", || {
+            let status = site.ctl(python, &["status", "ok", "cat"]);
+            status.matches("RUNNING").count() == 2
+        });
+        for line in all {
+            let args: Vec<&str> = line.split(' ').collect();
+            told.push(site.ctl(python, &args));
+        }
+        // A program comes, another one changes, and a third one goes.
+        let path = site.dir.path().join("conf");
+        let text = fs::read_to_string(&path).expect("read");
+        let text = text.replace("[program:off]\ncommand=sleep 1000\n", "[program:off]\ncommand=sleep 1001\n");
+        let text =
+            text.replace("[program:cat]\ncommand=cat\nstartsecs=0\n", "[program:new]\ncommand=cat\nstartsecs=0\n");
+        fs::write(&path, text).expect("written");
+        for line in ["reread", "update", "reread", "avail", "stop all", "start new ok", "shutdown"] {
+            let args: Vec<&str> = line.split(' ').collect();
+            told.push(site.ctl(python, &args));
+        }
+        told
+    });
+}
+
+#[test]
+fn xmlrpc_clients_get_the_values_and_faults_that_they_get_from_supervisord() {
+    compare("", |site, python| {
+        wait_until("the programs run", || site.ctl(python, &["status", "ok", "cat"]).matches("RUNNING").count() == 2);
+        let script = "
+call('supervisor.getAPIVersion'); call('supervisor.getSupervisorVersion'); call('supervisor.getIdentification')
+call('supervisor.getState'); call('supervisor.nope'); call('nope'); call('supervisor._update', 'x')
+call('supervisor.getProcessInfo', 'ok'); call('supervisor.getProcessInfo', 'ok:ok'); call('supervisor.getProcessInfo', 'many')
+call('supervisor.getProcessInfo', 'many:many_00'); call('supervisor.getProcessInfo', 'many:*')
+print([sorted(i) for i in server.supervisor.getAllProcessInfo()][0], [(i['group'], i['name']) for i in server.supervisor.getAllProcessInfo()])
+print([sorted(i.items(), key=lambda p: p[0]) for i in server.supervisor.getAllConfigInfo() if i['name'] == 'cat'][0][:8])
+call('supervisor.startProcess', 'ok'); call('supervisor.stopProcess', 'off'); call('supervisor.startProcess', 'off', False)
+call('supervisor.startProcess'); call('supervisor.startProcess', 'bad'); call('supervisor.stopProcess', 'off')
+call('supervisor.sendProcessStdin', 'cat', 'hello \\u00fc\\n'); call('supervisor.sendProcessStdin', 'off', 'x')
+import time
+while 'hello' not in server.supervisor.tailProcessStdoutLog('cat', 0, 100)[0]: time.sleep(0.05)
+call('supervisor.readProcessStdoutLog', 'cat', 0, 0); call('supervisor.readProcessStdoutLog', 'cat', -3, 0)
+call('supervisor.readProcessStdoutLog', 'cat', 2, 3); call('supervisor.readProcessStdoutLog', 'cat', -3, 5)
+call('supervisor.tailProcessStdoutLog', 'cat', 0, 4); call('supervisor.tailProcessStdoutLog', 'cat', 100, 4)
+call('supervisor.clearProcessLogs', 'cat'); call('supervisor.readProcessStdoutLog', 'cat', 0, 0)
+call('supervisor.signalProcess', 'ok', 'NOPE'); call('supervisor.signalProcess', 'ok', 'CONT'); call('supervisor.signalProcess', 'off', 'CONT')
+call('supervisor.signalProcessGroup', 'nope', 'CONT'); call('supervisor.signalAllProcesses', 'CONT')
+call('supervisor.startProcessGroup', 'many'); call('supervisor.stopProcessGroup', 'many'); call('supervisor.stopProcess', 'many:*')
+call('supervisor.addProcessGroup', 'ok'); call('supervisor.addProcessGroup', 'nope'); call('supervisor.removeProcessGroup', 'ok')
+call('supervisor.getProcessInfo', x.Binary(b'nope')); call('supervisor.stopProcess', 'nope:*'); call('supervisor.signalProcess', 'nope:', 'CONT')
+call('supervisor.removeProcessGroup', 'bad'); call('supervisor.getProcessInfo', 'bad')
+print([(i['name'], i['inuse']) for i in server.supervisor.getAllConfigInfo()])
+call('supervisor.addProcessGroup', 'bad'); call('supervisor.addProcessGroup', 'bad')
+call('supervisor.reloadConfig'); call('supervisor.sendRemoteCommEvent', 'a', 'b'); call('system.methodSignature', 'supervisor.startProcess')
+call('system.multicall', [{'methodName': 'supervisor.getAPIVersion'}, {'methodName': 'nope', 'params': []}, {}, {'methodName': 'system.multicall', 'params': [[]]}])
+";
+        vec![site.script(python, script)]
+    });
+}
+
+#[test]
+fn a_log_is_followed_and_a_password_is_asked_for_as_under_supervisord() {
+    // Free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let more = format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=us\npassword=p:w\n");
+    compare(&more, |site, python| {
+        wait_until("the programs run", || site.ctl(python, &["status", "ok", "cat"]).matches("RUNNING").count() == 2);
+        let over_tcp = |user: &str, password: &str, args: &[&str]| {
+            let output = Command::new(python.with_file_name("supervisorctl"))
+                .args(["-s", &format!("http://127.0.0.1:{port}"), "-u", user, "-p", password])
+                .args(args)
+                .stdin(Stdio::null())
+                .output()
+                .expect("it can be executed");
+            format!("{}{:?}", plain(&String::from_utf8_lossy(&output.stdout)), output.status.code())
+        };
+        let told = vec![
+            over_tcp("us", "p:w", &["status"]),
+            over_tcp("us", "wrong", &["status"]),
+            over_tcp("us", "p:w", &["start", "ok"]),
+        ];
+        let followed = site.dir.path().join("followed");
+        let mut tail = Command::new(python.with_file_name("supervisorctl"))
+            .args(["-s", &format!("http://127.0.0.1:{port}"), "-u", "us", "-p", "p:w", "tail", "-f", "cat"])
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(&followed).expect("a file"))
+            .spawn()
+            .expect("it can be executed");
+        let read = || fs::read_to_string(&followed).unwrap_or_default();
+        // The line that it begins with is there when it follows; only then is something said that comes later.
+        site.script(python, "server.supervisor.sendProcessStdin('cat', 'first\\n')");
+        wait_until("the first line is followed", || read().contains("first\n"));
+        site.script(python, "server.supervisor.sendProcessStdin('cat', 'second\\n')");
+        wait_until("the second line is followed", || read().contains("first\nsecond\n"));
+        tail.kill().expect("it lives");
+        tail.wait().expect("it ends");
+        told
+    });
+}
+
+/// The daemons' own words differ; that they come, and when, does not.
+#[test]
+fn the_daemon_s_own_log_is_followed_as_under_supervisord() {
+    compare("", |site, python| {
+        wait_until("the programs run", || site.ctl(python, &["status", "ok", "cat"]).matches("RUNNING").count() == 2);
+        let followed = site.dir.path().join("followed");
+        let mut tail = Command::new(python.with_file_name("supervisorctl"))
+            .args(["-s", &format!("unix://{}", site.socket().display()), "maintail", "-f"])
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(&followed).expect("a file"))
+            .spawn()
+            .expect("it can be executed");
+        let log = || fs::read_to_string(site.dir.path().join("log")).unwrap_or_default();
+        let read = || fs::read_to_string(&followed).unwrap_or_default();
+        // What it prints ends where the log ends.
+        let is_level = || log().lines().last().is_some_and(|last| read().contains(last));
+        wait_until("the end of the log is there", is_level);
+        for args in [["start", "off"], ["stop", "off"]] {
+            let before = log().len();
+            site.ctl(python, &args);
+            wait_until("it is logged", || log().len() > before);
+            wait_until("what is logged is followed", is_level);
+        }
+        tail.kill().expect("it lives");
+        tail.wait().expect("it ends");
+        // Each line once.
+        let lines: Vec<String> = log().lines().map(str::to_owned).collect();
+        let tail: Vec<String> =
+            read().lines().filter(|line| lines.contains(&(*line).to_owned())).map(str::to_owned).collect();
+        assert!(tail.len() >= 2 && lines.ends_with(&tail), "{tail:?}\n{lines:?}");
+        let script = "
+import http.client, socket
+for path in ['/mainlogtail', '/logtail/cat', '/logtail/cat/stdout', '/logtail/nope', '/logtail/many:*', '/logtail/cat/x']:
+    c = http.client.HTTPConnection('localhost'); c.sock = socket.socket(socket.AF_UNIX); c.sock.connect('SOCKET')
+    c.request('GET', path); r = c.getresponse()
+    print(path, {200: 'found', 404: 'not found'}.get(r.status), r.getheader('Transfer-Encoding'), r.status == 200 and r.getheader('Content-Type'))
+";
+        let script = script.replace("SOCKET", &site.socket().display().to_string());
+        vec![site.script(python, &script)]
+    });
+}
