@@ -74,8 +74,7 @@ fn stubborn_orphans_are_killed_after_stopwaitsecs() {
 #[test]
 fn an_operator_can_stop_and_a_shutdown_ends_what_is_waited_for() {
     let name = "orphan-stop";
-    let mut daemon =
-        started(name, "trap \"\" TERM;sleep 1000;:", "pdeathsig = false\nstopwaitsecs = 1000", 2);
+    let mut daemon = started(name, "trap \"\" TERM;sleep 1000;:", "pdeathsig = false\nstopwaitsecs = 1000", 2);
     kill_and_start_again(&mut daemon);
     daemon.wait_state("web", "STOPPING");
     daemon.controller().restart_process("web", true).expect("SIGKILL, then a start");
