@@ -2,9 +2,7 @@
 //! done often depends on it.
 
 use std::collections::HashMap;
-use std::fs;
-#[cfg(feature = "http")]
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 #[cfg(feature = "http")]

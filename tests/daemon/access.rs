@@ -173,7 +173,7 @@ fn json_what_was_added_later_is_under_the_same_rules() {
         (r#"{"command":"history","name":"db"}"#, nobody_else),
         (r#"{"command":"blame","names":["db"]}"#, nobody_else),
         (r#"{"command":"pid","name":"db"}"#, nobody_else),
-        (r#"{"command":"events","types":["STATE"],"history":1}"#, readers),
+        (r#"{"command":"events","types":["RUNNING"],"history":1}"#, readers),
         (r#"{"command":"wait","name":"db","for":"running"}"#, nobody_else),
         (r#"{"command":"sendevent","type":"a","data":"b"}"#, nobody_else),
         (r#"{"command":"reopen"}"#, nobody_else),
@@ -218,7 +218,7 @@ fn json_what_was_added_later_is_under_the_same_rules() {
         }
     }
     for line in [
-        "run true: refused, no rule of access allows it; asked by alice at 127.0.0.1:",
+        "run -- true: refused, no rule of access allows it; asked by alice at 127.0.0.1:",
         "pause web: refused, no rule of access allows it; asked by carol at 127.0.0.1:",
         "disable web: refused, no rule of access allows it; asked by dave at 127.0.0.1:",
     ] {
