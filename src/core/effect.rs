@@ -317,6 +317,7 @@ pub(crate) enum OutputJob {
     /// A part of the daemon's own log.
     ReadDaemonLog { from: LogStart, length: Option<usize> },
     /// The end of the daemon's own log, and what comes.
+    #[cfg(feature = "xmlrpc")]
     FollowDaemonLog { bytes: usize },
     /// Empty the daemon's own log.
     ClearDaemonLog,
