@@ -42,6 +42,7 @@ pub mod stdio;
 pub mod terminal;
 pub mod time;
 pub mod users;
+pub mod variables;
 pub mod zones;
 
 mod child;
