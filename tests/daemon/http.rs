@@ -368,6 +368,28 @@ fn metrics_are_counted_from_the_beginning_and_promtool_understands_them() {
     daemon.terminate();
 }
 
+#[test]
+fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/monitoring");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).expect("it is there");
+    let board: serde_json::Value = serde_json::from_str(&read("dashboard.json")).expect("JSON");
+    let panels = board["panels"].as_array().expect("panels");
+    let asked = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let asked: Vec<&str> = asked.map(|target| target["expr"].as_str().expect("an expression")).collect();
+    assert!(asked.len() >= panels.len() && panels.len() >= 12);
+    let text = asked.join("\n") + &read("alerts.yaml");
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let words: std::collections::BTreeSet<&str> = words.filter(|word| word.starts_with("supervice_")).collect();
+    let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nstartsecs = 0\n");
+    daemon.wait_state("web", "RUNNING");
+    let (_, answer) = ask(local(&daemon), &get("/metrics"));
+    for word in words {
+        let is_told = [format!("\n# TYPE {word} "), format!("\n{word}{{"), format!("\n{word} ")];
+        assert!(is_told.iter().any(|line| answer.contains(line.as_str())), "{word}: {answer}");
+    }
+    daemon.terminate();
+}
+
 /// Clients that hold half a request, never read, send what is none, and follow everything: programs go on.
 #[test]
 fn clients_that_do_harm_hold_up_no_program_and_nobody_else() {
