@@ -217,6 +217,7 @@ impl System {
             | Effect::ForgetConditions { .. }
             | Effect::WatchChanges { .. }
             | Effect::SampleUsage { .. }
+            | Effect::AskSilence { .. }
             | Effect::ForgetChanges { .. }
             | Effect::Show { .. }
             | Effect::ShowSettings { .. }
@@ -352,9 +353,10 @@ impl System {
     /// What is ready is healthy, too.
     fn check(&self, id: ProcId, purpose: CheckPurpose, config: &ProgramConfig) -> HealthCheckResult {
         let healthy = match purpose {
-            CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::HealthAction => {
-                self.runs.get(&id).is_some_and(|run| run.is_ready(self.now))
-            }
+            CheckPurpose::Health
+            | CheckPurpose::Readiness
+            | CheckPurpose::HealthAction
+            | CheckPurpose::OutputAction { .. } => self.runs.get(&id).is_some_and(|run| run.is_ready(self.now)),
             CheckPurpose::StartCondition(condition) => {
                 config.start_when.get(usize::from(condition.place)).is_some_and(|condition| self.holds(condition))
             }

@@ -390,6 +390,8 @@ impl Distorted {
             | Event::Notified { .. }
             | Event::NotifyRefused { .. }
             | Event::NotificationsRead { .. }
+            | Event::OutputWatched { .. }
+            | Event::Heard { .. }
             | Event::MainFound { .. }
             | Event::NoMain { .. } => {}
         }
@@ -449,6 +451,8 @@ fn renew_generation(it: &mut Distorted, mut event: Event) -> Vec<Event> {
         | Event::Notified { generation, .. }
         | Event::NotifyRefused { generation, .. }
         | Event::NotificationsRead { generation }
+        | Event::OutputWatched { generation, .. }
+        | Event::Heard { generation }
         | Event::MainFound { generation, .. }
         | Event::NoMain { generation, .. } => {
             if *generation < current {

@@ -9,6 +9,7 @@
 
 mod answers;
 mod clients;
+mod counts;
 mod oracle;
 pub(super) mod random;
 mod reloads;
@@ -27,7 +28,7 @@ use crate::health::HealthCheckResult;
 use crate::models::{Power, ProgramConfig, StreamKind, SupervisorConfig};
 use crate::output::Note;
 use crate::process::{Desired, Initiator, Moment, ProcessState};
-use oracle::Counts;
+use counts::Counts;
 use random::Random;
 use system::{Distortion, FakeSystem, Pending};
 
@@ -258,6 +259,7 @@ impl Sim {
                 let last_line = self.system.random.chance(50).then(|| "the last line".to_owned());
                 Input::Output(Note::Drained { program: id, generation, last_line })
             }
+            Pending::Output(note) => Input::Output(note),
             Pending::TaskOutput { task } => Input::Output(Note::TaskOutput { task, tail: b"the last line\n".to_vec() }),
             Pending::Delegated { request, answer } => {
                 self.system.delegated_answer(request, &answer);
