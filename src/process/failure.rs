@@ -220,11 +220,13 @@ pub(super) fn is_long(error: &SpawnError) -> bool {
     error.subject.len() > LONGEST_TEXT || error.detail.len() > LONGEST_TEXT
 }
 
-/// The same with texts of a bounded length, to be kept. (The machine has cut what health checks said.)
-pub(super) fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
-    match &*failure {
-        Failure::SpawnFailed(error) if is_long(error) => Arc::new(Failure::SpawnFailed(error.shortened(LONGEST_TEXT))),
-        Failure::HookFailed(hook) => Arc::new(Failure::HookFailed(hook.shortened(LONGEST_TEXT))),
+/// Cuts its texts, which are to be kept. (The machine has cut what health checks said.)
+pub(super) fn shorten_failure(failure: &mut Arc<Failure>) {
+    match &**failure {
+        Failure::SpawnFailed(error) if is_long(error) => {
+            *failure = Arc::new(Failure::SpawnFailed(error.shortened(LONGEST_TEXT)));
+        }
+        Failure::HookFailed(hook) => *failure = Arc::new(Failure::HookFailed(hook.shortened(LONGEST_TEXT))),
         Failure::SpawnFailed(_)
         | Failure::Exited { .. }
         | Failure::Backgrounded { .. }
@@ -239,6 +241,6 @@ pub(super) fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
         | Failure::Unhealthy { .. }
         | Failure::Watchdog { .. }
         | Failure::DependencyLost { .. }
-        | Failure::InternalError => failure,
+        | Failure::InternalError => {}
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod readiness;
 mod restart_reason;
 mod scan;
 mod schedule_note;
+mod signal_target;
 mod span;
 mod state;
 mod stdin;
@@ -30,7 +31,6 @@ pub use hook::HookFailure;
 pub(crate) use hook::{HOOK_GRACE_SECS, hook_seconds};
 pub use initiator::{Caller, Initiator, Related, Relation, RemoteCaller};
 pub use last_words::LastWords;
-pub use machine::SignalTarget;
 pub(crate) use machine::{
     Action, Awaited, Condition, Desired, Event, Generation, KillWhy, Machine, PROBE_TIMEOUT_SECS, Transition,
 };
@@ -43,6 +43,7 @@ pub use readiness::ReadySign;
 pub use restart_reason::RestartReason;
 pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
 pub use schedule_note::ScheduleNote;
+pub use signal_target::SignalTarget;
 pub(crate) use span::span;
 pub(crate) use state::signal_text;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};

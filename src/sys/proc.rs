@@ -2,11 +2,21 @@
 //! done often depends on it.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
+#[cfg(feature = "http")]
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 #[cfg(feature = "http")]
 use std::time::Duration;
+
+#[cfg(feature = "http")]
+use nix::fcntl::{AtFlags, OFlag};
+#[cfg(feature = "http")]
+use nix::sys::stat::Mode;
+
+#[cfg(feature = "http")]
+use super::time::cpu_time;
 
 /// The fields of `/proc/<pid>/stat` that we use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,27 +104,38 @@ pub struct ProcessUsage {
 /// Ticks of `/proc/PID/stat` in a second: a constant of the interface on every machine that Rust and we run on.
 const TICKS: u64 = 100;
 
-/// What a process uses; `None` where it does not exist or `/proc` is not mounted.
+/// `/proc`, opened: a path below it is found in half the time that one from the root takes.
 #[cfg(feature = "http")]
-pub fn usage(pid: i32) -> Option<ProcessUsage> {
-    // A thousand of them at a time: the line comes whole with the first read, and no other call is needed.
-    let mut bytes = [0; 1024];
-    let count = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut bytes).ok()?;
-    let line = String::from_utf8_lossy(bytes.get(..count)?);
-    let mut fields = line.rsplit_once(')')?.1.split_ascii_whitespace();
-    let mut number = |skip: usize| fields.nth(skip)?.parse::<u64>().ok();
-    // Fields 14 and 15 (utime, stime) and 24 (rss, in pages); the first one here is field 3.
-    let ticks = number(11)?.saturating_add(number(0)?);
-    let pages = number(8)?;
-    let directory = format!("/proc/{pid}/fd");
-    // Its size is their number since Linux 6.2; before, it is 0.
-    let told = fs::metadata(&directory).ok().map(|found| std::os::unix::fs::MetadataExt::size(&found));
-    let open_files = match told {
-        Some(0) => fs::read_dir(&directory).ok().map(|files| files.count() as u64),
-        told => told,
-    };
-    let cpu = Duration::from_millis(ticks.saturating_mul(1000 / TICKS));
-    Some(ProcessUsage { cpu, resident: pages.saturating_mul(page_size()), open_files })
+#[derive(Debug)]
+pub struct ProcDirectory(File);
+
+#[cfg(feature = "http")]
+impl ProcDirectory {
+    /// `None` where it is not mounted.
+    pub fn open() -> Option<ProcDirectory> {
+        File::open("/proc").ok().map(ProcDirectory)
+    }
+
+    /// What a process uses; `None` where it does not exist.
+    ///
+    /// A thousand of them are asked about at a time, so each question is the cheapest that there is: all of
+    /// `/proc/PID/stat` takes the kernel longer than these three together.
+    pub fn usage(&self, pid: i32) -> Option<ProcessUsage> {
+        let mut bytes = [0; 128];
+        let open = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let statm = nix::fcntl::openat(&self.0, format!("{pid}/statm").as_str(), open, Mode::empty()).ok()?;
+        let count = nix::unistd::read(&statm, &mut bytes).ok()?;
+        let line = str::from_utf8(bytes.get(..count)?).ok()?;
+        let pages: u64 = line.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        // Its size is their number since Linux 6.2; before, it is 0.
+        let told = nix::sys::stat::fstatat(&self.0, format!("{pid}/fd").as_str(), AtFlags::empty());
+        let open_files = match told.ok().and_then(|found| u64::try_from(found.st_size).ok()) {
+            Some(0) => fs::read_dir(format!("/proc/{pid}/fd")).ok().map(|files| files.count() as u64),
+            told => told,
+        };
+        let cpu = cpu_time(pid)?;
+        Some(ProcessUsage { cpu, resident: pages.saturating_mul(page_size()), open_files })
+    }
 }
 
 /// How many processes the kernel has killed since the machine's start because memory was short, of all or of a cgroup. `None`
@@ -298,6 +319,24 @@ mod tests {
         for line in ["", "1", "1 (x", "1 (x)", "1 (x) S", "1 (x) S 1 2 3", "x (x) S 1 2 3 4 5", "1 (x) S a b c"] {
             assert_eq!(parse_stat(line), None, "{line:?}");
         }
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn what_we_use_is_what_the_kernel_tells_elsewhere() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let proc = ProcDirectory::open().unwrap();
+        let ticks = || parse_usage(&fs::read_to_string("/proc/self/stat").unwrap(), page_size()).unwrap();
+        // A tick at least: other tests of this process may add to it.
+        while ticks().cpu_ms < 100 {
+            std::hint::black_box((0..10_000).sum::<u64>());
+        }
+        let (before, found, after) = (ticks(), proc.usage(pid).unwrap(), ticks());
+        let cpu_ms = u64::try_from(found.cpu.as_millis()).unwrap();
+        // The ticks of the children that have ended are told there, and are none of ours.
+        assert!(cpu_ms <= after.cpu_ms + 20 && cpu_ms >= 50, "{before:?} {found:?} {after:?}");
+        assert!(found.resident > 1 << 20 && found.open_files.is_some_and(|files| files >= 3), "{found:?}");
+        assert_eq!(proc.usage(i32::MAX), None);
     }
 
     #[test]

@@ -295,8 +295,8 @@ impl Bench<'_> {
         if peers.iter().any(|peer| peer.name() == peers::OURS) {
             eprintln!("round {}: metrics, memory and a crowd", round + 1);
             note(peers::OURS, "metrics", self.site(faces::SCRAPED).and_then(faces::scrape));
-            let sites = self.site(20).and_then(|without| Ok((without, self.site(20)?)));
-            note(peers::OURS, "memory", sites.and_then(|(without, with)| faces::unused(without, with)));
+            let pairs = (0..5).map(|_| Ok((self.site(20)?, self.site(20)?))).collect::<error::Result<Vec<_>>>();
+            note(peers::OURS, "memory", pairs.and_then(faces::unused));
             note(peers::OURS, "a crowd", self.site(faces::CRASHING).and_then(faces::crowd));
         }
     }

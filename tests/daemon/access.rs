@@ -145,6 +145,87 @@ fn json_each_request_of_each_user_is_done_or_refused_as_the_rules_say() {
     board.daemon.terminate();
 }
 
+/// The verbs that are younger than the rules. What becomes of an allowed one is tested where it is at home.
+#[test]
+fn json_what_was_added_later_is_under_the_same_rules() {
+    let board = Fixture::new();
+    let nobody_else = [false, true, false, false];
+    let readers = [true, true, true, false];
+    for (request, allowed) in [
+        (r#"{"command":"pause","name":"web"}"#, nobody_else),
+        (r#"{"command":"resume","name":"web"}"#, nobody_else),
+        (r#"{"command":"disable","name":"web"}"#, nobody_else),
+        (r#"{"command":"enable","name":"web"}"#, nobody_else),
+        (r#"{"command":"reloadprocess","name":"web"}"#, nobody_else),
+        (r#"{"command":"scale","name":"web","instances":2}"#, nobody_else),
+        (r#"{"command":"cat","name":"web"}"#, readers),
+        (r#"{"command":"cat","name":"db"}"#, nobody_else),
+        (r#"{"command":"cat","name":"web","secrets":true}"#, nobody_else),
+        (r#"{"command":"flags"}"#, readers),
+        (r#"{"command":"setflag","name":"x"}"#, nobody_else),
+        (r#"{"command":"clearflag","name":"x"}"#, nobody_else),
+        (r#"{"command":"reread"}"#, nobody_else),
+        (r#"{"command":"reread","file":"/etc/passwd"}"#, nobody_else),
+        (r#"{"command":"reread","secrets":true}"#, nobody_else),
+        (r#"{"command":"run","argv":["true"]}"#, nobody_else),
+        (r#"{"command":"kill","name":"web"}"#, nobody_else),
+        (r#"{"command":"history","name":"db"}"#, nobody_else),
+        (r#"{"command":"blame","names":["db"]}"#, nobody_else),
+        (r#"{"command":"pid","name":"db"}"#, nobody_else),
+        (r#"{"command":"events","types":["STATE"],"history":1}"#, readers),
+        (r#"{"command":"wait","name":"db","for":"running"}"#, nobody_else),
+        (r#"{"command":"sendevent","type":"a","data":"b"}"#, nobody_else),
+        (r#"{"command":"reopen"}"#, nobody_else),
+        (r#"{"command":"confirm"}"#, nobody_else),
+        (r#"{"command":"update"}"#, nobody_else),
+        (r#"{"command":"shutdown"}"#, [false, false, false, false]),
+    ] {
+        for (user, allowed) in USERS.into_iter().zip(allowed) {
+            // He may, and this test goes on.
+            if user == "bob" && request.contains("shutdown") {
+                continue;
+            }
+            let mut stream = remote(board.port);
+            let asked = board.request(user, "POST", "/api/v1/command", "application/json", request);
+            stream.write_all(asked.as_bytes()).expect("it reads");
+            let begin = read_until(&mut stream, "\r\n\r\n");
+            assert_eq!(begin.starts_with("HTTP/1.1 403"), !allowed, "{user}: {request}: {begin}");
+        }
+    }
+    // To be attached is for the socket, whoever asks.
+    for request in [r#"{"command":"attach","name":"web"}"#, r#"{"command":"run","argv":["true"],"attach":true}"#] {
+        assert_eq!(board.json("bob", request).0, 400, "{request}");
+    }
+    for (path, allowed) in [
+        ("programs/web/settings", readers),
+        ("programs/db/settings", nobody_else),
+        ("programs/db/config", nobody_else),
+        ("programs/web/graph", readers),
+        ("flags", readers),
+        ("usage", readers),
+    ] {
+        for (user, allowed) in USERS.into_iter().zip(allowed) {
+            let (status, answer) = board.get(user, &format!("/api/v1/{path}"));
+            assert_eq!(status == 403, !allowed, "{user}: {path}: {answer}");
+        }
+    }
+    for verb in ["pause", "resume", "reload", "kill", "signal?signal=CONT"] {
+        for (user, allowed) in USERS.into_iter().zip(nobody_else) {
+            let path = format!("/api/v1/programs/web/{verb}");
+            let (status, answer) = board.send(user, "POST", &path, "application/json", "");
+            assert_eq!(status == 403, !allowed, "{user}: {path}: {answer}");
+        }
+    }
+    for line in [
+        "run true: refused, no rule of access allows it; asked by alice at 127.0.0.1:",
+        "pause web: refused, no rule of access allows it; asked by carol at 127.0.0.1:",
+        "disable web: refused, no rule of access allows it; asked by dave at 127.0.0.1:",
+    ] {
+        board.daemon.wait_log(line);
+    }
+    board.daemon.terminate();
+}
+
 #[test]
 fn names_that_may_not_be_read_are_shown_nowhere() {
     let board = Fixture::new();
@@ -271,6 +352,19 @@ fn frames_users_and_groups_of_this_machine_have_their_rules_and_the_daemon_s_own
         (&["tail", "web"], [false, true, false]),
         (&["stop", "web"], [false, false, false]),
         (&["update"], [false, false, false]),
+        (&["pause", "web"], [false, false, false]),
+        (&["resume", "web"], [false, false, false]),
+        (&["disable", "web"], [false, false, false]),
+        (&["enable", "web"], [false, false, false]),
+        (&["cat", "web"], [true, true, false]),
+        (&["cat", "db"], [false, false, false]),
+        (&["flag", "list"], [true, true, false]),
+        (&["flag", "set", "x"], [false, false, false]),
+        (&["scale", "web", "2"], [false, false, false]),
+        (&["reread"], [false, false, false]),
+        (&["reread", "-c", "/etc/passwd"], [false, false, false]),
+        (&["run", "--wait", "--", "true"], [false, false, false]),
+        (&["attach", "db"], [false, false, false]),
         (&["shutdown"], [false, false, false]),
     ] {
         for (uid, gid, allowed) in [(1234, 1, by_user), (4321, 5678, by_group), (4321, 1, nobody)] {

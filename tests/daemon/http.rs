@@ -6,12 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use crate::harness::{Daemon, PATIENCE};
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
+pub use crate::servers::free_port;
 
 /// Sends a request and reads until the connection ends: the status, and the whole answer.
 pub fn ask(mut stream: impl Read + Write, request: &str) -> (u16, String) {
@@ -369,6 +364,28 @@ fn metrics_are_counted_from_the_beginning_and_promtool_understands_them() {
             assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         }
         Err(_) => assert!(std::env::var_os("SUPERVICE_TEST_REQUIRE").is_none(), "promtool is not installed"),
+    }
+    daemon.terminate();
+}
+
+#[test]
+fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/monitoring");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).expect("it is there");
+    let board: serde_json::Value = serde_json::from_str(&read("dashboard.json")).expect("JSON");
+    let panels = board["panels"].as_array().expect("panels");
+    let asked = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let asked: Vec<&str> = asked.map(|target| target["expr"].as_str().expect("an expression")).collect();
+    assert!(asked.len() >= panels.len() && panels.len() >= 12);
+    let text = asked.join("\n") + &read("alerts.yaml");
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let words: std::collections::BTreeSet<&str> = words.filter(|word| word.starts_with("supervice_")).collect();
+    let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nstartsecs = 0\n");
+    daemon.wait_state("web", "RUNNING");
+    let (_, answer) = ask(local(&daemon), &get("/metrics"));
+    for word in words {
+        let is_told = [format!("\n# TYPE {word} "), format!("\n{word}{{"), format!("\n{word} ")];
+        assert!(is_told.iter().any(|line| answer.contains(line.as_str())), "{word}: {answer}");
     }
     daemon.terminate();
 }

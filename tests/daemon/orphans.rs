@@ -57,7 +57,7 @@ fn failures_21_no_duplicate_beside_an_orphan() {
 #[test]
 fn stubborn_orphans_are_killed_after_stopwaitsecs() {
     let name = "orphan-deaf";
-    let command = "trap \"\" TERM;env -i sleep 1001 & while :;do sleep 0.05;done";
+    let command = "trap \"\" TERM;env -i sleep 1001 & while :;do sleep 0.5;done";
     let mut daemon = started(name, command, "pdeathsig = false", 2);
     let before: Vec<i32> = marked(name);
     let sessions: Vec<i32> = before.iter().filter_map(|pid| stat(*pid)).map(|(_, group, _)| group).collect();
@@ -74,8 +74,7 @@ fn stubborn_orphans_are_killed_after_stopwaitsecs() {
 #[test]
 fn an_operator_can_stop_and_a_shutdown_ends_what_is_waited_for() {
     let name = "orphan-stop";
-    let mut daemon =
-        started(name, "trap \"\" TERM;while :;do sleep 0.05;done", "pdeathsig = false\nstopwaitsecs = 1000", 2);
+    let mut daemon = started(name, "trap \"\" TERM;sleep 1000;:", "pdeathsig = false\nstopwaitsecs = 1000", 2);
     kill_and_start_again(&mut daemon);
     daemon.wait_state("web", "STOPPING");
     daemon.controller().restart_process("web", true).expect("SIGKILL, then a start");
@@ -194,7 +193,7 @@ fn each_program_waits_for_its_own() {
     };
     let marked = |program: &str| marked(&format!("{name}-{program}"));
     // Counting, because a sleep would be told to end as well; and without a word into a pipe that nobody reads any more.
-    let late = "exec 2>/dev/null;trap \"i=0;while [ \\$i -lt 300000 ];do i=\\$((i+1));done;exit\" TERM;while :;do sleep 0.05;done";
+    let late = "exec 2>/dev/null;trap \"i=0;while [ \\$i -lt 300000 ];do i=\\$((i+1));done;exit\" TERM;while :;do sleep 1000 & wait;done";
     let mut daemon = Daemon::start(&(one("early", "exec sleep 1000") + &one("late", late)));
     wait_until("both run", || marked("early").len() == 1 && marked("late").len() == 2);
     let before = [marked("early"), marked("late")].concat();

@@ -2,7 +2,14 @@
 
 use std::process::Command;
 
-use crate::harness::{Daemon, open_fds, wait_for, wait_until};
+use crate::harness::{Daemon, wait_until};
+
+/// What a process's descriptors lead to, the null device apart.
+fn links(pid: i32) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let links = entries.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    links.map(|link| link.display().to_string()).filter(|link| link != "/dev/null").collect()
+}
 
 fn count(daemon: &Daemon, state: &str) -> usize {
     daemon.all().iter().filter(|process| process.state == state).count()
@@ -18,7 +25,8 @@ fn programs_without_a_descriptor_wait_for_one_without_losing_a_retry() {
     daemon.wait_ready();
     wait_until("each runs or waits", || count(&daemon, "RUNNING") + count(&daemon, "BACKOFF") == 60);
     let running = count(&daemon, "RUNNING");
-    assert!((30..60).contains(&running), "{running} run with 100 descriptors");
+    // Those that are just being executed need some as well: not always the same number runs in the first moment.
+    assert!((20..60).contains(&running), "{running} run with 100 descriptors");
     // Each has been tried a second time.
     wait_until("further attempts", || {
         daemon.all().iter().filter(|process| process.state == "BACKOFF").all(|process| process.restarts > Some(0))
@@ -46,22 +54,19 @@ fn a_program_whose_streams_are_captured_costs_two_descriptors() {
          [program:q]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false\nlog_buffer = 0\n\
          [program:r]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false\nredirect_stderr = true",
     );
-    // The first start makes what all of them share.
+    // The first start makes what all of them share. Its pipes are closed some time after its end.
     assert_eq!(daemon.ctl(&["start", "p"]).0, 0);
+    let pipes = links(daemon.status("p").pid.expect("a pid"));
     assert_eq!(daemon.ctl(&["stop", "p"]).0, 0);
-    let settled = || {
-        wait_for("nobody is connected", || {
-            let before = open_fds(daemon.pid());
-            std::thread::yield_now();
-            (before == open_fds(daemon.pid())).then_some(before)
-        })
-    };
-    let before = settled();
+    wait_until("its pipes are closed", || !links(daemon.pid()).iter().any(|link| pipes.contains(link)));
+    // Whoever is connected is of no interest.
+    let held = || links(daemon.pid()).iter().filter(|link| !link.starts_with("socket:")).count();
+    let before = held();
     for (name, cost) in [("p", 2), ("q", 0), ("r", 1)] {
         assert_eq!(daemon.ctl(&["start", name]).0, 0);
-        wait_until(&format!("{name} costs {cost}"), || settled() == before + cost);
+        wait_until(&format!("{name} costs {cost}"), || held() == before + cost);
         assert_eq!(daemon.ctl(&["stop", name]).0, 0);
-        wait_until(&format!("{name} costs nothing any more"), || settled() == before);
+        wait_until(&format!("{name} costs nothing any more"), || held() == before);
     }
     daemon.terminate();
 }

@@ -219,10 +219,44 @@ call('system.multicall', [{'methodName': 'supervisor.getAPIVersion'}, {'methodNa
     });
 }
 
+/// What few clients send, and some do.
+#[test]
+fn rare_values_and_paths_are_answered_as_by_supervisord() {
+    let more = "[program:torn]\ncommand=sh -c 'not closed\nautostart=false\nstartretries=0\n";
+    compare(more, |site, python| {
+        wait_until("the programs run", || site.ctl(python, &["status", "ok", "cat"]).matches("RUNNING").count() == 2);
+        let script = "
+call('supervisor.signalProcess', 'ok', 0); call('supervisor.signalProcess', 'ok', '0'); call('supervisor.signalProcess', 'off', 0)
+call('supervisor.signalProcess', 'ok', -1); call('supervisor.signalProcessGroup', 'ok', 0); call('supervisor.signalAllProcesses', 0)
+call('supervisor.sendRemoteCommEvent', 1, 2); call('supervisor.sendRemoteCommEvent', 'a', True)
+call('system.methodHelp', 3); call('system.methodSignature', 'nope')
+print(server.supervisor.getProcessInfo('torn')['statename'])
+import http.client, socket
+def ask(path, body, heads={}):
+    c = http.client.HTTPConnection('localhost'); c.sock = socket.socket(socket.AF_UNIX); c.sock.connect('SOCKET')
+    c.putrequest('POST' if body else 'GET', path)
+    for head in heads.items(): c.putheader(*head)
+    c.endheaders(); c.send(body)
+    r = c.getresponse(); text = r.read(); c.close()
+    print(path, heads, r.status, ''.join(text.decode().split()) if r.status == 200 else '')
+def post(method, param, path='/RPC2'):
+    body = '<methodCall><methodName>supervisor.%s</methodName><params>%s</params></methodCall>' % (method, param)
+    ask(path, body.encode(), {'Content-Length': str(len(body))})
+post('getProcessInfo', '<param><value><i8>5</i8></value></param>')
+post('signalProcess', '<param><value>ok</value></param><param><value><i8>0</i8></value></param>')
+post('getAPIVersion', '', '/RPC2x'); post('getAPIVersion', '', '/RPC2/a/b'); post('getAPIVersion', '', '/%52PC2')
+ask('/RPC2', b'<methodCall/>'); ask('/ok.html', b''); ask('/nope', b'')
+";
+        let script = script.replace("SOCKET", &site.socket().display().to_string());
+        let told = site.script(python, &script);
+        assert!(told.contains("OK") && told.contains("411"), "{told}");
+        vec![told, site.ctl(python, &["signal", "0", "ok"]), site.ctl(python, &["start", "ok"])]
+    });
+}
+
 #[test]
 fn a_log_is_followed_and_a_password_is_asked_for_as_under_supervisord() {
-    // Free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let port = crate::servers::free_port();
     let more = format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=us\npassword=p:w\n");
     compare(&more, |site, python| {
         wait_until("the programs run", || site.ctl(python, &["status", "ok", "cat"]).matches("RUNNING").count() == 2);

@@ -18,6 +18,14 @@ fn refused(text: &str) -> Status {
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[test]
+fn a_handshake_of_tls_is_refused_at_its_first_byte() {
+    for begin in [&b"\x16"[..], b"\x16\x03\x01\x02\x00\x01", b"\r\n\x16", b"\x80", b" GET"] {
+        assert_eq!(read(begin).0.expect_err("no request").status, Status::BadRequest, "{begin:?}");
+    }
+    assert_eq!(read(b"\r\n").0, Ok(None));
+}
+
+#[test]
 fn a_head_may_come_byte_by_byte_and_behind_another() {
     let whole = "\r\n\nPOST /a/b%20c?d=e+f&g HTTP/1.1\r\nHost: here:80\r\nContent-Length: 3\r\n\r\n";
     let (mut reader, mut input) = (HeadReader::default(), Vec::new());

@@ -17,6 +17,9 @@ use crate::util::sort;
 const API_VERSION: &str = "3.0";
 const SUPERVISOR_VERSION: &str = "4.3.0";
 
+/// The signal that only asks whether there is somebody to get one.
+const NO_SIGNAL: &str = "0";
+
 /// What is to be done next for a call.
 #[derive(Debug, PartialEq)]
 pub enum Step {
@@ -289,8 +292,9 @@ impl Exchange {
         while let Some(member) = left.front() {
             let name = member.name.clone();
             let request = match &what {
+                Many::Signal(signal) if signal == NO_SIGNAL => is_there(name),
                 Many::Signal(signal) => match signal_number(signal) {
-                    Some(signal) => Command::Signal { name, signal, target: SignalTarget::Leader },
+                    Some(signal) => Request::Command(Command::Signal { name, signal, target: SignalTarget::Leader }),
                     None => {
                         let fault = FaultCode::BadSignal.about(signal.clone());
                         results.push(member.result(Some(&fault)));
@@ -298,12 +302,19 @@ impl Exchange {
                         continue;
                     }
                 },
-                Many::Clear | Many::Info | Many::Start { .. } | Many::Stop { .. } => Command::ClearLogs { name },
+                Many::Clear | Many::Info | Many::Start { .. } | Many::Stop { .. } => {
+                    Request::Command(Command::ClearLogs { name })
+                }
             };
-            return self.ask(Request::Command(request), Waiting::Each { left, results, what });
+            return self.ask(request, Waiting::Each { left, results, what });
         }
         Step::Done(Ok(Value::Array(results)))
     }
+}
+
+/// Asks of a process that gets no signal, and is told to be there.
+fn is_there(name: String) -> Request {
+    Request::Query(Query::Status { name: Some(name), offset: 0 })
 }
 
 fn recursive() -> Fault {
@@ -343,11 +354,17 @@ fn request_for(row: &StatusRow, what: &One, written: &str) -> Result<Request, Fa
         One::Stop { .. } if !is_running(row.state) => Err(FaultCode::NotRunning.about(written)),
         One::Stop { wait } => act(Act::Stop, *wait),
         One::Signal(signal) => {
-            let number = signal_number(signal).ok_or_else(|| FaultCode::BadSignal.about(signal.clone()))?;
+            let number = match signal_number(signal) {
+                None if signal != NO_SIGNAL => return Err(FaultCode::BadSignal.about(signal.clone())),
+                number => number,
+            };
             if !is_signallable(row.state) {
                 return Err(FaultCode::NotRunning.about(written));
             }
-            Ok(Request::Command(Command::Signal { name, signal: number, target: SignalTarget::Leader }))
+            Ok(match number {
+                Some(signal) => Request::Command(Command::Signal { name, signal, target: SignalTarget::Leader }),
+                None => is_there(name),
+            })
         }
         // There is no such log: it goes into the other one.
         One::Read { stream: StreamKind::Stderr, .. } if row.program.redirect_stderr => Err(FaultCode::NoFile.bare()),
@@ -403,6 +420,7 @@ fn lossy(bytes: &[u8]) -> Value {
 fn plain(call: &Call, answer: Answer) -> Result<Value, Fault> {
     let name = if let Call::AddGroup(name) | Call::RemoveGroup(name) = call { name.as_str() } else { "" };
     match (call, answer) {
+        (Call::ClearLog, Err(Refusal::NoLog { .. })) => Err(FaultCode::NoFile.bare()),
         (_, Err(refusal)) => Err(Fault::of(&refusal, name)),
         (_, Ok(Reply::Daemon(facts))) if facts.ending => Err(FaultCode::ShutdownState.bare()),
         (Call::ApiVersion, Ok(_)) => Ok(Value::text(API_VERSION)),

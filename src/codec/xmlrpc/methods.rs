@@ -116,7 +116,7 @@ static METHODS: &[Method] = &[
         "supervisor.sendRemoteCommEvent",
         &["boolean", "string", "string"],
         "Sends an event to event listeners.",
-        |params| Ok(Call::RemoteEvent { kind: params.text(0)?, data: params.text(1)? }),
+        |params| Ok(Call::RemoteEvent { kind: params.said(0)?, data: params.said(1)? }),
     ),
     method("supervisor.shutdown", &["boolean"], "Stops everything and ends the daemon.", |_| Ok(Call::Shutdown)),
     method("supervisor.signalAllProcesses", &["array", "string"], "Sends a signal to all processes.", |params| {
@@ -233,7 +233,7 @@ fn find(name: &str) -> Option<&'static Method> {
 
 /// The method that the first parameter names.
 fn known(params: &Params) -> Result<&'static Method, Fault> {
-    find(&params.text(0)?).ok_or(FaultCode::SignatureUnsupported.bare())
+    params.text(0).ok().and_then(|name| find(&name)).ok_or(FaultCode::SignatureUnsupported.bare())
 }
 
 /// Of one process; a group is none.

@@ -24,6 +24,16 @@ impl Params {
         }
     }
 
+    /// A text, or what Python makes of a number that is written into one.
+    pub(super) fn said(&self, place: usize) -> Result<String, Fault> {
+        match self.get(place) {
+            Some(Value::Int(number)) => Ok(number.to_string()),
+            Some(Value::Boolean(true)) => Ok("True".to_owned()),
+            Some(Value::Boolean(false)) => Ok("False".to_owned()),
+            Some(_) | None => self.text(place),
+        }
+    }
+
     /// What Python's `int` takes.
     pub(super) fn number(&self, place: usize) -> Result<i64, Fault> {
         match self.get(place) {

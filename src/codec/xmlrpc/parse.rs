@@ -203,7 +203,9 @@ impl<'a> Reader<'a> {
         let plain = text.trim_ascii();
         match kind {
             "string" => Ok(Value::text(text)),
-            "int" | "i4" | "i8" => plain.parse().map(Value::Int).map_err(|_| Malformed::NotACall),
+            // As there: what supervisord's library does not know is text, and numbers are read out of texts.
+            "i8" => Ok(Value::text(plain.to_owned())),
+            "int" | "i4" => plain.parse().map(Value::Int).map_err(|_| Malformed::NotACall),
             "boolean" => Ok(Value::Boolean(matches!(plain, "1" | "true"))),
             "double" => plain.parse().map(Value::Double).map_err(|_| Malformed::NotACall),
             "dateTime.iso8601" => Ok(Value::DateTime(text)),

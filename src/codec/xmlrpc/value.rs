@@ -5,11 +5,11 @@ use std::borrow::Cow;
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// `int`, `i4` or `i8`. What is written is bounded to 32 bits: no client of supervisord reads more.
+    /// `int` or `i4`. What is written is bounded to 32 bits: no client of supervisord reads more.
     Int(i64),
     /// `boolean`.
     Boolean(bool),
-    /// `string`, or a value without a type. What XML can't carry is replaced when it is written.
+    /// `string`, an `i8`, or a value without a type. What XML can't carry is replaced when it is written.
     String(Cow<'static, str>),
     /// `double`.
     Double(f64),

@@ -47,7 +47,15 @@ pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Res
         Dialect::Supervice => "close it",
         Dialect::Supervisord => "close it (a ; or # after white space begins a comment, in quotes too)",
     };
-    let words = split_command(&program.command).map_err(|error| Fault::new(error.to_string(), comment))?;
+    let words = match split_command(&program.command).map_err(|error| Fault::new(error.to_string(), comment)) {
+        Ok(words) => words,
+        // supervisord runs, and tells it when this one program is to be started: a file that it takes is taken here.
+        Err(fault) if given.dialect() == Dialect::Supervisord => {
+            given.warn(fault);
+            return Ok(());
+        }
+        Err(fault) => return Err(fault),
+    };
     match words.first() {
         None => Err(Fault::new("empty", COMMAND_HINT)),
         Some(name) if name.is_empty() => Err(Fault::new("the program's name is empty", COMMAND_HINT)),

@@ -47,9 +47,11 @@ pub(super) fn find(segments: &[String]) -> Option<Resource> {
         ["readyz"] => Resource { is_probe: true, ..get(probes::ready) },
         ["metrics"] => get(metrics::metrics),
         #[cfg(feature = "xmlrpc")]
-        ["RPC2", ..] => Resource { takes: Takes::Xml, ..post(rpc::call) },
+        [first, ..] if first.starts_with("RPC2") => Resource { takes: Takes::Xml, ..post(rpc::call) },
         #[cfg(feature = "xmlrpc")]
         ["logtail", _] | ["logtail", _, "stdout" | "stderr"] => get(rpc::follow_log),
+        #[cfg(feature = "xmlrpc")]
+        ["ok.html"] => get(rpc::well),
         #[cfg(feature = "xmlrpc")]
         ["mainlogtail"] => get(rpc::follow_main_log),
         ["api", "v1", "command"] => post(command::run),

@@ -15,6 +15,10 @@ const BEGIN: usize = 1024;
 
 /// `POST /RPC2`: one call. Whoever sends what is none is told so in text: clients of supervisord expect a page.
 pub(super) fn call(request: &http::Request, _: Context) -> Step {
+    if request.head.field("content-length").is_none() {
+        let message = "a call needs a Content-Length";
+        return Step::Respond(Response::error(Status::LengthRequired, message, true));
+    }
     match xmlrpc::parse(&request.body) {
         Ok(call) => {
             let (exchange, step) = Exchange::begin(call);
@@ -22,6 +26,11 @@ pub(super) fn call(request: &http::Request, _: Context) -> Step {
         }
         Err(malformed) => Step::Respond(Response::error(Status::BadRequest, &malformed.to_string(), true)),
     }
+}
+
+/// `GET /ok.html`: that somebody answers, for whoever watches supervisord by it.
+pub(super) fn well(_: &http::Request, _: Context) -> Step {
+    Step::Respond(Response::text(Status::Ok, "OK"))
 }
 
 /// Asks what has to be asked until there is a result.

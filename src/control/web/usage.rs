@@ -11,7 +11,7 @@ use super::step::{Context, Step};
 use crate::api::{Answer, Query, Reply, Request, StatusRow, WallClock};
 use crate::codec::http::{self, Response, Status};
 use crate::process::Moment;
-use crate::sys::proc::{self, ProcessUsage};
+use crate::sys::proc::{ProcDirectory, ProcessUsage};
 use crate::util::sorted::SortedMap;
 
 /// Between two looks at a process.
@@ -45,10 +45,11 @@ pub(super) fn looks(rows: &[StatusRow], now: Moment) -> Vec<Option<Look>> {
     rows.iter().map(|row| known.get(&row.pid?).copied()).collect()
 }
 
-/// Asks the kernel about each of these. About many two threads ask: it takes 10 µs for each process.
+/// Asks the kernel about each of these. About many two threads ask: it takes 9 µs for each process.
 fn look(pids: &[i32], now: Moment) -> Vec<(i32, Look)> {
     let ask = |pids: &[i32]| -> Vec<(i32, Look)> {
-        pids.iter().filter_map(|pid| Some((*pid, Look { at: now, usage: proc::usage(*pid)? }))).collect()
+        let Some(proc) = ProcDirectory::open() else { return Vec::new() };
+        pids.iter().filter_map(|pid| Some((*pid, Look { at: now, usage: proc.usage(*pid)? }))).collect()
     };
     let Some((one, other)) = pids.split_at_checked(pids.len() / 2).filter(|_| pids.len() >= MANY) else {
         return ask(pids);

@@ -165,7 +165,7 @@ pub(super) struct Effects {
     told_states: ToldStates,
     /// What an earlier daemon has left behind.
     held: Held,
-    /// Reads of the configuration that have not come back.
+    /// Who waits for which answer.
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet.
     unannounced_runs: usize,

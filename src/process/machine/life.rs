@@ -8,9 +8,10 @@ use super::super::failure::Failure;
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::readiness::ReadySign;
+use super::super::signal_target::SignalTarget;
 use super::super::state::{Exit, ProcessState, SpawnError};
 use super::super::stop_signals::stop_seconds;
-use super::action::{Action, Desired, KillWhy, LastRun, SignalTarget};
+use super::action::{Action, Desired, KillWhy, LastRun};
 use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::due::{after, is_due};
@@ -121,13 +122,12 @@ impl Machine {
     }
 
     /// `RUNNING` with these health checks.
-    pub(super) fn running_with(
-        &mut self,
-        now: Moment,
-        mut run: Run,
-        checks: Option<Box<Checks>>,
-        cause: Cause,
-    ) -> Phase {
+    pub(super) fn running_with(&mut self, now: Moment, run: Run, checks: Option<Box<Checks>>, cause: Cause) -> Phase {
+        Phase::Running { run: self.come_up(now, run, cause), checks }
+    }
+
+    /// The run is up: it is announced, and what follows from that begins.
+    pub(super) fn come_up(&mut self, now: Moment, mut run: Run, cause: Cause) -> Run {
         run.watchdog = Watchdog::of(&run.config, now);
         let sign = ReadySign::of(&run.config.ready);
         run.probes = sign.and_then(|sign| Probes::repeated(sign, run.config.ready_interval, now));
@@ -135,7 +135,7 @@ impl Machine {
         if !run.config.hooks.post_start.is_empty() {
             self.run_hook(Hook::PostStart, &run.config);
         }
-        Phase::Running { run, checks }
+        run
     }
 
     pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit, descendant: Option<i32>) -> Phase {

@@ -85,7 +85,7 @@ use super::readiness::ReadySign;
 use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
-pub use action::{Action, Desired, KillWhy, LastRun, SignalTarget, Transition};
+pub use action::{Action, Desired, KillWhy, LastRun, Transition};
 #[cfg(test)]
 pub(crate) use condition::Upcoming;
 pub use condition::{Awaited, Condition};

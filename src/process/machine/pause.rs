@@ -1,8 +1,9 @@
 //! Pauses: a run that somebody has stopped in its place, until it is to go on. Nobody asks after its health meanwhile.
 
 use super::super::moment::Moment;
+use super::super::signal_target::SignalTarget;
 use super::Machine;
-use super::action::{Action, KillWhy, SignalTarget};
+use super::action::{Action, KillWhy};
 use super::checks::Checks;
 use super::phase::{Phase, Run};
 use super::watchdog::Watchdog;

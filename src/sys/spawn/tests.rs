@@ -27,7 +27,14 @@ fn variables(text: &[&str]) -> Variables {
 
 /// A child with nothing but an output; change what the test is about with `edit`.
 fn spawn_with(argv: &[&str], output: BorrowedFd<'_>, edit: impl FnOnce(&mut Launch<'_>)) -> Result<Child, SpawnError> {
-    spawn_by(&mut Spawner::new().unwrap(), argv, output, edit)
+    spawn_by(&mut patient(), argv, output, edit)
+}
+
+/// One that waits for its children to execute, however busy the machine is.
+fn patient() -> Spawner {
+    let mut spawner = Spawner::new().unwrap();
+    spawner.exec_wait = Duration::from_secs(30);
+    spawner
 }
 
 fn spawn_by(
@@ -420,7 +427,7 @@ fn standard_streams_may_come_from_0_to_2_in_any_order() {
             confinement: crate::models::Rare::default(),
             argv_0_is_path: false,
         };
-        let child = Spawner::new().unwrap().spawn(command);
+        let child = patient().spawn(command);
         for (fd, target) in saved.iter().zip(0..) {
             // SAFETY: as above.
             unsafe { libc::dup2(fd.as_raw_fd(), target) };
@@ -519,7 +526,7 @@ fn many_cycles_leak_no_descriptor() {
 #[test]
 fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
     in_own_process("sys::spawn::tests::the_table_of_descriptors_is_copied_no_further_than_the_child_needs", || {
-        let mut spawner = Spawner::new().unwrap();
+        let mut spawner = patient();
         let (reader, writer) = io::pipe().unwrap();
         let null = stdio::open_null().unwrap();
         let command = Launch { pdeathsig: true, ..launch(&["sleep", "300"], null.as_fd(), writer.as_fd()) };
@@ -538,7 +545,7 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
 #[test]
 fn of_many_children_that_are_under_way_none_gets_what_is_another_s() {
     in_own_process("sys::spawn::tests::of_many_children_that_are_under_way_none_gets_what_is_another_s", || {
-        let mut spawner = Spawner::new().unwrap();
+        let mut spawner = patient();
         let count = || fs::read_dir("/proc/self/fd").unwrap().count();
         let (before, lowest) = (count(), spawner.slots.iter().map(FdSlots::numbers).next());
         let null = stdio::open_null().unwrap();

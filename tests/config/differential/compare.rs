@@ -18,6 +18,9 @@ const NONSENSE: &[&str] = &[
     "is not opened",
 ];
 
+/// What stands for a command with a quotation mark too few, which supervisord's dialect takes.
+const UNSPLIT: &str = "no words";
+
 /// Errors of the originals about what is allowed here (points 7 and 9 of the list).
 const ALLOWED: &[&str] = &["DuplicateOptionError", "DuplicateSectionError", "names unknown program"];
 
@@ -75,7 +78,7 @@ fn same(place: &str, ours: &Value, theirs: &Value) -> Result<(), String> {
 }
 
 fn argv(program: &ProgramConfig) -> Value {
-    json!(split_command(&program.command).expect("it was split at the load"))
+    split_command(&program.command).map_or_else(|_| json!(UNSPLIT), |words| json!(words))
 }
 
 fn number_of(signal: &str) -> i32 {

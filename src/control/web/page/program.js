@@ -204,7 +204,7 @@ async function showHistory(view, name) {
     const isNote = item.from_state === item.to_state;
     return el("li", { "data-state": item.to_state },
       el("p.when", {}, el("time", { datetime: new Date(item.time * 1000).toISOString() }, moment(item.time)),
-        el("span.muted", {}, next ? ` for ${duration(lasted)}` : ` since ${duration(lasted)}`)),
+        el("span.muted", {}, next ? ` for ${duration(lasted)}` : ` for ${duration(lasted)} so far`)),
       el("p", {}, isNote ? el("b", {}, "Note") : stateBadge(item.to_state), item.pid ? el("span.muted", {}, ` PID ${item.pid}`) : ""),
       el("p.cause", {}, item.cause));
   });

@@ -9,6 +9,7 @@ import { mayAct } from "./access.js";
 const SLICE_MS = 8;
 
 const SPARK = { width: 56, height: 18 };
+const FEWEST = 5;
 
 // How far from its first word a value is sorted: what is missing comes last.
 const SORT_KEYS = {
@@ -55,6 +56,7 @@ class Row {
     const note = program.note();
     setText(this.note, note);
     setAttribute(this.note, "title", note);
+    setAttribute(this.element, "data-room", isDown(state) ? "wide" : state === "BACKOFF" ? "some" : undefined);
     setText(this.pid, program.pid === undefined ? "" : String(program.pid));
     setText(this.restarts, program.restarts ? String(program.restarts) : "");
     setText(this.health, program.healthWord());
@@ -101,6 +103,8 @@ function spark(label) {
     element: cell(".number.usage", label, line, value),
     write: (text) => setText(value, text),
     draw: (samples, top) => {
+      // Of fewer there is no line to be seen, only a speck.
+      if (samples.length < FEWEST) return setAttribute(path, "d", "");
       // The newest is always at the right edge.
       const padded = [...new Array(Math.max(0, 60 - samples.length)).fill(undefined), ...samples.slice(-60)];
       setAttribute(path, "d", sparkPath(padded, SPARK.width, SPARK.height, top));

@@ -16,11 +16,14 @@ use crate::util::sorted::SortedSet;
 
 /// Two looks at all processes are at least so far apart, …
 const MIN_SCAN_PAUSE: Duration = Duration::from_millis(20);
-/// … and so many times as long as the last one took.
+/// … and so many times as long as the last one took, …
 const SCAN_PAUSE_SHARE: u32 = 20;
-/// So many looks in a row are not trusted because something was being executed, which shows no tag for a moment. What
-/// stays so (its disk hangs) is not waited for.
-const MAX_UNSURE_SCANS: u32 = 50;
+/// … or so many times while they are not trusted, which is not for long.
+const UNSURE_PAUSE_SHARE: u32 = 2;
+/// A look is not trusted while something is being executed, which shows no tag for a moment. What stays so (its disk
+/// hangs), and a machine on which something always is, are not waited for: looks that began later than this after the first
+/// such one count. Well below the time that a killed program has in a shutdown.
+const UNSURE_LIMIT: Duration = Duration::from_millis(500);
 /// Whether members have ended is asked after this time, then after twice as long, …
 const FIRST_PROBE_PAUSE: Duration = Duration::from_millis(2);
 /// … and never less often than this.
@@ -92,16 +95,19 @@ pub(super) struct Rescans {
     next: Option<Moment>,
     /// When the last trusted look began.
     pub(super) trusted_from: Option<Moment>,
-    /// Looks in a row that may have missed something.
-    unsure: u32,
+    /// When the first of those began that may, in a row, have missed something.
+    unsure_from: Option<Moment>,
 }
 
 impl Rescans {
     pub(super) fn take_note(&mut self, from: Moment, took: Duration, is_unsure: bool) {
         self.in_flight = false;
-        self.next = Some(from + MIN_SCAN_PAUSE.max(took.saturating_mul(SCAN_PAUSE_SHARE)));
-        self.unsure = if is_unsure { self.unsure.saturating_add(1) } else { 0 };
-        if self.unsure == 0 || self.unsure > MAX_UNSURE_SCANS {
+        // One that was long ago says nothing of what is being executed now.
+        let is_in_row = self.next.is_some_and(|next| from.saturating_duration_since(next) <= UNSURE_LIMIT);
+        self.unsure_from = is_unsure.then(|| self.unsure_from.filter(|_| is_in_row).unwrap_or(from));
+        let share = if is_unsure { UNSURE_PAUSE_SHARE } else { SCAN_PAUSE_SHARE };
+        self.next = Some(from + MIN_SCAN_PAUSE.max(took.saturating_mul(share)));
+        if self.unsure_from.is_none_or(|first| from.saturating_duration_since(first) > UNSURE_LIMIT) {
             self.trusted_from = Some(from);
         }
     }

@@ -244,22 +244,29 @@ fn looks_are_paced_by_what_they_take() {
     adoption.handle(now, probed(&[], &[60, 61]));
     let result = Ok(ScanFacts { in_exec: vec![7], ..facts(&[]) });
     assert_eq!(adoption.handle(now, Input::Scanned { from: now, took: 15 * MILLI, result }), []);
+    assert_eq!(adoption.poll_timeout(), Some(now + 30 * MILLI), "soon, while it is not trusted");
+    let now = now + 30 * MILLI;
+    assert_eq!(adoption.handle_timeout(now), [Output::Scan]);
+    let found = Input::Scanned { from: now, took: 15 * MILLI, result: Ok(facts(&[62])) };
+    assert_eq!(adoption.handle(now, found), [probe(&[62])]);
+    assert_eq!(adoption.handle(now, probed(&[], &[62])), []);
     assert_eq!(adoption.poll_timeout(), Some(now + 300 * MILLI));
 }
 
 #[test]
-fn a_look_while_something_is_executed_counts_only_if_that_never_ends() {
+fn a_look_while_something_is_executed_counts_only_if_that_does_not_end() {
     let mut rescans = Rescans::default();
-    let look = |rescans: &mut Rescans, second: u32, in_exec| {
-        let at = start() + Duration::from_secs(second.into());
+    let look = |rescans: &mut Rescans, milliseconds: u32, in_exec| {
+        let at = start() + milliseconds * MILLI;
         rescans.take_note(at, MILLI, in_exec);
         rescans.trusted_from == Some(at)
     };
     assert!(look(&mut rescans, 0, false));
-    assert!(!(1..=50).any(|second| look(&mut rescans, second, true)));
-    assert!(look(&mut rescans, 51, true) && look(&mut rescans, 52, true));
-    assert!(look(&mut rescans, 53, false));
-    assert!(!look(&mut rescans, 54, true), "counted anew");
+    assert!(!(1..=26).any(|turn| look(&mut rescans, turn * 20, true)));
+    assert!(look(&mut rescans, 521, true) && look(&mut rescans, 541, true));
+    assert!(look(&mut rescans, 561, false));
+    assert!(!look(&mut rescans, 581, true), "counted anew");
+    assert!(!look(&mut rescans, 5_000, true), "what was executed long ago is another matter");
 }
 
 #[test]

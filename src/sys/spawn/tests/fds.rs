@@ -87,7 +87,7 @@ fn a_child_has_exactly_the_descriptors_of_its_list() {
         // SAFETY: the test harness has it open.
         let stderr = unsafe { BorrowedFd::borrow_raw(2) };
         for has_close_range in [true, false] {
-            let mut spawner = Spawner::new().unwrap();
+            let mut spawner = patient();
             spawner.slots.retain(|_| has_close_range);
             spawner.shares_table = has_close_range;
             let null = spawner.null();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::counts::Counts;
 use super::{Millis, SECOND};
 use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId, ShutdownProgress};
 use crate::models::{AutoRestart, ExitOn, HealthCheckType, Hook, ProgramConfig, ProgramType, Readiness};
@@ -143,83 +144,6 @@ pub(super) struct Oracle {
     /// What was told and done, the newest last, for whoever looks for the cause.
     pub(super) trace: Option<Vec<String>>,
     pub(super) counts: Counts,
-}
-
-/// How often the cases were met, so that a simulation that never meets one is found out.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Counts {
-    pub(super) turns: u64,
-    pub(super) runs: u64,
-    pub(super) refused: u64,
-    pub(super) done: u64,
-    pub(super) failed: u64,
-    pub(super) timeouts: u64,
-    pub(super) gone: u64,
-    pub(super) reloads: u64,
-    pub(super) fatal: u64,
-    pub(super) unhealthy: u64,
-    pub(super) quiet: u64,
-    pub(super) clean_ends: u64,
-    pub(super) given_up: u64,
-    pub(super) confirmed: u64,
-    pub(super) rolled_back: u64,
-    pub(super) load_timeouts: u64,
-    pub(super) late_loads: u64,
-    pub(super) streams: u64,
-    pub(super) delegated: u64,
-    pub(super) copies: u64,
-    pub(super) looked_at: u64,
-    pub(super) own_ends: u64,
-    pub(super) missed: u64,
-    pub(super) alive_again: u64,
-    pub(super) hooks: u64,
-    pub(super) backgrounded: u64,
-    pub(super) handed_over: u64,
-    pub(super) no_main: u64,
-}
-
-impl Counts {
-    fn all(&mut self) -> [&mut u64; 28] {
-        [
-            &mut self.turns,
-            &mut self.runs,
-            &mut self.refused,
-            &mut self.done,
-            &mut self.failed,
-            &mut self.timeouts,
-            &mut self.gone,
-            &mut self.reloads,
-            &mut self.fatal,
-            &mut self.unhealthy,
-            &mut self.quiet,
-            &mut self.clean_ends,
-            &mut self.given_up,
-            &mut self.confirmed,
-            &mut self.rolled_back,
-            &mut self.load_timeouts,
-            &mut self.late_loads,
-            &mut self.streams,
-            &mut self.delegated,
-            &mut self.copies,
-            &mut self.looked_at,
-            &mut self.own_ends,
-            &mut self.missed,
-            &mut self.alive_again,
-            &mut self.hooks,
-            &mut self.backgrounded,
-            &mut self.handed_over,
-            &mut self.no_main,
-        ]
-    }
-
-    pub(super) fn add(&mut self, other: &Counts) {
-        let mut other = other.clone();
-        self.all().into_iter().zip(other.all()).for_each(|(sum, more)| *sum += *more);
-    }
-
-    pub(super) fn rarest(&self) -> u64 {
-        self.clone().all().into_iter().map(|count| *count).min().unwrap_or(0)
-    }
 }
 
 impl Proc {
@@ -555,10 +479,6 @@ impl Oracle {
         {
             proc.rows[1] = 0;
         }
-    }
-
-    pub(super) fn age(&self, now: Millis, id: ProcId) -> Millis {
-        self.procs.get(&id).map_or(0, |proc| now - proc.since)
     }
 }
 

@@ -6,10 +6,10 @@ use super::super::super::Engine;
 use super::super::super::timers::TimerKey;
 use super::Sim;
 
-/// Of so many timers one is looked at closely, which takes long.
-const OFTEN: u64 = 8_000;
+/// Of so many timers one is looked at closely, which takes as long as two hundred turns.
+const OFTEN: u64 = 24_000;
 /// The same of those that are rare.
-const SELDOM: u64 = 300;
+const SELDOM: u64 = 1_000;
 
 impl Sim {
     /// Fires what is due, as the dispatcher does, but one by one: the oracle learns which it was.
