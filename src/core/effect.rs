@@ -114,6 +114,8 @@ pub(crate) enum CheckPurpose {
     Readiness,
     /// Nothing: it is unhealthy, and this is done for that.
     HealthAction,
+    /// Nothing: its output shows that it is not well, and this rule of `output_watch` has a command for that.
+    OutputAction { rule: u8 },
     /// Whether it may start: this condition.
     StartCondition(ConditionId),
 }
@@ -396,6 +398,7 @@ impl Effect {
             | Effect::WatchChanges { .. }
             | Effect::ForgetChanges { .. }
             | Effect::SampleUsage { .. }
+            | Effect::AskSilence { .. }
             | Effect::LeaderExited { .. }
             | Effect::RunEnded { .. }
             | Effect::Configure { .. }
@@ -455,6 +458,7 @@ impl Effect {
             | Effect::WatchChanges { .. }
             | Effect::ForgetChanges { .. }
             | Effect::SampleUsage { .. }
+            | Effect::AskSilence { .. }
             | Effect::Configure { .. }
             | Effect::Register { .. }
             | Effect::Show { .. }
@@ -525,6 +529,9 @@ pub(crate) enum Effect {
     WatchChanges { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
     /// Look what these runs use; [`Input::UsageSampled`] follows, unless the look before has not ended.
     SampleUsage { runs: Vec<(ProcId, Generation)> },
+    /// Ask for how long this run has written nothing; [`output::Note::Silent`] follows, and if it is that long [`output::Note::Heard`]
+    /// when it writes again.
+    AskSilence { id: ProcId, generation: Generation, long: Duration },
     /// The run has ended: these are watched no longer.
     ForgetChanges { id: ProcId, generation: Generation },
     /// Signal everything in the group of a task.

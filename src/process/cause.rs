@@ -14,6 +14,7 @@ use super::failure::{Failure, LONGEST_TEXT, completed, failed_checks, is_long, s
 use super::initiator::Initiator;
 use super::main_process::NoMain;
 use super::notification::WatchdogMiss;
+use super::output_fault::OutputFault;
 use super::readiness::ReadySign;
 use super::schedule_note::ScheduleNote;
 use super::signal_target::SignalTarget;
@@ -131,6 +132,20 @@ pub enum Cause {
     WatchdogMissed {
         /// Why.
         miss: WatchdogMiss,
+    },
+    /// Its output shows that it is not well (`output_watch`).
+    OutputFault {
+        /// What that is.
+        fault: Arc<OutputFault>,
+    },
+    /// It writes something after all.
+    HeardAgain,
+    /// A note: the command has ended that is run for what its output has shown (`output_watch`).
+    OutputCommandEnded {
+        /// With exit code 0.
+        success: bool,
+        /// How, and what it has said.
+        message: Arc<str>,
     },
     /// It has told its watchdog that it is alive after all.
     AliveAgain,
@@ -330,6 +345,9 @@ impl Cause {
             | Cause::HealthyAgain { .. }
             | Cause::WatchdogMissed { .. }
             | Cause::AliveAgain
+            | Cause::OutputFault { .. }
+            | Cause::HeardAgain
+            | Cause::OutputCommandEnded { .. }
             | Cause::NotifyRefused { .. }
             | Cause::InBackground
             | Cause::MainProcess { .. }
@@ -386,6 +404,11 @@ impl fmt::Display for Cause {
             Cause::InBackground => f.write_str("it has put itself into the background"),
             Cause::MainProcess { was } => write!(f, "its main process is another one now, no longer pid {was}"),
             Cause::MainRefused { found } => write!(f, "MAINPID names {found}"),
+            Cause::OutputFault { fault } => write!(f, "{fault} (output_watch)"),
+            Cause::HeardAgain => f.write_str("it writes again"),
+            Cause::OutputCommandEnded { success: _, message } => {
+                write!(f, "the command for its output (output_watch): {message}")
+            }
             Cause::AliveAgain => f.write_str("it has told its watchdog that it is alive"),
             Cause::NotifyRefused { pid } => write!(
                 f,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::hook::HookFailure;
 use super::main_process::NoMain;
 use super::notification::WatchdogMiss;
+use super::output_fault::OutputFault;
 use super::readiness::ReadySign;
 use super::span::span;
 use super::state::{Exit, ProcessState, SpawnError};
@@ -97,6 +98,11 @@ pub enum Failure {
         /// Why.
         miss: WatchdogMiss,
     },
+    /// What its output has shown (`output_watch`).
+    Output {
+        /// What that is.
+        fault: Arc<OutputFault>,
+    },
     /// What has to hold outside before it is started has not come in time.
     StartWhen {
         /// Within so many seconds (`start_when_timeout`).
@@ -138,6 +144,7 @@ impl Failure {
             | Failure::SpawnFailed(_)
             | Failure::Unhealthy { .. }
             | Failure::Watchdog { .. }
+            | Failure::Output { .. }
             | Failure::DependencyLost { .. }
             | Failure::InternalError => None,
         }
@@ -187,6 +194,7 @@ impl fmt::Display for Failure {
             Failure::HookFailed(failure) => failure.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Failure::Watchdog { miss } => miss.fmt(f),
+            Failure::Output { fault } => write!(f, "{fault} (output_watch)"),
             Failure::StartWhen { seconds, on } => {
                 write!(f, "it waited in vain for {on}, {seconds} s (start_when_timeout)")
             }
@@ -240,6 +248,7 @@ pub(super) fn shorten_failure(failure: &mut Arc<Failure>) {
         | Failure::NeverReady
         | Failure::Unhealthy { .. }
         | Failure::Watchdog { .. }
+        | Failure::Output { .. }
         | Failure::DependencyLost { .. }
         | Failure::InternalError => {}
     }

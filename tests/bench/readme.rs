@@ -104,7 +104,9 @@ impl Group {
             .collect();
         let mut text = format!("\n{machine} ({}; {}), at best / median:\n\n|", self.facts, versions.join("; "));
         let names = || self.peers.iter().map(|(name, _)| name);
-        names().for_each(|name| text.extend([" | ", name]));
+        names().for_each(|name| {
+            let _ = write!(text, " | {name}");
+        });
         let _ = write!(text, " | {OURS} : {DINIT} |\n|---");
         names().for_each(|_| text.push_str("|---"));
         text.push_str("|---|\n");

@@ -268,6 +268,7 @@ impl Effects {
                 self.parts.server.forget_changes(ReadyRun { id, generation });
             }
             Effect::SampleUsage { runs } => self.sample_usage(&runs),
+            Effect::AskSilence { id, generation, long } => self.parts.output.ask_silence(id, generation, long),
             Effect::StartTask { task, config, command } => results.push(self.start_task(task, &config, &command)),
             Effect::SignalTask { task, signal } => self.signal_task(task, signal),
             Effect::ForgetTask { task } => self.forget_task(task),

@@ -57,6 +57,7 @@ fn payload(cause: &Cause) -> usize {
                     hook.command.len() + hook.end.lines().map(str::len).sum::<usize>() + of_spawn
                 }
                 Failure::NotReady { detail, .. } => detail.as_ref().map_or(0, |detail| detail.len()),
+                Failure::Output { fault } => size_of_val(&**fault) + fault.payload(),
                 Failure::Exited { .. }
                 | Failure::Backgrounded { .. }
                 | Failure::NotForked { .. }
@@ -72,7 +73,9 @@ fn payload(cause: &Cause) -> usize {
         Cause::Unhealthy { message, .. }
         | Cause::HealthyAgain { message }
         | Cause::HealthCommandEnded { message, .. }
+        | Cause::OutputCommandEnded { message, .. }
         | Cause::ReadinessLost { message } => message.len(),
+        Cause::OutputFault { fault } => size_of_val(&**fault) + fault.payload(),
         Cause::DependencyBack { on } => on.as_ref().map_or(0, |on| on.len()),
         Cause::BackedOff { failure, .. }
         | Cause::GaveUp { failure, .. }
@@ -94,6 +97,7 @@ fn payload(cause: &Cause) -> usize {
         | Cause::Completed { .. }
         | Cause::WatchdogMissed { .. }
         | Cause::AliveAgain
+        | Cause::HeardAgain
         | Cause::NotifyRefused { .. }
         | Cause::ReadinessBack
         | Cause::InBackground

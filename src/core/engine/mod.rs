@@ -39,6 +39,7 @@ mod lifetimes;
 mod main_process;
 mod notify;
 mod on_fatal;
+mod output_watch;
 mod overview;
 mod past;
 mod pause;
@@ -94,6 +95,7 @@ use ledger::Ledger;
 use lifecycle::ExitFacts;
 use lifetimes::Lifetimes;
 use notify::Strangers;
+use output_watch::Silences;
 use power::Power;
 use reconcile::EarlyRequest;
 use registry::{Entry, Registry};
@@ -160,6 +162,7 @@ pub(crate) struct Engine {
     waiters: Waiters,
     lifetimes: Lifetimes,
     usages: Usages,
+    silences: Silences,
     reload: Reload,
     commit: Commit,
     shutdown: Shutdown,
@@ -224,6 +227,7 @@ impl Engine {
             waiters: Waiters::default(),
             lifetimes: Lifetimes::default(),
             usages: Usages::default(),
+            silences: Silences::default(),
             reload: Reload::default(),
             commit: Commit::default(),
             shutdown: Shutdown::No,
@@ -347,6 +351,7 @@ impl Engine {
             TimerKey::OutputDrain(id) => self.drained(id),
             TimerKey::GroupProbe(id) => self.probe_group(id),
             TimerKey::Process(id) => self.process_timer(id),
+            TimerKey::Silence(id) => self.silence_timer(id),
             TimerKey::Usage => self.sample_usage(),
             TimerKey::Lifetime(id) => self.lifetime_over(id),
             TimerKey::StartWhen(id) => self.start_when_timer(id),

@@ -223,6 +223,7 @@ impl System {
             | Effect::ForgetConditions { .. }
             | Effect::WatchChanges { .. }
             | Effect::SampleUsage { .. }
+            | Effect::AskSilence { .. }
             | Effect::ForgetChanges { .. }
             | Effect::Show { .. }
             | Effect::ShowSettings { .. }
@@ -366,13 +367,16 @@ impl System {
         let part = match purpose {
             CheckPurpose::Health => Some(Part::Health),
             CheckPurpose::Readiness => Some(Part::Readiness),
-            CheckPurpose::HealthAction | CheckPurpose::StartCondition(_) => None,
+            CheckPurpose::HealthAction | CheckPurpose::OutputAction { .. } | CheckPurpose::StartCondition(_) => None,
         };
         if part.is_some_and(|part| self.fails(config, part)) {
             return HealthCheckResult { healthy: false, message: FAILS.to_owned() };
         }
         let healthy = match purpose {
-            CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::HealthAction => is_ready,
+            CheckPurpose::Health
+            | CheckPurpose::Readiness
+            | CheckPurpose::HealthAction
+            | CheckPurpose::OutputAction { .. } => is_ready,
             CheckPurpose::StartCondition(condition) => {
                 config.start_when.get(usize::from(condition.place)).is_some_and(|condition| self.holds(condition))
             }

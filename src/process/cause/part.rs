@@ -45,6 +45,9 @@ impl Cause {
             | Cause::HealthyAgain { .. }
             | Cause::WatchdogMissed { .. }
             | Cause::AliveAgain
+            | Cause::OutputFault { .. }
+            | Cause::HeardAgain
+            | Cause::OutputCommandEnded { .. }
             | Cause::RestartUnhealthy
             | Cause::HealthCommandEnded { .. }
             | Cause::RetryForRoom

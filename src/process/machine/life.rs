@@ -471,17 +471,17 @@ impl Machine {
                 self.watchdog_fired(now, &mut run);
                 Phase::Running { run, checks }
             }
-            Phase::Unhealthy { mut run, checks } if run.watchdog_is_due(now) => {
+            Phase::Unhealthy { mut run, checks, fault } if run.watchdog_is_due(now) => {
                 self.watchdog_fired(now, &mut run);
-                Phase::Unhealthy { run, checks }
+                Phase::Unhealthy { run, checks, fault }
             }
             Phase::Running { run, checks: Some(mut checks) } => {
                 let turn = checks.take_turn(&run.config.healthcheck, now);
                 self.take_turn(now, Phase::Running { run, checks: Some(checks) }, &turn)
             }
-            Phase::Unhealthy { run, checks: Some(mut checks) } => {
+            Phase::Unhealthy { run, checks: Some(mut checks), fault } => {
                 let turn = checks.take_turn(&run.config.healthcheck, now);
-                self.take_turn(now, Phase::Unhealthy { run, checks: Some(checks) }, &turn)
+                self.take_turn(now, Phase::Unhealthy { run, checks: Some(checks), fault }, &turn)
             }
             Phase::Stopped
             | Phase::Waiting { .. }

@@ -23,8 +23,8 @@ impl Machine {
             Phase::Running { run, checks: _ } if !run.is_paused => {
                 Phase::Running { run: self.paused(run), checks: None }
             }
-            Phase::Unhealthy { run, checks: _ } if !run.is_paused => {
-                Phase::Unhealthy { run: self.paused(run), checks: None }
+            Phase::Unhealthy { run, checks: _, fault } if !run.is_paused => {
+                Phase::Unhealthy { run: self.paused(run), checks: None, fault }
             }
             Phase::Running { .. }
             | Phase::Unhealthy { .. }
@@ -49,9 +49,9 @@ impl Machine {
                 let checks = Checks::new(&run.config, now);
                 Phase::Running { run: self.resumed(now, run), checks }
             }
-            Phase::Unhealthy { run, checks: _ } if run.is_paused => {
+            Phase::Unhealthy { run, checks: _, fault } if run.is_paused => {
                 let checks = Checks::new(&run.config, now);
-                Phase::Unhealthy { run: self.resumed(now, run), checks }
+                Phase::Unhealthy { run: self.resumed(now, run), checks, fault }
             }
             Phase::Running { .. }
             | Phase::Unhealthy { .. }

@@ -393,6 +393,8 @@ impl Distorted {
             | Event::Notified { .. }
             | Event::NotifyRefused { .. }
             | Event::NotificationsRead { .. }
+            | Event::OutputWatched { .. }
+            | Event::Heard { .. }
             | Event::MainFound { .. }
             | Event::NoMain { .. } => {}
         }

@@ -24,6 +24,8 @@ pub(super) fn renew_generation(it: &mut Distorted, mut event: Event) -> Vec<Even
         | Event::Notified { generation, .. }
         | Event::NotifyRefused { generation, .. }
         | Event::NotificationsRead { generation }
+        | Event::OutputWatched { generation, .. }
+        | Event::Heard { generation }
         | Event::MainFound { generation, .. }
         | Event::NoMain { generation, .. } => {
             if *generation < current {

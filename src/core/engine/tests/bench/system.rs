@@ -70,6 +70,9 @@ pub(in super::super) struct FakeSystem {
     /// Bytes of memory and milliseconds of CPU time of runs, and how often somebody has looked.
     pub usage: BTreeMap<ProcId, (u64, u64)>,
     pub samples: usize,
+    /// When a program has written something for the last time, and for whom it was asked.
+    pub heard: BTreeMap<ProcId, Moment>,
+    pub asked_for_silence: Vec<ProcId>,
     /// Runs whose files are watched.
     pub watched: BTreeMap<ProcId, Generation>,
     /// Signals to groups of tasks, in order.
@@ -274,6 +277,12 @@ impl FakeSystem {
             }
             Effect::ForgetChanges { id, generation } => {
                 assert_eq!(self.watched.remove(&id), Some(generation), "what is watched is forgotten once");
+            }
+            Effect::AskSilence { id, generation, .. } => {
+                self.asked_for_silence.push(id);
+                let heard = self.heard.get(&id).copied().unwrap_or(Moment::from_nanos(0));
+                let silence = clock.now.saturating_duration_since(heard);
+                results.push(Input::Output(Note::Silent { program: id, generation, silence }));
             }
             Effect::SampleUsage { runs } => {
                 self.samples += 1;

@@ -31,10 +31,12 @@ pub(super) struct Counts {
     pub(super) backgrounded: u64,
     pub(super) handed_over: u64,
     pub(super) no_main: u64,
+    pub(super) silences: u64,
+    pub(super) heard_again: u64,
 }
 
 impl Counts {
-    fn all(&mut self) -> [&mut u64; 28] {
+    fn all(&mut self) -> [&mut u64; 30] {
         [
             &mut self.turns,
             &mut self.runs,
@@ -64,6 +66,8 @@ impl Counts {
             &mut self.backgrounded,
             &mut self.handed_over,
             &mut self.no_main,
+            &mut self.silences,
+            &mut self.heard_again,
         ]
     }
 

@@ -314,6 +314,7 @@ impl Sim {
                 let last_line = self.system.random.chance(50).then(|| "the last line".to_owned());
                 Input::Output(Note::Drained { program: id, generation, last_line })
             }
+            Pending::Output(note) => Input::Output(note),
             Pending::TaskOutput { task } => Input::Output(Note::TaskOutput { task, tail: b"the last line\n".to_vec() }),
             Pending::Delegated { request, answer } => {
                 self.system.delegated_answer(request, &answer);

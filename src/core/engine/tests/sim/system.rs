@@ -6,6 +6,7 @@ mod faults;
 mod hooks;
 mod main_process;
 mod notify;
+mod output_watch;
 mod pending;
 mod programs;
 mod run;
@@ -183,6 +184,7 @@ impl FakeSystem {
         for (id, generation, condition) in self.watched.clone() {
             self.later(0, Pending::ConditionSeen { id, generation, condition, is_there: true });
         }
+        self.write_again();
         if let Some(load) = self.loading {
             self.later(0, Pending::Config { load });
         }
@@ -289,6 +291,7 @@ impl FakeSystem {
                 }
             }
             Effect::ForgetChanges { .. } | Effect::SampleUsage { .. } => {}
+            Effect::AskSilence { id, generation, long } => self.ask_silence(id, generation, long),
             Effect::RefuseCheck { id, generation, purpose, reason } => {
                 let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
                 results.push(Input::Checked { id, generation, purpose, result });
@@ -384,6 +387,7 @@ impl FakeSystem {
             | None => {}
         }
         self.notify(id, generation, config);
+        self.say_lines(id, generation, config);
         Input::Spawned { id, generation, pid, pending: self.random.chance(3) }
     }
 
@@ -516,7 +520,10 @@ impl FakeSystem {
                 self.watches.insert((id, generation), condition.watch);
                 !self.runs.contains_key(&id)
             }
-            CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::HealthAction => of_run,
+            CheckPurpose::Health
+            | CheckPurpose::Readiness
+            | CheckPurpose::HealthAction
+            | CheckPurpose::OutputAction { .. } => of_run,
         };
         self.oracle.rule(current, || format!("{}: a check ({purpose:?}) of a run that has ended", config.name));
         if self.random.chance(self.profile.unanswered) && !self.calm {

@@ -52,6 +52,7 @@ impl Sim {
             | TimerKey::Task(_)
             | TimerKey::StartWhen(_)
             | TimerKey::Lifetime(_)
+            | TimerKey::Silence(_)
             | TimerKey::Usage
             | TimerKey::Schedule(_)
             | TimerKey::Waiter(_)
@@ -94,6 +95,7 @@ fn is_rare(key: TimerKey) -> bool {
         TimerKey::Task(_)
         | TimerKey::StartWhen(_)
         | TimerKey::Lifetime(_)
+        | TimerKey::Silence(_)
         | TimerKey::Usage
         | TimerKey::Schedule(_)
         | TimerKey::Waiter(_)
@@ -124,6 +126,7 @@ fn business(key: TimerKey) -> &'static [&'static str] {
             "state_notices",
             "outside",
             "lifetimes",
+            "silences",
             "schedules",
         ],
         TimerKey::StartWhen(_) | TimerKey::Schedule(_) => &[
@@ -139,6 +142,7 @@ fn business(key: TimerKey) -> &'static [&'static str] {
             "state_notices",
             "outside",
             "lifetimes",
+            "silences",
         ],
         TimerKey::Waiter(_) => &["registry", "waiters", "ledger"],
         TimerKey::ConfigLoad(_) => &["reload", "ledger"],
@@ -154,10 +158,12 @@ fn business(key: TimerKey) -> &'static [&'static str] {
             "state_notices",
             "outside",
             "lifetimes",
+            "silences",
             "schedules",
         ],
         TimerKey::ExitPolicy => &["exit_policy"],
         TimerKey::TrimMemory => &["settling"],
+        TimerKey::Silence(_) => &["silences"],
         TimerKey::Usage => &["usages"],
         TimerKey::ShutdownStage => &["shutdown"],
         TimerKey::OrphanProbe | TimerKey::PendingExec | TimerKey::Adoption => &[],
@@ -182,6 +188,7 @@ fn meddling(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
         | TimerKey::OrphanProbe
         | TimerKey::PendingExec
         | TimerKey::TrimMemory
+        | TimerKey::Silence(_)
         | TimerKey::Usage
         | TimerKey::Adoption => None,
     };
