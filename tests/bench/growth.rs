@@ -9,12 +9,11 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::clock::{milliseconds, monotonic_ns};
+use crate::clock::{milliseconds, monotonic_ns, process_cpu_ns};
 use crate::error::{Context, Result};
 use crate::frames::Connection;
 use crate::measure::{Kind, Measure, Sample, repeat};
 use crate::peers::Supervice;
-use crate::procfs;
 use crate::running::Running;
 use crate::site::Site;
 
@@ -72,11 +71,19 @@ pub fn run(site: Site, budget: Duration) -> Result<Vec<Sample>> {
     running.started(n)?;
     running.let_age(SETTLE);
     let connection = Connection::open(&Supervice::socket(&running.site))?;
-    let mut bench = Bench { file: running.site.path("supervice.conf"), running, connection, ours, changes: 0 };
+    // Before any other has started and ended.
+    let mut victims = running.victims();
+    let file = running.site.path("supervice.conf");
+    let mut bench = Bench { file, running, connection, ours, changes: 0, victim: None };
     let mut samples = Vec::new();
     for (event, title) in EVENTS {
         let mut cpu_us = Vec::new();
-        let times = repeat(budget, || Some(bench.happen(event, &mut cpu_us)))?;
+        let times = repeat(budget, || {
+            if matches!(event, Event::Respawn) {
+                bench.victim = Some(victims.pop()?);
+            }
+            Some(bench.happen(event, &mut cpu_us))
+        })?;
         let time = Measure::new(Kind::Growth, format!("{title} among {n}"), "ms");
         let cpu = Measure::new(Kind::Growth, format!("{title} among {n}: the daemon's CPU time"), "µs");
         samples.extend(times.into_iter().map(|value| (time.clone(), value)));
@@ -107,6 +114,8 @@ struct Bench {
     ours: Supervice,
     file: std::path::PathBuf,
     changes: u32,
+    /// Who is killed next.
+    victim: Option<i32>,
 }
 
 impl Bench {
@@ -114,11 +123,10 @@ impl Bench {
     fn happen(&mut self, event: Event, cpu_us: &mut Vec<f64>) -> Result<f64> {
         self.prepare(event)?;
         std::thread::sleep(CALM);
-        let before = procfs::usage(&[self.running.pid])?;
+        let before = process_cpu_ns(self.running.pid);
         let took = self.once(event)?;
         std::thread::sleep(CALM);
-        let after = procfs::usage(&[self.running.pid])?;
-        cpu_us.push(after.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1000.0);
+        cpu_us.push(process_cpu_ns(self.running.pid).saturating_sub(before) as f64 / 1000.0);
         self.tidy(event)?;
         Ok(took)
     }
@@ -148,8 +156,7 @@ impl Bench {
         let began_ns = monotonic_ns();
         let request = match event {
             Event::Respawn => {
-                let victim = self.running.victims().first().copied().ok_or("no child to kill")?;
-                return self.running.respawn(victim);
+                return self.running.respawn(self.victim.ok_or("no child to kill")?);
             }
             Event::Start => json!({"command": "start", "name": PROBE}),
             Event::Stop => json!({"command": "stop", "name": PROBE}),

@@ -315,7 +315,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "healthcheck_retries" => healthcheck.retries = |text| number(text, 1, u32::MAX); Instance Restart; "3";
         "failures in a row that make it `UNHEALTHY`"),
     key!(Program "healthcheck_start_period" => healthcheck.start_period = |text| seconds(text, 0); Instance Restart; "10";
-        "seconds from `RUNNING` to the first check"),
+        "seconds from `RUNNING` to the first check, and, to spread many, up to as many more (an interval at most)"),
     key!(Program "healthcheck_port" => healthcheck.port = port; Instance Restart; ""; "the port of a tcp check"),
     key!(Program "healthcheck_host" => healthcheck.host by host; Instance Restart; "127.0.0.1"; "the host of a tcp check"),
     key!(Program "healthcheck_command" => healthcheck.command by script; Instance Restart; "";

@@ -117,7 +117,7 @@ impl Machine {
     }
 
     pub(super) fn running(&mut self, now: Moment, run: Run, cause: Cause) -> Phase {
-        let checks = Checks::new(&run.config.healthcheck, now);
+        let checks = Checks::new(&run.config, now);
         self.running_with(now, run, checks, cause)
     }
 

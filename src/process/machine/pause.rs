@@ -46,11 +46,11 @@ impl Machine {
     pub(super) fn resume(&mut self, now: Moment, phase: Phase) -> Phase {
         match phase {
             Phase::Running { run, checks: _ } if run.is_paused => {
-                let checks = Checks::new(&run.config.healthcheck, now);
+                let checks = Checks::new(&run.config, now);
                 Phase::Running { run: self.resumed(now, run), checks }
             }
             Phase::Unhealthy { run, checks: _, fault } if run.is_paused => {
-                let checks = Checks::new(&run.config.healthcheck, now);
+                let checks = Checks::new(&run.config, now);
                 Phase::Unhealthy { run: self.resumed(now, run), checks, fault }
             }
             Phase::Running { .. }

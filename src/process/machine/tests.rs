@@ -254,7 +254,8 @@ fn restart(force: bool) -> Event {
 }
 
 fn config(change: impl FnOnce(&mut ProgramConfig)) -> ProgramConfig {
-    let mut config = ProgramConfig::new("web", "/bin/web");
+    // By its name its first check is not staggered.
+    let mut config = ProgramConfig::new("tbox", "/bin/web");
     change(&mut config);
     config
 }
