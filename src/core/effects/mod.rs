@@ -124,7 +124,7 @@ pub(super) struct Parts {
     pub former: FormerLimits,
     pub config_path: Option<PathBuf>,
     pub users: Users,
-    pub reopen: Box<dyn Fn()>,
+    pub reopen: fn(),
     pub load_options: LoadOptions,
     pub adjust: Adjust,
     pub identity: Option<Identity>,
