@@ -84,7 +84,7 @@ export class Log {
     this.waiting = [];
     [this.open, this.openLine] = ["", undefined];
     this.lines.replaceChildren();
-    setText(this.note, "Nothing was written yet.");
+    setText(this.note, `Nothing was written to ${this.kind} yet.`);
   }
 
   take({ text, lossy, lost }) {
@@ -127,7 +127,7 @@ export class Log {
     while (surplus-- > 0) this.lines.firstElementChild.remove();
     const isEmpty = this.lines.childElementCount === 0;
     const lossy = this.wasLossy ? "What is no UTF-8 is shown as \ufffd." : "";
-    setText(this.note, isEmpty ? "Nothing was written yet." : lossy);
+    setText(this.note, isEmpty ? `Nothing was written to ${this.kind} yet.` : lossy);
     this.tellCount();
     if (this.follow.checked) this.toEnd();
   }
