@@ -68,6 +68,8 @@ use orphans::Held;
 pub(super) use orphans::identify;
 use replies::Replies;
 pub(super) use replies::ReplyTo;
+#[cfg(feature = "simulate")]
+pub(super) use schedule::time_after;
 use schedule::{clock_reading, find_time};
 pub(super) use state::{StateWriter, read as read_state};
 use tasks::TaskChild;

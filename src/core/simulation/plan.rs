@@ -15,6 +15,8 @@ pub(crate) type ReadyAfter = Option<Duration>;
 pub(crate) struct Plan {
     /// How long it takes.
     pub duration: Duration,
+    /// What the wall clock shows when it begins, in seconds since 1970. Without it that is 1970, and all zones are UTC.
+    pub date: Option<i64>,
     /// After which time these get ready, or come to their end as oneshots, in each of their runs. The last one counts.
     pub readiness: Vec<(DependencyTarget, ReadyAfter)>,
     /// When these conditions of `start_when` come to hold, counted from the beginning.

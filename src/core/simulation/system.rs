@@ -10,6 +10,7 @@ use crate::config::{ConfigError, Loaded};
 use crate::core::effect::{
     CheckPurpose, ClockReading, Effect, FoundTime, GroupLeft, Input, SearchFrom, Signal, TaskCommand, TaskId,
 };
+use crate::core::effects::time_after;
 use crate::health::HealthCheckResult;
 use crate::models::{DependencyTarget, ProgramConfig, ProgramType, Readiness, StartCondition};
 use crate::output::Note;
@@ -214,8 +215,11 @@ impl System {
                     SearchFrom::Now => self.clock().seconds(),
                     SearchFrom::After(seconds) => seconds,
                 };
-                let next = schedule::next(&config.schedule, &|_| 0, after);
-                let found = next.map(|at| FoundTime { nominal: at, due: at, offset: 0 });
+                let in_utc = || {
+                    let next = schedule::next(&config.schedule, &|_| 0, after);
+                    next.map(|at| FoundTime { nominal: at, due: at, offset: 0 })
+                };
+                let found = if self.plan.date.is_some() { time_after(&config, after) } else { in_utc() };
                 results.push(Input::TimeFound { id, clock: Some(self.clock()), found });
             }
             // Nothing of an earlier daemon is there, nobody watches, and nothing is written.
@@ -245,9 +249,16 @@ impl System {
         }
     }
 
-    /// In the simulation the wall clock begins with 1970, in UTC, and nobody sets it.
+    /// In the simulation the wall clock begins with 1970, in UTC, or with a date that was asked for, and nobody sets it.
     fn clock(&self) -> ClockReading {
-        let wall = i64::try_from(self.now.as_nanos() / 1000).unwrap_or(i64::MAX);
+        let micros = |nanos: u128| i64::try_from(nanos / 1000).unwrap_or(i64::MAX);
+        let wall = match self.plan.date {
+            None => micros(self.now.as_nanos().into()),
+            Some(date) => {
+                let since = self.now.saturating_duration_since(self.began);
+                date.saturating_mul(1_000_000).saturating_add(micros(since.as_nanos()))
+            }
+        };
         ClockReading { at: self.now, wall, asleep: Duration::ZERO }
     }
 

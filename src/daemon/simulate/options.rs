@@ -1,5 +1,6 @@
 //! What `--simulate` is told: when it ends, what gets ready when, what fails, and what an operator does.
 
+use super::date;
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ impl SimulateOptions {
         let duration =
             self.duration.as_deref().map_or(Ok(DURATION), |text| span(text).map_err(wrong("--for", text)))?;
         let mut reader = Reader { duration, programs: config.programs.clone(), warnings: Vec::new() };
-        let mut plan = Plan { duration, ..Plan::default() };
+        let date = self.date.as_deref().map(|text| date::moment(text).map_err(wrong("--date", text))).transpose()?;
+        let mut plan = Plan { duration, date, ..Plan::default() };
         // First: the others may name programs that come with a reload.
         for text in &self.reload {
             plan.steps.push(reader.reload(text, load)?);
