@@ -174,8 +174,8 @@
 //!
 //! # Where to add what
 //!
-//! In each case the compiler or a test names what is left to be done: a match without the new variant, a page or a table of
-//! the documents without the new word.
+//! In each case the compiler or a test names what is left to be done: a match without the new variant (`src/api/access.rs`: who may
+//! ask for it; `tests/sim`: what it may change), a page or a table of the documents without the new word.
 //!
 //! A key of the configuration:
 //! - `src/models.rs`: a field of `ProgramConfig`, and its default; of `SupervisorConfig`, in `src/models/daemon.rs`.
@@ -185,6 +185,7 @@
 //! A timer:
 //! - `src/core/engine/timers.rs`: a variant of `TimerKey`. Their order is the order in which timers of one moment fire.
 //! - `src/core/engine/mod.rs`: its handler, in `fire`. It looks at nothing else.
+//! - `src/core/engine/tests/sim/timers.rs`: what it may change, in `business`: the simulation catches it at anything else.
 //!
 //! A verb of the control protocol, and one of the command line, which calls it through [`client::Controller`]:
 //! - `src/api/request.rs`: a variant of `Query` or `Watch`; of a command, in `src/api/command.rs`.

@@ -20,6 +20,7 @@ mod health_check;
 mod hook;
 mod http;
 mod listener;
+mod output_watch;
 mod rare;
 mod restart;
 mod schedule;
@@ -44,6 +45,8 @@ pub use health_check::{HealthAction, HealthCheckConfig, HealthCheckType, Statuse
 pub use hook::{Hook, HookCommand, Hooks, NoCommand};
 pub use http::{DEFAULT_HTTP_PORT, HttpAddress, HttpConfig};
 pub use listener::{ListenerEvent, ListenerEvents};
+pub(crate) use output_watch::NoOutputRule;
+pub use output_watch::{OutputAction, OutputRule, OutputSign};
 pub use rare::{Defaults, Rare};
 pub use restart::{
     ChangeAction, ChangePath, DelayGrowth, EndedBy, RestartLimit, RestartPolicy, Share, UNLIMITED_RETRIES,
@@ -422,7 +425,7 @@ impl ProgramConfig {
             || self.is_listener()
             || self.stdout_events_enabled
             || self.stdout_capture_maxbytes > 0
-            || self.is_ready_by_output()
+            || self.is_heard()
     }
 
     /// As [`captures_stdout`](Self::captures_stdout), of its standard error.
@@ -432,11 +435,12 @@ impl ProgramConfig {
             || self.stderr_syslog
             || self.stderr_events_enabled
             || self.stderr_capture_maxbytes > 0
-            || self.is_ready_by_output()
+            || self.is_heard()
     }
 
-    fn is_ready_by_output(&self) -> bool {
-        matches!(self.ready, Readiness::Log(_))
+    /// Something depends on what it writes.
+    fn is_heard(&self) -> bool {
+        matches!(self.ready, Readiness::Log(_)) || !self.restart.output_watch.is_empty()
     }
 
     /// A program with the given name and command and the default of every other setting.

@@ -4,7 +4,8 @@
 #   tests/size.sh             compares; fails where the file or a room is larger than recorded by more than is allowed
 #   tests/size.sh --update    records the present sizes
 #   tests/size.sh --show      prints them
-#   tests/size.sh --features  builds the variants of README's table, one after the other, and prints their sizes
+#   tests/size.sh --features  builds the variants of README's table, one after the other: the sizes of both programs, and how
+#                             much smaller the daemon is than with all
 #
 # A symbol belongs to the first room of ours that its name tells, or else to its crate: the code of a generic type is counted
 # where the type that it was made for is. Inlined code is counted where it went. Sizes depend on the compiler: record them anew
@@ -37,21 +38,37 @@ stripped() { # FILE: its size without symbols
 }
 
 if [ "${1:-}" = --features ]; then
-  say() { printf '%-44s %9d %9d\n' "$1" "$(stat -c %s "$2/supervice")" "$(stat -c %s "$2/supervicectl")"; }
-  target=x86_64-unknown-linux-gnu
+  export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}
+  say() { # NAME DIRECTORY
+    local size
+    size=$(stat -c %s "$2/supervice")
+    : "${whole:=$size}"
+    printf '%-40s %9d %9d %+9d\n' "$1" "$size" "$(stat -c %s "$2/supervicectl" 2>/dev/null || echo 0)" "$((size - whole))"
+  }
   build() { # NAME ARGUMENT…
     local name=$1
     shift
+    rm -f "${OUT:=$CARGO_TARGET_DIR/release}"/supervice{,ctl}
     cargo build --quiet --bins "$@"
-    say "$name" "${OUT:-target/release}"
+    say "$name" "$OUT"
   }
-  build default --release
-  build 'without xmlrpc' --release --no-default-features --features http,regex
-  build 'without http (and so xmlrpc)' --release --no-default-features --features regex
-  build 'without regex' --release --no-default-features --features xmlrpc
-  build 'none of them' --release --no-default-features
+  # NAME: who needs it goes with it.
+  declare -A with=([http]='http web-page xmlrpc' [schedules]='schedules timezones')
+  all=$(sed -n 's/^default = \[\(.*\)\]/\1/p' Cargo.toml | tr -d '",')
+  build 'all (default)' --release
+  for off in $all; do
+    gone=${with[$off]:-$off}
+    rest=$(for name in $all; do [[ " $gone " == *" $name "* ]] || printf '%s,' "$name"; done)
+    build "without $gone" --release --no-default-features --features "$rest"
+  done
+  build 'none' --release --no-default-features
+  OUT=$CARGO_TARGET_DIR/tiny build 'none, profile tiny' --profile tiny --no-default-features
+  target=x86_64-unknown-linux-gnu
   export RUSTFLAGS="-C force-frame-pointers=yes -C relocation-model=static -C link-arg=-Wl,--icf=all"
-  OUT=target/$target/tiny build 'tiny, none of them' --profile tiny --no-default-features --target "$target"
+  OUT=$CARGO_TARGET_DIR/$target/tiny
+  build 'none, profile tiny, flags for boards' --profile tiny --no-default-features --target "$target"
+  OUT=$CARGO_TARGET_DIR/$target/release
+  build 'all, flags for boards' --release --target "$target"
   exit
 fi
 

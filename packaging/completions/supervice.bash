@@ -19,10 +19,11 @@ _supervice() {
         ;;
     -e | --loglevel) candidates='DEBUG INFO WARNING ERROR CRITICAL' ;;
     --for) candidates='60s 10m 1h' ;;
+    --date) candidates="$(date +%F)" ;;
     --ready | --fail | --stop) return ;;
     --mount) candidates='none /proc,/sys,/dev,/dev/pts,/run' ;;
     *)
-        candidates='--config --nodaemon --logfile --loglevel --check --json --secrets --graph --simulate --for --ready --fail --stop --reload --dialect --strict --init --system-init --mount
+        candidates='--config --nodaemon --logfile --loglevel --check --json --secrets --graph --simulate --for --date --ready --fail --stop --reload --dialect --strict --init --system-init --mount
             --version --help'
         ;;
     esac

@@ -11,6 +11,7 @@ complete -c supervice -l secrets -d 'with --check --json: with the values of env
 complete -c supervice -l graph -d 'with --check: print who starts after whom'
 complete -c supervice -l simulate -d 'run the configuration on a simulated clock'
 complete -c supervice -l for -x -a '60s 10m 1h' -d 'with --simulate: for so long'
+complete -c supervice -l date -x -a '(date +%F)' -d 'with --simulate: it begins then'
 complete -c supervice -l ready -x -d 'with --simulate: NAME=TIME, it is ready so long after each start'
 complete -c supervice -l fail -x -d 'with --simulate: NAME@TIME=exit:CODE, it ends then'
 complete -c supervice -l stop -x -d 'with --simulate: NAME@TIME, an operator stops it then'

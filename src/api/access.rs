@@ -93,7 +93,9 @@ fn of_watch(watch: &Watch) -> Needs<'_> {
         Watch::Tail { name, .. } | Watch::ReadLog { source: LogSource::Process { name, .. }, .. } => {
             Needs::Program(Right::Logs, name)
         }
-        Watch::ReadLog { source: LogSource::Daemon, .. } | Watch::FollowDaemonLog { .. } => Needs::Daemon(Right::Logs),
+        Watch::ReadLog { source: LogSource::Daemon, .. } => Needs::Daemon(Right::Logs),
+        #[cfg(feature = "xmlrpc")]
+        Watch::FollowDaemonLog { .. } => Needs::Daemon(Right::Logs),
         Watch::Reread { secrets: false, file: None } => Needs::Daemon(Right::Reload),
         Watch::Settings { name, secrets: false } => Needs::Program(Right::Read, name),
         Watch::Reread { .. } => Needs::Daemon(Right::Admin),

@@ -349,7 +349,10 @@ impl Announcement {
             }
             | Announcement::StrangerNotified { .. } => log::Level::Warn,
             Announcement::Noted {
-                cause: Cause::HealthCommandEnded { success: false, .. } | Cause::ReadinessLost { .. },
+                cause:
+                    Cause::HealthCommandEnded { success: false, .. }
+                    | Cause::OutputCommandEnded { success: false, .. }
+                    | Cause::ReadinessLost { .. },
                 ..
             } => log::Level::Warn,
             Announcement::Noted { cause: Cause::Schedule { note }, .. } => match note {
@@ -359,8 +362,9 @@ impl Announcement {
             Announcement::Noted {
                 cause:
                     Cause::HealthCommandEnded { success: true, .. }
+                    | Cause::OutputCommandEnded { success: true, .. }
                     | Cause::ReadinessBack
-                    | Cause::SignalRequested { by: Initiator::HealthCheck, .. },
+                    | Cause::SignalRequested { by: Initiator::HealthCheck | Initiator::Policy(_), .. },
                 ..
             } => log::Level::Info,
             Announcement::Noted { .. } | Announcement::Begun | Announcement::RemoteEvent { .. } => return None,

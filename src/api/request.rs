@@ -117,6 +117,7 @@ pub enum Watch {
         length: Option<usize>,
     },
     /// The end of the daemon's own log, so many bytes, and what follows.
+    #[cfg(feature = "xmlrpc")]
     FollowDaemonLog {
         /// How many.
         bytes: usize,

@@ -22,7 +22,9 @@ use crate::control::server::{ConnId, IncomingRequest, Received};
 use crate::health::HealthCheckResult;
 #[cfg(feature = "attach")]
 use crate::models::WindowSize;
-use crate::models::{HookCommand, LogStart, NetworkCondition, Power, ProgramConfig, StreamKind, SupervisorConfig};
+use crate::models::{
+    Hook, HookCommand, LogStart, NetworkCondition, Power, ProgramConfig, StreamKind, SupervisorConfig,
+};
 use crate::output;
 use crate::process::{
     Exit, Generation, Initiator, Moment, NoMain, Notification, ProcessView, ReadyReport, SignalTarget, SpawnError,
@@ -112,6 +114,8 @@ pub(crate) enum CheckPurpose {
     Readiness,
     /// Nothing: it is unhealthy, and this is done for that.
     HealthAction,
+    /// Nothing: its output shows that it is not well, and this rule of `output_watch` has a command for that.
+    OutputAction { rule: u8 },
     /// Whether it may start: this condition.
     StartCondition(ConditionId),
 }
@@ -270,6 +274,7 @@ pub(crate) enum TaskCommand {
 pub(crate) struct HookLaunch {
     /// To whose log its output goes.
     pub program: ProcId,
+    pub hook: Hook,
     pub command: HookCommand,
     /// What it is told.
     pub variables: Vec<(&'static str, String)>,
@@ -317,6 +322,7 @@ pub(crate) enum OutputJob {
     /// A part of the daemon's own log.
     ReadDaemonLog { from: LogStart, length: Option<usize> },
     /// The end of the daemon's own log, and what comes.
+    #[cfg(feature = "xmlrpc")]
     FollowDaemonLog { bytes: usize },
     /// Empty the daemon's own log.
     ClearDaemonLog,
@@ -392,6 +398,7 @@ impl Effect {
             | Effect::WatchChanges { .. }
             | Effect::ForgetChanges { .. }
             | Effect::SampleUsage { .. }
+            | Effect::AskSilence { .. }
             | Effect::LeaderExited { .. }
             | Effect::RunEnded { .. }
             | Effect::Configure { .. }
@@ -451,6 +458,7 @@ impl Effect {
             | Effect::WatchChanges { .. }
             | Effect::ForgetChanges { .. }
             | Effect::SampleUsage { .. }
+            | Effect::AskSilence { .. }
             | Effect::Configure { .. }
             | Effect::Register { .. }
             | Effect::Show { .. }
@@ -521,6 +529,9 @@ pub(crate) enum Effect {
     WatchChanges { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
     /// Look what these runs use; [`Input::UsageSampled`] follows, unless the look before has not ended.
     SampleUsage { runs: Vec<(ProcId, Generation)> },
+    /// Ask for how long this run has written nothing; [`output::Note::Silent`] follows, and if it is that long [`output::Note::Heard`]
+    /// when it writes again.
+    AskSilence { id: ProcId, generation: Generation, long: Duration },
     /// The run has ended: these are watched no longer.
     ForgetChanges { id: ProcId, generation: Generation },
     /// Signal everything in the group of a task.

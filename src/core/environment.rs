@@ -19,7 +19,8 @@ use crate::sys::launch::{Launch, c_string, standard_fds};
 use crate::sys::limits::{Limit, Rlimit};
 use crate::sys::path_events::FileState;
 use crate::sys::users::{Credentials, UserError, lookup_group, lookup_user};
-use crate::util::sorted::{SortedMap, SortedSet};
+use crate::sys::variables::{Inherited, Variables};
+use crate::util::sorted::SortedSet;
 
 /// How long a spawn waits for a disk or a name server.
 const LOOKUP_WAIT: Duration = Duration::from_millis(100);
@@ -29,8 +30,10 @@ const LOOKUP_STACK_BYTES: usize = 256 * 1024;
 
 /// Who the configured users are, asked for when a configuration is loaded: at a spawn, a name server
 /// that does not answer would hold up everything.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Users {
+    /// What everybody's programs inherit: the daemon's own variables at its start.
+    inherited: Inherited,
     known: Arc<Mutex<HashMap<String, Credentials>>>,
     known_groups: Arc<Mutex<HashMap<String, u32>>>,
     lookups: BoundedLookups,
@@ -68,6 +71,17 @@ impl BoundedLookups {
             return Err(format!("no thread to ask: {}", crate::util::errno::reason(&error)));
         }
         answer.recv_timeout(LOOKUP_WAIT).map_err(|_| no_answer())
+    }
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Users {
+            inherited: Inherited::without(&NOT_FOR_CHILDREN),
+            known: Arc::default(),
+            known_groups: Arc::default(),
+            lookups: BoundedLookups::default(),
+        }
     }
 }
 
@@ -179,14 +193,15 @@ pub(super) struct FormerLimits {
     pub nofile: Option<Limit>,
     pub oom_score_adj: Option<i16>,
 }
-/// What a daemon above us has set for this process alone.
-const NOT_FOR_CHILDREN: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
+/// What a daemon above us has set for this process alone; its tag says nothing about our children.
+const NOT_FOR_CHILDREN: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", VARIABLE];
 
 /// A command that is ready but for its standard streams.
 pub(super) struct Prepared {
     argv: Vec<CString>,
     argv_0_is_path: bool,
-    env: Vec<CString>,
+    env: Variables,
     pid_variable: Option<&'static CStr>,
     directory: Option<CString>,
     stdin_file: Option<CString>,
@@ -207,18 +222,12 @@ impl Prepared {
     ) -> Result<Prepared, SpawnError> {
         let user = config.user.as_deref().map(|user| users.get(user)).transpose()?;
         let argv = words.iter().map(|word| c_string("the command", word.as_ref()));
-        let variable = |(mut key, value): (OsString, OsString)| {
-            key.push("=");
-            key.push(value);
-            c_string("the environment", key)
-        };
-        let mut all = environment(config, user.as_ref(), users)?;
-        // The tag of a daemon above us says nothing about our children.
-        all.remove(OsStr::new(VARIABLE));
-        let tag = identity
-            .and_then(|identity| identity.environment_entry(config))
-            .map(|entry| c_string("its tag", OsString::from_vec(entry)));
-        let env = tag.into_iter().chain(all.into_iter().map(variable)).collect::<Result<_, _>>()?;
+        let mut env = environment(config, user.as_ref(), users)?;
+        // No setting may fake it.
+        env.remove(VARIABLE.as_bytes());
+        if let Some(tag) = identity.and_then(|identity| identity.environment_entry(config)) {
+            env.put_first(c_string("its tag", OsString::from_vec(tag))?);
+        }
         Ok(Prepared {
             argv: argv.collect::<Result<_, _>>()?,
             argv_0_is_path: config.dialect() == Dialect::Supervice,
@@ -242,10 +251,7 @@ impl Prepared {
 
     /// Sets a variable, whatever it was before.
     pub(super) fn set_variable(&mut self, name: &str, value: &str) -> Result<(), SpawnError> {
-        let is_it =
-            |entry: &CString| entry.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
-        self.env.retain(|entry| !is_it(entry));
-        self.env.push(c_string("the environment", format!("{name}={value}"))?);
+        self.env.set(variable(name, value)?);
         Ok(())
     }
 
@@ -259,7 +265,7 @@ impl Prepared {
     #[cfg(feature = "attach")]
     pub(super) fn set_terminal(&mut self) -> Result<(), SpawnError> {
         self.has_terminal = true;
-        let is_known = self.env.iter().any(|entry| entry.as_bytes().starts_with(b"TERM="));
+        let is_known = self.env.get(b"TERM").is_some();
         // Nobody knows yet who will sit at it: this is what most of them understand.
         if is_known { Ok(()) } else { self.set_variable("TERM", "xterm") }
     }
@@ -334,42 +340,49 @@ pub(super) fn words_of(command: &str) -> Result<Vec<String>, SpawnError> {
 
 /// The daemon's own environment; the user's HOME and the like; in supervisord's dialect its variables about the process;
 /// `env_file`; `environment`: later ones win. Without the
-/// tag (see [`super::engine::adoption`]), which no setting may fake.
+/// tag (see [`super::engine::adoption`]).
 fn environment(
     config: &ProgramConfig,
     credentials: Option<&Credentials>,
     users: &Users,
-) -> Result<SortedMap<OsString, OsString>, SpawnError> {
-    let mut all: SortedMap<OsString, OsString> = std::env::vars_os().collect();
-    for name in NOT_FOR_CHILDREN {
-        all.remove(OsStr::new(name));
-    }
+) -> Result<Variables, SpawnError> {
+    let mut all = Variables::new(&users.inherited);
     if let Some(user) = credentials {
         let known = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name), ("SHELL", &user.shell)];
         for (key, value) in known {
             match value {
-                Some(value) => all.insert(key.into(), value.into()),
+                Some(value) => all.set(variable(key, value)?),
                 // Better none than that of the daemon's user.
-                None => all.remove(OsStr::new(key)),
-            };
+                None => all.remove(key.as_bytes()),
+            }
         }
     }
     if let Some(process_name) = &config.process_name {
-        all.insert("SUPERVISOR_ENABLED".into(), "1".into());
-        all.insert("SUPERVISOR_PROCESS_NAME".into(), process_name.into());
-        all.insert("SUPERVISOR_GROUP_NAME".into(), config.group_name().into());
+        all.set(variable("SUPERVISOR_ENABLED", "1")?);
+        all.set(variable("SUPERVISOR_PROCESS_NAME", process_name)?);
+        all.set(variable("SUPERVISOR_GROUP_NAME", config.group_name())?);
         match &config.serverurl {
-            Some(url) => all.insert("SUPERVISOR_SERVER_URL".into(), url.into()),
+            Some(url) => all.set(variable("SUPERVISOR_SERVER_URL", url)?),
             // A daemon above us may have one: it is not ours.
-            None => all.remove(OsStr::new("SUPERVISOR_SERVER_URL")),
-        };
+            None => all.remove(b"SUPERVISOR_SERVER_URL"),
+        }
     }
     for path in &config.env_file {
-        let variables = users.env_file(path)?.into_iter();
-        all.extend(variables.map(|(key, value)| (key.into(), config::instance_value(config, value).into())));
+        for (key, value) in users.env_file(path)? {
+            all.set(variable(&key, config::instance_value(config, value))?);
+        }
     }
-    all.extend(config.environment.iter().map(|(key, value)| (key.into(), value.into())));
+    for (key, value) in &config.environment {
+        all.set(variable(key, value)?);
+    }
     Ok(all)
+}
+
+fn variable(key: &str, value: impl AsRef<OsStr>) -> Result<CString, SpawnError> {
+    let mut entry = OsString::from(key);
+    entry.push("=");
+    entry.push(value);
+    c_string("the environment", entry)
 }
 
 #[cfg(test)]

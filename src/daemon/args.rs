@@ -26,11 +26,14 @@ Start the programs of a configuration file, watch them, and restart them.
       --simulate        run the configuration on a simulated clock: print what
                         happens to its programs, and how it ends
       --for TIME        with --simulate: for so long (default: 60s)
+      --date DATE       with --simulate: it begins then, such as 2026-03-29 or
+                        2026-03-29T01:30, for schedules and changes of clocks
       --ready NAME=TIME with --simulate: it is ready so long after each start, a
                         oneshot completes; NAME may be a condition of start_when,
                         TIME may be 'never'
       --fail NAME@TIME=END
-                        with --simulate: it ends then; exit:CODE or signal:NAME
+                        with --simulate: it ends then; exit:CODE or signal:NAME;
+                        or from then on its health, ready, watchdog or HOOK fails
       --stop NAME@TIME  with --simulate: an operator stops it then
       --reload FILE@TIME
                         with --simulate: this is the configuration from then on
@@ -79,6 +82,7 @@ pub(super) struct Args {
 #[derive(Debug, Default)]
 pub(super) struct SimulateOptions {
     pub duration: Option<String>,
+    pub date: Option<String>,
     pub ready: Vec<String>,
     pub fail: Vec<String>,
     pub stop: Vec<String>,
@@ -88,7 +92,7 @@ pub(super) struct SimulateOptions {
 impl SimulateOptions {
     fn is_any(&self) -> bool {
         let lists = [&self.ready, &self.fail, &self.stop, &self.reload];
-        self.duration.is_some() || lists.iter().any(|list| !list.is_empty())
+        self.duration.is_some() || self.date.is_some() || lists.iter().any(|list| !list.is_empty())
     }
 }
 
@@ -129,6 +133,7 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
             Arg::Long("graph") => graph = true,
             Arg::Long("simulate") => simulated = true,
             Arg::Long("for") => simulation.duration = Some(parser.value()?.string()?),
+            Arg::Long("date") => simulation.date = Some(parser.value()?.string()?),
             Arg::Long("ready") => simulation.ready.push(parser.value()?.string()?),
             Arg::Long("fail") => simulation.fail.push(parser.value()?.string()?),
             Arg::Long("stop") => simulation.stop.push(parser.value()?.string()?),
@@ -157,7 +162,7 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
         return Err("--simulate and --check exclude each other".into());
     }
     if simulation.is_any() && !simulated {
-        return Err("--for, --ready, --fail, --stop and --reload go with --simulate".into());
+        return Err("--for, --date, --ready, --fail, --stop and --reload go with --simulate".into());
     }
     if simulated {
         return Ok(Mode::Simulate { args, options: simulation, json });

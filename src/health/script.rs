@@ -1,6 +1,5 @@
 //! The script check: `/bin/sh -c command` must exit with 0 within the time-out.
 
-use std::ffi::OsString;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use crate::process::{
 use crate::sys;
 use crate::sys::launch::{Launch, c_string, standard_fds};
 use crate::sys::spawn::{Child, Spawner};
+use crate::sys::variables::{Inherited, Variables};
 
 /// The words that run a check's command.
 pub(crate) fn script_command(command: &str) -> [&str; 3] {
@@ -48,15 +48,10 @@ impl ScriptHealthChecker {
         let null = sys::stdio::open_null().map_err(no_pipe)?;
         let words = script_command(&self.command);
         let argv = words.iter().map(|word| c_string("the health check's command", word));
-        let variable = |(mut key, value): (OsString, OsString)| {
-            key.push("=");
-            key.push(value);
-            c_string("the environment", key)
-        };
         let launch = Launch {
             pid_variable: None,
             argv: argv.collect::<Result<_, _>>()?,
-            env: std::env::vars_os().map(variable).collect::<Result<_, _>>()?,
+            env: Variables::new(&Inherited::without(&[])),
             directory: None,
             stdin_file: None,
             credentials: None,

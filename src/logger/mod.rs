@@ -83,6 +83,7 @@ impl fmt::Display for LoggerError {
 impl std::error::Error for LoggerError {}
 
 /// Somebody who is sent the lines of the log file as they are written. It must not block.
+#[cfg(feature = "xmlrpc")]
 pub(crate) trait LogFollower: Send {
     /// Takes whole lines; `false`: nobody wants more.
     fn push(&self, lines: &[u8]) -> bool;
@@ -198,6 +199,7 @@ pub(crate) fn logfile() -> Option<PathBuf> {
 ///
 /// # Errors
 /// Those of `end`.
+#[cfg(feature = "xmlrpc")]
 pub(crate) fn follow(end: impl FnOnce() -> io::Result<Vec<u8>>, follower: Box<dyn LogFollower>) -> io::Result<()> {
     let sink = shared();
     // What was logged before is to be there.
@@ -234,6 +236,7 @@ pub fn set_format(format: LogFormat) {
 const RECORD_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a new follower waits for lines that are on their way to the file.
+#[cfg(feature = "xmlrpc")]
 const FOLLOW_FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 /// Whether this process logs by ours.
 static INSTALLED: Mutex<bool> = Mutex::new(false);
@@ -250,6 +253,7 @@ struct Shared {
     /// Taken by the log thread for as long as it writes, and by nobody who logs.
     file: Mutex<Option<LogFile>>,
     /// Who is sent what is written there.
+    #[cfg(feature = "xmlrpc")]
     followers: Mutex<Vec<Box<dyn LogFollower>>>,
     /// Where that is.
     path: Mutex<Option<PathBuf>>,
@@ -300,8 +304,11 @@ impl Shared {
                 }
                 lost += batch.lost;
                 lost = write_batch(file, &batch.bytes, lost);
-                let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-                followers.retain(|follower| follower.push(&batch.bytes));
+                #[cfg(feature = "xmlrpc")]
+                {
+                    let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+                    followers.retain(|follower| follower.push(&batch.bytes));
+                }
             }
             bytes = batch.bytes;
         }

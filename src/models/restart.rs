@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::fatal_action::FatalAction;
+use super::output_watch::OutputRule;
 use super::rare::Defaults;
 
 /// [`ProgramConfig::startretries`](super::ProgramConfig::startretries) that never come to an end.
@@ -38,6 +39,8 @@ pub struct RestartPolicy {
     pub on_change: Vec<ChangePath>,
     /// What is done then.
     pub on_change_action: ChangeAction,
+    /// What its output is watched for, and what follows.
+    pub output_watch: Vec<OutputRule>,
     /// Seconds after which a run is followed by a new one, a tenth more or less; 0: it may live for ever.
     pub max_lifetime: u32,
 }
@@ -57,6 +60,7 @@ impl Defaults for RestartPolicy {
             max_runtime: 0,
             on_change: Vec::new(),
             on_change_action: ChangeAction::Restart,
+            output_watch: Vec::new(),
             max_lifetime: 0,
         };
         &DEFAULTS

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -69,6 +69,11 @@ pub(super) enum Command {
     SetListenerRunning {
         program: ProgramId,
         is_running: bool,
+    },
+    TellSilence {
+        program: ProgramId,
+        generation: Generation,
+        long: Duration,
     },
     LeaderExited {
         program: ProgramId,

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::responder::InternalError;
 #[cfg(feature = "attach")]
@@ -74,6 +75,33 @@ pub enum Note {
     },
     /// The line has come by which the run tells that it is ready.
     ReadyLine {
+        /// The program.
+        program: ProgramId,
+        /// The run.
+        generation: Generation,
+    },
+    /// There was a line that the output of the run is watched for. Told at most once a second for each pattern.
+    WatchedLine {
+        /// The program.
+        program: ProgramId,
+        /// The run.
+        generation: Generation,
+        /// What it was held against.
+        pattern: Arc<str>,
+        /// The line, or its beginning.
+        line: Box<str>,
+    },
+    /// The answer to [`Output::ask_silence`](super::Output::ask_silence).
+    Silent {
+        /// The program.
+        program: ProgramId,
+        /// The run.
+        generation: Generation,
+        /// For how long it has written nothing.
+        silence: Duration,
+    },
+    /// A run of which too long a silence was told writes again.
+    Heard {
         /// The program.
         program: ProgramId,
         /// The run.

@@ -19,6 +19,8 @@ mod lines;
 mod listeners;
 mod messages;
 mod outage;
+mod output_watch;
+mod partial_lines;
 mod pump;
 mod ready_line;
 mod request;
@@ -148,6 +150,12 @@ impl Output {
     /// every other method does so by itself.
     pub fn wake(&self) {
         let _ = self.waker.wake();
+    }
+
+    /// For how long this run has written nothing: [`Note::Silent`] follows. If it is that long, so does [`Note::Heard`] when it writes
+    /// again.
+    pub fn ask_silence(&self, program: ProgramId, generation: Generation, long: Duration) {
+        self.send(Command::TellSilence { program, generation, long });
     }
 
     /// The leader of the run has ended: reads what is in its pipes now, then tells [`Note::Drained`].

@@ -6,6 +6,7 @@ mod stdin;
 mod tasks;
 #[cfg(feature = "attach")]
 mod terminal;
+mod watch;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -31,6 +32,7 @@ use super::listeners::Listeners;
 #[cfg(feature = "attach")]
 use super::messages::Keyboard;
 use super::messages::{Note, ProgramId, Settings, StreamKind};
+use super::output_watch::OutputWatch;
 use super::ready_line::ReadyLine;
 use super::request::Request;
 use super::sink::Sink;
@@ -111,6 +113,8 @@ struct Program {
     stdin: Option<Box<StdinPipe>>,
     /// The line that the newest run is ready by, until it has come.
     ready_line: Option<Box<ReadyLine>>,
+    /// What the newest run is watched for.
+    output_watch: Option<Box<OutputWatch>>,
     /// The tokens of its pipes: of the present run, and of earlier ones that something still writes to.
     pipes: Vec<usize>,
     /// Bytes of standard output and error since the program is known.
@@ -397,7 +401,7 @@ impl Pump {
         let (id, kind) = (pipe.program, pipe.kind);
         let tapped = listeners::is_tapped(&program.config, kind);
         let mut heard = Vec::new();
-        let Program { out, err, followers, ready_line, config, communications, .. } = &mut **program;
+        let Program { out, err, followers, ready_line, output_watch, config, communications, .. } = &mut **program;
         let generation = pipe.generation;
         let sink = match kind {
             StreamKind::Stdout => out,
@@ -427,6 +431,9 @@ impl Pump {
                     let is_of_run = |line: &mut Box<ReadyLine>| line.generation == generation && line.push(kind, data);
                     if ready_line.take_if(is_of_run).is_some() {
                         pool.notify(Note::ReadyLine { program: id, generation });
+                    }
+                    if let Some(watch) = output_watch.as_mut().filter(|watch| watch.generation == generation) {
+                        watch.push(now, id, kind, data, &mut |note| pool.notify(note));
                     }
                     if tapped {
                         let [of_stdout, of_stderr] = &mut **communications.get_or_insert_default();

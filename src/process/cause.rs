@@ -1,5 +1,6 @@
 //! [`Cause`]: why a process is in its state, as data.
 
+mod part;
 mod tries;
 
 use std::fmt;
@@ -9,15 +10,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::{Failure, LONGEST_TEXT, completed, failed_checks, is_long, shorter_failure};
+use super::failure::{Failure, LONGEST_TEXT, completed, failed_checks, is_long, shorten_failure};
 use super::initiator::Initiator;
-use super::machine::SignalTarget;
 use super::main_process::NoMain;
 use super::notification::WatchdogMiss;
+use super::output_fault::OutputFault;
 use super::readiness::ReadySign;
 use super::schedule_note::ScheduleNote;
+use super::signal_target::SignalTarget;
 use super::span::span;
 use super::state::{Exit, SpawnError, signal_text};
+pub(super) use part::Part;
 pub(crate) use tries::RetryNumber;
 pub use tries::Tries;
 
@@ -129,6 +132,20 @@ pub enum Cause {
     WatchdogMissed {
         /// Why.
         miss: WatchdogMiss,
+    },
+    /// Its output shows that it is not well (`output_watch`).
+    OutputFault {
+        /// What that is.
+        fault: Arc<OutputFault>,
+    },
+    /// It writes something after all.
+    HeardAgain,
+    /// A note: the command has ended that is run for what its output has shown (`output_watch`).
+    OutputCommandEnded {
+        /// With exit code 0.
+        success: bool,
+        /// How, and what it has said.
+        message: Arc<str>,
     },
     /// It has told its watchdog that it is alive after all.
     AliveAgain,
@@ -293,32 +310,21 @@ pub enum Cause {
 
 impl Cause {
     /// The same request, which has to wait for what this process has left of its group.
-    pub(super) fn waiting_for(self, pid: i32) -> Cause {
-        match self {
-            Cause::Requested { verb, by, remains_of: _ } => {
-                Cause::Requested { verb, by, remains_of: NonZeroI32::new(pid) }
-            }
-            other => other,
+    pub(super) fn waiting_for(mut self, pid: i32) -> Cause {
+        if let Cause::Requested { remains_of, .. } = &mut self {
+            *remains_of = NonZeroI32::new(pid);
         }
+        self
     }
 
     /// The same with texts of a bounded length, to be kept. (The machine has cut what health checks said.)
-    pub(crate) fn shortened(self) -> Cause {
-        match self {
-            Cause::SpawnFailed { error } if is_long(&error) => {
-                Cause::SpawnFailed { error: Box::new(error.shortened(LONGEST_TEXT)) }
-            }
-            Cause::WaitsForRoom { error, delay } if is_long(&error) => {
-                Cause::WaitsForRoom { error: Box::new(error.shortened(LONGEST_TEXT)), delay }
-            }
-            Cause::BackedOff { failure, number, of, delay } => {
-                Cause::BackedOff { failure: shorter_failure(failure), number, of, delay }
-            }
-            Cause::GaveUp { failure, after } => Cause::GaveUp { failure: shorter_failure(failure), after },
-            Cause::StartFailed { failure } => Cause::StartFailed { failure: shorter_failure(failure) },
-            Cause::HookFailed { failure } => Cause::HookFailed { failure: shorter_failure(failure) },
-            other => other,
+    pub(crate) fn shortened(mut self) -> Cause {
+        match self.part_mut() {
+            Part::SpawnError(error) if is_long(error) => *error = error.shortened(LONGEST_TEXT),
+            Part::Failure(failure) => shorten_failure(failure),
+            Part::SpawnError(_) | Part::By(_) | Part::Program(_) | Part::Plain => {}
         }
+        self
     }
 
     /// What somebody asked for, and who, where that is the cause.
@@ -339,6 +345,9 @@ impl Cause {
             | Cause::HealthyAgain { .. }
             | Cause::WatchdogMissed { .. }
             | Cause::AliveAgain
+            | Cause::OutputFault { .. }
+            | Cause::HeardAgain
+            | Cause::OutputCommandEnded { .. }
             | Cause::NotifyRefused { .. }
             | Cause::InBackground
             | Cause::MainProcess { .. }
@@ -395,6 +404,11 @@ impl fmt::Display for Cause {
             Cause::InBackground => f.write_str("it has put itself into the background"),
             Cause::MainProcess { was } => write!(f, "its main process is another one now, no longer pid {was}"),
             Cause::MainRefused { found } => write!(f, "MAINPID names {found}"),
+            Cause::OutputFault { fault } => write!(f, "{fault} (output_watch)"),
+            Cause::HeardAgain => f.write_str("it writes again"),
+            Cause::OutputCommandEnded { success: _, message } => {
+                write!(f, "the command for its output (output_watch): {message}")
+            }
             Cause::AliveAgain => f.write_str("it has told its watchdog that it is alive"),
             Cause::NotifyRefused { pid } => write!(
                 f,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::hook::HookFailure;
 use super::main_process::NoMain;
 use super::notification::WatchdogMiss;
+use super::output_fault::OutputFault;
 use super::readiness::ReadySign;
 use super::span::span;
 use super::state::{Exit, ProcessState, SpawnError};
@@ -97,6 +98,11 @@ pub enum Failure {
         /// Why.
         miss: WatchdogMiss,
     },
+    /// What its output has shown (`output_watch`).
+    Output {
+        /// What that is.
+        fault: Arc<OutputFault>,
+    },
     /// What has to hold outside before it is started has not come in time.
     StartWhen {
         /// Within so many seconds (`start_when_timeout`).
@@ -138,6 +144,7 @@ impl Failure {
             | Failure::SpawnFailed(_)
             | Failure::Unhealthy { .. }
             | Failure::Watchdog { .. }
+            | Failure::Output { .. }
             | Failure::DependencyLost { .. }
             | Failure::InternalError => None,
         }
@@ -187,6 +194,7 @@ impl fmt::Display for Failure {
             Failure::HookFailed(failure) => failure.fmt(f),
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Failure::Watchdog { miss } => miss.fmt(f),
+            Failure::Output { fault } => write!(f, "{fault} (output_watch)"),
             Failure::StartWhen { seconds, on } => {
                 write!(f, "it waited in vain for {on}, {seconds} s (start_when_timeout)")
             }
@@ -220,11 +228,13 @@ pub(super) fn is_long(error: &SpawnError) -> bool {
     error.subject.len() > LONGEST_TEXT || error.detail.len() > LONGEST_TEXT
 }
 
-/// The same with texts of a bounded length, to be kept. (The machine has cut what health checks said.)
-pub(super) fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
-    match &*failure {
-        Failure::SpawnFailed(error) if is_long(error) => Arc::new(Failure::SpawnFailed(error.shortened(LONGEST_TEXT))),
-        Failure::HookFailed(hook) => Arc::new(Failure::HookFailed(hook.shortened(LONGEST_TEXT))),
+/// Cuts its texts, which are to be kept. (The machine has cut what health checks said.)
+pub(super) fn shorten_failure(failure: &mut Arc<Failure>) {
+    match &**failure {
+        Failure::SpawnFailed(error) if is_long(error) => {
+            *failure = Arc::new(Failure::SpawnFailed(error.shortened(LONGEST_TEXT)));
+        }
+        Failure::HookFailed(hook) => *failure = Arc::new(Failure::HookFailed(hook.shortened(LONGEST_TEXT))),
         Failure::SpawnFailed(_)
         | Failure::Exited { .. }
         | Failure::Backgrounded { .. }
@@ -238,7 +248,8 @@ pub(super) fn shorter_failure(failure: Arc<Failure>) -> Arc<Failure> {
         | Failure::NeverReady
         | Failure::Unhealthy { .. }
         | Failure::Watchdog { .. }
+        | Failure::Output { .. }
         | Failure::DependencyLost { .. }
-        | Failure::InternalError => failure,
+        | Failure::InternalError => {}
     }
 }

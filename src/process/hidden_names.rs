@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cause::Cause;
+use super::cause::{Cause, Part};
 use super::failure::Failure;
 use super::initiator::{Initiator, Related};
 use super::machine::{Awaited, Condition};
@@ -29,21 +29,11 @@ impl Initiator {
 impl Cause {
     /// Takes out names that may not be shown.
     pub fn hide_names(&mut self, is_shown: IsShown<'_>) {
-        if let Cause::Requested { by, .. }
-        | Cause::RequestedDuringSpawn { by, .. }
-        | Cause::SignalRequested { by, .. }
-        | Cause::ReloadRequested { by, .. } = self
-        {
-            by.hide_names(is_shown);
-        }
-        if let Cause::BackedOff { failure, .. } | Cause::GaveUp { failure, .. } | Cause::StartFailed { failure } = self
-        {
-            hide_in_failure(failure, is_shown);
-        }
-        if let Cause::DependencyBack { on } = self
-            && on.as_ref().is_some_and(|on| !is_shown(on))
-        {
-            *on = Some(HIDDEN.into());
+        match self.part_mut() {
+            Part::By(by) => by.hide_names(is_shown),
+            Part::Failure(failure) => hide_in_failure(failure, is_shown),
+            Part::Program(name) if !is_shown(name) => *name = HIDDEN.into(),
+            Part::Program(_) | Part::SpawnError(_) | Part::Plain => {}
         }
     }
 }

@@ -168,24 +168,34 @@ impl Initiator {
     }
 }
 
-impl fmt::Display for Initiator {
+impl Initiator {
+    /// Who it is, without the word that its text begins with in causes.
+    pub(crate) fn who(&self) -> Who<'_> {
+        Who(self)
+    }
+}
+
+/// See [`Initiator::who`].
+pub(crate) struct Who<'a>(&'a Initiator);
+
+impl fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Initiator::Autostart => f.write_str("by autostart"),
-            Initiator::Embedder => f.write_str("by the embedding program"),
+        match self.0 {
+            Initiator::Autostart => f.write_str("autostart"),
+            Initiator::Embedder => f.write_str("the embedding program"),
             Initiator::Signal { signal } => match signal_name(*signal) {
-                Some(name) => write!(f, "by SIG{name}"),
-                None => write!(f, "by signal {signal}"),
+                Some(name) => write!(f, "SIG{name}"),
+                None => write!(f, "signal {signal}"),
             },
-            Initiator::Client(caller) => write!(f, "by {caller}"),
-            Initiator::Remote(caller) => write!(f, "by {caller}"),
+            Initiator::Client(caller) => caller.fmt(f),
+            Initiator::Remote(caller) => caller.fmt(f),
             Initiator::Reload { by } => match &**by {
-                Initiator::Client(caller) => write!(f, "by {caller}"),
-                Initiator::Remote(caller) => write!(f, "by {caller}"),
-                Initiator::Embedder => f.write_str("by a reload (the embedding program)"),
+                Initiator::Client(caller) => caller.fmt(f),
+                Initiator::Remote(caller) => caller.fmt(f),
+                Initiator::Embedder => f.write_str("a reload (the embedding program)"),
                 Initiator::Signal { signal } => match signal_name(*signal) {
-                    Some(name) => write!(f, "by a reload (SIG{name})"),
-                    None => write!(f, "by a reload (signal {signal})"),
+                    Some(name) => write!(f, "a reload (SIG{name})"),
+                    None => write!(f, "a reload (signal {signal})"),
                 },
                 Initiator::Autostart
                 | Initiator::Reload { .. }
@@ -194,14 +204,24 @@ impl fmt::Display for Initiator {
                 | Initiator::HealthCheck
                 | Initiator::Policy(_)
                 | Initiator::Schedule
-                | Initiator::Related(_) => f.write_str("by a reload"),
+                | Initiator::Related(_) => f.write_str("a reload"),
             },
-            Initiator::Rollback => f.write_str("by the way back from an update"),
-            Initiator::Shutdown => f.write_str("by the daemon's shutdown"),
-            Initiator::HealthCheck => f.write_str("by its health checks"),
-            Initiator::Policy(reason) => write!(f, "by {reason}"),
-            Initiator::Schedule => f.write_str("by its schedule"),
+            Initiator::Rollback => f.write_str("the way back from an update"),
+            Initiator::Shutdown => f.write_str("the daemon's shutdown"),
+            Initiator::HealthCheck => f.write_str("its health checks"),
+            Initiator::Policy(reason) => reason.fmt(f),
+            Initiator::Schedule => f.write_str("its schedule"),
             Initiator::Related(related) => related.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Initiator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is done because of others says why itself.
+        if !matches!(self, Initiator::Related(_)) {
+            f.write_str("by ")?;
+        }
+        self.who().fmt(f)
     }
 }

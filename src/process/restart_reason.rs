@@ -1,10 +1,12 @@
-//! [`RestartReason`]: why a setting of a program asks for its restart.
+//! [`RestartReason`]: why a setting of a program asks for its restart, or for a signal.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a setting of a program asks for its restart. Its text reads on after `restart requested by`.
+use super::output_fault::OutputFault;
+
+/// Why a setting of a program asks for its restart, or for a signal. Its text reads on after `restart requested by`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "policy", rename_all = "snake_case")]
 pub enum RestartReason {
@@ -17,6 +19,11 @@ pub enum RestartReason {
     RestartOnChange {
         /// Which.
         path: Box<str>,
+    },
+    /// Its output shows that it is not well.
+    OutputWatch {
+        /// What that is.
+        fault: OutputFault,
     },
     /// All that it has started uses more memory than it may.
     MaxRss {
@@ -51,6 +58,7 @@ impl RestartReason {
         match self {
             RestartReason::MaxLifetime { .. } | RestartReason::MaxRss { .. } | RestartReason::MaxCpu { .. } => 0,
             RestartReason::RestartOnChange { path } => path.len(),
+            RestartReason::OutputWatch { fault } => fault.payload(),
         }
     }
 }
@@ -60,6 +68,7 @@ impl fmt::Display for RestartReason {
         match self {
             RestartReason::MaxLifetime { seconds } => write!(f, "max_lifetime = {seconds}"),
             RestartReason::RestartOnChange { path } => write!(f, "a change of {path} (restart_on_change)"),
+            RestartReason::OutputWatch { fault } => write!(f, "output_watch: {fault}"),
             RestartReason::MaxRss { used, limit } => {
                 write!(f, "max_rss: it uses {} of {}", Megabytes(*used), Megabytes(*limit))
             }

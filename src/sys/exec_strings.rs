@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::limits::Rlimit;
 use super::users::Credentials;
+use super::variables::Variables;
 use super::{confine, exec_trouble};
 use crate::models::{Confinement, Rare};
 use crate::process::{SpawnError, SpawnStage};
@@ -26,12 +27,12 @@ pub(super) struct ExecStrings {
 }
 
 /// The paths that `execvp` would try for `program` in the PATH that the child will have.
-pub(super) fn candidates(program: &CStr, env: &[CString]) -> Vec<CString> {
+pub(super) fn candidates(program: &CStr, env: &Variables) -> Vec<CString> {
     let name = program.to_bytes();
     if name.is_empty() || name.contains(&b'/') {
         return vec![program.to_owned()];
     }
-    let path = env.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
+    let path = env.get(b"PATH").unwrap_or(DEFAULT_PATH);
     path.split(|byte| *byte == b':')
         .filter_map(|directory| {
             // An empty element is the working directory.

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::child;
 use super::limits::Rlimit;
 use super::users::Credentials;
+use super::variables::Variables;
 use crate::models::{Confinement, Rare};
 use crate::process::{SpawnError, SpawnStage};
 
@@ -31,9 +32,9 @@ pub struct Launch<'fd> {
     pub argv: Vec<CString>,
     /// The child's first word is the path at which the program was found, in place of the first of `argv`.
     pub argv_0_is_path: bool,
-    /// The whole environment, as `KEY=value`. In an entry that begins with [`ENV_TAG`] the child replaces the zeros
+    /// The whole environment. In an entry that begins with [`ENV_TAG`] the child replaces the zeros
     /// by its own pid.
-    pub env: Vec<CString>,
+    pub env: Variables,
     /// A variable that the child sets to its own pid.
     pub pid_variable: Option<&'static CStr>,
     /// The working directory, entered with the rights of the child's user; `None`: the daemon's.

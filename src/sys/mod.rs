@@ -8,7 +8,6 @@
 //! *thread* that spawned); everything else here is free of threads.
 
 pub mod ancestry;
-pub mod child_count;
 pub mod clock_watch;
 pub mod confine;
 pub mod daemon;
@@ -16,6 +15,7 @@ pub mod exec_trouble;
 pub mod fcgi_socket;
 pub mod guarded_path;
 pub mod host_id;
+pub mod inherited_list;
 pub mod init;
 pub mod instance_lock;
 pub mod launch;
@@ -42,6 +42,7 @@ pub mod stdio;
 pub mod terminal;
 pub mod time;
 pub mod users;
+pub mod variables;
 pub mod zones;
 
 mod child;

@@ -15,6 +15,7 @@ use super::fd_moves::{self, BadTarget, FdMove};
 use super::fd_slots::{FdSlots, LoadedFds};
 use super::launch::{ENV_TAG, ENV_TAG_OFFSET, Launch};
 use super::stack::Stack;
+use super::variables::Variables;
 use super::{raw, reap};
 use crate::process::{SpawnError, SpawnStage};
 
@@ -24,7 +25,7 @@ pub(super) struct PreparedExec {
     pub(super) plan: Plan,
     pub(super) stack: Stack,
     pub(super) strings: ExecStrings,
-    _env: Vec<CString>,
+    _env: Variables,
     _pointers: [Vec<*const c_char>; 3],
     _moves: Vec<FdMove>,
     _gaps: Vec<(c_int, c_int)>,
@@ -86,7 +87,8 @@ impl PreparedExec {
         // Where the daemon is suspended anyway, it needs nobody to be in its place.
         let has_proxy = raw::ALONE && confined.as_ref().is_some_and(|confined| confined.oom_score_adj.is_some());
         let candidates = argv.first().map_or_else(Vec::new, |program| exec_strings::candidates(program, &env));
-        let mut pointers = [pointers(&candidates), pointers(&argv), pointers(&env)];
+        let strings = |list: &[CString]| pointers(list.iter().map(CString::as_c_str));
+        let mut pointers = [strings(&candidates), strings(&argv), pointers(env.iter())];
         let [_, arguments, variables] = &mut pointers;
         let mut tagged = tagged(&env, variables);
         let mut own_pid = pid_variable.map(|name| own_pid(name, variables));
@@ -158,8 +160,8 @@ impl PreparedExec {
 unsafe impl Send for PreparedExec {}
 
 /// A copy of the entry that the child writes its pid into, which replaces it in the list.
-fn tagged(env: &[CString], list: &mut [*const c_char]) -> Option<Vec<u8>> {
-    let (slot, entry) = list.iter_mut().zip(env).find(|(_, entry)| entry.to_bytes().starts_with(ENV_TAG))?;
+fn tagged(env: &Variables, list: &mut [*const c_char]) -> Option<Vec<u8>> {
+    let (slot, entry) = list.iter_mut().zip(env.iter()).find(|(_, entry)| entry.to_bytes().starts_with(ENV_TAG))?;
     let mut copy = entry.to_bytes_with_nul().to_vec();
     *slot = copy.as_mut_ptr().cast();
     Some(copy)
@@ -175,8 +177,8 @@ fn own_pid(name: &CStr, list: &mut Vec<*const c_char>) -> Vec<u8> {
     entry
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
+    strings.map(CStr::as_ptr).chain([ptr::null()]).collect()
 }
 
 /// How long a look at a proxy that has not made its child yet waits for the next one.

@@ -314,6 +314,7 @@ impl Spawner {
     fn keep_what_one_needs(&mut self) {
         if self.begun == 0 {
             self.stacks.truncate(1);
+            self.stacks.shrink_to_fit();
             self.slots = self.take_lowest_slots().into_iter().collect();
         }
     }

@@ -29,6 +29,16 @@ pub(crate) fn date(days: i64) -> Date {
     Date { year: era * 400 + year + i64::from(from_january < 2), month: from_january as u32 + 1, day: day as u32 }
 }
 
+/// The days from 1970 to this date.
+pub(crate) fn days(date: Date) -> i64 {
+    let Date { year, month, day } = date;
+    let year = year - i64::from(month < 3);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let from_march = i64::from((month + 9) % 12);
+    let of_year = (153 * from_march + 2) / 5 + i64::from(day) - 1;
+    era * ERA + of_era * 365 + of_era / 4 - of_era / 100 + of_year - EPOCH
+}
+
 /// From 0 for Sunday.
 pub(crate) fn weekday(days: i64) -> u32 {
     // The first day was a Thursday.
@@ -52,8 +62,9 @@ mod tests {
     #[test]
     fn each_day_of_eight_centuries_follows_the_one_before() {
         let mut expected = Date { year: 1600, month: 1, day: 1 };
-        for days in -135_140..157_060 {
-            assert_eq!((date(days), weekday(days)), (expected, ((days + 135_140 + 6) % 7) as u32));
+        for number in -135_140..157_060 {
+            assert_eq!((date(number), weekday(number)), (expected, ((number + 135_140 + 6) % 7) as u32));
+            assert_eq!(days(expected), number);
             expected.day += 1;
             if expected.day > days_of_month(expected.year, expected.month) {
                 (expected.day, expected.month) = (1, expected.month + 1);

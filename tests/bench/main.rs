@@ -7,12 +7,15 @@
 mod clock;
 mod error;
 mod faces;
+mod frames;
 mod graphs;
+mod growth;
 mod logging;
 mod measure;
 mod options;
 mod peers;
 mod procfs;
+mod readme;
 mod report;
 mod running;
 mod site;
@@ -68,6 +71,13 @@ fn benchmark(options: &Options) -> Result<()> {
         print!("{}", options::HELP);
         return Ok(());
     }
+    if let Some(file) = &options.readme {
+        if file.as_os_str() == "-" {
+            print!("{}", readme::tables(&options.from)?);
+            return Ok(());
+        }
+        return readme::write(file, &options.from);
+    }
     let peers = chosen_peers(options)?;
     let abouts: Vec<_> = peers.iter().map(|peer| (peer.name(), peer.about())).collect();
     if options.list {
@@ -89,12 +99,21 @@ fn benchmark(options: &Options) -> Result<()> {
         date: date(),
         kernel: read_trimmed("/proc/sys/kernel/osrelease"),
         cpus: thread::available_parallelism().map_or(1, usize::from),
+        busy: options.busy,
         load: read_trimmed("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "),
         command: command_line(),
         child: linked,
         rounds,
         peers: abouts,
     };
+    // Threads: a child that never ends would be waited for at each stop.
+    for _ in 0..options.busy {
+        thread::spawn(|| {
+            loop {
+                std::hint::black_box(());
+            }
+        });
+    }
     let bench = Bench { root: &directory, child: &child, options };
     let results = bench.rounds(&peers, &setting);
     print!("{}", results.table(&setting));
@@ -185,6 +204,7 @@ impl Bench<'_> {
             if self.wants(Kind::Spawn) && peers.iter().any(|peer| peer.name() == peers::OURS) {
                 self.spawn_cost(round, &mut results);
             }
+            self.growth(round, peers, &mut results);
         }
         results.sort(&setting.peers);
         results
@@ -288,6 +308,22 @@ impl Bench<'_> {
             eprintln!("{what}");
             let samples = self.site(n).and_then(|site| spawncost::run(site, checked, self.budget()));
             match samples {
+                Ok(samples) => results.add(peers::OURS, samples),
+                Err(why) => note_failure(results, format!("{what}: {why}")),
+            }
+        }
+    }
+
+    /// What one event costs among ever more programs, where it is named.
+    fn growth(&self, round: usize, peers: &[Box<dyn Peer>], results: &mut Results) {
+        if !self.options.only.contains(&Kind::Growth) || !peers.iter().any(|peer| peer.name() == peers::OURS) {
+            return;
+        }
+        let sizes = if self.options.sizes.is_empty() { &growth::SIZES[..] } else { &self.options.sizes };
+        for &n in sizes {
+            let what = format!("round {}: growth, {n} programs", round + 1);
+            eprintln!("{what}");
+            match self.site(n).and_then(|site| growth::run(site, self.budget())) {
                 Ok(samples) => results.add(peers::OURS, samples),
                 Err(why) => note_failure(results, format!("{what}: {why}")),
             }

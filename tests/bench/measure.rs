@@ -37,11 +37,13 @@ pub enum Kind {
     Http,
     /// A start through the control socket, with and without many health checks (ours only).
     Spawn,
+    /// What one event costs among ever more programs (ours only). Only on request: it takes long.
+    Growth,
 }
 
 impl Kind {
     /// All, in the order of the report (and of this enum).
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Start,
         Kind::Respawn,
         Kind::Status,
@@ -52,6 +54,7 @@ impl Kind {
         Kind::Graph,
         Kind::Http,
         Kind::Spawn,
+        Kind::Growth,
     ];
 
     /// The name on the command line.
@@ -67,6 +70,7 @@ impl Kind {
             Kind::Graph => "graph",
             Kind::Http => "http",
             Kind::Spawn => "spawn",
+            Kind::Growth => "growth",
         }
     }
 }
@@ -122,7 +126,9 @@ pub struct Plan {
 const MIN_REPEATS: usize = 3;
 const MAX_REPEATS: usize = 15;
 /// After this every peer holds its children for well started (`startsecs` and the like are one second).
-const SETTLE: Duration = Duration::from_millis(3000);
+const SETTLE: Duration = Duration::from_millis(1500);
+/// After this the daemon of ours has given back what its start has needed.
+const REST: Duration = Duration::from_millis(5000);
 
 /// Runs `peer` once and adds what `plan` asks for to `samples`, which keep what was measured before an error.
 pub fn run(peer: &dyn Peer, plan: &Plan, site: Site, samples: &mut Vec<Sample>) -> Result<()> {
@@ -136,6 +142,7 @@ pub fn run(peer: &dyn Peer, plan: &Plan, site: Site, samples: &mut Vec<Sample>) 
     }
     running.let_age(SETTLE);
     if wants(Kind::Memory) {
+        running.let_age(REST);
         samples.extend(memory(&running, n)?);
     }
     if wants(Kind::Idle) {

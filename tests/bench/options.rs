@@ -15,14 +15,19 @@ cargo bench --bench supervisors [-- OPTION…]
 Compares supervice with the supervisors that are installed, run by run in turn.
 
   --quick           few programs, one round: less than a minute
-  --only LIST       of start,respawn,status,stop,memory,idle,log,graph,http,spawn (log, graph and http: only if they are named)
+  --only LIST       of start,respawn,status,stop,memory,idle,log,graph,http,spawn,growth (log, graph, http and growth: only if
+                    they are named)
   --n LIST          numbers of programs, for every measure (default: 1, 20, 100, 1000, as fits the measure)
   --peers LIST      of supervice,bare,runit,s6,dinit,dinit.captures,nitro,supervisord,supervice.py (default: all that are installed)
   --rounds N        how often every peer has its turn (default 5; 1 with --quick)
+  --busy N          so many endless loops run meanwhile: a machine at boot is never quiet
   --json FILE       all samples
   --svg FILE        a picture
+  --readme FILE     measure nothing: write the tables of the samples of --from into README's place for them (-: print them)
+  --from FILE,…     what --json has written
   --list            print the peers that were found, and end
 
+tests/bench/run.sh gets the peers that are missing, measures in pieces, and writes README's tables.
 SUPERVICE_BENCH_BEFORE names a directory with the binaries of an earlier build: the peer `supervice.before`.
 SUPERVICE_BENCH_VENV names a Python virtual environment with supervisord or the Python package supervice.
 TMPDIR must not be mounted noexec.
@@ -41,6 +46,12 @@ pub struct Options {
     pub peers: Vec<String>,
     /// How often; `None`: the default.
     pub rounds: Option<usize>,
+    /// How many loops keep the machine busy.
+    pub busy: usize,
+    /// The file that gets README's tables, and those with the samples.
+    pub readme: Option<PathBuf>,
+    /// What an earlier run has written as JSON.
+    pub from: Vec<PathBuf>,
     /// Where to write JSON.
     pub json: Option<PathBuf>,
     /// Where to write the picture.
@@ -66,6 +77,9 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Options> {
             Long("n") => options.sizes = list(&mut parser, |word| positive(word, "--n"))?,
             Long("peers") => options.peers = list(&mut parser, |word| Ok(word.to_owned()))?,
             Long("rounds") => options.rounds = list(&mut parser, |word| positive(word, "--rounds"))?.pop(),
+            Long("busy") => options.busy = list(&mut parser, |word| positive(word, "--busy"))?.pop().unwrap_or(0),
+            Long("readme") => options.readme = Some(parser.value().context("--readme")?.into()),
+            Long("from") => options.from = list(&mut parser, |word| Ok(word.into()))?,
             Long("json") => options.json = Some(parser.value().context("--json")?.into()),
             Long("svg") => options.svg = Some(parser.value().context("--svg")?.into()),
             other => return Err(format!("{}; try --help", other.unexpected())),

@@ -13,6 +13,8 @@ pub struct Setting {
     pub kernel: String,
     /// CPUs that the benchmark may use.
     pub cpus: usize,
+    /// So many endless loops run meanwhile.
+    pub busy: usize,
     /// /proc/loadavg when it began: figures from a busy machine are worth little.
     pub load: String,
     /// How the benchmark was called.
@@ -125,7 +127,7 @@ impl Results {
             })
         };
         serde_json::json!({
-            "date": setting.date, "kernel": setting.kernel, "cpus": setting.cpus, "load": setting.load,
+            "date": setting.date, "kernel": setting.kernel, "cpus": setting.cpus, "busy": setting.busy, "load": setting.load,
             "command": setting.command, "child": setting.child, "rounds": setting.rounds,
             "peers": setting.peers.iter().map(|(name, about)| serde_json::json!({"name": name, "about": about}))
                 .collect::<Vec<_>>(),
@@ -138,8 +140,8 @@ impl Results {
 impl Setting {
     fn head(&self) -> String {
         let mut text = format!(
-            "supervisors, {}\nLinux {}, {} CPUs, load {}; {} rounds; {} children\n{}\n\n",
-            self.date, self.kernel, self.cpus, self.load, self.rounds, self.child, self.command
+            "supervisors, {}\nLinux {}, {} CPUs, {} busy loops, load {}; {} rounds; {} children\n{}\n\n",
+            self.date, self.kernel, self.cpus, self.busy, self.load, self.rounds, self.child, self.command
         );
         for (name, about) in &self.peers {
             let _ = writeln!(text, "  {name:<14} {about}");

@@ -2,15 +2,14 @@
 //! depends neither on the number of threads nor on the memory of the daemon.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::clock::{milliseconds, monotonic_ns};
 use crate::error::{Context, Result};
+use crate::frames::Connection;
 use crate::measure::{Kind, Measure, Sample, repeat};
 use crate::peers::Supervice;
 use crate::running::Running;
@@ -35,15 +34,16 @@ pub fn run(site: Site, checked: bool, budget: Duration) -> Result<Vec<Sample>> {
     let mut running = Running::launch(site, command)?;
     running.started(n)?;
     running.let_age(Duration::from_secs(3));
-    let mut connection = connect(&running.site)?;
+    let mut connection = Connection::open(&Supervice::socket(&running.site))?;
+    let request = |command: &str| serde_json::json!({ "command": command, "name": PROBE });
     let mut first_instruction = Vec::new();
     let answers = repeat(budget, || {
         Some((|| {
             let began_ns = monotonic_ns();
-            ask(&mut connection, "start")?;
+            connection.ask(&request("start"))?;
             let answered_ns = monotonic_ns();
             first_instruction.push(milliseconds(began_ns, running.next_record()?));
-            ask(&mut connection, "stop")?;
+            connection.ask(&request("stop"))?;
             Ok(milliseconds(began_ns, answered_ns))
         })())
     })?;
@@ -64,30 +64,4 @@ fn health_check() -> Result<String> {
         "healthcheck_type = tcp\nhealthcheck_port = {port}\nhealthcheck_start_period = 0\n\
          healthcheck_interval = 3600\nhealthcheck_retries = 100\n"
     ))
-}
-
-fn connect(site: &Site) -> Result<UnixStream> {
-    let path = Supervice::socket(site);
-    let connection = UnixStream::connect(&path).context(format!("cannot connect to {}", path.display()))?;
-    connection.set_read_timeout(Some(Duration::from_secs(30))).context("cannot set a time-out")?;
-    Ok(connection)
-}
-
-/// Sends the command for the probe and waits for its success. Both ways: a big-endian length, then JSON.
-fn ask(connection: &mut UnixStream, command: &str) -> Result<()> {
-    let request = serde_json::json!({ "command": command, "name": PROBE }).to_string();
-    let length = u32::try_from(request.len()).context("request too long")?;
-    let mut frame = length.to_be_bytes().to_vec();
-    frame.extend_from_slice(request.as_bytes());
-    connection.write_all(&frame).context(format!("cannot send {command}"))?;
-    let mut length = [0; 4];
-    connection.read_exact(&mut length).context(format!("no answer to {command}"))?;
-    let mut answer = vec![0; usize::try_from(u32::from_be_bytes(length)).context("answer too long")?];
-    connection.read_exact(&mut answer).context(format!("half an answer to {command}"))?;
-    let answer: serde_json::Value = serde_json::from_slice(&answer).context(format!("no JSON answers {command}"))?;
-    if answer.get("status").and_then(|status| status.as_str()) == Some("ok") {
-        Ok(())
-    } else {
-        Err(format!("{command} {PROBE} was refused: {answer}"))
-    }
 }

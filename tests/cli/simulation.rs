@@ -17,6 +17,8 @@ fn transcript(script: &str) -> String {
         } else if let Some(command) = line.strip_prefix("$ supervice") {
             let args = supervice::config::split_command(&format!("x{command}")).expect("words").split_off(1);
             let mut command = Command::new(env!("CARGO_BIN_EXE_supervice"));
+            // Berlin, without its file.
+            command.env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3");
             let output = command.args(args).current_dir(directory()).output().expect("it runs");
             said.push_str(&format!("\n{line}\n"));
             for (mark, bytes) in [("  ", &output.stdout), ("! ", &output.stderr)] {

@@ -6,9 +6,9 @@ use supervice::models::{
     DelayGrowth, Dependency, DependencyCondition, DependencyTarget, Dialect, EndedBy, Endpoint, ExitCode, ExitOn,
     FatalAction, FcgiAddress, FcgiSocket, HealthAction, HealthCheckConfig, HealthCheckType, HookCommand, Hooks,
     HttpAddress, HttpConfig, HttpUrl, IoPriority, ListenerEvent, ListenerEvents, LogFormat, LogSync, NetworkCondition,
-    NotifyAccess, Overlap, Principal, ProgramConfig, ProgramPattern, ProgramType, Rare, Readiness, Reconcile,
-    ResourceLimit, RestartLimit, RestartPolicy, Right, Schedule, ScheduleConfig, Scheduler, Share, StartCondition,
-    Statuses, Stdin, SupervisorConfig,
+    NotifyAccess, OutputAction, OutputRule, OutputSign, Overlap, Principal, ProgramConfig, ProgramPattern, ProgramType,
+    Rare, Readiness, Reconcile, ResourceLimit, RestartLimit, RestartPolicy, Right, Schedule, ScheduleConfig, Scheduler,
+    Share, StartCondition, Statuses, Stdin, SupervisorConfig,
 };
 
 /// Arbitrary values, drawn one after the other.
@@ -282,10 +282,26 @@ impl Draw {
                     false => ChangePath::Path(format!("/{}", draw.number())),
                 }),
                 on_change_action: self.pick(&[ChangeAction::Restart, ChangeAction::Reload]),
+                output_watch: self.list(Draw::output_rule),
                 max_lifetime: self.u32(),
             };
         }
         restart
+    }
+
+    fn output_rule(&mut self) -> OutputRule {
+        OutputRule {
+            sign: match self.boolean() {
+                true => OutputSign::Silence(self.u32().max(1)),
+                false => OutputSign::Pattern(format!("x{}x", self.text())),
+            },
+            action: match self.number() % 4 {
+                0 => OutputAction::Restart,
+                1 => OutputAction::Unhealthy,
+                2 => OutputAction::Signal("HUP".to_owned()),
+                _ => OutputAction::Command(format!("x{}x", self.text())),
+            },
+        }
     }
 
     fn schedule(&mut self) -> Rare<ScheduleConfig> {

@@ -1,7 +1,6 @@
 //! The demonstration does what the README says of it.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,9 +13,7 @@ use crate::harness::{Daemon, wait_until};
 fn demonstration() -> Daemon {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/examples/demo.ini"));
     let text = text.expect("the demonstration");
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port().to_string();
-    drop(listener);
+    let port = crate::servers::free_port().to_string();
     let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
     let changes = [
         ("@supervice-demo", daemon.path("ctl.sock")),

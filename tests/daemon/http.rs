@@ -6,12 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use crate::harness::{Daemon, PATIENCE};
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
+pub use crate::servers::free_port;
 
 /// Sends a request and reads until the connection ends: the status, and the whole answer.
 pub fn ask(mut stream: impl Read + Write, request: &str) -> (u16, String) {

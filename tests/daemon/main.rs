@@ -38,6 +38,7 @@ mod operate;
 mod originals;
 mod orphans;
 mod output;
+mod output_watch;
 #[cfg(feature = "web-page")]
 mod page;
 mod panics;

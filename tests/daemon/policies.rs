@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::harness::{Daemon, wait_until};
-use crate::servers::{free_port, installed};
+use crate::servers::{free_port, free_ports, installed};
 
 /// A program that notes each of its starts.
 fn noting(name: &str, script: &str, keys: &str) -> String {
@@ -118,7 +118,7 @@ server.server_close()
 fn instances_behind_a_proxy_are_renewed_without_a_failed_request() {
     let (Some(nginx), Some(python)) = (installed("nginx"), installed("python3")) else { return };
     let dir = tempfile::tempdir().expect("a directory");
-    let (front, first) = (free_port(), five_ports());
+    let (front, first) = (free_port(), free_ports(5));
     let here = dir.path().display().to_string();
     fs::write(dir.path().join("server.py"), SERVER).expect("a file");
     let upstreams: String = (first..first + 5).map(|port| format!("server 127.0.0.1:{port} max_fails=0;\n")).collect();
@@ -164,14 +164,6 @@ fn instances_behind_a_proxy_are_renewed_without_a_failed_request() {
     let (_, why, _) = daemon.ctl(&["history", "app:00"]);
     assert!(why.contains("restart requested by max_lifetime = 6"), "{why}");
     daemon.terminate();
-}
-
-/// The first of five ports that nobody has.
-fn five_ports() -> u16 {
-    let is_free = |first: &u16| {
-        (*first..first.saturating_add(5)).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok())
-    };
-    std::iter::repeat_with(free_port).find(is_free).expect("an endless search")
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -22,8 +23,24 @@ pub fn installed(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// A port that nobody else takes.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("an address").port()
+    free_ports(1)
+}
+
+/// The first of so many ports in a row that nobody else takes: below those that the kernel gives to whoever asks for any, each once in
+/// this process, and from a place of its own in each process.
+pub fn free_ports(count: u16) -> u16 {
+    const FIRST: u16 = 10_000;
+    const PLACES: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(7_919);
+    let candidate = || {
+        let place = begin.wrapping_add(NEXT.fetch_add(count.into(), Ordering::Relaxed)) % PLACES;
+        FIRST + u16::try_from(place).expect("below 20,000")
+    };
+    let is_free = |first: &u16| (*first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    std::iter::repeat_with(candidate).find(is_free).expect("an endless search")
 }
 
 pub fn ask(port: u16, request: &str) -> Option<String> {

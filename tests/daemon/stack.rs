@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::harness::{Daemon, wait_until};
+use crate::servers::free_port;
 
 const SERVERS: [&str; 4] = ["db", "cache", "app", "web"];
 
@@ -34,13 +35,7 @@ fn is_installed() -> bool {
 }
 
 fn ports() -> [u16; 4] {
-    // All are taken at the same time, so that no two are the same.
-    let listeners: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    let mut ports = [0; 4];
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener.local_addr().expect("an address").port();
-    }
-    ports
+    [(); 4].map(|()| free_port())
 }
 
 /// What the proxy answers to a visit.

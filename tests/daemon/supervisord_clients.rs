@@ -256,8 +256,7 @@ ask('/RPC2', b'<methodCall/>'); ask('/ok.html', b''); ask('/nope', b'')
 
 #[test]
 fn a_log_is_followed_and_a_password_is_asked_for_as_under_supervisord() {
-    // Free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let port = crate::servers::free_port();
     let more = format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=us\npassword=p:w\n");
     compare(&more, |site, python| {
         wait_until("the programs run", || site.ctl(python, &["status", "ok", "cat"]).matches("RUNNING").count() == 2);

@@ -128,16 +128,10 @@ impl Modules {
 
 /// The part of a file that ships, without comments; lines stay lines.
 fn code(text: &str) -> String {
-    let shipped = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
-    let lines = shipped.lines().map(|line| line.split("//").next().unwrap_or(line));
-    // An import for tests alone.
-    let mut skip = false;
-    let lines: Vec<&str> = lines
-        .map(|line| {
-            let skipped = std::mem::replace(&mut skip, line.trim() == "#[cfg(test)]");
-            if skipped { "" } else { line }
-        })
-        .collect();
+    let mut lines = vec![""; text.lines().count()];
+    for (number, line) in crate::shipped(text) {
+        lines[number - 1] = line.split("//").next().unwrap_or(line);
+    }
     lines.join("\n")
 }
 

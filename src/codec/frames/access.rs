@@ -33,10 +33,9 @@ impl Access {
             Unlimited::NoRules => "no_rules",
             Unlimited::OwnUser => "own_user",
         });
-        let who = table.by.to_string();
         let rows = table.programs.iter();
         Access {
-            who: who.strip_prefix("by ").unwrap_or(&who).to_owned(),
+            who: table.by.who().to_string(),
             unlimited: unlimited.map(str::to_owned),
             daemon: table.daemon,
             programs: rows.map(|(name, rights)| ProgramRights { name: name.clone(), rights: *rights }).collect(),

@@ -13,9 +13,9 @@ use super::terminal::tty;
 use crate::config::values::{
     MAX_BACKUPS, auto_restart, boolean, capabilities, catchup, change_action, count_limit, cpus, delay_growth, ends,
     exit_code, exit_on, health_action, health_check_type, integer, io_priority, log_buffer, log_sync, max_cpu, max_rss,
-    mode, nice, nice_limit, notify_access, number, oom_score_adj, overlap, port, program_type, readiness, reconcile,
-    restart_limit, retries, rtprio_limit, scheduler, seconds, share, signal, size, size_limit, statuses, stdin,
-    stop_signals, time_limit, umask,
+    mode, nice, nice_limit, notify_access, number, oom_score_adj, output_rules, overlap, port, program_type, readiness,
+    reconcile, restart_limit, retries, rtprio_limit, scheduler, seconds, share, signal, size, size_limit, statuses,
+    stdin, stop_signals, time_limit, umask,
 };
 use crate::models::{Dialect, ProgramConfig};
 
@@ -115,6 +115,11 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
         field: Some("restart.on_change_action"),
         ..key!(Program "restart_on_change_action" => restart.on_change_action = change_action; Section Live; "restart";
             "`restart`, or `reload`: as `supervicectl reload NAME` does")
+    },
+    KeyRow {
+        field: Some("restart.output_watch"),
+        ..key!(Program "output_watch" => restart.output_watch = output_rules; Instance Restart; "";
+            "what its output is watched for, one on a line: `silence:SECONDS` or `pattern:REGEX`, then ` -> ` and `restart` (the default), `unhealthy`, `signal:NAME` or `command:CMD`")
     },
     KeyRow {
         field: Some("restart.max_lifetime"),
@@ -310,7 +315,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "healthcheck_retries" => healthcheck.retries = |text| number(text, 1, u32::MAX); Instance Restart; "3";
         "failures in a row that make it `UNHEALTHY`"),
     key!(Program "healthcheck_start_period" => healthcheck.start_period = |text| seconds(text, 0); Instance Restart; "10";
-        "seconds from `RUNNING` to the first check"),
+        "seconds from `RUNNING` to the first check, and, to spread many, up to as many more (an interval at most)"),
     key!(Program "healthcheck_port" => healthcheck.port = port; Instance Restart; ""; "the port of a tcp check"),
     key!(Program "healthcheck_host" => healthcheck.host by host; Instance Restart; "127.0.0.1"; "the host of a tcp check"),
     key!(Program "healthcheck_command" => healthcheck.command by script; Instance Restart; "";

@@ -1,12 +1,48 @@
 //! Values of keys about how a program is started again.
 
-use super::{number, seconds, signal};
+use super::{line_pattern, number, seconds, signal};
 use crate::config::diagnostic::Fault;
-use crate::models::{ChangeAction, DelayGrowth, EndedBy, RestartLimit, Share, UNLIMITED_RETRIES};
+use crate::models::{
+    ChangeAction, DelayGrowth, EndedBy, NoOutputRule, OutputAction, OutputRule, OutputSign, RestartLimit, Share,
+    UNLIMITED_RETRIES,
+};
 use crate::process::signal_number;
 
 /// How many restarts a limit may count: the daemon remembers the moment of each.
 const MAX_COUNTED_RESTARTS: u32 = 1000;
+
+/// How many rules of `output_watch` a program may have: each is looked at for each line.
+const MAX_OUTPUT_RULES: usize = 32;
+
+/// A rule of `output_watch` on each line, or nothing.
+pub(crate) fn output_rules(text: &str) -> Result<Vec<OutputRule>, Fault> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.len() > MAX_OUTPUT_RULES {
+        return Err(Fault::new("too many rules", format!("write at most {MAX_OUTPUT_RULES}")));
+    }
+    let named = |line: &str, fault: Fault| match lines.len() {
+        1 => fault,
+        _ => Fault::new(format!("{} ('{line}')", fault.message), fault.hint),
+    };
+    lines.iter().map(|line| output_rule(line).map_err(|fault| named(line, fault))).collect()
+}
+
+fn output_rule(line: &str) -> Result<OutputRule, Fault> {
+    let mut rule = OutputRule::parse(line).map_err(|why| match why {
+        NoOutputRule::Sign => Fault::new("nothing that can be watched for", "write silence:SECONDS or pattern:REGEX"),
+        NoOutputRule::Seconds => Fault::new("not a time", "write silence: and whole seconds, at least 1"),
+        NoOutputRule::Action => {
+            Fault::new("not an action", "write restart, unhealthy, signal:NAME or command:COMMAND behind the arrow")
+        }
+    })?;
+    if let OutputSign::Pattern(regex) = &rule.sign {
+        line_pattern(regex)?;
+    }
+    if let OutputAction::Signal(name) = &mut rule.action {
+        *name = signal(name)?;
+    }
+    Ok(rule)
+}
 
 /// A whole number, or `unlimited`.
 pub(crate) fn retries(text: &str) -> Result<u32, Fault> {

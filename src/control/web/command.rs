@@ -64,7 +64,9 @@ fn json(status: Status, frame: Vec<u8>) -> Response {
 /// Answered by more than one frame.
 fn is_stream(request: &Request) -> bool {
     match request {
-        Request::Watch(Watch::Events { .. } | Watch::Tail { .. } | Watch::FollowDaemonLog { .. }) => true,
+        Request::Watch(Watch::Events { .. } | Watch::Tail { .. }) => true,
+        #[cfg(feature = "xmlrpc")]
+        Request::Watch(Watch::FollowDaemonLog { .. }) => true,
         Request::Watch(
             Watch::Wait { .. }
             | Watch::ReadLog { .. }

@@ -90,7 +90,7 @@ fn checker(purpose: CheckPurpose, config: &ProgramConfig) -> Option<Box<dyn Heal
     match purpose {
         CheckPurpose::Health => create_health_checker(&config.healthcheck),
         // A command, which is a task.
-        CheckPurpose::HealthAction => None,
+        CheckPurpose::HealthAction | CheckPurpose::OutputAction { .. } => None,
         CheckPurpose::StartCondition(condition) => match config.start_when.get(usize::from(condition.place))? {
             StartCondition::Accepts(endpoint) => Some(connection_checker(endpoint, probe_timeout())),
             StartCondition::Path(_)

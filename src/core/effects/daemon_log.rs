@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+#[cfg(feature = "xmlrpc")]
 use super::output_client::Client;
 use super::replies::Responder;
 use crate::api::{Answer, Refusal, Reply};
@@ -30,6 +31,7 @@ pub(super) fn on_thread(responder: Responder, work: impl FnOnce(&Path) -> Answer
 }
 
 /// Sends a client the end of the log, and from then on what is written to it.
+#[cfg(feature = "xmlrpc")]
 pub(super) fn follow(responder: Responder, bytes: usize, client: Client) {
     begin(responder, move |responder, path| {
         let end =
@@ -41,6 +43,7 @@ pub(super) fn follow(responder: Responder, bytes: usize, client: Client) {
     });
 }
 
+#[cfg(feature = "xmlrpc")]
 fn before(bytes: usize) -> LogStart {
     LogStart::BeforeEnd(u64::try_from(bytes).unwrap_or(u64::MAX))
 }

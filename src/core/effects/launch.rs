@@ -1,5 +1,6 @@
 //! Spawns, and signals to what was spawned.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -126,6 +127,10 @@ impl Effects {
     /// Waits until the oldest spawn that is under way has executed its program.
     pub(in crate::core) fn settle_spawn(&mut self, results: &mut Vec<Input>) {
         let Some(begun) = self.begun_spawns.pop_front() else { return };
+        if self.begun_spawns.is_empty() {
+            // Room for all that were under way at one time, which hardly ever happens but at the start.
+            self.begun_spawns = VecDeque::new();
+        }
         let (id, generation) = (begun.id, begun.generation);
         #[cfg(feature = "http")]
         let begun_at = begun.begun_at;

@@ -68,6 +68,8 @@ use orphans::Held;
 pub(super) use orphans::identify;
 use replies::Replies;
 pub(super) use replies::ReplyTo;
+#[cfg(feature = "simulate")]
+pub(super) use schedule::time_after;
 use schedule::{clock_reading, find_time};
 pub(super) use state::{StateWriter, read as read_state};
 use tasks::TaskChild;
@@ -124,7 +126,7 @@ pub(super) struct Parts {
     pub former: FormerLimits,
     pub config_path: Option<PathBuf>,
     pub users: Users,
-    pub reopen: Box<dyn Fn()>,
+    pub reopen: fn(),
     pub load_options: LoadOptions,
     pub adjust: Adjust,
     pub identity: Option<Identity>,
@@ -165,7 +167,7 @@ pub(super) struct Effects {
     told_states: ToldStates,
     /// What an earlier daemon has left behind.
     held: Held,
-    /// Reads of the configuration that have not come back.
+    /// Who waits for which answer.
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet.
     unannounced_runs: usize,
@@ -268,6 +270,7 @@ impl Effects {
                 self.parts.server.forget_changes(ReadyRun { id, generation });
             }
             Effect::SampleUsage { runs } => self.sample_usage(&runs),
+            Effect::AskSilence { id, generation, long } => self.parts.output.ask_silence(id, generation, long),
             Effect::StartTask { task, config, command } => results.push(self.start_task(task, &config, &command)),
             Effect::SignalTask { task, signal } => self.signal_task(task, signal),
             Effect::ForgetTask { task } => self.forget_task(task),

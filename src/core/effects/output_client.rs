@@ -6,6 +6,7 @@ use crate::api::Refusal;
 use crate::control::feed::Source;
 use crate::control::output_feed::Feed;
 use crate::control::server::{ConnId, ServerHandle};
+#[cfg(feature = "xmlrpc")]
 use crate::logger::LogFollower;
 use crate::output::{Follower, InternalError};
 
@@ -47,6 +48,7 @@ impl Follower for Client {
     }
 }
 
+#[cfg(feature = "xmlrpc")]
 impl LogFollower for Client {
     fn push(&self, lines: &[u8]) -> bool {
         Follower::push(self, lines)

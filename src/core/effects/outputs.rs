@@ -39,6 +39,7 @@ impl Effects {
             OutputJob::ReadDaemonLog { from, length } => {
                 daemon_log::on_thread(responder, move |path| daemon_log::read(path, from, length));
             }
+            #[cfg(feature = "xmlrpc")]
             OutputJob::FollowDaemonLog { bytes } => {
                 let Some(conn) = responder.connection() else { return responder.answer(Err(Refusal::Internal)) };
                 let client = Client::new(self.parts.server.clone(), conn);

@@ -21,21 +21,24 @@ pub(super) fn find_time(id: ProcId, program: &ProgramConfig, from: SearchFrom) -
         SearchFrom::Now => clock.seconds(),
         SearchFrom::After(seconds) => seconds,
     };
+    Input::TimeFound { id, clock: Some(clock), found: time_after(program, after) }
+}
+
+/// The same after this time, in seconds since 1970.
+pub(in crate::core) fn time_after(program: &ProgramConfig, after: i64) -> Option<FoundTime> {
     let config = &program.schedule;
-    let found = match TimeZone::find(config.timezone.as_deref()) {
+    let zone = match TimeZone::find(config.timezone.as_deref()) {
         Err(error) => {
             let zone = config.timezone.as_deref().unwrap_or_default();
             log::error!("{}: schedule_timezone = {zone}: {error}; its schedule rests", program.name);
-            None
+            return None;
         }
-        Ok(zone) => {
-            let offset = |at: i64| zone.offset(at);
-            schedule::next(config, &offset, after).map(|nominal| {
-                let following = schedule::next(config, &offset, nominal);
-                let due = nominal + schedule::jitter(config, host_id, &program.name, following.map(|at| at - nominal));
-                FoundTime { nominal, due, offset: offset(due) }
-            })
-        }
+        Ok(zone) => zone,
     };
-    Input::TimeFound { id, clock: Some(clock), found }
+    let offset = |at: i64| zone.offset(at);
+    schedule::next(config, &offset, after).map(|nominal| {
+        let following = schedule::next(config, &offset, nominal);
+        let due = nominal + schedule::jitter(config, host_id, &program.name, following.map(|at| at - nominal));
+        FoundTime { nominal, due, offset: offset(due) }
+    })
 }

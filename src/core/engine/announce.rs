@@ -10,7 +10,7 @@ use crate::core::effect::Effect;
 use crate::process::Transition;
 
 /// The engine's own subscribers. A new consumer of what happens is one line here.
-const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 9] = [
+const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 10] = [
     Engine::remember,
     Engine::record_start,
     Engine::settle_arrivals,
@@ -19,6 +19,7 @@ const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 9] = [
     Engine::notify_state,
     Engine::act_on_fatal,
     Engine::watch_lifetime,
+    Engine::watch_silence,
     Engine::count,
 ];
 

@@ -8,14 +8,14 @@ use super::{Engine, Entry};
 use crate::api::ProcId;
 use crate::core::effect::{CheckPurpose, Effect};
 use crate::health::HealthCheckResult;
-use crate::models::{HealthAction, HealthCheckType, ProgramConfig, Readiness, StartCondition};
+use crate::models::{HealthAction, HealthCheckType, OutputAction, ProgramConfig, Readiness, StartCondition};
 use crate::process::{self, Cause, Generation, PROBE_TIMEOUT_SECS, TaskKind, TaskSpec};
 use crate::util::truncate::to_bytes;
 
 /// Bytes of what a command has said that are remembered.
 const LONGEST_MESSAGE: usize = 200;
 
-/// What a command may take that is run because a program is unhealthy.
+/// What a command may take that is run because a program is unhealthy, or for its output.
 const ACTION_TIMEOUT_SECS: u32 = 60;
 
 /// Why a check fails that is due while the command of the one before lives.
@@ -39,6 +39,10 @@ fn command_of(purpose: CheckPurpose, config: &ProgramConfig) -> Option<(&str, u3
         CheckPurpose::HealthAction => match &config.healthcheck.action {
             HealthAction::Command(command) => Some((command, ACTION_TIMEOUT_SECS)),
             HealthAction::Restart | HealthAction::None | HealthAction::Signal(_) => None,
+        },
+        CheckPurpose::OutputAction { rule } => match &config.restart.output_watch.get(usize::from(rule))?.action {
+            OutputAction::Command(command) => Some((command, ACTION_TIMEOUT_SECS)),
+            OutputAction::Restart | OutputAction::Unhealthy | OutputAction::Signal(_) => None,
         },
         CheckPurpose::Readiness => match &config.ready {
             Readiness::Command(command) => Some((command, PROBE_TIMEOUT_SECS)),
@@ -88,13 +92,19 @@ impl Engine {
                 self.tell(id, process::Event::Probed { generation, ready, message });
             }
             CheckPurpose::StartCondition(condition) => self.start_condition_checked(id, generation, condition, &result),
-            CheckPurpose::HealthAction => {
+            CheckPurpose::HealthAction | CheckPurpose::OutputAction { .. } => {
                 let is_of_run =
                     |entry: &Entry| entry.machine.generation() == generation && entry.machine.pid().is_some();
                 if self.registry.get(id).is_some_and(is_of_run) {
                     let HealthCheckResult { healthy: success, message } = result;
                     let message = to_bytes(&message, LONGEST_MESSAGE).into();
-                    self.note(id, Cause::HealthCommandEnded { success, message });
+                    self.note(
+                        id,
+                        match purpose == CheckPurpose::HealthAction {
+                            true => Cause::HealthCommandEnded { success, message },
+                            false => Cause::OutputCommandEnded { success, message },
+                        },
+                    );
                 }
             }
         }

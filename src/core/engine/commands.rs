@@ -105,6 +105,7 @@ impl Engine {
             Watch::ReadLog { source: LogSource::Daemon, from, length } => {
                 self.delegate(token, OutputJob::ReadDaemonLog { from, length });
             }
+            #[cfg(feature = "xmlrpc")]
             Watch::FollowDaemonLog { bytes } => self.delegate(token, OutputJob::FollowDaemonLog { bytes }),
             #[cfg(feature = "http")]
             Watch::Metrics => {

@@ -7,12 +7,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::access::Eyes;
-use super::{Engine, Entry};
-use crate::api::{Announcement, HistoryRow, ProcId, Refusal};
+use super::Engine;
+use crate::api::{Announcement, HistoryRow, ProcId};
 use crate::models::ProgramConfig;
 use crate::process::{Cause, Failure, Initiator, Moment, ProcessState, SpawnError, TaskEnd};
-use crate::util::sort::sort_by;
 
 /// Records that a process keeps.
 pub(super) const MOST_RECORDS: usize = 8;
@@ -59,6 +57,7 @@ fn payload(cause: &Cause) -> usize {
                     hook.command.len() + hook.end.lines().map(str::len).sum::<usize>() + of_spawn
                 }
                 Failure::NotReady { detail, .. } => detail.as_ref().map_or(0, |detail| detail.len()),
+                Failure::Output { fault } => size_of_val(&**fault) + fault.payload(),
                 Failure::Exited { .. }
                 | Failure::Backgrounded { .. }
                 | Failure::NotForked { .. }
@@ -74,7 +73,9 @@ fn payload(cause: &Cause) -> usize {
         Cause::Unhealthy { message, .. }
         | Cause::HealthyAgain { message }
         | Cause::HealthCommandEnded { message, .. }
+        | Cause::OutputCommandEnded { message, .. }
         | Cause::ReadinessLost { message } => message.len(),
+        Cause::OutputFault { fault } => size_of_val(&**fault) + fault.payload(),
         Cause::DependencyBack { on } => on.as_ref().map_or(0, |on| on.len()),
         Cause::BackedOff { failure, .. }
         | Cause::GaveUp { failure, .. }
@@ -96,6 +97,7 @@ fn payload(cause: &Cause) -> usize {
         | Cause::Completed { .. }
         | Cause::WatchdogMissed { .. }
         | Cause::AliveAgain
+        | Cause::HeardAgain
         | Cause::NotifyRefused { .. }
         | Cause::ReadinessBack
         | Cause::InBackground
@@ -246,25 +248,6 @@ impl Engine {
         let (state, pid) = (entry.machine.state(), entry.machine.pid());
         self.announce(Some(id), Announcement::Noted { program, at: self.now, state, pid, cause });
         self.deliver_announcements();
-    }
-
-    /// The records of all processes, oldest first; those of one moment in the order of their processes.
-    pub(super) fn whole_past(&self, eyes: &Eyes<'_>) -> Vec<HistoryRow> {
-        let seen = self.registry.iter().filter(|(_, entry)| eyes.see(entry));
-        let mut rows: Vec<HistoryRow> = seen.flat_map(|(_, entry)| entry.history.rows(entry.config())).collect();
-        eyes.cover_history(&mut rows);
-        sort_by(&mut rows, |one, other| one.at.cmp(&other.at));
-        rows
-    }
-
-    /// The records of one process, or of all, oldest first.
-    pub(super) fn history(&self, name: Option<&str>, eyes: &Eyes<'_>) -> Result<Vec<HistoryRow>, Refusal> {
-        let Some(name) = name else { return Ok(self.whole_past(eyes)) };
-        let id = self.registry.find_or_refuse(name)?;
-        let rows = |entry: &Entry| entry.history.rows(entry.config());
-        let mut rows = self.registry.get(id).map(rows).unwrap_or_default();
-        eyes.cover_history(&mut rows);
-        Ok(rows)
     }
 }
 

@@ -164,6 +164,7 @@ impl Engine {
         self.tell(id, process::Event::Spawned { generation, pid });
         self.watch_changes(id, generation);
         self.watch_usage(id, generation);
+        self.watch_oneshot(id);
     }
 
     /// A leader has ended and was reaped.
@@ -205,6 +206,7 @@ impl Engine {
         self.timers.set(TimerKey::OutputDrain(id), self.now.checked_add(DRAIN_LIMIT));
         self.forget_changes(id, generation);
         self.usages.forget(id);
+        self.forget_silence(id);
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.draining = true;
         self.effects.push_back(Effect::LeaderExited { id, generation });
@@ -328,6 +330,11 @@ impl Engine {
             Note::ReadyLine { program, generation } => {
                 self.tell(program, process::Event::ReadyReported { generation, report: ReadyReport::Ready });
             }
+            Note::WatchedLine { program, generation, pattern, line } => {
+                self.watched_line(program, generation, &pattern, line);
+            }
+            Note::Silent { program, generation, silence } => self.silent(program, generation, silence),
+            Note::Heard { program, generation } => self.heard(program, generation),
             Note::Trouble { program, stream, text } => {
                 let Some(entry) = self.registry.get_mut(program) else { return };
                 let trouble: Arc<str> = text.into();

@@ -15,6 +15,7 @@ mod access;
 mod additions;
 pub(super) mod adoption;
 mod announce;
+mod blame;
 mod changes;
 mod checks;
 mod commands;
@@ -26,7 +27,6 @@ mod each_summary;
 mod exit_policy;
 mod explain;
 mod flags;
-mod followers;
 mod graph;
 mod groups;
 mod history;
@@ -39,7 +39,9 @@ mod lifetimes;
 mod main_process;
 mod notify;
 mod on_fatal;
+mod output_watch;
 mod overview;
+mod past;
 mod pause;
 mod power;
 mod reconcile;
@@ -93,6 +95,7 @@ use ledger::Ledger;
 use lifecycle::ExitFacts;
 use lifetimes::Lifetimes;
 use notify::Strangers;
+use output_watch::Silences;
 use power::Power;
 use reconcile::EarlyRequest;
 use registry::{Entry, Registry};
@@ -100,6 +103,7 @@ use reload::Reload;
 use restart::Restart;
 use schedules::Schedules;
 use shutdown::Shutdown;
+use stages::StopOrder;
 use start_conditions::Outside;
 use start_slots::StartSlots;
 use tasks::Tasks;
@@ -159,9 +163,12 @@ pub(crate) struct Engine {
     waiters: Waiters,
     lifetimes: Lifetimes,
     usages: Usages,
+    silences: Silences,
     reload: Reload,
     commit: Commit,
     shutdown: Shutdown,
+    /// Who may be told to stop in the shutdown.
+    stop_order: StopOrder,
     histories: Histories,
     strangers: Strangers,
     exit_policy: ExitPolicy,
@@ -223,9 +230,11 @@ impl Engine {
             waiters: Waiters::default(),
             lifetimes: Lifetimes::default(),
             usages: Usages::default(),
+            silences: Silences::default(),
             reload: Reload::default(),
             commit: Commit::default(),
             shutdown: Shutdown::No,
+            stop_order: StopOrder::default(),
             histories: Histories::default(),
             strangers: Strangers::default(),
             exit_policy: ExitPolicy::default(),
@@ -346,6 +355,7 @@ impl Engine {
             TimerKey::OutputDrain(id) => self.drained(id),
             TimerKey::GroupProbe(id) => self.probe_group(id),
             TimerKey::Process(id) => self.process_timer(id),
+            TimerKey::Silence(id) => self.silence_timer(id),
             TimerKey::Usage => self.sample_usage(),
             TimerKey::Lifetime(id) => self.lifetime_over(id),
             TimerKey::StartWhen(id) => self.start_when_timer(id),
@@ -390,6 +400,7 @@ impl Engine {
     }
 
     fn end_turn(&mut self) {
+        self.stop_free();
         self.review_moved();
         while self.fill_slots() {
             self.review_moved();

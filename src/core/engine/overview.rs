@@ -1,14 +1,29 @@
-//! The facts behind the answer to `graph`.
+//! The facts behind the answers to `status` and `graph`.
 
 use std::sync::Arc;
 
 use super::access::Eyes;
 use super::graph::Link;
 use super::{Engine, Entry};
-use crate::api::{GraphEdge, GraphRow, ProcId, Refusal};
+use crate::api::{GraphEdge, GraphRow, ProcId, Refusal, StatusRow};
 use crate::util::sorted::SortedSet;
 
 impl Engine {
+    /// What the state of every process is, or of one.
+    pub(super) fn rows(&self, name: Option<&str>, offset: usize, eyes: &Eyes<'_>) -> Result<Vec<StatusRow>, Refusal> {
+        let row = |(id, entry): (ProcId, &Entry)| {
+            let (condition, hook) = (self.condition_of(id, entry), self.running_hook(id));
+            eyes.cover_row(entry.status(condition, hook, self.adoption.bystanders(id), self.next_run(id)))
+        };
+        match name {
+            None => Ok(self.registry.iter().filter(|(_, entry)| eyes.see(entry)).skip(offset).map(row).collect()),
+            Some(name) => {
+                let id = self.registry.find_or_refuse(name)?;
+                Ok(self.registry.get(id).map(|entry| row((id, entry))).into_iter().collect())
+            }
+        }
+    }
+
     /// Who needs whom: all, or these with what they need and with those that need them, directly or not.
     pub(super) fn graph_rows(
         &self,

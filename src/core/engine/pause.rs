@@ -32,6 +32,7 @@ impl Engine {
         if !entry.machine.is_paused() {
             self.note(id, Cause::PauseRequested { by });
             self.tell(id, process::Event::PauseRequested);
+            self.forget_silence(id);
         }
         self.reply(token, Reply::Paused { name });
     }
@@ -52,6 +53,7 @@ impl Engine {
         self.note(id, Cause::ResumeRequested { by });
         if is_paused {
             self.tell(id, process::Event::ResumeRequested);
+            self.count_silence(id);
             // What was to be renewed meanwhile.
             self.review_lifetimes();
         } else {

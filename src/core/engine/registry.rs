@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
-use super::access::Eyes;
 use super::history::History;
 use super::ledger::WaiterId;
 use super::start_record::StartRecord;
@@ -296,22 +294,5 @@ impl Registry {
             return NameHint::Instances(first.to_owned());
         }
         closest(name, known()).map_or(NameHint::None, |nearest| NameHint::Nearest(nearest.to_owned()))
-    }
-}
-
-impl Engine {
-    /// What the state of every process is, or of one.
-    pub(super) fn rows(&self, name: Option<&str>, offset: usize, eyes: &Eyes<'_>) -> Result<Vec<StatusRow>, Refusal> {
-        let row = |(id, entry): (ProcId, &Entry)| {
-            let (condition, hook) = (self.condition_of(id, entry), self.running_hook(id));
-            eyes.cover_row(entry.status(condition, hook, self.adoption.bystanders(id), self.next_run(id)))
-        };
-        match name {
-            None => Ok(self.registry.iter().filter(|(_, entry)| eyes.see(entry)).skip(offset).map(row).collect()),
-            Some(name) => {
-                let id = self.registry.find_or_refuse(name)?;
-                Ok(self.registry.get(id).map(|entry| row((id, entry))).into_iter().collect())
-            }
-        }
     }
 }

@@ -1,15 +1,11 @@
 //! When each process was asked to start, what it waited for, when it was executed and when it was ready: a few moments for each,
 //! written down as they pass.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use super::access::Eyes;
-use super::{Engine, Entry};
-use crate::api::{Announcement, Blame, BlameRow, ProcId, Refusal, WaitedFor};
+use super::Engine;
+use crate::api::{Announcement, ProcId};
 use crate::process::{Cause, Moment, ProcessState, Verb};
-use crate::util::sorted::SortedSet;
 
 /// What has let a process start that had to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,13 +18,13 @@ pub(super) enum Hurdle {
 /// The start of a process that was last asked for. What the daemon does later by itself is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StartRecord {
-    asked: Option<Moment>,
+    pub(super) asked: Option<Moment>,
     /// The last time before it was ready.
-    spawned: Option<Moment>,
-    ready: Option<Moment>,
-    attempts: u32,
+    pub(super) spawned: Option<Moment>,
+    pub(super) ready: Option<Moment>,
+    pub(super) attempts: u32,
     /// What it waited for last.
-    waited_for: Option<Hurdle>,
+    pub(super) waited_for: Option<Hurdle>,
 }
 
 impl StartRecord {
@@ -75,57 +71,5 @@ impl Engine {
             | ProcessState::Fatal
             | ProcessState::Unhealthy => {}
         }
-    }
-
-    /// How long the starts have taken: of all, or of these and what they waited for.
-    pub(super) fn blame(&self, names: &[String], offset: usize, eyes: &Eyes<'_>) -> Result<Blame, Refusal> {
-        let ids = names.iter().map(|name| self.registry.find_or_refuse(name)).collect::<Result<Vec<ProcId>, _>>()?;
-        let mut wanted = SortedSet::default();
-        ids.iter().for_each(|id| wanted.extend(self.start_path(*id)));
-        let chosen = |id: ProcId| (ids.is_empty() || wanted.contains(&id)) && eyes.see_id(id);
-        let rows =
-            self.registry.iter().filter(|(id, _)| chosen(*id)).filter_map(|(_, entry)| self.blame_row(entry, eyes));
-        let last = self
-            .registry
-            .iter()
-            .filter(|(id, _)| chosen(*id))
-            .filter_map(|(id, entry)| Some((entry.start_record.ready?, id)));
-        let path = last.max().map(|(_, id)| self.start_path(id)).unwrap_or_default();
-        let program = |id: ProcId| self.registry.get(id).map(|entry| Arc::clone(entry.config()));
-        Ok(Blame {
-            began: self.began,
-            rows: rows.skip(offset).collect(),
-            offset,
-            critical_path: path.into_iter().filter(|id| eyes.see_id(*id)).filter_map(program).collect(),
-        })
-    }
-
-    fn blame_row(&self, entry: &Entry, eyes: &Eyes<'_>) -> Option<BlameRow> {
-        let StartRecord { asked, spawned, ready, attempts, waited_for } = entry.start_record;
-        let waited_for = waited_for.and_then(|hurdle| match hurdle {
-            Hurdle::Process(id) => {
-                let entry = self.registry.get(id).filter(|entry| eyes.see(entry));
-                entry.map(|entry| WaitedFor::Process(Arc::clone(entry.config())))
-            }
-            Hurdle::StartSlot => Some(WaitedFor::StartSlot),
-        });
-        let (program, state) = (Arc::clone(entry.config()), entry.machine.state());
-        Some(BlameRow { program, state, asked: asked?, spawned, ready, attempts, waited_for })
-    }
-
-    /// The process, what its start waited for, what that waited for, and so on.
-    fn start_path(&self, id: ProcId) -> Vec<ProcId> {
-        let mut path = Vec::new();
-        let mut seen = SortedSet::default();
-        let mut next = Some(id);
-        // A reload may have turned an edge round since: each is on the way once.
-        while let Some(id) = next.filter(|id| seen.insert(*id)) {
-            path.push(id);
-            next = self.registry.get(id).and_then(|entry| match entry.start_record.waited_for? {
-                Hurdle::Process(on) => Some(on),
-                Hurdle::StartSlot => None,
-            });
-        }
-        path
     }
 }

@@ -15,6 +15,8 @@ mod lifetimes;
 mod obstacles;
 mod on_fatal;
 mod operate;
+mod output_watch;
+mod scale;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod sim;

@@ -19,6 +19,8 @@ pub(crate) enum TimerKey {
     Process(ProcId),
     /// A run has lived for as long as it may, or its turn may have come to be followed by another.
     Lifetime(ProcId),
+    /// A run may have written nothing for too long.
+    Silence(ProcId),
     /// What programs use is looked at.
     Usage,
     /// What a start waits for outside: the next try, or its time limit.

@@ -1,5 +1,6 @@
 //! `supervice --simulate`: a configuration tried on a simulated clock, before it is used.
 
+mod date;
 mod options;
 mod report;
 
@@ -27,7 +28,7 @@ pub(super) fn main(args: &Args, options: &SimulateOptions, json: bool) -> u8 {
         Err(options::Fault::File(message)) => return fail(FAILURE, &message),
     };
     let (text, outcome) = if json {
-        let mut json = Json::default();
+        let mut json = Json::new(&plan);
         let outcome = simulate(loaded.config, plan, &mut |at, happening| json.add(at, happening));
         (json.end(&outcome), outcome)
     } else {

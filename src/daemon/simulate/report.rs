@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::date;
 use crate::api::{Announcement, StatusRow};
 use crate::core::simulation::{Happening, Outcome, Plan, Prospect, StepKind};
 use crate::models::SupervisorConfig;
@@ -103,6 +104,8 @@ impl<'h> Row<'h> {
 /// For people.
 pub(super) struct Text {
     text: String,
+    /// When it has begun, where that was asked for.
+    date: Option<i64>,
     /// Columns of the times.
     times: usize,
     /// Columns of the names.
@@ -117,10 +120,15 @@ impl Text {
         });
         let programs = reloaded.chain([config]).flat_map(|config| &config.programs);
         let names = programs.map(|program| columns(&program.name)).max().unwrap_or(0).max("PROGRAM".len());
-        let times = seconds(plan.duration).len();
-        let mut text = Text { text: String::new(), times, names };
+        let mut text = Text { text: String::new(), date: plan.date, times: 0, names };
+        text.times = text.time(plan.duration).len();
         text.line("TIME", "PROGRAM", "FROM -> TO", "CAUSE");
         text
+    }
+
+    /// Since the beginning, or what a clock shows.
+    fn time(&self, at: Duration) -> String {
+        self.date.map_or_else(|| seconds(at), |began| date::shown(began, at))
     }
 
     fn line(&mut self, time: &str, program: &str, states: &str, text: &str) {
@@ -136,7 +144,7 @@ impl Text {
             Some((from, to)) => format!("{from} -> {to}"),
             None => String::new(),
         };
-        self.line(&seconds(at), row.program, &states, &row.text);
+        self.line(&self.time(at), row.program, &states, &row.text);
     }
 
     /// All of it.
@@ -146,7 +154,7 @@ impl Text {
             let (name, state) = (&row.program.name, row.state.as_str());
             let padding = " ".repeat(self.names.saturating_sub(columns(name)));
             let later = match prospect {
-                Prospect::Later(state, at) => format!("; {state} at {}", seconds(*at)),
+                Prospect::Later(state, at) => format!("; {state} at {}", self.time(*at)),
                 Prospect::WaitsForEver => "; waits for ever".to_owned(),
                 Prospect::Fine | Prospect::Fatal => String::new(),
             };
@@ -161,6 +169,8 @@ impl Text {
 #[derive(Serialize)]
 struct JsonRow<'h> {
     time: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
     name: &'h str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -208,17 +218,22 @@ impl<'h> JsonProcess<'h> {
 }
 
 /// For programs.
-#[derive(Default)]
 pub(super) struct Json {
+    date: Option<i64>,
     timeline: Vec<String>,
 }
 
 impl Json {
+    pub(super) fn new(plan: &Plan) -> Json {
+        Json { date: plan.date, timeline: Vec::new() }
+    }
+
     pub(super) fn add(&mut self, at: Duration, happening: &Happening) {
         let Some(Row { program, states, pid, text, cause }) = Row::of(happening) else { return };
         let (from_state, to_state) = states.unzip();
         let row = JsonRow {
             time: at.as_secs_f64(),
+            date: self.date.map(|began| date::shown(began, at)),
             name: program,
             from_state,
             to_state,

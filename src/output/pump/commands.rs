@@ -37,12 +37,14 @@ impl Pump {
                 if let Some(program) = self.programs.get_mut(&program) {
                     program.ready_line = ReadyLine::of(&program.config, generation);
                 }
+                self.begin_watch(now, program, generation);
                 self.attach(now, program, generation, pid, StreamKind::Stdout, stdout);
                 self.attach(now, program, generation, pid, StreamKind::Stderr, stderr);
             }
             Command::AttachStdin { program, generation, fd } => self.attach_stdin(program, generation, fd),
             #[cfg(feature = "attach")]
             Command::AttachTerminal { program, generation, pid, terminal } => {
+                self.begin_watch(now, program, generation);
                 self.attach_terminal(now, program, generation, pid, terminal);
             }
             #[cfg(feature = "attach")]
@@ -51,6 +53,7 @@ impl Pump {
             Command::TypeIn { program, keyboard } => self.type_in(program, keyboard),
             #[cfg(feature = "attach")]
             Command::Barrier { responder } => responder.respond(()),
+            Command::TellSilence { program, generation, long } => self.tell_silence(now, program, generation, long),
             Command::WriteStdin { program, bytes, responder } => {
                 responder.respond(self.write_stdin(program, &bytes));
             }
@@ -107,6 +110,7 @@ impl Pump {
                     communications: None,
                     stdin: None,
                     ready_line: None,
+                    output_watch: None,
                     pipes: Vec::new(),
                     #[cfg(feature = "http")]
                     written: [0, 0],

@@ -85,6 +85,9 @@ impl Rig {
                 | Note::Trouble { .. }
                 | Note::Recovered { .. }
                 | Note::ReadyLine { .. }
+                | Note::WatchedLine { .. }
+                | Note::Silent { .. }
+                | Note::Heard { .. }
                 | Note::TaskOutput { .. } => {}
             }
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::cause::Cause;
 use super::super::moment::Moment;
 use super::super::notification::Told;
+use super::super::signal_target::SignalTarget;
 use super::super::state::{Exit, ProcessState};
 use super::event::Generation;
 use crate::models::{Hook, ProgramConfig};
@@ -98,24 +99,6 @@ pub enum Action {
     },
     /// The public state has changed.
     Announce(Transition),
-}
-
-/// Which processes of a run get a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SignalTarget {
-    /// Its leader alone, as long as it lives; what it has forked is its own business.
-    #[default]
-    Leader,
-    /// All that is left of the run.
-    Group,
-}
-
-impl SignalTarget {
-    /// See [`SignalTarget::Leader`].
-    pub fn is_leader(&self) -> bool {
-        *self == SignalTarget::Leader
-    }
 }
 
 /// Why a run gets a signal.

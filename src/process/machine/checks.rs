@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::moment::Moment;
 use super::due::{Due, after, is_due};
-use crate::models::{HealthCheckConfig, HealthCheckType};
+use crate::models::{HealthCheckConfig, HealthCheckType, ProgramConfig};
 use crate::util::truncate::to_bytes;
 
 /// What an answer may take beyond the check's own time-out and one interval before it is given up, in seconds.
@@ -48,13 +48,15 @@ pub(super) enum Turn {
 }
 
 impl Checks {
-    /// The checks of a run that became `RUNNING` at `now`; `None` where none are configured.
-    pub(super) fn new(config: &HealthCheckConfig, now: Moment) -> Option<Box<Self>> {
+    /// The checks of a run of this program that became `RUNNING` at `now`; `None` where none are configured.
+    pub(super) fn new(program: &ProgramConfig, now: Moment) -> Option<Box<Self>> {
+        let config = &*program.healthcheck;
+        let first = now.checked_add(Duration::from_secs(config.start_period.into()) + stagger(program));
         match config.check_type {
             HealthCheckType::None => None,
             HealthCheckType::Tcp | HealthCheckType::Unix | HealthCheckType::Http | HealthCheckType::Script => {
                 Some(Box::new(Checks {
-                    next: after(now, config.start_period),
+                    next: first,
                     awaited: None,
                     failures: 0,
                     healthy: None,
@@ -65,8 +67,8 @@ impl Checks {
     }
 
     /// The checks of a run that is ready when one passes: the first is due at once.
-    pub(super) fn at_once(config: &HealthCheckConfig, now: Moment) -> Option<Box<Self>> {
-        let mut checks = Checks::new(config, now)?;
+    pub(super) fn at_once(program: &ProgramConfig, now: Moment) -> Option<Box<Self>> {
+        let mut checks = Checks::new(program, now)?;
         checks.next = Some(now);
         Some(checks)
     }
@@ -120,6 +122,18 @@ impl Checks {
     }
 }
 
+/// How much later than its `start_period` a program's first check is due: by its name up to an interval, and up to a
+/// `start_period` where that is shorter. A thousand programs that have started together would else be checked together ever
+/// after. Who wants the first check at once (0) gets it.
+fn stagger(program: &ProgramConfig) -> Duration {
+    let most = program.healthcheck.interval.min(program.healthcheck.start_period);
+    // FNV-1a, whose upper bits a multiplication mixes: names differ in their last digits.
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let hash = program.name.bytes().fold(0xcbf2_9ce4_8422_2325, step).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    // Twenty bits: the product fits whatever is configured.
+    Duration::from_millis(((hash >> 44) * u64::from(most) * 1000) >> 20)
+}
+
 /// The first moment after `now` in the row `due`, `due + interval`, …; `interval` in seconds.
 fn following(due: Moment, interval: u32, now: Moment) -> Due {
     let interval = u64::from(interval.max(1));
@@ -130,3 +144,37 @@ fn following(due: Moment, interval: u32, now: Moment) -> Due {
 
 /// Bytes of a message that are kept: it comes from outside.
 const LONGEST_MESSAGE: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_check_ms(name: &str, start_period: u32, interval: u32) -> u64 {
+        let mut program = ProgramConfig::new(name, "true");
+        program.healthcheck.check_type = HealthCheckType::Tcp;
+        program.healthcheck.start_period = start_period;
+        program.healthcheck.interval = interval;
+        let now = Moment::from_nanos(7);
+        let first = Checks::new(&program, now).unwrap().timer().unwrap();
+        u64::try_from(first.saturating_duration_since(now).as_millis()).unwrap()
+    }
+
+    #[test]
+    fn first_checks_of_many_programs_are_spread() {
+        let mut of_second = [0u32; 10];
+        for number in 0..1000 {
+            let after = first_check_ms(&format!("worker:{number:02}"), 10, 10);
+            assert!((10_000..20_000).contains(&after), "{after}");
+            of_second[usize::try_from(after / 1000).unwrap() - 10] += 1;
+        }
+        assert!(of_second.iter().all(|count| (50..150).contains(count)), "{of_second:?}");
+    }
+
+    #[test]
+    fn no_first_check_is_staggered_by_more_than_its_own_times() {
+        assert_eq!(first_check_ms("web", 0, 30), 0, "at once is at once");
+        assert!((5_000..6_000).contains(&first_check_ms("web", 5, 1)));
+        assert!((2_000..4_000).contains(&first_check_ms("web", 2, 3600)));
+        assert!(first_check_ms("web", u32::MAX, u32::MAX) >= u64::from(u32::MAX) * 1000, "nothing overflows");
+    }
+}

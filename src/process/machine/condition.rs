@@ -402,10 +402,16 @@ impl Machine {
             Phase::Running { run, .. } => {
                 Condition::Alive { pid: run.pid, started: run.started, unready: run.unready().cloned() }
             }
-            Phase::Unhealthy { run, checks } => match run.missed() {
+            Phase::Unhealthy { run, checks, fault } => match run.missed() {
                 Some(miss) => Condition::Missed { pid: run.pid, miss },
                 None => {
-                    let message = checks.as_ref().map(|checks| Arc::clone(&checks.message)).unwrap_or_default();
+                    let failing = checks.as_ref().filter(|checks| checks.failures > 0);
+                    let message = match (failing, fault) {
+                        (None, Some(fault)) => fault.to_string().into(),
+                        (Some(_), _) | (None, None) => {
+                            checks.as_ref().map(|checks| Arc::clone(&checks.message)).unwrap_or_default()
+                        }
+                    };
                     Condition::Unhealthy { pid: run.pid, message }
                 }
             },

@@ -6,6 +6,7 @@ use super::super::hook::HookFailure;
 use super::super::initiator::Initiator;
 use super::super::main_process::NoMain;
 use super::super::notification::Notification;
+use super::super::output_fault::OutputFault;
 use super::super::readiness::ReadyReport;
 use super::super::state::{Exit, ProcessState, SpawnError};
 use crate::models::{Hook, ProgramConfig};
@@ -164,6 +165,20 @@ pub enum Event {
         /// The run that it was for.
         generation: Generation,
     },
+    /// The output of the run shows that it is not well.
+    OutputWatched {
+        /// The run.
+        generation: Generation,
+        /// What is wrong.
+        fault: Arc<OutputFault>,
+        /// It is to be restarted for that; else it is unhealthy.
+        is_restart: bool,
+    },
+    /// It has written something, after it was told that it does not.
+    Heard {
+        /// The run.
+        generation: Generation,
+    },
     /// Another process of the run is its main one from now on.
     MainFound {
         /// The run.
@@ -209,6 +224,8 @@ impl Event {
             Event::Notified { .. } => "notified",
             Event::NotifyRefused { .. } => "refused",
             Event::NotificationsRead { .. } => "read",
+            Event::OutputWatched { .. } => "output",
+            Event::Heard { .. } => "heard",
             Event::MainFound { .. } => "main",
             Event::NoMain { .. } => "no main",
             Event::ConfigChanged(_) => "config",
@@ -234,6 +251,8 @@ impl Event {
             | Event::Notified { generation, .. }
             | Event::NotifyRefused { generation, .. }
             | Event::NotificationsRead { generation }
+            | Event::OutputWatched { generation, .. }
+            | Event::Heard { generation }
             | Event::MainFound { generation, .. }
             | Event::NoMain { generation, .. } => Some(*generation),
             Event::StartRequested { .. }

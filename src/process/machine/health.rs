@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::super::cause::Cause;
 use super::super::failure::Failure;
 use super::super::moment::Moment;
+use super::super::output_fault::OutputFault;
+use super::super::signal_target::SignalTarget;
 use super::super::state::{ProcessState, signal_number};
-use super::action::{Action, KillWhy, SignalTarget};
+use super::action::{Action, KillWhy};
 use super::checks::Checks;
 use super::commands::StopOrder;
 use super::phase::{Phase, Run, Then};
@@ -30,17 +32,18 @@ impl Machine {
                 }
                 Phase::Running { run, checks: Some(checks) }
             }
-            Phase::Unhealthy { run, checks: Some(mut checks) } => {
+            Phase::Unhealthy { run, checks: Some(mut checks), fault } => {
                 if !checks.answer(healthy, message) {
-                    return Phase::Unhealthy { run, checks: Some(checks) };
+                    return Phase::Unhealthy { run, checks: Some(checks), fault };
                 }
                 if !healthy {
                     let failure = failed_checks(&checks);
-                    return self.stay_unhealthy(now, run, Some(checks), failure);
+                    return self.stay_unhealthy(now, run, Some(checks), fault, failure);
                 }
                 self.tally.health_restarts = 0;
-                if run.missed().is_some() {
-                    return Phase::Unhealthy { run, checks: Some(checks) };
+                let is_silent = fault.as_ref().is_some_and(|fault| fault.is_silence());
+                if run.missed().is_some() || is_silent {
+                    return Phase::Unhealthy { run, checks: Some(checks), fault };
                 }
                 let (pid, cause) = (Some(run.pid), Cause::HealthyAgain { message: checks.message.clone() });
                 self.enter(ProcessState::Unhealthy, Phase::Running { run, checks: Some(checks) }, pid, cause)
@@ -69,7 +72,7 @@ impl Machine {
         self.announce(ProcessState::Running, ProcessState::Unhealthy, Some(run.pid), cause);
         self.act_for_health(&run);
         let failure = failed_checks(&checks);
-        self.stay_unhealthy(now, run, Some(checks), failure)
+        self.stay_unhealthy(now, run, Some(checks), None, failure)
     }
 
     /// Does once what `healthcheck_action` says, where that is no restart.
@@ -94,11 +97,12 @@ impl Machine {
         now: Moment,
         mut run: Run,
         checks: Option<Box<Checks>>,
+        fault: Option<Arc<OutputFault>>,
         failure: Failure,
     ) -> Phase {
         match (&run.config.healthcheck.action, self.config.autorestart) {
             (HealthAction::None | HealthAction::Signal(_) | HealthAction::Command(_), _)
-            | (HealthAction::Restart, AutoRestart::Never) => Phase::Unhealthy { run, checks },
+            | (HealthAction::Restart, AutoRestart::Never) => Phase::Unhealthy { run, checks, fault },
             (HealthAction::Restart, AutoRestart::Unexpected | AutoRestart::Always) => {
                 if let Some(miss) = run.missed() {
                     run.watchdog = Some(Box::new(Watchdog::Missed { miss, stops: true }));

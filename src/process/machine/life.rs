@@ -8,9 +8,10 @@ use super::super::failure::Failure;
 use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::readiness::ReadySign;
+use super::super::signal_target::SignalTarget;
 use super::super::state::{Exit, ProcessState, SpawnError};
 use super::super::stop_signals::stop_seconds;
-use super::action::{Action, Desired, KillWhy, LastRun, SignalTarget};
+use super::action::{Action, Desired, KillWhy, LastRun};
 use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::due::{after, is_due};
@@ -116,18 +117,17 @@ impl Machine {
     }
 
     pub(super) fn running(&mut self, now: Moment, run: Run, cause: Cause) -> Phase {
-        let checks = Checks::new(&run.config.healthcheck, now);
+        let checks = Checks::new(&run.config, now);
         self.running_with(now, run, checks, cause)
     }
 
     /// `RUNNING` with these health checks.
-    pub(super) fn running_with(
-        &mut self,
-        now: Moment,
-        mut run: Run,
-        checks: Option<Box<Checks>>,
-        cause: Cause,
-    ) -> Phase {
+    pub(super) fn running_with(&mut self, now: Moment, run: Run, checks: Option<Box<Checks>>, cause: Cause) -> Phase {
+        Phase::Running { run: self.come_up(now, run, cause), checks }
+    }
+
+    /// The run is up: it is announced, and what follows from that begins.
+    pub(super) fn come_up(&mut self, now: Moment, mut run: Run, cause: Cause) -> Run {
         run.watchdog = Watchdog::of(&run.config, now);
         let sign = ReadySign::of(&run.config.ready);
         run.probes = sign.and_then(|sign| Probes::repeated(sign, run.config.ready_interval, now));
@@ -135,7 +135,7 @@ impl Machine {
         if !run.config.hooks.post_start.is_empty() {
             self.run_hook(Hook::PostStart, &run.config);
         }
-        Phase::Running { run, checks }
+        run
     }
 
     pub(super) fn exited(&mut self, now: Moment, phase: Phase, exit: Exit, descendant: Option<i32>) -> Phase {
@@ -471,17 +471,17 @@ impl Machine {
                 self.watchdog_fired(now, &mut run);
                 Phase::Running { run, checks }
             }
-            Phase::Unhealthy { mut run, checks } if run.watchdog_is_due(now) => {
+            Phase::Unhealthy { mut run, checks, fault } if run.watchdog_is_due(now) => {
                 self.watchdog_fired(now, &mut run);
-                Phase::Unhealthy { run, checks }
+                Phase::Unhealthy { run, checks, fault }
             }
             Phase::Running { run, checks: Some(mut checks) } => {
                 let turn = checks.take_turn(&run.config.healthcheck, now);
                 self.take_turn(now, Phase::Running { run, checks: Some(checks) }, &turn)
             }
-            Phase::Unhealthy { run, checks: Some(mut checks) } => {
+            Phase::Unhealthy { run, checks: Some(mut checks), fault } => {
                 let turn = checks.take_turn(&run.config.healthcheck, now);
-                self.take_turn(now, Phase::Unhealthy { run, checks: Some(checks) }, &turn)
+                self.take_turn(now, Phase::Unhealthy { run, checks: Some(checks), fault }, &turn)
             }
             Phase::Stopped
             | Phase::Waiting { .. }

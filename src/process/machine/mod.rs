@@ -58,6 +58,7 @@ mod health;
 mod hooks;
 mod life;
 mod notified;
+mod output_watched;
 mod pacing;
 mod pause;
 mod phase;
@@ -85,7 +86,7 @@ use super::readiness::ReadySign;
 use super::state::{ProcessState, SpawnError};
 use crate::failpoint;
 use crate::models::ProgramConfig;
-pub use action::{Action, Desired, KillWhy, LastRun, SignalTarget, Transition};
+pub use action::{Action, Desired, KillWhy, LastRun, Transition};
 #[cfg(test)]
 pub(crate) use condition::Upcoming;
 pub use condition::{Awaited, Condition};
@@ -209,6 +210,10 @@ impl Machine {
             Event::Notified { generation: _, message } => self.notified(now, phase, &message),
             Event::NotifyRefused { generation: _, pid } => self.notify_refused(phase, pid),
             Event::NotificationsRead { generation: _ } => self.notifications_read(now, phase),
+            Event::OutputWatched { generation: _, fault, is_restart } => {
+                self.output_watched(now, phase, fault, is_restart)
+            }
+            Event::Heard { generation: _ } => self.heard(phase),
             Event::MainFound { generation: _, pid } => self.main_found(now, phase, pid),
             Event::NoMain { generation: _, found } => self.no_main(now, phase, found),
             Event::ConfigChanged(config) => {
@@ -307,9 +312,10 @@ impl Machine {
     }
 
     /// What the health checks say of the present run; `None` before the first answer and without checks. It is not healthy
-    /// where its watchdog has missed it.
+    /// where its watchdog has missed it, or its output has shown that it is not well.
     pub fn healthy(&self) -> Option<bool> {
-        match self.phase.led_run().and_then(Run::missed).is_some() {
+        let is_missed = self.phase.led_run().and_then(Run::missed).is_some();
+        match is_missed || self.phase.output_fault().is_some() {
             true => Some(false),
             false => self.phase.checks().and_then(|checks| checks.healthy),
         }

@@ -1,8 +1,9 @@
 //! Pauses: a run that somebody has stopped in its place, until it is to go on. Nobody asks after its health meanwhile.
 
 use super::super::moment::Moment;
+use super::super::signal_target::SignalTarget;
 use super::Machine;
-use super::action::{Action, KillWhy, SignalTarget};
+use super::action::{Action, KillWhy};
 use super::checks::Checks;
 use super::phase::{Phase, Run};
 use super::watchdog::Watchdog;
@@ -22,8 +23,8 @@ impl Machine {
             Phase::Running { run, checks: _ } if !run.is_paused => {
                 Phase::Running { run: self.paused(run), checks: None }
             }
-            Phase::Unhealthy { run, checks: _ } if !run.is_paused => {
-                Phase::Unhealthy { run: self.paused(run), checks: None }
+            Phase::Unhealthy { run, checks: _, fault } if !run.is_paused => {
+                Phase::Unhealthy { run: self.paused(run), checks: None, fault }
             }
             Phase::Running { .. }
             | Phase::Unhealthy { .. }
@@ -45,12 +46,12 @@ impl Machine {
     pub(super) fn resume(&mut self, now: Moment, phase: Phase) -> Phase {
         match phase {
             Phase::Running { run, checks: _ } if run.is_paused => {
-                let checks = Checks::new(&run.config.healthcheck, now);
+                let checks = Checks::new(&run.config, now);
                 Phase::Running { run: self.resumed(now, run), checks }
             }
-            Phase::Unhealthy { run, checks: _ } if run.is_paused => {
-                let checks = Checks::new(&run.config.healthcheck, now);
-                Phase::Unhealthy { run: self.resumed(now, run), checks }
+            Phase::Unhealthy { run, checks: _, fault } if run.is_paused => {
+                let checks = Checks::new(&run.config, now);
+                Phase::Unhealthy { run: self.resumed(now, run), checks, fault }
             }
             Phase::Running { .. }
             | Phase::Unhealthy { .. }

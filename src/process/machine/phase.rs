@@ -9,9 +9,11 @@ use super::super::cause::Tries;
 use super::super::failure::Failure;
 use super::super::moment::Moment;
 use super::super::notification::{Told, WatchdogMiss};
+use super::super::output_fault::OutputFault;
+use super::super::signal_target::SignalTarget;
 use super::super::state::{ProcessState, signal_number};
 use super::super::stop_signals::{StopStep, seconds_behind};
-use super::action::{KillWhy, SignalTarget};
+use super::action::KillWhy;
 use super::checks::Checks;
 use super::due::{Due, after, earlier, is_due};
 use super::probes::Probes;
@@ -319,10 +321,12 @@ pub(super) enum Phase {
         run: Run,
         checks: Option<Box<Checks>>,
     },
-    /// Its checks fail, or its watchdog has missed it.
+    /// Its checks fail, its watchdog has missed it, or its output has shown a `fault`.
     Unhealthy {
         run: Run,
         checks: Option<Box<Checks>>,
+        #[serde(default)]
+        fault: Option<Arc<OutputFault>>,
     },
     Stopping {
         leader: Leader,
@@ -430,6 +434,25 @@ impl Phase {
         }
     }
 
+    /// What its output has shown, for which it is unhealthy.
+    pub(super) fn output_fault(&self) -> Option<&Arc<OutputFault>> {
+        match self {
+            Phase::Unhealthy { fault, .. } => fault.as_ref(),
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::PreStart { .. }
+            | Phase::Waiting { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. } => None,
+        }
+    }
+
     /// The health checks, while they go on.
     pub(super) fn checks(&self) -> Option<&Checks> {
         match self {
@@ -504,7 +527,7 @@ impl Phase {
                 earlier(startup.timer(), run.probes_timer())
             }
             Phase::Starting { startup, .. } => startup.timer(),
-            Phase::Running { run, checks } | Phase::Unhealthy { run, checks } => {
+            Phase::Running { run, checks } | Phase::Unhealthy { run, checks, fault: _ } => {
                 let checks = checks.as_ref().and_then(|checks| checks.timer());
                 earlier(checks, earlier(run.probes_timer(), run.watchdog_timer()))
             }

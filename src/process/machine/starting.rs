@@ -212,10 +212,8 @@ impl Machine {
             Startup::Alive { until } if is_due(until, now) => {
                 // It has lived long enough; only our timer was slower than its end.
                 let cause = up_for(&run);
-                match self.running(now, run, cause) {
-                    Phase::Running { run, .. } => self.ended(now, ProcessState::Running, run, exit),
-                    other => other,
-                }
+                let run = self.come_up(now, run, cause);
+                self.ended(now, ProcessState::Running, run, exit)
             }
             Startup::Completion { .. } if self.is_success(exit) => self.completed(now, run, exit),
             Startup::Completion { .. } => self.start_ended(now, run, exit, None),

@@ -60,7 +60,7 @@ impl Startup {
     pub(super) fn until_ready(config: &ProgramConfig, started: Moment, now: Moment) -> Startup {
         let give_up_at = give_up_at(config, started);
         match ReadySign::of(&config.ready) {
-            Some(ReadySign::Health) => match Checks::at_once(&config.healthcheck, now) {
+            Some(ReadySign::Health) => match Checks::at_once(config, now) {
                 Some(checks) => Startup::Healthy { checks, give_up_at },
                 None => Startup::Alive { until: after(started, config.startsecs) },
             },

@@ -21,8 +21,9 @@ use super::super::cause::{Cause, Verb};
 use super::super::initiator::{Caller, Initiator};
 use super::super::last_words::LastWords;
 use super::super::moment::Moment;
+use super::super::signal_target::SignalTarget;
 use super::super::state::{Exit, ProcessState, SpawnError, SpawnStage};
-use super::{Action, Condition, Desired, Event, KillWhy, Machine, SignalTarget};
+use super::{Action, Condition, Desired, Event, KillWhy, Machine};
 use crate::models::{AutoRestart, HealthCheckType, Hook, ProgramConfig};
 use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unhealthy};
 
@@ -253,7 +254,8 @@ fn restart(force: bool) -> Event {
 }
 
 fn config(change: impl FnOnce(&mut ProgramConfig)) -> ProgramConfig {
-    let mut config = ProgramConfig::new("web", "/bin/web");
+    // By its name its first check is not staggered.
+    let mut config = ProgramConfig::new("tbox", "/bin/web");
     change(&mut config);
     config
 }

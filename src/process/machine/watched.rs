@@ -40,12 +40,12 @@ impl Machine {
                 let miss = WatchdogMiss::Silent(run.config.watchdog);
                 self.missed(now, run, checks, miss)
             }
-            Phase::Unhealthy { mut run, checks }
+            Phase::Unhealthy { mut run, checks, fault }
                 if matches!(run.watchdog.as_deref(), Some(Watchdog::Asking { .. })) =>
             {
                 let miss = WatchdogMiss::Silent(run.config.watchdog);
                 run.watchdog = Some(Box::new(Watchdog::Missed { miss, stops: false }));
-                Phase::Unhealthy { run, checks }
+                Phase::Unhealthy { run, checks, fault }
             }
             Phase::Stopped
             | Phase::Exited { .. }
@@ -78,18 +78,18 @@ impl Machine {
                 run.watchdog = Watchdog::of(&run.config, now);
                 Phase::Running { run, checks }
             }
-            (Phase::Unhealthy { mut run, checks }, WatchdogReport::Alive) => {
+            (Phase::Unhealthy { mut run, checks, fault }, WatchdogReport::Alive) => {
                 let was_missed = run.missed().is_some();
                 self.alive_again(checks.as_deref());
                 run.watchdog = Watchdog::of(&run.config, now);
                 let retries = run.config.healthcheck.retries;
                 let checks_fail = checks.as_ref().is_some_and(|checks| checks.failures >= retries);
-                match was_missed && !checks_fail {
+                match was_missed && !checks_fail && fault.is_none() {
                     true => {
                         let pid = Some(run.pid);
                         self.enter(ProcessState::Unhealthy, Phase::Running { run, checks }, pid, Cause::AliveAgain)
                     }
-                    false => Phase::Unhealthy { run, checks },
+                    false => Phase::Unhealthy { run, checks, fault },
                 }
             }
             (
@@ -123,6 +123,6 @@ impl Machine {
         let cause = Cause::WatchdogMissed { miss };
         self.announce(ProcessState::Running, ProcessState::Unhealthy, Some(run.pid), cause);
         self.act_for_health(&run);
-        self.stay_unhealthy(now, run, checks, Failure::Watchdog { miss })
+        self.stay_unhealthy(now, run, checks, None, Failure::Watchdog { miss })
     }
 }

@@ -4,6 +4,7 @@ use crate::sys::launch::{Launch, c_string, standard_fds};
 use crate::sys::reap;
 use crate::sys::spawn::{Child, Spawner};
 use crate::sys::testing::is_root;
+use crate::sys::variables::Variables;
 use std::io::{BufRead, BufReader, PipeReader};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ fn spawn(script: &str) -> (Child, BufReader<PipeReader>) {
     let launch = Launch {
         pid_variable: None,
         argv: ["/bin/sh", "-c", script].iter().map(|word| c_string("test", word).unwrap()).collect(),
-        env: vec![c_string("test", "PATH=/usr/bin:/bin").unwrap()],
+        env: Variables::from_iter([c"PATH=/usr/bin:/bin".into()]),
         directory: None,
         stdin_file: None,
         credentials: None,

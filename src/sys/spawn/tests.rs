@@ -8,6 +8,7 @@ use crate::process::Exit;
 use crate::sys::launch::{c_string, standard_fds};
 use crate::sys::limits::{Limit, Rlimit};
 use crate::sys::testing::{in_own_process, is_root};
+use crate::sys::variables::Variables;
 use crate::sys::{reap, stdio, users};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -18,6 +19,10 @@ mod fds;
 
 fn words(text: &[&str]) -> Vec<CString> {
     text.iter().map(|word| c_string("test", word).unwrap()).collect()
+}
+
+fn variables(text: &[&str]) -> Variables {
+    words(text).into_iter().collect()
 }
 
 /// A child with nothing but an output; change what the test is about with `edit`.
@@ -48,7 +53,7 @@ fn launch<'fd>(argv: &[&str], null: BorrowedFd<'fd>, output: BorrowedFd<'fd>) ->
     Launch {
         pid_variable: None,
         argv: words(argv),
-        env: words(&["PATH=/usr/bin:/bin"]),
+        env: variables(&["PATH=/usr/bin:/bin"]),
         directory: None,
         stdin_file: None,
         credentials: None,
@@ -77,8 +82,13 @@ fn exit_of(pid: i32) -> Exit {
 /// Runs it to its end; its exit and what it printed (standard error too).
 fn run_with(argv: &[&str], edit: impl FnOnce(&mut Launch<'_>)) -> (Exit, String) {
     let (mut reader, writer) = io::pipe().unwrap();
-    let child = spawn_with(argv, writer.as_fd(), edit).unwrap();
+    let mut spawner = Spawner::new().unwrap();
+    let mut child = spawn_by(&mut spawner, argv, writer.as_fd(), edit).unwrap();
     drop(writer);
+    // On a busy machine it is late, and the writing end still among its descriptors here.
+    while spawner.settle(&mut child) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     (exit_of(child.pid), text)
@@ -150,7 +160,7 @@ fn descriptors_without_close_on_exec_are_closed_too_also_on_old_kernels() {
     let command = Launch {
         pid_variable: None,
         argv: words(&["ls", "/proc/self/fd"]),
-        env: Vec::new(),
+        env: variables(&[]),
         directory: None,
         stdin_file: None,
         credentials: None,
@@ -234,7 +244,7 @@ fn environment_and_directory_are_those_of_the_launch() {
     let dir = dir.path().canonicalize().unwrap();
     let (exit, text) = run_with(&["sh", "-c", "/bin/pwd; exec env"], |command| {
         command.directory = Some(c_string("directory", &dir).unwrap());
-        command.env = words(&["A=1", "B=x y=z", "PWD=/"]);
+        command.env = variables(&["A=1", "B=x y=z", "PWD=/"]);
     });
     assert_eq!(exit, Exit::Code(0), "{text}");
     let mut lines = text.lines();
@@ -317,14 +327,14 @@ fn the_path_of_the_child_is_searched_as_execvp_does() {
     script(&one, "prog", "#!/bin/sh\n", 0o644);
     let path = |parts: &[&Path]| {
         let parts: Vec<_> = parts.iter().map(|part| part.to_str().unwrap()).collect();
-        words(&[&format!("PATH=/no/such:{}", parts.join(":"))])
+        variables(&[&format!("PATH=/no/such:{}", parts.join(":"))])
     };
     let error = fail(&["prog"], |command| command.env = path(&[&one, &two]));
     assert_eq!((error.errno, error.subject.as_str()), (libc::EACCES, one.join("prog").to_str().unwrap()));
     script(&two, "prog", "#!/bin/sh\nexit 5\n", 0o755);
     assert_eq!(run_with(&["prog"], |command| command.env = path(&[&one, &two])).0, Exit::Code(5));
     let in_directory = |command: &mut Launch<'_>| {
-        command.env = words(&["PATH="]);
+        command.env = variables(&["PATH="]);
         command.directory = Some(c_string("directory", &two).unwrap());
     };
     assert_eq!(run_with(&["prog"], in_directory).0, Exit::Code(5), "an empty element is the child's directory");
@@ -362,7 +372,7 @@ fn no_descriptor_left_is_a_failure_of_fork_with_its_errno() {
         let command = Launch {
             pid_variable: None,
             argv: words(&["true"]),
-            env: Vec::new(),
+            env: variables(&[]),
             directory: None,
             stdin_file: None,
             credentials: None,
@@ -404,7 +414,7 @@ fn standard_streams_may_come_from_0_to_2_in_any_order() {
         let command = Launch {
             pid_variable: None,
             argv: words(&["/bin/sh", "-c", "echo out; echo err >&2; cat"]),
-            env: words(&["PATH=/usr/bin:/bin"]),
+            env: variables(&["PATH=/usr/bin:/bin"]),
             directory: None,
             stdin_file: None,
             credentials: None,

@@ -151,6 +151,8 @@ impl Auditor {
             | Event::Notified { .. }
             | Event::NotifyRefused { .. }
             | Event::NotificationsRead { .. }
+            | Event::OutputWatched { .. }
+            | Event::Heard { .. }
             | Event::MainFound { .. }
             | Event::NoMain { .. } => {}
         }

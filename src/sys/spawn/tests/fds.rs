@@ -42,7 +42,7 @@ fn fds_of_a_child(spawner: &mut Spawner, fds: Vec<(RawFd, BorrowedFd<'_>)>) -> B
     let launch = Launch {
         pid_variable: None,
         argv: words(&["/bin/sh", "-c", "kill -STOP $$"]),
-        env: words(&["PATH=/usr/bin:/bin"]),
+        env: variables(&["PATH=/usr/bin:/bin"]),
         directory: None,
         stdin_file: None,
         credentials: None,

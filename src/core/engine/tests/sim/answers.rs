@@ -99,16 +99,19 @@ impl Oracle {
         ask.by = None;
         let right = matches!(
             ask.request,
-            Request::Watch(
-                Watch::Tail { .. } | Watch::FollowDaemonLog { .. } | Watch::Why { .. } | Watch::ReadLog { .. }
-            ) | Request::Command(Command::ClearLogs { .. } | Command::Stdin { .. } | Command::ClearDaemonLog)
+            Request::Watch(Watch::Tail { .. } | Watch::Why { .. } | Watch::ReadLog { .. })
+                | Request::Command(Command::ClearLogs { .. } | Command::Stdin { .. } | Command::ClearDaemonLog)
         );
-        if matches!(ask.request, Request::Watch(Watch::Tail { .. } | Watch::FollowDaemonLog { .. })) {
+        if matches!(ask.request, Request::Watch(Watch::Tail { .. })) {
             ask.kind = Kind::Stream;
         }
         #[cfg(feature = "http")]
         let right = right || matches!(ask.request, Request::Watch(Watch::Metrics));
         self.rule(right, || format!("{request:?} is delegated, which the engine is to answer"));
+    }
+
+    pub(super) fn waiting_count(&self) -> usize {
+        self.asks.len()
     }
 
     pub(super) fn waiting(&self) -> Vec<RequestId> {
@@ -124,14 +127,14 @@ impl Oracle {
         late.map(|(request, ask)| format!("no answer to {request:?}: {ask:?}"))
     }
 
-    /// An answer; `left`: those members of which something lives, `names`: the processes that other threads see.
+    /// An answer; `left`: those members of which something lives, `is_shown`: those that other threads see.
     pub(super) fn answered(
         &mut self,
         now: Millis,
         request: RequestId,
         answer: &Answer,
         left: &[ProcId],
-        names: &[String],
+        is_shown: &dyn Fn(&str) -> bool,
     ) {
         self.note(now, || format!("answer to {request:?}: {answer:?}"));
         let Some(ask) = self.asks.remove(&request) else {
@@ -143,7 +146,7 @@ impl Oracle {
             Ok(_) | Err(_) => None,
         };
         let answer = failed.unwrap_or(answer);
-        let verdict = self.judge(now, &ask, answer, left, names);
+        let verdict = self.judge(now, &ask, answer, left, is_shown);
         self.rule(verdict.is_ok(), || format!("{:?} to {ask:?}: {}", answer, verdict.unwrap_err()));
     }
 
@@ -153,14 +156,14 @@ impl Oracle {
         ask: &Ask,
         answer: &Answer,
         left: &[ProcId],
-        names: &[String],
+        is_shown: &dyn Fn(&str) -> bool,
     ) -> Result<(), String> {
         let ensure = |holds: bool, rule: &str| if holds { Ok(()) } else { Err(rule.to_owned()) };
         match answer {
             Ok(reply) => {
                 self.counts.done += 1;
                 ensure(fits(&ask.request, reply), "the answer to another question")?;
-                self.judge_reply(ask, left, names)
+                self.judge_reply(ask, left, is_shown)
             }
             Err(refusal) if timed_out(refusal) => {
                 self.counts.timeouts += 1;
@@ -174,7 +177,7 @@ impl Oracle {
         }
     }
 
-    fn judge_reply(&mut self, ask: &Ask, left: &[ProcId], names: &[String]) -> Result<(), String> {
+    fn judge_reply(&mut self, ask: &Ask, left: &[ProcId], is_shown: &dyn Fn(&str) -> bool) -> Result<(), String> {
         let ensure = |holds: bool, rule: &str| if holds { Ok(()) } else { Err(rule.to_owned()) };
         let mut members = ask.members.iter().filter_map(|(id, spawns)| Some((self.procs.get(id)?, *spawns)));
         let came_up = |proc: &Proc| is_up(proc) || proc.last_up.is_some_and(|up| up >= ask.at);
@@ -192,9 +195,8 @@ impl Oracle {
                 ensure(ask.result == Some(LoadResult::Good), "nothing was read that could be applied")?;
                 ensure(!lives, "something of a removed program lives")?;
                 // It may have come back meanwhile, and been removed once more.
-                let there = |proc: &Proc, spawns: u64| {
-                    proc.leaving && proc.spawns == spawns && names.contains(&proc.config.name)
-                };
+                let there =
+                    |proc: &Proc, spawns: u64| proc.leaving && proc.spawns == spawns && is_shown(&proc.config.name);
                 ensure(!members.any(|(proc, spawns)| there(proc, spawns)), "a removed program is still there")
             }
             Kind::Reread => {
@@ -306,7 +308,9 @@ fn fits(request: &Request, reply: &Reply) -> bool {
         },
         Request::Watch(watch) => match watch {
             Watch::Wait { .. } => matches!(reply, Reply::WaitOver { .. }),
-            Watch::Events { .. } | Watch::Tail { .. } | Watch::FollowDaemonLog { .. } => false,
+            Watch::Events { .. } | Watch::Tail { .. } => false,
+            #[cfg(feature = "xmlrpc")]
+            Watch::FollowDaemonLog { .. } => false,
             Watch::ReadLog { .. } => matches!(reply, Reply::LogRead { .. }),
             #[cfg(feature = "http")]
             Watch::Metrics => matches!(reply, Reply::Metrics(_)),

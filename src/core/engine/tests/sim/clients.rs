@@ -129,7 +129,9 @@ impl Sim {
             Request::Watch(Watch::ReadLog { source: LogSource::Process { name, .. }, .. }) => {
                 lacks = named(name, oracle).is_empty();
             }
-            Request::Watch(Watch::ReadLog { source: LogSource::Daemon, .. } | Watch::FollowDaemonLog { .. }) => {}
+            Request::Watch(Watch::ReadLog { source: LogSource::Daemon, .. }) => {}
+            #[cfg(feature = "xmlrpc")]
+            Request::Watch(Watch::FollowDaemonLog { .. }) => {}
             #[cfg(feature = "http")]
             Request::Watch(Watch::Metrics) => {}
             #[cfg(feature = "attach")]

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::counts::Counts;
 use super::{Millis, SECOND};
 use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId, ShutdownProgress};
 use crate::models::{AutoRestart, ExitOn, HealthCheckType, Hook, ProgramConfig, ProgramType, Readiness};
-use crate::process::{Cause, Exit, Failure, Initiator, ProcessState, SpawnError, SpawnStage, Transition};
+use crate::process::{Cause, Exit, Failure, Initiator, OutputFault, ProcessState, SpawnError, SpawnStage, Transition};
 
 /// What death by SIGKILL, and everything around it, may take.
 pub(super) const MARGIN: Millis = 5 * SECOND;
@@ -49,6 +50,11 @@ pub(super) struct Proc {
     pub(super) last_up: Option<Millis>,
     /// It is a oneshot that has done what it is for.
     pub(super) completed: bool,
+    /// When it was spawned, and when it was `RUNNING` by that.
+    pub(super) spawned: Millis,
+    pub(super) up_since: Option<Millis>,
+    /// Its stop ends a start that has not come about.
+    pub(super) start_failed: bool,
     /// When it ended, its settings allowed that it stays so.
     pub(super) may_rest: bool,
 }
@@ -145,83 +151,6 @@ pub(super) struct Oracle {
     pub(super) counts: Counts,
 }
 
-/// How often the cases were met, so that a simulation that never meets one is found out.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Counts {
-    pub(super) turns: u64,
-    pub(super) runs: u64,
-    pub(super) refused: u64,
-    pub(super) done: u64,
-    pub(super) failed: u64,
-    pub(super) timeouts: u64,
-    pub(super) gone: u64,
-    pub(super) reloads: u64,
-    pub(super) fatal: u64,
-    pub(super) unhealthy: u64,
-    pub(super) quiet: u64,
-    pub(super) clean_ends: u64,
-    pub(super) given_up: u64,
-    pub(super) confirmed: u64,
-    pub(super) rolled_back: u64,
-    pub(super) load_timeouts: u64,
-    pub(super) late_loads: u64,
-    pub(super) streams: u64,
-    pub(super) delegated: u64,
-    pub(super) copies: u64,
-    pub(super) looked_at: u64,
-    pub(super) own_ends: u64,
-    pub(super) missed: u64,
-    pub(super) alive_again: u64,
-    pub(super) hooks: u64,
-    pub(super) backgrounded: u64,
-    pub(super) handed_over: u64,
-    pub(super) no_main: u64,
-}
-
-impl Counts {
-    fn all(&mut self) -> [&mut u64; 28] {
-        [
-            &mut self.turns,
-            &mut self.runs,
-            &mut self.refused,
-            &mut self.done,
-            &mut self.failed,
-            &mut self.timeouts,
-            &mut self.gone,
-            &mut self.reloads,
-            &mut self.fatal,
-            &mut self.unhealthy,
-            &mut self.quiet,
-            &mut self.clean_ends,
-            &mut self.given_up,
-            &mut self.confirmed,
-            &mut self.rolled_back,
-            &mut self.load_timeouts,
-            &mut self.late_loads,
-            &mut self.streams,
-            &mut self.delegated,
-            &mut self.copies,
-            &mut self.looked_at,
-            &mut self.own_ends,
-            &mut self.missed,
-            &mut self.alive_again,
-            &mut self.hooks,
-            &mut self.backgrounded,
-            &mut self.handed_over,
-            &mut self.no_main,
-        ]
-    }
-
-    pub(super) fn add(&mut self, other: &Counts) {
-        let mut other = other.clone();
-        self.all().into_iter().zip(other.all()).for_each(|(sum, more)| *sum += *more);
-    }
-
-    pub(super) fn rarest(&self) -> u64 {
-        self.clone().all().into_iter().map(|count| *count).min().unwrap_or(0)
-    }
-}
-
 impl Proc {
     /// An update decides whether it runs, and may begin a new count of retries.
     pub(super) fn leave_to_update(&mut self) {
@@ -298,6 +227,9 @@ impl Oracle {
             hopeless: false,
             last_up: None,
             completed: false,
+            spawned: 0,
+            up_since: None,
+            start_failed: false,
             may_rest: false,
         };
         self.procs.insert(id, proc);
@@ -349,6 +281,7 @@ impl Oracle {
         let Some(proc) = self.procs.get_mut(&id) else { return };
         proc.spawns += u64::from(!is_prepared);
         proc.shortages = 0;
+        (proc.spawned, proc.up_since) = (now, None);
         let newest = *proc.config == **config;
         proc.run_config = Some(Arc::clone(config));
         self.rule(newest || is_prepared, || format!("{}: spawned with settings of yesterday", config.name));
@@ -485,14 +418,17 @@ impl Oracle {
         }
         let (limit, hopeless, unsure) = (proc.config.startretries, proc.hopeless, proc.unsure);
         match to {
-            ProcessState::Running => proc.rows[0] = 0,
+            ProcessState::Running => {
+                proc.rows[0] = 0;
+                proc.up_since = proc.up_since.or(Some(now));
+            }
             ProcessState::Backoff if matches!(cause, Cause::WaitsForRoom { .. }) => {
                 proc.shortages += 1;
                 proc.delay = Millis::from(proc.shortages.min(30)) * SECOND;
             }
             ProcessState::Backoff => {
                 proc.retries += 1;
-                let row = &mut proc.rows[row_of(cause)];
+                let row = &mut proc.rows[row_of(proc, cause)];
                 *row += 1;
                 proc.delay = least_delay(&proc.config, *row);
             }
@@ -509,8 +445,20 @@ impl Oracle {
             ProcessState::Starting => {
                 proc.for_age = matches!(cause, Cause::Requested { by: Initiator::Policy(_), .. });
             }
-            ProcessState::Stopped | ProcessState::Stopping | ProcessState::Unhealthy => {}
+            ProcessState::Stopping => proc.start_failed = matches!(cause, Cause::StartFailed { .. }),
+            ProcessState::Stopped | ProcessState::Unhealthy => {}
         }
+        if let Some(fault) = fault_of(cause) {
+            if now >= proc.spawned + 60 * SECOND && matches!(cause, Cause::OutputFault { .. }) {
+                proc.rows[1] = 0;
+            }
+            let began = proc.up_since.unwrap_or(proc.spawned);
+            let long =
+                matches!(fault, OutputFault::Silence { seconds } if Millis::from(*seconds) * SECOND > now - began);
+            self.rule(!long, || format!("{name}: {fault}, but it runs since {began}"));
+            self.counts.silences += 1;
+        }
+        self.counts.heard_again += u64::from(matches!(cause, Cause::HeardAgain));
         let failed = matches!(to, ProcessState::Fatal | ProcessState::Unhealthy);
         for commit in self.commit.iter_mut().filter(|_| failed) {
             commit.failed = true;
@@ -521,7 +469,8 @@ impl Oracle {
             self.begun.insert(id);
         }
         self.rolled_back.iter_mut().for_each(|right| *right |= failed);
-        let (retries, row) = (proc.retries, proc.rows[row_of(cause)]);
+        let Some(proc) = self.procs.get(&id) else { return };
+        let (retries, row) = (proc.retries, proc.rows[row_of(proc, cause)]);
         self.counts.fatal += u64::from(to == ProcessState::Fatal);
         let no_main = |failure: &Failure| matches!(failure, Failure::NoMain { .. } | Failure::LeftNothing { .. });
         let failed =
@@ -555,10 +504,6 @@ impl Oracle {
         {
             proc.rows[1] = 0;
         }
-    }
-
-    pub(super) fn age(&self, now: Millis, id: ProcId) -> Millis {
-        self.procs.get(&id).map_or(0, |proc| now - proc.since)
     }
 }
 
@@ -607,9 +552,24 @@ fn never_restarts(proc: &Proc, cause: &Cause) -> bool {
 }
 
 /// Which row of retries it is that a `BACKOFF` belongs to.
-fn row_of(cause: &Cause) -> usize {
-    let for_health = |failure: &Failure| matches!(failure, Failure::Unhealthy { .. } | Failure::Watchdog { .. });
+fn row_of(proc: &Proc, cause: &Cause) -> usize {
+    let for_health = |failure: &Failure| match failure {
+        Failure::Output { .. } => !proc.start_failed,
+        failure => matches!(failure, Failure::Unhealthy { .. } | Failure::Watchdog { .. }),
+    };
     usize::from(matches!(cause, Cause::BackedOff { failure, .. } if for_health(failure)))
+}
+
+/// What its output has shown, for which it is in this state.
+fn fault_of(cause: &Cause) -> Option<&OutputFault> {
+    match cause {
+        Cause::OutputFault { fault } => Some(fault),
+        Cause::StartFailed { failure } => match &**failure {
+            Failure::Output { fault } => Some(fault),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Does this end of a program end the daemon?

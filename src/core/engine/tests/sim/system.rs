@@ -2,9 +2,11 @@
 //! late, twice or never; a configuration file that changes, breaks, and hangs. It performs the engine's effects and tells
 //! what came of them.
 
+mod faults;
 mod hooks;
 mod main_process;
 mod notify;
+mod output_watch;
 mod pending;
 mod programs;
 mod run;
@@ -28,6 +30,8 @@ use crate::models::{
 use crate::process::{
     Exit, Generation, Moment, Notification, ProcessView, ReadyReport, ReadySign, SignalTarget, SpawnError, SpawnStage,
 };
+use faults::ERRORS;
+pub(super) use faults::{Distortion, FaultProfile};
 use hooks::HookBook;
 pub(super) use pending::Pending;
 pub(super) use run::{Run, Task};
@@ -36,77 +40,6 @@ use scripts::Script;
 const SIGKILL: u8 = 9;
 const SIGCONT: u8 = 18;
 const SIGSTOP: u8 = 19;
-
-/// What a spawn may end with: each stage, passing and lasting reasons (EPERM, ENOENT, E2BIG, ENOEXEC, EAGAIN, ENOMEM,
-/// EACCES, ENOTDIR, EISDIR, EINVAL, ENFILE, EMFILE, ETXTBSY, ENAMETOOLONG, ELOOP).
-const ERRORS: [(SpawnStage, i32); 35] = [
-    (SpawnStage::Prepare, 2),
-    (SpawnStage::Pipe, 24),
-    (SpawnStage::Pipe, 23),
-    (SpawnStage::Fork, 11),
-    (SpawnStage::Fork, 12),
-    (SpawnStage::Session, 1),
-    (SpawnStage::Stdio, 9),
-    (SpawnStage::Limits, 1),
-    (SpawnStage::Limits, 22),
-    (SpawnStage::OomScore, 13),
-    (SpawnStage::Nice, 13),
-    (SpawnStage::IoPriority, 1),
-    (SpawnStage::Affinity, 22),
-    (SpawnStage::Scheduler, 1),
-    (SpawnStage::Chroot, 2),
-    (SpawnStage::Capabilities, 1),
-    (SpawnStage::NoNewPrivs, 22),
-    (SpawnStage::Credentials, 1),
-    (SpawnStage::Credentials, 11),
-    (SpawnStage::ParentDeath, 22),
-    (SpawnStage::Terminal, 28),
-    (SpawnStage::Directory, 2),
-    (SpawnStage::Directory, 13),
-    (SpawnStage::Directory, 20),
-    (SpawnStage::Stdin, 2),
-    (SpawnStage::Stdin, 13),
-    (SpawnStage::Exec, 2),
-    (SpawnStage::Exec, 13),
-    (SpawnStage::Exec, 8),
-    (SpawnStage::Exec, 7),
-    (SpawnStage::Exec, 26),
-    (SpawnStage::Exec, 21),
-    (SpawnStage::Exec, 36),
-    (SpawnStage::Exec, 40),
-    (SpawnStage::Exec, 12),
-];
-
-/// How much goes wrong, in percent.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FaultProfile {
-    pub(super) refused: u64,
-    pub(super) short: u64,
-    pub(super) stubborn: u64,
-    pub(super) unkillable: u64,
-    pub(super) forks: u64,
-    pub(super) unhealthy: u64,
-    pub(super) unanswered: u64,
-}
-
-/// A rule of the kernel that is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Distortion {
-    /// A group is reported empty as soon as its leader has ended.
-    EmptyGroups,
-    /// Some ends of children are never reported.
-    LostChildren,
-    /// Signals reach nobody, not even SIGKILL.
-    DeafGroups,
-    /// Some answers are lost on their way.
-    LostReplies,
-    /// Some requests never reach the output thread that is to answer them.
-    LostDelegations,
-    /// Some turns panic before they have answered what they were told.
-    Panics,
-    /// Some answers are given twice.
-    DoubleReplies,
-}
 
 pub(super) struct FakeSystem {
     pub(super) distortion: Option<Distortion>,
@@ -251,6 +184,7 @@ impl FakeSystem {
         for (id, generation, condition) in self.watched.clone() {
             self.later(0, Pending::ConditionSeen { id, generation, condition, is_there: true });
         }
+        self.write_again();
         if let Some(load) = self.loading {
             self.later(0, Pending::Config { load });
         }
@@ -357,6 +291,7 @@ impl FakeSystem {
                 }
             }
             Effect::ForgetChanges { .. } | Effect::SampleUsage { .. } => {}
+            Effect::AskSilence { id, generation, long } => self.ask_silence(id, generation, long),
             Effect::RefuseCheck { id, generation, purpose, reason } => {
                 let result = HealthCheckResult { healthy: false, message: reason.to_owned() };
                 results.push(Input::Checked { id, generation, purpose, result });
@@ -452,6 +387,7 @@ impl FakeSystem {
             | None => {}
         }
         self.notify(id, generation, config);
+        self.say_lines(id, generation, config);
         Input::Spawned { id, generation, pid, pending: self.random.chance(3) }
     }
 
@@ -584,7 +520,10 @@ impl FakeSystem {
                 self.watches.insert((id, generation), condition.watch);
                 !self.runs.contains_key(&id)
             }
-            CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::HealthAction => of_run,
+            CheckPurpose::Health
+            | CheckPurpose::Readiness
+            | CheckPurpose::HealthAction
+            | CheckPurpose::OutputAction { .. } => of_run,
         };
         self.oracle.rule(current, || format!("{}: a check ({purpose:?}) of a run that has ended", config.name));
         if self.random.chance(self.profile.unanswered) && !self.calm {

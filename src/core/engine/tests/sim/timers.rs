@@ -6,10 +6,10 @@ use super::super::super::Engine;
 use super::super::super::timers::TimerKey;
 use super::Sim;
 
-/// Of so many timers one is looked at closely, which takes long.
-const OFTEN: u64 = 8_000;
+/// Of so many timers one is looked at closely, which takes as long as two hundred turns.
+const OFTEN: u64 = 24_000;
 /// The same of those that are rare.
-const SELDOM: u64 = 300;
+const SELDOM: u64 = 1_000;
 
 impl Sim {
     /// Fires what is due, as the dispatcher does, but one by one: the oracle learns which it was.
@@ -52,6 +52,7 @@ impl Sim {
             | TimerKey::Task(_)
             | TimerKey::StartWhen(_)
             | TimerKey::Lifetime(_)
+            | TimerKey::Silence(_)
             | TimerKey::Usage
             | TimerKey::Schedule(_)
             | TimerKey::Waiter(_)
@@ -94,6 +95,7 @@ fn is_rare(key: TimerKey) -> bool {
         TimerKey::Task(_)
         | TimerKey::StartWhen(_)
         | TimerKey::Lifetime(_)
+        | TimerKey::Silence(_)
         | TimerKey::Usage
         | TimerKey::Schedule(_)
         | TimerKey::Waiter(_)
@@ -124,6 +126,7 @@ fn business(key: TimerKey) -> &'static [&'static str] {
             "state_notices",
             "outside",
             "lifetimes",
+            "silences",
             "schedules",
         ],
         TimerKey::StartWhen(_) | TimerKey::Schedule(_) => &[
@@ -139,6 +142,7 @@ fn business(key: TimerKey) -> &'static [&'static str] {
             "state_notices",
             "outside",
             "lifetimes",
+            "silences",
         ],
         TimerKey::Waiter(_) => &["registry", "waiters", "ledger"],
         TimerKey::ConfigLoad(_) => &["reload", "ledger"],
@@ -154,10 +158,12 @@ fn business(key: TimerKey) -> &'static [&'static str] {
             "state_notices",
             "outside",
             "lifetimes",
+            "silences",
             "schedules",
         ],
         TimerKey::ExitPolicy => &["exit_policy"],
         TimerKey::TrimMemory => &["settling"],
+        TimerKey::Silence(_) => &["silences"],
         TimerKey::Usage => &["usages"],
         TimerKey::ShutdownStage => &["shutdown"],
         TimerKey::OrphanProbe | TimerKey::PendingExec | TimerKey::Adoption => &[],
@@ -182,6 +188,7 @@ fn meddling(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
         | TimerKey::OrphanProbe
         | TimerKey::PendingExec
         | TimerKey::TrimMemory
+        | TimerKey::Silence(_)
         | TimerKey::Usage
         | TimerKey::Adoption => None,
     };

@@ -1,6 +1,7 @@
 //! What will come in.
 
 use super::*;
+use crate::output::Note;
 
 /// News of what the system has done, or of what has happened to it.
 pub enum Pending {
@@ -41,6 +42,8 @@ pub enum Pending {
         id: ProcId,
         generation: Generation,
     },
+    /// The output thread has something to say.
+    Output(Note),
     TaskOutput {
         task: TaskId,
     },

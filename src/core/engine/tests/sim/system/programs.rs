@@ -1,7 +1,7 @@
 //! The random programs of a life.
 
 use super::*;
-use crate::models::ChangePath;
+use crate::models::{ChangePath, OutputRule};
 
 impl FakeSystem {
     pub(in super::super) fn program(&mut self, name: String) -> ProgramConfig {
@@ -66,6 +66,11 @@ impl FakeSystem {
         }
         if random.chance(10) {
             program.restart.on_change = vec![ChangePath::Command];
+        }
+        if random.chance(20) {
+            let all = ["silence:2", "silence:9 -> unhealthy", "silence:4 -> signal:WINCH", "pattern:lost"];
+            let rules = (0..=random.below(2)).map(|_| OutputRule::parse(random.pick(&all)).expect("a rule"));
+            program.restart.output_watch = rules.collect();
         }
         if random.chance(40) {
             if random.chance(30) {

@@ -1,0 +1,40 @@
+//! What is remembered, as it is told: to those who ask for it, and to clients that begin to follow what happens. (What happens
+//! from then on reaches them as announcements.)
+
+use super::access::Eyes;
+use super::{Engine, Entry};
+use crate::api::{EventKinds, EventType, HistoryRow, Refusal};
+use crate::util::sort::sort_by;
+
+impl Engine {
+    /// The records of all processes, oldest first; those of one moment in the order of their processes.
+    fn whole_past(&self, eyes: &Eyes<'_>) -> Vec<HistoryRow> {
+        let seen = self.registry.iter().filter(|(_, entry)| eyes.see(entry));
+        let mut rows: Vec<HistoryRow> = seen.flat_map(|(_, entry)| entry.history.rows(entry.config())).collect();
+        eyes.cover_history(&mut rows);
+        sort_by(&mut rows, |one, other| one.at.cmp(&other.at));
+        rows
+    }
+
+    /// The records of one process, or of all, oldest first.
+    pub(super) fn history(&self, name: Option<&str>, eyes: &Eyes<'_>) -> Result<Vec<HistoryRow>, Refusal> {
+        let Some(name) = name else { return Ok(self.whole_past(eyes)) };
+        let id = self.registry.find_or_refuse(name)?;
+        let rows = |entry: &Entry| entry.history.rows(entry.config());
+        let mut rows = self.registry.get(id).map(rows).unwrap_or_default();
+        eyes.cover_history(&mut rows);
+        Ok(rows)
+    }
+
+    /// The last `most` transitions of these kinds that are remembered, oldest first.
+    pub(super) fn past_events(&self, kinds: EventKinds, most: usize, eyes: &Eyes<'_>) -> Vec<HistoryRow> {
+        if most == 0 {
+            return Vec::new();
+        }
+        let rows = self.whole_past(eyes).into_iter();
+        let mut rows: Vec<HistoryRow> =
+            rows.filter(|row| row.from != row.to && kinds.has(EventType::of_state(row.to))).collect();
+        rows.drain(..rows.len().saturating_sub(most));
+        rows
+    }
+}

@@ -1,0 +1,37 @@
+//! `scale`: what is refused before the file is read for it.
+
+use super::*;
+use crate::api::ScaleFault;
+
+fn scale(bench: &mut Bench, instances: u32, save: bool) {
+    bench.ask(1, Request::Command(Command::Scale { program: name("web"), instances, save }));
+}
+
+fn fault(bench: &Bench) -> ScaleFault {
+    let Refusal::NotScalable { name, why } = bench.refusal() else { panic!("{:?}", bench.refusal()) };
+    assert_eq!(name, "web");
+    why.clone()
+}
+
+#[test]
+fn only_what_is_to_be_kept_needs_a_state_dir() {
+    let mut bench = Bench::new(&[program("web")]);
+    scale(&mut bench, 3, false);
+    assert_eq!((bench.answers().len(), bench.system.loads), (0, 1), "the file is read for it");
+    let mut bench = Bench::new(&[program("web")]);
+    scale(&mut bench, 3, true);
+    assert_eq!((fault(&bench), bench.system.loads), (ScaleFault::NoStateDir, 0));
+    let settings = SupervisorConfig { state_dir: Some("/state".to_owned()), ..SupervisorConfig::default() };
+    let mut bench = Bench::with(settings, &[program("web")]);
+    scale(&mut bench, 3, true);
+    assert_eq!((bench.answers().len(), bench.system.loads), (0, 1));
+}
+
+#[test]
+fn there_are_not_more_instances_than_the_file_may_ask_for() {
+    let mut bench = Bench::new(&[program("web")]);
+    scale(&mut bench, 10_001, false);
+    assert_eq!((fault(&bench), bench.system.loads), (ScaleFault::TooMany { most: 10_000 }, 0));
+    scale(&mut bench, 10_000, false);
+    assert_eq!((bench.answers().len(), bench.system.loads), (1, 1));
+}

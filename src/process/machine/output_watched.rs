@@ -1,0 +1,110 @@
+//! Runs whose output is watched: what follows when it shows that they are not well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::cause::Cause;
+use super::super::failure::Failure;
+use super::super::moment::Moment;
+use super::super::output_fault::OutputFault;
+use super::super::state::ProcessState;
+use super::action::{Desired, KillWhy};
+use super::checks::Checks;
+use super::commands::StopOrder;
+use super::phase::{Phase, Run, Then};
+use super::{Machine, PACE};
+
+/// A run that has lived so long ends a row of restarts for what the output has shown: whatever hangs once a month must not be
+/// `FATAL` in the end.
+const ROW_OVER: Duration = Duration::from_secs(60);
+
+impl Machine {
+    /// The output of the run shows that it is not well. What is not up yet has failed to start, whatever was to follow.
+    pub(super) fn output_watched(
+        &mut self,
+        now: Moment,
+        phase: Phase,
+        fault: Arc<OutputFault>,
+        is_restart: bool,
+    ) -> Phase {
+        let is_wanted = self.desired == Desired::Up && !phase.led_run().is_some_and(|run| run.is_paused);
+        match phase {
+            Phase::Starting { run, .. } if is_wanted => self.start_failed(now, run, Failure::Output { fault }),
+            Phase::Running { run, .. } if is_wanted && is_restart => {
+                self.restart_for_output(now, ProcessState::Running, run, fault)
+            }
+            Phase::Unhealthy { run, .. } if is_wanted && is_restart => {
+                self.restart_for_output(now, ProcessState::Unhealthy, run, fault)
+            }
+            Phase::Running { run, checks } if is_wanted => self.unwell(now, run, checks, fault),
+            Phase::Unhealthy { run, checks, fault: _ } if is_wanted => {
+                Phase::Unhealthy { run, checks, fault: Some(fault) }
+            }
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => phase,
+        }
+    }
+
+    fn restart_for_output(&mut self, now: Moment, from: ProcessState, run: Run, fault: Arc<OutputFault>) -> Phase {
+        let age = run.age(now);
+        if age >= PACE {
+            self.close();
+        }
+        if age >= ROW_OVER {
+            self.tally.health_restarts = 0;
+        }
+        let failure = Failure::Output { fault: Arc::clone(&fault) };
+        let then = Then::HealthRestart { failure: failure.into() };
+        let order = StopOrder { force: false, then, why: KillWhy::Unhealthy };
+        self.stop(now, from, run, order, Cause::OutputFault { fault })
+    }
+
+    fn unwell(&mut self, now: Moment, run: Run, checks: Option<Box<Checks>>, fault: Arc<OutputFault>) -> Phase {
+        if run.age(now) >= ROW_OVER {
+            self.tally.health_restarts = 0;
+        }
+        let cause = Cause::OutputFault { fault: Arc::clone(&fault) };
+        self.announce(ProcessState::Running, ProcessState::Unhealthy, Some(run.pid), cause);
+        self.act_for_health(&run);
+        self.stay_unhealthy(now, run, checks, Some(Arc::clone(&fault)), Failure::Output { fault })
+    }
+
+    /// It has written something. Where that alone was missing, it is well again.
+    pub(super) fn heard(&mut self, phase: Phase) -> Phase {
+        match phase {
+            Phase::Unhealthy { run, checks, fault: Some(fault) } if fault.is_silence() => {
+                let retries = run.config.healthcheck.retries;
+                let checks_fail = checks.as_ref().is_some_and(|checks| checks.failures >= retries);
+                if checks_fail || run.missed().is_some() {
+                    return Phase::Unhealthy { run, checks, fault: None };
+                }
+                let pid = Some(run.pid);
+                self.enter(ProcessState::Unhealthy, Phase::Running { run, checks }, pid, Cause::HeardAgain)
+            }
+            Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => phase,
+        }
+    }
+}
