@@ -51,7 +51,11 @@ pub fn tables(samples: &[PathBuf]) -> Result<String> {
             // The release as kernel.org counts, without what a distribution adds.
             let kernel = word("kernel");
             let kernel = kernel.split('-').next().unwrap_or_default();
-            groups.push(Group { busy, facts: format!("{day}, Linux {kernel}"), ..Group::default() });
+            groups.push(Group {
+                busy,
+                facts: format!("{day}, Linux {kernel}, load before {}", word("load")),
+                ..Group::default()
+            });
             groups.len() - 1
         });
         if let Some(group) = groups.get_mut(at) {
@@ -96,8 +100,8 @@ impl Group {
 
     fn table(&self) -> String {
         let machine = match self.busy {
-            0 => "On a machine that does nothing else".to_owned(),
-            busy => format!("On a machine that is busy with {busy} endless loops"),
+            0 => "No loops beside it".to_owned(),
+            busy => format!("Beside {busy} endless loops"),
         };
         let mut versions: Vec<&str> = Vec::new();
         for (name, about) in &self.peers {
