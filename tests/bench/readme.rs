@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::{Context, Result};
-use crate::peers::{DINIT, OURS};
+use crate::peers::{BARE, DINIT, OURS};
 use crate::report::figure;
 
 /// Between these two lines README's tables stand.
@@ -48,7 +48,14 @@ pub fn tables(samples: &[PathBuf]) -> Result<String> {
         let at = groups.iter().position(|group| group.busy == busy).unwrap_or_else(|| {
             let word = |key: &str| run.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
             let day = word("date").chars().take(10).collect::<String>();
-            groups.push(Group { busy, facts: format!("{day}, Linux {}", word("kernel")), ..Group::default() });
+            // The release as kernel.org counts, without what a distribution adds.
+            let kernel = word("kernel");
+            let kernel = kernel.split('-').next().unwrap_or_default();
+            groups.push(Group {
+                busy,
+                facts: format!("{day}, Linux {kernel}, load before {}", word("load")),
+                ..Group::default()
+            });
             groups.len() - 1
         });
         if let Some(group) = groups.get_mut(at) {
@@ -93,15 +100,15 @@ impl Group {
 
     fn table(&self) -> String {
         let machine = match self.busy {
-            0 => "On a machine that does nothing else".to_owned(),
-            busy => format!("On a machine that is busy with {busy} endless loops"),
+            0 => "No loops beside it".to_owned(),
+            busy => format!("Beside {busy} endless loops"),
         };
-        let versions: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|(_, about)| !about.is_empty())
-            .map(|(name, about)| format!("{name}: {about}"))
-            .collect();
+        let mut versions: Vec<&str> = Vec::new();
+        for (name, about) in &self.peers {
+            if name != OURS && name != BARE && !about.is_empty() && !versions.contains(&about.as_str()) {
+                versions.push(about);
+            }
+        }
         let mut text = format!("\n{machine} ({}; {}), at best / median:\n\n|", self.facts, versions.join("; "));
         let names = || self.peers.iter().map(|(name, _)| name);
         names().for_each(|name| {

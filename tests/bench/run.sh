@@ -9,7 +9,7 @@
 #
 # dinit comes from the source directory DINIT_SOURCE, or from its public repository; supervisord from the Python virtual environment
 # SUPERVICE_BENCH_VENV, or from PyPI. Of the others those are measured that are on the PATH (runit, s6, nitro). What is got and what
-# is measured lies in target/peers. WRAP is a command that each measurement is run by.
+# is measured lies in target/peers. BENCH is the bench, where it is built already; WRAP a command that each measurement is run by.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 peers=$PWD/target/peers
@@ -37,24 +37,23 @@ get_supervisord() {
   python3 -m venv "$SUPERVICE_BENCH_VENV" && "$SUPERVICE_BENCH_VENV/bin/pip" install -q 'supervisor==4.3.0' 'setuptools<80'
 }
 
-# At most four minutes each, with ten rounds.
+# At most four minutes each, with ten rounds. Those who take a second for what the others do in milliseconds are apart.
 pieces() {
   local mode
   for mode in quiet busy; do
     echo "$mode-20"
     echo "$mode-1000"
   done
+  echo quiet-others
   echo quiet-memory
 }
 
 measure() { # PIECE
   local mode=${1%%-*} what=${1#*-} arguments
   case $what in
-    20) arguments=(--n 20 --only start,respawn,stop --peers "$(here supervice bare dinit dinit.captures nitro runit s6 supervisord)") ;;
-    # The others take minutes for a thousand, or can't do it.
-    1000) arguments=(--n 1000 --only start,respawn,stop --peers "$(here supervice bare dinit dinit.captures)") ;;
-    memory)
-      arguments=(--n 20,1000 --only memory --peers "$(here supervice bare dinit dinit.captures nitro s6)" --rounds 1) ;;
+    20 | 1000) arguments=(--n "$what" --only start,respawn,stop --peers "$(here supervice bare dinit dinit.captures nitro)") ;;
+    others) arguments=(--n 20 --only start,respawn,stop --peers "$(here runit s6 supervisord)" --rounds 3) ;;
+    memory) arguments=(--n 20,1000 --only memory --peers "$(here supervice bare dinit dinit.captures nitro)" --rounds 1) ;;
     *) echo "$1: no such piece" >&2; return 1 ;;
   esac
   [[ " ${arguments[*]} " == *" --rounds "* ]] || arguments+=(--rounds "$rounds")
@@ -82,7 +81,7 @@ get_dinit || echo "dinit: neither built nor got; measured without it" >&2
 get_supervisord || echo "supervisord: not installed; measured without it" >&2
 export PATH=$peers/bin:$PATH
 # The programs beside it are those of the same profile.
-bench=$(cargo bench --bench supervisors --no-run --message-format=json | sed -n 's/.*"executable":"\([^"]*supervisors-[^"]*\)".*/\1/p' | tail -1)
+bench=${BENCH:-$(cargo bench --bench supervisors --no-run --message-format=json | sed -n 's/.*"executable":"\([^"]*supervisors-[^"]*\)".*/\1/p' | tail -1)}
 list=$("$bench" --list)
 case ${1:-} in
   --write) write ;;
