@@ -14,11 +14,9 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-#[cfg(test)]
-use std::sync::PoisonError;
 #[cfg(feature = "http")]
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
@@ -167,24 +165,10 @@ pub const MOST_DOORS: usize = FIRST_CONNECTION as usize - FIRST_DOOR;
 /// What the io thread reports to; may block for a moment.
 pub type Sink = Box<dyn Fn(ServerEvent) + Send>;
 
-/// The loop of the io thread, which has not begun.
-pub struct Io(Server);
-
-impl Io {
-    /// Runs it on this thread until it is [shut down](ServerHandle::shutdown). Gives back the names, to be dropped.
-    pub fn run(self) -> Names {
-        #[cfg(feature = "http")]
-        super::web::begin_oom_count();
-        // The daemon has to be able to end its programs even then.
-        catch_unwind(AssertUnwindSafe(|| self.0.run())).unwrap_or_default()
-    }
-}
-
-/// As [`start_with`], with the limits of the daemon.
+/// Starts the io thread, which serves who comes in by `doors`, listens to `signals` and sees to it that `names` stay.
 ///
 /// # Errors
-/// As [`start_with`].
-#[cfg(test)]
+/// The system's, when it refuses a thread or a descriptor.
 pub fn start(
     doors: impl IntoIterator<Item = Door>,
     names: Names,
@@ -194,11 +178,10 @@ pub fn start(
     start_with(doors, names, signals, sink, Limits::default())
 }
 
-/// Starts an io thread of its own; see [`prepare`].
+/// As [`start`], with other limits.
 ///
 /// # Errors
-/// The system's, when it refuses a thread or a descriptor.
-#[cfg(test)]
+/// As [`start`].
 pub fn start_with(
     doors: impl IntoIterator<Item = Door>,
     names: Names,
@@ -206,36 +189,6 @@ pub fn start_with(
     sink: Sink,
     limits: Limits,
 ) -> io::Result<ServerHandle> {
-    let (handle, io) = prepare_with(doors, names, signals, sink, limits)?;
-    let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
-    let thread = thread.spawn(move || {
-        sys::signals::leave_ends_to_others();
-        io.run()
-    })?;
-    *handle.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-    Ok(handle)
-}
-
-/// What serves who comes in by `doors`, listens to `signals` and sees to it that `names` stay.
-///
-/// # Errors
-/// The system's, when it refuses a descriptor.
-pub fn prepare(
-    doors: impl IntoIterator<Item = Door>,
-    names: Names,
-    signals: SignalPipes,
-    sink: Sink,
-) -> io::Result<(ServerHandle, Io)> {
-    prepare_with(doors, names, signals, sink, Limits::default())
-}
-
-fn prepare_with(
-    doors: impl IntoIterator<Item = Door>,
-    names: Names,
-    signals: SignalPipes,
-    sink: Sink,
-    limits: Limits,
-) -> io::Result<(ServerHandle, Io)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     poll.registry().register(&mut SourceFd(&signals.fd().as_raw_fd()), SIGNALS, Interest::READABLE)?;
@@ -251,7 +204,6 @@ fn prepare_with(
         messages,
         waker,
         news: Arc::default(),
-        #[cfg(test)]
         thread: Arc::default(),
         child_signals: signals.child_signals(),
         #[cfg(feature = "http")]
@@ -285,7 +237,15 @@ fn prepare_with(
         guards: Vec::new(),
         ending: None,
     };
-    Ok((handle, Io(server)))
+    let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
+    let thread = thread.spawn(move || {
+        sys::signals::leave_ends_to_others();
+        #[cfg(feature = "http")]
+        super::web::begin_oom_count();
+        server.run()
+    })?;
+    *handle.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+    Ok(handle)
 }
 
 struct Server {

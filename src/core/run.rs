@@ -4,14 +4,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
-
-use crossbeam_channel::Receiver;
 
 use super::dispatcher::Dispatcher;
 use super::doors::Doors;
@@ -23,7 +19,7 @@ use super::{Phase, Supervisor, descriptor_need, termination};
 use crate::api::ExitDecision;
 use crate::config::{self, Additions, LoadOptions};
 use crate::control::names::{Names, SocketName};
-use crate::control::server::{self, Io, ReadyRun, ServerEvent, ServerHandle};
+use crate::control::server::{self, ReadyRun, ServerEvent, ServerHandle};
 use crate::logger;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{self, Output};
@@ -211,29 +207,33 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     let (machine, restart) = (options.machine.clone(), options.restart.clone());
     let ends_process = options.ends_process;
     let listener = if machine.is_some() { Listener::Machine } else { Listener::Daemon };
-    // Whoever reaps takes SIGCHLD: the threads that are made from here on, and this one, go on with their work.
-    let _left_to_others = sys::signals::EndsLeftToOthers::begin();
-    let Served { server, io, doors, may_have_orphans } = serve(supervisor, &config, listener, pid_file, lock)?;
+    let Served { server, doors, may_have_orphans } = serve(supervisor, &config, listener, pid_file, lock)?;
     let mut output = None;
     let begun = begin(supervisor, config, config_path, former, options, (&server, doors), &mut output);
-    let begun = begun.map(|mut dispatcher| {
+    let ended = begun.map(|mut dispatcher| {
         if !may_have_orphans {
             dispatcher.engine.expect_no_orphans();
         }
-        dispatcher
-    });
-    let end_threads = || end_threads(supervisor, output.as_ref(), &server, ends_process);
-    let (ended, names) = dispatch_beside(io, begun, queue, ends_process, end_threads);
-    let ended = ended.map(|Ended { end, power, begins_anew }| {
+        dispatcher.begin();
+        let clean = dispatcher.run(&queue);
         if let Some(machine) = machine {
-            machine.set(power);
+            machine.set(dispatcher.engine.power());
         }
+        let begins_anew = dispatcher.engine.wants_restart();
         if let Some(restart) = restart {
             restart.set(begins_anew);
         }
+        let end = End { clean, decision: dispatcher.engine.exit_decision().cloned() };
+        if ends_process && !begins_anew {
+            // To free what thousands of programs have needed takes a millisecond of the shutdown.
+            dispatcher.effects.end();
+            std::mem::forget(dispatcher);
+        }
         end
     });
-    let Names { socket, pid_file, lock, .. } = names;
+    // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
+    drop(queue);
+    let Names { socket, pid_file, lock, .. } = end_threads(supervisor, output.as_ref(), &server, ends_process);
     let is_clean = ended.as_ref().map_or(true, |end| end.clean);
     if is_clean {
         drop(socket);
@@ -247,60 +247,6 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     logger::flush(FLUSH_LIMIT);
     pid_file.filter(|_| !is_clean).into_iter().for_each(PidFile::leave);
     drop(lock);
-    ended
-}
-
-/// What the dispatcher has come to.
-struct Ended {
-    end: End,
-    power: Option<Power>,
-    begins_anew: bool,
-}
-
-/// Runs the dispatcher on a thread of its own until the shutdown has ended, then ends the others; meanwhile the loop of the io
-/// thread runs on this one. What becomes an orphan the kernel gives to the main thread, which is this one as a rule: so who is
-/// a child of that thread is an orphan, and nobody else.
-fn dispatch_beside(
-    io: Io,
-    begun: Result<Dispatcher, RunError>,
-    queue: Receiver<External>,
-    ends_process: bool,
-    end_threads: impl Fn() + Sync,
-) -> (Result<Ended, RunError>, Names) {
-    thread::scope(|scope| {
-        let work = || {
-            let ended =
-                catch_unwind(AssertUnwindSafe(|| begun.map(|dispatcher| dispatch(dispatcher, &queue, ends_process))));
-            // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
-            drop(queue);
-            end_threads();
-            ended
-        };
-        let thread = thread::Builder::new().name("dispatcher".to_owned()).stack_size(sys::memory::LEAST_STACK);
-        let thread = thread.spawn_scoped(scope, work).inspect_err(|_| end_threads());
-        sys::memory::rest_stack();
-        let names = io.run();
-        let ended = match thread.map(thread::ScopedJoinHandle::join) {
-            Ok(Ok(Ok(ended))) => ended,
-            Ok(Ok(Err(panic)) | Err(panic)) => resume_unwind(panic),
-            Err(error) => Err(RunError::System { what: "the thread of the dispatcher", error }),
-        };
-        (ended, names)
-    })
-}
-
-fn dispatch(mut dispatcher: Dispatcher, queue: &Receiver<External>, ends_process: bool) -> Ended {
-    sys::signals::take_ends();
-    dispatcher.begin();
-    let clean = dispatcher.run(queue);
-    let Dispatcher { engine, effects, .. } = &mut dispatcher;
-    let end = End { clean, decision: engine.exit_decision().cloned() };
-    let ended = Ended { end, power: engine.power(), begins_anew: engine.wants_restart() };
-    if ends_process && !ended.begins_anew {
-        // To free what thousands of programs have needed takes a millisecond of the shutdown.
-        effects.end();
-        std::mem::forget(dispatcher);
-    }
     ended
 }
 
@@ -372,7 +318,7 @@ fn begin(
         former,
         config_path,
         users,
-        reopen: logger::reopen,
+        reopen: Box::new(logger::reopen),
         identity: identity.clone(),
         state: config.state_dir.as_deref().map(StateWriter::new),
         load_options: options.load,
@@ -435,8 +381,8 @@ fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Ou
 }
 
 /// Ends the threads in the order of the shutdown: all output is written, all events are handled, all answers
-/// are sent.
-fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle, ends_process: bool) {
+/// are sent. What is left is to be dropped.
+fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle, ends_process: bool) -> Names {
     match output {
         Some(output) if ends_process => drop(output.finish(FLUSH_LIMIT)),
         Some(output) => output.shutdown(FLUSH_LIMIT),
@@ -445,7 +391,7 @@ fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &Server
     if !supervisor.inner.bus.stop_within(FLUSH_LIMIT) {
         log::error!("a handler of events has not ended in time; leaving without");
     }
-    server.shutdown(FLUSH_LIMIT);
+    server.shutdown(FLUSH_LIMIT)
 }
 
 fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunError> {
@@ -463,17 +409,16 @@ fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunErro
     Ok(())
 }
 
-/// The loop of the io thread, and what setting it up has found.
+/// The io thread, and what its start has found.
 struct Served {
     server: ServerHandle,
-    io: Io,
     doors: Doors,
     /// An earlier daemon may have left something running: it has not removed its files, as it does when all has ended, or has
     /// none.
     may_have_orphans: bool,
 }
 
-/// Binds the control socket and makes what serves it and the signals.
+/// Binds the control socket and starts the thread that serves it and the signals.
 fn serve(
     supervisor: &Supervisor,
     config: &SupervisorConfig,
@@ -516,8 +461,8 @@ fn serve(
         };
         let _ = inputs.send(input);
     });
-    let (server, io) = server::prepare(open, names, signals, sink).map_err(system("the io thread"))?;
-    Ok(Served { server, io, doors, may_have_orphans })
+    let server = server::start(open, names, signals, sink).map_err(system("the io thread"))?;
+    Ok(Served { server, doors, may_have_orphans })
 }
 
 fn is_abstract(socket: &Path) -> bool {

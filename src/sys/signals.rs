@@ -8,7 +8,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::sys::signal::SigSet;
 use signal_hook::SigId;
 use signal_hook::low_level::{register, unregister};
 
@@ -258,42 +257,13 @@ impl Drop for SignalPipes {
     }
 }
 
-fn ends() -> SigSet {
-    let mut mask = SigSet::empty();
-    mask.add(nix::sys::signal::Signal::SIGCHLD);
-    mask
-}
-
-/// Has this thread, and those that it makes, go on with its work where a child ends: another thread takes the signal, the one
-/// that reaps as a rule, which has to be awake then anyway.
+/// Has this thread go on with its work where a child ends: another thread takes the signal, the one that reaps as a rule, which
+/// has to be awake then anyway.
 pub fn leave_ends_to_others() {
+    let mut mask = nix::sys::signal::SigSet::empty();
+    mask.add(nix::sys::signal::Signal::SIGCHLD);
     // Fails for no valid set.
-    let _ = ends().thread_block();
-}
-
-/// This thread takes the signals of ends, whatever the one does that has made it.
-pub fn take_ends() {
-    let _ = ends().thread_unblock();
-}
-
-/// As [`leave_ends_to_others`], until it is dropped.
-pub struct EndsLeftToOthers(Option<SigSet>);
-
-impl EndsLeftToOthers {
-    /// From now on.
-    pub fn begin() -> EndsLeftToOthers {
-        let before = SigSet::thread_get_mask().ok();
-        leave_ends_to_others();
-        EndsLeftToOthers(before)
-    }
-}
-
-impl Drop for EndsLeftToOthers {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            let _ = before.thread_set_mask();
-        }
-    }
+    let _ = mask.thread_block();
 }
 
 /// From now on these signals do nothing while nobody listens: for a program that ends when its supervisor has ended, and

@@ -41,23 +41,6 @@ fn wait_main(daemon: &Daemon, name: &str, file: &str, before: Option<i32>) -> Pr
     })
 }
 
-/// nginx writes the pid file before the other process has made its session: what that leaves behind when it is killed is found
-/// all the same, and has gone before the next start.
-#[test]
-fn one_that_makes_its_session_after_its_pid_is_known_leaves_nothing_behind() {
-    let script = "(while ! test -e DIR/go; do sleep 0.01; done; exec setsid sh -c \"sleep 1000 & echo \\$! > DIR/worker; wait\") & \
-                  echo $! > DIR/p.pid";
-    let sections = format!("{DAEMON}autorestart = true\ncommand = sh -c '{script}'\n");
-    let daemon = Daemon::start_in(tempfile::tempdir().expect("a directory"), &sections, &[]);
-    let status = wait_main(&daemon, "p", "p.pid", None);
-    fs::write(daemon.path("go"), "").expect("written");
-    let worker = pid_in(&daemon, "worker");
-    strike(status.pid.expect("it runs"));
-    wait_main(&daemon, "p", "p.pid", status.pid);
-    assert!(!alive(worker), "{}", daemon.log());
-    daemon.terminate();
-}
-
 /// Row 83: the pid that is shown is the main process, after each crash, and its end is known.
 #[test]
 fn row_83_the_main_process_is_shown_watched_and_stopped() {

@@ -3,11 +3,10 @@
 use std::io::PipeReader;
 #[cfg(feature = "http")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 #[cfg(feature = "http")]
 use std::sync::atomic::{AtomicUsize, Ordering};
-#[cfg(test)]
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -27,7 +26,7 @@ use crate::control::changes::{ChangesLooked, WatchedPath};
 #[cfg(feature = "http")]
 use crate::control::door::Door;
 use crate::control::feed::Source;
-use crate::control::names::Looked;
+use crate::control::names::{Looked, Names};
 use crate::control::network_waits::AwaitedNetwork;
 use crate::control::news::{Follower, News};
 use crate::control::path_waits::{AwaitedPath, PathLooked};
@@ -83,7 +82,7 @@ pub(super) enum Payload {
     Frame(Vec<u8>),
 }
 
-/// The way to the io thread; nothing waits for it.
+/// The way to the io thread; nothing but [`shutdown`](Self::shutdown) waits for it.
 #[derive(Clone)]
 pub struct ServerHandle {
     /// Without a limit of its own: there is at most one answer for each connection, whose number is limited.
@@ -93,8 +92,7 @@ pub struct ServerHandle {
     /// How many clients there are.
     #[cfg(feature = "http")]
     pub(super) connections: Arc<AtomicUsize>,
-    #[cfg(test)]
-    pub(super) thread: Arc<Mutex<Option<std::thread::JoinHandle<super::Names>>>>,
+    pub(super) thread: Arc<Mutex<Option<JoinHandle<Names>>>>,
     pub(super) child_signals: ChildSignals,
 }
 
@@ -170,13 +168,12 @@ impl ServerHandle {
         self.send(Message::WatchClock(watch));
     }
 
-    /// Has the io thread take no more connections or requests, write what is to be written within `limit`, and end.
-    pub fn shutdown(&self, limit: Duration) {
+    /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread. Gives back
+    /// the names, to be dropped.
+    pub fn shutdown(&self, limit: Duration) -> Names {
         self.send(Message::Shutdown(Instant::now() + limit));
-        #[cfg(test)]
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = thread.join();
-        }
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 
     /// Has a thread of its own answer a client.

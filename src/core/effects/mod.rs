@@ -126,7 +126,7 @@ pub(super) struct Parts {
     pub former: FormerLimits,
     pub config_path: Option<PathBuf>,
     pub users: Users,
-    pub reopen: fn(),
+    pub reopen: Box<dyn Fn()>,
     pub load_options: LoadOptions,
     pub adjust: Adjust,
     pub identity: Option<Identity>,

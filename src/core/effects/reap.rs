@@ -1,7 +1,5 @@
 //! The one reaper, and what is left of a run after its leader.
 
-use std::collections::HashSet;
-
 use super::super::effect::{GroupLeft, Input};
 use super::{Effects, Owner};
 use crate::api::ProcId;
@@ -13,57 +11,34 @@ use crate::sys::reap::{ReapScope, Swept};
 
 const SIGKILL: u8 = 9;
 
-/// Where something may be left of a run whose leader was reaped.
-#[derive(Debug, Clone, Copy)]
-enum Trace {
-    /// Nowhere: this process inherits all orphans, and has no child left.
-    None,
-    /// In its group.
-    Group,
-    /// Anywhere.
-    Any,
-}
-
 impl Effects {
     /// Reaps every child that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
         self.parts.server.expect_more_ends();
         self.inherited.forget_list();
-        let Effects { runs, tasks, inherited, children, foreign_children, .. } = self;
-        let inherits_orphans = self.inherits_orphans;
-        // Those of which nothing is left, neither in their groups nor elsewhere.
-        let mut gone_whole: HashSet<ProcId> = HashSet::new();
-        let Swept { exits, is_childless } = sys::reap::sweep(self.parts.scope, children, |owner| match owner {
-            Owner::Process(id) => {
-                let Some(run) = runs.get_mut(id) else { return };
-                // It may have made a session of its own after its pid was known.
-                run.refresh_main();
-                let is_known = |pid| children.contains_key(&pid) || foreign_children.contains(&pid);
-                // What it has left behind was inherited before it could be seen that it has ended. Whether that is its own
-                // is asked afterwards: then there has to be a hold on its group.
-                match inherits_orphans && inherited.is_nothing(is_known) {
-                    true => drop(gone_whole.insert(*id)),
-                    false => run.hold_main(),
-                }
+        let (runs, tasks, inherited) = (&mut self.runs, &mut self.tasks, &mut self.inherited);
+        let mut count = self.inherits_orphans.then_some(self.children.len() + self.foreign_children.len());
+        let mut is_nothing_inherited = false;
+        let Swept { exits, is_childless } = sys::reap::sweep(self.parts.scope, &self.children, |owner| {
+            // While the first one is still a child: whoever has lost it as a parent is one by now.
+            is_nothing_inherited |= count.take().is_some_and(|count| inherited.is_nothing_beyond(count));
+            match owner {
+                Owner::Process(id) => runs.get_mut(id).into_iter().for_each(|run| run.hold_main()),
+                Owner::Former => {}
+                Owner::Task(task) => tasks.get_mut(task).into_iter().for_each(|task| task.child.hold()),
             }
-            Owner::Former => {}
-            Owner::Task(task) => tasks.get_mut(task).into_iter().for_each(|task| task.child.hold()),
         });
-        if is_childless && inherits_orphans {
+        // What the second one has left behind may have come after the count.
+        let is_nothing_inherited = is_nothing_inherited && exits.len() == 1;
+        let is_childless = is_childless && self.inherits_orphans;
+        if is_nothing_inherited || is_childless {
             self.inherited.note_none();
         }
         // All of them first: what is left of a run is told by who else is a child.
         let ended: Vec<_> = exits.into_iter().map(|(pid, exit)| (exit, self.children.remove(&pid))).collect();
         for (exit, owner) in ended {
             match owner {
-                Some(Owner::Process(id)) => {
-                    let left = match (is_childless && inherits_orphans, gone_whole.contains(&id)) {
-                        (true, _) => Trace::None,
-                        (false, true) => Trace::Group,
-                        (false, false) => Trace::Any,
-                    };
-                    results.extend(self.leader_reaped(id, exit, left));
-                }
+                Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit, is_childless)),
                 Some(Owner::Task(task)) => results.push(self.task_reaped(task, exit)),
                 Some(Owner::Former) | None => {}
             }
@@ -72,7 +47,8 @@ impl Effects {
         results.push(Input::Swept);
     }
 
-    fn leader_reaped(&mut self, id: ProcId, exit: Exit, left: Trace) -> Option<Input> {
+    /// `is_childless`: this process inherits all orphans, and has no child left.
+    fn leader_reaped(&mut self, id: ProcId, exit: Exit, is_childless: bool) -> Option<Input> {
         let run = self.runs.get_mut(&id)?;
         run.reaped = Some(sys::time::now());
         let generation = run.generation;
@@ -81,24 +57,13 @@ impl Effects {
         if let Some(found) = self.next_main(id) {
             return Some(found);
         }
-        let group = match left {
-            Trace::None => GroupLeft::Empty,
-            Trace::Group => self.group_left(id),
-            Trace::Any => self.probe_group(id, false),
-        };
+        let group = if is_childless { GroupLeft::Empty } else { self.probe_group(id, false) };
         // Only whether it has put itself into the background is asked, which ends with 0.
         let descendant = match (exit, group) {
             (Exit::Code(0), GroupLeft::Lingers) if !is_to_fork => self.one_descendant(id),
             (Exit::Code(_) | Exit::Signal(_), GroupLeft::Empty | GroupLeft::Lingers) => None,
         };
         Some(Input::Exited { id, generation, exit, late, group, descendant })
-    }
-
-    /// What is left of the groups of a run that has left no orphan: as a rule nothing, but who was made as a sibling
-    /// (`CLONE_PARENT`) is none.
-    fn group_left(&self, id: ProcId) -> GroupLeft {
-        let groups = self.runs.get(&id).into_iter().flat_map(|run| run.groups());
-        left(!groups.into_iter().all(sys::signal::group_is_empty))
     }
 
     /// What is left of the group of a leader that has ended. `thorough`: zombies that nobody reaps count as nothing.

@@ -215,7 +215,7 @@ mod tests {
     /// Replies of a daemon without a control socket.
     fn replies() -> Replies {
         let signals = SignalPipes::install(Default::default()).expect("signals");
-        let (server, _io) = server::prepare(None, Default::default(), signals, Box::new(|_| ())).expect("descriptors");
+        let server = server::start(None, Default::default(), signals, Box::new(|_| ())).expect("an io thread");
         Replies::new(server)
     }
 
