@@ -22,7 +22,9 @@ use crate::control::server::{ConnId, IncomingRequest, Received};
 use crate::health::HealthCheckResult;
 #[cfg(feature = "attach")]
 use crate::models::WindowSize;
-use crate::models::{HookCommand, LogStart, NetworkCondition, Power, ProgramConfig, StreamKind, SupervisorConfig};
+use crate::models::{
+    Hook, HookCommand, LogStart, NetworkCondition, Power, ProgramConfig, StreamKind, SupervisorConfig,
+};
 use crate::output;
 use crate::process::{
     Exit, Generation, Initiator, Moment, NoMain, Notification, ProcessView, ReadyReport, SignalTarget, SpawnError,
@@ -270,6 +272,7 @@ pub(crate) enum TaskCommand {
 pub(crate) struct HookLaunch {
     /// To whose log its output goes.
     pub program: ProcId,
+    pub hook: Hook,
     pub command: HookCommand,
     /// What it is told.
     pub variables: Vec<(&'static str, String)>,

@@ -30,7 +30,8 @@ Start the programs of a configuration file, watch them, and restart them.
                         oneshot completes; NAME may be a condition of start_when,
                         TIME may be 'never'
       --fail NAME@TIME=END
-                        with --simulate: it ends then; exit:CODE or signal:NAME
+                        with --simulate: it ends then; exit:CODE or signal:NAME;
+                        or from then on its health, ready, watchdog or HOOK fails
       --stop NAME@TIME  with --simulate: an operator stops it then
       --reload FILE@TIME
                         with --simulate: this is the configuration from then on

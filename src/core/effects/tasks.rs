@@ -47,7 +47,7 @@ impl Effects {
 
     /// Runs a command of a hook as the program's user or as the daemon's, in the program's directory and environment.
     fn start_hook(&mut self, task: TaskId, config: &ProgramConfig, launch: &HookLaunch) -> Result<i32, SpawnError> {
-        let HookLaunch { program, command, variables } = launch;
+        let HookLaunch { program, hook: _, command, variables } = launch;
         let words = words_of(&command.command)?;
         let as_daemon = command.as_daemon.then(|| of_daemon(config));
         let config = as_daemon.as_ref().unwrap_or(config);

@@ -72,7 +72,7 @@ impl HookProgress {
     /// What the present command is run with.
     pub(super) fn launch(&self, program: ProcId) -> Option<HookLaunch> {
         let command = self.command()?.clone();
-        Some(HookLaunch { program, command, variables: self.variables() })
+        Some(HookLaunch { program, hook: self.hook, command, variables: self.variables() })
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {

@@ -18,7 +18,7 @@ use crate::api::{
 use crate::models::{DependencyTarget, SupervisorConfig};
 use crate::process::{Caller, Initiator, Moment, ProcessState};
 use news::News;
-pub(crate) use plan::{Plan, ReadyAfter, Step, StepKind, selects};
+pub(crate) use plan::{Fault, Part, Plan, ReadyAfter, Step, StepKind, selects};
 pub(crate) use system::Happening;
 use system::System;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Loaded;
-use crate::models::{DependencyTarget, ProgramConfig, StartCondition};
+use crate::models::{DependencyTarget, Hook, ProgramConfig, StartCondition};
 use crate::process::Exit;
 
 /// When something gets ready; `None`: never.
@@ -19,8 +19,34 @@ pub(crate) struct Plan {
     pub readiness: Vec<(DependencyTarget, ReadyAfter)>,
     /// When these conditions of `start_when` come to hold, counted from the beginning.
     pub conditions: Vec<(StartCondition, ReadyAfter)>,
+    /// What fails for a time.
+    pub faults: Vec<Fault>,
     /// What happens once.
     pub steps: Vec<Step>,
+}
+
+/// Something of these programs that fails for a time.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub on: DependencyTarget,
+    pub part: Part,
+    /// Counted from the beginning.
+    pub from: Duration,
+    /// `None`: to the end.
+    pub until: Option<Duration>,
+}
+
+/// What of a program can fail while the program itself goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Its health checks.
+    Health,
+    /// The look whether it is ready.
+    Readiness,
+    /// It does not tell its watchdog any more that it is alive.
+    Watchdog,
+    /// The commands of a hook.
+    Hook(Hook),
 }
 
 /// Something that happens once.
@@ -79,6 +105,12 @@ impl Plan {
             }
         }
         flags
+    }
+
+    /// Whether this part of a program fails so long after the beginning.
+    pub(super) fn fails(&self, program: &ProgramConfig, part: Part, after: Duration) -> bool {
+        let is_now = |fault: &Fault| fault.from <= after && fault.until.is_none_or(|until| after < until);
+        self.faults.iter().any(|fault| fault.part == part && is_now(fault) && selects(&fault.on, program))
     }
 
     /// When a condition comes to hold.

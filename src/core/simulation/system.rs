@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::news::{Agenda, News};
-use super::plan::{Plan, selects};
+use super::plan::{Part, Plan, selects};
 use crate::api::{Announcement, Answer, ConditionId, ProcId};
 use crate::config::{ConfigError, Loaded};
 use crate::core::effect::{
     CheckPurpose, ClockReading, Effect, FoundTime, GroupLeft, Input, SearchFrom, Signal, TaskCommand, TaskId,
 };
 use crate::health::HealthCheckResult;
-use crate::models::{DependencyTarget, ProgramConfig, ProgramType, StartCondition};
+use crate::models::{DependencyTarget, ProgramConfig, ProgramType, Readiness, StartCondition};
 use crate::output::Note;
 use crate::process::{
     Exit, Generation, Moment, NoMain, Notification, ProcessState, ReadyReport, ReadySign, WatchdogReport, signal_number,
@@ -20,6 +20,9 @@ use crate::schedule;
 use crate::util::sorted::SortedMap;
 
 const SIGKILL: u8 = 9;
+
+/// What a check says that is to fail.
+const FAILS: &str = "simulated failure";
 
 /// A run of a program, from its spawn until nothing is left of it.
 #[derive(Debug)]
@@ -141,8 +144,11 @@ impl System {
     pub(super) fn say_alive(&mut self, id: ProcId, generation: Generation) -> Option<Input> {
         let now = self.now;
         let run = self.runs.get(&id).filter(|run| run.generation == generation && run.lives(now))?;
-        let half = Duration::from_secs(u64::from(run.config.watchdog)) / 2;
-        self.later(half, News::Alive { id, generation });
+        let config = Arc::clone(&run.config);
+        self.later(Duration::from_secs(u64::from(config.watchdog)) / 2, News::Alive { id, generation });
+        if self.fails(&config, Part::Watchdog) {
+            return None;
+        }
         Some(self.message(id, generation, |message| message.watchdog = Some(WatchdogReport::Alive)))
     }
 
@@ -349,12 +355,24 @@ impl System {
         self.plan.holds_after(condition).is_some_and(|after| self.began + after <= self.now)
     }
 
-    /// What is ready is healthy, too.
+    /// This part of the program fails now.
+    fn fails(&self, config: &ProgramConfig, part: Part) -> bool {
+        self.plan.fails(config, part, self.now.saturating_duration_since(self.began))
+    }
+
+    /// What is ready is healthy, too, unless that is to fail.
     fn check(&self, id: ProcId, purpose: CheckPurpose, config: &ProgramConfig) -> HealthCheckResult {
+        let is_ready = self.runs.get(&id).is_some_and(|run| run.is_ready(self.now));
+        let part = match purpose {
+            CheckPurpose::Health => Some(Part::Health),
+            CheckPurpose::Readiness => Some(Part::Readiness),
+            CheckPurpose::HealthAction | CheckPurpose::StartCondition(_) => None,
+        };
+        if part.is_some_and(|part| self.fails(config, part)) {
+            return HealthCheckResult { healthy: false, message: FAILS.to_owned() };
+        }
         let healthy = match purpose {
-            CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::HealthAction => {
-                self.runs.get(&id).is_some_and(|run| run.is_ready(self.now))
-            }
+            CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::HealthAction => is_ready,
             CheckPurpose::StartCondition(condition) => {
                 config.start_when.get(usize::from(condition.place)).is_some_and(|condition| self.holds(condition))
             }
@@ -364,10 +382,31 @@ impl System {
 
     /// Commands take no time.
     fn start_task(&mut self, task: TaskId, config: &Arc<ProgramConfig>, command: &TaskCommand) -> Input {
+        let succeeds = !self.command_fails(config, command) && self.run_command(config, command);
+        self.tasks.push((task, Exit::Code(u8::from(!succeeds))));
+        self.later(Duration::ZERO, News::Child);
+        let pid = self.next_pid();
+        Input::TaskSpawned { task, pid }
+    }
+
+    /// What it is part of fails now.
+    fn command_fails(&self, config: &ProgramConfig, command: &TaskCommand) -> bool {
+        match command {
+            TaskCommand::Script(command) => {
+                let is_check = config.healthcheck.command.as_deref() == Some(&**command);
+                let is_probe = matches!(&config.ready, Readiness::Command(probe) if **probe == **command);
+                (is_check && self.fails(config, Part::Health)) || (is_probe && self.fails(config, Part::Readiness))
+            }
+            TaskCommand::Hook(launch) => self.fails(config, Part::Hook(launch.hook)),
+        }
+    }
+
+    /// Whether it succeeds where nothing of it is to fail.
+    fn run_command(&mut self, config: &Arc<ProgramConfig>, command: &TaskCommand) -> bool {
         let id = self.programs.iter().find(|(_, known)| known.name == config.name).map(|(id, _)| *id);
         let now = self.now;
         let run = id.and_then(|id| self.runs.get_mut(&id)).filter(|run| run.lives(now));
-        let succeeds = match (command, run) {
+        match (command, run) {
             (TaskCommand::Script(_), Some(run)) => run.is_ready(now),
             (TaskCommand::Script(command), None) => self.holds(&StartCondition::Command(command.to_string())),
             (TaskCommand::Hook(launch), Some(run)) if config.hooks.stop_command.last() == Some(&launch.command) => {
@@ -375,10 +414,6 @@ impl System {
                 true
             }
             (TaskCommand::Hook(_), Some(_) | None) => true,
-        };
-        self.tasks.push((task, Exit::Code(u8::from(!succeeds))));
-        self.later(Duration::ZERO, News::Child);
-        let pid = self.next_pid();
-        Input::TaskSpawned { task, pid }
+        }
     }
 }

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{self, ConfigError, Diagnostic, LoadOptions};
-use crate::core::simulation::{Plan, ReadyAfter, Step, StepKind, selects};
+use crate::core::simulation::{Fault as PlannedFault, Part, Plan, ReadyAfter, Step, StepKind, selects};
 use crate::daemon::args::SimulateOptions;
-use crate::models::{DependencyTarget, ProgramConfig, ProgramType, Readiness, StartCondition, SupervisorConfig};
+use crate::models::{
+    DependencyTarget, HealthCheckType, Hook, ProgramConfig, ProgramType, Readiness, StartCondition, SupervisorConfig,
+};
 use crate::process::{Exit, signal_number};
 use crate::util::did_you_mean::closest;
 
@@ -36,7 +38,7 @@ impl SimulateOptions {
             plan.steps.push(reader.reload(text, load)?);
         }
         for text in &self.fail {
-            plan.steps.push(reader.fail(text).map_err(wrong("--fail", text))?);
+            reader.fail(text, &mut plan).map_err(wrong("--fail", text))?;
         }
         for text in &self.stop {
             plan.steps.push(reader.stop(text).map_err(wrong("--stop", text))?);
@@ -70,6 +72,64 @@ fn span(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("'{text}' is no span of time; write 2s, 500ms, 5m, 2h or 1d"))
 }
 
+/// What `--fail` looks like.
+const FAIL_FORM: &str = "NAME@TIME=exit:CODE or NAME@TIME=signal:NAME, or, for what fails from then on, NAME@TIME=health, ready, \
+                         watchdog, or the name of a hook; for instance db@5s=exit:1 or db@5s..20s=health";
+
+/// How a process ends.
+fn exit(text: &str) -> Result<Exit, String> {
+    match text.split_once(':') {
+        Some(("exit", code)) => {
+            code.parse().map(Exit::Code).map_err(|_| format!("'{code}' is no exit code; they go from 0 to 255"))
+        }
+        Some(("signal", name)) => signal_number(name)
+            .map(Exit::Signal)
+            .ok_or_else(|| format!("'{name}' is no signal; write for instance signal:SEGV")),
+        Some(_) | None => Err(format!("'{text}' is nothing that can happen to a process; write {FAIL_FORM}")),
+    }
+}
+
+/// What of a program fails, while it goes on itself.
+fn part(text: &str) -> Option<Part> {
+    match text {
+        "health" => Some(Part::Health),
+        "ready" => Some(Part::Readiness),
+        "watchdog" => Some(Part::Watchdog),
+        hook => Hook::ALL.into_iter().find(|known| known.as_str() == hook).map(Part::Hook),
+    }
+}
+
+/// Whether a program has such a part.
+fn has(program: &ProgramConfig, part: Part) -> bool {
+    match part {
+        Part::Health => program.healthcheck.check_type != HealthCheckType::None,
+        Part::Readiness => match program.ready {
+            Readiness::Accepts(_) | Readiness::Http(_) | Readiness::Command(_) => true,
+            Readiness::Startsecs
+            | Readiness::Notify
+            | Readiness::Fd(_)
+            | Readiness::FdVariable(_)
+            | Readiness::Path(_)
+            | Readiness::Log(_)
+            | Readiness::Health => false,
+        },
+        Part::Watchdog => program.watchdog > 0,
+        Part::Hook(hook) => !hook.of(program).is_empty(),
+    }
+}
+
+/// What is to be said where none of the programs that are meant has it.
+fn lacks(part: Part) -> String {
+    match part {
+        Part::Health => "has no health check (healthcheck_type)".to_owned(),
+        Part::Readiness => "is not asked whether it is ready (ready = tcp, unix, http or command); \
+                            for one that never gets ready there is --ready NAME=never"
+            .to_owned(),
+        Part::Watchdog => "has no watchdog (watchdog)".to_owned(),
+        Part::Hook(hook) => format!("has no {hook}"),
+    }
+}
+
 /// Reads options against the programs that there are.
 struct Reader {
     duration: Duration,
@@ -91,20 +151,36 @@ impl Reader {
         Ok((what, at))
     }
 
-    fn fail(&self, text: &str) -> Result<Step, String> {
-        const FORM: &str = "NAME@TIME=exit:CODE or NAME@TIME=signal:NAME, for instance db@5s=exit:1";
-        let (rest, end) = text.rsplit_once('=').ok_or_else(|| format!("write {FORM}"))?;
-        let (name, at) = self.at_time(rest, FORM)?;
-        let exit = match end.split_once(':') {
-            Some(("exit", code)) => {
-                code.parse().map(Exit::Code).map_err(|_| format!("'{code}' is no exit code; they go from 0 to 255"))?
+    /// A process ends, or a part of it fails.
+    fn fail(&self, text: &str, plan: &mut Plan) -> Result<(), String> {
+        let (rest, what) = text.rsplit_once('=').ok_or_else(|| format!("write {FAIL_FORM}"))?;
+        match part(what) {
+            Some(part) => plan.faults.push(self.fault(rest, part)?),
+            None => {
+                let (name, at) = self.at_time(rest, FAIL_FORM)?;
+                let exit = exit(what)?;
+                plan.steps.push(Step { at, what: StepKind::Fail { on: self.target(name)?, exit } });
             }
-            Some(("signal", name)) => signal_number(name)
-                .map(Exit::Signal)
-                .ok_or_else(|| format!("'{name}' is no signal; write for instance signal:SEGV"))?,
-            Some(_) | None => return Err(format!("'{end}' is no end of a process; write {FORM}")),
+        }
+        Ok(())
+    }
+
+    /// `NAME@TIME` or `NAME@TIME..TIME`.
+    fn fault(&self, text: &str, part: Part) -> Result<PlannedFault, String> {
+        let (begin, end) = match text.rsplit_once("..") {
+            Some((begin, end)) => (begin, Some(span(end)?)),
+            None => (text, None),
         };
-        Ok(Step { at, what: StepKind::Fail { on: self.target(name)?, exit } })
+        let (name, from) = self.at_time(begin, FAIL_FORM)?;
+        if end.is_some_and(|end| end <= from) {
+            return Err("it ends before it begins".to_owned());
+        }
+        let on = self.target(name)?;
+        let mut meant = self.programs.iter().filter(|program| selects(&on, program));
+        if !meant.any(|program| has(program, part)) {
+            return Err(format!("{name} {}", lacks(part)));
+        }
+        Ok(PlannedFault { on, part, from, until: end })
     }
 
     fn stop(&self, text: &str) -> Result<Step, String> {
