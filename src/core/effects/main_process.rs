@@ -43,6 +43,8 @@ impl Run {
 
     /// Takes a hold on its main process, which is about to be reaped.
     pub(super) fn hold_main(&mut self) {
+        // It may have made a session of its own after its pid was known.
+        self.refresh_main();
         match &mut self.main {
             Some(main) => main.child.hold(),
             None => self.child.hold(),
