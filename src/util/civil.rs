@@ -30,6 +30,7 @@ pub(crate) fn date(days: i64) -> Date {
 }
 
 /// The days from 1970 to this date.
+#[cfg(any(test, feature = "simulate"))]
 pub(crate) fn days(date: Date) -> i64 {
     let Date { year, month, day } = date;
     let year = year - i64::from(month < 3);
