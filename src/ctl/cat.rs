@@ -53,7 +53,7 @@ fn listing(settings: &ProgramSettings) -> String {
     let widest = widths.max().unwrap_or_default();
     let mut text = format!("[program:{}]\n", settings.name);
     if !settings.in_file {
-        text.push_str("# no file has it any more: an update removes it\n");
+        text.push_str("# it is in no file: somebody runs it by hand, or an update removes it\n");
     }
     for (line, setting) in &lines {
         let room = widest.saturating_sub(columns(line));

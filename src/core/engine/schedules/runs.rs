@@ -4,7 +4,7 @@ use super::super::Engine;
 use super::intervals;
 use crate::api::{Act, ProcId};
 use crate::models::Overlap;
-use crate::process::{Cause, Desired, Initiator, ScheduleNote};
+use crate::process::{Cause, Desired, Initiator, ProcessState, ScheduleNote};
 
 impl Engine {
     /// Something of a run is there, or on its way. What waits for a retry, or has been given up, is not.
@@ -82,8 +82,9 @@ impl Engine {
         {
             *next = if is_there { None } else { self.now.checked_add(pause) };
         }
-        // Who stops a run does not want the one that waits for its end.
-        plan.queued &= is_there || entry.machine.desired() == Desired::Up;
+        // Who stops a run does not want the one that waits for its end. One that has failed is followed by it as by any other.
+        let has_failed = entry.machine.state() == ProcessState::Fatal;
+        plan.queued &= is_there || has_failed || entry.machine.desired() == Desired::Up;
         self.rearm(id);
     }
 }

@@ -274,6 +274,18 @@ fn nobody_runs_twice_at_once_and_none_is_lost_in_a_queue() {
 }
 
 #[test]
+fn what_waits_in_a_queue_follows_a_run_that_has_failed_as_well() {
+    let mut config = scheduled("p", &["every 10s"]);
+    config.schedule.overlap = Overlap::Queue;
+    let mut bench = begun(&[config]);
+    bench.pass(20);
+    assert_eq!((bench.runs(), bench.notes(0)), (1, vec![ScheduleNote::Queued]));
+    bench.end(0, Exit::Code(1));
+    assert_eq!((bench.runs(), bench.state("p")), (2, ProcessState::Starting));
+    assert!(bench.causes("p").join(", ").contains("exit code 1"));
+}
+
+#[test]
 fn what_it_needs_is_started_first() {
     let requires = |on: &str| vec![on.parse().expect("a name")];
     let job = ProgramConfig { requires: requires("db"), ..scheduled("job", &["0 3 * * *"]) };
