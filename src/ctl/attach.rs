@@ -54,8 +54,13 @@ pub(super) fn run(call: &Call<'_>) -> u8 {
             Err(error) => fail_at(call, error),
         };
     }
+    // Before the program is there: a signal that came in between would end us, and leave it alone.
+    let signals = match Signals::watch() {
+        Ok(signals) => signals,
+        Err(error) => return no_signals(error),
+    };
     match call.controller.run_attached(&run) {
-        Ok(attachment) => Session::new(call, attachment).and_then(Session::hold).unwrap_or_else(no_signals),
+        Ok(attachment) => Session::new(call, attachment, signals).and_then(Session::hold).unwrap_or_else(no_signals),
         Err(error) => fail_to_run(call, error),
     }
 }
@@ -64,7 +69,9 @@ pub(super) fn run(call: &Call<'_>) -> u8 {
 pub(super) fn attach(call: &Call<'_>) -> u8 {
     let Some(name) = call.args.names.first() else { return FAILED };
     match call.controller.attach(name, window_size()) {
-        Ok(attachment) => Session::new(call, attachment).and_then(Session::hold).unwrap_or_else(no_signals),
+        Ok(attachment) => Signals::watch()
+            .and_then(|signals| Session::new(call, attachment, signals)?.hold())
+            .unwrap_or_else(no_signals),
         Err(error) => fail_at(call, error),
     }
 }
@@ -97,16 +104,32 @@ enum End {
     Unwritable(io::Error),
 }
 
+/// The signals that mean something to a session.
+struct Signals {
+    forwarded: Vec<PipeReader>,
+    /// SIGHUP and SIGQUIT.
+    leaving: [PipeReader; 2],
+    resized: PipeReader,
+}
+
+impl Signals {
+    /// From now on they are noted, and end nobody.
+    fn watch() -> io::Result<Signals> {
+        Ok(Signals {
+            forwarded: FORWARDED.iter().map(|(number, _)| signals(&[*number])).collect::<io::Result<_>>()?,
+            leaving: [signals(&[libc::SIGHUP])?, signals(&[libc::SIGQUIT])?],
+            resized: signals(&[libc::SIGWINCH])?,
+        })
+    }
+}
+
 /// Somebody who sits at a program.
 struct Session<'c> {
     call: &'c Call<'c>,
     attachment: Attachment,
     /// Our input goes to the program.
     types: bool,
-    forwarded: Vec<PipeReader>,
-    /// SIGHUP and SIGQUIT.
-    leaving: [PipeReader; 2],
-    resized: PipeReader,
+    signals: Signals,
     /// The program draws on the alternate screen.
     is_other_screen: bool,
     /// Until it is over every key goes to the program.
@@ -114,19 +137,10 @@ struct Session<'c> {
 }
 
 impl<'c> Session<'c> {
-    fn new(call: &'c Call<'c>, attachment: Attachment) -> io::Result<Session<'c>> {
+    fn new(call: &'c Call<'c>, attachment: Attachment, signals: Signals) -> io::Result<Session<'c>> {
         let types = attachment.has_terminal();
         let raw = (types && io::stdin().is_terminal()).then(|| RawMode::pass_through(io::stdin())).transpose()?;
-        Ok(Session {
-            call,
-            attachment,
-            types,
-            forwarded: FORWARDED.iter().map(|(number, _)| signals(&[*number])).collect::<io::Result<_>>()?,
-            leaving: [signals(&[libc::SIGHUP])?, signals(&[libc::SIGQUIT])?],
-            resized: signals(&[libc::SIGWINCH])?,
-            is_other_screen: false,
-            raw,
-        })
+        Ok(Session { call, attachment, types, signals, is_other_screen: false, raw })
     }
 
     /// Until it is over; the exit code.
@@ -158,8 +172,9 @@ impl<'c> Session<'c> {
         let reads = self.types && self.attachment.unsent() < MOST_UNSENT;
         let to_daemon = if self.attachment.unsent() > 0 { PollFlags::POLLOUT } else { PollFlags::empty() };
         let mut fds = vec![PollFd::new(self.attachment.as_fd(), PollFlags::POLLIN | to_daemon)];
-        fds.push(PollFd::new(self.resized.as_fd(), PollFlags::POLLIN));
-        fds.extend(self.leaving.iter().chain(&self.forwarded).map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        fds.push(PollFd::new(self.signals.resized.as_fd(), PollFlags::POLLIN));
+        let noted = self.signals.leaving.iter().chain(&self.signals.forwarded);
+        fds.extend(noted.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
         if reads {
             fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
         }
@@ -187,7 +202,7 @@ impl<'c> Session<'c> {
             }
         }
         if is_ready(1) {
-            let _ = self.resized.read(&mut [0; CHUNK]);
+            let _ = self.signals.resized.read(&mut [0; CHUNK]);
             if let Some(size) = window_size().filter(|_| self.types) {
                 self.attachment.resize(size);
             }
@@ -205,7 +220,7 @@ impl<'c> Session<'c> {
         if self.attachment.has_terminal() {
             return Some(End::Left { signal: Some(number) });
         }
-        let pipe = self.forwarded.get_mut(place)?;
+        let pipe = self.signals.forwarded.get_mut(place)?;
         let _ = pipe.read(&mut [0; CHUNK]);
         match self.call.controller.signal_group(self.attachment.name(), name) {
             // It may have ended by now, which is told next.
