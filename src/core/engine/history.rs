@@ -153,9 +153,10 @@ impl History {
         self.records.iter().map(Past::weight).sum()
     }
 
-    /// Adds a record; the oldest make room. At most `most` are there then.
-    fn push(&mut self, past: Past, most: usize) {
-        let mut weight = self.weight() + past.weight();
+    /// Adds a record; the oldest make room. At most `most` are there then. The bytes that they took, and those that they take.
+    fn push(&mut self, past: Past, most: usize) -> (usize, usize) {
+        let before = self.weight();
+        let mut weight = before + past.weight();
         let mut go = 0;
         while self.records.len() - go >= most || (weight > MOST_BYTES && go < self.records.len()) {
             weight -= self.records.get(go).map_or(0, Past::weight);
@@ -164,6 +165,7 @@ impl History {
         self.records.drain(..go);
         self.records.reserve_exact(1);
         self.records.push(past);
+        (before, weight)
     }
 
     pub(super) fn last(&self) -> Option<&Past> {
@@ -232,10 +234,9 @@ impl Engine {
         };
         let most = if self.histories.bytes > MOST_IN_ALL { FEW_RECORDS } else { MOST_RECORDS };
         let Some(entry) = self.registry.get_mut(id) else { return };
-        let before = entry.history.weight();
         let pid = pid.and_then(std::num::NonZeroI32::new);
-        entry.history.push(Past { at, cause: cause.shortened(), pid, from, to }, most);
-        self.histories.bytes = (self.histories.bytes + entry.history.weight()).saturating_sub(before);
+        let (before, after) = entry.history.push(Past { at, cause: cause.shortened(), pid, from, to }, most);
+        self.histories.bytes = (self.histories.bytes + after).saturating_sub(before);
     }
 
     /// Something happened that does not change the state; the same thing again is not worth a record.

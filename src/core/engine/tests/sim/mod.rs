@@ -222,6 +222,7 @@ impl Sim {
 
     fn handle(&mut self, input: Input) -> Result<(), String> {
         let lost = self.system.distortion == Some(Distortion::Panics) && self.system.random.chance(2);
+        self.system.oracle.counts.inputs += 1;
         if !lost {
             self.give(input);
         }

@@ -29,6 +29,7 @@ impl Sim {
                 }
                 self.perform_all()?;
                 fired += 1;
+                self.system.oracle.counts.inputs += 1;
                 if fired > 1_000 {
                     return Err(format!("{key:?} stays due after it has fired"));
                 }
