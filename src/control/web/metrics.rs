@@ -35,7 +35,8 @@ pub(super) fn metrics(request: &http::Request, _: Context) -> Step {
         Ok(Reply::Metrics(metrics)) => Step::Work(Box::new(move || {
             let looks = looks(&metrics.rows, metrics.now);
             let oom = oom::kills(&metrics.rows);
-            Response::new(Status::Ok, kind, document(&metrics, (&looks, &oom), context.clock, is_open).into_bytes())
+            let text = document(&metrics, (&looks, &oom), context.clock, is_open);
+            Step::Respond(Response::new(Status::Ok, kind, text.into_bytes()))
         })),
         other => answered(other, context),
     })

@@ -70,7 +70,7 @@ pub(super) fn usage(_: &http::Request, _: Context) -> Step {
     let status = Request::Query(Query::Status { name: None, offset: 0 });
     Step::ask(status, move |answer: Answer, context| match answer {
         Ok(Reply::Status { rows, now, .. }) => {
-            Step::Work(Box::new(move || document(&rows, &looks(&rows, now), context.clock)))
+            Step::Work(Box::new(move || Step::Respond(document(&rows, &looks(&rows, now), context.clock))))
         }
         other => answered(other, context),
     })
