@@ -9,6 +9,7 @@ mod command;
 mod connection;
 #[cfg(feature = "xmlrpc")]
 mod executable;
+mod figure;
 mod gate;
 mod guard;
 mod log_range;
