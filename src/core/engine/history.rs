@@ -177,6 +177,18 @@ impl History {
         self.records.iter().rev().find(|past| past.from != past.to)
     }
 
+    /// Why the last attempt failed, where it was stopped while it waited for the next one.
+    #[cfg(feature = "xmlrpc")]
+    pub(super) fn abandoned(&self) -> Option<Arc<Failure>> {
+        let mut back = self.records.iter().rev().filter(|past| past.from != past.to);
+        let stopped = back.next()?;
+        if (stopped.from, stopped.to) != (ProcessState::Backoff, ProcessState::Stopped) {
+            return None;
+        }
+        let failed = back.next()?;
+        if let Cause::BackedOff { failure, .. } = &failed.cause { Some(Arc::clone(failure)) } else { None }
+    }
+
     /// The records as they are told.
     pub(super) fn rows(&self, program: &Arc<ProgramConfig>) -> Vec<HistoryRow> {
         let row = |past: &Past| HistoryRow {
