@@ -206,6 +206,9 @@
 //! - `src/core/engine/announce.rs`: inside the engine, an entry of `SUBSCRIBERS`.
 //! - `src/core/effects/mod.rs`: outside of it, a line in the arm of `Announce`.
 
+// What is seen of the interface can be named by whoever uses it.
+#![cfg_attr(not(feature = "internals"), deny(unnameable_types))]
+
 mod api;
 pub mod client;
 mod codec;

@@ -54,7 +54,7 @@ pub use restart::{
 pub use schedule::{Calendar, Catchup, NoSchedule, Overlap, Schedule, ScheduleConfig};
 pub(crate) use start_condition::is_flag_name;
 pub use start_condition::{NetworkCondition, StartCondition};
-pub use streams::{LogStart, Stdin, StreamKind};
+pub use streams::{LogPlace, LogStart, Stdin, StreamKind};
 pub use window_size::WindowSize;
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.
@@ -327,6 +327,9 @@ pub struct ProgramConfig {
     pub tty: bool,
     /// Where its standard output goes: a path, `/dev/stdout`, `/dev/stderr`, `syslog`, or `None` (see `log_buffer`).
     pub stdout_logfile: Option<String>,
+    /// It is written nowhere by request (`NONE` in supervisord's dialect): supervisord's clients are told that there is no log.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stdout_log_off: bool,
     /// Rotate the file when it reaches this many bytes; 0: never.
     pub stdout_logfile_maxbytes: u64,
     /// How many rotated files are kept.
@@ -337,6 +340,9 @@ pub struct ProgramConfig {
     pub stdout_syslog: bool,
     /// Where its standard error goes; values as for `stdout_logfile`.
     pub stderr_logfile: Option<String>,
+    /// As `stdout_log_off`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stderr_log_off: bool,
     /// Rotate the file when it reaches this many bytes; 0: never.
     pub stderr_logfile_maxbytes: u64,
     /// How many rotated files are kept.
@@ -473,11 +479,13 @@ impl ProgramConfig {
             stdin: Stdin::Null,
             tty: false,
             stdout_logfile: None,
+            stdout_log_off: false,
             stdout_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stdout_logfile_backups: DEFAULT_LOG_BACKUPS,
             stdout_logfile_compress: false,
             stdout_syslog: false,
             stderr_logfile: None,
+            stderr_log_off: false,
             stderr_logfile_maxbytes: DEFAULT_LOG_MAXBYTES,
             stderr_logfile_backups: DEFAULT_LOG_BACKUPS,
             stderr_logfile_compress: false,

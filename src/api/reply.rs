@@ -18,7 +18,7 @@ use super::request::WaitFor;
 use super::settings::ProgramSettings;
 use super::status::{ConfigRow, DaemonFacts, HistoryRow, StatusRow};
 use super::why::Why;
-use crate::models::Power;
+use crate::models::{LogPlace, Power};
 #[cfg(feature = "attach")]
 use crate::process::Exit;
 use crate::process::{Moment, SignalTarget, signal_text};
@@ -222,6 +222,8 @@ pub enum Reply {
         bytes: Vec<u8>,
         /// How long the log is.
         size: u64,
+        /// Where it was read.
+        file: LogPlace,
     },
     /// The daemon's own log is empty.
     DaemonLogCleared,

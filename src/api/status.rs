@@ -7,6 +7,8 @@ use super::counts::Counts;
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
 use crate::models::{Hook, ProgramConfig};
+#[cfg(feature = "xmlrpc")]
+use crate::process::Failure;
 use crate::process::{Cause, Condition, Exit, HookFailure, LastWords, Moment, ProcessState, Told, signal_text};
 
 /// A hook that runs.
@@ -92,6 +94,9 @@ pub struct StatusRow {
     pub healthy: Option<bool>,
     /// How the last run ended.
     pub last_exit: Option<Exit>,
+    /// Why its last attempt failed, where it was stopped while it waited for the next one.
+    #[cfg(feature = "xmlrpc")]
+    pub abandoned: Option<Arc<Failure>>,
     /// When the present or last run was spawned.
     pub last_started: Option<Moment>,
     /// When the last run ended.

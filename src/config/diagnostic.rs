@@ -79,9 +79,12 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// Keys whose values may be secrets, which no message repeats.
+pub(super) const SECRET_KEYS: [&str; 4] = ["environment", "password", "username", "healthcheck_header"];
+
 /// Whether the value of a key may be a secret, which no message repeats.
 pub(crate) fn is_secret(key: &str) -> bool {
-    ["environment", "password", "username", "healthcheck_header"].contains(&key)
+    SECRET_KEYS.contains(&key)
 }
 
 /// Characters that print nothing, or that turn the text around them: two names that look the same

@@ -1,9 +1,9 @@
 //! Lines that a typing mistake has turned into something else than was meant: a header that is a key, a value or a comment,
 //! a key that is part of the value above it.
 
-use super::command_line::split_command;
 use super::diagnostic::Fault;
 use crate::models::{Dialect, StartCondition};
+use crate::util::command_line::split_command;
 
 /// The first words of the sections of both dialects.
 const KINDS: [&str; 13] = [

@@ -23,7 +23,6 @@
 mod access;
 mod additions;
 mod checks;
-mod command_line;
 mod daemon;
 mod dependencies;
 mod diagnostic;
@@ -60,8 +59,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use crate::util::command_line::{SplitError, split_command};
 pub(crate) use additions::{Additions, Scale, Scaled};
-pub use command_line::{SplitError, split_command};
 pub(crate) use daemon::socket_of;
 pub(crate) use dependencies::{edges as dependency_edges, start_stages};
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
@@ -374,7 +373,7 @@ fn build<'d>(
     access::check_programs(document, &config.access, &config.programs, report);
     dependencies::check(&mut config.programs, &origins, document.dialect, scope, report);
     if document.dialect == Dialect::Supervisord {
-        shutdown_time::check(&config, &origins, scope, report);
+        shutdown_time::settle(&mut config, document, &origins, scope, report);
     }
     let scaled = context.scaled.into_inner();
     Built { config, logfile_given: daemon.logfile_given, sections: origins, scaled }

@@ -10,11 +10,9 @@ use super::feed::Source;
 use super::link::{CHUNK, Link, Stream};
 use super::peer::Who;
 #[cfg(feature = "http")]
-use super::web::{Asks, WebConnection, Work};
+use super::web::{Asks, Step, WebConnection, Work};
 use crate::api::{Answer, Request, WallClock};
 use crate::codec::frames::{self, ErrorCode};
-#[cfg(feature = "http")]
-use crate::codec::http::Response;
 use crate::process::Initiator;
 
 /// What a client wants of somebody else.
@@ -156,9 +154,9 @@ impl Client {
 
     /// Takes what a thread has come to.
     #[cfg(feature = "http")]
-    pub(super) fn worked(&mut self, response: Response) {
+    pub(super) fn worked(&mut self, step: Step) {
         if let Protocol::Web(web) = &mut self.protocol {
-            web.worked(response);
+            web.worked(step);
         }
     }
 

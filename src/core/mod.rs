@@ -251,10 +251,9 @@ impl Supervisor {
     }
 }
 
-impl From<Refusal> for ProcessError {
-    fn from(refusal: Refusal) -> ProcessError {
-        ProcessError::Failed { message: refusal.to_string(), refusal: refusal.kind(), cause: refusal.cause().cloned() }
-    }
+/// A refusal as users of the crate see it. No `From`: what implements it is part of the interface, and `Refusal` is none.
+fn refused(refusal: Refusal) -> ProcessError {
+    ProcessError::Failed { message: refusal.to_string(), refusal: refusal.kind(), cause: refusal.cause().cloned() }
 }
 
 impl fmt::Debug for Supervisor {
@@ -278,7 +277,7 @@ impl Inner {
         let (reply, answer) = bounded(1);
         self.send(External::Local { request: Request::Command(command), reply: Some(reply) })?;
         let answer: Answer = answer.recv().map_err(|_| ProcessError::NotRunning)?;
-        answer.map_err(ProcessError::from)
+        answer.map_err(refused)
     }
 }
 

@@ -26,6 +26,21 @@ pub enum LogStart {
     BeforeEnd(u64),
 }
 
+/// Where a part of a log was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogPlace {
+    /// In memory: there is no file for it, or its disk does not answer.
+    #[default]
+    Memory,
+    /// In memory, because its file is not there.
+    Missing,
+    /// In its file.
+    There {
+        /// When that was written last, in seconds since 1970.
+        modified: u64,
+    },
+}
+
 /// One of the two streams of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -21,7 +21,7 @@ use super::console_lines::Console;
 use super::messages::StreamKind;
 use super::outage::{Report, Reporter, WriteOutage};
 use crate::models::{LogSync, ProgramConfig};
-use crate::sys::guarded_path::{self, Log};
+use crate::sys::guarded_path::{self, Access, Log};
 
 /// How long after a failure the file is opened again at the earliest.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -148,6 +148,11 @@ impl LogFile {
         self.file.is_some() && self.regular
     }
 
+    /// Whether there may be something to be read at its path: it is an ordinary file, or nothing was done with it yet.
+    pub fn is_readable(&self) -> bool {
+        self.is_regular() || !(self.is_open() || self.has_outage())
+    }
+
     /// The device that it is on, once it was opened.
     pub fn device(&self) -> Option<u64> {
         self.is_open().then_some(self.inode.0)
@@ -199,11 +204,21 @@ impl LogFile {
     /// # Errors
     /// What failed, on what, and why.
     pub fn clear(&mut self) -> Result<(), String> {
-        if !self.is_regular() {
+        if !self.is_readable() {
             return Ok(());
         }
         self.line_start = true;
-        self.truncate().map_err(|error| format!("cannot empty {}: {}", self.path.display(), reason(&error)))
+        let emptied = match (self.is_open(), exists(&self.real)) {
+            (true, true) => self.truncate(),
+            // It was deleted: as after any clear, an empty one is there.
+            (true, false) => {
+                self.close();
+                self.try_open(Instant::now())
+            }
+            (false, true) if self.real.is_file() => guarded_path::open(&self.path, Access::Overwrite).map(drop),
+            (false, _) => Ok(()),
+        };
+        emptied.map_err(|error| format!("cannot empty {}: {}", self.path.display(), reason(&error)))
     }
 
     /// Appends `data`, rotating where needed. Never waits and never fails: see the module's head.

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::responder::InternalError;
 #[cfg(feature = "attach")]
 use crate::models::WindowSize;
-use crate::models::{DefaultOutput, LogFormat, SupervisorConfig};
+use crate::models::{DefaultOutput, LogFormat, LogPlace, SupervisorConfig};
 pub use crate::models::{LogStart, StreamKind};
 use crate::process::Generation;
 
@@ -139,6 +140,8 @@ pub struct LogPart {
     pub bytes: Vec<u8>,
     /// How long the log is.
     pub size: u64,
+    /// Where it was read.
+    pub file: LogPlace,
 }
 
 /// The most of a log that is read at once, in bytes.
@@ -157,13 +160,15 @@ impl LogPart {
 
     /// Of a file.
     pub fn of_file(file: &File, from: LogStart, length: Option<usize>) -> io::Result<LogPart> {
-        let size = file.metadata()?.len();
+        let found = file.metadata()?;
+        let size = found.len();
         let (begin, count) = LogPart::range(size, from, length);
         let mut bytes = Vec::new();
         let mut reader = file;
         reader.seek(SeekFrom::Start(begin))?;
         reader.take(count).read_to_end(&mut bytes)?;
-        Ok(LogPart { bytes, size })
+        let modified = u64::try_from(found.mtime()).unwrap_or(0);
+        Ok(LogPart { bytes, size, file: LogPlace::There { modified } })
     }
 
     /// Of what is kept in memory, as if that were all.
@@ -174,7 +179,7 @@ impl LogPart {
         let begin = usize::try_from(begin).unwrap_or(usize::MAX);
         let count = usize::try_from(count).unwrap_or(0);
         let bytes = memory.get(begin..begin.saturating_add(count)).unwrap_or_default().to_vec();
-        LogPart { bytes, size }
+        LogPart { bytes, size, file: LogPlace::Memory }
     }
 }
 

@@ -195,6 +195,8 @@ pub(super) struct Pump {
     nap: Duration,
     /// How full the fullest pipe was in this turn, in percent.
     busiest: usize,
+    /// Listeners are told of something that was read in this turn.
+    is_told: bool,
     /// Requests that a writer has not answered yet, and when they are answered without it.
     requests: Vec<(Instant, Request)>,
     finish: Option<(Instant, Sender<()>)>,
@@ -224,6 +226,7 @@ impl Pump {
             buffer: Vec::new(),
             nap: Duration::ZERO,
             busiest: 0,
+            is_told: false,
             requests: Vec::new(),
             finish: None,
         }
@@ -335,7 +338,7 @@ impl Pump {
 
     /// Reads each readable pipe once; `true` when all that are left wait for their console.
     fn turn(&mut self, now: Instant) -> bool {
-        self.busiest = 0;
+        (self.busiest, self.is_told) = (0, false);
         let mut all_paused = true;
         for _ in 0..self.ready.len() {
             let Some(token) = self.ready.pop_front() else { break };
@@ -374,7 +377,7 @@ impl Pump {
 
     /// Under load a short sleep lets output gather; one line now and then is never held up by it.
     fn take_nap(&mut self, waited: Duration) {
-        if self.busiest == 0 || !self.ready.is_empty() || waited >= BUSY_WITHIN {
+        if self.busiest == 0 || self.is_told || !self.ready.is_empty() || waited >= BUSY_WITHIN {
             self.nap = Duration::ZERO;
             return;
         }

@@ -12,6 +12,7 @@ use super::file::LogFile;
 use super::follow::{Subscription, last_lines};
 use super::messages::{Amount, LogPart, LogStart};
 use super::responder::Responder;
+use crate::models;
 use crate::sys::guarded_path::{self, Access};
 
 /// The most that one tail request is answered with.
@@ -122,9 +123,16 @@ impl Read {
         if self.responder.is_taken() {
             return;
         }
-        let regular = file.is_regular().then(|| guarded_path::open(file.real_path(), Access::Read));
-        let part = regular.and_then(|open| LogPart::of_file(&open.ok()?, self.from, self.length).ok());
-        self.responder.respond(part.unwrap_or_else(|| self.memory.clone()));
+        let read = || {
+            let open = guarded_path::open(file.real_path(), Access::Read)?;
+            LogPart::of_file(&open, self.from, self.length)
+        };
+        let memory = |file| LogPart { file, ..self.memory.clone() };
+        self.responder.respond(match file.is_readable().then(read) {
+            Some(Ok(part)) => part,
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => memory(models::LogPlace::Missing),
+            Some(Err(_)) | None => memory(models::LogPlace::Memory),
+        });
     }
 }
 
@@ -202,7 +210,7 @@ impl Clear {
 /// The end of the file where it has more than memory has. It does not just after a rotation, and it has gaps
 /// while it can't be written.
 fn better_than(memory: &[u8], file: &LogFile, bytes: usize) -> Option<Vec<u8>> {
-    if !file.is_regular() || (file.has_outage() && !memory.is_empty()) {
+    if !file.is_readable() || (file.has_outage() && !memory.is_empty()) {
         return None;
     }
     newest_of_files(file.real_path(), bytes).ok().filter(|disk| disk.len() >= memory.len().min(bytes))

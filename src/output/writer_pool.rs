@@ -6,7 +6,8 @@
 //! harmless to others:
 //!
 //! - a file system has at most one writer at a time: what hangs holds one thread, not one for each file;
-//! - a file that may be worked on never waits for a writer that is busy elsewhere: another one is started.
+//! - a file that may be worked on never waits for a writer that is busy elsewhere: another one is started, one for each
+//!   such file system, however many files have work there.
 //!
 //! In the ordinary case, all logs on one disk, this is one thread, which ends when nothing was written for
 //! [`WRITER_IDLE_LIMIT`]. Nothing watches anybody, so nothing wakes up to watch.
@@ -71,11 +72,23 @@ struct State {
     idle: usize,
     /// Calls that no idle writer has taken yet; who calls has taken it off `idle`.
     calls: usize,
+    /// The last writer that was wanted could not be started.
+    is_short: bool,
     closed: bool,
     spares: Vec<Vec<u8>>,
 }
 
 impl State {
+    /// A writer works there, or is on its way to a file there.
+    fn has_writer(&self, place: &Place) -> bool {
+        self.busy.contains(place) || (!self.is_short && self.ready.iter().any(|(other, _)| other == place))
+    }
+
+    /// Something else than what is at this place may be worked on.
+    fn has_others(&self, place: &Place) -> bool {
+        self.ready.iter().any(|(other, _)| other != place && !self.busy.contains(other))
+    }
+
     fn eligible(&self) -> Option<usize> {
         self.ready.iter().position(|(place, _)| !self.busy.contains(place))
     }
@@ -123,21 +136,25 @@ impl WriterPool {
     /// Has a file worked on that got its first job. Never waits.
     pub fn submit(self: &Arc<Self>, place: Place, file: Arc<dyn Work>) {
         let mut state = self.lock();
+        let has_writer = state.has_writer(&place);
         state.ready.push_back((place, file));
-        if state.eligible().is_none() {
-            // The writer that holds the place takes it next.
-            return;
+        if !has_writer {
+            self.call_writer(&mut state);
         }
+    }
+
+    /// Another writer is wanted.
+    fn call_writer(self: &Arc<Self>, state: &mut State) {
         if state.idle > 0 {
             state.idle -= 1;
             state.calls += 1;
-            drop(state);
             self.called.notify_one();
         } else if state.writers < MAX_WRITERS {
             let pool = Arc::clone(self);
             let thread = std::thread::Builder::new().name("log-writer".to_owned()).stack_size(128 * 1024);
             // Without a thread the queues fill and what does not fit is counted; the next submit tries again.
-            if thread.spawn(move || pool.work()).is_ok() {
+            state.is_short = thread.spawn(move || pool.work()).is_err();
+            if !state.is_short {
                 state.writers += 1;
             }
         }
@@ -181,8 +198,13 @@ impl WriterPool {
             let more = file.work_once();
             let mut state = self.lock();
             state.busy.retain(|busy| *busy != place);
-            if let Some(place) = more {
-                state.ready.push_back((place, file));
+            if let Some(next) = more {
+                // A file that was opened has another place than before. This writer takes one of the two.
+                let is_uncovered = next != place && !state.has_writer(&next) && state.has_others(&next);
+                state.ready.push_back((next, file));
+                if is_uncovered {
+                    self.call_writer(&mut state);
+                }
             }
         }
         self.ended.notify_all();

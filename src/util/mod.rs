@@ -2,6 +2,7 @@
 
 pub(crate) mod base64;
 pub(crate) mod civil;
+pub(crate) mod command_line;
 pub(crate) mod did_you_mean;
 pub(crate) mod errno;
 pub(crate) mod fnv;

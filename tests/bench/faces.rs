@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::clock::{milliseconds, monotonic_ns};
+use crate::clock::{milliseconds, monotonic_ns, process_cpu_ns};
 use crate::error::{Context, Result};
 use crate::measure::{Kind, Measure, Sample};
 use crate::peers::{Peer, Supervice};
@@ -80,13 +80,22 @@ pub fn scrape(site: Site) -> Result<Vec<Sample>> {
     for _ in 0..5 {
         // What the kernel has told within a second would not be asked for again.
         thread::sleep(Duration::from_millis(1100));
-        let began_ns = monotonic_ns();
+        let (began_ns, cpu_ns) = (monotonic_ns(), process_cpu_ns(running.pid));
         let text = ask(&mut stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
         samples.push((measure(format!("/metrics of {n}"), "ms", Some(10.0)), milliseconds(began_ns, monotonic_ns())));
+        let cpu = milliseconds(cpu_ns, process_cpu_ns(running.pid));
+        samples.push((measure(format!("/metrics of {n}, CPU time"), "ms", None), cpu));
         let told = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"supervice_process_open_fds{"));
         let told = told.count();
         if told != n {
             return Err(format!("/metrics tells of {told} programs in place of {n}"));
+        }
+        let began_ns = monotonic_ns();
+        let text = ask(&mut stream, "GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        samples.push((measure(format!("status as JSON of {n}"), "ms", None), milliseconds(began_ns, monotonic_ns())));
+        let told = text.windows(9).filter(|part| part == b"{\"name\":\"").count();
+        if told != n {
+            return Err(format!("the status tells of {told} programs in place of {n}"));
         }
     }
     running.stop(Signal::SIGTERM)?;
@@ -142,7 +151,7 @@ pub fn crowd(site: Site) -> Result<Vec<Sample>> {
     }
     running.stop(Signal::SIGTERM)?;
     let ratio = median(&mut with) / median(&mut without);
-    let title = |what: &str| format!("respawn {what} {FOLLOWING} event streams, {HALF} half requests");
+    let title = |what: &str| format!("respawn {what} {FOLLOWING} event streams, {HALF} half requests, 10 MiB bodies");
     let each = |what: &str, times: Vec<f64>| {
         let measure = measure(title(what), "ms", None);
         times.into_iter().map(move |time| (measure.clone(), time))
@@ -156,11 +165,11 @@ fn median(times: &mut [f64]) -> f64 {
     times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Everything that a crowd holds open, and the one thread that reads what it is sent: the time that a hundred readers take
-/// from two CPUs is not the daemon's.
+/// Everything that a crowd holds open, the one thread that reads what it is sent (the time that a hundred readers take from two
+/// CPUs is not the daemon's), and one that sends bodies that nobody takes.
 struct Crowd {
     held: Vec<TcpStream>,
-    reader: JoinHandle<()>,
+    threads: [JoinHandle<()>; 2],
     is_over: Arc<AtomicBool>,
 }
 
@@ -202,15 +211,39 @@ impl Crowd {
                 }
             }
         });
+        let over = Arc::clone(&is_over);
+        let sender = thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                send_large(port);
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
         thread::sleep(Duration::from_millis(100));
-        Ok(Crowd { held, reader, is_over })
+        Ok(Crowd { held, threads: [reader, sender], is_over })
     }
 
     fn end(self) {
         self.is_over.store(true, Ordering::Relaxed);
         drop(self.held);
-        let _ = self.reader.join();
+        for thread in self.threads {
+            let _ = thread.join();
+        }
         thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Sends as much of a body of 10 MiB as the daemon lets come.
+fn send_large(port: u16) {
+    static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return };
+    let head = "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10485760\r\n\r\n";
+    if stream.write_all(head.as_bytes()).is_err() {
+        return;
+    }
+    for _ in 0..160 {
+        if stream.write_all(&PIECE).is_err() {
+            return;
+        }
     }
 }
 

@@ -337,14 +337,25 @@ fn the_null_device_is_no_pid_file() {
 }
 
 #[test]
-fn a_stop_that_the_end_of_the_daemon_cuts_short_is_said_once_in_supervisords_dialect() {
+fn the_end_of_the_daemon_gives_each_group_its_time_in_supervisords_dialect() {
     let program = "[program:q]\ncommand=run\nnumprocs=2\nprocess_name=%(process_num)d\nstopwaitsecs=60\n\
-                   [program:r]\ncommand=run\nstopwaitsecs=60\n";
-    let warnings = |daemon: &str| Files::new(&format!("{daemon}\n{program}")).warnings();
-    let told = "DIR/main.ini:6: [program:q] stopwaitsecs = 60: the end of the daemon waits 30 seconds at most for all \
-                programs; write shutdown_timeout = 60 in [supervisord] to wait as supervisord does";
-    assert_eq!(warnings("[supervisord]"), told);
-    assert_eq!(warnings("[supervisord]\nshutdown_timeout=60"), "");
+                   [program:r]\ncommand=run\nstopwaitsecs=60\n[program:s]\ncommand=run\n";
+    let files = |daemon: &str| Files::new(&format!("{daemon}\n{program}"));
+    let timeout = |files: &Files| files.load().config.shutdown_timeout;
+    // One group behind the other, the members of one together.
+    let unwritten = files("[supervisord]");
+    assert_eq!((timeout(&unwritten), unwritten.warnings()), (60 + 60 + 10, String::new()));
+    assert_eq!(timeout(&Files::new("[supervisord]\n[program:s]\ncommand=run\n")), 30, "not less than in ours");
+    // What is written holds, and what it cuts short is said once.
+    let told = "DIR/main.ini:7: [program:q] stopwaitsecs = 60: the end of the daemon waits 20 seconds at most for all \
+                programs; write shutdown_timeout = 60 or more in [supervisord]";
+    let short = files("[supervisord]\nshutdown_timeout=20");
+    assert_eq!((timeout(&short), short.warnings()), (20, told.to_owned()));
+    assert_eq!(files("[supervisord]\nshutdown_timeout=60").warnings(), "");
     let ours = Files::new("[supervice]\n[program:q]\ncommand=run\nstopwaitsecs=60\n");
-    assert_eq!(ours.warnings(), "", "the Python package ends within shutdown_timeout too");
+    assert_eq!(
+        (timeout(&ours), ours.warnings()),
+        (30, String::new()),
+        "the Python package ends within shutdown_timeout too"
+    );
 }

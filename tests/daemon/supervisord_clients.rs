@@ -334,3 +334,128 @@ for path in ['/mainlogtail', '/logtail/cat', '/logtail/cat/stdout', '/logtail/no
         vec![site.script(python, &script)]
     });
 }
+
+/// A command that is not there is told before anything is done, and nothing comes of it; supervisord has a fault of its own
+/// for each thing that can be seen.
+#[test]
+fn a_start_of_what_cannot_be_executed_is_a_fault_and_changes_nothing() {
+    let more = "[program:none]\ncommand=/no/such/thing\nautostart=false\n\
+        [program:nowhere]\ncommand=there-is-no-such-thing\nautostart=false\n\
+        [program:flat]\ncommand=/etc/passwd/x\nautostart=false\n\
+        [program:text]\ncommand=DIR/text\nautostart=false\n\
+        [program:torn]\ncommand=sh -c 'not closed\nautostart=false\n\
+        [program:directory]\ncommand=DIR\nautostart=false\n\
+        [eventlistener:told]\ncommand=sh -c 'while echo READY && read -r head; do echo $head >> DIR/told; \
+        dd bs=1 count=$${head##*len:} of=/dev/null 2>/dev/null; printf \"RESULT 2\\nOK\"; done'\n\
+        events=PROCESS_STATE\nstartsecs=0\n";
+    compare(&more.replace("$$", "$"), |site, python| {
+        fs::write(site.dir.path().join("text"), "#!/bin/sh\n").expect("written");
+        wait_until("the programs run", || site.ctl(python, &["status", "ok", "cat"]).matches("RUNNING").count() == 2);
+        let told = || fs::read_to_string(site.dir.path().join("told")).unwrap_or_default();
+        wait_until("events are told", || told().contains("PROCESS_STATE_RUNNING"));
+        let script = "
+for name in ['none', 'nowhere', 'flat', 'text', 'torn', 'directory']:
+    call('supervisor.startProcess', name); call('supervisor.startProcess', name, False); call('supervisor.startProcessGroup', name)
+    info = server.supervisor.getProcessInfo(name); print(name, info['statename'], info['exitstatus'], info['spawnerr'], info['start'])
+call('system.multicall', [{'methodName': 'supervisor.startProcess', 'params': ['none']}, {'methodName': 'supervisor.getAPIVersion'}])
+print(sorted((r['name'], r['status'], r['description']) for r in server.supervisor.startAllProcesses() if r['name'] not in ('bad', 'off')))
+";
+        let mut answers = vec![site.script(python, script)];
+        for name in ["none", "text", "nowhere"] {
+            answers.push(site.ctl(python, &["start", name]));
+        }
+        // All of it is told in order: what would have been told of these is there by now.
+        site.ctl(python, &["start", "many:many_00"]);
+        let before = told().matches("_STOPPED ").count();
+        site.ctl(python, &["stop", "many:many_00"]);
+        wait_until("the stop is told", || told().matches("_STOPPED ").count() > before);
+        assert!(!told().contains("processname:none "), "{}", told());
+        answers
+    });
+}
+
+/// What is stopped while it waits for a retry, and what is started while it ends.
+#[test]
+fn a_stop_in_backoff_and_a_start_in_stopping_are_as_under_supervisord() {
+    let more = "[program:back]\ncommand=sh -c 'exit 3'\nautostart=false\nstartsecs=5\nstartretries=1000\n\
+        [program:slow]\ncommand=sh -c 'trap \"while ! test -e DIR/go; do sleep 0.05; done; exit 5\" TERM; echo > DIR/up; \
+        while :; do sleep 0.05; done'\nstartsecs=0\nstopwaitsecs=100\n";
+    compare(more, |site, python| {
+        wait_until("it runs", || site.dir.path().join("up").exists());
+        let script = "
+import time
+def info(name): return server.supervisor.getProcessInfo(name)
+for attempt in range(20):
+    # On a busy machine the next attempt may have begun before the stop comes.
+    call_start = server.supervisor.startProcess
+    try: call_start('back')
+    except x.Fault as e: fault = e
+    server.supervisor.stopProcess('back')
+    if info('back')['spawnerr']: break
+print(fault, [info('back')[key] for key in ('statename', 'exitstatus', 'spawnerr', 'pid')])
+call('supervisor.stopProcess', 'back')
+server.supervisor.stopProcess('slow', False)
+call('supervisor.startProcess', 'slow'); call('supervisor.startProcessGroup', 'slow'); call('supervisor.stopProcess', 'slow')
+print(info('slow')['statename'], info('slow')['exitstatus'])
+open('DIR/go', 'w').close()
+while info('slow')['statename'] == 'STOPPING': time.sleep(0.05)
+print([info('slow')[key] for key in ('statename', 'exitstatus', 'spawnerr')])
+";
+        let script = script.replace("DIR", &site.dir.path().display().to_string());
+        vec![site.script(python, &script), site.ctl(python, &["stop", "slow"]), site.ctl(python, &["start", "slow"])]
+    });
+}
+
+#[test]
+fn logs_that_are_not_there_are_told_as_by_supervisord() {
+    let more = "[program:logged]\ncommand=sh -c 'echo hello; exec sleep 1000'\nstartsecs=0\nstdout_logfile=DIR/logged.log\n\
+        stderr_logfile=DIR/never.log\n\
+        [program:both]\ncommand=sh -c 'echo hello >&2; exec sleep 1000'\nstartsecs=0\nredirect_stderr=true\n\
+        stdout_logfile=DIR/both.log\n\
+        [program:late]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\nstdout_logfile=DIR/late.log\n\
+        stderr_logfile=DIR/late.err\n\
+        [program:old]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\nstdout_logfile=DIR/old.log\nstderr_logfile=NONE\n";
+    compare(more, |site, python| {
+        wait_until("the programs run", || {
+            site.ctl(python, &["status", "ok", "logged", "both"]).matches("RUNNING").count() == 3
+        });
+        let read = |name: &str| fs::read_to_string(site.dir.path().join(name)).unwrap_or_default();
+        wait_until("it is written", || read("logged.log") == "hello\n" && read("both.log") == "hello\n");
+        // What an earlier daemon has written, of a program that has not run under this one.
+        fs::write(site.dir.path().join("old.log"), "what was\n").expect("written");
+        let script = "
+import email.utils, http.client, os, socket
+def logs(name):
+    for channel in ('Stdout', 'Stderr'):
+        call('supervisor.readProcess%sLog' % channel, name, 0, 0); call('supervisor.tailProcess%sLog' % channel, name, 0, 10)
+    for path in ('/logtail/' + name, '/logtail/%s/stderr' % name):
+        c = http.client.HTTPConnection('localhost'); c.sock = socket.socket(socket.AF_UNIX); c.sock.connect('DIR/sock')
+        c.request('GET', path); r = c.getresponse()
+        print(path, r.status, r.status == 200 and r.getheader('Last-Modified')[-4:])
+for name in ('ok', 'logged', 'both', 'late', 'old'): logs(name)
+c = http.client.HTTPConnection('localhost'); c.sock = socket.socket(socket.AF_UNIX); c.sock.connect('DIR/sock')
+c.request('GET', '/logtail/old'); date = email.utils.parsedate_to_datetime(c.getresponse().getheader('Last-Modified'))
+print(date.timestamp() == int(os.stat('DIR/old.log').st_mtime))
+os.remove('DIR/logged.log')
+logs('logged')
+call('supervisor.clearProcessLogs', 'logged'); print(os.path.exists('DIR/logged.log'))
+logs('logged')
+c = http.client.HTTPConnection('localhost'); c.sock = socket.socket(socket.AF_UNIX); c.sock.connect('DIR/sock')
+c.request('GET', '/mainlogtail'); r = c.getresponse(); print(r.status, bool(r.getheader('Last-Modified')))
+";
+        let script = script.replace("DIR", &site.dir.path().display().to_string());
+        let told = site.script(python, &script);
+        assert!(told.matches(" GMT").count() >= 5, "{told}");
+        let mut answers = vec![told];
+        for args in [
+            &["tail", "ok"][..],
+            &["tail", "both", "stderr"],
+            &["tail", "late"],
+            &["tail", "old"],
+            &["tail", "-f", "ok"],
+        ] {
+            answers.push(site.ctl(python, args));
+        }
+        answers
+    });
+}

@@ -20,8 +20,8 @@ pub struct Flag {
     pub more: usize,
 }
 
-impl From<&FlagRow> for Flag {
-    fn from(row: &FlagRow) -> Flag {
+impl Flag {
+    fn of(row: &FlagRow) -> Flag {
         let FlagRow { name, is_set, programs, more } = row.clone();
         Flag { name, set: is_set, programs, more }
     }
@@ -32,5 +32,5 @@ pub(super) fn flags(rows: &[FlagRow]) -> Vec<u8> {
     struct Answer {
         flags: Vec<Flag>,
     }
-    report::with_status(&Answer { flags: rows.iter().map(Flag::from).collect() })
+    report::with_status(&Answer { flags: rows.iter().map(Flag::of).collect() })
 }

@@ -1,16 +1,18 @@
 //! How a call is answered: request by request to the api, each of which depends on the answer before.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::calls::{Call, LogRange, Many, One};
 use super::fault::{Fault, FaultCode};
 use super::info::{LocalClock, config_info, is_running, is_signallable, process_info};
+use super::logs::{has_no_log, log_of, log_part, lossy, no_tail};
 use super::methods;
 use super::names::Namespec;
 use super::value::{MethodCall, Value};
 use crate::api::{Act, Answer, Command, LogSource, Query, Refusal, Reply, Request, Selector, StatusRow, Terms, Watch};
-use crate::models::{LogStart, StreamKind};
-use crate::process::{SignalTarget, signal_number};
+use crate::models::{LogStart, ProgramConfig};
+use crate::process::{ProcessState, SignalTarget, signal_number};
 use crate::util::sort;
 
 /// The version of the interface, and of the supervisord whose it is.
@@ -25,6 +27,8 @@ const NO_SIGNAL: &str = "0";
 pub enum Step {
     /// To be asked; the answer is handed to [`Exchange::answered`].
     Ask(Request),
+    /// Whether each of these has a command that can be executed; what is found is handed to [`Exchange::inspected`].
+    Inspect(Vec<Arc<ProgramConfig>>),
     /// That is the result.
     Done(Result<Value, Fault>),
 }
@@ -73,10 +77,16 @@ enum Waiting {
     Find { spec: Namespec, what: One, left: VecDeque<String>, denied: Option<Refusal> },
     /// What was asked of the process that was found.
     Found { written: String, what: One },
+    /// A part of the log of the process that was found: where that is, and whether it has ever run.
+    Log { what: One, path: Option<String>, has_run: bool },
+    /// Whether the command of a process that is to start can be executed.
+    Inspected { member: Member, state: ProcessState, written: String, wait: bool },
+    /// The same of several; what is to be told of those that are not started.
+    InspectedAll { members: Vec<Member>, results: Vec<Value>, wait: bool },
     /// All processes.
     Rows { group: Option<Namespec>, what: Many },
-    /// A start or stop of several.
-    Together { members: Vec<Member>, is_start: bool },
+    /// A start or stop of several; what is told of others before.
+    Together { members: Vec<Member>, before: Vec<Value>, is_start: bool },
     /// What is asked of several one after the other: the first of `left` is asked.
     Each { left: VecDeque<Member>, results: Vec<Value>, what: Many },
 }
@@ -114,10 +124,51 @@ impl Exchange {
     pub fn answered(&mut self, answer: Answer, clock: LocalClock) -> Step {
         let Some(waiting) = self.waiting.take() else { return Step::Done(Err(FaultCode::Failed.bare())) };
         let step = self.go_on(waiting, answer, clock);
+        self.settle(step)
+    }
+
+    /// What is done next; a result may be that of one call of several.
+    fn settle(&mut self, step: Step) -> Step {
         match step {
             Step::Done(result) if self.multi.is_some() => self.collect(result),
             step => step,
         }
+    }
+
+    /// Takes why each of the commands that were to be inspected can't be executed; `None`: it can.
+    pub fn inspected(&mut self, faults: Vec<Option<Fault>>) -> Step {
+        let step = match self.waiting.take() {
+            Some(Waiting::Inspected { member, state, written, wait }) => match faults.into_iter().next().flatten() {
+                Some(fault) => Step::Done(Err(fault)),
+                None => self.start(member, state, written, wait),
+            },
+            Some(Waiting::InspectedAll { members, mut results, wait }) => {
+                let mut fit = Vec::new();
+                for (member, fault) in members.into_iter().zip(faults) {
+                    match fault {
+                        Some(fault) => results.push(member.result(Some(&fault))),
+                        None => fit.push(member),
+                    }
+                }
+                self.act_together(fit, results, Act::Start, wait)
+            }
+            Some(_) | None => Step::Done(Err(FaultCode::Failed.bare())),
+        };
+        self.settle(step)
+    }
+
+    /// A start of a process whose command is there.
+    fn start(&mut self, member: Member, state: ProcessState, written: String, wait: bool) -> Step {
+        if is_running(state) {
+            return Step::Done(Err(FaultCode::AlreadyStarted.about(written)));
+        }
+        // It can't be RUNNING before it has ended: supervisord does not wait for that.
+        if state == ProcessState::Stopping && wait {
+            return Step::Done(Err(FaultCode::AbnormalTermination.about(written)));
+        }
+        let (on, terms) = (Selector::Process(member.name), Terms { wait, ..Terms::default() });
+        let request = Request::Command(Command::Act { act: Act::Start, on, terms });
+        self.ask(request, Waiting::Found { written, what: One::Start { wait } })
     }
 
     fn ask(&mut self, request: Request, waiting: Waiting) -> Step {
@@ -188,8 +239,11 @@ impl Exchange {
             Waiting::Plain(call) => Step::Done(plain(&call, answer)),
             Waiting::Find { spec, what, left, denied } => self.look(spec, what, (left, denied), answer, clock),
             Waiting::Found { written, what } => Step::Done(found(&written, &what, answer)),
+            Waiting::Log { what, path, has_run } => Step::Done(log_part(&what, path, has_run, answer)),
             Waiting::Rows { group, what } => self.rows(group, what, answer, clock),
-            Waiting::Together { members, is_start } => Step::Done(together(&members, is_start, answer)),
+            Waiting::Together { members, before, is_start } => Step::Done(together(&members, before, is_start, answer)),
+            // These are no questions to the dispatcher.
+            Waiting::Inspected { .. } | Waiting::InspectedAll { .. } => Step::Done(Err(FaultCode::Failed.bare())),
             Waiting::Each { mut left, mut results, what } => {
                 if let Some(member) = left.pop_front() {
                     let fault = answer.err().map(|refusal| Fault::of(&refusal, &member.written()));
@@ -230,11 +284,19 @@ impl Exchange {
             Err(refusal @ Refusal::Forbidden { .. }) => return self.find(spec, what, left, Some(refusal)),
             answer => return Step::Done(Err(unexpected(answer, &spec.written))),
         };
-        match rows.into_iter().find(|row| spec.is(&row.program)) {
-            None => self.find(spec, what, left, denied),
-            Some(row) if what == One::Info => Step::Done(Ok(process_info(&row, now, clock))),
-            Some(row) => match request_for(&row, &what, &spec.written) {
-                Ok(request) => self.ask(request, Waiting::Found { written: spec.written, what }),
+        let Some(row) = rows.into_iter().find(|row| spec.is(&row.program)) else {
+            return self.find(spec, what, left, denied);
+        };
+        match what {
+            One::Info => Step::Done(Ok(process_info(&row, now, clock))),
+            One::Start { wait } => {
+                let (member, state) = (Member::of(&row), row.state);
+                self.waiting = Some(Waiting::Inspected { member, state, written: spec.written, wait });
+                Step::Inspect(vec![row.program])
+            }
+            One::Tail { stream, .. } if has_no_log(&row.program, stream) => Step::Done(Ok(no_tail())),
+            what => match request_for(&row, &what, &spec.written) {
+                Ok(request) => self.ask(request, waiting_for(&row, what, spec.written)),
                 Err(fault) => Step::Done(Err(fault)),
             },
         }
@@ -264,11 +326,11 @@ impl Exchange {
             }
             Many::Start { wait } => {
                 rows.retain(|row| !is_running(row.state));
-                self.together(&rows, Act::Start, wait)
+                self.start_together(rows, wait)
             }
             Many::Stop { wait } => {
                 rows.retain(|row| is_running(row.state));
-                self.together(&rows, Act::Stop, wait)
+                self.act_together(rows.iter().map(Member::of).collect(), Vec::new(), Act::Stop, wait)
             }
             Many::Signal(_) => {
                 rows.retain(|row| is_signallable(row.state));
@@ -278,14 +340,32 @@ impl Exchange {
         }
     }
 
-    fn together(&mut self, rows: &[StatusRow], act: Act, wait: bool) -> Step {
-        let members: Vec<Member> = rows.iter().map(Member::of).collect();
+    fn start_together(&mut self, mut rows: Vec<StatusRow>, wait: bool) -> Step {
+        let mut results = Vec::new();
+        rows.retain(|row| {
+            // As of one that is started alone.
+            let is_late = row.state == ProcessState::Stopping && wait;
+            if is_late {
+                let member = Member::of(row);
+                results.push(member.result(Some(&FaultCode::AbnormalTermination.about(member.written()))));
+            }
+            !is_late
+        });
+        if rows.is_empty() {
+            return Step::Done(Ok(Value::Array(results)));
+        }
+        let members = rows.iter().map(Member::of).collect();
+        self.waiting = Some(Waiting::InspectedAll { members, results, wait });
+        Step::Inspect(rows.into_iter().map(|row| row.program).collect())
+    }
+
+    fn act_together(&mut self, members: Vec<Member>, before: Vec<Value>, act: Act, wait: bool) -> Step {
         if members.is_empty() {
-            return Step::Done(Ok(Value::Array(Vec::new())));
+            return Step::Done(Ok(Value::Array(before)));
         }
         let on = Selector::Processes(members.iter().map(|member| member.name.clone()).collect());
         let request = Request::Command(Command::Act { act, on, terms: Terms { wait, ..Terms::default() } });
-        self.ask(request, Waiting::Together { members, is_start: act == Act::Start })
+        self.ask(request, Waiting::Together { members, before, is_start: act == Act::Start })
     }
 
     fn each(&mut self, mut left: VecDeque<Member>, mut results: Vec<Value>, what: Many) -> Step {
@@ -335,13 +415,16 @@ fn inner_call(call: Value) -> Result<MethodCall, Fault> {
     Ok(MethodCall { method, params })
 }
 
+/// What is waited for once it was asked.
+fn waiting_for(row: &StatusRow, what: One, written: String) -> Waiting {
+    let (One::Read { stream, .. } | One::Tail { stream, .. }) = &what else { return Waiting::Found { written, what } };
+    let (path, has_run) = (log_of(&row.program, *stream).cloned(), row.last_started.is_some());
+    Waiting::Log { what, path, has_run }
+}
+
 /// The request that does this to the process of a row.
 fn request_for(row: &StatusRow, what: &One, written: &str) -> Result<Request, Fault> {
     let name = row.program.name.clone();
-    let act = |act, wait| {
-        let (on, terms) = (Selector::Process(name.clone()), Terms { wait, ..Terms::default() });
-        Ok(Request::Command(Command::Act { act, on, terms }))
-    };
     let log = |stream, LogRange { from, length }: LogRange| {
         let source = LogSource::Process { name: name.clone(), stream };
         Request::Watch(Watch::ReadLog { source, from, length })
@@ -349,10 +432,13 @@ fn request_for(row: &StatusRow, what: &One, written: &str) -> Result<Request, Fa
     match what {
         One::Info => Ok(Request::Query(Query::Status { name: Some(name), offset: 0 })),
         One::Why => Ok(Request::Watch(Watch::Why { name })),
-        One::Start { .. } if is_running(row.state) => Err(FaultCode::AlreadyStarted.about(written)),
-        One::Start { wait } => act(Act::Start, *wait),
+        // Its command is inspected before.
+        One::Start { .. } => Err(FaultCode::Failed.bare()),
         One::Stop { .. } if !is_running(row.state) => Err(FaultCode::NotRunning.about(written)),
-        One::Stop { wait } => act(Act::Stop, *wait),
+        One::Stop { wait } => {
+            let (on, terms) = (Selector::Process(name), Terms { wait: *wait, ..Terms::default() });
+            Ok(Request::Command(Command::Act { act: Act::Stop, on, terms }))
+        }
         One::Signal(signal) => {
             let number = match signal_number(signal) {
                 None if signal != NO_SIGNAL => return Err(FaultCode::BadSignal.about(signal.clone())),
@@ -367,7 +453,7 @@ fn request_for(row: &StatusRow, what: &One, written: &str) -> Result<Request, Fa
             })
         }
         // There is no such log: it goes into the other one.
-        One::Read { stream: StreamKind::Stderr, .. } if row.program.redirect_stderr => Err(FaultCode::NoFile.bare()),
+        One::Read { stream, .. } if has_no_log(&row.program, *stream) => Err(FaultCode::NoFile.bare()),
         One::Read { stream, range } => Ok(log(*stream, range.clone()?)),
         One::Tail { stream, length, .. } => {
             let length = u64::try_from(*length).unwrap_or(0);
@@ -385,10 +471,6 @@ fn found(written: &str, what: &One, answer: Answer) -> Result<Value, Fault> {
             Err(FaultCode::Failed.about(refusal.to_string()))
         }
         (_, Err(refusal)) => Err(Fault::of(&refusal, written)),
-        (One::Read { .. }, Ok(Reply::LogRead { bytes, .. })) => Ok(lossy(&bytes)),
-        (One::Tail { offset, length, .. }, Ok(Reply::LogRead { bytes, size })) => {
-            Ok(tail(*offset, *length, &bytes, size))
-        }
         (One::Why, Ok(Reply::Why(why))) => Ok(Value::Array(why.lines().into_iter().map(Value::text).collect())),
         (
             One::Info
@@ -403,18 +485,6 @@ fn found(written: &str, what: &One, answer: Answer) -> Result<Value, Fault> {
             Ok(_),
         ) => Ok(Value::Boolean(true)),
     }
-}
-
-/// What a client that follows a log by its size is told.
-fn tail(offset: i64, length: i64, bytes: &[u8], size: u64) -> Value {
-    let size = i64::try_from(size).unwrap_or(i64::MAX);
-    let text = if offset >= size || length <= 0 { Value::text("") } else { lossy(bytes) };
-    let overflow = size > offset.saturating_add(length);
-    Value::Array(vec![text, Value::Int(size), Value::Boolean(overflow)])
-}
-
-fn lossy(bytes: &[u8]) -> Value {
-    Value::text(String::from_utf8_lossy(bytes).into_owned())
 }
 
 fn plain(call: &Call, answer: Answer) -> Result<Value, Fault> {
@@ -445,7 +515,7 @@ fn plain(call: &Call, answer: Answer) -> Result<Value, Fault> {
     }
 }
 
-fn together(members: &[Member], is_start: bool, answer: Answer) -> Result<Value, Fault> {
+fn together(members: &[Member], before: Vec<Value>, is_start: bool, answer: Answer) -> Result<Value, Fault> {
     let answers = match answer {
         Ok(Reply::Each { results, .. }) => results,
         Ok(_) => Vec::new(),
@@ -459,7 +529,7 @@ fn together(members: &[Member], is_start: bool, answer: Answer) -> Result<Value,
     };
     let mut results: Vec<(u8, Value)> = members.iter().map(result).collect();
     sort::sort_by(&mut results, |one, other| one.0.cmp(&other.0));
-    Ok(Value::Array(results.into_iter().map(|(_, value)| value).collect()))
+    Ok(Value::Array(before.into_iter().chain(results.into_iter().map(|(_, value)| value)).collect()))
 }
 
 /// Why one of several has not got where it was sent.
@@ -474,13 +544,11 @@ fn fault_of_one(member: &Member, is_start: bool, refusal: &Refusal) -> Fault {
     }
 }
 
-/// Of several that are started together, which have settled first: what can't be executed, then what has come up, then what has
-/// ended again.
+/// Of several that are started together, which have settled first: what has come up, then what has ended again.
 fn when_settled(fault: Option<&Fault>) -> u8 {
     match fault.map(|fault| fault.code) {
-        Some(FaultCode::NoFile | FaultCode::NotExecutable) => 0,
-        None => 1,
-        Some(_) => 2,
+        None => 0,
+        Some(_) => 1,
     }
 }
 

@@ -162,7 +162,7 @@ impl Fault {
     pub fn of_member(why: &Unreached, name: &str) -> Fault {
         match why {
             Unreached::Reached(reached) => match reached.cause.as_ref().and_then(failure) {
-                Some(Failure::SpawnFailed(error)) => of_spawn(error, name),
+                // That its command is not there, or is no program, was told before it was started.
                 Some(_) => FaultCode::SpawnError.about(name),
                 None => FaultCode::AbnormalTermination.about(name),
             },
@@ -183,18 +183,6 @@ pub(super) fn failure(cause: &Cause) -> Option<&Failure> {
 }
 
 const ENOENT: i32 = 2;
-const ENOTDIR: i32 = 20;
-
-/// A program that is not there, or is none, has numbers of its own; all else is told by `name`.
-fn of_spawn(error: &SpawnError, name: &str) -> Fault {
-    if error.stage != SpawnStage::Exec {
-        return FaultCode::SpawnError.about(name);
-    }
-    match error.errno {
-        ENOENT | ENOTDIR => FaultCode::NoFile.about(spawn_error(error)),
-        _ => FaultCode::NotExecutable.about(spawn_error(error)),
-    }
-}
 
 /// Why a program could not be spawned, in the words of supervisord where it has some.
 pub(super) fn spawn_error(error: &SpawnError) -> String {

@@ -98,6 +98,7 @@ fn exit_status(row: &StatusRow) -> i64 {
         | ProcessState::Stopping
         | ProcessState::Backoff
         | ProcessState::Fatal => 0,
+        ProcessState::Stopped if row.abandoned.is_some() => 0,
         ProcessState::Stopped | ProcessState::Exited => match row.last_exit {
             Some(Exit::Code(code)) => i64::from(code),
             Some(Exit::Signal(_)) => -1,
@@ -108,14 +109,18 @@ fn exit_status(row: &StatusRow) -> i64 {
 
 /// Why the last attempt failed, in the words that clients of supervisord look for.
 fn spawnerr(row: &StatusRow) -> String {
-    if let Condition::Backoff { failure, .. } | Condition::Fatal { failure, .. } = &row.condition {
-        if let Failure::Exited { .. } = **failure {
-            return "Exited too quickly (process log may have details)".to_owned();
-        }
-        if let Failure::SpawnFailed(error) = &**failure {
-            return spawn_error(error);
-        }
-        return failure.to_string();
+    let failure = if let Condition::Backoff { failure, .. } | Condition::Fatal { failure, .. } = &row.condition {
+        Some(failure)
+    } else {
+        // It stays until the next start.
+        row.abandoned.as_ref()
+    };
+    if let Some(failure) = failure {
+        return match &**failure {
+            Failure::Exited { .. } => "Exited too quickly (process log may have details)".to_owned(),
+            Failure::SpawnFailed(error) => spawn_error(error),
+            failure => failure.to_string(),
+        };
     }
     match (row.state, row.last_exit) {
         (ProcessState::Exited, Some(exit)) if !is_expected(&row.program, exit) => match exit {

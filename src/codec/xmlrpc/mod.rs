@@ -4,6 +4,7 @@ mod calls;
 mod exchange;
 mod fault;
 mod info;
+mod logs;
 mod methods;
 mod names;
 mod params;
@@ -12,8 +13,9 @@ mod value;
 mod write;
 
 pub use exchange::{Exchange, Step};
-pub use fault::FaultCode;
+pub use fault::{Fault, FaultCode};
 pub use info::LocalClock;
+pub use logs::{has_no_log, is_missing};
 pub use names::Lookup;
 pub use parse::parse;
 pub use write::response;

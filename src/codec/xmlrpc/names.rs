@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::api::{Answer, Query, Reply, Request};
+use crate::api::{Answer, Query, Reply, Request, StatusRow};
 use crate::models::ProgramConfig;
 
 /// What a client has written: `group:process`, `process`, `group:*` or `group:`.
@@ -67,9 +67,9 @@ impl Lookup {
         Some(Request::Query(Query::Status { name: Some(name), offset: 0 }))
     }
 
-    /// Our name of the process, if the answer tells of it.
-    pub fn name_in(&self, answer: &Answer) -> Option<String> {
+    /// The process, if the answer tells of it.
+    pub fn found_in<'a>(&self, answer: &'a Answer) -> Option<&'a StatusRow> {
         let Ok(Reply::Status { rows, .. }) = answer else { return None };
-        rows.iter().find(|row| self.spec.is(&row.program)).map(|row| row.program.name.clone())
+        rows.iter().find(|row| self.spec.is(&row.program))
     }
 }

@@ -32,7 +32,7 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
     key!(Supervice "socket_owner" [(Section::UnixServer, "chown")] => socket_owner by socket_owner; Section Restart; "";
         "`user`, `user:group` or `:group` that the socket belongs to; else the daemon's own"),
     key!(Supervice "shutdown_timeout" => shutdown_timeout = |text| seconds(text, 1); Section Live; "30";
-        "seconds for an orderly shutdown, then SIGKILL"),
+        "seconds for an orderly shutdown, then SIGKILL; where it is not written, in supervisord's dialect no less than all groups may take one behind the other (`stopwaitsecs`)"),
     key!(Supervice "start_limit" => start_limit = |text| number(text, 0, u32::MAX); Section Live; "0";
         "at most so many processes are STARTING at one time, the others wait for a start slot; 0: as many as there are"),
     key!(Supervice "exit_when_idle" => exit_when_idle = boolean; Section Live; "false";

@@ -1,12 +1,12 @@
 //! The keys of hooks: each line is a command.
 
 use super::readers::join_lines;
-use crate::config::command_line::split_command;
 use crate::config::diagnostic::Fault;
 use crate::config::fields::Given;
 use crate::config::shell::only_a_shell_does;
 use crate::config::values::signal;
 use crate::models::{FatalAction, HookCommand, NoCommand, ProgramConfig};
+use crate::util::command_line::split_command;
 
 /// What to write where a line holds no command.
 const HINT: &str = "write a command on each line; `-` in front: it may fail; `+`: it runs as the daemon's user";

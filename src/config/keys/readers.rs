@@ -1,7 +1,6 @@
 //! Keys of programs whose value is more than its text parsed: it is checked against the system, or it keeps a default.
 
 use crate::config::checks::Missing;
-use crate::config::command_line::split_command;
 use crate::config::diagnostic::Fault;
 use crate::config::environment::{lost_in_supervisord_environment, parse_environment, parse_supervisord_environment};
 use crate::config::fields::Given;
@@ -10,6 +9,7 @@ use crate::config::shell::only_a_shell_does;
 use crate::config::values::{HTTP_HINT, child_log, exit_codes, names, number, start_condition};
 use crate::models::{ChangePath, Dependency, Dialect, Endpoint, HttpUrl, ListenerEvents, NoName, ProgramConfig};
 use crate::sys::users::lookup_user;
+use crate::util::command_line::split_command;
 use crate::util::did_you_mean::closest;
 
 /// What to write where a program has no command.
@@ -204,23 +204,23 @@ pub(crate) fn chroot(program: &mut ProgramConfig, given: &mut Given<'_>) -> Resu
 }
 
 pub(crate) fn stdout_logfile(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    program.stdout_logfile = program_log(given)?;
+    (program.stdout_logfile, program.stdout_log_off) = program_log(given)?;
     Ok(())
 }
 
 pub(crate) fn stderr_logfile(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    program.stderr_logfile = program_log(given)?;
+    (program.stderr_logfile, program.stderr_log_off) = program_log(given)?;
     Ok(())
 }
 
-/// The log of a program.
-fn program_log(given: &mut Given<'_>) -> Result<Option<String>, Fault> {
+/// The log of a program; whether it is to have none, by supervisord's rules.
+fn program_log(given: &mut Given<'_>) -> Result<(Option<String>, bool), Fault> {
     let mut text = given.text()?;
     if given.dialect() == Dialect::Supervisord {
         // supervisord expands it twice.
         text = expand_home(Dialect::Supervisord, given.expand(&text)?);
-        if text.eq_ignore_ascii_case("off") {
-            return Ok(None);
+        if text.eq_ignore_ascii_case("off") || text.eq_ignore_ascii_case("none") {
+            return Ok((None, true));
         }
     }
     let path = child_log(&text);
@@ -229,7 +229,7 @@ fn program_log(given: &mut Given<'_>) -> Result<Option<String>, Fault> {
     {
         given.warn(fault);
     }
-    Ok(path)
+    Ok((path, false))
 }
 
 pub(crate) fn numprocs(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {

@@ -363,3 +363,13 @@ fn a_key_is_known_where_it_is_on_the_list() {
         }
     }
 }
+
+#[test]
+fn what_no_message_repeats_are_keys() {
+    let both = [Dialect::Supervice, Dialect::Supervisord];
+    for key in crate::config::diagnostic::SECRET_KEYS {
+        let is_known = |section| both.into_iter().any(|dialect| is_known_in(section, dialect, key));
+        let sections = [Section::Program, Section::Http, Section::InetServer, Section::UnixServer, Section::Supervice];
+        assert!(sections.into_iter().any(is_known), "{key} is no key any more");
+    }
+}

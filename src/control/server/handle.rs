@@ -33,7 +33,7 @@ use crate::control::news::{Follower, News};
 use crate::control::path_waits::{AwaitedPath, PathLooked};
 use crate::control::ready_pipes::ReadyRun;
 #[cfg(feature = "http")]
-use crate::control::web::{Gate, Work};
+use crate::control::web::{Gate, Step, Work};
 #[cfg(feature = "http")]
 use crate::models::HttpAddress;
 #[cfg(feature = "http")]
@@ -44,7 +44,7 @@ pub(super) enum Message {
     Reply(ConnId, Payload),
     Feed(ConnId, Arc<dyn Source>),
     #[cfg(feature = "http")]
-    Worked(ConnId, Box<Response>),
+    Worked(ConnId, Box<Step>),
     Looked(Box<Looked>),
     AwaitReady(ReadyRun, PipeReader),
     ForgetReady(ReadyRun),
@@ -190,18 +190,15 @@ impl ServerHandle {
     pub(super) fn work(&self, conn: ConnId, work: Work) {
         let report = self.clone();
         let failed = self.clone();
-        let unavailable = || Box::new(Response::error(Status::Unavailable, "there is no thread for it now", false));
+        let error = |status, message| Box::new(Step::Respond(Response::error(status, message, false)));
         let thread = std::thread::Builder::new().name("web".to_owned()).stack_size(STACK);
         let spawned = thread.spawn(move || {
-            let response = catch_unwind(AssertUnwindSafe(work));
-            let response = response.map_or_else(
-                |_| Box::new(Response::error(Status::InternalError, "an internal error of supervice", false)),
-                Box::new,
-            );
-            report.send(Message::Worked(conn, response));
+            let step = catch_unwind(AssertUnwindSafe(work));
+            let step = step.map_or_else(|_| error(Status::InternalError, "an internal error of supervice"), Box::new);
+            report.send(Message::Worked(conn, step));
         });
         if spawned.is_err() {
-            failed.send(Message::Worked(conn, unavailable()));
+            failed.send(Message::Worked(conn, error(Status::Unavailable, "there is no thread for it now")));
         }
     }
 

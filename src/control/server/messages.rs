@@ -34,9 +34,9 @@ impl Server {
                 }
                 Message::Feed(conn, feed) => self.feed(conn, feed, now),
                 #[cfg(feature = "http")]
-                Message::Worked(conn, response) => {
+                Message::Worked(conn, step) => {
                     if let Some(client) = self.clients.get_mut(&conn) {
-                        client.worked(*response);
+                        client.worked(*step);
                         self.serve(now, conn);
                     }
                 }

@@ -99,7 +99,7 @@ pub(in crate::control) struct WebConnection {
     /// Its answer is written: it is closed then at the latest.
     lingers_until: Option<Instant>,
     answered: Option<Answer>,
-    worked: Option<Response>,
+    worked: Option<Step>,
     feed: Option<Arc<dyn Source>>,
 }
 
@@ -168,8 +168,8 @@ impl WebConnection {
     }
 
     /// Takes what a thread has come to.
-    pub(in crate::control) fn worked(&mut self, response: Response) {
-        self.worked = Some(response);
+    pub(in crate::control) fn worked(&mut self, step: Step) {
+        self.worked = Some(step);
     }
 
     /// When it is to be looked at again although nothing comes from it.
@@ -302,7 +302,7 @@ impl WebConnection {
                 let context = Context { clock, is_browser };
                 let step = match (self.answered.take(), then) {
                     (_, Then::Work) if self.worked.is_some() => match self.worked.take() {
-                        Some(response) => Step::Respond(response),
+                        Some(step) => step,
                         None => return false,
                     },
                     (_, Then::Work) => {

@@ -29,7 +29,7 @@ pub(super) fn read(request: &http::Request, name: &str, range: ByteRange) -> Ste
     let source = LogSource::Process { name: name.to_owned(), stream };
     let length = usize::try_from(length).ok();
     Step::ask(Request::Watch(Watch::ReadLog { source, from, length }), move |answer, context: Context| match answer {
-        Ok(Reply::LogRead { bytes, size }) => Step::Respond(part(bytes, size, range)),
+        Ok(Reply::LogRead { bytes, size, file: _ }) => Step::Respond(part(bytes, size, range)),
         other => answered(other, context),
     })
 }

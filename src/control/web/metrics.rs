@@ -5,9 +5,10 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use super::command::answered;
+use super::figure::Figure;
 use super::oom;
 use super::step::{Context, Step};
-use super::usage::{Look, looks};
+use super::usage::{Look, looks_while};
 use crate::api::{DaemonFigures, Metrics, Reply, Request, SpawnLatency, StatusRow, WallClock, Watch};
 use crate::codec::http::{self, Response, Status};
 use crate::process::{Exit, ProcessState};
@@ -33,9 +34,9 @@ pub(super) fn metrics(request: &http::Request, _: Context) -> Step {
     let kind = if is_open { OPEN_METRICS } else { PROMETHEUS };
     Step::ask(Request::Watch(Watch::Metrics), move |answer, context| match answer {
         Ok(Reply::Metrics(metrics)) => Step::Work(Box::new(move || {
-            let looks = looks(&metrics.rows, metrics.now);
-            let oom = oom::kills(&metrics.rows);
-            Response::new(Status::Ok, kind, document(&metrics, (&looks, &oom), context.clock, is_open).into_bytes())
+            let begin = || begin(&metrics, context.clock, is_open);
+            let (looks, families) = looks_while(&metrics.rows, metrics.now, begin);
+            Step::Respond(Response::new(Status::Ok, kind, end(families, &looks).into_bytes()))
         })),
         other => answered(other, context),
     })
@@ -71,15 +72,16 @@ impl<'a> Families<'a> {
     }
 
     /// `labels` are those of the sample alone.
-    fn sample(&mut self, name: &str, number: usize, labels: &str, value: &dyn Display) {
+    fn sample(&mut self, name: &str, number: usize, labels: &str, value: &impl Figure) {
         let shared = self.labels.get(number).map_or("{", String::as_str);
         for part in [name, shared, labels, "} "] {
             self.text.push_str(part);
         }
-        let _ = writeln!(self.text, "{value}");
+        value.push(&mut self.text);
+        self.text.push('\n');
     }
 
-    fn samples<V: Display>(&mut self, name: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
+    fn samples<V: Figure>(&mut self, name: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
         let rows = self.rows;
         for (number, row) in rows.iter().enumerate() {
             if let Some(value) = value(row, number) {
@@ -88,12 +90,12 @@ impl<'a> Families<'a> {
         }
     }
 
-    fn gauge<V: Display>(&mut self, name: &str, help: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
+    fn gauge<V: Figure>(&mut self, name: &str, help: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
         self.head(name, "gauge", help);
         self.samples(name, value);
     }
 
-    fn counter<V: Display>(&mut self, name: &str, help: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
+    fn counter<V: Figure>(&mut self, name: &str, help: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
         self.counter_head(name, help);
         self.samples(&format!("{name}_total"), value);
     }
@@ -180,9 +182,10 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// `looks`, `oom`: what the kernel tells of each row.
-fn document(metrics: &Metrics, (looks, oom): (&[Option<Look>], &[u64]), clock: WallClock, is_open: bool) -> String {
+/// All that is known without asking the kernel about each process.
+fn begin(metrics: &Metrics, clock: WallClock, is_open: bool) -> Families<'_> {
     let rows = metrics.rows.as_slice();
+    let oom = oom::kills(rows);
     let mut family = Families::new(rows, is_open);
     family.head("supervice_build_info", "gauge", "The daemon.");
     let _ = writeln!(family.text, "supervice_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
@@ -197,7 +200,7 @@ fn document(metrics: &Metrics, (looks, oom): (&[Option<Look>], &[u64]), clock: W
     family.gauge("supervice_process_healthy", "1 where its last health check has passed.", |row, _| {
         row.healthy.map(u8::from)
     });
-    let started = |row: &StatusRow, _| row.started_at.map(|at| clock.stamp(at));
+    let started = |row: &StatusRow, _| row.started_at.map(|at| clock.since_1970(at));
     family.gauge("supervice_process_start_time_seconds", "When it was spawned.", started);
     family.gauge("supervice_process_last_exit_code", "The exit code of its last run.", |row, _| match row.last_exit {
         Some(Exit::Code(code)) => Some(code),
@@ -207,8 +210,8 @@ fn document(metrics: &Metrics, (looks, oom): (&[Option<Look>], &[u64]), clock: W
     family.counter("supervice_process_restarts", "Starts that nobody asked for, since the daemon began.", restarts);
     family.counter_head("supervice_process_exits", "Runs that have ended, by how.");
     for (number, (row, oom)) in rows.iter().zip(oom).enumerate() {
-        let deaths = row.counts.deaths.saturating_sub(*oom);
-        let kinds = [(",kind=\"exit\"", row.counts.exits), (",kind=\"signal\"", deaths), (",kind=\"oom\"", *oom)];
+        let deaths = row.counts.deaths.saturating_sub(oom);
+        let kinds = [(",kind=\"exit\"", row.counts.exits), (",kind=\"signal\"", deaths), (",kind=\"oom\"", oom)];
         for (kind, count) in kinds {
             family.sample("supervice_process_exits_total", number, kind, &count);
         }
@@ -223,14 +226,19 @@ fn document(metrics: &Metrics, (looks, oom): (&[Option<Look>], &[u64]), clock: W
     family.counter("supervice_process_log_lost_bytes", "Output that was lost, told when it is written again.", lost);
     let failures = |row: &StatusRow, _| Some(row.counts.failed_checks);
     family.counter("supervice_process_healthcheck_failures", "Health checks that have failed.", failures);
+    family
+}
+
+/// What the kernel tells of each process.
+fn end(mut family: Families<'_>, looks: &[Option<Look>]) -> String {
     let of = |number: usize| looks.get(number).copied().flatten().map(|look| look.usage);
-    let cpu = |_: &StatusRow, number| of(number).map(|usage| usage.cpu.as_secs_f64());
+    let cpu = |_: &StatusRow, number| of(number).map(|usage| usage.cpu);
     family.counter("supervice_process_cpu_seconds", "CPU time of its main process.", cpu);
     let memory = |_: &StatusRow, number| of(number).map(|usage| usage.resident);
     family.gauge("supervice_process_resident_memory_bytes", "Resident memory of its main process.", memory);
     let files = |_: &StatusRow, number| of(number).and_then(|usage| usage.open_files);
     family.gauge("supervice_process_open_fds", "Open files of its main process.", files);
-    if is_open {
+    if family.is_open {
         family.text.push_str("# EOF\n");
     }
     family.text

@@ -7,6 +7,9 @@
 mod api;
 mod command;
 mod connection;
+#[cfg(feature = "xmlrpc")]
+mod executable;
+mod figure;
 mod gate;
 mod guard;
 mod log_range;
@@ -25,7 +28,7 @@ mod usage;
 pub(super) use connection::{Asks, WebConnection};
 pub use gate::{Gate, Secret, User};
 pub(super) use oom::begin as begin_oom_count;
-pub(super) use step::Work;
+pub(super) use step::{Step, Work};
 
 #[cfg(test)]
 mod tests;

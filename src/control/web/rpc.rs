@@ -2,12 +2,13 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::executable::inspect;
 use super::step::{Context, Step, Stream};
-use crate::api::{Amount, Answer, Refusal, Request, Watch};
+use crate::api::{Amount, Answer, LogSource, Refusal, Reply, Request, Watch};
 use crate::codec::http::{self, Response, Status, StreamHead};
-use crate::codec::xmlrpc::{self, Exchange, FaultCode, LocalClock, Lookup, Step as RpcStep};
+use crate::codec::xmlrpc::{self, Exchange, FaultCode, LocalClock, Lookup, Step as RpcStep, has_no_log, is_missing};
 use crate::control::feed::Item;
-use crate::models::StreamKind;
+use crate::models::{LogPlace, LogStart, StreamKind};
 use crate::sys::time::local;
 
 /// Bytes of a log that a client which follows it begins with.
@@ -41,6 +42,12 @@ fn go_on(mut exchange: Exchange, step: RpcStep) -> Step {
             Step::Respond(Response::error(Status::Forbidden, &fault.text(), true))
         }
         RpcStep::Done(result) => Step::Respond(Response::new(Status::Ok, "text/xml", xmlrpc::response(&result))),
+        // A disk may hang.
+        RpcStep::Inspect(programs) => Step::Work(Box::new(move || {
+            let faults = programs.iter().map(|program| inspect(program)).collect();
+            let step = exchange.inspected(faults);
+            go_on(exchange, step)
+        })),
         RpcStep::Ask(request) => Step::ask(request, move |answer, context: Context| {
             let clock = LocalClock { clock: context.clock, local: stamp };
             let step = exchange.answered(answer, clock);
@@ -77,20 +84,23 @@ pub(super) fn follow_log(request: &http::Request, _: Context) -> Step {
 
 /// `GET /mainlogtail`: the end of the daemon's own log, and what comes.
 pub(super) fn follow_main_log(_: &http::Request, _: Context) -> Step {
-    Step::Stream(Request::Watch(Watch::FollowDaemonLog { bytes: BEGIN }), as_it_is())
+    look_at(LogSource::Daemon, true, Request::Watch(Watch::FollowDaemonLog { bytes: BEGIN }))
 }
 
 fn look(mut lookup: Lookup, stream: StreamKind, denied: Option<Refusal>) -> Step {
     let Some(request) = lookup.ask() else {
-        return Step::Respond(match denied {
-            Some(refusal) => Response::text(Status::Forbidden, format!("{refusal}\n")),
-            None => Response::text(Status::NotFound, "no such log\n"),
-        });
+        return match denied {
+            Some(refusal) => Step::Respond(Response::text(Status::Forbidden, format!("{refusal}\n"))),
+            None => no_such_log(),
+        };
     };
-    Step::ask(request, move |answer, _| match lookup.name_in(&answer) {
-        Some(name) => {
-            let amount = Amount::Bytes(BEGIN);
-            Step::Stream(Request::Watch(Watch::Tail { name, stream, amount, follow: true }), as_it_is())
+    Step::ask(request, move |answer, _| match lookup.found_in(&answer) {
+        Some(row) if has_no_log(&row.program, stream) => no_such_log(),
+        Some(row) => {
+            let (name, amount) = (row.program.name.clone(), Amount::Bytes(BEGIN));
+            let source = LogSource::Process { name: name.clone(), stream };
+            let follow = Request::Watch(Watch::Tail { name, stream, amount, follow: true });
+            look_at(source, row.last_started.is_some(), follow)
         }
         None => {
             let is_denied = |refusal: &Refusal| matches!(refusal, Refusal::Forbidden { .. });
@@ -99,10 +109,29 @@ fn look(mut lookup: Lookup, stream: StreamKind, denied: Option<Refusal>) -> Step
     })
 }
 
+/// Follows a log, if it is there; whoever follows is told when it was written last.
+fn look_at(source: LogSource, has_run: bool, follow: Request) -> Step {
+    let read = Watch::ReadLog { source, from: LogStart::BeforeEnd(0), length: Some(0) };
+    Step::ask(Request::Watch(read), move |answer, context| match answer {
+        Ok(Reply::LogRead { size, file, .. }) if is_missing(file, size, has_run) => no_such_log(),
+        Ok(Reply::LogRead { file, .. }) => Step::Stream(follow, as_it_is(file)),
+        answer => refused(answer, context),
+    })
+}
+
+fn no_such_log() -> Step {
+    Step::Respond(Response::text(Status::NotFound, "no such log\n"))
+}
+
 /// The bytes of a log as they were written.
-fn as_it_is() -> Stream {
+fn as_it_is(file: LogPlace) -> Stream {
+    let mut head =
+        StreamHead { content_type: "text/plain;charset=utf-8", fields: vec![("X-Accel-Buffering", "no".into())] };
+    if let LogPlace::There { modified } = file {
+        head = head.with("Last-Modified", http::http_date(modified));
+    }
     Stream {
-        head: StreamHead { content_type: "text/plain;charset=utf-8", fields: vec![("X-Accel-Buffering", "no".into())] },
+        head,
         encode: Box::new(|item, _| match item {
             Item::Output { bytes, lost: _ } => bytes.clone(),
             Item::Begun | Item::Event { .. } | Item::End { .. } => Vec::new(),
@@ -112,13 +141,16 @@ fn as_it_is() -> Stream {
         }),
         is_endless: true,
         keep_alive: None,
-        refused: Box::new(|answer: Answer, _| {
-            let status = match &answer {
-                Err(Refusal::Forbidden { .. }) => Status::Forbidden,
-                Ok(_) | Err(_) => Status::NotFound,
-            };
-            let text = answer.map_or_else(|refusal| refusal.to_string(), |reply| reply.to_string());
-            Step::Respond(Response::text(status, format!("{text}\n")))
-        }),
+        refused: Box::new(refused),
     }
+}
+
+/// A log that can't be followed.
+fn refused(answer: Answer, _: Context) -> Step {
+    let status = match &answer {
+        Err(Refusal::Forbidden { .. }) => Status::Forbidden,
+        Ok(_) | Err(_) => Status::NotFound,
+    };
+    let text = answer.map_or_else(|refusal| refusal.to_string(), |reply| reply.to_string());
+    Step::Respond(Response::text(status, format!("{text}\n")))
 }

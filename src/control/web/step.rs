@@ -6,7 +6,7 @@ use crate::control::feed::Item;
 
 /// What a handler may know beside the request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Context {
+pub(in crate::control) struct Context {
     /// The present time.
     pub clock: WallClock,
     /// The client is a browser: errors are text.
@@ -14,28 +14,28 @@ pub(super) struct Context {
 }
 
 /// What is done next about a request.
-pub(super) enum Step {
+pub(in crate::control) enum Step {
     /// It is answered.
     Respond(Response),
     /// The dispatcher is asked, and its answer leads to the next step.
     Ask(Request, Next),
     /// The dispatcher is asked for something that is answered bit by bit, and each bit is sent on.
     Stream(Request, Stream),
-    /// Something that may take a while is done on a thread of its own, and answers it.
+    /// Something that may take a while is done on a thread of its own, and leads to the next step.
     Work(Work),
 }
 
-/// What a thread of its own does.
-pub(in crate::control) type Work = Box<dyn FnOnce() -> Response + Send>;
+/// What a thread of its own does, and what comes next then.
+pub(in crate::control) type Work = Box<dyn FnOnce() -> Step + Send>;
 
 /// What becomes of an answer of the dispatcher. The context is that of its time.
-pub(super) type Next = Box<dyn FnOnce(Answer, Context) -> Step + Send>;
+pub(in crate::control) type Next = Box<dyn FnOnce(Answer, Context) -> Step + Send>;
 
 /// From a bit of an answer, and whether more follow, to what the client gets.
-pub(super) type Encode = Box<dyn FnMut(&Item, bool) -> Vec<u8> + Send>;
+pub(in crate::control) type Encode = Box<dyn FnMut(&Item, bool) -> Vec<u8> + Send>;
 
 /// An answer that comes bit by bit.
-pub(super) struct Stream {
+pub(in crate::control) struct Stream {
     /// What stands before the first bit.
     pub head: StreamHead,
     /// Each bit as the client gets it. Nothing at all is a bit that it does not get.

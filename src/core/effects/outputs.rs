@@ -30,7 +30,7 @@ impl Effects {
             OutputJob::Read { id, stream, from, length } => {
                 let deliver = move |result: Result<LogPart, InternalError>| {
                     responder.answer(match result {
-                        Ok(LogPart { bytes, size }) => Ok(Reply::LogRead { bytes, size }),
+                        Ok(LogPart { bytes, size, file }) => Ok(Reply::LogRead { bytes, size, file }),
                         Err(InternalError) => Err(Refusal::Internal),
                     });
                 };

@@ -153,9 +153,10 @@ impl History {
         self.records.iter().map(Past::weight).sum()
     }
 
-    /// Adds a record; the oldest make room. At most `most` are there then.
-    fn push(&mut self, past: Past, most: usize) {
-        let mut weight = self.weight() + past.weight();
+    /// Adds a record; the oldest make room. At most `most` are there then. The bytes that they took, and those that they take.
+    fn push(&mut self, past: Past, most: usize) -> (usize, usize) {
+        let before = self.weight();
+        let mut weight = before + past.weight();
         let mut go = 0;
         while self.records.len() - go >= most || (weight > MOST_BYTES && go < self.records.len()) {
             weight -= self.records.get(go).map_or(0, Past::weight);
@@ -164,6 +165,7 @@ impl History {
         self.records.drain(..go);
         self.records.reserve_exact(1);
         self.records.push(past);
+        (before, weight)
     }
 
     pub(super) fn last(&self) -> Option<&Past> {
@@ -173,6 +175,18 @@ impl History {
     /// The last change of state.
     pub(super) fn last_transition(&self) -> Option<&Past> {
         self.records.iter().rev().find(|past| past.from != past.to)
+    }
+
+    /// Why the last attempt failed, where it was stopped while it waited for the next one.
+    #[cfg(feature = "xmlrpc")]
+    pub(super) fn abandoned(&self) -> Option<Arc<Failure>> {
+        let mut back = self.records.iter().rev().filter(|past| past.from != past.to);
+        let stopped = back.next()?;
+        if (stopped.from, stopped.to) != (ProcessState::Backoff, ProcessState::Stopped) {
+            return None;
+        }
+        let failed = back.next()?;
+        if let Cause::BackedOff { failure, .. } = &failed.cause { Some(Arc::clone(failure)) } else { None }
     }
 
     /// The records as they are told.
@@ -232,10 +246,9 @@ impl Engine {
         };
         let most = if self.histories.bytes > MOST_IN_ALL { FEW_RECORDS } else { MOST_RECORDS };
         let Some(entry) = self.registry.get_mut(id) else { return };
-        let before = entry.history.weight();
         let pid = pid.and_then(std::num::NonZeroI32::new);
-        entry.history.push(Past { at, cause: cause.shortened(), pid, from, to }, most);
-        self.histories.bytes = (self.histories.bytes + entry.history.weight()).saturating_sub(before);
+        let (before, after) = entry.history.push(Past { at, cause: cause.shortened(), pid, from, to }, most);
+        self.histories.bytes = (self.histories.bytes + after).saturating_sub(before);
     }
 
     /// Something happened that does not change the state; the same thing again is not worth a record.

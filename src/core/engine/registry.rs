@@ -160,6 +160,8 @@ impl Entry {
             started_at: machine.started_at(),
             healthy: machine.healthy(),
             last_exit: machine.last_run().map(|run| run.exit),
+            #[cfg(feature = "xmlrpc")]
+            abandoned: self.history.abandoned(),
             last_started: machine.started_at().or(machine.last_run().map(|run| run.started)),
             last_ended: machine.last_run().map(|run| run.ended),
             ready: machine.ready(),

@@ -8,6 +8,7 @@ mod each;
 mod early_end;
 mod exit_policy;
 mod followers;
+mod forking;
 mod graphs;
 mod history;
 mod ledger;

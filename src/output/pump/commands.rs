@@ -74,7 +74,7 @@ impl Pump {
             }
             Command::Read { program, stream, from, length, responder } => {
                 let memory = LogPart::of_memory(&self.memory(program, stream, usize::MAX), from, length);
-                let file = self.file_of(program, stream);
+                let file = self.file_of(now, program, stream);
                 let request = Request::Read(Read::new(from, length, memory, responder));
                 self.ask_writers(now, file.as_slice(), request);
             }
@@ -373,10 +373,18 @@ impl Pump {
         program.sink(kind).newest(bytes.min(kept))
     }
 
-    fn file_of(&mut self, id: ProgramId, kind: StreamKind) -> Option<Arc<FileQueue>> {
-        match self.programs.get_mut(&id)?.sink(kind).dest() {
-            Dest::File(file) => Some(Arc::clone(file)),
-            Dest::Nothing | Dest::Lines(_) => None,
+    fn file_of(&mut self, now: Instant, id: ProgramId, kind: StreamKind) -> Option<Arc<FileQueue>> {
+        let program = self.programs.get_mut(&id)?;
+        match program.sink(kind).dest() {
+            Dest::File(file) => return Some(Arc::clone(file)),
+            Dest::Lines(_) => return None,
+            Dest::Nothing => {}
+        }
+        // It has not run yet: an earlier daemon may have left a log.
+        let config = Arc::clone(&program.config);
+        match Target::of(&config, kind, self.settings.default_output) {
+            Target::File(path) => Some(self.shared_file(now, &path, Rules::of(&config, kind))),
+            Target::Nothing | Target::Console { .. } | Target::Syslog => None,
         }
     }
 
@@ -392,7 +400,7 @@ impl Pump {
 
     fn tail(&mut self, now: Instant, id: ProgramId, kind: StreamKind, bytes: usize, responder: Responder<Vec<u8>>) {
         let memory = self.memory(id, kind, bytes);
-        let file = self.file_of(id, kind);
+        let file = self.file_of(now, id, kind);
         self.ask_writers(now, file.as_slice(), Request::Tail(Tail::new(bytes, memory, responder)));
     }
 
@@ -411,7 +419,7 @@ impl Pump {
         };
         let go_on = go_on && self.programs.contains_key(&id);
         subscription.begin_here(memory, go_on);
-        let file = self.file_of(id, kind);
+        let file = self.file_of(now, id, kind);
         let request = Request::Follow(Follow::new(Arc::clone(&subscription), amount));
         self.ask_writers(now, file.as_slice(), request);
         if let Some(program) = self.programs.get_mut(&id).filter(|_| go_on) {
@@ -426,7 +434,8 @@ impl Pump {
                 program.sink(kind).clear_memory();
             }
             // Both streams may be in one file.
-            files.extend(self.file_of(id, kind).filter(|file| files.iter().all(|known| !Arc::ptr_eq(known, file))));
+            files
+                .extend(self.file_of(now, id, kind).filter(|file| files.iter().all(|known| !Arc::ptr_eq(known, file))));
         }
         let paths: Vec<PathBuf> = files.iter().map(|file| file.path().to_owned()).collect();
         self.ask_writers(now, &files, Request::Clear(Clear::new(paths, responder)));

@@ -89,6 +89,8 @@ impl Pump {
         if !self.listeners.wants(kind) {
             return;
         }
+        // Each read is told: it is not to be of more than was written together.
+        self.is_told = true;
         let Some(program) = self.programs.get(&id) else { return };
         let (group, process) = program.config.group_and_process();
         let pid = program.pid;

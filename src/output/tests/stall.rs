@@ -1,5 +1,10 @@
 //! Disks that hang: a job that does not end stands for a call that does not return.
 
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ThreadId;
+
 use crossbeam_channel::Sender;
 use mio::{Poll, Waker};
 
@@ -8,7 +13,7 @@ use crate::models::LogSync;
 use crate::output::file::Rules;
 use crate::output::file_queue::{FileQueue, Origin, QUEUE_BYTES, TellAtEnd};
 use crate::output::request::{Request, Tail};
-use crate::output::writer_pool::{BLOCK_BYTES, WriterPool};
+use crate::output::writer_pool::{BLOCK_BYTES, Place, Work, WriterPool};
 
 const ORIGIN: Origin = Origin { program: 7, stream: StreamKind::Stdout };
 const RULES: Rules = Rules { maxbytes: 0, backups: 0, compress: false, sync: LogSync::Never };
@@ -76,6 +81,34 @@ fn what_hangs_holds_up_only_its_own_directory() {
     assert!(!neighbour.path().exists(), "one writer a place");
     drop(end);
     wait_until("the neighbour", || read(neighbour.path()) == b"neighbour\n");
+}
+
+/// A file with so much work, of which the first piece opens it.
+struct Piecework {
+    left: AtomicUsize,
+    workers: Arc<Mutex<HashSet<ThreadId>>>,
+}
+
+impl Work for Piecework {
+    fn work_once(&self) -> Option<Place> {
+        self.workers.lock().unwrap().insert(std::thread::current().id());
+        (self.left.fetch_sub(1, Ordering::Relaxed) > 1).then_some(Place::Device(1))
+    }
+}
+
+#[test]
+fn many_files_of_one_disk_have_one_writer_and_one_that_opens_them() {
+    let bench = Bench::new();
+    let workers = Arc::new(Mutex::new(HashSet::new()));
+    let files: Vec<_> = (0..200)
+        .map(|number| Arc::new(Piecework { left: AtomicUsize::new(1 + number % 3), workers: Arc::clone(&workers) }))
+        .collect();
+    for file in &files {
+        bench.pool.submit(Place::Directory("/var/log".into()), Arc::clone(file) as Arc<dyn Work>);
+    }
+    wait_until("all is written", || files.iter().all(|file| file.left.load(Ordering::Relaxed) == 0));
+    let count = workers.lock().unwrap().len();
+    assert!(count <= 2, "{count} writers");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 #[derive(Debug, Default, Clone)]
 pub(super) struct Counts {
     pub(super) turns: u64,
+    /// What the engine was told from outside, and timers that have fired: several in a turn, or none.
+    pub(super) inputs: u64,
     pub(super) runs: u64,
     pub(super) refused: u64,
     pub(super) done: u64,
@@ -36,9 +38,10 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    fn all(&mut self) -> [&mut u64; 30] {
+    fn all(&mut self) -> [&mut u64; 31] {
         [
             &mut self.turns,
+            &mut self.inputs,
             &mut self.runs,
             &mut self.refused,
             &mut self.done,

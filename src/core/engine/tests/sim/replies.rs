@@ -55,7 +55,9 @@ impl FakeSystem {
             #[cfg(feature = "xmlrpc")]
             OutputJob::FollowDaemonLog { .. } => return,
             OutputJob::Clear { name, .. } => Reply::LogsCleared { name },
-            OutputJob::Read { .. } | OutputJob::ReadDaemonLog { .. } => Reply::LogRead { bytes: Vec::new(), size: 0 },
+            OutputJob::Read { .. } | OutputJob::ReadDaemonLog { .. } => {
+                Reply::LogRead { bytes: Vec::new(), size: 0, file: Default::default() }
+            }
             #[cfg(feature = "attach")]
             OutputJob::AfterOutput { .. } => {
                 return self.oracle.rule(false, || format!("{request:?} is attached to nothing"));

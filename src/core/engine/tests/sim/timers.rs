@@ -7,9 +7,9 @@ use super::super::super::timers::TimerKey;
 use super::Sim;
 
 /// Of so many timers one is looked at closely, which takes as long as two hundred turns.
-const OFTEN: u64 = 24_000;
+const OFTEN: u64 = 48_000;
 /// The same of those that are rare.
-const SELDOM: u64 = 1_000;
+const SELDOM: u64 = 2_000;
 
 impl Sim {
     /// Fires what is due, as the dispatcher does, but one by one: the oracle learns which it was.
@@ -29,6 +29,7 @@ impl Sim {
                 }
                 self.perform_all()?;
                 fired += 1;
+                self.system.oracle.counts.inputs += 1;
                 if fired > 1_000 {
                     return Err(format!("{key:?} stays due after it has fired"));
                 }
