@@ -8,14 +8,14 @@ use crate::harness::{Daemon, PATIENCE};
 use crate::http::{ask, free_port};
 
 /// A daemon with a port, and where its page is.
-fn serve(sections: &str) -> (Daemon, String) {
+pub fn serve(sections: &str) -> (Daemon, String) {
     let port = free_port();
     let daemon = Daemon::start(&format!("{sections}\n[http]\nlisten = 127.0.0.1:{port}\n"));
     (daemon, format!("http://127.0.0.1:{port}/"))
 }
 
 /// An expression: the row of a program.
-fn row(name: &str) -> String {
+pub fn row(name: &str) -> String {
     format!(
         "[...document.querySelectorAll('tr.row')].find((row) => row.querySelector('a.name')?.textContent === '{name}')"
     )
@@ -108,27 +108,6 @@ fn what_is_pressed_is_done_answered_and_seen_and_what_happens_is_seen_too() {
     browser.click("#confirm-yes");
     browser.wait(&format!("{TOASTS}.includes('Stop all: ')"));
     browser.wait(&format!("{} === 'STOPPED' && {} === 'STOPPED'", state("web"), state("needy")));
-    browser.assert_content();
-    daemon.terminate();
-}
-
-/// A bookmark of one program: its row is marked, and how long ago all was is true as long as one looks.
-#[test]
-fn a_page_that_begins_with_a_program_marks_it_and_its_ages_grow() {
-    let Some(browser) = Browser::start(&[]) else { return };
-    let (daemon, page) = serve(
-        "[program:bad]\ncommand = sh -c 'exit 3'\nstartsecs = 5\nstartretries = 0\n\
-         [program:other]\ncommand = sleep 1000\n",
-    );
-    daemon.wait_state("bad", "FATAL");
-    browser.open(&format!("{page}#/program/bad"));
-    browser.wait(&format!("{}?.ariaCurrent === 'true' && {}.ariaCurrent === null", row("bad"), row("other")));
-    let lead = "document.querySelector('.lead')?.textContent";
-    browser.wait(&format!("{lead}?.startsWith('bad has been FATAL for ')"));
-    let first = browser.text(lead);
-    browser.wait(&format!("{lead} !== {first:?}"));
-    browser.click("a.name[href='#/program/other']");
-    browser.wait(&format!("{}.ariaCurrent === 'true' && {}.ariaCurrent === null", row("other"), row("bad")));
     browser.assert_content();
     daemon.terminate();
 }
