@@ -8,11 +8,12 @@ mod mounts;
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::sys::machine::{self, Power};
 use crate::sys::reap;
-use crate::sys::signals::{Listener, Signal, SignalPipes};
+use crate::sys::signals::{Listener, Signal, Signals};
 use crate::util::errno;
 
 /// What everybody else may take to end when all programs have: nobody has configured it.
@@ -28,7 +29,7 @@ pub const MOUNTS: &str = "/proc,/sys,/dev,/dev/pts,/run";
 #[derive(Debug)]
 pub struct Machine {
     /// As long as this exists, no signal has its default effect: not before the daemon listens, nor after.
-    signals: Option<SignalPipes>,
+    signals: Option<Signals>,
 }
 
 /// Looks whether this is the kernel's init, and prepares the machine. `mounts`: the places, with commas between
@@ -58,7 +59,7 @@ pub fn prepare(mounts: &str) -> Result<Machine, String> {
     for (name, value) in [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("TERM", "linux")] {
         crate::sys::machine::default_variable(name, value);
     }
-    let signals = SignalPipes::install(Listener::Machine);
+    let signals = Signals::install(Listener::Machine, Arc::default());
     let signals = signals.inspect_err(|error| say(&format!("signals are not heard: {}", errno::reason(error)))).ok();
     Ok(Machine { signals })
 }
