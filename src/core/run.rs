@@ -265,7 +265,7 @@ struct Ended {
 /// a child of that thread is an orphan, and nobody else.
 fn dispatch_beside(
     io: Io,
-    begun: Result<Dispatcher, RunError>,
+    begun: Result<Box<Dispatcher>, RunError>,
     mut queue: Inbox,
     signals: (&Signals, &LeftToOthers),
     ends_process: bool,
@@ -296,10 +296,10 @@ fn dispatch_beside(
     })
 }
 
-fn dispatch(mut dispatcher: Dispatcher, inbox: &mut Inbox, signals: &Signals, ends_process: bool) -> Ended {
+fn dispatch(mut dispatcher: Box<Dispatcher>, inbox: &mut Inbox, signals: &Signals, ends_process: bool) -> Ended {
     dispatcher.begin();
     let clean = dispatcher.run(inbox, signals);
-    let Dispatcher { engine, effects, .. } = &mut dispatcher;
+    let Dispatcher { engine, effects, .. } = &mut *dispatcher;
     let end = End { clean, decision: engine.exit_decision().cloned() };
     let ended = Ended { end, power: engine.power(), begins_anew: engine.wants_restart() };
     if ends_process && !ended.begins_anew {
@@ -357,6 +357,9 @@ struct Ways<'a> {
 }
 
 /// Sets up all that is needed to start the programs. What is in `output` is to be ended by the caller, whatever comes back.
+///
+/// Its frame, in which large things are moved, is not to be a part of its caller's, which stays.
+#[inline(never)]
 fn begin(
     supervisor: &Supervisor,
     config: SupervisorConfig,
@@ -365,7 +368,7 @@ fn begin(
     mut options: RunOptions,
     ways: Ways<'_>,
     output: &mut Option<Output>,
-) -> Result<Dispatcher, RunError> {
+) -> Result<Box<Dispatcher>, RunError> {
     let output = output.insert(start_output(supervisor, &config)?);
     supervisor.inner.bus.start().map_err(system("the events thread"))?;
     let users = Users::default();
@@ -409,7 +412,7 @@ fn begin(
     engine.runs_as(nix::unistd::geteuid().as_raw());
     engine.commands_machine(options.machine.is_some());
     engine.can_restart(options.restart.is_some());
-    Ok(Dispatcher::new(engine, effects))
+    Ok(Box::new(Dispatcher::new(engine, effects)))
 }
 
 /// The programs with those that an earlier daemon was told to have: the file is read once more for these. Only the number of
