@@ -87,8 +87,8 @@
 //!                  │ called run: mio::Poll    │
 //!                  └──┬ Input          ▲ Reply + Waker
 //!   signals           ▼ bounded        │ (never blocks)
-//!   ┌──▼───────────────────────────────┴──────────────────────┐
-//!   │ dispatcher = SINGLE WRITER                               │
+//!   ┌──▼ self-pipe ────────────────────┴──────────────────────┐
+//!   │ dispatcher: a mio::Poll of its own = SINGLE WRITER       │
 //!   │ wait(next timer) → engine.handle → effects               │
 //!   │ the only thread that forks, signals and reaps            │
 //!   └─┬ CheckRequest   ▲ Health(generation)     ┬ Announcement │

@@ -21,8 +21,7 @@ impl From<(Moment, Duration)> for WallClock {
 }
 
 impl WallClock {
-    /// Since 1970.
-    pub fn since_1970(self, at: Moment) -> Duration {
+    fn since_1970(self, at: Moment) -> Duration {
         match at.checked_duration_since(self.now) {
             Some(ahead) => self.wall.saturating_add(ahead),
             None => self.wall.saturating_sub(self.now.saturating_duration_since(at)),

@@ -31,7 +31,7 @@ impl Dispatcher {
     }
 
     /// Runs the engine until its shutdown has ended; `true` if no process is left.
-    pub(super) fn run(&mut self, inbox: &Inbox, signals: &Signals) -> bool {
+    pub(super) fn run(&mut self, inbox: &mut Inbox, signals: &Signals) -> bool {
         loop {
             self.run_timers();
             if let Some(clean) = self.engine.finished() {

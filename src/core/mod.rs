@@ -37,7 +37,7 @@ use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{Control, Moment, Process, ProcessError, Verb};
 use effect::{External, Input, Notice};
 use handles::Handles;
-use inbox::{Inbox, Inputs, inbox};
+use inbox::{Inputs, Unopened, inbox};
 
 /// Inputs that wait for the dispatcher at most; whoever sends one more waits for a moment. Small, because a
 /// bounded channel touches its whole buffer at once.
@@ -90,7 +90,7 @@ struct Setup {
     phase: Phase,
     /// Until `run` takes it. When `run` drops it, whatever is in it is dropped as well and nothing more can be sent,
     /// so that nobody waits for an answer, or for room, that never comes.
-    queue: Option<Inbox>,
+    queue: Option<Unopened>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -210,7 +210,9 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     let (machine, restart) = (options.machine.clone(), options.restart.clone());
     let ends_process = options.ends_process;
     let listener = if machine.is_some() { Listener::Machine } else { Listener::Daemon };
-    let signals = Signals::install(listener, queue.bell()).map_err(system("the signal handlers"))?;
+    let bell = queue.bell();
+    let queue = queue.open().map_err(system("the dispatcher's loop"))?;
+    let signals = Signals::install(listener, bell).map_err(system("the signal handlers"))?;
     // The dispatcher takes them: the threads that are made from here on, and this one, go on with their work.
     let left_to_others = LeftToOthers::begin(listener);
     let Served { server, io, doors, may_have_orphans } = serve(supervisor, &config, pid_file, lock)?;
@@ -264,7 +266,7 @@ struct Ended {
 fn dispatch_beside(
     io: Io,
     begun: Result<Box<Dispatcher>, RunError>,
-    queue: Inbox,
+    mut queue: Inbox,
     signals: (&Signals, &LeftToOthers),
     ends_process: bool,
     end_threads: impl Fn() + Sync,
@@ -274,7 +276,7 @@ fn dispatch_beside(
         let work = || {
             left_to_others.take_back();
             let ended = catch_unwind(AssertUnwindSafe(|| {
-                begun.map(|dispatcher| dispatch(dispatcher, &queue, signals, ends_process))
+                begun.map(|dispatcher| dispatch(dispatcher, &mut queue, signals, ends_process))
             }));
             // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
             drop(queue);
@@ -294,7 +296,7 @@ fn dispatch_beside(
     })
 }
 
-fn dispatch(mut dispatcher: Box<Dispatcher>, inbox: &Inbox, signals: &Signals, ends_process: bool) -> Ended {
+fn dispatch(mut dispatcher: Box<Dispatcher>, inbox: &mut Inbox, signals: &Signals, ends_process: bool) -> Ended {
     dispatcher.begin();
     let clean = dispatcher.run(inbox, signals);
     let Dispatcher { engine, effects, .. } = &mut *dispatcher;

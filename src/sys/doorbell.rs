@@ -1,86 +1,101 @@
-//! Wakes one thread that sleeps: for other threads, and for signal handlers, which may run on any thread, and may neither lock
-//! nor allocate. No pipe lies between them, and no other thread that has to be awake first.
+//! Wakes one thread that sleeps in a mio loop: for other threads, and for signal handlers, which may run on any thread, and may
+//! neither lock nor allocate. A self-pipe, as mio makes it: one descriptor, written to only while somebody sleeps.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use mio::{Events, Poll, Token, Waker};
+
+use super::time;
 use crate::process::Moment;
 
 /// Nobody has rung since the thread has looked.
-const QUIET: u32 = 0;
+const QUIET: u8 = 0;
 /// Somebody has: there is something to be looked at.
-const RUNG: u32 = 1;
+const RUNG: u8 = 1;
 /// Nobody has, and the thread sleeps.
-const ASLEEP: u32 = 2;
+const ASLEEP: u8 = 2;
 
 /// See the [module](self).
 #[derive(Debug, Default)]
-pub struct Doorbell(AtomicU32);
+pub struct Doorbell {
+    state: AtomicU8,
+    /// There as soon as somebody can sleep.
+    waker: OnceLock<Waker>,
+}
 
 impl Doorbell {
     /// To be called behind what there is to be looked at. An atomic, and one system call if the thread sleeps.
     pub fn ring(&self) {
-        if self.0.swap(RUNG, Ordering::SeqCst) == ASLEEP {
+        if self.state.swap(RUNG, Ordering::SeqCst) == ASLEEP
+            && let Some(waker) = self.waker.get()
+        {
             // SAFETY: errno is this thread's own; whom a handler interrupts must not find another one afterwards.
             let errno = unsafe { *libc::__errno_location() };
-            let (wake, one) = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1);
-            // SAFETY: the address is that of a living atomic; the call neither keeps it nor writes to it.
-            unsafe {
-                libc::syscall(libc::SYS_futex, self.0.as_ptr(), wake, one);
-                *libc::__errno_location() = errno;
-            }
+            // A write, which fails for no descriptor that is open.
+            let _ = waker.wake();
+            // SAFETY: as above.
+            unsafe { *libc::__errno_location() = errno };
         }
     }
 
-    /// Sleeps until somebody rings, or until this moment; returns at once if somebody has rung since the last call. For the
-    /// one thread alone, which is to look at everything afterwards. May return for nothing.
-    pub fn wait(&self, until: Option<Moment>) {
-        if self.0.compare_exchange(QUIET, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            self.sleep(until);
-        }
-        self.0.store(QUIET, Ordering::SeqCst);
+    /// The one place to sleep until somebody rings.
+    ///
+    /// # Errors
+    /// The system's, when it refuses a descriptor; and where somebody has it already.
+    pub fn sleeper(self: Arc<Self>) -> io::Result<Sleeper> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), Token(0))?;
+        self.waker.set(waker).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
+        Ok(Sleeper { bell: self, poll, events: Events::with_capacity(1) })
     }
+}
 
-    fn sleep(&self, until: Option<Moment>) {
-        // The kernel's structure for this call has two longs, whatever the C library takes for a time.
-        let until = until.map(|until| {
-            let nanos = until.as_nanos();
-            [nanos / 1_000_000_000, nanos % 1_000_000_000]
-                .map(|part| libc::c_long::try_from(part).unwrap_or(libc::c_long::MAX))
-        });
-        let until = until.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // This kind takes a moment of the monotonic clock, in place of a pause.
-        let wait = libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG;
-        let (none, everybody) = (std::ptr::null::<u32>(), u32::MAX);
-        // SAFETY: both pointers are valid for the call. It looks at the atomic and goes to sleep in one step: whoever has rung
-        // before is not missed. A handler on this very thread ends the sleep, or finds another value when it is gone on with.
-        unsafe {
-            libc::syscall(libc::SYS_futex, self.0.as_ptr(), wait, ASLEEP, until, none, everybody);
+/// Where a thread sleeps until somebody rings.
+#[derive(Debug)]
+pub struct Sleeper {
+    bell: Arc<Doorbell>,
+    poll: Poll,
+    events: Events,
+}
+
+impl Sleeper {
+    /// Sleeps until somebody rings, or until this moment, rounded up to a millisecond; returns at once if somebody has rung since
+    /// the last call. The caller is to look at everything afterwards: it may return for nothing.
+    pub fn wait(&mut self, until: Option<Moment>) {
+        let state = &self.bell.state;
+        if state.compare_exchange(QUIET, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            let pause = until.map(|until| until.saturating_duration_since(time::now()));
+            // Whoever rings before the sleep has begun writes all the same. A handler on this very thread ends it.
+            let _ = self.poll.poll(&mut self.events, pause);
         }
+        state.store(QUIET, Ordering::SeqCst);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::sys::time;
 
     #[test]
     fn it_wakes_whoever_sleeps_and_is_not_missed_by_who_does_not_yet() {
         let bell = Arc::new(Doorbell::default());
-        let (ring, began) = (Arc::clone(&bell), time::now());
         bell.ring();
+        let mut sleeper = Arc::clone(&bell).sleeper().unwrap();
+        assert!(Arc::clone(&bell).sleeper().is_err(), "there is one");
+        let began = time::now();
         bell.ring();
-        bell.wait(None);
-        bell.wait(began.checked_add(Duration::from_millis(20)));
+        sleeper.wait(None);
+        sleeper.wait(began.checked_add(Duration::from_millis(20)));
         assert!(time::now() >= began + Duration::from_millis(20), "twice is once");
         // However the two come to meet.
         for _ in 0..2_000 {
-            let ring = Arc::clone(&ring);
+            let ring = Arc::clone(&bell);
             let thread = std::thread::spawn(move || ring.ring());
-            bell.wait(None);
+            sleeper.wait(None);
             thread.join().unwrap();
         }
     }
@@ -92,13 +107,14 @@ mod tests {
             || {
                 let bell = Arc::new(Doorbell::default());
                 let ring = Arc::clone(&bell);
+                let mut sleeper = bell.sleeper().unwrap();
                 // SAFETY: see `Doorbell::ring`.
                 unsafe { signal_hook::low_level::register(libc::SIGUSR1, move || ring.ring()) }.unwrap();
                 // SAFETY: this thread lives for as long as the others signal it.
-                let sleeper = unsafe { libc::pthread_self() };
+                let this = unsafe { libc::pthread_self() };
                 for _ in 0..500 {
-                    let thread = std::thread::spawn(move || unsafe { libc::pthread_kill(sleeper, libc::SIGUSR1) });
-                    bell.wait(None);
+                    let thread = std::thread::spawn(move || unsafe { libc::pthread_kill(this, libc::SIGUSR1) });
+                    sleeper.wait(None);
                     thread.join().unwrap();
                 }
             },

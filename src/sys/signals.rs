@@ -186,11 +186,6 @@ impl Signals {
         ChildSignals(Arc::clone(&self.heard))
     }
 
-    /// Sleeps until a signal has come; may return for nothing. Where nobody else waits at the bell.
-    pub fn wait(&self) {
-        self.heard.bell.wait(None);
-    }
-
     /// Each signal that has come since the last call, and how many times it did at least: the kernel merges
     /// signals of one number that are pending at the same time. [`Signal::Child`] comes once until [`ChildSignals`] expects more.
     pub fn take(&self) -> impl Iterator<Item = (Signal, usize)> {
@@ -320,10 +315,13 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::doorbell::Sleeper;
     use crate::sys::testing::in_own_process;
 
-    fn install() -> Signals {
-        Signals::install(Listener::Daemon, Arc::default()).unwrap()
+    fn install() -> (Signals, Sleeper) {
+        let bell = Arc::new(Doorbell::default());
+        let sleeper = Arc::clone(&bell).sleeper().unwrap();
+        (Signals::install(Listener::Daemon, bell).unwrap(), sleeper)
     }
 
     #[test]
@@ -332,16 +330,16 @@ mod tests {
             "sys::signals::tests::every_signal_is_told_apart_and_counted_and_install_can_be_repeated",
             || {
                 for _ in 0..3 {
-                    let signals = install();
+                    let (signals, mut sleeper) = install();
                     for &(number, signal) in DAEMON {
                         signal_hook::low_level::raise(number).unwrap();
-                        signals.wait();
+                        sleeper.wait(None);
                         assert_eq!(signals.take().collect::<Vec<_>>(), [(signal, 1)]);
                         assert_eq!(signals.take().count(), 0);
                         signals.child_signals().expect_more();
                     }
                     signal_hook::low_level::raise(libc::SIGUSR1).unwrap();
-                    signals.wait();
+                    sleeper.wait(None);
                     assert_eq!(signals.take().count(), 0, "what has no meaning is reported once");
                     // Whoever has been told of one end is told of no other one until he reaps.
                     signal_hook::low_level::raise(libc::SIGCHLD).unwrap();

@@ -326,9 +326,10 @@ fn what_is_unhealthy_gets_a_signal_and_goes_on() {
 
 #[test]
 fn what_is_unhealthy_has_a_command_run_and_goes_on() {
-    let daemon = reacts("command:echo $$ > DIR/paged; echo nobody is there >&2; exit 3");
+    let daemon =
+        reacts("command:echo $$ > DIR/paged; echo nobody is there, $SUPERVICE_NAME of $SUPERVICE_GROUP >&2; exit 3");
     word_in(&daemon.path("paged"));
-    let told = "the command for its bad health (healthcheck_action): exit code 3: nobody is there";
+    let told = "the command for its bad health (healthcheck_action): exit code 3: nobody is there, web of web";
     daemon.wait_log(&format!("web: {told}"));
     let why = daemon.controller().why("web").expect("why").lines.join("\n");
     assert!(why.contains(told), "{why}");

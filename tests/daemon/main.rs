@@ -41,6 +41,8 @@ mod output;
 mod output_watch;
 #[cfg(feature = "web-page")]
 mod page;
+#[cfg(feature = "web-page")]
+mod page_program;
 mod panics;
 mod pause;
 mod policies;

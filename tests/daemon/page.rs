@@ -8,14 +8,14 @@ use crate::harness::{Daemon, PATIENCE};
 use crate::http::{ask, free_port};
 
 /// A daemon with a port, and where its page is.
-fn serve(sections: &str) -> (Daemon, String) {
+pub fn serve(sections: &str) -> (Daemon, String) {
     let port = free_port();
     let daemon = Daemon::start(&format!("{sections}\n[http]\nlisten = 127.0.0.1:{port}\n"));
     (daemon, format!("http://127.0.0.1:{port}/"))
 }
 
 /// An expression: the row of a program.
-fn row(name: &str) -> String {
+pub fn row(name: &str) -> String {
     format!(
         "[...document.querySelectorAll('tr.row')].find((row) => row.querySelector('a.name')?.textContent === '{name}')"
     )

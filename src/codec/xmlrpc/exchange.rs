@@ -292,7 +292,7 @@ impl Exchange {
             One::Start { wait } => {
                 let (member, state) = (Member::of(&row), row.state);
                 self.waiting = Some(Waiting::Inspected { member, state, written: spec.written, wait });
-                Step::Inspect(vec![row.program])
+                Step::Inspect(vec![Arc::clone(&row.program)])
             }
             One::Tail { stream, .. } if has_no_log(&row.program, stream) => Step::Done(Ok(no_tail())),
             what => match request_for(&row, &what, &spec.written) {
@@ -324,10 +324,7 @@ impl Exchange {
                 });
                 Step::Done(Ok(Value::Array(rows.iter().map(|row| process_info(row, now, clock)).collect())))
             }
-            Many::Start { wait } => {
-                rows.retain(|row| !is_running(row.state));
-                self.start_together(rows, wait)
-            }
+            Many::Start { wait } => self.start_together(&rows, wait),
             Many::Stop { wait } => {
                 rows.retain(|row| is_running(row.state));
                 self.act_together(rows.iter().map(Member::of).collect(), Vec::new(), Act::Stop, wait)
@@ -340,23 +337,23 @@ impl Exchange {
         }
     }
 
-    fn start_together(&mut self, mut rows: Vec<StatusRow>, wait: bool) -> Step {
-        let mut results = Vec::new();
-        rows.retain(|row| {
-            // As of one that is started alone.
-            let is_late = row.state == ProcessState::Stopping && wait;
-            if is_late {
-                let member = Member::of(row);
+    fn start_together(&mut self, rows: &[StatusRow], wait: bool) -> Step {
+        let (mut results, mut members, mut programs) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows.iter().filter(|row| !is_running(row.state)) {
+            let member = Member::of(row);
+            if row.state == ProcessState::Stopping && wait {
+                // As of one that is started alone.
                 results.push(member.result(Some(&FaultCode::AbnormalTermination.about(member.written()))));
+            } else {
+                members.push(member);
+                programs.push(Arc::clone(&row.program));
             }
-            !is_late
-        });
-        if rows.is_empty() {
+        }
+        if members.is_empty() {
             return Step::Done(Ok(Value::Array(results)));
         }
-        let members = rows.iter().map(Member::of).collect();
         self.waiting = Some(Waiting::InspectedAll { members, results, wait });
-        Step::Inspect(rows.into_iter().map(|row| row.program).collect())
+        Step::Inspect(programs)
     }
 
     fn act_together(&mut self, members: Vec<Member>, before: Vec<Value>, act: Act, wait: bool) -> Step {

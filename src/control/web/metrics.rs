@@ -5,7 +5,6 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use super::command::answered;
-use super::figure::Figure;
 use super::oom;
 use super::step::{Context, Step};
 use super::usage::{Look, looks_while};
@@ -72,16 +71,15 @@ impl<'a> Families<'a> {
     }
 
     /// `labels` are those of the sample alone.
-    fn sample(&mut self, name: &str, number: usize, labels: &str, value: &impl Figure) {
+    fn sample(&mut self, name: &str, number: usize, labels: &str, value: &dyn Display) {
         let shared = self.labels.get(number).map_or("{", String::as_str);
         for part in [name, shared, labels, "} "] {
             self.text.push_str(part);
         }
-        value.push(&mut self.text);
-        self.text.push('\n');
+        let _ = writeln!(self.text, "{value}");
     }
 
-    fn samples<V: Figure>(&mut self, name: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
+    fn samples<V: Display>(&mut self, name: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
         let rows = self.rows;
         for (number, row) in rows.iter().enumerate() {
             if let Some(value) = value(row, number) {
@@ -90,12 +88,12 @@ impl<'a> Families<'a> {
         }
     }
 
-    fn gauge<V: Figure>(&mut self, name: &str, help: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
+    fn gauge<V: Display>(&mut self, name: &str, help: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
         self.head(name, "gauge", help);
         self.samples(name, value);
     }
 
-    fn counter<V: Figure>(&mut self, name: &str, help: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
+    fn counter<V: Display>(&mut self, name: &str, help: &str, value: impl Fn(&StatusRow, usize) -> Option<V>) {
         self.counter_head(name, help);
         self.samples(&format!("{name}_total"), value);
     }
@@ -200,7 +198,7 @@ fn begin(metrics: &Metrics, clock: WallClock, is_open: bool) -> Families<'_> {
     family.gauge("supervice_process_healthy", "1 where its last health check has passed.", |row, _| {
         row.healthy.map(u8::from)
     });
-    let started = |row: &StatusRow, _| row.started_at.map(|at| clock.since_1970(at));
+    let started = |row: &StatusRow, _| row.started_at.map(|at| clock.stamp(at));
     family.gauge("supervice_process_start_time_seconds", "When it was spawned.", started);
     family.gauge("supervice_process_last_exit_code", "The exit code of its last run.", |row, _| match row.last_exit {
         Some(Exit::Code(code)) => Some(code),
@@ -232,7 +230,7 @@ fn begin(metrics: &Metrics, clock: WallClock, is_open: bool) -> Families<'_> {
 /// What the kernel tells of each process.
 fn end(mut family: Families<'_>, looks: &[Option<Look>]) -> String {
     let of = |number: usize| looks.get(number).copied().flatten().map(|look| look.usage);
-    let cpu = |_: &StatusRow, number| of(number).map(|usage| usage.cpu);
+    let cpu = |_: &StatusRow, number| of(number).map(|usage| usage.cpu.as_secs_f64());
     family.counter("supervice_process_cpu_seconds", "CPU time of its main process.", cpu);
     let memory = |_: &StatusRow, number| of(number).map(|usage| usage.resident);
     family.gauge("supervice_process_resident_memory_bytes", "Resident memory of its main process.", memory);

@@ -9,7 +9,6 @@ mod command;
 mod connection;
 #[cfg(feature = "xmlrpc")]
 mod executable;
-mod figure;
 mod gate;
 mod guard;
 mod log_range;

@@ -16,6 +16,8 @@ const ONE_BY_ONE = 4;
 const LOOK_MS = (count) => (count > 200 ? 5000 : 2000);
 // What no event tells (a pause, the words of a service) is seen after so long at the latest.
 const WHOLE_STATUS_MS = 10000;
+// So old becomes the answer why a program is in its state, while nothing happens to it.
+const WHY_MS = 10000;
 const LONGEST_PAUSE_MS = 5000;
 
 const model = new Model();
@@ -225,6 +227,10 @@ setInterval(() => {
   table.tick();
   view.update();
 }, 1000);
+
+setInterval(() => {
+  if (!document.hidden && lostSince === undefined) view.freshen();
+}, WHY_MS);
 
 // --- What is done
 

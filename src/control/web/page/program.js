@@ -143,8 +143,15 @@ export class ProgramView {
     }
   }
 
-  // Something has happened to it: what is shown is asked for again.
-  async refresh() {
+  // The answer tells how long ago everything was. It is not replaced under the hands of who marks or reads it.
+  freshen() {
+    const { anchorNode, isCollapsed } = getSelection();
+    const isInUse = (!isCollapsed && this.pane?.contains(anchorNode)) || this.pane?.contains(document.activeElement);
+    if (this.tab === "why" && !isInUse) this.refresh(true);
+  }
+
+  // Something has happened to it: what is shown is asked for again. `isKept`: without an answer it stays.
+  async refresh(isKept = false) {
     const { name, tab } = this;
     if (!name || tab === "log") return;
     const show = { why: showWhy, history: showHistory, needs: showNeeds }[tab];
@@ -152,6 +159,7 @@ export class ProgramView {
     try {
       content = await show(this, name);
     } catch (error) {
+      if (isKept) return;
       content = [el("p.problem", { role: "alert" }, error.message)];
     }
     if (this.name === name && this.tab === tab) this.pane.replaceChildren(...content);

@@ -164,6 +164,7 @@ export class Table {
     for (const program of this.model.all()) {
       if (this.rows.has(program.name)) continue;
       const row = new Row(program, this);
+      setAttribute(row.element, "aria-current", program.name === this.selected && "true");
       this.rows.set(program.name, row);
       this.seen.observe(row.element);
     }
@@ -359,7 +360,9 @@ export class Table {
     this.writeSoon(this.rows.values());
   }
 
+  // Also of one that is not known yet.
   select(name) {
+    this.selected = name;
     for (const row of this.rows.values()) setAttribute(row.element, "aria-current", row.program.name === name && "true");
   }
 
