@@ -66,7 +66,7 @@
 //! | [`health`] | the checks and their threads | `models`, `process`, `sys`, `util` |
 //! | [`logger`] | the daemon's own log | `models`, `sys`, `util` |
 //! | `output` | capture, rotation, console, memory; standard input; event listeners | `models`, `process`, `sys`, `logger`, `util` |
-//! | `control` | the io thread: the sockets of clients, their names in the file system, what programs tell of themselves, and signals; `control/web`: HTTP | `api`, `codec`, `models`, `process`, `sys`, `util` |
+//! | `control` | the io thread: the sockets of clients, their names in the file system, and what programs tell of themselves; `control/web`: HTTP | `api`, `codec`, `models`, `process`, `sys`, `util` |
 //! | [`core`] | [`core::Supervisor`], the dispatcher's loop, how it begins and ends | all of the above |
 //! | `core/engine` | decides | `api`, `process`, `models`, `util`, the plan of `config`, `core/effect` |
 //! | `core/effect` | inputs and effects: the language between the two | plain data of its neighbours |
@@ -81,14 +81,15 @@
 //! # The threads
 //!
 //! ```text
-//!   signals ──self-pipes─┐              ┌── sockets: frames (supervicectl), HTTP, XML-RPC
-//!                  ┌─────▼──────────────▼─────┐
-//!                  │ io: mio::Poll            │  bytes ⇄ api types; knows no process
+//!                                       ┌── sockets: frames (supervicectl), HTTP, XML-RPC
+//!                  ┌────────────────────▼─────┐
+//!                  │ io, the thread that      │  bytes ⇄ api types; knows no process; inherits the orphans
+//!                  │ called run: mio::Poll    │
 //!                  └──┬ Input          ▲ Reply + Waker
-//!         bounded     ▼                │ (never blocks)
-//!   ┌──────────────────────────────────┴──────────────────────┐
-//!   │ the thread that called run = dispatcher = SINGLE WRITER  │
-//!   │ recv_deadline(next timer) → engine.handle → effects      │
+//!   signals           ▼ bounded        │ (never blocks)
+//!   ┌──▼ self-pipe ────────────────────┴──────────────────────┐
+//!   │ dispatcher: a mio::Poll of its own = SINGLE WRITER       │
+//!   │ wait(next timer) → engine.handle → effects               │
 //!   │ the only thread that forks, signals and reaps            │
 //!   └─┬ CheckRequest   ▲ Health(generation)     ┬ Announcement │
 //!     ▼                │                        ▼

@@ -96,19 +96,17 @@ mod tests {
     use super::super::names::Names;
     use super::super::server::{ServerEvent, ServerHandle, start};
     use super::*;
-    use crate::sys::signals::SignalPipes;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
     fn io_thread() -> (ServerHandle, Receiver<(ReadyRun, ReadyReport)>) {
         let (tell, told) = channel();
-        let signals = SignalPipes::install(Default::default()).expect("signals");
         let sink = Box::new(move |event| {
             if let ServerEvent::Readiness(run, report) = event {
                 let _ = tell.send((run, report));
             }
         });
-        (start(None, Names::default(), signals, sink).expect("an io thread"), told)
+        (start(None, Names::default(), sink).expect("an io thread"), told)
     }
 
     fn run(id: ProcId) -> ReadyRun {

@@ -1,6 +1,5 @@
-//! The io thread: one mio loop for the sockets that clients connect to, their connections, the signals, and the pipes on
-//! which programs tell that they are ready. It knows no process: it hands requests and signals to a sink, and takes answers
-//! from a queue.
+//! The io thread: one mio loop for the sockets that clients connect to, their connections, and the pipes on which programs tell
+//! that they are ready. It knows no process: it hands requests to a sink, and takes answers from a queue.
 
 mod accept;
 #[cfg(feature = "http")]
@@ -11,16 +10,17 @@ mod streams;
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+#[cfg(test)]
+use std::sync::PoisonError;
 #[cfg(feature = "http")]
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
-use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use handle::Message;
@@ -49,7 +49,6 @@ use crate::sys;
 use crate::sys::clock_watch::ClockWatch;
 use crate::sys::limits::nofile;
 use crate::sys::net::SocketGuard;
-use crate::sys::signals::{Signal, SignalPipes};
 #[cfg(feature = "http")]
 pub use doors::Place;
 pub use handle::ServerHandle;
@@ -71,8 +70,6 @@ pub struct IncomingRequest {
 /// What the io thread reports.
 #[derive(Debug)]
 pub enum ServerEvent {
-    /// A signal has come.
-    Signal(Signal),
     /// A client asks.
     Request(IncomingRequest),
     /// A client has gone, whatever it still waits for.
@@ -96,6 +93,8 @@ pub enum ServerEvent {
     Barrier(OwnedFd),
     /// The wall clock was set, or the machine has slept.
     ClockSet,
+    /// Everything was reported that programs had told before this was asked for: those that have ended may be reaped.
+    ReadBeforeEnds,
     /// Everything was reported that was on `$NOTIFY_SOCKET` when this was asked for.
     NotificationsRead(ReadyRun),
 }
@@ -145,10 +144,10 @@ fn share_of(files: u64) -> usize {
 /// Connections with more to do that have their turn before answers and new requests have theirs.
 const SERVED_PER_TURN: usize = 16;
 
+#[cfg(any(test, feature = "http"))]
 const STACK: usize = 128 * 1024;
 
 const WAKER: Token = Token(0);
-const SIGNALS: Token = Token(2);
 const NAMES: Tokens = Tokens { paths: Token(3), mounts: Token(4), lock: Token(5) };
 const PATHS: Token = Token(6);
 const NOTIFICATIONS: Token = Token(7);
@@ -165,33 +164,62 @@ pub const MOST_DOORS: usize = FIRST_CONNECTION as usize - FIRST_DOOR;
 /// What the io thread reports to; may block for a moment.
 pub type Sink = Box<dyn Fn(ServerEvent) + Send>;
 
-/// Starts the io thread, which serves who comes in by `doors`, listens to `signals` and sees to it that `names` stay.
+/// The loop of the io thread, which has not begun.
+pub struct Io(Server);
+
+impl Io {
+    /// Runs it on this thread until it is [shut down](ServerHandle::shutdown). Gives back the names, to be dropped.
+    pub fn run(self) -> Names {
+        #[cfg(feature = "http")]
+        super::web::begin_oom_count();
+        // The daemon has to be able to end its programs even then.
+        catch_unwind(AssertUnwindSafe(|| self.0.run())).unwrap_or_default()
+    }
+}
+
+/// As [`start_with`], with the limits of the daemon.
+///
+/// # Errors
+/// As [`start_with`].
+#[cfg(test)]
+pub fn start(doors: impl IntoIterator<Item = Door>, names: Names, sink: Sink) -> io::Result<ServerHandle> {
+    start_with(doors, names, sink, Limits::default())
+}
+
+/// Starts an io thread of its own; see [`prepare`].
 ///
 /// # Errors
 /// The system's, when it refuses a thread or a descriptor.
-pub fn start(
-    doors: impl IntoIterator<Item = Door>,
-    names: Names,
-    signals: SignalPipes,
-    sink: Sink,
-) -> io::Result<ServerHandle> {
-    start_with(doors, names, signals, sink, Limits::default())
-}
-
-/// As [`start`], with other limits.
-///
-/// # Errors
-/// As [`start`].
+#[cfg(test)]
 pub fn start_with(
     doors: impl IntoIterator<Item = Door>,
     names: Names,
-    signals: SignalPipes,
     sink: Sink,
     limits: Limits,
 ) -> io::Result<ServerHandle> {
+    let (handle, io) = prepare_with(doors, names, sink, limits)?;
+    let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
+    let thread = thread.spawn(move || io.run())?;
+    *handle.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+    Ok(handle)
+}
+
+/// What serves who comes in by `doors` and sees to it that `names` stay.
+///
+/// # Errors
+/// The system's, when it refuses a descriptor.
+pub fn prepare(doors: impl IntoIterator<Item = Door>, names: Names, sink: Sink) -> io::Result<(ServerHandle, Io)> {
+    prepare_with(doors, names, sink, Limits::default())
+}
+
+fn prepare_with(
+    doors: impl IntoIterator<Item = Door>,
+    names: Names,
+    sink: Sink,
+    limits: Limits,
+) -> io::Result<(ServerHandle, Io)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-    poll.registry().register(&mut SourceFd(&signals.fd().as_raw_fd()), SIGNALS, Interest::READABLE)?;
     let mut open = Vec::new();
     for (number, door) in doors.into_iter().take(MOST_DOORS).enumerate() {
         let mut door = OpenDoor::new(door);
@@ -204,8 +232,8 @@ pub fn start_with(
         messages,
         waker,
         news: Arc::default(),
+        #[cfg(test)]
         thread: Arc::default(),
-        child_signals: signals.child_signals(),
         #[cfg(feature = "http")]
         connections: Arc::default(),
     };
@@ -215,7 +243,6 @@ pub fn start_with(
         doors: open,
         names,
         report,
-        signals,
         sink,
         limits,
         queue,
@@ -237,15 +264,7 @@ pub fn start_with(
         guards: Vec::new(),
         ending: None,
     };
-    let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
-    let thread = thread.spawn(move || {
-        sys::signals::leave_ends_to_others();
-        #[cfg(feature = "http")]
-        super::web::begin_oom_count();
-        server.run()
-    })?;
-    *handle.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-    Ok(handle)
+    Ok((handle, Io(server)))
 }
 
 struct Server {
@@ -254,7 +273,6 @@ struct Server {
     names: NameWatch,
     /// For what a thread of ours reports.
     report: ServerHandle,
-    signals: SignalPipes,
     sink: Sink,
     limits: Limits,
     queue: Receiver<Message>,
@@ -303,7 +321,7 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     log::error!(
-                        "the io thread cannot poll: {}; the control socket and signals are dead",
+                        "the io thread cannot poll: {}; the control socket is dead",
                         crate::util::errno::reason(&error)
                     );
                     return self.end();
@@ -317,7 +335,6 @@ impl Server {
             for event in &events {
                 match event.token() {
                     WAKER => {}
-                    SIGNALS => self.signals(now),
                     PATHS => self.path_waits.happened(|| report_path(&self.report)),
                     CHANGES => self.changes.happened(now),
                     NOTIFICATIONS => self.notifications.readable(),
@@ -386,24 +403,6 @@ impl Server {
         {
             let reason = crate::util::errno::reason(&error);
             log::error!("the control socket is there again, but cannot be watched: {reason}");
-        }
-    }
-
-    fn signals(&mut self, now: Instant) {
-        for (signal, times) in self.signals.take() {
-            if matches!(signal, Signal::Reload | Signal::Reopen) {
-                self.names.look_now(now);
-            }
-            // What a program has said before its end is told before that.
-            if signal == Signal::Child {
-                let sink = &self.sink;
-                self.notifications.read_all(|read| tell(sink, read));
-            }
-            // Two quick TERMs are two orders; any number of dead children is one sweep.
-            let reports = if signal == Signal::Terminate { times.min(2) } else { times.min(1) };
-            for _ in 0..reports {
-                (self.sink)(ServerEvent::Signal(signal));
-            }
         }
     }
 

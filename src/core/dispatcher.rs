@@ -3,13 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-
-use super::effect::{Effect, External, Input, OwedResult};
+use super::effect::{Effect, External, Input, Notice, OwedResult};
 use super::effects::{Effects, ReplyTo};
 use super::engine::Engine;
+use super::inbox::Inbox;
 use crate::process::{Initiator, Moment};
 use crate::sys;
+use crate::sys::signals::{Signal, Signals};
 
 /// A turn that takes longer is worth a line in the log: something in it must have blocked.
 const SLOW_TURN: Duration = Duration::from_millis(250);
@@ -31,29 +31,52 @@ impl Dispatcher {
     }
 
     /// Runs the engine until its shutdown has ended; `true` if no process is left.
-    pub(super) fn run(&mut self, queue: &Receiver<External>) -> bool {
+    pub(super) fn run(&mut self, inbox: &mut Inbox, signals: &Signals) -> bool {
         loop {
             self.run_timers();
             if let Some(clean) = self.engine.finished() {
                 return clean;
             }
             self.effects.wake_output();
-            let wake_up = self.engine.poll_timeout();
-            self.effects.trim_if_wanted();
-            let first = match wake_up {
-                Some(at) => queue.recv_deadline(sys::time::instant_of(at)),
-                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match first {
-                Ok(input) => self.take_in(input),
-                Err(RecvTimeoutError::Timeout) => continue,
-                // Can't happen while a supervisor holds the sender; if it did, nobody could ever stop us.
-                Err(RecvTimeoutError::Disconnected) => return false,
+            let mut is_idle = true;
+            for (signal, times) in signals.take() {
+                is_idle = false;
+                self.take_signal(signal, times);
             }
-            for input in queue.try_iter().take(BATCH) {
+            for input in inbox.try_iter().take(BATCH) {
+                is_idle = false;
                 self.take_in(input);
             }
+            if is_idle {
+                self.effects.trim_if_wanted();
+                inbox.wait(self.engine.poll_timeout());
+            }
         }
+    }
+
+    fn take_signal(&mut self, signal: Signal, times: usize) {
+        let notice = match signal {
+            // Any number of dead children is one sweep.
+            Signal::Child if self.effects.hear_programs_first() => return,
+            Signal::Child => Notice::Child,
+            Signal::Terminate => Notice::Terminate,
+            Signal::Reload => Notice::Reload,
+            Signal::Reopen => Notice::Reopen,
+            Signal::Power(power) => Notice::Power(power),
+            Signal::Meaningless(number) => {
+                let name = crate::process::signal_name(number).unwrap_or("?");
+                log::warn!("SIG{name} has no meaning to the daemon; it is ignored (this is said once)");
+                return;
+            }
+        };
+        if matches!(signal, Signal::Reload | Signal::Reopen) {
+            self.effects.look_at_names();
+        }
+        // Two quick TERMs are two orders.
+        if signal == Signal::Terminate && times > 1 {
+            self.hand_in(Input::Notice(Notice::Terminate));
+        }
+        self.hand_in(Input::Notice(notice));
     }
 
     /// Begins: what an earlier daemon has left behind, and then what is to start with the daemon.

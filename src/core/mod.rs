@@ -8,6 +8,7 @@ mod effects;
 mod engine;
 mod environment;
 mod handles;
+mod inbox;
 mod run;
 #[cfg(feature = "simulate")]
 pub(crate) mod simulation;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::bounded;
 
 pub use crate::models::Power;
 pub use crate::sys::pidfile::PidFileError;
@@ -36,6 +37,7 @@ use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{Control, Moment, Process, ProcessError, Verb};
 use effect::{External, Input, Notice};
 use handles::Handles;
+use inbox::{Inputs, Unopened, inbox};
 
 /// Inputs that wait for the dispatcher at most; whoever sends one more waits for a moment. Small, because a
 /// bounded channel touches its whole buffer at once.
@@ -46,8 +48,7 @@ const ENQUEUE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Supervises processes; clones share one supervisor.
 ///
-/// [`run`](Self::run) blocks one thread, which must not end before it returns (the kernel ties
-/// children to it); everything else may be called from any thread at any time.
+/// [`run`](Self::run) blocks one thread; everything else may be called from any thread at any time.
 ///
 /// ```no_run
 /// use supervice::core::Supervisor;
@@ -79,7 +80,7 @@ struct Inner {
     setup: Mutex<Setup>,
     handles: Arc<Handles>,
     bus: EventBus,
-    inputs: Sender<External>,
+    inputs: Inputs,
 }
 
 /// What `run` starts from, and whether it has.
@@ -89,7 +90,7 @@ struct Setup {
     phase: Phase,
     /// Until `run` takes it. When `run` drops it, whatever is in it is dropped as well and nothing more can be sent,
     /// so that nobody waits for an answer, or for room, that never comes.
-    queue: Option<Receiver<External>>,
+    queue: Option<Unopened>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +111,7 @@ impl Default for Supervisor {
 impl Supervisor {
     /// A supervisor without programs.
     pub fn new() -> Self {
-        let (inputs, queue) = bounded(INPUT_QUEUE);
+        let (inputs, queue) = inbox(INPUT_QUEUE);
         let setup = Setup { path: None, phase: Phase::Idle, queue: Some(queue) };
         Supervisor {
             inner: Arc::new(Inner {

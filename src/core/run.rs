@@ -4,9 +4,11 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::unix::net::UnixListener;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
@@ -15,11 +17,12 @@ use super::effect::{External, Input, Notice};
 use super::effects::{Adjust, Effects, Parts, StateWriter, identify, read_state};
 use super::engine::Engine;
 use super::environment::{FormerLimits, Users};
+use super::inbox::Inbox;
 use super::{Phase, Supervisor, descriptor_need, termination};
 use crate::api::ExitDecision;
 use crate::config::{self, Additions, LoadOptions};
 use crate::control::names::{Names, SocketName};
-use crate::control::server::{self, ReadyRun, ServerEvent, ServerHandle};
+use crate::control::server::{self, Io, ReadyRun, ServerEvent, ServerHandle};
 use crate::logger;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{self, Output};
@@ -28,7 +31,7 @@ use crate::sys::instance_lock::{Claim, InstanceLock};
 use crate::sys::machine::Power;
 use crate::sys::pidfile::{PidFile, PidFileError};
 use crate::sys::reap::ReapScope;
-use crate::sys::signals::{Listener, Signal, SignalPipes};
+use crate::sys::signals::{ChildSignals, LeftToOthers, Listener, Signals};
 use crate::util::errno;
 
 /// How long the threads may take to write out what they hold at the end.
@@ -207,33 +210,33 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     let (machine, restart) = (options.machine.clone(), options.restart.clone());
     let ends_process = options.ends_process;
     let listener = if machine.is_some() { Listener::Machine } else { Listener::Daemon };
-    let Served { server, doors, may_have_orphans } = serve(supervisor, &config, listener, pid_file, lock)?;
+    let bell = queue.bell();
+    let queue = queue.open().map_err(system("the dispatcher's loop"))?;
+    let signals = Signals::install(listener, bell).map_err(system("the signal handlers"))?;
+    // The dispatcher takes them: the threads that are made from here on, and this one, go on with their work.
+    let left_to_others = LeftToOthers::begin(listener);
+    let Served { server, io, doors, may_have_orphans } = serve(supervisor, &config, pid_file, lock)?;
     let mut output = None;
-    let begun = begin(supervisor, config, config_path, former, options, (&server, doors), &mut output);
-    let ended = begun.map(|mut dispatcher| {
+    let ways = Ways { server: &server, doors, child_signals: signals.child_signals() };
+    let begun = begin(supervisor, config, config_path, former, options, ways, &mut output);
+    let begun = begun.map(|mut dispatcher| {
         if !may_have_orphans {
             dispatcher.engine.expect_no_orphans();
         }
-        dispatcher.begin();
-        let clean = dispatcher.run(&queue);
+        dispatcher
+    });
+    let end_threads = || end_threads(supervisor, output.as_ref(), &server, ends_process);
+    let (ended, names) = dispatch_beside(io, begun, queue, (&signals, &left_to_others), ends_process, end_threads);
+    let ended = ended.map(|Ended { end, power, begins_anew }| {
         if let Some(machine) = machine {
-            machine.set(dispatcher.engine.power());
+            machine.set(power);
         }
-        let begins_anew = dispatcher.engine.wants_restart();
         if let Some(restart) = restart {
             restart.set(begins_anew);
         }
-        let end = End { clean, decision: dispatcher.engine.exit_decision().cloned() };
-        if ends_process && !begins_anew {
-            // To free what thousands of programs have needed takes a millisecond of the shutdown.
-            dispatcher.effects.end();
-            std::mem::forget(dispatcher);
-        }
         end
     });
-    // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
-    drop(queue);
-    let Names { socket, pid_file, lock, .. } = end_threads(supervisor, output.as_ref(), &server, ends_process);
+    let Names { socket, pid_file, lock, .. } = names;
     let is_clean = ended.as_ref().map_or(true, |end| end.clean);
     if is_clean {
         drop(socket);
@@ -247,6 +250,63 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     logger::flush(FLUSH_LIMIT);
     pid_file.filter(|_| !is_clean).into_iter().for_each(PidFile::leave);
     drop(lock);
+    ended
+}
+
+/// What the dispatcher has come to.
+struct Ended {
+    end: End,
+    power: Option<Power>,
+    begins_anew: bool,
+}
+
+/// Runs the dispatcher on a thread of its own until the shutdown has ended, then ends the others; meanwhile the loop of the io
+/// thread runs on this one. What becomes an orphan the kernel gives to the main thread, which is this one as a rule: so who is
+/// a child of that thread is an orphan, and nobody else.
+fn dispatch_beside(
+    io: Io,
+    begun: Result<Dispatcher, RunError>,
+    mut queue: Inbox,
+    signals: (&Signals, &LeftToOthers),
+    ends_process: bool,
+    end_threads: impl Fn() + Sync,
+) -> (Result<Ended, RunError>, Names) {
+    let (signals, left_to_others) = signals;
+    thread::scope(|scope| {
+        let work = || {
+            left_to_others.take_back();
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                begun.map(|dispatcher| dispatch(dispatcher, &mut queue, signals, ends_process))
+            }));
+            // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
+            drop(queue);
+            end_threads();
+            ended
+        };
+        let thread = thread::Builder::new().name("dispatcher".to_owned()).stack_size(sys::memory::LEAST_STACK);
+        let thread = thread.spawn_scoped(scope, work).inspect_err(|_| end_threads());
+        sys::memory::rest_stack();
+        let names = io.run();
+        let ended = match thread.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(Ok(ended))) => ended,
+            Ok(Ok(Err(panic)) | Err(panic)) => resume_unwind(panic),
+            Err(error) => Err(RunError::System { what: "the thread of the dispatcher", error }),
+        };
+        (ended, names)
+    })
+}
+
+fn dispatch(mut dispatcher: Dispatcher, inbox: &mut Inbox, signals: &Signals, ends_process: bool) -> Ended {
+    dispatcher.begin();
+    let clean = dispatcher.run(inbox, signals);
+    let Dispatcher { engine, effects, .. } = &mut dispatcher;
+    let end = End { clean, decision: engine.exit_decision().cloned() };
+    let ended = Ended { end, power: engine.power(), begins_anew: engine.wants_restart() };
+    if ends_process && !ended.begins_anew {
+        // To free what thousands of programs have needed takes a millisecond of the shutdown.
+        effects.end();
+        std::mem::forget(dispatcher);
+    }
     ended
 }
 
@@ -289,6 +349,13 @@ fn claim(config: &SupervisorConfig) -> io::Result<Option<InstanceLock>> {
     }
 }
 
+/// What the effects need of what is set up before.
+struct Ways<'a> {
+    server: &'a ServerHandle,
+    doors: Doors,
+    child_signals: ChildSignals,
+}
+
 /// Sets up all that is needed to start the programs. What is in `output` is to be ended by the caller, whatever comes back.
 fn begin(
     supervisor: &Supervisor,
@@ -296,7 +363,7 @@ fn begin(
     config_path: Option<PathBuf>,
     former: FormerLimits,
     mut options: RunOptions,
-    (server, doors): (&ServerHandle, Doors),
+    ways: Ways<'_>,
     output: &mut Option<Output>,
 ) -> Result<Dispatcher, RunError> {
     let output = output.insert(start_output(supervisor, &config)?);
@@ -312,13 +379,14 @@ fn begin(
         bus: supervisor.inner.bus.clone(),
         output: output.clone(),
         default_output: config.default_output,
-        server: server.clone(),
-        doors,
+        server: ways.server.clone(),
+        doors: ways.doors,
+        child_signals: ways.child_signals,
         scope: if options.reap_orphans { ReapScope::All } else { ReapScope::Known },
         former,
         config_path,
         users,
-        reopen: Box::new(logger::reopen),
+        reopen: logger::reopen,
         identity: identity.clone(),
         state: config.state_dir.as_deref().map(StateWriter::new),
         load_options: options.load,
@@ -381,8 +449,8 @@ fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Ou
 }
 
 /// Ends the threads in the order of the shutdown: all output is written, all events are handled, all answers
-/// are sent. What is left is to be dropped.
-fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle, ends_process: bool) -> Names {
+/// are sent.
+fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle, ends_process: bool) {
     match output {
         Some(output) if ends_process => drop(output.finish(FLUSH_LIMIT)),
         Some(output) => output.shutdown(FLUSH_LIMIT),
@@ -391,7 +459,7 @@ fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &Server
     if !supervisor.inner.bus.stop_within(FLUSH_LIMIT) {
         log::error!("a handler of events has not ended in time; leaving without");
     }
-    server.shutdown(FLUSH_LIMIT)
+    server.shutdown(FLUSH_LIMIT);
 }
 
 fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunError> {
@@ -409,24 +477,23 @@ fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunErro
     Ok(())
 }
 
-/// The io thread, and what its start has found.
+/// The loop of the io thread, and what setting it up has found.
 struct Served {
     server: ServerHandle,
+    io: Io,
     doors: Doors,
     /// An earlier daemon may have left something running: it has not removed its files, as it does when all has ended, or has
     /// none.
     may_have_orphans: bool,
 }
 
-/// Binds the control socket and starts the thread that serves it and the signals.
+/// Binds the control socket and makes what serves it.
 fn serve(
     supervisor: &Supervisor,
     config: &SupervisorConfig,
-    listener: Listener,
     pid_file: Option<PidFile>,
     lock: Option<InstanceLock>,
 ) -> Result<Served, RunError> {
-    let signals = SignalPipes::install(listener).map_err(system("the signal handlers"))?;
     let (listener, socket) = config.socket_path.as_deref().map(|path| bind(path, config)).transpose()?.unzip();
     // One without a file can't vanish.
     let socket = socket.filter(|name| !is_abstract(&name.path));
@@ -437,10 +504,7 @@ fn serve(
     let inputs = supervisor.inner.inputs.clone();
     let sink = Box::new(move |event| {
         let input = match event {
-            ServerEvent::Signal(signal) => match notice(signal) {
-                Some(notice) => External::Input(Input::Notice(notice)),
-                None => return,
-            },
+            ServerEvent::ReadBeforeEnds => External::Input(Input::Notice(Notice::Child)),
             ServerEvent::Request(request) => External::Request(Box::new(request)),
             ServerEvent::Disconnected(conn) => External::Disconnected(conn),
             ServerEvent::Notified(received) => External::Notified(received),
@@ -461,8 +525,8 @@ fn serve(
         };
         let _ = inputs.send(input);
     });
-    let server = server::start(open, names, signals, sink).map_err(system("the io thread"))?;
-    Ok(Served { server, doors, may_have_orphans })
+    let (server, io) = server::prepare(open, names, sink).map_err(system("the io thread"))?;
+    Ok(Served { server, io, doors, may_have_orphans })
 }
 
 fn is_abstract(socket: &Path) -> bool {
@@ -477,22 +541,6 @@ fn bind(path: &str, config: &SupervisorConfig) -> Result<(UnixListener, SocketNa
     let (listener, guard) = sys::net::bind_control_socket(Path::new(path), mode, owner).map_err(RunError::Socket)?;
     warn_of_squatters(path);
     Ok((listener, SocketName { path: PathBuf::from(path), mode, owner, guard }))
-}
-
-/// What a signal asks of the dispatcher, if anything.
-fn notice(signal: Signal) -> Option<Notice> {
-    match signal {
-        Signal::Child => Some(Notice::Child),
-        Signal::Terminate => Some(Notice::Terminate),
-        Signal::Reload => Some(Notice::Reload),
-        Signal::Reopen => Some(Notice::Reopen),
-        Signal::Power(power) => Some(Notice::Power(power)),
-        Signal::Meaningless(number) => {
-            let name = crate::process::signal_name(number).unwrap_or("?");
-            log::warn!("SIG{name} has no meaning to the daemon; it is ignored (this is said once)");
-            None
-        }
-    }
 }
 
 /// In a directory that others can write to, somebody else could put a socket of the same name there

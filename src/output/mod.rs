@@ -74,7 +74,6 @@ impl Output {
         let waker = Arc::new(Waker::new(poll.registry(), pump::WAKER)?);
         let pool = writer_pool::WriterPool::new(Arc::clone(&waker), Arc::from(notify));
         let thread = std::thread::Builder::new().name("output".to_owned()).stack_size(128 * 1024).spawn(move || {
-            crate::sys::signals::leave_ends_to_others();
             pump::Pump::new(poll, queue, settings, pool).run();
         })?;
         Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))) })

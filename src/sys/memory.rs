@@ -42,7 +42,17 @@ const STACK_KEPT: usize = 8 * 1024;
 /// How far below a stack is looked at, in bytes: farther than the start comes.
 const STACK_RELEASED: usize = 96 * 1024;
 
-/// Lets go of the pages of the main thread's stack that only deeper calls have used. To be called on the main thread.
+/// The least stack of a thread that gives back what is below its frame.
+pub const LEAST_STACK: usize = 1024 * 1024;
+
+/// Lets go of the pages of this thread's stack that only deeper calls have used, in the daemon. To be called not far from the
+/// beginning of a stack of [`LEAST_STACK`], or on the main thread.
+pub fn rest_stack() {
+    if IS_DAEMON.load(Ordering::Relaxed) {
+        release_stack();
+    }
+}
+
 fn release_stack() {
     let here = std::hint::black_box(0u8);
     let address = (&raw const here).addr();

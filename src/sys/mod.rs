@@ -8,14 +8,15 @@
 //! *thread* that spawned); everything else here is free of threads.
 
 pub mod ancestry;
-pub mod child_count;
 pub mod clock_watch;
 pub mod confine;
 pub mod daemon;
+pub mod doorbell;
 pub mod exec_trouble;
 pub mod fcgi_socket;
 pub mod guarded_path;
 pub mod host_id;
+pub mod inherited_list;
 pub mod init;
 pub mod instance_lock;
 pub mod launch;

@@ -236,21 +236,18 @@ pub fn living_groups() -> io::Result<HashMap<i32, bool>> {
     Ok(groups)
 }
 
-/// The children of this process's main thread, which makes all of them and inherits what becomes an orphan, but for those
-/// that `is_known` knows; zombies are among them. `known`: how many it knows that were not reaped, where that is certain.
-/// Reads one file, and takes it apart only where more are listed; where the kernel does not offer it, one for each process
-/// of the system.
-pub fn other_children(known: Option<usize>, is_known: impl Fn(i32) -> bool) -> Vec<i32> {
-    if known.is_none_or(|known| known == 0) && super::reap::has_no_child() {
-        return Vec::new();
+/// The children of this process's main thread, which inherits what becomes an orphan, but for those that `is_known` knows;
+/// zombies are among them. Reads one file; where the kernel does not offer it, one for each process of the system.
+pub fn other_children(is_known: impl Fn(i32) -> bool) -> Vec<i32> {
+    match list_of_children().and_then(read_list) {
+        Ok(list) => pids_in(&list).filter(|pid| !is_known(*pid)).collect(),
+        Err(_) => children().into_iter().filter(|pid| !is_known(*pid)).collect(),
     }
-    let list = list_of_children().and_then(|file| read_list(file, known));
-    let Ok(list) = list else { return children().into_iter().filter(|pid| !is_known(*pid)).collect() };
-    if known.is_some_and(|known| list.iter().filter(|byte| **byte == b' ').count() == known) {
-        return Vec::new();
-    }
-    let pids = list.split(|byte| *byte == b' ').filter_map(|pid| std::str::from_utf8(pid).ok()?.trim().parse().ok());
-    pids.filter(|pid| !is_known(*pid)).collect()
+}
+
+/// The numbers of a list of children.
+pub(super) fn pids_in(list: &[u8]) -> impl Iterator<Item = i32> {
+    list.split(|byte| *byte == b' ').filter_map(|pid| std::str::from_utf8(pid).ok()?.trim().parse().ok())
 }
 
 /// The list of the main thread's children, which the kernel makes as it is read.
@@ -260,10 +257,9 @@ pub(super) fn list_of_children() -> io::Result<File> {
 }
 
 /// Reads all of it. For each read the kernel walks to the place again: in few steps, the size of its own buffer.
-fn read_list(mut file: File, known: Option<usize>) -> io::Result<Vec<u8>> {
+fn read_list(mut file: File) -> io::Result<Vec<u8>> {
     const STEP: usize = 4096;
-    const DIGITS: usize = 8;
-    let mut list = Vec::with_capacity(known.unwrap_or(0) * DIGITS + STEP);
+    let mut list = Vec::new();
     let mut piece = [0; STEP];
     loop {
         match file.read(&mut piece) {

@@ -1,16 +1,17 @@
-//! The signals that the daemon listens to, as one descriptor that becomes readable.
+//! The signals that the daemon listens to.
 //!
-//! The handlers only count and write a byte into a pipe: they may run on any thread. What has come, the counts tell; a
-//! pipe for each signal would do without them, but cost a dozen descriptors where sixteen may be all there are.
+//! The handlers only count, and ring: they may run on any thread. What has come, the counts tell.
 
-use std::io::{self, PipeReader, PipeWriter, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::sys::signal::SigSet;
 use signal_hook::SigId;
 use signal_hook::low_level::{register, unregister};
 
+use super::doorbell::Doorbell;
 use super::machine::Power;
 
 /// What the daemon listens to.
@@ -84,7 +85,7 @@ struct Heard {
     /// How many times each signal of the table has come since it was last asked.
     counts: Box<[AtomicUsize]>,
     children: AtomicU8,
-    wake: PipeWriter,
+    bell: Arc<Doorbell>,
 }
 
 /// What is known of the ends of children: nothing, …
@@ -95,7 +96,7 @@ const ENDED: u8 = 1;
 const TOLD: u8 = 2;
 
 impl Heard {
-    /// In a signal handler: an atomic and a system call, nothing else.
+    /// In a signal handler: atomics and at most one system call, nothing else.
     fn note(&self, index: usize, signal: Signal) {
         let is_news = match (signal, self.counts.get(index)) {
             (Signal::Child, _) => {
@@ -105,17 +106,7 @@ impl Heard {
             (_, None) => false,
         };
         if is_news {
-            self.wake();
-        }
-    }
-
-    fn wake(&self) {
-        // SAFETY: the byte is there, the descriptor is ours, and write is safe in a handler. Full is as good as written;
-        // what is interrupted must not find another errno afterwards.
-        unsafe {
-            let errno = *libc::__errno_location();
-            libc::write(self.wake.as_raw_fd(), [0u8].as_ptr().cast(), 1);
-            *libc::__errno_location() = errno;
+            self.bell.ring();
         }
     }
 }
@@ -131,7 +122,7 @@ impl ChildSignals {
     }
 }
 
-/// How many [`SignalPipes`] exist, and the switch that gives the signals their default effect
+/// How many [`Signals`] exist, and the switch that gives the signals their default effect
 /// while there are none. Handlers stay installed for good (taking them out would race with other users of
 /// `signal-hook`), and without the switch a program could not be ended by SIGTERM after `run` has returned.
 struct Idle {
@@ -145,54 +136,49 @@ static IDLE: Mutex<Idle> = Mutex::new(Idle { active: 0, flag: None, foreign: Vec
 
 /// The registered signals; unregisters them when dropped, after which they have the effect again that
 /// they had before. Several may exist at a time: each hears every signal.
-pub struct SignalPipes {
+pub struct Signals {
     table: Table,
     ids: Vec<SigId>,
     heard: Arc<Heard>,
-    reader: PipeReader,
     /// A bit for each signal without a meaning that has been reported.
     reported: AtomicU64,
 }
 
-impl std::fmt::Debug for SignalPipes {
+impl std::fmt::Debug for Signals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignalPipes").field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("Signals").field("table", &self.table).finish_non_exhaustive()
     }
 }
 
-impl SignalPipes {
-    /// Begins to listen, and ignores SIGPIPE.
+impl Signals {
+    /// Begins to listen, and ignores SIGPIPE. Who comes rings `bell`.
     ///
     /// # Errors
     ///
-    /// Where no pipe can be made or a handler can't be installed.
-    pub fn install(listener: Listener) -> io::Result<SignalPipes> {
+    /// Where a handler can't be installed.
+    pub fn install(listener: Listener, bell: Arc<Doorbell>) -> io::Result<Signals> {
         let table = listener.table();
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: ignoring a signal runs no code of ours. A client that goes away shall be an error of write.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
         restore_defaults_when_idle(&mut idle)?;
-        let (reader, wake) = io::pipe()?;
-        set_nonblocking(reader.as_fd())?;
-        // A handler must never wait.
-        set_nonblocking(wake.as_fd())?;
         let counts = table.iter().map(|_| AtomicUsize::new(0)).collect();
-        let heard = Arc::new(Heard { counts, children: AtomicU8::new(NONE_ENDED), wake });
+        let heard = Arc::new(Heard { counts, children: AtomicU8::new(NONE_ENDED), bell });
         idle.active += 1;
         set_idle(&idle, false);
         let foreign = idle.foreign.clone();
         drop(idle);
         let ids = Vec::with_capacity(table.len());
-        let mut pipes = SignalPipes { table, ids, heard, reader, reported: AtomicU64::new(0) };
+        let mut signals = Signals { table, ids, heard, reported: AtomicU64::new(0) };
         for (index, (number, signal)) in table.iter().enumerate() {
             if matches!(signal, Signal::Meaningless(_)) && foreign.contains(number) {
                 continue;
             }
-            let heard = Arc::clone(&pipes.heard);
+            let heard = Arc::clone(&signals.heard);
             // SAFETY: see `Heard::note`; it allocates nothing, locks nothing and can't panic.
-            pipes.ids.push(unsafe { register(*number, move || heard.note(index, *signal)) }?);
+            signals.ids.push(unsafe { register(*number, move || heard.note(index, *signal)) }?);
         }
-        Ok(pipes)
+        Ok(signals)
     }
 
     /// For whoever reaps.
@@ -200,31 +186,9 @@ impl SignalPipes {
         ChildSignals(Arc::clone(&self.heard))
     }
 
-    /// Becomes readable when a signal has come.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.reader.as_fd()
-    }
-
-    /// Sleeps until a signal has come.
-    pub fn wait(&self) {
-        let mut poll = [nix::poll::PollFd::new(self.fd(), nix::poll::PollFlags::POLLIN)];
-        let _ = nix::poll::poll(&mut poll, nix::poll::PollTimeout::NONE);
-    }
-
     /// Each signal that has come since the last call, and how many times it did at least: the kernel merges
     /// signals of one number that are pending at the same time. [`Signal::Child`] comes once until [`ChildSignals`] expects more.
     pub fn take(&self) -> impl Iterator<Item = (Signal, usize)> {
-        let mut buffer = [0; 64];
-        // A pipe holds 64 KiB, and writing goes on only as fast as signals come: this ends. It comes before the
-        // counts are read: what is counted afterwards makes the pipe readable again.
-        loop {
-            match (&self.reader).read(&mut buffer) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
         let heard = &self.heard;
         let count = |signal: Signal, count: &AtomicUsize| match signal {
             Signal::Child => {
@@ -246,7 +210,7 @@ impl SignalPipes {
     }
 }
 
-impl Drop for SignalPipes {
+impl Drop for Signals {
     fn drop(&mut self) {
         for id in &self.ids {
             unregister(*id);
@@ -257,13 +221,37 @@ impl Drop for SignalPipes {
     }
 }
 
-/// Has this thread go on with its work where a child ends: another thread takes the signal, the one that reaps as a rule, which
-/// has to be awake then anyway.
-pub fn leave_ends_to_others() {
-    let mut mask = nix::sys::signal::SigSet::empty();
-    mask.add(nix::sys::signal::Signal::SIGCHLD);
-    // Fails for no valid set.
-    let _ = mask.thread_block();
+/// Has this thread, and those that it makes, go on with its work whatever signal comes, until this is dropped: another thread
+/// takes it, the one that acts on it, which has to be awake then anyway.
+#[derive(Debug)]
+pub struct LeftToOthers {
+    before: Option<SigSet>,
+}
+
+impl LeftToOthers {
+    /// From now on.
+    pub fn begin(listener: Listener) -> LeftToOthers {
+        let before = SigSet::thread_get_mask().ok();
+        // What has no meaning to us may have one to a program that we are in, on this very thread.
+        let all = listener.table().iter().filter(|(_, signal)| !matches!(signal, Signal::Meaningless(_)));
+        let all = all.filter_map(|(number, _)| nix::sys::signal::Signal::try_from(*number).ok());
+        // Fails for no valid set.
+        let _ = all.collect::<SigSet>().thread_block();
+        LeftToOthers { before }
+    }
+
+    /// For the thread that takes the signals, and that this one has made.
+    pub fn take_back(&self) {
+        if let Some(before) = &self.before {
+            let _ = before.thread_set_mask();
+        }
+    }
+}
+
+impl Drop for LeftToOthers {
+    fn drop(&mut self) {
+        self.take_back();
+    }
 }
 
 /// From now on these signals do nothing while nobody listens: for a program that ends when its supervisor has ended, and
@@ -327,11 +315,13 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::doorbell::Sleeper;
     use crate::sys::testing::in_own_process;
 
-    fn wait_readable(fd: BorrowedFd<'_>) {
-        let mut poll = [nix::poll::PollFd::new(fd, nix::poll::PollFlags::POLLIN)];
-        assert_eq!(nix::poll::poll(&mut poll, 10_000u16), Ok(1));
+    fn install() -> (Signals, Sleeper) {
+        let bell = Arc::new(Doorbell::default());
+        let sleeper = Arc::clone(&bell).sleeper().unwrap();
+        (Signals::install(Listener::Daemon, bell).unwrap(), sleeper)
     }
 
     #[test]
@@ -340,31 +330,31 @@ mod tests {
             "sys::signals::tests::every_signal_is_told_apart_and_counted_and_install_can_be_repeated",
             || {
                 for _ in 0..3 {
-                    let pipes = SignalPipes::install(Listener::Daemon).unwrap();
+                    let (signals, mut sleeper) = install();
                     for &(number, signal) in DAEMON {
                         signal_hook::low_level::raise(number).unwrap();
-                        wait_readable(pipes.fd());
-                        assert_eq!(pipes.take().collect::<Vec<_>>(), [(signal, 1)]);
-                        assert_eq!(pipes.take().count(), 0);
-                        pipes.child_signals().expect_more();
+                        sleeper.wait(None);
+                        assert_eq!(signals.take().collect::<Vec<_>>(), [(signal, 1)]);
+                        assert_eq!(signals.take().count(), 0);
+                        signals.child_signals().expect_more();
                     }
                     signal_hook::low_level::raise(libc::SIGUSR1).unwrap();
-                    wait_readable(pipes.fd());
-                    assert_eq!(pipes.take().count(), 0, "what has no meaning is reported once");
+                    sleeper.wait(None);
+                    assert_eq!(signals.take().count(), 0, "what has no meaning is reported once");
                     // Whoever has been told of one end is told of no other one until he reaps.
                     signal_hook::low_level::raise(libc::SIGCHLD).unwrap();
-                    assert_eq!(pipes.take().collect::<Vec<_>>(), [(Signal::Child, 1)]);
+                    assert_eq!(signals.take().collect::<Vec<_>>(), [(Signal::Child, 1)]);
                     signal_hook::low_level::raise(libc::SIGCHLD).unwrap();
-                    assert_eq!(pipes.take().count(), 0);
-                    pipes.child_signals().expect_more();
+                    assert_eq!(signals.take().count(), 0);
+                    signals.child_signals().expect_more();
                     signal_hook::low_level::raise(libc::SIGCHLD).unwrap();
-                    assert_eq!(pipes.take().collect::<Vec<_>>(), [(Signal::Child, 1)]);
-                    // More than the pipe holds: each is counted all the same.
+                    assert_eq!(signals.take().collect::<Vec<_>>(), [(Signal::Child, 1)]);
+                    // Nobody has looked meanwhile: each is counted all the same.
                     for _ in 0..70_000 {
                         signal_hook::low_level::raise(libc::SIGHUP).unwrap();
                     }
                     signal_hook::low_level::raise(libc::SIGTERM).unwrap();
-                    assert_eq!(pipes.take().collect::<Vec<_>>(), [(Signal::Terminate, 1), (Signal::Reload, 70_000)]);
+                    assert_eq!(signals.take().collect::<Vec<_>>(), [(Signal::Terminate, 1), (Signal::Reload, 70_000)]);
                 }
             },
         );
@@ -375,7 +365,7 @@ mod tests {
         use std::os::unix::process::ExitStatusExt;
         const NAME: &str = "sys::signals::tests::after_the_last_drop_sigterm_ends_the_program_again";
         if std::env::var("SUPERVICE_TEST_DIES").is_ok() {
-            drop(SignalPipes::install(Listener::Daemon).unwrap());
+            drop(install());
             signal_hook::low_level::raise(libc::SIGTERM).unwrap();
             unreachable!("SIGTERM had no effect");
         }

@@ -11,9 +11,8 @@ fn churn(count: u32) -> String {
 }
 
 pub fn zombies_below(pid: i32) -> usize {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let state = |pid: &&str| super::harness::stat_field(pid.parse().unwrap_or(0), 0);
-    children.split_whitespace().filter(|pid| state(pid).is_some_and(|state| state == "Z")).count()
+    let is_zombie = |pid: &i32| super::harness::stat_field(*pid, 0).is_some_and(|state| state == "Z");
+    children(pid).iter().filter(|pid| is_zombie(pid)).count()
 }
 
 #[test]
@@ -79,9 +78,11 @@ fn a_group_that_is_told_to_stop_is_not_left_to_a_parent_that_does_not_reap() {
     }
 }
 
+/// Those of all its threads.
 fn children(pid: i32) -> Vec<i32> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()).collect()
 }
 
 /// All descendants, what has ended included.

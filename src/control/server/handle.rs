@@ -3,10 +3,11 @@
 use std::io::PipeReader;
 #[cfg(feature = "http")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 #[cfg(feature = "http")]
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+#[cfg(test)]
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -26,7 +27,7 @@ use crate::control::changes::{ChangesLooked, WatchedPath};
 #[cfg(feature = "http")]
 use crate::control::door::Door;
 use crate::control::feed::Source;
-use crate::control::names::{Looked, Names};
+use crate::control::names::Looked;
 use crate::control::network_waits::AwaitedNetwork;
 use crate::control::news::{Follower, News};
 use crate::control::path_waits::{AwaitedPath, PathLooked};
@@ -38,7 +39,6 @@ use crate::models::HttpAddress;
 #[cfg(feature = "http")]
 use crate::sys::net::SocketGuard;
 use crate::sys::notify_socket::NotifySocket;
-use crate::sys::signals::ChildSignals;
 
 pub(super) enum Message {
     Reply(ConnId, Payload),
@@ -57,6 +57,8 @@ pub(super) enum Message {
     ChangesLooked(ChangesLooked),
     ListenNotify(NotifySocket),
     ReadNotifications(ReadyRun),
+    ReadBeforeEnds,
+    LookAtNames,
     WatchClock(bool),
     EndStreams,
     News(Pace),
@@ -82,7 +84,7 @@ pub(super) enum Payload {
     Frame(Vec<u8>),
 }
 
-/// The way to the io thread; nothing but [`shutdown`](Self::shutdown) waits for it.
+/// The way to the io thread; nothing waits for it.
 #[derive(Clone)]
 pub struct ServerHandle {
     /// Without a limit of its own: there is at most one answer for each connection, whose number is limited.
@@ -92,14 +94,20 @@ pub struct ServerHandle {
     /// How many clients there are.
     #[cfg(feature = "http")]
     pub(super) connections: Arc<AtomicUsize>,
-    pub(super) thread: Arc<Mutex<Option<JoinHandle<Names>>>>,
-    pub(super) child_signals: ChildSignals,
+    #[cfg(test)]
+    pub(super) thread: Arc<Mutex<Option<std::thread::JoinHandle<super::Names>>>>,
 }
 
 impl ServerHandle {
-    /// All children that have ended are about to be reaped: who ends from now on is reported again.
-    pub fn expect_more_ends(&self) {
-        self.child_signals.expect_more();
+    /// Children have ended. Reports what programs have told of themselves by now, and behind it that this was done. `false`: the
+    /// io thread has ended, and reports nothing.
+    pub fn read_before_ends(&self) -> bool {
+        self.try_send(Message::ReadBeforeEnds)
+    }
+
+    /// Looks whether the socket and the pid file are there, and makes anew what has gone.
+    pub fn look_at_names(&self) {
+        self.send(Message::LookAtNames);
     }
 
     /// Sends an answer; dropped if the connection has gone.
@@ -168,12 +176,13 @@ impl ServerHandle {
         self.send(Message::WatchClock(watch));
     }
 
-    /// Takes no more connections or requests, writes what is to be written within `limit`, and ends the thread. Gives back
-    /// the names, to be dropped.
-    pub fn shutdown(&self, limit: Duration) -> Names {
+    /// Has the io thread take no more connections or requests, write what is to be written within `limit`, and end.
+    pub fn shutdown(&self, limit: Duration) {
         self.send(Message::Shutdown(Instant::now() + limit));
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
+        #[cfg(test)]
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
     }
 
     /// Has a thread of its own answer a client.
@@ -244,8 +253,15 @@ impl ServerHandle {
     }
 
     pub(super) fn send(&self, message: Message) {
-        if self.messages.send(message).is_ok() {
+        let _ = self.try_send(message);
+    }
+
+    /// `false`: the io thread has ended.
+    fn try_send(&self, message: Message) -> bool {
+        let is_there = self.messages.send(message).is_ok();
+        if is_there {
             let _ = self.waker.wake();
         }
+        is_there
     }
 }

@@ -85,6 +85,13 @@ impl Server {
                     self.notifications.read_all(|read| tell(sink, read));
                     sink(ServerEvent::NotificationsRead(run));
                 }
+                // Who is ready by a pipe was told in this turn, where it came first.
+                Message::ReadBeforeEnds => {
+                    let sink = &self.sink;
+                    self.notifications.read_all(|read| tell(sink, read));
+                    sink(ServerEvent::ReadBeforeEnds);
+                }
+                Message::LookAtNames => self.names.look_now(now),
                 Message::WatchClock(watch) => self.watch_clock(watch),
                 Message::News(Pace::Now) => self.hand_out(),
                 Message::News(Pace::Gathered) => self.hand_out_soon(now),

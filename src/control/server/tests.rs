@@ -38,18 +38,16 @@ impl Fixture {
                 let _ = requests.send(request);
             }
             ServerEvent::Disconnected(conn) => drop(tell_gone.send(conn)),
-            ServerEvent::Signal(_)
-            | ServerEvent::Readiness(..)
+            ServerEvent::Readiness(..)
             | ServerEvent::ConditionSeen { .. }
             | ServerEvent::Changed(..)
             | ServerEvent::Notified(_)
             | ServerEvent::Barrier(_)
             | ServerEvent::ClockSet
-            | ServerEvent::NotificationsRead(_) => {}
+            | ServerEvent::NotificationsRead(_)
+            | ServerEvent::ReadBeforeEnds => {}
         });
-        let signals = SignalPipes::install(Default::default()).expect("signals");
-        let handle =
-            start_with(Some(Door::control(listener)), Names::default(), signals, sink, limits).expect("a server");
+        let handle = start_with(Some(Door::control(listener)), Names::default(), sink, limits).expect("a server");
         let (hold, held) = mpsc::channel();
         let answering = handle.clone();
         std::thread::spawn(move || {

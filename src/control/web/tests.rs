@@ -14,7 +14,6 @@ use crate::control::output_feed::Feed;
 use crate::control::server::{self, ConnId, Limits, ServerEvent, ServerHandle};
 use crate::models::HttpAddress;
 use crate::process::Initiator;
-use crate::sys::signals::SignalPipes;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -51,8 +50,7 @@ impl Fixture {
                 drop(tell.send(incoming));
             }
         });
-        let signals = SignalPipes::install(Default::default()).expect("signals");
-        let handle = server::start_with(doors, Default::default(), signals, sink, limits).expect("an io thread");
+        let handle = server::start_with(doors, Default::default(), sink, limits).expect("an io thread");
         let (show, asked) = mpsc::channel();
         let answering = handle.clone();
         std::thread::spawn(move || {

@@ -2,10 +2,9 @@
 //! helpers of a database, daemons that put themselves into the background.
 //!
 //! The kernel tells nobody of it. But whatever outlives its parent becomes a child of this process, which is PID 1 or a
-//! subreaper; so the number of our own children shows, before a leader is reaped, whether anything is left (see
-//! [`ChildCount`]). Where it shows nothing, or several have ended at once, the list of our children does: a file that takes
-//! a quarter of a millisecond to read with 1,000 programs, and no look at other processes. Only a child that nobody knows yet is looked at closer, once: the env tag of its run tells whose it is. What has overwritten
-//! its environment is known by its session, and one that has left that, too (each process of PostgreSQL does both), by the
+//! subreaper, and of its main thread, which makes no programs: so the list of that thread's children shows, before a leader is
+//! reaped, whether anything is left (see [`InheritedList`]), and as a rule it is empty. Only a child that nobody knows yet is
+//! looked at closer, once: the env tag of its run tells whose it is. What has overwritten its environment is known by its session, and one that has left that, too (each process of PostgreSQL does both), by the
 //! pipe that it writes its output to. What is known by none of the three stays unknown until the end of the daemon, which ends
 //! all that it has inherited.
 
@@ -19,7 +18,7 @@ use crate::api::ProcId;
 use crate::core::effect::Signal;
 use crate::core::engine::adoption::{Identity, VARIABLE};
 use crate::process::ScanFacts;
-use crate::sys::child_count::ChildCount;
+use crate::sys::inherited_list::InheritedList;
 use crate::sys::proc::Stat;
 use crate::sys::reap::{self, ReapScope};
 use crate::sys::{orphan_scan, proc, signal};
@@ -38,7 +37,7 @@ pub(super) struct Inherited {
     known: HashMap<i32, i32>,
     /// The children, as long as nobody else was reaped: then one list serves for all that a sweep has reaped.
     listed: Option<Vec<i32>>,
-    count: ChildCount,
+    list: InheritedList,
 }
 
 /// What is left of a run among the children of this process.
@@ -87,10 +86,9 @@ impl Inherited {
         self.listed = Some(Vec::new());
     }
 
-    /// Whether there is no child beyond so many, which are all known.
-    pub(super) fn is_nothing_beyond(&mut self, children: usize) -> bool {
-        // Of those that were inherited, some may have ended.
-        self.known.is_empty() && self.count.exceeds(children) == Some(false)
+    /// Whether nothing was inherited but what `is_known` knows: known for sure, and until somebody else is reaped.
+    pub(super) fn is_nothing(&mut self, is_known: impl Fn(i32) -> bool) -> bool {
+        self.list.has_other(is_known) == Some(false)
     }
 
     /// Children that this process has inherited from this run, as far as that is known.
@@ -186,10 +184,7 @@ impl Effects {
         let mut left = Left::default();
         for _ in 0..MAX_LOOKS {
             let mut inherited = self.inherited.listed.take().unwrap_or_else(|| {
-                // Whether a foreign one still lives, nobody has asked.
-                let known = self.foreign_children.is_empty().then_some(self.children.len());
-                let is_ours = |pid| self.children.contains_key(&pid) || self.foreign_children.contains(&pid);
-                proc::other_children(known, is_ours)
+                proc::other_children(|pid| self.children.contains_key(&pid) || self.foreign_children.contains(&pid))
             });
             let look = self.inherited.look(identity, &self.runs, &mut inherited, run);
             left = look.left;

@@ -165,12 +165,14 @@ impl Effects {
             forking,
             started: started.map(|stat| stat.start_time),
             notify,
+            left_no_orphan: false,
             reaped: None,
             told: None,
             told_outside: Vec::new(),
         };
         self.runs.insert(id, Box::new(run));
         if let Some(reader) = ready {
+            self.had_ready_pipe = true;
             self.parts.server.await_ready(ReadyRun { id, generation }, reader);
         }
         if let Some((path, before)) = path {

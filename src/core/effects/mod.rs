@@ -35,13 +35,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
-
 use super::doors::Doors;
-use super::effect::{Effect, External, Input, Signal, TaskId};
+use super::effect::{Effect, Input, Signal, TaskId};
 use super::engine::adoption::Identity;
 use super::environment::{FormerLimits, Users};
 use super::handles::Handles;
+use super::inbox::Inputs;
 #[cfg(feature = "http")]
 use crate::api::DaemonFigures;
 use crate::api::{Answer, ProcId, Reply};
@@ -55,6 +54,7 @@ use crate::process::{Generation, Moment};
 use crate::sys;
 use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
+use crate::sys::signals::ChildSignals;
 use crate::sys::spawn::{Child, Spawner};
 use checks::ChecksUnderWay;
 use descendants::Inherited;
@@ -97,6 +97,8 @@ struct Run {
     started: Option<u64>,
     /// It can tell of itself.
     notify: Option<NotifyRun>,
+    /// When its main process ended, this process had inherited nothing that it did not know.
+    left_no_orphan: bool,
     /// When the leader was reaped; from then on only the group is left.
     reaped: Option<Moment>,
     /// The last signal that all of it was sent.
@@ -116,17 +118,19 @@ enum Owner {
 
 /// What the effects are made of; see [`Effects::new`].
 pub(super) struct Parts {
-    pub inputs: Sender<External>,
+    pub inputs: Inputs,
     pub bus: EventBus,
     pub output: Output,
     pub default_output: DefaultOutput,
     pub server: crate::control::server::ServerHandle,
     pub doors: Doors,
+    /// To be told when children are about to be reaped.
+    pub child_signals: ChildSignals,
     pub scope: ReapScope,
     pub former: FormerLimits,
     pub config_path: Option<PathBuf>,
     pub users: Users,
-    pub reopen: Box<dyn Fn()>,
+    pub reopen: fn(),
     pub load_options: LoadOptions,
     pub adjust: Adjust,
     pub identity: Option<Identity>,
@@ -155,6 +159,8 @@ pub(super) struct Effects {
     is_sampling: Arc<AtomicBool>,
     /// The name of the socket for messages of programs, once one needs it.
     notify_socket: Option<String>,
+    /// A program has had a pipe to tell that it is ready.
+    had_ready_pipe: bool,
     /// Children that were there before us (a shell that has executed us may leave some): not ours to signal.
     foreign_children: Vec<i32>,
     /// What fcgi-programs accept connections on.
@@ -207,6 +213,7 @@ impl Effects {
             checks: ChecksUnderWay::default(),
             is_sampling: Arc::default(),
             notify_socket: None,
+            had_ready_pipe: false,
             foreign_children: sys::proc::children(),
             fcgi_sockets: FcgiSockets::default(),
             #[cfg(feature = "attach")]
@@ -224,6 +231,17 @@ impl Effects {
         if std::mem::take(&mut self.trim_wanted) {
             sys::memory::rest();
         }
+    }
+
+    /// Children have ended, and programs may have told the io thread of themselves before: it is to tell that first, and then of
+    /// the ends. `false`: no program can; nobody has to be waited for.
+    pub(super) fn hear_programs_first(&self) -> bool {
+        (self.had_ready_pipe || self.notify_socket.is_some()) && self.parts.server.read_before_ends()
+    }
+
+    /// Has the io thread look whether its files are there.
+    pub(super) fn look_at_names(&self) {
+        self.parts.server.look_at_names();
     }
 
     pub(super) fn replies(&mut self) -> &mut Replies {

@@ -14,24 +14,27 @@ const SIGKILL: u8 = 9;
 impl Effects {
     /// Reaps every child that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
-        self.parts.server.expect_more_ends();
+        self.parts.child_signals.expect_more();
         self.inherited.forget_list();
-        let (runs, tasks, inherited) = (&mut self.runs, &mut self.tasks, &mut self.inherited);
-        let mut count = self.inherits_orphans.then_some(self.children.len() + self.foreign_children.len());
-        let mut is_nothing_inherited = false;
-        let Swept { exits, is_childless } = sys::reap::sweep(self.parts.scope, &self.children, |owner| {
-            // While the first one is still a child: whoever has lost it as a parent is one by now.
-            is_nothing_inherited |= count.take().is_some_and(|count| inherited.is_nothing_beyond(count));
-            match owner {
-                Owner::Process(id) => runs.get_mut(id).into_iter().for_each(|run| run.hold_main()),
-                Owner::Former => {}
-                Owner::Task(task) => tasks.get_mut(task).into_iter().for_each(|task| task.child.hold()),
+        let Effects { runs, tasks, inherited, children, foreign_children, inherits_orphans, .. } = self;
+        let Swept { exits, is_childless } = sys::reap::sweep(self.parts.scope, children, |owner| match owner {
+            Owner::Process(id) => {
+                let Some(run) = runs.get_mut(id) else { return };
+                // It may have made a session of its own after its pid was known.
+                run.refresh_main();
+                let is_known = |pid| children.contains_key(&pid) || foreign_children.contains(&pid);
+                // What it has left behind was inherited before it could be seen that it has ended.
+                run.left_no_orphan = *inherits_orphans && inherited.is_nothing(is_known);
+                if !run.left_no_orphan {
+                    // Whether that is its own is asked afterwards: then there has to be a hold on its group.
+                    run.hold_main();
+                }
             }
+            Owner::Former => {}
+            Owner::Task(task) => tasks.get_mut(task).into_iter().for_each(|task| task.child.hold()),
         });
-        // What the second one has left behind may have come after the count.
-        let is_nothing_inherited = is_nothing_inherited && exits.len() == 1;
         let is_childless = is_childless && self.inherits_orphans;
-        if is_nothing_inherited || is_childless {
+        if is_childless {
             self.inherited.note_none();
         }
         // All of them first: what is left of a run is told by who else is a child.
@@ -53,17 +56,28 @@ impl Effects {
         run.reaped = Some(sys::time::now());
         let generation = run.generation;
         let late = run.child.late_failure().map(Box::new);
-        let is_to_fork = run.forking.is_some();
+        let (is_to_fork, left_no_orphan) = (run.forking.is_some(), run.left_no_orphan);
         if let Some(found) = self.next_main(id) {
             return Some(found);
         }
-        let group = if is_childless { GroupLeft::Empty } else { self.probe_group(id, false) };
+        let group = match (is_childless, left_no_orphan) {
+            (true, _) => GroupLeft::Empty,
+            (false, true) => self.group_left(id),
+            (false, false) => self.probe_group(id, false),
+        };
         // Only whether it has put itself into the background is asked, which ends with 0.
         let descendant = match (exit, group) {
             (Exit::Code(0), GroupLeft::Lingers) if !is_to_fork => self.one_descendant(id),
             (Exit::Code(_) | Exit::Signal(_), GroupLeft::Empty | GroupLeft::Lingers) => None,
         };
         Some(Input::Exited { id, generation, exit, late, group, descendant })
+    }
+
+    /// What is left of the groups of a run that has left no orphan: as a rule nothing, but who was made as a sibling
+    /// (`CLONE_PARENT`) is none.
+    fn group_left(&self, id: ProcId) -> GroupLeft {
+        let groups = self.runs.get(&id).into_iter().flat_map(|run| run.groups());
+        left(!groups.into_iter().all(sys::signal::group_is_empty))
     }
 
     /// What is left of the group of a leader that has ended. `thorough`: zombies that nobody reaps count as nothing.

@@ -210,12 +210,10 @@ mod tests {
     use super::*;
     use crate::api::Reply;
     use crate::control::server;
-    use crate::sys::signals::SignalPipes;
 
     /// Replies of a daemon without a control socket.
     fn replies() -> Replies {
-        let signals = SignalPipes::install(Default::default()).expect("signals");
-        let server = server::start(None, Default::default(), signals, Box::new(|_| ())).expect("an io thread");
+        let (server, _io) = server::prepare(None, Default::default(), Box::new(|_| ())).expect("descriptors");
         Replies::new(server)
     }
 

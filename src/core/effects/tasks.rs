@@ -32,10 +32,13 @@ impl Effects {
         }
     }
 
-    /// Runs the script as the program's user, in its directory and environment. What it writes to its standard output is nobody's.
+    /// Runs the script as the program's user, in its directory and environment, with the program's name. What it writes to its
+    /// standard output is nobody's.
     fn start_script(&mut self, task: TaskId, config: &ProgramConfig, script: &str) -> Result<i32, SpawnError> {
         let words = script_command(script);
-        let prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
+        let mut prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
+        prepared.set_variable("SUPERVICE_NAME", &config.name)?;
+        prepared.set_variable("SUPERVICE_GROUP", config.group_name())?;
         // The output thread makes its end non-blocking.
         let (stderr, child_end) = io::pipe().map_err(no_pipe)?;
         let null = self.spawner.null();

@@ -103,6 +103,7 @@ use reload::Reload;
 use restart::Restart;
 use schedules::Schedules;
 use shutdown::Shutdown;
+use stages::StopOrder;
 use start_conditions::Outside;
 use start_slots::StartSlots;
 use tasks::Tasks;
@@ -166,6 +167,8 @@ pub(crate) struct Engine {
     reload: Reload,
     commit: Commit,
     shutdown: Shutdown,
+    /// Who may be told to stop in the shutdown.
+    stop_order: StopOrder,
     histories: Histories,
     strangers: Strangers,
     exit_policy: ExitPolicy,
@@ -231,6 +234,7 @@ impl Engine {
             reload: Reload::default(),
             commit: Commit::default(),
             shutdown: Shutdown::No,
+            stop_order: StopOrder::default(),
             histories: Histories::default(),
             strangers: Strangers::default(),
             exit_policy: ExitPolicy::default(),
@@ -396,6 +400,7 @@ impl Engine {
     }
 
     fn end_turn(&mut self) {
+        self.stop_free();
         self.review_moved();
         while self.fill_slots() {
             self.review_moved();

@@ -1,4 +1,5 @@
-//! The orderly end: everything is told to stop, stage by stage where programs depend on others, else at the same time; what
+//! The orderly end: everything is told to stop, at the same time or, where programs depend on others, as soon as those have
+//! gone that need it. The time is given out by stages, and a stage that is over has the next one begin, whatever is left of it; what
 //! has not gone when the time is up is killed; what even SIGKILL doesn't end is named and left behind. Then the orphans: what
 //! has run away from its program's group (daemons that detach themselves) and was inherited by us.
 
@@ -87,6 +88,7 @@ impl Engine {
         self.announce(None, Announcement::Shutdown(ShutdownProgress::Begun { seconds }));
         let kill_at = self.now + Duration::from_secs(seconds);
         let stages = self.shutdown_stages();
+        self.stop_order = self.stop_order();
         self.shutdown = Shutdown::Stopping { kill_at, left: SortedSet::default(), later: Vec::new(), kills: 0 };
         self.timers.set(TimerKey::ExitPolicy, None);
         self.end_schedules();
@@ -156,9 +158,19 @@ impl Engine {
         if machine.is_some_and(|machine| machine.comes_up()) {
             return self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
         }
+        self.stop_order.note_gone(&self.graph, id);
         let (Shutdown::Stopping { left, .. } | Shutdown::Killing { left }) = &mut self.shutdown else { return };
         if left.remove(&id) && left.is_empty() {
             self.timers.set(TimerKey::ShutdownStage, Some(self.now));
+        }
+    }
+
+    /// Those that nobody needs any more are told, though others of the stage before may still be there.
+    pub(super) fn stop_free(&mut self) {
+        while let Some(id) = self.stop_order.next_free() {
+            if let Shutdown::Stopping { .. } = self.shutdown {
+                self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
+            }
         }
     }
 

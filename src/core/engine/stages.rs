@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::graph::Graph;
 use crate::api::ProcId;
 use crate::models::{Dialect, Hook, ProgramConfig};
 use crate::process::{Moment, hook_seconds, stop_seconds};
@@ -21,7 +22,60 @@ pub(super) struct Stage {
     longest: u32,
 }
 
+/// Who is to end before whom in the shutdown, of those that are there when it begins.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StopOrder {
+    /// How many of those that depend on it are still there; [`GONE`]: it is not there itself.
+    before: SortedMap<ProcId, u32>,
+    /// Those that nobody needs any more, and that were not told to stop for that.
+    free: Vec<ProcId>,
+}
+
+const GONE: u32 = u32::MAX;
+
+impl StopOrder {
+    fn new(graph: &Graph, alive: &[ProcId]) -> StopOrder {
+        let mut before: SortedMap<ProcId, u32> = alive.iter().map(|id| (*id, 0)).collect();
+        for link in alive.iter().flat_map(|id| graph.needs(*id)) {
+            if let Some(count) = before.get_mut(&link.on) {
+                *count += 1;
+            }
+        }
+        StopOrder { before, free: Vec::new() }
+    }
+
+    /// Nothing is left of this one.
+    pub(super) fn note_gone(&mut self, graph: &Graph, id: ProcId) {
+        let Some(count) = self.before.get_mut(&id).filter(|count| **count != GONE) else { return };
+        *count = GONE;
+        for link in graph.needs(id) {
+            if let Some(count) = self.before.get_mut(&link.on).filter(|count| ![0, GONE].contains(count)) {
+                *count -= 1;
+                if *count == 0 {
+                    self.free.push(link.on);
+                }
+            }
+        }
+    }
+
+    /// One that nobody needs any more.
+    pub(super) fn next_free(&mut self) -> Option<ProcId> {
+        self.free.pop()
+    }
+}
+
 impl Engine {
+    /// The order of the shutdown that begins now. Nobody waits for more than those that need it, so that all of it takes no
+    /// longer than the longest way through the graph. In supervisord's dialect a group waits for the whole group before it.
+    pub(super) fn stop_order(&self) -> StopOrder {
+        if self.graph.is_empty() || self.settings.dialect == Dialect::Supervisord {
+            return StopOrder::default();
+        }
+        let alive: Vec<ProcId> =
+            self.registry.iter().filter(|(_, entry)| entry.machine.is_engaged()).map(|(id, _)| id).collect();
+        StopOrder::new(&self.graph, &alive)
+    }
+
     /// The stages in which what is there now is to be stopped, the last one first: dependants come first; in supervisord's dialect one group after the
     /// other within that, the last to start first.
     pub(super) fn shutdown_stages(&self) -> Vec<Stage> {

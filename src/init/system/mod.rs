@@ -8,11 +8,13 @@ mod mounts;
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::sys::doorbell::Doorbell;
 use crate::sys::machine::{self, Power};
 use crate::sys::reap;
-use crate::sys::signals::{Listener, Signal, SignalPipes};
+use crate::sys::signals::{Listener, Signal, Signals};
 use crate::util::errno;
 
 /// What everybody else may take to end when all programs have: nobody has configured it.
@@ -28,7 +30,9 @@ pub const MOUNTS: &str = "/proc,/sys,/dev,/dev/pts,/run";
 #[derive(Debug)]
 pub struct Machine {
     /// As long as this exists, no signal has its default effect: not before the daemon listens, nor after.
-    signals: Option<SignalPipes>,
+    signals: Option<Signals>,
+    /// What they ring.
+    bell: Arc<Doorbell>,
 }
 
 /// Looks whether this is the kernel's init, and prepares the machine. `mounts`: the places, with commas between
@@ -58,9 +62,10 @@ pub fn prepare(mounts: &str) -> Result<Machine, String> {
     for (name, value) in [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("TERM", "linux")] {
         crate::sys::machine::default_variable(name, value);
     }
-    let signals = SignalPipes::install(Listener::Machine);
+    let bell = Arc::new(Doorbell::default());
+    let signals = Signals::install(Listener::Machine, Arc::clone(&bell));
     let signals = signals.inspect_err(|error| say(&format!("signals are not heard: {}", errno::reason(error)))).ok();
-    Ok(Machine { signals })
+    Ok(Machine { signals, bell })
 }
 
 /// Never anywhere but where the kernel has started us: in a container, `poweroff` must not be more than a word.
@@ -122,12 +127,13 @@ impl Machine {
 
     /// Nothing can be run, but an init must stay: reaps, and waits for the signals that turn the machine off.
     pub fn wait(&self) -> ! {
+        let mut sleeper = Arc::clone(&self.bell).sleeper().ok();
         loop {
-            let Some(signals) = &self.signals else {
+            let (Some(signals), Some(sleeper)) = (&self.signals, &mut sleeper) else {
                 std::thread::sleep(LONG);
                 continue;
             };
-            signals.wait();
+            sleeper.wait(None);
             for (signal, _) in signals.take() {
                 match signal {
                     Signal::Power(power) => self.finish(power),

@@ -434,7 +434,7 @@ fn shut_down(bench: &mut Bench) {
 }
 
 #[test]
-fn row_54_and_55_the_shutdown_is_the_reverse_of_the_start_and_waits_for_each_stage() {
+fn row_54_55_and_56_the_shutdown_is_the_reverse_of_the_start_and_nobody_waits_for_more_than_those_that_need_it() {
     let mut programs = chain();
     programs.push(quick("alone", ""));
     programs.push(ProgramConfig { after: list("web"), ..quick("last", "") });
@@ -446,14 +446,15 @@ fn row_54_and_55_the_shutdown_is_the_reverse_of_the_start_and_waits_for_each_sta
     shut_down(&mut bench);
     assert_eq!(told(&bench), [3, 4, 5], "at once: nothing needs these");
     bench.end(3, Exit::Signal(15));
-    bench.end(5, Exit::Signal(15));
-    assert_eq!(told(&bench).len(), 3, "the stage is not over");
+    assert_eq!(told(&bench).len(), 3, "another one needs what comes next");
     // One that ends by itself is not started again.
     bench.end(API, Exit::Code(0));
     assert_eq!(bench.state("api"), ProcessState::Stopped);
     bench.end(4, Exit::Signal(15));
-    assert_eq!(told(&bench)[3..], [WEB]);
+    assert_eq!(told(&bench)[3..], [WEB], "it does not wait for one that does not need it");
     bench.end(WEB, Exit::Signal(15));
+    assert_eq!(told(&bench).len(), 4, "one that is there needs it");
+    bench.end(5, Exit::Signal(15));
     assert_eq!(told(&bench)[4..], [DB]);
     bench.end(DB, Exit::Signal(15));
     bench.pass(5);
