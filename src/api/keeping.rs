@@ -10,6 +10,8 @@ pub enum Keeping {
     Kept,
     /// There is no `state_dir`.
     NoDirectory,
+    /// It is of a program that somebody runs by hand, and goes with that.
+    Transient,
     /// It could not be written: this is why.
     Failed(Arc<str>),
 }
@@ -20,6 +22,7 @@ impl fmt::Display for Keeping {
         match self {
             Keeping::Kept => Ok(()),
             Keeping::NoDirectory => f.write_str(" until the daemon ends (no state_dir)"),
+            Keeping::Transient => f.write_str(" until it is gone (it is in no file)"),
             Keeping::Failed(why) => write!(f, " until the daemon ends: {why}"),
         }
     }

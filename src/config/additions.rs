@@ -41,6 +41,11 @@ pub(crate) struct Scaled {
 }
 
 impl Additions {
+    /// Nothing was.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.scales.is_empty() && self.instances.is_empty()
+    }
+
     /// How many instances of a program are wanted, and of how many the names are to be told.
     pub(crate) fn of(&self, program: &str, in_file: u32) -> Option<(u32, u32)> {
         let scale = self.scales.iter().find(|scale| scale.program == program)?;

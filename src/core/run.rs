@@ -345,7 +345,7 @@ fn begin(
 }
 
 /// The programs with those that an earlier daemon was told to have: the file is read once more for these. Only the number of
-/// instances is other then.
+/// instances, of programs and of templates, is other then.
 fn with_additions(
     supervisor: &Supervisor,
     programs: Vec<Arc<ProgramConfig>>,
@@ -353,12 +353,12 @@ fn with_additions(
     additions: &Additions,
     load: LoadOptions,
 ) -> Vec<Arc<ProgramConfig>> {
-    let (Some(path), false) = (path, additions.scales.is_empty()) else { return programs };
+    let (Some(path), false) = (path, additions.is_empty()) else { return programs };
     let options = LoadOptions { reload: true, ..load };
     let loaded = match config::load_with(path, &options, &[], additions) {
         Ok(loaded) => loaded,
         Err(error) => {
-            log::warn!("{error}; begins with the numbers of instances of the file");
+            log::warn!("{error}; begins without what was added to the file");
             return programs;
         }
     };
@@ -367,6 +367,14 @@ fn with_additions(
     let place = programs.iter().position(|program| is_instance(&program.name)).unwrap_or(programs.len());
     let mut all: Vec<_> = programs.into_iter().filter(|program| !is_instance(&program.name)).collect();
     all.splice(place.min(all.len())..place.min(all.len()), its);
+    for name in &additions.instances {
+        match loaded.config.programs.iter().find(|program| program.name == *name) {
+            // It may be in the file itself by now.
+            Some(program) if all.iter().all(|other| other.name != *name) => all.push(Arc::new(program.clone())),
+            Some(_) => {}
+            None => log::warn!("{name}: it was enabled, but no template of the file makes it; begins without"),
+        }
+    }
     supervisor.inner.handles.clear();
     for (id, program) in (0..).zip(&all) {
         supervisor.inner.handles.insert(id, program);

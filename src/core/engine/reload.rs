@@ -39,8 +39,17 @@ pub(super) enum Purpose {
     Update { confirm: Option<Duration> },
     /// To have so many instances of a program.
     Scale { name: String, instances: u32, save: bool },
-    /// To make instances of templates, which a start names.
-    Make { names: Vec<String>, on: Selector, terms: Terms },
+    /// To make instances of templates, for what somebody wants of them.
+    Make { names: Vec<String>, wanted: Wanted },
+}
+
+/// What somebody wants of instances of templates that are not there yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Wanted {
+    /// To start them.
+    Start { on: Selector, terms: Terms },
+    /// To have the first of them with every daemon.
+    Enable,
 }
 
 impl Purpose {
@@ -307,7 +316,7 @@ impl Engine {
             Purpose::Scale { name, instances, save } => {
                 self.scaled(token, loaded, (name, *instances, *save), &asked.by);
             }
-            Purpose::Make { names, on, terms } => self.made(token, loaded, (names, on, *terms), &asked.by),
+            Purpose::Make { names, wanted } => self.made(token, loaded, (names, wanted), &asked.by),
             Purpose::Reread { .. }
             | Purpose::Settings { .. }
             | Purpose::Read
