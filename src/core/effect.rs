@@ -47,8 +47,7 @@ pub(crate) enum KeptFile {
 }
 
 impl KeptFile {
-    pub(crate) const ALL: [KeptFile; 4] =
-        [KeptFile::Disabled, KeptFile::Instances, KeptFile::Scales, KeptFile::Times];
+    pub(crate) const ALL: [KeptFile; 4] = [KeptFile::Disabled, KeptFile::Instances, KeptFile::Scales, KeptFile::Times];
 
     /// What it is called in its directory, and in its first line.
     pub(crate) fn name(self) -> &'static str {

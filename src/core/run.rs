@@ -362,18 +362,9 @@ fn with_additions(
             return programs;
         }
     };
-    let is_instance = |name: &str| loaded.scaled.iter().any(|scaled| scaled.names.iter().any(|other| other == name));
-    let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned().map(Arc::new);
-    let place = programs.iter().position(|program| is_instance(&program.name)).unwrap_or(programs.len());
-    let mut all: Vec<_> = programs.into_iter().filter(|program| !is_instance(&program.name)).collect();
-    all.splice(place.min(all.len())..place.min(all.len()), its);
-    for name in &additions.instances {
-        match loaded.config.programs.iter().find(|program| program.name == *name) {
-            // It may be in the file itself by now.
-            Some(program) if all.iter().all(|other| other.name != *name) => all.push(Arc::new(program.clone())),
-            Some(_) => {}
-            None => log::warn!("{name}: it was enabled, but no template of the file makes it; begins without"),
-        }
+    let (all, unmade) = additions.applied(programs, &loaded);
+    for name in unmade {
+        log::warn!("{name}: it was enabled, but no template of the file makes it; begins without");
     }
     supervisor.inner.handles.clear();
     for (id, program) in (0..).zip(&all) {

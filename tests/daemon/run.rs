@@ -116,7 +116,18 @@ fn what_is_run_has_settings_to_look_at_and_leaves_nothing_behind_where_it_is_dis
         assert_eq!(code, 0, "{args:?}: {text}{errors}");
         text
     };
-    tell(&["run", "--name", "job", "--set", "stopwaitsecs=3", "--set", "environment=KEY=secret", "--", "sleep", "1000"]);
+    tell(&[
+        "run",
+        "--name",
+        "job",
+        "--set",
+        "stopwaitsecs=3",
+        "--set",
+        "environment=KEY=secret",
+        "--",
+        "sleep",
+        "1000",
+    ]);
     let shown = tell(&["cat", "job"]);
     for line in ["command = sleep 1000", "stopwaitsecs = 3", "autorestart = false", "environment.KEY = (hidden)"] {
         let found = shown.lines().find(|shown| shown.starts_with(line));

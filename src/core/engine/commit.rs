@@ -85,7 +85,7 @@ impl Change {
     /// As it is told to whoever asked for an update.
     pub(super) fn updated(&self, confirm_until: Option<Moment>) -> Updated {
         let (changes, daemon) = (self.changes(), daemon_changes(&self.plan));
-        Updated { changes, restarted: self.restarted_names.clone(), confirm_until, daemon }
+        Updated { changes, restarted: self.restarted_names.clone(), confirm_until, daemon, saved: None }
     }
 }
 

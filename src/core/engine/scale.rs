@@ -2,16 +2,16 @@
 //! what somebody adds at run time. The file is read for it, so that what comes is as it would be by the file; what else has
 //! changed in it waits for a reload.
 
-use super::{Engine, Entry};
 use super::commands::CommandContext;
 use super::commit::ApplyMode;
 use super::kept::Scale as KeptScale;
 use super::ledger::ReplyToken;
 use super::reload::{Purpose, Wanted};
 use super::waiters::WaitKind;
-use crate::api::{Act, Refusal, ReloadFailure, ScaleFault, Selector, Terms};
+use super::{Engine, Entry};
+use crate::api::{Act, Keeping, Refusal, ReloadFailure, ScaleFault, Selector, Terms, Updated};
 use crate::config::{Additions, Loaded, Scale, Scaled, diff};
-use crate::models::SupervisorConfig;
+use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{Desired, Initiator};
 
 /// So many instances a program may have, as in the file.
@@ -88,7 +88,7 @@ impl Engine {
                 if save {
                     self.keep_scale(program, is_other.then_some(KeptScale { instances, in_file }));
                 }
-                self.add_programs(token, new, by);
+                self.add_programs(token, new, save, by);
             }
         }
     }
@@ -114,6 +114,13 @@ impl Engine {
         let old = self.effective();
         let mut new = old.clone();
         let is_instance = |name: &String| names.contains(name);
+        // The number in the file has changed and is not in force yet: some would stay that are no instances any more.
+        let is_of_before = |config: &ProgramConfig| {
+            config.name == program || (is_instance(&config.name) && config.numprocs != *in_file)
+        };
+        if old.programs.iter().any(is_of_before) {
+            return Err(fault(ScaleFault::FileChanged));
+        }
         let place = new.programs.iter().position(|program| is_instance(&program.name)).unwrap_or(new.programs.len());
         new.programs.retain(|program| !is_instance(&program.name));
         let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned();
@@ -125,9 +132,11 @@ impl Engine {
     }
 
     /// Takes programs into force, and others out of it, without any other change.
-    fn add_programs(&mut self, token: Option<ReplyToken>, new: SupervisorConfig, by: &Initiator) {
+    fn add_programs(&mut self, token: Option<ReplyToken>, new: SupervisorConfig, save: bool, by: &Initiator) {
         let change = self.apply_config(new, &ApplyMode::Scale, by);
-        self.wait_for(token, Terms::default(), WaitKind::Update(Box::new(change.updated(None))), &change.goals());
+        let saved = save.then_some(Keeping::Kept);
+        let updated = Updated { saved, ..change.updated(None) };
+        self.wait_for(token, Terms::default(), WaitKind::Update(Box::new(updated)), &change.goals());
         self.stop_removed(&change, by);
     }
 

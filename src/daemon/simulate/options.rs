@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{self, ConfigError, Diagnostic, LoadOptions};
-use crate::core::simulation::{Fault as PlannedFault, Part, Plan, ReadyAfter, Step, StepKind, selects, watched_patterns};
+use crate::core::simulation::{
+    Fault as PlannedFault, Part, Plan, ReadyAfter, Step, StepKind, selects, watched_patterns,
+};
 use crate::daemon::args::SimulateOptions;
 use crate::models::{
     DependencyTarget, HealthCheckType, Hook, ProgramConfig, ProgramType, Readiness, StartCondition, SupervisorConfig,

@@ -236,7 +236,7 @@ fn rich_text(random: &mut Random, line: &Line) -> String {
     let [minute, hour, day, month, weekday] = &line.fields;
     let month = spelled(random, month, 1, &MONTHS);
     let weekday = spelled(random, weekday, 0, &WEEKDAYS);
-    let second = random.chance(20).then(|| field(random, 0, 59, 20).text + " ").unwrap_or_default();
+    let second = if random.chance(20) { field(random, 0, 59, 20).text + " " } else { String::new() };
     format!("{second}{} {} {} {month} {weekday}", minute.text, hour.text, day.text)
 }
 
