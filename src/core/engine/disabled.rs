@@ -40,6 +40,9 @@ impl Engine {
         if was_enabled != enabled && !is_transient {
             self.keep_disabled(name, !enabled);
         }
+        if !enabled {
+            self.commit.note_disabled(name);
+        }
         if let Some(id) = id.filter(|_| was_enabled != enabled) {
             self.note(id, Cause::EnabledSet { enabled, by });
             if let Some(entry) = self.registry.get_mut(id) {

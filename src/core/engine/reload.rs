@@ -106,6 +106,8 @@ pub(super) struct Reload {
     load: u64,
     /// Set while the file is being read: whoever asked before that began.
     reading: Option<Vec<ReloadRequest>>,
+    /// The instances of templates that it is read with.
+    read_with: Vec<String>,
     /// Asked since: the file may have changed, so it is read once more for these.
     next: Vec<ReloadRequest>,
     /// What was read to be kept, until a configuration is applied as a whole.
@@ -202,6 +204,7 @@ impl Engine {
             | Purpose::Make { .. } => None,
         });
         let job = LoadJob { file, additions: self.additions_for(first), origins_of: origins_of.collect() };
+        self.reload.read_with.clone_from(&job.additions.instances);
         self.reload.reading = Some(requests);
         let load = self.reload.load;
         self.timers.set(TimerKey::ConfigLoad(load), self.now.checked_add(LOAD_LIMIT));
@@ -266,12 +269,22 @@ impl Engine {
         for asked in &questions {
             self.answer_question(asked, &loaded);
         }
+        if !requests.is_empty() && self.is_read_without_some() {
+            // Somebody was told that they have started.
+            return self.begin_load(requests);
+        }
         if !requests.is_empty() {
             for warning in loaded.warnings {
                 self.announce(None, Announcement::Reload(ReloadChange::Warning(Arc::new(warning))));
             }
             self.apply(loaded.config, &loaded.scaled, &requests);
         }
+    }
+
+    /// Instances of templates have started, or were enabled, since the file was begun to be read.
+    fn is_read_without_some(&self) -> bool {
+        let additions = self.additions_for(None);
+        additions.instances.iter().any(|name| !self.reload.read_with.contains(name))
     }
 
     /// The file was read for somebody who only asks.

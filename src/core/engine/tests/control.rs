@@ -266,7 +266,7 @@ fn simulate(seed: u64, lives: u64, distortion: Option<Distortion>) -> Result<BTr
     for seed in seed..seed + lives {
         let mut sim = Sim::new(seed, distortion);
         if let Err(broken) = sim.live() {
-            let tail = sim.trace[sim.trace.len().saturating_sub(80)..].join("\n");
+            let tail = sim.trace[sim.trace.len().saturating_sub(160)..].join("\n");
             return Err(format!("{broken}\n{tail}\n{broken}\nSUPERVICE_SIM_SEED={seed} replays it"));
         }
         for (what, count) in sim.counts {

@@ -89,6 +89,8 @@ pub(super) struct Model {
     pub(super) wanted: BTreeMap<String, bool>,
     /// Disabled ones that run because somebody wants that.
     pub(super) by_hand: BTreeSet<String>,
+    /// Disabled since the update that waits to be confirmed.
+    pub(super) disabled_since: BTreeSet<String>,
     /// Somebody has asked for the job.
     pub(super) job_asked: bool,
     /// What is asked in this turn.
@@ -149,10 +151,15 @@ impl Model {
     /// The file was read for this, and it was taken.
     pub(super) fn applied(&mut self, asked: &Asked, there: &BTreeSet<String>) {
         let Some(file) = self.read.clone() else { return };
+        // What is brought in starts what it needs.
+        if matches!(asked, Asked::Reload | Asked::Update { .. } | Asked::Scale { .. }) {
+            self.wanted.remove("db");
+        }
         match asked {
             Asked::Reload | Asked::Update { .. } => {
                 if matches!(asked, Asked::Update { confirm: Some(_) }) {
                     self.commit = self.before();
+                    self.disabled_since.clear();
                 }
                 self.take(&file, there);
             }
@@ -171,6 +178,8 @@ impl Model {
                 self.programs.extend(all.into_iter().map(|name| (name, web)));
                 self.wanted.retain(|name, _| self.programs.contains_key(name));
             }
+            // An update that was taken back meanwhile may have brought it back.
+            Asked::Make { name, .. } if self.programs.contains_key(name) => {}
             Asked::Make { name, enable } => {
                 if let Some(version) = file.programs(None, &BTreeSet::from([name.clone()])).get(name) {
                     self.programs.insert(name.clone(), *version);
@@ -230,9 +239,18 @@ impl Model {
         let Some(before) = self.commit.take() else { return Err("nothing was to be confirmed".to_owned()) };
         let Before { programs, force, scaled, saved, made, enabled, up } = *before;
         // They come back as they were, whether the daemon would start them or not.
+        // A run of the job that the update has cut short is made anew.
+        let is_down = |name: &String| !self.up.contains(name) && self.disabled_since.contains(name);
+        let up: Vec<String> = up.into_iter().filter(|name| !is_down(name)).collect();
+        self.job_asked |= up.iter().any(|name| name == "job");
         self.by_hand.extend(up);
         // What became of these meanwhile is not known here.
-        self.wanted.retain(|name, _| programs.get(name) == self.programs.get(name));
+        let has_template = |file: Option<&File>| file.is_some_and(|file| file.has_template);
+        let is_same = has_template(Some(&force)) == has_template(self.force.as_ref());
+        self.wanted.remove("db");
+        self.wanted.retain(|name, _| {
+            programs.get(name) == self.programs.get(name) && (is_same || !name.starts_with("worker"))
+        });
         // Others may have been enabled or disabled since; the update has forgotten those that it has unmade.
         let unmade = enabled.into_iter().filter(|name| !self.made.contains(name));
         let enabled = self.enabled.now().iter().cloned().chain(unmade).collect();
@@ -245,6 +263,9 @@ impl Model {
     /// Somebody has disabled or enabled it, and that was taken.
     pub(super) fn set_enabled(&mut self, name: &str, enabled: bool) {
         let mut disabled = self.disabled.now().clone();
+        if !enabled {
+            self.disabled_since.insert(name.to_owned());
+        }
         let is_other = if enabled { disabled.remove(name) } else { disabled.insert(name.to_owned()) };
         if is_other {
             self.disabled.set(disabled);

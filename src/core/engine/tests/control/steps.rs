@@ -160,12 +160,17 @@ impl Sim {
         let answers = std::mem::take(&mut self.system.answers);
         if std::mem::take(&mut self.system.has_rolled_back) {
             self.count("taken back");
+            self.model.up = self.up_before.clone();
             self.model.rolled_back()?;
         }
         let refused =
             |id: RequestId| answers.iter().find(|(other, _)| *other == id).is_some_and(|(_, it)| is_refusal(it));
         if let Some((id, asked, acts)) = self.model.asking.take().filter(|(id, ..)| !refused(*id)) {
             self.taken(id, &asked, acts);
+        }
+        if self.loading.is_some() {
+            // It is read once more.
+            self.model.read = None;
         }
         if self.model.read.is_some()
             && let Some((id, asked)) = self.reading.take()
