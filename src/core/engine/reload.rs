@@ -12,7 +12,7 @@ use super::timers::TimerKey;
 use super::waiters::WaitKind;
 use super::{Engine, groups};
 use crate::api::{Announcement, Changes, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Selector, Terms};
-use crate::config::{ConfigError, Loaded, Scaled};
+use crate::config::{Additions, ConfigError, Loaded, Scaled};
 use crate::core::effect::{Effect, LoadJob};
 use crate::models::{Right, SupervisorConfig};
 use crate::process::Initiator;
@@ -106,8 +106,8 @@ pub(super) struct Reload {
     load: u64,
     /// Set while the file is being read: whoever asked before that began.
     reading: Option<Vec<ReloadRequest>>,
-    /// The instances of templates that it is read with.
-    read_with: Vec<String>,
+    /// What is added to it.
+    read_with: Additions,
     /// Asked since: the file may have changed, so it is read once more for these.
     next: Vec<ReloadRequest>,
     /// What was read to be kept, until a configuration is applied as a whole.
@@ -204,7 +204,7 @@ impl Engine {
             | Purpose::Make { .. } => None,
         });
         let job = LoadJob { file, additions: self.additions_for(first), origins_of: origins_of.collect() };
-        self.reload.read_with.clone_from(&job.additions.instances);
+        self.reload.read_with.clone_from(&job.additions);
         self.reload.reading = Some(requests);
         let load = self.reload.load;
         self.timers.set(TimerKey::ConfigLoad(load), self.now.checked_add(LOAD_LIMIT));
@@ -281,10 +281,10 @@ impl Engine {
         }
     }
 
-    /// Instances of templates have started, or were enabled, since the file was begun to be read.
+    /// Instances of templates have started, or were enabled, since the file was begun to be read; or an update was taken back.
     fn is_read_without_some(&self) -> bool {
-        let additions = self.additions_for(None);
-        additions.instances.iter().any(|name| !self.reload.read_with.contains(name))
+        let (now, then) = (self.additions_for(None), &self.reload.read_with);
+        now.scales != then.scales || now.instances.iter().any(|name| !then.instances.contains(name))
     }
 
     /// The file was read for somebody who only asks.

@@ -55,7 +55,7 @@ impl Sim {
 
     fn judge_spawns(&mut self) -> Result<(), String> {
         let there = self.configured();
-        for (id, config) in std::mem::take(&mut self.system.spawned) {
+        for (id, config, states) in std::mem::take(&mut self.system.spawned) {
             let name = &config.name;
             let Some(entry) = self.engine.registry.get(id) else { return Err(format!("{name} is spawned and gone")) };
             if !entry.is_configured() {
@@ -75,7 +75,7 @@ impl Sim {
                 let lacks = |(name, state): (&String, &ProcessState)| {
                     of_it(name) && there.contains_key(name) && *state != ProcessState::Running
                 };
-                if let Some((lacking, state)) = self.system.states.iter().find(|(name, state)| lacks((name, state))) {
+                if let Some((lacking, state)) = states.iter().find(|(name, state)| lacks((name, state))) {
                     return Err(format!("{name} is started while {lacking} is {state}"));
                 }
             }

@@ -138,6 +138,8 @@ impl Model {
     pub(super) fn judge_reading(&self, asked: &Asked, is_taken: bool) -> Result<(), String> {
         let may = self.is_readable && self.commit.is_none();
         match asked {
+            // That it is disabled is forgotten, whether anything makes it or not.
+            Asked::Make { name, enable: true } if self.disabled.now().contains(name) => Ok(()),
             Asked::Reload | Asked::Update { .. } if is_taken != may => Err(format!(
                 "{asked:?}: readable {}, pending {}, taken {is_taken}",
                 self.is_readable,

@@ -58,8 +58,8 @@ pub(super) struct System {
     /// Those that the thread that writes has to answer.
     pub(super) delegated: BTreeSet<RequestId>,
     pub(super) answers: Vec<(RequestId, Answer)>,
-    /// Spawns of this turn.
-    pub(super) spawned: Vec<(ProcId, Arc<ProgramConfig>)>,
+    /// Spawns of this turn, each with the states of all at that moment.
+    pub(super) spawned: Vec<(ProcId, Arc<ProgramConfig>, BTreeMap<String, ProcessState>)>,
     /// An update was taken back in this turn.
     pub(super) has_rolled_back: bool,
     pub(super) commit_begins: bool,
@@ -218,7 +218,7 @@ impl System {
             let after = Duration::from_millis(random.pick(&[0, 500, 20_000, 70_000]));
             (now + after, Exit::Code(0))
         });
-        self.spawned.push((id, Arc::clone(&config)));
+        self.spawned.push((id, Arc::clone(&config), self.states.clone()));
         self.children.insert(id, Child { generation, config, is_paused: false, ends });
     }
 
