@@ -63,7 +63,7 @@ use std::sync::Arc;
 pub(crate) use additions::{Additions, Scale, Scaled};
 pub use command_line::{SplitError, split_command};
 pub(crate) use daemon::socket_of;
-pub(crate) use dependencies::{Edge as DependencyEdge, edges as dependency_edges, start_stages};
+pub(crate) use dependencies::{edges as dependency_edges, start_stages};
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
 pub(crate) use expand::instance_value;

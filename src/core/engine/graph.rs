@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::api::ProcId;
-use crate::config::{DependencyEdge as Edge, dependency_edges};
+use crate::config::dependency_edges;
 use crate::models::{DependencyCondition, DependencyKind, ProgramConfig};
 use crate::util::sort::sort_by;
 use crate::util::sorted::SortedMap;
@@ -128,8 +128,13 @@ fn links(programs: &[(ProcId, &ProgramConfig)]) -> Vec<Link> {
     // The names were checked when the configuration was loaded.
     let edges = dependency_edges(&configs, usize::MAX, &mut |_, _, _| ()).unwrap_or_default();
     let id = |number: u32| programs.get(number as usize).map_or(ProcId::MAX, |(id, _)| *id);
-    let link = |edge: &Edge| Link { from: id(edge.from), on: id(edge.to), kind: edge.kind, condition: edge.condition };
-    edges.iter().map(link).collect()
+    let links = edges.iter().map(|edge| Link {
+        from: id(edge.from),
+        on: id(edge.to),
+        kind: edge.kind,
+        condition: edge.condition,
+    });
+    links.collect()
 }
 
 fn range((first, count): (u32, u32)) -> Range<usize> {
