@@ -219,7 +219,9 @@ impl Model {
         let (up, with) = (&self.before_reading, &self.asked_with);
         let stays = |name: &String| {
             let must = enabled.contains(name) || up.contains(name);
-            must || with.contains(name) && there.contains(name)
+            // One that stands in the file for a while is still one that somebody has made.
+            let is_in_file = file.has_eu && name == "worker@eu";
+            must || is_in_file || with.contains(name) && there.contains(name)
         };
         let all = file.programs(None, &self.made);
         self.made.retain(|name| stays(name) && all.contains_key(name));
