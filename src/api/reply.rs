@@ -83,6 +83,8 @@ pub struct Updated {
     pub confirm_until: Option<Moment>,
     /// The daemon's own settings.
     pub daemon: DaemonChanges,
+    /// What came of keeping it over a restart of the daemon, where somebody wants that.
+    pub saved: Option<Keeping>,
 }
 
 /// What a request came to. [`Display`](fmt::Display) words those that are one sentence; the others are data, worded by
@@ -337,8 +339,10 @@ impl Act {
 impl Reply {
     /// The same once it is known whether it outlives the daemon.
     pub fn kept(mut self, keeping: Keeping) -> Reply {
-        if let Reply::EnabledSet { kept, .. } = &mut self {
-            *kept = Some(keeping);
+        match &mut self {
+            Reply::EnabledSet { kept, .. } => *kept = Some(keeping),
+            Reply::Updated(updated) if updated.saved.is_some() => updated.saved = Some(keeping),
+            _ => {}
         }
         self
     }

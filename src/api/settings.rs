@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A place in a configuration file that sets a key.
+/// A place in a configuration file that sets a key. Of a program that somebody runs by hand the file is `supervicectl run`, and the
+/// line 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SettingSource {
@@ -11,7 +12,7 @@ pub struct SettingSource {
     pub section: String,
     /// The file.
     pub file: String,
-    /// Its line, counted from 1.
+    /// Its line, counted from 1; 0: no file sets it.
     pub line: u32,
 }
 

@@ -1,11 +1,14 @@
 //! What somebody has asked for at run time in addition to what the file says: other numbers of instances, and instances of
 //! templates.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::Loaded;
 use super::names::name_fault;
 use super::reader::Document;
-use crate::models::Dialect;
+use crate::models::{Dialect, ProgramConfig};
 
 /// How many instances of a program somebody wants in place of those of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,12 +44,43 @@ pub(crate) struct Scaled {
 }
 
 impl Additions {
+    /// Nothing was.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.scales.is_empty() && self.instances.is_empty()
+    }
+
     /// How many instances of a program are wanted, and of how many the names are to be told.
     pub(crate) fn of(&self, program: &str, in_file: u32) -> Option<(u32, u32)> {
         let scale = self.scales.iter().find(|scale| scale.program == program)?;
         let counts = in_file > 1 && scale.in_file.is_none_or(|number| number == in_file);
         let wanted = if counts { scale.instances } else { in_file };
         Some((wanted, scale.at_most.max(in_file).max(wanted)))
+    }
+
+    /// These programs, which were read without the additions, with what a reading of the same file has that had them; and the
+    /// instances that nothing makes any more.
+    pub(crate) fn applied(
+        &self,
+        programs: Vec<Arc<ProgramConfig>>,
+        loaded: &Loaded,
+    ) -> (Vec<Arc<ProgramConfig>>, Vec<&str>) {
+        let is_instance =
+            |name: &str| loaded.scaled.iter().any(|scaled| scaled.names.iter().any(|other| other == name));
+        let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned().map(Arc::new);
+        let place = programs.iter().position(|program| is_instance(&program.name)).unwrap_or(programs.len());
+        let mut all: Vec<_> = programs.into_iter().filter(|program| !is_instance(&program.name)).collect();
+        let place = place.min(all.len());
+        all.splice(place..place, its);
+        let mut unmade = Vec::new();
+        for name in &self.instances {
+            match loaded.config.programs.iter().find(|program| program.name == *name) {
+                // It may be in the file itself by now.
+                Some(program) if all.iter().all(|other| other.name != *name) => all.push(Arc::new(program.clone())),
+                Some(_) => {}
+                None => unmade.push(name.as_str()),
+            }
+        }
+        (all, unmade)
     }
 
     /// The sections that are missing in a document, whose templates it has.

@@ -38,6 +38,8 @@ pub(crate) type TaskId = u64;
 pub(crate) enum KeptFile {
     /// Which programs are disabled.
     Disabled,
+    /// Which instances of templates were enabled.
+    Instances,
     /// How many instances somebody has asked for.
     Scales,
     /// Until when schedules were followed.
@@ -45,12 +47,13 @@ pub(crate) enum KeptFile {
 }
 
 impl KeptFile {
-    pub(crate) const ALL: [KeptFile; 3] = [KeptFile::Disabled, KeptFile::Scales, KeptFile::Times];
+    pub(crate) const ALL: [KeptFile; 4] = [KeptFile::Disabled, KeptFile::Instances, KeptFile::Scales, KeptFile::Times];
 
     /// What it is called in its directory, and in its first line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             KeptFile::Disabled => "disabled",
+            KeptFile::Instances => "instances",
             KeptFile::Scales => "scales",
             KeptFile::Times => "times",
         }
@@ -60,6 +63,7 @@ impl KeptFile {
     pub(crate) fn what(self) -> &'static str {
         match self {
             KeptFile::Disabled => "what was disabled",
+            KeptFile::Instances => "what was made of templates",
             KeptFile::Scales => "what was scaled",
             KeptFile::Times => "when schedules were due last",
         }

@@ -416,7 +416,7 @@ fn begin(
 }
 
 /// The programs with those that an earlier daemon was told to have: the file is read once more for these. Only the number of
-/// instances is other then.
+/// instances, of programs and of templates, is other then.
 fn with_additions(
     supervisor: &Supervisor,
     programs: Vec<Arc<ProgramConfig>>,
@@ -424,20 +424,19 @@ fn with_additions(
     additions: &Additions,
     load: LoadOptions,
 ) -> Vec<Arc<ProgramConfig>> {
-    let (Some(path), false) = (path, additions.scales.is_empty()) else { return programs };
+    let (Some(path), false) = (path, additions.is_empty()) else { return programs };
     let options = LoadOptions { reload: true, ..load };
     let loaded = match config::load_with(path, &options, &[], additions) {
         Ok(loaded) => loaded,
         Err(error) => {
-            log::warn!("{error}; begins with the numbers of instances of the file");
+            log::warn!("{error}; begins without what was added to the file");
             return programs;
         }
     };
-    let is_instance = |name: &str| loaded.scaled.iter().any(|scaled| scaled.names.iter().any(|other| other == name));
-    let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned().map(Arc::new);
-    let place = programs.iter().position(|program| is_instance(&program.name)).unwrap_or(programs.len());
-    let mut all: Vec<_> = programs.into_iter().filter(|program| !is_instance(&program.name)).collect();
-    all.splice(place.min(all.len())..place.min(all.len()), its);
+    let (all, unmade) = additions.applied(programs, &loaded);
+    for name in unmade {
+        log::warn!("{name}: it was enabled, but no template of the file makes it; begins without");
+    }
     supervisor.inner.handles.clear();
     for (id, program) in (0..).zip(&all) {
         supervisor.inner.handles.insert(id, program);

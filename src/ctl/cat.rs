@@ -68,6 +68,10 @@ fn listing(settings: &ProgramSettings) -> String {
 /// Where it is set: `/etc/supervice.conf:12`, with the section where that is not the program's own.
 fn origin(name: &str, setting: &Setting) -> String {
     let Some(source) = &setting.source else { return "default".to_owned() };
+    if source.line == 0 {
+        // No file says it: somebody runs it by hand.
+        return source.file.clone();
+    }
     let is_own = source.section.split_once(':').is_some_and(|(_, own)| own == name);
     let section = if is_own { String::new() } else { format!("[{}] ", source.section) };
     format!("{section}{}:{}", source.file, source.line)

@@ -126,7 +126,10 @@ pub(super) fn update(call: &Call<'_>) -> u8 {
 }
 
 fn told_update(call: &Call<'_>, updated: Updated) -> String {
-    let Updated { added, removed, changed, restarted, confirm_until, daemon } = updated;
+    let Updated { added, removed, changed, restarted, confirm_until, daemon, unsaved } = updated;
+    if let Some(why) = unsaved {
+        complain(&format!("not saved, it ends with the daemon: {why}"));
+    }
     let others: Vec<String> = changed.into_iter().filter(|name| !restarted.contains(name)).collect();
     let lists: [(&str, &[String]); 4] =
         [("Added", &added), ("Removed", &removed), ("Restarted", &restarted), ("Changed", &others)];

@@ -66,6 +66,40 @@ fn the_limits_of_a_program_are_its_own_in_both_dialects() {
     daemon.terminate();
 }
 
+/// Limits are the program's again, whether nobody has confirmed others in time or these can't be had at all.
+#[test]
+fn an_update_of_limits_is_taken_back_with_all_of_them() {
+    let with = |limits: &str| format!("[program:web]\ncommand = sleep 300\nstartsecs = 0\n{limits}");
+    let other = "rlimit_nofile = 50:60\nrlimit_core = 1MB:infinity\nrlimit_fsize = 2MB:infinity\nrlimit_cpu = 70:80\nnice = 7\n\
+        scheduler = idle\noom_score_adj = 500\n";
+    let daemon = Daemon::start(&with(MODEST));
+    let begun = daemon.wait_state("web", "RUNNING").pid;
+    check_modest(begun.expect("a pid"));
+    let update = |limits: &str, confirm: &str| {
+        daemon.write_config(&with(limits), &[]);
+        daemon.ctl(&["update", "--confirm", confirm])
+    };
+    let renewed = |before: Option<i32>| {
+        let web = || Some(daemon.status("web")).filter(|web| web.state == "RUNNING" && web.pid != before);
+        wait_for("it runs again", web).pid
+    };
+    assert_eq!(update(other, "2").0, 0);
+    let changed = renewed(begun);
+    let pid = changed.expect("a pid");
+    assert_eq!(line(pid, "limits", "Max open files"), "50 60 files");
+    assert_eq!((field(pid, 19).as_str(), field(pid, 41).as_str()), ("7", "5"), "nice and SCHED_IDLE");
+    assert_eq!((proc_of(pid, "oom_score_adj").as_str(), line(pid, "status", "NoNewPrivs:").as_str()), ("500\n", "0"));
+    daemon.wait_log("the update is taken back: ");
+    let back = renewed(changed);
+    check_modest(back.expect("a pid"));
+    // No machine has this processor.
+    let (code, said, errors) = update("cpu_affinity = 1023\n", "300");
+    assert!(code == 1 && errors.contains("cpu_affinity"), "{code} {said}{errors}");
+    check_modest(renewed(back).expect("a pid"));
+    keeps_its_own(&daemon);
+    daemon.terminate();
+}
+
 #[test]
 fn an_ordinary_user_bounds_its_programs_and_is_told_what_it_may_not() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -205,7 +205,15 @@ fn programs_are_resources() {
     assert!(get("/api/v1/programs/web:01/settings").1.contains(r#""command""#));
     assert!(get("/api/v1/flags").1.ends_with(r#""flags":[]}"#));
     // No GET changes anything: whoever follows links follows them all.
-    for verb in ["start", "stop", "restart", "kill", "signal", "pause", "resume", "reload"] {
+    assert_eq!(post("/api/v1/programs/web:01/disable").0, 200);
+    assert_eq!(daemon.status("web:01").disabled, Some(true));
+    assert_eq!(post("/api/v1/programs/web:01/enable").0, 200);
+    assert_eq!(post("/api/v1/programs/web/scale").0, 400);
+    assert_eq!(post("/api/v1/programs/web/scale?instances=2&save").0, 409, "nothing is kept without state_dir");
+    assert_eq!(post("/api/v1/programs/web/scale?instances=2").0, 200);
+    for verb in
+        ["start", "stop", "restart", "kill", "signal", "pause", "resume", "disable", "enable", "scale", "reload"]
+    {
         assert_eq!(get(&format!("/api/v1/programs/web:01/{verb}")).0, 405, "{verb}");
     }
     assert_eq!(post("/api/v1/programs/web:00/kill").0, 200);

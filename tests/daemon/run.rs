@@ -107,3 +107,39 @@ fn who_is_neither_root_nor_the_daemon_s_user_runs_nothing() {
     let log = daemon.terminate();
     assert!(log.contains("run -- id"), "{log}");
 }
+
+#[test]
+fn what_is_run_has_settings_to_look_at_and_leaves_nothing_behind_where_it_is_disabled() {
+    let daemon = Daemon::start_in(tempfile::tempdir().expect("a directory"), WEB, &["state_dir = DIR/state"]);
+    let tell = |args: &[&str]| {
+        let (code, text, errors) = daemon.ctl(args);
+        assert_eq!(code, 0, "{args:?}: {text}{errors}");
+        text
+    };
+    tell(&[
+        "run",
+        "--name",
+        "job",
+        "--set",
+        "stopwaitsecs=3",
+        "--set",
+        "environment=KEY=secret",
+        "--",
+        "sleep",
+        "1000",
+    ]);
+    let shown = tell(&["cat", "job"]);
+    for line in ["command = sleep 1000", "stopwaitsecs = 3", "autorestart = false", "environment.KEY = (hidden)"] {
+        let found = shown.lines().find(|shown| shown.starts_with(line));
+        assert!(found.is_some_and(|found| found.ends_with("# supervicectl run")), "{line}: {shown}");
+    }
+    assert!(!shown.contains("stdin") && tell(&["cat", "--secrets", "job"]).contains("secret"), "{shown}");
+    assert!(tell(&["cat", "--defaults", "job"]).contains("nice"));
+    assert_eq!(tell(&["disable", "job"]), "Disabled job until it is gone (it is in no file)\n");
+    assert_eq!(daemon.status("job").disabled, Some(true));
+    assert!(!daemon.path("state/disabled").exists());
+    tell(&["stop", "job"]);
+    tell(&["run", "--name", "job", "--", "sleep", "1000"]);
+    assert_eq!(daemon.status("job").disabled, None, "another one of that name");
+    daemon.terminate();
+}

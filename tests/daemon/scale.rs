@@ -209,6 +209,49 @@ fn a_start_makes_an_instance_that_is_in_no_file() {
 }
 
 #[test]
+fn an_instance_that_was_enabled_is_there_with_every_daemon_until_it_is_disabled() {
+    const NONE: &str = "supervice state 1 instances\nend 0\n";
+    const US: &str = "supervice state 1 instances\nworker@us\nend 1\n";
+    let mut daemon = begun(TEMPLATE);
+    // What was only started goes with the daemon.
+    tell(&daemon, &["start", "worker@asia"]);
+    assert_eq!(tell(&daemon, &["enable", "worker@us"]), "Enabled worker@us\n");
+    assert_eq!((daemon.status("worker@us").state.as_str(), daemon.read("state/instances").as_str()), ("STOPPED", US));
+    assert_eq!(tell(&daemon, &["update"]), "No changes\n", "down, and there to stay");
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        daemon = again(daemon, signal);
+        daemon.wait_state("worker@us", "RUNNING");
+        let names: Vec<String> = daemon.all().into_iter().map(|process| process.name).collect();
+        assert_eq!(names, ["worker@eu", "worker@us"]);
+    }
+    assert!(refused(&daemon, &["enable", "nobody@us"]).contains("no process"));
+    // One that runs is enabled, too, and the update that unmakes it is taken back.
+    tell(&daemon, &["start", "worker@asia"]);
+    assert_eq!(tell(&daemon, &["enable", "worker@asia"]), "Enabled worker@asia\n");
+    daemon.write_config("[program:worker@eu]\ncommand = sleep 300\nstartsecs = 0\n", STATE);
+    assert!(tell(&daemon, &["update", "--confirm", "1"]).contains("worker@asia"));
+    wait_until("it is back", || daemon.all().iter().any(|row| row.name == "worker@asia" && row.state == "RUNNING"));
+    daemon.write_config(TEMPLATE, STATE);
+    wait_until("both are kept again", || daemon.read("state/instances").lines().count() == 4);
+    assert_eq!(tell(&daemon, &["disable", "--now", "worker@asia"]), "Disabled worker@asia\nStopped worker@asia\n");
+    assert_eq!(daemon.read("state/instances"), US);
+    tell(&daemon, &["update"]);
+    daemon = again(daemon, Signal::SIGKILL);
+    daemon.wait_state("worker@us", "RUNNING");
+    assert_eq!(daemon.all().len(), 2);
+    // With its template it goes for good; where that is missing at the start it is told.
+    daemon.signal(Signal::SIGTERM);
+    daemon.wait();
+    daemon.write_config("[program:worker@eu]\ncommand = sleep 300\nstartsecs = 0\n", STATE);
+    daemon.launch(Command::new(env!("CARGO_BIN_EXE_supervice")));
+    daemon.wait_ready();
+    daemon.wait_log("worker@us: it was enabled, but no template of the file makes it");
+    tell(&daemon, &["update"]);
+    wait_until("it is forgotten", || daemon.read("state/instances") == NONE);
+    daemon.terminate();
+}
+
+#[test]
 fn an_instance_that_was_made_goes_with_its_template() {
     let daemon = begun(&(TEMPLATE.to_owned() + "[program:other]\ncommand = sleep 300\nstartsecs = 0\n"));
     tell(&daemon, &["start", "worker@us"]);

@@ -104,6 +104,26 @@ fn a_directory_that_takes_nothing_is_told_and_holds_up_nobody() {
     daemon.terminate();
 }
 
+/// Nobody has to ask for anything else first.
+#[test]
+fn what_could_not_be_written_is_tried_again_until_it_can() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("state"), "").expect("a file");
+    let daemon = Daemon::start_in(dir, PROGRAMS, STATE);
+    tell(&daemon, &["disable", "db"]);
+    fs::remove_file(daemon.path("state")).expect("removed");
+    wait_until("it is written", || daemon.read("state/disabled") == "supervice state 1 disabled\ndb\nend 1\n");
+    daemon.wait_log("state/disabled: written again");
+    // Nor does an end that comes first lose it.
+    fs::remove_dir_all(daemon.path("state")).expect("removed");
+    fs::write(daemon.path("state"), "").expect("a file");
+    tell(&daemon, &["disable", "web"]);
+    fs::remove_file(daemon.path("state")).expect("removed");
+    let daemon = again(daemon, Signal::SIGTERM);
+    assert_eq!(["db", "web"].map(|name| daemon.status(name).disabled), [Some(true); 2]);
+    daemon.terminate();
+}
+
 #[test]
 fn a_time_that_was_missed_is_made_up_for_by_the_next_daemon() {
     let job =

@@ -6,6 +6,7 @@ use super::access::Access;
 use super::facts::{Configuration, Daemon, LogText};
 use super::report::{self, ChainItem, Event, Explanation, NextStep, Past, Updated};
 use super::{ErrorCode, ProcessStatus, STATUS_LIMIT, WaitingFor, blame, flag, frame, graph, ok, reload, status};
+use crate::api::Keeping;
 use crate::api::{
     self, Answer, ChainStep, EventType, HistoryRow, PublicEvent, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
 };
@@ -81,6 +82,10 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
             restarted: updated.restarted.clone(),
             confirm_until: updated.confirm_until.map(|at| clock.stamp(at)),
             daemon: updated.daemon.clone(),
+            unsaved: match &updated.saved {
+                Some(Keeping::Failed(why)) => Some(why.to_string()),
+                Some(Keeping::Kept | Keeping::NoDirectory | Keeping::Transient) | None => None,
+            },
         }),
     }
 }

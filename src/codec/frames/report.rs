@@ -85,6 +85,9 @@ pub struct Updated {
     pub confirm_until: Option<f64>,
     /// The daemon's own settings.
     pub daemon: DaemonChanges,
+    /// With `save`: why it could not be written, and ends with the daemon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsaved: Option<String>,
 }
 
 /// What comes next for a process.

@@ -38,7 +38,7 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
     key!(Supervice "exit_when_idle" => exit_when_idle = boolean; Section Live; "false";
         "end when every program that was started has ended for good: 0 if all succeeded"),
     key!(Supervice "state_dir" => state_dir by state_dir; Section Restart; "none";
-        "the directory in which is kept what outlives the daemon: `disable`, `scale --save`, and until when schedules with `schedule_catchup` were followed; made if only the last part of the path is missing"),
+        "the directory in which is kept what outlives the daemon: `disable`, `enable worker@us`, `scale --save`, and until when schedules with `schedule_catchup` were followed; made if only the last part of the path is missing"),
     key!(Supervice "termination_log" => termination_log = |text| Ok(path_or_none(text)); Section Restart; "auto";
         "where the reason of the end is written, if the file exists; `auto`: `/dev/termination-log`, as PID 1; `none`"),
     key!(Supervice "default_output" => default_output = default_output; Section Live; "none";

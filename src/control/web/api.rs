@@ -136,6 +136,21 @@ pub(super) fn resume(request: &http::Request, _: Context) -> Step {
     ask("resume", named(request), request, &[], answered)
 }
 
+/// `POST /api/v1/programs/NAME/disable`
+pub(super) fn disable(request: &http::Request, _: Context) -> Step {
+    ask("disable", named(request), request, &[], answered)
+}
+
+/// `POST /api/v1/programs/NAME/enable`
+pub(super) fn enable(request: &http::Request, _: Context) -> Step {
+    ask("enable", named(request), request, &[], answered)
+}
+
+/// `POST /api/v1/programs/NAME/scale`
+pub(super) fn scale(request: &http::Request, _: Context) -> Step {
+    ask("scale", named(request), request, &[("instances", Kind::Number), ("save", Kind::Flag)], answered)
+}
+
 /// `POST /api/v1/programs/NAME/reload`: it reads its own configuration again.
 pub(super) fn reload_program(request: &http::Request, _: Context) -> Step {
     ask("reloadprocess", named(request), request, &[], answered)

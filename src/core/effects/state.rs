@@ -17,6 +17,10 @@ use crate::util::errno;
 const LARGEST: u64 = 4 * 1024 * 1024;
 /// Room for what the writing of a file needs.
 const STACK_BYTES: usize = 64 * 1024;
+/// After so long what could not be written is tried again, and each time after twice as long …
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// … up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Reads what an earlier daemon has kept. What can't be used is told in the log; the daemon begins without.
 pub(in crate::core) fn read(directory: &str) -> Kept {
@@ -53,7 +57,10 @@ pub(in crate::core) struct StateWriter {
 struct Shared {
     directory: PathBuf,
     open: Mutex<Open>,
+    /// The thread has ended.
     is_idle: Condvar,
+    /// There is something to do for a thread that waits to try again.
+    is_wanted: Condvar,
 }
 
 #[derive(Default)]
@@ -62,16 +69,23 @@ struct Open {
     texts: Vec<(KeptFile, Box<str>)>,
     /// Who waits for it.
     waiting: Vec<(KeptFile, Responder, Reply)>,
-    /// A thread writes.
+    /// A thread writes, or waits to try again.
     is_writing: bool,
+    /// The daemon ends: what can't be written now is lost.
+    is_last: bool,
     /// What could not be written, and why.
     failed: Vec<(KeptFile, Arc<str>)>,
 }
 
 impl StateWriter {
     pub(in crate::core) fn new(directory: &str) -> StateWriter {
-        let directory = PathBuf::from(directory);
-        StateWriter { shared: Arc::new(Shared { directory, open: Mutex::default(), is_idle: Condvar::new() }) }
+        let shared = Shared {
+            directory: PathBuf::from(directory),
+            open: Mutex::default(),
+            is_idle: Condvar::new(),
+            is_wanted: Condvar::new(),
+        };
+        StateWriter { shared: Arc::new(shared) }
     }
 
     /// Has this written, in the place of what was to be written to that file before.
@@ -90,13 +104,14 @@ impl StateWriter {
     }
 
     fn begin(&self, mut open: MutexGuard<'_, Open>) {
+        self.shared.is_wanted.notify_all();
         if std::mem::replace(&mut open.is_writing, true) {
             return;
         }
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::Builder::new().name("state".to_owned()).stack_size(STACK_BYTES);
         if let Err(error) = thread.spawn(move || shared.write_all()) {
-            // It is tried again with the next change.
+            // It is tried again with the next change, and at the end.
             open.is_writing = false;
             let why: Arc<str> = format!("no thread: {}", errno::reason(&error)).into();
             log::error!("{}: can't be written: {why}", self.shared.directory.display());
@@ -106,9 +121,14 @@ impl StateWriter {
         }
     }
 
-    /// Waits, but not for ever, until everything is written.
+    /// Waits, but not for ever, until everything is written; what could not be is tried once more.
     pub(super) fn finish(&self, limit: Duration) {
-        let open = self.shared.open();
+        let mut open = self.shared.open();
+        open.is_last = true;
+        if !open.texts.is_empty() {
+            self.begin(open);
+            open = self.shared.open();
+        }
         let waited = self.shared.is_idle.wait_timeout_while(open, limit, |open| open.is_writing);
         let (_open, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
@@ -122,27 +142,49 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes until nothing is left to be written.
+    /// Writes until nothing is left to be written. What can't be is tried again after a pause, which grows, and whenever there is
+    /// something else to do.
     fn write_all(&self) {
+        let mut pause = FIRST_PAUSE;
         loop {
             let mut open = self.open();
             let (texts, waiting) = (std::mem::take(&mut open.texts), std::mem::take(&mut open.waiting));
-            if texts.is_empty() && waiting.is_empty() {
-                open.is_writing = false;
-                self.is_idle.notify_all();
-                return;
-            }
+            let is_last = open.is_last;
             drop(open);
-            for (file, text) in texts {
-                let result = self.write(file, &text);
-                self.note(file, result.err());
-            }
+            let failed: Vec<_> = texts.into_iter().filter(|(file, text)| !self.try_to_write(*file, text)).collect();
             for (file, responder, reply) in waiting {
                 let failed =
                     self.open().failed.iter().find(|(other, _)| *other == file).map(|(_, why)| Arc::clone(why));
                 responder.answer(Ok(reply.kept(failed.map_or(Keeping::Kept, Keeping::Failed))));
             }
+            let mut open = self.open();
+            let is_news = !open.texts.is_empty() || !open.waiting.is_empty() || open.is_last != is_last;
+            for (file, text) in failed {
+                if open.texts.iter().all(|(other, _)| *other != file) {
+                    open.texts.push((file, text));
+                }
+            }
+            if is_news {
+                continue;
+            }
+            if open.texts.is_empty() || is_last {
+                open.is_writing = false;
+                self.is_idle.notify_all();
+                return;
+            }
+            // Nobody but this thread takes a lock for long: what is wanted meanwhile is seen.
+            let waited = self.is_wanted.wait_timeout(open, pause);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// `false`: it has failed, which is told.
+    fn try_to_write(&self, file: KeptFile, text: &str) -> bool {
+        let result = self.write(file, text);
+        let is_written = result.is_ok();
+        self.note(file, result.err());
+        is_written
     }
 
     fn write(&self, file: KeptFile, text: &str) -> io::Result<()> {
@@ -170,7 +212,7 @@ impl Shared {
         };
         let why: Arc<str> = format!("{}: {}", path.display(), errno::reason(&error)).into();
         if before.as_ref() != Some(&why) {
-            log::error!("{why}; {} is lost when the daemon ends", file.what());
+            log::error!("{why}; {} is lost when the daemon ends, unless it can be written until then", file.what());
         }
         open.failed.push((file, why));
     }

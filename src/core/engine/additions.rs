@@ -12,6 +12,7 @@ use crate::core::effect::KeptFile;
 pub(super) struct AdditionsBefore {
     additions: Additions,
     kept: Vec<(String, Scale)>,
+    instances: Vec<String>,
 }
 
 impl Engine {
@@ -26,19 +27,37 @@ impl Engine {
         }
     }
 
+    /// Has an instance of a template outlive the daemon, or no more.
+    pub(super) fn keep_instance(&mut self, name: &str, kept: bool) {
+        let is_other = match kept {
+            true => self.kept.instances.insert(name.to_owned()),
+            false => self.kept.instances.remove(name),
+        };
+        if is_other {
+            self.keep(KeptFile::Instances);
+        }
+    }
+
     /// What was added, to go back to.
     pub(super) fn additions_before(&self) -> AdditionsBefore {
         let kept = self.kept.scales.iter().map(|(name, scale)| (name.clone(), *scale)).collect();
-        AdditionsBefore { additions: self.additions.clone(), kept }
+        let instances = self.kept.instances.iter().cloned().collect();
+        AdditionsBefore { additions: self.additions.clone(), kept, instances }
     }
 
     /// The way back of an update.
-    pub(super) fn bring_additions_back(&mut self, AdditionsBefore { additions, kept }: AdditionsBefore) {
+    pub(super) fn bring_additions_back(&mut self, AdditionsBefore { additions, kept, instances }: AdditionsBefore) {
+        // Others may have been enabled or disabled meanwhile; the update itself has forgotten those that it has made impossible.
+        let forgotten: Vec<String> =
+            instances.into_iter().filter(|name| !self.additions.instances.contains(name)).collect();
         self.additions = additions;
         let kept = kept.into_iter().collect();
         if self.kept.scales != kept {
             self.kept.scales = kept;
             self.keep(KeptFile::Scales);
+        }
+        for name in &forgotten {
+            self.keep_instance(name, true);
         }
     }
 }

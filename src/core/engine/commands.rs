@@ -115,6 +115,8 @@ impl Engine {
             }
             Watch::Reread { secrets, file } => self.reread_file(token, secrets, file, by),
             Watch::Settings { name, secrets } => match self.registry.find_or_refuse(&name) {
+                #[cfg(feature = "attach")]
+                Ok(_) if self.is_transient(&name) => self.tell_settings_of_run(token, &name, secrets),
                 Ok(_) => self.load_configuration(Some(token), Purpose::Settings { name, secrets }, by),
                 Err(refusal) => self.refuse(token, refusal),
             },
@@ -163,7 +165,7 @@ impl Engine {
             Command::Signal { name, signal, target } => self.signal(token, name, *signal, *target, by),
             Command::Pause { name } => self.pause(token, name, by),
             Command::Resume { name } => self.resume(token, name, by),
-            Command::SetEnabled { name, enabled } => self.set_enabled(token, name, *enabled, by),
+            Command::SetEnabled { name, enabled } => self.enable_or_disable(token, name, *enabled, by),
             Command::ReloadProcess { name } => self.reload_process(token, name, by),
             Command::Scale { program, instances, save } => self.scale(token, program, *instances, *save, by),
             Command::Reload => self.load_configuration(Some(token), Purpose::Reload, reload_by(by)),

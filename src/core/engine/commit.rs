@@ -85,7 +85,7 @@ impl Change {
     /// As it is told to whoever asked for an update.
     pub(super) fn updated(&self, confirm_until: Option<Moment>) -> Updated {
         let (changes, daemon) = (self.changes(), daemon_changes(&self.plan));
-        Updated { changes, restarted: self.restarted_names.clone(), confirm_until, daemon }
+        Updated { changes, restarted: self.restarted_names.clone(), confirm_until, daemon, saved: None }
     }
 }
 
@@ -113,6 +113,8 @@ struct PendingCommit {
     /// The programs whose failure takes it back at once.
     watched: Vec<ProcId>,
     failed: Option<RollbackReason>,
+    /// What somebody has disabled since.
+    disabled: SortedSet<String>,
 }
 
 /// Whether an update waits to be confirmed.
@@ -135,6 +137,13 @@ impl Commit {
     #[cfg(feature = "attach")]
     pub(super) fn names_before(&self) -> Option<&[ProgramConfig]> {
         self.pending.as_ref().map(|pending| pending.before.config.programs.as_slice())
+    }
+
+    /// Somebody disables this one.
+    pub(super) fn note_disabled(&mut self, name: &str) {
+        if let Some(pending) = &mut self.pending {
+            pending.disabled.insert(name.to_owned());
+        }
     }
 
     /// When the update is taken back; `None` where none waits to be confirmed.
@@ -352,7 +361,8 @@ impl Engine {
         let seconds = confirm.as_secs();
         self.announce(None, Announcement::Reload(ReloadChange::CommitPending { seconds }));
         self.timers.set(TimerKey::Commit, Some(until));
-        self.commit.pending = Some(Box::new(PendingCommit { before, until, watched, failed: None }));
+        self.commit.pending =
+            Some(Box::new(PendingCommit { before, until, watched, failed: None, disabled: SortedSet::default() }));
     }
 
     /// A subscriber: has a program failed that an unconfirmed update has started?
@@ -375,7 +385,14 @@ impl Engine {
         let reason = pending.failed.unwrap_or(RollbackReason::Unconfirmed);
         self.announce(None, Announcement::Reload(ReloadChange::RolledBack(Arc::new(reason.clone()))));
         self.commit.taken_back = Some(Box::new(reason));
-        let Snapshot { config, up, additions } = pending.before;
+        let Snapshot { config, mut up, additions } = pending.before;
+        // What was disabled meanwhile, and is down, is not started for having been up.
+        for name in pending.disabled.iter() {
+            let entry = self.registry.find(name).and_then(|id| self.registry.get(id));
+            if self.kept.disabled.contains(name) && !entry.is_some_and(is_wanted) {
+                up.remove(name);
+            }
+        }
         self.bring_additions_back(additions);
         self.commit.rolling_back = true;
         let change = self.apply_config(config, &ApplyMode::RollBack(up), &Initiator::Rollback);

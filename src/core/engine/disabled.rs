@@ -1,9 +1,12 @@
 //! `disable` and `enable`: whether the daemon itself starts a program. One that is disabled is not started with the daemon, by
 //! what depends on it, by its schedule or by an update; a client can start it all the same, and it is supervised as ever then.
+//! An instance of a template that stands in no file is there with every daemon as long as it is enabled.
 
 use super::Engine;
 use super::ledger::ReplyToken;
-use crate::api::{ProcId, Reply};
+use super::reload::{Purpose, Wanted};
+use super::scale::MOST_MADE;
+use crate::api::{Keeping, ProcId, Reply};
 use crate::core::effect::KeptFile;
 use crate::process::{Cause, Initiator};
 
@@ -11,26 +14,34 @@ use crate::process::{Cause, Initiator};
 const MOST_DISABLED: usize = 10_000;
 
 impl Engine {
+    /// Somebody wants the daemon itself to start a program, or not to do so. An instance of a template is made for it.
+    pub(super) fn enable_or_disable(&mut self, token: ReplyToken, name: &str, enabled: bool, by: Initiator) {
+        if enabled && self.is_to_be_made(name) {
+            let purpose = Purpose::Make { names: vec![name.to_owned()], wanted: Wanted::Enable };
+            return self.load_configuration(Some(token), purpose, by);
+        }
+        self.set_enabled(token, name, enabled, by);
+    }
+
     /// The daemon itself starts a program no more, or does so again.
     pub(super) fn set_enabled(&mut self, token: ReplyToken, name: &str, enabled: bool, by: Initiator) {
         let found = self.registry.find_or_refuse(name);
-        let was_enabled = !self.kept.disabled.contains(name);
+        let was_enabled = match &found {
+            Ok(id) => !self.is_disabled(*id),
+            Err(_) => !self.kept.disabled.contains(name),
+        };
         let id = match found {
             Ok(id) => Some(id),
             // It has left the file, and may come back one day.
             Err(_) if enabled && !was_enabled => None,
             Err(refusal) => return self.refuse(token, refusal),
         };
-        if !enabled && self.kept.disabled.len() >= MOST_DISABLED {
-            let names = self.kept.disabled.iter().filter(|name| self.registry.find(name).is_some());
-            self.kept.disabled = names.cloned().collect();
+        let is_transient = id.is_some_and(|id| self.registry.get(id).is_some_and(|entry| !entry.is_configured()));
+        if was_enabled != enabled && !is_transient {
+            self.keep_disabled(name, !enabled);
         }
-        if was_enabled != enabled {
-            match enabled {
-                true => self.kept.disabled.remove(name),
-                false => self.kept.disabled.insert(name.to_owned()),
-            };
-            self.keep(KeptFile::Disabled);
+        if !enabled {
+            self.commit.note_disabled(name);
         }
         if let Some(id) = id.filter(|_| was_enabled != enabled) {
             self.note(id, Cause::EnabledSet { enabled, by });
@@ -44,7 +55,33 @@ impl Engine {
             self.review_waiters(id);
         }
         let reply = Reply::EnabledSet { name: name.to_owned(), enabled, kept: None };
-        self.reply_when_kept(token, KeptFile::Disabled, reply);
+        if is_transient {
+            // Nothing of it outlives it, nor the daemon.
+            return self.reply(token, reply.kept(Keeping::Transient));
+        }
+        let is_made = self.additions.instances.iter().any(|instance| instance == name);
+        if is_made {
+            self.keep_instance(name, enabled);
+        }
+        let file = if is_made && enabled { KeptFile::Instances } else { KeptFile::Disabled };
+        self.reply_when_kept(token, file, reply);
+    }
+
+    fn keep_disabled(&mut self, name: &str, disabled: bool) {
+        if disabled && self.kept.disabled.len() >= MOST_DISABLED {
+            let names = self.kept.disabled.iter().filter(|name| self.registry.find(name).is_some());
+            self.kept.disabled = names.cloned().collect();
+        }
+        match disabled {
+            true => self.kept.disabled.insert(name.to_owned()),
+            false => self.kept.disabled.remove(name),
+        };
+        self.keep(KeptFile::Disabled);
+    }
+
+    /// Whether it may be an instance of a template that is not there yet.
+    fn is_to_be_made(&self, name: &str) -> bool {
+        name.contains('@') && self.registry.find(name).is_none() && self.additions.instances.len() < MOST_MADE
     }
 
     /// The daemon itself does not start this one.

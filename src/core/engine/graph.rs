@@ -48,24 +48,21 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// The graph of these processes, in the order of their ids.
-    fn new(programs: &[(ProcId, &ProgramConfig)]) -> Graph {
-        let configs: Vec<&ProgramConfig> = programs.iter().map(|(_, program)| *program).collect();
-        // The names were checked when the configuration was loaded.
-        let edges = dependency_edges(&configs, usize::MAX, &mut |_, _, _| ()).unwrap_or_default();
-        if edges.is_empty() {
+    /// The graph of these processes, in the order of their ids. Those that are leaving have theirs, but nobody else has them: what
+    /// needs `web` needs its instances from the moment on in which it has some.
+    fn new(programs: &[(ProcId, &ProgramConfig)], is_leaving: &dyn Fn(ProcId) -> bool) -> Graph {
+        let present: Vec<_> = programs.iter().filter(|(id, _)| !is_leaving(*id)).copied().collect();
+        let mut needs = links(&present);
+        if present.len() < programs.len() {
+            needs.extend(links(programs).into_iter().filter(|link| is_leaving(link.from)));
+            sort_by(&mut needs, |one, other| one.from.cmp(&other.from));
+        }
+        if needs.is_empty() {
             return Graph::default();
         }
-        let pairs: Vec<(u32, u32)> = edges.iter().map(|edge| (edge.from, edge.to)).collect();
+        let place = |id: ProcId| programs.partition_point(|(other, _)| *other < id) as u32;
+        let pairs: Vec<(u32, u32)> = needs.iter().map(|link| (place(link.from), place(link.on))).collect();
         let depths = Topology::new(programs.len(), &pairs).depths().unwrap_or_default();
-        let id = |number: u32| programs.get(number as usize).map_or(ProcId::MAX, |(id, _)| *id);
-        let links = edges.iter().map(|edge| Link {
-            from: id(edge.from),
-            on: id(edge.to),
-            kind: edge.kind,
-            condition: edge.condition,
-        });
-        let needs: Vec<Link> = links.collect();
         let mut needed_by = needs.clone();
         sort_by(&mut needed_by, |one, other| one.on.cmp(&other.on));
         let mut nodes: SortedMap<ProcId, Node> = SortedMap::default();
@@ -125,6 +122,21 @@ impl Graph {
     }
 }
 
+/// From each of these to what it needs of them.
+fn links(programs: &[(ProcId, &ProgramConfig)]) -> Vec<Link> {
+    let configs: Vec<&ProgramConfig> = programs.iter().map(|(_, program)| *program).collect();
+    // The names were checked when the configuration was loaded.
+    let edges = dependency_edges(&configs, usize::MAX, &mut |_, _, _| ()).unwrap_or_default();
+    let id = |number: u32| programs.get(number as usize).map_or(ProcId::MAX, |(id, _)| *id);
+    let links = edges.iter().map(|edge| Link {
+        from: id(edge.from),
+        on: id(edge.to),
+        kind: edge.kind,
+        condition: edge.condition,
+    });
+    links.collect()
+}
+
 fn range((first, count): (u32, u32)) -> Range<usize> {
     first as usize..first as usize + count as usize
 }
@@ -142,7 +154,8 @@ impl Engine {
     pub(super) fn rebuild_graph(&mut self) {
         let programs: Vec<(ProcId, &ProgramConfig)> =
             self.registry.iter().map(|(id, entry)| (id, entry.config().as_ref())).collect();
-        self.graph = Graph::new(&programs);
+        let is_leaving = |id| self.registry.get(id).is_some_and(|entry| entry.leaving);
+        self.graph = Graph::new(&programs, &is_leaving);
     }
 }
 
@@ -159,7 +172,7 @@ mod tests {
     fn each_process_has_its_links_and_its_depth() {
         let programs = [program("db", &[]), program("web", &["api", "db"]), program("api", &["db"]), program("x", &[])];
         let programs: Vec<(ProcId, &ProgramConfig)> = (10..).step_by(10).zip(&programs).collect();
-        let graph = Graph::new(&programs);
+        let graph = Graph::new(&programs, &|_| false);
         let on: Vec<ProcId> = graph.needs(20).iter().map(|link| link.on).collect();
         let from: Vec<ProcId> = graph.needed_by(10).iter().map(|link| link.from).collect();
         assert_eq!((on, from), (vec![30, 10], vec![20, 30]));
@@ -171,7 +184,7 @@ mod tests {
     fn without_dependencies_nothing_is_allocated() {
         let programs = [program("db", &[]), program("web", &[])];
         let programs: Vec<(ProcId, &ProgramConfig)> = (0..).zip(&programs).collect();
-        let Graph { needs, needed_by, nodes } = Graph::new(&programs);
+        let Graph { needs, needed_by, nodes } = Graph::new(&programs, &|_| false);
         assert_eq!((needs.capacity(), needed_by.capacity(), nodes.len()), (0, 0, 0));
     }
 }

@@ -1,6 +1,6 @@
-//! What outlives the daemon where it has a `state_dir`: which programs are disabled, how many instances somebody has asked for,
-//! and until which time schedules were followed. Each of the three is a small file of lines, written as a whole whenever it
-//! changes, and never otherwise.
+//! What outlives the daemon where it has a `state_dir`: which programs are disabled, which instances of templates were enabled, how
+//! many instances somebody has asked for, and until which time schedules were followed. Each of the four is a small file of lines,
+//! written as a whole whenever it changes, and never otherwise.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,8 @@ pub(crate) struct Scale {
 pub(crate) struct Kept {
     /// Programs that only a client starts.
     pub(super) disabled: SortedSet<String>,
+    /// Instances of templates that stand in no file, and are to be there with every daemon.
+    pub(super) instances: SortedSet<String>,
     /// Programs with other `numprocs` than in the file.
     pub(super) scales: SortedMap<String, Scale>,
     /// Until when times of a schedule with `schedule_catchup` have been followed, in seconds since 1970.
@@ -46,13 +48,14 @@ impl Kept {
             instances: scale.instances,
             at_most: scale.instances,
         });
-        Additions { scales: scales.collect(), instances: Vec::new() }
+        Additions { scales: scales.collect(), instances: self.instances.iter().cloned().collect() }
     }
 
     /// What a file holds, line by line.
     fn text(&self, file: KeptFile) -> String {
         let lines: Vec<String> = match file {
             KeptFile::Disabled => self.disabled.iter().cloned().collect(),
+            KeptFile::Instances => self.instances.iter().cloned().collect(),
             KeptFile::Scales => {
                 let scales = self.scales.iter();
                 scales.map(|(name, scale)| format!("{} {} {name}", scale.instances, scale.in_file)).collect()
@@ -91,6 +94,7 @@ impl Kept {
         let lines = || lines.iter().skip(1).copied();
         match file {
             KeptFile::Disabled => self.disabled = lines().map(str::to_owned).collect(),
+            KeptFile::Instances => self.instances = lines().map(str::to_owned).collect(),
             KeptFile::Scales => self.scales = lines().map(scale).collect::<Option<_>>().ok_or("it is damaged")?,
             KeptFile::Times => self.times = lines().map(number).collect::<Option<_>>().ok_or("it is damaged")?,
         }
@@ -166,17 +170,16 @@ mod tests {
     fn kept() -> Kept {
         let mut kept = Kept::default();
         kept.disabled.extend(["web", "a b"].map(str::to_owned));
+        kept.instances.insert("worker@us".to_owned());
         kept.scales.insert("w x".to_owned(), Scale { instances: 5, in_file: 2 });
         kept.times.extend([("job".to_owned(), 1_800_000_000), ("long past".to_owned(), -5)]);
         kept
     }
 
-    const ALL: [KeptFile; 3] = [KeptFile::Disabled, KeptFile::Scales, KeptFile::Times];
-
     #[test]
     fn what_is_written_is_read_back() {
         let mut read = Kept::default();
-        for file in ALL {
+        for file in KeptFile::ALL {
             assert_eq!(read.read(file, &kept().text(file)), Ok(()));
             assert_eq!(Kept::default().read(file, &Kept::default().text(file)), Ok(()), "nothing to keep");
         }
@@ -186,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_torn_anywhere_changes_nothing() {
-        for file in ALL {
+        for file in KeptFile::ALL {
             let text = kept().text(file);
             for length in 0..text.len() {
                 let mut read = Kept::default();

@@ -12,7 +12,7 @@ use super::timers::TimerKey;
 use super::waiters::WaitKind;
 use super::{Engine, groups};
 use crate::api::{Announcement, Changes, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Selector, Terms};
-use crate::config::{ConfigError, Loaded, Scaled};
+use crate::config::{Additions, ConfigError, Loaded, Scaled};
 use crate::core::effect::{Effect, LoadJob};
 use crate::models::{Right, SupervisorConfig};
 use crate::process::Initiator;
@@ -39,8 +39,17 @@ pub(super) enum Purpose {
     Update { confirm: Option<Duration> },
     /// To have so many instances of a program.
     Scale { name: String, instances: u32, save: bool },
-    /// To make instances of templates, which a start names.
-    Make { names: Vec<String>, on: Selector, terms: Terms },
+    /// To make instances of templates, for what somebody wants of them.
+    Make { names: Vec<String>, wanted: Wanted },
+}
+
+/// What somebody wants of instances of templates that are not there yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Wanted {
+    /// To start them.
+    Start { on: Selector, terms: Terms },
+    /// To have the first of them with every daemon.
+    Enable,
 }
 
 impl Purpose {
@@ -97,6 +106,8 @@ pub(super) struct Reload {
     load: u64,
     /// Set while the file is being read: whoever asked before that began.
     reading: Option<Vec<ReloadRequest>>,
+    /// What is added to it.
+    read_with: Additions,
     /// Asked since: the file may have changed, so it is read once more for these.
     next: Vec<ReloadRequest>,
     /// What was read to be kept, until a configuration is applied as a whole.
@@ -193,6 +204,7 @@ impl Engine {
             | Purpose::Make { .. } => None,
         });
         let job = LoadJob { file, additions: self.additions_for(first), origins_of: origins_of.collect() };
+        self.reload.read_with.clone_from(&job.additions);
         self.reload.reading = Some(requests);
         let load = self.reload.load;
         self.timers.set(TimerKey::ConfigLoad(load), self.now.checked_add(LOAD_LIMIT));
@@ -257,12 +269,22 @@ impl Engine {
         for asked in &questions {
             self.answer_question(asked, &loaded);
         }
+        if !requests.is_empty() && self.is_read_without_some() {
+            // Somebody was told that they have started.
+            return self.begin_load(requests);
+        }
         if !requests.is_empty() {
             for warning in loaded.warnings {
                 self.announce(None, Announcement::Reload(ReloadChange::Warning(Arc::new(warning))));
             }
             self.apply(loaded.config, &loaded.scaled, &requests);
         }
+    }
+
+    /// Instances of templates have started, or were enabled, since the file was begun to be read; or an update was taken back.
+    fn is_read_without_some(&self) -> bool {
+        let (now, then) = (self.additions_for(None), &self.reload.read_with);
+        now.scales != then.scales || now.instances.iter().any(|name| !then.instances.contains(name))
     }
 
     /// The file was read for somebody who only asks.
@@ -307,7 +329,7 @@ impl Engine {
             Purpose::Scale { name, instances, save } => {
                 self.scaled(token, loaded, (name, *instances, *save), &asked.by);
             }
-            Purpose::Make { names, on, terms } => self.made(token, loaded, (names, on, *terms), &asked.by),
+            Purpose::Make { names, wanted } => self.made(token, loaded, (names, wanted), &asked.by),
             Purpose::Reread { .. }
             | Purpose::Settings { .. }
             | Purpose::Read

@@ -2,23 +2,23 @@
 //! what somebody adds at run time. The file is read for it, so that what comes is as it would be by the file; what else has
 //! changed in it waits for a reload.
 
-use super::Engine;
 use super::commands::CommandContext;
 use super::commit::ApplyMode;
 use super::kept::Scale as KeptScale;
 use super::ledger::ReplyToken;
-use super::reload::Purpose;
+use super::reload::{Purpose, Wanted};
 use super::waiters::WaitKind;
-use crate::api::{Act, Refusal, ReloadFailure, ScaleFault, Selector, Terms};
+use super::{Engine, Entry};
+use crate::api::{Act, Keeping, Refusal, ReloadFailure, ScaleFault, Selector, Terms, Updated};
 use crate::config::{Additions, Loaded, Scale, Scaled, diff};
-use crate::models::SupervisorConfig;
+use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{Desired, Initiator};
 
 /// So many instances a program may have, as in the file.
 pub(super) const MOST_INSTANCES: u32 = 10_000;
 
 /// So many instances of templates that are in no file.
-const MOST_MADE: usize = 10_000;
+pub(super) const MOST_MADE: usize = 10_000;
 
 impl Engine {
     /// So many instances of a program are wanted.
@@ -37,10 +37,11 @@ impl Engine {
     /// What the file is to be read with for this purpose.
     pub(super) fn additions_for(&self, purpose: Option<&Purpose>) -> Additions {
         let mut additions = self.additions.clone();
-        // One that is down goes with the next reload.
+        // One that is down goes with the next reload, unless it was enabled.
         additions.instances.retain(|name| {
             let entry = self.registry.find(name).and_then(|id| self.registry.get(id));
-            entry.is_some_and(|entry| entry.machine.desired() == Desired::Up || entry.machine.is_engaged())
+            let is_up = |entry: &Entry| entry.machine.desired() == Desired::Up || entry.machine.is_engaged();
+            self.kept.instances.contains(name) || entry.is_some_and(is_up)
         });
         match purpose {
             Some(Purpose::Scale { name, instances, .. }) => {
@@ -87,7 +88,7 @@ impl Engine {
                 if save {
                     self.keep_scale(program, is_other.then_some(KeptScale { instances, in_file }));
                 }
-                self.add_programs(token, new, by);
+                self.add_programs(token, new, save, by);
             }
         }
     }
@@ -113,6 +114,13 @@ impl Engine {
         let old = self.effective();
         let mut new = old.clone();
         let is_instance = |name: &String| names.contains(name);
+        // The number in the file has changed and is not in force yet: some would stay that are no instances any more.
+        let is_of_before = |config: &ProgramConfig| {
+            config.name == program || (is_instance(&config.name) && config.numprocs != *in_file)
+        };
+        if old.programs.iter().any(is_of_before) {
+            return Err(fault(ScaleFault::FileChanged));
+        }
         let place = new.programs.iter().position(|program| is_instance(&program.name)).unwrap_or(new.programs.len());
         new.programs.retain(|program| !is_instance(&program.name));
         let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned();
@@ -124,9 +132,11 @@ impl Engine {
     }
 
     /// Takes programs into force, and others out of it, without any other change.
-    fn add_programs(&mut self, token: Option<ReplyToken>, new: SupervisorConfig, by: &Initiator) {
+    fn add_programs(&mut self, token: Option<ReplyToken>, new: SupervisorConfig, save: bool, by: &Initiator) {
         let change = self.apply_config(new, &ApplyMode::Scale, by);
-        self.wait_for(token, Terms::default(), WaitKind::Update(Box::new(change.updated(None))), &change.goals());
+        let saved = save.then_some(Keeping::Kept);
+        let updated = Updated { saved, ..change.updated(None) };
+        self.wait_for(token, Terms::default(), WaitKind::Update(Box::new(updated)), &change.goals());
         self.stop_removed(&change, by);
     }
 
@@ -142,7 +152,7 @@ impl Engine {
         };
         let is_made = |name: &&String| name.contains('@') && self.registry.find(name).is_none();
         let names: Vec<String> = named.iter().filter(is_made).cloned().collect();
-        (!names.is_empty()).then(|| Purpose::Make { names, on: on.clone(), terms })
+        (!names.is_empty()).then(|| Purpose::Make { names, wanted: Wanted::Start { on: on.clone(), terms } })
     }
 
     /// The file was read to make these. What it has no template for is refused as any name that is none.
@@ -150,7 +160,7 @@ impl Engine {
         &mut self,
         token: Option<ReplyToken>,
         loaded: &Loaded,
-        (names, on, terms): (&[String], &Selector, Terms),
+        (names, wanted): (&[String], &Wanted),
         by: &Initiator,
     ) {
         let mut new = self.effective();
@@ -169,8 +179,12 @@ impl Engine {
             let change = self.apply_config(new, &ApplyMode::Add, by);
             self.stop_removed(&change, by);
         }
-        if let Some(token) = token {
-            self.act_on(Act::Start, on.clone(), CommandContext { token, by: by.clone(), terms });
+        let (Some(token), by) = (token, by.clone()) else { return };
+        match (wanted, names) {
+            (Wanted::Start { on, terms }, _) => {
+                self.act_on(Act::Start, on.clone(), CommandContext { token, by, terms: *terms });
+            }
+            (Wanted::Enable, names) => self.set_enabled(token, names.first().map_or("", String::as_str), true, by),
         }
     }
 
@@ -185,6 +199,11 @@ impl Engine {
         for program in &ended {
             self.keep_scale(program, None);
         }
-        self.additions.instances.retain(|name| programs.programs.iter().any(|program| program.name == *name));
+        let is_made = |name: &String| programs.programs.iter().any(|program| program.name == *name);
+        self.additions.instances.retain(is_made);
+        let unmade: Vec<String> = self.kept.instances.iter().filter(|name| !is_made(name)).cloned().collect();
+        for name in &unmade {
+            self.keep_instance(name, false);
+        }
     }
 }

@@ -19,16 +19,42 @@ impl Engine {
         let settings = settings_of(run, loaded, secrets);
         self.reply(token, Reply::Settings(Box::new(settings)));
     }
+
+    /// The same of a program that somebody runs by hand, of which no file says anything.
+    #[cfg(feature = "attach")]
+    pub(super) fn tell_settings_of_run(&mut self, token: ReplyToken, name: &str, secrets: bool) {
+        let entry = self.registry.id_of(name).and_then(|id| self.registry.get(id));
+        let Some(config) = entry.map(|entry| entry.config()) else { return self.refuse(token, Refusal::Internal) };
+        let defaults = ProgramConfig::new(name, "");
+        let settings = all_keys(config, &defaults).into_iter().map(|(_, diff)| {
+            let source = (diff.old != diff.new).then(|| SettingSource {
+                section: format!("program:{name}"),
+                file: BY_HAND.to_owned(),
+                line: 0,
+            });
+            let KeyDiff { key, old, .. } = shown(diff, secrets);
+            Setting { key, value: old, source, in_file: None }
+        });
+        let settings = ProgramSettings { name: name.to_owned(), in_file: false, settings: settings.collect() };
+        self.reply(token, Reply::Settings(Box::new(settings)));
+    }
+}
+
+/// What is told in the place of a file.
+#[cfg(feature = "attach")]
+const BY_HAND: &str = "supervicectl run";
+
+fn shown(diff: KeyDiff, secrets: bool) -> KeyDiff {
+    if secrets { diff } else { diff.without_secrets() }
 }
 
 /// What a program runs with, beside what a file says.
 fn settings_of(run: &ProgramConfig, loaded: &Loaded, secrets: bool) -> ProgramSettings {
     let in_file = loaded.config.programs.iter().find(|program| program.name == run.name);
     let origins = loaded.origins.iter().find(|origins| origins.name == run.name);
-    let shown = |diff: KeyDiff| if secrets { diff } else { diff.without_secrets() };
     let settings = all_keys(run, in_file.unwrap_or(run)).into_iter().map(|(field, diff)| {
         let (is_same, source) = (diff.old == diff.new, origins.and_then(|origins| source_of(origins, field)));
-        let KeyDiff { key, old, new } = shown(diff);
+        let KeyDiff { key, old, new } = shown(diff, secrets);
         Setting { key, value: old, source, in_file: (!is_same).then_some(new) }
     });
     ProgramSettings { name: run.name.clone(), in_file: in_file.is_some(), settings: settings.collect() }

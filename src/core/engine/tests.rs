@@ -2,6 +2,8 @@
 
 mod bench;
 mod changes;
+#[cfg(feature = "schedules")]
+mod control;
 mod dependencies;
 mod disabled;
 mod each;

@@ -101,6 +101,8 @@ impl Engine {
         let id = self.add(Arc::from(program));
         if let Some(entry) = self.registry.get_mut(id) {
             entry.transient = Some(Transient::default());
+            // That is of a program of the configuration with this name.
+            entry.disabled = false;
         }
         self.rebuild_graph();
         self.begin_run(token, id, &run, &by);

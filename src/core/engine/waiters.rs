@@ -11,6 +11,7 @@ use crate::api::{
     Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached,
     Updated, WaitFor,
 };
+use crate::core::effect::KeptFile;
 use crate::models::{AutoRestart, HealthCheckType};
 #[cfg(feature = "attach")]
 use crate::process::Generation;
@@ -306,7 +307,13 @@ impl Engine {
             self.announce_failures(&answer);
         }
         if let Some(token) = request.and_then(|request| self.ledger.take(request)) {
-            self.answer(token, answer);
+            match answer {
+                // Whoever is told so may rely on it, whatever becomes of the daemon.
+                Ok(Reply::Updated(updated)) if updated.saved.is_some() => {
+                    self.reply_when_kept(token, KeptFile::Scales, Reply::Updated(updated));
+                }
+                answer => self.answer(token, answer),
+            }
         }
         #[cfg(feature = "attach")]
         told.into_iter().for_each(|id| self.note_seen(id));

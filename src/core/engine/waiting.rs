@@ -11,7 +11,9 @@ use super::start_record::Hurdle;
 use super::{Engine, Entry};
 use crate::api::{ProcId, Reached, Unreached};
 use crate::models::{DependencyCondition, DependencyKind};
-use crate::process::{self, Awaited, Condition, Exit, Generation, Initiator, Machine, ProcessState, Related, Relation};
+use crate::process::{
+    self, Awaited, Condition, Exit, Generation, Initiator, Machine, Moment, ProcessState, Related, Relation,
+};
 use crate::util::sorted::SortedSet;
 
 /// So many of those that are waited for are named.
@@ -54,6 +56,12 @@ pub(super) fn holds(entry: &Entry, condition: DependencyCondition) -> bool {
 /// It is a oneshot that has done what it is for.
 fn has_completed(machine: &Machine) -> bool {
     machine.state() == ProcessState::Exited && machine.last_run().is_some_and(|run| run.completed)
+}
+
+/// It has ended since then, or is about to. One that is new, and has not run since then, has not.
+fn has_ended(machine: &Machine, since: Option<Moment>) -> bool {
+    let has_run = machine.pid().is_some() || machine.last_run().is_some_and(|run| Some(run.ended) >= since);
+    !is_alive(machine) && has_run
 }
 
 /// Its process runs, and is not on its way out.
@@ -223,7 +231,7 @@ impl Engine {
                 Gate::Waits => {}
             }
         } else if link.kind == DependencyKind::Binds && is_alive(machine) && !self.held.contains_key(&id) {
-            let is_gone = self.registry.get(link.on).is_none_or(|on| !is_alive(&on.machine));
+            let is_gone = self.registry.get(link.on).is_none_or(|on| has_ended(&on.machine, machine.started_at()));
             if is_gone && !self.is_met(link) && !self.held.contains_key(&link.on) {
                 let name = self.name_of(link.on).as_ref().into();
                 let by = Initiator::Related(Arc::new(Related { name, relation: Relation::BoundTo, by: None }));

@@ -19,8 +19,8 @@ use crate::models::{DependencyTarget, SupervisorConfig};
 use crate::process::{Caller, Initiator, Moment, ProcessState};
 use news::News;
 pub(crate) use plan::{Fault, Part, Plan, ReadyAfter, Step, StepKind, selects};
-pub(crate) use system::Happening;
 use system::System;
+pub(crate) use system::{Happening, watched_patterns};
 
 /// When the simulated clock begins. Not at its start: what was before is a moment, too.
 const BEGIN: Moment = Moment::from_nanos(1_000_000_000);
@@ -145,6 +145,11 @@ impl Simulation {
     fn step(&mut self, what: StepKind) {
         match what {
             StepKind::Fail { on, exit } => self.system.fail(&on, exit),
+            StepKind::Write { on, line } => {
+                for input in self.system.write(&on, &line) {
+                    self.hand_in(input);
+                }
+            }
             StepKind::Stop { on } => self.stop(&on),
             StepKind::SetFlag { flag } => {
                 let by = self.operator();

@@ -9,8 +9,8 @@ use crate::process::Exit;
 /// When something gets ready; `None`: never.
 pub(crate) type ReadyAfter = Option<Duration>;
 
-/// What is told of the simulated programs, and what is done to them. All else goes well: programs live for ever and get ready
-/// after `startsecs`, checks pass, hooks succeed, and what a start waits for outside holds.
+/// What is told of the simulated programs, and what is done to them. All else goes well: programs live for ever, get ready
+/// after `startsecs` and write all the time, checks pass, hooks succeed, and what a start waits for outside holds.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// How long it takes.
@@ -47,6 +47,8 @@ pub(crate) enum Part {
     Readiness,
     /// It does not tell its watchdog any more that it is alive.
     Watchdog,
+    /// It writes nothing.
+    Output,
     /// The commands of a hook.
     Hook(Hook),
 }
@@ -64,6 +66,8 @@ pub(crate) struct Step {
 pub(crate) enum StepKind {
     /// These processes end so, if they run.
     Fail { on: DependencyTarget, exit: Exit },
+    /// These write a line, if they run.
+    Write { on: DependencyTarget, line: String },
     /// An operator stops these.
     Stop { on: DependencyTarget },
     /// An operator sets this flag.
@@ -96,7 +100,7 @@ impl Plan {
     pub(super) fn flags(&self, programs: &[ProgramConfig]) -> Vec<(String, Duration)> {
         let reloaded = self.steps.iter().filter_map(|step| match &step.what {
             StepKind::Reload { found } => Some(&found.config.programs),
-            StepKind::Fail { .. } | StepKind::Stop { .. } | StepKind::SetFlag { .. } => None,
+            StepKind::Fail { .. } | StepKind::Write { .. } | StepKind::Stop { .. } | StepKind::SetFlag { .. } => None,
         });
         let mut flags: Vec<(String, Duration)> = Vec::new();
         for condition in reloaded.flatten().chain(programs).flat_map(|program| &program.start_when) {
@@ -111,8 +115,13 @@ impl Plan {
 
     /// Whether this part of a program fails so long after the beginning.
     pub(super) fn fails(&self, program: &ProgramConfig, part: Part, after: Duration) -> bool {
+        self.fault(program, part, after).is_some()
+    }
+
+    /// Why this part of a program fails so long after the beginning.
+    pub(super) fn fault(&self, program: &ProgramConfig, part: Part, after: Duration) -> Option<&Fault> {
         let is_now = |fault: &Fault| fault.from <= after && fault.until.is_none_or(|until| after < until);
-        self.faults.iter().any(|fault| fault.part == part && is_now(fault) && selects(&fault.on, program))
+        self.faults.iter().find(|fault| fault.part == part && is_now(fault) && selects(&fault.on, program))
     }
 
     /// When a condition comes to hold.

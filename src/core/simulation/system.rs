@@ -12,12 +12,13 @@ use crate::core::effect::{
 };
 use crate::core::effects::time_after;
 use crate::health::HealthCheckResult;
-use crate::models::{DependencyTarget, ProgramConfig, ProgramType, Readiness, StartCondition};
+use crate::models::{DependencyTarget, OutputSign, ProgramConfig, ProgramType, Readiness, StartCondition};
 use crate::output::Note;
 use crate::process::{
     Exit, Generation, Moment, NoMain, Notification, ProcessState, ReadyReport, ReadySign, WatchdogReport, signal_number,
 };
 use crate::schedule;
+use crate::util::line_pattern::LinePattern;
 use crate::util::sorted::SortedMap;
 
 const SIGKILL: u8 = 9;
@@ -55,6 +56,16 @@ fn ends(config: &ProgramConfig, signal: u8) -> bool {
     let steps = config.stopsignal.split(',').filter_map(|step| signal_number(step.split(':').next().unwrap_or(step)));
     let watchdog = signal_number(&config.watchdog_signal);
     signal == SIGKILL || steps.chain(watchdog).any(|known| known == signal)
+}
+
+/// The patterns of `output_watch` that hold of a line.
+pub(crate) fn watched_patterns<'c>(config: &'c ProgramConfig, line: &str) -> Vec<&'c str> {
+    let patterns = config.restart.output_watch.iter().filter_map(|rule| match &rule.sign {
+        OutputSign::Pattern(pattern) => Some(pattern.as_str()),
+        OutputSign::Silence(_) => None,
+    });
+    let holds = |pattern: &&str| LinePattern::new(pattern).is_ok_and(|known| known.matches(line.as_bytes()));
+    patterns.filter(holds).collect()
 }
 
 /// What has happened that is worth to be told.
@@ -222,12 +233,12 @@ impl System {
                 let found = if self.plan.date.is_some() { time_after(&config, after) } else { in_utc() };
                 results.push(Input::TimeFound { id, clock: Some(self.clock()), found });
             }
+            Effect::AskSilence { id, generation, long } => results.extend(self.silence(id, generation, long)),
             // Nothing of an earlier daemon is there, nobody watches, and nothing is written.
             Effect::Adoption(_)
             | Effect::ForgetConditions { .. }
             | Effect::WatchChanges { .. }
             | Effect::SampleUsage { .. }
-            | Effect::AskSilence { .. }
             | Effect::ForgetChanges { .. }
             | Effect::Show { .. }
             | Effect::ShowSettings { .. }
@@ -393,6 +404,41 @@ impl System {
             }
         };
         HealthCheckResult { healthy, message: if healthy { "simulated" } else { "not yet" }.to_owned() }
+    }
+
+    /// For how long a run has written nothing. When it writes again that is told, where it was so long.
+    fn silence(&mut self, id: ProcId, generation: Generation, long: Duration) -> Option<Input> {
+        let run = self.runs.get(&id).filter(|run| run.generation == generation)?;
+        let after = self.now.saturating_duration_since(self.began);
+        let fault = self.plan.fault(&run.config, Part::Output, after);
+        let silence = fault.map_or(Duration::ZERO, |fault| after.saturating_sub(fault.from));
+        if let Some(until) = fault.and_then(|fault| fault.until).filter(|_| silence >= long) {
+            let heard = Input::Output(Note::Heard { program: id, generation });
+            self.agenda.add(self.began + until, News::Told(heard));
+        }
+        Some(Input::Output(Note::Silent { program: id, generation, silence }))
+    }
+
+    /// These write a line: what comes of those that are watched for it.
+    pub(super) fn write(&mut self, target: &DependencyTarget, line: &str) -> Vec<Input> {
+        let mut told = Vec::new();
+        for (id, program) in self.selected(target) {
+            let Some(run) = self.runs.get(&id).filter(|run| run.lives(self.now)) else {
+                self.happened.push(Happening::NothingToFail { program });
+                continue;
+            };
+            let generation = run.generation;
+            let mut patterns = watched_patterns(&run.config, line);
+            patterns.dedup();
+            let note = |pattern: &str| Note::WatchedLine {
+                program: id,
+                generation,
+                pattern: pattern.into(),
+                line: line.into(),
+            };
+            told.extend(patterns.into_iter().map(|pattern| Input::Output(note(pattern))));
+        }
+        told
     }
 
     /// Commands take no time.

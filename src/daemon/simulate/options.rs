@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{self, ConfigError, Diagnostic, LoadOptions};
-use crate::core::simulation::{Fault as PlannedFault, Part, Plan, ReadyAfter, Step, StepKind, selects};
+use crate::core::simulation::{
+    Fault as PlannedFault, Part, Plan, ReadyAfter, Step, StepKind, selects, watched_patterns,
+};
 use crate::daemon::args::SimulateOptions;
 use crate::models::{
     DependencyTarget, HealthCheckType, Hook, ProgramConfig, ProgramType, Readiness, StartCondition, SupervisorConfig,
@@ -75,8 +77,8 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 /// What `--fail` looks like.
-const FAIL_FORM: &str = "NAME@TIME=exit:CODE or NAME@TIME=signal:NAME, or, for what fails from then on, NAME@TIME=health, ready, \
-                         watchdog, or the name of a hook; for instance db@5s=exit:1 or db@5s..20s=health";
+const FAIL_FORM: &str = "NAME@TIME=exit:CODE, NAME@TIME=signal:NAME or NAME@TIME=line:TEXT, or, for what fails from then on, \
+                         NAME@TIME=health, ready, watchdog, output, or the name of a hook; for instance db@5s=exit:1 or db@5s..20s=health";
 
 /// How a process ends.
 fn exit(text: &str) -> Result<Exit, String> {
@@ -97,6 +99,7 @@ fn part(text: &str) -> Option<Part> {
         "health" => Some(Part::Health),
         "ready" => Some(Part::Readiness),
         "watchdog" => Some(Part::Watchdog),
+        "output" => Some(Part::Output),
         hook => Hook::ALL.into_iter().find(|known| known.as_str() == hook).map(Part::Hook),
     }
 }
@@ -116,6 +119,7 @@ fn has(program: &ProgramConfig, part: Part) -> bool {
             | Readiness::Health => false,
         },
         Part::Watchdog => program.watchdog > 0,
+        Part::Output => program.restart.output_watch.iter().any(|rule| rule.silence().is_some()),
         Part::Hook(hook) => !hook.of(program).is_empty(),
     }
 }
@@ -128,6 +132,7 @@ fn lacks(part: Part) -> String {
                             for one that never gets ready there is --ready NAME=never"
             .to_owned(),
         Part::Watchdog => "has no watchdog (watchdog)".to_owned(),
+        Part::Output => "is not watched for silence (output_watch = silence:SECONDS)".to_owned(),
         Part::Hook(hook) => format!("has no {hook}"),
     }
 }
@@ -155,6 +160,10 @@ impl Reader {
 
     /// A process ends, or a part of it fails.
     fn fail(&self, text: &str, plan: &mut Plan) -> Result<(), String> {
+        if let Some((rest, line)) = text.split_once("=line:") {
+            plan.steps.push(self.write(rest, line)?);
+            return Ok(());
+        }
         let (rest, what) = text.rsplit_once('=').ok_or_else(|| format!("write {FAIL_FORM}"))?;
         match part(what) {
             Some(part) => plan.faults.push(self.fault(rest, part)?),
@@ -165,6 +174,17 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// A process writes a line that it is watched for.
+    fn write(&self, text: &str, line: &str) -> Result<Step, String> {
+        let (name, at) = self.at_time(text, FAIL_FORM)?;
+        let on = self.target(name)?;
+        let mut meant = self.programs.iter().filter(|program| selects(&on, program));
+        if meant.all(|program| watched_patterns(program, line).is_empty()) {
+            return Err(format!("{name} is not watched for such a line (output_watch = pattern:REGEX)"));
+        }
+        Ok(Step { at, what: StepKind::Write { on, line: line.to_owned() } })
     }
 
     /// `NAME@TIME` or `NAME@TIME..TIME`.

@@ -116,7 +116,7 @@ impl Text {
     pub(super) fn new(config: &SupervisorConfig, plan: &Plan) -> Text {
         let reloaded = plan.steps.iter().filter_map(|step| match &step.what {
             StepKind::Reload { found } => Some(&found.config),
-            StepKind::Fail { .. } | StepKind::Stop { .. } | StepKind::SetFlag { .. } => None,
+            StepKind::Fail { .. } | StepKind::Write { .. } | StepKind::Stop { .. } | StepKind::SetFlag { .. } => None,
         });
         let programs = reloaded.chain([config]).flat_map(|config| &config.programs);
         let names = programs.map(|program| columns(&program.name)).max().unwrap_or(0).max("PROGRAM".len());

@@ -215,21 +215,51 @@ fn a_job_of_every_five_minutes_runs_every_five_minutes() {
     }
 }
 
+/// Cron's names for numbers, as people write them.
+fn spelled(random: &mut Random, field: &Field, first: u32, names: &[&str]) -> String {
+    let mut text = String::new();
+    for (number, part) in field.text.split_inclusive([',', '-', '/']).enumerate() {
+        let (digits, separator) = part.split_at(part.trim_end_matches([',', '-', '/']).len());
+        // What follows a slash is a step, which has no name.
+        let is_step = number > 0 && text.ends_with('/');
+        let place = digits.parse::<u32>().ok().filter(|_| !is_step && random.chance(40));
+        let name = place.and_then(|value| names.get((value - first) as usize)).map_or(digits, |name| name);
+        let _ = write!(text, "{name}{separator}");
+    }
+    text
+}
+
+/// The text of a line with what minutes do not need: a field of seconds before the others, and names.
+fn rich_text(random: &mut Random, line: &Line) -> String {
+    const MONTHS: [&str; 12] = ["jan", "Feb", "mar", "apr", "may", "jun", "JUL", "aug", "sep", "oct", "nov", "dec"];
+    const WEEKDAYS: [&str; 7] = ["sun", "mon", "Tue", "wed", "thu", "fri", "SAT"];
+    let [minute, hour, day, month, weekday] = &line.fields;
+    let month = spelled(random, month, 1, &MONTHS);
+    let weekday = spelled(random, weekday, 0, &WEEKDAYS);
+    let second = if random.chance(20) { field(random, 0, 59, 20).text + " " } else { String::new() };
+    format!("{second}{} {} {} {month} {weekday}", minute.text, hour.text, day.text)
+}
+
 /// What `tests/schedule_oracle.py` compares: a line for each case.
 #[test]
 #[ignore = "prints cases for tests/schedule_oracle.py"]
 fn print_cases() {
     let cases = std::env::var("SUPERVICE_SCHEDULE_CASES").map_or(1000, |text| text.parse().expect("a number"));
-    let seed = std::env::var("SUPERVICE_SCHEDULE_SEED").map_or(1, |text| text.parse().expect("a number"));
+    let seed: u64 = std::env::var("SUPERVICE_SCHEDULE_SEED").map_or(1, |text| text.parse().expect("a number"));
     let zones: Vec<_> = ZONES.map(|name| (name, TimeZone::find(Some(name)).expect(name))).into();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
-    for number in 0..cases {
+    // Neighbouring seeds are to have nothing in common.
+    let mut random = Random(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut number = 0;
+    while number < cases {
         let (name, zone) = &zones[number % zones.len()];
         let line = Line::new(&mut random);
-        let Ok(schedule) = line.text.parse() else { continue };
+        let text = rich_text(&mut random, &line);
+        // Those that never come are refused.
+        let Ok(schedule) = text.parse() else { continue };
         let config = ScheduleConfig { times: vec![schedule], ..ScheduleConfig::default() };
         let after = moment(&mut random, zone);
         let found = next(&config, &|at| zone.offset(at), after).map_or("never".to_owned(), |at| at.to_string());
-        println!("case\t{}\t{name}\t{after}\t{found}", line.text);
+        println!("case\t{text}\t{name}\t{after}\t{found}");
+        number += 1;
     }
 }
