@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::wall_clock::WallClock;
 use crate::process::Moment;
 use crate::util::civil::{Date, date};
 
@@ -21,6 +22,15 @@ pub struct NextRun {
 }
 
 impl NextRun {
+    /// The same in seconds since 1970; `None`: after the end of a run. What goes by a clock has exactly its time: a moment is
+    /// some microseconds off, which can be a second.
+    pub fn seconds(&self, clock: WallClock) -> Option<u64> {
+        match self.clock {
+            Some((seconds, _)) => u64::try_from(seconds).ok(),
+            None => self.at.map(|at| clock.seconds(at)),
+        }
+    }
+
     /// `next 03:00:00 (in 5 h 12 min)`; `zone` is the one that its times are of, where that is not the system's.
     pub fn describe(&self, now: Moment, zone: Option<&str>) -> String {
         let queued = if self.queued { "one more run waits; " } else { "" };
@@ -78,6 +88,10 @@ mod tests {
         assert_eq!(next(3 * DAY + 7200, at).describe(now, None), "next 2026-12-09 04:00:00 (in 3 d 2 h)");
         assert_eq!(next(59, None).describe(now, None), "next in 59 s");
         assert_eq!(next(600, None).describe(now, None), "next in 10 min");
+        // The two clocks were not read at quite the same time.
+        let clock = WallClock { now, wall: Duration::from_micros(1_796_785_200_000_000 - 60_000_001) };
+        assert_eq!(next(60, at).seconds(clock), Some(1_796_785_200));
+        assert_eq!(next(60, None).seconds(clock), Some(1_796_785_199));
         let waits = NextRun { at: None, clock: None, queued: true };
         assert_eq!(waits.describe(now, None), "one more run waits; next after its end");
     }

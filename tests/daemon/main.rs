@@ -1,5 +1,6 @@
 //! The real daemon, watched from outside: through its socket, its signals and /proc.
 
+mod a_real_stack;
 #[cfg(feature = "http")]
 mod access;
 mod harness;
@@ -62,7 +63,6 @@ mod schedules;
 mod servers;
 mod shortage;
 mod soak;
-mod stack;
 mod start_conditions;
 mod start_stop;
 mod state;

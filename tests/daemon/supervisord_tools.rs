@@ -232,10 +232,13 @@ def run_all(command, runas=None, python_shell=False):
 s.__salt__ = {'cmd.run_all': run_all, 'cmd.which_bin': lambda names: shutil.which(names[0])}
 spec.loader.exec_module(s)
 at = {'conf_file': CONF, 'bin_env': CTL}
+# Members of a group are told of as they come.
+def in_order(told):
+    return '\\n'.join(sorted(told.splitlines())) if isinstance(told, str) else told
 for name, args in [('status', []), ('status', ['off']), ('start', ['off']), ('start', ['off']), ('restart', ['ok']), ('stop', ['off']),
     ('start', ['many:*']), ('stop', ['many:']), ('start', ['bad']), ('start', ['nope']), ('reread', []), ('update', []),
     ('add', ['nope']), ('remove', ['off']), ('add', ['off']), ('status_raw', ['nope']), ('status_bool', ['ok']), ('custom', ['avail'])]:
-    try: print(name, args, getattr(s, name)(*args, **at))
+    try: print(name, args, in_order(getattr(s, name)(*args, **at)))
     except Exception as error: print(name, args, type(error).__name__, error)
 print(s.options('cat', conf_file=CONF))
 ";

@@ -228,7 +228,7 @@ fn process_status(row: &StatusRow, now: Moment, clock: WallClock) -> ProcessStat
         autostart: Some(program.autostart),
         kill_at: row.kill_at.map(|at| clock.seconds(at)),
         retry_at: row.retry_at.map(|at| clock.seconds(at)),
-        next_run: row.next_run.and_then(|next| next.at).map(|at| clock.seconds(at)),
+        next_run: row.next_run.and_then(|next| next.seconds(clock)),
         paused: row.paused,
         disabled: row.disabled.then_some(true),
         ready: row.ready,

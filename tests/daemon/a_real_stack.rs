@@ -1,5 +1,5 @@
 //! A whole stack of real servers, as `packaging/examples/stack.sh` sets it up: started in order, crashed at random, stopped in
-//! the reverse order.
+//! the reverse order. Its name has it begin first, because it lasts longest: tests begin in the order of their names.
 
 use std::collections::BTreeSet;
 use std::fs;
