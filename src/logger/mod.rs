@@ -30,7 +30,9 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{Level, LevelFilter, Log};
 
 pub use console::{ConsoleStream, write_line};
-pub(crate) use console::{is_busy as console_is_busy, is_stalled as console_is_stalled, wants_colour};
+pub(crate) use console::{
+    flush as flush_console, is_busy as console_is_busy, is_stalled as console_is_stalled, wants_colour,
+};
 
 pub(crate) use format::{JsonHead, json_line, local_stamp};
 

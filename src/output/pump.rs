@@ -567,6 +567,7 @@ impl Pump {
         }
         self.pool.close(deadline);
         self.requests.iter().for_each(|(_, request)| request.expire());
+        crate::logger::flush_console(deadline);
         // Those who follow are told so before the connections are closed.
         self.programs.values_mut().for_each(|program| drop(std::mem::take(&mut program.followers)));
         // Only memory and pipes are left: nobody has to wait until they are given back.
