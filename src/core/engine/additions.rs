@@ -27,12 +27,15 @@ impl Engine {
         }
     }
 
-    /// Has an instance of a template outlive the daemon, or no more.
-    pub(super) fn keep_instance(&mut self, name: &str, kept: bool) {
-        let is_other = match kept {
-            true => self.kept.instances.insert(name.to_owned()),
-            false => self.kept.instances.remove(name),
-        };
+    /// Has instances of templates outlive the daemon, or no more: all of them, by one write.
+    pub(super) fn keep_instances(&mut self, names: &[String], kept: bool) {
+        let mut is_other = false;
+        for name in names {
+            is_other |= match kept {
+                true => self.kept.instances.insert(name.clone()),
+                false => self.kept.instances.remove(name),
+            };
+        }
         if is_other {
             self.keep(KeptFile::Instances);
         }
@@ -56,8 +59,6 @@ impl Engine {
             self.kept.scales = kept;
             self.keep(KeptFile::Scales);
         }
-        for name in &forgotten {
-            self.keep_instance(name, true);
-        }
+        self.keep_instances(&forgotten, true);
     }
 }

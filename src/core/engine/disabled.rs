@@ -61,7 +61,7 @@ impl Engine {
         }
         let is_made = self.additions.instances.iter().any(|instance| instance == name);
         if is_made {
-            self.keep_instance(name, enabled);
+            self.keep_instances(&[name.to_owned()], enabled);
         }
         let file = if is_made && enabled { KeptFile::Instances } else { KeptFile::Disabled };
         self.reply_when_kept(token, file, reply);

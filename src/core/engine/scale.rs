@@ -202,8 +202,6 @@ impl Engine {
         let is_made = |name: &String| programs.programs.iter().any(|program| program.name == *name);
         self.additions.instances.retain(is_made);
         let unmade: Vec<String> = self.kept.instances.iter().filter(|name| !is_made(name)).cloned().collect();
-        for name in &unmade {
-            self.keep_instance(name, false);
-        }
+        self.keep_instances(&unmade, false);
     }
 }
