@@ -2,10 +2,10 @@
 //! what depends on it, by its schedule or by an update; a client can start it all the same, and it is supervised as ever then.
 //! An instance of a template that stands in no file is there with every daemon as long as it is enabled.
 
-use super::Engine;
 use super::ledger::ReplyToken;
 use super::reload::{Purpose, Wanted};
 use super::scale::MOST_MADE;
+use super::{Engine, Entry};
 use crate::api::{Keeping, ProcId, Reply};
 use crate::core::effect::KeptFile;
 use crate::process::{Cause, Initiator};
@@ -36,7 +36,8 @@ impl Engine {
             Err(_) if enabled && !was_enabled => None,
             Err(refusal) => return self.refuse(token, refusal),
         };
-        let is_transient = id.is_some_and(|id| self.registry.get(id).is_some_and(|entry| !entry.is_configured()));
+        // One that is about to leave the file may come back one day.
+        let is_transient = id.is_some_and(|id| self.registry.get(id).is_some_and(Entry::is_transient));
         if was_enabled != enabled && !is_transient {
             self.keep_disabled(name, !enabled);
         }

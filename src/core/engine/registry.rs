@@ -87,11 +87,15 @@ impl Entry {
 
     /// It is in the configuration, and not about to leave it.
     pub(super) fn is_configured(&self) -> bool {
+        !self.leaving && !self.is_transient()
+    }
+
+    /// Somebody runs it by hand: it is in no file.
+    pub(super) fn is_transient(&self) -> bool {
         #[cfg(feature = "attach")]
-        if self.transient.is_some() {
-            return false;
-        }
-        !self.leaving
+        return self.transient.is_some();
+        #[cfg(not(feature = "attach"))]
+        false
     }
 
     pub(super) fn config(&self) -> &Arc<ProgramConfig> {

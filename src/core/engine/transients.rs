@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::ledger::{Owner, ReplyToken};
 use super::transient::Transient;
 use super::waiters::{Goal, WaitKind};
+use super::{Engine, Entry};
 use crate::api::{
     Answer, ProcId, Refusal, ReloadFailure, Reply, RequestId, Run, RunRefusal, Terms, Unreached, WaitFor,
 };
@@ -173,7 +173,7 @@ impl Engine {
     /// Whether this is a program that somebody runs by hand.
     pub(super) fn is_transient(&self, name: &str) -> bool {
         let entry = self.registry.id_of(name).and_then(|id| self.registry.get(id));
-        entry.is_some_and(|entry| entry.transient.is_some())
+        entry.is_some_and(Entry::is_transient)
     }
 
     /// Somebody is told of the state of this process.

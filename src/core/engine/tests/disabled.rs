@@ -131,3 +131,16 @@ fn what_has_left_the_file_can_be_enabled_all_the_same() {
     bench.ask(5, set("b", true));
     assert!(matches!(bench.refusal(), Refusal::NoSuchProcess { .. }));
 }
+
+#[test]
+fn what_is_about_to_leave_the_file_is_enabled_for_good() {
+    let mut bench = begun(&[quick("web"), quick("other")]);
+    bench.ask(1, set("web", false));
+    bench.ask(2, update(None));
+    bench.load_settings(SupervisorConfig { programs: vec![quick("other")], ..with_state() });
+    assert_eq!(bench.engine.registry.id_of("web").map(|id| bench.entry(id).leaving), Some(true));
+    bench.ask(3, set("web", true));
+    assert!(!kept(&bench).disabled.contains("web"), "it may come back");
+    bench.end(0, Exit::Signal(15));
+    assert!(matches!(bench.reply(), Reply::Updated(_)));
+}
