@@ -336,7 +336,7 @@ fn row_75_a_hook_has_the_user_directory_and_environment_of_its_program() {
 fn row_76_a_failing_pre_start_obeys_the_rules_of_a_failing_program() {
     let daemon = Daemon::start(
         "[program:hook]\ncommand = sleep 1000\npre_start = sh -c 'date +%s%N >> hook; exit 1'\nstartretries = 2\n\
-         [program:program]\ncommand = sh -c 'date +%s%N >> program; exit 1'\nstartretries = 2\n\
+         [program:program]\ncommand = sh -c 'date +%s%N >> program; exit 1'\nstartsecs = 600\nstartretries = 2\n\
          [program:never]\ncommand = sleep 1000\npre_start = DIR\nstartretries = 2\n\
          [program:may]\ncommand = sleep 1000\npre_start = -false\nstartsecs = 0",
     );

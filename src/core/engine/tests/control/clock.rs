@@ -104,8 +104,10 @@ impl Sim {
         self.note(format!("the clock goes from {before} to {wall}, after a sleep of {asleep:?}"));
         let minutes = &mut self.minutes;
         minutes.latest = minutes.latest.max(before);
-        minutes.made_up = (1..=MADE_UP + MICROS).contains(&by) && before.div_euclid(60) < wall.div_euclid(60);
-        minutes.jumps += u32::from(by > MADE_UP || by < 0);
+        // One that it has shown a moment ago may not have been noticed yet.
+        let begins = (before - 1).div_euclid(60);
+        minutes.made_up = (1..=MADE_UP + MICROS).contains(&by) && begins < wall.div_euclid(60);
+        minutes.jumps += u32::from(!(0..=MADE_UP).contains(&by));
         if minutes.latest - wall >= DAY {
             minutes.begun.clear();
             minutes.latest = wall;
