@@ -4,13 +4,21 @@ use std::fs::OpenOptions;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::sys::socket::{SockaddrIn, bind, setsockopt, sockopt};
 
 use super::guarded_path;
 use super::net::{bind_to, check, hand_over};
+
+/// Which file a socket has: device and inode. No other file gets these numbers while the socket is open.
+pub type SocketFile = (u64, u64);
+
+/// Whether the path leads to the file of a socket that is open.
+pub fn is_at_path(path: &Path, file: SocketFile) -> bool {
+    path.symlink_metadata().is_ok_and(|found| (found.dev(), found.ino()) == file)
+}
 
 /// A socket with a file, in the place of a socket that lies there already, whosever it is.
 ///
@@ -22,7 +30,7 @@ pub fn listen_at_path(
     mode: u32,
     owner: (Option<u32>, Option<u32>),
     backlog: Option<u16>,
-) -> io::Result<OwnedFd> {
+) -> io::Result<(OwnedFd, SocketFile)> {
     if path.symlink_metadata().is_ok_and(|found| !found.file_type().is_socket()) {
         let text = "something that is not a socket lies there; remove it or set another path";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
@@ -37,13 +45,19 @@ pub fn listen_at_path(
     check(unsafe { libc::fchmod(socket.as_raw_fd(), 0o600 & mode) })?;
     bind_to(&socket, path)?;
     let made = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path);
-    let handed = made.and_then(|made| hand_over(&made, path, mode, owner)).and_then(|()| listen(&socket, backlog));
-    if let Err(error) = handed {
-        // Nobody will ever accept a connection there.
-        let _ = guarded_path::remove(path);
-        return Err(error);
+    let handed = made.and_then(|made| {
+        hand_over(&made, path, mode, owner)?;
+        listen(&socket, backlog)?;
+        made.metadata()
+    });
+    match handed {
+        Ok(file) => Ok((socket, (file.dev(), file.ino()))),
+        Err(error) => {
+            // Nobody will ever accept a connection there.
+            let _ = guarded_path::remove(path);
+            Err(error)
+        }
     }
-    Ok(socket)
 }
 
 /// A port of the first IPv4 address of the host.
@@ -87,7 +101,7 @@ fn new_socket(family: i32) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -96,17 +110,19 @@ mod tests {
     fn a_socket_replaces_another_one_and_nothing_else() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("x.sock");
-        let first = listen_at_path(&path, 0o660, (None, None), Some(1)).expect("it listens");
+        let (first, first_file) = listen_at_path(&path, 0o660, (None, None), Some(1)).expect("it listens");
         let inode = || path.symlink_metadata().expect("there").ino();
         let before = inode();
-        let second = listen_at_path(&path, 0o640, (None, None), None).expect("the first is replaced");
+        let (second, second_file) = listen_at_path(&path, 0o640, (None, None), None).expect("the first is replaced");
         assert_ne!(inode(), before);
+        assert!(is_at_path(&path, second_file) && !is_at_path(&path, first_file));
         assert_eq!(path.symlink_metadata().expect("there").permissions().mode() & 0o7777, 0o640);
         drop(first);
         UnixStream::connect(&path).expect("the second listens");
         drop(second);
         assert!(path.exists() && UnixStream::connect(&path).is_err(), "its file stays");
         std::fs::remove_file(&path).expect("removed");
+        assert!(!is_at_path(&path, second_file));
         std::fs::write(&path, "precious").expect("written");
         let error = listen_at_path(&path, 0o600, (None, None), None).expect_err("no socket");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);

@@ -17,12 +17,14 @@ use crate::supervisord_clients::compare;
 /// Tells what its standard input is, and answers each connection with its own name.
 const SERVER: &str = "\
 import os, socket, stat
+# Programs in our own dialect have no such variable.
+name = os.environ.get('SUPERVISOR_PROCESS_NAME', 'web')
 s = socket.socket(fileno=0)
 told = [s.family.name, s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN), s.getsockname(), os.get_blocking(0)]
-open(os.environ['TELL'] + '/' + os.environ['SUPERVISOR_PROCESS_NAME'], 'w').write(repr(told))
+open(os.environ['TELL'] + '/' + name, 'w').write(repr(told))
 while True:
     c, _ = s.accept()
-    c.sendall(os.environ['SUPERVISOR_PROCESS_NAME'].encode() + b' %d' % os.getpid())
+    c.sendall(name.encode() + b' %d' % os.getpid())
     c.close()
 ";
 
@@ -111,7 +113,7 @@ fn get(web: u16) -> String {
 /// fcgiwrap is a FastCGI program that takes its connections from standard input. No request is refused while its processes are
 /// restarted, by hand or after a crash: they wait.
 #[test]
-fn a_fastcgi_program_behind_nginx_loses_no_request_over_restarts() {
+fn row_109_a_fastcgi_program_behind_nginx_loses_no_request_over_restarts() {
     let (Some(nginx), Some(wrap)) = (installed("nginx"), installed("fcgiwrap")) else { return };
     if !nix::unistd::geteuid().is_root() {
         return println!("SKIPPED: nginx is told to run as root");
@@ -159,7 +161,7 @@ fn a_fastcgi_program_behind_nginx_loses_no_request_over_restarts() {
 
 /// What can't be bound is the trouble of its program alone, and is told with its reason.
 #[test]
-fn a_socket_that_can_not_be_opened_holds_up_its_program_alone() {
+fn row_104_a_socket_that_can_not_be_opened_holds_up_its_program_alone() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
     let dir = tempfile::tempdir().expect("a directory");
@@ -183,5 +185,92 @@ fn a_socket_that_can_not_be_opened_holds_up_its_program_alone() {
     assert!(why("lost").contains("x.sock: No such file or directory"), "{}", why("lost"));
     drop(taken);
     daemon.wait_state("port", "RUNNING");
+    daemon.terminate();
+}
+
+/// The inode of the socket that is the standard input of a process.
+fn input_of(pid: i32) -> String {
+    fs::read_link(format!("/proc/{pid}/fd/0")).expect("it lives").display().to_string()
+}
+
+fn pid_of(daemon: &Daemon, name: &str) -> i32 {
+    daemon.wait_state(name, "RUNNING").pid.expect("a pid")
+}
+
+/// Row 103: only its owner has a socket, whichever of them starts first.
+#[test]
+fn row_103_no_other_program_has_the_socket() {
+    let program = |name: &str| format!("[program:{name}]\ncommand = sleep 1000\nstartsecs = 0\n");
+    let socket =
+        "[fcgi-program:web]\nsocket = unix://DIR/web.sock\ncommand = sleep 1000\nnumprocs = 2\nstartsecs = 0\n";
+    let daemon = Daemon::start(&format!("{}{socket}{}", program("before"), program("behind")));
+    let input = input_of(pid_of(&daemon, "web:00"));
+    assert!(input.starts_with("socket:["), "{input}");
+    assert_eq!(input_of(pid_of(&daemon, "web:01")), input, "they share it");
+    for _ in 0..2 {
+        for name in ["before", "behind"] {
+            let pid = pid_of(&daemon, name);
+            let fds = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives").flatten();
+            let links: Vec<_> = fds.filter_map(|fd| fs::read_link(fd.path()).ok()).collect();
+            assert!(!links.is_empty() && !links.iter().any(|link| link.as_os_str() == input.as_str()), "{links:?}");
+            daemon.controller().restart_process(name, false).expect("restarted");
+        }
+    }
+    daemon.terminate();
+}
+
+/// Row 107: somebody has deleted the socket's file. Whoever is started next, over a restart as well, makes it anew.
+#[test]
+fn row_107_a_file_that_was_deleted_is_made_anew() {
+    let program = "[fcgi-program:web]\nsocket = unix://DIR/web.sock\ncommand = python3 DIR/serve.py\n";
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("serve.py"), SERVER).expect("written");
+    let daemon = Daemon::start_in(dir, &format!("{program}environment = TELL=DIR\nstartsecs = 0\n"), &[]);
+    let path = daemon.path("web.sock");
+    let serves = || UnixStream::connect(&path).ok().and_then(answer);
+    let first = pid_of(&daemon, "web");
+    wait_until("it answers", || serves() == Some(format!("web {first}")));
+    fs::remove_file(&path).expect("removed");
+    assert_eq!(serves(), None, "nobody finds it");
+    daemon.controller().restart_process("web", false).expect("restarted");
+    let second = pid_of(&daemon, "web");
+    wait_until("it answers again", || serves() == Some(format!("web {second}")));
+    // A file that is there stays, and so do the connections that wait at it.
+    let before = identity(&path);
+    daemon.controller().restart_process("web", false).expect("restarted");
+    assert_eq!(identity(&path), before);
+    let log = daemon.terminate();
+    assert_eq!(log.matches("web.sock has gone: it is made anew").count(), 1, "{log}");
+}
+
+/// Row 108: a reload gives it another port: one restart, the new one is served, and nobody listens at the old one.
+#[test]
+fn row_108_another_port_is_served_after_one_restart() {
+    let config = |port: u16| {
+        format!(
+            "[fcgi-program:web]\nsocket = tcp://127.0.0.1:{port}\ncommand = python3 DIR/serve.py\n\
+             environment = TELL=DIR\nstartsecs = 0\n"
+        )
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("serve.py"), SERVER).expect("written");
+    let (old, new) = (free_port(), free_port());
+    let daemon = Daemon::start_in(dir, &config(old), &[]);
+    let serves = |port: u16| TcpStream::connect(("127.0.0.1", port)).ok().and_then(answer);
+    let first = pid_of(&daemon, "web");
+    wait_until("it answers", || serves(old) == Some(format!("web {first}")));
+    let starts = |daemon: &Daemon| {
+        let history = daemon.controller().history(Some("web")).expect("history");
+        history.iter().filter(|row| row.to_state == "STARTING").count()
+    };
+    let before = starts(&daemon);
+    daemon.write_config(&config(new), &[]);
+    let (code, out, errors) = daemon.ctl(&["update"]);
+    assert_eq!(code, 0, "{out}{errors}");
+    let second = pid_of(&daemon, "web");
+    assert_ne!(second, first);
+    wait_until("the new port answers", || serves(new) == Some(format!("web {second}")));
+    assert_eq!(serves(old), None, "nobody listens at the old one");
+    assert_eq!(starts(&daemon), before + 1);
     daemon.terminate();
 }

@@ -68,6 +68,53 @@ fn row_83_the_main_process_is_shown_watched_and_stopped() {
     daemon.terminate();
 }
 
+/// Makes a session of its own long after its pid file was read, as nginx does when its binary is replaced, and leaves a process
+/// there that nothing else tells as its own.
+const LATE_SESSION: &str = r#"
+import os, sys, time
+here = sys.argv[1]
+def write(name, text):
+    with open(f"{here}/{name}.new", "w") as out: out.write(text)
+    os.rename(f"{here}/{name}.new", f"{here}/{name}")
+if os.fork() != 0:
+    while not os.path.exists(f"{here}/p.pid"): time.sleep(0.01)
+    os._exit(0)
+write("p.pid", str(os.getpid()))
+while not os.path.exists(f"{here}/go"): time.sleep(0.01)
+os.setsid()
+worker = os.fork()
+if worker == 0: os.execve("/bin/sleep", ["sleep", "1000"], {})
+write("worker", str(worker))
+time.sleep(1000)
+"#;
+
+#[test]
+fn what_a_main_process_leaves_in_a_session_that_it_made_late_is_killed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("p.py"), LATE_SESSION).expect("a script");
+    let daemon = Daemon::start_in(
+        dir,
+        "[program:p]\ntype = forking\npidfile = DIR/p.pid\nstartsecs = 0\ncommand = python3 DIR/p.py DIR",
+        &[],
+    );
+    for is_crash in [true, false] {
+        let main = wait_main(&daemon, "p", "p.pid", None).pid.expect("it runs");
+        fs::write(daemon.path("go"), "").expect("written");
+        let worker = pid_in(&daemon, "worker");
+        // The next run makes them again.
+        for name in ["go", "worker", "p.pid"] {
+            fs::remove_file(daemon.path(name)).expect("removed");
+        }
+        if is_crash {
+            strike(main);
+        } else {
+            daemon.controller().stop_process("p").expect("stop");
+        }
+        wait_until("nothing of it is left", || !alive(main) && !alive(worker));
+    }
+    daemon.terminate();
+}
+
 /// Rows 81 and 82: only what this start has written counts, only if it names a process of this run, and the reason is told.
 #[test]
 fn rows_81_and_82_a_pid_file_that_is_stale_or_names_a_stranger_is_told_as_the_reason() {

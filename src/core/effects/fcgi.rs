@@ -11,6 +11,7 @@ use crate::api::ProcId;
 use crate::models::{FcgiAddress, FcgiSocket, ProgramConfig};
 use crate::process::{ProcessState, ProcessView, SpawnError, SpawnStage};
 use crate::sys;
+use crate::sys::fcgi_socket::{SocketFile, is_at_path};
 use crate::util::errno;
 
 /// Those that are open.
@@ -23,6 +24,8 @@ struct OpenSocket {
     /// What it was opened with.
     settings: Settings,
     socket: Arc<OwnedFd>,
+    /// Its file; a port has none.
+    file: Option<SocketFile>,
     /// The processes that have it, or will have it again.
     users: Vec<ProcId>,
 }
@@ -51,15 +54,21 @@ impl FcgiSockets {
         let place = match self.0.iter().position(|open| open.address == *address) {
             Some(place) => place,
             None => {
-                let socket = open(address, &settings, users)?;
+                let (socket, file) = open(address, &settings, users)?;
                 log::info!("the socket {address} is open");
                 let (address, users) = (address.clone(), Vec::new());
-                self.0.push(OpenSocket { address, settings: settings.clone(), socket, users });
+                self.0.push(OpenSocket { address, settings: settings.clone(), socket, file, users });
                 self.0.len() - 1
             }
         };
         let Some(found) = self.0.get_mut(place) else { return Ok(None) };
-        if found.settings != settings {
+        let is_lost = !found.is_there(users);
+        if is_lost {
+            log::warn!(
+                "the file of the socket {address} has gone: it is made anew, and processes that run need a restart"
+            );
+        }
+        if is_lost || found.settings != settings {
             found.change(settings, users)?;
         }
         if !found.users.contains(&id) {
@@ -99,10 +108,17 @@ impl FcgiSockets {
 }
 
 impl OpenSocket {
+    /// Whether clients find it. A disk that does not answer has it still, as far as anybody knows.
+    fn is_there(&self, users: &Users) -> bool {
+        let (FcgiAddress::Unix(path), Some(file)) = (&self.address, self.file) else { return true };
+        let path = path.clone();
+        users.look(&self.address.to_string(), move || is_at_path(Path::new(&path), file)).unwrap_or(true)
+    }
+
     /// A file is made anew: those who have the former one keep that. A port can be had once only.
     fn change(&mut self, settings: Settings, users: &Users) -> Result<(), SpawnError> {
         match &self.address {
-            FcgiAddress::Unix(_) => self.socket = open(&self.address, &settings, users)?,
+            FcgiAddress::Unix(_) => (self.socket, self.file) = open(&self.address, &settings, users)?,
             FcgiAddress::Tcp { .. } => {
                 let changed = sys::fcgi_socket::listen(&self.socket, settings.socket.backlog);
                 changed.map_err(|error| failed(&self.address, &error))?;
@@ -114,20 +130,28 @@ impl OpenSocket {
 }
 
 /// A disk or a name server that does not answer holds up nobody else for long.
-fn open(address: &FcgiAddress, settings: &Settings, users: &Users) -> Result<Arc<OwnedFd>, SpawnError> {
+fn open(
+    address: &FcgiAddress,
+    settings: &Settings,
+    users: &Users,
+) -> Result<(Arc<OwnedFd>, Option<SocketFile>), SpawnError> {
     let (place, Settings { socket, owner }) = (address.clone(), settings.clone());
     let listen = move || match place {
-        FcgiAddress::Tcp { host, port } => sys::fcgi_socket::listen_at_port(&host, port, socket.backlog),
+        FcgiAddress::Tcp { host, port } => {
+            sys::fcgi_socket::listen_at_port(&host, port, socket.backlog).map(|socket| (socket, None))
+        }
         FcgiAddress::Unix(path) => {
             let owner = match &socket.owner {
                 Some(named) => sys::users::lookup_owner(named).map_err(|error| io::Error::other(error.to_string()))?,
                 None => owner,
             };
             sys::fcgi_socket::listen_at_path(Path::new(&path), socket.mode, owner, socket.backlog)
+                .map(|(socket, file)| (socket, Some(file)))
         }
     };
     match users.look(&address.to_string(), listen) {
-        Some(opened) => opened.map(Arc::new).map_err(|error| failed(address, &error)),
+        Some(Ok((socket, file))) => Ok((Arc::new(socket), file)),
+        Some(Err(error)) => Err(failed(address, &error)),
         None => {
             let why = "no answer; a file system or name server hangs";
             Err(SpawnError::other(SpawnStage::Prepare, subject(address), why))
