@@ -61,6 +61,8 @@ struct Sim {
     requests: u64,
     /// Somebody has asked for the end.
     told: bool,
+    /// The engine was given something since it was looked at.
+    is_touched: bool,
     /// The daemon is the kernel's init.
     is_init: bool,
 }
@@ -100,6 +102,7 @@ impl Sim {
             results: Vec::new(),
             requests: 0,
             told: false,
+            is_touched: true,
             is_init,
         }
     }
@@ -171,8 +174,15 @@ impl Sim {
         }
         self.timers()?;
         self.system.oracle.turn_over(self.system.now);
-        self.audit_owners()?;
-        self.look_around()
+        if let Some(late) = self.system.oracle.overdue(self.system.now).filter(|_| self.engine.finished().is_none()) {
+            return Err(late);
+        }
+        // What nobody has touched is as it was.
+        if std::mem::take(&mut self.is_touched) {
+            self.audit_owners()?;
+            self.look_around()?;
+        }
+        Ok(())
     }
 
     fn millis(&self, at: Moment) -> Millis {
@@ -232,6 +242,7 @@ impl Sim {
 
     /// Tells the engine, and its copy.
     fn give(&mut self, input: Input) {
+        self.is_touched = true;
         let now = self.system.instant();
         if let Some(copy) = &mut self.copy {
             copy.handle(now, duplicate(&input));
@@ -400,9 +411,6 @@ impl Sim {
         let (engine, system, now) = (&self.engine, &self.system, self.system.now);
         if engine.finished().is_some() {
             return Ok(());
-        }
-        if let Some(late) = system.oracle.overdue(now) {
-            return Err(late);
         }
         let (waiting, entries) = (system.oracle.waiting_count(), system.oracle.procs.len());
         // A waiter that nobody waits for is that of a reload by a signal, as long as something of a removed one lives.

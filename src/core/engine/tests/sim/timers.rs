@@ -18,6 +18,7 @@ impl Sim {
         for _ in 0..8 {
             let mut fired = 0;
             while let Some(key) = self.engine.timers.take_due(now) {
+                self.is_touched = true;
                 self.will_fire(key);
                 self.fire(key)?;
                 if key == TimerKey::ExitPolicy && self.engine.exit_decision().is_some() && self.engine.is_ending() {
