@@ -72,6 +72,8 @@ pub struct RunOptions {
     /// This is the kernel's init: signals and clients may ask for the machine to be turned off. What they have
     /// asked for stands here when `run` has returned; doing it is left to the caller.
     pub machine: Option<Rc<Cell<Option<Power>>>>,
+    /// `machine` is a container, whose PID 1 this is: only its programs may turn it off (`on_fatal`), no signal and no client.
+    pub is_container: bool,
     /// A client may ask for the end and a new beginning. That it has done so stands here when `run` has returned; doing it is
     /// left to the caller.
     pub restart: Option<Rc<Cell<bool>>>,
@@ -209,7 +211,8 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     let pid_file = pid_file.map_err(RunError::PidFile)?;
     let (machine, restart) = (options.machine.clone(), options.restart.clone());
     let ends_process = options.ends_process;
-    let listener = if machine.is_some() { Listener::Machine } else { Listener::Daemon };
+    let is_machine = machine.is_some() && !options.is_container;
+    let listener = if is_machine { Listener::Machine } else { Listener::Daemon };
     let bell = queue.bell();
     let queue = queue.open().map_err(system("the dispatcher's loop"))?;
     let signals = Signals::install(listener, bell).map_err(system("the signal handlers"))?;
@@ -410,7 +413,8 @@ fn begin(
     engine.restore(kept);
     engine.seed(sys::random::seed());
     engine.runs_as(nix::unistd::geteuid().as_raw());
-    engine.commands_machine(options.machine.is_some());
+    engine.commands_machine(options.machine.is_some() && !options.is_container);
+    engine.ends_container(options.machine.is_some() && options.is_container);
     engine.can_restart(options.restart.is_some());
     Ok(Box::new(Dispatcher::new(engine, effects)))
 }

@@ -139,7 +139,10 @@ fn start(mut args: Args) -> u8 {
     }
     args.foreground |= loaded.config.nodaemon;
     if args.foreground {
-        return inherit_orphans(args.init).unwrap_or_else(|| run(loaded, &path, args, None, None));
+        return inherit_orphans(args.init).unwrap_or_else(|| match sys::machine::is_containers_init() {
+            true => system::run_in_container(loaded, &path, args),
+            false => run(loaded, &path, args, None, None),
+        });
     }
     match sys::daemon::detach() {
         Err(error) => fail(
@@ -170,13 +173,20 @@ fn inherit_orphans(insist: bool) -> Option<u8> {
         .then(|| fail(FAILURE, &format!("cannot become the reaper of orphans: {}", crate::util::errno::reason(&error))))
 }
 
+/// What this is PID 1 of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InitOf {
+    Machine,
+    Container,
+}
+
 /// Runs the daemon in this process, as often as a client asks for a new beginning.
 fn run(
     mut loaded: Loaded,
     path: &Path,
     args: Args,
     mut ready: Option<ReadyWriter>,
-    machine: Option<system::Wanted>,
+    init_of: Option<(system::Wanted, InitOf)>,
 ) -> u8 {
     let args = Arc::new(args);
     let foreground = ready.is_none();
@@ -193,7 +203,8 @@ fn run(
             reap_orphans: true,
             load: args.load_options(),
             adjust: Some(Arc::new(move |config| adjusting.adjust(config))),
-            machine: machine.clone(),
+            machine: init_of.as_ref().map(|(wanted, _)| Rc::clone(wanted)),
+            is_container: matches!(init_of, Some((_, InitOf::Container))),
             restart: Some(Rc::clone(&restart)),
             ends_process: true,
             on_ready: None,

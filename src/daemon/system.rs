@@ -1,12 +1,15 @@
-//! `--system-init`: the daemon as the init of a machine.
+//! `--system-init`: the daemon as the init of a machine; and what a program may ask for where it is that of a container.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::rc::Rc;
 
 use super::args::Args;
-use super::{FAILURE, fail, load, run};
+use super::{FAILURE, InitOf, fail, load, run};
+use crate::config::Loaded;
 use crate::init::system::{self, MOUNTS};
-use crate::sys::machine::Power;
+use crate::sys::machine::{self, Power};
+use crate::util::errno;
 
 /// What signals and clients want of the machine in the end.
 pub(super) type Wanted = Rc<Cell<Option<Power>>>;
@@ -27,7 +30,7 @@ pub(super) fn start(args: Args) -> u8 {
         }
     };
     let wanted = Wanted::default();
-    let code = run(loaded, &path, args, None, Some(Rc::clone(&wanted)));
+    let code = run(loaded, &path, args, None, Some((Rc::clone(&wanted), InitOf::Machine)));
     match wanted.get() {
         Some(power) => machine.finish(power),
         // The programs have decided (exit_on, exit_when_idle).
@@ -37,4 +40,15 @@ pub(super) fn start(args: Args) -> u8 {
             machine.wait()
         }
     }
+}
+
+/// Runs, and has the kernel end the container as whoever has started it expects: as a machine that was turned off or that is to
+/// begin anew. Where the kernel does not let us, the exit code tells.
+pub(super) fn run_in_container(loaded: Loaded, path: &Path, args: Args) -> u8 {
+    let wanted = Wanted::default();
+    let code = run(loaded, path, args, None, Some((Rc::clone(&wanted), InitOf::Container)));
+    let Some(power) = wanted.get() else { return code };
+    let error = machine::power(power);
+    let reason = errno::reason(&error);
+    fail(FAILURE, &format!("the container can't be told to {}: {reason}; ends with code {FAILURE}", power.command()))
 }

@@ -28,6 +28,11 @@ pub fn is_kernels_init() -> io::Result<bool> {
     Ok(std::fs::metadata("/proc/self/ns/pid")?.ino() == FIRST_PID_NAMESPACE)
 }
 
+/// Whether this process is PID 1 of a container: of a pid namespace below the first one.
+pub fn is_containers_init() -> bool {
+    std::process::id() == 1 && matches!(is_kernels_init(), Ok(false))
+}
+
 fn path_of(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)
 }
@@ -94,7 +99,8 @@ pub fn hear_ctrl_alt_del() -> io::Result<()> {
     done(unsafe { libc::reboot(libc::RB_DISABLE_CAD) })
 }
 
-/// Turns the machine off, now: no sync, nothing is stopped. Returns only if it failed.
+/// Turns the machine off, now: no sync, nothing is stopped. Returns only if it failed. In a pid namespace of a container the
+/// kernel ends that one alone: its PID 1 seems to have been killed by SIGHUP (anew) or SIGINT (off).
 pub fn power(power: Power) -> io::Error {
     let how = match power {
         Power::Off => libc::RB_POWER_OFF,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::container::{Container, program, shell};
+use super::harness::is_ignored_here;
 
 const WAITS: &str = "[program:waits]\ncommand = sleep 1000\n";
 
@@ -171,5 +172,27 @@ fn the_reason_is_written_where_kubernetes_looks_if_that_exists() {
         let reason = container.read("reason");
         assert_eq!(container.path("reason").exists(), !wanted.is_empty(), "it is never created");
         assert!(reason.contains(wanted), "{reason:?} {wanted:?}\n{log}");
+    }
+}
+
+/// The container's own machine, in the kernel's words: PID 1 has been killed by SIGHUP or by SIGINT.
+#[test]
+fn a_container_is_begun_anew_or_turned_off_by_its_programs_when_all_has_been_stopped() {
+    for (action, signal) in [("reboot", 1), ("poweroff", 2)] {
+        if is_ignored_here(signal) {
+            return;
+        }
+        // ` ;` would begin a comment.
+        let tells = "trap 'echo ended > DIR/other;exit 0' TERM;echo up > DIR/up;while :;do sleep 0.1;done";
+        let gives_up = "until test -e DIR/up;do sleep 0.1;done;exit 1";
+        let keys = format!("startsecs = 30\nstartretries = 0\non_fatal = {action}");
+        let programs = shell("other", tells, "startsecs = 0") + &shell("main", gives_up, &keys);
+        let Some(mut container) = Container::start("", &programs) else { return };
+        let (code, log) = container.end();
+        // Who may not call reboot(2) there tells so.
+        let refused = log.contains(&format!("the container can't be told to {action}: "));
+        assert_eq!(code, if refused { 1 } else { 128 + signal }, "{log}");
+        assert!(log.contains(&format!("{action}: everything is stopped")), "{log}");
+        assert_eq!(container.read("other"), "ended\n", "{log}");
     }
 }

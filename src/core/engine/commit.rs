@@ -300,8 +300,10 @@ impl Engine {
             self.plan(id);
             return id;
         };
+        // While it was about to leave, it may have been enabled: that is asked of its name then.
+        let disabled = self.kept.disabled.contains(&program.name);
         if let Some(entry) = self.registry.get_mut(id) {
-            entry.leaving = false;
+            (entry.leaving, entry.disabled) = (false, disabled);
         }
         self.include_dependants(id);
         self.change(id, program);

@@ -1,4 +1,5 @@
-//! What only the kernel's init is asked for: `poweroff`, `reboot` and `halt`.
+//! What only the kernel's init is asked for: `poweroff`, `reboot` and `halt`. The init of a container is asked by its programs
+//! alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,8 @@ use crate::models;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Power {
     is_ours: bool,
+    /// It is a container that we are the init of.
+    is_container: bool,
     wanted: Option<models::Power>,
 }
 
@@ -20,9 +23,14 @@ impl Engine {
         self.power.is_ours = is_ours;
     }
 
-    /// Whether the machine is ours to turn off.
+    /// Whether a container ends with us, and may be started anew.
+    pub(crate) fn ends_container(&mut self, is_container: bool) {
+        self.power.is_container = is_container;
+    }
+
+    /// Whether a program may have us turn off what we are the init of.
     pub(super) fn power_is_ours(&self) -> bool {
-        self.power.is_ours
+        self.power.is_ours || self.power.is_container
     }
 
     /// What is to become of the machine when everything has ended.
@@ -32,7 +40,7 @@ impl Engine {
 
     /// Ends everything in order, the second time at once. The last word counts.
     pub(super) fn turn_off(&mut self, power: models::Power) {
-        if !self.power.is_ours {
+        if !self.power_is_ours() {
             return;
         }
         self.announce(None, Announcement::Shutdown(ShutdownProgress::Power(power)));

@@ -3,7 +3,7 @@
 use super::super::subject::models::{
     AutoRestart, Endpoint, HealthAction, HealthCheckConfig, HealthCheckType, ProgramConfig, ProgramType, Readiness,
 };
-use super::super::subject::{Event, Exit, Initiator, ReadyReport, SpawnError, SpawnStage};
+use super::super::subject::{Event, Exit, Initiator, OutputFault, ReadyReport, SpawnError, SpawnStage};
 use super::Millis;
 use super::random::Random;
 use super::system::{Life, Task};
@@ -171,7 +171,13 @@ pub fn command(random: &mut Random, idle: bool) -> Event {
 
 /// An answer that belongs to another run.
 pub fn ghost(random: &mut Random, generation: u64) -> Event {
-    match random.below(7) {
+    match random.below(9) {
+        8 => Event::Heard { generation },
+        7 => Event::OutputWatched {
+            generation,
+            fault: OutputFault::Silence { seconds: 5 }.into(),
+            is_restart: random.chance(1, 2),
+        },
         6 => Event::ReadyReported { generation, report: random.pick(&[ReadyReport::Ready, ReadyReport::Never]) },
         0 => Event::Spawned { generation, pid: 1 },
         1 => Event::SpawnFailed { generation, error: SpawnError::system(SpawnStage::Exec, "", EACCES) },

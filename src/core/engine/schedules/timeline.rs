@@ -103,6 +103,10 @@ impl Timeline {
         // What was passed over in sleep is caught up with, or was missed; what a setting has passed over never came.
         if counts_anew || (!jump.is_small() && asleep.is_zero()) {
             self.passed.push(Passed { from: self.from, until: self.until, left_at: reading.at });
+            if counts_anew {
+                // Also once the clock has come closer to them again: else it would silence a schedule for a day after all.
+                self.passed.retain(|passed| passed.until - now <= ANEW);
+            }
             if self.passed.len() > MOST_PASSED {
                 self.passed.remove(0);
             }
@@ -183,6 +187,9 @@ mod tests {
         let back = timeline.read(reading(200_002, NOON + 200_002 - 90_000, 0)).expect("back");
         assert!(back.counts_anew, "more than a day behind the latest");
         assert_eq!(timeline.passed_until(NOON + 150_000, Moment::from_nanos(1)), None);
+        // The time of before comes closer again, hour by hour.
+        assert_eq!(timeline.read(reading(205_602, NOON + 200_002 - 90_000 + 5_600, 0)), None);
+        assert_eq!(timeline.passed_until(NOON + 120_000, Moment::from_nanos(1)), None);
     }
 
     #[test]

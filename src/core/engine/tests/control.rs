@@ -1,10 +1,11 @@
 //! What somebody does at run time - `scale`, `disable`, `enable`, `pause`, `resume`, instances of templates, programs that are
-//! run by hand - among reloads, updates that wait to be confirmed, dependencies, schedules, and daemons that die and begin anew
-//! with what they have kept. Files are real ones, read with what was added to them.
+//! run by hand - among reloads, updates that wait to be confirmed, dependencies, schedules, clocks that are set, sleeps of the
+//! machine, and daemons that die and begin anew with what they have kept. Files are real ones, read with what was added to them.
 //!
 //! A [`Model`] knows what has to be there after each step; it is told what was asked for and what was answered, and nothing else
 //! of the engine. `SUPERVICE_SIM_SEED` replays a life, `SUPERVICE_SIM_LIVES` sets their number.
 
+mod clock;
 mod files;
 mod judge;
 mod model;
@@ -17,6 +18,7 @@ use super::sim::random::Random;
 use super::*;
 use crate::config::{LoadOptions, load, load_with};
 use crate::process::Transition;
+use clock::Minutes;
 use files::File;
 use model::Model;
 use system::{Distortion, Loading, System};
@@ -66,6 +68,7 @@ struct Sim {
     engine: Engine,
     system: System,
     model: Model,
+    minutes: Minutes,
     /// What was asked and is not answered yet.
     asked: BTreeMap<RequestId, Asked>,
     /// The file is being read for this one; there is one at a time.
@@ -91,6 +94,7 @@ impl Sim {
             engine: Engine::new(now, 1, None, SupervisorConfig::default(), Vec::new()),
             system: System { distortion, ..System::default() },
             model: Model::default(),
+            minutes: Minutes::default(),
             random,
             file,
             asked: BTreeMap::new(),
@@ -127,6 +131,7 @@ impl Sim {
     fn boot(&mut self) -> Result<(), String> {
         self.engine = self.begun()?;
         self.model.boot(&self.file, &self.engine.kept)?;
+        self.minutes.begin(true);
         self.turn(|engine, now| engine.begin(now))
     }
 

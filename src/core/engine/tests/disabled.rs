@@ -144,3 +144,17 @@ fn what_is_about_to_leave_the_file_is_enabled_for_good() {
     bench.end(0, Exit::Signal(15));
     assert!(matches!(bench.reply(), Reply::Updated(_)));
 }
+
+#[test]
+fn what_was_enabled_on_its_way_out_of_the_file_comes_back_enabled() {
+    let mut bench = begun(&[quick("web"), quick("other")]);
+    bench.ask(1, set("web", false));
+    bench.ask(2, update(Some(10)));
+    bench.load_settings(SupervisorConfig { programs: vec![quick("other")], ..with_state() });
+    bench.ask(3, set("web", true));
+    // Nobody confirms it, and it has not ended yet.
+    bench.pass(11);
+    assert!(!bench.entry(0).leaving && !bench.entry(0).disabled, "{}", bench.describe("web"));
+    bench.end(0, Exit::Signal(15));
+    assert_eq!(bench.state("web"), ProcessState::Running);
+}

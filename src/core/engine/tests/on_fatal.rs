@@ -45,6 +45,22 @@ fn the_machine_s_init_turns_it_off_itself_and_another_daemon_asks_for_it() {
 }
 
 #[test]
+fn a_container_s_init_ends_it_itself_and_no_client_may_ask_for_that() {
+    let mut bench = Bench::new(&[hopeless("reboot")]);
+    bench.engine.ends_container(true);
+    bench.ask(1, Request::Command(Command::Power(Power::Off)));
+    assert!(matches!(bench.refusal(), Refusal::NotInit));
+    assert!(!bench.engine.is_ending());
+    ask(&mut bench, 2, Act::Start, "web");
+    bench.end(0, Exit::Code(1));
+    bench.drained(0, 1, None);
+    assert_eq!(
+        (bench.engine.power(), bench.engine.is_ending(), commands(&bench)),
+        (Some(Power::Reboot), true, Vec::new())
+    );
+}
+
+#[test]
 fn the_daemon_ends_with_it() {
     let bench = given_up(&[hopeless("exit")], false);
     let decision = bench.engine.exit_decision().expect("it ends");

@@ -45,6 +45,10 @@ impl Sim {
             return Err(format!("{} answers are owed, {} are open", self.engine.owed(), self.system.open.len()));
         }
         self.up_before = self.up_now();
+        if !self.model.programs.contains_key("job") || self.model.disabled.now().contains("job") {
+            self.minutes.begin(false);
+        }
+        self.look_at_clock();
         Ok(())
     }
 
@@ -79,12 +83,15 @@ impl Sim {
                     return Err(format!("{name} is started while {lacking} is {state}"));
                 }
             }
-            let is_due = system::wall(self.now) % 60 == 0;
-            if config.program_type == ProgramType::Oneshot && !is_due && !std::mem::take(&mut self.model.job_asked) {
-                return Err(format!("{name} is started at {}", system::wall(self.now)));
-            }
             if config.program_type == ProgramType::Oneshot {
                 *self.counts.entry("jobs").or_default() += 1;
+                if !std::mem::take(&mut self.model.job_asked) {
+                    let wall = self.system.clock.wall(self.now);
+                    if !self.minutes.is_due(wall) {
+                        return Err(format!("{name} is started at {wall}"));
+                    }
+                    self.minutes.start(wall)?;
+                }
             }
         }
         Ok(())
@@ -92,6 +99,7 @@ impl Sim {
 
     /// Nobody does anything any more: everything comes to what it is to be.
     pub(super) fn judge_rest(&mut self) -> Result<(), String> {
+        self.put_clock_right()?;
         self.pass(200)?;
         if self.model.commit.is_some() {
             return Err("an update waits to be confirmed for ever".to_owned());

@@ -9,7 +9,7 @@ use crate::api::{Act, RequestId};
 use crate::util::sorted::SortedSet;
 
 /// So many kinds of things are counted.
-pub(super) const CASES: usize = 18;
+pub(super) const CASES: usize = 21;
 
 /// What is to be kept of one kind: all that it was since it was known to be on the disk.
 #[derive(Debug)]

@@ -38,6 +38,7 @@ impl Sim {
                 Ok(())
             }
             92..95 => self.die(),
+            95..98 => self.move_clock(),
             _ => Ok(()),
         }
     }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::super::sim::random::Random;
 use super::super::*;
+use super::clock::Clock;
 use super::files::File;
 use crate::api::{Answer, Keeping, ReloadChange};
-use crate::core::effect::{ClockReading, FoundTime, GroupLeft, LoadJob, OutputJob, SearchFrom};
+use crate::core::effect::{FoundTime, GroupLeft, LoadJob, OutputJob, SearchFrom};
 use crate::models::ProgramType;
 use crate::process::{Generation, ProcessView};
 use crate::schedule;
@@ -69,16 +70,7 @@ pub(super) struct System {
     pub(super) loading: Option<(u64, LoadJob)>,
     pub(super) broken: Option<String>,
     pub(super) pids: i32,
-}
-
-/// The wall clock, in seconds since 1970.
-pub(super) fn wall(now: Moment) -> i64 {
-    1_800_000_000 + i64::try_from(now.as_nanos() / 1_000_000_000).expect("a few years")
-}
-
-fn reading(now: Moment) -> ClockReading {
-    let micros = i64::try_from(now.as_nanos() / 1_000).expect("a few years");
-    ClockReading { at: now, wall: 1_800_000_000_000_000 + micros, asleep: Duration::ZERO }
+    pub(super) clock: Clock,
 }
 
 impl System {
@@ -120,8 +112,8 @@ impl System {
 
     /// The daemon has died: its children die with it, and what it was about to do is not done.
     pub(super) fn die(&mut self) {
-        let (disk, distortion) = (std::mem::take(&mut self.disk), self.distortion);
-        *self = System { disk, distortion, pids: self.pids, ..System::default() };
+        let (disk, distortion, clock) = (std::mem::take(&mut self.disk), self.distortion, self.clock);
+        *self = System { disk, distortion, clock, pids: self.pids, ..System::default() };
     }
 
     fn write_later(&mut self, now: Moment, random: &mut Random, write: Write) {
@@ -156,15 +148,15 @@ impl System {
             Effect::SignalOrphans { signal } => {
                 results.push(Input::OrphansCounted { count: 0, signalled: signal.is_some() });
             }
-            Effect::ReadClock { id } => results.push(Input::ClockRead { id, clock: Some(reading(now)) }),
+            Effect::ReadClock { id } => results.push(Input::ClockRead { id, clock: Some(self.clock.reading(now)) }),
             Effect::FindTime { id, config, from } => {
                 let after = match from {
-                    SearchFrom::Now => wall(now),
+                    SearchFrom::Now => self.clock.wall(now),
                     SearchFrom::After(seconds) => seconds,
                 };
                 let found = schedule::next(&config.schedule, &|_| 0, after);
                 let found = found.map(|at| FoundTime { nominal: at, due: at, offset: 0 });
-                results.push(Input::TimeFound { id, clock: Some(reading(now)), found });
+                results.push(Input::TimeFound { id, clock: Some(self.clock.reading(now)), found });
             }
             Effect::LoadConfig { load, job } => {
                 self.rule(self.loading.is_none(), || "two files are read at once".to_owned());

@@ -1,7 +1,8 @@
 //! What the oracle expects of answers: to whom, when, and which.
 
 use super::Millis;
-use super::oracle::{Ask, Kind, LoadResult, MARGIN, Oracle, Proc, time_of_clean_up, time_of_start, time_of_stop};
+use super::oracle::times::{MARGIN, time_of_clean_up, time_of_start, time_of_stop};
+use super::oracle::{Ask, Kind, LoadResult, Oracle, Proc};
 use super::reloads::LOAD_LIMIT;
 use crate::api::{Answer, Command, ProcId, Query, Refusal, ReloadFailure, Reply, Request, RequestId, Selector, Watch};
 use crate::process::ProcessState;

@@ -1,6 +1,7 @@
 //! What the oracle expects of reloads, updates, their way back, and of the end of the daemon.
 
-use super::oracle::{Kind, LoadResult, Oracle, Proc, time_of_clean_up, time_of_start, time_of_stop};
+use super::oracle::times::{time_of_clean_up, time_of_start, time_of_stop};
+use super::oracle::{Kind, LoadResult, Oracle, Proc};
 use super::{Millis, SECOND};
 use crate::models::ProgramConfig;
 
