@@ -49,7 +49,7 @@ impl Doors {
 #[cfg(feature = "http")]
 mod web {
     use std::io;
-    use std::net::{TcpListener, ToSocketAddrs};
+    use std::net::ToSocketAddrs;
     use std::path::Path;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, Mutex, PoisonError};
@@ -202,7 +202,7 @@ mod web {
                 let host = if host == "*" { "0.0.0.0" } else { host };
                 let listener = (host, *port)
                     .to_socket_addrs()
-                    .and_then(|addresses| TcpListener::bind(addresses.collect::<Vec<_>>().as_slice()))
+                    .and_then(sys::tcp_listener::listen_tcp)
                     .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
                 let failed = |error: io::Error| {
                     let text = format!("cannot listen on {} for HTTP: {}", http.listen, errno::reason(&error));

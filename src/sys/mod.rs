@@ -40,6 +40,8 @@ pub mod signal;
 pub mod signals;
 pub mod spawn;
 pub mod stdio;
+#[cfg(feature = "http")]
+pub mod tcp_listener;
 pub mod terminal;
 pub mod time;
 pub mod users;
