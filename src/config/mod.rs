@@ -34,6 +34,7 @@ mod groups;
 mod http;
 mod include;
 mod keys;
+mod marks;
 mod mistakes;
 mod names;
 mod origins;
@@ -67,8 +68,8 @@ pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
 pub(crate) use expand::instance_value;
 pub(crate) use origins::ProgramOrigins;
-pub(crate) use plan::all_keys;
 pub use plan::{ChangedSetting, KeyDiff, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
+pub(crate) use plan::{all_keys, diff_with};
 pub use print::{Secrets, to_json};
 #[cfg(feature = "attach")]
 pub(crate) use transient::TransientProgram;
@@ -84,9 +85,9 @@ use diagnostic::{Fault, Report};
 use expand::Scope;
 use fields::{Fields, entry_diagnostic, section_diagnostic};
 use file::{ReadError, read_text};
-use keys::{INCLUDE_FILES, Section};
+use keys::Section;
 use names::name_fault;
-use reader::{DEFAULT_SECTION, Document};
+use reader::{DEFAULT_SECTION, Document, INCLUDE_FILES};
 use sections::{SectionKind, section_kind};
 use unknown_keys::{check_default_keys, check_keys, check_swallowed_keys};
 
@@ -162,9 +163,9 @@ pub(crate) fn load_with(
 ) -> Result<Loaded, ConfigError> {
     let main: Arc<Path> = Arc::from(path.as_ref());
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
-    let read = |dialect| Texts::read(&main, dialect, &host, options.strict);
+    let read = |document| Texts::read(&main, document, &host, options.strict);
     let texts = match options.dialect {
-        Some(dialect) => read(dialect)?,
+        Some(dialect) => read(Document::new(dialect))?,
         None => read_in_its_dialect(&read)?,
     };
     let Texts { mut document, files, mut report } = texts;
@@ -187,14 +188,20 @@ pub(crate) fn load_with(
 }
 
 /// Reads a configuration by the rules that its sections ask for. Which comments there are, and with them what is included,
-/// hangs on the dialect, which hangs on all files: it is read once more where it is not supervisord's.
-fn read_in_its_dialect(read: &dyn Fn(Dialect) -> Result<Texts, ConfigError>) -> Result<Texts, ConfigError> {
-    let theirs = read(Dialect::Supervisord)?;
+/// hangs on the dialect, which hangs on all files: where it is not plain at once, it is read by both.
+fn read_in_its_dialect(read: &dyn Fn(Document) -> Result<Texts, ConfigError>) -> Result<Texts, ConfigError> {
+    let mut guess = read(Document::guess())?;
+    // Faults of grammar may have kept some of it from being read.
+    if !guess.document.take_doubt() && guess.report.problems.is_empty() {
+        return Ok(guess);
+    }
+    drop(guess);
+    let theirs = read(Document::new(Dialect::Supervisord))?;
     let is_theirs = |texts: &Texts| texts.document.section(Section::Supervisord.name()).is_some();
     if is_theirs(&theirs) {
         return Ok(theirs);
     }
-    let ours = read(Dialect::Supervice)?;
+    let ours = read(Document::new(Dialect::Supervice))?;
     Ok(if is_theirs(&ours) { theirs } else { ours })
 }
 
@@ -206,12 +213,11 @@ struct Texts {
 }
 
 impl Texts {
-    fn read(main: &Arc<Path>, dialect: Dialect, host: &str, strict: bool) -> Result<Texts, ConfigError> {
+    fn read(main: &Arc<Path>, mut document: Document, host: &str, strict: bool) -> Result<Texts, ConfigError> {
         let mut report = Report { strict, ..Report::default() };
-        let mut document = Document::new(dialect);
         read_main(main, &mut document, &mut report)?;
         let mut files = vec![Arc::clone(main)];
-        let scope = Scope { dialect, host: Some(host), ..Scope::default() };
+        let scope = Scope { dialect: document.dialect, host: Some(host), ..Scope::default() };
         read_included(&mut files, &mut document, scope, &mut report);
         for file in &files {
             if let Some(fault) = ownership::fault(file) {
@@ -430,6 +436,41 @@ mod tests {
                 assert_eq!(default_config_path(), Some(PathBuf::from("supervisord.conf")));
             },
         );
+    }
+
+    #[test]
+    fn a_dialect_that_is_guessed_is_the_one_that_both_readings_tell() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("theirs.ini"), "[supervisord]\n").expect("written");
+        std::fs::write(dir.path().join("plain.ini"), "[program:b]\ncommand = true ; why\n").expect("written");
+        let main: Arc<Path> = dir.path().join("main.ini").into();
+        let read = |document| Texts::read(&main, document, "host", false);
+        let mut found = Vec::new();
+        for text in [
+            "[program:a]\ncommand = true ; [supervisord]\n",
+            "[program:a]\ncommand = true\n  [supervisord]\n",
+            "; [supervisord]\n[supervice]\n",
+            "[include]\nfiles = plain.ini\n",
+            "[include]\nfiles = plain.ini ; theirs.ini\n",
+            "[include] ; [x]\nfiles = plain.ini\n",
+            "[supervisord ; x]\n",
+            "[supervisord]\n",
+            "[a]\n[supervisord] ; [x]\n",
+            "[include]\nfiles = theirs.ini\n",
+            "[include]\nfiles = plain.ini\n  theirs.ini ; and others\n",
+            "[include]\nfiles = %(here)s/theirs.ini\n",
+            "[include] ; [x]\nfiles = theirs.ini\n",
+            "[DEFAULT]\nfiles = theirs.ini ; x\n[include]\n",
+        ] {
+            std::fs::write(&main, text).expect("written");
+            let both = [Dialect::Supervisord, Dialect::Supervice].map(|dialect| read(Document::new(dialect)));
+            let is_theirs = both.iter().flatten().any(|texts| texts.document.section("supervisord").is_some());
+            let read = read_in_its_dialect(&read).expect("it is there");
+            assert_eq!(read.document.dialect == Dialect::Supervisord, is_theirs, "{text}");
+            assert!(!read.document.is_guess(), "{text}");
+            found.push(is_theirs);
+        }
+        assert_eq!(found.iter().filter(|is_theirs| **is_theirs).count(), 8, "{found:?}");
     }
 
     #[test]

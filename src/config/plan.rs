@@ -1,11 +1,14 @@
 //! What a reload changes: two configurations in, the names that differ out.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::keys::{self, KeyRow, Reload, Setting};
 use super::print::HIDDEN;
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::util::sorted::SortedMap;
+use crate::util::fnv::FnvState;
+use crate::util::sort::sort;
 
 /// The difference between two configurations. Programs are compared by name and setting; their order in the
 /// file is no setting.
@@ -52,8 +55,18 @@ impl ChangedSetting {
 impl ReloadPlan {
     /// Nothing differs.
     pub fn is_empty(&self) -> bool {
-        let ReloadPlan { added, removed, changed, daemon_settings_changed } = self;
-        added.is_empty() && removed.is_empty() && changed.is_empty() && daemon_settings_changed.is_empty()
+        self.has_same_programs() && self.daemon_settings_changed.is_empty()
+    }
+
+    /// No program differs.
+    pub(crate) fn has_same_programs(&self) -> bool {
+        [&self.added, &self.removed, &self.changed].iter().all(|names| names.is_empty())
+    }
+
+    /// Whether this program is new, or has another setting.
+    pub(crate) fn is_news(&self, name: &str) -> bool {
+        let is_in = |names: &[String]| names.binary_search_by(|other| other.as_str().cmp(name)).is_ok();
+        is_in(&self.added) || is_in(&self.changed)
     }
 }
 
@@ -70,13 +83,22 @@ impl ReloadPlan {
 /// assert!(diff(&new, &new).is_empty());
 /// ```
 pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
-    let (before, after) = (by_name(old), by_name(new));
+    diff_with(old, &old.programs, new)
+}
+
+/// As [`diff`], with the programs that are in force apart from the settings of the daemon.
+pub(crate) fn diff_with<'o>(
+    old: &SupervisorConfig,
+    programs: impl IntoIterator<Item = &'o ProgramConfig>,
+    new: &SupervisorConfig,
+) -> ReloadPlan {
+    let (before, after) = (by_name(programs), by_name(&new.programs));
     let settings = keys::DAEMON.iter().filter(|row| !row.is_same(old, new));
     let settings = settings.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live });
     let settings = settings.chain((old.http != new.http).then_some(HTTP_CHANGED));
     let settings = settings.chain((old.access != new.access).then_some(ACCESS_CHANGED));
     let mut plan = ReloadPlan { daemon_settings_changed: settings.collect(), ..ReloadPlan::default() };
-    for (name, program) in after.iter() {
+    for (name, program) in &after {
         match before.get(name) {
             None => plan.added.push((*name).to_owned()),
             Some(former) if former != program => plan.changed.push((*name).to_owned()),
@@ -84,11 +106,14 @@ pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
         }
     }
     plan.removed = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (*name).to_owned()).collect();
+    for names in [&mut plan.added, &mut plan.removed, &mut plan.changed] {
+        sort(names);
+    }
     plan
 }
 
-fn by_name(config: &SupervisorConfig) -> SortedMap<&str, &ProgramConfig> {
-    config.programs.iter().map(|program| (program.name.as_str(), program)).collect()
+fn by_name<'p>(programs: impl IntoIterator<Item = &'p ProgramConfig>) -> HashMap<&'p str, &'p ProgramConfig, FnvState> {
+    programs.into_iter().map(|program| (program.name.as_str(), program)).collect()
 }
 
 /// `true` where a program that runs with `old` must be started anew to run as `new` says. The other settings act

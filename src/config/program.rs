@@ -8,7 +8,7 @@ use super::checks::Checks;
 use super::diagnostic::{Diagnostic, Fault, Place, Report};
 use super::expand::{ProcessScope, ProgramScope, Scope};
 use super::fields::{Fields, Given, section_diagnostic};
-use super::keys::{self, COMMAND_HINT, Section};
+use super::keys::{self, COMMAND_HINT, KeyRow, Section};
 use super::names::{name_fault, process_name_fault, same_name};
 use super::reader::{Document, SectionView};
 use super::sections::{ProgramKind, SectionKind, section_kind};
@@ -83,8 +83,9 @@ pub(crate) fn read(
     let mut base = ProgramConfig::new(name, "");
     base.group = group.map(str::to_owned);
     base.serverurl = context.serverurl.map(str::to_owned);
+    let rows = given_rows(view, scope.dialect, kind);
     for when in [keys::Scope::First, keys::Scope::Section] {
-        read_keys(&mut Fields { view, scope, report }, kind, when, &mut base, checks);
+        read_keys(&mut Fields { view, scope, report }, &rows, when, &mut base, checks);
     }
     match kind {
         ProgramKind::Plain => {}
@@ -108,10 +109,10 @@ pub(crate) fn read(
             Some(ProcessScope { number: i64::from(number) + i64::from(base.numprocs_start), count: base.numprocs });
         let mut own = Report::default();
         let mut fields = Fields { view, scope, report: &mut own };
-        read_keys(&mut fields, kind, keys::Scope::Variables, &mut instance, checks);
+        read_keys(&mut fields, &rows, keys::Scope::Variables, &mut instance, checks);
         let variables = std::mem::take(&mut instance.environment);
         let mut fields = Fields { view, scope: Scope { own: Some(&variables), ..scope }, report: &mut own };
-        read_keys(&mut fields, kind, keys::Scope::Instance, &mut instance, checks);
+        read_keys(&mut fields, &rows, keys::Scope::Instance, &mut instance, checks);
         match kind {
             ProgramKind::Plain => {}
             ProgramKind::EventListener => instance.stdin = Stdin::Pipe,
@@ -227,21 +228,30 @@ fn check_fcgi(fields: &mut Fields<'_, '_>) {
     }
 }
 
-/// Reads the keys of one scope.
+/// The keys that a section has values for, of those that a kind of program knows: the file's, or the dialect's own defaults.
+fn given_rows(view: SectionView<'_>, dialect: Dialect, kind: ProgramKind) -> Vec<&'static KeyRow<ProgramConfig>> {
+    let is_of_another_kind =
+        |section| matches!(section, Section::EventListener | Section::FcgiProgram) && section != section_of(kind);
+    let is_known =
+        |row: &&KeyRow<ProgramConfig>| row.only.is_none_or(|only| only == dialect) && !is_of_another_kind(row.section);
+    let is_given = |row: &&KeyRow<ProgramConfig>| {
+        row.default_in(dialect).is_some() || view.get_marked(row.name, row.mark).is_some()
+    };
+    keys::PROGRAM.iter().filter(is_given).filter(is_known).collect()
+}
+
+/// Reads those of them that are of one scope.
 fn read_keys(
     fields: &mut Fields<'_, '_>,
-    kind: ProgramKind,
+    rows: &[&'static KeyRow<ProgramConfig>],
     scope: keys::Scope,
     program: &mut ProgramConfig,
     checks: &mut Checks,
 ) {
-    let dialect = fields.scope.dialect;
-    let is_of_another_kind =
-        |section| matches!(section, Section::EventListener | Section::FcgiProgram) && section != section_of(kind);
-    for row in keys::PROGRAM.iter().filter(|row| row.scope == scope && !is_of_another_kind(row.section)) {
-        let Some(read) = row.read.filter(|_| row.only.is_none_or(|only| only == dialect)) else { continue };
+    for row in rows.iter().filter(|row| row.scope == scope) {
+        let Some(read) = row.read else { continue };
         let mut read = |given: &mut Given<'_>| read(program, given);
-        match (fields.entry(row.name), row.default_in(dialect)) {
+        match (fields.entry(row.name), row.default_in(fields.scope.dialect)) {
             (Some(_), _) => fields.parse(row.name, checks, &mut read),
             (None, Some(default)) => fields.parse_default(row.name, default, checks, &mut read),
             (None, None) => {}

@@ -497,7 +497,7 @@ pub(crate) enum Effect {
     /// Signal this run.
     Signal { id: ProcId, generation: Generation, signal: Signal },
     /// Reap every child that has ended; an [`Input::Exited`] or [`Input::TaskExited`] for each leader among them follows, then
-    /// [`Input::Swept`].
+    /// [`Input::Swept`]. Or only one of them, and then a [`Notice::Child`] follows, which leads here again.
     Reap,
     /// Is nothing left of the group of this run? [`Input::GroupProbed`] follows at once. `thorough`: zombies that nobody
     /// reaps count as nothing.

@@ -129,6 +129,15 @@ pub struct Swept {
     pub is_childless: bool,
 }
 
+/// Reaps this child if it is `known` and has ended: by its pid, for which the kernel need not look at all others, as it does in
+/// a [`sweep`]. `before_reaping` as there.
+pub fn reap_known<T>(pid: i32, known: &HashMap<i32, T>, before_reaping: impl FnOnce(&T)) -> Option<(i32, Exit)> {
+    let owner = known.get(&pid)?;
+    wait(libc::P_PID, u32::try_from(pid).ok()?, libc::WNOWAIT)?;
+    before_reaping(owner);
+    Some((pid, reap(pid)?))
+}
+
 /// Reaps what has ended and returns the exits of the `known` children, keyed by pid. At most as many
 /// as are known; strangers are treated as `scope` says.
 ///

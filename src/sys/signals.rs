@@ -4,12 +4,13 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::SigSet;
 use signal_hook::SigId;
 use signal_hook::low_level::{register, unregister};
+use signal_hook_registry::register_sigaction;
 
 use super::doorbell::Doorbell;
 use super::machine::Power;
@@ -85,6 +86,8 @@ struct Heard {
     /// How many times each signal of the table has come since it was last asked.
     counts: Box<[AtomicUsize]>,
     children: AtomicU8,
+    /// A child that a signal has named since the last sweep: as a rule it is the only one that has ended. 0: none.
+    named_child: AtomicI32,
     bell: Arc<Doorbell>,
 }
 
@@ -96,16 +99,17 @@ const ENDED: u8 = 1;
 const TOLD: u8 = 2;
 
 impl Heard {
-    /// In a signal handler: atomics and at most one system call, nothing else.
-    fn note(&self, index: usize, signal: Signal) {
-        let is_news = match (signal, self.counts.get(index)) {
-            (Signal::Child, _) => {
-                self.children.compare_exchange(NONE_ENDED, ENDED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-            }
-            (_, Some(count)) => count.fetch_add(1, Ordering::SeqCst) == 0,
-            (_, None) => false,
-        };
-        if is_news {
+    /// In a signal handler, as the next one: atomics and at most one system call, nothing else.
+    fn note(&self, index: usize) {
+        if self.counts.get(index).is_some_and(|count| count.fetch_add(1, Ordering::SeqCst) == 0) {
+            self.bell.ring();
+        }
+    }
+
+    fn note_child(&self, pid: i32) {
+        // Who was named first waits longest.
+        let _ = self.named_child.compare_exchange(0, pid, Ordering::SeqCst, Ordering::SeqCst);
+        if self.children.compare_exchange(NONE_ENDED, ENDED, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             self.bell.ring();
         }
     }
@@ -116,6 +120,12 @@ impl Heard {
 pub struct ChildSignals(Arc<Heard>);
 
 impl ChildSignals {
+    /// One that has ended, as far as its signal told: a hint, since the kernel merges the signals of several, and a stop or
+    /// anybody else may send one. Each is told once.
+    pub fn take_named(&self) -> Option<i32> {
+        Some(self.0.named_child.swap(0, Ordering::SeqCst)).filter(|pid| *pid > 0)
+    }
+
     /// Who ends from now on is told of again.
     pub fn expect_more(&self) {
         self.0.children.store(NONE_ENDED, Ordering::SeqCst);
@@ -163,7 +173,8 @@ impl Signals {
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
         restore_defaults_when_idle(&mut idle)?;
         let counts = table.iter().map(|_| AtomicUsize::new(0)).collect();
-        let heard = Arc::new(Heard { counts, children: AtomicU8::new(NONE_ENDED), bell });
+        let (children, named_child) = (AtomicU8::new(NONE_ENDED), AtomicI32::new(0));
+        let heard = Arc::new(Heard { counts, children, named_child, bell });
         idle.active += 1;
         set_idle(&idle, false);
         let foreign = idle.foreign.clone();
@@ -175,8 +186,17 @@ impl Signals {
                 continue;
             }
             let heard = Arc::clone(&signals.heard);
-            // SAFETY: see `Heard::note`; it allocates nothing, locks nothing and can't panic.
-            signals.ids.push(unsafe { register(*number, move || heard.note(index, *signal)) }?);
+            // SAFETY: see `Heard::note`; it allocates nothing, locks nothing and can't panic. Whoever sends SIGCHLD, the kernel
+            // or a process, the field of the pid is set.
+            let id = unsafe {
+                match signal {
+                    Signal::Child => register_sigaction(*number, move |info| heard.note_child(info.si_pid())),
+                    Signal::Terminate | Signal::Reload | Signal::Reopen | Signal::Power(_) | Signal::Meaningless(_) => {
+                        register(*number, move || heard.note(index))
+                    }
+                }
+            };
+            signals.ids.push(id?);
         }
         Ok(signals)
     }
@@ -337,6 +357,9 @@ mod tests {
                         assert_eq!(signals.take().collect::<Vec<_>>(), [(signal, 1)]);
                         assert_eq!(signals.take().count(), 0);
                         signals.child_signals().expect_more();
+                        let sender = (signal == Signal::Child).then_some(std::process::id().cast_signed());
+                        assert_eq!(signals.child_signals().take_named(), sender);
+                        assert_eq!(signals.child_signals().take_named(), None, "once");
                     }
                     signal_hook::low_level::raise(libc::SIGUSR1).unwrap();
                     sleeper.wait(None);

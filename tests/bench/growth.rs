@@ -37,7 +37,7 @@ const CALM: Duration = Duration::from_millis(20);
 enum Event {
     Start,
     Stop,
-    /// The kernel walks all children of the daemon for the one that has ended, unless it is asked for its pid.
+    /// Behind the start of the next one the kernel walks all children of the daemon: it may have merged signals.
     Respawn,
     Timer,
     Line,

@@ -47,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config::changed_settings",
             "config::dependency_edges",
             "config::diff",
+            "config::diff_with",
             "config::needs_restart",
             // Plain data that inputs carry from the threads: the type is public there, or belongs to them alone.
             "health::HealthCheckResult",

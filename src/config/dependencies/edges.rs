@@ -2,8 +2,10 @@
 
 use std::borrow::Borrow;
 use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use crate::models::{Dependency, DependencyCondition, DependencyKind, DependencyTarget, ProgramConfig};
+use crate::util::fnv::FnvState;
 use crate::util::sort::sort;
 
 /// One process depends on another. Both are numbers in the list of programs.
@@ -49,8 +51,11 @@ pub(crate) fn edges<'p, P: Borrow<ProgramConfig>>(
     most: usize,
     unknown: &mut dyn FnMut(usize, DependencyKind, &'p Dependency),
 ) -> Option<Vec<Edge>> {
-    let names = Names::new(programs.iter().map(|program| program.borrow().name.as_str()));
-    // Most configurations name no group.
+    let name_of = |program: &'p P| program.borrow().name.as_str();
+    let by_name: HashMap<&str, u32, FnvState> = programs.iter().map(name_of).zip(0..).collect();
+    // Most configurations name neither all instances of a program nor a group.
+    let names = OnceCell::new();
+    let names = || names.get_or_init(|| Names::new(programs.iter().map(name_of)));
     let groups = OnceCell::new();
     let groups = || groups.get_or_init(|| Names::new(programs.iter().map(|program| program.borrow().group_name())));
     let mut edges: Vec<Edge> = Vec::new();
@@ -64,10 +69,10 @@ pub(crate) fn edges<'p, P: Borrow<ProgramConfig>>(
                         edges.extend(groups().find(group, |name| name == group).map(edge))
                     }
                     DependencyTarget::Program(name) => {
-                        edges.extend(names.find(name, |known| known == name).map(edge));
+                        edges.extend(by_name.get(name.as_str()).copied().map(edge));
                         if edges.len() == before {
                             let instances = format!("{name}:");
-                            edges.extend(names.find(&instances, |known| known.starts_with(&instances)).map(edge));
+                            edges.extend(names().find(&instances, |known| known.starts_with(&instances)).map(edge));
                         }
                     }
                 }

@@ -21,10 +21,9 @@ pub(crate) use program::PROGRAM;
 pub(crate) use readers::COMMAND_HINT;
 pub(crate) use row::{KeyRow, Reload, Scope, Section, Setting};
 
+use super::marks::mark_of;
+use super::reader::INCLUDE_FILES;
 use crate::models::Dialect;
-
-/// The key of `[include]`, which sets nothing: it names further files.
-pub(crate) const INCLUDE_FILES: &str = "files";
 
 /// The keys that a dialect understands in a section.
 pub(crate) fn known_in(section: Section, dialect: Dialect) -> Vec<&'static str> {
@@ -64,8 +63,10 @@ pub(crate) fn is_known_in(section: Section, dialect: Dialect, key: &str) -> bool
 }
 
 fn has_key<C>(rows: &[KeyRow<C>], section: Section, dialect: Dialect, key: &str) -> bool {
-    // The name tells first, without a look at sections.
-    let is_called = |row: &&KeyRow<C>| row.name == key || row.also.iter().any(|(_, name)| *name == key);
+    // The name tells first, without a look at sections, and its mark before that.
+    let mark = mark_of(key);
+    let is_called =
+        |row: &&KeyRow<C>| row.mark == mark && row.name == key || row.also.iter().any(|(_, name)| *name == key);
     rows.iter().filter(is_called).any(|row| row.sources(dialect).any(|source| source == (section, key)))
 }
 

@@ -127,6 +127,8 @@ pub(crate) type Spellings = &'static [(Section, &'static str)];
 pub(crate) struct KeyRow<C: 'static> {
     /// The name by which documents and the plan of a reload call it.
     pub name: &'static str,
+    /// What tells at once that a section lacks it, see [`mark_of`](crate::config::marks::mark_of).
+    pub mark: u64,
     /// Where it stands under this name. What stands in `[supervice]` stands in `[supervisord]` in that dialect.
     pub section: Section,
     /// Where else it may stand. Of several that are present the first one counts: `section`, then these in their order.
@@ -226,6 +228,7 @@ macro_rules! key {
         $scope:ident $reload:ident; $default:literal $(there $there:literal)?; $help:literal) => {
         KeyRow {
             name: $name,
+            mark: $crate::config::marks::mark_of($name),
             section: Section::$section,
             also: &[$($also),*],
             field: other_than($name, stringify!($($field).+)),

@@ -147,6 +147,8 @@ pub(super) struct Effects {
     runs: HashMap<ProcId, Box<Run>>,
     tasks: HashMap<TaskId, TaskChild>,
     children: HashMap<i32, Owner>,
+    /// One child was reaped by its pid: the others are to be looked at next.
+    sweep_is_due: bool,
     /// Spawns that are under way, the oldest first.
     begun_spawns: VecDeque<BegunSpawn>,
     dead_groups: DeadGroups,
@@ -207,6 +209,7 @@ impl Effects {
             runs: HashMap::new(),
             tasks: HashMap::new(),
             children: HashMap::new(),
+            sweep_is_due: false,
             begun_spawns: VecDeque::new(),
             dead_groups: DeadGroups::default(),
             inherited: Inherited::default(),

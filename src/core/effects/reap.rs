@@ -1,6 +1,8 @@
 //! The one reaper, and what is left of a run after its leader.
 
-use super::super::effect::{GroupLeft, Input};
+use std::collections::HashMap;
+
+use super::super::effect::{GroupLeft, Input, Notice};
 use super::{Effects, Owner};
 use crate::api::ProcId;
 use crate::control::server::ReadyRun;
@@ -12,12 +14,37 @@ use crate::sys::reap::{ReapScope, Swept};
 const SIGKILL: u8 = 9;
 
 impl Effects {
-    /// Reaps every child that has ended.
+    /// Reaps the child that a signal has named, and asks to be called again for the others: who has ended is started again before
+    /// the kernel looks at all children, which with ten thousand takes a millisecond. Or reaps every child that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
+        // First, so that whatever happens here, the next end wakes somebody up.
         self.parts.child_signals.expect_more();
+        let sweep_is_due = std::mem::take(&mut self.sweep_is_due);
+        let named = self.parts.child_signals.take_named();
+        if let Some(pid) = named.filter(|_| !sweep_is_due) {
+            let swept = self.reap_with(|children, before| Swept {
+                exits: sys::reap::reap_known(pid, children, before).into_iter().collect(),
+                is_childless: false,
+            });
+            let found = !swept.exits.is_empty();
+            self.tell_exits(swept, results);
+            if found {
+                self.sweep_is_due = true;
+                results.push(Input::Notice(Notice::Child));
+                return;
+            }
+        }
+        let scope = self.parts.scope;
+        let swept = self.reap_with(|children, before| sys::reap::sweep(scope, children, before));
+        self.tell_exits(swept, results);
+        results.push(Input::Swept);
+    }
+
+    /// Has `reap` reap children; it calls what it is given for each that has ended, while its pid is still its own.
+    fn reap_with(&mut self, reap: impl FnOnce(&HashMap<i32, Owner>, &mut dyn FnMut(&Owner)) -> Swept) -> Swept {
         self.inherited.forget_list();
         let Effects { runs, tasks, inherited, children, foreign_children, inherits_orphans, .. } = self;
-        let Swept { exits, is_childless } = sys::reap::sweep(self.parts.scope, children, |owner| match owner {
+        reap(children, &mut |owner| match owner {
             Owner::Process(id) => {
                 let Some(run) = runs.get_mut(id) else { return };
                 // It may have made a session of its own after its pid was known.
@@ -32,7 +59,11 @@ impl Effects {
             }
             Owner::Former => {}
             Owner::Task(task) => tasks.get_mut(task).into_iter().for_each(|task| task.child.hold()),
-        });
+        })
+    }
+
+    fn tell_exits(&mut self, swept: Swept, results: &mut Vec<Input>) {
+        let Swept { exits, is_childless } = swept;
         let is_childless = is_childless && self.inherits_orphans;
         if is_childless {
             self.inherited.note_none();
@@ -47,7 +78,6 @@ impl Effects {
             }
         }
         self.inherited.forget_list();
-        results.push(Input::Swept);
     }
 
     /// `is_childless`: this process inherits all orphans, and has no child left.

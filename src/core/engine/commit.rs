@@ -16,7 +16,7 @@ use crate::api::{
     Act, Announcement, Changes, DaemonChanges, KeyChange, LogLevel, ProcId, Refusal, ReloadChange, Reply, Reread,
     RollbackReason, Terms, Updated,
 };
-use crate::config::{KeyDiff, Loaded, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
+use crate::config::{KeyDiff, Loaded, ReloadPlan, changed_keys, changed_settings, diff, diff_with, needs_restart};
 use crate::core::effect::Effect;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Desired, Initiator, Moment, ProcessState};
@@ -206,12 +206,15 @@ impl Engine {
 
     /// Applies a configuration. What is removed is still to be stopped: see [`stop_removed`](Self::stop_removed).
     pub(super) fn apply_config(&mut self, new: SupervisorConfig, mode: &ApplyMode, by: &Initiator) -> Change {
-        let mut change = Change { plan: diff(&self.effective(), &new), ..Change::default() };
+        // Not `effective`: in a copy of each program most of the time of a reload would go.
+        let before = self.registry.configured().map(|(_, entry)| entry.config().as_ref());
+        let mut change = Change { plan: diff_with(&self.settings, before, &new), ..Change::default() };
         self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
         self.apply_settings(&change.plan, &new);
         let order: Vec<String> = new.programs.iter().map(|program| program.name.clone()).collect();
+        let news = new.programs.into_iter().filter(|program| change.plan.is_news(&program.name));
         let mut programs: HashMap<String, ProgramConfig> =
-            new.programs.into_iter().map(|program| (program.name.clone(), program)).collect();
+            news.map(|program| (program.name.clone(), program)).collect();
         for name in &change.plan.removed {
             let Some(id) = self.registry.find(name) else { continue };
             if let Some(entry) = self.registry.get_mut(id) {
@@ -240,7 +243,9 @@ impl Engine {
             }
         }
         self.registry.take_places(order.iter().map(String::as_str));
-        self.rebuild_graph();
+        if !change.plan.has_same_programs() {
+            self.rebuild_graph();
+        }
         self.renew_held();
         if matches!(mode, ApplyMode::Update | ApplyMode::RollBack(_)) {
             self.restart_changed(mode, by, &mut change);
@@ -254,7 +259,8 @@ impl Engine {
     fn restart_changed(&mut self, mode: &ApplyMode, by: &Initiator, change: &mut Change) {
         let changed = &change.plan.changed;
         let stale = |entry: &Entry| match entry.machine.run_config() {
-            Some(run) => needs_restart(run, entry.config()),
+            // Mostly they are the same to the letter: that is told without a look at each key.
+            Some(run) => !Arc::ptr_eq(run, entry.config()) && needs_restart(run, entry.config()),
             None => changed.binary_search_by(|name| name.as_str().cmp(entry.name())).is_ok(),
         };
         let wanted = |entry: &Entry| match mode {

@@ -76,3 +76,32 @@ fn without_children_a_sweep_finds_nothing() {
         assert!(sweep(ReapScope::Known, &HashMap::from([(1, ())]), |()| {}).exits.is_empty());
     });
 }
+
+#[test]
+fn by_its_pid_a_known_child_is_reaped_once_it_has_ended_and_nobody_else_is() {
+    in_own_process("sys::reap::tests::by_its_pid_a_known_child_is_reaped_once_it_has_ended_and_nobody_else_is", || {
+        let gate = tempfile::tempdir().unwrap();
+        let gate = gate.path().join("gate");
+        nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::from_bits_retain(0o600)).unwrap();
+        let (stranger, child) = (shell("exit 1"), shell(&format!("read _ < {}; exit 2", gate.display())));
+        while !crate::sys::proc::stat(stranger).unwrap().is_dead() {
+            std::thread::yield_now();
+        }
+        let known = HashMap::from([(child, 7)]);
+        assert_eq!(reap_known(child, &known, |_| unreachable!("it lives")), None);
+        assert_eq!(reap_known(stranger, &known, |_| unreachable!("it is not known")), None);
+        drop(std::fs::OpenOptions::new().write(true).open(&gate).unwrap());
+        while !crate::sys::proc::stat(child).unwrap().is_dead() {
+            std::thread::yield_now();
+        }
+        let mut owner = None;
+        let mut before_reaping = |of: &u8| {
+            owner = Some(*of);
+            assert!(crate::sys::proc::stat(child).is_some(), "its pid is still its own");
+        };
+        assert_eq!(reap_known(child, &known, &mut before_reaping), Some((child, Exit::Code(2))));
+        assert_eq!(reap_known(child, &known, before_reaping), None, "somebody has taken it");
+        assert_eq!(owner, Some(7));
+        assert_eq!(reap(stranger), Some(Exit::Code(1)));
+    });
+}
