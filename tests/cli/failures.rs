@@ -104,7 +104,7 @@ fn a_time_out_is_4_whatever_the_daemon_does_instead() {
     for (what, fake) in [("silent", silent), ("trickle", trickle), ("pages", pages)] {
         let begin = Instant::now();
         let result = fake.ctl(&["--timeout", "0.5", "status"]);
-        assert!(begin.elapsed() < Duration::from_secs(10), "{what}");
+        assert!(begin.elapsed() < Duration::from_secs(30), "{what}");
         assert_eq!(result.code, Some(4), "{what}: {result:?}");
         assert!(result.err.starts_with("supervicectl: no answer from SOCKET within "), "{what}: {result:?}");
     }

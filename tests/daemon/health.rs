@@ -65,10 +65,10 @@ fn health_never_hangs() {
     let begin = Instant::now();
     let (code, out, errors) = daemon.ctl(&["health"]);
     assert!(code == 1 && errors.contains("no answer"), "{out}{errors}");
-    assert!(begin.elapsed() > Duration::from_millis(1900) && begin.elapsed() < Duration::from_secs(10));
+    assert!(begin.elapsed() > Duration::from_millis(1900) && begin.elapsed() < Duration::from_secs(30));
     let begin = Instant::now();
     assert_eq!(daemon.ctl(&["--timeout", "0.2", "health"]).0, 1);
-    assert!(begin.elapsed() < Duration::from_secs(8));
+    assert!(begin.elapsed() < Duration::from_secs(30));
     daemon.signal(Signal::SIGCONT);
     wait_for("it is well again", || (daemon.ctl(&["health"]).0 == 0).then_some(()));
     daemon.signal(Signal::SIGTERM);

@@ -78,7 +78,7 @@ fn assert_nobody_waits(daemon: &Daemon) {
         let killed = Instant::now();
         kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it can be killed");
         wait_until("it is back", || daemon.status("fine").pid.is_some_and(|new| new != pid));
-        assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+        assert!(killed.elapsed() < Duration::from_secs(20), "{:?}", killed.elapsed());
     }
 }
 

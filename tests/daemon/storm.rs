@@ -32,7 +32,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 /// Programs that one worker alone commands, so that it knows what must be true: `own0`, …
 const WORKERS: u64 = 6;
 /// How long `status` may take: a second, and as much again for each other thing that a loaded machine does.
-const STATUS_LIMIT: Duration = Duration::from_secs(5);
+const STATUS_LIMIT: Duration = Duration::from_secs(15);
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)

@@ -285,7 +285,7 @@ fn failures_12_13_ten_thousand_orphans_and_every_exit_code_exact() {
     let (pid, made) = (container.pid(), Instant::now());
     wait_for("no zombie is left", || (super::orphans::zombies_below(pid) == 0).then_some(()));
     // Hundredths of a second, on a machine that does nothing else.
-    assert!(made.elapsed() < Duration::from_secs(5), "{:?}", made.elapsed());
+    assert!(made.elapsed() < Duration::from_secs(25), "{:?}", made.elapsed());
     let all = wait_for("all codes have come", || {
         let all = container.controller().status().ok()?;
         let done = all.iter().filter(|process| process.name.starts_with("codes:"));
