@@ -417,6 +417,8 @@ pub struct ProgramConfig {
     pub numprocs_start: i32,
     /// Lower ones start first and stop last, in supervisord's dialect. The list of programs has that order already.
     pub priority: i32,
+    /// The same of its group, which comes first.
+    pub group_priority: i32,
     /// The process's `SUPERVISOR_SERVER_URL`, in supervisord's dialect; `None`: it has none.
     pub serverurl: Option<String>,
 }
@@ -520,6 +522,7 @@ impl ProgramConfig {
             process_name: None,
             numprocs_start: 0,
             priority: 999,
+            group_priority: 999,
             serverurl: None,
         }
     }

@@ -33,14 +33,17 @@ impl<'a> Object<'a> {
 pub enum Needs<'r> {
     /// Nothing: whoever gets in may ask.
     Nothing,
-    /// The right to read anything at all; what may not be read is left out of the answer.
-    ReadAny,
+    /// This right to anything at all; what it is not had to is left out of the answer.
+    Any(Right),
     /// This right to the process of this name.
     Program(Right, &'r str),
     /// This right to each process of these names; those without are refused for themselves.
     Each(Right, &'r [String]),
     /// This right to each of these; where one is without, all of it is refused.
     AllOf(Right, &'r [String]),
+    /// This right to each of these that there is; where there is none, to any of these names.
+    #[cfg(feature = "xmlrpc")]
+    Found(Right, &'r [String]),
     /// This right to every member of the group of this name.
     Group(Right, &'r str),
     /// This right to the daemon.
@@ -73,6 +76,10 @@ fn of_query(query: &Query) -> Needs<'_> {
         Query::Graph { names, .. } | Query::Blame { names, .. } if !names.is_empty() => {
             Needs::AllOf(Right::Read, names)
         }
+        #[cfg(feature = "xmlrpc")]
+        Query::Find { names, right } if names.is_empty() => Needs::Any(*right),
+        #[cfg(feature = "xmlrpc")]
+        Query::Find { names, right } => Needs::Found(*right, names),
         Query::Status { name: None, .. }
         | Query::History { name: None }
         | Query::Graph { .. }
@@ -80,16 +87,16 @@ fn of_query(query: &Query) -> Needs<'_> {
         | Query::Pid { name: None }
         | Query::LogLevel
         | Query::Flags
-        | Query::Configuration => Needs::ReadAny,
+        | Query::Configuration => Needs::Any(Right::Read),
     }
 }
 
 fn of_watch(watch: &Watch) -> Needs<'_> {
     match watch {
         Watch::Wait { name, .. } | Watch::Why { name } => Needs::Program(Right::Read, name),
-        Watch::Events { .. } => Needs::ReadAny,
+        Watch::Events { .. } => Needs::Any(Right::Read),
         #[cfg(feature = "http")]
-        Watch::Metrics => Needs::ReadAny,
+        Watch::Metrics => Needs::Any(Right::Read),
         Watch::Tail { name, .. } | Watch::ReadLog { source: LogSource::Process { name, .. }, .. } => {
             Needs::Program(Right::Logs, name)
         }
@@ -219,9 +226,9 @@ impl Access<'_> {
         rules.fold(Rights::NONE, |rights, rule| rights.with(rule.allow))
     }
 
-    /// Whether there is anything that this one may read.
-    pub fn reads_any(&self, by: &Initiator) -> bool {
-        self.unlimited(by).is_some() || self.rules_about(by).any(|rule| rule.allow.has(Right::Read))
+    /// Whether there is anything that this one has this right to.
+    pub fn allows_any(&self, by: &Initiator, right: Right) -> bool {
+        self.unlimited(by).is_some() || self.rules_about(by).any(|rule| rule.allow.has(right))
     }
 
     /// Whether a rule gives this one this right to this very group, whoever its members are.

@@ -199,6 +199,16 @@ pub enum Reply {
         /// The daemon ends.
         ending: bool,
     },
+    /// Rows of the registry, each with whether that may be done to it for which it is asked.
+    #[cfg(feature = "xmlrpc")]
+    Found {
+        /// What may neither be read nor have that done to it is not among them.
+        rows: Vec<(StatusRow, bool)>,
+        /// When that was so.
+        now: Moment,
+        /// The daemon ends.
+        ending: bool,
+    },
     /// What whoever has asked may do.
     Access(Box<AccessTable>),
     /// Those that start with the daemon and are not up and well.
@@ -387,6 +397,8 @@ impl fmt::Display for Reply {
             #[cfg(feature = "attach")]
             Reply::RunEnded { name, exit } => write!(f, "{name}: {exit}"),
             Reply::Status { rows, .. } => write!(f, "{} processes", rows.len()),
+            #[cfg(feature = "xmlrpc")]
+            Reply::Found { rows, .. } => write!(f, "{} processes", rows.len()),
             Reply::Access(table) => write!(f, "{} programs", table.programs.len()),
             #[cfg(feature = "http")]
             Reply::Readiness { rows, hidden, .. } => write!(f, "{} are not ready", rows.len() + hidden),

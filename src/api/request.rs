@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Command;
 use super::event_type::EventKinds;
+#[cfg(feature = "xmlrpc")]
+use crate::models::Right;
 use crate::models::{LogStart, StreamKind};
 
 /// Names a request for as long as the daemon lives; never used again for another one.
@@ -33,6 +35,14 @@ pub enum Query {
         name: Option<String>,
         /// How many to skip.
         offset: usize,
+    },
+    /// The rows of processes that something is about to be done to.
+    #[cfg(feature = "xmlrpc")]
+    Find {
+        /// Each of these that there is; where none is named, all.
+        names: Vec<String>,
+        /// What doing it needs.
+        right: Right,
     },
     /// The last transitions of one process, or of all.
     History {

@@ -18,9 +18,6 @@ use crate::models::{
     AutoRestart, ChangeAction, Dialect, HealthCheckType, ProgramConfig, ProgramType, Readiness, RestartLimit, Stdin,
 };
 
-/// The priority of an event listener that names none, in supervisord's dialect: it is there before the others.
-const LISTENER_PRIORITY: i32 = -1;
-
 /// The names of all programs with the places of their sections; a name that can't be used is reported.
 pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> HashMap<&'d str, Place> {
     let mut names: HashMap<&str, Place> = HashMap::new();
@@ -188,9 +185,6 @@ fn check_stop(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig) {
 fn check_listener(fields: &mut Fields<'_, '_>, group: Option<&str>, program: &mut ProgramConfig) {
     if fields.entry("events").is_none() {
         fields.missing("events", Fault::new("missing", "write events = PROCESS_STATE and the like"));
-    }
-    if fields.entry("priority").is_none() {
-        program.priority = LISTENER_PRIORITY;
     }
     if program.redirect_stderr
         && let Some(entry) = fields.entry("redirect_stderr")

@@ -15,6 +15,9 @@ use super::values::integer;
 use crate::models::ProgramConfig;
 use crate::util::sort;
 
+/// The priority of an event listener that names none: it is there before the others.
+const LISTENER_PRIORITY: i32 = -1;
+
 /// The priority of a group that names none.
 const DEFAULT_PRIORITY: i32 = 999;
 
@@ -71,7 +74,12 @@ pub(crate) fn read<'d>(
         if !grouped.contains(name) {
             let whose = program::Whose { kind, name, instance: document.instance(name), group: None };
             let programs = by_name(program::read(view, whose, context, checks, report));
-            let priority = programs.first().map_or(DEFAULT_PRIORITY, |program| program.priority);
+            let names_none = Fields { view, scope: context.scope, report }.entry("priority").is_none();
+            let priority = match programs.first() {
+                Some(listener) if listener.is_listener() && names_none => LISTENER_PRIORITY,
+                Some(program) => program.priority,
+                None => DEFAULT_PRIORITY,
+            };
             let origins = vec![Origin { name, view }; programs.len()];
             started.push(Started { priority, name, view, programs, origins });
         }
@@ -80,6 +88,7 @@ pub(crate) fn read<'d>(
     sort::sort_by(&mut started, |one, other| (one.priority, one.name).cmp(&(other.priority, other.name)));
     let mut programs = Vec::new();
     for mut group in started {
+        group.programs.iter_mut().for_each(|program| program.group_priority = group.priority);
         programs.append(&mut group.programs);
         origins.append(&mut group.origins);
     }

@@ -8,7 +8,7 @@ use super::initiator::{Initiator, Related};
 use super::machine::{Awaited, Condition};
 
 /// What stands in the place of a name.
-const HIDDEN: &str = "(hidden)";
+pub const HIDDEN: &str = "(hidden)";
 
 /// Whether a name may be shown.
 pub type IsShown<'a> = &'a dyn Fn(&str) -> bool;

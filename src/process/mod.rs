@@ -28,6 +28,7 @@ pub use cause::{Cause, Tries, Verb};
 pub use failure::Failure;
 pub(crate) use handle::{Control, ProcessShared, ProcessView};
 pub use handle::{Process, ProcessError};
+pub use hidden_names::HIDDEN;
 pub use hook::HookFailure;
 pub(crate) use hook::{HOOK_GRACE_SECS, hook_seconds};
 pub use initiator::{Caller, Initiator, Related, Relation, RemoteCaller};

@@ -247,6 +247,7 @@ impl Draw {
             healthcheck: self.health_check().into(),
             process_name: self.option(Draw::text),
             numprocs_start: self.u32() as i32,
+            group_priority: self.u32() as i32,
             priority: self.u32() as i32,
             serverurl: self.option(Draw::text),
         }

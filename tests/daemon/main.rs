@@ -3,6 +3,8 @@
 mod a_real_stack;
 #[cfg(feature = "http")]
 mod access;
+#[cfg(feature = "http")]
+mod access_first;
 mod harness;
 
 #[cfg(feature = "web-page")]

@@ -459,3 +459,27 @@ c.request('GET', '/mainlogtail'); r = c.getresponse(); print(r.status, bool(r.ge
         answers
     });
 }
+
+/// Everything that is told of the settings of programs of every kind, each in a group of its own or in one with its own priority.
+#[test]
+fn settings_of_every_kind_of_program_are_told_as_by_supervisord() {
+    let more = "[group:first]\nprograms=a,b\npriority=3\n\
+        [program:a]\ncommand=sleep 1000\nautostart=false\npriority=50\nuser=0\ndirectory=/tmp\n\
+        [program:b]\ncommand=sleep 1000\nautostart=false\nstopsignal=HUP\nkillasgroup=true\nstopasgroup=true\nexitcodes=0,7\n\
+        stdout_logfile=DIR/b.log\nstdout_logfile_maxbytes=2MB\nstdout_logfile_backups=3\nstdout_events_enabled=true\n\
+        stdout_capture_maxbytes=1KB\nredirect_stderr=true\nserverurl=http://127.0.0.1:7\n\
+        [program:alone]\ncommand=sleep 1000\nautostart=false\npriority=4\nstopwaitsecs=2\nstartsecs=3\nstartretries=5\n\
+        [fcgi-program:f]\ncommand=sleep 1000\nautostart=false\nsocket=unix://DIR/f.sock\npriority=6\nstdout_logfile=NONE\n\
+        [eventlistener:l]\ncommand=sleep 1000\nautostart=false\nevents=TICK_60\nstdout_logfile=NONE\n\
+        [eventlistener:m]\ncommand=sleep 1000\nautostart=false\nevents=TICK_60\npriority=8\nstderr_logfile=NONE\n";
+    compare(more, |site, python| {
+        let script = "
+# Files of AUTO are in no directory here, and its server is told by its name.
+else_told = ('serverurl', 'stdout_logfile', 'stderr_logfile')
+for i in server.supervisor.getAllConfigInfo(): print([(k, v) for k, v in sorted(i.items()) if k not in else_told])
+";
+        let told = site.script(python, script);
+        assert!(told.matches("'group_prio', -1").count() == 1 && told.contains("'process_prio', 50"), "{told}");
+        vec![told]
+    });
+}

@@ -55,7 +55,7 @@ fn root_and_the_own_user_are_limited_by_no_rule_but_over_the_network_they_are_a_
     let access = Access { rules: &rules, own_uid: OWN };
     for by in [local(0, &[], None), local(OWN, &[], None), Initiator::Embedder, Initiator::Autostart] {
         assert_eq!(access.unlimited(&by), Some(Unlimited::OwnUser), "{by}");
-        assert!(access.allows(&by, Right::Admin, Object::Daemon) && access.reads_any(&by));
+        assert!(access.allows(&by, Right::Admin, Object::Daemon) && access.allows_any(&by, Right::Read));
     }
     let by = remote(Some("root"));
     assert_eq!(access.rights(&by, Object::Daemon), [Right::Read].into_iter().collect());
@@ -89,7 +89,10 @@ fn each_rule_gives_what_it_says_to_whom_it_says_and_nothing_else() {
             assert_eq!(access.allows(&by, right, on), wanted.has(right), "{by}: {right:?} {on:?}");
         }
     }
-    assert!(access.reads_any(&local(1000, &[], None)) && !access.reads_any(&remote(Some("bob"))));
+    assert!(
+        access.allows_any(&local(1000, &[], None), Right::Read)
+            && !access.allows_any(&remote(Some("bob")), Right::Read)
+    );
 }
 
 #[test]
@@ -128,11 +131,15 @@ fn each_request_needs_the_right_that_the_manual_names() {
     let stdin = Command::Stdin { name: name(), bytes: Arc::from(*b"x") };
     for (request, wanted) in [
         (Request::Query(Query::Ping), Needs::Nothing),
-        (Request::Query(Query::Status { name: None, offset: 0 }), Needs::ReadAny),
+        (Request::Query(Query::Status { name: None, offset: 0 }), Needs::Any(Right::Read)),
         (Request::Query(Query::Status { name: Some(name()), offset: 0 }), Needs::Program(Right::Read, "web")),
-        (Request::Query(Query::Graph { names: Vec::new(), offset: 0 }), Needs::ReadAny),
+        (Request::Query(Query::Graph { names: Vec::new(), offset: 0 }), Needs::Any(Right::Read)),
+        #[cfg(feature = "xmlrpc")]
+        (Request::Query(Query::Find { names: Vec::new(), right: Right::Stop }), Needs::Any(Right::Stop)),
+        #[cfg(feature = "xmlrpc")]
+        (Request::Query(Query::Find { names: names.clone(), right: Right::Start }), Needs::Found(Right::Start, &names)),
         (Request::Query(Query::Blame { names: names.clone(), offset: 0 }), Needs::AllOf(Right::Read, &names)),
-        (Request::Watch(Watch::Events { kinds: EventKinds::ALL, history: 0 }), Needs::ReadAny),
+        (Request::Watch(Watch::Events { kinds: EventKinds::ALL, history: 0 }), Needs::Any(Right::Read)),
         (Request::Watch(Watch::Reread { secrets: false, file: None }), Needs::Daemon(Right::Reload)),
         (Request::Watch(Watch::Reread { secrets: true, file: None }), Needs::Daemon(Right::Admin)),
         (Request::Watch(Watch::Reread { secrets: false, file: Some(name()) }), Needs::Daemon(Right::Admin)),
@@ -151,7 +158,7 @@ fn each_request_needs_the_right_that_the_manual_names() {
         (Request::Command(Command::ReloadProcess { name: name() }), Needs::Program(Right::Reload, "web")),
         (Request::Command(Command::Update { confirm: None }), Needs::Daemon(Right::Reload)),
         (Request::Command(Command::ClearLogs { name: name() }), Needs::Program(Right::Admin, "web")),
-        (Request::Query(Query::Flags), Needs::ReadAny),
+        (Request::Query(Query::Flags), Needs::Any(Right::Read)),
         (Request::Command(Command::SetEnabled { name: name(), enabled: true }), Needs::Program(Right::Start, "web")),
         (Request::Command(Command::SetEnabled { name: name(), enabled: false }), Needs::Program(Right::Stop, "web")),
         (Request::Command(Command::SetFlag { name: name(), is_set: true }), Needs::Daemon(Right::Start)),

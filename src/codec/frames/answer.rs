@@ -64,6 +64,9 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
         // Told by HTTP alone, in its words.
         #[cfg(feature = "http")]
         Reply::Readiness { .. } | Reply::Metrics(_) => ok(&reply.to_string()),
+        // Asked by XML-RPC alone.
+        #[cfg(feature = "xmlrpc")]
+        Reply::Found { .. } => ok(&reply.to_string()),
         Reply::Blame(facts) => blame::blame(facts, clock),
         Reply::Graph { rows, offset, now } => graph::graph(rows, *offset, *now),
         Reply::History(rows) => report::history(rows.iter().rev().map(|row| past(row, clock))),

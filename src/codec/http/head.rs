@@ -140,7 +140,8 @@ impl Head {
         fields.map(move |(_, value)| part(value))
     }
 
-    fn count(&self, name: &'static str) -> usize {
+    /// How many fields of this name there are.
+    pub fn count(&self, name: &'static str) -> usize {
         self.all(name).count()
     }
 

@@ -3,7 +3,8 @@
 use super::fault::{Fault, FaultCode};
 use super::names::Namespec;
 use super::value::Value;
-use crate::models::{LogStart, StreamKind};
+use crate::api::{Act, right_to};
+use crate::models::{LogStart, Right, StreamKind};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +55,21 @@ pub(super) enum One {
     Stdin(Vec<u8>),
 }
 
+impl One {
+    /// What it needs.
+    pub(super) fn right(&self) -> Right {
+        match self {
+            One::Info | One::Why => Right::Read,
+            One::Start { .. } => right_to(Act::Start),
+            One::Stop { .. } => right_to(Act::Stop),
+            One::Signal(_) => Right::Signal,
+            One::Read { .. } | One::Tail { .. } => Right::Logs,
+            One::Clear => Right::Admin,
+            One::Stdin(_) => Right::Stdin,
+        }
+    }
+}
+
 /// What can be asked of several.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Many {
@@ -62,6 +78,19 @@ pub(super) enum Many {
     Stop { wait: bool },
     Signal(String),
     Clear,
+}
+
+impl Many {
+    /// What it needs.
+    pub(super) fn right(&self) -> Right {
+        match self {
+            Many::Info => Right::Read,
+            Many::Start { .. } => right_to(Act::Start),
+            Many::Stop { .. } => right_to(Act::Stop),
+            Many::Signal(_) => Right::Signal,
+            Many::Clear => Right::Admin,
+        }
+    }
 }
 
 /// A part of a log.

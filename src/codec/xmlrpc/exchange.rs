@@ -11,7 +11,7 @@ use super::methods;
 use super::names::Namespec;
 use super::value::{MethodCall, Value};
 use crate::api::{Act, Answer, Command, LogSource, Query, Refusal, Reply, Request, Selector, StatusRow, Terms, Watch};
-use crate::models::{LogStart, ProgramConfig};
+use crate::models::{LogStart, ProgramConfig, Right};
 use crate::process::{ProcessState, SignalTarget, signal_number};
 use crate::util::sort;
 
@@ -40,12 +40,15 @@ struct Member {
     process: String,
     /// Our name of it.
     name: String,
+    /// No rule of access forbids what is to be done to it.
+    permitted: bool,
 }
 
 impl Member {
-    fn of(row: &StatusRow) -> Member {
+    fn of((row, permitted): &(StatusRow, bool)) -> Member {
         let (group, process) = row.program.group_and_process();
-        Member { group: group.to_owned(), process: process.to_owned(), name: row.program.name.clone() }
+        let (group, process, name) = (group.to_owned(), process.to_owned(), row.program.name.clone());
+        Member { group, process, name, permitted: *permitted }
     }
 
     /// As clients write it.
@@ -73,8 +76,8 @@ impl Member {
 enum Waiting {
     /// The one answer that a call without names needs.
     Plain(Call),
-    /// Which process is meant: the names that are left to be tried.
-    Find { spec: Namespec, what: One, left: VecDeque<String>, denied: Option<Refusal> },
+    /// Which process is meant. Whoever may not do that to it is told so, and nothing else.
+    Find { spec: Namespec, what: One },
     /// What was asked of the process that was found.
     Found { written: String, what: One },
     /// A part of the log of the process that was found: where that is, and whether it has ever run.
@@ -143,9 +146,10 @@ impl Exchange {
                 None => self.start(member, state, written, wait),
             },
             Some(Waiting::InspectedAll { members, mut results, wait }) => {
-                let mut fit = Vec::new();
-                for (member, fault) in members.into_iter().zip(faults) {
-                    match fault {
+                let (mut fit, mut faults) = (Vec::new(), faults.into_iter());
+                for member in members {
+                    // What may not be started was not inspected: the dispatcher refuses it.
+                    match if member.permitted { faults.next().flatten() } else { None } {
                         Some(fault) => results.push(member.result(Some(&fault))),
                         None => fit.push(member),
                     }
@@ -224,10 +228,15 @@ impl Exchange {
             Call::RemoteEvent { kind, data } => {
                 Request::Command(Command::RemoteEvent { kind: kind.clone(), data: data.clone() })
             }
-            Call::One { spec, what } => return self.find(spec.clone(), what.clone(), spec.candidates().into(), None),
+            Call::One { spec, what } => {
+                let Some(request) = spec.find(what.right()) else {
+                    return Step::Done(Err(FaultCode::BadName.about(spec.written.clone())));
+                };
+                return self.ask(request, Waiting::Find { spec: spec.clone(), what: what.clone() });
+            }
             Call::Many { group, what } => {
                 let waiting = Waiting::Rows { group: group.clone(), what: what.clone() };
-                return self.ask(Request::Query(Query::Status { name: None, offset: 0 }), waiting);
+                return self.ask(find(Vec::new(), what.right()), waiting);
             }
             Call::Multi(_) => return Step::Done(Err(recursive())),
         };
@@ -237,7 +246,7 @@ impl Exchange {
     fn go_on(&mut self, waiting: Waiting, answer: Answer, clock: LocalClock) -> Step {
         match waiting {
             Waiting::Plain(call) => Step::Done(plain(&call, answer)),
-            Waiting::Find { spec, what, left, denied } => self.look(spec, what, (left, denied), answer, clock),
+            Waiting::Find { spec, what } => self.look(spec, what, answer, clock),
             Waiting::Found { written, what } => Step::Done(found(&written, &what, answer)),
             Waiting::Log { what, path, has_run } => Step::Done(log_part(&what, path, has_run, answer)),
             Waiting::Rows { group, what } => self.rows(group, what, answer, clock),
@@ -254,45 +263,20 @@ impl Exchange {
         }
     }
 
-    /// Asks for the next process that may be meant.
-    fn find(&mut self, spec: Namespec, what: One, mut left: VecDeque<String>, denied: Option<Refusal>) -> Step {
-        match left.pop_front() {
-            Some(name) => {
-                let request = Request::Query(Query::Status { name: Some(name), offset: 0 });
-                self.ask(request, Waiting::Find { spec, what, left, denied })
-            }
-            // One of the names that it may have is nobody's business: whether there is such a process is not told.
-            None => Step::Done(Err(match denied {
-                Some(refusal) => Fault::of(&refusal, &spec.written),
-                None => FaultCode::BadName.about(spec.written),
-            })),
-        }
-    }
-
-    fn look(
-        &mut self,
-        spec: Namespec,
-        what: One,
-        (left, denied): (VecDeque<String>, Option<Refusal>),
-        answer: Answer,
-        clock: LocalClock,
-    ) -> Step {
+    fn look(&mut self, spec: Namespec, what: One, answer: Answer, clock: LocalClock) -> Step {
         let (rows, now) = match answer {
-            Ok(Reply::Status { ending: true, .. }) => return Step::Done(Err(FaultCode::ShutdownState.bare())),
-            Ok(Reply::Status { rows, now, .. }) => (rows, now),
-            Err(Refusal::NoSuchProcess { .. }) => return self.find(spec, what, left, denied),
-            Err(refusal @ Refusal::Forbidden { .. }) => return self.find(spec, what, left, Some(refusal)),
+            Ok(Reply::Found { ending: true, .. }) => return Step::Done(Err(FaultCode::ShutdownState.bare())),
+            Ok(Reply::Found { rows, now, .. }) => (rows, now),
             answer => return Step::Done(Err(unexpected(answer, &spec.written))),
         };
-        let Some(row) = rows.into_iter().find(|row| spec.is(&row.program)) else {
-            return self.find(spec, what, left, denied);
-        };
+        let Some(row) = spec.of(rows) else { return Step::Done(Err(FaultCode::BadName.about(spec.written))) };
         match what {
             One::Info => Step::Done(Ok(process_info(&row, now, clock))),
             One::Start { wait } => {
-                let (member, state) = (Member::of(&row), row.state);
+                let (state, program) = (row.state, Arc::clone(&row.program));
+                let member = Member::of(&(row, true));
                 self.waiting = Some(Waiting::Inspected { member, state, written: spec.written, wait });
-                Step::Inspect(vec![Arc::clone(&row.program)])
+                Step::Inspect(vec![program])
             }
             One::Tail { stream, .. } if has_no_log(&row.program, stream) => Step::Done(Ok(no_tail())),
             what => match request_for(&row, &what, &spec.written) {
@@ -304,53 +288,53 @@ impl Exchange {
 
     fn rows(&mut self, group: Option<Namespec>, what: Many, answer: Answer, clock: LocalClock) -> Step {
         let (mut rows, now) = match answer {
-            Ok(Reply::Status { ending: true, .. }) => return Step::Done(Err(FaultCode::ShutdownState.bare())),
-            Ok(Reply::Status { rows, now, .. }) => (rows, now),
+            Ok(Reply::Found { ending: true, .. }) => return Step::Done(Err(FaultCode::ShutdownState.bare())),
+            Ok(Reply::Found { rows, now, .. }) => (rows, now),
             answer => {
                 let written = group.as_ref().map_or("", |spec| spec.written.as_str());
                 return Step::Done(Err(unexpected(answer, written)));
             }
         };
         if let Some(spec) = group {
-            rows.retain(|row| row.program.group_name() == spec.group);
+            rows.retain(|(row, _)| row.program.group_name() == spec.group);
             if rows.is_empty() {
                 return Step::Done(Err(FaultCode::BadName.about(spec.written)));
             }
         }
         match what {
             Many::Info => {
-                sort::sort_by(&mut rows, |one, other| {
+                sort::sort_by(&mut rows, |(one, _), (other, _)| {
                     one.program.group_and_process().cmp(&other.program.group_and_process())
                 });
-                Step::Done(Ok(Value::Array(rows.iter().map(|row| process_info(row, now, clock)).collect())))
+                Step::Done(Ok(Value::Array(rows.iter().map(|(row, _)| process_info(row, now, clock)).collect())))
             }
             Many::Start { wait } => self.start_together(&rows, wait),
             Many::Stop { wait } => {
-                rows.retain(|row| is_running(row.state));
+                rows.retain(|(row, _)| is_running(row.state));
                 self.act_together(rows.iter().map(Member::of).collect(), Vec::new(), Act::Stop, wait)
             }
             Many::Signal(_) => {
-                rows.retain(|row| is_signallable(row.state));
+                rows.retain(|(row, _)| is_signallable(row.state));
                 self.each(rows.iter().map(Member::of).collect(), Vec::new(), what)
             }
             Many::Clear => self.each(rows.iter().map(Member::of).collect(), Vec::new(), what),
         }
     }
 
-    fn start_together(&mut self, rows: &[StatusRow], wait: bool) -> Step {
+    fn start_together(&mut self, rows: &[(StatusRow, bool)], wait: bool) -> Step {
         let (mut results, mut members, mut programs) = (Vec::new(), Vec::new(), Vec::new());
-        for row in rows.iter().filter(|row| !is_running(row.state)) {
-            let member = Member::of(row);
-            if row.state == ProcessState::Stopping && wait {
+        for found @ (row, permitted) in rows.iter().filter(|(row, _)| !is_running(row.state)) {
+            let member = Member::of(found);
+            if *permitted && row.state == ProcessState::Stopping && wait {
                 // As of one that is started alone.
                 results.push(member.result(Some(&FaultCode::AbnormalTermination.about(member.written()))));
             } else {
+                programs.extend(permitted.then(|| Arc::clone(&row.program)));
                 members.push(member);
-                programs.push(Arc::clone(&row.program));
             }
         }
-        if members.is_empty() {
-            return Step::Done(Ok(Value::Array(results)));
+        if programs.is_empty() {
+            return self.act_together(members, results, Act::Start, wait);
         }
         self.waiting = Some(Waiting::InspectedAll { members, results, wait });
         Step::Inspect(programs)
@@ -369,7 +353,8 @@ impl Exchange {
         while let Some(member) = left.front() {
             let name = member.name.clone();
             let request = match &what {
-                Many::Signal(signal) if signal == NO_SIGNAL => is_there(name),
+                // It gets none, and is told to be there; or whoever may not send it any is refused.
+                Many::Signal(signal) if signal == NO_SIGNAL || !member.permitted => find(vec![name], what.right()),
                 Many::Signal(signal) => match signal_number(signal) {
                     Some(signal) => Request::Command(Command::Signal { name, signal, target: SignalTarget::Leader }),
                     None => {
@@ -389,9 +374,8 @@ impl Exchange {
     }
 }
 
-/// Asks of a process that gets no signal, and is told to be there.
-fn is_there(name: String) -> Request {
-    Request::Query(Query::Status { name: Some(name), offset: 0 })
+fn find(names: Vec<String>, right: Right) -> Request {
+    Request::Query(Query::Find { names, right })
 }
 
 fn recursive() -> Fault {
@@ -427,10 +411,9 @@ fn request_for(row: &StatusRow, what: &One, written: &str) -> Result<Request, Fa
         Request::Watch(Watch::ReadLog { source, from, length })
     };
     match what {
-        One::Info => Ok(Request::Query(Query::Status { name: Some(name), offset: 0 })),
         One::Why => Ok(Request::Watch(Watch::Why { name })),
-        // Its command is inspected before.
-        One::Start { .. } => Err(FaultCode::Failed.bare()),
+        // It is known already, or its command is inspected before.
+        One::Info | One::Start { .. } => Err(FaultCode::Failed.bare()),
         One::Stop { .. } if !is_running(row.state) => Err(FaultCode::NotRunning.about(written)),
         One::Stop { wait } => {
             let (on, terms) = (Selector::Process(name), Terms { wait: *wait, ..Terms::default() });
@@ -446,7 +429,8 @@ fn request_for(row: &StatusRow, what: &One, written: &str) -> Result<Request, Fa
             }
             Ok(match number {
                 Some(signal) => Request::Command(Command::Signal { name, signal, target: SignalTarget::Leader }),
-                None => is_there(name),
+                // It is told to be there.
+                None => find(vec![name], what.right()),
             })
         }
         // There is no such log: it goes into the other one.
@@ -516,6 +500,10 @@ fn together(members: &[Member], before: Vec<Value>, is_start: bool, answer: Answ
     let answers = match answer {
         Ok(Reply::Each { results, .. }) => results,
         Ok(_) => Vec::new(),
+        // The others have been told of.
+        Err(refusal @ Refusal::Forbidden { .. }) if !before.is_empty() => {
+            members.iter().map(|member| (member.name.clone(), Err(refusal.clone()))).collect()
+        }
         Err(refusal) => return Err(Fault::of(&refusal, "")),
     };
     let result = |member: &Member| {

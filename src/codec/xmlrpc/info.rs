@@ -187,7 +187,7 @@ pub(super) fn config_info(row: &ConfigRow) -> Value {
         ("command", text(program.command.clone())),
         ("exitcodes", Value::Array(program.exitcodes.iter().map(|code| Value::Int(i64::from(*code))).collect())),
         ("group", text(group.to_owned())),
-        ("group_prio", Value::Int(i64::from(program.priority))),
+        ("group_prio", Value::Int(i64::from(program.group_priority))),
         ("inuse", Value::Boolean(row.in_use)),
         ("killasgroup", Value::Boolean(program.killasgroup)),
         ("name", text(name.to_owned())),

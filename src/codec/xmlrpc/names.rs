@@ -1,9 +1,7 @@
 //! Names of processes: `group:process`, as supervisord writes them, and as we do.
 
-use std::collections::VecDeque;
-
-use crate::api::{Answer, Query, Reply, Request, StatusRow};
-use crate::models::ProgramConfig;
+use crate::api::{Answer, Query, Refusal, Reply, Request, StatusRow};
+use crate::models::{ProgramConfig, Right};
 
 /// What a client has written: `group:process`, `process`, `group:*` or `group:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,46 +28,51 @@ impl Namespec {
         Namespec { group: written.clone(), process: None, written }
     }
 
-    /// The names that we may have for this process, each to be tried in turn.
-    pub(super) fn candidates(&self) -> Vec<String> {
-        match &self.process {
-            None => Vec::new(),
-            Some(process) if *process == self.group => vec![process.clone()],
-            Some(process) => vec![format!("{}:{process}", self.group), process.clone()],
-        }
+    /// Asks which process is meant, to do with it what needs this right; `None`: it is the name of none. We may have more than
+    /// one name for it.
+    pub(super) fn find(&self, right: Right) -> Option<Request> {
+        let names = match self.process.as_ref()? {
+            process if *process == self.group => vec![process.clone()],
+            process => vec![format!("{}:{process}", self.group), process.clone()],
+        };
+        Some(Request::Query(Query::Find { names, right }))
+    }
+
+    /// The process that is meant, if it is among these.
+    pub(super) fn of(&self, rows: Vec<(StatusRow, bool)>) -> Option<StatusRow> {
+        rows.into_iter().map(|(row, _)| row).find(|row| self.is(&row.program))
     }
 
     /// Whether this is the process that is meant.
-    pub(super) fn is(&self, program: &ProgramConfig) -> bool {
+    fn is(&self, program: &ProgramConfig) -> bool {
         let (group, process) = program.group_and_process();
         group == self.group && self.process.as_deref() == Some(process)
     }
 }
 
-/// Finds out which process is meant, name by name that we may have for it.
+/// Finds out which process is meant, to do with it what needs a right.
 #[derive(Debug)]
-pub struct Lookup {
-    spec: Namespec,
-    left: VecDeque<String>,
-}
+pub struct Lookup(Namespec);
 
 impl Lookup {
     /// Of the process that a client has written so.
     pub fn new(written: &str) -> Lookup {
-        let spec = Namespec::new(written.to_owned());
-        let left = spec.candidates().into();
-        Lookup { spec, left }
+        Lookup(Namespec::new(written.to_owned()))
     }
 
-    /// What is to be asked next; `None`: there is no such process.
-    pub fn ask(&mut self) -> Option<Request> {
-        let name = self.left.pop_front()?;
-        Some(Request::Query(Query::Status { name: Some(name), offset: 0 }))
+    /// What is to be asked; `None`: there is no such process.
+    pub fn ask(&self, right: Right) -> Option<Request> {
+        self.0.find(right)
     }
 
-    /// The process, if the answer tells of it.
-    pub fn found_in<'a>(&self, answer: &'a Answer) -> Option<&'a StatusRow> {
-        let Ok(Reply::Status { rows, .. }) = answer else { return None };
-        rows.iter().find(|row| self.spec.is(&row.program))
+    /// What the answer tells: the process; `None`: there is no such.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub fn found_in(&self, answer: Answer) -> Result<Option<StatusRow>, Refusal> {
+        match answer? {
+            Reply::Found { rows, .. } => Ok(self.0.of(rows)),
+            _ => Ok(None),
+        }
     }
 }

@@ -54,8 +54,8 @@ fn program_fields(program: &ProgramConfig) -> BTreeMap<String, Value> {
     for (name, defaults) in groups {
         program.as_object_mut().expect("an object").entry(name).or_insert(defaults);
     }
-    // The name is the section's.
-    fields(&program, &["name"])
+    // The name is the section's, and the priority of its group another section's.
+    fields(&program, &["name", "group_priority"])
 }
 
 fn daemon_fields(config: &SupervisorConfig) -> BTreeMap<String, Value> {

@@ -68,6 +68,10 @@ pub(super) fn check_change(head: &Head, takes: Takes) -> Result<(), Barred> {
         return Ok(());
     }
     let foreign = |whose: &str| barred(Status::Forbidden, format!("a page of {whose} may change nothing here"));
+    if head.count("origin") > 1 || head.count("sec-fetch-site") > 1 {
+        // Whoever stands between may have added what it believes.
+        return Err(foreign("more than one site"));
+    }
     if let Some(origin) = head.text("origin") {
         let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         let is_own = host.zip(head.host()).is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host));
@@ -141,6 +145,8 @@ mod tests {
             (&[json, "Origin: http://here"], Status::Forbidden),
             (&[json, "Origin: http://here:9001.evil.example"], Status::Forbidden),
             (&[json, "Origin: null"], Status::Forbidden),
+            (&[json, "Origin: http://here:9001", "Origin: http://evil.example"], Status::Forbidden),
+            (&[json, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"], Status::Forbidden),
             (&[json, "Sec-Fetch-Site: cross-site"], Status::Forbidden),
             (&[json, "Sec-Fetch-Site: same-site"], Status::Forbidden),
             (&["Sec-Fetch-Site: same-origin"], Status::UnsupportedMediaType),

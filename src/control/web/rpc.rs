@@ -8,7 +8,7 @@ use crate::api::{Amount, Answer, LogSource, Refusal, Reply, Request, Watch};
 use crate::codec::http::{self, Response, Status, StreamHead};
 use crate::codec::xmlrpc::{self, Exchange, FaultCode, LocalClock, Lookup, Step as RpcStep, has_no_log, is_missing};
 use crate::control::feed::Item;
-use crate::models::{LogPlace, LogStart, StreamKind};
+use crate::models::{LogPlace, LogStart, Right, StreamKind};
 use crate::sys::time::local;
 
 /// Bytes of a log that a client which follows it begins with.
@@ -79,34 +79,23 @@ pub(super) fn follow_log(request: &http::Request, _: Context) -> Step {
         Some("stderr") => StreamKind::Stderr,
         Some(_) | None => StreamKind::Stdout,
     };
-    look(Lookup::new(name), stream, None)
-}
-
-/// `GET /mainlogtail`: the end of the daemon's own log, and what comes.
-pub(super) fn follow_main_log(_: &http::Request, _: Context) -> Step {
-    look_at(LogSource::Daemon, true, Request::Watch(Watch::FollowDaemonLog { bytes: BEGIN }))
-}
-
-fn look(mut lookup: Lookup, stream: StreamKind, denied: Option<Refusal>) -> Step {
-    let Some(request) = lookup.ask() else {
-        return match denied {
-            Some(refusal) => Step::Respond(Response::text(Status::Forbidden, format!("{refusal}\n"))),
-            None => no_such_log(),
-        };
-    };
-    Step::ask(request, move |answer, _| match lookup.found_in(&answer) {
-        Some(row) if has_no_log(&row.program, stream) => no_such_log(),
-        Some(row) => {
+    let lookup = Lookup::new(name);
+    let Some(request) = lookup.ask(Right::Logs) else { return no_such_log() };
+    Step::ask(request, move |answer, context| match lookup.found_in(answer) {
+        Ok(Some(row)) if !has_no_log(&row.program, stream) => {
             let (name, amount) = (row.program.name.clone(), Amount::Bytes(BEGIN));
             let source = LogSource::Process { name: name.clone(), stream };
             let follow = Request::Watch(Watch::Tail { name, stream, amount, follow: true });
             look_at(source, row.last_started.is_some(), follow)
         }
-        None => {
-            let is_denied = |refusal: &Refusal| matches!(refusal, Refusal::Forbidden { .. });
-            look(lookup, stream, denied.or(answer.err().filter(is_denied)))
-        }
+        Ok(_) => no_such_log(),
+        Err(refusal) => refused(Err(refusal), context),
     })
+}
+
+/// `GET /mainlogtail`: the end of the daemon's own log, and what comes.
+pub(super) fn follow_main_log(_: &http::Request, _: Context) -> Step {
+    look_at(LogSource::Daemon, true, Request::Watch(Watch::FollowDaemonLog { bytes: BEGIN }))
 }
 
 /// Follows a log, if it is there; whoever follows is told when it was written last.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::{Engine, Entry, Registry};
 use crate::api::{
-    Access, AccessTable, Announcement, HistoryRow, NameHint, Needs, Object, ProcId, Reader, Refusal, Reply, Request,
-    StatusRow, Why, needs,
+    Access, AccessTable, Announcement, Answer, HistoryRow, NameHint, Needs, Object, ProcId, Reached, Reader, Refusal,
+    Reply, Request, Selector, StatusRow, Unreached, Why, needs, right_to,
 };
 use crate::models::{ProgramConfig, Right};
-use crate::process::{Cause, Condition, Initiator};
+use crate::process::{Cause, Condition, HIDDEN, Initiator};
 
 /// What somebody may read.
 pub(super) struct Eyes<'a> {
@@ -82,6 +82,69 @@ impl Eyes<'_> {
         }
     }
 
+    /// Takes out of an answer what it tells of others, and what processes have said whose output may not be read.
+    pub(super) fn cover_answer(&self, answer: &mut Answer) {
+        match answer {
+            Ok(Reply::Each { results, .. }) => {
+                for (name, answer) in results {
+                    self.cover_answer(answer);
+                    if let Err(Refusal::NotReached { act, on, .. }) = answer
+                        && !self.know(right_to(*act), name)
+                    {
+                        HIDDEN.clone_into(name);
+                        *on = Selector::Process(HIDDEN.to_owned());
+                    }
+                }
+            }
+            Err(Refusal::NotRunning { name, reached }) => self.cover_reached(name, reached),
+            Err(Refusal::WaitFailed { name, why, .. }) => self.cover_unreached(name, why),
+            Err(Refusal::NotReached { act, members, .. }) => {
+                for (name, why) in members {
+                    self.cover_unreached(name, why);
+                    if !self.know(right_to(*act), name) {
+                        HIDDEN.clone_into(name);
+                    }
+                }
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    fn cover_unreached(&self, name: &str, why: &mut Unreached) {
+        match why {
+            Unreached::Reached(reached) => self.cover_reached(name, reached),
+            Unreached::WaitsFor { on, reached } => {
+                self.cover_reached(on, reached);
+                if !self.see_name(on) {
+                    HIDDEN.clone_into(on);
+                }
+            }
+            Unreached::StoppedMeanwhile(_)
+            | Unreached::Disabled
+            | Unreached::Removed
+            | Unreached::RemovedFromConfiguration
+            | Unreached::ShuttingDown => {}
+        }
+    }
+
+    fn cover_reached(&self, name: &str, reached: &mut Reached) {
+        self.cover_condition(&mut reached.condition);
+        if let Some(cause) = &mut reached.cause {
+            self.cover_cause(cause);
+        }
+        let entry = self.registry.id_of(name).and_then(|id| self.registry.get(id));
+        if !entry.is_some_and(|entry| self.hear(entry)) {
+            reached.last_words = None;
+        }
+    }
+
+    /// Whether he may see this process, or has this right to it: then he has named it himself.
+    fn know(&self, right: Right, name: &str) -> bool {
+        let program = self.registry.id_of(name).and_then(|id| self.registry.get(id)).map(Entry::config);
+        let object = Object::Program { name, group: program.map(|program| program.group_name()) };
+        !self.is_limited || [Right::Read, right].iter().any(|right| self.access.allows(self.by, *right, object))
+    }
+
     fn cover_cause(&self, cause: &mut Cause) {
         cause.hide_names(&|name| self.see_name(name));
     }
@@ -90,7 +153,8 @@ impl Eyes<'_> {
         self.registry.id_of(name).is_some_and(|id| self.see_id(id))
     }
 
-    fn may(&self, right: Right, entry: &Entry) -> bool {
+    /// Whether he has this right to this process.
+    pub(super) fn may(&self, right: Right, entry: &Entry) -> bool {
         !self.is_limited || self.access.allows(self.by, right, Object::of(entry.config()))
     }
 }
@@ -103,6 +167,11 @@ impl Engine {
 
     fn access(&self) -> Access<'_> {
         Access { rules: &self.settings.access, own_uid: self.own_uid }
+    }
+
+    /// Whether there is something that this one may not do.
+    pub(super) fn is_limited(&self, by: &Initiator) -> bool {
+        self.access().unlimited(by).is_none()
     }
 
     /// What this one may read.
@@ -143,8 +212,10 @@ impl Engine {
             Needs::Shell => true,
             // What somebody runs by hand may be a shell.
             Needs::Terminal(name) | Needs::Program(Right::Stdin, name) => self.is_transient(name),
+            #[cfg(feature = "xmlrpc")]
+            Needs::Found(right, names) => right == Right::Stdin && names.iter().any(|name| self.is_transient(name)),
             Needs::Nothing
-            | Needs::ReadAny
+            | Needs::Any(_)
             | Needs::Program(..)
             | Needs::Each(..)
             | Needs::AllOf(..)
@@ -168,10 +239,12 @@ impl Engine {
         let forbidden = |right, on: Option<&str>| Refusal::Forbidden { right, on: on.map(str::to_owned) };
         match needs {
             Needs::Nothing => Ok(()),
-            Needs::ReadAny => match self.access().reads_any(by) {
+            Needs::Any(right) => match self.access().allows_any(by, right) {
                 true => Ok(()),
-                false => Err(forbidden(Right::Read, None)),
+                false => Err(forbidden(right, None)),
             },
+            #[cfg(feature = "xmlrpc")]
+            Needs::Found(right, names) => self.judge_found(by, right, names),
             Needs::AllOf(right, names) => names.iter().try_for_each(|name| self.judge_name(by, right, name)),
             Needs::Each(right, names) => match names.is_empty() || names.iter().any(|name| self.may(by, right, name)) {
                 true => Ok(()),
@@ -209,6 +282,19 @@ impl Engine {
         }
     }
 
+    /// Several names that one process may have. Of a name that is none nothing is told, as above.
+    #[cfg(feature = "xmlrpc")]
+    fn judge_found(&self, by: &Initiator, right: Right, names: &[String]) -> Result<(), Refusal> {
+        let mut there = names.iter().filter(|name| self.registry.id_of(name).is_some()).peekable();
+        if there.peek().is_some() {
+            return there.try_for_each(|name| self.judge(by, Needs::Program(right, name)));
+        }
+        match names.iter().any(|name| self.may(by, right, name)) {
+            true => Ok(()),
+            false => Err(Refusal::Forbidden { right, on: names.last().cloned() }),
+        }
+    }
+
     fn judge_group(&self, by: &Initiator, right: Right, group: &str) -> Result<(), Refusal> {
         let forbidden = Refusal::Forbidden { right, on: Some(format!("group:{group}")) };
         match self.registry.members_or_refuse(group) {
@@ -231,6 +317,11 @@ impl Engine {
         let program = self.registry.id_of(name).and_then(|id| self.registry.get(id)).map(Entry::config);
         let group = program.map(|program| program.group_name());
         self.access().allows(by, right, Object::Program { name, group })
+    }
+
+    /// Whether this one may have the configuration read.
+    pub(super) fn may_reload(&self, by: &Initiator) -> bool {
+        self.access().allows(by, Right::Reload, Object::Daemon)
     }
 
     /// Whether this one may see a program with these settings, be it in force or not.

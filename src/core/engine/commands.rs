@@ -25,7 +25,7 @@ pub(super) struct CommandContext {
 impl Engine {
     /// Somebody asks.
     pub(super) fn request(&mut self, id: RequestId, by: Initiator, request: Request) {
-        let token = Engine::token(id);
+        let token = self.token(id, &by);
         if self.finished().is_some() {
             // What waits was told of the end already; nobody would tell this one.
             return self.refuse(token, Refusal::ShuttingDown);
@@ -39,16 +39,21 @@ impl Engine {
 
     /// Answered within the turn; changes nothing.
     fn query(&mut self, token: ReplyToken, by: &Initiator, query: Query) {
-        if matches!(query, Query::Status { .. }) {
+        if is_about_states(&query) {
             self.probe_bystanders();
         }
         #[cfg(feature = "attach")]
-        let seen = if let Query::Status { name: Some(name), .. } = &query { self.registry.find(name) } else { None };
+        let seen: Vec<ProcId> = names_seen(&query).iter().filter_map(|name| self.registry.find(name)).collect();
         let eyes = self.eyes(by);
         let answer = match query {
             Query::Status { name, offset } => {
                 let (now, ending) = (self.now, self.is_ending());
                 self.rows(name.as_deref(), offset, &eyes).map(|rows| Reply::Status { rows, offset, now, ending })
+            }
+            #[cfg(feature = "xmlrpc")]
+            Query::Find { names, right } => {
+                let (rows, now, ending) = (self.rows_found(&names, right, &eyes), self.now, self.is_ending());
+                Ok(Reply::Found { rows, now, ending })
             }
             Query::History { name } => self.history(name.as_deref(), &eyes).map(Reply::History),
             Query::Graph { names, offset } => {
@@ -74,7 +79,7 @@ impl Engine {
         };
         self.answer(token, answer);
         #[cfg(feature = "attach")]
-        if let Some(id) = seen {
+        for id in seen {
             self.note_seen(id);
         }
     }
@@ -352,6 +357,25 @@ impl Engine {
         self.show_settings();
         self.reply(token, Reply::LogLevel(level.as_str().to_owned()));
     }
+}
+
+/// Its answer tells the states of processes.
+fn is_about_states(query: &Query) -> bool {
+    #[cfg(feature = "xmlrpc")]
+    if matches!(query, Query::Find { .. }) {
+        return true;
+    }
+    matches!(query, Query::Status { .. })
+}
+
+/// Whose states whoever asks wants to know.
+#[cfg(feature = "attach")]
+fn names_seen(query: &Query) -> &[String] {
+    #[cfg(feature = "xmlrpc")]
+    if let Query::Find { names, right: Right::Read } = query {
+        return names;
+    }
+    if let Query::Status { name: Some(name), .. } = query { std::slice::from_ref(name) } else { &[] }
 }
 
 /// Who is behind what a reload does.

@@ -9,19 +9,24 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use crate::api::{Answer, Refusal, Reply, RequestId};
 use crate::core::effect::{Effect, OutputJob};
+use crate::process::Initiator;
 use crate::util::sorted::SortedMap;
 
 /// The right to answer one request. It is used up by the answer, or handed to whoever owns the request from then on. Not
 /// to be copied: a request is answered once.
 #[derive(Debug)]
 #[must_use = "a request that nobody answers leaves a client waiting"]
-pub(super) struct ReplyToken(RequestId);
+pub(super) struct ReplyToken {
+    request: RequestId,
+    /// Who is told, where he may not be told everything.
+    limited: Option<Initiator>,
+}
 
 #[cfg(feature = "attach")]
 impl ReplyToken {
     /// Which request it answers.
     pub(super) fn request(&self) -> RequestId {
-        self.0
+        self.request
     }
 }
 
@@ -49,12 +54,20 @@ pub(super) enum Owner {
 /// Which requests are open, and who owes their answers. Delegated ones are the output thread's.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Ledger {
-    open: SortedMap<RequestId, Owner>,
+    open: SortedMap<RequestId, Owed>,
+}
+
+/// An answer that is owed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Owed {
+    by: Owner,
+    /// Who is told, where he may not be told everything.
+    to: Option<Initiator>,
 }
 
 impl Ledger {
     pub(super) fn owner(&self, request: RequestId) -> Option<Owner> {
-        self.open.get(&request).copied()
+        self.open.get(&request).map(|owed| owed.by)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -63,14 +76,14 @@ impl Ledger {
 
     /// Takes the request off the list; the right to answer it.
     pub(super) fn take(&mut self, request: RequestId) -> Option<ReplyToken> {
-        self.open.remove(&request).map(|_| ReplyToken(request))
+        self.open.remove(&request).map(|owed| ReplyToken { request, limited: owed.to })
     }
 }
 
 impl Engine {
-    /// A request has come in: the one right to answer it.
-    pub(super) fn token(request: RequestId) -> ReplyToken {
-        ReplyToken(request)
+    /// A request of this one has come in: the one right to answer it.
+    pub(super) fn token(&self, request: RequestId, by: &Initiator) -> ReplyToken {
+        ReplyToken { request, limited: self.is_limited(by).then(|| by.clone()) }
     }
 
     /// Whether somebody in the engine owes the answer to this request and will come to it: an entry here whose waiter or
@@ -100,8 +113,11 @@ impl Engine {
     }
 
     /// Answers a request.
-    pub(super) fn answer(&mut self, token: ReplyToken, answer: Answer) {
-        self.effects.push_back(Effect::Reply { request: token.0, answer: Box::new(answer) });
+    pub(super) fn answer(&mut self, token: ReplyToken, mut answer: Answer) {
+        if let Some(reader) = &token.limited {
+            self.eyes(reader).cover_answer(&mut answer);
+        }
+        self.effects.push_back(Effect::Reply { request: token.request, answer: Box::new(answer) });
     }
 
     /// Answers a request with what it came to.
@@ -116,12 +132,13 @@ impl Engine {
 
     /// Has the output thread answer the request.
     pub(super) fn delegate(&mut self, token: ReplyToken, job: OutputJob) {
-        self.effects.push_back(Effect::Delegate { request: token.0, job: Box::new(job) });
+        self.effects.push_back(Effect::Delegate { request: token.request, job: Box::new(job) });
     }
 
     /// Files who owes the answer from now on.
     pub(super) fn owe(&mut self, token: ReplyToken, owner: Owner) -> RequestId {
-        self.ledger.open.insert(token.0, owner);
-        token.0
+        let ReplyToken { request, limited } = token;
+        self.ledger.open.insert(request, Owed { by: owner, to: limited });
+        request
     }
 }

@@ -6,15 +6,14 @@ use super::access::Eyes;
 use super::graph::Link;
 use super::{Engine, Entry};
 use crate::api::{GraphEdge, GraphRow, ProcId, Refusal, StatusRow};
+#[cfg(feature = "xmlrpc")]
+use crate::models::Right;
 use crate::util::sorted::SortedSet;
 
 impl Engine {
     /// What the state of every process is, or of one.
     pub(super) fn rows(&self, name: Option<&str>, offset: usize, eyes: &Eyes<'_>) -> Result<Vec<StatusRow>, Refusal> {
-        let row = |(id, entry): (ProcId, &Entry)| {
-            let (condition, hook) = (self.condition_of(id, entry), self.running_hook(id));
-            eyes.cover_row(entry.status(condition, hook, self.adoption.bystanders(id), self.next_run(id)))
-        };
+        let row = |(id, entry)| self.row(id, entry, eyes);
         match name {
             None => Ok(self.registry.iter().filter(|(_, entry)| eyes.see(entry)).skip(offset).map(row).collect()),
             Some(name) => {
@@ -22,6 +21,26 @@ impl Engine {
                 Ok(self.registry.get(id).map(|entry| row((id, entry))).into_iter().collect())
             }
         }
+    }
+
+    /// The rows of these processes that there are, or of all, as far as they may be read or be treated so; and whether they may
+    /// be treated so.
+    #[cfg(feature = "xmlrpc")]
+    pub(super) fn rows_found(&self, names: &[String], right: Right, eyes: &Eyes<'_>) -> Vec<(StatusRow, bool)> {
+        let row = |(id, entry): (ProcId, &Entry)| {
+            let may = eyes.may(right, entry);
+            (may || eyes.see(entry)).then(|| (self.row(id, entry, eyes), may))
+        };
+        if names.is_empty() {
+            return self.registry.iter().filter_map(row).collect();
+        }
+        let ids = names.iter().filter_map(|name| self.registry.find(name));
+        ids.filter_map(|id| row((id, self.registry.get(id)?))).collect()
+    }
+
+    fn row(&self, id: ProcId, entry: &Entry, eyes: &Eyes<'_>) -> StatusRow {
+        let (condition, hook) = (self.condition_of(id, entry), self.running_hook(id));
+        eyes.cover_row(entry.status(condition, hook, self.adoption.bystanders(id), self.next_run(id)))
     }
 
     /// Who needs whom: all, or these with what they need and with those that need them, directly or not.

@@ -102,7 +102,8 @@ impl Engine {
         }
         for EarlyRequest { request, is_awaited, by, command } in std::mem::take(&mut self.early) {
             let _ = self.ledger.take(request);
-            self.command(Engine::token(request), by, command);
+            let token = self.token(request, &by);
+            self.command(token, by, command);
             if !is_awaited {
                 self.requester_gone(request);
             }
@@ -112,13 +113,15 @@ impl Engine {
     /// Answers a question; does a command, or holds it until it is known what has to go first.
     pub(super) fn request_or_hold(&mut self, request: RequestId, by: Initiator, asked: Request) {
         if let Err(refusal) = self.permit(&by, &asked) {
-            return self.refuse(Engine::token(request), refusal);
+            let token = self.token(request, &by);
+            return self.refuse(token, refusal);
         }
         let ends_the_daemon = |command: &Command| matches!(command, Command::Shutdown | Command::Power(_));
         match asked {
             Request::Command(command) if !self.adoption.is_settled() && !ends_the_daemon(&command) => {
                 let command = Arc::new(command);
-                let request = self.owe(Engine::token(request), Owner::Early);
+                let token = self.token(request, &by);
+                let request = self.owe(token, Owner::Early);
                 self.early.push(EarlyRequest { request, is_awaited: true, by, command });
             }
             asked => self.request(request, by, asked),

@@ -317,8 +317,22 @@ impl Engine {
     fn refuse_all<'a>(&mut self, requests: impl Iterator<Item = &'a ReloadRequest>, why: &ReloadFailure) {
         for asked in requests {
             if let Some(token) = asked.request.and_then(|request| self.ledger.take(request)) {
-                self.refuse(token, asked.purpose.refused(why.clone()));
+                let why = self.failure_shown(asked, why);
+                self.refuse(token, asked.purpose.refused(why));
             }
+        }
+    }
+
+    /// What is wrong with the file is told of all programs: to those who may ask for it to be read, whatever they have asked for.
+    fn failure_shown(&self, asked: &ReloadRequest, why: &ReloadFailure) -> ReloadFailure {
+        match why {
+            ReloadFailure::Config(_) if !self.may_reload(&asked.by) => {
+                ReloadFailure::Config("the configuration file can't be used".into())
+            }
+            ReloadFailure::Config(_)
+            | ReloadFailure::ShuttingDown
+            | ReloadFailure::PendingCommit { .. }
+            | ReloadFailure::TimedOut { .. } => why.clone(),
         }
     }
 

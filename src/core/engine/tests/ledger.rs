@@ -16,6 +16,10 @@ fn one_of_each() -> Vec<Request> {
     let queries = [
         Query::Status { name: None, offset: 0 },
         Query::Status { name: Some(text()), offset: 0 },
+        #[cfg(feature = "xmlrpc")]
+        Query::Find { names: Vec::new(), right: crate::models::Right::Stop },
+        #[cfg(feature = "xmlrpc")]
+        Query::Find { names: vec![text()], right: crate::models::Right::Stop },
         Query::History { name: None },
         Query::Pid { name: None },
         Query::Pid { name: Some(text()) },

@@ -294,6 +294,8 @@ fn fits(request: &Request, reply: &Reply) -> bool {
     match request {
         Request::Query(query) => match query {
             Query::Status { .. } => matches!(reply, Reply::Status { .. }),
+            #[cfg(feature = "xmlrpc")]
+            Query::Find { .. } => matches!(reply, Reply::Found { .. }),
             Query::Blame { .. } => matches!(reply, Reply::Blame(_)),
             Query::Graph { .. } => matches!(reply, Reply::Graph { .. }),
             Query::History { .. } => matches!(reply, Reply::History(_)),
