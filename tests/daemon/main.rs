@@ -45,6 +45,8 @@ mod output_watch;
 #[cfg(feature = "web-page")]
 mod page;
 #[cfg(feature = "web-page")]
+mod page_accessibility;
+#[cfg(feature = "web-page")]
 mod page_program;
 mod panics;
 mod pause;
