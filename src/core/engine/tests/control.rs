@@ -48,6 +48,10 @@ enum Asked {
         name: String,
         enabled: bool,
     },
+    /// A start or a restart, which may have to wait for others.
+    Up {
+        name: String,
+    },
     Other,
 }
 
@@ -55,7 +59,7 @@ impl Asked {
     fn reads_file(&self) -> bool {
         match self {
             Asked::Reload | Asked::Update { .. } | Asked::Scale { .. } | Asked::Make { .. } => true,
-            Asked::SetEnabled { .. } | Asked::Other => false,
+            Asked::SetEnabled { .. } | Asked::Up { .. } | Asked::Other => false,
         }
     }
 }

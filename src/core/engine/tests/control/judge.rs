@@ -36,10 +36,11 @@ impl Sim {
                 return Err(format!("{name}: disabled is {}", entry.disabled));
             }
         }
-        let (registry, by_hand) = (&self.engine.registry, &mut self.model.by_hand);
+        let (registry, asked, by_hand) = (&self.engine.registry, &self.asked, &mut self.model.by_hand);
         by_hand.retain(|name| {
             let entry = registry.find(name).and_then(|id| registry.get(id));
-            entry.is_some_and(|entry| entry.machine.desired() == Desired::Up)
+            let is_held = asked.values().any(|asked| matches!(asked, Asked::Up { name: held } if held == name));
+            is_held || entry.is_some_and(|entry| entry.machine.desired() == Desired::Up)
         });
         if self.system.open.len() != self.engine.owed() {
             return Err(format!("{} answers are owed, {} are open", self.engine.owed(), self.system.open.len()));

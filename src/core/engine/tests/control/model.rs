@@ -189,7 +189,7 @@ impl Model {
                     self.wanted.insert(name.clone(), !enable);
                 }
             }
-            Asked::SetEnabled { .. } | Asked::Other => {}
+            Asked::SetEnabled { .. } | Asked::Up { .. } | Asked::Other => {}
         }
     }
 

@@ -16,7 +16,7 @@ impl Sim {
         match self.random.below(100) {
             0..12 => self.start_or_make(&name, false),
             12..20 => self.ask(act(Act::Stop, &name), Asked::Other),
-            20..24 if name != "job" => self.ask(act(Act::Restart { force: false }, &name), Asked::Other),
+            20..24 if name != "job" => self.ask(act(Act::Restart { force: false }, &name), Asked::Up { name }),
             24..36 => self.set_enabled(&name),
             36..46 => self.pause_or_resume(name),
             46..60 => self.read_file(),
@@ -48,7 +48,7 @@ impl Sim {
         if is_there || !INSTANCES.contains(&name) {
             return match enable {
                 true => self.ask_enabled(name, true),
-                false => self.ask(act(Act::Start, name), Asked::Other),
+                false => self.ask(act(Act::Start, name), Asked::Up { name: name.to_owned() }),
             };
         }
         if self.reading.is_some() {
@@ -239,7 +239,7 @@ impl Sim {
                 self.model.set_enabled(name, true);
                 self.model.promised.insert(id, self.model.places());
             }
-            Asked::SetEnabled { .. } | Asked::Other => {}
+            Asked::SetEnabled { .. } | Asked::Up { .. } | Asked::Other => {}
         }
         if matches!(asked, Asked::Update { confirm: Some(_) }) && !std::mem::take(&mut self.system.commit_begins) {
             // Nothing has changed.
@@ -270,7 +270,14 @@ impl Sim {
         let promised = self.model.promised.remove(&id);
         let is_kept = match asked {
             Some(Asked::SetEnabled { .. } | Asked::Make { enable: true, .. } | Asked::Scale { save: true, .. }) => true,
-            Some(Asked::Reload | Asked::Update { .. } | Asked::Scale { .. } | Asked::Make { .. } | Asked::Other)
+            Some(
+                Asked::Reload
+                | Asked::Update { .. }
+                | Asked::Scale { .. }
+                | Asked::Make { .. }
+                | Asked::Up { .. }
+                | Asked::Other,
+            )
             | None => false,
         };
         if let (Some([disabled, enabled, saved]), true, Ok(_)) = (promised, is_kept, answer) {
