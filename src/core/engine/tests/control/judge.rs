@@ -40,7 +40,11 @@ impl Sim {
         by_hand.retain(|name| {
             let entry = registry.find(name).and_then(|id| registry.get(id));
             let is_held = asked.values().any(|asked| matches!(asked, Asked::Up { name: held } if held == name));
-            is_held || entry.is_some_and(|entry| entry.machine.desired() == Desired::Up)
+            // One that is on its way out comes back as it was, where an update is taken back.
+            let may_come = |entry: &Entry| {
+                entry.machine.desired() == Desired::Up || entry.machine.state() == ProcessState::Stopping
+            };
+            is_held || entry.is_some_and(may_come)
         });
         if self.system.open.len() != self.engine.owed() {
             return Err(format!("{} answers are owed, {} are open", self.engine.owed(), self.system.open.len()));
