@@ -69,11 +69,15 @@ impl Site {
 
     /// What a script of Python prints that has the proxy `server`.
     pub fn script(&self, python: &Path, script: &str) -> String {
+        // What is done to several at the same time is answered in the order in which they are ready.
         let head = format!(
             "import xmlrpc.client as x\nfrom supervisor.xmlrpc import SupervisorTransport\n\
              server = x.ServerProxy('http://127.0.0.1', SupervisorTransport(None, None, 'unix://{}'))\n\
              def call(name, *params):\n    f = server\n    for part in name.split('.'): f = getattr(f, part)\n    \
-             try: r = repr(f(*params))\n    except x.Fault as e: r = '%s %s' % (e.faultCode, e.faultString)\n    \
+             try:\n        r = f(*params)\n        \
+             if isinstance(r, list) and all(isinstance(one, dict) and 'status' in one for one in r): \
+             r.sort(key=lambda one: (one['group'], one['name']))\n        \
+             r = repr(r)\n    except x.Fault as e: r = '%s %s' % (e.faultCode, e.faultString)\n    \
              print(name, params, r)\n",
             self.socket().display()
         );
