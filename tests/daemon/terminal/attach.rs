@@ -79,7 +79,7 @@ fn who_leaves_a_terminal_finds_the_program_there_again_and_several_see_the_same(
     kill(two.client(), Signal::SIGKILL).expect("it runs");
     one.type_in("echo still $((40 + 4))\r");
     one.until_text("still 44");
-    assert!(daemon.read("sh.log").contains("from 42"), "it is in its log");
+    wait_until("it is in its log", || daemon.read("sh.log").contains("from 42"));
     one.type_in("exit 5\r");
     one.until_text("sh: exit code 5");
     assert_eq!(one.end().0, 5);
