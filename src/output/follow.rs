@@ -58,7 +58,8 @@ impl Subscription {
         if let Stage::Holding { held, go_on: true, .. } = &mut inner.stage {
             if held.len() + bytes.len() <= HOLD_LIMIT_BYTES {
                 held.extend_from_slice(bytes);
-                return inner.follower.is_there();
+                // Whoever was sent nothing yet cannot be asked whether it is still there; the tail comes soon.
+                return true;
             }
             inner.begin(None);
         }
@@ -102,7 +103,8 @@ impl Subscription {
     }
 
     fn is_there(&self) -> bool {
-        self.lock().follower.is_there()
+        let inner = self.lock();
+        matches!(inner.stage, Stage::Holding { .. }) || inner.follower.is_there()
     }
 
     fn holds_up(&self, now: Instant) -> bool {
@@ -215,6 +217,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct Told {
         bytes: Vec<u8>,
+        pushes: u32,
         finished: u32,
         failed: u32,
     }
@@ -226,10 +229,12 @@ mod tests {
             let mut told = self.0.lock().unwrap();
             assert_eq!((told.finished, told.failed), (0, 0), "pushed after the last call");
             told.bytes.extend_from_slice(bytes);
+            told.pushes += 1;
             true
         }
+        // As with a client: its connection learns of it with the first that it is sent.
         fn is_there(&self) -> bool {
-            true
+            self.0.lock().unwrap().pushes > 0
         }
         fn finish(&self) {
             self.0.lock().unwrap().finished += 1;
@@ -237,6 +242,27 @@ mod tests {
         fn fail(&self, _: InternalError) {
             self.0.lock().unwrap().failed += 1;
         }
+    }
+
+    /// Output that comes while the tail is being read, and another one who begins to follow, let nobody go.
+    #[test]
+    fn who_waits_for_the_tail_goes_on_to_follow() {
+        let (kind, mut followers) = (StreamKind::Stdout, Followers::default());
+        let follow = |followers: &mut Followers| {
+            let told = Arc::new(Mutex::new(Told::default()));
+            let subscription = Subscription::new(Box::new(Recorder(Arc::clone(&told))));
+            subscription.begin_here(Vec::new(), true);
+            followers.add(kind, Arc::clone(&subscription));
+            (told, subscription)
+        };
+        let (one, first) = follow(&mut followers);
+        followers.push(kind, b"first\n");
+        let (two, second) = follow(&mut followers);
+        first.answer(b"before\n".to_vec());
+        second.answer(b"first\n".to_vec());
+        followers.push(kind, b"second\n");
+        assert_eq!(one.lock().unwrap().bytes, b"before\nfirst\nsecond\n");
+        assert_eq!(two.lock().unwrap().bytes, b"first\nsecond\n");
     }
 
     #[derive(Debug, Clone)]

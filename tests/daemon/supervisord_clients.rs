@@ -287,9 +287,11 @@ fn a_log_is_followed_and_a_password_is_asked_for_as_under_supervisord() {
             .expect("it can be executed");
         let read = || fs::read_to_string(&followed).unwrap_or_default();
         // The line that it begins with is there when it follows; only then is something said that comes later.
-        site.script(python, "server.supervisor.sendProcessStdin('cat', 'first\\n')");
+        let say =
+            |line: &str| site.script(python, &format!("print(server.supervisor.sendProcessStdin('cat', '{line}\\n'))"));
+        assert_eq!(say("first").trim(), "True");
         wait_until("the first line is followed", || read().contains("first\n"));
-        site.script(python, "server.supervisor.sendProcessStdin('cat', 'second\\n')");
+        assert_eq!(say("second").trim(), "True");
         wait_until("the second line is followed", || read().contains("first\nsecond\n"));
         tail.kill().expect("it lives");
         tail.wait().expect("it ends");
