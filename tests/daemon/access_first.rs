@@ -4,7 +4,8 @@
 use crate::harness::Daemon;
 use crate::http::{ask, body, free_port, remote};
 
-struct Board {
+/// A daemon with users, and its port.
+struct Site {
     daemon: Daemon,
     port: u16,
 }
@@ -12,14 +13,14 @@ struct Board {
 /// Of each user with his password `pw`: what he may do with all programs, and the token of his name.
 const USERS: &str = "reader:pw\nstarter:pw\nstranger:pw\n";
 
-impl Board {
-    fn new(programs: &str, rules: &str) -> Board {
+impl Site {
+    fn new(programs: &str, rules: &str) -> Site {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("users"), USERS).expect("written");
         std::fs::write(dir.path().join("text"), "no program\n").expect("written");
         let port = free_port();
         let http = format!("[http]\nlisten = 127.0.0.1:{port}\nusers_file = DIR/users\n");
-        Board { daemon: Daemon::start_in(dir, &(programs.to_owned() + &http + rules), &[]), port }
+        Site { daemon: Daemon::start_in(dir, &(programs.to_owned() + &http + rules), &[]), port }
     }
 
     fn send(&self, user: &str, method: &str, path: &str, kind: &str, content: &str) -> (u16, String) {
@@ -60,11 +61,11 @@ const PROGRAMS: &str = "[program:upup]\ncommand = sleep 1000\nstartsecs = 0\n\
 #[cfg(feature = "xmlrpc")]
 #[test]
 fn xml_rpc_tells_nothing_before_the_rules_were_asked() {
-    let board = Board::new(
+    let site = Site::new(
         PROGRAMS,
         "[access:reader]\nwho = http:reader\nallow = read\n[access:starter]\nwho = http:starter\nallow = start\n",
     );
-    board.daemon.wait_state("upup", "RUNNING");
+    site.daemon.wait_state("upup", "RUNNING");
     let verbs: [(&str, &[&str]); 10] = [
         ("startProcess", &[]),
         ("stopProcess", &[]),
@@ -80,7 +81,7 @@ fn xml_rpc_tells_nothing_before_the_rules_were_asked() {
     for (user, nobody) in [("reader", "none"), ("stranger", "none")] {
         for (method, rest) in verbs {
             let told = |name: &str| {
-                let (status, answer) = board.rpc(user, method, &[&[name], rest].concat());
+                let (status, answer) = site.rpc(user, method, &[&[name], rest].concat());
                 assert_eq!(status, 403, "{user}: {method} {name}: {answer}");
                 body(&answer).replace(name, "NAME")
             };
@@ -94,24 +95,24 @@ fn xml_rpc_tells_nothing_before_the_rules_were_asked() {
             }
         }
         for path in ["upup", "both:gone", "text", "mute", "mute/stderr"] {
-            let (status, answer) = board.send(user, "GET", &format!("/logtail/{path}"), "", "");
+            let (status, answer) = site.send(user, "GET", &format!("/logtail/{path}"), "", "");
             assert_eq!(status, 403, "{user}: {path}: {answer}");
         }
         for method in ["startAllProcesses", "stopAllProcesses", "clearAllProcessLogs"] {
-            assert_eq!(board.rpc(user, method, &[]).0, 403, "{user}: {method}");
+            assert_eq!(site.rpc(user, method, &[]).0, 403, "{user}: {method}");
         }
     }
     // Who may start is told why he can't, may he read or not: as by the other faces.
     for (name, code) in [("both:gone", 20), ("text", 21), ("upup", 60), ("none", 10)] {
-        let (status, answer) = board.rpc("starter", "startProcess", &[name]);
+        let (status, answer) = site.rpc("starter", "startProcess", &[name]);
         assert!(status == 200 && answer.contains(&format!("<int>{code}</int>")), "{name}: {answer}");
     }
-    assert_eq!(board.rpc("starter", "getProcessInfo", &["text"]).0, 403);
-    assert_eq!(board.rpc("starter", "stopProcess", &["upup"]).0, 403);
-    let (status, answer) = board.rpc("starter", "startAllProcesses", &[]);
+    assert_eq!(site.rpc("starter", "getProcessInfo", &["text"]).0, 403);
+    assert_eq!(site.rpc("starter", "stopProcess", &["upup"]).0, 403);
+    let (status, answer) = site.rpc("starter", "startAllProcesses", &[]);
     let told = ["NO_FILE", "NOT_EXECUTABLE", "SUCCESS", "OK"].map(|word| answer.contains(word));
     assert!(status == 200 && told == [true, true, false, true], "{answer}");
-    let log = board.daemon.terminate();
+    let log = site.daemon.terminate();
     for line in [
         "start text: refused, no rule of access allows it; asked by reader at 127.0.0.1:",
         "start gone: refused, no rule of access allows it; asked by reader at 127.0.0.1:",
@@ -129,9 +130,9 @@ fn xml_rpc_tells_nothing_before_the_rules_were_asked() {
 fn xml_rpc_of_several_tells_of_each_what_may_be_told() {
     let rules = "[access:some]\nwho = http:starter\nallow = start\nprograms = text, group:both\n\
                  [access:all]\nwho = http:starter\nallow = read\n";
-    let board = Board::new(PROGRAMS, rules);
-    board.daemon.wait_state("upup", "RUNNING");
-    let (status, answer) = board.rpc("starter", "startAllProcesses", &[]);
+    let site = Site::new(PROGRAMS, rules);
+    site.daemon.wait_state("upup", "RUNNING");
+    let (status, answer) = site.rpc("starter", "startAllProcesses", &[]);
     let told = |name: &str| {
         let begin = answer.find(&format!("<string>{name}</string>")).unwrap_or_else(|| panic!("{name}: {answer}"));
         let text = &answer[begin..];
@@ -140,8 +141,8 @@ fn xml_rpc_of_several_tells_of_each_what_may_be_told() {
     assert_eq!(status, 200, "{answer}");
     assert!(told("gone").contains("NO_FILE") && told("text").contains("NOT_EXECUTABLE"), "{answer}");
     assert!(told("mute").contains("no rule of access allows you to start mute"), "{answer}");
-    assert_eq!(board.daemon.status("mute").state, "STOPPED");
-    let log = board.daemon.terminate();
+    assert_eq!(site.daemon.status("mute").state, "STOPPED");
+    let log = site.daemon.terminate();
     assert!(log.contains("start mute: refused") || log.contains("start mute"), "{log}");
 }
 
@@ -152,19 +153,19 @@ fn errors_of_the_configuration_are_told_to_who_may_have_it_read() {
                  [access:all]\nwho = http:starter\nallow = all\n";
     let programs = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n\
                     [program:secret]\ncommand = sleep 1000\nautostart = false\n";
-    let board = Board::new(programs, rules);
-    board.daemon.wait_state("web", "RUNNING");
-    let file = board.daemon.path("supervice.conf");
+    let site = Site::new(programs, rules);
+    site.daemon.wait_state("web", "RUNNING");
+    let file = site.daemon.path("supervice.conf");
     let text = std::fs::read_to_string(&file).expect("it is there");
     std::fs::write(&file, text.replace("[program:secret]", "[program:secret]\nstartsecs = hidden-value"))
         .expect("written");
     let cat = r#"{"command":"cat","name":"web"}"#;
-    let (status, answer) = board.json("reader", cat);
+    let (status, answer) = site.json("reader", cat);
     assert!(status == 409 && body(&answer).contains("the configuration file can't be used"), "{answer}");
     assert!(!answer.contains("secret") && !answer.contains("hidden-value"), "{answer}");
-    let (status, answer) = board.json("starter", cat);
+    let (status, answer) = site.json("starter", cat);
     assert!(status == 409 && answer.contains("secret") && answer.contains("startsecs"), "{answer}");
-    board.daemon.terminate();
+    site.daemon.terminate();
 }
 
 /// What it waits for is told by its name to those who may see that.
@@ -176,26 +177,26 @@ fn what_a_start_waits_for_is_not_named_to_who_may_not_see_it() {
                     [program:secret]\ncommand = DIR/gone\nautostart = false\nstartretries = 0\n\
                     [program:talk]\ncommand = sh -c 'echo what only its log tells; exit 3'\nautostart = false\n\
                     redirect_stderr = true\nstartretries = 0\n";
-    let board = Board::new(programs, rules);
+    let site = Site::new(programs, rules);
     let start = r#"{"command":"start","name":"web"}"#;
-    let (status, answer) = board.json("reader", start);
+    let (status, answer) = site.json("reader", start);
     assert!(status == 409 && !answer.contains("secret"), "{answer}");
     for path in ["status", "programs/web", "programs/web/why", "programs/web/history", "programs/web/graph", "graph"] {
-        let (status, answer) = board.send("reader", "GET", &format!("/api/v1/{path}"), "", "");
+        let (status, answer) = site.send("reader", "GET", &format!("/api/v1/{path}"), "", "");
         assert!(status == 200 && !answer.contains("secret"), "{path}: {answer}");
     }
-    let (status, answer) = board.json("starter", start);
+    let (status, answer) = site.json("starter", start);
     assert!(status == 409 && answer.contains("secret"), "{answer}");
     // Nor what it has said, where its output may not be read.
     for command in ["start", "signal"] {
         let talk = format!(r#"{{"command":"{command}","name":"talk","signal":"HUP"}}"#);
         let talk = if command == "start" { talk.replace(r#","signal":"HUP""#, "") } else { talk };
-        let (status, answer) = board.json("starter", &talk);
+        let (status, answer) = site.json("starter", &talk);
         assert!(status == 409 && answer.contains("what only its log tells"), "{answer}");
         if command == "start" {
-            let (status, answer) = board.json("reader", &talk);
+            let (status, answer) = site.json("reader", &talk);
             assert!(status == 409 && !answer.contains("what only its log tells"), "{answer}");
         }
     }
-    board.daemon.terminate();
+    site.daemon.terminate();
 }
