@@ -21,7 +21,7 @@ impl Effects {
         self.parts.child_signals.expect_more();
         let sweep_is_due = std::mem::take(&mut self.sweep_is_due);
         let named = self.parts.child_signals.take_named();
-        if let Some(pid) = named.filter(|_| !sweep_is_due && !self.is_ending) {
+        if let Some(pid) = named.filter(|_| !sweep_is_due) {
             let swept = self.reap_with(|children, before| Swept {
                 exits: sys::reap::reap_known(pid, children, before).into_iter().collect(),
                 is_childless: false,
