@@ -291,6 +291,7 @@ impl Shared {
 
     /// The log thread: writes batches of whole lines.
     fn write_file(&self) {
+        crate::sys::signals::leave_to_others();
         let mut bytes = Vec::new();
         let mut lost = 0;
         loop {
