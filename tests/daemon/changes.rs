@@ -55,8 +55,11 @@ fn restarts(daemon: &Daemon, what: &str, change: impl FnOnce(&Path)) {
     wait_until("the new run is watched", || inotify_watches(daemon.pid()) > 0);
 }
 
-/// Ways by which a new version comes, in a directory with two releases.
-const WAYS: [(&str, fn(&Path)); 7] = [
+/// What is done in a directory with two releases.
+type Change = fn(&Path);
+
+/// Ways by which a new version comes.
+const WAYS: [(&str, Change); 7] = [
     ("a file that is written", |dir| fs::write(dir.join("current/app.conf"), "written").expect("written")),
     ("a rename over it", |dir| {
         fs::write(dir.join("1/app.conf~"), "renamed").expect("written");
