@@ -156,6 +156,14 @@ impl NameWatch {
         listener
     }
 
+    /// Removes the file of the control socket, which nobody makes anew from now on. Where a thread looks at the names, it
+    /// goes with them.
+    pub(super) fn remove_socket(&mut self) {
+        self.paths = None;
+        self.due = None;
+        drop(self.names.as_mut().and_then(|names| names.socket.take()));
+    }
+
     /// The names; empty where a thread still looks at them, and gives them up when it is done.
     pub(super) fn end(self) -> Names {
         self.names.unwrap_or_default()

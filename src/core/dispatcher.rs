@@ -37,7 +37,10 @@ impl Dispatcher {
             if let Some(clean) = self.engine.finished() {
                 return clean;
             }
-            self.effects.wake_output();
+            if self.engine.is_ending() {
+                self.effects.begin_end();
+            }
+            let output_due = self.effects.wake_output();
             let mut is_idle = true;
             for (signal, times) in signals.take() {
                 is_idle = false;
@@ -49,7 +52,7 @@ impl Dispatcher {
             }
             if is_idle {
                 self.effects.trim_if_wanted();
-                inbox.wait(self.engine.poll_timeout());
+                inbox.wait(self.engine.poll_timeout().into_iter().chain(output_due).min());
             }
         }
     }

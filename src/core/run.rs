@@ -228,7 +228,7 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
         }
         dispatcher
     });
-    let end_threads = || end_threads(supervisor, output.as_ref(), &server, ends_process);
+    let end_threads = |is_clean| end_threads(supervisor, output.as_ref(), &server, is_clean, ends_process);
     let (ended, names) = dispatch_beside(io, begun, queue, (&signals, &left_to_others), ends_process, end_threads);
     let ended = ended.map(|Ended { end, power, begins_anew }| {
         if let Some(machine) = machine {
@@ -250,8 +250,12 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     if let Ok(end) = &ended {
         end.tell();
     }
+    // While the last line is written. The lock keeps the next daemon away until then.
+    match is_clean {
+        true => drop(pid_file),
+        false => pid_file.into_iter().for_each(PidFile::leave),
+    }
     logger::flush(FLUSH_LIMIT);
-    pid_file.filter(|_| !is_clean).into_iter().for_each(PidFile::leave);
     drop(lock);
     ended
 }
@@ -272,7 +276,7 @@ fn dispatch_beside(
     mut queue: Inbox,
     signals: (&Signals, &LeftToOthers),
     ends_process: bool,
-    end_threads: impl Fn() + Sync,
+    end_threads: impl Fn(bool) + Sync,
 ) -> (Result<Ended, RunError>, Names) {
     let (signals, left_to_others) = signals;
     thread::scope(|scope| {
@@ -283,11 +287,11 @@ fn dispatch_beside(
             }));
             // What the threads still have to say, nobody takes in any more: they must not wait for room in the queue.
             drop(queue);
-            end_threads();
+            end_threads(matches!(&ended, Ok(Ok(Ended { end: End { clean: true, .. }, .. }))));
             ended
         };
         let thread = thread::Builder::new().name("dispatcher".to_owned()).stack_size(sys::memory::LEAST_STACK);
-        let thread = thread.spawn_scoped(scope, work).inspect_err(|_| end_threads());
+        let thread = thread.spawn_scoped(scope, work).inspect_err(|_| end_threads(true));
         sys::memory::rest_stack();
         let names = io.run();
         let ended = match thread.map(thread::ScopedJoinHandle::join) {
@@ -455,8 +459,18 @@ fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Ou
 }
 
 /// Ends the threads in the order of the shutdown: all output is written, all events are handled, all answers
-/// are sent.
-fn end_threads(supervisor: &Supervisor, output: Option<&Output>, server: &ServerHandle, ends_process: bool) {
+/// are sent. `is_clean`: nothing is left that the next daemon would look for where it finds the control socket.
+fn end_threads(
+    supervisor: &Supervisor,
+    output: Option<&Output>,
+    server: &ServerHandle,
+    is_clean: bool,
+    ends_process: bool,
+) {
+    if is_clean {
+        // Meanwhile: it takes as long as the file system takes.
+        server.close_doors();
+    }
     match output {
         Some(output) if ends_process => drop(output.finish(FLUSH_LIMIT)),
         Some(output) => output.shutdown(FLUSH_LIMIT),

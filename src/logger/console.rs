@@ -104,6 +104,7 @@ fn same_file() -> bool {
 }
 
 fn run(stream: ConsoleStream, queue: &LineQueue) {
+    crate::sys::signals::leave_to_others();
     let mut bytes = Vec::new();
     loop {
         let batch = queue.next(bytes);

@@ -18,6 +18,9 @@ use file_rotate::{ContentLimit, FileRotate};
 use super::console::{ConsoleStream, write_line};
 use crate::sys::guarded_path::{self, Log, StandardStream};
 
+/// So much is written at once, in bytes: whoever reads the file meanwhile sees it grow.
+const MAX_PIECE_BYTES: usize = 16 * 1024;
+
 enum Writer {
     /// Closed; the next write opens it.
     Closed,
@@ -25,8 +28,8 @@ enum Writer {
     Plain(File),
     /// Standard output or error by another name.
     Console(ConsoleStream),
-    /// Rotated by guarded paths; its size.
-    Guarded(File, u64),
+    /// Rotated by guarded paths.
+    Guarded(File),
     Rotating(Box<FileRotate<AppendCount>>),
 }
 
@@ -38,6 +41,8 @@ pub(super) struct LogFile {
     maxbytes: u64,
     backups: u32,
     writer: Writer,
+    /// The bytes of the file when it was looked at last.
+    size: u64,
 }
 
 impl LogFile {
@@ -48,7 +53,7 @@ impl LogFile {
     pub fn open(path: &Path, maxbytes: u64, backups: u32) -> io::Result<LogFile> {
         // The rotation needs a directory in the path.
         let path = std::path::absolute(path)?;
-        let mut file = LogFile { real: path.clone(), path, maxbytes, backups, writer: Writer::Closed };
+        let mut file = LogFile { real: path.clone(), path, maxbytes, backups, writer: Writer::Closed, size: 0 };
         file.reopen()?;
         Ok(file)
     }
@@ -81,16 +86,30 @@ impl LogFile {
             Log::File { file, path, is_shared } => {
                 self.real = path;
                 let found = file.metadata()?;
+                self.size = found.len();
                 if self.maxbytes == 0 || !found.is_file() {
                     Writer::Plain(file)
                 } else if is_shared {
-                    Writer::Guarded(file, found.len())
+                    Writer::Guarded(file)
                 } else {
                     self.rotating().map_or(Writer::Plain(file), Writer::Rotating)
                 }
             }
         };
         Ok(())
+    }
+
+    /// So many bytes of whole lines may be written at once; a line that is longer is written alone. The line that is too much for a
+    /// file is the last one in it.
+    pub fn room(&self) -> usize {
+        match &self.writer {
+            Writer::Closed => 0,
+            Writer::Plain(_) | Writer::Console(_) => MAX_PIECE_BYTES,
+            Writer::Guarded(_) | Writer::Rotating(_) => {
+                let left = usize::try_from(self.maxbytes.saturating_sub(self.size)).unwrap_or(usize::MAX);
+                left.min(MAX_PIECE_BYTES)
+            }
+        }
     }
 
     /// Writes whole lines.
@@ -110,15 +129,15 @@ impl LogFile {
                 });
                 return Ok(());
             }
-            Writer::Guarded(file, size) => {
-                *size += lines.len() as u64;
+            Writer::Guarded(file) => {
+                self.size += lines.len() as u64;
                 file.write_all(lines)?;
-                if *size > self.maxbytes && self.rotate().is_err() {
+                if self.size > self.maxbytes && self.rotate().is_err() {
                     // The bound holds, and the newest lines come before the oldest.
                     self.reopen()?;
-                    if let Writer::Guarded(file, size) = &mut self.writer {
+                    if let Writer::Guarded(file) = &mut self.writer {
                         file.set_len(0)?;
-                        *size = 0;
+                        self.size = 0;
                     }
                 }
                 return Ok(());
@@ -128,7 +147,10 @@ impl LogFile {
                 result.unwrap_or_else(|_| Err(io::Error::other("the rotation has failed")))
             }
         };
-        if written.is_ok() && fs::metadata(&self.path).is_ok_and(|found| found.len() > 0) {
+        if let (Ok(()), Ok(found)) = (written, fs::metadata(&self.path))
+            && found.len() > 0
+        {
+            self.size = found.len();
             return Ok(());
         }
         // Rather a line twice than a line lost.
@@ -175,7 +197,7 @@ impl LogFile {
         match &self.writer {
             Writer::Closed | Writer::Console(_) => false,
             Writer::Rotating(_) => !self.path.exists(),
-            Writer::Plain(file) | Writer::Guarded(file, _) => match (file.metadata(), fs::metadata(&self.path)) {
+            Writer::Plain(file) | Writer::Guarded(file) => match (file.metadata(), fs::metadata(&self.path)) {
                 (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) != (there.dev(), there.ino()),
                 (_, Err(_)) | (Err(_), _) => true,
             },

@@ -99,8 +99,12 @@ pub(super) fn console_head(time: SystemTime, level: Level, colour: bool) -> Stri
 
 /// One record is one line: what would break it or play with a terminal is shown escaped.
 pub(super) fn escape(message: &str) -> String {
+    let message = message.trim_end();
+    if !message.bytes().any(|byte| byte.is_ascii_control() || !byte.is_ascii()) {
+        return message.to_owned();
+    }
     let mut line = String::with_capacity(message.len());
-    for c in message.trim_end().chars() {
+    for c in message.chars() {
         match c {
             '\n' => line.push_str("\\n"),
             '\t' => line.push(' '),

@@ -291,6 +291,7 @@ impl Shared {
 
     /// The log thread: writes batches of whole lines.
     fn write_file(&self) {
+        crate::sys::signals::leave_to_others();
         let mut bytes = Vec::new();
         let mut lost = 0;
         loop {
@@ -315,6 +316,13 @@ impl Shared {
     }
 }
 
+/// The length of the longest run of whole lines within `room` bytes, but of one line at least.
+fn whole_lines(bytes: &[u8], room: usize) -> usize {
+    let is_end = |byte: &u8| *byte == b'\n';
+    let fits = bytes.get(..room).unwrap_or(bytes).iter().rposition(is_end);
+    fits.or_else(|| bytes.iter().position(is_end)).map_or(bytes.len(), |at| at + 1)
+}
+
 impl Lines for Shared {
     fn wants_file(&self) -> bool {
         self.to_file.load(Ordering::Relaxed)
@@ -334,13 +342,16 @@ impl Lines for Shared {
     }
 }
 
-/// Writes each line by itself, so that the rotation finds line ends; returns how many are lost and
-/// not yet said.
-fn write_batch(file: &mut LogFile, bytes: &[u8], mut lost: u64) -> u64 {
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        if file.write(line).is_err() {
-            lost += 1;
+/// Writes whole lines, as many at once as the rotation allows; returns how many are lost and not yet said.
+fn write_batch(file: &mut LogFile, mut bytes: &[u8], mut lost: u64) -> u64 {
+    while !bytes.is_empty() {
+        let (piece, rest) = bytes.split_at(whole_lines(bytes, file.room()));
+        if file.write(piece).is_err() {
+            // Some of them may be there by now. Rather a line twice than a line lost.
+            let lines = piece.split_inclusive(|byte| *byte == b'\n');
+            lost += lines.filter(|line| line.len() == piece.len() || file.write(line).is_err()).count() as u64;
         }
+        bytes = rest;
     }
     if lost > 0 {
         let head = format::file_head(SystemTime::now(), Level::Warn);

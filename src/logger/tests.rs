@@ -66,6 +66,38 @@ fn the_log_survives_what_happens_to_its_files() {
 }
 
 #[test]
+fn many_lines_at_once_are_rotated_as_if_each_had_come_alone() {
+    let batch: String = (0..40).map(|n| format!("{n} {}\n", "x".repeat(n * 7 % 61))).collect();
+    for shared in [false, true] {
+        let files = |by_line: bool| {
+            let dir = tempfile::tempdir().unwrap();
+            let mode = if shared { 0o777 } else { 0o755 };
+            fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+            let path = dir.path().join("d.log");
+            let mut file = LogFile::open(&path, 300, 20).unwrap();
+            match by_line {
+                true => batch.split_inclusive('\n').for_each(|line| file.write(line.as_bytes()).unwrap()),
+                false => assert_eq!(write_batch(&mut file, batch.as_bytes(), 0), 0),
+            }
+            let numbered = (1..20).map(|number| dir.path().join(format!("d.log.{number}")));
+            std::iter::once(path).chain(numbered).map_while(|path| fs::read_to_string(path).ok()).collect::<Vec<_>>()
+        };
+        let rotated = files(false);
+        assert!(rotated.len() > 3 && rotated.iter().skip(1).all(|text| text.len() > 300), "{rotated:?}");
+        assert_eq!(rotated, files(true));
+        assert_eq!(rotated.iter().rev().map(String::as_str).collect::<String>(), batch, "shared: {shared}");
+    }
+}
+
+#[test]
+fn as_many_whole_lines_are_taken_as_there_is_room_for_and_one_at_least() {
+    for (room, length) in [(0, 3), (2, 3), (3, 3), (5, 3), (6, 6), (9, 6), (100, 6)] {
+        assert_eq!(whole_lines(b"ab\ncd\nefg", room), length, "{room}");
+    }
+    assert_eq!(whole_lines(b"abcdef", 2), 6, "without an end it is one line");
+}
+
+#[test]
 fn a_log_that_is_a_link_stays_one_and_its_target_is_rotated() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("real")).unwrap();

@@ -199,6 +199,8 @@ pub(super) fn last_lines(mut bytes: Vec<u8>, count: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -265,6 +267,9 @@ mod tests {
         assert_eq!(two.lock().unwrap().bytes, b"first\nsecond\n");
     }
 
+    /// What a child writes, from each of the 251 places on at which it may be.
+    static STREAM: LazyLock<Vec<u8>> = LazyLock::new(|| (0..300_000 + 251).map(|at| (at % 251) as u8).collect());
+
     #[derive(Debug, Clone)]
     enum Step {
         /// The child writes so many bytes.
@@ -293,7 +298,7 @@ mod tests {
             let mut stream: Vec<u8> = Vec::new();
             let write = |stream: &mut Vec<u8>, count: usize| {
                 let begin = stream.len();
-                stream.extend((begin..begin + count).map(|at| (at % 251) as u8));
+                stream.extend_from_slice(&STREAM[begin % 251..][..count]);
                 begin
             };
             write(&mut stream, before);

@@ -241,6 +241,20 @@ impl Drop for Signals {
     }
 }
 
+/// What a thread brings upon itself by a fault: blocked, it would end the process without a word.
+const FAULTS: [nix::sys::signal::Signal; 5] = {
+    use nix::sys::signal::Signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+    [SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP]
+};
+
+/// This thread takes no signals, for good: each would cost it a wake-up, and another one for who acts on it.
+pub fn leave_to_others() {
+    let mut all = SigSet::all();
+    FAULTS.iter().for_each(|fault| all.remove(*fault));
+    // Fails for no valid set.
+    let _ = all.thread_block();
+}
+
 /// Has this thread, and those that it makes, go on with its work whatever signal comes, until this is dropped: another thread
 /// takes it, the one that acts on it, which has to be awake then anyway.
 #[derive(Debug)]

@@ -4,17 +4,23 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::harness::{Daemon, open_fds, wait_until};
 
-/// A program that is watched for these, in a directory with two releases of a deployment.
+/// A directory with two releases of a deployment.
+fn deploy(dir: &Path) {
+    for release in ["1", "2"] {
+        fs::create_dir_all(dir.join(release)).expect("a directory");
+        fs::write(dir.join(release).join("app.conf"), release).expect("a file");
+    }
+    symlink("1", dir.join("current")).expect("a link");
+}
+
+/// A program that is watched for these, in such a directory.
 fn deployed(watched: &str, keys: &str) -> Daemon {
     let dir = tempfile::tempdir().expect("a directory");
-    for release in ["1", "2"] {
-        fs::create_dir(dir.path().join(release)).expect("a directory");
-        fs::write(dir.path().join(release).join("app.conf"), release).expect("a file");
-    }
-    symlink("1", dir.path().join("current")).expect("a link");
+    deploy(dir.path());
     let program = format!("[program:app]\ncommand = sleep 300\nstartsecs = 0\nrestart_on_change = {watched}\n{keys}\n");
     let daemon = Daemon::start_in(dir, &program, &[]);
     daemon.wait_state("app", "RUNNING");
@@ -49,44 +55,95 @@ fn restarts(daemon: &Daemon, what: &str, change: impl FnOnce(&Path)) {
     wait_until("the new run is watched", || inotify_watches(daemon.pid()) > 0);
 }
 
-#[test]
-fn each_way_by_which_a_new_version_comes_is_followed_by_one_restart() {
-    let daemon = deployed("DIR/current/app.conf", "");
-    let conf = |dir: &Path| dir.join("current/app.conf");
-    restarts(&daemon, "a file that is written", |dir| fs::write(conf(dir), "written").expect("written"));
-    restarts(&daemon, "a rename over it", |dir| {
+/// What is done in a directory with two releases.
+type Change = fn(&Path);
+
+/// Ways by which a new version comes.
+const WAYS: [(&str, Change); 7] = [
+    ("a file that is written", |dir| fs::write(dir.join("current/app.conf"), "written").expect("written")),
+    ("a rename over it", |dir| {
         fs::write(dir.join("1/app.conf~"), "renamed").expect("written");
-        fs::rename(dir.join("1/app.conf~"), conf(dir)).expect("renamed");
-    });
-    restarts(&daemon, "a file that was away", |dir| {
-        fs::remove_file(conf(dir)).expect("removed");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        fs::write(conf(dir), "back").expect("written");
-    });
-    restarts(&daemon, "a link that leads elsewhere", |dir| {
+        fs::rename(dir.join("1/app.conf~"), dir.join("current/app.conf")).expect("renamed");
+    }),
+    ("a file that was away", |dir| {
+        fs::remove_file(dir.join("current/app.conf")).expect("removed");
+        std::thread::sleep(Duration::from_millis(50));
+        fs::write(dir.join("current/app.conf"), "back").expect("written");
+    }),
+    ("a link that leads elsewhere", |dir| {
         symlink("2", dir.join("new")).expect("a link");
         fs::rename(dir.join("new"), dir.join("current")).expect("renamed");
-    });
-    restarts(&daemon, "a directory that was exchanged", |dir| {
-        fs::rename(dir.join("2"), dir.join("old")).expect("renamed");
-        fs::rename(dir.join("1"), dir.join("2")).expect("renamed");
-    });
-    if Path::new("/usr/bin/vim").exists() {
-        restarts(&daemon, "an editor", |dir| {
+    }),
+    ("a directory that was exchanged", |dir| {
+        fs::rename(dir.join("1"), dir.join("old")).expect("renamed");
+        fs::rename(dir.join("2"), dir.join("1")).expect("renamed");
+    }),
+    ("an editor", |dir| {
+        if Path::new("/usr/bin/vim").exists() {
             let edit = ["-es", "-c", "normal Gosaved", "-c", "wq"];
-            let status = Command::new("vim").args(edit).arg(conf(dir)).status().expect("vim");
+            let status = Command::new("vim").args(edit).arg(dir.join("current/app.conf")).status().expect("vim");
             assert!(status.success());
+        } else {
+            fs::write(dir.join("current/app.conf"), "saved").expect("written");
+        }
+    }),
+    ("sed -i", |dir| {
+        let edit = ["-i", "s/^/x/"];
+        let status = Command::new("sed").args(edit).arg(dir.join("current/app.conf")).status().expect("sed");
+        assert!(status.success());
+    }),
+];
+
+#[test]
+fn each_way_by_which_a_new_version_comes_is_followed_by_one_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut sections = String::new();
+    for number in 0..WAYS.len() {
+        deploy(&dir.path().join(number.to_string()));
+        sections += &format!(
+            "[program:app{number}]\ncommand = sleep 300\nstartsecs = 0\nrestart_on_change = DIR/{number}/current/app.conf\n"
+        );
+    }
+    let daemon = Daemon::start_in(dir, &sections, &[]);
+    let name = |number: usize| format!("app{number}");
+    let pids = || (0..WAYS.len()).map(|number| daemon.wait_state(&name(number), "RUNNING").pid).collect::<Vec<_>>();
+    let is_another = |number: usize, before: Option<i32>| {
+        let status = daemon.status(&name(number));
+        status.state == "RUNNING" && status.pid != before
+    };
+    let before = pids();
+    wait_until("all are watched", || inotify_watches(daemon.pid()) >= WAYS.len());
+    for (number, (_, change)) in WAYS.iter().enumerate() {
+        change(&daemon.path(&number.to_string()));
+    }
+    for ((number, (what, _)), before) in WAYS.iter().enumerate().zip(before) {
+        wait_until(&format!("{what} is followed by a restart"), || is_another(number, before));
+    }
+    // The new runs are watched, too: what is written before they are is what they begin with.
+    let before = pids();
+    let mut writes = 0;
+    let mut write = |number: usize| {
+        writes += 1;
+        let path = daemon.path(&format!("{number}/current/app.conf"));
+        fs::write(path, format!("once more {writes}")).expect("written");
+        Instant::now()
+    };
+    let written: Vec<Instant> = (0..WAYS.len()).map(&mut write).collect();
+    for ((number, before), mut written) in before.into_iter().enumerate().zip(written) {
+        wait_until(&format!("so is a change after {}", WAYS[number].0), || {
+            if written.elapsed() > Duration::from_secs(6) {
+                written = write(number);
+            }
+            is_another(number, before)
         });
     }
-    restarts(&daemon, "sed -i", |dir| {
-        let status = Command::new("sed").args(["-i", "s/^/x/"]).arg(conf(dir)).status().expect("sed");
-        assert!(status.success());
-    });
-    let (_, history, _) = daemon.ctl(&["history", "app"]);
-    assert!(
-        history.contains("restart requested by a change of ") && history.contains("(restart_on_change)"),
-        "{history}"
-    );
+    for number in 0..WAYS.len() {
+        let (_, history, _) = daemon.ctl(&["history", &name(number)]);
+        assert!(
+            history.contains("restart requested by a change of ") && history.contains("(restart_on_change)"),
+            "{history}"
+        );
+    }
     daemon.terminate();
 }
 

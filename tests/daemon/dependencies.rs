@@ -44,7 +44,7 @@ fn row_53_a_stack_starts_and_ends_in_order_by_its_own_account() {
 
 #[test]
 fn a_stop_names_its_dependants_and_only_leaves_them_alone() {
-    let daemon = Daemon::start(&stack());
+    let daemon = Daemon::start(&stack().replace("startsecs = 1", "startsecs = 0"));
     daemon.wait_state("web", "RUNNING");
     wait_until("the last one has written", || lines(&daemon).len() == 3);
     let (code, out, _) = daemon.ctl(&["stop", "db"]);

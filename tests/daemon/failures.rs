@@ -222,12 +222,15 @@ fn failures_14_a_shutdown_takes_as_long_as_it_must() {
 /// What has run away from its program's group is inherited, and does not outlive the daemon either.
 #[test]
 fn a_program_that_detaches_itself_does_not_outlive_the_daemon() {
-    let daemon = Daemon::start(
+    let dir = tempfile::tempdir().expect("a directory");
+    let daemon = Daemon::start_in(
+        dir,
         "[program:runaway]\ncommand = sh -c 'setsid sh -c \"echo up > DIR/up; exec sleep 1000\" & until [ -e DIR/up ]; do sleep 0.01; done'\n\
          startsecs = 0\nautorestart = false\nenvironment = MARK=runaway-TEST\n\
          [program:stubborn]\n\
          command = sh -c 'setsid sh -c \"trap : TERM; echo up > DIR/up2; while :; do sleep 1; done\" & until [ -e DIR/up2 ]; do sleep 0.01; done'\n\
          startsecs = 0\nautorestart = false\nenvironment = MARK=runaway-TEST",
+        &["shutdown_timeout = 3"],
     );
     for name in ["runaway", "stubborn"] {
         daemon.wait_state(name, "EXITED");

@@ -42,17 +42,14 @@ fn answer(mut stream: impl Read) -> Option<String> {
 
 #[test]
 fn processes_share_a_socket_as_under_supervisord() {
-    let port = free_port();
-    let more = format!(
-        "[fcgi-program:file]\nsocket=unix://DIR/%(program_name)s.sock\nsocket_mode=0640\nsocket_owner=nobody\nsocket_backlog=20\n\
+    let more = "[fcgi-program:file]\nsocket=unix://DIR/%(program_name)s.sock\nsocket_mode=0640\nsocket_owner=nobody\nsocket_backlog=20\n\
          command=python3 DIR/serve.py\nenvironment=TELL=DIR\nnumprocs=2\nprocess_name=f%(process_num)d\nautostart=false\nstartsecs=0\n\
-         [fcgi-program:port]\nsocket=tcp://localhost:{port}\ncommand=python3 DIR/serve.py\nenvironment=TELL=DIR\nautostart=false\nstartsecs=0\n"
-    );
+         [fcgi-program:port]\nsocket=tcp://localhost:PORT\ncommand=python3 DIR/serve.py\nenvironment=TELL=DIR\nautostart=false\nstartsecs=0\n";
     if !nix::unistd::geteuid().is_root() {
         return println!("SKIPPED: only root can give a socket to somebody else");
     }
-    compare(&more, |site, python| {
-        let path = site.dir.path().join("file.sock");
+    compare(more, |site, python| {
+        let (path, port) = (site.dir.path().join("file.sock"), site.port);
         fs::write(site.dir.path().join("serve.py"), SERVER).expect("written");
         let by_file = || UnixStream::connect(&path).ok().and_then(answer);
         let by_port = || TcpStream::connect(("127.0.0.1", port)).ok().and_then(answer);

@@ -135,7 +135,7 @@ fn instances_behind_a_proxy_are_renewed_without_a_failed_request() {
     .expect("a file");
     let sections = format!(
         "[program:app]\ncommand = {} DIR/server.py {first} %(process_num)s\nnumprocs = 5\nready = fd:3\nstartsecs = 0\n\
-         max_lifetime = 6\n[program:proxy]\ncommand = {} -c DIR/nginx.conf -e stderr\nstopsignal = QUIT\nwants = app\n",
+         max_lifetime = 3\n[program:proxy]\ncommand = {} -c DIR/nginx.conf -e stderr\nstopsignal = QUIT\nwants = app\n",
         python.display(),
         nginx.display()
     );
@@ -162,7 +162,7 @@ fn instances_behind_a_proxy_are_renewed_without_a_failed_request() {
     });
     assert!(failed.is_empty(), "{} of {requests} have failed: {:?}", failed.len(), failed.first());
     let (_, why, _) = daemon.ctl(&["history", "app:00"]);
-    assert!(why.contains("restart requested by max_lifetime = 6"), "{why}");
+    assert!(why.contains("restart requested by max_lifetime = 3"), "{why}");
     daemon.terminate();
 }
 

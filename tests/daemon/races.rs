@@ -11,7 +11,7 @@ fn many_groups_that_outlive_their_leaders_delay_nobody() {
     // The sleeps in the background ignore TERM; each has to be waited for until SIGKILL ends it.
     let daemon = Daemon::start(
         "[program:p]\nnumprocs = 100\ncommand = sh -c 'trap \"\" TERM; sleep 1000 & trap - TERM; echo up; exec sleep 1000'\n\
-         startsecs = 0\nstopwaitsecs = 12\nstdout_logfile = DIR/%(process_num)s.out\n[group:g]\nprograms = p",
+         startsecs = 0\nstopwaitsecs = 5\nstdout_logfile = DIR/%(process_num)s.out\n[group:g]\nprograms = p",
     );
     wait_until("all have set their traps", || {
         (0..100).all(|number| daemon.read(&format!("{number:02}.out")) == "up\n")

@@ -31,7 +31,7 @@ fn time_of(line: &str) -> f64 {
 /// A night of cron jobs. `SUPERVICE_SCHEDULE_RUNS=5000` makes it a longer one.
 #[test]
 fn a_night_of_jobs_never_runs_one_twice_at_once_and_loses_none() {
-    let wanted = std::env::var("SUPERVICE_SCHEDULE_RUNS").map_or(200, |text| text.parse().expect("a number"));
+    let wanted = std::env::var("SUPERVICE_SCHEDULE_RUNS").map_or(120, |text| text.parse().expect("a number"));
     let mut sections = String::new();
     for number in 0..5 {
         for (name, sleep, overlap) in [("quick", "0.1", "queue"), ("slow", "1.5", "skip"), ("long", "1.2", "queue")] {
@@ -129,7 +129,7 @@ fn row_95_whatever_is_done_to_it_the_next_run_comes() {
         wait_until("the next run comes", || daemon.read("p.starts").lines().count() >= before + 2);
     };
     comes_again();
-    for round in 1..=3_u32 {
+    for round in 1..=2_u32 {
         daemon.ctl(&["start", "p"]);
         comes_again();
         daemon.ctl(&["stop", "p"]);

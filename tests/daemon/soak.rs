@@ -1,6 +1,6 @@
 //! Bounded for ever: restarts, reloads, rotations and clients leave nothing behind in the daemon.
 //!
-//! A thousand rounds; `SUPERVICE_SOAK=100000 cargo test --release --test daemon soak -- --nocapture` for the full length.
+//! Five hundred rounds; `SUPERVICE_SOAK=100000 cargo test --release --test daemon soak -- --nocapture` for the full length.
 
 use std::fs;
 use std::io::Write;
@@ -149,7 +149,7 @@ fn descriptors(pid: i32) -> Vec<String> {
 #[test]
 fn soak_leaves_nothing_behind() {
     let rounds =
-        std::env::var("SUPERVICE_SOAK").ok().map_or(1000, |text| text.parse().expect("SUPERVICE_SOAK: a number"));
+        std::env::var("SUPERVICE_SOAK").ok().map_or(500, |text| text.parse().expect("SUPERVICE_SOAK: a number"));
     // The log of the test's daemon is a file of its own, which DEBUG would fill.
     let dir = tempfile::tempdir().expect("a directory");
     let daemon = Daemon::start_in(dir, &sections(false), &["loglevel = ERROR"]);

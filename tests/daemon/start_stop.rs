@@ -49,6 +49,25 @@ fn it_detaches_when_it_listens_and_leaves_nothing_at_the_end() {
     assert!(log.contains("is up") && log.contains("has ended"), "{log}");
 }
 
+/// Any other thread that the kernel chose for SIGCHLD would be woken to wake the one that reaps.
+#[test]
+fn signals_come_to_the_thread_that_acts_on_them() {
+    let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nstartsecs = 0\n");
+    daemon.wait_state("p", "RUNNING");
+    let blocks_sigchld = |thread: &Path| {
+        let status = fs::read_to_string(thread.join("status")).unwrap_or_default();
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap_or("0").trim();
+        u64::from_str_radix(blocked, 16).expect("a mask") >> (Signal::SIGCHLD as u32 - 1) & 1 == 1
+    };
+    wait_until("all others leave it", || {
+        let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("its threads");
+        let others: Vec<_> = threads.map(|thread| thread.expect("a thread").path()).collect();
+        let takes: Vec<_> = others.iter().filter(|thread| !blocks_sigchld(thread)).collect();
+        others.len() > 3 && takes.len() == 1 && word_in(&takes[0].join("comm")) == "dispatcher"
+    });
+    daemon.terminate();
+}
+
 #[test]
 fn a_start_that_fails_says_so_on_the_terminal() {
     let dir = tempfile::tempdir().expect("a directory");

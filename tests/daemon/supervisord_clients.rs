@@ -23,13 +23,17 @@ const SITE: &str = "[supervisord]\nnodaemon=true\nlogfile=DIR/log\npidfile=DIR/p
 /// A daemon, the original or ours, in a directory of its own.
 pub struct Site {
     pub dir: tempfile::TempDir,
+    /// For which `PORT` stands in its settings.
+    pub port: u16,
     daemon: Child,
 }
 
 impl Site {
     pub fn start(daemon: &Path, more: &str) -> Site {
         let dir = tempfile::tempdir().expect("a directory");
+        let port = crate::servers::free_port();
         let text = format!("{SITE}{more}").replace("DIR", &dir.path().display().to_string());
+        let text = text.replace("PORT", &port.to_string());
         fs::write(dir.path().join("conf"), text).expect("written");
         let daemon = Command::new(daemon)
             .args(["-n", "-c"])
@@ -40,7 +44,7 @@ impl Site {
             .stderr(Stdio::null())
             .spawn()
             .expect("it can be executed");
-        let site = Site { dir, daemon };
+        let site = Site { dir, port, daemon };
         wait_until("it answers", || site.socket().exists());
         site
     }
@@ -123,11 +127,16 @@ pub fn plain(text: &str) -> String {
     plain.lines().map(|line| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ") + "\n").collect()
 }
 
-/// Runs the same with the original and with ours.
-pub fn compare(more: &str, run: impl Fn(&Site, &Path) -> Vec<String>) {
+/// Runs the same with the original and, at the same time, with ours.
+pub fn compare(more: &str, run: impl Fn(&Site, &Path) -> Vec<String> + Sync) {
     let Some(python) = python() else { return };
-    let theirs = run(&Site::start(&python.with_file_name("supervisord"), more), &python);
-    let ours = run(&Site::start(Path::new(env!("CARGO_BIN_EXE_supervice")), more), &python);
+    let with = |daemon: &Path| run(&Site::start(daemon, more), &python);
+    let (theirs, ours) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| with(&python.with_file_name("supervisord")));
+        let ours = with(Path::new(env!("CARGO_BIN_EXE_supervice")));
+        (theirs.join(), ours)
+    });
+    let theirs = theirs.expect("no panic");
     assert!(!theirs.is_empty());
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!(ours, theirs);
@@ -261,9 +270,9 @@ ask('/RPC2', b'<methodCall/>'); ask('/ok.html', b''); ask('/nope', b'')
 
 #[test]
 fn a_log_is_followed_and_a_password_is_asked_for_as_under_supervisord() {
-    let port = crate::servers::free_port();
-    let more = format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=us\npassword=p:w\n");
-    compare(&more, |site, python| {
+    let more = "[inet_http_server]\nport=127.0.0.1:PORT\nusername=us\npassword=p:w\n";
+    compare(more, |site, python| {
+        let port = site.port;
         wait_until("the programs run", || site.ctl(python, &["status", "ok", "cat"]).matches("RUNNING").count() == 2);
         let over_tcp = |user: &str, password: &str, args: &[&str]| {
             let output = Command::new(python.with_file_name("supervisorctl"))

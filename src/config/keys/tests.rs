@@ -290,15 +290,19 @@ const ALSO_OTHER_WORDS: [&str; 7] = ["ready", "logfile", "loglevel", "numprocs",
 /// The keys that are arms of a `match` in the part of a file that ships.
 fn arms<'k>(text: &str, keys: &[&'k str]) -> Vec<&'k str> {
     let code = text.split("#[cfg(test)]").next().unwrap_or(text);
-    let is_arm = |line: &str, key: &str| {
-        let quoted = format!("\"{key}\"");
-        let mut after = line.split(&quoted).skip(1);
+    let quoting: Vec<&str> = code.lines().filter(|line| line.contains('"')).collect();
+    let is_arm = |line: &str, quoted: &str| {
+        let mut after = line.split(quoted).skip(1);
         after.any(|rest| {
             let rest = rest.trim_start_matches([')', ' ']);
             rest.starts_with("=>") || rest.starts_with("| \"")
         })
     };
-    keys.iter().copied().filter(|key| code.lines().any(|line| is_arm(line, key))).collect()
+    let is_told_apart = |key: &&str| {
+        let quoted = format!("\"{key}\"");
+        quoting.iter().any(|line| is_arm(line, &quoted))
+    };
+    keys.iter().copied().filter(is_told_apart).collect()
 }
 
 #[test]

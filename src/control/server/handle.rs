@@ -64,6 +64,7 @@ pub(super) enum Message {
     News(Pace),
     #[cfg(feature = "http")]
     ChangeDoors(DoorChange),
+    CloseDoors,
     Shutdown(Instant),
 }
 
@@ -174,6 +175,11 @@ impl ServerHandle {
     /// Whether it is to be reported when the wall clock is set.
     pub fn watch_clock(&self, watch: bool) {
         self.send(Message::WatchClock(watch));
+    }
+
+    /// Has the io thread take no more connections, and remove the files of its sockets, while others still end.
+    pub fn close_doors(&self) {
+        self.send(Message::CloseDoors);
     }
 
     /// Has the io thread take no more connections or requests, write what is to be written within `limit`, and end.

@@ -98,12 +98,14 @@ impl Server {
                 Message::EndStreams => self.end_streams(),
                 #[cfg(feature = "http")]
                 Message::ChangeDoors(change) => self.change_doors(change, now),
+                Message::CloseDoors => {
+                    self.take_down_doors();
+                    self.guards.clear();
+                    self.names.remove_socket();
+                }
                 Message::Shutdown(end) => {
                     self.ending = Some(end);
-                    for mut door in self.doors.drain(..) {
-                        let _ = self.poll.registry().deregister(door.source());
-                        self.guards.extend(door.guard.take());
-                    }
+                    self.take_down_doors();
                     self.hand_out();
                     self.end_feeds(now);
                     self.clients.values_mut().for_each(Client::finish);
@@ -111,6 +113,14 @@ impl Server {
                     all.into_iter().for_each(|conn| self.serve(now, conn));
                 }
             }
+        }
+    }
+
+    /// Nobody connects any more. What removes the files is kept.
+    fn take_down_doors(&mut self) {
+        for mut door in self.doors.drain(..) {
+            let _ = self.poll.registry().deregister(door.source());
+            self.guards.extend(door.guard.take());
         }
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::effect::{Input, OwedResult, Signal};
 use super::super::environment::{self, Prepared};
@@ -26,6 +27,8 @@ use crate::sys::spawn::{BegunChild, Child};
 
 /// So many begins and ends of runs at most wait for the output thread to be woken.
 const MOST_UNANNOUNCED_RUNS: usize = 16;
+/// So long ends of runs are gathered while the daemon ends. Their pipes wake the output thread by themselves.
+const GATHERING_AT_THE_END: Duration = Duration::from_millis(2);
 
 impl Effects {
     /// Begins a spawn; [`settle_spawn`](Self::settle_spawn) ends it. What has failed by then is returned.
@@ -205,18 +208,33 @@ impl Effects {
     }
 
     /// Wakes the output thread if runs have begun or ended. Where many do, a wake-up for each would take the processor from
-    /// the programs.
-    pub(in crate::core) fn wake_output(&mut self) {
-        if std::mem::take(&mut self.unannounced_runs) > 0 {
-            self.parts.output.wake();
+    /// the programs: while the daemon ends they are gathered. When this is to be called again, if nothing happens before.
+    pub(in crate::core) fn wake_output(&mut self) -> Option<Moment> {
+        if self.unannounced_runs == 0 {
+            return None;
         }
+        if self.is_ending {
+            let now = sys::time::now();
+            let due = *self.unannounced_since.get_or_insert(now) + GATHERING_AT_THE_END;
+            if now < due {
+                return Some(due);
+            }
+        }
+        self.announce_runs();
+        None
+    }
+
+    fn announce_runs(&mut self) {
+        self.unannounced_runs = 0;
+        self.unannounced_since = None;
+        self.parts.output.wake();
     }
 
     /// A run has begun or ended.
     pub(super) fn note_run(&mut self) {
         self.unannounced_runs += 1;
         if self.unannounced_runs >= MOST_UNANNOUNCED_RUNS {
-            self.wake_output();
+            self.announce_runs();
         }
     }
 

@@ -177,8 +177,11 @@ pub(super) struct Effects {
     held: Held,
     /// Who waits for which answer.
     replies: Replies,
-    /// Begins and ends of runs that the output thread was not woken for yet.
+    /// Begins and ends of runs that the output thread was not woken for yet, and when the first of them came.
     unannounced_runs: usize,
+    unannounced_since: Option<Moment>,
+    /// The daemon ends: nothing is started any more that could be delayed.
+    is_ending: bool,
     /// What is counted of the daemon itself.
     #[cfg(feature = "http")]
     figures: DaemonFigures,
@@ -222,6 +225,8 @@ impl Effects {
             #[cfg(feature = "attach")]
             window_sizes: WindowSizes::default(),
             unannounced_runs: 0,
+            unannounced_since: None,
+            is_ending: false,
             #[cfg(feature = "http")]
             figures: DaemonFigures::default(),
             trim_wanted: false,
@@ -234,6 +239,11 @@ impl Effects {
         if std::mem::take(&mut self.trim_wanted) {
             sys::memory::rest();
         }
+    }
+
+    /// The daemon ends: from now on nobody waits for a restart.
+    pub(super) fn begin_end(&mut self) {
+        self.is_ending = true;
     }
 
     /// Children have ended, and programs may have told the io thread of themselves before: it is to tell that first, and then of

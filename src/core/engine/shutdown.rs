@@ -55,7 +55,7 @@ pub(super) enum Shutdown {
 }
 
 impl Engine {
-    pub(super) fn is_ending(&self) -> bool {
+    pub(in crate::core) fn is_ending(&self) -> bool {
         self.shutdown != Shutdown::No
     }
 

@@ -68,8 +68,11 @@ fn every_kind_of_readiness_is_simulated() {
         assert!((5_000..=6_100).contains(&at), "{kind}: {seen:?}");
         let (outcome, _) = run(&lines, plan(None, 90));
         assert_eq!(prospects(&outcome), [(ProcessState::Fatal, Prospect::Fatal)], "{kind}");
-        let (outcome, _) = run(&(lines + "start_timeout = 0"), plan(None, 90));
-        assert_eq!(prospects(&outcome), [(ProcessState::Starting, Prospect::WaitsForEver)], "{kind}");
+        // To look a day ahead takes long: at one that tells, one that is looked at, and one that a command looks at.
+        if ["ready = notify", "ready = tcp:127.0.0.1:9", "ready = command:test -e x"].contains(&kind) {
+            let (outcome, _) = run(&(lines + "start_timeout = 0"), plan(None, 90));
+            assert_eq!(prospects(&outcome), [(ProcessState::Starting, Prospect::WaitsForEver)], "{kind}");
+        }
     }
 }
 

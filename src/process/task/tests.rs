@@ -392,7 +392,7 @@ fn live(seed: u64) -> TaskEnd {
 #[test]
 fn many_lives_keep_the_rules_at_every_step_and_across_a_round_trip() {
     let mut seen = [0; 4];
-    for seed in 0..if cfg!(miri) { 5 } else { 3_000 } {
+    for seed in 0..if cfg!(miri) { 5 } else { 1_000 } {
         let index = match live(seed) {
             TaskEnd::Exited { .. } => 0,
             TaskEnd::TimedOut { .. } => 1,
@@ -401,7 +401,7 @@ fn many_lives_keep_the_rules_at_every_step_and_across_a_round_trip() {
         };
         seen[index] += 1;
     }
-    assert!(seen.iter().all(|count| *count > 50), "some ends were hardly reached: {seen:?}");
+    assert!(seen.iter().all(|count| *count > 15), "some ends were hardly reached: {seen:?}");
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn moment(random: &mut Random, zone: &TimeZone) -> i64 {
 
 #[test]
 fn the_next_time_is_that_of_a_slow_implementation() {
-    let cases = std::env::var("SUPERVICE_SCHEDULE_CASES").map_or(1500, |text| text.parse().expect("a number"));
+    let cases = std::env::var("SUPERVICE_SCHEDULE_CASES").map_or(750, |text| text.parse().expect("a number"));
     let zones: Vec<_> = ZONES.map(|name| (name, TimeZone::find(Some(name)).expect(name))).into();
     let mut random = Random(0x5eed);
     for number in 0..cases {

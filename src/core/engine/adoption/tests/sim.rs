@@ -217,7 +217,7 @@ impl Sim {
 #[test]
 fn thousands_of_crashes() {
     let mut all = Seen::default();
-    for seed in 0..2_000 {
+    for seed in 0..1_000 {
         let result = std::panic::catch_unwind(|| {
             let mut sim = Sim::new(seed);
             sim.run();
@@ -234,6 +234,6 @@ fn thousands_of_crashes() {
     }
     let Seen { signalled, refused, gone, fresh, left_alone, waited, not_configured } = all;
     for count in [signalled, refused, gone, fresh, left_alone, waited, not_configured] {
-        assert!(count > 100, "hardly tried: {all:?}");
+        assert!(count > 50, "hardly tried: {all:?}");
     }
 }

@@ -27,10 +27,9 @@ impl Oracle {
         let refused = matches!(kind, Kind::Start | Kind::Restart) || kind.waits_for_file();
         let kind = if self.ending.is_some() && refused { Kind::Refused } else { kind };
         let members: Vec<_> = ids.iter().map(|id| (*id, self.procs[id].spawns)).collect();
-        let (down, up) = (self.time_to_stop(&members), self.time_to_start(&members));
         let by = match kind {
-            Kind::Stop => Some(now + down),
-            Kind::Start | Kind::Restart => Some(now + down + up),
+            Kind::Stop => Some(now + self.time_to_stop(&members)),
+            Kind::Start | Kind::Restart => Some(now + self.time_to_stop(&members) + self.time_to_start(&members)),
             Kind::Reload | Kind::Update | Kind::Reread | Kind::Stream => None,
             Kind::Wait => timeout.map(|timeout| now + timeout),
             Kind::Question | Kind::Order | Kind::NotFound | Kind::Refused | Kind::Confirm => Some(now),

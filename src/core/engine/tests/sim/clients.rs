@@ -12,14 +12,13 @@ use crate::api::{
 };
 use crate::core::effect::Input;
 use crate::models::{Power, StreamKind};
-use crate::process::{Caller, Initiator, SignalTarget};
+use crate::process::{Initiator, SignalTarget};
 
 impl Sim {
     /// A client asks, or one goes.
     pub(super) fn client(&mut self) -> Result<(), String> {
-        let waiting = self.system.oracle.waiting();
-        if !waiting.is_empty() && self.system.random.chance(25) {
-            let id = self.system.random.pick(&waiting);
+        if self.system.oracle.waiting_count() > 0 && self.system.random.chance(25) {
+            let id = self.system.random.pick(&self.system.oracle.waiting());
             if self.system.forget_client(id) {
                 self.handle(Input::Gone { id })?;
             }
@@ -38,13 +37,7 @@ impl Sim {
         let now = self.system.now;
         let by = match self.system.random.chance(20) {
             true => Initiator::Embedder,
-            false => Initiator::Client(Arc::new(Caller {
-                uid: 0,
-                pid: 1,
-                command: Some("ctl".into()),
-                user: None,
-                groups: Box::default(),
-            })),
+            false => Initiator::Client(Arc::clone(&self.caller)),
         };
         self.system.oracle.note(now, || format!("{id:?} asks: {request:?}"));
         self.file(id, &request);

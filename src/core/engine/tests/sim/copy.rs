@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::super::super::Engine;
-use super::{COPY_TURNS, Sim};
+use super::{ALL, COPY_TURNS, Sim};
+use crate::api::ProcId;
 use crate::config::ConfigError;
-use crate::core::effect::{Effect, Input};
+use crate::core::effect::{Effect, Input, Notice};
 use crate::models::ProgramConfig;
 use crate::process::ProcessView;
 
@@ -47,6 +48,49 @@ impl Sim {
             self.same.push((Arc::clone(&view.config), Arc::clone(&other.config)));
         }
         id == other_id && *view == ProcessView { config: Arc::clone(&view.config), ..other.clone() }
+    }
+}
+
+/// The bit that stands for a process.
+pub(super) fn bit(id: ProcId) -> u64 {
+    1 << (id % 64)
+}
+
+/// The processes that an input is about. What it changes of others is told by the effects: whoever changes is shown.
+pub(super) fn touched_by(input: &Input) -> u64 {
+    match input {
+        Input::Spawned { id, .. }
+        | Input::SpawnFailed { id, .. }
+        | Input::Exited { id, .. }
+        | Input::ConditionSeen { id, .. }
+        | Input::PathChanged { id, .. }
+        | Input::GroupProbed { id, .. }
+        | Input::Checked { id, .. }
+        | Input::Readiness { id, .. }
+        | Input::Notified { id, .. }
+        | Input::NotificationsRead { id, .. }
+        | Input::MainFound { id, .. }
+        | Input::NoMain { id, .. }
+        | Input::MainRefused { id, .. } => bit(*id),
+        Input::Notice(Notice::Child)
+        | Input::Swept
+        | Input::Gone { .. }
+        | Input::TaskSpawned { .. }
+        | Input::TaskSpawnFailed { .. }
+        | Input::TaskExited { .. }
+        | Input::PendingExecsProbed { .. }
+        | Input::OrphansCounted { .. }
+        | Input::UsageSampled { .. }
+        | Input::NotifiedByStranger { .. } => 0,
+        Input::Notice(Notice::Terminate | Notice::Power(_) | Notice::Reload | Notice::Reopen | Notice::ClockSet)
+        | Input::Request { .. }
+        | Input::ClockRead { .. }
+        | Input::TimeFound { .. }
+        | Input::Adoption(_)
+        | Input::Output(_)
+        | Input::ConfigLoaded { .. } => ALL,
+        #[cfg(feature = "attach")]
+        Input::RunRead { .. } => ALL,
     }
 }
 

@@ -4,6 +4,8 @@
 #[derive(Debug, Default, Clone)]
 pub(super) struct Counts {
     pub(super) turns: u64,
+    /// Those with an input or a timer.
+    pub(super) full_turns: u64,
     /// What the engine was told from outside, and timers that have fired: several in a turn, or none.
     pub(super) inputs: u64,
     pub(super) runs: u64,
@@ -38,9 +40,10 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    fn all(&mut self) -> [&mut u64; 31] {
+    fn all(&mut self) -> [&mut u64; 32] {
         [
             &mut self.turns,
+            &mut self.full_turns,
             &mut self.inputs,
             &mut self.runs,
             &mut self.refused,

@@ -99,7 +99,7 @@ pub(super) struct Ask {
 #[derive(Debug)]
 pub(super) struct PendingCommit {
     /// The programs before it, and `shutdown_timeout`.
-    pub(super) before: (Vec<ProgramConfig>, Millis),
+    pub(super) before: (Vec<Arc<ProgramConfig>>, Millis),
     pub(super) until: Millis,
     /// A program has failed since.
     pub(super) failed: bool,
@@ -140,7 +140,7 @@ pub(super) struct Oracle {
     /// The update that is taken back unless it is confirmed.
     pub(super) commit: Option<PendingCommit>,
     /// What was in force before an update was applied in this turn: the programs, and `shutdown_timeout`.
-    pub(super) before: Option<(Vec<ProgramConfig>, Millis)>,
+    pub(super) before: Option<(Vec<Arc<ProgramConfig>>, Millis)>,
     /// What a reload has started or restarted in this turn.
     pub(super) begun: BTreeSet<ProcId>,
     /// An update was taken back, and nobody was told yet; whether it was time for that.
@@ -174,8 +174,8 @@ impl Oracle {
     }
 
     /// What is in the configuration in force.
-    pub(super) fn expected(&self) -> Vec<ProgramConfig> {
-        self.procs.values().filter(|proc| !proc.leaving).map(|proc| ProgramConfig::clone(&proc.config)).collect()
+    pub(super) fn expected(&self) -> impl Iterator<Item = &Arc<ProgramConfig>> {
+        self.procs.values().filter(|proc| !proc.leaving).map(|proc| &proc.config)
     }
 
     pub(super) fn id_of(&self, name: &str) -> Option<ProcId> {
@@ -253,7 +253,8 @@ impl Oracle {
     fn attempt(&mut self, now: Millis, id: ProcId) {
         let (ending, trial) = (self.ending.is_some(), self.procs.get(&id));
         let Some(proc) = trial else { return self.rule(false, || format!("{id} is spawned, which nobody knows")) };
-        let name = proc.config.name.clone();
+        let config = Arc::clone(&proc.config);
+        let name = &config.name;
         let pause = now - proc.last_attempt.unwrap_or(0);
         let paced = proc.asked || proc.last_attempt.is_none() || pause >= SECOND;
         let (backoff, row) = (now - proc.since, proc.delay);
@@ -283,7 +284,7 @@ impl Oracle {
         proc.spawns += u64::from(!is_prepared);
         proc.shortages = 0;
         (proc.spawned, proc.up_since) = (now, None);
-        let newest = *proc.config == **config;
+        let newest = Arc::ptr_eq(&proc.config, config) || *proc.config == **config;
         proc.run_config = Some(Arc::clone(config));
         self.rule(newest || is_prepared, || format!("{}: spawned with settings of yesterday", config.name));
     }
@@ -416,7 +417,10 @@ impl Oracle {
         proc.restarts.push(now);
         // One more attempt after it was given up is no restart too many.
         let bounded = proc.for_age || proc.restarts.len() as u32 <= restarts || proc.config.restart.fatal_retry > 0;
-        let name = proc.config.name.clone();
-        self.rule(bounded, || format!("{name} is restarted more than {restarts} times within {seconds} s"));
+        let config = Arc::clone(&proc.config);
+        self.rule(bounded, || {
+            let name = &config.name;
+            format!("{name} is restarted more than {restarts} times within {seconds} s")
+        });
     }
 }

@@ -2,6 +2,8 @@
 
 use super::oracle::times::{time_of_clean_up, time_of_start, time_of_stop};
 use super::oracle::{Kind, LoadResult, Oracle, Proc};
+use std::sync::Arc;
+
 use super::{Millis, SECOND};
 use crate::models::ProgramConfig;
 
@@ -64,18 +66,21 @@ impl Oracle {
         let mut removed = Vec::new();
         if let Some(programs) = programs.filter(|_| applied) {
             self.counts.reloads += 1;
-            self.before = Some((self.expected(), self.shutdown_timeout));
+            self.before = Some((self.expected().cloned().collect(), self.shutdown_timeout));
             self.shutdown_timeout = Millis::from(shutdown_timeout) * SECOND;
-            removed = self.apply(programs, update);
+            removed = self.apply(programs.iter(), update);
         }
         let update = update && applied;
         let by = now + if removed.is_empty() && !update { 0 } else { self.time_to_stop(&removed) };
         // An update waits for whatever it starts, too.
-        let everything: Vec<_> = self.procs.iter().map(|(id, proc)| (*id, proc.spawns)).collect();
+        let is_awaited = update && self.asks.values().any(|ask| ask.load == load);
+        let everything: Vec<_> =
+            self.procs.iter().filter(|_| is_awaited).map(|(id, proc)| (*id, proc.spawns)).collect();
         let before = self.time_to_stop(&everything) + self.time_to_start(&everything);
         let new = programs
             .into_iter()
             .flatten()
+            .filter(|_| is_awaited)
             .map(|program| time_of_start(program) + 2 * (time_of_stop(program) + time_of_clean_up(program)))
             .max();
         let most = now + before + new.unwrap_or(0) + 10 * SECOND;
@@ -92,10 +97,14 @@ impl Oracle {
     }
 
     /// These programs are in force from now on; the removed ones, each with its number of spawns.
-    fn apply(&mut self, programs: &[ProgramConfig], update: bool) -> Vec<(u32, u64)> {
+    fn apply<'p>(
+        &mut self,
+        programs: impl Iterator<Item = &'p ProgramConfig> + Clone,
+        update: bool,
+    ) -> Vec<(u32, u64)> {
         let mut removed = Vec::new();
         for (id, proc) in &mut self.procs {
-            let program = programs.iter().find(|program| program.name == proc.config.name);
+            let program = programs.clone().find(|program| program.name == proc.config.name);
             match program {
                 None if !proc.leaving => {
                     (proc.leaving, proc.want) = (true, Some(false));
@@ -122,7 +131,7 @@ impl Oracle {
         };
         self.counts.rolled_back += 1;
         self.shutdown_timeout = commit.before.1;
-        self.apply(&commit.before.0, true);
+        self.apply(commit.before.0.iter().map(Arc::as_ref), true);
         // What comes back comes back as it was.
         self.procs.values_mut().filter(|proc| !proc.leaving).for_each(Proc::leave_to_update);
         // A failure of this turn is announced before the way back is.

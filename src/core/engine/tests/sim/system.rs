@@ -71,8 +71,8 @@ pub(super) struct FakeSystem {
     /// What has run away from its group and was inherited by the daemon; empty where it inherits nothing.
     pub(super) orphans: Vec<Task>,
     inherits: bool,
-    pending: BTreeMap<(Millis, u64), Pending>,
-    sequence: u64,
+    /// The next one is the last one.
+    pending: Vec<(Millis, Pending)>,
     pids: i32,
     /// The file that is being read.
     loading: Option<u64>,
@@ -113,8 +113,7 @@ impl FakeSystem {
             books: BTreeMap::new(),
             orphans: Vec::new(),
             inherits,
-            pending: BTreeMap::new(),
-            sequence: 0,
+            pending: Vec::new(),
             pids: 1,
             loading: None,
             trimmed: false,
@@ -144,16 +143,18 @@ impl FakeSystem {
 
     /// When the world has the next news.
     pub(super) fn next(&self) -> Option<Millis> {
-        self.pending.first_key_value().map(|((at, _), _)| *at)
+        self.pending.last().map(|(at, _)| *at)
     }
 
     pub(super) fn take_due(&mut self) -> Option<Pending> {
-        self.pending.first_entry().filter(|first| first.key().0 <= self.now).map(|first| first.remove())
+        self.pending.pop_if(|(at, _)| *at <= self.now).map(|(_, news)| news)
     }
 
     pub(super) fn later(&mut self, pause: Millis, news: Pending) {
-        self.sequence += 1;
-        self.pending.insert((self.now + pause, self.sequence), news);
+        let at = self.now + pause;
+        // Behind what is to come at that moment already.
+        let place = self.pending.partition_point(|(other, _)| *other > at);
+        self.pending.insert(place, (at, news));
     }
 
     /// A SIGCHLD at the end of this task: mostly soon, now and then much later, or several for one.
@@ -232,7 +233,7 @@ impl FakeSystem {
         let mut config = SupervisorConfig {
             shutdown_timeout: self.random.small(20),
             exit_when_idle: self.oracle.exit_when_idle,
-            programs: self.oracle.expected(),
+            programs: self.oracle.expected().map(|program| ProgramConfig::clone(program)).collect(),
             ..SupervisorConfig::default()
         };
         if !self.calm {

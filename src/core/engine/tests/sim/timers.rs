@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use super::super::super::Engine;
 use super::super::super::timers::TimerKey;
-use super::Sim;
+use super::copy::bit;
+use super::{ALL, Sim};
 
 /// Of so many timers one is looked at closely, which takes as long as two hundred turns.
-const OFTEN: u64 = 48_000;
+const OFTEN: u64 = 150_000;
 /// The same of those that are rare.
-const SELDOM: u64 = 2_000;
+const SELDOM: u64 = 5_000;
 
 impl Sim {
     /// Fires what is due, as the dispatcher does, but one by one: the oracle learns which it was.
@@ -19,6 +20,7 @@ impl Sim {
             let mut fired = 0;
             while let Some(key) = self.engine.timers.take_due(now) {
                 self.is_touched = true;
+                self.touched |= touched_by(key);
                 self.will_fire(key);
                 self.fire(key)?;
                 if key == TimerKey::ExitPolicy && self.engine.exit_decision().is_some() && self.engine.is_ending() {
@@ -89,6 +91,26 @@ impl Sim {
 
 fn written(engine: &Engine) -> Result<Value, String> {
     serde_json::to_value(engine).map_err(|error| format!("cannot be written: {error}"))
+}
+
+/// The processes that a timer is about. What it changes of others is told by the effects.
+fn touched_by(key: TimerKey) -> u64 {
+    match key {
+        TimerKey::OutputDrain(id)
+        | TimerKey::GroupProbe(id)
+        | TimerKey::Process(id)
+        | TimerKey::StartWhen(id)
+        | TimerKey::Lifetime(id)
+        | TimerKey::Silence(id)
+        | TimerKey::Schedule(id) => bit(id),
+        TimerKey::Task(_) | TimerKey::Waiter(_) | TimerKey::Usage | TimerKey::OrphanProbe | TimerKey::PendingExec => 0,
+        TimerKey::ConfigLoad(_)
+        | TimerKey::Commit
+        | TimerKey::ExitPolicy
+        | TimerKey::ShutdownStage
+        | TimerKey::TrimMemory
+        | TimerKey::Adoption => ALL,
+    }
 }
 
 fn is_rare(key: TimerKey) -> bool {

@@ -93,8 +93,8 @@ impl FakeSystem {
     }
 
     /// The leader of a command of a hook was reaped.
-    pub(super) fn hook_ended(&mut self, id: ProcId, command: &TaskCommand, exit: Exit) {
-        if let Some((Hook::PreStart, number)) = hook_of(command) {
+    pub(super) fn hook_ended(&mut self, id: ProcId, hook: Option<(Hook, usize)>, exit: Exit) {
+        if let Some((Hook::PreStart, number)) = hook {
             self.books.entry(id).or_default().prepared_by = Some((number, exit));
         }
     }
@@ -119,7 +119,7 @@ impl FakeSystem {
 
     /// Commands of a process's hooks that belong to its runs and were not forgotten.
     fn hooks_of(&self, id: ProcId) -> impl Iterator<Item = &Script> {
-        let is_of_run = |script: &Script| hook_of(&script.command).is_some_and(|(hook, _)| hook.belongs_to_run());
+        let is_of_run = |script: &Script| script.hook.is_some_and(|(hook, _)| hook.belongs_to_run());
         self.scripts.values().filter(move |script| script.owner == id && is_of_run(script))
     }
 

@@ -15,8 +15,12 @@ impl FakeSystem {
             let pause = self.random.pick(&[0, 1, 500, SECOND, 4 * SECOND]);
             let pause = if self.calm { pause.min(500) } else { pause };
             let main_pid = self.random.chance(20).then_some(98);
-            let message =
-                Notification { ready: true, status: Some("serving".into()), main_pid, ..Notification::default() };
+            let message = Box::new(Notification {
+                ready: true,
+                status: Some("serving".into()),
+                main_pid,
+                ..Notification::default()
+            });
             self.later(pause, Pending::Notified { id, generation, message });
         }
         if config.watchdog > 0 {
@@ -31,7 +35,7 @@ impl FakeSystem {
         let pause = if late { self.random.below(6 * half) } else { 1 + self.random.below(half) };
         let trigger = self.random.chance(1) && !self.calm;
         let report = if trigger { WatchdogReport::Trigger } else { WatchdogReport::Alive };
-        let message = Notification { watchdog: Some(report), ..Notification::default() };
+        let message = Box::new(Notification { watchdog: Some(report), ..Notification::default() });
         self.later(pause, Pending::Notified { id, generation, message });
     }
 
@@ -40,7 +44,7 @@ impl FakeSystem {
         &mut self,
         id: ProcId,
         generation: Generation,
-        message: Notification,
+        message: Box<Notification>,
     ) -> Option<Input> {
         // One that has put itself into the background has no leader for a while.
         let run = self.runs.get(&id).filter(|run| run.generation == generation)?;
@@ -54,7 +58,7 @@ impl FakeSystem {
         if is_taken && message.watchdog == Some(WatchdogReport::Alive) {
             self.oracle.alive(id);
         }
-        Some(Input::Notified { id, generation, pid, is_main, message: Box::new(message) })
+        Some(Input::Notified { id, generation, pid, is_main, message })
     }
 
     pub(super) fn read_notifications(&mut self, id: ProcId, generation: Generation) {

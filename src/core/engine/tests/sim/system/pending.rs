@@ -31,7 +31,7 @@ pub enum Pending {
     Notified {
         id: ProcId,
         generation: Generation,
-        message: Notification,
+        message: Box<Notification>,
     },
     /// Its messages so far were read.
     NotificationsRead {

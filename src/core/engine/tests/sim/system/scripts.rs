@@ -9,6 +9,8 @@ use crate::models::Hook;
 pub(in super::super) struct Script {
     pub(super) owner: ProcId,
     pub(super) command: TaskCommand,
+    /// Which hook it is, and the number of its command.
+    pub(super) hook: Option<(Hook, usize)>,
     /// `None` once it was reaped, or where it was never spawned.
     pub(super) leader: Option<Task>,
     /// What it has written is told.
@@ -24,7 +26,7 @@ impl FakeSystem {
 
     /// Living scripts that check a process.
     pub(super) fn checks_alive(&self, owner: ProcId) -> usize {
-        let is_check = |script: &&Script| script.owner == owner && hook_of(&script.command).is_none();
+        let is_check = |script: &&Script| script.owner == owner && script.hook.is_none();
         let scripts = self.scripts.values().filter(is_check);
         scripts.filter_map(|script| script.leader.as_ref()).filter(|leader| leader.alive(self.now)).count()
     }
@@ -44,10 +46,11 @@ impl FakeSystem {
             }
         };
         // Several clients may ask for a reload at the same time.
-        let is_single = !matches!(hook_of(&command), Some((Hook::ReloadCommand, _)));
+        let hook = hook_of(&command);
+        let is_single = !matches!(hook, Some((Hook::ReloadCommand, _)));
         let same = |script: &Script| match (&script.command, &command) {
             (TaskCommand::Script(one), TaskCommand::Script(other)) => one == other,
-            (one, other) => hook_of(one).map(|(hook, _)| hook) == hook_of(other).map(|(hook, _)| hook),
+            (_, _) => script.hook.map(|(hook, _)| hook) == hook.map(|(hook, _)| hook),
         };
         let is_other = |script: &Script| is_single && script.owner == owner && same(script);
         // One that was killed may take its time: what it was run for is not wanted any more.
@@ -56,7 +59,7 @@ impl FakeSystem {
         let others = self.scripts.values().any(|script| is_other(script) && lives(script));
         self.oracle.rule(!others, || format!("{}: a second script", config.name));
         if self.random.chance(self.profile.refused) && !self.calm {
-            self.scripts.insert(task, Script { owner, command, leader: None, told: true });
+            self.scripts.insert(task, Script { owner, command, hook, leader: None, told: true });
             let error = Box::new(SpawnError::system(SpawnStage::Fork, "fork", 11));
             return Input::TaskSpawnFailed { task, error };
         }
@@ -74,7 +77,7 @@ impl FakeSystem {
             let pause = self.random.below(pause + 1);
             self.later(pause, Pending::TaskOutput { task });
         }
-        self.scripts.insert(task, Script { owner, command, leader: Some(leader), told });
+        self.scripts.insert(task, Script { owner, command, hook, leader: Some(leader), told });
         self.pids += 1;
         Input::TaskSpawned { task, pid: self.pids }
     }
@@ -95,13 +98,13 @@ impl FakeSystem {
         let (now, mut told, mut ended) = (self.now, Vec::new(), Vec::new());
         for (&task, script) in &mut self.scripts {
             if let Some(leader) = script.leader.take_if(|leader| !leader.alive(now)) {
-                ended.push((script.owner, script.command.clone(), leader.exit));
+                ended.push((script.owner, script.hook, leader.exit));
                 results.push(Input::TaskExited { task, exit: leader.exit });
                 told.extend((!std::mem::replace(&mut script.told, true)).then_some(task));
             }
         }
-        for (owner, command, exit) in ended {
-            self.hook_ended(owner, &command, exit);
+        for (owner, hook, exit) in ended {
+            self.hook_ended(owner, hook, exit);
         }
         for task in told {
             if !self.random.chance(self.profile.unanswered) {
