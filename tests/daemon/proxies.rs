@@ -130,8 +130,18 @@ fn works(proxy: impl FnOnce(&Path, u16) -> Proxy) {
     let (status, answer) = restart(&own);
     assert!(status == 200 && answer.contains(r#""status":"ok""#), "{status} {answer}");
     assert!(events.by_ref().any(|line| line == "event: PROCESS_STATE_RUNNING"), "it was told");
+    // Who has gone takes up no connection.
+    let connections = || {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "--noproxy", "*", "-u", "alice:word"]).arg(format!("http://127.0.0.1:{port}/metrics"));
+        let text = String::from_utf8_lossy(&curl.output().expect("curl runs").stdout).into_owned();
+        let value = text.lines().find_map(|line| line.strip_prefix("supervice_connections ")?.parse().ok());
+        value.unwrap_or_else(|| -> u32 { panic!("{text}") })
+    };
+    let followed = connections();
     let _ = follow.kill();
     let _ = follow.wait();
+    wait_until("the events end", || connections() < followed);
     if cfg!(feature = "xmlrpc") {
         let call = "<methodCall><methodName>supervisor.getState</methodName></methodCall>";
         let (status, answer) =
