@@ -300,30 +300,22 @@ impl WebConnection {
             }
             Phase::InWork { delivery, is_browser, then } => {
                 let context = Context { clock, is_browser };
-                let step = match (self.answered.take(), then) {
-                    (_, Then::Work) if self.worked.is_some() => match self.worked.take() {
-                        Some(step) => step,
-                        None => return false,
-                    },
-                    (_, Then::Work) => {
-                        self.phase = Phase::InWork { delivery, is_browser, then: Then::Work };
-                        return false;
+                match self.outcome(then, context) {
+                    Ok(step) => {
+                        self.step(link, step, delivery, is_browser, take);
+                        true
                     }
-                    (Some(answer), Then::Next(next)) => next(answer, context),
-                    (Some(answer), Then::Stream(stream)) => (stream.refused)(answer, context),
-                    (None, Then::Stream(stream)) if self.feed.is_some() => {
+                    Err(Then::Stream(stream)) if self.feed.is_some() => {
                         link.send(stream.head.write(delivery));
                         self.told = now;
                         self.phase = Phase::Streaming { delivery, stream };
-                        return true;
+                        true
                     }
-                    (None, then) => {
+                    Err(then) => {
                         self.phase = Phase::InWork { delivery, is_browser, then };
-                        return false;
+                        false
                     }
-                };
-                self.step(link, step, delivery, is_browser, take);
-                true
+                }
             }
             Phase::Delayed { until, response } if until <= now => {
                 link.send(response);
@@ -343,6 +335,16 @@ impl WebConnection {
                 self.phase = Phase::Streaming { delivery, stream };
                 false
             }
+        }
+    }
+
+    /// What the request in work has come to; what it waits for where that is still to come.
+    fn outcome(&mut self, then: Then, context: Context) -> Result<Step, Then> {
+        match (then, self.answered.take()) {
+            (Then::Work, _) => self.worked.take().ok_or(Then::Work),
+            (Then::Next(next), Some(answer)) => Ok(next(answer, context)),
+            (Then::Stream(stream), Some(answer)) => Ok((stream.refused)(answer, context)),
+            (then @ (Then::Next(_) | Then::Stream(_)), None) => Err(then),
         }
     }
 
