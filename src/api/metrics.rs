@@ -54,6 +54,9 @@ pub struct Metrics {
     pub rows: Vec<StatusRow>,
     /// What each of them has written to standard output and error, in bytes; in the same order.
     pub written: Vec<[u64; 2]>,
+    /// How often SIGKILL has ended each program that it has ended, where no stop was under way; also of programs that who asks
+    /// may not see.
+    pub killed: Vec<(String, u64)>,
     /// The daemon.
     pub daemon: DaemonFigures,
     /// When it began.

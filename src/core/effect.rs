@@ -300,6 +300,8 @@ pub(crate) struct LoadJob {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MetricsJob {
     pub rows: Vec<(ProcId, StatusRow)>,
+    /// As in [`Metrics`](crate::api::Metrics).
+    pub killed: Vec<(String, u64)>,
     /// When the daemon began.
     pub began: Moment,
     pub now: Moment,

@@ -209,6 +209,8 @@ impl LogFile {
         }
         self.line_start = true;
         let emptied = match (self.is_open(), exists(&self.real)) {
+            // Not the one that is open.
+            (_, true) if self.real.is_dir() => Err(io::Error::from_raw_os_error(libc::EISDIR)),
             (true, true) => self.truncate(),
             // It was deleted: as after any clear, an empty one is there.
             (true, false) => {

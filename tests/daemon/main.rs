@@ -60,6 +60,8 @@ mod reload;
 mod reports;
 #[cfg(feature = "xmlrpc")]
 mod rpc_failures;
+#[cfg(feature = "xmlrpc")]
+mod rpc_suite;
 #[cfg(feature = "attach")]
 mod run;
 mod scale;

@@ -76,7 +76,8 @@ impl Site {
         // What is done to several at the same time is answered in the order in which they are ready.
         let head = format!(
             "import xmlrpc.client as x\nfrom supervisor.xmlrpc import SupervisorTransport\n\
-             server = x.ServerProxy('http://127.0.0.1', SupervisorTransport(None, None, 'unix://{}'))\n\
+             def proxy(): return x.ServerProxy('http://127.0.0.1', SupervisorTransport(None, None, 'unix://{}'))\n\
+             server = proxy()\n\
              def call(name, *params):\n    f = server\n    for part in name.split('.'): f = getattr(f, part)\n    \
              try:\n        r = f(*params)\n        \
              if isinstance(r, list) and all(isinstance(one, dict) and 'status' in one for one in r): \

@@ -19,6 +19,9 @@ use crate::util::sort;
 const API_VERSION: &str = "3.0";
 const SUPERVISOR_VERSION: &str = "4.3.0";
 
+/// The method whose parameters are calls.
+const MULTICALL: &str = "system.multicall";
+
 /// The signal that only asks whether there is somebody to get one.
 const NO_SIGNAL: &str = "0";
 
@@ -194,8 +197,7 @@ impl Exchange {
             let Some(call) = multi.left.pop_front() else {
                 return Step::Done(Ok(Value::Array(std::mem::take(&mut multi.results))));
             };
-            let step = match inner_call(call).and_then(methods::read) {
-                Ok(Call::Multi(_)) => Step::Done(Err(recursive())),
+            let step = match inner_call(call) {
                 Ok(call) => self.begin_single(call),
                 Err(fault) => Step::Done(Err(fault)),
             };
@@ -383,17 +385,21 @@ fn recursive() -> Fault {
 }
 
 /// One call of a multicall.
-fn inner_call(call: Value) -> Result<MethodCall, Fault> {
+fn inner_call(call: Value) -> Result<Call, Fault> {
     let method = match call.member("methodName") {
         Some(Value::String(name)) => name.clone().into_owned(),
         Some(_) | None => return Err(FaultCode::IncorrectParameters.about("No methodName")),
     };
+    // Whatever its parameters are.
+    if method == MULTICALL {
+        return Err(recursive());
+    }
     let params = match call.member("params") {
         Some(Value::Array(params)) => params.clone(),
         None => Vec::new(),
         Some(_) => return Err(FaultCode::IncorrectParameters.bare()),
     };
-    Ok(MethodCall { method, params })
+    methods::read(MethodCall { method, params })
 }
 
 /// What is waited for once it was asked.

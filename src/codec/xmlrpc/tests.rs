@@ -181,7 +181,7 @@ fn a_multicall_asks_one_after_the_other_and_goes_on_behind_faults() {
     let calls = Value::Array(vec![
         inner("no.such", vec![]),
         inner("supervisor.getPID", vec![]),
-        inner("system.multicall", vec![Value::Array(vec![])]),
+        inner("system.multicall", vec![]),
         inner("supervisor.shutdown", vec![]),
         Value::Struct(vec![]),
         inner("system.methodHelp", vec![text("system.listMethods")]),

@@ -183,7 +183,7 @@ impl Display for Escaped<'_> {
 /// All that is known without asking the kernel about each process.
 fn begin(metrics: &Metrics, clock: WallClock, is_open: bool) -> Families<'_> {
     let rows = metrics.rows.as_slice();
-    let oom = oom::kills(rows);
+    let oom = oom::kills(metrics);
     let mut family = Families::new(rows, is_open);
     family.head("supervice_build_info", "gauge", "The daemon.");
     let _ = writeln!(family.text, "supervice_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));

@@ -1,9 +1,13 @@
 //! Whom the kernel has killed for want of memory. Its own count tells that it has killed, and not whom; a program that SIGKILL
 //! has ended in the meantime, where no stop was under way, is taken for that one.
+//!
+//! All programs are looked at, whoever asks and whichever of them it may see: a kill is told apart at the first look after it or
+//! never.
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::api::StatusRow;
+use crate::api::Metrics;
+use crate::process::Moment;
 use crate::sys;
 use crate::util::sorted::SortedMap;
 
@@ -22,27 +26,36 @@ struct Looked {
     count: u64,
     /// What it has killed shortly before that, whose end we have not heard of: looked for once more.
     unheard: u64,
+    /// What the last look was at was so then.
+    at: Option<Moment>,
+    /// Of the programs that SIGKILL has ended.
     programs: SortedMap<String, Tally>,
 }
 
 impl Looked {
-    /// How often each has been killed by the kernel, whose count is this by now.
-    fn look<'a>(&mut self, count: u64, programs: impl Iterator<Item = (&'a str, u64)>) -> Vec<u64> {
+    /// Takes in how often SIGKILL has ended each program at this moment, and the kernel's count, which is not older.
+    fn look(&mut self, at: Moment, killed: &[(String, u64)], count: u64) {
+        // Of two who ask at the same time the second may be here first.
+        if self.at.is_some_and(|last| at < last) {
+            return;
+        }
+        self.at = Some(at);
         let new = count.saturating_sub(std::mem::replace(&mut self.count, count));
         let mut left = new + self.unheard;
-        let kills = programs.map(|(name, killed)| {
-            let mut tally = self.programs.get(name).copied().unwrap_or_default();
-            let taken = killed.saturating_sub(tally.killed).min(left);
+        let tallies = killed.iter().map(|(name, killed)| {
+            // One that has been killed less often than before is another one of the same name.
+            let last = self.programs.get(name).filter(|last| last.killed <= *killed).copied().unwrap_or_default();
+            let taken = (killed - last.killed).min(left);
             left -= taken;
-            tally = Tally { killed, by_kernel: tally.by_kernel + taken };
-            if killed > 0 {
-                self.programs.insert(name.to_owned(), tally);
-            }
-            tally.by_kernel
+            (name.clone(), Tally { killed: *killed, by_kernel: last.by_kernel + taken })
         });
-        let kills = kills.collect();
+        self.programs = tallies.collect();
         self.unheard = left.min(new);
-        kills
+    }
+
+    /// How often the kernel has killed this program.
+    fn kills(&self, name: &str) -> u64 {
+        self.programs.get(name).map_or(0, |tally| tally.by_kernel)
     }
 }
 
@@ -56,30 +69,68 @@ pub(in crate::control) fn begin() {
 }
 
 /// How often the kernel has killed the program of each row. To be called where `/proc` may be waited for.
-pub(super) fn kills(rows: &[StatusRow]) -> Vec<u64> {
+pub(super) fn kills(metrics: &Metrics) -> Vec<u64> {
     let mut looked = LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
     let looked = looked.get_or_insert_default();
     let count = sys::proc::oom_kills().unwrap_or(looked.count);
-    looked.look(count, rows.iter().map(|row| (row.program.name.as_str(), row.counts.killed)))
+    looked.look(metrics.now, &metrics.killed, count);
+    metrics.rows.iter().map(|row| looked.kills(&row.program.name)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What is known after looks, one after the other.
+    struct Looks(Looked, u64);
+
+    impl Looks {
+        fn look(&mut self, count: u64, killed: &[(&str, u64)]) -> [u64; 2] {
+            self.1 += 1;
+            self.look_at(self.1, count, killed)
+        }
+
+        fn look_at(&mut self, at: u64, count: u64, killed: &[(&str, u64)]) -> [u64; 2] {
+            let killed: Vec<_> = killed.iter().map(|(name, killed)| ((*name).to_owned(), *killed)).collect();
+            self.0.look(Moment::from_nanos(at), &killed, count);
+            ["a", "b"].map(|name| self.0.kills(name))
+        }
+    }
+
+    fn looks() -> Looks {
+        Looks(Looked { count: 7, ..Looked::default() }, 0)
+    }
+
     #[test]
     fn who_was_killed_while_the_kernel_has_killed_counts_and_nobody_else() {
-        let mut looked = Looked { count: 7, ..Looked::default() };
-        let mut look = |count, killed: [u64; 2]| looked.look(count, ["a", "b"].into_iter().zip(killed));
-        assert_eq!(look(7, [0, 1]), [0, 0], "somebody else has killed b");
-        assert_eq!(look(8, [1, 1]), [1, 0]);
-        assert_eq!(look(8, [2, 1]), [1, 0], "an administrator");
+        let mut looks = looks();
+        assert_eq!(looks.look(7, &[("b", 1)]), [0, 0], "somebody else has killed b");
+        assert_eq!(looks.look(8, &[("a", 1), ("b", 1)]), [1, 0]);
+        assert_eq!(looks.look(8, &[("a", 2), ("b", 1)]), [1, 0], "an administrator");
         // The end is heard of after the look, and counts then, but not for ever.
-        assert_eq!(look(9, [2, 1]), [1, 0]);
-        assert_eq!(look(9, [2, 2]), [1, 1]);
-        assert_eq!(look(9, [3, 2]), [1, 1]);
-        assert_eq!(look(10, [3, 2]), [1, 1]);
-        assert_eq!(look(10, [3, 2]), [1, 1]);
-        assert_eq!(look(10, [4, 2]), [1, 1], "too late to be told apart");
+        assert_eq!(looks.look(9, &[("a", 2), ("b", 1)]), [1, 0]);
+        assert_eq!(looks.look(9, &[("a", 2), ("b", 2)]), [1, 1]);
+        assert_eq!(looks.look(9, &[("a", 3), ("b", 2)]), [1, 1]);
+        assert_eq!(looks.look(10, &[("a", 3), ("b", 2)]), [1, 1]);
+        assert_eq!(looks.look(10, &[("a", 3), ("b", 2)]), [1, 1]);
+        assert_eq!(looks.look(10, &[("a", 4), ("b", 2)]), [1, 1], "too late to be told apart");
+    }
+
+    #[test]
+    fn who_comes_again_under_the_same_name_begins_anew() {
+        let mut looks = looks();
+        assert_eq!(looks.look(9, &[("a", 2)]), [2, 0]);
+        assert_eq!(looks.look(9, &[]), [0, 0], "removed");
+        assert_eq!(looks.look(10, &[("a", 1)]), [1, 0]);
+        assert_eq!(looks.look(12, &[("a", 3)]), [3, 0]);
+        assert_eq!(looks.look(12, &[("a", 1)]), [0, 0], "removed, added and killed by somebody else between two looks");
+    }
+
+    #[test]
+    fn an_answer_that_is_overtaken_by_a_later_one_changes_nothing() {
+        let mut looks = looks();
+        assert_eq!(looks.look_at(2, 8, &[("a", 1)]), [1, 0]);
+        assert_eq!(looks.look_at(1, 9, &[]), [1, 0]);
+        assert_eq!(looks.look_at(3, 9, &[("a", 1), ("b", 1)]), [1, 1]);
     }
 }

@@ -56,12 +56,12 @@ impl Effects {
 
     /// Answers with all that is counted. The output thread adds what programs have written.
     pub(super) fn tell_metrics(&mut self, responder: Responder, job: MetricsJob) {
-        let MetricsJob { rows, began, now } = job;
+        let MetricsJob { rows, killed, began, now } = job;
         let daemon = DaemonFigures { connections: self.parts.server.connections(), ..self.figures };
         let (ids, rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         let deliver = move |written: Result<Vec<[u64; 2]>, InternalError>| {
             responder.answer(match written {
-                Ok(written) => Ok(Reply::Metrics(Box::new(Metrics { rows, written, daemon, began, now }))),
+                Ok(written) => Ok(Reply::Metrics(Box::new(Metrics { rows, written, killed, daemon, began, now }))),
                 Err(InternalError) => Err(Refusal::Internal),
             });
         };

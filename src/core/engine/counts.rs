@@ -33,7 +33,19 @@ impl Engine {
         let eyes = self.eyes(by);
         let seen: Vec<ProcId> = self.registry.iter().filter(|(_, entry)| eyes.see(entry)).map(|(id, _)| id).collect();
         let rows = self.rows(None, 0, &eyes).unwrap_or_default();
-        MetricsJob { rows: seen.into_iter().zip(rows).collect(), began: self.began, now: self.now }
+        MetricsJob {
+            rows: seen.into_iter().zip(rows).collect(),
+            killed: self.killed(),
+            began: self.began,
+            now: self.now,
+        }
+    }
+
+    /// How often SIGKILL has ended each program that it has ended.
+    #[cfg(feature = "http")]
+    fn killed(&self) -> Vec<(String, u64)> {
+        let killed = self.registry.iter().filter(|(_, entry)| entry.counts.killed > 0);
+        killed.map(|(_, entry)| (entry.config().name.clone(), entry.counts.killed)).collect()
     }
 
     /// Output that was lost is lost for ever.

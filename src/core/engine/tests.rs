@@ -4,6 +4,8 @@ mod bench;
 mod changes;
 #[cfg(feature = "schedules")]
 mod control;
+#[cfg(feature = "http")]
+mod counts;
 mod dependencies;
 mod disabled;
 mod each;

@@ -131,7 +131,8 @@ impl Bench {
         self.ask_by(client, Initiator::Embedder, request);
     }
 
-    fn ask_by(&mut self, client: Client, by: Initiator, request: Request) {
+    /// This one asks.
+    pub(super) fn ask_by(&mut self, client: Client, by: Initiator, request: Request) {
         let id = RequestId(self.system.next_request);
         self.system.next_request += 1;
         self.system.open.insert(id, client);

@@ -317,10 +317,10 @@ impl FakeSystem {
             OutputJob::ClearDaemonLog => self.answer(request, Ok(Reply::DaemonLogCleared)),
             #[cfg(feature = "http")]
             OutputJob::Metrics(job) => {
-                let MetricsJob { rows, began, now } = *job;
+                let MetricsJob { rows, killed, began, now } = *job;
                 let rows: Vec<StatusRow> = rows.into_iter().map(|(_, row)| row).collect();
                 let (written, daemon) = (vec![[0, 0]; rows.len()], DaemonFigures::default());
-                let metrics = Metrics { rows, written, daemon, began, now };
+                let metrics = Metrics { rows, written, killed, daemon, began, now };
                 self.answer(request, Ok(Reply::Metrics(Box::new(metrics))));
             }
             OutputJob::Stdin { name, bytes, .. } => {

@@ -66,10 +66,10 @@ impl FakeSystem {
             OutputJob::Stdin { name, bytes, .. } => Reply::StdinTaken { name, bytes: bytes.len() },
             #[cfg(feature = "http")]
             OutputJob::Metrics(job) => {
-                let MetricsJob { rows, began, now } = *job;
+                let MetricsJob { rows, killed, began, now } = *job;
                 let rows: Vec<StatusRow> = rows.into_iter().map(|(_, row)| row).collect();
                 let (written, daemon) = (vec![[0, 0]; rows.len()], DaemonFigures::default());
-                Reply::Metrics(Box::new(Metrics { rows, written, daemon, began, now }))
+                Reply::Metrics(Box::new(Metrics { rows, written, killed, daemon, began, now }))
             }
             OutputJob::Why { why, .. } => Reply::Why(why),
             OutputJob::Keep { reply, .. } => reply.kept(Keeping::Kept),
