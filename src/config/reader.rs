@@ -46,7 +46,10 @@ pub struct Document {
     pub ini: Ini,
     /// The rules by which the files are read.
     pub dialect: Dialect,
-    places: HashMap<String, SectionPlaces, FnvState>,
+    /// Of each named section, in their order.
+    places: Vec<SectionPlaces>,
+    /// Which of them is a section's.
+    numbers: HashMap<String, usize, FnvState>,
     /// Continuation lines that look like keys of their own.
     pub(crate) swallowed: Vec<SwallowedKey>,
     /// Whether these are the right rules is to be found out; once they may not be, no more is read.
@@ -164,12 +167,14 @@ impl Document {
     pub(crate) fn sections(&self) -> impl Iterator<Item = SectionView<'_>> {
         let shared = self.shared();
         let sections = self.ini.iter().filter_map(|(name, own)| Some((name?, own)));
-        let own = sections.filter(|(name, _)| *name != DEFAULT_SECTION);
-        own.filter_map(move |(name, own)| self.view(name, own, shared))
+        // Both have one for each section that was entered, in this order.
+        let sections = sections.zip(&self.places).map(|((name, own), places)| (name, own, places));
+        let own = sections.filter(|(name, _, _)| *name != DEFAULT_SECTION);
+        own.map(move |keys| self.view(keys, shared))
     }
 
     pub(crate) fn section(&self, name: &str) -> Option<SectionView<'_>> {
-        self.view(name, self.ini.section(Some(name))?, self.shared())
+        Some(self.view(self.keys(name)?, self.shared()))
     }
 
     /// What more than one section inherits: `[defaults]` and `[DEFAULT]`.
@@ -179,30 +184,28 @@ impl Document {
 
     fn view<'d>(
         &'d self,
-        name: &str,
-        own: &'d Properties,
+        (name, own, places): Keys<'d>,
         [defaults, all]: [Option<Keys<'d>>; 2],
-    ) -> Option<SectionView<'d>> {
-        let (name, places) = self.places.get_key_value(name)?;
+    ) -> SectionView<'d> {
         let program = name.strip_prefix("program:").map(|rest| name_in(rest, self.dialect));
         let template = program.and_then(instance_of).and_then(|(template, _)| self.keys(&template_section(template)));
         let defaults = defaults.filter(|(_, _, defaults)| program.is_some() && defaults.order < places.order);
         // Python's section has no place of its own in what is said.
-        let all = all.map(|(_, values, places)| (name.as_str(), values, places));
+        let all = all.map(|(_, values, places)| (name, values, places));
         let inherited = [template, defaults, all];
         let marks = inherited.iter().flatten().fold(places.marks, |marks, (_, _, places)| marks | places.marks);
-        Some(SectionView { name, own, places, inherited, marks })
+        SectionView { name, own, places, inherited, marks }
     }
 
     fn keys(&self, section: &str) -> Option<Keys<'_>> {
-        let (name, places) = self.places.get_key_value(section)?;
-        Some((name, self.ini.section(Some(section))?, places))
+        let (name, number) = self.numbers.get_key_value(section)?;
+        Some((name, self.ini.section(Some(section))?, self.places.get(*number)?))
     }
 
     /// The instance that a program's name tells, where there is the template that it names.
     pub(crate) fn instance<'n>(&self, program: &'n str) -> Option<&'n str> {
         let (template, instance) = instance_of(program)?;
-        self.places.contains_key(&template_section(template)).then_some(instance)
+        self.numbers.contains_key(&template_section(template)).then_some(instance)
     }
 
     /// Adds the text of one file. `main`: it is the file that was asked for, the only one whose `[include]` counts.
@@ -229,19 +232,18 @@ impl Document {
 
     /// Opens a section for more keys.
     pub(super) fn enter(&mut self, name: &str, place: Place) {
-        if !self.places.contains_key(name) {
+        if !self.numbers.contains_key(name) {
             let order = self.places.len();
-            self.places
-                .insert(name.to_owned(), SectionPlaces { header: place, order, keys: HashMap::default(), marks: 0 });
+            self.numbers.insert(name.to_owned(), order);
+            self.places.push(SectionPlaces { header: place, order, keys: HashMap::default(), marks: 0 });
             self.ini.entry(Some(name.to_owned())).or_insert(Properties::new());
         }
     }
 
     /// Sets a key of a section that was entered.
     pub(super) fn set(&mut self, section: &str, key: String, value: String, place: Place) {
-        let (Some(values), Some(places)) = (self.ini.section_mut(Some(section)), self.places.get_mut(section)) else {
-            return;
-        };
+        let places = self.numbers.get(section).and_then(|number| self.places.get_mut(*number));
+        let (Some(values), Some(places)) = (self.ini.section_mut(Some(section)), places) else { return };
         values.insert(key.clone(), value);
         places.marks |= mark_of(&key);
         places.keys.insert(key, place);
@@ -249,7 +251,11 @@ impl Document {
 
     /// Where a section sets this key by now.
     fn place_of(&self, section: &str, key: &str) -> Option<Place> {
-        self.places.get(section)?.keys.get(key).cloned()
+        self.places_of(section)?.keys.get(key).cloned()
+    }
+
+    fn places_of(&self, section: &str) -> Option<&SectionPlaces> {
+        self.places.get(*self.numbers.get(section)?)
     }
 }
 
@@ -480,7 +486,7 @@ impl<'t> Reader<'_, 't> {
 
     /// The Python package takes a section that is written twice in a file for an error.
     fn warn_second(&mut self, name: &str, place: &Place) {
-        let Some(first) = self.document.places.get(name).map(|places| &places.header) else { return };
+        let Some(first) = self.document.places_of(name).map(|places| &places.header) else { return };
         if self.document.dialect == Dialect::Supervisord || first.file != place.file {
             return;
         }

@@ -115,6 +115,20 @@ fn sections_merge_and_the_last_of_two_keys_counts() {
 }
 
 #[test]
+fn each_section_has_its_own_place_whatever_stands_between() {
+    let text = "[b]\nx = 1\n[DEFAULT]\ny = 2\n[a]\n[b]\nz = 3\n[program:c]\n[DEFAULT]\nw = 4\n[d]\nx = 5\n";
+    let document = Document::from_text(text).unwrap();
+    let seen: Vec<_> = document.sections().map(|view| (view.name, view.header().line)).collect();
+    assert_eq!(seen, [("b", 1), ("a", 5), ("program:c", 8), ("d", 11)]);
+    for view in document.sections() {
+        let alone = document.section(view.name).unwrap();
+        let keys = |view: SectionView<'_>| view.own_entries().map(|entry| entry.place.line).collect::<Vec<_>>();
+        assert_eq!((view.header().line, keys(view)), (alone.header().line, keys(alone)), "{}", view.name);
+        assert_eq!(view.get("w").unwrap().place.line, 10);
+    }
+}
+
+#[test]
 fn default_section_serves_all() {
     let document = Document::from_text("[DEFAULT]\nx = 1\n[a]\n[b]\nx = 2\n").expect("grammar");
     assert_eq!(document.sections().map(|s| s.get("x").map(|e| e.value)).collect::<Vec<_>>(), [Some("1"), Some("2")]);
