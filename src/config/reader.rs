@@ -182,11 +182,7 @@ impl Document {
         [self.keys(PROGRAM_DEFAULTS_SECTION), self.keys(DEFAULT_SECTION)]
     }
 
-    fn view<'d>(
-        &'d self,
-        (name, own, places): Keys<'d>,
-        [defaults, all]: [Option<Keys<'d>>; 2],
-    ) -> SectionView<'d> {
+    fn view<'d>(&'d self, (name, own, places): Keys<'d>, [defaults, all]: [Option<Keys<'d>>; 2]) -> SectionView<'d> {
         let program = name.strip_prefix("program:").map(|rest| name_in(rest, self.dialect));
         let template = program.and_then(instance_of).and_then(|(template, _)| self.keys(&template_section(template)));
         let defaults = defaults.filter(|(_, _, defaults)| program.is_some() && defaults.order < places.order);
