@@ -17,9 +17,7 @@ use crate::control::server::{AwaitedPath, ReadyRun, Until};
 use crate::failpoint;
 use crate::health::no_pipe;
 use crate::models::{DefaultOutput, ProgramConfig, Readiness, Stdin};
-#[cfg(feature = "http")]
-use crate::process::Moment;
-use crate::process::{Generation, SignalTarget, SpawnError};
+use crate::process::{Generation, Moment, SignalTarget, SpawnError};
 use crate::sys;
 use crate::sys::path_events::FileState;
 use crate::sys::signal::{GroupSignal, Leader};
