@@ -55,7 +55,7 @@ pub(super) enum Shutdown {
 }
 
 impl Engine {
-    pub(in crate::core) fn is_ending(&self) -> bool {
+    pub(crate) fn is_ending(&self) -> bool {
         self.shutdown != Shutdown::No
     }
 
