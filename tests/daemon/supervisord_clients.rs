@@ -16,7 +16,7 @@ const SITE: &str = "[supervisord]\nnodaemon=true\nlogfile=DIR/log\npidfile=DIR/p
     [program:ok]\ncommand=sleep 1000\nstartsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n\
     [program:cat]\ncommand=cat\nstartsecs=0\nstdout_logfile=DIR/cat.log\nstderr_logfile=NONE\n\
     [program:off]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\n\
-    [program:bad]\ncommand=sh -c 'exit 3'\nautostart=false\nstartretries=0\n\
+    [program:bad]\ncommand=sh -c 'exit 3'\nautostart=false\nstartsecs=30\nstartretries=0\n\
     [program:many]\ncommand=sleep 1000\nnumprocs=2\nprocess_name=%(program_name)s_%(process_num)02d\nautostart=false\nstartsecs=0\n\
     stdout_logfile=NONE\nstderr_logfile=NONE\n";
 

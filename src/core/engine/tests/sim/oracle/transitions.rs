@@ -14,8 +14,9 @@ impl Oracle {
         let Some(proc) = self.procs.get_mut(&id) else { return };
         let before = proc.state;
         let up = |state| matches!(state, ProcessState::Running | ProcessState::Unhealthy);
-        proc.completed = matches!(cause, Cause::Completed { .. });
-        if up(before) || up(to) || proc.completed {
+        // What has done its work is as good as up until it leaves that state.
+        let was_completed = std::mem::replace(&mut proc.completed, matches!(cause, Cause::Completed { .. }));
+        if up(before) || up(to) || was_completed || proc.completed {
             proc.last_up = Some(now);
         }
         // Announced right before the spawn, which looks at the time before.
