@@ -62,7 +62,11 @@ impl Dispatcher {
             // Any number of dead children is one sweep.
             Signal::Child if self.effects.hear_programs_first() => return,
             Signal::Child => Notice::Child,
-            Signal::Terminate => Notice::Terminate,
+            Signal::Terminate => {
+                // The shutdown goes through most of it, and nothing ends before it has.
+                sys::memory::bring_code_back();
+                Notice::Terminate
+            }
             Signal::Reload => Notice::Reload,
             Signal::Reopen => Notice::Reopen,
             Signal::Power(power) => Notice::Power(power),

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The process is the daemon, and not some program that has a supervisor in it.
 static IS_DAEMON: AtomicBool = AtomicBool::new(false);
 
+/// The code was let go of.
+static IS_RELEASED: AtomicBool = AtomicBool::new(false);
+
 /// Says that this process is the daemon, whose memory is ours to arrange. To be called before the first thread is made:
 /// it keeps glibc from reserving an arena (64 MB of address space) for each.
 pub fn keep_small() {
@@ -58,41 +61,57 @@ fn release_stack() {
     let address = (&raw const here).addr();
     let end = address.saturating_sub(STACK_KEPT);
     // What was never touched is no mapping yet, and is told as an error behind what was released.
-    release(end.saturating_sub(STACK_RELEASED), STACK_RELEASED);
+    advise(end.saturating_sub(STACK_RELEASED), STACK_RELEASED, libc::MADV_DONTNEED);
+}
+
+/// Maps this program's own code again, all at once: for what is about to use much of it after a rest, page by page, each of
+/// which would take as long as twenty do here. Before Linux 5.14 it does nothing.
+pub fn bring_code_back() {
+    if IS_RELEASED.swap(false, Ordering::Relaxed) {
+        advise_program(libc::MADV_POPULATE_READ);
+    }
 }
 
 /// Lets go of this program's own code and constants. The kernel has them in its cache of files and maps again what is
 /// really used, sixteen pages at a time; the rest, which the start alone has needed, counts as nobody's and may go when memory
 /// is short. Where this fails nothing is lost.
 pub fn release_code() {
-    // SAFETY: the callback has the wanted signature and does not unwind; it is given no data.
+    IS_RELEASED.store(true, Ordering::Relaxed);
+    advise_program(libc::MADV_DONTNEED);
+}
+
+fn advise_program(advice: c_int) {
+    // SAFETY: the callback has the wanted signature and does not unwind; what it is given lives until the walk has ended.
     unsafe {
-        libc::dl_iterate_phdr(Some(release_program), std::ptr::null_mut());
+        libc::dl_iterate_phdr(Some(advise_segments), (&raw const advice).cast_mut().cast());
     }
 }
 
-/// Called for the program itself first; ends the walk there: the libraries are shared with others.
+/// Called for the program itself first; ends the walk there: the libraries are shared with others. `advice` is a number that
+/// `madvise` knows.
 ///
 /// A segment that can't be written is as it is in the file: relocations are in others (linkers refuse them in code).
-unsafe extern "C" fn release_program(info: *mut libc::dl_phdr_info, _: usize, _: *mut c_void) -> c_int {
+unsafe extern "C" fn advise_segments(info: *mut libc::dl_phdr_info, _: usize, advice: *mut c_void) -> c_int {
     const END: c_int = 1;
-    // SAFETY: the loader passes a pointer that is valid during this call, or none.
-    let Some(info) = (unsafe { info.as_ref() }) else { return END };
+    // SAFETY: the loader passes a pointer that is valid during this call, or none; the other one is ours.
+    let (Some(info), Some(advice)) = (unsafe { (info.as_ref(), advice.cast::<c_int>().as_ref()) }) else { return END };
     if info.dlpi_phdr.is_null() {
         return END;
     }
     // SAFETY: so many headers lie there, for as long as the program is loaded.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     for header in headers {
-        if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0 {
-            release(info.dlpi_addr as usize + header.p_vaddr as usize, header.p_memsz as usize);
+        // Of what is brought back only code is sure to be used.
+        let is_meant = *advice == libc::MADV_DONTNEED || header.p_flags & libc::PF_X != 0;
+        if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0 && is_meant {
+            advise(info.dlpi_addr as usize + header.p_vaddr as usize, header.p_memsz as usize, *advice);
         }
     }
     END
 }
 
 /// Whole pages only: what begins or ends within a page may share it with something that was written to.
-fn release(start: usize, length: usize) {
+fn advise(start: usize, length: usize, advice: c_int) {
     // SAFETY: a plain question.
     let page = match usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) {
         Ok(page) if page.is_power_of_two() => page,
@@ -103,7 +122,7 @@ fn release(start: usize, length: usize) {
         // SAFETY: the pages are a private mapping of a file that nobody has written to, and are read again when needed; or a part
         // of the stack that no frame is in.
         unsafe {
-            libc::madvise(std::ptr::with_exposed_provenance_mut(first), end - first, libc::MADV_DONTNEED);
+            libc::madvise(std::ptr::with_exposed_provenance_mut(first), end - first, advice);
         }
     }
 }
@@ -134,6 +153,12 @@ mod tests {
                 let after = code();
                 assert!(after < before, "{before} KiB before, {after} KiB after");
                 assert!(parse());
+                bring_code_back();
+                let back = code();
+                // A kernel before 5.14 can't.
+                assert!(back > after, "{after} KiB, then {back} KiB");
+                bring_code_back();
+                assert_eq!(code(), back, "it is all there");
             },
         );
     }
