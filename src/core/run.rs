@@ -468,8 +468,7 @@ fn end_threads(
     ends_process: bool,
 ) {
     if is_clean {
-        // Meanwhile: it takes as long as the file system takes.
-        server.close_doors();
+        server.remove_sockets();
     }
     match output {
         Some(output) if ends_process => drop(output.finish(FLUSH_LIMIT)),

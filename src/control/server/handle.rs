@@ -64,7 +64,7 @@ pub(super) enum Message {
     News(Pace),
     #[cfg(feature = "http")]
     ChangeDoors(DoorChange),
-    CloseDoors,
+    RemoveSockets,
     Shutdown(Instant),
 }
 
@@ -177,9 +177,10 @@ impl ServerHandle {
         self.send(Message::WatchClock(watch));
     }
 
-    /// Has the io thread take no more connections, and remove the files of its sockets, while others still end.
-    pub fn close_doors(&self) {
-        self.send(Message::CloseDoors);
+    /// Has the io thread remove the files of its sockets while others still end: it takes as long as the file system takes. Who has
+    /// connected is served, and a socket in the abstract namespace keeps the next daemon away until the [end](Self::shutdown).
+    pub fn remove_sockets(&self) {
+        self.send(Message::RemoveSockets);
     }
 
     /// Has the io thread take no more connections or requests, write what is to be written within `limit`, and end.

@@ -98,14 +98,16 @@ impl Server {
                 Message::EndStreams => self.end_streams(),
                 #[cfg(feature = "http")]
                 Message::ChangeDoors(change) => self.change_doors(change, now),
-                Message::CloseDoors => {
-                    self.take_down_doors();
-                    self.guards.clear();
+                Message::RemoveSockets => {
+                    self.doors.iter_mut().for_each(|door| drop(door.guard.take()));
                     self.names.remove_socket();
                 }
                 Message::Shutdown(end) => {
                     self.ending = Some(end);
-                    self.take_down_doors();
+                    for mut door in self.doors.drain(..) {
+                        let _ = self.poll.registry().deregister(door.source());
+                        self.guards.extend(door.guard.take());
+                    }
                     self.hand_out();
                     self.end_feeds(now);
                     self.clients.values_mut().for_each(Client::finish);
@@ -113,14 +115,6 @@ impl Server {
                     all.into_iter().for_each(|conn| self.serve(now, conn));
                 }
             }
-        }
-    }
-
-    /// Nobody connects any more. What removes the files is kept.
-    fn take_down_doors(&mut self) {
-        for mut door in self.doors.drain(..) {
-            let _ = self.poll.registry().deregister(door.source());
-            self.guards.extend(door.guard.take());
         }
     }
 
