@@ -12,11 +12,16 @@ use super::step::{Context, Step};
 use crate::api::{Answer, Query, Reply, Request, StatusRow, WallClock};
 use crate::codec::http::{self, Response, Status};
 use crate::process::Moment;
+use crate::sys;
 use crate::sys::proc::{ProcDirectory, ProcessUsage};
 use crate::util::sorted::SortedMap;
 
 /// Between two looks at a process.
 const PACE: Duration = Duration::from_secs(1);
+
+/// What has not run since a look uses what it used then, and need not be asked for it: for so long, because the kernel may have
+/// taken memory from it meanwhile.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// So many are asked about by two threads.
 const MANY: usize = 200;
@@ -32,6 +37,20 @@ const STACK: usize = 128 * 1024;
 pub(super) struct Look {
     pub at: Moment,
     pub usage: ProcessUsage,
+    /// When all of it was asked for; since then it has not run.
+    asked: Moment,
+}
+
+impl Look {
+    /// What is so now.
+    fn new(proc: &ProcDirectory, pid: i32, now: Moment, last: Option<&Look>) -> Option<Look> {
+        // A process that runs has another CPU time each time, and so has another one of the same number.
+        let unchanged = last.filter(|last| now.saturating_duration_since(last.asked) < KEPT);
+        if let Some(last) = unchanged.filter(|last| sys::time::cpu_time(pid) == Some(last.usage.cpu)) {
+            return Some(Look { at: now, ..*last });
+        }
+        Some(Look { at: now, usage: proc.usage(pid)?, asked: now })
+    }
 }
 
 /// The last look at each process, by its id.
@@ -48,22 +67,30 @@ pub(super) fn looks(rows: &[StatusRow], now: Moment) -> Vec<Option<Look>> {
 pub(super) fn looks_while<T>(rows: &[StatusRow], now: Moment, meanwhile: impl FnOnce() -> T) -> (Vec<Option<Look>>, T) {
     let mut looks = LOOKS.lock().unwrap_or_else(PoisonError::into_inner);
     let known = looks.get_or_insert_default();
-    known.retain(|_, look| now.saturating_duration_since(look.at) < PACE);
-    let pids: Vec<i32> = rows.iter().filter_map(|row| row.pid).filter(|pid| !known.contains_key(pid)).collect();
-    let (new, done) = look(&pids, now, meanwhile);
+    known.retain(|_, look| now.saturating_duration_since(look.asked) < KEPT);
+    let is_old = |pid: &i32| known.get(pid).is_none_or(|look| now.saturating_duration_since(look.at) >= PACE);
+    let pids: Vec<i32> = rows.iter().filter_map(|row| row.pid).filter(is_old).collect();
+    let (new, done) = look(&pids, known, now, meanwhile);
     known.extend(new);
-    (rows.iter().map(|row| known.get(&row.pid?).copied()).collect(), done)
+    // Who has gone meanwhile is not told of by what it was.
+    let fresh = |look: &&Look| now.saturating_duration_since(look.at) < PACE;
+    (rows.iter().map(|row| known.get(&row.pid?).filter(fresh).copied()).collect(), done)
 }
 
 /// Asks the kernel about each of these. About many two threads ask, each for as long as somebody is left: it takes 11 µs for
-/// each process.
-fn look<T>(pids: &[i32], now: Moment, meanwhile: impl FnOnce() -> T) -> (Vec<(i32, Look)>, T) {
+/// each process that has run since the last time.
+fn look<T>(
+    pids: &[i32],
+    last: &SortedMap<i32, Look>,
+    now: Moment,
+    meanwhile: impl FnOnce() -> T,
+) -> (Vec<(i32, Look)>, T) {
     let next = AtomicUsize::new(0);
     let ask = || -> Vec<(i32, Look)> {
         let Some(proc) = ProcDirectory::open() else { return Vec::new() };
         let mut all = Vec::new();
         while let Some(some) = pids.chunks(AT_A_TIME).nth(next.fetch_add(1, Ordering::Relaxed)) {
-            all.extend(some.iter().filter_map(|pid| Some((*pid, Look { at: now, usage: proc.usage(*pid)? }))));
+            all.extend(some.iter().filter_map(|pid| Some((*pid, Look::new(&proc, *pid, now, last.get(pid))?))));
         }
         all
     };
@@ -107,7 +134,7 @@ struct Used<'a> {
 
 fn document(rows: &[StatusRow], looks: &[Option<Look>], clock: WallClock) -> Response {
     let used = |(row, look): (&'_ StatusRow, &Option<Look>)| -> Option<String> {
-        let Look { at, usage } = (*look)?;
+        let Look { at, usage, .. } = (*look)?;
         let used = Used {
             name: &row.program.name,
             pid: row.pid?,
@@ -120,4 +147,38 @@ fn document(rows: &[StatusRow], looks: &[Option<Look>], clock: WallClock) -> Res
     let processes: Vec<String> = rows.iter().zip(looks).filter_map(used).collect();
     let text = format!(r#"{{"status":"ok","processes":[{}]}}"#, processes.join(","));
     Response::json(Status::Ok, text.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn only_what_has_run_since_the_last_look_is_asked_for_all_again() {
+        let mut child = Command::new("sleep").arg("1000").spawn().expect("a child");
+        let pid = child.id().cast_signed();
+        let proc = ProcDirectory::open().expect("/proc");
+        // It is on its way into its sleep.
+        while crate::sys::proc::stat(pid).is_none_or(|stat| stat.state != 'S') {
+            std::thread::yield_now();
+        }
+        let at = |seconds: u64| Moment::from_nanos(seconds * 1_000_000_000);
+        let rested = |from: Option<&Look>, now| {
+            let look = Look::new(&proc, pid, now, from).expect("it lives");
+            assert_eq!(look.at, now);
+            look
+        };
+        let first = rested(None, at(100));
+        let later = rested(Some(&first), at(159));
+        assert_eq!((later.asked, later.usage), (at(100), first.usage));
+        assert_eq!(rested(Some(&later), at(160)).asked, at(160), "the kernel may have taken memory from it");
+        child.kill().and_then(|()| child.wait()).expect("it is ours");
+        assert!(Look::new(&proc, pid, at(161), Some(&later)).is_none(), "it has gone");
+
+        let own = std::process::id().cast_signed();
+        let first = Look::new(&proc, own, at(100), None).expect("we live");
+        assert_eq!(Look::new(&proc, own, at(102), Some(&first)).expect("we live").asked, at(102), "we run");
+    }
 }
