@@ -207,6 +207,10 @@ mod tests {
         let variable = format!("SUPERVICE_TEST_TAG_{}", std::process::id());
         let mut child = Command::new("sleep").arg("1000").env(&variable, "a=b").stdin(Stdio::null()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
+        // `spawn` returns a moment before the kernel has written down where the new environment is.
+        while examine(&variable, &[pid]).tagged.is_empty() {
+            std::thread::yield_now();
+        }
         let found = only(&variable);
         assert_eq!((found.id.pid, found.tag.as_slice()), (pid, b"a=b".as_slice()));
         assert!(found.sees_same_namespaces);
