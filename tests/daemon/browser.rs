@@ -72,7 +72,11 @@ impl Browser {
             "goog:chromeOptions": {"args": all},
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
-        let answer = browser.request("POST", "/session", &wanted).unwrap_or_else(|error| panic!("no session: {error}"));
+        // The driver gives up a browser that has not begun in time.
+        let mut answers = std::iter::repeat_with(|| browser.request("POST", "/session", &wanted)).take(5);
+        let first = answers.next().expect("five");
+        let answer = answers.fold(first, |known, next| known.or(next));
+        let answer = answer.unwrap_or_else(|error| panic!("no session: {error}"));
         browser.session = format!("/session/{}", answer["sessionId"].as_str().expect("a session"));
         Some(browser)
     }
