@@ -124,7 +124,9 @@ fn the_newest_of_a_stall_is_written_after_it_and_the_rest_is_counted_and_said_on
         number += 1;
     }
     assert!(number * 10_000 >= QUEUE_BYTES && number * 10_000 < QUEUE_BYTES + 10_000);
-    let later = begin + Duration::from_secs(3);
+    let first = begin + Duration::from_secs(3);
+    assert!(file.should_pause(first), "we ourselves may have been stopped all the time");
+    let later = first + Duration::from_millis(500);
     assert!(!file.should_pause(later), "the child goes on");
     for _ in 0..200 {
         append(&file, later, &line(number));
