@@ -241,7 +241,7 @@ pub mod internals {
     pub use crate::codec::http;
     #[cfg(feature = "xmlrpc")]
     pub use crate::codec::xmlrpc;
-    pub use crate::config::reader::Document;
+    pub use crate::config::document::Document;
     pub use crate::ctl::check_arguments;
     pub use crate::process::machine::{
         Action, Condition, Desired, Event, Generation, KillWhy, LastRun, Machine, Transition,

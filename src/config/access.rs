@@ -2,11 +2,11 @@
 
 use super::checks::Checks;
 use super::diagnostic::{Fault, Report};
+use super::document::Document;
 use super::expand::Scope;
 use super::fields::{Fields, section_diagnostic};
 use super::keys::{self, Section};
 use super::names::{name_fault, same_name};
-use super::reader::Document;
 use super::sections::{SectionKind, section_kind};
 use super::unknown_keys::check_keys;
 use crate::models::{AccessRule, Principal, ProgramConfig, ProgramPattern, Rights};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Loaded;
+use super::document::Document;
 use super::names::name_fault;
-use super::reader::Document;
 use crate::models::{Dialect, ProgramConfig};
 
 /// How many instances of a program somebody wants in place of those of the file.

@@ -2,12 +2,12 @@
 
 use super::checks::Checks;
 use super::diagnostic::{Fault, Report};
+use super::document::{Document, SectionView};
 use super::environment::{lost_in_supervisord_environment, parse_supervisord_environment};
 use super::expand::Scope;
 use super::fields::Fields;
 use super::http::SUPERVISORD_SOCKET_MODE;
 use super::keys::{self, KeyRow, Section};
-use super::reader::{Document, SectionView};
 use super::unknown_keys::check_keys;
 use crate::models::{Dialect, SupervisorConfig};
 

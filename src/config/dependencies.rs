@@ -7,9 +7,9 @@ mod tests;
 use std::collections::HashSet;
 
 use super::diagnostic::{Fault, Report};
+use super::document::{Entry, SectionView};
 use super::expand::Scope;
 use super::fields::{Fields, entry_diagnostic};
-use super::reader::{Entry, SectionView};
 use crate::models::{
     AutoRestart, Dependency, DependencyCondition, DependencyKind, DependencyTarget, Dialect, HealthCheckType,
     ProgramConfig, ProgramType, SupervisorConfig,

@@ -1,9 +1,11 @@
 //! Reading the keys of one section: expanded, parsed, and reported with their place where they are wrong.
 
+use std::borrow::Cow;
+
 use super::checks::Checks;
 use super::diagnostic::{Diagnostic, Fault, Report, is_secret};
+use super::document::{Entry, SectionView};
 use super::expand::{Scope, stays_literal};
-use super::reader::{Entry, SectionView};
 use crate::models::Dialect;
 
 /// One section being read.
@@ -26,6 +28,8 @@ pub(crate) struct Given<'g> {
 
 impl<'d> Fields<'_, 'd> {
     /// The value of a key as it stands in the file.
+    // Inlined as [`SectionView::get`] is.
+    #[inline(always)]
     pub(crate) fn entry(&self, key: &str) -> Option<Entry<'d>> {
         self.view.get(key)
     }
@@ -54,7 +58,8 @@ impl<'d> Fields<'_, 'd> {
         self.parse_entry(&entry, false, checks, parse);
     }
 
-    fn parse_entry(
+    /// Has this entry parsed; `in_file`: it stands there, and is no default.
+    pub(crate) fn parse_entry(
         &mut self,
         entry: &Entry<'_>,
         in_file: bool,
@@ -93,7 +98,15 @@ impl<'d> Fields<'_, 'd> {
 impl<'g> Given<'g> {
     /// The value after expansion.
     pub(crate) fn text(&mut self) -> Result<String, Fault> {
-        let text = self.scope.expand(self.entry.value, self.entry.place)?.into_owned();
+        self.borrowed_text().map(Cow::into_owned)
+    }
+
+    /// The same, for those who do not keep it.
+    pub(crate) fn borrowed_text(&mut self) -> Result<Cow<'g, str>, Fault> {
+        if !self.entry.value.contains('%') {
+            return Ok(Cow::Borrowed(self.entry.value));
+        }
+        let text = self.scope.expand(self.entry.value, self.entry.place)?;
         if self.scope.dialect == Dialect::Supervice
             && let Some(form) = stays_literal(self.entry.value)
         {
@@ -103,13 +116,14 @@ impl<'g> Given<'g> {
             );
             self.report.warn(entry_diagnostic(self.entry, self.entry.value, fault));
         }
-        self.expanded = Some(text.clone());
+        self.expanded = Some(text.clone().into_owned());
         Ok(text)
     }
 
     /// The value after expansion, or `None` where it is empty.
     pub(crate) fn filled(&mut self) -> Result<Option<String>, Fault> {
-        Ok(Some(self.text()?).filter(|text| !text.is_empty()))
+        let text = self.borrowed_text()?;
+        Ok((!text.is_empty()).then(|| text.into_owned()))
     }
 
     /// The value as it stands in the file.

@@ -2,21 +2,23 @@
 
 use std::collections::HashMap;
 
-use super::diagnostic::{Fault, Place, Report};
+use super::diagnostic::{Fault, Report};
+use super::document::{Document, Entry, SectionView};
 use super::expand::Scope;
 use super::fields::{Fields, section_diagnostic};
 use super::keys::Section;
 use super::names::{name_fault, same_name};
-use super::reader::{Document, Entry, SectionView};
+use super::program::Names;
 use super::sections::{SectionKind, section_kind};
 use super::unknown_keys::check_keys;
 use crate::util::did_you_mean::closest;
+use crate::util::fnv::FnvState;
 
 /// The key that names the members.
 const PROGRAMS: &str = "programs";
 
 /// The group of each program that is in one, by the name of its section.
-pub(crate) type Groups<'d> = HashMap<&'d str, &'d str>;
+pub(crate) type Groups<'d> = HashMap<&'d str, &'d str, FnvState>;
 
 /// One `[group:NAME]`, with the text of its members.
 pub(crate) struct Group<'d> {
@@ -64,11 +66,11 @@ pub(crate) fn sections<'d>(document: &'d Document, scope: Scope<'_>, report: &mu
 /// Which program is in which group, in supervice's dialect: of two groups the last counts.
 pub(crate) fn assign<'d>(
     sections: &[Group<'d>],
-    programs: &HashMap<&'d str, Place>,
+    programs: &Names<'d>,
     scope: Scope<'_>,
     report: &mut Report,
 ) -> Groups<'d> {
-    let mut groups = Groups::new();
+    let mut groups = Groups::default();
     for group in sections {
         let mut fields = Fields { view: group.view, scope, report };
         let Some(entry) = fields.entry(PROGRAMS) else { continue };
@@ -94,7 +96,7 @@ pub(crate) fn assign<'d>(
     groups
 }
 
-pub(crate) fn unknown_member(member: &str, programs: &HashMap<&str, Place>) -> Fault {
+pub(crate) fn unknown_member(member: &str, programs: &Names<'_>) -> Fault {
     let section = member.split(':').next().unwrap_or(member);
     let hint = if section != member && programs.contains_key(section) {
         format!("all instances of {section} are in its group: write {section}")
@@ -108,7 +110,7 @@ pub(crate) fn unknown_member(member: &str, programs: &HashMap<&str, Place>) -> F
 }
 
 /// A program outside every group is a group of its own name: another group of that name could not be told from it.
-fn check_clash(fields: &mut Fields<'_, '_>, entry: &Entry<'_>, group: &Group<'_>, programs: &HashMap<&str, Place>) {
+fn check_clash(fields: &mut Fields<'_, '_>, entry: &Entry<'_>, group: &Group<'_>, programs: &Names<'_>) {
     let name = group.name;
     let Some(place) = programs.get(name) else { return };
     if !group.members.iter().any(|member| member == name) {

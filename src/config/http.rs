@@ -3,10 +3,10 @@
 
 use super::checks::Checks;
 use super::diagnostic::{Fault, Report};
+use super::document::{Document, SectionView};
 use super::expand::Scope;
 use super::fields::{Fields, section_diagnostic};
 use super::keys::{self, Section};
-use super::reader::{Document, SectionView};
 use super::sections::{SectionKind, section_kind};
 use super::unknown_keys::check_keys;
 use crate::models::{Dialect, HttpAddress, HttpConfig};

@@ -45,6 +45,11 @@ pub(super) fn looks_like_header(line: &str) -> bool {
 
 /// What is wrong with a line at the margin that names a section and does not begin with its bracket.
 pub(super) fn unbracketed_header(line: &str) -> Option<&'static str> {
+    // Hardly a line has one of these.
+    let is_bracket = |byte: u8| matches!(byte, b'(' | b'{' | b'<' | b')' | b'}' | b'>' | b']');
+    if !line.bytes().any(is_bracket) {
+        return None;
+    }
     let inner = line.trim_start_matches(['(', '{', '<']);
     let name = inner.split([')', '}', '>', ']']).next().unwrap_or_default();
     if line.starts_with('[') || name == line {
@@ -60,6 +65,10 @@ pub(super) fn unbracketed_header(line: &str) -> Option<&'static str> {
 
 /// What is probably not meant in a section's header, of which `name` is what counts.
 pub(super) fn header_fault(name: &str, line: &str, dialect: Dialect) -> Option<Fault> {
+    // Most lines are the header, which ends with a letter or digit, and nothing else.
+    if line.len() == name.len() + 2 && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b']') {
+        return None;
+    }
     let behind = line.rsplit(']').next().unwrap_or_default().trim_start();
     if name.contains(']') {
         return Some(Fault::new("the name goes up to the last ] of the line", "write [NAME] alone on its line"));

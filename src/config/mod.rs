@@ -26,6 +26,7 @@ mod checks;
 mod daemon;
 mod dependencies;
 mod diagnostic;
+pub(crate) mod document;
 mod environment;
 mod expand;
 mod fields;
@@ -42,7 +43,8 @@ mod ownership;
 mod plan;
 mod print;
 mod program;
-pub(crate) mod reader;
+mod program_keys;
+mod reader;
 mod sections;
 mod shell;
 mod shutdown_time;
@@ -82,12 +84,13 @@ use crate::util::glob::has_wildcard;
 use checks::Checks;
 use dependencies::Origin;
 use diagnostic::{Fault, Report};
+use document::{DEFAULT_SECTION, Document, INCLUDE_FILES};
 use expand::Scope;
 use fields::{Fields, entry_diagnostic, section_diagnostic};
 use file::{ReadError, read_text};
 use keys::Section;
 use names::name_fault;
-use reader::{DEFAULT_SECTION, Document, INCLUDE_FILES};
+use program_keys::ProgramKeys;
 use sections::{SectionKind, section_kind};
 use unknown_keys::{check_default_keys, check_keys, check_swallowed_keys};
 
@@ -355,6 +358,7 @@ fn build<'d>(
         scope: Scope { host: Some(host), ..scope },
         environment: &daemon.environment,
         serverurl: daemon.serverurl.as_deref(),
+        keys: ProgramKeys::of(document),
         additions,
         scaled: RefCell::default(),
     };

@@ -8,6 +8,11 @@ const MAX_NAME_BYTES: usize = 128;
 
 /// Why a program or group can't have this name.
 pub(crate) fn name_fault(name: &str, what: &str, dialect: Dialect) -> Option<Fault> {
+    // Nearly all names are of these.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
+    if (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_plain) {
+        return None;
+    }
     let message = if name.trim().is_empty() {
         format!("the {what} has no name")
     } else if name.len() > MAX_NAME_BYTES {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::document::{Document, Entry, SectionView};
 use super::keys::{self, Section};
-use super::reader::{Document, Entry, SectionView};
 use super::sections::{SectionKind, section_kind};
 use crate::models::ProgramConfig;
 

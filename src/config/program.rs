@@ -6,21 +6,26 @@ use std::collections::HashMap;
 use super::additions::{Additions, Scaled};
 use super::checks::Checks;
 use super::diagnostic::{Diagnostic, Fault, Place, Report};
+use super::document::{Document, SectionView};
 use super::expand::{ProcessScope, ProgramScope, Scope};
 use super::fields::{Fields, Given, section_diagnostic};
-use super::keys::{self, COMMAND_HINT, KeyRow, Section};
+use super::keys::{self, COMMAND_HINT};
 use super::names::{name_fault, process_name_fault, same_name};
-use super::reader::{Document, SectionView};
+use super::program_keys::{GivenKey, ProgramKeys, section_of};
 use super::sections::{ProgramKind, SectionKind, section_kind};
 use super::terminal;
-use super::unknown_keys::{check_keys, section_of};
+use super::unknown_keys::check_keys;
 use crate::models::{
     AutoRestart, ChangeAction, Dialect, HealthCheckType, ProgramConfig, ProgramType, Readiness, RestartLimit, Stdin,
 };
+use crate::util::fnv::FnvState;
 
-/// The names of all programs with the places of their sections; a name that can't be used is reported.
-pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> HashMap<&'d str, Place> {
-    let mut names: HashMap<&str, Place> = HashMap::new();
+/// The names of programs, with the places of their sections.
+pub(crate) type Names<'d> = HashMap<&'d str, &'d Place, FnvState>;
+
+/// The names of all programs; a name that can't be used is reported.
+pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> Names<'d> {
+    let mut names = Names::default();
     for view in document.sections() {
         let SectionKind::Program(_, name) = section_kind(view.name, document.dialect) else { continue };
         if let Some(fault) = name_fault(name, "program", document.dialect) {
@@ -28,7 +33,7 @@ pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> HashMap<
         } else if let Some(first) = names.get(name) {
             report.error(section_diagnostic(&view, same_name(name, "program", first)));
             continue;
-        } else if name.trim().contains(char::is_whitespace) {
+        } else if name.contains(char::is_whitespace) && name.trim().contains(char::is_whitespace) {
             let fault = Fault::new("white space in a program's name", "scripts that read the status expect one word");
             report.warn(section_diagnostic(&view, fault));
         }
@@ -36,7 +41,7 @@ pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> HashMap<
             let fault = Fault::new("the instance of the template has no name", format!("write [program:{name}NAME]"));
             report.error(section_diagnostic(&view, fault));
         }
-        names.insert(name, view.header().clone());
+        names.insert(name, view.header());
     }
     names
 }
@@ -48,6 +53,8 @@ pub(crate) struct Context<'c> {
     pub environment: &'c [(String, String)],
     /// The address of the daemon's server, for programs.
     pub serverurl: Option<&'c str>,
+    /// What the keys of the files are to programs.
+    pub keys: ProgramKeys,
     /// What was added at run time.
     pub additions: &'c Additions,
     /// What the file says of programs that are scaled.
@@ -75,14 +82,16 @@ pub(crate) fn read(
     report: &mut Report,
 ) -> Vec<ProgramConfig> {
     let mut scope = context.scope;
-    check_keys(&view, section_of(kind), scope.dialect, report);
+    if !context.keys.knows_all(&view, kind) {
+        check_keys(&view, section_of(kind), scope.dialect, report);
+    }
     scope.program = Some(ProgramScope { name, group: group.unwrap_or(name), instance });
     let mut base = ProgramConfig::new(name, "");
     base.group = group.map(str::to_owned);
     base.serverurl = context.serverurl.map(str::to_owned);
-    let rows = given_rows(view, scope.dialect, kind);
+    let given = context.keys.given(view, kind);
     for when in [keys::Scope::First, keys::Scope::Section] {
-        read_keys(&mut Fields { view, scope, report }, &rows, when, &mut base, checks);
+        read_keys(&mut Fields { view, scope, report }, &given, when, &mut base, checks);
     }
     match kind {
         ProgramKind::Plain => {}
@@ -93,43 +102,41 @@ pub(crate) fn read(
     if scope.dialect == Dialect::Supervisord {
         check_stop(&mut Fields { view, scope, report }, &mut base);
     }
-    let scale = context.additions.of(name, base.numprocs);
-    let (wanted, named) = scale.unwrap_or((base.numprocs, base.numprocs));
-    let mut instances = Vec::with_capacity(named as usize);
+    let (count, first) = (base.numprocs, i64::from(base.numprocs_start));
+    let scale = context.additions.of(name, count);
+    let (wanted, named) = scale.unwrap_or((count, count));
+    let mut instances = vec![base; named as usize];
     let mut found = Report::default();
-    for number in 0..named {
-        let mut instance = base.clone();
-        if base.numprocs > 1 {
+    for (number, instance) in (0..).zip(&mut instances) {
+        if count > 1 {
             instance.name = format!("{name}:{number:02}");
         }
-        scope.process =
-            Some(ProcessScope { number: i64::from(number) + i64::from(base.numprocs_start), count: base.numprocs });
+        scope.process = Some(ProcessScope { number: i64::from(number) + first, count });
         let mut own = Report::default();
         let mut fields = Fields { view, scope, report: &mut own };
-        read_keys(&mut fields, &rows, keys::Scope::Variables, &mut instance, checks);
+        read_keys(&mut fields, &given, keys::Scope::Variables, instance, checks);
         let variables = std::mem::take(&mut instance.environment);
         let mut fields = Fields { view, scope: Scope { own: Some(&variables), ..scope }, report: &mut own };
-        read_keys(&mut fields, &rows, keys::Scope::Instance, &mut instance, checks);
+        read_keys(&mut fields, &given, keys::Scope::Instance, instance, checks);
         match kind {
             ProgramKind::Plain => {}
             ProgramKind::EventListener => instance.stdin = Stdin::Pipe,
             // It is the socket.
             ProgramKind::Fcgi => instance.stdin = Stdin::Null,
         }
-        terminal::check(&mut fields, kind, &mut instance);
-        check_together(&mut fields, &mut instance);
+        terminal::check(&mut fields, kind, instance);
+        check_together(&mut fields, instance);
         instance.environment.extend(context.environment.iter().cloned());
         instance.environment.extend(variables);
         // What is wrong with one instance is mostly wrong with all: each key is reported once.
         merge_new(&mut found.problems, own.problems);
         merge_new(&mut found.warnings, own.warnings);
-        instances.push(instance);
     }
     report.problems.append(&mut found.problems);
     report.warnings.append(&mut found.warnings);
     if scale.is_some() {
         let names = instances.iter().map(|instance| instance.name.clone()).collect();
-        context.scaled.borrow_mut().push(Scaled { program: name.to_owned(), in_file: base.numprocs, names });
+        context.scaled.borrow_mut().push(Scaled { program: name.to_owned(), in_file: count, names });
         instances.truncate(wanted as usize);
     }
     instances
@@ -222,31 +229,19 @@ fn check_fcgi(fields: &mut Fields<'_, '_>) {
     }
 }
 
-/// The keys that a section has values for, of those that a kind of program knows: the file's, or the dialect's own defaults.
-fn given_rows(view: SectionView<'_>, dialect: Dialect, kind: ProgramKind) -> Vec<&'static KeyRow<ProgramConfig>> {
-    let is_of_another_kind =
-        |section| matches!(section, Section::EventListener | Section::FcgiProgram) && section != section_of(kind);
-    let is_known =
-        |row: &&KeyRow<ProgramConfig>| row.only.is_none_or(|only| only == dialect) && !is_of_another_kind(row.section);
-    let is_given = |row: &&KeyRow<ProgramConfig>| {
-        row.default_in(dialect).is_some() || view.get_marked(row.name, row.mark).is_some()
-    };
-    keys::PROGRAM.iter().filter(is_given).filter(is_known).collect()
-}
-
 /// Reads those of them that are of one scope.
 fn read_keys(
     fields: &mut Fields<'_, '_>,
-    rows: &[&'static KeyRow<ProgramConfig>],
+    given: &[GivenKey<'_>],
     scope: keys::Scope,
     program: &mut ProgramConfig,
     checks: &mut Checks,
 ) {
-    for row in rows.iter().filter(|row| row.scope == scope) {
+    for GivenKey { row, entry } in given.iter().filter(|given| given.row.scope == scope) {
         let Some(read) = row.read else { continue };
         let mut read = |given: &mut Given<'_>| read(program, given);
-        match (fields.entry(row.name), row.default_in(fields.scope.dialect)) {
-            (Some(_), _) => fields.parse(row.name, checks, &mut read),
+        match (entry, row.default_in(fields.scope.dialect)) {
+            (Some(entry), _) => fields.parse_entry(entry, true, checks, &mut read),
             (None, Some(default)) => fields.parse_default(row.name, default, checks, &mut read),
             (None, None) => {}
         }

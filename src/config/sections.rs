@@ -70,6 +70,10 @@ impl ProgramKind {
 
 /// What the section called `name` is.
 pub(crate) fn section_kind(name: &str, dialect: Dialect) -> SectionKind<'_> {
+    // Mostly it is a program's, and all sections are asked several times.
+    if let Some(rest) = name.strip_prefix("program:") {
+        return SectionKind::Program(ProgramKind::Plain, name_in(rest, dialect));
+    }
     let (kind, rest) = match name.split_once(':') {
         Some((kind, rest)) => (kind, Some(name_in(rest, dialect))),
         None => (name, None),
@@ -96,7 +100,6 @@ pub(crate) fn section_kind(name: &str, dialect: Dialect) -> SectionKind<'_> {
         ("supervisorctl", None) | ("rpcinterface", Some("supervisor")) if supervisord => SectionKind::Harmless,
         ("access", Some(name)) => SectionKind::Access(name),
         ("include", None) => SectionKind::Include,
-        ("program", Some(name)) => SectionKind::Program(ProgramKind::Plain, name),
         ("eventlistener", Some(name)) => SectionKind::Program(ProgramKind::EventListener, name),
         ("fcgi-program", Some(name)) => SectionKind::Program(ProgramKind::Fcgi, name),
         ("group", Some(name)) => SectionKind::Group(name),

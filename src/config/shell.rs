@@ -2,12 +2,11 @@
 
 use super::diagnostic::Fault;
 
-/// The first thing in a command that only a shell would do, and what does it here. What is quoted is for a program that
+/// The first thing in a command, of which `name` is the first word, that only a shell would do, and what does it here. What is quoted is for a program that
 /// reads it, such as `sh -c '…'`.
-pub(crate) fn only_a_shell_does(command: &str, words: &[String]) -> Option<Fault> {
+pub(crate) fn only_a_shell_does(command: &str, name: &str) -> Option<Fault> {
     const THROUGH_A_SHELL: &str = "no shell is run: write command = sh -c '…' if one is meant";
     const REDIRECTED: &str = "write stdout_logfile = PATH (redirect_stderr = true for both), or command = sh -c '…'";
-    let name = words.first()?;
     let assigned = name.split_once('=').map(|(variable, _)| variable);
     if let Some(variable) = assigned.filter(|variable| is_variable(variable)) {
         return Some(Fault::new(
@@ -17,6 +16,9 @@ pub(crate) fn only_a_shell_does(command: &str, words: &[String]) -> Option<Fault
     }
     if name == "cd" {
         return Some(Fault::new("cd is a shell's: there is no such program", "write directory = PATH"));
+    }
+    if !command.bytes().any(|byte| b"&|;<>~$".contains(&byte)) {
+        return None;
     }
     let bare = unquoted(command);
     for word in bare.split_whitespace() {
@@ -79,7 +81,8 @@ mod tests {
     use crate::config::split_command;
 
     fn said(command: &str) -> Option<String> {
-        only_a_shell_does(command, &split_command(command).expect("words")).map(|fault| fault.message)
+        let words = split_command(command).expect("words");
+        only_a_shell_does(command, words.first()?).map(|fault| fault.message)
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use super::dependencies::Origin;
 use super::diagnostic::{Fault, Report};
+use super::document::Document;
 use super::expand::Scope;
 use super::fields::Fields;
-use super::reader::Document;
 use super::sections::SUPERVISORD_SECTION;
 use crate::models::SupervisorConfig;
 use crate::util::sorted::SortedMap;

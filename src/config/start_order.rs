@@ -6,13 +6,14 @@ use std::collections::{HashMap, HashSet};
 use super::checks::Checks;
 use super::dependencies::Origin;
 use super::diagnostic::{Fault, Report};
+use super::document::{Document, SectionView};
 use super::fields::{Fields, section_diagnostic};
 use super::groups::{Group, unknown_member};
 use super::program::{self, Context};
-use super::reader::{Document, SectionView};
 use super::sections::{ProgramKind, SectionKind, section_kind};
 use super::values::integer;
 use crate::models::ProgramConfig;
+use crate::util::fnv::FnvState;
 use crate::util::sort;
 
 /// The priority of an event listener that names none: it is there before the others.
@@ -40,13 +41,13 @@ pub(crate) fn read<'d>(
     origins: &mut Vec<Origin<'d>>,
     report: &mut Report,
 ) -> Vec<ProgramConfig> {
-    let mut sections: HashMap<&str, (ProgramKind, SectionView<'_>)> = HashMap::new();
+    let mut sections: HashMap<&str, (ProgramKind, SectionView<'_>), FnvState> = HashMap::default();
     for view in document.sections() {
         if let Some((kind, name)) = possible_member(view, document) {
             sections.entry(name).or_insert((kind, view));
         }
     }
-    let mut grouped: HashSet<&str> = HashSet::new();
+    let mut grouped: HashSet<&str, FnvState> = HashSet::default();
     let mut started = Vec::new();
     for group in groups {
         let mut programs = Vec::new();
@@ -130,7 +131,7 @@ fn warn_member(document: &Document, group: &Group<'_>, member: &str, context: &C
     } else {
         let names = document
             .sections()
-            .filter_map(|view| possible_member(view, document).map(|(_, name)| (name, view.header().clone())));
+            .filter_map(|view| possible_member(view, document).map(|(_, name)| (name, view.header())));
         let mut fault = unknown_member(member, &names.collect());
         fault.message.push_str(": the group has its other members");
         fault
@@ -140,7 +141,7 @@ fn warn_member(document: &Document, group: &Group<'_>, member: &str, context: &C
 
 /// Of two processes of one name in a group, or two groups of one name, supervisord would lose one.
 fn refuse_twins(started: &[Started<'_>], report: &mut Report) {
-    let mut groups: HashMap<&str, &Started<'_>> = HashMap::new();
+    let mut groups: HashMap<&str, &Started<'_>, FnvState> = HashMap::default();
     for group in started {
         if let Some(first) = groups.insert(group.name, group) {
             let place = first.view.header();
@@ -155,7 +156,7 @@ fn refuse_twins(started: &[Started<'_>], report: &mut Report) {
             );
             report.error(section_diagnostic(&group.view, fault));
         }
-        let mut names = HashSet::new();
+        let mut names: HashSet<&str, FnvState> = HashSet::default();
         for program in &group.programs {
             if !names.insert(program.name.as_str()) {
                 let fault = Fault::new(

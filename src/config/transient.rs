@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Place, Report};
+use super::document::Document;
 use super::expand::Scope;
-use super::reader::Document;
 use super::{Additions, BuildOptions, build};
 use crate::models::{Dialect, ProgramConfig};
 
@@ -62,13 +62,14 @@ impl TransientProgram<'_> {
         let place = Place { file: Arc::from(Path::new("--set")), line: 0 };
         let section = format!("program:{}", self.name);
         let mut document = Document::new(Dialect::Supervice);
-        document.enter(&section, place.clone());
+        let number = document.enter(&section, place.clone());
         let own = self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let of_terminal = TERMINAL_DEFAULTS.into_iter().filter(|_| self.tty);
         // What it is to execute is no text of a file: nothing in it is replaced.
         let command = [("command", "true")];
         for (key, value) in DEFAULTS.into_iter().chain(of_terminal).chain(own).chain(command) {
-            document.set(&section, key.to_owned(), value.to_owned(), place.clone());
+            let key = document.key_id(key);
+            document.set(number, key, value.to_owned(), place.clone());
         }
         document
     }

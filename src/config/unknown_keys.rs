@@ -1,10 +1,11 @@
 //! Keys that a section does not know: those of supervisord without a counterpart, and misspelt ones.
 
 use super::diagnostic::{Fault, Report};
+use super::document::{Document, SectionView};
 use super::fields::entry_diagnostic;
 use super::keys::{Section, is_known_in, known_in};
-use super::reader::{Document, SectionView};
-use super::sections::{ProgramKind, SectionKind, section_kind};
+use super::program_keys::section_of;
+use super::sections::{SectionKind, section_kind};
 use crate::models::Dialect;
 use crate::util::did_you_mean::closest;
 
@@ -125,15 +126,6 @@ fn unsupported_in(section: Section, dialect: Dialect) -> &'static [Unsupported] 
         (Section::Group, Dialect::Supervice) => GROUP,
         (Section::Group, Dialect::Supervisord)
         | (Section::Access | Section::Include | Section::Http | Section::UnixServer | Section::InetServer, _) => &[],
-    }
-}
-
-/// The section that has the keys of a kind of program, besides those of every program.
-pub(crate) fn section_of(kind: ProgramKind) -> Section {
-    match kind {
-        ProgramKind::Plain => Section::Program,
-        ProgramKind::EventListener => Section::EventListener,
-        ProgramKind::Fcgi => Section::FcgiProgram,
     }
 }
 

@@ -27,10 +27,13 @@ const FIRST_REAL_TIME: u8 = 34;
 
 /// `yes true on 1` and `no false off 0`, in any case.
 pub(crate) fn boolean(text: &str) -> Result<bool, Fault> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err(Fault::new("neither true nor false", "write true or false")),
+    let is_one_of = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is_one_of(["true", "yes", "on", "1"]) {
+        Ok(true)
+    } else if is_one_of(["false", "no", "off", "0"]) {
+        Ok(false)
+    } else {
+        Err(Fault::new("neither true nor false", "write true or false"))
     }
 }
 

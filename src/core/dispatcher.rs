@@ -155,7 +155,14 @@ impl Dispatcher {
     /// each kind of turn.
     fn finish_turn(&mut self, mut sound: bool) {
         loop {
-            match self.engine.poll_effect() {
+            let engine = &mut self.engine;
+            let mut effect = None;
+            if !guarded("the shutdown", || effect = engine.poll_effect()) {
+                sound = false;
+                self.engine.recover(sys::time::now());
+                continue;
+            }
+            match effect {
                 Some(effect) => sound &= self.perform(effect),
                 None if self.effects.unsettled_spawn(0).is_some() => sound &= self.settle_spawns(0),
                 None => break,

@@ -1,6 +1,6 @@
 //! All processes by name, and the daemon's settings, as other threads see them.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::api::ProcId;
 use crate::models::{ProgramConfig, SupervisorConfig};
@@ -8,19 +8,31 @@ use crate::process::{ProcessShared, ProcessView};
 use crate::util::sort::sort_by;
 use crate::util::sorted::SortedMap;
 
-type ByName = SortedMap<Arc<str>, (ProcId, Arc<ProcessShared>)>;
+/// Names by the text, views by the number: a state is shown twice in each stop, and texts are slow to compare.
+#[derive(Debug, Default)]
+struct Table {
+    by_name: SortedMap<Arc<str>, ProcId>,
+    by_id: SortedMap<ProcId, Arc<ProcessShared>>,
+}
+
+impl Table {
+    fn get(&self, name: &str) -> Option<(&Arc<str>, &Arc<ProcessShared>)> {
+        let (name, id) = self.by_name.get_key_value(name)?;
+        Some((name, self.by_id.get(id)?))
+    }
+}
 
 /// Written by the dispatcher alone; readers hold the lock for a moment only.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
-    by_name: RwLock<ByName>,
+    processes: RwLock<Table>,
     /// In force; without the programs.
     settings: RwLock<Arc<SupervisorConfig>>,
 }
 
 impl Handles {
     pub(crate) fn clear(&self) {
-        *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = ByName::default();
+        *self.write() = Table::default();
     }
 
     /// Shows these settings of the daemon from now on.
@@ -35,55 +47,57 @@ impl Handles {
 
     /// Files a process under its name. Handles that were given out before the daemon ran stay good.
     pub(crate) fn insert(&self, id: ProcId, config: &Arc<ProgramConfig>) {
-        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
-        match by_name.get_mut(config.name.as_str()) {
-            Some((present, _)) => *present = id,
-            None => {
-                let shared = Arc::new(ProcessShared::new(Arc::clone(config)));
-                by_name.insert(Arc::from(config.name.as_str()), (id, shared));
-            }
-        }
+        let mut processes = self.write();
+        let present = processes.by_name.insert(Arc::from(config.name.as_str()), id);
+        let shared = present.and_then(|present| processes.by_id.remove(&present));
+        let shared = shared.unwrap_or_else(|| Arc::new(ProcessShared::new(Arc::clone(config))));
+        processes.by_id.insert(id, shared);
     }
 
     /// Whether any process that counts is of this group.
     pub(crate) fn group_has(&self, group: &str, counts: impl Fn(ProcId) -> bool) -> bool {
-        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        by_name.iter().any(|(_, (id, shared))| counts(*id) && shared.config().group_name() == group)
+        self.read().by_id.iter().any(|(id, shared)| counts(*id) && shared.config().group_name() == group)
     }
 
-    /// Shows the state of a process to those who hold a handle.
+    /// Shows the state of a process to those who hold a handle, unless its name has gone to another one.
     pub(crate) fn show(&self, id: ProcId, view: ProcessView) {
-        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((present, shared)) = by_name.get(view.config.name.as_str())
-            && *present == id
-        {
+        if let Some(shared) = self.read().by_id.get(&id) {
             shared.show(view);
         }
     }
 
     /// Removes a process, unless the name has meanwhile gone to another one.
     pub(crate) fn remove(&self, id: ProcId, name: &str) {
-        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
-        if by_name.get(name).is_some_and(|(present, _)| *present == id) {
-            by_name.remove(name);
+        let mut processes = self.write();
+        if processes.by_id.remove(&id).is_some() {
+            processes.by_name.remove(name);
         }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<(Arc<str>, Arc<ProcessShared>)> {
-        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        by_name.get_key_value(name).map(|(name, (_, shared))| (Arc::clone(name), Arc::clone(shared)))
+        self.read().get(name).map(|(name, shared)| (Arc::clone(name), Arc::clone(shared)))
     }
 
     /// Every process with its name, in the order in which they came.
     pub(crate) fn all(&self) -> Vec<(Arc<str>, Arc<ProcessShared>)> {
-        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = by_name.iter().map(|(name, (id, shared))| (*id, name, shared)).collect();
-        sort_by(&mut all, |one, other| one.0.cmp(&other.0));
-        all.into_iter().map(|(_, name, shared)| (Arc::clone(name), Arc::clone(shared))).collect()
+        let processes = self.read();
+        let mut names: Vec<_> = processes.by_name.iter().map(|(name, id)| (*id, name)).collect();
+        sort_by(&mut names, |one, other| one.0.cmp(&other.0));
+        // Both lists are in the order of the ids, and hold the same.
+        let all = names.into_iter().zip(processes.by_id.values());
+        all.map(|((_, name), shared)| (Arc::clone(name), Arc::clone(shared))).collect()
     }
 
     /// The settings of every process, in the order in which they came.
     pub(crate) fn configs(&self) -> Vec<Arc<ProgramConfig>> {
-        self.all().into_iter().map(|(_, shared)| shared.config()).collect()
+        self.read().by_id.values().map(|shared| shared.config()).collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.processes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.processes.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::reader::Document;
+use crate::config::document::Document;
 use crate::models::{DEFAULT_SOCKET_PATH, Dialect};
 
 /// The socket or URL: of `-s`, of the configuration that `-c` names, of the environment, or the default.

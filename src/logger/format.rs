@@ -1,10 +1,11 @@
 //! What a line of the daemon's log looks like.
 
+use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::Level;
 
-use crate::sys::time::local;
+use crate::sys::time::{LocalTime, local};
 
 /// `INFO `, all of the same width.
 fn level_name(level: Level) -> &'static str {
@@ -29,17 +30,44 @@ fn level_colour(level: Level) -> &'static str {
 
 /// For the file: `2026-11-22 22:50:01.123 INFO  web: RUNNING`.
 pub(super) fn file_head(time: SystemTime, level: Level) -> String {
-    format!("{} {} ", local_stamp(time), level_name(level))
+    let mut head = local_stamp(time);
+    head.push(' ');
+    head.push_str(level_name(level));
+    head.push(' ');
+    head
 }
 
 /// `2026-11-22 22:50:01.123`, local time.
 pub(crate) fn local_stamp(time: SystemTime) -> String {
     let t = local(time);
-    let (date, clock) = ((t.year, t.month, t.day), (t.hour, t.minute, t.second));
-    format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
-        date.0, date.1, date.2, clock.0, clock.1, clock.2, t.millisecond
-    )
+    let mut stamp = String::with_capacity(HEAD_BYTES);
+    push_number(&mut stamp, t.year, 4, "-");
+    push_number(&mut stamp, t.month, 2, "-");
+    push_number(&mut stamp, t.day, 2, " ");
+    push_clock(&mut stamp, &t);
+    stamp
+}
+
+/// Room for the longest head of a line.
+const HEAD_BYTES: usize = 48;
+
+/// `22:50:01.123`
+fn push_clock(text: &mut String, t: &LocalTime) {
+    push_number(text, t.hour, 2, ":");
+    push_number(text, t.minute, 2, ":");
+    push_number(text, t.second, 2, ".");
+    push_number(text, t.millisecond, 3, "");
+}
+
+/// At least so many digits, and what comes behind them: the time is in each line, and `format!` takes ten times as long.
+fn push_number(text: &mut String, number: impl TryInto<u32>, digits: u32, behind: &str) {
+    let number = number.try_into().unwrap_or(0);
+    let mut place = 10_u32.pow(digits - 1).max(10_u32.pow(number.checked_ilog10().unwrap_or(0)));
+    while place > 0 {
+        text.extend(char::from_digit(number / place % 10, 10));
+        place /= 10;
+    }
+    text.push_str(behind);
 }
 
 /// What a JSON line says besides its time and text.
@@ -89,19 +117,27 @@ fn utc_stamp(time: SystemTime) -> String {
 /// For people who watch: `22:50:01.123 INFO  web: RUNNING`.
 pub(super) fn console_head(time: SystemTime, level: Level, colour: bool) -> String {
     let t = local(time);
-    let clock = format!("{:02}:{:02}:{:02}.{:03}", t.hour, t.minute, t.second, t.millisecond);
+    let mut head = String::with_capacity(HEAD_BYTES);
     if colour {
-        format!("\x1b[2m{clock}\x1b[0m {}{}\x1b[0m ", level_colour(level), level_name(level))
+        head.push_str("\x1b[2m");
+        push_clock(&mut head, &t);
+        for piece in ["\x1b[0m ", level_colour(level), level_name(level), "\x1b[0m "] {
+            head.push_str(piece);
+        }
     } else {
-        format!("{clock} {} ", level_name(level))
+        push_clock(&mut head, &t);
+        for piece in [" ", level_name(level), " "] {
+            head.push_str(piece);
+        }
     }
+    head
 }
 
 /// One record is one line: what would break it or play with a terminal is shown escaped.
-pub(super) fn escape(message: &str) -> String {
+pub(super) fn escape(message: &str) -> Cow<'_, str> {
     let message = message.trim_end();
     if !message.bytes().any(|byte| byte.is_ascii_control() || !byte.is_ascii()) {
-        return message.to_owned();
+        return Cow::Borrowed(message);
     }
     let mut line = String::with_capacity(message.len());
     for c in message.chars() {
@@ -112,7 +148,7 @@ pub(super) fn escape(message: &str) -> String {
             c => line.push(c),
         }
     }
-    line
+    Cow::Owned(line)
 }
 
 #[cfg(test)]
@@ -120,6 +156,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn numbers_have_at_least_so_many_digits() {
+        let pushed = |number: i32, digits| {
+            let mut text = String::new();
+            push_number(&mut text, number, digits, ":");
+            text
+        };
+        for number in [0, 1, 9, 10, 59, 100, 999, 1000, 2026, 12_345, i32::MAX] {
+            for digits in 1..=4 {
+                let width = usize::try_from(digits).unwrap();
+                assert_eq!(pushed(number, digits), format!("{number:0width$}:"));
+            }
+        }
+    }
 
     #[test]
     fn json_stays_valid_whatever_the_line_holds() {

@@ -60,7 +60,8 @@ impl Log for DaemonLog {
         }
         let (time, level) = (SystemTime::now(), record.level());
         // Made into text outside of simplelog's lock, so that a panic in somebody's Display does not poison it.
-        let message = format::escape(&record.args().to_string());
+        let message = record.args().to_string();
+        let message = format::escape(&message);
         if self.lines.wants_file() {
             write(&*self.file, record, format_args!("{}{message}", format::file_head(time, level)));
         }

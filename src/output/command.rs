@@ -4,8 +4,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
-
 use super::follow::Subscription;
 #[cfg(feature = "attach")]
 use super::messages::Keyboard;
@@ -13,6 +11,7 @@ use super::messages::{Amount, LogPart, LogStart, ProgramId, Settings, StreamKind
 use super::responder::Responder;
 use crate::models::{ListenerEvent, ProgramConfig};
 use crate::process::{Generation, StdinRefusal};
+use crate::util::latch::Pending;
 
 /// One message to the thread. Dropping one that owes an answer answers "internal error".
 pub(super) enum Command {
@@ -130,6 +129,7 @@ pub(super) enum Command {
     },
     Shutdown {
         deadline: Instant,
-        done: Sender<()>,
+        /// Dropped when all was written.
+        done: Pending,
     },
 }

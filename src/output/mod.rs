@@ -39,7 +39,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use mio::Waker;
 
 #[cfg(feature = "attach")]
@@ -51,6 +51,7 @@ use command::Command;
 
 use crate::models::{ListenerEvent, ProgramConfig};
 use crate::process::{Generation, StdinRefusal};
+use crate::util::latch::latch;
 
 /// A handle on the output thread. None of its methods waits, but for [`shutdown`](Self::shutdown).
 ///
@@ -251,9 +252,9 @@ impl Output {
     /// The same for a process that is about to end: whether all was written in time. The thread frees its memory meanwhile.
     pub fn finish(&self, deadline: Duration) -> bool {
         let end = Instant::now() + deadline;
-        let (done, finished) = bounded(1);
+        let (done, finished) = latch();
         self.send(Command::Shutdown { deadline: end, done });
-        !finished.recv_deadline(end).is_err_and(|error| error.is_timeout())
+        finished.wait_until(end)
     }
 
     fn send(&self, command: Command) {

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Token};
 use nix::fcntl::{FcntlArg, fcntl};
@@ -41,6 +41,7 @@ use super::writer_pool::{BLOCK_BYTES, WriterPool};
 use crate::failpoint;
 use crate::models::ProgramConfig;
 use crate::process::Generation;
+use crate::util::latch::Pending;
 use stdin::StdinPipe;
 use tasks::TaskPipe;
 
@@ -199,7 +200,7 @@ pub(super) struct Pump {
     is_told: bool,
     /// Requests that a writer has not answered yet, and when they are answered without it.
     requests: Vec<(Instant, Request)>,
-    finish: Option<(Instant, Sender<()>)>,
+    finish: Option<(Instant, Pending)>,
 }
 
 impl Pump {
@@ -571,7 +572,7 @@ impl Pump {
         // Those who follow are told so before the connections are closed.
         self.programs.values_mut().for_each(|program| drop(std::mem::take(&mut program.followers)));
         // Only memory and pipes are left: nobody has to wait until they are given back.
-        let _ = done.send(());
+        drop(done);
     }
 }
 

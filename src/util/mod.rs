@@ -8,6 +8,7 @@ pub(crate) mod errno;
 pub(crate) mod fnv;
 pub(crate) mod glob;
 pub(crate) mod gzip;
+pub(crate) mod latch;
 pub(crate) mod line_pattern;
 pub(crate) mod log_level;
 pub(crate) mod quote;

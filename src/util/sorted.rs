@@ -125,10 +125,6 @@ impl<K: Ord, V> SortedMap<K, V> {
         serializer.collect_map(self.iter())
     }
 
-    pub(crate) fn first(&self) -> Option<&(K, V)> {
-        self.entries.first()
-    }
-
     pub(crate) fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) {
         for (key, value) in entries {
             self.insert(key, value);
@@ -153,12 +149,6 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.entries.iter_mut().map(|(_, value)| value)
-    }
-
-    /// The entries whose keys are not smaller than this one.
-    pub(crate) fn starting_at(&self, first: &K) -> &[(K, V)] {
-        let (Ok(place) | Err(place)) = self.place(first);
-        self.entries.get(place..).unwrap_or_default()
     }
 }
 
@@ -221,10 +211,6 @@ impl<T: Ord> SortedSet<T> {
         self.items.len()
     }
 
-    pub(crate) fn first(&self) -> Option<&T> {
-        self.items.first().map(|(item, ())| item)
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.items.keys()
     }
@@ -280,10 +266,8 @@ mod tests {
                 }
                 prop_assert_eq!(map.get(&key), wanted_map.get(&key));
                 prop_assert_eq!(set.contains(&key), wanted_set.contains(&key));
-                prop_assert_eq!(set.first(), wanted_set.first());
+                prop_assert!(set.iter().eq(&wanted_set));
                 prop_assert!(map.iter().eq(&wanted_map));
-                let after: Vec<u8> = map.starting_at(&key).iter().map(|(key, _)| *key).collect();
-                prop_assert!(after.iter().eq(wanted_map.range(key..).map(|(key, _)| key)));
             }
             prop_assert_eq!(map.len(), wanted_map.len());
             prop_assert_eq!(map.clone().into_iter().collect::<BTreeMap<_, _>>(), wanted_map);

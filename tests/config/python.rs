@@ -80,14 +80,14 @@ json.dump(answers, sys.stdout)
 /// Our reading in the shape of Python's answer; keys by name, for a key that is set twice moves to its last place.
 fn ours(document: &Document) -> serde_json::Value {
     let keys = |name: &str| -> Vec<[String; 2]> {
-        let section = document.ini.section(Some(name));
+        let section = document.values(name);
         let mut keys: Vec<_> =
             section.map(|s| s.iter().map(|(k, v)| [k.to_owned(), v.to_owned()]).collect()).unwrap_or_default();
         keys.sort();
         keys
     };
     let mut sections = vec![serde_json::json!(["DEFAULT", keys("DEFAULT")])];
-    let names = document.ini.sections().flatten().filter(|name| *name != "DEFAULT");
+    let names = document.section_names().filter(|name| *name != "DEFAULT");
     sections.extend(names.map(|name| serde_json::json!([name, keys(name)])));
     sections.into()
 }

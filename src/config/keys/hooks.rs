@@ -70,7 +70,7 @@ pub(super) fn reload_signal(program: &mut ProgramConfig, given: &mut Given<'_>) 
 }
 
 fn commands(program: &ProgramConfig, given: &mut Given<'_>) -> Result<Vec<HookCommand>, Fault> {
-    let text = join_lines(&given.text()?);
+    let text = join_lines(given.text()?);
     let lines = text.split('\n').map(str::trim).filter(|line| !line.is_empty());
     let commands = lines.map(|line| command(line, program, given)).collect::<Result<Vec<HookCommand>, Fault>>()?;
     match commands.len() > MAX_COMMANDS {
@@ -86,7 +86,7 @@ fn command(line: &str, program: &ProgramConfig, given: &mut Given<'_>) -> Result
         None => Err(Fault::new(NoCommand.to_string(), HINT)),
         Some(name) if name.is_empty() => Err(Fault::new("the program's name is empty", HINT)),
         Some(name) => {
-            if let Some(fault) = only_a_shell_does(&command.command, &words) {
+            if let Some(fault) = only_a_shell_does(&command.command, name) {
                 given.warn(fault);
             } else if name.starts_with('/')
                 && (command.as_daemon || program.confinement.chroot.is_none())

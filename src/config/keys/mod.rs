@@ -21,8 +21,8 @@ pub(crate) use program::PROGRAM;
 pub(crate) use readers::COMMAND_HINT;
 pub(crate) use row::{KeyRow, Reload, Scope, Section, Setting};
 
+use super::document::INCLUDE_FILES;
 use super::marks::mark_of;
-use super::reader::INCLUDE_FILES;
 use crate::models::Dialect;
 
 /// The keys that a dialect understands in a section.

@@ -9,7 +9,7 @@ use crate::config::shell::only_a_shell_does;
 use crate::config::values::{HTTP_HINT, child_log, exit_codes, names, number, start_condition};
 use crate::models::{ChangePath, Dependency, Dialect, Endpoint, HttpUrl, ListenerEvents, NoName, ProgramConfig};
 use crate::sys::users::lookup_user;
-use crate::util::command_line::split_command;
+use crate::util::command_line::{SplitError, split_command};
 use crate::util::did_you_mean::closest;
 
 /// What to write where a program has no command.
@@ -42,12 +42,12 @@ fn home_of(user: &str) -> Option<String> {
 }
 
 pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
-    program.command = join_lines(&given.text()?);
+    program.command = join_lines(given.text()?);
     let comment = match given.dialect() {
         Dialect::Supervice => "close it",
         Dialect::Supervisord => "close it (a ; or # after white space begins a comment, in quotes too)",
     };
-    let words = match split_command(&program.command).map_err(|error| Fault::new(error.to_string(), comment)) {
+    let words = match first_words(&program.command).map_err(|error| Fault::new(error.to_string(), comment)) {
         Ok(words) => words,
         // supervisord runs, and tells it when this one program is to be started: a file that it takes is taken here.
         Err(fault) if given.dialect() == Dialect::Supervisord => {
@@ -60,7 +60,7 @@ pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Res
         None => Err(Fault::new("empty", COMMAND_HINT)),
         Some(name) if name.is_empty() => Err(Fault::new("the program's name is empty", COMMAND_HINT)),
         Some(name) => {
-            if let Some(fault) = only_a_shell_does(&program.command, &words) {
+            if let Some(fault) = only_a_shell_does(&program.command, name) {
                 given.warn(fault);
             } else if name.starts_with('/')
                 && program.confinement.chroot.is_none()
@@ -73,10 +73,20 @@ pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Res
     }
 }
 
+/// The words of a command; of one that quotes nothing the first alone, which is what is looked at: to split it needs no memory
+/// for the others.
+fn first_words(command: &str) -> Result<Vec<String>, SplitError> {
+    if command.bytes().any(|byte| matches!(byte, b'"' | b'\'' | b'\\')) {
+        return split_command(command);
+    }
+    let mut words = command.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
+    Ok(words.next().map(str::to_owned).into_iter().collect())
+}
+
 /// A backslash at the end of a line joins it with the next one, as in a shell; within single quotes, too.
-pub(super) fn join_lines(command: &str) -> String {
+pub(super) fn join_lines(command: String) -> String {
     if !command.contains("\\\n") {
-        return command.to_owned();
+        return command;
     }
     let mut joined = String::with_capacity(command.len());
     let mut lines = command.split('\n').peekable();

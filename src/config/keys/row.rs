@@ -181,7 +181,7 @@ impl<C> KeyRow<C> {
 
 /// Parses the value of a key into its field. One function for each type keeps the rows small.
 pub(super) fn set<T>(field: &mut T, given: &mut Given<'_>, parse: fn(&str) -> Result<T, Fault>) -> Result<(), Fault> {
-    *field = parse(&given.text()?)?;
+    *field = parse(&given.borrowed_text()?)?;
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use super::row::KeyRow;
 use super::*;
 use crate::config::checks::Checks;
 use crate::config::diagnostic::Report;
+use crate::config::document::Document;
 use crate::config::fields::Fields;
-use crate::config::reader::Document;
 use crate::config::{LoadOptions, load};
 use crate::models::{
     AccessRule, Confinement, Defaults, Dialect, FcgiSocket, Hooks, HttpConfig, ProgramConfig, RestartPolicy,

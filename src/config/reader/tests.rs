@@ -1,6 +1,7 @@
 //! The grammar, case by case; the comparison with Python itself is in `tests/config`.
 
 use super::super::diagnostic::Diagnostic;
+use super::super::document::SectionView;
 use super::*;
 
 fn read(text: &str) -> Vec<(String, Vec<(String, String)>)> {

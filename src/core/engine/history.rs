@@ -163,7 +163,10 @@ impl History {
             go += 1;
         }
         self.records.drain(..go);
-        self.records.reserve_exact(1);
+        if self.records.len() == self.records.capacity() {
+            // A start has two of them, and so has a stop.
+            self.records.reserve_exact(2);
+        }
         self.records.push(past);
         (before, weight)
     }

@@ -384,6 +384,7 @@ impl Engine {
 
     /// The next thing to be done; call until `None`.
     pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
+        while self.effects.is_empty() && self.stop_next() {}
         let effect = self.effects.pop_front();
         if effect.is_none() && self.effects.capacity() > MOST_EFFECTS_KEPT {
             // The start of thousands of programs must not hold its memory for ever.

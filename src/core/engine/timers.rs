@@ -1,12 +1,13 @@
 //! Every timer of the engine, by name: one ordered set, one source of wake-ups.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::ledger::WaiterId;
 use crate::api::ProcId;
 use crate::core::effect::TaskId;
 use crate::process::Moment;
-use crate::util::sorted::{SortedMap, SortedSet};
 
 /// What a timer is for. Timers of one moment fire in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,11 +50,12 @@ pub(crate) enum TimerKey {
     Adoption,
 }
 
-/// Moments with names. A name has one moment at most.
+/// Moments with names. A name has one moment at most. Trees, as with ten thousand processes each end sets and clears timers
+/// anywhere among as many.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Timers {
-    by_time: SortedSet<(Moment, TimerKey)>,
-    by_key: SortedMap<TimerKey, Moment>,
+    by_time: BTreeSet<(Moment, TimerKey)>,
+    by_key: BTreeMap<TimerKey, Moment>,
 }
 
 impl Timers {
@@ -88,8 +90,7 @@ impl Timers {
     /// The processes whose groups are probed.
     pub(super) fn group_probes(&self) -> impl Iterator<Item = ProcId> {
         self.by_key
-            .starting_at(&TimerKey::GroupProbe(ProcId::MIN))
-            .iter()
+            .range(TimerKey::GroupProbe(ProcId::MIN)..)
             .map_while(|(key, _)| if let TimerKey::GroupProbe(id) = key { Some(*id) } else { None })
     }
 
@@ -114,7 +115,7 @@ impl Serialize for Timers {
 
 impl<'de> Deserialize<'de> for Timers {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timers, D::Error> {
-        let by_time = SortedSet::<(Moment, TimerKey)>::deserialize(deserializer)?;
+        let by_time = BTreeSet::<(Moment, TimerKey)>::deserialize(deserializer)?;
         Ok(Timers { by_key: by_time.iter().map(|(at, key)| (*key, *at)).collect(), by_time })
     }
 }
