@@ -83,9 +83,10 @@ impl Browser {
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
         // The driver gives up a browser that has not begun in time.
-        let mut answers = std::iter::repeat_with(|| browser.request("POST", "/session", &wanted)).take(5);
-        let first = answers.next().expect("five");
-        let answer = answers.fold(first, |known, next| known.or(next));
+        let mut answer = browser.request("POST", "/session", &wanted);
+        for _ in 0..4 {
+            answer = answer.or_else(|_| browser.request("POST", "/session", &wanted));
+        }
         let answer = answer.unwrap_or_else(|error| panic!("no session: {error}"));
         browser.session = format!("/session/{}", answer["sessionId"].as_str().expect("a session"));
         Some(browser)
