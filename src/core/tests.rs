@@ -80,14 +80,11 @@ fn the_handle_of_a_process_tells_what_it_does() {
     };
     let pid = process.pid().expect("it runs");
     assert_eq!(process.state(), ProcessState::Running);
-    // Empty for a moment: the kernel lets the memory of the daemon go before it writes down the new command line.
-    let line = loop {
-        match std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("it lives") {
-            line if line.is_empty() => std::thread::yield_now(),
-            line => break line,
-        }
-    };
-    assert!(line.ends_with("/sleep\x001000\0"), "the path at which it was found: {line:?}");
+    // Until the kernel has written down the new command line there is none, or that of the daemon where the child is late.
+    wait_for("the path at which it was found", || {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("it lives");
+        line.ends_with("/sleep\x001000\0")
+    });
     assert!(process.should_run());
     wait_for("the first health check", || process.is_healthy() == Some(true));
     assert!(process.started_at().is_some_and(|at| at <= std::time::Instant::now()));

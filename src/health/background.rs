@@ -49,7 +49,7 @@ mod tests {
         let (tell, told) = channel();
         let report = move |result| drop(tell.send(result));
         check_on_thread("a\0b, and longer than the kernel takes", Box::new(Panics), report).expect("a thread");
-        let result: HealthCheckResult = told.recv_timeout(Duration::from_secs(30)).expect("an answer");
+        let result: HealthCheckResult = told.recv_timeout(Duration::from_secs(60)).expect("an answer");
         assert_eq!((result.healthy, result.message.as_str()), (false, "the check panicked (a bug in supervice)"));
     }
 }

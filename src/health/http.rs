@@ -150,6 +150,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::sys::testing::PATIENCE;
 
     /// A server that reads one request, does this with the connection, and tells what it has read.
     fn serve(
@@ -161,7 +162,7 @@ mod tests {
             url: HttpUrl::parse(&url).unwrap(),
             statuses: Statuses::default(),
             headers: Vec::new(),
-            timeout: Duration::from_secs(5),
+            timeout: PATIENCE,
         };
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
@@ -255,7 +256,7 @@ mod tests {
         let begin = Instant::now();
         let message = checker.check().message;
         assert!(message.ends_with(": no answer within 1 s"), "{message}");
-        assert!(begin.elapsed() < Duration::from_secs(5));
+        assert!(begin.elapsed() < PATIENCE);
         drop(tell);
         server.join().unwrap();
     }
@@ -277,7 +278,7 @@ mod tests {
             url: HttpUrl::parse(&url).unwrap(),
             statuses: Statuses(vec![(200, 299), (404, 404)]),
             headers: Vec::new(),
-            timeout: Duration::from_secs(5),
+            timeout: PATIENCE,
         };
         let result = checker.check();
         assert_eq!((result.healthy, result.message), (true, format!("status 404 (Not Found) from {url}")));

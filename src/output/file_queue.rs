@@ -2,8 +2,8 @@
 //!
 //! At most [`QUEUE_BYTES`] wait for a file. At this bound the reader leaves the pipe alone, so that a child that is
 //! faster than the disk is slowed down and nothing is lost. When the disk has not finished anything for
-//! [`STALLED_AFTER`], the child matters more: its pipe is read again, the oldest waiting output is dropped, counted and
-//! reported once, and the newest is written when the disk answers.
+//! [`STALLED_AFTER`], and was seen not to for [`SEEN_FOR`], the child matters more: its pipe is read again, the oldest
+//! waiting output is dropped, counted and reported once, and the newest is written when the disk answers.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +25,8 @@ pub(super) const QUEUE_BYTES: usize = 1024 * 1024;
 const ALL_QUEUES_BYTES: usize = 16 * 1024 * 1024;
 /// A disk that has finished nothing for so long does not hold up a child any more.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
+/// And was seen to for so long: after a stop of this process itself, or of the machine, nothing had been done either.
+const SEEN_FOR: Duration = Duration::from_millis(500);
 /// A disk that has finished nothing for so long is given no more requests: they are answered without it.
 const SLOW_AFTER: Duration = Duration::from_millis(250);
 /// Less than this is copied behind what waits already; more changes hands without a copy.
@@ -82,6 +84,8 @@ struct Slot {
     queued: bool,
     /// When the last job was done, or the first one came.
     progress: Instant,
+    /// When the reader first saw that nothing had been done for [`STALLED_AFTER`].
+    stall_seen: Option<Instant>,
     /// Bytes dropped since this stall began.
     dropped: u64,
     /// The reader wants to be woken when there is room.
@@ -108,6 +112,7 @@ impl FileQueue {
             pending: 0,
             queued: false,
             progress: now,
+            stall_seen: None,
             dropped: 0,
             reader_waits: false,
             open_for: None,
@@ -146,7 +151,7 @@ impl FileQueue {
     pub fn append(self: &Arc<Self>, now: Instant, origin: Origin, buffer: &mut Vec<u8>, count: usize) {
         let mut slot = self.lock();
         let limit = self.limit();
-        if slot.pending + count > limit && slot.is_without_progress(now, STALLED_AFTER) {
+        if slot.pending + count > limit && slot.is_stalled(now) {
             let first = slot.dropped == 0;
             self.pool.add_waiting(-signed(slot.drop_oldest(limit.saturating_sub(count))));
             if first && slot.dropped > 0 {
@@ -185,7 +190,7 @@ impl FileQueue {
     /// room.
     pub fn should_pause(&self, now: Instant) -> bool {
         let mut slot = self.lock();
-        slot.reader_waits = slot.pending >= self.limit() && !slot.is_without_progress(now, STALLED_AFTER);
+        slot.reader_waits = slot.pending >= self.limit() && !slot.is_stalled(now);
         slot.reader_waits
     }
 
@@ -214,6 +219,7 @@ impl FileQueue {
         if !slot.queued {
             slot.queued = true;
             slot.progress = now;
+            slot.stall_seen = None;
             let place = self.place(&slot);
             drop(slot);
             self.pool.submit(place, Arc::clone(self) as Arc<dyn Work>);
@@ -265,6 +271,7 @@ impl FileQueue {
             file.add_lost(slot.progress, dropped);
         }
         slot.progress = Instant::now();
+        slot.stall_seen = None;
         slot.is_console = file.as_ref().is_some_and(LogFile::is_console);
         slot.device = file.as_ref().and_then(LogFile::device).or(slot.device);
         let wants_to_compress = file.as_ref().is_some_and(LogFile::wants_to_compress) && !self.pool.is_closed();
@@ -337,6 +344,12 @@ impl Slot {
 
     fn is_without_progress(&self, now: Instant, time: Duration) -> bool {
         self.queued && now.saturating_duration_since(self.progress) >= time
+    }
+
+    /// The child matters more than what waits. Asked as often as the reader looks at a full queue.
+    fn is_stalled(&mut self, now: Instant) -> bool {
+        self.is_without_progress(now, STALLED_AFTER)
+            && now.saturating_duration_since(*self.stall_seen.get_or_insert(now)) >= SEEN_FOR
     }
 
     /// Leaves at most `rest` bytes, as far as what waits can make room; returns how much went.

@@ -158,34 +158,39 @@ mod tests {
 
     #[test]
     fn lines_that_find_no_room_wait_in_order_and_a_stalled_daemon_holds_up_nobody() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("log");
-        let now = Instant::now();
-        let mut syslog = Syslog::new(&path, None, now);
-        assert!(syslog.send(now, b"lost").is_err(), "nobody is there");
-        let daemon = UnixDatagram::bind(&path).expect("a socket");
-        let line = |n: u32| format!("line {n}");
-        for n in 0..1000 {
-            syslog.send(now, line(n).as_bytes()).expect("taken or kept");
-        }
-        assert!(syslog.is_busy(now) && !syslog.is_busy(now + STALLED_AFTER));
-        let mut buffer = [0; 100];
-        for n in 0..1000 {
-            syslog.flush(now).expect("it is there");
-            let count = daemon.recv(&mut buffer).expect("a line");
-            assert_eq!(&buffer[..count], line(n).as_bytes());
-        }
-        syslog.flush(now).expect("it is there");
-        assert!(!syslog.is_busy(now));
-        let full = (0..100_000).find_map(|_| syslog.send(now, &[b'x'; 100]).err()).expect("a bound");
-        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
-        assert!(syslog.bytes <= QUEUE_BYTES);
-        // The daemon is restarted: what waits goes to the new one.
-        drop(daemon);
-        std::fs::remove_file(&path).expect("removed");
-        let daemon = UnixDatagram::bind(&path).expect("a socket");
-        assert!(syslog.flush(now).is_err(), "the old one has gone");
-        syslog.flush(now).expect("the new one takes them");
-        assert_eq!(daemon.recv(&mut buffer).expect("a line"), 100);
+        crate::sys::testing::in_own_process(
+            "output::syslog::tests::lines_that_find_no_room_wait_in_order_and_a_stalled_daemon_holds_up_nobody",
+            || {
+                let dir = tempfile::tempdir().expect("a directory");
+                let path = dir.path().join("log");
+                let now = Instant::now();
+                let mut syslog = Syslog::new(&path, None, now);
+                assert!(syslog.send(now, b"lost").is_err(), "nobody is there");
+                let daemon = UnixDatagram::bind(&path).expect("a socket");
+                let line = |n: u32| format!("line {n}");
+                for n in 0..1000 {
+                    syslog.send(now, line(n).as_bytes()).expect("taken or kept");
+                }
+                assert!(syslog.is_busy(now) && !syslog.is_busy(now + STALLED_AFTER));
+                let mut buffer = [0; 100];
+                for n in 0..1000 {
+                    syslog.flush(now).expect("it is there");
+                    let count = daemon.recv(&mut buffer).expect("a line");
+                    assert_eq!(&buffer[..count], line(n).as_bytes());
+                }
+                syslog.flush(now).expect("it is there");
+                assert!(!syslog.is_busy(now));
+                let full = (0..100_000).find_map(|_| syslog.send(now, &[b'x'; 100]).err()).expect("a bound");
+                assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+                assert!(syslog.bytes <= QUEUE_BYTES);
+                // The daemon is restarted: what waits goes to the new one.
+                drop(daemon);
+                std::fs::remove_file(&path).expect("removed");
+                let daemon = UnixDatagram::bind(&path).expect("a socket");
+                assert!(syslog.flush(now).is_err(), "the old one has gone");
+                syslog.flush(now).expect("the new one takes them");
+                assert_eq!(daemon.recv(&mut buffer).expect("a line"), 100);
+            },
+        );
     }
 }

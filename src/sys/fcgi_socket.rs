@@ -108,25 +108,31 @@ mod tests {
 
     #[test]
     fn a_socket_replaces_another_one_and_nothing_else() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("x.sock");
-        let (first, first_file) = listen_at_path(&path, 0o660, (None, None), Some(1)).expect("it listens");
-        let inode = || path.symlink_metadata().expect("there").ino();
-        let before = inode();
-        let (second, second_file) = listen_at_path(&path, 0o640, (None, None), None).expect("the first is replaced");
-        assert_ne!(inode(), before);
-        assert!(is_at_path(&path, second_file) && !is_at_path(&path, first_file));
-        assert_eq!(path.symlink_metadata().expect("there").permissions().mode() & 0o7777, 0o640);
-        drop(first);
-        UnixStream::connect(&path).expect("the second listens");
-        drop(second);
-        assert!(path.exists() && UnixStream::connect(&path).is_err(), "its file stays");
-        std::fs::remove_file(&path).expect("removed");
-        assert!(!is_at_path(&path, second_file));
-        std::fs::write(&path, "precious").expect("written");
-        let error = listen_at_path(&path, 0o600, (None, None), None).expect_err("no socket");
-        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(std::fs::read_to_string(&path).expect("there"), "precious");
+        crate::sys::testing::in_own_process(
+            "sys::fcgi_socket::tests::a_socket_replaces_another_one_and_nothing_else",
+            || {
+                let dir = tempfile::tempdir().expect("a directory");
+                let path = dir.path().join("x.sock");
+                let (first, first_file) = listen_at_path(&path, 0o660, (None, None), Some(1)).expect("it listens");
+                let inode = || path.symlink_metadata().expect("there").ino();
+                let before = inode();
+                let (second, second_file) =
+                    listen_at_path(&path, 0o640, (None, None), None).expect("the first is replaced");
+                assert_ne!(inode(), before);
+                assert!(is_at_path(&path, second_file) && !is_at_path(&path, first_file));
+                assert_eq!(path.symlink_metadata().expect("there").permissions().mode() & 0o7777, 0o640);
+                drop(first);
+                UnixStream::connect(&path).expect("the second listens");
+                drop(second);
+                assert!(path.exists() && UnixStream::connect(&path).is_err(), "its file stays");
+                std::fs::remove_file(&path).expect("removed");
+                assert!(!is_at_path(&path, second_file));
+                std::fs::write(&path, "precious").expect("written");
+                let error = listen_at_path(&path, 0o600, (None, None), None).expect_err("no socket");
+                assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+                assert_eq!(std::fs::read_to_string(&path).expect("there"), "precious");
+            },
+        );
     }
 
     #[test]

@@ -150,39 +150,50 @@ mod tests {
 
     #[test]
     fn the_second_is_told_the_pid_of_the_first_and_another_path_is_another_daemon() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        let lock = held(&path);
-        for _ in 0..3 {
-            let told = InstanceLock::claim(&path).expect_err("it is held").to_string();
-            assert!(told.contains(&format!("another daemon (pid {})", std::process::id())), "{told}");
-            lock.drain();
-        }
-        held(&dir.path().join("t"));
-        drop(lock);
-        held(&path);
+        crate::sys::testing::in_own_process(
+            "sys::instance_lock::tests::the_second_is_told_the_pid_of_the_first_and_another_path_is_another_daemon",
+            || {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("s");
+                let lock = held(&path);
+                for _ in 0..3 {
+                    let told = InstanceLock::claim(&path).expect_err("it is held").to_string();
+                    assert!(told.contains(&format!("another daemon (pid {})", std::process::id())), "{told}");
+                    lock.drain();
+                }
+                held(&dir.path().join("t"));
+                drop(lock);
+                held(&path);
+            },
+        );
     }
 
     #[test]
     fn of_many_that_race_exactly_one_holds_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        let start = std::sync::Barrier::new(8);
-        let held = std::thread::scope(|scope| {
-            let race = || {
-                start.wait();
-                InstanceLock::claim(&path).ok()
-            };
-            let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
-            racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
-        });
-        assert!(matches!(held.as_slice(), [Claim::Held(_)]), "{held:?}");
+        crate::sys::testing::in_own_process(
+            "sys::instance_lock::tests::of_many_that_race_exactly_one_holds_it",
+            || {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("s");
+                let start = std::sync::Barrier::new(8);
+                let held = std::thread::scope(|scope| {
+                    let race = || {
+                        start.wait();
+                        InstanceLock::claim(&path).ok()
+                    };
+                    let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
+                    racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
+                });
+                assert!(matches!(held.as_slice(), [Claim::Held(_)]), "{held:?}");
+            },
+        );
     }
 
     /// Whoever takes the name first, and never takes in who asks for it, keeps nobody from starting.
     #[test]
     fn a_name_that_is_kept_busy_is_no_lock() {
-        let path = Path::new("/a/place/of/this/test");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
         let address = address(path).unwrap();
         let squatter = UnixListener::bind_addr(&address).unwrap();
         nix::sys::socket::listen(&squatter, nix::sys::socket::Backlog::new(1).unwrap()).unwrap();

@@ -250,53 +250,70 @@ mod tests {
 
     #[test]
     fn a_second_holder_is_told_the_pid_of_the_first_and_harms_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("pid");
-        let first = PidFile::acquire(&path).unwrap();
-        let error = PidFile::acquire(&path).unwrap_err();
-        assert!(matches!(error, PidFileError::Held { pid: Some(pid), .. } if pid.unsigned_abs() == std::process::id()));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
-        assert!(!first.was_there());
-        drop(first);
-        assert!(!path.exists());
-        PidFile::acquire(&path).unwrap().leave();
-        assert!(PidFile::acquire(&path).unwrap().was_there());
+        crate::sys::testing::in_own_process(
+            "sys::pidfile::tests::a_second_holder_is_told_the_pid_of_the_first_and_harms_nothing",
+            || {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("pid");
+                let first = PidFile::acquire(&path).unwrap();
+                let error = PidFile::acquire(&path).unwrap_err();
+                assert!(
+                    matches!(error, PidFileError::Held { pid: Some(pid), .. } if pid.unsigned_abs() == std::process::id())
+                );
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+                assert!(!first.was_there());
+                drop(first);
+                assert!(!path.exists());
+                PidFile::acquire(&path).unwrap().leave();
+                assert!(PidFile::acquire(&path).unwrap().was_there());
+            },
+        );
     }
 
     #[test]
     fn a_stale_file_is_taken_over_and_a_replaced_one_is_not_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("pid");
-        std::fs::write(&path, "1\n").unwrap();
-        let held = PidFile::acquire(&path).unwrap();
-        assert!(held.was_there());
-        std::fs::rename(&path, dir.path().join("old")).unwrap();
-        std::fs::write(&path, "4711\n").unwrap();
-        drop(held);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "4711\n");
+        crate::sys::testing::in_own_process(
+            "sys::pidfile::tests::a_stale_file_is_taken_over_and_a_replaced_one_is_not_removed",
+            || {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("pid");
+                std::fs::write(&path, "1\n").unwrap();
+                let held = PidFile::acquire(&path).unwrap();
+                assert!(held.was_there());
+                std::fs::rename(&path, dir.path().join("old")).unwrap();
+                std::fs::write(&path, "4711\n").unwrap();
+                drop(held);
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), "4711\n");
+            },
+        );
     }
 
     #[test]
     fn a_file_that_has_gone_is_written_again_and_that_of_another_program_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("pid");
-        let mut held = PidFile::acquire(&path).unwrap();
-        assert!(!held.renew().unwrap());
-        std::fs::remove_file(&path).unwrap();
-        assert!(held.renew().unwrap() && !held.renew().unwrap());
-        let own = format!("{}\n", std::process::id());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), own);
-        for foreign in ["1\n", "precious"] {
-            std::fs::remove_file(&path).unwrap();
-            std::fs::write(&path, foreign).unwrap();
-            assert!(held.renew().is_err());
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), foreign);
-        }
-        // What a dead one has left.
-        std::fs::write(&path, "2147483647\n").unwrap();
-        assert!(held.renew().unwrap());
-        drop(held);
-        assert!(!path.exists());
+        crate::sys::testing::in_own_process(
+            "sys::pidfile::tests::a_file_that_has_gone_is_written_again_and_that_of_another_program_is_left_alone",
+            || {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("pid");
+                let mut held = PidFile::acquire(&path).unwrap();
+                assert!(!held.renew().unwrap());
+                std::fs::remove_file(&path).unwrap();
+                assert!(held.renew().unwrap() && !held.renew().unwrap());
+                let own = format!("{}\n", std::process::id());
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), own);
+                for foreign in ["1\n", "precious"] {
+                    std::fs::remove_file(&path).unwrap();
+                    std::fs::write(&path, foreign).unwrap();
+                    assert!(held.renew().is_err());
+                    assert_eq!(std::fs::read_to_string(&path).unwrap(), foreign);
+                }
+                // What a dead one has left.
+                std::fs::write(&path, "2147483647\n").unwrap();
+                assert!(held.renew().unwrap());
+                drop(held);
+                assert!(!path.exists());
+            },
+        );
     }
 
     #[test]
@@ -346,17 +363,19 @@ mod tests {
 
     #[test]
     fn of_many_that_race_exactly_one_holds_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("pid");
-        let start = std::sync::Barrier::new(8);
-        let held = std::thread::scope(|scope| {
-            let race = || {
-                start.wait();
-                PidFile::acquire(&path).ok()
-            };
-            let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
-            racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
+        crate::sys::testing::in_own_process("sys::pidfile::tests::of_many_that_race_exactly_one_holds_it", || {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("pid");
+            let start = std::sync::Barrier::new(8);
+            let held = std::thread::scope(|scope| {
+                let race = || {
+                    start.wait();
+                    PidFile::acquire(&path).ok()
+                };
+                let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
+                racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert_eq!(held.len(), 1);
         });
-        assert_eq!(held.len(), 1);
     }
 }

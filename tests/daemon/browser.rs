@@ -46,19 +46,29 @@ pub struct Browser {
 impl Browser {
     /// Starts one; `None` where it is not installed, which is said, and is a failure where that was asked for.
     pub fn start(arguments: &[&str]) -> Option<Browser> {
-        let mut command = Command::new("chromedriver");
-        let Ok(mut driver) = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn() else {
-            assert!(std::env::var_os("SUPERVICE_TEST_REQUIRE").is_none(), "chromedriver is not installed");
-            eprintln!("skipped: chromedriver is not installed (Debian: chromium, chromium-driver)");
-            return None;
-        };
-        let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines();
-        let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.strip_prefix("ChromeDriver was started successfully on port ")?.trim_end_matches('.').parse().ok()
+        // It takes a port of IPv4, then the same of IPv6, and ends where somebody else has that: then another one.
+        let started = (0..20).find_map(|_| {
+            let mut command = Command::new("chromedriver");
+            let Ok(mut driver) = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn() else {
+                assert!(std::env::var_os("SUPERVICE_TEST_REQUIRE").is_none(), "chromedriver is not installed");
+                eprintln!("skipped: chromedriver is not installed (Debian: chromium, chromium-driver)");
+                return Some(None);
+            };
+            let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines();
+            let port: Option<u16> = lines.by_ref().map_while(Result::ok).find_map(|line| {
+                line.strip_prefix("ChromeDriver was started successfully on port ")?.trim_end_matches('.').parse().ok()
+            });
+            // What it says later is read by nobody, and must not stop it.
+            std::thread::spawn(move || lines.for_each(drop));
+            let Some(port) = port else {
+                let _ = driver.kill();
+                let _ = driver.wait();
+                return None;
+            };
+            Some(Some((driver, port)))
         });
-        // What it says later is read by nobody, and must not stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        let mut browser = Browser { driver, port: port.expect("it tells its port"), session: String::new() };
+        let (driver, port) = started.expect("one of twenty tells its port")?;
+        let mut browser = Browser { driver, port, session: String::new() };
         let mut all = vec![
             "--headless=new",
             "--no-sandbox",
@@ -72,7 +82,11 @@ impl Browser {
             "goog:chromeOptions": {"args": all},
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
-        let answer = browser.request("POST", "/session", &wanted).unwrap_or_else(|error| panic!("no session: {error}"));
+        // The driver gives up a browser that has not begun in time.
+        let mut answers = std::iter::repeat_with(|| browser.request("POST", "/session", &wanted)).take(5);
+        let first = answers.next().expect("five");
+        let answer = answers.fold(first, |known, next| known.or(next));
+        let answer = answer.unwrap_or_else(|error| panic!("no session: {error}"));
         browser.session = format!("/session/{}", answer["sessionId"].as_str().expect("a session"));
         Some(browser)
     }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Daemon, alive, marked, stat, wait_for, wait_until, word_in};
+use crate::harness::{Daemon, alive, marked, stat, wait_for, wait_until, word_in, write_executable};
 
 /// A master that lets its worker finish; each writes into `log` what it gets.
 const MASTER: &str = r#"
@@ -174,7 +174,7 @@ time.sleep(1000)
 #[test]
 fn case_08_a_program_that_puts_itself_into_the_background_is_told_so_and_never_there_twice() {
     let dir = with_script("daemon.py", DAEMON);
-    let settings = "startretries = 2\nenvironment = MARK=case-08-TEST";
+    let settings = "startsecs = 30\nstartretries = 2\nenvironment = MARK=case-08-TEST";
     let daemon = Daemon::start_in(dir, &format!("[program:d]\ncommand = python3 DIR/daemon.py\n{settings}"), &[]);
     let mut most = 0;
     let status = wait_for("it is given up", || {
@@ -340,8 +340,7 @@ fn case_04_what_one_program_lacks_is_that_programs_trouble_alone() {
     // As soon as it is there, it is used.
     fs::create_dir(daemon.path("current")).expect("a directory");
     fs::write(daemon.path("none.env"), "A=1\n").expect("a file");
-    fs::write(daemon.path("tool.new"), "#!/bin/sh\nexec sleep 1000\n").expect("a file");
-    fs::set_permissions(daemon.path("tool.new"), fs::Permissions::from_mode(0o755)).expect("ours");
+    write_executable(&daemon.path("tool.new"), "#!/bin/sh\nexec sleep 1000\n");
     fs::rename(daemon.path("tool.new"), daemon.path("tool")).expect("a file");
     assert_eq!(daemon.ctl(&["start", "command"]).0, 0, "{}", daemon.log());
     for name in ["place", "variables", "command"] {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use nix::unistd::geteuid;
 
-use crate::harness::{Daemon, stat, wait_for, word_in};
+use crate::harness::{Daemon, copy_executable, executed, stat, wait_for, word_in};
 
 fn proc_of(pid: i32, file: &str) -> String {
     fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_else(|error| panic!("{file} of {pid}: {error}"))
@@ -31,6 +31,7 @@ const MODEST: &str = "rlimit_nofile = 100:200\nrlimit_core = 0\nrlimit_fsize = 1
     ionice = idle\nscheduler = batch\noom_score_adj = 400\nno_new_privs = true\n";
 
 fn check_modest(pid: i32) {
+    executed(pid);
     assert_eq!(line(pid, "limits", "Max open files"), "100 200 files");
     assert_eq!(line(pid, "limits", "Max core file size"), "0 0 bytes");
     assert_eq!(line(pid, "limits", "Max file size"), "1048576 unlimited bytes");
@@ -83,9 +84,9 @@ fn an_update_of_limits_is_taken_back_with_all_of_them() {
         let web = || Some(daemon.status("web")).filter(|web| web.state == "RUNNING" && web.pid != before);
         wait_for("it runs again", web).pid
     };
-    assert_eq!(update(other, "2").0, 0);
+    assert_eq!(update(other, "15").0, 0);
     let changed = renewed(begun);
-    let pid = changed.expect("a pid");
+    let pid = executed(changed.expect("a pid"));
     assert_eq!(line(pid, "limits", "Max open files"), "50 60 files");
     assert_eq!((field(pid, 19).as_str(), field(pid, 41).as_str()), ("7", "5"), "nice and SCHED_IDLE");
     assert_eq!((proc_of(pid, "oom_score_adj").as_str(), line(pid, "status", "NoNewPrivs:").as_str()), ("500\n", "0"));
@@ -146,10 +147,10 @@ fn groups_and_the_group_of_a_program_are_those_of_its_keys() {
          [program:none]\ncommand = sleep 300\nstartsecs = 0\ngroups =\n\
          [program:unknown]\ncommand = sleep 300\ngroup = no-such-group-here\n",
     );
-    let pid = daemon.wait_state("all", "RUNNING").pid.expect("a pid");
+    let pid = executed(daemon.wait_state("all", "RUNNING").pid.expect("a pid"));
     assert_eq!(line(pid, "status", "Gid:"), "77 77 77 77");
     assert_eq!(line(pid, "status", "Groups:"), "1 77 88", "daemon is 1");
-    let pid = daemon.wait_state("none", "RUNNING").pid.expect("a pid");
+    let pid = executed(daemon.wait_state("none", "RUNNING").pid.expect("a pid"));
     assert_eq!((line(pid, "status", "Uid:").as_str(), line(pid, "status", "Groups:").as_str()), ("0 0 0 0", "0"));
     daemon.wait_state("unknown", "FATAL");
     let (_, why, _) = daemon.ctl(&["why", "unknown"]);
@@ -169,7 +170,7 @@ fn a_daemon_with_a_score_gives_its_programs_what_it_was_started_with() {
         return println!("SKIPPED: the score can not be lowered here");
     }
     for (name, score) in [("web", before.as_str()), ("own", "900\n")] {
-        let pid = daemon.wait_state(name, "RUNNING").pid.expect("a pid");
+        let pid = executed(daemon.wait_state(name, "RUNNING").pid.expect("a pid"));
         assert_eq!(proc_of(pid, "oom_score_adj"), score, "{name}");
         assert_eq!(stat(pid).map(|(parent, ..)| parent), Some(daemon.pid()));
     }
@@ -228,7 +229,7 @@ fn a_program_of_nobody_binds_port_80_and_can_do_nothing_else() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("chmod");
     let grep = dir.path().join("grep");
-    fs::copy("/bin/grep", &grep).expect("a copy");
+    copy_executable("/bin/grep", &grep);
     fs::set_permissions(&grep, fs::Permissions::from_mode(0o4755)).expect("setuid root");
     fs::write(dir.path().join("server.py"), SERVER).expect("the program");
     let mut daemon = Daemon::unstarted(dir);
@@ -236,7 +237,7 @@ fn a_program_of_nobody_binds_port_80_and_can_do_nothing_else() {
         format!("[program:{name}]\ncommand = python3 DIR/server.py DIR/grep DIR/{name}.out\nuser = nobody\n{keys}\n")
     };
     let bound = "capabilities = net_bind_service\nautostart = false";
-    daemon.write_config(&[web("web", bound), web("without", "")].concat(), &[]);
+    daemon.write_config(&[web("web", bound), web("without", "startsecs = 60\nstartretries = 0")].concat(), &[]);
     // The loopback device of a new network is down.
     let script = "ip link set lo up 2>/dev/null || ifconfig lo up; exec \"$0\" \"$@\"";
     let mut command = unshare("sh");
@@ -282,7 +283,7 @@ fn each_resource_limit_is_read_back_from_the_real_child() {
     });
     let keys: Vec<&str> = limits.iter().map(|(key, ..)| *key).collect();
     let daemon = Daemon::start(&format!("[program:web]\ncommand = sleep 300\nstartsecs = 0\n{}\n", keys.join("\n")));
-    let pid = daemon.wait_state("web", "RUNNING").pid.expect("a pid");
+    let pid = executed(daemon.wait_state("web", "RUNNING").pid.expect("a pid"));
     for (key, begin, wanted) in limits {
         assert_eq!(line(pid, "limits", begin), wanted, "{key}");
     }

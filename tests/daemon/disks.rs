@@ -110,7 +110,7 @@ const TMPFS: &str = "mount -t tmpfs -o size=256k none DIR/disk";
 
 #[test]
 fn a_full_disk_is_said_once_and_mended_by_itself() {
-    let fill = format!("{TMPFS} && head -c 240000 /dev/zero > DIR/disk/filler");
+    let fill = format!("{TMPFS} && head -c 258000 /dev/zero > DIR/disk/filler");
     let Some(disk) = OnDisk::start(PROGRAMS, &fill) else { return };
     disk.trouble("No space left on device");
     disk.inside("rm DIR/disk/filler");
@@ -160,6 +160,8 @@ fn a_fifo_whose_reader_is_slow_or_gone_holds_up_nobody() {
     disk.trouble("FIFO");
     // A reader that reads nothing, then all.
     let reader = fs::OpenOptions::new().read(true).write(true).open(disk.seen("disk/hit.log")).expect("the FIFO");
+    // Full after less than the usual sixteen pages.
+    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).expect("a smaller one");
     wait_until("the end is said", || disk.daemon.log().contains("stdout is written again"));
     wait_until("the FIFO is full, which is said", || disk.daemon.log().matches("is lost").count() == 2);
     disk.all_go_on();

@@ -155,7 +155,7 @@ fn load_config_sets_up_the_log() {
         Supervisor::new().load_config(&lost).expect("loaded");
         log::info!("said by the program");
         log::debug!("not said");
-        assert!(supervice::logger::flush(std::time::Duration::from_secs(10)));
+        assert!(supervice::logger::flush(std::time::Duration::from_secs(60)));
         let text = std::fs::read_to_string(dir.path().join("own.log")).expect("the log is there");
         assert!(text.contains("said by the program") && !text.contains("not said"), "{text}");
         let nowhere = dir.path().join("nowhere.ini");

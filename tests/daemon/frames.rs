@@ -20,7 +20,7 @@ use crate::harness::{Daemon, PATIENCE, wait_until};
 
 /// The settings under which the frames are recorded.
 const BASE: &str = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n\
-    [program:bad]\ncommand = sh -c 'echo no config >&2; exit 3'\nautostart = false\nstartsecs = 5\nstartretries = 0\n\
+    [program:bad]\ncommand = sh -c 'echo no config >&2; exit 3'\nautostart = false\nstartsecs = 60\nstartretries = 0\n\
     [program:slow]\ncommand = sh -c 'trap \"\" TERM; echo ready; exec sleep 1000'\nautostart = false\nstartsecs = 0\n\
     stopwaitsecs = 600\n\
     [program:one]\ncommand = sleep 1000\nautostart = false\nstartsecs = 0\n\

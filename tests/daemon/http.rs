@@ -131,7 +131,7 @@ fn curl_is_answered() {
     let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nstartsecs = 0\n");
     let curl = |args: &[&str]| {
         let output = Command::new("curl")
-            .args(["--silent", "--show-error", "--max-time", "20", "--unix-socket"])
+            .args(["--silent", "--show-error", "--max-time", "100", "--unix-socket"])
             .arg(daemon.path("ctl.sock"))
             .args(args)
             .output();
@@ -168,7 +168,7 @@ fn programs_are_resources() {
     let daemon = Daemon::start(
         "[program:web]\ncommand = sh -c 'echo hello; printf \"\\\\377\\\\n\"; exec sleep 1000'\nstartsecs = 0\nnumprocs = 2\n\
          environment = PASSWORD=secret\n\
-         [program:bad]\ncommand = sh -c 'exit 3'\nstartsecs = 5\nstartretries = 0\nautostart = false\n",
+         [program:bad]\ncommand = sh -c 'exit 3'\nstartsecs = 60\nstartretries = 0\nautostart = false\n",
     );
     let get = |path: &str| ask(local(&daemon), &get(path));
     let post = |path: &str| ask(local(&daemon), &post_to(path));
@@ -191,7 +191,7 @@ fn programs_are_resources() {
         status == 409 && json(&answer)["message"].as_str().is_some_and(|text| text.contains("exit code 3")),
         "{answer}"
     );
-    assert_eq!(post("/api/v1/programs/web:00/restart?force=true&timeout=20").0, 200);
+    assert_eq!(post("/api/v1/programs/web:00/restart?force=true&timeout=100").0, 200);
     assert_eq!(post("/api/v1/programs/web:00/stop?timeout=x").0, 400);
     assert_eq!(post("/api/v1/programs/web:00/signal?signal=CONT&group").0, 200);
     assert_eq!(post("/api/v1/programs/web:00/signal").0, 400);
@@ -349,7 +349,7 @@ fn metrics_are_counted_from_the_beginning_and_promtool_understands_them() {
         "supervice_config_good 0\n",
         "supervice_connections ",
         "supervice_refused_requests_total 0\n",
-        "supervice_longest_turn_seconds 0.",
+        "supervice_longest_turn_seconds ",
         "supervice_spawn_latency_seconds_bucket{le=\"0.0005\"} ",
         "supervice_spawn_latency_seconds_bucket{le=\"+Inf\"} ",
         "supervice_uptime_seconds ",
@@ -519,8 +519,11 @@ fn an_update_opens_changes_and_closes_sockets_and_one_that_can_t_be_opened_leave
     crate::harness::wait_until("the file is removed", || !path.exists());
     assert_eq!(ask(remote(second), &get("/livez")).0, 200);
     drop(other);
-    daemon.ctl(&["update"]);
-    crate::harness::wait_until("it is ours", || live(third) && ask(remote(third), &get("/livez")).0 == 200);
+    // A child that another test has forked meanwhile may hold a copy of theirs for a moment.
+    crate::harness::wait_until("it is ours", || {
+        daemon.ctl(&["update"]);
+        live(third) && ask(remote(third), &get("/livez")).0 == 200
+    });
     // All of them go, and the control socket stays.
     update(String::new());
     becomes(second, false);

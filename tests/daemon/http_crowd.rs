@@ -17,7 +17,7 @@ use crate::http::{ask, free_port, local, remote};
 const SLOW: usize = 500;
 /// Clients that follow what happens, and take it.
 const FOLLOWING: usize = 100;
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 20;
 const RESTARTS: usize = 40;
 
 /// Everything that a crowd holds open, and the threads that keep it busy.

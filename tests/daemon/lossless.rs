@@ -16,9 +16,9 @@ const FIRST: u64 = 100_000_000_000;
 /// The program's lines come in so many portions; a stop takes effect between two of them.
 const PORTIONS: u64 = 64;
 
-/// How many lines each portion has: 32 MB in all, if nothing else is asked for.
+/// How many lines each portion has: 8 MB in all, if nothing else is asked for.
 fn portion() -> u64 {
-    let wanted = std::env::var("SUPERVICE_LOSSLESS").unwrap_or_else(|_| "32MB".to_owned());
+    let wanted = std::env::var("SUPERVICE_LOSSLESS").unwrap_or_else(|_| "8MB".to_owned());
     let (number, unit) = wanted.split_at(wanted.find(|c: char| !c.is_ascii_digit()).unwrap_or(wanted.len()));
     let unit = match unit {
         "MB" => 1_000_000,

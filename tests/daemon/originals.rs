@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid};
 
-use crate::harness::{PATIENCE, alive, wait_for, wait_until};
+use crate::harness::{PATIENCE, alive, wait_for, wait_until, write_executable};
 use crate::interop::python;
 use facts::Seen;
 
@@ -99,8 +99,7 @@ impl Site {
         for (name, text) in main.iter().chain(self.files) {
             let path = dir.join(name);
             fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
-            fs::write(&path, text.replace("DIR/", &format!("{}/", dir.display()))).expect("a file");
-            fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("its mode");
+            write_executable(&path, text.replace("DIR/", &format!("{}/", dir.display())));
         }
         for name in ["", "logs", "sub"] {
             let path = dir.join(name);

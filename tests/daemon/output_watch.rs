@@ -8,7 +8,7 @@ fn what_hangs_is_restarted_and_what_writes_is_left_alone() {
         "[program:hung]\ncommand = sh -c 'echo up; exec sleep 300'\nstartsecs = 0\nstartretries = unlimited\n\
          output_watch = silence:1\n\n\
          [program:busy]\ncommand = sh -c 'while :; do echo tick >&2; sleep 0.05; done'\nstartsecs = 0\n\
-         output_watch = silence:3\n\n\
+         output_watch = silence:9\n\n\
          [program:stopped]\ncommand = sh -c 'while :; do echo tick; sleep 0.05; done'\nstartsecs = 0\n\
          stopasgroup = true\noutput_watch = silence:3\n",
     );
@@ -19,7 +19,7 @@ fn what_hangs_is_restarted_and_what_writes_is_left_alone() {
         let (_, history, _) = daemon.ctl(&["history", program]);
         history.matches("BACKOFF").count()
     };
-    wait_until("the hung one is restarted again and again", || restarts("hung") >= 2);
+    wait_until("the hung one is restarted again and again", || restarts("hung") >= 4);
     wait_until("so is one that somebody has stopped", || restarts("stopped") >= 1);
     let (_, history, _) = daemon.ctl(&["history", "hung"]);
     assert!(history.contains("no output for 1 s (output_watch)"), "{history}");
@@ -32,10 +32,11 @@ fn what_hangs_is_restarted_and_what_writes_is_left_alone() {
 fn a_silent_one_is_unhealthy_until_it_writes_again_and_lines_are_acted_on() {
     let daemon = Daemon::start(
         "[program:app]\n\
-         command = sh -c 'trap \"echo all is lost\" USR1; while :; do sleep 0.05; done'\nstartsecs = 0\n\
+         command = sh -c 'trap \"echo all is lost\" USR1; echo up; while :; do sleep 0.05; done'\nstartsecs = 0\n\
          healthcheck_action = none\n\
          output_watch =\n    silence:1 -> unhealthy\n    pattern:all is lost -> command:echo seen > DIR/seen\n",
     );
+    wait_until("its trap is set", || daemon.ctl(&["tail", "app"]).1.contains("up"));
     daemon.wait_state("app", "UNHEALTHY");
     let (_, status, _) = daemon.ctl(&["status", "app"]);
     assert!(status.contains("no output for 1 s"), "{status}");

@@ -1,6 +1,7 @@
 //! The web page for everybody: who does not see it, who has a keyboard alone, who needs contrast.
 
 use crate::browser::{Accessible, Browser, DOWN, ENTER, ESCAPE, RIGHT, SPACE, TAB};
+use crate::harness::word_in;
 use crate::page::{TOASTS, row, serve, state};
 
 /// In place of a screen reader: what the browser tells one.
@@ -9,7 +10,7 @@ fn who_does_not_see_the_page_is_told_the_same() {
     let Some(browser) = Browser::start(&[]) else { return };
     let (daemon, page) = serve(
         "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n\
-         [program:bad]\ncommand = sh -c 'exit 3'\nstartsecs = 5\nstartretries = 0\nautostart = false\n\
+         [program:bad]\ncommand = sh -c 'exit 3'\nstartsecs = 60\nstartretries = 0\nautostart = false\n\
          [program:one]\ncommand = sleep 1000\nstartsecs = 0\n[group:both]\nprograms = one\n",
     );
     let is_named = |part: &Accessible| {
@@ -192,13 +193,14 @@ fn every_text_can_be_read_on_what_is_behind_it() {
         "[program:web]\ncommand = sleep 1000\nstartsecs = 0\nhealthcheck_type = script\nhealthcheck_command = true\nhealthcheck_interval = 1\n\
          [program:sick]\ncommand = sh -c 'echo oh no >&2; exec sleep 1000'\nstartsecs = 0\nhealthcheck_type = script\n\
          healthcheck_command = false\nhealthcheck_interval = 1\nhealthcheck_retries = 1\nhealthcheck_action = none\n\
-         [program:bad]\ncommand = sh -c 'exit 1'\nstartsecs = 1\nstartretries = 0\n\
-         [program:again]\ncommand = sh -c 'exit 1'\nstartsecs = 1\nstartretries = 100\n\
+         [program:bad]\ncommand = sh -c 'exit 1'\nstartsecs = 60\nstartretries = 0\n\
+         [program:again]\ncommand = sh -c 'exit 1'\nstartsecs = 60\nstartretries = 100\n\
          [program:needy]\ncommand = sleep 1000\nrequires = again\n\
-         [program:stubborn]\ncommand = sh -c 'trap \"\" TERM; while :; do sleep 1; done'\nstartsecs = 0\nstopwaitsecs = 60\n\
+         [program:stubborn]\ncommand = sh -c 'trap \"\" TERM; echo deaf > DIR/deaf; while :; do sleep 1; done'\nstartsecs = 0\nstopwaitsecs = 1000\n\
          [program:done]\ncommand = true\ntype = oneshot\n[program:off]\ncommand = true\nautostart = false\n\
          [group:some]\nprograms = web, sick\n",
     );
+    word_in(&daemon.path("deaf"));
     let stopping = std::process::Command::new(env!("CARGO_BIN_EXE_supervicectl"))
         .arg("-s")
         .arg(daemon.path("ctl.sock"))

@@ -8,7 +8,7 @@ use crate::page::{row, serve};
 fn a_page_that_begins_with_a_program_marks_it_and_its_ages_grow() {
     let Some(browser) = Browser::start(&[]) else { return };
     let (daemon, page) = serve(
-        "[program:bad]\ncommand = sh -c 'exit 3'\nstartsecs = 5\nstartretries = 0\n\
+        "[program:bad]\ncommand = sh -c 'exit 3'\nstartsecs = 60\nstartretries = 0\n\
          [program:other]\ncommand = sleep 1000\n",
     );
     daemon.wait_state("bad", "FATAL");

@@ -62,7 +62,7 @@ fn a_panic_after_a_spawn_leaves_one_child_that_is_known() {
     let web = "command = sleep 1000\nenvironment = MARK=spawned-TEST";
     let Some(daemon) = with_panic("spawned:web", web) else { return };
     let pid = daemon.wait_state("web", "RUNNING").pid;
-    assert_eq!(marked("spawned").len(), 1);
+    wait_until("it has executed its program", || marked("spawned").len() == 1);
     assert!(pid.is_some_and(alive), "{}", daemon.log());
     daemon.controller().stop_process("web").expect("it can be stopped");
     wait_until("it is gone", || marked("spawned").is_empty());

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Daemon, stat, wait_until};
+use crate::harness::{Daemon, stat, wait_until, word_in};
 
 fn state_of(pid: i32) -> Option<char> {
     stat(pid).map(|(_, _, state)| state)
@@ -12,7 +12,8 @@ fn state_of(pid: i32) -> Option<char> {
 fn all_of_a_paused_program_rests_with_its_checks_until_it_goes_on() {
     let daemon = Daemon::start(
         "[program:web]\ncommand = sh -c 'sleep 300 & echo $! > DIR/worker; wait'\nstartsecs = 0\n\
-         healthcheck_type = script\nhealthcheck_command = echo x >> DIR/checks; kill -0 $(cat DIR/worker)\n\
+         healthcheck_type = script\nhealthcheck_command = test -s DIR/worker || exit 0; echo x >> DIR/checks; kill -0 $(cat DIR/worker)\n\
+         healthcheck_timeout = 100\n\
          healthcheck_interval = 1\nhealthcheck_start_period = 0\nhealthcheck_retries = 1\n",
     );
     let pid = daemon.wait_state("web", "RUNNING").pid.expect("a pid");
@@ -36,12 +37,14 @@ fn all_of_a_paused_program_rests_with_its_checks_until_it_goes_on() {
 
 #[test]
 fn a_stop_lets_it_go_on_first_and_what_another_has_stopped_goes_on_too() {
+    // No loop of short-lived commands: a shell that waits for one to be executed (vfork) while that one is stopped stays `D`.
     let daemon = Daemon::start(
-        "[program:web]\ncommand = sh -c 'trap \"echo ended >> DIR/said; exit\" TERM; while :; do sleep 0.05; done'\nstartsecs = 0\n\
+        "[program:web]\ncommand = sh -c 'sleep 300 & trap \"echo ended >> DIR/said; exit\" TERM; echo up > DIR/up; wait'\nstartsecs = 0\n\
          stop_command = sh -c 'grep -q ^State:.S /proc/$MAINPID/status && echo alive >> DIR/said'\n\
          [program:down]\ncommand = sleep 300\nautostart = false\n",
     );
     let pid = daemon.wait_state("web", "RUNNING").pid.expect("a pid");
+    word_in(&daemon.path("up"));
     daemon.signal_to("web", Signal::SIGSTOP);
     wait_until("somebody has stopped it", || state_of(pid) == Some('T'));
     assert_eq!(daemon.ctl(&["resume", "web"]).0, 0);

@@ -29,7 +29,7 @@ impl Proxy {
     fn curl(&self, path: &str, arguments: &[&str]) -> Command {
         let Proxy { port, .. } = self;
         let mut curl = Command::new("curl");
-        curl.args(["-sk", "--max-time", "20", "--noproxy", "*", "--resolve", &format!("{NAME}:{port}:127.0.0.1")]);
+        curl.args(["-sk", "--max-time", "100", "--noproxy", "*", "--resolve", &format!("{NAME}:{port}:127.0.0.1")]);
         curl.args(arguments).arg(format!("https://{NAME}:{port}{path}"));
         curl
     }

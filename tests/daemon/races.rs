@@ -26,7 +26,7 @@ fn many_groups_that_outlive_their_leaders_delay_nobody() {
         }
         stop.join().expect("no panic").expect("all have gone in time");
     });
-    assert!(slowest < Duration::from_secs(10), "a status took {slowest:?}");
+    assert!(slowest < Duration::from_secs(60), "a status took {slowest:?}");
     daemon.terminate();
 }
 

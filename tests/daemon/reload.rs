@@ -60,7 +60,7 @@ fn a_broken_configuration_changes_nothing_and_tells_every_error() {
 #[test]
 fn a_program_removed_and_brought_back_while_it_stops_runs_again() {
     let stubborn = "[program:s]\ncommand = sh -c 'trap : TERM; echo up > DIR/up; while :; do sleep 1000 & wait; done'\n\
-                    startsecs = 0\nstopwaitsecs = 2\n[program:x]\ncommand = sleep 1000";
+                    startsecs = 0\nstopwaitsecs = 8\n[program:x]\ncommand = sleep 1000";
     let daemon = Daemon::start(stubborn);
     word_in(&daemon.path("up"));
     let old = daemon.status("s").pid;

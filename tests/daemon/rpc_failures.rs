@@ -139,7 +139,7 @@ fn row_121_a_start_is_the_same_at_each_face() {
     let daemon = Daemon::start(
         "[program:db]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false\n\
          [program:web]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false\nrequires = db\n\
-         [program:bad]\ncommand = sh -c 'exit 3'\nautostart = false\nstartretries = 0\n",
+         [program:bad]\ncommand = sh -c 'exit 3'\nautostart = false\nstartsecs = 60\nstartretries = 0\n",
     );
     let frames = |name: &str| daemon.ctl(&["start", name]).0 == 0;
     let http = |name: &str| {

@@ -127,7 +127,7 @@ fn an_update_that_waits_to_be_confirmed_goes_back_to_what_was_scaled() {
     let daemon = begun(&web(2, ""));
     tell(&daemon, &["scale", "--save", "web", "3"]);
     daemon.write_config(&web(4, ""), STATE);
-    tell(&daemon, &["update", "--confirm", "2"]);
+    tell(&daemon, &["update", "--confirm", "15"]);
     assert_eq!(running(&daemon), ["00", "01", "02", "03"]);
     assert!(refused(&daemon, &["scale", "web", "5"]).contains("confirm"), "nothing comes in between");
     wait_until("it is taken back", || running(&daemon) == ["00", "01", "02"]);

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Daemon, alive, wait_for, wait_until};
+use crate::harness::{Daemon, PATIENCE, alive, wait_for, wait_until};
 
 pub fn installed(name: &str) -> Option<PathBuf> {
     let found = ["/usr/sbin", "/usr/bin", "/usr/local/bin"]
@@ -39,13 +39,14 @@ pub fn free_ports(count: u16) -> u16 {
         let place = begin.wrapping_add(NEXT.fetch_add(count.into(), Ordering::Relaxed)) % PLACES;
         FIRST + u16::try_from(place).expect("below 20,000")
     };
-    let is_free = |first: &u16| (*first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    // Not by listening there: what another test forks meanwhile would hold a copy of that until it executes its program.
+    let is_free = |first: &u16| (*first..first + count).all(|port| TcpStream::connect(("127.0.0.1", port)).is_err());
     std::iter::repeat_with(candidate).find(is_free).expect("an endless search")
 }
 
 pub fn ask(port: u16, request: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = [0; 64];
     let count = stream.read(&mut answer).ok()?;

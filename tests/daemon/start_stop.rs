@@ -158,7 +158,7 @@ fn what_the_start_alone_has_needed_is_given_back_at_the_first_rest() {
 #[test]
 fn many_starts_wake_the_output_thread_a_few_times() {
     // A busy machine may let that thread run between any two of them: the best of a few daemons counts.
-    let fewest = (0..5).map(|_| sleeps_of_the_output_thread()).find(|sleeps| *sleeps < 100);
+    let fewest = (0..20).map(|_| sleeps_of_the_output_thread()).find(|sleeps| *sleeps < 100);
     assert!(fewest.is_some(), "the output thread has gone to sleep for each of 200 starts");
 }
 

@@ -45,7 +45,7 @@ impl Site {
             .spawn()
             .expect("it can be executed");
         let site = Site { dir, port, daemon };
-        wait_until("it answers", || site.socket().exists());
+        wait_until("it listens", || std::os::unix::net::UnixStream::connect(site.socket()).is_ok());
         site
     }
 

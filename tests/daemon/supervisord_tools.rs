@@ -2,11 +2,10 @@
 //! modules of Ansible and of Salt.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::harness::wait_until;
+use crate::harness::{wait_until, write_executable};
 use crate::interop::python;
 use crate::supervisord_clients::{Site, plain};
 
@@ -94,8 +93,7 @@ fn superlance_does_what_it_does_under_supervisord() {
         // What is sent by a command.
         let sent = site.dir.path().join("sent");
         let mail = site.dir.path().join("mail");
-        fs::write(&mail, format!("#!/bin/sh\ncat >> {}\n", sent.display())).expect("written");
-        fs::set_permissions(&mail, fs::Permissions::from_mode(0o755)).expect("executable");
+        write_executable(&mail, format!("#!/bin/sh\ncat >> {}\n", sent.display()));
         let pid = |name: &str| site.script(python, &format!("call('supervisor.getProcessInfo', '{name}')"));
         let raw_pid = |name: &str| {
             let output = Command::new(python.with_file_name("supervisorctl"));

@@ -297,7 +297,7 @@ fn a_line_tells_what_is_waited_for_and_ctrl_c_leaves_the_command_running() {
     let daemon = Daemon::start(STUBBORN);
     word_in(&daemon.path("up"));
     let mut terminal = Terminal::ctl(&daemon, &["stop", "quick", "s"]);
-    terminal.until_text("1 of 2 done, waiting for s (SIGKILL in 59");
+    terminal.until_text("1 of 2 done, waiting for s (SIGKILL in 5");
     terminal.type_in("\x03");
     let (code, text) = terminal.end();
     assert_eq!(code, 130);
@@ -309,7 +309,7 @@ fn a_line_tells_what_is_waited_for_and_ctrl_c_leaves_the_command_running() {
     assert_eq!(daemon.status("quick").state, "STOPPED");
     // In 40 columns it still tells how long it takes.
     let mut terminal = Terminal::of(&daemon, &["stop", "s"], 40, 10);
-    terminal.until_text("waiting for s (SIGKILL in 59");
+    terminal.until_text("waiting for s (SIGKILL in 5");
     assert_eq!(daemon.controller().kill_process("s", Default::default()).expect("kill"), "Killed s");
     assert_eq!(terminal.end(), (0, "Stopped s".to_owned()), "the line is gone");
     daemon.terminate();
@@ -321,7 +321,7 @@ fn ctrl_c_in_a_rolling_restart_tells_what_was_not_done() {
     let daemon = Daemon::start(STUBBORN);
     word_in(&daemon.path("up"));
     let mut terminal = Terminal::of(&daemon, &["restart", "--rolling", "s", "quick"], 200, 10);
-    terminal.until_text("0 of 2 done, waiting for s (SIGKILL in 59");
+    terminal.until_text("0 of 2 done, waiting for s (SIGKILL in 5");
     let before = daemon.status("quick").pid;
     terminal.type_in("\x03");
     let (code, text) = terminal.end();

@@ -204,6 +204,7 @@ fn a_name_that_vanishes_again_and_again_is_made_anew_at_longer_intervals() {
         removed += usize::from(fs::remove_file(daemon.path("run/s")).is_ok());
         begin.elapsed().as_secs() >= 4
     });
+    wait_until("it was said", || count(&daemon, "had vanished") > 0);
     let said = count(&daemon, "had vanished");
     assert!((1..=6).contains(&said) && removed >= said, "{said} of {removed}\n{}", daemon.log());
     daemon.signal(Signal::SIGUSR2);

@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 use supervice::client::Controller;
 use supervice::internals::frames::ProcessStatus;
 
-use super::harness::{SUPERVICE, code, unshare_options, wait_for};
+use super::harness::{PATIENCE, SUPERVICE, code, unshare_options, wait_for};
 
 /// What every such daemon is told beside its programs. `DIR` is the test's own directory.
 const SETTINGS: &str = "socket = DIR/ctl.sock\npidfile = none\nlogfile = none\n";
+
+/// Before `wait_for` gives up: for who has more to tell than what was waited for.
+pub const ALMOST: Duration = PATIENCE.saturating_sub(Duration::from_secs(5));
 
 /// A daemon that is PID 1; killed with all that is in its namespace when dropped.
 pub struct Container {
     pub dir: tempfile::TempDir,
     child: Child,
-    started: Instant,
 }
 
 impl Container {
@@ -50,7 +52,7 @@ impl Container {
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         prepare(&mut command);
         let child = command.spawn().expect("unshare can be executed");
-        Some(Container { dir, child, started: Instant::now() })
+        Some(Container { dir, child })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -83,12 +85,7 @@ impl Container {
         let what = format!("{name} is {state}");
         let begin = Instant::now();
         wait_for(&what, || {
-            assert!(
-                begin.elapsed() < Duration::from_secs(25),
-                "{what}: {:?}\n{}",
-                self.controller().status(),
-                self.log()
-            );
+            assert!(begin.elapsed() < ALMOST, "{what}: {:?}\n{}", self.controller().status(), self.log());
             seen()
         })
     }
@@ -109,10 +106,6 @@ impl Container {
     pub fn end(&mut self) -> (i32, String) {
         let status = wait_for("it ends", || self.child.try_wait().expect("waitpid"));
         (code(status), self.log())
-    }
-
-    pub fn age(&self) -> Duration {
-        self.started.elapsed()
     }
 }
 

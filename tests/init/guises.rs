@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::harness::{Running, SUPERVICE, init, outcome, stat_field, wait_for};
+use super::harness::{Running, SUPERVICE, init, outcome, stat_field, wait_for, write_executable};
 
 /// `pid group session` of the program, and the same of the init.
 fn places(called: &str, args: &[&str]) -> ([String; 3], [String; 3]) {
@@ -70,8 +70,7 @@ fn dumb_init_works_as_the_interpreter_of_a_script() {
     let dir = tempfile::tempdir().expect("a directory");
     let (link, script) = (dir.path().join("dumb-init"), dir.path().join("script"));
     std::os::unix::fs::symlink(SUPERVICE, &link).expect("a link");
-    std::fs::write(&script, format!("#!{} /bin/sh\nexit 11\n", link.display())).expect("a file");
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    write_executable(&script, &format!("#!{} /bin/sh\nexit 11\n", link.display()));
     assert_eq!(outcome(Command::new(script)).0, 11);
 }
 

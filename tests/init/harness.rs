@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 pub const SUPERVICE: &str = env!("CARGO_BIN_EXE_supervice");
 /// What any single thing may take on a busy machine before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A job in the background of a script, or under nohup, ignores some, and so do its children: a shell can't catch them.
 pub fn is_ignored_here(signal: i32) -> bool {
@@ -36,6 +36,15 @@ pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Writes a program. This process never has it open: what another test forks meanwhile would hold a copy of the descriptor until
+/// it executes its program, and the kernel executes nothing that somebody can write to.
+pub fn write_executable(path: &std::path::Path, text: &str) {
+    let install = Command::new("install").args(["--mode=755", "/dev/stdin"]).arg(path).stdin(Stdio::piped()).spawn();
+    let mut install = install.expect("install can be executed");
+    install.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
+    assert!(install.wait().expect("waitpid").success(), "{} is written", path.display());
 }
 
 /// A command line of ours by what it is called as: `init NAME ARGS`.

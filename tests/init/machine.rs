@@ -9,7 +9,7 @@ use super::harness::{SUPERVICE, as_pid_1, outcome};
 use super::packaging::{skip, static_binaries};
 
 /// A boot takes some ten seconds without hardware support.
-const BOOT: Duration = Duration::from_secs(180);
+const BOOT: Duration = Duration::from_secs(600);
 
 /// An archive in the form that the kernel unpacks.
 #[derive(Default)]

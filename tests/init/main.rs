@@ -62,8 +62,7 @@ fn a_code_given_with_e_counts_as_0() {
 fn what_cannot_be_executed_is_told_with_its_reason() {
     let dir = tempfile::tempdir().expect("a directory");
     let script = dir.path().join("orphaned-script");
-    std::fs::write(&script, "#!/nonexistent/interpreter\n").expect("a file");
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    harness::write_executable(&script, "#!/nonexistent/interpreter\n");
     let script = script.to_str().expect("UTF-8");
     for (called, missing, forbidden) in
         [("supervice", 127, 126), ("tini", 127, 126), ("dumb-init", 2, 2), ("catatonit", 1, 1)]
@@ -144,8 +143,7 @@ fn the_program_gets_its_arguments_environment_descriptors_and_directory_as_they_
 fn a_script_without_a_first_line_runs_in_the_shell() {
     let dir = tempfile::tempdir().expect("a directory");
     let script = dir.path().join("plain");
-    std::fs::write(&script, "exit 5\n").expect("a file");
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    harness::write_executable(&script, "exit 5\n");
     assert_eq!(outcome(init("supervice", &["--", script.to_str().expect("UTF-8")])).0, 5);
 }
 

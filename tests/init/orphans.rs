@@ -131,7 +131,9 @@ fn tini_subreaper_by_variable_and_a_warning_without() {
 #[test]
 fn with_w_each_reaped_orphan_is_told_of() {
     for called in ["supervice", "tini"] {
-        let script = "(sleep 0 &); sleep 0.2";
+        // It is there until it is reaped.
+        let script =
+            "left=$(sh -c 'sleep 0 >/dev/null & echo $!'); while kill -0 $left 2>/dev/null; do sleep 0.01; done";
         let (code, _, errors) = outcome(init(called, &["-s", "-w", "--", "sh", "-c", script]));
         assert!(code == 0 && errors.contains("reaped the orphan"), "{called}: {errors}");
     }
@@ -148,7 +150,7 @@ fn failures_15_a_program_that_leaves_daemons_behind_ends_pid_1_and_the_kernel_en
     assert_eq!(outcome(command).0, 4);
     let survivors = std::fs::read_dir("/proc").expect("/proc").flatten().filter(|entry| {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(&mark)
+        line.split(|byte| *byte == 0).eq([b"sleep", mark.as_bytes(), b""])
     });
     assert_eq!(survivors.count(), 0);
 }

@@ -183,11 +183,15 @@ fn an_idle_init_never_wakes_up() {
         let status = std::fs::read_to_string(&path).expect("/proc");
         status.lines().find(|line| line.starts_with("voluntary")).expect("a line").to_owned()
     };
-    wait_for("it sleeps", || (super::harness::stat_field(running.pid(), 0)? == "S").then_some(()));
-    let before = switches();
-    // Not a synchronisation: this is the time in which nothing must happen.
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    assert_eq!(switches(), before);
+    let rests = |_| {
+        wait_for("it sleeps", || (super::harness::stat_field(running.pid(), 0)? == "S").then_some(()));
+        let before = switches();
+        // Not a synchronisation: this is the time in which nothing must happen.
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        switches() == before
+    };
+    // On a busy machine it may sleep on its way to rest.
+    assert!((0..20).any(rests), "it is woken up at rest");
     running.send(15);
     assert_eq!(running.wait(), 143);
 }

@@ -12,7 +12,7 @@ fn on_terminal(line: &str) -> Option<Running> {
     }
     // Nothing that is read here can hang for ever.
     let mut command = Command::new("timeout");
-    command.args(["-k", "1", "60", "script"]);
+    command.args(["-k", "1", "600", "script"]);
     command.env("SHELL", "/bin/bash").env("I", format!("{SUPERVICE} --init --"));
     command.env("TERM", "dumb").args(["-qefc", line, "/dev/null"]);
     Some(Running::start(command))

@@ -153,11 +153,10 @@ fn a_configuration_may_not_have_endless_dependencies() {
     assert_eq!(wrong, [message]);
 }
 
-/// 10,000 programs with 50,000 dependencies: a tenth of a second each for the load and the check in a release build.
-#[test]
-fn ten_thousand_programs_with_fifty_thousand_dependencies_are_loaded_quickly() {
+/// How long so many programs, with five times as many dependencies, take to be loaded.
+fn loaded(programs: u32) -> Duration {
     let mut text = String::new();
-    for number in 0..10_000_u32 {
+    for number in 0..programs {
         writeln!(text, "[program:p{number}]\ncommand = /bin/true").expect("text");
         let others = (1..=5).filter_map(|step| number.checked_sub(step * step)).map(|other| format!("p{other}"));
         writeln!(text, "requires = {}", others.collect::<Vec<_>>().join(",")).expect("text");
@@ -165,10 +164,21 @@ fn ten_thousand_programs_with_fifty_thousand_dependencies_are_loaded_quickly() {
     let begun = Instant::now();
     let loaded = read(&text).expect("it holds");
     let taken = begun.elapsed();
-    println!("10,000 programs, 50,000 dependencies: {taken:?}");
-    assert_eq!(loaded.config.programs.len(), 10_000);
-    let limit = if cfg!(debug_assertions) { 20_000 } else { 200 };
-    assert!(taken < Duration::from_millis(limit), "{taken:?}");
+    assert_eq!(loaded.config.programs.len(), programs as usize);
+    taken
+}
+
+/// 10,000 programs with 50,000 dependencies: a tenth of a second each for the load and the check in a release build. However slow the
+/// machine, ten times as many take ten times as long, and not a hundred times.
+#[test]
+fn ten_thousand_programs_with_fifty_thousand_dependencies_are_loaded_quickly() {
+    let few = (0..3).map(|_| loaded(1_000)).min().expect("three");
+    let is_quick = |_| {
+        let taken = loaded(10_000);
+        println!("10,000 programs, 50,000 dependencies: {taken:?}; a tenth of them: {few:?}");
+        taken < 30 * few
+    };
+    assert!((0..5).any(is_quick));
 }
 
 proptest! {

@@ -12,7 +12,7 @@ use crate::control::news::Follower;
 use crate::models::ProgramConfig;
 use crate::process::{Cause, Moment, ProcessState, Transition};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server whose requests are answered at once with their name, but for those that are called `hold`.
 struct Fixture {
@@ -153,7 +153,6 @@ fn a_frame_behind_a_refused_one_is_not_forgotten() {
         ask(&mut fixture.connect(), "in between, so that the piece has been read");
         stream.write_all(&[rest, &good].concat()).expect("it reads");
         assert_eq!(answer(&mut stream).expect("an answer")["code"], "INVALID_JSON");
-        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
         assert_eq!(answer(&mut stream).expect("the good frame's answer")["message"], "good");
     }
 }
@@ -226,22 +225,33 @@ fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_an
 /// A client that always has half a frame on its way, but finishes each, is not stuck.
 #[test]
 fn a_busy_client_is_not_taken_for_a_stuck_one() {
-    let fixture = Fixture::new(Limits {
-        connections: 512,
-        per_user: 64,
-        remote: 128,
-        patience: Duration::from_millis(200),
-        grace: PATIENCE,
-    });
+    // On a busy machine it may keep the server waiting for longer than it means to.
+    let mut patience = Duration::from_millis(200);
+    while !stays_busy(patience) {
+        patience *= 4;
+    }
+}
+
+/// Whether the client was as quick as it has to be, and was served for four times as long as the server's patience.
+fn stays_busy(patience: Duration) -> bool {
+    let limits = Limits { connections: 512, per_user: 64, remote: 128, patience, grace: PATIENCE };
+    let fixture = Fixture::new(limits);
     let mut stream = fixture.connect();
     let frame = request("start", "a");
     let (begin, rest) = frame.split_at(5);
-    stream.write_all(begin).expect("it reads");
     let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(800) {
-        stream.write_all(&[rest, begin].concat()).expect("it still reads");
-        assert_eq!(answer(&mut stream).expect("an answer")["message"], "a");
+    let mut last = start;
+    stream.write_all(begin).expect("it reads");
+    while start.elapsed() < patience * 4 {
+        let is_served = stream.write_all(&[rest, begin].concat()).is_ok()
+            && answer(&mut stream).is_some_and(|answer| answer["message"] == "a");
+        if last.elapsed() >= patience {
+            return false;
+        }
+        assert!(is_served, "it was closed after {:?}", last.elapsed());
+        last = Instant::now();
     }
+    true
 }
 
 #[test]
@@ -300,16 +310,20 @@ fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() 
 
 #[test]
 fn whoever_has_just_come_is_not_taken_for_idle() {
-    let fixture = Fixture::new(Limits {
-        connections: 3,
-        per_user: 3,
-        remote: 1,
-        patience: PATIENCE,
-        grace: Duration::from_secs(3),
-    });
+    // On a busy machine their time may be over before they come to their requests.
+    let mut grace = Duration::from_secs(3);
+    while !who_comes_late_waits(grace) {
+        grace *= 4;
+    }
+}
+
+/// Whether all of it was done while those who have just come had this time.
+fn who_comes_late_waits(grace: Duration) -> bool {
+    let fixture = Fixture::new(Limits { connections: 3, per_user: 3, remote: 1, patience: PATIENCE, grace });
     let mut answered = fixture.connect();
     ask(&mut answered, "answered");
     // Older than the answer, but neither has come to its first request.
+    let came = Instant::now();
     let mut new = fixture.connect();
     let mut half = fixture.connect();
     let whole = request("start", "half");
@@ -326,10 +340,15 @@ fn whoever_has_just_come_is_not_taken_for_idle() {
     // There is no room before one of those who came last is answered, or has had its time.
     let mut sixth = fixture.connect();
     sixth.write_all(&request("start", "sixth")).expect("it will read");
-    ask(&mut new, "new");
-    half.write_all(&whole[9..]).expect("it reads");
-    assert_eq!(answer(&mut half).expect("an answer")["message"], "half");
+    let later = [(&mut new, request("start", "new")), (&mut half, whole[9..].to_vec())];
+    let told = later.map(|(stream, rest)| stream.write_all(&rest).ok().and_then(|()| answer(stream)));
+    if came.elapsed() >= grace {
+        return false;
+    }
+    assert_eq!(told.map(|told| told.expect("an answer")["message"].clone()), ["new", "half"]);
+    sixth.set_read_timeout(Some(grace + PATIENCE)).expect("a time-out");
     assert_eq!(answer(&mut sixth).expect("an answer")["message"], "sixth");
+    true
 }
 
 #[test]
@@ -350,9 +369,14 @@ fn clients_that_go_are_forgotten_at_once_and_cost_nothing() {
     let mut waits = fixture.connect();
     waits.write_all(&[request("start", "hold"), vec![0; 100_000]].concat()).expect("it reads ahead");
     fixture.held.recv_timeout(PATIENCE).expect("it was asked");
-    let before = fixture.cpu();
-    std::thread::sleep(Duration::from_secs(1));
-    assert!(fixture.cpu() - before <= 1, "the io thread works although nothing is to be done");
+    let is_at_rest = |_| {
+        let before = fixture.cpu();
+        // Not a synchronisation: this is how long it must be at rest.
+        std::thread::sleep(Duration::from_secs(1));
+        fixture.cpu() - before <= 1
+    };
+    // It may still read what has just come.
+    assert!((0..10).any(is_at_rest), "the io thread works although nothing is to be done");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::control::server::{self, ConnId, Limits, ServerEvent, ServerHandle};
 use crate::models::HttpAddress;
 use crate::process::Initiator;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An io thread behind a local socket and a port of the network. Pings are answered, starts of `hold` are not.
 struct Fixture {
@@ -261,7 +261,6 @@ fn whoever_has_to_log_in_does_so_and_wrong_passwords_are_slow() {
         let (status, head, _) = answer(&mut client);
         (status, head)
     };
-    let begin = Instant::now();
     assert_eq!(ask("Authorization: Basic YWxpY2U6d29yZA==\r\n").0, 200);
     let Initiator::Remote(caller) = fixture.next_asked().1 else { panic!("it came over the network") };
     assert_eq!(caller.user.as_deref(), Some("alice"));
@@ -270,16 +269,32 @@ fn whoever_has_to_log_in_does_so_and_wrong_passwords_are_slow() {
     assert_eq!(caller.user.as_deref(), Some("bot"));
     let (status, head) = ask("");
     assert!(status == 401 && head.contains("WWW-Authenticate: Basic realm=\"default\"\r\n"), "{head}");
-    assert!(begin.elapsed() < Duration::from_millis(900), "who is right, or has not tried, does not wait");
-    let mut wrong = fixture.remote();
-    let request = "GET /api/v1/command HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic YWxpY2U6d29ybQ==\r\n\r\n";
-    let begin = Instant::now();
-    wrong.write_all(request.as_bytes()).expect("it reads");
-    // Others are served meanwhile.
-    assert_eq!(ask("Authorization: Bearer abc\r\n").0, 200);
-    assert!(begin.elapsed() < Duration::from_millis(900));
-    assert_eq!(answer(&mut wrong).0, 401);
-    assert!(begin.elapsed() >= Duration::from_secs(1));
+    // Whoever waits would do so each time; on a busy machine anybody may.
+    let is_quick = |authorization: &str, status: u16| {
+        (0..20).any(|_| {
+            let begin = Instant::now();
+            assert_eq!(ask(authorization).0, status);
+            begin.elapsed() < Duration::from_millis(900)
+        })
+    };
+    for (authorization, status) in
+        [("Authorization: Basic YWxpY2U6d29yZA==\r\n", 200), ("Authorization: Bearer abc\r\n", 200), ("", 401)]
+    {
+        assert!(is_quick(authorization, status), "who is right, or has not tried, does not wait");
+    }
+    let others_are_served = |_| {
+        let mut wrong = fixture.remote();
+        let request =
+            "GET /api/v1/command HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic YWxpY2U6d29ybQ==\r\n\r\n";
+        let begin = Instant::now();
+        wrong.write_all(request.as_bytes()).expect("it reads");
+        assert_eq!(ask("Authorization: Bearer abc\r\n").0, 200);
+        let others = begin.elapsed();
+        assert_eq!(answer(&mut wrong).0, 401);
+        assert!(begin.elapsed() >= Duration::from_secs(1), "a guess is not slow");
+        others < Duration::from_millis(900)
+    };
+    assert!((0..20).any(others_are_served), "others wait for whoever guesses");
     let mut probe = fixture.remote();
     probe.write_all(LIVE.as_bytes()).expect("it reads");
     assert_eq!(answer(&mut probe).0, 200, "the probes are open");

@@ -16,7 +16,7 @@ fn every_byte_written_just_before_the_end_is_there() {
         rig.output.run_ended(1, generation);
         rig.output.wake();
     }
-    let _ = rig.drain(1, 1000);
+    let _ = rig.drain_to_file(1, 1000);
     assert_eq!(read(&log).len(), 2000);
 }
 
@@ -35,8 +35,8 @@ fn a_grandchild_that_holds_the_pipe_does_not_hide_the_exit() {
     rig.output.run_ended(1, 7);
     rig.output.wake();
     assert_eq!(rig.drain(1, 8).as_deref(), Some("from the grandchild"));
-    // The pipe is closed now.
-    assert!(grandchild.write_all(b"nobody listens\n").is_err());
+    // A child that another test forks has a copy of our end until it executes its program.
+    wait_until("the pipe is closed", || grandchild.write_all(b"nobody listens\n").is_err());
 }
 
 #[test]
@@ -103,10 +103,14 @@ fn closed_and_silent_pipes_cost_no_wake_up() {
     // These close their output and live on.
     (25..50).for_each(|id| drop(rig.attach(id, 1)));
     let _ = rig.drain(49, 1);
-    let before = switches(&rig);
-    // Not a synchronisation: this is how long it must be at rest.
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(switches(&rig), before, "the thread was woken up at rest");
+    let is_at_rest = |_| {
+        let before = switches(&rig);
+        // Not a synchronisation: this is how long it must be at rest.
+        std::thread::sleep(Duration::from_millis(1200));
+        switches(&rig) == before
+    };
+    // On a busy machine it may sleep on its way to rest.
+    assert!((0..20).any(is_at_rest), "the thread was woken up at rest");
     drop(silent);
 }
 

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// How long a test waits for what must come.
-const TEST_TIMEOUT: Duration = Duration::from_secs(30);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An output thread with a directory for its files.
 struct Rig {
@@ -93,6 +93,24 @@ impl Rig {
         }
     }
 
+    /// The same, and all that was written before is in the log file: `Drained` does not wait for a writer that has done nothing
+    /// for a quarter of a second, as any on a busy machine.
+    fn drain_to_file(&self, id: ProgramId, generation: Generation) -> Option<String> {
+        let last_line = self.drain(id, generation);
+        self.await_writer(id);
+        last_line
+    }
+
+    /// Waits until the writer of the program's log has come to what is queued now.
+    fn await_writer(&self, id: ProgramId) {
+        wait_until("the writer answers", || {
+            let (sender, answer) = bounded(1);
+            let responder = Responder::new(move |_| _ = sender.send(is_writer()));
+            self.output.tail(id, StreamKind::Stdout, 1, responder);
+            answer.recv_timeout(TEST_TIMEOUT).expect("an answer in time")
+        });
+    }
+
     fn trouble(&self) -> String {
         match self.note() {
             Note::Trouble { text, .. } => text,
@@ -125,6 +143,11 @@ impl Drop for Rig {
     fn drop(&mut self) {
         self.output.shutdown(TEST_TIMEOUT);
     }
+}
+
+/// Whether this is a thread that writes files: the output thread answers in place of one that is late.
+fn is_writer() -> bool {
+    std::thread::current().name() != Some("output")
 }
 
 fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {

@@ -24,22 +24,27 @@ fn a_socket_has_its_mode_takes_connections_and_is_removed_with_its_guard() {
 
 #[test]
 fn a_living_daemon_is_respected_and_a_dead_ones_socket_replaced() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("s");
-    let (listener, guard) = bind_control_socket(&path, 0o600, NOBODY).unwrap();
-    let error = bind_control_socket(&path, 0o600, NOBODY).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-    assert!(error.to_string().contains("another daemon (pid"), "{error}");
-    assert!(path.exists());
-    drop(listener);
-    let (listener, second) = bind_control_socket(&path, 0o600, NOBODY).unwrap();
-    assert!(second.was_there() && !guard.was_there());
-    drop(guard);
-    assert!(path.exists(), "the first guard must not remove the second socket");
-    drop(listener);
-    second.leave();
-    assert!(bind_control_socket(&path, 0o600, NOBODY).unwrap().1.was_there());
-    assert!(!path.exists());
+    crate::sys::testing::in_own_process(
+        "sys::net::tests::a_living_daemon_is_respected_and_a_dead_ones_socket_replaced",
+        || {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("s");
+            let (listener, guard) = bind_control_socket(&path, 0o600, NOBODY).unwrap();
+            let error = bind_control_socket(&path, 0o600, NOBODY).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+            assert!(error.to_string().contains("another daemon (pid"), "{error}");
+            assert!(path.exists());
+            drop(listener);
+            let (listener, second) = bind_control_socket(&path, 0o600, NOBODY).unwrap();
+            assert!(second.was_there() && !guard.was_there());
+            drop(guard);
+            assert!(path.exists(), "the first guard must not remove the second socket");
+            drop(listener);
+            second.leave();
+            assert!(bind_control_socket(&path, 0o600, NOBODY).unwrap().1.was_there());
+            assert!(!path.exists());
+        },
+    );
 }
 
 #[test]
@@ -59,20 +64,22 @@ fn what_is_no_socket_is_left_alone() {
 
 #[test]
 fn of_many_that_race_for_a_stale_path_one_wins() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("s");
-    drop(UnixListener::bind(&path).unwrap());
-    let start = std::sync::Barrier::new(8);
-    let won = std::thread::scope(|scope| {
-        let race = || {
-            start.wait();
-            bind_control_socket(&path, 0o600, NOBODY).ok()
-        };
-        let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
-        racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
+    crate::sys::testing::in_own_process("sys::net::tests::of_many_that_race_for_a_stale_path_one_wins", || {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        let start = std::sync::Barrier::new(8);
+        let won = std::thread::scope(|scope| {
+            let race = || {
+                start.wait();
+                bind_control_socket(&path, 0o600, NOBODY).ok()
+            };
+            let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
+            racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(won.len(), 1);
+        UnixStream::connect(&path).unwrap();
     });
-    assert_eq!(won.len(), 1);
-    UnixStream::connect(&path).unwrap();
 }
 
 #[test]

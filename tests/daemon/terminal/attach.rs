@@ -64,7 +64,7 @@ fn who_leaves_a_terminal_finds_the_program_there_again_and_several_see_the_same(
     one.until_text("word=kept");
     one.type_in("\x1c");
     one.until_text("left sh, which goes on (supervicectl attach sh)");
-    assert!(one.is_restored());
+    wait_until("the terminal is as before", || one.is_restored());
     assert_eq!(one.end().0, 0);
     let mut one = Terminal::attached(&daemon, &["attach", "sh"]);
     one.type_in("echo the $word one\r");
@@ -95,7 +95,7 @@ fn what_is_run_lives_on_when_its_client_dies_and_not_when_its_daemon_does() {
     terminal.until_text("one\none");
     kill(terminal.client(), Signal::SIGTERM).expect("it runs");
     terminal.until_text("left x, which goes on");
-    assert!(terminal.is_restored());
+    wait_until("the terminal is as before", || terminal.is_restored());
     drop(terminal);
     assert_eq!(daemon.status("x").state, "RUNNING");
     let mut terminal = Terminal::attached(&daemon, &["attach", "x"]);

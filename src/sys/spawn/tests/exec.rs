@@ -21,8 +21,7 @@ impl Files {
     }
 
     fn with_mode(&self, name: &str, bytes: impl AsRef<[u8]>, mode: u32) -> String {
-        fs::write(self.0.path().join(name), bytes).unwrap();
-        fs::set_permissions(self.0.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+        write_executable(&self.0.path().join(name), bytes.as_ref(), mode);
         self.at(name)
     }
 }
