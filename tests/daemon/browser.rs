@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::PATIENCE;
+use crate::harness::{PATIENCE, pids};
 
 /// Keys as WebDriver names them.
 pub const TAB: &str = "\u{E004}";
@@ -41,6 +41,8 @@ pub struct Browser {
     driver: Child,
     port: u16,
     session: String,
+    /// What the browser keeps; its processes are known by it.
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -68,13 +70,16 @@ impl Browser {
             Some(Some((driver, port)))
         });
         let (driver, port) = started.expect("one of twenty tells its port")?;
-        let mut browser = Browser { driver, port, session: String::new() };
+        let profile = tempfile::tempdir().expect("a directory");
+        let data = format!("--user-data-dir={}", profile.path().display());
+        let mut browser = Browser { driver, port, session: String::new(), profile };
         let mut all = vec![
             "--headless=new",
             "--no-sandbox",
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--window-size=1440,900",
+            &data,
         ];
         all.extend(arguments);
         let wanted = json!({"capabilities": {"alwaysMatch": {
@@ -241,5 +246,14 @@ impl Drop for Browser {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.driver.id()).expect("a pid"));
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.driver.wait();
+        // A driver that is busy beyond all patience leaves its browser behind.
+        let profile = self.profile.path().to_string_lossy().into_owned();
+        let is_of_it = |pid: &i32| {
+            std::fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&profile))
+        };
+        for pid in pids().into_iter().filter(is_of_it) {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
     }
 }
