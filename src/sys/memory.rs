@@ -3,6 +3,8 @@
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::heap;
+
 /// The process is the daemon, and not some program that has a supervisor in it.
 static IS_DAEMON: AtomicBool = AtomicBool::new(false);
 
@@ -21,8 +23,9 @@ pub fn keep_small() {
 }
 
 /// Gives memory that was freed back to the system: worth it after something large is done with, such as
-/// reading a configuration. Does nothing with other C libraries.
+/// reading a configuration. Of what is the C library's only glibc gives something back.
 pub fn trim_heap() {
+    heap::release_unused();
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim touches only what is free.
     unsafe {
@@ -40,8 +43,8 @@ pub fn rest() {
     }
 }
 
-/// What of the stack stays below the caller's frame, in bytes: more than the kernel's frame for a signal takes.
-const STACK_KEPT: usize = 8 * 1024;
+/// What of the stack stays below the frame of [`release_stack`], in bytes: more than the call takes that lets go of the rest.
+const STACK_KEPT: usize = 1024;
 /// How far below a stack is looked at, in bytes: farther than the start comes.
 const STACK_RELEASED: usize = 96 * 1024;
 
@@ -111,7 +114,7 @@ unsafe extern "C" fn advise_segments(info: *mut libc::dl_phdr_info, _: usize, ad
 }
 
 /// Whole pages only: what begins or ends within a page may share it with something that was written to.
-fn advise(start: usize, length: usize, advice: c_int) {
+pub(super) fn advise(start: usize, length: usize, advice: c_int) {
     // SAFETY: a plain question.
     let page = match usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) {
         Ok(page) if page.is_power_of_two() => page,

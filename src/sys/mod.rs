@@ -15,6 +15,7 @@ pub mod doorbell;
 pub mod exec_trouble;
 pub mod fcgi_socket;
 pub mod guarded_path;
+pub mod heap;
 pub mod host_id;
 pub mod inherited_list;
 pub mod init;
