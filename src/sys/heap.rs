@@ -1,19 +1,20 @@
-//! The memory of the daemon's own program, instead of the C library's allocator: a daemon lives for months in the few pages that
-//! its start has left it.
+//! The allocator of the daemon's program. A daemon lives for months in the few pages that its start has left it, and the C library's
+//! allocator is made for other programs: it keeps what each thread has freed, for a next time that a daemon at rest does not have. With
+//! twenty programs that was half of the heap.
 //!
-//! What is handed out comes from the highest place where there is room, so that pages fill up before further ones are touched;
-//! what is given back is one with what is free beside it at once. The C library is quicker where many threads allocate
-//! much, since it keeps what each has freed, for a next time that a daemon at rest does not have: with twenty programs half of its
-//! heap. Nothing is written beside a piece either: whoever gives one back says how large it was.
+//! What is handed out here is the end of the highest free block that is large enough, so that pages fill up before further ones are
+//! touched; what is given back is at once one with what is free beside it. Nothing is written beside a piece: whoever gives it back
+//! says how large it is.
 //!
-//! The free blocks of a region are a treap (a tree by address, and a heap by a hash of the address, which keeps it
-//! balanced), and each is its own node. A node knows the largest block below it: what is looked for is found on one way down.
+//! The free blocks are a treap (a tree by address, and a heap by a hash of the address, which keeps it balanced), and each has its
+//! own node in it. A node knows the largest block below it: what is looked for is found on one way down.
 //!
-//! Large pieces are left to the C library, which gives them back to the system one by one.
+//! The heap is a MiB of address space, of which only what was touched is there. Large pieces, and all that it has no room for, are the C
+//! library's: where there are hundreds of programs, the time of each call counts for more.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cmp::Ordering;
 use std::ptr;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::memory;
@@ -22,10 +23,8 @@ use super::memory;
 const GRANULE: usize = 16;
 /// From this size on, in bytes, a piece is the C library's.
 const LARGE: usize = 32 * 1024;
-/// The first region, in bytes. The next ones are as large as all before them.
-const FIRST_REGION: usize = 256 * 1024;
-/// Enough for more than there can be.
-const MOST_REGIONS: usize = 20;
+/// How large the heap is, in bytes.
+const SIZE: usize = 1024 * 1024;
 /// No block: the first granule of a region is none.
 const NONE: u32 = 0;
 
@@ -33,14 +32,20 @@ const NONE: u32 = 0;
 #[derive(Debug)]
 pub struct DaemonHeap;
 
-static HEAP: Mutex<Heap> = Mutex::new(Heap { regions: [Region::NONE; MOST_REGIONS] });
+static HEAP: Mutex<Option<Region>> = Mutex::new(None);
+/// Where it begins, as soon as it is there: what is not the heap's needs no lock.
+static BEGIN: AtomicUsize = AtomicUsize::new(usize::MAX - SIZE);
+/// The largest block that is free, in granules, or more: what has no room in it needs no lock either.
+static LARGEST: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// Gives pages that nobody uses back to the system.
 pub(super) fn release_unused() {
-    heap().regions.iter().for_each(|region| region.release(region.root));
+    if let Some(region) = heap().as_ref() {
+        region.release(region.root);
+    }
 }
 
-fn heap() -> MutexGuard<'static, Heap> {
+fn heap() -> MutexGuard<'static, Option<Region>> {
     HEAP.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -48,18 +53,29 @@ fn heap() -> MutexGuard<'static, Heap> {
 // given back; all others are the C library's. Nothing here panics or allocates.
 unsafe impl GlobalAlloc for DaemonHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if let Some(wanted) = granules(layout)
-            && let Some(piece) = heap().take(wanted)
-        {
-            return piece;
+        match granules(layout).and_then(take) {
+            Some(piece) => piece,
+            // SAFETY: as the caller has promised.
+            None => unsafe { System.alloc(layout) },
         }
-        // SAFETY: as the caller has promised.
-        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match granules(layout).and_then(take) {
+            Some(piece) => {
+                // SAFETY: it is as large as that.
+                unsafe { piece.write_bytes(0, layout.size()) };
+                piece
+            }
+            // What is large is zero already, and is touched only when it is used.
+            // SAFETY: as the caller has promised.
+            None => unsafe { System.alloc_zeroed(layout) },
+        }
     }
 
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
         match granules(layout) {
-            Some(size) if heap().give_back(piece, size) => {}
+            Some(size) if is_ours(piece) => give_back(piece, size),
             // SAFETY: it is not ours, so it comes from there.
             Some(_) | None => unsafe { System.dealloc(piece, layout) },
         }
@@ -68,11 +84,12 @@ unsafe impl GlobalAlloc for DaemonHeap {
     unsafe fn realloc(&self, piece: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller promises that it is no larger than a layout may be.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        match (granules(layout), granules(wanted)) {
-            // SAFETY: both are the C library's.
-            (None, None) => return unsafe { System.realloc(piece, layout, size) },
-            (Some(before), Some(after)) if before == after => return piece,
-            _ => {}
+        if !is_ours(piece) {
+            // SAFETY: it is the C library's, and stays there.
+            return unsafe { System.realloc(piece, layout, size) };
+        }
+        if granules(layout) == granules(wanted) {
+            return piece;
         }
         // SAFETY: as the caller has promised; what is new is other memory, and as large as the smaller of both at least.
         unsafe {
@@ -86,41 +103,41 @@ unsafe impl GlobalAlloc for DaemonHeap {
     }
 }
 
-/// How large a piece of ours is; `None`: it is the C library's.
+/// How large a piece of the heap's would be; `None`: it is the C library's.
 fn granules(layout: Layout) -> Option<u32> {
     let is_ours = layout.size() < LARGE && layout.align() <= GRANULE;
     is_ours.then(|| layout.size().div_ceil(GRANULE).max(1) as u32)
 }
 
-/// All regions, those that there are first.
-struct Heap {
-    regions: [Region; MOST_REGIONS],
+fn is_ours(piece: *mut u8) -> bool {
+    piece.addr().wrapping_sub(BEGIN.load(Ordering::Relaxed)) < SIZE
 }
 
-// SAFETY: the regions belong to this value alone and are not bound to a thread.
-unsafe impl Send for Heap {}
-
-impl Heap {
-    fn take(&mut self, wanted: u32) -> Option<*mut u8> {
-        let mut bytes = 0;
-        for region in &mut self.regions {
-            if region.size == 0 {
-                *region = Region::map(FIRST_REGION.max(bytes))?;
-            }
-            if let Some(at) = region.take(wanted) {
-                return Some(region.place(at));
-            }
-            bytes += region.size as usize * GRANULE;
-        }
-        None
+fn take(wanted: u32) -> Option<*mut u8> {
+    if LARGEST.load(Ordering::Relaxed) < wanted {
+        return None;
     }
+    let mut heap = heap();
+    if heap.is_none() {
+        *heap = Region::map(SIZE);
+        let begin = heap.as_ref().map_or(usize::MAX - SIZE, |region| region.base.addr());
+        BEGIN.store(begin, Ordering::Relaxed);
+    }
+    let region = heap.as_mut();
+    let taken = region.and_then(|region| Some((region.take(wanted)?, region)));
+    let (piece, largest) = match taken {
+        Some((at, region)) => (Some(region.place(at)), region.largest(region.root)),
+        // None that is as large; without a region there is none ever.
+        None => (None, heap.as_ref().map_or(0, |region| region.largest(region.root))),
+    };
+    LARGEST.store(largest, Ordering::Relaxed);
+    piece
+}
 
-    /// `false`: it is not ours.
-    fn give_back(&mut self, piece: *mut u8, size: u32) -> bool {
-        let mut places = self.regions.iter_mut().filter_map(|region| Some((region.place_of(piece)?, region)));
-        let Some((at, region)) = places.next() else { return false };
-        region.give_back(at, size);
-        true
+fn give_back(piece: *mut u8, size: u32) {
+    if let Some(region) = heap().as_mut() {
+        region.give_back(region.place_of(piece), size);
+        LARGEST.store(region.largest(region.root), Ordering::Relaxed);
     }
 }
 
@@ -139,27 +156,16 @@ struct Node {
 
 const _: () = assert!(size_of::<Node>() == GRANULE);
 
-/// What was taken out of a tree.
-struct Taken {
-    /// The tree then.
-    root: u32,
-    /// The place.
-    at: u32,
-    /// The size of the block that it was the end of.
-    from: u32,
-}
-
 /// One mapping, and the tree of what is free in it.
 struct Region {
     base: *mut u8,
-    /// In granules; 0: there is no region.
-    size: u32,
     root: u32,
 }
 
-impl Region {
-    const NONE: Region = Region { base: ptr::null_mut(), size: 0, root: NONE };
+// SAFETY: the mapping belongs to this value alone and is not bound to a thread.
+unsafe impl Send for Region {}
 
+impl Region {
     fn map(bytes: usize) -> Option<Region> {
         let size = u32::try_from(bytes / GRANULE).ok()?;
         let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
@@ -170,7 +176,7 @@ impl Region {
         }
         // SAFETY: our own mapping. A huge page would be all there for the sake of one piece; what can't be had is not needed.
         unsafe { libc::madvise(base, bytes, libc::MADV_NOHUGEPAGE) };
-        let mut region = Region { base: base.cast(), size, root: NONE };
+        let mut region = Region { base: base.cast(), root: NONE };
         region.root = region.insert(NONE, NONE + 1, size - 1);
         Some(region)
     }
@@ -181,10 +187,9 @@ impl Region {
         unsafe { self.base.add(at as usize * GRANULE) }
     }
 
-    /// Which place in it a piece has, if any.
-    fn place_of(&self, piece: *mut u8) -> Option<u32> {
-        let offset = piece.addr().checked_sub(self.base.addr())? / GRANULE;
-        u32::try_from(offset).ok().filter(|at| *at < self.size)
+    /// Which place a piece of it has.
+    fn place_of(&self, piece: *mut u8) -> u32 {
+        (piece.addr().wrapping_sub(self.base.addr()) / GRANULE) as u32
     }
 
     #[inline]
@@ -205,47 +210,34 @@ impl Region {
         self.write(at, node);
     }
 
-    /// The same where a block of this size, of it or below, has gone or become smaller.
-    fn write_without(&self, at: u32, node: Node, size: u32) {
-        if node.largest == size { self.write_anew(at, node) } else { self.write(at, node) }
-    }
-
     #[inline]
     fn largest(&self, at: u32) -> u32 {
         if at == NONE { 0 } else { self.node(at).largest }
     }
 
+    /// Takes the end of the highest block that is large enough.
     fn take(&mut self, wanted: u32) -> Option<u32> {
-        if self.largest(self.root) < wanted {
+        let mut at = self.root;
+        if self.largest(at) < wanted {
             return None;
         }
-        let Taken { root, at, .. } = self.take_below(self.root, wanted);
-        self.root = root;
-        Some(at)
-    }
-
-    /// Takes the end of the highest block in this tree that is large enough, which there is.
-    fn take_below(&self, at: u32, wanted: u32) -> Taken {
-        let mut node = self.node(at);
-        let taken;
-        if self.largest(node.right) >= wanted {
-            taken = self.take_below(node.right, wanted);
-            node.right = taken.root;
-        } else if node.size >= wanted {
-            let from = node.size;
-            node.size -= wanted;
-            let taken = Taken { root: at, at: at + node.size, from };
-            if node.size == 0 {
-                return Taken { root: self.join(node.left, node.right), ..taken };
+        let size = loop {
+            let node = self.node(at);
+            if self.largest(node.right) >= wanted {
+                at = node.right;
+            } else if node.size >= wanted {
+                break node.size;
+            } else {
+                at = node.left;
             }
-            self.write_without(at, node, from);
-            return taken;
+        };
+        let rest = size - wanted;
+        if rest == 0 {
+            self.root = self.remove(self.root, at, size);
         } else {
-            taken = self.take_below(node.left, wanted);
-            node.left = taken.root;
+            self.shrink(at, size, rest);
         }
-        self.write_without(at, node, taken.from);
-        Taken { root: at, ..taken }
+        Some(at + rest)
     }
 
     fn give_back(&mut self, at: u32, mut size: u32) {
@@ -306,7 +298,11 @@ impl Region {
         } else {
             node.right = self.remove(node.right, at, size);
         }
-        self.write_without(root, node, size);
+        if node.largest == size {
+            self.write_anew(root, node);
+        } else {
+            self.write(root, node);
+        }
         root
     }
 
@@ -315,17 +311,41 @@ impl Region {
         let mut above = self.root;
         loop {
             let mut node = self.node(above);
-            node.largest = node.largest.max(size);
             if above == at {
                 node.size = size;
+                return self.write(at, Node { largest: node.largest.max(size), ..node });
             }
-            self.write(above, node);
-            match at.cmp(&above) {
-                Ordering::Less => above = node.left,
-                Ordering::Greater => above = node.right,
-                Ordering::Equal => return,
+            if node.largest < size {
+                self.write(above, Node { largest: size, ..node });
             }
+            above = if at < above { node.left } else { node.right };
         }
+    }
+
+    /// A block has become smaller.
+    fn shrink(&self, at: u32, from: u32, size: u32) {
+        // Where there is a larger one anyway nothing changes.
+        let mut above = self.root;
+        while above != at && self.node(above).largest > from {
+            above = self.towards(above, at);
+        }
+        self.shrink_below(above, at, size);
+    }
+
+    fn shrink_below(&self, root: u32, at: u32, size: u32) {
+        let mut node = self.node(root);
+        if root == at {
+            node.size = size;
+        } else {
+            self.shrink_below(self.towards(root, at), at, size);
+        }
+        self.write_anew(root, node);
+    }
+
+    /// The one below this block on the way to that one.
+    fn towards(&self, above: u32, at: u32) -> u32 {
+        let node = self.node(above);
+        if at < above { node.left } else { node.right }
     }
 
     /// The blocks of a tree before and behind a place.
@@ -414,15 +434,6 @@ mod tests {
         }
     }
 
-    impl Drop for Region {
-        fn drop(&mut self) {
-            if self.size > 0 {
-                // SAFETY: our own mapping, which nothing in these tests refers to any more.
-                unsafe { libc::munmap(self.base.cast(), self.size as usize * GRANULE) };
-            }
-        }
-    }
-
     /// Numbers that look like chance, the same each time.
     struct Chance(u64);
 
@@ -442,7 +453,7 @@ mod tests {
     #[test]
     fn pieces_never_overlap_and_what_is_given_back_is_one_with_what_is_free_beside_it() {
         let mut region = Region::map(64 * 1024).unwrap();
-        let (all, mut chance, mut taken) = (region.size, Chance(1), Vec::new());
+        let (all, mut chance, mut taken) = ((64 * 1024 / GRANULE) as u32, Chance(1), Vec::new());
         for round in 0..20_000 {
             // Nearly full at times, nearly empty at others.
             let takes = chance.below(100) < if round / 1_000 % 2 == 0 { 60 } else { 40 };
@@ -546,9 +557,8 @@ mod tests {
             release_unused();
         });
         let heap = heap();
-        let mapped = heap.regions.iter().filter(|region| region.size > 0);
-        for region in mapped {
-            assert_eq!(region.free(), [(1, region.size - 1)], "all was given back");
-        }
+        let region = heap.as_ref().unwrap();
+        assert_eq!(region.free(), [(1, (SIZE / GRANULE) as u32 - 1)], "all was given back");
+        assert_eq!(LARGEST.load(Ordering::Relaxed), (SIZE / GRANULE) as u32 - 1);
     }
 }
