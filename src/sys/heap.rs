@@ -17,7 +17,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::memory;
+use super::pages;
 
 /// Places and sizes are counted in these, in bytes; a node of the tree takes one.
 const GRANULE: usize = 16;
@@ -391,7 +391,7 @@ impl Region {
         if at != NONE {
             let node = self.node(at);
             self.release(node.left);
-            memory::advise(self.place(at + 1).addr(), (node.size - 1) as usize * GRANULE, libc::MADV_DONTNEED);
+            pages::advise(self.place(at + 1).addr(), (node.size - 1) as usize * GRANULE, libc::MADV_DONTNEED);
             self.release(node.right);
         }
     }
