@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use supervice::DaemonHeap;
+
+#[global_allocator]
+static HEAP: DaemonHeap = DaemonHeap;
+
 #[cfg(not(feature = "multicall"))]
 fn main() -> ExitCode {
     supervice::supervice_main(std::env::args_os())

@@ -231,6 +231,9 @@ mod util;
 
 pub use ctl::main as supervicectl_main;
 pub use daemon::main as supervice_main;
+/// What the allocator of the daemon's program is; no part of the interface.
+#[doc(hidden)]
+pub use sys::heap::DaemonHeap;
 
 /// What the tests and fuzz targets of this repository reach into. No part of the interface: it may change at any time.
 #[cfg(feature = "internals")]

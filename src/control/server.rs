@@ -165,7 +165,7 @@ pub const MOST_DOORS: usize = FIRST_CONNECTION as usize - FIRST_DOOR;
 pub type Sink = Box<dyn Fn(ServerEvent) + Send>;
 
 /// The loop of the io thread, which has not begun.
-pub struct Io(Server);
+pub struct Io(Box<Server>);
 
 impl Io {
     /// Runs it on this thread until it is [shut down](ServerHandle::shutdown). Gives back the names, to be dropped.
@@ -264,7 +264,7 @@ fn prepare_with(
         guards: Vec::new(),
         ending: None,
     };
-    Ok((handle, Io(server)))
+    Ok((handle, Io(Box::new(server))))
 }
 
 struct Server {
@@ -306,7 +306,7 @@ struct Server {
 }
 
 impl Server {
-    fn run(mut self) -> Names {
+    fn run(mut self: Box<Self>) -> Names {
         let mut events = Events::with_capacity(64);
         loop {
             let is_idle =
@@ -328,49 +328,7 @@ impl Server {
                 }
             }
             let now = Instant::now();
-            let some = self.unfinished.len().min(SERVED_PER_TURN);
-            for conn in self.unfinished.drain(..some).collect::<Vec<_>>() {
-                self.serve(now, conn);
-            }
-            for event in &events {
-                match event.token() {
-                    WAKER => {}
-                    PATHS => self.path_waits.happened(|| report_path(&self.report)),
-                    CHANGES => self.changes.happened(now),
-                    NOTIFICATIONS => self.notifications.readable(),
-                    NETWORK => self.network_waits.readable(),
-                    CLOCK => {
-                        if self.clock.as_ref().is_some_and(ClockWatch::was_set) {
-                            (self.sink)(ServerEvent::ClockSet);
-                        }
-                    }
-                    token if self.names.event(token, now) => {}
-                    Token(number) if number < FIRST_DOOR + MOST_DOORS => self.accept(now),
-                    Token(number) => {
-                        let conn = number as u64;
-                        if let Some(client) = self.clients.get_mut(&conn) {
-                            // Both directions: a client that has only closed its own still reads.
-                            if event.is_write_closed() {
-                                client.link.hang_up();
-                            } else if event.is_readable() {
-                                client.link.readable();
-                            }
-                            self.serve(now, conn);
-                        } else if let Some((run, report)) =
-                            self.ready_pipes.readable(self.poll.registry(), event.token())
-                        {
-                            (self.sink)(ServerEvent::Readiness(run, report));
-                        }
-                    }
-                }
-            }
-            let sink = &self.sink;
-            self.notifications.read_some(|read| tell(sink, read));
-            self.network_waits.read_some(self.poll.registry(), now, |NetworkSeen { run, condition, is_there }| {
-                sink(ServerEvent::ConditionSeen { run, condition, is_there });
-            });
-            self.take_messages(now);
-            self.expire(now);
+            self.turn(&events, now);
             let is_done = self.clients.is_empty() && !self.names.is_looking();
             match self.ending {
                 None => self.look_at_names(now),
@@ -380,8 +338,54 @@ impl Server {
         }
     }
 
+    /// Does what the poll has told of. Apart from the loop, whose frame is there while it waits: this one is large.
+    #[inline(never)]
+    fn turn(&mut self, events: &Events, now: Instant) {
+        let some = self.unfinished.len().min(SERVED_PER_TURN);
+        for conn in self.unfinished.drain(..some).collect::<Vec<_>>() {
+            self.serve(now, conn);
+        }
+        for event in events {
+            match event.token() {
+                WAKER => {}
+                PATHS => self.path_waits.happened(|| report_path(&self.report)),
+                CHANGES => self.changes.happened(now),
+                NOTIFICATIONS => self.notifications.readable(),
+                NETWORK => self.network_waits.readable(),
+                CLOCK => {
+                    if self.clock.as_ref().is_some_and(ClockWatch::was_set) {
+                        (self.sink)(ServerEvent::ClockSet);
+                    }
+                }
+                token if self.names.event(token, now) => {}
+                Token(number) if number < FIRST_DOOR + MOST_DOORS => self.accept(now),
+                Token(number) => {
+                    let conn = number as u64;
+                    if let Some(client) = self.clients.get_mut(&conn) {
+                        // Both directions: a client that has only closed its own still reads.
+                        if event.is_write_closed() {
+                            client.link.hang_up();
+                        } else if event.is_readable() {
+                            client.link.readable();
+                        }
+                        self.serve(now, conn);
+                    } else if let Some((run, report)) = self.ready_pipes.readable(self.poll.registry(), event.token()) {
+                        (self.sink)(ServerEvent::Readiness(run, report));
+                    }
+                }
+            }
+        }
+        let sink = &self.sink;
+        self.notifications.read_some(|read| tell(sink, read));
+        self.network_waits.read_some(self.poll.registry(), now, |NetworkSeen { run, condition, is_there }| {
+            sink(ServerEvent::ConditionSeen { run, condition, is_there });
+        });
+        self.take_messages(now);
+        self.expire(now);
+    }
+
     /// What is left to be removed when everything is over.
-    fn end(self) -> Names {
+    fn end(self: Box<Self>) -> Names {
         let mut names = self.names.end();
         names.more_sockets = self.guards;
         names

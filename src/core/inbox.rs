@@ -13,19 +13,20 @@ use crate::sys::doorbell::{Doorbell, Sleeper};
 /// The way to the dispatcher.
 #[derive(Clone)]
 pub(super) struct Inputs {
-    sender: Sender<External>,
+    /// Boxed: the queue has a place for each that it may hold, and is all but always empty.
+    sender: Sender<Box<External>>,
     bell: Arc<Doorbell>,
 }
 
 /// The dispatcher's end, which can't be waited at yet.
 pub(super) struct Unopened {
-    queue: Receiver<External>,
+    queue: Receiver<Box<External>>,
     bell: Arc<Doorbell>,
 }
 
 /// The dispatcher's end. When it is dropped, whatever is in it is dropped as well and nothing more can be sent.
 pub(super) struct Inbox {
-    queue: Receiver<External>,
+    queue: Receiver<Box<External>>,
     sleeper: Sleeper,
 }
 
@@ -43,14 +44,14 @@ pub(super) fn inbox(room: usize) -> (Inputs, Unopened) {
 impl Inputs {
     /// Waits for room.
     pub(super) fn send(&self, input: External) -> Result<(), NotTaken> {
-        self.sender.send(input).map_err(|_| NotTaken)?;
+        self.sender.send(Box::new(input)).map_err(|_| NotTaken)?;
         self.bell.ring();
         Ok(())
     }
 
     /// Waits for room, but no longer than this.
     pub(super) fn send_timeout(&self, input: External, limit: Duration) -> Result<(), NotTaken> {
-        self.sender.send_timeout(input, limit).map_err(|_| NotTaken)?;
+        self.sender.send_timeout(Box::new(input), limit).map_err(|_| NotTaken)?;
         self.bell.ring();
         Ok(())
     }
@@ -74,7 +75,7 @@ impl Unopened {
 impl Inbox {
     /// What is there by now.
     pub(super) fn try_iter(&self) -> impl Iterator<Item = External> {
-        self.queue.try_iter()
+        self.queue.try_iter().map(|input| *input)
     }
 
     /// Sleeps until something comes, or until this moment; may return for nothing.

@@ -17,7 +17,7 @@ use super::effect::{External, Input, Notice};
 use super::effects::{Adjust, Effects, Parts, StateWriter, identify, read_state};
 use super::engine::Engine;
 use super::environment::{FormerLimits, Users};
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Unopened};
 use super::{Phase, Supervisor, descriptor_need, termination};
 use crate::api::ExitDecision;
 use crate::config::{self, Additions, LoadOptions};
@@ -196,22 +196,56 @@ impl End {
 }
 
 fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, RunError> {
-    let (queue, config, config_path) = {
+    let queue = {
         let mut setup = supervisor.setup();
         let Some(queue) = setup.queue.take() else { return Err(RunError::NotIdle) };
         setup.phase = Phase::Running;
-        (queue, SupervisorConfig::clone(&supervisor.inner.handles.settings()), setup.path.clone())
+        queue
     };
     let _running = Running(supervisor);
+    let (machine, restart) = (options.machine.clone(), options.restart.clone());
+    let ends_process = options.ends_process;
+    let Prepared { queue, signals, left_to_others, server, io, output, begun } = *prepare(supervisor, options, queue)?;
+    let end_threads = |is_clean| end_threads(supervisor, output.as_ref(), &server, is_clean, ends_process);
+    let (ended, names) = dispatch_beside(io, begun, queue, (&signals, &left_to_others), ends_process, end_threads);
+    let ended = ended.map(|Ended { end, power, begins_anew }| {
+        if let Some(machine) = machine {
+            machine.set(power);
+        }
+        if let Some(restart) = restart {
+            restart.set(begins_anew);
+        }
+        end
+    });
+    leave(&ended, names);
+    ended
+}
+
+/// All that is there before the programs start.
+struct Prepared {
+    queue: Inbox,
+    signals: Signals,
+    left_to_others: LeftToOthers,
+    server: ServerHandle,
+    io: Io,
+    output: Option<Output>,
+    begun: Result<Box<Dispatcher>, RunError>,
+}
+
+/// Sets everything up.
+///
+/// Apart from its caller, whose frame stays for as long as the daemon runs; so does what it gives back, on the heap.
+#[inline(never)]
+fn prepare(supervisor: &Supervisor, options: RunOptions, queue: Unopened) -> Result<Box<Prepared>, RunError> {
+    let (config, config_path) =
+        (SupervisorConfig::clone(&supervisor.inner.handles.settings()), supervisor.setup().path.clone());
     set_up_log(&config, options.logging)?;
     let former = take_own_limits(&config);
     // First: a daemon that is refused must not have touched the files of the other.
     let lock = claim(&config).map_err(RunError::Socket)?;
     let pid_file = config.pidfile.as_deref().map(|path| PidFile::acquire(Path::new(path))).transpose();
     let pid_file = pid_file.map_err(RunError::PidFile)?;
-    let (machine, restart) = (options.machine.clone(), options.restart.clone());
-    let ends_process = options.ends_process;
-    let is_machine = machine.is_some() && !options.is_container;
+    let is_machine = options.machine.is_some() && !options.is_container;
     let listener = if is_machine { Listener::Machine } else { Listener::Daemon };
     let bell = queue.bell();
     let queue = queue.open().map_err(system("the dispatcher's loop"))?;
@@ -228,17 +262,12 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
         }
         dispatcher
     });
-    let end_threads = |is_clean| end_threads(supervisor, output.as_ref(), &server, is_clean, ends_process);
-    let (ended, names) = dispatch_beside(io, begun, queue, (&signals, &left_to_others), ends_process, end_threads);
-    let ended = ended.map(|Ended { end, power, begins_anew }| {
-        if let Some(machine) = machine {
-            machine.set(power);
-        }
-        if let Some(restart) = restart {
-            restart.set(begins_anew);
-        }
-        end
-    });
+    Ok(Box::new(Prepared { queue, signals, left_to_others, server, io, output, begun }))
+}
+
+/// Says the last line and removes the files.
+#[inline(never)]
+fn leave(ended: &Result<End, RunError>, names: Names) {
     let Names { socket, pid_file, lock, .. } = names;
     let is_clean = ended.as_ref().map_or(true, |end| end.clean);
     if is_clean {
@@ -247,7 +276,7 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
         // The next daemon looks for what was left behind where it finds the files.
         socket.into_iter().for_each(|socket| socket.guard.leave());
     }
-    if let Ok(end) = &ended {
+    if let Ok(end) = ended {
         end.tell();
     }
     // While the last line is written. The lock keeps the next daemon away until then.
@@ -257,7 +286,6 @@ fn run_to_the_end(supervisor: &Supervisor, options: RunOptions) -> Result<End, R
     }
     logger::flush(FLUSH_LIMIT);
     drop(lock);
-    ended
 }
 
 /// What the dispatcher has come to.
@@ -364,9 +392,6 @@ struct Ways<'a> {
 }
 
 /// Sets up all that is needed to start the programs. What is in `output` is to be ended by the caller, whatever comes back.
-///
-/// Its frame, in which large things are moved, is not to be a part of its caller's, which stays.
-#[inline(never)]
 fn begin(
     supervisor: &Supervisor,
     config: SupervisorConfig,

@@ -14,6 +14,7 @@ mod system;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -33,14 +34,27 @@ const USAGE: u8 = 2;
 ///
 /// With a program behind `--init`, or called through a link named after another init, it is that init (the module `init`).
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let args: Vec<OsString> = args.collect();
+    let code = match before_a_run(args.collect()) {
+        ControlFlow::Break(code) => code,
+        ControlFlow::Continue(args) if args.system => system::start(args),
+        ControlFlow::Continue(args) => start(args),
+    };
+    ExitCode::from(code)
+}
+
+/// Does what the arguments ask for, but for running a daemon.
+///
+/// Apart from its caller, whose frame stays for as long as a daemon runs.
+#[inline(never)]
+fn before_a_run(args: Vec<OsString>) -> ControlFlow<u8, Box<Args>> {
     if let Some(code) = crate::init::main(&args) {
-        return ExitCode::from(code);
+        return ControlFlow::Break(code);
     }
     // Without the three standard descriptors the next file opened would become one of them.
     let _ = sys::stdio::ensure_standard_fds();
     sys::memory::keep_small();
-    let code = match args::parse(args.into_iter()) {
+    ControlFlow::Break(match args::parse(args.into_iter()) {
+        Ok(Mode::Run(args)) => return ControlFlow::Continue(Box::new(args)),
         Err(message) => fail(USAGE, &format!("{message}\nTry 'supervice --help'.")),
         Ok(Mode::Help) => print(args::HELP),
         Ok(Mode::Version) => print(concat!("supervice ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -53,10 +67,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             check(&args, json, if secrets { Secrets::Shown } else { Secrets::Hidden })
         }
         Ok(Mode::Simulate { args, options, json }) => simulate::main(&args, &options, json),
-        Ok(Mode::Run(args)) if args.system => system::start(args),
-        Ok(Mode::Run(args)) => start(args),
-    };
-    ExitCode::from(code)
+    })
 }
 
 /// Says on standard error what failed; the exit code. A terminal that has gone changes nothing.
@@ -77,7 +88,8 @@ fn print(text: &str) -> u8 {
 }
 
 /// Loads the configuration and shows everything that is to be said about it.
-fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), String> {
+#[inline(never)]
+fn load(args: &Args) -> Result<(Box<Loaded>, std::path::PathBuf), String> {
     let Some(path) = args.config.clone().or_else(config::default_config_path) else {
         let message = "no configuration: neither supervisord.conf in this directory nor /etc/supervice.conf exists; name one with -c FILE";
         return Err(message.to_owned());
@@ -92,7 +104,7 @@ fn load(args: &Args) -> Result<(Loaded, std::path::PathBuf), String> {
     for warning in warnings {
         let _ = writeln!(io::stderr(), "supervice: warning: {warning}");
     }
-    let mut loaded = loaded.map_err(|error| error.to_string())?;
+    let mut loaded = Box::new(loaded.map_err(|error| error.to_string())?);
     loaded.logfile_given |= args.logfile.is_some();
     args.adjust(&mut loaded.config);
     Ok((loaded, path))
@@ -124,7 +136,7 @@ fn graph(args: &Args) -> u8 {
     }
 }
 
-fn start(mut args: Args) -> u8 {
+fn start(mut args: Box<Args>) -> u8 {
     let (mut loaded, path) = match load(&args) {
         Ok(loaded) => loaded,
         Err(message) => {
@@ -182,13 +194,13 @@ enum InitOf {
 
 /// Runs the daemon in this process, as often as a client asks for a new beginning.
 fn run(
-    mut loaded: Loaded,
+    mut loaded: Box<Loaded>,
     path: &Path,
-    args: Args,
+    args: Box<Args>,
     mut ready: Option<ReadyWriter>,
     init_of: Option<(system::Wanted, InitOf)>,
 ) -> u8 {
-    let args = Arc::new(args);
+    let args: Arc<Args> = Arc::from(args);
     let foreground = ready.is_none();
     loop {
         let restart = Rc::new(Cell::new(false));
@@ -216,22 +228,22 @@ fn run(
         loaded = load_again(path, &args).unwrap_or_else(|error| {
             // Better the programs of before than none.
             log::error!("begins anew with the configuration that was in force: {error}");
-            let files = vec![path.to_owned()];
-            Loaded {
+            Box::new(Loaded {
                 config: supervisor.config(),
                 warnings: Vec::new(),
-                files,
+                files: vec![path.to_owned()],
                 logfile_given: given,
                 origins: Vec::new(),
                 scaled: Vec::new(),
-            }
+            })
         });
     }
 }
 
 /// Loads the configuration for a new beginning.
-fn load_again(path: &Path, args: &Args) -> Result<Loaded, ConfigError> {
-    let mut loaded = config::load(path, &args.load_options())?;
+#[inline(never)]
+fn load_again(path: &Path, args: &Args) -> Result<Box<Loaded>, ConfigError> {
+    let mut loaded = Box::new(config::load(path, &args.load_options())?);
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }

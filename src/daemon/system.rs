@@ -15,7 +15,7 @@ use crate::util::errno;
 pub(super) type Wanted = Rc<Cell<Option<Power>>>;
 
 /// Prepares the machine, runs, and turns it off. Returns only where this is not the kernel's init.
-pub(super) fn start(args: Args) -> u8 {
+pub(super) fn start(args: Box<Args>) -> u8 {
     let mounts = args.mounts.clone().unwrap_or_else(|| MOUNTS.to_owned());
     let machine = match system::prepare(&mounts) {
         Ok(machine) => machine,
@@ -44,7 +44,7 @@ pub(super) fn start(args: Args) -> u8 {
 
 /// Runs, and has the kernel end the container as whoever has started it expects: as a machine that was turned off or that is to
 /// begin anew. Where the kernel does not let us, the exit code tells.
-pub(super) fn run_in_container(loaded: Loaded, path: &Path, args: Args) -> u8 {
+pub(super) fn run_in_container(loaded: Box<Loaded>, path: &Path, args: Box<Args>) -> u8 {
     let wanted = Wanted::default();
     let code = run(loaded, path, args, None, Some((Rc::clone(&wanted), InitOf::Container)));
     let Some(power) = wanted.get() else { return code };

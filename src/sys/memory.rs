@@ -3,6 +3,9 @@
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::heap;
+use super::pages::advise;
+
 /// The process is the daemon, and not some program that has a supervisor in it.
 static IS_DAEMON: AtomicBool = AtomicBool::new(false);
 
@@ -21,8 +24,9 @@ pub fn keep_small() {
 }
 
 /// Gives memory that was freed back to the system: worth it after something large is done with, such as
-/// reading a configuration. Does nothing with other C libraries.
+/// reading a configuration. Of what is the C library's only glibc gives something back.
 pub fn trim_heap() {
+    heap::release_unused();
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim touches only what is free.
     unsafe {
@@ -40,8 +44,8 @@ pub fn rest() {
     }
 }
 
-/// What of the stack stays below the caller's frame, in bytes: more than the kernel's frame for a signal takes.
-const STACK_KEPT: usize = 8 * 1024;
+/// What of the stack stays below the frame of [`release_stack`], in bytes: more than the call takes that lets go of the rest.
+const STACK_KEPT: usize = 1024;
 /// How far below a stack is looked at, in bytes: farther than the start comes.
 const STACK_RELEASED: usize = 96 * 1024;
 
@@ -108,23 +112,6 @@ unsafe extern "C" fn advise_segments(info: *mut libc::dl_phdr_info, _: usize, ad
         }
     }
     END
-}
-
-/// Whole pages only: what begins or ends within a page may share it with something that was written to.
-fn advise(start: usize, length: usize, advice: c_int) {
-    // SAFETY: a plain question.
-    let page = match usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) {
-        Ok(page) if page.is_power_of_two() => page,
-        Ok(_) | Err(_) => return,
-    };
-    let (first, end) = (start.next_multiple_of(page), (start + length) & !(page - 1));
-    if first < end {
-        // SAFETY: the pages are a private mapping of a file that nobody has written to, and are read again when needed; or a part
-        // of the stack that no frame is in.
-        unsafe {
-            libc::madvise(std::ptr::with_exposed_provenance_mut(first), end - first, advice);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -319,6 +319,11 @@ impl Spawner {
         }
     }
 
+    /// Gives back the pages that children have used, at a rest.
+    pub fn rest(&mut self) {
+        self.stacks.iter_mut().for_each(Stack::release);
+    }
+
     /// Takes back from a late child what it no longer needs once it has executed its program: memory, and descriptors
     /// that keep its pipes open here. `true` while it may still do so.
     pub fn settle(&mut self, child: &mut Child) -> bool {

@@ -237,6 +237,7 @@ impl Effects {
     /// waits: whatever runs afterwards brings its code back, sixteen pages at a time.
     pub(super) fn trim_if_wanted(&mut self) {
         if std::mem::take(&mut self.trim_wanted) {
+            self.spawner.rest();
             sys::memory::rest();
         }
     }
