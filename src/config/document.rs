@@ -27,7 +27,8 @@ const PROGRAM_PREFIX: &str = "program:";
 
 /// The template and the instance that a program's name tells: `worker@eu` is `eu` of `worker`.
 fn instance_of(program: &str) -> Option<(&str, &str)> {
-    program.split_once('@')
+    let at = program.bytes().position(|byte| byte == b'@')?;
+    Some((program.get(..at)?, program.get(at + 1..)?))
 }
 
 fn template_section(template: &str) -> String {
@@ -112,18 +113,22 @@ impl KeyNames {
 #[derive(Default)]
 struct KeyPlaces {
     places: Vec<(KeyId, Place)>,
-    /// Of a section with many keys: where each is in the list.
-    index: Option<Box<HashMap<KeyId, usize, FnvState>>>,
+    /// Where each is in the list, if these are not few.
+    index: HashMap<KeyId, usize, FnvState>,
 }
 
 /// Among so many keys, a search from the first on is quicker than a hash.
 const FEW_KEYS: usize = 32;
 
 impl KeyPlaces {
+    fn are_few(&self) -> bool {
+        self.places.len() <= FEW_KEYS
+    }
+
     fn position(&self, key: KeyId) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.get(&key).copied(),
-            None => self.places.iter().position(|(other, _)| *other == key),
+        match self.are_few() {
+            true => self.places.iter().position(|(other, _)| *other == key),
+            false => self.index.get(&key).copied(),
         }
     }
 
@@ -136,13 +141,10 @@ impl KeyPlaces {
             *former = place;
             return;
         }
-        if let Some(index) = &mut self.index {
-            index.insert(key, self.places.len());
-        }
         self.places.push((key, place));
-        if self.index.is_none() && self.places.len() > FEW_KEYS {
-            let index = self.places.iter().zip(0..).map(|((key, _), position)| (*key, position));
-            self.index = Some(Box::new(index.collect()));
+        if !self.are_few() {
+            let missing = self.places.iter().enumerate().skip(self.index.len());
+            self.index.extend(missing.map(|(position, (key, _))| (*key, position)));
         }
     }
 }
@@ -155,6 +157,8 @@ struct SectionText {
     order: usize,
     /// It is a program's.
     is_program: bool,
+    /// Its name may tell a template.
+    may_be_instance: bool,
     values: Properties,
     places: KeyPlaces,
     /// The [marks](mark_of) of its keys: most of those that are asked for are absent, and this tells that at once.
@@ -256,16 +260,18 @@ impl Document {
 
     fn view<'d>(&'d self, own: &'d SectionText, [defaults, all]: [Option<&'d SectionText>; 2]) -> SectionView<'d> {
         let name = &*own.name;
-        let (mut template, mut above) = (None, None);
-        if own.is_program {
-            let program = name.strip_prefix(PROGRAM_PREFIX).map(|rest| name_in(rest, self.dialect));
-            template = program.and_then(instance_of).and_then(|(template, _)| self.text(&template_section(template)));
-            above = defaults.filter(|defaults| defaults.order < own.order);
-        }
+        let template = own.may_be_instance.then(|| self.template_of(name)).flatten();
+        let above = defaults.filter(|defaults| own.is_program && defaults.order < own.order);
         let inherited = Inherited { template, defaults: above, all };
         let others = [template, above, all].into_iter().flatten();
         let marks = others.fold(own.marks, |marks, section| marks | section.marks);
         SectionView { name, names: &self.names, own, inherited, marks }
+    }
+
+    /// The section of the template that the name of a program's section tells.
+    fn template_of(&self, name: &str) -> Option<&SectionText> {
+        let program = name_in(name.strip_prefix(PROGRAM_PREFIX)?, self.dialect);
+        self.text(&template_section(instance_of(program)?.0))
     }
 
     /// The instance that a program's name tells, where there is the template that it names.
@@ -293,8 +299,16 @@ impl Document {
         let name: Rc<str> = name.into();
         self.numbers.insert(Rc::clone(&name), order);
         let is_program = name.starts_with(PROGRAM_PREFIX);
-        let (values, places) = (Properties::new(), KeyPlaces::default());
-        self.sections.push(SectionText { name, header: place, order, is_program, values, places, marks: 0 });
+        self.sections.push(SectionText {
+            may_be_instance: is_program && name.bytes().any(|byte| byte == b'@'),
+            name,
+            header: place,
+            order,
+            is_program,
+            values: Properties::new(),
+            places: KeyPlaces::default(),
+            marks: 0,
+        });
         order
     }
 
@@ -357,6 +371,12 @@ impl<'d> SectionView<'d> {
     /// Their numbers.
     pub(super) fn own_keys(&self) -> impl Iterator<Item = KeyId> + use<'d> {
         self.own.places.places.iter().map(|(key, _)| *key)
+    }
+
+    /// To go through all its keys and those that it inherits takes no longer than a few look-ups.
+    pub(super) fn has_few_keys(&self) -> bool {
+        let Inherited { template, defaults, all } = self.inherited;
+        [Some(self.own), template, defaults, all].into_iter().flatten().all(|section| section.places.are_few())
     }
 
     /// The numbers of its own keys and of those that it inherits; one may come more than once.

@@ -105,34 +105,32 @@ pub(crate) fn read(
     let (count, first) = (base.numprocs, i64::from(base.numprocs_start));
     let scale = context.additions.of(name, count);
     let (wanted, named) = scale.unwrap_or((count, count));
-    let mut instances = Vec::with_capacity(named as usize);
+    let mut instances = vec![base; named as usize];
     let mut found = Report::default();
-    // The last one, mostly the only one, is no copy.
-    for (number, mut instance) in (0..named).zip(std::iter::repeat_n(base, named as usize)) {
+    for (number, instance) in (0..).zip(&mut instances) {
         if count > 1 {
             instance.name = format!("{name}:{number:02}");
         }
         scope.process = Some(ProcessScope { number: i64::from(number) + first, count });
         let mut own = Report::default();
         let mut fields = Fields { view, scope, report: &mut own };
-        read_keys(&mut fields, &given, keys::Scope::Variables, &mut instance, checks);
+        read_keys(&mut fields, &given, keys::Scope::Variables, instance, checks);
         let variables = std::mem::take(&mut instance.environment);
         let mut fields = Fields { view, scope: Scope { own: Some(&variables), ..scope }, report: &mut own };
-        read_keys(&mut fields, &given, keys::Scope::Instance, &mut instance, checks);
+        read_keys(&mut fields, &given, keys::Scope::Instance, instance, checks);
         match kind {
             ProgramKind::Plain => {}
             ProgramKind::EventListener => instance.stdin = Stdin::Pipe,
             // It is the socket.
             ProgramKind::Fcgi => instance.stdin = Stdin::Null,
         }
-        terminal::check(&mut fields, kind, &mut instance);
-        check_together(&mut fields, &mut instance);
+        terminal::check(&mut fields, kind, instance);
+        check_together(&mut fields, instance);
         instance.environment.extend(context.environment.iter().cloned());
         instance.environment.extend(variables);
         // What is wrong with one instance is mostly wrong with all: each key is reported once.
         merge_new(&mut found.problems, own.problems);
         merge_new(&mut found.warnings, own.warnings);
-        instances.push(instance);
     }
     report.problems.append(&mut found.problems);
     report.warnings.append(&mut found.warnings);
