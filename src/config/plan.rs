@@ -64,12 +64,6 @@ impl ReloadPlan {
     pub(crate) fn has_same_programs(&self) -> bool {
         [&self.added, &self.removed, &self.changed].iter().all(|names| names.is_empty())
     }
-
-    /// Whether this program is new, or has another setting.
-    pub(crate) fn is_news(&self, name: &str) -> bool {
-        let is_in = |names: &[String]| names.binary_search_by(|other| other.as_str().cmp(name)).is_ok();
-        is_in(&self.added) || is_in(&self.changed)
-    }
 }
 
 /// Compares the configuration that is in force with the one that is to replace it.
@@ -101,7 +95,12 @@ pub(crate) fn diff_shared<'o>(
 }
 
 /// Of the settings of the daemon, and of all programs.
-fn plan(old: &SupervisorConfig, before: &[&ProgramConfig], new: &SupervisorConfig, after: &[&ProgramConfig]) -> ReloadPlan {
+fn plan(
+    old: &SupervisorConfig,
+    before: &[&ProgramConfig],
+    new: &SupervisorConfig,
+    after: &[&ProgramConfig],
+) -> ReloadPlan {
     let settings = keys::DAEMON.iter().filter(|row| !row.is_same(old, new));
     let settings = settings.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live });
     let settings = settings.chain((old.http != new.http).then_some(HTTP_CHANGED));
@@ -112,7 +111,9 @@ fn plan(old: &SupervisorConfig, before: &[&ProgramConfig], new: &SupervisorConfi
     for (name, program) in &after {
         match before.get(name) {
             None => plan.added.push((*name).to_owned()),
-            Some(former) if !std::ptr::eq(*former, *program) && former != program => plan.changed.push((*name).to_owned()),
+            Some(former) if !std::ptr::eq(*former, *program) && former != program => {
+                plan.changed.push((*name).to_owned())
+            }
             Some(_) => {}
         }
     }

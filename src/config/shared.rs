@@ -14,7 +14,7 @@ use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::util::fnv::FnvState;
 
 /// See the [module](self).
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Configuration {
     /// The settings of the daemon. Its own list of programs is empty.
     pub settings: SupervisorConfig,

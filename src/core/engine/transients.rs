@@ -15,8 +15,8 @@ use super::{Engine, Entry};
 use crate::api::{
     Answer, ProcId, Refusal, ReloadFailure, Reply, RequestId, Run, RunRefusal, Terms, Unreached, WaitFor,
 };
-use crate::core::effect::{Attached, Effect, OutputJob};
 use crate::config::Configuration;
+use crate::core::effect::{Attached, Effect, OutputJob};
 use crate::models::{ProgramConfig, WindowSize};
 use crate::process::{Generation, Initiator, ProcessState};
 

@@ -48,7 +48,13 @@ impl Oracle {
     }
 
     /// The file was read; `None`: it is broken.
-    pub(super) fn loaded(&mut self, now: Millis, load: u64, programs: Option<&[Arc<ProgramConfig>]>, shutdown_timeout: u32) {
+    pub(super) fn loaded(
+        &mut self,
+        now: Millis,
+        load: u64,
+        programs: Option<&[Arc<ProgramConfig>]>,
+        shutdown_timeout: u32,
+    ) {
         if load != self.loads || self.reading.is_none() {
             self.counts.late_loads += 1;
             return;

@@ -187,7 +187,7 @@ impl FakeSystem {
         }
         self.write_again();
         if let Some(load) = self.loading {
-            self.later(0, Pending::Config { load, in_force });
+            self.later(0, Pending::Config { load, in_force: Vec::new() });
         }
     }
 
