@@ -393,7 +393,7 @@ fn build<'d>(
 
 /// Reports sections without effect, and keys of `[DEFAULT]` that no section knows.
 fn check_sections(document: &Document, report: &mut Report) {
-    for view in document.sections() {
+    for view in document.other_sections() {
         match section_kind(view.name, document.dialect) {
             SectionKind::Unsupported(instead) => {
                 report.warn(section_diagnostic(&view, Fault::new("this section has no effect here", instead)));

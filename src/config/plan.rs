@@ -9,7 +9,7 @@ use super::keys::{self, KeyRow, Reload, Setting};
 use super::print::HIDDEN;
 use super::shared::Configuration;
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::util::fnv::FnvState;
+use crate::util::quick_hash::QuickState;
 use crate::util::sort::sort;
 
 /// The difference between two configurations. Programs are compared by name and setting; their order in the
@@ -142,7 +142,7 @@ fn without_same_ends<'l, 'p>(
     (before, after)
 }
 
-fn by_name<'p>(programs: &[&'p ProgramConfig]) -> HashMap<&'p str, &'p ProgramConfig, FnvState> {
+fn by_name<'p>(programs: &[&'p ProgramConfig]) -> HashMap<&'p str, &'p ProgramConfig, QuickState> {
     programs.iter().map(|program| (program.name.as_str(), *program)).collect()
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Diagnostic, Loaded, ProgramOrigins, Scaled};
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::util::fnv::FnvState;
+use crate::util::quick_hash::QuickState;
 
 /// See the [module](self).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ impl Reading {
 
 /// These programs; in the place of those that are in force as they are, the ones in force.
 fn shared(programs: Vec<ProgramConfig>, in_force: &[Arc<ProgramConfig>]) -> Vec<Arc<ProgramConfig>> {
-    let mut by_name: Option<HashMap<&str, &Arc<ProgramConfig>, FnvState>> = None;
+    let mut by_name: Option<HashMap<&str, &Arc<ProgramConfig>, QuickState>> = None;
     let mut in_order = in_force.iter();
     let share = |program: ProgramConfig| {
         // Mostly they are in one order.

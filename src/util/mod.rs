@@ -10,6 +10,7 @@ pub(crate) mod glob;
 pub(crate) mod gzip;
 pub(crate) mod line_pattern;
 pub(crate) mod log_level;
+pub(crate) mod quick_hash;
 pub(crate) mod quote;
 pub(crate) mod ranges;
 pub(crate) mod sort;
