@@ -22,6 +22,7 @@ use crate::config::{
 use crate::core::effect::Effect;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Desired, Initiator, Moment, ProcessState};
+use crate::util::quick_hash::QuickState;
 use crate::util::sort::sort;
 use crate::util::sorted::SortedSet;
 
@@ -211,8 +212,8 @@ impl Engine {
         let mut change = Change { plan: diff_shared(&self.settings, before, &new), ..Change::default() };
         self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
         self.apply_settings(&change.plan, &new.settings);
-        let programs = match change.plan.has_same_programs() {
-            true => HashMap::new(),
+        let programs: HashMap<&str, &Arc<ProgramConfig>, QuickState> = match change.plan.has_same_programs() {
+            true => HashMap::default(),
             false => new.programs.iter().map(|program| (program.name.as_str(), program)).collect(),
         };
         let program = |name: &str| programs.get(name).map(|program| Arc::clone(program));
