@@ -15,7 +15,7 @@ use crate::util::glob;
 /// Reads the rules. One that can't be read is an error: without it, others could do what it was to keep from them.
 pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, report: &mut Report) -> Vec<AccessRule> {
     let mut rules: Vec<AccessRule> = Vec::new();
-    for view in document.sections() {
+    for view in document.other_sections() {
         let SectionKind::Access(name) = section_kind(view.name, document.dialect) else { continue };
         check_keys(&view, Section::Access, document.dialect, report);
         if let Some(fault) = name_fault(name, "access", document.dialect) {
@@ -52,7 +52,7 @@ pub(crate) fn check_programs(
     programs: &[ProgramConfig],
     report: &mut Report,
 ) {
-    for view in document.sections() {
+    for view in document.other_sections() {
         let SectionKind::Access(name) = section_kind(view.name, document.dialect) else { continue };
         let Some(rule) = rules.iter().find(|rule| rule.name == name && rule.allow != Rights::NONE) else { continue };
         for pattern in &rule.programs {

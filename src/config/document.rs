@@ -13,7 +13,7 @@ use super::diagnostic::Place;
 use super::marks::mark_of;
 use super::sections::name_in;
 use crate::models::Dialect;
-use crate::util::fnv::FnvState;
+use crate::util::quick_hash::QuickState;
 
 /// The section whose keys every other section has as well, unless it sets them itself.
 pub(crate) const DEFAULT_SECTION: &str = "DEFAULT";
@@ -43,7 +43,7 @@ pub struct Document {
     /// In the order in which they first appear.
     sections: Vec<SectionText>,
     /// Which of them has this name.
-    numbers: HashMap<Rc<str>, usize, FnvState>,
+    numbers: HashMap<Rc<str>, usize, QuickState>,
     names: KeyNames,
     /// Continuation lines that look like keys of their own.
     pub(crate) swallowed: Vec<SwallowedKey>,
@@ -84,7 +84,7 @@ impl KeyId {
 #[derive(Default)]
 struct KeyNames {
     names: Vec<(Rc<str>, u64)>,
-    numbers: HashMap<Rc<str>, KeyId, FnvState>,
+    numbers: HashMap<Rc<str>, KeyId, QuickState>,
 }
 
 impl KeyNames {
@@ -114,7 +114,7 @@ impl KeyNames {
 struct KeyPlaces {
     places: Vec<(KeyId, Place)>,
     /// Where each is in the list, if these are not few.
-    index: HashMap<KeyId, usize, FnvState>,
+    index: HashMap<KeyId, usize, QuickState>,
 }
 
 /// Among so many keys, a search from the first on is quicker than a hash.
@@ -226,6 +226,13 @@ impl Document {
         let shared = self.shared();
         let own = self.sections.iter().filter(|section| *section.name != *DEFAULT_SECTION);
         own.map(move |section| self.view(section, shared))
+    }
+
+    /// The same without those that are called `[program:NAME]`, which are mostly nearly all.
+    pub(crate) fn other_sections(&self) -> impl Iterator<Item = SectionView<'_>> {
+        let shared = self.shared();
+        let others = self.sections.iter().filter(|section| !section.is_program && *section.name != *DEFAULT_SECTION);
+        others.map(move |section| self.view(section, shared))
     }
 
     pub(crate) fn section(&self, name: &str) -> Option<SectionView<'_>> {

@@ -12,13 +12,13 @@ use super::program::Names;
 use super::sections::{SectionKind, section_kind};
 use super::unknown_keys::check_keys;
 use crate::util::did_you_mean::closest;
-use crate::util::fnv::FnvState;
+use crate::util::quick_hash::QuickState;
 
 /// The key that names the members.
 const PROGRAMS: &str = "programs";
 
 /// The group of each program that is in one, by the name of its section.
-pub(crate) type Groups<'d> = HashMap<&'d str, &'d str, FnvState>;
+pub(crate) type Groups<'d> = HashMap<&'d str, &'d str, QuickState>;
 
 /// One `[group:NAME]`, with the text of its members.
 pub(crate) struct Group<'d> {
@@ -32,7 +32,7 @@ pub(crate) struct Group<'d> {
 pub(crate) fn sections<'d>(document: &'d Document, scope: Scope<'_>, report: &mut Report) -> Vec<Group<'d>> {
     let mut groups = Vec::new();
     let mut seen = HashMap::new();
-    for view in document.sections() {
+    for view in document.other_sections() {
         let SectionKind::Group(name) = section_kind(view.name, document.dialect) else { continue };
         check_keys(&view, Section::Group, document.dialect, report);
         if let Some(fault) = name_fault(name, "group", document.dialect) {

@@ -20,7 +20,7 @@ const MOST_SOCKETS: usize = 32;
 /// Reads the sections, and checks what their keys say together.
 pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, report: &mut Report) -> Vec<HttpConfig> {
     let mut all: Vec<HttpConfig> = Vec::new();
-    for view in document.sections() {
+    for view in document.other_sections() {
         let section = match section_kind(view.name, document.dialect) {
             SectionKind::Http => Section::Http,
             SectionKind::UnixServer => Section::UnixServer,

@@ -46,6 +46,7 @@ mod program;
 mod program_keys;
 mod reader;
 mod sections;
+mod shared;
 mod shell;
 mod shutdown_time;
 mod start_order;
@@ -71,8 +72,9 @@ pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_en
 pub(crate) use expand::instance_value;
 pub(crate) use origins::ProgramOrigins;
 pub use plan::{ChangedSetting, KeyDiff, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
-pub(crate) use plan::{all_keys, diff_with};
+pub(crate) use plan::{all_keys, diff_shared};
 pub use print::{Secrets, to_json};
+pub(crate) use shared::{Configuration, Reading};
 #[cfg(feature = "attach")]
 pub(crate) use transient::TransientProgram;
 #[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "who comes in by HTTP is asked for there alone"))]
@@ -391,7 +393,7 @@ fn build<'d>(
 
 /// Reports sections without effect, and keys of `[DEFAULT]` that no section knows.
 fn check_sections(document: &Document, report: &mut Report) {
-    for view in document.sections() {
+    for view in document.other_sections() {
         match section_kind(view.name, document.dialect) {
             SectionKind::Unsupported(instead) => {
                 report.warn(section_diagnostic(&view, Fault::new("this section has no effect here", instead)));

@@ -1,13 +1,15 @@
 //! What a reload changes: two configurations in, the names that differ out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::keys::{self, KeyRow, Reload, Setting};
 use super::print::HIDDEN;
+use super::shared::Configuration;
 use crate::models::{ProgramConfig, SupervisorConfig};
-use crate::util::fnv::FnvState;
+use crate::util::quick_hash::QuickState;
 use crate::util::sort::sort;
 
 /// The difference between two configurations. Programs are compared by name and setting; their order in the
@@ -62,12 +64,6 @@ impl ReloadPlan {
     pub(crate) fn has_same_programs(&self) -> bool {
         [&self.added, &self.removed, &self.changed].iter().all(|names| names.is_empty())
     }
-
-    /// Whether this program is new, or has another setting.
-    pub(crate) fn is_news(&self, name: &str) -> bool {
-        let is_in = |names: &[String]| names.binary_search_by(|other| other.as_str().cmp(name)).is_ok();
-        is_in(&self.added) || is_in(&self.changed)
-    }
 }
 
 /// Compares the configuration that is in force with the one that is to replace it.
@@ -83,25 +79,41 @@ impl ReloadPlan {
 /// assert!(diff(&new, &new).is_empty());
 /// ```
 pub fn diff(old: &SupervisorConfig, new: &SupervisorConfig) -> ReloadPlan {
-    diff_with(old, &old.programs, new)
+    let (before, after): (Vec<_>, Vec<_>) = (old.programs.iter().collect(), new.programs.iter().collect());
+    plan(old, &before, new, &after)
 }
 
-/// As [`diff`], with the programs that are in force apart from the settings of the daemon.
-pub(crate) fn diff_with<'o>(
+/// As [`diff`], of shared programs: of one that stands in both as it is, no setting is looked at.
+pub(crate) fn diff_shared<'o>(
     old: &SupervisorConfig,
-    programs: impl IntoIterator<Item = &'o ProgramConfig>,
-    new: &SupervisorConfig,
+    programs: impl IntoIterator<Item = &'o Arc<ProgramConfig>>,
+    new: &Configuration,
 ) -> ReloadPlan {
-    let (before, after) = (by_name(programs), by_name(&new.programs));
+    let before: Vec<&ProgramConfig> = programs.into_iter().map(Arc::as_ref).collect();
+    let after: Vec<&ProgramConfig> = new.programs.iter().map(Arc::as_ref).collect();
+    plan(old, &before, &new.settings, &after)
+}
+
+/// Of the settings of the daemon, and of all programs.
+fn plan(
+    old: &SupervisorConfig,
+    before: &[&ProgramConfig],
+    new: &SupervisorConfig,
+    after: &[&ProgramConfig],
+) -> ReloadPlan {
     let settings = keys::DAEMON.iter().filter(|row| !row.is_same(old, new));
     let settings = settings.map(|row| ChangedSetting { key: row.name, live: row.reload == Reload::Live });
     let settings = settings.chain((old.http != new.http).then_some(HTTP_CHANGED));
     let settings = settings.chain((old.access != new.access).then_some(ACCESS_CHANGED));
     let mut plan = ReloadPlan { daemon_settings_changed: settings.collect(), ..ReloadPlan::default() };
+    let (before, after) = without_same_ends(before, after);
+    let (before, after) = (by_name(before), by_name(after));
     for (name, program) in &after {
         match before.get(name) {
             None => plan.added.push((*name).to_owned()),
-            Some(former) if former != program => plan.changed.push((*name).to_owned()),
+            Some(former) if !std::ptr::eq(*former, *program) && former != program => {
+                plan.changed.push((*name).to_owned())
+            }
             Some(_) => {}
         }
     }
@@ -112,8 +124,26 @@ pub(crate) fn diff_with<'o>(
     plan
 }
 
-fn by_name<'p>(programs: impl IntoIterator<Item = &'p ProgramConfig>) -> HashMap<&'p str, &'p ProgramConfig, FnvState> {
-    programs.into_iter().map(|program| (program.name.as_str(), program)).collect()
+/// Both lists without what they begin and end with alike: mostly everything, or all but what is new.
+fn without_same_ends<'l, 'p>(
+    mut before: &'l [&'p ProgramConfig],
+    mut after: &'l [&'p ProgramConfig],
+) -> (&'l [&'p ProgramConfig], &'l [&'p ProgramConfig]) {
+    while let ([one, earlier @ ..], [other, later @ ..]) = (before, after)
+        && std::ptr::eq(*one, *other)
+    {
+        (before, after) = (earlier, later);
+    }
+    while let ([earlier @ .., one], [later @ .., other]) = (before, after)
+        && std::ptr::eq(*one, *other)
+    {
+        (before, after) = (earlier, later);
+    }
+    (before, after)
+}
+
+fn by_name<'p>(programs: &[&'p ProgramConfig]) -> HashMap<&'p str, &'p ProgramConfig, QuickState> {
+    programs.iter().map(|program| (program.name.as_str(), *program)).collect()
 }
 
 /// `true` where a program that runs with `old` must be started anew to run as `new` says. The other settings act

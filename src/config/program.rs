@@ -18,10 +18,10 @@ use super::unknown_keys::check_keys;
 use crate::models::{
     AutoRestart, ChangeAction, Dialect, HealthCheckType, ProgramConfig, ProgramType, Readiness, RestartLimit, Stdin,
 };
-use crate::util::fnv::FnvState;
+use crate::util::quick_hash::QuickState;
 
 /// The names of programs, with the places of their sections.
-pub(crate) type Names<'d> = HashMap<&'d str, &'d Place, FnvState>;
+pub(crate) type Names<'d> = HashMap<&'d str, &'d Place, QuickState>;
 
 /// The names of all programs; a name that can't be used is reported.
 pub(crate) fn names<'d>(document: &'d Document, report: &mut Report) -> Names<'d> {

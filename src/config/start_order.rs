@@ -13,7 +13,7 @@ use super::program::{self, Context};
 use super::sections::{ProgramKind, SectionKind, section_kind};
 use super::values::integer;
 use crate::models::ProgramConfig;
-use crate::util::fnv::FnvState;
+use crate::util::quick_hash::QuickState;
 use crate::util::sort;
 
 /// The priority of an event listener that names none: it is there before the others.
@@ -41,13 +41,13 @@ pub(crate) fn read<'d>(
     origins: &mut Vec<Origin<'d>>,
     report: &mut Report,
 ) -> Vec<ProgramConfig> {
-    let mut sections: HashMap<&str, (ProgramKind, SectionView<'_>), FnvState> = HashMap::default();
+    let mut sections: HashMap<&str, (ProgramKind, SectionView<'_>), QuickState> = HashMap::default();
     for view in document.sections() {
         if let Some((kind, name)) = possible_member(view, document) {
             sections.entry(name).or_insert((kind, view));
         }
     }
-    let mut grouped: HashSet<&str, FnvState> = HashSet::default();
+    let mut grouped: HashSet<&str, QuickState> = HashSet::default();
     let mut started = Vec::new();
     for group in groups {
         let mut programs = Vec::new();
@@ -141,7 +141,7 @@ fn warn_member(document: &Document, group: &Group<'_>, member: &str, context: &C
 
 /// Of two processes of one name in a group, or two groups of one name, supervisord would lose one.
 fn refuse_twins(started: &[Started<'_>], report: &mut Report) {
-    let mut groups: HashMap<&str, &Started<'_>, FnvState> = HashMap::default();
+    let mut groups: HashMap<&str, &Started<'_>, QuickState> = HashMap::default();
     for group in started {
         if let Some(first) = groups.insert(group.name, group) {
             let place = first.view.header();
@@ -156,7 +156,7 @@ fn refuse_twins(started: &[Started<'_>], report: &mut Report) {
             );
             report.error(section_diagnostic(&group.view, fault));
         }
-        let mut names: HashSet<&str, FnvState> = HashSet::default();
+        let mut names: HashSet<&str, QuickState> = HashSet::default();
         for program in &group.programs {
             if !names.insert(program.name.as_str()) {
                 let fault = Fault::new(

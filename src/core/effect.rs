@@ -17,7 +17,7 @@ use crate::api::{
     Amount, Announcement, Answer, ConditionId, EventKinds, HistoryRow, LogLevel, ProcId, Reader, Reply, Request,
     RequestId, Why,
 };
-use crate::config::{Additions, ConfigError, Loaded};
+use crate::config::{Additions, ConfigError, Reading};
 use crate::control::server::{ConnId, IncomingRequest, Received};
 use crate::health::HealthCheckResult;
 #[cfg(feature = "attach")]
@@ -239,7 +239,7 @@ pub(crate) enum Input {
     #[cfg(feature = "attach")]
     RunRead { request: RequestId, result: Result<Box<ProgramConfig>, String> },
     /// The configuration file was read.
-    ConfigLoaded { load: u64, result: Box<Result<Loaded, ConfigError>> },
+    ConfigLoaded { load: u64, result: Box<Result<Reading, ConfigError>> },
 }
 
 /// What all that a run has started uses.
@@ -293,6 +293,8 @@ pub(crate) struct LoadJob {
     pub additions: Additions,
     /// Where the settings of these programs come from is told.
     pub origins_of: Vec<String>,
+    /// The programs that are in force: what is read is compared with them, so that nobody else has to.
+    pub in_force: Vec<Arc<ProgramConfig>>,
 }
 
 /// What the engine knows of all that is counted.

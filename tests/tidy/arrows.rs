@@ -36,9 +36,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             // The plan of a reload, which is pure, and what the loader hands over.
             "config::Additions",
             "config::ConfigError",
+            "config::Configuration",
             "config::KeyDiff",
-            "config::Loaded",
             "config::ProgramOrigins",
+            "config::Reading",
             "config::ReloadPlan",
             "config::Scale",
             "config::Scaled",
@@ -46,8 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config::changed_keys",
             "config::changed_settings",
             "config::dependency_edges",
-            "config::diff",
-            "config::diff_with",
+            "config::diff_shared",
             "config::needs_restart",
             // Plain data that inputs carry from the threads: the type is public there, or belongs to them alone.
             "health::HealthCheckResult",

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use crate::models::{Dependency, DependencyCondition, DependencyKind, DependencyTarget, ProgramConfig};
-use crate::util::fnv::FnvState;
+use crate::util::quick_hash::QuickState;
 use crate::util::sort::sort;
 
 /// One process depends on another. Both are numbers in the list of programs.
@@ -52,7 +52,7 @@ pub(crate) fn edges<'p, P: Borrow<ProgramConfig>>(
     unknown: &mut dyn FnMut(usize, DependencyKind, &'p Dependency),
 ) -> Option<Vec<Edge>> {
     let name_of = |program: &'p P| program.borrow().name.as_str();
-    let by_name: HashMap<&str, u32, FnvState> = programs.iter().map(name_of).zip(0..).collect();
+    let by_name: HashMap<&str, u32, QuickState> = programs.iter().map(name_of).zip(0..).collect();
     // Most configurations name neither all instances of a program nor a group.
     let names = OnceCell::new();
     let names = || names.get_or_init(|| Names::new(programs.iter().map(name_of)));

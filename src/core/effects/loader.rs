@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::descriptor_need;
 use super::super::effect::{External, Input, LoadJob};
 use super::Effects;
-use crate::config::{self, ConfigError, Diagnostic, LoadOptions};
+use crate::config::{self, ConfigError, Diagnostic, LoadOptions, Reading};
 use crate::models::SupervisorConfig;
 use crate::sys;
 
@@ -21,7 +21,7 @@ pub type Adjust = Arc<dyn Fn(&mut SupervisorConfig) + Send + Sync>;
 impl Effects {
     /// Begins to read the file; what can be said at once is returned.
     pub(super) fn load_config(&mut self, load: u64, job: LoadJob) -> Option<Input> {
-        let LoadJob { file, additions, origins_of } = job;
+        let LoadJob { file, additions, origins_of, in_force } = job;
         let failed =
             |path, error| Some(Input::ConfigLoaded { load, result: Box::new(Err(ConfigError::Read { path, error })) });
         let Some(path) = file.map(PathBuf::from).or_else(|| self.parts.config_path.clone()) else {
@@ -34,15 +34,13 @@ impl Effects {
         let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(LOADER_STACK);
         let spawned = thread.spawn(move || {
             let read = || {
-                let mut result = config::load_with(&path, &options, &origins_of, &additions);
-                if let Ok(loaded) = &mut result {
-                    adjust(&mut loaded.config);
-                    users.learn(loaded.config.programs.iter());
-                    let programs = loaded.config.programs.iter();
-                    let warning = descriptor_need::warning(programs, loaded.config.default_output);
-                    loaded.warnings.extend(warning.map(|message| Diagnostic::of_file(&path, message)));
-                }
-                result
+                let mut loaded = config::load_with(&path, &options, &origins_of, &additions)?;
+                adjust(&mut loaded.config);
+                users.learn(loaded.config.programs.iter());
+                let programs = loaded.config.programs.iter();
+                let warning = descriptor_need::warning(programs, loaded.config.default_output);
+                loaded.warnings.extend(warning.map(|message| Diagnostic::of_file(&path, message)));
+                Ok(Reading::new(loaded, &in_force))
             };
             // `adjust` is somebody else's code. Without an answer no reload would ever come to an end.
             let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {

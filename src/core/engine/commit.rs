@@ -16,10 +16,13 @@ use crate::api::{
     Act, Announcement, Changes, DaemonChanges, KeyChange, LogLevel, ProcId, Refusal, ReloadChange, Reply, Reread,
     RollbackReason, Terms, Updated,
 };
-use crate::config::{KeyDiff, Loaded, ReloadPlan, changed_keys, changed_settings, diff, diff_with, needs_restart};
+use crate::config::{
+    Configuration, KeyDiff, Reading, ReloadPlan, changed_keys, changed_settings, diff_shared, needs_restart,
+};
 use crate::core::effect::Effect;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Desired, Initiator, Moment, ProcessState};
+use crate::util::quick_hash::QuickState;
 use crate::util::sort::sort;
 use crate::util::sorted::SortedSet;
 
@@ -100,7 +103,7 @@ fn daemon_changes(plan: &ReloadPlan) -> DaemonChanges {
 /// The configuration in force, and which programs were wanted up.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Snapshot {
-    config: SupervisorConfig,
+    config: Configuration,
     up: SortedSet<String>,
     additions: AdditionsBefore,
 }
@@ -135,7 +138,7 @@ impl Commit {
 
     /// The programs that may come back.
     #[cfg(feature = "attach")]
-    pub(super) fn names_before(&self) -> Option<&[ProgramConfig]> {
+    pub(super) fn names_before(&self) -> Option<&[Arc<ProgramConfig>]> {
         self.pending.as_ref().map(|pending| pending.before.config.programs.as_slice())
     }
 
@@ -154,9 +157,9 @@ impl Commit {
 
 impl Engine {
     /// What this file would change; values that may be secret only where they are asked for.
-    pub(super) fn reread(&self, loaded: &Loaded, secrets: bool) -> Reread {
+    pub(super) fn reread(&self, loaded: &Reading, secrets: bool) -> Reread {
         let (old, new) = (self.running(), &loaded.config);
-        let plan = diff(&old, new);
+        let plan = diff_shared(&old.settings, &old.programs, new);
         let mut reread = Reread {
             daemon: daemon_changes(&plan),
             added: plan.added,
@@ -164,34 +167,33 @@ impl Engine {
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
             ..Reread::default()
         };
-        let program = |config: &SupervisorConfig, name: &str| {
-            config.programs.iter().find(|program| program.name == *name).cloned()
-        };
         let tell = |keys: Vec<KeyDiff>| {
             let shown = |diff: KeyDiff| if secrets { diff } else { diff.without_secrets() };
             let keys = keys.into_iter().map(shown);
             keys.map(|KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
         };
         for name in plan.changed {
-            if let (Some(old), Some(new)) = (program(&old, &name), program(new, &name)) {
-                reread.changed.insert(name, tell(changed_keys(&old, &new)));
+            if let (Some(old), Some(new)) = (old.program(&name), new.program(&name)) {
+                let keys = tell(changed_keys(old, new));
+                reread.changed.insert(name, keys);
             }
         }
         if !plan.daemon_settings_changed.is_empty() {
-            reread.changed.insert(DAEMON_SECTION.to_owned(), tell(changed_settings(&old, new)));
+            reread.changed.insert(DAEMON_SECTION.to_owned(), tell(changed_settings(&old.settings, &new.settings)));
         }
         reread
     }
 
     /// The settings that the programs run with: those of their present runs, and of their next ones where they are down.
-    fn running(&self) -> SupervisorConfig {
+    fn running(&self) -> Configuration {
         let mut config = self.effective();
         for program in &mut config.programs {
             let entry = self.registry.find(&program.name).and_then(|id| self.registry.get(id));
             if let Some(run) = entry.and_then(|entry| entry.machine.run_config())
+                && !Arc::ptr_eq(run, program)
                 && needs_restart(run, program)
             {
-                *program = run.as_ref().clone();
+                *program = Arc::clone(run);
             }
         }
         config
@@ -205,16 +207,16 @@ impl Engine {
     }
 
     /// Applies a configuration. What is removed is still to be stopped: see [`stop_removed`](Self::stop_removed).
-    pub(super) fn apply_config(&mut self, new: SupervisorConfig, mode: &ApplyMode, by: &Initiator) -> Change {
-        // Not `effective`: in a copy of each program most of the time of a reload would go.
-        let before = self.registry.configured().map(|(_, entry)| entry.config().as_ref());
-        let mut change = Change { plan: diff_with(&self.settings, before, &new), ..Change::default() };
+    pub(super) fn apply_config(&mut self, new: Configuration, mode: &ApplyMode, by: &Initiator) -> Change {
+        let before = self.registry.configured().map(|(_, entry)| entry.config());
+        let mut change = Change { plan: diff_shared(&self.settings, before, &new), ..Change::default() };
         self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
-        self.apply_settings(&change.plan, &new);
-        let order: Vec<String> = new.programs.iter().map(|program| program.name.clone()).collect();
-        let news = new.programs.into_iter().filter(|program| change.plan.is_news(&program.name));
-        let mut programs: HashMap<String, ProgramConfig> =
-            news.map(|program| (program.name.clone(), program)).collect();
+        self.apply_settings(&change.plan, &new.settings);
+        let programs: HashMap<&str, &Arc<ProgramConfig>, QuickState> = match change.plan.has_same_programs() {
+            true => HashMap::default(),
+            false => new.programs.iter().map(|program| (program.name.as_str(), program)).collect(),
+        };
+        let program = |name: &str| programs.get(name).map(|program| Arc::clone(program));
         for name in &change.plan.removed {
             let Some(id) = self.registry.find(name) else { continue };
             if let Some(entry) = self.registry.get_mut(id) {
@@ -224,12 +226,12 @@ impl Engine {
             change.removed.push(id);
         }
         for name in &change.plan.changed {
-            if let (Some(id), Some(program)) = (self.registry.find(name), programs.remove(name)) {
+            if let (Some(id), Some(program)) = (self.registry.find(name), program(name)) {
                 self.change(id, program);
             }
         }
         for name in change.plan.added.clone() {
-            let Some(program) = programs.remove(&name) else { continue };
+            let Some(program) = program(&name) else { continue };
             let start = match mode {
                 ApplyMode::Reload | ApplyMode::Update => program.autostart,
                 ApplyMode::RollBack(up) => up.contains(&name),
@@ -242,7 +244,7 @@ impl Engine {
                 change.started.push(id);
             }
         }
-        self.registry.take_places(order.iter().map(String::as_str));
+        self.registry.take_places(&new.programs);
         if !change.plan.has_same_programs() {
             self.rebuild_graph();
         }
@@ -288,8 +290,7 @@ impl Engine {
         sort(&mut change.restarted_names);
     }
 
-    fn change(&mut self, id: ProcId, program: ProgramConfig) {
-        let config = Arc::new(program);
+    fn change(&mut self, id: ProcId, config: Arc<ProgramConfig>) {
         let before = self.registry.get(id).map(|entry| Arc::clone(entry.config()));
         self.effects.push_back(Effect::Configure { id, config: Arc::clone(&config) });
         let is_same = before.is_some_and(|before| before.schedule == config.schedule);
@@ -300,9 +301,9 @@ impl Engine {
     }
 
     /// Adds a program; one that has just been removed and is still stopping comes back.
-    fn bring_in(&mut self, program: ProgramConfig) -> ProcId {
+    fn bring_in(&mut self, program: Arc<ProgramConfig>) -> ProcId {
         let Some(id) = self.registry.id_of(&program.name) else {
-            let id = self.add(Arc::new(program));
+            let id = self.add(program);
             self.plan(id);
             return id;
         };

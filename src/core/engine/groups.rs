@@ -1,52 +1,72 @@
 //! Groups that are taken into force and out of it one by one, as supervisord's clients do it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Engine;
 use super::commit::ApplyMode;
 use super::ledger::ReplyToken;
 use crate::api::{Changes, ConfigRow, Refusal, ReloadFailure, Reply};
-use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::config::Configuration;
+use crate::models::ProgramConfig;
 use crate::process::Initiator;
 
 /// The groups in which two configurations differ, each list in the order of the configuration that has them.
-pub(super) fn changes(old: &SupervisorConfig, new: &SupervisorConfig) -> Changes {
-    let (before, after) = (names(&old.programs), names(&new.programs));
+pub(super) fn changes(old: &Configuration, new: &Configuration) -> Changes {
+    let (before, after) = (Groups::of(old), Groups::of(new));
     let mut changes = Changes::default();
-    for name in &after {
-        if !before.contains(name) {
-            changes.added.push((*name).to_owned());
-        } else if members(&old.programs, name).ne(members(&new.programs, name)) {
-            changes.changed.push((*name).to_owned());
+    for (name, members) in &after.groups {
+        match before.members(name) {
+            None => changes.added.push((*name).to_owned()),
+            Some(former) if former != members => changes.changed.push((*name).to_owned()),
+            Some(_) => {}
         }
     }
-    changes.removed = before.into_iter().filter(|name| !after.contains(name)).map(str::to_owned).collect();
+    let names = before.groups.iter().map(|(name, _)| *name);
+    changes.removed = names.filter(|name| after.members(name).is_none()).map(str::to_owned).collect();
     changes
 }
 
-/// The names of all groups, each once.
-fn names(programs: &[ProgramConfig]) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for program in programs {
-        if !names.contains(&program.group_name()) {
-            names.push(program.group_name());
-        }
-    }
-    names
+/// All groups in their order, each with its members.
+#[derive(Default)]
+struct Groups<'c> {
+    groups: Vec<(&'c str, Vec<&'c Arc<ProgramConfig>>)>,
+    numbers: HashMap<&'c str, usize>,
 }
 
-fn members<'c>(programs: &'c [ProgramConfig], group: &'c str) -> impl Iterator<Item = &'c ProgramConfig> {
-    programs.iter().filter(move |program| program.group_name() == group)
+impl<'c> Groups<'c> {
+    fn of(config: &'c Configuration) -> Groups<'c> {
+        let mut all = Groups::default();
+        for program in &config.programs {
+            let name = program.group_name();
+            let number = *all.numbers.entry(name).or_insert(all.groups.len());
+            match all.groups.get_mut(number) {
+                Some((_, members)) => members.push(program),
+                None => all.groups.push((name, vec![program])),
+            }
+        }
+        all
+    }
+
+    fn members(&self, name: &str) -> Option<&[&'c Arc<ProgramConfig>]> {
+        self.groups.get(*self.numbers.get(name)?).map(|(_, members)| members.as_slice())
+    }
+}
+
+fn members<'c>(config: &'c Configuration, group: &'c str) -> impl Iterator<Item = &'c Arc<ProgramConfig>> {
+    config.programs.iter().filter(move |program| program.group_name() == group)
 }
 
 impl Engine {
     /// The programs of the configuration that was read last.
     pub(super) fn configuration(&self, by: &Initiator) -> Vec<ConfigRow> {
+        let present = self.registry.present().map(|(_, entry)| entry.config().group_name());
+        let present: HashSet<&str> = present.collect();
         let programs = self.kept_configuration().programs.into_iter();
         let programs = programs.filter(|program| self.may_read_of(by, program));
-        let row = |program: ProgramConfig| {
-            let in_use = self.registry.members_or_refuse(program.group_name()).is_ok();
-            ConfigRow { program: Arc::new(program), in_use }
+        let row = |program: Arc<ProgramConfig>| {
+            let in_use = present.contains(program.group_name());
+            ConfigRow { program, in_use }
         };
         programs.map(row).collect()
     }
@@ -57,7 +77,7 @@ impl Engine {
             return self.refuse(token, refusal);
         }
         let kept = self.kept_configuration();
-        let is_known = members(&kept.programs, name).next().is_some();
+        let is_known = members(&kept, name).next().is_some();
         match self.registry.members_or_refuse(name) {
             Err(refusal) if !is_known => return self.refuse(token, refusal),
             Ok(_) if is_known => return self.refuse(token, Refusal::GroupThere { name: name.to_owned() }),
@@ -66,7 +86,7 @@ impl Engine {
             Err(_) => {}
         }
         let mut new = self.effective();
-        new.programs.extend(members(&kept.programs, name).cloned());
+        new.programs.extend(members(&kept, name).cloned());
         #[cfg(feature = "attach")]
         if let Some(why) = self.taken_by_transient(&new) {
             return self.refuse(token, Refusal::ReloadFailed(why));

@@ -246,9 +246,16 @@ impl Registry {
     }
 
     /// From now on these are in this order in the configuration.
-    pub(super) fn take_places<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        for (place, name) in (0..).zip(names) {
-            if let Some(entry) = self.id_of(name).and_then(|id| self.get_mut(id)) {
+    pub(super) fn take_places(&mut self, programs: &[Arc<ProgramConfig>]) {
+        // Mostly that is the order in which they came: then no name is looked up.
+        let order: Vec<ProcId> = self.configured().map(|(id, _)| id).collect();
+        let mut next = 0;
+        for (place, program) in (0..).zip(programs) {
+            let is_it = |id: &ProcId| self.get(*id).is_some_and(|entry| Arc::ptr_eq(entry.config(), program));
+            let near = order.get(next).copied().filter(is_it);
+            let Some(id) = near.or_else(|| self.id_of(&program.name)) else { continue };
+            next = if near.is_some() { next + 1 } else { order.partition_point(|other| *other <= id) };
+            if let Some(entry) = self.get_mut(id) {
                 entry.place = place;
             }
         }

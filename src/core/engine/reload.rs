@@ -12,7 +12,7 @@ use super::timers::TimerKey;
 use super::waiters::WaitKind;
 use super::{Engine, groups};
 use crate::api::{Announcement, Changes, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Selector, Terms};
-use crate::config::{Additions, ConfigError, Loaded, Scaled};
+use crate::config::{Additions, ConfigError, Configuration, Reading, Scaled};
 use crate::core::effect::{Effect, LoadJob};
 use crate::models::{Right, SupervisorConfig};
 use crate::process::Initiator;
@@ -111,7 +111,7 @@ pub(super) struct Reload {
     /// Asked since: the file may have changed, so it is read once more for these.
     next: Vec<ReloadRequest>,
     /// What was read to be kept, until a configuration is applied as a whole.
-    kept: Option<Box<SupervisorConfig>>,
+    kept: Option<Box<Configuration>>,
     /// Reads that were given up; each has a thread that may hang for ever.
     hanging: Vec<u64>,
 }
@@ -203,7 +203,8 @@ impl Engine {
             | Purpose::Scale { .. }
             | Purpose::Make { .. } => None,
         });
-        let job = LoadJob { file, additions: self.additions_for(first), origins_of: origins_of.collect() };
+        let (additions, origins_of) = (self.additions_for(first), origins_of.collect());
+        let job = LoadJob { file, additions, origins_of, in_force: self.effective().programs };
         self.reload.read_with.clone_from(&job.additions);
         self.reload.reading = Some(requests);
         let load = self.reload.load;
@@ -240,7 +241,7 @@ impl Engine {
     }
 
     /// The file was read.
-    pub(super) fn config_loaded(&mut self, load: u64, result: Result<Loaded, ConfigError>) {
+    pub(super) fn config_loaded(&mut self, load: u64, result: Result<Reading, ConfigError>) {
         self.reload.hanging.retain(|hanging| *hanging != load);
         if load != self.reload.load || self.reload.reading.is_none() {
             return;
@@ -250,7 +251,7 @@ impl Engine {
         self.begin_next_load();
     }
 
-    fn take_loaded(&mut self, requests: Vec<ReloadRequest>, result: Result<Loaded, ConfigError>) {
+    fn take_loaded(&mut self, requests: Vec<ReloadRequest>, result: Result<Reading, ConfigError>) {
         if self.is_ending() {
             return self.refuse_all(requests.iter(), &ReloadFailure::ShuttingDown);
         }
@@ -288,7 +289,7 @@ impl Engine {
     }
 
     /// The file was read for somebody who only asks.
-    fn answer_question(&mut self, asked: &ReloadRequest, loaded: &Loaded) {
+    fn answer_question(&mut self, asked: &ReloadRequest, loaded: &Reading) {
         // What was read is kept whether anybody still waits for the answer or not.
         let kept = (asked.purpose == Purpose::Read).then(|| self.keep_configuration(&loaded.config));
         let Some(token) = asked.request.and_then(|request| self.ledger.take(request)) else { return };
@@ -337,7 +338,7 @@ impl Engine {
     }
 
     /// The file was read for an addition to it.
-    fn add_to_file(&mut self, asked: &ReloadRequest, loaded: &Loaded) {
+    fn add_to_file(&mut self, asked: &ReloadRequest, loaded: &Reading) {
         let token = asked.request.and_then(|request| self.ledger.take(request));
         match &asked.purpose {
             Purpose::Scale { name, instances, save } => {
@@ -375,7 +376,7 @@ impl Engine {
         self.load_configuration(Some(token), Purpose::Reread { secrets, file }, by);
     }
 
-    fn apply(&mut self, new: SupervisorConfig, scaled: &[Scaled], requests: &[ReloadRequest]) {
+    fn apply(&mut self, new: Configuration, scaled: &[Scaled], requests: &[ReloadRequest]) {
         if let Some(until) = self.commit.pending_until() {
             let seconds = until.saturating_duration_since(self.now).as_secs();
             return self.reload_failed(requests, ReloadFailure::PendingCommit { seconds });
@@ -427,7 +428,7 @@ impl Engine {
     }
 
     /// Keeps what was read; the groups in which it differs from what is in force.
-    fn keep_configuration(&mut self, read: &SupervisorConfig) -> Changes {
+    fn keep_configuration(&mut self, read: &Configuration) -> Changes {
         let changes = groups::changes(&self.effective(), read);
         self.reload.kept = Some(Box::new(read.clone()));
         changes
@@ -441,15 +442,14 @@ impl Engine {
     }
 
     /// What was read last: that which is in force, if nothing was read since.
-    pub(super) fn kept_configuration(&self) -> SupervisorConfig {
+    pub(super) fn kept_configuration(&self) -> Configuration {
         self.reload.kept.as_deref().cloned().unwrap_or_else(|| self.effective())
     }
 
     /// The configuration in force, put together again from the daemon's settings and the processes.
-    pub(super) fn effective(&self) -> SupervisorConfig {
-        let mut config = self.settings.clone();
-        config.programs = self.registry.configured().map(|(_, entry)| entry.config().as_ref().clone()).collect();
-        config
+    pub(super) fn effective(&self) -> Configuration {
+        let programs = self.registry.configured().map(|(_, entry)| Arc::clone(entry.config())).collect();
+        Configuration { settings: self.settings.clone(), programs }
     }
 
     /// The settings of the daemon as they are in force; for the embedding program.

@@ -2,6 +2,8 @@
 //! what somebody adds at run time. The file is read for it, so that what comes is as it would be by the file; what else has
 //! changed in it waits for a reload.
 
+use std::sync::Arc;
+
 use super::commands::CommandContext;
 use super::commit::ApplyMode;
 use super::kept::Scale as KeptScale;
@@ -10,8 +12,8 @@ use super::reload::{Purpose, Wanted};
 use super::waiters::WaitKind;
 use super::{Engine, Entry};
 use crate::api::{Act, Keeping, Refusal, ReloadFailure, ScaleFault, Selector, Terms, Updated};
-use crate::config::{Additions, Loaded, Scale, Scaled, diff};
-use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::config::{Additions, Configuration, Reading, Scale, Scaled, diff_shared};
+use crate::models::ProgramConfig;
 use crate::process::{Desired, Initiator};
 
 /// So many instances a program may have, as in the file.
@@ -68,7 +70,7 @@ impl Engine {
     pub(super) fn scaled(
         &mut self,
         token: Option<ReplyToken>,
-        loaded: &Loaded,
+        loaded: &Reading,
         (program, instances, save): (&str, u32, bool),
         by: &Initiator,
     ) {
@@ -101,7 +103,7 @@ impl Engine {
     }
 
     /// What is in force afterwards, and what the file says.
-    fn plan_scale(&self, loaded: &Loaded, program: &str) -> Result<(SupervisorConfig, u32), Refusal> {
+    fn plan_scale(&self, loaded: &Reading, program: &str) -> Result<(Configuration, u32), Refusal> {
         let fault = |why| Refusal::NotScalable { name: program.to_owned(), why };
         if let Some(refusal) = self.refusal_of_pending_commit() {
             return Err(refusal);
@@ -115,7 +117,7 @@ impl Engine {
         let mut new = old.clone();
         let is_instance = |name: &String| names.contains(name);
         // The number in the file has changed and is not in force yet: some would stay that are no instances any more.
-        let is_of_before = |config: &ProgramConfig| {
+        let is_of_before = |config: &Arc<ProgramConfig>| {
             config.name == program || (is_instance(&config.name) && config.numprocs != *in_file)
         };
         if old.programs.iter().any(is_of_before) {
@@ -125,14 +127,14 @@ impl Engine {
         new.programs.retain(|program| !is_instance(&program.name));
         let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned();
         new.programs.splice(place..place, its);
-        match diff(&old, &new).changed.is_empty() {
+        match diff_shared(&old.settings, &old.programs, &new).changed.is_empty() {
             true => Ok((new, *in_file)),
             false => Err(fault(ScaleFault::FileChanged)),
         }
     }
 
     /// Takes programs into force, and others out of it, without any other change.
-    fn add_programs(&mut self, token: Option<ReplyToken>, new: SupervisorConfig, save: bool, by: &Initiator) {
+    fn add_programs(&mut self, token: Option<ReplyToken>, new: Configuration, save: bool, by: &Initiator) {
         let change = self.apply_config(new, &ApplyMode::Scale, by);
         let saved = save.then_some(Keeping::Kept);
         let updated = Updated { saved, ..change.updated(None) };
@@ -159,7 +161,7 @@ impl Engine {
     pub(super) fn made(
         &mut self,
         token: Option<ReplyToken>,
-        loaded: &Loaded,
+        loaded: &Reading,
         (names, wanted): (&[String], &Wanted),
         by: &Initiator,
     ) {
@@ -189,7 +191,7 @@ impl Engine {
     }
 
     /// A whole configuration was taken: what it says by now ends what was asked for by what it said before.
-    pub(super) fn review_additions(&mut self, scaled: &[Scaled], programs: &SupervisorConfig) {
+    pub(super) fn review_additions(&mut self, scaled: &[Scaled], new: &Configuration) {
         let holds = |scale: &Scale| {
             scaled.iter().any(|found| found.program == scale.program && scale.in_file == Some(found.in_file))
         };
@@ -199,7 +201,7 @@ impl Engine {
         for program in &ended {
             self.keep_scale(program, None);
         }
-        let is_made = |name: &String| programs.programs.iter().any(|program| program.name == *name);
+        let is_made = |name: &String| new.program(name).is_some();
         self.additions.instances.retain(is_made);
         let unmade: Vec<String> = self.kept.instances.iter().filter(|name| !is_made(name)).cloned().collect();
         self.keep_instances(&unmade, false);

@@ -1,14 +1,16 @@
 //! What a program is: the settings that it runs with, each with the place in the file that sets it.
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::ledger::ReplyToken;
 use crate::api::{ProgramSettings, Refusal, Reply, Setting, SettingSource};
-use crate::config::{KeyDiff, Loaded, ProgramOrigins, all_keys, needs_restart};
+use crate::config::{KeyDiff, ProgramOrigins, Reading, all_keys, needs_restart};
 use crate::models::ProgramConfig;
 
 impl Engine {
     /// The file was read for somebody who asked for the settings of this program.
-    pub(super) fn tell_settings(&mut self, token: ReplyToken, loaded: &Loaded, name: &str, secrets: bool) {
+    pub(super) fn tell_settings(&mut self, token: ReplyToken, loaded: &Reading, name: &str, secrets: bool) {
         let entry = match self.registry.find_or_refuse(name) {
             Ok(id) => self.registry.get(id),
             Err(refusal) => return self.refuse(token, refusal),
@@ -49,10 +51,10 @@ fn shown(diff: KeyDiff, secrets: bool) -> KeyDiff {
 }
 
 /// What a program runs with, beside what a file says.
-fn settings_of(run: &ProgramConfig, loaded: &Loaded, secrets: bool) -> ProgramSettings {
-    let in_file = loaded.config.programs.iter().find(|program| program.name == run.name);
+fn settings_of(run: &ProgramConfig, loaded: &Reading, secrets: bool) -> ProgramSettings {
+    let in_file = loaded.config.program(&run.name);
     let origins = loaded.origins.iter().find(|origins| origins.name == run.name);
-    let settings = all_keys(run, in_file.unwrap_or(run)).into_iter().map(|(field, diff)| {
+    let settings = all_keys(run, in_file.map_or(run, Arc::as_ref)).into_iter().map(|(field, diff)| {
         let (is_same, source) = (diff.old == diff.new, origins.and_then(|origins| source_of(origins, field)));
         let KeyDiff { key, old, new } = shown(diff, secrets);
         Setting { key, value: old, source, in_file: (!is_same).then_some(new) }

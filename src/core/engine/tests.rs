@@ -39,7 +39,7 @@ use super::*;
 use crate::api::{
     Act, Command, EventType, NameHint, Refusal, ReloadFailure, Reply, Request, Selector, Terms, WaitFor, WallClock,
 };
-use crate::config::{ConfigError, Loaded};
+use crate::config::{ConfigError, Loaded, Reading};
 use crate::core::effect::KeptFile;
 use crate::health::HealthCheckResult;
 use crate::models::{HealthCheckType, StreamKind};

@@ -15,8 +15,9 @@ use super::{Engine, Entry};
 use crate::api::{
     Answer, ProcId, Refusal, ReloadFailure, Reply, RequestId, Run, RunRefusal, Terms, Unreached, WaitFor,
 };
+use crate::config::Configuration;
 use crate::core::effect::{Attached, Effect, OutputJob};
-use crate::models::{ProgramConfig, SupervisorConfig, WindowSize};
+use crate::models::{ProgramConfig, WindowSize};
 use crate::process::{Generation, Initiator, ProcessState};
 
 /// So many may wait for their settings to be read: threads that hang are bounded.
@@ -241,7 +242,7 @@ impl Engine {
 
     /// Why this configuration can't be brought about: a program that somebody runs by hand has a name that it gives to another.
     /// Of those that have ended nobody hears any more.
-    pub(super) fn taken_by_transient(&mut self, new: &SupervisorConfig) -> Option<ReloadFailure> {
+    pub(super) fn taken_by_transient(&mut self, new: &Configuration) -> Option<ReloadFailure> {
         let is_named =
             |name: &str| new.programs.iter().any(|program| program.name == name || program.group_name() == name);
         let taken = self.registry.iter().filter(|(_, entry)| entry.transient.is_some() && is_named(entry.name()));

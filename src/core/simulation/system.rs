@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::news::{Agenda, News};
 use super::plan::{Part, Plan, selects};
 use crate::api::{Announcement, Answer, ConditionId, ProcId};
-use crate::config::{ConfigError, Loaded};
+use crate::config::{ConfigError, Loaded, Reading};
 use crate::core::effect::{
     CheckPurpose, ClockReading, Effect, FoundTime, GroupLeft, Input, SearchFrom, Signal, TaskCommand, TaskId,
 };
@@ -209,8 +209,8 @@ impl System {
                 self.programs.insert(id, config);
             }
             Effect::Forget { id, config: _ } => drop(self.programs.remove(&id)),
-            Effect::LoadConfig { load, .. } => {
-                let found = self.file.take().map(|found| *found);
+            Effect::LoadConfig { load, job } => {
+                let found = self.file.take().map(|found| Reading::new(*found, &job.in_force));
                 let result = found.ok_or(ConfigError::NotFound { path: "the file of --reload".into() });
                 results.push(Input::ConfigLoaded { load, result: Box::new(result) });
             }

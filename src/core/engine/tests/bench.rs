@@ -198,6 +198,7 @@ impl Bench {
     }
 
     pub(super) fn loaded(&mut self, load: u64, result: Result<Loaded, ConfigError>) {
+        let result = result.map(|loaded| Reading::new(loaded, &self.system.in_force));
         self.handle(Input::ConfigLoaded { load, result: Box::new(result) });
     }
 

@@ -237,6 +237,7 @@ impl Sim {
         let path = self.dir.path().join("was.conf");
         std::fs::write(&path, file.text()).map_err(|error| error.to_string())?;
         let result = load_with(&path, &options, &[], &job.additions);
+        let result = result.map(|loaded| Reading::new(loaded, &job.in_force));
         self.model.is_readable = result.is_ok();
         self.note(format!("read: {:?}", result.as_ref().err().map(ToString::to_string)));
         self.model.before_reading = self.up_instances();

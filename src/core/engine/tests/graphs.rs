@@ -61,7 +61,7 @@ struct Sim {
     open: BTreeSet<RequestId>,
     /// Told to stop or restart alone, or killed.
     alone: BTreeSet<String>,
-    loading: Option<u64>,
+    loading: Option<(u64, Vec<Arc<ProgramConfig>>)>,
     ending: bool,
     /// Nothing crashes, nobody asks.
     calm: bool,
@@ -266,7 +266,7 @@ impl Sim {
 
     /// The file is there, with other dependencies, or with such that run in a circle.
     fn load(&mut self) {
-        let Some(load) = self.loading.take() else { return };
+        let Some((load, in_force)) = self.loading.take() else { return };
         self.meet_all("reload");
         let before = self.programs.clone();
         let mut programs = if self.random.chance(30) { before.clone() } else { self.draw(90) };
@@ -287,6 +287,7 @@ impl Sim {
                 scaled: Vec::new(),
             })
         };
+        let result = result.map(|loaded| Reading::new(loaded, &in_force));
         self.turn(|engine, now| engine.handle(now, Input::ConfigLoaded { load, result: Box::new(result) }));
         self.check_circles();
     }

@@ -310,3 +310,56 @@ fn the_log_tells_what_a_reload_has_changed() {
     bench.load(&[other(&quick("c")), quick("a"), quick("b")].map(|it| ProgramConfig { autostart: false, ..it }));
     assert_eq!(log(&bench), "reload: no changes");
 }
+
+/// What was read is shared with what is in force: whatever the files say one after the other, what is told of them and what is
+/// in force is as if each had been read for itself.
+#[test]
+fn each_file_is_brought_into_force_whatever_was_there_before() {
+    let mut random = super::sim::random::Random::new(7);
+    for _ in 0..200 {
+        let mut bench = Bench::new(&[]);
+        let mut before: Vec<ProgramConfig> = Vec::new();
+        for client in 1..8 {
+            let mut file = before.clone();
+            for number in 0..8 {
+                let fresh = ProgramConfig {
+                    startsecs: random.small(2),
+                    autostart: false,
+                    ..ProgramConfig::new(format!("p{number}"), "sleep 1000")
+                };
+                let place = file.iter().position(|program| program.name == fresh.name);
+                match place {
+                    Some(place) if random.chance(15) => drop(file.remove(place)),
+                    Some(place) if random.chance(20) => file[place] = fresh,
+                    Some(place) if random.chance(10) => {
+                        let moved = file.remove(place);
+                        file.insert(0, moved);
+                    }
+                    None if random.chance(40) => file.push(fresh),
+                    Some(_) | None => {}
+                }
+            }
+            let settings = |bench: &Bench| -> Vec<Arc<ProgramConfig>> {
+                bench.engine.registry.configured().map(|(_, entry)| Arc::clone(entry.config())).collect()
+            };
+            let held = settings(&bench);
+            bench.ask(client, update(None));
+            bench.load(&file);
+            let plan = crate::config::diff(
+                &SupervisorConfig { programs: before, ..SupervisorConfig::default() },
+                &SupervisorConfig { programs: file.clone(), ..SupervisorConfig::default() },
+            );
+            let Changes { added, removed, changed } = &bench.updated().changes;
+            assert_eq!((added, removed, changed), (&plan.added, &plan.removed, &plan.changed));
+            let mut placed: Vec<(u32, ProgramConfig)> = Vec::new();
+            for (_, entry) in bench.engine.registry.configured() {
+                placed.push((entry.place, ProgramConfig::clone(entry.config())));
+                let same = held.iter().find(|former| *former == entry.config());
+                assert!(same.is_none_or(|same| Arc::ptr_eq(same, entry.config())), "no copy of what has not changed");
+            }
+            placed.sort_by_key(|(place, _)| *place);
+            assert_eq!(placed, (0..).zip(file.clone()).collect::<Vec<_>>());
+            before = file;
+        }
+    }
+}

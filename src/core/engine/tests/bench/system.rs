@@ -46,6 +46,8 @@ pub(in super::super) struct FakeSystem {
     pub forgotten: Vec<Client>,
     /// How often the file was begun to be read; the number of the last time.
     pub loads: u64,
+    /// The programs that were in force then.
+    pub in_force: Vec<Arc<ProgramConfig>>,
     /// How often the console's output was set up anew.
     pub outputs: usize,
     /// What other threads have been shown last of the settings.
@@ -200,9 +202,10 @@ impl FakeSystem {
                 self.shown.remove(&id);
             }
             Effect::Show { id, view } => drop(self.shown.insert(id, view.state)),
-            Effect::LoadConfig { load, .. } => {
+            Effect::LoadConfig { load, job } => {
                 assert_eq!(load, self.loads + 1, "one read after the other");
                 self.loads = load;
+                self.in_force = job.in_force;
             }
             #[cfg(feature = "attach")]
             Effect::ReadRun { request, name, run } => results.push(Input::RunRead {

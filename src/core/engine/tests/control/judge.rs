@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::needs_restart;
-use crate::models::{DependencyTarget, ProgramType, SupervisorConfig as Settings};
+use crate::models::{DependencyTarget, ProgramType};
 
 impl Sim {
     /// The programs of the configuration, each with its version.
@@ -144,7 +144,7 @@ impl Sim {
             // No instance is left of what something needs: that is told, and stays so until one of the two is changed.
             return Ok(());
         }
-        let before = Settings::clone(&self.engine.effective());
+        let before = self.engine.effective();
         let pids = self.system.children.iter().map(|(id, child)| (*id, child.generation)).collect::<Vec<_>>();
         self.update()?;
         let after = self.system.children.iter().map(|(id, child)| (*id, child.generation)).collect::<Vec<_>>();

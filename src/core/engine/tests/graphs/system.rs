@@ -94,7 +94,7 @@ impl Sim {
                 }
             }
             Effect::Reap => self.reap(results),
-            Effect::LoadConfig { load, .. } => self.loading = Some(load),
+            Effect::LoadConfig { load, job } => self.loading = Some((load, job.in_force)),
             Effect::Reply { request, .. } => {
                 if self.has(Distortion::ReplyLost) && self.random.chance(2) {
                     return;

@@ -310,12 +310,12 @@ impl Sim {
                 self.system.delegated_answer(request, &answer);
                 return self.check();
             }
-            Pending::Config { load } => {
+            Pending::Config { load, in_force } => {
                 let now = self.system.now;
-                let result = self.system.read_file(load);
-                let programs = result.as_ref().ok().map(|loaded| loaded.config.programs.as_slice());
-                let timeout = result.as_ref().map_or(0, |loaded| loaded.config.shutdown_timeout);
-                self.system.oracle.note(now, || format!("file: {:?}", programs.map(<[ProgramConfig]>::len)));
+                let result = self.system.read_file(load, &in_force);
+                let programs = result.as_ref().ok().map(|reading| reading.config.programs.as_slice());
+                let timeout = result.as_ref().map_or(0, |reading| reading.config.settings.shutdown_timeout);
+                self.system.oracle.note(now, || format!("file: {:?}", programs.map(<[Arc<ProgramConfig>]>::len)));
                 self.system.oracle.loaded(now, load, programs, timeout);
                 Input::ConfigLoaded { load, result: Box::new(result) }
             }

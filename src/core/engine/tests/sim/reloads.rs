@@ -48,7 +48,13 @@ impl Oracle {
     }
 
     /// The file was read; `None`: it is broken.
-    pub(super) fn loaded(&mut self, now: Millis, load: u64, programs: Option<&[ProgramConfig]>, shutdown_timeout: u32) {
+    pub(super) fn loaded(
+        &mut self,
+        now: Millis,
+        load: u64,
+        programs: Option<&[Arc<ProgramConfig>]>,
+        shutdown_timeout: u32,
+    ) {
         if load != self.loads || self.reading.is_none() {
             self.counts.late_loads += 1;
             return;
@@ -68,7 +74,7 @@ impl Oracle {
             self.counts.reloads += 1;
             self.before = Some((self.expected().cloned().collect(), self.shutdown_timeout));
             self.shutdown_timeout = Millis::from(shutdown_timeout) * SECOND;
-            removed = self.apply(programs.iter(), update);
+            removed = self.apply(programs.iter().map(Arc::as_ref), update);
         }
         let update = update && applied;
         let by = now + if removed.is_empty() && !update { 0 } else { self.time_to_stop(&removed) };

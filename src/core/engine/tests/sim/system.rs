@@ -20,7 +20,7 @@ use super::oracle::Oracle;
 use super::random::Random;
 use super::{Millis, SECOND};
 use crate::api::{Answer, ConditionId, ProcId, RequestId};
-use crate::config::{ConfigError, Loaded};
+use crate::config::{ConfigError, Loaded, Reading};
 use crate::core::effect::{CheckPurpose, Effect, GroupLeft, Input, Signal, TaskCommand, TaskId};
 use crate::health::HealthCheckResult;
 use crate::models::{
@@ -187,7 +187,7 @@ impl FakeSystem {
         }
         self.write_again();
         if let Some(load) = self.loading {
-            self.later(0, Pending::Config { load });
+            self.later(0, Pending::Config { load, in_force: Vec::new() });
         }
     }
 
@@ -225,7 +225,7 @@ impl FakeSystem {
     }
 
     /// What the file says now; broken in some cases.
-    pub(super) fn read_file(&mut self, load: u64) -> Result<Loaded, ConfigError> {
+    pub(super) fn read_file(&mut self, load: u64, in_force: &[Arc<ProgramConfig>]) -> Result<Reading, ConfigError> {
         self.loading = self.loading.filter(|loading| *loading != load);
         if self.random.chance(15) && !self.calm {
             return Err(ConfigError::NotFound { path: "supervice.conf".into() });
@@ -248,14 +248,15 @@ impl FakeSystem {
                 }
             }
         }
-        Ok(Loaded {
+        let loaded = Loaded {
             config,
             warnings: Vec::new(),
             logfile_given: false,
             files: Vec::new(),
             origins: Vec::new(),
             scaled: Vec::new(),
-        })
+        };
+        Ok(Reading::new(loaded, in_force))
     }
 }
 
@@ -307,7 +308,7 @@ impl FakeSystem {
                 Some((_, shown)) => *shown = Some(view),
                 None => self.oracle.rule(false, || format!("{id} is shown, which is not registered")),
             },
-            Effect::LoadConfig { load, .. } => self.load_config(load),
+            Effect::LoadConfig { load, job } => self.load_config(load, job.in_force),
             // What is run by hand here never is: its settings are no good.
             #[cfg(feature = "attach")]
             Effect::ReadRun { request, .. } => {
@@ -550,13 +551,13 @@ impl FakeSystem {
         self.oracle.forgotten(id);
     }
 
-    fn load_config(&mut self, load: u64) {
+    fn load_config(&mut self, load: u64, in_force: Vec<Arc<ProgramConfig>>) {
         self.oracle.load_begins(self.now, load);
         self.loading = Some(load);
         // The last ones come when nobody waits for them any more, but before so many hang that no file is read.
         let pauses = [0, 0, 1, 1, 50, 3 * SECOND, 29_999, 30 * SECOND, 31 * SECOND, 90 * SECOND];
         let pause = if self.calm { 50 } else { self.random.pick(&pauses) };
-        self.later(pause, Pending::Config { load });
+        self.later(pause, Pending::Config { load, in_force });
     }
 
     /// Nobody waits for the file any more.

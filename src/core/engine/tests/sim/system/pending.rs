@@ -49,6 +49,7 @@ pub enum Pending {
     },
     Config {
         load: u64,
+        in_force: Vec<Arc<ProgramConfig>>,
     },
     /// The output thread answers.
     Delegated {
