@@ -88,6 +88,7 @@ fn print(text: &str) -> u8 {
 }
 
 /// Loads the configuration and shows everything that is to be said about it.
+// Not inlined: the caller's frame stays for as long as the daemon runs.
 #[inline(never)]
 fn load(args: &Args) -> Result<(Box<Loaded>, std::path::PathBuf), String> {
     let Some(path) = args.config.clone().or_else(config::default_config_path) else {
@@ -241,6 +242,7 @@ fn run(
 }
 
 /// Loads the configuration for a new beginning.
+// Not inlined, for the same reason.
 #[inline(never)]
 fn load_again(path: &Path, args: &Args) -> Result<Box<Loaded>, ConfigError> {
     let mut loaded = Box::new(config::load(path, &args.load_options())?);

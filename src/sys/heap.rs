@@ -2,15 +2,15 @@
 //! allocator is made for other programs: it keeps what each thread has freed, for a next time that a daemon at rest does not have. With
 //! twenty programs that was half of the heap.
 //!
-//! What is handed out here is the end of the highest free block that is large enough, so that pages fill up before further ones are
-//! touched; what is given back is at once one with what is free beside it. Nothing is written beside a piece: whoever gives it back
-//! says how large it is.
+//! An allocation takes the end of the highest free block that is large enough, so that pages fill up before further ones are
+//! touched. A freed piece is merged with its free neighbours at once. No header stands beside a piece, because the caller of
+//! `dealloc` says how large it is.
 //!
 //! The free blocks are a treap (a tree by address, and a heap by a hash of the address, which keeps it balanced), and each has its
-//! own node in it. A node knows the largest block below it: what is looked for is found on one way down.
+//! own node in it. A node knows the largest block below it, so that one way down finds the block.
 //!
-//! The heap is a MiB of address space, of which only what was touched is there. Large pieces, and all that it has no room for, are the C
-//! library's: where there are hundreds of programs, the time of each call counts for more.
+//! The heap is a MiB of address space, of which only touched pages take memory. Large pieces, and all that it has no room for,
+//! come from the C library: with hundreds of programs, the time of each call counts for more than the memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;

@@ -41,10 +41,10 @@ pub(super) enum Shutdown {
     /// Asked for while what an earlier daemon has left behind is still being looked for: it is to end as well. `forced`: asked
     /// for twice.
     Looking { forced: bool },
-    /// A stage is told to stop. `untold`: those of it that are still to be told, the next one last; `left`: its processes of
+    /// A stage is told to stop. `to_stop`: those of it that are still to be told, the next one last; `left`: its processes of
     /// which something is left; `kills`: so often they got SIGKILL because the later stages (the last one first) need the time
     /// that there is until `kill_at`, when all is killed.
-    Stopping { kill_at: Moment, untold: Vec<ProcId>, left: SortedSet<ProcId>, later: Vec<Stage>, kills: u32 },
+    Stopping { kill_at: Moment, to_stop: Vec<ProcId>, left: SortedSet<ProcId>, later: Vec<Stage>, kills: u32 },
     /// Everything was killed.
     Killing { left: SortedSet<ProcId> },
     /// The programs have gone, orphans were signalled; `until` is when we kill them, or go without them.
@@ -90,8 +90,8 @@ impl Engine {
         let kill_at = self.now + Duration::from_secs(seconds);
         let stages = self.shutdown_stages();
         self.stop_order = self.stop_order();
-        let (untold, left, later) = (Vec::new(), SortedSet::default(), Vec::new());
-        self.shutdown = Shutdown::Stopping { kill_at, untold, left, later, kills: 0 };
+        let (to_stop, left, later) = (Vec::new(), SortedSet::default(), Vec::new());
+        self.shutdown = Shutdown::Stopping { kill_at, to_stop, left, later, kills: 0 };
         self.timers.set(TimerKey::ExitPolicy, None);
         self.end_schedules();
         self.held = SortedMap::default();
@@ -110,25 +110,25 @@ impl Engine {
 
     /// Tells the first of these stages of which something is there to stop.
     fn begin_stage(&mut self, kill_at: Moment, mut stages: Vec<Stage>) {
-        let (mut untold, mut left) = (Vec::new(), SortedSet::default());
+        let (mut to_stop, mut left) = (Vec::new(), SortedSet::default());
         while left.is_empty()
             && let Some(Stage { ids, .. }) = stages.pop()
         {
             let has_run = |id: &ProcId| self.registry.get(*id).is_some_and(|entry| entry.machine.is_engaged());
             left.extend(ids.iter().copied().filter(has_run));
-            untold.extend(ids);
+            to_stop.extend(ids);
         }
-        untold.reverse();
+        to_stop.reverse();
         let until = self.stage_limit(kill_at, &stages);
-        self.shutdown = Shutdown::Stopping { kill_at, untold, left, later: stages, kills: 0 };
+        self.shutdown = Shutdown::Stopping { kill_at, to_stop, left, later: stages, kills: 0 };
         self.await_stage(Some(until));
     }
 
     /// Tells the next one of the stage; `false`: all were told. One by one, whenever what was wanted before has been done, so
     /// that the first has its signal before the thousandth was looked at.
     pub(super) fn stop_next(&mut self) -> bool {
-        let Shutdown::Stopping { untold, .. } = &mut self.shutdown else { return false };
-        let Some(id) = untold.pop() else { return false };
+        let Shutdown::Stopping { to_stop, .. } = &mut self.shutdown else { return false };
+        let Some(id) = to_stop.pop() else { return false };
         self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
         self.end_turn();
         true
@@ -139,7 +139,7 @@ impl Engine {
         let names = self.names(&left);
         self.announce(None, Announcement::Shutdown(ShutdownProgress::Killing(names)));
         let ids: Vec<ProcId> = left.iter().copied().collect();
-        self.shutdown = Shutdown::Stopping { kill_at, untold: Vec::new(), left, later, kills };
+        self.shutdown = Shutdown::Stopping { kill_at, to_stop: Vec::new(), left, later, kills };
         let pause = if kills < KILLS_OF_STAGE { AFTER_KILL } else { AFTER_LAST_KILL };
         let until = (self.now + pause).min(kill_at);
         self.timers.set(TimerKey::ShutdownStage, Some(until));
