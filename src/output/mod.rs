@@ -14,6 +14,7 @@ mod console_lines;
 mod file;
 mod file_queue;
 mod follow;
+mod gathering;
 mod line_format;
 mod lines;
 mod listeners;
@@ -48,6 +49,7 @@ pub use messages::{Amount, Follower, LogPart, LogStart, Note, ProgramId, Setting
 pub use responder::{InternalError, Responder};
 
 use command::Command;
+use gathering::Gathering;
 
 use crate::models::{ListenerEvent, ProgramConfig};
 use crate::process::{Generation, StdinRefusal};
@@ -62,6 +64,7 @@ pub struct Output {
     commands: Sender<Command>,
     waker: Arc<Waker>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    gathering: Arc<Gathering>,
 }
 
 impl Output {
@@ -74,10 +77,12 @@ impl Output {
         let poll = mio::Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), pump::WAKER)?);
         let pool = writer_pool::WriterPool::new(Arc::clone(&waker), Arc::from(notify));
+        let gathering = Arc::new(Gathering::default());
+        let shared = Arc::clone(&gathering);
         let thread = std::thread::Builder::new().name("output".to_owned()).stack_size(128 * 1024).spawn(move || {
-            pump::Pump::new(poll, queue, settings, pool).run();
+            pump::Pump::new(poll, queue, settings, pool, shared).run();
         })?;
-        Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))), gathering })
     }
 
     /// New or changed settings of a program. They act at once; a file whose path stays the same stays open.
@@ -150,6 +155,12 @@ impl Output {
     /// every other method does so by itself.
     pub fn wake(&self) {
         let _ = self.waker.wake();
+        self.gathering.end_nap();
+    }
+
+    /// The daemon ends: the thread is not woken for the end of each pipe any more, but for many at once.
+    pub fn expect_ends(&self) {
+        self.gathering.begin();
     }
 
     /// For how long this run has written nothing: [`Note::Silent`] follows. If it is that long, so does [`Note::Heard`] when it writes

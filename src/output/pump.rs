@@ -28,6 +28,7 @@ use super::command::Command;
 use super::communication::Communications;
 use super::file_queue::{FileQueue, Origin};
 use super::follow::Followers;
+use super::gathering::Gathering;
 use super::listeners::Listeners;
 #[cfg(feature = "attach")]
 use super::messages::Keyboard;
@@ -201,10 +202,17 @@ pub(super) struct Pump {
     /// Requests that a writer has not answered yet, and when they are answered without it.
     requests: Vec<(Instant, Request)>,
     finish: Option<(Instant, Pending)>,
+    gathering: Arc<Gathering>,
 }
 
 impl Pump {
-    pub fn new(poll: Poll, commands: Receiver<Command>, settings: Settings, pool: Arc<WriterPool>) -> Pump {
+    pub fn new(
+        poll: Poll,
+        commands: Receiver<Command>,
+        settings: Settings,
+        pool: Arc<WriterPool>,
+        gathering: Arc<Gathering>,
+    ) -> Pump {
         Pump {
             poll,
             commands,
@@ -230,6 +238,7 @@ impl Pump {
             is_told: false,
             requests: Vec::new(),
             finish: None,
+            gathering,
         }
     }
 
@@ -376,8 +385,12 @@ impl Pump {
         self.ready.push_back(token);
     }
 
-    /// Under load a short sleep lets output gather; one line now and then is never held up by it.
+    /// Under load a short sleep lets output gather; one line now and then is never held up by it. So do ends, where many are
+    /// expected.
     fn take_nap(&mut self, waited: Duration) {
+        if self.busiest == 0 && self.ready.is_empty() && self.finish.is_none() {
+            self.gathering.nap();
+        }
         if self.busiest == 0 || self.is_told || !self.ready.is_empty() || waited >= BUSY_WITHIN {
             self.nap = Duration::ZERO;
             return;

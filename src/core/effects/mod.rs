@@ -245,6 +245,7 @@ impl Effects {
     /// The daemon ends: from now on nobody waits for a restart.
     pub(super) fn begin_end(&mut self) {
         self.is_ending = true;
+        self.parts.output.expect_ends();
     }
 
     /// Children have ended, and programs may have told the io thread of themselves before: it is to tell that first, and then of
