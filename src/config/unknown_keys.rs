@@ -41,7 +41,6 @@ const DAEMON: &[Unsupported] = &[
         "name a stdout_logfile in each program; the newest output is kept in memory anyway",
     ),
     unsupported("nocleanup", &[], "there are no automatic log files to clean up"),
-    unsupported("strip_ansi", NO, "logs hold the bytes that the program wrote"),
     unsupported("state_file", &[], "what is to outlive the daemon is kept in state_dir"),
 ];
 
@@ -63,11 +62,7 @@ const GROUP: &[Unsupported] =
 
 /// Keys of `[supervisord]` without a counterpart. There are no log files of its choice, so nothing is missed where they are
 /// placed and cleaned up.
-const SUPERVISORD: &[Unsupported] = &[
-    unsupported("strip_ansi", NO, "logs hold the bytes that the program wrote"),
-    unsupported("childlogdir", ANY, ""),
-    unsupported("nocleanup", ANY, ""),
-];
+const SUPERVISORD: &[Unsupported] = &[unsupported("childlogdir", ANY, ""), unsupported("nocleanup", ANY, "")];
 
 /// Keys of supervisord's `[eventlistener:x]` without a counterpart.
 const EVENT_LISTENER: &[Unsupported] = &[unsupported(

@@ -3,7 +3,7 @@
 //!
 //! A terminal never waits for those who look at it: of what a client does not take in time the oldest is dropped and counted.
 //! Who has run a program without a terminal has its output as he would have it by a pipe: the program waits as long as he
-//! reads on, and at most [`PATIENCE`] when he does not.
+//! reads on, and at most [`PATIENCE`] (see [`Progress`]) when he does not.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use super::feed::{Inbox, Item, Next, Source};
 use super::output_feed::FEED_LIMIT;
 use crate::codec::frames::Typed;
 use crate::models::{StreamKind, WindowSize};
+use crate::util::progress::Progress;
 
 /// Bytes in one piece: as many as fit a frame, however they are written there.
 const PIECE: usize = 64 * 1024;
@@ -36,7 +37,7 @@ struct State {
     bytes: usize,
     lost: u64,
     /// When the client has taken something for the last time.
-    taken: Instant,
+    taken: Progress,
     /// The io thread knows that there is something.
     told: bool,
     begun: bool,
@@ -75,7 +76,7 @@ impl Attachment {
             pieces: VecDeque::new(),
             bytes: 0,
             lost: 0,
-            taken: Instant::now(),
+            taken: Progress::begin(Instant::now()),
             told: true,
             begun: false,
             over: false,
@@ -104,8 +105,8 @@ impl Attachment {
 
     /// Whether the program is to wait until the client has taken some of it.
     pub fn holds_up(&self, now: Instant) -> bool {
-        let state = self.lock();
-        !self.has_terminal && state.bytes > HELD_UP_FROM && now.saturating_duration_since(state.taken) < PATIENCE
+        let mut state = self.lock();
+        !self.has_terminal && state.bytes > HELD_UP_FROM && !state.taken.has_stalled(now, PATIENCE)
     }
 
     /// Takes what was typed. When that is nothing, `ask` is called for what comes.
@@ -159,7 +160,7 @@ impl State {
             self.pieces.pop_front();
         }
         self.bytes -= count;
-        self.taken = Instant::now();
+        self.taken.note(Instant::now());
         Some(Item::Written { stream, bytes, lost: std::mem::take(&mut self.lost) })
     }
 }
@@ -273,7 +274,8 @@ mod tests {
         attachment.push(StreamKind::Stdout, &vec![b'a'; HELD_UP_FROM]);
         assert!(!attachment.holds_up(now));
         attachment.push(StreamKind::Stderr, b"b");
-        assert!(attachment.holds_up(now) && !attachment.holds_up(now + 2 * PATIENCE));
+        assert!(attachment.holds_up(now) && attachment.holds_up(now + 2 * PATIENCE), "we may have been stopped");
+        assert!(!attachment.holds_up(now + 3 * PATIENCE));
         let _ = attachment.next();
         assert!(!attachment.holds_up(now));
         let (terminal, _) = self::attachment(true);

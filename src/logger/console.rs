@@ -42,9 +42,10 @@ pub(crate) fn is_busy(stream: ConsoleStream) -> bool {
     lane(stream).is_busy()
 }
 
-/// `true` when the console has taken nothing for a second although something waits.
+/// `true` when the console takes nothing for a second although something waits. To be asked again and again for as long as it is
+/// busy.
 pub(crate) fn is_stalled(stream: ConsoleStream) -> bool {
-    lane(stream).stalled_for(Instant::now()) > STALLED_AFTER
+    lane(stream).has_stalled(Instant::now(), STALLED_AFTER)
 }
 
 /// Waits until everything has been written, at most until `deadline`; whether it was.

@@ -3,6 +3,8 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::util::progress::Progress;
+
 /// Above this many waiting bytes a producer that can hold back its source should do so.
 pub(crate) const SOFT_LIMIT_BYTES: usize = 256 * 1024;
 /// Above this many waiting bytes lines are dropped and counted.
@@ -25,7 +27,7 @@ struct Waiting {
     /// Bytes of the batch that is being written.
     in_flight: usize,
     /// When the consumer last finished something (or was given its first bytes).
-    progress: Option<Instant>,
+    progress: Option<Progress>,
     reopen: bool,
     /// When the last batch was taken.
     taken: Option<Instant>,
@@ -74,7 +76,7 @@ impl LineQueue {
         let was_empty = waiting.bytes.is_empty();
         let was_large = waiting.bytes.len() >= LARGE_BATCH_BYTES;
         if was_empty && waiting.in_flight == 0 {
-            waiting.progress = Some(Instant::now());
+            waiting.progress = Some(Progress::begin(Instant::now()));
         }
         for part in parts {
             waiting.bytes.extend_from_slice(part);
@@ -99,13 +101,12 @@ impl LineQueue {
         self.lock().bytes.len() > SOFT_LIMIT_BYTES
     }
 
-    /// How long the consumer has been busy with the same batch; zero when nothing waits.
-    pub fn stalled_for(&self, now: Instant) -> Duration {
-        let waiting = self.lock();
-        if waiting.bytes.is_empty() && waiting.in_flight == 0 {
-            return Duration::ZERO;
-        }
-        waiting.progress.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    /// Whether the consumer has written nothing for `limit` although something waits. To be asked again and again for as long as
+    /// it matters.
+    pub fn has_stalled(&self, now: Instant, limit: Duration) -> bool {
+        let mut waiting = self.lock();
+        let has_work = !waiting.bytes.is_empty() || waiting.in_flight > 0;
+        has_work && waiting.progress.as_mut().is_some_and(|progress| progress.has_stalled(now, limit))
     }
 
     /// For the consumer: waits for the next lines. `done` is the buffer of the last batch, for reuse.
@@ -116,7 +117,7 @@ impl LineQueue {
         done.clear();
         let mut waiting = self.lock();
         waiting.in_flight = 0;
-        waiting.progress = Some(Instant::now());
+        waiting.progress = Some(Progress::begin(Instant::now()));
         if waiting.bytes.is_empty() {
             self.emptied.notify_all();
         }
@@ -141,7 +142,7 @@ impl LineQueue {
 
     /// For the consumer: some of the batch was written.
     pub fn progressed(&self) {
-        self.lock().progress = Some(Instant::now());
+        self.lock().progress = Some(Progress::begin(Instant::now()));
     }
 
     /// Waits until everything has been written, at most until `deadline`; whether it was.

@@ -44,6 +44,8 @@ pub struct SupervisorConfig {
     pub log_prefix: Option<String>,
     /// What a line on the console looks like.
     pub log_format: LogFormat,
+    /// What programs write is kept and logged without the escape sequences of terminals.
+    pub strip_ansi: bool,
     /// The sockets on which HTTP is spoken, besides the control socket. One with the path of the control socket says who
     /// may come in there.
     pub http: Vec<HttpConfig>,
@@ -93,6 +95,7 @@ impl Default for SupervisorConfig {
             default_output: DefaultOutput::None,
             log_prefix: None,
             log_format: LogFormat::Text,
+            strip_ansi: false,
             http: Vec::new(),
             access: Vec::new(),
             programs: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! At most [`QUEUE_BYTES`] wait for a file. At this bound the reader leaves the pipe alone, so that a child that is
 //! faster than the disk is slowed down and nothing is lost. When the disk has not finished anything for
-//! [`STALLED_AFTER`], and was seen not to for [`SEEN_FOR`], the child matters more: its pipe is read again, the oldest
+//! [`STALLED_AFTER`] (see [`Progress`]), the child matters more: its pipe is read again, the oldest
 //! waiting output is dropped, counted and reported once, and the newest is written when the disk answers.
 
 use std::collections::VecDeque;
@@ -16,6 +16,7 @@ use super::messages::{Note, ProgramId, StreamKind};
 use super::outage::Report;
 use super::request::Request;
 use super::writer_pool::{Notify, Place, Work, WriterPool};
+use crate::util::progress::Progress;
 
 /// What waits for one file at most: enough that reading and writing need not alternate. Nothing is allocated before it
 /// is needed, nor kept.
@@ -25,8 +26,6 @@ pub(super) const QUEUE_BYTES: usize = 1024 * 1024;
 const ALL_QUEUES_BYTES: usize = 16 * 1024 * 1024;
 /// A disk that has finished nothing for so long does not hold up a child any more.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
-/// And was seen to for so long: after a stop of this process itself, or of the machine, nothing had been done either.
-const SEEN_FOR: Duration = Duration::from_millis(500);
 /// A disk that has finished nothing for so long is given no more requests: they are answered without it.
 const SLOW_AFTER: Duration = Duration::from_millis(250);
 /// Less than this is copied behind what waits already; more changes hands without a copy.
@@ -83,9 +82,7 @@ struct Slot {
     /// It waits for a writer or has one.
     queued: bool,
     /// When the last job was done, or the first one came.
-    progress: Instant,
-    /// When the reader first saw that nothing had been done for [`STALLED_AFTER`].
-    stall_seen: Option<Instant>,
+    progress: Progress,
     /// Bytes dropped since this stall began.
     dropped: u64,
     /// The reader wants to be woken when there is room.
@@ -111,8 +108,7 @@ impl FileQueue {
             jobs: VecDeque::new(),
             pending: 0,
             queued: false,
-            progress: now,
-            stall_seen: None,
+            progress: Progress::begin(now),
             dropped: 0,
             reader_waits: false,
             open_for: None,
@@ -155,7 +151,7 @@ impl FileQueue {
             let first = slot.dropped == 0;
             self.pool.add_waiting(-signed(slot.drop_oldest(limit.saturating_sub(count))));
             if first && slot.dropped > 0 {
-                let seconds = now.duration_since(slot.progress).as_secs();
+                let seconds = slot.progress.none_for(now).as_secs();
                 let text = format!(
                     "{} does not answer since {seconds} seconds; what does not fit into {} KB is lost until it does",
                     self.path.display(),
@@ -218,8 +214,7 @@ impl FileQueue {
     fn call_writer(self: &Arc<Self>, now: Instant, mut slot: MutexGuard<'_, Slot>) {
         if !slot.queued {
             slot.queued = true;
-            slot.progress = now;
-            slot.stall_seen = None;
+            slot.progress.note(now);
             let place = self.place(&slot);
             drop(slot);
             self.pool.submit(place, Arc::clone(self) as Arc<dyn Work>);
@@ -268,10 +263,9 @@ impl FileQueue {
             && let Some(file) = &mut file
         {
             // What waited for the end of the stall is written next, and tells that it is over.
-            file.add_lost(slot.progress, dropped);
+            file.add_lost(slot.progress.at(), dropped);
         }
-        slot.progress = Instant::now();
-        slot.stall_seen = None;
+        slot.progress.note(Instant::now());
         slot.is_console = file.as_ref().is_some_and(LogFile::is_console);
         slot.device = file.as_ref().and_then(LogFile::device).or(slot.device);
         let wants_to_compress = file.as_ref().is_some_and(LogFile::wants_to_compress) && !self.pool.is_closed();
@@ -343,13 +337,12 @@ impl Slot {
     }
 
     fn is_without_progress(&self, now: Instant, time: Duration) -> bool {
-        self.queued && now.saturating_duration_since(self.progress) >= time
+        self.queued && self.progress.none_for(now) >= time
     }
 
     /// The child matters more than what waits. Asked as often as the reader looks at a full queue.
     fn is_stalled(&mut self, now: Instant) -> bool {
-        self.is_without_progress(now, STALLED_AFTER)
-            && now.saturating_duration_since(*self.stall_seen.get_or_insert(now)) >= SEEN_FOR
+        self.queued && self.progress.has_stalled(now, STALLED_AFTER)
     }
 
     /// Leaves at most `rest` bytes, as far as what waits can make room; returns how much went.

@@ -30,6 +30,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// What the daemon calls itself to event listeners.
     pub identifier: String,
+    /// The escape sequences of terminals are kept and written nowhere.
+    pub strip_ansi: bool,
 }
 
 impl Settings {
@@ -40,6 +42,7 @@ impl Settings {
             log_prefix: config.log_prefix.clone(),
             log_format: config.log_format,
             identifier: config.identifier.clone(),
+            strip_ansi: config.strip_ansi,
         }
     }
 }

@@ -4,13 +4,14 @@
 //! One thread reads the pipes of all children. Nobody waits for it: the handle [`Output`] only sends.
 //! Files are written by other threads, which exist while there is work (see `pool`): a disk that hangs stops
 //! what is on it, nothing else. A child waits only while its pipe is full, and it is never kept waiting by a disk
-//! that refuses (the bytes are counted as lost and said), nor for more than two seconds by one that
-//! hangs, nor for more than one by a console that nobody reads.
+//! that refuses (the bytes are counted as lost and said), nor for more than three seconds by one that
+//! hangs, nor for more than two by a console that nobody reads.
 
 mod command;
 mod communication;
 mod compress;
 mod console_lines;
+mod escapes;
 mod file;
 mod file_queue;
 mod follow;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod listeners;
+mod reading;
 mod stdin;
 mod tasks;
 #[cfg(feature = "attach")]
@@ -43,19 +44,13 @@ use crate::failpoint;
 use crate::models::ProgramConfig;
 use crate::process::Generation;
 use crate::util::latch::Pending;
+use reading::{Outcome, Pipe};
 use stdin::StdinPipe;
 use tasks::TaskPipe;
 
 /// The waker's token; pipes count up from there.
 pub(super) const WAKER: Token = Token(0);
 
-/// A pipe that gives less does not belong to a chatty child, in bytes.
-const IDLE_READ: usize = 4 * 1024;
-/// After so many turns with a nearly full pipe a child gets a bigger one.
-const CHATTY_AFTER: u8 = 4;
-/// How much bigger each time, and the limit in bytes. Not for all: users have 64 MiB of pipe memory in all.
-const CHATTY_GROWTH: usize = 4;
-const BIGGEST_PIPE: usize = 1024 * 1024;
 /// The longest nap between two turns of a busy thread. A nap lets small writes gather in the pipes:
 /// a third of the CPU, and a child that finds its reader asleep is not slowed by waking it up.
 const LONGEST_NAP: Duration = Duration::from_millis(16);
@@ -67,40 +62,8 @@ const PAUSED_RETRY: Duration = Duration::from_millis(10);
 /// How long a log file's writer has to answer a request, before memory answers.
 const WRITER_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a terminal says that nobody has open.
-const EIO: i32 = nix::errno::Errno::EIO as i32;
-
 /// Below so many, it is not worth it to look for files that were closed.
 const LEAST_FILES_LOOKED_THROUGH: usize = 16;
-
-struct Pipe {
-    file: File,
-    program: ProgramId,
-    generation: Generation,
-    kind: StreamKind,
-    /// All writers have gone: read on to the end.
-    hung_up: bool,
-    /// All writers have gone, and nothing was in it.
-    is_at_end: bool,
-    /// It is in the queue of readable pipes.
-    queued: bool,
-    full_reads: u8,
-    /// In bytes.
-    size: usize,
-    may_grow: bool,
-    /// Our end of a terminal: it comes to no end of its own, and a short read says nothing of what is left.
-    #[cfg(feature = "attach")]
-    is_terminal: bool,
-}
-
-impl Pipe {
-    fn is_terminal(&self) -> bool {
-        #[cfg(feature = "attach")]
-        return self.is_terminal;
-        #[cfg(not(feature = "attach"))]
-        return false;
-    }
-}
 
 struct Program {
     config: Arc<ProgramConfig>,
@@ -154,15 +117,6 @@ impl Program {
             StreamKind::Stderr => &mut self.err,
         }
     }
-}
-
-/// What reading a pipe came to.
-#[derive(PartialEq, Eq)]
-enum Outcome {
-    Empty,
-    More,
-    Paused,
-    Closed,
 }
 
 /// The state of the thread.
@@ -299,6 +253,8 @@ impl Pump {
             return Some(if paused { PAUSED_RETRY } else { Duration::ZERO });
         }
         let due = self.partials.iter().filter_map(|(program, kind)| self.partial_due(*program, *kind)).min();
+        // What was due before waits for its console.
+        let due = due.map(|due| if due <= now { now + PAUSED_RETRY } else { due });
         let expires = self.requests.iter().map(|(deadline, _)| *deadline).min();
         let listeners = self.listeners.due();
         due.into_iter().chain(expires).chain(listeners).min().map(|due| due.saturating_duration_since(now))
@@ -405,130 +361,6 @@ impl Pump {
         std::thread::sleep(self.nap);
     }
 
-    fn read(&mut self, now: Instant, token: usize, may_pause: bool) -> Outcome {
-        let Some(pipe) = self.pipes.get_mut(&token) else { return Outcome::Closed };
-        if pipe.is_at_end {
-            return Outcome::Closed;
-        }
-        let Some(program) = self.programs.get_mut(&pipe.program) else { return Outcome::Closed };
-        let ring_limit = program.ring_limit();
-        if self.buffer.is_empty() {
-            self.buffer = self.pool.block();
-        }
-        let (id, kind) = (pipe.program, pipe.kind);
-        let tapped = listeners::is_tapped(&program.config, kind);
-        let mut heard = Vec::new();
-        let Program { out, err, followers, ready_line, output_watch, config, communications, .. } = &mut **program;
-        let generation = pipe.generation;
-        let sink = match kind {
-            StreamKind::Stdout => out,
-            StreamKind::Stderr => err,
-        };
-        let (pool, origin) = (&self.pool, Origin { program: id, stream: kind });
-        let mut report = |report| pool.notify(origin.note(report));
-        let size = sink.read_size(BLOCK_BYTES);
-        let buffer = &mut self.buffer;
-        let mut outcome = Outcome::More;
-        let mut total = 0;
-        // What a pipe holds, then it is the next one's turn. A line target reads in smaller pieces.
-        for _ in 0..pipe.size.div_ceil(size) {
-            if may_pause && (sink.should_pause(now) || followers.hold_up(kind, now)) {
-                outcome = Outcome::Paused;
-                break;
-            }
-            match pipe.file.read(buffer.get_mut(..size).unwrap_or_default()) {
-                Ok(0) => {
-                    outcome = Outcome::Closed;
-                    break;
-                }
-                Ok(count) => {
-                    total += count;
-                    let data = buffer.get(..count).unwrap_or_default();
-                    failpoint::hit("output", || String::from_utf8_lossy(data).into_owned());
-                    let is_of_run = |line: &mut Box<ReadyLine>| line.generation == generation && line.push(kind, data);
-                    if ready_line.take_if(is_of_run).is_some() {
-                        pool.notify(Note::ReadyLine { program: id, generation });
-                    }
-                    if let Some(watch) = output_watch.as_mut().filter(|watch| watch.generation == generation) {
-                        watch.push(now, id, kind, data, &mut |note| pool.notify(note));
-                    }
-                    if tapped {
-                        let [of_stdout, of_stderr] = &mut **communications.get_or_insert_default();
-                        let marks = match kind {
-                            StreamKind::Stdout => of_stdout,
-                            StreamKind::Stderr => of_stderr,
-                        };
-                        let mut plain = listeners::tap(config, kind, marks, data, &mut heard);
-                        let length = plain.len();
-                        followers.push(kind, &plain);
-                        sink.write(now, origin, &mut plain, length, ring_limit, &mut report);
-                    } else {
-                        followers.push(kind, data);
-                        sink.write(now, origin, buffer, count, ring_limit, &mut report);
-                    }
-                    if count < size && !pipe.hung_up && !pipe.is_terminal() {
-                        // Empty: new data or the end come with a new event.
-                        outcome = Outcome::Empty;
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    outcome = Outcome::Empty;
-                    break;
-                }
-                // Nobody has the other end open. Somebody may open it again.
-                Err(error) if pipe.is_terminal() && error.raw_os_error() == Some(EIO) => {
-                    outcome = Outcome::Empty;
-                    break;
-                }
-                Err(error) => {
-                    log::error!(
-                        "output: cannot read the {} of program {id}: {}",
-                        kind.as_str(),
-                        crate::util::errno::reason(&error)
-                    );
-                    outcome = Outcome::Closed;
-                    break;
-                }
-            }
-        }
-        self.busiest = self.busiest.max((total * 100).div_ceil(pipe.size));
-        grow_if_chatty(pipe, total);
-        let is_partial = sink.partial_due().is_some();
-        #[cfg(feature = "http")]
-        program.count_written(kind, total);
-        if is_partial {
-            self.note_partial(id, kind);
-        }
-        if tapped {
-            self.hear(now, id, kind, heard);
-        }
-        outcome
-    }
-
-    /// This stream holds a part of a line.
-    fn note_partial(&mut self, id: ProgramId, kind: StreamKind) {
-        if !self.partials.contains(&(id, kind)) {
-            self.partials.push((id, kind));
-        }
-    }
-
-    fn close(&mut self, token: usize) {
-        let Some(pipe) = self.pipes.remove(&token) else { return };
-        if let Some(program) = self.programs.get_mut(&pipe.program) {
-            program.pipes.retain(|own| *own != token);
-        }
-        // Closing alone is not enough: a child between fork and exec may hold a copy for a moment. Where nobody is left who
-        // could write to it, nothing more is told of the copy.
-        if !pipe.hung_up {
-            let _ = self.poll.registry().deregister(&mut SourceFd(&pipe.file.as_raw_fd()));
-        }
-        if pipe.queued {
-            self.ready.retain(|queued| *queued != token);
-        }
-    }
-
     fn partial_due(&self, program: ProgramId, kind: StreamKind) -> Option<Instant> {
         let program = self.programs.get(&program)?;
         match kind {
@@ -543,7 +375,8 @@ impl Pump {
             let Some(program) = programs.get_mut(id) else { return false };
             let sink = program.sink(*kind);
             match sink.partial_due() {
-                Some(due) if due <= now => {
+                // The rest of the line may be where it is not read for now.
+                Some(due) if due <= now && !sink.should_pause(now) => {
                     let origin = Origin { program: *id, stream: *kind };
                     sink.flush_partial(now, &mut |report| pool.notify(origin.note(report)));
                     false
@@ -586,25 +419,5 @@ impl Pump {
         self.programs.values_mut().for_each(|program| drop(std::mem::take(&mut program.followers)));
         // Only memory and pipes are left: nobody has to wait until they are given back.
         drop(done);
-    }
-}
-
-fn grow_if_chatty(pipe: &mut Pipe, read: usize) {
-    // Small writes leave the ends of a pipe's pages empty: three quarters are nearly all.
-    if !pipe.may_grow || read < pipe.size / 4 * 3 {
-        if read < IDLE_READ {
-            pipe.full_reads = 0;
-        }
-        return;
-    }
-    pipe.full_reads += 1;
-    if pipe.full_reads >= CHATTY_AFTER {
-        pipe.full_reads = 0;
-        let size = pipe.size * CHATTY_GROWTH;
-        // Refused to users who own much pipe memory already: it is an optimisation, no more.
-        let wanted = i32::try_from(size).unwrap_or(i32::MAX);
-        let grown = fcntl(&pipe.file, FcntlArg::F_SETPIPE_SZ(wanted)).is_ok();
-        pipe.may_grow = grown && size < BIGGEST_PIPE;
-        pipe.size = if grown { size } else { pipe.size };
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::escapes::Escapes;
 use super::file::reason;
 use super::file_queue::{FileQueue, Origin};
 use super::line_format::{LineFormat, Source};
@@ -31,6 +32,7 @@ pub(super) struct Sink {
     dest: Dest,
     /// Syslog beside the target.
     also: Option<Box<Lines>>,
+    escapes: Escapes,
 }
 
 #[derive(Default)]
@@ -116,7 +118,7 @@ impl Lines {
     fn should_pause(&self, now: Instant) -> bool {
         match &self.to {
             LinesTo::Console(stream) => logger::console_is_busy(*stream) && !logger::console_is_stalled(*stream),
-            LinesTo::Syslog(syslog) => syslog.borrow().is_busy(now),
+            LinesTo::Syslog(syslog) => syslog.borrow_mut().is_busy(now),
         }
     }
 }
@@ -125,6 +127,12 @@ impl Sink {
     /// A new run begins, whose output goes to `dest`.
     pub fn begin_run(&mut self) {
         self.run_bytes = 0;
+        self.escapes = Escapes::default();
+    }
+
+    /// Takes the escape sequences of terminals out of what is about to be written; how many bytes are left, at its beginning.
+    pub fn strip(&mut self, data: &mut [u8]) -> usize {
+        self.escapes.strip(data)
     }
 
     /// The target besides the ring.

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
+use crate::util::progress::Progress;
+
 /// The socket's token; pipes have small numbers.
 pub(super) const TOKEN: Token = Token(usize::MAX - 1);
 /// What waits at most, in bytes: more than the lines of a full pipe.
@@ -34,7 +36,7 @@ pub(super) struct Syslog {
     /// Of those that wait.
     bytes: usize,
     /// When a line was taken last, or refused first.
-    progress: Instant,
+    progress: Progress,
 }
 
 impl Syslog {
@@ -47,7 +49,7 @@ impl Syslog {
             watched: false,
             waiting: VecDeque::new(),
             bytes: 0,
-            progress: now,
+            progress: Progress::begin(now),
         }
     }
 
@@ -62,7 +64,7 @@ impl Syslog {
             if self.try_send(line)? {
                 return Ok(());
             }
-            self.progress = now;
+            self.progress = Progress::begin(now);
         }
         if self.bytes + line.len() > QUEUE_BYTES {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -81,7 +83,7 @@ impl Syslog {
             match self.try_send(&line) {
                 Ok(true) => {
                     self.bytes -= line.len();
-                    self.progress = now;
+                    self.progress.note(now);
                 }
                 refused => {
                     self.waiting.push_front(line);
@@ -95,8 +97,8 @@ impl Syslog {
     }
 
     /// `true` while its sources should pause: lines wait, and it takes some now and then.
-    pub fn is_busy(&self, now: Instant) -> bool {
-        !self.waiting.is_empty() && now.saturating_duration_since(self.progress) < STALLED_AFTER
+    pub fn is_busy(&mut self, now: Instant) -> bool {
+        !self.waiting.is_empty() && !self.progress.has_stalled(now, STALLED_AFTER)
     }
 
     /// Before the end: waits until everything has gone, as long as some of it goes, at most until `deadline`.
@@ -171,7 +173,12 @@ mod tests {
                 for n in 0..1000 {
                     syslog.send(now, line(n).as_bytes()).expect("taken or kept");
                 }
-                assert!(syslog.is_busy(now) && !syslog.is_busy(now + STALLED_AFTER));
+                let later = now + STALLED_AFTER;
+                assert!(
+                    syslog.is_busy(now) && syslog.is_busy(later),
+                    "we ourselves may have been stopped all the time"
+                );
+                assert!(!syslog.is_busy(later + STALLED_AFTER));
                 let mut buffer = [0; 100];
                 for n in 0..1000 {
                     syslog.flush(now).expect("it is there");

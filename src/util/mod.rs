@@ -11,6 +11,7 @@ pub(crate) mod gzip;
 pub(crate) mod latch;
 pub(crate) mod line_pattern;
 pub(crate) mod log_level;
+pub(crate) mod progress;
 pub(crate) mod quick_hash;
 pub(crate) mod quote;
 pub(crate) mod ranges;

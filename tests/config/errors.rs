@@ -454,8 +454,6 @@ fn what_supervisord_knows_and_we_do_not_is_a_warning_even_strictly() {
          events = EVENT\nresult_handler = my:handler\n",
     );
     let expected = [
-        "DIR/main.ini:3: [supervisord] strip_ansi = true: this key has no effect here; \
-         logs hold the bytes that the program wrote",
         "DIR/main.ini:5: [inet_http_server]: everybody who can reach this port may do everything, as the daemon's \
          user; set username and password, or listen at 127.0.0.1",
         "DIR/main.ini:18: [eventlistener:f] result_handler = my:handler: this key has no effect here; \

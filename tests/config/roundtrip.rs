@@ -445,6 +445,7 @@ impl Draw {
             default_output: self.pick(&[DefaultOutput::None, DefaultOutput::Console]),
             log_prefix: self.option(Draw::text),
             log_format: self.pick(&[LogFormat::Text, LogFormat::Json]),
+            strip_ansi: self.boolean(),
             http: self.list(Draw::http),
             access: self.list(Draw::access),
             programs: self.list(Draw::program),

@@ -433,6 +433,25 @@ fn changed_log_files_and_prefixes_act_on_what_runs() {
     daemon.terminate();
 }
 
+/// In files and in memory, of what comes from an update on.
+#[test]
+fn escape_sequences_are_kept_out_of_logs_where_that_is_wanted() {
+    let program = "[program:w]\nstartsecs = 0\nstdout_logfile = DIR/w.log\n\
+         command = sh -c 'while :; do printf \"\\033[31mred\\033[0m\\n\"; sleep 0.02; done'\n";
+    let daemon = Daemon::start(program);
+    let pid = daemon.wait_state("w", "RUNNING").pid;
+    wait_until("it writes", || daemon.read("w.log").starts_with("\x1b[31mred\x1b[0m\n"));
+    daemon.write_config(program, &["strip_ansi = true"]);
+    assert_eq!(daemon.ctl(&["update"]).0, 0);
+    wait_until("nothing but text is written", || daemon.read("w.log").ends_with("\nred\nred\nred\n"));
+    assert_eq!(daemon.ctl(&["tail", "-n2", "w"]).1, "red\nred\n");
+    daemon.write_config(program, &[]);
+    assert_eq!(daemon.ctl(&["update"]).0, 0);
+    wait_until("it is written as it was", || daemon.read("w.log").contains("\nred\n\x1b[31mred\x1b[0m\n"));
+    assert_eq!(daemon.status("w").pid, pid);
+    daemon.terminate();
+}
+
 #[test]
 fn standard_streams_lead_where_the_settings_say() {
     let daemon = Daemon::start(

@@ -47,6 +47,8 @@ pub(crate) static DAEMON: &[KeyRow<SupervisorConfig>] = &[
         "before each line on the console: text with `%(process_name)s`, `%(program_name)s`, `%(process_num)s`, `%(group_name)s`, `%(pid)s`, `%(stream)s`, `%(asctime)s`; else `%(process_name)s \\|`"),
     key!(Supervice "log_format" => log_format = log_format; Section Restart; "text";
         "of lines on the console: `text`, or `json` (time, program, stream, pid, line)"),
+    key!(Supervice "strip_ansi" => strip_ansi = boolean; Section Live; "false";
+        "programs' output is kept and logged without the escape sequences of terminals: colours, titles, moves of the cursor"),
     key!(Supervice "oom_score_adj" => oom_score_adj = oom_score_adj; Section Restart; "";
         "how readily the kernel kills the daemon when memory is used up: from -1000 (never) to 1000; programs get what it was started with"),
     // Those of supervisord's dialect alone.

@@ -348,8 +348,9 @@ impl Engine {
             self.effects.push_back(Effect::EndStreams);
         }
         // Not `log_format`: the daemon's own lines stand between those of the programs.
-        if self.settings.default_output != new.default_output || self.settings.log_prefix != new.log_prefix {
-            self.settings.default_output = new.default_output;
+        let of_output = |settings: &SupervisorConfig| (settings.default_output, settings.strip_ansi);
+        if of_output(&self.settings) != of_output(new) || self.settings.log_prefix != new.log_prefix {
+            (self.settings.default_output, self.settings.strip_ansi) = of_output(new);
             self.settings.log_prefix.clone_from(&new.log_prefix);
             self.effects.push_back(Effect::SetOutput { settings: self.share_settings() });
         }

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::super::messages::{Note, TaskId};
+use super::reading::Passes;
 use super::*;
 use crate::process::OutputTail;
 
@@ -115,14 +116,17 @@ impl Pump {
     /// console: what these can't take is lost, as that of a program whose disk hangs.
     fn write_of_task(&mut self, now: Instant, log: Option<TaskLog>, count: usize) {
         let Some(TaskLog { program: id, kind, .. }) = log else { return };
-        let Pump { programs, pool, buffer, .. } = self;
+        let Pump { programs, pool, buffer, settings, .. } = self;
         let Some(program) = programs.get_mut(&id) else { return };
-        let ring_limit = usize::try_from(program.config.log_buffer).unwrap_or(usize::MAX);
+        let passes = Passes { strips: settings.strip_ansi, is_terminal: false, ring_limit: program.ring_limit() };
         let origin = Origin { program: id, stream: kind };
-        program.followers.push(kind, buffer.get(..count).unwrap_or_default());
         let mut report = |report| pool.notify(origin.note(report));
-        let sink = program.sink(kind);
-        sink.write(now, origin, buffer, count, ring_limit, &mut report);
+        let Program { out, err, followers, .. } = &mut **program;
+        let sink = match kind {
+            StreamKind::Stdout => out,
+            StreamKind::Stderr => err,
+        };
+        passes.on(now, origin, (&mut *sink, followers), buffer, count, &mut report);
         if sink.partial_due().is_some() {
             self.note_partial(id, kind);
         }
