@@ -125,9 +125,9 @@ pub enum Readiness {
     /// When this path exists and was made or changed since the start.
     Path(String),
     /// When a connection is accepted there.
-    Accepts(Endpoint),
+    Accepts(Box<Endpoint>),
     /// When a request is answered with a status from 200 to 399.
-    Http(HttpUrl),
+    Http(Box<HttpUrl>),
     /// When a line of its output matches this regular expression.
     Log(String),
     /// When this shell command exits with 0.

@@ -88,7 +88,7 @@ pub(crate) fn readiness_checker(ready: &Readiness, timeout: Duration) -> Option<
     match ready {
         Readiness::Accepts(endpoint) => Some(connection_checker(endpoint, timeout)),
         Readiness::Http(url) => Some(Box::new(HttpHealthChecker {
-            url: url.clone(),
+            url: (**url).clone(),
             statuses: Statuses::default(),
             headers: Vec::new(),
             timeout,

@@ -86,8 +86,10 @@ impl Readiness {
             Some(("fd", name)) if is_name(name) => Some(Readiness::FdVariable(name.to_owned())),
             Some(("fd", number)) => number.parse().ok().filter(|fd| READY_FDS.contains(fd)).map(Readiness::Fd),
             Some(("path", path)) => filled(path).filter(|path| path.starts_with('/')).map(Readiness::Path),
-            Some(("tcp" | "unix", _)) => Endpoint::parse(text).map(Readiness::Accepts),
-            Some(("http", url)) => HttpUrl::parse(text).or_else(|| HttpUrl::parse(url)).map(Readiness::Http),
+            Some(("tcp" | "unix", _)) => Endpoint::parse(text).map(|endpoint| Readiness::Accepts(Box::new(endpoint))),
+            Some(("http", url)) => {
+                HttpUrl::parse(text).or_else(|| HttpUrl::parse(url)).map(|url| Readiness::Http(Box::new(url)))
+            }
             Some(("log", regex)) => filled(regex).map(Readiness::Log),
             Some(("command", command)) => filled(command).map(Readiness::Command),
             Some(_) | None => None,

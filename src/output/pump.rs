@@ -27,6 +27,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use super::command::Command;
 use super::communication::Communications;
+use super::escapes::Escapes;
 use super::file_queue::{FileQueue, Origin};
 use super::follow::Followers;
 use super::gathering::Gathering;
@@ -82,6 +83,8 @@ struct Program {
     output_watch: Option<Box<OutputWatch>>,
     /// The tokens of its pipes: of the present run, and of earlier ones that something still writes to.
     pipes: Vec<usize>,
+    /// Where in an escape sequence standard output and error are.
+    escapes: [Escapes; 2],
     /// Bytes of standard output and error since the program is known.
     #[cfg(feature = "http")]
     written: [u64; 2],

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::escapes::Escapes;
 use super::file::reason;
 use super::file_queue::{FileQueue, Origin};
 use super::line_format::{LineFormat, Source};
@@ -32,7 +31,6 @@ pub(super) struct Sink {
     dest: Dest,
     /// Syslog beside the target.
     also: Option<Box<Lines>>,
-    escapes: Escapes,
 }
 
 #[derive(Default)]
@@ -127,12 +125,6 @@ impl Sink {
     /// A new run begins, whose output goes to `dest`.
     pub fn begin_run(&mut self) {
         self.run_bytes = 0;
-        self.escapes = Escapes::default();
-    }
-
-    /// Takes the escape sequences of terminals out of what is about to be written; how many bytes are left, at its beginning.
-    pub fn strip(&mut self, data: &mut [u8]) -> usize {
-        self.escapes.strip(data)
     }
 
     /// The target besides the ring.

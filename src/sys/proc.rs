@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
 #[cfg(feature = "http")]
 use std::time::Duration;
@@ -75,7 +76,7 @@ pub fn stat(pid: i32) -> Option<Stat> {
 
 /// The pipes that a process writes to as its standard output and error, by their inodes. (The link is read, not followed: what
 /// is no pipe may be a file on a disk that hangs.)
-pub fn output_pipes(pid: i32) -> impl Iterator<Item = u64> {
+pub fn output_pipes(pid: i32) -> impl Iterator<Item = NonZeroU64> {
     [1, 2].into_iter().filter_map(move |number| {
         let link = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
         link.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()
@@ -83,8 +84,8 @@ pub fn output_pipes(pid: i32) -> impl Iterator<Item = u64> {
 }
 
 /// The inode of a pipe of our own.
-pub fn pipe_inode(pipe: BorrowedFd<'_>) -> Option<u64> {
-    nix::sys::stat::fstat(pipe).ok().map(|found| found.st_ino)
+pub fn pipe_inode(pipe: BorrowedFd<'_>) -> Option<NonZeroU64> {
+    nix::sys::stat::fstat(pipe).ok().and_then(|found| NonZeroU64::new(found.st_ino))
 }
 
 /// What a process uses.

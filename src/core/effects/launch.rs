@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -163,8 +164,8 @@ impl Effects {
             tells_ready,
             main: None,
             next_main: None,
-            forking,
-            started: started.map(|stat| stat.start_time),
+            forking: forking.map(Box::new),
+            started: started.and_then(|stat| NonZeroU64::new(stat.start_time)),
             notify,
             left_no_orphan: false,
             reaped: None,

@@ -124,7 +124,7 @@ impl Effects {
 
     fn try_find_main(&mut self, id: ProcId, config: &ProgramConfig) -> Result<i32, NoMain> {
         let path = config.pidfile.as_deref().ok_or(NoMain::NoFile)?;
-        let forking = self.runs.get(&id).and_then(|run| run.forking).ok_or(NoMain::NoFile)?;
+        let forking = self.runs.get(&id).and_then(|run| run.forking.as_deref().copied()).ok_or(NoMain::NoFile)?;
         let file = path.to_owned();
         let read = self.parts.users.look(path, move || read_pid_file(file.as_ref(), forking.pid_file));
         let pid = read.unwrap_or(Err(NoMain::Unreadable { errno: libc::ETIMEDOUT }))?;
@@ -157,7 +157,7 @@ impl Effects {
     fn take_over(&mut self, id: ProcId, pid: i32) -> Result<(), NoMain> {
         let stat = proc::stat(pid).filter(|stat| !stat.is_dead()).ok_or(NoMain::Gone { pid })?;
         let stranger = NoMain::Stranger { pid };
-        let is_younger = |run: &Run| run.started.is_none_or(|start| start <= stat.start_time);
+        let is_younger = |run: &Run| run.started.is_none_or(|start| start.get() <= stat.start_time);
         let run = self.runs.get(&id).filter(|run| is_younger(run)).ok_or(stranger)?;
         let was = run.main_pid();
         let own = i32::try_from(std::process::id()).unwrap_or(0);
@@ -177,7 +177,8 @@ impl Effects {
             if run.reaped.take().is_none() && was != pid {
                 self.children.insert(was, Owner::Former);
             }
-            run.main = (pid != run.child.pid).then(|| MainProcess { child: Child::inherited(pid), pgrp, session });
+            run.main =
+                (pid != run.child.pid).then(|| Box::new(MainProcess { child: Child::inherited(pid), pgrp, session }));
         }
         Ok(())
     }

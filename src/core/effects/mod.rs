@@ -30,6 +30,7 @@ mod usage;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -84,17 +85,17 @@ struct Run {
     generation: Generation,
     child: Child,
     /// The pipes of its output, by their inodes: what has left its session is known by them.
-    outputs: [Option<u64>; 2],
+    outputs: [Option<NonZeroU64>; 2],
     /// It has a pipe on which it tells that it is ready.
     tells_ready: bool,
     /// Its main process, where that is not the one that was spawned.
-    main: Option<MainProcess>,
+    main: Option<Box<MainProcess>>,
     /// It has been named as the main process, but has still a parent.
     next_main: Option<i32>,
     /// It is to put itself into the background.
-    forking: Option<ForkingRun>,
+    forking: Option<Box<ForkingRun>>,
     /// When the kernel has started it, where that may have to be known.
-    started: Option<u64>,
+    started: Option<NonZeroU64>,
     /// It can tell of itself.
     notify: Option<NotifyRun>,
     /// When its main process ended, this process had inherited nothing that it did not know.

@@ -107,7 +107,7 @@ impl Engine {
         if speaking.is_some_and(|entry| entry.draining) {
             return;
         }
-        let line = speaking.and_then(|entry| entry.last_words.clone());
+        let line = speaking.and_then(|entry| entry.last_words.as_deref().cloned());
         let Some(decision) = &mut self.exit_policy.decision else { return };
         if let Some(line) = line.filter(|line| !line.is_empty() && decision.code != 0) {
             decision.last_words = Some(line);

@@ -37,8 +37,8 @@ impl Engine {
             condition: self.condition_of(id, entry),
             hook: self.running_hook(id),
             hook_failure: entry.hook_failure.clone(),
-            last_words: entry.last_words.clone(),
-            output_trouble: entry.output_trouble.iter().flatten().next().cloned(),
+            last_words: entry.last_words.as_deref().cloned(),
+            output_trouble: entry.output_trouble(),
             pid: machine.pid(),
             paused: None,
             since: entry.since,
@@ -113,7 +113,7 @@ impl Engine {
             condition,
             state: entry.machine.state(),
             told: self.condition_of(id, entry),
-            last_words: entry.last_words.clone(),
+            last_words: entry.last_words.as_deref().cloned(),
             last_request: request.map(|(verb, by, at)| LastRequest { verb: *verb, by: by.clone(), at: *at }),
         })
     }

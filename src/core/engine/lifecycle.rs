@@ -184,7 +184,7 @@ impl Engine {
             && let Some(entry) = self.registry.get_mut(id)
         {
             let (error, program) = (Arc::new(*error), Arc::clone(entry.config()));
-            entry.last_words = Some(LastWords::ExecFailed(Arc::clone(&error)));
+            entry.last_words = Some(Box::new(LastWords::ExecFailed(Arc::clone(&error))));
             self.announce(Some(id), Announcement::ExecFailedLate { program, error });
         }
         let group = self.left_of_run(id, group);
@@ -319,7 +319,8 @@ impl Engine {
             Note::Drained { program, generation, last_line } => {
                 let Some(entry) = self.registry.get_mut(program) else { return };
                 if entry.machine.generation() == generation {
-                    entry.last_words = last_line.map(|line| LastWords::Line(line.into())).or(entry.last_words.take());
+                    entry.last_words =
+                        last_line.map(|line| Box::new(LastWords::Line(line.into()))).or(entry.last_words.take());
                     self.drained(program);
                 }
             }

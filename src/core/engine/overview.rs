@@ -93,7 +93,7 @@ impl Engine {
             program: Arc::clone(entry.config()),
             state: entry.machine.state(),
             condition,
-            last_words: entry.last_words.clone().filter(|_| eyes.hear(entry)),
+            last_words: entry.last_words.as_deref().cloned().filter(|_| eyes.hear(entry)),
             needs: self
                 .graph
                 .needs(id)

@@ -25,9 +25,9 @@ pub(super) struct Entry {
     /// How often the group was found not to be empty since the leader ended.
     pub(super) probes: u32,
     /// The end of the last run's output, for the description.
-    pub(super) last_words: Option<LastWords>,
+    pub(super) last_words: Option<Box<LastWords>>,
     /// Why its output can't be written, as long as it can't: of standard output, of standard error.
-    pub(super) output_trouble: [Option<Arc<str>>; 2],
+    pub(super) output_trouble: Option<Box<[Option<Arc<str>>; 2]>>,
     /// The process that was spawned has ended, and the main process of the run is looked for.
     pub(super) detached: bool,
     /// An event listener that gets no more events: what it has said in place of an answer.
@@ -65,7 +65,7 @@ impl Entry {
             probe_pause: None,
             probes: 0,
             last_words: None,
-            output_trouble: [None, None],
+            output_trouble: None,
             detached: false,
             listener_said: None,
             draining: false,
@@ -116,8 +116,13 @@ impl Entry {
         !self.machine.is_engaged() && self.machine.poll_timeout().is_none() && !self.machine.is_waiting()
     }
 
+    /// Why output can't be written, of the first stream that can't.
+    pub(super) fn output_trouble(&self) -> Option<Arc<str>> {
+        self.output_trouble.iter().flat_map(|streams| streams.iter()).flatten().next().cloned()
+    }
+
     pub(super) fn trouble(&mut self, stream: StreamKind) -> &mut Option<Arc<str>> {
-        let [stdout, stderr] = &mut self.output_trouble;
+        let [stdout, stderr] = &mut **self.output_trouble.get_or_insert_default();
         match stream {
             StreamKind::Stdout => stdout,
             StreamKind::Stderr => stderr,
@@ -134,7 +139,7 @@ impl Entry {
         Box::new(Reached {
             state: self.machine.state(),
             condition: self.machine.condition(),
-            last_words: self.last_words.clone(),
+            last_words: self.last_words.as_deref().cloned(),
             cause: self.cause(),
             at: now,
         })
@@ -154,8 +159,8 @@ impl Entry {
             condition,
             hook,
             hook_failure: self.hook_failure.clone(),
-            last_words: self.last_words.clone(),
-            output_trouble: self.output_trouble.iter().flatten().next().cloned(),
+            last_words: self.last_words.as_deref().cloned(),
+            output_trouble: self.output_trouble(),
             listener_said: self.listener_said.clone(),
             bystanders,
             pid: machine.pid(),

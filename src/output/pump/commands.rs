@@ -20,6 +20,7 @@ use super::super::request::{Clear, Follow, MAX_TAIL_BYTES, Read, Request, Tail};
 use super::super::responder::Responder;
 use super::super::sink::{Dest, Lines};
 use super::super::target::Target;
+use super::reading::escapes_of;
 use super::*;
 
 /// One pipe that waits would stop all others: make sure, instead of trusting the caller.
@@ -112,6 +113,7 @@ impl Pump {
                     ready_line: None,
                     output_watch: None,
                     pipes: Vec::new(),
+                    escapes: Default::default(),
                     #[cfg(feature = "http")]
                     written: [0, 0],
                 };
@@ -166,6 +168,7 @@ impl Pump {
         if let Some(program) = self.programs.get_mut(&id) {
             program.pid = pid;
             program.sink(kind).begin_run();
+            *escapes_of(&mut program.escapes, kind) = Escapes::default();
         }
         self.prepare_sink(now, id, kind);
         if let Err(error) = self.register(id, generation, kind, fd) {

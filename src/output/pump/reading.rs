@@ -64,13 +64,28 @@ pub(super) struct Passes {
     pub(super) ring_limit: usize,
 }
 
+/// Where in an escape sequence a stream is.
+pub(super) fn escapes_of([of_stdout, of_stderr]: &mut [Escapes; 2], kind: StreamKind) -> &mut Escapes {
+    match kind {
+        StreamKind::Stdout => of_stdout,
+        StreamKind::Stderr => of_stderr,
+    }
+}
+
+/// Whom it is passed on to.
+pub(super) struct PassedTo<'p> {
+    pub(super) sink: &'p mut Sink,
+    pub(super) followers: &'p mut Followers,
+    pub(super) escapes: &'p mut [Escapes; 2],
+}
+
 impl Passes {
-    /// Passes the first `count` bytes of `buffer` on to those who follow and to where it is written.
+    /// Passes the first `count` bytes of `buffer` on.
     pub(super) fn on(
         &self,
         now: Instant,
         origin: Origin,
-        (sink, followers): (&mut Sink, &mut Followers),
+        PassedTo { sink, followers, escapes }: PassedTo<'_>,
         buffer: &mut Vec<u8>,
         count: usize,
         report: Reporter<'_>,
@@ -79,7 +94,7 @@ impl Passes {
         if self.is_terminal {
             followers.push(origin.stream, data);
         }
-        let count = if self.strips { sink.strip(data) } else { count };
+        let count = if self.strips { escapes_of(escapes, origin.stream).strip(data) } else { count };
         if !self.is_terminal {
             followers.push(origin.stream, data.get(..count).unwrap_or_default());
         }
@@ -103,7 +118,8 @@ impl Pump {
         let (id, kind) = (pipe.program, pipe.kind);
         let tapped = listeners::is_tapped(&program.config, kind);
         let mut heard = Vec::new();
-        let Program { out, err, followers, ready_line, output_watch, config, communications, .. } = &mut **program;
+        let Program { out, err, followers, ready_line, output_watch, config, communications, escapes, .. } =
+            &mut **program;
         let generation = pipe.generation;
         let sink = match kind {
             StreamKind::Stdout => out,
@@ -138,6 +154,7 @@ impl Pump {
                         watch.push(now, id, kind, data, &mut |note| pool.notify(note));
                     }
                     let passes = Passes { strips, is_terminal: pipe.is_terminal(), ring_limit };
+                    let to = PassedTo { sink, followers, escapes };
                     if tapped {
                         let [of_stdout, of_stderr] = &mut **communications.get_or_insert_default();
                         let marks = match kind {
@@ -146,9 +163,9 @@ impl Pump {
                         };
                         let mut plain = listeners::tap(config, kind, marks, data, &mut heard);
                         let length = plain.len();
-                        passes.on(now, origin, (sink, followers), &mut plain, length, &mut report);
+                        passes.on(now, origin, to, &mut plain, length, &mut report);
                     } else {
-                        passes.on(now, origin, (sink, followers), buffer, count, &mut report);
+                        passes.on(now, origin, to, buffer, count, &mut report);
                     }
                     if count < size && !pipe.hung_up && !pipe.is_terminal() {
                         // Empty: new data or the end come with a new event.

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::super::messages::{Note, TaskId};
-use super::reading::Passes;
+use super::reading::{PassedTo, Passes};
 use super::*;
 use crate::process::OutputTail;
 
@@ -121,12 +121,12 @@ impl Pump {
         let passes = Passes { strips: settings.strip_ansi, is_terminal: false, ring_limit: program.ring_limit() };
         let origin = Origin { program: id, stream: kind };
         let mut report = |report| pool.notify(origin.note(report));
-        let Program { out, err, followers, .. } = &mut **program;
+        let Program { out, err, followers, escapes, .. } = &mut **program;
         let sink = match kind {
             StreamKind::Stdout => out,
             StreamKind::Stderr => err,
         };
-        passes.on(now, origin, (&mut *sink, followers), buffer, count, &mut report);
+        passes.on(now, origin, PassedTo { sink, followers, escapes }, buffer, count, &mut report);
         if sink.partial_due().is_some() {
             self.note_partial(id, kind);
         }

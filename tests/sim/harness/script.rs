@@ -50,7 +50,7 @@ pub fn config(random: &mut Random) -> ProgramConfig {
         Readiness::Startsecs,
         Readiness::Startsecs,
         Readiness::Fd(3),
-        Readiness::Accepts(Endpoint::Unix("/run/socket".to_owned())),
+        Readiness::Accepts(Box::new(Endpoint::Unix("/run/socket".to_owned()))),
         Readiness::Command("test -e ready".to_owned()),
     ]);
     config.start_timeout = random.pick(&[0, 1, 3, 60]);

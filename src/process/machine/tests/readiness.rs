@@ -184,7 +184,7 @@ fn a_check_that_answers_after_the_start_was_given_up_changes_nothing() {
 
 fn tried(config: &mut ProgramConfig) {
     tells(config);
-    config.ready = Readiness::Accepts(Endpoint::Tcp { host: "db".to_owned(), port: 5432 });
+    config.ready = Readiness::Accepts(Box::new(Endpoint::Tcp { host: "db".to_owned(), port: 5432 }));
 }
 
 /// What a repeated try finds is told when it changes, and changes nothing else.

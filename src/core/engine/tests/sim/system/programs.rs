@@ -19,7 +19,7 @@ impl FakeSystem {
             ready: match random.below(100) {
                 0..10 => Readiness::Fd(3),
                 10..15 => Readiness::Path("/run/ready".to_owned()),
-                15..25 => Readiness::Accepts(Endpoint::Unix("/run/socket".to_owned())),
+                15..25 => Readiness::Accepts(Box::new(Endpoint::Unix("/run/socket".to_owned()))),
                 25..35 => Readiness::Command("test -e ready".to_owned()),
                 35..50 => Readiness::Notify,
                 _ => Readiness::Startsecs,
