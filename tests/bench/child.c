@@ -38,6 +38,9 @@ static int chatter(size_t bytes, size_t block, long pause) {
         lines[i] = i % LINE == LINE - 1 ? '\n' : (char)('a' + i % 26);
     struct timespec next;
     clock_gettime(CLOCK_MONOTONIC, &next);
+    /* Many of them don't all write at the same moment. */
+    if (pause > 0)
+        next.tv_nsec += (long)((uint64_t)getpid() * 2654435761u % (uint64_t)pause);
     for (size_t done = 0; done < bytes;) {
         ssize_t wrote = write(STDOUT_FILENO, lines + done % LINE, bytes - done < block ? bytes - done : block);
         if (wrote <= 0)

@@ -39,10 +39,12 @@ pub enum Load {
         /// In one write.
         block: u64,
     },
-    /// Each of the programs a thousand lines a second.
+    /// Each of the programs a line at a time.
     Chatty {
         /// How many programs.
         n: usize,
+        /// From one line to the next.
+        pause: Duration,
         /// How long they are watched.
         watch: Duration,
     },
@@ -61,14 +63,14 @@ impl Load {
     pub fn title(self) -> String {
         match self {
             Load::Burst { bytes, block } => format!("{} MiB, {block} bytes a write", bytes >> 20),
-            Load::Chatty { n, .. } => format!("{n} programs, 1000 lines/s each"),
+            Load::Chatty { n, pause, .. } => format!("{n} programs, {} lines/s each", 1.0 / pause.as_secs_f64()),
         }
     }
 
     fn words(self) -> String {
         match self {
             Load::Burst { bytes, block } => format!(" {bytes} {block} 0"),
-            Load::Chatty { .. } => format!(" {} 100 1000000", u64::MAX),
+            Load::Chatty { pause, .. } => format!(" {} 100 {}", u64::MAX, pause.as_nanos()),
         }
     }
 }

@@ -227,7 +227,8 @@ impl Bench<'_> {
         }
     }
 
-    /// What is written in each round: blocks, as `cat` does it; what stdio writes into a pipe; single lines.
+    /// What is written in each round: blocks, as `cat` does it; what stdio writes into a pipe; single lines; many at a time, and by
+    /// many programs now and then.
     fn loads(&self) -> Vec<Load> {
         if !self.wants(Kind::Log) || self.options.only.is_empty() {
             return Vec::new();
@@ -235,7 +236,9 @@ impl Bench<'_> {
         let bytes = if self.options.quick { 64 << 20 } else { 512 << 20 };
         let watch = Duration::from_secs(if self.options.quick { 2 } else { 5 });
         let bursts = [64 * 1024, 4 * 1024, 100].map(|block| Load::Burst { bytes, block });
-        bursts.into_iter().chain([Load::Chatty { n: 100, watch }]).collect()
+        let loud = Load::Chatty { n: 100, pause: Duration::from_millis(1), watch };
+        let many = Load::Chatty { n: 1000, pause: Duration::from_secs(1), watch: 3 * watch };
+        bursts.into_iter().chain([loud, many]).collect()
     }
 
     /// One graph for every peer in turn.

@@ -103,10 +103,16 @@ impl Group {
             0 => "No loops beside it".to_owned(),
             busy => format!("Beside {busy} endless loops"),
         };
-        let mut versions: Vec<&str> = Vec::new();
+        let mut versions: Vec<String> = Vec::new();
         for (name, about) in &self.peers {
-            if name != OURS && name != BARE && !about.is_empty() && !versions.contains(&about.as_str()) {
-                versions.push(about);
+            // A path is that of one which tells no version.
+            let is_version = name != OURS && name != BARE && !about.is_empty() && !about.starts_with('/');
+            let version = match about.starts_with(|first: char| first.is_ascii_digit()) {
+                true => format!("{name} {about}"),
+                false => about.clone(),
+            };
+            if is_version && !versions.contains(&version) {
+                versions.push(version);
             }
         }
         let mut text = format!("\n{machine} ({}; {}), at best / median:\n\n|", self.facts, versions.join("; "));
