@@ -10,6 +10,8 @@ mod environment;
 mod handles;
 mod inbox;
 mod run;
+mod run_error;
+mod serving;
 #[cfg(feature = "simulate")]
 pub(crate) mod simulation;
 pub(crate) mod termination;
@@ -27,7 +29,8 @@ use crossbeam_channel::bounded;
 pub use crate::models::Power;
 pub use crate::sys::pidfile::PidFileError;
 pub use effects::Adjust;
-pub use run::{Logging, RunError, RunOptions};
+pub use run::{Logging, RunOptions};
+pub use run_error::RunError;
 
 use crate::api::{Act, Answer, Changes, Command, Refusal, Reply, Request, Selector, Terms};
 use crate::config::{ChangedSetting, ConfigError, ReloadPlan};

@@ -2,8 +2,6 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::io;
-use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -13,32 +11,30 @@ use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
 use super::doors::Doors;
-use super::effect::{External, Input, Notice};
+use super::effect::{External, Input};
 use super::effects::{Adjust, Effects, Parts, StateWriter, identify, read_state};
 use super::engine::Engine;
 use super::environment::{FormerLimits, Users};
 use super::inbox::{Inbox, Unopened};
+use super::run_error::{RunError, system};
+use super::serving::{Served, claim, serve};
 use super::{Phase, Supervisor, descriptor_need, termination};
 use crate::api::ExitDecision;
 use crate::config::{self, Additions, LoadOptions};
-use crate::control::names::{Names, SocketName};
-use crate::control::server::{self, Io, ReadyRun, ServerEvent, ServerHandle};
+use crate::control::names::Names;
+use crate::control::server::{Io, ServerHandle};
 use crate::logger;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::output::{self, Output};
 use crate::sys;
-use crate::sys::instance_lock::{Claim, InstanceLock};
 use crate::sys::machine::Power;
-use crate::sys::pidfile::{PidFile, PidFileError};
+use crate::sys::pidfile::PidFile;
 use crate::sys::reap::ReapScope;
 use crate::sys::signals::{ChildSignals, LeftToOthers, Listener, Signals};
 use crate::util::errno;
 
 /// How long the threads may take to write out what they hold at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
-
-/// With fewer open files than this, the files alone keep a second daemon away.
-const LEAST_FILES_TO_LOCK: u64 = 32;
 
 /// Where the daemon's own log goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,58 +86,6 @@ impl fmt::Debug for RunOptions {
             .field("reap_orphans", &self.reap_orphans)
             .finish_non_exhaustive()
     }
-}
-
-/// What keeps a supervisor from starting, or from ending cleanly.
-#[derive(Debug)]
-pub enum RunError {
-    /// It runs already, or has run before.
-    NotIdle,
-    /// The daemon's log could not be set up.
-    Log(logger::LoggerError),
-    /// The pid file could not be taken; another daemon may hold it.
-    PidFile(PidFileError),
-    /// The control socket could not be made; the text names its path.
-    Socket(io::Error),
-    /// A thread, signal handler or pipe that the daemon needs was refused.
-    System {
-        /// What was refused.
-        what: &'static str,
-        /// Why.
-        error: io::Error,
-    },
-    /// After the shutdown, not even SIGKILL has ended every process; the log names them.
-    LeftBehind,
-    /// Nothing failed in the supervisor: it has ended in order because a program's end asked for it (`exit_on`,
-    /// `exit_when_idle`), and that was no success.
-    ProgramEnded {
-        /// The exit code that tells of it; never 0.
-        code: u8,
-        /// Which program it was, and how it ended.
-        reason: String,
-    },
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RunError::NotIdle => f.write_str("this supervisor runs already or has run; make a new one"),
-            RunError::Log(error) => error.fmt(f),
-            RunError::PidFile(error) => error.fmt(f),
-            RunError::Socket(error) => f.write_str(&errno::reason(error)),
-            RunError::System { what, error } => {
-                write!(f, "cannot set up {what}: {}", errno::reason(error))
-            }
-            RunError::ProgramEnded { code, reason } => write!(f, "{reason}; exit code {code}"),
-            RunError::LeftBehind => f.write_str("some processes could not be ended, not even by SIGKILL; see the log"),
-        }
-    }
-}
-
-impl std::error::Error for RunError {}
-
-fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
-    move |error| RunError::System { what, error }
 }
 
 /// Marks the supervisor as ended however `run` returns, so that nobody waits for it any more.
@@ -362,28 +306,6 @@ fn take_own_limits(config: &SupervisorConfig) -> FormerLimits {
     }
 }
 
-/// Takes the lock that keeps a second daemon of this configuration away though the files of the first have gone. A socket
-/// in the abstract namespace is such a lock itself; without socket and pid file, nothing tells one daemon from another.
-fn claim(config: &SupervisorConfig) -> io::Result<Option<InstanceLock>> {
-    let Some(path) = config.socket_path.as_deref().or(config.pidfile.as_deref()) else { return Ok(None) };
-    if is_abstract(Path::new(path)) {
-        return Ok(None);
-    }
-    // The one descriptor is what the next start of a program may need.
-    if sys::limits::nofile().is_ok_and(|limit| limit.soft < LEAST_FILES_TO_LOCK) {
-        return Ok(None);
-    }
-    match InstanceLock::claim(Path::new(path))? {
-        Claim::Held(lock) => Ok(Some(lock)),
-        Claim::Unavailable(reason) => {
-            log::warn!(
-                "no lock on this configuration: {reason}; a second daemon is refused for as long as the files of this one are there"
-            );
-            Ok(None)
-        }
-    }
-}
-
 /// What the effects need of what is set up before.
 struct Ways<'a> {
     server: &'a ServerHandle,
@@ -519,89 +441,4 @@ fn set_up_log(config: &SupervisorConfig, logging: Logging) -> Result<(), RunErro
     let (maxbytes, backups) = (config.log_maxbytes, config.log_backups);
     logger::setup(&logger::Options { level, logfile, maxbytes, backups, stdout }).map_err(RunError::Log)?;
     Ok(())
-}
-
-/// The loop of the io thread, and what setting it up has found.
-struct Served {
-    server: ServerHandle,
-    io: Io,
-    doors: Doors,
-    /// An earlier daemon may have left something running: it has not removed its files, as it does when all has ended, or has
-    /// none.
-    may_have_orphans: bool,
-}
-
-/// Binds the control socket and makes what serves it.
-fn serve(
-    supervisor: &Supervisor,
-    config: &SupervisorConfig,
-    pid_file: Option<PidFile>,
-    lock: Option<InstanceLock>,
-) -> Result<Served, RunError> {
-    let (listener, socket) = config.socket_path.as_deref().map(|path| bind(path, config)).transpose()?.unzip();
-    // One without a file can't vanish.
-    let socket = socket.filter(|name| !is_abstract(&name.path));
-    let files = [socket.as_ref().map(|name| name.guard.was_there()), pid_file.as_ref().map(PidFile::was_there)];
-    let may_have_orphans = files.contains(&Some(true)) || files == [None, None];
-    let names = Names::new(socket, pid_file, lock);
-    let (doors, open) = Doors::open(config, listener).map_err(RunError::Socket)?;
-    let inputs = supervisor.inner.inputs.clone();
-    let sink = Box::new(move |event| {
-        let input = match event {
-            ServerEvent::ReadBeforeEnds => External::Input(Input::Notice(Notice::Child)),
-            ServerEvent::Request(request) => External::Request(Box::new(request)),
-            ServerEvent::Disconnected(conn) => External::Disconnected(conn),
-            ServerEvent::Notified(received) => External::Notified(received),
-            ServerEvent::Barrier(fd) => External::Barrier(fd),
-            ServerEvent::ClockSet => External::Input(Input::Notice(Notice::ClockSet)),
-            ServerEvent::NotificationsRead(ReadyRun { id, generation }) => {
-                External::Input(Input::NotificationsRead { id, generation })
-            }
-            ServerEvent::ConditionSeen { run: ReadyRun { id, generation }, condition, is_there } => {
-                External::Input(Input::ConditionSeen { id, generation, condition, is_there })
-            }
-            ServerEvent::Changed(ReadyRun { id, generation }, path) => {
-                External::Input(Input::PathChanged { id, generation, path })
-            }
-            ServerEvent::Readiness(ReadyRun { id, generation }, report) => {
-                External::Input(Input::Readiness { id, generation, report })
-            }
-        };
-        let _ = inputs.send(input);
-    });
-    let (server, io) = server::prepare(open, names, sink).map_err(system("the io thread"))?;
-    Ok(Served { server, io, doors, may_have_orphans })
-}
-
-fn is_abstract(socket: &Path) -> bool {
-    socket.as_os_str().as_encoded_bytes().starts_with(b"@")
-}
-
-/// Binds the control socket.
-fn bind(path: &str, config: &SupervisorConfig) -> Result<(UnixListener, SocketName), RunError> {
-    let owner = config.socket_owner.as_deref().map_or(Ok((None, None)), sys::users::lookup_owner);
-    let owner = owner.map_err(|error| RunError::Socket(io::Error::other(format!("socket_owner: {error}"))))?;
-    let mode = config.socket_mode;
-    let (listener, guard) = sys::net::bind_control_socket(Path::new(path), mode, owner).map_err(RunError::Socket)?;
-    warn_of_squatters(path);
-    Ok((listener, SocketName { path: PathBuf::from(path), mode, owner, guard }))
-}
-
-/// In a directory that others can write to, somebody else could put a socket of the same name there
-/// while the daemon is down.
-fn warn_of_squatters(path: &str) {
-    if is_abstract(Path::new(path)) {
-        log::warn!(
-            "anybody may connect to {path}: a name in the abstract namespace has no mode; only root and this user are served"
-        );
-        return;
-    }
-    use std::os::unix::fs::PermissionsExt;
-    let directory = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
-    let Ok(metadata) = directory.unwrap_or(Path::new(".")).metadata() else { return };
-    if metadata.permissions().mode() & 0o022 != 0 {
-        log::warn!(
-            "others can write to the directory of the control socket {path}; a private one, as /run/supervice, is safer"
-        );
-    }
 }
