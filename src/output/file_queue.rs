@@ -151,7 +151,7 @@ impl FileQueue {
             let first = slot.dropped == 0;
             self.pool.add_waiting(-signed(slot.drop_oldest(limit.saturating_sub(count))));
             if first && slot.dropped > 0 {
-                let seconds = slot.progress.none_for(now).as_secs();
+                let seconds = slot.progress.idle_for(now).as_secs();
                 let text = format!(
                     "{} does not answer since {seconds} seconds; what does not fit into {} KB is lost until it does",
                     self.path.display(),
@@ -337,7 +337,7 @@ impl Slot {
     }
 
     fn is_without_progress(&self, now: Instant, time: Duration) -> bool {
-        self.queued && self.progress.none_for(now) >= time
+        self.queued && self.progress.idle_for(now) >= time
     }
 
     /// The child matters more than what waits. Asked as often as the reader looks at a full queue.

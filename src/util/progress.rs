@@ -31,13 +31,13 @@ impl Progress {
     }
 
     /// For how long nothing was done.
-    pub fn none_for(&self, now: Instant) -> Duration {
+    pub fn idle_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.last)
     }
 
     /// Nothing was done for `limit`, and was seen not to for half a second. To be asked again and again for as long as it matters.
     pub fn has_stalled(&mut self, now: Instant, limit: Duration) -> bool {
-        self.none_for(now) >= limit && now.saturating_duration_since(*self.stall_seen.get_or_insert(now)) >= SEEN_FOR
+        self.idle_for(now) >= limit && now.saturating_duration_since(*self.stall_seen.get_or_insert(now)) >= SEEN_FOR
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
         assert!(!progress.has_stalled(late + SEEN_FOR / 2, LIMIT));
         assert!(progress.has_stalled(late + SEEN_FOR, LIMIT));
         progress.note(late + SEEN_FOR);
-        assert_eq!(progress.none_for(late + SEEN_FOR + LIMIT), LIMIT);
+        assert_eq!(progress.idle_for(late + SEEN_FOR + LIMIT), LIMIT);
         assert!(!progress.has_stalled(late + SEEN_FOR + LIMIT, LIMIT), "a new one");
     }
 }

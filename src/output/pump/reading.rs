@@ -54,10 +54,10 @@ pub(super) enum Outcome {
     Closed,
 }
 
-/// How what was read is passed on.
-pub(super) struct Passes {
+/// How what was read is delivered.
+pub(super) struct Delivery {
     /// Without the escape sequences of terminals.
-    pub(super) strips: bool,
+    pub(super) strip_escapes: bool,
     /// Whoever follows it has a terminal for them.
     pub(super) is_terminal: bool,
     /// The newest output that is kept, in bytes.
@@ -72,20 +72,20 @@ pub(super) fn escapes_of([of_stdout, of_stderr]: &mut [Escapes; 2], kind: Stream
     }
 }
 
-/// Whom it is passed on to.
-pub(super) struct PassedTo<'p> {
+/// Where it goes.
+pub(super) struct Recipients<'p> {
     pub(super) sink: &'p mut Sink,
     pub(super) followers: &'p mut Followers,
     pub(super) escapes: &'p mut [Escapes; 2],
 }
 
-impl Passes {
-    /// Passes the first `count` bytes of `buffer` on.
-    pub(super) fn on(
+impl Delivery {
+    /// Delivers the first `count` bytes of `buffer`.
+    pub(super) fn deliver(
         &self,
         now: Instant,
         origin: Origin,
-        PassedTo { sink, followers, escapes }: PassedTo<'_>,
+        Recipients { sink, followers, escapes }: Recipients<'_>,
         buffer: &mut Vec<u8>,
         count: usize,
         report: Reporter<'_>,
@@ -94,7 +94,7 @@ impl Passes {
         if self.is_terminal {
             followers.push(origin.stream, data);
         }
-        let count = if self.strips { escapes_of(escapes, origin.stream).strip(data) } else { count };
+        let count = if self.strip_escapes { escapes_of(escapes, origin.stream).strip(data) } else { count };
         if !self.is_terminal {
             followers.push(origin.stream, data.get(..count).unwrap_or_default());
         }
@@ -127,7 +127,7 @@ impl Pump {
         };
         let (pool, origin) = (&self.pool, Origin { program: id, stream: kind });
         let mut report = |report| pool.notify(origin.note(report));
-        let (size, strips) = (sink.read_size(BLOCK_BYTES), self.settings.strip_ansi);
+        let (size, strip_escapes) = (sink.read_size(BLOCK_BYTES), self.settings.strip_ansi);
         let buffer = &mut self.buffer;
         let mut outcome = Outcome::More;
         let mut total = 0;
@@ -153,8 +153,8 @@ impl Pump {
                     if let Some(watch) = output_watch.as_mut().filter(|watch| watch.generation == generation) {
                         watch.push(now, id, kind, data, &mut |note| pool.notify(note));
                     }
-                    let passes = Passes { strips, is_terminal: pipe.is_terminal(), ring_limit };
-                    let to = PassedTo { sink, followers, escapes };
+                    let delivery = Delivery { strip_escapes, is_terminal: pipe.is_terminal(), ring_limit };
+                    let recipients = Recipients { sink, followers, escapes };
                     if tapped {
                         let [of_stdout, of_stderr] = &mut **communications.get_or_insert_default();
                         let marks = match kind {
@@ -163,9 +163,9 @@ impl Pump {
                         };
                         let mut plain = listeners::tap(config, kind, marks, data, &mut heard);
                         let length = plain.len();
-                        passes.on(now, origin, to, &mut plain, length, &mut report);
+                        delivery.deliver(now, origin, recipients, &mut plain, length, &mut report);
                     } else {
-                        passes.on(now, origin, to, buffer, count, &mut report);
+                        delivery.deliver(now, origin, recipients, buffer, count, &mut report);
                     }
                     if count < size && !pipe.hung_up && !pipe.is_terminal() {
                         // Empty: new data or the end come with a new event.

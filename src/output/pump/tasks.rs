@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::super::messages::{Note, TaskId};
-use super::reading::{PassedTo, Passes};
+use super::reading::{Delivery, Recipients};
 use super::*;
 use crate::process::OutputTail;
 
@@ -118,7 +118,8 @@ impl Pump {
         let Some(TaskLog { program: id, kind, .. }) = log else { return };
         let Pump { programs, pool, buffer, settings, .. } = self;
         let Some(program) = programs.get_mut(&id) else { return };
-        let passes = Passes { strips: settings.strip_ansi, is_terminal: false, ring_limit: program.ring_limit() };
+        let delivery =
+            Delivery { strip_escapes: settings.strip_ansi, is_terminal: false, ring_limit: program.ring_limit() };
         let origin = Origin { program: id, stream: kind };
         let mut report = |report| pool.notify(origin.note(report));
         let Program { out, err, followers, escapes, .. } = &mut **program;
@@ -126,7 +127,7 @@ impl Pump {
             StreamKind::Stdout => out,
             StreamKind::Stderr => err,
         };
-        passes.on(now, origin, PassedTo { sink, followers, escapes }, buffer, count, &mut report);
+        delivery.deliver(now, origin, Recipients { sink, followers, escapes }, buffer, count, &mut report);
         if sink.partial_due().is_some() {
             self.note_partial(id, kind);
         }
