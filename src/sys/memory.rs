@@ -26,7 +26,7 @@ pub fn keep_small() {
 /// Gives memory that was freed back to the system: worth it after something large is done with, such as
 /// reading a configuration. Of what is the C library's only glibc gives something back.
 pub fn trim_heap() {
-    heap::release_unused();
+    heap::rest();
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim touches only what is free.
     unsafe {
