@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicIsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::Waker;
@@ -84,9 +84,20 @@ impl State {
         self.busy.contains(place) || (!self.is_short && self.ready.iter().any(|(other, _)| other == place))
     }
 
-    /// Something else than what is at this place may be worked on.
-    fn has_others(&self, place: &Place) -> bool {
-        self.ready.iter().any(|(other, _)| other != place && !self.busy.contains(other))
+    /// There are more places to work at than writers that are about to look for one: who was called or started, and who has
+    /// just ended a job.
+    fn lacks_writer(&self) -> bool {
+        let coming = self.writers.saturating_sub(self.idle + self.busy.len());
+        let mut places: Vec<&Place> = Vec::new();
+        for (place, _) in &self.ready {
+            if !self.busy.contains(place) && !places.contains(&place) {
+                places.push(place);
+                if places.len() > coming {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     fn eligible(&self) -> Option<usize> {
@@ -138,7 +149,7 @@ impl WriterPool {
         let mut state = self.lock();
         let has_writer = state.has_writer(&place);
         state.ready.push_back((place, file));
-        if !has_writer {
+        if !has_writer && state.lacks_writer() {
             self.call_writer(&mut state);
         }
     }
@@ -194,15 +205,17 @@ impl WriterPool {
     }
 
     fn work(self: Arc<Self>) {
-        while let Some((place, file)) = self.next() {
+        let mut state = self.lock();
+        while let Some((place, file)) = self.next(state) {
             let more = file.work_once();
-            let mut state = self.lock();
+            // The lock is kept until the next job is there: nobody starts a writer for what this one is about to take.
+            state = self.lock();
             state.busy.retain(|busy| *busy != place);
             if let Some(next) = more {
                 // A file that was opened has another place than before. This writer takes one of the two.
-                let is_uncovered = next != place && !state.has_writer(&next) && state.has_others(&next);
+                let is_new = next != place && !state.has_writer(&next);
                 state.ready.push_back((next, file));
-                if is_uncovered {
+                if is_new && state.lacks_writer() {
                     self.call_writer(&mut state);
                 }
             }
@@ -211,8 +224,7 @@ impl WriterPool {
     }
 
     /// What to work on next; `None`: leave.
-    fn next(&self) -> Option<(Place, Arc<dyn Work>)> {
-        let mut state = self.lock();
+    fn next(&self, mut state: MutexGuard<'_, State>) -> Option<(Place, Arc<dyn Work>)> {
         loop {
             if let Some((place, file)) = state.eligible().and_then(|at| state.ready.remove(at)) {
                 state.busy.push(place.clone());
@@ -239,7 +251,7 @@ impl WriterPool {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
