@@ -1,6 +1,6 @@
 //! The keys of a rule of access, in the order of the manual.
 
-use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
+use super::row::{KeyRow, Rare, Reload, Scope, Section, field, key, other_than, set, there};
 use crate::config::diagnostic::Fault;
 use crate::config::fields::Given;
 use crate::models::{AccessRule, Principal, ProgramPattern, Right, Rights};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::readers::home;
-use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
+use super::row::{KeyRow, Rare, Reload, Scope, Section, field, key, other_than, set, there};
 use crate::config::checks::Checks;
 use crate::config::diagnostic::Fault;
 use crate::config::fields::Given;

@@ -66,7 +66,7 @@ fn has_key<C>(rows: &[KeyRow<C>], section: Section, dialect: Dialect, key: &str)
     // The name tells first, without a look at sections, and its mark before that.
     let mark = mark_of(key);
     let is_called =
-        |row: &&KeyRow<C>| row.mark == mark && row.name == key || row.also.iter().any(|(_, name)| *name == key);
+        |row: &&KeyRow<C>| row.mark == mark && row.name == key || row.also().iter().any(|(_, name)| *name == key);
     rows.iter().filter(is_called).any(|row| row.sources(dialect).any(|source| source == (section, key)))
 }
 

@@ -7,7 +7,7 @@ use super::readers::{
     process_name, program_pidfile, requires, restart_on_change, script, serverurl, socket_path, start_when,
     stderr_logfile, stdout_logfile, unix_group, unix_groups, url, user, wants,
 };
-use super::row::{KeyRow, Reload, Scope, Section, key, other_than, set, there};
+use super::row::{KeyRow, Rare, Reload, Scope, Section, field, key, other_than, set, there};
 use super::schedule::{schedule, schedule_jitter, schedule_timezone};
 use super::terminal::tty;
 use crate::config::values::{
@@ -22,11 +22,8 @@ use crate::models::{Dialect, ProgramConfig};
 /// Every key that sets something of a program.
 pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "command" => command by command; Instance Restart; ""; "split as a shell splits words; no shell is run"),
-    KeyRow {
-        field: Some("type"),
-        ..key!(Program "type" => program_type = program_type; Section Restart; "simple";
-            "`simple`; `oneshot`: what does something once and ends; `forking`: what puts itself into the background (see `pidfile`)")
-    },
+    key!(Program "type" as "type" => program_type = program_type; Section Restart; "simple";
+        "`simple`; `oneshot`: what does something once and ends; `forking`: what puts itself into the background (see `pidfile`)"),
     key!(Program "pidfile" => pidfile by program_pidfile; Instance Restart; "";
         "with `type = forking`: the file in which it names its main process"),
     key!(Program "numprocs" => numprocs by numprocs; First Live; "1";
@@ -56,101 +53,44 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
         "seconds within which it must be ready by `ready`, or a oneshot have completed; else that was a failed attempt; 0: no limit"),
     key!(Program "startretries" => startretries = retries; Section Live; "3";
         "further attempts after a failed start, then `FATAL`; of a oneshot: 0; `unlimited`"),
-    KeyRow {
-        field: Some("restart.delay"),
-        ..key!(Program "restart_delay" => restart.delay = |text| seconds(text, 1); Section Live; "1";
-            "seconds before the first retry of a failed start")
-    },
-    KeyRow {
-        field: Some("restart.delay_max"),
-        ..key!(Program "restart_delay_max" => restart.delay_max = |text| seconds(text, 1); Section Live; "30";
-            "the most seconds before a retry")
-    },
-    KeyRow {
-        field: Some("restart.delay_growth"),
-        ..key!(Program "restart_delay_growth" => restart.delay_growth = delay_growth; Section Live; "linear";
-            "how this delay grows from one failed start to the next: `none`, `linear` (1, 2, 3 …) or `double` (1, 2, 4 …)")
-    },
-    KeyRow {
-        field: Some("restart.jitter"),
-        ..key!(Program "restart_jitter" => restart.jitter = share; Section Live; "0";
-            "how much of it is random, 0 to 1: many machines must not call their server in step")
-    },
-    KeyRow {
-        field: Some("restart.limit"),
-        ..key!(Program "restart_limit" => restart.limit = restart_limit; Section Live; "";
-            "`5/60`: more than 5 restarts of any kind within 60 seconds are `FATAL`")
-    },
-    KeyRow {
-        field: Some("restart.never_after"),
-        ..key!(Program "norestart_exitcodes" => restart.never_after = ends; Section Live; "";
-            "exit codes and signals that no start follows, whatever `autorestart` and `startretries` say: `78, SIGUSR1`")
-    },
-    KeyRow {
-        field: Some("restart.fatal_retry"),
-        ..key!(Program "fatal_retry" => restart.fatal_retry = |text| seconds(text, 0); Section Live; "0";
-            "seconds from `FATAL` to another attempt, doubled after each that fails up to an hour, a fifth more or less; 0: none")
-    },
-    KeyRow {
-        field: Some("restart.on_fatal"),
-        ..key!(Program "on_fatal" => restart.on_fatal by on_fatal; Section Live; "none";
-            "what follows `FATAL`: `exit` (the daemon ends), `reboot`, `poweroff` (of the machine), `command:CMD`")
-    },
-    KeyRow {
-        field: Some("restart.on_fatal_after"),
-        ..key!(Program "on_fatal_after" => restart.on_fatal_after = |text| number(text, 1, u32::MAX); Section Live; "1";
-            "with `fatal_retry`: so many attempts after `FATAL` have to fail before that")
-    },
-    KeyRow {
-        field: Some("restart.max_runtime"),
-        ..key!(Program "max_runtime" => restart.max_runtime = |text| seconds(text, 0); Section Restart; "0";
-            "seconds that a oneshot may run: then it is stopped, and has failed; 0: no limit")
-    },
-    KeyRow {
-        field: Some("restart.on_change"),
-        ..key!(Program "restart_on_change" => restart.on_change by restart_on_change; Instance Restart; "";
-            "files and directories, with commas: it is restarted in order when what is there has changed and settled; `command`: what it executes")
-    },
-    KeyRow {
-        field: Some("restart.on_change_action"),
-        ..key!(Program "restart_on_change_action" => restart.on_change_action = change_action; Section Live; "restart";
-            "`restart`, or `reload`: as `supervicectl reload NAME` does")
-    },
-    KeyRow {
-        field: Some("restart.output_watch"),
-        ..key!(Program "output_watch" => restart.output_watch = output_rules; Instance Restart; "";
-            "what its output is watched for, one on a line: `silence:SECONDS` or `pattern:REGEX`, then ` -> ` and `restart` (the default), `unhealthy`, `signal:NAME` or `command:CMD`")
-    },
-    KeyRow {
-        field: Some("restart.max_lifetime"),
-        ..key!(Program "max_lifetime" => restart.max_lifetime = |text| seconds(text, 0); Section Restart; "0";
-            "seconds after which it is restarted in order, a tenth more or less; instances one after the other, each when the one before is `RUNNING`; 0: never")
-    },
-    KeyRow {
-        field: Some("schedule.times"),
-        ..key!(Program "schedule" => schedule.times by schedule; Section Live; "";
-            "when it is started by the clock, one on a line: the five fields of cron(8) (`0 3 * * *`; six: the first is the second), `@daily` and the like, `every 15m`, `every 90s after end`; then `type` is `oneshot` and `autostart` is `false`, unless they are set")
-    },
-    KeyRow {
-        field: Some("schedule.timezone"),
-        ..key!(Program "schedule_timezone" => schedule.timezone by schedule_timezone; Section Live; "";
-            "the time zone of these times: a name such as `Europe/Berlin`, or `UTC`; else the system's")
-    },
-    KeyRow {
-        field: Some("schedule.overlap"),
-        ..key!(Program "schedule_overlap" => schedule.overlap = overlap; Section Live; "skip";
-            "at a time at which the last run is still there: `skip`, `queue` (one more run follows) or `restart`")
-    },
-    KeyRow {
-        field: Some("schedule.jitter"),
-        ..key!(Program "schedule_jitter" => schedule.jitter by schedule_jitter; Section Live; "0";
-            "seconds up to which its times are put off, always by the same for a program on a machine")
-    },
-    KeyRow {
-        field: Some("schedule.catchup"),
-        ..key!(Program "schedule_catchup" => schedule.catchup = catchup; Section Live; "false";
-            "`once`: a run makes up for times that were missed while the machine was asleep")
-    },
+    key!(Program "restart_delay" => restart.delay = |text| seconds(text, 1); Section Live; "1";
+        "seconds before the first retry of a failed start"),
+    key!(Program "restart_delay_max" => restart.delay_max = |text| seconds(text, 1); Section Live; "30";
+        "the most seconds before a retry"),
+    key!(Program "restart_delay_growth" => restart.delay_growth = delay_growth; Section Live; "linear";
+        "how this delay grows from one failed start to the next: `none`, `linear` (1, 2, 3 …) or `double` (1, 2, 4 …)"),
+    key!(Program "restart_jitter" => restart.jitter = share; Section Live; "0";
+        "how much of it is random, 0 to 1: many machines must not call their server in step"),
+    key!(Program "restart_limit" => restart.limit = restart_limit; Section Live; "";
+        "`5/60`: more than 5 restarts of any kind within 60 seconds are `FATAL`"),
+    key!(Program "norestart_exitcodes" => restart.never_after = ends; Section Live; "";
+        "exit codes and signals that no start follows, whatever `autorestart` and `startretries` say: `78, SIGUSR1`"),
+    key!(Program "fatal_retry" => restart.fatal_retry = |text| seconds(text, 0); Section Live; "0";
+        "seconds from `FATAL` to another attempt, doubled after each that fails up to an hour, a fifth more or less; 0: none"),
+    key!(Program "on_fatal" => restart.on_fatal by on_fatal; Section Live; "none";
+        "what follows `FATAL`: `exit` (the daemon ends), `reboot`, `poweroff` (of the machine), `command:CMD`"),
+    key!(Program "on_fatal_after" => restart.on_fatal_after = |text| number(text, 1, u32::MAX); Section Live; "1";
+        "with `fatal_retry`: so many attempts after `FATAL` have to fail before that"),
+    key!(Program "max_runtime" => restart.max_runtime = |text| seconds(text, 0); Section Restart; "0";
+        "seconds that a oneshot may run: then it is stopped, and has failed; 0: no limit"),
+    key!(Program "restart_on_change" => restart.on_change by restart_on_change; Instance Restart; "";
+        "files and directories, with commas: it is restarted in order when what is there has changed and settled; `command`: what it executes"),
+    key!(Program "restart_on_change_action" => restart.on_change_action = change_action; Section Live; "restart";
+        "`restart`, or `reload`: as `supervicectl reload NAME` does"),
+    key!(Program "output_watch" => restart.output_watch = output_rules; Instance Restart; "";
+        "what its output is watched for, one on a line: `silence:SECONDS` or `pattern:REGEX`, then ` -> ` and `restart` (the default), `unhealthy`, `signal:NAME` or `command:CMD`"),
+    key!(Program "max_lifetime" => restart.max_lifetime = |text| seconds(text, 0); Section Restart; "0";
+        "seconds after which it is restarted in order, a tenth more or less; instances one after the other, each when the one before is `RUNNING`; 0: never"),
+    key!(Program "schedule" => schedule.times by schedule; Section Live; "";
+        "when it is started by the clock, one on a line: the five fields of cron(8) (`0 3 * * *`; six: the first is the second), `@daily` and the like, `every 15m`, `every 90s after end`; then `type` is `oneshot` and `autostart` is `false`, unless they are set"),
+    key!(Program "schedule_timezone" => schedule.timezone by schedule_timezone; Section Live; "";
+        "the time zone of these times: a name such as `Europe/Berlin`, or `UTC`; else the system's"),
+    key!(Program "schedule_overlap" => schedule.overlap = overlap; Section Live; "skip";
+        "at a time at which the last run is still there: `skip`, `queue` (one more run follows) or `restart`"),
+    key!(Program "schedule_jitter" => schedule.jitter by schedule_jitter; Section Live; "0";
+        "seconds up to which its times are put off, always by the same for a program on a machine"),
+    key!(Program "schedule_catchup" => schedule.catchup = catchup; Section Live; "false";
+        "`once`: a run makes up for times that were missed while the machine was asleep"),
     key!(Program "stopsignal" => stopsignal = stop_signals; Section Restart; "TERM";
         "the signal that asks it to stop; `QUIT:30, TERM:10`: one after the other, each with its seconds, then SIGKILL"),
     key!(Program "stopwaitsecs" => stopwaitsecs = |text| seconds(text, 0); Section Restart; "10";
@@ -201,26 +141,14 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
         "what it is told of, with commas: names of supervisord's events such as `PROCESS_STATE_EXITED`, of families such as `PROCESS_STATE`, or `EVENT`"),
     key!(EventListener "buffer_size" => buffer_size = |text| number(text, 1, u32::MAX); Section Restart; "10";
         "so many events wait for it; then the oldest is dropped, and the log tells"),
-    KeyRow {
-        field: Some("fcgi.address"),
-        ..key!(FcgiProgram "socket" => fcgi.address by fcgi_address; Section Restart; "";
-            "where its processes accept connections: `tcp://HOST:PORT`, or `unix:///PATH`; they have it as standard input")
-    },
-    KeyRow {
-        field: Some("fcgi.backlog"),
-        ..key!(FcgiProgram "socket_backlog" => fcgi.backlog by fcgi_backlog; Section Restart; "";
-            "connections that may wait to be accepted, 1 to 65535; else as many as the system allows (`SOMAXCONN`)")
-    },
-    KeyRow {
-        field: Some("fcgi.owner"),
-        ..key!(FcgiProgram "socket_owner" => fcgi.owner by fcgi_owner; Section Restart; "";
-            "`user`, `user:group` or `:group` that owns the file of `unix:///PATH`; else the program's user")
-    },
-    KeyRow {
-        field: Some("fcgi.mode"),
-        ..key!(FcgiProgram "socket_mode" => fcgi.mode = mode; Section Restart; "0700";
-            "the permission bits of that file, in octal")
-    },
+    key!(FcgiProgram "socket" => fcgi.address by fcgi_address; Section Restart; "";
+        "where its processes accept connections: `tcp://HOST:PORT`, or `unix:///PATH`; they have it as standard input"),
+    key!(FcgiProgram "socket_backlog" => fcgi.backlog by fcgi_backlog; Section Restart; "";
+        "connections that may wait to be accepted, 1 to 65535; else as many as the system allows (`SOMAXCONN`)"),
+    key!(FcgiProgram "socket_owner" => fcgi.owner by fcgi_owner; Section Restart; "";
+        "`user`, `user:group` or `:group` that owns the file of `unix:///PATH`; else the program's user"),
+    key!(FcgiProgram "socket_mode" => fcgi.mode = mode; Section Restart; "0700";
+        "the permission bits of that file, in octal"),
     // supervisord has variables for all programs in its own section; they are set before those of the program.
     key!(Program "environment" [(Section::Supervisord, "environment")] => environment by environment; Variables Restart; "";
         "`KEY=value,KEY2=\"with, comma\"`, on top of the daemon's own environment"),
@@ -303,11 +231,8 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
         "seconds within which that has to hold, else it was a failed attempt; 0: no limit"),
     key!(Program "reconcile" => reconcile = reconcile; Section Restart; "auto";
         "what a daemon that was killed left of it: `auto` (what is certainly its own is stopped before it starts), `kill` (what has left its session, too), `warn`, `off`"),
-    KeyRow {
-        field: Some("healthcheck.type"),
-        ..key!(Program "healthcheck_type" => healthcheck.check_type = health_check_type; Instance Restart; "none";
-            "`none`, `tcp` or `unix` (a connection is accepted), `http` (an answer with a good status) or `script` (a command exits with 0)")
-    },
+    key!(Program "healthcheck_type" as "healthcheck.type" => healthcheck.check_type = health_check_type; Instance Restart; "none";
+        "`none`, `tcp` or `unix` (a connection is accepted), `http` (an answer with a good status) or `script` (a command exits with 0)"),
     key!(Program "healthcheck_interval" => healthcheck.interval = |text| seconds(text, 1); Instance Restart; "30";
         "seconds from one check to the next"),
     key!(Program "healthcheck_timeout" => healthcheck.timeout = |text| seconds(text, 1); Instance Restart; "10";

@@ -80,7 +80,7 @@ pub(crate) enum Scope {
     Variables,
     /// Once for each instance: the value may name the instance's number.
     Instance,
-    /// While other sections are read: it has no [`KeyRow::read`], and stands only where [`KeyRow::also`] says.
+    /// While other sections are read: it has no [`KeyRow::read`], and stands only where [`Rare::also`] says.
     Elsewhere,
 }
 
@@ -123,23 +123,36 @@ pub(crate) type Read<C> = fn(&mut C, &mut Given<'_>) -> Result<(), Fault>;
 /// Further sections in which a key may stand, and its spelling there.
 pub(crate) type Spellings = &'static [(Section, &'static str)];
 
+/// What few keys have. Apart from the rows, which the loader relocates: what they take, each process has of its own.
+pub(crate) struct Rare {
+    /// Where else it may stand. Of several that are present the first one counts: the row's section, then these in their order.
+    pub also: Spellings,
+    /// Its field in the output of `--check --json` (a dot leads into an object), where that is not its name.
+    pub field: Option<&'static str>,
+    /// Its default in supervisord's dialect as it would be written in a file, where it is another than that of the models.
+    pub there: Option<&'static str>,
+}
+
+impl Rare {
+    /// A key has none of it.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.also.is_empty() && self.field.is_none() && self.there.is_none()
+    }
+}
+
 /// One key, of the configuration `C`.
 pub(crate) struct KeyRow<C: 'static> {
     /// The name by which documents and the plan of a reload call it.
     pub name: &'static str,
     /// What tells at once that a section lacks it, see [`mark_of`](crate::config::marks::mark_of).
     pub mark: u64,
+    /// What few keys have.
+    pub rare: Option<&'static Rare>,
     /// Where it stands under this name. What stands in `[supervice]` stands in `[supervisord]` in that dialect.
     pub section: Section,
-    /// Where else it may stand. Of several that are present the first one counts: `section`, then these in their order.
-    pub also: Spellings,
-    /// Its field in the output of `--check --json` (a dot leads into an object), where that is not `name`.
-    pub field: Option<&'static str>,
     pub scope: Scope,
     /// The dialect that knows it; `None`: both do.
     pub only: Option<Dialect>,
-    /// Its default in supervisord's dialect as it would be written in a file, where it is another than that of the models.
-    pub there: Option<&'static str>,
     pub reload: Reload,
     pub get: fn(&C) -> &(dyn Setting + 'static),
     pub read: Option<Read<C>>,
@@ -154,7 +167,12 @@ pub(crate) struct KeyRow<C: 'static> {
 impl<C> KeyRow<C> {
     /// Its field in the output of `--check --json`; a dot leads into an object.
     pub(crate) fn field(&self) -> &'static str {
-        self.field.unwrap_or(self.name)
+        self.rare.and_then(|rare| rare.field).unwrap_or(self.name)
+    }
+
+    /// Where else it may stand, see [`Rare::also`].
+    pub(crate) fn also(&self) -> Spellings {
+        self.rare.map_or(&[], |rare| rare.also)
     }
 
     /// The sections of a dialect in which it may stand and its spelling there, in the order in which they count.
@@ -164,13 +182,13 @@ impl<C> KeyRow<C> {
             (section, _) => section,
         };
         let own = (self.scope != Scope::Elsewhere).then_some((section, self.name));
-        let all = own.into_iter().chain(self.also.iter().copied());
+        let all = own.into_iter().chain(self.also().iter().copied());
         all.filter(move |(section, _)| self.only.is_none_or(|only| only == dialect) && section.is_in(dialect))
     }
 
     /// Its default where the section lacks it and the models have another.
     pub(crate) fn default_in(&self, dialect: Dialect) -> Option<&'static str> {
-        self.there.filter(|_| dialect == Dialect::Supervisord)
+        self.rare.and_then(|rare| rare.there).filter(|_| dialect == Dialect::Supervisord)
     }
 
     /// Whether both configurations agree in this key.
@@ -211,32 +229,49 @@ macro_rules! there {
     };
 }
 
+/// A field in the output of `--check --json`: as it is called there, or its path.
+macro_rules! field {
+    ($called:literal, $($path:tt)+) => {
+        $called
+    };
+    (, $field:ident $(. $within:ident)*) => {
+        concat!(stringify!($field) $(, ".", stringify!($within))*)
+    };
+}
+
 /// A row: `SECTION NAME => FIELD = PARSER; SCOPE RELOAD; DEFAULT; HELP`. Further spellings stand in brackets before the
-/// arrow, another default of supervisord's dialect behind `there`. `FIELD by FUNCTION` has the function set the field itself; `FIELD elsewhere` leaves that to other code.
+/// arrow, and behind `as` what `--check --json` calls the field where that is not its path; another default of supervisord's
+/// dialect stands behind `there`. `FIELD by FUNCTION` has the function set the field itself; `FIELD elsewhere` leaves that to
+/// other code.
 macro_rules! key {
-    ($section:ident $name:literal $([$($also:expr),+])? => $($field:ident).+ = $parse:expr; $($rest:tt)+) => {
-        key!(@ $section, $name, [$($($also),+)?], $($field).+,
-            Some(|config, given| set(&mut config.$($field).+, given, $parse)), $($rest)+)
+    ($section:ident $name:literal $([$($also:expr),+])? $(as $called:literal)? => $field:ident $(. $within:ident)* = $parse:expr; $($rest:tt)+) => {
+        key!(@ $section, $name, [$($($also),+)?], [$($called)?], $field $(. $within)*,
+            Some(|config, given| set(&mut config.$field $(. $within)*, given, $parse)), $($rest)+)
     };
-    ($section:ident $name:literal $([$($also:expr),+])? => $($field:ident).+ by $read:ident; $($rest:tt)+) => {
-        key!(@ $section, $name, [$($($also),+)?], $($field).+, Some($read), $($rest)+)
+    ($section:ident $name:literal $([$($also:expr),+])? $(as $called:literal)? => $field:ident $(. $within:ident)* by $read:ident; $($rest:tt)+) => {
+        key!(@ $section, $name, [$($($also),+)?], [$($called)?], $field $(. $within)*, Some($read), $($rest)+)
     };
-    ($section:ident $name:literal $([$($also:expr),+])? => $($field:ident).+ elsewhere; $($rest:tt)+) => {
-        key!(@ $section, $name, [$($($also),+)?], $($field).+, None, $($rest)+)
+    ($section:ident $name:literal $([$($also:expr),+])? $(as $called:literal)? => $field:ident $(. $within:ident)* elsewhere; $($rest:tt)+) => {
+        key!(@ $section, $name, [$($($also),+)?], [$($called)?], $field $(. $within)*, None, $($rest)+)
     };
-    (@ $section:ident, $name:literal, [$($also:expr),*], $($field:ident).+, $read:expr,
+    (@ $section:ident, $name:literal, [$($also:expr),*], [$($called:literal)?], $field:ident $(. $within:ident)*, $read:expr,
         $scope:ident $reload:ident; $default:literal $(there $there:literal)?; $help:literal) => {
         KeyRow {
             name: $name,
             mark: $crate::config::marks::mark_of($name),
+            rare: {
+                const RARE: Rare = Rare {
+                    also: &[$($also),*],
+                    field: other_than($name, field!($($called)?, $field $(. $within)*)),
+                    there: there!($($there)?),
+                };
+                if RARE.is_empty() { None } else { Some(&RARE) }
+            },
             section: Section::$section,
-            also: &[$($also),*],
-            field: other_than($name, stringify!($($field).+)),
             scope: Scope::$scope,
             only: None,
-            there: there!($($there)?),
             reload: Reload::$reload,
-            get: |config| &config.$($field).+,
+            get: |config| &config.$field $(. $within)*,
             read: $read,
             #[cfg(test)]
             default: $default,
@@ -246,4 +281,4 @@ macro_rules! key {
     };
 }
 
-pub(crate) use {key, there};
+pub(crate) use {field, key, there};

@@ -97,7 +97,7 @@ fn each_key_of_a_file_with_all_of_them_reaches_its_field() {
         assert_eq!(values(DAEMON, &config), daemon_fields(&config));
         for row in HTTP
             .iter()
-            .filter(|row| only.is_none() || row.also.iter().any(|(section, _)| *section == Section::UnixServer))
+            .filter(|row| only.is_none() || row.also().iter().any(|(section, _)| *section == Section::UnixServer))
         {
             let http = config.http.first().expect("a socket with every key");
             assert!(
