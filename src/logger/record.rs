@@ -15,6 +15,9 @@ use super::console::{self, ConsoleStream, wants_colour};
 use super::format::{self, JsonHead, json_line};
 use crate::models::LogFormat;
 
+/// Most messages are shorter, in bytes.
+const MESSAGE_BYTES: usize = 128;
+
 /// Where the lines go, as it is set up at the moment.
 pub(super) trait Lines: Sync {
     /// Whether there is a file.
@@ -60,7 +63,9 @@ impl Log for DaemonLog {
         }
         let (time, level) = (SystemTime::now(), record.level());
         // Made into text outside of simplelog's lock, so that a panic in somebody's Display does not poison it.
-        let message = record.args().to_string();
+        let mut message = String::with_capacity(MESSAGE_BYTES);
+        // It fails where a Display of the record does, behind what it has written.
+        let _ = fmt::Write::write_fmt(&mut message, *record.args());
         let message = format::escape(&message);
         if self.lines.wants_file() {
             write(&*self.file, record, format_args!("{}{message}", format::file_head(time, level)));

@@ -326,28 +326,32 @@ pub fn signal_name(signal: u8) -> Option<&'static str> {
 /// ```
 pub fn signal_number(text: &str) -> Option<u8> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u8>().ok()).flatten();
-    let upper = text.trim().to_ascii_uppercase();
-    if let Some(number) = digits(&upper) {
+    let text = text.trim();
+    if let Some(number) = digits(text) {
         // 32 and 33 are the C library's own.
         return ((1..=31).contains(&number) || (34..=64).contains(&number)).then_some(number);
     }
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    if let Some(rest) = name.strip_prefix("RTMIN") {
+    let name = without_prefix(text, "SIG").unwrap_or(text);
+    if let Some(rest) = without_prefix(name, "RTMIN") {
         let offset = if rest.is_empty() { 0 } else { digits(rest.strip_prefix('+')?)? };
         return (offset <= 30).then(|| 34 + offset);
     }
-    if let Some(rest) = name.strip_prefix("RTMAX") {
+    if let Some(rest) = without_prefix(name, "RTMAX") {
         let offset = if rest.is_empty() { 0 } else { digits(rest.strip_prefix('-')?)? };
         return (offset <= 30).then(|| 64 - offset);
     }
-    match name {
-        "POLL" => return Some(29),
-        "IOT" => return Some(6),
-        "CLD" => return Some(17),
-        _ => {}
+    let other_names = [("POLL", 29), ("IOT", 6), ("CLD", 17)];
+    if let Some((_, number)) = other_names.iter().find(|(other, _)| name.eq_ignore_ascii_case(other)) {
+        return Some(*number);
     }
-    let index = SIGNALS.iter().position(|known| *known == name)?;
+    let index = SIGNALS.iter().position(|known| name.eq_ignore_ascii_case(known))?;
     u8::try_from(index + 1).ok()
+}
+
+/// What follows a prefix in any case of its letters.
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 /// `SIGHUP`, or `signal 40` where it has no name.
