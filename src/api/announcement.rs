@@ -73,6 +73,8 @@ pub enum ShutdownProgress {
     },
     /// Asked again: what is left is killed.
     Forced,
+    /// It was to begin anew, and is now told to end.
+    ForGood,
     /// The time is up: these are killed.
     Killing(Vec<String>),
     /// Not even SIGKILL has ended these.
@@ -393,7 +395,9 @@ impl Announcement {
                 ) => log::Level::Error,
             },
             Announcement::Shutdown(progress) => match progress {
-                ShutdownProgress::Begun { .. } | ShutdownProgress::OrphansTold(_) => log::Level::Info,
+                ShutdownProgress::Begun { .. } | ShutdownProgress::ForGood | ShutdownProgress::OrphansTold(_) => {
+                    log::Level::Info
+                }
                 ShutdownProgress::ExitDecided(_)
                 | ShutdownProgress::Power(_)
                 | ShutdownProgress::Forced
@@ -441,6 +445,7 @@ impl fmt::Display for ShutdownProgress {
             ShutdownProgress::Power(power) => write!(f, "{}: everything is stopped", power.command()),
             ShutdownProgress::Begun { seconds } => write!(f, "shutting down, at most {seconds} s"),
             ShutdownProgress::Forced => f.write_str("told to terminate again: killing what is left"),
+            ShutdownProgress::ForGood => f.write_str("told to end: it does not begin anew"),
             ShutdownProgress::Killing(names) => {
                 write!(f, "shutdown_timeout is over: killing {}", names.join(", "))
             }

@@ -14,6 +14,10 @@ use crate::sys::signals::{Signal, Signals};
 /// A turn that takes longer is worth a line in the log: something in it must have blocked.
 const SLOW_TURN: Duration = Duration::from_millis(250);
 
+/// Signals to end that come so close together are one order: `timeout` and the like signal their child, and then its process
+/// group. Nobody presses a key twice in that time.
+const ONE_ORDER: Duration = Duration::from_millis(100);
+
 /// Inputs that are taken in before due timers get their turn.
 const BATCH: usize = 64;
 
@@ -23,11 +27,13 @@ pub(super) struct Dispatcher {
     pub(super) effects: Effects,
     /// What came of the last effect.
     results: Vec<Input>,
+    /// When it was told by a signal to end, the last time.
+    terminated: Option<Moment>,
 }
 
 impl Dispatcher {
     pub(super) fn new(engine: Engine, effects: Effects) -> Dispatcher {
-        Dispatcher { engine, effects, results: Vec::new() }
+        Dispatcher { engine, effects, results: Vec::new(), terminated: None }
     }
 
     /// Runs the engine until its shutdown has ended; `true` if no process is left.
@@ -42,9 +48,9 @@ impl Dispatcher {
             }
             let output_due = self.effects.wake_output();
             let mut is_idle = true;
-            for (signal, times) in signals.take() {
+            for (signal, _) in signals.take() {
                 is_idle = false;
-                self.take_signal(signal, times);
+                self.take_signal(signal);
             }
             for input in inbox.try_iter().take(BATCH) {
                 is_idle = false;
@@ -57,7 +63,7 @@ impl Dispatcher {
         }
     }
 
-    fn take_signal(&mut self, signal: Signal, times: usize) {
+    fn take_signal(&mut self, signal: Signal) {
         let notice = match signal {
             // Any number of dead children is one sweep.
             Signal::Child if self.effects.hear_programs_first() => return,
@@ -79,11 +85,26 @@ impl Dispatcher {
         if matches!(signal, Signal::Reload | Signal::Reopen) {
             self.effects.look_at_names();
         }
-        // Two quick TERMs are two orders.
-        if signal == Signal::Terminate && times > 1 {
-            self.hand_in(Input::Notice(Notice::Terminate));
+        if signal != Signal::Terminate || self.is_new_order() {
+            self.hand_in(Input::Notice(notice));
         }
-        self.hand_in(Input::Notice(notice));
+    }
+
+    /// Whether a signal to end is more than what was told before: a second one kills what is left.
+    fn is_new_order(&mut self) -> bool {
+        let now = sys::time::now();
+        if self.terminated.is_some_and(|last| now < last + ONE_ORDER) {
+            return false;
+        }
+        match self.terminated.replace(now) {
+            Some(_) => true,
+            // It ends because a client or the end of a program wanted it: that was no signal yet.
+            None if self.engine.is_ending() && !self.engine.wants_restart() => {
+                log::info!("told to end, which has begun already; another signal kills what is left");
+                false
+            }
+            None => true,
+        }
     }
 
     /// Begins: what an earlier daemon has left behind, and then what is to start with the daemon.
@@ -196,7 +217,7 @@ impl Dispatcher {
 
     /// Does something and tells the engine what came of it.
     fn act(&mut self, owed: Option<OwedResult>, act: impl FnOnce(&mut Effects, &mut Vec<Input>)) -> bool {
-        let Dispatcher { engine, effects, results } = self;
+        let Dispatcher { engine, effects, results, .. } = self;
         let mut sound = guarded("an effect", || act(effects, results));
         if !sound {
             results.extend(owed.map(|owed| effects.result_after_panic(owed)));

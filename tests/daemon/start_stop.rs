@@ -174,3 +174,38 @@ fn sleeps_of_the_output_thread() -> usize {
     daemon.terminate();
     sleeps.trim().parse().expect("a number")
 }
+
+/// Says that it ends, and does so when it may.
+const SLOW: &str = "[program:slow]\ncommand = sh -c 'trap \"echo > told; while ! test -e go; do sleep 0.02; done; echo > clean; exit\" TERM; \
+    echo > up; while :; do sleep 0.02; done'\nstartsecs = 0\nstopwaitsecs = 1000\n";
+
+/// `timeout` and the like signal their child, and then its process group; an operator repeats himself; a manager has a command
+/// for the stop, and a signal behind it. None of them wants programs to be killed that are about to end.
+#[test]
+fn who_repeats_that_it_is_to_end_kills_nothing() {
+    let begin: [fn(&mut Daemon); 3] = [
+        |daemon| {
+            daemon.signal(Signal::SIGTERM);
+            daemon.signal(Signal::SIGTERM);
+        },
+        |daemon| {
+            assert_eq!(daemon.ctl(&["shutdown"]).0, 0);
+            assert_eq!(daemon.ctl(&["shutdown"]).0, 0);
+        },
+        |daemon| {
+            assert_eq!(daemon.ctl(&["shutdown"]).0, 0);
+            daemon.signal(Signal::SIGTERM);
+            daemon.wait_log("another signal kills what is left");
+        },
+    ];
+    for begin in begin {
+        let mut daemon =
+            Daemon::start_in(tempfile::tempdir().expect("a directory"), SLOW, &["shutdown_timeout = 1000"]);
+        wait_until("it runs", || daemon.path("up").exists());
+        begin(&mut daemon);
+        wait_until("it is told", || daemon.path("told").exists());
+        fs::write(daemon.path("go"), "").expect("written");
+        assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+        assert!(daemon.path("clean").exists(), "{}", daemon.log());
+    }
+}

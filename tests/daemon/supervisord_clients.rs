@@ -390,6 +390,20 @@ print(sorted((r['name'], r['status'], r['description']) for r in server.supervis
     });
 }
 
+/// Whoever repeats himself is told so, and nothing is killed that is about to end.
+#[test]
+fn a_second_shutdown_is_a_fault_and_kills_nothing() {
+    let more = "[program:slow]\ncommand=sh -c 'trap \"while ! test -e DIR/go; do sleep 0.05; done; echo > DIR/clean; exit\" TERM; \
+        echo > DIR/up; while :; do sleep 0.05; done'\nstartsecs=0\nstopwaitsecs=1000\n";
+    compare(more, |site, python| {
+        wait_until("it runs", || site.dir.path().join("up").exists());
+        let answers = ["shutdown", "shutdown", "reload"].map(|verb| site.ctl(python, &[verb]));
+        fs::write(site.dir.path().join("go"), "").expect("written");
+        wait_until("it has ended", || site.dir.path().join("clean").exists());
+        answers.to_vec()
+    });
+}
+
 /// What is stopped while it waits for a retry, and what is started while it ends.
 #[test]
 fn a_stop_in_backoff_and_a_start_in_stopping_are_as_under_supervisord() {

@@ -79,6 +79,8 @@ impl Member {
 enum Waiting {
     /// The one answer that a call without names needs.
     Plain(Call),
+    /// Whether the daemon ends already.
+    Shutdown,
     /// Which process is meant. Whoever may not do that to it is told so, and nothing else.
     Find { spec: Namespec, what: One },
     /// What was asked of the process that was found.
@@ -221,7 +223,8 @@ impl Exchange {
                 Request::Watch(Watch::ReadLog { source: LogSource::Daemon, from: *from, length: *length })
             }
             Call::ClearLog => Request::Command(Command::ClearDaemonLog),
-            Call::Shutdown => Request::Command(Command::Shutdown),
+            // While it ends already that is another answer.
+            Call::Shutdown => return self.ask(Request::Query(Query::Daemon), Waiting::Shutdown),
             Call::Restart => Request::Command(Command::RestartDaemon),
             Call::ReloadConfig => Request::Command(Command::ReadConfiguration),
             Call::AddGroup(name) => Request::Command(Command::AddGroup { name: name.clone() }),
@@ -248,6 +251,12 @@ impl Exchange {
     fn go_on(&mut self, waiting: Waiting, answer: Answer, clock: LocalClock) -> Step {
         match waiting {
             Waiting::Plain(call) => Step::Done(plain(&call, answer)),
+            Waiting::Shutdown => match answer {
+                Ok(Reply::Daemon(facts)) if !facts.ending => {
+                    self.ask(Request::Command(Command::Shutdown), Waiting::Plain(Call::Shutdown))
+                }
+                answer => Step::Done(plain(&Call::Shutdown, answer)),
+            },
             Waiting::Find { spec, what } => self.look(spec, what, answer, clock),
             Waiting::Found { written, what } => Step::Done(found(&written, &what, answer)),
             Waiting::Log { what, path, has_run } => Step::Done(log_part(&what, path, has_run, answer)),

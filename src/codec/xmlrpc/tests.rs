@@ -189,6 +189,8 @@ fn a_multicall_asks_one_after_the_other_and_goes_on_behind_faults() {
     let (mut exchange, step) = Exchange::begin(call("system.multicall", &[calls]));
     assert_eq!(step, Step::Ask(Request::Query(Query::Daemon)));
     let facts = crate::api::DaemonFacts { pid: 7, identifier: String::new(), ending: false };
+    let step = exchange.answered(Ok(Reply::Daemon(Box::new(facts.clone()))), clock());
+    assert_eq!(step, Step::Ask(Request::Query(Query::Daemon)), "whether it ends already");
     let step = exchange.answered(Ok(Reply::Daemon(Box::new(facts))), clock());
     assert_eq!(step, Step::Ask(Request::Command(Command::Shutdown)));
     let Step::Done(Ok(Value::Array(results))) = exchange.answered(Ok(Reply::ShuttingDown), clock()) else {
@@ -200,4 +202,15 @@ fn a_multicall_asks_one_after_the_other_and_goes_on_behind_faults() {
     assert_eq!((code(&results[2]), &results[3]), (Some(Value::Int(2)), &Value::Boolean(true)));
     assert_eq!(code(&results[4]), Some(Value::Int(2)));
     assert_eq!(results[5], text("The names of all methods, sorted."));
+}
+
+#[test]
+fn a_second_shutdown_is_no_order_to_kill() {
+    let (mut exchange, step) = Exchange::begin(call("supervisor.shutdown", &[]));
+    assert_eq!(step, Step::Ask(Request::Query(Query::Daemon)));
+    let facts = crate::api::DaemonFacts { pid: 7, identifier: String::new(), ending: true };
+    let Step::Done(Err(fault)) = exchange.answered(Ok(Reply::Daemon(Box::new(facts))), clock()) else {
+        panic!("a fault")
+    };
+    assert_eq!(fault.to_value().member("faultCode"), Some(&Value::Int(6)));
 }

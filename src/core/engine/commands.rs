@@ -203,11 +203,7 @@ impl Engine {
                 self.effects.push_back(Effect::ReopenLogs);
                 self.reply(token, Reply::LogsReopened);
             }
-            Command::Shutdown => {
-                // Before it begins: afterwards nobody is there who could write the answer.
-                self.reply(token, Reply::ShuttingDown);
-                self.terminate();
-            }
+            Command::Shutdown => self.shut_down(token, &by),
             Command::Power(power) => self.request_power(token, *power),
         }
     }

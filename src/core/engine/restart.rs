@@ -24,6 +24,11 @@ impl Engine {
         self.restart.is_wanted
     }
 
+    /// It is to end for good: `true` if it was to begin anew, and no longer is.
+    pub(super) fn call_off_restart(&mut self) -> bool {
+        std::mem::take(&mut self.restart.is_wanted)
+    }
+
     /// A client asks for it.
     pub(super) fn restart_daemon(&mut self, token: ReplyToken) {
         if self.is_ending() {

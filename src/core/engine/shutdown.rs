@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::ledger::ReplyToken;
 use super::stages::Stage;
 use super::timers::TimerKey;
-use crate::api::{Announcement, ProcId, ShutdownProgress};
+use crate::api::{Announcement, ProcId, Reply, ShutdownProgress};
 use crate::core::effect::Effect;
 use crate::process::{self, Initiator, Moment};
 use crate::util::sorted::{SortedMap, SortedSet};
@@ -60,8 +61,32 @@ impl Engine {
         self.shutdown != Shutdown::No
     }
 
+    /// Somebody asks for the end. A client that asks again is told that it has begun: who repeats himself does not want programs
+    /// to be killed that are about to end. The embedding program may.
+    pub(super) fn shut_down(&mut self, token: ReplyToken, by: &Initiator) {
+        // Before it begins: afterwards nobody is there who could write the answer.
+        self.reply(token, Reply::ShuttingDown);
+        if by.is_client() && self.is_ending() {
+            self.end_for_good();
+        } else {
+            self.terminate();
+        }
+    }
+
+    /// In an end that another beginning was to follow: it does not. `false`: none was.
+    fn end_for_good(&mut self) -> bool {
+        let was_to_begin_anew = self.call_off_restart();
+        if was_to_begin_anew {
+            self.announce(None, Announcement::Shutdown(ShutdownProgress::ForGood));
+        }
+        was_to_begin_anew
+    }
+
     /// The first time: an orderly shutdown; the second time: SIGKILL now.
     pub(super) fn terminate(&mut self) {
+        if self.is_ending() && self.end_for_good() {
+            return;
+        }
         match self.shutdown {
             Shutdown::No if self.adoption.is_looking() => self.shutdown = Shutdown::Looking { forced: false },
             Shutdown::No => self.begin_shutdown(),

@@ -83,6 +83,33 @@ fn nobody_is_told_of_a_time_out_when_a_shutdown_is_hurried() {
 }
 
 #[test]
+fn clients_that_repeat_a_shutdown_kill_nothing_and_one_that_was_to_begin_anew_does_not() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.engine.can_restart(true);
+    bench.start(1, "p");
+    bench.ask(2, Request::Command(Command::RestartDaemon));
+    assert!(bench.engine.wants_restart());
+    for conn in 3..5 {
+        bench.ask(conn, Request::Command(Command::Shutdown));
+        assert_eq!(bench.reply(), &Reply::ShuttingDown);
+        assert!(!bench.engine.wants_restart());
+    }
+    assert_eq!(bench.system.signals, [(0, 15)]);
+}
+
+#[test]
+fn a_signal_in_a_restart_ends_it_for_good_before_it_kills() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.engine.can_restart(true);
+    bench.start(1, "p");
+    bench.ask(2, Request::Command(Command::RestartDaemon));
+    bench.handle(Input::Notice(Notice::Terminate));
+    assert_eq!((bench.engine.wants_restart(), bench.system.signals.len()), (false, 1));
+    bench.handle(Input::Notice(Notice::Terminate));
+    assert_eq!(bench.system.signals, [(0, 15), (0, 9)]);
+}
+
+#[test]
 fn a_wait_has_no_end_of_its_own_and_is_forgotten_with_its_client() {
     let mut bench = Bench::new(&[program("p")]);
     bench.pass(2); // The start is over.

@@ -367,6 +367,7 @@ impl Oracle {
                 ShutdownProgress::Power(_)
                 | ShutdownProgress::Begun { .. }
                 | ShutdownProgress::Forced
+                | ShutdownProgress::ForGood
                 | ShutdownProgress::Killing(_)
                 | ShutdownProgress::LeftBehind(_)
                 | ShutdownProgress::OrphansTold(_)
