@@ -88,18 +88,9 @@ impl Graph {
         self.nodes.get_near(id as usize, &id).copied().unwrap_or_default()
     }
 
-    /// Where the links are by which this process depends on others; for who changes something between two of them.
-    pub(super) fn need_places(&self, id: ProcId) -> Range<usize> {
-        range(self.node(id).needs)
-    }
-
-    /// Where the links are by which others depend on this process.
+    /// Where the links are by which others depend on this process; for who changes something between two of them.
     pub(super) fn dependant_places(&self, id: ProcId) -> Range<usize> {
         range(self.node(id).needed_by)
-    }
-
-    pub(super) fn need_at(&self, place: usize) -> Option<Link> {
-        self.needs.get(place).copied()
     }
 
     pub(super) fn dependant_at(&self, place: usize) -> Option<Link> {
@@ -108,7 +99,7 @@ impl Graph {
 
     /// What this process depends on.
     pub(super) fn needs(&self, id: ProcId) -> &[Link] {
-        self.needs.get(self.need_places(id)).unwrap_or_default()
+        self.needs.get(range(self.node(id).needs)).unwrap_or_default()
     }
 
     /// Who depends on this process.

@@ -67,13 +67,23 @@ impl Engine {
         seen: &mut SortedSet<ProcId>,
         starts: &mut Vec<(ProcId, Initiator)>,
     ) {
+        let mut passed: SortedSet<ProcId> = SortedSet::default();
         let mut open = vec![id];
         while let Some(id) = open.pop() {
             let Some(entry) = self.registry.get(id) else { continue };
             if entry.machine.pid().is_some() && entry.machine.desired() == Desired::Up && !self.held.contains_key(&id) {
                 continue;
             }
-            for link in self.graph.needs(id).iter().filter(|link| link.kind.starts() && !self.is_met(link)) {
+            for link in self.graph.needs(id).iter().filter(|link| link.kind.starts()) {
+                if self.is_milestone(link.on) && !self.held.contains_key(&link.on) {
+                    if passed.insert(link.on) {
+                        open.push(link.on);
+                    }
+                    continue;
+                }
+                if self.is_met(link) {
+                    continue;
+                }
                 let Some(on) = self.registry.get(link.on) else { continue };
                 let is_held = self.held.contains_key(&link.on);
                 if !on.leaving && !on.disabled && (!on.machine.comes_up() || is_held) && seen.insert(link.on) {
@@ -137,8 +147,9 @@ impl Engine {
     fn add_dependants(&self, ids: &[ProcId], found: &mut Vec<(ProcId, ProcId)>) {
         let mut seen: SortedSet<ProcId> = SortedSet::default();
         seen.extend(ids.iter().copied());
-        let mut open: Vec<ProcId> = ids.to_vec();
-        while let Some(id) = open.pop() {
+        // Beside each, what is stopped because of which its dependants are found: not a milestone that lies between.
+        let mut open: Vec<(ProcId, ProcId)> = ids.iter().map(|id| (*id, *id)).collect();
+        while let Some((id, on)) = open.pop() {
             for link in self.graph.needed_by(id).iter().filter(|link| link.kind.is_hard()) {
                 let is_up = self.registry.get(link.from).is_some_and(|entry| {
                     let machine = &entry.machine;
@@ -146,8 +157,10 @@ impl Engine {
                         && (machine.state() != ProcessState::Stopping || machine.desired() == Desired::Up)
                 });
                 if is_up && seen.insert(link.from) {
-                    found.push((link.from, id));
-                    open.push(link.from);
+                    found.push((link.from, on));
+                    open.push((link.from, link.from));
+                } else if self.is_milestone(link.from) && seen.insert(link.from) {
+                    open.push((link.from, on));
                 }
             }
         }
@@ -169,7 +182,7 @@ impl Engine {
                 .is_some_and(|entry| entry.machine.state() == ProcessState::Stopping || entry.machine.is_cleaning_up());
             stops || (entry.is_some() && self.held.contains_key(id))
         };
-        self.graph.needed_by(id).iter().map(|link| link.from).filter(on_their_way)
+        self.dependants_beyond(id).into_iter().filter(on_their_way)
     }
 
     /// Does the command that waits for the end of others, if they have gone. While a process is being spawned, its machine could
@@ -207,6 +220,11 @@ impl Engine {
     /// What waits for the end of others before it is done to this process, and who has asked for it.
     pub(super) fn held_command(&self, id: ProcId) -> Option<(Act, &Initiator)> {
         self.held.get(&id).map(|held| (held.act, &held.by))
+    }
+
+    /// The command that waits brings it up.
+    pub(super) fn held_comes_up(&self, id: ProcId) -> bool {
+        self.held.get(&id).is_some_and(HeldCommand::comes_up)
     }
 
     /// A command on this process waits for the end of others.

@@ -37,6 +37,7 @@ mod ledger;
 mod lifecycle;
 mod lifetimes;
 mod main_process;
+mod milestones;
 mod notify;
 mod on_fatal;
 mod output_watch;

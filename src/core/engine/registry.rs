@@ -11,7 +11,7 @@ use super::start_record::StartRecord;
 #[cfg(feature = "attach")]
 use super::transient::Transient;
 use crate::api::{Bystanders, Counts, NameHint, NextRun, ProcId, Reached, Refusal, RunningHook, StatusRow};
-use crate::models::{ProgramConfig, StreamKind};
+use crate::models::{ProgramConfig, ProgramType, StreamKind};
 use crate::process::{Cause, Condition, HookFailure, LastWords, Machine, Moment};
 use crate::util::did_you_mean::closest;
 use crate::util::sorted::SortedMap;
@@ -109,6 +109,11 @@ impl Entry {
     /// `true` if it is to go from the configuration and nothing is left that would have to end before.
     pub(super) fn has_left(&self) -> bool {
         self.leaving && self.is_settled_down()
+    }
+
+    /// It is a oneshot of which nothing is there: what is beyond it is looked at in its place.
+    pub(super) fn is_passage(&self) -> bool {
+        self.config().program_type == ProgramType::Oneshot && !self.machine.is_engaged()
     }
 
     /// `true` if no process exists and none will come by itself.

@@ -11,7 +11,7 @@ use crate::api::ProcId;
 use crate::models::{Dialect, Hook, ProgramConfig};
 use crate::process::{Moment, hook_seconds, stop_seconds};
 use crate::util::sort::sort_by;
-use crate::util::sorted::SortedMap;
+use crate::util::sorted::{SortedMap, SortedSet};
 use crate::util::topology::Topology;
 
 /// Processes that are stopped at the same time, when those of the stage before have gone.
@@ -29,33 +29,60 @@ pub(super) struct StopOrder {
     before: SortedMap<ProcId, u32>,
     /// Those that nobody needs any more, and that were not told to stop for that.
     free: Vec<ProcId>,
+    /// Oneshots without a process, which may lie between two that are there.
+    passages: SortedSet<ProcId>,
 }
 
 const GONE: u32 = u32::MAX;
 
 impl StopOrder {
-    fn new(graph: &Graph, alive: &[ProcId]) -> StopOrder {
-        let mut before: SortedMap<ProcId, u32> = alive.iter().map(|id| (*id, 0)).collect();
-        for link in alive.iter().flat_map(|id| graph.needs(*id)) {
+    /// `passages`: oneshots without a process. They go as soon as all have gone that need them.
+    fn new(graph: &Graph, alive: &[ProcId], passages: SortedSet<ProcId>) -> StopOrder {
+        let all = || alive.iter().chain(passages.iter());
+        let mut before: SortedMap<ProcId, u32> = all().map(|id| (*id, 0)).collect();
+        for link in all().flat_map(|id| graph.needs(*id)) {
             if let Some(count) = before.get_mut(&link.on) {
                 *count += 1;
             }
         }
-        StopOrder { before, free: Vec::new() }
+        let mut order = StopOrder { before, free: Vec::new(), passages };
+        let unneeded = |id: &&ProcId| order.before.get(*id) == Some(&0);
+        let unneeded: Vec<ProcId> = order.passages.iter().filter(unneeded).copied().collect();
+        unneeded.into_iter().for_each(|id| order.go(graph, id));
+        // Who is free by that is free from the beginning on.
+        order.free.clear();
+        order
     }
 
     /// Nothing is left of this one.
     pub(super) fn note_gone(&mut self, graph: &Graph, id: ProcId) {
-        let Some(count) = self.before.get_mut(&id).filter(|count| **count != GONE) else { return };
-        *count = GONE;
-        for link in graph.needs(id) {
-            if let Some(count) = self.before.get_mut(&link.on).filter(|count| ![0, GONE].contains(count)) {
-                *count -= 1;
-                if *count == 0 {
-                    self.free.push(link.on);
+        // Of these nothing was there; they go with those that need them.
+        if !self.passages.contains(&id) {
+            self.go(graph, id);
+        }
+    }
+
+    fn go(&mut self, graph: &Graph, id: ProcId) {
+        let mut gone = vec![id];
+        while let Some(id) = gone.pop() {
+            let Some(count) = self.before.get_mut(&id).filter(|count| **count != GONE) else { continue };
+            *count = GONE;
+            for link in graph.needs(id) {
+                if let Some(count) = self.before.get_mut(&link.on).filter(|count| ![0, GONE].contains(count)) {
+                    *count -= 1;
+                    match (*count, self.passages.contains(&link.on)) {
+                        (0, true) => gone.push(link.on),
+                        (0, false) => self.free.push(link.on),
+                        (_, _) => {}
+                    }
                 }
             }
         }
+    }
+
+    /// A oneshot without a process, which something is there for that needs it.
+    fn is_between(&self, id: ProcId) -> bool {
+        self.passages.contains(&id) && self.before.get(&id).is_some_and(|count| *count != GONE)
     }
 
     /// One that nobody needs any more.
@@ -71,16 +98,22 @@ impl Engine {
         if self.graph.is_empty() || self.settings.dialect == Dialect::Supervisord {
             return StopOrder::default();
         }
-        let alive: Vec<ProcId> =
-            self.registry.iter().filter(|(_, entry)| entry.machine.is_engaged()).map(|(id, _)| id).collect();
-        StopOrder::new(&self.graph, &alive)
+        self.order_of_ends(&self.alive())
+    }
+
+    fn alive(&self) -> Vec<ProcId> {
+        self.registry.iter().filter(|(_, entry)| entry.machine.is_engaged()).map(|(id, _)| id).collect()
+    }
+
+    fn order_of_ends(&self, alive: &[ProcId]) -> StopOrder {
+        let passages = self.registry.iter().filter(|(_, entry)| entry.is_passage()).map(|(id, _)| id);
+        StopOrder::new(&self.graph, alive, passages.collect())
     }
 
     /// The stages in which what is there now is to be stopped, the last one first: dependants come first; in supervisord's dialect one group after the
     /// other within that, the last to start first.
     pub(super) fn shutdown_stages(&self) -> Vec<Stage> {
-        let alive: Vec<ProcId> =
-            self.registry.iter().filter(|(_, entry)| entry.machine.is_engaged()).map(|(id, _)| id).collect();
+        let alive = self.alive();
         let is_theirs = self.settings.dialect == Dialect::Supervisord;
         if self.graph.is_empty() && !is_theirs {
             return vec![self.stage(alive)];
@@ -104,12 +137,17 @@ impl Engine {
 
     /// For each of these how many others have to end before it, one after the other.
     fn depths_of_stop(&self, alive: &[ProcId]) -> Vec<u32> {
+        let order = self.order_of_ends(alive);
+        let is_part = |id: &ProcId| alive.binary_search(id).is_ok() || order.is_between(*id);
+        let parts: Vec<ProcId> = self.registry.ids().into_iter().filter(is_part).collect();
         let mut pairs = Vec::new();
-        for (dependant, id) in (0..).zip(alive) {
-            let on = self.graph.needs(*id).iter().filter_map(|link| alive.binary_search(&link.on).ok());
+        for (dependant, id) in (0..).zip(&parts) {
+            let on = self.graph.needs(*id).iter().filter_map(|link| parts.binary_search(&link.on).ok());
             pairs.extend(on.map(|on| (on as u32, dependant)));
         }
-        Topology::new(alive.len(), &pairs).depths().unwrap_or_else(|| vec![0; alive.len()])
+        let depths = Topology::new(parts.len(), &pairs).depths().unwrap_or_else(|| vec![0; parts.len()]);
+        let there = parts.iter().zip(depths).filter(|(id, _)| alive.binary_search(id).is_ok());
+        there.map(|(_, depth)| depth).collect()
     }
 
     /// The number of the group of each of these, in the order in which groups start.

@@ -17,6 +17,7 @@ mod graphs;
 mod history;
 mod ledger;
 mod lifetimes;
+mod milestones;
 mod obstacles;
 mod on_fatal;
 mod operate;

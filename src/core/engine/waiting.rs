@@ -83,7 +83,12 @@ impl Engine {
         match self.held.get(&link.on) {
             Some(held) if held.comes_up() => Standing::Coming,
             Some(_) => Standing::Lost,
-            None if holds(entry, link.condition) => Standing::Holds,
+            None if holds(entry, link.condition) => {
+                match entry.is_passage() && self.awaited_beyond(link.on).is_some() {
+                    true => Standing::Coming,
+                    false => Standing::Holds,
+                }
+            }
             None if entry.machine.comes_up() => Standing::Coming,
             None => Standing::Lost,
         }
@@ -193,9 +198,15 @@ impl Engine {
         if self.is_ending() {
             return;
         }
-        for place in self.graph.dependant_places(id) {
-            if let Some(link) = self.graph.dependant_at(place) {
+        let mut passed: SortedSet<ProcId> = SortedSet::default();
+        let mut open = vec![id];
+        while let Some(id) = open.pop() {
+            for place in self.graph.dependant_places(id) {
+                let Some(link) = self.graph.dependant_at(place) else { continue };
                 self.review_dependant(&link);
+                if self.is_milestone(link.from) && passed.insert(link.from) {
+                    open.push(link.from);
+                }
             }
         }
     }
@@ -205,10 +216,8 @@ impl Engine {
         if self.held.len() == 0 {
             return;
         }
-        for place in self.graph.need_places(id) {
-            if let Some(link) = self.graph.need_at(place) {
-                self.perform_held(link.on);
-            }
+        for on in self.needs_beyond(id) {
+            self.perform_held(on);
         }
     }
 
@@ -341,6 +350,10 @@ impl Engine {
         let mut on = Vec::new();
         let mut more = 0;
         for link in self.graph.needs(id).iter().filter(|link| self.standing(link) == Standing::Coming) {
+            // Of a milestone, what is beyond it.
+            let beyond = self.registry.get(link.on).filter(|entry| holds(entry, link.condition));
+            let beyond = beyond.and_then(|_| self.awaited_beyond(link.on));
+            let link = beyond.as_ref().unwrap_or(link);
             let Some(entry) = self.registry.get(link.on) else { continue };
             if on.len() == MOST_NAMED {
                 more += 1;

@@ -89,7 +89,7 @@ impl Sim {
         let hard = [DependencyKind::Requires, DependencyKind::Binds];
         let kinds = if self.ending { &DependencyKind::ALL[..] } else { &hard[..] };
         for (other, id) in &self.ids {
-            let needs_it = self.needs(other, kinds).iter().any(|(on, _)| on == name);
+            let needs_it = self.needs_through(other, kinds).contains(name);
             assert!(!needs_it || !self.is_there(other, *id), "{name} is stopped before {other}: {cause}");
         }
     }
@@ -120,11 +120,8 @@ impl Sim {
         }
         let slots_are_taken = self.start_limit > 0 && self.starting() == self.start_limit as usize;
         for (id, entry) in self.engine.registry.iter().filter(|(_, entry)| entry.machine.is_waiting()) {
-            let comes = |link: &graph::Link| {
-                let on = self.engine.registry.get(link.on);
-                self.engine.is_held(link.on) || on.is_some_and(|on| on.machine.comes_up())
-            };
-            let waits = self.engine.graph.needs(id).iter().any(|link| !self.engine.is_met(link) && comes(link));
+            let needs = self.engine.graph.needs(id);
+            let waits = needs.iter().any(|link| !self.engine.is_met(link) && self.comes(link.on));
             let waits = waits || slots_are_taken;
             assert!(waits, "{} waits for nothing that could come", self.with_needs(entry.name()));
             match self.engine.condition_of(id, entry) {
@@ -132,6 +129,29 @@ impl Sim {
                 other => panic!("{} waits, and tells {other:?}", entry.name()),
             }
         }
+    }
+
+    /// It may still come, or something that was needed by it, where it is a oneshot that has completed.
+    fn comes(&self, id: ProcId) -> bool {
+        let Some(entry) = self.engine.registry.get(id) else { return false };
+        let is_done = self.has_completed(entry.name()) && !entry.machine.is_engaged();
+        self.engine.is_held(id)
+            || entry.machine.comes_up()
+            || is_done && self.engine.graph.needs(id).iter().any(|link| self.comes(link.on))
+    }
+
+    /// What it needs, directly or by way of oneshots that have completed.
+    fn needs_through(&self, name: &str, kinds: &[DependencyKind]) -> BTreeSet<String> {
+        let (mut all, mut open) = (BTreeSet::new(), vec![name.to_owned()]);
+        while let Some(name) = open.pop() {
+            for (on, _) in self.needs(&name, kinds) {
+                let is_between = self.ids.get(&on).is_some_and(|id| self.engine.is_milestone(*id));
+                if all.insert(on.clone()) && is_between {
+                    open.push(on);
+                }
+            }
+        }
+        all
     }
 
     /// A program with what it needs, for people.

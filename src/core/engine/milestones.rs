@@ -1,0 +1,66 @@
+//! Oneshots without a process. Whoever needs one that has completed is there for what that needed, too: a stop of this stops it
+//! first, a start of it starts this, and it does not come back before this does.
+
+use super::graph::Link;
+use super::waiting::holds;
+use super::{Engine, Entry};
+use crate::api::ProcId;
+use crate::util::sorted::SortedSet;
+
+impl Engine {
+    /// It is a oneshot that has completed, and of which nothing is there.
+    pub(super) fn is_milestone(&self, id: ProcId) -> bool {
+        self.registry.get(id).is_some_and(|entry| entry.is_passage() && entry.machine.has_completed())
+    }
+
+    fn is_passage(&self, id: ProcId) -> bool {
+        self.registry.get(id).is_some_and(Entry::is_passage)
+    }
+
+    /// Those that depend on it, and those that do so by way of oneshots without a process.
+    pub(super) fn dependants_beyond(&self, id: ProcId) -> Vec<ProcId> {
+        self.walk(id, |at| self.graph.needed_by(at).iter().map(|link| link.from))
+    }
+
+    /// What it depends on, and what it does so by way of oneshots without a process.
+    pub(super) fn needs_beyond(&self, id: ProcId) -> Vec<ProcId> {
+        self.walk(id, |at| self.graph.needs(at).iter().map(|link| link.on))
+    }
+
+    fn walk<I: Iterator<Item = ProcId>>(&self, from: ProcId, next: impl Fn(ProcId) -> I) -> Vec<ProcId> {
+        let mut found = Vec::new();
+        let mut passed: SortedSet<ProcId> = SortedSet::default();
+        let mut open = vec![from];
+        while let Some(at) = open.pop() {
+            for id in next(at) {
+                found.push(id);
+                if self.is_passage(id) && passed.insert(id) {
+                    open.push(id);
+                }
+            }
+        }
+        found
+    }
+
+    /// What a milestone needs that is on its way at present: a command restarts it, or it has failed and comes back.
+    pub(super) fn awaited_beyond(&self, milestone: ProcId) -> Option<Link> {
+        let mut passed: SortedSet<ProcId> = SortedSet::default();
+        let mut open = vec![milestone];
+        while let Some(at) = open.pop() {
+            for link in self.graph.needs(at).iter().filter(|link| link.kind.is_hard()) {
+                let Some(entry) = self.registry.get(link.on).filter(|entry| !entry.leaving) else { continue };
+                let comes = match self.held_command(link.on) {
+                    Some(_) => self.held_comes_up(link.on),
+                    None => entry.machine.comes_up() && !holds(entry, link.condition),
+                };
+                if comes {
+                    return Some(*link);
+                }
+                if self.is_milestone(link.on) && passed.insert(link.on) {
+                    open.push(link.on);
+                }
+            }
+        }
+        None
+    }
+}
