@@ -175,6 +175,16 @@ pub enum RollbackReason {
     },
 }
 
+impl RollbackReason {
+    /// Why a program has failed, where that is the reason.
+    fn cause(&self) -> Option<&Cause> {
+        match self {
+            RollbackReason::Unconfirmed => None,
+            RollbackReason::Failed { cause, .. } => Some(cause),
+        }
+    }
+}
+
 impl fmt::Display for RollbackReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -275,6 +285,11 @@ pub enum Refusal {
         /// The time was up: it may still come.
         timed_out: bool,
     },
+    /// The update was taken back before what it asks for had come about.
+    UpdateTakenBack {
+        /// Why.
+        reason: Box<RollbackReason>,
+    },
     /// No update waits to be confirmed.
     NothingToConfirm {
         /// Why the last one was taken back.
@@ -364,6 +379,7 @@ impl Refusal {
             }
             Refusal::ReloadIncomplete { .. } => "reload_incomplete",
             Refusal::UpdateIncomplete { .. } => "update_incomplete",
+            Refusal::UpdateTakenBack { .. } => "update_taken_back",
             Refusal::NothingToConfirm { .. } => "nothing_to_confirm",
             Refusal::Output { .. } => "output_failed",
             Refusal::Stdin { why: StdinRefusal::NoPipe, .. } => "stdin_no_pipe",
@@ -394,6 +410,7 @@ impl Refusal {
         match self {
             Refusal::NotRunning { reached, .. } => reached.cause.as_ref(),
             Refusal::WaitFailed { why, .. } => cause_of(why),
+            Refusal::UpdateTakenBack { reason } => reason.cause(),
             Refusal::NotReached { members, .. }
             | Refusal::ReloadIncomplete { members, .. }
             | Refusal::UpdateIncomplete { members, .. } => members.first().and_then(|(_, why)| cause_of(why)),
@@ -556,6 +573,7 @@ impl fmt::Display for Refusal {
                     false => Ok(()),
                 }
             }
+            Refusal::UpdateTakenBack { reason } => write!(f, "The update was taken back: {reason}"),
             Refusal::NothingToConfirm { taken_back: Some(reason) } => {
                 write!(f, "Nothing to confirm: the update was taken back, because {reason}")
             }

@@ -230,6 +230,33 @@ fn an_unconfirmed_update_that_breaks_a_program_is_taken_back_at_once() {
     daemon.terminate();
 }
 
+/// Whoever asked for it learns what has brought it down, and not how what was up before fares.
+#[test]
+fn an_unconfirmed_update_that_fails_before_it_is_up_has_failed() {
+    let with = |command: &str, more: &str| {
+        format!(
+            "[program:web]\ncommand = {command}\nstartretries = 0\nstartsecs = 2\n\
+             [program:app]\ncommand = sleep 1000\nstartsecs = 0\nrequires = web\n{more}"
+        )
+    };
+    let once = "[program:once]\ntype = oneshot\ncommand = sh -c 'exit 7'\nstartretries = 0\n";
+    let daemon = Daemon::start(&with("sleep 1000", ""));
+    all_running(&daemon, &["web", "app"]);
+    for (after, why) in [
+        (with("false", ""), "web is FATAL: exit code 1 after "),
+        (with("sleep 1000", once), "once is FATAL: exit code 7 after "),
+        (with("/dev/null", ""), "web is FATAL: "),
+    ] {
+        daemon.write_config(&after, &[]);
+        let (code, said, errors) = daemon.ctl(&["update", "--confirm", "300"]);
+        let wanted = format!("The update was taken back: {why}");
+        assert!(code == 1 && errors.contains(&wanted), "{code} {said}{errors}");
+        all_running(&daemon, &["web", "app"]);
+        wait_until("all is as before", || daemon.all().len() == 2);
+    }
+    daemon.terminate();
+}
+
 #[test]
 fn an_unconfirmed_update_that_makes_a_program_unhealthy_is_taken_back() {
     let program = "[program:p]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = script\n\

@@ -84,6 +84,9 @@ fn one_of_each() -> Vec<Refusal> {
         Refusal::Internal,
     ]);
     let failed = RollbackReason::Failed { name: name(), state: ProcessState::Fatal, cause: Cause::Executed };
+    for reason in [RollbackReason::Unconfirmed, failed.clone()] {
+        all.push(Refusal::UpdateTakenBack { reason: Box::new(reason) });
+    }
     for taken_back in [None, Some(RollbackReason::Unconfirmed), Some(failed)] {
         all.push(Refusal::NothingToConfirm { taken_back: taken_back.map(Box::new) });
     }
@@ -140,6 +143,7 @@ fn kinds(refusal: &Refusal) -> &'static [&'static str] {
         }
         Refusal::ReloadIncomplete { .. } => &["reload_incomplete", "timed_out"],
         Refusal::UpdateIncomplete { .. } => &["update_incomplete", "timed_out"],
+        Refusal::UpdateTakenBack { .. } => &["update_taken_back"],
         Refusal::NothingToConfirm { .. } => &["nothing_to_confirm"],
         Refusal::Output { .. } => &["output_failed"],
         Refusal::Stdin { .. } => &["stdin_no_pipe", "stdin_closed", "stdin_full"],
@@ -161,7 +165,7 @@ fn kinds(refusal: &Refusal) -> &'static [&'static str] {
 fn every_refusal_is_a_sentence_and_has_a_kind() {
     let all = one_of_each();
     let variants: HashSet<_> = all.iter().map(std::mem::discriminant).collect();
-    assert_eq!(variants.len(), if cfg!(feature = "attach") { 27 } else { 25 }, "one of each variant");
+    assert_eq!(variants.len(), if cfg!(feature = "attach") { 28 } else { 26 }, "one of each variant");
     for refusal in &all {
         let text = refusal.to_string();
         assert!(!text.is_empty() && text.trim() == text && !text.contains("  "), "{text:?}");

@@ -184,6 +184,7 @@ fn code_of(refusal: &Refusal) -> ErrorCode {
         | Refusal::WaitFailed { .. }
         | Refusal::ReloadIncomplete { .. }
         | Refusal::UpdateIncomplete { .. }
+        | Refusal::UpdateTakenBack { .. }
         | Refusal::RereadFailed(_)
         | Refusal::ReloadFailed(_)
         | Refusal::UpdateFailed(_)

@@ -150,6 +150,7 @@ impl Fault {
             | Refusal::WaitFailed { .. }
             | Refusal::ReloadIncomplete { .. }
             | Refusal::UpdateIncomplete { .. }
+            | Refusal::UpdateTakenBack { .. }
             | Refusal::NothingToConfirm { .. }
             | Refusal::Output { .. }
             | Refusal::Internal => FaultCode::Failed.about(refusal.to_string()),

@@ -115,6 +115,7 @@ pub(super) fn status_of(refusal: &Refusal) -> Status {
         | Refusal::WaitFailed { .. }
         | Refusal::ReloadIncomplete { .. }
         | Refusal::UpdateIncomplete { .. }
+        | Refusal::UpdateTakenBack { .. }
         | Refusal::RereadFailed(_)
         | Refusal::ReloadFailed(_)
         | Refusal::UpdateFailed(_)

@@ -149,6 +149,11 @@ impl Commit {
         }
     }
 
+    /// A program of the update has failed: it is taken back in this moment.
+    pub(super) fn has_failed(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.failed.is_some())
+    }
+
     /// When the update is taken back; `None` where none waits to be confirmed.
     pub(super) fn pending_until(&self) -> Option<Moment> {
         self.pending.as_ref().map(|pending| pending.until)
@@ -394,6 +399,8 @@ impl Engine {
         let Some(pending) = self.commit.pending.take() else { return };
         let reason = pending.failed.unwrap_or(RollbackReason::Unconfirmed);
         self.announce(None, Announcement::Reload(ReloadChange::RolledBack(Arc::new(reason.clone()))));
+        // Before anything is brought back: what was up before says nothing of the update.
+        self.refuse_updates(&reason);
         self.commit.taken_back = Some(Box::new(reason));
         let Snapshot { config, mut up, additions } = pending.before;
         // What was disabled meanwhile, and is down, is not started for having been up.
@@ -415,14 +422,22 @@ impl Engine {
     /// The daemon ends: there is nothing to go back to any more.
     pub(super) fn abandon_commit(&mut self) {
         self.commit.pending = None;
+        self.waiters.keep_updates();
         self.timers.set(TimerKey::Commit, None);
     }
 
     /// Somebody confirms the update.
     pub(super) fn confirm(&mut self, token: ReplyToken) {
+        // He comes in the moment of its failure: whoever asked for the update is told of that, and so is he.
+        if self.commit.has_failed() {
+            self.roll_back();
+        }
         self.timers.set(TimerKey::Commit, None);
         match (self.commit.pending.take(), self.commit.taken_back.take()) {
-            (Some(_), _) => self.reply(token, Reply::Confirmed),
+            (Some(_), _) => {
+                self.waiters.keep_updates();
+                self.reply(token, Reply::Confirmed);
+            }
             (None, taken_back) => self.refuse(token, Refusal::NothingToConfirm { taken_back }),
         }
     }

@@ -8,8 +8,8 @@ use super::ledger::{Owner, ReplyToken, WaiterId};
 use super::registry::Entry;
 use super::timers::TimerKey;
 use crate::api::{
-    Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, Selector, Terms, Unreached,
-    Updated, WaitFor,
+    Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, RollbackReason, Selector,
+    Terms, Unreached, Updated, WaitFor,
 };
 use crate::core::effect::KeptFile;
 use crate::models::{AutoRestart, HealthCheckType};
@@ -120,6 +120,15 @@ impl Waiters {
     /// Nobody waits.
     pub(super) fn is_empty(&self) -> bool {
         self.open.len() == 0
+    }
+
+    /// What was brought about by an update stays: whoever still waits for that is told of no way back.
+    pub(super) fn keep_updates(&mut self) {
+        for waiter in self.open.values_mut() {
+            if let WaitKind::Update(updated) = &mut waiter.kind {
+                updated.confirm_until = None;
+            }
+        }
     }
 
     /// How many there are.
@@ -283,9 +292,24 @@ impl Engine {
         self.finish_waiter(waiter);
     }
 
+    /// An update is taken back: whoever still waits for what it was to bring about learns why.
+    pub(super) fn refuse_updates(&mut self, reason: &RollbackReason) {
+        let chosen = self.waiters.open.iter().filter(|(_, waiter)| waiter.is_unconfirmed()).map(|(id, _)| *id);
+        for waiter in chosen.collect::<Vec<WaiterId>>() {
+            let request = self.close_waiter(waiter).and_then(|closed| closed.request);
+            // The log has been told.
+            if let Some(token) = request.and_then(|request| self.ledger.take(request)) {
+                self.refuse(token, Refusal::UpdateTakenBack { reason: Box::new(reason.clone()) });
+            }
+        }
+    }
+
     /// Answers if all members have settled.
     fn finish_waiter(&mut self, waiter: WaiterId) {
-        if self.waiters.open.get(&waiter).is_none_or(|waiter| waiter.open > 0) {
+        let may_be_refused = self.commit.has_failed();
+        // An update that is about to be taken back is answered by that, see `refuse_updates`.
+        let waits = |waiter: &Waiter| waiter.open > 0 || may_be_refused && waiter.is_unconfirmed();
+        if self.waiters.open.get(&waiter).is_none_or(waits) {
             return;
         }
         let Some(closed) = self.close_waiter(waiter) else { return };
@@ -355,6 +379,11 @@ impl Waiter {
         sort_by(&mut by_id, |one, other| id(*one).cmp(&id(*other)));
         let open = members.len();
         Waiter { request, kind, members, by_id, open, timed_out: false, only_begin }
+    }
+
+    /// It waits for an update that may be taken back.
+    fn is_unconfirmed(&self) -> bool {
+        matches!(&self.kind, WaitKind::Update(updated) if updated.confirm_until.is_some())
     }
 
     /// Gives the goals of one process an outcome, as far as there is one by now.

@@ -88,7 +88,7 @@ impl Bench {
     }
 
     /// One turn, at the end of which the ledger agrees with those who wait.
-    fn turn(&mut self, tell: impl FnOnce(&mut Engine, Moment)) {
+    pub(super) fn turn(&mut self, tell: impl FnOnce(&mut Engine, Moment)) {
         tell(&mut self.engine, self.now);
         let mut results = Vec::new();
         while let Some(effect) = self.engine.poll_effect() {

@@ -1,11 +1,12 @@
 //! New configurations: what they change, and the way back.
 
 use super::bench::{checked, other, quick, update};
+use super::dependencies::list;
 use super::*;
 use crate::api::{Changes, DaemonChanges, ReloadChange, Reread, RollbackReason, Updated, Watch};
 use crate::config::Diagnostic;
-use crate::models::{AccessRule, AutoRestart, DefaultOutput, HttpConfig};
-use crate::process::Cause;
+use crate::models::{AccessRule, AutoRestart, DefaultOutput, HttpConfig, ProgramType};
+use crate::process::{Cause, SpawnError, SpawnStage};
 
 impl Bench {
     fn updated(&self) -> &Updated {
@@ -362,4 +363,96 @@ fn each_file_is_brought_into_force_whatever_was_there_before() {
             before = file;
         }
     }
+}
+
+/// Whether its last words are still to be read, something waits for it, it is new, or was never executed: whoever waits for the
+/// update learns what has brought it down, and not what the way back does to the programs.
+#[test]
+fn an_update_that_is_taken_back_is_answered_by_why() {
+    let strict = |name: &str| ProgramConfig { startretries: 0, ..program(name) };
+    let needing = |on: &str| ProgramConfig { requires: list(on), ..program("app") };
+    let once = ProgramConfig { program_type: ProgramType::Oneshot, autorestart: AutoRestart::Never, ..strict("once") };
+    let before = [strict("p"), needing("p")];
+    let cases: [(&[ProgramConfig], ProcId, &str); 3] = [
+        (&[other(&strict("p")), needing("p")], 0, "p is FATAL: exit code 7 after 0.0 s"),
+        (&[strict("p"), needing("p"), once], 2, "once is FATAL: exit code 7 after 0.0 s"),
+        (&[strict("p"), needing("p"), strict("new")], 2, "new is FATAL: exit code 7 after 0.0 s"),
+    ];
+    for (after, fails, why) in cases {
+        let mut bench = Bench::new(&before);
+        bench.start(1, "p");
+        bench.pass(10);
+        bench.start(1, "app");
+        bench.pass(10);
+        let told = bench.answers().len();
+        bench.ask(2, update(Some(60)));
+        bench.load(after);
+        if fails == 0 {
+            bench.end(1, Exit::Signal(15));
+            bench.end(0, Exit::Signal(15));
+        }
+        bench.end(fails, Exit::Code(7));
+        assert_eq!(bench.answers()[told..], [(2, "update_taken_back")], "{why}");
+        assert_eq!(bench.message(), format!("FAILED The update was taken back: {why}"));
+        assert!(bench.refusal().cause().is_some());
+        bench.pass(60);
+        assert_eq!(["p", "app"].map(|name| bench.state(name)), [ProcessState::Running; 2]);
+        assert_eq!(bench.answers().len(), told + 1, "it is told once");
+    }
+}
+
+#[test]
+fn an_update_that_can_not_be_executed_is_answered_by_that() {
+    let strict = |command: &str| ProgramConfig { command: name(command), ..program("p") };
+    let mut bench = Bench::new(&[strict("sleep 1000")]);
+    bench.start(1, "p");
+    bench.pass(10);
+    bench.ask(2, update(Some(60)));
+    bench.load(&[strict("other")]);
+    bench.system.refuse_spawns = Some(SpawnError::system(SpawnStage::Exec, "/bin/other", 13));
+    bench.end(0, Exit::Signal(15));
+    assert_eq!(bench.answers().last(), Some(&(2, "update_taken_back")));
+    assert!(bench.message().starts_with("FAILED The update was taken back: p is FATAL: "), "{}", bench.message());
+}
+
+#[test]
+fn an_update_that_nobody_confirms_before_it_is_up_was_taken_back() {
+    let mut bench = Bench::new(&[program("p")]);
+    bench.start(1, "p");
+    bench.pass(10);
+    bench.ask(2, update(Some(5)));
+    bench.load(&[other(&program("p"))]);
+    bench.end(0, Exit::Signal(15));
+    bench.pass(5);
+    assert_eq!(bench.message(), "FAILED The update was taken back: nobody has confirmed it in time");
+    assert_eq!((bench.last_client(), bench.state("p")), (2, ProcessState::Stopping));
+}
+
+#[test]
+fn nobody_confirms_an_update_that_has_failed_in_the_same_moment() {
+    let mut bench = Bench::new(&[program("p")]);
+    bench.start(1, "p");
+    bench.pass(10);
+    bench.ask(2, update(Some(60)));
+    bench.load(&[ProgramConfig { startretries: 0, ..other(&program("p")) }]);
+    bench.end(0, Exit::Signal(15));
+    bench.system.ended.push((0, 2, Exit::Code(1)));
+    bench.turn(|engine, now| engine.handle(now, Input::Notice(Notice::Child)));
+    bench.ask(3, Request::Command(Command::Confirm));
+    let told: Vec<_> = bench.answers().into_iter().skip(1).collect();
+    assert_eq!(told, [(2, "update_taken_back"), (3, "nothing_to_confirm")]);
+    assert_eq!((bench.state("p"), bench.entry(0).config().command.as_str()), (ProcessState::Starting, "sleep 1000"));
+}
+
+#[test]
+fn an_update_that_is_confirmed_before_it_is_up_tells_of_no_way_back() {
+    let mut bench = Bench::new(&[program("p")]);
+    bench.start(1, "p");
+    bench.pass(10);
+    bench.ask(2, update(Some(60)));
+    bench.load(&[other(&program("p"))]);
+    bench.ask(3, Request::Command(Command::Confirm));
+    bench.end(0, Exit::Signal(15));
+    bench.pass(10);
+    assert_eq!((bench.last_client(), bench.updated().confirm_until), (2, None));
 }

@@ -12,7 +12,7 @@ pub(in super::super) struct FakeSystem {
     /// Spawns that have succeeded.
     pub pids: i32,
     pub(super) runs: BTreeMap<ProcId, Generation>,
-    pub(super) ended: Vec<(ProcId, Generation, Exit)>,
+    pub ended: Vec<(ProcId, Generation, Exit)>,
     pub refuse_spawns: Option<SpawnError>,
     pub refuse_checks: bool,
     pub refuse_tasks: Option<SpawnError>,

@@ -308,7 +308,8 @@ fn is_refusal(answer: &Answer) -> bool {
             Refusal::NotReached { .. }
             | Refusal::WaitFailed { .. }
             | Refusal::ReloadIncomplete { .. }
-            | Refusal::UpdateIncomplete { .. },
+            | Refusal::UpdateIncomplete { .. }
+            | Refusal::UpdateTakenBack { .. },
         ) => false,
         Err(_) => true,
     }

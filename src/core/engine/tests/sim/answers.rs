@@ -36,7 +36,8 @@ impl Oracle {
         };
         let by = [by, timeout.map(|timeout| now + timeout)].into_iter().flatten().min();
         let load = self.loads + 1;
-        self.asks.insert(id, Ask { kind, members, at: now, by, timeout, load, result: None, request });
+        self.asks
+            .insert(id, Ask { kind, members, at: now, by, timeout, load, result: None, request, taken_back: false });
     }
 
     /// When the first of those who have bounded their patience is to hear something.
@@ -163,6 +164,9 @@ impl Oracle {
             Ok(reply) => {
                 self.counts.done += 1;
                 ensure(fits(&ask.request, reply), "the answer to another question")?;
+                if let Reply::Updated(updated) = reply {
+                    ensure(updated.confirm_until.is_none() || !ask.taken_back, "it was taken back")?;
+                }
                 self.judge_reply(ask, left, is_shown)
             }
             Err(refusal) if timed_out(refusal) => {
@@ -251,6 +255,7 @@ impl Oracle {
                     let read = matches!(ask.result, Some(LoadResult::Good | LoadResult::Pending));
                     ensure(read, "the file was not read")
                 }
+                Refusal::UpdateIncomplete { confirm_pending: true, .. } => ensure(!ask.taken_back, "it was taken back"),
                 _ => ensure(ask.result == Some(LoadResult::Good), "nothing was applied, but some of it failed"),
             },
             Kind::Confirm => {

@@ -45,6 +45,10 @@ impl Sim {
         if self.ends_daemon(&request) {
             self.will_end()?;
         }
+        // It has failed in this moment: nobody can keep it any more.
+        if matches!(request, Request::Command(Command::Confirm)) && self.engine.commit.has_failed() {
+            self.system.oracle.roll_back(now);
+        }
         self.handle(Input::Request { id, by, request })
     }
 

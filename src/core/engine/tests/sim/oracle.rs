@@ -93,6 +93,8 @@ pub(super) struct Ask {
     pub(super) load: u64,
     pub(super) result: Option<LoadResult>,
     pub(super) request: Request,
+    /// The update that it has asked for was taken back.
+    pub(super) taken_back: bool,
 }
 
 /// An update that is taken back unless it is confirmed.
@@ -340,6 +342,7 @@ impl Oracle {
             Announcement::Reload(ReloadChange::RolledBack(_)) => {
                 let right = self.rolled_back.take();
                 self.rule(right == Some(true), || "an update is taken back before its time".to_owned());
+                self.asks.values_mut().for_each(|ask| ask.taken_back |= ask.result == Some(LoadResult::Good));
             }
             Announcement::Reload(
                 ReloadChange::Warning(_)
