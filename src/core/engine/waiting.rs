@@ -327,6 +327,9 @@ impl Engine {
                 match entry.machine.state() {
                     // The reason is better with the last line of output, which is on its way.
                     ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if entry.draining => {}
+                    // It has not failed: it is about to be restarted, a completed oneshot as well, when those that need it
+                    // have gone.
+                    ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if self.is_held(link.on) => {}
                     ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal => {
                         let reached: Box<Reached> = entry.reached(self.now);
                         return Some(Unreached::WaitsFor { on: entry.name().to_owned(), reached });

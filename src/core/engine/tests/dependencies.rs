@@ -568,3 +568,45 @@ fn row_77_a_oneshot_runs_once_for_all_that_need_it_and_not_again_for_a_restart_o
     assert_eq!(states(&bench), "a RUNNING, b RUNNING, migrate EXITED");
     assert_eq!(bench.entry(2).machine.generation(), 1);
 }
+
+/// A completed oneshot that waits for its `stop_command`, and `w`, which requires it and runs.
+fn completed_and_needed() -> Bench {
+    let mut bench = Bench::new(&[once_undone_by("true"), quick("w", "m")]);
+    ask(&mut bench, 1, Act::Start, "w");
+    bench.end(0, Exit::Code(0));
+    assert_eq!((states(&bench).as_str(), bench.answers()), ("m EXITED, w RUNNING", vec![(1, "ok")]));
+    bench
+}
+
+fn once_undone_by(command: &str) -> ProgramConfig {
+    let mut once = ProgramConfig { program_type: crate::models::ProgramType::Oneshot, ..timed("m") };
+    once.hooks.stop_command =
+        vec![crate::models::HookCommand { command: command.to_owned(), may_fail: false, as_daemon: false }];
+    once
+}
+
+/// `w` goes first, and waits for `m`, which is still EXITED then: `m` is about to be restarted, and has not failed.
+fn goes_and_comes_back(bench: &mut Bench) {
+    assert_eq!(states(bench), "m EXITED, w STOPPING");
+    bench.end(1, Exit::Signal(15));
+    assert_eq!((states(bench).as_str(), bench.answers().len()), ("m STOPPING, w STARTING", 1));
+    let task = *bench.system.tasks.keys().last().expect("the stop_command runs");
+    bench.handle(Input::TaskExited { task, exit: Exit::Code(0) });
+    bench.handle(Input::Output(Note::TaskOutput { task, tail: Vec::new() }));
+    assert_eq!((states(bench).as_str(), bench.answers().len()), ("m STARTING, w STARTING", 1));
+    bench.end(0, Exit::Code(0));
+    assert_eq!(states(bench), "m EXITED, w RUNNING");
+}
+
+#[test]
+fn a_completed_oneshot_with_a_stop_command_is_restarted_with_those_that_need_it() {
+    let mut bench = completed_and_needed();
+    ask(&mut bench, 2, Act::Restart { force: false }, "m");
+    goes_and_comes_back(&mut bench);
+    assert_eq!(bench.message(), "Restarted m, and what needs it: w");
+    let mut bench = completed_and_needed();
+    bench.ask(2, super::bench::update(None));
+    bench.load(&[once_undone_by("false"), quick("w", "m")]);
+    goes_and_comes_back(&mut bench);
+    assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")]);
+}
