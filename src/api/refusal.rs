@@ -10,7 +10,7 @@ use super::request::WaitFor;
 #[cfg(feature = "attach")]
 use super::run::RunRefusal;
 use crate::models::Right;
-use crate::process::{Cause, Condition, HookFailure, LastWords, Moment, ProcessState, StdinRefusal};
+use crate::process::{Cause, Condition, Exit, HookFailure, LastWords, Moment, ProcessState, StdinRefusal};
 
 /// The state that was reached instead.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,13 @@ pub enum Unreached {
         /// What that is instead.
         reached: Box<Reached>,
     },
+    /// Its start was cut short by the end of this one, to which it is bound; it starts when that gets there.
+    CutShort {
+        /// Which.
+        on: String,
+        /// How that has ended, where it is known by now.
+        exit: Option<Exit>,
+    },
     /// Somebody has stopped it meanwhile.
     StoppedMeanwhile(ProcessState),
     /// It is down, and the daemon itself does not start it.
@@ -64,6 +71,13 @@ impl fmt::Display for Unreached {
             Unreached::Reached(reached) => reached.fmt(f),
             Unreached::WaitsFor { on, reached } => {
                 write!(f, "it waits for {on}, which is {reached}; it starts when {on} is as it has to be")
+            }
+            Unreached::CutShort { on, exit } => {
+                write!(f, "{on}, to which it is bound, has ended")?;
+                if let Some(exit) = exit {
+                    write!(f, " ({exit})")?;
+                }
+                write!(f, "; it starts when {on} is as it has to be")
             }
             Unreached::StoppedMeanwhile(state) => write!(f, "{state}: it was stopped meanwhile"),
             Unreached::Disabled => f.write_str("it is disabled, and only 'start' starts it"),
@@ -443,7 +457,8 @@ impl Refusal {
 fn cause_of(unreached: &Unreached) -> Option<&Cause> {
     match unreached {
         Unreached::Reached(reached) | Unreached::WaitsFor { reached, .. } => reached.cause.as_ref(),
-        Unreached::StoppedMeanwhile(_)
+        Unreached::CutShort { .. }
+        | Unreached::StoppedMeanwhile(_)
         | Unreached::Disabled
         | Unreached::Removed
         | Unreached::RemovedFromConfiguration

@@ -264,3 +264,41 @@ fn a_stage_of_the_shutdown_may_use_what_the_others_do_not_need() {
     assert_eq!(lines(&daemon)[2..], ["stop web", "stop db"], "{}", daemon.log());
     assert!(!daemon.log().contains("SIGKILL"), "{}", daemon.log());
 }
+
+#[test]
+fn a_completed_oneshot_with_a_stop_command_is_restarted_and_all_of_it_comes_up() {
+    let with = |undo: &str| {
+        format!(
+            "[program:m]\ntype = oneshot\ncommand = true\nstop_command = {undo}\n\
+             [program:w]\ncommand = sleep 1000\nstartsecs = 0\nrequires = m\n"
+        )
+    };
+    let daemon = Daemon::start(&with("true"));
+    daemon.wait_state("w", "RUNNING");
+    for act in [&["restart", "m"][..], &["restart", "all"], &["update"]] {
+        let before = daemon.status("w").pid;
+        daemon.write_config(&with(if act == ["update"] { "sleep 0" } else { "true" }), &[]);
+        let (code, said, err) = daemon.ctl(act);
+        assert!(code == 0 && err.is_empty(), "{act:?}: {code} {said}{err}");
+        let w = daemon.status("w");
+        assert!(w.state == "RUNNING" && w.pid != before, "{act:?}: {w:?}");
+    }
+    daemon.terminate();
+}
+
+#[test]
+fn what_is_bound_to_what_keeps_failing_is_told_of_and_given_up() {
+    let daemon = Daemon::start(
+        "[program:flap]\ncommand = sh -c 'sleep 1.3; exit 1'\nstartsecs = 0\n\
+         [program:slow]\ncommand = sleep 1000\nstartsecs = 60\nbinds = flap\nautostart = false\n\
+         [program:quick]\ncommand = sleep 1000\nstartsecs = 0\nbinds = flap\nrestart_limit = 2/600\n",
+    );
+    let (code, said, err) = daemon.ctl(&["start", "slow"]);
+    let wanted = "slow did not start: flap, to which it is bound, has ended (exit code 1); it starts when";
+    assert!(code == 1 && err.contains(wanted), "{code} {said}{err}");
+    let quick = daemon.wait_state("quick", "FATAL");
+    let why = quick.description.unwrap_or_default();
+    assert!(why.contains("gave up after 2 restarts within 600 s (restart_limit)"), "{why}");
+    assert_eq!(quick.restarts, Some(2));
+    daemon.terminate();
+}

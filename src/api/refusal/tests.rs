@@ -24,9 +24,11 @@ fn hook_failure() -> HookFailure {
 }
 
 /// Each way not to get where it was to get.
-fn unreached() -> [Unreached; 6] {
+fn unreached() -> [Unreached; 8] {
     [
         Unreached::Reached(reached()),
+        Unreached::CutShort { on: name(), exit: None },
+        Unreached::CutShort { on: name(), exit: Some(Exit::Code(3)) },
         Unreached::StoppedMeanwhile(ProcessState::Stopping),
         Unreached::Disabled,
         Unreached::Removed,

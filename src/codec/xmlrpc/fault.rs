@@ -167,7 +167,7 @@ impl Fault {
                 Some(_) => FaultCode::SpawnError.about(name),
                 None => FaultCode::AbnormalTermination.about(name),
             },
-            Unreached::WaitsFor { .. } => FaultCode::SpawnError.about(name),
+            Unreached::WaitsFor { .. } | Unreached::CutShort { .. } => FaultCode::SpawnError.about(name),
             Unreached::StoppedMeanwhile(_) | Unreached::Disabled => FaultCode::AbnormalTermination.about(name),
             Unreached::Removed | Unreached::RemovedFromConfiguration => FaultCode::BadName.about(name),
             Unreached::ShuttingDown => FaultCode::ShutdownState.bare(),

@@ -119,6 +119,11 @@ impl Eyes<'_> {
                     HIDDEN.clone_into(on);
                 }
             }
+            Unreached::CutShort { on, exit: _ } => {
+                if !self.see_name(on) {
+                    HIDDEN.clone_into(on);
+                }
+            }
             Unreached::StoppedMeanwhile(_)
             | Unreached::Disabled
             | Unreached::Removed

@@ -199,6 +199,24 @@ impl Engine {
         }
     }
 
+    /// An attempt to start ends because what the process is bound to has ended: that is the first thing that is not as asked,
+    /// and it may go on like this for ever.
+    pub(super) fn start_cut_short(&mut self, id: ProcId, on: ProcId) {
+        let Some((entry, on)) = self.registry.get(id).zip(self.registry.get(on)) else { return };
+        // Of one that is still on its way out nobody knows yet how that ends.
+        let exit = on.machine.last_run().filter(|_| on.machine.pid().is_none()).map(|run| run.exit);
+        let why = Unreached::CutShort { on: on.name().to_owned(), exit };
+        for waiter in entry.waiters.clone() {
+            if let Some(open) = self.waiters.open.get_mut(&waiter) {
+                open.settle(id, |goal| match goal {
+                    Goal::Up => Some(Err(why.clone())),
+                    Goal::Down | Goal::Reach(_) => None,
+                });
+            }
+            self.finish_waiter(waiter);
+        }
+    }
+
     /// A subscriber: what somebody waits for is done when it was so, if only for a moment.
     pub(super) fn settle_arrivals(&mut self, id: Option<ProcId>, announcement: &Announcement) {
         let (Some(id), Announcement::Transition { transition, .. }) = (id, announcement) else { return };

@@ -244,6 +244,7 @@ impl Engine {
             if is_gone && !self.is_met(link) && !self.held.contains_key(&link.on) {
                 let name = self.name_of(link.on).as_ref().into();
                 let by = Initiator::Related(Arc::new(Related { name, relation: Relation::BoundTo, by: None }));
+                self.start_cut_short(id, link.on);
                 self.tell(id, process::Event::RestartRequested { force: false, by });
             }
         }

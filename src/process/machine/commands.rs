@@ -105,7 +105,7 @@ impl Machine {
 
     pub(super) fn restart_requested(&mut self, now: Moment, phase: Phase, force: bool, by: Initiator) -> Phase {
         self.desired = Desired::Up;
-        if !by.is_policy() {
+        if !Machine::is_automatic(&by) {
             self.tally = self.tally.begin();
         }
         let cause = self.note_request(now, Verb::Restart, by);

@@ -396,13 +396,16 @@ impl Machine {
                 self.failed_attempt(now, ProcessState::Stopping, failure, None)
             }
             (Then::AsDesired | Then::HealthRestart { .. } | Then::StartFailed { .. }, desired) => {
+                if let Some((failure, limit)) = self.may_not_follow(now, pid) {
+                    return self.give_up(now, ProcessState::Stopping, failure.into(), Some(limit), None);
+                }
                 // The last run may not have been this one, which did not get to a process.
                 let exit = pid.and(self.last_run.as_ref()).map(|last| last.exit);
                 let phase = self.enter(ProcessState::Stopping, Phase::Stopped, pid, Cause::Ended { exit });
                 match desired {
                     Desired::Up => {
                         let (_, by) = self.last_asked();
-                        if by.is_policy() {
+                        if Machine::is_automatic(&by) {
                             self.count_restart(now);
                         }
                         let cause = Cause::Requested { verb: Verb::Start, by, remains_of: None };
@@ -412,6 +415,17 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// It was restarted because something that it is bound to has ended: one such restart too many is only a stop.
+    fn may_not_follow(&self, now: Moment, pid: Option<i32>) -> Option<(Failure, Tries)> {
+        let (_, by) = self.last_asked();
+        if self.desired == Desired::Down || by.is_policy() || !Machine::is_automatic(&by) {
+            return None;
+        }
+        let last = pid.and(self.last_run.as_ref())?;
+        let limit = self.exceeds_limit(now)?;
+        Some((Failure::Exited { exit: last.exit, age_ms: last.age_ms() }, limit))
     }
 
     /// The start that an empty-handed phase waits for, if its time has come.
