@@ -375,9 +375,27 @@ impl Engine {
         let until = self.now.checked_add(confirm).unwrap_or(self.now);
         let seconds = confirm.as_secs();
         self.announce(None, Announcement::Reload(ReloadChange::CommitPending { seconds }));
-        self.timers.set(TimerKey::Commit, Some(until));
-        self.commit.pending =
-            Some(Box::new(PendingCommit { before, until, watched, failed: None, disabled: SortedSet::default() }));
+        let failed = watched.iter().find_map(|id| self.failed_at_once(*id));
+        self.timers.set(TimerKey::Commit, Some(if failed.is_some() { self.now } else { until }));
+        let disabled = SortedSet::default();
+        self.commit.pending = Some(Box::new(PendingCommit { before, until, watched, failed, disabled }));
+    }
+
+    /// A start that needs what can't get there has failed before anything is executed.
+    fn failed_at_once(&self, id: ProcId) -> Option<RollbackReason> {
+        let entry = self.registry.get(id).filter(|_| !self.is_held(id))?;
+        match entry.machine.state() {
+            state @ ProcessState::Fatal => {
+                Some(RollbackReason::Failed { name: entry.name().to_owned(), state, cause: entry.cause()? })
+            }
+            ProcessState::Stopped
+            | ProcessState::Starting
+            | ProcessState::Running
+            | ProcessState::Backoff
+            | ProcessState::Stopping
+            | ProcessState::Exited
+            | ProcessState::Unhealthy => None,
+        }
     }
 
     /// A subscriber: has a program failed that an unconfirmed update has started?

@@ -456,3 +456,17 @@ fn an_update_that_is_confirmed_before_it_is_up_tells_of_no_way_back() {
     bench.pass(10);
     assert_eq!((bench.last_client(), bench.updated().confirm_until), (2, None));
 }
+
+/// It is FATAL before the daemon begins to wait for a confirmation.
+#[test]
+fn an_update_that_needs_what_can_not_get_there_is_taken_back_at_once() {
+    let db = quick("db");
+    let mut bench = Bench::new(std::slice::from_ref(&db));
+    bench.ask(1, Request::Command(Command::SetEnabled { name: name("db"), enabled: false }));
+    bench.ask(2, update(Some(60)));
+    bench.load(&[db, ProgramConfig { requires: list("db"), ..quick("app") }]);
+    let wanted = "FAILED The update was taken back: app is FATAL: it needs db, which is STOPPED";
+    assert_eq!((bench.last_client(), bench.message().as_str()), (2, wanted));
+    assert_eq!(bench.system.names(), ["db"]);
+    assert!(!bench.is_unconfirmed());
+}
