@@ -56,7 +56,10 @@ impl Engine {
             held: self.held_back(id),
             chain: self.obstacle_chain(id),
             told: machine.told().cloned().map(Box::new),
-            next: next_step(entry),
+            next: next_step(entry).map(|(step, at)| match step {
+                NextStep::Kill => (step, self.kill_at(at)),
+                step => (step, at),
+            }),
             next_run: self.next_run(id),
             last_output: Vec::new(),
         })

@@ -40,7 +40,9 @@ impl Engine {
 
     fn row(&self, id: ProcId, entry: &Entry, eyes: &Eyes<'_>) -> StatusRow {
         let (condition, hook) = (self.condition_of(id, entry), self.running_hook(id));
-        eyes.cover_row(entry.status(condition, hook, self.adoption.bystanders(id), self.next_run(id)))
+        let mut row = entry.status(condition, hook, self.adoption.bystanders(id), self.next_run(id));
+        row.kill_at = row.kill_at.map(|at| self.kill_at(at));
+        eyes.cover_row(row)
     }
 
     /// Who needs whom: all, or these with what they need and with those that need them, directly or not.

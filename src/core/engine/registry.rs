@@ -316,6 +316,9 @@ impl Registry {
         if let Some(first) = known().find(|known| known.starts_with(&instances)) {
             return NameHint::Instances(first.to_owned());
         }
-        closest(name, known()).map_or(NameHint::None, |nearest| NameHint::Nearest(nearest.to_owned()))
+        // Before what is spelled alike: it may be another program.
+        let in_group = |known: &&str| known.split_once(':').is_some_and(|(_, process)| process == name);
+        let nearest = known().find(in_group).or_else(|| closest(name, known()));
+        nearest.map_or(NameHint::None, |nearest| NameHint::Nearest(nearest.to_owned()))
     }
 }

@@ -82,6 +82,22 @@ impl Engine {
         was_to_begin_anew
     }
 
+    /// When a process gets SIGKILL that would get it at this moment: no later than the shutdown allows.
+    pub(super) fn kill_at(&self, by_itself: Moment) -> Moment {
+        match &self.shutdown {
+            Shutdown::Stopping { kill_at, .. } => {
+                let stage = self.timers.get(TimerKey::ShutdownStage).unwrap_or(*kill_at);
+                by_itself.min(*kill_at).min(stage)
+            }
+            Shutdown::No
+            | Shutdown::Looking { .. }
+            | Shutdown::Killing { .. }
+            | Shutdown::Orphans { .. }
+            | Shutdown::Done
+            | Shutdown::GivenUp => by_itself,
+        }
+    }
+
     /// The first time: an orderly shutdown; the second time: SIGKILL now.
     pub(super) fn terminate(&mut self) {
         if self.is_ending() && self.end_for_good() {

@@ -83,6 +83,26 @@ fn nobody_is_told_of_a_time_out_when_a_shutdown_is_hurried() {
 }
 
 #[test]
+fn the_time_of_sigkill_is_that_of_the_shutdown_where_that_is_sooner() {
+    let mut bench = Bench::new(&[ProgramConfig { stopwaitsecs: 1_000, ..quick("p") }]);
+    bench.start(1, "p");
+    bench.stop(2, "p");
+    let left =
+        |bench: &Bench| bench.row("p").kill_at.map(|at| at.saturating_duration_since(bench.engine.now).as_secs());
+    assert_eq!(left(&bench), Some(1_000));
+    bench.handle(Input::Notice(Notice::Terminate));
+    assert_eq!(left(&bench), Some(u64::from(bench.engine.settings.shutdown_timeout)));
+}
+
+#[test]
+fn who_leaves_the_group_out_is_told_the_name_with_it_before_what_is_spelled_alike() {
+    let in_group = ProgramConfig { name: "g:web".to_owned(), group: Some("g".to_owned()), ..quick("web") };
+    let mut bench = Bench::new(&[in_group, quick("wep")]);
+    bench.ask(1, act(Act::Restart { force: false }, "web"));
+    assert!(bench.message().ends_with("did you mean 'g:web'?"), "{}", bench.message());
+}
+
+#[test]
 fn clients_that_repeat_a_shutdown_kill_nothing_and_one_that_was_to_begin_anew_does_not() {
     let mut bench = Bench::new(&[quick("p")]);
     bench.engine.can_restart(true);
