@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::additions::AdditionsBefore;
 use super::ledger::ReplyToken;
+use super::registry::in_order;
 use super::timers::TimerKey;
 use super::waiters::{Goal, ReloadSummary, WaitKind};
 use super::{Engine, Entry};
@@ -213,7 +214,7 @@ impl Engine {
 
     /// Applies a configuration. What is removed is still to be stopped: see [`stop_removed`](Self::stop_removed).
     pub(super) fn apply_config(&mut self, new: Configuration, mode: &ApplyMode, by: &Initiator) -> Change {
-        let before = self.registry.configured().map(|(_, entry)| entry.config());
+        let before = in_order(self.registry.configured()).into_iter().map(|(_, entry)| entry.config());
         let mut change = Change { plan: diff_shared(&self.settings, before, &new), ..Change::default() };
         self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
         self.apply_settings(&change.plan, &new.settings);
@@ -235,15 +236,15 @@ impl Engine {
                 self.change(id, program);
             }
         }
-        for name in change.plan.added.clone() {
-            let Some(program) = program(&name) else { continue };
+        // In the order of the configuration, which is that in which they are to start.
+        for program in new.programs.iter().filter(|program| change.plan.added.binary_search(&program.name).is_ok()) {
             let start = match mode {
                 ApplyMode::Reload | ApplyMode::Update => program.autostart,
-                ApplyMode::RollBack(up) => up.contains(&name),
+                ApplyMode::RollBack(up) => up.contains(&program.name),
                 ApplyMode::Scale => true,
                 ApplyMode::Add => false,
             };
-            let id = self.bring_in(program);
+            let id = self.bring_in(Arc::clone(program));
             let is_brought_back = matches!(mode, ApplyMode::RollBack(_));
             if start && (is_brought_back || !self.is_disabled(id)) {
                 change.started.push(id);
@@ -276,7 +277,8 @@ impl Engine {
                 is_wanted(entry) || (entry.machine.state() == ProcessState::Fatal && !entry.disabled)
             }
         };
-        let chosen = self.registry.present().filter(|(_, entry)| stale(entry) && wanted(entry));
+        let chosen = self.registry.present_in_order().into_iter();
+        let chosen = chosen.filter(|(_, entry)| stale(entry) && wanted(entry));
         let chosen: Vec<(ProcId, String, bool)> =
             chosen.map(|(id, entry)| (id, entry.name().to_owned(), entry.machine.is_engaged())).collect();
         let (running, down): (Vec<_>, Vec<_>) = chosen.iter().partition(|(_, _, has_run)| *has_run);

@@ -86,7 +86,12 @@ impl Engine {
             Err(_) => {}
         }
         let mut new = self.effective();
-        new.programs.extend(members(&kept, name).cloned());
+        // Where it stands in what was read: groups are stopped in the order of their places.
+        let behind = kept.programs.iter().skip_while(|program| program.group_name() != name);
+        let behind: HashSet<&str> = behind.map(|program| program.group_name()).collect();
+        let place = new.programs.iter().position(|program| behind.contains(program.group_name()));
+        let place = place.unwrap_or(new.programs.len());
+        new.programs.splice(place..place, members(&kept, name).cloned());
         #[cfg(feature = "attach")]
         if let Some(why) = self.taken_by_transient(&new) {
             return self.refuse(token, Refusal::ReloadFailed(why));

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::access::Eyes;
 use super::graph::Link;
+#[cfg(feature = "xmlrpc")]
+use super::registry::in_order;
 use super::{Engine, Entry};
 use crate::api::{GraphEdge, GraphRow, ProcId, Refusal, StatusRow};
 #[cfg(feature = "xmlrpc")]
@@ -32,7 +34,7 @@ impl Engine {
             (may || eyes.see(entry)).then(|| (self.row(id, entry, eyes), may))
         };
         if names.is_empty() {
-            return self.registry.iter().filter_map(row).collect();
+            return in_order(self.registry.iter()).into_iter().filter_map(row).collect();
         }
         let ids = names.iter().filter_map(|name| self.registry.find(name));
         ids.filter_map(|id| row((id, self.registry.get(id)?))).collect()

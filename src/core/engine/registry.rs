@@ -14,6 +14,7 @@ use crate::api::{Bystanders, Counts, NameHint, NextRun, ProcId, Reached, Refusal
 use crate::models::{ProgramConfig, ProgramType, StreamKind};
 use crate::process::{Cause, Condition, HookFailure, LastWords, Machine, Moment};
 use crate::util::did_you_mean::closest;
+use crate::util::sort::sort_by;
 use crate::util::sorted::SortedMap;
 
 /// One process and what belongs to it.
@@ -225,6 +226,12 @@ impl Registry {
         self.iter().filter(|(_, entry)| !entry.leaving)
     }
 
+    /// The same, in the order of the configuration: those that a reload has brought came later than others that stand behind
+    /// them.
+    pub(super) fn present_in_order(&self) -> Vec<(ProcId, &Entry)> {
+        in_order(self.present())
+    }
+
     pub(super) fn ids(&self) -> Vec<ProcId> {
         self.entries.keys().copied().collect()
     }
@@ -288,13 +295,13 @@ impl Registry {
     }
 
     /// The members of a group, in the order of the configuration; empty where there is no such group.
-    fn members(&self, group: &str) -> impl Iterator<Item = (ProcId, &Entry)> {
-        self.present().filter(move |(_, entry)| entry.config().group_name() == group)
+    fn members(&self, group: &str) -> Vec<(ProcId, &Entry)> {
+        in_order(self.present().filter(|(_, entry)| entry.config().group_name() == group))
     }
 
     /// As [`members`](Self::members), or what is wrong with the name.
     pub(super) fn members_or_refuse(&self, group: &str) -> Result<Vec<ProcId>, Refusal> {
-        let ids: Vec<ProcId> = self.members(group).map(|(id, _)| id).collect();
+        let ids: Vec<ProcId> = self.members(group).into_iter().map(|(id, _)| id).collect();
         if ids.is_empty() {
             let known = self.present().map(|(_, entry)| entry.config().group_name());
             let nearest = closest(group, known).map(str::to_owned);
@@ -308,7 +315,7 @@ impl Registry {
         if self.id_of(name).is_some() {
             return NameHint::Leaving;
         }
-        if let Some((_, first)) = self.members(name).next() {
+        if let Some((_, first)) = self.members(name).first() {
             return NameHint::Group(first.name().to_owned());
         }
         let known = || self.present().map(|(_, entry)| entry.name());
@@ -321,4 +328,14 @@ impl Registry {
         let nearest = known().find(in_group).or_else(|| closest(name, known()));
         nearest.map_or(NameHint::None, |nearest| NameHint::Nearest(nearest.to_owned()))
     }
+}
+
+/// These in the order of the configuration.
+pub(super) fn in_order<'e>(entries: impl Iterator<Item = (ProcId, &'e Entry)>) -> Vec<(ProcId, &'e Entry)> {
+    let mut entries: Vec<_> = entries.collect();
+    // Mostly that is the order in which they came.
+    if !entries.is_sorted_by_key(|(_, entry)| entry.place) {
+        sort_by(&mut entries, |(_, one), (_, other)| one.place.cmp(&other.place));
+    }
+    entries
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::ApplyMode;
 use super::ledger::{Owner, ReplyToken};
+use super::registry::in_order;
 use super::timers::TimerKey;
 use super::waiters::WaitKind;
 use super::{Engine, groups};
@@ -448,7 +449,8 @@ impl Engine {
 
     /// The configuration in force, put together again from the daemon's settings and the processes.
     pub(super) fn effective(&self) -> Configuration {
-        let programs = self.registry.configured().map(|(_, entry)| Arc::clone(entry.config())).collect();
+        let programs = in_order(self.registry.configured()).into_iter();
+        let programs = programs.map(|(_, entry)| Arc::clone(entry.config())).collect();
         Configuration { settings: self.settings.clone(), programs }
     }
 

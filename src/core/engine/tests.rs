@@ -14,6 +14,7 @@ mod exit_policy;
 mod followers;
 mod forking;
 mod graphs;
+mod groups;
 mod history;
 mod ledger;
 mod lifetimes;

@@ -1,0 +1,83 @@
+//! Groups that supervisord's clients take into force and out of it, and the order of their members.
+
+use super::bench::{quick, update};
+use super::*;
+use crate::api::Changes;
+use crate::process::Transition;
+
+fn member(of: &str, program: &str) -> ProgramConfig {
+    ProgramConfig { group: Some(name(of)), ..quick(program) }
+}
+
+fn add_group(group: &str) -> Request {
+    Request::Command(Command::AddGroup { name: name(group) })
+}
+
+fn remove_group(group: &str) -> Request {
+    Request::Command(Command::RemoveGroup { name: name(group) })
+}
+
+impl Bench {
+    /// What `supervisorctl update` asks first: which groups this file would change.
+    fn read(&mut self, programs: &[ProgramConfig]) -> Changes {
+        self.ask(1, Request::Command(Command::ReadConfiguration));
+        self.load(programs);
+        match self.reply() {
+            Reply::ConfigurationRead(changes) => changes.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Who has come into this state, in order.
+    fn came_to(&self, state: ProcessState) -> Vec<&str> {
+        let came = self.system.announced.iter().filter_map(|announcement| match &**announcement {
+            Announcement::Transition { program, transition: Transition { to, .. }, .. } if *to == state => {
+                Some(program.name.as_str())
+            }
+            _ => None,
+        });
+        came.collect()
+    }
+
+    fn in_force(&self) -> Vec<String> {
+        self.engine.effective().programs.iter().map(|program| program.name.clone()).collect()
+    }
+}
+
+#[test]
+fn a_group_that_is_added_has_its_members_in_the_order_of_the_file_and_differs_from_nothing_then() {
+    let file = [quick("first"), member("g", "g:c"), member("g", "g:a"), member("g", "g:b"), quick("last")];
+    let mut bench = Bench::new(&[quick("first"), quick("last")]);
+    assert_eq!(bench.read(&file).added, ["g"]);
+    bench.ask(1, add_group("g"));
+    assert_eq!(bench.came_to(ProcessState::Starting), ["g:c", "g:a", "g:b"]);
+    assert_eq!(bench.in_force(), ["first", "g:c", "g:a", "g:b", "last"]);
+    assert_eq!(bench.read(&file), Changes::default());
+    let on = Selector::Group(name("g"));
+    bench.ask(1, Request::Command(Command::Act { act: Act::Stop, on, terms: Terms::default() }));
+    assert_eq!(bench.came_to(ProcessState::Stopping), ["g:c", "g:a", "g:b"]);
+}
+
+#[test]
+fn an_update_brings_members_in_the_order_of_the_file() {
+    let file = [member("g", "g:b"), member("g", "g:a")];
+    let mut bench = Bench::new(&[]);
+    bench.ask(1, update(None));
+    bench.load(&file);
+    assert_eq!(bench.came_to(ProcessState::Starting), ["g:b", "g:a"]);
+    assert_eq!(bench.read(&file), Changes::default());
+}
+
+#[test]
+fn another_order_of_the_members_changes_a_group() {
+    let (file, turned) = ([member("g", "g:b"), member("g", "g:a")], [member("g", "g:a"), member("g", "g:b")]);
+    let mut bench = Bench::new(&file);
+    assert_eq!(bench.read(&turned).changed, ["g"]);
+    bench.ask(1, remove_group("g"));
+    bench.ask(1, add_group("g"));
+    assert_eq!((bench.in_force(), bench.read(&turned)), (vec![name("g:a"), name("g:b")], Changes::default()));
+    // Our own clients see no setting that differs; the order is that of the file for all that.
+    bench.ask(1, update(None));
+    bench.load(&file);
+    assert_eq!((bench.in_force(), bench.read(&file)), (vec![name("g:b"), name("g:a")], Changes::default()));
+}
