@@ -53,6 +53,8 @@ pub use request::{Amount, LogSource, Query, Request, RequestId, WaitFor, Watch};
 #[cfg(feature = "attach")]
 pub use run::{Run, RunRefusal};
 pub use settings::{ProgramSettings, Setting, SettingSource};
+#[cfg(feature = "xmlrpc")]
+pub use status::ToStop;
 pub use status::{ConfigRow, DaemonFacts, HistoryRow, RunningHook, StatusRow};
 pub use wall_clock::WallClock;
 pub use why::{ChainStep, HeldBack, LastRequest, NextStep, ObstacleChain, Why};

@@ -61,6 +61,18 @@ pub(super) fn of_hooks(
     running.map(|hook| hook.to_string()).or_else(|| failed.map(HookFailure::to_string))
 }
 
+/// What a stop finds to do.
+#[cfg(feature = "xmlrpc")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToStop {
+    /// Nothing: it is down, and does not come up by itself.
+    Nothing,
+    /// A start that would come by itself.
+    Start,
+    /// A process, what it has left behind, or what a oneshot has set up.
+    Run,
+}
+
 /// One process in the answer to `status`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusRow {
@@ -70,6 +82,9 @@ pub struct StatusRow {
     pub state: ProcessState,
     /// What a person is told of it.
     pub condition: Condition,
+    /// What a stop finds to do: `EXITED` and `FATAL` may be an end, or not.
+    #[cfg(feature = "xmlrpc")]
+    pub to_stop: ToStop,
     /// The hook of it that runs.
     pub hook: Option<RunningHook>,
     /// The hook of its present run that has failed last.

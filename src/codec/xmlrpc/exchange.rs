@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::calls::{Call, LogRange, Many, One};
 use super::fault::{Fault, FaultCode};
-use super::info::{LocalClock, config_info, is_running, is_signallable, process_info};
+use super::info::{LocalClock, can_stop, config_info, is_running, is_signallable, process_info, state_of};
 use super::logs::{has_no_log, log_of, log_part, lossy, no_tail};
 use super::methods;
 use super::names::Namespec;
@@ -284,7 +284,7 @@ impl Exchange {
         match what {
             One::Info => Step::Done(Ok(process_info(&row, now, clock))),
             One::Start { wait } => {
-                let (state, program) = (row.state, Arc::clone(&row.program));
+                let (state, program) = (state_of(&row), Arc::clone(&row.program));
                 let member = Member::of(&(row, true));
                 self.waiting = Some(Waiting::Inspected { member, state, written: spec.written, wait });
                 Step::Inspect(vec![program])
@@ -321,7 +321,7 @@ impl Exchange {
             }
             Many::Start { wait } => self.start_together(&rows, wait),
             Many::Stop { wait } => {
-                rows.retain(|(row, _)| is_running(row.state));
+                rows.retain(|(row, _)| can_stop(row));
                 self.act_together(rows.iter().map(Member::of).collect(), Vec::new(), Act::Stop, wait)
             }
             Many::Signal(_) => {
@@ -334,7 +334,7 @@ impl Exchange {
 
     fn start_together(&mut self, rows: &[(StatusRow, bool)], wait: bool) -> Step {
         let (mut results, mut members, mut programs) = (Vec::new(), Vec::new(), Vec::new());
-        for found @ (row, permitted) in rows.iter().filter(|(row, _)| !is_running(row.state)) {
+        for found @ (row, permitted) in rows.iter().filter(|(row, _)| !is_running(state_of(row))) {
             let member = Member::of(found);
             if *permitted && row.state == ProcessState::Stopping && wait {
                 // As of one that is started alone.
@@ -429,7 +429,7 @@ fn request_for(row: &StatusRow, what: &One, written: &str) -> Result<Request, Fa
         One::Why => Ok(Request::Watch(Watch::Why { name })),
         // It is known already, or its command is inspected before.
         One::Info | One::Start { .. } => Err(FaultCode::Failed.bare()),
-        One::Stop { .. } if !is_running(row.state) => Err(FaultCode::NotRunning.about(written)),
+        One::Stop { .. } if !can_stop(row) => Err(FaultCode::NotRunning.about(written)),
         One::Stop { wait } => {
             let (on, terms) = (Selector::Process(name), Terms { wait: *wait, ..Terms::default() });
             Ok(Request::Command(Command::Act { act: Act::Stop, on, terms }))

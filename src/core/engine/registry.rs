@@ -10,6 +10,8 @@ use super::ledger::WaiterId;
 use super::start_record::StartRecord;
 #[cfg(feature = "attach")]
 use super::transient::Transient;
+#[cfg(feature = "xmlrpc")]
+use crate::api::ToStop;
 use crate::api::{Bystanders, Counts, NameHint, NextRun, ProcId, Reached, Refusal, RunningHook, StatusRow};
 use crate::models::{ProgramConfig, ProgramType, StreamKind};
 use crate::process::{Cause, Condition, HookFailure, LastWords, Machine, Moment};
@@ -122,6 +124,19 @@ impl Entry {
         !self.machine.is_engaged() && self.machine.poll_timeout().is_none() && !self.machine.is_waiting()
     }
 
+    /// What a stop finds to do.
+    #[cfg(feature = "xmlrpc")]
+    fn to_stop(&self) -> ToStop {
+        let machine = &self.machine;
+        if self.is_settled_down() && !machine.awaits_dependency() {
+            ToStop::Nothing
+        } else if machine.is_up() || (machine.is_engaged() && !machine.comes_up()) {
+            ToStop::Run
+        } else {
+            ToStop::Start
+        }
+    }
+
     /// Why output can't be written, of the first stream that can't.
     pub(super) fn output_trouble(&self) -> Option<Arc<str>> {
         self.output_trouble.iter().flat_map(|streams| streams.iter()).flatten().next().cloned()
@@ -163,6 +178,8 @@ impl Entry {
             program: Arc::clone(self.config()),
             state: machine.state(),
             condition,
+            #[cfg(feature = "xmlrpc")]
+            to_stop: self.to_stop(),
             hook,
             hook_failure: self.hook_failure.clone(),
             last_words: self.last_words.as_deref().cloned(),

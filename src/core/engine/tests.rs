@@ -30,6 +30,8 @@ mod sim;
 mod start_conditions;
 mod start_record;
 mod start_slots;
+#[cfg(feature = "xmlrpc")]
+mod supervisord;
 mod tasks;
 #[cfg(feature = "attach")]
 mod transients;
