@@ -490,6 +490,38 @@ c.request('GET', '/mainlogtail'); r = c.getresponse(); print(r.status, bool(r.ge
     });
 }
 
+/// A group that an update brings is as the file has it; another order of its programs is a change.
+#[test]
+fn a_group_comes_with_an_update_and_is_started_and_stopped_as_by_supervisord() {
+    compare("[include]\nfiles=DIR/more/*.conf\n", |site, python| {
+        let more = site.dir.path().join("more");
+        fs::create_dir(&more).expect("a directory");
+        let text = "[group:z]\nprograms=f,d,e\n\
+            [program:f]\ncommand=sleep 1000\nstartsecs=0\npriority=30\n\
+            [program:d]\ncommand=sleep 1000\nstartsecs=0\npriority=10\n\
+            [program:e]\ncommand=sleep 1000\nstartsecs=0\npriority=30\n";
+        let mut told = Vec::new();
+        let mut update = |text: &str| {
+            fs::write(more.join("z.conf"), text).expect("written");
+            told.extend([site.ctl(python, &["update"]), site.ctl(python, &["update"])]);
+            wait_until("they run", || site.ctl(python, &["status", "z:*"]).matches("RUNNING").count() == 3);
+        };
+        update(text);
+        update(&text.replace("f,d,e", "e,d,f"));
+        let script = "
+import time
+def told(ask): print([one['name'] for one in ask('z', False)])
+told(server.supervisor.stopProcessGroup)
+while any(server.supervisor.getProcessInfo('z:' + name)['statename'] != 'STOPPED' for name in 'def'): time.sleep(0.05)
+told(server.supervisor.startProcessGroup)
+print(server.supervisor.reloadConfig())
+";
+        told.push(site.script(python, script));
+        assert!(told[0].contains("added process group") && told[2].contains("updated process group"), "{told:?}");
+        told
+    });
+}
+
 /// Everything that is told of the settings of programs of every kind, each in a group of its own or in one with its own priority.
 #[test]
 fn settings_of_every_kind_of_program_are_told_as_by_supervisord() {

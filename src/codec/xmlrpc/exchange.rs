@@ -1,6 +1,6 @@
 //! How a call is answered: request by request to the api, each of which depends on the answer before.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::calls::{Call, LogRange, Many, One};
@@ -13,6 +13,7 @@ use super::value::{MethodCall, Value};
 use crate::api::{Act, Answer, Command, LogSource, Query, Refusal, Reply, Request, Selector, StatusRow, Terms, Watch};
 use crate::models::{LogStart, ProgramConfig, Right};
 use crate::process::{ProcessState, SignalTarget, signal_number};
+use crate::util::quick_hash::QuickState;
 use crate::util::sort;
 
 /// The version of the interface, and of the supervisord whose it is.
@@ -312,6 +313,7 @@ impl Exchange {
                 return Step::Done(Err(FaultCode::BadName.about(spec.written)));
             }
         }
+        sort_by_priority(&mut rows);
         match what {
             Many::Info => {
                 sort::sort_by(&mut rows, |(one, _), (other, _)| {
@@ -383,6 +385,21 @@ impl Exchange {
         }
         Step::Done(Ok(Value::Array(results)))
     }
+}
+
+/// As supervisord goes through several, be it to start or to stop them: by the priority of the groups, within a group by that of
+/// the programs. Where these are equal, as they stand in the file.
+fn sort_by_priority(rows: &mut Vec<(StatusRow, bool)>) {
+    let programs: Vec<Arc<ProgramConfig>> = rows.iter().map(|(row, _)| Arc::clone(&row.program)).collect();
+    let mut firsts: HashMap<&str, usize, QuickState> = HashMap::default();
+    for (place, program) in programs.iter().enumerate() {
+        firsts.entry(program.group_name()).or_insert(place);
+    }
+    let key = |(row, _): &(StatusRow, bool)| {
+        let program = &row.program;
+        (program.group_priority, firsts.get(program.group_name()).copied(), program.priority)
+    };
+    sort::sort_by(rows, |one, other| key(one).cmp(&key(other)));
 }
 
 fn find(names: Vec<String>, right: Right) -> Request {

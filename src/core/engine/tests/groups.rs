@@ -29,7 +29,7 @@ impl Bench {
     }
 
     /// Who has come into this state, in order.
-    fn came_to(&self, state: ProcessState) -> Vec<&str> {
+    pub(super) fn came_to(&self, state: ProcessState) -> Vec<&str> {
         let came = self.system.announced.iter().filter_map(|announcement| match &**announcement {
             Announcement::Transition { program, transition: Transition { to, .. }, .. } if *to == state => {
                 Some(program.name.as_str())

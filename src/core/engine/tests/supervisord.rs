@@ -97,3 +97,22 @@ fn what_a_oneshot_has_set_up_is_taken_down() {
     assert!(bench.is_told("mount", "STOPPED"));
     assert!(bench.call("removeProcessGroup", &["mount"]).contains(TRUE));
 }
+
+#[test]
+fn a_group_is_started_and_stopped_by_priority_and_then_in_the_order_of_the_file() {
+    let member = |of: &str, program: &str, group_priority, priority| ProgramConfig {
+        group: Some(name(of)),
+        group_priority,
+        priority,
+        ..quick(program)
+    };
+    let file =
+        [member("y", "y:a", 7, 999), member("z", "z:f", 5, 30), member("z", "z:d", 5, 10), member("z", "z:e", 5, 30)];
+    let mut bench = Bench::new(&file);
+    bench.call("startAllProcesses", &[]);
+    assert_eq!(bench.came_to(ProcessState::Starting), ["z:d", "z:f", "z:e", "y:a"]);
+    let told = bench.call("stopProcessGroup", &["z", "<boolean>0</boolean>"]);
+    assert_eq!(bench.came_to(ProcessState::Stopping), ["z:d", "z:f", "z:e"]);
+    let places = ["d", "f", "e"].map(|process| told.find(&format!("<string>z:{process}</string>")));
+    assert!(places.is_sorted() && places[0].is_some(), "{told}");
+}
