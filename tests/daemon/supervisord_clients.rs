@@ -527,7 +527,7 @@ print(server.supervisor.reloadConfig())
 fn settings_of_every_kind_of_program_are_told_as_by_supervisord() {
     let more = "[group:first]\nprograms=a,b\npriority=3\n\
         [program:a]\ncommand=sleep 1000\nautostart=false\npriority=50\nuser=0\ndirectory=/tmp\n\
-        [program:b]\ncommand=sleep 1000\nautostart=false\nstopsignal=HUP\nkillasgroup=true\nstopasgroup=true\nexitcodes=0,7\n\
+        [program:b]\ncommand=sleep 1000\nautostart=false\nuser=nobody\nstopsignal=HUP\nkillasgroup=true\nstopasgroup=true\nexitcodes=0,7\n\
         stdout_logfile=DIR/b.log\nstdout_logfile_maxbytes=2MB\nstdout_logfile_backups=3\nstdout_events_enabled=true\n\
         stdout_capture_maxbytes=1KB\nredirect_stderr=true\nserverurl=http://127.0.0.1:7\n\
         [program:alone]\ncommand=sleep 1000\nautostart=false\npriority=4\nstopwaitsecs=2\nstartsecs=3\nstartretries=5\n\

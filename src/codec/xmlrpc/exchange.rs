@@ -10,7 +10,9 @@ use super::logs::{has_no_log, log_of, log_part, lossy, no_tail};
 use super::methods;
 use super::names::Namespec;
 use super::value::{MethodCall, Value};
-use crate::api::{Act, Answer, Command, LogSource, Query, Refusal, Reply, Request, Selector, StatusRow, Terms, Watch};
+use crate::api::{
+    Act, Answer, Command, ConfigRow, LogSource, Query, Refusal, Reply, Request, Selector, StatusRow, Terms, Watch,
+};
 use crate::models::{LogStart, ProgramConfig, Right};
 use crate::process::{ProcessState, SignalTarget, signal_number};
 use crate::util::quick_hash::QuickState;
@@ -33,6 +35,8 @@ pub enum Step {
     Ask(Request),
     /// Whether each of these has a command that can be executed; what is found is handed to [`Exchange::inspected`].
     Inspect(Vec<Arc<ProgramConfig>>),
+    /// The numbers of the users with these names; what is found is handed to [`Exchange::users_found`].
+    FindUsers(Vec<String>),
     /// That is the result.
     Done(Result<Value, Fault>),
 }
@@ -92,6 +96,8 @@ enum Waiting {
     Inspected { member: Member, state: ProcessState, written: String, wait: bool },
     /// The same of several; what is to be told of those that are not started.
     InspectedAll { members: Vec<Member>, results: Vec<Value>, wait: bool },
+    /// The numbers of the users that are named in these settings.
+    Users { rows: Vec<ConfigRow>, names: Vec<String> },
     /// All processes.
     Rows { group: Option<Namespec>, what: Many },
     /// A start or stop of several; what is told of others before.
@@ -165,6 +171,34 @@ impl Exchange {
             Some(_) | None => Step::Done(Err(FaultCode::Failed.bare())),
         };
         self.settle(step)
+    }
+
+    /// Takes the numbers of the users that were to be found; `None`: there is no such user.
+    pub fn users_found(&mut self, uids: Vec<Option<u32>>) -> Step {
+        let step = match self.waiting.take() {
+            Some(Waiting::Users { rows, names }) => {
+                let users: Vec<(String, u32)> =
+                    names.into_iter().zip(uids).filter_map(|(name, uid)| Some((name, uid?))).collect();
+                Step::Done(Ok(settings_of(&rows, &users)))
+            }
+            Some(_) | None => Step::Done(Err(FaultCode::Failed.bare())),
+        };
+        self.settle(step)
+    }
+
+    /// The settings of all programs. supervisord tells users by number, and tells a name that is none.
+    fn settings(&mut self, mut rows: Vec<ConfigRow>) -> Step {
+        let name = |row: &ConfigRow| row.program.group_and_process().1.to_owned();
+        sort::sort_by(&mut rows, |one, other| name(one).cmp(&name(other)));
+        let named = rows.iter().filter_map(|row| row.program.user.clone());
+        let mut names: Vec<String> = named.filter(|user| user.parse::<u32>().is_err()).collect();
+        sort::sort(&mut names);
+        names.dedup();
+        if names.is_empty() {
+            return Step::Done(Ok(settings_of(&rows, &[])));
+        }
+        self.waiting = Some(Waiting::Users { rows, names: names.clone() });
+        Step::FindUsers(names)
     }
 
     /// A start of a process whose command is there.
@@ -251,7 +285,10 @@ impl Exchange {
 
     fn go_on(&mut self, waiting: Waiting, answer: Answer, clock: LocalClock) -> Step {
         match waiting {
-            Waiting::Plain(call) => Step::Done(plain(&call, answer)),
+            Waiting::Plain(call) => match (call, answer) {
+                (Call::AllConfigInfo, Ok(Reply::Configuration(rows))) => self.settings(rows),
+                (call, answer) => Step::Done(plain(&call, answer)),
+            },
             Waiting::Shutdown => match answer {
                 Ok(Reply::Daemon(facts)) if !facts.ending => {
                     self.ask(Request::Command(Command::Shutdown), Waiting::Plain(Call::Shutdown))
@@ -264,7 +301,9 @@ impl Exchange {
             Waiting::Rows { group, what } => self.rows(group, what, answer, clock),
             Waiting::Together { members, before, is_start } => Step::Done(together(&members, before, is_start, answer)),
             // These are no questions to the dispatcher.
-            Waiting::Inspected { .. } | Waiting::InspectedAll { .. } => Step::Done(Err(FaultCode::Failed.bare())),
+            Waiting::Inspected { .. } | Waiting::InspectedAll { .. } | Waiting::Users { .. } => {
+                Step::Done(Err(FaultCode::Failed.bare()))
+            }
             Waiting::Each { mut left, mut results, what } => {
                 if let Some(member) = left.pop_front() {
                     let fault = answer.err().map(|refusal| Fault::of(&refusal, &member.written()));
@@ -500,6 +539,10 @@ fn found(written: &str, what: &One, answer: Answer) -> Result<Value, Fault> {
     }
 }
 
+fn settings_of(rows: &[ConfigRow], users: &[(String, u32)]) -> Value {
+    Value::Array(rows.iter().map(|row| config_info(row, users)).collect())
+}
+
 fn plain(call: &Call, answer: Answer) -> Result<Value, Fault> {
     let name = if let Call::AddGroup(name) | Call::RemoveGroup(name) = call { name.as_str() } else { "" };
     match (call, answer) {
@@ -518,11 +561,6 @@ fn plain(call: &Call, answer: Answer) -> Result<Value, Fault> {
             let list = |names: Vec<String>| Value::Array(names.into_iter().map(Value::text).collect());
             let lists = [list(changes.added), list(changes.changed), list(changes.removed)];
             Ok(Value::Array(vec![Value::Array(lists.into())]))
-        }
-        (Call::AllConfigInfo, Ok(Reply::Configuration(mut rows))) => {
-            let name = |row: &crate::api::ConfigRow| row.program.group_and_process().1.to_owned();
-            sort::sort_by(&mut rows, |one, other| name(one).cmp(&name(other)));
-            Ok(Value::Array(rows.iter().map(config_info).collect()))
         }
         (_, Ok(_)) => Ok(Value::Boolean(true)),
     }

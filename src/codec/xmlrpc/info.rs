@@ -193,8 +193,8 @@ fn uptime(age: u64) -> String {
     }
 }
 
-/// A program as `getAllConfigInfo` tells it.
-pub(super) fn config_info(row: &ConfigRow) -> Value {
+/// A program as `getAllConfigInfo` tells it; with the numbers of users that have names.
+pub(super) fn config_info(row: &ConfigRow, users: &[(String, u32)]) -> Value {
     let program = &row.program;
     let (group, name) = program.group_and_process();
     let number = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
@@ -202,7 +202,7 @@ pub(super) fn config_info(row: &ConfigRow) -> Value {
     structure([
         ("autostart", Value::Boolean(program.autostart)),
         ("directory", file(&program.directory)),
-        ("uid", user(program)),
+        ("uid", user(program, users)),
         ("command", text(program.command.clone())),
         ("exitcodes", Value::Array(program.exitcodes.iter().map(|code| Value::Int(i64::from(*code))).collect())),
         ("group", text(group.to_owned())),
@@ -232,10 +232,12 @@ pub(super) fn config_info(row: &ConfigRow) -> Value {
     ])
 }
 
-/// As whom it runs; a number where one is configured.
-fn user(program: &ProgramConfig) -> Value {
-    match &program.user {
-        Some(user) => user.parse().map(Value::Int).unwrap_or_else(|_| text(user.clone())),
-        None => Value::text("none"),
+/// As whom it runs: a number, or a name that nobody has.
+fn user(program: &ProgramConfig, users: &[(String, u32)]) -> Value {
+    let Some(user) = &program.user else { return Value::text("none") };
+    let found = users.iter().find(|(name, _)| name == user).map(|(_, uid)| *uid);
+    match found.or_else(|| user.parse().ok()) {
+        Some(uid) => Value::Int(i64::from(uid)),
+        None => text(user.clone()),
     }
 }

@@ -10,6 +10,7 @@ use crate::codec::xmlrpc::{self, Exchange, FaultCode, LocalClock, Lookup, Step a
 use crate::control::feed::Item;
 use crate::models::{LogPlace, LogStart, Right, StreamKind};
 use crate::sys::time::local;
+use crate::sys::users::lookup_user;
 
 /// Bytes of a log that a client which follows it begins with.
 const BEGIN: usize = 1024;
@@ -46,6 +47,12 @@ fn go_on(mut exchange: Exchange, step: RpcStep) -> Step {
         RpcStep::Inspect(programs) => Step::Work(Box::new(move || {
             let faults = programs.iter().map(|program| inspect(program)).collect();
             let step = exchange.inspected(faults);
+            go_on(exchange, step)
+        })),
+        // A name service may hang.
+        RpcStep::FindUsers(names) => Step::Work(Box::new(move || {
+            let uids = names.iter().map(|name| lookup_user(name).ok().map(|user| user.uid)).collect();
+            let step = exchange.users_found(uids);
             go_on(exchange, step)
         })),
         RpcStep::Ask(request) => Step::ask(request, move |answer, context: Context| {

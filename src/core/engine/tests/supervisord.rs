@@ -21,6 +21,7 @@ impl Bench {
                     exchange.answered(answer, LocalClock { clock: self.clock(), local: |seconds| seconds.to_string() })
                 }
                 Step::Inspect(programs) => exchange.inspected(vec![None; programs.len()]),
+                Step::FindUsers(names) => exchange.users_found(names.iter().map(|name| uid_of(name)).collect()),
                 Step::Done(result) => return String::from_utf8(xmlrpc::response(&result)).expect("UTF-8"),
             }
         }
@@ -29,6 +30,10 @@ impl Bench {
     fn is_told(&mut self, program: &str, state: &str) -> bool {
         self.call("getProcessInfo", &[program]).contains(&format!("<string>{state}</string>"))
     }
+}
+
+fn uid_of(name: &str) -> Option<u32> {
+    (name == "nobody").then_some(65534)
 }
 
 const TRUE: &str = "<boolean>1</boolean>";
@@ -115,4 +120,14 @@ fn a_group_is_started_and_stopped_by_priority_and_then_in_the_order_of_the_file(
     assert_eq!(bench.came_to(ProcessState::Stopping), ["z:d", "z:f", "z:e"]);
     let places = ["d", "f", "e"].map(|process| told.find(&format!("<string>z:{process}</string>")));
     assert!(places.is_sorted() && places[0].is_some(), "{told}");
+}
+
+#[test]
+fn users_are_told_by_number() {
+    let user = |program: &str, user: &str| ProgramConfig { user: Some(name(user)), ..quick(program) };
+    let mut bench = Bench::new(&[user("a", "nobody"), user("b", "33"), user("c", "gone"), quick("d")]);
+    let told = bench.call("getAllConfigInfo", &[]);
+    let uids: Vec<&str> = told.split("<name>uid</name>").skip(1).filter_map(|part| part.lines().nth(1)).collect();
+    let wanted = ["<int>65534</int>", "<int>33</int>", "<string>gone</string>", "<string>none</string>"];
+    assert_eq!(uids, wanted.map(|value| format!("<value>{value}</value>")));
 }
