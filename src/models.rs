@@ -421,6 +421,9 @@ pub struct ProgramConfig {
     pub group_priority: i32,
     /// The process's `SUPERVISOR_SERVER_URL`, in supervisord's dialect; `None`: it has none.
     pub serverurl: Option<String>,
+    /// Its section sets it; else it is that of the daemon: supervisord's clients are told that the program has none of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serverurl_given: bool,
 }
 
 impl ProgramConfig {
@@ -524,6 +527,7 @@ impl ProgramConfig {
             priority: 999,
             group_priority: 999,
             serverurl: None,
+            serverurl_given: false,
         }
     }
 

@@ -250,6 +250,7 @@ impl Draw {
             group_priority: self.u32() as i32,
             priority: self.u32() as i32,
             serverurl: self.option(Draw::text),
+            serverurl_given: self.boolean(),
         }
     }
 

@@ -526,7 +526,7 @@ print(server.supervisor.reloadConfig())
 #[test]
 fn settings_of_every_kind_of_program_are_told_as_by_supervisord() {
     let more = "[group:first]\nprograms=a,b\npriority=3\n\
-        [program:a]\ncommand=sleep 1000\nautostart=false\npriority=50\nuser=0\ndirectory=/tmp\n\
+        [program:a]\ncommand=sleep 1000\nautostart=false\npriority=50\nuser=0\ndirectory=/tmp\nserverurl=auto\n\
         [program:b]\ncommand=sleep 1000\nautostart=false\nuser=nobody\nstopsignal=HUP\nkillasgroup=true\nstopasgroup=true\nexitcodes=0,7\n\
         stdout_logfile=DIR/b.log\nstdout_logfile_maxbytes=2MB\nstdout_logfile_backups=3\nstdout_events_enabled=true\n\
         stdout_capture_maxbytes=1KB\nredirect_stderr=true\nserverurl=http://127.0.0.1:7\n\
@@ -536,11 +536,12 @@ fn settings_of_every_kind_of_program_are_told_as_by_supervisord() {
         [eventlistener:m]\ncommand=sleep 1000\nautostart=false\nevents=TICK_60\npriority=8\nstderr_logfile=NONE\n";
     compare(more, |site, python| {
         let script = "
-# Files of AUTO are in no directory here, and its server is told by its name.
-else_told = ('serverurl', 'stdout_logfile', 'stderr_logfile')
+# Files of AUTO are in no directory here.
+else_told = ('stdout_logfile', 'stderr_logfile')
 for i in server.supervisor.getAllConfigInfo(): print([(k, v) for k, v in sorted(i.items()) if k not in else_told])
 ";
         let told = site.script(python, script);
+        assert!(told.contains("('serverurl', 'none')") && told.contains("('serverurl', 'http://N"), "{told}");
         assert!(told.matches("'group_prio', -1").count() == 1 && told.contains("'process_prio', 50"), "{told}");
         vec![told]
     });

@@ -228,7 +228,7 @@ pub(super) fn config_info(row: &ConfigRow, users: &[(String, u32)]) -> Value {
         ("stderr_logfile_backups", number(program.stderr_logfile_backups.into())),
         ("stderr_logfile_maxbytes", number(program.stderr_logfile_maxbytes)),
         ("stderr_syslog", Value::Boolean(program.stderr_syslog)),
-        ("serverurl", file(&program.serverurl)),
+        ("serverurl", if program.serverurl_given { file(&program.serverurl) } else { Value::text("none") }),
     ])
 }
 

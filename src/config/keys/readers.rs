@@ -296,6 +296,7 @@ pub(crate) fn serverurl(program: &mut ProgramConfig, given: &mut Given<'_>) -> R
     let text = given.text()?;
     if !text.trim().eq_ignore_ascii_case("auto") {
         program.serverurl = Some(text).filter(|url| !url.is_empty());
+        program.serverurl_given = true;
     }
     Ok(())
 }

@@ -54,8 +54,8 @@ fn program_fields(program: &ProgramConfig) -> BTreeMap<String, Value> {
     for (name, defaults) in groups {
         program.as_object_mut().expect("an object").entry(name).or_insert(defaults);
     }
-    // The name is the section's, and the priority of its group another section's.
-    fields(&program, &["name", "group_priority"])
+    // The name is the section's, the priority of its group another section's, and whether a key is there is in no file.
+    fields(&program, &["name", "group_priority", "serverurl_given"])
 }
 
 fn daemon_fields(config: &SupervisorConfig) -> BTreeMap<String, Value> {
