@@ -522,6 +522,28 @@ print(server.supervisor.reloadConfig())
     });
 }
 
+/// supervisord starts again at once what has ended; here it waits for its second, and has to go all the same.
+#[test]
+fn what_waits_for_its_next_start_is_stopped_and_leaves_with_an_update() {
+    let Some(python) = python() else { return };
+    let again = "[program:fast]\ncommand=true\nstartsecs=0\nautorestart=true\n";
+    let retried = "[program:fatal]\ncommand=false\nstartsecs=5\nstartretries=0\nfatal_retry=1000\n";
+    let site = Site::start(Path::new(env!("CARGO_BIN_EXE_supervice")), &format!("{again}{retried}"));
+    let ctl = |args: &[&str]| site.ctl(&python, args);
+    wait_until("one waits for its restart", || ctl(&["status", "fast"]).contains("BACKOFF"));
+    wait_until("the other one for its retry", || ctl(&["status", "fatal"]).contains("FATAL"));
+    let told = ctl(&["stop", "fast"]);
+    assert!(told.ends_with("\nfast: stopped\nSome(0)\n"), "{told}");
+    assert!(ctl(&["status", "fast"]).contains("STOPPED"));
+    ctl(&["start", "fast"]);
+    let path = site.dir.path().join("conf");
+    let text = fs::read_to_string(&path).expect("read");
+    fs::write(&path, text.replace(again, "").replace(retried, "")).expect("written");
+    let gone = ["fast", "fatal"].map(|name| format!("{name}: removed process group\n{name}: stopped\n")).concat();
+    let told = ctl(&["update"]);
+    assert!(told.ends_with(&format!("\n{gone}Some(0)\n")), "{told}");
+}
+
 /// Everything that is told of the settings of programs of every kind, each in a group of its own or in one with its own priority.
 #[test]
 fn settings_of_every_kind_of_program_are_told_as_by_supervisord() {
