@@ -105,15 +105,18 @@ pub struct ChainStep {
     pub last_words: Option<LastWords>,
     /// What was last asked for.
     pub last_request: Option<LastRequest>,
+    /// The daemon itself does not start it, for nobody.
+    pub disabled: bool,
 }
 
 impl ChainStep {
-    /// One line about it: who has stopped it, where somebody has.
+    /// One line about it: who has stopped it, where somebody has, and whether it is disabled.
     pub fn describe(&self, now: Moment) -> String {
-        match (&self.told, &self.last_request) {
+        let text = match (&self.told, &self.last_request) {
             (Condition::Stopped, Some(LastRequest { verb, by, .. })) => format!("{verb} requested {by}"),
             (told, _) => told.describe(now, self.last_words.as_ref()),
-        }
+        };
+        if self.disabled { format!("disabled; {text}") } else { text }
     }
 }
 
@@ -351,13 +354,9 @@ impl Why {
     fn future(&self) -> String {
         if let Some((step, at)) = &self.next {
             let left = span(at.checked_duration_since(self.now).unwrap_or(Duration::ZERO));
-            let comma =
-                if matches!(step, NextStep::CheckAnswer | NextStep::ProbeAnswer | NextStep::GiveUp) { "" } else { "," };
-            if matches!(step, NextStep::CheckAnswer | NextStep::GiveUp | NextStep::Watchdog) {
-                ""
-            } else {
-                ","
-            };
+            let has_its_own =
+                matches!(step, NextStep::CheckAnswer | NextStep::ProbeAnswer | NextStep::GiveUp | NextStep::Watchdog);
+            let comma = if has_its_own { "" } else { "," };
             return format!("Next: {step}{comma} in {left}.");
         }
         let word = quote_word(&self.program.name);
@@ -371,6 +370,13 @@ impl Why {
             Condition::Waiting { .. } => return "Next: it starts as soon as that holds.".to_owned(),
             Condition::Fatal { failure, .. } => {
                 if let Failure::DependencyLost { on, .. } = failure.as_ref() {
+                    if let Some(step) = self.chain.steps.last().filter(|step| step.disabled) {
+                        let disabled = &step.program.name;
+                        return format!(
+                            "Next: it starts by itself when {on} gets there. {disabled} is disabled: supervicectl enable {0}, or start {0}",
+                            quote_word(disabled)
+                        );
+                    }
                     return format!(
                         "Next: it starts by itself when {on} gets there. Try both now: supervicectl start {word}"
                     );

@@ -246,7 +246,7 @@ fn describe(input: &Input) -> &'static str {
         Input::Gone { .. } => "a client that has gone",
         Input::Spawned { .. } | Input::SpawnFailed { .. } => "a spawn",
         Input::Exited { .. } | Input::Swept | Input::GroupProbed { .. } => "the end of a process",
-        Input::Checked { .. } => "the answer of a check",
+        Input::Checked { .. } | Input::CheckMissed { .. } => "the answer of a check",
         Input::ConditionSeen { .. } => "something that a start waits for",
         Input::UsageSampled { .. } => "what programs use",
         Input::PathChanged { .. } => "a path that has changed",

@@ -192,6 +192,15 @@ pub(crate) enum Input {
     },
     /// Every child that had ended was reaped.
     Swept,
+    /// A check of health could not be made, for want of something that the daemon needs.
+    CheckMissed {
+        /// The process.
+        id: ProcId,
+        /// The run that was to be checked.
+        generation: Generation,
+        /// What the daemon is short of.
+        error: Box<SpawnError>,
+    },
     /// What was asked for by [`Effect::ProbeGroup`].
     GroupProbed { id: ProcId, generation: Generation, group: GroupLeft },
     /// A check of a run has its answer.

@@ -11,7 +11,7 @@ use crate::health::{
     HealthCheckResult, HealthChecker, check_on_thread, connection_checker, create_health_checker, readiness_checker,
 };
 use crate::models::{ProgramConfig, StartCondition};
-use crate::process::{Generation, PROBE_TIMEOUT_SECS};
+use crate::process::{Generation, PROBE_TIMEOUT_SECS, SpawnError, SpawnStage};
 
 /// Checks that may be under way at the same time. Each ends within its time-out, unless a disk hangs.
 const MAX_UNDER_WAY: usize = 4096;
@@ -58,8 +58,14 @@ impl Drop for UnderWay {
     }
 }
 
+/// Why a check has not begun.
+enum NotBegun {
+    Refused(&'static str),
+    NoThread(SpawnError),
+}
+
 impl Effects {
-    /// Begins a check; what is wrong with that counts as a failed one.
+    /// Begins a check; what is wrong with that counts as a failed one, unless it is the daemon that is short of something.
     pub(super) fn check(
         &mut self,
         id: ProcId,
@@ -67,22 +73,31 @@ impl Effects {
         purpose: CheckPurpose,
         config: &ProgramConfig,
     ) -> Option<Input> {
-        let message = self.begin_check((id, generation, purpose), config).err()?;
-        Some(Input::Checked { id, generation, purpose, result: HealthCheckResult { healthy: false, message } })
+        let failed =
+            |message| Input::Checked { id, generation, purpose, result: HealthCheckResult { healthy: false, message } };
+        Some(match self.begin_check((id, generation, purpose), config).err()? {
+            NotBegun::Refused(message) => failed(message.to_owned()),
+            NotBegun::NoThread(error) if purpose == CheckPurpose::Health && error.is_shortage() => {
+                Input::CheckMissed { id, generation, error: Box::new(error) }
+            }
+            NotBegun::NoThread(error) => failed(error.to_string()),
+        })
     }
 
-    fn begin_check(&mut self, check: Check, config: &ProgramConfig) -> Result<(), String> {
+    fn begin_check(&mut self, check: Check, config: &ProgramConfig) -> Result<(), NotBegun> {
         let (id, generation, purpose) = check;
-        let checker = checker(purpose, config).ok_or("the settings of the check are incomplete")?;
-        let under_way = self.checks.begin(check)?;
+        let checker = checker(purpose, config).ok_or(NotBegun::Refused("the settings of the check are incomplete"))?;
+        let under_way = self.checks.begin(check).map_err(NotBegun::Refused)?;
         let inputs = self.parts.inputs.clone();
         let report = move |result| {
             // First: the next check may begin as soon as the answer is there.
             drop(under_way);
             let _ = inputs.send(External::Input(Input::Checked { id, generation, purpose, result }));
         };
-        check_on_thread(&config.name, checker, report)
-            .map_err(|error| format!("no thread for the check: {}", crate::util::errno::reason(&error)))
+        check_on_thread(&config.name, checker, report).map_err(|error| {
+            let number = error.raw_os_error().unwrap_or(0);
+            NotBegun::NoThread(SpawnError::system(SpawnStage::Fork, "a thread for a check", number))
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::api::ProcId;
 use crate::core::effect::{CheckPurpose, Effect};
 use crate::health::HealthCheckResult;
 use crate::models::{HealthAction, HealthCheckType, OutputAction, ProgramConfig, Readiness, StartCondition};
-use crate::process::{self, Cause, Generation, PROBE_TIMEOUT_SECS, TaskKind, TaskSpec};
+use crate::process::{self, Cause, Generation, PROBE_TIMEOUT_SECS, SpawnError, TaskKind, TaskSpec};
 use crate::util::truncate::to_bytes;
 
 /// Bytes of what a command has said that are remembered.
@@ -75,6 +75,12 @@ impl Engine {
         let timeout = Duration::from_secs(u64::from(seconds));
         let spec = TaskSpec { kind: TaskKind::HealthCheck, timeout };
         self.begin_check_task(id, generation, purpose, spec, command);
+    }
+
+    /// A check of health could not be made: the trouble is the daemon's, and says nothing of the program.
+    pub(super) fn check_missed(&mut self, id: ProcId, generation: Generation, error: &SpawnError) {
+        self.note_shortage(error);
+        self.tell(id, process::Event::HealthMissed { generation });
     }
 
     /// A check has its answer.

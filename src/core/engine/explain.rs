@@ -118,6 +118,7 @@ impl Engine {
             told: self.condition_of(id, entry),
             last_words: entry.last_words.as_deref().cloned(),
             last_request: request.map(|(verb, by, at)| LastRequest { verb: *verb, by: by.clone(), at: *at }),
+            disabled: entry.disabled,
         })
     }
 

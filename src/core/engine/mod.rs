@@ -293,6 +293,7 @@ impl Engine {
             }
             Input::Swept => self.probe_lingering_groups(),
             Input::GroupProbed { id, generation, group } => self.group_probed(id, generation, group),
+            Input::CheckMissed { id, generation, error } => self.check_missed(id, generation, &error),
             Input::Checked { id, generation, purpose, result } => self.checked(id, generation, purpose, result),
             Input::UsageSampled { samples } => self.usage_sampled(&samples),
             Input::PathChanged { id, generation, path } => self.path_changed(id, generation, &path),
@@ -428,7 +429,7 @@ impl Engine {
     }
 
     /// The daemon's own trouble is told once, however many programs wait for its end.
-    fn note_shortage(&mut self, error: &SpawnError) {
+    pub(super) fn note_shortage(&mut self, error: &SpawnError) {
         if !error.is_shortage() {
             return;
         }

@@ -308,9 +308,15 @@ impl Engine {
         self.effects.push_back(Effect::ForgetTask { task: id });
         let Some(TaskEntry { owner, generation, purpose, task: _ }) = self.tasks.entries.remove(&id) else { return };
         match purpose {
-            Purpose::Check { purpose, is_awaited: true, .. } if end != TaskEnd::Cancelled => {
-                self.checked(owner, generation, purpose, (&end).into());
-            }
+            Purpose::Check { purpose, is_awaited: true, .. } => match &end {
+                TaskEnd::Cancelled => {}
+                TaskEnd::SpawnFailed(error) if purpose == CheckPurpose::Health && error.is_shortage() => {
+                    self.check_missed(owner, generation, error);
+                }
+                end @ (TaskEnd::SpawnFailed(_) | TaskEnd::Exited { .. } | TaskEnd::TimedOut { .. }) => {
+                    self.checked(owner, generation, purpose, end.into());
+                }
+            },
             Purpose::Check { .. } => {}
             Purpose::Hook(progress) => self.hook_command_ended(owner, generation, progress, end),
         }

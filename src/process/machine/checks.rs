@@ -110,6 +110,11 @@ impl Checks {
         Turn::Check
     }
 
+    /// The check could not be made: that says nothing of the run, and the next one comes in its time.
+    pub(super) fn miss(&mut self) {
+        self.awaited = None;
+    }
+
     /// Takes an answer in; `false` if none was awaited: then it is of a check that was given up.
     pub(super) fn answer(&mut self, healthy: bool, message: &str) -> bool {
         if self.awaited.take().is_none() {

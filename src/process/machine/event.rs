@@ -130,6 +130,11 @@ pub enum Event {
         /// What the check found, for people.
         message: String,
     },
+    /// A `CheckHealth` action could not be done, for want of something that the daemon needs.
+    HealthMissed {
+        /// The run that was to be checked.
+        generation: Generation,
+    },
     /// The run tells of its readiness.
     ReadyReported {
         /// The run that tells.
@@ -219,6 +224,7 @@ impl Event {
             Event::GroupLingers { .. } => "lingers",
             Event::HookEnded { .. } => "hook",
             Event::HealthReported { .. } => "health",
+            Event::HealthMissed { .. } => "no check",
             Event::ReadyReported { .. } => "ready",
             Event::Probed { .. } => "probed",
             Event::Notified { .. } => "notified",
@@ -246,6 +252,7 @@ impl Event {
             | Event::GroupLingers { generation }
             | Event::HookEnded { generation, .. }
             | Event::HealthReported { generation, .. }
+            | Event::HealthMissed { generation }
             | Event::Probed { generation, .. }
             | Event::ReadyReported { generation, .. }
             | Event::Notified { generation, .. }

@@ -17,6 +17,29 @@ use super::watchdog::Watchdog;
 use super::{Machine, PACE};
 use crate::models::{AutoRestart, HealthAction};
 
+/// The check that is out brings no answer.
+pub(super) fn health_missed(mut phase: Phase) -> Phase {
+    match &mut phase {
+        Phase::Running { checks: Some(checks), .. }
+        | Phase::Unhealthy { checks: Some(checks), .. }
+        | Phase::Starting { startup: Startup::Healthy { checks, .. }, .. } => checks.miss(),
+        Phase::Stopped
+        | Phase::Exited { .. }
+        | Phase::Fatal { .. }
+        | Phase::Backoff { .. }
+        | Phase::Waiting { .. }
+        | Phase::PreStart { .. }
+        | Phase::Up { .. }
+        | Phase::Ending { .. }
+        | Phase::Spawning { .. }
+        | Phase::Starting { .. }
+        | Phase::Running { checks: None, .. }
+        | Phase::Unhealthy { checks: None, .. }
+        | Phase::Stopping { .. } => {}
+    }
+    phase
+}
+
 impl Machine {
     /// A health check of the run has come to its end.
     pub(super) fn health_reported(&mut self, now: Moment, phase: Phase, healthy: bool, message: &str) -> Phase {

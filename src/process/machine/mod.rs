@@ -205,6 +205,7 @@ impl Machine {
             Event::HealthReported { generation: _, healthy, message } => {
                 self.health_reported(now, phase, healthy, &message)
             }
+            Event::HealthMissed { generation: _ } => health::health_missed(phase),
             Event::ReadyReported { generation: _, report } => self.ready_reported(now, phase, report),
             Event::Probed { generation: _, ready, message } => self.probed(now, phase, ready, &message),
             Event::Notified { generation: _, message } => self.notified(now, phase, &message),

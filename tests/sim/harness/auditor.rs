@@ -146,6 +146,7 @@ impl Auditor {
             | Event::GroupLingers { .. }
             | Event::HookEnded { .. }
             | Event::HealthReported { .. }
+            | Event::HealthMissed { .. }
             | Event::Probed { .. }
             | Event::ReadyReported { .. }
             | Event::Notified { .. }

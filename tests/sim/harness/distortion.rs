@@ -388,6 +388,7 @@ impl Distorted {
             | Event::GroupLingers { .. }
             | Event::HookEnded { .. }
             | Event::HealthReported { .. }
+            | Event::HealthMissed { .. }
             | Event::Probed { .. }
             | Event::ReadyReported { .. }
             | Event::Notified { .. }

@@ -55,6 +55,17 @@ fn why_tells_who_has_stopped_what_is_waited_for_and_with_which_condition() {
 }
 
 #[test]
+fn why_names_what_is_disabled_and_how_it_comes_back() {
+    let mut bench = Bench::new(&chain());
+    bench.ask(1, Request::Command(Command::SetEnabled { name: name("db"), enabled: false }));
+    ask(&mut bench, 2, Act::Start, "web");
+    let line = blamed(&mut bench, "web");
+    assert!(line.contains("which needs db, which is STOPPED: disabled; "), "{line}");
+    let next = bench.why("web").lines().pop().unwrap_or_default();
+    assert!(next.contains("db is disabled: supervicectl enable db, or start db"), "{next}");
+}
+
+#[test]
 fn why_tells_a_long_chain_in_a_bounded_line() {
     let mut programs: Vec<ProgramConfig> =
         (0..100).map(|number| quick(&format!("p{number}"), &format!("p{}", number + 1))).collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::bench::{Bench, checked};
 use super::*;
-use crate::process::SignalReason;
+use crate::process::{SignalReason, SpawnStage};
 
 const SIGKILL: u8 = 9;
 
@@ -44,6 +44,27 @@ fn the_end_and_the_last_line_of_a_script_are_told_once_and_then_it_is_forgotten(
     write(&mut bench, 0, b"nobody's\n");
     bench.handle(Input::TaskExited { task: 0, exit: Exit::Code(0) });
     assert_eq!(told(&bench).len(), 1);
+}
+
+#[test]
+fn a_check_that_the_daemon_cannot_make_says_nothing_of_the_program() {
+    let mut config = ProgramConfig { startretries: 0, ..checked("p") };
+    config.healthcheck.check_type = HealthCheckType::Script;
+    config.healthcheck.command = Some("test -e well".to_owned());
+    (config.healthcheck.interval, config.healthcheck.retries) = (1, 1);
+    let mut bench = Bench::new(&[config]);
+    let error = |number| SpawnError::system(SpawnStage::Fork, "/bin/sh", number);
+    bench.system.refuse_tasks = Some(error(11)); // EAGAIN
+    bench.start(1, "p");
+    bench.pass(60);
+    assert_eq!((bench.state("p"), told(&bench)), (ProcessState::Running, Vec::new()));
+    let shortages = bench.system.announced.iter().filter(|told| matches!(***told, Announcement::Shortage { .. }));
+    assert_eq!(shortages.count(), 1, "said once");
+    // There is room again: the next check is made, and counts.
+    bench.system.refuse_tasks = Some(error(13)); // EACCES
+    bench.pass(1);
+    assert_eq!(told(&bench).len(), 1);
+    assert_eq!(bench.state("p"), ProcessState::Stopping, "unhealthy, and restarted");
 }
 
 #[test]
@@ -95,10 +116,10 @@ fn a_script_that_cannot_be_spawned_is_a_failed_check() {
     let mut bench = begun();
     bench.handle(Input::TaskExited { task: 0, exit: Exit::Code(0) });
     write(&mut bench, 0, b"");
-    bench.system.refuse_tasks = Some(crate::process::SpawnError::system(crate::process::SpawnStage::Fork, "fork", 11));
+    bench.system.refuse_tasks = Some(SpawnError::system(SpawnStage::Exec, "/bin/sh", 13));
     bench.pass(1);
     let told = told(&bench);
     assert_eq!(told.first().map(String::as_str), Some("p: health check passed: exit code 0"));
-    assert!(told.get(1).is_some_and(|told| told.contains("Resource temporarily unavailable")), "{told:?}");
+    assert!(told.get(1).is_some_and(|told| told.contains("Permission denied")), "{told:?}");
     assert!(bench.system.tasks.is_empty());
 }

@@ -19,6 +19,7 @@ pub(super) fn renew_generation(it: &mut Distorted, mut event: Event) -> Vec<Even
         | Event::GroupLingers { generation, .. }
         | Event::HookEnded { generation, .. }
         | Event::HealthReported { generation, .. }
+        | Event::HealthMissed { generation }
         | Event::Probed { generation, .. }
         | Event::ReadyReported { generation, .. }
         | Event::Notified { generation, .. }

@@ -71,6 +71,7 @@ pub(super) fn touched_by(input: &Input) -> u64 {
         | Input::NotificationsRead { id, .. }
         | Input::MainFound { id, .. }
         | Input::NoMain { id, .. }
+        | Input::CheckMissed { id, .. }
         | Input::MainRefused { id, .. } => bit(*id),
         Input::Notice(Notice::Child)
         | Input::Swept
@@ -131,6 +132,9 @@ pub(super) fn duplicate(input: &Input) -> Input {
             Input::Notified { id: *id, generation: *generation, pid: *pid, is_main: *is_main, message: message.clone() }
         }
         &Input::NotifiedByStranger { pid, uid, is_gone } => Input::NotifiedByStranger { pid, uid, is_gone },
+        Input::CheckMissed { id, generation, error } => {
+            Input::CheckMissed { id: *id, generation: *generation, error: error.clone() }
+        }
         &Input::NotificationsRead { id, generation } => Input::NotificationsRead { id, generation },
         &Input::MainFound { id, generation, pid } => Input::MainFound { id, generation, pid },
         &Input::NoMain { id, generation, found } => Input::NoMain { id, generation, found },
