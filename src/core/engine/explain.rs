@@ -78,6 +78,7 @@ impl Engine {
             let mut is_blameless = false;
             for link in self.obstacles(at, &entry.machine) {
                 is_blameless = true;
+                let link = self.what_is_in_the_way(link);
                 if seen.insert(link.on) {
                     visits.push(Visit { id: link.on, condition: link.condition, found_from: Some(place) });
                 }

@@ -42,10 +42,16 @@ impl Engine {
         found
     }
 
+    /// What is in the way by this link: of a milestone that has completed, what is beyond it.
+    pub(super) fn what_is_in_the_way(&self, link: &Link) -> Link {
+        let holds = self.registry.get(link.on).is_some_and(|entry| holds(entry, link.condition));
+        self.awaited_beyond(link.on).filter(|_| holds).unwrap_or(*link)
+    }
+
     /// What a milestone needs that is on its way at present: a command restarts it, or it has failed and comes back.
     pub(super) fn awaited_beyond(&self, milestone: ProcId) -> Option<Link> {
         let mut passed: SortedSet<ProcId> = SortedSet::default();
-        let mut open = vec![milestone];
+        let mut open: Vec<ProcId> = Some(milestone).filter(|id| self.is_milestone(*id)).into_iter().collect();
         while let Some(at) = open.pop() {
             for link in self.graph.needs(at).iter().filter(|link| link.kind.is_hard()) {
                 let Some(entry) = self.registry.get(link.on).filter(|entry| !entry.leaving) else { continue };

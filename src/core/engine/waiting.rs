@@ -83,12 +83,10 @@ impl Engine {
         match self.held.get(&link.on) {
             Some(held) if held.comes_up() => Standing::Coming,
             Some(_) => Standing::Lost,
-            None if holds(entry, link.condition) => {
-                match entry.is_passage() && self.awaited_beyond(link.on).is_some() {
-                    true => Standing::Coming,
-                    false => Standing::Holds,
-                }
-            }
+            None if holds(entry, link.condition) => match self.awaited_beyond(link.on).is_some() {
+                true => Standing::Coming,
+                false => Standing::Holds,
+            },
             None if entry.machine.comes_up() => Standing::Coming,
             None => Standing::Lost,
         }
@@ -324,6 +322,7 @@ impl Engine {
         let mut open = vec![id];
         while let Some(id) = open.pop() {
             for link in self.graph.needs(id).iter().filter(|link| link.kind.is_hard() && !self.is_met(link)) {
+                let link = self.what_is_in_the_way(link);
                 let Some(entry) = self.registry.get(link.on).filter(|_| seen.insert(link.on)) else { continue };
                 match entry.machine.state() {
                     // The reason is better with the last line of output, which is on its way.
@@ -354,10 +353,7 @@ impl Engine {
         let mut on = Vec::new();
         let mut more = 0;
         for link in self.graph.needs(id).iter().filter(|link| self.standing(link) == Standing::Coming) {
-            // Of a milestone, what is beyond it.
-            let beyond = self.registry.get(link.on).filter(|entry| holds(entry, link.condition));
-            let beyond = beyond.and_then(|_| self.awaited_beyond(link.on));
-            let link = beyond.as_ref().unwrap_or(link);
+            let link = self.what_is_in_the_way(link);
             let Some(entry) = self.registry.get(link.on) else { continue };
             if on.len() == MOST_NAMED {
                 more += 1;

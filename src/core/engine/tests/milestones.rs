@@ -70,8 +70,12 @@ fn a_start_starts_what_a_milestone_has_needed_and_the_milestone_is_not_run_again
     ask(&mut bench, 3, Act::Start, "sync");
     assert_eq!(states(&bench), "network STARTING, online EXITED, sync STARTING");
     assert_eq!(bench.describe("sync"), "waiting for network (STARTING)");
+    assert_eq!(bench.last_client(), 2, "it may still come up");
+    let why = bench.why("sync").lines().join(" ");
+    assert!(why.contains("sync waits for network, which is STARTING"), "{why}");
     bench.pass(1);
     assert_eq!(states(&bench), "network RUNNING, online EXITED, sync RUNNING");
+    assert_eq!((bench.last_client(), bench.answers().last()), (3, Some(&(3, "ok"))));
     assert_eq!(bench.entry(ONLINE).machine.generation(), 1);
 }
 
