@@ -1,5 +1,5 @@
-//! Oneshots without a process. Whoever needs one that has completed is there for what that needed, too: a stop of this stops it
-//! first, a start of it starts this, and it does not come back before this does.
+//! Milestones: oneshots that have completed, and have no process. `sync` requires the milestone `online`, which requires
+//! `network`: a stop of `network` stops `sync` first, a start of `sync` starts `network`, and `sync` waits while `network` comes up.
 
 use super::graph::Link;
 use super::waiting::holds;
@@ -8,21 +8,21 @@ use crate::api::ProcId;
 use crate::util::sorted::SortedSet;
 
 impl Engine {
-    /// It is a oneshot that has completed, and of which nothing is there.
+    /// It is a oneshot that has completed and has no process.
     pub(super) fn is_milestone(&self, id: ProcId) -> bool {
-        self.registry.get(id).is_some_and(|entry| entry.is_passage() && entry.machine.has_completed())
+        self.registry.get(id).is_some_and(|entry| entry.is_inactive_oneshot() && entry.machine.has_completed())
     }
 
-    fn is_passage(&self, id: ProcId) -> bool {
-        self.registry.get(id).is_some_and(Entry::is_passage)
+    fn is_inactive_oneshot(&self, id: ProcId) -> bool {
+        self.registry.get(id).is_some_and(Entry::is_inactive_oneshot)
     }
 
-    /// Those that depend on it, and those that do so by way of oneshots without a process.
+    /// Those that depend on this process, directly or through oneshots that have no process.
     pub(super) fn dependants_beyond(&self, id: ProcId) -> Vec<ProcId> {
         self.walk(id, |at| self.graph.needed_by(at).iter().map(|link| link.from))
     }
 
-    /// What it depends on, and what it does so by way of oneshots without a process.
+    /// What this process depends on, directly or through oneshots that have no process.
     pub(super) fn needs_beyond(&self, id: ProcId) -> Vec<ProcId> {
         self.walk(id, |at| self.graph.needs(at).iter().map(|link| link.on))
     }
@@ -34,7 +34,7 @@ impl Engine {
         while let Some(at) = open.pop() {
             for id in next(at) {
                 found.push(id);
-                if self.is_passage(id) && passed.insert(id) {
+                if self.is_inactive_oneshot(id) && passed.insert(id) {
                     open.push(id);
                 }
             }
@@ -42,13 +42,13 @@ impl Engine {
         found
     }
 
-    /// What is in the way by this link: of a milestone that has completed, what is beyond it.
+    /// The link to show for one that is not met: a milestone is met itself, so what it needs is shown.
     pub(super) fn what_is_in_the_way(&self, link: &Link) -> Link {
         let holds = self.registry.get(link.on).is_some_and(|entry| holds(entry, link.condition));
         self.awaited_beyond(link.on).filter(|_| holds).unwrap_or(*link)
     }
 
-    /// What a milestone needs that is on its way at present: a command restarts it, or it has failed and comes back.
+    /// What a milestone needs and that is coming up now, because a command restarts it or because it is retried.
     pub(super) fn awaited_beyond(&self, milestone: ProcId) -> Option<Link> {
         let mut passed: SortedSet<ProcId> = SortedSet::default();
         let mut open: Vec<ProcId> = Some(milestone).filter(|id| self.is_milestone(*id)).into_iter().collect();

@@ -114,8 +114,8 @@ impl Entry {
         self.leaving && self.is_settled_down()
     }
 
-    /// It is a oneshot of which nothing is there: what is beyond it is looked at in its place.
-    pub(super) fn is_passage(&self) -> bool {
+    /// It is a oneshot that has no process. The order of stops looks through it at what it needs.
+    pub(super) fn is_inactive_oneshot(&self) -> bool {
         self.config().program_type == ProgramType::Oneshot && !self.machine.is_engaged()
     }
 

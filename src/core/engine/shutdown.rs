@@ -61,8 +61,8 @@ impl Engine {
         self.shutdown != Shutdown::No
     }
 
-    /// Somebody asks for the end. A client that asks again is told that it has begun: who repeats himself does not want programs
-    /// to be killed that are about to end. The embedding program may.
+    /// Handles a request to shut down. A client that repeats it gets the same answer and nothing is killed, because the programs
+    /// are about to end. The embedding program may force the end by a second call.
     pub(super) fn shut_down(&mut self, token: ReplyToken, by: &Initiator) {
         // Before it begins: afterwards nobody is there who could write the answer.
         self.reply(token, Reply::ShuttingDown);
@@ -73,7 +73,7 @@ impl Engine {
         }
     }
 
-    /// In an end that another beginning was to follow: it does not. `false`: none was.
+    /// Calls off the restart that was to follow this shutdown; `false`: none was.
     fn end_for_good(&mut self) -> bool {
         let was_to_begin_anew = self.call_off_restart();
         if was_to_begin_anew {
@@ -82,7 +82,7 @@ impl Engine {
         was_to_begin_anew
     }
 
-    /// When a process gets SIGKILL that would get it at this moment: no later than the shutdown allows.
+    /// When a process gets SIGKILL: the shutdown may kill it earlier than its own stop would.
     pub(super) fn kill_at(&self, by_itself: Moment) -> Moment {
         match &self.shutdown {
             Shutdown::Stopping { kill_at, .. } => {

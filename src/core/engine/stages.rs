@@ -29,35 +29,35 @@ pub(super) struct StopOrder {
     before: SortedMap<ProcId, u32>,
     /// Those that nobody needs any more, and that were not told to stop for that.
     free: Vec<ProcId>,
-    /// Oneshots without a process, which may lie between two that are there.
-    passages: SortedSet<ProcId>,
+    /// Oneshots that have no process, but may connect two programs that have one.
+    inactive_oneshots: SortedSet<ProcId>,
 }
 
 const GONE: u32 = u32::MAX;
 
 impl StopOrder {
-    /// `passages`: oneshots without a process. They go as soon as all have gone that need them.
-    fn new(graph: &Graph, alive: &[ProcId], passages: SortedSet<ProcId>) -> StopOrder {
-        let all = || alive.iter().chain(passages.iter());
+    /// An inactive oneshot counts as gone as soon as everything that needs it has gone.
+    fn new(graph: &Graph, alive: &[ProcId], inactive_oneshots: SortedSet<ProcId>) -> StopOrder {
+        let all = || alive.iter().chain(inactive_oneshots.iter());
         let mut before: SortedMap<ProcId, u32> = all().map(|id| (*id, 0)).collect();
         for link in all().flat_map(|id| graph.needs(*id)) {
             if let Some(count) = before.get_mut(&link.on) {
                 *count += 1;
             }
         }
-        let mut order = StopOrder { before, free: Vec::new(), passages };
+        let mut order = StopOrder { before, free: Vec::new(), inactive_oneshots };
         let unneeded = |id: &&ProcId| order.before.get(*id) == Some(&0);
-        let unneeded: Vec<ProcId> = order.passages.iter().filter(unneeded).copied().collect();
+        let unneeded: Vec<ProcId> = order.inactive_oneshots.iter().filter(unneeded).copied().collect();
         unneeded.into_iter().for_each(|id| order.go(graph, id));
-        // Who is free by that is free from the beginning on.
+        // What became free by this was never waited for: its stage stops it.
         order.free.clear();
         order
     }
 
     /// Nothing is left of this one.
     pub(super) fn note_gone(&mut self, graph: &Graph, id: ProcId) {
-        // Of these nothing was there; they go with those that need them.
-        if !self.passages.contains(&id) {
+        // These have no process; they go with those that need them.
+        if !self.inactive_oneshots.contains(&id) {
             self.go(graph, id);
         }
     }
@@ -70,7 +70,7 @@ impl StopOrder {
             for link in graph.needs(id) {
                 if let Some(count) = self.before.get_mut(&link.on).filter(|count| ![0, GONE].contains(count)) {
                     *count -= 1;
-                    match (*count, self.passages.contains(&link.on)) {
+                    match (*count, self.inactive_oneshots.contains(&link.on)) {
                         (0, true) => gone.push(link.on),
                         (0, false) => self.free.push(link.on),
                         (_, _) => {}
@@ -80,9 +80,9 @@ impl StopOrder {
         }
     }
 
-    /// A oneshot without a process, which something is there for that needs it.
+    /// An inactive oneshot that a living program needs.
     fn is_between(&self, id: ProcId) -> bool {
-        self.passages.contains(&id) && self.before.get(&id).is_some_and(|count| *count != GONE)
+        self.inactive_oneshots.contains(&id) && self.before.get(&id).is_some_and(|count| *count != GONE)
     }
 
     /// One that nobody needs any more.
@@ -106,8 +106,8 @@ impl Engine {
     }
 
     fn order_of_ends(&self, alive: &[ProcId]) -> StopOrder {
-        let passages = self.registry.iter().filter(|(_, entry)| entry.is_passage()).map(|(id, _)| id);
-        StopOrder::new(&self.graph, alive, passages.collect())
+        let inactive_oneshots = self.registry.iter().filter(|(_, entry)| entry.is_inactive_oneshot()).map(|(id, _)| id);
+        StopOrder::new(&self.graph, alive, inactive_oneshots.collect())
     }
 
     /// The stages in which what is there now is to be stopped, the last one first: dependants come first; in supervisord's dialect one group after the
