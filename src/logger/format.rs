@@ -1,11 +1,12 @@
 //! What a line of the daemon's log looks like.
 
 use std::borrow::Cow;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fmt;
+use std::time::SystemTime;
 
 use log::Level;
 
-use crate::sys::time::{LocalTime, local};
+use super::stamp::{local_stamp, utc_stamp};
 
 /// `INFO `, all of the same width.
 fn level_name(level: Level) -> &'static str {
@@ -28,46 +29,59 @@ fn level_colour(level: Level) -> &'static str {
     }
 }
 
-/// For the file: `2026-11-22 22:50:01.123 INFO  web: RUNNING`.
-pub(super) fn file_head(time: SystemTime, level: Level) -> String {
-    let mut head = local_stamp(time);
-    head.push(' ');
-    head.push_str(level_name(level));
-    head.push(' ');
-    head
+/// A line as it is in the file, `2026-11-22 22:50:01.123 INFO  web: RUNNING`, and where its parts begin.
+pub(super) struct Line {
+    text: String,
+    head: usize,
 }
 
-/// `2026-11-22 22:50:01.123`, local time.
-pub(crate) fn local_stamp(time: SystemTime) -> String {
-    let t = local(time);
-    let mut stamp = String::with_capacity(HEAD_BYTES);
-    push_number(&mut stamp, t.year, 4, "-");
-    push_number(&mut stamp, t.month, 2, "-");
-    push_number(&mut stamp, t.day, 2, " ");
-    push_clock(&mut stamp, &t);
-    stamp
-}
+/// Most lines are shorter, in bytes.
+const LINE_BYTES: usize = 160;
+/// The date and its space at the beginning of a stamp.
+const DATE_BYTES: usize = "2026-11-22 ".len();
 
-/// Room for the longest head of a line.
-const HEAD_BYTES: usize = 48;
-
-/// `22:50:01.123`
-fn push_clock(text: &mut String, t: &LocalTime) {
-    push_number(text, t.hour, 2, ":");
-    push_number(text, t.minute, 2, ":");
-    push_number(text, t.second, 2, ".");
-    push_number(text, t.millisecond, 3, "");
-}
-
-/// At least so many digits, and what comes behind them: the time is in each line, and `format!` takes ten times as long.
-fn push_number(text: &mut String, number: impl TryInto<u32>, digits: u32, behind: &str) {
-    let number = number.try_into().unwrap_or(0);
-    let mut place = 10_u32.pow(digits - 1).max(10_u32.pow(number.checked_ilog10().unwrap_or(0)));
-    while place > 0 {
-        text.extend(char::from_digit(number / place % 10, 10));
-        place /= 10;
+impl Line {
+    /// One record is one line: what would break it or play with a terminal is shown escaped.
+    pub fn new(time: SystemTime, level: Level, message: fmt::Arguments<'_>) -> Line {
+        let mut text = String::with_capacity(LINE_BYTES);
+        for piece in [local_stamp(time).as_str(), " ", level_name(level), " "] {
+            text.push_str(piece);
+        }
+        let head = text.len();
+        // It fails where a Display of the record does, behind what it has written.
+        let _ = fmt::Write::write_fmt(&mut text, message);
+        let mut line = Line { text, head };
+        match escape(line.message()) {
+            Cow::Borrowed(message) => {
+                let end = head + message.len();
+                line.text.truncate(end);
+            }
+            Cow::Owned(message) => line.text.replace_range(head.., &message),
+        }
+        line
     }
-    text.push_str(behind);
+
+    /// For the file.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the record says.
+    pub fn message(&self) -> &str {
+        self.text.get(self.head..).unwrap_or_default()
+    }
+
+    /// For people who watch: without the date.
+    pub fn console(&self) -> &str {
+        self.text.get(DATE_BYTES..).unwrap_or_default()
+    }
+
+    /// For people who watch on a terminal.
+    pub fn coloured(&self, level: Level) -> String {
+        let clock = self.text.get(DATE_BYTES..self.head).unwrap_or_default().split(' ').next().unwrap_or_default();
+        let (colour, name) = (level_colour(level), level_name(level));
+        format!("\x1b[2m{clock}\x1b[0m {colour}{name}\x1b[0m {}", self.message())
+    }
 }
 
 /// What a JSON line says besides its time and text.
@@ -86,7 +100,9 @@ pub(crate) fn json_line(time: SystemTime, head: JsonHead<'_>, line: &[u8], out: 
         // Strings always serialize, and a vector takes everything.
         let _ = serde_json::to_writer(out, text);
     };
-    out.extend_from_slice(format!("{{\"time\":\"{}\",\"program\":", utc_stamp(time)).as_bytes());
+    for piece in [b"{\"time\":\"", utc_stamp(time).as_bytes(), b"Z\",\"program\":"] {
+        out.extend_from_slice(piece);
+    }
     string(head.program, out);
     out.extend_from_slice(format!(",\"stream\":\"{}\",\"pid\":{}", head.stream, head.pid).as_bytes());
     if let Some(level) = head.level {
@@ -97,44 +113,8 @@ pub(crate) fn json_line(time: SystemTime, head: JsonHead<'_>, line: &[u8], out: 
     out.push(b'}');
 }
 
-/// `2026-11-22T21:50:01.123Z`: collectors merge lines of several time zones.
-fn utc_stamp(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Years that begin in March have their leap day at their end: months then follow a formula.
-    let era_day = days + 719_468;
-    let (era, day_of_era) = (era_day / 146_097, era_day % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
-}
-
-/// For people who watch: `22:50:01.123 INFO  web: RUNNING`.
-pub(super) fn console_head(time: SystemTime, level: Level, colour: bool) -> String {
-    let t = local(time);
-    let mut head = String::with_capacity(HEAD_BYTES);
-    if colour {
-        head.push_str("\x1b[2m");
-        push_clock(&mut head, &t);
-        for piece in ["\x1b[0m ", level_colour(level), level_name(level), "\x1b[0m "] {
-            head.push_str(piece);
-        }
-    } else {
-        push_clock(&mut head, &t);
-        for piece in [" ", level_name(level), " "] {
-            head.push_str(piece);
-        }
-    }
-    head
-}
-
-/// One record is one line: what would break it or play with a terminal is shown escaped.
-pub(super) fn escape(message: &str) -> Cow<'_, str> {
+/// Without what would break a line or play with a terminal.
+fn escape(message: &str) -> Cow<'_, str> {
     let message = message.trim_end();
     if !message.bytes().any(|byte| byte.is_ascii_control() || !byte.is_ascii()) {
         return Cow::Borrowed(message);
@@ -153,23 +133,32 @@ pub(super) fn escape(message: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
     #[test]
-    fn numbers_have_at_least_so_many_digits() {
-        let pushed = |number: i32, digits| {
-            let mut text = String::new();
-            push_number(&mut text, number, digits, ":");
-            text
-        };
-        for number in [0, 1, 9, 10, 59, 100, 999, 1000, 2026, 12_345, i32::MAX] {
-            for digits in 1..=4 {
-                let width = usize::try_from(digits).unwrap();
-                assert_eq!(pushed(number, digits), format!("{number:0width$}:"));
-            }
+    fn a_record_is_one_line_whatever_it_contains() {
+        let line = |message: &str| Line::new(UNIX_EPOCH, Level::Info, format_args!("{message}"));
+        assert_eq!(line("a\nb\x1b[2J\tc\n").message(), "a\\nb\\u{1b}[2J c");
+        assert_eq!(line("käse \u{85}! \n").message(), "käse \\u{85}!");
+        assert_eq!(line("plain \n\n").message(), "plain");
+        assert_eq!(line("").message(), "");
+    }
+
+    #[test]
+    fn the_file_the_console_and_a_terminal_show_the_same() {
+        let line = |level| Line::new(SystemTime::now(), level, format_args!("web: RUNNING"));
+        for level in [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace] {
+            let line = line(level);
+            assert_eq!(line.text().len(), "2026-11-22 22:50:01.123 INFO  web: RUNNING".len());
+            let (date, rest) = line.text().split_at(DATE_BYTES);
+            assert!(date.ends_with(' ') && rest == line.console());
+            let coloured = line.coloured(level);
+            let plain = ["\x1b[2m", "\x1b[0m", level_colour(level)];
+            assert_eq!(plain.iter().fold(coloured, |text, code| text.replace(code, "")), rest);
         }
+        assert!(line(Level::Warn).coloured(Level::Warn).contains("\x1b[33mWARN \x1b[0m web"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod file;
 mod format;
 mod queue;
 mod record;
+mod stamp;
 #[cfg(test)]
 mod tests;
 
@@ -34,13 +35,15 @@ pub(crate) use console::{
     flush as flush_console, is_busy as console_is_busy, is_stalled as console_is_stalled, wants_colour,
 };
 
-pub(crate) use format::{JsonHead, json_line, local_stamp};
+pub(crate) use format::{JsonHead, json_line};
 
 use crate::models::LogFormat;
 use crate::util::log_level;
 use file::LogFile;
+use format::Line;
 use queue::LineQueue;
 use record::{DaemonLog, Lines};
+pub(crate) use stamp::local_stamp;
 
 /// Why the log could not be set up.
 #[derive(Debug)]
@@ -354,8 +357,9 @@ fn write_batch(file: &mut LogFile, mut bytes: &[u8], mut lost: u64) -> u64 {
         bytes = rest;
     }
     if lost > 0 {
-        let head = format::file_head(SystemTime::now(), Level::Warn);
-        if file.write(format!("{head}{lost} lines of this log were lost\n").as_bytes()).is_ok() {
+        let message = format_args!("{lost} lines of this log were lost");
+        let line = Line::new(SystemTime::now(), Level::Warn, message);
+        if file.write(format!("{}\n", line.text()).as_bytes()).is_ok() {
             return 0;
         }
     }

@@ -1,10 +1,9 @@
 //! From a record of the `log` crate to a line of the file and a line of the console.
 //!
-//! Each of the two has a simplelog writer, which puts a record together, piece by piece, in a [`LineBuffer`] that is
-//! flushed once a record. Time and level are part of the text that it is given: simplelog knows the time in UTC or
-//! at a fixed offset only, and the level in brackets only.
+//! Each of the two has a simplelog writer, which puts a record together, piece by piece, in a [`LineBuffer`]. Time and level
+//! are part of the text that it is given: simplelog knows the time in UTC or at a fixed offset only, and the level in
+//! brackets only.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
@@ -12,11 +11,8 @@ use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{Config, ConfigBuilder, WriteLogger};
 
 use super::console::{self, ConsoleStream, wants_colour};
-use super::format::{self, JsonHead, json_line};
+use super::format::{JsonHead, Line, json_line};
 use crate::models::LogFormat;
-
-/// Most messages are shorter, in bytes.
-const MESSAGE_BYTES: usize = 128;
 
 /// Where the lines go, as it is set up at the moment.
 pub(super) trait Lines: Sync {
@@ -63,24 +59,21 @@ impl Log for DaemonLog {
         }
         let (time, level) = (SystemTime::now(), record.level());
         // Made into text outside of simplelog's lock, so that a panic in somebody's Display does not poison it.
-        let mut message = String::with_capacity(MESSAGE_BYTES);
-        // It fails where a Display of the record does, behind what it has written.
-        let _ = fmt::Write::write_fmt(&mut message, *record.args());
-        let message = format::escape(&message);
+        let line = Line::new(time, level, *record.args());
         if self.lines.wants_file() {
-            write(&*self.file, record, format_args!("{}{message}", format::file_head(time, level)));
+            write(&*self.file, record, line.text());
         }
         match self.lines.console_format() {
             None => {}
-            Some(LogFormat::Text) => {
-                let head = format::console_head(time, level, wants_colour(ConsoleStream::Stdout));
-                write(&*self.console, record, format_args!("{head}{message}"));
+            Some(LogFormat::Text) if wants_colour(ConsoleStream::Stdout) => {
+                write(&*self.console, record, &line.coloured(level));
             }
+            Some(LogFormat::Text) => write(&*self.console, record, line.console()),
             Some(LogFormat::Json) => {
-                let (mut line, pid) = (Vec::new(), i32::try_from(std::process::id()).unwrap_or_default());
+                let (mut json, pid) = (Vec::new(), i32::try_from(std::process::id()).unwrap_or_default());
                 let head = JsonHead { program: "supervice", stream: "log", pid, level: Some(level) };
-                json_line(time, head, message.as_bytes(), &mut line);
-                write(&*self.console, record, format_args!("{}", String::from_utf8_lossy(&line)));
+                json_line(time, head, line.message().as_bytes(), &mut json);
+                write(&*self.console, record, &String::from_utf8_lossy(&json));
             }
         }
     }
@@ -91,9 +84,8 @@ impl Log for DaemonLog {
 }
 
 /// Writes the record with this text in place of its own.
-fn write(writer: &dyn Log, record: &Record<'_>, text: fmt::Arguments<'_>) {
-    writer.log(&Record::builder().metadata(record.metadata().clone()).args(text).build());
-    writer.flush();
+fn write(writer: &dyn Log, record: &Record<'_>, text: &str) {
+    writer.log(&Record::builder().metadata(record.metadata().clone()).args(format_args!("{text}")).build());
 }
 
 /// The text of a record and nothing else.
@@ -110,7 +102,7 @@ fn message_alone() -> Config {
 /// Takes a whole line, without its newline.
 type Deliver = Box<dyn Fn(&[u8]) + Send>;
 
-/// Gathers the pieces in which simplelog writes a record, and passes on whole lines when it is flushed.
+/// Gathers the pieces in which simplelog writes a record, under a lock of its own, and passes the line on at its end.
 struct LineBuffer {
     bytes: Vec<u8>,
     deliver: Deliver,
@@ -125,15 +117,14 @@ impl LineBuffer {
 impl Write for LineBuffer {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         self.bytes.extend_from_slice(piece);
+        if let Some(line) = self.bytes.strip_suffix(b"\n") {
+            (self.deliver)(line);
+            self.bytes.clear();
+        }
         Ok(piece.len())
     }
 
-    /// Another thread's record may have come between a record and its flush: there may be several lines, or none.
     fn flush(&mut self) -> io::Result<()> {
-        for line in self.bytes.split_inclusive(|byte| *byte == b'\n') {
-            (self.deliver)(line.strip_suffix(b"\n").unwrap_or(line));
-        }
-        self.bytes.clear();
         Ok(())
     }
 }

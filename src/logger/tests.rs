@@ -13,20 +13,6 @@ fn an_unknown_level_is_refused_with_those_that_are_known() {
 }
 
 #[test]
-fn a_record_is_one_line_whatever_it_contains() {
-    assert_eq!(format::escape("a\nb\x1b[2J\tc\n"), "a\\nb\\u{1b}[2J c");
-}
-
-#[test]
-fn heads_are_aligned() {
-    let now = SystemTime::now();
-    let width = |level| format::file_head(now, level).len();
-    assert_eq!(width(Level::Info), width(Level::Error));
-    assert_eq!(format::file_head(now, Level::Info).len(), "2026-11-22 22:50:01.123 INFO  ".len());
-    assert!(format::console_head(now, Level::Warn, true).contains("\x1b[33mWARN \x1b[0m"));
-}
-
-#[test]
 fn a_full_queue_drops_and_counts_and_never_waits() {
     let queue = LineQueue::default();
     let line = [b'x'; 1023];

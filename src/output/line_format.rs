@@ -77,7 +77,7 @@ impl LineFormat {
                 [] => [b"", line],
                 [only] => [only.as_bytes(), line],
                 several => {
-                    let parts = several.join(&local_stamp(SystemTime::now()));
+                    let parts = several.join(local_stamp(SystemTime::now()).as_str());
                     scratch.extend_from_slice(parts.as_bytes());
                     [scratch, line]
                 }
