@@ -36,6 +36,10 @@ impl StopStep {
     /// The step with this number, from 0; `None`: SIGKILL, which may be written as the last one. The text was checked when it was
     /// loaded; if not, a stop begins with SIGTERM.
     pub(super) fn of(config: &ProgramConfig, number: usize) -> Option<StopStep> {
+        // Nearly all programs have this alone, and it is looked up in each stop.
+        if config.stopsignal == "TERM" {
+            return (number == 0).then_some(StopStep { signal: SIGTERM, seconds: None });
+        }
         let step = config.stopsignal.split(',').nth(number).and_then(StopStep::parse);
         let step = step.filter(|step| number == 0 || step.signal != SIGKILL);
         step.or((number == 0).then_some(StopStep { signal: SIGTERM, seconds: None }))

@@ -23,6 +23,9 @@ const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 10] = [
     Engine::count,
 ];
 
+/// So many announcements are overtaken at most: what the log says of the time stays true.
+const MOST_OVERTAKEN: usize = 32;
+
 impl Engine {
     /// Something has happened; to which process, where it happened to one.
     pub(super) fn announce(&mut self, id: Option<ProcId>, announcement: Announcement) {
@@ -46,5 +49,13 @@ impl Engine {
             }
             self.effects.push_back(Effect::Announce(announcement));
         }
+    }
+
+    /// Has this done before those outside are told what has led to it: the next program of a stop is signalled before lines are
+    /// made of the end of the last one.
+    pub(super) fn do_before_telling(&mut self, effect: Effect) {
+        let is_told = |effect: &&Effect| matches!(effect, Effect::Announce(_));
+        let told = self.effects.iter().rev().take(MOST_OVERTAKEN).take_while(is_told).count();
+        self.effects.insert(self.effects.len() - told, effect);
     }
 }

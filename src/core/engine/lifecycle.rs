@@ -101,7 +101,8 @@ impl Engine {
     pub(super) fn show(&mut self, id: ProcId) {
         let Some(entry) = self.registry.get(id) else { return };
         self.timers.set(TimerKey::Process(id), entry.machine.poll_timeout());
-        self.effects.push_back(Effect::Show { id, view: entry.machine.view() });
+        let view = entry.machine.view();
+        self.do_before_telling(Effect::Show { id, view });
     }
 
     pub(super) fn spawn(&mut self, id: ProcId, generation: Generation) {
@@ -128,7 +129,7 @@ impl Engine {
         match generation {
             // Before the first run there is only what an earlier daemon has left behind.
             0 => self.signal_adopted(id, signal.number),
-            generation => self.effects.push_back(Effect::Signal { id, generation, signal }),
+            generation => self.do_before_telling(Effect::Signal { id, generation, signal }),
         }
     }
 
@@ -209,7 +210,7 @@ impl Engine {
         self.forget_silence(id);
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.draining = true;
-        self.effects.push_back(Effect::LeaderExited { id, generation });
+        self.do_before_telling(Effect::LeaderExited { id, generation });
         self.cancel_tasks(id);
     }
 
@@ -264,8 +265,8 @@ impl Engine {
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.probe_pause = None;
         self.timers.set(TimerKey::GroupProbe(id), None);
-        self.effects.push_back(Effect::RunEnded { id, generation });
         entry.machine.handle_event(self.now, process::Event::GroupEmpty { generation });
+        self.do_before_telling(Effect::RunEnded { id, generation });
     }
 
     /// Removes a process that has left the configuration, once nothing of it is left.
