@@ -1,8 +1,8 @@
 //! From a record of the `log` crate to a line of the file and a line of the console.
 //!
-//! Each of the two has a simplelog writer, which puts a record together, piece by piece, in a [`LineBuffer`]. Time and level
-//! are part of the text that it is given: simplelog knows the time in UTC or at a fixed offset only, and the level in
-//! brackets only.
+//! A simplelog writer puts a record together, piece by piece, in a [`LineBuffer`]: one for the file and a console that shows the
+//! same, and one for a console with colours or JSON. Time and level are part of the text that it is given: simplelog knows the
+//! time in UTC or at a fixed offset only, and the level in brackets only.
 
 use std::io::{self, Write};
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{Config, ConfigBuilder, WriteLogger};
 
 use super::console::{self, ConsoleStream, wants_colour};
-use super::format::{JsonHead, Line, json_line};
+use super::format::{DATE_BYTES, JsonHead, Line, json_line};
 use crate::models::LogFormat;
 
 /// Where the lines go, as it is set up at the moment.
@@ -29,20 +29,27 @@ pub(super) trait Lines: Sync {
 /// The logger that the `log` macros talk to.
 pub(super) struct DaemonLog {
     lines: &'static dyn Lines,
-    file: Box<WriteLogger<LineBuffer>>,
+    plain: Box<WriteLogger<LineBuffer>>,
     console: Box<WriteLogger<LineBuffer>>,
 }
 
 impl DaemonLog {
     pub fn new(lines: &'static dyn Lines) -> DaemonLog {
-        let file = LineBuffer::new(move |line| lines.file_line(line));
+        let plain = LineBuffer::new(move |line| {
+            if lines.wants_file() {
+                lines.file_line(line);
+            }
+            if console_is_plain(lines) {
+                let _ = console::write_line(ConsoleStream::Stdout, &[line.get(DATE_BYTES..).unwrap_or_default()]);
+            }
+        });
         // The console counts what it loses and says so itself.
         let console = LineBuffer::new(|line| {
             let _ = console::write_line(ConsoleStream::Stdout, &[line]);
         });
         DaemonLog {
             lines,
-            file: WriteLogger::new(LevelFilter::Trace, message_alone(), file),
+            plain: WriteLogger::new(LevelFilter::Trace, message_alone(), plain),
             console: WriteLogger::new(LevelFilter::Trace, message_alone(), console),
         }
     }
@@ -60,15 +67,13 @@ impl Log for DaemonLog {
         let (time, level) = (SystemTime::now(), record.level());
         // Made into text outside of simplelog's lock, so that a panic in somebody's Display does not poison it.
         let line = Line::new(time, level, *record.args());
-        if self.lines.wants_file() {
-            write(&*self.file, record, line.text());
+        if self.lines.wants_file() || console_is_plain(self.lines) {
+            write(&*self.plain, record, line.text());
         }
         match self.lines.console_format() {
             None => {}
-            Some(LogFormat::Text) if wants_colour(ConsoleStream::Stdout) => {
-                write(&*self.console, record, &line.coloured(level));
-            }
-            Some(LogFormat::Text) => write(&*self.console, record, line.console()),
+            Some(LogFormat::Text) if console_is_plain(self.lines) => {}
+            Some(LogFormat::Text) => write(&*self.console, record, &line.coloured(level)),
             Some(LogFormat::Json) => {
                 let (mut json, pid) = (Vec::new(), i32::try_from(std::process::id()).unwrap_or_default());
                 let head = JsonHead { program: "supervice", stream: "log", pid, level: Some(level) };
@@ -81,6 +86,11 @@ impl Log for DaemonLog {
     fn flush(&self) {
         self.lines.flush();
     }
+}
+
+/// Whether the console shows what is in the file, but for the date.
+fn console_is_plain(lines: &dyn Lines) -> bool {
+    lines.console_format() == Some(LogFormat::Text) && !wants_colour(ConsoleStream::Stdout)
 }
 
 /// Writes the record with this text in place of its own.

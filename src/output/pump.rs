@@ -45,6 +45,7 @@ use crate::failpoint;
 use crate::models::ProgramConfig;
 use crate::process::Generation;
 use crate::util::latch::Pending;
+use crate::util::quick_hash::QuickMap;
 use reading::{Outcome, Pipe};
 use stdin::StdinPipe;
 use tasks::TaskPipe;
@@ -130,10 +131,10 @@ pub(super) struct Pump {
     pool: Arc<WriterPool>,
     listeners: Listeners,
     /// Boxed, as the pipes: half of a table may be empty.
-    programs: HashMap<ProgramId, Box<Program>>,
-    pipes: HashMap<usize, Box<Pipe>>,
+    programs: QuickMap<ProgramId, Box<Program>>,
+    pipes: QuickMap<usize, Box<Pipe>>,
     /// The pipes of tasks, with tokens of the same row.
-    task_pipes: HashMap<usize, TaskPipe>,
+    task_pipes: QuickMap<usize, TaskPipe>,
     /// Programs whose standard input waits for room, with tokens of the same row.
     stdin_waits: Vec<(usize, ProgramId)>,
     /// Those who type into a terminal that is not there yet.
@@ -176,9 +177,9 @@ impl Pump {
             listeners: Listeners::new(settings.identifier.clone()),
             settings,
             pool,
-            programs: HashMap::new(),
-            pipes: HashMap::new(),
-            task_pipes: HashMap::new(),
+            programs: QuickMap::default(),
+            pipes: QuickMap::default(),
+            task_pipes: QuickMap::default(),
             stdin_waits: Vec::new(),
             #[cfg(feature = "attach")]
             early_keyboards: Vec::new(),

@@ -2,6 +2,7 @@
 //! until nothing is left.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -131,7 +132,11 @@ pub struct Swept {
 
 /// Reaps this child if it is `known` and has ended: by its pid, for which the kernel need not look at all others, as it does in
 /// a [`sweep`]. `before_reaping` as there.
-pub fn reap_known<T>(pid: i32, known: &HashMap<i32, T>, before_reaping: impl FnOnce(&T)) -> Option<(i32, Exit)> {
+pub fn reap_known<T, S: BuildHasher>(
+    pid: i32,
+    known: &HashMap<i32, T, S>,
+    before_reaping: impl FnOnce(&T),
+) -> Option<(i32, Exit)> {
     let owner = known.get(&pid)?;
     wait(libc::P_PID, u32::try_from(pid).ok()?, libc::WNOWAIT)?;
     before_reaping(owner);
@@ -147,7 +152,11 @@ pub fn reap_known<T>(pid: i32, known: &HashMap<i32, T>, before_reaping: impl FnO
 /// then each known child is asked: one system call each, in that sweep only. The same is done after ten thousand
 /// strangers in one sweep, so that a storm of orphans can't hold up the caller; the rest of them waits for the
 /// next SIGCHLD.
-pub fn sweep<T>(scope: ReapScope, known: &HashMap<i32, T>, mut before_reaping: impl FnMut(&T)) -> Swept {
+pub fn sweep<T, S: BuildHasher>(
+    scope: ReapScope,
+    known: &HashMap<i32, T, S>,
+    mut before_reaping: impl FnMut(&T),
+) -> Swept {
     let mut exits = Vec::new();
     let mut strangers = 0;
     loop {

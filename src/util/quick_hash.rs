@@ -4,10 +4,14 @@
 //! FNV is none for these maps: of names that differ in their last letters the upper bits are the same, by which the standard
 //! library's tables tell the entries of a group apart, and most of a look-up goes into comparing names.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// For maps.
 pub(crate) type QuickState = BuildHasherDefault<QuickHash>;
+
+/// A map with this hash.
+pub(crate) type QuickMap<K, V> = HashMap<K, V, QuickState>;
 
 /// A hash that is being made.
 #[derive(Clone, Copy, Default)]
@@ -39,6 +43,14 @@ impl Hasher for QuickHash {
 
     fn write_u32(&mut self, number: u32) {
         self.add(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.add(number);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.add(number as u64);
     }
 
     /// Tables take the lowest bits for the place and the uppermost to tell its entries apart: all bits go into both.
@@ -77,6 +89,12 @@ mod tests {
             let (low, high) = (spread(&keys, |hash| hash & 4095, 4096), spread(&keys, |hash| hash >> 52, 4096));
             assert!(low > 0.9 && high > 0.9, "{}: {low} {high}", keys[7]);
         }
+    }
+
+    #[test]
+    fn numbers_in_a_row_are_spread_by_the_lowest_and_the_uppermost_bits() {
+        let taken = |place: fn(u64) -> u64| (0..4096_u64).map(|key| place(hash(key))).collect::<HashSet<_>>().len();
+        assert!(taken(|hash| hash & 4095) > 2400 && taken(|hash| hash >> 52) > 2400);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::sys::inherited_list::InheritedList;
 use crate::sys::proc::Stat;
 use crate::sys::reap::{self, ReapScope};
 use crate::sys::{orphan_scan, proc, signal};
+use crate::util::quick_hash::QuickMap;
 
 /// So many looks in a row may find that something has ended meanwhile.
 const MAX_LOOKS: usize = 16;
@@ -58,7 +59,7 @@ struct Claim {
 }
 
 impl Claim {
-    fn of(runs: &HashMap<ProcId, Box<Run>>) -> Claim {
+    fn of(runs: &QuickMap<ProcId, Box<Run>>) -> Claim {
         let mut detached = runs.values().filter(|run| run.is_detached()).map(|run| run.child.pid);
         let only = detached.next().filter(|_| detached.next().is_none());
         // Only then anybody asks for the others.
@@ -101,7 +102,7 @@ impl Inherited {
     fn look(
         &mut self,
         identity: &Identity,
-        runs: &HashMap<ProcId, Box<Run>>,
+        runs: &QuickMap<ProcId, Box<Run>>,
         children: &mut Vec<i32>,
         run: &Run,
     ) -> Look {
@@ -145,7 +146,7 @@ impl Inherited {
     }
 
     /// Of which run each of them is: by its tag, its session, or the pipe of its output.
-    fn learn(&mut self, identity: &Identity, runs: &HashMap<ProcId, Box<Run>>, facts: &ScanFacts) {
+    fn learn(&mut self, identity: &Identity, runs: &QuickMap<ProcId, Box<Run>>, facts: &ScanFacts) {
         let in_exec: HashSet<i32> = facts.in_exec.iter().copied().collect();
         let sure = facts.living.iter().filter(|process| !in_exec.contains(&process.id.pid));
         self.known.extend(sure.map(|process| (process.id.pid, process.session)));
@@ -167,7 +168,7 @@ impl Inherited {
 }
 
 /// The leader of the run whose output this process writes to.
-fn leader_by_output(runs: &HashMap<ProcId, Box<Run>>, pid: i32) -> Option<i32> {
+fn leader_by_output(runs: &QuickMap<ProcId, Box<Run>>, pid: i32) -> Option<i32> {
     proc::output_pipes(pid).find_map(|inode| {
         let run = runs.values().find(|run| run.outputs.contains(&Some(inode)))?;
         Some(run.child.pid)

@@ -28,7 +28,7 @@ mod tasks;
 mod terminal;
 mod usage;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -57,6 +57,7 @@ use crate::sys::reap::ReapScope;
 use crate::sys::signal::DeadGroups;
 use crate::sys::signals::ChildSignals;
 use crate::sys::spawn::{Child, Spawner};
+use crate::util::quick_hash::QuickMap;
 use checks::ChecksUnderWay;
 use descendants::Inherited;
 use fcgi::FcgiSockets;
@@ -145,9 +146,9 @@ pub(super) struct Effects {
     parts: Parts,
     spawner: Spawner,
     /// Boxed, as half of a table may be empty.
-    runs: HashMap<ProcId, Box<Run>>,
-    tasks: HashMap<TaskId, TaskChild>,
-    children: HashMap<i32, Owner>,
+    runs: QuickMap<ProcId, Box<Run>>,
+    tasks: QuickMap<TaskId, TaskChild>,
+    children: QuickMap<i32, Owner>,
     /// One child was reaped by its pid: the others are to be looked at next.
     sweep_is_due: bool,
     /// Spawns that are under way, the oldest first.
@@ -210,9 +211,9 @@ impl Effects {
                 ReapScope::Known => Spawner::new()?,
             },
             parts,
-            runs: HashMap::new(),
-            tasks: HashMap::new(),
-            children: HashMap::new(),
+            runs: QuickMap::default(),
+            tasks: QuickMap::default(),
+            children: QuickMap::default(),
             sweep_is_due: false,
             begun_spawns: VecDeque::new(),
             dead_groups: DeadGroups::default(),

@@ -1,7 +1,5 @@
 //! The one reaper, and what is left of a run after its leader.
 
-use std::collections::HashMap;
-
 use super::super::effect::{GroupLeft, Input, Notice};
 use super::{Effects, Owner};
 use crate::api::ProcId;
@@ -10,6 +8,7 @@ use crate::process::{Exit, Generation};
 use crate::sys;
 use crate::sys::proc::Stat;
 use crate::sys::reap::{ReapScope, Swept};
+use crate::util::quick_hash::QuickMap;
 
 const SIGKILL: u8 = 9;
 
@@ -41,7 +40,7 @@ impl Effects {
     }
 
     /// Has `reap` reap children; it calls what it is given for each that has ended, while its pid is still its own.
-    fn reap_with(&mut self, reap: impl FnOnce(&HashMap<i32, Owner>, &mut dyn FnMut(&Owner)) -> Swept) -> Swept {
+    fn reap_with(&mut self, reap: impl FnOnce(&QuickMap<i32, Owner>, &mut dyn FnMut(&Owner)) -> Swept) -> Swept {
         self.inherited.forget_list();
         let Effects { runs, tasks, inherited, children, foreign_children, inherits_orphans, .. } = self;
         reap(children, &mut |owner| match owner {

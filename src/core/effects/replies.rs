@@ -1,6 +1,5 @@
 //! Who waits for an answer, and who follows events.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
@@ -9,6 +8,7 @@ use crate::api::{Announcement, Answer, EventKinds, HistoryRow, PublicEvent, Read
 use crate::control::news::Follower;
 use crate::control::server::{ConnId, ServerHandle};
 use crate::events::{Event, EventBus};
+use crate::util::quick_hash::QuickMap;
 
 /// Where an answer goes.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ fn send(server: &ServerHandle, to: &ReplyTo, answer: Box<Answer>) {
 /// All requests without an answer. When it is dropped, those who follow are told that nothing follows.
 pub(in crate::core) struct Replies {
     server: ServerHandle,
-    open: HashMap<RequestId, ReplyTo>,
+    open: QuickMap<RequestId, ReplyTo>,
     /// What those have asked by who are told of what happens.
     followers: Vec<RequestId>,
     next: u64,
@@ -76,7 +76,7 @@ pub(in crate::core) struct Replies {
 
 impl Replies {
     pub(super) fn new(server: ServerHandle) -> Replies {
-        Replies { server, open: HashMap::new(), followers: Vec::new(), next: 0 }
+        Replies { server, open: QuickMap::default(), followers: Vec::new(), next: 0 }
     }
 
     /// Takes a request in.

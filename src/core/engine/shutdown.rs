@@ -157,7 +157,7 @@ impl Engine {
         {
             let has_run = |id: &ProcId| self.registry.get(*id).is_some_and(|entry| entry.machine.is_engaged());
             left.extend(ids.iter().copied().filter(has_run));
-            to_stop.extend(ids);
+            to_stop.extend(ids.into_iter().filter(|id| !self.stop_order.was_told(*id)));
         }
         to_stop.reverse();
         let until = self.stage_limit(kill_at, &stages);

@@ -25,7 +25,8 @@ pub(super) struct Stage {
 /// Who is to end before whom in the shutdown, of those that are there when it begins.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StopOrder {
-    /// How many of those that depend on it are still there; [`GONE`]: it is not there itself.
+    /// How many of those that depend on it are still there; [`TOLD`]: none, and so it was told to stop; [`GONE`]: it is not there
+    /// itself.
     before: SortedMap<ProcId, u32>,
     /// Those that nobody needs any more, and that were not told to stop for that.
     free: Vec<ProcId>,
@@ -34,6 +35,7 @@ pub(super) struct StopOrder {
 }
 
 const GONE: u32 = u32::MAX;
+const TOLD: u32 = GONE - 1;
 
 impl StopOrder {
     /// An inactive oneshot counts as gone as soon as everything that needs it has gone.
@@ -68,7 +70,7 @@ impl StopOrder {
             let Some(count) = self.before.get_mut(&id).filter(|count| **count != GONE) else { continue };
             *count = GONE;
             for link in graph.needs(id) {
-                if let Some(count) = self.before.get_mut(&link.on).filter(|count| ![0, GONE].contains(count)) {
+                if let Some(count) = self.before.get_mut(&link.on).filter(|count| (1..TOLD).contains(*count)) {
                     *count -= 1;
                     match (*count, self.inactive_oneshots.contains(&link.on)) {
                         (0, true) => gone.push(link.on),
@@ -85,9 +87,18 @@ impl StopOrder {
         self.inactive_oneshots.contains(&id) && self.before.get(&id).is_some_and(|count| *count != GONE)
     }
 
-    /// One that nobody needs any more.
+    /// One that nobody needs any more, to be told to stop.
     pub(super) fn next_free(&mut self) -> Option<ProcId> {
-        self.free.pop()
+        let id = self.free.pop()?;
+        if let Some(count) = self.before.get_mut(&id).filter(|count| **count != GONE) {
+            *count = TOLD;
+        }
+        Some(id)
+    }
+
+    /// Whether it was told already, before its stage.
+    pub(super) fn was_told(&self, id: ProcId) -> bool {
+        self.before.get(&id) == Some(&TOLD)
     }
 }
 
