@@ -24,7 +24,7 @@ const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 10] = [
 ];
 
 /// So many announcements are overtaken at most: what the log says of the time stays true.
-const MOST_OVERTAKEN: usize = 32;
+const MOST_OVERTAKEN: usize = 8;
 
 impl Engine {
     /// Something has happened; to which process, where it happened to one.
