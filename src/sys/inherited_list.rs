@@ -10,23 +10,37 @@ use std::os::unix::fs::FileExt;
 /// What is read at once: the kernel's own buffer.
 const STEP: usize = 4096;
 
+/// With fewer open files permitted than this, the list is opened for each look: what was kept open behind the first end of a
+/// program might be what its next start lacks.
+const MIN_NOFILE_TO_KEEP: u64 = 64;
+
 /// See the [module](self).
-#[derive(Debug, Default)]
-pub struct InheritedList(Option<File>);
+#[derive(Debug)]
+pub struct InheritedList {
+    open: Option<File>,
+    keeps_open: bool,
+}
+
+impl Default for InheritedList {
+    /// Opens nothing yet.
+    fn default() -> Self {
+        let is_scarce = super::limits::nofile().is_ok_and(|limit| limit.soft < MIN_NOFILE_TO_KEEP);
+        InheritedList { open: None, keeps_open: !is_scarce }
+    }
+}
 
 impl InheritedList {
     /// Whether a child of the main thread is there, zombies included, that `is_known` does not know; `None` where nothing
     /// tells. What does not fit into one read counts as such.
     pub fn has_other(&mut self, is_known: impl Fn(i32) -> bool) -> Option<bool> {
-        if self.0.is_none() {
-            self.0 = Some(super::proc::list_of_children().ok()?);
-        }
+        let list = match self.open.take() {
+            Some(list) => list,
+            None => super::proc::list_of_children().ok()?,
+        };
         let mut piece = [0; STEP];
         // From its beginning the kernel makes the list anew.
-        let Ok(length) = self.0.as_ref()?.read_at(&mut piece, 0) else {
-            self.0 = None;
-            return None;
-        };
+        let length = list.read_at(&mut piece, 0).ok()?;
+        self.open = self.keeps_open.then_some(list);
         let is_whole = length < STEP - LONGEST;
         let piece = piece.get(..length).unwrap_or_default();
         Some(!is_whole || super::proc::pids_in(piece).any(|pid| !is_known(pid)))

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+
 use crate::harness::{Daemon, wait_until};
 
 /// What a process's descriptors lead to, the null device apart.
@@ -45,6 +47,25 @@ fn programs_without_a_descriptor_wait_for_one_without_losing_a_retry() {
     wait_until("others have their room", || count(&daemon, "BACKOFF") + 4 <= waited);
     let log = daemon.terminate();
     assert_eq!(log.matches("short of file descriptors").count(), 1, "{log}");
+}
+
+#[test]
+fn where_descriptors_are_scarce_the_end_of_a_program_leaves_room_for_its_next_start() {
+    let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    daemon.write_config("[program:p]\ncommand = sleep 1000\nstartsecs = 0\nautostart = false", &[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 40; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_supervice")]);
+    daemon.launch(command);
+    daemon.wait_ready();
+    // Whoever is connected is of no interest.
+    let held = || links(daemon.pid()).iter().filter(|link| !link.starts_with("socket:")).count();
+    let before = held();
+    assert_eq!(daemon.ctl(&["start", "p"]).0, 0);
+    daemon.signal_to("p", Signal::SIGKILL);
+    wait_until("it runs again", || daemon.status("p").state == "RUNNING" && daemon.status("p").restarts == Some(1));
+    assert_eq!(daemon.ctl(&["stop", "p"]).0, 0);
+    wait_until("it holds what it did before the first start", || held() == before);
+    daemon.terminate();
 }
 
 #[test]
