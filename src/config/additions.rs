@@ -1,14 +1,15 @@
 //! What somebody has asked for at run time in addition to what the file says: other numbers of instances, and instances of
 //! templates.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Loaded;
 use super::document::Document;
 use super::names::name_fault;
-use crate::models::{Dialect, ProgramConfig};
+use super::{ConfigError, LoadOptions, Loaded};
+use crate::models::{DependencyTarget, Dialect, ProgramConfig};
 
 /// How many instances of a program somebody wants in place of those of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,10 +38,61 @@ pub(crate) struct Additions {
 pub(crate) struct Scaled {
     /// Which.
     pub program: String,
+    /// The group of its instances.
+    pub group: String,
     /// Its `numprocs` there.
     pub in_file: u32,
+    /// How many instances are wanted.
+    pub wanted: u32,
     /// The names of its instances, of those as well that are not wanted.
     pub names: Vec<String>,
+}
+
+impl Scaled {
+    /// Whether this is one of its instances, all of them, or their group.
+    fn is_meant_by(&self, target: &DependencyTarget) -> bool {
+        match target {
+            DependencyTarget::Program(name) => *name == self.program || self.names.contains(name),
+            DependencyTarget::Group(name) => *name == self.group,
+        }
+    }
+}
+
+/// Loads a file with what was added to it; where it does not hold with that, with as much of it as it holds with: what is wrong
+/// with one number of instances must not cost the others. Also tells whose numbers were left out, and why.
+///
+/// # Errors
+///
+/// As [`load`](super::load): it does not hold with the instances of templates alone.
+pub(crate) fn load_with_most(
+    path: &Path,
+    options: &LoadOptions,
+    additions: &Additions,
+) -> Result<(Loaded, Vec<(String, ConfigError)>), ConfigError> {
+    let load = |additions: &Additions| super::load_with(path, options, &[], additions);
+    let error = match load(additions) {
+        Ok(loaded) => return Ok((loaded, Vec::new())),
+        Err(error) => error,
+    };
+    let mut most = Additions { scales: Vec::new(), ..additions.clone() };
+    let Ok(mut loaded) = load(&most) else { return Err(error) };
+    let mut left_out = Vec::new();
+    for scale in &additions.scales {
+        most.scales.push(scale.clone());
+        match load(&most) {
+            Ok(with_it) => loaded = with_it,
+            Err(error) => {
+                most.scales.pop();
+                left_out.push((scale.program.clone(), error));
+            }
+        }
+    }
+    Ok((loaded, left_out))
+}
+
+/// The program whose number of instances is why nothing is there by this name.
+pub(crate) fn left_out<'s>(scaled: &'s [Scaled], target: &DependencyTarget) -> Option<&'s Scaled> {
+    scaled.iter().find(|scaled| scaled.is_meant_by(target))
 }
 
 impl Additions {

@@ -6,6 +6,7 @@ mod tests;
 
 use std::collections::HashSet;
 
+use super::additions::{Scaled, left_out};
 use super::diagnostic::{Fault, Report};
 use super::document::{Entry, SectionView};
 use super::expand::Scope;
@@ -38,14 +39,14 @@ pub(crate) struct Origin<'d> {
 pub(crate) fn check(
     programs: &mut [ProgramConfig],
     origins: &[Origin<'_>],
-    dialect: Dialect,
+    scaled: &[Scaled],
     scope: Scope<'_>,
     report: &mut Report,
 ) {
     if programs.iter().all(|program| DependencyKind::ALL.iter().all(|kind| kind.of(program).is_empty())) {
         return;
     }
-    if dialect == Dialect::Supervisord {
+    if scope.dialect == Dialect::Supervisord {
         name_processes(programs, origins);
     }
     let mut checker = Checker { programs, origins, scope, report, told: HashSet::new() };
@@ -53,7 +54,12 @@ pub(crate) fn check(
     let mut unknown = Vec::new();
     let edges = edges(programs, MOST_EDGES, &mut |from, kind, dependency| unknown.push((from, kind, dependency)));
     for (from, kind, dependency) in unknown {
-        let fault = checker.unknown(dependency);
+        let fault = match left_out(scaled, &dependency.target) {
+            // Of what is scaled down the order and the wish hold for as many as there are.
+            Some(_) if !kind.is_hard() => continue,
+            Some(scaled) => too_few(scaled, dependency),
+            None => checker.unknown(dependency),
+        };
         checker.tell(from, kind, &dependency.to_string(), fault);
     }
     let Some(edges) = edges else {
@@ -117,6 +123,20 @@ pub(crate) fn start_stages(config: &SupervisorConfig) -> Vec<Vec<&str>> {
         }
     }
     stages
+}
+
+/// A dependency on an instance that is left out because somebody wants fewer than in the file.
+fn too_few(scaled: &Scaled, dependency: &Dependency) -> Fault {
+    let Scaled { program, wanted, in_file, names, .. } = scaled;
+    let place = match &dependency.target {
+        DependencyTarget::Program(name) => names.iter().position(|instance| instance == name),
+        DependencyTarget::Group(_) => None,
+    };
+    let least = place.unwrap_or_default() + 1;
+    Fault::new(
+        format!("not there while {program} is scaled to {wanted} (numprocs = {in_file})"),
+        format!("supervicectl scale {program} {least} (or more) keeps it; or put a ? behind it if it may be absent"),
+    )
 }
 
 struct Checker<'c, 'd, 's, 'r> {

@@ -64,7 +64,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::util::command_line::{SplitError, split_command};
-pub(crate) use additions::{Additions, Scale, Scaled};
+pub(crate) use additions::{Additions, Scale, Scaled, load_with_most};
 pub(crate) use daemon::socket_of;
 pub(crate) use dependencies::{edges as dependency_edges, start_stages};
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
@@ -383,11 +383,11 @@ fn build<'d>(
         Dialect::Supervisord => start_order::read(document, &groups, &context, &mut checks, &mut origins, report),
     };
     access::check_programs(document, &config.access, &config.programs, report);
-    dependencies::check(&mut config.programs, &origins, document.dialect, scope, report);
+    let scaled = context.scaled.into_inner();
+    dependencies::check(&mut config.programs, &origins, &scaled, scope, report);
     if document.dialect == Dialect::Supervisord {
         shutdown_time::settle(&mut config, document, &origins, scope, report);
     }
-    let scaled = context.scaled.into_inner();
     Built { config, logfile_given: daemon.logfile_given, sections: origins, scaled }
 }
 

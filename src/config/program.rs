@@ -136,7 +136,8 @@ pub(crate) fn read(
     report.warnings.append(&mut found.warnings);
     if scale.is_some() {
         let names = instances.iter().map(|instance| instance.name.clone()).collect();
-        context.scaled.borrow_mut().push(Scaled { program: name.to_owned(), in_file: count, names });
+        let (program, group) = (name.to_owned(), group.unwrap_or(name).to_owned());
+        context.scaled.borrow_mut().push(Scaled { program, group, in_file: count, wanted, names });
         instances.truncate(wanted as usize);
     }
     instances

@@ -381,13 +381,16 @@ fn with_additions(
 ) -> Vec<Arc<ProgramConfig>> {
     let (Some(path), false) = (path, additions.is_empty()) else { return programs };
     let options = LoadOptions { reload: true, ..load };
-    let loaded = match config::load_with(path, &options, &[], additions) {
+    let (loaded, left_out) = match config::load_with_most(path, &options, additions) {
         Ok(loaded) => loaded,
         Err(error) => {
             log::warn!("{error}; begins without what was added to the file");
             return programs;
         }
     };
+    for (program, error) in left_out {
+        log::warn!("{error}; begins with as many instances of {program} as in the file");
+    }
     let (all, unmade) = additions.applied(programs, &loaded);
     for name in unmade {
         log::warn!("{name}: it was enabled, but no template of the file makes it; begins without");

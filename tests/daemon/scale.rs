@@ -152,8 +152,47 @@ fn those_that_need_it_need_what_is_added_as_well() {
     tell(&daemon, &["start", "front"]);
     daemon.wait_state("web:02", "RUNNING");
     // Without any, what needs it could never start.
-    assert!(refused(&daemon, &["scale", "web", "0"]).contains("front"));
+    let told = refused(&daemon, &["scale", "web", "0"]);
+    let why = "[program:front] requires = web: not there while web is scaled to 0 (numprocs = 2); supervicectl scale web 1 (or more)";
+    assert!(told.contains(why), "{told}");
     assert_eq!(tell(&daemon, &["scale", "web", "2"]), "Removed: web:02\n");
+    daemon.terminate();
+}
+
+#[test]
+fn an_instance_that_another_program_needs_is_not_scaled_away_and_who_needs_it_is_named() {
+    let sections = web(3, "") + "[program:front]\ncommand = sleep 300\nstartsecs = 0\nrequires = web:01\n";
+    let daemon = begun(&sections);
+    let why = "[program:front] requires = web:01: not there while web is scaled to 1 (numprocs = 3); supervicectl scale web 2 (or more)";
+    let told = refused(&daemon, &["scale", "web", "1"]);
+    assert!(told.contains(why), "{told}");
+    assert_eq!(running(&daemon), ["00", "01", "02"]);
+    assert_eq!(tell(&daemon, &["scale", "web", "2"]), "Removed: web:02\n");
+    // Who only comes after it, or wishes for it, can do without.
+    daemon.write_config(&sections.replace("requires =", "wants ="), STATE);
+    tell(&daemon, &["update"]);
+    assert_eq!(tell(&daemon, &["scale", "web", "1"]), "Removed: web:01\n");
+    assert_eq!(tell(&daemon, &["scale", "web", "0"]), "Removed: web:00\n");
+    assert_eq!(tell(&daemon, &["update"]), "No changes\n");
+    daemon.terminate();
+}
+
+#[test]
+fn a_saved_number_that_the_file_does_not_hold_with_costs_no_other() {
+    let worker = "[program:worker]\nnumprocs = 3\ncommand = sleep 300\nstartsecs = 0\n";
+    let front = "[program:front]\ncommand = sleep 300\nstartsecs = 0\n";
+    let sections = format!("{}{worker}{front}", web(3, ""));
+    let mut daemon = begun(&(sections.clone() + "after = web\n"));
+    tell(&daemon, &["scale", "--save", "web", "0"]);
+    tell(&daemon, &["scale", "--save", "worker", "1"]);
+    let workers = |daemon: &Daemon| daemon.all().iter().filter(|process| process.name.starts_with("worker")).count();
+    daemon = again(daemon, Signal::SIGTERM);
+    assert_eq!((running(&daemon).len(), workers(&daemon)), (0, 1), "{}", daemon.log());
+    daemon.write_config(&(sections + "requires = web\n"), STATE);
+    daemon = again(daemon, Signal::SIGTERM);
+    daemon.wait_log("begins with as many instances of web as in the file");
+    wait_until("all of the file", || running(&daemon) == ["00", "01", "02"]);
+    assert_eq!(workers(&daemon), 1, "{}", daemon.log());
     daemon.terminate();
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::sim::random::Random;
 use super::*;
-use crate::config::{LoadOptions, load, load_with};
+use crate::config::{LoadOptions, load, load_with, load_with_most};
 use crate::process::Transition;
 use clock::Minutes;
 use files::File;
@@ -152,7 +152,7 @@ impl Sim {
         let mut programs: Vec<_> = std::mem::take(&mut config.programs).into_iter().map(Arc::new).collect();
         if !additions.is_empty() && self.system.distortion != Some(Distortion::AdditionsForgotten) {
             // Where it can't be read so, the daemon begins without.
-            if let Ok(loaded) = load_with(self.path(), &options, &[], &additions) {
+            if let Ok((loaded, _)) = load_with_most(&self.path(), &options, &additions) {
                 programs = additions.applied(programs, &loaded).0;
             }
         }

@@ -117,10 +117,10 @@ impl Model {
         self.saved.found("scaled", saved)?;
         self.scaled = saved;
         self.made = self.enabled.now().clone();
-        // Without an instance, what needs it could not start: then the file alone counts, of its instances as well.
-        let has_none = file.web(saved).is_empty() && file.front.is_some();
-        let none = BTreeSet::new();
-        self.programs = if has_none { file.programs(None, &none) } else { file.programs(saved, &self.made) };
+        // Without an instance, what needs it could not start: then the number in the file counts.
+        let needs_one = matches!(file.front, Some("requires" | "binds"));
+        let scaled = saved.filter(|_| !(needs_one && file.web(saved).is_empty()));
+        self.programs = file.programs(scaled, &self.made);
         self.force = Some(file.clone());
         self.commit = None;
         self.by_hand.clear();
