@@ -1,6 +1,7 @@
 //! What somebody has asked for at run time in addition to what the file says: other numbers of instances, and instances of
 //! templates.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::document::Document;
 use super::names::name_fault;
 use super::{ConfigError, LoadOptions, Loaded};
-use crate::models::{DependencyTarget, Dialect, ProgramConfig};
+use crate::models::{Dependency, DependencyKind, DependencyTarget, Dialect, ProgramConfig};
 
 /// How many instances of a program somebody wants in place of those of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,11 @@ pub(crate) struct Scaled {
 }
 
 impl Scaled {
+    /// What dependencies on its instances name.
+    fn target_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().chain([&self.program]).map(String::as_str)
+    }
+
     /// Whether this is one of its instances, all of them, or their group.
     fn is_meant_by(&self, target: &DependencyTarget) -> bool {
         match target {
@@ -56,6 +62,45 @@ impl Scaled {
             DependencyTarget::Group(name) => *name == self.group,
         }
     }
+}
+
+/// These programs; those of them that a reading of the same file has with other instances of what is scaled among their
+/// dependencies, and otherwise the same, as they are there. In supervisord's dialect they name each instance.
+pub(super) fn with_their_instances(
+    programs: Vec<Arc<ProgramConfig>>,
+    read: &[Arc<ProgramConfig>],
+    scaled: &[Scaled],
+) -> Vec<Arc<ProgramConfig>> {
+    let targets: HashSet<&str> = scaled.iter().flat_map(Scaled::target_names).collect();
+    if targets.is_empty() {
+        return programs;
+    }
+    let read: HashMap<&str, &Arc<ProgramConfig>> =
+        read.iter().map(|program| (program.name.as_str(), program)).collect();
+    let newest = |program: Arc<ProgramConfig>| match read.get(program.name.as_str()) {
+        Some(other) if needs_the_same(&program, other, &targets) => Arc::clone(other),
+        Some(_) | None => program,
+    };
+    programs.into_iter().map(newest).collect()
+}
+
+/// Whether two programs differ in nothing but which of these they name.
+fn needs_the_same(one: &Arc<ProgramConfig>, other: &Arc<ProgramConfig>, targets: &HashSet<&str>) -> bool {
+    if Arc::ptr_eq(one, other) {
+        return false;
+    }
+    let is_one =
+        |need: &Dependency| matches!(&need.target, DependencyTarget::Program(name) if targets.contains(name.as_str()));
+    let names_any = |program: &ProgramConfig, kind: DependencyKind| kind.of(program).iter().any(is_one);
+    let both_or_none = |kind: &DependencyKind| names_any(one, *kind) == names_any(other, *kind);
+    let without = |program: &ProgramConfig| {
+        let mut program = program.clone();
+        DependencyKind::ALL.into_iter().for_each(|kind| kind.of_mut(&mut program).retain(|need| !is_one(need)));
+        program
+    };
+    DependencyKind::ALL.iter().all(both_or_none)
+        && DependencyKind::ALL.iter().any(|kind| names_any(one, *kind))
+        && without(one) == without(other)
 }
 
 /// Loads a file with what was added to it; where it does not hold with that, with as much of it as it holds with: what is wrong
@@ -118,7 +163,9 @@ impl Additions {
     ) -> (Vec<Arc<ProgramConfig>>, Vec<&str>) {
         let is_instance =
             |name: &str| loaded.scaled.iter().any(|scaled| scaled.names.iter().any(|other| other == name));
-        let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned().map(Arc::new);
+        let read: Vec<_> = loaded.config.programs.iter().cloned().map(Arc::new).collect();
+        let programs = with_their_instances(programs, &read, &loaded.scaled);
+        let its = read.iter().filter(|program| is_instance(&program.name)).cloned();
         let place = programs.iter().position(|program| is_instance(&program.name)).unwrap_or(programs.len());
         let mut all: Vec<_> = programs.into_iter().filter(|program| !is_instance(&program.name)).collect();
         let place = place.min(all.len());

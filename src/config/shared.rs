@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Loaded, ProgramOrigins, Scaled};
+use super::{Diagnostic, Loaded, ProgramOrigins, Scaled, additions};
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::util::quick_hash::QuickState;
 
@@ -55,6 +55,11 @@ impl Reading {
         let Loaded { config: mut settings, warnings, origins, scaled, files: _, logfile_given: _ } = loaded;
         let programs = shared(std::mem::take(&mut settings.programs), in_force);
         Reading { config: Configuration { settings, programs }, warnings, origins, scaled }
+    }
+
+    /// These programs, which name the instances of what is scaled among their dependencies as this reading does.
+    pub(crate) fn with_their_instances(&self, programs: Vec<Arc<ProgramConfig>>) -> Vec<Arc<ProgramConfig>> {
+        additions::with_their_instances(programs, &self.config.programs, &self.scaled)
     }
 }
 

@@ -196,6 +196,36 @@ fn a_saved_number_that_the_file_does_not_hold_with_costs_no_other() {
     daemon.terminate();
 }
 
+/// In supervisord's dialect a dependency on a program names each of its processes.
+#[test]
+fn in_the_dialect_of_supervisord_who_needs_what_is_scaled_has_not_changed() {
+    let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    let config = "[supervisord]\nlogfile = none\npidfile = DIR/daemon.pid\nstate_dir = DIR/state\n\
+         [unix_http_server]\nfile = DIR/ctl.sock\n\
+         [program:w]\nnumprocs = 3\nprocess_name = w_%(process_num)d\ncommand = sleep 300\nstartsecs = 0\n\
+         [program:front]\ncommand = sleep 300\nstartsecs = 0\nrequires = w\n\
+         [program:back]\ncommand = sleep 300\nstartsecs = 0\nafter = w:started, front\n";
+    fs::write(daemon.path("supervice.conf"), config.replace("DIR", &daemon.dir.path().display().to_string()))
+        .expect("written");
+    daemon.launch(Command::new(env!("CARGO_BIN_EXE_supervice")));
+    daemon.wait_ready();
+    daemon.wait_state("front", "RUNNING");
+    let pid = daemon.status("front").pid;
+    for (number, told) in
+        [("5", "Added: w:w_3, w:w_4\n"), ("2", "Removed: w:w_2, w:w_3, w:w_4\n"), ("4", "Added: w:w_2, w:w_3\n")]
+    {
+        assert_eq!(tell(&daemon, &["scale", "--save", "w", number]), told);
+        assert_eq!(tell(&daemon, &["reread"]), "No changes\n");
+        assert_eq!(tell(&daemon, &["update"]), "No changes\n");
+    }
+    assert_eq!(daemon.status("front").pid, pid);
+    assert!(tell(&daemon, &["graph", "front"]).contains("w:w_3"), "it needs those that were added");
+    daemon = again(daemon, Signal::SIGTERM);
+    assert_eq!(tell(&daemon, &["reread"]), "No changes\n");
+    assert!(tell(&daemon, &["graph", "front"]).contains("w:w_3"));
+    daemon.terminate();
+}
+
 #[test]
 fn two_at_once_are_done_one_after_the_other() {
     let begun = begun(&web(2, ""));

@@ -216,6 +216,11 @@ impl Engine {
     pub(super) fn apply_config(&mut self, new: Configuration, mode: &ApplyMode, by: &Initiator) -> Change {
         let before = in_order(self.registry.configured()).into_iter().map(|(_, entry)| entry.config());
         let mut change = Change { plan: diff_shared(&self.settings, before, &new), ..Change::default() };
+        // Who only names other instances of what is scaled has not changed to anybody.
+        let untold = match mode {
+            ApplyMode::Scale => std::mem::take(&mut change.plan.changed),
+            ApplyMode::Reload | ApplyMode::Update | ApplyMode::RollBack(_) | ApplyMode::Add => Vec::new(),
+        };
         self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
         self.apply_settings(&change.plan, &new.settings);
         let programs: HashMap<&str, &Arc<ProgramConfig>, QuickState> = match change.plan.has_same_programs() {
@@ -231,7 +236,7 @@ impl Engine {
             self.unplan(id);
             change.removed.push(id);
         }
-        for name in &change.plan.changed {
+        for name in change.plan.changed.iter().chain(&untold) {
             if let (Some(id), Some(program)) = (self.registry.find(name), program(name)) {
                 self.change(id, program);
             }

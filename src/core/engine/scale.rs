@@ -127,10 +127,11 @@ impl Engine {
         new.programs.retain(|program| !is_instance(&program.name));
         let its = loaded.config.programs.iter().filter(|program| is_instance(&program.name)).cloned();
         new.programs.splice(place..place, its);
-        match diff_shared(&old.settings, &old.programs, &new).changed.is_empty() {
-            true => Ok((new, *in_file)),
-            false => Err(fault(ScaleFault::FileChanged)),
+        if !diff_shared(&old.settings, &old.programs, &new).changed.is_empty() {
+            return Err(fault(ScaleFault::FileChanged));
         }
+        new.programs = loaded.with_their_instances(new.programs);
+        Ok((new, *in_file))
     }
 
     /// Takes programs into force, and others out of it, without any other change.
