@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::Engine;
 use super::commit::ApplyMode;
 use super::ledger::ReplyToken;
+use super::{Engine, Entry};
 use crate::api::{Changes, ConfigRow, Refusal, ReloadFailure, Reply};
 use crate::config::Configuration;
 use crate::models::ProgramConfig;
-use crate::process::Initiator;
+use crate::process::{Initiator, ProcessState};
 
 /// The groups in which two configurations differ, each list in the order of the configuration that has them.
 pub(super) fn changes(old: &Configuration, new: &Configuration) -> Changes {
@@ -113,7 +113,9 @@ impl Engine {
         if !ids.iter().any(|id| self.registry.get(*id).is_some_and(|entry| entry.is_configured())) {
             return self.refuse(token, Refusal::NoSuchGroup { name: name.to_owned(), nearest: None });
         }
-        let is_down = |id| self.registry.get(id).is_some_and(|entry| entry.is_settled_down());
+        // FATAL is down also where it is tried again after a while (`fatal_retry`): to their clients it is a state of what is stopped.
+        let has_given_up = |entry: &Entry| entry.machine.state() == ProcessState::Fatal && !entry.machine.is_engaged();
+        let is_down = |id| self.registry.get(id).is_some_and(|entry| entry.is_settled_down() || has_given_up(entry));
         if !ids.into_iter().all(is_down) {
             return self.refuse(token, Refusal::GroupRunning { name: name.to_owned() });
         }

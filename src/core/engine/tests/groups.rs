@@ -1,6 +1,7 @@
 //! Groups that supervisord's clients take into force and out of it, and the order of their members.
 
 use super::bench::{quick, update};
+use super::dependencies::ask;
 use super::*;
 use crate::api::Changes;
 use crate::process::Transition;
@@ -80,4 +81,21 @@ fn another_order_of_the_members_changes_a_group() {
     bench.ask(1, update(None));
     bench.load(&file);
     assert_eq!((bench.in_force(), bench.read(&file)), (vec![name("g:b"), name("g:a")], Changes::default()));
+}
+
+#[test]
+fn a_group_that_was_given_up_can_be_removed_though_it_is_to_be_tried_again() {
+    let mut web = ProgramConfig { startretries: 0, ..program("web") };
+    web.restart.fatal_retry = 60;
+    let mut bench = Bench::new(&[web, quick("other")]);
+    ask(&mut bench, 1, Act::Start, "web");
+    bench.end(0, Exit::Code(1));
+    let retry = bench.entry(0).machine.poll_timeout();
+    assert_eq!((bench.state("web"), retry.is_some()), (ProcessState::Fatal, true));
+    bench.ask(2, remove_group("web"));
+    assert!(matches!(bench.reply(), Reply::GroupRemoved { .. }));
+    assert_eq!(bench.in_force(), ["other"]);
+    let spawned = bench.system.pids;
+    bench.pass(3_600);
+    assert_eq!(bench.system.pids, spawned, "it is not tried again");
 }
