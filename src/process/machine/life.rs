@@ -417,10 +417,11 @@ impl Machine {
         }
     }
 
-    /// It was restarted because something that it is bound to has ended: one such restart too many is only a stop.
+    /// It was restarted because something that it is bound to has ended, or by one of its settings: one such restart too many is
+    /// only a stop.
     fn may_not_follow(&self, now: Moment, pid: Option<i32>) -> Option<(Failure, Tries)> {
         let (_, by) = self.last_asked();
-        if self.desired == Desired::Down || by.is_policy() || !Machine::is_automatic(&by) {
+        if self.desired == Desired::Down || !Machine::is_automatic(&by) {
             return None;
         }
         let last = pid.and(self.last_run.as_ref())?;

@@ -191,7 +191,7 @@ impl Machine {
             Event::ResumeRequested => self.resume(now, phase),
             Event::OrphansFound { pid } => self.orphans_found(now, phase, pid),
             Event::Held { generation: _ } => Machine::held(phase),
-            Event::Released { generation: _, on } => self.released(now, phase, on),
+            Event::Released { generation: _, on } => self.released(phase, on),
             Event::DependencyLost { generation: _, on, state } => self.dependency_lost(phase, on, state),
             Event::StartWhenTimedOut { generation: _, seconds, on } => {
                 self.start_when_timed_out(now, phase, seconds, on)

@@ -32,14 +32,15 @@ impl Machine {
     }
 
     /// The start may come.
-    pub(super) fn released(&mut self, now: Moment, phase: Phase, on: Option<Arc<str>>) -> Phase {
+    pub(super) fn released(&mut self, phase: Phase, on: Option<Arc<str>>) -> Phase {
         match phase {
             Phase::Waiting { prepared: None } => self.begin_attempt(),
             Phase::Waiting { prepared } => self.spawn(prepared),
             Phase::Fatal { ref failure, remains: None, .. }
                 if self.desired == Desired::Up && failure.is_of_dependency() =>
             {
-                self.start_again(now, ProcessState::Fatal, Cause::DependencyBack { on })
+                // It goes on with a start that has got to no process, and that was counted if it counts.
+                self.start(ProcessState::Fatal, Cause::DependencyBack { on })
             }
             Phase::Stopped
             | Phase::Exited { .. }

@@ -642,6 +642,23 @@ fn what_is_bound_is_restarted_by_each_end_and_that_counts_for_its_limit() {
 }
 
 #[test]
+fn an_outage_of_what_it_is_bound_to_is_one_restart_also_where_that_is_given_up_meanwhile() {
+    let mut web = ProgramConfig { binds: list("db"), ..quick("web", "") };
+    web.restart.limit = Some(crate::models::RestartLimit { restarts: 2, seconds: 600 });
+    let db = ProgramConfig { autorestart: crate::models::AutoRestart::Never, ..quick("db", "") };
+    let mut bench = Bench::new(&[web, db]);
+    ask(&mut bench, 1, Act::Start, "web");
+    for restarts in 1..=2 {
+        bench.pass(2);
+        bench.end(1, Exit::Code(1));
+        end_all(&mut bench);
+        assert_eq!(states(&bench), "web FATAL, db EXITED");
+        ask(&mut bench, 2, Act::Start, "db");
+        assert_eq!((states(&bench).as_str(), bench.row("web").restarts), ("web RUNNING, db RUNNING", restarts));
+    }
+}
+
+#[test]
 fn an_attempt_that_is_cut_short_by_an_end_is_answered_by_that() {
     let mut bench = bound(None, 3);
     ask(&mut bench, 1, Act::Start, "web");

@@ -136,6 +136,26 @@ fn a_restart_for_its_age_counts_for_the_limit_of_restarts_and_a_person_begins_an
 }
 
 #[test]
+fn one_restart_too_many_is_refused_whichever_setting_asks_for_it() {
+    let mut program = instance("web", 1, 10);
+    program.restart.limit = Some(crate::models::RestartLimit { restarts: 2, seconds: 60 });
+    let mut bench = started(&[program]);
+    for restarts in 1..=2 {
+        bench.pass(11);
+        bench.end(0, Exit::Signal(15));
+        bench.pass(1);
+        assert_eq!((bench.state("web"), bench.row("web").restarts), (ProcessState::Running, restarts));
+    }
+    bench.pass(11);
+    assert_eq!(bench.state("web"), ProcessState::Stopping);
+    bench.end(0, Exit::Signal(15));
+    bench.pass(600);
+    assert_eq!((bench.state("web"), bench.row("web").restarts), (ProcessState::Fatal, 2));
+    let said = bench.describe("web");
+    assert!(said.ends_with("gave up after 2 restarts within 60 s (restart_limit)"), "{said}");
+}
+
+#[test]
 fn one_that_leaves_the_configuration_keeps_nobody_waiting() {
     let programs = instances(2, 100);
     let mut bench = started(&programs);
