@@ -278,6 +278,8 @@ pub(crate) struct Signal {
 pub(crate) enum TaskCommand {
     /// A shell command; what it writes to its standard error is told at its end.
     Script(Box<str>),
+    /// As a script, of what follows from a check or from output: it may start something that is to stay.
+    Action(Box<str>),
     /// A command of a hook; what it writes goes to the program's log, and is told at its end.
     Hook(Box<HookLaunch>),
 }

@@ -33,6 +33,7 @@ mod http_errors;
 mod hung;
 mod interop;
 mod kinds;
+mod leftovers;
 mod lifecycle;
 mod listeners;
 mod lossless;

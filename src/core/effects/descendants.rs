@@ -29,8 +29,8 @@ const MAX_LOOKS: usize = 16;
 
 /// How long, at most, a look for a descendant waits for what is just ending or being executed, in steps of [`STEP`]. The
 /// kernel needs microseconds for that; only where it is out of processors does it take longer.
-const MAX_STEPS: usize = 20;
-const STEP: Duration = Duration::from_millis(1);
+pub(super) const MAX_STEPS: usize = 20;
+pub(super) const STEP: Duration = Duration::from_millis(1);
 
 /// Children that this process has inherited, each with the leader of the run that it is of.
 #[derive(Default)]
@@ -43,11 +43,11 @@ pub(super) struct Inherited {
 
 /// What is left of a run among the children of this process.
 #[derive(Default)]
-struct Left {
-    living: Vec<Stat>,
+pub(super) struct Left {
+    pub(super) living: Vec<Stat>,
     /// Something is just being executed or ending, which shows no tag for a moment: it may be of the run, or about to
     /// leave us a child that is.
-    is_unsure: bool,
+    pub(super) is_unsure: bool,
 }
 
 /// Whose those are of whom nothing tells.
@@ -70,10 +70,10 @@ impl Claim {
 
 /// One look.
 #[derive(Default)]
-struct Look {
-    left: Left,
+pub(super) struct Look {
+    pub(super) left: Left,
     /// Children that had ended by then. What they have left behind may not have been on the list yet.
-    ended: HashSet<i32>,
+    pub(super) ended: HashSet<i32>,
 }
 
 impl Inherited {
@@ -97,14 +97,14 @@ impl Inherited {
         self.known.iter().filter(|(_, of)| run.is_led_by(**of)).map(|(pid, _)| *pid)
     }
 
-    /// Looks for what is left of the run of this leader among these children. What nobody knows and has ended is reaped and
+    /// Looks for what is left of those whose leaders are meant among these children. What nobody knows and has ended is reaped and
     /// taken from the list: in a storm of orphans it would take longer to read about thousands of zombies than to make them.
-    fn look(
+    pub(super) fn look(
         &mut self,
         identity: &Identity,
         runs: &QuickMap<ProcId, Box<Run>>,
         children: &mut Vec<i32>,
-        run: &Run,
+        is_meant: impl Fn(i32) -> bool,
     ) -> Look {
         let mut look = Look::default();
         children.retain(|pid| {
@@ -125,7 +125,7 @@ impl Inherited {
         }
         let living: HashSet<i32> = facts.living.iter().map(|process| process.id.pid).collect();
         look.ended.extend(fresh.into_iter().filter(|pid| !living.contains(pid)));
-        for (pid, _) in self.known.iter().filter(|(_, of)| run.is_led_by(**of)) {
+        for (pid, _) in self.known.iter().filter(|(_, of)| is_meant(**of)) {
             match proc::stat(*pid).filter(|stat| !stat.is_dead()) {
                 Some(stat) => look.left.living.push(stat),
                 None => drop(look.ended.insert(*pid)),
@@ -187,7 +187,7 @@ impl Effects {
             let mut inherited = self.inherited.listed.take().unwrap_or_else(|| {
                 proc::other_children(|pid| self.children.contains_key(&pid) || self.foreign_children.contains(&pid))
             });
-            let look = self.inherited.look(identity, &self.runs, &mut inherited, run);
+            let look = self.inherited.look(identity, &self.runs, &mut inherited, |of| run.is_led_by(of));
             left = look.left;
             if look.ended.is_subset(&ended) && !left.is_unsure {
                 self.inherited.listed = Some(inherited);

@@ -9,6 +9,7 @@ mod fcgi;
 #[cfg(feature = "http")]
 mod figures;
 mod launch;
+mod leftovers;
 mod listeners;
 mod loader;
 mod main_process;
@@ -62,6 +63,7 @@ use checks::ChecksUnderWay;
 use descendants::Inherited;
 use fcgi::FcgiSockets;
 use launch::BegunSpawn;
+use leftovers::Leftovers;
 use listeners::{Listener, ToldStates};
 pub use loader::Adjust;
 use main_process::{ForkingRun, MainProcess};
@@ -155,6 +157,7 @@ pub(super) struct Effects {
     begun_spawns: VecDeque<BegunSpawn>,
     dead_groups: DeadGroups,
     inherited: Inherited,
+    leftovers: Leftovers,
     /// Whatever outlives its parent becomes a child of this process, and ours to reap.
     inherits_orphans: bool,
     /// Checks of which a thread has not come back.
@@ -218,6 +221,7 @@ impl Effects {
             begun_spawns: VecDeque::new(),
             dead_groups: DeadGroups::default(),
             inherited: Inherited::default(),
+            leftovers: Leftovers::default(),
             checks: ChecksUnderWay::default(),
             is_sampling: Arc::default(),
             notify_socket: None,

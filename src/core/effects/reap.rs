@@ -36,6 +36,7 @@ impl Effects {
         let scope = self.parts.scope;
         let swept = self.reap_with(|children, before| sys::reap::sweep(scope, children, before));
         self.tell_exits(swept, results);
+        self.end_leftovers();
         results.push(Input::Swept);
     }
 

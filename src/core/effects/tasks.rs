@@ -16,14 +16,18 @@ use crate::sys::spawn::Child;
 /// A task's process, from its spawn until the task is forgotten.
 pub(super) struct TaskChild {
     pub(super) child: Child,
-    /// The leader was reaped; only its group may be left.
+    /// The leader was reaped; only what it has left may be there.
     reaped: bool,
+    /// Nothing that it has started is to stay: it was a check, or did not end by itself. What a command of another kind has left
+    /// outside its process group may be a service of the machine.
+    leaves_nothing: bool,
 }
 
 impl Effects {
     pub(super) fn start_task(&mut self, task: TaskId, config: &ProgramConfig, command: &TaskCommand) -> Input {
         let started = match command {
-            TaskCommand::Script(script) => self.start_script(task, config, script),
+            TaskCommand::Script(script) => self.start_script(task, config, script, true),
+            TaskCommand::Action(script) => self.start_script(task, config, script, false),
             TaskCommand::Hook(launch) => self.start_hook(task, config, launch),
         };
         match started {
@@ -34,7 +38,13 @@ impl Effects {
 
     /// Runs the script as the program's user, in its directory and environment, with the program's name. What it writes to its
     /// standard output is nobody's.
-    fn start_script(&mut self, task: TaskId, config: &ProgramConfig, script: &str) -> Result<i32, SpawnError> {
+    fn start_script(
+        &mut self,
+        task: TaskId,
+        config: &ProgramConfig,
+        script: &str,
+        leaves_nothing: bool,
+    ) -> Result<i32, SpawnError> {
         let words = script_command(script);
         let mut prepared = Prepared::new(config, &words, &self.parts.users, self.parts.identity.as_ref())?;
         prepared.set_variable("SUPERVICE_NAME", &config.name)?;
@@ -45,7 +55,7 @@ impl Effects {
         let command = prepared.command(null.as_fd(), null.as_fd(), child_end.as_fd(), self.parts.former, true);
         let child = self.spawner.spawn(command)?;
         self.parts.output.attach_task(task, None, OwnedFd::from(stderr));
-        Ok(self.add_task(task, config, child))
+        Ok(self.add_task(task, config, child, leaves_nothing))
     }
 
     /// Runs a command of a hook as the program's user or as the daemon's, in the program's directory and environment.
@@ -64,22 +74,27 @@ impl Effects {
         let (ours, both) = (null.as_fd(), child_end.as_fd());
         let child = self.spawner.spawn(prepared.command(ours, both, both, self.parts.former, true))?;
         self.parts.output.attach_task(task, Some(*program), OwnedFd::from(output));
-        Ok(self.add_task(task, config, child))
+        Ok(self.add_task(task, config, child, false))
     }
 
-    fn add_task(&mut self, task: TaskId, config: &ProgramConfig, child: Child) -> i32 {
+    fn add_task(&mut self, task: TaskId, config: &ProgramConfig, child: Child, leaves_nothing: bool) -> i32 {
         warn_if_pending(&config.name, &child);
         self.note_run();
         let pid = child.pid;
         self.children.insert(pid, Owner::Task(task));
-        self.tasks.insert(task, TaskChild { child, reaped: false });
+        self.tasks.insert(task, TaskChild { child, reaped: false, leaves_nothing });
         pid
     }
 
-    /// Signals the group of a task; it may have gone by itself.
-    pub(super) fn signal_task(&self, task: TaskId, signal: u8) {
-        if let Some(TaskChild { child, reaped }) = self.tasks.get(&task) {
-            let _ = sys::signal::signal_group(child.leader(*reaped), signal);
+    /// Signals the group of a task; it may have gone by itself. Behind the end of its leader, also what has left the group and is
+    /// not to stay.
+    pub(super) fn signal_task(&mut self, task: TaskId, signal: u8) {
+        let Some(TaskChild { child, reaped, leaves_nothing }) = self.tasks.get_mut(&task) else { return };
+        let _ = sys::signal::signal_group(child.leader(*reaped), signal);
+        let (leader, is_left) = (child.pid, *reaped && *leaves_nothing);
+        *leaves_nothing |= !*reaped;
+        if is_left {
+            self.end_all_of(leader);
         }
     }
 

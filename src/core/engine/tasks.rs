@@ -269,10 +269,18 @@ impl Engine {
     fn spawn_task(&mut self, id: TaskId) {
         let Some(entry) = self.tasks.entries.get(&id) else { return };
         let (config, command) = match &entry.purpose {
-            Purpose::Check { command, .. } => {
+            Purpose::Check { purpose, command, .. } => {
                 let Some(owner) = self.registry.get(entry.owner) else { return };
                 let config = Arc::clone(owner.machine.run_config().unwrap_or(owner.config()));
-                (config, TaskCommand::Script(command.clone()))
+                let command = command.clone();
+                match purpose {
+                    CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::StartCondition(_) => {
+                        (config, TaskCommand::Script(command))
+                    }
+                    CheckPurpose::HealthAction | CheckPurpose::OutputAction { .. } => {
+                        (config, TaskCommand::Action(command))
+                    }
+                }
             }
             Purpose::Hook(progress) => {
                 let Some(launch) = progress.launch(entry.owner) else { return };

@@ -453,6 +453,7 @@ impl System {
     /// What it is part of fails now.
     fn command_fails(&self, config: &ProgramConfig, command: &TaskCommand) -> bool {
         match command {
+            TaskCommand::Action(_) => false,
             TaskCommand::Script(command) => {
                 let is_check = config.healthcheck.command.as_deref() == Some(&**command);
                 let is_probe = matches!(&config.ready, Readiness::Command(probe) if **probe == **command);
@@ -468,8 +469,10 @@ impl System {
         let now = self.now;
         let run = id.and_then(|id| self.runs.get_mut(&id)).filter(|run| run.lives(now));
         match (command, run) {
-            (TaskCommand::Script(_), Some(run)) => run.is_ready(now),
-            (TaskCommand::Script(command), None) => self.holds(&StartCondition::Command(command.to_string())),
+            (TaskCommand::Script(_) | TaskCommand::Action(_), Some(run)) => run.is_ready(now),
+            (TaskCommand::Script(command) | TaskCommand::Action(command), None) => {
+                self.holds(&StartCondition::Command(command.to_string()))
+            }
             (TaskCommand::Hook(launch), Some(run)) if config.hooks.stop_command.last() == Some(&launch.command) => {
                 (run.end, run.in_background) = (Some((now, Exit::Code(0))), false);
                 true

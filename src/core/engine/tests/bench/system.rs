@@ -178,7 +178,7 @@ impl FakeSystem {
             }
             Effect::StartTask { task, command, .. } => {
                 let (text, variables) = match command {
-                    TaskCommand::Script(script) => (script.into_string(), Vec::new()),
+                    TaskCommand::Script(script) | TaskCommand::Action(script) => (script.into_string(), Vec::new()),
                     TaskCommand::Hook(launch) => (launch.command.to_string(), launch.variables),
                 };
                 self.tasks.insert(task, text);

@@ -29,7 +29,7 @@ fn which(launch: &HookLaunch) -> (Hook, usize) {
 /// The hook of a task that belongs to a run.
 pub(super) fn hook_of(command: &TaskCommand) -> Option<(Hook, usize)> {
     match command {
-        TaskCommand::Script(_) => None,
+        TaskCommand::Script(_) | TaskCommand::Action(_) => None,
         TaskCommand::Hook(launch) => Some(which(launch)),
     }
 }

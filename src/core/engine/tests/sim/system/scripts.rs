@@ -37,7 +37,7 @@ impl FakeSystem {
                 self.hook_begins(launch, config);
                 launch.program
             }
-            TaskCommand::Script(_) => {
+            TaskCommand::Script(_) | TaskCommand::Action(_) => {
                 let owner = self.oracle.id_of(&config.name);
                 self.oracle.rule(owner.is_some(), || {
                     format!("{}: a health check of a program that is not there", config.name)
@@ -49,7 +49,8 @@ impl FakeSystem {
         let hook = hook_of(&command);
         let is_single = !matches!(hook, Some((Hook::ReloadCommand, _)));
         let same = |script: &Script| match (&script.command, &command) {
-            (TaskCommand::Script(one), TaskCommand::Script(other)) => one == other,
+            (TaskCommand::Script(one), TaskCommand::Script(other))
+            | (TaskCommand::Action(one), TaskCommand::Action(other)) => one == other,
             (_, _) => script.hook.map(|(hook, _)| hook) == hook.map(|(hook, _)| hook),
         };
         let is_other = |script: &Script| is_single && script.owner == owner && same(script);
