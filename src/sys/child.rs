@@ -445,21 +445,34 @@ fn place_fds(plan: &Plan) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Opens the file in the place of descriptor 0. A FIFO waits for its writer, as it would in a shell.
+/// Opens the file in the place of descriptor 0 without waiting for anybody: what waits before exec can't be told from what runs.
+/// A FIFO is opened for writing too, so that it needs no writer, and does not end when a writer goes.
 fn open_stdin(path: *const c_char) -> Result<(), Failed> {
     if path.is_null() {
         return Ok(());
     }
-    // A terminal must not become that of the new session.
-    let flags = number(libc::O_RDONLY | libc::O_NOCTTY);
-    let here = number(libc::AT_FDCWD);
-    let opened = call(libc::SYS_openat, [here, path.addr(), flags, 0, 0]);
-    let fd = opened.map_err(|errno| Failed { stage: STDIN, errno, candidate: 0 })?;
+    let read_only = open_at_once(path, libc::O_RDONLY)?;
+    // Answered for pipes and FIFOs alone.
+    let is_fifo = call(libc::SYS_fcntl, [read_only, number(libc::F_GETPIPE_SZ), 0, 0, 0]).is_ok();
+    let fd = if is_fifo { open_at_once(path, libc::O_RDWR)? } else { read_only };
+    // The program reads as ever: it waits for what is not there yet.
+    check(STDIN, call(libc::SYS_fcntl, [fd, number(libc::F_SETFL), 0, 0, 0]))?;
     if fd != 0 {
         check(STDIN, call(libc::SYS_dup3, [fd, 0, 0, 0, 0]))?;
-        let _ = call(libc::SYS_close, [fd, 0, 0, 0, 0]);
+    }
+    for opened in [read_only, fd] {
+        if opened != 0 {
+            let _ = call(libc::SYS_close, [opened, 0, 0, 0, 0]);
+        }
     }
     Ok(())
+}
+
+fn open_at_once(path: *const c_char, access: c_int) -> Result<usize, Failed> {
+    // A terminal must not become that of the new session.
+    let flags = number(access | libc::O_NONBLOCK | libc::O_NOCTTY);
+    let opened = call(libc::SYS_openat, [number(libc::AT_FDCWD), path.addr(), flags, 0, 0]);
+    opened.map_err(|errno| Failed { stage: STDIN, errno, candidate: 0 })
 }
 
 /// Can't fail in a way that matters: the daemon's own descriptors are close-on-exec as well.

@@ -1,7 +1,9 @@
 //! The strings of an exec: where the program is looked for, and what a failure means in words.
 
 use std::ffi::{CStr, CString};
+use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::limits::Rlimit;
@@ -52,7 +54,7 @@ impl ExecStrings {
                 SpawnError::system(stage, who, errno)
             }
             SpawnStage::Directory => SpawnError::system(stage, text(self.directory.as_ref()), errno),
-            SpawnStage::Stdin => SpawnError::system(stage, text(self.stdin_file.as_ref()), errno),
+            SpawnStage::Stdin => self.explain_stdin(errno),
             SpawnStage::Exec => self.explain_exec(errno, index),
             SpawnStage::Prepare
             | SpawnStage::Pipe
@@ -71,6 +73,19 @@ impl ExecStrings {
             | SpawnStage::Capabilities
             | SpawnStage::NoNewPrivs => confine::explain(&self.confinement, stage, errno),
         }
+    }
+
+    /// Who may only read a FIFO would not understand that he is denied it.
+    fn explain_stdin(&self, errno: i32) -> SpawnError {
+        let file = self.stdin_file.as_ref().map_or(PathBuf::new(), |path| to_path(path));
+        let mut error = SpawnError::system(SpawnStage::Stdin, file.to_string_lossy(), errno);
+        let at = self.directory.as_ref().map_or(PathBuf::new(), |path| to_path(path)).join(file);
+        if errno == libc::EACCES && fs::metadata(at).is_ok_and(|found| found.file_type().is_fifo()) {
+            let reason = crate::util::errno::text(errno);
+            error.detail =
+                format!("{reason}: a FIFO is opened for reading and writing; give the program's user both rights");
+        }
+        error
     }
 
     /// The kernel's number alone puzzles everybody where the file is there.

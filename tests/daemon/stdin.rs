@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use crate::harness::{Daemon, wait_until, word_in};
@@ -62,6 +63,53 @@ fn a_program_reads_nothing_a_file_or_what_clients_write() {
     assert_eq!(refusal(&daemon, "lost", b"x"), "not_running");
     let log = daemon.terminate();
     assert!(log.contains("stdin pipe (7 bytes)") && !log.contains("secret"), "{log}");
+}
+
+/// A child that waited for a writer before exec was taken for a program that runs.
+#[test]
+fn a_fifo_needs_no_writer_and_does_not_end_with_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fifo = dir.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let daemon = Daemon::start_in(
+        dir,
+        "[program:reader]\ncommand = sh -c 'echo >DIR/begun; exec cat'\nstdin = file:DIR/fifo\nstartsecs = 0\n\
+         stdout_logfile = DIR/reader.log\n",
+        &[],
+    );
+    wait_until("it was executed", || daemon.path("begun").exists());
+    let pid = daemon.wait_state("reader", "RUNNING").pid;
+    for (word, all) in [("one\n", "one\n"), ("two\n", "one\ntwo\n")] {
+        fs::write(&fifo, word).expect("somebody reads");
+        wait_until("it has read that", || daemon.read("reader.log") == all);
+    }
+    assert_eq!(daemon.status("reader").pid, pid, "the first writer's end was none of its input\n{}", daemon.log());
+    let log = daemon.terminate();
+    assert!(!log.contains("has not executed its program"), "{log}");
+}
+
+/// Run as root, which alone can become another user.
+#[test]
+fn a_fifo_that_may_only_be_read_is_denied_with_the_reason() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: needs root");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    let fifo = dir.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    fs::set_permissions(&fifo, fs::Permissions::from_mode(0o644)).expect("chmod");
+    let daemon = Daemon::start_in(
+        dir,
+        "[program:reader]\ncommand = cat\nuser = 1234\ndirectory = DIR\nstdin = file:fifo\n",
+        &[],
+    );
+    let why = daemon.wait_state("reader", "FATAL").description.unwrap_or_default();
+    let wanted = "cannot open standard input fifo: Permission denied: a FIFO is opened for reading and writing; give the program's \
+                  user both rights";
+    assert!(why.contains(wanted), "{why}");
+    daemon.terminate();
 }
 
 #[test]
