@@ -3,11 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use serde_json::Value;
-
-use super::call::{Call, fail_at};
+use super::call::{Call, complain_of, fail_at, with_unknown};
 use super::exit::FAILED;
-use super::print::{complain, print};
+use super::print::print;
 use super::targets::{Kind, targets};
 use super::text::printable;
 use crate::client::{Blame, BlameItem, ClientError};
@@ -22,12 +20,12 @@ pub(super) fn blame(call: &Call<'_>) -> u8 {
         Err(error) => return fail_at(call, error),
     };
     let text = match blame.processes.is_empty() && unknown.is_empty() {
-        _ if call.args.json() => json(&blame),
+        _ if call.args.json() => json(&blame, &unknown),
         true => "Nothing was asked to start yet\n".to_owned(),
         false => table(&blame) + &critical_path(&blame),
     };
     let shown = print(&text);
-    unknown.iter().for_each(|message| complain(message));
+    complain_of(call, &unknown);
     if unknown.is_empty() { shown } else { FAILED }
 }
 
@@ -40,12 +38,9 @@ fn ask(call: &Call<'_>) -> Result<(Blame, Vec<String>), ClientError> {
     Ok((blame, unknown))
 }
 
-fn json(blame: &Blame) -> String {
-    let mut answer = serde_json::to_value(blame).unwrap_or_default();
-    if let Some(object) = answer.as_object_mut() {
-        object.insert("status".to_owned(), Value::from("ok"));
-    }
-    format!("{answer}\n")
+fn json(blame: &Blame, unknown: &[String]) -> String {
+    let answer = serde_json::to_value(blame).unwrap_or_default();
+    format!("{}\n", with_unknown(answer, unknown))
 }
 
 /// How long it took from the execution until it was ready.

@@ -1,6 +1,6 @@
 //! One call of a verb, and how its failure is reported.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::Args;
 use super::exit::{FAILED, NO_DAEMON, TIME_OUT};
@@ -45,6 +45,33 @@ pub(super) fn fail_at(call: &Call<'_>, error: ClientError) -> u8 {
         complain(&message);
     }
     code
+}
+
+/// An answer in JSON. Where words have selected nothing it is an error that says so, with what was found for the others.
+pub(super) fn with_unknown(mut answer: Value, unknown: &[String]) -> Value {
+    if unknown.is_empty() {
+        answer["status"] = "ok".into();
+    } else {
+        answer["status"] = "error".into();
+        answer["code"] = ErrorCode::NotFound.as_str().into();
+        answer["message"] = unknown.join("; ").into();
+    }
+    answer
+}
+
+/// Says which words have selected nothing, where no answer in JSON says it.
+pub(super) fn complain_of(call: &Call<'_>, unknown: &[String]) {
+    if !call.args.json() {
+        unknown.iter().for_each(|message| complain(message));
+    }
+}
+
+/// The same where each name has an answer of its own.
+pub(super) fn answer_for(call: &Call<'_>, unknown: &[String]) {
+    if call.args.json() && !unknown.is_empty() {
+        print(&format!("{}\n", with_unknown(json!({}), unknown)));
+    }
+    complain_of(call, unknown);
 }
 
 /// The protocol's code for the error, where it has one.

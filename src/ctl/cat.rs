@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::call::{Call, fail_at};
+use super::call::{Call, answer_for, fail_at};
 use super::exit::{DONE, FAILED};
-use super::print::complain;
 use super::progress::waited_for;
 use super::query::{ok, show};
 use super::targets::{Kind, targets};
@@ -33,7 +32,7 @@ pub(super) fn cat(call: &Call<'_>) -> u8 {
         };
         code = if code == DONE { outcome } else { code };
     }
-    unknown.iter().for_each(|message| complain(message));
+    answer_for(call, &unknown);
     if code == DONE && !unknown.is_empty() { FAILED } else { code }
 }
 

@@ -5,9 +5,9 @@ mod tree;
 
 use serde_json::json;
 
-use super::call::{Call, fail_at};
+use super::call::{Call, complain_of, fail_at, with_unknown};
 use super::exit::FAILED;
-use super::print::{complain, print};
+use super::print::print;
 use super::targets::{Kind, targets};
 use super::tty;
 use super::verb::Opt;
@@ -20,7 +20,7 @@ pub(super) fn graph(call: &Call<'_>) -> u8 {
         Err(error) => return fail_at(call, error),
     };
     let text = if call.args.json() {
-        format!("{}\n", json!({ "status": "ok", "processes": items }))
+        format!("{}\n", with_unknown(json!({ "processes": items }), &unknown))
     } else if call.args.has(Opt::Dot) {
         dot::draw(&items)
     } else {
@@ -28,7 +28,7 @@ pub(super) fn graph(call: &Call<'_>) -> u8 {
         tree::draw(&items, &names, style)
     };
     let shown = print(&text);
-    unknown.iter().for_each(|message| complain(message));
+    complain_of(call, &unknown);
     if unknown.is_empty() { shown } else { FAILED }
 }
 

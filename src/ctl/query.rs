@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Call, fail_at};
+use super::call::{Call, answer_for, fail_at};
 use super::clock::time_of_day;
 use super::exit::{DONE, FAILED, USAGE};
 use super::print::{VERSION, complain, print};
@@ -233,7 +233,7 @@ pub(super) fn why(call: &Call<'_>) -> u8 {
         };
         code = if code == DONE { outcome } else { code };
     }
-    unknown.iter().for_each(|message| complain(message));
+    answer_for(call, &unknown);
     if code == DONE && !unknown.is_empty() { FAILED } else { code }
 }
 

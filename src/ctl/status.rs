@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::call::{Call, fail_at};
+use super::call::{Call, complain_of, fail_at, with_unknown};
 use super::exit::{DONE, FAILED, NO_DAEMON};
 use super::keys::milliseconds;
 use super::names::{Known, choose, is_pattern};
@@ -32,7 +32,7 @@ pub(super) fn status(call: &Call<'_>) -> u8 {
     match page(call) {
         Ok((text, unknown)) => {
             let shown = print(&text);
-            unknown.iter().for_each(|message| complain(message));
+            complain_of(call, &unknown);
             if unknown.is_empty() { shown } else { FAILED }
         }
         Err(error) => fail_at(call, error),
@@ -112,7 +112,8 @@ fn json_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
         let sample = usage::sample(call.controller, chosen.iter().filter_map(pid));
         chosen.iter_mut().for_each(|process| add_usage(process, pid(process), &sample));
     }
-    Ok((format!("{}\n", json!({ "status": "ok", "processes": chosen })), unknown))
+    let answer = with_unknown(json!({ "processes": chosen }), &unknown);
+    Ok((format!("{answer}\n"), unknown))
 }
 
 fn add_usage(process: &mut Value, pid: Option<i32>, sample: &UsageSample) {
@@ -154,7 +155,7 @@ fn watch(call: &Call<'_>) -> u8 {
             return shown;
         }
         if first {
-            unknown.iter().for_each(|message| complain(message));
+            complain_of(call, &unknown);
         }
         first = false;
         match next_change(&mut events, resized.as_mut()) {

@@ -46,6 +46,27 @@ fn status_of_names() {
     assert_eq!(fake.ctl(&["status", "my job ü", "wbe"]), outcome(1, table, error));
 }
 
+/// A script that reads standard output alone took an unknown name for a daemon without programs.
+#[test]
+fn as_json_a_word_that_names_nothing_makes_the_answer_an_error() {
+    let fake = Fake::answering(STATUS);
+    let answer = |args: &[&str]| {
+        let Outcome { code, out, err } = fake.ctl(args);
+        assert_eq!((code, err.as_str(), out.lines().count()), (Some(1), "", 1), "{args:?}: {out}");
+        serde_json::from_str::<serde_json::Value>(&out).expect("JSON")
+    };
+    let one = answer(&["status", "--json", "wbe"]);
+    let told = "no process 'wbe'; did you mean 'web'?";
+    assert_eq!(one, serde_json::json!({"status": "error", "code": "NOT_FOUND", "message": told, "processes": []}));
+    let mixed = answer(&["status", "--json", "web", "x", "y"]);
+    assert_eq!(mixed["message"], "no process 'x'; no process 'y'");
+    assert_eq!(mixed["processes"][0]["name"], "web", "what there is is told as well");
+    for verb in ["status", "graph", "blame", "why", "cat"] {
+        let none = answer(&[verb, "--json", "group:none"]);
+        assert_eq!((&none["status"], &none["message"]), (&"error".into(), &"no group 'none'".into()), "{verb}");
+    }
+}
+
 #[test]
 fn status_joins_pages() {
     let fake = Fake::new(|request, stream| {
