@@ -280,10 +280,8 @@ impl Engine {
 
     /// One that waits does so in vain. (One that has been told so already is told nothing: others would be told again of it.)
     fn give_up_waiting(&mut self, id: ProcId, on: ProcId) {
-        let Some(machine) = self.registry.get(id).map(|entry| &entry.machine).filter(|machine| machine.is_waiting())
-        else {
-            return;
-        };
+        let is_concerned = |machine: &&Machine| machine.is_waiting() || machine.awaits_dependency();
+        let Some(machine) = self.registry.get(id).map(|entry| &entry.machine).filter(is_concerned) else { return };
         if let Some(event) = self.lost(on, machine.generation()) {
             self.tell(id, event);
         }

@@ -57,11 +57,14 @@ impl Machine {
         }
     }
 
-    /// `FATAL`, although it stays wanted up: it starts by itself when the dependency gets there after all.
+    /// `FATAL`, although it stays wanted up: it starts by itself when the dependency gets there after all. Until then it tells
+    /// what has become of that by now.
     pub(super) fn dependency_lost(&mut self, phase: Phase, on: Box<str>, state: ProcessState) -> Phase {
+        let lost = Arc::new(Failure::DependencyLost { on, state });
         match phase {
-            Phase::Waiting { prepared } => {
-                self.lose_prepared(prepared, Arc::new(Failure::DependencyLost { on, state }))
+            Phase::Waiting { prepared } => self.lose_prepared(prepared, lost),
+            Phase::Fatal { failure, after, retry_at, remains } if failure.is_of_dependency() => {
+                Phase::Fatal { failure: lost, after, retry_at, remains }
             }
             Phase::Stopped
             | Phase::Exited { .. }

@@ -55,6 +55,22 @@ fn why_tells_who_has_stopped_what_is_waited_for_and_with_which_condition() {
 }
 
 #[test]
+fn what_was_given_up_for_one_that_stops_tells_what_has_become_of_that() {
+    let mut programs = chain();
+    programs.push(ProgramConfig { binds: list("db"), ..quick("bound", "") });
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "bound");
+    bench.ask(2, act_on_terms(Act::Stop, "db", ONLY));
+    bench.end(3, Exit::Signal(15));
+    bench.pass(1);
+    assert_eq!(bench.describe("bound"), "it needs db, which is STOPPING");
+    bench.end(DB, Exit::Signal(15));
+    assert_eq!(bench.describe("bound"), "it needs db, which is STOPPED");
+    ask(&mut bench, 3, Act::Start, "db");
+    assert_eq!(bench.state("bound"), ProcessState::Running, "it is back by itself");
+}
+
+#[test]
 fn why_names_what_is_disabled_and_how_it_comes_back() {
     let mut bench = Bench::new(&chain());
     bench.ask(1, Request::Command(Command::SetEnabled { name: name("db"), enabled: false }));
