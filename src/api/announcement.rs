@@ -13,7 +13,7 @@ use super::reply::Changes;
 use crate::config::Diagnostic;
 use crate::models::{Hook, Power, ProgramConfig, Right, StreamKind};
 use crate::process::{
-    Cause, HookFailure, Initiator, Moment, ProcessState, ScheduleNote, SignalReason, Transition, span,
+    Cause, HookFailure, Initiator, Moment, NoMain, ProcessState, ScheduleNote, SignalReason, Transition, span,
 };
 
 /// What became of the output of a process.
@@ -357,6 +357,11 @@ impl Announcement {
                     | Cause::ReadinessLost { .. },
                 ..
             } => log::Level::Warn,
+            // It takes over later.
+            Announcement::Noted { cause: Cause::MainRefused { found: NoMain::HasParent { .. } }, .. } => {
+                log::Level::Info
+            }
+            Announcement::Noted { cause: Cause::MainRefused { .. }, .. } => log::Level::Warn,
             Announcement::Noted { cause: Cause::Schedule { note }, .. } => match note {
                 ScheduleNote::Skipped { .. } | ScheduleNote::Missed { .. } => log::Level::Warn,
                 ScheduleNote::Queued | ScheduleNote::Replaces | ScheduleNote::CaughtUp => log::Level::Info,

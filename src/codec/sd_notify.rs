@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::process::{Moment, Notification, WatchdogReport};
+use crate::process::{Moment, NoMain, Notification, WatchdogReport};
 use crate::util::truncate::to_bytes;
 
 /// Bytes of a status that are kept: it comes from outside.
@@ -33,8 +33,9 @@ fn learn(told: &mut Notification, name: &[u8], value: &[u8]) {
         (b"STATUS", value) => told.status = Some(plain(value).into()),
         (b"ERRNO", value) => told.errno = number(value).and_then(|errno| i32::try_from(errno).ok()),
         (b"EXIT_STATUS", value) => told.exit_status = number(value).and_then(|code| u8::try_from(code).ok()),
+        // Which of them can be it is not for us to say: what is refused is told with the reason.
         (b"MAINPID", value) => {
-            told.main_pid = number(value).and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
+            told.main_pid = Some(number(value).and_then(|pid| i32::try_from(pid).ok()).ok_or(NoMain::NoPid));
         }
         (b"EXTEND_TIMEOUT_USEC", value) => told.extend = microseconds(value),
         (b"WATCHDOG", b"1") => told.watchdog = Some(WatchdogReport::Alive),
@@ -89,7 +90,7 @@ mod tests {
             status: Some("Serving 3 clients".into()),
             errno: Some(2),
             exit_status: Some(7),
-            main_pid: Some(4711),
+            main_pid: Some(Ok(4711)),
             extend: Some(Duration::from_secs(2)),
             watchdog: Some(WatchdogReport::Alive),
         };
@@ -99,10 +100,18 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_no_value_is_passed_over() {
-        let nothing = b"X_MINE=1\nFDSTORE=1\nFDNAME=a\nREADY=0\nREADY=\nREADY\n=1\n\nMAINPID=0\nMAINPID=1\nMAINPID=-5\nMAINPID=x\n\
+        let nothing = b"X_MINE=1\nFDSTORE=1\nFDNAME=a\nREADY=0\nREADY=\nREADY\n=1\n\n\
                         ERRNO=99999999999\nEXIT_STATUS=256\nWATCHDOG=2\nSTOPPING=2\nEXTEND_TIMEOUT_USEC=1s\nBARRIER=1\n";
         assert_eq!(parse(nothing), Notification::default());
         assert_eq!(parse(b""), Notification::default());
+    }
+
+    #[test]
+    fn a_main_process_without_a_pid_is_told_and_not_passed_over() {
+        for word in ["", "x", "-5", "1x", "99999999999"] {
+            assert_eq!(parse(format!("MAINPID={word}").as_bytes()).main_pid, Some(Err(NoMain::NoPid)), "{word}");
+        }
+        assert_eq!(parse(b"MAINPID=1").main_pid, Some(Ok(1)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::main_process::NoMain;
 use super::moment::Moment;
 use crate::util::errno;
 
@@ -26,8 +27,8 @@ pub struct Notification {
     pub errno: Option<i32>,
     /// `EXIT_STATUS=`: with what it will end.
     pub exit_status: Option<u8>,
-    /// `MAINPID=`: which process is the main one.
-    pub main_pid: Option<i32>,
+    /// `MAINPID=`: which process is the main one, if it names any.
+    pub main_pid: Option<Result<i32, NoMain>>,
     /// `EXTEND_TIMEOUT_USEC=`: its start or stop takes so much longer, from now on.
     pub extend: Option<Duration>,
     /// `WATCHDOG=`.
@@ -89,6 +90,9 @@ pub struct Told {
     pub refused: u32,
     /// Who has sent the last of those.
     pub refused_pid: Option<i32>,
+    /// Why the process that it has named last is not taken for its main one.
+    #[serde(default)]
+    pub main_refused: Option<NoMain>,
 }
 
 impl Told {
@@ -118,6 +122,11 @@ impl Told {
         self.refused = self.refused.saturating_add(1);
         self.refused_pid = Some(pid);
         self.refused == 1
+    }
+
+    /// Remembers why a process is not its main one; `true` where that is news. Some name theirs in every message.
+    pub(super) fn refuse_main(&mut self, found: NoMain) -> bool {
+        self.main_refused.replace(found) != Some(found)
     }
 
     /// What is worth showing behind the description of a process; empty: nothing.

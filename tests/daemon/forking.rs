@@ -256,6 +256,22 @@ fn a_stranger_can_not_be_named() {
     daemon.terminate();
 }
 
+/// What can be no process of its own is refused aloud as well, and once: some name it in every message.
+#[test]
+fn no_pid_and_the_first_process_are_refused_with_the_reason_and_once() {
+    let script = "for word in ['1', '1', '0', 'x', 'x']: say('MAINPID=' + word)\nsay('READY=1')\ntime.sleep(1000)";
+    let daemon = start(script, "ready = notify");
+    daemon.wait_state("p", "RUNNING");
+    let log = daemon.terminate();
+    for told in [
+        "MAINPID names pid 1, which is no process of this run",
+        "MAINPID names pid 0, which does not exist",
+        "MAINPID names no pid",
+    ] {
+        assert_eq!(log.matches(told).count(), 1, "{told}: {log}");
+    }
+}
+
 /// A real daemon as it comes: it runs as its pid file says, comes back after a crash, and nothing of it is left after a stop.
 fn real(name: &str, program: &str, files: &[(&str, String)], pid_file: &str, exit: Option<u8>) {
     let dir = tempfile::tempdir().expect("a directory");

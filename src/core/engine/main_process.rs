@@ -41,7 +41,8 @@ impl Engine {
     }
 
     pub(super) fn main_refused(&mut self, id: ProcId, generation: Generation, found: NoMain) {
-        if self.registry.get(id).is_some_and(|entry| entry.machine.generation() == generation) {
+        let entry = self.registry.get_mut(id).filter(|entry| entry.machine.generation() == generation);
+        if entry.is_some_and(|entry| entry.machine.refuse_main(found)) {
             self.note(id, Cause::MainRefused { found });
         }
     }

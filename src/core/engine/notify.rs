@@ -37,7 +37,11 @@ impl Engine {
         match access {
             NotifyAccess::Main if !is_main => self.tell(id, process::Event::NotifyRefused { generation, pid }),
             NotifyAccess::Main | NotifyAccess::Run => {
+                let main = message.main_pid;
                 self.tell(id, process::Event::Notified { generation, message });
+                if let Some(Err(found)) = main {
+                    self.main_refused(id, generation, found);
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::main_process::NoMain;
 use super::super::moment::Moment;
 use super::super::notification::{Notification, Told};
 use super::super::readiness::ReadyReport;
@@ -25,7 +26,7 @@ impl Machine {
         if let Some(report) = message.watchdog {
             phase = self.watchdog_told(now, phase, report);
         }
-        if let Some(pid) = message.main_pid {
+        if let Some(Ok(pid)) = message.main_pid {
             self.name_main(&phase, pid);
         }
         if tells_ready {
@@ -52,6 +53,11 @@ impl Machine {
             self.actions.push_back(Action::NoteRefused { pid });
         }
         phase
+    }
+
+    /// The process that the run has named as its main one is not taken for that; `true` where this was not told before.
+    pub fn refuse_main(&mut self, found: NoMain) -> bool {
+        self.phase.run_mut().is_some_and(|run| run.told.get_or_insert_default().refuse_main(found))
     }
 
     /// What the present run has told of itself, or else the last one.

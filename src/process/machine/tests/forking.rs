@@ -157,7 +157,7 @@ fn a_process_that_is_named_takes_the_place_of_the_leader() {
     let generation = bench.machine.generation();
     let name = |pid| Event::Notified {
         generation,
-        message: Box::new(Notification { main_pid: Some(pid), ..Notification::default() }),
+        message: Box::new(Notification { main_pid: Some(Ok(pid)), ..Notification::default() }),
     };
     bench.feed(name(11));
     assert!(bench.named.is_empty(), "it is already");

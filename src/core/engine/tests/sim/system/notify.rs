@@ -14,7 +14,7 @@ impl FakeSystem {
         if config.ready == Readiness::Notify && (self.calm || self.random.chance(90)) {
             let pause = self.random.pick(&[0, 1, 500, SECOND, 4 * SECOND]);
             let pause = if self.calm { pause.min(500) } else { pause };
-            let main_pid = self.random.chance(20).then_some(98);
+            let main_pid = self.random.chance(20).then_some(Ok(98));
             let message = Box::new(Notification {
                 ready: true,
                 status: Some("serving".into()),
