@@ -20,6 +20,8 @@ const MOST_SOCKETS: usize = 32;
 /// Reads the sections, and checks what their keys say together.
 pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, report: &mut Report) -> Vec<HttpConfig> {
     let mut all: Vec<HttpConfig> = Vec::new();
+    // Where a place is wrong or missing, the default stands for it: it says nothing of the others.
+    let mut unplaced: Vec<usize> = Vec::new();
     for view in document.other_sections() {
         let section = match section_kind(view.name, document.dialect) {
             SectionKind::Http => Section::Http,
@@ -38,13 +40,17 @@ pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, r
             | SectionKind::Unknown(_) => continue,
         };
         check_keys(&view, section, document.dialect, report);
-        let http = read_section(view, section, scope, checks, report);
+        let (http, is_placed) = read_section(view, section, scope, checks, report);
         if all.len() == MOST_SOCKETS {
             let fault = Fault::new(format!("more than {MOST_SOCKETS} sockets"), "remove some of these sections");
             report.error(section_diagnostic(&view, fault));
             break;
         }
-        if let Some(other) = all.iter().find(|other| other.listen == http.listen) {
+        if !is_placed {
+            unplaced.push(all.len());
+        }
+        let mut placed = all.iter().enumerate().filter(|(number, _)| is_placed && !unplaced.contains(number));
+        if let Some((_, other)) = placed.find(|(_, other)| other.listen == http.listen) {
             let fault =
                 Fault::new(format!("[{}] listens at {} already", other.name, http.listen), "write another place");
             report.error(section_diagnostic(&view, fault));
@@ -54,14 +60,17 @@ pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, r
     all
 }
 
+/// The socket, and whether the section says where it is.
 fn read_section(
     view: SectionView<'_>,
     section: Section,
     scope: Scope<'_>,
     checks: &mut Checks,
     report: &mut Report,
-) -> HttpConfig {
+) -> (HttpConfig, bool) {
     let mut http = HttpConfig::new(view.name);
+    // `[http]` alone has a default.
+    let mut is_placed = section == Section::Http;
     if section == Section::UnixServer {
         http.mode = SUPERVISORD_SOCKET_MODE;
     }
@@ -70,7 +79,13 @@ fn read_section(
         let Some(read) = row.read else { continue };
         let mut names = row.sources(scope.dialect).filter(|(other, _)| *other == section);
         if let Some((_, key)) = names.find(|(_, key)| view.get(key).is_some()) {
-            fields.parse(key, checks, &mut |given| read(&mut http, given));
+            fields.parse(key, checks, &mut |given| {
+                let parsed = read(&mut http, given);
+                if ["listen", "file", "port"].contains(&key) {
+                    is_placed = parsed.is_ok();
+                }
+                parsed
+            });
         }
     }
     if section == Section::InetServer && view.get("port").is_none() {
@@ -80,7 +95,7 @@ fn read_section(
         fields.missing("file", Fault::new("missing", "write file = /path/to/socket"));
     }
     check_together(&mut fields, &mut http);
-    http
+    (http, is_placed)
 }
 
 fn check_together(fields: &mut Fields<'_, '_>, http: &mut HttpConfig) {

@@ -445,6 +445,21 @@ fn row_119_a_port_of_the_network_without_a_password_is_an_error_unless_it_is_mea
     }
 }
 
+/// The default that stands for it meanwhile was said to be taken by another one.
+#[test]
+fn a_place_that_is_missing_or_wrong_is_all_that_is_told_of_a_socket() {
+    let told = |sections: &str| Files::new(&format!("{sections}[program:p]\ncommand = date\n")).errors(false);
+    let expected = [
+        "DIR/main.ini:2: [unix_http_server] file: missing; write file = /path/to/socket",
+        "DIR/main.ini:4: [inet_http_server] port = abc: no port; write PORT, *:PORT or HOST:PORT",
+    ];
+    let sections = "[supervisord]\n[unix_http_server]\n[inet_http_server]\nport = abc\n";
+    assert_eq!(told(sections), expected.join("\n"));
+    let told = told("[http]\n[http:b]\nlisten = x\n[http:c]\nlisten = 127.0.0.1:9001\n");
+    assert!(told.contains("4: [http:c]: [http] listens at 127.0.0.1:9001 already"), "{told}");
+    assert_eq!(told.matches(" already").count(), 1, "{told}");
+}
+
 #[test]
 fn what_supervisord_knows_and_we_do_not_is_a_warning_even_strictly() {
     let files = Files::new(
