@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::call::{Call, answer_code, code_of, explain, fail_at, is_unknown_command};
 use super::exit::{DONE, FAILED};
 use super::print::{complain, print};
-use super::progress::{Outcome, Progress};
+use super::progress::{Outcome, Progress, tell};
 use super::targets::{Kind, targets};
 use super::text::printable_lines;
 use super::verb::Opt;
@@ -171,7 +171,8 @@ fn in_order(call: &Call<'_>, one: One<'_>, all: All<'_>) -> u8 {
 }
 
 /// Commands everything that the words select: in one operation where there is one, else several at a time (one at a time: up
-/// to the first failure). Reports the results in the order of the words. The exit code is that of the first failure.
+/// to the first failure). Reports the results in the order of the words: each as soon as those before it are known, or those of one
+/// operation together. The exit code is that of the first failure.
 fn on_each(
     call: &Call<'_>,
     words: &[String],
@@ -228,17 +229,10 @@ fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String
     let mut not_done = Vec::new();
     for (name, outcome) in outcomes {
         let (result, answer) = match outcome {
-            Outcome::Done(Ok(message)) if call.args.json() => {
-                (DONE, json!({"name": name, "status": "ok", "message": message}))
-            }
-            Outcome::Done(Ok(message)) => (print(&format!("{}\n", printable_lines(&message))), Value::Null),
-            Outcome::Done(Err(error)) => {
-                let message = explain(call, &error);
-                if !call.args.json() {
-                    complain(&message);
-                }
-                (code_of(&error), failure(&name, &error, &message))
-            }
+            Outcome::Told(code) => (code, Value::Null),
+            Outcome::Done(result) if !call.args.json() => (tell(call, &result), Value::Null),
+            Outcome::Done(Ok(message)) => (DONE, json!({"name": name, "status": "ok", "message": message})),
+            Outcome::Done(Err(error)) => (code_of(&error), failure(&name, &error, &explain(call, &error))),
             Outcome::Waiting | Outcome::UnderWay => {
                 not_done.push(name.clone());
                 (FAILED, json!({"name": name, "status": "error", "message": "not done"}))

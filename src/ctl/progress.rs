@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::call::Call;
+use super::call::{Call, code_of, explain};
 use super::exit::INTERRUPTED;
-use super::print::complain;
-use super::text::printable;
+use super::print::{complain, print};
+use super::text::{printable, printable_lines};
 use super::tty;
 use super::verb::Verb;
 use crate::client::{ClientError, Controller, ProcessStatus};
@@ -33,12 +33,44 @@ pub(super) enum Outcome {
     Waiting,
     UnderWay,
     Done(Result<String, ClientError>),
+    /// It was printed, and this is its exit code.
+    Told(u8),
+}
+
+/// Prints what has become of one target; the exit code for it.
+pub(super) fn tell(call: &Call<'_>, result: &Result<String, ClientError>) -> u8 {
+    match result {
+        Ok(message) => print(&format!("{}\n", printable_lines(message))),
+        Err(error) => {
+            complain(&explain(call, error));
+            code_of(error)
+        }
+    }
+}
+
+/// What is on the terminal.
+#[derive(Debug, Default)]
+struct Shown {
+    /// So many targets, from the first one on, have been told of.
+    told: usize,
+    /// The progress line is there.
+    has_line: bool,
+}
+
+impl Shown {
+    fn erase_line(&mut self) {
+        if std::mem::take(&mut self.has_line) {
+            let _ = io::stderr().write_all(b"\r\x1b[K");
+        }
+    }
 }
 
 /// The targets of one verb, and how far each has come.
 pub(super) struct Progress<'a> {
     call: &'a Call<'a>,
     slots: Mutex<Vec<(String, Outcome)>>,
+    /// Locked before `slots` where both are.
+    shown: Mutex<Shown>,
     stop_at_failure: bool,
     count: usize,
     /// All are one operation: how many of them are done nobody knows before its end.
@@ -49,7 +81,8 @@ impl<'a> Progress<'a> {
     pub fn new(call: &'a Call<'a>, targets: Vec<String>, stop_at_failure: bool) -> Self {
         let count = targets.len();
         let slots = targets.into_iter().map(|name| (name, Outcome::Waiting)).collect();
-        Progress { call, slots: Mutex::new(slots), stop_at_failure, count, at_once: AtomicBool::new(false) }
+        let at_once = AtomicBool::new(false);
+        Progress { call, slots: Mutex::new(slots), shown: Mutex::default(), stop_at_failure, count, at_once }
     }
 
     pub fn len(&self) -> usize {
@@ -64,6 +97,36 @@ impl<'a> Progress<'a> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of those that are done, as far as all before them are: in the order of the names, and not only when the last is done.
+    fn tell_done(&self) {
+        if self.call.args.json() {
+            return;
+        }
+        let mut shown = self.shown();
+        while let Some(result) = self.take_done(shown.told) {
+            shown.erase_line();
+            let code = tell(self.call, &result);
+            if let Some(slot) = self.slots().get_mut(shown.told) {
+                slot.1 = Outcome::Told(code);
+            }
+            shown.told += 1;
+        }
+    }
+
+    fn take_done(&self, number: usize) -> Option<Result<String, ClientError>> {
+        let mut slots = self.slots();
+        let outcome =
+            slots.get_mut(number).map(|slot| &mut slot.1).filter(|outcome| matches!(outcome, Outcome::Done(_)));
+        match std::mem::replace(outcome?, Outcome::UnderWay) {
+            Outcome::Done(result) => Some(result),
+            Outcome::Waiting | Outcome::UnderWay | Outcome::Told(_) => None,
+        }
+    }
+
     /// Takes one target after the other until none is left.
     pub fn work(&self, act: &dyn Fn(&str) -> Result<String, ClientError>) {
         while let Some((number, name)) = self.take() {
@@ -72,6 +135,7 @@ impl<'a> Progress<'a> {
             if let Some(slot) = self.slots().get_mut(number) {
                 slot.1 = Outcome::Done(result);
             }
+            self.tell_done();
             if failed && self.stop_at_failure {
                 return;
             }
@@ -128,7 +192,6 @@ impl<'a> Progress<'a> {
     fn watch(&self, mut interrupts: PipeReader, done: PipeReader) {
         let shows = !self.call.args.json() && tty::is_terminal(io::stderr());
         let quick = self.call.controller.clone().with_timeout(STATUS_TIMEOUT);
-        let mut drawn = false;
         let mut pause = SHOWN_AFTER;
         loop {
             let mut fds =
@@ -146,16 +209,16 @@ impl<'a> Progress<'a> {
             }
             if is_ready(fds.first()) {
                 let _ = interrupts.read(&mut [0; 16]);
-                erase(drawn);
+                self.shown().erase_line();
                 self.report_interrupt();
                 std::process::exit(i32::from(INTERRUPTED));
             }
             if ready == 0 && shows {
-                drawn |= self.draw(&quick);
+                self.draw(&quick);
                 pause = REDRAWN_EVERY;
             }
         }
-        erase(drawn);
+        self.shown().erase_line();
     }
 
     fn report_interrupt(&self) {
@@ -166,7 +229,7 @@ impl<'a> Progress<'a> {
             match outcome {
                 Outcome::UnderWay => going.push(name.clone()),
                 Outcome::Waiting => waiting.push(name.clone()),
-                Outcome::Done(_) => {}
+                Outcome::Done(_) | Outcome::Told(_) => {}
             }
         }
         let names = going.join(", ");
@@ -182,7 +245,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Redraws the line.
-    fn draw(&self, quick: &Controller) -> bool {
+    fn draw(&self, quick: &Controller) {
         let all = quick.status().unwrap_or_default();
         let by_name: HashMap<&str, &ProcessStatus> = all.iter().map(|one| (one.name.as_str(), one)).collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -190,7 +253,7 @@ impl<'a> Progress<'a> {
         let at_once = self.at_once.load(Ordering::Relaxed);
         for (name, outcome) in self.slots().iter() {
             match outcome {
-                Outcome::Done(_) => done += 1,
+                Outcome::Done(_) | Outcome::Told(_) => done += 1,
                 Outcome::UnderWay => {
                     let members = all.iter().filter(|one| one.group.as_deref() == Some(name) && is_moving(one));
                     match by_name.get(name.as_str()) {
@@ -213,7 +276,8 @@ impl<'a> Progress<'a> {
         );
         let room = terminal::size(io::stderr()).map_or(80, |(columns, _)| columns);
         let line = format!("\r\x1b[K{}", to_columns(&printable(&text), room.saturating_sub(1)));
-        io::stderr().write_all(line.as_bytes()).is_ok()
+        let mut shown = self.shown();
+        shown.has_line |= io::stderr().write_all(line.as_bytes()).is_ok();
     }
 }
 
@@ -237,12 +301,6 @@ fn describe(process: &ProcessStatus, now: u64) -> String {
         (Some(at), _) => format!("{} (SIGKILL in {} s)", process.name, soon(at)),
         (None, Some(at)) => format!("{} (retry in {} s)", process.name, soon(at)),
         (None, None) => format!("{} ({})", process.name, process.state),
-    }
-}
-
-fn erase(drawn: bool) {
-    if drawn {
-        let _ = io::stderr().write_all(b"\r\x1b[K");
     }
 }
 

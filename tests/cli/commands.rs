@@ -1,6 +1,8 @@
 //! What each command asks for and prints.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::fake::{Fake, Outcome, outcome, send};
 
@@ -81,6 +83,35 @@ fn status_joins_pages() {
     let table = "NAME  STATE    PID  UPTIME  HEALTH\na     STOPPED  -    -       -\nb     STOPPED  -    -       -\n";
     assert_eq!(fake.ctl(&["status"]), outcome(0, table, ""));
     assert_eq!(fake.requests(), [r#"{"command":"status","offset":1}"#, r#"{"command":"status"}"#]);
+}
+
+/// What takes minutes as a whole tells of each meanwhile.
+#[test]
+fn a_result_is_printed_when_those_before_it_are_known_and_not_with_the_last() {
+    for args in [&["wait", "--for", "running", "a", "b"][..], &["restart", "--rolling", "a", "b"]] {
+        let (go, may_go) = std::sync::mpsc::channel();
+        let may_go = std::sync::Mutex::new(may_go);
+        let fake = Fake::new(move |request, stream| {
+            let request: serde_json::Value = serde_json::from_str(request).expect("JSON");
+            if request["name"] == "b" && request["command"] == args[0] {
+                let waited = may_go.lock().expect("no panic").recv_timeout(Duration::from_secs(120));
+                waited.expect("the first result was read before the last one was given");
+            }
+            send(stream, &serde_json::json!({"status": "ok", "message": request["name"]}).to_string());
+        });
+        let mut child = Command::new(env!("CARGO_BIN_EXE_supervicectl"))
+            .arg("-s")
+            .arg(fake.socket())
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it can be executed");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        assert_eq!(lines.next().as_deref(), Some("a"), "{args:?}");
+        go.send(()).expect("it is waited for");
+        assert_eq!(lines.collect::<Vec<String>>(), ["b"], "{args:?}");
+        assert!(child.wait().expect("waitpid").success());
+    }
 }
 
 #[test]
