@@ -141,6 +141,8 @@ pub enum SpawnStage {
     Stdin,
     /// The program could not be executed.
     Exec,
+    /// The program is there, and what executes it is not: its interpreter or its dynamic loader.
+    Interpreter,
 }
 
 /// Why a program could not be spawned: the step, what it was about, and the system's reason.
@@ -189,7 +191,8 @@ impl SpawnError {
             | SpawnStage::Credentials
             | SpawnStage::ParentDeath
             | SpawnStage::Directory
-            | SpawnStage::Exec => false,
+            | SpawnStage::Exec
+            | SpawnStage::Interpreter => false,
         }
     }
 
@@ -234,7 +237,8 @@ impl SpawnError {
             | SpawnStage::Session
             | SpawnStage::Stdio
             | SpawnStage::Terminal
-            | SpawnStage::ParentDeath => false,
+            | SpawnStage::ParentDeath
+            | SpawnStage::Interpreter => false,
         }
     }
 }
@@ -273,7 +277,7 @@ impl fmt::Display for SpawnError {
             SpawnStage::ParentDeath => f.write_str("cannot set the parent-death signal")?,
             SpawnStage::Directory => f.write_str("cannot enter directory")?,
             SpawnStage::Stdin => f.write_str("cannot open standard input")?,
-            SpawnStage::Exec => f.write_str("cannot execute")?,
+            SpawnStage::Exec | SpawnStage::Interpreter => f.write_str("cannot execute")?,
         }
         if !self.subject.is_empty() {
             write!(f, " {}", self.subject)?;

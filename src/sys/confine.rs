@@ -199,7 +199,8 @@ pub(super) fn explain(confinement: &Confinement, stage: SpawnStage, number: i32)
         | SpawnStage::Credentials
         | SpawnStage::ParentDeath
         | SpawnStage::Directory
-        | SpawnStage::Exec => (String::new(), ""),
+        | SpawnStage::Exec
+        | SpawnStage::Interpreter => (String::new(), ""),
     };
     match hint {
         "" => SpawnError::system(stage, subject, number),

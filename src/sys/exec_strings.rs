@@ -56,7 +56,8 @@ impl ExecStrings {
             SpawnStage::Directory => SpawnError::system(stage, text(self.directory.as_ref()), errno),
             SpawnStage::Stdin => self.explain_stdin(errno),
             SpawnStage::Exec => self.explain_exec(errno, index),
-            SpawnStage::Prepare
+            SpawnStage::Interpreter
+            | SpawnStage::Prepare
             | SpawnStage::Pipe
             | SpawnStage::Fork
             | SpawnStage::Session
@@ -98,6 +99,7 @@ impl ExecStrings {
         let program = self.argv.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         if errno == libc::ENOENT && !program.contains('/') {
             let found = self.candidates.iter().map(path).find(|path| path.is_file());
+            let stage = exec_stage(errno, found.as_deref());
             let (subject, detail) = match found {
                 Some(found) => {
                     (found.display().to_string(), exec_trouble::explain(&found, errno, self.credentials.as_ref()))
@@ -107,15 +109,13 @@ impl ExecStrings {
                     Some("not found in the program's PATH; give the full path or set PATH in environment".to_owned()),
                 ),
             };
-            return SpawnError {
-                detail: detail.unwrap_or_default(),
-                ..SpawnError::system(SpawnStage::Exec, subject, errno)
-            };
+            return SpawnError { detail: detail.unwrap_or_default(), ..SpawnError::system(stage, subject, errno) };
         }
         let Some(tried) = self.candidates.get(index) else {
             return SpawnError::system(SpawnStage::Exec, program, errno);
         };
-        let mut error = SpawnError::system(SpawnStage::Exec, tried.to_string_lossy(), errno);
+        let stage = exec_stage(errno, Some(&path(tried)));
+        let mut error = SpawnError::system(stage, tried.to_string_lossy(), errno);
         if let Some(trouble) = exec_trouble::explain(&path(tried), errno, self.credentials.as_ref()) {
             // "No such file or directory" would be a false statement about a file that is there.
             error.detail = match errno {
@@ -146,9 +146,18 @@ impl ExecStrings {
             }
             _ => crate::util::errno::text(errno),
         };
+        let stage = exec_stage(errno, found.as_deref());
         let tried = self.candidates.get(index).map(path).filter(|_| errno != libc::ENOENT);
         let subject = found.or(tried).map_or(named, |path| path.display().to_string());
-        SpawnError { detail, ..SpawnError::system(SpawnStage::Exec, subject, errno) }
+        SpawnError { detail, ..SpawnError::system(stage, subject, errno) }
+    }
+}
+
+/// The kernel has one number for a program that is not there and for one whose interpreter is not.
+fn exec_stage(errno: i32, program: Option<&Path>) -> SpawnStage {
+    match errno == libc::ENOENT && program.is_some_and(Path::is_file) {
+        true => SpawnStage::Interpreter,
+        false => SpawnStage::Exec,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::harness::{Daemon, wait_until};
+use crate::harness::{Daemon, wait_until, write_executable};
 use crate::http::{ask, local};
 
 /// What a script of Python writes that has the proxy `server`, and `fault(CALL)`: the number of the fault, or `None`.
@@ -159,4 +159,17 @@ fn row_121_a_start_is_the_same_at_each_face() {
     }
     let log = daemon.terminate();
     assert_eq!(log.matches("web: STOPPED -> STARTING").count(), 3, "{log}");
+}
+
+/// supervisord says "Exited too quickly" of these, and nothing of the reason.
+#[test]
+fn a_script_whose_interpreter_is_missing_is_not_said_to_be_missing_itself() {
+    let dir = tempfile::tempdir().expect("a directory");
+    write_executable(&dir.path().join("run"), "#!/no/such/interpreter\n");
+    let daemon = Daemon::start_in(dir, "[program:p]\ncommand = DIR/run\nautostart = false\nstartretries = 0\n", &[]);
+    let told =
+        script(&daemon, "print(fault(lambda: server.startProcess('p')), server.getProcessInfo('p')['spawnerr'])");
+    let reason = "its interpreter /no/such/interpreter does not exist; correct its first line or install it";
+    assert_eq!(told, format!("50 cannot execute {}: {reason}", daemon.path("run").display()));
+    daemon.terminate();
 }

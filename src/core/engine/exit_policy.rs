@@ -184,7 +184,7 @@ fn code_of(entry: &Entry, state: ProcessState) -> u8 {
 
 fn code_of_spawn(error: &SpawnError) -> u8 {
     match (error.stage, error.errno) {
-        (SpawnStage::Exec, ENOENT) => NOT_FOUND,
+        (SpawnStage::Exec, ENOENT) | (SpawnStage::Interpreter, _) => NOT_FOUND,
         (SpawnStage::Exec, _) => NOT_EXECUTABLE,
         (
             SpawnStage::Prepare

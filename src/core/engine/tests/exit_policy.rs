@@ -198,8 +198,12 @@ fn fatal_is_never_zero() {
 
 #[test]
 fn what_can_not_be_executed_is_told_as_a_shell_does() {
-    for (stage, errno, wanted) in [(SpawnStage::Exec, 2, 127), (SpawnStage::Exec, 13, 126), (SpawnStage::Session, 1, 1)]
-    {
+    for (stage, errno, wanted) in [
+        (SpawnStage::Exec, 2, 127),
+        (SpawnStage::Interpreter, 2, 127),
+        (SpawnStage::Exec, 13, 126),
+        (SpawnStage::Session, 1, 1),
+    ] {
         let mut bench = Bench::unbegun(idle(), &[main_program(ExitOn::Never)]);
         bench.system.refuse_spawns = Some(SpawnError::system(stage, "/x", errno));
         bench.begin();

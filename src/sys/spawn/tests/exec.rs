@@ -28,7 +28,8 @@ impl Files {
 
 fn told(path: &str) -> String {
     let error = fail(&[path], |_| {});
-    assert_eq!((error.stage, error.subject.as_str()), (SpawnStage::Exec, path), "{error}");
+    let is_exec = matches!(error.stage, SpawnStage::Exec | SpawnStage::Interpreter);
+    assert!(is_exec && error.subject == path, "{error:?}");
     error.to_string().replace(&format!("cannot execute {path}: "), "")
 }
 
@@ -38,16 +39,16 @@ fn every_failure_of_exec_is_typed() {
     let (format, mode) = (files.with("format", "no program\n"), files.with_mode("mode", "#!/bin/sh\n", 0o644));
     let orphan = files.with("orphan", "#!/no/such/interpreter -x\n");
     let directory = files.0.path().to_str().unwrap();
-    for (path, errno, is_permanent) in [
-        (files.at("missing").as_str(), libc::ENOENT, false),
-        (&format!("{format}/x"), libc::ENOENT, false),
-        (&format, libc::ENOEXEC, true),
-        (&orphan, libc::ENOENT, false),
-        (&mode, libc::EACCES, true),
-        (directory, libc::EACCES, true),
+    for (path, stage, errno, is_permanent) in [
+        (files.at("missing").as_str(), SpawnStage::Exec, libc::ENOENT, false),
+        (&format!("{format}/x"), SpawnStage::Exec, libc::ENOENT, false),
+        (&format, SpawnStage::Exec, libc::ENOEXEC, true),
+        (&orphan, SpawnStage::Interpreter, libc::ENOENT, false),
+        (&mode, SpawnStage::Exec, libc::EACCES, true),
+        (directory, SpawnStage::Exec, libc::EACCES, true),
     ] {
         let error = fail(&[path], |_| {});
-        assert_eq!((error.stage, error.errno, error.subject.as_str()), (SpawnStage::Exec, errno, path), "{error}");
+        assert_eq!((error.stage, error.errno, error.subject.as_str()), (stage, errno, path), "{error}");
         assert_eq!(error.is_permanent(), is_permanent, "{error}");
     }
 }
