@@ -8,10 +8,14 @@ use super::exit::FAILED;
 use super::print::print;
 use super::targets::{Kind, targets};
 use super::text::printable;
+use super::tty;
 use crate::client::{Blame, BlameItem, ClientError};
+use crate::util::truncate::to_columns;
 use crate::util::width::columns;
 
 const COLUMNS: usize = 7;
+/// Names are cut to no less, where the terminal is narrow.
+const LEAST_NAME: usize = 12;
 
 /// Shows how long the starts of the named processes took, and of what they waited for; of all where none is named.
 pub(super) fn blame(call: &Call<'_>) -> u8 {
@@ -22,7 +26,7 @@ pub(super) fn blame(call: &Call<'_>) -> u8 {
     let text = match blame.processes.is_empty() && unknown.is_empty() {
         _ if call.args.json() => json(&blame, &unknown),
         true => "Nothing was asked to start yet\n".to_owned(),
-        false => table(&blame) + &critical_path(&blame),
+        false => table(&blame, tty::size().map(|(columns, _)| columns)) + &critical_path(&blame),
     };
     let shown = print(&text);
     complain_of(call, &unknown);
@@ -48,8 +52,9 @@ fn took(item: &BlameItem) -> Option<f64> {
     item.ready.zip(item.spawned).map(|(ready, spawned)| ready - spawned)
 }
 
-/// The slowest first, those that are not ready yet before all; times in seconds, from the daemon's start on.
-fn table(blame: &Blame) -> String {
+/// The slowest first, those that are not ready yet before all; times in seconds, from the daemon's start on. `room`: the columns
+/// of the terminal.
+fn table(blame: &Blame, room: Option<usize>) -> String {
     if blame.processes.is_empty() {
         // No heading over nothing.
         return String::new();
@@ -64,14 +69,18 @@ fn table(blame: &Blame) -> String {
     });
     let rows: Vec<[String; COLUMNS]> =
         std::iter::once(heads).chain(items.iter().map(|item| row(item, blame.began))).collect();
-    let mut widths = [0; COLUMNS];
+    let mut widths = vec![0; COLUMNS];
     for (column, width) in widths.iter_mut().enumerate() {
         *width = rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0);
     }
+    if let Some(room) = room {
+        fit(&mut widths, room);
+    }
     let mut text = String::new();
     for row in &rows {
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let padding = " ".repeat(width.saturating_sub(columns(cell)));
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let cell = to_columns(cell, *width);
+            let padding = " ".repeat(width.saturating_sub(columns(&cell)));
             // Numbers stand below each other.
             text.push_str(&if (2..6).contains(&column) {
                 format!("{padding}{cell}  ")
@@ -83,6 +92,18 @@ fn table(blame: &Blame) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Makes the columns fit: names are cut first, then what stands behind them is left out from the end on.
+fn fit(widths: &mut Vec<usize>, room: usize) {
+    let total = |widths: &[usize]| widths.iter().map(|width| width + 2).sum::<usize>() - 2;
+    let excess = total(widths).saturating_sub(room);
+    if let Some(name) = widths.first_mut() {
+        *name = name.saturating_sub(excess).max(LEAST_NAME.min(*name));
+    }
+    while widths.len() > 2 && total(widths) > room {
+        widths.pop();
+    }
 }
 
 fn row(item: &BlameItem, began: f64) -> [String; COLUMNS] {
@@ -121,4 +142,22 @@ fn critical_path(blame: &Blame) -> String {
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_terminal_has_shorter_names_and_fewer_columns() {
+        let item =
+            |name: &str| BlameItem { name: name.to_owned(), state: "RUNNING".to_owned(), ..BlameItem::default() };
+        let blame = Blame { processes: vec![item(&"n".repeat(60)), item("データベース")], ..Blame::default() };
+        let longest = |room| table(&blame, room).lines().map(columns).max();
+        assert!(longest(None) > Some(100));
+        for room in [80, 60, 40, 30] {
+            assert!(longest(Some(room)) <= Some(room), "{room}: {}", table(&blame, Some(room)));
+        }
+        assert!(table(&blame, Some(40)).contains("nnnnnnnnnnn…  RUNNING"), "{}", table(&blame, Some(40)));
+    }
 }

@@ -24,7 +24,8 @@ pub(super) fn graph(call: &Call<'_>) -> u8 {
     } else if call.args.has(Opt::Dot) {
         dot::draw(&items)
     } else {
-        let style = tree::Style { colours: tty::has_colours(), reverse: call.args.has(Opt::Reverse) };
+        let width = tty::size().map(|(columns, _)| columns);
+        let style = tree::Style { colours: tty::has_colours(), reverse: call.args.has(Opt::Reverse), width };
         tree::draw(&items, &names, style)
     };
     let shown = print(&text);

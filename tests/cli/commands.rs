@@ -18,7 +18,7 @@ const PYTHON: &str = r#"{"status":"ok","processes":[
 fn status_prints_a_table() {
     let table = "NAME      STATE    PID  UPTIME   HEALTH  DESCRIPTION\n\
                  web       RUNNING  12   1:01:01  OK      pid 12\n\
-                 my job ü  FATAL    -    -        FAIL    exit code 3:  [31mout\n";
+                 my job ü  FATAL    -    -        FAIL    exit code 3: out\n";
     let fake = Fake::answering(STATUS);
     assert_eq!(fake.ctl(&["status"]), outcome(0, table, ""));
     assert_eq!(fake.requests(), [r#"{"command":"status"}"#]);
@@ -42,7 +42,7 @@ fn status_as_json_is_the_answer_with_what_only_the_daemon_knows() {
 fn status_of_names() {
     let fake = Fake::answering(STATUS);
     let table = "NAME      STATE  PID  UPTIME  HEALTH  DESCRIPTION\n\
-                 my job ü  FATAL  -    -       FAIL    exit code 3:  [31mout\n";
+                 my job ü  FATAL  -    -       FAIL    exit code 3: out\n";
     assert_eq!(fake.ctl(&["status", "my job ü"]), outcome(0, table, ""));
     let error = "supervicectl: no process 'wbe'; did you mean 'web'?\n";
     assert_eq!(fake.ctl(&["status", "my job ü", "wbe"]), outcome(1, table, error));

@@ -6,9 +6,13 @@ use crate::client::GraphItem;
 use crate::ctl::text::printable;
 use crate::ctl::tty;
 use crate::models::DependencyCondition;
+use crate::util::truncate::to_columns;
+use crate::util::width::columns;
 
 /// Below so many there is no room to the right for what is deeper.
 const MOST_LEVELS: usize = 40;
+/// With fewer columns than this a description says nothing.
+const LEAST_DESCRIPTION: usize = 12;
 
 /// How the tree is drawn.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,6 +20,8 @@ pub(super) struct Style {
     pub colours: bool,
     /// From what is needed to those that need it.
     pub reverse: bool,
+    /// The terminal's columns, to which descriptions are cut; `None`: no limit.
+    pub width: Option<usize>,
 }
 
 /// An edge of the tree, as it is shown: from a process to the one below it.
@@ -110,18 +116,44 @@ fn drawn(line: &Line<'_>, item: &GraphItem, cut: Option<bool>, style: Style) -> 
         text.push_str(&format!(":{}", printable(condition)));
     }
     text.push_str("  ");
-    tty::paint(&mut text, &printable(&item.state), style.colours.then(|| tty::of_state(&item.state)));
-    // What is as it should be needs no words.
-    match condition.filter(|_| line.by.is_some_and(|branch| !branch.holds)) {
-        Some(condition) if item.state == "RUNNING" => text.push_str(&format!("  not {} yet", printable(condition))),
-        Some(_) | None if item.state == "RUNNING" || item.description.is_empty() => {}
-        Some(_) | None => text.push_str(&format!("  {}", printable(&item.description))),
-    }
-    text.push_str(match cut {
+    let state = printable(&item.state);
+    let end = match cut {
         None => "",
         Some(true) => "  (as above)",
         Some(false) => "  (and so on)",
-    });
+    };
+    let used = columns(&text) + columns(&state) + 2 + end.len();
+    tty::paint(&mut text, &state, style.colours.then(|| tty::of_state(&item.state)));
+    // What is as it should be needs no words.
+    let words = match condition.filter(|_| line.by.is_some_and(|branch| !branch.holds)) {
+        Some(condition) if item.state == "RUNNING" => format!("not {} yet", printable(condition)),
+        Some(_) | None if item.state == "RUNNING" => String::new(),
+        Some(_) | None => printable(&item.description).into_owned(),
+    };
+    let room = style.width.map_or(usize::MAX, |width| width.saturating_sub(used));
+    if !words.is_empty() && room >= LEAST_DESCRIPTION.min(columns(&words)) {
+        text.push_str(&format!("  {}", to_columns(&words, room)));
+    }
+    text.push_str(end);
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_terminal_has_shorter_descriptions_or_none() {
+        let item = GraphItem {
+            name: "web".to_owned(),
+            state: "FATAL".to_owned(),
+            description: "exit code 3 after 0.0 s: no disk".to_owned(),
+            ..GraphItem::default()
+        };
+        let at = |width| draw(std::slice::from_ref(&item), &[], Style { width, ..Style::default() });
+        assert_eq!(at(None), "web  FATAL  exit code 3 after 0.0 s: no disk\n");
+        assert_eq!(at(Some(30)), "web  FATAL  exit code 3 after…\n");
+        assert_eq!(at(Some(20)), "web  FATAL\n");
+    }
 }

@@ -25,7 +25,7 @@ fn the_description_takes_the_room_that_is_left() {
     let mut web = process("web", "FATAL");
     web.description = Some("exit code 3: out of \u{1b}[31mluck and more".to_owned());
     let whole = "NAME  STATE  PID  UPTIME  HEALTH  DESCRIPTION\n\
-                 web   FATAL  -    -       -       exit code 3: out of  [31mluck and more\n";
+                 web   FATAL  -    -       -       exit code 3: out of luck and more\n";
     assert_eq!(render(std::slice::from_ref(&web), &Style::default()), whole);
     let cut = render(std::slice::from_ref(&web), &in_columns(54));
     assert!(cut.ends_with("exit code 3: out of…\n"), "{cut}");
