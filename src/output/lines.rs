@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::escapes::Escapes;
+
 /// A partial line that is longer is passed on in pieces, in bytes.
 pub(super) const MAX_PARTIAL: usize = 8 * 1024;
 /// A partial line that is older is passed on without its end.
@@ -62,10 +64,18 @@ impl Assembler {
     }
 }
 
-/// The last non-empty line of `bytes` as text: invalid bytes replaced, control characters shown as
-/// spaces, at most [`MAX_LAST_LINE`] bytes.
+/// A line without its escape sequences; `None`: nothing is left to be seen.
+fn shown(line: &[u8]) -> Option<Vec<u8>> {
+    let mut line = line.to_vec();
+    let kept = Escapes::default().strip(&mut line);
+    line.truncate(kept);
+    Some(line).filter(|line| !line.trim_ascii().is_empty())
+}
+
+/// The last non-empty line of `bytes` as text: without escape sequences (many lines end with one more line that only ends their
+/// colour), invalid bytes replaced, control characters shown as spaces, at most [`MAX_LAST_LINE`] bytes.
 pub(super) fn last_line(bytes: &[u8]) -> Option<String> {
-    let line = bytes.split(|byte| *byte == b'\n').rev().find(|line| !line.trim_ascii().is_empty())?;
+    let line = bytes.split(|byte| *byte == b'\n').rev().find_map(shown)?;
     let line = line.trim_ascii();
     // A piece of memory may begin inside of a character.
     let skip = line.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80).count();

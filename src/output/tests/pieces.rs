@@ -43,7 +43,13 @@ fn the_last_line_is_text_whatever_the_bytes() {
     assert_eq!(last_line(b""), None);
     assert_eq!(last_line(b"\n \n\r\n"), None);
     assert_eq!(last_line(b"one\ntwo\r\n\n").as_deref(), Some("two"));
-    assert_eq!(last_line(b"a\xff\x1bb").as_deref(), Some("a\u{fffd} b"));
+    assert_eq!(last_line(b"a\xff\x07b").as_deref(), Some("a\u{fffd} b"));
+    assert_eq!(last_line(b"\x1b[31mno disk\x1b[0m\n").as_deref(), Some("no disk"));
+    assert_eq!(
+        last_line(b"\x1b[31mno disk\n\x1b[0m\n").as_deref(),
+        Some("no disk"),
+        "nothing is to be seen in the last"
+    );
     // The memory begins inside of a character.
     assert_eq!(last_line("xé end".as_bytes().get(2..).unwrap()).as_deref(), Some(" end"));
     let long = last_line("é".repeat(1000).as_bytes()).unwrap();
