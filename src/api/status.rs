@@ -52,6 +52,7 @@ pub(super) fn of_hooks(
         | Condition::Forking { .. }
         | Condition::Detached { .. }
         | Condition::Unready { .. }
+        | Condition::ExecPending { .. }
         | Condition::Alive { .. }
         | Condition::Unhealthy { .. }
         | Condition::Missed { .. }

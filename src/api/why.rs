@@ -393,6 +393,7 @@ impl Why {
             | Condition::Completing { .. }
             | Condition::Forking { .. }
             | Condition::Detached { .. }
+            | Condition::ExecPending { .. }
             | Condition::Alive { .. }
             | Condition::Unready { .. }
             | Condition::Unhealthy { .. }

@@ -255,7 +255,7 @@ fn describe(input: &Input) -> &'static str {
         Input::Notified { .. } | Input::NotifiedByStranger { .. } | Input::NotificationsRead { .. } => "a notification",
         Input::TaskSpawned { .. } | Input::TaskSpawnFailed { .. } | Input::TaskExited { .. } => "a task",
         Input::Adoption(_) | Input::OrphansCounted { .. } => "orphans",
-        Input::PendingExecsProbed { .. } => "a look at pending children",
+        Input::Executed { .. } | Input::PendingExecsProbed { .. } => "a look at pending children",
         Input::ClockRead { .. } | Input::TimeFound { .. } => "a time of a schedule",
         Input::Output(_) => "a note of the output thread",
         #[cfg(feature = "attach")]

@@ -235,6 +235,8 @@ pub(crate) enum Input {
     Adoption(adoption::Input),
     /// How many orphans of programs this process has inherited; they were just signalled, or only counted.
     OrphansCounted { count: usize, signalled: bool },
+    /// A child that had not executed its program in time has done so.
+    Executed { id: ProcId, generation: Generation },
     /// Children that have not executed their program in time were looked at; `left`: some still have not.
     PendingExecsProbed { left: bool },
     /// What the clocks show, for a program that may be due; `None`: nobody could tell.
@@ -595,7 +597,8 @@ pub(crate) enum Effect {
     /// Signal (or, with `None`, only count) the orphans that this process has inherited from its programs;
     /// [`Input::OrphansCounted`] follows at once.
     SignalOrphans { signal: Option<u8> },
-    /// Free what children no longer need that have executed their program by now; [`Input::PendingExecsProbed`] follows.
+    /// Free what children no longer need that have executed their program by now; [`Input::Executed`] follows for each of these, then
+    /// [`Input::PendingExecsProbed`].
     ProbePendingExecs,
     /// Open all log files anew.
     ReopenLogs,

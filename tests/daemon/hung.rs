@@ -9,6 +9,7 @@ use std::time::Instant;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use supervice::client::Terms;
 
 use crate::harness::{Daemon, PATIENCE, alive, wait_until};
 
@@ -113,13 +114,19 @@ fn a_directory_on_a_disk_that_hangs_delays_nobody_and_the_process_can_be_stopped
     else {
         return;
     };
-    daemon.controller().start_process("stuck").expect("the process is there");
-    let pid = daemon.status("stuck").pid.expect("there is a process");
+    let no_wait = Terms { wait: false, ..Terms::default() };
+    daemon.controller().start_process_with("stuck", no_wait).expect("it is on its way");
     daemon.wait_log("has not executed its program within");
+    let pid = daemon.status("stuck").pid.expect("there is a process");
     assert_nobody_waits(&daemon);
-    daemon.controller().restart_process("stuck", true).expect("SIGKILL reaches it");
-    assert!(!alive(pid));
+    let status = daemon.status("stuck");
+    let told = status.description.unwrap_or_default();
+    assert!(status.state == "STARTING" && told.contains("has not executed the program for"), "{} {told}", status.state);
+    daemon.controller().restart_process_with("stuck", true, no_wait).expect("SIGKILL reaches it");
+    wait_until("it has ended", || !alive(pid));
+    // The next one is executed as soon as the disk is there.
     drop(disk);
+    daemon.wait_state("stuck", "RUNNING");
     daemon.terminate();
 }
 

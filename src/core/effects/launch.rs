@@ -239,12 +239,13 @@ impl Effects {
 
     /// Frees what children no longer need that have executed their program by now; `true` if some still have not. (Nothing
     /// tells of an exec. A task's child is let go of at its end, which has a bound.)
-    pub(super) fn probe_pending_execs(&mut self) -> bool {
+    pub(super) fn probe_pending_execs(&mut self, results: &mut Vec<Input>) -> bool {
         let mut left = false;
-        for run in self.runs.values_mut().filter(|run| run.child.is_late().is_some()) {
+        for (id, run) in self.runs.iter_mut().filter(|(_, run)| run.child.is_late().is_some()) {
             left |= self.spawner.settle(&mut run.child);
             if run.child.is_late().is_none() {
                 log::info!("pid {} has executed its program in the meantime", run.child.pid);
+                results.push(Input::Executed { id: *id, generation: run.generation });
             }
         }
         left

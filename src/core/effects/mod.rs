@@ -366,7 +366,7 @@ impl Effects {
             }
             Effect::Adoption(output) => results.extend(self.held.perform_guarded(&output).map(Input::Adoption)),
             Effect::ProbePendingExecs => {
-                let left = self.probe_pending_execs();
+                let left = self.probe_pending_execs(results);
                 results.push(Input::PendingExecsProbed { left });
             }
             Effect::ReopenLogs => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::timers::TimerKey;
-use super::{Engine, PENDING_EXEC_PAUSE};
+use super::{Engine, FIRST_EXEC_PROBE};
 use crate::api::{Announcement, OutputChange, ProcId};
 use crate::core::effect::{CheckPurpose, Effect, GroupLeft, Signal};
 use crate::health::HealthCheckResult;
@@ -158,11 +158,18 @@ impl Engine {
     }
 
     pub(super) fn spawned(&mut self, id: ProcId, generation: Generation, pid: i32, pending: bool) {
-        if pending && self.pending_exec_pause.is_none() {
-            self.pending_exec_pause = Some(PENDING_EXEC_PAUSE);
-            self.timers.set(TimerKey::PendingExec, self.now.checked_add(PENDING_EXEC_PAUSE));
+        if pending {
+            // Mostly the machine is busy, and it takes no longer than this.
+            self.pending_exec_pause = Some(FIRST_EXEC_PROBE);
+            self.timers.set(TimerKey::PendingExec, self.now.checked_add(FIRST_EXEC_PROBE));
         }
-        self.tell(id, process::Event::Spawned { generation, pid });
+        self.tell(
+            id,
+            match pending {
+                true => process::Event::SpawnPending { generation, pid },
+                false => process::Event::Spawned { generation, pid },
+            },
+        );
         self.watch_changes(id, generation);
         self.watch_usage(id, generation);
         self.watch_oneshot(id);

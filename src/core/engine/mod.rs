@@ -122,9 +122,11 @@ const START_SETTLED: Duration = Duration::from_secs(1);
 /// So long after the last failed spawn a shortage counts as over. Who waits tries again at least every half a minute.
 const SHORTAGE_OVER: Duration = Duration::from_secs(60);
 
-/// The first look at children that have not executed their program in time; the next ones come each after twice the
-/// pause, because a disk may hang for days.
-const PENDING_EXEC_PAUSE: Duration = Duration::from_millis(100);
+/// The first look at children that have not executed their program in time: nothing tells of an exec. The next ones come each
+/// after twice the pause, because a disk may hang for days, …
+const FIRST_EXEC_PROBE: Duration = Duration::from_millis(10);
+/// … and never less often than this: until then the program is not taken for one that runs.
+const LAST_EXEC_PROBE: Duration = Duration::from_secs(1);
 
 /// See the [module](self).
 #[derive(Debug, Serialize, Deserialize)]
@@ -318,6 +320,7 @@ impl Engine {
             Input::TaskExited { task, exit } => self.tell_task(task, TaskEvent::Exited(exit)),
             Input::Adoption(input) => self.adoption_answered(input),
             Input::OrphansCounted { count, signalled } => self.orphans_counted(count, signalled),
+            Input::Executed { id, generation } => self.tell(id, process::Event::Executed { generation }),
             Input::PendingExecsProbed { left } => self.pending_execs_probed(left),
             Input::ClockRead { id, clock } => self.clock_read(id, clock),
             Input::TimeFound { id, clock, found } => self.time_found(id, clock, found),
@@ -454,7 +457,8 @@ impl Engine {
     }
 
     fn pending_execs_probed(&mut self, left: bool) {
-        self.pending_exec_pause = self.pending_exec_pause.filter(|_| left).map(|pause| pause.saturating_mul(2));
+        let longer = |pause: Duration| pause.saturating_mul(2).min(LAST_EXEC_PROBE);
+        self.pending_exec_pause = self.pending_exec_pause.filter(|_| left).map(longer);
         let at = self.pending_exec_pause.and_then(|pause| self.now.checked_add(pause));
         self.timers.set(TimerKey::PendingExec, at);
     }

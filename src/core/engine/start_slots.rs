@@ -21,7 +21,8 @@ pub(super) struct StartSlots {
 
 /// It is on its way from its execution to `RUNNING`.
 fn needs_slot(entry: &Entry) -> bool {
-    entry.machine.state() == ProcessState::Starting && !entry.machine.is_waiting()
+    // What waits for a disk keeps nobody from starting.
+    entry.machine.state() == ProcessState::Starting && !entry.machine.is_waiting() && !entry.machine.is_exec_pending()
 }
 
 impl Engine {

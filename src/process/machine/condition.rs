@@ -193,6 +193,13 @@ pub enum Condition {
         /// When it is given up.
         give_up_at: Option<Moment>,
     },
+    /// Its process has not executed the program yet.
+    ExecPending {
+        /// Its process.
+        pid: i32,
+        /// When that was spawned.
+        started: Moment,
+    },
     /// It lives.
     Alive {
         /// Its process.
@@ -290,6 +297,13 @@ impl Condition {
             }
             Condition::Preparing => return "not executed yet".to_owned(),
             Condition::Spawning => return "about to be executed".to_owned(),
+            Condition::ExecPending { pid, started } => {
+                let age = clock(now.saturating_duration_since(*started));
+                return format!(
+                    "pid {pid} has not executed the program for {age}: does the file system of that, its interpreter \
+                     or its directory answer?"
+                );
+            }
             Condition::Alive { pid, started, unready } => {
                 let uptime = clock(now.saturating_duration_since(*started));
                 return match unready {
@@ -439,6 +453,7 @@ fn starting(run: &Run, startup: &Startup) -> Condition {
         Startup::Completion { give_up_at: Some(at) } => Condition::Completing { pid, started, give_up_at: *at },
         Startup::Forking { give_up_at } => Condition::Forking { pid, started, give_up_at: *give_up_at },
         Startup::Detached { search } => Condition::Detached { found: search.found, give_up_at: search.give_up_at },
+        Startup::Exec => Condition::ExecPending { pid, started },
         Startup::Completion { give_up_at: None } | Startup::Alive { .. } => {
             Condition::Alive { pid, started, unready: None }
         }

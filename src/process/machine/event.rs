@@ -86,6 +86,19 @@ pub enum Event {
         /// The new process, leader of its own group.
         pid: i32,
     },
+    /// The `Spawn` action has made a process that has not executed the program yet: the file system of one of both does not answer.
+    /// `Executed` follows, or `Exited`.
+    SpawnPending {
+        /// The run that it was for.
+        generation: Generation,
+        /// The new process, leader of its own group.
+        pid: i32,
+    },
+    /// After `SpawnPending`: the program is executed.
+    Executed {
+        /// The run that it was for.
+        generation: Generation,
+    },
     /// The `Spawn` action has failed.
     SpawnFailed {
         /// The run that it was for.
@@ -218,6 +231,8 @@ impl Event {
             Event::DependencyLost { .. } => "lost",
             Event::StartWhenTimedOut { .. } => "timed out",
             Event::Spawned { .. } => "spawned",
+            Event::SpawnPending { .. } => "pending",
+            Event::Executed { .. } => "executed",
             Event::SpawnFailed { .. } => "failed",
             Event::Exited { .. } => "exited",
             Event::GroupEmpty { .. } => "empty",
@@ -246,6 +261,8 @@ impl Event {
             | Event::DependencyLost { generation, .. }
             | Event::StartWhenTimedOut { generation, .. }
             | Event::Spawned { generation, .. }
+            | Event::SpawnPending { generation, .. }
+            | Event::Executed { generation }
             | Event::SpawnFailed { generation, .. }
             | Event::Exited { generation, .. }
             | Event::GroupEmpty { generation }

@@ -59,7 +59,14 @@ impl Machine {
         }
     }
 
-    pub(super) fn spawned(&mut self, now: Moment, phase: Phase, pid: i32) -> Phase {
+    /// `begin`: what follows where it is still wanted up.
+    pub(super) fn spawned(
+        &mut self,
+        now: Moment,
+        phase: Phase,
+        pid: i32,
+        begin: fn(&mut Machine, Moment, Run) -> Phase,
+    ) -> Phase {
         let (kill, prepared) = match phase {
             Phase::Spawning { kill, prepared } => (kill, prepared),
             other @ (Phase::Stopped
@@ -85,7 +92,7 @@ impl Machine {
                 let order = StopOrder { force: kill, then: Then::AsDesired, why: KillWhy::Requested };
                 self.stop(now, ProcessState::Starting, run, order, cause)
             }
-            Desired::Up => self.begin_startup(now, run),
+            Desired::Up => begin(self, now, run),
         }
     }
 

@@ -166,7 +166,11 @@ impl Machine {
         if event.generation().is_some_and(|generation| generation != self.generation) {
             return;
         }
-        let run = if let Event::Spawned { pid, .. } = &event { Some((*pid, now)) } else { None };
+        let run = if let Event::Spawned { pid, .. } | Event::SpawnPending { pid, .. } = &event {
+            Some((*pid, now))
+        } else {
+            None
+        };
         self.guarded(now, run, |machine| machine.step(now, event));
     }
 
@@ -196,7 +200,9 @@ impl Machine {
             Event::StartWhenTimedOut { generation: _, seconds, on } => {
                 self.start_when_timed_out(now, phase, seconds, on)
             }
-            Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid),
+            Event::Spawned { generation: _, pid } => self.spawned(now, phase, pid, Machine::begin_startup),
+            Event::SpawnPending { generation: _, pid } => self.spawned(now, phase, pid, Machine::begin_pending),
+            Event::Executed { generation: _ } => self.executed(now, phase),
             Event::SpawnFailed { generation: _, error } => self.spawn_failed(now, phase, error),
             Event::Exited { generation: _, exit, descendant } => self.exited(now, phase, exit, descendant),
             Event::GroupEmpty { generation: _ } => self.group_empty(now, phase),
@@ -307,6 +313,11 @@ impl Machine {
         matches!(self.phase, Phase::Spawning { .. })
     }
 
+    /// Its process has not executed the program yet, for a reason that it does not know: a file system does not answer.
+    pub fn is_exec_pending(&self) -> bool {
+        matches!(self.phase, Phase::Starting { startup: Startup::Exec, .. })
+    }
+
     /// When the present run was spawned, as long as its leader lives.
     pub fn started_at(&self) -> Option<Moment> {
         self.phase.led_run().map(|run| run.started)
@@ -352,7 +363,8 @@ impl Machine {
         match self.phase {
             Phase::Starting {
                 startup:
-                    Startup::Ready { .. }
+                    Startup::Exec
+                    | Startup::Ready { .. }
                     | Startup::Lost { .. }
                     | Startup::Healthy { .. }
                     | Startup::Forking { .. }
@@ -417,7 +429,7 @@ impl Machine {
             Phase::Starting { run, startup: Startup::Ready { give_up_at, .. } } => {
                 give_up_at.is_some_and(|at| run.probes_timer().is_none_or(|probe| at <= probe))
             }
-            Phase::Starting { startup, .. } => !matches!(startup, Startup::Alive { .. }),
+            Phase::Starting { startup, .. } => !matches!(startup, Startup::Alive { .. } | Startup::Exec),
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }

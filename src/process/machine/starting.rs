@@ -32,6 +32,43 @@ impl Machine {
         self.begin(now, run, startup, Cause::Executed)
     }
 
+    /// What follows a spawn whose program is not executed yet. What tells by itself when it is ready needs no other care.
+    pub(super) fn begin_pending(&mut self, now: Moment, run: Run) -> Phase {
+        match Startup::of(&run.config, now) {
+            Startup::Alive { .. } => Phase::Starting { run, startup: Startup::Exec },
+            startup @ (Startup::Exec
+            | Startup::Completion { .. }
+            | Startup::Forking { .. }
+            | Startup::Detached { .. }
+            | Startup::Ready { .. }
+            | Startup::Lost { .. }
+            | Startup::Healthy { .. }) => self.begin(now, run, startup, Cause::Executed),
+        }
+    }
+
+    /// The program is executed after all: `startsecs` count from now on.
+    pub(super) fn executed(&mut self, now: Moment, phase: Phase) -> Phase {
+        match phase {
+            Phase::Starting { run, startup: Startup::Exec } => {
+                let until = after(now, run.config.startsecs);
+                self.begin(now, run, Startup::Alive { until }, Cause::Executed)
+            }
+            Phase::Starting { .. }
+            | Phase::Stopped
+            | Phase::Exited { .. }
+            | Phase::Fatal { .. }
+            | Phase::Backoff { .. }
+            | Phase::Waiting { .. }
+            | Phase::PreStart { .. }
+            | Phase::Up { .. }
+            | Phase::Ending { .. }
+            | Phase::Spawning { .. }
+            | Phase::Running { .. }
+            | Phase::Unhealthy { .. }
+            | Phase::Stopping { .. } => phase,
+        }
+    }
+
     /// It waits for this, or is `RUNNING` at once for that cause where it has lived long enough.
     pub(super) fn begin(&mut self, now: Moment, mut run: Run, startup: Startup, cause: Cause) -> Phase {
         if let Startup::Ready { sign, .. } = startup {
@@ -40,6 +77,7 @@ impl Machine {
         match startup {
             Startup::Alive { until } if is_due(until, now) => self.running(now, run, cause),
             startup @ (Startup::Alive { .. }
+            | Startup::Exec
             | Startup::Completion { .. }
             | Startup::Forking { .. }
             | Startup::Detached { .. }
@@ -70,6 +108,8 @@ impl Machine {
                 let detail = run.unready_detail(None);
                 self.start_failed(now, run, Failure::NotReady { seconds, sign, detail })
             }
+            // It has no timer.
+            Startup::Exec => Phase::Starting { run, startup },
             Startup::Ready { .. } => self.probe(now, Phase::Starting { run, startup }),
             Startup::Lost { .. } => self.start_failed(now, run, Failure::NeverReady),
             Startup::Healthy { checks, give_up_at } if is_due(give_up_at, now) => {
@@ -103,6 +143,7 @@ impl Machine {
                 other @ (Phase::Starting {
                     startup:
                         Startup::Alive { .. }
+                        | Startup::Exec
                         | Startup::Completion { .. }
                         | Startup::Forking { .. }
                         | Startup::Detached { .. }
@@ -219,9 +260,11 @@ impl Machine {
             Startup::Completion { .. } => self.start_ended(now, run, exit, None),
             Startup::Forking { give_up_at } if exit == Exit::Code(0) => self.detach(run, give_up_at),
             Startup::Forking { .. } | Startup::Detached { .. } => self.start_ended(now, run, exit, None),
-            Startup::Alive { .. } | Startup::Ready { .. } | Startup::Lost { .. } | Startup::Healthy { .. } => {
-                self.start_ended(now, run, exit, descendant)
-            }
+            Startup::Alive { .. }
+            | Startup::Exec
+            | Startup::Ready { .. }
+            | Startup::Lost { .. }
+            | Startup::Healthy { .. } => self.start_ended(now, run, exit, descendant),
         }
     }
 

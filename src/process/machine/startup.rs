@@ -12,6 +12,8 @@ use crate::models::{ProgramConfig, ProgramType};
 /// What a run in `STARTING` waits for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Startup {
+    /// That its process executes the program: a file system does not answer. As long as that takes.
+    Exec,
     /// This moment, when it has lived for `startsecs`.
     Alive { until: Due },
     /// Its end: it is a oneshot. At this moment it is given up.
@@ -85,12 +87,13 @@ impl Startup {
             | Startup::Forking { give_up_at }
             | Startup::Healthy { give_up_at, .. } => *give_up_at = give_up_at.and_then(|at| Some(at.max(until?))),
             Startup::Detached { search } => search.give_up_at = search.give_up_at.and_then(|at| Some(at.max(until?))),
-            Startup::Alive { .. } | Startup::Lost { .. } => {}
+            Startup::Exec | Startup::Alive { .. } | Startup::Lost { .. } => {}
         }
     }
 
     pub(super) fn timer(&self) -> Due {
         match self {
+            Startup::Exec => None,
             Startup::Alive { until } => *until,
             Startup::Detached { search } => earlier(search.look_at, search.give_up_at),
             Startup::Completion { give_up_at }

@@ -7,6 +7,7 @@ mod leftovers;
 mod notified;
 mod oneshot;
 mod pause;
+mod pending;
 mod policy;
 mod readiness;
 mod reports;
@@ -56,6 +57,8 @@ struct Bench {
     /// Whether each cancellation of hooks was by force.
     cancelled: Vec<bool>,
     spawn_error: Option<SpawnError>,
+    /// Programs are not executed before `Executed`.
+    exec_hangs: bool,
     /// How often messages of programs were to be read.
     reads: u32,
     /// Who has sent a message that is not taken.
@@ -85,6 +88,7 @@ impl Bench {
             hooks: Vec::new(),
             cancelled: Vec::new(),
             spawn_error: None,
+            exec_hangs: false,
             reads: 0,
             refused: Vec::new(),
             looks: 0,
@@ -121,6 +125,7 @@ impl Bench {
                     let pid = 10 + i32::try_from(self.spawns).unwrap();
                     let event = match self.spawn_error.clone() {
                         Some(error) => Event::SpawnFailed { generation, error },
+                        None if self.exec_hangs => Event::SpawnPending { generation, pid },
                         None => Event::Spawned { generation, pid },
                     };
                     self.machine.handle_event(self.now, event);

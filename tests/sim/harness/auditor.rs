@@ -154,6 +154,8 @@ impl Auditor {
             | Event::NotificationsRead { .. }
             | Event::OutputWatched { .. }
             | Event::Heard { .. }
+            | Event::SpawnPending { .. }
+            | Event::Executed { .. }
             | Event::MainFound { .. }
             | Event::NoMain { .. } => {}
         }

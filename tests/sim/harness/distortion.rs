@@ -396,6 +396,8 @@ impl Distorted {
             | Event::NotificationsRead { .. }
             | Event::OutputWatched { .. }
             | Event::Heard { .. }
+            | Event::SpawnPending { .. }
+            | Event::Executed { .. }
             | Event::MainFound { .. }
             | Event::NoMain { .. } => {}
         }

@@ -13,6 +13,8 @@ pub(super) fn renew_generation(it: &mut Distorted, mut event: Event) -> Vec<Even
         | Event::DependencyLost { generation, .. }
         | Event::StartWhenTimedOut { generation, .. }
         | Event::Spawned { generation, .. }
+        | Event::SpawnPending { generation, .. }
+        | Event::Executed { generation }
         | Event::SpawnFailed { generation, .. }
         | Event::Exited { generation, .. }
         | Event::GroupEmpty { generation, .. }

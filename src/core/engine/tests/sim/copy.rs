@@ -60,6 +60,7 @@ pub(super) fn bit(id: ProcId) -> u64 {
 pub(super) fn touched_by(input: &Input) -> u64 {
     match input {
         Input::Spawned { id, .. }
+        | Input::Executed { id, .. }
         | Input::SpawnFailed { id, .. }
         | Input::Exited { id, .. }
         | Input::ConditionSeen { id, .. }
@@ -144,6 +145,7 @@ pub(super) fn duplicate(input: &Input) -> Input {
         &Input::TaskExited { task, exit } => Input::TaskExited { task, exit },
         Input::Adoption(input) => Input::Adoption(input.clone()),
         &Input::OrphansCounted { count, signalled } => Input::OrphansCounted { count, signalled },
+        &Input::Executed { id, generation } => Input::Executed { id, generation },
         &Input::PendingExecsProbed { left } => Input::PendingExecsProbed { left },
         &Input::ClockRead { id, clock } => Input::ClockRead { id, clock },
         &Input::TimeFound { id, clock, found } => Input::TimeFound { id, clock, found },

@@ -73,6 +73,8 @@ pub(super) struct FakeSystem {
     inherits: bool,
     /// The next one is the last one.
     pending: Vec<(Millis, Pending)>,
+    /// The runs whose program is not executed yet.
+    unexecuted: Vec<(ProcId, Generation)>,
     pids: i32,
     /// The file that is being read.
     loading: Option<u64>,
@@ -114,6 +116,7 @@ impl FakeSystem {
             orphans: Vec::new(),
             inherits,
             pending: Vec::new(),
+            unexecuted: Vec::new(),
             pids: 1,
             loading: None,
             trimmed: false,
@@ -336,8 +339,10 @@ impl FakeSystem {
             Effect::ReadClock { id } => results.push(Input::ClockRead { id, clock: None }),
             Effect::FindTime { id, .. } => results.push(Input::TimeFound { id, clock: None, found: None }),
             Effect::ProbePendingExecs => {
-                let left = !self.calm && self.random.chance(50);
-                results.push(Input::PendingExecsProbed { left });
+                let keeps = !self.calm && self.random.chance(50);
+                let executed = if keeps { Vec::new() } else { std::mem::take(&mut self.unexecuted) };
+                results.extend(executed.into_iter().map(|(id, generation)| Input::Executed { id, generation }));
+                results.push(Input::PendingExecsProbed { left: !self.unexecuted.is_empty() });
             }
             Effect::TrimMemory => {
                 let again = std::mem::replace(&mut self.trimmed, true);
@@ -390,7 +395,11 @@ impl FakeSystem {
         }
         self.notify(id, generation, config);
         self.say_lines(id, generation, config);
-        Input::Spawned { id, generation, pid, pending: self.random.chance(3) }
+        let pending = self.random.chance(3);
+        if pending {
+            self.unexecuted.push((id, generation));
+        }
+        Input::Spawned { id, generation, pid, pending }
     }
 
     /// A start waits for a path, which comes, and may go again.
