@@ -72,6 +72,28 @@ fn every_option_and_command_of_supervicectl_is_in_its_man_page_and_offered_to_sh
     }
 }
 
+/// What is missing on this machine is a warning; that a form means nothing is one as well.
+#[test]
+fn every_configuration_of_the_manual_is_read_without_an_error() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("example.conf");
+    let mut count = 0;
+    for page in ["supervice.conf.5", "supervice-dependencies.7"] {
+        let page = read(&format!("packaging/man/{page}"));
+        let examples = page.split(".Bd -literal").skip(1).filter_map(|text| text.split(".Ed").next());
+        for example in examples.filter(|example| example.contains("[program:")) {
+            let lines = example.lines().skip(1).filter(|line| !line.starts_with('.')).collect::<Vec<_>>().join("\n");
+            fs::write(&file, lines.replace("\\e", "\\").replace("\\&", "")).expect("written");
+            let mut command = Command::new(env!("CARGO_BIN_EXE_supervice"));
+            let output = command.args(["--check", "-c"]).arg(&file).output().expect("it runs");
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && !told.contains("stays as it is"), "{told}{example}");
+            count += 1;
+        }
+    }
+    assert!(count >= 6, "{count}");
+}
+
 #[test]
 fn every_command_of_the_protocol_and_every_code_is_in_its_man_page() {
     let page = read("packaging/man/supervice-protocol.7");
