@@ -43,11 +43,8 @@ fn is_set(setting: &Setting) -> bool {
 
 /// `key = value  # FILE:LINE`, a line for each setting.
 fn listing(settings: &ProgramSettings) -> String {
-    let lines: Vec<(String, &Setting)> = settings
-        .settings
-        .iter()
-        .map(|setting| (format!("{} = {}", setting.key, text_of(&setting.value)), setting))
-        .collect();
+    let lines: Vec<(String, &Setting)> =
+        settings.settings.iter().map(|setting| (first_line(setting), setting)).collect();
     let widths = lines.iter().map(|(line, _)| columns(line)).filter(|width| *width <= WIDEST);
     let widest = widths.max().unwrap_or_default();
     let mut text = format!("[program:{}]\n", settings.name);
@@ -57,11 +54,31 @@ fn listing(settings: &ProgramSettings) -> String {
     for (line, setting) in &lines {
         let room = widest.saturating_sub(columns(line));
         text.push_str(&format!("{line}{:room$}  # {}\n", "", origin(&settings.name, setting)));
+        for value in lines_of(&setting.value) {
+            text.push_str(&format!("    {}\n", text_of(value)));
+        }
         if let Some(value) = &setting.in_file {
             text.push_str(&format!("#   the file says {}: an update applies it\n", text_of(value)));
         }
     }
     text
+}
+
+/// `key = value`, or `key =` where each value has a line of its own below.
+fn first_line(setting: &Setting) -> String {
+    match lines_of(&setting.value) {
+        [] => format!("{} = {}", setting.key, text_of(&setting.value)),
+        _ => format!("{} =", setting.key),
+    }
+}
+
+/// The values that stand on a line each in a file: several commands and the like, which may contain commas themselves.
+fn lines_of(value: &Value) -> &[Value] {
+    let needs_line = |value: &Value| value.as_str().is_some_and(|text| text.contains([' ', ',']));
+    match value {
+        Value::Array(values) if values.len() > 1 && values.iter().any(needs_line) => values,
+        _ => &[],
+    }
 }
 
 /// Where it is set: `/etc/supervice.conf:12`, with the section where that is not the program's own.

@@ -78,20 +78,18 @@ fn every_configuration_of_the_manual_is_read_without_an_error() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("example.conf");
     let mut count = 0;
-    for page in ["supervice.conf.5", "supervice-dependencies.7"] {
-        let page = read(&format!("packaging/man/{page}"));
-        let examples = page.split(".Bd -literal").skip(1).filter_map(|text| text.split(".Ed").next());
-        for example in examples.filter(|example| example.contains("[program:")) {
-            let lines = example.lines().skip(1).filter(|line| !line.starts_with('.')).collect::<Vec<_>>().join("\n");
-            fs::write(&file, lines.replace("\\e", "\\").replace("\\&", "")).expect("written");
-            let mut command = Command::new(env!("CARGO_BIN_EXE_supervice"));
-            let output = command.args(["--check", "-c"]).arg(&file).output().expect("it runs");
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success() && !told.contains("stays as it is"), "{told}{example}");
-            count += 1;
-        }
+    let page = read("packaging/man/supervice.conf.5");
+    let examples = page.split(".Bd -literal").skip(1).filter_map(|text| text.split(".Ed").next());
+    for example in examples.filter(|example| example.contains("[program:")) {
+        let lines = example.lines().skip(1).filter(|line| !line.starts_with('.')).collect::<Vec<_>>().join("\n");
+        fs::write(&file, lines.replace("\\e", "\\").replace("\\&", "")).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_supervice"));
+        let output = command.args(["--check", "-c"]).arg(&file).output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !told.contains("stays as it is"), "{told}{example}");
+        count += 1;
     }
-    assert!(count >= 6, "{count}");
+    assert!(count >= 2, "{count}");
 }
 
 #[test]

@@ -151,6 +151,7 @@ fn settings(name: &str) -> Value {
     json!({"status": "ok", "name": name, "in_file": name == "web", "settings": [
         {"key": "command", "value": "/usr/bin/web --name ü", "source": from("program:web", 12), "in_file": "/usr/bin/web"},
         {"key": "exitcodes", "value": [0, 2], "source": from("template:w", 3)},
+        {"key": "pre_start", "value": ["+install -d /run/web", "sh -c 'a, b'"], "source": from("program:web", 15)},
         {"key": "directory", "value": null},
         {"key": "stopasgroup", "value": true, "source": from("defaults", 1)},
         {"key": "startsecs", "value": 1},
