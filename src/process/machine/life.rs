@@ -22,6 +22,9 @@ use super::watchdog::Watchdog;
 use super::{LONGEST_DELAY, Machine, PACE};
 use crate::models::{AutoRestart, ExitOn, Hook};
 
+/// What follows a spawn where the program is still wanted up.
+type Begin = fn(&mut Machine, Moment, Run) -> Phase;
+
 impl Machine {
     /// A new run. Only to be called when nothing of the run before is left.
     pub(super) fn start(&mut self, from: ProcessState, cause: Cause) -> Phase {
@@ -59,14 +62,7 @@ impl Machine {
         }
     }
 
-    /// `begin`: what follows where it is still wanted up.
-    pub(super) fn spawned(
-        &mut self,
-        now: Moment,
-        phase: Phase,
-        pid: i32,
-        begin: fn(&mut Machine, Moment, Run) -> Phase,
-    ) -> Phase {
+    pub(super) fn spawned(&mut self, now: Moment, phase: Phase, pid: i32, begin: Begin) -> Phase {
         let (kill, prepared) = match phase {
             Phase::Spawning { kill, prepared } => (kill, prepared),
             other @ (Phase::Stopped
