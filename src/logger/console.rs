@@ -5,10 +5,10 @@
 //! line), because either may be a pipe or terminal that nobody reads: then its queue fills up, further
 //! lines are counted as lost, and nobody waits. Descriptors that mean the same file share one queue.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -92,6 +92,14 @@ fn lane(stream: ConsoleStream) -> &'static LineQueue {
             std::thread::Builder::new().name(name.to_owned()).stack_size(32 * 1024).spawn(move || run(stream, queue));
         queue
     })
+}
+
+/// Whether what is written to standard output goes to `/dev/null`: then no line is made for it.
+pub(super) fn is_discarded() -> bool {
+    let null = || fs::metadata("/dev/null").ok().filter(|null| null.file_type().is_char_device());
+    let out = io::stdout().as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
+    let device = out.ok().filter(|out| out.file_type().is_char_device()).map(|out| out.rdev());
+    device.is_some_and(|device| null().is_some_and(|null| null.rdev() == device))
 }
 
 /// Whether both descriptors mean the same file, as after `2>&1`.

@@ -157,7 +157,7 @@ pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
     sink.set_limits(options.maxbytes, options.backups);
     *sink.path.lock().unwrap_or_else(PoisonError::into_inner) = file.as_ref().map(|file| file.path().to_owned());
     sink.set_file(file)?;
-    sink.stdout.store(options.stdout, Ordering::Relaxed);
+    sink.stdout.store(options.stdout && !console::is_discarded(), Ordering::Relaxed);
     set_level(options.level);
     Ok(get_logger())
 }

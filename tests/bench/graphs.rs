@@ -82,7 +82,7 @@ pub fn run(peer: &dyn Peer, mut site: Site, shape: Shape) -> Result<Vec<Sample>>
     let n = site.n;
     site.needs = shape.needs(n);
     let Some(command) = peer.with_dependencies(&site) else { return Ok(Vec::new()) };
-    let mut running = Running::launch(site, command?)?;
+    let mut running = Running::launch_unread(site, command?)?;
     let started = running.started(n)?;
     let stopped = running.stop(peer.stop_signal())?;
     let sample = |what: &str, value| (Measure::new(Kind::Graph, format!("{what} of {}", shape.title(n)), "ms"), value);

@@ -135,7 +135,7 @@ pub fn run(peer: &dyn Peer, plan: &Plan, site: Site, samples: &mut Vec<Sample>) 
     let n = plan.n;
     let wants = |kind| plan.kinds.contains(&kind);
     let command = peer.daemon(&site)?;
-    let mut running = Running::launch(site, command)?;
+    let mut running = Running::launch_unread(site, command)?;
     let started = running.started(n)?;
     if wants(Kind::Start) {
         samples.push((Measure::new(Kind::Start, format!("start of {n}"), "ms").goal(n, &[(1000, 700.0)]), started));

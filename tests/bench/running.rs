@@ -40,12 +40,23 @@ pub struct Running {
 
 impl Running {
     /// Runs `command` in `site`, its output into a file there.
-    pub fn launch(site: Site, mut command: Command) -> Result<Self> {
+    pub fn launch(site: Site, command: Command) -> Result<Self> {
+        Self::launch_with(site, command, false)
+    }
+
+    /// As [`launch`](Self::launch), but nobody reads its standard output: some supervisors log there as well as to their file, and
+    /// others have to be asked for that.
+    pub fn launch_unread(site: Site, command: Command) -> Result<Self> {
+        Self::launch_with(site, command, true)
+    }
+
+    fn launch_with(site: Site, mut command: Command, is_unread: bool) -> Result<Self> {
         let records = Records::open(&site)?;
         let log = site.path(OUTPUT);
         let output = File::create(&log).context(format!("cannot write {}", log.display()))?;
         let errors = output.try_clone().context("cannot duplicate a descriptor")?;
         // A group of its own: a Ctrl-C at the terminal is for the benchmark, which then cleans up.
+        let output = if is_unread { Stdio::null() } else { output.into() };
         command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
         let began_ns = monotonic_ns();
         let child = command.spawn().context(format!("cannot run {}", command.get_program().display()))?;

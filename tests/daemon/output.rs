@@ -134,6 +134,25 @@ fn on_a_terminal_prefixes_have_colours() {
 }
 
 #[test]
+fn what_nobody_can_read_is_not_written() {
+    let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    daemon.write_config("[program:p]\ncommand = sleep 1000", &[]);
+    let mut command = Command::new("sh");
+    let log = daemon.path("own.log");
+    command.args(["-c", r#"exec "$0" -l "$LOG" "$@" > /dev/null"#, env!("CARGO_BIN_EXE_supervice")]).env("LOG", &log);
+    daemon.launch(command);
+    wait_until("it is up", || fs::read_to_string(&log).is_ok_and(|text| text.contains("p: STARTING")));
+    let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("its threads");
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    let names: Vec<String> = names.collect();
+    assert!(
+        names.iter().any(|name| name == "log\n") && !names.iter().any(|name| name.starts_with("console")),
+        "{names:?}"
+    );
+    daemon.terminate();
+}
+
+#[test]
 fn the_console_gets_whole_lines_with_the_name_of_their_program() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let daemon = Piped::start("default_output = console", NAMED, writer.into(), Piped::daemon());
