@@ -5,10 +5,12 @@ mod exchange;
 mod fault;
 mod info;
 mod logs;
+mod member;
 mod methods;
 mod names;
 mod params;
 mod parse;
+mod results;
 mod value;
 mod write;
 

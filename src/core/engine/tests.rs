@@ -1,6 +1,7 @@
 //! The engine in a small system: what comes in, what it wants done, and what is answered.
 
 mod bench;
+mod bound;
 mod changes;
 #[cfg(feature = "schedules")]
 mod control;
@@ -26,6 +27,7 @@ mod output_watch;
 mod scale;
 #[cfg(feature = "schedules")]
 mod schedules;
+mod shutdown_order;
 mod sim;
 mod start_conditions;
 mod start_record;
