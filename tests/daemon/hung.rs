@@ -1,9 +1,11 @@
 //! A disk that does not answer holds up nobody but the programs that lie on it.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -11,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use supervice::client::Terms;
 
-use crate::harness::{Daemon, PATIENCE, alive, wait_until};
+use crate::harness::{Daemon, PATIENCE, alive, wait_until, write_executable};
 
 /// A file system whose server never says a word.
 struct HungDisk {
@@ -52,6 +54,41 @@ impl Drop for HungDisk {
         self.give_up();
         let _ = umount2(&self.at, MntFlags::MNT_DETACH);
     }
+}
+
+/// Whoever opens the file waits until standard input ends, or for `/proc/sys/fs/lease-break-time`.
+const LEASE: &str = r#"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+int main(int count, char **words) {
+  char byte;
+  signal(SIGIO, SIG_IGN);
+  if (count != 2 || fcntl(open(words[1], O_RDONLY), F_SETLEASE, F_WRLCK) != 0) return 1;
+  if (write(1, "held\n", 5) != 5) return 1;
+  while (read(0, &byte, 1) > 0) {}
+  return 0;
+}
+"#;
+
+/// Somebody who holds such a file. `None` where the file system has no leases: the test is skipped visibly.
+fn lease_of(file: &Path) -> Option<Child> {
+    let holder = file.with_extension("lease");
+    let mut cc = Command::new("cc");
+    cc.args(["-xc", "-o"]).arg(&holder).arg("-").stdin(Stdio::piped());
+    let mut cc = cc.spawn().expect("the C compiler that links Rust, too");
+    cc.stdin.take().expect("piped").write_all(LEASE.as_bytes()).expect("the source");
+    assert!(cc.wait().expect("cc").success());
+    let mut holder = Command::new(holder).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("spawn");
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    if line != "held\n" {
+        println!("SKIPPED: no lease of {}", file.display());
+        let _ = holder.wait();
+        return None;
+    }
+    Some(holder)
 }
 
 /// A daemon with a program that is well, and with `settings` for a program `stuck` on the disk that hangs later.
@@ -143,5 +180,26 @@ fn an_env_file_on_a_disk_that_hangs_delays_nobody() {
     disk.give_up();
     drop(disk);
     daemon.wait_state("stuck", "RUNNING");
+    daemon.terminate();
+}
+
+/// The daemon looks once a second by then, and the program takes milliseconds.
+#[test]
+fn one_that_is_late_and_has_ended_before_anybody_looked_has_run() {
+    let daemon =
+        Daemon::start("[program:late]\ncommand = DIR/late\nstartsecs = 0\nautorestart = false\nautostart = false\n");
+    let program = daemon.path("late");
+    write_executable(&program, "#!/bin/sh\necho >> \"$0.runs\"\n");
+    let Some(mut holder) = lease_of(&program) else { return };
+    let no_wait = Terms { wait: false, ..Terms::default() };
+    daemon.controller().start_process_with("late", no_wait).expect("it is on its way");
+    wait_until("looks are far between", || daemon.status("late").uptime >= Some(2));
+    let told = daemon.status("late").description.unwrap_or_default();
+    assert!(told.contains("has not executed the program"), "{told}");
+    drop(holder.stdin.take());
+    assert!(holder.wait().expect("it ends").success());
+    let status = daemon.wait_state("late", "EXITED");
+    assert_eq!((status.exit_code, status.restarts), (Some(0), Some(0)), "{}", daemon.log());
+    assert_eq!(daemon.read("late.runs"), "\n");
     daemon.terminate();
 }

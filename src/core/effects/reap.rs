@@ -72,12 +72,23 @@ impl Effects {
         let ended: Vec<_> = exits.into_iter().map(|(pid, exit)| (exit, self.children.remove(&pid))).collect();
         for (exit, owner) in ended {
             match owner {
-                Some(Owner::Process(id)) => results.extend(self.leader_reaped(id, exit, is_childless)),
+                Some(Owner::Process(id)) => {
+                    results.extend(self.executed_unseen(id, exit));
+                    results.extend(self.leader_reaped(id, exit, is_childless));
+                }
                 Some(Owner::Task(task)) => results.push(self.task_reaped(task, exit)),
                 Some(Owner::Former) | None => {}
             }
         }
         self.inherited.forget_list();
+    }
+
+    /// A child that was late has executed its program and ended between two looks at those that are late: that it was executed is
+    /// told first. One that was ended by a signal may not have got there.
+    fn executed_unseen(&self, id: ProcId, exit: Exit) -> Option<Input> {
+        let run = self.runs.get(&id).filter(|_| matches!(exit, Exit::Code(_)))?;
+        let is_executed = run.child.is_late().is_some() && run.child.late_failure().is_none();
+        is_executed.then_some(Input::Executed { id, generation: run.generation })
     }
 
     /// `is_childless`: this process inherits all orphans, and has no child left.
