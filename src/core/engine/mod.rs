@@ -320,7 +320,10 @@ impl Engine {
             Input::TaskExited { task, exit } => self.tell_task(task, TaskEvent::Exited(exit)),
             Input::Adoption(input) => self.adoption_answered(input),
             Input::OrphansCounted { count, signalled } => self.orphans_counted(count, signalled),
-            Input::Executed { id, generation } => self.tell(id, process::Event::Executed { generation }),
+            Input::Executed { id, generation } => {
+                self.tell(id, process::Event::Executed { generation });
+                self.take_slot_back(id);
+            }
             Input::PendingExecsProbed { left } => self.pending_execs_probed(left),
             Input::ClockRead { id, clock } => self.clock_read(id, clock),
             Input::TimeFound { id, clock, found } => self.time_found(id, clock, found),
@@ -457,6 +460,7 @@ impl Engine {
     }
 
     fn pending_execs_probed(&mut self, left: bool) {
+        self.review_slots();
         let longer = |pause: Duration| pause.saturating_mul(2).min(LAST_EXEC_PROBE);
         self.pending_exec_pause = self.pending_exec_pause.filter(|_| left).map(longer);
         let at = self.pending_exec_pause.and_then(|pause| self.now.checked_add(pause));

@@ -1,14 +1,19 @@
 //! `start_limit`: at most so many processes are `STARTING` at one time; the others wait for a slot, in the order in which they came.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::start_record::Hurdle;
 use super::{Engine, Entry};
 use crate::api::ProcId;
-use crate::process::{self, Generation, ProcessState};
+use crate::process::{self, Generation, Moment, ProcessState};
 use crate::util::sorted::SortedSet;
+
+/// A program that is not executed for so long waits for a disk, and keeps nobody from starting. Before, the machine may only be
+/// busy: with more starts it would be busier.
+const DISK_IS_SILENT: Duration = Duration::from_secs(1);
 
 /// Who is being started, and who waits for that. Empty where there is no limit.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -19,10 +24,12 @@ pub(super) struct StartSlots {
     waiting: VecDeque<ProcId>,
 }
 
-/// It is on its way from its execution to `RUNNING`.
-fn needs_slot(entry: &Entry) -> bool {
-    // What waits for a disk keeps nobody from starting.
-    entry.machine.state() == ProcessState::Starting && !entry.machine.is_waiting() && !entry.machine.is_exec_pending()
+/// It is on its way from its spawn to `RUNNING`.
+fn needs_slot(entry: &Entry, now: Moment) -> bool {
+    let machine = &entry.machine;
+    let is_silent = |since| now.saturating_duration_since(since) >= DISK_IS_SILENT;
+    let waits_for_disk = machine.is_exec_pending() && machine.started_at().is_some_and(is_silent);
+    machine.state() == ProcessState::Starting && !machine.is_waiting() && !waits_for_disk
 }
 
 impl Engine {
@@ -50,9 +57,23 @@ impl Engine {
 
     /// The slot of a process that is no longer starting is free.
     pub(super) fn review_slot(&mut self, id: ProcId) {
-        let starts = |entry: &Entry| needs_slot(entry);
-        if self.slots.taken.contains(&id) && !self.registry.get(id).is_some_and(starts) {
+        let needs_slot = |entry: &Entry| needs_slot(entry, self.now);
+        if self.slots.taken.contains(&id) && !self.registry.get(id).is_some_and(needs_slot) {
             self.slots.taken.remove(&id);
+        }
+    }
+
+    /// Who waits for a disk by now gives its slot back.
+    pub(super) fn review_slots(&mut self) {
+        let taken: Vec<ProcId> = self.slots.taken.iter().copied().collect();
+        taken.into_iter().for_each(|id| self.review_slot(id));
+    }
+
+    /// The disk has answered: it starts now, whether there is a slot for it or not, and the next ones wait for that.
+    pub(super) fn take_slot_back(&mut self, id: ProcId) {
+        let needs_slot = |entry: &Entry| needs_slot(entry, self.now);
+        if self.settings.start_limit > 0 && self.registry.get(id).is_some_and(needs_slot) {
+            self.slots.taken.insert(id);
         }
     }
 

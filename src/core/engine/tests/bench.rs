@@ -151,7 +151,11 @@ impl Bench {
 
     /// The time goes by as it does for the dispatcher: nothing is looked at before the engine has said that it wants to.
     pub(super) fn pass(&mut self, seconds: u64) {
-        let end = self.now + Duration::from_secs(seconds);
+        self.pass_millis(seconds * 1000);
+    }
+
+    pub(super) fn pass_millis(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
         self.run_timers();
         while let Some(at) = self.engine.poll_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);

@@ -54,6 +54,24 @@ fn one_that_fails_or_is_stopped_gives_its_slot_back_and_one_that_is_stopped_whil
 }
 
 #[test]
+fn what_is_executed_late_keeps_its_slot_and_gives_it_back_only_while_its_disk_does_not_answer() {
+    let mut bench = bench_with(1, &["a", "b", "c"].map(timed));
+    bench.system.exec_hangs = true;
+    start_all(&mut bench, &["a", "b", "c"]);
+    bench.pass_millis(200);
+    assert_eq!(states(&bench), "a STARTING, b STARTING, c STARTING");
+    assert_eq!((bench.system.pids, bench.describe("b")), (1, "waiting for a start slot".to_owned()), "it is only busy");
+    bench.pass_millis(1800);
+    assert_eq!((bench.system.pids, bench.describe("c")), (2, "waiting for a start slot".to_owned()));
+    // The disk answers: both start now, and the third one waits for both.
+    bench.system.exec_hangs = false;
+    bench.pass_millis(1000);
+    assert_eq!((states(&bench).as_str(), bench.system.pids), ("a STARTING, b STARTING, c STARTING", 2));
+    bench.pass(1);
+    assert_eq!((states(&bench).as_str(), bench.system.pids), ("a RUNNING, b RUNNING, c STARTING", 3));
+}
+
+#[test]
 fn who_waits_for_others_takes_no_slot_from_them() {
     let programs = [quick("web", "db"), timed("db"), timed("other")];
     let mut bench = bench_with(1, &programs);

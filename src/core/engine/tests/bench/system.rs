@@ -14,6 +14,9 @@ pub(in super::super) struct FakeSystem {
     pub(super) runs: BTreeMap<ProcId, Generation>,
     pub ended: Vec<(ProcId, Generation, Exit)>,
     pub refuse_spawns: Option<SpawnError>,
+    /// Programs are not executed for now.
+    pub exec_hangs: bool,
+    unexecuted: Vec<(ProcId, Generation)>,
     pub refuse_checks: bool,
     pub refuse_tasks: Option<SpawnError>,
     /// Signals to the group of a process.
@@ -133,7 +136,10 @@ impl FakeSystem {
                 None => {
                     self.pids += 1;
                     self.runs.insert(id, generation);
-                    Input::Spawned { id, generation, pid: 1000 + self.pids, pending: false }
+                    if self.exec_hangs {
+                        self.unexecuted.push((id, generation));
+                    }
+                    Input::Spawned { id, generation, pid: 1000 + self.pids, pending: self.exec_hangs }
                 }
             }),
             Effect::Signal { id, generation, signal } => {
@@ -255,7 +261,11 @@ impl FakeSystem {
                 self.orphan_signals.push(signal);
                 results.push(Input::OrphansCounted { count: self.orphans, signalled: signal.is_some() });
             }
-            Effect::ProbePendingExecs => results.push(Input::PendingExecsProbed { left: false }),
+            Effect::ProbePendingExecs => {
+                let executed = if self.exec_hangs { Vec::new() } else { std::mem::take(&mut self.unexecuted) };
+                results.extend(executed.into_iter().map(|(id, generation)| Input::Executed { id, generation }));
+                results.push(Input::PendingExecsProbed { left: !self.unexecuted.is_empty() });
+            }
             Effect::WatchClock { watch } => {
                 assert_ne!(self.watches_clock, watch, "as it was");
                 self.watches_clock = watch;
