@@ -97,6 +97,11 @@ impl Inherited {
         self.known.iter().filter(|(_, of)| run.is_led_by(**of)).map(|(pid, _)| *pid)
     }
 
+    /// The leader by which this child is known.
+    pub(super) fn leader_of(&self, pid: i32) -> Option<i32> {
+        self.known.get(&pid).copied()
+    }
+
     /// Looks for what is left of those whose leaders are meant among these children. What nobody knows and has ended is reaped and
     /// taken from the list: in a storm of orphans it would take longer to read about thousands of zombies than to make them.
     pub(super) fn look(

@@ -1,6 +1,7 @@
 //! The one reaper, and what is left of a run after its leader.
 
 use super::super::effect::{GroupLeft, Input, Notice};
+use super::tasks::TaskChild;
 use super::{Effects, Owner};
 use crate::api::ProcId;
 use crate::control::server::ReadyRun;
@@ -58,7 +59,7 @@ impl Effects {
                 }
             }
             Owner::Former => {}
-            Owner::Task(task) => tasks.get_mut(task).into_iter().for_each(|task| task.child.hold()),
+            Owner::Task(task) => tasks.get_mut(task).into_iter().for_each(TaskChild::note_end),
         })
     }
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::super::effect::{HookLaunch, Input, TaskCommand, TaskId};
 use super::super::environment::{Prepared, words_of};
 use super::launch::warn_if_pending;
+use super::leftovers::Leader;
 use super::{Effects, Owner};
 use crate::health::{no_pipe, script_command};
 use crate::models::{ProgramConfig, Rare};
@@ -18,9 +19,20 @@ pub(super) struct TaskChild {
     pub(super) child: Child,
     /// The leader was reaped; only what it has left may be there.
     reaped: bool,
+    /// When the kernel has started the leader, where that has ended and leaves nothing.
+    start_time: Option<u64>,
     /// Nothing that it has started is to stay: it was a check, or did not end by itself. What a command of another kind has left
     /// outside its process group may be a service of the machine.
     leaves_nothing: bool,
+}
+
+impl TaskChild {
+    /// The leader has ended and is about to be reaped.
+    pub(super) fn note_end(&mut self) {
+        self.child.hold();
+        self.start_time =
+            if self.leaves_nothing { sys::proc::stat(self.child.pid).map(|stat| stat.start_time) } else { None };
+    }
 }
 
 impl Effects {
@@ -82,18 +94,19 @@ impl Effects {
         self.note_run();
         let pid = child.pid;
         self.children.insert(pid, Owner::Task(task));
-        self.tasks.insert(task, TaskChild { child, reaped: false, leaves_nothing });
+        self.tasks.insert(task, TaskChild { child, reaped: false, start_time: None, leaves_nothing });
         pid
     }
 
     /// Signals the group of a task; it may have gone by itself. Behind the end of its leader, also what has left the group and is
     /// not to stay.
     pub(super) fn signal_task(&mut self, task: TaskId, signal: u8) {
-        let Some(TaskChild { child, reaped, leaves_nothing }) = self.tasks.get_mut(&task) else { return };
+        let Some(TaskChild { child, reaped, start_time, leaves_nothing }) = self.tasks.get_mut(&task) else { return };
         let _ = sys::signal::signal_group(child.leader(*reaped), signal);
-        let (leader, is_left) = (child.pid, *reaped && *leaves_nothing);
-        *leaves_nothing |= !*reaped;
-        if is_left {
+        if !*reaped {
+            *leaves_nothing = true;
+        } else if let Some(start_time) = *start_time {
+            let leader = Leader { pid: child.pid, start_time };
             self.end_all_of(leader);
         }
     }
