@@ -40,10 +40,12 @@ fn sequence_length(text: &str) -> Option<usize> {
             let end = behind.as_bytes().get(parameters)?;
             (b'@'..=b'~').contains(end).then_some(2 + parameters + 1)
         }
-        // A title, a link and the like, up to a bell or `ESC \`.
+        // A title, a link and the like, up to a bell or `ESC \`. One that has no end on its line must not take what follows it.
         b']' | b'P' | b'X' | b'^' | b'_' => {
-            let ends = [("\u{7}", 1), ("\u{1b}\\", 2)].map(|(end, length)| behind.find(end).map(|at| 2 + at + length));
-            ends.into_iter().flatten().min()
+            let at = behind.find(['\u{7}', ESCAPE, '\n', '\r'])?;
+            let end = behind.get(at..)?;
+            let length = if end.starts_with("\u{1b}\\") { 2 } else { end.starts_with('\u{7}').then_some(1)? };
+            Some(2 + at + length)
         }
         b' '..=b'/' => {
             let more = behind.bytes().take_while(|byte| (b' '..=b'/').contains(byte)).count();
@@ -71,6 +73,7 @@ mod tests {
             ("\u{1b}]0;title\u{7}a\u{1b}]8;;http://x\u{1b}\\b\u{1b}Pq#0\u{1b}\\c", "abc"),
             ("\u{1b}(Ba\u{1b}7b\u{1b}=c", "abc"),
             ("\u{1b}]0;no end of it", " ]0;no end of it"),
+            ("\u{1b}]0;no end\u{1b}[31mred\u{7}", " ]0;no endred "),
             ("a\u{1b}", "a "),
             ("\u{1b}[31", " [31"),
             ("\u{1b}!", " !"),
@@ -80,5 +83,6 @@ mod tests {
             assert_eq!(printable(text), shown, "{text:?}");
         }
         assert_eq!(printable_lines("a\n\u{1b}[31mb\n"), "a\nb\n");
+        assert_eq!(printable_lines("\u{1b}]0;cut\nthe reason\nbell\u{7}\n"), " ]0;cut\nthe reason\nbell \n");
     }
 }
