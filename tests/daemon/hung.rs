@@ -80,7 +80,8 @@ fn lease_of(file: &Path) -> Option<Child> {
     let mut cc = cc.spawn().expect("the C compiler that links Rust, too");
     cc.stdin.take().expect("piped").write_all(LEASE.as_bytes()).expect("the source");
     assert!(cc.wait().expect("cc").success());
-    let mut holder = Command::new(holder).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("spawn");
+    let mut holder =
+        Command::new(holder).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("spawn");
     let mut line = String::new();
     BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
     if line != "held\n" {

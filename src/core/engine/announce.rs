@@ -23,7 +23,8 @@ const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 10] = [
     Engine::count,
 ];
 
-/// So many announcements are overtaken at most: what the log says of the time stays true.
+/// So many announcements are overtaken at most: they are looked through for each effect, and the log has the time at which a line is
+/// made.
 const MOST_OVERTAKEN: usize = 8;
 
 impl Engine {

@@ -2,6 +2,7 @@
 
 use super::dependencies::{API, DB, WEB, ask, chain, list, quick, states, timed, told};
 use super::*;
+use crate::core::effect::{Effect, GroupLeft};
 
 fn shut_down(bench: &mut Bench) {
     bench.handle(Input::Notice(Notice::Terminate));
@@ -33,6 +34,20 @@ fn row_54_55_and_56_the_shutdown_is_the_reverse_of_the_start_and_nobody_waits_fo
     bench.end(DB, Exit::Signal(15));
     bench.pass(5);
     assert_eq!((bench.engine.finished(), bench.system.pids), (Some(true), 6));
+}
+
+#[test]
+fn the_next_one_of_a_shutdown_is_signalled_before_lines_are_made_of_the_end_of_the_last_one() {
+    let mut bench = Bench::new(&[quick("web", "db"), quick("db", "")]);
+    ask(&mut bench, 1, Act::Start, "web");
+    shut_down(&mut bench);
+    let generation = bench.entry(0).machine.generation();
+    let (exit, group) = (Exit::Signal(15), GroupLeft::Empty);
+    bench.engine.handle(bench.now, Input::Exited { id: 0, generation, exit, late: None, group, descendant: None });
+    let effects: Vec<Effect> = std::iter::from_fn(|| bench.engine.poll_effect()).collect();
+    let signal = effects.iter().position(|effect| matches!(effect, Effect::Signal { id: 1, .. }));
+    let line = effects.iter().position(|effect| matches!(effect, Effect::Announce(_)));
+    assert!(signal.is_some() && line.is_some() && signal < line, "{effects:?}");
 }
 
 #[test]
