@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::queue::LineQueue;
+use crate::util::errno;
 
 /// One of the two inherited descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +24,15 @@ pub enum ConsoleStream {
     Stdout,
     /// Descriptor 2.
     Stderr,
+}
+
+impl ConsoleStream {
+    fn description(self) -> &'static str {
+        match self {
+            ConsoleStream::Stdout => "standard output",
+            ConsoleStream::Stderr => "standard error",
+        }
+    }
 }
 
 /// The most that is written at once, in bytes: what a pipe takes in one piece, so that lines stay
@@ -114,52 +124,58 @@ fn same_file() -> bool {
 
 fn run(stream: ConsoleStream, queue: &LineQueue) {
     crate::sys::signals::leave_to_others();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut was_broken) = (Vec::new(), false);
     loop {
         let batch = queue.next(bytes);
-        let mut lost = write_whole_lines(stream, &batch.bytes, queue);
+        let (mut lost, broken) = write_whole_lines(stream, &batch.bytes, queue);
+        if let Some(error) = broken.filter(|_| !was_broken) {
+            // For the log file; the line that comes here is lost as well.
+            log::error!("{}: {}; what is shown there is lost", stream.description(), errno::text(error as i32));
+        }
+        was_broken = broken.is_some();
         lost += batch.lost;
         if lost > 0 {
             let note = format!("supervice: {lost} lines were lost here, because this output was not read in time\n");
-            write_all(stream, note.as_bytes(), queue);
+            let _ = write_all(stream, note.as_bytes(), queue);
         }
         bytes = batch.bytes;
     }
 }
 
 /// Writes the lines in pieces that end with a line's end where they can; returns how many lines a
-/// broken descriptor has refused.
-fn write_whole_lines(stream: ConsoleStream, mut bytes: &[u8], queue: &LineQueue) -> u64 {
-    let mut lost = 0;
+/// broken descriptor has refused, and why.
+fn write_whole_lines(stream: ConsoleStream, mut bytes: &[u8], queue: &LineQueue) -> (u64, Option<nix::Error>) {
+    let (mut lost, mut broken) = (0, None);
     while !bytes.is_empty() {
         let most = bytes.len().min(PIECE_BYTES);
         let window = bytes.get(..most).unwrap_or(bytes);
         let count = window.iter().rposition(|byte| *byte == b'\n').map_or(most, |at| at + 1);
         let (piece, rest) = bytes.split_at(count);
-        if !write_all(stream, piece, queue) {
+        if let Err(error) = write_all(stream, piece, queue) {
             lost += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
+            broken = Some(error);
         }
         bytes = rest;
     }
-    lost
+    (lost, broken)
 }
 
-/// `false`: the descriptor is broken (no reader, disk full, closed). Never spins: what failed is given
+/// Fails where the descriptor is broken (no reader, disk full, closed). Never spins: what failed is given
 /// up, and the next line tries again.
-fn write_all(stream: ConsoleStream, mut bytes: &[u8], queue: &LineQueue) -> bool {
+fn write_all(stream: ConsoleStream, mut bytes: &[u8], queue: &LineQueue) -> nix::Result<()> {
     while !bytes.is_empty() {
         match write_some(stream, bytes) {
-            Ok(0) => return false,
+            Ok(0) => return Err(nix::Error::EIO),
             Ok(written) => {
                 bytes = bytes.get(written..).unwrap_or_default();
                 queue.progressed();
             }
             Err(nix::Error::EINTR) => {}
             Err(nix::Error::EAGAIN) => wait_writable(stream),
-            Err(_) => return false,
+            Err(error) => return Err(error),
         }
     }
-    true
+    Ok(())
 }
 
 /// Straight to the descriptor: std's own buffers would hold a lock and split lines.

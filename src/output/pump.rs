@@ -155,7 +155,7 @@ pub(super) struct Pump {
     nap: Duration,
     /// How full the fullest pipe was in this turn, in percent.
     busiest: usize,
-    /// Listeners are told of something that was read in this turn.
+    /// Listeners are told of something that was read in this turn, or have answered in it.
     is_told: bool,
     /// Requests that a writer has not answered yet, and when they are answered without it.
     requests: Vec<(Instant, Request)>,

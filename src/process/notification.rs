@@ -93,7 +93,13 @@ pub struct Told {
     /// Why the process that it has named last is not taken for its main one.
     #[serde(default)]
     pub main_refused: Option<NoMain>,
+    /// How often that has changed.
+    #[serde(default)]
+    pub main_refusals: u8,
 }
+
+/// So many reasons why a process is not taken for the main one are told of a run: some name another one in each message.
+const MOST_REFUSALS_TOLD: u8 = 8;
 
 impl Told {
     /// Remembers what a message says that was sent at `now` by a run that has begun at `started`.
@@ -124,9 +130,13 @@ impl Told {
         self.refused == 1
     }
 
-    /// Remembers why a process is not its main one; `true` where that is news. Some name theirs in every message.
+    /// Remembers why a process is not its main one; `true` where that is news, and not the hundredth.
     pub(super) fn refuse_main(&mut self, found: NoMain) -> bool {
-        self.main_refused.replace(found) != Some(found)
+        if self.main_refused.replace(found) == Some(found) {
+            return false;
+        }
+        self.main_refusals = self.main_refusals.saturating_add(1);
+        self.main_refusals <= MOST_REFUSALS_TOLD
     }
 
     /// What is worth showing behind the description of a process; empty: nothing.

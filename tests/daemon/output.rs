@@ -153,6 +153,21 @@ fn what_nobody_can_read_is_not_written() {
 }
 
 #[test]
+fn a_console_whose_reader_has_gone_is_told_in_the_log_file() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let loud = "[program:loud]\ncommand = sh -c 'while echo hello; do sleep 0.05; done'";
+    let mut command = Piped::daemon();
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    command.arg("-l").arg(log.path());
+    let daemon = Piped::start("default_output = console", loud, writer.into(), command);
+    read_until(reader, &["hello"]);
+    let told = || fs::read_to_string(log.path()).unwrap_or_default();
+    wait_until("it is told", || told().contains("standard output: Broken pipe; what is shown there is lost"));
+    drop(daemon);
+    assert_eq!(told().matches("Broken pipe").count(), 1, "each line would be one more");
+}
+
+#[test]
 fn the_console_gets_whole_lines_with_the_name_of_their_program() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let daemon = Piped::start("default_output = console", NAMED, writer.into(), Piped::daemon());

@@ -81,8 +81,13 @@ impl Effects {
             });
             if !look.left.living.is_empty() {
                 let pids: Vec<i32> = look.left.living.iter().map(|stat| stat.pid).collect();
-                log::info!(
-                    "a check, or a hook that was ended, has left pids {pids:?} outside its process group: SIGKILL"
+                // A check may leave something each time.
+                let level = if self.told_of_leftovers { log::Level::Debug } else { log::Level::Info };
+                self.told_of_leftovers = true;
+                log::log!(
+                    level,
+                    "a check, or a hook that was ended, has left pids {pids:?} outside its process group: SIGKILL \
+                     (further ones at DEBUG)"
                 );
                 return signal::signal_children_and_groups(&look.left.living, SIGKILL);
             }

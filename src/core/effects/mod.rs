@@ -158,6 +158,8 @@ pub(super) struct Effects {
     dead_groups: DeadGroups,
     inherited: Inherited,
     leftovers: Leftovers,
+    /// Something that a check has left was told already.
+    told_of_leftovers: bool,
     /// Whatever outlives its parent becomes a child of this process, and ours to reap.
     inherits_orphans: bool,
     /// Checks of which a thread has not come back.
@@ -222,6 +224,7 @@ impl Effects {
             dead_groups: DeadGroups::default(),
             inherited: Inherited::default(),
             leftovers: Leftovers::default(),
+            told_of_leftovers: false,
             checks: ChecksUnderWay::default(),
             is_sampling: Arc::default(),
             notify_socket: None,

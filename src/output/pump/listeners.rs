@@ -64,6 +64,8 @@ impl Pump {
         for heard in heard {
             match heard {
                 Heard::Answer(bytes) => {
+                    // It waits for the next event: nothing is to be gathered.
+                    self.is_told = true;
                     let acts = self.listeners.heard(now, id, &bytes);
                     self.do_for_listeners(acts);
                 }
