@@ -498,7 +498,7 @@ impl fmt::Display for Announcement {
             Announcement::ExecFailedLate { program, error } => write!(f, "{}: {error}", program.name),
             Announcement::Shortage { error } => write!(
                 f,
-                "programs can not be started, and wait in BACKOFF until there is room: {error}. The daemon is short of {}",
+                "programs and checks can not be started, and wait until there is room: {error}. The daemon is short of {}",
                 error.shortage_remedy()
             ),
             Announcement::TaskSignalled { program, hook, pid, reason } => {
