@@ -113,6 +113,33 @@ fn what_has_left_the_session_is_told_of_and_killed_only_by_wish() {
     daemon.terminate();
 }
 
+/// What puts itself into the background leaves the session, too: its pid file tells that it is the program itself.
+#[test]
+fn the_main_process_of_a_forking_program_is_no_less_an_orphan_for_its_own_session() {
+    let name = "orphan-forking";
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(
+        dir.path().join("p.sh"),
+        "cd $(dirname $0)\nrm -f p.pid\nsetsid sh -c 'echo $$ > p.new; mv p.new p.pid; sleep 1001 & exec sleep 1000' &\n\
+         until test -e p.pid; do sleep 0.01; done\n",
+    )
+    .expect("a script");
+    let sections = program("exec sh DIR/p.sh", "type = forking\npidfile = DIR/p.pid").replace("NAME", name);
+    let mut daemon = Daemon::start_in(dir, &sections, &[]);
+    for _ in 0..2 {
+        daemon.wait_state("web", "RUNNING");
+        wait_until("all of it is there", || marked(name).len() == 2);
+        let before = marked(name);
+        kill_and_start_again(&mut daemon);
+        let main = daemon.wait_state("web", "RUNNING").pid.expect("a pid");
+        assert!(!before.contains(&main), "a new one: {main}");
+        assert!(before.iter().all(|pid| !alive(*pid)), "{before:?} must go before the start\n{}", daemon.log());
+        assert_eq!(daemon.read("p.pid").trim().parse(), Ok(main));
+    }
+    daemon.terminate();
+    assert!(marked(name).is_empty());
+}
+
 #[test]
 fn reconcile_warn_and_off_touch_nothing() {
     let name = "orphan-warn";

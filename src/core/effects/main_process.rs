@@ -190,7 +190,7 @@ impl Effects {
 }
 
 /// The pid in a file, if that was written since it was like this.
-fn read_pid_file(path: &Path, before: Option<FileState>) -> Result<i32, NoMain> {
+pub(super) fn read_pid_file(path: &Path, before: Option<FileState>) -> Result<i32, NoMain> {
     let state = FileState::of(path);
     let unreadable = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => NoMain::NoFile,

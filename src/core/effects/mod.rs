@@ -367,7 +367,7 @@ impl Effects {
                 let count = self.signal_inherited(signal);
                 results.push(Input::OrphansCounted { count, signalled: signal.is_some() });
             }
-            Effect::Adoption(output) => results.extend(self.held.perform_guarded(&output).map(Input::Adoption)),
+            Effect::Adoption(output) => results.extend(self.adopt(&output).map(Input::Adoption)),
             Effect::ProbePendingExecs => {
                 let left = self.probe_pending_execs(results);
                 results.push(Input::PendingExecsProbed { left });

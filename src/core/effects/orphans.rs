@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::engine::adoption::{Identity, Input, Output, VARIABLE};
+use super::Effects;
+use super::main_process::read_pid_file;
 use crate::api::ProcId;
 use crate::models::SupervisorConfig;
 use crate::process::{ProcessId, ScanFacts};
@@ -41,7 +43,8 @@ impl Held {
                 }),
                 Output::Examine { .. } => Some(Input::Examined { facts: ScanFacts::default() }),
                 Output::Probe { processes } => Some(Input::Probed { living: Vec::new(), ended: processes.clone() }),
-                Output::Signal { .. }
+                Output::ReadPidFiles { .. }
+                | Output::Signal { .. }
                 | Output::Release { .. }
                 | Output::OrphansFound { .. }
                 | Output::Gone { .. }
@@ -66,7 +69,11 @@ impl Held {
                 processes.iter().for_each(|process| drop(self.0.remove(process)));
                 None
             }
-            Output::OrphansFound { .. } | Output::Gone { .. } | Output::Settled | Output::Log(_) => None,
+            Output::ReadPidFiles { .. }
+            | Output::OrphansFound { .. }
+            | Output::Gone { .. }
+            | Output::Settled
+            | Output::Log(_) => None,
         }
     }
 
@@ -94,6 +101,33 @@ impl Held {
         };
         let refused: Vec<_> = processes.iter().filter_map(refusal).collect();
         (!refused.is_empty()).then_some(Input::Signalled { id, refused })
+    }
+}
+
+impl Effects {
+    /// Performs one effect of adoption; its answer.
+    pub(super) fn adopt(&mut self, output: &Output) -> Option<Input> {
+        match output {
+            Output::ReadPidFiles { files } => Some(self.read_pid_files(files)),
+            Output::Scan
+            | Output::Examine { .. }
+            | Output::Probe { .. }
+            | Output::Signal { .. }
+            | Output::Release { .. }
+            | Output::OrphansFound { .. }
+            | Output::Gone { .. }
+            | Output::Settled
+            | Output::Log(_) => self.held.perform_guarded(output),
+        }
+    }
+
+    /// What can't be read names nobody.
+    fn read_pid_files(&self, files: &[(String, String)]) -> Input {
+        let pid = |path: &String| {
+            let file = path.clone();
+            self.parts.users.look(path, move || read_pid_file(file.as_ref(), None))?.ok()
+        };
+        Input::PidFiles { named: files.iter().filter_map(|(name, path)| Some((name.clone(), pid(path)?))).collect() }
     }
 }
 

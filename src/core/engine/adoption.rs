@@ -32,6 +32,11 @@ use stop_stage::{OrphanGroup, Rescans};
 /// What an effect has come to. Each effect that has an answer gets exactly one, in the order of the effects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Input {
+    /// To [`Output::ReadPidFiles`].
+    PidFiles {
+        /// The programs whose pid files name a process, and its pid.
+        named: Vec<(String, i32)>,
+    },
     /// To [`Output::Scan`].
     Scanned {
         /// When the look began: what was forked after that may be missing.
@@ -65,6 +70,11 @@ pub(crate) enum Input {
 /// What is to be done, and what the rest of the engine has to know, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Output {
+    /// Read which processes are named by the pid files of these programs.
+    ReadPidFiles {
+        /// Each program's name, and the path of its pid file.
+        files: Vec<(String, String)>,
+    },
     /// Look at every process of the machine.
     Scan,
     /// Look at these processes alone.
@@ -118,6 +128,8 @@ pub(crate) struct Program {
     pub name: String,
     /// What is to be done with them.
     pub reconcile: Reconcile,
+    /// The file that names its main process, where it puts itself into the background.
+    pub pid_file: Option<String>,
 }
 
 /// See the [module](self).
@@ -128,6 +140,10 @@ pub(crate) struct Adoption {
     /// Nothing can be left: the daemon before has ended in order.
     expects_none: bool,
     first_look: FirstLook,
+    /// The processes that pid files named when the daemon began.
+    named: SortedMap<String, i32>,
+    /// The sessions of those among them that are orphans of their programs.
+    main_sessions: SortedMap<String, i32>,
     /// The daemons whose processes are orphans.
     dead: SortedSet<ProcessId>,
     /// What has to end, by program.
@@ -144,6 +160,8 @@ impl Adoption {
             identity,
             expects_none: false,
             first_look: FirstLook::NotBegun,
+            named: SortedMap::default(),
+            main_sessions: SortedMap::default(),
             dead: SortedSet::default(),
             groups: SortedMap::default(),
             noted: SortedMap::default(),
@@ -170,6 +188,7 @@ impl Adoption {
     pub(crate) fn handle(&mut self, now: Moment, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
         match input {
+            Input::PidFiles { named } => self.named = named.into_iter().collect(),
             Input::Scanned { from, took, result } => match std::mem::take(&mut self.first_look) {
                 FirstLook::Scanning(search) => self.first_scanned(now, from, search, result, &mut out),
                 other @ (FirstLook::NotBegun

@@ -11,6 +11,7 @@ use super::ledger::Owner;
 use super::timers::TimerKey;
 use crate::api::{Announcement, Command, ProcId, Request, RequestId};
 use crate::core::effect::Effect;
+use crate::models::ProgramType;
 use crate::process::{self, Initiator, Moment};
 
 /// A command that came before it was known what an earlier daemon has left behind.
@@ -32,6 +33,7 @@ impl Engine {
             id,
             name: entry.name().to_owned(),
             reconcile: entry.config().reconcile,
+            pid_file: entry.config().pidfile.clone().filter(|_| entry.config().program_type == ProgramType::Forking),
         };
         let programs = self.registry.iter().map(program).collect();
         let outputs = self.adoption.begin(programs);
@@ -76,7 +78,8 @@ impl Engine {
     fn perform_adoption(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             match output {
-                Output::Scan
+                Output::ReadPidFiles { .. }
+                | Output::Scan
                 | Output::Examine { .. }
                 | Output::Probe { .. }
                 | Output::Signal { .. }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{dead_daemons, judge, undecided};
+use super::judge::{dead_daemons, judge, main_sessions, undecided};
 use super::stop_stage::OrphanGroup;
 use super::{Adoption, Note, Output, ProcId, Program};
 use crate::models::Reconcile;
@@ -110,8 +110,11 @@ impl Adoption {
             self.first_look = FirstLook::Settled;
             return vec![Output::Settled];
         }
+        let file = |program: &Program| Some((program.name.clone(), program.pid_file.clone()?));
+        let files: Vec<_> = programs.iter().filter_map(file).collect();
         self.first_look = FirstLook::Scanning(Search { programs, examined: SortedSet::default(), until: None });
-        vec![Output::Scan]
+        let files = Some(files).filter(|files| !files.is_empty()).map(|files| Output::ReadPidFiles { files });
+        files.into_iter().chain([Output::Scan]).collect()
     }
 
     pub(super) fn first_scanned(
@@ -189,7 +192,8 @@ impl Adoption {
         let Some(identity) = &self.identity else { return };
         let Undecided { search, facts, .. } = look;
         self.dead.extend(dead_daemons(identity, &facts, &search.examined));
-        let mut found = judge(identity, &facts, &self.dead);
+        self.main_sessions.extend(main_sessions(identity, &facts, &self.dead, &self.named));
+        let mut found = judge(identity, &facts, &self.dead, &self.main_sessions);
         let pre_exec = Some(facts.pre_exec).filter(|pids| !pids.is_empty()).map(|pids| Note::PreExec { pids });
         let mut candidates = Vec::new();
         for program in &search.programs {
@@ -233,7 +237,7 @@ impl Adoption {
 
     /// What has ended before it was held is not spoken of.
     fn take_over(&mut self, now: Moment, found: Candidate, living: &SortedSet<ProcessId>, out: &mut Vec<Output>) {
-        let Candidate { program: Program { id, name, reconcile }, mut to_end, mut noted } = found;
+        let Candidate { program: Program { id, name, reconcile, pid_file: _ }, mut to_end, mut noted } = found;
         to_end.retain(|process| living.contains(process));
         noted.retain(|process| living.contains(process));
         if !noted.is_empty() {

@@ -3,7 +3,9 @@
 //! Everything below a program inherits its tag, a login shell or a daemon that somebody has started from it as
 //! well. A process is *certainly* an orphan of ours only if it is in the session that was made for the program's leader,
 //! sees the same processes and files as we do, and carries the tag of a dead daemon at our place. The whole session of
-//! such a process is known with it. Every other process with such a tag is *doubtful*.
+//! such a process is known with it. A program that puts itself into the background leaves that session, as a login shell
+//! does; but its pid file names the process that it has become, and the session of that is as good, if it has the tag as
+//! well. Every other process with such a tag is *doubtful*.
 //!
 //! This process, its ancestors and what a living daemon has started are never orphans. What is in our own session is
 //! never certain, and never told to end.
@@ -123,8 +125,29 @@ pub(super) fn dead_daemons(identity: &Identity, facts: &ScanFacts, examined: &So
     view.authors().filter(|daemon| !view.lives(*daemon) && examined.contains(&daemon.pid)).collect()
 }
 
-/// All orphans of these daemons at our place, by program.
-pub(super) fn judge(identity: &Identity, facts: &ScanFacts, dead: &SortedSet<ProcessId>) -> SortedMap<String, Found> {
+/// The sessions of those processes that the pid files of their programs name: `named` has both. A pid file may be from
+/// long ago, and its number another process's by now: only what has the tag of the same program counts.
+pub(super) fn main_sessions(
+    identity: &Identity,
+    facts: &ScanFacts,
+    dead: &SortedSet<ProcessId>,
+    named: &SortedMap<String, i32>,
+) -> SortedMap<String, i32> {
+    let view = View::of(identity, facts);
+    let is_main = |process: &ProcessFacts, tag: &EnvTag| {
+        named.get(&tag.program) == Some(&process.id.pid) && dead.contains(&tag.daemon)
+    };
+    let mains = view.tags().filter(|(process, sees_same, tag)| *sees_same && is_main(process, tag));
+    mains.map(|(process, _, tag)| (tag.program, process.session)).collect()
+}
+
+/// All orphans of these daemons at our place, by program. Certain are those too that are in the session of its main process.
+pub(super) fn judge(
+    identity: &Identity,
+    facts: &ScanFacts,
+    dead: &SortedSet<ProcessId>,
+    main_sessions: &SortedMap<String, i32>,
+) -> SortedMap<String, Found> {
     let view = View::of(identity, facts);
     let mut found: SortedMap<String, Found> = SortedMap::default();
     let mut sessions: SortedMap<i32, String> = SortedMap::default();
@@ -137,11 +160,12 @@ pub(super) fn judge(identity: &Identity, facts: &ScanFacts, dead: &SortedSet<Pro
         if !dead.contains(&tag.daemon) {
             continue;
         }
+        let is_made_for_it = process.session == tag.leader || main_sessions.get(&tag.program) == Some(&process.session);
         let found = found.get_or_default(tag.program.clone());
         if process.session == view.ancestry.session {
             found.in_own_session.push(process.id);
-        } else if sees_same_namespaces && process.session == tag.leader && tag.leader >= FIRST_POSSIBLE_SESSION {
-            sessions.insert(tag.leader, tag.program);
+        } else if sees_same_namespaces && is_made_for_it && process.session >= FIRST_POSSIBLE_SESSION {
+            sessions.insert(process.session, tag.program);
             found.certain.push(process.id);
         } else {
             found.doubtful.push(process.id);
@@ -185,7 +209,15 @@ mod tests {
 
     /// After a second look at everything, with the same result.
     fn judged(facts: &ScanFacts) -> SortedMap<String, Found> {
-        judge(&identity(), facts, &dead_daemons(&identity(), facts, &all()))
+        judged_with(facts, &[])
+    }
+
+    /// With pid files that name these.
+    fn judged_with(facts: &ScanFacts, named: &[(&str, i32)]) -> SortedMap<String, Found> {
+        let named = named.iter().map(|(program, pid)| ((*program).to_owned(), *pid)).collect();
+        let dead = dead_daemons(&identity(), facts, &all());
+        let sessions = main_sessions(&identity(), facts, &dead, &named);
+        judge(&identity(), facts, &dead, &sessions)
     }
 
     fn all() -> SortedSet<i32> {
@@ -209,6 +241,26 @@ mod tests {
         // 63 has overwritten its environment.
         assert_eq!(of(&facts, "web"), (vec![60, 61, 63], vec![62], vec![]));
         assert_eq!(undecided(&identity(), &facts, &all()), [0; 0]);
+    }
+
+    #[test]
+    fn the_session_of_the_process_that_the_pid_file_names_is_certain_if_it_has_the_tag() {
+        let tag = "60/900.9/web//s";
+        let living = [(1, 0, 1), (50, 1, 50), (62, 1, 62), (63, 62, 62), (64, 62, 62), (65, 62, 65)];
+        // 64 has overwritten its environment, 65 made a session of its own.
+        let facts = facts(&living, &[(62, tag), (63, tag), (65, tag)]);
+        let of = |named: &[(&str, i32)]| {
+            let found = judged_with(&facts, named).remove("web").unwrap_or_default();
+            (pids(&found.certain), pids(&found.doubtful))
+        };
+        assert_eq!(of(&[("web", 62)]), (vec![62, 63, 64], vec![65]));
+        assert_eq!(of(&[("web", 63)]), (vec![62, 63, 64], vec![65]), "whoever leads the session");
+        for named in [("web", 64), ("web", 1), ("web", 999), ("db", 62)] {
+            assert_eq!(of(&[named]), (vec![], vec![62, 63, 65]), "{named:?}: it has not the tag");
+        }
+        let mut elsewhere = facts.clone();
+        elsewhere.tagged[0].sees_same_namespaces = false;
+        assert_eq!(pids(&judged_with(&elsewhere, &[("web", 62)]).remove("web").unwrap().certain), [0; 0]);
     }
 
     #[test]
@@ -239,7 +291,7 @@ mod tests {
         let nobody = SortedSet::default();
         assert_eq!(undecided(&identity(), &facts, &nobody), [900]);
         assert_eq!(dead_daemons(&identity(), &facts, &nobody), SortedSet::default());
-        assert_eq!(judge(&identity(), &facts, &SortedSet::default()), SortedMap::default());
+        assert_eq!(judge(&identity(), &facts, &SortedSet::default(), &SortedMap::default()), SortedMap::default());
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Adoption {
 
     fn add_fresh(&mut self, facts: &ScanFacts, out: &mut Vec<Output>) {
         let Some(identity) = &self.identity else { return };
-        let mut found = judge(identity, facts, &self.dead);
+        let mut found = judge(identity, facts, &self.dead, &self.main_sessions);
         let mut all = Vec::new();
         for (id, group) in self.groups.iter_mut() {
             let Some(found) = found.remove(&group.program) else { continue };

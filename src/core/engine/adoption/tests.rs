@@ -22,7 +22,7 @@ fn adoption() -> Adoption {
 }
 
 fn programs(reconcile: Reconcile) -> Vec<Program> {
-    vec![Program { id: WEB, name: "web".to_owned(), reconcile }]
+    vec![Program { id: WEB, name: "web".to_owned(), reconcile, pid_file: None }]
 }
 
 /// The daemon 50 and these processes, each the leader of its session; tagged by the daemon 90, unless it is that.
@@ -144,7 +144,7 @@ fn warn_leaves_alone_and_the_status_tells_until_it_has_ended() {
 #[test]
 fn programs_that_are_no_longer_configured_are_told_of_and_left_alone() {
     let (mut adoption, now) = (adoption(), start());
-    let other = Program { id: 2, name: "other".to_owned(), reconcile: Reconcile::Kill };
+    let other = Program { id: 2, name: "other".to_owned(), reconcile: Reconcile::Kill, pid_file: None };
     adoption.begin(vec![other]);
     adoption.handle(now, scanned(now, facts(&[60])));
     assert_eq!(adoption.handle(now, Input::Examined { facts: ScanFacts::default() }), [probe(&[])]);

@@ -49,7 +49,7 @@ impl Sim {
             if !table.random.one_in(8) {
                 let kinds = if table.random.one_in(2) { 2 } else { 4 };
                 let reconcile = reconcile[table.random.below(kinds)];
-                programs.push(Program { id, name: name.to_owned(), reconcile });
+                programs.push(Program { id, name: name.to_owned(), reconcile, pid_file: None });
             }
         }
         table.populate();
@@ -78,6 +78,7 @@ impl Sim {
 
     fn perform_one(&mut self, output: Output) -> Option<Input> {
         match output {
+            Output::ReadPidFiles { .. } => return Some(Input::PidFiles { named: Vec::new() }),
             Output::Scan => {
                 let (from, took) = (self.table.now, MILLI * self.table.random.below(5) as u32);
                 let result =
@@ -146,7 +147,7 @@ impl Sim {
 
     /// Nothing that has to end by its setting was overlooked.
     fn check_settled(&self) {
-        for Program { id, name, reconcile } in &self.programs {
+        for Program { id, name, reconcile, .. } in &self.programs {
             let has_to_end = matches!(reconcile, Reconcile::Auto | Reconcile::Kill) && !self.stopping.contains_key(id);
             let left = self.table.plain_to_see(Some(name).filter(|_| has_to_end).map(String::as_str), self.begin);
             assert!(self.table.blind || left.is_empty(), "{name}: overlooked: {left:?}");
