@@ -34,7 +34,7 @@ pub enum OrphanNote {
         /// Their pids.
         pids: Vec<i32>,
     },
-    /// Nobody is left who would stop them.
+    /// Nobody is there who would stop them, until a program of this name is.
     NotConfigured {
         /// The program's name.
         program: String,
@@ -85,7 +85,7 @@ impl fmt::Display for OrphanNote {
             }
             OrphanNote::NotConfigured { program, pids } => write!(
                 f,
-                "an earlier daemon left {} of {program}, which is no longer configured: left alone",
+                "an earlier daemon left {} of {program}, which is not configured now: left alone until it is",
                 Pids(pids)
             ),
             OrphanNote::CannotSignal { program, pid, reason } => {
@@ -158,7 +158,7 @@ mod tests {
             ),
             (
                 OrphanNote::NotConfigured { program: web(), pids },
-                "an earlier daemon left pid 5, 6 of web, which is no longer configured: left alone",
+                "an earlier daemon left pid 5, 6 of web, which is not configured now: left alone until it is",
             ),
             (
                 OrphanNote::CannotSignal { program: web(), pid: 5, reason: reason() },

@@ -140,6 +140,43 @@ fn the_main_process_of_a_forking_program_is_no_less_an_orphan_for_its_own_sessio
     assert!(marked(name).is_empty());
 }
 
+/// What the next daemon does not have at first is no less an orphan when it has it again.
+#[test]
+fn no_duplicate_beside_an_orphan_of_a_program_that_comes_later() {
+    let name = "orphan-later";
+    let keys = format!("command = sleep 1000\nstartsecs = 0\npdeathsig = false\nenvironment = MARK={name}-TEST\n");
+    let base = format!("[program:web]\nnumprocs = 2\n{keys}[template:t]\n{keys}");
+    let whole = format!("{base}[program:gone]\n{keys}");
+    let mut daemon = Daemon::start(&whole);
+    let done = |daemon: &Daemon, args: &[&str]| {
+        let (code, text, errors) = daemon.ctl(args);
+        assert_eq!(code, 0, "{args:?}: {text}{errors}\n{}", daemon.log());
+    };
+    daemon.wait_state("gone", "RUNNING");
+    done(&daemon, &["scale", "web", "3"]);
+    done(&daemon, &["start", "t@x"]);
+    let later = ["web:02", "t@x", "gone"];
+    let before = later.map(|name| daemon.status(name).pid.expect("a pid"));
+    wait_until("all of them are executed", || marked(name).len() == 5);
+    daemon.write_config(&base, &[]);
+    kill_and_start_again(&mut daemon);
+    daemon.wait_state("web:01", "RUNNING");
+    assert!(before.iter().all(|pid| alive(*pid)), "nobody has them: {}", daemon.log());
+    done(&daemon, &["scale", "web", "3"]);
+    done(&daemon, &["start", "t@x"]);
+    daemon.write_config(&whole, &[]);
+    done(&daemon, &["update"]);
+    for name in later {
+        daemon.wait_state(name, "RUNNING");
+        daemon.wait_log(&format!("of {name}, which is not configured now: left alone until it is"));
+        daemon.wait_log(&format!("{name}: an earlier daemon left pid"));
+    }
+    assert!(!before.iter().any(|pid| alive(*pid)), "{before:?} must go before the start\n{}", daemon.log());
+    wait_until("each is there once", || marked(name).len() == 5);
+    daemon.terminate();
+    assert!(marked(name).is_empty());
+}
+
 #[test]
 fn reconcile_warn_and_off_touch_nothing() {
     let name = "orphan-warn";

@@ -27,6 +27,7 @@ use crate::process::{Moment, ProcessId, ScanFacts};
 use crate::util::sorted::{SortedMap, SortedSet};
 pub(crate) use env_tag::{Identity, VARIABLE};
 use first_look::FirstLook;
+use judge::Found;
 use stop_stage::{OrphanGroup, Rescans};
 
 /// What an effect has come to. Each effect that has an answer gets exactly one, in the order of the effects.
@@ -119,7 +120,7 @@ pub(crate) enum Output {
     Log(Note),
 }
 
-/// A program as it is configured when the daemon begins.
+/// A program as it is configured when the daemon begins, or when it is added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Program {
     /// Its id.
@@ -150,6 +151,10 @@ pub(crate) struct Adoption {
     groups: SortedMap<ProcId, OrphanGroup>,
     /// What is left alone, but told of in the status.
     noted: SortedMap<ProcId, Vec<ProcessId>>,
+    /// What was found of programs that were not there, until they are.
+    unclaimed: SortedMap<String, Found>,
+    /// Programs that came after the first look, with what was found of them; not yet told of, as it may have ended.
+    untold: SortedMap<ProcId, String>,
     rescans: Rescans,
 }
 
@@ -165,6 +170,8 @@ impl Adoption {
             dead: SortedSet::default(),
             groups: SortedMap::default(),
             noted: SortedMap::default(),
+            unclaimed: SortedMap::default(),
+            untold: SortedMap::default(),
             rescans: Rescans::default(),
         }
     }
@@ -209,6 +216,7 @@ impl Adoption {
                     !noted.is_empty()
                 });
                 self.first_probed(now, &living, &mut out);
+                self.tell_of_late(&living, &mut out);
                 self.members_probed(now, &living, &ended, &mut out);
             }
             Input::Signalled { id, refused } => self.refused(now, id, refused, &mut out),
@@ -231,10 +239,61 @@ impl Adoption {
 
     /// The process will never be heard of again.
     pub(crate) fn forget(&mut self, id: ProcId) -> Vec<Output> {
+        self.untold.remove(&id);
         let mut processes = self.noted.remove(&id).unwrap_or_default();
         processes.extend(self.groups.remove(&id).map(OrphanGroup::into_processes).unwrap_or_default());
         processes.extend(self.first_look.forget(id));
         if processes.is_empty() { Vec::new() } else { vec![Output::Release { processes }] }
+    }
+
+    /// A program was added: what is left of it is treated as it would have been when the daemon began.
+    pub(crate) fn add(&mut self, now: Moment, program: Program) -> Vec<Output> {
+        if !self.is_settled() {
+            self.first_look.add(program);
+            return Vec::new();
+        }
+        match self.unclaimed.remove(&program.name) {
+            Some(found) => self.claim(now, program, found),
+            None => Vec::new(),
+        }
+    }
+
+    /// It is not known what of it still lives; but the program must not be started before that is.
+    fn claim(&mut self, now: Moment, program: Program, found: Found) -> Vec<Output> {
+        let Program { id, name, reconcile, pid_file: _ } = program;
+        let (to_end, noted) = found.split(reconcile);
+        let processes = [to_end.as_slice(), noted.as_slice()].concat();
+        if processes.is_empty() {
+            return Vec::new();
+        }
+        self.untold.insert(id, name.clone());
+        if !noted.is_empty() {
+            self.noted.insert(id, noted);
+        }
+        let mut out = Vec::new();
+        if let Some(first) = to_end.first() {
+            out.push(Output::OrphansFound { id, pid: first.pid });
+            self.groups.insert(id, OrphanGroup::late(now, name, reconcile == Reconcile::Kill, to_end));
+        }
+        out.push(Output::Probe { processes });
+        out
+    }
+
+    fn tell_of_late(&mut self, living: &SortedSet<ProcessId>, out: &mut Vec<Output>) {
+        let pids = |processes: &[ProcessId]| -> Vec<i32> {
+            processes.iter().filter(|process| living.contains(process)).map(|process| process.pid).collect()
+        };
+        let noted = |id| self.noted.get(&id).map(|noted| pids(noted)).unwrap_or_default();
+        let to_end = |id| self.groups.get(&id).map(|group| pids(group.incoming())).unwrap_or_default();
+        for (id, name) in std::mem::take(&mut self.untold) {
+            let (noted, to_end) = (noted(id), to_end(id));
+            if !noted.is_empty() {
+                out.push(Output::Log(Note::LeftAlone { program: name.clone(), pids: noted }));
+            }
+            if !to_end.is_empty() {
+                out.push(Output::Log(Note::ToldToEnd { program: name, pids: to_end }));
+            }
+        }
     }
 
     /// Asks which of those that are left alone are still there: to be done before the status tells of them.

@@ -241,6 +241,7 @@ impl Engine {
                 self.change(id, program);
             }
         }
+        let mut added = Vec::new();
         // In the order of the configuration, which is that in which they are to start.
         for program in new.programs.iter().filter(|program| change.plan.added.binary_search(&program.name).is_ok()) {
             let start = match mode {
@@ -249,7 +250,11 @@ impl Engine {
                 ApplyMode::Scale => true,
                 ApplyMode::Add => false,
             };
+            let is_back = self.registry.id_of(&program.name).is_some();
             let id = self.bring_in(Arc::clone(program));
+            if !is_back {
+                added.push(id);
+            }
             let is_brought_back = matches!(mode, ApplyMode::RollBack(_));
             if start && (is_brought_back || !self.is_disabled(id)) {
                 change.started.push(id);
@@ -258,6 +263,9 @@ impl Engine {
         self.registry.take_places(&new.programs);
         if !change.plan.has_same_programs() {
             self.rebuild_graph();
+        }
+        for id in added {
+            self.adopt_added(id);
         }
         self.renew_held();
         if matches!(mode, ApplyMode::Update | ApplyMode::RollBack(_)) {

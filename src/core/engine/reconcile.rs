@@ -11,7 +11,7 @@ use super::ledger::Owner;
 use super::timers::TimerKey;
 use crate::api::{Announcement, Command, ProcId, Request, RequestId};
 use crate::core::effect::Effect;
-use crate::models::ProgramType;
+use crate::models::{ProgramConfig, ProgramType};
 use crate::process::{self, Initiator, Moment};
 
 /// A command that came before it was known what an earlier daemon has left behind.
@@ -24,21 +24,31 @@ pub(super) struct EarlyRequest {
     command: Arc<Command>,
 }
 
+fn program(id: ProcId, config: &ProgramConfig) -> Program {
+    Program {
+        id,
+        name: config.name.clone(),
+        reconcile: config.reconcile,
+        pid_file: config.pidfile.clone().filter(|_| config.program_type == ProgramType::Forking),
+    }
+}
+
 impl Engine {
     /// Begins.
     pub(crate) fn begin(&mut self, now: Moment) {
         self.begin_turn(now);
         self.announce(None, Announcement::Begun);
-        let program = |(id, entry): (ProcId, &super::Entry)| Program {
-            id,
-            name: entry.name().to_owned(),
-            reconcile: entry.config().reconcile,
-            pid_file: entry.config().pidfile.clone().filter(|_| entry.config().program_type == ProgramType::Forking),
-        };
-        let programs = self.registry.iter().map(program).collect();
+        let programs = self.registry.iter().map(|(id, entry)| program(id, entry.config())).collect();
         let outputs = self.adoption.begin(programs);
         self.perform_adoption(outputs);
         self.end_turn();
+    }
+
+    /// A program was added: what an earlier daemon has left of it has to go before it is started.
+    pub(super) fn adopt_added(&mut self, id: ProcId) {
+        let Some(entry) = self.registry.get(id) else { return };
+        let outputs = self.adoption.add(self.now, program(id, entry.config()));
+        self.perform_adoption(outputs);
     }
 
     /// The daemon before has ended in order: nothing is left of it that would have to be looked for.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{dead_daemons, judge, main_sessions, undecided};
+use super::judge::{Found, dead_daemons, judge, main_sessions, undecided};
 use super::stop_stage::OrphanGroup;
 use super::{Adoption, Note, Output, ProcId, Program};
 use crate::models::Reconcile;
@@ -32,7 +32,7 @@ pub(super) enum FirstLook {
     /// They are looked at again at `next`.
     Waiting { look: Undecided, next: Moment },
     /// It is decided whose everything is; the processes are being taken hold of.
-    Holding { search: Search, pre_exec: Option<Note>, candidates: Vec<Candidate>, not_configured: Vec<Note> },
+    Holding { search: Search, pre_exec: Option<Note>, candidates: Vec<Candidate>, not_configured: Vec<(String, Found)> },
     /// It is over.
     Settled,
 }
@@ -77,6 +77,17 @@ impl FirstLook {
         }
     }
 
+    /// One more program is looked for.
+    pub(super) fn add(&mut self, program: Program) {
+        match self {
+            FirstLook::Scanning(search)
+            | FirstLook::Examining(Undecided { search, .. })
+            | FirstLook::Waiting { look: Undecided { search, .. }, .. }
+            | FirstLook::Holding { search, .. } => search.programs.push(program),
+            FirstLook::NotBegun | FirstLook::Settled => {}
+        }
+    }
+
     /// Drops a program; what is held of it by now.
     pub(super) fn forget(&mut self, id: ProcId) -> Vec<ProcessId> {
         match self {
@@ -103,7 +114,8 @@ impl Adoption {
     /// Looks for what earlier daemons have left of these programs, unless nothing can be there. Ends with
     /// [`Output::Settled`].
     pub(crate) fn begin(&mut self, programs: Vec<Program>) -> Vec<Output> {
-        let is_wanted = programs.iter().any(|program| program.reconcile != Reconcile::Off);
+        // Where there is none, all of them may come later.
+        let is_wanted = programs.is_empty() || programs.iter().any(|program| program.reconcile != Reconcile::Off);
         // What PID 1 leaves behind, the kernel kills.
         let can_be_left = self.identity.as_ref().is_some_and(|identity| identity.process.pid != 1);
         if self.expects_none || !(is_wanted && can_be_left) {
@@ -202,8 +214,7 @@ impl Adoption {
                 candidates.push(Candidate { program: program.clone(), to_end, noted });
             }
         }
-        let not_configured =
-            found.into_iter().map(|(program, found)| Note::NotConfigured { program, pids: found.pids() }).collect();
+        let not_configured = found.into_iter().collect();
         let all = candidates.iter().flat_map(|candidate| candidate.to_end.iter().chain(&candidate.noted));
         let processes: Vec<ProcessId> = all.copied().collect();
         self.first_look = FirstLook::Holding { search, pre_exec, candidates, not_configured };
@@ -224,7 +235,20 @@ impl Adoption {
                 for candidate in candidates {
                     self.take_over(now, candidate, living, out);
                 }
-                out.extend(not_configured.into_iter().map(Output::Log));
+                let note = |(program, found): &(String, Found)| {
+                    let (program, pids) = (program.clone(), found.pids());
+                    Output::Log(Note::NotConfigured { program, pids })
+                };
+                let is_new = |name: &String| search.programs.iter().find(|program| program.name == *name).cloned();
+                for found in not_configured {
+                    // It has come in the last moment.
+                    if let Some(program) = is_new(&found.0) {
+                        out.extend(self.claim(now, program, found.1));
+                    } else {
+                        out.push(note(&found));
+                        self.unclaimed.extend([found]);
+                    }
+                }
                 self.settle(out);
             }
             other @ (FirstLook::NotBegun

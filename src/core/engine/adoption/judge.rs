@@ -10,6 +10,8 @@
 //! This process, its ancestors and what a living daemon has started are never orphans. What is in our own session is
 //! never certain, and never told to end.
 
+use serde::{Deserialize, Serialize};
+
 use super::env_tag::{EnvTag, Identity};
 use crate::models::Reconcile;
 use crate::process::{ProcessFacts, ProcessId, ScanFacts};
@@ -21,7 +23,7 @@ const MAX_ANCESTORS: usize = 64;
 const FIRST_POSSIBLE_SESSION: i32 = 2;
 
 /// What was found of one program.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Found {
     certain: Vec<ProcessId>,
     doubtful: Vec<ProcessId>,

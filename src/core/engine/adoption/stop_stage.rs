@@ -53,6 +53,15 @@ impl OrphanGroup {
         OrphanGroup { program, all, members, incoming, last_signal, empty_since, next_probe, probe_pause }
     }
 
+    /// Of a program that came after the first look: they are not held yet, and may have ended.
+    pub(super) fn late(now: Moment, program: String, all: bool, incoming: Vec<ProcessId>) -> OrphanGroup {
+        OrphanGroup { incoming, ..OrphanGroup::new(now, program, all, Vec::new()) }
+    }
+
+    pub(super) fn incoming(&self) -> &[ProcessId] {
+        &self.incoming
+    }
+
     pub(super) fn into_processes(self) -> Vec<ProcessId> {
         [self.members, self.incoming].concat()
     }

@@ -74,7 +74,7 @@ fn nobody_looks_where_nothing_can_be() {
     let mut after_an_orderly_end = adoption();
     after_an_orderly_end.expect_none();
     assert_eq!(after_an_orderly_end.begin(programs(Reconcile::Auto)), settled);
-    assert_eq!(adoption().begin(Vec::new()), settled);
+    assert_eq!(adoption().begin(Vec::new()), [Output::Scan], "programs may come later");
     let init = Identity { place: "/s".into(), process: id(1) };
     let mut adoption = Adoption::new(Some(init));
     assert_eq!(adoption.begin(programs(Reconcile::Kill)), settled);
@@ -150,6 +150,73 @@ fn programs_that_are_no_longer_configured_are_told_of_and_left_alone() {
     assert_eq!(adoption.handle(now, Input::Examined { facts: ScanFacts::default() }), [probe(&[])]);
     let note = Note::NotConfigured { program: "web".to_owned(), pids: vec![60] };
     assert_eq!(adoption.handle(now, probed(&[], &[])), [Output::Log(note), Output::Settled]);
+}
+
+/// With 60 of `web`, which comes now that nothing else is to be done.
+fn coming_back(reconcile: Reconcile) -> (Adoption, Vec<Output>) {
+    let (mut adoption, now) = (adoption(), start());
+    adoption.begin(Vec::new());
+    adoption.handle(now, scanned(now, facts(&[60])));
+    adoption.handle(now, Input::Examined { facts: ScanFacts::default() });
+    adoption.handle(now, probed(&[], &[]));
+    let mut programs = programs(reconcile);
+    let out = adoption.add(now, programs.remove(0));
+    (adoption, out)
+}
+
+#[test]
+fn what_is_left_of_a_program_that_comes_later_ends_before_it_is_started() {
+    let (mut adoption, out) = coming_back(Reconcile::Auto);
+    assert_eq!(out, [Output::OrphansFound { id: WEB, pid: 60 }, probe(&[60])]);
+    assert_eq!(adoption.signal(start(), WEB, SIGTERM), [], "it is not held yet");
+    let note = Output::Log(Note::ToldToEnd { program: "web".to_owned(), pids: vec![60] });
+    assert_eq!(adoption.handle(start(), probed(&[60], &[])), [note, signal(&[60], SIGTERM)]);
+    assert_eq!(adoption.handle(start(), probed(&[], &[60])), [Output::Scan]);
+    let now = start() + MILLI;
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[]))), [Output::Gone { id: WEB }]);
+    assert_eq!(adoption.poll_timeout(), None);
+    assert_eq!(adoption.add(now, programs(Reconcile::Auto).remove(0)), [], "once");
+}
+
+#[test]
+fn what_has_ended_before_its_program_comes_is_not_spoken_of() {
+    let (mut adoption, _) = coming_back(Reconcile::Auto);
+    assert_eq!(adoption.signal(start(), WEB, SIGTERM), []);
+    assert_eq!(adoption.handle(start(), probed(&[], &[60])), [Output::Scan], "it may have forked");
+    let now = start() + MILLI;
+    assert_eq!(adoption.handle(now, scanned(now, facts(&[]))), [Output::Gone { id: WEB }]);
+}
+
+#[test]
+fn what_is_left_of_a_program_that_comes_later_is_only_told_of_where_that_is_its_setting() {
+    let (mut adoption, out) = coming_back(Reconcile::Warn);
+    assert_eq!(out, [probe(&[60])]);
+    let note = Output::Log(Note::LeftAlone { program: "web".to_owned(), pids: vec![60] });
+    assert_eq!(adoption.handle(start(), probed(&[60], &[])), [note]);
+    assert_eq!(adoption.bystanders(WEB).unwrap().pids, [60]);
+    assert_eq!(coming_back(Reconcile::Off).1, []);
+}
+
+#[test]
+fn a_program_that_comes_during_the_first_look_is_looked_for_as_well() {
+    for moment in 0..3 {
+        let (mut adoption, now) = (adoption(), start());
+        let add = |adoption: &mut Adoption, at| {
+            if at == moment {
+                assert_eq!(adoption.add(now, programs(Reconcile::Auto).remove(0)), []);
+            }
+        };
+        adoption.begin(Vec::new());
+        add(&mut adoption, 0);
+        adoption.handle(now, scanned(now, facts(&[60])));
+        add(&mut adoption, 1);
+        let held = adoption.handle(now, Input::Examined { facts: ScanFacts::default() });
+        add(&mut adoption, 2);
+        let living: &[i32] = if held == [probe(&[60])] { &[60] } else { &[] };
+        let out = adoption.handle(now, probed(living, &[]));
+        assert!(out.contains(&Output::OrphansFound { id: WEB, pid: 60 }), "{moment}: {out:?}");
+        assert_eq!(out.last(), Some(&Output::Settled));
+    }
 }
 
 #[test]
