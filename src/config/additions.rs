@@ -146,6 +146,14 @@ impl Additions {
         self.scales.is_empty() && self.instances.is_empty()
     }
 
+    /// The programs whose numbers hold no more by what a file says: it has another number now, or was read without theirs.
+    pub(crate) fn ended_scales(&self, scaled: &[Scaled]) -> Vec<String> {
+        let holds = |scale: &Scale| {
+            scaled.iter().any(|found| found.program == scale.program && scale.in_file == Some(found.in_file))
+        };
+        self.scales.iter().filter(|scale| !holds(scale)).map(|scale| scale.program.clone()).collect()
+    }
+
     /// How many instances of a program are wanted, and of how many the names are to be told.
     pub(crate) fn of(&self, program: &str, in_file: u32) -> Option<(u32, u32)> {
         let scale = self.scales.iter().find(|scale| scale.program == program)?;

@@ -330,7 +330,8 @@ fn begin(
     users.learn(programs.iter().map(AsRef::as_ref));
     let identity = identify(&config);
     let kept = config.state_dir.as_deref().map(read_state).unwrap_or_default();
-    let programs = with_additions(supervisor, programs, config_path.as_deref(), &kept.additions(), options.load);
+    let additions = kept.additions();
+    let (programs, ended) = with_additions(supervisor, programs, config_path.as_deref(), &additions, options.load);
     let effects = Effects::new(Parts {
         inputs: supervisor.inner.inputs.clone(),
         bus: supervisor.inner.bus.clone(),
@@ -362,6 +363,7 @@ fn begin(
     let own_pid = i32::try_from(pid).unwrap_or(0);
     let mut engine = Engine::new(sys::time::now(), own_pid, identity, config, programs);
     engine.restore(kept);
+    engine.end_scales(&ended);
     engine.seed(sys::random::seed());
     engine.runs_as(nix::unistd::geteuid().as_raw());
     engine.commands_machine(options.machine.is_some() && !options.is_container);
@@ -371,25 +373,29 @@ fn begin(
 }
 
 /// The programs with those that an earlier daemon was told to have: the file is read once more for these. Only the number of
-/// instances, of programs and of templates, is other then.
+/// instances, of programs and of templates, is other then. Also tells of whom the number that was saved holds no more.
 fn with_additions(
     supervisor: &Supervisor,
     programs: Vec<Arc<ProgramConfig>>,
     path: Option<&Path>,
     additions: &Additions,
     load: LoadOptions,
-) -> Vec<Arc<ProgramConfig>> {
-    let (Some(path), false) = (path, additions.is_empty()) else { return programs };
+) -> (Vec<Arc<ProgramConfig>>, Vec<String>) {
+    let (Some(path), false) = (path, additions.is_empty()) else { return (programs, Vec::new()) };
     let options = LoadOptions { reload: true, ..load };
     let (loaded, left_out) = match config::load_with_most(path, &options, additions) {
         Ok(loaded) => loaded,
         Err(error) => {
             log::warn!("{error}; begins without what was added to the file");
-            return programs;
+            return (programs, Vec::new());
         }
     };
+    let ended = additions.ended_scales(&loaded.scaled);
+    for name in ended.iter().filter(|name| !left_out.iter().any(|(program, _)| program == *name)) {
+        log::info!("{name}: the number of instances that was saved is forgotten, the file says another numprocs now");
+    }
     for (program, error) in left_out {
-        log::warn!("{error}; begins with as many instances of {program} as in the file");
+        log::warn!("{error}; begins with as many instances of {program} as in the file and forgets the number saved");
     }
     let (all, unmade) = additions.applied(programs, &loaded);
     for name in unmade {
@@ -399,7 +405,7 @@ fn with_additions(
     for (id, program) in (0..).zip(&all) {
         supervisor.inner.handles.insert(id, program);
     }
-    all
+    (all, ended)
 }
 
 fn start_output(supervisor: &Supervisor, config: &SupervisorConfig) -> Result<Output, RunError> {

@@ -114,8 +114,10 @@ fn what_is_saved_outlives_the_daemon_however_it_ends() {
     daemon.write_config(&web(3, ""), STATE);
     daemon = again(daemon, Signal::SIGTERM);
     wait_until("as in the file", || running(&daemon) == ["00", "01", "02"]);
+    wait_until("it is forgotten", || daemon.read("state/scales") == "supervice state 1 scales\nend 0\n");
+    daemon.write_config(&web(2, ""), STATE);
     tell(&daemon, &["update"]);
-    assert_eq!(running(&daemon), ["00", "01", "02"]);
+    assert_eq!(running(&daemon), ["00", "01"], "and it counts for good");
     daemon.terminate();
     let daemon = Daemon::start(&web(2, ""));
     assert!(refused(&daemon, &["scale", "--save", "web", "3"]).contains("nothing is kept without state_dir"));
@@ -188,11 +190,21 @@ fn a_saved_number_that_the_file_does_not_hold_with_costs_no_other() {
     let workers = |daemon: &Daemon| daemon.all().iter().filter(|process| process.name.starts_with("worker")).count();
     daemon = again(daemon, Signal::SIGTERM);
     assert_eq!((running(&daemon).len(), workers(&daemon)), (0, 1), "{}", daemon.log());
-    daemon.write_config(&(sections + "requires = web\n"), STATE);
+    daemon.write_config(&(sections.clone() + "requires = web\n"), STATE);
     daemon = again(daemon, Signal::SIGTERM);
     daemon.wait_log("begins with as many instances of web as in the file");
     wait_until("all of the file", || running(&daemon) == ["00", "01", "02"]);
     assert_eq!(workers(&daemon), 1, "{}", daemon.log());
+    // It is not in force, and does not come back.
+    const KEPT: &str = "supervice state 1 scales\n1 3 worker\nend 1\n";
+    wait_until("it is forgotten", || daemon.read("state/scales") == KEPT);
+    for verb in ["reread", "reload", "update"] {
+        assert_eq!(tell(&daemon, &[verb]), "No changes\n");
+    }
+    daemon.write_config(&sections, STATE);
+    assert!(tell(&daemon, &["update"]).contains("front"));
+    assert_eq!((running(&daemon).len(), workers(&daemon)), (3, 1));
+    assert_eq!(tell(&daemon, &["scale", "--save", "web", "1"]), "Removed: web:01, web:02\n");
     daemon.terminate();
 }
 

@@ -191,17 +191,17 @@ impl Engine {
         }
     }
 
-    /// A whole configuration was taken: what it says by now ends what was asked for by what it said before.
-    pub(super) fn review_additions(&mut self, scaled: &[Scaled], new: &Configuration) {
-        let holds = |scale: &Scale| {
-            scaled.iter().any(|found| found.program == scale.program && scale.in_file == Some(found.in_file))
-        };
-        let ended: Vec<String> =
-            self.additions.scales.iter().filter(|scale| !holds(scale)).map(|scale| scale.program.clone()).collect();
-        self.additions.scales.retain(holds);
-        for program in &ended {
+    /// As many instances of these programs are wanted as the file says, also by daemons to come.
+    pub(crate) fn end_scales(&mut self, programs: &[String]) {
+        self.additions.scales.retain(|scale| !programs.contains(&scale.program));
+        for program in programs {
             self.keep_scale(program, None);
         }
+    }
+
+    /// A whole configuration was taken: what it says by now ends what was asked for by what it said before.
+    pub(super) fn review_additions(&mut self, scaled: &[Scaled], new: &Configuration) {
+        self.end_scales(&self.additions.ended_scales(scaled));
         let is_made = |name: &String| new.program(name).is_some();
         self.additions.instances.retain(is_made);
         let unmade: Vec<String> = self.kept.instances.iter().filter(|name| !is_made(name)).cloned().collect();
