@@ -138,6 +138,8 @@ pub enum NameHint {
     Group(String),
     /// It is a program of several processes; the first of them.
     Instances(String),
+    /// It is this program, or an instance of it, of which somebody wants none at the moment.
+    ScaledAway(String),
     /// It was removed from the configuration and is still stopping.
     Leaving,
 }

@@ -180,6 +180,34 @@ fn an_instance_that_another_program_needs_is_not_scaled_away_and_who_needs_it_is
 }
 
 #[test]
+fn whoever_names_what_is_scaled_to_0_is_told_so() {
+    let mut daemon = begun(&web(2, ""));
+    tell(&daemon, &["scale", "--save", "web", "0"]);
+    let told = "web is scaled to 0; supervicectl scale web N has N of it";
+    for turn in 0..2 {
+        for words in [
+            &["start", "web:*"][..],
+            &["start", "web"],
+            &["stop", "web:00"],
+            &["why", "web"],
+            &["cat", "web"],
+            &["restart", "group:web"],
+            &["status", "web"],
+            &["status", "group:web", "other"],
+        ] {
+            let (code, _, errors) = daemon.ctl(words);
+            assert!(code != 0 && errors.contains(told), "{turn}: {words:?}: {errors}");
+        }
+        assert!(!refused(&daemon, &["start", "wob"]).contains("scaled"));
+        daemon = again(daemon, Signal::SIGTERM);
+    }
+    tell(&daemon, &["scale", "web", "1"]);
+    assert!(!refused(&daemon, &["start", "web:01"]).contains("scaled to 0"));
+    tell(&daemon, &["start", "web:*"]);
+    daemon.terminate();
+}
+
+#[test]
 fn a_saved_number_that_the_file_does_not_hold_with_costs_no_other() {
     let worker = "[program:worker]\nnumprocs = 3\ncommand = sleep 300\nstartsecs = 0\n";
     let front = "[program:front]\ncommand = sleep 300\nstartsecs = 0\n";

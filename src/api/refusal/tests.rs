@@ -53,6 +53,7 @@ fn one_of_each() -> Vec<Refusal> {
         NameHint::Nearest("wed".to_owned()),
         NameHint::Group("web:0".to_owned()),
         NameHint::Instances("web:0".to_owned()),
+        NameHint::ScaledAway("web".to_owned()),
         NameHint::Leaving,
     ];
     let mut all: Vec<Refusal> = hints.into_iter().map(|hint| Refusal::NoSuchProcess { name: name(), hint }).collect();

@@ -72,6 +72,12 @@ impl fmt::Display for Refusal {
                     write!(f, "'{name}' is a group; name its members ('{first}' ...), or use startgroup or stopgroup")
                 }
                 NameHint::Instances(first) => write!(f, "no process '{name}'; its processes are '{first}' ..."),
+                NameHint::ScaledAway(program) => {
+                    write!(
+                        f,
+                        "no process '{name}': {program} is scaled to 0; supervicectl scale {program} N has N of it"
+                    )
+                }
                 NameHint::Leaving => {
                     write!(f, "'{name}' was removed from the configuration and is still stopping")
                 }

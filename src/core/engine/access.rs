@@ -338,6 +338,7 @@ impl Engine {
     pub(super) fn shown_hint(&self, by: &Initiator, hint: NameHint) -> NameHint {
         let is_shown = match &hint {
             NameHint::None | NameHint::Leaving => true,
+            NameHint::ScaledAway(program) => self.may(by, Right::Read, program),
             NameHint::Nearest(name) | NameHint::Group(name) | NameHint::Instances(name) => self.eyes(by).see_name(name),
         };
         if is_shown { hint } else { NameHint::None }

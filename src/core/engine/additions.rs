@@ -54,6 +54,7 @@ impl Engine {
         let forgotten: Vec<String> =
             instances.into_iter().filter(|name| !self.additions.instances.contains(name)).collect();
         self.additions = additions;
+        self.note_scaled_away();
         let kept = kept.into_iter().collect();
         if self.kept.scales != kept {
             self.kept.scales = kept;

@@ -120,6 +120,7 @@ impl Engine {
     pub(crate) fn restore(&mut self, kept: Kept) {
         self.additions = kept.additions();
         self.kept = kept;
+        self.note_scaled_away();
         for id in self.registry.ids() {
             if let Some(entry) = self.registry.get_mut(id) {
                 entry.disabled = self.kept.disabled.contains(entry.name());

@@ -217,6 +217,8 @@ pub(super) struct Registry {
     /// Sorted by the names, which the entries have already.
     by_name: Vec<ProcId>,
     next: ProcId,
+    /// Programs of which no instance is there because somebody wants none.
+    scaled_away: Vec<String>,
 }
 
 impl Registry {
@@ -327,10 +329,19 @@ impl Registry {
         Ok(ids)
     }
 
+    /// Of these programs somebody wants no instance.
+    pub(super) fn set_scaled_away(&mut self, programs: Vec<String>) {
+        self.scaled_away = programs;
+    }
+
     /// What may have been meant by a name that is none.
     fn hint(&self, name: &str) -> NameHint {
         if self.id_of(name).is_some() {
             return NameHint::Leaving;
+        }
+        let program = name.split_once(':').map_or(name, |(program, _)| program);
+        if self.scaled_away.iter().any(|away| away == program) {
+            return NameHint::ScaledAway(program.to_owned());
         }
         if let Some((_, first)) = self.members(name).first() {
             return NameHint::Group(first.name().to_owned());

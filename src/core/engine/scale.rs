@@ -87,6 +87,7 @@ impl Engine {
                     let (program, in_file) = (program.to_owned(), Some(in_file));
                     self.additions.scales.push(Scale { program, in_file, instances, at_most: instances });
                 }
+                self.note_scaled_away();
                 if save {
                     self.keep_scale(program, is_other.then_some(KeptScale { instances, in_file }));
                 }
@@ -194,9 +195,16 @@ impl Engine {
     /// As many instances of these programs are wanted as the file says, also by daemons to come.
     pub(crate) fn end_scales(&mut self, programs: &[String]) {
         self.additions.scales.retain(|scale| !programs.contains(&scale.program));
+        self.note_scaled_away();
         for program in programs {
             self.keep_scale(program, None);
         }
+    }
+
+    /// Whoever names what is not there is told why.
+    pub(super) fn note_scaled_away(&mut self) {
+        let away = self.additions.scales.iter().filter(|scale| scale.instances == 0);
+        self.registry.set_scaled_away(away.map(|scale| scale.program.clone()).collect());
     }
 
     /// A whole configuration was taken: what it says by now ends what was asked for by what it said before.
