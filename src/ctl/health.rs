@@ -50,8 +50,8 @@ fn judge(all: &[ProcessStatus], names: &[String], ready: bool) -> Result<usize, 
         }
     }
     let wanted = |process: &&ProcessStatus| match names {
-        // An older daemon does not tell which start with it.
-        [] => process.autostart != Some(false),
+        // As /readyz. An older daemon does not tell which start with it.
+        [] => process.autostart != Some(false) && process.disabled != Some(true),
         names => names.iter().any(|name| named(process, name)),
     };
     let chosen: Vec<&ProcessStatus> = all.iter().filter(wanted).collect();
@@ -124,9 +124,15 @@ mod tests {
 
     #[test]
     fn what_does_not_start_with_the_daemon_counts_only_if_it_is_named() {
-        let all = [ProcessStatus { autostart: Some(false), ..process("a", "STOPPED") }, process("b", "RUNNING")];
-        assert_eq!(verdict(&all, &[], true), Ok(1));
-        assert_eq!(verdict(&all, &["a"], true), Err("a is STOPPED".to_owned()));
+        for stopped in [
+            ProcessStatus { autostart: Some(false), ..process("a", "STOPPED") },
+            ProcessStatus { autostart: Some(true), disabled: Some(true), ..process("a", "STOPPED") },
+        ] {
+            let all = [stopped, process("b", "RUNNING")];
+            assert_eq!(verdict(&all, &[], true), Ok(1));
+            assert_eq!(verdict(&all, &["a"], true), Err("a is STOPPED".to_owned()));
+        }
+        let all = [process("a", "STOPPED"), process("b", "RUNNING")];
         assert_eq!(verdict(&all, &["bb"], true), Err("no process 'bb'; did you mean 'b'?".to_owned()));
     }
 

@@ -42,6 +42,9 @@ fn what_is_disabled_stays_so_over_an_end_and_over_a_death() {
         let db = daemon.status("db");
         assert_eq!((db.state.as_str(), db.disabled), ("STOPPED", Some(true)));
         assert!(tell(&daemon, &["status", "db"]).contains("disabled"));
+        // It is not one of those that start with the daemon: a probe must not end the container for it.
+        assert_eq!(tell(&daemon, &["health"]), "healthy: 1 process\n");
+        assert_eq!(daemon.ctl(&["health", "db"]).0, 1);
     }
     // By hand it starts, and stays disabled.
     tell(&daemon, &["start", "db"]);
