@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::counts::Counts;
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
+use super::why::HeldBack;
 use crate::models::{Hook, ProgramConfig};
 #[cfg(feature = "xmlrpc")]
 use crate::process::Failure;
@@ -104,6 +105,8 @@ pub struct StatusRow {
     pub paused: Option<u8>,
     /// The daemon itself does not start it.
     pub disabled: bool,
+    /// A command that waits until others have gone.
+    pub held: Option<Box<HeldBack>>,
     /// When it was spawned.
     pub started_at: Option<Moment>,
     /// What its health checks say.
@@ -163,6 +166,9 @@ impl StatusRow {
         }
         if let Some(signal) = self.paused {
             line.push_str(&format!(", paused ({})", signal_text(signal)));
+        }
+        if let Some(held) = &self.held {
+            line.push_str(&format!("; {held}"));
         }
         if let Some(told) = &self.told {
             line.push_str(&told.describe(now));

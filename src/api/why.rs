@@ -198,6 +198,20 @@ impl HeldBack {
     }
 }
 
+impl fmt::Display for HeldBack {
+    /// `to be stopped when web, api have gone`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.behind.iter().map(|step| step.program.name.as_str()).collect();
+        write!(f, "to be {} when {}", self.act.done().to_lowercase(), names.join(", "))?;
+        match (names.len(), self.more) {
+            (0, more) => write!(f, "{more} others have gone"),
+            (1, 0) => f.write_str(" has gone"),
+            (_, 0) => f.write_str(" have gone"),
+            (_, more) => write!(f, " and {more} more have gone"),
+        }
+    }
+}
+
 /// Everything that there is to tell about how a process came to its state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Why {
@@ -352,6 +366,9 @@ impl Why {
     }
 
     fn future(&self) -> String {
+        if let Some(held) = &self.held {
+            return format!("Next: it is {} as soon as these have gone.", held.act.done().to_lowercase());
+        }
         if let Some((step, at)) = &self.next {
             let left = span(at.checked_duration_since(self.now).unwrap_or(Duration::ZERO));
             let has_its_own =

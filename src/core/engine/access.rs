@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Engine, Entry, Registry};
 use crate::api::{
-    Access, AccessTable, Announcement, Answer, HistoryRow, NameHint, Needs, Object, ProcId, Reached, Reader, Refusal,
-    Reply, Request, Selector, StatusRow, Unreached, Why, needs, right_to,
+    Access, AccessTable, Announcement, Answer, HeldBack, HistoryRow, NameHint, Needs, Object, ProcId, Reached, Reader,
+    Refusal, Reply, Request, Selector, StatusRow, Unreached, Why, needs, right_to,
 };
 use crate::models::{ProgramConfig, Right};
 use crate::process::{Cause, Condition, HIDDEN, Initiator};
@@ -40,6 +40,9 @@ impl Eyes<'_> {
     pub(super) fn cover_row(&self, mut row: StatusRow) -> StatusRow {
         if self.is_limited {
             self.cover_condition(&mut row.condition);
+            if let Some(held) = &mut row.held {
+                self.cover_held(held);
+            }
             if !self.access.allows(self.by, Right::Logs, Object::of(&row.program)) {
                 row.last_words = None;
             }
@@ -75,11 +78,16 @@ impl Eyes<'_> {
             why.chain = Default::default();
         }
         if let Some(held) = &mut why.held {
-            let before = held.behind.len();
-            held.behind.retain(|step| self.see_name(&step.program.name));
-            held.more += before - held.behind.len();
-            held.by.hide_names(&|name| self.see_name(name));
+            self.cover_held(held);
         }
+    }
+
+    /// Takes out who has to go before, as far as that may not be seen.
+    fn cover_held(&self, held: &mut HeldBack) {
+        let before = held.behind.len();
+        held.behind.retain(|step| self.see_name(&step.program.name));
+        held.more += before - held.behind.len();
+        held.by.hide_names(&|name| self.see_name(name));
     }
 
     /// Takes out of an answer what it tells of others, and what processes have said whose output may not be read.

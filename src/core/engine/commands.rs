@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::in_order::Dependants;
 use super::ledger::{Owner, ReplyToken};
 use super::reload::Purpose;
 use super::waiters::{Goal, WaitKind};
@@ -242,7 +243,7 @@ impl Engine {
                 Vec::new()
             }
             Act::Stop | Act::Kill | Act::Restart { .. } if already.is_some() => Vec::new(),
-            Act::Stop | Act::Kill | Act::Restart { .. } => self.act_in_order(act, &ids, &by, terms.only),
+            Act::Stop | Act::Kill | Act::Restart { .. } => self.act_for_client(act, &ids, &by, terms),
         };
         if let Some(name) = already {
             return self.reply(token, Reply::AlreadyThere { act, name });
@@ -250,6 +251,15 @@ impl Engine {
         let also = self.names_shown_to(&by, &dependants);
         let goals: Vec<(ProcId, Goal)> = ids.into_iter().chain(dependants).map(|id| (id, goal)).collect();
         self.wait_for(Some(token), terms, WaitKind::Act { act, on, also }, &goals);
+    }
+
+    /// Stops, kills or restarts these for somebody who has named them. Returns who goes with them.
+    pub(super) fn act_for_client(&mut self, act: Act, ids: &[ProcId], by: &Initiator, terms: Terms) -> Dependants {
+        let dependants = self.act_in_order(act, ids, by, terms.only);
+        if terms.only {
+            self.perform_alone(ids);
+        }
+        dependants
     }
 
     /// Ends the present run; the next one begins at once where the process is meant to run.
@@ -274,11 +284,12 @@ impl Engine {
 
     /// Whether this process is where the command would bring it.
     pub(super) fn is_already(&self, act: Act, ids: &[ProcId]) -> bool {
-        let Some(entry) = ids.first().and_then(|id| self.registry.get(*id)) else { return false };
+        let Some((id, entry)) = ids.first().and_then(|id| Some((id, self.registry.get(*id)?))) else { return false };
         match act {
+            // What is only held back from its end is not there to stay.
             Act::Start => {
-                matches!(entry.machine.state(), ProcessState::Running | ProcessState::Unhealthy)
-                    || entry.machine.is_up()
+                let is_up = matches!(entry.machine.state(), ProcessState::Running | ProcessState::Unhealthy);
+                (is_up || entry.machine.is_up()) && !self.is_held(*id)
             }
             Act::Kill => entry.is_settled_down(),
             Act::Stop | Act::Restart { .. } => false,

@@ -44,7 +44,7 @@ impl Engine {
                 self.start_in_order(&ids, &by);
                 Vec::new()
             }
-            Act::Stop | Act::Kill | Act::Restart { .. } => self.act_in_order(act, &ids, &by, terms.only),
+            Act::Stop | Act::Kill | Act::Restart { .. } => self.act_for_client(act, &ids, &by, terms),
         };
         let also = self.names_shown_to(&by, &dependants);
         let goal = Goal::of(act);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Engine, Entry};
-use crate::api::{ChainStep, HeldBack, LastRequest, NextStep, ObstacleChain, ProcId, Why};
+use crate::api::{Act, ChainStep, HeldBack, LastRequest, NextStep, ObstacleChain, ProcId, Why};
 use crate::config::needs_restart;
 use crate::models::DependencyCondition;
-use crate::process::{Moment, ProcessState};
+use crate::process::{Initiator, Moment, ProcessState};
 use crate::util::sorted::SortedSet;
 
 /// So many programs of a chain are told: the last one and those at the beginning.
@@ -123,13 +123,15 @@ impl Engine {
         })
     }
 
-    /// A command on this process that waits until others have gone.
-    fn held_back(&self, id: ProcId) -> Option<HeldBack> {
-        let (act, by) = self.held_command(id)?;
-        let behind: Vec<ProcId> = self.dependants_on_their_way(id).collect();
+    /// A command on this process that waits until others have gone; in the shutdown its stop.
+    pub(super) fn held_back(&self, id: ProcId) -> Option<HeldBack> {
+        let (act, by, behind) = match self.held_command(id) {
+            Some((act, by)) => (act, by.clone(), self.dependants_on_their_way(id).collect()),
+            None => (Act::Stop, Initiator::Shutdown, self.stopped_before(id)?),
+        };
         let step = |id: &ProcId| self.chain_step(*id, DependencyCondition::default());
         let named: Vec<ChainStep> = behind.iter().take(MOST_NAMED).filter_map(step).collect();
-        Some(HeldBack { act, by: by.clone(), more: behind.len() - named.len(), behind: named })
+        Some(HeldBack { act, by, more: behind.len() - named.len(), behind: named })
     }
 }
 

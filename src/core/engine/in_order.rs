@@ -122,8 +122,9 @@ impl Engine {
         }
         // What these need comes up with them, after those that are about to stop.
         if let Act::Restart { .. } = act {
+            // What an earlier stop only holds back comes up again; what is held to come up does so anyway.
             let mut seen: SortedSet<ProcId> = SortedSet::default();
-            seen.extend(self.held.keys().copied());
+            seen.extend(self.held.iter().filter(|(_, held)| held.comes_up()).map(|(id, _)| *id));
             let mut starts = Vec::new();
             ids.iter().for_each(|id| self.add_needs(*id, by, &mut seen, &mut starts));
             starts.into_iter().for_each(|(id, by)| self.start_in_order(&[id], &by));
@@ -198,6 +199,18 @@ impl Engine {
         }
         if let Some(HeldCommand { act, by, .. }) = self.held.remove(&id) {
             self.do_act(act, id, &by);
+        }
+    }
+
+    /// Somebody wants these stopped or restarted alone: who needs them is not waited for, unless it is one of them.
+    pub(super) fn perform_alone(&mut self, ids: &[ProcId]) {
+        let mut named = SortedSet::default();
+        named.extend(ids.iter().copied());
+        for &id in ids {
+            let waits = self.is_being_spawned(id) || self.dependants_on_their_way(id).any(|from| named.contains(&from));
+            if !waits && let Some(HeldCommand { act, by, .. }) = self.held.remove(&id) {
+                self.do_act(act, id, &by);
+            }
         }
     }
 

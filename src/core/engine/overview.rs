@@ -43,6 +43,7 @@ impl Engine {
     fn row(&self, id: ProcId, entry: &Entry, eyes: &Eyes<'_>) -> StatusRow {
         let (condition, hook) = (self.condition_of(id, entry), self.running_hook(id));
         let mut row = entry.status(condition, hook, self.adoption.bystanders(id), self.next_run(id));
+        row.held = self.held_back(id).map(Box::new);
         row.kill_at = row.kill_at.map(|at| self.kill_at(at));
         eyes.cover_row(row)
     }

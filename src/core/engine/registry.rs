@@ -198,6 +198,7 @@ impl Entry {
             last_ended: machine.last_run().map(|run| run.ended),
             ready: machine.ready(),
             completed: machine.has_completed(),
+            held: None,
             told: machine.told().cloned().map(Box::new),
             restarts: machine.restarts(),
             counts: self.counts,

@@ -13,7 +13,7 @@ use super::stages::Stage;
 use super::timers::TimerKey;
 use crate::api::{Announcement, ProcId, Reply, ShutdownProgress};
 use crate::core::effect::Effect;
-use crate::process::{self, Initiator, Moment};
+use crate::process::{self, Desired, Initiator, Moment};
 use crate::util::sorted::{SortedMap, SortedSet};
 
 /// What death by SIGKILL may take before the daemon goes without it.
@@ -80,6 +80,20 @@ impl Engine {
             self.announce(None, Announcement::Shutdown(ShutdownProgress::ForGood));
         }
         was_to_begin_anew
+    }
+
+    /// In the shutdown: those that have to go before this one is told to stop, where it was not told yet.
+    pub(super) fn stopped_before(&self, id: ProcId) -> Option<Vec<ProcId>> {
+        let Shutdown::Stopping { left, .. } = &self.shutdown else { return None };
+        let machine = &self.registry.get(id)?.machine;
+        let is_told = left.contains(&id) || machine.desired() == Desired::Down || !machine.is_engaged();
+        if is_told {
+            return None;
+        }
+        let is_there = |id: &ProcId| self.registry.get(*id).is_some_and(|entry| entry.machine.is_engaged());
+        let dependants: Vec<ProcId> = self.dependants_beyond(id).into_iter().filter(is_there).collect();
+        // Where nobody needs it, the whole stage goes before.
+        Some(if dependants.is_empty() { left.iter().copied().collect() } else { dependants })
     }
 
     /// When a process gets SIGKILL: the shutdown may kill it earlier than its own stop would.
