@@ -249,8 +249,9 @@ impl Engine {
             return self.reply(token, Reply::AlreadyThere { act, name });
         }
         let also = self.names_shown_to(&by, &dependants);
+        let named = ids.len();
         let goals: Vec<(ProcId, Goal)> = ids.into_iter().chain(dependants).map(|id| (id, goal)).collect();
-        self.wait_for(Some(token), terms, WaitKind::Act { act, on, also }, &goals);
+        self.wait_for(Some(token), terms, WaitKind::Act { act, on, named, also }, &goals);
     }
 
     /// Stops, kills or restarts these for somebody who has named them. Returns who goes with them.

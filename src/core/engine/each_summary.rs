@@ -31,6 +31,11 @@ pub(super) struct EachSummary {
 }
 
 impl EachSummary {
+    /// How many of the names are waited for.
+    pub(super) fn awaited(&self) -> usize {
+        self.named.iter().filter(|(_, what)| matches!(what, Named::Awaited)).count()
+    }
+
     /// The answer: the members are those that were awaited, in their order, and then those that need them.
     pub(super) fn reply(self, members: impl Iterator<Item = Member>, timed_out: bool) -> Reply {
         let EachSummary { act, named, also } = self;

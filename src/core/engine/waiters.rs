@@ -26,6 +26,8 @@ pub(super) enum WaitKind {
     Act {
         act: Act,
         on: Selector,
+        /// So many of the members are those; the others need them.
+        named: usize,
         /// Those that went down, or were restarted, because they need these.
         also: Vec<String>,
     },
@@ -43,6 +45,19 @@ pub(super) enum WaitKind {
     Attached { name: String, after: Generation },
     /// What a client waits for.
     Wait { name: String, until: WaitFor },
+}
+
+impl WaitKind {
+    /// So many of the members, the first ones, are those that were asked for.
+    fn named(&self) -> usize {
+        match self {
+            WaitKind::Act { named, .. } => *named,
+            WaitKind::Each(summary) => summary.awaited(),
+            WaitKind::Reload(_) | WaitKind::Update(_) | WaitKind::Wait { .. } => usize::MAX,
+            #[cfg(feature = "attach")]
+            WaitKind::Run { .. } | WaitKind::Attached { .. } => usize::MAX,
+        }
+    }
 }
 
 /// What a reload has changed, for its answer.
@@ -182,14 +197,14 @@ impl Engine {
         let now = self.now;
         // An update that is not confirmed yet may be taken back, which brings more about than the process alone would.
         let may_be_taken_back = self.commit.is_open();
-        // A restart that has not begun yet.
-        let is_held = self.is_held(id);
+        // A restart that has not begun yet; or it leaves, and what that means is known when it has gone.
+        let is_unknown = self.is_held(id) || entry.leaving;
         let blocker = if entry.machine.is_waiting() { self.blocker(id) } else { None };
         for waiter in entry.waiters.clone() {
             let Some(entry) = self.registry.get(id) else { return };
             if let Some(open) = self.waiters.open.get_mut(&waiter) {
                 open.settle(id, |goal| match goal {
-                    Goal::Up if is_held => None,
+                    Goal::Up if is_unknown => None,
                     Goal::Up => blocker.clone().map(Err).or_else(|| up_outcome(now, entry)),
                     Goal::Down => down_outcome(entry),
                     Goal::Reach(until) => reach_outcome(now, entry, until, may_be_taken_back),
@@ -249,8 +264,11 @@ impl Engine {
     pub(super) fn settle_waiters_of_departed(&mut self, id: ProcId, waiters: Vec<WaiterId>) {
         for waiter in waiters {
             if let Some(open) = self.waiters.open.get_mut(&waiter) {
+                // Who only went with others is not what was asked for: that may come about without it.
+                let went_with_others = open.leave_out(id);
                 open.settle(id, |goal| {
                     Some(match goal {
+                        Goal::Up if went_with_others => Ok(()),
                         Goal::Down | Goal::Reach(WaitFor::Stopped | WaitFor::Exited) => Ok(()),
                         Goal::Up | Goal::Reach(WaitFor::Running | WaitFor::Healthy) => {
                             Err(Unreached::RemovedFromConfiguration)
@@ -276,7 +294,7 @@ impl Engine {
         let Some(Waiter { request, kind, members, .. }) = self.close_waiter(waiter) else { return };
         let Some(token) = request.and_then(|request| self.ledger.take(request)) else { return };
         match kind {
-            WaitKind::Act { act, on, also: _ } => self.reply(token, Reply::Begun { act, on }),
+            WaitKind::Act { act, on, .. } => self.reply(token, Reply::Begun { act, on }),
             WaitKind::Each(summary) => self.reply(token, summary.reply(outcomes(members), false)),
             WaitKind::Reload(_) | WaitKind::Update(_) | WaitKind::Wait { .. } => self.refuse(token, Refusal::Internal),
             #[cfg(feature = "attach")]
@@ -404,6 +422,27 @@ impl Waiter {
         matches!(&self.kind, WaitKind::Update(updated) if updated.confirm_until.is_some())
     }
 
+    /// This one is there no more. If a restart was to bring it up again only because it needs what was named, it is not told that it was
+    /// restarted; `false`: it was named itself.
+    fn leave_out(&mut self, id: ProcId) -> bool {
+        let is_it = |member: &Member| member.id == id;
+        let Some(place) = self.members.iter().position(is_it).filter(|place| *place >= self.kind.named()) else {
+            return false;
+        };
+        let name = self.members.get(place).map_or("", |member| member.name.as_str());
+        let (act, also) = match &mut self.kind {
+            WaitKind::Act { act, also, .. } => (*act, also),
+            WaitKind::Each(summary) => (summary.act, &mut summary.also),
+            WaitKind::Reload(_) | WaitKind::Update(_) | WaitKind::Wait { .. } => return false,
+            #[cfg(feature = "attach")]
+            WaitKind::Run { .. } | WaitKind::Attached { .. } => return false,
+        };
+        if let Act::Restart { .. } = act {
+            also.retain(|other| other != name);
+        }
+        true
+    }
+
     /// Gives the goals of one process an outcome, as far as there is one by now.
     fn settle(&mut self, id: ProcId, outcome: impl Fn(Goal) -> Option<Result<(), Unreached>>) {
         let Waiter { members, by_id, open, .. } = self;
@@ -421,7 +460,7 @@ impl Waiter {
         let Waiter { kind, members, timed_out, .. } = self;
         match kind {
             WaitKind::Each(summary) => Ok(summary.reply(outcomes(members), timed_out)),
-            WaitKind::Act { act, on, also } => match failures(members) {
+            WaitKind::Act { act, on, also, .. } => match failures(members) {
                 failed if failed.is_empty() => Ok(Reply::Reached { act, on, also }),
                 failed => Err(Refusal::NotReached { act, on, members: failed, timed_out }),
             },

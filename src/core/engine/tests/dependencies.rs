@@ -525,6 +525,40 @@ fn row_77_a_oneshot_runs_once_for_all_that_need_it_and_not_again_for_a_restart_o
     assert_eq!(bench.entry(2).machine.generation(), 1);
 }
 
+#[test]
+fn a_restart_has_come_about_though_who_went_with_it_was_removed_meanwhile() {
+    let programs = [quick("b", ""), quick("c", "b"), quick("d", "c")];
+    let names = |names: &[&str]| crate::api::Selector::Processes(names.iter().map(|name| (*name).to_owned()).collect());
+    let restart = Act::Restart { force: false };
+    for on in [crate::api::Selector::Process("b".to_owned()), names(&["b"])] {
+        let mut bench = Bench::new(&programs);
+        ask(&mut bench, 1, Act::Start, "d");
+        bench.ask(2, Request::Command(Command::Act { act: restart, on, terms: Terms::default() }));
+        bench.ask(3, reload());
+        bench.load(&[quick("b", ""), quick("d", "b")]);
+        end_all(&mut bench);
+        assert_eq!(states(&bench), "b RUNNING, d RUNNING");
+        let answers = bench.answers();
+        assert!(answers.contains(&(2, "ok")) && answers.contains(&(3, "ok")), "{answers:?}");
+    }
+    // What was named itself did not come about.
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "d");
+    bench.ask(2, Request::Command(Command::Act { act: restart, on: names(&["b", "c"]), terms: Terms::default() }));
+    bench.ask(3, reload());
+    bench.load(&[quick("b", ""), quick("d", "b")]);
+    end_all(&mut bench);
+    assert!(
+        bench
+            .system
+            .answers
+            .iter()
+            .any(|(client, answer, _)| *client == 2 && format!("{answer:?}").contains("RemovedFromConfiguration")),
+        "{:?}",
+        bench.system.answers
+    );
+}
+
 /// A completed oneshot that waits for its `stop_command`, and `w`, which requires it and runs.
 fn completed_and_needed() -> Bench {
     let mut bench = Bench::new(&[once_undone_by("true"), quick("w", "m")]);
