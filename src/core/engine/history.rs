@@ -30,6 +30,10 @@ pub(super) struct Past {
     pub(super) from: ProcessState,
     /// The same as `from` for a note about something that did not change the state.
     pub(super) to: ProcessState,
+    /// Its place among all that happened at this moment, as far as that can be counted: one turn may be a whole chain of
+    /// programs. It has room where the others leave some.
+    #[serde(default)]
+    number: u16,
 }
 
 impl Past {
@@ -192,6 +196,14 @@ impl History {
         if let Cause::BackedOff { failure, .. } = &failed.cause { Some(Arc::clone(failure)) } else { None }
     }
 
+    /// The records as they are told, each with its place among all of them.
+    pub(super) fn placed_rows(
+        &self,
+        program: &Arc<ProgramConfig>,
+    ) -> impl Iterator<Item = ((Moment, u16), HistoryRow)> {
+        self.records.iter().map(|past| (past.at, past.number)).zip(self.rows(program))
+    }
+
     /// The records as they are told.
     pub(super) fn rows(&self, program: &Arc<ProgramConfig>) -> Vec<HistoryRow> {
         let row = |past: &Past| HistoryRow {
@@ -210,9 +222,22 @@ impl History {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Histories {
     pub(super) bytes: usize,
+    /// The moment of the last record, and how many there were of it before.
+    #[serde(default)]
+    last: Option<(Moment, u16)>,
 }
 
 impl Histories {
+    /// The number of the next record of this moment.
+    fn number(&mut self, at: Moment) -> u16 {
+        let number = match self.last {
+            Some((last, number)) if last == at => number.saturating_add(1),
+            Some(_) | None => 0,
+        };
+        self.last = Some((at, number));
+        number
+    }
+
     /// The process that had it is no longer there.
     pub(super) fn forget(&mut self, history: &History) {
         self.bytes = self.bytes.saturating_sub(history.weight());
@@ -248,9 +273,10 @@ impl Engine {
             | Announcement::Shutdown(_) => return,
         };
         let most = if self.histories.bytes > MOST_IN_ALL { FEW_RECORDS } else { MOST_RECORDS };
+        let number = self.histories.number(at);
         let Some(entry) = self.registry.get_mut(id) else { return };
         let pid = pid.and_then(std::num::NonZeroI32::new);
-        let (before, after) = entry.history.push(Past { at, cause: cause.shortened(), pid, from, to }, most);
+        let (before, after) = entry.history.push(Past { at, cause: cause.shortened(), pid, from, to, number }, most);
         self.histories.bytes = (self.histories.bytes + after).saturating_sub(before);
     }
 
@@ -274,7 +300,7 @@ mod tests {
     fn past(at: u64, message: &str) -> Past {
         let cause = Cause::Unhealthy { failures: 1, message: message.into() };
         let (from, to) = (ProcessState::Running, ProcessState::Unhealthy);
-        Past { at: Moment::from_nanos(at), from, to, pid: std::num::NonZeroI32::new(7), cause }
+        Past { at: Moment::from_nanos(at), from, to, pid: std::num::NonZeroI32::new(7), cause, number: 0 }
     }
 
     #[test]

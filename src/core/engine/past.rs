@@ -7,12 +7,13 @@ use crate::api::{EventKinds, EventType, HistoryRow, Refusal};
 use crate::util::sort::sort_by;
 
 impl Engine {
-    /// The records of all processes, oldest first; those of one moment in the order of their processes.
+    /// The records of all processes, in the order in which they came: causes before their effects, also at one moment.
     fn whole_past(&self, eyes: &Eyes<'_>) -> Vec<HistoryRow> {
         let seen = self.registry.iter().filter(|(_, entry)| eyes.see(entry));
-        let mut rows: Vec<HistoryRow> = seen.flat_map(|(_, entry)| entry.history.rows(entry.config())).collect();
+        let mut placed: Vec<_> = seen.flat_map(|(_, entry)| entry.history.placed_rows(entry.config())).collect();
+        sort_by(&mut placed, |(one, _), (other, _)| one.cmp(other));
+        let mut rows: Vec<HistoryRow> = placed.into_iter().map(|(_, row)| row).collect();
         eyes.cover_history(&mut rows);
-        sort_by(&mut rows, |one, other| one.at.cmp(&other.at));
         rows
     }
 

@@ -50,6 +50,33 @@ fn the_history_tells_who_has_asked_and_when() {
     assert_eq!((bench.row("p").since, bench.row("p").program.autostart), (Some(now), true));
 }
 
+/// The whole chain goes up, and down again, at one moment.
+#[test]
+fn what_happens_at_one_moment_is_told_in_its_order() {
+    let mut bench = Bench::new(&super::dependencies::chain());
+    let told = |bench: &Bench| -> Vec<String> {
+        let rows = bench.engine.history(None, &bench.engine.eyes(&Initiator::Embedder)).expect("rows");
+        let changes = rows.iter().filter(|row| row.from != row.to);
+        changes.map(|row| format!("{} {}", row.program.name, row.to)).collect()
+    };
+    bench.start(1, "web");
+    let up = ["db STARTING", "api STARTING", "web STARTING", "db RUNNING", "api RUNNING", "web RUNNING"];
+    let mut sorted = told(&bench);
+    let place = |rows: &[String], row: &str| rows.iter().position(|told| told == row);
+    for pair in [["db RUNNING", "api RUNNING"], ["api RUNNING", "web RUNNING"]] {
+        assert!(place(&sorted, pair[0]) < place(&sorted, pair[1]), "{sorted:?}");
+    }
+    sorted.sort_unstable();
+    let mut all = up.map(str::to_owned).to_vec();
+    all.sort_unstable();
+    assert_eq!(sorted, all);
+    bench.ask(2, act(Act::Stop, "db"));
+    super::dependencies::end_all(&mut bench);
+    let rows = told(&bench);
+    let down = &rows[rows.len() - 6..];
+    assert_eq!(down, ["web STOPPING", "web STOPPED", "api STOPPING", "api STOPPED", "db STOPPING", "db STOPPED"]);
+}
+
 #[test]
 fn ten_thousand_transitions_leave_eight() {
     let mut bench = Bench::new(&[quick("p")]);
