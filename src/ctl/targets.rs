@@ -22,35 +22,10 @@ pub(super) fn targets(
         return Ok((words.to_vec(), Vec::new()));
     }
     let all = call.controller.status()?;
-    let (chosen, unknown) = match kind {
+    Ok(match kind {
         Kind::Groups => groups(&all, words),
         Kind::Processes => processes(&all, words),
-    };
-    Ok((chosen, with_reasons(call, words, unknown)))
-}
-
-/// Of a program that was scaled to 0 nothing is on the list, and only the daemon can tell that this is why.
-pub(super) fn with_reasons(call: &Call<'_>, words: &[String], unknown: Vec<String>) -> Vec<String> {
-    let reason = |error: &String| {
-        let is_its =
-            |program: &&str| error.contains(&format!("'{program}'")) || error.contains(&format!("'{program}:"));
-        let program = words.iter().filter_map(|word| program_in(word)).find(is_its)?;
-        match call.controller.why(program) {
-            Err(error @ ClientError::Failed { .. }) => {
-                let is_scaled_away = error.to_string().contains(&format!("{program} is scaled to 0;"));
-                is_scaled_away.then(|| error.to_string())
-            }
-            Ok(_) | Err(_) => None,
-        }
-    };
-    unknown.into_iter().map(|error| reason(&error).unwrap_or(error)).collect()
-}
-
-/// The program that is named by a word for its processes: `web`, `web:01`, `web:*`, `group:web`.
-fn program_in(word: &str) -> Option<&str> {
-    let word = word.strip_prefix("group:").unwrap_or(word);
-    let program = word.split_once(':').map_or(word, |(program, _)| program);
-    (!program.is_empty() && !is_pattern(program)).then_some(program)
+    })
 }
 
 fn processes(all: &[ProcessStatus], words: &[String]) -> (Vec<String>, Vec<String>) {

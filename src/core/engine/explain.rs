@@ -125,13 +125,19 @@ impl Engine {
 
     /// A command on this process that waits until others have gone; in the shutdown its stop.
     pub(super) fn held_back(&self, id: ProcId) -> Option<HeldBack> {
-        let (act, by, behind) = match self.held_command(id) {
-            Some((act, by)) => (act, by.clone(), self.dependants_on_their_way(id).collect()),
-            None => (Act::Stop, Initiator::Shutdown, self.stopped_before(id)?),
+        let step = |id: ProcId| self.chain_step(id, DependencyCondition::default());
+        let (act, by, named, all) = match self.held_command(id) {
+            Some((act, by)) => {
+                let behind: Vec<ProcId> = self.dependants_on_their_way(id).collect();
+                let named: Vec<ChainStep> = behind.iter().copied().take(MOST_NAMED).filter_map(step).collect();
+                (act, by.clone(), named, behind.len())
+            }
+            None => {
+                let (behind, all) = self.stopped_before(id)?;
+                (Act::Stop, Initiator::Shutdown, behind.into_iter().take(MOST_NAMED).filter_map(step).collect(), all)
+            }
         };
-        let step = |id: &ProcId| self.chain_step(*id, DependencyCondition::default());
-        let named: Vec<ChainStep> = behind.iter().take(MOST_NAMED).filter_map(step).collect();
-        Some(HeldBack { act, by, more: behind.len() - named.len(), behind: named })
+        Some(HeldBack { act, by, more: all.saturating_sub(named.len()), behind: named })
     }
 }
 

@@ -16,6 +16,9 @@ use crate::core::effect::Effect;
 use crate::process::{self, Desired, Initiator, Moment};
 use crate::util::sorted::{SortedMap, SortedSet};
 
+/// So many of a stage are told to whoever asks for what a stop waits.
+const MOST_TOLD: usize = 8;
+
 /// What death by SIGKILL may take before the daemon goes without it.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 
@@ -82,8 +85,9 @@ impl Engine {
         was_to_begin_anew
     }
 
-    /// In the shutdown: those that have to go before this one is told to stop, where it was not told yet.
-    pub(super) fn stopped_before(&self, id: ProcId) -> Option<Vec<ProcId>> {
+    /// In the shutdown: those that have to go before this one is told to stop, where it was not told yet; the first of them, and how
+    /// many there are.
+    pub(super) fn stopped_before(&self, id: ProcId) -> Option<(Vec<ProcId>, usize)> {
         let Shutdown::Stopping { left, .. } = &self.shutdown else { return None };
         let machine = &self.registry.get(id)?.machine;
         let is_told = left.contains(&id) || machine.desired() == Desired::Down || !machine.is_engaged();
@@ -92,8 +96,12 @@ impl Engine {
         }
         let is_there = |id: &ProcId| self.registry.get(*id).is_some_and(|entry| entry.machine.is_engaged());
         let dependants: Vec<ProcId> = self.dependants_beyond(id).into_iter().filter(is_there).collect();
-        // Where nobody needs it, the whole stage goes before.
-        Some(if dependants.is_empty() { left.iter().copied().collect() } else { dependants })
+        if !dependants.is_empty() {
+            let count = dependants.len();
+            return Some((dependants, count));
+        }
+        // Where nobody needs it, the whole stage goes before. There may be thousands, and each row of a status asks.
+        Some((left.iter().copied().take(MOST_TOLD).collect(), left.len()))
     }
 
     /// When a process gets SIGKILL: the shutdown may kill it earlier than its own stop would.
