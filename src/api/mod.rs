@@ -17,6 +17,7 @@ mod event_type;
 mod exit_decision;
 mod flag;
 mod graph;
+mod held_back;
 mod keeping;
 #[cfg(feature = "http")]
 mod metrics;
@@ -42,6 +43,7 @@ pub use event_type::{EventKinds, EventType};
 pub use exit_decision::{ExitDecision, ExitReason, ExitSetting};
 pub use flag::FlagRow;
 pub use graph::{GraphEdge, GraphRow};
+pub use held_back::{ChainStep, HeldBack, LastRequest};
 pub use keeping::Keeping;
 #[cfg(feature = "http")]
 pub use metrics::{DaemonFigures, Metrics, SpawnLatency};
@@ -57,7 +59,7 @@ pub use settings::{ProgramSettings, Setting, SettingSource};
 pub use status::ToStop;
 pub use status::{ConfigRow, DaemonFacts, HistoryRow, RunningHook, StatusRow};
 pub use wall_clock::WallClock;
-pub use why::{ChainStep, HeldBack, LastRequest, NextStep, ObstacleChain, Why};
+pub use why::{NextStep, ObstacleChain, Why};
 
 /// What a request came to.
 pub type Answer = Result<Reply, Refusal>;

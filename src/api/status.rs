@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::counts::Counts;
+use super::held_back::HeldBack;
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
-use super::why::HeldBack;
 use crate::models::{Hook, ProgramConfig};
 #[cfg(feature = "xmlrpc")]
 use crate::process::Failure;
