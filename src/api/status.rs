@@ -126,7 +126,7 @@ pub struct StatusRow {
     pub completed: bool,
     /// What it has told of itself.
     pub told: Option<Box<Told>>,
-    /// Starts without an operator since the last operator's start, as far as they were executed.
+    /// Starts without an operator since the last operator's start.
     pub restarts: u64,
     /// What has happened to it since the daemon began.
     pub counts: Counts,

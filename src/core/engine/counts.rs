@@ -16,7 +16,13 @@ impl Engine {
         let Some(entry) = id.and_then(|id| self.registry.get_mut(id)) else { return };
         match announcement.event() {
             Some(PublicEvent::Health { healthy: false, .. }) => entry.counts.failed_checks += 1,
-            Some(PublicEvent::Transition { .. }) => entry.count_restarts(),
+            Some(PublicEvent::Transition { .. }) => {
+                // The machine counts from the last time that somebody asked for a start.
+                let now = entry.machine.restarts();
+                let new = now.checked_sub(entry.counted_restarts).unwrap_or(now);
+                entry.counts.restarts += new;
+                entry.counted_restarts = now;
+            }
             Some(PublicEvent::Health { healthy: true, .. } | PublicEvent::Readiness { .. }) | None => {}
         }
     }

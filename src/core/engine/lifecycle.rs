@@ -170,9 +170,6 @@ impl Engine {
                 false => process::Event::Spawned { generation, pid },
             },
         );
-        if let Some(entry) = self.registry.get_mut(id) {
-            entry.count_restarts();
-        }
         self.watch_changes(id, generation);
         self.watch_usage(id, generation);
         self.watch_oneshot(id);

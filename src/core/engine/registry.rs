@@ -114,13 +114,6 @@ impl Entry {
         self.leaving && self.is_settled_down()
     }
 
-    /// The machine counts from the last time that somebody asked for a start.
-    pub(super) fn count_restarts(&mut self) {
-        let now = self.machine.restarts();
-        self.counts.restarts += now.checked_sub(self.counted_restarts).unwrap_or(now);
-        self.counted_restarts = now;
-    }
-
     /// It is a oneshot that has no process. The order of stops looks through it at what it needs.
     pub(super) fn is_inactive_oneshot(&self) -> bool {
         self.config().program_type == ProgramType::Oneshot && !self.machine.is_engaged()

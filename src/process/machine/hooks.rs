@@ -221,7 +221,7 @@ impl Machine {
             Phase::Backoff { retry, remains: Some(Remains::PostStop { .. }) } if hook == Hook::PostStop => {
                 let at = match retry.number {
                     Some(number) => now.checked_add(self.retry_delay(number)).unwrap_or(now),
-                    None => retry_at(now, self.tally.shortages.into()),
+                    None => retry_at(now, self.tally.shortages),
                 };
                 let retry = Retry { at, ..retry };
                 Phase::Backoff { retry, remains: None }

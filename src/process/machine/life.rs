@@ -80,7 +80,6 @@ impl Machine {
         };
         self.spawn_error = None;
         self.tally.shortages = 0;
-        self.tally.restarts = self.tally.restarts.saturating_add(std::mem::take(&mut self.tally.is_restart).into());
         let run = Run::new(pid, now, prepared.unwrap_or_else(|| self.config.clone()));
         match self.desired {
             Desired::Down => {
@@ -253,7 +252,7 @@ impl Machine {
         remains: Option<Remains>,
     ) -> Phase {
         self.tally.shortages = self.tally.shortages.saturating_add(1);
-        let delay = u32::from(self.tally.shortages).min(LONGEST_DELAY);
+        let delay = self.tally.shortages.min(LONGEST_DELAY);
         let cause = Cause::WaitsForRoom { error: Box::new(error.clone()), delay };
         let retry = Retry { number: None, at: retry_at(now, delay), failure };
         self.announce(ProcessState::Starting, ProcessState::Backoff, None, cause);
@@ -445,7 +444,7 @@ impl Machine {
             Phase::Backoff { retry, remains: None } => {
                 let Some(number) = retry.number else {
                     // What the daemon is short of says nothing of the program, and counts for no limit.
-                    self.tally.is_restart = true;
+                    self.tally.restarts = self.tally.restarts.saturating_add(1);
                     return self.start(ProcessState::Backoff, Cause::RetryForRoom);
                 };
                 let cause = Cause::Retry { number, of: self.config.startretries };

@@ -113,14 +113,11 @@ struct Tally {
     /// Failed attempts in a row.
     attempts: u32,
     /// Attempts in a row that came to nothing because the daemon was short of something.
-    shortages: u16,
+    shortages: u32,
     /// Restarts for bad health in a row.
     health_restarts: u32,
-    /// Starts that no operator has asked for, and that were executed.
+    /// Starts that no operator has asked for.
     restarts: u64,
-    /// The start under way is one of those when it is executed: it may be cut short before, or not get there at all.
-    #[serde(default)]
-    is_restart: bool,
     bounds: Option<Box<Bounds>>,
     random: Random,
 }

@@ -74,9 +74,9 @@ impl Machine {
         Duration::from_millis(millis).max(PACE)
     }
 
-    /// A start that no operator has asked for. For its limit it counts at once, for those who look on when it is executed.
+    /// A start that no operator has asked for.
     pub(super) fn count_restart(&mut self, now: Moment) {
-        self.tally.is_restart = true;
+        self.tally.restarts = self.tally.restarts.saturating_add(1);
         let Some(RestartLimit { restarts, seconds }) = self.config.restart.limit else { return };
         let recent = &mut self.tally.bounds.get_or_insert_default().recent;
         recent.retain(|at| is_within(*at, now, seconds));

@@ -51,19 +51,6 @@ fn an_outage_of_what_it_is_bound_to_is_one_restart_also_where_that_is_given_up_m
 }
 
 #[test]
-fn a_restart_that_never_executes_is_none() {
-    let mut bench = bound(None, 0);
-    ask(&mut bench, 1, Act::Start, "web");
-    bench.pass(2);
-    bench.ask(2, super::bench::act_on_terms(Act::Stop, "db", super::dependencies::ONLY));
-    end_all(&mut bench);
-    assert_eq!((states(&bench).as_str(), bench.row("web").restarts), ("web FATAL, db STOPPED", 0));
-    ask(&mut bench, 3, Act::Start, "db");
-    assert_eq!((states(&bench).as_str(), bench.row("web").restarts), ("web RUNNING, db RUNNING", 1));
-    assert_eq!(bench.row("web").counts.restarts, 1);
-}
-
-#[test]
 fn an_attempt_that_is_cut_short_by_an_end_is_answered_by_that() {
     let mut bench = bound(None, 3);
     ask(&mut bench, 1, Act::Start, "web");
