@@ -1,4 +1,4 @@
-//! A command that waits until others have gone, and what is told of them.
+//! What keeps a process from going where it is sent: programs that have to come or go first, each with what is told of it.
 
 use std::fmt;
 use std::sync::Arc;

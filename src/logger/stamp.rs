@@ -36,12 +36,13 @@ impl Stamp {
 /// What the lines of one second have in common.
 #[derive(Clone, Copy)]
 struct Second {
-    /// Since 1970; the text of the first one is never asked for by this number.
+    /// Seconds since 1970.
     number: u64,
     text: [u8; 20],
 }
 
 impl Second {
+    /// Before the first line: no line is of this second.
     const NONE: Second = Second { number: u64::MAX, text: [0; 20] };
 }
 

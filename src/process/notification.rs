@@ -130,7 +130,7 @@ impl Told {
         self.refused == 1
     }
 
-    /// Remembers why a process is not its main one; `true` where that is news, and not the hundredth.
+    /// Remembers why a process is not its main one; `true` where that is to be told: it is news, and was not told too often.
     pub(super) fn refuse_main(&mut self, found: NoMain) -> bool {
         if self.main_refused.replace(found) == Some(found) {
             return false;
@@ -179,6 +179,15 @@ mod tests {
 
     fn at(seconds: u64) -> Moment {
         Moment::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_run_that_names_another_process_each_time_is_told_of_a_few_times() {
+        let mut told = Told::default();
+        assert!(told.refuse_main(NoMain::Gone { pid: 7 }));
+        assert!(!told.refuse_main(NoMain::Gone { pid: 7 }), "that is no news");
+        let news = (8..1000).filter(|pid| told.refuse_main(NoMain::Gone { pid: *pid })).count();
+        assert_eq!(news + 1, usize::from(MOST_REFUSALS_TOLD));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod followers;
 mod forking;
 mod graphs;
 mod groups;
+mod held_back;
 mod history;
 mod ledger;
 mod lifetimes;
