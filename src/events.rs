@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use crate::util::thread;
+
 pub use crate::api::EventType;
 
 /// How many events wait at most for their handlers, unless [`EventBus::new`] is told otherwise.
@@ -128,8 +130,7 @@ impl EventBus {
         }
         inner.epoch += 1;
         let (shared, epoch) = (Arc::clone(&self.shared), inner.epoch);
-        let thread = std::thread::Builder::new().name("events".to_owned()).stack_size(EVENTS_STACK);
-        inner.worker = Some(thread.spawn(move || run_handlers(&shared, epoch))?);
+        inner.worker = Some(thread::spawn("events", EVENTS_STACK, move || run_handlers(&shared, epoch))?);
         Ok(())
     }
 

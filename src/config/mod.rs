@@ -156,17 +156,17 @@ pub fn parse_config(path: impl AsRef<Path>) -> Result<SupervisorConfig, ConfigEr
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Loaded, ConfigError> {
-    load_with(path, options, &[], &Additions::default())
+    load_with(path.as_ref(), options, &[], &Additions::default())
 }
 
 /// As [`load`], with what was added to the file at run time; also tells where the settings of these programs come from.
 pub(crate) fn load_with(
-    path: impl AsRef<Path>,
+    path: &Path,
     options: &LoadOptions,
     of: &[String],
     additions: &Additions,
 ) -> Result<Loaded, ConfigError> {
-    let main: Arc<Path> = Arc::from(path.as_ref());
+    let main: Arc<Path> = Arc::from(path);
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     let read = |document| Texts::read(&main, document, &host, options.strict);
     let texts = match options.dialect {

@@ -13,6 +13,7 @@ use mio::{Interest, Registry, Token};
 
 use super::ready_pipes::ReadyRun;
 use crate::sys::path_changes::{ChangeWatch, Fingerprint, PathChanges, first_file};
+use crate::util::thread;
 
 /// So long nothing must happen before it is looked at: whoever makes a new version takes his time.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -194,9 +195,8 @@ impl Watched {
         let (run, paths, events) = (self.run, Arc::clone(&self.paths), events.cloned());
         let before = self.prints.clone();
         let look = move || report(look(run, &paths, before.as_deref(), events.as_deref()));
-        let thread = std::thread::Builder::new().name("changes".to_owned()).stack_size(STACK);
         self.is_stale = false;
-        self.is_looking = thread.spawn(look).is_ok();
+        self.is_looking = thread::spawn("changes", STACK, look).is_ok();
         self.look_at = if self.is_looking { None } else { Instant::now().checked_add(RETRY) };
     }
 }

@@ -14,6 +14,7 @@ use mio::{Interest, Registry, Token};
 use super::names::{Looked, Names};
 use crate::sys;
 use crate::sys::path_watch::PathWatch;
+use crate::util::thread;
 
 /// Before the first look: whoever removes a directory with all that is in it is to finish.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -124,8 +125,7 @@ impl NameWatch {
         let slot = Arc::new(Mutex::new(Some(names)));
         let taken = Arc::clone(&slot);
         let take = |slot: &Mutex<Option<Names>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let thread = std::thread::Builder::new().name("names".to_owned()).stack_size(STACK);
-        let spawned = thread.spawn(move || {
+        let spawned = thread::spawn("names", STACK, move || {
             if let Some(names) = take(&taken) {
                 report(names.look());
             }

@@ -12,6 +12,7 @@ use mio::{Interest, Registry, Token};
 use super::ready_pipes::ReadyRun;
 use crate::api::ConditionId;
 use crate::sys::path_events::{FileState, PathEvents, Watch, Watched};
+use crate::util::thread;
 
 /// How soon a path is looked at again of which nothing tells.
 const RETRY: Duration = Duration::from_secs(1);
@@ -235,9 +236,8 @@ impl PathWait {
             let found = FileState::of(&path);
             report(PathLooked { run, until, found, watched });
         };
-        let thread = std::thread::Builder::new().name("paths".to_owned()).stack_size(STACK);
         self.is_stale = false;
-        self.is_looking = thread.spawn(look).is_ok();
+        self.is_looking = thread::spawn("paths", STACK, look).is_ok();
         self.look_at = (!self.is_looking).then(|| Instant::now() + RETRY);
     }
 }

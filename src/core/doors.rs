@@ -60,7 +60,7 @@ mod web {
     use crate::control::web::{Gate, Secret, User};
     use crate::models::{HttpAddress, HttpConfig, SupervisorConfig};
     use crate::sys;
-    use crate::util::errno;
+    use crate::util::{errno, thread};
 
     const STACK: usize = 128 * 1024;
 
@@ -89,8 +89,7 @@ mod web {
         pub(super) fn change(this: &Arc<Listeners>, config: Arc<SupervisorConfig>, server: ServerHandle) {
             let number = this.asked.fetch_add(1, Ordering::Relaxed) + 1;
             let listeners = Arc::clone(this);
-            let thread = std::thread::Builder::new().name("listeners".to_owned()).stack_size(STACK);
-            let spawned = thread.spawn(move || {
+            let spawned = thread::spawn("listeners", STACK, move || {
                 let mut open = listeners.open.lock().unwrap_or_else(PoisonError::into_inner);
                 if listeners.asked.load(Ordering::Relaxed) == number {
                     bring_about(&mut open, &config, &server);

@@ -21,6 +21,7 @@ use crate::sys::path_events::FileState;
 use crate::sys::users::{Credentials, UserError, lookup_group, lookup_user};
 use crate::sys::variables::{Inherited, Variables};
 use crate::util::sorted::SortedSet;
+use crate::util::thread;
 
 /// How long a spawn waits for a disk or a name server.
 const LOOKUP_WAIT: Duration = Duration::from_millis(100);
@@ -58,19 +59,22 @@ impl BoundedLookups {
         if !self.lock().insert(what.to_owned()) {
             return Err(no_answer());
         }
-        let (reply, answer) = bounded(1);
-        let (open, key) = (self.clone(), what.to_owned());
-        let thread = std::thread::Builder::new().name("lookup".to_owned()).stack_size(LOOKUP_STACK_BYTES);
-        let asked = thread.spawn(move || {
+        // The channel only wakes: one of each type of answer would be 2 KB of code for each.
+        let (done, told) = bounded::<()>(1);
+        let (answer, open, key) = (Arc::new(Mutex::new(None)), self.clone(), what.to_owned());
+        let theirs = Arc::clone(&answer);
+        let asked = thread::spawn("lookup", LOOKUP_STACK_BYTES, move || {
             let found = lookup();
             open.lock().remove(&key);
-            let _ = reply.send(found);
+            *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            let _ = done.send(());
         });
         if let Err(error) = asked {
             self.lock().remove(what);
             return Err(format!("no thread to ask: {}", crate::util::errno::reason(&error)));
         }
-        answer.recv_timeout(LOOKUP_WAIT).map_err(|_| no_answer())
+        let _ = told.recv_timeout(LOOKUP_WAIT);
+        answer.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(no_answer)
     }
 }
 

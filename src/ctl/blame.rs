@@ -43,7 +43,7 @@ fn ask(call: &Call<'_>) -> Result<(Blame, Vec<String>), ClientError> {
 }
 
 fn json(blame: &Blame, unknown: &[String]) -> String {
-    let answer = serde_json::to_value(blame).unwrap_or_default();
+    let answer = crate::util::json::value_of(blame);
     format!("{}\n", with_unknown(answer, unknown))
 }
 

@@ -72,7 +72,7 @@ fn list(call: &Call<'_>) -> u8 {
         Err(error) => return fail_at(call, error),
     };
     if call.args.json() {
-        let flags = serde_json::to_value(&flags).unwrap_or_default();
+        let flags = crate::util::json::value_of(&flags);
         return print(&format!("{}\n", Value::from_iter([("status", "ok".into()), ("flags", flags)])));
     }
     if flags.is_empty() {

@@ -34,7 +34,7 @@ pub(super) fn follow_events(call: &Call<'_>) -> u8 {
 }
 
 fn as_json(event: &EventItem, lost: u64) -> Value {
-    let mut value = serde_json::to_value(event).unwrap_or_default();
+    let mut value = crate::util::json::value_of(event);
     if let Some(object) = value.as_object_mut().filter(|_| lost > 0) {
         object.insert("lost".to_owned(), json!(lost));
     }

@@ -19,7 +19,7 @@ pub(super) fn show(call: &Call<'_>, json: &Value, text: &str) -> u8 {
 
 /// The particulars of an answer, as the daemon sends them.
 pub(super) fn ok(particulars: impl serde::Serialize) -> Value {
-    let mut value = serde_json::to_value(particulars).unwrap_or_default();
+    let mut value = crate::util::json::value_of(&particulars);
     if let Some(object) = value.as_object_mut() {
         object.insert("status".to_owned(), "ok".into());
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{HealthCheckResult, HealthChecker};
+use crate::util::thread;
 
 /// Only touched pages count.
 const STACK_BYTES: usize = 128 * 1024;
@@ -13,10 +14,7 @@ pub(crate) fn check_on_thread(
     checker: Box<dyn HealthChecker>,
     report: impl FnOnce(HealthCheckResult) + Send + 'static,
 ) -> io::Result<()> {
-    // A configuration that was made by a program may hold anything; a NUL in a thread's name panics.
-    let name = format!("health:{name}").replace('\0', " ");
-    let thread = std::thread::Builder::new().name(name).stack_size(STACK_BYTES);
-    thread.spawn(move || report(perform(&*checker))).map(drop)
+    thread::spawn(&format!("health:{name}"), STACK_BYTES, move || report(perform(&*checker))).map(drop)
 }
 
 /// A check that panics has failed.

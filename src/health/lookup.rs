@@ -7,6 +7,8 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::util::thread;
+
 /// Room for the system's resolver. Only touched pages count.
 const STACK_BYTES: usize = 256 * 1024;
 /// Names that may be waited for at the same time.
@@ -61,8 +63,7 @@ impl Lookups {
         }
         let (name, answer) = (host.to_owned(), Arc::new(Answer::default()));
         let theirs = Arc::clone(&answer);
-        let thread = std::thread::Builder::new().name("lookup".to_owned()).stack_size(STACK_BYTES);
-        let asked = thread.spawn(move || {
+        let asked = thread::spawn("lookup", STACK_BYTES, move || {
             let found = ask(&name);
             // First: who asks from here on wants a new answer.
             lock(&self.under_way).retain(|(other, _)| *other != name);

@@ -16,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::queue::LineQueue;
 use crate::util::errno;
+use crate::util::thread;
 
 /// One of the two inherited descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,8 +99,7 @@ fn lane(stream: ConsoleStream) -> &'static LineQueue {
             ConsoleStream::Stderr => "console:err",
         };
         // Without a thread the queue fills up and its lines are dropped: nothing better can be done.
-        let _ =
-            std::thread::Builder::new().name(name.to_owned()).stack_size(32 * 1024).spawn(move || run(stream, queue));
+        let _ = thread::spawn(name, 32 * 1024, move || run(stream, queue));
         queue
     })
 }

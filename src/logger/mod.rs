@@ -39,6 +39,7 @@ pub(crate) use format::{JsonHead, json_line};
 
 use crate::models::LogFormat;
 use crate::util::log_level;
+use crate::util::thread;
 use file::LogFile;
 use format::Line;
 use queue::LineQueue;
@@ -277,11 +278,7 @@ impl Shared {
         self.to_file.store(to_file, Ordering::Relaxed);
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         if to_file && !*started {
-            std::thread::Builder::new()
-                .name("log".to_owned())
-                .stack_size(128 * 1024)
-                .spawn(move || self.write_file())
-                .map_err(LoggerError::Thread)?;
+            thread::spawn("log", 128 * 1024, move || self.write_file()).map_err(LoggerError::Thread)?;
             *started = true;
         }
         Ok(())

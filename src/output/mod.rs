@@ -55,6 +55,7 @@ use gathering::Gathering;
 use crate::models::{ListenerEvent, ProgramConfig};
 use crate::process::{Generation, StdinRefusal};
 use crate::util::latch::latch;
+use crate::util::thread;
 
 /// A handle on the output thread. None of its methods waits, but for [`shutdown`](Self::shutdown).
 ///
@@ -80,7 +81,7 @@ impl Output {
         let pool = writer_pool::WriterPool::new(Arc::clone(&waker), Arc::from(notify));
         let gathering = Arc::new(Gathering::default());
         let shared = Arc::clone(&gathering);
-        let thread = std::thread::Builder::new().name("output".to_owned()).stack_size(128 * 1024).spawn(move || {
+        let thread = thread::spawn("output", 128 * 1024, move || {
             pump::Pump::new(poll, queue, settings, pool, shared).run();
         })?;
         Ok(Output { commands, waker, thread: Arc::new(Mutex::new(Some(thread))), gathering })

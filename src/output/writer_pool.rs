@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 
+use crate::util::thread;
+
 use super::messages::Note;
 
 /// How long a writer without work stays alive.
@@ -162,9 +164,8 @@ impl WriterPool {
             self.called.notify_one();
         } else if state.writers < MAX_WRITERS {
             let pool = Arc::clone(self);
-            let thread = std::thread::Builder::new().name("log-writer".to_owned()).stack_size(128 * 1024);
             // Without a thread the queues fill and what does not fit is counted; the next submit tries again.
-            state.is_short = thread.spawn(move || pool.work()).is_err();
+            state.is_short = thread::spawn("log-writer", 128 * 1024, move || pool.work()).is_err();
             if !state.is_short {
                 state.writers += 1;
             }

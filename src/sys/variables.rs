@@ -6,6 +6,8 @@ use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
+use crate::util::sort;
+
 /// This process's own variables at one time, by name. While many children are on their way to their programs at one time, a copy for
 /// each would leave holes in the heap for good.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,7 +24,7 @@ impl Inherited {
                 CString::new(entry.into_vec()).ok()
             })
             .collect();
-        all.sort_by(|one, other| name_of(one).cmp(name_of(other)));
+        sort::sort_by(&mut all, |one, other| name_of(one).cmp(name_of(other)));
         // Where a name is there twice, what is found first is what getenv(3) finds.
         all.dedup_by(|one, other| name_of(one) == name_of(other));
         Inherited(all.into())

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::config::diagnostic::Fault;
 use crate::config::fields::Given;
 use crate::models::Dialect;
+use crate::util::json;
 
 /// A kind of section, for the keys that may stand in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +113,7 @@ impl<T: PartialEq + Serialize + 'static> Setting for T {
     }
 
     fn json(&self) -> Value {
-        // Plain data with string keys: serialising it can't fail.
-        serde_json::to_value(self).unwrap_or_default()
+        json::value_of(self)
     }
 }
 

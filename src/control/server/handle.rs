@@ -198,8 +198,7 @@ impl ServerHandle {
         let report = self.clone();
         let failed = self.clone();
         let error = |status, message| Box::new(Step::Respond(Response::error(status, message, false)));
-        let thread = std::thread::Builder::new().name("web".to_owned()).stack_size(STACK);
-        let spawned = thread.spawn(move || {
+        let spawned = crate::util::thread::spawn("web", STACK, move || {
             let step = catch_unwind(AssertUnwindSafe(work));
             let step = step.map_or_else(|_| error(Status::InternalError, "an internal error of supervice"), Box::new);
             report.send(Message::Worked(conn, step));

@@ -10,6 +10,7 @@ use super::stream;
 use crate::api::{Answer, Reply, Request};
 use crate::codec::frames;
 use crate::codec::http::{self, Response, Status};
+use crate::util;
 
 /// What is described here, for programs that make clients of it.
 const DESCRIPTION: &str = include_str!("openapi.json");
@@ -85,7 +86,7 @@ pub(super) fn version(request: &http::Request, _: Context) -> Step {
 pub(super) fn config(request: &http::Request, _: Context) -> Step {
     ask("status", named(request), request, &[], |answer, context| match answer {
         Ok(Reply::Status { rows, .. }) => {
-            let config = rows.first().and_then(|row| serde_json::to_value(&*row.program).ok()).unwrap_or_default();
+            let config = rows.first().map(|row| util::json::value_of(&*row.program)).unwrap_or_default();
             let document = json!({"status": "ok", "config": without_secrets(config)});
             Step::Respond(Response::json(Status::Ok, document.to_string().into_bytes()))
         }

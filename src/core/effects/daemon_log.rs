@@ -14,6 +14,7 @@ use crate::models::LogStart;
 use crate::output::LogPart;
 use crate::sys::guarded_path::{self, Access};
 use crate::util::errno;
+use crate::util::thread;
 
 /// So many threads at most hang on a dead disk.
 const MOST_THREADS: usize = 4;
@@ -55,9 +56,8 @@ fn begin(responder: Responder, work: impl FnOnce(Responder, &Path) + Send + 'sta
         THREADS.fetch_sub(1, Ordering::Relaxed);
         return responder.answer(failed("its disk does not answer; try again later"));
     }
-    let thread = std::thread::Builder::new().name("daemon log".to_owned()).stack_size(STACK_BYTES);
     // Where no thread can be made the responder is dropped with the work, which answers.
-    let begun = thread.spawn(move || {
+    let begun = thread::spawn("daemon log", STACK_BYTES, move || {
         work(responder, &path);
         THREADS.fetch_sub(1, Ordering::Relaxed);
     });

@@ -11,6 +11,7 @@ use super::Effects;
 use crate::config::{self, ConfigError, Diagnostic, LoadOptions, Reading};
 use crate::models::SupervisorConfig;
 use crate::sys;
+use crate::util::thread;
 
 /// Room for NSS, which the checks of users may call. Only touched pages count.
 const LOADER_STACK: usize = 512 * 1024;
@@ -31,8 +32,7 @@ impl Effects {
         let (inputs, users, failed_path) = (self.parts.inputs.clone(), self.parts.users.clone(), path.clone());
         let adjust = Arc::clone(&self.parts.adjust);
         let options = LoadOptions { reload: true, ..self.parts.load_options };
-        let thread = std::thread::Builder::new().name("config".to_owned()).stack_size(LOADER_STACK);
-        let spawned = thread.spawn(move || {
+        let spawned = thread::spawn("config", LOADER_STACK, move || {
             let read = || {
                 let mut loaded = config::load_with(&path, &options, &origins_of, &additions)?;
                 adjust(&mut loaded.config);

@@ -8,6 +8,7 @@ use super::super::effect::{External, Input};
 use super::Effects;
 use crate::api::{RequestId, Run};
 use crate::config::TransientProgram;
+use crate::util::thread;
 
 /// Room for NSS, which the checks of users may call. Only touched pages count.
 const READER_STACK: usize = 512 * 1024;
@@ -16,8 +17,7 @@ impl Effects {
     /// Begins to read them; what can be said at once is returned.
     pub(super) fn read_run(&mut self, request: RequestId, name: String, run: Arc<Run>) -> Option<Input> {
         let (inputs, users) = (self.parts.inputs.clone(), self.parts.users.clone());
-        let thread = std::thread::Builder::new().name("run".to_owned()).stack_size(READER_STACK);
-        let spawned = thread.spawn(move || {
+        let spawned = thread::spawn("run", READER_STACK, move || {
             let read = || {
                 let Run { command, settings, tty, term, .. } = &*run;
                 let program =

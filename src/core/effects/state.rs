@@ -12,6 +12,7 @@ use super::replies::Responder;
 use crate::api::{Keeping, Reply};
 use crate::sys::guarded_path::{self, Access};
 use crate::util::errno;
+use crate::util::thread;
 
 /// More than ten thousand programs need: what is larger is none of ours.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -109,8 +110,7 @@ impl StateWriter {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new().name("state".to_owned()).stack_size(STACK_BYTES);
-        if let Err(error) = thread.spawn(move || shared.write_all()) {
+        if let Err(error) = thread::spawn("state", STACK_BYTES, move || shared.write_all()) {
             // It is tried again with the next change, and at the end.
             open.is_writing = false;
             let why: Arc<str> = format!("no thread: {}", errno::reason(&error)).into();

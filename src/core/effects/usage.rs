@@ -9,6 +9,7 @@ use super::Effects;
 use crate::api::ProcId;
 use crate::process::Generation;
 use crate::sys::proc::{self, Usage};
+use crate::util::thread;
 
 /// Only touched pages count.
 const STACK: usize = 256 * 1024;
@@ -39,8 +40,7 @@ impl Effects {
             is_sampling.store(false, Ordering::Release);
             let _ = inputs.send(External::Input(Input::UsageSampled { samples }));
         };
-        let thread = std::thread::Builder::new().name("usage".to_owned()).stack_size(STACK);
-        if thread.spawn(look).is_err() {
+        if thread::spawn("usage", STACK, look).is_err() {
             self.is_sampling.store(false, Ordering::Release);
         }
     }
