@@ -59,10 +59,10 @@ impl EventStream {
         self.frames.receive(in_time, "no event")
     }
 
-    /// `true` if an event was read from the socket already: [`next`](Iterator::next) gives it without waiting, and
+    /// `true` if an event was read from the socket already, or there will be none: [`next`](Iterator::next) does not wait, and
     /// [`as_fd`](AsFd::as_fd) may stay silent.
     pub fn is_ready(&self) -> bool {
-        self.frames.has_frame()
+        self.over || self.frames.has_frame()
     }
 }
 

@@ -123,10 +123,10 @@ impl Controller {
 }
 
 impl Follow {
-    /// `true` if output was read from the socket already: [`next`](Iterator::next) gives it without waiting, and
+    /// `true` if output was read from the socket already, or there will be none: [`next`](Iterator::next) does not wait, and
     /// [`as_fd`](AsFd::as_fd) may stay silent.
     pub fn is_ready(&self) -> bool {
-        self.first.is_some() || self.frames.has_frame()
+        self.over || self.first.is_some() || self.frames.has_frame()
     }
 
     fn receive(&mut self, in_time: bool) -> Result<OutputPiece, ClientError> {

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::call::{Call, fail_at};
 use super::clock::time_of_day;
 use super::exit::DONE;
-use super::print::{complain, print_part};
+use super::print::{complain, print_part, while_read};
 use super::text::printable;
-use crate::client::{EventItem, StreamedEvent};
+use crate::client::{EventItem, EventStream, StreamedEvent};
 
 /// Shows what happens until the daemon ends or the reader has enough.
 pub(super) fn follow_events(call: &Call<'_>) -> u8 {
@@ -16,7 +16,7 @@ pub(super) fn follow_events(call: &Call<'_>) -> u8 {
         Ok(events) => events,
         Err(error) => return fail_at(call, error),
     };
-    for event in events {
+    for event in while_read(events, EventStream::is_ready) {
         let StreamedEvent { event, lost } = match event {
             Ok(event) => event,
             Err(error) => return fail_at(call, error),

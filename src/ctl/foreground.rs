@@ -5,10 +5,10 @@ use std::sync::mpsc::{Sender, channel};
 
 use super::call::{Call, explain, fail_at};
 use super::exit::{DONE, FAILED};
-use super::print::{complain, print_part};
+use super::print::{complain, print_part, while_read};
 use super::stdin::copy;
 use super::tty;
-use crate::client::{Amount, ClientError, Controller, WaitFor};
+use crate::client::{Amount, ClientError, Controller, Follow, WaitFor};
 
 /// Why it is over.
 enum End {
@@ -84,7 +84,7 @@ fn wait_for_end(controller: &Controller, name: &str) -> End {
 
 /// Shows what comes from one stream.
 fn show(controller: &Controller, name: &str, stderr: bool) -> Result<(), ClientError> {
-    for piece in controller.follow(name, stderr, Amount::Bytes(0))? {
+    for piece in while_read(controller.follow(name, stderr, Amount::Bytes(0))?, Follow::is_ready) {
         print_part(&piece?.bytes);
     }
     Ok(())

@@ -12,7 +12,7 @@ use super::call::{Call, complain_of, fail_at, with_unknown};
 use super::exit::{DONE, FAILED, NO_DAEMON};
 use super::keys::milliseconds;
 use super::names::{Known, choose, is_pattern};
-use super::print::{complain, print, print_part};
+use super::print::{complain, print, print_part, wait_readable};
 use super::table::{self, Style};
 use super::tty;
 use super::usage::{self, UsageSample};
@@ -190,11 +190,14 @@ fn redrawn(text: &str) -> String {
 /// Waits for an event and takes those that follow at once, or for another size of the terminal; `false`: there will be
 /// no event any more.
 fn next_change(events: &mut EventStream, mut resized: Option<&mut PipeReader>) -> Result<bool, ClientError> {
-    if !events.is_ready() && is_resized_first(events, resized.as_deref()) {
-        if let Some(resized) = &mut resized {
-            let _ = resized.read(&mut [0; 64]);
+    if !events.is_ready() {
+        let fds: Vec<_> = std::iter::once(events.as_fd()).chain(resized.as_deref().map(AsFd::as_fd)).collect();
+        if wait_readable(&fds) == Some(1) {
+            if let Some(resized) = &mut resized {
+                let _ = resized.read(&mut [0; 64]);
+            }
+            return Ok(true);
         }
-        return Ok(true);
     }
     match events.next() {
         None => return Ok(false),
@@ -218,18 +221,5 @@ fn next_change(events: &mut EventStream, mut resized: Option<&mut PipeReader>) -
             None => return Ok(false),
             Some(event) => event?,
         };
-    }
-}
-
-/// Waits for either.
-fn is_resized_first(events: &EventStream, resized: Option<&PipeReader>) -> bool {
-    let Some(resized) = resized else { return false };
-    loop {
-        let mut fds = [PollFd::new(resized.as_fd(), PollFlags::POLLIN), PollFd::new(events.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) => return fds.first().is_some_and(|fd| fd.any() == Some(true)),
-            Err(nix::Error::EINTR) => {}
-            Err(_) => return false,
-        }
     }
 }

@@ -4,10 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use super::call::{Call, fail_at};
 use super::exit::{DONE, FAILED};
-use super::print::{complain, print_part};
+use super::print::{complain, print_part, while_read};
 use super::targets::{Kind, targets};
 use super::verb::Opt;
-use crate::client::{Amount, OutputPiece};
+use crate::client::{Amount, Follow, OutputPiece};
 use crate::codec::frames::DEFAULT_LINES;
 
 /// A line that is longer is shown in pieces where several programs are followed, in bytes.
@@ -82,7 +82,7 @@ fn follow_one(call: &Call<'_>, name: &str, stderr: bool, amount: Amount, prefix:
         Err(error) => return fail_at(call, error),
     };
     let mut held = Vec::new();
-    for piece in pieces {
+    for piece in while_read(pieces, Follow::is_ready) {
         let OutputPiece { bytes, lost } = match piece {
             Ok(piece) => piece,
             Err(error) => return fail_at(call, error),

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::fake::{Fake, Outcome, outcome, send};
 
@@ -254,4 +254,61 @@ fn a_reader_that_has_enough_is_no_error_and_a_full_disk_is_one() {
     // `output` of std replaces the file by a pipe where it was not set: set, it stays.
     assert_eq!(code, Some(1), "{err}");
     assert!(err.starts_with("supervicectl: cannot write to standard output: No space left on device"), "{err}");
+}
+
+/// Of what comes as it comes perhaps nothing comes any more: the end of the reader is noticed without it.
+#[test]
+fn a_follower_ends_with_its_reader_and_not_with_the_next_event() {
+    const EVENT: &str = r#"{"status":"ok","more":true,"event":{"event_type":"RELOAD","processname":"web","time":1}}"#;
+    for (args, count) in [
+        (&["events"][..], 1),
+        (&["events", "--json"], 1),
+        (&["tail", "-f", "a"], 1),
+        (&["tail", "-f", "a", "b"], 2),
+        (&["status", "-w", "--plain"], 1),
+        (&["fg", "a"], 1),
+    ] {
+        let fake = Fake::new(|request, stream| {
+            let request: serde_json::Value = serde_json::from_str(request).expect("JSON");
+            match request["command"].as_str() {
+                Some("status") => return send(stream, STATUS),
+                // The process goes on.
+                Some("wait") => {}
+                Some("pid") => return send(stream, r#"{"status":"ok","pid":12}"#),
+                Some("events") => {
+                    send(stream, r#"{"status":"ok","more":true}"#);
+                    send(stream, EVENT);
+                }
+                Some("tail") if request["stream"] == "stdout" => {
+                    send(stream, r#"{"status":"ok","text":"out\n","more":true}"#);
+                }
+                _ => send(stream, r#"{"status":"ok","text":"","more":true}"#),
+            }
+            // Open until the client has ended, and silent.
+            let _ = std::io::Read::read(stream, &mut [0]);
+        });
+        let mut child = Command::new(env!("CARGO_BIN_EXE_supervicectl"))
+            .arg("-s")
+            .arg(fake.socket())
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it can be executed");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        assert_eq!(lines.by_ref().take(count).count(), count, "{args:?}");
+        drop(lines);
+        let begin = Instant::now();
+        let code = loop {
+            if let Some(status) = child.try_wait().expect("waitpid") {
+                break status.code();
+            }
+            if begin.elapsed() > Duration::from_secs(60) {
+                child.kill().expect("it lives");
+                panic!("{args:?}: it goes on without its reader");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(code, Some(0), "{args:?}");
+    }
 }
