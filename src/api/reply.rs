@@ -156,6 +156,8 @@ pub enum Reply {
     },
     /// The update is confirmed.
     Confirmed,
+    /// The update that was to be confirmed has changed nothing, so that nothing would have been taken back either.
+    NothingChanged,
     /// The daemon ends.
     ShuttingDown,
     /// Everything is stopped, and then the machine.
@@ -387,6 +389,7 @@ impl fmt::Display for Reply {
                 write!(f, "Reloaded {name} ({})", signal_text(*signal))
             }
             Reply::Confirmed => f.write_str("The update is confirmed"),
+            Reply::NothingChanged => f.write_str("Nothing to confirm: the update has changed nothing"),
             Reply::ShuttingDown => f.write_str("The daemon is shutting down"),
             Reply::PowerBegun(power) => write!(f, "{}: everything is stopped", power.command()),
             Reply::LogsReopened => f.write_str("all log files are opened anew"),

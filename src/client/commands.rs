@@ -305,7 +305,8 @@ impl Controller {
     /// Keeps what an [`update`](Self::update) has changed; the daemon's message.
     ///
     /// # Errors
-    /// [`ClientError::Failed`] where nothing waits to be confirmed.
+    /// [`ClientError::Failed`] where nothing waits to be confirmed; an update that was to be, and has changed nothing, is none of
+    /// these.
     pub fn confirm(&self) -> Result<String, ClientError> {
         self.act("confirm", &[])
     }

@@ -32,10 +32,7 @@ pub(super) fn print(text: &str) -> u8 {
 }
 
 /// What comes, as it comes, for as long as somebody reads what is shown of it. `is_ready` tells whether the next item needs no wait.
-pub(super) fn while_read<S: Iterator + AsFd>(
-    mut stream: S,
-    is_ready: fn(&S) -> bool,
-) -> impl Iterator<Item = S::Item> {
+pub(super) fn while_read<S: Iterator + AsFd>(mut stream: S, is_ready: fn(&S) -> bool) -> impl Iterator<Item = S::Item> {
     std::iter::from_fn(move || {
         if !is_ready(&stream) {
             wait_readable(&[stream.as_fd()]);

@@ -33,6 +33,7 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
         | Reply::EnabledSet { .. }
         | Reply::ProcessReloaded { .. }
         | Reply::Confirmed
+        | Reply::NothingChanged
         | Reply::ShuttingDown
         | Reply::PowerBegun(_)
         | Reply::LogsReopened

@@ -182,6 +182,10 @@ fn reports_are_these_bytes_on_the_wire() {
             ),
         ),
         (Reply::Confirmed, text(r#"{"status":"ok","message":"The update is confirmed"}"#)),
+        (
+            Reply::NothingChanged,
+            text(r#"{"status":"ok","message":"Nothing to confirm: the update has changed nothing"}"#),
+        ),
     ] {
         assert_eq!(reply(told), wanted);
     }

@@ -127,6 +127,9 @@ pub(super) struct Commit {
     pending: Option<Box<PendingCommit>>,
     /// Why the last one was taken back, for whoever comes too late to confirm it.
     taken_back: Option<Box<RollbackReason>>,
+    /// The last one has changed nothing: a script that confirms it can't know that, and is told so.
+    #[serde(default)]
+    changed_nothing: bool,
     /// It is being taken back.
     rolling_back: bool,
 }
@@ -384,8 +387,20 @@ impl Engine {
         self.act_in_order(Act::Stop, &change.removed, by, true);
     }
 
+    /// A configuration was applied, with `way_back` to be confirmed: what was before, and for how long.
+    pub(super) fn applied(&mut self, way_back: Option<(Snapshot, Duration)>, change: &Change) {
+        match way_back {
+            Some((before, confirm)) if !change.is_nothing() => {
+                self.commit.changed_nothing = false;
+                self.begin_commit(before, confirm, change);
+            }
+            Some(_) => (self.commit.changed_nothing, self.commit.taken_back) = (true, None),
+            None => self.commit.changed_nothing &= change.is_nothing(),
+        }
+    }
+
     /// From now on the update is taken back unless it is confirmed.
-    pub(super) fn begin_commit(&mut self, before: Snapshot, confirm: Duration, change: &Change) {
+    fn begin_commit(&mut self, before: Snapshot, confirm: Duration, change: &Change) {
         let watched: Vec<ProcId> = change.started.iter().chain(&change.restarted).copied().collect();
         let until = self.now.checked_add(confirm).unwrap_or(self.now);
         let seconds = confirm.as_secs();
@@ -466,11 +481,13 @@ impl Engine {
             self.roll_back();
         }
         self.timers.set(TimerKey::Commit, None);
+        let changed_nothing = std::mem::take(&mut self.commit.changed_nothing);
         match (self.commit.pending.take(), self.commit.taken_back.take()) {
             (Some(_), _) => {
                 self.waiters.keep_updates();
                 self.reply(token, Reply::Confirmed);
             }
+            (None, None) if changed_nothing => self.reply(token, Reply::NothingChanged),
             (None, taken_back) => self.refuse(token, Refusal::NothingToConfirm { taken_back }),
         }
     }

@@ -403,11 +403,7 @@ impl Engine {
         self.review_additions(scaled, &new);
         let mode = if update.is_some() { ApplyMode::Update } else { ApplyMode::Reload };
         let change = self.apply_config(new, &mode, &first.by);
-        if let (Some(before), Some(confirm)) = (before, confirm)
-            && !change.is_nothing()
-        {
-            self.begin_commit(before, confirm, &change);
-        }
+        self.applied(before.zip(confirm), &change);
         let until = self.commit.pending_until();
         for asked in requests {
             let token = asked.request.and_then(|request| self.ledger.take(request));

@@ -103,6 +103,50 @@ fn an_update_that_can_not_even_spawn_is_taken_back_and_nobody_hears_of_it_twice(
     assert_eq!(bench.message(), "FAILED Nothing to confirm: no update waits for it");
 }
 
+/// Whoever confirms an update that has changed nothing can't know that, and nothing was taken back.
+#[test]
+fn an_update_that_has_changed_nothing_can_be_confirmed_once() {
+    const NONE: &str = "FAILED Nothing to confirm: no update waits for it";
+    const NOTHING: &str = "Nothing to confirm: the update has changed nothing";
+    const BACK: &str = "FAILED Nothing to confirm: the update was taken back, because nobody has confirmed it in time";
+    fn confirm(bench: &mut Bench) -> String {
+        bench.ask(9, Request::Command(Command::Confirm));
+        bench.message()
+    }
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.start(1, "p");
+    assert_eq!(confirm(&mut bench), NONE);
+    bench.ask(2, update(None));
+    bench.load(&[quick("p")]);
+    assert_eq!(confirm(&mut bench), NONE, "nobody was to confirm that");
+    bench.ask(3, update(Some(60)));
+    bench.load(&[quick("p")]);
+    assert_eq!((confirm(&mut bench).as_str(), confirm(&mut bench).as_str()), (NOTHING, NONE));
+    // Another one that changes as little is no obstacle; one that changes something is the last one.
+    for (config, told) in [(quick("p"), NOTHING), (other(&quick("p")), NONE)] {
+        bench.ask(4, update(Some(60)));
+        bench.load(&[quick("p")]);
+        bench.ask(5, update(None));
+        bench.load(&[config]);
+        assert_eq!(confirm(&mut bench), told);
+    }
+    bench.end(0, Exit::Signal(15));
+    // One that was taken back is told of, until another one follows it.
+    for told in [BACK, NOTHING] {
+        bench.ask(6, update(Some(60)));
+        bench.load(&[quick("p")]);
+        bench.end(0, Exit::Signal(15));
+        bench.pass(60);
+        bench.end(0, Exit::Signal(15));
+        assert_eq!(bench.entry(0).config().command, other(&quick("p")).command, "it was taken back");
+        if told == NOTHING {
+            bench.ask(7, update(Some(60)));
+            bench.load(&[other(&quick("p"))]);
+        }
+        assert_eq!(confirm(&mut bench), told);
+    }
+}
+
 #[test]
 fn the_console_is_set_up_anew_when_one_of_its_settings_has_changed() {
     let mut bench = Bench::new(&[]);

@@ -262,6 +262,12 @@ impl Sim {
                 self.count("confirmed");
                 self.model.commit.take().map(drop).ok_or_else(|| "nothing was to be confirmed".to_owned())?;
             }
+            Ok(Reply::NothingChanged) => {
+                self.count("confirmed without a change");
+                if self.model.commit.is_some() {
+                    return Err("an update was to be confirmed".to_owned());
+                }
+            }
             Ok(Reply::Paused { .. }) => self.count("paused"),
             Ok(Reply::Resumed { .. }) => self.count("resumed"),
             Ok(Reply::RunBegun { .. }) => self.count("run"),

@@ -167,6 +167,9 @@ impl Oracle {
                 if let Reply::Updated(updated) = reply {
                     ensure(updated.confirm_until.is_none() || !ask.taken_back, "it was taken back")?;
                 }
+                if *reply == Reply::NothingChanged {
+                    return ensure(self.commit.is_none(), "an update waits to be confirmed");
+                }
                 self.judge_reply(ask, left, is_shown)
             }
             Err(refusal) if timed_out(refusal) => {
@@ -340,7 +343,7 @@ fn fits(request: &Request, reply: &Reply) -> bool {
             Command::ReloadProcess { .. } => matches!(reply, Reply::ProcessReloaded { .. }),
             Command::Reload => matches!(reply, Reply::Reloaded { .. }),
             Command::Update { .. } | Command::Scale { .. } => matches!(reply, Reply::Updated(_)),
-            Command::Confirm => matches!(reply, Reply::Confirmed),
+            Command::Confirm => matches!(reply, Reply::Confirmed | Reply::NothingChanged),
             Command::SetLogLevel { .. } => matches!(reply, Reply::LogLevel(_)),
             Command::SetFlag { .. } => matches!(reply, Reply::FlagSet { .. }),
             Command::ClearLogs { .. } => matches!(reply, Reply::LogsCleared { .. }),
