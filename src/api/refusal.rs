@@ -380,6 +380,7 @@ impl Refusal {
     /// The stable, machine-readable name of its kind, for instance `no_such_process`.
     pub fn kind(&self) -> &'static str {
         match self {
+            Refusal::NoSuchProcess { hint: NameHint::ScaledAway(_), .. } => "scaled_to_0",
             Refusal::NoSuchProcess { .. } => "no_such_process",
             Refusal::NoSuchGroup { .. } => "no_such_group",
             Refusal::Forbidden { .. } => "forbidden",

@@ -22,6 +22,16 @@ pub struct Results {
     pub also: Vec<String>,
 }
 
+/// What `enable` and `disable` came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct EnabledSet {
+    /// The daemon's message.
+    pub message: String,
+    /// Why it could not be written, and ends with the daemon.
+    pub unsaved: Option<String>,
+}
+
 /// Which daemon answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -180,7 +190,7 @@ impl Controller {
     /// # Errors
     /// As [`start_process`](Self::start_process).
     pub fn disable(&self, name: &str) -> Result<String, ClientError> {
-        self.act("disable", &[("name", name.into())])
+        self.set_enabled(name, false).map(|set| set.message)
     }
 
     /// Takes [`disable`](Self::disable) back.
@@ -188,7 +198,13 @@ impl Controller {
     /// # Errors
     /// As [`start_process`](Self::start_process).
     pub fn enable(&self, name: &str) -> Result<String, ClientError> {
-        self.act("enable", &[("name", name.into())])
+        self.set_enabled(name, true).map(|set| set.message)
+    }
+
+    /// Either, with whether it was written to where it should be.
+    pub(crate) fn set_enabled(&self, name: &str, enabled: bool) -> Result<EnabledSet, ClientError> {
+        let command = if enabled { "enable" } else { "disable" };
+        self.ask(command, &[("name", name.into())], Pace::WhenDone)
     }
 
     /// Has a process read its own configuration again, by its `reload_command` and `reload_signal`; the daemon's message when

@@ -71,25 +71,28 @@ pub(super) fn resume(call: &Call<'_>) -> u8 {
 
 /// `disable [--now] NAME...`: what is told of a name is what was done last.
 pub(super) fn disable(call: &Call<'_>) -> u8 {
-    let now = call.args.has(Opt::Now);
-    on_terms(call, Kind::Processes, &|controller, name, terms| {
-        let disabled = controller.disable(name)?;
-        if !now {
-            return Ok(disabled);
-        }
-        controller.stop_process_with(name, terms).map(|stopped| format!("{disabled}\n{stopped}"))
-    })
+    set_enabled(call, false, &|controller, name, terms| controller.stop_process_with(name, terms))
 }
 
 /// `enable [--now] NAME...`
 pub(super) fn enable(call: &Call<'_>) -> u8 {
+    set_enabled(call, true, &|controller, name, terms| controller.start_process_with(name, terms))
+}
+
+/// With `--now` what follows from it is done, too. What could not be written ends with the daemon: that is a failure, and no reason
+/// to leave the rest undone.
+fn set_enabled(call: &Call<'_>, enabled: bool, follow: One<'_>) -> u8 {
     let now = call.args.has(Opt::Now);
     on_terms(call, Kind::Processes, &|controller, name, terms| {
-        let enabled = controller.enable(name)?;
-        if !now {
-            return Ok(enabled);
+        let set = controller.set_enabled(name, enabled)?;
+        let message = match now {
+            true => format!("{}\n{}", set.message, follow(controller, name, terms)?),
+            false => set.message,
+        };
+        match set.unsaved {
+            None => Ok(message),
+            Some(_) => Err(ClientError::Failed { code: None, refusal: None, message, cause_data: None }),
         }
-        controller.start_process_with(name, terms).map(|started| format!("{enabled}\n{started}"))
     })
 }
 

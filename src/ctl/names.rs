@@ -24,9 +24,16 @@ pub(super) fn is_pattern(word: &str) -> bool {
     word == "all" || word.starts_with("group:") || word.starts_with("state:") || has_wildcard(word)
 }
 
-/// The indices of the processes that the words select, each once, in the order of the words; and an error for each word
-/// that selects none. A name that exists takes precedence over the same word as a pattern.
-pub(super) fn choose(all: &[Known<'_>], words: &[String]) -> (Vec<usize>, Vec<String>) {
+/// A word that selects nothing, and how that is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unmatched {
+    pub word: String,
+    pub message: String,
+}
+
+/// The indices of the processes that the words select, each once, in the order of the words; and each word that selects none.
+/// A name that exists takes precedence over the same word as a pattern.
+pub(super) fn choose(all: &[Known<'_>], words: &[String]) -> (Vec<usize>, Vec<Unmatched>) {
     let mut chosen = Vec::new();
     let mut errors = Vec::new();
     for word in words {
@@ -41,7 +48,7 @@ pub(super) fn choose(all: &[Known<'_>], words: &[String]) -> (Vec<usize>, Vec<St
             }
         }
         if !is_known && chosen.len() == before {
-            errors.push(no_match(all, word));
+            errors.push(Unmatched { word: word.clone(), message: no_match(all, word) });
         }
     }
     (chosen, errors)
@@ -119,7 +126,7 @@ mod tests {
         let chosen = |words: &str| {
             let words: Vec<String> = words.split(',').map(str::to_owned).collect();
             let (numbers, errors) = choose(&all, &words);
-            (numbers, errors.join("|"))
+            (numbers, errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("|"))
         };
         let found = |numbers: &[usize]| (numbers.to_vec(), String::new());
         assert_eq!(chosen("all"), found(&[0, 1, 2, 3]));

@@ -126,10 +126,7 @@ pub(super) fn update(call: &Call<'_>) -> u8 {
 }
 
 fn told_update(call: &Call<'_>, updated: Updated) -> String {
-    let Updated { added, removed, changed, restarted, confirm_until, daemon, unsaved } = updated;
-    if let Some(why) = unsaved {
-        complain(&format!("not saved, it ends with the daemon: {why}"));
-    }
+    let Updated { added, removed, changed, restarted, confirm_until, daemon, unsaved: _ } = updated;
     let others: Vec<String> = changed.into_iter().filter(|name| !restarted.contains(name)).collect();
     let lists: [(&str, &[String]); 4] =
         [("Added", &added), ("Removed", &removed), ("Restarted", &restarted), ("Changed", &others)];
@@ -151,9 +148,24 @@ pub(super) fn scale(call: &Call<'_>) -> u8 {
     let Ok(instances) = number.parse() else { return usage(call, &format!("'{number}' is no number of instances")) };
     let save = call.args.has(Opt::Save);
     match waited_for(call, || call.controller.scale(name, instances, save)) {
-        Ok(updated) => show(call, &ok(&updated), &told_update(call, updated)),
+        Ok(updated) => scaled(call, updated),
         Err(error) => fail_at(call, error),
     }
+}
+
+/// What could not be written ends with the daemon: that is a failure, though all else is done.
+fn scaled(call: &Call<'_>, updated: Updated) -> u8 {
+    let mut answer = ok(&updated);
+    let Some(why) = updated.unsaved.clone() else { return show(call, &answer, &told_update(call, updated)) };
+    let message = format!("not saved, it ends with the daemon: {why}");
+    if call.args.json() {
+        answer["status"] = "error".into();
+        answer["message"] = message.into();
+    } else {
+        complain(&message);
+    }
+    show(call, &answer, &told_update(call, updated));
+    FAILED
 }
 
 pub(super) fn reread(call: &Call<'_>) -> u8 {

@@ -5,13 +5,14 @@ use std::path::Path;
 use crate::config::document::Document;
 use crate::models::{DEFAULT_SOCKET_PATH, Dialect};
 
-/// The socket or URL: of `-s`, of the configuration that `-c` names, of the environment, or the default.
+/// The socket or URL: of `-s`, of the configuration that `-c` names, of the environment, or the default. They may be of two daemons:
+/// both at once are an error, since a command for the wrong one is worse than none.
 pub(super) fn socket(socket: Option<&str>, configuration: Option<&str>) -> Result<String, String> {
-    if let Some(socket) = socket {
-        return Ok(socket.to_owned());
-    }
-    if let Some(file) = configuration {
-        return configured_socket(Path::new(file));
+    match (socket, configuration) {
+        (Some(_), Some(_)) => return Err("-s and -c both say which daemon is meant; give one of them".to_owned()),
+        (Some(socket), None) => return Ok(socket.to_owned()),
+        (None, Some(file)) => return configured_socket(Path::new(file)),
+        (None, None) => {}
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|socket| !socket.is_empty());
     let environment = variable("SUPERVICE_URL").or_else(|| variable("SUPERVICE_SOCKET"));

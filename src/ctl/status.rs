@@ -14,6 +14,7 @@ use super::keys::milliseconds;
 use super::names::{Known, choose, is_pattern};
 use super::print::{complain, print, print_part, wait_readable};
 use super::table::{self, Style};
+use super::targets::told;
 use super::tty;
 use super::usage::{self, UsageSample};
 use super::verb::Opt;
@@ -65,7 +66,7 @@ fn chosen<T>(call: &Call<'_>, all: Vec<T>, known: impl Fn(&T) -> Known<'_>) -> (
     let (numbers, unknown) = choose(&all.iter().map(known).collect::<Vec<_>>(), &call.args.names);
     // In the daemon's order: a table is easier to find one's way in when it is always the same.
     let kept = all.into_iter().enumerate().filter(|(number, _)| numbers.contains(number)).map(|(_, one)| one);
-    (kept.collect(), unknown)
+    (kept.collect(), told(call.controller, unknown))
 }
 
 fn table_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {

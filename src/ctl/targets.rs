@@ -1,8 +1,11 @@
 //! What the names on a command line stand for.
 
 use super::call::Call;
-use super::names::{Known, choose, is_pattern};
-use crate::client::{ClientError, ProcessStatus};
+use super::names::{Known, Unmatched, choose, is_pattern};
+use crate::client::{ClientError, Controller, ProcessStatus};
+
+/// How the daemon refuses the name of what somebody wants no instance of.
+const SCALED_TO_0: &str = "scaled_to_0";
 
 /// What is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,20 +25,39 @@ pub(super) fn targets(
         return Ok((words.to_vec(), Vec::new()));
     }
     let all = call.controller.status()?;
-    Ok(match kind {
+    let (names, unmatched) = match kind {
         Kind::Groups => groups(&all, words),
         Kind::Processes => processes(&all, words),
-    })
+    };
+    Ok((names, told(call.controller, unmatched)))
 }
 
-fn processes(all: &[ProcessStatus], words: &[String]) -> (Vec<String>, Vec<String>) {
+/// How it is told that these words select nothing. That somebody has scaled a program to 0 only the daemon knows.
+pub(super) fn told(controller: &Controller, unmatched: Vec<Unmatched>) -> Vec<String> {
+    let tell = |Unmatched { word, message }| match reason(controller, &word) {
+        Some(ClientError::Failed { message, .. }) => message,
+        Some(_) | None => message,
+    };
+    unmatched.into_iter().map(tell).collect()
+}
+
+fn reason(controller: &Controller, word: &str) -> Option<ClientError> {
+    if word == "all" || word.starts_with("state:") {
+        return None;
+    }
+    let name = word.strip_prefix("group:").unwrap_or(word);
+    let refused = controller.status_of::<ProcessStatus>(Some(name)).err()?;
+    (refused.refusal() == Some(SCALED_TO_0)).then_some(refused)
+}
+
+fn processes(all: &[ProcessStatus], words: &[String]) -> (Vec<String>, Vec<Unmatched>) {
     let known: Vec<Known<'_>> = all.iter().map(Known::from).collect();
     let (chosen, unknown) = choose(&known, words);
     let names = chosen.into_iter().filter_map(|number| all.get(number)).map(|process| process.name.clone());
     (names.collect(), unknown)
 }
 
-fn groups(all: &[ProcessStatus], words: &[String]) -> (Vec<String>, Vec<String>) {
+fn groups(all: &[ProcessStatus], words: &[String]) -> (Vec<String>, Vec<Unmatched>) {
     let mut groups: Vec<Known<'_>> = Vec::new();
     for name in all.iter().filter_map(|process| process.group.as_deref()) {
         if !groups.iter().any(|known| known.name == name) {

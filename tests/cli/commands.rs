@@ -236,7 +236,8 @@ fn the_socket_is_that_of_the_configuration() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
     let outcome = fake.run(command.arg("-c").arg(&file).arg("status"));
     assert_eq!((outcome.code, outcome.err.replace(&shown, "FILE").as_str()), (Some(2), missing));
-    assert_eq!(ctl("", &["-s", &socket, "status"]).0, Some(0), "-s counts before it");
+    let both = "supervicectl: -s and -c both say which daemon is meant; give one of them\n";
+    assert_eq!(ctl("", &["-s", &socket, "status"]), (Some(2), both.to_owned()));
 }
 
 #[test]

@@ -185,11 +185,23 @@ fn whoever_names_what_is_scaled_to_0_is_told_so() {
     tell(&daemon, &["scale", "--save", "web", "0"]);
     let told = "web is scaled to 0; supervicectl scale web N has N of it";
     for turn in 0..2 {
-        for words in [&["start", "web"][..], &["stop", "web:00"], &["why", "web"], &["cat", "web"]] {
-            let (code, _, errors) = daemon.ctl(words);
-            assert!(code != 0 && errors.contains(told), "{turn}: {words:?}: {errors}");
+        for words in [
+            &["start", "web"][..],
+            &["stop", "web:00"],
+            &["why", "web"],
+            &["cat", "web"],
+            &["status", "web"],
+            &["status", "--json", "other", "web:*"],
+            &["status", "web:01", "other"],
+            &["start", "group:web"],
+            &["startgroup", "web"],
+            &["tail", "web:*"],
+        ] {
+            let (code, text, errors) = daemon.ctl(words);
+            assert!(code != 0 && (text + &errors).contains(told), "{turn}: {words:?}: {errors}");
         }
         assert!(!refused(&daemon, &["start", "wob"]).contains("scaled"));
+        assert!(!refused(&daemon, &["status", "other:*"]).contains("scaled"));
         daemon = again(daemon, Signal::SIGTERM);
     }
     tell(&daemon, &["scale", "web", "1"]);

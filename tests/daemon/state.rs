@@ -94,11 +94,24 @@ fn a_directory_that_takes_nothing_is_told_and_holds_up_nobody() {
     // A file in its place: also for root nothing can be written there.
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("state"), "").expect("a file");
-    let daemon = Daemon::start_in(dir, PROGRAMS, STATE);
+    let many = "[program:many]\nnumprocs = 2\ncommand = sleep 300\nstartsecs = 0\n";
+    let daemon = Daemon::start_in(dir, &(PROGRAMS.to_owned() + many), STATE);
     daemon.wait_state("db", "RUNNING");
-    let text = tell(&daemon, &["disable", "db"]);
-    assert!(text.starts_with("Disabled db until the daemon ends: ") && text.contains("state/disabled"), "{text}");
+    let unsaved = |verb: &[&str]| {
+        let (code, text, errors) = daemon.ctl(verb);
+        assert_eq!(code, 1, "what is lost with the daemon is no success: {text}{errors}");
+        text + &errors
+    };
+    let text = unsaved(&["disable", "db"]);
+    let told = "supervicectl: Disabled db until the daemon ends: ";
+    assert!(text.starts_with(told) && text.contains("state/disabled"), "{text}");
     assert_eq!(daemon.status("db").disabled, Some(true));
+    let text = unsaved(&["disable", "--now", "--json", "db"]);
+    assert!(text.contains(r#""status":"error""#) && text.contains("Stopped db"), "{text}");
+    assert_eq!(daemon.status("db").state, "STOPPED", "it is done all the same");
+    assert!(unsaved(&["scale", "--save", "many", "3"]).contains("supervicectl: not saved, it ends with the daemon: "));
+    let text = unsaved(&["scale", "--save", "--json", "many", "2"]);
+    assert!(text.contains(r#""status":"error""#) && text.contains(r#""removed":["many:02"]"#), "{text}");
     daemon.wait_log("what was disabled is lost when the daemon ends");
     // As soon as it can be, it is kept.
     fs::remove_file(daemon.path("state")).expect("removed");
@@ -113,14 +126,14 @@ fn what_could_not_be_written_is_tried_again_until_it_can() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("state"), "").expect("a file");
     let daemon = Daemon::start_in(dir, PROGRAMS, STATE);
-    tell(&daemon, &["disable", "db"]);
+    assert_eq!(daemon.ctl(&["disable", "db"]).0, 1);
     fs::remove_file(daemon.path("state")).expect("removed");
     wait_until("it is written", || daemon.read("state/disabled") == "supervice state 1 disabled\ndb\nend 1\n");
     daemon.wait_log("state/disabled: written again");
     // Nor does an end that comes first lose it.
     fs::remove_dir_all(daemon.path("state")).expect("removed");
     fs::write(daemon.path("state"), "").expect("a file");
-    tell(&daemon, &["disable", "web"]);
+    assert_eq!(daemon.ctl(&["disable", "web"]).0, 1);
     fs::remove_file(daemon.path("state")).expect("removed");
     let daemon = again(daemon, Signal::SIGTERM);
     assert_eq!(["db", "web"].map(|name| daemon.status(name).disabled), [Some(true); 2]);

@@ -131,7 +131,7 @@ fn one_of_each() -> Vec<Refusal> {
 /// The kinds that each can be of; a new variant has to be named here, and one of it above.
 fn kinds(refusal: &Refusal) -> &'static [&'static str] {
     match refusal {
-        Refusal::NoSuchProcess { .. } => &["no_such_process"],
+        Refusal::NoSuchProcess { .. } => &["no_such_process", "scaled_to_0"],
         Refusal::NoSuchGroup { .. } => &["no_such_group"],
         Refusal::Forbidden { .. } => &["forbidden"],
         Refusal::ShuttingDown => &["shutting_down"],

@@ -30,7 +30,6 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
         | Reply::SignalSent { .. }
         | Reply::Paused { .. }
         | Reply::Resumed { .. }
-        | Reply::EnabledSet { .. }
         | Reply::ProcessReloaded { .. }
         | Reply::Confirmed
         | Reply::NothingChanged
@@ -45,6 +44,13 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
         | Reply::FlagSet { .. }
         | Reply::Restarting
         | Reply::LogsCleared { .. } => ok(&reply.to_string()),
+        Reply::EnabledSet { kept, .. } => match kept.as_ref().and_then(unsaved) {
+            None => ok(&reply.to_string()),
+            Some(why) => {
+                let texts = [reply.to_string(), why].map(serde_json::Value::from);
+                report::ok_with(&format!(r#""message":{},"unsaved":{}"#, texts[0], texts[1]))
+            }
+        },
         #[cfg(feature = "attach")]
         Reply::RunBegun { name } => {
             let texts = [reply.to_string(), name.clone()].map(serde_json::Value::from);
@@ -86,11 +92,16 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
             restarted: updated.restarted.clone(),
             confirm_until: updated.confirm_until.map(|at| clock.stamp(at)),
             daemon: updated.daemon.clone(),
-            unsaved: match &updated.saved {
-                Some(Keeping::Failed(why)) => Some(why.to_string()),
-                Some(Keeping::Kept | Keeping::NoDirectory | Keeping::Transient) | None => None,
-            },
+            unsaved: updated.saved.as_ref().and_then(unsaved),
         }),
+    }
+}
+
+/// Why what was to outlive the daemon does not.
+fn unsaved(keeping: &Keeping) -> Option<String> {
+    match keeping {
+        Keeping::Failed(why) => Some(why.to_string()),
+        Keeping::Kept | Keeping::NoDirectory | Keeping::Transient => None,
     }
 }
 

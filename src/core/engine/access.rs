@@ -321,6 +321,9 @@ impl Engine {
             Err(Refusal::NoSuchGroup { name, .. }) if self.access().names_group(by, right, group) => {
                 Err(Refusal::NoSuchGroup { name, nearest: None })
             }
+            Err(Refusal::NoSuchProcess { name, hint }) if self.access().names_group(by, right, group) => {
+                Err(Refusal::NoSuchProcess { name, hint: self.shown_hint(by, hint) })
+            }
             Err(_) => Err(forbidden),
         }
     }

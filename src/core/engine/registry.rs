@@ -322,6 +322,12 @@ impl Registry {
     /// As [`members`](Self::members), or what is wrong with the name.
     pub(super) fn members_or_refuse(&self, group: &str) -> Result<Vec<ProcId>, Refusal> {
         let ids: Vec<ProcId> = self.members(group).into_iter().map(|(id, _)| id).collect();
+        if ids.is_empty() && self.is_scaled_away(group) {
+            return Err(Refusal::NoSuchProcess {
+                name: group.to_owned(),
+                hint: NameHint::ScaledAway(group.to_owned()),
+            });
+        }
         if ids.is_empty() {
             let known = self.present().map(|(_, entry)| entry.config().group_name());
             let nearest = closest(group, known).map(str::to_owned);
@@ -335,13 +341,17 @@ impl Registry {
         self.scaled_away = programs;
     }
 
+    fn is_scaled_away(&self, program: &str) -> bool {
+        self.scaled_away.iter().any(|away| away == program)
+    }
+
     /// What may have been meant by a name that is none.
     fn hint(&self, name: &str) -> NameHint {
         if self.id_of(name).is_some() {
             return NameHint::Leaving;
         }
         let program = name.split_once(':').map_or(name, |(program, _)| program);
-        if self.scaled_away.iter().any(|away| away == program) {
+        if self.is_scaled_away(program) {
             return NameHint::ScaledAway(program.to_owned());
         }
         if let Some((_, first)) = self.members(name).first() {
