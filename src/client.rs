@@ -62,8 +62,11 @@ pub struct Reloaded {
     pub added: Vec<String>,
     /// Programs that were stopped and removed, sorted.
     pub removed: Vec<String>,
-    /// Programs with new settings, which they take at their next start, sorted.
+    /// Programs with new settings, sorted.
     pub changed: Vec<String>,
+    /// Those among them that run with settings of before, which only a restart replaces; the others have theirs, or are down. `None`:
+    /// an older daemon does not tell.
+    pub needs_restart: Option<Vec<String>>,
     /// The daemon's own settings.
     pub daemon: DaemonChanges,
 }

@@ -310,6 +310,8 @@ pub enum Reply {
         changes: Changes,
         /// The daemon's own settings.
         daemon: DaemonChanges,
+        /// Those that have changed and run with settings of before, which only a restart replaces; sorted.
+        outdated: Vec<String>,
     },
     /// What an update has changed.
     Updated(Box<Updated>),

@@ -72,7 +72,7 @@ pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_en
 pub(crate) use expand::instance_value;
 pub(crate) use origins::ProgramOrigins;
 pub use plan::{ChangedSetting, KeyDiff, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
-pub(crate) use plan::{all_keys, diff_shared};
+pub(crate) use plan::{all_keys, diff_shared, differ_in_number_alone};
 pub use print::{Secrets, to_json};
 pub(crate) use shared::{Configuration, Reading};
 #[cfg(feature = "attach")]

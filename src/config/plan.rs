@@ -168,6 +168,13 @@ pub fn needs_restart(old: &ProgramConfig, new: &ProgramConfig) -> bool {
     })
 }
 
+/// `true` where nothing but the number of instances differs: to this one that is no change, only to the others, which come or go.
+pub(crate) fn differ_in_number_alone(old: &ProgramConfig, new: &ProgramConfig) -> bool {
+    let (numprocs, numprocs_start) = (new.numprocs, new.numprocs_start);
+    (old.numprocs, old.numprocs_start) != (numprocs, numprocs_start)
+        && ProgramConfig { numprocs, numprocs_start, ..old.clone() } == *new
+}
+
 /// A key whose value is different.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyDiff {

@@ -203,7 +203,7 @@ impl Supervisor {
     /// [`ProcessError::Failed`] with everything that is wrong with the file.
     pub fn reload_config(&self) -> Result<ReloadPlan, ProcessError> {
         let reply = self.inner.obtain(Command::Reload)?;
-        let Reply::Reloaded { changes: Changes { added, removed, changed }, daemon } = reply else {
+        let Reply::Reloaded { changes: Changes { added, removed, changed }, daemon, outdated: _ } = reply else {
             return Ok(ReloadPlan::default());
         };
         let daemon_settings_changed = ChangedSetting::of_keys(&[daemon.live, daemon.restart].concat());

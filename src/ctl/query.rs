@@ -92,11 +92,20 @@ const NEEDS_RESTART: &str = "Needs a restart of the daemon";
 
 pub(super) fn reload(call: &Call<'_>) -> u8 {
     match waited_for(call, || call.controller.reload()) {
-        Ok(Reloaded { added, removed, changed, daemon }) => {
-            let json =
+        Ok(Reloaded { added, removed, changed, needs_restart, daemon }) => {
+            let mut json =
                 json!({"status": "ok", "added": added, "removed": removed, "changed": changed, "daemon": daemon});
-            let mut text =
-                listed(&[("Added", &added), ("Removed", &removed), ("Changed (restart to apply)", &changed)]);
+            if let Some(needs_restart) = &needs_restart {
+                json["needs_restart"] = needs_restart.as_slice().into();
+            }
+            let (outdated, others): (Vec<_>, Vec<_>) =
+                changed.into_iter().partition(|name| needs_restart.as_ref().is_none_or(|needs| needs.contains(name)));
+            let mut text = listed(&[
+                ("Added", &added),
+                ("Removed", &removed),
+                ("Changed", &others),
+                ("Changed (restart to apply)", &outdated),
+            ]);
             text.push_str(&daemon_keys(&daemon));
             show(call, &json, &or_nothing(text))
         }

@@ -154,6 +154,9 @@ fn reload_tells_what_has_changed() {
     let json = "{\"added\":[\"a\",\"b\"],\"changed\":[\"d\"],\"daemon\":{\"live\":[],\"restart\":[]},\
                 \"removed\":[\"c\"],\"status\":\"ok\"}\n";
     assert_eq!(fake.ctl(&["reload", "--json"]), outcome(0, json, ""));
+    let fake = Fake::answering(r#"{"status":"ok","changed":["b","d"],"needs_restart":["d"]}"#);
+    assert_eq!(fake.ctl(&["reload"]), outcome(0, "Changed: b\nChanged (restart to apply): d\n", ""));
+    assert!(fake.ctl(&["reload", "--json"]).out.contains(r#""needs_restart":["d"]"#));
     let fake = Fake::answering(r#"{"status":"ok","added":[],"removed":[],"changed":[]}"#);
     assert_eq!(fake.ctl(&["reload"]), outcome(0, "No changes\n", ""));
     let fake = Fake::answering(r#"{"status":"error","code":"FAILED","message":"f:1: wrong\nf:2: wrong"}"#);

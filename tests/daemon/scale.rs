@@ -92,6 +92,33 @@ fn a_reload_keeps_it_until_the_file_says_another_number() {
     daemon.terminate();
 }
 
+/// To those that stay another number is no change.
+#[test]
+fn another_number_in_the_file_names_those_that_come_and_those_that_go() {
+    let daemon = begun(&web(2, ""));
+    let first = daemon.wait_state("web:00", "RUNNING").pid;
+    for verb in ["update", "reload"] {
+        daemon.write_config(&web(4, ""), STATE);
+        assert_eq!(tell(&daemon, &["reread"]), "web:02: added\nweb:03: added\n");
+        assert_eq!(tell(&daemon, &[verb]), "Added: web:02, web:03\n");
+        assert_eq!(tell(&daemon, &["reread"]), "No changes\n");
+        daemon.write_config(&web(2, ""), STATE);
+        assert_eq!(tell(&daemon, &[verb]), "Removed: web:02, web:03\n");
+    }
+    // The number is in force: what the file says is what is scaled.
+    daemon.write_config(&web(3, ""), STATE);
+    tell(&daemon, &["update"]);
+    assert_eq!(tell(&daemon, &["scale", "web", "2"]), "Removed: web:02\n");
+    // And where there is more to it, that is told.
+    daemon.write_config(&web(4, "environment = A=1"), STATE);
+    assert_eq!(tell(&daemon, &["reload"]), "Added: web:02, web:03\nChanged (restart to apply): web:00, web:01\n");
+    daemon.write_config(&web(4, "environment = A=1\nautorestart = false"), STATE);
+    assert_eq!(tell(&daemon, &["reload"]), "Changed: web:02, web:03\nChanged (restart to apply): web:00, web:01\n");
+    assert_eq!(daemon.status("web:00").pid, first);
+    assert_eq!(tell(&daemon, &["update"]), "Restarted: web:00, web:01\n");
+    daemon.terminate();
+}
+
 #[test]
 fn what_is_saved_outlives_the_daemon_however_it_ends() {
     let mut daemon = begun(&web(2, ""));

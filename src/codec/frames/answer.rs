@@ -84,7 +84,7 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
         Reply::Settings(found) => report::with_status(found),
         Reply::Flags(rows) => flag::flags(rows),
         Reply::Reread(found) => report::with_status(found),
-        Reply::Reloaded { changes, daemon } => reload(&changes.added, &changes.removed, &changes.changed, daemon),
+        Reply::Reloaded { changes, daemon, outdated } => reload(changes, outdated, daemon),
         Reply::Updated(updated) => report::with_status(&Updated {
             added: updated.changes.added.clone(),
             removed: updated.changes.removed.clone(),

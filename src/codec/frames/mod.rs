@@ -21,6 +21,7 @@ mod request;
 mod status_line;
 mod waiting_for;
 
+use crate::api::Changes;
 pub use crate::api::{DaemonChanges, ProgramSettings, Setting, SettingSource};
 pub use access::{Access, ProgramRights};
 #[cfg(feature = "http")]
@@ -227,17 +228,19 @@ fn bounded(message: &str) -> &str {
     message.get(..end).unwrap_or_default()
 }
 
-/// What a reload has changed.
-pub fn reload(added: &[String], removed: &[String], changed: &[String], daemon: &DaemonChanges) -> Vec<u8> {
+/// What a reload has changed, and what needs a restart for it.
+pub fn reload(changes: &Changes, needs_restart: &[String], daemon: &DaemonChanges) -> Vec<u8> {
     #[derive(Serialize)]
     struct Reloaded<'a> {
         status: &'static str,
         added: &'a [String],
         removed: &'a [String],
         changed: &'a [String],
+        needs_restart: &'a [String],
         daemon: &'a DaemonChanges,
     }
-    encode(&Reloaded { status: "ok", added, removed, changed, daemon })
+    let Changes { added, removed, changed } = changes;
+    encode(&Reloaded { status: "ok", added, removed, changed, needs_restart, daemon })
 }
 
 /// The states of the processes from `offset` on: as many as one frame holds. If there are more, `next` is

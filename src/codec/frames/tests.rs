@@ -45,8 +45,12 @@ fn answers_are_these_bytes_on_the_wire() {
     );
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     assert_eq!(
-        body(&reload(&names(&["a"]), &[], &names(&["b", "ü"]), &DaemonChanges::default())),
-        r#"{"status":"ok","added":["a"],"removed":[],"changed":["b","ü"],"daemon":{"live":[],"restart":[]}}"#
+        body(&reload(
+            &Changes { added: names(&["a"]), changed: names(&["b", "ü"]), ..Changes::default() },
+            &names(&["ü"]),
+            &DaemonChanges::default()
+        )),
+        r#"{"status":"ok","added":["a"],"removed":[],"changed":["b","ü"],"needs_restart":["ü"],"daemon":{"live":[],"restart":[]}}"#
     );
     let full = ProcessStatus {
         pid: Some(12),
@@ -176,9 +180,10 @@ fn reports_are_these_bytes_on_the_wire() {
             Reply::Reloaded {
                 changes: Changes { added: vec![text("a")], ..Changes::default() },
                 daemon: api::DaemonChanges { live: vec![text("loglevel")], restart: vec![text("socket")] },
+                outdated: vec![text("b")],
             },
             text(
-                r#"{"status":"ok","added":["a"],"removed":[],"changed":[],"daemon":{"live":["loglevel"],"restart":["socket"]}}"#,
+                r#"{"status":"ok","added":["a"],"removed":[],"changed":[],"needs_restart":["b"],"daemon":{"live":["loglevel"],"restart":["socket"]}}"#,
             ),
         ),
         (Reply::Confirmed, text(r#"{"status":"ok","message":"The update is confirmed"}"#)),

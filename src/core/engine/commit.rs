@@ -18,7 +18,8 @@ use crate::api::{
     RollbackReason, Terms, Updated,
 };
 use crate::config::{
-    Configuration, KeyDiff, Reading, ReloadPlan, changed_keys, changed_settings, diff_shared, needs_restart,
+    Configuration, KeyDiff, Reading, ReloadPlan, changed_keys, changed_settings, diff_shared, differ_in_number_alone,
+    needs_restart,
 };
 use crate::core::effect::Effect;
 use crate::models::{ProgramConfig, SupervisorConfig};
@@ -55,6 +56,8 @@ pub(super) struct Change {
     restarted_names: Vec<String>,
     /// Added and started.
     started: Vec<ProcId>,
+    /// They have changed and run with settings of before, which only a restart replaces.
+    outdated: Vec<String>,
 }
 
 impl Change {
@@ -83,7 +86,8 @@ impl Change {
 
     /// As it is told to whoever asked for a reload.
     pub(super) fn summary(&self) -> ReloadSummary {
-        ReloadSummary { changes: self.changes(), daemon: daemon_changes(&self.plan) }
+        let outdated = self.outdated.clone();
+        ReloadSummary { changes: self.changes(), daemon: daemon_changes(&self.plan), outdated }
     }
 
     /// As it is told to whoever asked for an update.
@@ -182,7 +186,9 @@ impl Engine {
             keys.map(|KeyDiff { key, old, new }| KeyChange { key, old, new }).collect()
         };
         for name in plan.changed {
-            if let (Some(old), Some(new)) = (old.program(&name), new.program(&name)) {
+            if let (Some(old), Some(new)) = (old.program(&name), new.program(&name))
+                && !differ_in_number_alone(old, new)
+            {
                 let keys = tell(changed_keys(old, new));
                 reread.changed.insert(name, keys);
             }
@@ -219,18 +225,25 @@ impl Engine {
     pub(super) fn apply_config(&mut self, new: Configuration, mode: &ApplyMode, by: &Initiator) -> Change {
         let before = in_order(self.registry.configured()).into_iter().map(|(_, entry)| entry.config());
         let mut change = Change { plan: diff_shared(&self.settings, before, &new), ..Change::default() };
-        // Who only names other instances of what is scaled has not changed to anybody.
-        let untold = match mode {
-            ApplyMode::Scale => std::mem::take(&mut change.plan.changed),
-            ApplyMode::Reload | ApplyMode::Update | ApplyMode::RollBack(_) | ApplyMode::Add => Vec::new(),
-        };
-        self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
-        self.apply_settings(&change.plan, &new.settings);
-        let programs: HashMap<&str, &Arc<ProgramConfig>, QuickState> = match change.plan.has_same_programs() {
+        let has_same_programs = change.plan.has_same_programs();
+        let programs: HashMap<&str, &Arc<ProgramConfig>, QuickState> = match has_same_programs {
             true => HashMap::default(),
             false => new.programs.iter().map(|program| (program.name.as_str(), program)).collect(),
         };
         let program = |name: &str| programs.get(name).map(|program| Arc::clone(program));
+        let changed = std::mem::take(&mut change.plan.changed);
+        let (untold, changed) = changed.into_iter().partition(|name| match mode {
+            // Who only names other instances of what is scaled has not changed to anybody.
+            ApplyMode::Scale => true,
+            ApplyMode::Reload | ApplyMode::Update | ApplyMode::RollBack(_) | ApplyMode::Add => {
+                let before = self.registry.find(name).and_then(|id| self.registry.get(id)).map(Entry::config);
+                before.zip(program(name)).is_some_and(|(before, after)| differ_in_number_alone(before, &after))
+            }
+        });
+        let untold: Vec<String> = untold;
+        change.plan.changed = changed;
+        self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
+        self.apply_settings(&change.plan, &new.settings);
         for name in &change.plan.removed {
             let Some(id) = self.registry.find(name) else { continue };
             if let Some(entry) = self.registry.get_mut(id) {
@@ -264,7 +277,7 @@ impl Engine {
             }
         }
         self.registry.take_places(&new.programs);
-        if !change.plan.has_same_programs() {
+        if !has_same_programs {
             self.rebuild_graph();
         }
         for id in added {
@@ -273,10 +286,22 @@ impl Engine {
         self.renew_held();
         if matches!(mode, ApplyMode::Update | ApplyMode::RollBack(_)) {
             self.restart_changed(mode, by, &mut change);
+        } else {
+            change.outdated = self.outdated(&change.plan.changed);
         }
         self.start_in_order(&change.started, by);
         self.review_waiting();
         change
+    }
+
+    /// Those of these that run with other settings than they should.
+    fn outdated(&self, changed: &[String]) -> Vec<String> {
+        let is_outdated = |name: &&String| {
+            let entry = self.registry.find(name).and_then(|id| self.registry.get(id));
+            let run = |entry: &Entry| entry.machine.run_config().is_some_and(|run| needs_restart(run, entry.config()));
+            entry.is_some_and(run)
+        };
+        changed.iter().filter(is_outdated).cloned().collect()
     }
 
     /// Restarts what runs with other settings than it should, and starts what waits or has given up with old ones.

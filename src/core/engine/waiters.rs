@@ -65,12 +65,14 @@ impl WaitKind {
 pub(super) struct ReloadSummary {
     pub(super) changes: Changes,
     pub(super) daemon: DaemonChanges,
+    #[serde(default)]
+    pub(super) outdated: Vec<String>,
 }
 
 impl ReloadSummary {
     pub(super) fn reply(self) -> Reply {
-        let ReloadSummary { changes, daemon } = self;
-        Reply::Reloaded { changes, daemon }
+        let ReloadSummary { changes, daemon, outdated } = self;
+        Reply::Reloaded { changes, daemon, outdated }
     }
 }
 
