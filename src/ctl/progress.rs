@@ -55,14 +55,12 @@ struct Shown {
     told: usize,
     /// The progress line is there.
     has_line: bool,
+    /// Somebody writes, without a lock: a terminal that takes nothing holds up nobody else.
+    is_writing: bool,
 }
 
-impl Shown {
-    fn erase_line(&mut self) {
-        if std::mem::take(&mut self.has_line) {
-            let _ = io::stderr().write_all(b"\r\x1b[K");
-        }
-    }
+fn erase_line() {
+    let _ = io::stderr().write_all(b"\r\x1b[K");
 }
 
 /// The targets of one verb, and how far each has come.
@@ -106,14 +104,35 @@ impl<'a> Progress<'a> {
         if self.call.args.json() {
             return;
         }
-        let mut shown = self.shown();
-        while let Some(result) = self.take_done(shown.told) {
-            shown.erase_line();
+        // Whoever writes looks again afterwards, and so finds what the others leave to it.
+        while let Some((number, result, has_line)) = self.begin_telling() {
+            if has_line {
+                erase_line();
+            }
             let code = tell(self.call, &result);
-            if let Some(slot) = self.slots().get_mut(shown.told) {
+            if let Some(slot) = self.slots().get_mut(number) {
                 slot.1 = Outcome::Told(code);
             }
-            shown.told += 1;
+            let mut shown = self.shown();
+            (shown.told, shown.is_writing) = (number + 1, false);
+        }
+    }
+
+    /// The next to be told of, by its number, and whether the progress line is in the way.
+    fn begin_telling(&self) -> Option<(usize, Result<String, ClientError>, bool)> {
+        let mut shown = self.shown();
+        if shown.is_writing {
+            return None;
+        }
+        let result = self.take_done(shown.told)?;
+        shown.is_writing = true;
+        Some((shown.told, result, std::mem::take(&mut shown.has_line)))
+    }
+
+    /// Takes the progress line away, unless somebody writes, who has done so.
+    fn clear_line(&self) {
+        if std::mem::take(&mut self.shown().has_line) {
+            erase_line();
         }
     }
 
@@ -209,7 +228,7 @@ impl<'a> Progress<'a> {
             }
             if is_ready(fds.first()) {
                 let _ = interrupts.read(&mut [0; 16]);
-                self.shown().erase_line();
+                self.clear_line();
                 self.report_interrupt();
                 std::process::exit(i32::from(INTERRUPTED));
             }
@@ -218,7 +237,7 @@ impl<'a> Progress<'a> {
                 pause = REDRAWN_EVERY;
             }
         }
-        self.shown().erase_line();
+        self.clear_line();
     }
 
     fn report_interrupt(&self) {
@@ -276,8 +295,14 @@ impl<'a> Progress<'a> {
         );
         let room = terminal::size(io::stderr()).map_or(80, |(columns, _)| columns);
         let line = format!("\r\x1b[K{}", to_columns(&printable(&text), room.saturating_sub(1)));
+        if std::mem::replace(&mut self.shown().is_writing, true) {
+            return;
+        }
+        let has_line = io::stderr().write_all(line.as_bytes()).is_ok();
         let mut shown = self.shown();
-        shown.has_line |= io::stderr().write_all(line.as_bytes()).is_ok();
+        (shown.has_line, shown.is_writing) = (shown.has_line || has_line, false);
+        drop(shown);
+        self.tell_done();
     }
 }
 

@@ -1,8 +1,11 @@
 //! What each command asks for and prints.
 
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::fake::{Fake, Outcome, outcome, send};
 
@@ -112,6 +115,46 @@ fn a_result_is_printed_when_those_before_it_are_known_and_not_with_the_last() {
         assert_eq!(lines.collect::<Vec<String>>(), ["b"], "{args:?}");
         assert!(child.wait().expect("waitpid").success());
     }
+}
+
+/// What a terminal does that is held by Ctrl-S: it takes nothing until somebody lets it go on.
+#[test]
+fn an_output_that_takes_nothing_holds_up_no_command() {
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let may_go = std::sync::Mutex::new(may_go);
+    let fake = Fake::new(move |request, stream| {
+        let name = serde_json::from_str::<serde_json::Value>(request).expect("JSON")["name"].clone();
+        // More than a pipe holds.
+        let message = if name == "n0" { "x".repeat(300_000) } else { name.to_string() };
+        if name != "n0" {
+            // Until the other end has been dropped.
+            let _ = may_go.lock().expect("no panic").recv();
+        }
+        send(stream, &serde_json::json!({"status": "ok", "message": message}).to_string());
+    });
+    // More than are under way at a time.
+    let names: Vec<String> = (0..80).map(|number| format!("n{number}")).collect();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_supervicectl"))
+        .arg("-s")
+        .arg(fake.socket())
+        .arg("clear")
+        .args(&names)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it can be executed");
+    let stdout = child.stdout.take().expect("piped");
+    let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut fds, 60_000_u16), Ok(1), "the first result is being written");
+    drop(go);
+    let begin = Instant::now();
+    while fake.requests().len() < names.len() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{} of {}", fake.requests().len(), names.len());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let told: Vec<String> = lines.skip(1).collect();
+    assert_eq!(told, (1..80).map(|number| format!("\"n{number}\"")).collect::<Vec<_>>(), "in their order");
+    assert!(child.wait().expect("waitpid").success());
 }
 
 #[test]
