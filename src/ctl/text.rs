@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::util::escapes::sequence_length;
+
 /// The text without what could control the terminal: programs write it.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
@@ -20,40 +22,14 @@ fn cleaned(text: &str, is_kept: fn(char) -> bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let sequence = if c == ESCAPE { sequence_length(rest) } else { None };
+        // One that has no end here is shown: what follows may be text.
+        let sequence = sequence_length(rest);
         if sequence.is_none() {
             shown.push(if is_control(c) && !is_kept(c) { ' ' } else { c });
         }
         rest = rest.get(sequence.unwrap_or(c.len_utf8())..).unwrap_or_default();
     }
     shown
-}
-
-const ESCAPE: char = '\u{1b}';
-
-/// The bytes of the escape sequence that a text begins with; `None` where it has no end here: what follows may be text.
-fn sequence_length(text: &str) -> Option<usize> {
-    let (_, behind) = text.split_at_checked(2)?;
-    match text.as_bytes().get(1)? {
-        b'[' => {
-            let parameters = behind.bytes().take_while(|byte| (b' '..=b'?').contains(byte)).count();
-            let end = behind.as_bytes().get(parameters)?;
-            (b'@'..=b'~').contains(end).then_some(2 + parameters + 1)
-        }
-        // A title, a link and the like, up to a bell or `ESC \`. One that has no end on its line must not take what follows it.
-        b']' | b'P' | b'X' | b'^' | b'_' => {
-            let at = behind.find(['\u{7}', ESCAPE, '\n', '\r'])?;
-            let end = behind.get(at..)?;
-            let length = if end.starts_with("\u{1b}\\") { 2 } else { end.starts_with('\u{7}').then_some(1)? };
-            Some(2 + at + length)
-        }
-        b' '..=b'/' => {
-            let more = behind.bytes().take_while(|byte| (b' '..=b'/').contains(byte)).count();
-            (b'0'..=b'~').contains(behind.as_bytes().get(more)?).then_some(2 + more + 1)
-        }
-        b'0'..=b'~' => Some(2),
-        _ => None,
-    }
 }
 
 /// Control characters, and characters that change the direction of the text behind them.

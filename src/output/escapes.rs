@@ -3,65 +3,31 @@
 //! As ECMA-48 has them, across any division into pieces; what is left keeps its order, and no other byte goes. A sequence that a
 //! control character breaks off ends there.
 
-const ESC: u8 = 0x1b;
-const BEL: u8 = 0x07;
+use crate::util::escapes::{ESC, Escapes, Step};
 
-/// Where in a sequence the last piece has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Escapes {
-    /// In none.
-    #[default]
-    Text,
-    /// Behind an ESC, and the intermediate bytes that may follow it.
-    Escape,
-    /// Behind `ESC [`, before the letter that ends it.
-    Control,
-    /// In a string, as a title is: ended by BEL or `ESC \`.
-    String,
+/// Takes the sequences out of a piece, behind those before it; how many bytes are left, at its beginning.
+pub(super) fn strip(escapes: &mut Escapes, piece: &mut [u8]) -> usize {
+    let Some(first) = first(*escapes, piece) else { return piece.len() };
+    let mut kept = first;
+    for at in first..piece.len() {
+        let Some(byte) = piece.get(at).copied() else { break };
+        let is_text = match escapes.step(byte) {
+            Step::Text | Step::Broken { is_text: true } => true,
+            Step::Inside | Step::End | Step::Broken { is_text: false } => false,
+        };
+        if is_text && let Some(place) = piece.get_mut(kept) {
+            *place = byte;
+            kept += 1;
+        }
+    }
+    kept
 }
 
-impl Escapes {
-    /// Takes them out of `piece`; how many bytes are left, at its beginning.
-    pub fn strip(&mut self, piece: &mut [u8]) -> usize {
-        let Some(first) = self.first(piece) else { return piece.len() };
-        let mut kept = first;
-        for at in first..piece.len() {
-            let Some(byte) = piece.get(at).copied() else { break };
-            if self.step(byte)
-                && let Some(place) = piece.get_mut(kept)
-            {
-                *place = byte;
-                kept += 1;
-            }
-        }
-        kept
-    }
-
-    /// The first byte that may be no text. Most pieces have none.
-    fn first(self, piece: &[u8]) -> Option<usize> {
-        match self {
-            Escapes::Text => piece.iter().position(|byte| *byte == ESC),
-            Escapes::Escape | Escapes::Control | Escapes::String => Some(0),
-        }
-    }
-
-    /// Goes on by one byte; whether that is text.
-    fn step(&mut self, byte: u8) -> bool {
-        let (next, is_text) = match (*self, byte) {
-            (_, ESC) => (Escapes::Escape, false),
-            (Escapes::Text, _) => (Escapes::Text, true),
-            (Escapes::Escape, b'[') => (Escapes::Control, false),
-            (Escapes::Escape, b']' | b'P' | b'X' | b'^' | b'_') => (Escapes::String, false),
-            (Escapes::Escape, 0x20..=0x2f) | (Escapes::Control, 0x20..=0x3f) => (*self, false),
-            (Escapes::Escape, 0x30..=0x7e) | (Escapes::Control, 0x40..=0x7e) | (Escapes::String, BEL) => {
-                (Escapes::Text, false)
-            }
-            // A string that nobody ends must not take what follows it.
-            (Escapes::String, b'\n' | b'\r') | (Escapes::Escape | Escapes::Control, _) => (Escapes::Text, true),
-            (Escapes::String, _) => (Escapes::String, false),
-        };
-        *self = next;
-        is_text
+/// The first byte that may be no text. Most pieces have none.
+fn first(escapes: Escapes, piece: &[u8]) -> Option<usize> {
+    match escapes {
+        Escapes::Text => piece.iter().position(|byte| *byte == ESC),
+        Escapes::Escape | Escapes::Intermediate | Escapes::Control | Escapes::String | Escapes::StringEscape => Some(0),
     }
 }
 
@@ -74,7 +40,7 @@ mod tests {
         let mut text = Vec::new();
         for piece in pieces {
             let mut piece = piece.to_vec();
-            let kept = escapes.strip(&mut piece);
+            let kept = strip(&mut escapes, &mut piece);
             text.extend_from_slice(&piece[..kept]);
         }
         text
@@ -92,12 +58,15 @@ mod tests {
             ("\x1bPq#0;2\x1b\\after", "after"),
             ("\x1b(B\x1b)0a\x1b7b\x1b=c", "abc"),
             ("\x1b[?25lhidden\x1b[?25h", "hidden"),
+            ("\x1b([1m", "1m"),
             ("ends \x1b[3", "ends "),
             ("\x1b\x1b[1mx", "x"),
             ("grüße \x1b[1m≤\x1b[0m", "grüße ≤"),
             // Broken off.
             ("\x1b[12\nnext", "\nnext"),
             ("\x1b]title\nnext", "\nnext"),
+            ("\x1b]title\x1b\nnext", "\nnext"),
+            ("\x1b]title\x1b[1mnext", "next"),
             ("\x1b\nnext", "\nnext"),
         ] {
             assert_eq!(String::from_utf8(stripped(&[written.as_bytes()])).unwrap(), text, "{written:?}");

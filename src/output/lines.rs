@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::escapes::Escapes;
+use super::escapes::strip;
+use crate::util::escapes::Escapes;
 
 /// A partial line that is longer is passed on in pieces, in bytes.
 pub(super) const MAX_PARTIAL: usize = 8 * 1024;
@@ -67,7 +68,7 @@ impl Assembler {
 /// A line without its escape sequences; `None`: nothing is left to be seen.
 fn shown(line: &[u8]) -> Option<Vec<u8>> {
     let mut line = line.to_vec();
-    let kept = Escapes::default().strip(&mut line);
+    let kept = strip(&mut Escapes::default(), &mut line);
     line.truncate(kept);
     Some(line).filter(|line| !line.trim_ascii().is_empty())
 }

@@ -27,7 +27,6 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use super::command::Command;
 use super::communication::Communications;
-use super::escapes::Escapes;
 use super::file_queue::{FileQueue, Origin};
 use super::follow::Followers;
 use super::gathering::Gathering;
@@ -44,6 +43,7 @@ use super::writer_pool::{BLOCK_BYTES, WriterPool};
 use crate::failpoint;
 use crate::models::ProgramConfig;
 use crate::process::Generation;
+use crate::util::escapes::Escapes;
 use crate::util::latch::Pending;
 use crate::util::quick_hash::QuickMap;
 use reading::{Outcome, Pipe};

@@ -5,6 +5,7 @@ pub(crate) mod civil;
 pub(crate) mod command_line;
 pub(crate) mod did_you_mean;
 pub(crate) mod errno;
+pub(crate) mod escapes;
 pub(crate) mod fnv;
 pub(crate) mod glob;
 pub(crate) mod gzip;

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::super::escapes::strip;
 use super::super::outage::Reporter;
 use super::*;
 
@@ -94,7 +95,7 @@ impl Delivery {
         if self.is_terminal {
             followers.push(origin.stream, data);
         }
-        let count = if self.strip_escapes { escapes_of(escapes, origin.stream).strip(data) } else { count };
+        let count = if self.strip_escapes { strip(escapes_of(escapes, origin.stream), data) } else { count };
         if !self.is_terminal {
             followers.push(origin.stream, data.get(..count).unwrap_or_default());
         }
