@@ -26,6 +26,24 @@ pub(crate) fn to_columns(text: &str, room: usize) -> Cow<'_, str> {
     Cow::Owned(text.chars().take_while(fits).chain((room > 0).then_some('…')).collect())
 }
 
+/// As much of the beginning and of the end as fits into `room` columns, with `…` between: of names of several instances the ends
+/// tell which is which.
+pub(crate) fn middle_to_columns(text: &str, room: usize) -> Cow<'_, str> {
+    if columns(text) <= room {
+        return Cow::Borrowed(text);
+    }
+    let beginning = to_columns(text, room.div_ceil(2));
+    let mut left = room.saturating_sub(columns(&beginning));
+    let fits = |c: &char| {
+        let takes = char_columns(*c);
+        let fits = takes <= left;
+        left = left.saturating_sub(takes);
+        fits
+    };
+    let end: Vec<char> = text.chars().rev().take_while(fits).collect();
+    Cow::Owned(beginning.chars().chain(end.into_iter().rev()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +58,18 @@ mod tests {
     fn what_was_cut_ends_with_an_ellipsis() {
         for (room, wanted) in [(6, "データ"), (5, "デー…"), (4, "デ…"), (1, "…"), (0, "")] {
             assert_eq!(to_columns("データ", room), wanted, "{room}");
+        }
+    }
+
+    #[test]
+    fn of_what_is_cut_in_the_middle_both_ends_stay() {
+        for (room, wanted) in
+            [(9, "worker:07"), (8, "wor…r:07"), (7, "wor…:07"), (3, "w…7"), (2, "…7"), (1, "…"), (0, "")]
+        {
+            assert_eq!(middle_to_columns("worker:07", room), wanted, "{room}");
+        }
+        for (room, wanted) in [(6, "データ"), (5, "デ…タ"), (4, "…タ"), (3, "…タ"), (2, "…")] {
+            assert_eq!(middle_to_columns("データ", room), wanted, "{room}");
         }
     }
 }

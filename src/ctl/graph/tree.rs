@@ -6,13 +6,15 @@ use crate::client::GraphItem;
 use crate::ctl::text::printable;
 use crate::ctl::tty;
 use crate::models::DependencyCondition;
-use crate::util::truncate::to_columns;
+use crate::util::truncate::{middle_to_columns, to_columns};
 use crate::util::width::columns;
 
 /// Below so many there is no room to the right for what is deeper.
 const MOST_LEVELS: usize = 40;
 /// With fewer columns than this a description says nothing.
 const LEAST_DESCRIPTION: usize = 12;
+/// A name is not made shorter than this for what stands left of it, in columns.
+const LEAST_NAME: usize = 12;
 
 /// How the tree is drawn.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +22,7 @@ pub(super) struct Style {
     pub colours: bool,
     /// From what is needed to those that need it.
     pub reverse: bool,
-    /// The terminal's columns, to which descriptions are cut; `None`: no limit.
+    /// The terminal's columns, to which descriptions and names are cut; `None`: no limit.
     pub width: Option<usize>,
 }
 
@@ -99,29 +101,16 @@ fn branches<'a>(items: &'a [GraphItem], numbers: &HashMap<&str, usize>, reverse:
 
 /// `├─ requires cache:healthy  STARTING  pid 12, uptime 0:03`. `cut`: what is below it is not shown; it was already.
 fn drawn(line: &Line<'_>, item: &GraphItem, cut: Option<bool>, style: Style) -> String {
-    let mut text = String::new();
-    if let Some(branch) = line.by {
-        let corner = if line.is_last { "└─ " } else { "├─ " };
-        text.push_str(&format!("{}{corner}", line.indent));
-        let kind = printable(branch.kind);
-        text.push_str(&match (style.reverse, branch.condition) {
-            (false, _) => format!("{kind} "),
-            (true, None) => format!("{kind} it: "),
-            (true, Some(condition)) => format!("{kind} it to be {}: ", printable(condition)),
-        });
-    }
-    text.push_str(&printable(&item.name));
-    let condition = line.by.filter(|_| !style.reverse).and_then(|branch| branch.condition);
-    if let Some(condition) = condition {
-        text.push_str(&format!(":{}", printable(condition)));
-    }
-    text.push_str("  ");
     let state = printable(&item.state);
     let end = match cut {
         None => "",
         Some(true) => "  (as above)",
         Some(false) => "  (and so on)",
     };
+    let condition = line.by.filter(|_| !style.reverse).and_then(|branch| branch.condition);
+    let room = style.width.map(|width| width.saturating_sub(2 + columns(&state) + end.len()));
+    let mut text = named(line, item, condition, room, style.reverse);
+    text.push_str("  ");
     let used = columns(&text) + columns(&state) + 2 + end.len();
     tty::paint(&mut text, &state, style.colours.then(|| tty::of_state(&item.state)));
     // What is as it should be needs no words.
@@ -139,9 +128,72 @@ fn drawn(line: &Line<'_>, item: &GraphItem, cut: Option<bool>, style: Style) -> 
     text
 }
 
+/// `├─ requires cache:healthy`, in so many columns if that can be: a longer line would be wrapped, and the tree is none any more.
+fn named(line: &Line<'_>, item: &GraphItem, condition: Option<&str>, room: Option<usize>, reverse: bool) -> String {
+    let (mut left, mut by) = (String::new(), String::new());
+    if let Some(branch) = line.by {
+        left = format!("{}{}", line.indent, if line.is_last { "└─ " } else { "├─ " });
+        let kind = printable(branch.kind);
+        by = match (reverse, branch.condition) {
+            (false, _) => format!("{kind} "),
+            (true, None) => format!("{kind} it: "),
+            (true, Some(condition)) => format!("{kind} it to be {}: ", printable(condition)),
+        };
+    }
+    let condition = condition.map_or_else(String::new, |condition| format!(":{}", printable(condition)));
+    let name = printable(&item.name);
+    let Some(room) = room else { return format!("{left}{by}{name}{condition}") };
+    // Without what stands left of it, but for the sign that something does.
+    let most = room.saturating_sub(columns(&by) + columns(&condition) + 1);
+    let room_of_name = (most + 1).saturating_sub(columns(&left)).max(LEAST_NAME.min(most)).max(1);
+    let name = middle_to_columns(&name, room_of_name);
+    let rest = format!("{by}{name}{condition}");
+    // Of what is deeper than the terminal is wide the nearest branches are shown.
+    let room_of_left = room.saturating_sub(columns(&rest));
+    match columns(&left).checked_sub(room_of_left) {
+        None | Some(0) => format!("{left}{rest}"),
+        Some(surplus) => format!("…{}{rest}", left.chars().skip(surplus + 1).collect::<String>()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn on_a_terminal_no_line_is_longer_than_it_is_wide() {
+        let need = |on: &str, condition: &str| crate::client::GraphNeed {
+            on: on.to_owned(),
+            kind: "requires".to_owned(),
+            condition: condition.to_owned(),
+            ..Default::default()
+        };
+        let name = |at: usize| format!("a-program-with-a-name-longer-than-some-terminals:{at:02}");
+        let mut items: Vec<GraphItem> = (0..60)
+            .map(|at| GraphItem {
+                name: name(at),
+                state: "STARTING".to_owned(),
+                description: "waits for another one that is not there yet".to_owned(),
+                needs: vec![need(&name(at + 1), if at % 2 == 0 { "healthy" } else { "ready" }), need("z", "ready")],
+                ..GraphItem::default()
+            })
+            .collect();
+        items.push(GraphItem { name: "z".to_owned(), state: "RUNNING".to_owned(), ..GraphItem::default() });
+        for reverse in [false, true] {
+            let whole = draw(&items, &[], Style { reverse, ..Style::default() });
+            assert!(whole.contains(&name(7)), "{whole}");
+            for width in [60, 80, 132] {
+                let drawn = draw(&items, &[], Style { width: Some(width), reverse, ..Style::default() });
+                assert_eq!(drawn.lines().count(), whole.lines().count());
+                let longest = drawn.lines().max_by_key(|line| columns(line)).expect("lines");
+                assert!(columns(longest) <= width, "{width}: {longest}");
+            }
+        }
+        let drawn = draw(&items, &[], Style { width: Some(60), ..Style::default() });
+        let begin = "a-program-with-a-name-lo…er-than-some-terminals:00  STARTING\n\
+             ├─ requires a-program-with…me-terminals:01:healthy  STARTING\n";
+        assert!(drawn.starts_with(begin), "{drawn}");
+    }
 
     #[test]
     fn a_narrow_terminal_has_shorter_descriptions_or_none() {
