@@ -48,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config::changed_settings",
             "config::dependency_edges",
             "config::diff_shared",
+            "config::differ_in_number_alone",
             "config::needs_restart",
             // Plain data that inputs carry from the threads: the type is public there, or belongs to them alone.
             "health::HealthCheckResult",

@@ -231,17 +231,7 @@ impl Engine {
             false => new.programs.iter().map(|program| (program.name.as_str(), program)).collect(),
         };
         let program = |name: &str| programs.get(name).map(|program| Arc::clone(program));
-        let changed = std::mem::take(&mut change.plan.changed);
-        let (untold, changed) = changed.into_iter().partition(|name| match mode {
-            // Who only names other instances of what is scaled has not changed to anybody.
-            ApplyMode::Scale => true,
-            ApplyMode::Reload | ApplyMode::Update | ApplyMode::RollBack(_) | ApplyMode::Add => {
-                let before = self.registry.find(name).and_then(|id| self.registry.get(id)).map(Entry::config);
-                before.zip(program(name)).is_some_and(|(before, after)| differ_in_number_alone(before, &after))
-            }
-        });
-        let untold: Vec<String> = untold;
-        change.plan.changed = changed;
+        let untold = self.take_untold(&mut change.plan, mode, &program);
         self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
         self.apply_settings(&change.plan, &new.settings);
         for name in &change.plan.removed {
@@ -292,6 +282,27 @@ impl Engine {
         self.start_in_order(&change.started, by);
         self.review_waiting();
         change
+    }
+
+    /// Takes out of the plan those whose settings differ in nothing that would be a change to anybody.
+    fn take_untold(
+        &self,
+        plan: &mut ReloadPlan,
+        mode: &ApplyMode,
+        new: &dyn Fn(&str) -> Option<Arc<ProgramConfig>>,
+    ) -> Vec<String> {
+        let changed = std::mem::take(&mut plan.changed);
+        let is_untold = |name: &String| match mode {
+            // Who only names other instances of what is scaled has not changed.
+            ApplyMode::Scale => true,
+            ApplyMode::Reload | ApplyMode::Update | ApplyMode::RollBack(_) | ApplyMode::Add => {
+                let before = self.registry.find(name).and_then(|id| self.registry.get(id)).map(Entry::config);
+                before.zip(new(name)).is_some_and(|(before, after)| differ_in_number_alone(before, &after))
+            }
+        };
+        let (untold, told) = changed.into_iter().partition(is_untold);
+        plan.changed = told;
+        untold
     }
 
     /// Those of these that run with other settings than they should.

@@ -175,7 +175,6 @@ mod tests {
                 state: "STARTING".to_owned(),
                 description: "waits for another one that is not there yet".to_owned(),
                 needs: vec![need(&name(at + 1), if at % 2 == 0 { "healthy" } else { "ready" }), need("z", "ready")],
-                ..GraphItem::default()
             })
             .collect();
         items.push(GraphItem { name: "z".to_owned(), state: "RUNNING".to_owned(), ..GraphItem::default() });
