@@ -220,18 +220,18 @@ pub fn group_members(pgid: i32) -> io::Result<Vec<Stat>> {
     Ok(members)
 }
 
-/// The groups of all processes, and whether anybody in them lives whose session has the same number, as everything
-/// has that the leader of a session has left behind.
+/// The groups of all processes, each with the session of those of its members that live; `None`: none of them does.
 ///
 /// # Errors
 ///
 /// As [`group_members`].
-pub fn living_groups() -> io::Result<HashMap<i32, bool>> {
+pub fn living_groups() -> io::Result<HashMap<i32, Option<i32>>> {
     let mut groups = HashMap::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         if let Some(stat) = read_stat(pid)? {
-            *groups.entry(stat.pgrp).or_insert(false) |= stat.session == stat.pgrp && !stat.is_dead();
+            let living: &mut Option<i32> = groups.entry(stat.pgrp).or_default();
+            *living = living.or((!stat.is_dead()).then_some(stat.session));
         }
     }
     Ok(groups)

@@ -3,10 +3,10 @@
 //! A pid and a group's id may be used again once the kernel has no use for them. A pidfd never
 //! refers to another process, and since Linux 6.9 it can address the group as well, even after the leader
 //! was reaped. On older kernels the group is addressed by its id: safe as long as the leader is
-//! not reaped (a zombie keeps its id); after that only if `/proc` still shows a member whose group *and*
-//! session have that id, which leaves a window of microseconds.
+//! not reaped (a zombie keeps its id); after that only if `/proc` still shows a member of the group in the
+//! session that it was in, which leaves a window of microseconds.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ const TO_GROUP: u32 = 1 << 2;
 /// Set once the kernel has said that it can't address groups by pidfd.
 static NO_GROUP_FLAG: AtomicBool = AtomicBool::new(false);
 
-/// A child that leads its own session and process group.
+/// A child that leads its own process group, and as a rule its own session.
 #[derive(Debug, Clone, Copy)]
 pub struct Leader<'fd> {
     /// Its pid.
@@ -30,6 +30,8 @@ pub struct Leader<'fd> {
     pub pidfd: Option<BorrowedFd<'fd>>,
     /// Whether it was reaped already.
     pub reaped: bool,
+    /// The session of the group, by which its members are told once the number may be another group's.
+    pub session: i32,
 }
 
 /// What became of a signal.
@@ -127,7 +129,7 @@ fn signal_group_by_id(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal>
             return Ok(there);
         }
         // Whose number it is by now can't be told where this fails.
-        if !proc::group_members(leader.pid)?.iter().any(|member| member.session == leader.pid) {
+        if !proc::group_members(leader.pid)?.iter().any(|member| member.session == leader.session) {
             return Ok(GroupSignal::Gone);
         }
     }
@@ -174,7 +176,8 @@ pub fn group_is_empty(leader: Leader<'_>) -> bool {
 /// reading takes long, so that it never costs more than a twentieth of a core, however many groups are waited for.
 #[derive(Debug, Default)]
 pub struct DeadGroups {
-    seen: HashSet<i32>,
+    /// The session of those that live in a group with members, if any do; not of groups whose session has the same number.
+    seen: HashMap<i32, Option<i32>>,
     /// When the look began that `seen` comes from.
     looked: Option<Moment>,
     /// When to look again.
@@ -193,14 +196,15 @@ impl DeadGroups {
     pub fn contains(&mut self, leader: Leader<'_>, reaped: Moment, now: Moment) -> bool {
         if self.again.is_none_or(|again| again <= now) {
             let groups = proc::living_groups().unwrap_or_default();
-            self.seen = groups.into_iter().filter_map(|(group, lives)| (!lives).then_some(group)).collect();
+            self.seen = groups.into_iter().filter(|(group, living)| *living != Some(*group)).collect();
             self.looked = Some(now);
             let pause = LOOK_AGAIN.max(time::now().saturating_duration_since(now) * LOOK_SHARE);
             self.again = now.checked_add(pause);
         }
         // A look from before the leader was reaped may have seen an earlier group of the same number. One that was dead
         // since is so now: nobody is left who could have joined it.
-        self.looked.is_some_and(|looked| looked >= reaped) && self.seen.contains(&leader.pid)
+        self.looked.is_some_and(|looked| looked >= reaped)
+            && self.seen.get(&leader.pid).is_some_and(|living| *living != Some(leader.session))
     }
 }
 

@@ -89,7 +89,7 @@ impl Child {
 
     /// What the functions of [`signal`](super::signal) need to know of it; `reaped`: its exit was collected.
     pub fn leader(&self, reaped: bool) -> Leader<'_> {
-        Leader { pid: self.pid, pidfd: self.pidfd.as_ref().map(AsFd::as_fd), reaped }
+        Leader { pid: self.pid, pidfd: self.pidfd.as_ref().map(AsFd::as_fd), reaped, session: self.pid }
     }
 }
 

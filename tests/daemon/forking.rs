@@ -115,6 +115,56 @@ fn what_a_main_process_leaves_in_a_session_that_it_made_late_is_killed() {
     daemon.terminate();
 }
 
+/// Its main process and a worker are in a process group whose leader has ended, in the session of the process that was spawned.
+const GROUP_WITHOUT_LEADER: &str = r#"
+import os, sys, time
+here = sys.argv[1]
+def write(name, text):
+    with open(f"{here}/{name}.new", "w") as out: out.write(text)
+    os.rename(f"{here}/{name}.new", f"{here}/{name}")
+first = os.getpid()
+if os.fork() != 0:
+    while not os.path.exists(f"{here}/p.pid"): time.sleep(0.01)
+    os._exit(0)
+os.setpgid(0, 0)
+group = os.getpid()
+if os.fork() != 0: os._exit(0)
+while os.getppid() in (group, first): time.sleep(0.01)
+worker = os.fork()
+if worker == 0: os.execve("/bin/sleep", ["sleep", "1000"], {})
+write("worker", str(worker))
+write("p.pid", str(os.getpid()))
+time.sleep(1000)
+"#;
+
+#[test]
+fn a_main_process_in_a_group_whose_leader_has_ended_is_signalled_with_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("p.py"), GROUP_WITHOUT_LEADER).expect("a script");
+    let daemon = Daemon::start_in(
+        dir,
+        "[program:p]\ntype = forking\npidfile = DIR/p.pid\nstartsecs = 0\nstopwaitsecs = 600\n\
+         command = python3 DIR/p.py DIR",
+        &[],
+    );
+    for is_crash in [true, false] {
+        let main = wait_main(&daemon, "p", "p.pid", None).pid.expect("it runs");
+        let worker = pid_in(&daemon, "worker");
+        // The next run makes them again.
+        for name in ["worker", "p.pid"] {
+            fs::remove_file(daemon.path(name)).expect("removed");
+        }
+        if is_crash {
+            strike(main);
+        } else {
+            daemon.controller().stop_process("p").expect("stop");
+            assert_eq!(daemon.status("p").exit_signal, Some(15));
+        }
+        wait_until("nothing of it is left", || !alive(main) && !alive(worker));
+    }
+    daemon.terminate();
+}
+
 /// Rows 81 and 82: only what this start has written counts, only if it names a process of this run, and the reason is told.
 #[test]
 fn rows_81_and_82_a_pid_file_that_is_stale_or_names_a_stranger_is_told_as_the_reason() {
@@ -212,6 +262,31 @@ until("DIR/go")
     assert_eq!(daemon.status("p").state, "RUNNING");
     strike(child);
     assert_eq!(daemon.wait_state("p", "EXITED").exit_signal, Some(9));
+    daemon.terminate();
+}
+
+#[test]
+fn a_process_that_takes_over_during_a_stop_is_stopped_as_well() {
+    let script = r#"
+child = os.fork()
+if child == 0:
+    os.setsid()
+    open("DIR/child", "w").write("%d\n" % os.getpid())
+    time.sleep(1000)
+until("DIR/child")
+say("MAINPID=%d\nREADY=1" % child)
+time.sleep(1000)
+"#;
+    let daemon = start(script, "ready = notify\nautorestart = false\nstopwaitsecs = 600");
+    daemon.wait_state("p", "RUNNING");
+    let child = pid_in(&daemon, "child");
+    let told = format!("MAINPID names pid {child}");
+    wait_until("it is noted", || {
+        let history = daemon.controller().history(Some("p")).expect("history");
+        history.iter().any(|row| row.cause.starts_with(&told))
+    });
+    daemon.controller().stop_process("p").expect("stop");
+    assert_eq!((daemon.status("p").exit_signal, alive(child)), (Some(15), false));
     daemon.terminate();
 }
 

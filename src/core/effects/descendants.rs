@@ -228,8 +228,8 @@ impl Effects {
         living.retain(|descendant| !run.has_group(descendant.pgrp));
         if let Some(signal) = run.told {
             for descendant in &living {
-                if !run.told_outside.contains(&descendant.pgrp) {
-                    run.told_outside.push(descendant.pgrp);
+                if !run.told_groups.contains(&descendant.pgrp) {
+                    run.told_groups.push(descendant.pgrp);
                     send(descendant, signal, leader);
                 }
             }
@@ -241,7 +241,7 @@ impl Effects {
     pub(super) fn signal_outside(&mut self, id: ProcId, signal: Signal) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.told = Some(signal);
-        run.told_outside.clear();
+        run.told_groups = run.groups().map(|group| group.pid).collect();
         // While the leader lives, what it has started is its own, and still its child or its children's.
         if run.reaped.is_some() {
             self.inherited.forget_list();
@@ -250,7 +250,7 @@ impl Effects {
     }
 }
 
-fn send(descendant: &Stat, signal: Signal, leader: i32) {
+pub(super) fn send(descendant: &Stat, signal: Signal, leader: i32) {
     let (pid, number) = (descendant.pid, signal.number);
     log::info!("pid {pid} has left the process group of pid {leader} but is part of its run: signal {number}");
     let numbers = [Some(number), signal.resume.then_some(SIGCONT)];

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::super::effect::Input;
-use super::{Effects, Owner, Run};
+use super::{Effects, Owner, Run, descendants};
 use crate::api::ProcId;
 use crate::models::{ProgramConfig, ProgramType};
 use crate::process::{Generation, NoMain, SpawnError, SpawnStage};
@@ -16,6 +16,8 @@ use crate::sys::proc::{self, Stat};
 use crate::sys::reap::{ReapScope, set_subreaper};
 use crate::sys::signal::Leader;
 use crate::sys::spawn::Child;
+
+const SIGKILL: u8 = 9;
 
 /// What is read of a pid file, in bytes.
 const LONGEST_PID_FILE: u64 = 64;
@@ -61,11 +63,12 @@ impl Run {
     pub(super) fn groups(&self) -> impl Iterator<Item = Leader<'_>> {
         let first = self.child.leader(self.reaped.is_some() || self.main.is_some());
         let main = self.main.as_ref().filter(|main| main.pgrp != self.child.pid).map(|main| {
-            match main.pgrp == main.child.pid {
+            let leader = match main.pgrp == main.child.pid {
                 true => main.child.leader(self.reaped.is_some()),
-                // Whoever has given the group its number has ended.
-                false => Leader { pid: main.pgrp, pidfd: None, reaped: true },
-            }
+                // The process that gave the group its number may have ended long ago, and is none of ours.
+                false => Leader { pid: main.pgrp, pidfd: None, reaped: true, session: main.session },
+            };
+            Leader { session: main.session, ..leader }
         });
         [Some(first), main].into_iter().flatten()
     }
@@ -88,6 +91,15 @@ impl Run {
     /// It has put itself into the background, and nobody knows its main process yet.
     pub(super) fn is_detached(&self) -> bool {
         self.forking.is_some() && self.main.is_none() && self.reaped.is_some()
+    }
+
+    /// The run is being stopped: its new main process is told so, if its group was not told with the others.
+    fn pass_stop_on(&mut self, main: &Stat) {
+        let Some(signal) = self.told.filter(|signal| signal.resume || signal.number == SIGKILL) else { return };
+        if main.pgrp != self.child.pid && !self.told_groups.contains(&main.pgrp) {
+            self.told_groups.push(main.pgrp);
+            descendants::send(main, signal, self.child.pid);
+        }
     }
 
     /// Looks anew where its main process has put itself.
@@ -179,6 +191,7 @@ impl Effects {
             }
             run.main =
                 (pid != run.child.pid).then(|| Box::new(MainProcess { child: Child::inherited(pid), pgrp, session }));
+            run.pass_stop_on(&stat);
         }
         Ok(())
     }

@@ -107,8 +107,8 @@ struct Run {
     reaped: Option<Moment>,
     /// The last signal that all of it was sent.
     told: Option<Signal>,
-    /// The process groups of what has left that of the run, and was sent it, too.
-    told_outside: Vec<i32>,
+    /// The process groups that were sent it.
+    told_groups: Vec<i32>,
 }
 
 /// Whom a child belongs to.

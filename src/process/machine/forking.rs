@@ -102,7 +102,7 @@ impl Machine {
             Phase::Starting { run, startup: Startup::Forking { .. } | Startup::Detached { .. } } => {
                 self.begin_after_fork(now, run)
             }
-            // It was told to end, not this one.
+            // The one before was told to end, alone. What is sent to the whole run, whoever sends it passes on.
             Phase::Stopping { group, then, .. } => {
                 if let StopStage::Stopping { target: SignalTarget::Leader, step, .. } = group.stage
                     && let Some(present) = group.run.stop_step(step)

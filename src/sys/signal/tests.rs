@@ -102,7 +102,7 @@ fn an_empty_group_is_gone_and_a_zombie_counts_as_a_member_but_not_as_alive() {
     assert!(is_dead(leader(&child, false)));
     assert_eq!(reap::reap(child.pid), Some(Exit::Code(0)));
     for pidfd in [child.pidfd.as_ref().map(AsFd::as_fd), None] {
-        let gone = Leader { pid: child.pid, pidfd, reaped: true };
+        let gone = Leader { pid: child.pid, pidfd, reaped: true, session: child.pid };
         assert_eq!(signal_group(gone, 15).unwrap(), GroupSignal::Gone);
         assert!(group_is_empty(gone) && is_dead(gone));
     }
@@ -111,7 +111,7 @@ fn an_empty_group_is_gone_and_a_zombie_counts_as_a_member_but_not_as_alive() {
 #[test]
 fn no_number_addresses_ourselves_or_everybody() {
     for pid in [-1, 0, 1] {
-        let wrong = Leader { pid, pidfd: None, reaped: false };
+        let wrong = Leader { pid, pidfd: None, reaped: false, session: pid };
         assert_eq!(signal_group(wrong, 9).unwrap(), GroupSignal::Gone);
     }
     let child = orphaned_group();
