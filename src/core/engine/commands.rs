@@ -66,7 +66,7 @@ impl Engine {
             Query::Pid { name } => self.pid(name.as_deref()),
             Query::Ping => Ok(Reply::Pid(self.own_pid)),
             Query::Version => Ok(Reply::Version(self.own_pid)),
-            Query::LogLevel => Ok(Reply::LogLevel(self.settings.loglevel.clone())),
+            Query::LogLevel => Ok(Reply::LogLevel(self.log_level().to_owned())),
             Query::Flags => Ok(Reply::Flags(self.flag_rows(&eyes))),
             Query::Daemon => Ok(Reply::Daemon(Box::new(DaemonFacts {
                 pid: self.own_pid,
@@ -359,9 +359,17 @@ impl Engine {
         }
     }
 
+    /// How much is logged now.
+    pub(super) fn log_level(&self) -> &str {
+        match self.log_level {
+            Some(level) => level.as_str(),
+            None => &self.settings.loglevel,
+        }
+    }
+
     fn set_log_level(&mut self, token: ReplyToken, level: LogLevel) {
         self.effects.push_back(Effect::SetLogLevel { level });
-        level.as_str().clone_into(&mut self.settings.loglevel);
+        self.log_level = Some(level);
         self.show_settings();
         self.reply(token, Reply::LogLevel(level.as_str().to_owned()));
     }

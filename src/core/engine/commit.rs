@@ -382,9 +382,11 @@ impl Engine {
             let key = setting.key.to_owned();
             self.announce(None, Announcement::Reload(ReloadChange::NeedsDaemonRestart { key }));
         }
+        // Where the file says the same as before, what somebody has set by hand stays.
         if self.settings.loglevel != new.loglevel
             && let Some(level) = LogLevel::from_name(&new.loglevel)
         {
+            self.log_level = None;
             self.effects.push_back(Effect::SetLogLevel { level });
         }
         self.settings.loglevel.clone_from(&new.loglevel);

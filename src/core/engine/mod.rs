@@ -77,7 +77,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Input, Notice};
-use crate::api::{Announcement, ProcId, RequestId};
+use crate::api::{Announcement, LogLevel, ProcId, RequestId};
 use crate::config::Additions;
 use crate::failpoint;
 use crate::models::{ProgramConfig, SupervisorConfig};
@@ -141,6 +141,8 @@ pub(crate) struct Engine {
     now: Moment,
     /// The daemon's settings; the programs are in the registry.
     settings: SupervisorConfig,
+    /// How much is logged because somebody has asked for it, whatever the settings say.
+    log_level: Option<LogLevel>,
     registry: Registry,
     /// What programs need of others.
     graph: Graph,
@@ -217,6 +219,7 @@ impl Engine {
             began: now,
             now,
             settings,
+            log_level: None,
             registry: Registry::default(),
             graph: Graph::default(),
             outside: SortedMap::default(),

@@ -452,7 +452,7 @@ impl Engine {
 
     /// The settings of the daemon as they are in force; for the embedding program.
     pub(super) fn share_settings(&self) -> Arc<SupervisorConfig> {
-        Arc::new(self.settings.clone())
+        Arc::new(SupervisorConfig { loglevel: self.log_level().to_owned(), ..self.settings.clone() })
     }
 
     /// Other threads are to see the settings that are in force now.

@@ -1,6 +1,6 @@
 //! What operators ask for: commands and waits.
 
-use super::bench::{BY, OWN_PID, act_on_terms, checked, quick, wait};
+use super::bench::{BY, OWN_PID, act_on_terms, checked, quick, update, wait};
 use super::*;
 use crate::api::{LogLevel, NextStep, Query, Unreached};
 use crate::models::{AutoRestart, Power};
@@ -265,6 +265,35 @@ fn a_log_level_is_set_and_told() {
     assert_eq!((bench.reply(), bench.system.log_levels.as_slice()), (&level("DEBUG"), &[name("DEBUG")][..]));
     bench.ask(1, Request::Query(Query::LogLevel));
     assert_eq!(bench.reply(), &level("DEBUG"), "it stays");
+}
+
+/// Whoever looks for a fault with DEBUG changes the file meanwhile, again and again.
+#[test]
+fn a_log_level_that_was_set_stays_until_the_file_has_another_one() {
+    let mut bench = Bench::new(&[]);
+    let debug = LogLevel::from_name("DEBUG").expect("a level");
+    let with = |loglevel: &str, shutdown_timeout| SupervisorConfig {
+        loglevel: name(loglevel),
+        shutdown_timeout,
+        ..SupervisorConfig::default()
+    };
+    bench.ask(1, Request::Command(Command::SetLogLevel { level: debug }));
+    let none: [String; 0] = [];
+    for (config, live, level) in [
+        (SupervisorConfig::default(), &none[..], "DEBUG"),
+        (with("INFO", 77), &[name("shutdown_timeout")], "DEBUG"),
+        (with("ERROR", 77), &[name("loglevel")], "ERROR"),
+        (with("INFO", 77), &[name("loglevel")], "INFO"),
+    ] {
+        bench.ask(2, update(None));
+        bench.load_settings(config);
+        let Reply::Updated(updated) = bench.reply() else { panic!("{:?}", bench.reply()) };
+        assert_eq!(updated.daemon.live, live);
+        bench.ask(1, Request::Query(Query::LogLevel));
+        assert_eq!(bench.reply(), &Reply::LogLevel(level.to_owned()));
+        assert_eq!(bench.system.shown_settings.as_ref().map(|shown| shown.loglevel.as_str()), Some(level));
+    }
+    assert_eq!(bench.system.log_levels, ["DEBUG", "ERROR", "INFO"]);
 }
 
 #[test]
