@@ -145,10 +145,13 @@ impl Names {
 
     fn renew_pid_file(&mut self) -> bool {
         let Names { pid_file: Some(pid_file), troubles: [_, trouble], .. } = self else { return false };
+        let was_empty = pid_file.unwritten().is_some();
         match pid_file.renew() {
             Ok(renewed) => {
                 *trouble = None;
-                if renewed {
+                if renewed && was_empty {
+                    log::info!("there is room for the pid file {} again; it was written", pid_file.path().display());
+                } else if renewed {
                     log::warn!("the pid file {} had vanished; it is there again", pid_file.path().display());
                 }
                 renewed

@@ -189,6 +189,13 @@ fn prepare(supervisor: &Supervisor, options: RunOptions, queue: Unopened) -> Res
     let lock = claim(&config).map_err(RunError::Socket)?;
     let pid_file = config.pidfile.as_deref().map(|path| PidFile::acquire(Path::new(path))).transpose();
     let pid_file = pid_file.map_err(RunError::PidFile)?;
+    if let Some((file, error)) = pid_file.as_ref().and_then(|file| Some((file, file.unwritten()?))) {
+        log::error!(
+            "cannot write the pid file {}: {}; it is empty, but locked: no second daemon can run; SIGHUP and SIGUSR2 try again",
+            file.path().display(),
+            errno::reason(error)
+        );
+    }
     let is_machine = options.machine.is_some() && !options.is_container;
     let listener = if is_machine { Listener::Machine } else { Listener::Daemon };
     let bell = queue.bell();

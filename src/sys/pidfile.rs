@@ -95,6 +95,8 @@ pub struct PidFile {
     file: File,
     pid: u32,
     was_there: bool,
+    /// Why our pid is not in it.
+    unwritten: Option<io::Error>,
     /// To give back a file that has lost its last name takes as long as the disk takes.
     late_close: Option<LateClose>,
 }
@@ -104,6 +106,9 @@ impl PidFile {
     /// recognised by its lock being free, whatever number is in it. To be called in the process that is to
     /// hold it (after detaching).
     ///
+    /// A full disk is no error: the lock is on the file, whatever is in it, and programs must not be down for a few bytes. See
+    /// [`unwritten`](Self::unwritten).
+    ///
     /// # Errors
     ///
     /// [`PidFileError`]; then nothing was changed.
@@ -112,6 +117,7 @@ impl PidFile {
         let mut last_breath = LastBreath::default();
         let mut attempts = 0;
         while attempts < ATTEMPTS {
+            let was_there = path.symlink_metadata().is_ok();
             let mut file = open(path)?;
             // SAFETY: the descriptor is open.
             if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
@@ -136,8 +142,11 @@ impl PidFile {
                 return Err(PidFileError::Foreign { path: path.to_owned(), what: "a file with other content" });
             }
             let pid = std::process::id();
-            write_pid(&mut file, pid).map_err(system)?;
-            return Ok(PidFile { path: path.to_owned(), file, pid, was_there: length > 0, late_close: None });
+            let unwritten = match write_pid(&mut file, pid) {
+                Err(error) if !is_full(&error) => return Err(system(error)),
+                written => written.err(),
+            };
+            return Ok(PidFile { path: path.to_owned(), file, pid, was_there, unwritten, late_close: None });
         }
         Err(system(io::Error::other("the file is replaced again and again")))
     }
@@ -145,6 +154,11 @@ impl PidFile {
     /// It was there: the daemon before has not ended in order.
     pub fn was_there(&self) -> bool {
         self.was_there
+    }
+
+    /// Why our pid is not in it: the disk is full. [`renew`](Self::renew) tries again.
+    pub fn unwritten(&self) -> Option<&io::Error> {
+        self.unwritten.as_ref()
     }
 
     /// Leaves the file where it is, for the next daemon.
@@ -157,12 +171,16 @@ impl PidFile {
         &self.path
     }
 
+    fn holds_our_pid(&mut self) -> bool {
+        read_pid(&mut self.file).is_ok_and(|pid| pid.and_then(|pid| u32::try_from(pid).ok()) == Some(self.pid))
+    }
+
     /// Whether the path leads to it.
     pub fn is_there(&self) -> bool {
         is_at(&self.file, &self.path)
     }
 
-    /// Writes the file again where the path no longer leads to it; whether that was so. The pid file of another program
+    /// Writes the file again where the path no longer leads to it, or our pid could not be written; whether it was written. The pid file of another program
     /// that lives is left alone, though it is not locked.
     ///
     /// # Errors
@@ -170,7 +188,11 @@ impl PidFile {
     /// As [`acquire`](Self::acquire); what there was before is kept.
     pub fn renew(&mut self) -> Result<bool, PidFileError> {
         if self.is_there() {
-            return Ok(false);
+            let was_unwritten = self.unwritten.is_some();
+            if was_unwritten {
+                self.unwritten = write_pid(&mut self.file, self.pid).err();
+            }
+            return Ok(was_unwritten && self.unwritten.is_none());
         }
         let lives = |pid: &i32| pid.unsigned_abs() != self.pid && super::proc::stat(*pid).is_some();
         if let Some(pid) = pid_at(&self.path).filter(lives) {
@@ -188,7 +210,7 @@ impl Drop for PidFile {
         // A forked copy of us does not own it, nor do we own what somebody else has written.
         let still_ours = self.pid == std::process::id()
             && is_at(&self.file, &self.path)
-            && read_pid(&mut self.file).is_ok_and(|pid| pid.and_then(|pid| u32::try_from(pid).ok()) == Some(self.pid));
+            && (self.unwritten.is_some() || self.holds_our_pid());
         if still_ours {
             // Nothing sensible can be done about a failure: the lock goes in any case.
             if guarded_path::remove(&self.path).is_ok() {
@@ -236,6 +258,11 @@ fn pid_at(path: &Path) -> Option<i32> {
     let there = path.symlink_metadata().ok()?;
     let mut file = there.is_file().then(|| guarded_path::open(path, Access::Read).ok())??;
     read_pid(&mut file).ok()?
+}
+
+/// Only room is missing, not a right.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
 }
 
 fn write_pid(file: &mut File, pid: u32) -> io::Result<()> {

@@ -168,3 +168,32 @@ fn a_fifo_whose_reader_is_slow_or_gone_holds_up_nobody() {
     drop(reader);
     disk.daemon.terminate();
 }
+
+/// The lock of the pid file is what it is for; the number is written when there is room.
+#[test]
+fn a_full_disk_under_the_pid_file_keeps_nobody_from_starting() {
+    let Some(way) = namespace() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::create_dir(dir.path().join("disk")).expect("a directory");
+    let path = dir.path().display().to_string();
+    let mut daemon = Daemon::unstarted(dir);
+    daemon.write_config("[program:p]\ncommand = sleep 1000\nstartsecs = 0", &[]);
+    let config = daemon.read("supervice.conf").replace("/daemon.pid", "/disk/daemon.pid");
+    fs::write(daemon.path("supervice.conf"), config).expect("the configuration");
+    let (program, args) = way.split_first().expect("not empty");
+    let mut command = Command::new(program);
+    let full = format!("{TMPFS}; cat /dev/zero > DIR/disk/filler 2> /dev/null; exec \"$0\" \"$@\"");
+    command.args(args).args(["sh", "-c", &full.replace("DIR", &path)]).arg(env!("CARGO_BIN_EXE_supervice"));
+    daemon.launch(command);
+    daemon.wait_ready();
+    let disk = OnDisk { daemon, user: args.contains(&"-Urm") };
+    disk.daemon.wait_state("p", "RUNNING");
+    disk.daemon.wait_log("disk/daemon.pid: No space left on device; it is empty, but locked");
+    assert_eq!(disk.read("disk/daemon.pid"), "");
+    disk.inside("! flock -n DIR/disk/daemon.pid true");
+    disk.inside("rm DIR/disk/filler");
+    disk.daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    wait_until("the pid is there", || disk.read("disk/daemon.pid") == format!("{}\n", disk.daemon.pid()));
+    disk.daemon.wait_log("there is room for the pid file");
+    disk.daemon.terminate();
+}
