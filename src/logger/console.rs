@@ -59,9 +59,11 @@ pub(crate) fn is_stalled(stream: ConsoleStream) -> bool {
     lane(stream).has_stalled(Instant::now(), STALLED_AFTER)
 }
 
-/// Waits until everything has been written, at most until `deadline`; whether it was.
-pub(crate) fn flush(deadline: Instant) -> bool {
-    LANES.iter().filter_map(OnceLock::get).all(|lane| lane.flush(deadline))
+/// Waits until everything has been written, at most until `deadline`, and not for a console that has taken nothing for a second
+/// since `begin`; whether all was written.
+pub(crate) fn flush(begin: Instant, deadline: Instant) -> bool {
+    let lanes = LANES.iter().filter_map(OnceLock::get);
+    lanes.fold(true, |all, lane| lane.flush_while_it_moves(begin, STALLED_AFTER, deadline) && all)
 }
 
 /// Whether lines for people should be coloured: a terminal, and the user has not asked otherwise. That stays as it is found first:
@@ -98,8 +100,10 @@ fn lane(stream: ConsoleStream) -> &'static LineQueue {
             ConsoleStream::Stdout => "console:out",
             ConsoleStream::Stderr => "console:err",
         };
-        // Without a thread the queue fills up and its lines are dropped: nothing better can be done.
-        let _ = thread::spawn(name, 32 * 1024, move || run(stream, queue));
+        if thread::spawn(name, 32 * 1024, move || run(stream, queue)).is_err() {
+            // Its lines are lost: nothing better can be done.
+            queue.abandon();
+        }
         queue
     })
 }

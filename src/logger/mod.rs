@@ -224,11 +224,13 @@ pub(crate) fn set_limits(maxbytes: u64, backups: u32) {
     }
 }
 
-/// Waits until everything logged so far has been written, at most for `deadline`; whether it was.
+/// Waits until everything logged so far has been written, at most for `deadline`, and not for a console that nobody has read
+/// for a second; whether it was.
 pub fn flush(deadline: Duration) -> bool {
-    let end = Instant::now() + deadline;
+    let begin = Instant::now();
+    let end = begin + deadline;
     let file = SHARED.get().is_none_or(|sink| sink.queue.flush(end));
-    console::flush(end) && file
+    console::flush(begin, end) && file
 }
 
 /// What the daemon's own lines on the console look like from now on; the file is text for people.

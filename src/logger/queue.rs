@@ -33,6 +33,10 @@ struct Waiting {
     taken: Option<Instant>,
     /// Somebody waits for the end of what is there: nothing is gathered.
     hurries: bool,
+    /// There is no consumer.
+    is_abandoned: bool,
+    /// Since then nothing has been written, and a flush has given up for that: the next one need not wait for it again.
+    given_up: Option<Instant>,
 }
 
 impl Waiting {
@@ -69,7 +73,7 @@ impl LineQueue {
     pub fn push(&self, parts: &[&[u8]]) -> bool {
         let length = parts.iter().map(|part| part.len()).sum::<usize>() + 1;
         let mut waiting = self.lock();
-        if waiting.bytes.len() + length > HARD_LIMIT_BYTES {
+        if waiting.is_abandoned || waiting.bytes.len() + length > HARD_LIMIT_BYTES {
             waiting.lost += 1;
             return false;
         }
@@ -159,6 +163,35 @@ impl LineQueue {
         }
         waiting.hurries = false;
         waiting.bytes.is_empty() && waiting.in_flight == 0
+    }
+
+    /// The same for a consumer that may hang: gives up when it has written nothing for `patience` since `begin`.
+    pub fn flush_while_it_moves(&self, begin: Instant, patience: Duration, deadline: Instant) -> bool {
+        let mut waiting = self.lock();
+        waiting.hurries = true;
+        self.filled.notify_one();
+        let is_written = loop {
+            if waiting.bytes.is_empty() && waiting.in_flight == 0 {
+                break true;
+            }
+            let written = waiting.progress.as_ref().map_or(begin, Progress::at);
+            let end = deadline.min(written.max(begin) + patience);
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || waiting.is_abandoned || waiting.given_up == Some(written) {
+                waiting.given_up = Some(written);
+                break false;
+            }
+            waiting = self.emptied.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+        };
+        waiting.hurries = false;
+        is_written
+    }
+
+    /// Nobody will ever write what is there: nobody is to wait for it, and nothing is added.
+    pub fn abandon(&self) {
+        let mut waiting = self.lock();
+        waiting.is_abandoned = true;
+        self.emptied.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

@@ -29,6 +29,24 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
     assert!(!queue.flush(Instant::now() + Duration::from_millis(1)));
 }
 
+/// Whoever waits for what is not written waits for it once.
+#[test]
+fn a_flush_that_has_given_up_is_not_tried_again_until_something_moves() {
+    let begin = Instant::now();
+    let far = begin + 10 * PATIENCE;
+    let (queue, abandoned) = (LineQueue::default(), LineQueue::default());
+    assert!(queue.flush_while_it_moves(begin, 10 * PATIENCE, far), "nothing is there");
+    assert!(queue.push(&[b"line"]));
+    assert!(!queue.flush_while_it_moves(begin, Duration::from_millis(1), far));
+    assert!(!queue.flush_while_it_moves(begin, 10 * PATIENCE, far));
+    queue.progressed();
+    assert!(!queue.flush_while_it_moves(begin, Duration::from_millis(1), far));
+    assert!(abandoned.push(&[b"line"]));
+    abandoned.abandon();
+    assert!(!abandoned.push(&[b"line"]) && !abandoned.flush_while_it_moves(begin, 10 * PATIENCE, far));
+    assert!(begin.elapsed() < PATIENCE);
+}
+
 #[test]
 fn the_log_survives_what_happens_to_its_files() {
     let dir = tempfile::tempdir().unwrap();

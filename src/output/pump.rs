@@ -394,6 +394,7 @@ impl Pump {
     /// Reads everything that is there and closes all.
     fn end(mut self) {
         let Some((deadline, done)) = self.finish.take() else { return };
+        let begin = Instant::now();
         let mut tokens: VecDeque<usize> = self.pipes.keys().copied().collect();
         while let Some(token) = tokens.pop_front() {
             let now = Instant::now();
@@ -418,7 +419,10 @@ impl Pump {
         }
         self.pool.close(deadline);
         self.requests.iter().for_each(|(_, request)| request.expire());
-        crate::logger::flush_console(deadline);
+        if !crate::logger::flush_console(begin, deadline) {
+            // For the log file.
+            log::error!("nobody reads the daemon's standard output or error: the last lines for it are lost");
+        }
         // Those who follow are told so before the connections are closed.
         self.programs.values_mut().for_each(|program| drop(std::mem::take(&mut program.followers)));
         // Only memory and pipes are left: nobody has to wait until they are given back.

@@ -168,6 +168,23 @@ fn a_console_whose_reader_has_gone_is_told_in_the_log_file() {
 }
 
 #[test]
+fn a_console_that_nobody_reads_holds_the_end_up_for_a_second_and_that_is_told() {
+    let (_reader, writer) = std::io::pipe().expect("a pipe");
+    let loud = "[program:loud]\ncommand = sh -c 'echo begun > DIR/begun; exec yes'";
+    let mut command = Piped::daemon();
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    command.arg("-l").arg(log.path());
+    let daemon = Piped::start("default_output = console", loud, writer.into(), command);
+    let told = |what: &str| fs::read_to_string(log.path()).unwrap_or_default().contains(what);
+    wait_until("it is told", || told("nobody reads the daemon's standard output; lines"));
+    let begin = std::time::Instant::now();
+    drop(daemon);
+    // Each of the two that wait for the console would take two seconds.
+    assert!(begin.elapsed() < std::time::Duration::from_millis(3500), "{:?}", begin.elapsed());
+    assert!(told("the last lines for it are lost") && told("supervice has ended"));
+}
+
+#[test]
 fn the_console_gets_whole_lines_with_the_name_of_their_program() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let daemon = Piped::start("default_output = console", NAMED, writer.into(), Piped::daemon());
