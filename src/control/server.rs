@@ -6,6 +6,7 @@ mod accept;
 mod doors;
 mod handle;
 mod messages;
+mod spare;
 mod streams;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use handle::Message;
+use spare::Spare;
 
 pub use super::changes::WatchedPath;
 use super::changes::{Changes, ChangesLooked};
@@ -238,7 +240,7 @@ fn prepare_with(
         connections: Arc::default(),
     };
     let handle = report.clone();
-    let server = Server {
+    let mut server = Server {
         poll,
         doors: open,
         names,
@@ -254,6 +256,7 @@ fn prepare_with(
         waits_for_room: None,
         accept_again: None,
         accept_fails: false,
+        spare: Spare::default(),
         unfinished: Vec::new(),
         ready_pipes: ReadyPipes::default(),
         path_waits: PathWaits::default(),
@@ -264,6 +267,7 @@ fn prepare_with(
         guards: Vec::new(),
         ending: None,
     };
+    server.spare.refill();
     Ok((handle, Io(Box::new(server))))
 }
 
@@ -290,6 +294,7 @@ struct Server {
     accept_again: Option<Instant>,
     /// That was said in the log.
     accept_fails: bool,
+    spare: Spare,
     /// Connections with more to do in the next turn. The poll reports news only, and this is none.
     unfinished: Vec<ConnId>,
     ready_pipes: ReadyPipes,
@@ -469,6 +474,8 @@ impl Server {
             self.count_clients();
             // There is a descriptor again.
             self.accept_again = self.accept_again.map(|_| client.link.last_active);
+            drop(client);
+            self.spare.refill();
         }
     }
 

@@ -1,10 +1,13 @@
 //! What happens where the daemon itself is short of something.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Daemon, wait_until};
+use crate::harness::{Daemon, PATIENCE, wait_until};
 
 /// What a process's descriptors lead to, the null device apart.
 fn links(pid: i32) -> Vec<String> {
@@ -90,4 +93,64 @@ fn a_program_whose_streams_are_captured_costs_two_descriptors() {
         wait_until(&format!("{name} costs nothing any more"), || held() == before);
     }
     daemon.terminate();
+}
+
+/// One client is served though programs have taken all descriptors, and those beside it are told why they are not.
+#[test]
+fn where_no_descriptor_is_left_each_client_is_answered_at_once() {
+    let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    daemon.write_config("[program:p]\ncommand = sleep 1000\nstartsecs = 0\nnumprocs = 60", &[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 30; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_supervice")]);
+    daemon.launch(command);
+    daemon.wait_ready();
+    wait_until("some wait", || count(&daemon, "BACKOFF") > 40);
+    let request = supervice::internals::frames::frame(br#"{"command":"events"}"#);
+    let mut served = Vec::new();
+    let refusal = loop {
+        assert!(served.len() < 30, "{} are served", served.len());
+        let mut client = UnixStream::connect(daemon.path("ctl.sock")).expect("it listens");
+        client.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        // Who is turned away may be so before he has asked.
+        let _ = client.write_all(&request);
+        let mut answer = [0; 512];
+        let length = client.read(&mut answer).expect("an answer");
+        let text = String::from_utf8_lossy(&answer[..length]).into_owned();
+        if text.contains("file descriptors") {
+            break text;
+        }
+        assert!(text.contains("\"ok\""), "{text}");
+        served.push(client);
+    };
+    assert!(!served.is_empty() && refusal.contains("raise its limit"), "{refusal}");
+    drop(served);
+    wait_until("there is room", || daemon.ctl(&["ping"]).0 == 0);
+    daemon.terminate();
+}
+
+/// As a user with processes enough: the kernel counts all of one user.
+#[test]
+fn a_daemon_that_gets_no_threads_says_so_at_once() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: needs root to become another user");
+        return;
+    }
+    let daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    let user = 20_000 + std::process::id() % 40_000;
+    std::os::unix::fs::chown(daemon.dir.path(), Some(user), Some(user)).expect("root may");
+    daemon.write_config("[program:p]\ncommand = sleep 1000", &[]);
+    for threads in 1..=3 {
+        let script = format!(
+            "exec 9<\"$0\"; exec timeout 60 setpriv --reuid={user} --regid={user} --clear-groups \
+             bash -c 'ulimit -u {threads}; exec /proc/self/fd/9 -n -c \"$0\"' \"$1\""
+        );
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_supervice")]).arg(daemon.path("supervice.conf"));
+        let begin = Instant::now();
+        let ended = command.output().expect("it ends");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(said.contains("Resource temporarily unavailable"), "{threads}: {said}");
+        // What it has to say would be waited for two or three times two seconds.
+        assert!(begin.elapsed() < Duration::from_millis(1900), "{threads}: {:?}", begin.elapsed());
+    }
 }

@@ -21,6 +21,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Clients that are accepted at one door in one turn.
 const ACCEPTS_PER_TURN: usize = 32;
 
+/// For a client whose place another one has taken that is still being served.
+const OUT_OF_DESCRIPTORS: &str =
+    "the daemon is out of file descriptors; try again later, or raise its limit (`ulimit -n`, `LimitNOFILE=`)";
+
 /// Those among whom room is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Crowd {
@@ -47,6 +51,7 @@ impl Server {
         if self.accept_again.is_some() {
             return;
         }
+        self.spare.refill();
         if let Some((stream, who, door)) = self.waits_for_room.take() {
             self.welcome(stream, who, door, now);
         }
@@ -64,34 +69,52 @@ impl Server {
                 // Nobody knows who that is.
                 Ok((_, Err(_))) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.accept_fails = false;
+                    self.accept_fails &= !self.spare.is_full();
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 // An idle client's descriptor serves a busy one; so does that of a client that keeps us waiting.
                 Err(error) if is_out_of_descriptors(&error) && self.make_room(now, Crowd::Everybody) => {}
+                Err(error) if is_out_of_descriptors(&error) && self.spare.serve() => {}
                 Err(error) => {
-                    if is_out_of_descriptors(&error)
-                        && let Some(end) = self.grace_ends()
-                    {
-                        self.accept_again = Some(end);
+                    if let Some(again) = self.accept_later(number, &error, now) {
+                        self.accept_again = Some(again);
                         return;
                     }
-                    if !self.accept_fails {
-                        log::warn!(
-                            "cannot accept a client: {}; tried again every second",
-                            crate::util::errno::reason(&error)
-                        );
-                    }
-                    self.accept_fails = true;
-                    self.accept_again = Some(now + ACCEPT_PAUSE);
-                    return;
                 }
             }
         }
         // Without a new event: those who wait have been announced already.
         self.accept_again = Some(now);
+    }
+
+    /// What is done where nobody can be taken in: when to try again. `None`: at once, for one was turned away.
+    fn accept_later(&mut self, door: usize, error: &io::Error, now: Instant) -> Option<Instant> {
+        let is_out = is_out_of_descriptors(error);
+        if let Some(end) = self.grace_ends().filter(|_| is_out) {
+            return Some(end);
+        }
+        let is_told = is_out && self.turn_one_away(door);
+        if !std::mem::replace(&mut self.accept_fails, true) {
+            let then = if is_told { "it was told so" } else { "tried again every second" };
+            log::warn!("cannot accept a client: {}; {then}", crate::util::errno::reason(error));
+        }
+        (!is_told).then_some(now + ACCEPT_PAUSE)
+    }
+
+    /// Tells the next client that there is no descriptor for it; `false`: not even one for that.
+    fn turn_one_away(&mut self, door: usize) -> bool {
+        if !self.spare.turn_away() {
+            return false;
+        }
+        let client = self.doors.get(door).and_then(|door| door.accept().ok());
+        let is_told = client.is_some();
+        if let Some((mut stream, _)) = client {
+            turn_away(&mut stream, OUT_OF_DESCRIPTORS);
+        }
+        self.spare.refill();
+        is_told
     }
 
     fn welcome(&mut self, mut stream: Stream, who: Who, door: usize, now: Instant) {

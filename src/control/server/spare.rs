@@ -1,0 +1,35 @@
+//! Descriptors that are kept for clients: where programs have taken all others, somebody has to be able to ask why.
+
+use std::os::unix::net::UnixDatagram;
+
+/// One for a client that is served, and one to tell the next client that there is none for it.
+const SPARES: usize = 2;
+
+/// See the [module](self). Each is a socket that leads nowhere: to make one, nothing has to be there.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Vec<UnixDatagram>);
+
+impl Spare {
+    /// Takes those that are missing, as far as there are any.
+    pub(super) fn refill(&mut self) {
+        while self.0.len() < SPARES {
+            let Ok(socket) = UnixDatagram::unbound() else { return };
+            self.0.push(socket);
+        }
+    }
+
+    /// None is in use.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() == SPARES
+    }
+
+    /// Gives up one for a client that is to be served.
+    pub(super) fn serve(&mut self) -> bool {
+        self.0.len() > 1 && self.0.pop().is_some()
+    }
+
+    /// Gives up the last one, for a client that is turned away.
+    pub(super) fn turn_away(&mut self) -> bool {
+        self.0.pop().is_some()
+    }
+}
