@@ -74,6 +74,17 @@ pub fn stat(pid: i32) -> Option<Stat> {
     read_stat(pid).ok().flatten()
 }
 
+/// Whether a process has executed a program since it was made; also of one that has ended and was not reaped. `None`: unknown.
+pub fn has_executed(pid: i32) -> Option<bool> {
+    /// `PF_FORKNOEXEC`: the kernel takes it away at an exec.
+    const NOT_EXECUTED: u64 = 0x40;
+    let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // Field 9; the first one here is field 3.
+    let flags: u64 =
+        String::from_utf8_lossy(&bytes).rsplit_once(')')?.1.split_ascii_whitespace().nth(6)?.parse().ok()?;
+    Some(flags & NOT_EXECUTED == 0)
+}
+
 /// The pipes that a process writes to as its standard output and error, by their inodes. (The link is read, not followed: what
 /// is no pipe may be a file on a disk that hangs.)
 pub fn output_pipes(pid: i32) -> impl Iterator<Item = NonZeroU64> {
@@ -332,6 +343,33 @@ mod tests {
         assert!(cpu_ms <= after.cpu_ms + 20 && cpu_ms >= 50, "{before:?} {found:?} {after:?}");
         assert!(found.resident > 1 << 20 && found.open_files.is_some_and(|files| files >= 3), "{found:?}");
         assert_eq!(proc.usage(i32::MAX), None);
+    }
+
+    /// Whether it lives, or was killed and waits to be reaped.
+    #[test]
+    fn it_is_known_whether_a_process_has_executed_a_program() {
+        let mut program = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let executed = i32::try_from(program.id()).unwrap();
+        // SAFETY: the child calls nothing but this.
+        let forked = match unsafe { libc::fork() } {
+            0 => loop {
+                // SAFETY: it has no preconditions.
+                unsafe { libc::pause() };
+            },
+            pid => pid,
+        };
+        let both = || (has_executed(executed), has_executed(forked));
+        assert_eq!(both(), (Some(true), Some(false)));
+        for pid in [executed, forked] {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+            while !stat(pid).unwrap().is_dead() {
+                std::thread::yield_now();
+            }
+        }
+        assert_eq!(both(), (Some(true), Some(false)));
+        program.wait().unwrap();
+        nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(forked), None).unwrap();
+        assert_eq!(both(), (None, None));
     }
 
     #[test]

@@ -243,7 +243,9 @@ impl Effects {
         let mut left = false;
         for (id, run) in self.runs.iter_mut().filter(|(_, run)| run.child.is_late().is_some()) {
             left |= self.spawner.settle(&mut run.child);
-            if run.child.is_late().is_none() {
+            // One that was killed before it was executed no longer uses our memory either.
+            let was_executed = || run.reaped.is_none() && sys::proc::has_executed(run.child.pid) != Some(false);
+            if run.child.is_late().is_none() && was_executed() {
                 log::info!("pid {} has executed its program in the meantime", run.child.pid);
                 results.push(Input::Executed { id: *id, generation: run.generation });
             }
