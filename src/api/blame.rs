@@ -1,6 +1,7 @@
 //! The answer to `blame`: how long each start has taken, and what it waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::models::ProgramConfig;
 use crate::process::{Moment, ProcessState};
@@ -20,11 +21,13 @@ pub struct BlameRow {
     pub ready: Option<Moment>,
     /// How often it was executed until then.
     pub attempts: u32,
-    /// What it waited for last before it was executed; `None`: for nothing.
+    /// For how long it has waited, while it waits.
+    pub waiting: Option<Duration>,
+    /// What it waited for last before it was executed, or waits for now; `None`: for nothing.
     pub waited_for: Option<WaitedFor>,
 }
 
-/// What has let a process start that had to wait.
+/// What lets a process start that has to wait.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WaitedFor {
     /// Another process.

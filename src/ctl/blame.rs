@@ -118,7 +118,7 @@ fn row(item: &BlameItem, began: f64) -> [String; COLUMNS] {
         printable(&item.name).into_owned(),
         printable(&item.state).into_owned(),
         seconds(Some(item.asked - began)),
-        seconds(item.spawned.map(|at| at - item.asked)),
+        seconds(item.waiting.or(item.spawned.map(|at| at - item.asked))),
         seconds(took(item)),
         seconds(item.ready.map(|at| at - began)),
         printable(&last).into_owned(),

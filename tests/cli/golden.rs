@@ -191,7 +191,7 @@ fn blame() -> Value {
         {"name": "db", "state": "RUNNING", "asked": at(0.001), "spawned": at(1.0), "ready": at(3.0), "attempts": 2},
         {"name": "my job ü", "state": "EXITED", "asked": at(0.001), "spawned": at(3.0), "ready": at(3.25), "attempts": 1, "waited_for": on("db")},
         {"name": "slow", "state": "STARTING", "asked": at(0.002), "spawned": at(0.002), "attempts": 1},
-        {"name": "late", "state": "STARTING", "asked": at(0.002), "attempts": 0},
+        {"name": "late", "state": "STARTING", "asked": at(0.002), "attempts": 0, "waiting": 12.5, "waited_for": {"kind": "start_slot"}},
     ]})
 }
 

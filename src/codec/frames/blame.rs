@@ -24,7 +24,10 @@ pub struct BlameItem {
     pub ready: Option<f64>,
     /// How often it was executed until then.
     pub attempts: u32,
-    /// What it waited for last before it was executed; absent: for nothing.
+    /// For how long it has waited, in seconds; absent: it does not wait at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<f64>,
+    /// What it waited for last before it was executed, or waits for now; absent: for nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waited_for: Option<WaitedFor>,
 }
@@ -64,6 +67,7 @@ impl BlameItem {
             spawned: row.spawned.map(|at| clock.stamp(at)),
             ready: row.ready.map(|at| clock.stamp(at)),
             attempts: row.attempts,
+            waiting: row.waiting.map(|waiting| (waiting.as_secs_f64() * 1000.0).round() / 1000.0),
             waited_for: row.waited_for.as_ref().map(|waited_for| match waited_for {
                 api::WaitedFor::Process(program) => {
                     WaitedFor { kind: "process".to_owned(), name: Some(program.name.clone()) }

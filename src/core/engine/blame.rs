@@ -15,8 +15,11 @@ impl Engine {
         let mut wanted = SortedSet::default();
         ids.iter().for_each(|id| wanted.extend(self.start_path(*id)));
         let chosen = |id: ProcId| (ids.is_empty() || wanted.contains(&id)) && eyes.see_id(id);
-        let rows =
-            self.registry.iter().filter(|(id, _)| chosen(*id)).filter_map(|(_, entry)| self.blame_row(entry, eyes));
+        let rows = self
+            .registry
+            .iter()
+            .filter(|(id, _)| chosen(*id))
+            .filter_map(|(id, entry)| self.blame_row(id, entry, eyes));
         let last = self
             .registry
             .iter()
@@ -32,8 +35,10 @@ impl Engine {
         })
     }
 
-    fn blame_row(&self, entry: &Entry, eyes: &Eyes<'_>) -> Option<BlameRow> {
-        let StartRecord { asked, spawned, ready, attempts, waited_for } = entry.start_record;
+    fn blame_row(&self, id: ProcId, entry: &Entry, eyes: &Eyes<'_>) -> Option<BlameRow> {
+        let StartRecord { asked, spawned, ready, attempts, waited_for: _ } = entry.start_record;
+        let waiting = asked.filter(|_| is_waiting(entry)).map(|asked| self.now.saturating_duration_since(asked));
+        let waited_for = self.hurdle(id, entry);
         let waited_for = waited_for.and_then(|hurdle| match hurdle {
             Hurdle::Process(id) => {
                 let entry = self.registry.get(id).filter(|entry| eyes.see(entry));
@@ -42,7 +47,16 @@ impl Engine {
             Hurdle::StartSlot => Some(WaitedFor::StartSlot),
         });
         let (program, state) = (Arc::clone(entry.config()), entry.machine.state());
-        Some(BlameRow { program, state, asked: asked?, spawned, ready, attempts, waited_for })
+        Some(BlameRow { program, state, asked: asked?, spawned, ready, attempts, waiting, waited_for })
+    }
+
+    /// What its start waits for, or waited for last.
+    fn hurdle(&self, id: ProcId, entry: &Entry) -> Option<Hurdle> {
+        if !is_waiting(entry) {
+            return entry.start_record.waited_for;
+        }
+        let process = self.obstacles(id, &entry.machine).next().map(|link| Hurdle::Process(link.on));
+        process.or(entry.queued.then_some(Hurdle::StartSlot))
     }
 
     /// The process, what its start waited for, what that waited for, and so on.
@@ -53,11 +67,16 @@ impl Engine {
         // A reload may have turned an edge round since: each is on the way once.
         while let Some(id) = next.filter(|id| seen.insert(*id)) {
             path.push(id);
-            next = self.registry.get(id).and_then(|entry| match entry.start_record.waited_for? {
+            next = self.registry.get(id).and_then(|entry| match self.hurdle(id, entry)? {
                 Hurdle::Process(on) => Some(on),
                 Hurdle::StartSlot => None,
             });
         }
         path
     }
+}
+
+/// The start that was last asked for has not come about, because it waits.
+fn is_waiting(entry: &Entry) -> bool {
+    entry.start_record.ready.is_none() && entry.machine.is_waiting()
 }

@@ -14,12 +14,13 @@ fn blame(bench: &mut Bench, names: &[&str]) -> Blame {
     }
 }
 
-/// `api 0+2=3 after db`: asked for at 0, executed 2 seconds later, ready at 3, and released by `db`.
+/// `api 0+2=3 after db`: asked for at 0, executed 2 seconds later, ready at 3, and released by `db`; `0+2..=?`: waits for 2 seconds.
 fn told(bench: &mut Bench, names: &[&str]) -> (Vec<String>, Vec<String>) {
     let Blame { began, rows, critical_path, .. } = blame(bench, names);
     let row = |row: &BlameRow| {
         let asked = row.asked.saturating_duration_since(began).as_secs();
         let waited = row.spawned.map(|at| at.saturating_duration_since(row.asked).as_secs().to_string());
+        let waited = row.waiting.map(|waiting| format!("{}..", waiting.as_secs())).or(waited);
         let ready = row.ready.map(|at| at.saturating_duration_since(began).as_secs().to_string());
         let open = || "?".to_owned();
         let mut text =
@@ -47,9 +48,11 @@ fn each_start_has_its_moments_and_the_critical_path_leads_to_the_last_one() {
     bench.pass(1);
     ask(&mut bench, 1, Act::Start, "web");
     let (rows, path) = told(&mut bench, &[]);
-    assert_eq!(rows, ["web 1+?=? in 0", "db 1+0=?", "api 1+?=? in 0", "quick 1+0=?"]);
+    assert_eq!(rows, ["web 1+0..=? after api in 0", "db 1+0=?", "api 1+0..=? after db in 0", "quick 1+0=?"]);
     assert!(path.is_empty(), "nothing is ready");
-    bench.pass(10);
+    bench.pass(2);
+    assert_eq!(told(&mut bench, &["api"]).0[1], "api 1+2..=? after db in 0");
+    bench.pass(8);
     let (rows, path) = told(&mut bench, &[]);
     assert_eq!(rows, ["web 1+4=6 after api", "db 1+0=4", "api 1+3=5 after db", "quick 1+0=2"]);
     assert_eq!(path, ["web", "api", "db"]);

@@ -22,15 +22,20 @@ fn so_many_start_at_one_time_and_the_others_wait_for_a_slot_in_their_order() {
     assert_eq!((bench.describe("c"), bench.row("c").pid), ("waiting for a start slot".to_owned(), None));
     assert_eq!(bench.row("c").condition.awaited(), (&[crate::process::Awaited::StartSlot][..], 0));
     assert!(bench.why("c").chain.steps.is_empty());
+    let blame_of_e = |bench: &mut Bench| {
+        bench.ask(9, Request::Query(Query::Blame { names: vec![name("e")], offset: 0 }));
+        let Reply::Blame(blame) = bench.reply() else { panic!("a blame") };
+        (blame.rows[0].waiting.map(|waiting| waiting.as_secs()), blame.rows[0].waited_for.clone())
+    };
+    assert_eq!(blame_of_e(&mut bench), (Some(0), Some(WaitedFor::StartSlot)));
     bench.pass(1);
+    assert_eq!(blame_of_e(&mut bench), (Some(1), Some(WaitedFor::StartSlot)));
     assert_eq!(states(&bench), "a RUNNING, b RUNNING, c STARTING, d STARTING, e STARTING");
     assert_eq!((bench.system.pids, bench.describe("e")), (4, "waiting for a start slot".to_owned()));
     bench.pass(1);
     assert_eq!(states(&bench), "a RUNNING, b RUNNING, c RUNNING, d RUNNING, e STARTING");
     bench.pass(1);
-    bench.ask(9, Request::Query(Query::Blame { names: vec![name("e")], offset: 0 }));
-    let Reply::Blame(blame) = bench.reply() else { panic!("a blame") };
-    assert_eq!(blame.rows[0].waited_for, Some(WaitedFor::StartSlot));
+    assert_eq!(blame_of_e(&mut bench), (None, Some(WaitedFor::StartSlot)));
     assert_eq!(bench.state("e"), ProcessState::Running);
 }
 
