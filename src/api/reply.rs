@@ -99,6 +99,8 @@ pub enum Reply {
         on: Selector,
         /// And to those that need these, sorted as they are in the configuration.
         also: Vec<String>,
+        /// Those that were stopped, and that somebody has had started again by now.
+        again: Vec<String>,
     },
     /// What a command on several processes came to, for each.
     Each {
@@ -365,10 +367,17 @@ impl Reply {
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reply::Reached { act, on, also } => match also.as_slice() {
-                [] => write!(f, "{} {on}", act.done()),
-                also => write!(f, "{} {on}, and what needs it: {}", act.done(), also.join(", ")),
-            },
+            Reply::Reached { act, on, also, again } => {
+                write!(f, "{} {on}", act.done())?;
+                if !also.is_empty() {
+                    write!(f, ", and what needs it: {}", also.join(", "))?;
+                }
+                match again.as_slice() {
+                    [] => Ok(()),
+                    [_] if matches!(on, Selector::Process(_)) => f.write_str("; it was started again meanwhile"),
+                    again => write!(f, "; started again meanwhile: {}", again.join(", ")),
+                }
+            }
             Reply::Each { results, .. } => write!(f, "{} results", results.len()),
             Reply::AlreadyThere { act: Act::Stop | Act::Kill, name } => write!(f, "{name} is not running"),
             Reply::AlreadyThere { act: Act::Start | Act::Restart { .. }, name } => {

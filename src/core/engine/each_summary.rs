@@ -37,7 +37,8 @@ impl EachSummary {
     }
 
     /// The answer: the members are those that were awaited, in their order, and then those that need them.
-    pub(super) fn reply(self, members: impl Iterator<Item = Member>, timed_out: bool) -> Reply {
+    /// `again`: those that were started again meanwhile.
+    pub(super) fn reply(self, members: impl Iterator<Item = Member>, again: &[String], timed_out: bool) -> Reply {
         let EachSummary { act, named, also } = self;
         let mut members = members;
         let mut results: Vec<(String, Answer)> = Vec::with_capacity(named.len());
@@ -47,13 +48,14 @@ impl EachSummary {
                 Named::Forbidden(right) => Err(Refusal::Forbidden { right, on: Some(name.clone()) }),
                 Named::Already => Ok(Reply::AlreadyThere { act, name: name.clone() }),
                 Named::Awaited => {
-                    members.next().map_or(Err(Refusal::Internal), |member| result(act, member, timed_out))
+                    members.next().map_or(Err(Refusal::Internal), |member| result(act, member, again, timed_out))
                 }
             };
             results.push((name, answer));
         }
         // Of those that need these only what has failed is worth a result of its own.
-        results.extend(members.map(|member| (member.0.clone(), result(act, member, timed_out))).filter(is_failure));
+        results
+            .extend(members.map(|member| (member.0.clone(), result(act, member, again, timed_out))).filter(is_failure));
         Reply::Each { results, also }
     }
 }
@@ -62,11 +64,14 @@ fn is_failure((_, answer): &(String, Answer)) -> bool {
     answer.is_err()
 }
 
-fn result(act: Act, (name, outcome): Member, timed_out: bool) -> Answer {
+fn result(act: Act, (name, outcome): Member, again: &[String], timed_out: bool) -> Answer {
     let on = Selector::Process(name.clone());
     match outcome {
         None => Ok(Reply::Begun { act, on }),
-        Some(Ok(())) => Ok(Reply::Reached { act, on, also: Vec::new() }),
+        Some(Ok(())) => {
+            let again = again.iter().filter(|other| **other == name).cloned().collect();
+            Ok(Reply::Reached { act, on, also: Vec::new(), again })
+        }
         Some(Err(why)) => Err(Refusal::NotReached { act, on, members: vec![(name, why)], timed_out }),
     }
 }

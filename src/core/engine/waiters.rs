@@ -116,6 +116,8 @@ pub(super) struct Waiter {
     /// Members without an outcome.
     open: usize,
     timed_out: bool,
+    /// Those that were to be stopped, were so, and come up again: somebody has asked for that meanwhile.
+    again: Vec<String>,
     /// Whoever asked is told in this turn that it has begun, unless it is done by then.
     only_begin: bool,
 }
@@ -241,6 +243,9 @@ impl Engine {
         let completed = matches!(transition.cause, Cause::Completed { .. });
         for waiter in entry.waiters.clone() {
             let Some(waiter) = self.waiters.open.get_mut(&waiter) else { continue };
+            if transition.to == ProcessState::Stopped && entry.machine.desired() == Desired::Up {
+                waiter.note_again(id);
+            }
             // The answer follows when the machine has done all that it is about to do.
             waiter.settle(id, |goal| match arrives(goal, transition.to) || completed && is_up(goal) {
                 true => Some(Ok(())),
@@ -293,11 +298,11 @@ impl Engine {
     }
 
     fn say_begun(&mut self, waiter: WaiterId) {
-        let Some(Waiter { request, kind, members, .. }) = self.close_waiter(waiter) else { return };
+        let Some(Waiter { request, kind, members, again, .. }) = self.close_waiter(waiter) else { return };
         let Some(token) = request.and_then(|request| self.ledger.take(request)) else { return };
         match kind {
             WaitKind::Act { act, on, .. } => self.reply(token, Reply::Begun { act, on }),
-            WaitKind::Each(summary) => self.reply(token, summary.reply(outcomes(members), false)),
+            WaitKind::Each(summary) => self.reply(token, summary.reply(outcomes(members), &again, false)),
             WaitKind::Reload(_) | WaitKind::Update(_) | WaitKind::Wait { .. } => self.refuse(token, Refusal::Internal),
             #[cfg(feature = "attach")]
             WaitKind::Run { .. } | WaitKind::Attached { .. } => self.refuse(token, Refusal::Internal),
@@ -416,7 +421,7 @@ impl Waiter {
         let mut by_id: Vec<u32> = (0..).take(members.len()).collect();
         sort_by(&mut by_id, |one, other| id(*one).cmp(&id(*other)));
         let open = members.len();
-        Waiter { request, kind, members, by_id, open, timed_out: false, only_begin }
+        Waiter { request, kind, members, by_id, open, timed_out: false, again: Vec::new(), only_begin }
     }
 
     /// It waits for an update that may be taken back.
@@ -445,6 +450,13 @@ impl Waiter {
         true
     }
 
+    /// This one has stopped, but is about to be started. (Those that only went with it are not spoken of.)
+    fn note_again(&mut self, id: ProcId) {
+        let named = self.members.iter().take(self.kind.named());
+        let stopped = named.filter(|member| member.id == id && member.goal == Goal::Down && member.outcome.is_none());
+        self.again.extend(stopped.map(|member| member.name.clone()));
+    }
+
     /// Gives the goals of one process an outcome, as far as there is one by now.
     fn settle(&mut self, id: ProcId, outcome: impl Fn(Goal) -> Option<Result<(), Unreached>>) {
         let Waiter { members, by_id, open, .. } = self;
@@ -459,11 +471,11 @@ impl Waiter {
     }
 
     fn answer(self) -> Answer {
-        let Waiter { kind, members, timed_out, .. } = self;
+        let Waiter { kind, members, timed_out, again, .. } = self;
         match kind {
-            WaitKind::Each(summary) => Ok(summary.reply(outcomes(members), timed_out)),
+            WaitKind::Each(summary) => Ok(summary.reply(outcomes(members), &again, timed_out)),
             WaitKind::Act { act, on, also, .. } => match failures(members) {
-                failed if failed.is_empty() => Ok(Reply::Reached { act, on, also }),
+                failed if failed.is_empty() => Ok(Reply::Reached { act, on, also, again }),
                 failed => Err(Refusal::NotReached { act, on, members: failed, timed_out }),
             },
             WaitKind::Reload(summary) => match failures(members) {

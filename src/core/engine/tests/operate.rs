@@ -338,6 +338,38 @@ fn a_start_that_somebody_stops_is_answered_at_once() {
     assert_eq!(bench.refusal(), &Refusal::NotReached { act: Act::Start, on, members, timed_out: false });
 }
 
+/// Whoever stops a database to copy its files is to know that it is not down.
+#[test]
+fn a_stop_that_somebody_undoes_is_answered_with_that() {
+    let both = Selector::Processes(vec![name("p"), name("q")]);
+    for on in [Selector::Process(name("p")), both] {
+        let mut bench = Bench::new(&[quick("p"), quick("q")]);
+        bench.start(1, "p");
+        bench.start(1, "q");
+        bench.ask(2, act_on_terms(Act::Stop, "p", Terms::default()));
+        bench.ask(3, Request::Command(Command::Act { act: Act::Stop, on: on.clone(), terms: Terms::default() }));
+        bench.start(4, "p");
+        bench.end(0, Exit::Signal(15));
+        bench.end(1, Exit::Signal(15));
+        assert_eq!(bench.state("p"), ProcessState::Running);
+        let told: Vec<String> = bench
+            .system
+            .answers
+            .iter()
+            .filter_map(|(client, answer, _)| match answer {
+                Ok(Reply::Each { results, .. }) if *client == 3 => results[0].1.as_ref().map(ToString::to_string).ok(),
+                Ok(reply) if *client == 2 || *client == 3 => Some(reply.to_string()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, ["Stopped p; it was started again meanwhile"; 2], "{on}");
+        // One that is undone when it has been answered was one.
+        bench.stop(5, "p");
+        bench.end(0, Exit::Signal(15));
+        assert_eq!((bench.last_client(), bench.message().as_str()), (5, "Stopped p"));
+    }
+}
+
 #[test]
 fn a_start_that_ends_in_fatal_is_answered() {
     let mut bench = Bench::new(&[ProgramConfig { startretries: 0, ..program("p") }]);
