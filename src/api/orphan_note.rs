@@ -34,6 +34,15 @@ pub enum OrphanNote {
         /// Their pids.
         pids: Vec<i32>,
     },
+    /// The pid file of a program names it, and nothing shows who has started it.
+    Untagged {
+        /// The program's name.
+        program: String,
+        /// The pid.
+        pid: i32,
+        /// The pid file.
+        path: String,
+    },
     /// Nobody is there who would stop them, until a program of this name is.
     NotConfigured {
         /// The program's name.
@@ -61,6 +70,7 @@ impl OrphanNote {
             | OrphanNote::PreExec { .. }
             | OrphanNote::LeftAlone { .. }
             | OrphanNote::ToldToEnd { .. }
+            | OrphanNote::Untagged { .. }
             | OrphanNote::NotConfigured { .. } => false,
         }
     }
@@ -83,6 +93,11 @@ impl fmt::Display for OrphanNote {
             OrphanNote::ToldToEnd { program, pids } => {
                 write!(f, "{program}: an earlier daemon left {} behind: told to end before it is started", Pids(pids))
             }
+            OrphanNote::Untagged { program, pid, path } => write!(
+                f,
+                "{program}: pid {pid} in {path} runs already: an earlier daemon may have left it, but nothing in its environment \
+                 proves that, so it is left alone; if it has, stop it (kill {pid}) and start {program} again"
+            ),
             OrphanNote::NotConfigured { program, pids } => write!(
                 f,
                 "an earlier daemon left {} of {program}, which is not configured now: left alone until it is",
@@ -100,11 +115,21 @@ impl fmt::Display for OrphanNote {
 pub struct Bystanders {
     /// Their pids.
     pub pids: Vec<i32>,
+    /// What its pid file named when the daemon began, if nothing shows who has started that.
+    pub untagged: Option<i32>,
 }
 
 impl fmt::Display for Bystanders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an earlier daemon left {} running", Pids(&self.pids))
+        if !self.pids.is_empty() {
+            write!(f, "an earlier daemon left {} running", Pids(&self.pids))?;
+        }
+        let Some(pid) = self.untagged else { return Ok(()) };
+        let and = if self.pids.is_empty() { "" } else { "; " };
+        write!(
+            f,
+            "{and}pid {pid} of its pid file was running before, perhaps left by an earlier daemon: stop it with kill {pid}"
+        )
     }
 }
 
@@ -157,6 +182,11 @@ mod tests {
                 "web: an earlier daemon left pid 5, 6 behind: told to end before it is started",
             ),
             (
+                OrphanNote::Untagged { program: web(), pid: 5, path: "/run/web.pid".to_owned() },
+                "web: pid 5 in /run/web.pid runs already: an earlier daemon may have left it, but nothing in its environment \
+                 proves that, so it is left alone; if it has, stop it (kill 5) and start web again",
+            ),
+            (
                 OrphanNote::NotConfigured { program: web(), pids },
                 "an earlier daemon left pid 5, 6 of web, which is not configured now: left alone until it is",
             ),
@@ -168,6 +198,11 @@ mod tests {
         for (note, text) in notes {
             assert_eq!(note.to_string(), text);
         }
-        assert_eq!(Bystanders { pids: vec![7] }.to_string(), "an earlier daemon left pid 7 running");
+        let untagged =
+            "pid 8 of its pid file was running before, perhaps left by an earlier daemon: stop it with kill 8";
+        let left = "an earlier daemon left pid 7 running";
+        let told = |pids, untagged| Bystanders { pids, untagged }.to_string();
+        assert_eq!((told(vec![7], None), told(vec![], Some(8))), (left.to_owned(), untagged.to_owned()));
+        assert_eq!(told(vec![7], Some(8)), format!("{left}; {untagged}"));
     }
 }

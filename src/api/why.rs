@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::held_back::{ChainStep, HeldBack, LastRequest};
 use super::next_run::NextRun;
+use super::orphan_note::Bystanders;
 use super::status::{HistoryRow, RunningHook, of_hooks};
 use crate::models::{AutoRestart, Hook, ProgramConfig};
 use crate::process::{
@@ -149,6 +150,8 @@ pub struct Why {
     pub last_words: Option<LastWords>,
     /// Why its output is being lost, while it is.
     pub output_trouble: Option<Arc<str>>,
+    /// What runs beside it that an earlier daemon has left, or may have left.
+    pub bystanders: Option<Bystanders>,
     /// Its process, where one lives.
     pub pid: Option<i32>,
     /// Somebody has paused it by this signal. Looked up when somebody asks; the engine does not know it.
@@ -218,6 +221,9 @@ impl Why {
         }
         if let Some(trouble) = &self.output_trouble {
             description = format!("{description}; output is lost: {trouble}");
+        }
+        if let Some(bystanders) = &self.bystanders {
+            description = format!("{description}; {bystanders}");
         }
         match self.since {
             Some(since) => format!("{name} has been {state} for {}: {description}.", self.since(since)),

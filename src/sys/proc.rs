@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
-#[cfg(feature = "http")]
 use std::time::Duration;
 
 #[cfg(feature = "http")]
@@ -83,6 +82,13 @@ pub fn has_executed(pid: i32) -> Option<bool> {
     let flags: u64 =
         String::from_utf8_lossy(&bytes).rsplit_once(')')?.1.split_ascii_whitespace().nth(6)?.parse().ok()?;
     Some(flags & NOT_EXECUTED == 0)
+}
+
+/// How long ago a process was made.
+pub fn age(pid: i32) -> Option<Duration> {
+    let ticks = stat(pid)?.start_time;
+    let made = Duration::from_secs(ticks / TICKS) + Duration::from_millis(ticks % TICKS * (1000 / TICKS));
+    Some(super::time::since_boot().saturating_sub(made))
 }
 
 /// The pipes that a process writes to as its standard output and error, by their inodes. (The link is read, not followed: what
@@ -378,5 +384,7 @@ mod tests {
         assert!(group_members(me.pgrp).unwrap().iter().any(|member| member.pid == me.pid));
         assert!(me.start_time > 0);
         assert!(!me.is_dead());
+        let age = age(me.pid).unwrap();
+        assert!(age < super::super::time::since_boot() && age < Duration::from_secs(24 * 3600), "{age:?}");
     }
 }

@@ -65,6 +65,11 @@ fn clock(clock: libc::clockid_t) -> Moment {
     Moment::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
+/// How long the machine has been up, asleep or not.
+pub fn since_boot() -> Duration {
+    clock(libc::CLOCK_BOOTTIME).saturating_duration_since(Moment::from_nanos(0))
+}
+
 /// The CPU time that a process has used, with all of its threads; `None` where it does not exist.
 #[cfg(feature = "http")]
 pub fn cpu_time(pid: i32) -> Option<Duration> {

@@ -420,3 +420,33 @@ fn cron_in_the_background() {
     let program = format!("command = {}\npidfile = /var/run/crond.pid\nautostart = true", cron.display());
     real("cron", &program, &[], "/var/run/crond.pid", None);
 }
+
+/// Redis overwrites its environment: after a kill -9 of the daemon nothing but its pid file tells of it.
+#[test]
+fn what_a_killed_daemon_has_left_of_redis_is_named_and_left_alone() {
+    let Some(redis) = installed("redis-server") else { return };
+    let program = format!(
+        "[program:redis]\ntype = forking\npidfile = DIR/redis.pid\nstartretries = 0\ncommand = {} --port {} --bind 127.0.0.1 --save '' \
+         --daemonize yes --pidfile DIR/redis.pid --dir DIR --logfile DIR/redis.log",
+        redis.display(),
+        free_port()
+    );
+    let mut daemon = Daemon::start(&program);
+    let pid = wait_main(&daemon, "redis", "redis.pid", None).pid.expect("it runs");
+    daemon.signal(Signal::SIGKILL);
+    daemon.wait();
+    assert!(alive(pid), "nothing kills what has put itself into the background");
+    daemon.launch(Command::new(env!("CARGO_BIN_EXE_supervice")));
+    daemon.wait_ready();
+    daemon.wait_log(&format!("redis: pid {pid} in {} runs already", daemon.path("redis.pid").display()));
+    let told = format!("pid {pid} of its pid file was running before");
+    let (_, why, _) = daemon.ctl(&["why", "redis"]);
+    assert!(
+        why.contains(&told) && daemon.status("redis").description.is_some_and(|text| text.contains(&told)),
+        "{why}"
+    );
+    assert!(alive(pid), "{}", daemon.log());
+    strike(pid);
+    wait_until("it is spoken of no more", || !daemon.ctl(&["why", "redis"]).1.contains(&told));
+    daemon.terminate();
+}

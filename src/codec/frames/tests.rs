@@ -108,6 +108,7 @@ fn reports_are_these_bytes_on_the_wire() {
     let why = api::Why {
         completed: false,
         told: None,
+        bystanders: None,
         pid: None,
         paused: None,
         program: Arc::clone(&item.program),

@@ -10,7 +10,7 @@ use super::Effects;
 use super::main_process::read_pid_file;
 use crate::api::ProcId;
 use crate::models::SupervisorConfig;
-use crate::process::{ProcessId, ScanFacts};
+use crate::process::{NoMain, ProcessId, ScanFacts};
 use crate::sys::orphan_scan::{self, ProcessRef};
 use crate::sys::{proc, time};
 use crate::util::errno;
@@ -123,12 +123,31 @@ impl Effects {
 
     /// What can't be read names nobody.
     fn read_pid_files(&self, files: &[(String, String)]) -> Input {
-        let pid = |path: &String| {
+        let look = |path: &String| {
             let file = path.clone();
-            self.parts.users.look(path, move || read_pid_file(file.as_ref(), None))?.ok()
+            let read = move || {
+                let pid = read_pid_file(file.as_ref(), None)?;
+                Ok::<_, NoMain>((pid, is_written_since(file.as_ref(), pid)))
+            };
+            self.parts.users.look(path, read)?.ok()
         };
-        Input::PidFiles { named: files.iter().filter_map(|(name, path)| Some((name.clone(), pid(path)?))).collect() }
+        let (mut named, mut written_since) = (Vec::new(), Vec::new());
+        for (name, path) in files {
+            let Some((pid, is_since)) = look(path) else { continue };
+            named.push((name.clone(), pid));
+            written_since.extend(is_since.then(|| name.clone()));
+        }
+        Input::PidFiles { named, written_since }
     }
+}
+
+/// How much older a file may seem than the process that has written it: both are told in ticks.
+const TICKS_DIFFER: Duration = Duration::from_millis(20);
+
+/// The file was written when this process was there: its number was not another's then.
+fn is_written_since(path: &Path, pid: i32) -> bool {
+    let unchanged = path.metadata().and_then(|file| file.modified()).ok().and_then(|at| at.elapsed().ok());
+    unchanged.zip(proc::age(pid)).is_some_and(|(unchanged, age)| unchanged <= age + TICKS_DIFFER)
 }
 
 #[cfg(test)]
@@ -145,6 +164,18 @@ mod tests {
         assert_eq!(&*identity("@abstract").place, "@abstract");
         let nowhere = SupervisorConfig { socket_path: None, pidfile: None, ..SupervisorConfig::default() };
         assert!(identify(&nowhere).is_none());
+    }
+
+    /// A number that has gone to another process meanwhile tells nothing.
+    #[test]
+    fn a_pid_file_from_before_a_process_does_not_name_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(is_written_since(file.path(), own));
+        let before = std::time::SystemTime::now() - proc::age(own).unwrap() - Duration::from_secs(1);
+        file.as_file().set_modified(before).unwrap();
+        assert!(!is_written_since(file.path(), own));
+        assert!(!is_written_since(Path::new("/nonexistent"), own) && !is_written_since(file.path(), i32::MAX));
     }
 
     #[test]

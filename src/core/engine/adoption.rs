@@ -37,6 +37,8 @@ pub(crate) enum Input {
     PidFiles {
         /// The programs whose pid files name a process, and its pid.
         named: Vec<(String, i32)>,
+        /// Those of them whose file was written when that process was there.
+        written_since: Vec<String>,
     },
     /// To [`Output::Scan`].
     Scanned {
@@ -143,6 +145,8 @@ pub(crate) struct Adoption {
     first_look: FirstLook,
     /// The processes that pid files named when the daemon began.
     named: SortedMap<String, i32>,
+    /// The programs whose pid files were written when these were there.
+    written_since: SortedSet<String>,
     /// The sessions of those among them that are orphans of their programs.
     main_sessions: SortedMap<String, i32>,
     /// The daemons whose processes are orphans.
@@ -151,6 +155,8 @@ pub(crate) struct Adoption {
     groups: SortedMap<ProcId, OrphanGroup>,
     /// What is left alone, but told of in the status.
     noted: SortedMap<ProcId, Vec<ProcessId>>,
+    /// What the pid files of programs name, and nothing shows to be of an earlier daemon: likewise.
+    untagged: SortedMap<ProcId, ProcessId>,
     /// What was found of programs that were not there, until they are.
     unclaimed: SortedMap<String, Found>,
     /// Programs that came after the first look, with what was found of them; not yet told of, as it may have ended.
@@ -166,10 +172,12 @@ impl Adoption {
             expects_none: false,
             first_look: FirstLook::NotBegun,
             named: SortedMap::default(),
+            written_since: SortedSet::default(),
             main_sessions: SortedMap::default(),
             dead: SortedSet::default(),
             groups: SortedMap::default(),
             noted: SortedMap::default(),
+            untagged: SortedMap::default(),
             unclaimed: SortedMap::default(),
             untold: SortedMap::default(),
             rescans: Rescans::default(),
@@ -195,7 +203,10 @@ impl Adoption {
     pub(crate) fn handle(&mut self, now: Moment, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
         match input {
-            Input::PidFiles { named } => self.named = named.into_iter().collect(),
+            Input::PidFiles { named, written_since } => {
+                self.named = named.into_iter().collect();
+                self.written_since = written_since.into_iter().collect();
+            }
             Input::Scanned { from, took, result } => match std::mem::take(&mut self.first_look) {
                 FirstLook::Scanning(search) => self.first_scanned(now, from, search, result, &mut out),
                 other @ (FirstLook::NotBegun
@@ -215,6 +226,7 @@ impl Adoption {
                     noted.retain(|process| !ended.contains(process));
                     !noted.is_empty()
                 });
+                self.untagged.retain(|_, process| !ended.contains(process));
                 self.first_probed(now, &living, &mut out);
                 self.tell_of_late(&living, &mut out);
                 self.members_probed(now, &living, &ended, &mut out);
@@ -241,6 +253,7 @@ impl Adoption {
     pub(crate) fn forget(&mut self, id: ProcId) -> Vec<Output> {
         self.untold.remove(&id);
         let mut processes = self.noted.remove(&id).unwrap_or_default();
+        processes.extend(self.untagged.remove(&id));
         processes.extend(self.groups.remove(&id).map(OrphanGroup::into_processes).unwrap_or_default());
         processes.extend(self.first_look.forget(id));
         if processes.is_empty() { Vec::new() } else { vec![Output::Release { processes }] }
@@ -298,11 +311,16 @@ impl Adoption {
 
     /// Asks which of those that are left alone are still there: to be done before the status tells of them.
     pub(crate) fn probe_noted(&self, id: ProcId) -> Option<Output> {
-        self.noted.get(&id).map(|noted| Output::Probe { processes: noted.clone() })
+        let noted = self.noted.get(&id).into_iter().flatten();
+        let processes: Vec<ProcessId> = noted.chain(self.untagged.get(&id)).copied().collect();
+        (!processes.is_empty()).then_some(Output::Probe { processes })
     }
 
     /// What is left alone beside this program, as of the last probe.
     pub(crate) fn bystanders(&self, id: ProcId) -> Option<Bystanders> {
-        self.noted.get(&id).map(|noted| Bystanders { pids: noted.iter().map(|process| process.pid).collect() })
+        let noted = self.noted.get(&id).into_iter().flatten();
+        let pids: Vec<i32> = noted.map(|process| process.pid).collect();
+        let untagged = self.untagged.get(&id).map(|process| process.pid);
+        (!pids.is_empty() || untagged.is_some()).then_some(Bystanders { pids, untagged })
     }
 }

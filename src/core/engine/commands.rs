@@ -134,6 +134,7 @@ impl Engine {
     }
 
     fn why(&mut self, token: ReplyToken, id: ProcId, by: &Initiator) {
+        self.probe_bystanders();
         let Some(mut why) = self.explain(id) else { return self.refuse(token, Refusal::Internal) };
         self.eyes(by).cover_why(&mut why);
         if !self.may(by, Right::Logs, &why.program.name) {

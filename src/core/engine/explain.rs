@@ -39,6 +39,7 @@ impl Engine {
             hook_failure: entry.hook_failure.clone(),
             last_words: entry.last_words.as_deref().cloned(),
             output_trouble: entry.output_trouble(),
+            bystanders: self.adoption.bystanders(id),
             pid: machine.pid(),
             paused: None,
             since: entry.since,

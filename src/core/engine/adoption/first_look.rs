@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Found, dead_daemons, judge, main_sessions, undecided};
+use super::judge::{Found, dead_daemons, judge, main_sessions, undecided, untagged_mains};
 use super::stop_stage::OrphanGroup;
 use super::{Adoption, Note, Output, ProcId, Program};
 use crate::models::Reconcile;
@@ -63,6 +63,14 @@ pub(super) struct Candidate {
     program: Program,
     to_end: Vec<ProcessId>,
     noted: Vec<ProcessId>,
+    /// Its pid file names this one, which has no tag.
+    untagged: Option<ProcessId>,
+}
+
+impl Candidate {
+    fn processes(&self) -> impl Iterator<Item = ProcessId> {
+        self.to_end.iter().chain(&self.noted).chain(&self.untagged).copied()
+    }
 }
 
 impl FirstLook {
@@ -100,8 +108,7 @@ impl FirstLook {
             FirstLook::Holding { search, candidates, .. } => {
                 search.programs.retain(|program| program.id != id);
                 let of_it = candidates.iter().filter(|candidate| candidate.program.id == id);
-                let held =
-                    of_it.flat_map(|candidate| candidate.to_end.iter().chain(&candidate.noted)).copied().collect();
+                let held = of_it.flat_map(Candidate::processes).collect();
                 candidates.retain(|candidate| candidate.program.id != id);
                 held
             }
@@ -206,17 +213,20 @@ impl Adoption {
         self.dead.extend(dead_daemons(identity, &facts, &search.examined));
         self.main_sessions.extend(main_sessions(identity, &facts, &self.dead, &self.named));
         let mut found = judge(identity, &facts, &self.dead, &self.main_sessions);
+        let mut untagged = untagged_mains(identity, &facts, &found, &self.named);
+        untagged.retain(|name, _| self.written_since.contains(name));
         let pre_exec = Some(facts.pre_exec).filter(|pids| !pids.is_empty()).map(|pids| Note::PreExec { pids });
         let mut candidates = Vec::new();
         for program in &search.programs {
-            if let Some(found) = found.remove(&program.name) {
-                let (to_end, noted) = found.split(program.reconcile);
-                candidates.push(Candidate { program: program.clone(), to_end, noted });
+            let untagged = untagged.remove(&program.name).filter(|_| program.reconcile != Reconcile::Off);
+            let found = found.remove(&program.name);
+            if found.is_some() || untagged.is_some() {
+                let (to_end, noted) = found.unwrap_or_default().split(program.reconcile);
+                candidates.push(Candidate { program: program.clone(), to_end, noted, untagged });
             }
         }
         let not_configured = found.into_iter().collect();
-        let all = candidates.iter().flat_map(|candidate| candidate.to_end.iter().chain(&candidate.noted));
-        let processes: Vec<ProcessId> = all.copied().collect();
+        let processes: Vec<ProcessId> = candidates.iter().flat_map(Candidate::processes).collect();
         self.first_look = FirstLook::Holding { search, pre_exec, candidates, not_configured };
         out.push(Output::Probe { processes });
     }
@@ -229,7 +239,7 @@ impl Adoption {
                 if is_stale && search.until.is_some_and(|until| now < until) {
                     // What has ended may have forked after the look had passed.
                     self.first_look = FirstLook::Scanning(search);
-                    return out.extend([release(candidates, living), Some(Output::Scan)].into_iter().flatten());
+                    return out.extend([release(&candidates, living), Some(Output::Scan)].into_iter().flatten());
                 }
                 out.extend(pre_exec.map(Output::Log));
                 for candidate in candidates {
@@ -261,7 +271,13 @@ impl Adoption {
 
     /// What has ended before it was held is not spoken of.
     fn take_over(&mut self, now: Moment, found: Candidate, living: &SortedSet<ProcessId>, out: &mut Vec<Output>) {
-        let Candidate { program: Program { id, name, reconcile, pid_file: _ }, mut to_end, mut noted } = found;
+        let Candidate { program, mut to_end, mut noted, untagged } = found;
+        let Program { id, name, reconcile, pid_file } = program;
+        if let Some((process, path)) = untagged.filter(|process| living.contains(process)).zip(pid_file) {
+            let pid = process.pid;
+            out.push(Output::Log(Note::Untagged { program: name.clone(), pid, path }));
+            self.untagged.insert(id, process);
+        }
         to_end.retain(|process| living.contains(process));
         noted.retain(|process| living.contains(process));
         if !noted.is_empty() {
@@ -282,8 +298,8 @@ impl Adoption {
 }
 
 /// Lets go of those that were held before another look judges them anew.
-fn release(candidates: Vec<Candidate>, held: &SortedSet<ProcessId>) -> Option<Output> {
-    let all = candidates.into_iter().flat_map(|candidate| [candidate.to_end, candidate.noted].concat());
+fn release(candidates: &[Candidate], held: &SortedSet<ProcessId>) -> Option<Output> {
+    let all = candidates.iter().flat_map(Candidate::processes);
     let processes: Vec<ProcessId> = all.filter(|process| held.contains(process)).collect();
     (!processes.is_empty()).then_some(Output::Release { processes })
 }

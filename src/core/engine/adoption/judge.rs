@@ -185,6 +185,22 @@ pub(super) fn judge(
     found
 }
 
+/// The processes that the pid files of their programs name though they have no tag: some overwrite their environment with a
+/// title for `ps`. What has started them is not known (the system's own init may have), so they are never more than told of.
+pub(super) fn untagged_mains(
+    identity: &Identity,
+    facts: &ScanFacts,
+    found: &SortedMap<String, Found>,
+    named: &SortedMap<String, i32>,
+) -> SortedMap<String, ProcessId> {
+    let view = View::of(identity, facts);
+    let known: SortedSet<i32> = found.values().flat_map(Found::pids).collect();
+    let has_tag = |pid: i32| facts.tagged.iter().any(|tagged| tagged.id.pid == pid);
+    let is_main = |pid: i32| !known.contains(&pid) && !view.ancestry.pids.contains(&pid) && !has_tag(pid);
+    let mains = named.iter().filter(|(_, pid)| is_main(**pid));
+    mains.filter_map(|(program, pid)| Some((program.clone(), view.living.get(pid)?.id))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -345,3 +345,44 @@ fn a_program_that_goes_during_the_first_look_is_not_stopped() {
     assert_eq!(adoption.forget(WEB), [Output::Release { processes: vec![id(60)] }]);
     assert_eq!(adoption.handle(now, probed(&[60], &[])), [Output::Settled]);
 }
+
+/// What nginx and redis are after a kill -9 of the daemon: nothing but their pid files tells of them.
+#[test]
+fn what_a_pid_file_names_without_a_tag_is_told_of_and_left_alone() {
+    let web = |reconcile| {
+        let db = Program { id: 2, name: "db".to_owned(), ..programs(Reconcile::Auto).remove(0) };
+        vec![Program { pid_file: Some("/run/web.pid".to_owned()), ..programs(reconcile).remove(0) }, db]
+    };
+    let untagged = |pids: &[i32]| ScanFacts { tagged: Vec::new(), ..facts(pids) };
+    let begun = |reconcile, pid, is_since, facts| {
+        let (mut adoption, now) = (adoption(), start());
+        let files = vec![("web".to_owned(), "/run/web.pid".to_owned())];
+        assert_eq!(adoption.begin(web(reconcile)), [Output::ReadPidFiles { files }, Output::Scan]);
+        let written_since = if is_since { vec!["web".to_owned()] } else { Vec::new() };
+        adoption.handle(now, Input::PidFiles { named: vec![("web".to_owned(), pid)], written_since });
+        let out = adoption.handle(now, scanned(now, facts));
+        (adoption, out)
+    };
+    let note = Output::Log(Note::Untagged { program: "web".to_owned(), pid: 60, path: "/run/web.pid".to_owned() });
+    for reconcile in [Reconcile::Auto, Reconcile::Kill, Reconcile::Warn] {
+        let (mut adoption, out) = begun(reconcile, 60, true, untagged(&[60, 61]));
+        assert_eq!(out, [probe(&[60])]);
+        assert_eq!(adoption.handle(start(), probed(&[60], &[])), [note.clone(), Output::Settled]);
+        assert_eq!(adoption.bystanders(WEB), Some(Bystanders { pids: Vec::new(), untagged: Some(60) }));
+        assert_eq!(adoption.probe_noted(WEB), Some(probe(&[60])));
+        adoption.handle(start(), probed(&[], &[60]));
+        assert_eq!((adoption.bystanders(WEB), adoption.probe_noted(WEB)), (None, None));
+    }
+    let (mut gone, _) = begun(Reconcile::Auto, 60, true, untagged(&[60]));
+    assert_eq!(gone.handle(start(), probed(&[], &[60])), [Output::Settled], "it has ended meanwhile");
+    // Off, a number that is another's by now, one that is nobody's, and this daemon itself.
+    for (reconcile, pid, is_since) in [
+        (Reconcile::Off, 60, true),
+        (Reconcile::Auto, 60, false),
+        (Reconcile::Auto, 62, true),
+        (Reconcile::Auto, 50, true),
+    ] {
+        let (adoption, _) = begun(reconcile, pid, is_since, untagged(&[60]));
+        assert_eq!(adoption.bystanders(WEB), None, "{reconcile:?} {pid}");
+    }
+}

@@ -78,7 +78,9 @@ impl Sim {
 
     fn perform_one(&mut self, output: Output) -> Option<Input> {
         match output {
-            Output::ReadPidFiles { .. } => return Some(Input::PidFiles { named: Vec::new() }),
+            Output::ReadPidFiles { .. } => {
+                return Some(Input::PidFiles { named: Vec::new(), written_since: Vec::new() });
+            }
             Output::Scan => {
                 let (from, took) = (self.table.now, MILLI * self.table.random.below(5) as u32);
                 let result =
@@ -113,6 +115,7 @@ impl Sim {
             Output::Log(note) => match note {
                 Note::LeftAlone { .. } => self.seen.left_alone += 1,
                 Note::NotConfigured { .. } => self.seen.not_configured += 1,
+                Note::Untagged { .. } => panic!("no pid file names anybody here"),
                 Note::CannotLook { .. } | Note::PreExec { .. } | Note::ToldToEnd { .. } | Note::CannotSignal { .. } => {
                 }
             },
