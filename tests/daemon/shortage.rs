@@ -125,7 +125,9 @@ fn where_no_descriptor_is_left_each_client_is_answered_at_once() {
     assert!(!served.is_empty() && refusal.contains("raise its limit"), "{refusal}");
     drop(served);
     wait_until("there is room", || daemon.ctl(&["ping"]).0 == 0);
-    daemon.terminate();
+    let log = daemon.terminate();
+    assert!(log.contains("cannot accept a client: too few open files are allowed; it was told so"), "{log}");
+    assert!(!log.contains("tried again every second"), "{log}");
 }
 
 /// As a user with processes enough: the kernel counts all of one user.

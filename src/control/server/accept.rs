@@ -53,7 +53,8 @@ impl Server {
         }
         self.spare.refill();
         if let Some((stream, who, door)) = self.waits_for_room.take() {
-            self.welcome(stream, who, door, now);
+            let has_last = self.spare.is_empty();
+            self.take_in(stream, who, door, has_last, now);
         }
         for number in 0..self.doors.len() {
             self.accept_at(number, now);
@@ -62,26 +63,35 @@ impl Server {
 
     /// Takes in who waits at this door.
     fn accept_at(&mut self, number: usize, now: Instant) {
+        // Who comes next has the last descriptor.
+        let mut has_last = false;
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(door) = self.doors.get(number).filter(|_| self.accept_again.is_none()) else { return };
             match door.accept() {
-                Ok((stream, Ok(who))) => self.welcome(stream, who, number, now),
+                Ok((stream, Ok(who))) => self.take_in(stream, who, number, std::mem::take(&mut has_last), now),
                 // Nobody knows who that is.
                 Ok((_, Err(_))) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.spare.refill();
                     self.accept_fails &= !self.spare.is_full();
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // The kernel says so also where nobody waits: it takes the descriptor first.
+                Err(error) if is_out_of_descriptors(&error) && self.spare.give() => has_last = self.spare.is_empty(),
                 // An idle client's descriptor serves a busy one; so does that of a client that keeps us waiting.
                 Err(error) if is_out_of_descriptors(&error) && self.make_room(now, Crowd::Everybody) => {}
-                Err(error) if is_out_of_descriptors(&error) && self.spare.serve() => {}
                 Err(error) => {
-                    if let Some(again) = self.accept_later(number, &error, now) {
-                        self.accept_again = Some(again);
+                    if is_out_of_descriptors(&error)
+                        && let Some(end) = self.grace_ends()
+                    {
+                        self.accept_again = Some(end);
                         return;
                     }
+                    self.tell_failure(&crate::util::errno::reason(&error), "tried again every second");
+                    self.accept_again = Some(now + ACCEPT_PAUSE);
+                    return;
                 }
             }
         }
@@ -89,32 +99,27 @@ impl Server {
         self.accept_again = Some(now);
     }
 
-    /// What is done where nobody can be taken in: when to try again. `None`: at once, for one was turned away.
-    fn accept_later(&mut self, door: usize, error: &io::Error, now: Instant) -> Option<Instant> {
-        let is_out = is_out_of_descriptors(error);
-        if let Some(end) = self.grace_ends().filter(|_| is_out) {
-            return Some(end);
+    /// Takes in a client; `has_last`: it has the last descriptor, which the next one needs to be told that there is none.
+    fn take_in(&mut self, mut stream: Stream, who: Who, door: usize, has_last: bool, now: Instant) {
+        if !has_last || self.make_room(now, Crowd::Everybody) {
+            return self.welcome(stream, who, door, now);
         }
-        let is_told = is_out && self.turn_one_away(door);
-        if !std::mem::replace(&mut self.accept_fails, true) {
-            let then = if is_told { "it was told so" } else { "tried again every second" };
-            log::warn!("cannot accept a client: {}; {then}", crate::util::errno::reason(error));
+        if let Some(end) = self.grace_ends() {
+            self.waits_for_room = Some((stream, who, door));
+            self.accept_again = Some(end);
+            return;
         }
-        (!is_told).then_some(now + ACCEPT_PAUSE)
+        turn_away(&mut stream, OUT_OF_DESCRIPTORS);
+        drop(stream);
+        self.spare.refill();
+        self.tell_failure("too few open files are allowed", "it was told so");
     }
 
-    /// Tells the next client that there is no descriptor for it; `false`: not even one for that.
-    fn turn_one_away(&mut self, door: usize) -> bool {
-        if !self.spare.turn_away() {
-            return false;
+    /// Once, until all is well again.
+    fn tell_failure(&mut self, reason: &str, then: &str) {
+        if !std::mem::replace(&mut self.accept_fails, true) {
+            log::warn!("cannot accept a client: {reason}; {then}");
         }
-        let client = self.doors.get(door).and_then(|door| door.accept().ok());
-        let is_told = client.is_some();
-        if let Some((mut stream, _)) = client {
-            turn_away(&mut stream, OUT_OF_DESCRIPTORS);
-        }
-        self.spare.refill();
-        is_told
     }
 
     fn welcome(&mut self, mut stream: Stream, who: Who, door: usize, now: Instant) {

@@ -23,13 +23,13 @@ impl Spare {
         self.0.len() == SPARES
     }
 
-    /// Gives up one for a client that is to be served.
-    pub(super) fn serve(&mut self) -> bool {
-        self.0.len() > 1 && self.0.pop().is_some()
+    /// All are in use.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// Gives up the last one, for a client that is turned away.
-    pub(super) fn turn_away(&mut self) -> bool {
+    /// Gives up one for the client that comes next; `false`: there is none.
+    pub(super) fn give(&mut self) -> bool {
         self.0.pop().is_some()
     }
 }
