@@ -426,7 +426,7 @@ fn cron_in_the_background() {
 fn what_a_killed_daemon_has_left_of_redis_is_named_and_left_alone() {
     let Some(redis) = installed("redis-server") else { return };
     let program = format!(
-        "[program:redis]\ntype = forking\npidfile = DIR/redis.pid\nstartretries = 0\ncommand = {} --port {} --bind 127.0.0.1 --save '' \
+        "[program:redis]\ntype = forking\npidfile = DIR/redis.pid\nstartretries = 0\nstart_timeout = 5\ncommand = {} --port {} --bind 127.0.0.1 --save '' \
          --daemonize yes --pidfile DIR/redis.pid --dir DIR --logfile DIR/redis.log",
         redis.display(),
         free_port()
@@ -446,7 +446,10 @@ fn what_a_killed_daemon_has_left_of_redis_is_named_and_left_alone() {
         "{why}"
     );
     assert!(alive(pid), "{}", daemon.log());
+    daemon.wait_state("redis", "FATAL");
     strike(pid);
-    wait_until("it is spoken of no more", || !daemon.ctl(&["why", "redis"]).1.contains(&told));
+    wait_until("it has ended", || !alive(pid));
+    assert_eq!(daemon.ctl(&["start", "redis"]).0, 0, "{}", daemon.log());
+    assert!(!daemon.ctl(&["why", "redis"]).1.contains(&told), "it is spoken of no more");
     daemon.terminate();
 }

@@ -173,6 +173,7 @@ impl Engine {
         self.watch_changes(id, generation);
         self.watch_usage(id, generation);
         self.watch_oneshot(id);
+        self.probe_bystanders_of(id);
     }
 
     /// A leader has ended and was reaped.

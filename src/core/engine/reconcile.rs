@@ -85,6 +85,13 @@ impl Engine {
         self.perform_adoption(probes);
     }
 
+    /// It is executed: of what is left alone beside it, some may have been stopped for that.
+    pub(super) fn probe_bystanders_of(&mut self, id: ProcId) {
+        if let Some(probe) = self.adoption.probe_noted(id) {
+            self.perform_adoption(vec![probe]);
+        }
+    }
+
     fn perform_adoption(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             match output {
