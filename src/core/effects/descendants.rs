@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::thread;
 use std::time::Duration;
 
-use super::launch::SIGCONT;
+use super::signals::signal_apart;
 use super::{Effects, Run};
 use crate::api::ProcId;
 use crate::core::effect::Signal;
@@ -21,7 +21,7 @@ use crate::process::ScanFacts;
 use crate::sys::inherited_list::InheritedList;
 use crate::sys::proc::Stat;
 use crate::sys::reap::{self, ReapScope};
-use crate::sys::{orphan_scan, proc, signal};
+use crate::sys::{orphan_scan, proc};
 use crate::util::quick_hash::QuickMap;
 
 /// So many looks in a row may find that something has ended meanwhile.
@@ -230,7 +230,7 @@ impl Effects {
             for descendant in &living {
                 if !run.told_groups.contains(&descendant.pgrp) {
                     run.told_groups.push(descendant.pgrp);
-                    send(descendant, signal, leader);
+                    signal_apart(descendant, signal, leader);
                 }
             }
         }
@@ -247,14 +247,5 @@ impl Effects {
             self.inherited.forget_list();
             self.has_left_group(id, true);
         }
-    }
-}
-
-pub(super) fn send(descendant: &Stat, signal: Signal, leader: i32) {
-    let (pid, number) = (descendant.pid, signal.number);
-    log::info!("pid {pid} has left the process group of pid {leader} but is part of its run: signal {number}");
-    let numbers = [Some(number), signal.resume.then_some(SIGCONT)];
-    for number in numbers.into_iter().flatten() {
-        signal::signal_children_and_groups(std::slice::from_ref(descendant), number);
     }
 }

@@ -12,6 +12,7 @@ use super::super::effect::{Input, OwedResult, Signal};
 use super::super::environment::{self, Prepared};
 use super::main_process::ForkingRun;
 use super::notify::NotifyRun;
+use super::signals::{SIGCONT, send};
 use super::{Effects, Owner, Run};
 use crate::api::ProcId;
 use crate::control::server::{AwaitedPath, ReadyRun, Until};
@@ -21,7 +22,6 @@ use crate::models::{DefaultOutput, ProgramConfig, Readiness, Stdin};
 use crate::process::{Generation, Moment, SignalTarget, SpawnError};
 use crate::sys;
 use crate::sys::path_events::FileState;
-use crate::sys::signal::{GroupSignal, Leader};
 use crate::sys::spawn::{BegunChild, Child};
 
 /// So many begins and ends of runs at most wait for the output thread to be woken.
@@ -331,24 +331,6 @@ fn ready_pipe(ready: &Readiness) -> Result<Option<ReadyPipe>, SpawnError> {
     };
     let (reader, child_end) = io::pipe().map_err(no_pipe)?;
     Ok(Some(ReadyPipe { reader, child_end, target, variable }))
-}
-
-/// `SIGCONT`, as the kernel numbers it on every architecture that we build for.
-pub(super) const SIGCONT: u8 = 18;
-
-fn send(leader: Leader<'_>, signal: u8, target: SignalTarget) {
-    let (who, sent) = match target {
-        SignalTarget::Leader => ("pid", sys::signal::signal_leader(leader, signal)),
-        SignalTarget::Group => ("process group", sys::signal::signal_group(leader, signal)),
-    };
-    let pid = leader.pid;
-    match sent {
-        Ok(GroupSignal::Delivered | GroupSignal::Gone) => {}
-        Ok(GroupSignal::Denied) => {
-            log::error!("signal {signal} to {who} {pid} was denied: it runs as a user whom this daemon may not signal")
-        }
-        Err(error) => log::error!("signal {signal} to {who} {pid}: {}", crate::util::errno::reason(&error)),
-    }
 }
 
 pub(super) fn warn_if_pending(name: &str, child: &Child) {

@@ -6,10 +6,9 @@ use std::thread;
 
 use super::Effects;
 use super::descendants::{MAX_STEPS, STEP};
+use super::signals::SIGKILL;
 use crate::sys::reap::ReapScope;
 use crate::sys::{proc, signal};
-
-const SIGKILL: u8 = 9;
 
 /// So often at most what one leader has left is looked for and killed. What is there afterwards nothing can end, or nobody can tell
 /// whose it is.

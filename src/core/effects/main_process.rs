@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use super::super::effect::Input;
-use super::{Effects, Owner, Run, descendants};
+use super::signals::{SIGKILL, signal_apart};
+use super::{Effects, Owner, Run};
 use crate::api::ProcId;
 use crate::models::{ProgramConfig, ProgramType};
 use crate::process::{Generation, NoMain, SpawnError, SpawnStage};
@@ -16,8 +17,6 @@ use crate::sys::proc::{self, Stat};
 use crate::sys::reap::{ReapScope, set_subreaper};
 use crate::sys::signal::Leader;
 use crate::sys::spawn::Child;
-
-const SIGKILL: u8 = 9;
 
 /// What is read of a pid file, in bytes.
 const LONGEST_PID_FILE: u64 = 64;
@@ -98,7 +97,7 @@ impl Run {
         let Some(signal) = self.told.filter(|signal| signal.resume || signal.number == SIGKILL) else { return };
         if main.pgrp != self.child.pid && !self.told_groups.contains(&main.pgrp) {
             self.told_groups.push(main.pgrp);
-            descendants::send(main, signal, self.child.pid);
+            signal_apart(main, signal, self.child.pid);
         }
     }
 

@@ -23,6 +23,7 @@ mod replies;
 #[cfg(feature = "attach")]
 mod run_reader;
 mod schedule;
+mod signals;
 mod state;
 mod tasks;
 #[cfg(feature = "attach")]

@@ -1,6 +1,7 @@
 //! The one reaper, and what is left of a run after its leader.
 
 use super::super::effect::{GroupLeft, Input, Notice};
+use super::signals::SIGKILL;
 use super::tasks::TaskChild;
 use super::{Effects, Owner};
 use crate::api::ProcId;
@@ -10,8 +11,6 @@ use crate::sys;
 use crate::sys::proc::Stat;
 use crate::sys::reap::{ReapScope, Swept};
 use crate::util::quick_hash::QuickMap;
-
-const SIGKILL: u8 = 9;
 
 impl Effects {
     /// Reaps the child that a signal has named, and asks to be called again for the others: who has ended is started again before
