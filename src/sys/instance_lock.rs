@@ -21,6 +21,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 use std::time::Duration;
 
+use super::lock_holder::is_trusted;
 use super::net::{Peer, new_socket, peer_credentials};
 use super::pidfile::LastBreath;
 use crate::util::errno;
@@ -100,10 +101,6 @@ impl AsFd for InstanceLock {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
-}
-
-fn is_trusted(uid: u32) -> bool {
-    uid == 0 || uid == nix::unistd::geteuid().as_raw()
 }
 
 fn refusal(path: &Path, pid: i32) -> io::Error {

@@ -55,6 +55,7 @@ mod exec_strings;
 mod fd_moves;
 mod fd_slots;
 mod late_close;
+mod lock_holder;
 mod pages;
 mod prepared;
 mod raw;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::guarded_path::{self, Access};
 use super::late_close::LateClose;
+use super::lock_holder::{self, Stranger};
 
 /// How often the path may change under us before we give up.
 const ATTEMPTS: usize = 16;
@@ -129,6 +130,19 @@ impl PidFile {
                 if pid.is_some_and(|pid| last_breath.is_worth_a_wait(pid)) {
                     continue;
                 }
+                // Whoever can read the file can lock it: that keeps no daemon from starting.
+                if let Some(stranger) = lock_holder::stranger(&file)
+                    && is_at(&file, path)
+                {
+                    let Stranger { pid, uid } = stranger;
+                    log::warn!(
+                        "pid {pid} of uid {uid}, which is no daemon, keeps the pid file {} locked: it is made anew",
+                        path.display()
+                    );
+                    guarded_path::remove(path).map_err(system)?;
+                    attempts += 1;
+                    continue;
+                }
                 return Err(PidFileError::Held { path: path.to_owned(), pid });
             }
             attempts += 1;
@@ -180,7 +194,8 @@ impl PidFile {
         is_at(&self.file, &self.path)
     }
 
-    /// Writes the file again where the path no longer leads to it, or our pid could not be written; whether it was written. The pid file of another program
+    /// Writes the file again where the path no longer leads to it, or our pid could not be written; whether it was written. The pid file
+    /// of another program
     /// that lives is left alone, though it is not locked.
     ///
     /// # Errors
