@@ -108,6 +108,10 @@ impl Engine {
     }
 
     fn gate(&self, id: ProcId) -> Gate {
+        // What it needs may have left the configuration with it, and is in nobody's way then; but it is about to be stopped itself.
+        if self.registry.get(id).is_some_and(|entry| entry.leaving) {
+            return Gate::Waits;
+        }
         let mut gate = Gate::Open;
         for link in self.graph.needs(id) {
             match self.standing(link) {

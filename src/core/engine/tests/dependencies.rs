@@ -1,6 +1,6 @@
 //! Programs that need others. Rows are those of the list of what went wrong elsewhere.
 
-use super::bench::{BY, Client, act_on_terms};
+use super::bench::{BY, Client, act_on_terms, update};
 use super::*;
 use crate::api::ProcId;
 use crate::models::AutoRestart;
@@ -364,6 +364,42 @@ fn row_52_what_a_reload_removes_ends_in_order() {
     end_all(&mut bench);
     assert_eq!((told(&bench), states(&bench)), (vec![API, DB], "web RUNNING".to_owned()));
     assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")]);
+}
+
+/// What it waits for leaves with it: that is no reason to execute it for the moment until it is stopped.
+#[test]
+fn what_waits_for_something_that_is_removed_with_it_is_not_executed() {
+    for kind in ["requires", "binds", "wants", "after"] {
+        let mut programs = vec![quick("e", "c"), timed("b"), quick("c", ""), quick("z", "")];
+        programs[1].startsecs = 100;
+        let needs = match kind {
+            "requires" => &mut programs[2].requires,
+            "binds" => &mut programs[2].binds,
+            "wants" => &mut programs[2].wants,
+            _ => &mut programs[2].after,
+        };
+        *needs = list("b");
+        let mut bench = Bench::new(&programs);
+        ask(&mut bench, 1, Act::Start, "b");
+        ask(&mut bench, 2, Act::Start, "e");
+        assert_eq!((bench.system.pids, bench.state("c")), (1, ProcessState::Starting), "{kind}");
+        bench.ask(3, update(None));
+        bench.load(&[quick("z", "")]);
+        end_all(&mut bench);
+        assert_eq!((bench.system.pids, states(&bench)), (1, "z STOPPED".to_owned()), "{kind}");
+    }
+    // The same of those that have been given up.
+    let mut programs = chain();
+    programs[DB as usize].autorestart = AutoRestart::Never;
+    programs[DB as usize].startretries = 0;
+    programs[DB as usize].startsecs = 1;
+    let mut bench = Bench::new(&programs);
+    ask(&mut bench, 1, Act::Start, "web");
+    bench.end(DB, Exit::Code(1));
+    assert_eq!(states(&bench), "web FATAL, db FATAL, api FATAL");
+    bench.ask(2, reload());
+    bench.load(&[]);
+    assert_eq!((bench.system.pids, states(&bench)), (1, String::new()));
 }
 
 #[test]

@@ -262,8 +262,9 @@ impl Oracle {
         let (backoff, row) = (now - proc.since, proc.delay);
         let waited = proc.asked || proc.delay == 0 || backoff >= row;
         let hopeless = proc.hopeless && !proc.asked;
-        let unwanted = proc.want == Some(false);
+        let (unwanted, leaving) = (proc.want == Some(false), proc.leaving);
         self.rule(!ending, || format!("{name} is spawned during a shutdown"));
+        self.rule(!leaving, || format!("{name} is spawned although it has left the configuration"));
         self.rule(!unwanted, || format!("{name} is spawned although it is to be down"));
         self.rule(paced, || format!("{name} is spawned {pause} ms after the attempt before; nobody has asked"));
         self.rule(waited, || format!("{name}: a retry comes after {backoff} ms, not {row}"));
