@@ -174,6 +174,7 @@ pub(crate) fn load_with(
         None => read_in_its_dialect(&read)?,
     };
     let Texts { mut document, files, mut report } = texts;
+    refuse_nothing(&main, &document, &mut report);
     let added = additions.sections(&document);
     document.read(&main, false, &added, &mut report);
     if options.dialect.is_none() {
@@ -230,6 +231,15 @@ impl Texts {
             }
         }
         Ok(Texts { document, files, report })
+    }
+}
+
+/// A file without any section is what a full disk, or an editor that has not finished, leaves of one: a reload of it would stop
+/// everything. (One whose text is no section either has faults of its own.)
+fn refuse_nothing(main: &Arc<Path>, document: &Document, report: &mut Report) {
+    if document.sections().next().is_none() && report.problems.is_empty() {
+        let hint = "write [supervice], with nothing in it, for a daemon without programs";
+        report.error(file_diagnostic(main, 1, Fault::new("the file has no section", hint)));
     }
 }
 

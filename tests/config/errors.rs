@@ -379,6 +379,18 @@ fn files_that_are_no_text() {
     );
 }
 
+/// What a full disk or a half-done deployment leaves of a file: a reload of it would stop everything.
+#[test]
+fn a_file_without_any_section() {
+    let told = "1: the file has no section; write [supervice], with nothing in it, for a daemon without programs";
+    for contents in ["", "\n\n", "; all of it\n# is a comment\n"] {
+        assert_eq!(Files::new(contents).errors(false), format!("DIR/main.ini:{told}"));
+    }
+    for contents in ["[supervice]", "[include]\nfiles = conf.d/*.ini\n", "[supervisord]\n"] {
+        Files::new(contents).load();
+    }
+}
+
 #[test]
 fn files_that_are_no_files() {
     let files = Files::new("");

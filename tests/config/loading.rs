@@ -22,8 +22,8 @@ fn with(change: impl FnOnce(&mut ProgramConfig)) -> ProgramConfig {
 }
 
 #[test]
-fn an_empty_file_is_the_defaults() {
-    let loaded = Files::new("").load();
+fn an_empty_section_is_the_defaults() {
+    let loaded = Files::new("[supervice]\n").load();
     assert_eq!(loaded.config, SupervisorConfig::default());
     assert!(loaded.warnings.is_empty() && !loaded.logfile_given);
     assert_eq!(program(""), ProgramConfig::new("p", "run"));
