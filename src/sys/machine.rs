@@ -83,10 +83,11 @@ pub fn sync() {
     unsafe { libc::sync() };
 }
 
-/// Signals every process but this one (and the kernel's). `false`: there is none.
-pub fn signal_everybody(signal: c_int) -> bool {
+/// Signals every process but this one. Threads of the kernel are among them and take no notice, so that it tells nothing of who is
+/// left.
+pub fn signal_everybody(signal: c_int) {
     // SAFETY: plain numbers. PID 1 itself is never hit by -1.
-    unsafe { libc::kill(-1, signal) == 0 }
+    unsafe { libc::kill(-1, signal) };
 }
 
 /// Makes Ctrl-Alt-Del send SIGINT to the init, in place of a reboot without a warning.

@@ -10,6 +10,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::linux::fs::MetadataExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ use crate::util::sort::sort;
 
 /// Bytes of a file that are read at a time.
 const CHUNK: usize = 64 * 1024;
+/// Of a longer file its length and time are compared, in bytes.
+const LONGEST_READ: u64 = 256 * 1024 * 1024;
 /// Entries of a directory that are compared.
 const MOST_ENTRIES: usize = 10_000;
 /// Links that lead to other links.
@@ -104,21 +107,34 @@ impl Fingerprint {
 }
 
 fn hash_of_file(path: &Path) -> io::Result<u64> {
-    // Nothing but a number comes of it, so it may be anybody's file; but a FIFO or device is not waited for.
+    // The program's user may have linked to any file. Nothing but a number comes of it; a FIFO or device is not waited for.
     let mut file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
+    let found = file.metadata()?;
+    if !found.is_file() {
         return Err(io::ErrorKind::Unsupported.into());
     }
     let mut hasher = DefaultHasher::new();
+    // Files of /proc say that they are empty, or endless; and to read some of them takes from them (/proc/kmsg).
+    if found.len() > LONGEST_READ {
+        hasher.write_u64(found.len());
+        hasher.write_i64(found.st_mtime());
+        hasher.write_i64(found.st_mtime_nsec());
+        return Ok(hasher.finish());
+    }
+    let mut left = found.len();
     let mut chunk = vec![0; CHUNK];
-    loop {
+    while left > 0 {
         match file.read(&mut chunk) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(count) => hasher.write(chunk.get(..count).unwrap_or_default()),
+            Ok(0) => break,
+            Ok(count) => {
+                hasher.write(chunk.get(..count).unwrap_or_default());
+                left = left.saturating_sub(count as u64);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(hasher.finish())
 }
 
 fn hash_of_directory(path: &Path) -> io::Result<u64> {
@@ -303,6 +319,24 @@ mod tests {
         assert!(tells(&at("2"), || fs::write(at("2/app"), "in a directory").unwrap()));
         assert!(!tells(&at("2/app"), || fs::write(at("2/beside"), "").unwrap()));
         assert!(!tells(&at("2/app"), || fs::write(at("elsewhere"), "").unwrap()));
+    }
+
+    /// Files of /proc say that they are empty and are not read; one without end is not read either.
+    #[test]
+    fn what_a_link_to_a_special_file_shows_is_not_read() {
+        let of = |path: &Path| Fingerprint::of(path, None).expect("it is there").content;
+        let dir = tempfile::tempdir().unwrap();
+        let empty = dir.path().join("empty");
+        fs::write(&empty, "").unwrap();
+        assert_eq!(of(Path::new("/proc/self/status")), of(&empty));
+        let endless = dir.path().join("endless");
+        fs::File::create(&endless).unwrap().set_len(1 << 40).unwrap();
+        assert!(differs(&endless, || fs::File::options()
+            .write(true)
+            .open(&endless)
+            .unwrap()
+            .set_len(1 << 41)
+            .unwrap()));
     }
 
     #[test]

@@ -282,6 +282,8 @@ impl Engine {
         if !self.registry.get(id).is_some_and(|entry| entry.has_left()) {
             return;
         }
+        // Before it is removed: its section tells who may have waited for it.
+        self.forget_lifetime(id);
         let Some(entry) = self.registry.remove(id) else { return };
         self.forget_adopted(id);
         self.held.remove(&id);
@@ -291,7 +293,6 @@ impl Engine {
         for key in [TimerKey::Process(id), TimerKey::OutputDrain(id), TimerKey::GroupProbe(id)] {
             self.timers.set(key, None);
         }
-        self.forget_lifetime(id);
         self.exit_words_heard(id);
         self.effects.push_back(Effect::Forget { id, config: Arc::clone(entry.config()) });
         let name = entry.name().to_owned();

@@ -60,7 +60,7 @@ impl Engine {
             | ProcessState::Exited
             | ProcessState::Fatal => self.end_lifetime(id),
         }
-        self.review_lifetimes();
+        self.review_lifetimes(id);
     }
 
     fn end_lifetime(&mut self, id: ProcId) {
@@ -71,13 +71,22 @@ impl Engine {
     /// A process has left the configuration: nobody waits for it.
     pub(super) fn forget_lifetime(&mut self, id: ProcId) {
         self.end_lifetime(id);
-        self.review_lifetimes();
+        self.review_lifetimes(id);
     }
 
-    /// Those that wait may go by now. They are looked at one after the other, when all of this turn is done.
-    pub(super) fn review_lifetimes(&mut self) {
-        for (id, _) in &self.lifetimes.waiting {
-            self.timers.set(TimerKey::Lifetime(*id), Some(self.now));
+    /// Something has happened to this process: of its instances, the one that waits for the longest time may go by now. It is
+    /// looked at when all of this turn is done.
+    pub(super) fn review_lifetimes(&mut self, id: ProcId) {
+        if self.lifetimes.waiting.is_empty() {
+            return;
+        }
+        let Some(entry) = self.registry.get(id) else { return };
+        let first = match section_of(entry) {
+            Some(_) => self.first_waiting_of(entry),
+            None => self.lifetimes.waiting.iter().map(|(waiting, _)| *waiting).find(|waiting| *waiting == id),
+        };
+        if let Some(first) = first {
+            self.timers.set(TimerKey::Lifetime(first), Some(self.now));
         }
     }
 

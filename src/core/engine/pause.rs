@@ -55,7 +55,7 @@ impl Engine {
             self.tell(id, process::Event::ResumeRequested);
             self.count_silence(id);
             // What was to be renewed meanwhile.
-            self.review_lifetimes();
+            self.review_lifetimes(id);
         } else {
             let signal = Signal { number: SIGCONT, target: SignalTarget::Group, resume: false };
             self.send_signal(id, generation, signal);

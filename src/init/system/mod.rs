@@ -6,6 +6,7 @@
 
 mod mounts;
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys::doorbell::Doorbell;
 use crate::sys::machine::{self, Power};
-use crate::sys::reap;
+use crate::sys::reap::{self, ReapScope};
 use crate::sys::signals::{Listener, Signal, Signals};
 use crate::util::errno;
 
@@ -151,23 +152,30 @@ impl Machine {
 /// There is nothing left to wait for.
 const LONG: Duration = Duration::from_secs(3600);
 
-fn reap_all() {
-    while reap::peek().and_then(|(pid, _)| reap::reap(pid)).is_some() {}
+/// Whether nobody is left: PID 1 inherits every process, so that the last one is its child.
+fn reap_all() -> bool {
+    reap::sweep(ReapScope::All, &HashMap::<i32, ()>::new(), |()| {}).is_childless
 }
 
 /// What is not a program of ours (a shell of a login, a daemon that has run away) gets its chance too.
 fn end_everybody() {
-    let deadline = Instant::now() + LAST_STOP;
-    let mut there = machine::signal_everybody(SIGTERM);
-    while there && Instant::now() < deadline {
-        reap_all();
-        std::thread::sleep(Duration::from_millis(10));
-        there = machine::signal_everybody(0);
-    }
-    if there {
+    machine::signal_everybody(SIGTERM);
+    if !have_ended_within(LAST_STOP) {
         machine::signal_everybody(SIGKILL);
+        // Until the kernel has taken them apart their files are open, and their disks can't be unmounted.
+        have_ended_within(LAST_STOP);
     }
-    reap_all();
+}
+
+fn have_ended_within(limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        let is_over = reap_all();
+        if is_over || Instant::now() >= deadline {
+            return is_over;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[cfg(test)]
