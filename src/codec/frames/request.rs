@@ -328,14 +328,18 @@ impl Fields<'_> {
     }
 
     fn texts(&self, key: &str) -> Result<Vec<String>, String> {
+        let no_strings = || format!("\"{key}\" must be an array of strings");
         match self.get(key) {
             None => Ok(Vec::new()),
             Some(Value::String(text)) => Ok(vec![text.clone()]),
             Some(Value::Array(items)) if items.len() > MOST_ITEMS => {
                 Err(format!("\"{key}\" has more than {MOST_ITEMS} strings"))
             }
-            Some(Value::Array(items)) => Ok(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
-            Some(_) => Err(format!("\"{key}\" must be an array of strings")),
+            Some(Value::Array(items)) => {
+                let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+                texts.ok_or_else(no_strings)
+            }
+            Some(_) => Err(no_strings()),
         }
     }
 
@@ -379,9 +383,9 @@ pub(super) const MOST_PARAMETERS: usize = 32;
 /// Strings in an array of a request: enough to name every process.
 pub(super) const MOST_ITEMS: usize = 16 * 1024;
 
-/// A request as read: an object keeps its first [`MOST_PARAMETERS`] members, an array in it the strings among its first items,
-/// one more than [`MOST_ITEMS`] at most, and all else inside it is left empty. A megabyte of `[0,0,…` would otherwise take
-/// sixteen times its size here.
+/// A request as read: an object keeps its first [`MOST_PARAMETERS`] members, an array of strings in it its first items, one more
+/// than [`MOST_ITEMS`] at most. Of another array only a null is kept, which shows that it is another one, and all else inside the
+/// request is left empty. A megabyte of `[0,0,…` would otherwise take sixteen times its size here.
 pub(super) struct Shallow(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Shallow {
@@ -441,7 +445,12 @@ impl<'de> Visitor<'de> for ShallowVisitor {
             let Some(item) = items.next_element_seed(ShallowVisitor { depth: 2 })? else {
                 return Ok(Value::Array(kept));
             };
-            kept.extend(Some(item).filter(Value::is_string));
+            if !item.is_string() {
+                // Refused as a whole where strings are wanted: without this item it would say something else.
+                kept = vec![Value::Null];
+                break;
+            }
+            kept.push(item);
         }
         while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Value::Array(kept))

@@ -349,7 +349,7 @@ fn requests_are_read_and_what_is_none_is_named() {
         (r#"{"command":"confirm"}"#, command(Command::Confirm)),
         (r#"{"command":"events"}"#, watch(Watch::Events { kinds: EventKinds::ALL, history: 0 })),
         (
-            r#"{"command":"events","types":["FATAL",7,["x"],"running"],"history":5}"#,
+            r#"{"command":"events","types":["FATAL","running"],"history":5}"#,
             watch(Watch::Events { kinds: fatal_or_running, history: 5 }),
         ),
         (r#"{"command":"history"}"#, query(Query::History { name: None })),
@@ -487,10 +487,29 @@ fn requests_are_read_and_what_is_none_is_named() {
 }
 
 #[test]
+fn an_array_with_anything_but_strings_is_refused_as_a_whole() {
+    for (command, key, items) in [
+        ("stop", "names", r#"["web",7]"#),
+        ("stop", "names", "[null]"),
+        ("events", "types", r#"[{},"FATAL"]"#),
+        ("graph", "names", r#"[["web"]]"#),
+        #[cfg(feature = "attach")]
+        ("run", "argv", r#"["sleep",10]"#),
+        #[cfg(feature = "attach")]
+        ("run", "settings", "[true]"),
+    ] {
+        let text = format!(r#"{{"argv":["sleep"],"command":"{command}","{key}":{items}}}"#);
+        let error = parse(text.as_bytes()).expect_err(&text);
+        let message = format!("{command}: \"{key}\" must be an array of strings");
+        assert_eq!((error.code, error.message), (ErrorCode::InvalidRequest, message), "{text}");
+    }
+}
+
+#[test]
 fn a_request_keeps_little_of_a_megabyte_of_small_values() {
     let list = format!(r#"{{"command":"status","x":[{}0]}}"#, "0,".repeat(500_000));
     let Shallow(value) = serde_json::from_str(&list).expect("JSON");
-    assert_eq!(value["x"], Value::Array(Vec::new()));
+    assert_eq!(value["x"], Value::Array(vec![Value::Null]));
     let list = format!(r#"{{"command":"graph","names":[{}""]}}"#, "\"\",".repeat(300_000));
     let Shallow(value) = serde_json::from_str(&list).expect("JSON");
     assert_eq!(value["names"].as_array().map(Vec::len), Some(MOST_ITEMS + 1));
