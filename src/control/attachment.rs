@@ -44,6 +44,7 @@ struct State {
     /// The last answer was sent.
     over: bool,
     typed: VecDeque<u8>,
+    /// The other end has been told of it, and has not taken it yet.
     size: Option<WindowSize>,
     /// The other end knows that something was typed.
     asked: bool,
@@ -56,7 +57,7 @@ pub struct Attachment {
     name: String,
     has_terminal: bool,
     state: Mutex<State>,
-    /// Tells the other end that something was typed.
+    /// Tells the other end that something was typed, or that the window has another size.
     ask: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -70,7 +71,8 @@ pub struct Taken {
 }
 
 impl Attachment {
-    /// To this program. The io thread is to be handed it at once; `ask` is called when something was typed.
+    /// To this program. The io thread is to be handed it at once; `ask` is called when something was typed, or the window has
+    /// another size.
     pub fn new(name: String, has_terminal: bool, ask: Box<dyn Fn() + Send + Sync>) -> Attachment {
         let state = State {
             pieces: VecDeque::new(),
@@ -200,9 +202,11 @@ impl Inbox for Attachment {
         let (bytes, size) = (typed.bytes(), typed.size());
         let mut state = self.lock();
         state.typed.extend(bytes);
+        // A size does not wait until the program has read what was typed before.
+        let is_sized = size.is_some() && state.size.is_none();
         state.size = size.or(state.size);
-        let is_new = !state.typed.is_empty() || state.size.is_some();
-        if is_new && !std::mem::replace(&mut state.asked, true) {
+        let is_typed = !state.typed.is_empty() && !std::mem::replace(&mut state.asked, true);
+        if is_sized || is_typed {
             drop(state);
             (self.ask)();
         }
@@ -299,5 +303,20 @@ mod tests {
         attachment.take(Typed::resized(WindowSize { rows: 1, columns: 2 }));
         assert_eq!(asked.load(Ordering::Relaxed), 2, "it is asked again, for the size alone as well");
         assert_eq!(attachment.take_size(), Some(WindowSize { rows: 1, columns: 2 }));
+    }
+
+    #[test]
+    fn a_size_is_told_of_while_what_was_typed_before_waits_for_the_program() {
+        let (attachment, asked) = attachment(true);
+        attachment.take(Typed::keys(b"more than it takes"));
+        assert_eq!(attachment.take_typed(4).bytes, b"more");
+        for rows in [1, 2] {
+            attachment.take(Typed::resized(WindowSize { rows, columns: 80 }));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 2, "once until it is taken, however often the size changes");
+        assert_eq!(attachment.take_size(), Some(WindowSize { rows: 2, columns: 80 }));
+        attachment.take(Typed::resized(WindowSize { rows: 3, columns: 80 }));
+        attachment.take(Typed::keys(b"!"));
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
     }
 }

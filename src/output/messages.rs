@@ -209,8 +209,11 @@ pub trait Follower: Send {
 pub trait Keyboard: Send + Sync {
     /// What was typed and not taken yet, so many bytes at most. Once it is empty, the thread is to be told of what comes.
     fn take(&self, most: usize) -> Vec<u8>;
-    /// The size that the terminal is to have from now on, if it is another one than before.
+    /// The size that the terminal is to have from now on, if it is another one than before. Once it is taken, the thread is to
+    /// be told of the next one.
     fn take_size(&self) -> Option<WindowSize>;
+    /// Whether the client is still there.
+    fn is_there(&self) -> bool;
 }
 
 /// Followers of one program at most.

@@ -128,4 +128,8 @@ impl Keyboard for Typist {
     fn take_size(&self) -> Option<WindowSize> {
         self.client.upgrade()?.take_size()
     }
+
+    fn is_there(&self) -> bool {
+        self.client.strong_count() > 0
+    }
 }

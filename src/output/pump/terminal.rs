@@ -65,16 +65,27 @@ impl Pump {
     }
 
     pub(super) fn type_in(&mut self, id: ProgramId, keyboard: Arc<dyn Keyboard>) {
-        let size = keyboard.take_size();
         let Some(pipe) = self.programs.get_mut(&id).and_then(|program| program.stdin.as_mut()) else {
-            return self.early_keyboards.push((id, keyboard));
+            return self.type_later(id, keyboard);
         };
-        if let Some((size, terminal)) = size.zip(pipe.file()) {
+        if let Some(terminal) = pipe.file()
+            && let Some(size) = keyboard.take_size()
+        {
             // A pipe has none.
             let _ = pty::announce_size(terminal, size);
         }
-        pipe.keyboards.push(keyboard);
+        // It may wait already for the terminal to take what was typed before.
+        if !pipe.keyboards.iter().any(|other| Arc::ptr_eq(other, &keyboard)) {
+            pipe.keyboards.push(keyboard);
+        }
         self.type_on(id);
+    }
+
+    /// Keeps a client that types before the terminal is there, and forgets those that have gone meanwhile: the terminal may
+    /// never come.
+    fn type_later(&mut self, id: ProgramId, keyboard: Arc<dyn Keyboard>) {
+        self.early_keyboards.retain(|(_, other)| other.is_there() && !Arc::ptr_eq(other, &keyboard));
+        self.early_keyboards.push((id, keyboard));
     }
 
     /// Goes on with what was typed, as far as the terminal takes it. Several take turns.

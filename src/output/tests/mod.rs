@@ -7,6 +7,8 @@ mod files;
 mod pieces;
 mod stall;
 mod tasks;
+#[cfg(feature = "attach")]
+mod terminal;
 mod trouble;
 
 use std::fs;
