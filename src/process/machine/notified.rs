@@ -13,6 +13,10 @@ use super::due::Due;
 use super::phase::{Phase, StopStage};
 use crate::models::Readiness;
 
+/// By how much one message puts off a limit at most: one that says a number without meaning, or "for ever", would take the limit
+/// away. A program that needs longer says so again.
+const LONGEST_EXTENSION: Duration = Duration::from_secs(24 * 3600);
+
 impl Machine {
     /// A process of the run has sent a message.
     pub(super) fn notified(&mut self, now: Moment, mut phase: Phase, message: &Notification) -> Phase {
@@ -71,11 +75,11 @@ impl Machine {
 
 /// A start or a stop takes longer: its limit is so long from now, unless it was later before.
 fn extend(phase: &mut Phase, now: Moment, duration: Duration) {
-    let until = now.checked_add(duration);
+    let until = now + duration.min(LONGEST_EXTENSION);
     match phase {
         Phase::Starting { startup, .. } => startup.extend(until),
         Phase::Stopping { group, .. } => {
-            let extended = |at: &mut Due| *at = at.and_then(|at| Some(at.max(until?)));
+            let extended = |at: &mut Due| *at = at.map(|at| at.max(until));
             extended(&mut group.kill_by);
             match &mut group.stage {
                 StopStage::Stopping { over_at, .. } => extended(over_at),

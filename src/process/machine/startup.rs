@@ -80,13 +80,13 @@ impl Startup {
     }
 
     /// It is given up only then, if that is later.
-    pub(super) fn extend(&mut self, until: Due) {
+    pub(super) fn extend(&mut self, until: Moment) {
         match self {
             Startup::Completion { give_up_at }
             | Startup::Ready { give_up_at, .. }
             | Startup::Forking { give_up_at }
-            | Startup::Healthy { give_up_at, .. } => *give_up_at = give_up_at.and_then(|at| Some(at.max(until?))),
-            Startup::Detached { search } => search.give_up_at = search.give_up_at.and_then(|at| Some(at.max(until?))),
+            | Startup::Healthy { give_up_at, .. } => *give_up_at = give_up_at.map(|at| at.max(until)),
+            Startup::Detached { search } => search.give_up_at = search.give_up_at.map(|at| at.max(until)),
             Startup::Exec | Startup::Alive { .. } | Startup::Lost { .. } => {}
         }
     }

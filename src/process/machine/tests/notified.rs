@@ -98,6 +98,24 @@ fn a_stop_takes_as_long_as_it_asks_for() {
     assert_eq!(bench.signals(), [KILL], "nothing is put off any more");
 }
 
+/// systemd's "for ever" is the largest number.
+#[test]
+fn one_message_does_not_put_off_an_end_for_ever() {
+    let for_ever = || Notification { extend: Some(Duration::from_micros(u64::MAX)), ..Notification::default() };
+    const DAY: u64 = 24 * 3600 * 1000;
+    let mut bench = Bench::started(tells);
+    say(&mut bench, for_ever());
+    bench.wait(DAY - 1);
+    assert_eq!(bench.seen(), [Starting]);
+    say(&mut bench, ready());
+    bench.feed(stop());
+    say(&mut bench, for_ever());
+    bench.wait(DAY - 1);
+    assert_eq!(bench.signals(), [TERM]);
+    bench.wait(1);
+    assert_eq!(bench.signals(), [KILL]);
+}
+
 /// Row 60: what is refused is counted and told.
 #[test]
 fn a_refused_message_is_told_once_and_counted() {
