@@ -281,9 +281,11 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 fn write_pid(file: &mut File, pid: u32) -> io::Result<()> {
-    file.set_len(0)?;
+    let text = format!("{pid}\n");
     file.rewind()?;
-    file.write_all(format!("{pid}\n").as_bytes())
+    // First, and cut off what is left of a longer one then: where the disk is full, what was there stays.
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
 }
 
 #[cfg(test)]
@@ -354,6 +356,25 @@ mod tests {
                 assert!(held.renew().unwrap());
                 drop(held);
                 assert!(!path.exists());
+            },
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_keeps_what_it_says() {
+        crate::sys::testing::in_own_process(
+            "sys::pidfile::tests::a_file_that_cannot_be_written_keeps_what_it_says",
+            || {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("pid");
+                std::fs::write(&path, "2147483647\n").unwrap();
+                // A disk on which there is no room. Without a handler the signal would end the process.
+                // SAFETY: nobody else has a handler for it.
+                unsafe { nix::sys::signal::signal(nix::sys::signal::SIGXFSZ, nix::sys::signal::SigHandler::SigIgn) }
+                    .unwrap();
+                nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE, 0, 0).unwrap();
+                assert!(matches!(PidFile::acquire(&path), Err(PidFileError::System { .. })));
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), "2147483647\n");
             },
         );
     }
