@@ -113,20 +113,27 @@ mod web {
         one.listen == other.listen && one.mode == other.mode && one.owner == other.owner
     }
 
+    /// The sections with the rules of their doors. Whoever has lost his password must not come in by it: where it can't be known who
+    /// may, a socket is closed. That of the frames stays open, but nobody gets in there by HTTP.
+    fn with_gates(config: &SupervisorConfig) -> Vec<(&HttpConfig, Arc<Gate>)> {
+        let of = |http| match gate(http) {
+            Ok(gate) => Some((http, Arc::new(gate))),
+            Err(error) => {
+                log::error!("[{}] is closed: {}", http.name, errno::reason(&error));
+                let closed = || (http, Arc::new(Gate { is_closed: true, ..Gate::default() }));
+                is_control(http, config).then(closed)
+            }
+        };
+        config.http.iter().filter_map(of).collect()
+    }
+
     /// Makes the sockets that are open those of the configuration, as far as that can be.
     fn bring_about(open: &mut Vec<HttpConfig>, config: &SupervisorConfig, server: &ServerHandle) {
         let mut gates = Vec::new();
-        let mut wanted = Vec::new();
         if !config.http.iter().any(|http| is_control(http, config)) {
             gates.push((Place::Control, Arc::default()));
         }
-        for http in &config.http {
-            match gate(http) {
-                Ok(gate) => wanted.push((http, Arc::new(gate))),
-                // Whoever has lost his password must not come in by it.
-                Err(error) => log::error!("[{}] is closed: {}", http.name, errno::reason(&error)),
-            }
-        }
+        let wanted = with_gates(config);
         let stays = |old: &HttpConfig| wanted.iter().any(|(new, _)| is_same_socket(old, new));
         let mut close: Vec<HttpConfig> = open.extract_if(.., |old| !is_control(old, config) && !stays(old)).collect();
         let mut doors = Vec::new();
@@ -212,5 +219,29 @@ mod web {
         };
         log::info!("HTTP is spoken at {}", http.listen);
         Ok(Door { socket, guard, at: Some(http.listen.clone()), gate })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_section_whose_users_cannot_be_read_lets_nobody_in() {
+            let section = |listen: HttpAddress| HttpConfig {
+                listen,
+                users_file: Some("/nowhere/users".to_owned()),
+                ..HttpConfig::new("http")
+            };
+            let control = HttpAddress::Unix("/run/control.sock".to_owned());
+            let other = HttpAddress::Tcp { host: "localhost".to_owned(), port: 9001 };
+            let config = SupervisorConfig {
+                socket_path: Some("/run/control.sock".to_owned()),
+                http: vec![section(other), section(control.clone())],
+                ..SupervisorConfig::default()
+            };
+            let all = with_gates(&config);
+            let [(http, gate)] = all.as_slice() else { panic!("one is closed, and the control socket stays: {all:?}") };
+            assert!(http.listen == control && gate.is_closed && !gate.open_probes);
+        }
     }
 }

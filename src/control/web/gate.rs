@@ -78,8 +78,10 @@ struct Offered<'t> {
 /// The rules of a door.
 #[derive(Debug, Default)]
 pub struct Gate {
-    /// Who may come in; nobody: everybody.
+    /// Who may come in; nobody: everybody, unless it is closed.
     pub users: Vec<User>,
+    /// Nobody may come in: it is not known who may.
+    pub is_closed: bool,
     /// The names by which we are known, in small letters, besides addresses and `localhost`.
     pub hosts: Vec<String>,
     /// It leads to the network: a browser may have been sent there by a name that is not ours.
@@ -144,18 +146,18 @@ pub(super) enum Entry {
 impl Gate {
     /// Somebody has to log in.
     pub fn asks_for_a_password(&self) -> bool {
-        !self.users.is_empty()
+        self.is_closed || !self.users.is_empty()
     }
 
     /// Whether the other one lets the same people in.
     pub fn is_same(&self, other: &Gate) -> bool {
-        let facts = |gate: &Gate| (gate.is_remote, gate.open_probes);
+        let facts = |gate: &Gate| (gate.is_remote, gate.open_probes, gate.is_closed);
         facts(self) == facts(other) && self.users == other.users && self.hosts == other.hosts
     }
 
     /// Whether this is somebody who may come in. `sent`: what a head has for credentials.
     pub(super) fn enter(&self, sent: Option<Option<Credentials>>) -> Entry {
-        if self.users.is_empty() {
+        if !self.asks_for_a_password() {
             return Entry::Open;
         }
         let (name, text) = match sent {
@@ -244,5 +246,13 @@ mod tests {
         let gate = Gate::default();
         assert_eq!((gate.enter(None), gate.enter(basic("", ""))), (Entry::Open, Entry::Open));
         assert!(!gate.asks_for_a_password());
+    }
+
+    #[test]
+    fn a_closed_one_lets_nobody_in() {
+        let gate = Gate { is_closed: true, ..Gate::default() };
+        let tried = [gate.enter(None), gate.enter(basic("", "")), gate.enter(bearer(""))];
+        assert_eq!(tried, [Entry::Unknown, Entry::Wrong(Some(String::new())), Entry::Wrong(None)]);
+        assert!(gate.asks_for_a_password() && !gate.is_same(&Gate::default()));
     }
 }
