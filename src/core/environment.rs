@@ -20,6 +20,7 @@ use crate::sys::limits::{Limit, Rlimit};
 use crate::sys::path_events::FileState;
 use crate::sys::users::{Credentials, UserError, lookup_group, lookup_user};
 use crate::sys::variables::{Inherited, Variables};
+use crate::util::on_drop::OnDrop;
 use crate::util::sorted::SortedSet;
 use crate::util::thread;
 
@@ -63,14 +64,14 @@ impl BoundedLookups {
         let (done, told) = bounded::<()>(1);
         let (answer, open, key) = (Arc::new(Mutex::new(None)), self.clone(), what.to_owned());
         let theirs = Arc::clone(&answer);
+        let is_open = OnDrop::new(move || _ = open.lock().remove(&key));
         let asked = thread::spawn("lookup", LOOKUP_STACK_BYTES, move || {
             let found = lookup();
-            open.lock().remove(&key);
+            drop(is_open);
             *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
             let _ = done.send(());
         });
         if let Err(error) = asked {
-            self.lock().remove(what);
             return Err(format!("no thread to ask: {}", crate::util::errno::reason(&error)));
         }
         let _ = told.recv_timeout(LOOKUP_WAIT);
@@ -400,5 +401,17 @@ mod tests {
         users.learn([program("1234"), program("no such user"), program("1234")].iter());
         let known: Vec<String> = users.known.lock().unwrap().keys().cloned().collect();
         assert_eq!(known, ["1234"]);
+    }
+
+    #[test]
+    fn what_was_looked_up_by_a_thread_that_panics_is_looked_up_again() {
+        let lookups = BoundedLookups::default();
+        assert!(lookups.run::<()>("a", || panic!("on purpose")).is_err());
+        let end = std::time::Instant::now() + crate::sys::testing::PATIENCE;
+        // It may have been late, as on a busy machine.
+        while lookups.run("a", || 7) != Ok(7) {
+            assert!(std::time::Instant::now() < end, "it counts as under way for ever");
+            std::thread::yield_now();
+        }
     }
 }

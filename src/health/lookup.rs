@@ -61,18 +61,38 @@ impl Lookups {
         if under_way.len() >= MAX_UNDER_WAY {
             return Err("too many look-ups wait for an answer; does the name server answer?".to_owned());
         }
-        let (name, answer) = (host.to_owned(), Arc::new(Answer::default()));
-        let theirs = Arc::clone(&answer);
-        let asked = thread::spawn("lookup", STACK_BYTES, move || {
-            let found = ask(&name);
-            // First: who asks from here on wants a new answer.
-            lock(&self.under_way).retain(|(other, _)| *other != name);
-            *lock(&theirs.found) = Some(found);
-            theirs.given.notify_all();
-        });
-        asked.map_err(|error| format!("no thread to ask: {}", crate::util::errno::reason(&error)))?;
+        let answer = Arc::new(Answer::default());
         under_way.push((host.to_owned(), Arc::clone(&answer)));
+        // Where there is no thread its end takes the lock.
+        drop(under_way);
+        let lookup = Lookup { all: self, name: host.to_owned(), answer: Arc::clone(&answer), found: None };
+        let asked = thread::spawn("lookup", STACK_BYTES, move || lookup.run(ask));
+        asked.map_err(|error| format!("no thread to ask: {}", crate::util::errno::reason(&error)))?;
         Ok(answer)
+    }
+}
+
+/// A look-up that is under way until this is dropped, which answers all who wait for it: also where its thread panics.
+struct Lookup {
+    all: &'static Lookups,
+    name: String,
+    answer: Arc<Answer>,
+    found: Option<Found>,
+}
+
+impl Lookup {
+    fn run(mut self, ask: fn(&str) -> Found) {
+        self.found = Some(ask(&self.name));
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        // First: who asks from here on wants a new answer.
+        lock(&self.all.under_way).retain(|(other, _)| *other != self.name);
+        let found = self.found.take().unwrap_or_else(|| Err("the look-up has ended without an answer".to_owned()));
+        *lock(&self.answer.found) = Some(found);
+        self.answer.given.notify_all();
     }
 }
 
@@ -132,6 +152,15 @@ mod tests {
             Some(Err("gone".to_owned())),
             "no memory"
         );
+    }
+
+    #[test]
+    fn a_look_up_that_panics_is_answered_and_the_name_is_asked_for_again() {
+        static LOOKUPS: Lookups = Lookups::new();
+        let in_a_while = || Instant::now() + Duration::from_secs(60);
+        let answer = LOOKUPS.run("db", in_a_while(), |_| panic!("on purpose"));
+        assert_eq!(answer, Some(Err("the look-up has ended without an answer".to_owned())));
+        assert_eq!(LOOKUPS.run("db", in_a_while(), |_| Ok(Vec::new())), Some(Ok(Vec::new())));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) mod json;
 pub(crate) mod latch;
 pub(crate) mod line_pattern;
 pub(crate) mod log_level;
+pub(crate) mod on_drop;
 pub(crate) mod progress;
 pub(crate) mod quick_hash;
 pub(crate) mod quote;

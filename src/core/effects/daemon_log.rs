@@ -14,6 +14,7 @@ use crate::models::LogStart;
 use crate::output::LogPart;
 use crate::sys::guarded_path::{self, Access};
 use crate::util::errno;
+use crate::util::on_drop::OnDrop;
 use crate::util::thread;
 
 /// So many threads at most hang on a dead disk.
@@ -52,18 +53,16 @@ fn before(bytes: usize) -> LogStart {
 fn begin(responder: Responder, work: impl FnOnce(Responder, &Path) + Send + 'static) {
     let Some(path) = logger::logfile() else { return responder.answer(Err(Refusal::NoLog { path: None })) };
     let failed = |message: &str| Err(Refusal::Output { name: NAME.to_owned(), message: message.to_owned() });
-    if THREADS.fetch_add(1, Ordering::Relaxed) >= MOST_THREADS {
-        THREADS.fetch_sub(1, Ordering::Relaxed);
+    let is_crowded = THREADS.fetch_add(1, Ordering::Relaxed) >= MOST_THREADS;
+    let place = OnDrop::new(|| _ = THREADS.fetch_sub(1, Ordering::Relaxed));
+    if is_crowded {
         return responder.answer(failed("its disk does not answer; try again later"));
     }
     // Where no thread can be made the responder is dropped with the work, which answers.
-    let begun = thread::spawn("daemon log", STACK_BYTES, move || {
+    drop(thread::spawn("daemon log", STACK_BYTES, move || {
         work(responder, &path);
-        THREADS.fetch_sub(1, Ordering::Relaxed);
-    });
-    if begun.is_err() {
-        THREADS.fetch_sub(1, Ordering::Relaxed);
-    }
+        drop(place);
+    }));
 }
 
 pub(super) fn read(path: &Path, from: LogStart, length: Option<usize>) -> Answer {

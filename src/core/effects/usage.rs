@@ -9,6 +9,7 @@ use super::Effects;
 use crate::api::ProcId;
 use crate::process::Generation;
 use crate::sys::proc::{self, Usage};
+use crate::util::on_drop::OnDrop;
 use crate::util::thread;
 
 /// Only touched pages count.
@@ -27,6 +28,8 @@ impl Effects {
         if self.is_sampling.swap(true, Ordering::AcqRel) {
             return;
         }
+        let is_sampling = Arc::clone(&self.is_sampling);
+        let under_way = OnDrop::new(move || is_sampling.store(false, Ordering::Release));
         let rooted = wanted.iter().filter_map(|(id, generation)| {
             let run = self.runs.get(id).filter(|run| run.generation == *generation)?;
             let mut roots: Vec<i32> = run.leaders().collect();
@@ -34,15 +37,14 @@ impl Effects {
             Some(Rooted { id: *id, generation: *generation, roots })
         });
         let rooted: Vec<Rooted> = rooted.collect();
-        let (inputs, is_sampling) = (self.parts.inputs.clone(), Arc::clone(&self.is_sampling));
+        let inputs = self.parts.inputs.clone();
         let look = move || {
             let samples = sample(&rooted, &proc::usages());
-            is_sampling.store(false, Ordering::Release);
+            drop(under_way);
             let _ = inputs.send(External::Input(Input::UsageSampled { samples }));
         };
-        if thread::spawn("usage", STACK, look).is_err() {
-            self.is_sampling.store(false, Ordering::Release);
-        }
+        // Where no thread can be made the next look comes at its time.
+        drop(thread::spawn("usage", STACK, look));
     }
 }
 
