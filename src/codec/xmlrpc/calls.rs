@@ -100,15 +100,27 @@ pub(super) struct LogRange {
     pub(super) length: Option<usize>,
 }
 
+/// Bytes of a log in one answer at most, as of `Range`: whoever wants more asks for the next part.
+const MOST_OF_A_LOG: u32 = 1024 * 1024;
+
 impl LogRange {
     /// As supervisord reads an offset and a length.
     pub(super) fn new(offset: i64, length: i64) -> Result<LogRange, Fault> {
         match (u64::try_from(offset), usize::try_from(length)) {
             (Ok(offset), Ok(length)) => {
-                Ok(LogRange { from: LogStart::At(offset), length: (length > 0).then_some(length) })
+                let length = if length == 0 { MOST_OF_A_LOG as usize } else { length.min(MOST_OF_A_LOG as usize) };
+                Ok(LogRange { from: LogStart::At(offset), length: Some(length) })
             }
-            (Err(_), Ok(0)) => Ok(LogRange { from: LogStart::BeforeEnd(offset.unsigned_abs()), length: None }),
+            (Err(_), Ok(0)) => Ok(LogRange::end(offset.unsigned_abs())),
             (Ok(_) | Err(_), _) => Err(FaultCode::BadArguments.bare()),
+        }
+    }
+
+    /// So many of the last bytes.
+    pub(super) fn end(bytes: u64) -> LogRange {
+        LogRange {
+            from: LogStart::BeforeEnd(bytes.min(u64::from(MOST_OF_A_LOG))),
+            length: Some(MOST_OF_A_LOG as usize),
         }
     }
 }

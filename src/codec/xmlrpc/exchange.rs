@@ -15,13 +15,17 @@ use super::value::{MethodCall, Value};
 use crate::api::{
     Act, Answer, Command, ConfigRow, LogSource, Query, Reply, Request, Selector, StatusRow, Terms, Watch,
 };
-use crate::models::{LogStart, ProgramConfig, Right};
+use crate::models::{ProgramConfig, Right};
 use crate::process::{ProcessState, SignalTarget, signal_number};
 use crate::util::quick_hash::QuickState;
 use crate::util::sort;
 
 /// The method whose parameters are calls.
 const MULTICALL: &str = "system.multicall";
+
+/// The results of a multicall take so many bytes, and the last of them comes on top; what is left of it then is not done. One
+/// request could otherwise ask for the table of all processes thousands of times.
+const MOST_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The signal that only asks whether there is somebody to get one.
 const NO_SIGNAL: &str = "0";
@@ -78,6 +82,26 @@ pub struct Exchange {
 struct Multi {
     left: VecDeque<Value>,
     results: Vec<Value>,
+    /// Of the results.
+    bytes: usize,
+}
+
+impl Multi {
+    fn add(&mut self, result: Result<Value, Fault>) {
+        let result = result.unwrap_or_else(|fault| fault.to_value());
+        self.bytes = self.bytes.saturating_add(result.size());
+        self.results.push(result);
+    }
+
+    /// The next call; a fault where there is no room for what it comes to.
+    fn next(&mut self) -> Option<Result<Call, Fault>> {
+        let call = self.left.pop_front()?;
+        if self.bytes < MOST_RESULT_BYTES {
+            return Some(inner_call(call));
+        }
+        let why = "not done: the results of the calls before take 16 MiB; send this call in another request";
+        Some(Err(FaultCode::Failed.about(why)))
+    }
 }
 
 impl Exchange {
@@ -87,7 +111,7 @@ impl Exchange {
         let step = match methods::read(call) {
             Err(fault) => Step::Done(Err(fault)),
             Ok(Call::Multi(calls)) => {
-                exchange.multi = Some(Multi { left: calls.into(), results: Vec::new() });
+                exchange.multi = Some(Multi { left: calls.into(), results: Vec::new(), bytes: 0 });
                 exchange.next_of_multi()
             }
             Ok(call) => exchange.begin_single(call),
@@ -183,7 +207,7 @@ impl Exchange {
     /// One of several calls has its result.
     fn collect(&mut self, result: Result<Value, Fault>) -> Step {
         if let Some(multi) = &mut self.multi {
-            multi.results.push(result.unwrap_or_else(|fault| fault.to_value()));
+            multi.add(result);
         }
         self.next_of_multi()
     }
@@ -191,17 +215,13 @@ impl Exchange {
     fn next_of_multi(&mut self) -> Step {
         loop {
             let Some(multi) = &mut self.multi else { return Step::Done(Err(FaultCode::Failed.bare())) };
-            let Some(call) = multi.left.pop_front() else {
-                return Step::Done(Ok(Value::Array(std::mem::take(&mut multi.results))));
-            };
-            let step = match inner_call(call) {
-                Ok(call) => self.begin_single(call),
-                Err(fault) => Step::Done(Err(fault)),
+            let step = match multi.next() {
+                Some(Ok(call)) => self.begin_single(call),
+                Some(Err(fault)) => Step::Done(Err(fault)),
+                None => return Step::Done(Ok(Value::Array(std::mem::take(&mut multi.results)))),
             };
             match (step, &mut self.multi) {
-                (Step::Done(result), Some(multi)) => {
-                    multi.results.push(result.unwrap_or_else(|fault| fault.to_value()));
-                }
+                (Step::Done(result), Some(multi)) => multi.add(result),
                 (step, _) => return step,
             }
         }
@@ -467,10 +487,7 @@ fn request_for(row: &StatusRow, what: &One, written: &str) -> Result<Request, Fa
         // There is no such log: it goes into the other one.
         One::Read { stream, .. } if has_no_log(&row.program, *stream) => Err(FaultCode::NoFile.bare()),
         One::Read { stream, range } => Ok(log(*stream, range.clone()?)),
-        One::Tail { stream, length, .. } => {
-            let length = u64::try_from(*length).unwrap_or(0);
-            Ok(log(*stream, LogRange { from: LogStart::BeforeEnd(length), length: None }))
-        }
+        One::Tail { stream, length, .. } => Ok(log(*stream, LogRange::end(u64::try_from(*length).unwrap_or(0)))),
         One::Clear => Ok(Request::Command(Command::ClearLogs { name })),
         One::Stdin(bytes) => Ok(Request::Command(Command::Stdin { name, bytes: bytes.as_slice().into() })),
     }

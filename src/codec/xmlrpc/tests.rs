@@ -4,7 +4,8 @@ use super::fault::FaultCode;
 use super::parse::Malformed;
 use super::value::{MethodCall, Value};
 use super::*;
-use crate::api::{Command, NameHint, Query, Refusal, Reply, Request, WallClock};
+use crate::api::{Command, NameHint, Query, Refusal, Reply, Request, WallClock, Watch};
+use crate::models::{LogPlace, LogStart};
 use crate::process::{Moment, StdinRefusal};
 
 fn call(method: &str, params: &[Value]) -> MethodCall {
@@ -173,11 +174,56 @@ fn a_fault_comes_from_the_type_of_a_refusal() {
     }
 }
 
+/// One call of a multicall.
+fn inner(method: &str, params: Vec<Value>) -> Value {
+    Value::Struct(vec![("methodName".into(), text(method)), ("params".into(), Value::Array(params))])
+}
+
+/// What is asked for of the daemon's log.
+fn log_range(offset: i64, length: i64) -> (LogStart, Option<usize>) {
+    match Exchange::begin(call("supervisor.readLog", &[Value::Int(offset), Value::Int(length)])).1 {
+        Step::Ask(Request::Watch(Watch::ReadLog { from, length, .. })) => (from, length),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_megabyte_of_a_log_is_read_at_once() {
+    const MOST: usize = 1024 * 1024;
+    assert_eq!(log_range(0, 0), (LogStart::At(0), Some(MOST)));
+    assert_eq!(log_range(5, 7), (LogStart::At(5), Some(7)));
+    assert_eq!(log_range(MOST as i64, i64::MAX), (LogStart::At(MOST as u64), Some(MOST)));
+    assert_eq!(log_range(-1_600, 0), (LogStart::BeforeEnd(1_600), Some(MOST)));
+    assert_eq!(
+        log_range(i64::MIN, 0),
+        (LogStart::BeforeEnd(MOST as u64), Some(MOST)),
+        "of the end, not what is before it"
+    );
+}
+
+#[test]
+fn a_multicall_is_not_gone_on_with_when_its_results_have_taken_all_their_room() {
+    let read = || inner("supervisor.readLog", vec![Value::Int(0), Value::Int(0)]);
+    let calls: Vec<Value> = (0..100).map(|_| read()).chain([inner("supervisor.shutdown", vec![])]).collect();
+    let (mut exchange, mut step) = Exchange::begin(call("system.multicall", &[Value::Array(calls)]));
+    let mut asked = 0;
+    let results = loop {
+        match step {
+            Step::Ask(Request::Watch(Watch::ReadLog { .. })) => asked += 1,
+            Step::Done(Ok(Value::Array(results))) => break results,
+            other => panic!("{other:?}"),
+        }
+        let bytes = vec![b'x'; 1024 * 1024];
+        step = exchange.answered(Ok(Reply::LogRead { bytes, size: 1 << 40, file: LogPlace::Memory }), clock());
+    };
+    assert_eq!((asked, results.len()), (16, 101));
+    let fault = results.last().and_then(|result| result.member("faultString"));
+    let told = "FAILED: not done: the results of the calls before take 16 MiB; send this call in another request";
+    assert_eq!(fault, Some(&text(told)), "nor is the daemon shut down");
+}
+
 #[test]
 fn a_multicall_asks_one_after_the_other_and_goes_on_behind_faults() {
-    let inner = |method: &str, params: Vec<Value>| {
-        Value::Struct(vec![("methodName".into(), text(method)), ("params".into(), Value::Array(params))])
-    };
     let calls = Value::Array(vec![
         inner("no.such", vec![]),
         inner("supervisor.getPID", vec![]),

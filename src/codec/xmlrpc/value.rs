@@ -45,6 +45,25 @@ impl Value {
             | Value::Array(_) => None,
         }
     }
+
+    /// How much memory it takes, about, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let text = |text: &Cow<'static, str>| match text {
+            Cow::Owned(text) => text.len(),
+            Cow::Borrowed(_) => 0,
+        };
+        let inside = match self {
+            Value::String(string) => text(string),
+            Value::DateTime(time) => time.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Array(values) => values.iter().map(Value::size).sum(),
+            Value::Struct(members) => {
+                members.iter().map(|(name, value)| size_of_val(name) + text(name) + value.size()).sum()
+            }
+            Value::Int(_) | Value::Boolean(_) | Value::Double(_) | Value::Nil => 0,
+        };
+        size_of::<Value>() + inside
+    }
 }
 
 /// A call as it is read.
