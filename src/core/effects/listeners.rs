@@ -4,6 +4,7 @@ use super::Effects;
 use crate::api::{Announcement, ProcId, ShutdownProgress};
 use crate::models::{ListenerEvent, ListenerEvents, ProgramConfig};
 use crate::process::{Cause, Exit, ProcessState, Transition};
+use crate::util::quick_hash::QuickMap;
 
 /// An event listener.
 pub(super) struct Listener {
@@ -112,23 +113,16 @@ fn other_events(announcement: &Announcement, wanted: ListenerEvents) -> Vec<(Lis
 
 /// The states of processes as supervisord would have them, of those that have changed theirs.
 #[derive(Debug, Default)]
-pub(super) struct ToldStates(Vec<(String, ProcessState)>);
+pub(super) struct ToldStates(QuickMap<String, ProcessState>);
 
 impl ToldStates {
     /// What a process is told to be; at first what it was before its first transition.
     fn of(&mut self, name: &str, before: ProcessState) -> &mut ProcessState {
-        let place = match self.0.iter().position(|(known, _)| known == name) {
-            Some(place) => place,
-            None => {
-                self.0.push((name.to_owned(), before));
-                self.0.len() - 1
-            }
-        };
-        &mut self.0[place].1
+        self.0.entry(name.to_owned()).or_insert(before)
     }
 
     fn forget(&mut self, name: &str) {
-        self.0.retain(|(known, _)| known != name);
+        self.0.remove(name);
     }
 }
 

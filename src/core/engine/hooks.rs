@@ -8,6 +8,7 @@
 //! - A machine that is never told of the end of a hook that it waits for: each has a limit, and so has the number of its commands.
 //! - More than one `on_state` of a process at a time, or more than a few that wait for their turn.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::process::{
     self, Cause, Exit, Failure, Generation, HookFailure, Initiator, ProcessState, SignalTarget, TaskEnd, Transition,
     signal_number,
 };
+use crate::util::sorted::SortedMap;
 
 /// So many changes of state of one process may wait for the end of the `on_state` before; the next ones are lost, which is said.
 const MOST_NOTICES: usize = 16;
@@ -108,30 +110,31 @@ impl HookProgress {
     }
 }
 
-/// A change of state that waits for the end of the `on_state` before.
-#[derive(Debug, Serialize, Deserialize)]
-struct StateNotice {
-    owner: ProcId,
-    progress: Box<HookProgress>,
-}
-
-/// See [`StateNotice`], oldest first.
+/// The changes of state of each process that wait for the end of the `on_state` before, oldest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct StateNotices(Vec<StateNotice>);
+pub(super) struct StateNotices(SortedMap<ProcId, VecDeque<Box<HookProgress>>>);
 
 impl StateNotices {
     fn count(&self, owner: ProcId) -> usize {
-        self.0.iter().filter(|notice| notice.owner == owner).count()
+        self.0.get(&owner).map_or(0, VecDeque::len)
+    }
+
+    fn add(&mut self, owner: ProcId, progress: Box<HookProgress>) {
+        self.0.get_or_default(owner).push_back(progress);
     }
 
     fn take_next(&mut self, owner: ProcId) -> Option<Box<HookProgress>> {
-        let place = self.0.iter().position(|notice| notice.owner == owner)?;
-        Some(self.0.remove(place).progress)
+        let waiting = self.0.get_mut(&owner)?;
+        let next = waiting.pop_front();
+        if waiting.is_empty() {
+            self.0.remove(&owner);
+        }
+        next
     }
 
     /// Nothing is begun any more.
     pub(super) fn clear(&mut self) {
-        self.0 = Vec::new();
+        self.0 = SortedMap::default();
     }
 }
 
@@ -261,7 +264,7 @@ impl Engine {
         let progress = HookProgress::new(Hook::OnState, Arc::clone(program), facts);
         match self.state_notices.count(id) {
             _ if !self.tasks.runs(id, Hook::OnState) => self.begin_command(id, generation, progress),
-            waiting if waiting < MOST_NOTICES => self.state_notices.0.push(StateNotice { owner: id, progress }),
+            waiting if waiting < MOST_NOTICES => self.state_notices.add(id, progress),
             _ => self.announce(Some(id), Announcement::NoticeLost { program: Arc::clone(program), state: *to }),
         }
     }

@@ -24,6 +24,7 @@ use crate::models::Hook;
 use crate::process::{
     Generation, HOOK_GRACE_SECS, SignalReason, Task, TaskAction, TaskEnd, TaskEvent, TaskKind, TaskSpec,
 };
+use crate::util::sorted::SortedMap;
 
 /// How long a command of a hook that is told to end has for that, before SIGKILL.
 const HOOK_GRACE: Duration = Duration::from_secs(HOOK_GRACE_SECS as u64);
@@ -67,6 +68,8 @@ impl TaskEntry {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tasks {
     entries: BTreeMap<TaskId, TaskEntry>,
+    /// The tasks of each process that has some, oldest first: every end of a run and every row of a table asks for them.
+    by_owner: SortedMap<ProcId, Vec<TaskId>>,
     next: TaskId,
 }
 
@@ -75,13 +78,13 @@ impl Tasks {
     /// because another command may follow.
     pub(super) fn has_live(&self, owner: ProcId) -> bool {
         let is_there = |entry: &TaskEntry| entry.purpose.hook().is_some() || entry.task.may_live();
-        self.entries.values().any(|entry| entry.owner == owner && entry.belongs_to_run() && is_there(entry))
+        self.entries_of(owner).any(|entry| entry.belongs_to_run() && is_there(entry))
     }
 
     /// As [`has_live`](Self::has_live), of the checks with this purpose.
     pub(super) fn has_live_of(&self, owner: ProcId, wanted: CheckPurpose) -> bool {
         let is_it = |entry: &TaskEntry| matches!(entry.purpose, Purpose::Check { purpose, .. } if purpose == wanted);
-        self.entries.values().any(|entry| entry.owner == owner && is_it(entry) && entry.task.may_live())
+        self.entries_of(owner).any(|entry| is_it(entry) && entry.task.may_live())
     }
 
     /// The checks whether this owner may start.
@@ -89,8 +92,9 @@ impl Tasks {
         let is_it = |entry: &TaskEntry| {
             matches!(entry.purpose, Purpose::Check { purpose: CheckPurpose::StartCondition(_), .. })
         };
-        let all = self.entries.iter().filter(|(_, entry)| entry.owner == owner && is_it(entry));
-        all.map(|(id, _)| *id).collect()
+        let mut all = self.of(owner);
+        all.retain(|id| self.entries.get(id).is_some_and(is_it));
+        all
     }
 
     /// Whether a process of any task lives.
@@ -100,13 +104,12 @@ impl Tasks {
 
     /// Whether this hook of this owner is under way.
     pub(super) fn runs(&self, owner: ProcId, hook: Hook) -> bool {
-        let mut of_owner = self.entries.values().filter(|entry| entry.owner == owner);
-        of_owner.any(|entry| entry.purpose.hook().is_some_and(|progress| progress.hook == hook))
+        self.entries_of(owner).any(|entry| entry.purpose.hook().is_some_and(|progress| progress.hook == hook))
     }
 
     /// The hook of this owner's run that is under way.
     pub(super) fn running_hook(&self, owner: ProcId) -> Option<RunningHook> {
-        let mut of_run = self.entries.values().filter(|entry| entry.owner == owner && entry.belongs_to_run());
+        let mut of_run = self.entries_of(owner).filter(|entry| entry.belongs_to_run());
         of_run.find_map(|entry| Some(RunningHook { hook: entry.purpose.hook()?.hook, pid: entry.task.pid() }))
     }
 
@@ -119,12 +122,39 @@ impl Tasks {
     fn insert(&mut self, entry: TaskEntry) -> TaskId {
         let id = self.next;
         self.next += 1;
+        self.by_owner.get_or_default(entry.owner).push(id);
         self.entries.insert(id, entry);
         id
     }
 
+    fn remove(&mut self, id: TaskId) -> Option<TaskEntry> {
+        let entry = self.entries.remove(&id)?;
+        if let Some(all) = self.by_owner.get_mut(&entry.owner) {
+            all.retain(|other| *other != id);
+            if all.is_empty() {
+                self.by_owner.remove(&entry.owner);
+            }
+        }
+        Some(entry)
+    }
+
+    /// Whether the tasks of each process are exactly those that are filed under it.
+    #[cfg(test)]
+    pub(super) fn is_index_right(&self) -> bool {
+        let filed: usize = self.by_owner.values().map(Vec::len).sum();
+        let is_filed =
+            |(id, entry): (&TaskId, &TaskEntry)| self.by_owner.get(&entry.owner).is_some_and(|all| all.contains(id));
+        filed == self.entries.len()
+            && self.entries.iter().all(is_filed)
+            && self.by_owner.values().all(|all| !all.is_empty())
+    }
+
     fn of(&self, owner: ProcId) -> Vec<TaskId> {
-        self.entries.iter().filter(|(_, entry)| entry.owner == owner).map(|(id, _)| *id).collect()
+        self.by_owner.get(&owner).cloned().unwrap_or_default()
+    }
+
+    fn entries_of(&self, owner: ProcId) -> impl Iterator<Item = &TaskEntry> {
+        self.by_owner.get(&owner).into_iter().flatten().filter_map(|id| self.entries.get(id))
     }
 }
 
@@ -139,8 +169,9 @@ impl Engine {
         command: &str,
     ) {
         // The answer of a former one whose last output is still being read was given up.
-        for former in self.tasks.entries.values_mut().filter(|former| former.owner == owner) {
-            if let Purpose::Check { purpose: other, is_awaited, .. } = &mut former.purpose
+        for former in self.tasks.of(owner) {
+            let former = self.tasks.entries.get_mut(&former).map(|former| &mut former.purpose);
+            if let Some(Purpose::Check { purpose: other, is_awaited, .. }) = former
                 && *other == purpose
             {
                 *is_awaited = false;
@@ -314,7 +345,7 @@ impl Engine {
 
     fn task_done(&mut self, id: TaskId, end: TaskEnd) {
         self.effects.push_back(Effect::ForgetTask { task: id });
-        let Some(TaskEntry { owner, generation, purpose, task: _ }) = self.tasks.entries.remove(&id) else { return };
+        let Some(TaskEntry { owner, generation, purpose, task: _ }) = self.tasks.remove(id) else { return };
         match purpose {
             Purpose::Check { purpose, is_awaited: true, .. } => match &end {
                 TaskEnd::Cancelled => {}
