@@ -134,7 +134,8 @@
 //! - Every run has a generation; an answer of an older one (an exit, a health report) changes nothing.
 //! - There is always a child, a timer or a down state: nothing is ever stuck; a stop settles in bounded time, which a program
 //!   can put off itself (`EXTEND_TIMEOUT_USEC`), but not beyond a kill or the end of a shutdown.
-//! - Signals reach only what the daemon has started and what is left of its process group.
+//! - Signals reach only what the daemon has started, what is left of its process group, what descends from it and has left that
+//!   group, and what it has adopted from a daemon that was killed.
 //!
 //! # The Python package's interface, method by method
 //!

@@ -207,7 +207,8 @@ pub trait Follower: Send {
 /// Somebody who types into the terminal of a program. None of the methods may wait.
 #[cfg(feature = "attach")]
 pub trait Keyboard: Send + Sync {
-    /// What was typed and not taken yet, so many bytes at most. Once it is empty, the thread is to be told of what comes.
+    /// What was typed and not taken yet, so many bytes at most. Once this has given nothing, the thread is to be told
+    /// of what is typed next.
     fn take(&self, most: usize) -> Vec<u8>;
     /// The size that the terminal is to have from now on, if it is another one than before. Once it is taken, the thread is to
     /// be told of the next one.

@@ -2,7 +2,7 @@
 //! the configuration says.
 //!
 //! One thread reads the pipes of all children. Nobody waits for it: the handle [`Output`] only sends.
-//! Files are written by other threads, which exist while there is work (see `pool`): a disk that hangs stops
+//! Files are written by other threads, which exist while there is work (see `writer_pool`): a disk that hangs stops
 //! what is on it, nothing else. A child waits only while its pipe is full, and it is never kept waiting by a disk
 //! that refuses (the bytes are counted as lost and said), nor for more than three seconds by one that
 //! hangs, nor for more than two by a console that nobody reads.

@@ -122,7 +122,7 @@ impl Lines {
 }
 
 impl Sink {
-    /// A new run begins, whose output goes to `dest`.
+    /// A new run begins: what is counted of its output is counted anew.
     pub fn begin_run(&mut self) {
         self.run_bytes = 0;
     }

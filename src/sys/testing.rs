@@ -41,11 +41,12 @@ pub(crate) fn write_executable(path: &Path, bytes: &[u8], mode: u32) {
     assert!(install.wait().unwrap().success());
 }
 
-/// `true` for root; else says that the test is skipped.
+/// `true` for root; else says that the test is skipped, or fails where none must be.
 pub(crate) fn is_root(test: &str) -> bool {
     // SAFETY: geteuid has no preconditions.
     let root = unsafe { libc::geteuid() } == 0;
     if !root {
+        assert!(std::env::var_os("SUPERVICE_TEST_REQUIRE").is_none(), "{test} needs root");
         println!("SKIPPED: {test} needs root");
     }
     root

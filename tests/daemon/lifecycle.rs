@@ -182,7 +182,7 @@ fn a_signal_without_a_meaning_is_ignored_and_reported_once() {
     }
     daemon.wait_log("SIGALRM has no meaning to the daemon");
     daemon.signal(Signal::SIGUSR1);
-    // A reload is read from the same pipe afterwards.
+    // The reload ends after the turn in which all signals that had come by then were looked at.
     daemon.signal(Signal::SIGHUP);
     daemon.wait_log("reload: no changes");
     assert_eq!(daemon.status("web").pid, before.pid);

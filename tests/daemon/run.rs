@@ -89,7 +89,8 @@ fn signals_of_the_client_are_the_program_s() {
 #[test]
 fn who_is_neither_root_nor_the_daemon_s_user_runs_nothing() {
     if !nix::unistd::geteuid().is_root() {
-        return eprintln!("who_is_neither_root_nor_the_daemon_s_user_runs_nothing: skipped, needs root");
+        assert!(std::env::var_os("SUPERVICE_TEST_REQUIRE").is_none(), "root is needed");
+        return println!("SKIPPED: who_is_neither_root_nor_the_daemon_s_user_runs_nothing needs root");
     }
     let dir = tempfile::tempdir().expect("a directory");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);

@@ -88,7 +88,8 @@ pub(super) enum Payload {
 /// The way to the io thread; nothing waits for it.
 #[derive(Clone)]
 pub struct ServerHandle {
-    /// Without a limit of its own: there is at most one answer for each connection, whose number is limited.
+    /// Without a limit of its own: what can wait here is limited by the connections, which have one request under way each, by
+    /// their feeds (see [`ServerHandle::feed`]), and by the runs that are watched.
     pub(super) messages: Sender<Message>,
     pub(super) waker: Arc<Waker>,
     pub(super) news: Arc<News>,

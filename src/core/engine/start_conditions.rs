@@ -39,7 +39,8 @@ const LONGEST_DETAIL: usize = 200;
 pub(super) struct Outside {
     /// The start that they are for.
     generation: Generation,
-    /// How often it has waited for others before.
+    /// Tells the present watch from those before it in the same start, which were for other conditions: their late answers are none
+    /// to this one.
     number: u8,
     /// `None`: they have held, and the start goes on.
     watch: Option<Watch>,
