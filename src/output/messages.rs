@@ -148,7 +148,7 @@ pub struct LogPart {
 }
 
 /// The most of a log that is read at once, in bytes.
-const MAX_PART_BYTES: u64 = 1024 * 1024;
+const MAX_PART_BYTES: u64 = 16 * 1024 * 1024;
 
 impl LogPart {
     /// Where in a log of this size it begins, and how long it is.

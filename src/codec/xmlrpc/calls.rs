@@ -100,8 +100,9 @@ pub(super) struct LogRange {
     pub(super) length: Option<usize>,
 }
 
-/// Bytes of a log in one answer at most, as of `Range`: whoever wants more asks for the next part.
-const MOST_OF_A_LOG: u32 = 1024 * 1024;
+/// Bytes of a log in one answer at most: a client that wants more asks for the next part. supervisord's clients expect a whole log,
+/// and can't be told that there is more of it.
+const MOST_OF_A_LOG: u32 = 16 * 1024 * 1024;
 
 impl LogRange {
     /// As supervisord reads an offset and a length.

@@ -188,8 +188,8 @@ fn log_range(offset: i64, length: i64) -> (LogStart, Option<usize>) {
 }
 
 #[test]
-fn a_megabyte_of_a_log_is_read_at_once() {
-    const MOST: usize = 1024 * 1024;
+fn so_much_of_a_log_is_read_at_once() {
+    const MOST: usize = 16 * 1024 * 1024;
     assert_eq!(log_range(0, 0), (LogStart::At(0), Some(MOST)));
     assert_eq!(log_range(5, 7), (LogStart::At(5), Some(7)));
     assert_eq!(log_range(MOST as i64, i64::MAX), (LogStart::At(MOST as u64), Some(MOST)));
