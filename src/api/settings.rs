@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A place in a configuration file that sets a key. Of a program that somebody runs by hand the file is `supervicectl run`, and the
-/// line 0.
+/// line 0; where the file can't be read it is `in force`, and the line 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SettingSource {
@@ -40,6 +40,9 @@ pub struct ProgramSettings {
     pub name: String,
     /// The file still has it: an update would not remove it.
     pub in_file: bool,
+    /// Why the file can't be used, which is why nothing is told of it here; absent: it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_error: Option<String>,
     /// All keys, in the order of the manual.
     pub settings: Vec<Setting>,
 }

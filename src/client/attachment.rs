@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
 use serde_json::{Map, Value};
 
 use super::output_stream::Frames;
@@ -169,6 +169,17 @@ impl Attachment {
             }
         }
         Ok(())
+    }
+
+    /// Tells that nothing more will be typed. The daemon closes the connection when everything that was sent is typed.
+    pub(crate) fn end_input(&self) {
+        let _ = shutdown(self.frames.as_fd().as_raw_fd(), Shutdown::Write);
+    }
+
+    /// The daemon has closed the connection, and everything that came before was received.
+    pub(crate) fn is_closed(&self) -> bool {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+        !self.frames.has_frame() && recv(self.frames.as_fd().as_raw_fd(), &mut [0], flags) == Ok(0)
     }
 }
 

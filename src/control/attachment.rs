@@ -50,6 +50,8 @@ struct State {
     asked: bool,
     /// The client is not read until there is room.
     waits: bool,
+    /// The client types nothing more, and is let go when everything was taken.
+    is_leaving: bool,
 }
 
 /// See the [module](self).
@@ -66,7 +68,7 @@ pub struct Attachment {
 pub struct Taken {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// The client was not read for a while, and can be again: the io thread must be told.
+    /// The client was not read for a while, and can be again, or has left and waited for this: the io thread must be told.
     pub makes_room: bool,
 }
 
@@ -86,6 +88,7 @@ impl Attachment {
             size: None,
             asked: false,
             waits: false,
+            is_leaving: false,
         };
         Attachment { name, has_terminal, state: Mutex::new(state), ask }
     }
@@ -120,7 +123,8 @@ impl Attachment {
             state.asked = false;
             state.typed = VecDeque::new();
         }
-        let makes_room = state.typed.len() < TYPED_LIMIT && std::mem::take(&mut state.waits);
+        let is_awaited = state.typed.is_empty() && std::mem::take(&mut state.is_leaving);
+        let makes_room = is_awaited || (state.typed.len() < TYPED_LIMIT && std::mem::take(&mut state.waits));
         Taken { bytes, makes_room }
     }
 
@@ -212,6 +216,12 @@ impl Inbox for Attachment {
         }
     }
 
+    fn is_delivered(&self) -> bool {
+        let mut state = self.lock();
+        state.is_leaving = !state.typed.is_empty();
+        !state.is_leaving
+    }
+
     fn end(&self) {
         self.lock().over = true;
     }
@@ -285,6 +295,17 @@ mod tests {
         let (terminal, _) = self::attachment(true);
         terminal.push(StreamKind::Stdout, &vec![b'a'; FEED_LIMIT]);
         assert!(!terminal.holds_up(now), "a terminal waits for nobody");
+    }
+
+    #[test]
+    fn who_leaves_is_let_go_when_everything_that_was_typed_has_been_taken() {
+        let (attachment, _) = attachment(true);
+        assert!(attachment.is_delivered(), "nothing was typed");
+        attachment.take(Typed::keys(b"abc"));
+        assert!(!attachment.is_delivered());
+        assert_eq!(attachment.take_typed(2), Taken { bytes: b"ab".to_vec(), makes_room: false });
+        assert_eq!(attachment.take_typed(2), Taken { bytes: b"c".to_vec(), makes_room: true });
+        assert!(attachment.is_delivered());
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Connection {
             let Ok(pieces) = self.pump_feed(link) else { return Fate::Over };
             // Who follows and says that nothing more will come from it has gone; else it would stay
             // until the program writes something.
-            if link.read_closed && self.feed.is_some() {
+            if link.read_closed && self.feed.is_some() && !self.is_typing(link) {
                 return Fate::Over;
             }
             // Asked of each step: sums of bytes can agree before and after although all of them have changed.
@@ -157,6 +157,18 @@ impl Connection {
     #[cfg(feature = "attach")]
     fn inbox(&self) -> Option<&dyn Inbox> {
         self.feed.as_deref()?.inbox()
+    }
+
+    /// It has nothing more to type, and waits until what it has typed was taken.
+    #[cfg(feature = "attach")]
+    fn is_typing(&self, link: &Link) -> bool {
+        let has_more = frames::head(&link.input) != Head::Partial;
+        !link.hung_up && self.inbox().is_some_and(|inbox| has_more || !inbox.is_delivered())
+    }
+
+    #[cfg(not(feature = "attach"))]
+    fn is_typing(&self, _: &Link) -> bool {
+        false
     }
 
     /// Has it taken something that was typed?

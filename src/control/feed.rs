@@ -178,6 +178,8 @@ pub trait Inbox {
     fn has_room(&self) -> bool;
     /// Takes it.
     fn take(&self, typed: Typed);
+    /// Whether all of it is where it should go. After `false` the io thread must be told when it is.
+    fn is_delivered(&self) -> bool;
     /// The answer was sent: nothing is any more.
     fn end(&self);
     /// Whether that is so.

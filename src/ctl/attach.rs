@@ -129,6 +129,8 @@ struct Session<'c> {
     attachment: Attachment,
     /// Our input goes to the program.
     types: bool,
+    /// Our input has ended: the daemon ends the connection when what came before is typed.
+    is_leaving: bool,
     signals: Signals,
     /// The program draws on the alternate screen.
     is_other_screen: bool,
@@ -140,7 +142,7 @@ impl<'c> Session<'c> {
     fn new(call: &'c Call<'c>, attachment: Attachment, signals: Signals) -> io::Result<Session<'c>> {
         let types = attachment.has_terminal();
         let raw = (types && io::stdin().is_terminal()).then(|| RawMode::pass_through(io::stdin())).transpose()?;
-        Ok(Session { call, attachment, types, signals, is_other_screen: false, raw })
+        Ok(Session { call, attachment, types, is_leaving: false, signals, is_other_screen: false, raw })
     }
 
     /// Until it is over; the exit code.
@@ -164,6 +166,9 @@ impl<'c> Session<'c> {
             // What the daemon has said before it went is read.
             log::debug!("{}", errno::reason(&error));
             self.types = false;
+        }
+        if self.is_leaving && self.attachment.unsent() == 0 {
+            self.attachment.end_input();
         }
         if self.attachment.is_ready() {
             return Ok(self.receive());
@@ -244,6 +249,11 @@ impl<'c> Session<'c> {
             if self.raw.is_some() {
                 return Ok(Some(End::Left { signal: Some(libc::SIGHUP) }));
             }
+            if self.call.verb == Verb::Attach {
+                // The program was there before us, and others may type into it: it is not ours to end.
+                self.is_leaving = true;
+                return Ok(None);
+            }
             typed = &[END_OF_INPUT];
         }
         let leaves = typed.iter().position(|byte| *byte == LEAVE).filter(|_| self.raw.is_some());
@@ -256,6 +266,9 @@ impl<'c> Session<'c> {
     }
 
     fn receive(&mut self) -> Option<End> {
+        if self.is_leaving && self.attachment.is_closed() {
+            return Some(End::Left { signal: None });
+        }
         match self.attachment.receive() {
             Ok(Received::Output { is_stderr, bytes, lost }) => {
                 if lost > 0 {

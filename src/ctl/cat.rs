@@ -48,6 +48,10 @@ fn listing(settings: &ProgramSettings) -> String {
     let widths = lines.iter().map(|(line, _)| columns(line)).filter(|width| *width <= WIDEST);
     let widest = widths.max().unwrap_or_default();
     let mut text = format!("[program:{}]\n", settings.name);
+    if let Some(why) = &settings.file_error {
+        text.extend(why.lines().map(|line| format!("# {line}\n")));
+        text.push_str("# what the program runs with:\n");
+    }
     if !settings.in_file {
         text.push_str("# it is in no file: somebody runs it by hand, or an update removes it\n");
     }

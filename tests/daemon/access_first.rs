@@ -161,10 +161,32 @@ fn errors_of_the_configuration_are_told_to_who_may_have_it_read() {
         .expect("written");
     let cat = r#"{"command":"cat","name":"web"}"#;
     let (status, answer) = site.json("reader", cat);
-    assert!(status == 409 && body(&answer).contains("the configuration file can't be used"), "{answer}");
+    assert!(status == 200 && body(&answer).contains("the configuration file can't be used"), "{answer}");
     assert!(!answer.contains("secret") && !answer.contains("hidden-value"), "{answer}");
     let (status, answer) = site.json("starter", cat);
-    assert!(status == 409 && answer.contains("secret") && answer.contains("startsecs"), "{answer}");
+    assert!(status == 200 && answer.contains("secret") && answer.contains("startsecs"), "{answer}");
+    site.daemon.terminate();
+}
+
+#[test]
+fn settings_name_nobody_who_may_not_be_read() {
+    let rules = "[access:web]\nwho = http:reader\nallow = read\nprograms = web, open, open:*\n\
+                 [access:all]\nwho = http:starter\nallow = all\n";
+    let programs = "[program:web]\ncommand = sleep 1000\nautostart = false\nrequires = secretdb, open\n\
+                    wants = group:secretgroup, secretmany\nafter = secretnone?\n\
+                    [program:secretdb]\ncommand = sleep 1000\nautostart = false\n\
+                    [program:secretmany]\ncommand = sleep 1000\nautostart = false\nnumprocs = 2\n\
+                    [program:open]\ncommand = sleep 1000\nautostart = false\nnumprocs = 2\n\
+                    [program:member]\ncommand = sleep 1000\nautostart = false\n[group:secretgroup]\nprograms = member\n";
+    let site = Site::new(programs, rules);
+    let cat = |user| site.json(user, r#"{"command":"cat","name":"web"}"#).1;
+    let get = |user, path: &str| site.send(user, "GET", &format!("/api/v1/programs/web/{path}"), "", "").1;
+    for answer in [cat("reader"), get("reader", "settings"), get("reader", "config"), get("reader", "graph")] {
+        assert!(answer.contains("open") && !answer.contains("secret"), "{answer}");
+    }
+    for answer in [cat("starter"), get("starter", "settings"), get("starter", "config")] {
+        assert!(answer.contains("secretdb") && answer.contains("secretgroup"), "{answer}");
+    }
     site.daemon.terminate();
 }
 

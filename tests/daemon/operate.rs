@@ -419,3 +419,28 @@ fn cat_tells_what_a_program_is_and_where_that_stands() {
     assert!(controller.settings("nix", false).expect_err("none").to_string().contains("no process 'nix'"));
     daemon.terminate();
 }
+
+/// It is then that what runs matters most.
+#[test]
+fn settings_in_force_are_shown_when_the_file_is_broken_or_gone() {
+    let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nstopwaitsecs = 3\nenvironment = KEY=\"secret\"\n");
+    let broken = "[program:web]\ncommand = sleep 2000\n[program:zz]\nstartsecs = 1\n";
+    for (told, spoil) in [
+        ("[program:zz]", Box::new(|| daemon.write_config(broken, &[])) as Box<dyn Fn()>),
+        ("supervice.conf", Box::new(|| std::fs::remove_file(daemon.path("supervice.conf")).expect("it is there"))),
+    ] {
+        spoil();
+        let (code, text, errors) = daemon.ctl(&["cat", "web"]);
+        assert_eq!((code, errors.as_str()), (0, ""), "{text}");
+        for line in ["command = sleep 1000", "stopwaitsecs = 3", "environment.KEY = (hidden)"] {
+            let found = text.lines().find(|shown| shown.starts_with(line));
+            assert!(found.is_some_and(|found| found.ends_with("# in force")), "{line}: {text}");
+        }
+        assert!(text.lines().any(|line| line.starts_with("# ") && line.contains(told)), "{told}: {text}");
+        assert!(!text.contains("secret") && !text.contains("in no file"), "{text}");
+        let (code, text, _) = daemon.ctl(&["cat", "--json", "web"]);
+        let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert!(code == 0 && answer["file_error"].as_str().is_some_and(|why| why.contains(told)), "{text}");
+    }
+    daemon.terminate();
+}

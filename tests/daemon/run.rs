@@ -1,5 +1,6 @@
 //! Programs that are run by hand, beside those of the configuration.
 
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -147,5 +148,29 @@ fn what_is_run_has_settings_to_look_at_and_leaves_nothing_behind_where_it_is_dis
     tell(&["stop", "job"]);
     tell(&["run", "--name", "job", "--", "sleep", "1000"]);
     assert_eq!(daemon.status("job").disabled, None, "another one of that name");
+    daemon.terminate();
+}
+
+/// Ctrl-D would end it.
+#[test]
+fn the_end_of_the_input_detaches_when_what_came_before_it_is_typed() {
+    let daemon = Daemon::start(
+        "[program:reader]\ncommand = sh -c 'stty -echo; echo up > DIR/up; while read line; do echo \"$line\" >> DIR/read; done'\n\
+         tty = true\nstartsecs = 0\n",
+    );
+    wait_until("it reads", || daemon.path("up").exists());
+    let pid = daemon.status("reader").pid;
+    let lines: String = (0..2000).map(|number| format!("line {number}\n")).collect();
+    for input in ["", "first\n", "second\n", lines.as_str()] {
+        let mut ctl = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
+        ctl.arg("-s").arg(daemon.path("ctl.sock")).args(["attach", "reader"]).stdin(Stdio::piped());
+        let mut ctl = ctl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it can be executed");
+        ctl.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+        let output = ctl.wait_with_output().expect("waitpid");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && told.contains("left reader, which goes on"), "{told}");
+    }
+    wait_until("all of it was read", || daemon.read("read") == format!("first\nsecond\n{lines}"));
+    assert_eq!(daemon.status("reader").pid, pid);
     daemon.terminate();
 }

@@ -1,6 +1,7 @@
 //! Rules of access inside the engine: what is asked is permitted or refused before anything is done about it, and what may not
 //! be read is taken out of the answers. [`crate::api::Access`] decides.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Engine, Entry, Registry};
@@ -8,7 +9,7 @@ use crate::api::{
     Access, AccessTable, Announcement, Answer, HeldBack, HistoryRow, NameHint, Needs, Object, ProcId, Reached, Reader,
     Refusal, Reply, Request, Selector, StatusRow, Unreached, Why, needs, right_to,
 };
-use crate::models::{ProgramConfig, Right};
+use crate::models::{Dependency, DependencyKind, DependencyTarget, ProgramConfig, Right};
 use crate::process::{Cause, Condition, HIDDEN, Initiator};
 
 /// What somebody may read.
@@ -39,6 +40,9 @@ impl Eyes<'_> {
     /// Takes out what a row tells of others, and what the process has said where its output may not be read.
     pub(super) fn cover_row(&self, mut row: StatusRow) -> StatusRow {
         if self.is_limited {
+            if let Cow::Owned(program) = self.cover_program(&row.program) {
+                row.program = Arc::new(program);
+            }
             self.cover_condition(&mut row.condition);
             if let Some(held) = &mut row.held {
                 self.cover_held(held);
@@ -156,6 +160,31 @@ impl Eyes<'_> {
         let program = self.registry.id_of(name).and_then(|id| self.registry.get(id)).map(Entry::config);
         let object = Object::Program { name, group: program.map(|program| program.group_name()) };
         !self.is_limited || [Right::Read, right].iter().any(|right| self.access.allows(self.by, *right, object))
+    }
+
+    /// Takes out of settings the names of those that they depend on.
+    pub(super) fn cover_program<'p>(&self, program: &'p ProgramConfig) -> Cow<'p, ProgramConfig> {
+        let mut program = Cow::Borrowed(program);
+        for kind in DependencyKind::ALL.into_iter().filter(|_| self.is_limited) {
+            let is_seen = |dependency: &Dependency| self.see_target(&dependency.target);
+            if !kind.of(&program).iter().all(is_seen) {
+                kind.of_mut(program.to_mut()).retain(is_seen);
+            }
+        }
+        program
+    }
+
+    /// Whether he may see one of those that a dependency is on.
+    fn see_target(&self, target: &DependencyTarget) -> bool {
+        let mut all = self.registry.present().map(|(_, entry)| entry).filter(|entry| self.see(entry));
+        match target {
+            DependencyTarget::Program(name) if self.registry.id_of(name).is_some() => self.see_name(name),
+            // All of its instances.
+            DependencyTarget::Program(name) => {
+                all.any(|entry| entry.name().strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(':')))
+            }
+            DependencyTarget::Group(group) => all.any(|entry| entry.config().group_name() == group),
+        }
     }
 
     fn cover_cause(&self, cause: &mut Cause) {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::commit::ApplyMode;
 use super::ledger::{Owner, ReplyToken};
 use super::registry::in_order;
+use super::settings::Asked;
 use super::timers::TimerKey;
 use super::waiters::WaitKind;
 use super::{Engine, groups};
@@ -295,7 +296,9 @@ impl Engine {
         let kept = (asked.purpose == Purpose::Read).then(|| self.keep_configuration(&loaded.config));
         let Some(token) = asked.request.and_then(|request| self.ledger.take(request)) else { return };
         let secrets = match &asked.purpose {
-            Purpose::Settings { name, secrets } => return self.tell_settings(token, loaded, name, *secrets),
+            Purpose::Settings { name, secrets } => {
+                return self.tell_settings(token, loaded, &Asked { name, secrets: *secrets, by: &asked.by });
+            }
             Purpose::Reread { secrets, .. } => *secrets,
             Purpose::Read | Purpose::Reload | Purpose::Update { .. } | Purpose::Scale { .. } | Purpose::Make { .. } => {
                 false
@@ -320,7 +323,16 @@ impl Engine {
         for asked in requests {
             if let Some(token) = asked.request.and_then(|request| self.ledger.take(request)) {
                 let why = self.failure_shown(asked, why);
-                self.refuse(token, asked.purpose.refused(why));
+                match (&asked.purpose, &why) {
+                    (
+                        Purpose::Settings { name, secrets },
+                        ReloadFailure::Config(_) | ReloadFailure::TimedOut { .. },
+                    ) => {
+                        let asked = Asked { name, secrets: *secrets, by: &asked.by };
+                        self.tell_settings_without_file(token, &why, &asked);
+                    }
+                    (purpose, _) => self.refuse(token, purpose.refused(why.clone())),
+                }
             }
         }
     }

@@ -1,25 +1,55 @@
 //! What a program is: the settings that it runs with, each with the place in the file that sets it.
 
-use std::sync::Arc;
-
 use super::Engine;
 use super::ledger::ReplyToken;
-use crate::api::{ProgramSettings, Refusal, Reply, Setting, SettingSource};
+use crate::api::{ProgramSettings, Refusal, ReloadFailure, Reply, Setting, SettingSource};
 use crate::config::{KeyDiff, ProgramOrigins, Reading, all_keys, needs_restart};
 use crate::models::ProgramConfig;
+use crate::process::Initiator;
+
+/// Who asks for the settings of which program, with or without what may be secret.
+pub(super) struct Asked<'a> {
+    pub(super) name: &'a str,
+    pub(super) secrets: bool,
+    pub(super) by: &'a Initiator,
+}
 
 impl Engine {
     /// The file was read for somebody who asked for the settings of this program.
-    pub(super) fn tell_settings(&mut self, token: ReplyToken, loaded: &Reading, name: &str, secrets: bool) {
-        let entry = match self.registry.find_or_refuse(name) {
-            Ok(id) => self.registry.get(id),
+    pub(super) fn tell_settings(&mut self, token: ReplyToken, loaded: &Reading, asked: &Asked<'_>) {
+        let run = match self.runs_with(asked.name) {
+            Ok(run) => run,
             Err(refusal) => return self.refuse(token, refusal),
         };
-        let Some(entry) = entry else { return self.refuse(token, Refusal::Internal) };
-        let next = entry.config();
-        let run = entry.machine.run_config().filter(|run| needs_restart(run, next)).unwrap_or(next);
-        let settings = settings_of(run, loaded, secrets);
+        let eyes = self.eyes(asked.by);
+        let in_file = loaded.config.program(&run.name).map(|in_file| eyes.cover_program(in_file));
+        let settings = settings_of(&eyes.cover_program(run), in_file.as_deref(), &loaded.origins, asked.secrets);
         self.reply(token, Reply::Settings(Box::new(settings)));
+    }
+
+    /// The file can't be used: then it is the more important what is in force.
+    pub(super) fn tell_settings_without_file(&mut self, token: ReplyToken, why: &ReloadFailure, asked: &Asked<'_>) {
+        let run = match self.runs_with(asked.name) {
+            Ok(run) => run,
+            Err(refusal) => return self.refuse(token, refusal),
+        };
+        let run = self.eyes(asked.by).cover_program(run);
+        let settings = set_in(&run, IN_FORCE, asked.secrets);
+        let settings = ProgramSettings {
+            name: asked.name.to_owned(),
+            in_file: true,
+            file_error: Some(Refusal::RereadFailed(why.clone()).to_string()),
+            settings,
+        };
+        self.reply(token, Reply::Settings(Box::new(settings)));
+    }
+
+    /// The settings of the present run of a program, or of its next one.
+    fn runs_with(&self, name: &str) -> Result<&ProgramConfig, Refusal> {
+        let id = self.registry.find_or_refuse(name)?;
+        let entry = self.registry.get(id).ok_or(Refusal::Internal)?;
+        let next = entry.config();
+        Ok(entry.machine.run_config().filter(|run| needs_restart(run, next)).unwrap_or(next))
     }
 
     /// The same of a program that somebody runs by hand, of which no file says anything.
@@ -27,17 +57,8 @@ impl Engine {
     pub(super) fn tell_settings_of_run(&mut self, token: ReplyToken, name: &str, secrets: bool) {
         let entry = self.registry.id_of(name).and_then(|id| self.registry.get(id));
         let Some(config) = entry.map(|entry| entry.config()) else { return self.refuse(token, Refusal::Internal) };
-        let defaults = ProgramConfig::new(name, "");
-        let settings = all_keys(config, &defaults).into_iter().map(|(_, diff)| {
-            let source = (diff.old != diff.new).then(|| SettingSource {
-                section: format!("program:{name}"),
-                file: BY_HAND.to_owned(),
-                line: 0,
-            });
-            let KeyDiff { key, old, .. } = shown(diff, secrets);
-            Setting { key, value: old, source, in_file: None }
-        });
-        let settings = ProgramSettings { name: name.to_owned(), in_file: false, settings: settings.collect() };
+        let settings = set_in(config, BY_HAND, secrets);
+        let settings = ProgramSettings { name: name.to_owned(), in_file: false, file_error: None, settings };
         self.reply(token, Reply::Settings(Box::new(settings)));
     }
 }
@@ -46,20 +67,43 @@ impl Engine {
 #[cfg(feature = "attach")]
 const BY_HAND: &str = "supervicectl run";
 
+/// The same where the file can't be read.
+const IN_FORCE: &str = "in force";
+
+/// The settings of a program; those that are no defaults come from here.
+fn set_in(program: &ProgramConfig, origin: &str, secrets: bool) -> Vec<Setting> {
+    let defaults = ProgramConfig::new(&program.name, "");
+    let settings = all_keys(program, &defaults).into_iter().map(|(_, diff)| {
+        let source = (diff.old != diff.new).then(|| SettingSource {
+            section: format!("program:{}", program.name),
+            file: origin.to_owned(),
+            line: 0,
+        });
+        let KeyDiff { key, old, .. } = shown(diff, secrets);
+        Setting { key, value: old, source, in_file: None }
+    });
+    settings.collect()
+}
+
 fn shown(diff: KeyDiff, secrets: bool) -> KeyDiff {
     if secrets { diff } else { diff.without_secrets() }
 }
 
 /// What a program runs with, beside what a file says.
-fn settings_of(run: &ProgramConfig, loaded: &Reading, secrets: bool) -> ProgramSettings {
-    let in_file = loaded.config.program(&run.name);
-    let origins = loaded.origins.iter().find(|origins| origins.name == run.name);
-    let settings = all_keys(run, in_file.map_or(run, Arc::as_ref)).into_iter().map(|(field, diff)| {
+fn settings_of(
+    run: &ProgramConfig,
+    in_file: Option<&ProgramConfig>,
+    origins: &[ProgramOrigins],
+    secrets: bool,
+) -> ProgramSettings {
+    let origins = origins.iter().find(|origins| origins.name == run.name);
+    let settings = all_keys(run, in_file.unwrap_or(run)).into_iter().map(|(field, diff)| {
         let (is_same, source) = (diff.old == diff.new, origins.and_then(|origins| source_of(origins, field)));
         let KeyDiff { key, old, new } = shown(diff, secrets);
         Setting { key, value: old, source, in_file: (!is_same).then_some(new) }
     });
-    ProgramSettings { name: run.name.clone(), in_file: in_file.is_some(), settings: settings.collect() }
+    let settings = settings.collect();
+    ProgramSettings { name: run.name.clone(), in_file: in_file.is_some(), file_error: None, settings }
 }
 
 /// Where a key with this field is set; a variable is where its program's `environment` is.
