@@ -238,7 +238,14 @@ impl Controller {
     /// # Errors
     /// [`ClientError::Failed`] with everything that is wrong with it; nothing was changed then.
     pub fn reload(&self) -> Result<Reloaded, ClientError> {
-        let body = self.send_until("reload", &[], Pace::WhenDone, Instant::now() + self.timeout)?;
+        self.reload_within(None)
+    }
+
+    /// The same; when the time is over the daemon tells how far it has come.
+    pub(crate) fn reload_within(&self, timeout: Option<Duration>) -> Result<Reloaded, ClientError> {
+        let given: Vec<(&str, Value)> =
+            timeout.map(|time| ("timeout", time.as_secs_f64().into())).into_iter().collect();
+        let body = self.send_until("reload", &given, Pace::WhenDone, Instant::now() + self.timeout)?;
         self.particulars(&body, "no reload's")
     }
 

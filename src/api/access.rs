@@ -134,7 +134,7 @@ fn of_command(command: &Command) -> Needs<'_> {
         Command::Stdin { name, .. } => Needs::Program(Right::Stdin, name),
         // What somebody has done is in there: to read is not to destroy.
         Command::ClearLogs { name } => Needs::Program(Right::Admin, name),
-        Command::Reload
+        Command::Reload { .. }
         | Command::Update { .. }
         | Command::Scale { .. }
         | Command::Confirm

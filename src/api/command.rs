@@ -155,11 +155,16 @@ pub enum Command {
         save: bool,
     },
     /// Reads the configuration again and applies it; what has changed takes its settings at its next start.
-    Reload,
+    Reload {
+        /// The most that the answer may wait for those that are removed; the reload goes on.
+        timeout: Option<Duration>,
+    },
     /// Reads the configuration again, applies it, and restarts what has changed.
     Update {
         /// Go back to the configuration before, unless `Confirm` comes in this time.
         confirm: Option<Duration>,
+        /// The most that the answer may wait for what was changed; the update goes on.
+        timeout: Option<Duration>,
     },
     /// Keeps what an `Update` has changed.
     Confirm,
@@ -271,9 +276,9 @@ impl fmt::Display for Command {
             Command::ReloadProcess { name } => write!(f, "reload {name}"),
             Command::Scale { program, instances, save: false } => write!(f, "scale {program} {instances}"),
             Command::Scale { program, instances, save: true } => write!(f, "scale --save {program} {instances}"),
-            Command::Reload => f.write_str("reload"),
-            Command::Update { confirm: None } => f.write_str("update"),
-            Command::Update { confirm: Some(time) } => write!(f, "update --confirm {}", time.as_secs()),
+            Command::Reload { .. } => f.write_str("reload"),
+            Command::Update { confirm: None, .. } => f.write_str("update"),
+            Command::Update { confirm: Some(time), .. } => write!(f, "update --confirm {}", time.as_secs()),
             Command::Confirm => f.write_str("confirm"),
             Command::SetLogLevel { level } => write!(f, "loglevel {}", level.as_str()),
             Command::SetFlag { name, is_set: true } => write!(f, "flag set {name}"),

@@ -8,7 +8,7 @@ use super::held_back::{ChainStep, HeldBack, LastRequest};
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
 use super::status::{HistoryRow, RunningHook, of_hooks};
-use crate::models::{AutoRestart, Hook, ProgramConfig};
+use crate::models::{AutoRestart, ExitOn, Hook, ProgramConfig};
 use crate::process::{
     Condition, Exit, Failure, HookFailure, LastWords, Moment, ProcessState, RetryNumber, Told, signal_text, span,
 };
@@ -65,7 +65,7 @@ impl fmt::Display for NextStep {
             NextStep::KillAgain => f.write_str("SIGKILL again"),
             NextStep::KillRemains => f.write_str("SIGKILL for what is left of its process group"),
             NextStep::Running => f.write_str("RUNNING, if it is still there"),
-            NextStep::GiveUp => f.write_str("its stop signal, if its start has not come about (start_timeout),"),
+            NextStep::GiveUp => f.write_str("its stop signal, if it is not up by then (start_timeout),"),
             NextStep::Check => f.write_str("the next health check"),
             NextStep::CheckAnswer => f.write_str("the answer of the health check that is under way, at the latest"),
             NextStep::Attempt => f.write_str("another attempt"),
@@ -267,6 +267,7 @@ impl Why {
             let how = if *healthy { "passed" } else { "failed" };
             lines.push(format!("Its last health check {how}: {message}."));
         }
+        lines.extend(self.early_end());
         lines.extend(self.hook_failure.as_deref().into_iter().flat_map(of_hook_failure));
         lines.extend(self.told.as_ref().and_then(|told| told.refusals()));
         if self.config_changed {
@@ -342,16 +343,9 @@ impl Why {
             | Condition::Stopping { .. } => {}
         }
         match self.state {
-            ProcessState::Running | ProcessState::Unhealthy => match self.program.autorestart {
-                AutoRestart::Always => "Nothing is due: it runs until it ends, and is then started again.".to_owned(),
-                AutoRestart::Unexpected => {
-                    "Nothing is due: it runs until it ends, and is then started again if that was unexpected."
-                        .to_owned()
-                }
-                AutoRestart::Never => {
-                    "Nothing is due: it runs until it ends, and is not started again (autorestart).".to_owned()
-                }
-            },
+            ProcessState::Running | ProcessState::Unhealthy => {
+                format!("Nothing is due: it runs until it ends{}.", self.after_its_end())
+            }
             ProcessState::Exited if self.completed => {
                 format!(
                     "Nothing is due: it has done what it is for. Have it done again with: supervicectl start {word}"
@@ -377,12 +371,51 @@ impl Why {
         }
     }
 
+    /// What comes after the end of one that runs: behind `it runs until it ends`.
+    fn after_its_end(&self) -> String {
+        let again = match self.program.autorestart {
+            AutoRestart::Always => ", and is then started again",
+            AutoRestart::Unexpected => ", and is then started again if that was unexpected",
+            AutoRestart::Never => ", and is not started again (autorestart)",
+        };
+        match (self.program.exit_on, self.program.autorestart) {
+            (ExitOn::Never, _) => again.to_owned(),
+            (ExitOn::Exit, _) => "; the daemon ends with it (exit_on = exit)".to_owned(),
+            (ExitOn::Failure, AutoRestart::Unexpected) => {
+                "; if that is a failure, the daemon ends with it (exit_on = failure)".to_owned()
+            }
+            (ExitOn::Failure, AutoRestart::Always | AutoRestart::Never) => {
+                format!("{again}; if that is a failure, the daemon ends with it (exit_on = failure)")
+            }
+            (ExitOn::Fatal, _) => format!("{again}; if it becomes FATAL, the daemon ends with it (exit_on = fatal)"),
+        }
+    }
+
+    /// That it has ended too early, where nothing else was wrong.
+    fn early_end(&self) -> Option<String> {
+        let (Condition::Backoff { failure, .. } | Condition::Fatal { failure, .. }) = &self.condition else {
+            return None;
+        };
+        let Failure::Exited { exit: Exit::Code(0), age_ms } = failure.as_ref() else { return None };
+        let startsecs = self.program.startsecs;
+        (*age_ms < u64::from(startsecs) * 1000).then(|| {
+            format!(
+                "Its end counts as a failed start, because it is to live for {startsecs} s (startsecs); what ends by itself \
+                 is type = oneshot."
+            )
+        })
+    }
+
     /// Why an ended process is not started again.
     fn settled(&self) -> &'static str {
+        let is_final = self.last_exit.is_some_and(|exit| self.program.restart.never_after.contains(&exit.into()));
         match (self.program.autorestart, self.last_exit) {
+            (AutoRestart::Unexpected | AutoRestart::Always, _) if is_final => {
+                "no start follows an end like that (norestart_exitcodes)"
+            }
             (AutoRestart::Never, _) => "autorestart is off",
             (AutoRestart::Unexpected, Some(Exit::Code(_))) => "its exit code is among the expected ones (exitcodes)",
-            (AutoRestart::Unexpected | AutoRestart::Always, _) => "it is not wanted up",
+            (AutoRestart::Unexpected | AutoRestart::Always, _) => "it is not meant to run",
         }
     }
 }

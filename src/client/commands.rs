@@ -313,9 +313,19 @@ impl Controller {
     /// [`ClientError::Failed`] with everything that is wrong with the configuration (then nothing was changed), or with the
     /// programs that did not do what they should.
     pub fn update(&self, confirm: Option<Duration>) -> Result<Updated, ClientError> {
-        let confirm: Vec<(&str, Value)> =
-            confirm.map(|confirm| ("confirm", confirm.as_secs_f64().into())).into_iter().collect();
-        self.ask("update", &confirm, Pace::WhenDone)
+        self.update_within(confirm, None)
+    }
+
+    /// The same; when the time is over the daemon tells how far it has come.
+    pub(crate) fn update_within(
+        &self,
+        confirm: Option<Duration>,
+        timeout: Option<Duration>,
+    ) -> Result<Updated, ClientError> {
+        let given = [("confirm", confirm), ("timeout", timeout)].into_iter();
+        let given: Vec<(&str, Value)> =
+            given.filter_map(|(key, time)| Some((key, time?.as_secs_f64().into()))).collect();
+        self.ask("update", &given, Pace::WhenDone)
     }
 
     /// Keeps what an [`update`](Self::update) has changed; the daemon's message.

@@ -358,7 +358,11 @@ pub(crate) fn log_prefix(text: &str) -> Result<String, Fault> {
                 Some(known) => format!("did you mean %({known})s?"),
                 None => format!("write %(NAME)s with one of {}", PREFIX_NAMES.join(", ")),
             };
-            return Err(Fault::new(format!("nothing is known as %({name}"), hint));
+            let what = match form.contains(")s") {
+                true => format!("unknown variable %({name})s"),
+                false => format!("`)s` is missing behind %({name}"),
+            };
+            return Err(Fault::new(what, hint));
         }
     }
     Ok(if text.is_empty() { String::new() } else { format!("{text} ") })

@@ -68,10 +68,10 @@ impl Dispatcher {
             // Any number of dead children is one sweep.
             Signal::Child if self.effects.hear_programs_first() => return,
             Signal::Child => Notice::Child,
-            Signal::Terminate => {
+            Signal::Terminate(number) => {
                 // The shutdown goes through most of it, and nothing ends before it has.
                 sys::memory::bring_code_back();
-                Notice::Terminate
+                Notice::Terminate(Some(number))
             }
             Signal::Reload => Notice::Reload,
             Signal::Reopen => Notice::Reopen,
@@ -85,7 +85,7 @@ impl Dispatcher {
         if matches!(signal, Signal::Reload | Signal::Reopen) {
             self.effects.look_at_names();
         }
-        if signal != Signal::Terminate || self.is_new_order() {
+        if !matches!(signal, Signal::Terminate(_)) || self.is_new_order() {
             self.hand_in(Input::Notice(notice));
         }
     }

@@ -134,8 +134,8 @@ pub(crate) enum Notice {
     /// SIGCHLD: some child may have ended.
     Child,
     /// SIGTERM, SIGINT, SIGQUIT, SIGPWR or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second
-    /// time: now.
-    Terminate,
+    /// time: now. The number of the signal, where it was one.
+    Terminate(Option<u8>),
     /// SIGHUP: reload.
     Reload,
     /// SIGUSR2: open all log files anew.

@@ -192,7 +192,7 @@ impl Supervisor {
     /// Asks for an orderly shutdown and returns at once; the second time, what is left is killed.
     pub fn shutdown(&self) {
         // Only a supervisor whose queue is full for seconds, that is a stuck one, does not hear this.
-        let _ = self.inner.inputs.send_timeout(External::Input(Input::Notice(Notice::Terminate)), ENQUEUE_LIMIT);
+        let _ = self.inner.inputs.send_timeout(External::Input(Input::Notice(Notice::Terminate(None))), ENQUEUE_LIMIT);
     }
 
     /// Reads the configuration file again and applies it, or changes nothing. Added programs start (if
@@ -202,7 +202,7 @@ impl Supervisor {
     /// # Errors
     /// [`ProcessError::Failed`] with everything that is wrong with the file.
     pub fn reload_config(&self) -> Result<ReloadPlan, ProcessError> {
-        let reply = self.inner.obtain(Command::Reload)?;
+        let reply = self.inner.obtain(Command::Reload { timeout: None })?;
         let Reply::Reloaded { changes: Changes { added, removed, changed }, daemon, outdated: _ } = reply else {
             return Ok(ReloadPlan::default());
         };

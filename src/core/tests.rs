@@ -20,7 +20,7 @@ fn a_command_that_comes_as_the_supervisor_ends_is_refused_and_does_not_wait() {
     thread.join().expect("no panic").expect("a clean end");
     // Past the look at the phase, as a thread may be that was interrupted right behind it.
     let (reply, answer) = bounded(1);
-    let late = External::Local { request: Request::Command(Command::Reload), reply: Some(reply) };
+    let late = External::Local { request: Request::Command(Command::Reload { timeout: None }), reply: Some(reply) };
     assert!(supervisor.inner.inputs.send_timeout(late, Duration::from_secs(60)).is_err());
     assert!(answer.recv().is_err());
 }
@@ -34,7 +34,7 @@ fn what_waits_in_the_queue_when_the_supervisor_ends_is_let_go() {
     supervisor
         .inner
         .inputs
-        .send(External::Local { request: Request::Command(Command::Reload), reply: Some(reply) })
+        .send(External::Local { request: Request::Command(Command::Reload { timeout: None }), reply: Some(reply) })
         .expect("room");
     supervisor.run().expect("a clean end");
     // Answered or not, depending on how the inputs were batched; but never waited for in vain.

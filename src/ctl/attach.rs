@@ -2,18 +2,20 @@
 
 use std::io::{self, IsTerminal, PipeReader, Read, Write};
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};
 
 use super::call::{Call, code_of, explain, fail_at};
-use super::exit::{DONE, FAILED};
+use super::exit::{DONE, FAILED, TIME_OUT};
 use super::print::complain;
 use super::query::show;
 use super::tty;
 use super::verb::{Opt, Verb};
 use crate::client::{Attachment, ClientError, NewRun, Received};
 use crate::models::WindowSize;
+use crate::process::span;
 use crate::sys::terminal::{RawMode, signals};
 use crate::util::errno;
 
@@ -100,6 +102,10 @@ enum End {
         signal: Option<i32>,
     },
     Failed(ClientError),
+    /// The run has not ended in the time that it was given.
+    TimedOut {
+        waited: Duration,
+    },
     /// Our own standard output takes nothing any more.
     Unwritable(io::Error),
 }
@@ -132,6 +138,8 @@ struct Session<'c> {
     /// Our input has ended: the daemon ends the connection when what came before is typed.
     is_leaving: bool,
     signals: Signals,
+    /// When the end of the run is not waited for any longer, and how long that was.
+    deadline: Option<(Instant, Duration)>,
     /// The program draws on the alternate screen.
     is_other_screen: bool,
     /// Until it is over every key goes to the program.
@@ -142,7 +150,10 @@ impl<'c> Session<'c> {
     fn new(call: &'c Call<'c>, attachment: Attachment, signals: Signals) -> io::Result<Session<'c>> {
         let types = attachment.has_terminal();
         let raw = (types && io::stdin().is_terminal()).then(|| RawMode::pass_through(io::stdin())).transpose()?;
-        Ok(Session { call, attachment, types, is_leaving: false, signals, is_other_screen: false, raw })
+        // Who sits at a terminal waits for nothing.
+        let timeout = call.args.timeout.filter(|_| call.args.has(Opt::Wait));
+        let deadline = timeout.and_then(|timeout| Some((Instant::now().checked_add(timeout)?, timeout)));
+        Ok(Session { call, attachment, types, is_leaving: false, signals, deadline, is_other_screen: false, raw })
     }
 
     /// Until it is over; the exit code.
@@ -170,6 +181,11 @@ impl<'c> Session<'c> {
         if self.is_leaving && self.attachment.unsent() == 0 {
             self.attachment.end_input();
         }
+        if let Some((at, waited)) = self.deadline
+            && Instant::now() >= at
+        {
+            return Ok(Some(End::TimedOut { waited }));
+        }
         if self.attachment.is_ready() {
             return Ok(self.receive());
         }
@@ -183,7 +199,10 @@ impl<'c> Session<'c> {
         if reads {
             fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
         }
-        match poll(&mut fds, PollTimeout::NONE) {
+        let left = self.deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        // Rounded up: it is over when we wake.
+        let left = left.map(|left| PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX));
+        match poll(&mut fds, left.unwrap_or(PollTimeout::NONE)) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -316,6 +335,10 @@ impl<'c> Session<'c> {
                     Some(Ok(number)) => 128_u8.saturating_add(number),
                     Some(Err(_)) | None => DONE,
                 }
+            }
+            End::TimedOut { waited } => {
+                complain(&format!("{name} has not ended within {}, and goes on{}", span(waited), self.way_back()));
+                TIME_OUT
             }
             End::Failed(error) => fail_to_run(self.call, error),
             End::Unwritable(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,

@@ -1,5 +1,7 @@
 //! One call of a verb, and how its failure is reported.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::args::Args;
@@ -14,6 +16,20 @@ pub(super) struct Call<'a> {
     pub controller: &'a Controller,
     pub verb: Verb,
     pub args: &'a Args,
+}
+
+/// How much longer than the daemon the client waits: the daemon's answer says more than the client's time-out.
+const GRACE: Duration = Duration::from_millis(500);
+
+impl Call<'_> {
+    /// A client that waits a little longer than the daemon was told to. The daemon's own time-out says how far the command has
+    /// come; the client's is for a daemon that is silent.
+    pub fn patient(&self) -> Controller {
+        match self.args.timeout {
+            Some(timeout) => self.controller.clone().with_timeout(timeout.saturating_add(GRACE)),
+            None => self.controller.clone(),
+        }
+    }
 }
 
 /// The daemon is older than the command.

@@ -1,8 +1,6 @@
 //! Verbs that command several processes: in one operation, so that those that need each other are done in order; what has no such
 //! operation, and a daemon that does not know it, concurrently.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::call::{Call, answer_code, code_of, explain, fail_at, is_unknown_command};
@@ -17,9 +15,6 @@ use crate::codec::frames::ErrorCode;
 
 /// The number of commands under way at a time. Each has a connection of its own; the daemon takes a few hundred.
 const AT_A_TIME: usize = 32;
-
-/// How much longer than the daemon the client waits: the daemon's answer says more than the client's time-out.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// How a command is sent to its targets.
 struct Batch {
@@ -114,7 +109,7 @@ pub(super) fn restart(call: &Call<'_>) -> u8 {
             &|controller, names, terms| controller.restart_processes(names, force, terms),
         );
     }
-    let (controller, terms) = (patient(call), terms(call));
+    let (controller, terms) = (call.patient(), terms(call));
     let batch = Batch { kind: Kind::Processes, at_a_time: 1, waits: terms.wait };
     on_each(call, &call.args.names, &batch, None, &|name| roll(&controller, name, force, terms))
 }
@@ -150,24 +145,15 @@ fn terms(call: &Call<'_>) -> Terms {
     Terms { wait: !call.args.has(Opt::NoWait), timeout: call.args.timeout, only: call.args.has(Opt::Only) }
 }
 
-/// A client that waits a little longer than the daemon was told to. The daemon's own time-out says how far the command has
-/// come; the client's is for a daemon that is silent.
-fn patient(call: &Call<'_>) -> Controller {
-    match call.args.timeout {
-        Some(timeout) => call.controller.clone().with_timeout(timeout.saturating_add(GRACE)),
-        None => call.controller.clone(),
-    }
-}
-
 fn on_terms(call: &Call<'_>, kind: Kind, one: One<'_>) -> u8 {
-    let (controller, terms) = (patient(call), terms(call));
+    let (controller, terms) = (call.patient(), terms(call));
     let batch = Batch { kind, at_a_time: AT_A_TIME, waits: terms.wait };
     on_each(call, &call.args.names, &batch, None, &|name| one(&controller, name, terms))
 }
 
 /// Several are one operation.
 fn in_order(call: &Call<'_>, one: One<'_>, all: All<'_>) -> u8 {
-    let (controller, terms) = (patient(call), terms(call));
+    let (controller, terms) = (call.patient(), terms(call));
     let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, waits: terms.wait };
     let all = |names: &[String]| all(&controller, names, terms);
     on_each(call, &call.args.names, &batch, Some(&all), &|name| one(&controller, name, terms))

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::exit::{DONE, FAILED};
-use super::names::did_you_mean;
+use super::names::{Known, choose, is_pattern};
 use super::print::{complain, print};
 use super::verb::Opt;
 use crate::client::ProcessStatus;
-use crate::util::did_you_mean::closest;
 
 /// Probes are asked often, and whoever asks has a time-out too: a daemon that is well answers in a millisecond.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,19 +41,11 @@ pub(super) fn health(call: &Call<'_>) -> u8 {
 
 /// How many were looked at and found well, or what is not.
 fn judge(all: &[ProcessStatus], names: &[String], ready: bool) -> Result<usize, String> {
-    let named = |process: &ProcessStatus, name: &str| process.name == name || process.group.as_deref() == Some(name);
-    for name in names {
-        if !all.iter().any(|process| named(process, name)) {
-            let known = all.iter().flat_map(|process| [Some(process.name.as_str()), process.group.as_deref()]);
-            return Err(format!("no process '{name}'{}", did_you_mean(closest(name, known.flatten()))));
-        }
-    }
-    let wanted = |process: &&ProcessStatus| match names {
+    let chosen = match names {
         // As /readyz. An older daemon does not tell which start with it.
-        [] => process.autostart != Some(false) && process.disabled != Some(true),
-        names => names.iter().any(|name| named(process, name)),
+        [] => all.iter().filter(|one| one.autostart != Some(false) && one.disabled != Some(true)).collect(),
+        names => named(all, names)?,
     };
-    let chosen: Vec<&ProcessStatus> = all.iter().filter(wanted).collect();
     let ailing: Vec<String> = chosen.iter().filter_map(|process| ailment(process, ready)).collect();
     if ailing.is_empty() {
         return Ok(chosen.len());
@@ -65,6 +56,22 @@ fn judge(all: &[ProcessStatus], names: &[String], ready: bool) -> Result<usize, 
         text.push(format!("and {more} more"));
     }
     Err(text.join("; "))
+}
+
+/// Those that the words select; a group also by its name alone.
+fn named<'a>(all: &'a [ProcessStatus], words: &[String]) -> Result<Vec<&'a ProcessStatus>, String> {
+    let is_group = |word: &String| {
+        let has_name = all.iter().any(|process| process.name == *word);
+        !has_name && !is_pattern(word) && all.iter().any(|process| process.group.as_deref() == Some(word))
+    };
+    let words: Vec<String> =
+        words.iter().map(|word| if is_group(word) { format!("group:{word}") } else { word.clone() }).collect();
+    let known: Vec<Known<'_>> = all.iter().map(Known::from).collect();
+    let (chosen, unknown) = choose(&known, &words);
+    match unknown.into_iter().next() {
+        Some(unknown) => Err(unknown.message),
+        None => Ok(chosen.into_iter().filter_map(|number| all.get(number)).collect()),
+    }
 }
 
 /// What is wrong with it, in its own words.
@@ -133,6 +140,11 @@ mod tests {
             assert_eq!(verdict(&all, &["a"], true), Err("a is STOPPED".to_owned()));
         }
         let all = [process("a", "STOPPED"), process("b", "RUNNING")];
+        for words in [["*"], ["all"], ["group:all"], ["state:stopped"]] {
+            assert_eq!(verdict(&all, &words, true), Err("a is STOPPED".to_owned()), "{words:?}");
+        }
+        assert_eq!(verdict(&all, &["state:running", "b*"], true), Ok(1));
+        assert_eq!(verdict(&all, &["x*"], true), Err("no process matches 'x*'".to_owned()));
         assert_eq!(verdict(&all, &["bb"], true), Err("no process 'bb'; did you mean 'b'?".to_owned()));
     }
 

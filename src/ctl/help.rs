@@ -76,7 +76,7 @@ fn left(spelling: &Spelling) -> String {
 fn line(text: &mut String, left: &str, right: &str) {
     const COLUMN: usize = 30;
     let left = left.trim_end();
-    if left.len() + 2 > COLUMN {
+    if left.len() + 2 >= COLUMN {
         text.push_str(&format!("  {left}\n{:COLUMN$}{right}\n", ""));
     } else {
         text.push_str(&format!("  {left:width$}{right}\n", width = COLUMN - 2));

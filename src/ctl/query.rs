@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Call, answer_for, fail_at};
+use super::call::{Call, answer_for, complain_of, fail_at, with_unknown};
 use super::clock::time_of_day;
 use super::exit::{DONE, FAILED, USAGE};
 use super::print::{VERSION, complain, print};
@@ -91,7 +91,7 @@ pub(super) fn version(call: &Call<'_>) -> u8 {
 const NEEDS_RESTART: &str = "Needs a restart of the daemon";
 
 pub(super) fn reload(call: &Call<'_>) -> u8 {
-    match waited_for(call, || call.controller.reload()) {
+    match waited_for(call, || call.patient().reload_within(call.args.timeout)) {
         Ok(Reloaded { added, removed, changed, needs_restart, daemon }) => {
             let mut json =
                 json!({"status": "ok", "added": added, "removed": removed, "changed": changed, "daemon": daemon});
@@ -128,7 +128,7 @@ fn or_nothing(text: String) -> String {
 }
 
 pub(super) fn update(call: &Call<'_>) -> u8 {
-    match waited_for(call, || call.controller.update(call.args.confirm)) {
+    match waited_for(call, || call.patient().update_within(call.args.confirm, call.args.timeout)) {
         Ok(updated) => show(call, &ok(&updated), &told_update(call, updated)),
         Err(error) => fail_at(call, error),
     }
@@ -218,15 +218,36 @@ fn changed_key(name: &str, KeyChange { key, old, new }: &KeyChange) -> String {
     format!("{name}: {key} {} → {}\n", shown(old), shown(new))
 }
 
+/// Of several, what happened in the order in which it did.
 pub(super) fn history(call: &Call<'_>) -> u8 {
-    match call.controller.history(call.args.names.first().map(String::as_str)) {
+    let (names, unknown) = match targets(call, Kind::Processes, &call.args.names) {
+        Ok(found) => found,
+        Err(error) => return fail_at(call, error),
+    };
+    let is_of_all = call.args.names.is_empty();
+    let items = match names.as_slice() {
+        [] if is_of_all => call.controller.history(None),
+        names => {
+            names.iter().map(|name| call.controller.history(Some(name))).collect::<Result<Vec<_>, _>>().map(in_order)
+        }
+    };
+    match items {
         Ok(items) => {
             let text: String = items.iter().map(past).collect();
-            let text = if text.is_empty() { "Nothing has happened yet\n".to_owned() } else { text };
-            show(call, &json!({"status": "ok", "history": items}), &text)
+            let is_silent = text.is_empty() && unknown.is_empty();
+            let text = if is_silent { "Nothing has happened yet\n".to_owned() } else { text };
+            let printed = show(call, &with_unknown(json!({"history": items}), &unknown), &text);
+            complain_of(call, &unknown);
+            if unknown.is_empty() { printed } else { FAILED }
         }
         Err(error) => fail_at(call, error),
     }
+}
+
+fn in_order(of_each: Vec<Vec<HistoryItem>>) -> Vec<HistoryItem> {
+    let mut all: Vec<HistoryItem> = of_each.into_iter().flatten().collect();
+    all.sort_by(|one, other| one.time.total_cmp(&other.time));
+    all
 }
 
 fn past(item: &HistoryItem) -> String {

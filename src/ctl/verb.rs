@@ -111,7 +111,7 @@ verbs! {
     Graph: "graph", "[--reverse] [--dot] [NAME]...", "who needs whom, as a tree",
         &[Opt::Reverse, Opt::Dot, Opt::Json], Any, Processes, Query, Listed;
     Blame: "blame", "[NAME]...", "how long each start took, and what it waited for", JSON, Any, Processes, Query, Listed;
-    History: "history", "[NAME]", "the last transitions, and who asked for them", JSON, AtMostOne, PlainProcesses, Query, Listed;
+    History: "history", "[NAME]...", "the last transitions, and who asked for them", JSON, Any, Processes, Query, Listed;
     Events: "events", "[TYPE]...", "what happens, as it happens", &[Opt::Json, Opt::History], Any, EventTypes, Query, Listed;
     Tail: "tail", "[-f] [-n LINES | -c BYTES] NAME... [stdout|stderr]",
         "the newest output (10 lines); with -f what comes",
@@ -124,13 +124,14 @@ verbs! {
     Run: "run", "[--wait | --pty] [--name N] [--set KEY=VALUE]... -- COMMAND...",
         "run what is in no file; --wait shows its output",
         &[Opt::Name, Opt::Set, Opt::Wait, Opt::Pty, Opt::Json], AtLeastOne, None, Change, Listed;
-    Health: "health", "[--ready] [NAME]...", "exit with 0 if all (or these) are well", &[Opt::Ready], Any, PlainProcesses, Query, Listed;
+    Health: "health", "[--ready] [NAME]...", "exit with 0 if all (or these) are well", &[Opt::Ready], Any, Processes, Query, Listed;
     Start: "start", "[--no-wait] NAME...", "start, and wait until they are RUNNING", COMMAND, AtLeastOne, Processes, Change, Listed;
     Stop: "stop", "[--only] [--no-wait] NAME...", "stop, and wait until nothing of them is left",
         &[Opt::Only, Opt::NoWait, Opt::Json], AtLeastOne, Processes, Change, Listed;
     Restart: "restart", "[--force] [--rolling] [--only] NAME...", "stop (with --force by SIGKILL) and start",
         &[Opt::Force, Opt::Rolling, Opt::Only, Opt::NoWait, Opt::Json], AtLeastOne, Processes, Change, Listed;
-    Kill: "kill", "NAME...", "SIGKILL at once, also to one that is stopping", COMMAND, AtLeastOne, Processes, Change, Listed;
+    Kill: "kill", "[--only] [--no-wait] NAME...", "SIGKILL at once, also to one that is stopping",
+        &[Opt::Only, Opt::NoWait, Opt::Json], AtLeastOne, Processes, Change, Listed;
     Signal: "signal", "[--group] SIGNAL NAME...", "send a signal to their main processes",
         &[Opt::Group, Opt::Json], AtLeastOne, SignalThenProcesses, Change, Listed;
     Pause: "pause", "NAME...", "stop them in their place (SIGSTOP) until resume", JSON, AtLeastOne, Processes, Change, Listed;

@@ -530,7 +530,7 @@ impl LogFile {
     fn fail(&mut self, now: Instant, lost: usize, retry: Duration, error: &io::Error, report: Reporter<'_>) {
         let path = &self.path;
         self.outage.fail(now, lost, retry, report, || {
-            format!("cannot write {}: {}; its output is lost until that is mended", path.display(), reason(error))
+            format!("cannot write {}: {}; its output is lost until this is fixed", path.display(), reason(error))
         });
     }
 }

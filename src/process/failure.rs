@@ -11,6 +11,7 @@ use super::main_process::NoMain;
 use super::notification::WatchdogMiss;
 use super::output_fault::OutputFault;
 use super::readiness::ReadySign;
+use super::restart_reason::RestartReason;
 use super::span::span;
 use super::state::{Exit, ProcessState, SpawnError};
 
@@ -103,6 +104,11 @@ pub enum Failure {
         /// What that is.
         fault: Arc<OutputFault>,
     },
+    /// One of its settings has asked for its restart, which would have been one too many.
+    Policy {
+        /// Which, and why.
+        reason: Arc<RestartReason>,
+    },
     /// What has to hold outside before it is started has not come in time.
     StartWhen {
         /// Within so many seconds (`start_when_timeout`).
@@ -145,6 +151,7 @@ impl Failure {
             | Failure::Unhealthy { .. }
             | Failure::Watchdog { .. }
             | Failure::Output { .. }
+            | Failure::Policy { .. }
             | Failure::DependencyLost { .. }
             | Failure::InternalError => None,
         }
@@ -195,6 +202,7 @@ impl fmt::Display for Failure {
             Failure::Unhealthy { failures, message } => failed_checks(f, *failures, message),
             Failure::Watchdog { miss } => miss.fmt(f),
             Failure::Output { fault } => write!(f, "{fault} (output_watch)"),
+            Failure::Policy { reason } => reason.fmt(f),
             Failure::StartWhen { seconds, on } => {
                 write!(f, "it waited in vain for {on}, {seconds} s (start_when_timeout)")
             }
@@ -249,6 +257,7 @@ pub(super) fn shorten_failure(failure: &mut Arc<Failure>) {
         | Failure::Unhealthy { .. }
         | Failure::Watchdog { .. }
         | Failure::Output { .. }
+        | Failure::Policy { .. }
         | Failure::DependencyLost { .. }
         | Failure::InternalError => {}
     }

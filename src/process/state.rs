@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::models::EndedBy;
 use crate::util::truncate::to_bytes;
 
 /// The public state of a process.
@@ -83,6 +84,15 @@ pub enum Exit {
     Code(u8),
     /// This signal killed it (1 to 64).
     Signal(u8),
+}
+
+impl From<Exit> for EndedBy {
+    fn from(exit: Exit) -> EndedBy {
+        match exit {
+            Exit::Code(code) => EndedBy::Code(code),
+            Exit::Signal(signal) => EndedBy::Signal(signal),
+        }
+    }
 }
 
 impl fmt::Display for Exit {

@@ -18,8 +18,8 @@ use super::machine::Power;
 /// What the daemon listens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM, SIGINT, SIGQUIT or SIGPWR: shut down; the second one: now.
-    Terminate,
+    /// SIGTERM, SIGINT, SIGQUIT or SIGPWR, by its number: shut down; the second one: now.
+    Terminate(u8),
     /// SIGHUP: reload the configuration.
     Reload,
     /// SIGUSR2: reopen all log files.
@@ -45,11 +45,11 @@ pub enum Listener {
 type Table = &'static [(i32, Signal)];
 
 const DAEMON: Table = &[
-    (libc::SIGTERM, Signal::Terminate),
-    (libc::SIGINT, Signal::Terminate),
-    (libc::SIGQUIT, Signal::Terminate),
+    (libc::SIGTERM, Signal::Terminate(15)),
+    (libc::SIGINT, Signal::Terminate(2)),
+    (libc::SIGQUIT, Signal::Terminate(3)),
     // The power fails; a container's manager may mean no more than a stop.
-    (libc::SIGPWR, Signal::Terminate),
+    (libc::SIGPWR, Signal::Terminate(30)),
     (libc::SIGHUP, Signal::Reload),
     (libc::SIGUSR2, Signal::Reopen),
     (libc::SIGCHLD, Signal::Child),
@@ -191,9 +191,11 @@ impl Signals {
             let id = unsafe {
                 match signal {
                     Signal::Child => register_sigaction(*number, move |info| heard.note_child(info.si_pid())),
-                    Signal::Terminate | Signal::Reload | Signal::Reopen | Signal::Power(_) | Signal::Meaningless(_) => {
-                        register(*number, move || heard.note(index))
-                    }
+                    Signal::Terminate(_)
+                    | Signal::Reload
+                    | Signal::Reopen
+                    | Signal::Power(_)
+                    | Signal::Meaningless(_) => register(*number, move || heard.note(index)),
                 }
             };
             signals.ids.push(id?);
@@ -214,7 +216,7 @@ impl Signals {
             Signal::Child => {
                 heard.children.compare_exchange(ENDED, TOLD, Ordering::SeqCst, Ordering::SeqCst).map_or(0, |_| 1)
             }
-            Signal::Terminate | Signal::Reload | Signal::Reopen | Signal::Power(_) | Signal::Meaningless(_) => {
+            Signal::Terminate(_) | Signal::Reload | Signal::Reopen | Signal::Power(_) | Signal::Meaningless(_) => {
                 count.swap(0, Ordering::SeqCst)
             }
         };
@@ -391,7 +393,10 @@ mod tests {
                         signal_hook::low_level::raise(libc::SIGHUP).unwrap();
                     }
                     signal_hook::low_level::raise(libc::SIGTERM).unwrap();
-                    assert_eq!(signals.take().collect::<Vec<_>>(), [(Signal::Terminate, 1), (Signal::Reload, 70_000)]);
+                    assert_eq!(
+                        signals.take().collect::<Vec<_>>(),
+                        [(Signal::Terminate(15), 1), (Signal::Reload, 70_000)]
+                    );
                 }
             },
         );

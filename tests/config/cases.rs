@@ -359,3 +359,17 @@ fn the_end_of_the_daemon_gives_each_group_its_time_in_supervisords_dialect() {
         "the Python package ends within shutdown_timeout too"
     );
 }
+
+/// Another `command` is not what helps.
+#[test]
+fn a_hook_that_is_written_for_a_shell_is_told_what_to_write_in_its_own_key() {
+    for key in ["on_fatal = command:", "pre_start = "] {
+        let warnings = Files::new(&format!("[program:a]\ncommand = /bin/true\n{key}echo x > /tmp/y\n")).warnings();
+        assert!(warnings.contains("write sh -c 'COMMAND' if one is meant"), "{warnings}");
+        assert!(!warnings.contains("command = sh") && !warnings.contains("stdout_logfile"), "{warnings}");
+    }
+    assert_eq!(
+        Files::new("[program:a]\ncommand = /bin/true\non_fatal = command:sh -c 'echo x > /tmp/y'\n").warnings(),
+        ""
+    );
+}

@@ -444,3 +444,62 @@ fn settings_in_force_are_shown_when_the_file_is_broken_or_gone() {
     }
     daemon.terminate();
 }
+
+/// The daemon is well: it waits for a program, as it does for a start.
+#[test]
+fn an_update_or_reload_whose_time_is_over_tells_how_far_it_has_come() {
+    let web = |startsecs: u32| format!("[program:web]\ncommand = sleep 1000\nstartsecs = {startsecs}\n");
+    let slow = "[program:slow]\ncommand = sh -c 'trap \"\" TERM; echo up > DIR/up; while true; do sleep 1000; done'\n\
+                startsecs = 0\nstopwaitsecs = 600\n";
+    let daemon = Daemon::start(&(web(0) + slow));
+    daemon.wait_state("web", "RUNNING");
+    crate::harness::wait_until("it can't be stopped", || daemon.path("up").exists());
+    daemon.write_config(&(web(600) + slow), &[]);
+    let (code, _, errors) = daemon.ctl(&["--timeout", "1", "update"]);
+    assert!(
+        code == 4 && errors.contains("not done yet for: web (STARTING") && !errors.contains("overloaded"),
+        "{errors}"
+    );
+    daemon.write_config(&web(600), &[]);
+    let (code, _, errors) = daemon.ctl(&["--timeout", "1", "reload"]);
+    assert!(
+        code == 4 && errors.contains("not stopped yet: slow (STOPPING") && !errors.contains("overloaded"),
+        "{errors}"
+    );
+    assert_eq!(daemon.ctl(&["kill", "slow"]).0, 0);
+    daemon.terminate();
+}
+
+#[test]
+fn history_and_health_take_patterns_and_several_names() {
+    let programs = ["a1", "a2", "b"].map(|name| format!("[program:{name}]\ncommand = sleep 1000\nstartsecs = 0\n"));
+    let daemon = Daemon::start(&programs.concat());
+    for name in ["a1", "a2", "b"] {
+        daemon.wait_state(name, "RUNNING");
+    }
+    assert_eq!(daemon.ctl(&["stop", "b"]).0, 0);
+    for (words, a, b) in [(&["a*"][..], true, false), (&["a1", "b"], true, true), (&["state:stopped"], false, true)] {
+        let (code, text, errors) = daemon.ctl(&[&["history"], words].concat());
+        assert_eq!((code, errors.as_str()), (0, ""), "{words:?}");
+        assert_eq!((text.contains(" a1 "), text.contains(" b ")), (a, b), "{words:?}: {text}");
+    }
+    let (code, text, errors) = daemon.ctl(&["history", "a*", "group:x"]);
+    assert!(code == 1 && text.contains(" a2 ") && errors.contains("no group 'x'"), "{text}{errors}");
+    assert_eq!(daemon.ctl(&["health", "a*", "group:a1"]), (0, "healthy: 2 processes\n".to_owned(), String::new()));
+    assert_eq!(daemon.ctl(&["health", "state:stopped"]).0, 1);
+    daemon.terminate();
+}
+
+#[test]
+fn a_kill_leaves_alone_what_needs_the_killed_only_if_it_is_told_to() {
+    let daemon = Daemon::start(
+        "[program:a]\ncommand = sleep 1000\nstartsecs = 0\n[program:b]\ncommand = sleep 1000\nstartsecs = 0\nrequires = a\n",
+    );
+    let pid = daemon.wait_state("b", "RUNNING").pid;
+    assert_eq!(daemon.ctl(&["kill", "--only", "a"]).0, 0);
+    assert_eq!(daemon.status("b").pid, pid);
+    assert_eq!(daemon.ctl(&["start", "a"]).0, 0);
+    assert_eq!(daemon.ctl(&["kill", "a"]).0, 0);
+    assert_eq!(daemon.status("b").state, "STOPPED");
+    daemon.terminate();
+}

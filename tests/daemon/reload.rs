@@ -166,3 +166,17 @@ fn the_sizes_of_the_daemons_log_take_effect_at_a_reload() {
     assert!(!daemon.path("daemon.log.2").exists(), "one is kept");
     daemon.terminate();
 }
+
+/// Whoever reads the log of a daemon that is gone wants to know who has ended it.
+#[test]
+fn the_log_names_the_signal_by_which_a_reload_or_the_end_was_asked_for() {
+    let mut daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nstartsecs = 0\n");
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    daemon.wait_log("reload: asked by SIGHUP");
+    daemon.wait_log("reload: no changes");
+    daemon.signal(nix::sys::signal::Signal::SIGINT);
+    assert!(daemon.wait().success());
+    let log = daemon.log();
+    let (asked, begun) = (log.find("shutdown: asked by SIGINT"), log.find("shutting down, at most"));
+    assert!(asked.is_some() && asked < begun, "{log}");
+}

@@ -174,3 +174,32 @@ fn the_end_of_the_input_detaches_when_what_came_before_it_is_typed() {
     assert_eq!(daemon.status("reader").pid, pid);
     daemon.terminate();
 }
+
+#[test]
+fn a_run_that_is_waited_for_goes_on_when_the_time_is_over() {
+    let daemon = Daemon::start("");
+    let (code, out, errors) =
+        daemon.ctl(&["--timeout", "1", "run", "--wait", "--name", "job", "--", "sh", "-c", "echo up; exec sleep 1000"]);
+    let told = "supervicectl: job has not ended within 1.0 s, and goes on (supervicectl tail -f job)\n";
+    assert_eq!((code, out.as_str(), errors.as_str()), (4, "up\n", told));
+    assert_eq!(daemon.status("job").state, "RUNNING");
+    assert_eq!(daemon.ctl(&["--timeout", "60", "run", "--wait", "--", "sh", "-c", "exit 3"]).0, 3);
+    daemon.terminate();
+}
+
+#[test]
+fn reread_tells_that_a_name_in_the_file_is_taken_by_what_somebody_runs() {
+    let daemon = Daemon::start("");
+    assert_eq!(daemon.ctl(&["run", "--name", "web", "--", "sleep", "1000"]).0, 0);
+    daemon.write_config(WEB, &[]);
+    let (code, text, _) = daemon.ctl(&["reread"]);
+    let told =
+        "warning: an update would fail: 'web' was started by supervicectl run; stop it first (supervicectl stop web)\n";
+    assert!(code == 0 && text.contains(told) && text.contains("web: added"), "{text}");
+    assert_eq!(daemon.ctl(&["update"]).0, 1);
+    assert_eq!(daemon.ctl(&["stop", "web"]).0, 0);
+    let (_, text, _) = daemon.ctl(&["reread"]);
+    assert_eq!(text, "web: added\n");
+    assert_eq!(daemon.ctl(&["update"]).0, 0);
+    daemon.terminate();
+}

@@ -156,7 +156,7 @@ fn each_request_needs_the_right_that_the_manual_names() {
         (Request::Command(Command::Pause { name: name() }), Needs::Program(Right::Signal, "web")),
         (Request::Command(Command::Resume { name: name() }), Needs::Program(Right::Signal, "web")),
         (Request::Command(Command::ReloadProcess { name: name() }), Needs::Program(Right::Reload, "web")),
-        (Request::Command(Command::Update { confirm: None }), Needs::Daemon(Right::Reload)),
+        (Request::Command(Command::Update { confirm: None, timeout: None }), Needs::Daemon(Right::Reload)),
         (Request::Command(Command::ClearLogs { name: name() }), Needs::Program(Right::Admin, "web")),
         (Request::Query(Query::Flags), Needs::Any(Right::Read)),
         (Request::Command(Command::SetEnabled { name: name(), enabled: true }), Needs::Program(Right::Start, "web")),

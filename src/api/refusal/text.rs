@@ -96,7 +96,7 @@ impl fmt::Display for Refusal {
             Refusal::NotRunning { name, reached } => match reached.state {
                 // It may have a process, for which it is too early or too late.
                 ProcessState::Starting | ProcessState::Stopping | ProcessState::Running | ProcessState::Unhealthy => {
-                    write!(f, "{name} can't take that now; it is {reached}")
+                    write!(f, "{name}: this is not possible while it is {reached}")
                 }
                 ProcessState::Stopped | ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal => {
                     write!(f, "{name} has no process; it is {reached}")
@@ -114,11 +114,15 @@ impl fmt::Display for Refusal {
             Refusal::RereadFailed(why) => write!(f, "The configuration can not be used: {why}"),
             Refusal::ReloadFailed(why) => write!(f, "Reload failed, nothing was changed: {why}"),
             Refusal::UpdateFailed(why) => write!(f, "Update failed, nothing was changed: {why}"),
-            Refusal::ReloadIncomplete { members, .. } => {
+            Refusal::ReloadIncomplete { members, timed_out: true } => {
+                write!(f, "Reloaded, but these removed programs have not stopped yet: {}", list(members))
+            }
+            Refusal::ReloadIncomplete { members, timed_out: false } => {
                 write!(f, "Reloaded, but these removed programs did not stop: {}", list(members))
             }
-            Refusal::UpdateIncomplete { members, confirm_pending, .. } => {
-                write!(f, "Updated, but failed for: {}", list(members))?;
+            Refusal::UpdateIncomplete { members, confirm_pending, timed_out } => {
+                let how = if *timed_out { "not done yet" } else { "failed" };
+                write!(f, "Updated, but {how} for: {}", list(members))?;
                 match confirm_pending {
                     true => f.write_str("; without a confirm the configuration before comes back"),
                     false => Ok(()),

@@ -109,7 +109,10 @@ fn read(command: &str, fields: &Fields<'_>) -> Result<Option<Request>, String> {
             Request::Command(Command::Signal { name: name()?, signal: signal(fields)?, target })
         }
         "wait" => Request::Watch(wait(fields)?),
-        "update" => Request::Command(Command::Update { confirm: fields.seconds("confirm")? }),
+        "update" => Request::Command(Command::Update {
+            confirm: fields.seconds("confirm")?,
+            timeout: fields.seconds("timeout")?,
+        }),
         "confirm" => Request::Command(Command::Confirm),
         "reread" => {
             Request::Watch(Watch::Reread { secrets: fields.flag("secrets", false)?, file: fields.text("file")? })
@@ -121,7 +124,7 @@ fn read(command: &str, fields: &Fields<'_>) -> Result<Option<Request>, String> {
             save: fields.flag("save", false)?,
         }),
         "cat" => Request::Watch(Watch::Settings { name: name()?, secrets: fields.flag("secrets", false)? }),
-        "reload" => Request::Command(Command::Reload),
+        "reload" => Request::Command(Command::Reload { timeout: fields.seconds("timeout")? }),
         "pause" => Request::Command(Command::Pause { name: name()? }),
         "resume" => Request::Command(Command::Resume { name: name()? }),
         "enable" => Request::Command(Command::SetEnabled { name: name()?, enabled: true }),

@@ -307,7 +307,7 @@ fn requests_are_read_and_what_is_none_is_named() {
         (r#"{"command":"restart","name":"web","force":true}"#, process(Act::Restart { force: true })),
         (r#" {"command":"startgroup","name":"web"} "#, group(Act::Start)),
         (r#"{"command":"stopgroup","name":"w\u0065b"}"#, group(Act::Stop)),
-        (r#"{"command":"reload"}"#, command(Command::Reload)),
+        (r#"{"command":"reload"}"#, command(Command::Reload { timeout: None })),
         (
             r#"{"command":"start","name":"web","wait":false,"timeout":2.5}"#,
             command(Command::Act {
@@ -344,8 +344,11 @@ fn requests_are_read_and_what_is_none_is_named() {
             r#"{"command":"scale","name":"web","instances":5}"#,
             command(Command::Scale { program: name(), instances: 5, save: false }),
         ),
-        (r#"{"command":"update"}"#, command(Command::Update { confirm: None })),
-        (r#"{"command":"update","confirm":60}"#, command(Command::Update { confirm: Some(Duration::from_secs(60)) })),
+        (r#"{"command":"update"}"#, command(Command::Update { confirm: None, timeout: None })),
+        (
+            r#"{"command":"update","confirm":60}"#,
+            command(Command::Update { confirm: Some(Duration::from_secs(60)), timeout: None }),
+        ),
         (r#"{"command":"confirm"}"#, command(Command::Confirm)),
         (r#"{"command":"events"}"#, watch(Watch::Events { kinds: EventKinds::ALL, history: 0 })),
         (

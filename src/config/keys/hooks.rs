@@ -44,6 +44,9 @@ pub(super) fn on_state(program: &mut ProgramConfig, given: &mut Given<'_>) -> Re
     Ok(())
 }
 
+/// What helps where a hook is written as for a shell: another key of its program does not.
+const NO_SHELL: &str = "no shell is run here: write sh -c 'COMMAND' if one is meant";
+
 /// `none`, `exit`, `reboot`, `poweroff` or `command:CMD`.
 pub(super) fn on_fatal(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     let text = given.text()?;
@@ -87,7 +90,7 @@ fn command(line: &str, program: &ProgramConfig, given: &mut Given<'_>) -> Result
         Some(name) if name.is_empty() => Err(Fault::new("the program's name is empty", HINT)),
         Some(name) => {
             if let Some(fault) = only_a_shell_does(&command.command, name) {
-                given.warn(fault);
+                given.warn(Fault::new(fault.message, NO_SHELL));
             } else if name.starts_with('/')
                 && (command.as_daemon || program.confinement.chroot.is_none())
                 && let Err(fault) = given.checks.program(name)

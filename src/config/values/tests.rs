@@ -165,7 +165,7 @@ fn signals_by_name_and_number() {
 fn prefixes_of_lines() {
     assert_eq!(log_prefix(""), Ok(String::new()));
     assert_eq!(log_prefix("%(process_name)s|"), Ok("%(process_name)s| ".to_owned()));
-    assert_eq!(fault(log_prefix("%(pdi)s")), "nothing is known as %(pdi; did you mean %(pid)s?");
-    assert!(fault(log_prefix("[%(pid] x")).starts_with("nothing is known as %(pid] x; write %(NAME)s with one of"));
-    assert_eq!(fault(log_prefix("%(pid")), "nothing is known as %(pid; did you mean %(pid)s?");
+    assert_eq!(fault(log_prefix("%(pdi)s")), "unknown variable %(pdi)s; did you mean %(pid)s?");
+    assert!(fault(log_prefix("[%(pid] x")).starts_with("`)s` is missing behind %(pid] x; write %(NAME)s with one of"));
+    assert_eq!(fault(log_prefix("%(pid")), "`)s` is missing behind %(pid; did you mean %(pid)s?");
 }

@@ -26,6 +26,18 @@ enum Kind {
     Flag,
 }
 
+impl Kind {
+    /// What a value must be that is none.
+    fn wanted(self) -> &'static str {
+        match self {
+            Kind::Text | Kind::Texts => "must be a text",
+            Kind::Number => "must be a number",
+            Kind::Seconds => "must be a number of seconds",
+            Kind::Flag => "must be true or false",
+        }
+    }
+}
+
 /// The parameters of what is done to a program.
 const ACT: &[(&str, Kind)] = &[("wait", Kind::Flag), ("timeout", Kind::Seconds)];
 const STOP: &[(&str, Kind)] = &[("wait", Kind::Flag), ("timeout", Kind::Seconds), ("only", Kind::Flag)];
@@ -119,7 +131,7 @@ pub(super) fn restart(request: &http::Request, _: Context) -> Step {
 
 /// `POST /api/v1/programs/NAME/kill`
 pub(super) fn kill(request: &http::Request, _: Context) -> Step {
-    ask("kill", named(request), request, ACT, answered)
+    ask("kill", named(request), request, STOP, answered)
 }
 
 /// `POST /api/v1/programs/NAME/signal`
@@ -241,8 +253,11 @@ fn read(
         let found = known.iter().find(|(name, _)| *name == key);
         let member = found.and_then(|(name, kind)| Some((*name, value(text, *kind)?)));
         let Some(member) = member else {
-            let wrong = if found.is_some() { "is not what it should be" } else { "is no parameter here" };
-            let message = format!("{}={} {wrong}", shown(key), shown(text));
+            let wrong = match found {
+                Some((_, kind)) => kind.wanted(),
+                None => "is no parameter here",
+            };
+            let message = format!("{}={}: {wrong}", shown(key), shown(text));
             return Err(Box::new(Response::error(Status::BadRequest, &message, false)));
         };
         all.push(member);

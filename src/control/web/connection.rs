@@ -452,7 +452,7 @@ impl WebConnection {
             return Err((error(Status::NotFound, "there is no such page"), false));
         };
         let Some(handler) = resource.handler(head.method) else {
-            let response = error(Status::MethodNotAllowed, "that can't be done to it");
+            let response = error(Status::MethodNotAllowed, &format!("use {}", resource.usual()));
             return Err((response.with("Allow", resource.allowed()), false));
         };
         check_change(head, resource.takes)

@@ -104,6 +104,15 @@ impl Resource {
         }
     }
 
+    /// The methods that there are, for people.
+    pub(super) fn usual(&self) -> &'static str {
+        match (self.get.is_some(), self.post.is_some()) {
+            (true, true) => "GET or POST",
+            (true, false) => "GET",
+            (false, _) => "POST",
+        }
+    }
+
     /// The methods that there are, as `Allow` tells them.
     pub(super) fn allowed(&self) -> &'static str {
         match (self.get.is_some(), self.post.is_some()) {

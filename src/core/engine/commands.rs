@@ -175,9 +175,12 @@ impl Engine {
             Command::SetEnabled { name, enabled } => self.enable_or_disable(token, name, *enabled, by),
             Command::ReloadProcess { name } => self.reload_process(token, name, by),
             Command::Scale { program, instances, save } => self.scale(token, program, *instances, *save, by),
-            Command::Reload => self.load_configuration(Some(token), Purpose::Reload, reload_by(by)),
-            Command::Update { confirm } => {
-                self.load_configuration(Some(token), Purpose::Update { confirm: *confirm }, reload_by(by));
+            Command::Reload { timeout } => {
+                self.load_configuration(Some(token), Purpose::Reload { timeout: *timeout }, reload_by(by));
+            }
+            Command::Update { confirm, timeout } => {
+                let purpose = Purpose::Update { confirm: *confirm, timeout: *timeout };
+                self.load_configuration(Some(token), purpose, reload_by(by));
             }
             Command::Confirm => self.confirm(token),
             Command::SetLogLevel { level } => self.set_log_level(token, *level),

@@ -180,6 +180,10 @@ impl Engine {
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
             ..Reread::default()
         };
+        #[cfg(feature = "attach")]
+        let obstacle = self.obstacle_by_transient(new);
+        #[cfg(feature = "attach")]
+        reread.warnings.extend(obstacle.map(|why| format!("an update would fail: {why}")));
         let tell = |keys: Vec<KeyDiff>| {
             let shown = |diff: KeyDiff| if secrets { diff } else { diff.without_secrets() };
             let keys = keys.into_iter().map(shown);

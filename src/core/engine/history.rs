@@ -62,6 +62,7 @@ fn payload(cause: &Cause) -> usize {
                 }
                 Failure::NotReady { detail, .. } => detail.as_ref().map_or(0, |detail| detail.len()),
                 Failure::Output { fault } => size_of_val(&**fault) + fault.payload(),
+                Failure::Policy { reason } => size_of_val(&**reason) + reason.payload(),
                 Failure::Exited { .. }
                 | Failure::Backgrounded { .. }
                 | Failure::NotForked { .. }

@@ -77,7 +77,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Input, Notice};
-use crate::api::{Announcement, LogLevel, ProcId, RequestId};
+use crate::api::{Announcement, Command, LogLevel, ProcId, RequestId};
 use crate::config::Additions;
 use crate::failpoint;
 use crate::models::{ProgramConfig, SupervisorConfig};
@@ -423,10 +423,18 @@ impl Engine {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Child => self.effects.push_back(Effect::Reap),
-            Notice::Terminate => self.terminate(),
+            Notice::Terminate(signal) => {
+                if let Some(signal) = signal.filter(|_| !self.is_ending()) {
+                    self.tell_asked(Command::Shutdown, signal);
+                }
+                self.terminate();
+            }
             Notice::Power(power) => self.turn_off(power),
             Notice::ClockSet => self.clock_set(),
             Notice::Reload => {
+                if !self.is_ending() {
+                    self.tell_asked(Command::Reload { timeout: None }, SIGHUP);
+                }
                 let by = Initiator::Reload { by: Arc::new(Initiator::Signal { signal: SIGHUP }) };
                 self.reload_by_signal(by);
             }
@@ -435,6 +443,12 @@ impl Engine {
                 self.effects.push_back(Effect::ReopenLogs);
             }
         }
+    }
+
+    /// The log names the signal by which somebody asks.
+    fn tell_asked(&mut self, command: Command, signal: u8) {
+        let by = Initiator::Signal { signal };
+        self.announce(None, Announcement::Asked { command: Arc::new(command), by });
     }
 
     /// The daemon's own trouble is told once, however many programs wait for its end.

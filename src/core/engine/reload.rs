@@ -36,9 +36,9 @@ pub(super) enum Purpose {
     /// To keep it: single groups are taken into force from it.
     Read,
     /// To apply it; what has changed takes its settings at its next start.
-    Reload,
+    Reload { timeout: Option<Duration> },
     /// To apply it and restart what has changed; with `confirm` only if somebody confirms it in this time.
-    Update { confirm: Option<Duration> },
+    Update { confirm: Option<Duration>, timeout: Option<Duration> },
     /// To have so many instances of a program.
     Scale { name: String, instances: u32, save: bool },
     /// To make instances of templates, for what somebody wants of them.
@@ -59,8 +59,20 @@ impl Purpose {
     fn refused(&self, why: ReloadFailure) -> Refusal {
         match self {
             Purpose::Reread { .. } | Purpose::Settings { .. } | Purpose::Read => Refusal::RereadFailed(why),
-            Purpose::Reload => Refusal::ReloadFailed(why),
+            Purpose::Reload { .. } => Refusal::ReloadFailed(why),
             Purpose::Update { .. } | Purpose::Scale { .. } | Purpose::Make { .. } => Refusal::UpdateFailed(why),
+        }
+    }
+
+    /// How long the answer may wait for what was changed.
+    fn timeout(&self) -> Option<Duration> {
+        match self {
+            Purpose::Reload { timeout } | Purpose::Update { timeout, .. } => *timeout,
+            Purpose::Reread { .. }
+            | Purpose::Settings { .. }
+            | Purpose::Read
+            | Purpose::Scale { .. }
+            | Purpose::Make { .. } => None,
         }
     }
 
@@ -68,7 +80,7 @@ impl Purpose {
     fn is_question(&self) -> bool {
         match self {
             Purpose::Reread { .. } | Purpose::Settings { .. } | Purpose::Read => true,
-            Purpose::Reload | Purpose::Update { .. } | Purpose::Scale { .. } | Purpose::Make { .. } => false,
+            Purpose::Reload { .. } | Purpose::Update { .. } | Purpose::Scale { .. } | Purpose::Make { .. } => false,
         }
     }
 
@@ -79,7 +91,7 @@ impl Purpose {
             Purpose::Reread { file: None, .. }
             | Purpose::Settings { .. }
             | Purpose::Read
-            | Purpose::Reload
+            | Purpose::Reload { .. }
             | Purpose::Update { .. } => false,
         }
     }
@@ -161,7 +173,7 @@ impl Engine {
     /// A signal asks for a reload.
     pub(super) fn reload_by_signal(&mut self, by: Initiator) {
         if !self.is_ending() {
-            self.load_configuration(None, Purpose::Reload, by);
+            self.load_configuration(None, Purpose::Reload { timeout: None }, by);
         }
     }
 
@@ -190,7 +202,7 @@ impl Engine {
             Purpose::Settings { name, .. } => Some(name.clone()),
             Purpose::Reread { .. }
             | Purpose::Read
-            | Purpose::Reload
+            | Purpose::Reload { .. }
             | Purpose::Update { .. }
             | Purpose::Scale { .. }
             | Purpose::Make { .. } => None,
@@ -200,7 +212,7 @@ impl Engine {
             Purpose::Reread { file, .. } => file.clone(),
             Purpose::Settings { .. }
             | Purpose::Read
-            | Purpose::Reload
+            | Purpose::Reload { .. }
             | Purpose::Update { .. }
             | Purpose::Scale { .. }
             | Purpose::Make { .. } => None,
@@ -300,9 +312,11 @@ impl Engine {
                 return self.tell_settings(token, loaded, &Asked { name, secrets: *secrets, by: &asked.by });
             }
             Purpose::Reread { secrets, .. } => *secrets,
-            Purpose::Read | Purpose::Reload | Purpose::Update { .. } | Purpose::Scale { .. } | Purpose::Make { .. } => {
-                false
-            }
+            Purpose::Read
+            | Purpose::Reload { .. }
+            | Purpose::Update { .. }
+            | Purpose::Scale { .. }
+            | Purpose::Make { .. } => false,
         };
         let reply = match kept {
             Some(changes) => Reply::ConfigurationRead(changes),
@@ -361,7 +375,7 @@ impl Engine {
             Purpose::Reread { .. }
             | Purpose::Settings { .. }
             | Purpose::Read
-            | Purpose::Reload
+            | Purpose::Reload { .. }
             | Purpose::Update { .. } => {}
         }
     }
@@ -401,8 +415,8 @@ impl Engine {
         // Restarting as well is what both want where one asks for a reload and one for an update.
         let update = requests.iter().find(|asked| matches!(asked.purpose, Purpose::Update { .. }));
         let confirm = requests.iter().find_map(|asked| match asked.purpose {
-            Purpose::Update { confirm } => confirm,
-            Purpose::Reload
+            Purpose::Update { confirm, .. } => confirm,
+            Purpose::Reload { .. }
             | Purpose::Reread { .. }
             | Purpose::Settings { .. }
             | Purpose::Read
@@ -421,7 +435,7 @@ impl Engine {
             let token = asked.request.and_then(|request| self.ledger.take(request));
             let (kind, goals) = match asked.purpose {
                 Purpose::Update { .. } => (WaitKind::Update(Box::new(change.updated(until))), change.goals()),
-                Purpose::Reload
+                Purpose::Reload { .. }
                 | Purpose::Reread { .. }
                 | Purpose::Settings { .. }
                 | Purpose::Read
@@ -430,7 +444,8 @@ impl Engine {
             };
             // Who does not wait for an update is told of its failures by the log.
             if token.is_some() || matches!(kind, WaitKind::Reload(_)) {
-                self.wait_for(token, Terms::default(), kind, &goals);
+                let terms = Terms { timeout: asked.purpose.timeout(), ..Terms::default() };
+                self.wait_for(token, terms, kind, &goals);
             }
         }
         self.stop_removed(&change, &first.by);

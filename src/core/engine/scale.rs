@@ -58,7 +58,7 @@ impl Engine {
                 Purpose::Reread { .. }
                 | Purpose::Settings { .. }
                 | Purpose::Read
-                | Purpose::Reload
+                | Purpose::Reload { .. }
                 | Purpose::Update { .. },
             )
             | None => {}

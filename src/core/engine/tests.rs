@@ -105,7 +105,7 @@ fn nobody_waits_for_a_file_that_is_read_for_ever_when_the_daemon_ends() {
     let mut bench = Bench::new(&[program("p")]);
     bench.ask(1, reload());
     bench.ask(2, reload());
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     assert_eq!(bench.answers(), [(1, "shutting_down"), (2, "shutting_down")]);
     assert_eq!(bench.refusal(), &Refusal::ReloadFailed(ReloadFailure::ShuttingDown));
     assert_eq!(bench.engine.finished(), Some(true));

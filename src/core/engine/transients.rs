@@ -243,17 +243,25 @@ impl Engine {
     /// Why this configuration can't be brought about: a program that somebody runs by hand has a name that it gives to another.
     /// Of those that have ended nobody hears any more.
     pub(super) fn taken_by_transient(&mut self, new: &Configuration) -> Option<ReloadFailure> {
+        let ended = self.transients_in(new).filter(|(_, entry)| entry.is_settled_down()).map(|(id, _)| id);
+        for id in ended.collect::<Vec<ProcId>>() {
+            self.note_seen(id);
+        }
+        self.obstacle_by_transient(new).map(|text| ReloadFailure::Config(text.into()))
+    }
+
+    /// The same in words, for those who only ask.
+    pub(super) fn obstacle_by_transient(&self, new: &Configuration) -> Option<String> {
+        let (_, entry) = self.transients_in(new).find(|(_, entry)| !entry.is_settled_down())?;
+        let name = entry.name();
+        Some(format!("'{name}' was started by supervicectl run; stop it first (supervicectl stop {name})"))
+    }
+
+    /// The programs that somebody runs by hand, and whose names this configuration gives to others.
+    fn transients_in<'a>(&'a self, new: &'a Configuration) -> impl Iterator<Item = (ProcId, &'a Entry)> {
         let is_named =
             |name: &str| new.programs.iter().any(|program| program.name == name || program.group_name() == name);
-        let taken = self.registry.iter().filter(|(_, entry)| entry.transient.is_some() && is_named(entry.name()));
-        let taken: Vec<(ProcId, bool)> = taken.map(|(id, entry)| (id, entry.is_settled_down())).collect();
-        for (id, _) in taken.iter().filter(|(_, has_ended)| *has_ended) {
-            self.note_seen(*id);
-        }
-        let (id, _) = taken.into_iter().find(|(_, has_ended)| !has_ended)?;
-        let name = self.registry.get(id)?.name();
-        let text = format!("'{name}' was started by supervicectl run; stop it first (supervicectl stop {name})");
-        Some(ReloadFailure::Config(text.into()))
+        self.registry.iter().filter(move |(_, entry)| entry.transient.is_some() && is_named(entry.name()))
     }
 
     /// The daemon ends: nothing is run any more.

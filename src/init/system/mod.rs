@@ -142,7 +142,7 @@ impl Machine {
                         signals.child_signals().expect_more();
                         reap_all();
                     }
-                    Signal::Terminate | Signal::Reload | Signal::Reopen | Signal::Meaningless(_) => {}
+                    Signal::Terminate(_) | Signal::Reload | Signal::Reopen | Signal::Meaningless(_) => {}
                 }
             }
         }

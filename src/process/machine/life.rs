@@ -429,7 +429,22 @@ impl Machine {
         }
         let last = pid.and(self.last_run.as_ref())?;
         let limit = self.exceeds_limit(now)?;
-        Some((Failure::Exited { exit: last.exit, age_ms: last.age_ms() }, limit))
+        let failure = match by {
+            // The signal that has ended it was ours.
+            Initiator::Policy(reason) => Failure::Policy { reason },
+            Initiator::Embedder
+            | Initiator::Client(_)
+            | Initiator::Remote(_)
+            | Initiator::Autostart
+            | Initiator::Signal { .. }
+            | Initiator::Reload { .. }
+            | Initiator::Rollback
+            | Initiator::Shutdown
+            | Initiator::HealthCheck
+            | Initiator::Schedule
+            | Initiator::Related(_) => Failure::Exited { exit: last.exit, age_ms: last.age_ms() },
+        };
+        Some((failure, limit))
     }
 
     /// The start that an empty-handed phase waits for, if its time has come.

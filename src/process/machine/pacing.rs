@@ -10,7 +10,7 @@ use super::super::moment::Moment;
 use super::super::state::Exit;
 use super::phase::Phase;
 use super::{Machine, PACE};
-use crate::models::{EndedBy, RestartLimit};
+use crate::models::RestartLimit;
 
 /// The longest pause before another attempt after `FATAL`, unless the configuration asks for a longer one.
 const LONGEST_FATAL_DELAY: u32 = 3600;
@@ -101,10 +101,7 @@ impl Machine {
 
     /// Whether this end is one that no start follows (`norestart_exitcodes`).
     pub(super) fn never_restarts(&self, exit: Exit) -> bool {
-        self.config.restart.never_after.contains(&match exit {
-            Exit::Code(code) => EndedBy::Code(code),
-            Exit::Signal(signal) => EndedBy::Signal(signal),
-        })
+        self.config.restart.never_after.contains(&exit.into())
     }
 
     /// It is given up: when it is tried again all the same (`fatal_retry`).

@@ -309,11 +309,11 @@ pub(super) fn act_on_terms(act: Act, program: &str, terms: Terms) -> Request {
 }
 
 pub(super) fn reload() -> Request {
-    Request::Command(Command::Reload)
+    Request::Command(Command::Reload { timeout: None })
 }
 
 pub(super) fn update(confirm: Option<u64>) -> Request {
-    Request::Command(Command::Update { confirm: confirm.map(Duration::from_secs) })
+    Request::Command(Command::Update { confirm: confirm.map(Duration::from_secs), timeout: None })
 }
 
 pub(super) fn wait(program: &str, until: WaitFor, seconds: Option<u64>) -> Request {

@@ -149,7 +149,7 @@ fn a_group_that_a_reload_has_brought_is_stopped_in_the_place_that_it_has_in_the_
     }
     let id = |bench: &Bench, name: &str| bench.engine.registry.find(name).expect("it is there");
     let order: Vec<ProcId> = ["c:1", "b:1", "a:1", "first:1"].map(|name| id(&bench, name)).to_vec();
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     for (number, id) in order.iter().enumerate() {
         assert_eq!(told(&bench), order[..=number], "one group after the other");
         bench.end(*id, Exit::Signal(15));
@@ -172,7 +172,7 @@ fn row_55_a_stop_of_all_and_the_shutdown_have_one_order() {
         told(&bench)
     };
     let by_stop = trace(|bench| ask_all(bench, 2, Act::Stop, &["db", "front", "api", "last", "web"]));
-    let by_shutdown = trace(|bench| bench.handle(Input::Notice(Notice::Terminate)));
+    let by_shutdown = trace(|bench| bench.handle(Input::Notice(Notice::Terminate(None))));
     assert_eq!(by_stop, by_shutdown);
     assert_eq!(by_stop, [4, 3, WEB, API, DB]);
 }

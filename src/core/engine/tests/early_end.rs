@@ -29,7 +29,7 @@ fn end_early(signals: usize) -> (Vec<u8>, Option<bool>) {
     let mut engine = Engine::new(now, 50, Some(identity), SupervisorConfig::default(), programs);
     engine.begin(now);
     for _ in 0..signals {
-        engine.handle(now, Input::Notice(Notice::Terminate));
+        engine.handle(now, Input::Notice(Notice::Terminate(None)));
     }
     assert_eq!(engine.finished(), None, "it is not known yet what is left");
     let (mut sent, mut lives) = (Vec::new(), true);

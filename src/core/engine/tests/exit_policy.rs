@@ -172,7 +172,7 @@ fn what_somebody_asks_for_is_no_exit() {
 fn a_shutdown_that_was_asked_for_stays_one() {
     let mut bench = main_alone(idle(), ExitOn::Exit);
     bench.pass(5);
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     bench.end_and_drain(0, Exit::Code(3), "");
     assert_eq!((bench.engine.exit_decision(), bench.engine.finished()), (None, Some(true)));
 }

@@ -334,7 +334,7 @@ impl Sim {
         self.ending = true;
         let bound = Duration::from_secs(u64::from(self.engine.settings.shutdown_timeout) + 3);
         let until = self.now + bound;
-        self.turn(|engine, now| engine.handle(now, Input::Notice(Notice::Terminate)));
+        self.turn(|engine, now| engine.handle(now, Input::Notice(Notice::Terminate(None))));
         while self.now < until && self.engine.finished().is_none() {
             self.step(until);
         }

@@ -64,7 +64,7 @@ fn what_waits_to_be_stopped_says_so() {
     assert_eq!(bench.describe("db"), "stopped by request");
     // In the shutdown as well.
     ask(&mut bench, 3, Act::Start, "slow");
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     assert_eq!(states(&bench), "web STOPPED, db RUNNING, slow STOPPING");
     assert_eq!(bench.describe("db"), "pid 1003, uptime 0:00; to be stopped when slow has gone");
     let lines = bench.why("db").lines();

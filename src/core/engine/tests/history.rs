@@ -5,7 +5,7 @@ use super::*;
 use crate::api::{LastRequest, NextStep};
 use crate::core::effect::CheckPurpose;
 use crate::core::engine::history::{FEW_RECORDS, MOST_BYTES, MOST_IN_ALL, MOST_RECORDS};
-use crate::models::AutoRestart;
+use crate::models::{AutoRestart, EndedBy, ExitOn};
 use crate::process::{Cause, Verb};
 
 /// A cause like no other.
@@ -169,6 +169,51 @@ fn why_tells_of_what_is_left_of_a_group_and_of_a_paced_restart() {
     bench.end(1, Exit::Code(0));
     let left = "Next: SIGKILL for what is left of its process group, in 10:00.";
     assert_eq!((next(&mut bench, "crashes").as_str(), next(&mut bench, "never").as_str()), (left, left));
+}
+
+/// Its end is then the daemon's end, whatever autorestart says.
+#[test]
+fn why_tells_of_what_runs_that_the_daemon_may_end_with_it() {
+    let due = "Nothing is due: it runs until it ends";
+    for (exit_on, autorestart, told) in [
+        (ExitOn::Exit, AutoRestart::Always, "; the daemon ends with it (exit_on = exit)."),
+        (
+            ExitOn::Failure,
+            AutoRestart::Unexpected,
+            "; if that is a failure, the daemon ends with it (exit_on = failure).",
+        ),
+        (
+            ExitOn::Failure,
+            AutoRestart::Always,
+            ", and is then started again; if that is a failure, the daemon ends with it (exit_on = failure).",
+        ),
+        (
+            ExitOn::Fatal,
+            AutoRestart::Always,
+            ", and is then started again; if it becomes FATAL, the daemon ends with it (exit_on = fatal).",
+        ),
+    ] {
+        let mut bench = Bench::new(&[ProgramConfig { exit_on, autorestart, ..quick("main") }]);
+        bench.start(1, "main");
+        assert_eq!(bench.last_line_of_why("main"), format!("{due}{told}"));
+    }
+}
+
+#[test]
+fn why_names_the_key_by_which_an_end_is_the_last_or_a_start_has_failed() {
+    let mut last = quick("last");
+    last.restart.never_after = vec![EndedBy::Code(78)];
+    let early = ProgramConfig { startretries: 0, ..program("early") };
+    let mut bench = Bench::new(&[last, early]);
+    bench.start(1, "last");
+    bench.start(1, "early");
+    bench.end(0, Exit::Code(78));
+    let told = "Nothing happens by itself: no start follows an end like that (norestart_exitcodes). \
+                Start it with: supervicectl start last";
+    assert_eq!(bench.last_line_of_why("last"), told);
+    bench.end(1, Exit::Code(0));
+    let lines = bench.why("early").lines();
+    assert!(lines.iter().any(|line| line.contains("(startsecs)") && line.contains("type = oneshot")), "{lines:?}");
 }
 
 #[test]

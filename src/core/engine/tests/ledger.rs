@@ -49,7 +49,7 @@ fn one_of_each() -> Vec<Request> {
         group(Act::Stop),
         Command::EndRun { name: text() },
         Command::Signal { name: text(), signal: 1, target: crate::process::SignalTarget::Leader },
-        Command::Reload,
+        Command::Reload { timeout: None },
         Command::Confirm,
         Command::SetLogLevel { level },
         Command::SetFlag { name: text(), is_set: true },
@@ -108,7 +108,7 @@ fn each_kind_of_request_is_answered_once_in_each_situation() {
         },
         |bench| {
             bench.start(1, "p");
-            bench.handle(Input::Notice(Notice::Terminate));
+            bench.handle(Input::Notice(Notice::Terminate(None)));
         },
     ];
     for (number, situation) in situations.into_iter().enumerate() {
@@ -124,7 +124,7 @@ fn each_kind_of_request_is_answered_once_in_each_situation() {
             }
             bench.pass(5);
             for _ in 0..2 {
-                bench.handle(Input::Notice(Notice::Terminate));
+                bench.handle(Input::Notice(Notice::Terminate(None)));
                 bench.pass(700);
             }
             let streamed = matches!(request, Request::Watch(Watch::Tail { .. } | Watch::Events { .. }));

@@ -47,7 +47,7 @@ fn a_stop_of_all_keeps_the_order_though_the_milestone_is_stopped_at_once() {
 #[test]
 fn the_shutdown_ends_what_is_beyond_a_milestone_first() {
     let mut bench = up();
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     assert_eq!(told(&bench), [SYNC]);
     end_all(&mut bench);
     assert_eq!(told(&bench), [SYNC, NETWORK]);
@@ -58,7 +58,7 @@ fn a_shutdown_waits_for_nobody_that_a_milestone_without_dependants_needs() {
     let mut bench = up();
     ask(&mut bench, 2, Act::Stop, "sync");
     end_all(&mut bench);
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     assert_eq!(told(&bench), [SYNC, NETWORK]);
 }
 

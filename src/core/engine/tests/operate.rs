@@ -74,9 +74,9 @@ fn what_was_killed_by_hand_is_not_called_a_time_out_when_it_is_killed_again() {
 fn nobody_is_told_of_a_time_out_when_a_shutdown_is_hurried() {
     let mut bench = Bench::new(&[quick("p")]);
     bench.start(1, "p");
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     bench.pass(1);
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     assert_eq!(bench.system.signals, [(0, 15), (0, 9)]);
     let causes = bench.causes("p");
     assert!(!causes.iter().any(|cause| cause.contains("stopwaitsecs")), "{causes:?}");
@@ -90,7 +90,7 @@ fn the_time_of_sigkill_is_that_of_the_shutdown_where_that_is_sooner() {
     let left =
         |bench: &Bench| bench.row("p").kill_at.map(|at| at.saturating_duration_since(bench.engine.now).as_secs());
     assert_eq!(left(&bench), Some(1_000));
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     assert_eq!(left(&bench), Some(u64::from(bench.engine.settings.shutdown_timeout)));
 }
 
@@ -123,9 +123,9 @@ fn a_signal_in_a_restart_ends_it_for_good_before_it_kills() {
     bench.engine.can_restart(true);
     bench.start(1, "p");
     bench.ask(2, Request::Command(Command::RestartDaemon));
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     assert_eq!((bench.engine.wants_restart(), bench.system.signals.len()), (false, 1));
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     assert_eq!(bench.system.signals, [(0, 15), (0, 9)]);
 }
 
@@ -139,7 +139,7 @@ fn a_wait_has_no_end_of_its_own_and_is_forgotten_with_its_client() {
     bench.gone(1);
     assert_eq!((bench.engine.waiters.len(), bench.answers()), (0, Vec::new()));
     bench.ask(2, wait("p", WaitFor::Running, None));
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     let (why, timed_out) = (Unreached::ShuttingDown, false);
     let until = WaitFor::Running;
     assert_eq!(bench.refusal(), &Refusal::WaitFailed { name: name("p"), until, why, timed_out });
@@ -152,7 +152,7 @@ fn a_start_that_fails_right_before_the_end_is_answered() {
     bench.ask(1, act_on_terms(Act::Start, "p", Terms::default()));
     bench.end(0, Exit::Code(3));
     assert_eq!(bench.answers(), Vec::new(), "its last words are waited for");
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     bench.pass(0);
     assert!(bench.engine.finished().is_some());
     let message = bench.message();
@@ -163,7 +163,7 @@ fn a_start_that_fails_right_before_the_end_is_answered() {
 fn a_wait_that_comes_during_a_shutdown_is_answered() {
     let mut bench = Bench::new(&[quick("p"), program("q")]);
     bench.start(1, "p");
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     bench.ask(2, wait("q", WaitFor::Healthy, None));
     assert_eq!(bench.message(), "FAILED q will not be healthy: the daemon is shutting down");
 }
@@ -475,7 +475,7 @@ fn a_start_waits_until_nothing_is_left_of_the_run_before() {
 fn orphans_that_nothing_ends_hold_up_the_end_for_a_while_only() {
     let mut bench = Bench::new(&[quick("p")]);
     bench.system.orphans = 2;
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     assert_eq!(bench.system.orphan_signals, [Some(15)], "asked to end");
     // Two seconds to end, two more after the SIGKILL, which comes again: for those that have become orphans by it.
     let mut before = 0;

@@ -301,7 +301,7 @@ fn a_daemon_with_a_schedule_is_not_idle_and_one_that_ends_starts_nothing() {
     assert_eq!(bench.engine.finished(), None);
     bench.pass(HOUR);
     assert_eq!(bench.runs(), 2);
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
     bench.end(1, Exit::Signal(15));
     assert_eq!(bench.engine.finished(), Some(true));
     assert_eq!(bench.engine.next_run(1), None);

@@ -5,7 +5,7 @@ use super::*;
 use crate::core::effect::{Effect, GroupLeft};
 
 fn shut_down(bench: &mut Bench) {
-    bench.handle(Input::Notice(Notice::Terminate));
+    bench.handle(Input::Notice(Notice::Terminate(None)));
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn the_end_of_the_daemon_and_a_stop_that_waits_come_before_a_restart() {
         let generation = bench.entry(0).machine.generation();
         bench.handle(Input::UsageSampled { samples: vec![UsageSample { id: 0, generation, rss: 2 * MB, cpu_ms: 0 }] });
     };
-    let ending: fn(&mut Bench) = |bench| bench.handle(Input::Notice(Notice::Terminate));
+    let ending: fn(&mut Bench) = |bench| bench.handle(Input::Notice(Notice::Terminate(None)));
     let stopped: fn(&mut Bench) = |bench| ask(bench, 2, Act::Stop, "db");
     for (step, told_to_end) in [(ending, vec![1]), (stopped, vec![1])] {
         let mut bench = started(&programs());

@@ -163,7 +163,7 @@ impl Sim {
 
     /// `true`: it was refused.
     fn update(&mut self) -> Result<bool, String> {
-        let command = Command::Update { confirm: None };
+        let command = Command::Update { confirm: None, timeout: None };
         self.ask(Request::Command(command), Asked::Update { confirm: None })?;
         self.pass(30)?;
         // Jobs come and go.

@@ -86,9 +86,9 @@ impl Sim {
         }
         let (command, asked) =
             match self.random.pick(&[None, Some(None), Some(Some(1)), Some(Some(20)), Some(Some(60))]) {
-                None => (Command::Reload, Asked::Reload),
+                None => (Command::Reload { timeout: None }, Asked::Reload),
                 Some(confirm) => {
-                    let command = Command::Update { confirm: confirm.map(Duration::from_secs) };
+                    let command = Command::Update { confirm: confirm.map(Duration::from_secs), timeout: None };
                     (command, Asked::Update { confirm })
                 }
             };

@@ -208,7 +208,9 @@ impl Oracle {
             }
             Kind::Reread => {
                 let read = matches!(ask.result, Some(LoadResult::Good | LoadResult::Pending));
-                ensure(read, "nothing was read that could be compared")
+                // Settings in force are told without the file, too.
+                let is_settings = matches!(ask.request, Request::Watch(Watch::Settings { .. }));
+                ensure(read || is_settings, "nothing was read that could be compared")
             }
             Kind::Confirm => {
                 self.counts.confirmed += 1;
@@ -341,7 +343,7 @@ fn fits(request: &Request, reply: &Reply) -> bool {
             Command::Resume { .. } => matches!(reply, Reply::Resumed { .. }),
             Command::SetEnabled { .. } => matches!(reply, Reply::EnabledSet { .. }),
             Command::ReloadProcess { .. } => matches!(reply, Reply::ProcessReloaded { .. }),
-            Command::Reload => matches!(reply, Reply::Reloaded { .. }),
+            Command::Reload { .. } => matches!(reply, Reply::Reloaded { .. }),
             Command::Update { .. } | Command::Scale { .. } => matches!(reply, Reply::Updated(_)),
             Command::Confirm => matches!(reply, Reply::Confirmed | Reply::NothingChanged),
             Command::SetLogLevel { .. } => matches!(reply, Reply::LogLevel(_)),

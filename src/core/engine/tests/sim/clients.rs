@@ -135,7 +135,7 @@ impl Sim {
             Request::Command(Command::Attach { name, .. }) => lacks = named(name, oracle).is_empty(),
             #[cfg(feature = "attach")]
             Request::Command(Command::Run(_)) => {}
-            Request::Command(Command::Reload) => kind = Kind::Reload,
+            Request::Command(Command::Reload { .. }) => kind = Kind::Reload,
             Request::Command(Command::Update { .. }) => kind = Kind::Update,
             // Nothing here has several instances.
             Request::Command(Command::Scale { .. }) => kind = Kind::Reread,
@@ -196,10 +196,10 @@ impl Sim {
             34..50 => act(Act::Stop),
             50..56 => act(Act::Restart { force: false }),
             56..60 => act(Act::Restart { force: true }),
-            60..66 => Request::Command(Command::Reload),
+            60..66 => Request::Command(Command::Reload { timeout: None }),
             66..72 => {
                 let confirm = random.pick(&[None, Some(1), Some(10), Some(60)]);
-                Request::Command(Command::Update { confirm: confirm.map(Duration::from_secs) })
+                Request::Command(Command::Update { confirm: confirm.map(Duration::from_secs), timeout: None })
             }
             72..75 => Request::Command(Command::Confirm),
             75..78 => Request::Watch(Watch::Reread { secrets: false, file: None }),

@@ -84,7 +84,7 @@ pub(super) fn touched_by(input: &Input) -> u64 {
         | Input::OrphansCounted { .. }
         | Input::UsageSampled { .. }
         | Input::NotifiedByStranger { .. } => 0,
-        Input::Notice(Notice::Terminate | Notice::Power(_) | Notice::Reload | Notice::Reopen | Notice::ClockSet)
+        Input::Notice(Notice::Terminate(_) | Notice::Power(_) | Notice::Reload | Notice::Reopen | Notice::ClockSet)
         | Input::Request { .. }
         | Input::ClockRead { .. }
         | Input::TimeFound { .. }

@@ -144,7 +144,7 @@ impl Sim {
             self.become_quiet()?;
         }
         self.system.calm &= self.system.random.chance(50);
-        self.terminate(Notice::Terminate)?;
+        self.terminate(Notice::Terminate(None))?;
         while self.engine.finished().is_none() {
             self.turn(false)?;
         }
@@ -351,7 +351,7 @@ impl Sim {
             }
             _ if self.system.random.chance(4) => {
                 let power = self.is_init && self.system.random.chance(50);
-                self.terminate(if power { Notice::Power(Power::Reboot) } else { Notice::Terminate })
+                self.terminate(if power { Notice::Power(Power::Reboot) } else { Notice::Terminate(None) })
             }
             _ => Ok(()),
         }
