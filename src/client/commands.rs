@@ -288,7 +288,7 @@ impl Controller {
     /// ```
     ///
     /// # Errors
-    /// [`ClientError::Failed`] where there is no such program, or the configuration can not be read.
+    /// [`ClientError::Failed`] where there is no such program.
     pub fn settings(&self, name: &str, secrets: bool) -> Result<ProgramSettings, ClientError> {
         self.ask("cat", &[("name", name.into()), ("secrets", secrets.into())], Pace::WhenDone)
     }

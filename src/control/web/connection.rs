@@ -452,7 +452,8 @@ impl WebConnection {
             return Err((error(Status::NotFound, "there is no such page"), false));
         };
         let Some(handler) = resource.handler(head.method) else {
-            let response = error(Status::MethodNotAllowed, &format!("use {}", resource.usual()));
+            let response =
+                error(Status::MethodNotAllowed, &format!("this takes no such method: use {}", resource.usual()));
             return Err((response.with("Allow", resource.allowed()), false));
         };
         check_change(head, resource.takes)
