@@ -3,7 +3,7 @@
 //!
 //! A terminal never waits for those who look at it: of what a client does not take in time the oldest is dropped and counted.
 //! Who has run a program without a terminal has its output as he would have it by a pipe: the program waits as long as he
-//! reads on, and at most [`PATIENCE`] (see [`Progress`]) when he does not.
+//! reads on, and at most [`STALLED_READER_TIMEOUT`] (see [`Progress`]) when he does not.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ const PIPED_LIMIT: usize = 4 * FEED_LIMIT;
 const HELD_UP_FROM: usize = 256 * 1024;
 
 /// How long it waits for somebody who takes nothing.
-const PATIENCE: Duration = Duration::from_secs(1);
+const STALLED_READER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes that were typed and not taken; beyond that the client is not read.
 const TYPED_LIMIT: usize = 64 * 1024;
@@ -111,7 +111,7 @@ impl Attachment {
     /// Whether the program is to wait until the client has taken some of it.
     pub fn holds_up(&self, now: Instant) -> bool {
         let mut state = self.lock();
-        !self.has_terminal && state.bytes > HELD_UP_FROM && !state.taken.has_stalled(now, PATIENCE)
+        !self.has_terminal && state.bytes > HELD_UP_FROM && !state.taken.has_stalled(now, STALLED_READER_TIMEOUT)
     }
 
     /// Takes what was typed. When that is nothing, `ask` is called for what comes.
@@ -288,8 +288,11 @@ mod tests {
         attachment.push(StreamKind::Stdout, &vec![b'a'; HELD_UP_FROM]);
         assert!(!attachment.holds_up(now));
         attachment.push(StreamKind::Stderr, b"b");
-        assert!(attachment.holds_up(now) && attachment.holds_up(now + 2 * PATIENCE), "we may have been stopped");
-        assert!(!attachment.holds_up(now + 3 * PATIENCE));
+        assert!(
+            attachment.holds_up(now) && attachment.holds_up(now + 2 * STALLED_READER_TIMEOUT),
+            "we may have been stopped"
+        );
+        assert!(!attachment.holds_up(now + 3 * STALLED_READER_TIMEOUT));
         let _ = attachment.next();
         assert!(!attachment.holds_up(now));
         let (terminal, _) = self::attachment(true);

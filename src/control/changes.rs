@@ -18,7 +18,7 @@ use crate::util::thread;
 /// So long nothing must happen before it is looked at: whoever makes a new version takes his time.
 const SETTLED: Duration = Duration::from_secs(2);
 /// How soon it is looked at again where nothing tells of changes, or no thread could look.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// Only touched pages count.
 const STACK: usize = 256 * 1024;
 
@@ -131,7 +131,7 @@ impl Changes {
         if std::mem::take(&mut watched.is_stale) || is_stale {
             watched.look_at = now.checked_add(SETTLED);
         } else if !is_complete {
-            watched.look_at = watched.look_at.or(now.checked_add(RETRY));
+            watched.look_at = watched.look_at.or(now.checked_add(RETRY_INTERVAL));
         }
         let is_settled = watched.look_at.is_none() || !is_complete;
         let news = match &mut watched.prints {
@@ -197,7 +197,7 @@ impl Watched {
         let look = move || report(look(run, &paths, before.as_deref(), events.as_deref()));
         self.is_stale = false;
         self.is_looking = thread::spawn("changes", STACK, look).is_ok();
-        self.look_at = if self.is_looking { None } else { Instant::now().checked_add(RETRY) };
+        self.look_at = if self.is_looking { None } else { Instant::now().checked_add(RETRY_INTERVAL) };
     }
 }
 

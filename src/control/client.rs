@@ -171,10 +171,10 @@ impl Client {
     }
 
     /// When it is to be looked at again although nothing comes from it.
-    pub(super) fn deadline(&self, patience: Duration) -> Option<Instant> {
+    pub(super) fn deadline(&self, stall_timeout: Duration) -> Option<Instant> {
         match &self.protocol {
             Protocol::Undecided | Protocol::Refused | Protocol::Frames(_) => {
-                self.link.stuck_since.and_then(|since| since.checked_add(patience))
+                self.link.stuck_since.and_then(|since| since.checked_add(stall_timeout))
             }
             #[cfg(feature = "http")]
             Protocol::Web(web) => web.deadline(&self.link),

@@ -19,11 +19,11 @@ use crate::util::thread;
 /// Before the first look: whoever removes a directory with all that is in it is to finish.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Between two looks that nobody has asked for.
-const PACE: Duration = Duration::from_secs(1);
+const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Where a name vanishes as soon as it is there, it is made anew at longer and longer intervals, up to this one.
 const LONGEST_SETTLE: Duration = Duration::from_secs(10);
 /// A name that has stayed for so long is made anew at once again.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET_PERIOD: Duration = Duration::from_secs(60);
 
 const STACK: usize = 128 * 1024;
 
@@ -100,7 +100,7 @@ impl NameWatch {
     }
 
     fn look_later(&mut self, now: Instant) {
-        let earliest = self.looked.map_or(now, |looked| looked + PACE);
+        let earliest = self.looked.map_or(now, |looked| looked + MIN_LOOK_INTERVAL);
         self.due = self.due.or(Some(earliest.max(now + self.settle)));
     }
 
@@ -132,7 +132,7 @@ impl NameWatch {
         });
         if spawned.is_err() {
             self.names = take(&slot);
-            self.due = Some(now + PACE);
+            self.due = Some(now + MIN_LOOK_INTERVAL);
         }
     }
 
@@ -146,7 +146,7 @@ impl NameWatch {
         self.looked = Some(now);
         self.take_watch(watch, registry);
         if renewed {
-            let was_quiet = self.renewed.is_none_or(|renewed| now.saturating_duration_since(renewed) > QUIET);
+            let was_quiet = self.renewed.is_none_or(|renewed| now.saturating_duration_since(renewed) > QUIET_PERIOD);
             self.settle = if was_quiet { SETTLE } else { (self.settle * 2).min(LONGEST_SETTLE) };
             self.renewed = Some(now);
         }

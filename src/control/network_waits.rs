@@ -14,7 +14,7 @@ use crate::sys::netlink::{Dump, LONGEST_MESSAGE, NetworkEvents, NetworkNews};
 use crate::util::errno;
 
 /// How soon the kernel is asked again that has refused.
-const RETRY: Duration = Duration::from_secs(10);
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Pieces of news that are read before others get their turn.
 const MOST_PER_TURN: usize = 64;
@@ -179,11 +179,11 @@ impl NetworkWaits {
         log::error!(
             "the kernel does not tell of the network: {}; what starts wait for there is tried again in {} s",
             errno::reason(error),
-            RETRY.as_secs()
+            RETRY_INTERVAL.as_secs()
         );
         self.end(registry);
         self.known = Known { wants: vec![Dump::Links, Dump::Routes], ..Known::default() };
-        self.begin_again = now.checked_add(RETRY);
+        self.begin_again = now.checked_add(RETRY_INTERVAL);
     }
 
     pub(super) fn readable(&mut self) {

@@ -15,7 +15,7 @@ use crate::sys::path_events::{FileState, PathEvents, Watch, Watched};
 use crate::util::thread;
 
 /// How soon a path is looked at again of which nothing tells.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Only touched pages count.
 const STACK: usize = 128 * 1024;
@@ -163,7 +163,7 @@ impl PathWaits {
                 wait.watches.push(watch);
             }
         }
-        wait.look_at = (!watched.is_complete).then(|| now + RETRY);
+        wait.look_at = (!watched.is_complete).then(|| now + RETRY_INTERVAL);
         let news = match until {
             Until::Changed { before } if found.is_some() && found != before => {
                 self.remove(registry, run);
@@ -238,6 +238,6 @@ impl PathWait {
         };
         self.is_stale = false;
         self.is_looking = thread::spawn("paths", STACK, look).is_ok();
-        self.look_at = (!self.is_looking).then(|| Instant::now() + RETRY);
+        self.look_at = (!self.is_looking).then(|| Instant::now() + RETRY_INTERVAL);
     }
 }

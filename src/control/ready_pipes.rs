@@ -97,7 +97,7 @@ mod tests {
     use super::super::server::{ServerEvent, ServerHandle, start};
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
     fn io_thread() -> (ServerHandle, Receiver<(ReadyRun, ReadyReport)>) {
         let (tell, told) = channel();
@@ -134,16 +134,16 @@ mod tests {
             let mut writer = awaited(&handle, id);
             writer.write_all(text).expect("there is room");
             drop(writer);
-            assert_eq!(told.recv_timeout(PATIENCE), Ok((run(id), report)), "{text:?}");
+            assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok((run(id), report)), "{text:?}");
         }
         let mut late = awaited(&handle, 9);
         late.write_all(b"not yet").expect("there is room");
         let mut other = awaited(&handle, 10);
         other.write_all(b"\n").expect("there is room");
-        assert_eq!(told.recv_timeout(PATIENCE), Ok((run(10), ReadyReport::Ready)));
+        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok((run(10), ReadyReport::Ready)));
         late.write_all(b"\n").expect("there is room");
-        assert_eq!(told.recv_timeout(PATIENCE), Ok((run(9), ReadyReport::Ready)));
-        handle.shutdown(PATIENCE);
+        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok((run(9), ReadyReport::Ready)));
+        handle.shutdown(TEST_TIMEOUT);
     }
 
     #[test]
@@ -151,9 +151,9 @@ mod tests {
         let (handle, told) = io_thread();
         let mut writer = awaited(&handle, 1);
         let wrote = std::thread::spawn(move || writer.write_all(&[b'x'; 8 * MOST_BYTES]).is_ok());
-        assert_eq!(told.recv_timeout(PATIENCE), Ok((run(1), ReadyReport::Never)));
+        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok((run(1), ReadyReport::Never)));
         assert!(!wrote.join().expect("no panic"), "our end is closed");
-        handle.shutdown(PATIENCE);
+        handle.shutdown(TEST_TIMEOUT);
     }
 
     #[test]
@@ -163,13 +163,13 @@ mod tests {
         handle.forget_ready(run(1));
         // Behind it in the queue.
         drop(awaited(&handle, 2));
-        assert_eq!(told.recv_timeout(PATIENCE), Ok((run(2), ReadyReport::Never)));
+        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok((run(2), ReadyReport::Never)));
         // A child that another test forks has a copy of it until it executes its program.
         let begin = std::time::Instant::now();
         while held.write_all(b"\n").is_ok() {
-            assert!(begin.elapsed() < PATIENCE, "our end is open");
+            assert!(begin.elapsed() < TEST_TIMEOUT, "our end is open");
             std::thread::yield_now();
         }
-        handle.shutdown(PATIENCE);
+        handle.shutdown(TEST_TIMEOUT);
     }
 }

@@ -112,7 +112,7 @@ pub struct Limits {
     /// Those of them that may have come over the network: whoever floods it locks nobody of this machine out.
     pub remote: usize,
     /// For the rest of a half frame, and for taking an answer.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
     /// For whoever has just connected: until then it is not closed to make room, though it has not asked for anything.
     pub grace: Duration,
 }
@@ -128,13 +128,19 @@ const LEAST_CONNECTIONS: usize = 8;
 
 impl Default for Limits {
     /// 512 connections, 128 of them over the network, 64 of one user, but at most a quarter of the files that this process may have open: clients must not take
-    /// from the programs what their next start needs. 10 seconds of patience, a quarter of one of grace.
+    /// from the programs what their next start needs. 10 seconds of stall_timeout, a quarter of one of grace.
     fn default() -> Self {
         let files = nofile().map_or(u64::MAX, |limit| limit.soft);
         let connections = share_of(files);
         let remote = REMOTE_CONNECTIONS.min(connections / 2);
         let per_user = CONNECTIONS_PER_USER.min(connections / 2);
-        Limits { connections, per_user, remote, patience: Duration::from_secs(10), grace: Duration::from_millis(250) }
+        Limits {
+            connections,
+            per_user,
+            remote,
+            stall_timeout: Duration::from_secs(10),
+            grace: Duration::from_millis(250),
+        }
     }
 }
 
@@ -504,8 +510,8 @@ impl Server {
 
     /// Closes who has kept half a request, or has not taken its answer, for too long; goes on with what was held back.
     fn expire_clients(&mut self, now: Instant) {
-        let patience = self.limits.patience;
-        let is_due = |client: &Client| client.deadline(patience).is_some_and(|at| at <= now);
+        let stall_timeout = self.limits.stall_timeout;
+        let is_due = |client: &Client| client.deadline(stall_timeout).is_some_and(|at| at <= now);
         let due = self.clients.iter().filter(|(_, client)| is_due(client));
         for conn in due.map(|(conn, _)| *conn).collect::<Vec<_>>() {
             if self.clients.get_mut(&conn).is_some_and(|client| client.time_is_up(now, clock())) {
@@ -518,7 +524,7 @@ impl Server {
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {
-        self.client_due = self.clients.values().filter_map(|client| client.deadline(self.limits.patience)).min();
+        self.client_due = self.clients.values().filter_map(|client| client.deadline(self.limits.stall_timeout)).min();
         let look = self.names.deadline().filter(|_| self.ending.is_none());
         let waits = [self.path_waits.deadline(), self.changes.deadline(), self.network_waits.deadline()];
         let waits = waits.into_iter().flatten().min();

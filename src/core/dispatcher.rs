@@ -16,12 +16,12 @@ const SLOW_TURN: Duration = Duration::from_millis(250);
 
 /// Signals to end that come so close together are one order: `timeout` and the like signal their child, and then its process
 /// group. Nobody presses a key twice in that time.
-const ONE_ORDER: Duration = Duration::from_millis(100);
+const TERM_COALESCE_WINDOW: Duration = Duration::from_millis(100);
 
 /// Inputs that are taken in before due timers get their turn.
 const BATCH: usize = 64;
 
-/// The engine, and the hands that do what it wants done.
+/// The engine, and the effects that carry out what it decides.
 pub(super) struct Dispatcher {
     pub(super) engine: Engine,
     pub(super) effects: Effects,
@@ -66,7 +66,7 @@ impl Dispatcher {
     fn take_signal(&mut self, signal: Signal) {
         let notice = match signal {
             // Any number of dead children is one sweep.
-            Signal::Child if self.effects.hear_programs_first() => return,
+            Signal::Child if self.effects.read_notifications_before_reaping() => return,
             Signal::Child => Notice::Child,
             Signal::Terminate(number) => {
                 // The shutdown goes through most of it, and nothing ends before it has.
@@ -93,7 +93,7 @@ impl Dispatcher {
     /// Whether a signal to end is more than what was told before: a second one kills what is left.
     fn is_new_order(&mut self) -> bool {
         let now = sys::time::now();
-        if self.terminated.is_some_and(|last| now < last + ONE_ORDER) {
+        if self.terminated.is_some_and(|last| now < last + TERM_COALESCE_WINDOW) {
             return false;
         }
         match self.terminated.replace(now) {

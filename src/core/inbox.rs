@@ -13,7 +13,7 @@ use crate::sys::doorbell::{Doorbell, Sleeper};
 /// The way to the dispatcher.
 #[derive(Clone)]
 pub(super) struct Inputs {
-    /// Boxed: the queue has a place for each that it may hold, and is all but always empty.
+    /// Boxed: the channel allocates all of its slots, and is almost always empty.
     sender: Sender<Box<External>>,
     bell: Arc<Doorbell>,
 }

@@ -150,7 +150,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::sys::testing::PATIENCE;
+    use crate::sys::testing::TEST_TIMEOUT;
 
     /// A server that reads one request, does this with the connection, and tells what it has read.
     fn serve(
@@ -162,7 +162,7 @@ mod tests {
             url: HttpUrl::parse(&url).unwrap(),
             statuses: Statuses::default(),
             headers: Vec::new(),
-            timeout: PATIENCE,
+            timeout: TEST_TIMEOUT,
         };
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
@@ -256,7 +256,7 @@ mod tests {
         let begin = Instant::now();
         let message = checker.check().message;
         assert!(message.ends_with(": no answer within 1 s"), "{message}");
-        assert!(begin.elapsed() < PATIENCE);
+        assert!(begin.elapsed() < TEST_TIMEOUT);
         drop(tell);
         server.join().unwrap();
     }
@@ -278,7 +278,7 @@ mod tests {
             url: HttpUrl::parse(&url).unwrap(),
             statuses: Statuses(vec![(200, 299), (404, 404)]),
             headers: Vec::new(),
-            timeout: PATIENCE,
+            timeout: TEST_TIMEOUT,
         };
         let result = checker.check();
         assert_eq!((result.healthy, result.message), (true, format!("status 404 (Not Found) from {url}")));

@@ -184,10 +184,10 @@ pub(crate) fn no_pipe(error: io::Error) -> SpawnError {
 mod tests {
     use super::*;
 
-    use crate::sys::testing::PATIENCE;
+    use crate::sys::testing::TEST_TIMEOUT;
 
     fn check(command: &str) -> HealthCheckResult {
-        ScriptHealthChecker::new(command, PATIENCE).check()
+        ScriptHealthChecker::new(command, TEST_TIMEOUT).check()
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
     }
 
     fn wait_until_dead(pid: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         let stat = format!("/proc/{pid}/stat");
         // A zombie that its new parent has not reaped yet is dead as well.
         while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z")) {

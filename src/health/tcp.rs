@@ -66,10 +66,10 @@ mod tests {
     use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket};
 
     use super::*;
-    use crate::sys::testing::PATIENCE;
+    use crate::sys::testing::TEST_TIMEOUT;
 
     fn check(host: &str, port: u16) -> HealthCheckResult {
-        TcpHealthChecker::new(host, port, PATIENCE).check()
+        TcpHealthChecker::new(host, port, TEST_TIMEOUT).check()
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
         let begin = Instant::now();
         let result = (0..100).map(check).find(|result| !result.healthy).expect("the backlog is full at some time");
         assert!(result.message.ends_with("no answer within 1 s"), "{}", result.message);
-        assert!(begin.elapsed() < PATIENCE);
+        assert!(begin.elapsed() < TEST_TIMEOUT);
     }
 
     #[test]
@@ -134,9 +134,9 @@ mod tests {
         let path = path.to_str().unwrap();
         let check = |limit| UnixHealthChecker::new(path, limit).check();
         let missing = format!("cannot connect to {path}: No such file or directory");
-        assert_eq!(check(PATIENCE), HealthCheckResult::failed(missing));
+        assert_eq!(check(TEST_TIMEOUT), HealthCheckResult::failed(missing));
         let listener = UnixListener::bind(path).unwrap();
-        assert_eq!(check(PATIENCE), HealthCheckResult::passed(format!("connected to {path}")));
+        assert_eq!(check(TEST_TIMEOUT), HealthCheckResult::passed(format!("connected to {path}")));
         // Nobody accepts: the queue fills, and the kernel keeps whoever comes waiting.
         let begin = Instant::now();
         let refused = loop {
@@ -144,14 +144,14 @@ mod tests {
             if !result.healthy {
                 break result;
             }
-            assert!(begin.elapsed() < PATIENCE, "the backlog never fills");
+            assert!(begin.elapsed() < TEST_TIMEOUT, "the backlog never fills");
         };
         assert_eq!(refused.message, format!("cannot connect to {path}: no answer within 1 s"));
         drop(listener);
         // A child that another test forks has a copy of the listener until it executes its program.
         let (begin, refused) = (Instant::now(), format!("cannot connect to {path}: Connection refused"));
         while check(Duration::from_secs(1)).message != refused {
-            assert!(begin.elapsed() < PATIENCE, "somebody listens still");
+            assert!(begin.elapsed() < TEST_TIMEOUT, "somebody listens still");
         }
     }
 }

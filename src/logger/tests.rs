@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::file::LogFile;
 use super::queue::{HARD_LIMIT_BYTES, LineQueue};
 use super::*;
-use crate::sys::testing::PATIENCE;
+use crate::sys::testing::TEST_TIMEOUT;
 
 #[test]
 fn an_unknown_level_is_refused_with_those_that_are_known() {
@@ -33,18 +33,18 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
 #[test]
 fn a_flush_that_has_given_up_is_not_tried_again_until_something_moves() {
     let begin = Instant::now();
-    let far = begin + 10 * PATIENCE;
+    let far = begin + 10 * TEST_TIMEOUT;
     let (queue, abandoned) = (LineQueue::default(), LineQueue::default());
-    assert!(queue.flush_while_it_moves(begin, 10 * PATIENCE, far), "nothing is there");
+    assert!(queue.flush_while_it_moves(begin, 10 * TEST_TIMEOUT, far), "nothing is there");
     assert!(queue.push(&[b"line"]));
     assert!(!queue.flush_while_it_moves(begin, Duration::from_millis(1), far));
-    assert!(!queue.flush_while_it_moves(begin, 10 * PATIENCE, far));
+    assert!(!queue.flush_while_it_moves(begin, 10 * TEST_TIMEOUT, far));
     queue.progressed();
     assert!(!queue.flush_while_it_moves(begin, Duration::from_millis(1), far));
     assert!(abandoned.push(&[b"line"]));
     abandoned.abandon();
-    assert!(!abandoned.push(&[b"line"]) && !abandoned.flush_while_it_moves(begin, 10 * PATIENCE, far));
-    assert!(begin.elapsed() < PATIENCE);
+    assert!(!abandoned.push(&[b"line"]) && !abandoned.flush_while_it_moves(begin, 10 * TEST_TIMEOUT, far));
+    assert!(begin.elapsed() < TEST_TIMEOUT);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn records_reach_the_file_whole_and_in_order() {
         log::info!(logger: logger, "record {n}\nwith a second line");
         log::debug!(logger: logger, "not this one");
     }
-    assert!(flush(PATIENCE));
+    assert!(flush(TEST_TIMEOUT));
     let text = fs::read_to_string(&path).unwrap();
     let mine: Vec<&str> = text.lines().filter(|line| line.contains("INFO  record")).collect();
     assert_eq!(mine.len(), 1000);
@@ -172,7 +172,7 @@ fn records_reach_the_file_whole_and_in_order() {
     fs::rename(&path, dir.path().join("moved.log")).unwrap();
     reopen();
     log::info!(logger: logger, "after the move");
-    assert!(flush(PATIENCE));
+    assert!(flush(TEST_TIMEOUT));
     assert!(fs::read_to_string(&path).unwrap().contains("after the move"));
 }
 
@@ -185,7 +185,7 @@ mod console {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use super::PATIENCE;
+    use super::TEST_TIMEOUT;
     use crate::models::ProgramConfig;
     use crate::output::{Output, Settings};
 
@@ -215,7 +215,7 @@ mod console {
             for n in 0..1000 {
                 log::info!("record {n}");
             }
-            assert!(crate::logger::flush(PATIENCE));
+            assert!(crate::logger::flush(TEST_TIMEOUT));
             eprintln!("done");
             std::process::exit(0);
         }
@@ -236,9 +236,9 @@ mod console {
         }
         output.leader_exited(1, 1);
         output.wake();
-        notes.recv_timeout(PATIENCE).unwrap();
+        notes.recv_timeout(TEST_TIMEOUT).unwrap();
         eprintln!("done");
-        output.shutdown(PATIENCE);
+        output.shutdown(TEST_TIMEOUT);
         std::process::exit(0);
     }
 
@@ -287,7 +287,7 @@ mod console {
         let mut child = start("stalls");
         let begun = Instant::now();
         wait_done(&mut child);
-        assert!(begun.elapsed() < 2 * PATIENCE);
+        assert!(begun.elapsed() < 2 * TEST_TIMEOUT);
         let mut text = String::new();
         child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
         assert!(child.wait().unwrap().success());

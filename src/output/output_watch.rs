@@ -14,7 +14,7 @@ use crate::util::line_pattern::LinePattern;
 use crate::util::truncate::to_bytes;
 
 /// Each pattern is told of so often at most: a program that writes nothing else must not keep the daemon busy.
-const PAUSE: Duration = Duration::from_secs(1);
+const MIN_ACTION_INTERVAL: Duration = Duration::from_secs(1);
 /// What is told of a line, in bytes.
 const LONGEST_TOLD: usize = 200;
 
@@ -80,7 +80,8 @@ impl OutputWatch {
             return;
         }
         lines.push(kind, data, &mut |line| {
-            let may_be_told = |watched: &&mut Watched| watched.told.is_none_or(|told| now - told >= PAUSE);
+            let may_be_told =
+                |watched: &&mut Watched| watched.told.is_none_or(|told| now - told >= MIN_ACTION_INTERVAL);
             for watched in patterns.iter_mut().filter(may_be_told).filter(|watched| watched.pattern.matches(line)) {
                 watched.told = Some(now);
                 let line = to_bytes(&String::from_utf8_lossy(line), LONGEST_TOLD).into();
@@ -134,7 +135,7 @@ mod tests {
         assert_eq!(push(&mut watch, start, Stderr, b"lost\n"), ["lost: lost"]);
         assert_eq!(push(&mut watch, start, Stdout, b"ic: lost\n"), ["panic: panic: lost"]);
         assert_eq!(push(&mut watch, start, Stdout, b"panic\n"), Vec::<String>::new(), "too soon");
-        let later = start + PAUSE;
+        let later = start + MIN_ACTION_INTERVAL;
         let long = [b"panic".as_slice(), &[b'x'; 1000], b"\n"].concat();
         let told = push(&mut watch, later, Stdout, &[long.as_slice(), b"panic\n"].concat());
         assert_eq!((told.len(), told[0].len()), (1, "panic: ".len() + LONGEST_TOLD));

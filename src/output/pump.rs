@@ -130,7 +130,7 @@ pub(super) struct Pump {
     settings: Settings,
     pool: Arc<WriterPool>,
     listeners: Listeners,
-    /// Boxed, as the pipes: half of a table may be empty.
+    /// Boxed, as the pipes: up to half of the slots of a hash table are unused.
     programs: QuickMap<ProgramId, Box<Program>>,
     pipes: QuickMap<usize, Box<Pipe>>,
     /// The pipes of tasks, with tokens of the same row.

@@ -26,7 +26,7 @@ const LARGE: usize = 32 * 1024;
 /// How large the heap is, in bytes.
 const SIZE: usize = 1024 * 1024;
 /// Freed pieces up to this size, in granules, are kept for the next of the same size.
-const SMALL: usize = 32;
+const SIZE_CLASSES: usize = 32;
 /// How much is kept so, in granules.
 const KEPT: u32 = 512;
 
@@ -44,14 +44,14 @@ static LARGEST: AtomicU32 = AtomicU32::new(u32::MAX);
 struct Heap {
     region: Region,
     /// The pieces that are kept, by their size: the last one that was freed, which knows the one before.
-    kept: [u32; SMALL],
+    kept: [u32; SIZE_CLASSES],
     /// How much more may be kept, in granules: nothing until the start is over. What it makes stays, and is to lie close together.
     room: u32,
 }
 
 impl Heap {
     fn map() -> Option<Heap> {
-        Some(Heap { region: Region::map(SIZE)?, kept: [NONE; SMALL], room: 0 })
+        Some(Heap { region: Region::map(SIZE)?, kept: [NONE; SIZE_CLASSES], room: 0 })
     }
 
     fn take(&mut self, wanted: u32) -> Option<u32> {

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::lock_holder::is_trusted;
 use super::net::{Peer, new_socket, peer_credentials};
-use super::pidfile::LastBreath;
+use super::pidfile::HolderGrace;
 use crate::util::errno;
 
 /// How often the holder may come and go, or be too busy to answer, before we give up.
@@ -53,7 +53,7 @@ impl InstanceLock {
     /// `AddrInUse`: another daemon holds it; the text names its pid and what to do.
     pub fn claim(path: &Path) -> io::Result<Claim> {
         let address = address(path)?;
-        let mut last_breath = LastBreath::default();
+        let mut grace = HolderGrace::default();
         let mut attempts = 0;
         while attempts < MAX_ATTEMPTS {
             let error = match UnixListener::bind_addr(&address) {
@@ -70,7 +70,7 @@ impl InstanceLock {
                 Some(peer) if !is_trusted(peer.uid) => {
                     return Ok(Claim::Unavailable(format!("uid {} (pid {}) holds its name", peer.uid, peer.pid)));
                 }
-                Some(peer) if last_breath.is_worth_a_wait(peer.pid) => {}
+                Some(peer) if grace.wait_for_holder(peer.pid) => {}
                 Some(peer) => return Err(refusal(path, peer.pid)),
                 // It has just gone, is about to listen, or has more callers than it can take in.
                 None => {

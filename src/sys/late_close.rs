@@ -70,7 +70,7 @@ mod tests {
         drop(theirs);
         drop(late_close);
         ours.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let deadline = Instant::now() + crate::sys::testing::PATIENCE;
+        let deadline = Instant::now() + crate::sys::testing::TEST_TIMEOUT;
         // The collection begins where a socket is closed while messages hold descriptors.
         while io::Read::read(&mut ours, &mut [0]).is_err() {
             assert!(Instant::now() < deadline, "it is still open");

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
     use crate::sys::net::bind_control_socket;
     use crate::sys::pidfile::{PidFile, PidFileError};
-    use crate::sys::testing::{PATIENCE, is_root};
+    use crate::sys::testing::{TEST_TIMEOUT, is_root};
 
     #[test]
     fn the_holder_is_told_by_device_and_inode() {
@@ -70,7 +70,7 @@ mod tests {
             let mut flock = Command::new("flock");
             flock.arg("-x").arg(path).args(["sleep", "1000"]).uid(12345).process_group(0);
             let locker = Locker(flock.spawn().unwrap());
-            let (file, give_up) = (File::open(path).unwrap(), Instant::now() + PATIENCE);
+            let (file, give_up) = (File::open(path).unwrap(), Instant::now() + TEST_TIMEOUT);
             while stranger(&file).is_none() {
                 assert!(Instant::now() < give_up, "it is not locked");
                 std::thread::sleep(Duration::from_millis(10));

@@ -15,7 +15,7 @@ use nix::unistd::{Gid, Uid, fchownat};
 
 use super::guarded_path;
 use super::lock_holder::{self, Stranger};
-use super::pidfile::LastBreath;
+use super::pidfile::HolderGrace;
 use crate::util::errno;
 
 /// How long another daemon may take between its look at the path and its bind.
@@ -248,10 +248,10 @@ fn clear_stale(path: &Path) -> io::Result<bool> {
         let text = "something that is not a socket lies there; remove it or set another socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
-    let mut last_breath = LastBreath::default();
+    let mut grace = HolderGrace::default();
     let probed = loop {
         match probe(path) {
-            Ok(Some(pid)) if last_breath.is_worth_a_wait(pid) => {}
+            Ok(Some(pid)) if grace.wait_for_holder(pid) => {}
             probed => break probed,
         }
     };

@@ -65,26 +65,26 @@ impl std::error::Error for PidFileError {}
 /// Waiting for what a killed daemon still holds: a child that it was making has copies of its descriptors until it
 /// executes its program, and the daemon itself lives for a moment after SIGKILL was sent.
 #[derive(Debug, Default)]
-pub(super) struct LastBreath {
+pub(super) struct HolderGrace {
     since: Option<Instant>,
 }
 
-impl LastBreath {
+impl HolderGrace {
     /// What a holder that is dead may still take.
-    const OF_THE_DEAD: Duration = Duration::from_secs(2);
+    const DEAD_HOLDER_GRACE: Duration = Duration::from_secs(2);
     /// What one that seems to live may take to die, if it is about to.
-    const OF_THE_LIVING: Duration = Duration::from_millis(100);
-    const PAUSE: Duration = Duration::from_millis(10);
+    const LIVE_HOLDER_GRACE: Duration = Duration::from_millis(100);
+    const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
     /// Sleeps for a moment and returns `true`, unless `holder` lives or that has gone on for too long.
-    pub(super) fn is_worth_a_wait(&mut self, holder: i32) -> bool {
+    pub(super) fn wait_for_holder(&mut self, holder: i32) -> bool {
         let lives = super::proc::stat(holder).is_some_and(|stat| !stat.is_dead());
-        let patience = if lives { Self::OF_THE_LIVING } else { Self::OF_THE_DEAD };
+        let limit = if lives { Self::LIVE_HOLDER_GRACE } else { Self::DEAD_HOLDER_GRACE };
         let now = Instant::now();
-        if now >= *self.since.get_or_insert(now) + patience {
+        if now >= *self.since.get_or_insert(now) + limit {
             return false;
         }
-        std::thread::sleep(Self::PAUSE);
+        std::thread::sleep(Self::POLL_INTERVAL);
         true
     }
 }
@@ -115,7 +115,7 @@ impl PidFile {
     /// [`PidFileError`]; then nothing was changed.
     pub fn acquire(path: &Path) -> Result<PidFile, PidFileError> {
         let system = |error| PidFileError::System { path: path.to_owned(), error };
-        let mut last_breath = LastBreath::default();
+        let mut grace = HolderGrace::default();
         let mut attempts = 0;
         while attempts < ATTEMPTS {
             let was_there = path.symlink_metadata().is_ok();
@@ -127,7 +127,7 @@ impl PidFile {
                     return Err(system(error));
                 }
                 let pid = read_pid(&mut file).ok().flatten();
-                if pid.is_some_and(|pid| last_breath.is_worth_a_wait(pid)) {
+                if pid.is_some_and(|pid| grace.wait_for_holder(pid)) {
                     continue;
                 }
                 // Whoever can read the file can lock it: that keeps no daemon from starting.

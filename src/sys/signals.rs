@@ -107,7 +107,7 @@ impl Heard {
     }
 
     fn note_child(&self, pid: i32) {
-        // Who was named first waits longest.
+        // The first pid is kept: it has waited longest.
         let _ = self.named_child.compare_exchange(0, pid, Ordering::SeqCst, Ordering::SeqCst);
         if self.children.compare_exchange(NONE_ENDED, ENDED, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             self.bell.ring();
@@ -161,7 +161,7 @@ impl std::fmt::Debug for Signals {
 }
 
 impl Signals {
-    /// Begins to listen, and ignores SIGPIPE. Who comes rings `bell`.
+    /// Begins to listen, and ignores SIGPIPE. Each signal rings `bell`.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// What must come is waited for as long as this before a test gives up: the machine may be busy, or stand still for seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MARK: &str = "SUPERVICE_TEST_OWN_PROCESS";
 

@@ -34,7 +34,7 @@ const HALF: usize = 500;
 const SETTLED: Duration = Duration::from_secs(3);
 /// Programs that are killed before the crowd comes or goes.
 const DEATHS: usize = 10;
-const PATIENCE: Duration = Duration::from_secs(30);
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn measure(title: String, unit: &'static str, goal: Option<f64>) -> Measure {
     Measure { goal, ..Measure::new(Kind::Http, title, unit) }
@@ -249,7 +249,7 @@ fn send_large(port: u16) {
 
 fn connect(socket: &Path) -> Result<UnixStream> {
     let stream = UnixStream::connect(socket).context(format!("cannot connect to {}", socket.display()))?;
-    stream.set_read_timeout(Some(PATIENCE)).context("cannot set a time-out")?;
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).context("cannot set a time-out")?;
     Ok(stream)
 }
 

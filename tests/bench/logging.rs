@@ -25,7 +25,7 @@ pub const BACKUPS: u32 = 11;
 pub const PREFIX: &str = "captured";
 
 /// How long the last byte may take to the file.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Until timers of the start have run out.
 const SETTLE: Duration = Duration::from_millis(1500);
 
@@ -154,7 +154,7 @@ fn speed_of(load: Load) -> Measure {
 
 /// Waits until the log files hold so many bytes together, and makes sure that it is not more.
 fn wait_for_bytes(site: &Site, direct: bool, bytes: u64) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         let found = captured(site, direct)?;
         if found == bytes {

@@ -19,7 +19,7 @@ use crate::procfs;
 use crate::site::{Records, Site};
 
 /// The longest wait for the first sign of all children, for a replacement, and for the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// The file that gets what the daemon says.
 pub const OUTPUT: &str = "output";
 /// The pause between two looks at the FIFO while many children start. Their records hold the time, so this
@@ -67,7 +67,7 @@ impl Running {
     /// Waits for `n` children and tells the milliseconds from the daemon's exec to the first
     /// instruction of the last of them.
     pub fn started(&mut self, n: usize) -> Result<f64> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
             for record in self.records.read()? {
                 self.children.insert(record.pid, record.ns);
@@ -80,7 +80,7 @@ impl Running {
                 return Err(self.complaint(&format!("it ended with {status}")));
             }
             if Instant::now() > deadline {
-                let what = format!("{} of {n} children after {} s", self.children.len(), PATIENCE.as_secs());
+                let what = format!("{} of {n} children after {} s", self.children.len(), TEST_TIMEOUT.as_secs());
                 return Err(self.complaint(&what));
             }
             thread::sleep(LOOK);
@@ -111,12 +111,12 @@ impl Running {
 
     /// Waits for one child to begin; when it did, as CLOCK_MONOTONIC.
     pub fn next_record(&mut self) -> Result<u64> {
-        match self.records.wait(PATIENCE)?.first() {
+        match self.records.wait(TEST_TIMEOUT)?.first() {
             Some(record) => {
                 self.children.insert(record.pid, record.ns);
                 Ok(record.ns)
             }
-            None => Err(self.complaint(&format!("no child began within {} s", PATIENCE.as_secs()))),
+            None => Err(self.complaint(&format!("no child began within {} s", TEST_TIMEOUT.as_secs()))),
         }
     }
 
@@ -127,7 +127,7 @@ impl Running {
         // As a subreaper, this process inherits whatever outlives the daemon; so "no child left to wait
         // for" means that all have gone. The watchdog bounds the wait.
         let watchdog = thread::spawn(move || {
-            let late = watch.recv_timeout(PATIENCE).is_err_and(|error| error == mpsc::RecvTimeoutError::Timeout);
+            let late = watch.recv_timeout(TEST_TIMEOUT).is_err_and(|error| error == mpsc::RecvTimeoutError::Timeout);
             if late {
                 kill_descendants();
             }
@@ -145,7 +145,7 @@ impl Running {
         let ended_ns = monotonic_ns();
         drop(done);
         if watchdog.join().unwrap_or(true) {
-            return Err(self.complaint(&format!("not gone {} s after {signal}", PATIENCE.as_secs())));
+            return Err(self.complaint(&format!("not gone {} s after {signal}", TEST_TIMEOUT.as_secs())));
         }
         if !self.records.ended() {
             return Err("a child lives that is no descendant of this benchmark".to_owned());

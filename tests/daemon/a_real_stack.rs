@@ -11,7 +11,7 @@ use std::process::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Daemon, PATIENCE, wait_until};
+use crate::harness::{Daemon, TEST_TIMEOUT, wait_until};
 use crate::servers::free_port;
 
 const SERVERS: [&str; 4] = ["db", "cache", "app", "web"];
@@ -40,7 +40,7 @@ fn ports() -> [u16; 4] {
 /// What the proxy answers to a visit.
 fn visit(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).ok()?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

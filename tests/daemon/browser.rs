@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, pids};
+use crate::harness::{TEST_TIMEOUT, pids};
 
 /// Keys as WebDriver names them.
 pub const TAB: &str = "\u{E004}";
@@ -99,7 +99,7 @@ impl Browser {
 
     fn request(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(|error| error.to_string())?;
-        stream.set_read_timeout(Some(PATIENCE * 2)).expect("a time-out");
+        stream.set_read_timeout(Some(TEST_TIMEOUT * 2)).expect("a time-out");
         let body = if method == "GET" { String::new() } else { body.to_string() };
         let (session, length) = (&self.session, body.len());
         write!(
@@ -152,7 +152,7 @@ impl Browser {
     /// Waits until an expression is true; one that fails is not.
     pub fn wait(&self, expression: &str) {
         let script = format!("try {{ return Boolean({expression}); }} catch {{ return false; }}");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         while self.command("/execute/sync", &json!({"script": script, "args": []})) != true {
             let text = || self.text("document.body.innerText");
             assert!(Instant::now() < deadline, "waited in vain until {expression}; the page:\n{}", text());

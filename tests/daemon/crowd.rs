@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use supervice::client::Terms;
 
-use crate::harness::{Daemon, PATIENCE, wait_until};
+use crate::harness::{Daemon, TEST_TIMEOUT, wait_until};
 
 const CLIENTS: usize = 200;
 const ROUNDS: usize = 20;
@@ -25,7 +25,7 @@ struct Client(UnixStream);
 impl Client {
     fn connect(daemon: &Daemon) -> Client {
         let stream = UnixStream::connect(daemon.path("ctl.sock")).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a socket");
         Client(stream)
     }
 

@@ -12,7 +12,8 @@ use nix::unistd::Pid;
 use supervice::process::Exit;
 
 use crate::harness::{
-    Daemon, PATIENCE, alive, cpu_ticks, executed, marked, open_fds, pids, stat, wait_until, word_in, write_executable,
+    Daemon, TEST_TIMEOUT, alive, cpu_ticks, executed, marked, open_fds, pids, stat, wait_until, word_in,
+    write_executable,
 };
 
 /// Row 2: a child that closes its output and lives on, and clients that leave in the middle.
@@ -329,7 +330,7 @@ fn failures_19_a_wedged_daemon_does_not_hang_the_client() {
     let begin = Instant::now();
     let (code, _, error) = daemon.ctl(&["--timeout", "1", "status"]);
     assert_eq!(code, 4, "{error}");
-    assert!(begin.elapsed() < PATIENCE);
+    assert!(begin.elapsed() < TEST_TIMEOUT);
     daemon.signal(Signal::SIGCONT);
     daemon.terminate();
 }
@@ -500,7 +501,7 @@ fn garbage_is_answered_and_harms_nobody() {
         (vec![0xff, 0xff, 0xff, 0xff, 1, 2, 3], "TOO_LARGE"),
     ] {
         let mut stream = UnixStream::connect(daemon.path("ctl.sock")).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a time-out");
         stream.write_all(&request).expect("write");
         let mut length = [0; 4];
         stream.read_exact(&mut length).expect("an answer");

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::harness::{Daemon, PATIENCE, wait_until};
+use crate::harness::{Daemon, TEST_TIMEOUT, wait_until};
 
 /// The settings under which the frames are recorded.
 const BASE: &str = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n\
@@ -193,7 +193,7 @@ impl<'de> Deserialize<'de> for Json {
 /// Sends the bytes, and reads so many frames of the answer.
 fn answers(daemon: &Daemon, request: &[u8], count: usize) -> Vec<Json> {
     let mut stream = UnixStream::connect(daemon.path("ctl.sock")).expect("the daemon listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a time-out");
     stream.write_all(request).expect("it reads");
     let mut frame = || {
         let mut length = [0; 4];

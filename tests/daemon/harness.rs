@@ -13,11 +13,11 @@ use supervice::client::Controller;
 use supervice::internals::frames::ProcessStatus;
 
 /// What any single thing may take on a busy machine before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Waits until `probe` answers, and fails naming `what` if it never does.
 pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         if let Some(found) = probe() {
             return found;
@@ -150,7 +150,7 @@ impl Daemon {
     }
 
     pub fn wait_state(&self, name: &str, state: &str) -> ProcessStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
             let status = self.status(name);
             if status.state == state {
@@ -281,7 +281,7 @@ pub fn marked(value: &str) -> Vec<i32> {
 
 /// A process's environment. While a program is being executed there is none for a moment, which is waited for.
 fn environ(pid: i32) -> Vec<u8> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         // What one may not read tells nothing of itself, not even whether it is in exec.
         let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return Vec::new() };

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
-use crate::harness::{Daemon, PATIENCE};
+use crate::harness::{Daemon, TEST_TIMEOUT};
 pub use crate::servers::free_port;
 
 /// Sends a request and reads until the connection ends: the status, and the whole answer.
@@ -20,13 +20,13 @@ pub fn ask(mut stream: impl Read + Write, request: &str) -> (u16, String) {
 
 pub fn local(daemon: &Daemon) -> UnixStream {
     let stream = UnixStream::connect(daemon.path("ctl.sock")).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a time-out");
     stream
 }
 
 pub fn remote(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a time-out");
     stream
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid};
 
-use crate::harness::{PATIENCE, alive, wait_for, wait_until, write_executable};
+use crate::harness::{TEST_TIMEOUT, alive, wait_for, wait_until, write_executable};
 use crate::interop::python;
 use facts::Seen;
 
@@ -120,7 +120,7 @@ impl Site {
                 fs::read_dir(&facts).expect("facts").filter_map(|entry| entry.ok()?.file_name().into_string().ok());
             names.filter(|name| !name.starts_with("new.")).count()
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         while reported() < self.programs {
             running.assert_alive();
             let seen = reported();

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
-use crate::harness::{Daemon, PATIENCE, executed, wait_until};
+use crate::harness::{Daemon, TEST_TIMEOUT, executed, wait_until};
 
 /// A daemon whose standard output is `stdout`.
 struct Piped {
@@ -320,7 +320,7 @@ fn a_follower_gets_every_line_in_order_across_rotations_and_runs() {
         controller.start_process("n").expect("started");
         daemon.wait_state("n", "EXITED");
         // Whoever stands still for long is told what he has missed.
-        assert_eq!(followed.recv_timeout(PATIENCE), Ok(number));
+        assert_eq!(followed.recv_timeout(TEST_TIMEOUT), Ok(number));
     }
     let text = reader.join().expect("the reader");
     let wanted: String = (1..=60_000).map(|number| format!("{number}\n")).collect();

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use crate::browser::{Browser, ENTER, ESCAPE};
-use crate::harness::{Daemon, PATIENCE};
+use crate::harness::{Daemon, TEST_TIMEOUT};
 use crate::http::{ask, free_port};
 
 /// A daemon with a port, and where its page is.
@@ -438,7 +438,7 @@ fn it_comes_compressed_once_and_lets_nothing_else_in() {
         let port: u16 =
             page.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a time-out");
         ask(stream, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n"))
     };
     let (status, plain) = get("/", "");

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::harness::{Daemon, PATIENCE, alive, wait_until, word_in};
+use crate::harness::{Daemon, TEST_TIMEOUT, alive, wait_until, word_in};
 
 /// Descriptors of the daemon that are an inotify.
 fn inotifies(daemon: &Daemon) -> usize {
@@ -131,7 +131,7 @@ fn a_program_is_running_when_its_server_answers_that_it_is_well() {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { continue };
-                let _ = stream.set_read_timeout(Some(PATIENCE));
+                let _ = stream.set_read_timeout(Some(TEST_TIMEOUT));
                 let mut request = [0; 1024];
                 let count = stream.read(&mut request).unwrap_or(0);
                 if request[..count].starts_with(b"GET /end ") {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Daemon, PATIENCE, alive, wait_for, wait_until};
+use crate::harness::{Daemon, TEST_TIMEOUT, alive, wait_for, wait_until};
 
 pub fn installed(name: &str) -> Option<PathBuf> {
     let found = ["/usr/sbin", "/usr/bin", "/usr/local/bin"]
@@ -46,7 +46,7 @@ pub fn free_ports(count: u16) -> u16 {
 
 pub fn ask(port: u16, request: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = [0; 64];
     let count = stream.read(&mut answer).ok()?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Daemon, PATIENCE, wait_until};
+use crate::harness::{Daemon, TEST_TIMEOUT, wait_until};
 
 /// What a process's descriptors lead to, the null device apart.
 fn links(pid: i32) -> Vec<String> {
@@ -110,7 +110,7 @@ fn where_no_descriptor_is_left_each_client_is_answered_at_once() {
     let refusal = loop {
         assert!(served.len() < 30, "{} are served", served.len());
         let mut client = UnixStream::connect(daemon.path("ctl.sock")).expect("it listens");
-        client.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        client.set_read_timeout(Some(TEST_TIMEOUT)).expect("a time-out");
         // Who is turned away may be so before he has asked.
         let _ = client.write_all(&request);
         let mut answer = [0; 512];

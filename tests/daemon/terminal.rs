@@ -17,7 +17,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Daemon, PATIENCE, wait_for, word_in};
+use crate::harness::{Daemon, TEST_TIMEOUT, wait_for, word_in};
 use screen::Screen;
 
 /// A terminal and the program that has it.
@@ -50,7 +50,7 @@ impl Terminal {
 
     /// Shows what comes until the screen is as wanted.
     fn until(&mut self, what: &str, wanted: impl Fn(&Screen) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         while !wanted(&self.screen) {
             let more = Instant::now() < deadline && self.show_more(1000).is_some();
             assert!(more || wanted(&self.screen), "waited in vain until {what}:\n{}", self.screen.text());
@@ -94,7 +94,7 @@ impl Terminal {
 
     /// Waits for the program's end: its exit code and the last screen.
     fn end(mut self) -> (i32, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         while self.show_more(1000).is_some() {
             assert!(Instant::now() < deadline, "it does not end:\n{}", self.screen.text());
         }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use supervice::client::Controller;
 use supervice::internals::frames::ProcessStatus;
 
-use super::harness::{PATIENCE, SUPERVICE, code, unshare_options, wait_for};
+use super::harness::{SUPERVICE, TEST_TIMEOUT, code, unshare_options, wait_for};
 
 /// What every such daemon is told beside its programs. `DIR` is the test's own directory.
 const SETTINGS: &str = "socket = DIR/ctl.sock\npidfile = none\nlogfile = none\n";
 
 /// Before `wait_for` gives up: for who has more to tell than what was waited for.
-pub const ALMOST: Duration = PATIENCE.saturating_sub(Duration::from_secs(5));
+pub const ALMOST: Duration = TEST_TIMEOUT.saturating_sub(Duration::from_secs(5));
 
 /// A daemon that is PID 1; killed with all that is in its namespace when dropped.
 pub struct Container {

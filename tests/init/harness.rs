@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 pub const SUPERVICE: &str = env!("CARGO_BIN_EXE_supervice");
 /// What any single thing may take on a busy machine before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A job in the background of a script, or under nohup, ignores some, and so do its children: a shell can't catch them.
 pub fn is_ignored_here(signal: i32) -> bool {
@@ -28,7 +28,7 @@ pub fn is_ignored_here(signal: i32) -> bool {
 }
 
 pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         if let Some(found) = probe() {
             return found;

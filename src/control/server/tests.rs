@@ -12,7 +12,7 @@ use crate::control::news::Follower;
 use crate::models::ProgramConfig;
 use crate::process::{Cause, Moment, ProcessState, Transition};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A server whose requests are answered at once with their name, but for those that are called `hold`.
 struct Fixture {
@@ -68,17 +68,23 @@ impl Fixture {
         let mut fixture = Fixture { dir, handle, held, gone, thread: 0 };
         ask(&mut fixture.connect(), "first");
         fixture.thread = thread.recv().expect("it was asked");
-        fixture.gone.recv_timeout(PATIENCE).expect("the first client has gone");
+        fixture.gone.recv_timeout(TEST_TIMEOUT).expect("the first client has gone");
         fixture
     }
 
     fn patient() -> Fixture {
-        Fixture::new(Limits { connections: 512, per_user: 64, remote: 128, patience: PATIENCE, grace: PATIENCE })
+        Fixture::new(Limits {
+            connections: 512,
+            per_user: 64,
+            remote: 128,
+            stall_timeout: TEST_TIMEOUT,
+            grace: TEST_TIMEOUT,
+        })
     }
 
     fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(self.dir.path().join("s")).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a time-out");
         stream
     }
 
@@ -191,12 +197,12 @@ fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_an
         connections: 512,
         per_user: 64,
         remote: 128,
-        patience: Duration::from_millis(300),
-        grace: PATIENCE,
+        stall_timeout: Duration::from_millis(300),
+        grace: TEST_TIMEOUT,
     });
     let mut waits = fixture.connect();
     waits.write_all(&[request("start", "hold"), vec![0]].concat()).expect("it reads");
-    let held = fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+    let held = fixture.held.recv_timeout(TEST_TIMEOUT).expect("it was asked");
     let mut idle = fixture.connect();
     ask(&mut idle, "idle");
     let mut half = fixture.connect();
@@ -207,12 +213,12 @@ fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_an
     trickle.write_all(&[0, 0, 1, 0]).expect("it reads");
     let begin = Instant::now();
     while trickle.write_all(b"x").is_ok() {
-        assert!(begin.elapsed() < PATIENCE, "single bytes make half a frame younger");
+        assert!(begin.elapsed() < TEST_TIMEOUT, "single bytes make half a frame younger");
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(is_closed(&mut half));
     for _ in ["half", "trickle", "greedy"] {
-        fixture.gone.recv_timeout(PATIENCE).expect("it is given up");
+        fixture.gone.recv_timeout(TEST_TIMEOUT).expect("it is given up");
     }
     let mut rest = Vec::new();
     let _ = greedy.read_to_end(&mut rest);
@@ -226,15 +232,15 @@ fn deadlines_end_half_frames_and_untaken_answers_but_nobody_who_waits_for_his_an
 #[test]
 fn a_busy_client_is_not_taken_for_a_stuck_one() {
     // On a busy machine it may keep the server waiting for longer than it means to.
-    let mut patience = Duration::from_millis(200);
-    while !stays_busy(patience) {
-        patience *= 4;
+    let mut stall_timeout = Duration::from_millis(200);
+    while !stays_busy(stall_timeout) {
+        stall_timeout *= 4;
     }
 }
 
-/// Whether the client was as quick as it has to be, and was served for four times as long as the server's patience.
-fn stays_busy(patience: Duration) -> bool {
-    let limits = Limits { connections: 512, per_user: 64, remote: 128, patience, grace: PATIENCE };
+/// Whether the client was as quick as it has to be, and was served for four times as long as the server's stall_timeout.
+fn stays_busy(stall_timeout: Duration) -> bool {
+    let limits = Limits { connections: 512, per_user: 64, remote: 128, stall_timeout, grace: TEST_TIMEOUT };
     let fixture = Fixture::new(limits);
     let mut stream = fixture.connect();
     let frame = request("start", "a");
@@ -242,10 +248,10 @@ fn stays_busy(patience: Duration) -> bool {
     let start = Instant::now();
     let mut last = start;
     stream.write_all(begin).expect("it reads");
-    while start.elapsed() < patience * 4 {
+    while start.elapsed() < stall_timeout * 4 {
         let is_served = stream.write_all(&[rest, begin].concat()).is_ok()
             && answer(&mut stream).is_some_and(|answer| answer["message"] == "a");
-        if last.elapsed() >= patience {
+        if last.elapsed() >= stall_timeout {
             return false;
         }
         assert!(is_served, "it was closed after {:?}", last.elapsed());
@@ -283,11 +289,16 @@ fn a_client_that_never_pauses_starves_nobody() {
 
 #[test]
 fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() {
-    let fixture =
-        Fixture::new(Limits { connections: 3, per_user: 3, remote: 1, patience: PATIENCE, grace: Duration::ZERO });
+    let fixture = Fixture::new(Limits {
+        connections: 3,
+        per_user: 3,
+        remote: 1,
+        stall_timeout: TEST_TIMEOUT,
+        grace: Duration::ZERO,
+    });
     let mut busy = fixture.connect();
     busy.write_all(&request("start", "hold")).expect("it reads");
-    let held = fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+    let held = fixture.held.recv_timeout(TEST_TIMEOUT).expect("it was asked");
     let mut idle = fixture.connect();
     ask(&mut idle, "idle");
     let mut half = fixture.connect();
@@ -296,12 +307,12 @@ fn room_is_made_by_closing_idle_then_stuck_connections_and_busy_ones_are_kept() 
     ask(&mut third, "third");
     assert!(is_closed(&mut idle));
     third.write_all(&request("start", "hold")).expect("it reads");
-    fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+    fixture.held.recv_timeout(TEST_TIMEOUT).expect("it was asked");
     let mut fourth = fixture.connect();
     ask(&mut fourth, "fourth");
     assert!(is_closed(&mut half));
     fourth.write_all(&request("start", "hold")).expect("it reads");
-    fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+    fixture.held.recv_timeout(TEST_TIMEOUT).expect("it was asked");
     let mut refused = fixture.connect();
     assert_eq!(answer(&mut refused).expect("a reason")["message"], "more than 3 clients at a time; try again later");
     fixture.handle.reply_frame(held, frames::ok("held"));
@@ -319,7 +330,7 @@ fn whoever_has_just_come_is_not_taken_for_idle() {
 
 /// Whether all of it was done while those who have just come had this time.
 fn who_comes_late_waits(grace: Duration) -> bool {
-    let fixture = Fixture::new(Limits { connections: 3, per_user: 3, remote: 1, patience: PATIENCE, grace });
+    let fixture = Fixture::new(Limits { connections: 3, per_user: 3, remote: 1, stall_timeout: TEST_TIMEOUT, grace });
     let mut answered = fixture.connect();
     ask(&mut answered, "answered");
     // Older than the answer, but neither has come to its first request.
@@ -336,7 +347,7 @@ fn who_comes_late_waits(grace: Duration) -> bool {
     ask(&mut fifth, "fifth");
     assert!(is_closed(&mut fourth));
     fifth.write_all(&request("start", "hold")).expect("it reads");
-    fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+    fixture.held.recv_timeout(TEST_TIMEOUT).expect("it was asked");
     // There is no room before one of those who came last is answered, or has had its time.
     let mut sixth = fixture.connect();
     sixth.write_all(&request("start", "sixth")).expect("it will read");
@@ -346,7 +357,7 @@ fn who_comes_late_waits(grace: Duration) -> bool {
         return false;
     }
     assert_eq!(told.map(|told| told.expect("an answer")["message"].clone()), ["new", "half"]);
-    sixth.set_read_timeout(Some(grace + PATIENCE)).expect("a time-out");
+    sixth.set_read_timeout(Some(grace + TEST_TIMEOUT)).expect("a time-out");
     assert_eq!(answer(&mut sixth).expect("an answer")["message"], "sixth");
     true
 }
@@ -356,19 +367,19 @@ fn clients_that_go_are_forgotten_at_once_and_cost_nothing() {
     let fixture = Fixture::patient();
     let mut waits = fixture.connect();
     waits.write_all(&request("start", "hold")).expect("it reads");
-    let held = fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+    let held = fixture.held.recv_timeout(TEST_TIMEOUT).expect("it was asked");
     drop(waits);
-    assert_eq!(fixture.gone.recv_timeout(PATIENCE), Ok(held), "it took a connection until its command was done");
+    assert_eq!(fixture.gone.recv_timeout(TEST_TIMEOUT), Ok(held), "it took a connection until its command was done");
     for _ in 0..20 {
         let mut stream = fixture.connect();
         stream.write_all(&request("stop", "big")).expect("it reads");
         stream.read_exact(&mut [0; 100]).expect("the answer begins");
         drop(stream);
-        fixture.gone.recv_timeout(PATIENCE).expect("it is noticed");
+        fixture.gone.recv_timeout(TEST_TIMEOUT).expect("it is noticed");
     }
     let mut waits = fixture.connect();
     waits.write_all(&[request("start", "hold"), vec![0; 100_000]].concat()).expect("it reads ahead");
-    fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+    fixture.held.recv_timeout(TEST_TIMEOUT).expect("it was asked");
     let is_at_rest = |_| {
         let before = fixture.cpu();
         // Not a synchronisation: this is how long it must be at rest.
@@ -385,7 +396,7 @@ fn a_client_that_closes_at_once_is_served_all_the_same() {
     let mut stream = fixture.connect();
     stream.write_all(&[request("start", "a"), request("start", "hold")].concat()).expect("it reads");
     drop(stream);
-    fixture.held.recv_timeout(PATIENCE).expect("the second request came through");
+    fixture.held.recv_timeout(TEST_TIMEOUT).expect("the second request came through");
 }
 
 #[test]
@@ -398,13 +409,13 @@ fn a_shutdown_writes_what_was_answered_and_takes_nothing_more() {
     ask(&mut idle, "idle");
     let handle = fixture.handle.clone();
     let begin = Instant::now();
-    let ends = std::thread::spawn(move || handle.shutdown(PATIENCE));
+    let ends = std::thread::spawn(move || handle.shutdown(TEST_TIMEOUT));
     assert!(is_closed(&mut idle));
     let mut rest = Vec::new();
     slow.read_to_end(&mut rest).expect("the answer's rest");
     assert!(rest.len() > 800 * 1024 && rest.ends_with(b"\"}"));
     ends.join().expect("no panic");
-    assert!(begin.elapsed() < PATIENCE / 2);
+    assert!(begin.elapsed() < TEST_TIMEOUT / 2);
     assert!(fixture.held.try_recv().is_err());
 }
 
@@ -415,12 +426,12 @@ fn a_shutdown_behind_the_end_of_a_stream_does_not_swallow_it() {
         let fixture = Fixture::patient();
         let mut client = fixture.connect();
         client.write_all(&request("start", "hold")).expect("it reads");
-        let conn = fixture.held.recv_timeout(PATIENCE).expect("it was asked");
+        let conn = fixture.held.recv_timeout(TEST_TIMEOUT).expect("it was asked");
         fixture.handle.follow(Follower::new((RequestId(1), conn), EventKinds::ALL, Vec::new(), None));
         let count = 3 * PIECES_A_TURN;
         (0..count).for_each(|_| fixture.handle.happened(&happened()));
         fixture.handle.end_news();
-        fixture.handle.shutdown(PATIENCE);
+        fixture.handle.shutdown(TEST_TIMEOUT);
         let frames: Vec<serde_json::Value> = std::iter::from_fn(|| answer(&mut client)).collect();
         let more: Vec<bool> = frames.iter().map(|frame| frame["more"] == true).collect();
         // The first frame has no event.

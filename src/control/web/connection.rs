@@ -18,7 +18,7 @@ use crate::control::link::{CHUNK, Link};
 use crate::control::peer::Who;
 
 /// For a request to arrive whole, and for an answer to be taken.
-const PATIENCE: Duration = Duration::from_secs(30);
+const STALLED_CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Before somebody is told that what he has sent is wrong: whoever tries passwords is to be slow.
 const WRONG_PASSWORD_DELAY: Duration = Duration::from_secs(1);
@@ -178,7 +178,7 @@ impl WebConnection {
             Phase::Delayed { until, .. } => Some(*until),
             Phase::Head | Phase::Body(_) | Phase::InWork { .. } | Phase::Streaming { .. } => None,
         };
-        let stuck = link.stuck_since.and_then(|since| since.checked_add(PATIENCE));
+        let stuck = link.stuck_since.and_then(|since| since.checked_add(STALLED_CLIENT_TIMEOUT));
         let quiet = self.keep_alive(link).and_then(|_| self.told.checked_add(KEEP_ALIVE));
         [delayed, stuck, self.lingers_until, quiet].into_iter().flatten().min()
     }
@@ -201,7 +201,7 @@ impl WebConnection {
             link.send(if delivery.minor > 0 { chunk(bytes) } else { bytes.to_vec() });
             return true;
         }
-        if link.stuck_since.is_none_or(|since| now.saturating_duration_since(since) < PATIENCE) {
+        if link.stuck_since.is_none_or(|since| now.saturating_duration_since(since) < STALLED_CLIENT_TIMEOUT) {
             // What was held back is due.
             return true;
         }

@@ -15,7 +15,7 @@ use crate::control::server::{self, ConnId, Limits, ServerEvent, ServerHandle};
 use crate::models::HttpAddress;
 use crate::process::Initiator;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An io thread behind a local socket and a port of the network. Pings are answered, starts of `hold` are not.
 struct Fixture {
@@ -78,18 +78,18 @@ impl Fixture {
 
     fn local(&self) -> UnixStream {
         let stream = UnixStream::connect(self.dir.path().join("s")).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a time-out");
         stream
     }
 
     fn remote(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a time-out");
         stream
     }
 
     fn next_asked(&self) -> (ConnId, Initiator, Request) {
-        self.asked.recv_timeout(PATIENCE).expect("it is asked")
+        self.asked.recv_timeout(TEST_TIMEOUT).expect("it is asked")
     }
 }
 
@@ -362,7 +362,7 @@ fn a_client_that_has_closed_its_half_gets_its_answer_and_one_that_follows_has_go
 
 #[test]
 fn a_flood_of_the_network_locks_nobody_of_this_machine_out() {
-    let limits = Limits { connections: 64, per_user: 64, remote: 4, patience: PATIENCE, grace: PATIENCE };
+    let limits = Limits { connections: 64, per_user: 64, remote: 4, stall_timeout: TEST_TIMEOUT, grace: TEST_TIMEOUT };
     let fixture = Fixture::with_limits(&[], limits);
     // Each of them keeps half a request.
     let mut half: Vec<TcpStream> = (0..4).map(|_| fixture.remote()).collect();
@@ -392,7 +392,7 @@ fn a_shutdown_writes_what_was_answered_and_ends_streams() {
     idle.write_all(LIVE.as_bytes()).expect("it reads");
     assert_eq!(answer(&mut idle).0, 200);
     let begin = Instant::now();
-    fixture.handle.shutdown(PATIENCE);
+    fixture.handle.shutdown(TEST_TIMEOUT);
     assert!(is_closed(&mut idle) && is_closed(&mut follows));
-    assert!(begin.elapsed() < PATIENCE / 2);
+    assert!(begin.elapsed() < TEST_TIMEOUT / 2);
 }

@@ -17,11 +17,11 @@ use crate::sys::proc::{ProcDirectory, ProcessUsage};
 use crate::util::sorted::SortedMap;
 
 /// Between two looks at a process.
-const PACE: Duration = Duration::from_secs(1);
+const MIN_SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What has not run since a look uses what it used then, and need not be asked for it: for so long, because the kernel may have
 /// taken memory from it meanwhile.
-const KEPT: Duration = Duration::from_secs(60);
+const FIGURES_KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// So many are asked about by two threads.
 const MANY: usize = 200;
@@ -45,7 +45,7 @@ impl Look {
     /// What is so now.
     fn new(proc: &ProcDirectory, pid: i32, now: Moment, last: Option<&Look>) -> Option<Look> {
         // A process that runs has another CPU time each time, and so has another one of the same number.
-        let unchanged = last.filter(|last| now.saturating_duration_since(last.asked) < KEPT);
+        let unchanged = last.filter(|last| now.saturating_duration_since(last.asked) < FIGURES_KEPT_FOR);
         if let Some(last) = unchanged.filter(|last| sys::time::cpu_time(pid) == Some(last.usage.cpu)) {
             return Some(Look { at: now, ..*last });
         }
@@ -67,13 +67,14 @@ pub(super) fn looks(rows: &[StatusRow], now: Moment) -> Vec<Option<Look>> {
 pub(super) fn looks_while<T>(rows: &[StatusRow], now: Moment, meanwhile: impl FnOnce() -> T) -> (Vec<Option<Look>>, T) {
     let mut looks = LOOKS.lock().unwrap_or_else(PoisonError::into_inner);
     let known = looks.get_or_insert_default();
-    known.retain(|_, look| now.saturating_duration_since(look.asked) < KEPT);
-    let is_old = |pid: &i32| known.get(pid).is_none_or(|look| now.saturating_duration_since(look.at) >= PACE);
+    known.retain(|_, look| now.saturating_duration_since(look.asked) < FIGURES_KEPT_FOR);
+    let is_old =
+        |pid: &i32| known.get(pid).is_none_or(|look| now.saturating_duration_since(look.at) >= MIN_SAMPLE_INTERVAL);
     let pids: Vec<i32> = rows.iter().filter_map(|row| row.pid).filter(is_old).collect();
     let (new, done) = look(&pids, known, now, meanwhile);
     known.extend(new);
     // Who has gone meanwhile is not told of by what it was.
-    let fresh = |look: &&Look| now.saturating_duration_since(look.at) < PACE;
+    let fresh = |look: &&Look| now.saturating_duration_since(look.at) < MIN_SAMPLE_INTERVAL;
     (rows.iter().map(|row| known.get(&row.pid?).filter(fresh).copied()).collect(), done)
 }
 

@@ -228,8 +228,8 @@ impl Effects {
         living.retain(|descendant| !run.has_group(descendant.pgrp));
         if let Some(signal) = run.told {
             for descendant in &living {
-                if !run.told_groups.contains(&descendant.pgrp) {
-                    run.told_groups.push(descendant.pgrp);
+                if !run.signalled_groups.contains(&descendant.pgrp) {
+                    run.signalled_groups.push(descendant.pgrp);
                     signal_apart(descendant, signal, leader);
                 }
             }
@@ -241,7 +241,7 @@ impl Effects {
     pub(super) fn signal_outside(&mut self, id: ProcId, signal: Signal) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.told = Some(signal);
-        run.told_groups = run.groups().map(|group| group.pid).collect();
+        run.signalled_groups = run.groups().map(|group| group.pid).collect();
         // While the leader lives, what it has started is its own, and still its child or its children's.
         if run.reaped.is_some() {
             self.inherited.forget_list();

@@ -170,7 +170,7 @@ impl Effects {
             left_no_orphan: false,
             reaped: None,
             told: None,
-            told_groups: Vec::new(),
+            signalled_groups: Vec::new(),
         };
         self.runs.insert(id, Box::new(run));
         if let Some(reader) = ready {

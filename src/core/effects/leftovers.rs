@@ -10,8 +10,8 @@ use super::signals::SIGKILL;
 use crate::sys::reap::ReapScope;
 use crate::sys::{proc, signal};
 
-/// So often at most what one leader has left is looked for and killed. What is there afterwards nothing can end, or nobody can tell
-/// whose it is.
+/// How many rounds of search and kill the leftovers of one leader get. What survives them can't be killed, or its owner can't be
+/// determined.
 const MOST_ROUNDS: u32 = 16;
 
 /// The leader of such a command.

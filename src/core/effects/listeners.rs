@@ -26,7 +26,7 @@ impl Effects {
     /// A program is no longer there.
     pub(super) fn forget_listener(&mut self, id: ProcId, name: &str) {
         self.listeners.retain(|listener| listener.id != id);
-        self.told_states.forget(name);
+        self.listener_states.forget(name);
         self.collect_wanted();
     }
 
@@ -65,7 +65,7 @@ impl Effects {
         }
         let events = match announcement {
             Announcement::Transition { program, transition, at: _ } => {
-                let told = self.told_states.of(&program.name, transition.from);
+                let told = self.listener_states.of(&program.name, transition.from);
                 transition_events(program, transition, told, self.wanted_events)
             }
             other => other_events(other, self.wanted_events),
@@ -113,9 +113,9 @@ fn other_events(announcement: &Announcement, wanted: ListenerEvents) -> Vec<(Lis
 
 /// The states of processes as supervisord would have them, of those that have changed theirs.
 #[derive(Debug, Default)]
-pub(super) struct ToldStates(QuickMap<String, ProcessState>);
+pub(super) struct ListenerStates(QuickMap<String, ProcessState>);
 
-impl ToldStates {
+impl ListenerStates {
     /// What a process is told to be; at first what it was before its first transition.
     fn of(&mut self, name: &str, before: ProcessState) -> &mut ProcessState {
         self.0.entry(name.to_owned()).or_insert(before)

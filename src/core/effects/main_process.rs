@@ -95,8 +95,8 @@ impl Run {
     /// The run is being stopped: its new main process is told so, if its group was not told with the others.
     fn pass_stop_on(&mut self, main: &Stat) {
         let Some(signal) = self.told.filter(|signal| signal.resume || signal.number == SIGKILL) else { return };
-        if main.pgrp != self.child.pid && !self.told_groups.contains(&main.pgrp) {
-            self.told_groups.push(main.pgrp);
+        if main.pgrp != self.child.pid && !self.signalled_groups.contains(&main.pgrp) {
+            self.signalled_groups.push(main.pgrp);
             signal_apart(main, signal, self.child.pid);
         }
     }

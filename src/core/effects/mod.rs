@@ -65,7 +65,7 @@ use descendants::Inherited;
 use fcgi::FcgiSockets;
 use launch::BegunSpawn;
 use leftovers::Leftovers;
-use listeners::{Listener, ToldStates};
+use listeners::{Listener, ListenerStates};
 pub use loader::Adjust;
 use main_process::{ForkingRun, MainProcess};
 use notify::NotifyRun;
@@ -109,7 +109,7 @@ struct Run {
     /// The last signal that all of it was sent.
     told: Option<Signal>,
     /// The process groups that were sent it.
-    told_groups: Vec<i32>,
+    signalled_groups: Vec<i32>,
 }
 
 /// Whom a child belongs to.
@@ -148,7 +148,7 @@ pub(super) struct Parts {
 pub(super) struct Effects {
     parts: Parts,
     spawner: Spawner,
-    /// Boxed, as half of a table may be empty.
+    /// Boxed: up to half of the slots of a hash table are unused.
     runs: QuickMap<ProcId, Box<Run>>,
     tasks: QuickMap<TaskId, TaskChild>,
     children: QuickMap<i32, Owner>,
@@ -180,7 +180,7 @@ pub(super) struct Effects {
     /// The event listeners, and all that they want to know.
     listeners: Vec<Listener>,
     wanted_events: ListenerEvents,
-    told_states: ToldStates,
+    listener_states: ListenerStates,
     /// What an earlier daemon has left behind.
     held: Held,
     /// Who waits for which answer.
@@ -209,7 +209,7 @@ impl Effects {
             inherits_orphans: parts.scope == ReapScope::All && sys::reap::inherits_orphans(),
             listeners: Vec::new(),
             wanted_events: ListenerEvents::NONE,
-            told_states: ToldStates::default(),
+            listener_states: ListenerStates::default(),
             held: Held::default(),
             replies: Replies::new(parts.server.clone()),
             spawner: match parts.scope {
@@ -258,9 +258,9 @@ impl Effects {
         self.parts.output.expect_ends();
     }
 
-    /// Children have ended, and programs may have told the io thread of themselves before: it is to tell that first, and then of
-    /// the ends. `false`: no program can; nobody has to be waited for.
-    pub(super) fn hear_programs_first(&self) -> bool {
+    /// A child may have sent `READY=1` before it ended: has the io thread deliver the messages that wait, and then tell of the ends.
+    /// `false`: no program can send any, and the ends can be told at once.
+    pub(super) fn read_notifications_before_reaping(&self) -> bool {
         (self.had_ready_pipe || self.notify_socket.is_some()) && self.parts.server.read_before_ends()
     }
 

@@ -10,7 +10,7 @@ use crate::models::NotifyAccess;
 use crate::process::{self, Generation, Moment, Notification};
 
 /// How long nothing more is said of messages of strangers after something was said.
-const SILENCE: Duration = Duration::from_secs(3600);
+const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Messages of processes that are of no program with this socket.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ impl Engine {
     pub(super) fn notified_by_stranger(&mut self, pid: i32, uid: u32, is_gone: bool) {
         let strangers = &mut self.strangers;
         strangers.refused = strangers.refused.saturating_add(1);
-        let is_silent = |told: Moment| self.now.saturating_duration_since(told) < SILENCE;
+        let is_silent = |told: Moment| self.now.saturating_duration_since(told) < REFUSAL_LOG_INTERVAL;
         if strangers.told_at.is_some_and(is_silent) {
             return;
         }

@@ -17,7 +17,7 @@ use crate::process::{Desired, Generation, Initiator, Moment, ProcessState, Resta
 use crate::util::sorted::SortedMap;
 
 /// Those whose time comes so much later are looked at as well: one look is about all processes of the system.
-const TOGETHER: Duration = Duration::from_secs(1);
+const SAMPLE_WINDOW: Duration = Duration::from_secs(1);
 
 /// One run that is looked at.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,7 +79,8 @@ impl Engine {
         for id in self.usages.0.keys().copied().collect::<Vec<ProcId>>() {
             let run = self.registry.get(id).and_then(|entry| entry.machine.run_config());
             let interval = run.map_or(1, |run| run.confinement.usage_interval);
-            let Some(watched) = self.usages.0.get_mut(&id).filter(|watched| watched.due <= self.now + TOGETHER) else {
+            let Some(watched) = self.usages.0.get_mut(&id).filter(|watched| watched.due <= self.now + SAMPLE_WINDOW)
+            else {
                 continue;
             };
             watched.due = self.now + Duration::from_secs(interval.into());

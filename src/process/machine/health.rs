@@ -14,7 +14,7 @@ use super::commands::StopOrder;
 use super::phase::{Phase, Run, Then};
 use super::startup::Startup;
 use super::watchdog::Watchdog;
-use super::{Machine, PACE};
+use super::{MIN_RESTART_INTERVAL, Machine};
 use crate::models::{AutoRestart, HealthAction};
 
 /// The check that is out brings no answer.
@@ -131,7 +131,7 @@ impl Machine {
                     run.watchdog = Some(Box::new(Watchdog::Missed { miss, stops: true }));
                 }
                 let then = Then::HealthRestart { failure: failure.into() };
-                if run.age(now) >= PACE {
+                if run.age(now) >= MIN_RESTART_INTERVAL {
                     self.close();
                 }
                 let order = StopOrder { force: false, then, why: KillWhy::Unhealthy };

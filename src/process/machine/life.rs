@@ -19,7 +19,7 @@ use super::phase::{Group, Leader, Phase, Remains, Retry, Run, StopStage, Then};
 use super::probes::Probes;
 use super::startup::Startup;
 use super::watchdog::Watchdog;
-use super::{LONGEST_DELAY, Machine, PACE};
+use super::{LONGEST_DELAY, MIN_RESTART_INTERVAL, Machine};
 use crate::models::{AutoRestart, ExitOn, Hook};
 
 /// What follows a spawn where the program is still wanted up.
@@ -185,13 +185,14 @@ impl Machine {
             AutoRestart::Unexpected => !expected,
             AutoRestart::Always => true,
         };
-        let quick = run.age(now) < PACE;
+        let quick = run.age(now) < MIN_RESTART_INTERVAL;
         if again && quick && !expected && run.config.startsecs == 0 {
             return self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Remains::of(run)));
         }
         // Only now: with startsecs = 0, being RUNNING has proved nothing.
         self.close();
-        let restart_at = again.then(|| run.started.checked_add(PACE).map_or(now, |paced| paced.max(now)));
+        let restart_at =
+            again.then(|| run.started.checked_add(MIN_RESTART_INTERVAL).map_or(now, |paced| paced.max(now)));
         if let Some(limit) = restart_at.and_then(|at| self.exceeds_limit(at)) {
             return self.give_up(now, ProcessState::Exited, failure.into(), Some(limit), Some(Remains::of(run)));
         }

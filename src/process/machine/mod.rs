@@ -98,7 +98,7 @@ pub use probes::PROBE_TIMEOUT_SECS;
 use startup::Startup;
 
 /// No two starts lie closer together than this, unless an operator asks for one.
-const PACE: Duration = Duration::from_secs(1);
+const MIN_RESTART_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest delay of a retry, in seconds.
 const LONGEST_DELAY: u32 = 30;
 /// What SIGKILL has not ended after this long gets it again.

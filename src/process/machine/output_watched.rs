@@ -12,7 +12,7 @@ use super::action::{Desired, KillWhy};
 use super::checks::Checks;
 use super::commands::StopOrder;
 use super::phase::{Phase, Run, Then};
-use super::{Machine, PACE};
+use super::{MIN_RESTART_INTERVAL, Machine};
 
 /// A run that has lived so long ends a row of restarts for what the output has shown: whatever hangs once a month must not be
 /// `FATAL` in the end.
@@ -58,7 +58,7 @@ impl Machine {
 
     fn restart_for_output(&mut self, now: Moment, from: ProcessState, run: Run, fault: Arc<OutputFault>) -> Phase {
         let age = run.age(now);
-        if age >= PACE {
+        if age >= MIN_RESTART_INTERVAL {
             self.close();
         }
         if age >= ROW_OVER {

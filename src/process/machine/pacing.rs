@@ -9,7 +9,7 @@ use super::super::initiator::Initiator;
 use super::super::moment::Moment;
 use super::super::state::Exit;
 use super::phase::Phase;
-use super::{Machine, PACE};
+use super::{MIN_RESTART_INTERVAL, Machine};
 use crate::models::RestartLimit;
 
 /// The longest pause before another attempt after `FATAL`, unless the configuration asks for a longer one.
@@ -71,7 +71,7 @@ impl Machine {
         let whole = u64::from(delay).saturating_mul(1000);
         let loose = whole.saturating_mul(policy.jitter.thousandths().into()) / 1000;
         let millis = whole - loose + if loose > 0 { self.tally.random.up_to(loose) } else { 0 };
-        Duration::from_millis(millis).max(PACE)
+        Duration::from_millis(millis).max(MIN_RESTART_INTERVAL)
     }
 
     /// A start that no operator has asked for.
@@ -115,7 +115,7 @@ impl Machine {
         bounds.given_up = bounds.given_up.saturating_add(1);
         let factor = 1_u32.checked_shl(bounds.given_up - 1).unwrap_or(u32::MAX);
         let delay = first.saturating_mul(factor).min(LONGEST_FATAL_DELAY.max(first));
-        now.checked_add(self.tally.random.around(delay, FATAL_SPREAD).max(PACE))
+        now.checked_add(self.tally.random.around(delay, FATAL_SPREAD).max(MIN_RESTART_INTERVAL))
     }
 
     /// When the present run has lived for as long as it may (`max_lifetime`).
@@ -125,7 +125,7 @@ impl Machine {
         if seconds == 0 {
             return None;
         }
-        started.checked_add(self.tally.random.around(seconds, LIFETIME_SPREAD).max(PACE))
+        started.checked_add(self.tally.random.around(seconds, LIFETIME_SPREAD).max(MIN_RESTART_INTERVAL))
     }
 
     /// Whether `on_fatal` follows the `FATAL` that it is in: at once where that is the end, else when so many attempts after

@@ -1,10 +1,10 @@
 use super::*;
-use crate::sys::testing::{PATIENCE, in_own_process};
+use crate::sys::testing::{TEST_TIMEOUT, in_own_process};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn collect(scope: ReapScope, known: &mut HashMap<i32, u8>) -> HashMap<i32, Exit> {
-    let deadline = Instant::now() + 2 * PATIENCE;
+    let deadline = Instant::now() + 2 * TEST_TIMEOUT;
     let mut exits = HashMap::new();
     while !known.is_empty() {
         for (pid, exit) in sweep(scope, known, |_| {}).exits {

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + crate::sys::testing::PATIENCE;
+    let deadline = Instant::now() + crate::sys::testing::TEST_TIMEOUT;
     while !done() {
         assert!(Instant::now() < deadline, "waited too long: {what}");
         std::thread::sleep(Duration::from_micros(500));

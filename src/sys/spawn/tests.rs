@@ -7,7 +7,7 @@ use super::*;
 use crate::process::Exit;
 use crate::sys::launch::{c_string, standard_fds};
 use crate::sys::limits::{Limit, Rlimit};
-use crate::sys::testing::{PATIENCE, in_own_process, is_root, write_executable};
+use crate::sys::testing::{TEST_TIMEOUT, in_own_process, is_root, write_executable};
 use crate::sys::variables::Variables;
 use crate::sys::{reap, stdio, users};
 use std::os::unix::fs::PermissionsExt;
@@ -33,7 +33,7 @@ fn spawn_with(argv: &[&str], output: BorrowedFd<'_>, edit: impl FnOnce(&mut Laun
 /// One that waits for its children to execute, however busy the machine is.
 fn patient() -> Spawner {
     let mut spawner = Spawner::new().unwrap();
-    spawner.exec_wait = PATIENCE;
+    spawner.exec_wait = TEST_TIMEOUT;
     spawner
 }
 
@@ -69,7 +69,7 @@ fn launch<'fd>(argv: &[&str], null: BorrowedFd<'fd>, output: BorrowedFd<'fd>) ->
 }
 
 fn exit_of(pid: i32) -> Exit {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         if let Some(exit) = reap::reap(pid) {
             return exit;
@@ -531,7 +531,7 @@ fn the_table_of_descriptors_is_copied_no_further_than_the_child_needs() {
         let child = spawner.spawn(command).unwrap();
         let count = || fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().count();
         // The loader of what has just been executed opens libraries, one after the other.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         while count() != 3 {
             assert!(Instant::now() < deadline, "{} descriptors", count());
             std::thread::yield_now();
@@ -603,7 +603,7 @@ fn a_late_child_that_has_executed_gives_back_what_it_needed() {
             });
             drop(writer);
             late += u32::from(child.is_late().is_some());
-            let deadline = Instant::now() + 2 * PATIENCE;
+            let deadline = Instant::now() + 2 * TEST_TIMEOUT;
             while spawner.settle(&mut child) {
                 assert!(Instant::now() < deadline, "it never executes");
                 std::thread::sleep(Duration::from_millis(1));

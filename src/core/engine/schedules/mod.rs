@@ -20,7 +20,7 @@ use crate::core::effect::{ClockReading, Effect, FoundTime, SearchFrom};
 use crate::models::{Catchup, ProgramConfig, Schedule, ScheduleConfig};
 use crate::process::{Moment, ScheduleNote};
 use crate::util::sorted::SortedMap;
-use timeline::{Jump, MADE_UP, Timeline};
+use timeline::{CLOCK_STEP_TOLERANCE_SECS, Jump, Timeline};
 
 /// After a panic in a search it is made again.
 const SEARCH_AGAIN: Duration = Duration::from_secs(1);
@@ -206,7 +206,8 @@ impl Engine {
         for (next, (pause, after_end)) in plan.intervals.iter_mut().zip(intervals(&config.schedule)) {
             let Some(at) = next.filter(|at| *at <= now) else { continue };
             is_due = true;
-            let is_late = now.saturating_duration_since(at) > Duration::from_secs(MADE_UP.unsigned_abs());
+            let is_late =
+                now.saturating_duration_since(at) > Duration::from_secs(CLOCK_STEP_TOLERANCE_SECS.unsigned_abs());
             // A start that is late does not delay the next one, unless by much.
             *next = if after_end { None } else { if is_late { now } else { at }.checked_add(pause) };
         }
@@ -310,7 +311,7 @@ impl Engine {
         }
         // What the daemon has slept through is not made up for.
         let now = timeline.seconds();
-        let is_late = now - time.due > MADE_UP;
+        let is_late = now - time.due > CLOCK_STEP_TOLERANCE_SECS;
         let after = if is_late { now } else { time.nominal };
         if is_late {
             self.note_schedule(id, ScheduleNote::CaughtUp);

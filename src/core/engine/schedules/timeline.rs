@@ -13,13 +13,13 @@ use crate::process::Moment;
 const JITTER: i64 = 50_000;
 
 /// What is passed over by so many seconds is made up for.
-pub(super) const MADE_UP: i64 = 60;
+pub(super) const CLOCK_STEP_TOLERANCE_SECS: i64 = 60;
 
 /// So many stretches of time that have gone by are remembered.
 const MOST_PASSED: usize = 4;
 
 /// Where the clock is set back by more seconds than this, times count anew.
-const ANEW: i64 = 86_400;
+const RECOMPUTE_AFTER_SECS: i64 = 86_400;
 
 const MICROS: i64 = 1_000_000;
 
@@ -48,7 +48,7 @@ pub(super) struct Jump {
 impl Jump {
     /// What it has passed over is made up for, as if it had not happened.
     pub(super) fn is_small(&self) -> bool {
-        self.by <= MADE_UP * MICROS
+        self.by <= CLOCK_STEP_TOLERANCE_SECS * MICROS
     }
 }
 
@@ -98,14 +98,14 @@ impl Timeline {
         let (before, now) = (expected.div_euclid(MICROS), reading.seconds());
         let asleep = if asleep > Duration::from_secs(1) { asleep } else { Duration::ZERO };
         self.until = self.until.max(before);
-        let counts_anew = now < self.from || self.until - now > ANEW;
+        let counts_anew = now < self.from || self.until - now > RECOMPUTE_AFTER_SECS;
         let jump = Jump { by, asleep, before, counts_anew };
         // What was passed over in sleep is caught up with, or was missed; what a setting has passed over never came.
         if counts_anew || (!jump.is_small() && asleep.is_zero()) {
             self.passed.push(Passed { from: self.from, until: self.until, left_at: reading.at });
             if counts_anew {
                 // Also once the clock has come closer to them again: else it would silence a schedule for a day after all.
-                self.passed.retain(|passed| passed.until - now <= ANEW);
+                self.passed.retain(|passed| passed.until - now <= RECOMPUTE_AFTER_SECS);
             }
             if self.passed.len() > MOST_PASSED {
                 self.passed.remove(0);
@@ -120,7 +120,9 @@ impl Timeline {
     pub(super) fn passed_until(&self, seconds: i64, since: Moment) -> Option<i64> {
         let now = self.seconds();
         let has_it = |passed: &&Passed| {
-            passed.left_at > since && passed.until - now <= ANEW && (passed.from..=passed.until).contains(&seconds)
+            passed.left_at > since
+                && passed.until - now <= RECOMPUTE_AFTER_SECS
+                && (passed.from..=passed.until).contains(&seconds)
         };
         self.passed.iter().find(has_it).map(|passed| passed.until)
     }

@@ -119,7 +119,7 @@ fn a_late_child_with_a_score_is_the_daemons_own_and_its_proxy_is_reaped() {
                     spawn_by(&mut spawner, &["sleep", "300"], null.as_fd(), confined(confinement)).unwrap()
                 });
                 late += u32::from(child.is_late().is_some());
-                let deadline = Instant::now() + 2 * PATIENCE;
+                let deadline = Instant::now() + 2 * TEST_TIMEOUT;
                 while spawner.settle(&mut child) {
                     assert!(Instant::now() < deadline, "it never executes");
                     std::thread::sleep(Duration::from_millis(1));

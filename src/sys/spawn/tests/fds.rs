@@ -56,7 +56,7 @@ fn fds_of_a_child(spawner: &mut Spawner, fds: Vec<(RawFd, BorrowedFd<'_>)>) -> B
         argv_0_is_path: false,
     };
     let child = spawner.spawn(launch).unwrap();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     // By then the loader has closed what it had opened.
     while !fs::read_to_string(format!("/proc/{}/stat", child.pid)).unwrap().contains(") T ") {
         assert!(Instant::now() < deadline, "the child does not stop");
