@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 /// A process that holds a lock, and is neither root's nor our own user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stranger {
+pub(super) struct ForeignHolder {
     pub(super) pid: i32,
     pub(super) uid: u32,
 }
@@ -15,14 +15,14 @@ pub(super) fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == nix::unistd::geteuid().as_raw()
 }
 
-/// Who holds the lock (of `flock`) on this file, if that is a stranger for sure. Where the kernel does not tell, as of a process in
+/// Who holds the lock (of `flock`) on this file, if that is certainly another user. Where the kernel does not tell, as of a process in
 /// another pid namespace, it may be another daemon.
-pub(super) fn stranger(file: &File) -> Option<Stranger> {
+pub(super) fn foreign(file: &File) -> Option<ForeignHolder> {
     let found = file.metadata().ok()?;
     let (device, inode) = (found.dev(), found.ino());
     let pid = holder(&fs::read_to_string("/proc/locks").ok()?, device, inode)?;
     let uid = fs::metadata(format!("/proc/{pid}")).ok()?.uid();
-    (!is_trusted(uid)).then_some(Stranger { pid, uid })
+    (!is_trusted(uid)).then_some(ForeignHolder { pid, uid })
 }
 
 /// The holder of the lock on this file in the kernel's list.
@@ -30,7 +30,7 @@ fn holder(locks: &str, device: u64, inode: u64) -> Option<i32> {
     let file = format!("{:02x}:{:02x}:{inode}", nix::sys::stat::major(device), nix::sys::stat::minor(device));
     locks.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace().skip(1);
-        // Who waits for a lock has an arrow here.
+        // A process that waits for the lock has an arrow here.
         let is_flock = words.next() == Some("FLOCK");
         let (pid, of) = (words.nth(2)?.parse().ok()?, words.next()?);
         (is_flock && of == file && pid > 0).then_some(pid)
@@ -71,7 +71,7 @@ mod tests {
             flock.arg("-x").arg(path).args(["sleep", "1000"]).uid(12345).process_group(0);
             let locker = Locker(flock.spawn().unwrap());
             let (file, give_up) = (File::open(path).unwrap(), Instant::now() + TEST_TIMEOUT);
-            while stranger(&file).is_none() {
+            while foreign(&file).is_none() {
                 assert!(Instant::now() < give_up, "it is not locked");
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -102,6 +102,12 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
         bind_control_socket(&dir.path().join("ctl"), 0o600, (None, None)).unwrap();
         drop(held);
+        // The file names it: a daemon that has become another user.
+        fs::write(&path, "").unwrap();
+        let locker = Locker::of(&path);
+        fs::write(&path, format!("{}\n", locker.0.id())).unwrap();
+        assert!(matches!(PidFile::acquire(&path), Err(PidFileError::Held { .. })));
+        drop(locker);
         // One of our own, or root's, may be a daemon.
         fs::write(&path, "2147483647\n").unwrap();
         let file = File::open(&path).unwrap();
@@ -115,6 +121,6 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         // SAFETY: the descriptor is open.
         assert_eq!(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }, 0);
-        assert_eq!(stranger(&file), None);
+        assert_eq!(foreign(&file), None);
     }
 }

@@ -14,7 +14,7 @@ use nix::fcntl::AtFlags;
 use nix::unistd::{Gid, Uid, fchownat};
 
 use super::guarded_path;
-use super::lock_holder::{self, Stranger};
+use super::lock_holder::{self, ForeignHolder};
 use super::pidfile::HolderGrace;
 use crate::util::errno;
 
@@ -201,7 +201,7 @@ pub(super) fn bind_to(socket: &OwnedFd, path: &Path) -> io::Result<()> {
 
 /// Keeps two daemons from judging and replacing the same stale socket at the same time, each
 /// removing what the other has just bound. The lock is on the directory, so that no lock file is left behind.
-/// `None` where the directory can't be read by us, or a stranger has locked it: then the pid file has to do.
+/// `None` where the directory can't be read by us, or another user has locked it: then the pid file has to do.
 fn lock_directory(path: &Path) -> io::Result<Option<File>> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = match OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(parent) {
@@ -219,8 +219,8 @@ fn lock_directory(path: &Path) -> io::Result<Option<File>> {
                 std::thread::sleep(LOCK_PAUSE);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // Whoever can read the directory can lock it: that keeps no daemon from starting.
-                if let Some(Stranger { pid, uid }) = lock_holder::stranger(&directory) {
+                // Any user who can read the directory can lock it: that keeps no daemon from starting.
+                if let Some(ForeignHolder { pid, uid }) = lock_holder::foreign(&directory) {
                     log::warn!("pid {pid} of uid {uid} keeps {} locked: goes on without the lock", parent.display());
                     return Ok(None);
                 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::guarded_path::{self, Access};
 use super::late_close::LateClose;
-use super::lock_holder::{self, Stranger};
+use super::lock_holder::{self, ForeignHolder};
 
 /// How often the path may change under us before we give up.
 const ATTEMPTS: usize = 16;
@@ -130,11 +130,12 @@ impl PidFile {
                 if pid.is_some_and(|pid| grace.wait_for_holder(pid)) {
                     continue;
                 }
-                // Whoever can read the file can lock it: that keeps no daemon from starting.
-                if let Some(stranger) = lock_holder::stranger(&file)
+                // Any user who can read the file can lock it: that keeps no daemon from starting. A holder that the file names is a
+                // daemon, which may have become another user (`user` in supervisord's dialect).
+                if let Some(holder) = lock_holder::foreign(&file).filter(|holder| pid != Some(holder.pid))
                     && is_at(&file, path)
                 {
-                    let Stranger { pid, uid } = stranger;
+                    let ForeignHolder { pid, uid } = holder;
                     log::warn!(
                         "pid {pid} of uid {uid}, which is no daemon, keeps the pid file {} locked: it is made anew",
                         path.display()
