@@ -379,7 +379,9 @@ fn build<'d>(
     config.programs = match document.dialect {
         Dialect::Supervice => {
             let groups = groups::assign(&groups, &names, scope, report);
-            let mut programs = Vec::new();
+            // A list of ten thousand is not made anew again and again as it grows.
+            let mut programs = Vec::with_capacity(names.len());
+            origins.reserve(names.len());
             for view in document.sections() {
                 if let SectionKind::Program(kind, name) = section_kind(view.name, document.dialect) {
                     let group = groups.get(name).copied();

@@ -7,7 +7,7 @@ use super::diagnostic::Fault;
 pub(crate) fn only_a_shell_does(command: &str, name: &str) -> Option<Fault> {
     const THROUGH_A_SHELL: &str = "no shell is run: write command = sh -c '…' if one is meant";
     const REDIRECTED: &str = "write stdout_logfile = PATH (redirect_stderr = true for both), or command = sh -c '…'";
-    let assigned = name.split_once('=').map(|(variable, _)| variable);
+    let assigned = name.bytes().position(|byte| byte == b'=').and_then(|end| name.get(..end));
     if let Some(variable) = assigned.filter(|variable| is_variable(variable)) {
         return Some(Fault::new(
             format!("{variable}=… before the program is a shell's: it would be taken for the program"),
@@ -17,7 +17,7 @@ pub(crate) fn only_a_shell_does(command: &str, name: &str) -> Option<Fault> {
     if name == "cd" {
         return Some(Fault::new("cd is a shell's: there is no such program", "write directory = PATH"));
     }
-    if !command.bytes().any(|byte| b"&|;<>~$".contains(&byte)) {
+    if !command.bytes().any(|byte| matches!(byte, b'&' | b'|' | b';' | b'<' | b'>' | b'~' | b'$')) {
         return None;
     }
     let bare = unquoted(command);
