@@ -246,79 +246,127 @@ impl Place {
     }
 }
 
+/// Walks to the entry that a path names.
 fn walk(path: &Path, access: Access, last: Last) -> io::Result<Place> {
-    let mut rest: VecDeque<OsString> = components(path);
-    let seen = PathBuf::from(if path.is_absolute() { "/" } else { "" });
-    let directory = start(path)?;
-    let mut place =
-        Place { directory, seen, name: OsString::new(), is_magic: false, is_shared: false, foreign_link: None };
-    let mut links = 0;
-    let mut around = metadata(&place.directory)?;
-    while let Some(name) = rest.pop_front() {
-        let is_last = rest.is_empty();
+    let mut walk = Walk::begin(path, access)?;
+    while let Some(name) = walk.rest.pop_front() {
+        let is_last = walk.rest.is_empty();
         if is_last {
-            // New names can be put there, whoever owns the present one.
-            place.is_shared |= !is_trusted(around.uid()) || around.mode() & 0o022 != 0;
-            place.name.clone_from(&name);
+            walk.name_entry(&name);
             if last == Last::Entry {
-                return Ok(place);
+                return Ok(walk.place);
             }
         }
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let entry = match openat(&place.directory, name.as_os_str(), flags, Mode::empty()) {
+        let entry = match walk.open(&name, OFlag::O_NOFOLLOW) {
             Ok(entry) => entry,
-            Err(Errno::ENOENT) if is_last => return Ok(place),
+            Err(Errno::ENOENT) if is_last => return Ok(walk.place),
             Err(error) => return Err(error.into()),
         };
         let found = metadata(&entry)?;
-        // In a directory with the sticky bit others can't exchange what is not theirs.
-        let is_kept = around.mode() & 0o1000 != 0 && is_trusted(found.uid());
-        place.is_shared |= !is_trusted(around.uid()) || (around.mode() & 0o022 != 0 && !is_kept);
+        walk.note_who_can_exchange(&found);
         if !found.is_symlink() {
             if is_last {
-                return Ok(place);
+                return Ok(walk.place);
             }
-            place.seen.push(&name);
-            place.directory = entry;
-            around = found;
+            walk.enter(&name, entry, found);
             continue;
         }
-        links += 1;
-        if links > MAX_LINKS {
-            return Err(Errno::ELOOP.into());
+        walk.trust_link(&name, &found)?;
+        if fstatfs(&entry)?.filesystem_type() != PROC_SUPER_MAGIC {
+            walk.follow(&entry)?;
+        } else if is_last {
+            walk.place.is_magic = true;
+            return Ok(walk.place);
+        } else {
+            let directory = walk.open(&name, OFlag::empty())?;
+            let around = metadata(&directory)?;
+            walk.enter(&name, directory, around);
         }
-        if !is_trusted(found.uid()) {
-            let link = place.seen.join(&name);
-            match &place.foreign_link {
-                None if access == Access::Read => place.foreign_link = Some((link, found.uid())),
-                Some((_, uid)) if access == Access::Read && *uid == found.uid() => {}
-                Some(_) | None => return Err(foreign_link(path, &link, found.uid())),
-            }
-        }
-        if fstatfs(&entry)?.filesystem_type() == PROC_SUPER_MAGIC {
-            if is_last {
-                place.is_magic = true;
-                return Ok(place);
-            }
-            place.directory =
-                openat(&place.directory, name.as_os_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
-            around = metadata(&place.directory)?;
-            place.seen.push(&name);
-            continue;
-        }
-        let target = PathBuf::from(readlinkat(&entry, "")?);
-        if target.is_absolute() {
-            place.seen = PathBuf::from("/");
-            place.directory = start(&target)?;
-            around = metadata(&place.directory)?;
-        }
-        let mut inner = components(&target);
-        inner.append(&mut rest);
-        rest = inner;
     }
     // The root directory.
-    place.name.push(".");
-    Ok(place)
+    walk.place.name.push(".");
+    Ok(walk.place)
+}
+
+/// How far a path has been walked.
+struct Walk<'p> {
+    path: &'p Path,
+    access: Access,
+    /// The directory that was walked to, and what is known of the way there.
+    place: Place,
+    /// What that directory is.
+    around: Metadata,
+    /// The components that are still to come.
+    rest: VecDeque<OsString>,
+    /// How many links were followed.
+    links: usize,
+}
+
+impl Walk<'_> {
+    fn begin(path: &Path, access: Access) -> io::Result<Walk<'_>> {
+        let directory = start(path)?;
+        let around = metadata(&directory)?;
+        let seen = PathBuf::from(if path.is_absolute() { "/" } else { "" });
+        let place =
+            Place { directory, seen, name: OsString::new(), is_magic: false, is_shared: false, foreign_link: None };
+        Ok(Walk { path, access, place, around, rest: components(path), links: 0 })
+    }
+
+    fn open(&self, name: &OsStr, follow: OFlag) -> nix::Result<OwnedFd> {
+        openat(&self.place.directory, name, OFlag::O_PATH | OFlag::O_CLOEXEC | follow, Mode::empty())
+    }
+
+    /// Only this component is left.
+    fn name_entry(&mut self, name: &OsStr) {
+        // New names can be put there, whoever owns the present one.
+        self.place.is_shared |= !is_trusted(self.around.uid()) || self.around.mode() & 0o022 != 0;
+        name.clone_into(&mut self.place.name);
+    }
+
+    /// Others may be able to put something else in the place of what was found.
+    fn note_who_can_exchange(&mut self, found: &Metadata) {
+        // In a directory with the sticky bit others can't exchange what is not theirs.
+        let is_kept = self.around.mode() & 0o1000 != 0 && is_trusted(found.uid());
+        self.place.is_shared |= !is_trusted(self.around.uid()) || (self.around.mode() & 0o022 != 0 && !is_kept);
+    }
+
+    fn enter(&mut self, name: &OsStr, directory: OwnedFd, around: Metadata) {
+        self.place.seen.push(name);
+        self.place.directory = directory;
+        self.around = around;
+    }
+
+    /// Whether this link may be followed: there are not too many, and it is trusted or, to read, leads to a file of its owner.
+    fn trust_link(&mut self, name: &OsStr, found: &Metadata) -> io::Result<()> {
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(Errno::ELOOP.into());
+        }
+        if is_trusted(found.uid()) {
+            return Ok(());
+        }
+        let link = self.place.seen.join(name);
+        match &self.place.foreign_link {
+            None if self.access == Access::Read => self.place.foreign_link = Some((link, found.uid())),
+            Some((_, uid)) if self.access == Access::Read && *uid == found.uid() => {}
+            Some(_) | None => return Err(foreign_link(self.path, &link, found.uid())),
+        }
+        Ok(())
+    }
+
+    /// Goes on where the text of a link leads.
+    fn follow(&mut self, link: &OwnedFd) -> io::Result<()> {
+        let target = PathBuf::from(readlinkat(link, "")?);
+        if target.is_absolute() {
+            self.place.seen = PathBuf::from("/");
+            self.place.directory = start(&target)?;
+            self.around = metadata(&self.place.directory)?;
+        }
+        let mut inner = components(&target);
+        inner.append(&mut self.rest);
+        self.rest = inner;
+        Ok(())
+    }
 }
 
 /// The names in a path, without those that lead nowhere else.

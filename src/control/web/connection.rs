@@ -289,33 +289,19 @@ impl WebConnection {
                 false
             }
             Phase::Body(arriving) => {
-                let Arriving { head, handler, delivery, user } = *arriving;
-                let body = link.take_input(head.length);
-                self.user = user;
-                let context = Context { clock, is_browser: is_browser(&head) };
-                let request = http::Request { head, body };
-                let step = handler(&request, context);
-                self.step(link, step, delivery, context.is_browser, take);
+                self.handle(link, *arriving, clock, take);
                 true
             }
             Phase::InWork { delivery, is_browser, then } => {
-                let context = Context { clock, is_browser };
-                match self.outcome(then, context) {
-                    Ok(step) => {
-                        self.step(link, step, delivery, is_browser, take);
-                        true
-                    }
-                    Err(Then::Stream(stream)) if self.feed.is_some() => {
-                        link.send(stream.head.write(delivery));
-                        self.told = now;
-                        self.phase = Phase::Streaming { delivery, stream };
-                        true
-                    }
+                match self.outcome(then, Context { clock, is_browser }) {
+                    Ok(step) => self.step(link, step, delivery, is_browser, take),
+                    Err(Then::Stream(stream)) if self.feed.is_some() => self.begin_stream(link, stream, delivery, now),
                     Err(then) => {
                         self.phase = Phase::InWork { delivery, is_browser, then };
-                        false
+                        return false;
                     }
                 }
+                true
             }
             Phase::Delayed { until, response } if until <= now => {
                 link.send(response);
@@ -336,6 +322,22 @@ impl WebConnection {
                 false
             }
         }
+    }
+
+    /// Has a request handled that is there whole.
+    fn handle(&mut self, link: &mut Link, arriving: Arriving, clock: WallClock, take: Take<'_>) {
+        let Arriving { head, handler, delivery, user } = arriving;
+        let body = link.take_input(head.length);
+        self.user = user;
+        let context = Context { clock, is_browser: is_browser(&head) };
+        let step = handler(&http::Request { head, body }, context);
+        self.step(link, step, delivery, context.is_browser, take);
+    }
+
+    fn begin_stream(&mut self, link: &mut Link, stream: Stream, delivery: Delivery, now: Instant) {
+        link.send(stream.head.write(delivery));
+        self.told = now;
+        self.phase = Phase::Streaming { delivery, stream };
     }
 
     /// What the request in work has come to; what it waits for where that is still to come.

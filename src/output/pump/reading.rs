@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::super::escapes::strip;
 use super::super::outage::Reporter;
+use super::listeners::Heard;
 use super::*;
 
 /// A pipe that gives less does not belong to a chatty child, in bytes.
@@ -105,105 +106,150 @@ impl Delivery {
     }
 }
 
+/// A program one of whose pipes is read.
+struct Intake<'p> {
+    program: &'p mut Program,
+    pool: &'p WriterPool,
+    origin: Origin,
+    /// The run that the pipe belongs to.
+    generation: Generation,
+    delivery: Delivery,
+    /// Something of the stream is for listeners.
+    is_tapped: bool,
+    /// What listeners are to be told of.
+    heard: Vec<Heard>,
+}
+
+impl Intake<'_> {
+    /// Whether nothing may be read now, because those who take the output are behind.
+    fn is_held_up(&mut self, now: Instant) -> bool {
+        let kind = self.origin.stream;
+        self.program.sink(kind).should_pause(now) || self.program.followers.hold_up(kind, now)
+    }
+
+    /// Takes in the first `count` bytes of `buffer`, which were read just now.
+    fn take(&mut self, now: Instant, buffer: &mut Vec<u8>, count: usize) {
+        let Intake { program, pool, origin, generation, delivery, is_tapped, heard } = self;
+        let (Origin { program: id, stream: kind }, generation) = (*origin, *generation);
+        let Program { out, err, followers, ready_line, output_watch, config, communications, escapes, .. } =
+            &mut **program;
+        let data = buffer.get(..count).unwrap_or_default();
+        failpoint::hit("output", || String::from_utf8_lossy(data).into_owned());
+        let is_of_run = |line: &mut Box<ReadyLine>| line.generation == generation && line.push(kind, data);
+        if ready_line.take_if(is_of_run).is_some() {
+            pool.notify(Note::ReadyLine { program: id, generation });
+        }
+        if let Some(watch) = output_watch.as_mut().filter(|watch| watch.generation == generation) {
+            watch.push(now, id, kind, data, &mut |note| pool.notify(note));
+        }
+        let mut report = |report| pool.notify(origin.note(report));
+        let sink = match kind {
+            StreamKind::Stdout => out,
+            StreamKind::Stderr => err,
+        };
+        let recipients = Recipients { sink, followers, escapes };
+        if *is_tapped {
+            let [of_stdout, of_stderr] = &mut **communications.get_or_insert_default();
+            let marks = match kind {
+                StreamKind::Stdout => of_stdout,
+                StreamKind::Stderr => of_stderr,
+            };
+            let mut plain = listeners::tap(config, kind, marks, data, heard);
+            let length = plain.len();
+            delivery.deliver(now, *origin, recipients, &mut plain, length, &mut report);
+        } else {
+            delivery.deliver(now, *origin, recipients, buffer, count, &mut report);
+        }
+    }
+}
+
+/// What follows from a read that failed; `None`: it is tried again.
+fn outcome_of(error: &io::Error, pipe: &Pipe) -> Option<Outcome> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => None,
+        io::ErrorKind::WouldBlock => Some(Outcome::Empty),
+        // Nobody has the other end open. Somebody may open it again.
+        _ if pipe.is_terminal() && error.raw_os_error() == Some(EIO) => Some(Outcome::Empty),
+        _ => {
+            let (stream, program) = (pipe.kind.as_str(), pipe.program);
+            log::error!("output: cannot read the {stream} of program {program}: {}", crate::util::errno::reason(error));
+            Some(Outcome::Closed)
+        }
+    }
+}
+
+/// Reads what a pipe holds, then it is the next one's turn: what that came to, and how many bytes it was.
+fn drain(
+    pipe: &mut Pipe,
+    intake: &mut Intake<'_>,
+    buffer: &mut Vec<u8>,
+    now: Instant,
+    may_pause: bool,
+) -> (Outcome, usize) {
+    // A line target reads in smaller pieces.
+    let size = intake.program.sink(pipe.kind).read_size(BLOCK_BYTES);
+    let mut total = 0;
+    for _ in 0..pipe.size.div_ceil(size) {
+        if may_pause && intake.is_held_up(now) {
+            return (Outcome::Paused, total);
+        }
+        match pipe.file.read(buffer.get_mut(..size).unwrap_or_default()) {
+            Ok(0) => return (Outcome::Closed, total),
+            Ok(count) => {
+                total += count;
+                intake.take(now, buffer, count);
+                if count < size && !pipe.hung_up && !pipe.is_terminal() {
+                    // Empty: new data or the end come with a new event.
+                    return (Outcome::Empty, total);
+                }
+            }
+            Err(error) => {
+                if let Some(outcome) = outcome_of(&error, pipe) {
+                    return (outcome, total);
+                }
+            }
+        }
+    }
+    (Outcome::More, total)
+}
+
 impl Pump {
     pub(super) fn read(&mut self, now: Instant, token: usize, may_pause: bool) -> Outcome {
         let Some(pipe) = self.pipes.get_mut(&token) else { return Outcome::Closed };
         if pipe.is_at_end {
             return Outcome::Closed;
         }
-        let Some(program) = self.programs.get_mut(&pipe.program) else { return Outcome::Closed };
-        let ring_limit = program.ring_limit();
+        let (id, kind) = (pipe.program, pipe.kind);
+        let Some(program) = self.programs.get_mut(&id) else { return Outcome::Closed };
         if self.buffer.is_empty() {
             self.buffer = self.pool.block();
         }
-        let (id, kind) = (pipe.program, pipe.kind);
-        let tapped = listeners::is_tapped(&program.config, kind);
-        let mut heard = Vec::new();
-        let Program { out, err, followers, ready_line, output_watch, config, communications, escapes, .. } =
-            &mut **program;
-        let generation = pipe.generation;
-        let sink = match kind {
-            StreamKind::Stdout => out,
-            StreamKind::Stderr => err,
+        let delivery = Delivery {
+            strip_escapes: self.settings.strip_ansi,
+            is_terminal: pipe.is_terminal(),
+            ring_limit: program.ring_limit(),
         };
-        let (pool, origin) = (&self.pool, Origin { program: id, stream: kind });
-        let mut report = |report| pool.notify(origin.note(report));
-        let (size, strip_escapes) = (sink.read_size(BLOCK_BYTES), self.settings.strip_ansi);
-        let buffer = &mut self.buffer;
-        let mut outcome = Outcome::More;
-        let mut total = 0;
-        // What a pipe holds, then it is the next one's turn. A line target reads in smaller pieces.
-        for _ in 0..pipe.size.div_ceil(size) {
-            if may_pause && (sink.should_pause(now) || followers.hold_up(kind, now)) {
-                outcome = Outcome::Paused;
-                break;
-            }
-            match pipe.file.read(buffer.get_mut(..size).unwrap_or_default()) {
-                Ok(0) => {
-                    outcome = Outcome::Closed;
-                    break;
-                }
-                Ok(count) => {
-                    total += count;
-                    let data = buffer.get(..count).unwrap_or_default();
-                    failpoint::hit("output", || String::from_utf8_lossy(data).into_owned());
-                    let is_of_run = |line: &mut Box<ReadyLine>| line.generation == generation && line.push(kind, data);
-                    if ready_line.take_if(is_of_run).is_some() {
-                        pool.notify(Note::ReadyLine { program: id, generation });
-                    }
-                    if let Some(watch) = output_watch.as_mut().filter(|watch| watch.generation == generation) {
-                        watch.push(now, id, kind, data, &mut |note| pool.notify(note));
-                    }
-                    let delivery = Delivery { strip_escapes, is_terminal: pipe.is_terminal(), ring_limit };
-                    let recipients = Recipients { sink, followers, escapes };
-                    if tapped {
-                        let [of_stdout, of_stderr] = &mut **communications.get_or_insert_default();
-                        let marks = match kind {
-                            StreamKind::Stdout => of_stdout,
-                            StreamKind::Stderr => of_stderr,
-                        };
-                        let mut plain = listeners::tap(config, kind, marks, data, &mut heard);
-                        let length = plain.len();
-                        delivery.deliver(now, origin, recipients, &mut plain, length, &mut report);
-                    } else {
-                        delivery.deliver(now, origin, recipients, buffer, count, &mut report);
-                    }
-                    if count < size && !pipe.hung_up && !pipe.is_terminal() {
-                        // Empty: new data or the end come with a new event.
-                        outcome = Outcome::Empty;
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    outcome = Outcome::Empty;
-                    break;
-                }
-                // Nobody has the other end open. Somebody may open it again.
-                Err(error) if pipe.is_terminal() && error.raw_os_error() == Some(EIO) => {
-                    outcome = Outcome::Empty;
-                    break;
-                }
-                Err(error) => {
-                    log::error!(
-                        "output: cannot read the {} of program {id}: {}",
-                        kind.as_str(),
-                        crate::util::errno::reason(&error)
-                    );
-                    outcome = Outcome::Closed;
-                    break;
-                }
-            }
-        }
+        let is_tapped = listeners::is_tapped(&program.config, kind);
+        let mut intake = Intake {
+            program,
+            pool: &self.pool,
+            origin: Origin { program: id, stream: kind },
+            generation: pipe.generation,
+            delivery,
+            is_tapped,
+            heard: Vec::new(),
+        };
+        let (outcome, total) = drain(pipe, &mut intake, &mut self.buffer, now, may_pause);
+        let Intake { program, heard, .. } = intake;
         self.busiest = self.busiest.max((total * 100).div_ceil(pipe.size));
         grow_if_chatty(pipe, total);
-        let is_partial = sink.partial_due().is_some();
+        let is_partial = program.sink(kind).partial_due().is_some();
         #[cfg(feature = "http")]
         program.count_written(kind, total);
         if is_partial {
             self.note_partial(id, kind);
         }
-        if tapped {
+        if is_tapped {
             self.hear(now, id, kind, heard);
         }
         outcome
