@@ -2,10 +2,10 @@
 
 use super::super::effect::OutputJob;
 use super::output_client::Client;
+use super::replies::Responder;
 use super::{Effects, daemon_log};
 use crate::api::{self, Keeping, Refusal, Reply, RequestId};
 use crate::output::{self, InternalError, LogPart};
-use crate::process::StdinRefusal;
 use crate::sys;
 
 /// The end of a program's output that `why` shows: lines, and bytes to look for them.
@@ -28,13 +28,8 @@ impl Effects {
                 self.parts.output.follow(id, stream, amount, follow, Box::new(client));
             }
             OutputJob::Read { id, stream, from, length } => {
-                let deliver = move |result: Result<LogPart, InternalError>| {
-                    responder.answer(match result {
-                        Ok(LogPart { bytes, size, file }) => Ok(Reply::LogRead { bytes, size, file }),
-                        Err(InternalError) => Err(Refusal::Internal),
-                    });
-                };
-                self.parts.output.read(id, stream, from, length, output::Responder::new(deliver));
+                let reply = |LogPart { bytes, size, file }| Ok(Reply::LogRead { bytes, size, file });
+                self.parts.output.read(id, stream, from, length, answering(responder, reply));
             }
             OutputJob::ReadDaemonLog { from, length } => {
                 daemon_log::on_thread(responder, move |path| daemon_log::read(path, from, length));
@@ -47,32 +42,23 @@ impl Effects {
             }
             OutputJob::ClearDaemonLog => daemon_log::on_thread(responder, daemon_log::clear),
             OutputJob::Clear { id, name } => {
-                let deliver = move |result: Result<Result<(), String>, InternalError>| {
-                    responder.answer(match result {
-                        Ok(Ok(())) => Ok(Reply::LogsCleared { name }),
-                        Ok(Err(message)) => Err(Refusal::Output { name, message }),
-                        Err(InternalError) => Err(Refusal::Internal),
-                    });
+                let reply = |cleared| match cleared {
+                    Ok(()) => Ok(Reply::LogsCleared { name }),
+                    Err(message) => Err(Refusal::Output { name, message }),
                 };
-                self.parts.output.clear(id, output::Responder::new(deliver));
+                self.parts.output.clear(id, answering(responder, reply));
             }
             #[cfg(feature = "attach")]
             OutputJob::AfterOutput { answer } => {
-                let deliver = move |result: Result<(), InternalError>| {
-                    responder.answer(result.map_err(|InternalError| Refusal::Internal).and(*answer));
-                };
-                self.parts.output.barrier(output::Responder::new(deliver));
+                self.parts.output.barrier(answering(responder, |()| *answer));
             }
             OutputJob::Stdin { id, name, bytes } => {
                 let count = bytes.len();
-                let deliver = move |result: Result<Result<(), StdinRefusal>, InternalError>| {
-                    responder.answer(match result {
-                        Ok(Ok(())) => Ok(Reply::StdinTaken { name, bytes: count }),
-                        Ok(Err(why)) => Err(Refusal::Stdin { name, why }),
-                        Err(InternalError) => Err(Refusal::Internal),
-                    });
+                let reply = move |taken| match taken {
+                    Ok(()) => Ok(Reply::StdinTaken { name, bytes: count }),
+                    Err(why) => Err(Refusal::Stdin { name, why }),
                 };
-                self.parts.output.write_stdin(id, bytes, output::Responder::new(deliver));
+                self.parts.output.write_stdin(id, bytes, answering(responder, reply));
             }
             OutputJob::Keep { file, reply } => match &self.parts.state {
                 Some(state) => state.answer_when_kept(file, responder, *reply),
@@ -82,19 +68,25 @@ impl Effects {
             OutputJob::Metrics(job) => self.tell_metrics(responder, *job),
             OutputJob::Why { id, stream, mut why } => {
                 why.paused = why.pid.and_then(sys::reap::stopped_now);
-                let deliver = move |result: Result<Vec<u8>, InternalError>| {
-                    responder.answer(match result {
-                        Ok(bytes) => {
-                            why.last_output = last_lines(&bytes);
-                            Ok(Reply::Why(why))
-                        }
-                        Err(InternalError) => Err(Refusal::Internal),
-                    });
+                let reply = move |bytes: Vec<u8>| {
+                    why.last_output = last_lines(&bytes);
+                    Ok(Reply::Why(why))
                 };
-                self.parts.output.tail(id, stream, LAST_WORDS, output::Responder::new(deliver));
+                self.parts.output.tail(id, stream, LAST_WORDS, answering(responder, reply));
             }
         }
     }
+}
+
+/// Answers a request by what the output thread gives.
+fn answering<T>(
+    responder: Responder,
+    reply: impl FnOnce(T) -> Result<Reply, Refusal> + Send + 'static,
+) -> output::Responder<T> {
+    let deliver = move |given: Result<T, InternalError>| {
+        responder.answer(given.map_err(|InternalError| Refusal::Internal).and_then(reply));
+    };
+    output::Responder::new(deliver)
 }
 
 /// The last whole lines of the end of a stream.
