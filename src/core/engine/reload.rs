@@ -137,6 +137,17 @@ impl Reload {
         self.reading.as_ref().map_or(0, Vec::len) + self.next.len()
     }
 
+    /// The numbers of instances that are waited for, in their order.
+    #[cfg(test)]
+    pub(super) fn scales_in_order(&self) -> Vec<u32> {
+        let asked = self.reading.iter().flatten().chain(&self.next);
+        let number = |asked: &ReloadRequest| match &asked.purpose {
+            Purpose::Scale { instances, .. } => Some(*instances),
+            _ => None,
+        };
+        asked.filter_map(number).collect()
+    }
+
     /// Whether this request is answered when a file has been read.
     pub(super) fn answers(&self, request: RequestId) -> bool {
         self.reading.iter().flatten().chain(&self.next).any(|asked| asked.request == Some(request))
@@ -146,20 +157,32 @@ impl Reload {
     pub(super) fn forget(&mut self, request: RequestId) {
         for requests in self.reading.iter_mut().chain([&mut self.next]) {
             let Some(place) = requests.iter().position(|other| other.request == Some(request)) else { continue };
-            let gone = requests.remove(place);
-            if !gone.purpose.is_question() {
-                file(requests, ReloadRequest { request: None, ..gone });
+            match requests.get_mut(place) {
+                // It keeps its place: what was asked after it is to win over it.
+                Some(asked) if !asked.purpose.is_question() => asked.request = None,
+                _ => drop(requests.remove(place)),
             }
+            drop_repeated(requests);
         }
     }
 }
 
 /// Requests that nobody waits for come faster than a file on a dead disk can be read: of each kind the last one is kept.
 fn file(requests: &mut Vec<ReloadRequest>, new: ReloadRequest) {
-    if new.request.is_none() {
-        requests.retain(|other| other.request.is_some() || !other.purpose.is_alike(&new.purpose));
-    }
     requests.push(new);
+    drop_repeated(requests);
+}
+
+/// Drops those that nobody waits for and that a later one repeats.
+fn drop_repeated(requests: &mut Vec<ReloadRequest>) {
+    let mut place = 0;
+    while let Some(asked) = requests.get(place) {
+        let later = requests.iter().skip(place + 1).filter(|other| other.request.is_none());
+        match asked.request.is_none() && later.map(|other| &other.purpose).any(|other| other.is_alike(&asked.purpose)) {
+            true => drop(requests.remove(place)),
+            false => place += 1,
+        }
+    }
 }
 
 impl Engine {

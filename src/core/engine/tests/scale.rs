@@ -35,3 +35,18 @@ fn there_are_not_more_instances_than_the_file_may_ask_for() {
     scale(&mut bench, 10_000, false);
     assert_eq!((bench.answers().len(), bench.system.loads), (1, 1));
 }
+
+#[test]
+fn what_was_asked_last_counts_though_whoever_asked_first_has_gone() {
+    let mut bench = Bench::new(&[program("web")]);
+    bench.ask(1, Request::Command(Command::ReadConfiguration));
+    let scale = |instances| Request::Command(Command::Scale { program: name("web"), instances, save: false });
+    bench.ask(2, scale(5));
+    bench.ask(3, scale(2));
+    bench.gone(2);
+    assert_eq!(bench.engine.reload.scales_in_order(), [5, 2]);
+    bench.gone(3);
+    bench.ask(4, scale(5));
+    bench.gone(4);
+    assert_eq!(bench.engine.reload.scales_in_order(), [2, 5], "what nobody waits for is done once");
+}
