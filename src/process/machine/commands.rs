@@ -116,12 +116,13 @@ impl Machine {
                 self.stop(now, from, run, order, cause)
             }
             Phase::PreStart { config } => self.stop_pre_start(config, force, cause),
+            Phase::Waiting { prepared: Some(config) } => self.prepare_anew(config, cause),
             Phase::Up { config } => self.stop_up(now, config, force, cause),
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
             | Phase::Backoff { .. }
-            | Phase::Waiting { .. }
+            | Phase::Waiting { prepared: None }
             | Phase::Spawning { .. }
             | Phase::Stopping { .. }
             | Phase::Ending { .. } => self.go_up(now, phase, force, cause),

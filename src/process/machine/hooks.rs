@@ -95,6 +95,14 @@ impl Machine {
         }
     }
 
+    /// Its `pre_start` was run, perhaps with the settings of before, and is run again: after its `post_stop`, if it has one.
+    pub(super) fn prepare_anew(&mut self, config: Arc<ProgramConfig>, cause: Cause) -> Phase {
+        match self.clean_up_of(&config) {
+            Some(_) => self.stop_prepared(Some(&config), cause),
+            None => Phase::Waiting { prepared: None },
+        }
+    }
+
     /// `STOPPING` of a oneshot that is up. By force without its `stop_command`.
     pub(super) fn stop_up(&mut self, now: Moment, config: Arc<ProgramConfig>, force: bool, cause: Cause) -> Phase {
         self.announce(ProcessState::Exited, ProcessState::Stopping, None, cause);
