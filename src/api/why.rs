@@ -311,7 +311,10 @@ impl Why {
             }
             Condition::Waiting { .. } => return "Next: it starts as soon as that holds.".to_owned(),
             Condition::Fatal { failure, .. } => {
-                if let Failure::DependencyLost { on, .. } = failure.as_ref() {
+                if let Failure::DependencyLost { on, state: None } = failure.as_ref() {
+                    return format!("Next: it starts by itself when {on} is there, and has got there.");
+                }
+                if let Failure::DependencyLost { on, state: Some(_) } = failure.as_ref() {
                     if let Some(step) = self.chain.steps.last().filter(|step| step.disabled) {
                         let disabled = &step.program.name;
                         return format!(

@@ -5,6 +5,7 @@ mod edges;
 mod tests;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::additions::{Scaled, left_out};
 use super::diagnostic::{Fault, Report};
@@ -73,6 +74,27 @@ pub(crate) fn check(
         checker.condition(edge);
     }
     checker.circles(&edges);
+}
+
+/// The names of programs each of which waits for the next, and the last one for the first. No file is taken that has such, but
+/// what is in force may be of two readings of one.
+pub(crate) fn circle<'p>(programs: &'p [Arc<ProgramConfig>]) -> Option<Vec<&'p str>> {
+    let programs: Vec<&'p ProgramConfig> = programs.iter().map(AsRef::as_ref).collect();
+    let edges = edges(&programs, usize::MAX, &mut |_, _, _| ())?;
+    let others = edges.iter().filter(|edge| edge.from != edge.to);
+    let pairs: Vec<(u32, u32)> = others.map(|edge| (edge.from, edge.to)).collect();
+    let topology = Topology::new(programs.len(), &pairs);
+    if topology.depths().is_some() {
+        return None;
+    }
+    let circle = topology.circles(1).into_iter().next()?;
+    Some(
+        circle
+            .into_iter()
+            .filter_map(|number| programs.get(number as usize))
+            .map(|program| program.name.as_str())
+            .collect(),
+    )
 }
 
 /// In supervisord's dialect the name of a process does not tell its section: what names a section names its processes from

@@ -66,7 +66,7 @@ use std::sync::Arc;
 pub use crate::util::command_line::{SplitError, split_command};
 pub(crate) use additions::{Additions, Scale, Scaled, load_with_most};
 pub(crate) use daemon::socket_of;
-pub(crate) use dependencies::{edges as dependency_edges, start_stages};
+pub(crate) use dependencies::{circle as dependency_circle, edges as dependency_edges, start_stages};
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
 pub use environment::{EnvFileError, EnvFileErrorKind, EnvironmentError, parse_environment, read_env_file};
 pub(crate) use expand::instance_value;

@@ -120,8 +120,8 @@ pub enum Failure {
     DependencyLost {
         /// What.
         on: Box<str>,
-        /// The state that it came to.
-        state: ProcessState,
+        /// The state that it came to; `None`: it is not in the configuration in force.
+        state: Option<ProcessState>,
     },
     /// A panic of the daemon itself.
     InternalError,
@@ -206,7 +206,10 @@ impl fmt::Display for Failure {
             Failure::StartWhen { seconds, on } => {
                 write!(f, "it waited in vain for {on}, {seconds} s (start_when_timeout)")
             }
-            Failure::DependencyLost { on, state } => write!(f, "it needs {on}, which is {state}"),
+            Failure::DependencyLost { on, state: Some(state) } => write!(f, "it needs {on}, which is {state}"),
+            Failure::DependencyLost { on, state: None } => {
+                write!(f, "it needs {on}, which is not in the configuration in force")
+            }
             Failure::InternalError => {
                 f.write_str("an internal error of supervice (a panic), please report it; its processes are killed")
             }

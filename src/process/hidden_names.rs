@@ -77,7 +77,7 @@ mod tests {
             Initiator::Related(Arc::new(Related { name: name.into(), relation: Relation::NeededBy, by }))
         };
         let by = related("web", Some(related("secret", None)));
-        let lost = Arc::new(Failure::DependencyLost { on: "secret".into(), state: ProcessState::Fatal });
+        let lost = Arc::new(Failure::DependencyLost { on: "secret".into(), state: Some(ProcessState::Fatal) });
         for mut cause in [
             Cause::Requested { verb: Verb::Start, by, remains_of: None },
             Cause::StartFailed { failure: Arc::clone(&lost) },

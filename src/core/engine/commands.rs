@@ -249,6 +249,7 @@ impl Engine {
             Act::Stop | Act::Kill | Act::Restart { .. } if already.is_some() => Vec::new(),
             Act::Stop | Act::Kill | Act::Restart { .. } => self.act_for_client(act, &ids, &by, terms),
         };
+        self.note_word(act, &ids, &dependants);
         if let Some(name) = already {
             return self.reply(token, Reply::AlreadyThere { act, name });
         }

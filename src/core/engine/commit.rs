@@ -25,7 +25,7 @@ use crate::core::effect::Effect;
 use crate::models::{ProgramConfig, SupervisorConfig};
 use crate::process::{self, Desired, Initiator, Moment, ProcessState};
 use crate::util::quick_hash::QuickState;
-use crate::util::sort::sort;
+use crate::util::sort::{sort, sort_by};
 use crate::util::sorted::SortedSet;
 
 /// The name under which changes of `[supervice]` are told.
@@ -121,8 +121,10 @@ struct PendingCommit {
     /// The programs whose failure takes it back at once.
     watched: Vec<ProcId>,
     failed: Option<RollbackReason>,
-    /// What somebody has disabled since.
-    disabled: SortedSet<String>,
+    /// What was not wanted up before and is by the update: what has failed with old settings, and what others need.
+    raised: Vec<ProcId>,
+    /// What somebody has stopped or disabled since.
+    stopped: SortedSet<String>,
 }
 
 /// Whether an update waits to be confirmed.
@@ -150,10 +152,25 @@ impl Commit {
         self.pending.as_ref().map(|pending| pending.before.config.programs.as_slice())
     }
 
-    /// Somebody disables this one.
-    pub(super) fn note_disabled(&mut self, name: &str) {
+    /// Somebody stops or disables this one.
+    pub(super) fn note_stopped(&mut self, name: &str) {
         if let Some(pending) = &mut self.pending {
-            pending.disabled.insert(name.to_owned());
+            pending.stopped.insert(name.to_owned());
+        }
+    }
+
+    /// Somebody enables this one again.
+    pub(super) fn note_enabled(&mut self, name: &str) {
+        if let Some(pending) = &mut self.pending {
+            pending.stopped.remove(name);
+        }
+    }
+
+    /// Somebody starts this one: it is up by his word from now on.
+    fn note_started(&mut self, id: ProcId, name: &str) {
+        if let Some(pending) = &mut self.pending {
+            pending.stopped.remove(name);
+            pending.raised.retain(|raised| *raised != id);
         }
     }
 
@@ -449,8 +466,10 @@ impl Engine {
         self.announce(None, Announcement::Reload(ReloadChange::CommitPending { seconds }));
         let failed = watched.iter().find_map(|id| self.failed_at_once(*id));
         self.timers.set(TimerKey::Commit, Some(if failed.is_some() { self.now } else { until }));
-        let disabled = SortedSet::default();
-        self.commit.pending = Some(Box::new(PendingCommit { before, until, watched, failed, disabled }));
+        let is_raised = |entry: &Entry| is_wanted(entry) && !before.up.contains(entry.name());
+        let raised = self.registry.configured().filter(|(_, entry)| is_raised(entry)).map(|(id, _)| id).collect();
+        let stopped = SortedSet::default();
+        self.commit.pending = Some(Box::new(PendingCommit { before, until, watched, failed, raised, stopped }));
     }
 
     /// A start that needs what can't get there has failed before anything is executed.
@@ -484,6 +503,21 @@ impl Engine {
         }
     }
 
+    /// Somebody has asked for this of some processes, which the way back of an update then leaves alone. `dependants`: those
+    /// that follow.
+    pub(super) fn note_word(&mut self, act: Act, ids: &[ProcId], dependants: &[ProcId]) {
+        if !self.commit.is_open() {
+            return;
+        }
+        for id in ids.iter().chain(dependants) {
+            let Some(entry) = self.registry.get(*id) else { continue };
+            match act {
+                Act::Stop | Act::Kill => self.commit.note_stopped(entry.name()),
+                Act::Start | Act::Restart { .. } => self.commit.note_started(*id, entry.name()),
+            }
+        }
+    }
+
     /// The time of an update is over, or it has failed: it is taken back.
     pub(super) fn roll_back(&mut self) {
         let Some(pending) = self.commit.pending.take() else { return };
@@ -493,10 +527,10 @@ impl Engine {
         self.refuse_updates(&reason);
         self.commit.taken_back = Some(Box::new(reason));
         let Snapshot { config, mut up, additions } = pending.before;
-        // What was disabled meanwhile, and is down, is not started for having been up.
-        for name in pending.disabled.iter() {
+        // What somebody has stopped meanwhile, and is down, is not started for having been up.
+        for name in pending.stopped.iter() {
             let entry = self.registry.find(name).and_then(|id| self.registry.get(id));
-            if self.kept.disabled.contains(name) && !entry.is_some_and(is_wanted) {
+            if !entry.is_some_and(is_wanted) {
                 up.remove(name);
             }
         }
@@ -507,6 +541,24 @@ impl Engine {
         // For the log, which is told what does not stop.
         self.wait_for(None, Terms::default(), WaitKind::Reload(Box::new(change.summary())), &change.removals());
         self.stop_removed(&change, &Initiator::Rollback);
+        self.stop_raised(pending.raised);
+    }
+
+    /// Stops what the update has started although it was down before, unless something else needs it by now.
+    fn stop_raised(&mut self, mut raised: Vec<ProcId>) {
+        let is_up = |id: ProcId| self.registry.get(id).is_some_and(|entry| !entry.leaving && is_wanted(entry));
+        raised.retain(|id| is_up(*id));
+        // Those first that others of them need last.
+        sort_by(&mut raised, |one, other| self.graph.depth(*other).cmp(&self.graph.depth(*one)));
+        let mut stopped: SortedSet<ProcId> = SortedSet::default();
+        for id in &raised {
+            let others = self.graph.needed_by(*id).iter().filter(|link| link.kind.is_hard()).map(|link| link.from);
+            if others.filter(|other| is_up(*other)).all(|other| stopped.contains(&other)) {
+                stopped.insert(*id);
+            }
+        }
+        let stopped: Vec<ProcId> = stopped.iter().copied().collect();
+        self.act_in_order(Act::Stop, &stopped, &Initiator::Rollback, true);
     }
 
     /// The daemon ends: there is nothing to go back to any more.

@@ -41,8 +41,9 @@ impl Engine {
         if was_enabled != enabled && !is_transient {
             self.keep_disabled(name, !enabled);
         }
-        if !enabled {
-            self.commit.note_disabled(name);
+        match enabled {
+            true => self.commit.note_enabled(name),
+            false => self.commit.note_stopped(name),
         }
         if let Some(id) = id.filter(|_| was_enabled != enabled) {
             self.note(id, Cause::EnabledSet { enabled, by });

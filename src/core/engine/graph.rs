@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use crate::api::ProcId;
 use crate::config::dependency_edges;
-use crate::models::{DependencyCondition, DependencyKind, ProgramConfig};
+use crate::models::{Dependency, DependencyCondition, DependencyKind, DependencyTarget, ProgramConfig};
 use crate::util::sort::sort_by;
 use crate::util::sorted::SortedMap;
 use crate::util::topology::Topology;
@@ -45,6 +45,8 @@ pub(super) struct Graph {
     needed_by: Vec<Link>,
     /// Each process, if any has links.
     nodes: SortedMap<ProcId, Node>,
+    /// Those that require something which is not in force, and its name: groups come and go one by one (`supervisorctl add`).
+    absent: SortedMap<ProcId, Box<str>>,
 }
 
 impl Graph {
@@ -52,13 +54,13 @@ impl Graph {
     /// needs `web` needs its instances from the moment on in which it has some.
     fn new(programs: &[(ProcId, &ProgramConfig)], is_leaving: &dyn Fn(ProcId) -> bool) -> Graph {
         let present: Vec<_> = programs.iter().filter(|(id, _)| !is_leaving(*id)).copied().collect();
-        let mut needs = links(&present);
+        let (mut needs, absent) = links(&present);
         if present.len() < programs.len() {
-            needs.extend(links(programs).into_iter().filter(|link| is_leaving(link.from)));
+            needs.extend(links(programs).0.into_iter().filter(|link| is_leaving(link.from)));
             sort_by(&mut needs, |one, other| one.from.cmp(&other.from));
         }
         if needs.is_empty() {
-            return Graph::default();
+            return Graph { absent, ..Graph::default() };
         }
         let place = |id: ProcId| programs.partition_point(|(other, _)| *other < id) as u32;
         let pairs: Vec<(u32, u32)> = needs.iter().map(|link| (place(link.from), place(link.on))).collect();
@@ -75,12 +77,17 @@ impl Graph {
             };
             nodes.insert(*id, node);
         }
-        Graph { needs, needed_by, nodes }
+        Graph { needs, needed_by, nodes, absent }
     }
 
     /// Nothing depends on anything.
     pub(super) fn is_empty(&self) -> bool {
         self.needs.is_empty()
+    }
+
+    /// What this process requires and is not in force: the first such thing.
+    pub(super) fn absent(&self, id: ProcId) -> Option<&str> {
+        self.absent.get(&id).map(AsRef::as_ref)
     }
 
     /// Ids are given from 0 on, one after the other: those of the first configuration are places.
@@ -113,19 +120,29 @@ impl Graph {
     }
 }
 
-/// From each of these to what it needs of them.
-fn links(programs: &[(ProcId, &ProgramConfig)]) -> Vec<Link> {
+/// From each of these to what it needs of them; and what each requires that is none of them.
+fn links(programs: &[(ProcId, &ProgramConfig)]) -> (Vec<Link>, SortedMap<ProcId, Box<str>>) {
     let configs: Vec<&ProgramConfig> = programs.iter().map(|(_, program)| *program).collect();
-    // The names were checked when the configuration was loaded.
-    let edges = dependency_edges(&configs, usize::MAX, &mut |_, _, _| ()).unwrap_or_default();
     let id = |number: u32| programs.get(number as usize).map_or(ProcId::MAX, |(id, _)| *id);
+    let mut absent = SortedMap::default();
+    // All names of a file were checked when it was loaded; but not all of it may be in force.
+    let mut note = |from: usize, kind: DependencyKind, on: &Dependency| {
+        if kind.is_hard() && absent.get(&id(from as u32)).is_none() {
+            let name = match &on.target {
+                DependencyTarget::Program(name) => name.as_str().into(),
+                DependencyTarget::Group(name) => format!("group:{name}").into(),
+            };
+            absent.insert(id(from as u32), name);
+        }
+    };
+    let edges = dependency_edges(&configs, usize::MAX, &mut note).unwrap_or_default();
     let links = edges.iter().map(|edge| Link {
         from: id(edge.from),
         on: id(edge.to),
         kind: edge.kind,
         condition: edge.condition,
     });
-    links.collect()
+    (links.collect(), absent)
 }
 
 fn range((first, count): (u32, u32)) -> Range<usize> {
@@ -175,7 +192,7 @@ mod tests {
     fn without_dependencies_nothing_is_allocated() {
         let programs = [program("db", &[]), program("web", &[])];
         let programs: Vec<(ProcId, &ProgramConfig)> = (0..).zip(&programs).collect();
-        let Graph { needs, needed_by, nodes } = Graph::new(&programs, &|_| false);
-        assert_eq!((needs.capacity(), needed_by.capacity(), nodes.len()), (0, 0, 0));
+        let Graph { needs, needed_by, nodes, absent } = Graph::new(&programs, &|_| false);
+        assert_eq!((needs.capacity(), needed_by.capacity(), nodes.len(), absent.len()), (0, 0, 0, 0));
     }
 }

@@ -7,7 +7,7 @@ use super::commit::ApplyMode;
 use super::ledger::ReplyToken;
 use super::{Engine, Entry};
 use crate::api::{Changes, ConfigRow, Refusal, ReloadFailure, Reply};
-use crate::config::Configuration;
+use crate::config::{Configuration, dependency_circle};
 use crate::models::ProgramConfig;
 use crate::process::{Initiator, ProcessState};
 
@@ -53,6 +53,18 @@ impl<'c> Groups<'c> {
     }
 }
 
+/// What is in force is put together of several readings of the file, and can't be taken if it runs in circles.
+pub(super) fn circle_in(new: &Configuration) -> Option<ReloadFailure> {
+    let circle = dependency_circle(&new.programs)?;
+    let path: Vec<&str> = circle.iter().chain(circle.first()).copied().collect();
+    let text = format!(
+        "with what is in force, each waits for the next: {}; take the others as they are in the file first, or all at once \
+         (supervicectl update)",
+        path.join(" -> ")
+    );
+    Some(ReloadFailure::Config(text.into()))
+}
+
 fn members<'c>(config: &'c Configuration, group: &'c str) -> impl Iterator<Item = &'c Arc<ProgramConfig>> {
     config.programs.iter().filter(move |program| program.group_name() == group)
 }
@@ -94,6 +106,9 @@ impl Engine {
         new.programs.splice(place..place, members(&kept, name).cloned());
         #[cfg(feature = "attach")]
         if let Some(why) = self.taken_by_transient(&new) {
+            return self.refuse(token, Refusal::ReloadFailed(why));
+        }
+        if let Some(why) = circle_in(&new) {
             return self.refuse(token, Refusal::ReloadFailed(why));
         }
         self.apply_config(new, &ApplyMode::Reload, &by);

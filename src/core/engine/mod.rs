@@ -396,7 +396,12 @@ impl Engine {
     /// The next thing to be done; call until `None`.
     pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
         while self.effects.is_empty() && self.stop_next() {}
-        let effect = self.effects.pop_front();
+        let effect = loop {
+            match self.effects.pop_front() {
+                Some(Effect::Spawn { id, generation, .. }) if self.take_spawn_back(id, generation) => self.end_turn(),
+                effect => break effect,
+            }
+        };
         if effect.is_none() && self.effects.capacity() > MOST_EFFECTS_KEPT {
             // The start of thousands of programs must not hold its memory for ever.
             self.effects = VecDeque::new();

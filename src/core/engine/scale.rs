@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::commands::CommandContext;
 use super::commit::ApplyMode;
+use super::groups::circle_in;
 use super::kept::Scale as KeptScale;
 use super::ledger::ReplyToken;
 use super::reload::{Purpose, Wanted};
@@ -132,7 +133,10 @@ impl Engine {
             return Err(fault(ScaleFault::FileChanged));
         }
         new.programs = loaded.with_their_instances(new.programs);
-        Ok((new, *in_file))
+        match circle_in(&new) {
+            Some(why) => Err(Refusal::UpdateFailed(why)),
+            None => Ok((new, *in_file)),
+        }
     }
 
     /// Takes programs into force, and others out of it, without any other change.
@@ -171,15 +175,17 @@ impl Engine {
         let its = loaded.config.programs.iter().filter(|program| names.contains(&program.name));
         // Whoever has asked at the same time may have made it.
         let its: Vec<_> = its.filter(|program| self.registry.find(&program.name).is_none()).cloned().collect();
-        if let (Some(refusal), false) = (self.refusal_of_pending_commit(), its.is_empty()) {
+        let its_names: Vec<String> = its.iter().map(|program| program.name.clone()).collect();
+        new.programs.extend(its);
+        let refusal = || self.refusal_of_pending_commit().or_else(|| circle_in(&new).map(Refusal::UpdateFailed));
+        if let (false, Some(refusal)) = (its_names.is_empty(), refusal()) {
             if let Some(token) = token {
                 self.refuse(token, refusal);
             }
             return;
         }
-        if !its.is_empty() {
-            self.additions.instances.extend(its.iter().map(|program| program.name.clone()));
-            new.programs.extend(its);
+        if !its_names.is_empty() {
+            self.additions.instances.extend(its_names);
             let change = self.apply_config(new, &ApplyMode::Add, by);
             self.stop_removed(&change, by);
         }

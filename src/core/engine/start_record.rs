@@ -36,6 +36,14 @@ impl StartRecord {
         }
     }
 
+    /// It is not executed after all.
+    pub(super) fn taken_back(&mut self) {
+        if self.ready.is_none() {
+            self.spawned = None;
+            self.attempts = self.attempts.saturating_sub(1);
+        }
+    }
+
     /// This was the last thing that it had to wait for.
     pub(super) fn passed(&mut self, hurdle: Hurdle) {
         if self.ready.is_none() {

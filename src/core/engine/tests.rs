@@ -23,6 +23,7 @@ mod lifetimes;
 mod milestones;
 mod obstacles;
 mod on_fatal;
+mod one_sweep;
 mod operate;
 mod output_watch;
 mod scale;
@@ -40,6 +41,7 @@ mod tasks;
 mod transients;
 mod update;
 mod usage;
+mod way_back;
 
 use self::bench::{Bench, act, name, program, reload};
 use super::*;

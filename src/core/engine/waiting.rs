@@ -12,7 +12,7 @@ use super::{Engine, Entry};
 use crate::api::{ProcId, Reached, Unreached};
 use crate::models::{DependencyCondition, DependencyKind};
 use crate::process::{
-    self, Awaited, Condition, Exit, Generation, Initiator, Machine, Moment, ProcessState, Related, Relation,
+    self, Awaited, Condition, Desired, Exit, Generation, Initiator, Machine, Moment, ProcessState, Related, Relation,
 };
 use crate::util::sorted::SortedSet;
 
@@ -24,8 +24,8 @@ enum Gate {
     Open,
     /// Something may still get there.
     Waits,
-    /// This one is required and can't get there.
-    Lost(ProcId),
+    /// This one is required and can't get there; `None`: something is required that is not in the configuration in force.
+    Lost(Option<ProcId>),
 }
 
 /// How things stand with one dependency.
@@ -117,11 +117,14 @@ impl Engine {
             match self.standing(link) {
                 Standing::Holds => {}
                 Standing::Coming => gate = Gate::Waits,
-                Standing::Lost if link.kind.is_hard() => return Gate::Lost(link.on),
+                Standing::Lost if link.kind.is_hard() => return Gate::Lost(Some(link.on)),
                 Standing::Lost => {}
             }
         }
-        gate
+        match self.graph.absent(id) {
+            Some(_) => Gate::Lost(None),
+            None => gate,
+        }
     }
 
     /// A machine wants its program executed.
@@ -148,12 +151,29 @@ impl Engine {
             Gate::Lost(on) => {
                 self.end_watch(id);
                 self.feed(id, process::Event::Held { generation });
-                if let Some(event) = self.lost(on, generation) {
+                if let Some(event) = self.lost(id, on, generation) {
                     self.feed(id, event);
                 }
             }
         }
         false
+    }
+
+    /// Whether a program that is about to be executed is not, because something that it needs has ended since that was decided:
+    /// the ends of several processes are told one after the other.
+    pub(super) fn take_spawn_back(&mut self, id: ProcId, generation: Generation) -> bool {
+        let is_wanted = |machine: &Machine| machine.generation() == generation && machine.desired() == Desired::Up;
+        let is_about_to_start = self.registry.get(id).is_some_and(|entry| is_wanted(&entry.machine));
+        if !is_about_to_start || self.graph.needs(id).is_empty() || matches!(self.gate(id), Gate::Open) {
+            return false;
+        }
+        if let Some(entry) = self.registry.get_mut(id) {
+            entry.start_record.taken_back();
+        }
+        // It finds the gate closed and is held, or given up.
+        self.may_begin(id, generation);
+        self.pump(id);
+        true
     }
 
     /// Tells a machine something while what it wants done is being done.
@@ -163,10 +183,16 @@ impl Engine {
         }
     }
 
-    fn lost(&self, on: ProcId, generation: Generation) -> Option<process::Event> {
-        let entry = self.registry.get(on)?;
-        let state = entry.machine.state();
-        Some(process::Event::DependencyLost { generation, on: entry.name().into(), state })
+    /// What a machine is told that waits in vain for this one.
+    fn lost(&self, id: ProcId, on: Option<ProcId>, generation: Generation) -> Option<process::Event> {
+        let (on, state) = match on {
+            Some(on) => {
+                let entry = self.registry.get(on)?;
+                (entry.name().into(), Some(entry.machine.state()))
+            }
+            None => (self.graph.absent(id)?.into(), None),
+        };
+        Some(process::Event::DependencyLost { generation, on, state })
     }
 
     /// Something has happened to this process.
@@ -282,13 +308,18 @@ impl Engine {
         }
     }
 
-    /// One that waits does so in vain. (One that has been told so already is told nothing: others would be told again of it.)
-    fn give_up_waiting(&mut self, id: ProcId, on: ProcId) {
+    /// One that waits does so in vain. One that knows that already is told nothing: those that need it would be told of it again,
+    /// and those that need them, once for each way there.
+    fn give_up_waiting(&mut self, id: ProcId, on: Option<ProcId>) {
         let is_concerned = |machine: &&Machine| machine.is_waiting() || machine.awaits_dependency();
         let Some(machine) = self.registry.get(id).map(|entry| &entry.machine).filter(is_concerned) else { return };
-        if let Some(event) = self.lost(on, machine.generation()) {
-            self.tell(id, event);
+        let Some(event) = self.lost(id, on, machine.generation()) else { return };
+        if let process::Event::DependencyLost { on, state, .. } = &event
+            && machine.lost_dependency() == Some((on, *state))
+        {
+            return;
         }
+        self.tell(id, event);
     }
 
     fn name_of(&self, id: ProcId) -> Arc<str> {

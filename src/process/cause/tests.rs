@@ -176,7 +176,7 @@ fn all() -> Vec<(Cause, &'static str, &'static str)> {
         (Cause::DependencyBack { on: None }, "it needs something else by now", r#"{"kind":"dependency_back"}"#),
         (
             Cause::GaveUp {
-                failure: Arc::new(Failure::DependencyLost { on: "db".into(), state: ProcessState::Fatal }),
+                failure: Arc::new(Failure::DependencyLost { on: "db".into(), state: Some(ProcessState::Fatal) }),
                 after: None,
             },
             "it needs db, which is FATAL",

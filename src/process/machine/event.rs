@@ -67,8 +67,8 @@ pub enum Event {
         generation: Generation,
         /// What that is.
         on: Box<str>,
-        /// The state that it came to.
-        state: ProcessState,
+        /// The state that it came to; `None`: it is not in the configuration in force.
+        state: Option<ProcessState>,
     },
     /// What it waits for outside has not come in time (`start_when_timeout`).
     StartWhenTimedOut {

@@ -59,7 +59,7 @@ impl Machine {
 
     /// `FATAL`, although it stays wanted up: it starts by itself when the dependency gets there after all. Until then it tells
     /// what has become of that by now.
-    pub(super) fn dependency_lost(&mut self, phase: Phase, on: Box<str>, state: ProcessState) -> Phase {
+    pub(super) fn dependency_lost(&mut self, phase: Phase, on: Box<str>, state: Option<ProcessState>) -> Phase {
         let lost = Arc::new(Failure::DependencyLost { on, state });
         match phase {
             Phase::Waiting { prepared } => self.lose_prepared(prepared, lost),
@@ -126,6 +126,13 @@ impl Machine {
             | Phase::Unhealthy { .. }
             | Phase::Stopping { .. } => false,
         }
+    }
+
+    /// What it was given up for, and the state which that was in; `None`: it was not.
+    pub fn lost_dependency(&self) -> Option<(&str, Option<ProcessState>)> {
+        let Phase::Fatal { failure, .. } = &self.phase else { return None };
+        let Failure::DependencyLost { on, state } = failure.as_ref() else { return None };
+        self.awaits_dependency().then_some((on, *state))
     }
 
     /// It is up, or will come up by itself: nobody has to ask for it.

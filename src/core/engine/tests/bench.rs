@@ -46,6 +46,8 @@ pub(super) fn client() -> Initiator {
 
 pub(super) struct Bench {
     pub now: Moment,
+    /// So much time goes by for each thing that comes of an effect, as it does outside.
+    pub tick: Duration,
     pub engine: Engine,
     pub system: FakeSystem,
 }
@@ -72,7 +74,7 @@ impl Bench {
         let now = Moment::from_nanos(86_400_000_000_000);
         let programs = programs.iter().cloned().map(Arc::new).collect();
         let engine = Engine::new(now, OWN_PID, None, settings, programs);
-        let mut bench = Bench { now, engine, system: FakeSystem::default() };
+        let mut bench = Bench { now, tick: Duration::ZERO, engine, system: FakeSystem::default() };
         bench.turn(|_, _| ());
         bench
     }
@@ -94,6 +96,7 @@ impl Bench {
         while let Some(effect) = self.engine.poll_effect() {
             self.system.perform(effect, self.clock(), &mut results);
             for input in results.drain(..) {
+                self.now = self.now + self.tick;
                 self.engine.handle(self.now, input);
             }
         }

@@ -561,3 +561,25 @@ fn a_completed_oneshot_with_a_stop_command_is_restarted_with_those_that_need_it(
     goes_and_comes_back(&mut bench);
     assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")]);
 }
+
+/// Whoever requires a whole layer is told of its failure by each of its members: once, whatever stands below.
+#[test]
+fn a_failure_below_many_layers_is_told_once_to_each() {
+    const LAYERS: usize = 8;
+    const EACH: usize = 20;
+    let root = ProgramConfig { group: Some(name("l0")), startretries: 0, ..timed("root") };
+    let above = |layer: usize, number: usize| ProgramConfig {
+        group: Some(format!("l{layer}")),
+        ..quick(&format!("p{layer}-{number}"), &format!("group:l{}", layer - 1))
+    };
+    let layers = (1..=LAYERS).flat_map(|layer| (0..EACH).map(move |number| above(layer, number)));
+    let programs: Vec<ProgramConfig> = [root].into_iter().chain(layers).collect();
+    let names = programs.iter().map(|program| program.name.clone()).collect();
+    let mut bench = Bench::new(&programs);
+    let terms = Terms { wait: false, ..Terms::default() };
+    bench.ask(1, Request::Command(Command::Act { act: Act::Start, on: Selector::Processes(names), terms }));
+    // By the number of ways to the root that would take years.
+    bench.end(0, Exit::Code(1));
+    assert_eq!(bench.state(&format!("p{LAYERS}-0")), ProcessState::Fatal);
+    assert_eq!(bench.came_to(ProcessState::Fatal).len(), programs.len());
+}

@@ -1,7 +1,7 @@
 //! Groups that supervisord's clients take into force and out of it, and the order of their members.
 
 use super::bench::{quick, update};
-use super::dependencies::ask;
+use super::dependencies::{ask, list};
 use super::*;
 use crate::api::Changes;
 use crate::process::Transition;
@@ -98,4 +98,46 @@ fn a_group_that_was_given_up_can_be_removed_though_it_is_to_be_tried_again() {
     let spawned = bench.system.pids;
     bench.pass(3_600);
     assert_eq!(bench.system.pids, spawned, "it is not tried again");
+}
+
+/// What somebody needs may be taken out of force, and put into it later.
+#[test]
+fn nothing_starts_without_a_group_that_it_requires_and_that_is_not_in_force() {
+    let file = [quick("db"), ProgramConfig { requires: list("db"), ..quick("web") }];
+    let mut bench = Bench::new(&file);
+    bench.ask(1, remove_group("db"));
+    bench.start(2, "web");
+    assert_eq!((bench.state("web"), bench.system.pids), (ProcessState::Fatal, 0));
+    assert_eq!(bench.describe("web"), "it needs db, which is not in the configuration in force");
+    bench.ask(1, add_group("db"));
+    assert_eq!((bench.state("db"), bench.state("web")), (ProcessState::Running, ProcessState::Running));
+
+    let mut bench = Bench::new(&[quick("x")]);
+    bench.read(&[quick("x"), file[0].clone(), file[1].clone()]);
+    bench.ask(1, add_group("web"));
+    assert_eq!((bench.state("web"), bench.system.pids), (ProcessState::Fatal, 0));
+    bench.ask(1, add_group("db"));
+    assert_eq!((bench.state("db"), bench.state("web")), (ProcessState::Running, ProcessState::Running));
+}
+
+/// Of two readings of the file, neither of which runs in circles.
+#[test]
+fn a_group_with_which_what_is_in_force_would_run_in_circles_is_refused() {
+    let mut bench = Bench::new(&[ProgramConfig { requires: list("b"), ..quick("a") }, quick("b")]);
+    bench.start(1, "a");
+    bench.read(&[ProgramConfig { requires: list("a"), ..quick("b") }, quick("a")]);
+    let on = Selector::Group(name("b"));
+    bench.ask(1, Request::Command(Command::Act { act: Act::Stop, on, terms: Terms::default() }));
+    bench.end(0, Exit::Signal(15));
+    bench.end(1, Exit::Signal(15));
+    bench.ask(2, remove_group("b"));
+    bench.ask(3, add_group("b"));
+    let message = bench.message();
+    assert!(message.contains("each waits for the next: b -> a -> b"), "{message}");
+    assert_eq!(bench.in_force(), ["a"]);
+    // The other one is as in the file then.
+    bench.ask(4, remove_group("a"));
+    bench.ask(5, add_group("a"));
+    bench.ask(6, add_group("b"));
+    assert_eq!((bench.state("a"), bench.state("b")), (ProcessState::Running, ProcessState::Running));
 }

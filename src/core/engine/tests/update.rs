@@ -5,7 +5,7 @@ use super::dependencies::list;
 use super::*;
 use crate::api::{Changes, DaemonChanges, ReloadChange, Reread, RollbackReason, Updated, Watch};
 use crate::config::Diagnostic;
-use crate::models::{AccessRule, AutoRestart, DefaultOutput, HttpConfig, ProgramType};
+use crate::models::{AccessRule, AutoRestart, DefaultOutput, HookCommand, HttpConfig, ProgramType};
 use crate::process::{Cause, SpawnError, SpawnStage};
 
 impl Bench {
@@ -513,4 +513,48 @@ fn an_update_that_needs_what_can_not_get_there_is_taken_back_at_once() {
     assert_eq!((bench.last_client(), bench.message().as_str()), (2, wanted));
     assert_eq!(bench.system.names(), ["db"]);
     assert!(!bench.is_unconfirmed());
+}
+
+/// `web`, whose `pre_start` was run, and which waits for `db`, that has crashed meanwhile.
+fn prepared(bench: &mut Bench) {
+    bench.start(1, "web");
+    bench.end(0, Exit::Code(1));
+    let task = *bench.system.tasks.keys().next().expect("its pre_start runs");
+    end_task(bench, task);
+    assert_eq!(bench.describe("web"), "waiting for db (BACKOFF, retry 1 of 3 in 1 s)");
+}
+
+fn end_task(bench: &mut Bench, task: u64) {
+    bench.handle(Input::TaskExited { task, exit: Exit::Code(0) });
+    bench.handle(Input::Output(Note::TaskOutput { task, tail: Vec::new() }));
+}
+
+fn with_pre_start(post_stop: &[&str]) -> ProgramConfig {
+    let command = |command: &str| HookCommand { command: name(command), may_fail: false, as_daemon: false };
+    let mut web = ProgramConfig { requires: list("db"), ..quick("web") };
+    web.hooks.pre_start = vec![command("prepare")];
+    web.hooks.post_stop = post_stop.iter().map(|text| command(text)).collect();
+    web
+}
+
+#[test]
+fn what_was_prepared_with_old_settings_is_prepared_anew() {
+    for post_stop in [&[][..], &["clean"]] {
+        let web = with_pre_start(post_stop);
+        let mut bench = Bench::new(&[quick("db"), web.clone()]);
+        prepared(&mut bench);
+        bench.ask(2, update(None));
+        bench.load(&[quick("db"), other(&web)]);
+        if !post_stop.is_empty() {
+            assert_eq!((bench.state("web"), bench.system.tasks.len()), (ProcessState::Stopping, 1));
+            let clean = *bench.system.tasks.keys().next().expect("what was prepared is cleaned up");
+            end_task(&mut bench, clean);
+        }
+        bench.pass(2);
+        assert_eq!(bench.state("db"), ProcessState::Running);
+        let task = *bench.system.tasks.keys().next().expect("its pre_start runs again");
+        end_task(&mut bench, task);
+        assert_eq!(bench.state("web"), ProcessState::Running);
+        assert_eq!(bench.entry(1).machine.run_config().map(|config| &*config.command), Some("other"));
+    }
 }

@@ -518,7 +518,7 @@ fn a_dependency_that_is_lost_between_pre_start_and_spawn_is_waited_for_after_the
     let generation = held(&mut bench);
     while bench.machine.poll_action().is_some() {}
     bench.hooks();
-    let lost = Event::DependencyLost { generation, on: "db".into(), state: Fatal };
+    let lost = Event::DependencyLost { generation, on: "db".into(), state: Some(Fatal) };
     bench.feed(lost);
     assert_eq!((bench.machine.state(), bench.hooks()), (Stopping, vec![Hook::PostStop]));
     bench.hook_succeeded(Hook::PostStop);
