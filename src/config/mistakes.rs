@@ -99,7 +99,7 @@ pub(super) fn continues_conditions(open_key: &str, line: &str) -> bool {
 }
 
 /// A value of more lines than this is not looked into.
-const MAX_LINES: usize = 100;
+pub(super) const MAX_LINES: usize = 100;
 
 /// Whether a value plainly goes on in the next line, whatever that looks like: it has not begun yet, or it ends with a comma,
 /// within quotes, or with a backslash.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::diagnostic::{Fault, Place, Report, Shown, is_secret};
 use super::document::{Document, Guess, INCLUDE_SECTION, SwallowedKey};
 use super::mistakes::{
-    continues_conditions, continues_on_purpose, header_fault, key_of, looks_like_header, unbracketed_header,
+    MAX_LINES, continues_conditions, continues_on_purpose, header_fault, key_of, looks_like_header, unbracketed_header,
 };
 use super::sections::SUPERVISORD_SECTION;
 use crate::models::Dialect;
@@ -183,6 +183,11 @@ impl OpenKey<'_> {
         text
     }
 
+    /// A list of many lines is a list of many lines; it is not put together for each of them.
+    fn continues_on_purpose(&self) -> bool {
+        self.more.len() >= MAX_LINES || continues_on_purpose(&self.lines())
+    }
+
     fn lines(&self) -> Vec<&str> {
         [self.value].into_iter().chain(self.more.iter().copied()).collect()
     }
@@ -266,7 +271,7 @@ impl<'t> Reader<'_, 't> {
     fn continuation(&mut self, number: u32, text: &'t str) {
         let behind_comment = std::mem::take(&mut self.behind_comment);
         let Some(open) = &mut self.open else { return };
-        let is_meant = || continues_on_purpose(&open.lines()) || continues_conditions(&open.key, text);
+        let is_meant = || open.continues_on_purpose() || continues_conditions(&open.key, text);
         let swallowed = key_of(text).filter(|_| !is_meant());
         open.more.push(text);
         let (key, first) = (open.key.clone().into_owned(), open.place.line);

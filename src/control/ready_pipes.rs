@@ -60,6 +60,20 @@ impl ReadyPipes {
         Some((run, report))
     }
 
+    /// Reads all of them: each that has something to tell tells it.
+    pub(super) fn read_all(&mut self, registry: &Registry, mut tell: impl FnMut(ReadyRun, ReadyReport)) {
+        let mut place = 0;
+        while let Some(ready) = self.pipes.get_mut(place) {
+            match ready.report() {
+                Some(report) => {
+                    tell(ready.run, report);
+                    self.close(registry, place);
+                }
+                None => place += 1,
+            }
+        }
+    }
+
     fn close(&mut self, registry: &Registry, place: usize) {
         let closed = self.pipes.swap_remove(place);
         let _ = registry.deregister(&mut SourceFd(&closed.pipe.as_raw_fd()));
@@ -144,6 +158,31 @@ mod tests {
         late.write_all(b"\n").expect("there is room");
         assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok((run(9), ReadyReport::Ready)));
         handle.shutdown(TEST_TIMEOUT);
+    }
+
+    /// A child that has ended is reaped at once behind it: what it has written meanwhile is not told by a later poll.
+    #[test]
+    fn all_that_was_written_is_read_without_a_poll() {
+        let poll = mio::Poll::new().expect("a poll");
+        let mut pipes = ReadyPipes::default();
+        let mut writers: Vec<PipeWriter> = (0..4)
+            .map(|id| {
+                let (reader, writer) = pipe().expect("a pipe");
+                pipes.add(poll.registry(), Token(id), run(id as ProcId), reader).expect("registered");
+                writer
+            })
+            .collect();
+        writers[0].write_all(b"\n").expect("there is room");
+        writers[2].write_all(b"not yet").expect("there is room");
+        drop(writers.pop());
+        let mut told = Vec::new();
+        pipes.read_all(poll.registry(), |run, report| told.push((run.id, report)));
+        told.sort_unstable_by_key(|(id, _)| *id);
+        assert_eq!(told, [(0, ReadyReport::Ready), (3, ReadyReport::Never)]);
+        writers[2].write_all(b"\n").expect("there is room");
+        let mut told = Vec::new();
+        pipes.read_all(poll.registry(), |run, report| told.push((run.id, report)));
+        assert_eq!(told, [(2, ReadyReport::Ready)]);
     }
 
     #[test]

@@ -115,6 +115,8 @@ pub enum Note {
     ListenerLost {
         /// Which.
         program: ProgramId,
+        /// The run.
+        generation: Generation,
         /// What it has said.
         said: String,
     },

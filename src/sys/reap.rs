@@ -128,6 +128,8 @@ pub struct Swept {
     pub exits: Vec<(i32, Exit)>,
     /// No child is left, neither a known one nor a stranger.
     pub is_childless: bool,
+    /// The strangers that were reaped: their numbers are free.
+    pub strangers: Vec<i32>,
 }
 
 /// Reaps this child if it is `known` and has ended: by its pid, for which the kernel need not look at all others, as it does in
@@ -157,26 +159,25 @@ pub fn sweep<T, S: BuildHasher>(
     known: &HashMap<i32, T, S>,
     mut before_reaping: impl FnMut(&T),
 ) -> Swept {
-    let mut exits = Vec::new();
-    let mut strangers = 0;
+    let (mut exits, mut strangers) = (Vec::new(), Vec::new());
     loop {
         let pid = match ask_ended(libc::P_ALL, 0, libc::WNOWAIT) {
             Waited::Ended(pid, _) => pid,
-            Waited::NothingEnded => return Swept { exits, is_childless: false },
-            Waited::NoChild => return Swept { exits, is_childless: true },
+            Waited::NothingEnded => return Swept { exits, is_childless: false, strangers },
+            Waited::NoChild => return Swept { exits, is_childless: true, strangers },
         };
         let owner = known.get(&pid);
         let ours = owner.is_some();
-        if !ours && (scope == ReapScope::Known || strangers >= MAX_STRANGERS) {
-            exits.extend(known.keys().filter_map(|pid| Some((*pid, reap(*pid)?))));
-            return Swept { exits, is_childless: false };
+        if !ours && (scope == ReapScope::Known || strangers.len() >= MAX_STRANGERS) {
+            exits.extend(known.keys().filter_map(|pid| reap_known(*pid, known, &mut before_reaping)));
+            return Swept { exits, is_childless: false, strangers };
         }
         if let Some(owner) = owner {
             before_reaping(owner);
         }
         match reap(pid) {
             Some(exit) if ours => exits.push((pid, exit)),
-            Some(_) => strangers += 1,
+            Some(_) => strangers.push(pid),
             // Somebody else took it between the look and the reaping.
             None => continue,
         }

@@ -95,10 +95,20 @@ pub fn signal_leader(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> 
 
 /// Signals everything in the leader's process group. Signal 0 only asks.
 ///
+/// A child that has not made its group yet is signalled alone: on a busy machine it may be told to end before it has run at
+/// all.
+///
 /// # Errors
 ///
 /// An invalid signal number.
 pub fn signal_group(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> {
+    match signal_whole_group(leader, signal)? {
+        GroupSignal::Gone if !leader.reaped && leader.pid > 1 => signal_leader(leader, signal),
+        answer => Ok(answer),
+    }
+}
+
+fn signal_whole_group(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> {
     if signal > 64 {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }

@@ -85,9 +85,11 @@ impl Server {
                     self.notifications.read_all(|read| tell(sink, read));
                     sink(ServerEvent::NotificationsRead(run));
                 }
-                // Who is ready by a pipe was told in this turn, where it came first.
+                // What was written after the poll of this turn is not among its events.
                 Message::ReadBeforeEnds => {
                     let sink = &self.sink;
+                    let ready = |run, report| sink(ServerEvent::Readiness(run, report));
+                    self.ready_pipes.read_all(self.poll.registry(), ready);
                     self.notifications.read_all(|read| tell(sink, read));
                     sink(ServerEvent::ReadBeforeEnds);
                 }

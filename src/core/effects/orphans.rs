@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::super::engine::adoption::{Identity, Input, Output, VARIABLE};
@@ -22,9 +23,14 @@ pub(in crate::core) fn identify(config: &SupervisorConfig) -> Option<Identity> {
         Ok(absolute) if !place.starts_with('@') => absolute.to_str()?.into(),
         Ok(_) | Err(_) => place.into(),
     };
-    let pid = i32::try_from(std::process::id()).ok()?;
-    Some(Identity { place, process: proc::stat(pid)?.id() })
+    let process = proc::stat(i32::try_from(std::process::id()).ok()?)?.id();
+    // One that begins anew in the same process is another: no process with this number has begun at that time.
+    let author = ProcessId { start_time: process.start_time + RUNS.fetch_add(1, Ordering::Relaxed), ..process };
+    Some(Identity { place, process, author })
 }
+
+/// How often a daemon has begun in this process.
+static RUNS: AtomicU64 = AtomicU64::new(0);
 
 /// The processes that adoption is interested in, held.
 #[derive(Default)]

@@ -23,7 +23,7 @@ impl Effects {
         if let Some(pid) = named.filter(|_| !sweep_is_due) {
             let swept = self.reap_with(|children, before| Swept {
                 exits: sys::reap::reap_known(pid, children, before).into_iter().collect(),
-                is_childless: false,
+                ..Swept::default()
             });
             let found = !swept.exits.is_empty();
             self.tell_exits(swept, results);
@@ -63,7 +63,9 @@ impl Effects {
     }
 
     fn tell_exits(&mut self, swept: Swept, results: &mut Vec<Input>) {
-        let Swept { exits, is_childless } = swept;
+        let Swept { exits, is_childless, strangers } = swept;
+        // Their numbers may be those of what a program leaves behind one day.
+        self.foreign_children.retain(|pid| !strangers.contains(pid));
         let is_childless = is_childless && self.inherits_orphans;
         if is_childless {
             self.inherited.note_none();

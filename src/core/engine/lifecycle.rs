@@ -354,8 +354,9 @@ impl Engine {
                 let change = OutputChange::Lost { trouble };
                 self.announce(Some(program), Announcement::Output { program: config, stream, change });
             }
-            Note::ListenerLost { program, said } => {
-                if let Some(entry) = self.registry.get_mut(program) {
+            Note::ListenerLost { program, generation, said } => {
+                let of_run = |entry: &&mut super::Entry| entry.machine.generation() == generation;
+                if let Some(entry) = self.registry.get_mut(program).filter(of_run) {
                     entry.listener_said = Some(said.into());
                 }
             }

@@ -60,13 +60,20 @@ pub(super) fn is_tapped(config: &ProgramConfig, kind: StreamKind) -> bool {
 
 impl Pump {
     /// Passes on what was heard in a stream.
-    pub(super) fn hear(&mut self, now: Instant, id: ProgramId, kind: StreamKind, heard: Vec<Heard>) {
+    pub(super) fn hear(
+        &mut self,
+        now: Instant,
+        Origin { program: id, stream: kind }: Origin,
+        generation: Generation,
+        heard: Vec<Heard>,
+    ) {
         for heard in heard {
             match heard {
                 Heard::Answer(bytes) => {
                     // It waits for the next event: nothing is to be gathered.
                     self.is_told = true;
                     let acts = self.listeners.heard(now, id, &bytes);
+                    self.tell_of_lost(&acts, generation);
                     self.do_for_listeners(acts);
                 }
                 Heard::Log(bytes) => {
@@ -123,14 +130,21 @@ impl Pump {
                     log::error!("pool {pool} event buffer overflowed, discarding event {serial}");
                 }
                 Act::Rejected(id, serial) => log::warn!("{}: event {serial} was rejected", self.name_of(id)),
-                Act::Lost(id, said) => {
-                    log::warn!(
-                        "{}: it has said '{said}', which is neither READY nor a RESULT; it gets no more events until it is restarted",
-                        self.name_of(id)
-                    );
-                    self.pool.notify(Note::ListenerLost { program: id, said });
-                }
+                // Told where it was heard.
+                Act::Lost(..) => {}
             }
+        }
+    }
+
+    /// Tells of those that this run of one of them has said something by which they get no more events.
+    fn tell_of_lost(&self, acts: &[Act], generation: Generation) {
+        for act in acts {
+            let Act::Lost(program, said) = act else { continue };
+            log::warn!(
+                "{}: it has said '{said}', which is neither READY nor a RESULT; it gets no more events until it is restarted",
+                self.name_of(*program)
+            );
+            self.pool.notify(Note::ListenerLost { program: *program, generation, said: said.clone() });
         }
     }
 

@@ -240,7 +240,7 @@ impl Pump {
             heard: Vec::new(),
         };
         let (outcome, total) = drain(pipe, &mut intake, &mut self.buffer, now, may_pause);
-        let Intake { program, heard, .. } = intake;
+        let Intake { program, heard, origin, generation, .. } = intake;
         self.busiest = self.busiest.max((total * 100).div_ceil(pipe.size));
         grow_if_chatty(pipe, total);
         let is_partial = program.sink(kind).partial_due().is_some();
@@ -250,7 +250,7 @@ impl Pump {
             self.note_partial(id, kind);
         }
         if is_tapped {
-            self.hear(now, id, kind, heard);
+            self.hear(now, origin, generation, heard);
         }
         outcome
     }

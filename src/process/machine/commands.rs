@@ -32,7 +32,8 @@ impl Machine {
         self.desired = Desired::Up;
         let bounds = self.tally.bounds.take().filter(|_| Machine::is_automatic(&by));
         self.tally = Tally { bounds, ..self.tally.begin() };
-        if phase.state().is_down() && Machine::is_automatic(&by) {
+        let is_down = phase.state().is_down() && !matches!(phase, Phase::Up { .. });
+        if is_down && Machine::is_automatic(&by) {
             if let (Some(limit), Some(last)) = (self.exceeds_limit(now), &self.last_run) {
                 let failure = Failure::Exited { exit: last.exit, age_ms: last.age_ms() };
                 return self.exceeded(now, phase, failure, limit);

@@ -105,3 +105,25 @@ fn by_its_pid_a_known_child_is_reaped_once_it_has_ended_and_nobody_else_is() {
         assert_eq!(reap(stranger), Some(Exit::Code(1)));
     });
 }
+
+#[test]
+fn whoever_is_reaped_beside_a_stranger_that_is_left_alone_is_told_of_before() {
+    in_own_process(
+        "sys::reap::tests::whoever_is_reaped_beside_a_stranger_that_is_left_alone_is_told_of_before",
+        || {
+            let (stranger, ours) = (shell("exit 1"), shell("exit 2"));
+            // Both have ended, the stranger stands before ours.
+            for pid in [stranger, ours] {
+                let deadline = Instant::now() + TEST_TIMEOUT;
+                while wait(libc::P_PID, u32::try_from(pid).unwrap(), libc::WNOWAIT).is_none() {
+                    assert!(Instant::now() < deadline, "{pid} has not ended");
+                }
+            }
+            let mut told = Vec::new();
+            let swept = sweep(ReapScope::Known, &HashMap::from([(ours, "ours")]), |owner| told.push(*owner));
+            assert_eq!((swept.exits, told), (vec![(ours, Exit::Code(2))], vec!["ours"]));
+            let swept = sweep(ReapScope::All, &HashMap::<i32, ()>::new(), |()| {});
+            assert_eq!((swept.strangers, swept.is_childless), (vec![stranger], true));
+        },
+    );
+}

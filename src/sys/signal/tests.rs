@@ -139,3 +139,19 @@ fn a_group_of_another_user_is_denied() {
         until("its end", || reap::reap(child.pid) == Some(Exit::Signal(9)));
     });
 }
+
+/// It was forked, and has not come to make its group.
+#[test]
+fn a_child_without_a_group_of_its_own_is_signalled_alone() {
+    for has_pidfd in [true, false] {
+        let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let pidfd = open_pidfd(pid).filter(|_| has_pidfd);
+        let leader = Leader { pid, pidfd: pidfd.as_ref().map(AsFd::as_fd), reaped: false, session: pid };
+        assert_eq!(signal_group(leader, 15).unwrap(), GroupSignal::Delivered);
+        let status = child.wait().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+        let leader = Leader { reaped: true, ..leader };
+        assert_eq!(signal_group(leader, 15).unwrap(), GroupSignal::Gone, "its number may be another's");
+    }
+}

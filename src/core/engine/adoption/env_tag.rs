@@ -21,6 +21,9 @@ pub(crate) struct Identity {
     pub place: Arc<str>,
     /// The daemon's own process.
     pub process: ProcessId,
+    /// What the tags of its programs name in its place: what it has left behind before it began anew (`restart` of
+    /// supervisord's clients) is a dead daemon's.
+    pub author: ProcessId,
 }
 
 impl Identity {
@@ -30,7 +33,7 @@ impl Identity {
         if config.reconcile == Reconcile::Off || config.name.contains('/') {
             return None;
         }
-        let tag = EnvTag { leader: 0, daemon: self.process, program: config.name.clone() };
+        let tag = EnvTag { leader: 0, daemon: self.author, program: config.name.clone() };
         Some(format!("{VARIABLE}={tag}/{}", self.place).into_bytes())
     }
 }
@@ -38,7 +41,7 @@ impl Identity {
 impl Identity {
     /// The leader of the run whose tag this is; `None` for what another daemon has started.
     pub(crate) fn leader_in_tag(&self, tag: &[u8]) -> Option<i32> {
-        EnvTag::parse(tag, &self.place).filter(|tag| tag.daemon == self.process).map(|tag| tag.leader)
+        EnvTag::parse(tag, &self.place).filter(|tag| tag.daemon == self.author).map(|tag| tag.leader)
     }
 }
 
@@ -79,7 +82,8 @@ mod tests {
     use super::*;
 
     fn identity(place: &str) -> Identity {
-        Identity { place: place.into(), process: ProcessId { pid: 7, start_time: 70 } }
+        let process = ProcessId { pid: 7, start_time: 70 };
+        Identity { place: place.into(), process, author: process }
     }
 
     #[test]

@@ -90,8 +90,9 @@ impl<'a> View<'a> {
         View { identity, facts, living, ancestry }
     }
 
-    fn lives(&self, process: ProcessId) -> bool {
-        self.living.get(&process.pid).is_some_and(|there| there.id == process)
+    /// Whether another daemon lives. In our own process there is none beside us: what was there before us has ended.
+    fn lives(&self, daemon: ProcessId) -> bool {
+        daemon.pid != self.identity.process.pid && self.living.get(&daemon.pid).is_some_and(|there| there.id == daemon)
     }
 
     /// The processes with a whole tag of a daemon at our place, and whether they see the same namespaces as we do.
@@ -106,7 +107,7 @@ impl<'a> View<'a> {
     /// The daemons that have started what is tagged, this one left out.
     fn authors(&self) -> impl Iterator<Item = ProcessId> {
         let tags = self.tags().filter(|(process, _, _)| !self.ancestry.pids.contains(&process.id.pid));
-        tags.map(|(_, _, tag)| tag.daemon).filter(|daemon| *daemon != self.identity.process)
+        tags.map(|(_, _, tag)| tag.daemon).filter(|daemon| *daemon != self.identity.author)
     }
 }
 
@@ -209,7 +210,7 @@ mod tests {
     const OURS: ProcessId = ProcessId { pid: 50, start_time: 500 };
 
     fn identity() -> Identity {
-        Identity { place: "/s".into(), process: OURS }
+        Identity { place: "/s".into(), process: OURS, author: OURS }
     }
 
     /// `(pid, ppid, session)`; the start time is ten times the pid.
@@ -294,6 +295,17 @@ mod tests {
         let facts = facts(&living, &[(60, "60/50.500/web//s"), (80, "80/70.700/web//s")]);
         assert_eq!(judged(&facts), SortedMap::default());
         assert_eq!(undecided(&identity(), &facts, &all()), [70], "it may be about to end");
+    }
+
+    /// Its process is the same; what survived its end is nobody's.
+    #[test]
+    fn a_daemon_that_begins_anew_takes_what_it_has_left_behind_for_a_dead_ones() {
+        let again = Identity { author: ProcessId { start_time: 501, ..OURS }, ..identity() };
+        let living = [(1, 0, 1), (50, 1, 50), (60, 50, 60), (70, 50, 70)];
+        let facts = facts(&living, &[(60, "60/50.500/web//s"), (70, "70/50.501/web//s")]);
+        let dead = dead_daemons(&again, &facts, &all());
+        let found = judge(&again, &facts, &dead, &SortedMap::default());
+        assert_eq!(found.get("web").map(|found| pids(&found.certain)), Some(vec![60]), "70 is of this run");
     }
 
     #[test]

@@ -18,7 +18,7 @@ fn id(pid: i32) -> ProcessId {
 }
 
 fn adoption() -> Adoption {
-    Adoption::new(Some(Identity { place: "/s".into(), process: id(50) }))
+    Adoption::new(Some(Identity { place: "/s".into(), process: id(50), author: id(50) }))
 }
 
 fn programs(reconcile: Reconcile) -> Vec<Program> {
@@ -75,7 +75,7 @@ fn nobody_looks_where_nothing_can_be() {
     after_an_orderly_end.expect_none();
     assert_eq!(after_an_orderly_end.begin(programs(Reconcile::Auto)), settled);
     assert_eq!(adoption().begin(Vec::new()), [Output::Scan], "programs may come later");
-    let init = Identity { place: "/s".into(), process: id(1) };
+    let init = Identity { place: "/s".into(), process: id(1), author: id(1) };
     let mut adoption = Adoption::new(Some(init));
     assert_eq!(adoption.begin(programs(Reconcile::Kill)), settled);
     assert!(adoption.is_settled() && adoption.poll_timeout().is_none());

@@ -24,7 +24,7 @@ fn facts() -> ScanFacts {
 /// whether the end was clean.
 fn end_early(signals: usize) -> (Vec<u8>, Option<bool>) {
     let now = Moment::from_nanos(1_000_000_000);
-    let identity = Identity { place: "/s".into(), process: process(50) };
+    let identity = Identity { place: "/s".into(), process: process(50), author: process(50) };
     let programs = vec![program("web").into()];
     let mut engine = Engine::new(now, 50, Some(identity), SupervisorConfig::default(), programs);
     engine.begin(now);

@@ -53,7 +53,7 @@ impl Sim {
             }
         }
         table.populate();
-        let adoption = Adoption::new(Some(Identity { place: OWN_PLACE.into(), process: table.own }));
+        let adoption = Adoption::new(Some(Identity { place: OWN_PLACE.into(), process: table.own, author: table.own }));
         let (stopping, killed, seen) = (BTreeMap::new(), Vec::new(), Seen::default());
         let begin = table.now;
         Sim { table, adoption, programs, stopping, killed, settled: 0, begin, seen }
