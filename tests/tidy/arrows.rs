@@ -46,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config::all_keys",
             "config::changed_keys",
             "config::changed_settings",
+            "config::dependency_circle",
             "config::dependency_edges",
             "config::diff_shared",
             "config::differ_in_number_alone",

@@ -96,7 +96,7 @@ impl Bench {
         while let Some(effect) = self.engine.poll_effect() {
             self.system.perform(effect, self.clock(), &mut results);
             for input in results.drain(..) {
-                self.now = self.now + self.tick;
+                self.now += self.tick;
                 self.engine.handle(self.now, input);
             }
         }
