@@ -21,103 +21,114 @@ impl Server {
     pub(super) fn take_messages(&mut self, now: Instant) {
         // Answers that come meanwhile have their own wake-up: the thread goes back to the poll in between.
         for message in self.queue.try_iter().take(self.queue.len()).collect::<Vec<_>>() {
-            match message {
-                Message::Reply(conn, payload) => {
-                    if let Some(client) = self.clients.get_mut(&conn) {
-                        match payload {
-                            Payload::Answer(answer) => client.answer(*answer, clock()),
-                            #[cfg(test)]
-                            Payload::Frame(frame) => client.answer_frame(frame),
-                        }
-                        self.serve(now, conn);
-                    }
-                }
-                Message::Feed(conn, feed) => self.feed(conn, feed, now),
-                #[cfg(feature = "http")]
-                Message::Worked(conn, step) => {
-                    if let Some(client) = self.clients.get_mut(&conn) {
-                        client.worked(*step);
-                        self.serve(now, conn);
-                    }
-                }
-                Message::Looked(looked) => {
-                    if let Some(listener) = self.names.looked(*looked, now, self.poll.registry()) {
-                        self.replace_listener(listener, now);
-                    }
-                }
-                Message::AwaitReady(run, pipe) => self.await_ready(run, pipe),
-                Message::ForgetReady(run) => {
-                    self.ready_pipes.remove(self.poll.registry(), run);
-                    self.path_waits.remove(self.poll.registry(), run);
-                }
-                Message::ForgetConditions(run) => {
-                    self.path_waits.remove(self.poll.registry(), run);
-                    self.network_waits.remove(self.poll.registry(), run);
-                }
-                Message::AwaitNetwork(awaited) => {
-                    self.network_waits.add(self.poll.registry(), NETWORK, awaited, now);
-                }
-                Message::AwaitPath(awaited) => {
-                    self.path_waits.add(self.poll.registry(), PATHS, awaited, report_path(&self.report));
-                }
-                Message::PathLooked(looked) => {
-                    let report = || report_path(&self.report);
-                    match self.path_waits.looked(self.poll.registry(), looked, now, report) {
-                        Some(PathNews::Ready(run)) => (self.sink)(ServerEvent::Readiness(run, ReadyReport::Ready)),
-                        Some(PathNews::Seen { run, condition, is_there }) => {
-                            (self.sink)(ServerEvent::ConditionSeen { run, condition, is_there });
-                        }
-                        None => {}
-                    }
-                }
-                Message::WatchChanges(run, paths) => {
-                    self.changes.add(self.poll.registry(), CHANGES, run, paths, report_changes(&self.report));
-                }
-                Message::ForgetChanges(run) => self.changes.remove(self.poll.registry(), run),
-                Message::ChangesLooked(looked) => {
-                    if let Some((run, path)) = self.changes.looked(looked, now) {
-                        (self.sink)(ServerEvent::Changed(run, path));
-                    }
-                }
-                Message::ListenNotify(socket) => self.listen_notify(socket),
-                Message::ReadNotifications(run) => {
-                    let sink = &self.sink;
-                    self.notifications.read_all(|read| tell(sink, read));
-                    sink(ServerEvent::NotificationsRead(run));
-                }
-                // What was written after the poll of this turn is not among its events.
-                Message::ReadBeforeEnds => {
-                    let sink = &self.sink;
-                    let ready = |run, report| sink(ServerEvent::Readiness(run, report));
-                    self.ready_pipes.read_all(self.poll.registry(), ready);
-                    self.notifications.read_all(|read| tell(sink, read));
-                    sink(ServerEvent::ReadBeforeEnds);
-                }
-                Message::LookAtNames => self.names.look_now(now),
-                Message::WatchClock(watch) => self.watch_clock(watch),
-                Message::News(Pace::Now) => self.hand_out(),
-                Message::News(Pace::Gathered) => self.hand_out_soon(now),
-                Message::EndStreams => self.end_streams(),
-                #[cfg(feature = "http")]
-                Message::ChangeDoors(change) => self.change_doors(change, now),
-                Message::RemoveSockets => {
-                    self.doors.iter_mut().for_each(|door| drop(door.guard.take()));
-                    self.names.remove_socket();
-                }
-                Message::Shutdown(end) => {
-                    self.ending = Some(end);
-                    for mut door in self.doors.drain(..) {
-                        let _ = self.poll.registry().deregister(door.source());
-                        self.guards.extend(door.guard.take());
-                    }
-                    self.hand_out();
-                    self.end_feeds(now);
-                    self.clients.values_mut().for_each(Client::finish);
-                    let all: Vec<ConnId> = self.clients.keys().copied().collect();
-                    all.into_iter().for_each(|conn| self.serve(now, conn));
+            self.take_message(message, now);
+        }
+    }
+
+    fn take_message(&mut self, message: Message, now: Instant) {
+        match message {
+            Message::Reply(conn, payload) => self.answer(conn, payload, now),
+            Message::Feed(conn, feed) => self.feed(conn, feed, now),
+            #[cfg(feature = "http")]
+            Message::Worked(conn, step) => {
+                if let Some(client) = self.clients.get_mut(&conn) {
+                    client.worked(*step);
+                    self.serve(now, conn);
                 }
             }
+            Message::Looked(looked) => {
+                if let Some(listener) = self.names.looked(*looked, now, self.poll.registry()) {
+                    self.replace_listener(listener, now);
+                }
+            }
+            Message::AwaitReady(run, pipe) => self.await_ready(run, pipe),
+            Message::ForgetReady(run) => {
+                self.ready_pipes.remove(self.poll.registry(), run);
+                self.path_waits.remove(self.poll.registry(), run);
+            }
+            Message::ForgetConditions(run) => {
+                self.path_waits.remove(self.poll.registry(), run);
+                self.network_waits.remove(self.poll.registry(), run);
+            }
+            Message::AwaitNetwork(awaited) => self.network_waits.add(self.poll.registry(), NETWORK, awaited, now),
+            Message::AwaitPath(awaited) => {
+                self.path_waits.add(self.poll.registry(), PATHS, awaited, report_path(&self.report));
+            }
+            Message::PathLooked(looked) => {
+                let news = self.path_waits.looked(self.poll.registry(), looked, now, || report_path(&self.report));
+                self.tell_of_path(news);
+            }
+            Message::WatchChanges(run, paths) => {
+                self.changes.add(self.poll.registry(), CHANGES, run, paths, report_changes(&self.report));
+            }
+            Message::ForgetChanges(run) => self.changes.remove(self.poll.registry(), run),
+            Message::ChangesLooked(looked) => {
+                if let Some((run, path)) = self.changes.looked(looked, now) {
+                    (self.sink)(ServerEvent::Changed(run, path));
+                }
+            }
+            Message::ListenNotify(socket) => self.listen_notify(socket),
+            Message::ReadNotifications(run) => {
+                self.notifications.read_all(|read| tell(&self.sink, read));
+                (self.sink)(ServerEvent::NotificationsRead(run));
+            }
+            Message::ReadBeforeEnds => self.read_before_ends(),
+            Message::LookAtNames => self.names.look_now(now),
+            Message::WatchClock(watch) => self.watch_clock(watch),
+            Message::News(Pace::Now) => self.hand_out(),
+            Message::News(Pace::Gathered) => self.hand_out_soon(now),
+            Message::EndStreams => self.end_streams(),
+            #[cfg(feature = "http")]
+            Message::ChangeDoors(change) => self.change_doors(change, now),
+            Message::RemoveSockets => {
+                self.doors.iter_mut().for_each(|door| drop(door.guard.take()));
+                self.names.remove_socket();
+            }
+            Message::Shutdown(end) => self.begin_end(end, now),
         }
+    }
+
+    fn answer(&mut self, conn: ConnId, payload: Payload, now: Instant) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        match payload {
+            Payload::Answer(answer) => client.answer(*answer, clock()),
+            #[cfg(test)]
+            Payload::Frame(frame) => client.answer_frame(frame),
+        }
+        self.serve(now, conn);
+    }
+
+    fn tell_of_path(&self, news: Option<PathNews>) {
+        match news {
+            Some(PathNews::Ready(run)) => (self.sink)(ServerEvent::Readiness(run, ReadyReport::Ready)),
+            Some(PathNews::Seen { run, condition, is_there }) => {
+                (self.sink)(ServerEvent::ConditionSeen { run, condition, is_there });
+            }
+            None => {}
+        }
+    }
+
+    /// What programs have told before they ended is told before their ends are. What was written after the poll of this turn is
+    /// not among its events.
+    fn read_before_ends(&mut self) {
+        let sink = &self.sink;
+        self.ready_pipes.read_all(self.poll.registry(), |run, report| sink(ServerEvent::Readiness(run, report)));
+        self.notifications.read_all(|read| tell(sink, read));
+        sink(ServerEvent::ReadBeforeEnds);
+    }
+
+    /// Takes nothing more: what is answered is still sent, until `end`.
+    fn begin_end(&mut self, end: Instant, now: Instant) {
+        self.ending = Some(end);
+        for mut door in self.doors.drain(..) {
+            let _ = self.poll.registry().deregister(door.source());
+            self.guards.extend(door.guard.take());
+        }
+        self.hand_out();
+        self.end_feeds(now);
+        self.clients.values_mut().for_each(Client::finish);
+        let all: Vec<ConnId> = self.clients.keys().copied().collect();
+        all.into_iter().for_each(|conn| self.serve(now, conn));
     }
 
     fn await_ready(&mut self, run: ReadyRun, pipe: PipeReader) {

@@ -486,3 +486,18 @@ fn orphans_that_nothing_ends_hold_up_the_end_for_a_while_only() {
         before = kills;
     }
 }
+
+/// The note comes from another thread: by then the listener may have been restarted.
+#[test]
+fn what_a_listener_has_said_wrongly_is_of_its_run() {
+    let mut bench = Bench::new(&[quick("listener")]);
+    bench.start(1, "listener");
+    let lost = |generation| Input::Output(Note::ListenerLost { program: 0, generation, said: name("oops") });
+    let generation = bench.entry(0).machine.generation();
+    bench.handle(lost(generation));
+    assert_eq!(bench.row("listener").listener_said.as_deref(), Some("oops"));
+    bench.ask(2, act(Act::Restart { force: false }, "listener"));
+    bench.end(0, Exit::Signal(15));
+    bench.handle(lost(generation));
+    assert_eq!((bench.state("listener"), bench.row("listener").listener_said), (ProcessState::Running, None));
+}
