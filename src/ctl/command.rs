@@ -1,6 +1,9 @@
 //! Verbs that command several processes: in one operation, so that those that need each other are done in order; what has no such
 //! operation, and a daemon that does not know it, concurrently.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use serde_json::{Value, json};
 
 use super::call::{Call, answer_code, code_of, explain, fail_at, is_unknown_command};
@@ -111,19 +114,58 @@ pub(super) fn restart(call: &Call<'_>) -> u8 {
     }
     let (controller, terms) = (call.patient(), terms(call));
     let batch = Batch { kind: Kind::Processes, at_a_time: 1, waits: terms.wait };
-    on_each(call, &call.args.names, &batch, None, &|name| roll(&controller, name, force, terms))
+    let rolling = Rolling { controller: &controller, force, terms, restarted_with: Mutex::default() };
+    on_each(call, &call.args.names, &batch, None, &|name| rolling.roll(name))
 }
 
-/// Restarts one and waits until it is `RUNNING` and healthy.
-fn roll(controller: &Controller, name: &str, force: bool, terms: Terms) -> Result<String, ClientError> {
-    let restarted = controller.restart_process_with(name, force, terms)?;
-    match controller.wait_for(name, WaitFor::Healthy, terms.timeout) {
-        Ok(_) => Ok(restarted),
-        Err(error) if is_unknown_command(&error) => {
-            let message = format!("{restarted}, but this daemon can't tell when it is healthy ({error})");
-            Err(ClientError::Failed { code: None, refusal: None, message, cause_data: None })
+/// A restart of one after the other.
+struct Rolling<'a> {
+    controller: &'a Controller,
+    force: bool,
+    terms: Terms,
+    /// Those that were restarted because they need one that came before them, with its name: once is enough.
+    restarted_with: Mutex<HashMap<String, String>>,
+}
+
+impl Rolling<'_> {
+    /// Restarts one, unless it was restarted with another one, and waits until it is `RUNNING` and healthy.
+    fn roll(&self, name: &str) -> Result<String, ClientError> {
+        let with = self.restarted_with().get(name).cloned();
+        let restarted = match with {
+            Some(other) => format!("Restarted {name} with {other}"),
+            None => self.restart(name)?,
+        };
+        match self.controller.wait_for(name, WaitFor::Healthy, self.terms.timeout) {
+            Ok(_) => Ok(restarted),
+            Err(error) if is_unknown_command(&error) => {
+                let message = format!("{restarted}, but this daemon can't tell when it is healthy ({error})");
+                Err(ClientError::Failed { code: None, refusal: None, message, cause_data: None })
+            }
+            Err(error) => Err(error),
         }
-        Err(error) => Err(error),
+    }
+
+    /// As an operation on several: its answer names those that were restarted with it.
+    fn restart(&self, name: &str) -> Result<String, ClientError> {
+        let done = self.controller.restart_processes(&[name.to_owned()], self.force, self.terms);
+        if done.as_ref().is_err_and(is_of_old_daemon) {
+            return self.controller.restart_process_with(name, self.force, self.terms);
+        }
+        let Results { mut results, also } = done?;
+        let Some((_, restarted)) = results.pop() else {
+            let message = format!("the daemon does not say what became of {name}");
+            return Err(ClientError::Failed { code: None, refusal: None, message, cause_data: None });
+        };
+        let mut message = restarted?;
+        if !also.is_empty() {
+            message.push_str(&format!(", and what needs it: {}", also.join(", ")));
+        }
+        self.restarted_with().extend(also.into_iter().map(|other| (other, name.to_owned())));
+        Ok(message)
+    }
+
+    fn restarted_with(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.restarted_with.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -203,13 +245,18 @@ fn on_each(
 /// `None`: the daemon takes one name only.
 fn all_at_once(progress: &Progress<'_>, all: AtOnce<'_>) -> Option<Result<Results, ClientError>> {
     let result = all(&progress.begin_all());
-    // What is wrong with a name is told with that; that there is none, by a daemon that has looked for one.
-    let old = [ErrorCode::InvalidRequest, ErrorCode::NotFound, ErrorCode::UnknownCommand].map(ErrorCode::as_str);
-    if result.as_ref().is_err_and(|error| error.code().is_some_and(|code| old.contains(&code))) {
+    if result.as_ref().is_err_and(is_of_old_daemon) {
         progress.begin_anew();
         return None;
     }
     Some(result)
+}
+
+/// Whether a daemon answers so that takes one name only. What is wrong with a name is told with that; that there is none, by a daemon
+/// that has looked for one.
+fn is_of_old_daemon(error: &ClientError) -> bool {
+    let old = [ErrorCode::InvalidRequest, ErrorCode::NotFound, ErrorCode::UnknownCommand].map(ErrorCode::as_str);
+    error.code().is_some_and(|code| old.contains(&code))
 }
 
 fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String>, also: &[String]) -> u8 {

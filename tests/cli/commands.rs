@@ -88,6 +88,36 @@ fn status_joins_pages() {
     assert_eq!(fake.requests(), [r#"{"command":"status","offset":1}"#, r#"{"command":"status"}"#]);
 }
 
+/// Once as what needs another one, and not again in its own turn.
+#[test]
+fn a_rolling_restart_restarts_none_twice() {
+    let fake = Fake::new(|request, stream| {
+        let request: serde_json::Value = serde_json::from_str(request).expect("JSON");
+        let one = |name: &serde_json::Value| {
+            let message = format!("Restarted {}", name.as_str().unwrap_or_default());
+            serde_json::json!({"name": name, "status": "ok", "message": message})
+        };
+        let answer = match request["names"].as_array() {
+            Some(names) => {
+                let also = if names[0] == "a" { vec!["b", "c"] } else { Vec::new() };
+                serde_json::json!({"status": "ok", "results": names.iter().map(one).collect::<Vec<_>>(), "also": also})
+            }
+            None => one(&request["name"]),
+        };
+        send(stream, &answer.to_string());
+    });
+    let told = "Restarted a, and what needs it: b, c\nRestarted b with a\nRestarted d\n";
+    assert_eq!(fake.ctl(&["restart", "--rolling", "a", "b", "d"]), outcome(0, told, ""));
+    let asked = [
+        r#"{"command":"restart","force":false,"names":["a"]}"#,
+        r#"{"command":"restart","force":false,"names":["d"]}"#,
+        r#"{"command":"wait","for":"healthy","name":"a"}"#,
+        r#"{"command":"wait","for":"healthy","name":"b"}"#,
+        r#"{"command":"wait","for":"healthy","name":"d"}"#,
+    ];
+    assert_eq!(fake.requests(), asked);
+}
+
 /// What takes minutes as a whole tells of each meanwhile.
 #[test]
 fn a_result_is_printed_when_those_before_it_are_known_and_not_with_the_last() {
@@ -96,11 +126,13 @@ fn a_result_is_printed_when_those_before_it_are_known_and_not_with_the_last() {
         let may_go = std::sync::Mutex::new(may_go);
         let fake = Fake::new(move |request, stream| {
             let request: serde_json::Value = serde_json::from_str(request).expect("JSON");
-            if request["name"] == "b" && request["command"] == args[0] {
+            let name = if args[0] == "restart" { &request["names"][0] } else { &request["name"] };
+            if name == "b" {
                 let waited = may_go.lock().expect("no panic").recv_timeout(Duration::from_secs(120));
                 waited.expect("the first result was read before the last one was given");
             }
-            send(stream, &serde_json::json!({"status": "ok", "message": request["name"]}).to_string());
+            let result = serde_json::json!({"name": name, "status": "ok", "message": name});
+            send(stream, &serde_json::json!({"status": "ok", "message": name, "results": [result]}).to_string());
         });
         let mut child = Command::new(env!("CARGO_BIN_EXE_supervicectl"))
             .arg("-s")
