@@ -166,6 +166,24 @@ impl Initiator {
             | Initiator::Schedule => false,
         }
     }
+
+    /// Whether it is `max_lifetime`, which asks for a restart of what is well: that is no sign of anything wrong.
+    pub(super) fn is_lifetime(&self) -> bool {
+        match self {
+            Initiator::Policy(reason) => matches!(**reason, RestartReason::MaxLifetime { .. }),
+            Initiator::Related(related) => related.by.as_ref().is_some_and(Initiator::is_lifetime),
+            Initiator::Autostart
+            | Initiator::Embedder
+            | Initiator::Signal { .. }
+            | Initiator::Client(_)
+            | Initiator::Remote(_)
+            | Initiator::Reload { .. }
+            | Initiator::Rollback
+            | Initiator::Shutdown
+            | Initiator::HealthCheck
+            | Initiator::Schedule => false,
+        }
+    }
 }
 
 impl Initiator {

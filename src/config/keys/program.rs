@@ -62,7 +62,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "restart_jitter" => restart.jitter = share; Section Live; "0";
         "how much of it is random, 0 to 1: many machines must not call their server in step"),
     key!(Program "restart_limit" => restart.limit = restart_limit; Section Live; "";
-        "`5/60`: more than 5 restarts of any kind within 60 seconds are `FATAL`"),
+        "`5/60`: more than 5 restarts within 60 seconds, but those of `max_lifetime`, are `FATAL`"),
     key!(Program "norestart_exitcodes" => restart.never_after = ends; Section Live; "";
         "exit codes and signals that no start follows, whatever `autorestart` and `startretries` say: `78, SIGUSR1`"),
     key!(Program "fatal_retry" => restart.fatal_retry = |text| seconds(text, 0); Section Live; "0";

@@ -34,11 +34,11 @@ impl Machine {
         self.tally = Tally { bounds, ..self.tally.begin() };
         let is_down = phase.state().is_down() && !matches!(phase, Phase::Up { .. });
         if is_down && Machine::is_automatic(&by) {
-            if let (Some(limit), Some(last)) = (self.exceeds_limit(now), &self.last_run) {
+            if let (Some(limit), Some(last)) = (self.exceeds_limit_by(now, &by), &self.last_run) {
                 let failure = Failure::Exited { exit: last.exit, age_ms: last.age_ms() };
                 return self.exceeded(now, phase, failure, limit);
             }
-            self.count_restart(now);
+            self.count_restart_by(now, &by);
         }
         let cause = self.note_request(now, Verb::Start, by);
         self.go_up(now, phase, false, cause)

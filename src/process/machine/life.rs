@@ -80,6 +80,7 @@ impl Machine {
         };
         self.spawn_error = None;
         self.tally.shortages = 0;
+        self.note_process();
         let run = Run::new(pid, now, prepared.unwrap_or_else(|| self.config.clone()));
         match self.desired {
             Desired::Down => {
@@ -410,7 +411,7 @@ impl Machine {
                     Desired::Up => {
                         let (_, by) = self.last_asked();
                         if Machine::is_automatic(&by) {
-                            self.count_restart(now);
+                            self.count_restart_by(now, &by);
                         }
                         let cause = Cause::Requested { verb: Verb::Start, by, remains_of: None };
                         self.start(ProcessState::Stopped, cause)
@@ -429,7 +430,7 @@ impl Machine {
             return None;
         }
         let last = pid.and(self.last_run.as_ref())?;
-        let limit = self.exceeds_limit(now)?;
+        let limit = self.exceeds_limit_by(now, &by)?;
         let failure = match by {
             // The signal that has ended it was ours.
             Initiator::Policy(reason) => Failure::Policy { reason },
@@ -460,7 +461,7 @@ impl Machine {
             Phase::Backoff { retry, remains: None } => {
                 let Some(number) = retry.number else {
                     // What the daemon is short of says nothing of the program, and counts for no limit.
-                    self.tally.restarts = self.tally.restarts.saturating_add(1);
+                    self.tally.restarts_now = true;
                     return self.start(ProcessState::Backoff, Cause::RetryForRoom);
                 };
                 let cause = Cause::Retry { number, of: self.config.startretries };

@@ -116,8 +116,11 @@ struct Tally {
     shortages: u32,
     /// Restarts for bad health in a row.
     health_restarts: u32,
-    /// Starts that no operator has asked for.
-    restarts: u64,
+    /// Processes that no operator has asked for.
+    restarts: u32,
+    /// The start under way is one that no operator has asked for: its process will count.
+    #[serde(default)]
+    restarts_now: bool,
     bounds: Option<Box<Bounds>>,
     random: Random,
 }
@@ -415,9 +418,9 @@ impl Machine {
         self.last_request.as_deref()
     }
 
-    /// Starts without an operator since the last operator's start.
+    /// Starts without an operator since the last operator's start, as far as they came to a process.
     pub fn restarts(&self) -> u64 {
-        self.tally.restarts
+        self.tally.restarts.into()
     }
 
     /// In `STARTING`: [`poll_timeout`](Self::poll_timeout) tells when the start is given up, not when it has come about.

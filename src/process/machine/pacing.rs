@@ -74,9 +74,18 @@ impl Machine {
         Duration::from_millis(millis).max(MIN_RESTART_INTERVAL)
     }
 
-    /// A start that no operator has asked for.
+    /// A start that this has asked for, and no operator.
+    pub(super) fn count_restart_by(&mut self, now: Moment, by: &Initiator) {
+        if by.is_lifetime() {
+            self.tally.restarts_now = true;
+        } else {
+            self.count_restart(now);
+        }
+    }
+
+    /// A start that no operator has asked for. It counts for the limit at once, and as a restart when there is a process.
     pub(super) fn count_restart(&mut self, now: Moment) {
-        self.tally.restarts = self.tally.restarts.saturating_add(1);
+        self.tally.restarts_now = true;
         let Some(RestartLimit { restarts, seconds }) = self.config.restart.limit else { return };
         let recent = &mut self.tally.bounds.get_or_insert_default().recent;
         recent.retain(|at| is_within(*at, now, seconds));
@@ -92,6 +101,18 @@ impl Machine {
         let recent = self.tally.bounds.as_ref().map_or(&[][..], |bounds| &bounds.recent);
         let count = recent.iter().filter(|before| is_within(**before, at, seconds)).count();
         (count >= usize::try_from(restarts).unwrap_or(usize::MAX)).then_some(Tries::Limit { restarts, seconds })
+    }
+
+    /// Whether a restart that this asks for is one too many.
+    pub(super) fn exceeds_limit_by(&self, at: Moment, by: &Initiator) -> Option<Tries> {
+        if by.is_lifetime() { None } else { self.exceeds_limit(at) }
+    }
+
+    /// A start has come to a process.
+    pub(super) fn note_process(&mut self) {
+        if std::mem::take(&mut self.tally.restarts_now) {
+            self.tally.restarts = self.tally.restarts.saturating_add(1);
+        }
     }
 
     /// Nobody has asked for this start, or whom it is for: it counts as a restart.

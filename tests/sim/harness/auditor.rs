@@ -49,7 +49,9 @@ pub struct Auditor {
     health_restarts: u32,
     /// Attempts in a row that the daemon was short of something for.
     shortages: u32,
+    /// Processes that no operator has asked for, and whether the next one is.
     auto_starts: u64,
+    automatic: bool,
     health_stop: bool,
     /// It is being stopped because its start took too long.
     start_failed: bool,
@@ -79,6 +81,7 @@ impl Auditor {
             health_restarts: 0,
             shortages: 0,
             auto_starts: 0,
+            automatic: false,
             health_stop: false,
             start_failed: false,
             action_due: false,
@@ -174,7 +177,7 @@ impl Auditor {
         self.attempts = 0;
         self.health_restarts = 0;
         self.shortages = 0;
-        self.auto_starts = 0;
+        (self.auto_starts, self.automatic) = (0, false);
         if !already {
             self.wish = true;
             self.reason = None;
@@ -198,6 +201,7 @@ impl Auditor {
 
     fn spawned(&mut self, generation: u64, pid: i32, now: Millis) {
         self.spawning = None;
+        self.auto_starts += u64::from(std::mem::take(&mut self.automatic));
         self.shortages = 0;
         let config = Arc::clone(&self.config);
         let by_time = config.ready == Readiness::Startsecs && config.program_type == ProgramType::Simple;

@@ -117,44 +117,47 @@ fn a_lifetime_ends_with_its_run_and_begins_with_the_next_one() {
     assert_eq!((told(&bench), states(&bench).as_str()), (vec![0, 1], "web:00 RUNNING, web:01 STOPPED"));
 }
 
+/// A limit is for what goes wrong, and a restart that the configuration asks for is no sign of that.
 #[test]
-fn a_restart_for_its_age_counts_for_the_limit_of_restarts_and_a_person_begins_anew() {
+fn a_restart_for_its_age_does_not_count_for_the_limit_of_restarts() {
     let mut program = instance("web", 1, 10);
-    program.restart.limit = Some(crate::models::RestartLimit { restarts: 2, seconds: 60 });
+    program.restart.limit = Some(crate::models::RestartLimit { restarts: 2, seconds: 600 });
     let mut bench = started(&[program]);
-    for _ in 0..2 {
-        bench.pass(11);
-        bench.end(0, Exit::Signal(15));
-        bench.pass(1);
-    }
-    bench.end(0, Exit::Code(1));
-    assert_eq!(bench.state("web"), ProcessState::Fatal);
-    ask(&mut bench, 2, Act::Start, "web");
-    bench.pass(1);
-    bench.end(0, Exit::Code(1));
-    assert_eq!(bench.state("web"), ProcessState::Starting);
-}
-
-#[test]
-fn one_restart_too_many_is_refused_whichever_setting_asks_for_it() {
-    let mut program = instance("web", 1, 10);
-    program.restart.limit = Some(crate::models::RestartLimit { restarts: 2, seconds: 60 });
-    let mut bench = started(&[program]);
-    for restarts in 1..=2 {
+    for restarts in 1..=5 {
         bench.pass(11);
         bench.end(0, Exit::Signal(15));
         bench.pass(1);
         assert_eq!((bench.state("web"), bench.row("web").restarts), (ProcessState::Running, restarts));
     }
+    for _ in 0..2 {
+        bench.end(0, Exit::Code(1));
+        bench.pass(2);
+        assert_eq!(bench.state("web"), ProcessState::Running);
+    }
+    // The limit is used up by crashes: its age may restart it still.
     bench.pass(11);
-    assert_eq!(bench.state("web"), ProcessState::Stopping);
     bench.end(0, Exit::Signal(15));
-    bench.pass(600);
-    assert_eq!((bench.state("web"), bench.row("web").restarts), (ProcessState::Fatal, 2));
-    let said = bench.describe("web");
-    // Not the signal, which was the daemon's own.
-    let reason = said.starts_with("max_lifetime = 10, ");
-    assert!(reason && said.ends_with("gave up after 2 restarts within 60 s (restart_limit)"), "{said}");
+    bench.pass(1);
+    assert_eq!(bench.state("web"), ProcessState::Running);
+    bench.end(0, Exit::Code(1));
+    assert_eq!(bench.state("web"), ProcessState::Fatal);
+    ask(&mut bench, 2, Act::Start, "web");
+    bench.pass(1);
+    bench.end(0, Exit::Code(1));
+    assert_eq!(bench.state("web"), ProcessState::Starting, "an operator's start begins a new count");
+}
+
+#[test]
+fn those_that_go_with_one_for_its_age_are_not_counted_either() {
+    let mut shop = instance("shop", 1, 0);
+    shop.requires = list("db");
+    shop.restart.limit = Some(crate::models::RestartLimit { restarts: 0, seconds: 600 });
+    let mut bench = started(&[instance("db", 1, 100), shop]);
+    bench.pass(111);
+    bench.end(1, Exit::Signal(15));
+    bench.end(0, Exit::Signal(15));
+    bench.pass(2);
+    assert_eq!(states(&bench), "db RUNNING, shop RUNNING");
 }
 
 #[test]

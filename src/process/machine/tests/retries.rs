@@ -10,6 +10,19 @@ fn an_exit_after_a_second_is_followed_by_a_start_at_once() {
     assert_eq!(bench.machine.restarts(), 1);
 }
 
+/// A restart is counted when its process is there: one that failed before or was called off has restarted nothing.
+#[test]
+fn a_restart_that_comes_to_no_process_is_not_counted() {
+    let mut bench = Bench::running(|config| config.startretries = 9);
+    bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT));
+    bench.end(Exit::Code(1));
+    bench.wait(1_000 + 2_000);
+    assert_eq!((bench.machine.state(), bench.spawns, bench.machine.restarts()), (Backoff, 4, 0));
+    bench.spawn_error = None;
+    bench.wait(3_000);
+    assert_eq!((bench.machine.state(), bench.machine.restarts()), (Starting, 1));
+}
+
 #[test]
 fn a_quick_expected_exit_is_restarted_once_a_second_for_ever() {
     let mut bench = Bench::started(|config| config.startsecs = 0);
@@ -67,7 +80,7 @@ fn what_the_daemon_is_short_of_uses_up_no_retry() {
     assert_eq!(bench.describe(), "cannot open a pipe: Too many open files; the daemon tries again in 1 s");
     bench.wait((1..=40_u64).map(|number| number.min(30) * 1_000).sum());
     assert_eq!((bench.machine.state(), bench.machine.retry()), (Backoff, None));
-    assert_eq!(bench.machine.restarts(), 40);
+    assert_eq!(bench.machine.restarts(), 0);
     // All its retries are left.
     bench.spawn_error = Some(SpawnError::system(SpawnStage::Exec, "/bin/web", ENOENT));
     bench.wait(30_000);

@@ -54,7 +54,7 @@ impl Auditor {
                 }
                 None => return Err("start without a reason".to_owned()),
             }
-            self.auto_starts += 1;
+            self.automatic = true;
         }
         self.reason = None;
         self.last_generation = generation;

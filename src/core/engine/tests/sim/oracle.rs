@@ -10,7 +10,9 @@ use super::counts::Counts;
 use super::{Millis, SECOND};
 use crate::api::{Announcement, ProcId, ReloadChange, Request, RequestId, ShutdownProgress};
 use crate::models::{AutoRestart, ExitOn, HealthCheckType, ProgramConfig};
-use crate::process::{Cause, Exit, Failure, Initiator, OutputFault, ProcessState, SpawnError, SpawnStage, Transition};
+use crate::process::{
+    Cause, Exit, Failure, Initiator, OutputFault, ProcessState, RestartReason, SpawnError, SpawnStage, Transition,
+};
 use times::least_delay;
 
 /// A process as the oracle knows it.
@@ -415,13 +417,13 @@ impl Oracle {
             return proc.restarts.clear();
         }
         let Some(crate::models::RestartLimit { restarts, seconds }) = proc.config.restart.limit else { return };
-        if std::mem::take(&mut proc.other_limit) || proc.shortages > 0 {
+        if std::mem::take(&mut proc.other_limit) || proc.shortages > 0 || proc.for_age {
             return;
         }
         proc.restarts.retain(|at| now - at < Millis::from(seconds) * SECOND);
         proc.restarts.push(now);
         // One more attempt after it was given up is no restart too many.
-        let bounded = proc.for_age || proc.restarts.len() as u32 <= restarts || proc.config.restart.fatal_retry > 0;
+        let bounded = proc.restarts.len() as u32 <= restarts || proc.config.restart.fatal_retry > 0;
         let config = Arc::clone(&proc.config);
         self.rule(bounded, || {
             let name = &config.name;

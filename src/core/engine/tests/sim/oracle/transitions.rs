@@ -58,7 +58,8 @@ impl Oracle {
                 proc.rows[0] *= u32::from(!proc.completed);
             }
             ProcessState::Starting => {
-                proc.for_age = matches!(cause, Cause::Requested { by: Initiator::Policy(_), .. });
+                proc.for_age = matches!(cause, Cause::Requested { by: Initiator::Policy(reason), .. }
+                    if matches!(**reason, RestartReason::MaxLifetime { .. }));
             }
             ProcessState::Stopping => proc.start_failed = matches!(cause, Cause::StartFailed { .. }),
             ProcessState::Stopped | ProcessState::Unhealthy => {}
