@@ -69,6 +69,8 @@ pub(super) enum Mode {
 pub(super) struct Args {
     pub config: Option<PathBuf>,
     pub foreground: bool,
+    /// Not asked to stay in the foreground, but PID 1, which can't leave it.
+    pub kept_in_foreground: bool,
     pub logfile: Option<String>,
     pub loglevel: Option<String>,
     pub strict: bool,

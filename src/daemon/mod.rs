@@ -151,7 +151,9 @@ fn start(mut args: Box<Args>) -> u8 {
         return fail(FAILURE, &message);
     }
     args.foreground |= loaded.config.nodaemon;
-    if args.foreground {
+    // The pid namespace ends with its PID 1: a copy in the background would die with the one that makes it.
+    args.kept_in_foreground = !args.foreground && std::process::id() == 1;
+    if args.foreground || args.kept_in_foreground {
         return inherit_orphans(args.init).unwrap_or_else(|| match sys::machine::is_containers_init() {
             true => system::run_in_container(loaded, &path, args),
             false => run(loaded, &path, args, None, None),
@@ -222,7 +224,8 @@ fn run(
             ends_process: true,
             on_ready: None,
         };
-        let code = run_once(&supervisor, options, ready.take(), foreground);
+        let ways = Ways { ready: ready.take(), foreground, was_kept: args.kept_in_foreground };
+        let code = run_once(&supervisor, options, ways);
         if !restart.get() {
             return code;
         }
@@ -254,11 +257,24 @@ fn load_again(path: &Path, args: &Args) -> Result<Box<Loaded>, ConfigError> {
     Ok(loaded)
 }
 
+/// Who watches a run.
+struct Ways {
+    /// The process that waits for the start.
+    ready: Option<ReadyWriter>,
+    foreground: bool,
+    /// It was to detach, and has not.
+    was_kept: bool,
+}
+
 /// Runs one supervisor to its end, and tells the process that waits for it how its start went.
-fn run_once(supervisor: &Supervisor, mut options: RunOptions, ready: Option<ReadyWriter>, foreground: bool) -> u8 {
+fn run_once(supervisor: &Supervisor, mut options: RunOptions, ways: Ways) -> u8 {
+    let Ways { ready, foreground, was_kept } = ways;
     let slot = Rc::new(Cell::new(ready));
     let waiting = Rc::clone(&slot);
     let on_ready: Box<dyn FnOnce()> = Box::new(move || {
+        if was_kept {
+            log::warn!("stays in the foreground: PID 1 can't detach, all would end with it; start it with -n");
+        }
         if let Some(Err(error)) = waiting.take().map(ReadyWriter::ready) {
             log::error!("cannot detach from the terminal: {}", crate::util::errno::reason(&error));
         }

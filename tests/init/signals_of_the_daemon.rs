@@ -65,3 +65,13 @@ fn each_that_ends_it_does_so_in_order_from_inside_and_outside() {
         }
     }
 }
+
+#[test]
+fn without_n_pid_1_stays_in_the_foreground_and_says_so() {
+    let config = format!("[supervice]\nsocket = DIR/ctl.sock\npidfile = none\n{}", program("p", "sleep 1000", ""));
+    let Some(mut container) = Container::arranged("cd DIR; exec \"$0\" -c DIR/conf;", &config) else { return };
+    container.wait_state("p", "RUNNING");
+    wait_for("the warning", || container.log().contains("WARN  stays in the foreground: PID 1 can't").then_some(()));
+    raw_kill(container.pid(), 15);
+    assert_eq!(container.end().0, 0);
+}
