@@ -41,6 +41,17 @@ pub(crate) struct Checks {
     missing_programs: HashMap<String, Option<Fault>>,
 }
 
+/// Why a file that the daemon keeps can't be written at this path.
+pub(crate) fn unwritable(path: &str) -> Option<String> {
+    let absolute = std::path::absolute(path).ok()?;
+    if access(&absolute, AccessFlags::W_OK).is_ok() {
+        return None;
+    }
+    let mut checks = Checks::default();
+    let fault = checks.parent_writable(&absolute.to_string_lossy()).err()?;
+    Some(fault.message)
+}
+
 /// Asks the system once for each key.
 fn cached(
     answers: &mut HashMap<String, Option<Fault>>,

@@ -17,6 +17,8 @@ pub(crate) struct Daemon {
     pub config: SupervisorConfig,
     /// The file names the log: it is not the default's.
     pub logfile_given: bool,
+    /// A file says `pidfile`.
+    pub pidfile_given: bool,
     /// `[supervisord] environment`: for every program.
     pub environment: Vec<(String, String)>,
     /// What supervisord would tell its programs as the address of its server.
@@ -48,10 +50,11 @@ pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, r
     {
         config.socket_mode = SUPERVISORD_SOCKET_MODE;
     }
-    let logfile_given = keys::DAEMON.iter().any(|row| row.name == "logfile" && find(document, row).is_some());
+    let given = |name| keys::DAEMON.iter().any(|row| row.name == name && find(document, row).is_some());
+    let (logfile_given, pidfile_given) = (given("logfile"), given("pidfile"));
     let environment = environment(document, scope, report);
     let serverurl = serverurl(document, scope, &config);
-    Daemon { config, logfile_given, environment, serverurl }
+    Daemon { config, logfile_given, pidfile_given, environment, serverurl }
 }
 
 /// The section and the spelling in which a key of the daemon is given.

@@ -65,6 +65,7 @@ use std::sync::Arc;
 
 pub use crate::util::command_line::{SplitError, split_command};
 pub(crate) use additions::{Additions, Scale, Scaled, load_with_most};
+pub(crate) use checks::unwritable;
 pub(crate) use daemon::socket_of;
 pub(crate) use dependencies::{circle as dependency_circle, edges as dependency_edges, start_stages};
 pub use diagnostic::{ConfigError, ConfigValidationError, Diagnostic};
@@ -122,6 +123,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// A file names the daemon's log (be it `none`): `config.logfile` is not the default.
     pub logfile_given: bool,
+    /// A file names the daemon's pid file (be it `none`).
+    pub pidfile_given: bool,
     /// Where the settings of those programs come from that were asked for.
     pub(crate) origins: Vec<ProgramOrigins>,
     /// What it says of programs that are scaled.
@@ -182,7 +185,8 @@ pub(crate) fn load_with(
     }
     let scope = Scope { dialect: document.dialect, ..Scope::default() };
     let build_options = BuildOptions { host: &host, reload: options.reload, additions };
-    let Built { config, logfile_given, sections, scaled } = build(&document, scope, build_options, &mut report);
+    let Built { config, logfile_given, pidfile_given, sections, scaled } =
+        build(&document, scope, build_options, &mut report);
     report.sort(&files);
     if !report.problems.is_empty() {
         return Err(ConfigValidationError { problems: report.problems, warnings: report.warnings }.into());
@@ -190,7 +194,7 @@ pub(crate) fn load_with(
     let files = files.iter().map(|file| file.to_path_buf()).collect();
     let programs = config.programs.iter().zip(&sections).filter(|(program, _)| of.contains(&program.name));
     let origins = programs.map(|(program, section)| ProgramOrigins::of(&document, section.view, program)).collect();
-    Ok(Loaded { config, warnings: report.warnings, files, logfile_given, origins, scaled })
+    Ok(Loaded { config, warnings: report.warnings, files, logfile_given, pidfile_given, origins, scaled })
 }
 
 /// Reads a configuration by the rules that its sections ask for. Which comments there are, and with them what is included,
@@ -337,6 +341,7 @@ fn read_included(files: &mut Vec<Arc<Path>>, document: &mut Document, scope: Sco
 struct Built<'d> {
     config: SupervisorConfig,
     logfile_given: bool,
+    pidfile_given: bool,
     /// The section of each program, in the same order.
     sections: Vec<Origin<'d>>,
     scaled: Vec<Scaled>,
@@ -400,7 +405,8 @@ fn build<'d>(
     if document.dialect == Dialect::Supervisord {
         shutdown_time::settle(&mut config, document, &origins, scope, report);
     }
-    Built { config, logfile_given: daemon.logfile_given, sections: origins, scaled }
+    let daemon::Daemon { logfile_given, pidfile_given, .. } = daemon;
+    Built { config, logfile_given, pidfile_given, sections: origins, scaled }
 }
 
 /// Reports sections without effect, and keys of `[DEFAULT]` that no section knows.

@@ -52,7 +52,8 @@ pub(crate) struct Reading {
 impl Reading {
     /// Of what was loaded. Programs that are the same in force have the settings that are.
     pub(crate) fn new(loaded: Loaded, in_force: &[Arc<ProgramConfig>]) -> Reading {
-        let Loaded { config: mut settings, warnings, origins, scaled, files: _, logfile_given: _ } = loaded;
+        let Loaded { config: mut settings, warnings, origins, scaled, files: _, logfile_given: _, pidfile_given: _ } =
+            loaded;
         let programs = shared(std::mem::take(&mut settings.programs), in_force);
         Reading { config: Configuration { settings, programs }, warnings, origins, scaled }
     }

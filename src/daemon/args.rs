@@ -71,6 +71,8 @@ pub(super) struct Args {
     pub foreground: bool,
     /// Not asked to stay in the foreground, but PID 1, which can't leave it.
     pub kept_in_foreground: bool,
+    /// The default pid file can't be written.
+    pub no_pidfile: bool,
     pub logfile: Option<String>,
     pub loglevel: Option<String>,
     pub strict: bool,
@@ -108,6 +110,9 @@ impl Args {
     pub(super) fn adjust(&self, config: &mut SupervisorConfig) {
         if let Some(logfile) = &self.logfile {
             config.logfile = (logfile != "none" && !logfile.is_empty()).then(|| logfile.clone());
+        }
+        if self.no_pidfile {
+            config.pidfile = None;
         }
         if let Some(level) = &self.loglevel {
             config.loglevel.clone_from(level);

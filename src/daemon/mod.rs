@@ -1,6 +1,7 @@
 //! The command `supervice`: from its arguments to its exit code.
 
 mod args;
+mod defaults;
 mod demo;
 mod schedules;
 #[cfg(feature = "simulate")]
@@ -64,7 +65,7 @@ fn before_a_run(args: Vec<OsString>) -> ControlFlow<u8, Box<Args>> {
         },
         Ok(Mode::Check { graph: true, args, .. }) => graph(&args),
         Ok(Mode::Check { json, secrets, graph: false, args }) => {
-            check(&args, json, if secrets { Secrets::Shown } else { Secrets::Hidden })
+            check(args, json, if secrets { Secrets::Shown } else { Secrets::Hidden })
         }
         Ok(Mode::Simulate { args, options, json }) => simulate::main(&args, &options, json),
     })
@@ -111,8 +112,12 @@ fn load(args: &Args) -> Result<(Box<Loaded>, std::path::PathBuf), String> {
     Ok((loaded, path))
 }
 
-fn check(args: &Args, json: bool, secrets: Secrets) -> u8 {
-    match load(args) {
+fn check(mut args: Args, json: bool, secrets: Secrets) -> u8 {
+    let loaded = load(&args).map(|(mut loaded, path)| {
+        defaults::do_without(&mut loaded, &mut args);
+        (loaded, path)
+    });
+    match loaded {
         Err(message) => fail(FAILURE, &message),
         Ok((loaded, _)) if json => print(&format!("{}\n", config::to_json(&loaded.config, secrets))),
         Ok((loaded, path)) => {
@@ -153,6 +158,7 @@ fn start(mut args: Box<Args>) -> u8 {
     args.foreground |= loaded.config.nodaemon;
     // The pid namespace ends with its PID 1: a copy in the background would die with the one that makes it.
     args.kept_in_foreground = !args.foreground && std::process::id() == 1;
+    defaults::do_without(&mut loaded, &mut args);
     if args.foreground || args.kept_in_foreground {
         return inherit_orphans(args.init).unwrap_or_else(|| match sys::machine::is_containers_init() {
             true => system::run_in_container(loaded, &path, args),
@@ -237,6 +243,7 @@ fn run(
                 warnings: Vec::new(),
                 files: vec![path.to_owned()],
                 logfile_given: given,
+                pidfile_given: true,
                 origins: Vec::new(),
                 scaled: Vec::new(),
             })

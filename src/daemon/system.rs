@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::args::Args;
-use super::{FAILURE, InitOf, fail, load, run};
+use super::{FAILURE, InitOf, defaults, fail, load, run};
 use crate::config::Loaded;
 use crate::init::system::{self, MOUNTS};
 use crate::sys::machine::{self, Power};
@@ -15,20 +15,22 @@ use crate::util::errno;
 pub(super) type Wanted = Rc<Cell<Option<Power>>>;
 
 /// Prepares the machine, runs, and turns it off. Returns only where this is not the kernel's init.
-pub(super) fn start(args: Box<Args>) -> u8 {
+pub(super) fn start(mut args: Box<Args>) -> u8 {
     let mounts = args.mounts.clone().unwrap_or_else(|| MOUNTS.to_owned());
     let machine = match system::prepare(&mounts) {
         Ok(machine) => machine,
         Err(message) => return fail(FAILURE, &message),
     };
     // Only now: a configuration may name what has just been mounted.
-    let (loaded, path) = match load(&args) {
+    let (mut loaded, path) = match load(&args) {
         Ok(loaded) => loaded,
         Err(message) => {
             system::say(&format!("{message}\nNothing is run. Ctrl-Alt-Del starts the machine anew."));
             machine.wait();
         }
     };
+    args.foreground = true;
+    defaults::do_without(&mut loaded, &mut args);
     let wanted = Wanted::default();
     let code = run(loaded, &path, args, None, Some((Rc::clone(&wanted), InitOf::Machine)));
     match wanted.get() {

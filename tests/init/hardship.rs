@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::harness::{Running, SUPERVICE, as_pid_1, init, outcome, wait_for};
+use super::harness::{Running, SUPERVICE, as_pid_1, init, outcome, unshare_options, wait_for};
 
 /// A shell that arranges something before it becomes our init.
 fn after(arrangement: &str, program: &[&str]) -> Command {
@@ -130,4 +130,38 @@ fn its_working_directory_is_the_root() {
     wait_for("it is there", || (std::fs::read_link(&directory).ok()?.to_str()? == "/").then_some(()));
     running.type_in("\n");
     assert_eq!(running.wait(), 0);
+}
+
+/// In a directory that nobody can write to, though root runs the tests: a read-only mount of a namespace of its own.
+#[test]
+fn default_files_that_cannot_be_written_keep_no_daemon_from_starting() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().display().to_string();
+    let conf = |text: &str| {
+        let text = format!("[supervice]\nsocket = none\nexit_when_idle = true\n{text}\n[program:a]\ncommand = true\n");
+        std::fs::write(dir.path().join("conf"), format!("{text}type = oneshot\n")).expect("written");
+    };
+    let run = |options: &str| {
+        let script = format!("mount -t tmpfs -o ro none /mnt && cd /mnt && exec \"$0\" {options} -c {path}/conf");
+        let args = ["--user", "--map-root-user", "--mount", "bash", "-c", &script, SUPERVICE];
+        let mut command = Command::new("unshare");
+        command.args(args);
+        outcome(command)
+    };
+    if unshare_options().is_none() {
+        return;
+    }
+    conf("");
+    let (code, out, errors) = run("-n");
+    assert_eq!(code, 0, "{out}{errors}");
+    let remedy = "Read-only file system; write pidfile = none, or another path";
+    assert!(errors.contains("no pid file supervice.pid (the default): /mnt") && errors.contains(remedy), "{errors}");
+    assert!(!errors.contains("no log"), "none was to be written: {errors}");
+    let (code, _, errors) = run("--check");
+    assert!(code == 0 && errors.contains("no pid file") && errors.contains("no log supervice.log"), "{errors}");
+    let (code, _, errors) = run("");
+    assert!(code == 0 && errors.contains("no log supervice.log (the default)"), "{errors}");
+    conf("pidfile = supervice.pid");
+    let (code, _, errors) = run("-n");
+    assert!(code == 1 && errors.contains("pidfile"), "one that is asked for: {errors}");
 }

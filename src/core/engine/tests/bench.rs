@@ -197,6 +197,7 @@ impl Bench {
             config,
             warnings: Vec::new(),
             logfile_given: false,
+            pidfile_given: false,
             files: Vec::new(),
             origins: Vec::new(),
             scaled: Vec::new(),

@@ -282,6 +282,7 @@ impl Sim {
                 config,
                 warnings: Vec::new(),
                 logfile_given: false,
+                pidfile_given: false,
                 files: Vec::new(),
                 origins: Vec::new(),
                 scaled: Vec::new(),

@@ -174,6 +174,7 @@ fn a_file_that_is_read_for_thirty_seconds_is_given_up_and_comes_too_late() {
                 config,
                 warnings: Vec::new(),
                 logfile_given: false,
+                pidfile_given: false,
                 files: Vec::new(),
                 origins: Vec::new(),
                 scaled: Vec::new(),

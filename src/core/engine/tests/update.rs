@@ -322,6 +322,7 @@ fn a_reread_tells_of_the_daemon_and_of_each_program_by_itself() {
         config,
         warnings: vec![odd],
         logfile_given: false,
+        pidfile_given: false,
         files: Vec::new(),
         origins: Vec::new(),
         scaled: Vec::new(),

@@ -255,6 +255,7 @@ impl FakeSystem {
             config,
             warnings: Vec::new(),
             logfile_given: false,
+            pidfile_given: false,
             files: Vec::new(),
             origins: Vec::new(),
             scaled: Vec::new(),
