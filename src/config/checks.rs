@@ -175,7 +175,13 @@ impl Checks {
                 "there is something that is not a socket",
                 "write a path that is free, or remove what is there",
             )),
-            _ => self.parent_writable(path),
+            _ => match Path::new(path).parent().and_then(Path::to_str) {
+                // The daemon makes the last part of it.
+                Some(parent) if !parent.is_empty() && fs::symlink_metadata(parent).is_err_and(is_missing) => {
+                    self.parent_writable(parent).or_else(|_| self.parent_writable(path))
+                }
+                _ => self.parent_writable(path),
+            },
         }
     }
 
@@ -214,6 +220,10 @@ impl Checks {
             }
         })
     }
+}
+
+fn is_missing(error: io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 fn is_directory(path: &str) -> Result<(), Fault> {

@@ -25,6 +25,9 @@ pub(super) fn claim(config: &SupervisorConfig) -> io::Result<Option<InstanceLock
     if is_abstract(Path::new(path)) {
         return Ok(None);
     }
+    if let Some(socket) = config.socket_path.as_deref() {
+        make_directory_of(Path::new(socket));
+    }
     // The one descriptor is what the next start of a program may need.
     if sys::limits::nofile().is_ok_and(|limit| limit.soft < LEAST_FILES_TO_LOCK) {
         return Ok(None);
@@ -36,6 +39,23 @@ pub(super) fn claim(config: &SupervisorConfig) -> io::Result<Option<InstanceLock
                 "no lock on this configuration: {reason}; a second daemon is refused for as long as the files of this one are there"
             );
             Ok(None)
+        }
+    }
+}
+
+/// The mode of a directory that is made for a socket: others may pass through it, the socket's own mode says who may connect.
+const SOCKET_DIRECTORY_MODE: u32 = 0o755;
+
+/// Makes the last part of the directory of a socket: `/run` is empty after each boot.
+fn make_directory_of(socket: &Path) {
+    let Some(directory) = socket.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) else {
+        return;
+    };
+    match sys::guarded_path::make_directory(directory, SOCKET_DIRECTORY_MODE) {
+        Ok(()) => log::info!("the directory {} was missing, and is made for the control socket", directory.display()),
+        // The socket can't be bound then, which tells the rest.
+        Err(error) => {
+            log::error!("cannot make the directory {}: {}", directory.display(), crate::util::errno::reason(&error))
         }
     }
 }

@@ -209,3 +209,19 @@ fn who_repeats_that_it_is_to_end_kills_nothing() {
         assert!(daemon.path("clean").exists(), "{}", daemon.log());
     }
 }
+
+/// `/run` is empty after each boot.
+#[test]
+fn the_directory_of_the_socket_is_made_where_its_last_part_is_missing() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("run/ctl.sock");
+    let mut daemon = Daemon::unstarted(dir);
+    let text = format!("[supervice]\nsocket = {}\npidfile = none\n", socket.display());
+    fs::write(daemon.path("supervice.conf"), text).expect("written");
+    daemon.launch(Command::new(env!("CARGO_BIN_EXE_supervice")));
+    wait_until("it listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    let mode = fs::metadata(daemon.path("run")).expect("made").permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+    daemon.terminate();
+}

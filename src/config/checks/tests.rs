@@ -21,7 +21,9 @@ fn a_socket_s_path_has_a_longest_length_and_a_place() {
     assert_eq!(message(checks.socket(&path(80))), "there is something that is not a socket");
     let _listener = std::os::unix::net::UnixListener::bind(path(81)).expect("bound");
     assert_eq!(message(checks.socket(&path(81))), "");
-    assert!(message(checks.socket("/missing/s")).contains("does not exist"));
+    let inside = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    assert_eq!(message(checks.socket(&inside("made/s"))), "", "the last part is made");
+    assert!(message(checks.socket(&inside("missing/run/s"))).contains("missing/run does not exist"));
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl Shared {
         match guarded_path::replace(&path, text.as_bytes()) {
             // It may have been removed since the start.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                guarded_path::make_directory(&self.directory)?;
+                guarded_path::make_directory(&self.directory, 0o700)?;
                 guarded_path::replace(&path, text.as_bytes())
             }
             result => result,

@@ -37,13 +37,13 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Makes a directory that only its owner may look into; nothing where it is there.
+/// Makes a directory of this mode, less the umask; nothing where it is there.
 ///
 /// # Errors
 /// As [`open`](super::open).
-pub fn make_directory(path: &Path) -> io::Result<()> {
+pub fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
     let Place { directory, name, .. } = walk(path, Access::Replace, Last::Entry)?;
-    match mkdirat(directory.as_fd(), name.as_os_str(), Mode::S_IRWXU) {
+    match mkdirat(directory.as_fd(), name.as_os_str(), Mode::from_bits_truncate(mode)) {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -110,9 +110,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("state");
         for _ in 0..2 {
-            make_directory(&path).expect("made");
+            make_directory(&path, 0o700).expect("made");
         }
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o700);
-        assert!(make_directory(&dir.path().join("missing/state")).is_err());
+        assert!(make_directory(&dir.path().join("missing/state"), 0o700).is_err());
     }
 }
