@@ -10,10 +10,12 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use log::Level;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
+use super::format::{JsonHead, json_line};
 use super::queue::LineQueue;
 use crate::util::errno;
 use crate::util::thread;
@@ -140,11 +142,24 @@ fn run(stream: ConsoleStream, queue: &LineQueue) {
         was_broken = broken.is_some();
         lost += batch.lost;
         if lost > 0 {
-            let note = format!("supervice: {lost} lines were lost here, because this output was not read in time\n");
-            let _ = write_all(stream, note.as_bytes(), queue);
+            let _ = write_all(stream, &loss(lost, super::is_json()), queue);
         }
         bytes = batch.bytes;
     }
+}
+
+/// The line that stands where so many were lost, in the format of all others.
+fn loss(lost: u64, is_json: bool) -> Vec<u8> {
+    let lines = if lost == 1 { "line was" } else { "lines were" };
+    let text = format!("{lost} {lines} lost here, because this output was not read in time");
+    let mut note = Vec::new();
+    if is_json {
+        json_line(SystemTime::now(), JsonHead::own(Level::Warn), text.as_bytes(), &mut note);
+    } else {
+        note.extend_from_slice(format!("supervice: {text}").as_bytes());
+    }
+    note.push(b'\n');
+    note
 }
 
 /// Writes the lines in pieces that end with a line's end where they can; returns how many lines a
@@ -199,4 +214,22 @@ fn wait_writable(stream: ConsoleStream) {
         ConsoleStream::Stderr => err.as_fd(),
     };
     let _ = nix::poll::poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::NONE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_is_told_in_the_format_of_the_other_lines() {
+        let text = |lost| String::from_utf8(loss(lost, false)).expect("UTF-8");
+        assert_eq!(text(1), "supervice: 1 line was lost here, because this output was not read in time\n");
+        assert!(text(2).starts_with("supervice: 2 lines were lost here, "));
+        let note: serde_json::Value = serde_json::from_slice(&loss(7, true)).expect("a JSON object");
+        assert_eq!(
+            (&note["program"], &note["level"], &note["stream"]),
+            (&"supervice".into(), &"WARN".into(), &"log".into())
+        );
+        assert!(note["line"].as_str().is_some_and(|line| line.starts_with("7 lines were lost here")));
+    }
 }

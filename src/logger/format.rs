@@ -88,6 +88,14 @@ pub(crate) struct JsonHead<'a> {
     pub level: Option<Level>,
 }
 
+impl JsonHead<'static> {
+    /// Of a line of the daemon itself.
+    pub fn own(level: Level) -> JsonHead<'static> {
+        let pid = i32::try_from(std::process::id()).unwrap_or_default();
+        JsonHead { program: "supervice", stream: "log", pid, level: Some(level) }
+    }
+}
+
 /// One line as a JSON object, without a newline. Bytes that are no UTF-8 become U+FFFD: JSON has no others.
 pub(crate) fn json_line(time: SystemTime, head: JsonHead<'_>, line: &[u8], out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(line);

@@ -238,6 +238,11 @@ pub fn set_format(format: LogFormat) {
     shared().json.store(format == LogFormat::Json, Ordering::Relaxed);
 }
 
+/// Whether lines on the console are JSON objects.
+fn is_json() -> bool {
+    shared().json.load(Ordering::Relaxed)
+}
+
 /// How long [`Log::flush`], which has no deadline, waits at most.
 const RECORD_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 

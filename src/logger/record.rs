@@ -75,9 +75,8 @@ impl Log for DaemonLog {
             Some(LogFormat::Text) if console_is_plain(self.lines) => {}
             Some(LogFormat::Text) => write(&*self.console, record, &line.coloured(level)),
             Some(LogFormat::Json) => {
-                let (mut json, pid) = (Vec::new(), i32::try_from(std::process::id()).unwrap_or_default());
-                let head = JsonHead { program: "supervice", stream: "log", pid, level: Some(level) };
-                json_line(time, head, line.message().as_bytes(), &mut json);
+                let mut json = Vec::new();
+                json_line(time, JsonHead::own(level), line.message().as_bytes(), &mut json);
                 write(&*self.console, record, &String::from_utf8_lossy(&json));
             }
         }
