@@ -86,13 +86,15 @@ pub(crate) struct JsonHead<'a> {
     pub stream: &'a str,
     pub pid: i32,
     pub level: Option<Level>,
+    /// The rest of the line comes in the next object of this stream.
+    pub is_partial: bool,
 }
 
 impl JsonHead<'static> {
     /// Of a line of the daemon itself.
     pub fn own(level: Level) -> JsonHead<'static> {
         let pid = i32::try_from(std::process::id()).unwrap_or_default();
-        JsonHead { program: "supervice", stream: "log", pid, level: Some(level) }
+        JsonHead { program: "supervice", stream: "log", pid, level: Some(level), is_partial: false }
     }
 }
 
@@ -110,6 +112,9 @@ pub(crate) fn json_line(time: SystemTime, head: JsonHead<'_>, line: &[u8], out: 
     out.extend_from_slice(format!(",\"stream\":\"{}\",\"pid\":{}", head.stream, head.pid).as_bytes());
     if let Some(level) = head.level {
         out.extend_from_slice(format!(",\"level\":\"{level}\"").as_bytes());
+    }
+    if head.is_partial {
+        out.extend_from_slice(b",\"partial\":true");
     }
     out.extend_from_slice(b",\"line\":");
     string(&text, out);
@@ -167,7 +172,7 @@ mod tests {
     #[test]
     fn json_stays_valid_whatever_the_line_holds() {
         let mut out = Vec::new();
-        let head = JsonHead { program: "a\"b", stream: "stdout", pid: 7, level: None };
+        let head = JsonHead { program: "a\"b", stream: "stdout", pid: 7, level: None, is_partial: false };
         json_line(UNIX_EPOCH + Duration::from_millis(951_782_400_007), head, b"\xff\0 \"x\"\r", &mut out);
         let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
         let wanted = serde_json::json!({

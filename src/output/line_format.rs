@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::lines::Piece;
 use super::messages::{Settings, StreamKind};
 use crate::logger::{JsonHead, json_line, local_stamp};
 use crate::models::{LogFormat, ProgramConfig};
@@ -65,11 +66,14 @@ impl LineFormat {
     }
 
     /// The formatted line in two parts; `scratch` is room for what is made for it.
-    pub fn parts<'a>(&'a self, line: &'a [u8], scratch: &'a mut Vec<u8>) -> [&'a [u8]; 2] {
+    pub fn parts<'a>(&'a self, line: Piece<'a>, scratch: &'a mut Vec<u8>) -> [&'a [u8]; 2] {
         scratch.clear();
+        let Piece { bytes: line, is_partial } = line;
         match self {
             LineFormat::Json { name, kind, pid } => {
-                let head = JsonHead { program: name, stream: kind.as_str(), pid: *pid, level: None };
+                let head = JsonHead { program: name, stream: kind.as_str(), pid: *pid, level: None, is_partial };
+                // Of the line's end, as programs write it for terminals.
+                let line = if is_partial { line } else { line.strip_suffix(b"\r").unwrap_or(line) };
                 json_line(SystemTime::now(), head, line, scratch);
                 [scratch, b""]
             }
@@ -113,7 +117,8 @@ mod tests {
         let source = Source { config: &config, kind: StreamKind::Stderr, pid: 42 };
         let settings = Settings { log_prefix: prefix.map(str::to_owned), ..Settings::default() };
         let shape = LineFormat::console(source, &settings, wanted, false);
-        String::from_utf8(shape.parts(b"line", &mut Vec::new()).concat()).expect("UTF-8")
+        String::from_utf8(shape.parts(Piece { bytes: b"line", is_partial: false }, &mut Vec::new()).concat())
+            .expect("UTF-8")
     }
 
     #[test]
@@ -123,6 +128,21 @@ mod tests {
         assert_eq!(formatted("web", Some(""), true), "line");
         let all = "%(program_name)s,%(process_num)s,%(process_name)s,%(group_name)s,%(pid)s,%(stream)s: ";
         assert_eq!(formatted("web:03", Some(all), false), "web,03,web:03,web,42,stderr: line");
+    }
+
+    #[test]
+    fn a_json_line_says_that_it_is_a_part_and_ends_without_a_carriage_return() {
+        let config = ProgramConfig::new("web", "x");
+        let source = Source { config: &config, kind: StreamKind::Stdout, pid: 42 };
+        let settings = Settings { log_format: LogFormat::Json, ..Settings::default() };
+        let shape = LineFormat::console(source, &settings, true, false);
+        let object = |bytes, is_partial| -> serde_json::Value {
+            let line = shape.parts(Piece { bytes, is_partial }, &mut Vec::new()).concat();
+            serde_json::from_slice(&line).expect("JSON")
+        };
+        let (part, last) = (object(b"a\r", true), object(b"b\r", false));
+        assert_eq!((&part["line"], &part["partial"]), (&"a\r".into(), &true.into()));
+        assert_eq!((&last["line"], last.get("partial")), (&"b".into(), None));
     }
 
     #[test]

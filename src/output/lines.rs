@@ -12,6 +12,15 @@ pub(super) const MAX_PARTIAL_AGE: Duration = Duration::from_secs(1);
 /// A last line is cut to this many bytes.
 pub(super) const MAX_LAST_LINE: usize = 512;
 
+/// A line, or what is passed on of one that is too long or too old.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece<'a> {
+    /// Without the newline.
+    pub bytes: &'a [u8],
+    /// The rest of the line is still to come.
+    pub is_partial: bool,
+}
+
 /// Puts lines together from pieces.
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
@@ -22,11 +31,11 @@ pub(super) struct Assembler {
 
 impl Assembler {
     /// Takes the next bytes of the stream and hands every complete line, without its newline, to `line`.
-    pub fn push(&mut self, now: Instant, mut data: &[u8], line: &mut dyn FnMut(&[u8])) {
+    pub fn push(&mut self, now: Instant, mut data: &[u8], line: &mut dyn FnMut(Piece<'_>)) {
         while let Some(end) = data.iter().position(|byte| *byte == b'\n') {
             let (head, rest) = data.split_at(end);
             self.append(head, line);
-            line(&self.partial);
+            line(Piece { bytes: &self.partial, is_partial: false });
             self.partial.clear();
             self.due = None;
             data = rest.get(1..).unwrap_or_default();
@@ -40,10 +49,10 @@ impl Assembler {
         }
     }
 
-    /// Passes the partial line on, if there is one.
-    pub fn flush(&mut self, line: &mut dyn FnMut(&[u8])) {
+    /// Passes the partial line on, if there is one. `is_over`: nothing more comes.
+    pub fn flush(&mut self, is_over: bool, line: &mut dyn FnMut(Piece<'_>)) {
         if !self.partial.is_empty() {
-            line(&self.partial);
+            line(Piece { bytes: &self.partial, is_partial: !is_over });
         }
         *self = Assembler::default();
     }
@@ -53,11 +62,11 @@ impl Assembler {
         self.due
     }
 
-    fn append(&mut self, mut data: &[u8], line: &mut dyn FnMut(&[u8])) {
+    fn append(&mut self, mut data: &[u8], line: &mut dyn FnMut(Piece<'_>)) {
         while self.partial.len() + data.len() > MAX_PARTIAL {
             let (head, rest) = data.split_at((MAX_PARTIAL - self.partial.len()).min(data.len()));
             self.partial.extend_from_slice(head);
-            line(&self.partial);
+            line(Piece { bytes: &self.partial, is_partial: true });
             self.partial.clear();
             data = rest;
         }

@@ -382,7 +382,7 @@ impl Pump {
                 // The rest of the line may be where it is not read for now.
                 Some(due) if due <= now && !sink.should_pause(now) => {
                     let origin = Origin { program: *id, stream: *kind };
-                    sink.flush_partial(now, &mut |report| pool.notify(origin.note(report)));
+                    sink.flush_partial(now, false, &mut |report| pool.notify(origin.note(report)));
                     false
                 }
                 Some(_) => true,

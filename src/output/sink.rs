@@ -105,12 +105,16 @@ impl Lines {
 
     fn write(&mut self, now: Instant, data: &[u8], report: Reporter<'_>) {
         let Lines { to, format, scratch, assembler, outage, .. } = self;
-        assembler.push(now, data, &mut |line| to.write(now, format.parts(line, scratch), line.len(), outage, report));
+        assembler.push(now, data, &mut |line| {
+            to.write(now, format.parts(line, scratch), line.bytes.len(), outage, report);
+        });
     }
 
-    fn flush(&mut self, now: Instant, report: Reporter<'_>) {
+    fn flush(&mut self, now: Instant, is_over: bool, report: Reporter<'_>) {
         let Lines { to, format, scratch, assembler, outage, .. } = self;
-        assembler.flush(&mut |line| to.write(now, format.parts(line, scratch), line.len(), outage, report));
+        assembler.flush(is_over, &mut |line| {
+            to.write(now, format.parts(line, scratch), line.bytes.len(), outage, report);
+        });
     }
 
     fn should_pause(&self, now: Instant) -> bool {
@@ -135,13 +139,13 @@ impl Sink {
     /// Writes to syslog as well, or no more; what was held of a line for it is written.
     pub fn set_also(&mut self, now: Instant, also: Option<Box<Lines>>, report: Reporter<'_>) {
         if let Some(mut before) = std::mem::replace(&mut self.also, also) {
-            before.flush(now, report);
+            before.flush(now, true, report);
         }
     }
 
     /// Changes the target; what the old one holds of a line is written to it.
     pub fn set_dest(&mut self, now: Instant, dest: Dest, report: Reporter<'_>) {
-        self.flush_partial(now, report);
+        self.flush_partial(now, true, report);
         self.dest = dest;
     }
 
@@ -177,13 +181,13 @@ impl Sink {
         main.into_iter().chain(self.also.as_ref().and_then(|also| also.assembler.due())).min()
     }
 
-    /// Passes on what is held of a line.
-    pub fn flush_partial(&mut self, now: Instant, report: Reporter<'_>) {
+    /// Passes on what is held of a line. `is_over`: its rest does not come, or goes elsewhere.
+    pub fn flush_partial(&mut self, now: Instant, is_over: bool, report: Reporter<'_>) {
         if let Dest::Lines(lines) = &mut self.dest {
-            lines.flush(now, report);
+            lines.flush(now, is_over, report);
         }
         if let Some(also) = &mut self.also {
-            also.flush(now, report);
+            also.flush(now, is_over, report);
         }
     }
 

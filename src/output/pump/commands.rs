@@ -331,7 +331,7 @@ impl Pump {
                     let mut report = |report| pool.notify(origin.note(report));
                     program.sink(kind).write(now, origin, &mut rest, length, kept, &mut report);
                 }
-                program.sink(kind).flush_partial(now, &mut |report| pool.notify(origin.note(report)));
+                program.sink(kind).flush_partial(now, true, &mut |report| pool.notify(origin.note(report)));
             }
         }
     }

@@ -62,16 +62,23 @@ fn lines_are_put_together_and_partial_ones_are_bounded() {
     let now = Instant::now();
     let mut lines: Vec<Vec<u8>> = Vec::new();
     let mut assembler = Assembler::default();
-    assembler.push(now, b"a", &mut |line| lines.push(line.to_vec()));
+    assembler.push(now, b"a", &mut |line| lines.push(line.bytes.to_vec()));
     assert_eq!(assembler.due(), Some(now + MAX_PARTIAL_AGE));
-    assembler.push(now, b"b\n\nc\xff\0\nd", &mut |line| lines.push(line.to_vec()));
+    assembler.push(now, b"b\n\nc\xff\0\nd", &mut |line| lines.push(line.bytes.to_vec()));
     assert_eq!(lines, [b"ab".to_vec(), b"".to_vec(), b"c\xff\0".to_vec()]);
-    assembler.flush(&mut |line| lines.push(line.to_vec()));
+    assembler.flush(true, &mut |line| lines.push(line.bytes.to_vec()));
     assert_eq!(lines.pop().unwrap(), b"d");
     assert_eq!(assembler.due(), None);
     lines.clear();
-    assembler.push(now, &vec![b'x'; 3 * MAX_PARTIAL + 5], &mut |line| lines.push(line.to_vec()));
+    assembler.push(now, &vec![b'x'; 3 * MAX_PARTIAL + 5], &mut |line| lines.push(line.bytes.to_vec()));
     assert!(lines.len() == 3 && lines.iter().all(|line| line.len() == MAX_PARTIAL));
+    let mut marks = Vec::new();
+    assembler.push(now, &[b'x'; MAX_PARTIAL], &mut |line| marks.push(line.is_partial));
+    assembler.push(now, b"\ny", &mut |line| marks.push(line.is_partial));
+    assembler.flush(false, &mut |line| marks.push(line.is_partial));
+    assembler.push(now, b"z", &mut |line| marks.push(line.is_partial));
+    assembler.flush(true, &mut |line| marks.push(line.is_partial));
+    assert_eq!(marks, [true, false, true, false], "each part of a line but the last says so");
 }
 
 #[test]
