@@ -221,6 +221,25 @@ pub enum LogSync {
     Line,
 }
 
+/// What of a run its stop and its end reach.
+///
+/// Serialized in lower case, as it is written in a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StopScope {
+    /// All that it has started, what has left its process group included.
+    #[default]
+    Run,
+    /// Its process group alone: what has left that is let be, as the logins of an sshd.
+    Group,
+}
+
+impl StopScope {
+    fn is_run(&self) -> bool {
+        *self == StopScope::Run
+    }
+}
+
 /// Where the output of programs without a log file goes (besides the memory ring of `log_buffer`).
 ///
 /// Serialized as `"none"` and `"console"`, as it is written in a configuration file.
@@ -321,6 +340,9 @@ pub struct ProgramConfig {
     pub stopasgroup: bool,
     /// SIGKILL goes to its whole process group; `false`: to its main process alone.
     pub killasgroup: bool,
+    /// Whether its stop and its end reach what has left its process group. Absent where it is serialized, unless they do not.
+    #[serde(default, skip_serializing_if = "StopScope::is_run")]
+    pub stop_scope: StopScope,
     /// What it has as its standard input.
     pub stdin: Stdin,
     /// Its standard streams are a terminal, to which clients may attach theirs.
@@ -481,6 +503,7 @@ impl ProgramConfig {
             stopwaitsecs: 10,
             stopasgroup: true,
             killasgroup: true,
+            stop_scope: StopScope::Run,
             stdin: Stdin::Null,
             tty: false,
             stdout_logfile: None,

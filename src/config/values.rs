@@ -11,7 +11,7 @@ pub(crate) use schedule::*;
 use super::diagnostic::Fault;
 use crate::models::{
     AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthAction, HealthCheckType, LogFormat, LogSync, NotifyAccess,
-    ProgramType, Readiness, Reconcile, StartCondition, Statuses, Stdin,
+    ProgramType, Readiness, Reconcile, StartCondition, Statuses, Stdin, StopScope,
 };
 use crate::process::{signal_name, signal_number};
 use crate::util::did_you_mean::closest;
@@ -341,6 +341,15 @@ pub(crate) fn log_sync(text: &str) -> Result<LogSync, Fault> {
         "rotate" => Ok(LogSync::Rotate),
         "line" => Ok(LogSync::Line),
         _ => Err(Fault::new("not a time to sync a log", "write never, rotate or line")),
+    }
+}
+
+/// `run` or `group`.
+pub(crate) fn stop_scope(text: &str) -> Result<StopScope, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "run" | "" => Ok(StopScope::Run),
+        "group" => Ok(StopScope::Group),
+        _ => Err(Fault::new("not what a stop can reach", "write run or group")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use supervice::config::{Secrets, diff, parse_environment, read_env_file, to_json};
 use supervice::models::{
     AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthCheckType, LogFormat, LogSync, ProgramConfig, Reconcile,
-    SupervisorConfig,
+    StopScope, SupervisorConfig,
 };
 
 use crate::support::{Files, program};
@@ -50,6 +50,8 @@ fn each_program_key() {
         ("stopwaitsecs = 60", with(|p| p.stopwaitsecs = 60)),
         ("stopasgroup = false", with(|p| p.stopasgroup = false)),
         ("killasgroup = no", with(|p| p.killasgroup = false)),
+        ("stop_scope = run", with(|_| ())),
+        ("stop_scope = group", with(|p| p.stop_scope = StopScope::Group)),
         ("stdout_logfile = /dev/stdout", with(|p| p.stdout_logfile = Some("/dev/stdout".into()))),
         ("stdout_logfile = AUTO", with(|_| ())),
         ("stdout_logfile = NONE", with(|_| ())),
@@ -150,6 +152,7 @@ fn a_configuration_of_supervisord() {
     let environment: Vec<_> = web.environment.clone().into_iter().collect();
     assert_eq!(environment, pairs(&[("A", "1"), ("B", "3"), ("C", "x, site")]));
     assert_eq!((web.autorestart, web.stopasgroup, web.killasgroup), (AutoRestart::Unexpected, false, false));
+    assert_eq!(web.stop_scope, StopScope::Group);
     assert_eq!(web.serverurl.as_deref(), Some("unix:///tmp/x.sock"));
     assert_eq!(files.warnings(), "");
 }

@@ -8,7 +8,7 @@ use supervice::models::{
     HttpAddress, HttpConfig, HttpUrl, IoPriority, ListenerEvent, ListenerEvents, LogFormat, LogSync, NetworkCondition,
     NotifyAccess, OutputAction, OutputRule, OutputSign, Overlap, Principal, ProgramConfig, ProgramPattern, ProgramType,
     Rare, Readiness, Reconcile, ResourceLimit, RestartLimit, RestartPolicy, Right, Schedule, ScheduleConfig, Scheduler,
-    Share, StartCondition, Statuses, Stdin, SupervisorConfig,
+    Share, StartCondition, Statuses, Stdin, StopScope, SupervisorConfig,
 };
 
 /// Arbitrary values, drawn one after the other.
@@ -200,6 +200,7 @@ impl Draw {
             stopwaitsecs: self.u32(),
             stopasgroup: self.boolean(),
             killasgroup: self.boolean(),
+            stop_scope: self.pick(&[StopScope::Run, StopScope::Group]),
             stdout_logfile: self.option(Draw::text),
             stdout_log_off: self.boolean(),
             stdout_logfile_maxbytes: self.u64(),

@@ -54,6 +54,36 @@ fn case_01_a_stop_and_a_signal_for_the_leader_alone_leave_the_workers_be() {
     daemon.terminate();
 }
 
+/// As an sshd: the login has a session of its own, and outlives the restart of the one that has accepted it.
+#[test]
+fn what_has_left_the_group_is_let_be_at_a_restart_a_stop_and_an_exit_where_the_scope_is_the_group() {
+    let command = "sh -c 'trap \"exit 0\" TERM HUP; setsid sleep 1000 </dev/null & while :; do sleep 0.02; done'";
+    for (scope, left) in [("group", [1, 2, 3, 3]), ("run", [1, 1, 1, 0])] {
+        let settings = format!("autorestart = true\nstop_scope = {scope}\nenvironment = MARK=case-scope-{scope}-TEST");
+        let daemon = Daemon::start(&format!("[program:sshd]\ncommand = {command}\n{settings}"));
+        let logins = || -> Vec<i32> {
+            let all = marked(&format!("case-scope-{scope}")).into_iter();
+            all.filter(|pid| stat(*pid).is_some_and(|(_, group, _)| group == *pid) && executed_sleep(*pid)).collect()
+        };
+        wait_until("somebody has logged in", || logins().len() == left[0]);
+        assert_eq!(daemon.ctl(&["restart", "sshd"]).0, 0);
+        wait_until("another one has", || logins().len() == left[1]);
+        daemon.wait_state("sshd", "RUNNING");
+        let pid = daemon.status("sshd").pid.expect("a pid");
+        assert_eq!(daemon.ctl(&["signal", "HUP", "sshd"]).0, 0);
+        wait_until("it was started again", || daemon.status("sshd").pid.is_some_and(|now| now != pid));
+        wait_until("a third one has", || logins().len() == left[2]);
+        assert_eq!(daemon.ctl(&["stop", "sshd"]).0, 0);
+        assert_eq!(logins().len(), left[3], "{}", daemon.log());
+        daemon.terminate();
+        assert_eq!(logins(), [0; 0], "the end of the daemon ends what it has inherited");
+    }
+}
+
+fn executed_sleep(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| command.starts_with(b"sleep"))
+}
+
 /// `--group` reaches all of it; so does SIGKILL with `killasgroup`.
 #[test]
 fn case_01_a_signal_for_the_group_reaches_the_workers() {

@@ -15,7 +15,7 @@ use crate::config::values::{
     exit_code, exit_on, health_action, health_check_type, integer, io_priority, log_buffer, log_sync, max_cpu, max_rss,
     mode, nice, nice_limit, notify_access, number, oom_score_adj, output_rules, overlap, port, program_type, readiness,
     reconcile, restart_limit, retries, rtprio_limit, scheduler, seconds, share, signal, size, size_limit, statuses,
-    stdin, stop_signals, time_limit, umask,
+    stdin, stop_scope, stop_signals, time_limit, umask,
 };
 use crate::models::{Dialect, ProgramConfig};
 
@@ -99,6 +99,8 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
         "the stop signal goes to the whole process group; `false`: to the program's main process alone, which ends its workers itself"),
     key!(Program "killasgroup" => killasgroup = boolean; Section Restart; "true" there "false";
         "SIGKILL goes to the whole process group; `false`: to the main process alone"),
+    key!(Program "stop_scope" => stop_scope = stop_scope; Section Restart; "run" there "group";
+        "what a stop, a restart and its end reach: `run`, all that it has started; `group`, its process group alone: what has left that (`setsid`) is let be"),
     key!(Program "stdin" => stdin = stdin; Instance Restart; "null" there "pipe";
         "standard input: `null` (an end at once), `pipe` (see `supervicectl stdin`), or `file:PATH`"),
     key!(Program "tty" => tty by tty; Instance Restart; "false";

@@ -211,18 +211,28 @@ impl Effects {
         for _ in 0..MAX_STEPS {
             let left = self.descendants(id);
             if !left.living.is_empty() || !left.is_unsure {
-                return left.living.first().map(|descendant| descendant.pid);
+                return left.living.iter().find(|left| self.is_reached(id, left)).map(|left| left.pid);
             }
             thread::sleep(STEP);
         }
         None
     }
 
-    /// Whether something lives that has left the process group of this run, whose leader was reaped. A group that has not been
+    /// Whether what the end of this run reaches has this process.
+    fn is_reached(&self, id: ProcId, descendant: &Stat) -> bool {
+        self.runs.get(&id).is_some_and(|run| !run.is_group_alone || run.has_group(descendant.pgrp))
+    }
+
+    /// Whether something lives that has left the process group of this run, whose leader was reaped, and that its end is to reach
+    /// (`stop_scope`). A group that has not been
     /// told what the others were told is told so now: until a moment ago it may have been below another one. `thorough`:
     /// what cannot be told for long is none of it.
     pub(super) fn has_left_group(&mut self, id: ProcId, thorough: bool) -> bool {
-        let Some(leader) = self.runs.get(&id).map(|run| run.child.pid) else { return false };
+        let Some(run) = self.runs.get(&id) else { return false };
+        if run.is_group_alone {
+            return false;
+        }
+        let leader = run.child.pid;
         let Left { mut living, is_unsure } = self.descendants(id);
         let Some(run) = self.runs.get_mut(&id) else { return false };
         living.retain(|descendant| !run.has_group(descendant.pgrp));

@@ -18,7 +18,7 @@ use crate::api::ProcId;
 use crate::control::server::{AwaitedPath, ReadyRun, Until};
 use crate::failpoint;
 use crate::health::no_pipe;
-use crate::models::{DefaultOutput, ProgramConfig, Readiness, Stdin};
+use crate::models::{DefaultOutput, ProgramConfig, Readiness, Stdin, StopScope};
 use crate::process::{Generation, Moment, SignalTarget, SpawnError};
 use crate::sys;
 use crate::sys::path_events::FileState;
@@ -164,6 +164,7 @@ impl Effects {
             tells_ready,
             main: None,
             next_main: None,
+            is_group_alone: config.stop_scope == StopScope::Group,
             forking: forking.map(Box::new),
             started: started.and_then(|stat| NonZeroU64::new(stat.start_time)),
             notify,

@@ -96,6 +96,8 @@ struct Run {
     main: Option<Box<MainProcess>>,
     /// It has been named as the main process, but has still a parent.
     next_main: Option<i32>,
+    /// What has left its process groups is none of its business.
+    is_group_alone: bool,
     /// It is to put itself into the background.
     forking: Option<Box<ForkingRun>>,
     /// When the kernel has started it, where that may have to be known.
