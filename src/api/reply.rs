@@ -236,7 +236,9 @@ pub enum Reply {
     LogRead {
         /// What it says there.
         bytes: Vec<u8>,
-        /// How long the log is.
+        /// Where in the log that begins.
+        begin: u64,
+        /// How long the log is, with what of it is no longer there.
         size: u64,
         /// Where it was read.
         file: LogPlace,

@@ -143,7 +143,9 @@ pub enum Amount {
 pub struct LogPart {
     /// What it says there.
     pub bytes: Vec<u8>,
-    /// How long the log is.
+    /// Where in the log that begins.
+    pub begin: u64,
+    /// How long the log is: of one in memory, all that was written since it began or was cleared, of which the newest is there.
     pub size: u64,
     /// Where it was read.
     pub file: LogPlace,
@@ -173,18 +175,24 @@ impl LogPart {
         reader.seek(SeekFrom::Start(begin))?;
         reader.take(count).read_to_end(&mut bytes)?;
         let modified = u64::try_from(found.mtime()).unwrap_or(0);
-        Ok(LogPart { bytes, size, file: LogPlace::There { modified } })
+        Ok(LogPart { bytes, begin, size, file: LogPlace::There { modified } })
     }
 
-    /// Of what is kept in memory, as if that were all.
-    pub(super) fn of_memory(memory: &[u8], from: LogStart, length: Option<usize>) -> LogPart {
-        let size = memory.len() as u64;
+    /// Of a log that is kept in memory: `memory` is the end of `size` bytes in all. An offset counts them all, so that one who
+    /// reads on from where he was gets what is new; of what is no longer there the oldest that is stands for it.
+    pub(super) fn of_memory(memory: &[u8], size: u64, from: LogStart, length: Option<usize>) -> LogPart {
+        let size = size.max(memory.len() as u64);
+        let oldest = size - memory.len() as u64;
+        let from = match from {
+            LogStart::At(offset) => LogStart::At(offset.max(oldest)),
+            LogStart::BeforeEnd(count) => LogStart::BeforeEnd(count.min(memory.len() as u64)),
+        };
         let (begin, count) = LogPart::range(size, from, length);
         // Both lie within the memory.
-        let begin = usize::try_from(begin).unwrap_or(usize::MAX);
+        let first = usize::try_from(begin - oldest).unwrap_or(usize::MAX);
         let count = usize::try_from(count).unwrap_or(0);
-        let bytes = memory.get(begin..begin.saturating_add(count)).unwrap_or_default().to_vec();
-        LogPart { bytes, size, file: LogPlace::Memory }
+        let bytes = memory.get(first..first.saturating_add(count)).unwrap_or_default().to_vec();
+        LogPart { bytes, begin, size, file: LogPlace::Memory }
     }
 }
 

@@ -26,6 +26,8 @@ const SYSLOG_RETRY: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Sink {
     ring: Ring,
+    /// Bytes since it began or its memory was cleared.
+    all_bytes: u64,
     /// Bytes of the present run.
     run_bytes: u64,
     dest: Dest,
@@ -161,6 +163,7 @@ impl Sink {
     ) {
         let data = buffer.get(..count).unwrap_or_default();
         self.run_bytes += data.len() as u64;
+        self.all_bytes += data.len() as u64;
         self.ring.push(data, ring_limit.max(MIN_RING));
         if let Some(also) = &mut self.also {
             also.write(now, data, report);
@@ -215,6 +218,12 @@ impl Sink {
     /// Forgets what is in memory.
     pub fn clear_memory(&mut self) {
         self.ring = Ring::default();
+        self.all_bytes = 0;
+    }
+
+    /// So much was written since it began or its memory was cleared, in bytes.
+    pub fn all_bytes(&self) -> u64 {
+        self.all_bytes
     }
 
     /// The newest bytes in memory.

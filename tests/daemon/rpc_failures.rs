@@ -79,6 +79,27 @@ fn row_126_a_log_of_three_gigabytes_is_told_and_read() {
     daemon.terminate();
 }
 
+/// One who polls reads on from the offset that he was told, as with a log in a file.
+#[test]
+fn offsets_into_a_log_in_memory_count_all_of_it() {
+    let daemon = Daemon::start(
+        "[program:p]\ncommand = sh -c 'yes 123456789 | head -n 3000; while read line; do echo $line; done'\nstdin = pipe\nstartsecs = 0\n",
+    );
+    daemon.wait_state("p", "RUNNING");
+    let told = script(
+        &daemon,
+        "import time\n\
+         while server.tailProcessStdoutLog('p', 0, 10)[1] < 30000: time.sleep(0.02)\n\
+         server.sendProcessStdin('p', 'new\\n')\n\
+         while server.tailProcessStdoutLog('p', 30000, 10)[1] < 30004: time.sleep(0.02)\n\
+         print(json.dumps([server.tailProcessStdoutLog('p', 30000, 4), server.readProcessStdoutLog('p', 30000, 0),\n\
+                 server.readProcessStdoutLog('p', 30004, 0), server.readProcessStdoutLog('p', 0, 0)[-4:]]))",
+    );
+    let told: serde_json::Value = serde_json::from_str(&told).expect("a list");
+    assert_eq!(told, serde_json::json!([["new\n", 30004, false], "new\n", "", "new\n"]));
+    daemon.terminate();
+}
+
 /// A fault is given only where nothing was done, and none where it was.
 #[test]
 fn row_129_a_fault_means_that_nothing_was_done() {

@@ -61,7 +61,7 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
         Reply::Each { results, also } => each_frame(results, also),
         Reply::Daemon(facts) => report::with_status(&Daemon::from(facts.as_ref())),
         Reply::Configuration(rows) => report::with_status(&Configuration::of(rows)),
-        Reply::LogRead { bytes, size, file: _ } => report::with_status(&LogText::new(bytes, *size)),
+        Reply::LogRead { bytes, size, begin: _, file: _ } => report::with_status(&LogText::new(bytes, *size)),
         Reply::ConfigurationRead(changes) => report::with_status(changes),
         Reply::Status { rows, offset, now, ending: _ } => {
             let rows: Vec<ProcessStatus> = rows.iter().map(|row| process_status(row, *now, clock)).collect();

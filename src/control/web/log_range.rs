@@ -29,16 +29,12 @@ pub(super) fn read(request: &http::Request, name: &str, range: ByteRange) -> Ste
     let source = LogSource::Process { name: name.to_owned(), stream };
     let length = usize::try_from(length).ok();
     Step::ask(Request::Watch(Watch::ReadLog { source, from, length }), move |answer, context: Context| match answer {
-        Ok(Reply::LogRead { bytes, size, file: _ }) => Step::Respond(part(bytes, size, range)),
+        Ok(Reply::LogRead { bytes, begin, size, file: _ }) => Step::Respond(part(bytes, begin, size)),
         other => answered(other, context),
     })
 }
 
-fn part(bytes: Vec<u8>, size: u64, range: ByteRange) -> Response {
-    let first = match range {
-        ByteRange::From(first, _) => first,
-        ByteRange::Last(count) => size.saturating_sub(count),
-    };
+fn part(bytes: Vec<u8>, first: u64, size: u64) -> Response {
     if bytes.is_empty() {
         let response = Response::error(Status::RangeNotSatisfiable, "the log has no such part", false);
         return response.with("Content-Range", format!("bytes */{size}"));

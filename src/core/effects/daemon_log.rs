@@ -69,7 +69,7 @@ pub(super) fn read(path: &Path, from: LogStart, length: Option<usize>) -> Answer
     // What was logged before somebody asked is to be there.
     logger::flush(std::time::Duration::from_millis(100));
     match guarded_path::open(path, Access::Read).and_then(|file| LogPart::of_file(&file, from, length)) {
-        Ok(LogPart { bytes, size, file }) => Ok(Reply::LogRead { bytes, size, file }),
+        Ok(LogPart { bytes, begin, size, file }) => Ok(Reply::LogRead { bytes, begin, size, file }),
         Err(error) => Err(refused(path, &error)),
     }
 }

@@ -28,7 +28,7 @@ impl Effects {
                 self.parts.output.follow(id, stream, amount, follow, Box::new(client));
             }
             OutputJob::Read { id, stream, from, length } => {
-                let reply = |LogPart { bytes, size, file }| Ok(Reply::LogRead { bytes, size, file });
+                let reply = |LogPart { bytes, begin, size, file }| Ok(Reply::LogRead { bytes, begin, size, file });
                 self.parts.output.read(id, stream, from, length, answering(responder, reply));
             }
             OutputJob::ReadDaemonLog { from, length } => {

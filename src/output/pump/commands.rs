@@ -74,7 +74,9 @@ impl Pump {
                 self.tail(now, program, stream, bytes.min(MAX_TAIL_BYTES), responder);
             }
             Command::Read { program, stream, from, length, responder } => {
-                let memory = LogPart::of_memory(&self.memory(program, stream, usize::MAX), from, length);
+                let size = self.programs.get_mut(&program).map_or(0, |program| program.sink(stream).all_bytes());
+                let memory = self.memory(program, stream, usize::MAX);
+                let memory = LogPart::of_memory(&memory, size, from, length);
                 let file = self.file_of(now, program, stream);
                 let request = Request::Read(Read::new(from, length, memory, responder));
                 self.ask_writers(now, file.as_slice(), request);

@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use crate::models::{DefaultOutput, ProgramConfig};
+use crate::output::messages::{LogPart, LogStart};
 use crate::output::StreamKind;
 use crate::output::lines::{Assembler, MAX_LAST_LINE, MAX_PARTIAL, MAX_PARTIAL_AGE, last_line};
 use crate::output::ring::Ring;
@@ -93,4 +94,17 @@ fn names_of_the_own_descriptors_are_never_files() {
     assert_eq!(Target::of(&config, StreamKind::Stdout, DefaultOutput::Console), Target::Nothing);
     let unset = Target::of(&config, StreamKind::Stderr, DefaultOutput::Console);
     assert!(matches!(unset, Target::Console { prefix: true, .. }));
+}
+
+#[test]
+fn offsets_into_memory_count_all_that_was_written() {
+    let part = |from, length| {
+        let part = LogPart::of_memory(b"456789", 10, from, length);
+        (String::from_utf8(part.bytes).unwrap(), part.begin, part.size)
+    };
+    assert_eq!(part(LogStart::At(7), None), ("789".to_owned(), 7, 10));
+    assert_eq!(part(LogStart::At(10), Some(5)), (String::new(), 10, 10), "nothing new");
+    assert_eq!(part(LogStart::At(0), Some(2)), ("45".to_owned(), 4, 10), "what is gone");
+    assert_eq!(part(LogStart::BeforeEnd(3), Some(2)), ("78".to_owned(), 7, 10));
+    assert_eq!(part(LogStart::BeforeEnd(99), None), ("456789".to_owned(), 4, 10));
 }

@@ -56,7 +56,7 @@ impl FakeSystem {
             OutputJob::FollowDaemonLog { .. } => return,
             OutputJob::Clear { name, .. } => Reply::LogsCleared { name },
             OutputJob::Read { .. } | OutputJob::ReadDaemonLog { .. } => {
-                Reply::LogRead { bytes: Vec::new(), size: 0, file: Default::default() }
+                Reply::LogRead { bytes: Vec::new(), begin: 0, size: 0, file: Default::default() }
             }
             #[cfg(feature = "attach")]
             OutputJob::AfterOutput { .. } => {
