@@ -62,7 +62,7 @@ fn listing(settings: &ProgramSettings) -> String {
             text.push_str(&format!("    {}\n", text_of(value)));
         }
         if let Some(value) = &setting.in_file {
-            text.push_str(&format!("#   the file says {}: an update applies it\n", text_of(value)));
+            text.push_str(&format!("#   the file says {}: an update applies it\n", value_of(&setting.key, value)));
         }
     }
     text
@@ -71,7 +71,7 @@ fn listing(settings: &ProgramSettings) -> String {
 /// `key = value`, or `key =` where each value has a line of its own below.
 fn first_line(setting: &Setting) -> String {
     match lines_of(&setting.value) {
-        [] => format!("{} = {}", setting.key, text_of(&setting.value)),
+        [] => format!("{} = {}", setting.key, value_of(&setting.key, &setting.value)),
         _ => format!("{} =", setting.key),
     }
 }
@@ -95,6 +95,20 @@ fn origin(name: &str, setting: &Setting) -> String {
     let is_own = source.section.split_once(':').is_some_and(|(_, own)| own == name);
     let section = if is_own { String::new() } else { format!("[{}] ", source.section) };
     format!("{section}{}:{}", source.file, source.line)
+}
+
+/// The value of a key as it could stand in a file: permissions are in octal there.
+fn value_of(key: &str, value: &Value) -> String {
+    octal(key, value).unwrap_or_else(|| text_of(value))
+}
+
+/// The keys whose numbers are read as octal ones.
+const OCTAL_KEYS: [&str; 2] = ["umask", "socket_mode"];
+
+/// The number of such a key as a file has it.
+pub(super) fn octal(key: &str, value: &Value) -> Option<String> {
+    let number = value.as_u64().filter(|_| OCTAL_KEYS.contains(&key))?;
+    Some(format!("{number:04o}"))
 }
 
 /// A value as it could stand in a file.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::cat::octal;
 use super::call::{Call, answer_for, complain_of, fail_at, with_unknown};
 use super::clock::time_of_day;
 use super::exit::{DONE, FAILED, USAGE};
@@ -214,7 +215,10 @@ fn changed_key(name: &str, KeyChange { key, old, new }: &KeyChange) -> String {
     if old == new {
         return format!("{name}: {key} changed\n");
     }
-    let shown = |value: &Value| if value.is_null() { "none".to_owned() } else { value.to_string() };
+    let shown = |value: &Value| match value {
+        Value::Null => "none".to_owned(),
+        _ => octal(key, value).unwrap_or_else(|| value.to_string()),
+    };
     format!("{name}: {key} {} → {}\n", shown(old), shown(new))
 }
 
