@@ -28,11 +28,16 @@ impl Document {
     ///
     /// The faults of grammar.
     pub fn from_text(text: &str) -> Result<Document, String> {
-        let document = Document::from_text_in(text, Dialect::Supervice)?;
+        Document::from_text_of(text, Path::new("<text>"))
+    }
+
+    /// As [`from_text`](Self::from_text), of a file that faults are told of.
+    pub(crate) fn from_text_of(text: &str, file: &Path) -> Result<Document, String> {
+        let document = Document::read_in(text, Dialect::Supervice, file)?;
         if document.section(SUPERVISORD_SECTION).is_none() {
             return Ok(document);
         }
-        Document::from_text_in(text, Dialect::Supervisord)
+        Document::read_in(text, Dialect::Supervisord, file)
     }
 
     /// As [`from_text`](Self::from_text), in a given dialect.
@@ -41,9 +46,13 @@ impl Document {
     ///
     /// As [`from_text`](Self::from_text).
     pub fn from_text_in(text: &str, dialect: Dialect) -> Result<Document, String> {
+        Document::read_in(text, dialect, Path::new("<text>"))
+    }
+
+    fn read_in(text: &str, dialect: Dialect, file: &Path) -> Result<Document, String> {
         let mut document = Document::new(dialect);
         let mut report = Report::default();
-        document.read(&Arc::from(Path::new("<text>")), true, text, &mut report);
+        document.read(&Arc::from(file), true, text, &mut report);
         if report.problems.is_empty() {
             return Ok(document);
         }

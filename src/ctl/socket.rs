@@ -25,7 +25,7 @@ fn configured_socket(path: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         format!("cannot read {shown}: {}; name a socket with -s", crate::util::errno::reason(&error))
     })?;
-    let document = Document::from_text(&text).map_err(|error| format!("{shown}: {error}"))?;
+    let document = Document::from_text_of(&text, path).map_err(|error| error.trim_end().to_owned())?;
     let found = crate::config::socket_of(&document);
     let directory = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
     let here = directory.map_or_else(String::new, |directory| directory.display().to_string());
