@@ -1,4 +1,5 @@
-//! Which processes are meant: names, shell patterns, `group:NAME`, `state:STATE`, `all`.
+//! Which processes are meant: names, shell patterns, `group:NAME`, `state:STATE`, `all`; and as supervisorctl has it,
+//! `GROUP:NAME`, `GROUP:*` and `GROUP:`, also of what is called by its name alone because its group has the same.
 
 use crate::client::ProcessStatus;
 use crate::process::ProcessState;
@@ -22,6 +23,20 @@ impl<'a> From<&'a ProcessStatus> for Known<'a> {
 /// Whether a word can only be resolved with the list of all processes.
 pub(super) fn is_pattern(word: &str) -> bool {
     word == "all" || word.starts_with("group:") || word.starts_with("state:") || has_wildcard(word)
+}
+
+/// Whether a word may say a process by its group, or stand for all of a group, although no process has that name.
+pub(super) fn has_group(word: &str) -> bool {
+    word.contains(':')
+}
+
+/// Whether the word is a group, a colon, and a pattern of a name within it or nothing for all.
+fn is_in_group(word: &str, process: &Known<'_>) -> bool {
+    let Some((group, pattern)) = word.split_once(':').filter(|(group, _)| process.group == Some(*group)) else {
+        return false;
+    };
+    let within = process.name.strip_prefix(group).and_then(|rest| rest.strip_prefix(':')).unwrap_or(process.name);
+    pattern.is_empty() || matches(pattern, within)
 }
 
 /// A word that selects nothing, and how that is told.
@@ -58,7 +73,13 @@ fn selects(all: &[Known<'_>], word: &str, process: &Known<'_>) -> bool {
     if process.name == word {
         return true;
     }
-    if !is_pattern(word) || all.iter().any(|other| other.name == word) {
+    if all.iter().any(|other| other.name == word) {
+        return false;
+    }
+    if is_in_group(word, process) {
+        return true;
+    }
+    if !is_pattern(word) {
         return false;
     }
     if word == "all" {
@@ -133,6 +154,9 @@ mod tests {
         assert_eq!(chosen("worker:*,w*"), found(&[1, 2, 0]));
         assert_eq!(chosen("group:worker,worker:00"), found(&[1, 2]));
         assert_eq!(chosen("state:fatal,my job"), found(&[2, 3]));
+        assert_eq!(chosen("my job:*"), found(&[3]));
+        assert_eq!(chosen("my job:my job,front:,worker:"), found(&[3, 0, 1, 2]));
+        assert_eq!(chosen("front:w*"), found(&[0]));
         for (word, error) in [
             ("wbe", "no process 'wbe'; did you mean 'web'?"),
             ("worker", "no process 'worker'; all of them are 'worker:*'"),
@@ -141,6 +165,7 @@ mod tests {
             ("state:EXITED", "no process is EXITED"),
             ("state:FATLA", "no state 'FATLA'; did you mean 'FATAL'?"),
             ("x*", "no process matches 'x*'"),
+            ("front:x", "no process 'front:x'"),
         ] {
             assert_eq!(chosen(word), (vec![], error.to_owned()));
         }

@@ -1,7 +1,7 @@
 //! What the names on a command line stand for.
 
 use super::call::Call;
-use super::names::{Known, Unmatched, choose, is_pattern};
+use super::names::{Known, Unmatched, choose, has_group, is_pattern};
 use crate::client::{ClientError, Controller, ProcessStatus};
 
 /// How the daemon refuses the name of what somebody wants no instance of.
@@ -21,14 +21,19 @@ pub(super) fn targets(
     kind: Kind,
     words: &[String],
 ) -> Result<(Vec<String>, Vec<String>), ClientError> {
-    if !words.iter().any(|word| is_pattern(word)) {
+    let needs_list = |word: &String| is_pattern(word) || (kind == Kind::Processes && has_group(word));
+    if !words.iter().any(needs_list) {
         return Ok((words.to_vec(), Vec::new()));
     }
     let all = call.controller.status()?;
-    let (names, unmatched) = match kind {
+    let (mut names, mut unmatched) = match kind {
         Kind::Groups => groups(&all, words),
         Kind::Processes => processes(&all, words),
     };
+    if !words.iter().any(|word| is_pattern(word)) {
+        // What the list does not have the daemon may: an instance that comes with its start.
+        names.extend(std::mem::take(&mut unmatched).into_iter().map(|unmatched| unmatched.word));
+    }
     Ok((names, told(call.controller, unmatched)))
 }
 
