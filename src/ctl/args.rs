@@ -70,6 +70,13 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
                     set(&mut found, spelling, value)?;
                 }
             }
+            (Arg::Short(letter), None) if found.verb == Some(Verb::Tail) && letter.is_ascii_digit() => {
+                let value = parser.optional_value().map(|value| value.string()).transpose().map_err(plain)?;
+                found.amount = Some(Amount::Bytes(bytes(letter, value.as_deref().unwrap_or_default())?));
+            }
+            (Arg::Short(letter), None) if in_place_of(letter).is_some() => {
+                return Err(format!("invalid option '-{letter}': {}", in_place_of(letter).unwrap_or_default()));
+            }
             (arg, None) => return Err(plain(arg.unexpected())),
         }
     }
@@ -79,6 +86,25 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, String
         check(verb, &mut found)?;
     }
     Ok(found)
+}
+
+/// `tail -100 NAME`: the newest 100 bytes, as supervisorctl has it.
+fn bytes(first: char, others: &str) -> Result<usize, String> {
+    let text = format!("{first}{others}");
+    text.parse().map_err(|_| format!("-{text}: not a number of bytes; write -c BYTES or -n LINES"))
+}
+
+/// What is written in place of an option of supervisorctl.
+fn in_place_of(letter: char) -> Option<&'static str> {
+    match letter {
+        'i' => Some("without a command, on a terminal, there is a prompt"),
+        'u' | 'p' => Some(
+            "a name and password are for HTTP, in SUPERVICE_USER and SUPERVICE_PASSWORD with -s http://HOST:PORT; on a socket \
+             the user counts that you are",
+        ),
+        'r' => Some("the prompt remembers its lines by itself"),
+        _ => None,
+    }
 }
 
 fn set(found: &mut Args, spelling: &Spelling, value: String) -> Result<(), String> {
@@ -143,6 +169,9 @@ fn check(verb: Verb, found: &mut Args) -> Result<(), String> {
     }
     let names = found.names.len();
     let wrong = match spec.names {
+        Names::None if names > 0 && verb == Verb::Update => {
+            "takes no name: it applies all of the file; 'reread' shows what that is, 'restart NAME' restarts one program"
+        }
         Names::None if names > 0 => "takes no name",
         Names::AtMostOne if names > 1 => "takes one name at most",
         Names::One if names > 1 => "takes one name",
@@ -202,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_bytes_is_an_option_of_tail_as_supervisorctl_has_it() {
+        let args = words("tail -100 web").expect("an option");
+        assert_eq!((args.amount, args.names.as_slice()), (Some(Amount::Bytes(100)), &["web".to_owned()][..]));
+        let args = words("tail -f -5 web stderr").expect("several");
+        assert_eq!((args.amount, args.has(Opt::Follow), args.names.len()), (Some(Amount::Bytes(5)), true, 2));
+    }
+
+    #[test]
     fn what_is_run_has_options_of_its_own() {
         for text in ["run --wait -- ls -l --json ls", "run --wait ls -l --json ls"] {
             let args = words(text).expect(text);
@@ -224,6 +261,10 @@ mod tests {
             ("run --pty", "run needs a command"),
             ("run --set x -- y", "--set x: write KEY=VALUE"),
             ("reopen x", "reopen takes no name"),
+            ("avail", "unknown command 'avail': 'status' shows what runs, 'reread' what an update would add"),
+            ("maintail -f", "unknown command 'maintail': read the file that 'logfile' names, or ask with 'supervisorctl maintail'"),
+            ("-i", "invalid option '-i': without a command, on a terminal, there is a prompt"),
+            ("tail -1x web", "-1x: not a number of bytes; write -c BYTES or -n LINES"),
             ("pid x y", "pid takes one name at most"),
             ("start -f a", "--follow goes with tail, not with start"),
             ("stop --force a", "--force goes with restart, not with stop"),

@@ -11,7 +11,7 @@ use super::progress::waited_for;
 use super::targets::{Kind, targets};
 use super::text::{printable, printable_lines};
 use super::verb::Opt;
-use crate::client::{ClientError, Controller, DaemonChanges, HistoryItem, KeyChange, Reloaded, Reread, Updated, Why};
+use crate::client::{ClientError, Controller, DaemonChanges, HistoryItem, KeyChange, ProcessStatus, Reloaded, Reread, Updated, Why};
 
 /// Prints the answer: as text, or as it is with `--json`.
 pub(super) fn show(call: &Call<'_>, json: &Value, text: &str) -> u8 {
@@ -47,9 +47,25 @@ pub(super) fn ping(call: &Call<'_>) -> u8 {
     }
 }
 
+/// The pid of the daemon, or of one process; of `all` each on a line, as supervisorctl tells them: 0 for what does not run.
 pub(super) fn pid(call: &Call<'_>) -> u8 {
+    if call.args.names == ["all"] {
+        return pids(call);
+    }
     match call.controller.pid(call.args.names.first().map(String::as_str)) {
         Ok(pid) => show(call, &json!({"status": "ok", "pid": pid}), &format!("{pid}\n")),
+        Err(error) => fail_at(call, error),
+    }
+}
+
+fn pids(call: &Call<'_>) -> u8 {
+    match call.controller.status() {
+        Ok(all) => {
+            let pid = |process: &ProcessStatus| process.pid.unwrap_or(0);
+            let pids: Vec<i32> = all.iter().map(pid).collect();
+            let text: String = pids.iter().map(|pid| format!("{pid}\n")).collect();
+            show(call, &json!({"status": "ok", "pids": pids}), &text)
+        }
         Err(error) => fail_at(call, error),
     }
 }

@@ -10,13 +10,18 @@ use crate::models::{DEFAULT_SOCKET_PATH, Dialect};
 pub(super) fn socket(socket: Option<&str>, configuration: Option<&str>) -> Result<String, String> {
     match (socket, configuration) {
         (Some(_), Some(_)) => return Err("-s and -c both say which daemon is meant; give one of them".to_owned()),
-        (Some(socket), None) => return Ok(socket.to_owned()),
+        (Some(socket), None) => return Ok(plain(socket)),
         (None, Some(file)) => return configured_socket(Path::new(file)),
         (None, None) => {}
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|socket| !socket.is_empty());
     let environment = variable("SUPERVICE_URL").or_else(|| variable("SUPERVICE_SOCKET"));
-    Ok(environment.unwrap_or_else(|| DEFAULT_SOCKET_PATH.to_owned()))
+    Ok(environment.map_or_else(|| DEFAULT_SOCKET_PATH.to_owned(), |socket| plain(&socket)))
+}
+
+/// The path alone of what supervisorctl calls a URL: `unix:///run/supervice.sock`.
+fn plain(socket: &str) -> String {
+    socket.strip_prefix("unix://").unwrap_or(socket).to_owned()
 }
 
 /// The socket that a configuration names. Nothing else of it is checked: it may be wrong, or of another machine.

@@ -192,11 +192,24 @@ impl Verb {
         self.spec().effect == Effect::Change
     }
 
-    /// The error for a word that is no verb.
+    /// The error for a word that is no verb; of supervisorctl's with what does the same.
     pub fn unknown(name: &str) -> String {
+        if let Some((_, instead)) = SUPERVISORCTLS.iter().find(|(theirs, _)| *theirs == name) {
+            return format!("unknown command '{name}': {instead}");
+        }
         format!("unknown command '{name}'{}", did_you_mean(closest(name, Verb::listed().map(Verb::name))))
     }
 }
+
+/// Commands of supervisorctl that are none here, and what is to be written in their place.
+const SUPERVISORCTLS: [(&str, &str); 6] = [
+    ("avail", "'status' shows what runs, 'reread' what an update would add"),
+    ("add", "'update' adds what the file has and the daemon lacks"),
+    ("remove", "'update' removes what is in the file no more"),
+    ("maintail", "read the file that 'logfile' names, or ask with 'supervisorctl maintail'"),
+    ("open", "another daemon is named on the command line: -s SOCKET, or -c FILE"),
+    ("logtail", "write 'tail -f'"),
+];
 
 /// An option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
