@@ -331,6 +331,10 @@ pub struct ProgramConfig {
     /// When it is started by the clock. Absent where it is serialized, unless something of it is set.
     #[serde(default, skip_serializing_if = "Rare::is_unset")]
     pub schedule: Rare<ScheduleConfig>,
+    /// With `startsecs = 0` every exit is one from RUNNING, however soon, and `autorestart` alone decides what follows; else an
+    /// unexpected one within the first second is a failed start. So in supervisord's dialect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exits_are_ends: bool,
     /// Name of the signal that asks it to stop, without `SIG`; or several, each with the seconds until the next one, at last
     /// SIGKILL: `QUIT:30,TERM:10`.
     pub stopsignal: String,
@@ -499,6 +503,7 @@ impl ProgramConfig {
             startretries: 3,
             restart: Rare::default(),
             schedule: Rare::default(),
+            exits_are_ends: false,
             stopsignal: "TERM".to_owned(),
             stopwaitsecs: 10,
             stopasgroup: true,

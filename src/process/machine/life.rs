@@ -187,7 +187,8 @@ impl Machine {
             AutoRestart::Always => true,
         };
         let quick = run.age(now) < MIN_RESTART_INTERVAL;
-        if again && quick && !expected && run.config.startsecs == 0 {
+        let may_be_a_failed_start = run.config.startsecs == 0 && !run.config.exits_are_ends;
+        if again && quick && !expected && may_be_a_failed_start {
             return self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Remains::of(run)));
         }
         // Only now: with startsecs = 0, being RUNNING has proved nothing.

@@ -17,7 +17,8 @@
 //!   seconds in `BACKOFF`, at most 30, or as `restart_delay` and its kin say; after `startretries` retries comes `FATAL`.
 //!   `RUNNING` ends the row.
 //! - With `startsecs = 0`, where every program that can be executed is `RUNNING` at once, an unexpected
-//!   end within the first second counts as a failed attempt too; a run of a second or an expected end ends the row.
+//!   end within the first second counts as a failed attempt too; a run of a second or an expected end ends the row. Not so in
+//!   supervisord's dialect: there it is an end as any other, and the next rule alone paces the restarts.
 //! - A restart after any other end comes at once if the run has lasted a second, else after the
 //!   rest of that second.
 //! - The n-th restart in a row for bad health waits like the n-th failed attempt; a passed check ends the row.

@@ -583,6 +583,25 @@ fn a_run_of_a_whole_second_is_no_instant_failure() {
 }
 
 #[test]
+fn an_exit_with_startsecs_0_is_an_end_as_any_other_where_it_is_to_be_one() {
+    let mut bench = Bench::started(|config| {
+        config.startsecs = 0;
+        config.startretries = 1;
+        config.exits_are_ends = true;
+    });
+    for round in 1..10 {
+        bench.seen();
+        bench.wait(300);
+        bench.end(Exit::Code(1));
+        assert_eq!(bench.machine.state(), Exited, "round {round}");
+        bench.wait(699);
+        assert_eq!(bench.spawns, round, "not before a second is over");
+        bench.wait(1);
+        assert_eq!((bench.spawns, bench.machine.state()), (round + 1, Running));
+    }
+}
+
+#[test]
 fn a_run_that_lasted_before_it_was_unhealthy_forgives_the_failed_starts_before() {
     for (millis, attempts) in [(1_000, 1), (999, 2)] {
         let mut bench = Bench::started(|config| {
