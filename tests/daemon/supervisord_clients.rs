@@ -530,7 +530,7 @@ fn what_waits_for_its_next_start_is_stopped_and_leaves_with_an_update() {
     let retried = "[program:fatal]\ncommand=false\nstartsecs=5\nstartretries=0\nfatal_retry=1000\n";
     let site = Site::start(Path::new(env!("CARGO_BIN_EXE_supervice")), &format!("{again}{retried}"));
     let ctl = |args: &[&str]| site.ctl(&python, args);
-    wait_until("one waits for its restart", || ctl(&["status", "fast"]).contains("BACKOFF"));
+    wait_until("one waits for its restart", || ctl(&["status", "fast"]).contains("EXITED"));
     wait_until("the other one for its retry", || ctl(&["status", "fatal"]).contains("FATAL"));
     let told = ctl(&["stop", "fast"]);
     assert!(told.ends_with("\nfast: stopped\nSome(0)\n"), "{told}");

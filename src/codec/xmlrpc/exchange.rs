@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::calls::{Call, LogRange, Many, One};
 use super::fault::{Fault, FaultCode};
-use super::info::{LocalClock, can_stop, is_running, is_signallable, process_info, state_of};
+use super::info::{LocalClock, can_stop, is_running, is_signallable, process_info};
 use super::logs::{has_no_log, log_of, log_part, no_tail};
 use super::member::Member;
 use super::methods;
@@ -304,7 +304,7 @@ impl Exchange {
         match what {
             One::Info => Step::Done(Ok(process_info(&row, now, clock))),
             One::Start { wait } => {
-                let (state, program) = (state_of(&row), Arc::clone(&row.program));
+                let (state, program) = (row.state, Arc::clone(&row.program));
                 let member = Member::of(&(row, true));
                 self.waiting = Some(Waiting::Inspected { member, state, written: spec.written, wait });
                 Step::Inspect(vec![program])
@@ -355,7 +355,7 @@ impl Exchange {
 
     fn start_together(&mut self, rows: &[(StatusRow, bool)], wait: bool) -> Step {
         let (mut results, mut members, mut programs) = (Vec::new(), Vec::new(), Vec::new());
-        for found @ (row, permitted) in rows.iter().filter(|(row, _)| !is_running(state_of(row))) {
+        for found @ (row, permitted) in rows.iter().filter(|(row, _)| !is_running(row.state)) {
             let member = Member::of(found);
             if *permitted && row.state == ProcessState::Stopping && wait {
                 // As of one that is started alone.

@@ -30,14 +30,6 @@ pub(super) fn state(state: ProcessState) -> (i64, &'static str) {
     }
 }
 
-/// The state as supervisord would have it: what has ended and is about to start again is in none that is an end there.
-pub(super) fn state_of(row: &StatusRow) -> ProcessState {
-    match (row.state, row.to_stop) {
-        (ProcessState::Exited, ToStop::Start) => ProcessState::Backoff,
-        (state, ToStop::Nothing | ToStop::Start | ToStop::Run) => state,
-    }
-}
-
 /// Where a stop does something.
 pub(super) fn can_stop(row: &StatusRow) -> bool {
     match row.state {
@@ -67,7 +59,7 @@ pub(super) fn is_signallable(state: ProcessState) -> bool {
 pub(super) fn process_info(row: &StatusRow, now: Moment, clock: LocalClock) -> Value {
     let program = &row.program;
     let (group, name) = program.group_and_process();
-    let (number, word) = state(state_of(row));
+    let (number, word) = state(row.state);
     let time = |at: Option<Moment>| Value::Int(at.map_or(0, |at| seconds(clock, at)));
     let stdout = text(program.stdout_logfile.clone().unwrap_or_default());
     let pid = match row.state {
@@ -108,7 +100,7 @@ fn seconds(clock: LocalClock, at: Moment) -> i64 {
 
 /// Of the last run, where it is over: -1 for a death by a signal.
 fn exit_status(row: &StatusRow) -> i64 {
-    match state_of(row) {
+    match row.state {
         ProcessState::Starting
         | ProcessState::Running
         | ProcessState::Unhealthy
@@ -158,7 +150,7 @@ fn is_expected(program: &ProgramConfig, exit: Exit) -> bool {
 
 /// What `supervisorctl status` prints behind the state. Of what runs others parse it.
 fn description(row: &StatusRow, now: Moment, clock: LocalClock, spawnerr: &str) -> String {
-    match state_of(row) {
+    match row.state {
         ProcessState::Running | ProcessState::Unhealthy => {
             let age = row.started_at.map_or(0, |start| now.saturating_duration_since(start).as_secs());
             let line = format!("pid {}, uptime {}", row.pid.unwrap_or(0), uptime(age));
@@ -167,8 +159,6 @@ fn description(row: &StatusRow, now: Moment, clock: LocalClock, spawnerr: &str) 
             }
             line
         }
-        // Nothing is wrong with it: it waits for its next start.
-        ProcessState::Backoff if spawnerr.is_empty() && row.state == ProcessState::Exited => row.describe(now),
         ProcessState::Fatal | ProcessState::Backoff if spawnerr.is_empty() => {
             format!("unknown error (try \"tail {}\")", row.program.group_and_process().1)
         }
