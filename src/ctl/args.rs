@@ -262,7 +262,10 @@ mod tests {
             ("run --set x -- y", "--set x: write KEY=VALUE"),
             ("reopen x", "reopen takes no name"),
             ("avail", "unknown command 'avail': 'status' shows what runs, 'reread' what an update would add"),
-            ("maintail -f", "unknown command 'maintail': read the file that 'logfile' names, or ask with 'supervisorctl maintail'"),
+            (
+                "maintail -f",
+                "unknown command 'maintail': read the file that 'logfile' names, or ask with 'supervisorctl maintail'",
+            ),
             ("-i", "invalid option '-i': without a command, on a terminal, there is a prompt"),
             ("tail -1x web", "-1x: not a number of bytes; write -c BYTES or -n LINES"),
             ("pid x y", "pid takes one name at most"),

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::cat::octal;
 use super::call::{Call, answer_for, complain_of, fail_at, with_unknown};
+use super::cat::octal;
 use super::clock::time_of_day;
 use super::exit::{DONE, FAILED, USAGE};
 use super::print::{VERSION, complain, print};
@@ -11,7 +11,9 @@ use super::progress::waited_for;
 use super::targets::{Kind, targets};
 use super::text::{printable, printable_lines};
 use super::verb::Opt;
-use crate::client::{ClientError, Controller, DaemonChanges, HistoryItem, KeyChange, ProcessStatus, Reloaded, Reread, Updated, Why};
+use crate::client::{
+    ClientError, Controller, DaemonChanges, HistoryItem, KeyChange, ProcessStatus, Reloaded, Reread, Updated, Why,
+};
 
 /// Prints the answer: as text, or as it is with `--json`.
 pub(super) fn show(call: &Call<'_>, json: &Value, text: &str) -> u8 {

@@ -214,7 +214,8 @@ fn a_multicall_is_not_gone_on_with_when_its_results_have_taken_all_their_room() 
             other => panic!("{other:?}"),
         }
         let bytes = vec![b'x'; 1024 * 1024];
-        step = exchange.answered(Ok(Reply::LogRead { bytes, begin: 0, size: 1 << 40, file: LogPlace::Memory }), clock());
+        step =
+            exchange.answered(Ok(Reply::LogRead { bytes, begin: 0, size: 1 << 40, file: LogPlace::Memory }), clock());
     };
     assert_eq!((asked, results.len()), (16, 101));
     let fault = results.last().and_then(|result| result.member("faultString"));

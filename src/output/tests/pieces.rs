@@ -1,9 +1,9 @@
 use std::time::Instant;
 
 use crate::models::{DefaultOutput, ProgramConfig};
-use crate::output::messages::{LogPart, LogStart};
 use crate::output::StreamKind;
 use crate::output::lines::{Assembler, MAX_LAST_LINE, MAX_PARTIAL, MAX_PARTIAL_AGE, last_line};
+use crate::output::messages::{LogPart, LogStart};
 use crate::output::ring::Ring;
 use crate::output::target::Target;
 

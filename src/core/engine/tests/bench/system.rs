@@ -322,7 +322,10 @@ impl FakeSystem {
         match job {
             OutputJob::Why { why, .. } => self.answer(request, Ok(Reply::Why(why))),
             OutputJob::Read { .. } | OutputJob::ReadDaemonLog { .. } => {
-                self.answer(request, Ok(Reply::LogRead { bytes: Vec::new(), begin: 0, size: 0, file: Default::default() }));
+                self.answer(
+                    request,
+                    Ok(Reply::LogRead { bytes: Vec::new(), begin: 0, size: 0, file: Default::default() }),
+                );
             }
             #[cfg(feature = "attach")]
             OutputJob::AfterOutput { answer } => self.answer(request, *answer),
