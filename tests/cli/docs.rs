@@ -220,3 +220,21 @@ fn every_example_of_dependencies_is_a_configuration_without_a_fault() {
         assert!(output.status.success() && !said.contains("warning"), "{example}\n{said}");
     }
 }
+
+/// Where man is groff's of 1.22.4 (Debian), what `Ql` quotes ends at the end of the line only: `Ql a No and Ql b` is ‘a and ‘b’’.
+#[test]
+fn in_the_manual_what_is_quoted_ends_where_it_is_to_end() {
+    const OTHERS: [&str; 17] =
+        ["Ql", "No", "Ta", "Cm", "Ev", "Pa", "Li", "Xr", "Fl", "Dv", "Va", "Dq", "Pq", "Sq", "Sy", "Em", "So"];
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/man");
+    for page in fs::read_dir(directory).expect("the manual") {
+        let page = page.expect("an entry").path();
+        let text = fs::read_to_string(&page).expect("UTF-8");
+        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| line.starts_with('.')) {
+            let mut words = line.trim_start_matches('.').split(' ').skip_while(|word| *word != "Ql").skip(1);
+            let next = words.find(|word| OTHERS.contains(word));
+            let place = format!("{}:{number}", page.display());
+            assert!(next.is_none(), "{place}: write `So TEXT Sc` for what is not the last on its line: {line}");
+        }
+    }
+}
