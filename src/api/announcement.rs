@@ -77,6 +77,13 @@ pub enum ShutdownProgress {
     ForGood,
     /// The time is up: these are killed.
     Killing(Vec<String>),
+    /// The share of a stage is up: these are killed, and the rest of the time is for what is stopped after them.
+    KillingStage {
+        /// Which.
+        names: Vec<String>,
+        /// What is left of the time.
+        left: Duration,
+    },
     /// Not even SIGKILL has ended these.
     LeftBehind(Vec<String>),
     /// So many orphans of programs are told to end.
@@ -406,7 +413,8 @@ impl Announcement {
                 ShutdownProgress::ExitDecided(_)
                 | ShutdownProgress::Power(_)
                 | ShutdownProgress::Forced
-                | ShutdownProgress::Killing(_) => log::Level::Warn,
+                | ShutdownProgress::Killing(_)
+                | ShutdownProgress::KillingStage { .. } => log::Level::Warn,
                 ShutdownProgress::LeftBehind(_) | ShutdownProgress::OrphansLeft => log::Level::Error,
             },
         })
@@ -453,6 +461,13 @@ impl fmt::Display for ShutdownProgress {
             ShutdownProgress::ForGood => f.write_str("told to end: it does not begin anew"),
             ShutdownProgress::Killing(names) => {
                 write!(f, "shutdown_timeout is over: killing {}", names.join(", "))
+            }
+            ShutdownProgress::KillingStage { names, left } => {
+                let (left, names) = (left.as_secs_f64(), names.join(", "));
+                write!(
+                    f,
+                    "its share of shutdown_timeout is over ({left:.1} s are left for the others): killing {names}"
+                )
             }
             ShutdownProgress::LeftBehind(names) => {
                 write!(f, "not even SIGKILL has ended {}; leaving without", names.join(", "))

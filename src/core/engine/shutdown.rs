@@ -199,8 +199,8 @@ impl Engine {
 
     /// The time of a stage is up, and others are to follow: it is killed, then its clean-up, and not waited for much longer.
     fn kill_stage(&mut self, kill_at: Moment, left: SortedSet<ProcId>, later: Vec<Stage>, kills: u32) {
-        let names = self.names(&left);
-        self.announce(None, Announcement::Shutdown(ShutdownProgress::Killing(names)));
+        let (names, time_left) = (self.names(&left), kill_at.saturating_duration_since(self.now));
+        self.announce(None, Announcement::Shutdown(ShutdownProgress::KillingStage { names, left: time_left }));
         let ids: Vec<ProcId> = left.iter().copied().collect();
         self.shutdown = Shutdown::Stopping { kill_at, to_stop: Vec::new(), left, later, kills };
         let pause = if kills < KILLS_OF_STAGE { AFTER_KILL } else { AFTER_LAST_KILL };

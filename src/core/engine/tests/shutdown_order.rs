@@ -2,6 +2,7 @@
 
 use super::dependencies::{API, DB, WEB, ask, chain, list, quick, states, timed, told};
 use super::*;
+use crate::api::{Announcement, ShutdownProgress};
 use crate::core::effect::{Effect, GroupLeft};
 
 fn shut_down(bench: &mut Bench) {
@@ -66,6 +67,10 @@ fn row_56_each_later_stage_keeps_its_share_of_the_time_and_nothing_is_killed_ear
     assert_eq!(bench.system.signals, [(WEB, 15)]);
     bench.pass(1);
     assert_eq!(bench.system.signals, [(WEB, 15), (WEB, 9)]);
+    let killed = ShutdownProgress::KillingStage { names: vec!["web".to_owned()], left: Duration::from_secs(14) };
+    let told = "its share of shutdown_timeout is over (14.0 s are left for the others): killing web";
+    assert_eq!(killed.to_string(), told);
+    assert!(bench.announced(&Announcement::Shutdown(killed)), "not the whole time is over");
     bench.end(WEB, Exit::Signal(9));
     assert_eq!(bench.system.signals[2..], [(API, 15)]);
     bench.pass(9);

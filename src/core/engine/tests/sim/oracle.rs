@@ -375,6 +375,7 @@ impl Oracle {
                 | ShutdownProgress::Forced
                 | ShutdownProgress::ForGood
                 | ShutdownProgress::Killing(_)
+                | ShutdownProgress::KillingStage { .. }
                 | ShutdownProgress::LeftBehind(_)
                 | ShutdownProgress::OrphansTold(_)
                 | ShutdownProgress::OrphansLeft,
