@@ -384,3 +384,20 @@ fn case_04_what_one_program_lacks_is_that_programs_trouble_alone() {
     assert_eq!(daemon.status("place").state, "RUNNING");
     daemon.terminate();
 }
+
+/// As nginx and apache do in containers, whose logs are links to these.
+#[test]
+fn a_program_with_a_user_can_open_its_standard_output_by_name() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can become another user");
+        return;
+    }
+    let script = "echo out > /dev/stdout; echo err > /dev/stderr; exec sleep 1000";
+    let daemon = Daemon::start(&format!(
+        "[program:w]\ncommand = sh -c '{script}'\nuser = nobody\nstartsecs = 0\ndirectory = /\n"
+    ));
+    let errors = || daemon.ctl(&["tail", "w", "stderr"]).1;
+    wait_until("it has written", || errors().contains("err\n") || errors().contains("denied"));
+    assert_eq!(daemon.ctl(&["tail", "w"]).1, "out\n");
+    daemon.terminate();
+}

@@ -67,6 +67,11 @@ impl Effects {
         let stdout = open(piped && (console || config.captures_stdout()))?;
         let stderr = open(piped && !config.redirect_stderr && (console || config.captures_stderr()))?;
         let stdin = open(piped && config.stdin == Stdin::Pipe)?;
+        if let owner @ (Some(_), _) = prepared.owner() {
+            for (_, child_end) in stdout.iter().chain(&stderr) {
+                give_away(child_end, owner);
+            }
+        }
         if let Stdin::File(path) = &config.stdin {
             prepared.set_stdin_file(path)?;
         }
@@ -316,6 +321,13 @@ struct ReadyPipe {
 
 /// The number of a readiness descriptor that a variable tells of: behind the standard streams.
 const FIRST_FREE_FD: RawFd = 3;
+
+/// Makes a pipe that of a program's user, who could not open `/dev/stdout` otherwise: its path leads to the pipe, which has an
+/// owner and a mode as a file has.
+fn give_away(pipe: &io::PipeWriter, owner: (Option<u32>, Option<u32>)) {
+    // Who may become another user but not do this can still write to what is inherited.
+    let _ = std::os::unix::fs::fchown(pipe, owner.0, owner.1);
+}
 
 fn ready_pipe(ready: &Readiness) -> Result<Option<ReadyPipe>, SpawnError> {
     let (target, variable) = match ready {
