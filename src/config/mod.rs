@@ -263,7 +263,7 @@ fn refuse_both(document: &Document, report: &mut Report) {
 }
 
 /// Where a configuration is looked for: our places, then supervisord's.
-const SEARCH_PATH: [&str; 5] = [
+pub(crate) const SEARCH_PATH: [&str; 5] = [
     "supervisord.conf",
     "/etc/supervice.conf",
     "etc/supervisord.conf",

@@ -14,7 +14,9 @@ Usage: supervice [OPTION]...
 Start the programs of a configuration file, watch them, and restart them.
 
   -c, --config FILE     the configuration (default: supervisord.conf in this
-                        directory, else /etc/supervice.conf)
+                        directory, else /etc/supervice.conf, else that of
+                        supervisord: etc/supervisord.conf, then the same in
+                        /etc and /etc/supervisor)
   -n, --nodaemon        stay in the foreground and log to standard output
   -l, --logfile FILE    the daemon's own log ('none': none)
   -e, --loglevel LEVEL  DEBUG, INFO, WARNING, ERROR or CRITICAL

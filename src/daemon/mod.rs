@@ -93,8 +93,8 @@ fn print(text: &str) -> u8 {
 #[inline(never)]
 fn load(args: &Args) -> Result<(Box<Loaded>, std::path::PathBuf), String> {
     let Some(path) = args.config.clone().or_else(config::default_config_path) else {
-        let message = "no configuration: neither supervisord.conf in this directory nor /etc/supervice.conf exists; name one with -c FILE";
-        return Err(message.to_owned());
+        let places = config::SEARCH_PATH.join(", ");
+        return Err(format!("no configuration: none of {places} exists; name one with -c FILE"));
     };
     let loaded = config::load(&path, &args.load_options());
     // With an error, too: a warning may tell its cause.

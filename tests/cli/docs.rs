@@ -238,3 +238,22 @@ fn in_the_manual_what_is_quoted_ends_where_it_is_to_end() {
         }
     }
 }
+
+#[test]
+fn every_place_of_a_configuration_is_named_by_the_message_the_help_and_the_manual() {
+    let nowhere = tempfile::tempdir().expect("a directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_supervice")).arg("--check").current_dir(nowhere.path()).output();
+    let errors = String::from_utf8(output.expect("it runs").stderr).expect("UTF-8");
+    let Some((_, places)) = errors.split_once("none of ") else {
+        println!("SKIPPED: this machine has a configuration: {errors}");
+        return;
+    };
+    let places: Vec<_> = places.split(" exists").next().unwrap_or_default().split(", ").collect();
+    assert_eq!(places.len(), 5, "{errors}");
+    let (manual, command) = (read("packaging/man/supervice.conf.5"), read("packaging/man/supervice.8"));
+    for place in places {
+        assert!(manual.contains(place) && command.contains(place), "{place} is in no manual");
+    }
+    let help = help(env!("CARGO_BIN_EXE_supervice"));
+    assert!(["/etc/supervice.conf", "etc/supervisord.conf", "/etc/supervisor"].iter().all(|word| help.contains(word)));
+}
