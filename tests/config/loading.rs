@@ -336,13 +336,12 @@ fn loading_is_linear() {
 /// What the start of the daemon needs was there then: a reload is for the programs.
 #[test]
 fn what_the_daemon_itself_lacks_at_a_reload_is_a_warning() {
-    let text =
-        "[supervice]\nsocket = /missing/s\npidfile = /missing/p\nlogfile = /missing/l\nsocket_owner = no-such-user\n";
+    let text = "[supervice]\nsocket = /missing/run/s\npidfile = /missing/p\nlogfile = /missing/l\nsocket_owner = no-such-user\n";
     let files = Files::new(text);
     assert_eq!(files.errors(false).lines().count(), 4);
     let options = supervice::config::LoadOptions { reload: true, ..Default::default() };
     let loaded = supervice::config::load(files.main(), &options).expect("it holds");
-    assert_eq!((loaded.warnings.len(), loaded.config.socket_path.as_deref()), (4, Some("/missing/s")));
+    assert_eq!((loaded.warnings.len(), loaded.config.socket_path.as_deref()), (4, Some("/missing/run/s")));
 }
 
 #[test]
