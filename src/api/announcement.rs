@@ -11,7 +11,7 @@ use super::orphan_note::OrphanNote;
 use super::refusal::{Refusal, ReloadFailure, RollbackReason, Wanted};
 use super::reply::Changes;
 use crate::config::Diagnostic;
-use crate::models::{Hook, Power, ProgramConfig, Right, StreamKind};
+use crate::models::{Hook, Power, ProgramConfig, Right, StreamKind, what_is_lost};
 use crate::process::{
     Cause, HookFailure, Initiator, Moment, NoMain, ProcessState, ScheduleNote, SignalReason, Transition, span,
 };
@@ -375,7 +375,8 @@ impl Announcement {
             },
             Announcement::Noted {
                 cause:
-                    Cause::HealthCommandEnded { success: true, .. }
+                    Cause::LeftBehind { .. }
+                    | Cause::HealthCommandEnded { success: true, .. }
                     | Cause::OutputCommandEnded { success: true, .. }
                     | Cause::ReadinessBack
                     | Cause::SignalRequested { by: Initiator::HealthCheck | Initiator::Policy(_), .. },
@@ -505,7 +506,7 @@ impl fmt::Display for Announcement {
                 write!(f, "{}: health check failed: {message}", program.name)
             }
             Announcement::Output { program, stream, change: OutputChange::Lost { trouble } } => {
-                write!(f, "{}: {} is lost: {trouble}", program.name, stream.as_str())
+                write!(f, "{}: {}", program.name, what_is_lost(stream.as_str(), trouble))
             }
             Announcement::Output { program, stream, change: OutputChange::Recovered { lost_bytes } } => {
                 write!(f, "{}: {} is written again; {lost_bytes} bytes were lost", program.name, stream.as_str())

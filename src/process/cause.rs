@@ -279,6 +279,11 @@ pub enum Cause {
     },
     /// It has put itself into the background.
     InBackground,
+    /// A note: it has ended by itself, and what it has left is told to end, too.
+    LeftBehind {
+        /// A process of that.
+        left: i32,
+    },
     /// A note: another process than before is its main one.
     MainProcess {
         /// The one that it was before.
@@ -350,6 +355,7 @@ impl Cause {
             | Cause::OutputCommandEnded { .. }
             | Cause::NotifyRefused { .. }
             | Cause::InBackground
+            | Cause::LeftBehind { .. }
             | Cause::MainProcess { .. }
             | Cause::MainRefused { .. }
             | Cause::RestartUnhealthy
@@ -402,6 +408,11 @@ impl fmt::Display for Cause {
             Cause::HealthyAgain { message } => write!(f, "healthy again: {message}"),
             Cause::WatchdogMissed { miss } => miss.fmt(f),
             Cause::InBackground => f.write_str("it has put itself into the background"),
+            Cause::LeftBehind { left } => write!(
+                f,
+                "it has left pid {left} behind, which is told to end; what puts itself into the background needs \
+                 type = forking"
+            ),
             Cause::MainProcess { was } => write!(f, "its main process is another one now, no longer pid {was}"),
             Cause::MainRefused { found } => write!(f, "MAINPID names {found}"),
             Cause::OutputFault { fault } => write!(f, "{fault} (output_watch)"),

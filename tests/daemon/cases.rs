@@ -80,6 +80,17 @@ fn what_has_left_the_group_is_let_be_at_a_restart_a_stop_and_an_exit_where_the_s
     }
 }
 
+#[test]
+fn a_program_that_goes_into_the_background_is_told_what_becomes_of_it_and_what_it_needs() {
+    let daemon =
+        Daemon::start("[program:svc]\ncommand = sh -c 'sleep 1000 & sleep 0.2'\nstartsecs = 0\nautorestart = false\n");
+    daemon.wait_log("behind, which is told to end");
+    daemon.wait_state("svc", "EXITED");
+    let (_, why, _) = daemon.ctl(&["why", "svc"]);
+    assert!(why.contains("type = forking"), "{why}");
+    daemon.terminate();
+}
+
 fn executed_sleep(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| command.starts_with(b"sleep"))
 }

@@ -106,6 +106,7 @@ fn payload(cause: &Cause) -> usize {
         | Cause::NotifyRefused { .. }
         | Cause::ReadinessBack
         | Cause::InBackground
+        | Cause::LeftBehind { .. }
         | Cause::MainProcess { .. }
         | Cause::MainRefused { .. }
         | Cause::RestartUnhealthy

@@ -10,8 +10,8 @@ use crate::core::effect::{CheckPurpose, Effect, GroupLeft, Signal};
 use crate::health::HealthCheckResult;
 use crate::output::Note;
 use crate::process::{
-    self, Action, Cause, Exit, Generation, Initiator, KillWhy, LastWords, ReadyReport, SignalTarget, SpawnError,
-    TaskEvent,
+    self, Action, Cause, Exit, Generation, Initiator, KillWhy, LastWords, ProcessState, ReadyReport, SignalTarget,
+    SpawnError, TaskEvent,
 };
 
 /// The kernel tells nobody when the last member of a process group goes, unless it is our own child: a group that outlives
@@ -208,6 +208,12 @@ impl Engine {
             }
         }
         self.pump(id);
+        // A failed start says so itself.
+        if let Some(left) = descendant.filter(|_| group == GroupLeft::Lingers)
+            && self.registry.get(id).is_some_and(|entry| entry.machine.state() == ProcessState::Exited)
+        {
+            self.note(id, Cause::LeftBehind { left });
+        }
     }
 
     /// Its leader has ended, and no other process takes its place: what it has written is to be read.

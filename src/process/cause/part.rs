@@ -62,6 +62,7 @@ impl Cause {
             | Cause::Schedule { .. }
             | Cause::NotifyRefused { .. }
             | Cause::InBackground
+            | Cause::LeftBehind { .. }
             | Cause::MainProcess { .. }
             | Cause::MainRefused { .. }
             | Cause::ReadinessLost { .. }

@@ -86,6 +86,11 @@ fn all() -> Vec<(Cause, &'static str, &'static str)> {
             "start requested by its schedule",
             r#"{"kind":"requested","verb":"start","by":{"kind":"schedule"}}"#,
         ),
+        (
+            Cause::LeftBehind { left: 77 },
+            "it has left pid 77 behind, which is told to end; what puts itself into the background needs type = forking",
+            r#"{"kind":"left_behind","left":77}"#,
+        ),
         (Cause::Executed, "executed", r#"{"kind":"executed"}"#),
         (Cause::Up { seconds: 1 }, "up for 1 s", r#"{"kind":"up","seconds":1}"#),
         (
