@@ -7,7 +7,7 @@ use super::counts::Counts;
 use super::held_back::HeldBack;
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
-use crate::models::{Hook, ProgramConfig};
+use crate::models::{Hook, ProgramConfig, what_is_lost};
 #[cfg(feature = "xmlrpc")]
 use crate::process::Failure;
 use crate::process::{Cause, Condition, Exit, HookFailure, LastWords, Moment, ProcessState, Told, signal_text};
@@ -181,8 +181,8 @@ impl StatusRow {
             line.push_str("; disabled");
         }
         if let Some(trouble) = &self.output_trouble {
-            line.push_str("; output is lost: ");
-            line.push_str(trouble);
+            line.push_str("; ");
+            line.push_str(&what_is_lost("output", trouble));
         }
         if let Some(said) = &self.listener_said {
             line.push_str(&format!("; it gets no more events, because it has said '{said}'"));

@@ -8,7 +8,7 @@ use super::held_back::{ChainStep, HeldBack, LastRequest};
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
 use super::status::{HistoryRow, RunningHook, of_hooks};
-use crate::models::{AutoRestart, ExitOn, Hook, ProgramConfig};
+use crate::models::{AutoRestart, ExitOn, Hook, ProgramConfig, what_is_lost};
 use crate::process::{
     Condition, Exit, Failure, HookFailure, LastWords, Moment, ProcessState, RetryNumber, Told, signal_text, span,
 };
@@ -220,7 +220,7 @@ impl Why {
             description.push_str(&told.describe(self.now));
         }
         if let Some(trouble) = &self.output_trouble {
-            description = format!("{description}; output is lost: {trouble}");
+            description = format!("{description}; {}", what_is_lost("output", trouble));
         }
         if let Some(bystanders) = &self.bystanders {
             description = format!("{description}; {bystanders}");

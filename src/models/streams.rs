@@ -16,6 +16,17 @@ pub enum Stdin {
     File(String),
 }
 
+/// How the trouble of a copy begins that is written beside the log: that has all of it.
+pub(crate) const COPY_IS_LOST: &str = "the copy for syslog is lost: ";
+
+/// What is told of a stream that is in this trouble.
+pub(crate) fn what_is_lost(stream: &str, trouble: &str) -> String {
+    match trouble.starts_with(COPY_IS_LOST) {
+        true => format!("{stream}: {trouble}"),
+        false => format!("{stream} is lost: {trouble}"),
+    }
+}
+
 /// Where reading a log begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,5 +69,18 @@ impl StreamKind {
             StreamKind::Stdout => "stdout",
             StreamKind::Stderr => "stderr",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_is_lost_is_not_the_output() {
+        let trouble = "cannot write to syslog (/dev/log): No such file or directory; lines for it are lost";
+        assert_eq!(what_is_lost("stdout", trouble), format!("stdout is lost: {trouble}"));
+        let copy = format!("{COPY_IS_LOST}{trouble}");
+        assert_eq!(what_is_lost("stdout", &copy), format!("stdout: the copy for syslog is lost: {trouble}"));
     }
 }

@@ -11,11 +11,12 @@ use super::file_queue::{FileQueue, Origin};
 use super::line_format::{LineFormat, Source};
 use super::lines::{Assembler, MAX_LAST_LINE, last_line};
 use super::messages::Settings;
-use super::outage::{Reporter, WriteOutage};
+use super::outage::{Report, Reporter, WriteOutage};
 use super::ring::Ring;
 use super::syslog::Syslog;
 use super::target::Target;
 use crate::logger::{self, ConsoleStream};
+use crate::models::COPY_IS_LOST;
 
 /// What a ring keeps at least, so that the last line is known even with `log_buffer = 0`.
 const MIN_RING: usize = MAX_LAST_LINE;
@@ -141,7 +142,7 @@ impl Sink {
     /// Writes to syslog as well, or no more; what was held of a line for it is written.
     pub fn set_also(&mut self, now: Instant, also: Option<Box<Lines>>, report: Reporter<'_>) {
         if let Some(mut before) = std::mem::replace(&mut self.also, also) {
-            before.flush(now, true, report);
+            before.flush(now, true, &mut |told| report(of_copy(told)));
         }
     }
 
@@ -166,7 +167,7 @@ impl Sink {
         self.all_bytes += data.len() as u64;
         self.ring.push(data, ring_limit.max(MIN_RING));
         if let Some(also) = &mut self.also {
-            also.write(now, data, report);
+            also.write(now, data, &mut |told| report(of_copy(told)));
         }
         match &mut self.dest {
             Dest::Nothing => {}
@@ -190,7 +191,7 @@ impl Sink {
             lines.flush(now, is_over, report);
         }
         if let Some(also) = &mut self.also {
-            also.flush(now, is_over, report);
+            also.flush(now, is_over, &mut |told| report(of_copy(told)));
         }
     }
 
@@ -236,6 +237,14 @@ impl Sink {
         // More than the longest line: it may be followed by empty ones.
         let of_run = usize::try_from(self.run_bytes).unwrap_or(usize::MAX);
         last_line(&self.ring.newest(of_run.min(2 * MAX_LAST_LINE)))
+    }
+}
+
+/// The log beside the copy has all of it.
+fn of_copy(told: Report) -> Report {
+    match told {
+        Report::Trouble(text) => Report::Trouble(format!("{COPY_IS_LOST}{text}")),
+        Report::Recovered(lost_bytes) => Report::Recovered(lost_bytes),
     }
 }
 
