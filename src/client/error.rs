@@ -142,7 +142,7 @@ impl fmt::Display for ClientError {
         match self {
             ClientError::NoDaemon { socket, error } => write!(
                 f,
-                "no daemon at {socket}: {}; is it running? another socket with -s or $SUPERVICE_SOCKET",
+                "no daemon at {socket}: {}; is it running? another one with -s SOCKET, -c FILE or $SUPERVICE_SOCKET",
                 errno::reason(error)
             ),
             ClientError::Denied { socket } => {

@@ -49,7 +49,7 @@ fn wrong_usage_is_2() {
 
 #[test]
 fn no_daemon_is_3() {
-    let hint = "is it running? another socket with -s or $SUPERVICE_SOCKET";
+    let hint = "is it running? another one with -s SOCKET, -c FILE or $SUPERVICE_SOCKET";
     let fake = Fake::nobody();
     let error = format!("supervicectl: no daemon at SOCKET: No such file or directory; {hint}\n");
     assert_eq!(fake.ctl(&["status"]), outcome(3, "", &error));
