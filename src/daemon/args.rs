@@ -155,7 +155,7 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
             Arg::Long("demo-server") => return Ok(Mode::DemoServer(parser.value()?.string()?)),
             Arg::Short('h') | Arg::Long("help") => return Ok(Mode::Help),
             Arg::Short('V' | 'v') | Arg::Long("version") => return Ok(Mode::Version),
-            Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(arg.unexpected()),
+            Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(unexpected(arg)),
         }
     }
     if args.mounts.is_some() && !args.system {
@@ -183,12 +183,47 @@ fn read(mut parser: Parser) -> Result<Mode, lexopt::Error> {
     }
 }
 
+/// Options of supervisord that are none here, and the key of `[supervisord]` that says the same.
+const SUPERVISORDS: [(&str, &str, &str); 12] = [
+    ("u", "user", "user = NAME"),
+    ("m", "umask", "umask = 022"),
+    ("d", "directory", "directory = DIR"),
+    ("y", "logfile_maxbytes", "logfile_maxbytes = 50MB"),
+    ("z", "logfile_backups", "logfile_backups = 10"),
+    ("j", "pidfile", "pidfile = FILE"),
+    ("i", "identifier", "identifier = NAME"),
+    ("q", "childlogdir", "childlogdir = DIR"),
+    ("t", "strip_ansi", "strip_ansi = true"),
+    ("a", "minfds", "minfds = 1024"),
+    ("", "minprocs", "minprocs = 200"),
+    ("s", "silent", "silent = true"),
+];
+
+/// What is no option here; of supervisord's, with what says the same.
+fn unexpected(arg: Arg<'_>) -> lexopt::Error {
+    let (written, name) = match &arg {
+        Arg::Short(letter) => (format!("-{letter}"), letter.to_string()),
+        Arg::Long(name) => (format!("--{name}"), (*name).to_owned()),
+        Arg::Value(_) => return arg.unexpected(),
+    };
+    if ["k", "nocleanup"].contains(&name.as_str()) {
+        return format!("invalid option '{written}': nothing is cleaned up in the first place; leave it out").into();
+    }
+    let known = SUPERVISORDS.iter().find(|(short, long, _)| [*short, *long].contains(&name.as_str()));
+    match known {
+        Some((_, _, key)) => format!("invalid option '{written}': write `{key}` into [supervisord] of the file").into(),
+        None => arg.unexpected(),
+    }
+}
+
 fn dialect(text: &str) -> Result<Dialect, String> {
     let known = [Dialect::Supervice, Dialect::Supervisord].into_iter().find(|dialect| dialect.as_str() == text);
     known.ok_or_else(|| format!("unknown dialect '{text}'; write supervice or supervisord"))
 }
 
 fn level(text: &str) -> Result<String, String> {
+    // supervisord's, as in the file.
+    let text = if ["trace", "blather"].contains(&text.to_ascii_lowercase().as_str()) { "DEBUG" } else { text };
     match crate::util::log_level::parse(text) {
         Some((name, _)) => Ok(name.to_owned()),
         None => Err(format!("unknown log level '{text}'; one of DEBUG, INFO, WARNING, ERROR, CRITICAL")),
@@ -212,6 +247,21 @@ mod tests {
         assert!(matches!(mode(&["--check", "--json", "--secrets"]), Ok(Mode::Check { secrets: true, .. })));
         let Ok(Mode::Run(args)) = mode(&["--dialect", "supervisord"]) else { panic!("run") };
         assert_eq!(args.dialect, Some(Dialect::Supervisord));
+    }
+
+    #[test]
+    fn options_of_supervisord_name_the_key_that_says_the_same() {
+        for (words, key) in [
+            (&["-u", "nobody"][..], "'-u': write `user = NAME` into [supervisord]"),
+            (&["--pidfile=/x"], "'--pidfile': write `pidfile = FILE`"),
+            (&["-t"], "'-t': write `strip_ansi = true`"),
+            (&["-k"], "'-k': nothing is cleaned up"),
+        ] {
+            let told = mode(words).err().expect("no option");
+            assert!(told.starts_with("invalid option ") && told.contains(key), "{told}");
+        }
+        let Ok(Mode::Run(args)) = mode(&["-e", "blather"]) else { panic!("run") };
+        assert_eq!(args.loglevel.as_deref(), Some("DEBUG"));
     }
 
     #[test]
