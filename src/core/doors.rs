@@ -211,7 +211,13 @@ mod web {
                     .and_then(sys::tcp_listener::listen_tcp)
                     .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
                 let failed = |error: io::Error| {
-                    let text = format!("cannot listen on {} for HTTP: {}", http.listen, errno::reason(&error));
+                    let remedy = match error.kind() {
+                        io::ErrorKind::AddrInUse => "; another program has this port: give one of them another",
+                        io::ErrorKind::AddrNotAvailable => "; no interface has this address: write one that has, or *",
+                        io::ErrorKind::PermissionDenied => "; a port below 1024 needs root: write a higher one",
+                        _ => "",
+                    };
+                    let text = format!("cannot listen on {} for HTTP: {}{remedy}", http.listen, errno::reason(&error));
                     io::Error::new(error.kind(), text)
                 };
                 (Socket::Tcp(listener.map_err(failed)?), None)

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::fault::spawn_error;
+use super::logs::{has_no_log, log_of};
 use super::value::Value;
 use crate::api::{ConfigRow, StatusRow, ToStop, WallClock};
-use crate::models::ProgramConfig;
+use crate::models::{ProgramConfig, StreamKind};
 use crate::process::{Condition, Exit, Failure, Moment, ProcessState, first_stop_signal};
 
 /// What the present moment is by the wall clock, and how a time is told in the local zone.
@@ -206,7 +207,7 @@ pub(super) fn config_info(row: &ConfigRow, users: &[(String, u32)]) -> Value {
         ("startsecs", number(program.startsecs.into())),
         ("stdout_capture_maxbytes", number(program.stdout_capture_maxbytes)),
         ("stdout_events_enabled", Value::Boolean(program.stdout_events_enabled)),
-        ("stdout_logfile", file(&program.stdout_logfile)),
+        ("stdout_logfile", log(program, StreamKind::Stdout)),
         ("stdout_logfile_backups", number(program.stdout_logfile_backups.into())),
         ("stdout_logfile_maxbytes", number(program.stdout_logfile_maxbytes)),
         ("stdout_syslog", Value::Boolean(program.stdout_syslog)),
@@ -214,12 +215,22 @@ pub(super) fn config_info(row: &ConfigRow, users: &[(String, u32)]) -> Value {
         ("stopwaitsecs", number(program.stopwaitsecs.into())),
         ("stderr_capture_maxbytes", number(program.stderr_capture_maxbytes)),
         ("stderr_events_enabled", Value::Boolean(program.stderr_events_enabled)),
-        ("stderr_logfile", file(&program.stderr_logfile)),
+        ("stderr_logfile", log(program, StreamKind::Stderr)),
         ("stderr_logfile_backups", number(program.stderr_logfile_backups.into())),
         ("stderr_logfile_maxbytes", number(program.stderr_logfile_maxbytes)),
         ("stderr_syslog", Value::Boolean(program.stderr_syslog)),
         ("serverurl", if program.serverurl_given { file(&program.serverurl) } else { Value::text("none") }),
     ])
+}
+
+/// The log of a stream; `auto` for one that is in memory, which supervisord would have in a file of its own choice.
+fn log(program: &ProgramConfig, stream: StreamKind) -> Value {
+    match log_of(program, stream) {
+        _ if stream == StreamKind::Stderr && program.redirect_stderr => Value::text("none"),
+        Some(path) => text(path.clone()),
+        None if has_no_log(program, stream) => Value::text("none"),
+        None => Value::text("auto"),
+    }
 }
 
 /// As whom it runs: a number, or a name that nobody has.
