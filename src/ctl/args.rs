@@ -109,7 +109,7 @@ fn in_place_of(letter: char) -> Option<&'static str> {
 
 fn set(found: &mut Args, spelling: &Spelling, value: String) -> Result<(), String> {
     let wrong = |wanted: &str| format!("--{} {value}: {wanted}", spelling.long);
-    let number = || value.parse::<usize>().map_err(|_| wrong("not a whole number"));
+    let number = || value.parse::<usize>().map_err(|_| wrong("not a whole number from 0 on"));
     match spelling.opt {
         Opt::Socket => found.socket = Some(value),
         Opt::Config => found.config = Some(value),
@@ -274,7 +274,7 @@ mod tests {
             ("signal HUP", "signal needs a signal and a name"),
             ("wait a", "wait needs --for running, healthy, stopped or exited"),
             ("wait --for up a", "--for up: running, healthy, stopped or exited"),
-            ("tail -n x a", "--lines x: not a whole number"),
+            ("tail -n x a", "--lines x: not a whole number from 0 on"),
             ("graph --dot --json", "--dot goes neither with --json nor with --reverse"),
             ("restart --rolling --no-wait a", "--rolling waits for each; it does not go with --no-wait"),
             ("--timeout -1 status", "--timeout -1: not a number of seconds above 0"),

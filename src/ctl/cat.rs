@@ -7,6 +7,7 @@ use super::exit::{DONE, FAILED};
 use super::progress::waited_for;
 use super::query::{ok, show};
 use super::targets::{Kind, targets};
+use super::text::octal;
 use super::verb::Opt;
 use crate::client::{ProgramSettings, Setting};
 use crate::util::width::columns;
@@ -100,15 +101,6 @@ fn origin(name: &str, setting: &Setting) -> String {
 /// The value of a key as it could stand in a file: permissions are in octal there.
 fn value_of(key: &str, value: &Value) -> String {
     octal(key, value).unwrap_or_else(|| text_of(value))
-}
-
-/// The keys whose numbers are read as octal ones.
-const OCTAL_KEYS: [&str; 2] = ["umask", "socket_mode"];
-
-/// The number of such a key as a file has it.
-pub(super) fn octal(key: &str, value: &Value) -> Option<String> {
-    let number = value.as_u64().filter(|_| OCTAL_KEYS.contains(&key))?;
-    Some(format!("{number:04o}"))
 }
 
 /// A value as it could stand in a file.

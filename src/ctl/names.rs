@@ -25,9 +25,10 @@ pub(super) fn is_pattern(word: &str) -> bool {
     word == "all" || word.starts_with("group:") || word.starts_with("state:") || has_wildcard(word)
 }
 
-/// Whether a word may say a process by its group, or stand for all of a group, although no process has that name.
+/// Whether a word may say a process by its group, or stand for all of a group, although no process has that name: what is
+/// called otherwise than its group has both in its name.
 pub(super) fn has_group(word: &str) -> bool {
-    word.contains(':')
+    word.split_once(':').is_some_and(|(group, name)| name.is_empty() || name == group)
 }
 
 /// Whether the word is a group, a colon, and a pattern of a name within it or nothing for all.

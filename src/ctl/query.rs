@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, answer_for, complain_of, fail_at, with_unknown};
-use super::cat::octal;
 use super::clock::time_of_day;
 use super::exit::{DONE, FAILED, USAGE};
 use super::print::{VERSION, complain, print};
 use super::progress::waited_for;
 use super::targets::{Kind, targets};
-use super::text::{printable, printable_lines};
+use super::text::{octal, printable, printable_lines};
 use super::verb::Opt;
 use crate::client::{
     ClientError, Controller, DaemonChanges, HistoryItem, KeyChange, ProcessStatus, Reloaded, Reread, Updated, Why,

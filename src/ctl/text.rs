@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use crate::util::escapes::sequence_length;
 
 /// The text without what could control the terminal: programs write it.
@@ -36,6 +38,15 @@ fn cleaned(text: &str, is_kept: fn(char) -> bool) -> String {
 fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The keys whose numbers are read as octal ones.
+const OCTAL_KEYS: [&str; 2] = ["umask", "socket_mode"];
+
+/// The number of such a key as a file has it.
+pub(super) fn octal(key: &str, value: &Value) -> Option<String> {
+    let number = value.as_u64().filter(|_| OCTAL_KEYS.contains(&key))?;
+    Some(format!("{number:04o}"))
 }
 
 #[cfg(test)]

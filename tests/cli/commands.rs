@@ -308,7 +308,7 @@ fn the_socket_is_that_of_the_configuration() {
     let none = "supervicectl: FILE says that the daemon has no socket; name one with -s\n";
     assert_eq!(ctl("[supervice]\nsocket = none\n", &["status"]), (Some(2), none.to_owned()));
     let (code, error) = ctl("[supervice\n", &["status"]);
-    assert!(code == Some(2) && error.starts_with("supervicectl: FILE: "), "{error}");
+    assert!(code == Some(2) && error.starts_with("supervicectl: FILE:1: `[supervice`"), "{error}");
     std::fs::remove_file(&file).expect("ours");
     let missing = "supervicectl: cannot read FILE: No such file or directory; name a socket with -s\n";
     let mut command = Command::new(env!("CARGO_BIN_EXE_supervicectl"));
