@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::models::ProgramConfig;
 use crate::process::{Moment, ProcessState};
 
-/// The start of a process that was last asked for.
+/// The first start of a process since the daemon began; until that has come about, the one that was asked for last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlameRow {
     /// Its settings.
@@ -45,6 +45,6 @@ pub struct Blame {
     pub rows: Vec<BlameRow>,
     /// How many were skipped.
     pub offset: usize,
-    /// The way to the one that was ready last: that one, what it waited for, what that waited for, and so on.
+    /// The way to the one that was ready last of those that began with the daemon, or that are named: that one, what it waited for, what that waited for, and so on.
     pub critical_path: Vec<Arc<ProgramConfig>>,
 }

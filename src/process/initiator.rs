@@ -167,6 +167,29 @@ impl Initiator {
         }
     }
 
+    /// Whether it is the daemon's start, for the program itself or for one that needs it.
+    pub(crate) fn is_boot(&self) -> bool {
+        match self {
+            Initiator::Autostart => true,
+            Initiator::Related(related) => related.by.as_ref().is_some_and(Initiator::is_boot),
+            Initiator::Embedder
+            | Initiator::Signal { .. }
+            | Initiator::Client(_)
+            | Initiator::Remote(_)
+            | Initiator::Reload { .. }
+            | Initiator::Rollback
+            | Initiator::Shutdown
+            | Initiator::HealthCheck
+            | Initiator::Policy(_)
+            | Initiator::Schedule => false,
+        }
+    }
+
+    /// Whether nobody has asked, for this program or for one that it has to do with.
+    pub(crate) fn is_automatic(&self) -> bool {
+        matches!(self, Initiator::Related(related) if related.by.is_none()) || self.is_policy()
+    }
+
     /// Whether it is `max_lifetime`, which asks for a restart of what is well: that is no sign of anything wrong.
     pub(super) fn is_lifetime(&self) -> bool {
         match self {

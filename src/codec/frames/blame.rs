@@ -6,7 +6,7 @@ use super::page::page;
 use super::report;
 use crate::api::{self, BlameRow, WallClock};
 
-/// The start of a process that was last asked for.
+/// The first start of a process since the daemon began; until that has come about, the one that was asked for last.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BlameItem {
@@ -51,7 +51,7 @@ pub struct Blame {
     pub began: f64,
     /// The starts, in the order of the configuration.
     pub processes: Vec<BlameItem>,
-    /// The way to the one that was ready last: that one, what it waited for, what that waited for, and so on.
+    /// The way to the one that was ready last of those that began with the daemon, or that are named: that one, what it waited for, what that waited for, and so on.
     pub critical_path: Vec<String>,
     /// There are more starts than a frame holds: the `offset` of the request that gets the rest.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -20,12 +20,7 @@ impl Engine {
             .iter()
             .filter(|(id, _)| chosen(*id))
             .filter_map(|(id, entry)| self.blame_row(id, entry, eyes));
-        let last = self
-            .registry
-            .iter()
-            .filter(|(id, _)| chosen(*id))
-            .filter_map(|(id, entry)| Some((entry.start_record.ready?, id)));
-        let path = last.max().map(|(_, id)| self.start_path(id)).unwrap_or_default();
+        let path = self.last_ready(&ids, chosen).map(|id| self.start_path(id)).unwrap_or_default();
         let program = |id: ProcId| self.registry.get(id).map(|entry| Arc::clone(entry.config()));
         Ok(Blame {
             began: self.began,
@@ -35,8 +30,18 @@ impl Engine {
         })
     }
 
+    /// The one that was ready last: of those that are named, else of what began with the daemon. Where nothing did, of all.
+    fn last_ready(&self, named: &[ProcId], chosen: impl Fn(ProcId) -> bool) -> Option<ProcId> {
+        let is_meant = |id: ProcId| chosen(id) && (named.is_empty() || named.contains(&id));
+        let ready = self.registry.iter().filter(|(id, _)| is_meant(*id)).filter_map(|(id, entry)| {
+            let record = &entry.start_record;
+            Some((named.is_empty() && record.of_boot, record.ready?, id))
+        });
+        ready.max().map(|(.., id)| id)
+    }
+
     fn blame_row(&self, id: ProcId, entry: &Entry, eyes: &Eyes<'_>) -> Option<BlameRow> {
-        let StartRecord { asked, spawned, ready, attempts, waited_for: _ } = entry.start_record;
+        let StartRecord { asked, spawned, ready, attempts, of_boot: _, waited_for: _ } = entry.start_record;
         let waiting = asked.filter(|_| is_waiting(entry)).map(|asked| self.now.saturating_duration_since(asked));
         let waited_for = self.hurdle(id, entry);
         let waited_for = waited_for.and_then(|hurdle| match hurdle {

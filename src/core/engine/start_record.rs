@@ -15,10 +15,14 @@ pub(super) enum Hurdle {
     StartSlot,
 }
 
-/// The start of a process that was last asked for. What the daemon does later by itself is none.
+/// The first start of a process that came about; until one has, the one that was asked for last. What follows later, by whomever, is
+/// none of it: it is to be told of the boot, whenever somebody asks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StartRecord {
     pub(super) asked: Option<Moment>,
+    /// It was asked for because the daemon began.
+    #[serde(default)]
+    pub(super) of_boot: bool,
     /// The last time before it was ready.
     pub(super) spawned: Option<Moment>,
     pub(super) ready: Option<Moment>,
@@ -61,11 +65,13 @@ impl Engine {
         let record = &mut entry.start_record;
         match transition.to {
             ProcessState::Starting => {
-                let asked =
-                    entry.machine.last_request().filter(|(verb, ..)| matches!(verb, Verb::Start | Verb::Restart));
-                let asked = asked.map(|(_, _, at)| *at);
-                if record.asked != asked {
-                    *record = StartRecord { asked, ..StartRecord::default() };
+                let request = entry.machine.last_request();
+                let Some((_, by, at)) = request.filter(|(verb, ..)| matches!(verb, Verb::Start | Verb::Restart)) else {
+                    return;
+                };
+                let is_first = record.asked.is_none() || record.ready.is_none() && !by.is_automatic();
+                if is_first && record.asked != Some(*at) {
+                    *record = StartRecord { asked: Some(*at), of_boot: by.is_boot(), ..StartRecord::default() };
                 }
             }
             ProcessState::Running => record.ready = record.ready.or(Some(now)),

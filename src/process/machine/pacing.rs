@@ -117,7 +117,7 @@ impl Machine {
 
     /// Nobody has asked for this start, or whom it is for: it counts as a restart.
     pub(super) fn is_automatic(by: &Initiator) -> bool {
-        matches!(by, Initiator::Related(related) if related.by.is_none()) || by.is_policy()
+        by.is_automatic()
     }
 
     /// Whether this end is one that no start follows (`norestart_exitcodes`).

@@ -3,7 +3,7 @@
 use super::dependencies::{DB, WEB, ask, chain, end_all, list, timed};
 use super::*;
 use crate::api::{Blame, BlameRow, Query, WaitedFor};
-use crate::models::ProgramType;
+use crate::models::{ProgramType, SupervisorConfig};
 
 fn blame(bench: &mut Bench, names: &[&str]) -> Blame {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
@@ -81,7 +81,56 @@ fn retries_belong_to_a_start_and_what_the_daemon_restarts_later_does_not() {
     ask(&mut bench, 2, Act::Restart { force: false }, "db");
     end_all(&mut bench);
     bench.pass(1);
-    assert_eq!(told(&mut bench, &["db"]).0, ["db 7+0=8"]);
+    assert_eq!(told(&mut bench, &["db"]).0, ready);
+}
+
+/// A daemon that starts these as it begins.
+fn booted(programs: &[ProgramConfig]) -> Bench {
+    let mut bench = Bench::unbegun(SupervisorConfig::default(), programs);
+    bench.begin();
+    bench
+}
+
+/// What the boot took its time for can still be asked after months.
+#[test]
+fn the_boot_is_told_of_whatever_is_restarted_or_started_later() {
+    let programs = chain().into_iter().map(|program| ProgramConfig { autostart: true, startsecs: 1, ..program });
+    let mut programs: Vec<ProgramConfig> = programs.collect();
+    programs[DB as usize].startsecs = 3;
+    let mut old = ProgramConfig { autostart: true, ..timed("old") };
+    old.restart.max_lifetime = 100;
+    programs.push(old);
+    programs.push(ProgramConfig { autostart: false, ..timed("tool") });
+    let mut bench = booted(&programs);
+    bench.pass(10);
+    let boot = told(&mut bench, &[]);
+    assert_eq!(boot.0, ["web 0+4=5 after api", "db 0+0=3", "api 0+3=4 after db", "old 0+0=1"]);
+    assert_eq!(boot.1, ["web", "api", "db"]);
+    bench.pass(110);
+    assert_eq!(bench.state("old"), ProcessState::Stopping, "it has lived for long enough");
+    bench.end(3, Exit::Signal(15));
+    bench.pass(2);
+    ask(&mut bench, 2, Act::Restart { force: false }, "api");
+    end_all(&mut bench);
+    bench.pass(9);
+    ask(&mut bench, 3, Act::Start, "tool");
+    bench.pass(1);
+    let (rows, path) = told(&mut bench, &[]);
+    assert_eq!((&rows[..4], &path), (&boot.0[..], &boot.1));
+    assert!(rows[4].starts_with("tool "), "{rows:?}");
+    assert_eq!(told(&mut bench, &["tool"]).1, ["tool"], "but of whom is named");
+}
+
+/// One that has not come about is told of as it was asked for last.
+#[test]
+fn a_start_that_was_given_up_gives_way_to_the_next_one() {
+    let mut bench = booted(&[ProgramConfig { autostart: true, startretries: 0, ..timed("db") }]);
+    bench.end(0, Exit::Code(1));
+    assert_eq!((bench.state("db"), told(&mut bench, &[]).0), (ProcessState::Fatal, vec![name("db 0+0=?")]));
+    bench.pass(5);
+    ask(&mut bench, 1, Act::Start, "db");
+    bench.pass(1);
+    assert_eq!(told(&mut bench, &[]).0, ["db 5+0=6"]);
 }
 
 #[test]
