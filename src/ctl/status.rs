@@ -21,9 +21,13 @@ use super::verb::Opt;
 use crate::client::{ClientError, EventStream, ProcessStatus};
 use crate::sys::terminal::signals;
 use crate::sys::time::local;
+use crate::util::truncate::to_columns;
 
 /// A storm of events is shown ten times a second and no more often.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The states that need somebody, the worst first.
+const TROUBLE: [&str; 3] = ["FATAL", "UNHEALTHY", "BACKOFF"];
 
 /// Shows the named processes, all where none is named.
 pub(super) fn status(call: &Call<'_>) -> u8 {
@@ -31,7 +35,7 @@ pub(super) fn status(call: &Call<'_>) -> u8 {
         return watch(call);
     }
     match page(call) {
-        Ok((text, unknown)) => {
+        Ok(Page { text, unknown, .. }) => {
             let shown = print(&text);
             complain_of(call, &unknown);
             if unknown.is_empty() { shown } else { FAILED }
@@ -40,8 +44,17 @@ pub(super) fn status(call: &Call<'_>) -> u8 {
     }
 }
 
-/// What is shown, and what is to be said of names that are none.
-fn page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
+/// What is shown.
+#[derive(Default)]
+struct Page {
+    text: String,
+    /// What is to be said of names that are none.
+    unknown: Vec<String>,
+    /// Of a table: the states of its last lines, one each.
+    states: Vec<String>,
+}
+
+fn page(call: &Call<'_>) -> Result<Page, ClientError> {
     if call.args.json() { json_page(call) } else { table_page(call) }
 }
 
@@ -69,14 +82,15 @@ fn chosen<T>(call: &Call<'_>, all: Vec<T>, known: impl Fn(&T) -> Known<'_>) -> (
     (kept.collect(), told(call.controller, unknown))
 }
 
-fn table_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
+fn table_page(call: &Call<'_>) -> Result<Page, ClientError> {
     let (chosen, unknown) = chosen(call, all(call)?, |process: &ProcessStatus| Known::from(process));
+    let states = chosen.iter().map(|process| process.state.clone()).collect();
     if call.args.has(Opt::Plain) {
-        return Ok((table::plain(&chosen), unknown));
+        return Ok(Page { text: table::plain(&chosen), unknown, states });
     }
     if chosen.is_empty() && !unknown.is_empty() {
         // No heading over nothing.
-        return Ok((String::new(), unknown));
+        return Ok(Page { unknown, ..Page::default() });
     }
     // All of /proc is read only where somebody asks for what it says: the plain table takes two milliseconds.
     let sample = call.args.has(Opt::Long).then(|| usage::sample(call.controller, usage::pids(&chosen)));
@@ -95,11 +109,11 @@ fn table_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
         usage: sample.as_ref(),
         clock: Some(&clock),
     };
-    Ok((table::render(&chosen, &style), unknown))
+    Ok(Page { text: table::render(&chosen, &style), unknown, states })
 }
 
 /// The answer as it came, with what only a newer daemon knows; with `--long` also what this side has measured.
-fn json_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
+fn json_page(call: &Call<'_>) -> Result<Page, ClientError> {
     fn text<'a>(process: &'a Value, key: &str) -> Option<&'a str> {
         process.get(key).and_then(Value::as_str)
     }
@@ -114,7 +128,7 @@ fn json_page(call: &Call<'_>) -> Result<(String, Vec<String>), ClientError> {
         chosen.iter_mut().for_each(|process| add_usage(process, pid(process), &sample));
     }
     let answer = with_unknown(json!({ "processes": chosen }), &unknown);
-    Ok((format!("{answer}\n"), unknown))
+    Ok(Page { text: format!("{answer}\n"), unknown, ..Page::default() })
 }
 
 fn add_usage(process: &mut Value, pid: Option<i32>, sample: &UsageSample) {
@@ -141,13 +155,13 @@ fn watch(call: &Call<'_>) -> u8 {
     let mut resized = if on_terminal { signals(&[libc::SIGWINCH]).ok() } else { None };
     let mut first = true;
     loop {
-        let (text, unknown) = match page(call) {
+        let Page { text, unknown, states } = match page(call) {
             Ok(page) => page,
             Err(error) => return fail_at(call, error),
         };
         let text = match (on_terminal, first) {
-            (true, true) => format!("\x1b[2J{}", redrawn(&text)),
-            (true, false) => redrawn(&text),
+            (true, true) => format!("\x1b[2J{}", redrawn(&text, &states)),
+            (true, false) => redrawn(&text, &states),
             (false, false) if !call.args.json() => format!("\n{text}"),
             (false, _) => text,
         };
@@ -171,8 +185,8 @@ fn watch(call: &Call<'_>) -> u8 {
 }
 
 /// Over what was there before, line by line so that nothing flickers. As many lines as the terminal has, so that the
-/// heading stays in view; how many are missing the last one tells.
-fn redrawn(text: &str) -> String {
+/// heading stays in view; how many are missing the last one tells, and what is wrong with these.
+fn redrawn(text: &str, states: &[String]) -> String {
     let rows = tty::size().map_or(usize::MAX, |(_, rows)| rows.saturating_sub(1)).max(2);
     let count = text.lines().count();
     let shown = if count > rows { rows - 1 } else { count };
@@ -182,10 +196,20 @@ fn redrawn(text: &str) -> String {
         drawn.push_str(&format!("\x1b[K{line}\n"));
     }
     if count > shown {
-        drawn.push_str(&format!("\x1b[K({} more: name some, or see top)\n", count - shown));
+        let hidden = states.get(states.len().saturating_sub(count - shown)..).unwrap_or_default();
+        let line = format!("({} more{}: name some, or see top)", count - shown, in_trouble(hidden));
+        let columns = tty::size().map_or(usize::MAX, |(columns, _)| columns);
+        drawn.push_str(&format!("\x1b[K{}\n", to_columns(&line, columns)));
     }
     drawn.push_str("\x1b[J");
     drawn
+}
+
+/// `, 1 FATAL, 2 BACKOFF`
+fn in_trouble(states: &[String]) -> String {
+    let count = |state: &&str| states.iter().filter(|other| other == state).count();
+    let counts = TROUBLE.iter().map(|state| (count(state), *state)).filter(|(count, _)| *count > 0);
+    counts.map(|(count, state)| format!(", {count} {state}")).collect()
 }
 
 /// Waits for an event and takes those that follow at once, or for another size of the terminal; `false`: there will be

@@ -250,6 +250,42 @@ fn top_shows_selects_and_acts_and_leaves_the_terminal_as_it_was() {
     daemon.terminate();
 }
 
+/// What a command came to stands above the keys, and both are whole.
+#[test]
+fn a_message_of_top_leaves_the_keys_in_view() {
+    let daemon = Daemon::start(PROGRAMS);
+    daemon.wait_state("worker:01", "RUNNING");
+    let mut terminal = Terminal::of(&daemon, &["top"], 100, 24);
+    terminal.until_text("e out/err");
+    terminal.type_in("x");
+    terminal.until("question and keys are shown", |screen| {
+        let text = screen.text();
+        let mut last = text.lines().rev();
+        last.next().is_some_and(|line| line.starts_with("q leave")) && last.next() == Some("stop web? (y/n)")
+    });
+    terminal.type_in("n");
+    terminal.until("the question is gone", |screen| !screen.text().contains("(y/n)"));
+    terminal.type_in("q");
+    assert_eq!(terminal.end().0, 0);
+    daemon.terminate();
+}
+
+/// What needs somebody is told of even where it has no line.
+#[test]
+fn a_watch_on_few_lines_counts_what_is_in_trouble_and_hidden() {
+    let sections = format!("{PROGRAMS}\n[program:zz]\ncommand = false\nstartretries = 0\n");
+    let daemon = Daemon::start(&sections);
+    daemon.wait_state("zz", "FATAL");
+    daemon.wait_state("worker:01", "RUNNING");
+    let mut terminal = Terminal::of(&daemon, &["status", "-w"], 80, 4);
+    terminal.until_text("(4 more, 1 FATAL: name some, or see top)");
+    terminal.resize(80, 24);
+    terminal.until("all are shown", |screen| screen.text().contains("zz  ") && !screen.text().contains("more"));
+    terminal.type_in("\x03");
+    terminal.end();
+    daemon.terminate();
+}
+
 #[test]
 fn top_ends_with_the_daemon_and_says_so() {
     let daemon = Daemon::start(PROGRAMS);
