@@ -12,7 +12,10 @@ use crate::util::sort::sort_by;
 use crate::util::truncate::to_columns;
 use crate::util::width::columns;
 
-const KEYS: &str = "q leave  ↑↓ select  s start  x stop  r restart  K kill  o order  e stdout/stderr";
+/// The most needed first: where the terminal is narrow the last ones are left out.
+const KEYS: [&str; 8] = ["q leave", "↑↓ select", "s start", "x stop", "r restart", "K kill", "o order", "e out/err"];
+/// Fewer lines than this have no room for a message beside the keys.
+const ROOM_FOR_MESSAGE: usize = 6;
 
 /// The processes in the order in which they are shown.
 pub(super) fn order<'t>(top: &'t Top<'_>) -> Vec<&'t ProcessStatus> {
@@ -44,8 +47,9 @@ pub(super) fn draw(top: &Top<'_>) -> String {
     let (width, height) = tty::size().unwrap_or((80, 24));
     let colours = tty::has_colours();
     let mut lines = vec![header(top), String::new()];
+    let message = message_lines(&top.message, width, height);
     // Header, heading, a line above the output, and the keys.
-    let fixed = 4;
+    let fixed = 4 + message.len();
     let room = height.saturating_sub(fixed);
     let output_rows = if room >= 8 { (room / 3).max(room.saturating_sub(top.processes.len())) } else { 0 };
     let table_rows = room.saturating_sub(output_rows).max(1);
@@ -57,9 +61,14 @@ pub(super) fn draw(top: &Top<'_>) -> String {
         let skip = top.output.len().saturating_sub(output_rows);
         lines.extend(top.output.iter().skip(skip).cloned());
     }
-    lines.truncate(height.saturating_sub(1));
-    lines.resize(height.saturating_sub(1), String::new());
-    lines.push(if top.message.is_empty() { KEYS.to_owned() } else { top.message.clone() });
+    let above = height.saturating_sub(1 + message.len());
+    lines.truncate(above);
+    lines.resize(above, String::new());
+    lines.extend(message);
+    lines.push(match height < ROOM_FOR_MESSAGE && !top.message.is_empty() {
+        true => top.message.clone(),
+        false => keys(width),
+    });
     let mut text = String::from("\x1b[H");
     for (number, line) in lines.iter().enumerate() {
         // Coloured lines are made to fit where they are made.
@@ -70,6 +79,40 @@ pub(super) fn draw(top: &Top<'_>) -> String {
         text.push_str(if number + 1 < lines.len() { "\n" } else { "" });
     }
     text
+}
+
+/// What a command came to, or is to be confirmed, in as many lines as it needs, at most a third of all.
+fn message_lines(message: &str, width: usize, height: usize) -> Vec<String> {
+    if message.is_empty() || height < ROOM_FOR_MESSAGE {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new()];
+    for word in printable(message).split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if columns(line) + 1 + columns(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines.truncate(height / 3);
+    lines
+}
+
+/// As many keys as the terminal shows as a whole. The last column stays free: some terminals draw an arrow two columns wide.
+fn keys(width: usize) -> String {
+    let mut line = String::new();
+    for key in KEYS {
+        let gap = if line.is_empty() { "" } else { "  " };
+        if columns(&line) + gap.len() + columns(key) >= width && !line.is_empty() {
+            break;
+        }
+        line.push_str(gap);
+        line.push_str(key);
+    }
+    line
 }
 
 fn header(top: &Top<'_>) -> String {
