@@ -396,17 +396,15 @@ impl Why {
 
     /// That it has ended too early, where nothing else was wrong.
     fn early_end(&self) -> Option<String> {
-        let (Condition::Backoff { failure, .. } | Condition::Fatal { failure, .. }) = &self.condition else {
+        let (Condition::Backoff { early: Some(startsecs), .. } | Condition::Fatal { early: Some(startsecs), .. }) =
+            &self.condition
+        else {
             return None;
         };
-        let Failure::Exited { exit: Exit::Code(0), age_ms } = failure.as_ref() else { return None };
-        let startsecs = self.program.startsecs;
-        (*age_ms < u64::from(startsecs) * 1000).then(|| {
-            format!(
-                "Its end counts as a failed start, because it is to live for {startsecs} s (startsecs); what ends by itself \
-                 is type = oneshot."
-            )
-        })
+        Some(format!(
+            "Its end counts as a failed start, because it is to live for {startsecs} s (startsecs); what ends by itself is \
+             type = oneshot."
+        ))
     }
 
     /// Why an ended process is not started again.

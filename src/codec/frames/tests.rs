@@ -104,6 +104,7 @@ fn reports_are_these_bytes_on_the_wire() {
         number: Some((1, 3)),
         retry: Upcoming { at: retry_at, after_group: None, after_hook: false },
         has_run: true,
+        early: None,
     };
     let why = api::Why {
         completed: false,

@@ -116,6 +116,9 @@ pub enum Condition {
         retry: Option<Upcoming>,
         /// The last attempt got as far as a process, whose last words may tell why.
         has_run: bool,
+        /// It ended with success, but before it had lived for so many seconds.
+        #[serde(default)]
+        early: Option<u32>,
     },
     /// It waits for a retry.
     Backoff {
@@ -128,6 +131,9 @@ pub enum Condition {
         retry: Upcoming,
         /// The last attempt got as far as a process, whose last words may tell why.
         has_run: bool,
+        /// It ended with success, but before it had lived for so many seconds.
+        #[serde(default)]
+        early: Option<u32>,
     },
     /// It waits for others before it starts.
     Waiting {
@@ -262,21 +268,21 @@ impl Condition {
                 };
                 (line, true)
             }
-            Condition::Fatal { failure, after, retry, has_run } => {
-                let mut line = match after {
-                    None => failure.to_string(),
-                    Some(after) => format!("{failure}, gave up after {after}"),
-                };
+            Condition::Fatal { failure, after, retry, has_run, early } => {
+                let mut line = format!("{failure}{}", too_early(*early));
+                if let Some(after) = after {
+                    line.push_str(&format!(", gave up after {after}"));
+                }
                 if let Some(retry) = retry {
                     line.push_str(&format!(", another attempt {}", retry.text(now)));
                 }
                 (line, *has_run)
             }
-            Condition::Backoff { failure, number: Some((number, of)), retry, has_run } => {
+            Condition::Backoff { failure, number: Some((number, of)), retry, has_run, early } => {
                 let number = RetryNumber { number: *number, of: *of };
-                (format!("{failure}, {number} {}", retry.text(now)), *has_run)
+                (format!("{failure}{}, {number} {}", too_early(*early), retry.text(now)), *has_run)
             }
-            Condition::Backoff { failure, number: None, retry, has_run: _ } => {
+            Condition::Backoff { failure, number: None, retry, has_run: _, early: _ } => {
                 return format!("{failure}; the daemon tries again {}", retry.text(now));
             }
             Condition::Waiting { on, more } => return waiting(on, *more, now),
@@ -397,12 +403,14 @@ impl Machine {
                 after: *after,
                 retry: retry_at.map(|at| upcoming(at, remains.as_ref())),
                 has_run: has_run(failure),
+                early: self.early_end(failure),
             },
             Phase::Backoff { retry: Retry { number, at, failure }, remains } => Condition::Backoff {
                 failure: failure.clone(),
                 number: number.map(|number| (number, self.config.startretries)),
                 retry: upcoming(*at, remains.as_ref()),
                 has_run: has_run(failure),
+                early: self.early_end(failure),
             },
             // Whom it waits for, the shell knows.
             Phase::Waiting { .. } => Condition::Waiting { on: Vec::new(), more: 0 },
@@ -441,6 +449,19 @@ impl Machine {
             Phase::Ending { .. } => Condition::Stopping { remains_of: None, next: None, kill_at: None, killed: false },
         }
     }
+}
+
+impl Machine {
+    /// Of a failed attempt that looks like a success: for how many seconds it was to live.
+    fn early_end(&self, failure: &Failure) -> Option<u32> {
+        let Failure::Exited { exit, age_ms } = failure else { return None };
+        let startsecs = self.config.startsecs;
+        (self.is_success(*exit) && *age_ms < u64::from(startsecs) * 1000).then_some(startsecs)
+    }
+}
+
+fn too_early(startsecs: Option<u32>) -> String {
+    startsecs.map_or_else(String::new, |startsecs| format!(", too early (startsecs = {startsecs})"))
 }
 
 fn starting(run: &Run, startup: &Startup) -> Condition {

@@ -23,6 +23,18 @@ fn a_restart_that_comes_to_no_process_is_not_counted() {
     assert_eq!((bench.machine.state(), bench.machine.restarts()), (Starting, 1));
 }
 
+/// What looks like success and is tried again needs a reason.
+#[test]
+fn a_good_end_that_comes_too_early_says_so() {
+    let mut bench = Bench::started(|config| (config.startsecs, config.startretries) = (2, 1));
+    bench.wait(500);
+    bench.end(Exit::Code(0));
+    assert_eq!(bench.describe(), "exit code 0 after 0.5 s, too early (startsecs = 2), retry 1 of 1 in 1 s");
+    bench.wait(1_000);
+    bench.end(Exit::Code(0));
+    assert_eq!(bench.describe(), "exit code 0 after 0.0 s, too early (startsecs = 2), gave up after 2 attempts");
+}
+
 #[test]
 fn a_quick_expected_exit_is_restarted_once_a_second_for_ever() {
     let mut bench = Bench::started(|config| config.startsecs = 0);
