@@ -101,8 +101,10 @@ pub struct StatusRow {
     pub bystanders: Option<Bystanders>,
     /// The process; `None` where there is none.
     pub pid: Option<i32>,
-    /// Somebody has paused it by this signal. Looked up when somebody asks; the engine does not know it.
+    /// Its main process is stopped by this signal (SIGSTOP and the like). Looked up when somebody asks; the engine does not know it.
     pub paused: Option<u8>,
+    /// It is paused by request.
+    pub pause_requested: bool,
     /// The daemon itself does not start it.
     pub disabled: bool,
     /// A command that waits until others have gone.
@@ -165,7 +167,7 @@ impl StatusRow {
             line.push_str(&hook);
         }
         if let Some(signal) = self.paused {
-            line.push_str(&format!(", paused ({})", signal_text(signal)));
+            line.push_str(&standstill(signal, self.pause_requested));
         }
         if let Some(held) = &self.held {
             line.push_str(&format!("; {held}"));
@@ -192,6 +194,12 @@ impl StatusRow {
         }
         line
     }
+}
+
+/// `, paused (SIGSTOP)`, where that was asked for; else somebody has stopped it, or it has done so itself: `, stopped by SIGSTOP`.
+pub(super) fn standstill(signal: u8, is_requested: bool) -> String {
+    let signal = signal_text(signal);
+    if is_requested { format!(", paused ({signal})") } else { format!(", stopped by {signal}") }
 }
 
 /// A transition of the past, or a note about something that did not change the state (`from` and `to` are the same then).

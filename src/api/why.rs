@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::held_back::{ChainStep, HeldBack, LastRequest};
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
-use super::status::{HistoryRow, RunningHook, of_hooks};
+use super::status::{HistoryRow, RunningHook, of_hooks, standstill};
 use crate::models::{AutoRestart, ExitOn, Hook, ProgramConfig, what_is_lost};
 use crate::process::{
     Condition, Exit, Failure, HookFailure, LastWords, Moment, ProcessState, RetryNumber, Told, signal_text, span,
@@ -154,8 +154,10 @@ pub struct Why {
     pub bystanders: Option<Bystanders>,
     /// Its process, where one lives.
     pub pid: Option<i32>,
-    /// Somebody has paused it by this signal. Looked up when somebody asks; the engine does not know it.
+    /// Its main process is stopped by this signal (SIGSTOP and the like). Looked up when somebody asks; the engine does not know it.
     pub paused: Option<u8>,
+    /// It is paused by request.
+    pub pause_requested: bool,
     /// When it came into its state.
     pub since: Option<Moment>,
     /// Its last transitions, oldest first.
@@ -214,7 +216,7 @@ impl Why {
             description.push_str(&format!("; {hook}"));
         }
         if let Some(signal) = self.paused {
-            description.push_str(&format!(", paused ({})", signal_text(signal)));
+            description.push_str(&standstill(signal, self.pause_requested));
         }
         if let Some(told) = &self.told {
             description.push_str(&told.describe(self.now));
@@ -318,12 +320,12 @@ impl Why {
                     if let Some(step) = self.chain.steps.last().filter(|step| step.disabled) {
                         let disabled = &step.program.name;
                         return format!(
-                            "Next: it starts by itself when {on} gets there. {disabled} is disabled: supervicectl enable {0}, or start {0}",
+                            "Next: it starts by itself as soon as {on} is as required. {disabled} is disabled: supervicectl enable {0}, or start {0}",
                             quote_word(disabled)
                         );
                     }
                     return format!(
-                        "Next: it starts by itself when {on} gets there. Try both now: supervicectl start {word}"
+                        "Next: it starts by itself as soon as {on} is as required. Try both now: supervicectl start {word}"
                     );
                 }
             }

@@ -246,6 +246,7 @@ fn process_status(row: &StatusRow, now: Moment, clock: WallClock) -> ProcessStat
         retry_at: row.retry_at.map(|at| clock.seconds(at)),
         next_run: row.next_run.and_then(|next| next.seconds(clock)),
         paused: row.paused,
+        pause_requested: (row.pause_requested && row.paused.is_some()).then_some(true),
         disabled: row.disabled.then_some(true),
         ready: row.ready,
         completed: row.completed.then_some(true),

@@ -158,9 +158,12 @@ pub struct ProcessStatus {
     /// When its schedule starts it the next time, in seconds since 1970; only where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_run: Option<u64>,
-    /// Its main process is paused by this signal (SIGSTOP and the like); only where it is.
+    /// Its main process is stopped by this signal (SIGSTOP and the like), whoever has sent it; only where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<u8>,
+    /// That is so because somebody has asked for a pause; only where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_requested: Option<bool>,
     /// The daemon itself does not start it; only where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,

@@ -23,6 +23,7 @@ pub(super) fn write(body: &mut Vec<u8>, process: &ProcessStatus) {
         retry_at,
         next_run,
         paused,
+        pause_requested,
         disabled,
         ready,
         completed,
@@ -53,6 +54,7 @@ pub(super) fn write(body: &mut Vec<u8>, process: &ProcessStatus) {
     number(body, "retry_at", *retry_at);
     number(body, "next_run", *next_run);
     number(body, "paused", paused.map(u64::from));
+    boolean(body, "pause_requested", *pause_requested);
     boolean(body, "disabled", *disabled);
     boolean(body, "ready", *ready);
     boolean(body, "completed", *completed);
@@ -140,14 +142,14 @@ mod tests {
             name in any_text(),
             pid in any::<Option<i32>>(),
             times in any::<[Option<u64>; 4]>(),
-            flags in any::<[Option<bool>; 5]>(),
+            flags in any::<[Option<bool>; 6]>(),
             texts in [(); 4].map(|()| proptest::option::of(any_text())),
             exits in any::<[Option<u8>; 3]>(),
             counts in any::<[Option<u64>; 2]>(),
             waiting in proptest::collection::vec(any_text(), 0..3),
         ) {
             let [uptime, kill_at, retry_at, next_run] = times;
-            let [healthy, autostart, ready, completed, disabled] = flags;
+            let [healthy, autostart, ready, completed, disabled, pause_requested] = flags;
             let [group, description, hook, status_text] = texts;
             let [exit_code, exit_signal, paused] = exits;
             let [restarts, since] = counts;
@@ -156,7 +158,7 @@ mod tests {
             let state = "RUNNING".to_owned();
             let process = ProcessStatus {
                 name, state, pid, uptime, healthy, group, description, exit_code, exit_signal, restarts, since, autostart,
-    kill_at, retry_at, next_run, paused, disabled, ready, completed, status_text, waiting_for, waiting_for_more, hook,
+    kill_at, retry_at, next_run, paused, pause_requested, disabled, ready, completed, status_text, waiting_for, waiting_for_more, hook,
             };
             let mut written = Vec::new();
             write(&mut written, &process);

@@ -112,6 +112,7 @@ fn reports_are_these_bytes_on_the_wire() {
         bystanders: None,
         pid: None,
         paused: None,
+        pause_requested: false,
         program: Arc::clone(&item.program),
         now,
         state: ProcessState::Backoff,

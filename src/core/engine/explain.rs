@@ -42,6 +42,7 @@ impl Engine {
             bystanders: self.adoption.bystanders(id),
             pid: machine.pid(),
             paused: None,
+            pause_requested: machine.is_paused(),
             since: entry.since,
             history: entry.history.rows(entry.config()),
             last_request: machine.last_request().map(|(verb, by, at)| LastRequest {

@@ -188,6 +188,7 @@ impl Entry {
             bystanders,
             pid: machine.pid(),
             paused: None,
+            pause_requested: machine.is_paused(),
             disabled: self.disabled,
             started_at: machine.started_at(),
             healthy: machine.healthy(),

@@ -73,6 +73,12 @@ export class Program {
     return this.description ?? "";
   }
 
+  // Its state, and whether it stands still: a pause is what somebody has asked for.
+  stateWord() {
+    if (!this.paused) return this.state;
+    return `${this.state}, ${this.pause_requested ? "paused" : "stopped by signal"}`;
+  }
+
   healthWord() {
     if (this.healthy === undefined || this.healthy === null) return "";
     return this.healthy ? "healthy" : "unhealthy";
@@ -82,7 +88,7 @@ export class Program {
 // Members that a status may lack.
 const EMPTY = {
   pid: undefined, uptime: undefined, healthy: undefined, group: undefined, description: undefined, exit_code: undefined,
-  exit_signal: undefined, kill_at: undefined, retry_at: undefined, paused: undefined, ready: undefined, completed: undefined,
+  exit_signal: undefined, kill_at: undefined, retry_at: undefined, paused: undefined, pause_requested: undefined, ready: undefined, completed: undefined,
   waiting_for: [], waiting_for_more: 0, hook: undefined, status_text: undefined,
 };
 

@@ -123,7 +123,7 @@ export class ProgramView {
     }
     const { state } = program;
     setAttribute(this.badge, "data-state", state);
-    setText(this.badge, program.paused ? `${state}, paused` : state);
+    setText(this.badge, program.stateWord());
     const canPause = isUp(state) && !program.paused;
     const offered = { start: isDown(state), stop: !isDown(state), restart: isUp(state), reload: isUp(state), pause: canPause, resume: program.paused };
     for (const button of this.buttons) {

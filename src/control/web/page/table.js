@@ -52,7 +52,7 @@ class Row {
     const { program } = this;
     const { state } = program;
     setAttribute(this.state, "data-state", state);
-    setText(this.state, program.paused ? `${state}, paused` : state);
+    setText(this.state, program.stateWord());
     const note = program.note();
     setText(this.note, note);
     setAttribute(this.note, "title", note);
