@@ -158,7 +158,7 @@ impl Engine {
     /// Changes something.
     pub(super) fn command(&mut self, token: ReplyToken, by: Initiator, command: Arc<Command>) {
         // What the embedding program does it may log itself.
-        if by.is_client() {
+        if by.is_client() && !self.is_further_input(&by, &command) {
             self.announce(None, Announcement::Asked { command: Arc::clone(&command), by: by.clone() });
             self.deliver_announcements();
         }

@@ -33,6 +33,7 @@ mod history;
 mod hooks;
 mod in_order;
 pub(super) mod kept;
+mod input_log;
 mod ledger;
 mod lifecycle;
 mod lifetimes;
@@ -92,6 +93,7 @@ use history::Histories;
 use hooks::StateNotices;
 use in_order::HeldCommand;
 use kept::Kept;
+use input_log::InputLog;
 use ledger::Ledger;
 use lifecycle::ExitFacts;
 use lifetimes::Lifetimes;
@@ -194,6 +196,9 @@ pub(crate) struct Engine {
     /// Nothing has happened yet for [`START_SETTLED`] since the start.
     settling: bool,
     /// The timer that is being handled; a panic leaves it here.
+    /// Which input the log was told of.
+    #[serde(default)]
+    inputs: InputLog,
     #[serde(skip)]
     firing: Option<TimerKey>,
     /// What has happened and was not handed to every subscriber yet.
@@ -256,6 +261,7 @@ impl Engine {
             seed: 0,
             settling: true,
             firing: None,
+            inputs: InputLog::default(),
             announcements: VecDeque::new(),
             effects: VecDeque::new(),
         };
