@@ -153,6 +153,8 @@ pub enum Command {
         instances: u32,
         /// Also after a restart of the daemon.
         save: bool,
+        /// The most that the answer may wait; what was begun goes on.
+        timeout: Option<Duration>,
     },
     /// Reads the configuration again and applies it; what has changed takes its settings at its next start.
     Reload {
@@ -274,8 +276,10 @@ impl fmt::Display for Command {
             Command::SetEnabled { name, enabled: true } => write!(f, "enable {name}"),
             Command::SetEnabled { name, enabled: false } => write!(f, "disable {name}"),
             Command::ReloadProcess { name } => write!(f, "reload {name}"),
-            Command::Scale { program, instances, save: false } => write!(f, "scale {program} {instances}"),
-            Command::Scale { program, instances, save: true } => write!(f, "scale --save {program} {instances}"),
+            Command::Scale { program, instances, save: false, timeout: _ } => write!(f, "scale {program} {instances}"),
+            Command::Scale { program, instances, save: true, timeout: _ } => {
+                write!(f, "scale --save {program} {instances}")
+            }
             Command::Reload { .. } => f.write_str("reload"),
             Command::Update { confirm: None, .. } => f.write_str("update"),
             Command::Update { confirm: Some(time), .. } => write!(f, "update --confirm {}", time.as_secs()),

@@ -101,6 +101,8 @@ pub enum Reply {
         also: Vec<String>,
         /// Those that were stopped, and that somebody has had started again by now.
         again: Vec<String>,
+        /// Those that were to be stopped and did not run: they had been given up, and are `FATAL` still.
+        fatal: Vec<String>,
     },
     /// What a command on several processes came to, for each.
     Each {
@@ -125,6 +127,8 @@ pub enum Reply {
     },
     /// The process is as it was waited for.
     WaitOver {
+        /// It is down because it has never run.
+        never_ran: bool,
         /// Which.
         name: String,
         /// For what.
@@ -369,8 +373,12 @@ impl Reply {
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reply::Reached { act, on, also, again } => {
-                write!(f, "{} {on}", act.done())?;
+            Reply::Reached { act, on, also, again, fatal } => {
+                match (fatal.as_slice(), on) {
+                    ([_, ..], Selector::Process(name)) => write!(f, "{name} was not running, and is still FATAL")?,
+                    ([], _) => write!(f, "{} {on}", act.done())?,
+                    (fatal, _) => write!(f, "{} {on}; still FATAL: {}", act.done(), fatal.join(", "))?,
+                }
                 if !also.is_empty() {
                     write!(f, ", and what needs it: {}", also.join(", "))?;
                 }
@@ -386,8 +394,9 @@ impl fmt::Display for Reply {
                 write!(f, "{name} is already running")
             }
             Reply::Begun { act, on } => write!(f, "{} {on}", act.begun()),
-            Reply::WaitOver { name, until: WaitFor::Exited } => write!(f, "{name} has exited"),
-            Reply::WaitOver { name, until } => write!(f, "{name} is {until}"),
+            Reply::WaitOver { name, until: WaitFor::Exited, never_ran: true } => write!(f, "{name} has not run yet"),
+            Reply::WaitOver { name, until: WaitFor::Exited, .. } => write!(f, "{name} has exited"),
+            Reply::WaitOver { name, until, .. } => write!(f, "{name} is {until}"),
             Reply::SignalSent { name, signal, target } => {
                 let whom = match target {
                     SignalTarget::Leader => "",

@@ -1,6 +1,7 @@
 //! Programs that are run beside those of the configuration.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ pub struct Run {
     pub size: Option<WindowSize>,
     /// Whoever asks is sent what it writes, and then how it has ended; else only told that it runs.
     pub attached: bool,
+    /// The most that the answer to one who is not attached may wait; the run goes on.
+    #[serde(default)]
+    pub timeout: Option<Duration>,
 }
 
 /// So many bytes of a command are told.

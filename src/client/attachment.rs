@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
 use serde_json::{Map, Value};
@@ -24,6 +25,8 @@ pub(crate) struct NewRun {
     /// The type and size of the terminal that somebody sits at.
     pub term: Option<String>,
     pub size: Option<WindowSize>,
+    /// Not attached: the most that the answer may take.
+    pub timeout: Option<Duration>,
 }
 
 impl NewRun {
@@ -39,6 +42,9 @@ impl NewRun {
         }
         if let Some(term) = &self.term {
             add("term", term.as_str().into());
+        }
+        if let Some(timeout) = self.timeout {
+            add("timeout", timeout.as_secs_f64().into());
         }
         add_size(&mut parameters, self.size);
         parameters

@@ -272,7 +272,19 @@ impl Controller {
     /// # Errors
     /// [`ClientError::Failed`] where it can't have them, or with those that did not do what they should.
     pub fn scale(&self, program: &str, instances: u32, save: bool) -> Result<Updated, ClientError> {
-        let fields = [("name", program.into()), ("instances", instances.into()), ("save", save.into())];
+        self.scale_within(program, instances, save, None)
+    }
+
+    /// The same; when the time is over the daemon tells how far it has come.
+    pub(crate) fn scale_within(
+        &self,
+        program: &str,
+        instances: u32,
+        save: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Updated, ClientError> {
+        let mut fields = vec![("name", program.into()), ("instances", instances.into()), ("save", save.into())];
+        fields.extend(timeout.map(|timeout| ("timeout", timeout.as_secs_f64().into())));
         self.ask("scale", &fields, Pace::WhenDone)
     }
 

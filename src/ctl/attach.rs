@@ -42,6 +42,7 @@ const FORWARDED: [(i32, &str); 2] = [(libc::SIGINT, "INT"), (libc::SIGTERM, "TER
 /// `run [--name N] [--set KEY=VALUE]... [--wait] [--pty] -- COMMAND...`
 pub(super) fn run(call: &Call<'_>) -> u8 {
     let tty = call.args.has(Opt::Pty);
+    let is_attached = tty || call.args.has(Opt::Wait);
     let run = NewRun {
         name: call.args.name.clone(),
         command: call.args.names.clone(),
@@ -49,9 +50,10 @@ pub(super) fn run(call: &Call<'_>) -> u8 {
         tty,
         term: std::env::var("TERM").ok().filter(|term| tty && !term.is_empty()),
         size: window_size().filter(|_| tty),
+        timeout: call.args.timeout.filter(|_| !is_attached),
     };
-    if !tty && !call.args.has(Opt::Wait) {
-        return match call.controller.run(&run) {
+    if !is_attached {
+        return match call.patient().run(&run) {
             Ok(message) => show(call, &json!({"status": "ok", "message": message}), &format!("{message}\n")),
             Err(error) => fail_at(call, error),
         };

@@ -174,7 +174,7 @@ pub(super) fn scale(call: &Call<'_>) -> u8 {
     let [name, number] = call.args.names.as_slice() else { return usage(call, "it takes a name and a number") };
     let Ok(instances) = number.parse() else { return usage(call, &format!("'{number}' is no number of instances")) };
     let save = call.args.has(Opt::Save);
-    match waited_for(call, || call.controller.scale(name, instances, save)) {
+    match waited_for(call, || call.patient().scale_within(name, instances, save, call.args.timeout)) {
         Ok(updated) => scaled(call, updated),
         Err(error) => fail_at(call, error),
     }

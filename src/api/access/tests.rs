@@ -143,7 +143,10 @@ fn each_request_needs_the_right_that_the_manual_names() {
         (Request::Watch(Watch::Reread { secrets: false, file: None }), Needs::Daemon(Right::Reload)),
         (Request::Watch(Watch::Reread { secrets: true, file: None }), Needs::Daemon(Right::Admin)),
         (Request::Watch(Watch::Reread { secrets: false, file: Some(name()) }), Needs::Daemon(Right::Admin)),
-        (Request::Command(Command::Scale { program: name(), instances: 2, save: false }), Needs::Daemon(Right::Reload)),
+        (
+            Request::Command(Command::Scale { program: name(), instances: 2, save: false, timeout: None }),
+            Needs::Daemon(Right::Reload),
+        ),
         (Request::Watch(Watch::Settings { name: name(), secrets: false }), Needs::Program(Right::Read, "web")),
         (Request::Watch(Watch::Settings { name: name(), secrets: true }), Needs::Program(Right::Admin, "web")),
         (act(Act::Start, Selector::Process(name())), Needs::Program(Right::Start, "web")),

@@ -122,6 +122,7 @@ fn read(command: &str, fields: &Fields<'_>) -> Result<Option<Request>, String> {
             instances: u32::try_from(fields.number("instances")?.ok_or("\"instances\" is missing")?)
                 .unwrap_or(u32::MAX),
             save: fields.flag("save", false)?,
+            timeout: fields.seconds("timeout")?,
         }),
         "cat" => Request::Watch(Watch::Settings { name: name()?, secrets: fields.flag("secrets", false)? }),
         "reload" => Request::Command(Command::Reload { timeout: fields.seconds("timeout")? }),
@@ -296,6 +297,7 @@ fn run(fields: &Fields<'_>) -> Result<Run, String> {
         term: fields.text("term")?,
         size: window_size(fields)?,
         attached: fields.flag("attach", false)?,
+        timeout: fields.seconds("timeout")?,
     })
 }
 

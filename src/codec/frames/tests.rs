@@ -344,7 +344,7 @@ fn requests_are_read_and_what_is_none_is_named() {
         (r#"{"command":"reread","file":"/x"}"#, watch(Watch::Reread { secrets: false, file: Some("/x".to_owned()) })),
         (
             r#"{"command":"scale","name":"web","instances":5}"#,
-            command(Command::Scale { program: name(), instances: 5, save: false }),
+            command(Command::Scale { program: name(), instances: 5, save: false, timeout: None }),
         ),
         (r#"{"command":"update"}"#, command(Command::Update { confirm: None, timeout: None })),
         (

@@ -64,8 +64,13 @@ impl Fixture {
                         answering.reply(conn, Box::new(Err(refusal)));
                     }
                     Request::Command(Command::Act { act: Act::Stop, on, .. }) => {
-                        let reply =
-                            Reply::Reached { act: Act::Stop, on: on.clone(), also: Vec::new(), again: Vec::new() };
+                        let reply = Reply::Reached {
+                            act: Act::Stop,
+                            on: on.clone(),
+                            also: Vec::new(),
+                            again: Vec::new(),
+                            fatal: Vec::new(),
+                        };
                         answering.reply(conn, Box::new(Ok(reply)));
                     }
                     Request::Query(_) | Request::Watch(_) | Request::Command(_) => {}

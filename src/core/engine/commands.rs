@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::goals::Goal;
 use super::in_order::Dependants;
 use super::ledger::{Owner, ReplyToken};
 use super::reload::Purpose;
-use super::waiters::{Goal, WaitKind};
+use super::waiters::WaitKind;
 use crate::api::{
     Act, Announcement, Command, DaemonFacts, LogLevel, LogSource, ProcId, Query, Refusal, Reply, Request, RequestId,
     Selector, Terms, WaitFor, Watch,
@@ -174,7 +175,9 @@ impl Engine {
             Command::Resume { name } => self.resume(token, name, by),
             Command::SetEnabled { name, enabled } => self.enable_or_disable(token, name, *enabled, by),
             Command::ReloadProcess { name } => self.reload_process(token, name, by),
-            Command::Scale { program, instances, save } => self.scale(token, program, *instances, *save, by),
+            Command::Scale { program, instances, save, timeout } => {
+                self.scale(token, program, (*instances, *save), *timeout, by);
+            }
             Command::Reload { timeout } => {
                 self.load_configuration(Some(token), Purpose::Reload { timeout: *timeout }, reload_by(by));
             }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::additions::AdditionsBefore;
+use super::goals::Goal;
 use super::ledger::ReplyToken;
 use super::registry::in_order;
 use super::timers::TimerKey;
-use super::waiters::{Goal, ReloadSummary, WaitKind};
+use super::waiters::{ReloadSummary, WaitKind};
 use super::{Engine, Entry};
 use crate::api::{
     Act, Announcement, Changes, DaemonChanges, KeyChange, LogLevel, ProcId, Refusal, ReloadChange, Reply, Reread,

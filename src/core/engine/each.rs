@@ -3,7 +3,8 @@
 use super::Engine;
 use super::commands::CommandContext;
 use super::each_summary::{EachSummary, Named};
-use super::waiters::{Goal, WaitKind};
+use super::goals::Goal;
+use super::waiters::WaitKind;
 use crate::api::{Act, Announcement, NameHint, ProcId, Refusal, right_to};
 use crate::util::sorted::SortedSet;
 

@@ -8,6 +8,15 @@ use crate::models::Right;
 /// A process that was awaited, and what it came to; `None`: nobody waits for that.
 pub(super) type Member = (String, Option<Result<(), Unreached>>);
 
+/// What is to be told of members beside whether they have reached their goals.
+#[derive(Debug, Default)]
+pub(super) struct AnswerFacts {
+    /// Those that were to go down, were so, and are still FATAL.
+    pub(super) fatal: Vec<String>,
+    /// The one whose end was waited for has never run.
+    pub(super) never_ran: bool,
+}
+
 /// What becomes of a name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Named {
@@ -38,7 +47,13 @@ impl EachSummary {
 
     /// The answer: the members are those that were awaited, in their order, and then those that need them.
     /// `again`: those that were started again meanwhile.
-    pub(super) fn reply(self, members: impl Iterator<Item = Member>, again: &[String], timed_out: bool) -> Reply {
+    pub(super) fn reply(
+        self,
+        members: impl Iterator<Item = Member>,
+        again: &[String],
+        facts: &AnswerFacts,
+        timed_out: bool,
+    ) -> Reply {
         let EachSummary { act, named, also } = self;
         let mut members = members;
         let mut results: Vec<(String, Answer)> = Vec::with_capacity(named.len());
@@ -47,15 +62,16 @@ impl EachSummary {
                 Named::Unknown(hint) => Err(Refusal::NoSuchProcess { name: name.clone(), hint }),
                 Named::Forbidden(right) => Err(Refusal::Forbidden { right, on: Some(name.clone()) }),
                 Named::Already => Ok(Reply::AlreadyThere { act, name: name.clone() }),
-                Named::Awaited => {
-                    members.next().map_or(Err(Refusal::Internal), |member| result(act, member, again, timed_out))
-                }
+                Named::Awaited => members
+                    .next()
+                    .map_or(Err(Refusal::Internal), |member| result(act, member, (again, facts), timed_out)),
             };
             results.push((name, answer));
         }
         // Of those that need these only what has failed is worth a result of its own.
-        results
-            .extend(members.map(|member| (member.0.clone(), result(act, member, again, timed_out))).filter(is_failure));
+        results.extend(
+            members.map(|member| (member.0.clone(), result(act, member, (again, facts), timed_out))).filter(is_failure),
+        );
         Reply::Each { results, also }
     }
 }
@@ -64,13 +80,13 @@ fn is_failure((_, answer): &(String, Answer)) -> bool {
     answer.is_err()
 }
 
-fn result(act: Act, (name, outcome): Member, again: &[String], timed_out: bool) -> Answer {
+fn result(act: Act, (name, outcome): Member, (again, facts): (&[String], &AnswerFacts), timed_out: bool) -> Answer {
     let on = Selector::Process(name.clone());
     match outcome {
         None => Ok(Reply::Begun { act, on }),
         Some(Ok(())) => {
-            let again = again.iter().filter(|other| **other == name).cloned().collect();
-            Ok(Reply::Reached { act, on, also: Vec::new(), again })
+            let its = |names: &[String]| names.iter().filter(|other| **other == name).cloned().collect();
+            Ok(Reply::Reached { act, on, also: Vec::new(), again: its(again), fatal: its(&facts.fatal) })
         }
         Some(Err(why)) => Err(Refusal::NotReached { act, on, members: vec![(name, why)], timed_out }),
     }

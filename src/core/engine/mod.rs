@@ -27,13 +27,14 @@ mod each_summary;
 mod exit_policy;
 mod explain;
 mod flags;
+mod goals;
 mod graph;
 mod groups;
 mod history;
 mod hooks;
 mod in_order;
-pub(super) mod kept;
 mod input_log;
+pub(super) mod kept;
 mod ledger;
 mod lifecycle;
 mod lifetimes;
@@ -92,8 +93,8 @@ use graph::Graph;
 use history::Histories;
 use hooks::StateNotices;
 use in_order::HeldCommand;
-use kept::Kept;
 use input_log::InputLog;
+use kept::Kept;
 use ledger::Ledger;
 use lifecycle::ExitFacts;
 use lifetimes::Lifetimes;
@@ -195,10 +196,10 @@ pub(crate) struct Engine {
     seed: u32,
     /// Nothing has happened yet for [`START_SETTLED`] since the start.
     settling: bool,
-    /// The timer that is being handled; a panic leaves it here.
     /// Which input the log was told of.
     #[serde(default)]
     inputs: InputLog,
+    /// The timer that is being handled; a panic leaves it here.
     #[serde(skip)]
     firing: Option<TimerKey>,
     /// What has happened and was not handed to every subscriber yet.
@@ -260,8 +261,8 @@ impl Engine {
             last_shortage: None,
             seed: 0,
             settling: true,
-            firing: None,
             inputs: InputLog::default(),
+            firing: None,
             announcements: VecDeque::new(),
             effects: VecDeque::new(),
         };

@@ -40,7 +40,7 @@ pub(super) enum Purpose {
     /// To apply it and restart what has changed; with `confirm` only if somebody confirms it in this time.
     Update { confirm: Option<Duration>, timeout: Option<Duration> },
     /// To have so many instances of a program.
-    Scale { name: String, instances: u32, save: bool },
+    Scale { name: String, instances: u32, save: bool, timeout: Option<Duration> },
     /// To make instances of templates, for what somebody wants of them.
     Make { names: Vec<String>, wanted: Wanted },
 }
@@ -391,8 +391,8 @@ impl Engine {
     fn add_to_file(&mut self, asked: &ReloadRequest, loaded: &Reading) {
         let token = asked.request.and_then(|request| self.ledger.take(request));
         match &asked.purpose {
-            Purpose::Scale { name, instances, save } => {
-                self.scaled(token, loaded, (name, *instances, *save), &asked.by);
+            Purpose::Scale { name, instances, save, timeout } => {
+                self.scaled(token, loaded, (name, *instances, *save), *timeout, &asked.by);
             }
             Purpose::Make { names, wanted } => self.made(token, loaded, (names, wanted), &asked.by),
             Purpose::Reread { .. }

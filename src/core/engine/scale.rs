@@ -3,6 +3,7 @@
 //! changed in it waits for a reload.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::commands::CommandContext;
 use super::commit::ApplyMode;
@@ -25,7 +26,14 @@ pub(super) const MOST_MADE: usize = 10_000;
 
 impl Engine {
     /// So many instances of a program are wanted.
-    pub(super) fn scale(&mut self, token: ReplyToken, program: &str, instances: u32, save: bool, by: Initiator) {
+    pub(super) fn scale(
+        &mut self,
+        token: ReplyToken,
+        program: &str,
+        (instances, save): (u32, bool),
+        timeout: Option<Duration>,
+        by: Initiator,
+    ) {
         let name = program.to_owned();
         if save && self.settings.state_dir.is_none() {
             return self.refuse(token, Refusal::NotScalable { name, why: ScaleFault::NoStateDir });
@@ -34,7 +42,7 @@ impl Engine {
             return self
                 .refuse(token, Refusal::NotScalable { name, why: ScaleFault::TooMany { most: MOST_INSTANCES } });
         }
-        self.load_configuration(Some(token), Purpose::Scale { name, instances, save }, by);
+        self.load_configuration(Some(token), Purpose::Scale { name, instances, save, timeout }, by);
     }
 
     /// What the file is to be read with for this purpose.
@@ -73,6 +81,7 @@ impl Engine {
         token: Option<ReplyToken>,
         loaded: &Reading,
         (program, instances, save): (&str, u32, bool),
+        timeout: Option<Duration>,
         by: &Initiator,
     ) {
         match self.plan_scale(loaded, program) {
@@ -92,7 +101,7 @@ impl Engine {
                 if save {
                     self.keep_scale(program, is_other.then_some(KeptScale { instances, in_file }));
                 }
-                self.add_programs(token, new, save, by);
+                self.add_programs(token, new, (save, timeout), by);
             }
         }
     }
@@ -140,11 +149,18 @@ impl Engine {
     }
 
     /// Takes programs into force, and others out of it, without any other change.
-    fn add_programs(&mut self, token: Option<ReplyToken>, new: Configuration, save: bool, by: &Initiator) {
+    fn add_programs(
+        &mut self,
+        token: Option<ReplyToken>,
+        new: Configuration,
+        (save, timeout): (bool, Option<Duration>),
+        by: &Initiator,
+    ) {
         let change = self.apply_config(new, &ApplyMode::Scale, by);
         let saved = save.then_some(Keeping::Kept);
         let updated = Updated { saved, ..change.updated(None) };
-        self.wait_for(token, Terms::default(), WaitKind::Update(Box::new(updated)), &change.goals());
+        let terms = Terms { timeout, ..Terms::default() };
+        self.wait_for(token, terms, WaitKind::Update(Box::new(updated)), &change.goals());
         self.stop_removed(&change, by);
     }
 

@@ -160,7 +160,10 @@ fn a_stop_is_answered_although_a_start_follows_it_at_once() {
     bench.end(0, Exit::Signal(15));
     assert_eq!(bench.answers(), [(1, "ok"), (2, "ok")], "it is only STARTING");
     let on = Selector::Process(name("p"));
-    assert_eq!(bench.reply(), &Reply::Reached { act: Act::Stop, on, also: Vec::new(), again: vec![name("p")] });
+    assert_eq!(
+        bench.reply(),
+        &Reply::Reached { act: Act::Stop, on, also: Vec::new(), again: vec![name("p")], fatal: Vec::new() }
+    );
     bench.pass(10);
     assert_eq!(bench.answers(), [(1, "ok"), (2, "ok"), (3, "ok")]);
 }

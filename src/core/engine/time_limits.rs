@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::waiters::Goal;
+use super::goals::Goal;
 use super::{Engine, Entry};
 use crate::api::ProcId;
 use crate::models::{Hook, ProgramConfig, ProgramType, Readiness};

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::goals::Goal;
 use super::ledger::{Owner, ReplyToken};
 use super::transient::Transient;
-use super::waiters::{Goal, WaitKind};
+use super::waiters::WaitKind;
 use super::{Engine, Entry};
 use crate::api::{
     Answer, ProcId, Refusal, ReloadFailure, Reply, RequestId, Run, RunRefusal, Terms, Unreached, WaitFor,
@@ -116,7 +117,8 @@ impl Engine {
         let name = config.name.clone();
         if !run.attached {
             self.start_in_order(&[id], by);
-            return self.wait_for(Some(token), Terms::default(), WaitKind::Run { name }, &[(id, Goal::Up)]);
+            let terms = Terms { timeout: run.timeout, ..Terms::default() };
+            return self.wait_for(Some(token), terms, WaitKind::Run { name }, &[(id, Goal::Up)]);
         }
         // Before it is executed: nothing of what it writes is missing, and its terminal has its size from the beginning.
         let token =

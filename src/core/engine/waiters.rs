@@ -3,19 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::each_summary::EachSummary;
+use super::each_summary::{AnswerFacts, EachSummary};
+use super::goals::{Goal, arrives, down_outcome, is_up, reach_outcome, stopped_meanwhile, up_outcome};
 use super::ledger::{Owner, ReplyToken, WaiterId};
-use super::registry::Entry;
 use super::timers::TimerKey;
 use crate::api::{
     Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, RollbackReason, Selector,
     Terms, Unreached, Updated, WaitFor,
 };
 use crate::core::effect::KeptFile;
-use crate::models::{AutoRestart, HealthCheckType};
 #[cfg(feature = "attach")]
 use crate::process::Generation;
-use crate::process::{Cause, Desired, Moment, ProcessState};
+use crate::process::{Cause, Desired, ProcessState};
 use crate::util::sort::sort_by;
 use crate::util::sorted::SortedMap;
 
@@ -73,25 +72,6 @@ impl ReloadSummary {
     pub(super) fn reply(self) -> Reply {
         let ReloadSummary { changes, daemon, outdated } = self;
         Reply::Reloaded { changes, daemon, outdated }
-    }
-}
-
-/// The state that a member is to reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Goal {
-    Up,
-    Down,
-    /// Whatever brings it there, and however long that takes.
-    Reach(WaitFor),
-}
-
-impl Goal {
-    /// What a command brings its processes to.
-    pub(super) fn of(act: Act) -> Goal {
-        match act {
-            Act::Start | Act::Restart { .. } => Goal::Up,
-            Act::Stop | Act::Kill => Goal::Down,
-        }
     }
 }
 
@@ -302,7 +282,9 @@ impl Engine {
         let Some(token) = request.and_then(|request| self.ledger.take(request)) else { return };
         match kind {
             WaitKind::Act { act, on, .. } => self.reply(token, Reply::Begun { act, on }),
-            WaitKind::Each(summary) => self.reply(token, summary.reply(outcomes(members), &again, false)),
+            WaitKind::Each(summary) => {
+                self.reply(token, summary.reply(outcomes(members), &again, &AnswerFacts::default(), false))
+            }
             WaitKind::Reload(_) | WaitKind::Update(_) | WaitKind::Wait { .. } => self.refuse(token, Refusal::Internal),
             #[cfg(feature = "attach")]
             WaitKind::Run { .. } | WaitKind::Attached { .. } => self.refuse(token, Refusal::Internal),
@@ -355,7 +337,7 @@ impl Engine {
         if self.waiters.open.get(&waiter).is_none_or(waits) {
             return;
         }
-        let Some(closed) = self.close_waiter(waiter) else { return };
+        let Some(mut closed) = self.close_waiter(waiter) else { return };
         let request = closed.request;
         #[cfg(feature = "attach")]
         let told: Vec<ProcId> = closed.members.iter().filter(|_| request.is_some()).map(|member| member.id).collect();
@@ -369,7 +351,9 @@ impl Engine {
             return;
         }
         let is_wait = matches!(closed.kind, WaitKind::Wait { .. });
-        let answer = closed.answer();
+        self.refresh_outcomes(&mut closed.members);
+        let facts = self.answer_facts(&closed.members);
+        let answer = closed.answer(&facts);
         if !is_wait {
             self.announce_failures(&answer);
         }
@@ -384,6 +368,34 @@ impl Engine {
         }
         #[cfg(feature = "attach")]
         told.into_iter().for_each(|id| self.note_seen(id));
+    }
+
+    /// Some members may have waited for the last one for long: the answer tells the states of now. Who has failed at first and is up by
+    /// now has done what it should.
+    fn refresh_outcomes(&self, members: &mut [Member]) {
+        for member in members {
+            let Some(Err(Unreached::Reached(reached))) = &member.outcome else { continue };
+            let Some(entry) = self.registry.get(member.id).filter(|entry| entry.machine.state() != reached.state)
+            else {
+                continue;
+            };
+            let is_up = member.goal == Goal::Up && up_outcome(self.now, entry) == Some(Ok(()));
+            member.outcome = Some(if is_up { Ok(()) } else { Err(Unreached::Reached(entry.reached(self.now))) });
+        }
+    }
+
+    /// What the answer has to tell of members beside their goals.
+    fn answer_facts(&self, members: &[Member]) -> AnswerFacts {
+        let mut facts = AnswerFacts::default();
+        for Member { id, name, goal, .. } in members {
+            let Some(machine) = self.registry.get(*id).map(|entry| &entry.machine) else { continue };
+            match goal {
+                Goal::Down if machine.state() == ProcessState::Fatal => facts.fatal.push(name.clone()),
+                Goal::Reach(WaitFor::Exited) if machine.last_run().is_none() => facts.never_ran = true,
+                Goal::Up | Goal::Down | Goal::Reach(_) => {}
+            }
+        }
+        facts
     }
 
     /// The log is told what did not come about. (That a name is none tells only whoever has asked.)
@@ -470,12 +482,15 @@ impl Waiter {
         }
     }
 
-    fn answer(self) -> Answer {
+    fn answer(self, facts: &AnswerFacts) -> Answer {
         let Waiter { kind, members, timed_out, again, .. } = self;
         match kind {
-            WaitKind::Each(summary) => Ok(summary.reply(outcomes(members), &again, timed_out)),
+            WaitKind::Each(summary) => Ok(summary.reply(outcomes(members), &again, facts, timed_out)),
             WaitKind::Act { act, on, also, .. } => match failures(members) {
-                failed if failed.is_empty() => Ok(Reply::Reached { act, on, also, again }),
+                failed if failed.is_empty() => {
+                    let fatal = facts.fatal.iter().filter(|name| !also.contains(name)).cloned().collect();
+                    Ok(Reply::Reached { act, on, also, again, fatal })
+                }
                 failed => Err(Refusal::NotReached { act, on, members: failed, timed_out }),
             },
             WaitKind::Reload(summary) => match failures(members) {
@@ -500,7 +515,7 @@ impl Waiter {
             #[cfg(feature = "attach")]
             WaitKind::Attached { .. } => Err(Refusal::Internal),
             WaitKind::Wait { name, until } => match failures(members).pop() {
-                None => Ok(Reply::WaitOver { name, until }),
+                None => Ok(Reply::WaitOver { name, until, never_ran: facts.never_ran }),
                 Some((_, why)) => Err(Refusal::WaitFailed { name, until, why, timed_out }),
             },
         }
@@ -518,93 +533,4 @@ fn failures(members: Vec<Member>) -> Vec<(String, Unreached)> {
         Some(Ok(())) | None => None,
     });
     failed.collect()
-}
-
-/// Is the goal reached by whoever arrives in this state?
-fn arrives(goal: Goal, state: ProcessState) -> bool {
-    match goal {
-        Goal::Up | Goal::Reach(WaitFor::Healthy) => false,
-        Goal::Down | Goal::Reach(WaitFor::Stopped) => state == ProcessState::Stopped,
-        Goal::Reach(WaitFor::Running) => state == ProcessState::Running,
-        Goal::Reach(WaitFor::Exited) => match state {
-            ProcessState::Stopped | ProcessState::Exited | ProcessState::Backoff | ProcessState::Fatal => true,
-            ProcessState::Starting | ProcessState::Running | ProcessState::Stopping | ProcessState::Unhealthy => false,
-        },
-    }
-}
-
-/// Is the goal that it is up? Then it is reached by a oneshot that completes.
-fn is_up(goal: Goal) -> bool {
-    match goal {
-        Goal::Up | Goal::Reach(WaitFor::Running | WaitFor::Healthy) => true,
-        Goal::Down | Goal::Reach(WaitFor::Stopped | WaitFor::Exited) => false,
-    }
-}
-
-/// Somebody has stopped a process while it was waited for that it comes up, and nobody wants it up any more.
-fn stopped_meanwhile(goal: Goal, state: ProcessState, desired: Desired) -> Option<Unreached> {
-    match goal {
-        Goal::Reach(WaitFor::Running | WaitFor::Healthy) => {
-            (state == ProcessState::Stopped && desired == Desired::Down).then_some(Unreached::StoppedMeanwhile(state))
-        }
-        // What a command waits for is looked at when the machine has done all that it is about to do.
-        Goal::Up | Goal::Down | Goal::Reach(WaitFor::Stopped | WaitFor::Exited) => None,
-    }
-}
-
-/// Has a process that is to come up done so, or failed to? `None`: not yet known.
-fn up_outcome(now: Moment, entry: &Entry) -> Option<Result<(), Unreached>> {
-    match entry.machine.state() {
-        ProcessState::Running | ProcessState::Unhealthy => Some(Ok(())),
-        ProcessState::Exited if entry.machine.has_completed() => Some(Ok(())),
-        ProcessState::Starting => None,
-        ProcessState::Stopping if entry.machine.desired() == Desired::Up => None,
-        // The reason is better with the last line of output, which is on its way.
-        ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if entry.draining => None,
-        ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal => {
-            Some(Err(Unreached::Reached(entry.reached(now))))
-        }
-        state @ (ProcessState::Stopped | ProcessState::Stopping) => Some(Err(Unreached::StoppedMeanwhile(state))),
-    }
-}
-
-/// Has a process that is to go down done so? `None`: not yet.
-fn down_outcome(entry: &Entry) -> Option<Result<(), Unreached>> {
-    entry.is_settled_down().then_some(Ok(()))
-}
-
-/// Is it as it is waited for, or can't it become so? `None`: not yet.
-fn reach_outcome(now: Moment, entry: &Entry, until: WaitFor, may_be_taken_back: bool) -> Option<Result<(), Unreached>> {
-    let state = entry.machine.state();
-    let is_so = match until {
-        WaitFor::Running | WaitFor::Healthy if entry.machine.has_completed() => true,
-        WaitFor::Running => matches!(state, ProcessState::Running | ProcessState::Unhealthy),
-        WaitFor::Healthy => {
-            let config = entry.machine.run_config().unwrap_or(entry.config());
-            let unchecked = config.healthcheck.check_type == HealthCheckType::None;
-            state == ProcessState::Running && (unchecked || entry.machine.healthy() == Some(true))
-        }
-        WaitFor::Stopped => return down_outcome(entry),
-        WaitFor::Exited => return arrives(Goal::Reach(until), state).then_some(Ok(())),
-    };
-    if is_so {
-        return Some(Ok(()));
-    }
-    if entry.disabled && entry.is_settled_down() && !entry.draining {
-        return Some(Err(Unreached::Disabled));
-    }
-    let is_lost = match state {
-        // The reason is better with the last line of output, which is on its way.
-        ProcessState::Fatal => !entry.draining,
-        ProcessState::Exited => !may_be_taken_back && !entry.draining && entry.is_settled_down(),
-        // A check may pass again one day, but nothing is done for it.
-        ProcessState::Unhealthy => !may_be_taken_back && entry.config().autorestart == AutoRestart::Never,
-        // One that is down was stopped before somebody began to wait for it: for whoever starts it, then.
-        ProcessState::Stopped
-        | ProcessState::Starting
-        | ProcessState::Running
-        | ProcessState::Backoff
-        | ProcessState::Stopping => false,
-    };
-    is_lost.then(|| Err(Unreached::Reached(entry.reached(now))))
 }

@@ -53,7 +53,7 @@ fn one_of_each() -> Vec<Request> {
         Command::Confirm,
         Command::SetLogLevel { level },
         Command::SetFlag { name: text(), is_set: true },
-        Command::Scale { program: text(), instances: 3, save: false },
+        Command::Scale { program: text(), instances: 3, save: false, timeout: None },
         Command::SetEnabled { name: text(), enabled: false },
         Command::ClearLogs { name: text() },
         Command::Stdin { name: text(), bytes: b"x".as_slice().into() },

@@ -4,7 +4,7 @@ use super::bench::{BY, OWN_PID, act_on_terms, checked, quick, update, wait};
 use super::*;
 use crate::api::{LogLevel, NextStep, Query, Unreached};
 use crate::models::{AutoRestart, Power};
-use crate::process::SignalTarget;
+use crate::process::{RemoteCaller, SignalTarget};
 
 const NO_WAIT: Terms = Terms { wait: false, timeout: None, only: false };
 
@@ -321,7 +321,7 @@ fn a_wait_is_over_when_it_is_so_or_when_its_time_is() {
     );
     bench.pass(6);
     assert_eq!((bench.last_client(), bench.message().as_str()), (2, "p is running"));
-    assert_eq!(bench.reply(), &Reply::WaitOver { name: name("p"), until: WaitFor::Running });
+    assert_eq!(bench.reply(), &Reply::WaitOver { name: name("p"), until: WaitFor::Running, never_ran: false });
 }
 
 #[test]
@@ -500,4 +500,66 @@ fn what_a_listener_has_said_wrongly_is_of_its_run() {
     bench.end(0, Exit::Signal(15));
     bench.handle(lost(generation));
     assert_eq!((bench.state("listener"), bench.row("listener").listener_said), (ProcessState::Running, None));
+}
+
+/// What is down already and stays as it is was not stopped.
+#[test]
+fn a_stop_of_what_was_given_up_says_so() {
+    let mut bench = Bench::new(&[ProgramConfig { startretries: 0, ..program("p") }, quick("q")]);
+    bench.start(1, "p");
+    bench.end(0, Exit::Code(1));
+    assert_eq!(bench.state("p"), ProcessState::Fatal);
+    bench.stop(2, "p");
+    assert_eq!((bench.last_client(), bench.message().as_str()), (2, "p was not running, and is still FATAL"));
+    bench.start(3, "q");
+    let on = Selector::Processes(vec![name("p"), name("q")]);
+    bench.ask(4, Request::Command(Command::Act { act: Act::Stop, on, terms: Terms::default() }));
+    bench.end(1, Exit::Signal(15));
+    let Reply::Each { results, .. } = bench.reply() else { panic!("{:?}", bench.reply()) };
+    let told: Vec<String> =
+        results.iter().filter_map(|(_, result)| result.as_ref().ok().map(Reply::to_string)).collect();
+    assert_eq!(told, ["p was not running, and is still FATAL", "Stopped q"]);
+}
+
+#[test]
+fn a_wait_for_the_end_of_what_never_ran_is_over_and_says_so() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.ask(1, wait("p", WaitFor::Exited, None));
+    assert_eq!((bench.last_client(), bench.message().as_str()), (1, "p has not run yet"));
+    bench.start(2, "p");
+    bench.ask(3, wait("p", WaitFor::Exited, None));
+    bench.end(0, Exit::Code(0));
+    assert!(
+        bench.system.answers.iter().any(|(client, answer, _)| *client == 3
+            && answer.as_ref().is_ok_and(|reply| reply.to_string() == "p has exited"))
+    );
+}
+
+/// A file that is sent in pieces of 64 KiB is one line of the log.
+#[test]
+fn input_in_pieces_is_logged_once() {
+    let mut bench = Bench::new(&[quick("p"), quick("q")]);
+    bench.start(1, "p");
+    bench.start(2, "q");
+    let logged = |bench: &Bench| {
+        let is_input = |announcement: &&Arc<Announcement>| matches!(&***announcement, Announcement::Asked { command, .. } if matches!(**command, Command::Stdin { .. }));
+        bench.system.announced.iter().filter(is_input).count()
+    };
+    let write = |name: &str| Request::Command(Command::Stdin { name: name.to_owned(), bytes: b"x".as_slice().into() });
+    for client in 3..8 {
+        bench.ask(client, write("p"));
+        bench.pass(20);
+    }
+    assert_eq!(logged(&bench), 1);
+    bench.ask(9, write("q"));
+    assert_eq!(logged(&bench), 2, "another program");
+    bench.ask_by(10, Initiator::Remote(Arc::new(RemoteCaller { address: "[::1]:9".into(), user: None })), write("q"));
+    assert_eq!(logged(&bench), 3, "somebody else");
+    bench.pass(120);
+    bench.ask(11, write("p"));
+    assert_eq!(logged(&bench), 4, "long after");
+    bench.end(0, Exit::Code(1));
+    bench.pass(2);
+    bench.ask(12, write("p"));
+    assert_eq!(logged(&bench), 5, "another run");
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::api::ScaleFault;
 
 fn scale(bench: &mut Bench, instances: u32, save: bool) {
-    bench.ask(1, Request::Command(Command::Scale { program: name("web"), instances, save }));
+    bench.ask(1, Request::Command(Command::Scale { program: name("web"), instances, save, timeout: None }));
 }
 
 fn fault(bench: &Bench) -> ScaleFault {

@@ -17,6 +17,7 @@ pub(super) fn run(name: Option<&str>, attached: bool) -> Arc<Run> {
         term: None,
         size: None,
         attached,
+        timeout: None,
     })
 }
 

@@ -557,5 +557,30 @@ fn what_was_prepared_with_old_settings_is_prepared_anew() {
         end_task(&mut bench, task);
         assert_eq!(bench.state("web"), ProcessState::Running);
         assert_eq!(bench.entry(1).machine.run_config().map(|config| &*config.command), Some("other"));
+}
+
+/// Who has failed at first and is up when the last one is has done what it should; and who has been given up by then is told of as such.
+#[test]
+fn an_answer_tells_the_states_of_its_own_time() {
+    let slow = ProgramConfig { startsecs: 20, ..program("slow") };
+    for (retries, wanted) in [
+        (3, "Updated"),
+        (1, "FAILED Updated, but failed for: flaky (FATAL: exit code 1 after 0.0 s, gave up after 2 attempts)"),
+    ] {
+        let flaky = ProgramConfig { startsecs: 1, startretries: retries, ..program("flaky") };
+        let mut bench = Bench::new(&[]);
+        bench.ask(1, update(None));
+        bench.load(&[flaky, slow.clone()]);
+        for _ in 0..2 {
+            bench.end(0, Exit::Code(1));
+            bench.pass(u64::from(bench.state("flaky") == ProcessState::Backoff));
+        }
+        bench.pass(30);
+        // Answers that are data have no sentence in a frame.
+        let message = match bench.system.answers.last() {
+            Some((1, Ok(Reply::Updated(_)), _)) => "Updated".to_owned(),
+            _ => bench.message(),
+        };
+        assert_eq!(message, wanted);
     }
 }

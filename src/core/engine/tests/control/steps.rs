@@ -100,7 +100,7 @@ impl Sim {
             return Ok(());
         }
         let (instances, save) = (self.random.small(5), self.random.chance(60));
-        let command = Command::Scale { program: "web".to_owned(), instances, save };
+        let command = Command::Scale { program: "web".to_owned(), instances, save, timeout: None };
         self.ask(Request::Command(command), Asked::Scale { instances, save })
     }
 

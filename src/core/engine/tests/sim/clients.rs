@@ -265,6 +265,7 @@ impl Sim {
                     term: None,
                     size: None,
                     attached: random.chance(50),
+                    timeout: None,
                 })),
             }),
             #[cfg(feature = "http")]
