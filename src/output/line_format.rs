@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::lines::Piece;
 use super::messages::{Settings, StreamKind};
 use crate::logger::{JsonHead, json_line, local_stamp};
-use crate::models::{LogFormat, ProgramConfig};
+use crate::models::{Dialect, LogFormat, ProgramConfig};
 
 /// Before the lines of programs that nothing was configured for.
 const DEFAULT_PREFIX: &str = "%(process_name)s | ";
@@ -93,14 +93,26 @@ impl LineFormat {
 /// All that does not change from line to line.
 fn fill(template: &str, source: Source<'_>) -> String {
     let Source { config, kind, pid } = source;
-    let (section, number) = config.name.split_once(':').unwrap_or((&config.name, "0"));
+    let section = config.name.split(':').next().unwrap_or(&config.name);
     template
         .replace("%(program_name)s", section)
-        .replace("%(process_num)s", number)
+        .replace("%(process_num)s", &process_num(config))
         .replace("%(process_name)s", &config.name)
         .replace("%(group_name)s", config.group_name())
         .replace("%(pid)s", &pid.to_string())
         .replace("%(stream)s", kind.as_str())
+}
+
+/// The number of an instance, as it stands for `%(process_num)s` in other keys of its dialect.
+fn process_num(config: &ProgramConfig) -> String {
+    let instance = config.name.split_once(':').map(|(_, instance)| instance);
+    match config.dialect() {
+        Dialect::Supervice => instance.unwrap_or("00").to_owned(),
+        Dialect::Supervisord => {
+            let index = instance.and_then(|instance| instance.parse::<i64>().ok()).unwrap_or(0);
+            (index + i64::from(config.numprocs_start)).to_string()
+        }
+    }
 }
 
 /// Gives each name a colour of its own; 31 is red, which is kept for errors.
@@ -128,6 +140,16 @@ mod tests {
         assert_eq!(formatted("web", Some(""), true), "line");
         let all = "%(program_name)s,%(process_num)s,%(process_name)s,%(group_name)s,%(pid)s,%(stream)s: ";
         assert_eq!(formatted("web:03", Some(all), false), "web,03,web:03,web,42,stderr: line");
+    }
+
+    /// As in every other key: two digits in supervice's dialect, supervisord's number in that.
+    #[test]
+    fn the_number_of_an_instance_is_that_of_other_keys() {
+        assert_eq!(formatted("web", Some("%(process_num)s "), false), "00 line");
+        let mut config = ProgramConfig { numprocs: 2, numprocs_start: 5, ..ProgramConfig::new("w:01", "x") };
+        config.process_name = Some("w_06".to_owned());
+        let source = Source { config: &config, kind: StreamKind::Stdout, pid: 42 };
+        assert_eq!(fill("%(program_name)s %(process_num)s", source), "w 6");
     }
 
     #[test]
