@@ -286,6 +286,66 @@ fn the_man_page_names_each_key_with_its_default() {
     }
 }
 
+/// Items of a list of the manual: a head, and the names of these keys in lines of at most 120 columns.
+fn items_of_keys(head: &str, keys: &[&str]) -> String {
+    const BEGIN: &str = ".Cm ";
+    let mut text = format!(".It {head}\n");
+    let mut line = BEGIN.to_owned();
+    for (number, key) in keys.iter().enumerate() {
+        let last = number + 1 == keys.len();
+        if line.len() + key.len() + 2 > 120 {
+            text.push_str(line.trim_end());
+            text.push('\n');
+            line = BEGIN.to_owned();
+        }
+        line.push_str(key);
+        line.push_str(if last { "" } else { " , " });
+    }
+    text + &line + "\n"
+}
+
+fn names_of<C>(rows: &[KeyRow<C>], reload: impl Fn(Reload) -> bool) -> Vec<&'static str> {
+    // What a group says of its members is a row of theirs, and no key.
+    let is_key = |row: &&KeyRow<C>| row.scope != Scope::Elsewhere;
+    let its = rows.iter().filter(is_key).filter(|row| reload(row.reload));
+    let mut names: Vec<&str> = its.map(|row| row.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// `UPDATE_GOLDEN=1` writes the list anew.
+#[test]
+fn the_man_page_tells_of_each_key_when_a_change_takes_effect() {
+    const BEGIN: &str = ".\\\" This list is made from the table of keys.\n.Bl -tag -width Ds\n";
+    let path = root("packaging/man/supervice.conf.5");
+    let page = fs::read_to_string(&path).expect("the page");
+    let (before, after) =
+        page.split_once(BEGIN).expect("supervice.conf.5 lacks the list of when a change takes effect");
+    let (_, after) = after.split_once(".El\n").expect("its end");
+    let if_captured = |reload| matches!(reload, Reload::IfStdoutCaptured | Reload::IfStderrCaptured);
+    let list = [
+        (
+            "Of a program: at once, or when it starts or ends the next time",
+            names_of(PROGRAM, |reload| reload == Reload::Live),
+        ),
+        (
+            "Of a program: at once where the stream is captured already, else by its restart",
+            names_of(PROGRAM, if_captured),
+        ),
+        ("Of a program: by its restart", names_of(PROGRAM, |reload| reload == Reload::Restart)),
+        ("Of the daemon: at once", names_of(DAEMON, |reload| reload == Reload::Live)),
+        ("Of the daemon: by its restart", names_of(DAEMON, |reload| reload == Reload::Restart)),
+    ];
+    let list: String = list.iter().map(|(head, keys)| items_of_keys(head, keys)).collect();
+    let wanted = format!("{before}{BEGIN}{list}.El\n{after}");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        return fs::write(&path, wanted).expect("written");
+    }
+    assert!(page == wanted, "UPDATE_GOLDEN=1 cargo test --features internals --lib when_a_change writes the list anew");
+    assert!(HTTP.iter().map(|row| row.reload).chain(ACCESS.iter().map(|row| row.reload)).all(|at| at == Reload::Live));
+}
+
 /// Words that are keys and something else as well: options and commands, a form in a value, a kind of section.
 const ALSO_OTHER_WORDS: [&str; 7] = ["ready", "logfile", "loglevel", "numprocs", "group", "stdin", "events"];
 
