@@ -10,3 +10,4 @@ mod python;
 mod recordings;
 mod roundtrip;
 mod support;
+mod warnings;

@@ -13,8 +13,8 @@ use super::super::state::ProcessState;
 use super::super::stop_signals::stop_seconds;
 use super::Machine;
 use super::action::{Action, KillWhy};
+use super::attempts::retry_at;
 use super::due::after;
-use super::life::retry_at;
 use super::phase::{Group, Leader, Phase, Remains, Retry, Run, StopStage, Then};
 use crate::models::{Hook, ProgramConfig};
 

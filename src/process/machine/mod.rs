@@ -49,6 +49,7 @@
 //! `autorestart`, `exitcodes`, `startretries` and the restart policy are always the newest.
 
 mod action;
+mod attempts;
 mod checks;
 mod commands;
 mod condition;

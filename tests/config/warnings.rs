@@ -1,0 +1,181 @@
+//! What is read all the same, and warned of.
+
+use crate::support::Files;
+
+#[test]
+fn unknown_keys_and_sections_are_warnings_and_strictly_errors() {
+    let files = Files::new(
+        "[supervice]\nlog_level = debug\n[program:p]\ncommand = x\ncomand = y\ncolour = red\n[programm:q]\ncommand = z\n[nginx]\n",
+    );
+    let expected = [
+        "DIR/main.ini:2: [supervice] log_level: unknown key; did you mean loglevel?",
+        "DIR/main.ini:5: [program:p] comand: unknown key; did you mean command?",
+        "DIR/main.ini:6: [program:p] colour: unknown key; it has no effect: remove it, or see supervice.conf(5) \
+         for the keys of this section",
+        "DIR/main.ini:7: [programm:q]: unknown section; did you mean [program:NAME]?",
+        "DIR/main.ini:9: [nginx]: unknown section; sections are [supervice], [http], [access:NAME], [program:NAME], [template:NAME], [defaults], [eventlistener:NAME], [fcgi-program:NAME], [group:NAME] and [include]",
+    ];
+    assert_eq!(files.warnings(), expected.join("\n"));
+    assert_eq!(files.errors(true), expected.join("\n"));
+}
+
+/// In supervisord's dialect, where such files are in use, it is a warning: see the next test.
+#[test]
+fn row_119_a_port_of_the_network_without_a_password_is_an_error_unless_it_is_meant() {
+    let told = |keys: &str| Files::new(&format!("[http]\n{keys}\n[program:p]\ncommand = date\n")).errors(false);
+    for open in ["0.0.0.0:9001", "[::]:9001", "192.0.2.1:9001", "*:9001"] {
+        let told = told(&format!("listen = {open}"));
+        assert!(told.contains("everybody who can reach this port may do everything"), "{open}: {told}");
+    }
+    for closed in [
+        "listen = 127.0.0.1:9001",
+        "listen = [::1]:9001",
+        "listen = 0.0.0.0:9001\nusername = a\npassword = b",
+        "listen = 0.0.0.0:9001\ninsecure = true",
+    ] {
+        assert_eq!(told(closed), "", "{closed}");
+    }
+}
+
+/// The default that stands for it meanwhile was said to be taken by another one.
+#[test]
+fn a_place_that_is_missing_or_wrong_is_all_that_is_told_of_a_socket() {
+    let told = |sections: &str| Files::new(&format!("{sections}[program:p]\ncommand = date\n")).errors(false);
+    let expected = [
+        "DIR/main.ini:2: [unix_http_server] file: missing; write file = /path/to/socket",
+        "DIR/main.ini:4: [inet_http_server] port = abc: no port; write PORT, *:PORT or HOST:PORT",
+    ];
+    let sections = "[supervisord]\n[unix_http_server]\n[inet_http_server]\nport = abc\n";
+    assert_eq!(told(sections), expected.join("\n"));
+    let told = told("[http]\n[http:b]\nlisten = x\n[http:c]\nlisten = 127.0.0.1:9001\n");
+    assert!(told.contains("4: [http:c]: [http] listens at 127.0.0.1:9001 already"), "{told}");
+    assert_eq!(told.matches(" already").count(), 1, "{told}");
+}
+
+#[test]
+fn what_supervisord_knows_and_we_do_not_is_a_warning_even_strictly() {
+    let files = Files::new(
+        "[supervisord]\nnodaemon = true\nstrip_ansi = true\nchildlogdir = /tmp\n[inet_http_server]\nport = 9001\n\
+         [program:p]\ncommand = date +%%s\npriority = 1\nstdout_events_enabled = true\n\
+         process_name = %(program_name)s\n[fcgi-program:e]\ncommand = x\nsocket = tcp://localhost:1\n[eventlistener:f]\ncommand = x\n\
+         events = EVENT\nresult_handler = my:handler\n",
+    );
+    let expected = [
+        "DIR/main.ini:5: [inet_http_server]: everybody who can reach this port may do everything, as the daemon's \
+         user; set username and password, or listen at 127.0.0.1",
+        "DIR/main.ini:18: [eventlistener:f] result_handler = my:handler: this key has no effect here; \
+         there is no Python here: OK accepts an event, everything else rejects it",
+    ];
+    assert_eq!(files.warnings(), expected.join("\n"));
+    assert_eq!(files.errors(true), "");
+}
+
+#[test]
+fn a_listener_listens_to_something_and_keeps_its_streams_for_that() {
+    for (keys, error) in [
+        ("", "1: [eventlistener:e] events: missing; write events = PROCESS_STATE and the like"),
+        ("events = TICK_6", "3: [eventlistener:e] events = TICK_6: no such event: TICK_6; did you mean TICK_5?"),
+        (
+            "events = ,",
+            "3: [eventlistener:e] events = ,: no event; write PROCESS_STATE, TICK_60 and the like, or EVENT for all",
+        ),
+        (
+            "events = TICK\nredirect_stderr = true",
+            "4: [eventlistener:e] redirect_stderr = true: its standard output is what it answers events by; remove the key",
+        ),
+        (
+            "events = TICK\nstdin = null",
+            "4: [eventlistener:e] stdin = null: its standard input is what it is told events by; remove the key",
+        ),
+        (
+            "events = TICK\nbuffer_size = 0",
+            "4: [eventlistener:e] buffer_size = 0: too small; write a whole number, at least 1",
+        ),
+        (
+            "events = TICK\n[group:g]\nprograms = e",
+            "1: [eventlistener:e]: an event listener in the group g; it is a group of its own, a pool of its instances: \
+             remove it from the other one",
+        ),
+    ] {
+        let files = Files::new(&format!("[eventlistener:e]\ncommand = x\n{keys}\n"));
+        assert_eq!(files.errors(false), format!("DIR/main.ini:{error}"), "{keys}");
+    }
+}
+
+#[test]
+fn what_supervisord_knows_means_nothing_in_supervice_s_dialect() {
+    let files = Files::new(
+        "[supervice]\nminfds = 10\n[unix_http_server]\nfile = %(here)s/x\n[program:p]\ncommand = x\npriority = 1\n\
+         process_name = y\n",
+    );
+    let expected = [
+        "DIR/main.ini:2: [supervice] minfds = 10: this key has no effect here; \
+         set the limit before supervice is started (ulimit -n)",
+        "DIR/main.ini:3: [unix_http_server]: this section has no effect here; \
+         the file is read in supervice's dialect: write socket and the like in [supervice]",
+        "DIR/main.ini:7: [program:p] priority = 1: this key has no effect here; \
+         all programs are started and stopped at the same time",
+        "DIR/main.ini:8: [program:p] process_name = y: this key has no effect here; \
+         a program has its section's name, instances are named NAME:00, NAME:01 and so on",
+    ];
+    assert_eq!(files.warnings(), expected.join("\n"));
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    for (keys, warning) in [
+        (
+            "command = /missing/program -x",
+            "2: [program:p] command = /missing/program -x: /missing/program: No such file or directory; \
+             the program will not start until it is there and executable",
+        ),
+        (
+            "command = /etc/passwd",
+            "2: [program:p] command = /etc/passwd: it is not executable; \
+             the program will not start until it is there and executable",
+        ),
+        (
+            "command = x %(ENV_SUPERVICE_NOT_SET)s",
+            "2: [program:p] command = x %(ENV_SUPERVICE_NOT_SET)s: %(ENV_SUPERVICE_NOT_SET)s stays as it is: only \
+             %(process_num)s is replaced in supervice's dialect; write the text itself; a file with a [supervisord] \
+             section has supervisord's names",
+        ),
+        (
+            "command = x\nhealthcheck_port = 80",
+            "3: [program:p] healthcheck_port = 80: no health is checked; write healthcheck_type = tcp as well",
+        ),
+        (
+            "command = x\nredirect_stderr = true\nstderr_logfile = /dev/stderr",
+            "4: [program:p] stderr_logfile = /dev/stderr: it stays empty: redirect_stderr sends standard error where \
+             standard output goes; remove one of the two",
+        ),
+        (
+            "command = x\n[group:g]\nprograms =",
+            "4: [group:g] programs = : a group without members; write programs = a,b",
+        ),
+    ] {
+        assert_eq!(Files::new(&format!("[program:p]\n{keys}\n")).warnings(), format!("DIR/main.ini:{warning}"));
+    }
+}
+
+#[test]
+fn what_is_meant_is_no_warning() {
+    for keys in ["stderr_logfile = /dev/stderr", "redirect_stderr = true"] {
+        assert_eq!(Files::new(&format!("[program:p]\ncommand = x\n{keys}\n")).warnings(), "");
+    }
+    // To the others it is one.
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: what root may needs root");
+        return;
+    }
+    assert_eq!(Files::new("[program:p]\ncommand = x\nuser = nobody\n").warnings(), "");
+}
+
+#[test]
+fn env_files_are_checked_with_their_lines() {
+    let files = Files::new("").with("env", "A=1\n\n# c\nnonsense\n");
+    let path = files.dir().join("env");
+    let files = files.with("main.ini", format!("[program:p]\ncommand = x\nenv_file = {}\n", path.display()));
+    let errors = files.errors(false);
+    assert!(errors.ends_with("DIR/env:4: not KEY=VALUE; # begins a comment; put the file right"), "{errors}");
+}
