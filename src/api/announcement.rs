@@ -458,8 +458,8 @@ impl fmt::Display for ShutdownProgress {
             }
             ShutdownProgress::Power(power) => write!(f, "{}: everything is stopped", power.command()),
             ShutdownProgress::Begun { seconds } => write!(f, "shutting down, at most {seconds} s"),
-            ShutdownProgress::Forced => f.write_str("told to terminate again: killing what is left"),
-            ShutdownProgress::ForGood => f.write_str("told to end: it does not begin anew"),
+            ShutdownProgress::Forced => f.write_str("a second signal to terminate: killing what still runs"),
+            ShutdownProgress::ForGood => f.write_str("a signal to terminate: the daemon ends instead of restarting"),
             ShutdownProgress::Killing(names) => {
                 write!(f, "shutdown_timeout is over: killing {}", names.join(", "))
             }
@@ -471,11 +471,11 @@ impl fmt::Display for ShutdownProgress {
                 )
             }
             ShutdownProgress::LeftBehind(names) => {
-                write!(f, "not even SIGKILL has ended {}; leaving without", names.join(", "))
+                write!(f, "not even SIGKILL has ended {}; the daemon exits without them", names.join(", "))
             }
-            ShutdownProgress::OrphansTold(count) => write!(f, "telling {count} orphans of the programs to end"),
+            ShutdownProgress::OrphansTold(count) => write!(f, "terminating {count} orphans of the programs"),
             ShutdownProgress::OrphansLeft => f.write_str(
-                "SIGKILL was sent to every orphan of the programs, but some have not ended; leaving without",
+                "SIGKILL was sent to every orphan of the programs, but some have not ended; the daemon exits without them",
             ),
         }
     }

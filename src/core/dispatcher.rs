@@ -100,7 +100,9 @@ impl Dispatcher {
             Some(_) => true,
             // It ends because a client or the end of a program wanted it: that was no signal yet.
             None if self.engine.is_ending() && !self.engine.wants_restart() => {
-                log::info!("told to end, which has begun already; another signal kills what is left");
+                log::info!(
+                    "a signal to terminate: the shutdown is already under way; another one kills what still runs"
+                );
                 false
             }
             None => true,

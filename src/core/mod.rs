@@ -1,4 +1,5 @@
-//! The supervisor: one thread that owns every process (the dispatcher), and the threads around it.
+//! The supervisor: the dispatcher, a thread of its own that owns every process; the loop of the connections, on the thread that calls
+//! [`Supervisor::run`]; and the threads around both.
 
 mod descriptor_need;
 mod dispatcher;

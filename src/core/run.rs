@@ -439,7 +439,7 @@ fn end_threads(
         None => {}
     }
     if !supervisor.inner.bus.stop_within(FLUSH_LIMIT) {
-        log::error!("a handler of events has not ended in time; leaving without");
+        log::error!("a handler of events has not ended in time; the daemon exits without waiting");
     }
     server.shutdown(FLUSH_LIMIT);
 }

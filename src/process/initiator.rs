@@ -247,7 +247,7 @@ impl fmt::Display for Who<'_> {
                 | Initiator::Schedule
                 | Initiator::Related(_) => f.write_str("a reload"),
             },
-            Initiator::Rollback => f.write_str("the way back from an update"),
+            Initiator::Rollback => f.write_str("the rollback of an update"),
             Initiator::Shutdown => f.write_str("the daemon's shutdown"),
             Initiator::HealthCheck => f.write_str("its health checks"),
             Initiator::Policy(reason) => reason.fmt(f),

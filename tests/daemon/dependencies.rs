@@ -109,7 +109,7 @@ fn why_tells_that_a_program_starts_by_itself_when_what_it_needs_is_back() {
     daemon.wait_state("web", "FATAL");
     let (_, why, _) = daemon.ctl(&["why", "web"]);
     assert!(why.contains("it needs db, which is FATAL"), "{why}");
-    assert!(why.contains("Next: it starts by itself when db gets there."), "{why}");
+    assert!(why.contains("Next: it starts by itself as soon as db is as required."), "{why}");
     std::fs::write(daemon.path("there"), "").expect("written");
     daemon.controller().start_process("db").expect("it is mended");
     daemon.wait_state("web", "RUNNING");

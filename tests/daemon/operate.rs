@@ -214,7 +214,7 @@ fn an_unconfirmed_update_that_breaks_a_program_is_taken_back_at_once() {
     wait_until("it is taken back", || {
         controller
             .history(Some("changes"))
-            .is_ok_and(|all| all.iter().any(|item| item.cause.contains("by the way back from an update")))
+            .is_ok_and(|all| all.iter().any(|item| item.cause.contains("by the rollback of an update")))
     });
     daemon.wait_state("changes", "RUNNING");
     let error = controller.confirm().expect_err("too late").to_string();

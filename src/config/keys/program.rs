@@ -208,7 +208,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "binds" => binds by binds; Instance Live; "";
         "as `requires`, and it is stopped when one of these ends and started again when that is back"),
     key!(Program "wants" => wants by wants; Instance Live; "";
-        "started with it, and waited for as long as they may get there: a failure is no obstacle"),
+        "started with it, and waited for as long as they may still succeed: a failure is no obstacle"),
     key!(Program "after" => after by after; Instance Live; "";
         "what it starts after and stops before where both are to be started or stopped; starts nothing"),
     key!(Program "pre_start" => hooks.pre_start by pre_start; Instance Live; "";

@@ -130,20 +130,25 @@ impl Families<'_> {
         let Metrics { daemon, began, now, .. } = metrics;
         let DaemonFigures { spawns, longest_turn, reloads, failed_reloads, last_reload_failed, denied, connections } =
             daemon;
-        self.plain("supervice_start_time_seconds", "gauge", "When the daemon began.", clock.stamp(*began));
+        self.plain(
+            "supervice_start_time_seconds",
+            "gauge",
+            "Start time of the daemon, in seconds since 1970.",
+            clock.stamp(*began),
+        );
         let uptime = now.saturating_duration_since(*began).as_secs_f64();
-        self.plain("supervice_uptime_seconds", "gauge", "For how long it has been there.", uptime);
-        self.counter_head("supervice_reloads", "Configurations that were read to be applied, by what came of it.");
+        self.plain("supervice_uptime_seconds", "gauge", "Time since the daemon started, in seconds.", uptime);
+        self.counter_head("supervice_reloads", "Reloads and updates, by result.");
         let _ = write!(
             self.text,
             "supervice_reloads_total{{result=\"applied\"}} {reloads}\nsupervice_reloads_total{{result=\"failed\"}} {failed_reloads}\n"
         );
         let is_good = u8::from(!last_reload_failed);
-        self.plain("supervice_config_good", "gauge", "0 where the last one could not be applied.", is_good);
-        self.plain("supervice_connections", "gauge", "Clients that are connected.", connections);
-        let help = "What clients have asked for and no rule of access allows.";
+        self.plain("supervice_config_good", "gauge", "0 if the last configuration could not be applied.", is_good);
+        self.plain("supervice_connections", "gauge", "Connected clients.", connections);
+        let help = "Requests refused because no access rule allows them.";
         self.plain("supervice_refused_requests", "counter", help, denied);
-        let help = "What the dispatcher has taken longest for, since the daemon began.";
+        let help = "Longest turn of the dispatcher since the daemon started, in seconds.";
         self.plain("supervice_longest_turn_seconds", "gauge", help, longest_turn.as_secs_f64());
         self.spawns(spawns);
     }
@@ -191,22 +196,22 @@ fn begin(metrics: &Metrics, clock: WallClock, is_open: bool) -> Families<'_> {
     family.head("supervice_processes", "gauge", "Configured processes.");
     let _ = writeln!(family.text, "supervice_processes {}", rows.len());
     family.states();
-    family.gauge("supervice_process_up", "1 where it is RUNNING or UNHEALTHY.", |row, _| {
+    family.gauge("supervice_process_up", "1 if the process is RUNNING or UNHEALTHY.", |row, _| {
         Some(u8::from(matches!(row.state, ProcessState::Running | ProcessState::Unhealthy)))
     });
-    family.gauge("supervice_process_ready", "1 where it has told that it is ready.", |row, _| row.ready.map(u8::from));
-    family.gauge("supervice_process_healthy", "1 where its last health check has passed.", |row, _| {
-        row.healthy.map(u8::from)
+    family.gauge("supervice_process_ready", "1 if the process has reported that it is ready.", |row, _| {
+        row.ready.map(u8::from)
     });
+    family.gauge("supervice_process_healthy", "1 if the last health check passed.", |row, _| row.healthy.map(u8::from));
     let started = |row: &StatusRow, _| row.started_at.map(|at| clock.stamp(at));
-    family.gauge("supervice_process_start_time_seconds", "When it was spawned.", started);
-    family.gauge("supervice_process_last_exit_code", "The exit code of its last run.", |row, _| match row.last_exit {
+    family.gauge("supervice_process_start_time_seconds", "Start time of the process, in seconds since 1970.", started);
+    family.gauge("supervice_process_last_exit_code", "Exit code of the last run.", |row, _| match row.last_exit {
         Some(Exit::Code(code)) => Some(code),
         Some(Exit::Signal(_)) | None => None,
     });
     let restarts = |row: &StatusRow, _| Some(row.counts.restarts);
-    family.counter("supervice_process_restarts", "Starts that nobody asked for, since the daemon began.", restarts);
-    family.counter_head("supervice_process_exits", "Runs that have ended, by how.");
+    family.counter("supervice_process_restarts", "Automatic restarts since the daemon started.", restarts);
+    family.counter_head("supervice_process_exits", "Ended runs, by kind of end.");
     for (number, (row, oom)) in rows.iter().zip(oom).enumerate() {
         let deaths = row.counts.deaths.saturating_sub(oom);
         let kinds = [(",kind=\"exit\"", row.counts.exits), (",kind=\"signal\"", deaths), (",kind=\"oom\"", oom)];
@@ -214,16 +219,16 @@ fn begin(metrics: &Metrics, clock: WallClock, is_open: bool) -> Families<'_> {
             family.sample("supervice_process_exits_total", number, kind, &count);
         }
     }
-    family.counter_head("supervice_process_log_bytes", "Output that was read, by stream.");
+    family.counter_head("supervice_process_log_bytes", "Bytes of output read, by stream.");
     for (number, streams) in metrics.written.iter().enumerate() {
         for (stream, bytes) in [",stream=\"stdout\"", ",stream=\"stderr\""].iter().zip(streams) {
             family.sample("supervice_process_log_bytes_total", number, stream, bytes);
         }
     }
     let lost = |row: &StatusRow, _| Some(row.counts.lost_output);
-    family.counter("supervice_process_log_lost_bytes", "Output that was lost, told when it is written again.", lost);
+    family.counter("supervice_process_log_lost_bytes", "Bytes of output lost, counted when writing resumes.", lost);
     let failures = |row: &StatusRow, _| Some(row.counts.failed_checks);
-    family.counter("supervice_process_healthcheck_failures", "Health checks that have failed.", failures);
+    family.counter("supervice_process_healthcheck_failures", "Failed health checks.", failures);
     family
 }
 
@@ -231,11 +236,11 @@ fn begin(metrics: &Metrics, clock: WallClock, is_open: bool) -> Families<'_> {
 fn end(mut family: Families<'_>, looks: &[Option<Look>]) -> String {
     let of = |number: usize| looks.get(number).copied().flatten().map(|look| look.usage);
     let cpu = |_: &StatusRow, number| of(number).map(|usage| usage.cpu.as_secs_f64());
-    family.counter("supervice_process_cpu_seconds", "CPU time of its main process.", cpu);
+    family.counter("supervice_process_cpu_seconds", "CPU time of the main process, in seconds.", cpu);
     let memory = |_: &StatusRow, number| of(number).map(|usage| usage.resident);
-    family.gauge("supervice_process_resident_memory_bytes", "Resident memory of its main process.", memory);
+    family.gauge("supervice_process_resident_memory_bytes", "Resident memory of the main process, in bytes.", memory);
     let files = |_: &StatusRow, number| of(number).and_then(|usage| usage.open_files);
-    family.gauge("supervice_process_open_fds", "Open files of its main process.", files);
+    family.gauge("supervice_process_open_fds", "Open files of the main process.", files);
     if family.is_open {
         family.text.push_str("# EOF\n");
     }

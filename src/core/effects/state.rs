@@ -132,7 +132,10 @@ impl StateWriter {
         let waited = self.shared.is_idle.wait_timeout_while(open, limit, |open| open.is_writing);
         let (_open, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
-            log::error!("{}: its disk does not answer; leaving without", self.shared.directory.display());
+            log::error!(
+                "{}: its disk does not answer; the daemon exits without waiting",
+                self.shared.directory.display()
+            );
         }
     }
 }
