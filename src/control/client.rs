@@ -103,6 +103,15 @@ impl Client {
         (!has_asked).then_some(self.link.stuck_since.unwrap_or(self.link.last_active))
     }
 
+    /// Until when its answer, which is a refusal, is held back.
+    pub(super) fn put_off_until(&self) -> Option<Instant> {
+        match &self.protocol {
+            Protocol::Undecided | Protocol::Refused | Protocol::Frames(_) => None,
+            #[cfg(feature = "http")]
+            Protocol::Web(web) => web.put_off_until(),
+        }
+    }
+
     /// The rules by which it speaks HTTP, if it does.
     #[cfg(feature = "http")]
     pub(super) fn gate(&self) -> Option<&Arc<super::web::Gate>> {

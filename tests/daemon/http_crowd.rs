@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::harness::{Daemon, wait_until};
-use crate::http::{ask, free_port, local, remote};
+use crate::http::{ask, free_port, get, local, remote};
 
 /// Half requests, of which one more byte comes now and then.
 const SLOW: usize = 500;
@@ -134,4 +134,32 @@ fn programs_crash_and_restart_as_fast_beside_a_crowd_as_without_one() {
     without.terminate();
     let log = with.terminate();
     assert!(!log.contains("a panic"), "{log}");
+}
+
+/// More than may be connected over the network at a time.
+const STRANGERS: usize = 200;
+
+/// An orchestrator that gets no answer kills the whole container.
+#[test]
+fn a_probe_is_answered_while_strangers_hold_all_places_of_the_network() {
+    let port = free_port();
+    let daemon = Daemon::start(&format!(
+        "[program:web]\ncommand = sleep 1000\n\
+         [http]\nlisten = 127.0.0.1:{port}\nusername = alice\npassword = word\nprobes = open\n"
+    ));
+    let wrong = "GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic YWxpY2U6eA==\r\n\r\n";
+    for (who, said) in [("nothing", ""), ("half a head", "GET / HTT"), ("a wrong password", wrong)] {
+        let strangers: Vec<TcpStream> = (0..STRANGERS)
+            .map(|_| {
+                let mut stream = remote(port);
+                // Whose place another one has taken can't write any more.
+                let _ = stream.write_all(said.as_bytes());
+                stream
+            })
+            .collect();
+        let (status, answer) = ask(remote(port), &get("/livez"));
+        assert_eq!(status, 200, "strangers have said {who}: {answer}");
+        drop(strangers);
+    }
+    daemon.terminate();
 }

@@ -174,18 +174,25 @@ impl Server {
     }
 
     /// Closes a connection: the one that was answered and is idle for the longest; else the one that has kept half a request or
-    /// an answer, or has said nothing at all, for the longest. `false` if all are busy, or have only just come. Of the
-    /// crowd alone: who comes over the network takes the place of one who came so as well.
+    /// an answer, or has said nothing at all, for the longest; else one whose answer is held back. `false` if all are busy, or
+    /// have only just come. Of the crowd alone: who comes over the network takes the place of one who came so as well.
+    ///
+    /// Over the network there is no grace: strangers who say nothing come faster than it passes, and a probe that is turned
+    /// away for them has the whole container killed. Whoever asks at once is served before as many others have come.
     fn make_room(&mut self, now: Instant, crowd: Crowd) -> bool {
         let all = || self.clients.iter().filter(|(_, client)| crowd.has(client));
         let idle = all().filter(|(_, client)| client.is_idle());
         let idle = idle.map(|(conn, client)| (client.link.last_active, *conn)).min();
         let keeps_waiting = |client: &Client| match client.silent_since() {
-            Some(since) => Some(since).filter(|since| now.saturating_duration_since(*since) >= self.limits.grace),
+            Some(since) => {
+                let has_grace = crowd != Crowd::Network;
+                Some(since).filter(|since| !has_grace || now.saturating_duration_since(*since) >= self.limits.grace)
+            }
             None => client.link.stuck_since,
         };
         let waiting = all().filter_map(|(conn, client)| Some((keeps_waiting(client)?, *conn)));
-        let Some((_, conn)) = idle.or_else(|| waiting.min()) else { return false };
+        let put_off = all().filter_map(|(conn, client)| Some((client.put_off_until()?, *conn)));
+        let Some((_, conn)) = idle.or_else(|| waiting.min()).or_else(|| put_off.min()) else { return false };
         self.close(conn);
         true
     }

@@ -172,12 +172,17 @@ impl WebConnection {
         self.worked = Some(step);
     }
 
-    /// When it is to be looked at again although nothing comes from it.
-    pub(in crate::control) fn deadline(&self, link: &Link) -> Option<Instant> {
-        let delayed = match &self.phase {
+    /// Until when its answer, which is a refusal, is held back.
+    pub(in crate::control) fn put_off_until(&self) -> Option<Instant> {
+        match &self.phase {
             Phase::Delayed { until, .. } => Some(*until),
             Phase::Head | Phase::Body(_) | Phase::InWork { .. } | Phase::Streaming { .. } => None,
-        };
+        }
+    }
+
+    /// When it is to be looked at again although nothing comes from it.
+    pub(in crate::control) fn deadline(&self, link: &Link) -> Option<Instant> {
+        let delayed = self.put_off_until();
         let stuck = link.stuck_since.and_then(|since| since.checked_add(STALLED_CLIENT_TIMEOUT));
         let quiet = self.keep_alive(link).and_then(|_| self.told.checked_add(KEEP_ALIVE));
         [delayed, stuck, self.lingers_until, quiet].into_iter().flatten().min()
