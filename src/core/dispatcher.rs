@@ -18,6 +18,9 @@ const SLOW_TURN: Duration = Duration::from_millis(250);
 /// group. Nobody presses a key twice in that time.
 const TERM_COALESCE_WINDOW: Duration = Duration::from_millis(100);
 
+/// So long what is due waits until the ends of children are known that come before it.
+const ENDS_FIRST_LIMIT: Duration = Duration::from_secs(1);
+
 /// Inputs that are taken in before due timers get their turn.
 const BATCH: usize = 64;
 
@@ -29,24 +32,22 @@ pub(super) struct Dispatcher {
     results: Vec<Input>,
     /// When it was told by a signal to end, the last time.
     terminated: Option<Moment>,
+    /// Children have ended, and are reaped as soon as the io thread has read what they had told before: what is due waits
+    /// for that, until this moment.
+    ends_awaited: Option<Moment>,
 }
 
 impl Dispatcher {
     pub(super) fn new(engine: Engine, effects: Effects) -> Dispatcher {
-        Dispatcher { engine, effects, results: Vec::new(), terminated: None }
+        Dispatcher { engine, effects, results: Vec::new(), terminated: None, ends_awaited: None }
     }
 
     /// Runs the engine until its shutdown has ended; `true` if no process is left.
     pub(super) fn run(&mut self, inbox: &mut Inbox, signals: &Signals) -> bool {
         loop {
-            self.run_timers();
-            if let Some(clean) = self.engine.finished() {
-                return clean;
-            }
-            if self.engine.is_ending() {
-                self.effects.begin_end();
-            }
-            let output_due = self.effects.wake_output();
+            // Whatever has ended or come is taken in before what was due by now: where this process was itself stopped for
+            // a while, a time of a schedule must not find a run that is long over. It may be stopped here as well.
+            let due_by = sys::time::now();
             let mut is_idle = true;
             for (signal, _) in signals.take() {
                 is_idle = false;
@@ -56,9 +57,22 @@ impl Dispatcher {
                 is_idle = false;
                 self.take_in(input);
             }
+            let ends_awaited = self.ends_awaited.filter(|until| sys::time::now() < *until);
+            if ends_awaited.is_none() {
+                self.ends_awaited = None;
+                self.run_timers(due_by);
+            }
+            if let Some(clean) = self.engine.finished() {
+                return clean;
+            }
+            if self.engine.is_ending() {
+                self.effects.begin_end();
+            }
+            let output_due = self.effects.wake_output();
             if is_idle {
                 self.effects.trim_if_wanted();
-                inbox.wait(self.engine.poll_timeout().into_iter().chain(output_due).min());
+                let due = ends_awaited.or_else(|| self.engine.poll_timeout());
+                inbox.wait(due.into_iter().chain(output_due).min());
             }
         }
     }
@@ -66,7 +80,10 @@ impl Dispatcher {
     fn take_signal(&mut self, signal: Signal) {
         let notice = match signal {
             // Any number of dead children is one sweep.
-            Signal::Child if self.effects.read_notifications_before_reaping() => return,
+            Signal::Child if self.effects.read_notifications_before_reaping() => {
+                self.ends_awaited.get_or_insert_with(|| sys::time::now() + ENDS_FIRST_LIMIT);
+                return;
+            }
             Signal::Child => Notice::Child,
             Signal::Terminate(number) => {
                 // The shutdown goes through most of it, and nothing ends before it has.
@@ -115,17 +132,22 @@ impl Dispatcher {
         self.untimed_turn("the start", sys::time::now(), Engine::begin);
     }
 
-    fn run_timers(&mut self) {
+    fn run_timers(&mut self, due_by: Moment) {
         let now = sys::time::now();
         let mut fired = true;
-        while fired {
+        while fired && self.engine.poll_timeout().is_some_and(|at| at <= due_by) {
             self.turn("a timer", |engine, _| fired = engine.run_timer(now));
         }
     }
 
     fn take_in(&mut self, external: External) {
         let input = match external {
-            External::Input(input) => input,
+            External::Input(input) => {
+                if matches!(input, Input::Notice(Notice::Child)) {
+                    self.ends_awaited = None;
+                }
+                input
+            }
             External::Request(incoming) => {
                 let id = self.effects.replies().register(ReplyTo::Connection(incoming.conn));
                 Input::Request { id, by: incoming.by, request: incoming.request }

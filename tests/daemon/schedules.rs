@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Daemon, wait_for, wait_until, write_executable};
+use nix::sys::signal::Signal;
+
+use crate::harness::{Daemon, stat, wait_for, wait_until, write_executable};
 
 /// A job that notes whenever it begins, and whenever another one of it is there.
 const JOB: &str = "#!/bin/sh\n\
@@ -197,4 +199,25 @@ fn row_97_check_tells_the_next_times() {
     assert_eq!(text.lines().count(), 2, "{text}");
     assert_eq!((line.matches(" 03:00:30").count(), line.ends_with(" UTC; every 90m")), (3, true), "{line}");
     assert!(line.starts_with("a: next 20"), "{line}");
+}
+
+/// A frozen container, or ^Z: when it goes on, the end of a run and the next time are there at once.
+#[test]
+fn a_run_that_has_ended_while_the_daemon_was_stopped_is_not_taken_for_one_that_still_runs() {
+    // With a program that tells of itself, ends are heard by a detour: what was told before them comes first.
+    for other in ["", "[program:other]\ncommand = sleep 1000\nready = notify\n"] {
+        let daemon = Daemon::start(&format!("[program:job]\ncommand = sleep 1\nschedule = every 3s\n{other}"));
+        if !other.is_empty() {
+            wait_until("the other one is there", || daemon.status("other").pid.is_some());
+        }
+        let pid = wait_for("it runs", || daemon.status("job").pid);
+        let begun = Instant::now();
+        daemon.signal(Signal::SIGSTOP);
+        wait_until("it has ended", || stat(pid).is_none_or(|(_, _, state)| state == 'Z'));
+        wait_until("its next time has passed", || begun.elapsed() > Duration::from_secs(4));
+        daemon.signal(Signal::SIGCONT);
+        wait_until("it has run again", || daemon.log().matches("start requested by its schedule").count() > 1);
+        let log = daemon.terminate();
+        assert!(!log.contains("is skipped"), "{log}");
+    }
 }
