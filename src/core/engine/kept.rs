@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::ledger::ReplyToken;
+use super::timers::TimerKey;
 use crate::api::{Keeping, Reply};
 use crate::config::{Additions, Scale as AddedScale};
 use crate::core::effect::{Effect, KeptFile, OutputJob};
@@ -152,6 +153,12 @@ impl Engine {
         if self.kept.times.insert(name.to_owned(), until) == Some(until) {
             return;
         }
+        // Behind all that is due by now: each writing has the times of all, and many may come in the same minute.
+        self.timers.set(TimerKey::KeepTimes, Some(self.now));
+    }
+
+    /// Has the times written that have changed.
+    pub(super) fn keep_times(&mut self) {
         let catches_up = |name: &String| {
             let entry = self.registry.find(name).and_then(|id| self.registry.get(id));
             entry.is_some_and(|entry| entry.config().schedule.catchup == Catchup::Once)

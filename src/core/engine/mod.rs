@@ -392,6 +392,7 @@ impl Engine {
                 self.effects.push_back(Effect::TrimMemory);
             }
             TimerKey::Adoption => self.adoption_timer(),
+            TimerKey::KeepTimes => self.keep_times(),
         }
     }
 

@@ -48,6 +48,8 @@ pub(crate) enum TimerKey {
     TrimMemory,
     /// What an earlier daemon has left behind.
     Adoption,
+    /// The times that schedules have come to are written. Behind `Schedule`: those of all that came at that moment.
+    KeepTimes,
 }
 
 /// Moments with names. A name has one moment at most. Trees, as with ten thousand processes each end sets and clears timers

@@ -254,3 +254,18 @@ fn what_is_disabled_follows_no_schedule_and_makes_up_for_nothing() {
     let kept = bench.engine.kept.times.get("job").copied();
     assert_eq!(kept, Some(MIDNIGHT + 2 * DAY as i64 + 3 * HOURS), "for the next daemon, too");
 }
+
+/// Each text has all of them: ten thousand jobs of one minute would be written ten thousand times.
+#[test]
+fn the_times_of_all_that_come_at_once_are_written_once() {
+    let jobs: Vec<ProgramConfig> =
+        (0..50).map(|number| ProgramConfig { name: format!("job{number}"), ..catching_up(&["0 3 * * *"]) }).collect();
+    let settings = SupervisorConfig { state_dir: Some("/state".to_owned()), ..SupervisorConfig::default() };
+    let mut bench = begun_with(settings, &jobs);
+    bench.pass(1);
+    assert_eq!(bench.system.kept.len(), 1, "when they come");
+    bench.pass(3 * HOUR);
+    assert_eq!((bench.runs(), bench.system.kept.len()), (50, 2), "when they run");
+    let text = &bench.system.kept[1].1;
+    assert_eq!(text.matches(&format!("{} job", MIDNIGHT + 3 * HOURS)).count(), 50, "{text}");
+}

@@ -65,7 +65,8 @@ impl Sim {
             | TimerKey::OrphanProbe
             | TimerKey::PendingExec
             | TimerKey::TrimMemory
-            | TimerKey::Adoption => {}
+            | TimerKey::Adoption
+            | TimerKey::KeepTimes => {}
         }
     }
 
@@ -103,7 +104,12 @@ fn touched_by(key: TimerKey) -> u64 {
         | TimerKey::Lifetime(id)
         | TimerKey::Silence(id)
         | TimerKey::Schedule(id) => bit(id),
-        TimerKey::Task(_) | TimerKey::Waiter(_) | TimerKey::Usage | TimerKey::OrphanProbe | TimerKey::PendingExec => 0,
+        TimerKey::Task(_)
+        | TimerKey::Waiter(_)
+        | TimerKey::Usage
+        | TimerKey::OrphanProbe
+        | TimerKey::PendingExec
+        | TimerKey::KeepTimes => 0,
         TimerKey::ConfigLoad(_)
         | TimerKey::Commit
         | TimerKey::ExitPolicy
@@ -130,7 +136,8 @@ fn is_rare(key: TimerKey) -> bool {
         | TimerKey::OrphanProbe
         | TimerKey::PendingExec
         | TimerKey::TrimMemory
-        | TimerKey::Adoption => true,
+        | TimerKey::Adoption
+        | TimerKey::KeepTimes => true,
     }
 }
 
@@ -190,6 +197,7 @@ fn business(key: TimerKey) -> &'static [&'static str] {
         TimerKey::Silence(_) => &["silences"],
         TimerKey::Usage => &["usages"],
         TimerKey::ShutdownStage => &["shutdown"],
+        TimerKey::KeepTimes => &["kept"],
         TimerKey::OrphanProbe | TimerKey::PendingExec | TimerKey::Adoption => &[],
     }
 }
@@ -214,7 +222,8 @@ fn meddling(key: TimerKey, before: &Value, after: &Value) -> Option<String> {
         | TimerKey::TrimMemory
         | TimerKey::Silence(_)
         | TimerKey::Usage
-        | TimerKey::Adoption => None,
+        | TimerKey::Adoption
+        | TimerKey::KeepTimes => None,
     };
     let set = changed_parts(key, before, after).or_else(|| changed_timers(key, before, after));
     set.or_else(|| {
