@@ -104,6 +104,7 @@ impl ReadyPipe {
 #[cfg(test)]
 mod tests {
     use std::io::{PipeWriter, Write, pipe};
+    use std::sync::Arc;
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
@@ -115,7 +116,7 @@ mod tests {
 
     fn io_thread() -> (ServerHandle, Receiver<(ReadyRun, ReadyReport)>) {
         let (tell, told) = channel();
-        let sink = Box::new(move |event| {
+        let sink = Arc::new(move |event| {
             if let ServerEvent::Readiness(run, report) = event {
                 let _ = tell.send((run, report));
             }

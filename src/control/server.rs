@@ -170,18 +170,43 @@ const FIRST_CONNECTION: u64 = 64;
 pub const MOST_DOORS: usize = FIRST_CONNECTION as usize - FIRST_DOOR;
 
 /// What the io thread reports to; may block for a moment.
-pub type Sink = Box<dyn Fn(ServerEvent) + Send>;
+pub type Sink = Arc<dyn Fn(ServerEvent) + Send + Sync>;
+
+/// How the loop has ended, with the names to be dropped.
+enum Ended {
+    /// As it was told to.
+    ByShutdown(Names),
+    /// By a panic, or because the poll has failed.
+    Early(Names),
+}
 
 /// The loop of the io thread, which has not begun.
-pub struct Io(Box<Server>);
+pub struct Io {
+    server: Box<Server>,
+    sink: Sink,
+}
 
 impl Io {
     /// Runs it on this thread until it is [shut down](ServerHandle::shutdown). Gives back the names, to be dropped.
     pub fn run(self) -> Names {
         #[cfg(feature = "http")]
         super::web::begin_oom_count();
+        let Io { server, sink } = self;
         // The daemon has to be able to end its programs even then.
-        catch_unwind(AssertUnwindSafe(|| self.0.run())).unwrap_or_default()
+        let ended = catch_unwind(AssertUnwindSafe(|| server.run())).unwrap_or(Ended::Early(Names::default()));
+        match ended {
+            Ended::ByShutdown(names) => names,
+            Ended::Early(names) => {
+                log::error!(
+                    "the io thread has ended before its time: nobody can command the daemon any more, but for signals; \
+                     its programs are supervised as before"
+                );
+                // The order may have been taken, or may have been in the queue, which is closed by now. Nobody else would
+                // tell that it has been lost, and no child is reaped before.
+                sink(ServerEvent::ReadBeforeEnds);
+                names
+            }
+        }
     }
 }
 
@@ -251,7 +276,7 @@ fn prepare_with(
         doors: open,
         names,
         report,
-        sink,
+        sink: Arc::clone(&sink),
         limits,
         queue,
         clients: HashMap::new(),
@@ -274,7 +299,7 @@ fn prepare_with(
         ending: None,
     };
     server.spare.refill();
-    Ok((handle, Io(Box::new(server))))
+    Ok((handle, Io { server: Box::new(server), sink }))
 }
 
 struct Server {
@@ -317,7 +342,7 @@ struct Server {
 }
 
 impl Server {
-    fn run(mut self: Box<Self>) -> Names {
+    fn run(mut self: Box<Self>) -> Ended {
         let mut events = Events::with_capacity(64);
         loop {
             let is_idle =
@@ -331,11 +356,8 @@ impl Server {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    log::error!(
-                        "the io thread cannot poll: {}; the control socket is dead",
-                        crate::util::errno::reason(&error)
-                    );
-                    return self.end();
+                    log::error!("the io thread cannot poll: {}", crate::util::errno::reason(&error));
+                    return Ended::Early(self.end());
                 }
             }
             let now = Instant::now();
@@ -343,7 +365,7 @@ impl Server {
             let is_done = self.clients.is_empty() && !self.names.is_looking();
             match self.ending {
                 None => self.look_at_names(now),
-                Some(end) if end <= now || is_done => return self.end(),
+                Some(end) if end <= now || is_done => return Ended::ByShutdown(self.end()),
                 Some(_) => {}
             }
         }

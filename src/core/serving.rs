@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Supervisor;
 use super::doors::Doors;
@@ -85,7 +86,7 @@ pub(super) fn serve(
     let names = Names::new(socket, pid_file, lock);
     let (doors, open) = Doors::open(config, listener).map_err(RunError::Socket)?;
     let inputs = supervisor.inner.inputs.clone();
-    let sink = Box::new(move |event| {
+    let sink = Arc::new(move |event| {
         let input = match event {
             ServerEvent::ReadBeforeEnds => External::Input(Input::Notice(Notice::Child)),
             ServerEvent::Request(request) => External::Request(Box::new(request)),

@@ -32,7 +32,7 @@ impl Fixture {
         let (requests, asked) = mpsc::channel::<IncomingRequest>();
         let (tell_gone, gone) = mpsc::channel();
         let (tell_thread, thread) = mpsc::channel();
-        let sink: Sink = Box::new(move |event| match event {
+        let sink: Sink = Arc::new(move |event| match event {
             ServerEvent::Request(request) => {
                 let _ = tell_thread.send(nix::unistd::gettid().as_raw());
                 let _ = requests.send(request);
@@ -446,6 +446,21 @@ fn happened() -> Arc<Announcement> {
         at: Moment::from_nanos(1),
         transition: Transition { from, to, pid: None, cause: Cause::Executed },
     })
+}
+
+/// Else the dispatcher would wait for its answer before it reaps anybody.
+#[test]
+fn ends_are_reaped_also_where_the_io_thread_dies_of_the_order_to_read_before_them() {
+    let (tell, told) = mpsc::channel();
+    let is_first = std::sync::atomic::AtomicBool::new(true);
+    let sink: Sink = Arc::new(move |event| {
+        assert!(!is_first.swap(false, std::sync::atomic::Ordering::Relaxed), "a test");
+        let _ = tell.send(matches!(event, ServerEvent::ReadBeforeEnds));
+    });
+    let handle = start_with(None, Names::default(), sink, Limits::default()).expect("a server");
+    assert!(handle.read_before_ends());
+    assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(true), "it is told that they may be reaped");
+    assert!(!handle.read_before_ends(), "nobody is there any more");
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Fixture {
             Door { socket: Socket::Tcp(remote), guard: None, at: Some(at), gate: Arc::new(gate) },
         ];
         let (tell, requests) = mpsc::channel();
-        let sink = Box::new(move |event| {
+        let sink = Arc::new(move |event| {
             if let ServerEvent::Request(incoming) = event {
                 drop(tell.send(incoming));
             }

@@ -213,7 +213,7 @@ mod tests {
 
     /// Replies of a daemon without a control socket.
     fn replies() -> Replies {
-        let (server, _io) = server::prepare(None, Default::default(), Box::new(|_| ())).expect("descriptors");
+        let (server, _io) = server::prepare(None, Default::default(), Arc::new(|_| ())).expect("descriptors");
         Replies::new(server)
     }
 
