@@ -33,6 +33,7 @@ mod fields;
 mod file;
 mod groups;
 mod http;
+mod idleness;
 mod include;
 mod keys;
 mod marks;
@@ -402,6 +403,7 @@ fn build<'d>(
     access::check_programs(document, &config.access, &config.programs, report);
     let scaled = context.scaled.into_inner();
     dependencies::check(&mut config.programs, &origins, &scaled, scope, report);
+    idleness::check(&config, document, scope, report);
     if document.dialect == Dialect::Supervisord {
         shutdown_time::settle(&mut config, document, &origins, scope, report);
     }

@@ -467,3 +467,18 @@ fn a_graph_is_read_in_time_that_grows_with_its_edges() {
     let (few, many) = (best(500), best(2_000));
     assert!(many < few * 7, "{few} µs for 500 programs, {many} µs for 2,000");
 }
+
+#[test]
+fn exit_when_idle_is_a_warning_where_it_can_not_come_about() {
+    let warnings = |programs: &str| Files::new(&format!("[supervice]\nexit_when_idle = true\n{programs}")).warnings();
+    let nothing = "DIR/main.ini:2: [supervice] exit_when_idle = true: nothing is started with the daemon: it goes on until \
+                   somebody has started a program and that has ended; write autostart = true in a program, or \
+                   exit_when_idle = false";
+    assert_eq!(warnings(""), nothing);
+    assert_eq!(warnings("[program:a]\ncommand = true\nautostart = false\n"), nothing);
+    assert_eq!(warnings("[program:a]\ncommand = true\n[program:b]\ncommand = true\nautostart = false\n"), "");
+    assert_eq!(Files::new("[program:a]\ncommand = true\nautostart = false\n").warnings(), "", "it is not written");
+    let scheduled = "DIR/main.ini:2: [supervice] exit_when_idle = true: b has a schedule and never ends for good: the daemon \
+                     goes on; take its schedule away, or write exit_when_idle = false";
+    assert_eq!(warnings("[program:a]\ncommand = true\n[program:b]\ncommand = true\nschedule = @daily\n"), scheduled);
+}
