@@ -21,6 +21,11 @@ pub enum NoMain {
     },
     /// It holds no pid.
     NoPid,
+    /// It holds a number that is no pid of a program: that of init, or of nobody.
+    Impossible {
+        /// That number.
+        number: i64,
+    },
     /// There is no such process.
     Gone {
         /// What was named.
@@ -44,7 +49,7 @@ impl NoMain {
     /// It won't become better by waiting, if it is found twice: nobody is just writing the file.
     pub(super) fn is_final(self) -> bool {
         match self {
-            NoMain::Unreadable { .. } | NoMain::Stranger { .. } => true,
+            NoMain::Unreadable { .. } | NoMain::Impossible { .. } | NoMain::Stranger { .. } => true,
             NoMain::NoFile | NoMain::Stale | NoMain::NoPid | NoMain::Gone { .. } | NoMain::HasParent { .. } => false,
         }
     }
@@ -56,7 +61,9 @@ impl NoMain {
             NoMain::Stale => format!("{path} is from before this start"),
             NoMain::Unreadable { errno } => format!("{path} can not be read: {}", errno::text(errno)),
             NoMain::NoPid => format!("{path} holds no pid"),
-            NoMain::Gone { .. } | NoMain::Stranger { .. } | NoMain::HasParent { .. } => format!("{path} names {self}"),
+            NoMain::Impossible { .. } | NoMain::Gone { .. } | NoMain::Stranger { .. } | NoMain::HasParent { .. } => {
+                format!("{path} names {self}")
+            }
         }
     }
 }
@@ -68,6 +75,10 @@ impl fmt::Display for NoMain {
             NoMain::Stale => f.write_str("a pid file from before this start"),
             NoMain::Unreadable { errno } => write!(f, "a pid file that can not be read: {}", errno::text(*errno)),
             NoMain::NoPid => f.write_str("no pid"),
+            NoMain::Impossible { number: 1 } => {
+                f.write_str("pid 1, which is the init of this machine or container and never a program")
+            }
+            NoMain::Impossible { number } => write!(f, "{number}, which can not be the pid of a process"),
             NoMain::Gone { pid } => write!(f, "pid {pid}, which does not exist"),
             NoMain::Stranger { pid } => write!(f, "pid {pid}, which is no process of this run"),
             NoMain::HasParent { pid, parent } => {

@@ -215,5 +215,6 @@ pub(super) fn read_pid_file(path: &Path, before: Option<FileState>) -> Result<i3
     let mut text = String::new();
     file.take(LONGEST_PID_FILE).read_to_string(&mut text).map_err(|_| NoMain::NoPid)?;
     let word = text.split_ascii_whitespace().next().ok_or(NoMain::NoPid)?;
-    word.parse().ok().filter(|pid| *pid > 1).ok_or(NoMain::NoPid)
+    let number: i64 = word.parse().map_err(|_| NoMain::NoPid)?;
+    i32::try_from(number).ok().filter(|pid| *pid > 1).ok_or(NoMain::Impossible { number })
 }
