@@ -185,6 +185,9 @@ fn case_07_nothing_is_left_of_a_program_that_is_stopped() {
         assert!(before.iter().all(|pid| !alive(*pid)), "{name}: {before:?}\n{}", daemon.log());
         assert_eq!(marked(name), [0; 0], "{}", daemon.log());
         daemon.wait_log("has left the process group");
+        let log = daemon.log();
+        let line = log.lines().find(|line| line.contains("has left the process group")).expect("it was logged");
+        assert!(line.contains(" p: pid ") && line.ends_with("but is part of its run: SIGTERM"), "{line}");
         daemon.terminate();
     }
 }

@@ -240,7 +240,7 @@ impl Effects {
             for descendant in &living {
                 if !run.signalled_groups.contains(&descendant.pgrp) {
                     run.signalled_groups.push(descendant.pgrp);
-                    signal_apart(descendant, signal, leader);
+                    signal_apart(&run.config.name, descendant, signal, leader);
                 }
             }
         }

@@ -164,6 +164,7 @@ impl Effects {
         let started = (notify.is_some() || forking.is_some()).then(|| sys::proc::stat(pid)).flatten();
         let run = Run {
             generation,
+            config: Arc::clone(&config),
             child,
             outputs,
             tells_ready,
@@ -252,7 +253,8 @@ impl Effects {
             // One that was killed before it was executed no longer uses our memory either.
             let was_executed = || run.reaped.is_none() && sys::proc::has_executed(run.child.pid) != Some(false);
             if run.child.is_late().is_none() && was_executed() {
-                log::info!("pid {} has executed its program in the meantime", run.child.pid);
+                let (name, pid) = (&run.config.name, run.child.pid);
+                log::info!("{name}: pid {pid} has executed its program in the meantime");
                 results.push(Input::Executed { id: *id, generation: run.generation });
             }
         }
@@ -267,8 +269,10 @@ impl Effects {
         run.refresh_main();
         for number in [Some(signal.number), signal.resume.then_some(SIGCONT)].into_iter().flatten() {
             match signal.target {
-                SignalTarget::Leader => send(run.leader(), number, signal.target),
-                SignalTarget::Group => run.groups().for_each(|group| send(group, number, signal.target)),
+                SignalTarget::Leader => send(&run.config.name, run.leader(), number, signal.target),
+                SignalTarget::Group => {
+                    run.groups().for_each(|group| send(&run.config.name, group, number, signal.target));
+                }
             }
         }
         match signal.target {

@@ -97,7 +97,7 @@ impl Run {
         let Some(signal) = self.told.filter(|signal| signal.resume || signal.number == SIGKILL) else { return };
         if main.pgrp != self.child.pid && !self.signalled_groups.contains(&main.pgrp) {
             self.signalled_groups.push(main.pgrp);
-            signal_apart(main, signal, self.child.pid);
+            signal_apart(&self.config.name, main, signal, self.child.pid);
         }
     }
 

@@ -51,7 +51,7 @@ use crate::config::LoadOptions;
 use crate::control::server::{AwaitedNetwork, AwaitedPath, ReadyRun, Until};
 use crate::events::EventBus;
 use crate::health::HealthCheckResult;
-use crate::models::{DefaultOutput, ListenerEvents};
+use crate::models::{DefaultOutput, ListenerEvents, ProgramConfig};
 use crate::output::Output;
 use crate::process::{Generation, Moment};
 use crate::sys;
@@ -87,6 +87,8 @@ const STATE_LIMIT: Duration = Duration::from_secs(2);
 /// The present run of a process, from its spawn until its group is gone.
 struct Run {
     generation: Generation,
+    /// What it was started with; its name is told in the log.
+    config: Arc<ProgramConfig>,
     child: Child,
     /// The pipes of its output, by their inodes: what has left its session is known by them.
     outputs: [Option<NonZeroU64>; 2],

@@ -1,7 +1,7 @@
 //! The signals that are sent to runs.
 
 use crate::core::effect::Signal;
-use crate::process::SignalTarget;
+use crate::process::{SignalTarget, signal_name};
 use crate::sys::proc::Stat;
 use crate::sys::signal::{self, GroupSignal, Leader};
 use crate::util::errno;
@@ -11,8 +11,13 @@ pub(super) const SIGKILL: u8 = 9;
 /// As the kernel numbers it on every architecture that we build for.
 pub(super) const SIGCONT: u8 = 18;
 
+/// As it is written: `SIGTERM`.
+fn told(signal: u8) -> String {
+    signal_name(signal).map_or_else(|| format!("signal {signal}"), |name| format!("SIG{name}"))
+}
+
 /// Signals a leader, or its process group.
-pub(super) fn send(leader: Leader<'_>, signal: u8, target: SignalTarget) {
+pub(super) fn send(name: &str, leader: Leader<'_>, signal: u8, target: SignalTarget) {
     let (who, sent) = match target {
         SignalTarget::Leader => ("pid", signal::signal_leader(leader, signal)),
         SignalTarget::Group => ("process group", signal::signal_group(leader, signal)),
@@ -21,16 +26,20 @@ pub(super) fn send(leader: Leader<'_>, signal: u8, target: SignalTarget) {
     match sent {
         Ok(GroupSignal::Delivered | GroupSignal::Gone) => {}
         Ok(GroupSignal::Denied) => {
-            log::error!("signal {signal} to {who} {pid} was denied: it runs as a user whom this daemon may not signal")
+            log::error!(
+                "{} to {who} {pid} of {name} was denied: it runs as a user whom this daemon may not signal",
+                told(signal)
+            )
         }
-        Err(error) => log::error!("signal {signal} to {who} {pid}: {}", errno::reason(&error)),
+        Err(error) => log::error!("{} to {who} {pid} of {name}: {}", told(signal), errno::reason(&error)),
     }
 }
 
 /// Signals a process of a run that is in another group than the rest of it, and its group.
-pub(super) fn signal_apart(descendant: &Stat, signal: Signal, leader: i32) {
+pub(super) fn signal_apart(name: &str, descendant: &Stat, signal: Signal, leader: i32) {
     let (pid, number) = (descendant.pid, signal.number);
-    log::info!("pid {pid} has left the process group of pid {leader} but is part of its run: signal {number}");
+    let told = told(number);
+    log::info!("{name}: pid {pid} has left the process group of pid {leader} but is part of its run: {told}");
     let numbers = [Some(number), signal.resume.then_some(SIGCONT)];
     for number in numbers.into_iter().flatten() {
         signal::signal_children_and_groups(std::slice::from_ref(descendant), number);
