@@ -83,13 +83,18 @@ pub(super) fn check_change(head: &Head, takes: Takes) -> Result<(), Barred> {
     if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return Err(foreign("another site"));
     }
-    let is_browser = site.is_some() || head.field("origin").is_some();
+    // Where it has said from which site the request comes, that is ours. One that is too old to say so may send the form of
+    // another site, but not without its own name, and not as JSON.
+    let is_old_browser = site.is_none()
+        && head.field("origin").is_none()
+        && head.text("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
     match takes {
         #[cfg(feature = "xmlrpc")]
         Takes::Xml => Ok(()),
         Takes::Json => match head.content_type() {
             Some(kind) if kind.eq_ignore_ascii_case("application/json") => Ok(()),
-            None if head.length == 0 && !is_browser => Ok(()),
+            // `curl -d ''` sends the type of a form with it.
+            Some(_) | None if head.length == 0 && !is_old_browser => Ok(()),
             Some(_) | None => {
                 Err(barred(Status::UnsupportedMediaType, "send JSON, with Content-Type: application/json"))
             }
@@ -137,6 +142,12 @@ mod tests {
             &[json, "Origin: http://here:9001", "Sec-Fetch-Site: same-origin"],
             &[json, "Origin: https://HERE:9001"],
             &[json, "Sec-Fetch-Site: none"],
+            // `curl -d ''`, and a page of ours.
+            &["Content-Type: application/x-www-form-urlencoded", "Content-Length: 0", "User-Agent: curl/8.1"],
+            &["Content-Type: application/x-www-form-urlencoded"],
+            &["Content-Type:", "Content-Length: 0"],
+            &["Sec-Fetch-Site: same-origin", "User-Agent: Mozilla/5.0"],
+            &["Origin: http://here:9001", "User-Agent: Mozilla/5.0"],
         ] {
             assert_eq!(status(fine), None, "{fine:?}");
         }
@@ -149,10 +160,13 @@ mod tests {
             (&[json, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"], Status::Forbidden),
             (&[json, "Sec-Fetch-Site: cross-site"], Status::Forbidden),
             (&[json, "Sec-Fetch-Site: same-site"], Status::Forbidden),
-            (&["Sec-Fetch-Site: same-origin"], Status::UnsupportedMediaType),
-            (&["Origin: http://here:9001"], Status::UnsupportedMediaType),
             (&["Content-Type: text/plain", "Content-Length: 2"], Status::UnsupportedMediaType),
-            (&["Content-Type: application/x-www-form-urlencoded"], Status::UnsupportedMediaType),
+            // A form of another site, sent by a browser that is too old to say so.
+            (
+                &["Content-Type: application/x-www-form-urlencoded", "User-Agent: Mozilla/5.0"],
+                Status::UnsupportedMediaType,
+            ),
+            (&["User-Agent: Mozilla/5.0"], Status::UnsupportedMediaType),
             (&["Content-Length: 2"], Status::UnsupportedMediaType),
         ] {
             assert_eq!(status(foreign), Some(refused), "{foreign:?}");
