@@ -335,7 +335,7 @@ pub struct ProgramConfig {
     /// With `startsecs = 0` every exit is one from RUNNING, however soon, and `autorestart` alone decides what follows; else an
     /// unexpected one within the first second is a failed start. So in supervisord's dialect.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub exits_are_ends: bool,
+    pub ignores_early_exits: bool,
     /// Name of the signal that asks it to stop, without `SIG`; or several, each with the seconds until the next one, at last
     /// SIGKILL: `QUIT:30,TERM:10`.
     pub stopsignal: String,
@@ -504,7 +504,7 @@ impl ProgramConfig {
             startretries: 3,
             restart: Rare::default(),
             schedule: Rare::default(),
-            exits_are_ends: false,
+            ignores_early_exits: false,
             stopsignal: "TERM".to_owned(),
             stopwaitsecs: 10,
             stopasgroup: true,

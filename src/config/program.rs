@@ -100,7 +100,7 @@ pub(crate) fn read(
     }
     set_defaults_of_type(&Fields { view, scope, report }, &mut base);
     if scope.dialect == Dialect::Supervisord {
-        base.exits_are_ends = true;
+        base.ignores_early_exits = true;
         check_stop(&mut Fields { view, scope, report }, &mut base);
     }
     let (count, first) = (base.numprocs, i64::from(base.numprocs_start));

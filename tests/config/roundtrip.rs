@@ -196,7 +196,7 @@ impl Draw {
             startretries: self.u32(),
             restart: self.restart(),
             schedule: self.schedule(),
-            exits_are_ends: self.boolean(),
+            ignores_early_exits: self.boolean(),
             stopsignal: self.text(),
             stopwaitsecs: self.u32(),
             stopasgroup: self.boolean(),

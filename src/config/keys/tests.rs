@@ -57,7 +57,7 @@ fn program_fields(program: &ProgramConfig) -> BTreeMap<String, Value> {
     program.as_object_mut().expect("an object").entry("stop_scope").or_insert("run".into());
     // The name is the section's, the priority of its group another section's, and whether a key is there is in no file; nor is what a
     // dialect decides.
-    fields(&program, &["name", "group_priority", "serverurl_given", "exits_are_ends"])
+    fields(&program, &["name", "group_priority", "serverurl_given", "ignores_early_exits"])
 }
 
 fn daemon_fields(config: &SupervisorConfig) -> BTreeMap<String, Value> {

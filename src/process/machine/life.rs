@@ -187,7 +187,7 @@ impl Machine {
             AutoRestart::Always => true,
         };
         let quick = run.age(now) < MIN_RESTART_INTERVAL;
-        let may_be_a_failed_start = run.config.startsecs == 0 && !run.config.exits_are_ends;
+        let may_be_a_failed_start = run.config.startsecs == 0 && !run.config.ignores_early_exits;
         if again && quick && !expected && may_be_a_failed_start {
             return self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Remains::of(run)));
         }

@@ -458,7 +458,7 @@ fn an_exit_with_startsecs_0_is_an_end_as_any_other_where_it_is_to_be_one() {
     let mut bench = Bench::started(|config| {
         config.startsecs = 0;
         config.startretries = 1;
-        config.exits_are_ends = true;
+        config.ignores_early_exits = true;
     });
     for round in 1..10 {
         bench.seen();

@@ -235,7 +235,7 @@ impl Auditor {
         run.checks = None;
         let lived = now - run.spawned;
         let (startsecs, spawned) = (run.config.startsecs, run.spawned);
-        let exits_are_ends = run.config.exits_are_ends;
+        let ignores_early_exits = run.config.ignores_early_exits;
         let success = matches!(exit, Exit::Code(code) if self.config.exitcodes.contains(&code));
         match self.shown {
             Stopping => return,
@@ -259,7 +259,7 @@ impl Auditor {
             AutoRestart::Unexpected => !success,
             AutoRestart::Always => true,
         };
-        if again && startsecs == 0 && !exits_are_ends && lived < SECOND && !success {
+        if again && startsecs == 0 && !ignores_early_exits && lived < SECOND && !success {
             return self.failed_attempt(now);
         }
         self.attempts = 0;

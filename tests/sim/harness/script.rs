@@ -62,7 +62,7 @@ pub fn config(random: &mut Random) -> ProgramConfig {
         .pick(&["TERM", "SIGINT", "KILL", "rtmin+1", "nonsense", "QUIT:2,TERM", "HUP:1,INT:3,rtmin+1:1"])
         .to_owned();
     config.stopwaitsecs = random.pick(&[0, 1, 3, 10]);
-    config.exits_are_ends = random.chance(1, 3);
+    config.ignores_early_exits = random.chance(1, 3);
     config.stopasgroup = random.chance(1, 2);
     config.killasgroup = random.chance(2, 3);
     if random.chance(1, 50) {

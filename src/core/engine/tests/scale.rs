@@ -40,7 +40,8 @@ fn there_are_not_more_instances_than_the_file_may_ask_for() {
 fn what_was_asked_last_counts_though_whoever_asked_first_has_gone() {
     let mut bench = Bench::new(&[program("web")]);
     bench.ask(1, Request::Command(Command::ReadConfiguration));
-    let scale = |instances| Request::Command(Command::Scale { program: name("web"), instances, save: false });
+    let scale =
+        |instances| Request::Command(Command::Scale { program: name("web"), instances, save: false, timeout: None });
     bench.ask(2, scale(5));
     bench.ask(3, scale(2));
     bench.gone(2);

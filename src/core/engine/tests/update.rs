@@ -557,6 +557,7 @@ fn what_was_prepared_with_old_settings_is_prepared_anew() {
         end_task(&mut bench, task);
         assert_eq!(bench.state("web"), ProcessState::Running);
         assert_eq!(bench.entry(1).machine.run_config().map(|config| &*config.command), Some("other"));
+    }
 }
 
 /// Who has failed at first and is up when the last one is has done what it should; and who has been given up by then is told of as such.
