@@ -351,6 +351,7 @@ impl Announcement {
                     Cause::StopTimedOut { .. }
                     | Cause::StopStepOver { .. }
                     | Cause::OutlivedStopCommand { .. }
+                    | Cause::StopCommandHangs { .. }
                     | Cause::StopCommandTimedOut { .. }
                     | Cause::HookFailed { .. }
                     | Cause::NotifyRefused { .. },

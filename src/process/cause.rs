@@ -233,6 +233,13 @@ pub enum Cause {
         /// By so many seconds.
         seconds: u32,
     },
+    /// A note: its `stop_command` has not ended by half of `stopwaitsecs`, and it gets its stop signal.
+    StopCommandHangs {
+        /// That signal.
+        signal: u8,
+        /// The command has run for so many seconds.
+        seconds: u32,
+    },
     /// A note: it is killed, because its `stop_command` has not ended.
     StopCommandTimedOut {
         /// Within so many seconds (`stopwaitsecs`).
@@ -372,6 +379,7 @@ impl Cause {
             | Cause::StopTimedOut { .. }
             | Cause::StopStepOver { .. }
             | Cause::OutlivedStopCommand { .. }
+            | Cause::StopCommandHangs { .. }
             | Cause::StopCommandTimedOut { .. }
             | Cause::Schedule { .. }
             | Cause::HookFailed { .. }
@@ -452,6 +460,13 @@ impl fmt::Display for Cause {
             }
             Cause::OutlivedStopCommand { signal, seconds } => {
                 write!(f, "{}: still there {seconds} s after its stop_command", signal_text(*signal))
+            }
+            Cause::StopCommandHangs { signal, seconds } => {
+                write!(
+                    f,
+                    "{}: its stop_command has not ended within {seconds} s, half of its time",
+                    signal_text(*signal)
+                )
             }
             Cause::StopCommandTimedOut { seconds } => {
                 write!(f, "SIGKILL: its stop_command has not ended within {seconds} s (stopwaitsecs)")

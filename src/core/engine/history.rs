@@ -119,6 +119,7 @@ fn payload(cause: &Cause) -> usize {
         | Cause::StopTimedOut { .. }
         | Cause::StopStepOver { .. }
         | Cause::OutlivedStopCommand { .. }
+        | Cause::StopCommandHangs { .. }
         | Cause::StopCommandTimedOut { .. } => 0,
     }
 }

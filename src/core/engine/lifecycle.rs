@@ -143,6 +143,7 @@ impl Engine {
             KillWhy::StopTimeout { seconds } => self.note(id, Cause::StopTimedOut { seconds }),
             KillWhy::NextStep { after, seconds } => self.note(id, Cause::StopStepOver { signal, after, seconds }),
             KillWhy::OutlivedCommand { seconds } => self.note(id, Cause::OutlivedStopCommand { signal, seconds }),
+            KillWhy::CommandHangs { seconds } => self.note(id, Cause::StopCommandHangs { signal, seconds }),
             KillWhy::CommandTimeout { seconds } => self.note(id, Cause::StopCommandTimedOut { seconds }),
             KillWhy::HealthAction => {
                 let (target, by) = (SignalTarget::Leader, Initiator::HealthCheck);

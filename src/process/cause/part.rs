@@ -58,6 +58,7 @@ impl Cause {
             | Cause::StopTimedOut { .. }
             | Cause::StopStepOver { .. }
             | Cause::OutlivedStopCommand { .. }
+            | Cause::StopCommandHangs { .. }
             | Cause::StopCommandTimedOut { .. }
             | Cause::Schedule { .. }
             | Cause::NotifyRefused { .. }

@@ -220,6 +220,11 @@ fn all() -> Vec<(Cause, &'static str, &'static str)> {
             r#"{"kind":"outlived_stop_command","signal":15,"seconds":5}"#,
         ),
         (
+            Cause::StopCommandHangs { signal: 15, seconds: 5 },
+            "SIGTERM: its stop_command has not ended within 5 s, half of its time",
+            r#"{"kind":"stop_command_hangs","signal":15,"seconds":5}"#,
+        ),
+        (
             Cause::StopCommandTimedOut { seconds: 10 },
             "SIGKILL: its stop_command has not ended within 10 s (stopwaitsecs)",
             r#"{"kind":"stop_command_timed_out","seconds":10}"#,

@@ -123,6 +123,11 @@ pub enum KillWhy {
         /// By so many seconds.
         seconds: u32,
     },
+    /// Its `stop_command` has not ended by half of the time of the stop.
+    CommandHangs {
+        /// For so many seconds.
+        seconds: u32,
+    },
     /// Its `stop_command` has not ended in time.
     CommandTimeout {
         /// Within so many seconds (`stopwaitsecs`).

@@ -209,7 +209,7 @@ impl Machine {
         match group.stage {
             StopStage::Killing { .. } => group,
             StopStage::Unsignalled
-            | StopStage::Commanding
+            | StopStage::Commanding { .. }
             | StopStage::Commanded { .. }
             | StopStage::Stopping { .. }
                 if force =>
@@ -218,7 +218,7 @@ impl Machine {
                 self.kill(now, leader, group, KillWhy::Requested)
             }
             StopStage::Unsignalled => self.terminate(now, leader, group, KillWhy::Requested),
-            StopStage::Commanding | StopStage::Commanded { .. } | StopStage::Stopping { .. } => group,
+            StopStage::Commanding { .. } | StopStage::Commanded { .. } | StopStage::Stopping { .. } => group,
         }
     }
 
@@ -235,7 +235,8 @@ impl Machine {
         let target = leader.target(group.run.config.stopasgroup);
         self.signal(next.signal, target, why);
         let over_at = earlier(after(now, next.wait(&group.run.config)), group.kill_by);
-        Group { stage: StopStage::Stopping { target, step, over_at }, ..group }
+        let command_runs = group.command_runs();
+        Group { stage: StopStage::Stopping { target, step, over_at, command_runs }, ..group }
     }
 
     /// Sends the signal of the present step to the whole group, of which the leader alone was told so far.
@@ -244,7 +245,8 @@ impl Machine {
         if let Some(present) = group.run.stop_step(step) {
             self.signal(present.signal, target, KillWhy::Remains);
         }
-        Group { stage: StopStage::Stopping { target, step, over_at }, ..group }
+        let command_runs = group.command_runs();
+        Group { stage: StopStage::Stopping { target, step, over_at, command_runs }, ..group }
     }
 
     /// Sends SIGKILL, and again after a while if something is still there then.

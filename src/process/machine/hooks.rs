@@ -4,6 +4,7 @@
 //! it ended by itself, was killed, or did not get to a process. What waits for a hook waits for its task, which has a limit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::cause::{Cause, Verb};
 use super::super::failure::Failure;
@@ -14,7 +15,7 @@ use super::super::stop_signals::stop_seconds;
 use super::Machine;
 use super::action::{Action, KillWhy};
 use super::attempts::retry_at;
-use super::due::after;
+use super::due::{Due, after};
 use super::phase::{Group, Leader, Phase, Remains, Retry, Run, StopStage, Then};
 use crate::models::{Hook, ProgramConfig};
 
@@ -163,46 +164,61 @@ impl Machine {
     pub(super) fn begin_stop_by_command(&mut self, now: Moment, group: Group) -> Group {
         self.run_hook(Hook::StopCommand, &group.run.config);
         let kill_by = after(now, stop_seconds(&group.run.config));
-        Group { stage: StopStage::Commanding, kill_by, ..group }
+        let signal_at = half_way(now, kill_by);
+        Group { stage: StopStage::Commanding { since: now, signal_at }, kill_by, ..group }
     }
 
     /// The `stop_command` has run.
     fn commanded(&mut self, now: Moment, leader: Leader, group: Group, has_failed: bool) -> Group {
         match (group.stage, leader) {
             // Its leader has ended. Whoever it has left behind has nobody else who would end them.
-            (StopStage::Commanding, Leader::Gone) => self.terminate(now, leader, group, KillWhy::Remains),
-            (StopStage::Commanding, Leader::Alive) if has_failed => {
+            (StopStage::Commanding { .. }, Leader::Gone) => {
+                let group = Group { stage: StopStage::Unsignalled, ..group };
+                self.terminate(now, leader, group, KillWhy::Remains)
+            }
+            (StopStage::Commanding { .. }, Leader::Alive) if has_failed => {
+                let group = Group { stage: StopStage::Unsignalled, ..group };
                 self.terminate(now, leader, group, KillWhy::Requested)
             }
-            (StopStage::Commanding, Leader::Alive) => {
-                let left = group.kill_by.map(|at| at.saturating_duration_since(now));
-                let signal_at = left.and_then(|left| now.checked_add(left / 2));
+            (StopStage::Commanding { .. }, Leader::Alive) => {
+                let signal_at = half_way(now, group.kill_by);
                 Group { stage: StopStage::Commanded { since: now, signal_at }, ..group }
             }
+            // It had hung for a while.
+            (StopStage::Stopping { target, step, over_at, command_runs: _ }, _) => {
+                Group { stage: StopStage::Stopping { target, step, over_at, command_runs: false }, ..group }
+            }
             (
-                StopStage::Unsignalled
-                | StopStage::Commanded { .. }
-                | StopStage::Stopping { .. }
-                | StopStage::Killing { .. },
+                StopStage::Unsignalled | StopStage::Commanded { .. } | StopStage::Killing { .. },
                 Leader::Alive | Leader::Gone,
             ) => group,
         }
     }
 
-    /// The time of the `stop_command` is up.
-    pub(super) fn command_timed_out(&mut self, now: Moment, leader: Leader, group: Group) -> Group {
-        let why = KillWhy::CommandTimeout { seconds: stop_seconds(&group.run.config) };
-        self.cancel_hooks(true);
+    /// Half of the time of the `stop_command` is up, and it has not ended: it may hang. The program gets its stop signal, for
+    /// which it would never have a chance else, and the command goes on.
+    pub(super) fn command_hangs(&mut self, now: Moment, leader: Leader, group: Group, since: Moment) -> Group {
+        let why = match leader {
+            Leader::Alive => KillWhy::CommandHangs { seconds: whole_seconds(now, since) },
+            Leader::Gone => KillWhy::Remains,
+        };
+        self.terminate(now, leader, group, why)
+    }
+
+    /// The time of the stop is up.
+    pub(super) fn stop_timed_out(&mut self, now: Moment, leader: Leader, group: Group) -> Group {
+        let seconds = stop_seconds(&group.run.config);
+        let why = match group.command_runs() {
+            true => KillWhy::CommandTimeout { seconds },
+            false => KillWhy::StopTimeout { seconds },
+        };
+        self.cancel_stop_command(&group);
         self.kill(now, leader, group, why)
     }
 
     pub(super) fn cancel_stop_command(&mut self, group: &Group) {
-        match group.stage {
-            StopStage::Commanding => self.cancel_hooks(true),
-            StopStage::Unsignalled
-            | StopStage::Commanded { .. }
-            | StopStage::Stopping { .. }
-            | StopStage::Killing { .. } => {}
+        if group.command_runs() {
+            self.cancel_hooks(true);
         }
     }
 
@@ -345,4 +361,16 @@ impl Machine {
             | Phase::Ending { .. } => true,
         }
     }
+}
+
+/// The middle between now and then.
+fn half_way(now: Moment, until: Due) -> Due {
+    let left = until.map(|at| at.saturating_duration_since(now));
+    left.and_then(|left| now.checked_add(left / 2))
+}
+
+/// So long ago, rounded.
+pub(super) fn whole_seconds(now: Moment, since: Moment) -> u32 {
+    let seconds = (now.saturating_duration_since(since) + Duration::from_millis(500)).as_secs();
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }

@@ -10,11 +10,11 @@ use super::super::moment::Moment;
 use super::super::readiness::ReadySign;
 use super::super::signal_target::SignalTarget;
 use super::super::state::{Exit, ProcessState, SpawnError};
-use super::super::stop_signals::stop_seconds;
 use super::action::{Action, Desired, KillWhy, LastRun};
 use super::checks::{Checks, Turn};
 use super::commands::StopOrder;
 use super::due::is_due;
+use super::hooks::whole_seconds;
 use super::phase::{Group, Leader, Phase, Remains, Run, StopStage, Then};
 use super::probes::Probes;
 use super::startup::Startup;
@@ -218,11 +218,11 @@ impl Machine {
         self.with_remains(phase, |machine, leader, group| match group.stage {
             StopStage::Unsignalled => machine.terminate(now, leader, group, KillWhy::Remains),
             // Only the leader was told so far. Nobody else is left who would end the others.
-            StopStage::Stopping { target: SignalTarget::Leader, step, over_at } => {
+            StopStage::Stopping { target: SignalTarget::Leader, step, over_at, .. } => {
                 machine.tell_rest(group, step, over_at)
             }
             // Its stop_command is at work on it, or is all that is there.
-            StopStage::Commanding => group,
+            StopStage::Commanding { .. } => group,
             StopStage::Commanded { .. } | StopStage::Killing { target: SignalTarget::Leader, .. } => {
                 machine.terminate(now, leader, group, KillWhy::Remains)
             }
@@ -414,16 +414,13 @@ impl Machine {
         let is_stopping = phase.state() == ProcessState::Stopping;
         self.with_remains(phase, |machine, leader, group| match group.stage {
             StopStage::Unsignalled => machine.kill(now, leader, group, KillWhy::Remains),
-            StopStage::Commanding => machine.command_timed_out(now, leader, group),
-            StopStage::Commanded { since, .. } => {
-                let half_a_second = Duration::from_millis(500);
-                let seconds = (now.saturating_duration_since(since) + half_a_second).as_secs();
-                let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-                machine.terminate(now, leader, group, KillWhy::OutlivedCommand { seconds })
+            StopStage::Commanding { .. } | StopStage::Stopping { .. } if is_due(group.kill_by, now) => {
+                machine.stop_timed_out(now, leader, group)
             }
-            StopStage::Stopping { .. } if is_due(group.kill_by, now) => {
-                let why = KillWhy::StopTimeout { seconds: stop_seconds(&group.run.config) };
-                machine.kill(now, leader, group, why)
+            StopStage::Commanding { since, .. } => machine.command_hangs(now, leader, group, since),
+            StopStage::Commanded { since, .. } => {
+                let seconds = whole_seconds(now, since);
+                machine.terminate(now, leader, group, KillWhy::OutlivedCommand { seconds })
             }
             StopStage::Stopping { step, .. } => {
                 let why = if is_stopping { group.run.why_next(step) } else { KillWhy::Remains };

@@ -84,7 +84,7 @@ fn extend(phase: &mut Phase, now: Moment, duration: Duration) {
             match &mut group.stage {
                 StopStage::Stopping { over_at, .. } => extended(over_at),
                 StopStage::Unsignalled
-                | StopStage::Commanding
+                | StopStage::Commanding { .. }
                 | StopStage::Commanded { .. }
                 | StopStage::Killing { .. } => {}
             }

@@ -139,12 +139,13 @@ impl Run {
 pub(super) enum StopStage {
     /// The leader has just ended; the shell is about to say whether it left anybody behind.
     Unsignalled,
-    /// Its `stop_command` runs; what is there at [`Group::kill_by`] is killed.
-    Commanding,
+    /// Its `stop_command` runs; where it hangs the stop signal follows at `signal_at`.
+    Commanding { since: Moment, signal_at: Due },
     /// Its `stop_command` has succeeded, at `since`; the stop signal follows at `signal_at`.
     Commanded { since: Moment, signal_at: Due },
-    /// It was sent the stop signal, or that of a later step; the next step follows at `over_at`, at last SIGKILL.
-    Stopping { target: SignalTarget, step: usize, over_at: Due },
+    /// It was sent the stop signal, or that of a later step; the next step follows at `over_at`, at last SIGKILL. A
+    /// `stop_command` that has hung may go on meanwhile.
+    Stopping { target: SignalTarget, step: usize, over_at: Due, command_runs: bool },
     /// It was sent SIGKILL. It gets it again: a member that was being forked may have been missed.
     Killing { target: SignalTarget, again_at: Due },
 }
@@ -164,13 +165,22 @@ impl Group {
         Group { run, stage: StopStage::Unsignalled, kill_by: None }
     }
 
+    /// Its `stop_command` has not ended.
+    pub(super) fn command_runs(&self) -> bool {
+        match self.stage {
+            StopStage::Commanding { .. } => true,
+            StopStage::Stopping { command_runs, .. } => command_runs,
+            StopStage::Unsignalled | StopStage::Commanded { .. } | StopStage::Killing { .. } => false,
+        }
+    }
+
     /// When SIGKILL follows; `None` once it was sent.
     pub(super) fn kill_at(&self) -> Due {
         match self.stage {
             StopStage::Stopping { step, over_at, .. } => {
                 earlier(after(over_at?, self.run.seconds_behind(step + 1)), self.kill_by)
             }
-            StopStage::Commanding | StopStage::Commanded { .. } => self.kill_by,
+            StopStage::Commanding { .. } | StopStage::Commanded { .. } => self.kill_by,
             StopStage::Unsignalled | StopStage::Killing { .. } => None,
         }
     }
@@ -180,16 +190,17 @@ impl Group {
         match self.stage {
             StopStage::Stopping { over_at, .. } if over_at == self.kill_by => None,
             StopStage::Stopping { step, over_at, .. } => Some((self.run.stop_step(step + 1)?.signal, over_at?)),
-            StopStage::Commanded { signal_at, .. } => Some((self.run.stop_step(0)?.signal, signal_at?)),
-            StopStage::Unsignalled | StopStage::Commanding | StopStage::Killing { .. } => None,
+            StopStage::Commanding { signal_at, .. } | StopStage::Commanded { signal_at, .. } => {
+                Some((self.run.stop_step(0)?.signal, signal_at?))
+            }
+            StopStage::Unsignalled | StopStage::Killing { .. } => None,
         }
     }
 
     fn timer(&self) -> Due {
         match self.stage {
             StopStage::Unsignalled => None,
-            StopStage::Commanding => self.kill_by,
-            StopStage::Commanded { signal_at, .. } => signal_at,
+            StopStage::Commanding { signal_at, .. } | StopStage::Commanded { signal_at, .. } => signal_at,
             StopStage::Stopping { over_at, .. } => over_at,
             StopStage::Killing { again_at, .. } => again_at,
         }

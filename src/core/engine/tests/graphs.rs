@@ -389,8 +389,9 @@ fn row_45_and_54_random_graphs_keep_their_order_and_show_what_lives_whatever_hap
 #[test]
 fn each_planted_bug_is_caught_by_the_rule_that_it_breaks() {
     for distortion in Distortion::ALL {
-        let found = (0..300).find_map(|seed| live(seed, Some(distortion), 0).err());
-        let found = found.unwrap_or_else(|| panic!("{distortion:?} is not caught"));
-        assert!(found.contains(distortion.is_told_as()), "{distortion:?} is told as: {found}");
+        // What follows from it may break another rule before.
+        let is_told = |found: &String| found.contains(distortion.is_told_as());
+        let is_caught = (0..300).any(|seed| live(seed, Some(distortion), 0).err().is_some_and(|found| is_told(&found)));
+        assert!(is_caught, "{distortion:?} is not caught");
     }
 }

@@ -343,11 +343,11 @@ fn stop_command_comes_in_place_of_the_signal() {
     let mut bench = Bench::running(|config| config.hooks.stop_command = command());
     bench.feed(stop());
     assert_eq!((bench.hooks(), bench.signals()), (vec![Hook::StopCommand], vec![]));
-    assert_eq!(bench.describe(), "stopping, SIGKILL in 10 s");
+    assert_eq!(bench.describe(), "stopping, SIGTERM in 5 s, SIGKILL in 10 s");
     // Its leader ends while the command goes on: nothing is sent meanwhile.
     bench.exit(Exit::Code(0));
     bench.lingers();
-    bench.wait(5_000);
+    bench.wait(4_999);
     assert!(bench.signals().is_empty());
     bench.hook_succeeded(Hook::StopCommand);
     assert_eq!((bench.signals(), bench.whys()), (vec![TERM], vec![KillWhy::Remains]));
@@ -389,11 +389,43 @@ fn a_stop_command_that_hangs_is_killed_with_its_program_when_stopwaitsecs_is_ove
     let mut bench = Bench::running(|config| config.hooks.stop_command = command());
     bench.feed(stop());
     bench.wait(10_000);
-    assert_eq!((bench.cancelled(), bench.signals()), (vec![true], vec![KILL]));
-    assert_eq!(bench.whys(), [KillWhy::CommandTimeout { seconds: 10 }]);
+    assert_eq!((bench.cancelled(), bench.signals()), (vec![true], vec![TERM, KILL]));
+    assert_eq!(bench.whys(), [KillWhy::CommandHangs { seconds: 5 }, KillWhy::CommandTimeout { seconds: 10 }]);
     bench.hook_ended(Hook::StopCommand, TaskEnd::Cancelled);
     bench.end(Exit::Signal(KILL));
     assert_eq!(bench.machine.state(), Stopped);
+}
+
+#[test]
+fn the_signal_comes_at_half_time_where_the_stop_command_hangs_and_the_program_may_still_end_by_it() {
+    let mut bench = Bench::running(|config| config.hooks.stop_command = command());
+    bench.feed(stop());
+    assert_eq!(bench.describe(), "stopping, SIGTERM in 5 s, SIGKILL in 10 s");
+    bench.wait(4_999);
+    assert!(bench.signals().is_empty());
+    bench.wait(1);
+    assert_eq!((bench.signals(), bench.cancelled()), (vec![TERM], vec![]), "the command goes on");
+    bench.end(Exit::Signal(TERM));
+    assert_eq!((bench.signals(), bench.machine.state()), (vec![], Stopped));
+}
+
+#[test]
+fn a_stop_command_that_ends_behind_its_half_time_changes_nothing() {
+    for end in [None, Some(exit_code(1))] {
+        let mut bench = Bench::running(|config| config.hooks.stop_command = command());
+        bench.feed(stop());
+        bench.wait(5_000);
+        assert_eq!(bench.signals(), [TERM]);
+        bench.wait(1_000);
+        match end {
+            None => bench.hook_succeeded(Hook::StopCommand),
+            Some(end) => bench.hook_ended(Hook::StopCommand, end),
+        }
+        assert!(bench.signals().is_empty());
+        bench.wait(4_000);
+        assert_eq!((bench.cancelled(), bench.signals()), (vec![], vec![KILL]), "no command is there to be ended");
+        assert_eq!(bench.whys().last(), Some(&KillWhy::StopTimeout { seconds: 10 }));
+    }
 }
 
 #[test]

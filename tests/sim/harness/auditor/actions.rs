@@ -109,7 +109,7 @@ impl Auditor {
             KillWhy::Again => kill && repeated,
             KillWhy::Remains => !run.leader && (!stopping || unheard),
             KillWhy::StartFailed => run.leader && stopping && self.start_failed,
-            KillWhy::OutlivedCommand { .. } | KillWhy::CommandTimeout { .. } => false,
+            KillWhy::OutlivedCommand { .. } | KillWhy::CommandHangs { .. } | KillWhy::CommandTimeout { .. } => false,
             KillWhy::Unhealthy => run.leader && stopping && self.health_stop,
             KillWhy::HealthAction | KillWhy::InternalError => false,
         };
