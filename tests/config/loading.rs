@@ -130,7 +130,8 @@ fn each_daemon_key() {
         ..SupervisorConfig::default()
     };
     assert_eq!(loaded.config, expected);
-    assert!(loaded.logfile_given && loaded.warnings.is_empty());
+    // Nothing is started that could end.
+    assert!(loaded.logfile_given && loaded.warnings.len() == 1, "{:?}", loaded.warnings);
 }
 
 #[test]
