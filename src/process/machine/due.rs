@@ -21,3 +21,15 @@ pub(super) fn after(now: Moment, seconds: u32) -> Due {
 pub(super) fn earlier(one: Due, other: Due) -> Due {
     [one, other].into_iter().flatten().min()
 }
+
+/// The middle between now and then.
+pub(super) fn half_way(now: Moment, until: Due) -> Due {
+    let left = until.map(|at| at.saturating_duration_since(now));
+    left.and_then(|left| now.checked_add(left / 2))
+}
+
+/// So long ago, rounded.
+pub(super) fn whole_seconds(now: Moment, since: Moment) -> u32 {
+    let seconds = (now.saturating_duration_since(since) + Duration::from_millis(500)).as_secs();
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}

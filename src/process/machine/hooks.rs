@@ -4,7 +4,6 @@
 //! it ended by itself, was killed, or did not get to a process. What waits for a hook waits for its task, which has a limit.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::cause::{Cause, Verb};
 use super::super::failure::Failure;
@@ -15,7 +14,7 @@ use super::super::stop_signals::stop_seconds;
 use super::Machine;
 use super::action::{Action, KillWhy};
 use super::attempts::retry_at;
-use super::due::{Due, after};
+use super::due::{after, half_way, whole_seconds};
 use super::phase::{Group, Leader, Phase, Remains, Retry, Run, StopStage, Then};
 use crate::models::{Hook, ProgramConfig};
 
@@ -361,16 +360,4 @@ impl Machine {
             | Phase::Ending { .. } => true,
         }
     }
-}
-
-/// The middle between now and then.
-fn half_way(now: Moment, until: Due) -> Due {
-    let left = until.map(|at| at.saturating_duration_since(now));
-    left.and_then(|left| now.checked_add(left / 2))
-}
-
-/// So long ago, rounded.
-pub(super) fn whole_seconds(now: Moment, since: Moment) -> u32 {
-    let seconds = (now.saturating_duration_since(since) + Duration::from_millis(500)).as_secs();
-    u32::try_from(seconds).unwrap_or(u32::MAX)
 }
