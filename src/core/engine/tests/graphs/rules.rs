@@ -120,6 +120,10 @@ impl Sim {
         }
         let slots_are_taken = self.start_limit > 0 && self.starting() == self.start_limit as usize;
         for (id, entry) in self.engine.registry.iter().filter(|(_, entry)| entry.machine.is_waiting()) {
+            // It has left the configuration, and is stopped as soon as those have gone that need it.
+            if entry.leaving && self.engine.is_held(id) {
+                continue;
+            }
             let needs = self.engine.graph.needs(id);
             let waits = needs.iter().any(|link| !self.engine.is_met(link) && self.comes(link.on));
             let waits = waits || slots_are_taken;
