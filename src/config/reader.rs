@@ -27,11 +27,13 @@ impl Document {
     /// # Errors
     ///
     /// The faults of grammar.
+    #[cfg(any(test, feature = "internals"))]
     pub fn from_text(text: &str) -> Result<Document, String> {
         Document::from_text_of(text, Path::new("<text>"))
     }
 
-    /// As [`from_text`](Self::from_text), of a file that faults are told of.
+    /// Reads a text (without includes) in the dialect that its sections tell; `Err` lists the faults of grammar, one a line,
+    /// with the name of this file.
     pub(crate) fn from_text_of(text: &str, file: &Path) -> Result<Document, String> {
         let document = Document::read_in(text, Dialect::Supervice, file)?;
         if document.section(SUPERVISORD_SECTION).is_none() {
@@ -45,6 +47,7 @@ impl Document {
     /// # Errors
     ///
     /// As [`from_text`](Self::from_text).
+    #[cfg(any(test, feature = "internals"))]
     pub fn from_text_in(text: &str, dialect: Dialect) -> Result<Document, String> {
         Document::read_in(text, dialect, Path::new("<text>"))
     }
