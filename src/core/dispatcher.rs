@@ -117,9 +117,7 @@ impl Dispatcher {
             Some(_) => true,
             // It ends because a client or the end of a program wanted it: that was no signal yet.
             None if self.engine.is_ending() && !self.engine.wants_restart() => {
-                log::info!(
-                    "a signal to terminate: the shutdown is already under way; another one kills what still runs"
-                );
+                log::info!("told to end, but the shutdown is already under way; another signal kills what still runs");
                 false
             }
             None => true,

@@ -228,7 +228,7 @@ fn whoever_names_what_is_scaled_to_0_is_told_so() {
             assert!(code != 0 && (text + &errors).contains(told), "{turn}: {words:?}: {errors}");
         }
         assert!(!refused(&daemon, &["start", "wob"]).contains("scaled"));
-        assert!(!refused(&daemon, &["status", "other:*"]).contains("scaled"));
+        assert!(!refused(&daemon, &["status", "wob:*"]).contains("scaled"));
         daemon = again(daemon, Signal::SIGTERM);
     }
     tell(&daemon, &["scale", "web", "1"]);

@@ -195,7 +195,7 @@ fn who_repeats_that_it_is_to_end_kills_nothing() {
         |daemon| {
             assert_eq!(daemon.ctl(&["shutdown"]).0, 0);
             daemon.signal(Signal::SIGTERM);
-            daemon.wait_log("another signal kills what is left");
+            daemon.wait_log("another signal kills what still runs");
         },
     ];
     for begin in begin {
