@@ -83,7 +83,7 @@ fn a_second_term_kills_at_once() {
     let pid = nix::unistd::Pid::from_raw(container.pid());
     wait_for("a second one counts", || {
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-        container.log().contains("killing what is left").then_some(())
+        container.log().contains("killing what still runs").then_some(())
     });
     let (code, log) = container.end();
     assert_eq!(code, 0, "{log}");
