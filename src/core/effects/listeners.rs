@@ -1,6 +1,7 @@
 //! What happens, as event listeners are told of it: in supervisord's words, and only what somebody wants to know.
 
 use super::Effects;
+use super::groups::GroupIndex;
 use crate::api::{Announcement, ProcId, ShutdownProgress};
 use crate::models::{ListenerEvent, ListenerEvents, ProgramConfig};
 use crate::process::{Cause, Exit, ProcessState, Transition};
@@ -33,22 +34,43 @@ impl Effects {
     fn collect_wanted(&mut self) {
         let all = self.listeners.iter().map(|listener| listener.events);
         self.wanted_events = all.fold(ListenerEvents::NONE, ListenerEvents::union);
+        let wants_groups =
+            [ListenerEvent::GroupAdded, ListenerEvent::GroupRemoved].iter().any(|kind| self.wanted_events.has(*kind));
+        if !wants_groups {
+            self.groups = None;
+        } else if self.groups.is_none() {
+            let programs = self.parts.handles.numbered_configs();
+            self.groups = Some(GroupIndex::of(programs.iter().map(|(id, config)| (*id, &**config))));
+        }
+    }
+
+    /// A process has new settings: it may have gone from one group to another.
+    pub(super) fn tell_of_changed_group(&mut self, id: ProcId, config: &ProgramConfig) {
+        let Some(groups) = &mut self.groups else { return };
+        if let Some(former) = groups.put(id, config) {
+            self.tell_of_group(ListenerEvent::GroupRemoved, &former, |_| true);
+            self.tell_of_group(ListenerEvent::GroupAdded, config.group_name(), |other| other != id);
+        }
     }
 
     /// A process has come into force: with the first one of a group that does.
-    pub(super) fn tell_of_new_group(&self, id: ProcId, config: &ProgramConfig) {
+    pub(super) fn tell_of_new_group(&mut self, id: ProcId, config: &ProgramConfig) {
+        let Some(groups) = &mut self.groups else { return };
+        groups.put(id, config);
         // Those that follow may be known already.
-        self.tell_of_group(ListenerEvent::GroupAdded, config, |other| other < id);
+        self.tell_of_group(ListenerEvent::GroupAdded, config.group_name(), |other| other < id);
     }
 
     /// A process goes out of force: with the last one of a group that does.
-    pub(super) fn tell_of_old_group(&self, id: ProcId, config: &ProgramConfig) {
-        self.tell_of_group(ListenerEvent::GroupRemoved, config, |other| other != id);
+    pub(super) fn tell_of_old_group(&mut self, id: ProcId, config: &ProgramConfig) {
+        let Some(groups) = &mut self.groups else { return };
+        groups.remove(id);
+        self.tell_of_group(ListenerEvent::GroupRemoved, config.group_name(), |_| true);
     }
 
-    fn tell_of_group(&self, kind: ListenerEvent, config: &ProgramConfig, counts: impl Fn(ProcId) -> bool) {
-        let group = config.group_name();
-        if self.wanted_events.has(kind) && !self.parts.handles.group_has(group, counts) {
+    fn tell_of_group(&self, kind: ListenerEvent, group: &str, counts: impl Fn(ProcId) -> bool) {
+        let is_there = self.groups.as_ref().is_some_and(|groups| groups.has(group, counts));
+        if self.wanted_events.has(kind) && !is_there {
             self.parts.output.tell_listeners(kind, format!("groupname:{group}\n").into());
         }
     }

@@ -8,6 +8,7 @@ mod descendants;
 mod fcgi;
 #[cfg(feature = "http")]
 mod figures;
+mod groups;
 mod launch;
 mod leftovers;
 mod listeners;
@@ -63,6 +64,7 @@ use crate::util::quick_hash::QuickMap;
 use checks::ChecksUnderWay;
 use descendants::Inherited;
 use fcgi::FcgiSockets;
+use groups::GroupIndex;
 use launch::BegunSpawn;
 use leftovers::Leftovers;
 use listeners::{Listener, ListenerStates};
@@ -184,6 +186,8 @@ pub(super) struct Effects {
     /// The event listeners, and all that they want to know.
     listeners: Vec<Listener>,
     wanted_events: ListenerEvents,
+    /// While one of them asks for groups.
+    groups: Option<GroupIndex>,
     listener_states: ListenerStates,
     /// What an earlier daemon has left behind.
     held: Held,
@@ -213,6 +217,7 @@ impl Effects {
             inherits_orphans: parts.scope == ReapScope::All && sys::reap::inherits_orphans(),
             listeners: Vec::new(),
             wanted_events: ListenerEvents::NONE,
+            groups: None,
             listener_states: ListenerStates::default(),
             held: Held::default(),
             replies: Replies::new(parts.server.clone()),
@@ -322,6 +327,7 @@ impl Effects {
             Effect::SignalTask { task, signal } => self.signal_task(task, signal),
             Effect::ForgetTask { task } => self.forget_task(task),
             Effect::Configure { id, config } => {
+                self.tell_of_changed_group(id, &config);
                 self.note_listener(id, &config);
                 self.parts.output.configure(id, &config);
             }
