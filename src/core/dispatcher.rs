@@ -7,6 +7,7 @@ use super::effect::{Effect, External, Input, Notice, OwedResult};
 use super::effects::{Effects, ReplyTo};
 use super::engine::Engine;
 use super::inbox::Inbox;
+use crate::logger::DeferredWakes;
 use crate::process::{Initiator, Moment};
 use crate::sys;
 use crate::sys::signals::{Signal, Signals};
@@ -197,6 +198,7 @@ impl Dispatcher {
     /// Does what the engine wants done, in order. Apart from [`untimed_turn`](Self::untimed_turn), of which there is a copy for
     /// each kind of turn.
     fn finish_turn(&mut self, mut sound: bool) {
+        let _wakes = DeferredWakes::new();
         loop {
             let engine = &mut self.engine;
             let mut effect = None;

@@ -111,6 +111,11 @@ fn lane(stream: ConsoleStream) -> &'static LineQueue {
     })
 }
 
+/// Wakes those who were to be woken later.
+pub(super) fn wake_deferred() {
+    LANES.iter().filter_map(OnceLock::get).for_each(|queue| queue.wake_deferred());
+}
+
 /// Whether what is written to standard output goes to `/dev/null`: then no line is made for it.
 pub(super) fn is_discarded() -> bool {
     let null = || fs::metadata("/dev/null").ok().filter(|null| null.file_type().is_char_device());

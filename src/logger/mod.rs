@@ -233,6 +233,27 @@ pub fn flush(deadline: Duration) -> bool {
     console::flush(begin, end) && file
 }
 
+/// While it lives, what this thread logs wakes nobody: whoever writes it would be given the processor of a thread that has more
+/// urgent work.
+#[derive(Debug)]
+pub(crate) struct DeferredWakes(());
+
+impl DeferredWakes {
+    pub(crate) fn new() -> DeferredWakes {
+        queue::defer_wakes();
+        DeferredWakes(())
+    }
+}
+
+impl Drop for DeferredWakes {
+    fn drop(&mut self) {
+        if queue::resume_wakes() {
+            SHARED.get().into_iter().for_each(|sink| sink.queue.wake_deferred());
+            console::wake_deferred();
+        }
+    }
+}
+
 /// What the daemon's own lines on the console look like from now on; the file is text for people.
 pub fn set_format(format: LogFormat) {
     shared().json.store(format == LogFormat::Json, Ordering::Relaxed);

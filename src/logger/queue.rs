@@ -1,5 +1,6 @@
 //! Whole lines on their way to a thread that writes them: bounded in bytes, never waited for.
 
+use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,38 @@ const GATHERING: Duration = Duration::from_millis(2);
 /// With so many bytes a batch is large enough.
 const LARGE_BATCH_BYTES: usize = 16 * 1024;
 
+/// When a producer wakes the consumer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wakes {
+    AtOnce,
+    Later,
+    /// A consumer waits for that.
+    Owed,
+}
+
+thread_local! {
+    static WAKES: Cell<Wakes> = const { Cell::new(Wakes::AtOnce) };
+}
+
+/// Consumers are not to be woken by this thread until [`resume_wakes`].
+pub(super) fn defer_wakes() {
+    WAKES.set(Wakes::Later);
+}
+
+/// Consumers are woken at once again; whether one was to be woken meanwhile.
+pub(super) fn resume_wakes() -> bool {
+    WAKES.replace(Wakes::AtOnce) == Wakes::Owed
+}
+
+/// Whether the consumer is to be woken later; it is then owed that.
+fn is_deferred() -> bool {
+    let is_deferred = WAKES.get() != Wakes::AtOnce;
+    if is_deferred {
+        WAKES.set(Wakes::Owed);
+    }
+    is_deferred
+}
+
 /// What waits to be written.
 #[derive(Default)]
 struct Waiting {
@@ -33,6 +66,10 @@ struct Waiting {
     taken: Option<Instant>,
     /// Somebody waits for the end of what is there: nothing is gathered.
     hurries: bool,
+    /// The consumer sleeps until there is a line. Otherwise it looks for itself, as soon as it has gathered or written.
+    awaits_first: bool,
+    /// There is a first line that the consumer was not woken for yet.
+    owes_wake: bool,
     /// There is no consumer.
     is_abandoned: bool,
     /// Since then nothing has been written, and a flush has given up for that: the next one need not wait for it again.
@@ -86,12 +123,37 @@ impl LineQueue {
             waiting.bytes.extend_from_slice(part);
         }
         waiting.bytes.push(b'\n');
-        let is_large = waiting.bytes.len() >= LARGE_BATCH_BYTES;
+        let is_first = was_empty && waiting.awaits_first;
+        let is_large = !was_large && waiting.bytes.len() >= LARGE_BATCH_BYTES;
+        if is_first && !is_large && is_deferred() {
+            waiting.owes_wake = true;
+            return true;
+        }
         drop(waiting);
-        if was_empty || was_large != is_large {
+        if is_first || is_large {
             self.filled.notify_one();
         }
         true
+    }
+
+    /// Wakes the consumer, if that was deferred.
+    pub fn wake_deferred(&self) {
+        let is_owed = std::mem::take(&mut self.lock().owes_wake);
+        if is_owed {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Has the consumer write what is there at once. It is woken without the lock, which it takes first.
+    fn hurry(&self) {
+        self.lock().hurries = true;
+        self.filled.notify_one();
+    }
+
+    /// Whether the consumer sleeps until there is a line.
+    #[cfg(test)]
+    pub fn is_awaited(&self) -> bool {
+        self.lock().awaits_first
     }
 
     /// Asks the consumer to open its file anew.
@@ -125,9 +187,11 @@ impl LineQueue {
         if waiting.bytes.is_empty() {
             self.emptied.notify_all();
         }
+        waiting.awaits_first = true;
         while waiting.bytes.is_empty() && waiting.lost == 0 && !waiting.reopen {
             waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        waiting.awaits_first = false;
         loop {
             let left = waiting.gathering();
             if left.is_zero() {
@@ -151,9 +215,8 @@ impl LineQueue {
 
     /// Waits until everything has been written, at most until `deadline`; whether it was.
     pub fn flush(&self, deadline: Instant) -> bool {
+        self.hurry();
         let mut waiting = self.lock();
-        waiting.hurries = true;
-        self.filled.notify_one();
         while !waiting.bytes.is_empty() || waiting.in_flight > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -167,9 +230,8 @@ impl LineQueue {
 
     /// The same for a consumer that may hang: gives up when it has written nothing for `patience` since `begin`.
     pub fn flush_while_it_moves(&self, begin: Instant, patience: Duration, deadline: Instant) -> bool {
+        self.hurry();
         let mut waiting = self.lock();
-        waiting.hurries = true;
-        self.filled.notify_one();
         let is_written = loop {
             if waiting.bytes.is_empty() && waiting.in_flight == 0 {
                 break true;

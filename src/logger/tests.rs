@@ -29,6 +29,42 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
     assert!(!queue.flush(Instant::now() + Duration::from_millis(1)));
 }
 
+/// A consumer on a thread of its own, which counts its batches.
+fn consume(queue: &'static LineQueue, name: &str) -> std::sync::mpsc::Receiver<Vec<u8>> {
+    let (taken, batches) = std::sync::mpsc::channel();
+    let run = move || while taken.send(queue.next(Vec::new()).bytes).is_ok() {};
+    crate::util::thread::spawn(name, 32 * 1024, run).unwrap();
+    batches
+}
+
+#[test]
+fn a_thread_that_defers_wakes_the_writer_at_the_end_and_a_large_batch_or_a_flush_does_at_once() {
+    let queue: &'static LineQueue = Box::leak(Box::default());
+    let batches = consume(queue, "deferred");
+    let wait_asleep = || {
+        let deadline = Instant::now() + TEST_TIMEOUT;
+        while !queue.is_awaited() {
+            assert!(Instant::now() < deadline, "it does not sleep");
+            std::thread::yield_now();
+        }
+    };
+    let next = || batches.recv_timeout(TEST_TIMEOUT).unwrap();
+    wait_asleep();
+    super::queue::defer_wakes();
+    assert!(queue.push(&[b"one"]) && queue.push(&[b"two"]));
+    assert!(batches.try_recv().is_err());
+    assert!(super::queue::resume_wakes() && !super::queue::resume_wakes());
+    queue.wake_deferred();
+    assert_eq!(next(), b"one\ntwo\n");
+    wait_asleep();
+    super::queue::defer_wakes();
+    assert!(queue.push(&[b"three"]) && queue.push(&[&[b'x'; 20_000]]));
+    assert_eq!(next().len(), 6 + 20_001);
+    wait_asleep();
+    assert!(queue.push(&[b"four"]) && queue.flush(Instant::now() + TEST_TIMEOUT));
+    assert_eq!(next(), b"four\n");
+}
+
 /// Whoever waits for what is not written waits for it once.
 #[test]
 fn a_flush_that_has_given_up_is_not_tried_again_until_something_moves() {
