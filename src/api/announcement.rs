@@ -15,6 +15,7 @@ use crate::models::{Hook, Power, ProgramConfig, Right, StreamKind, what_is_lost}
 use crate::process::{
     Cause, HookFailure, Initiator, Moment, NoMain, ProcessState, ScheduleNote, SignalReason, Transition, span,
 };
+use crate::util::plural::{choose, counted};
 
 /// What became of the output of a process.
 #[derive(Debug, Clone, PartialEq)]
@@ -474,7 +475,7 @@ impl fmt::Display for ShutdownProgress {
             ShutdownProgress::LeftBehind(names) => {
                 write!(f, "not even SIGKILL has ended {}; the daemon exits without them", names.join(", "))
             }
-            ShutdownProgress::OrphansTold(count) => write!(f, "terminating {count} orphans of the programs"),
+            ShutdownProgress::OrphansTold(count) => write!(f, "terminating {} of the programs", counted(*count, "orphan")),
             ShutdownProgress::OrphansLeft => f.write_str(
                 "SIGKILL was sent to every orphan of the programs, but some have not ended; the daemon exits without them",
             ),
@@ -498,7 +499,7 @@ impl fmt::Display for Announcement {
                 let direction = if *by < 0 { "back" } else { "forward" };
                 write!(f, "the clock was set {direction} by {}", span(Duration::from_micros(by.unsigned_abs())))
             }
-            Announcement::RemoteEvent { kind, data } => write!(f, "event {kind} ({} bytes)", data.len()),
+            Announcement::RemoteEvent { kind, data } => write!(f, "event {kind} ({})", counted(data.len(), "byte")),
             Announcement::Noted { program, cause, .. } => write!(f, "{}: {cause}", program.name),
             Announcement::Health { program, healthy: true, message, .. } => {
                 write!(f, "{}: health check passed: {message}", program.name)
@@ -510,7 +511,8 @@ impl fmt::Display for Announcement {
                 write!(f, "{}: {}", program.name, what_is_lost(stream.as_str(), trouble))
             }
             Announcement::Output { program, stream, change: OutputChange::Recovered { lost_bytes } } => {
-                write!(f, "{}: {} is written again; {lost_bytes} bytes were lost", program.name, stream.as_str())
+                let (lost, were) = (counted(*lost_bytes, "byte"), choose(*lost_bytes, "was", "were"));
+                write!(f, "{}: {} is written again; {lost} {were} lost", program.name, stream.as_str())
             }
             Announcement::ExecFailedLate { program, error } => write!(f, "{}: {error}", program.name),
             Announcement::Shortage { error } => write!(

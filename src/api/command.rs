@@ -14,6 +14,7 @@ use crate::models::Power;
 use crate::models::WindowSize;
 use crate::process::{SignalTarget, signal_name};
 use crate::util::log_level;
+use crate::util::plural::counted;
 
 /// What can be done to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -289,7 +290,7 @@ impl fmt::Display for Command {
             Command::SetFlag { name, is_set: false } => write!(f, "flag clear {name}"),
             Command::ClearLogs { name } => write!(f, "clear {name}"),
             // What it says may be a secret.
-            Command::Stdin { name, bytes } => write!(f, "stdin {name} ({} bytes)", bytes.len()),
+            Command::Stdin { name, bytes } => write!(f, "stdin {name} ({})", counted(bytes.len(), "byte")),
             #[cfg(feature = "attach")]
             Command::Run(run) => run.fmt(f),
             #[cfg(feature = "attach")]
@@ -298,7 +299,7 @@ impl fmt::Display for Command {
             Command::ReadConfiguration => f.write_str("read the configuration"),
             Command::AddGroup { name } => write!(f, "add {name}"),
             Command::RemoveGroup { name } => write!(f, "remove {name}"),
-            Command::RemoteEvent { kind, data } => write!(f, "event {kind} ({} bytes)", data.len()),
+            Command::RemoteEvent { kind, data } => write!(f, "event {kind} ({})", counted(data.len(), "byte")),
             Command::RestartDaemon => f.write_str("restart the daemon"),
             Command::ReopenLogs => f.write_str("reopen"),
             Command::Shutdown => f.write_str("shutdown"),

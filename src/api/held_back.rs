@@ -80,6 +80,7 @@ impl fmt::Display for HeldBack {
         let names: Vec<&str> = self.behind.iter().map(|step| step.program.name.as_str()).collect();
         write!(f, "to be {} when {}", self.act.done().to_lowercase(), names.join(", "))?;
         match (names.len(), self.more) {
+            (0, 1) => f.write_str("1 other has gone"),
             (0, more) => write!(f, "{more} others have gone"),
             (1, 0) => f.write_str(" has gone"),
             (_, 0) => f.write_str(" have gone"),

@@ -13,6 +13,7 @@ use super::request::WaitFor;
 use super::run::RunRefusal;
 use crate::models::Right;
 use crate::process::{Cause, Condition, Exit, HookFailure, LastWords, Moment, ProcessState, StdinRefusal};
+use crate::util::plural::counted;
 
 pub(super) use text::Wanted;
 
@@ -122,7 +123,7 @@ impl fmt::Display for ScaleFault {
                 f.write_str("the file says something else of it than what is in force; run supervicectl update first")
             }
             ScaleFault::NoStateDir => f.write_str("nothing is kept without state_dir ([supervice])"),
-            ScaleFault::TooMany { most } => write!(f, "at most {most} instances"),
+            ScaleFault::TooMany { most } => write!(f, "at most {}", counted(*most, "instance")),
         }
     }
 }

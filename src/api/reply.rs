@@ -22,6 +22,7 @@ use crate::models::{LogPlace, Power};
 #[cfg(feature = "attach")]
 use crate::process::Exit;
 use crate::process::{Moment, SignalTarget, signal_text};
+use crate::util::plural::{choose, counted};
 use crate::util::sorted::SortedMap;
 
 /// Names that a reload has changed, each list sorted.
@@ -416,24 +417,27 @@ impl fmt::Display for Reply {
             Reply::PowerBegun(power) => write!(f, "{}: everything is stopped", power.command()),
             Reply::LogsReopened => f.write_str("all log files are opened anew"),
             Reply::LogsCleared { name } => write!(f, "{name}: its logs are empty"),
-            Reply::StdinTaken { name, bytes } => write!(f, "{name}: {bytes} bytes to its standard input"),
+            Reply::StdinTaken { name, bytes } => write!(f, "{name}: {} to its standard input", counted(*bytes, "byte")),
             #[cfg(feature = "attach")]
             Reply::RunBegun { name } => write!(f, "Started {name}"),
             #[cfg(feature = "attach")]
             Reply::RunEnded { name, exit } => write!(f, "{name}: {exit}"),
-            Reply::Status { rows, .. } => write!(f, "{} processes", rows.len()),
+            Reply::Status { rows, .. } => counted(rows.len(), "process").fmt(f),
             #[cfg(feature = "xmlrpc")]
-            Reply::Found { rows, .. } => write!(f, "{} processes", rows.len()),
-            Reply::Access(table) => write!(f, "{} programs", table.programs.len()),
+            Reply::Found { rows, .. } => counted(rows.len(), "process").fmt(f),
+            Reply::Access(table) => counted(table.programs.len(), "program").fmt(f),
             #[cfg(feature = "http")]
-            Reply::Readiness { rows, hidden, .. } => write!(f, "{} are not ready", rows.len() + hidden),
+            Reply::Readiness { rows, hidden, .. } => {
+                let count = rows.len() + hidden;
+                write!(f, "{count} {} not ready", choose(count, "is", "are"))
+            }
             #[cfg(feature = "http")]
-            Reply::Metrics(metrics) => write!(f, "{} programs", metrics.rows.len()),
-            Reply::Blame(blame) => write!(f, "{} starts", blame.rows.len()),
-            Reply::Graph { rows, .. } => write!(f, "{} processes", rows.len()),
+            Reply::Metrics(metrics) => counted(metrics.rows.len(), "program").fmt(f),
+            Reply::Blame(blame) => counted(blame.rows.len(), "start").fmt(f),
+            Reply::Graph { rows, .. } => counted(rows.len(), "process").fmt(f),
             Reply::Daemon(facts) => facts.pid.fmt(f),
-            Reply::Configuration(rows) => write!(f, "{} programs", rows.len()),
-            Reply::LogRead { bytes, .. } => write!(f, "{} bytes", bytes.len()),
+            Reply::Configuration(rows) => counted(rows.len(), "program").fmt(f),
+            Reply::LogRead { bytes, .. } => counted(bytes.len(), "byte").fmt(f),
             Reply::DaemonLogCleared => f.write_str("the daemon's log is empty"),
             Reply::ConfigurationRead(_) => f.write_str("The configuration was read"),
             Reply::GroupAdded { name } => write!(f, "Added group {name}"),

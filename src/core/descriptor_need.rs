@@ -2,6 +2,7 @@
 
 use crate::models::{DefaultOutput, ProgramConfig, Stdin};
 use crate::sys;
+use crate::util::plural::{choose, counted};
 
 /// For the daemon itself: its loops, signals, log, control socket and a few clients, and the pipes of a start that is under way.
 const OWN_FDS: u64 = 32;
@@ -47,8 +48,10 @@ pub(super) fn warning<'a>(
     let (count, needed) = need(programs, default_output);
     (needed > limit).then(|| {
         format!(
-            "{count} programs need about {needed} file descriptors, and the limit is {limit}: some will wait in BACKOFF; \
-             raise it (`ulimit -n`, `LimitNOFILE=`), or capture less (`redirect_stderr = true`, `log_buffer = 0`)"
+            "{} {} about {needed} file descriptors, and the limit is {limit}: some will wait in BACKOFF; \
+             raise it (`ulimit -n`, `LimitNOFILE=`), or capture less (`redirect_stderr = true`, `log_buffer = 0`)",
+            counted(count, "program"),
+            choose(count, "needs", "need"),
         )
     })
 }

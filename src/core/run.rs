@@ -32,6 +32,7 @@ use crate::sys::pidfile::PidFile;
 use crate::sys::reap::ReapScope;
 use crate::sys::signals::{ChildSignals, LeftToOthers, Listener, Signals};
 use crate::util::errno;
+use crate::util::plural::counted;
 
 /// How long the threads may take to write out what they hold at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -360,7 +361,7 @@ fn begin(
     })
     .map_err(system("the means of starting programs"))?;
     let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
-    log::info!("supervice {version} is up (pid {pid}, {} programs)", programs.len());
+    log::info!("supervice {version} is up (pid {pid}, {})", counted(programs.len(), "program"));
     if let Some(warning) = descriptor_need::warning(programs.iter().map(AsRef::as_ref), config.default_output) {
         log::warn!("{warning}");
     }

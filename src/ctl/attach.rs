@@ -11,6 +11,7 @@ use super::call::{Call, code_of, explain, fail_at};
 use super::exit::{DONE, FAILED, TIME_OUT};
 use super::print::complain;
 use super::query::show;
+use super::text::missing;
 use super::tty;
 use super::verb::{Opt, Verb};
 use crate::client::{Attachment, ClientError, NewRun, Received};
@@ -317,7 +318,7 @@ impl<'c> Session<'c> {
     /// On a screen that a program draws it would stand anywhere.
     fn told_lost(&self, lost: u64) {
         if self.raw.is_none() {
-            complain(&format!("{lost} bytes are missing here, because they were not read in time"));
+            complain(&missing(lost, "byte"));
         }
     }
 

@@ -8,6 +8,7 @@ use super::names::{Known, choose, is_pattern};
 use super::print::{complain, print};
 use super::verb::Opt;
 use crate::client::ProcessStatus;
+use crate::util::plural::counted;
 
 /// Probes are asked often, and whoever asks has a time-out too: a daemon that is well answers in a millisecond.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,7 +30,7 @@ pub(super) fn health(call: &Call<'_>) -> u8 {
     match verdict {
         Ok(count) => {
             // Whether anybody reads it or not: it is well.
-            print(&format!("healthy: {count} {}\n", if count == 1 { "process" } else { "processes" }));
+            print(&format!("healthy: {}\n", counted(count, "process")));
             DONE
         }
         Err(reason) => {

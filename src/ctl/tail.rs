@@ -6,6 +6,7 @@ use super::call::{Call, fail_at};
 use super::exit::{DONE, FAILED};
 use super::print::{complain, print_part, while_read};
 use super::targets::{Kind, targets};
+use super::text::missing;
 use super::verb::Opt;
 use crate::client::{Amount, Follow, OutputPiece};
 use crate::codec::frames::DEFAULT_LINES;
@@ -88,7 +89,7 @@ fn follow_one(call: &Call<'_>, name: &str, stderr: bool, amount: Amount, prefix:
             Err(error) => return fail_at(call, error),
         };
         if lost > 0 {
-            complain(&format!("{name}: {lost} bytes are missing here, because they were not read in time"));
+            complain(&format!("{name}: {}", missing(lost, "byte")));
         }
         let shown = if prefix.is_empty() {
             show(&[&bytes])

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::util::escapes::sequence_length;
+use crate::util::plural::counted;
 
 /// The text without what could control the terminal: programs write it.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
@@ -12,6 +13,15 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(cleaned(text, |_| false))
+}
+
+/// So many bytes, events or the like were not read in time, and stand nowhere.
+pub(super) fn missing(count: u64, noun: &'static str) -> String {
+    let (are, were, they) = match count {
+        1 => ("is", "was", "it"),
+        _ => ("are", "were", "they"),
+    };
+    format!("{} {are} missing here, because {they} {were} not read in time", counted(count, noun))
 }
 
 /// As [`printable`], for a message of several lines.

@@ -15,6 +15,7 @@ use super::print::complain;
 use super::tty;
 use super::usage::{self, UsageSample};
 use crate::client::{Amount, ClientError, EventStream, Follow, Terms};
+use crate::util::plural::{choose, counted};
 use model::{Action, Sort, Top};
 
 /// CPU time is looked at so often.
@@ -207,7 +208,8 @@ impl Top<'_> {
             match follow.next() {
                 Some(Ok(piece)) => {
                     if piece.lost > 0 {
-                        self.output.push_back(format!("({} bytes were lost)", piece.lost));
+                        let were = choose(piece.lost, "was", "were");
+                        self.output.push_back(format!("({} {were} lost)", counted(piece.lost, "byte")));
                         self.open_line = false;
                     }
                     self.add_output(&String::from_utf8_lossy(&piece.bytes));

@@ -18,6 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use super::format::{JsonHead, json_line};
 use super::queue::LineQueue;
 use crate::util::errno;
+use crate::util::plural::{choose, counted};
 use crate::util::thread;
 
 /// One of the two inherited descriptors.
@@ -155,8 +156,8 @@ fn run(stream: ConsoleStream, queue: &LineQueue) {
 
 /// The line that stands where so many were lost, in the format of all others.
 fn loss(lost: u64, is_json: bool) -> Vec<u8> {
-    let lines = if lost == 1 { "line was" } else { "lines were" };
-    let text = format!("{lost} {lines} lost here, because this output was not read in time");
+    let (lines, were) = (counted(lost, "line"), choose(lost, "was", "were"));
+    let text = format!("{lines} {were} lost here, because this output was not read in time");
     let mut note = Vec::new();
     if is_json {
         json_line(SystemTime::now(), JsonHead::own(Level::Warn), text.as_bytes(), &mut note);

@@ -16,6 +16,7 @@ use super::messages::{Note, ProgramId, StreamKind};
 use super::outage::Report;
 use super::request::Request;
 use super::writer_pool::{Notify, Place, Work, WriterPool};
+use crate::util::plural::counted;
 use crate::util::progress::Progress;
 
 /// What waits for one file at most: enough that reading and writing need not alternate. Nothing is allocated before it
@@ -151,9 +152,9 @@ impl FileQueue {
             let first = slot.dropped == 0;
             self.pool.add_waiting(-signed(slot.drop_oldest(limit.saturating_sub(count))));
             if first && slot.dropped > 0 {
-                let seconds = slot.progress.idle_for(now).as_secs();
+                let seconds = counted(slot.progress.idle_for(now).as_secs(), "second");
                 let text = format!(
-                    "{} does not answer since {seconds} seconds; what does not fit into {} KB is lost until it does",
+                    "{} has not answered for {seconds}; what does not fit into {} KB is lost until it does",
                     self.path.display(),
                     limit / 1024
                 );

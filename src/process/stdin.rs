@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::util::plural::{choose, counted};
 use serde::{Deserialize, Serialize};
 
 /// Why nothing was written to the standard input of a program.
@@ -27,7 +28,8 @@ impl fmt::Display for StdinRefusal {
             }
             StdinRefusal::Closed => f.write_str("it has closed its standard input"),
             StdinRefusal::Full { waiting } => {
-                write!(f, "it does not read its standard input: {waiting} bytes wait already, and these were not taken")
+                let (bytes, wait) = (counted(*waiting, "byte"), choose(*waiting, "waits", "wait"));
+                write!(f, "it does not read its standard input: {bytes} {wait} already, and these were not taken")
             }
         }
     }

@@ -14,6 +14,7 @@ pub(crate) mod latch;
 pub(crate) mod line_pattern;
 pub(crate) mod log_level;
 pub(crate) mod on_drop;
+pub(crate) mod plural;
 pub(crate) mod progress;
 pub(crate) mod quick_hash;
 pub(crate) mod quote;

@@ -7,6 +7,7 @@ use super::step::Stream;
 use crate::codec::http::{Head, StreamHead};
 use crate::control::feed::{FeedItem, Item};
 use crate::util::glob;
+use crate::util::plural::{choose, counted};
 use crate::util::sorted::SortedSet;
 
 /// What a client of server-sent events skips.
@@ -32,7 +33,8 @@ pub(super) fn output(head: &Head, is_endless: bool) -> Stream {
             Item::Output { bytes, lost } if as_events => output_event(bytes, *lost),
             Item::Output { bytes, lost: 0 } => bytes.clone(),
             Item::Output { bytes, lost } => {
-                [format!("\n==> {lost} bytes were lost <==\n").as_bytes(), bytes.as_slice()].concat()
+                let (lost, were) = (counted(*lost, "byte"), choose(*lost, "was", "were"));
+                [format!("\n==> {lost} {were} lost <==\n").as_bytes(), bytes.as_slice()].concat()
             }
             Item::Begun | Item::Event { .. } | Item::End { .. } => Vec::new(),
             // Never sent to who speaks HTTP.

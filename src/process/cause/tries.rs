@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::models::UNLIMITED_RETRIES;
+use crate::util::plural::counted;
 
 /// What is counted before it is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +27,8 @@ pub enum Tries {
 impl fmt::Display for Tries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Tries::Attempts(count) => write!(f, "{count} attempts"),
-            Tries::Restarts(count) => write!(f, "{count} restarts"),
+            Tries::Attempts(count) => counted(*count, "attempt").fmt(f),
+            Tries::Restarts(count) => counted(*count, "restart").fmt(f),
             Tries::Limit { restarts: 1, seconds } => write!(f, "a restart within {seconds} s (restart_limit)"),
             Tries::Limit { restarts, seconds } => write!(f, "{restarts} restarts within {seconds} s (restart_limit)"),
         }

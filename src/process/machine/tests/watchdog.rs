@@ -62,7 +62,7 @@ fn what_does_not_is_stopped_by_the_watchdog_s_signal_and_started_again() {
     read(&mut bench);
     bench.end(Exit::Signal(ABRT));
     assert_eq!(bench.seen(), [Unhealthy, Stopping, Fatal]);
-    assert_eq!(bench.describe(), "no WATCHDOG=1 within 10 s (watchdog), gave up after 1 restarts");
+    assert_eq!(bench.describe(), "no WATCHDOG=1 within 10 s (watchdog), gave up after 1 restart");
 }
 
 #[test]
