@@ -43,9 +43,9 @@ impl fmt::Display for RunError {
             RunError::NotIdle => f.write_str("this supervisor runs already or has run; make a new one"),
             RunError::Log(error) => error.fmt(f),
             RunError::PidFile(error) => error.fmt(f),
-            RunError::Socket(error) => f.write_str(&errno::reason(error)),
+            RunError::Socket(error) => f.write_str(&errno::reason_with_remedy(error)),
             RunError::System { what, error } => {
-                write!(f, "cannot set up {what}: {}", errno::reason(error))
+                write!(f, "cannot set up {what}: {}", errno::reason_with_remedy(error))
             }
             RunError::ProgramEnded { code, reason } => write!(f, "{reason}; exit code {code}"),
             RunError::LeftBehind => f.write_str("some processes could not be ended, not even by SIGKILL; see the log"),

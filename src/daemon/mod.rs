@@ -25,6 +25,7 @@ use crate::config::{self, ConfigError, Loaded, Secrets};
 use crate::core::{Logging, RunError, RunOptions, Supervisor, termination};
 use crate::sys;
 use crate::sys::daemon::{Fork, ReadyWriter};
+use crate::util::plural::counted;
 use args::{Args, Mode};
 
 const FAILURE: u8 = 1;
@@ -121,11 +122,10 @@ fn check(mut args: Args, json: bool, secrets: Secrets) -> u8 {
         Err(message) => fail(FAILURE, &message),
         Ok((loaded, _)) if json => print(&format!("{}\n", config::to_json(&loaded.config, secrets))),
         Ok((loaded, path)) => {
-            let programs = loaded.config.programs.len();
-            let plural = if programs == 1 { "" } else { "s" };
+            let programs = counted(loaded.config.programs.len(), "program");
             let dialect = loaded.config.dialect.as_str();
             let times = schedules::next_times(&loaded.config);
-            print(&format!("{}: no errors, {programs} program{plural} ({dialect}'s dialect)\n{times}", path.display()))
+            print(&format!("{}: no errors, {programs} ({dialect}'s dialect)\n{times}", path.display()))
         }
     }
 }
@@ -293,11 +293,17 @@ fn run_once(supervisor: &Supervisor, mut options: RunOptions, ways: Ways) -> u8 
         // The last line of the log has told it.
         Err(RunError::ProgramEnded { code, .. }) => code,
         Err(error) => {
+            let ready = slot.take();
+            // Whoever reads both streams is told once: as any command tells it, or in the form that machines read.
+            let is_logged_alone = ready.is_none() && crate::logger::tells_machines();
+            if !is_logged_alone {
+                crate::logger::leave_stdout();
+            }
             log::error!("{error}");
             crate::logger::flush(std::time::Duration::from_secs(2));
-            match slot.take() {
+            match ready {
                 Some(ready) => ready.failed(&error.to_string()),
-                None if foreground => drop(fail(FAILURE, &error.to_string())),
+                None if foreground && !is_logged_alone => drop(fail(FAILURE, &error.to_string())),
                 None => {}
             }
             FAILURE

@@ -38,8 +38,9 @@ pub(crate) use console::{
 pub(crate) use format::{JsonHead, json_line};
 
 use crate::models::LogFormat;
-use crate::util::log_level;
+use crate::util::plural::{choose, counted};
 use crate::util::thread;
+use crate::util::{errno, log_level};
 use file::LogFile;
 use format::Line;
 use queue::LineQueue;
@@ -70,14 +71,15 @@ impl fmt::Display for LoggerError {
             LoggerError::Level(name) => {
                 write!(f, "unknown log level {name:?}; use DEBUG, INFO, WARNING, ERROR or CRITICAL")
             }
-            LoggerError::File { path, error } => write!(
-                f,
-                "cannot open the log file {}: {}; check its directory and permissions, or set logfile = none",
-                path.display(),
-                crate::util::errno::reason(error)
-            ),
+            LoggerError::File { path, error } => {
+                write!(f, "cannot open the log file {}: {}", path.display(), errno::reason_with_remedy(error))?;
+                match error.raw_os_error().and_then(errno::shortage) {
+                    Some(_) => Ok(()),
+                    None => f.write_str("; check its directory and permissions, or set logfile = none"),
+                }
+            }
             LoggerError::Thread(error) => {
-                write!(f, "cannot start the log thread: {}", crate::util::errno::reason(error))
+                write!(f, "cannot start the log thread: {}", errno::reason_with_remedy(error))
             }
             LoggerError::Taken => f.write_str("another logger was set up in this process before"),
         }
@@ -259,6 +261,18 @@ pub fn set_format(format: LogFormat) {
     shared().json.store(format == LogFormat::Json, Ordering::Relaxed);
 }
 
+/// Whether the daemon's own lines go to standard output, and are for machines there.
+pub(crate) fn tells_machines() -> bool {
+    SHARED.get().is_some_and(|sink| sink.stdout.load(Ordering::Relaxed)) && is_json()
+}
+
+/// What is logged from now on goes to the file alone, if there is one.
+pub(crate) fn leave_stdout() {
+    if let Some(sink) = SHARED.get() {
+        sink.stdout.store(false, Ordering::Relaxed);
+    }
+}
+
 /// Whether lines on the console are JSON objects.
 fn is_json() -> bool {
     shared().json.load(Ordering::Relaxed)
@@ -382,7 +396,8 @@ fn write_batch(file: &mut LogFile, mut bytes: &[u8], mut lost: u64) -> u64 {
         bytes = rest;
     }
     if lost > 0 {
-        let message = format_args!("{lost} lines of this log were lost");
+        let (lines, were) = (counted(lost, "line"), choose(lost, "was", "were"));
+        let message = format_args!("{lines} of this log {were} lost");
         let line = Line::new(SystemTime::now(), Level::Warn, message);
         if file.write(format!("{}\n", line.text()).as_bytes()).is_ok() {
             return 0;

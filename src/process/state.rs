@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::models::EndedBy;
+use crate::util::errno;
 use crate::util::truncate::to_bytes;
 
 /// The public state of a process.
@@ -184,7 +185,7 @@ impl SpawnError {
     pub fn is_shortage(&self) -> bool {
         match self.stage {
             SpawnStage::Prepare | SpawnStage::Pipe | SpawnStage::Terminal | SpawnStage::Fork => {
-                matches!(self.errno, libc_errno::EMFILE | libc_errno::ENFILE | libc_errno::ENOMEM | libc_errno::EAGAIN)
+                errno::shortage(self.errno).is_some()
             }
             SpawnStage::Session
             | SpawnStage::Stdio
@@ -208,12 +209,7 @@ impl SpawnError {
 
     /// What the daemon is short of where [`is_shortage`](Self::is_shortage), and what to do about it.
     pub fn shortage_remedy(&self) -> &'static str {
-        match self.errno {
-            libc_errno::EMFILE => "file descriptors; raise its limit (`ulimit -n`, `LimitNOFILE=`)",
-            libc_errno::ENFILE => "file descriptors: the system has none left (fs.file-max)",
-            libc_errno::EAGAIN => "processes; raise the limit (`ulimit -u`, `TasksMax=`, `pids.max`)",
-            _ => "memory",
-        }
+        errno::shortage(self.errno).unwrap_or("memory")
     }
 
     /// `true` when trying again can't help: permission denied, not an executable format, a user
@@ -307,12 +303,9 @@ mod libc_errno {
     pub const E2BIG: i32 = 7;
     pub const ENOEXEC: i32 = 8;
     pub const EAGAIN: i32 = 11;
-    pub const ENOMEM: i32 = 12;
     pub const EACCES: i32 = 13;
     pub const EISDIR: i32 = 21;
     pub const EINVAL: i32 = 22;
-    pub const ENFILE: i32 = 23;
-    pub const EMFILE: i32 = 24;
     pub const ENAMETOOLONG: i32 = 36;
     pub const ELOOP: i32 = 40;
 }

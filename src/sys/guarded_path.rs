@@ -144,8 +144,26 @@ pub fn is_null_device(path: &Path) -> bool {
 /// # Errors
 /// As [`open`].
 pub fn remove(path: &Path) -> io::Result<()> {
-    let place = walk(path, Access::Replace, Last::Entry)?;
-    Ok(unlinkat(&place.directory, place.name.as_os_str(), UnlinkatFlags::NoRemoveDir)?)
+    match walk(path, Access::Replace, Last::Entry) {
+        Ok(place) => Ok(unlinkat(&place.directory, place.name.as_os_str(), UnlinkatFlags::NoRemoveDir)?),
+        // The daemon's own files must not stay for the want of a descriptor.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) && is_way_ours(path) => {
+            Ok(unlinkat(AT_FDCWD, path, UnlinkatFlags::NoRemoveDir)?)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether nobody else can exchange a directory on the way, as their names tell it, without a descriptor.
+fn is_way_ours(path: &Path) -> bool {
+    let Ok(path) = std::path::absolute(path) else { return false };
+    let is_ours = |directory: &Path| {
+        directory.symlink_metadata().is_ok_and(|found| {
+            let is_kept = found.mode() & 0o022 == 0 || found.mode() & 0o1000 != 0;
+            found.is_dir() && is_trusted(found.uid()) && is_kept
+        })
+    };
+    path.ancestors().skip(1).all(is_ours)
 }
 
 /// Whether the last component is to be followed if it is a link.

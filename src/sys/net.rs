@@ -130,7 +130,7 @@ pub fn bind_control_socket(
     owner: (Option<u32>, Option<u32>),
 ) -> io::Result<(UnixListener, SocketGuard)> {
     bind(path, mode, owner).map_err(|error| {
-        let text = format!("cannot listen on {}: {}", path.display(), errno::reason(&error));
+        let text = format!("cannot listen on {}: {}", path.display(), errno::reason_with_remedy(&error));
         io::Error::new(error.kind(), text)
     })
 }
@@ -149,10 +149,18 @@ fn bind(path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result
     // SAFETY: the descriptor is open.
     check(unsafe { libc::fchmod(socket.as_raw_fd(), 0o600 & mode) })?;
     bind_to(&socket, path)?;
-    let made = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
-    let handle = made.try_clone()?;
+    let made = match OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path) {
+        Ok(made) => made,
+        Err(error) => {
+            // Without a descriptor nobody guards it: it goes while nobody else can have made another one.
+            let _ = guarded_path::remove(path);
+            return Err(error);
+        }
+    };
     let guard = SocketGuard { file: Some((path.to_owned(), made)), was_there };
-    hand_over(&handle, path, mode, owner)?;
+    if let Some((_, made)) = &guard.file {
+        hand_over(made, path, mode, owner)?;
+    }
     // Only now: until it listens, connections are refused, whatever the mode.
     // SAFETY: the descriptor is open.
     check(unsafe { libc::listen(socket.as_raw_fd(), BACKLOG) })?;

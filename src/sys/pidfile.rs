@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::guarded_path::{self, Access};
 use super::late_close::LateClose;
 use super::lock_holder::{self, ForeignHolder};
+use crate::util::errno;
 
 /// How often the path may change under us before we give up.
 const ATTEMPTS: usize = 16;
@@ -54,7 +55,7 @@ impl fmt::Display for PidFileError {
                 write!(f, "{} is {what}, not a pid file; remove it or set another pidfile", path.display())
             }
             PidFileError::System { path, error } => {
-                write!(f, "cannot write pid file {}: {}", path.display(), crate::util::errno::reason(error))
+                write!(f, "cannot write pid file {}: {}", path.display(), errno::reason_with_remedy(error))
             }
         }
     }

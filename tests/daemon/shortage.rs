@@ -158,3 +158,23 @@ fn a_daemon_that_gets_no_threads_says_so_at_once() {
         assert!(begin.elapsed() < Duration::from_millis(1900), "{threads}: {:?}", begin.elapsed());
     }
 }
+
+/// A start that fails tells so once, with the remedy, and leaves none of its files behind, whatever it has come to.
+#[test]
+fn a_daemon_that_gets_no_descriptors_says_so_once_and_leaves_no_file() {
+    let daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+    daemon.write_config("[program:p]\ncommand = sleep 1000", &[]);
+    for files in 5..=12 {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_supervice"), "-n", "-c"]).arg(daemon.path("supervice.conf"));
+        let ended = command.output().expect("it ends");
+        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        assert_eq!(ended.status.code(), Some(1), "{files}: {said}");
+        assert_eq!(said.matches("Too many open files").count(), 1, "{files}: {said}");
+        assert!(said.contains("short of file descriptors; raise its limit (`ulimit -n`"), "{files}: {said}");
+        for left in ["ctl.sock", "daemon.pid"] {
+            assert!(!daemon.path(left).exists(), "{files}: {left} is left");
+        }
+    }
+}
