@@ -12,6 +12,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::diagnostic::Fault;
 use super::environment::{EnvFileErrorKind, read_env_file};
+use crate::models::ProgramConfig;
 use crate::sys::exec_trouble;
 use crate::sys::users::{lookup_group, lookup_user};
 use crate::util::errno;
@@ -219,6 +220,34 @@ impl Checks {
                 },
             }
         })
+    }
+
+    /// The same, by the user of a program, whom the system asks when it is started.
+    pub(crate) fn program_of(&mut self, path: &str, program: &ProgramConfig) -> Result<(), Fault> {
+        self.program(path)?;
+        let confinement = &program.confinement;
+        let Some(user) =
+            program.user.as_deref().filter(|_| confinement.group.is_none() && confinement.groups.is_none())
+        else {
+            return Ok(());
+        };
+        cached(&mut self.missing_programs, &format!("{user}:{path}"), |_| {
+            // One that is not known is told of anyway.
+            let Ok(user) = lookup_user(user) else { return Ok(()) };
+            let Some(why) = exec_trouble::forbidden_by_mode(Path::new(path), Some(&user)) else { return Ok(()) };
+            let fault = Fault::new(format!("{path} can not be executed: {why}"), "it will not start before");
+            Err(fault.or_of_value(path, format!("it can not be executed: {why}")))
+        })
+    }
+
+    /// What outlives the daemon can be kept there, in a directory that is there or can be made.
+    pub(crate) fn state_dir(&mut self, path: &str) -> Result<(), Fault> {
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => check_access(path, AccessFlags::W_OK | AccessFlags::X_OK, "is not writable"),
+            Ok(_) => is_directory(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.parent_writable(path),
+            Err(error) => Err(unreached(path, &error, "write a path that can be reached")),
+        }
     }
 }
 

@@ -48,6 +48,7 @@ mod program_keys;
 mod reader;
 mod sections;
 mod shared;
+mod shared_logs;
 mod shell;
 mod shutdown_time;
 mod start_order;
@@ -404,9 +405,8 @@ fn build<'d>(
     let scaled = context.scaled.into_inner();
     dependencies::check(&mut config.programs, &origins, &scaled, scope, report);
     idleness::check(&config, document, scope, report);
-    if document.dialect == Dialect::Supervisord {
-        shutdown_time::settle(&mut config, document, &origins, scope, report);
-    }
+    shutdown_time::settle(&mut config, document, &origins, scope, report);
+    shared_logs::check(&config, &origins, scope, report);
     let daemon::Daemon { logfile_given, pidfile_given, .. } = daemon;
     Built { config, logfile_given, pidfile_given, sections: origins, scaled }
 }

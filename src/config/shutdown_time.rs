@@ -1,17 +1,20 @@
-//! How long the daemon's own end may take in supervisord's dialect: there each group is told to stop when the one before has
-//! ended, and each program has its `stopwaitsecs`.
+//! How long the daemon's own end may take: whose stop it cuts off, and in supervisord's dialect what it has to be. There each
+//! group is told to stop when the one before has ended, and each program has its `stopwaitsecs`.
 
 use super::dependencies::Origin;
 use super::diagnostic::{Fault, Report};
 use super::document::Document;
 use super::expand::Scope;
 use super::fields::Fields;
+use super::keys::Section;
 use super::sections::SUPERVISORD_SECTION;
-use crate::models::SupervisorConfig;
+use crate::models::{Dialect, SupervisorConfig};
+use crate::process::stop_seconds;
+use crate::util::plural::counted;
 use crate::util::sorted::SortedMap;
 
-/// Gives all programs their time. Where `shutdown_timeout` is written it holds for all of them together, and the program is
-/// warned of whose stop may take longest, where that is longer.
+/// In supervisord's dialect gives all programs their time where `shutdown_timeout` is not written. Else it holds for all of them
+/// together, and the program is warned of whose stop may take longest, where that is longer.
 pub(super) fn settle(
     config: &mut SupervisorConfig,
     document: &Document,
@@ -19,7 +22,8 @@ pub(super) fn settle(
     scope: Scope<'_>,
     report: &mut Report,
 ) {
-    if document.section(SUPERVISORD_SECTION).is_some_and(|view| view.get("shutdown_timeout").is_some()) {
+    let supervisord = document.section(SUPERVISORD_SECTION).filter(|_| document.dialect == Dialect::Supervisord);
+    if supervisord.is_none_or(|view| view.get("shutdown_timeout").is_some()) {
         return warn(config, origins, scope, report);
     }
     let mut longest: SortedMap<&str, u32> = SortedMap::default();
@@ -31,15 +35,27 @@ pub(super) fn settle(
     config.shutdown_timeout = config.shutdown_timeout.max(all);
 }
 
+/// Of a time that is not written nobody is warned: who bounds the end to less than the default of a stop means that.
 fn warn(config: &SupervisorConfig, origins: &[Origin<'_>], scope: Scope<'_>, report: &mut Report) {
-    let waits = config.programs.iter().map(|program| program.stopwaitsecs).zip(origins);
-    // Of several the first.
-    let Some((longest, origin)) = waits.rev().max_by_key(|(seconds, _)| *seconds) else { return };
     let most = config.shutdown_timeout;
+    let is_written =
+        |origin: &Origin<'_>| ["stopwaitsecs", "stopsignal"].iter().any(|key| origin.view.get(key).is_some());
+    let stops = config.programs.iter().zip(origins).filter(|(_, origin)| is_written(origin));
+    let stops = stops.map(|(program, origin)| (stop_seconds(program), program, origin));
+    let cut_off: Vec<_> = stops.filter(|(seconds, ..)| *seconds > most).collect();
+    // Of several the first.
+    let Some((longest, program, origin)) = cut_off.iter().rev().max_by_key(|(seconds, ..)| *seconds) else { return };
     let mut fields = Fields { view: origin.view, scope, report };
-    if let Some(entry) = fields.entry("stopwaitsecs").filter(|_| longest > most) {
-        let message = format!("the end of the daemon waits {most} seconds at most for all programs");
-        let remedy = format!("write shutdown_timeout = {longest} or more in [supervisord]");
-        fields.warn(&entry, Fault::new(message, remedy));
-    }
+    let Some(entry) = fields.entry("stopwaitsecs").or_else(|| fields.entry("stopsignal")) else { return };
+    let others = match cut_off.len() - 1 {
+        0 => String::new(),
+        others => format!(" (and those of {})", counted(others, "other program")),
+    };
+    let message = format!(
+        "a stop of {} may take {longest} s{others}, and the daemon's end {most} s (shutdown_timeout): SIGKILL cuts it off then",
+        program.name
+    );
+    let section = if scope.dialect == Dialect::Supervisord { SUPERVISORD_SECTION } else { Section::Supervice.name() };
+    let remedy = format!("write shutdown_timeout = {longest} or more in [{section}]");
+    fields.warn(&entry, Fault::new(message, remedy));
 }

@@ -121,6 +121,21 @@ fn missing_part(path: &Path) -> Option<String> {
 
 /// What forbids it: a directory on the way, the file's kind or mode, its mount, or the same of its interpreter.
 fn forbidden(path: &Path, user: Option<&Credentials>, depth: usize) -> Option<String> {
+    if let Some(trouble) = forbidden_by_mode(path, user) {
+        return Some(trouble);
+    }
+    if statvfs(path).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_NOEXEC)) {
+        return Some("its file system is mounted noexec; put it on another one, or remount that with exec".to_owned());
+    }
+    let (what, name) = match interpreter(path) {
+        Some(name) => ("interpreter", name),
+        None => ("dynamic loader", loader(path)?),
+    };
+    Some(of_its(what, &name, libc::EACCES, user, depth))
+}
+
+/// What in the modes of a file, and of the directories on the way to it, forbids this user (or us) to execute it.
+pub fn forbidden_by_mode(path: &Path, user: Option<&Credentials>) -> Option<String> {
     let who = || match user {
         Some(user) => format!("user {}", user.label()),
         None => format!("uid {}", nix::unistd::geteuid()),
@@ -153,14 +168,7 @@ fn forbidden(path: &Path, user: Option<&Credentials>, depth: usize) -> Option<St
         let (uid, gid) = (found.uid(), found.gid());
         return Some(format!("{} may not execute it (mode {mode:04o}, of {uid}:{gid}); chmod or chown it", who()));
     }
-    if statvfs(path).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_NOEXEC)) {
-        return Some("its file system is mounted noexec; put it on another one, or remount that with exec".to_owned());
-    }
-    let (what, name) = match interpreter(path) {
-        Some(name) => ("interpreter", name),
-        None => ("dynamic loader", loader(path)?),
-    };
-    Some(of_its(what, &name, libc::EACCES, user, depth))
+    None
 }
 
 /// Whether the mode lets this user (or us) execute a file or search a directory.

@@ -347,17 +347,21 @@ fn the_end_of_the_daemon_gives_each_group_its_time_in_supervisords_dialect() {
     assert_eq!((timeout(&unwritten), unwritten.warnings()), (60 + 60 + 10, String::new()));
     assert_eq!(timeout(&Files::new("[supervisord]\n[program:s]\ncommand=run\n")), 30, "not less than in ours");
     // What is written holds, and what it cuts short is said once.
-    let told = "DIR/main.ini:7: [program:q] stopwaitsecs = 60: the end of the daemon waits 20 seconds at most for all \
-                programs; write shutdown_timeout = 60 or more in [supervisord]";
+    let told = "DIR/main.ini:7: [program:q] stopwaitsecs = 60: a stop of q:0 may take 60 s (and those of 2 other programs), and \
+                the daemon's end 20 s (shutdown_timeout): SIGKILL cuts it off then; write shutdown_timeout = 60 or more in [supervisord]";
     let short = files("[supervisord]\nshutdown_timeout=20");
     assert_eq!((timeout(&short), short.warnings()), (20, told.to_owned()));
     assert_eq!(files("[supervisord]\nshutdown_timeout=60").warnings(), "");
+    // The Python package ends within shutdown_timeout too.
     let ours = Files::new("[supervice]\n[program:q]\ncommand=run\nstopwaitsecs=60\n");
-    assert_eq!(
-        (timeout(&ours), ours.warnings()),
-        (30, String::new()),
-        "the Python package ends within shutdown_timeout too"
-    );
+    let told = "DIR/main.ini:4: [program:q] stopwaitsecs = 60: a stop of q may take 60 s, and the daemon's end 30 s \
+                (shutdown_timeout): SIGKILL cuts it off then; write shutdown_timeout = 60 or more in [supervice]";
+    assert_eq!((timeout(&ours), ours.warnings()), (30, told.to_owned()));
+    let steps = Files::new("[supervice]\n[program:q]\ncommand=run\nstopsignal=QUIT:30, TERM\n").warnings();
+    assert!(steps.contains("stopsignal = QUIT:30, TERM: a stop of q may take 40 s"), "{steps}");
+    for short in ["shutdown_timeout=5\n[program:q]\ncommand=run", "[program:q]\ncommand=run\nstopwaitsecs=30"] {
+        assert_eq!(Files::new(&format!("[supervice]\n{short}\n")).warnings(), "", "{short}");
+    }
 }
 
 /// Another `command` is not what helps.

@@ -158,6 +158,91 @@ fn what_is_probably_not_meant_is_a_warning() {
     }
 }
 
+/// Where each is one, the line with the later one is told.
+#[test]
+fn a_log_file_of_several_is_a_warning() {
+    let log = |name: &str| format!("logfile = {name}");
+    let program = |name: &str, keys: &str| format!("[program:{name}]\ncommand = x\n{keys}\n");
+    let told = |text: &str| Files::new(text).warnings();
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (a, b) = (path("a"), path("b"));
+    let two = program("p", &format!("stdout_{}", log(&a))) + &program("q", &format!("stderr_{}", log(&a)));
+    let warning = "p writes to it as well (stdout_logfile): nothing tells whose a line is; write a file for each";
+    assert_eq!(told(&two), format!("DIR/main.ini:6: [program:q] stderr_logfile = {a}: {warning}"));
+    let one = program("p", &format!("numprocs = 3\nstdout_{}\nstderr_{}", log(&a), log(&b)));
+    let warning =
+        "all of its instances write to it: nothing tells whose a line is; write %(process_num)s into the name";
+    let both = [("4", "stdout", &a), ("5", "stderr", &b)];
+    let both = both
+        .map(|(line, stream, path)| format!("DIR/main.ini:{line}: [program:p] {stream}_logfile = {path}: {warning}"));
+    assert_eq!(told(&one), both.join("\n"));
+    let streams = program("p", &format!("stdout_{0}\nstderr_{0}", log(&a)));
+    assert!(told(&streams).contains("it is the stdout_logfile as well"), "{}", told(&streams));
+    let daemon = format!("[supervice]\n{}\n", log(&a)) + &program("p", &format!("stdout_{}", log(&a)));
+    assert!(told(&daemon).contains("the daemon writes its own log to it"), "{}", told(&daemon));
+    let supervisord = format!("[supervisord]\n{two}");
+    assert!(told(&supervisord).contains("p writes to it as well"), "{}", told(&supervisord));
+}
+
+#[test]
+fn what_is_meant_for_many_or_for_each_is_no_log_file_of_several() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fifo = dir.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let each = format!("{}/%(process_num)s.log", dir.path().display());
+    for path in ["/dev/stdout", "/dev/stderr", "/dev/null", "syslog", &fifo.display().to_string(), &each] {
+        let keys = format!("numprocs = 2\nstdout_logfile = {path}");
+        assert_eq!(Files::new(&format!("[program:p]\ncommand = x\n{keys}\n")).warnings(), "", "{path}");
+    }
+}
+
+#[test]
+fn a_state_dir_in_which_nothing_can_be_kept_is_a_warning() {
+    let told = |path: &str| Files::new(&format!("[supervice]\nstate_dir = {path}\n")).warnings();
+    let missing = "DIR/main.ini:2: [supervice] state_dir = /no/such/place: nothing can be kept: the directory /no/such does \
+                   not exist; create it, or write another path";
+    assert_eq!(told("/no/such/place"), missing);
+    assert!(told("/etc/passwd").contains("nothing can be kept: /etc/passwd is not a directory"));
+    let dir = tempfile::tempdir().expect("a directory");
+    for fine in [dir.path().to_path_buf(), dir.path().join("made")] {
+        assert_eq!(told(&fine.display().to_string()), "");
+    }
+}
+
+#[test]
+fn a_health_check_that_can_never_be_run_is_a_warning() {
+    let told = |keys: &str, command: &str| {
+        let keys = format!("{keys}healthcheck_type = script\nhealthcheck_command = {command}");
+        Files::new(&format!("[program:p]\ncommand = x\n{keys}\n")).warnings()
+    };
+    let hint = "each check fails until it is there and can be executed";
+    for (command, why) in [
+        ("/no/check.sh -x", "/no/check.sh: No such file or directory"),
+        ("exec /etc/passwd", "/etc/passwd is not executable"),
+        ("/no/check || exit 1", "/no/check: No such file or directory"),
+    ] {
+        let warning = format!("DIR/main.ini:4: [program:p] healthcheck_command = {command}: {why}; {hint}");
+        assert_eq!(told("", command), warning);
+    }
+    for shell in ["test -e x", "A=1 /no/check", "[ -e x ]", "/bin/true", "$HOME/x", "\"/no/x\""] {
+        assert_eq!(told("", shell), "", "{shell}");
+    }
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: what nobody may not needs root");
+        return;
+    }
+    let files = Files::new("").with("check.sh", "#!/bin/sh\n");
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("a mode");
+    };
+    open(files.dir(), 0o755);
+    open(&files.dir().join("check.sh"), 0o700);
+    let check = files.dir().join("check.sh").display().to_string();
+    assert_eq!(told("", &check), "");
+    assert!(told("user = nobody\n", &check).contains("user nobody may not execute it (mode 0700"), "{check}");
+}
+
 #[test]
 fn what_is_meant_is_no_warning() {
     for keys in ["stderr_logfile = /dev/stderr", "redirect_stderr = true"] {

@@ -136,6 +136,12 @@ fn socket_owner(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<
 
 fn state_dir(config: &mut SupervisorConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     config.state_dir = path_or_none(&home(given)?);
+    if let Some(path) = config.state_dir.as_deref()
+        && let Err(fault) = given.checks.state_dir(path)
+    {
+        // Programs run without it, and it may be there when something is to be kept.
+        given.warn(Fault::new(format!("nothing can be kept: {}", fault.message), fault.hint));
+    }
     Ok(())
 }
 

@@ -93,7 +93,10 @@ fn command(line: &str, program: &ProgramConfig, given: &mut Given<'_>) -> Result
                 given.warn(Fault::new(fault.message, NO_SHELL));
             } else if name.starts_with('/')
                 && (command.as_daemon || program.confinement.chroot.is_none())
-                && let Err(fault) = given.checks.program(name)
+                && let Err(fault) = match command.as_daemon {
+                    true => given.checks.program(name),
+                    false => given.checks.program_of(name, program),
+                }
             {
                 given.warn(fault);
             }

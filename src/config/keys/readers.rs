@@ -7,7 +7,9 @@ use crate::config::fields::Given;
 use crate::config::names::process_name_fault;
 use crate::config::shell::only_a_shell_does;
 use crate::config::values::{HTTP_HINT, child_log, exit_codes, names, number, start_condition};
-use crate::models::{ChangePath, Dependency, Dialect, Endpoint, HttpUrl, ListenerEvents, NoName, ProgramConfig};
+use crate::models::{
+    ChangePath, Dependency, Dialect, Endpoint, HealthCheckType, HttpUrl, ListenerEvents, NoName, ProgramConfig,
+};
 use crate::sys::users::lookup_user;
 use crate::util::command_line::{SplitError, split_command};
 use crate::util::did_you_mean::closest;
@@ -64,7 +66,7 @@ pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Res
                 given.warn(fault);
             } else if name.starts_with('/')
                 && program.confinement.chroot.is_none()
-                && let Err(fault) = given.checks.program(name)
+                && let Err(fault) = given.checks.program_of(name, program)
             {
                 given.warn(fault);
             }
@@ -363,7 +365,22 @@ pub(crate) fn host(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result
 /// The command of a health check.
 pub(crate) fn script(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     program.healthcheck.command = given.filled()?;
+    if let Some(name) = program.healthcheck.command.as_deref().and_then(program_of_script)
+        && program.healthcheck.check_type == HealthCheckType::Script
+        && program.confinement.chroot.is_none()
+        && let Err(fault) = given.checks.program_of(name, program)
+    {
+        given.warn(fault.with_remedy("each check fails until it is there and can be executed"));
+    }
     Ok(())
+}
+
+/// The program that a shell executes first, where it is plain: an absolute path.
+fn program_of_script(script: &str) -> Option<&str> {
+    let script = script.trim_start();
+    let name = script.strip_prefix("exec ").unwrap_or(script).split_whitespace().next()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@%,:".contains(&byte);
+    (name.starts_with('/') && name.bytes().all(is_plain)).then_some(name)
 }
 
 /// The socket of a health check.
