@@ -365,6 +365,9 @@ fn begin(
     if let Some(warning) = descriptor_need::warning(programs.iter().map(AsRef::as_ref), config.default_output) {
         log::warn!("{warning}");
     }
+    if let Some(trouble) = sys::system_zone::trouble() {
+        log::warn!("{trouble}");
+    }
     if let Some(on_ready) = options.on_ready.take() {
         on_ready();
     }

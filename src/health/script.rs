@@ -75,7 +75,7 @@ impl HealthChecker for ScriptHealthChecker {
         let mut task = Task::start(TaskSpec { kind: TaskKind::HealthCheck, timeout: self.timeout }, &mut actions);
         let mut script = match self.spawn() {
             Ok(script) => script,
-            Err(error) => return HealthCheckResult::failed(error.to_string()),
+            Err(error) => return HealthCheckResult::never_run(&error.to_string()),
         };
         task.handle_event(sys::time::now(), TaskEvent::Spawned { pid: script.child.pid }, &mut actions);
         loop {
@@ -87,7 +87,7 @@ impl HealthChecker for ScriptHealthChecker {
                         return HealthCheckResult::no_answer(self.timeout, None);
                     }
                     TaskAction::SignalGroup { signal, reason: _ } => script.signal(signal),
-                    TaskAction::Done(end) => return HealthCheckResult::from(&end),
+                    TaskAction::Done(end) => return HealthCheckResult::of_check(&end),
                 }
             }
             script.sleep_until(task.poll_timeout());

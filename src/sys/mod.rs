@@ -41,6 +41,7 @@ pub mod signal;
 pub mod signals;
 pub mod spawn;
 pub mod stdio;
+pub mod system_zone;
 #[cfg(feature = "http")]
 pub mod tcp_listener;
 pub mod terminal;

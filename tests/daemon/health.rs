@@ -387,3 +387,37 @@ fn health_is_asked_by_http_and_at_a_unix_socket() {
     daemon.wait_log("unix: health check failed: cannot connect to ");
     daemon.terminate();
 }
+
+/// The remedy is another one: the program may be well.
+#[test]
+fn a_check_that_can_not_be_run_is_told_from_one_that_fails() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(dir.path().join("gone")).expect("a directory");
+    std::fs::write(dir.path().join("plain"), "#!/bin/sh\n").expect("a file");
+    let check = |name: &str, keys: &str| {
+        format!(
+            "[program:{name}]\ncommand = sleep 1000\nstartsecs = 0\nautorestart = false\nhealthcheck_type = script\n\
+             healthcheck_interval = 1\nhealthcheck_retries = 1\nhealthcheck_start_period = 0\n{keys}\n"
+        )
+    };
+    let sections = check("missing", "healthcheck_command = /no/such/check")
+        + &check("plain", "healthcheck_command = DIR/plain")
+        + &check("directory", "directory = DIR/gone\nhealthcheck_command = test -e DIR/go")
+        + &check("fails", "healthcheck_command = echo broken >&2; exit 1");
+    let daemon = Daemon::start_in(dir, &sections, &[]);
+    // It is there for the start of the program alone.
+    daemon.wait_state("directory", "UNHEALTHY");
+    std::fs::remove_dir(daemon.path("gone")).expect("it is empty");
+    let cannot = "the check itself can not be run:";
+    for (name, why) in
+        [("missing", "exit code 127: "), ("plain", "exit code 126: "), ("directory", "cannot enter directory ")]
+    {
+        daemon.wait_log(&format!("{name}: health check failed: {cannot} {why}"));
+        wait_until("why tells it", || daemon.ctl(&["why", name]).1.contains(&format!("{cannot} {why}")));
+        wait_until("health tells it", || daemon.ctl(&["health", name]).2.contains("UNHEALTHY"));
+    }
+    assert!(daemon.ctl(&["health", "missing"]).2.contains(&format!("{cannot} exit code 127")));
+    assert!(daemon.status("plain").description.is_some_and(|text| text.contains(cannot)));
+    daemon.wait_log("fails: health check failed: exit code 1: broken");
+    daemon.terminate();
+}

@@ -221,3 +221,19 @@ fn a_run_that_has_ended_while_the_daemon_was_stopped_is_not_taken_for_one_that_s
         assert!(!log.contains("is skipped"), "{log}");
     }
 }
+
+/// The C library takes UTC in silence.
+#[test]
+fn a_time_zone_that_is_not_installed_is_told_once_at_the_start() {
+    for (zone, is_told) in [("Europe/Nowhere", true), ("CET-1CEST,M3.5.0,M10.5.0/3", false)] {
+        let mut daemon = Daemon::unstarted(tempfile::tempdir().expect("a directory"));
+        daemon.write_config("", &[]);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_supervice"));
+        command.env("TZ", zone);
+        daemon.launch(command);
+        daemon.wait_ready();
+        let log = daemon.terminate();
+        assert_eq!(log.matches(&format!("TZ={zone}: ")).count(), usize::from(is_told), "{log}");
+        assert_eq!(log.contains("those of UTC; install tzdata"), is_told, "{log}");
+    }
+}

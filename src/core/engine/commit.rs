@@ -23,7 +23,7 @@ use crate::config::{
     needs_restart,
 };
 use crate::core::effect::Effect;
-use crate::models::{ProgramConfig, SupervisorConfig};
+use crate::models::{ProgramConfig, ProgramType, SupervisorConfig};
 use crate::process::{self, Desired, Initiator, Moment, ProcessState};
 use crate::util::quick_hash::QuickState;
 use crate::util::sort::{sort, sort_by};
@@ -352,7 +352,7 @@ impl Engine {
             }
         };
         let chosen = self.registry.present_in_order().into_iter();
-        let chosen = chosen.filter(|(_, entry)| stale(entry) && wanted(entry));
+        let chosen = chosen.filter(|(_, entry)| stale(entry) && wanted(entry) && !is_left_to_its_schedule(entry));
         let chosen: Vec<(ProcId, String, bool)> =
             chosen.map(|(id, entry)| (id, entry.name().to_owned(), entry.machine.is_engaged())).collect();
         let (running, down): (Vec<_>, Vec<_>) = chosen.iter().partition(|(_, _, has_run)| *has_run);
@@ -586,6 +586,15 @@ impl Engine {
             (None, taken_back) => self.refuse(token, Refusal::NothingToConfirm { taken_back }),
         }
     }
+}
+
+/// Is it a job that the clock starts? What runs of it comes to its end with the settings that it has begun with, and what has
+/// failed waits for its time: the new settings are those of the next run.
+fn is_left_to_its_schedule(entry: &Entry) -> bool {
+    let is_oneshot = |config: &ProgramConfig| config.program_type == ProgramType::Oneshot;
+    let run = entry.machine.run_config().unwrap_or(entry.config());
+    let is_job = is_oneshot(run) && is_oneshot(entry.config()) && !run.schedule.times.is_empty();
+    is_job && (entry.machine.is_engaged() || entry.machine.state() == ProcessState::Fatal)
 }
 
 /// Is it wanted up, and not through with its work?

@@ -353,7 +353,13 @@ impl Engine {
                     self.check_missed(owner, generation, error);
                 }
                 end @ (TaskEnd::SpawnFailed(_) | TaskEnd::Exited { .. } | TaskEnd::TimedOut { .. }) => {
-                    self.checked(owner, generation, purpose, end.into());
+                    let result = match purpose {
+                        CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::StartCondition(_) => {
+                            HealthCheckResult::of_check(end)
+                        }
+                        CheckPurpose::HealthAction | CheckPurpose::OutputAction { .. } => end.into(),
+                    };
+                    self.checked(owner, generation, purpose, result);
                 }
             },
             Purpose::Check { .. } => {}

@@ -2,7 +2,7 @@
 
 mod clocks;
 
-use super::bench::Bench;
+use super::bench::{self, Bench};
 use super::*;
 use crate::models::{Catchup, Overlap, ProgramType, ScheduleConfig};
 use crate::process::{Cause, ScheduleNote};
@@ -188,6 +188,29 @@ fn a_changed_schedule_is_live() {
     bench.load(&[scheduled("p", &["every 10s"])]);
     bench.pass(10);
     assert_eq!(bench.runs(), 2);
+}
+
+/// Nobody wants half a backup because the next one is to be made otherwise.
+#[test]
+fn an_update_lets_a_run_end_that_is_under_way_and_the_next_one_has_the_new_settings() {
+    let with = |command: &str| ProgramConfig { command: command.to_owned(), ..scheduled("p", &["every 1h"]) };
+    let mut bench = begun(&[with("old")]);
+    bench.pass(HOUR);
+    assert_eq!((bench.runs(), bench.state("p")), (1, ProcessState::Starting));
+    bench.ask(1, bench::update(None));
+    bench.load(&[with("new")]);
+    assert!(matches!(bench.reply(), Reply::Updated(updated) if updated.restarted.is_empty()), "it is answered at once");
+    bench.pass(60);
+    assert_eq!((bench.runs(), bench.state("p")), (1, ProcessState::Starting), "it goes on");
+    assert_eq!(bench.entry(0).machine.run_config().map(|run| run.command.as_str()), Some("old"));
+    bench.end(0, Exit::Code(1));
+    assert_eq!(bench.state("p"), ProcessState::Fatal);
+    bench.ask(2, bench::update(None));
+    bench.load(&[with("newer")]);
+    bench.pass(60);
+    assert_eq!((bench.runs(), bench.state("p")), (1, ProcessState::Fatal), "what has failed waits for its time");
+    bench.pass(HOUR);
+    assert_eq!(bench.entry(0).machine.run_config().map(|run| run.command.as_str()), Some("newer"));
 }
 
 #[test]
