@@ -10,7 +10,9 @@ use super::orphan_note::Bystanders;
 use crate::models::{Hook, ProgramConfig, what_is_lost};
 #[cfg(feature = "xmlrpc")]
 use crate::process::Failure;
-use crate::process::{Cause, Condition, Exit, HookFailure, LastWords, Moment, ProcessState, Told, signal_text};
+use crate::process::{
+    Cause, Condition, Exit, HookFailure, LastWords, Moment, ProcessState, SpawnError, Told, signal_text,
+};
 
 /// A hook that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +99,8 @@ pub struct StatusRow {
     pub output_trouble: Option<Arc<str>>,
     /// An event listener that gets no more events: what it has said in place of an answer.
     pub listener_said: Option<Arc<str>>,
+    /// Why the daemon could not make its last health check, for the want of something of its own.
+    pub check_missed: Option<Box<SpawnError>>,
     /// Processes of an earlier daemon that are left alone.
     pub bystanders: Option<Bystanders>,
     /// The process; `None` where there is none.
@@ -188,6 +192,9 @@ impl StatusRow {
         }
         if let Some(said) = &self.listener_said {
             line.push_str(&format!("; it gets no more events, because it has said '{said}'"));
+        }
+        if let Some(error) = &self.check_missed {
+            line.push_str(&format!("; its health can not be checked: {error}"));
         }
         if let Some(bystanders) = &self.bystanders {
             line.push_str(&format!("; {bystanders}"));

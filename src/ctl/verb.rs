@@ -297,7 +297,7 @@ static OPTIONS: [Spelling; 32] = [
     spelling(Opt::Secrets, None, "secrets", "", "with the values of 'environment'"),
     spelling(Opt::Name, None, "name", "NAME", "what it is called"),
     spelling(Opt::Set, None, "set", "KEY=VALUE", "a key of a program, as in a file"),
-    spelling(Opt::Wait, None, "wait", "", "show its output, and exit as it does"),
+    spelling(Opt::Wait, None, "wait", "", "show its output, exit as it does; it reads nothing"),
     spelling(Opt::Pty, None, "pty", "", "the same, on a terminal of its own"),
     spelling(Opt::Now, None, "now", "", "also stop or start them"),
     spelling(Opt::Save, None, "save", "", "also after a restart of the daemon"),

@@ -82,7 +82,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "max_lifetime" => restart.max_lifetime = |text| seconds(text, 0); Section Restart; "0";
         "seconds after which it is restarted in order, a tenth more or less; instances one after the other, each when the one before is `RUNNING`; 0: never"),
     key!(Program "schedule" => schedule.times by schedule; Section Live; "";
-        "when it is started by the clock, one on a line: the five fields of cron(8) (`0 3 * * *`; six: the first is the second), `@daily` and the like, `every 15m`, `every 90s after end`; then `type` is `oneshot` and `autostart` is `false`, unless they are set"),
+        "when it is started by the clock, one on a line: the five fields of cron(8) (`0 3 * * *`; six: the first is the second), `@daily` and the like, `every 15m` from the daemon's start on, `every 90s after end`; then `type` is `oneshot` and `autostart` is `false`, unless they are set"),
     key!(Program "schedule_timezone" => schedule.timezone by schedule_timezone; Section Live; "";
         "the time zone of these times: a name such as `Europe/Berlin`, or `UTC`; else the system's"),
     key!(Program "schedule_overlap" => schedule.overlap = overlap; Section Live; "skip";
@@ -199,7 +199,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "oom_score_adj" => confinement.oom_score_adj = oom_score_adj; Section Restart; "";
         "how readily the kernel kills it when memory is used up: from -1000 (never) to 1000"),
     key!(Program "no_new_privs" => confinement.no_new_privs = boolean; Section Restart; "false";
-        "setuid programs and file capabilities gain nothing"),
+        "neither it nor what it starts gains rights by setuid programs or file capabilities: no `sudo`"),
     key!(Program "capabilities" => confinement.capabilities = capabilities; Section Restart; "";
         "all that it has, as an unprivileged `user` too, and the most that anything it executes can get: names such as `net_bind_service, sys_nice`; empty: none; without the key as its user has them"),
     key!(Program "pdeathsig" => pdeathsig = boolean; Section Restart; "true"; "SIGKILL the program if the daemon dies"),
@@ -232,7 +232,7 @@ pub(crate) static PROGRAM: &[KeyRow<ProgramConfig>] = &[
     key!(Program "start_when_timeout" => start_when_timeout = |text| seconds(text, 0); Section Live; "0";
         "seconds within which that has to hold, else it was a failed attempt; 0: no limit"),
     key!(Program "reconcile" => reconcile = reconcile; Section Restart; "auto";
-        "what a daemon that was killed left of it: `auto` (what is certainly its own is stopped before it starts), `kill` (what has left its session, too), `warn`, `off`"),
+        "what happens at the start with processes that a daemon which was killed has left of it: `auto` (what is certainly its own is stopped before it starts), `kill` (what has left its session, too), `warn`, `off`"),
     key!(Program "healthcheck_type" as "healthcheck.type" => healthcheck.check_type = health_check_type; Instance Restart; "none";
         "`none`, `tcp` or `unix` (a connection is accepted), `http` (an answer with a good status) or `script` (a command exits with 0)"),
     key!(Program "healthcheck_interval" => healthcheck.interval = |text| seconds(text, 1); Instance Restart; "30";

@@ -80,6 +80,9 @@ impl Engine {
     /// A check of health could not be made: the trouble is the daemon's, and says nothing of the program.
     pub(super) fn check_missed(&mut self, id: ProcId, generation: Generation, error: &SpawnError) {
         self.note_shortage(error);
+        if let Some(entry) = self.registry.get_mut(id).filter(|entry| entry.machine.generation() == generation) {
+            entry.check_missed = Some(Box::new(error.clone()));
+        }
         self.tell(id, process::Event::HealthMissed { generation });
     }
 

@@ -111,6 +111,7 @@ impl Engine {
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.last_words = None;
         entry.listener_said = None;
+        entry.check_missed = None;
         entry.draining = false;
         entry.probe_pause = None;
         // Where a pre_start was run, with the settings of that.
@@ -312,20 +313,16 @@ impl Engine {
     }
 
     pub(super) fn health(&mut self, id: ProcId, generation: Generation, result: HealthCheckResult) {
-        let Some(entry) = self.registry.get(id) else { return };
+        let Some(entry) = self.registry.get_mut(id) else { return };
         if entry.machine.generation() != generation || entry.machine.pid().is_none() {
             return;
         }
+        entry.check_missed = None;
+        let (program, pid) = (Arc::clone(entry.config()), entry.machine.pid());
         let HealthCheckResult { healthy, message } = result;
         self.announce(
             Some(id),
-            Announcement::Health {
-                program: Arc::clone(entry.config()),
-                at: self.now,
-                pid: entry.machine.pid(),
-                healthy,
-                message: message.as_str().into(),
-            },
+            Announcement::Health { program, at: self.now, pid, healthy, message: message.as_str().into() },
         );
         self.deliver_announcements();
         self.tell(id, process::Event::HealthReported { generation, healthy, message });

@@ -14,7 +14,7 @@ use super::transient::Transient;
 use crate::api::ToStop;
 use crate::api::{Bystanders, Counts, NameHint, NextRun, ProcId, Reached, Refusal, RunningHook, StatusRow};
 use crate::models::{ProgramConfig, ProgramType, StreamKind};
-use crate::process::{Cause, Condition, HookFailure, LastWords, Machine, Moment};
+use crate::process::{Cause, Condition, HookFailure, LastWords, Machine, Moment, SpawnError};
 use crate::util::did_you_mean::closest;
 use crate::util::sort::sort_by;
 use crate::util::sorted::SortedMap;
@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub(super) detached: bool,
     /// An event listener that gets no more events: what it has said in place of an answer.
     pub(super) listener_said: Option<Arc<str>>,
+    /// Why its last health check could not be made, where that was the daemon's trouble.
+    pub(super) check_missed: Option<Box<SpawnError>>,
     /// The output of a run that has just ended is being read.
     pub(super) draining: bool,
     /// The requests that wait for this process.
@@ -71,6 +73,7 @@ impl Entry {
             output_trouble: None,
             detached: false,
             listener_said: None,
+            check_missed: None,
             draining: false,
             waiters: Vec::new(),
             queued: false,
@@ -185,6 +188,7 @@ impl Entry {
             last_words: self.last_words.as_deref().cloned(),
             output_trouble: self.output_trouble(),
             listener_said: self.listener_said.clone(),
+            check_missed: self.check_missed.clone().filter(|_| self.machine.pid().is_some()),
             bystanders,
             pid: machine.pid(),
             paused: None,

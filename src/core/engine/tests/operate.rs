@@ -3,8 +3,9 @@
 use super::bench::{BY, OWN_PID, act_on_terms, checked, quick, update, wait};
 use super::*;
 use crate::api::{LogLevel, NextStep, Query, Unreached};
+use crate::core::effect::CheckPurpose;
 use crate::models::{AutoRestart, Power};
-use crate::process::{RemoteCaller, SignalTarget};
+use crate::process::{RemoteCaller, SignalTarget, SpawnStage};
 
 const NO_WAIT: Terms = Terms { wait: false, timeout: None, only: false };
 
@@ -485,6 +486,20 @@ fn orphans_that_nothing_ends_hold_up_the_end_for_a_while_only() {
         assert_eq!((kills > before, bench.engine.finished()), (are_killed, finished));
         before = kills;
     }
+}
+
+/// What the daemon is short of says nothing of the program, and is told until a check has been made.
+#[test]
+fn a_health_check_that_the_daemon_could_not_make_is_told_of_the_program() {
+    let mut bench = Bench::new(&[quick("p")]);
+    bench.start(1, "p");
+    let (pid, generation) = (bench.describe("p"), bench.entry(0).machine.generation());
+    let error = Box::new(SpawnError::system(SpawnStage::Fork, "a process", 11));
+    bench.handle(Input::CheckMissed { id: 0, generation, error });
+    assert!(bench.describe("p").contains("; its health can not be checked: "), "{}", bench.describe("p"));
+    let result = HealthCheckResult { healthy: true, message: "fine".to_owned() };
+    bench.handle(Input::Checked { id: 0, generation, purpose: CheckPurpose::Health, result });
+    assert_eq!(bench.describe("p"), pid);
 }
 
 /// The note comes from another thread: by then the listener may have been restarted.
