@@ -37,6 +37,13 @@ pub(super) fn is_unknown_command(error: &ClientError) -> bool {
     error.code() == Some(ErrorCode::UnknownCommand.as_str())
 }
 
+/// Whether a daemon answers so that takes one name only. What is wrong with a name is told with that; that there is none, by a daemon
+/// that has looked for one.
+pub(super) fn is_of_old_daemon(error: &ClientError) -> bool {
+    let old = [ErrorCode::InvalidRequest, ErrorCode::NotFound, ErrorCode::UnknownCommand].map(ErrorCode::as_str);
+    error.code().is_some_and(|code| old.contains(&code))
+}
+
 /// The exit code for an error.
 pub(super) fn code_of(error: &ClientError) -> u8 {
     match error {

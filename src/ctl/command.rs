@@ -1,20 +1,17 @@
 //! Verbs that command several processes: in one operation, so that those that need each other are done in order; what has no such
 //! operation, and a daemon that does not know it, concurrently.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use serde_json::{Value, json};
 
-use super::call::{Call, answer_code, code_of, explain, fail_at, is_unknown_command};
+use super::call::{Call, answer_code, code_of, explain, fail_at, is_of_old_daemon};
 use super::exit::{DONE, FAILED};
 use super::print::{complain, print};
 use super::progress::{Outcome, Progress, tell};
+use super::rolling::{Rolling, needed_first};
 use super::targets::{Kind, targets};
 use super::text::printable_lines;
 use super::verb::Opt;
 use crate::client::{ClientError, Controller, Results, Terms, WaitFor};
-use crate::codec::frames::ErrorCode;
 
 /// The number of commands under way at a time. Each has a connection of its own; the daemon takes a few hundred.
 const AT_A_TIME: usize = 32;
@@ -23,6 +20,8 @@ const AT_A_TIME: usize = 32;
 struct Batch {
     kind: Kind,
     at_a_time: usize,
+    /// What others of them need comes before these, in whatever order they are named.
+    needed_first: bool,
     /// The answers come when the effect has been reached.
     waits: bool,
 }
@@ -113,60 +112,9 @@ pub(super) fn restart(call: &Call<'_>) -> u8 {
         );
     }
     let (controller, terms) = (call.patient(), terms(call));
-    let batch = Batch { kind: Kind::Processes, at_a_time: 1, waits: terms.wait };
-    let rolling = Rolling { controller: &controller, force, terms, restarted_with: Mutex::default() };
+    let batch = Batch { kind: Kind::Processes, at_a_time: 1, needed_first: true, waits: terms.wait };
+    let rolling = Rolling::new(&controller, force, terms);
     on_each(call, &call.args.names, &batch, None, &|name| rolling.roll(name))
-}
-
-/// A restart of one after the other.
-struct Rolling<'a> {
-    controller: &'a Controller,
-    force: bool,
-    terms: Terms,
-    /// Those that were restarted because they need one that came before them, with its name: once is enough.
-    restarted_with: Mutex<HashMap<String, String>>,
-}
-
-impl Rolling<'_> {
-    /// Restarts one, unless it was restarted with another one, and waits until it is `RUNNING` and healthy.
-    fn roll(&self, name: &str) -> Result<String, ClientError> {
-        let with = self.restarted_with().get(name).cloned();
-        let restarted = match with {
-            Some(other) => format!("Restarted {name} with {other}"),
-            None => self.restart(name)?,
-        };
-        match self.controller.wait_for(name, WaitFor::Healthy, self.terms.timeout) {
-            Ok(_) => Ok(restarted),
-            Err(error) if is_unknown_command(&error) => {
-                let message = format!("{restarted}, but this daemon can't tell when it is healthy ({error})");
-                Err(ClientError::Failed { code: None, refusal: None, message, cause_data: None })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// As an operation on several: its answer names those that were restarted with it.
-    fn restart(&self, name: &str) -> Result<String, ClientError> {
-        let done = self.controller.restart_processes(&[name.to_owned()], self.force, self.terms);
-        if done.as_ref().is_err_and(is_of_old_daemon) {
-            return self.controller.restart_process_with(name, self.force, self.terms);
-        }
-        let Results { mut results, also } = done?;
-        let Some((_, restarted)) = results.pop() else {
-            let message = format!("the daemon does not say what became of {name}");
-            return Err(ClientError::Failed { code: None, refusal: None, message, cause_data: None });
-        };
-        let mut message = restarted?;
-        if !also.is_empty() {
-            message.push_str(&format!(", and what needs it: {}", also.join(", ")));
-        }
-        self.restarted_with().extend(also.into_iter().map(|other| (other, name.to_owned())));
-        Ok(message)
-    }
-
-    fn restarted_with(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        self.restarted_with.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// `signal [--group] SIGNAL NAME...`
@@ -175,7 +123,7 @@ pub(super) fn signal(call: &Call<'_>) -> u8 {
         Some(split) => split,
         None => return FAILED,
     };
-    let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, waits: false };
+    let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, needed_first: false, waits: false };
     let as_group = call.args.has(Opt::Group);
     on_each(call, names, &batch, None, &|name| match as_group {
         true => call.controller.signal_group(name, signal),
@@ -189,21 +137,21 @@ fn terms(call: &Call<'_>) -> Terms {
 
 fn on_terms(call: &Call<'_>, kind: Kind, one: One<'_>) -> u8 {
     let (controller, terms) = (call.patient(), terms(call));
-    let batch = Batch { kind, at_a_time: AT_A_TIME, waits: terms.wait };
+    let batch = Batch { kind, at_a_time: AT_A_TIME, needed_first: false, waits: terms.wait };
     on_each(call, &call.args.names, &batch, None, &|name| one(&controller, name, terms))
 }
 
 /// Several are one operation.
 fn in_order(call: &Call<'_>, one: One<'_>, all: All<'_>) -> u8 {
     let (controller, terms) = (call.patient(), terms(call));
-    let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, waits: terms.wait };
+    let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, needed_first: false, waits: terms.wait };
     let all = |names: &[String]| all(&controller, names, terms);
     on_each(call, &call.args.names, &batch, Some(&all), &|name| one(&controller, name, terms))
 }
 
 /// Commands everything that the words select: in one operation where there is one, else several at a time (one at a time: up
-/// to the first failure). Reports the results in the order of the words: each as soon as those before it are known, or those of one
-/// operation together. The exit code is that of the first failure.
+/// to the first failure). Reports the results in the order of the words, or in that of the dependencies where what is needed comes
+/// first: each as soon as those before it are known, or those of one operation together. The exit code is that of the first failure.
 fn on_each(
     call: &Call<'_>,
     words: &[String],
@@ -215,6 +163,7 @@ fn on_each(
         Ok(found) => found,
         Err(error) => return fail_at(call, error),
     };
+    let targets = if batch.needed_first { needed_first(call.controller, targets) } else { targets };
     let progress = Progress::new(call, targets, batch.at_a_time == 1);
     let work = || progress.work(act);
     let everything = || {
@@ -250,13 +199,6 @@ fn all_at_once(progress: &Progress<'_>, all: AtOnce<'_>) -> Option<Result<Result
         return None;
     }
     Some(result)
-}
-
-/// Whether a daemon answers so that takes one name only. What is wrong with a name is told with that; that there is none, by a daemon
-/// that has looked for one.
-fn is_of_old_daemon(error: &ClientError) -> bool {
-    let old = [ErrorCode::InvalidRequest, ErrorCode::NotFound, ErrorCode::UnknownCommand].map(ErrorCode::as_str);
-    error.code().is_some_and(|code| old.contains(&code))
 }
 
 fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String>, also: &[String]) -> u8 {

@@ -28,6 +28,7 @@ mod print;
 mod progress;
 mod prompt;
 mod query;
+mod rolling;
 mod socket;
 mod status;
 mod stdin;

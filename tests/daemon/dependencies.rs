@@ -196,6 +196,19 @@ fn a_stop_of_all_is_one_operation_in_the_order_of_what_is_wanted_and_what_comes_
     assert_eq!(lines(&daemon)[6..], ["start db", "start api", "start web"]);
 }
 
+/// The one that needs the other is named first: it was restarted in its own turn, and then with the other.
+#[test]
+fn a_rolling_restart_goes_by_the_dependencies_whatever_is_named_first() {
+    let daemon = Daemon::start(&[writes("db", ""), writes("web", "requires = db")].concat());
+    daemon.wait_state("web", "RUNNING");
+    wait_until("both have written", || lines(&daemon).len() == 2);
+    let (code, out, err) = daemon.ctl(&["restart", "--rolling", "web", "db"]);
+    let told = "Restarted db, and what needs it: web\nRestarted web with db\n";
+    assert_eq!((code, out.as_str(), err.as_str()), (0, told, ""));
+    wait_until("both have written", || lines(&daemon).len() == 6);
+    assert_eq!(lines(&daemon)[2..], ["stop web", "stop db", "start db", "start web"]);
+}
+
 #[test]
 fn blame_tells_what_the_start_took_its_time_for() {
     let sections = "[program:web]\ncommand = sleep 1000\nrequires = db\nstartsecs = 0\n\
