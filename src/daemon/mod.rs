@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::config::{self, ConfigError, Loaded, Secrets};
+use crate::config::{self, ConfigError, Diagnostic, Loaded, Secrets};
 use crate::core::{Logging, RunError, RunOptions, Supervisor, termination};
 use crate::sys;
 use crate::sys::daemon::{Fork, ReadyWriter};
@@ -211,6 +211,7 @@ fn run(
 ) -> u8 {
     let args: Arc<Args> = Arc::from(args);
     let foreground = ready.is_none();
+    let mut warnings = std::mem::take(&mut loaded.warnings);
     loop {
         let restart = Rc::new(Cell::new(false));
         let given = loaded.logfile_given;
@@ -230,7 +231,8 @@ fn run(
             ends_process: true,
             on_ready: None,
         };
-        let ways = Ways { ready: ready.take(), foreground, was_kept: args.kept_in_foreground };
+        let (ready, warnings) = (ready.take(), std::mem::take(&mut warnings));
+        let ways = Ways { ready, warnings, foreground, was_kept: args.kept_in_foreground };
         let code = run_once(&supervisor, options, ways);
         if !restart.get() {
             return code;
@@ -268,6 +270,8 @@ fn load_again(path: &Path, args: &Args) -> Result<Box<Loaded>, ConfigError> {
 struct Ways {
     /// The process that waits for the start.
     ready: Option<ReadyWriter>,
+    /// What was said of the configuration before there was a log.
+    warnings: Vec<Diagnostic>,
     foreground: bool,
     /// It was to detach, and has not.
     was_kept: bool,
@@ -275,10 +279,11 @@ struct Ways {
 
 /// Runs one supervisor to its end, and tells the process that waits for it how its start went.
 fn run_once(supervisor: &Supervisor, mut options: RunOptions, ways: Ways) -> u8 {
-    let Ways { ready, foreground, was_kept } = ways;
+    let Ways { ready, warnings, foreground, was_kept } = ways;
     let slot = Rc::new(Cell::new(ready));
     let waiting = Rc::clone(&slot);
     let on_ready: Box<dyn FnOnce()> = Box::new(move || {
+        warnings.iter().for_each(|warning| crate::logger::warn_in_file(format_args!("{warning}")));
         if was_kept {
             log::warn!("stays in the foreground: PID 1 can't detach, all would end with it; start it with -n");
         }

@@ -125,6 +125,12 @@ pub(super) fn is_discarded() -> bool {
     device.is_some_and(|device| null().is_some_and(|null| null.rdev() == device))
 }
 
+/// Whether standard output is a file.
+pub(super) fn is_file() -> bool {
+    let out = io::stdout().as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
+    out.is_ok_and(|out| out.is_file())
+}
+
 /// Whether both descriptors mean the same file, as after `2>&1`.
 fn same_file() -> bool {
     let identity = |fd: io::Result<std::os::fd::OwnedFd>| {

@@ -161,6 +161,7 @@ pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
     *sink.path.lock().unwrap_or_else(PoisonError::into_inner) = file.as_ref().map(|file| file.path().to_owned());
     sink.set_file(file)?;
     sink.stdout.store(options.stdout && !console::is_discarded(), Ordering::Relaxed);
+    sink.dated.store(console::is_file(), Ordering::Relaxed);
     set_level(options.level);
     Ok(get_logger())
 }
@@ -224,6 +225,12 @@ pub(crate) fn set_limits(maxbytes: u64, backups: u32) {
         sink.set_limits(maxbytes, backups);
         sink.queue.request_reopen();
     }
+}
+
+/// Writes a warning to the file alone: who watches the console was told of it before there was a log.
+pub(crate) fn warn_in_file(warning: fmt::Arguments<'_>) {
+    let Some(sink) = SHARED.get().filter(|sink| sink.wants_file() && log::max_level() >= Level::Warn) else { return };
+    sink.file_line(Line::new(SystemTime::now(), Level::Warn, warning).text().as_bytes());
 }
 
 /// Waits until everything logged so far has been written, at most for `deadline`, and not for a console that nobody has read
@@ -309,6 +316,8 @@ struct Shared {
     backups: AtomicU32,
     to_file: AtomicBool,
     stdout: AtomicBool,
+    /// Standard output is a file, which is read later than today.
+    dated: AtomicBool,
     json: AtomicBool,
     started: Mutex<bool>,
 }
@@ -377,6 +386,10 @@ impl Lines for Shared {
     fn console_format(&self) -> Option<LogFormat> {
         let json = self.json.load(Ordering::Relaxed);
         self.stdout.load(Ordering::Relaxed).then_some(if json { LogFormat::Json } else { LogFormat::Text })
+    }
+
+    fn console_is_dated(&self) -> bool {
+        self.dated.load(Ordering::Relaxed)
     }
 
     fn flush(&self) {

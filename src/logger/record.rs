@@ -22,6 +22,8 @@ pub(super) trait Lines: Sync {
     fn file_line(&self, line: &[u8]);
     /// What a line on the console looks like; `None`: there are none.
     fn console_format(&self) -> Option<LogFormat>;
+    /// Whether lines on the console have the date, as those of the file do.
+    fn console_is_dated(&self) -> bool;
     /// Waits for a bounded time until what was logged has been written.
     fn flush(&self);
 }
@@ -40,7 +42,8 @@ impl DaemonLog {
                 lines.file_line(line);
             }
             if console_is_plain(lines) {
-                let _ = console::write_line(ConsoleStream::Stdout, &[line.get(DATE_BYTES..).unwrap_or_default()]);
+                let begin = if lines.console_is_dated() { 0 } else { DATE_BYTES };
+                let _ = console::write_line(ConsoleStream::Stdout, &[line.get(begin..).unwrap_or_default()]);
             }
         });
         // The console counts what it loses and says so itself.

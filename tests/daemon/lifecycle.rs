@@ -29,6 +29,30 @@ fn start_stop_restart_tell_the_truth() {
     daemon.terminate();
 }
 
+/// Whoever reads it later wants to know of them, and on which day that was.
+#[test]
+fn what_is_warned_of_in_the_configuration_is_in_the_log_file_too_and_lines_in_a_file_have_the_date() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let daemon = Daemon::start_in(
+        dir,
+        "[program:p]\ncommand = sleep 1000\nautostart = false\ncolour = red",
+        &["logfile = DIR/own.log"],
+    );
+    daemon.wait_log("is up (pid ");
+    wait_until("it is written", || {
+        daemon.read("own.log").contains("is up (pid ") && daemon.read("own.log").contains("colour")
+    });
+    let (shown, own) = (&daemon.log(), &daemon.read("own.log"));
+    let warning = "[program:p] colour: unknown key";
+    let lines = |text: &str| text.lines().filter(|line| line.contains(warning)).map(str::to_owned).collect::<Vec<_>>();
+    assert!(matches!(lines(own).as_slice(), [line] if line.contains(" WARN  ")), "{own}");
+    assert!(matches!(lines(shown).as_slice(), [line] if line.starts_with("supervice: warning: ")), "once: {shown}");
+    let date = own.get(..11).expect("a date");
+    assert!(date.as_bytes()[4] == b'-' && date.ends_with(' '), "{own}");
+    assert!(shown.lines().any(|line| line.starts_with(date) && line.contains("is up (pid ")), "{shown}");
+    daemon.terminate();
+}
+
 #[test]
 fn killed_with_9_it_comes_back() {
     let daemon = Daemon::start("[program:web]\ncommand = sleep 1000\nstartsecs = 0");
