@@ -105,6 +105,13 @@ pub enum Announcement {
         /// From where to where, and why.
         transition: Transition,
     },
+    /// A program is executed, and is to be `RUNNING` later.
+    Spawned {
+        /// Its settings.
+        program: Arc<ProgramConfig>,
+        /// The process.
+        pid: i32,
+    },
     /// Something happened to a process that did not change its state.
     Noted {
         /// Its settings.
@@ -311,6 +318,7 @@ impl Announcement {
                 Some(PublicEvent::Readiness { program, at: *at, pid: *pid, lost: None })
             }
             Announcement::Noted { .. }
+            | Announcement::Spawned { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
             | Announcement::Shortage { .. }
@@ -393,7 +401,10 @@ impl Announcement {
                 log::Level::Warn
             }
             Announcement::ExecFailedLate { .. } => log::Level::Error,
-            Announcement::Asked { .. } | Announcement::LogsReopened | Announcement::ClockSet { .. } => log::Level::Info,
+            Announcement::Spawned { .. }
+            | Announcement::Asked { .. }
+            | Announcement::LogsReopened
+            | Announcement::ClockSet { .. } => log::Level::Info,
             Announcement::Orphans(note) if note.is_error() => log::Level::Error,
             Announcement::Denied { right: Right::Read | Right::Logs, .. } => log::Level::Info,
             Announcement::Denied { .. } | Announcement::Failed(_) | Announcement::Orphans(_) => log::Level::Warn,
@@ -491,6 +502,7 @@ impl fmt::Display for Announcement {
                 Some(pid) => write!(f, "{}: {from} -> {to} (pid {pid}): {cause}", program.name),
                 None => write!(f, "{}: {from} -> {to}: {cause}", program.name),
             },
+            Announcement::Spawned { program, pid } => write!(f, "{}: spawned (pid {pid})", program.name),
             Announcement::Begun => f.write_str("everything is set up"),
             Announcement::ClockSet { asleep, .. } if !asleep.is_zero() => {
                 write!(f, "the machine was asleep for {}", span(*asleep))

@@ -29,6 +29,22 @@ fn start_stop_restart_tell_the_truth() {
     daemon.terminate();
 }
 
+/// What is `RUNNING` at once has a line for that.
+#[test]
+fn the_log_has_when_a_program_was_executed_that_is_not_running_at_once() {
+    let sections = "[program:slow]\ncommand = sh -c 'sleep 0.1; echo >&3; exec sleep 1000'\nready = fd:3\n\
+                    [program:job]\ncommand = true\ntype = oneshot\n[program:quick]\ncommand = sleep 1000\nstartsecs = 0";
+    let daemon = Daemon::start(sections);
+    let pid = daemon.wait_state("slow", "RUNNING").pid.expect("a pid");
+    daemon.wait_state("job", "EXITED");
+    daemon.wait_state("quick", "RUNNING");
+    let log = daemon.terminate();
+    let place = |text: &str| log.find(text).unwrap_or_else(|| panic!("no '{text}' in {log}"));
+    assert!(place(&format!("slow: spawned (pid {pid})")) < place("slow: STARTING -> RUNNING"), "{log}");
+    assert!(place("job: spawned (pid ") < place("job: STARTING -> EXITED"), "{log}");
+    assert!(!log.contains("quick: spawned"), "{log}");
+}
+
 /// Whoever reads it later wants to know of them, and on which day that was.
 #[test]
 fn what_is_warned_of_in_the_configuration_is_in_the_log_file_too_and_lines_in_a_file_have_the_date() {

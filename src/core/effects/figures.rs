@@ -35,6 +35,7 @@ impl Effects {
             )
             | Announcement::Transition { .. }
             | Announcement::Noted { .. }
+            | Announcement::Spawned { .. }
             | Announcement::Health { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }

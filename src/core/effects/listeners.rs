@@ -114,6 +114,7 @@ fn other_events(announcement: &Announcement, wanted: ListenerEvents) -> Vec<(Lis
         Announcement::Transition { .. }
         | Announcement::RemoteEvent { .. }
         | Announcement::Noted { .. }
+        | Announcement::Spawned { .. }
         | Announcement::Health { .. }
         | Announcement::Output { .. }
         | Announcement::ExecFailedLate { .. }

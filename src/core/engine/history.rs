@@ -257,6 +257,7 @@ impl Engine {
             }
             Announcement::Noted { at, state, pid, cause, .. } => (*at, *state, *state, *pid, cause.clone()),
             Announcement::Health { .. }
+            | Announcement::Spawned { .. }
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
             | Announcement::Shortage { .. }

@@ -172,10 +172,19 @@ impl Engine {
                 false => process::Event::Spawned { generation, pid },
             },
         );
+        self.note_spawned(id, pid);
         self.watch_changes(id, generation);
         self.watch_usage(id, generation);
         self.watch_oneshot(id);
         self.probe_bystanders_of(id);
+    }
+
+    /// What is `RUNNING` at once has told so: of others, the log has when they were executed.
+    fn note_spawned(&mut self, id: ProcId, pid: i32) {
+        let starts = |entry: &&super::Entry| entry.machine.state() == ProcessState::Starting;
+        if let Some(program) = self.registry.get(id).filter(starts).map(|entry| Arc::clone(entry.config())) {
+            self.announce(Some(id), Announcement::Spawned { program, pid });
+        }
     }
 
     /// A leader has ended and was reaped.

@@ -68,7 +68,7 @@ impl<'h> Row<'h> {
                     cause: Some(cause),
                 }),
                 // They come again and again.
-                Announcement::Health { .. } | Announcement::Begun => None,
+                Announcement::Health { .. } | Announcement::Spawned { .. } | Announcement::Begun => None,
                 Announcement::Output { .. }
                 | Announcement::ExecFailedLate { .. }
                 | Announcement::Shortage { .. }

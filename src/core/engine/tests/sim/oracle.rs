@@ -355,6 +355,7 @@ impl Oracle {
                 | ReloadChange::Removed { .. },
             )
             | Announcement::Noted { .. }
+            | Announcement::Spawned { .. }
             | Announcement::Output { .. }
             | Announcement::StrangerNotified { .. }
             | Announcement::ExecFailedLate { .. }
