@@ -29,6 +29,8 @@ pub enum OutputChange {
     Recovered {
         /// What was lost.
         lost_bytes: u64,
+        /// It is the copy for syslog: all of it was written to the log beside that.
+        is_copy: bool,
     },
 }
 
@@ -522,9 +524,18 @@ impl fmt::Display for Announcement {
             Announcement::Output { program, stream, change: OutputChange::Lost { trouble } } => {
                 write!(f, "{}: {}", program.name, what_is_lost(stream.as_str(), trouble))
             }
-            Announcement::Output { program, stream, change: OutputChange::Recovered { lost_bytes } } => {
-                let (lost, were) = (counted(*lost_bytes, "byte"), choose(*lost_bytes, "was", "were"));
-                write!(f, "{}: {} is written again; {lost} {were} lost", program.name, stream.as_str())
+            Announcement::Output { program, stream, change: OutputChange::Recovered { lost_bytes, is_copy } } => {
+                let (name, stream, lost) = (&program.name, stream.as_str(), counted(*lost_bytes, "byte"));
+                match is_copy {
+                    true => {
+                        let are = choose(*lost_bytes, "is", "are");
+                        write!(f, "{name}: {stream} goes to syslog again; {lost} of it {are} only in the log")
+                    }
+                    false => {
+                        let were = choose(*lost_bytes, "was", "were");
+                        write!(f, "{name}: {stream} is written again; {lost} {were} lost")
+                    }
+                }
             }
             Announcement::ExecFailedLate { program, error } => write!(f, "{}: {error}", program.name),
             Announcement::Shortage { error } => write!(

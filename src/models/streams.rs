@@ -21,10 +21,15 @@ pub(crate) const COPY_IS_LOST: &str = "the copy for syslog is lost: ";
 
 /// What is told of a stream that is in this trouble.
 pub(crate) fn what_is_lost(stream: &str, trouble: &str) -> String {
-    match trouble.starts_with(COPY_IS_LOST) {
+    match is_of_copy(trouble) {
         true => format!("{stream}: {trouble}"),
         false => format!("{stream} is lost: {trouble}"),
     }
+}
+
+/// Whether this trouble is that of a copy, beside which all is written.
+pub(crate) fn is_of_copy(trouble: &str) -> bool {
+    trouble.starts_with(COPY_IS_LOST)
 }
 
 /// Where reading a log begins.

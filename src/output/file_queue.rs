@@ -49,7 +49,8 @@ impl Origin {
         let Origin { program, stream } = self;
         match report {
             Report::Trouble(text) => Note::Trouble { program, stream, text },
-            Report::Recovered(lost_bytes) => Note::Recovered { program, stream, lost_bytes },
+            Report::Recovered(lost_bytes) => Note::Recovered { program, stream, lost_bytes, is_copy: false },
+            Report::CopyRecovered(lost_bytes) => Note::Recovered { program, stream, lost_bytes, is_copy: true },
         }
     }
 }

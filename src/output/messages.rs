@@ -76,6 +76,8 @@ pub enum Note {
         stream: StreamKind,
         /// Bytes of output that were not written.
         lost_bytes: u64,
+        /// It is the copy for syslog: all of it was written to the log beside that.
+        is_copy: bool,
     },
     /// The line has come by which the run tells that it is ready.
     ReadyLine {

@@ -13,6 +13,8 @@ pub(super) enum Report {
     Trouble(String),
     /// It can be written again; so many bytes were lost.
     Recovered(u64),
+    /// The same of a copy, beside which all was written.
+    CopyRecovered(u64),
 }
 
 /// Takes the reports.

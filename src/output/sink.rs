@@ -244,7 +244,7 @@ impl Sink {
 fn of_copy(told: Report) -> Report {
     match told {
         Report::Trouble(text) => Report::Trouble(format!("{COPY_IS_LOST}{text}")),
-        Report::Recovered(lost_bytes) => Report::Recovered(lost_bytes),
+        Report::Recovered(lost_bytes) | Report::CopyRecovered(lost_bytes) => Report::CopyRecovered(lost_bytes),
     }
 }
 

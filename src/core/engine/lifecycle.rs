@@ -8,6 +8,7 @@ use super::{Engine, FIRST_EXEC_PROBE};
 use crate::api::{Announcement, OutputChange, ProcId};
 use crate::core::effect::{CheckPurpose, Effect, GroupLeft, Signal};
 use crate::health::HealthCheckResult;
+use crate::models::is_of_copy;
 use crate::output::Note;
 use crate::process::{
     self, Action, Cause, Exit, Generation, Initiator, KillWhy, LastWords, ProcessState, ReadyReport, SignalTarget,
@@ -373,12 +374,14 @@ impl Engine {
                     entry.listener_said = Some(said.into());
                 }
             }
-            Note::Recovered { program, stream, lost_bytes } => {
-                self.count_lost_output(program, lost_bytes);
+            Note::Recovered { program, stream, lost_bytes, is_copy } => {
+                if !is_copy {
+                    self.count_lost_output(program, lost_bytes);
+                }
                 let Some(entry) = self.registry.get_mut(program) else { return };
-                *entry.trouble(stream) = None;
+                entry.trouble(stream).take_if(|trouble| is_of_copy(trouble) == is_copy);
                 let config = Arc::clone(entry.config());
-                let change = OutputChange::Recovered { lost_bytes };
+                let change = OutputChange::Recovered { lost_bytes, is_copy };
                 self.announce(Some(program), Announcement::Output { program: config, stream, change });
             }
         }

@@ -190,10 +190,40 @@ fn trouble_with_one_stream_is_not_over_when_the_other_is_well_again() {
         let text = format!("{} full", stream.as_str());
         bench.handle(Input::Output(Note::Trouble { program: 0, stream, text }));
     }
-    bench.handle(Input::Output(Note::Recovered { program: 0, stream: StreamKind::Stderr, lost_bytes: 1 }));
+    bench.handle(Input::Output(Note::Recovered {
+        program: 0,
+        stream: StreamKind::Stderr,
+        lost_bytes: 1,
+        is_copy: false,
+    }));
     assert_eq!(bench.row("p").output_trouble.as_deref(), Some("stdout full"));
     assert_eq!(bench.describe("p"), "not started; output is lost: stdout full");
-    bench.handle(Input::Output(Note::Recovered { program: 0, stream: StreamKind::Stdout, lost_bytes: 1 }));
+    bench.handle(Input::Output(Note::Recovered {
+        program: 0,
+        stream: StreamKind::Stdout,
+        lost_bytes: 1,
+        is_copy: false,
+    }));
+    assert_eq!(bench.describe("p"), "not started");
+}
+
+#[test]
+fn the_copy_for_syslog_and_the_log_beside_it_are_told_apart() {
+    let mut bench = Bench::new(&[program("p")]);
+    let stream = StreamKind::Stdout;
+    let copy = format!("{}gone", crate::models::COPY_IS_LOST);
+    let recovered = |is_copy| Input::Output(Note::Recovered { program: 0, stream, lost_bytes: 9, is_copy });
+    let trouble = |text: &str| Input::Output(Note::Trouble { program: 0, stream, text: text.to_owned() });
+    bench.handle(trouble("full"));
+    bench.handle(recovered(true));
+    assert_eq!(bench.describe("p"), "not started; output is lost: full");
+    assert_eq!(bench.entry(0).counts.lost_output, 0, "the log has it");
+    bench.handle(recovered(false));
+    assert_eq!((bench.describe("p").as_str(), bench.entry(0).counts.lost_output), ("not started", 9));
+    bench.handle(trouble(&copy));
+    bench.handle(recovered(false));
+    assert_eq!(bench.describe("p"), "not started; output: the copy for syslog is lost: gone");
+    bench.handle(recovered(true));
     assert_eq!(bench.describe("p"), "not started");
 }
 

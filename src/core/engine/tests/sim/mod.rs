@@ -345,7 +345,7 @@ impl Sim {
                 let id = self.system.random.small(8);
                 let (stream, text) = (StreamKind::Stdout, "no room".to_owned());
                 let trouble = Note::Trouble { program: id, stream, text };
-                let recovered = Note::Recovered { program: id, stream, lost_bytes: 1 };
+                let recovered = Note::Recovered { program: id, stream, lost_bytes: 1, is_copy: false };
                 let note = if self.system.random.chance(50) { trouble } else { recovered };
                 self.handle(Input::Output(note))
             }
