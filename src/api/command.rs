@@ -12,7 +12,7 @@ use super::run::Run;
 use crate::models::Power;
 #[cfg(feature = "attach")]
 use crate::models::WindowSize;
-use crate::process::{SignalTarget, signal_name};
+use crate::process::{SignalTarget, bare_signal};
 use crate::util::log_level;
 use crate::util::plural::counted;
 
@@ -267,10 +267,7 @@ impl fmt::Display for Command {
                     SignalTarget::Leader => "",
                     SignalTarget::Group => "--group ",
                 };
-                match signal_name(*signal) {
-                    Some(signal) => write!(f, "signal {group}{signal} {name}"),
-                    None => write!(f, "signal {group}{signal} {name}"),
-                }
+                write!(f, "signal {group}{} {name}", bare_signal(*signal))
             }
             Command::Pause { name } => write!(f, "pause {name}"),
             Command::Resume { name } => write!(f, "resume {name}"),

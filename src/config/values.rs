@@ -13,7 +13,7 @@ use crate::models::{
     AutoRestart, DefaultOutput, ExitCode, ExitOn, HealthAction, HealthCheckType, LogFormat, LogSync, NotifyAccess,
     ProgramType, Readiness, Reconcile, StartCondition, Statuses, Stdin, StopScope,
 };
-use crate::process::{signal_name, signal_number};
+use crate::process::{bare_signal, signal_name, signal_number};
 use crate::util::did_you_mean::closest;
 use crate::util::line_pattern::LinePattern;
 use crate::util::log_level;
@@ -22,8 +22,6 @@ use crate::util::log_level;
 pub(crate) const MAX_BACKUPS: u32 = 1000;
 /// The newest output that may be kept in memory for one stream, in bytes.
 const MAX_LOG_BUFFER_BYTES: u64 = 16 * 1024 * 1024;
-/// The C library keeps the signals below for itself.
-const FIRST_REAL_TIME: u8 = 34;
 
 /// `yes true on 1` and `no false off 0`, in any case.
 pub(crate) fn boolean(text: &str) -> Result<bool, Fault> {
@@ -388,10 +386,7 @@ pub(crate) fn signal(text: &str) -> Result<String, Fault> {
         };
         return Err(Fault::new("not a signal", hint));
     };
-    Ok(match signal_name(number) {
-        Some(name) => name.to_owned(),
-        None => format!("RTMIN+{}", number.saturating_sub(FIRST_REAL_TIME)),
-    })
+    Ok(bare_signal(number))
 }
 
 /// How many signals a stop may consist of.

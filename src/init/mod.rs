@@ -20,7 +20,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::process::{Exit, signal_name};
+use crate::process::{Exit, signal_text};
 use crate::sys::exec_trouble;
 use crate::sys::init::{self as kernel, Place, Signals};
 use crate::sys::reap;
@@ -316,14 +316,11 @@ impl Init<'_> {
     }
 }
 
-/// `SIGTERM`, or `signal 40`.
+/// `SIGTERM`.
 struct Name(u8);
 
 impl Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match signal_name(self.0) {
-            Some(name) => write!(f, "SIG{name}"),
-            None => write!(f, "signal {}", self.0),
-        }
+        f.write_str(&signal_text(self.0))
     }
 }

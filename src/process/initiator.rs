@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::restart_reason::RestartReason;
-use super::state::signal_name;
+use super::state::signal_text;
 
 /// A client of a control socket, as the kernel knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,20 +224,14 @@ impl fmt::Display for Who<'_> {
         match self.0 {
             Initiator::Autostart => f.write_str("autostart"),
             Initiator::Embedder => f.write_str("the embedding program"),
-            Initiator::Signal { signal } => match signal_name(*signal) {
-                Some(name) => write!(f, "SIG{name}"),
-                None => write!(f, "signal {signal}"),
-            },
+            Initiator::Signal { signal } => f.write_str(&signal_text(*signal)),
             Initiator::Client(caller) => caller.fmt(f),
             Initiator::Remote(caller) => caller.fmt(f),
             Initiator::Reload { by } => match &**by {
                 Initiator::Client(caller) => caller.fmt(f),
                 Initiator::Remote(caller) => caller.fmt(f),
                 Initiator::Embedder => f.write_str("a reload (the embedding program)"),
-                Initiator::Signal { signal } => match signal_name(*signal) {
-                    Some(name) => write!(f, "a reload (SIG{name})"),
-                    None => write!(f, "a reload (signal {signal})"),
-                },
+                Initiator::Signal { signal } => write!(f, "a reload ({})", signal_text(*signal)),
                 Initiator::Autostart
                 | Initiator::Reload { .. }
                 | Initiator::Rollback

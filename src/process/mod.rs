@@ -48,8 +48,8 @@ pub(crate) use scan::{ProcessFacts, ProcessId, ScanFacts, TaggedProcess};
 pub use schedule_note::ScheduleNote;
 pub use signal_target::SignalTarget;
 pub(crate) use span::span;
-pub(crate) use state::signal_text;
 pub use state::{Exit, ProcessState, SpawnError, SpawnStage, signal_name, signal_number};
+pub(crate) use state::{bare_signal, signal_text};
 pub use stdin::StdinRefusal;
 #[cfg(feature = "xmlrpc")]
 pub(crate) use stop_signals::first_stop_signal;

@@ -100,10 +100,7 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exit::Code(code) => write!(f, "exit code {code}"),
-            Exit::Signal(signal) => match signal_name(*signal) {
-                Some(name) => write!(f, "killed by SIG{name}"),
-                None => write!(f, "killed by signal {signal}"),
-            },
+            Exit::Signal(signal) => write!(f, "killed by {}", signal_text(*signal)),
         }
     }
 }
@@ -322,6 +319,9 @@ pub fn signal_name(signal: u8) -> Option<&'static str> {
     SIGNALS.get(usize::from(signal).checked_sub(1)?).copied()
 }
 
+/// The real-time signals that the C library leaves to programs.
+const REAL_TIME: std::ops::RangeInclusive<u8> = 34..=64;
+
 /// The number of a signal given by name (with or without `SIG`, any case), by number, or as
 /// `RTMIN+n`/`RTMAX-n`. `None` for what is no signal.
 ///
@@ -336,7 +336,7 @@ pub fn signal_number(text: &str) -> Option<u8> {
     let text = text.trim();
     if let Some(number) = digits(text) {
         // 32 and 33 are the C library's own.
-        return ((1..=31).contains(&number) || (34..=64).contains(&number)).then_some(number);
+        return ((1..=31).contains(&number) || REAL_TIME.contains(&number)).then_some(number);
     }
     let name = without_prefix(text, "SIG").unwrap_or(text);
     if let Some(rest) = without_prefix(name, "RTMIN") {
@@ -361,17 +361,38 @@ fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     head.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// `SIGHUP`, or `signal 40` where it has no name.
+/// `SIGHUP`, `SIGRTMIN+1`, or `signal 70` for what is none.
 pub(crate) fn signal_text(signal: u8) -> String {
+    match (signal_name(signal), signal) {
+        (Some(name), _) => format!("SIG{name}"),
+        (None, real_time) if REAL_TIME.contains(&real_time) => format!("SIG{}", bare_signal(signal)),
+        (None, _) => format!("signal {signal}"),
+    }
+}
+
+/// As it is written in commands and files: `HUP`, `RTMIN+1`, or the number of what is no signal.
+pub(crate) fn bare_signal(signal: u8) -> String {
     match signal_name(signal) {
-        Some(name) => format!("SIG{name}"),
-        None => format!("signal {signal}"),
+        Some(name) => name.to_owned(),
+        None if REAL_TIME.contains(&signal) => format!("RTMIN+{}", signal - REAL_TIME.start()),
+        None => signal.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_signal_is_told_by_the_name_by_which_it_may_be_given() {
+        for signal in (1..=31).chain(REAL_TIME) {
+            assert_eq!(signal_number(&bare_signal(signal)), Some(signal));
+            assert_eq!(signal_number(&signal_text(signal)), Some(signal));
+        }
+        assert_eq!((bare_signal(35).as_str(), signal_text(35).as_str()), ("RTMIN+1", "SIGRTMIN+1"));
+        assert_eq!((bare_signal(70).as_str(), signal_text(70).as_str()), ("70", "signal 70"));
+        assert_eq!(Exit::Signal(34).to_string(), "killed by SIGRTMIN+0");
+    }
 
     #[test]
     fn three_states_are_down() {

@@ -16,7 +16,7 @@ fn failures_15_the_exit_code_is_that_of_the_program_that_ends_it() {
         ("echo out of milk >&2; exit 3", "exit_on = failure", 3, "out of milk"),
         ("exit 255", "exit_on = failure\nexit_code = 7", 7, "exit code 255"),
         ("ulimit -c 0; kill -SEGV $$", "exit_on = failure", 139, "killed by SIGSEGV"),
-        ("kill -40 $$", "exit_on = failure", 168, "killed by signal 40"),
+        ("kill -40 $$", "exit_on = failure", 168, "killed by SIGRTMIN+6"),
         ("sleep 0.1; exit 4", "exit_on = exit\nstartsecs = 0", 4, "exit code 4"),
         ("exit 5", "exit_on = fatal\nstartretries = 0\nstartsecs = 60", 5, "FATAL"),
         ("exit 0", "exit_on = fatal\nstartretries = 0\nstartsecs = 60", 1, "FATAL"),

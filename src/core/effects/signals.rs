@@ -1,7 +1,7 @@
 //! The signals that are sent to runs.
 
 use crate::core::effect::Signal;
-use crate::process::{SignalTarget, signal_name};
+use crate::process::{SignalTarget, signal_text};
 use crate::sys::proc::Stat;
 use crate::sys::signal::{self, GroupSignal, Leader};
 use crate::util::errno;
@@ -10,11 +10,6 @@ pub(super) const SIGKILL: u8 = 9;
 
 /// As the kernel numbers it on every architecture that we build for.
 pub(super) const SIGCONT: u8 = 18;
-
-/// As it is written: `SIGTERM`.
-fn told(signal: u8) -> String {
-    signal_name(signal).map_or_else(|| format!("signal {signal}"), |name| format!("SIG{name}"))
-}
 
 /// Signals a leader, or its process group.
 pub(super) fn send(name: &str, leader: Leader<'_>, signal: u8, target: SignalTarget) {
@@ -28,17 +23,17 @@ pub(super) fn send(name: &str, leader: Leader<'_>, signal: u8, target: SignalTar
         Ok(GroupSignal::Denied) => {
             log::error!(
                 "{} to {who} {pid} of {name} was denied: it runs as a user whom this daemon may not signal",
-                told(signal)
+                signal_text(signal)
             )
         }
-        Err(error) => log::error!("{} to {who} {pid} of {name}: {}", told(signal), errno::reason(&error)),
+        Err(error) => log::error!("{} to {who} {pid} of {name}: {}", signal_text(signal), errno::reason(&error)),
     }
 }
 
 /// Signals a process of a run that is in another group than the rest of it, and its group.
 pub(super) fn signal_apart(name: &str, descendant: &Stat, signal: Signal, leader: i32) {
     let (pid, number) = (descendant.pid, signal.number);
-    let told = told(number);
+    let told = signal_text(number);
     log::info!("{name}: pid {pid} has left the process group of pid {leader} but is part of its run: {told}");
     let numbers = [Some(number), signal.resume.then_some(SIGCONT)];
     for number in numbers.into_iter().flatten() {

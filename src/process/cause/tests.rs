@@ -247,7 +247,7 @@ fn all() -> Vec<(Cause, &'static str, &'static str)> {
         ),
         (
             Cause::SignalRequested { signal: 40, target: SignalTarget::Group, by: Initiator::Autostart },
-            "signal 40 to its process group requested by autostart",
+            "SIGRTMIN+6 to its process group requested by autostart",
             r#"{"kind":"signal_requested","signal":40,"target":"group","by":{"kind":"autostart"}}"#,
         ),
         (

@@ -248,7 +248,7 @@ fn a_signal_goes_to_what_runs_and_only_to_that() {
     assert_eq!((bench.message().as_str(), bench.system.signals.as_slice()), ("Sent SIGHUP to p", &[(0, 1)][..]));
     bench.ask(1, signal(40));
     assert_eq!(bench.reply(), &Reply::SignalSent { name: name("p"), signal: 40, target: SignalTarget::Leader });
-    assert_eq!(bench.message(), "Sent signal 40 to p");
+    assert_eq!(bench.message(), "Sent SIGRTMIN+6 to p");
     let target = SignalTarget::Group;
     bench.ask(1, Request::Command(Command::Signal { name: name("p"), signal: 1, target }));
     assert_eq!(bench.message(), "Sent SIGHUP to the process group of p");
