@@ -2,14 +2,17 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::call::{Call, fail_at};
+use super::call::{Call, code_of, explain, fail_at};
 use super::exit::{DONE, FAILED};
 use super::print::{complain, print_part, while_read};
 use super::targets::{Kind, targets};
 use super::text::missing;
 use super::verb::Opt;
-use crate::client::{Amount, Follow, OutputPiece};
+use crate::client::{Amount, ClientError, Follow, OutputPiece};
 use crate::codec::frames::DEFAULT_LINES;
+
+/// The word of a daemon that has no program of a name.
+const NO_SUCH_PROCESS: &str = "no_such_process";
 
 /// A line that is longer is shown in pieces where several programs are followed, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -39,17 +42,40 @@ pub(super) fn tail(call: &Call<'_>) -> u8 {
 fn newest(call: &Call<'_>, names: &[String], stderr: bool, amount: Amount) -> u8 {
     let mut code = DONE;
     for (number, name) in names.iter().enumerate() {
-        if names.len() > 1 {
-            let gap = if number > 0 { "\n" } else { "" };
-            show(&[format!("{gap}==> {name} <==\n").as_bytes()]);
-        }
+        let heading = match (names.len(), number) {
+            (1, _) => String::new(),
+            (_, 0) => format!("==> {name} <==\n"),
+            (_, _) => format!("\n==> {name} <==\n"),
+        };
         let outcome = match call.controller.tail(name, stderr, amount) {
-            Ok(bytes) => show(&[&bytes]),
+            Ok(bytes) if stderr && bytes.is_empty() && is_redirected(call, name) => say_redirected(name),
+            Ok(bytes) => show(&[heading.as_bytes(), &bytes]),
+            Err(error) if number > 0 && number + 1 == names.len() => fail_at_last(call, error),
             Err(error) => fail_at(call, error),
         };
         code = if code == DONE { outcome } else { code };
     }
     code
+}
+
+/// What stands last may have been meant for a stream.
+fn fail_at_last(call: &Call<'_>, error: ClientError) -> u8 {
+    if error.refusal() != Some(NO_SUCH_PROCESS) {
+        return fail_at(call, error);
+    }
+    complain(&format!("{}; behind the names stands stdout, stderr or nothing", explain(call, &error)));
+    code_of(&error)
+}
+
+/// Whether what it writes to standard error is in its standard output. A daemon that does not tell its settings does not tell that.
+fn is_redirected(call: &Call<'_>, name: &str) -> bool {
+    let settings = call.controller.settings(name, false).map(|found| found.settings).unwrap_or_default();
+    settings.iter().any(|setting| setting.key == "redirect_stderr" && setting.value == true)
+}
+
+fn say_redirected(name: &str) -> u8 {
+    complain(&format!("{name} has redirect_stderr = true: what it writes to standard error is in its standard output"));
+    FAILED
 }
 
 /// One connection and thread for each name; ends when all have ended.
@@ -78,6 +104,9 @@ fn follow(call: &Call<'_>, names: &[String], stderr: bool, amount: Amount) -> u8
 }
 
 fn follow_one(call: &Call<'_>, name: &str, stderr: bool, amount: Amount, prefix: &str) -> u8 {
+    if stderr && is_redirected(call, name) {
+        return say_redirected(name);
+    }
     let pieces = match call.controller.follow(name, stderr, amount) {
         Ok(pieces) => pieces,
         Err(error) => return fail_at(call, error),

@@ -26,6 +26,7 @@ fn start_stop_restart_tell_the_truth() {
     assert!(!alive(third.pid.expect("a pid")));
     assert_eq!(daemon.status("web").state, "STOPPED");
     assert_eq!(daemon.status("web").pid, None);
+    assert_eq!(daemon.ctl(&["stop", "web"]), (0, "web is not running\n".into(), String::new()));
     daemon.terminate();
 }
 

@@ -508,3 +508,20 @@ fn a_kill_leaves_alone_what_needs_the_killed_only_if_it_is_told_to() {
     assert_eq!(daemon.status("b").state, "STOPPED");
     daemon.terminate();
 }
+
+/// It was an empty answer, and with `-f` a wait for ever.
+#[test]
+fn tail_tells_that_standard_error_is_in_standard_output_and_what_the_last_word_may_be() {
+    let daemon =
+        Daemon::start("[program:p]\ncommand = sh -c 'echo there >&2; exec sleep 1000'\nredirect_stderr = true");
+    daemon.wait_state("p", "RUNNING");
+    wait_until("it has written", || daemon.ctl(&["tail", "p"]) == (0, "there\n".to_owned(), String::new()));
+    let told =
+        "supervicectl: p has redirect_stderr = true: what it writes to standard error is in its standard output\n";
+    for args in [&["tail", "p", "stderr"][..], &["tail", "-f", "p", "stderr"]] {
+        assert_eq!(daemon.ctl(args), (1, String::new(), told.to_owned()), "{args:?}");
+    }
+    let (code, out, err) = daemon.ctl(&["tail", "p", "sderr"]);
+    assert_eq!((code, out.as_str()), (1, "==> p <==\nthere\n"));
+    assert_eq!(err, "supervicectl: no process 'sderr'; behind the names stands stdout, stderr or nothing\n");
+}

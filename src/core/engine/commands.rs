@@ -249,11 +249,12 @@ impl Engine {
                 self.start_in_order(&ids, &by);
                 Vec::new()
             }
-            Act::Stop | Act::Kill | Act::Restart { .. } if already.is_some() => Vec::new(),
+            Act::Kill | Act::Restart { .. } if already.is_some() => Vec::new(),
             Act::Stop | Act::Kill | Act::Restart { .. } => self.act_for_client(act, &ids, &by, terms),
         };
         self.note_word(act, &ids, &dependants);
-        if let Some(name) = already {
+        // Those that need what does not run may have to stop all the same.
+        if let Some(name) = already.filter(|_| dependants.is_empty()) {
             return self.reply(token, Reply::AlreadyThere { act, name });
         }
         let also = self.names_shown_to(&by, &dependants);
@@ -301,7 +302,8 @@ impl Engine {
                 (is_up || entry.machine.is_up()) && !self.is_held(*id)
             }
             Act::Kill => entry.is_settled_down(),
-            Act::Stop | Act::Restart { .. } => false,
+            Act::Stop => entry.machine.state() == ProcessState::Stopped && !self.is_held(*id),
+            Act::Restart { .. } => false,
         }
     }
 

@@ -29,8 +29,8 @@ impl Engine {
                     if !already {
                         awaited.push(id);
                     }
-                    // A start of what is up makes sure that it stays wanted.
-                    if !already || act == Act::Start {
+                    // A start of what is up makes sure that it stays wanted, a stop that nothing of it comes.
+                    if !already || matches!(act, Act::Start | Act::Stop) {
                         ids.push(id);
                     }
                     if already { Named::Already } else { Named::Awaited }
