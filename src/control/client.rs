@@ -248,7 +248,8 @@ impl Client {
         self.protocol = match first {
             b'A'..=b'Z' | b'a'..=b'z' | b'\r' | b'\n' => self.web(),
             _ if self.terms.frames_for_own_user && !self.who.is_own_user() => {
-                let message = "this socket asks for a password: use HTTP, or be root or the daemon's own user";
+                let message = "this socket asks for a password, which goes with HTTP alone: whatever its mode, supervicectl is \
+                               for root and the daemon's own user here; others use supervisorctl, or HTTP by a port";
                 self.link.send(frames::error(ErrorCode::Failed, message));
                 Protocol::Refused
             }

@@ -37,6 +37,25 @@ fn row_119_a_port_of_the_network_without_a_password_is_an_error_unless_it_is_mea
     }
 }
 
+/// supervisord and this daemon know such hashes in one spelling only; the other lets nobody in, or whoever has the hash.
+#[test]
+fn a_hash_in_other_letters_is_told_and_not_shown() {
+    let hash = "516b9783fca517eecbd1d064da2d165310b19759";
+    let capitals = hash.to_ascii_uppercase();
+    let told = |password: &str| {
+        let server = "[unix_http_server]\nfile=%(here)s/x\nusername=u\n";
+        Files::new(&format!("[supervisord]\n{server}password={password}\n[program:p]\ncommand=date\n")).warnings()
+    };
+    for wrong in [format!("{{SHA}}{capitals}"), format!("{{sha}}{hash}"), format!("{{sha256}}{}", "0a".repeat(32))] {
+        let expected = "DIR/main.ini:5: [unix_http_server] password: a hash in these letters is taken for the password \
+                        itself; write {SHA} or {SHA256} in capitals, and the hash in lower case";
+        assert_eq!(told(&wrong), expected, "{wrong}");
+    }
+    for right in [format!("{{SHA}}{hash}"), capitals.clone(), format!("{{SHA}}{hash}0"), "{SHA}".to_owned()] {
+        assert_eq!(told(&right), "", "{right}");
+    }
+}
+
 /// The default that stands for it meanwhile was said to be taken by another one.
 #[test]
 fn a_place_that_is_missing_or_wrong_is_all_that_is_told_of_a_socket() {

@@ -153,7 +153,9 @@ fn is_expected(program: &ProgramConfig, exit: Exit) -> bool {
 fn description(row: &StatusRow, now: Moment, clock: LocalClock, spawnerr: &str) -> String {
     match row.state {
         ProcessState::Running | ProcessState::Unhealthy => {
-            let age = row.started_at.map_or(0, |start| now.saturating_duration_since(start).as_secs());
+            // Whole seconds apart as `start` and `now` are: some clients reckon it themselves.
+            let told = |at| clock.clock.seconds(at);
+            let age = row.started_at.map_or(0, |start| told(now).saturating_sub(told(start)));
             let line = format!("pid {}, uptime {}", row.pid.unwrap_or(0), uptime(age));
             if let Condition::Unhealthy { message, .. } = &row.condition {
                 return format!("{line}, unhealthy: {message}");

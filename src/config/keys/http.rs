@@ -70,14 +70,40 @@ fn username(http: &mut HttpConfig, given: &mut Given<'_>) -> Result<(), Fault> {
 
 fn password(http: &mut HttpConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     http.password = given.filled()?;
+    if http.password.as_deref().is_some_and(is_hash_in_capitals) {
+        given.warn(Fault::new("a hash in these letters is taken for the password itself", HASH_IN_LOWER_CASE));
+    }
     Ok(())
+}
+
+const HASH_IN_LOWER_CASE: &str = "write {SHA} or {SHA256} in capitals, and the hash in lower case";
+
+/// It is a hash but for the case of its letters.
+fn is_hash_in_capitals(secret: &str) -> bool {
+    let Some((kind, hash)) = secret.strip_prefix('{').and_then(|rest| rest.split_once('}')) else { return false };
+    let digits = match kind.to_ascii_uppercase().as_str() {
+        "SHA" => 40,
+        "SHA256" => 64,
+        _ => return false,
+    };
+    let is_hash = hash.len() == digits && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_as_it_should_be = kind == kind.to_ascii_uppercase() && hash == hash.to_ascii_lowercase();
+    is_hash && !is_as_it_should_be
 }
 
 fn users_file(http: &mut HttpConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     http.users_file = path_or_none(&given.text()?);
     let Some(path) = &http.users_file else { return Ok(()) };
     match read_users_file(path) {
-        Ok(_) => Ok(()),
+        Ok(users) => {
+            let names = users.iter().filter(|(_, secret)| is_hash_in_capitals(secret)).map(|(name, _)| name.as_str());
+            let names: Vec<&str> = names.collect();
+            if !names.is_empty() {
+                let fault = format!("a hash in these letters is taken for the password itself: {}", names.join(", "));
+                given.warn(Fault::new(fault, HASH_IN_LOWER_CASE));
+            }
+            Ok(())
+        }
         Err(error) => Err(Fault::new(error.to_string(), "make its lines with supervicectl token NAME")),
     }
 }
