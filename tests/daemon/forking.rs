@@ -421,6 +421,34 @@ fn cron_in_the_background() {
     real("cron", &program, &[], "/var/run/crond.pid", None);
 }
 
+/// As at the daemon's start: a program that comes by a reload has a pid file that names what runs without us.
+#[test]
+fn what_the_pid_file_of_an_added_program_names_is_told_of_and_left_alone() {
+    let mut daemon = Daemon::start("");
+    daemon.signal(Signal::SIGKILL);
+    daemon.wait();
+    daemon.launch(Command::new(env!("CARGO_BIN_EXE_supervice")));
+    daemon.wait_ready();
+    let mut stranger = Command::new("sleep").arg("1000").spawn().expect("sleep");
+    let pid = i32::try_from(stranger.id()).expect("a pid");
+    std::fs::write(daemon.path("w.pid"), format!("{pid}\n")).expect("written");
+    let program = "type = forking\npidfile = DIR/w.pid\ncommand = sh -c 'sleep 1000 & echo $! > DIR/w.pid'";
+    daemon.write_config(&format!("[program:w]\n{program}"), &[]);
+    assert_eq!(daemon.ctl(&["reload"]).0, 0, "{}", daemon.log());
+    daemon.wait_log(&format!("w: pid {pid} in {} runs already", daemon.path("w.pid").display()));
+    let told = format!("pid {pid} of its pid file was running before");
+    let status = daemon.wait_state("w", "RUNNING");
+    assert!(status.pid != Some(pid) && alive(pid), "{}", daemon.log());
+    assert!(status.description.is_some_and(|text| text.contains(&told)), "{}", daemon.log());
+    stranger.kill().and_then(|()| stranger.wait()).expect("it ends");
+    wait_until("it is spoken of no more", || !daemon.ctl(&["why", "w"]).1.contains(&told));
+    // The file goes over to a program of another name, whose own process is none of a stranger.
+    daemon.write_config(&format!("[program:w2]\n{program}"), &[]);
+    assert_eq!(daemon.ctl(&["update"]).0, 0, "{}", daemon.log());
+    daemon.wait_state("w2", "RUNNING");
+    assert_eq!(daemon.terminate().matches("runs already").count(), 1);
+}
+
 /// Redis overwrites its environment: after a kill -9 of the daemon nothing but its pid file tells of it.
 #[test]
 fn what_a_killed_daemon_has_left_of_redis_is_named_and_left_alone() {

@@ -13,6 +13,7 @@
 mod env_tag;
 mod first_look;
 mod judge;
+mod late;
 mod stop_stage;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::util::sorted::{SortedMap, SortedSet};
 pub(crate) use env_tag::{Identity, VARIABLE};
 use first_look::FirstLook;
 use judge::Found;
+use late::LateFiles;
 use stop_stage::{OrphanGroup, Rescans};
 
 /// What an effect has come to. Each effect that has an answer gets exactly one, in the order of the effects.
@@ -161,6 +163,8 @@ pub(crate) struct Adoption {
     unclaimed: SortedMap<String, Found>,
     /// Programs that came after the first look, with what was found of them; not yet told of, as it may have ended.
     untold: SortedMap<ProcId, String>,
+    /// Their pid files.
+    late: LateFiles,
     rescans: Rescans,
 }
 
@@ -180,6 +184,7 @@ impl Adoption {
             untagged: SortedMap::default(),
             unclaimed: SortedMap::default(),
             untold: SortedMap::default(),
+            late: LateFiles::default(),
             rescans: Rescans::default(),
         }
     }
@@ -194,6 +199,11 @@ impl Adoption {
         self.first_look == FirstLook::Settled
     }
 
+    /// An earlier daemon may have left something. What PID 1 leaves behind, the kernel kills.
+    fn can_be_left(&self) -> bool {
+        !self.expects_none && self.identity.as_ref().is_some_and(|identity| identity.process.pid != 1)
+    }
+
     /// Whether the first look is under way.
     pub(crate) fn is_looking(&self) -> bool {
         !matches!(self.first_look, FirstLook::NotBegun | FirstLook::Settled)
@@ -204,8 +214,11 @@ impl Adoption {
         let mut out = Vec::new();
         match input {
             Input::PidFiles { named, written_since } => {
-                self.named = named.into_iter().collect();
-                self.written_since = written_since.into_iter().collect();
+                let (named, written_since) = (named.into_iter().collect(), written_since.into_iter().collect());
+                match self.is_settled() {
+                    true => out.extend(self.late_read(&named, &written_since)),
+                    false => (self.named, self.written_since) = (named, written_since),
+                }
             }
             Input::Scanned { from, took, result } => match std::mem::take(&mut self.first_look) {
                 FirstLook::Scanning(search) => self.first_scanned(now, from, search, result, &mut out),
@@ -218,6 +231,7 @@ impl Adoption {
                     self.rescanned(from, took, result, &mut out);
                 }
             },
+            Input::Examined { facts } if self.is_settled() => out.extend(self.late_examined(&facts)),
             Input::Examined { facts } => self.examined(now, facts, &mut out),
             Input::Probed { living, ended } => {
                 let living: SortedSet<ProcessId> = living.into_iter().collect();
@@ -229,6 +243,7 @@ impl Adoption {
                 self.untagged.retain(|_, process| !ended.contains(process));
                 self.first_probed(now, &living, &mut out);
                 self.tell_of_late(&living, &mut out);
+                out.extend(self.late_probed(&living, &ended));
                 self.members_probed(now, &living, &ended, &mut out);
             }
             Input::Signalled { id, refused } => self.refused(now, id, refused, &mut out),
@@ -252,6 +267,7 @@ impl Adoption {
     /// The process will never be heard of again.
     pub(crate) fn forget(&mut self, id: ProcId) -> Vec<Output> {
         self.untold.remove(&id);
+        self.late.forget(id);
         let mut processes = self.noted.remove(&id).unwrap_or_default();
         processes.extend(self.untagged.remove(&id));
         processes.extend(self.groups.remove(&id).map(OrphanGroup::into_processes).unwrap_or_default());
@@ -265,10 +281,11 @@ impl Adoption {
             self.first_look.add(program);
             return Vec::new();
         }
-        match self.unclaimed.remove(&program.name) {
-            Some(found) => self.claim(now, program, found),
-            None => Vec::new(),
+        let mut out: Vec<Output> = self.read_late(&program).into_iter().collect();
+        if let Some(found) = self.unclaimed.remove(&program.name) {
+            out.extend(self.claim(now, program, found));
         }
+        out
     }
 
     /// It is not known what of it still lives; but the program must not be started before that is.

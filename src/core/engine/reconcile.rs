@@ -56,7 +56,11 @@ impl Engine {
         self.adoption.expect_none();
     }
 
-    pub(super) fn adoption_answered(&mut self, input: Input) {
+    pub(super) fn adoption_answered(&mut self, mut input: Input) {
+        if let Input::PidFiles { named, written_since: _ } = &mut input {
+            // A program that has got another name has left its file to it.
+            named.retain(|(_, pid)| self.registry.iter().all(|(_, entry)| entry.machine.pid() != Some(*pid)));
+        }
         let outputs = self.adoption.handle(self.now, input);
         self.perform_adoption(outputs);
     }

@@ -123,9 +123,7 @@ impl Adoption {
     pub(crate) fn begin(&mut self, programs: Vec<Program>) -> Vec<Output> {
         // Where there is none, all of them may come later.
         let is_wanted = programs.is_empty() || programs.iter().any(|program| program.reconcile != Reconcile::Off);
-        // What PID 1 leaves behind, the kernel kills.
-        let can_be_left = self.identity.as_ref().is_some_and(|identity| identity.process.pid != 1);
-        if self.expects_none || !(is_wanted && can_be_left) {
+        if !(is_wanted && self.can_be_left()) {
             self.first_look = FirstLook::Settled;
             return vec![Output::Settled];
         }

@@ -386,3 +386,54 @@ fn what_a_pid_file_names_without_a_tag_is_told_of_and_left_alone() {
         assert_eq!(adoption.bystanders(WEB), None, "{reconcile:?} {pid}");
     }
 }
+
+/// As at the daemon's start.
+#[test]
+fn what_the_pid_file_of_an_added_program_names_is_told_of_and_left_alone() {
+    let untagged = |pids: &[i32]| ScanFacts { tagged: Vec::new(), ..facts(pids) };
+    let file = |name: &str| format!("/run/{name}.pid");
+    let program =
+        |id, name: &str, reconcile| Program { id, name: name.to_owned(), reconcile, pid_file: Some(file(name)) };
+    let read = |name: &str| Output::ReadPidFiles { files: vec![(name.to_owned(), file(name))] };
+    let names = |name: &str, pid: i32, is_since: bool| {
+        let written_since = if is_since { vec![name.to_owned()] } else { Vec::new() };
+        Input::PidFiles { named: vec![(name.to_owned(), pid)], written_since }
+    };
+    let now = start();
+    let mut adoption = {
+        let mut adoption = self::adoption();
+        adoption.begin(Vec::new());
+        adoption.handle(now, scanned(now, facts(&[])));
+        adoption.handle(now, Input::Examined { facts: ScanFacts::default() });
+        adoption.handle(now, probed(&[], &[]));
+        assert!(adoption.is_settled());
+        adoption
+    };
+    // Two at a time, of which the first leaves again at once; and the answers come in their order.
+    assert_eq!(adoption.add(now, program(3, "db", Reconcile::Auto)), [read("db")]);
+    assert_eq!(adoption.add(now, program(WEB, "web", Reconcile::Warn)), [read("web")]);
+    assert_eq!(adoption.forget(3), []);
+    assert_eq!(adoption.handle(now, names("db", 61, true)), []);
+    assert_eq!(adoption.handle(now, names("web", 60, true)), [Output::Examine { pids: vec![60] }]);
+    assert_eq!(adoption.handle(now, Input::Examined { facts: untagged(&[60]) }), [probe(&[60])]);
+    let note = Output::Log(Note::Untagged { program: "web".to_owned(), pid: 60, path: file("web") });
+    assert_eq!(adoption.handle(now, probed(&[60], &[])), [note]);
+    assert_eq!(adoption.handle(now, probed(&[60], &[])), [], "once");
+    assert_eq!(adoption.bystanders(WEB), Some(Bystanders { pids: Vec::new(), untagged: Some(60) }));
+    assert_eq!(adoption.forget(WEB), [Output::Release { processes: vec![id(60)] }]);
+    // One that has ended meanwhile, one with a tag, a number that is another's by now, and who does not look.
+    adoption.add(now, program(4, "a", Reconcile::Auto));
+    adoption.handle(now, names("a", 60, true));
+    adoption.handle(now, Input::Examined { facts: untagged(&[60]) });
+    assert_eq!((adoption.handle(now, probed(&[], &[60])), adoption.bystanders(4)), (Vec::new(), None));
+    adoption.add(now, program(5, "b", Reconcile::Auto));
+    adoption.handle(now, names("b", 60, true));
+    assert_eq!(adoption.handle(now, Input::Examined { facts: facts(&[60]) }), []);
+    adoption.add(now, program(6, "c", Reconcile::Auto));
+    assert_eq!(adoption.handle(now, names("c", 60, false)), []);
+    assert_eq!(adoption.add(now, program(7, "d", Reconcile::Off)), []);
+    let mut after_an_orderly_end = self::adoption();
+    after_an_orderly_end.expect_none();
+    after_an_orderly_end.begin(Vec::new());
+    assert_eq!(after_an_orderly_end.add(now, program(WEB, "web", Reconcile::Auto)), []);
+}
