@@ -265,6 +265,18 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_has_each_option_of_supervisord() {
+        let manual =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/man/supervice.8")).unwrap();
+        for (short, long, setting) in SUPERVISORDS {
+            let short = if short.is_empty() { String::new() } else { format!("{short} , Fl ") };
+            let key = setting.split(' ').next().unwrap_or_default();
+            let row = format!(".It Fl {short}-{long} Ta Cm {key}\n");
+            assert!(manual.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for words in [
             &["--json"][..],
