@@ -386,12 +386,26 @@ fn row_45_and_54_random_graphs_keep_their_order_and_show_what_lives_whatever_hap
     }
 }
 
+/// In how many lives the rule has to speak that a planted bug breaks: once may be by chance.
+const CATCHES: usize = 3;
+/// The rarest one is caught in every third life.
+const MOST_LIVES: u64 = 60;
+
 #[test]
-fn each_planted_bug_is_caught_by_the_rule_that_it_breaks() {
+fn each_planted_bug_is_caught_by_the_rule_that_it_breaks_and_by_no_other() {
     for distortion in Distortion::ALL {
-        // What follows from it may break another rule before.
-        let is_told = |found: &String| found.contains(distortion.is_told_as());
-        let is_caught = (0..300).any(|seed| live(seed, Some(distortion), 0).err().is_some_and(|found| is_told(&found)));
-        assert!(is_caught, "{distortion:?} is not caught");
+        let mut catches = 0;
+        for found in (0..MOST_LIVES).filter_map(|seed| live(seed, Some(distortion), 0).err()) {
+            if found.contains(distortion.is_told_as()) {
+                catches += 1;
+            } else {
+                let follows = distortion.may_be_told_as().iter().any(|part| found.contains(part));
+                assert!(follows, "{distortion:?} is caught by a rule that has nothing to do with it: {found}");
+            }
+            if catches == CATCHES {
+                break;
+            }
+        }
+        assert_eq!(catches, CATCHES, "{distortion:?} is not caught often enough");
     }
 }

@@ -66,6 +66,26 @@ impl Distortion {
     }
 }
 
+impl Distortion {
+    /// Parts of what other rules may say before, of what follows from it.
+    pub(super) fn may_be_told_as(self) -> &'static [&'static str] {
+        match self {
+            Distortion::ReadyTakenForStarted => &[", not Ready"],
+            Distortion::OneshotAgain => &[" waits for nothing that could come", " does not tell for what"],
+            Distortion::KillsLost => &[" still wait", "commands are held for ever", " were not answered"],
+            Distortion::DependantsForgotten
+            | Distortion::OrderForgotten
+            | Distortion::EndUnseen
+            | Distortion::HeldForNothing
+            | Distortion::LimitIgnored
+            | Distortion::CircleTaken
+            | Distortion::SpawnedTwice
+            | Distortion::ReplyLost
+            | Distortion::ReplyTwice => &[],
+        }
+    }
+}
+
 impl Sim {
     pub(super) fn has(&self, distortion: Distortion) -> bool {
         self.distortion == Some(distortion)
