@@ -21,10 +21,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
-use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use nix::unistd::{UnlinkatFlags, geteuid, linkat, unlinkat};
 
 pub use replace::{make_directory, replace};
 
@@ -132,6 +132,15 @@ pub fn open(path: &Path, access: Access) -> io::Result<File> {
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (from, to) = (walk(from, Access::Replace, Last::Entry)?, walk(to, Access::Replace, Last::Entry)?);
     Ok(renameat(&from.directory, from.name.as_os_str(), &to.directory, to.name.as_os_str())?)
+}
+
+/// Gives an entry of a directory a second name, where there is nothing yet; a link itself, not what it leads to.
+///
+/// # Errors
+/// As [`open`].
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (walk(from, Access::Replace, Last::Entry)?, walk(to, Access::Replace, Last::Entry)?);
+    Ok(linkat(&from.directory, from.name.as_os_str(), &to.directory, to.name.as_os_str(), AtFlags::empty())?)
 }
 
 /// Whether the path leads to the null device, by whatever name.

@@ -141,7 +141,7 @@ impl PidFile {
                         "pid {pid} of uid {uid}, which is no daemon, keeps the pid file {} locked: it is made anew",
                         path.display()
                     );
-                    guarded_path::remove(path).map_err(system)?;
+                    take_away(path, &file).map_err(system)?;
                     attempts += 1;
                     continue;
                 }
@@ -253,6 +253,24 @@ fn open(path: &Path) -> Result<File, PidFileError> {
     let file = guarded_path::open(path, Access::Update).map_err(system)?;
     // Again, for what has come between the look and the opening.
     if file.metadata().map_err(system)?.is_file() { Ok(file) } else { Err(foreign("a special file")) }
+}
+
+/// Removes this file from its path, and no other: another daemon that has found the same may have made its own there since. What lies
+/// there is moved aside, looked at, and put back if it is another one.
+fn take_away(path: &Path, file: &File) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}", std::process::id()));
+    let aside = PathBuf::from(aside);
+    match guarded_path::rename(path, &aside) {
+        // The other daemon has been faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        moved => moved?,
+    }
+    if !is_at(file, &aside) {
+        // Not over what a third one may have made meanwhile.
+        let _ = guarded_path::link(&aside, path);
+    }
+    guarded_path::remove(&aside)
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
@@ -424,6 +442,23 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "");
         drop(PidFile::acquire(&theirs.join("pid")).unwrap());
         assert!(!theirs.join("pid").exists());
+    }
+
+    /// Two daemons find the file locked by a stranger: the second one must not remove what the first has made.
+    #[test]
+    fn only_the_file_that_was_looked_at_is_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        std::fs::write(&path, "1\n").unwrap();
+        let strangers = File::open(&path).unwrap();
+        take_away(&path, &strangers).unwrap();
+        assert!(!path.exists());
+        take_away(&path, &strangers).unwrap();
+        std::fs::write(&path, "4711\n").unwrap();
+        let others = File::open(&path).unwrap();
+        take_away(&path, &strangers).unwrap();
+        assert!(is_at(&others, &path));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 
     #[test]
