@@ -194,3 +194,23 @@ fn a_script_whose_interpreter_is_missing_is_not_said_to_be_missing_itself() {
     assert_eq!(told, format!("50 cannot execute {}: {reason}", daemon.path("run").display()));
     daemon.terminate();
 }
+
+/// Some clients reckon it, others read it: both come to the same, in whatever part of a second a program was started.
+#[test]
+fn the_uptime_is_as_many_seconds_as_now_is_behind_start() {
+    let daemon = Daemon::start("[program:p]\ncommand = sleep 1000\nstartsecs = 0\n");
+    daemon.wait_state("p", "RUNNING");
+    let told = script(
+        &daemon,
+        "seen, apart = set(), []\n\
+         while len(seen) < 4:\n    \
+             info = server.getProcessInfo('p')\n    \
+             hours, minutes, seconds = map(int, info['description'].split('uptime ')[1].split(':'))\n    \
+             uptime = hours * 3600 + minutes * 60 + seconds\n    \
+             seen.add(info['now'])\n    \
+             if uptime != info['now'] - info['start']: apart.append(info)\n\
+         print(len(apart), apart[:1])",
+    );
+    assert_eq!(told, "0 []");
+    daemon.terminate();
+}
