@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::wire::Wire;
 use super::{ClientError, Controller};
 use crate::codec::frames::{self, ErrorCode, HEADER, Head};
-use crate::sys::net::peer_credentials;
+use crate::sys::peer::peer_credentials;
 use crate::util::errno;
 
 /// How long the kernel may take to close what a process that has ended held.

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::{ClientError, Controller};
-use crate::sys::net::peer_credentials;
+use crate::sys::peer::peer_credentials;
 
 impl Controller {
     /// The daemon's process as this process's namespace has it; `None` where it lives in another that we do not see.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::api::Request;
 use crate::process::{Caller, Initiator};
 use crate::sys;
-use crate::sys::net::{Peer, peer_credentials, peer_groups};
+use crate::sys::peer::{Peer, peer_credentials, peer_groups};
 
 /// Connections of one user at a time: of this machine, or by his name of HTTP.
 pub(super) const CONNECTIONS_PER_USER: usize = 64;

@@ -22,7 +22,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::lock_holder::is_trusted;
-use super::net::{Peer, new_socket, peer_credentials};
+use super::net::new_socket;
+use super::peer::{Peer, peer_credentials};
 use super::pidfile::HolderGrace;
 use crate::util::errno;
 

@@ -31,6 +31,7 @@ pub mod orphan_scan;
 pub mod path_changes;
 pub mod path_events;
 pub mod path_watch;
+pub mod peer;
 pub mod pidfile;
 pub mod proc;
 #[cfg(feature = "attach")]

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 
 use nix::sys::socket::{UnixAddr, bind, setsockopt, sockopt};
 
-use super::net::Peer;
+use super::peer::Peer;
 
 /// The longest message: what libsystemd never exceeds either, because it is what goes through a pipe in one piece.
 pub const LONGEST_MESSAGE: usize = 4096;
