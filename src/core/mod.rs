@@ -18,6 +18,7 @@ pub(crate) mod simulation;
 pub(crate) mod termination;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use std::collections::BTreeMap;
 use std::fmt;

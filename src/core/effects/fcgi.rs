@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::environment::{Prepared, Users};
+use super::super::environment::Prepared;
+use super::super::users::Users;
 use crate::api::ProcId;
 use crate::models::{FcgiAddress, FcgiSocket, ProgramConfig};
 use crate::process::{ProcessState, ProcessView, SpawnError, SpawnStage};

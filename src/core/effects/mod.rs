@@ -42,9 +42,10 @@ use std::time::Duration;
 use super::doors::Doors;
 use super::effect::{Effect, Input, Signal, TaskId};
 use super::engine::adoption::Identity;
-use super::environment::{FormerLimits, Users};
+use super::environment::FormerLimits;
 use super::handles::Handles;
 use super::inbox::Inputs;
+use super::users::Users;
 #[cfg(feature = "http")]
 use crate::api::DaemonFigures;
 use crate::api::{Answer, ProcId, Reply};
