@@ -191,7 +191,7 @@
 //!
 //! A verb of the control protocol, and one of the command line, which calls it through [`client::Controller`]:
 //! - `src/api/request.rs`: a variant of `Query` or `Watch`; of a command, in `src/api/command.rs`.
-//! - `src/codec/frames/request.rs`: its word and parameters, in `read`.
+//! - `src/codec/frames/request.rs`: its word and parameters, in `query`, `watch`, `act` or `change`.
 //! - `src/core/engine/commands.rs`: its handler, in `query`, `watch` or `command`.
 //!
 //! A path of HTTP:

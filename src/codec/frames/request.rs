@@ -82,104 +82,124 @@ fn of_object(fields: &Map<String, Value>) -> Result<Request, RequestError> {
 
 /// `None`: there is no such command.
 fn read(command: &str, fields: &Fields<'_>) -> Result<Option<Request>, String> {
+    if let Some(query) = query(command, fields)? {
+        return Ok(Some(Request::Query(query)));
+    }
+    if let Some(watch) = watch(command, fields)? {
+        return Ok(Some(Request::Watch(watch)));
+    }
+    if let Some(act) = act(command, fields)? {
+        return Ok(Some(Request::Command(act)));
+    }
+    Ok(change(command, fields)?.map(Request::Command))
+}
+
+/// What the engine answers at once.
+fn query(command: &str, fields: &Fields<'_>) -> Result<Option<Query>, String> {
+    let offset = || Ok::<_, String>(fields.number("offset")?.unwrap_or(0));
+    Ok(Some(match command {
+        "status" => Query::Status { name: fields.text("name")?, offset: offset()? },
+        "history" => Query::History { name: fields.text("name")? },
+        "graph" => Query::Graph { names: fields.texts("names")?, offset: offset()? },
+        "blame" => Query::Blame { names: fields.texts("names")?, offset: offset()? },
+        "pid" => Query::Pid { name: fields.text("name")? },
+        "ping" => Query::Ping,
+        "version" => Query::Version,
+        "loglevel" if fields.text("level")?.is_none() => Query::LogLevel,
+        "flags" => Query::Flags,
+        "access" => Query::Access,
+        "daemon" => Query::Daemon,
+        "configuration" => Query::Configuration,
+        _ => return Ok(None),
+    }))
+}
+
+/// What is answered later, or bit by bit.
+fn watch(command: &str, fields: &Fields<'_>) -> Result<Option<Watch>, String> {
+    Ok(Some(match command {
+        "wait" => wait(fields)?,
+        "reread" => Watch::Reread { secrets: fields.flag("secrets", false)?, file: fields.text("file")? },
+        "cat" => Watch::Settings { name: fields.needed("name")?, secrets: fields.flag("secrets", false)? },
+        "events" => Watch::Events {
+            kinds: event_kinds(&fields.texts("types")?)?,
+            history: fields.number("history")?.unwrap_or(0),
+        },
+        "why" => Watch::Why { name: fields.needed("name")? },
+        "tail" => tail(fields)?,
+        "readlog" => read_log(fields)?,
+        _ => return Ok(None),
+    }))
+}
+
+/// What starts or stops processes.
+fn act(command: &str, fields: &Fields<'_>) -> Result<Option<Command>, String> {
+    let (act, on) = match command {
+        "start" => (Act::Start, processes(fields)?),
+        "stop" => (Act::Stop, processes(fields)?),
+        "restart" => (Act::Restart { force: fields.flag("force", false)? }, processes(fields)?),
+        "kill" => (Act::Kill, processes(fields)?),
+        "startgroup" => (Act::Start, Selector::Group(fields.needed("name")?)),
+        "stopgroup" => (Act::Stop, Selector::Group(fields.needed("name")?)),
+        _ => return Ok(None),
+    };
+    Ok(Some(Command::Act { act, on, terms: fields.terms()? }))
+}
+
+/// The processes that `name` or `names` select.
+fn processes(fields: &Fields<'_>) -> Result<Selector, String> {
+    match fields.get("names") {
+        Some(_) if fields.get("name").is_some() => Err("either \"name\" or \"names\"".to_owned()),
+        Some(_) => Ok(Selector::Processes(fields.texts("names")?)),
+        None => Ok(Selector::Process(fields.needed("name")?)),
+    }
+}
+
+/// Every other command.
+fn change(command: &str, fields: &Fields<'_>) -> Result<Option<Command>, String> {
     let name = || fields.needed("name");
-    let act = |act: Act, selector: fn(String) -> Selector| -> Result<Request, String> {
-        Ok(Request::Command(Command::Act { act, on: selector(name()?), terms: fields.terms()? }))
-    };
-    let act_on = |act: Act| -> Result<Request, String> {
-        let on = match fields.get("names") {
-            Some(_) if fields.get("name").is_some() => return Err("either \"name\" or \"names\"".to_owned()),
-            Some(_) => Selector::Processes(fields.texts("names")?),
-            None => Selector::Process(name()?),
-        };
-        Ok(Request::Command(Command::Act { act, on, terms: fields.terms()? }))
-    };
-    let request = match command {
-        "status" => {
-            Request::Query(Query::Status { name: fields.text("name")?, offset: fields.number("offset")?.unwrap_or(0) })
-        }
-        "start" => act_on(Act::Start)?,
-        "stop" => act_on(Act::Stop)?,
-        "restart" => act_on(Act::Restart { force: fields.flag("force", false)? })?,
-        "startgroup" => act(Act::Start, Selector::Group)?,
-        "stopgroup" => act(Act::Stop, Selector::Group)?,
-        "kill" => act_on(Act::Kill)?,
+    Ok(Some(match command {
         "signal" => {
             let target = if fields.flag("group", false)? { SignalTarget::Group } else { SignalTarget::Leader };
-            Request::Command(Command::Signal { name: name()?, signal: signal(fields)?, target })
+            Command::Signal { name: name()?, signal: signal(fields)?, target }
         }
-        "wait" => Request::Watch(wait(fields)?),
-        "update" => Request::Command(Command::Update {
-            confirm: fields.seconds("confirm")?,
-            timeout: fields.seconds("timeout")?,
-        }),
-        "confirm" => Request::Command(Command::Confirm),
-        "reread" => {
-            Request::Watch(Watch::Reread { secrets: fields.flag("secrets", false)?, file: fields.text("file")? })
-        }
-        "scale" => Request::Command(Command::Scale {
+        "update" => Command::Update { confirm: fields.seconds("confirm")?, timeout: fields.seconds("timeout")? },
+        "confirm" => Command::Confirm,
+        "scale" => Command::Scale {
             program: name()?,
             instances: u32::try_from(fields.number("instances")?.ok_or("\"instances\" is missing")?)
                 .unwrap_or(u32::MAX),
             save: fields.flag("save", false)?,
             timeout: fields.seconds("timeout")?,
-        }),
-        "cat" => Request::Watch(Watch::Settings { name: name()?, secrets: fields.flag("secrets", false)? }),
-        "reload" => Request::Command(Command::Reload { timeout: fields.seconds("timeout")? }),
-        "pause" => Request::Command(Command::Pause { name: name()? }),
-        "resume" => Request::Command(Command::Resume { name: name()? }),
-        "enable" => Request::Command(Command::SetEnabled { name: name()?, enabled: true }),
-        "disable" => Request::Command(Command::SetEnabled { name: name()?, enabled: false }),
+        },
+        "reload" => Command::Reload { timeout: fields.seconds("timeout")? },
+        "pause" => Command::Pause { name: name()? },
+        "resume" => Command::Resume { name: name()? },
+        "enable" => Command::SetEnabled { name: name()?, enabled: true },
+        "disable" => Command::SetEnabled { name: name()?, enabled: false },
         // A word of its own: a daemon that does not know it must not read its configuration instead.
-        "reloadprocess" => Request::Command(Command::ReloadProcess { name: name()? }),
-        "events" => Request::Watch(Watch::Events {
-            kinds: event_kinds(&fields.texts("types")?)?,
-            history: fields.number("history")?.unwrap_or(0),
-        }),
-        "history" => Request::Query(Query::History { name: fields.text("name")? }),
-        "graph" => Request::Query(Query::Graph {
-            names: fields.texts("names")?,
-            offset: fields.number("offset")?.unwrap_or(0),
-        }),
-        "blame" => Request::Query(Query::Blame {
-            names: fields.texts("names")?,
-            offset: fields.number("offset")?.unwrap_or(0),
-        }),
-        "why" => Request::Watch(Watch::Why { name: name()? }),
-        "shutdown" => Request::Command(Command::Shutdown),
-        "pid" => Request::Query(Query::Pid { name: fields.text("name")? }),
-        "ping" => Request::Query(Query::Ping),
-        "version" => Request::Query(Query::Version),
-        "loglevel" => log_level(fields)?,
-        "flags" => Request::Query(Query::Flags),
+        "reloadprocess" => Command::ReloadProcess { name: name()? },
+        "shutdown" => Command::Shutdown,
+        "loglevel" => Command::SetLogLevel { level: log_level(&fields.needed("level")?)? },
         "setflag" => set_flag(fields, true)?,
         "clearflag" => set_flag(fields, false)?,
-        "tail" => Request::Watch(tail(fields)?),
-        "clear" => Request::Command(Command::ClearLogs { name: name()? }),
-        "stdin" => Request::Command(Command::Stdin { name: name()?, bytes: stdin(fields)? }),
+        "clear" => Command::ClearLogs { name: name()? },
+        "stdin" => Command::Stdin { name: name()?, bytes: stdin(fields)? },
         #[cfg(feature = "attach")]
-        "run" => Request::Command(Command::Run(Arc::new(run(fields)?))),
+        "run" => Command::Run(Arc::new(run(fields)?)),
         #[cfg(feature = "attach")]
-        "attach" => Request::Command(Command::Attach { name: name()?, size: window_size(fields)? }),
-        "reopen" => Request::Command(Command::ReopenLogs),
-        "access" => Request::Query(Query::Access),
-        "daemon" => Request::Query(Query::Daemon),
-        "configuration" => Request::Query(Query::Configuration),
-        "readlog" => Request::Watch(read_log(fields)?),
-        "clearlog" => Request::Command(Command::ClearDaemonLog),
-        "readconfig" => Request::Command(Command::ReadConfiguration),
-        "addgroup" => Request::Command(Command::AddGroup { name: name()? }),
-        "removegroup" => Request::Command(Command::RemoveGroup { name: name()? }),
-        "sendevent" => {
-            Request::Command(Command::RemoteEvent { kind: fields.needed("type")?, data: fields.needed("data")? })
-        }
-        "restartdaemon" => Request::Command(Command::RestartDaemon),
-        "poweroff" => Request::Command(Command::Power(Power::Off)),
-        "reboot" => Request::Command(Command::Power(Power::Reboot)),
-        "halt" => Request::Command(Command::Power(Power::Halt)),
+        "attach" => Command::Attach { name: name()?, size: window_size(fields)? },
+        "reopen" => Command::ReopenLogs,
+        "clearlog" => Command::ClearDaemonLog,
+        "readconfig" => Command::ReadConfiguration,
+        "addgroup" => Command::AddGroup { name: name()? },
+        "removegroup" => Command::RemoveGroup { name: name()? },
+        "sendevent" => Command::RemoteEvent { kind: fields.needed("type")?, data: fields.needed("data")? },
+        "restartdaemon" => Command::RestartDaemon,
+        "poweroff" => Command::Power(Power::Off),
+        "reboot" => Command::Power(Power::Reboot),
+        "halt" => Command::Power(Power::Halt),
         _ => return Ok(None),
-    };
-    Ok(Some(request))
+    }))
 }
 
 fn signal(fields: &Fields<'_>) -> Result<u8, String> {
@@ -187,21 +207,19 @@ fn signal(fields: &Fields<'_>) -> Result<u8, String> {
     signal_number(&word).ok_or_else(|| format!("'{word}' is no signal; use HUP, USR1, TERM and the like, or a number"))
 }
 
-fn log_level(fields: &Fields<'_>) -> Result<Request, String> {
-    let Some(word) = fields.text("level")? else { return Ok(Request::Query(Query::LogLevel)) };
-    let level = LogLevel::from_name(&word).ok_or_else(|| {
+fn log_level(word: &str) -> Result<LogLevel, String> {
+    LogLevel::from_name(word).ok_or_else(|| {
         let word = word.trim().to_ascii_uppercase();
         format!("there is no level '{word}'; use DEBUG, INFO, WARNING, ERROR or CRITICAL")
-    })?;
-    Ok(Request::Command(Command::SetLogLevel { level }))
+    })
 }
 
-fn set_flag(fields: &Fields<'_>, is_set: bool) -> Result<Request, String> {
+fn set_flag(fields: &Fields<'_>, is_set: bool) -> Result<Command, String> {
     let name = fields.needed("name")?;
     if !is_flag_name(&name) {
         return Err("the name of a flag has at most 64 letters, digits, -, _ and .".to_owned());
     }
-    Ok(Request::Command(Command::SetFlag { name, is_set }))
+    Ok(Command::SetFlag { name, is_set })
 }
 
 /// All types with one of these names, in any case, whole or a part of it between underscores; every type without a name.
