@@ -139,7 +139,7 @@ pub enum Condition {
     Waiting {
         /// The first of them.
         on: Vec<Awaited>,
-        /// So many more.
+        /// How many more there are.
         more: usize,
     },
     /// Its `pre_start` runs.
@@ -255,96 +255,122 @@ impl Condition {
     /// The last words of the run that has just ended are appended where the line tells of a failed end, which they probably
     /// explain.
     pub fn describe(&self, now: Moment, last_words: Option<&LastWords>) -> String {
-        let (line, ended_badly) = match self {
-            Condition::NotStarted => return "not started".to_owned(),
-            Condition::Stopped => return "stopped by request".to_owned(),
-            Condition::Exited { end, restart } => {
-                let end = end.map_or_else(String::new, |(exit, age_ms)| {
-                    format!("{exit} after {}", span(Duration::from_millis(age_ms)))
-                });
-                let line = match restart {
-                    Some(restart) => format!("{end}, restart {}", restart.text(now)),
-                    None => end,
-                };
-                (line, true)
+        let line = self.line(now);
+        match last_words {
+            Some(said) if !said.is_empty() && self.is_failed_end() => format!("{line}: {said}"),
+            Some(_) | None => line,
+        }
+    }
+
+    /// It tells of an end that the last output of the run may explain.
+    fn is_failed_end(&self) -> bool {
+        match self {
+            Condition::Exited { .. } => true,
+            Condition::Fatal { has_run, .. } | Condition::Backoff { number: Some(_), has_run, .. } => *has_run,
+            Condition::NotStarted
+            | Condition::Stopped
+            | Condition::Backoff { number: None, .. }
+            | Condition::Waiting { .. }
+            | Condition::Completed { .. }
+            | Condition::Up { .. }
+            | Condition::Completing { .. }
+            | Condition::Unready { .. }
+            | Condition::Preparing
+            | Condition::Spawning
+            | Condition::ExecPending { .. }
+            | Condition::Alive { .. }
+            | Condition::Unhealthy { .. }
+            | Condition::Forking { .. }
+            | Condition::Detached { .. }
+            | Condition::Missed { .. }
+            | Condition::Stopping { .. } => false,
+        }
+    }
+
+    /// The line without the last output.
+    fn line(&self, now: Moment) -> String {
+        match self {
+            Condition::NotStarted => "not started".to_owned(),
+            Condition::Stopped => "stopped by request".to_owned(),
+            Condition::Exited { end, restart } => exited(*end, *restart, now),
+            Condition::Fatal { failure, after, retry, has_run: _, early } => {
+                let failure = format!("{failure}{}", too_early(*early));
+                fatal(failure, after.as_ref(), *retry, now)
             }
-            Condition::Fatal { failure, after, retry, has_run, early } => {
-                let mut line = format!("{failure}{}", too_early(*early));
-                if let Some(after) = after {
-                    line.push_str(&format!(", gave up after {after}"));
-                }
-                if let Some(retry) = retry {
-                    line.push_str(&format!(", another attempt {}", retry.text(now)));
-                }
-                (line, *has_run)
-            }
-            Condition::Backoff { failure, number: Some((number, of)), retry, has_run, early } => {
+            Condition::Backoff { failure, number: Some((number, of)), retry, has_run: _, early } => {
                 let number = RetryNumber { number: *number, of: *of };
-                (format!("{failure}{}, {number} {}", too_early(*early), retry.text(now)), *has_run)
+                format!("{failure}{}, {number} {}", too_early(*early), retry.text(now))
             }
             Condition::Backoff { failure, number: None, retry, has_run: _, early: _ } => {
-                return format!("{failure}; the daemon tries again {}", retry.text(now));
+                format!("{failure}; the daemon tries again {}", retry.text(now))
             }
-            Condition::Waiting { on, more } => return waiting(on, *more, now),
-            Condition::Completed { exit, age_ms } => return completed(*exit, *age_ms),
-            Condition::Up { exit, age_ms } => return format!("up, {}", completed(*exit, *age_ms)),
-            Condition::Completing { pid, started, give_up_at } => {
-                let uptime = clock(now.saturating_duration_since(*started));
-                let left = seconds_left(Some(*give_up_at), now);
-                return format!("pid {pid}, uptime {uptime}, has to complete within {left} s");
-            }
-            Condition::Unready { pid, started, sign, detail, give_up_at } => {
-                let uptime = clock(now.saturating_duration_since(*started));
-                let line = format!("pid {pid}, uptime {uptime}, waits for {}", sign.with(detail.as_deref()));
-                return match give_up_at {
-                    Some(at) => format!("{line}, {} s more at most", seconds_left(Some(*at), now)),
-                    None => line,
-                };
-            }
-            Condition::Preparing => return "not executed yet".to_owned(),
-            Condition::Spawning => return "about to be executed".to_owned(),
+            Condition::Waiting { on, more } => waiting(on, *more, now),
+            Condition::Completed { exit, age_ms } => completed(*exit, *age_ms),
+            Condition::Up { exit, age_ms } => format!("up, {}", completed(*exit, *age_ms)),
+            Condition::Preparing => "not executed yet".to_owned(),
+            Condition::Spawning => "about to be executed".to_owned(),
             Condition::ExecPending { pid, started } => {
                 let age = clock(now.saturating_duration_since(*started));
-                return format!(
+                format!(
                     "pid {pid} has not executed the program for {age}: does the file system of that, its interpreter \
                      or its directory answer?"
-                );
+                )
             }
-            Condition::Alive { pid, started, unready } => {
-                let uptime = clock(now.saturating_duration_since(*started));
-                return match unready {
-                    Some(found) => format!("pid {pid}, uptime {uptime}; not ready: {found}"),
-                    None => format!("pid {pid}, uptime {uptime}"),
-                };
+            Condition::Completing { pid, started, give_up_at } => {
+                let left = seconds_left(Some(*give_up_at), now);
+                format!("{}, has to complete within {left} s", uptime(*pid, *started, now))
             }
-            Condition::Unhealthy { pid, message } => return format!("pid {pid}, unhealthy: {message}"),
+            Condition::Unready { pid, started, sign, detail, give_up_at } => {
+                let line = format!("{}, waits for {}", uptime(*pid, *started, now), sign.with(detail.as_deref()));
+                at_most(line, *give_up_at, now)
+            }
+            Condition::Alive { pid, started, unready: None } => uptime(*pid, *started, now),
+            Condition::Alive { pid, started, unready: Some(found) } => {
+                format!("{}; not ready: {found}", uptime(*pid, *started, now))
+            }
+            Condition::Unhealthy { pid, message } => format!("pid {pid}, unhealthy: {message}"),
+            Condition::Missed { pid, miss } => format!("pid {pid}, unhealthy: {miss}"),
             Condition::Forking { pid, started, give_up_at } => {
-                let uptime = clock(now.saturating_duration_since(*started));
-                let line = format!("pid {pid}, uptime {uptime}, is to put itself into the background");
-                return at_most(line, *give_up_at, now);
+                let line = format!("{}, is to put itself into the background", uptime(*pid, *started, now));
+                at_most(line, *give_up_at, now)
             }
             Condition::Detached { found, give_up_at } => {
-                let line = match found {
-                    Some(found) => format!("in the background, waits for its pidfile ({found})"),
-                    None => "in the background, waits for its pidfile".to_owned(),
-                };
-                return at_most(line, *give_up_at, now);
+                let found = found.as_ref().map_or_else(String::new, |found| format!(" ({found})"));
+                at_most(format!("in the background, waits for its pidfile{found}"), *give_up_at, now)
             }
-            Condition::Missed { pid, miss } => return format!("pid {pid}, unhealthy: {miss}"),
             Condition::Stopping { remains_of, next, kill_at, killed } => {
                 let mut line = stopping(*remains_of, *killed);
                 let later = kill_at.map(|at| (SIGKILL, at));
                 for (signal, at) in [*next, later].into_iter().flatten() {
                     line.push_str(&format!(", {} in {} s", signal_text(signal), seconds_left(Some(at), now)));
                 }
-                return line;
+                line
             }
-        };
-        match last_words {
-            Some(said) if !said.is_empty() && ended_badly => format!("{line}: {said}"),
-            Some(_) | None => line,
         }
     }
+}
+
+fn exited(end: Option<(Exit, u64)>, restart: Option<Upcoming>, now: Moment) -> String {
+    let end =
+        end.map_or_else(String::new, |(exit, age_ms)| format!("{exit} after {}", span(Duration::from_millis(age_ms))));
+    match restart {
+        Some(restart) => format!("{end}, restart {}", restart.text(now)),
+        None => end,
+    }
+}
+
+fn fatal(mut line: String, after: Option<&Tries>, retry: Option<Upcoming>, now: Moment) -> String {
+    if let Some(after) = after {
+        line.push_str(&format!(", gave up after {after}"));
+    }
+    if let Some(retry) = retry {
+        line.push_str(&format!(", another attempt {}", retry.text(now)));
+    }
+    line
+}
+
+fn uptime(pid: i32, started: Moment, now: Moment) -> String {
+    format!("pid {pid}, uptime {}", clock(now.saturating_duration_since(started)))
 }
 
 /// With the time that is left.
