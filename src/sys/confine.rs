@@ -135,58 +135,26 @@ pub(super) fn explain_limit(rlimit: Option<&Rlimit>, number: i32) -> SpawnError 
 
 /// What it means that one of the steps of a [`Confined`] failed; of another stage, its number alone.
 pub(super) fn explain(confinement: &Confinement, stage: SpawnStage, number: i32) -> SpawnError {
-    let text = |value: Option<&dyn std::fmt::Display>| value.map_or_else(String::new, |value| value.to_string());
-    let refused = matches!(number, libc::EPERM | libc::EACCES);
-    let (subject, hint) = match stage {
-        SpawnStage::OomScore => (
-            text(confinement.oom_score_adj.as_ref().map(|score| score as _)),
-            match (refused, number) {
-                (true, _) => "only root with CAP_SYS_RESOURCE may lower it; write a higher value",
-                (_, libc::ENOENT) => "/proc is not mounted; mount it, or remove the key",
-                _ => "",
-            },
-        ),
-        SpawnStage::Nice if refused => (
-            text(confinement.nice.as_ref().map(|nice| nice as _)),
-            "only root, or a user with rlimit_nice, may lower it; start supervice as root, or write a higher value",
-        ),
-        SpawnStage::Nice => (text(confinement.nice.as_ref().map(|nice| nice as _)), ""),
-        SpawnStage::IoPriority => (
-            text(confinement.ionice.as_ref().map(|priority| priority as _)),
-            if refused { "only root may use realtime; write best-effort:0" } else { "" },
-        ),
-        SpawnStage::Affinity => (
-            crate::util::ranges::text(&confinement.cpu_affinity),
-            if number == libc::EINVAL {
-                "the daemon may run on none of these; /proc/self/status tells where it may"
-            } else {
-                ""
-            },
-        ),
-        SpawnStage::Scheduler => (
-            text(confinement.scheduler.as_ref().map(|scheduler| scheduler as _)),
-            if refused {
-                "only root with CAP_SYS_NICE, or a user with rlimit_rtprio, may run in real time"
-            } else {
-                ""
-            },
-        ),
-        SpawnStage::Chroot => (
-            confinement.chroot.clone().unwrap_or_default(),
-            match number {
-                libc::EPERM => "only root with CAP_SYS_CHROOT may; start supervice as root",
-                libc::ENOENT => "create the directory, or write another path",
-                _ => "",
-            },
-        ),
-        SpawnStage::Capabilities => (
-            text(confinement.capabilities.as_ref().filter(|all| all.bits() != 0).map(|all| all as _)),
-            if refused {
-                "only root with CAP_SETPCAP, and with these, may; start supervice as root, or write no_new_privs = true instead"
-            } else {
-                "this kernel does not know all of them"
-            },
-        ),
+    let subject = subject(confinement, stage);
+    match hint(stage, number) {
+        "" => SpawnError::system(stage, subject, number),
+        hint => told(stage, subject, number, hint),
+    }
+}
+
+/// The configured value that a step applies.
+fn subject(confinement: &Confinement, stage: SpawnStage) -> String {
+    fn text(value: Option<&impl std::fmt::Display>) -> String {
+        value.map_or_else(String::new, ToString::to_string)
+    }
+    match stage {
+        SpawnStage::OomScore => text(confinement.oom_score_adj.as_ref()),
+        SpawnStage::Nice => text(confinement.nice.as_ref()),
+        SpawnStage::IoPriority => text(confinement.ionice.as_ref()),
+        SpawnStage::Affinity => crate::util::ranges::text(&confinement.cpu_affinity),
+        SpawnStage::Scheduler => text(confinement.scheduler.as_ref()),
+        SpawnStage::Chroot => confinement.chroot.clone().unwrap_or_default(),
+        SpawnStage::Capabilities => text(confinement.capabilities.as_ref().filter(|all| all.bits() != 0)),
         SpawnStage::NoNewPrivs
         | SpawnStage::Prepare
         | SpawnStage::Pipe
@@ -200,11 +168,52 @@ pub(super) fn explain(confinement: &Confinement, stage: SpawnStage, number: i32)
         | SpawnStage::ParentDeath
         | SpawnStage::Directory
         | SpawnStage::Exec
-        | SpawnStage::Interpreter => (String::new(), ""),
-    };
-    match hint {
-        "" => SpawnError::system(stage, subject, number),
-        hint => told(stage, subject, number, hint),
+        | SpawnStage::Interpreter => String::new(),
+    }
+}
+
+/// What to try about an error number of a step; empty where that is not known.
+fn hint(stage: SpawnStage, number: i32) -> &'static str {
+    let refused = matches!(number, libc::EPERM | libc::EACCES);
+    match stage {
+        SpawnStage::OomScore if refused => "only root with CAP_SYS_RESOURCE may lower it; write a higher value",
+        SpawnStage::OomScore if number == libc::ENOENT => "/proc is not mounted; mount it, or remove the key",
+        SpawnStage::Nice if refused => {
+            "only root, or a user with rlimit_nice, may lower it; start supervice as root, or write a higher value"
+        }
+        SpawnStage::IoPriority if refused => "only root may use realtime; write best-effort:0",
+        SpawnStage::Affinity if number == libc::EINVAL => {
+            "the daemon may run on none of these; /proc/self/status tells where it may"
+        }
+        SpawnStage::Scheduler if refused => {
+            "only root with CAP_SYS_NICE, or a user with rlimit_rtprio, may run in real time"
+        }
+        SpawnStage::Chroot if number == libc::EPERM => "only root with CAP_SYS_CHROOT may; start supervice as root",
+        SpawnStage::Chroot if number == libc::ENOENT => "create the directory, or write another path",
+        SpawnStage::Capabilities if refused => {
+            "only root with CAP_SETPCAP, and with these, may; start supervice as root, or write no_new_privs = true instead"
+        }
+        SpawnStage::Capabilities => "this kernel does not know all of them",
+        SpawnStage::OomScore
+        | SpawnStage::Nice
+        | SpawnStage::IoPriority
+        | SpawnStage::Affinity
+        | SpawnStage::Scheduler
+        | SpawnStage::Chroot
+        | SpawnStage::NoNewPrivs
+        | SpawnStage::Prepare
+        | SpawnStage::Pipe
+        | SpawnStage::Fork
+        | SpawnStage::Session
+        | SpawnStage::Stdio
+        | SpawnStage::Terminal
+        | SpawnStage::Stdin
+        | SpawnStage::Limits
+        | SpawnStage::Credentials
+        | SpawnStage::ParentDeath
+        | SpawnStage::Directory
+        | SpawnStage::Exec
+        | SpawnStage::Interpreter => "",
     }
 }
 

@@ -15,6 +15,7 @@ use super::fd_moves::{self, BadTarget, FdMove};
 use super::fd_slots::{FdSlots, LoadedFds};
 use super::launch::{ENV_TAG, ENV_TAG_OFFSET, Launch};
 use super::stack::Stack;
+use super::users::Credentials;
 use super::variables::Variables;
 use super::{raw, reap};
 use crate::process::{SpawnError, SpawnStage};
@@ -94,13 +95,7 @@ impl PreparedExec {
         let mut own_pid = pid_variable.map(|name| own_pid(name, variables));
         let arguments = arguments.as_mut_ptr();
         let [paths, _, variables] = pointers.each_ref().map(|list| list.as_ptr());
-        let (gaps, open, last) = match descriptors {
-            Descriptors::Shared(LoadedFds { pairs, last }) => (fd_moves::gaps(&pairs, last), Vec::new(), Some(last)),
-            Descriptors::Copied { pairs, mut open } => {
-                open.retain(|number| pairs.iter().all(|(target, _)| target != number));
-                (Vec::new(), open, None)
-            }
-        };
+        let Unneeded { gaps, open, last } = Unneeded::of(descriptors);
         let plan = Plan {
             moves: moves.as_ptr(),
             moves_count: moves.len(),
@@ -111,12 +106,7 @@ impl PreparedExec {
             rlimits: rlimits.as_ptr(),
             rlimits_count: rlimits.len(),
             confined: confined.as_deref().map_or(ptr::null(), ptr::from_ref),
-            ids: credentials.as_ref().filter(|who| !who.are_ours()).map(|who| Ids {
-                uid: who.uid,
-                gid: who.gid,
-                groups: who.groups.as_ptr(),
-                groups_count: who.groups.len(),
-            }),
+            ids: credentials.as_ref().filter(|who| !who.are_ours()).map(ids),
             directory: directory.as_deref().map_or(ptr::null(), CStr::as_ptr),
             stdin_file: stdin_file.as_deref().map_or(ptr::null(), CStr::as_ptr),
             umask,
@@ -154,6 +144,35 @@ impl PreparedExec {
             _own_pid: own_pid,
         })
     }
+}
+
+/// The descriptors that the child closes.
+struct Unneeded {
+    /// In a table that it shares: the ranges between those that it keeps, up to `last`.
+    gaps: Vec<(c_int, c_int)>,
+    /// In a table of its own: each of them.
+    open: Vec<c_int>,
+    /// The last one that it keeps of a shared table.
+    last: Option<c_int>,
+}
+
+impl Unneeded {
+    fn of(descriptors: Descriptors) -> Unneeded {
+        match descriptors {
+            Descriptors::Shared(LoadedFds { pairs, last }) => {
+                Unneeded { gaps: fd_moves::gaps(&pairs, last), open: Vec::new(), last: Some(last) }
+            }
+            Descriptors::Copied { pairs, mut open } => {
+                open.retain(|number| pairs.iter().all(|(target, _)| target != number));
+                Unneeded { gaps: Vec::new(), open, last: None }
+            }
+        }
+    }
+}
+
+/// They point into the credentials.
+fn ids(who: &Credentials) -> Ids {
+    Ids { uid: who.uid, gid: who.gid, groups: who.groups.as_ptr(), groups_count: who.groups.len() }
 }
 
 // SAFETY: what the pointers lead to belongs to this value alone and is not bound to a thread.
