@@ -48,7 +48,7 @@ use super::inbox::Inputs;
 use super::users::Users;
 #[cfg(feature = "http")]
 use crate::api::DaemonFigures;
-use crate::api::{Answer, ProcId, Reply};
+use crate::api::{Announcement, Answer, ProcId, Reply};
 use crate::config::LoadOptions;
 use crate::control::server::{AwaitedNetwork, AwaitedPath, ReadyRun, Until};
 use crate::events::EventBus;
@@ -84,7 +84,7 @@ use tasks::TaskChild;
 #[cfg(feature = "attach")]
 use terminal::WindowSizes;
 
-/// So long the end of the daemon waits for a disk.
+/// How long the end of the daemon waits for a disk.
 const STATE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The present run of a process, from its spawn until its group is gone.
@@ -327,25 +327,9 @@ impl Effects {
             Effect::StartTask { task, config, command } => results.push(self.start_task(task, &config, &command)),
             Effect::SignalTask { task, signal } => self.signal_task(task, signal),
             Effect::ForgetTask { task } => self.forget_task(task),
-            Effect::Configure { id, config } => {
-                self.tell_of_changed_group(id, &config);
-                self.note_listener(id, &config);
-                self.parts.output.configure(id, &config);
-            }
-            Effect::Register { id, config } => {
-                self.parts.handles.insert(id, &config);
-                if config.is_listener() {
-                    // Before it is told of its own group.
-                    self.note_listener(id, &config);
-                    self.parts.output.configure(id, &config);
-                }
-                self.tell_of_new_group(id, &config);
-            }
-            Effect::Forget { id, config } => {
-                self.tell_of_old_group(id, &config);
-                self.forget_listener(id, &config.name);
-                self.forget(id, &config.name);
-            }
+            Effect::Configure { id, config } => self.configure(id, &config),
+            Effect::Register { id, config } => self.register(id, &config),
+            Effect::Forget { id, config } => self.forget(id, &config),
             Effect::Show { id, view } => {
                 self.fcgi_sockets.note(id, &view);
                 self.parts.handles.show(id, view);
@@ -365,16 +349,7 @@ impl Effects {
             Effect::ChangeDoors { settings } => self.parts.doors.change(settings, self.parts.server.clone()),
             Effect::EndStreams => self.parts.server.end_streams(),
             Effect::Unfollow { request } => self.replies.unfollow(request),
-            Effect::Announce(announcement) => {
-                if let Some(level) = announcement.level() {
-                    log::log!(level, "{announcement}");
-                }
-                replies::publish(&self.parts.bus, &announcement);
-                self.replies.tell_followers(&announcement);
-                self.tell_listeners(&announcement);
-                #[cfg(feature = "http")]
-                self.count(&announcement);
-            }
+            Effect::Announce(announcement) => self.announce(&announcement),
             Effect::SignalOrphans { signal } => {
                 let count = self.signal_inherited(signal);
                 results.push(Input::OrphansCounted { count, signalled: signal.is_some() });
@@ -415,12 +390,44 @@ impl Effects {
         }
     }
 
-    fn forget(&mut self, id: ProcId, name: &str) {
+    /// A process has these settings from now on.
+    fn configure(&mut self, id: ProcId, config: &Arc<ProgramConfig>) {
+        self.tell_of_changed_group(id, config);
+        self.note_listener(id, config);
+        self.parts.output.configure(id, config);
+    }
+
+    /// A process has come into the configuration.
+    fn register(&mut self, id: ProcId, config: &Arc<ProgramConfig>) {
+        self.parts.handles.insert(id, config);
+        if config.is_listener() {
+            // Before it is told of its own group.
+            self.configure(id, config);
+        }
+        self.tell_of_new_group(id, config);
+    }
+
+    /// A process has left the configuration, and nothing of it is left.
+    fn forget(&mut self, id: ProcId, config: &ProgramConfig) {
+        self.tell_of_old_group(id, config);
+        self.forget_listener(id, &config.name);
         self.fcgi_sockets.leave(id, None);
         #[cfg(feature = "attach")]
         self.forget_window_size(id);
-        self.parts.handles.remove(id, name);
+        self.parts.handles.remove(id, &config.name);
         self.parts.output.remove(id);
+    }
+
+    /// Something has happened: for the log, the event bus, followers, event listeners and metrics.
+    fn announce(&mut self, announcement: &Arc<Announcement>) {
+        if let Some(level) = announcement.level() {
+            log::log!(level, "{announcement}");
+        }
+        replies::publish(&self.parts.bus, announcement);
+        self.replies.tell_followers(announcement);
+        self.tell_listeners(announcement);
+        #[cfg(feature = "http")]
+        self.count(announcement);
     }
 }
 
