@@ -395,7 +395,7 @@ pub struct ProgramConfig {
     pub stderr_events_enabled: bool,
     /// The events that it is told of: it is an event listener, if there are any.
     pub events: ListenerEvents,
-    /// So many events wait for its pool at most.
+    /// The most events that may wait for its pool.
     pub buffer_size: u32,
     /// The listening socket that it has as its standard input, if it is an fcgi-program. Absent where it is serialized, unless
     /// it is one.

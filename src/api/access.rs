@@ -295,12 +295,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Whether he may be told of this program.
+    /// Whether the client may see this program.
     pub fn sees(&self, program: &ProgramConfig) -> bool {
         self.sees_object(Object::of(program))
     }
 
-    /// Whether he may be told the name of another program, of which nothing else is known.
+    /// Whether the client may see the name of another program, when nothing but its name is known.
     pub fn sees_name(&self, name: &str) -> bool {
         self.sees_object(Object::Program { name, group: None })
     }

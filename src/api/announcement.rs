@@ -89,7 +89,7 @@ pub enum ShutdownProgress {
     },
     /// Not even SIGKILL has ended these.
     LeftBehind(Vec<String>),
-    /// So many orphans of programs are told to end.
+    /// How many orphans of programs get the stop signal.
     OrphansTold(usize),
     /// SIGKILL was sent to every orphan, but some are still there.
     OrphansLeft,
@@ -169,7 +169,7 @@ pub enum Announcement {
         uid: u32,
         /// It was gone before anybody could look whose process it was.
         is_gone: bool,
-        /// So many such messages since this was said last, this one included.
+        /// How many such messages there were since the last report, this one included.
         count: u64,
     },
     /// A task of a process is sent a signal for a reason that matters.
@@ -230,9 +230,9 @@ pub enum Announcement {
     LogsReopened,
     /// The wall clock does not show what it would by the time that has passed.
     ClockSet {
-        /// So many microseconds more; fewer below 0.
+        /// By how many microseconds; negative: backwards.
         by: i64,
-        /// So long the machine has slept.
+        /// How long the machine has slept.
         asleep: Duration,
     },
     /// Something that was asked for did not come about.

@@ -45,7 +45,7 @@ pub enum Selector {
     Processes(Vec<String>),
 }
 
-/// So many names are told in a sentence.
+/// How many names are listed in a sentence.
 const MOST_NAMES: usize = 8;
 
 /// `web, db and 3 more`
@@ -126,7 +126,7 @@ pub enum Command {
     },
     /// Stops a present run in its place.
     Pause {
-        /// Of which process.
+        /// Which process.
         name: String,
     },
     /// Lets it go on.
@@ -190,7 +190,7 @@ pub enum Command {
     },
     /// Writes to the standard input of a present run.
     Stdin {
-        /// Of which process.
+        /// Which process.
         name: String,
         /// What.
         bytes: Arc<[u8]>,

@@ -9,6 +9,6 @@ pub struct FlagRow {
     pub is_set: bool,
     /// Programs that name it in `start_when`; the first few.
     pub programs: Vec<String>,
-    /// So many more.
+    /// How many more there are.
     pub more: usize,
 }

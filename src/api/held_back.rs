@@ -57,7 +57,7 @@ pub struct HeldBack {
     pub by: Initiator,
     /// The first of those that have to go before.
     pub behind: Vec<ChainStep>,
-    /// So many more.
+    /// How many more there are.
     pub more: usize,
 }
 

@@ -139,7 +139,7 @@ pub enum NameHint {
     Group(String),
     /// It is a program of several processes; the first of them.
     Instances(String),
-    /// It is this program, or an instance of it, of which somebody wants none at the moment.
+    /// It is this program, or an instance of it, and somebody has scaled it to none.
     ScaledAway(String),
     /// It was removed from the configuration and is still stopping.
     Leaving,
@@ -257,7 +257,7 @@ pub enum Refusal {
     },
     /// A hook that was asked for has failed.
     HookFailed {
-        /// Of which process.
+        /// Which process.
         name: String,
         /// How.
         failure: Arc<HookFailure>,
@@ -266,7 +266,7 @@ pub enum Refusal {
     NotReached {
         /// What was asked for.
         act: Act,
-        /// Of whom.
+        /// Whose.
         on: Selector,
         /// Those that did not, and why.
         members: Vec<(String, Unreached)>,
@@ -275,7 +275,7 @@ pub enum Refusal {
     },
     /// What was waited for did not come.
     WaitFailed {
-        /// Of which process.
+        /// Which process.
         name: String,
         /// What.
         until: WaitFor,
@@ -318,14 +318,14 @@ pub enum Refusal {
     },
     /// The output thread could not do it.
     Output {
-        /// Of which process.
+        /// Which process.
         name: String,
         /// Why, as the system says it.
         message: String,
     },
     /// Nothing was written to the standard input of a process.
     Stdin {
-        /// Of which.
+        /// Which.
         name: String,
         /// Why.
         why: StdinRefusal,
@@ -354,7 +354,7 @@ pub enum Refusal {
         /// Which.
         name: String,
     },
-    /// So many flags are set that no other can be.
+    /// No further flag can be set: there are too many.
     TooManyFlags {
         /// How many.
         most: usize,

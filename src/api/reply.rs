@@ -192,7 +192,7 @@ pub enum Reply {
     /// The run has ended to which whoever has asked was attached.
     #[cfg(feature = "attach")]
     RunEnded {
-        /// Of which process.
+        /// Which process.
         name: String,
         /// How.
         exit: Exit,
@@ -225,7 +225,7 @@ pub enum Reply {
     Readiness {
         /// Those that may be told of.
         rows: Vec<StatusRow>,
-        /// So many more.
+        /// How many more there are.
         hidden: usize,
         /// When that was so.
         now: Moment,

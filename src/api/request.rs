@@ -103,14 +103,14 @@ pub enum Watch {
     Events {
         /// Of these kinds.
         kinds: EventKinds,
-        /// So many transitions of the past first.
+        /// How many past transitions come first.
         history: usize,
     },
     /// The newest output of a process, and what follows.
     Tail {
         /// Which.
         name: String,
-        /// Of which stream.
+        /// Which stream.
         stream: StreamKind,
         /// How much.
         amount: Amount,
@@ -119,7 +119,7 @@ pub enum Watch {
     },
     /// A part of a log.
     ReadLog {
-        /// Of which.
+        /// Which.
         source: LogSource,
         /// From where.
         from: LogStart,
@@ -198,9 +198,9 @@ impl fmt::Display for WaitFor {
 /// How much of the newest output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
-    /// So many lines.
+    /// This many lines.
     Lines(usize),
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
 }
 
@@ -213,7 +213,7 @@ pub enum LogSource {
     Process {
         /// Which.
         name: String,
-        /// Of which stream.
+        /// Which stream.
         stream: StreamKind,
     },
 }

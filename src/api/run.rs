@@ -29,7 +29,7 @@ pub struct Run {
     pub timeout: Option<Duration>,
 }
 
-/// So many bytes of a command are told.
+/// How many bytes of a command are shown.
 const LONGEST_TOLD: usize = 200;
 
 impl fmt::Display for Run {

@@ -14,7 +14,7 @@ use crate::process::{
 };
 use crate::util::quote::quote_word;
 
-/// Transitions that are told in sentences.
+/// How many transitions are shown in sentences.
 const TOLD: usize = 5;
 
 /// What happens next by itself.
@@ -50,7 +50,7 @@ pub enum NextStep {
     Retry {
         /// Its number, from 1.
         number: u32,
-        /// So many may follow one another.
+        /// How many may follow one another.
         of: u32,
     },
     /// A restart.
@@ -85,7 +85,7 @@ impl fmt::Display for NextStep {
 pub struct ObstacleChain {
     /// Each is what the one before it needs.
     pub steps: Vec<ChainStep>,
-    /// So many are left out before the last one.
+    /// How many are left out before the last one.
     pub left_out: usize,
 }
 
@@ -396,7 +396,7 @@ impl Why {
         }
     }
 
-    /// That it has ended too early, where nothing else was wrong.
+    /// It has ended too early, and nothing else was wrong.
     fn early_end(&self) -> Option<String> {
         let (Condition::Backoff { early: Some(startsecs), .. } | Condition::Fatal { early: Some(startsecs), .. }) =
             &self.condition

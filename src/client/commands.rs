@@ -176,7 +176,7 @@ impl Controller {
         self.act("pause", &[("name", name.into())])
     }
 
-    /// Lets go on what was paused, by whom it may have been.
+    /// Resumes what was paused, whoever has paused it.
     ///
     /// # Errors
     /// [`ClientError::Failed`] where it has no process.

@@ -17,11 +17,11 @@ use crate::models::{Dependency, DependencyKind, DependencyTarget, Dialect, Progr
 pub(crate) struct Scale {
     /// The program that has several.
     pub program: String,
-    /// So many are wanted, as long as the file says what it said then; `None`: whatever it says.
+    /// The `numprocs` of the file for which this holds; `None`: it holds whatever the file says.
     pub in_file: Option<u32>,
-    /// So many are wanted.
+    /// How many are wanted.
     pub instances: u32,
-    /// So many there may be: the names of these are told.
+    /// How many there may be: the names of these are listed.
     pub at_most: u32,
 }
 

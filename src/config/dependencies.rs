@@ -23,7 +23,7 @@ pub(crate) use edges::{Edge, edges};
 /// Circles that are told at most.
 const MOST_CIRCLES: usize = 50;
 
-/// So many unknown names are compared with all that are known.
+/// How many unknown names are compared with all known ones.
 const MOST_SUGGESTIONS: usize = 100;
 
 /// Dependencies from process to process that a configuration may have. Those of many instances on many instances multiply.

@@ -63,7 +63,7 @@ pub(super) fn unbracketed_header(line: &str) -> Option<&'static str> {
     is_name.then_some(if is_bare { "the section's [ is missing" } else { "a section's name stands in [ and ]" })
 }
 
-/// What is probably not meant in a section's header, of which `name` is what counts.
+/// What is probably a mistake in a section's header; only `name` of it counts.
 pub(super) fn header_fault(name: &str, line: &str, dialect: Dialect) -> Option<Fault> {
     // Most lines are the header, which ends with a letter or digit, and nothing else.
     if line.len() == name.len() + 2 && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b']') {

@@ -8,7 +8,7 @@ use super::keys::{self, Section};
 use super::sections::{SectionKind, section_kind};
 use crate::models::ProgramConfig;
 
-/// The field of the variables, of which the daemon's section sets some for all programs.
+/// The field of the variables; the daemon's section sets some of them for all programs.
 const VARIABLES: &str = "environment";
 
 /// A key of a program, and the place that sets it.

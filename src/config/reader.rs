@@ -279,7 +279,7 @@ impl<'t> Reader<'_, 't> {
         }
     }
 
-    /// A further line of the open value. What is probably none of it is said.
+    /// A further line of the open value. A line that probably does not belong to it is reported.
     fn continuation(&mut self, number: u32, text: &'t str) {
         let behind_comment = std::mem::take(&mut self.behind_comment);
         let Some(open) = &mut self.open else { return };

@@ -50,7 +50,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Of what was loaded. Programs that are the same in force have the settings that are.
+    /// From what was loaded. Programs that have not changed share the settings in force.
     pub(crate) fn new(loaded: Loaded, in_force: &[Arc<ProgramConfig>]) -> Reading {
         let Loaded { config: mut settings, warnings, origins, scaled, files: _, logfile_given: _, pidfile_given: _ } =
             loaded;

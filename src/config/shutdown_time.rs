@@ -43,7 +43,7 @@ fn warn(config: &SupervisorConfig, origins: &[Origin<'_>], scope: Scope<'_>, rep
     let stops = config.programs.iter().zip(origins).filter(|(_, origin)| is_written(origin));
     let stops = stops.map(|(program, origin)| (stop_seconds(program), program, origin));
     let cut_off: Vec<_> = stops.filter(|(seconds, ..)| *seconds > most).collect();
-    // Of several the first.
+    // The first of several.
     let Some((longest, program, origin)) = cut_off.iter().rev().max_by_key(|(seconds, ..)| *seconds) else { return };
     let mut fields = Fields { view: origin.view, scope, report };
     let Some(entry) = fields.entry("stopwaitsecs").or_else(|| fields.entry("stopsignal")) else { return };

@@ -33,7 +33,7 @@ const TYPED_LIMIT: usize = 64 * 1024;
 struct State {
     /// What was written, in its order; neighbours are of different streams.
     pieces: VecDeque<(StreamKind, VecDeque<u8>)>,
-    /// Of all pieces.
+    /// Of all pieces together.
     bytes: usize,
     lost: u64,
     /// When the client has taken something for the last time.

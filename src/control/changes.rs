@@ -15,7 +15,7 @@ use super::ready_pipes::ReadyRun;
 use crate::sys::path_changes::{ChangeWatch, Fingerprint, PathChanges, first_file};
 use crate::util::thread;
 
-/// So long nothing must happen before it is looked at: whoever makes a new version takes his time.
+/// How long nothing must happen before a changed path is inspected: writing a new version takes a while.
 const SETTLED: Duration = Duration::from_secs(2);
 /// How soon it is looked at again where nothing tells of changes, or no thread could look.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);

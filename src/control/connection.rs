@@ -19,7 +19,7 @@ pub(super) const REQUESTS_PER_VISIT: usize = 16;
 /// Pieces of output for one client before it is the next one's turn.
 pub(super) const PIECES_A_TURN: usize = 16;
 
-/// What a connection comes to after it was served.
+/// The state of a connection after it was served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Lives,

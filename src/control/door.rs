@@ -1,4 +1,4 @@
-//! Where clients come in: a listening socket, and what is spoken there.
+//! The sockets that clients connect to, and who may use each of them.
 
 use std::io;
 #[cfg(feature = "http")]
@@ -132,7 +132,7 @@ impl OpenDoor {
         true
     }
 
-    /// Other rules for who comes in.
+    /// Replaces the rules for who may connect.
     #[cfg(feature = "http")]
     pub(super) fn take_gate(&mut self, gate: Arc<Gate>) {
         self.terms = Terms { frames_for_own_user: gate.asks_for_a_password(), gate };
@@ -161,7 +161,7 @@ impl OpenDoor {
         }
     }
 
-    /// Why this client is turned away.
+    /// Why this client is rejected.
     pub(super) fn refuses(&self, who: &Who) -> Option<&'static str> {
         (self.own_user_only && !who.is_own_user())
             .then_some("only root and the daemon's own user may use a socket in the abstract namespace")

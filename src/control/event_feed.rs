@@ -45,7 +45,7 @@ impl EventFeed {
         !std::mem::replace(&mut state.told, true)
     }
 
-    /// So many events were lost on their way here.
+    /// Counts events that were lost on their way here.
     pub(super) fn lose(&self, count: u64) {
         self.lock().lost += count;
     }

@@ -80,7 +80,7 @@ impl News {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds something; `true`: the io thread must be told.
+    /// Adds something; `true`: the io thread must be woken.
     fn push(&self, item: Item) -> bool {
         let mut state = self.lock();
         if state.items.len() >= MOST_NEWS
@@ -93,7 +93,7 @@ impl News {
         !std::mem::replace(&mut state.told, true)
     }
 
-    /// `true`: the io thread must be told. Of all that follows it is told in any case.
+    /// `true`: the io thread must be woken. The other items wake it in any case.
     pub(super) fn happened(&self, announcement: &Arc<Announcement>) -> bool {
         self.push(Item::Happened(Arc::clone(announcement)))
     }

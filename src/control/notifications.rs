@@ -21,7 +21,7 @@ pub struct Received {
     pub pid: i32,
     /// Its user.
     pub uid: u32,
-    /// Of which run it is; `None`: it has gone before anybody could look.
+    /// Its run; `None`: the process had ended before it could be identified.
     pub ancestry: Option<Ancestry>,
     /// What it says.
     pub message: Notification,

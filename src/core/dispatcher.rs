@@ -19,7 +19,7 @@ const SLOW_TURN: Duration = Duration::from_millis(250);
 /// group. Nobody presses a key twice in that time.
 const TERM_COALESCE_WINDOW: Duration = Duration::from_millis(100);
 
-/// So long what is due waits until the ends of children are known that come before it.
+/// How long due timers wait for the ends of children that came before them.
 const ENDS_FIRST_LIMIT: Duration = Duration::from_secs(1);
 
 /// Inputs that are taken in before due timers get their turn.

@@ -8,7 +8,7 @@ use crate::control::door::Door;
 use crate::control::server::ServerHandle;
 use crate::models::SupervisorConfig;
 
-/// The sockets of HTTP, of which a reload may ask for others.
+/// The sockets of HTTP. A reload may change them.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Doors {
     #[cfg(feature = "http")]

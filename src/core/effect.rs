@@ -163,7 +163,7 @@ pub(crate) enum External {
     Request(Box<IncomingRequest>),
     /// A client has gone, whatever it still waits for.
     Disconnected(ConnId),
-    /// A message on `$NOTIFY_SOCKET`, of whomever.
+    /// A message on `$NOTIFY_SOCKET`, from any process.
     Notified(Box<Received>),
     /// Somebody wants this descriptor closed when everything before it was handled.
     Barrier(OwnedFd),

@@ -298,7 +298,7 @@ fn dispatch(mut dispatcher: Box<Dispatcher>, inbox: &mut Inbox, signals: &Signal
     ended
 }
 
-/// Takes what the daemon needs for itself.
+/// Sets the limits that the daemon needs for itself.
 fn take_own_limits(config: &SupervisorConfig) -> FormerLimits {
     let set = |score| {
         let former = sys::proc::set_oom_score_adj(score);

@@ -82,7 +82,7 @@ pub(super) fn with_unknown(mut answer: Value, unknown: &[String]) -> Value {
     answer
 }
 
-/// Says which words have selected nothing, where no answer in JSON says it.
+/// Reports the words that have selected nothing, unless an answer in JSON does.
 pub(super) fn complain_of(call: &Call<'_>, unknown: &[String]) {
     if !call.args.json() {
         unknown.iter().for_each(|message| complain(message));

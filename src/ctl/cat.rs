@@ -12,7 +12,7 @@ use super::verb::Opt;
 use crate::client::{ProgramSettings, Setting};
 use crate::util::width::columns;
 
-/// Lines that are longer do not push the places of the others to the right.
+/// Longer lines do not move the column of the places to the right.
 const WIDEST: usize = 60;
 
 pub(super) fn cat(call: &Call<'_>) -> u8 {

@@ -40,7 +40,7 @@ pub(super) fn health(call: &Call<'_>) -> u8 {
     }
 }
 
-/// How many were looked at and found well, or what is not.
+/// How many were checked and found healthy, or what is wrong.
 fn judge(all: &[ProcessStatus], names: &[String], ready: bool) -> Result<usize, String> {
     let chosen = match names {
         // As /readyz. An older daemon does not tell which start with it.
@@ -75,7 +75,7 @@ fn named<'a>(all: &'a [ProcessStatus], words: &[String]) -> Result<Vec<&'a Proce
     }
 }
 
-/// What is wrong with it, in its own words.
+/// What is wrong with it, as its status says.
 fn ailment(process: &ProcessStatus, ready: bool) -> Option<String> {
     let well = match process.state.as_str() {
         "RUNNING" => process.healthy != Some(false) && !(ready && process.ready == Some(false)),

@@ -37,7 +37,7 @@ pub(super) enum Outcome {
     Told(u8),
 }
 
-/// Prints what has become of one target; the exit code for it.
+/// Prints the result of one target; returns its exit code.
 pub(super) fn tell(call: &Call<'_>, result: &Result<String, ClientError>) -> u8 {
     match result {
         Ok(message) => print(&format!("{}\n", printable_lines(message))),
@@ -51,7 +51,7 @@ pub(super) fn tell(call: &Call<'_>, result: &Result<String, ClientError>) -> u8 
 /// What is on the terminal.
 #[derive(Debug, Default)]
 struct Shown {
-    /// So many targets, from the first one on, have been told of.
+    /// How many targets, from the first one on, have been printed.
     told: usize,
     /// The progress line is there.
     has_line: bool,

@@ -239,7 +239,7 @@ fn changed_key(name: &str, KeyChange { key, old, new }: &KeyChange) -> String {
     format!("{name}: {key} {} → {}\n", shown(old), shown(new))
 }
 
-/// Of several, what happened in the order in which it did.
+/// The transitions of several processes, in the order in which they happened.
 pub(super) fn history(call: &Call<'_>) -> u8 {
     let (names, unknown) = match targets(call, Kind::Processes, &call.args.names) {
         Ok(found) => found,

@@ -37,7 +37,7 @@ pub(super) fn targets(
     Ok((names, told(call.controller, unmatched)))
 }
 
-/// How it is told that these words select nothing. That somebody has scaled a program to 0 only the daemon knows.
+/// The messages for words that select nothing. Only the daemon knows that somebody has scaled a program to 0.
 pub(super) fn told(controller: &Controller, unmatched: Vec<Unmatched>) -> Vec<String> {
     let tell = |Unmatched { word, message }| match reason(controller, &word) {
         Some(ClientError::Failed { message, .. }) => message,

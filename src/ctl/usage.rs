@@ -91,7 +91,7 @@ pub(super) fn sample(controller: &Controller, pids: impl Iterator<Item = i32>) -
 /// The program that a process belongs to: by its session, its group, or because the program or one of its
 /// descendants has started it.
 fn root_of(pid: i32, all: &HashMap<i32, ProcStat>, roots: &HashMap<i32, Usage>) -> Option<i32> {
-    /// No family is as deep; while we read, pids may have come to be used again and form a ring.
+    /// No process tree is as deep; pids that are reused while we read may form a ring.
     const DEEPEST: usize = 1000;
     let mut at = pid;
     for _ in 0..DEEPEST {

@@ -6,7 +6,7 @@ use crate::schedule;
 use crate::sys::time::all_clocks;
 use crate::sys::zones::TimeZone;
 
-/// So many times of each program are told.
+/// How many times of each program are printed.
 const TOLD: usize = 3;
 
 /// A line for each program that has a schedule.

@@ -88,7 +88,7 @@ impl Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        // First: who asks from here on wants a new answer.
+        // First: whoever asks from here on wants a new answer.
         lock(&self.all.under_way).retain(|(other, _)| *other != self.name);
         let found = self.found.take().unwrap_or_else(|| Err("the look-up has ended without an answer".to_owned()));
         *lock(&self.answer.found) = Some(found);

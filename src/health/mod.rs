@@ -57,7 +57,7 @@ impl HealthCheckResult {
 
 /// Something that can find out whether a program is healthy.
 pub trait HealthChecker: Send {
-    /// Asks once, and answers within the configured time-out, of which the look-up of a host's name is a part.
+    /// Checks once, and answers within the configured time-out, which includes the look-up of a host's name.
     fn check(&self) -> HealthCheckResult;
 }
 

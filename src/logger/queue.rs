@@ -99,7 +99,7 @@ pub(crate) struct LineQueue {
 pub(crate) struct Batch {
     /// Whole lines.
     pub bytes: Vec<u8>,
-    /// So many lines were dropped after these.
+    /// How many lines were dropped after these.
     pub lost: u64,
     /// Open the file anew first.
     pub reopen: bool,

@@ -1,4 +1,4 @@
-//! Where HTTP is spoken, and with whom.
+//! The sockets of HTTP, and who may use them.
 
 use std::fmt;
 

@@ -62,7 +62,7 @@ impl OutputRule {
         Ok(OutputRule { sign, action })
     }
 
-    /// So many seconds of silence, where it is a rule of that.
+    /// The seconds of silence, where it is such a rule.
     pub(crate) fn silence(&self) -> Option<u32> {
         match self.sign {
             OutputSign::Silence(seconds) => Some(seconds),

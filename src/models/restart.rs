@@ -23,7 +23,7 @@ pub struct RestartPolicy {
     pub delay_growth: DelayGrowth,
     /// How much of the delay is random.
     pub jitter: Share,
-    /// So many restarts within so many seconds, and it is given up.
+    /// The most restarts within some seconds; one more is `FATAL`.
     pub limit: Option<RestartLimit>,
     /// Ends that no start follows, whatever `autorestart` and `startretries` say.
     pub never_after: Vec<EndedBy>,
@@ -134,10 +134,10 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
-/// So many restarts within a time.
+/// A number of restarts within a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartLimit {
-    /// So many are allowed.
+    /// How many are allowed.
     pub restarts: u32,
     /// Within so many seconds.
     pub seconds: u32,

@@ -38,7 +38,7 @@ pub(crate) fn is_of_copy(trouble: &str) -> bool {
 pub enum LogStart {
     /// At this byte.
     At(u64),
-    /// So many bytes before the end.
+    /// This many bytes before the end.
     BeforeEnd(u64),
 }
 

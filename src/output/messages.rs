@@ -134,9 +134,9 @@ pub enum Note {
 /// How much of the newest output is wanted; never more than a megabyte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
-    /// So many lines.
+    /// This many lines.
     Lines(usize),
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
 }
 
@@ -147,7 +147,7 @@ pub struct LogPart {
     pub bytes: Vec<u8>,
     /// Where in the log that begins.
     pub begin: u64,
-    /// How long the log is: of one in memory, all that was written since it began or was cleared, of which the newest is there.
+    /// How long the log is. A log in memory counts all that was written since it began or was cleared; only the newest part is there.
     pub size: u64,
     /// Where it was read.
     pub file: LogPlace,

@@ -49,7 +49,7 @@ impl WriteOutage {
         open.next_try = now + retry;
     }
 
-    /// So many bytes were lost since then, which was said by somebody else.
+    /// Bytes that were lost since then, and that somebody else has reported.
     pub fn add_lost(&mut self, since: Instant, bytes: u64) {
         let open = self.0.get_or_insert_with(|| Box::new(Open { since, next_try: since, lost_bytes: 0 }));
         open.lost_bytes += bytes;

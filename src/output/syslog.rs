@@ -33,7 +33,7 @@ pub(super) struct Syslog {
     socket: Option<UnixDatagram>,
     watched: bool,
     waiting: VecDeque<Box<[u8]>>,
-    /// Of those that wait.
+    /// Of the lines that wait.
     bytes: usize,
     /// When a line was taken last, or refused first.
     progress: Progress,

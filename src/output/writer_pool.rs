@@ -135,7 +135,7 @@ impl WriterPool {
         usize::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    /// So many bytes more wait, or fewer.
+    /// By how many bytes the amount that waits has changed.
     pub fn add_waiting(&self, bytes: isize) {
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
     }

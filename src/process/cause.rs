@@ -118,7 +118,7 @@ pub enum Cause {
     },
     /// Its health checks fail.
     Unhealthy {
-        /// So many in a row.
+        /// How many in a row.
         failures: u32,
         /// What the last one found.
         message: Arc<str>,
@@ -164,7 +164,7 @@ pub enum Cause {
         failure: Arc<Failure>,
         /// The number of the retry, from 1.
         number: u32,
-        /// So many may follow one another.
+        /// How many may follow one another.
         of: u32,
         /// Seconds until the retry.
         delay: u32,
@@ -183,7 +183,7 @@ pub enum Cause {
     Retry {
         /// Its number, from 1.
         number: u32,
-        /// So many may follow one another.
+        /// How many may follow one another.
         of: u32,
     },
     /// Another attempt, long after it was given up (`fatal_retry`).

@@ -89,7 +89,7 @@ pub enum Failure {
     HookFailed(HookFailure),
     /// Its health checks failed.
     Unhealthy {
-        /// So many in a row.
+        /// How many in a row.
         failures: u32,
         /// What the last one found.
         message: Arc<str>,

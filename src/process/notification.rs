@@ -73,7 +73,7 @@ pub enum Doing {
     Stopping,
 }
 
-/// What a run has told of itself.
+/// What a run has reported about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// It has said that it is ready.
@@ -98,7 +98,7 @@ pub struct Told {
     pub main_refusals: u8,
 }
 
-/// So many reasons why a process is not taken for the main one are told of a run: some name another one in each message.
+/// How many refusals of a main process are reported for one run: some programs name another process in each message.
 const MOST_REFUSALS_TOLD: u8 = 8;
 
 impl Told {

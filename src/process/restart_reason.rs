@@ -12,7 +12,7 @@ use super::output_fault::OutputFault;
 pub enum RestartReason {
     /// It has lived for as long as it may.
     MaxLifetime {
-        /// So many seconds, a tenth more or less.
+        /// In seconds, a tenth more or less.
         seconds: u32,
     },
     /// What this path leads to has changed.

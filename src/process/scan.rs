@@ -48,7 +48,7 @@ pub(crate) struct ScanFacts {
 }
 
 impl ScanFacts {
-    /// Replaces what is known of the processes `pids` by what a second look at them has found.
+    /// Replaces the facts about the processes `pids` with those of a second scan.
     pub(crate) fn update(&mut self, pids: &[i32], newer: ScanFacts) {
         let stays = |pid: &i32| !pids.contains(pid);
         self.living.retain(|process| stays(&process.id.pid));

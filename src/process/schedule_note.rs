@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum ScheduleNote {
     /// Nothing, because the last run was still there.
     Skipped {
-        /// So many times during that run, this one included.
+        /// How many times during that run, this one included.
         times: u32,
         /// One more run waits already (`schedule_overlap = queue`).
         queue_full: bool,

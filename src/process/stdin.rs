@@ -15,7 +15,7 @@ pub enum StdinRefusal {
     Closed,
     /// The program does not read it.
     Full {
-        /// So many bytes wait already.
+        /// How many bytes wait already.
         waiting: usize,
     },
 }

@@ -187,7 +187,7 @@ mod tests {
         );
     }
 
-    /// Whoever takes the name first, and never takes in who asks for it, keeps nobody from starting.
+    /// A process that has taken the name first and accepts no connection keeps nobody from starting.
     #[test]
     fn a_name_that_is_kept_busy_is_no_lock() {
         let dir = tempfile::tempdir().unwrap();

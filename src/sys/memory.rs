@@ -24,7 +24,7 @@ pub fn keep_small() {
 }
 
 /// Gives memory that was freed back to the system: worth it after something large is done with, such as
-/// reading a configuration. Of what is the C library's only glibc gives something back.
+/// reading a configuration. Of the C libraries, only glibc gives memory back.
 pub fn trim_heap() {
     heap::rest();
     #[cfg(target_env = "gnu")]
@@ -105,7 +105,7 @@ unsafe extern "C" fn advise_segments(info: *mut libc::dl_phdr_info, _: usize, ad
     // SAFETY: so many headers lie there, for as long as the program is loaded.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     for header in headers {
-        // Of what is brought back only code is sure to be used.
+        // Only the code is sure to be used again.
         let is_meant = *advice == libc::MADV_DONTNEED || header.p_flags & libc::PF_X != 0;
         if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0 && is_meant {
             advise(info.dlpi_addr as usize + header.p_vaddr as usize, header.p_memsz as usize, *advice);

@@ -103,7 +103,7 @@ impl NetworkEvents {
         message.extend_from_slice(&(length as u32).to_ne_bytes());
         message.extend_from_slice(&kind.to_ne_bytes());
         message.extend_from_slice(&(flags as u16).to_ne_bytes());
-        // Of all families, all tables, all interfaces: the rest is zero.
+        // All families, all tables, all interfaces: the rest is zero.
         message.resize(length, 0);
         send(self.raw_fd(), &message, MsgFlags::empty())?;
         Ok(())

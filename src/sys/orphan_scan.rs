@@ -167,7 +167,7 @@ impl ProcessRef {
     ///
     /// # Errors
     ///
-    /// It may not be signalled by us (EPERM). That it has ended is no error.
+    /// We may not signal it (EPERM). A process that has ended is no error.
     pub(crate) fn signal(&self, signal: u8) -> io::Result<()> {
         let result = match &self.pidfd {
             Some(pidfd) => {

@@ -30,7 +30,7 @@ const MOST_ENTRIES: usize = 10_000;
 /// Links that lead to other links.
 const MOST_LINKS: usize = 40;
 
-/// Of what lies on the way: it is renamed or removed, or has lost a name.
+/// For what lies on the way: it is renamed or removed, or has lost a name.
 const ITSELF: AddWatchFlags =
     AddWatchFlags::IN_MOVE_SELF.union(AddWatchFlags::IN_DELETE_SELF).union(AddWatchFlags::IN_ATTRIB);
 /// Of a directory: what is made, renamed or removed in it.

@@ -345,7 +345,7 @@ mod tests {
         }
         let (before, found, after) = (ticks(), proc.usage(pid).unwrap(), ticks());
         let cpu_ms = u64::try_from(found.cpu.as_millis()).unwrap();
-        // The ticks of the children that have ended are told there, and are none of ours.
+        // The ticks of children that have ended come next; they do not count.
         assert!(cpu_ms <= after.cpu_ms + 20 && cpu_ms >= 50, "{before:?} {found:?} {after:?}");
         assert!(found.resident > 1 << 20 && found.open_files.is_some_and(|files| files >= 3), "{found:?}");
         assert_eq!(proc.usage(i32::MAX), None);

@@ -81,7 +81,7 @@ impl Listener {
     }
 }
 
-/// What the handlers share with whoever reads.
+/// What the signal handlers share with the thread that reads the signals.
 struct Heard {
     /// How many times each signal of the table has come since it was last asked.
     counts: Box<[AtomicUsize]>,

@@ -15,7 +15,7 @@ pub struct Flag {
     pub set: bool,
     /// Programs that name it in `start_when`; the first few.
     pub programs: Vec<String>,
-    /// So many more.
+    /// How many more there are.
     #[serde(skip_serializing_if = "is_zero")]
     pub more: usize,
 }

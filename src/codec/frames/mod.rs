@@ -176,7 +176,7 @@ pub struct ProcessStatus {
     /// The first few of what it waits for before it is executed; only where it waits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<WaitingFor>,
-    /// So many more.
+    /// How many more there are.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waiting_for_more: usize,
     /// The hook of it that runs.

@@ -131,7 +131,7 @@ pub struct Why {
     /// Where it can't start yet: what it needs, what that needs, and so on, to the one that is to blame.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<ChainItem>,
-    /// So many are left out before the last of them.
+    /// How many are left out before the last of them.
     #[serde(skip_serializing_if = "is_zero")]
     pub chain_left_out: usize,
     /// What happens next by itself.

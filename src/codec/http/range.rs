@@ -7,7 +7,7 @@ use super::Head;
 pub enum ByteRange {
     /// From this byte on, up to the second one, or to the end.
     From(u64, Option<u64>),
-    /// So many at the end.
+    /// This many at the end.
     Last(u64),
 }
 

@@ -11,7 +11,7 @@ pub enum Status {
     NotModified,
     /// 400: it is no request.
     BadRequest,
-    /// 401: who asks has not said who he is, or could not prove it.
+    /// 401: the client has sent no credentials, or wrong ones.
     Unauthorized,
     /// 403: he may not.
     Forbidden,

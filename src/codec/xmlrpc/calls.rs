@@ -117,7 +117,7 @@ impl LogRange {
         }
     }
 
-    /// So many of the last bytes.
+    /// The last bytes, this many.
     pub(super) fn end(bytes: u64) -> LogRange {
         LogRange {
             from: LogStart::BeforeEnd(bytes.min(u64::from(MOST_OF_A_LOG))),

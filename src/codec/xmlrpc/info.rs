@@ -149,7 +149,7 @@ fn is_expected(program: &ProgramConfig, exit: Exit) -> bool {
     }
 }
 
-/// What `supervisorctl status` prints behind the state. Of what runs others parse it.
+/// What `supervisorctl status` prints behind the state. Other programs parse it where the process runs.
 fn description(row: &StatusRow, now: Moment, clock: LocalClock, spawnerr: &str) -> String {
     match row.state {
         ProcessState::Running | ProcessState::Unhealthy => {

@@ -12,7 +12,7 @@ pub(super) struct Method {
     pub(super) name: &'static str,
     /// The types of its result and of its parameters.
     signature: &'static [&'static str],
-    /// So many of its parameters, the last ones, may be left out.
+    /// How many of its last parameters may be left out.
     optional: usize,
     help: &'static str,
     read: fn(Params) -> Result<Call, Fault>,
@@ -236,7 +236,7 @@ fn known(params: &Params) -> Result<&'static Method, Fault> {
     params.text(0).ok().and_then(|name| find(&name)).ok_or(FaultCode::SignatureUnsupported.bare())
 }
 
-/// Of one process; a group is none.
+/// For one process; a group is refused.
 fn one(params: Params, what: fn(&Params) -> Result<One, Fault>) -> Result<Call, Fault> {
     let what = what(&params)?;
     let spec = Namespec::new(params.text(0)?);
@@ -246,7 +246,7 @@ fn one(params: Params, what: fn(&Params) -> Result<One, Fault>) -> Result<Call, 
     }
 }
 
-/// Of one process, or of those of a group: `group:*`.
+/// For one process, or for all of a group: `group:*`.
 fn one_or_many(name: String, one: One, many: Many) -> Result<Call, Fault> {
     let spec = Namespec::new(name);
     match spec.process {

@@ -125,7 +125,7 @@ pub(crate) type Spellings = &'static [(Section, &'static str)];
 
 /// What few keys have. Apart from the rows, which the loader relocates: what they take, each process has of its own.
 pub(crate) struct Rare {
-    /// Where else it may stand. Of several that are present the first one counts: the row's section, then these in their order.
+    /// Where else it may stand. The first place that is present counts: the row's section, then these in their order.
     pub also: Spellings,
     /// Its field in the output of `--check --json` (a dot leads into an object), where that is not its name.
     pub field: Option<&'static str>,
@@ -134,7 +134,7 @@ pub(crate) struct Rare {
 }
 
 impl Rare {
-    /// A key has none of it.
+    /// A key has nothing of this kind.
     pub(super) const fn is_empty(&self) -> bool {
         self.also.is_empty() && self.field.is_none() && self.there.is_none()
     }

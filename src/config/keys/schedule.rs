@@ -38,7 +38,7 @@ pub(crate) fn schedule_timezone(program: &mut ProgramConfig, given: &mut Given<'
     Ok(())
 }
 
-/// So many seconds. What it depends on is read here, on the thread that reads the configuration.
+/// In seconds. What it depends on is read here, on the thread that reads the configuration.
 pub(crate) fn schedule_jitter(program: &mut ProgramConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     let jitter = seconds(&given.text()?, 0)?;
     if jitter > 0 {

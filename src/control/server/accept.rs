@@ -25,7 +25,7 @@ const ACCEPTS_PER_TURN: usize = 32;
 const OUT_OF_DESCRIPTORS: &str =
     "the daemon is out of file descriptors; try again later, or raise its limit (`ulimit -n`, `LimitNOFILE=`)";
 
-/// Those among whom room is made.
+/// The limit that a new connection has run into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Crowd {
     Everybody,
@@ -157,7 +157,7 @@ impl Server {
         self.serve(now, conn);
     }
 
-    /// Those who are as many as they may be, where one more comes.
+    /// The limit that a further client would exceed.
     fn crowd_at_its_limit(&self, who: &Who) -> Option<Crowd> {
         let count = |crowd: Crowd| self.clients.values().filter(|client| crowd.has(client)).count();
         let user = who.limited_uid().map(Crowd::User).filter(|user| count(*user) >= self.limits.per_user);

@@ -26,7 +26,7 @@ const WRONG_PASSWORD_DELAY: Duration = Duration::from_secs(1);
 /// How long a client that was refused may still send what nobody reads.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// So long after what was said last, server-sent events say that the connection lives.
+/// After this silence a stream of server-sent events gets a keep-alive comment.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Bytes of a body from the network at most, of a client that has not logged in.

@@ -43,7 +43,7 @@ impl Secret {
     }
 }
 
-/// So many bytes in lower-case hexadecimal.
+/// This many bytes in lower-case hexadecimal.
 fn bytes_of<const N: usize>(hex: &str) -> Option<[u8; N]> {
     let digits: Option<Vec<u8>> = hex.bytes().map(digit).collect();
     let bytes: Vec<u8> =
@@ -78,9 +78,9 @@ struct Offered<'t> {
 /// The rules of a door.
 #[derive(Debug, Default)]
 pub struct Gate {
-    /// Who may come in; nobody: everybody, unless it is closed.
+    /// Who may log in; empty: everybody may use it, unless it is closed.
     pub users: Vec<User>,
-    /// Nobody may come in: it is not known who may.
+    /// Nobody may use it, because the users are not known.
     pub is_closed: bool,
     /// The names by which we are known, in small letters, besides addresses and `localhost`.
     pub hosts: Vec<String>,
@@ -88,11 +88,11 @@ pub struct Gate {
     pub is_remote: bool,
     /// Whether we live and are ready is told to everybody.
     pub open_probes: bool,
-    /// How many connections those have who have logged in.
+    /// The number of connections of each user who has logged in.
     pub seats: Arc<Seats>,
 }
 
-/// How many connections each of those has who have logged in.
+/// The number of connections of each user who has logged in.
 #[derive(Debug, Default)]
 pub struct Seats(Mutex<SortedMap<Arc<str>, usize>>);
 
@@ -130,7 +130,7 @@ impl Drop for Seat {
     }
 }
 
-/// How an attempt to come in has ended.
+/// The result of checking a request's credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Entry {
     /// Nobody is asked for his name here.
@@ -149,7 +149,7 @@ impl Gate {
         self.is_closed || !self.users.is_empty()
     }
 
-    /// Whether the other one lets the same people in.
+    /// Whether the other one has the same rules.
     pub fn is_same(&self, other: &Gate) -> bool {
         let facts = |gate: &Gate| (gate.is_remote, gate.open_probes, gate.is_closed);
         facts(self) == facts(other) && self.users == other.users && self.hosts == other.hosts

@@ -23,10 +23,10 @@ const MIN_SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// taken memory from it meanwhile.
 const FIGURES_KEPT_FOR: Duration = Duration::from_secs(60);
 
-/// So many are asked about by two threads.
+/// From this number of processes on, two threads ask the kernel.
 const MANY: usize = 200;
 
-/// So many are taken at a time by each of them.
+/// How many processes each of them takes at a time.
 const AT_A_TIME: usize = 16;
 
 /// Only touched pages count.
@@ -73,7 +73,7 @@ pub(super) fn looks_while<T>(rows: &[StatusRow], now: Moment, meanwhile: impl Fn
     let pids: Vec<i32> = rows.iter().filter_map(|row| row.pid).filter(is_old).collect();
     let (new, done) = look(&pids, known, now, meanwhile);
     known.extend(new);
-    // Who has gone meanwhile is not told of by what it was.
+    // A process that has ended meanwhile has no figures.
     let fresh = |look: &&Look| now.saturating_duration_since(look.at) < MIN_SAMPLE_INTERVAL;
     (rows.iter().map(|row| known.get(&row.pid?).filter(fresh).copied()).collect(), done)
 }

@@ -17,7 +17,7 @@ use crate::util::errno;
 use crate::util::on_drop::OnDrop;
 use crate::util::thread;
 
-/// So many threads at most hang on a dead disk.
+/// The most threads that may hang on a dead disk.
 const MOST_THREADS: usize = 4;
 /// Room for what a look at a file needs.
 const STACK_BYTES: usize = 64 * 1024;

@@ -24,7 +24,7 @@ use crate::sys::reap::{self, ReapScope};
 use crate::sys::{orphan_scan, proc};
 use crate::util::quick_hash::QuickMap;
 
-/// So many looks in a row may find that something has ended meanwhile.
+/// How many scans in a row may find that something has ended meanwhile.
 const MAX_LOOKS: usize = 16;
 
 /// How long, at most, a look for a descendant waits for what is just ending or being executed, in steps of [`STEP`]. The
@@ -50,7 +50,7 @@ pub(super) struct Left {
     pub(super) is_unsure: bool,
 }
 
-/// Whose those are of whom nothing tells.
+/// Whose the processes are that nothing identifies.
 struct Claim {
     /// The leader of the one run that has just put itself into the background; `None`: there is none, or there are several.
     detached: Option<i32>,
@@ -150,7 +150,7 @@ impl Inherited {
         }
     }
 
-    /// Of which run each of them is: by its tag, its session, or the pipe of its output.
+    /// The run that each of them belongs to, by its tag, its session, or the pipe of its output.
     fn learn(&mut self, identity: &Identity, runs: &QuickMap<ProcId, Box<Run>>, facts: &ScanFacts) {
         let in_exec: HashSet<i32> = facts.in_exec.iter().copied().collect();
         let sure = facts.living.iter().filter(|process| !in_exec.contains(&process.id.pid));

@@ -24,9 +24,9 @@ use crate::sys;
 use crate::sys::path_events::FileState;
 use crate::sys::spawn::{BegunChild, Child};
 
-/// So many begins and ends of runs at most wait for the output thread to be woken.
+/// The most begins and ends of runs that may wait until the output thread is woken.
 const MOST_UNANNOUNCED_RUNS: usize = 16;
-/// So long ends of runs are gathered while the daemon ends. Their pipes wake the output thread by themselves.
+/// How long ends of runs are gathered while the daemon ends. Their pipes wake the output thread by themselves.
 const GATHERING_AT_THE_END: Duration = Duration::from_millis(2);
 
 impl Effects {

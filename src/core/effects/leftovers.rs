@@ -23,7 +23,7 @@ pub(super) struct Leader {
     pub(super) start_time: u64,
 }
 
-/// Leaders that have ended, of which something may be there, and how often that was looked for already.
+/// Leaders that have ended and may have left something, and how often that was searched for already.
 #[derive(Default)]
 pub(super) struct Leftovers(Vec<(Leader, u32)>);
 

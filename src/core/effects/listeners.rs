@@ -44,7 +44,7 @@ impl Effects {
         }
     }
 
-    /// A process has new settings: it may have gone from one group to another.
+    /// A process has new settings: reports the groups that are gone or new where it has changed its group.
     pub(super) fn tell_of_changed_group(&mut self, id: ProcId, config: &ProgramConfig) {
         let Some(groups) = &mut self.groups else { return };
         if let Some(former) = groups.put(id, config) {
@@ -53,7 +53,7 @@ impl Effects {
         }
     }
 
-    /// A process has come into force: with the first one of a group that does.
+    /// A process was added: reports its group where it is the first of it.
     pub(super) fn tell_of_new_group(&mut self, id: ProcId, config: &ProgramConfig) {
         let Some(groups) = &mut self.groups else { return };
         groups.put(id, config);
@@ -61,7 +61,7 @@ impl Effects {
         self.tell_of_group(ListenerEvent::GroupAdded, config.group_name(), |other| other < id);
     }
 
-    /// A process goes out of force: with the last one of a group that does.
+    /// A process was removed: reports its group where it was the last of it.
     pub(super) fn tell_of_old_group(&mut self, id: ProcId, config: &ProgramConfig) {
         let Some(groups) = &mut self.groups else { return };
         groups.remove(id);

@@ -64,7 +64,7 @@ impl Run {
         let main = self.main.as_ref().filter(|main| main.pgrp != self.child.pid).map(|main| {
             let leader = match main.pgrp == main.child.pid {
                 true => main.child.leader(self.reaped.is_some()),
-                // The process that gave the group its number may have ended long ago, and is none of ours.
+                // The process that gave the group its number may have ended long ago, and was not our child.
                 false => Leader { pid: main.pgrp, pidfd: None, reaped: true, session: main.session },
             };
             Leader { session: main.session, ..leader }

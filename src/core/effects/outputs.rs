@@ -78,7 +78,7 @@ impl Effects {
     }
 }
 
-/// Answers a request by what the output thread gives.
+/// Answers a request with the result of the output thread.
 fn answering<T>(
     responder: Responder,
     reply: impl FnOnce(T) -> Result<Reply, Refusal> + Send + 'static,

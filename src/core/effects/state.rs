@@ -14,11 +14,11 @@ use crate::sys::guarded_path::{self, Access};
 use crate::util::errno;
 use crate::util::thread;
 
-/// More than ten thousand programs need: what is larger is none of ours.
+/// More than ten thousand programs need: a larger file was not written by us.
 const LARGEST: u64 = 4 * 1024 * 1024;
 /// Room for what the writing of a file needs.
 const STACK_BYTES: usize = 64 * 1024;
-/// After so long what could not be written is tried again, and each time after twice as long …
+/// The pause before a failed write is tried again; each one is twice as long, …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// … up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);

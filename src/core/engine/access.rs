@@ -12,32 +12,32 @@ use crate::api::{
 use crate::models::{Dependency, DependencyKind, DependencyTarget, ProgramConfig, Right};
 use crate::process::{Cause, Condition, HIDDEN, Initiator};
 
-/// What somebody may read.
+/// What a client may see.
 pub(super) struct Eyes<'a> {
     access: Access<'a>,
     by: &'a Initiator,
     registry: &'a Registry,
-    /// There is something that he may not.
+    /// There is something that the client may not see.
     is_limited: bool,
 }
 
 impl Eyes<'_> {
-    /// Whether he may see this process.
+    /// Whether the client may see this process.
     pub(super) fn see(&self, entry: &Entry) -> bool {
         self.may(Right::Read, entry)
     }
 
-    /// Whether he may see the process with this identifier.
+    /// Whether the client may see the process with this identifier.
     pub(super) fn see_id(&self, id: ProcId) -> bool {
         self.registry.get(id).is_some_and(|entry| self.see(entry))
     }
 
-    /// Whether he may read what this process writes.
+    /// Whether the client may read the output of this process.
     pub(super) fn hear(&self, entry: &Entry) -> bool {
         self.may(Right::Logs, entry)
     }
 
-    /// Takes out what a row tells of others, and what the process has said where its output may not be read.
+    /// Removes from a row the names of other processes, and the output that the client may not read.
     pub(super) fn cover_row(&self, mut row: StatusRow) -> StatusRow {
         if self.is_limited {
             if let Cow::Owned(program) = self.cover_program(&row.program) {
@@ -54,21 +54,21 @@ impl Eyes<'_> {
         row
     }
 
-    /// Takes out what a condition tells of others.
+    /// Removes the names of other processes from a condition.
     pub(super) fn cover_condition(&self, condition: &mut Condition) {
         if self.is_limited {
             condition.hide_names(&|name| self.see_name(name));
         }
     }
 
-    /// Takes out what records of the past tell of others.
+    /// Removes the names of other processes from records of the past.
     pub(super) fn cover_history(&self, rows: &mut [HistoryRow]) {
         if self.is_limited {
             rows.iter_mut().for_each(|row| self.cover_cause(&mut row.cause));
         }
     }
 
-    /// Takes out what an explanation tells of others.
+    /// Removes the names of other processes from an explanation.
     pub(super) fn cover_why(&self, why: &mut Why) {
         if !self.is_limited {
             return;
@@ -86,7 +86,7 @@ impl Eyes<'_> {
         }
     }
 
-    /// Takes out who has to go before, as far as that may not be seen.
+    /// Removes the names of those that have to end first, as far as the client may not see them.
     fn cover_held(&self, held: &mut HeldBack) {
         let before = held.behind.len();
         held.behind.retain(|step| self.see_name(&step.program.name));
@@ -94,7 +94,7 @@ impl Eyes<'_> {
         held.by.hide_names(&|name| self.see_name(name));
     }
 
-    /// Takes out of an answer what it tells of others, and what processes have said whose output may not be read.
+    /// Removes from an answer the names of other processes, and output that the client may not read.
     pub(super) fn cover_answer(&self, answer: &mut Answer) {
         match answer {
             Ok(Reply::Each { results, .. }) => {
@@ -155,14 +155,14 @@ impl Eyes<'_> {
         }
     }
 
-    /// Whether he may see this process, or has this right to it: then he has named it himself.
+    /// Whether the client may see this process, or has this right to it: then the request has named it.
     fn know(&self, right: Right, name: &str) -> bool {
         let program = self.registry.id_of(name).and_then(|id| self.registry.get(id)).map(Entry::config);
         let object = Object::Program { name, group: program.map(|program| program.group_name()) };
         !self.is_limited || [Right::Read, right].iter().any(|right| self.access.allows(self.by, *right, object))
     }
 
-    /// Takes out of settings the names of those that they depend on.
+    /// Removes from settings the names of the dependencies that the client may not see.
     pub(super) fn cover_program<'p>(&self, program: &'p ProgramConfig) -> Cow<'p, ProgramConfig> {
         let mut program = Cow::Borrowed(program);
         for kind in DependencyKind::ALL.into_iter().filter(|_| self.is_limited) {
@@ -174,7 +174,7 @@ impl Eyes<'_> {
         program
     }
 
-    /// Whether he may see one of those that a dependency is on.
+    /// Whether the client may see one of the targets of a dependency.
     fn see_target(&self, target: &DependencyTarget) -> bool {
         let mut all = self.registry.present().map(|(_, entry)| entry).filter(|entry| self.see(entry));
         match target {
@@ -216,7 +216,7 @@ impl Engine {
         self.access().unlimited(by).is_none()
     }
 
-    /// What this one may read.
+    /// What this client may see.
     pub(super) fn eyes<'a>(&'a self, by: &'a Initiator) -> Eyes<'a> {
         let access = self.access();
         Eyes { access, by, registry: &self.registry, is_limited: access.unlimited(by).is_none() }

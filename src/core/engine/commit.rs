@@ -167,7 +167,7 @@ impl Commit {
         }
     }
 
-    /// Somebody starts this one: it is up by his word from now on.
+    /// Somebody starts this one: from now on it is up by request.
     fn note_started(&mut self, id: ProcId, name: &str) {
         if let Some(pending) = &mut self.pending {
             pending.stopped.remove(name);
@@ -381,7 +381,7 @@ impl Engine {
         }
     }
 
-    /// Adds a program; one that has just been removed and is still stopping comes back.
+    /// Adds a program, or takes one back that was removed and is still stopping.
     fn bring_in(&mut self, program: Arc<ProgramConfig>) -> ProcId {
         let Some(id) = self.registry.id_of(&program.name) else {
             let id = self.add(program);

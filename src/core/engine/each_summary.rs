@@ -68,7 +68,7 @@ impl EachSummary {
             };
             results.push((name, answer));
         }
-        // Of those that need these only what has failed is worth a result of its own.
+        // A dependant gets a result of its own only if it has failed.
         results.extend(
             members.map(|member| (member.0.clone(), result(act, member, (again, facts), timed_out))).filter(is_failure),
         );

@@ -9,10 +9,10 @@ use crate::models::DependencyCondition;
 use crate::process::{Initiator, Moment, ProcessState};
 use crate::util::sorted::SortedSet;
 
-/// So many programs of a chain are told: the last one and those at the beginning.
+/// How many programs of a chain are shown: the last one and those at the beginning.
 const MOST_STEPS: usize = 8;
 
-/// So many of those that have to go before are named.
+/// How many of those that have to end first are named.
 const MOST_NAMED: usize = 3;
 
 /// A process on the way to what keeps another one from starting.

@@ -10,7 +10,7 @@ use crate::api::{FlagRow, Refusal, Reply};
 use crate::models::{ProgramConfig, StartCondition};
 use crate::util::sorted::{SortedMap, SortedSet};
 
-/// So many flags may be set at a time.
+/// The most flags that may be set at a time.
 const MOST_FLAGS: usize = 1024;
 /// Programs that are named for each flag.
 const MOST_NAMED: usize = 8;

@@ -26,7 +26,7 @@ impl Goal {
     }
 }
 
-/// Is the goal reached by whoever arrives in this state?
+/// Whether a process that has just entered this state has reached the goal.
 pub(super) fn arrives(goal: Goal, state: ProcessState) -> bool {
     match goal {
         Goal::Up | Goal::Reach(WaitFor::Healthy) => false,
@@ -39,7 +39,7 @@ pub(super) fn arrives(goal: Goal, state: ProcessState) -> bool {
     }
 }
 
-/// Is the goal that it is up? Then it is reached by a oneshot that completes.
+/// Whether the goal is that it is up. Then a oneshot that completes reaches it, too.
 pub(super) fn is_up(goal: Goal) -> bool {
     match goal {
         Goal::Up | Goal::Reach(WaitFor::Running | WaitFor::Healthy) => true,

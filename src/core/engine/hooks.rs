@@ -221,7 +221,7 @@ impl Engine {
         }
     }
 
-    /// What the log and `why` tell of it. A failed `pre_start` is the cause of the state that follows.
+    /// Reports it to the log and `why`. A failed `pre_start` is the cause of the state that follows.
     fn tell_of_hook_failure(&mut self, id: ProcId, program: &Arc<ProgramConfig>, failure: Option<&HookFailure>) {
         let Some(failure) = failure.filter(|failure| failure.end != TaskEnd::Cancelled) else { return };
         match failure.hook {

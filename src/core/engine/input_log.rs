@@ -8,10 +8,10 @@ use super::Engine;
 use crate::api::{Command, ProcId};
 use crate::process::{Generation, Initiator, Moment};
 
-/// A piece that comes so long after the one before is told anew.
+/// A piece that comes later than this after the one before is logged again.
 const SAME_INPUT: Duration = Duration::from_secs(60);
 
-/// So many inputs at a time are known; of more, each piece is told.
+/// The most inputs that are known at a time; beyond that, each piece is logged.
 const MOST_INPUTS: usize = 16;
 
 /// The inputs of the last while.

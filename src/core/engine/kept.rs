@@ -13,7 +13,7 @@ use crate::core::effect::{Effect, KeptFile, OutputJob};
 use crate::models::Catchup;
 use crate::util::sorted::{SortedMap, SortedSet};
 
-/// The first line of each file, before its name. A file of another version is none of ours.
+/// The first line of each file, before its name. A file of another version is not used.
 const FIRST_LINE: &str = "supervice state 1 ";
 /// The last line, before the number of lines between the two: a file that was torn lacks it.
 const LAST_LINE: &str = "end ";
@@ -21,7 +21,7 @@ const LAST_LINE: &str = "end ";
 /// How many instances somebody wants in place of those of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Scale {
-    /// So many are wanted …
+    /// How many are wanted …
     pub instances: u32,
     /// … as long as the file says this.
     pub in_file: u32,

@@ -38,7 +38,7 @@ pub(super) struct ExitFacts {
 }
 
 impl Engine {
-    /// Tells a process's machine what happened, and does what follows.
+    /// Feeds an event to a process's machine, and performs the actions that follow.
     pub(super) fn tell(&mut self, id: ProcId, event: process::Event) {
         if let Some(entry) = self.registry.get_mut(id) {
             entry.machine.handle_event(self.now, event);
@@ -295,7 +295,7 @@ impl Engine {
         self.do_before_telling(Effect::RunEnded { id, generation });
     }
 
-    /// Removes a process that has left the configuration, once nothing of it is left.
+    /// Removes a process that has left the configuration, once nothing of its run is left.
     pub(super) fn depart(&mut self, id: ProcId) {
         if !self.registry.get(id).is_some_and(|entry| entry.has_left()) {
             return;

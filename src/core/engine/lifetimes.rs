@@ -111,7 +111,7 @@ impl Engine {
         self.renew(id, &reason);
     }
 
-    /// Restarts a run in order, when the turn has come to it.
+    /// Restarts a run, dependants first, when its turn has come.
     pub(super) fn renew(&mut self, id: ProcId, reason: &Arc<RestartReason>) {
         let Some(entry) = self.registry.get(id).filter(|entry| entry.machine.pid().is_some()) else { return };
         if self.is_ending() || self.is_held(id) || entry.machine.state() == ProcessState::Stopping {

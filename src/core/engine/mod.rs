@@ -119,10 +119,10 @@ use waiters::Waiters;
 
 const SIGHUP: u8 = 1;
 
-/// So long nothing must happen after the start until it counts as over.
+/// The start counts as over when nothing has happened for this long.
 const START_SETTLED: Duration = Duration::from_secs(1);
 
-/// So long after the last failed spawn a shortage counts as over. Who waits tries again at least every half a minute.
+/// A shortage counts as over this long after the last failed spawn. Those that wait try again at least twice a minute.
 const SHORTAGE_OVER: Duration = Duration::from_secs(60);
 
 /// The first look at children that have not executed their program in time: nothing tells of an exec. The next ones come each

@@ -9,7 +9,7 @@ use crate::api::{Announcement, ProcId};
 use crate::models::NotifyAccess;
 use crate::process::{self, Generation, Moment, Notification};
 
-/// How long nothing more is said of messages of strangers after something was said.
+/// How long messages of unknown senders are only counted after they were reported.
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Messages of processes that are of no program with this socket.
@@ -46,7 +46,7 @@ impl Engine {
         }
     }
 
-    /// A process that is of no program with this socket has sent a message: said once, and again after a while with their number.
+    /// A process of no program with this socket has sent a message. That is reported once, and again after a while with the number of messages.
     pub(super) fn notified_by_stranger(&mut self, pid: i32, uid: u32, is_gone: bool) {
         let strangers = &mut self.strangers;
         strangers.refused = strangers.refused.saturating_add(1);

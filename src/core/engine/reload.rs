@@ -23,7 +23,7 @@ use crate::process::Initiator;
 /// what it brings after all is thrown away.
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
 
-/// So many threads at most hang on a dead disk: whoever asks while there are more is told so at once.
+/// The most threads that may hang on a dead disk: further requests are refused at once.
 const MOST_HANGING_LOADS: usize = 4;
 
 /// What the file is read for.

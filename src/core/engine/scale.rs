@@ -18,14 +18,14 @@ use crate::config::{Additions, Configuration, Reading, Scale, Scaled, diff_share
 use crate::models::ProgramConfig;
 use crate::process::{Desired, Initiator};
 
-/// So many instances a program may have, as in the file.
+/// The most instances a program may have, as in the file.
 pub(super) const MOST_INSTANCES: u32 = 10_000;
 
-/// So many instances of templates that are in no file.
+/// The most instances of templates that are in no file.
 pub(super) const MOST_MADE: usize = 10_000;
 
 impl Engine {
-    /// So many instances of a program are wanted.
+    /// Somebody wants another number of instances of a program.
     pub(super) fn scale(
         &mut self,
         token: ReplyToken,
@@ -229,7 +229,7 @@ impl Engine {
         self.registry.set_scaled_away(away.map(|scale| scale.program.clone()).collect());
     }
 
-    /// A whole configuration was taken: what it says by now ends what was asked for by what it said before.
+    /// A whole configuration was applied: requests that refer to an earlier content of the file end.
     pub(super) fn review_additions(&mut self, scaled: &[Scaled], new: &Configuration) {
         self.end_scales(&self.additions.ended_scales(scaled));
         let is_made = |name: &String| new.program(name).is_some();

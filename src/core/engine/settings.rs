@@ -52,7 +52,7 @@ impl Engine {
         Ok(entry.machine.run_config().filter(|run| needs_restart(run, next)).unwrap_or(next))
     }
 
-    /// The same of a program that somebody runs by hand, of which no file says anything.
+    /// The same for a program that somebody runs by hand and that stands in no file.
     #[cfg(feature = "attach")]
     pub(super) fn tell_settings_of_run(&mut self, token: ReplyToken, name: &str, secrets: bool) {
         let entry = self.registry.id_of(name).and_then(|id| self.registry.get(id));

@@ -16,7 +16,7 @@ use crate::core::effect::Effect;
 use crate::process::{self, Desired, Initiator, Moment};
 use crate::util::sorted::{SortedMap, SortedSet};
 
-/// So many of a stage are told to whoever asks for what a stop waits.
+/// How many processes of a stage are named as what a stop waits for.
 const MOST_TOLD: usize = 8;
 
 /// What death by SIGKILL may take before the daemon goes without it.
@@ -312,7 +312,7 @@ impl Engine {
         self.effects.push_back(Effect::SignalOrphans { signal });
     }
 
-    /// So many orphans are there; they were just signalled, or only counted.
+    /// The number of orphans is known; they were just signalled, or only counted.
     pub(super) fn orphans_counted(&mut self, count: usize, signalled: bool) {
         let Shutdown::Orphans { killed, until } = self.shutdown else { return };
         if count == 0 && !self.tasks.any_live() {

@@ -1,4 +1,4 @@
-//! The order of the shutdown: who has to be gone before whom, and how long a stage may take.
+//! The order of the shutdown: which processes have to end before which, and how long a stage may take.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ impl StopOrder {
         order
     }
 
-    /// Nothing is left of this one.
+    /// Nothing is left of this process.
     pub(super) fn note_gone(&mut self, graph: &Graph, id: ProcId) {
         // These have no process; they go with those that need them.
         if !self.inactive_oneshots.contains(&id) {
@@ -87,7 +87,7 @@ impl StopOrder {
         self.inactive_oneshots.contains(&id) && self.before.get(&id).is_some_and(|count| *count != GONE)
     }
 
-    /// One that nobody needs any more, to be told to stop.
+    /// A process that nobody needs any more, and that is to be stopped.
     pub(super) fn next_free(&mut self) -> Option<ProcId> {
         let id = self.free.pop()?;
         if let Some(count) = self.before.get_mut(&id).filter(|count| **count != GONE) {
@@ -96,7 +96,7 @@ impl StopOrder {
         Some(id)
     }
 
-    /// Whether it was told already, before its stage.
+    /// Whether its stop was requested already, before its stage.
     pub(super) fn was_told(&self, id: ProcId) -> bool {
         self.before.get(&id) == Some(&TOLD)
     }

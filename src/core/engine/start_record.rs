@@ -16,7 +16,7 @@ pub(super) enum Hurdle {
 }
 
 /// The first start of a process that came about; until one has, the one that was asked for last. What follows later, by whomever, is
-/// none of it: it is to be told of the boot, whenever somebody asks.
+/// not recorded: the record describes the boot, whenever somebody asks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StartRecord {
     pub(super) asked: Option<Moment>,

@@ -63,7 +63,7 @@ impl Engine {
         }
     }
 
-    /// Who waits for a disk by now gives its slot back.
+    /// A process that waits for a disk gives its slot back.
     pub(super) fn review_slots(&mut self) {
         let taken: Vec<ProcId> = self.slots.taken.iter().copied().collect();
         taken.into_iter().for_each(|id| self.review_slot(id));

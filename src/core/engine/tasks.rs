@@ -258,7 +258,7 @@ impl Engine {
         }
     }
 
-    /// Tells a task what happened, and does what follows.
+    /// Feeds an event to a task's machine, and performs the actions that follow.
     pub(super) fn tell_task(&mut self, id: TaskId, event: TaskEvent) {
         let mut actions = Vec::new();
         if let Some(entry) = self.tasks.entries.get_mut(&id) {

@@ -37,7 +37,7 @@ impl Engine {
         let mut order: Vec<u32> = (0..).take(stops.len()).collect();
         let depth = |place: u32| stops.get(place as usize).map_or(0, |(id, _)| self.graph.depth(*id));
         sort_by(&mut order, |one, other| depth(*other).cmp(&depth(*one)));
-        // Of each the time until it has gone, those first that nobody here needs.
+        // The time until each of them has ended; those first that nobody here needs.
         let mut ways = stops.clone();
         for place in order.into_iter().map(|place| place as usize) {
             let Some((id, wait)) = stops.get(place).copied() else { continue };

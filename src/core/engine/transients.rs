@@ -21,10 +21,10 @@ use crate::core::effect::{Attached, Effect, OutputJob};
 use crate::models::{ProgramConfig, WindowSize};
 use crate::process::{Generation, Initiator, ProcessState};
 
-/// So many may wait for their settings to be read: threads that hang are bounded.
+/// The most runs that may wait for their settings to be read: this bounds the threads that hang.
 const MOST_READING: usize = 8;
 
-/// So many that have ended, and that nobody has asked for, are kept.
+/// The most ended runs that are kept when nobody has asked for them.
 const MOST_UNSEEN: usize = 32;
 
 /// Somebody who wants to run a program, whose settings are being read.
@@ -158,7 +158,7 @@ impl Engine {
         self.wait_for(Some(token), Terms::default(), kind, &[(id, Goal::Reach(WaitFor::Exited))]);
     }
 
-    /// The run has ended to which somebody was attached, or never began: that is told behind all that it has written.
+    /// The run that somebody was attached to has ended, or never began: the answer follows all its output.
     pub(super) fn tell_end(&mut self, token: ReplyToken, id: ProcId, name: String, after: Generation) {
         let entry = self.registry.get(id);
         let ended = entry.and_then(|entry| entry.machine.last_run()).filter(|run| run.generation > after);
@@ -243,7 +243,7 @@ impl Engine {
     }
 
     /// Why this configuration can't be brought about: a program that somebody runs by hand has a name that it gives to another.
-    /// Of those that have ended nobody hears any more.
+    /// Those that have ended are forgotten.
     pub(super) fn taken_by_transient(&mut self, new: &Configuration) -> Option<ReloadFailure> {
         let ended = self.transients_in(new).filter(|(_, entry)| entry.is_settled_down()).map(|(id, _)| id);
         for id in ended.collect::<Vec<ProcId>>() {

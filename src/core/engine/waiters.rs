@@ -25,7 +25,7 @@ pub(super) enum WaitKind {
     Act {
         act: Act,
         on: Selector,
-        /// So many of the members are those; the others need them.
+        /// How many of the members are those; the others need them.
         named: usize,
         /// Those that went down, or were restarted, because they need these.
         also: Vec<String>,
@@ -47,7 +47,7 @@ pub(super) enum WaitKind {
 }
 
 impl WaitKind {
-    /// So many of the members, the first ones, are those that were asked for.
+    /// How many of the members, the first ones, were asked for.
     fn named(&self) -> usize {
         match self {
             WaitKind::Act { named, .. } => *named,
@@ -202,7 +202,7 @@ impl Engine {
     /// and it may go on like this for ever.
     pub(super) fn start_cut_short(&mut self, id: ProcId, on: ProcId) {
         let Some((entry, on)) = self.registry.get(id).zip(self.registry.get(on)) else { return };
-        // Of one that is still on its way out nobody knows yet how that ends.
+        // How a stop ends is not known before it is over.
         let exit = on.machine.last_run().filter(|_| on.machine.pid().is_none()).map(|run| run.exit);
         let why = Unreached::CutShort { on: on.name().to_owned(), exit };
         for waiter in entry.waiters.clone() {

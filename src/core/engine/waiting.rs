@@ -16,7 +16,7 @@ use crate::process::{
 };
 use crate::util::sorted::SortedSet;
 
-/// So many of those that are waited for are named.
+/// How many of those that are waited for are named.
 const MOST_NAMED: usize = 3;
 
 /// Whether a process may start.
@@ -28,7 +28,7 @@ enum Gate {
     Lost(Option<ProcId>),
 }
 
-/// How things stand with one dependency.
+/// Whether one dependency is met.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Holds,
@@ -413,5 +413,5 @@ impl Engine {
     }
 }
 
-/// Processes that have changed, of which the list forgets those that are done.
+/// How many processed entries the list of changed processes may keep.
 const MOST_MOVED_KEPT: usize = 1024;

@@ -30,7 +30,7 @@ const LOOK_AHEAD: Duration = Duration::from_secs(24 * 3600);
 /// … and for so many turns at most.
 const LOOK_AHEAD_TURNS: u32 = 200_000;
 
-/// How it stands with a process at the end.
+/// Where a process has got to at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Prospect {
     /// As it is to be, or on its way by itself.

@@ -1,4 +1,4 @@
-//! What will happen in a simulation, in the order of time.
+//! The events of a simulation that are still to come, ordered by time.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::api::ProcId;
 use crate::core::effect::Input;
 use crate::process::{Generation, Moment};
 
-/// Something that will happen.
+/// An event that is still to come.
 #[derive(Debug)]
 pub(super) enum News {
     /// A child has ended.
@@ -20,12 +20,12 @@ pub(super) enum News {
     Step(Box<StepKind>),
 }
 
-/// All of that. Most is added at its end: a list beats a tree.
+/// The events still to come, ordered by time. Most are added at the end: a list beats a tree.
 #[derive(Debug, Default)]
 pub(super) struct Agenda(VecDeque<(Moment, News)>);
 
 impl Agenda {
-    /// Behind what is to happen at that moment already. The steps of the plan are what comes last at a moment.
+    /// Adds an event behind the others of that moment. The steps of the plan come last at a moment.
     pub(super) fn add(&mut self, at: Moment, news: News) {
         let rank = |(at, news): &(Moment, News)| (*at, matches!(news, News::Step(_)));
         let new = (at, news);
@@ -33,12 +33,12 @@ impl Agenda {
         self.0.insert(place, new);
     }
 
-    /// When the first of it happens.
+    /// When the first event is due.
     pub(super) fn next(&self) -> Option<Moment> {
         self.0.front().map(|(at, _)| *at)
     }
 
-    /// The first of it, if that is due.
+    /// The first event, if it is due.
     pub(super) fn take_due(&mut self, now: Moment) -> Option<News> {
         if self.next()? > now {
             return None;

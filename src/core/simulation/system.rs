@@ -68,7 +68,7 @@ pub(crate) fn watched_patterns<'c>(config: &'c ProgramConfig, line: &str) -> Vec
     patterns.filter(holds).collect()
 }
 
-/// What has happened that is worth to be told.
+/// What has happened that is worth reporting.
 #[derive(Debug)]
 pub(crate) enum Happening {
     /// As the daemon tells it.

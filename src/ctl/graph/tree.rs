@@ -148,7 +148,7 @@ fn named(line: &Line<'_>, item: &GraphItem, condition: Option<&str>, room: Optio
     let room_of_name = (most + 1).saturating_sub(columns(&left)).max(LEAST_NAME.min(most)).max(1);
     let name = middle_to_columns(&name, room_of_name);
     let rest = format!("{by}{name}{condition}");
-    // Of what is deeper than the terminal is wide the nearest branches are shown.
+    // Where the tree is deeper than the terminal is wide, the nearest branches are shown.
     let room_of_left = room.saturating_sub(columns(&rest));
     match columns(&left).checked_sub(room_of_left) {
         None | Some(0) => format!("{left}{rest}"),

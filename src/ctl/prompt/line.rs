@@ -98,7 +98,7 @@ impl<'p> Line<'p> {
         self.go_to_end();
     }
 
-    /// So many columns of the line, and in which the cursor stands.
+    /// The part of the line that fits into so many columns, and the column of the cursor.
     pub fn window(&self, room: usize) -> (String, usize) {
         let width = |chars: &[char]| chars.iter().map(|c| char_columns(*c)).sum::<usize>();
         let before = self.text.get(..self.at).unwrap_or_default();

@@ -59,7 +59,7 @@ pub(super) fn is_tapped(config: &ProgramConfig, kind: StreamKind) -> bool {
 }
 
 impl Pump {
-    /// Passes on what was heard in a stream.
+    /// Passes on what a stream holds for others than its log.
     pub(super) fn hear(
         &mut self,
         now: Instant,

@@ -17,7 +17,7 @@ pub enum Tries {
     Restarts(u32),
     /// Restarts of whatever kind within a time (`restart_limit`).
     Limit {
-        /// So many.
+        /// How many.
         restarts: u32,
         /// Within so many seconds.
         seconds: u32,

@@ -204,7 +204,7 @@ impl Machine {
         Phase::Stopping { leader, group, then: Then::AsDesired }
     }
 
-    /// Sends the group its stop signal if it has not had it yet; with `force` SIGKILL.
+    /// Sends the group its stop signal unless it has got it already; with `force`, SIGKILL.
     fn press(&mut self, now: Moment, leader: Leader, group: Group, force: bool) -> Group {
         match group.stage {
             StopStage::Killing { .. } => group,
@@ -239,7 +239,7 @@ impl Machine {
         Group { stage: StopStage::Stopping { target, step, over_at, command_runs }, ..group }
     }
 
-    /// Sends the signal of the present step to the whole group, of which the leader alone was told so far.
+    /// Sends the signal of the present step to the whole group: so far only the leader has got it.
     pub(super) fn tell_rest(&mut self, group: Group, step: usize, over_at: Due) -> Group {
         let target = SignalTarget::Group;
         if let Some(present) = group.run.stop_step(step) {

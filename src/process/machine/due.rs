@@ -28,7 +28,7 @@ pub(super) fn half_way(now: Moment, until: Due) -> Due {
     left.and_then(|left| now.checked_add(left / 2))
 }
 
-/// So long ago, rounded.
+/// How long ago, rounded.
 pub(super) fn whole_seconds(now: Moment, since: Moment) -> u32 {
     let seconds = (now.saturating_duration_since(since) + Duration::from_millis(500)).as_secs();
     u32::try_from(seconds).unwrap_or(u32::MAX)

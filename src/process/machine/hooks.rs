@@ -43,7 +43,7 @@ impl Machine {
         Phase::Spawning { kill: false, prepared }
     }
 
-    /// What remains of a run with these settings, of which no process is left: its `post_stop`, which is yet to be begun. (What
+    /// What remains of a run with these settings when no process of it is left: its `post_stop`, which has yet to begin. (What
     /// an earlier daemon has left was no run of ours.)
     pub(super) fn clean_up_of(&self, config: &Arc<ProgramConfig>) -> Option<Remains> {
         let has_hook = self.generation > 0 && !config.hooks.post_stop.is_empty();

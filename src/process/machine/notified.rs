@@ -64,7 +64,7 @@ impl Machine {
         self.phase.run_mut().is_some_and(|run| run.told.get_or_insert_default().refuse_main(found))
     }
 
-    /// What the present run has told of itself, or else the last one.
+    /// What the present run has reported about itself, or else the last one.
     pub fn told(&self) -> Option<&Told> {
         match self.phase.run() {
             Some(run) => run.told.as_deref(),

@@ -1,4 +1,4 @@
-//! Runs whose output is watched: what follows when it shows that they are not well.
+//! Runs whose output is watched: what follows when the output shows that they are unhealthy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +80,7 @@ impl Machine {
         self.stay_unhealthy(now, run, checks, Some(Arc::clone(&fault)), Failure::Output { fault })
     }
 
-    /// It has written something. Where that alone was missing, it is well again.
+    /// It has written something. Where only that was missing, it is healthy again.
     pub(super) fn heard(&mut self, phase: Phase) -> Phase {
         match phase {
             Phase::Unhealthy { run, checks, fault: Some(fault) } if fault.is_silence() => {

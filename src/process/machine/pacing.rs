@@ -50,7 +50,7 @@ impl Random {
         u64::try_from(product >> 32).unwrap_or(most)
     }
 
-    /// So many seconds, by so many thousandths more or less.
+    /// This many seconds, plus or minus a random share of up to so many thousandths.
     fn around(&mut self, seconds: u32, spread: u64) -> Duration {
         let millis = u64::from(seconds).saturating_mul(1000);
         let spread = millis.saturating_mul(spread) / 1000;
@@ -182,7 +182,7 @@ impl Machine {
         self.tally.bounds.as_ref().is_some_and(|bounds| bounds.half_open)
     }
 
-    /// It has run as it should: a failure from now on is the first one.
+    /// It has run as it should: the next failure counts as the first one.
     pub(super) fn close(&mut self) {
         self.tally.attempts = 0;
         if let Some(bounds) = &mut self.tally.bounds {

@@ -22,7 +22,7 @@ use super::watchdog::Watchdog;
 use crate::models::{Hook, ProgramConfig, Readiness};
 use crate::util::truncate::to_bytes;
 
-/// Bytes of what is looked at that are told.
+/// The most bytes of a detail that are shown.
 const LONGEST_DETAIL: usize = 200;
 
 /// One child, from its spawn until nothing is left of its process group.
@@ -37,7 +37,7 @@ pub(super) struct Run {
     pub(super) config: Arc<ProgramConfig>,
     /// The tries whether it is ready, where that is tried.
     pub(super) probes: Option<Box<Probes>>,
-    /// What it has told of itself.
+    /// What it has reported about itself.
     pub(super) told: Option<Box<Told>>,
     /// From `RUNNING` on, where it has one.
     pub(super) watchdog: Option<Box<Watchdog>>,
@@ -111,7 +111,7 @@ impl Run {
         }
     }
 
-    /// Why its watchdog has missed it, if it has.
+    /// Why its watchdog has timed out, if it has.
     pub(super) fn missed(&self) -> Option<WatchdogMiss> {
         self.watchdog.as_ref().and_then(|watchdog| watchdog.missed())
     }

@@ -1,4 +1,4 @@
-//! [`Watchdog`]: what wants to hear again and again that a run is alive.
+//! [`Watchdog`]: expects a message from a run again and again.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ impl Watchdog {
         }
     }
 
-    /// Why it has missed the run, if it has.
+    /// Why it has timed out, if it has.
     pub(super) fn missed(self) -> Option<WatchdogMiss> {
         match self {
             Watchdog::Missed { miss, .. } => Some(miss),

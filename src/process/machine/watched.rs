@@ -1,4 +1,4 @@
-//! Runs with a watchdog: what it does when it has heard nothing, and when it hears something.
+//! Runs with a watchdog: what follows when it times out, and when a message comes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Whose a process is, by what one look has told of it.
+//! Which program an orphan belongs to, by what one scan has found of it.
 //!
 //! Everything below a program inherits its tag, a login shell or a daemon that somebody has started from it as
 //! well. A process is *certainly* an orphan of ours only if it is in the session that was made for the program's leader,
@@ -74,7 +74,7 @@ impl Ancestry {
     }
 }
 
-/// One look, ordered by what is asked of it.
+/// One scan, indexed by what is asked of it.
 struct View<'a> {
     identity: &'a Identity,
     facts: &'a ScanFacts,

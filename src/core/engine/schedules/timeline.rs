@@ -15,7 +15,7 @@ const JITTER: i64 = 50_000;
 /// What is passed over by so many seconds is made up for.
 pub(super) const CLOCK_STEP_TOLERANCE_SECS: i64 = 60;
 
-/// So many stretches of time that have gone by are remembered.
+/// How many past stretches of time are remembered.
 const MOST_PASSED: usize = 4;
 
 /// Where the clock is set back by more seconds than this, times count anew.
@@ -37,7 +37,7 @@ struct Passed {
 pub(super) struct Jump {
     /// Microseconds; forward above 0.
     pub(super) by: i64,
-    /// So long the machine has slept.
+    /// How long the machine has slept.
     pub(super) asleep: Duration,
     /// What the clock would show without it, in seconds since 1970.
     pub(super) before: i64,
