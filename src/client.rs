@@ -51,7 +51,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than any wait, and short enough to be added to any clock.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Pages of a status answer that are asked for at most: far more than a daemon can have processes.
+/// The most pages of a status answer that are asked for: far more than a daemon can fill.
 const MOST_PAGES: usize = 10_000;
 
 /// What a reload has changed.
@@ -64,8 +64,8 @@ pub struct Reloaded {
     pub removed: Vec<String>,
     /// Programs with new settings, sorted.
     pub changed: Vec<String>,
-    /// Those among them that run with settings of before, which only a restart replaces; the others have theirs, or are down. `None`:
-    /// an older daemon does not tell.
+    /// Those of them that still run with their old settings until they are restarted; the others have the new ones, or
+    /// are down. `None`: an older daemon does not say.
     pub needs_restart: Option<Vec<String>>,
     /// The daemon's own settings.
     pub daemon: DaemonChanges,
@@ -143,7 +143,7 @@ impl Controller {
         self.status_of(None)
     }
 
-    /// The state of one process; `None` where a daemon that can only tell of all does not have it.
+    /// The state of one process; `None` where an older daemon, which can only list all of them, does not have it.
     ///
     /// # Errors
     /// [`ClientError::Failed`] with the code `NOT_FOUND` where there is none of this name; see [`ClientError`] for the others.
@@ -236,12 +236,12 @@ impl Controller {
     /// Has the daemon read its configuration again.
     ///
     /// # Errors
-    /// [`ClientError::Failed`] with everything that is wrong with it; nothing was changed then.
+    /// [`ClientError::Failed`] with everything that is wrong with it; then nothing was changed.
     pub fn reload(&self) -> Result<Reloaded, ClientError> {
         self.reload_within(None)
     }
 
-    /// The same; when the time is over the daemon tells how far it has come.
+    /// The same with a time limit, after which the daemon answers how far it has come.
     pub(crate) fn reload_within(&self, timeout: Option<Duration>) -> Result<Reloaded, ClientError> {
         let given: Vec<(&str, Value)> =
             timeout.map(|time| ("timeout", time.as_secs_f64().into())).into_iter().collect();

@@ -1,7 +1,7 @@
-//! The event bus: news of every change of state and every health result, for whoever subscribes.
+//! The event bus: delivers every change of state and every health result to subscribers.
 //!
 //! Publishing never blocks: the queue is bounded, and when it is full the oldest event is dropped
-//! (the truth is in the state of the processes; the bus carries news). Handlers run one after the
+//! (the state of the processes is authoritative, not the events). Handlers run one after the
 //! other on a thread of their own, `events`, which exists only while the bus is started; a slow or
 //! panicking handler delays or loses nothing but events.
 //!
@@ -32,43 +32,43 @@ use crate::util::thread;
 
 pub use crate::api::EventType;
 
-/// How many events wait at most for their handlers, unless [`EventBus::new`] is told otherwise.
+/// The most events that wait for their handlers, unless [`EventBus::new`] is given another number.
 pub const DEFAULT_QUEUE_SIZE: usize = 1000;
 
 /// The handlers are the user's code: give them room.
 const EVENTS_STACK: usize = 512 * 1024;
 
-/// One piece of news.
+/// Something that has happened.
 ///
 /// State events carry `processname`, `groupname`, `from_state`, `pid` (null where there is none) and
 /// `cause`; health events `processname`, `groupname`, `pid` and `message`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// What it tells.
+    /// What kind of event it is.
     pub event_type: EventType,
-    /// The particulars.
+    /// The fields.
     pub payload: Map<String, Value>,
 }
 
 impl Event {
-    /// An event without particulars.
+    /// An event without fields.
     pub fn new(event_type: EventType) -> Self {
         Event { event_type, payload: Map::new() }
     }
 
-    /// The same event with one more particular.
+    /// The same event with one more field.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.payload.insert(key.to_owned(), value.into());
         self
     }
 
-    /// A particular that is a text.
+    /// A field that is a text.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.payload.get(key).and_then(Value::as_str)
     }
 
-    /// A particular that is a whole number.
+    /// A field that is a whole number.
     pub fn number(&self, key: &str) -> Option<i64> {
         self.payload.get(key).and_then(Value::as_i64)
     }
@@ -113,8 +113,8 @@ impl EventBus {
         EventBus { shared: Arc::new(shared) }
     }
 
-    /// Has the handlers run from now on, by a thread that comes with the first subscriber; does nothing
-    /// if the bus is started already.
+    /// Runs the handlers from now on, on a thread that is spawned for the first subscriber. Does nothing if the bus is
+    /// started already.
     ///
     /// # Errors
     /// The system's, when it refuses another thread.
@@ -134,14 +134,14 @@ impl EventBus {
         Ok(())
     }
 
-    /// Runs the handlers of what is queued, then ends the thread. Called from a handler, it doesn't wait.
+    /// Runs the handlers for the queued events, then ends the thread. Called from a handler, it does not wait.
     pub fn stop(&self) {
         if let Some(worker) = self.dismiss() {
             let _ = worker.join();
         }
     }
 
-    /// As [`stop`](Self::stop), but leaves a handler behind that has not ended within `limit`; then `false`.
+    /// As [`stop`](Self::stop), but returns `false` and leaves a handler running that has not ended within `limit`.
     pub(crate) fn stop_within(&self, limit: Duration) -> bool {
         let Some(worker) = self.dismiss() else { return true };
         let deadline = Instant::now() + limit;
@@ -155,7 +155,7 @@ impl EventBus {
         true
     }
 
-    /// Tells the thread to end; what is to be waited for.
+    /// Asks the thread to end; returns its handle.
     fn dismiss(&self) -> Option<JoinHandle<()>> {
         let worker = {
             let mut inner = self.lock();
@@ -167,7 +167,7 @@ impl EventBus {
         worker.filter(|worker| worker.thread().id() != std::thread::current().id())
     }
 
-    /// Has `handler` called for every event of this type that is published from now on.
+    /// Calls `handler` for every event of this type that is published from now on.
     pub fn subscribe(&self, event_type: EventType, handler: impl Fn(&Event) + Send + Sync + 'static) {
         let mut inner = self.lock();
         inner.handlers.push((event_type, Arc::new(handler)));
@@ -195,7 +195,7 @@ impl EventBus {
         self.shared.news.notify_one();
     }
 
-    /// `true` if somebody subscribed to this type: saves making an event for nobody.
+    /// Whether this type has a subscriber; saves making an event that nobody would get.
     pub fn wants(&self, event_type: EventType) -> bool {
         self.lock().handlers.iter().any(|(wanted, _)| *wanted == event_type)
     }

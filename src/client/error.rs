@@ -24,16 +24,16 @@ pub enum ClientError {
         /// The socket.
         socket: String,
     },
-    /// Whoever listens there is neither root nor we ourselves, in a directory where anybody could have put the socket.
+    /// The listener is neither root nor our own user, and the directory is one where anybody could have put the socket.
     NotTrusted {
         /// The socket.
         socket: String,
-        /// The user id of the one who listens.
+        /// The user id of the listener.
         uid: u32,
     },
-    /// The daemon has ended before it answered, or in the middle of a row of frames. The command may be done.
+    /// The daemon has ended before it answered, or in the middle of a sequence of frames. The command may have been done.
     Ended {
-        /// The socket, at which nobody listens any more.
+        /// The socket; nobody listens at it any more.
         socket: String,
     },
     /// No answer in time. The command may still be done.
@@ -43,7 +43,7 @@ pub enum ClientError {
         /// The time that was waited.
         waited: Duration,
     },
-    /// The connection broke, or what came back is no answer.
+    /// The connection broke, or the response is not a valid answer.
     Protocol {
         /// The socket.
         socket: String,

@@ -1,5 +1,5 @@
-//! The supervisor: the dispatcher, a thread of its own that owns every process; the loop of the connections, on the thread that calls
-//! [`Supervisor::run`]; and the threads around both.
+//! The supervisor: the dispatcher, a thread of its own that owns every process; the event loop of the connections, on
+//! the thread that calls [`Supervisor::run`]; and the threads around both.
 
 mod descriptor_need;
 mod dispatcher;
@@ -44,7 +44,7 @@ use effect::{External, Input, Notice};
 use handles::Handles;
 use inbox::{Inputs, Unopened, inbox};
 
-/// Inputs that wait for the dispatcher at most; whoever sends one more waits for a moment. Small, because a
+/// The most inputs that wait for the dispatcher; the sender of a further one waits for a moment. Small, because a
 /// bounded channel touches its whole buffer at once.
 const INPUT_QUEUE: usize = 64;
 
@@ -128,8 +128,8 @@ impl Supervisor {
         }
     }
 
-    /// A supervisor with this configuration, which is taken as it is (nothing is checked but by the
-    /// spawn itself). It has no file to reload from.
+    /// A supervisor with this configuration, which is taken as it is: only the spawn itself will find what is wrong with
+    /// it. It has no file to reload from.
     pub fn with_config(config: SupervisorConfig) -> Self {
         let supervisor = Supervisor::new();
         supervisor.take(config, None);
@@ -143,8 +143,8 @@ impl Supervisor {
     /// With `logfile = none`, and by [`set_config`](Self::set_config), no logger is set up: the program may still do so.
     ///
     /// # Errors
-    /// As [`parse_config`](crate::config::parse_config): the file is missing or unreadable, or all that
-    /// is wrong with it. [`ConfigError::Log`] where the log file can't be opened. The configuration before stays.
+    /// As [`parse_config`](crate::config::parse_config): the file is missing or unreadable, or everything that is wrong
+    /// with it. [`ConfigError::Log`] where the log file can't be opened. The previous configuration stays in force.
     pub fn load_config(&self, path: impl AsRef<Path>) -> Result<(), ConfigError> {
         let loaded = crate::config::load(path.as_ref(), &crate::config::LoadOptions::default())?;
         set_up_log(&loaded.config)?;
@@ -256,7 +256,7 @@ impl Supervisor {
     }
 }
 
-/// A refusal as users of the crate see it. No `From`: what implements it is part of the interface, and `Refusal` is none.
+/// A refusal as users of the crate see it. No `From`: an implementation would make `Refusal` part of the interface.
 fn refused(refusal: Refusal) -> ProcessError {
     ProcessError::Failed { message: refusal.to_string(), refusal: refusal.kind(), cause: refusal.cause().cloned() }
 }
@@ -276,8 +276,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Has it done and waits for the answer. The dispatcher answers everything within its own bounds; one that ends drops
-    /// what it has not answered, and the sender with it.
+    /// Sends a command and waits for the answer. The dispatcher answers everything within its own bounds; when it ends, it
+    /// drops the requests that it has not answered, and their senders.
     fn obtain(&self, command: Command) -> Result<Reply, ProcessError> {
         let (reply, answer) = bounded(1);
         self.send(External::Local { request: Request::Command(command), reply: Some(reply) })?;
@@ -286,7 +286,7 @@ impl Inner {
     }
 }
 
-/// As the configuration says, unless the program has a logger of its own.
+/// Sets the log up as the configuration says, unless the program has a logger of its own.
 fn set_up_log(config: &SupervisorConfig) -> Result<(), ConfigError> {
     let Some(file) = config.logfile.as_deref() else { return Ok(()) };
     match logger::setup_logger(&config.loglevel, Some(Path::new(file)), config.log_maxbytes, config.log_backups) {

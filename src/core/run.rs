@@ -58,8 +58,8 @@ pub enum Logging {
 pub struct RunOptions {
     /// Where the daemon's own log goes.
     pub logging: Logging,
-    /// The children of this process are all the supervisor's: whatever ends and is not known is an
-    /// orphan, to be reaped and forgotten. For PID 1, a subreaper, or a program that is nothing but a
+    /// All children of this process belong to the supervisor: an unknown one that ends is an orphan, to be
+    /// reaped and forgotten. For PID 1, a subreaper, or a program that is nothing but a
     /// supervisor. Elsewhere, children of the embedding program are left to it.
     pub reap_orphans: bool,
     /// Applied to every configuration that a reload reads, before it is compared with the one in force: what a
@@ -67,13 +67,13 @@ pub struct RunOptions {
     pub adjust: Option<Adjust>,
     /// How a reload reads the file: as it was read at the start.
     pub load: LoadOptions,
-    /// This is the kernel's init: signals and clients may ask for the machine to be turned off. What they have
-    /// asked for stands here when `run` has returned; doing it is left to the caller.
+    /// This is the kernel's init: signals and clients may ask for the machine to be turned off. When `run` has returned,
+    /// this holds what they have asked for; the caller has to do it.
     pub machine: Option<Rc<Cell<Option<Power>>>>,
     /// `machine` is a container, whose PID 1 this is: only its programs may turn it off (`on_fatal`), no signal and no client.
     pub is_container: bool,
-    /// A client may ask for the end and a new beginning. That it has done so stands here when `run` has returned; doing it is
-    /// left to the caller.
+    /// A client may ask for a restart of the daemon. When `run` has returned, this says whether one has; the caller has to
+    /// do it.
     pub restart: Option<Rc<Cell<bool>>>,
     /// The process ends when `run` has returned: its memory is left to the kernel.
     pub ends_process: bool,
@@ -90,7 +90,7 @@ impl fmt::Debug for RunOptions {
     }
 }
 
-/// Marks the supervisor as ended however `run` returns, so that nobody waits for it any more.
+/// Marks the supervisor as ended, however `run` returns, so that nobody goes on waiting for it.
 struct Running<'a>(&'a Supervisor);
 
 impl Drop for Running<'_> {
@@ -218,7 +218,7 @@ fn prepare(supervisor: &Supervisor, options: RunOptions, queue: Unopened) -> Res
     Ok(Box::new(Prepared { queue, signals, left_to_others, server, io, output, begun }))
 }
 
-/// Says the last line and removes the files.
+/// Logs the last line and removes the files.
 #[inline(never)]
 fn leave(ended: &Result<End, RunError>, names: Names) {
     let Names { socket, pid_file, lock, .. } = names;
@@ -241,7 +241,7 @@ fn leave(ended: &Result<End, RunError>, names: Names) {
     drop(lock);
 }
 
-/// What the dispatcher has come to.
+/// The result of the dispatcher.
 struct Ended {
     end: End,
     power: Option<Power>,
@@ -249,8 +249,8 @@ struct Ended {
 }
 
 /// Runs the dispatcher on a thread of its own until the shutdown has ended, then ends the others; meanwhile the loop of the io
-/// thread runs on this one. What becomes an orphan the kernel gives to the main thread, which is this one as a rule: so who is
-/// a child of that thread is an orphan, and nobody else.
+/// thread runs on this one. The kernel gives orphans to the main thread, which is usually this one: a child of that thread is
+/// always an orphan.
 fn dispatch_beside(
     io: Io,
     begun: Result<Box<Dispatcher>, RunError>,
@@ -384,8 +384,8 @@ fn begin(
     Ok(Box::new(Dispatcher::new(engine, effects)))
 }
 
-/// The programs with those that an earlier daemon was told to have: the file is read once more for these. Only the number of
-/// instances, of programs and of templates, is other then. Also tells of whom the number that was saved holds no more.
+/// The programs, with the instances that were asked of an earlier daemon: the file is read once more for these, and differs
+/// only in the number of instances. Also returns the programs for which a saved number is no longer valid.
 fn with_additions(
     supervisor: &Supervisor,
     programs: Vec<Arc<ProgramConfig>>,

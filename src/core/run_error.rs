@@ -1,4 +1,4 @@
-//! What a run can come to.
+//! The errors of a run.
 
 use std::fmt;
 use std::io;
@@ -27,10 +27,10 @@ pub enum RunError {
     },
     /// After the shutdown, not even SIGKILL has ended every process; the log names them.
     LeftBehind,
-    /// Nothing failed in the supervisor: it has ended in order because a program's end asked for it (`exit_on`,
-    /// `exit_when_idle`), and that was no success.
+    /// Nothing failed in the supervisor itself: it has shut down because of the end of a program (`exit_on`,
+    /// `exit_when_idle`), and that end was a failure.
     ProgramEnded {
-        /// The exit code that tells of it; never 0.
+        /// The exit code for it; never 0.
         code: u8,
         /// Which program it was, and how it ended.
         reason: String,

@@ -88,7 +88,7 @@ impl fmt::Display for LoggerError {
 
 impl std::error::Error for LoggerError {}
 
-/// Somebody who is sent the lines of the log file as they are written. It must not block.
+/// Receives the lines of the log file as they are written. It must not block.
 #[cfg(feature = "xmlrpc")]
 pub(crate) trait LogFollower: Send {
     /// Takes whole lines; `false`: nobody wants more.
@@ -166,8 +166,8 @@ pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
     Ok(get_logger())
 }
 
-/// Before anything is opened: a program with a logger of its own is to find no file of ours. Nothing is logged until there
-/// is a level.
+/// Before anything is opened: a program with a logger of its own must not get a log file of ours. Nothing is logged until
+/// there is a level.
 fn install() -> Result<(), LoggerError> {
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     if !*installed {
@@ -201,8 +201,8 @@ pub(crate) fn logfile() -> Option<PathBuf> {
     SHARED.get().and_then(|sink| sink.path.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
 
-/// Sends what `end` reads of the file, and then every line that is written to it: none twice, and none is missing, because nothing is
-/// written meanwhile. Waits as long as the disk does.
+/// Sends what `end` reads of the file, and then every line that is written to it: no line twice, and none is missing,
+/// because nothing is written meanwhile. May wait for the disk.
 ///
 /// # Errors
 /// Those of `end`.
@@ -219,7 +219,7 @@ pub(crate) fn follow(end: impl FnOnce() -> io::Result<Vec<u8>>, follower: Box<dy
     Ok(())
 }
 
-/// Rotates the log file at other sizes from now on. Does not wait.
+/// Changes the size at which the log file is rotated. Does not wait.
 pub(crate) fn set_limits(maxbytes: u64, backups: u32) {
     if let Some(sink) = SHARED.get() {
         sink.set_limits(maxbytes, backups);
@@ -233,8 +233,8 @@ pub(crate) fn warn_in_file(warning: fmt::Arguments<'_>) {
     sink.file_line(Line::new(SystemTime::now(), Level::Warn, warning).text().as_bytes());
 }
 
-/// Waits until everything logged so far has been written, at most for `deadline`, and not for a console that nobody has read
-/// for a second; whether it was.
+/// Waits until everything logged so far has been written, at most for `deadline`, and not for a console that nobody has
+/// read for a second. Returns whether it was written.
 pub fn flush(deadline: Duration) -> bool {
     let begin = Instant::now();
     let end = begin + deadline;
@@ -263,7 +263,7 @@ impl Drop for DeferredWakes {
     }
 }
 
-/// What the daemon's own lines on the console look like from now on; the file is text for people.
+/// Changes the format of the daemon's own lines on the console; the file is always text for people.
 pub fn set_format(format: LogFormat) {
     shared().json.store(format == LogFormat::Json, Ordering::Relaxed);
 }
@@ -291,7 +291,7 @@ const RECORD_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a new follower waits for lines that are on their way to the file.
 #[cfg(feature = "xmlrpc")]
 const FOLLOW_FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
-/// Whether this process logs by ours.
+/// Whether the logger of this process is ours.
 static INSTALLED: Mutex<bool> = Mutex::new(false);
 static SHARED: OnceLock<Shared> = OnceLock::new();
 
@@ -305,13 +305,13 @@ struct Shared {
     queue: LineQueue,
     /// Taken by the log thread for as long as it writes, and by nobody who logs.
     file: Mutex<Option<LogFile>>,
-    /// Who is sent what is written there.
+    /// The followers of what is written there.
     #[cfg(feature = "xmlrpc")]
     followers: Mutex<Vec<Box<dyn LogFollower>>>,
     /// Where that is.
     path: Mutex<Option<PathBuf>>,
-    /// What the log thread rotates by when it opens the file anew: it holds `file` for as long as a disk hangs, so that
-    /// nobody else waits for that.
+    /// The limits that the log thread takes over when it reopens the file. They are kept apart because it holds `file` for
+    /// as long as a disk hangs.
     maxbytes: AtomicU64,
     backups: AtomicU32,
     to_file: AtomicBool,
@@ -397,7 +397,7 @@ impl Lines for Shared {
     }
 }
 
-/// Writes whole lines, as many at once as the rotation allows; returns how many are lost and not yet said.
+/// Writes whole lines, as many at once as the rotation allows; returns how many were lost and not yet reported.
 fn write_batch(file: &mut LogFile, mut bytes: &[u8], mut lost: u64) -> u64 {
     while !bytes.is_empty() {
         let (piece, rest) = bytes.split_at(whole_lines(bytes, file.room()));

@@ -28,7 +28,7 @@ pub use tries::Tries;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
-    /// It shall run.
+    /// It is to run.
     Start,
     /// The stop signal, SIGKILL after `stopwaitsecs`.
     Stop,
@@ -73,7 +73,7 @@ pub enum Cause {
         /// Who.
         by: Initiator,
     },
-    /// A daemon that died has left this process of it behind.
+    /// A daemon that died has left a process of it behind.
     EarlierDaemonDied {
         /// One of what is left.
         pid: i32,
@@ -85,7 +85,7 @@ pub enum Cause {
         /// In seconds.
         seconds: u32,
     },
-    /// It has told that it is ready.
+    /// It has reported that it is ready.
     Ready {
         /// By this.
         sign: ReadySign,
@@ -98,7 +98,7 @@ pub enum Cause {
         /// How long it had lived, in milliseconds.
         age_ms: u64,
     },
-    /// It has done what it is for, and ended: it is a oneshot.
+    /// It is a oneshot, and has completed.
     Completed {
         /// How.
         #[serde(flatten)]
@@ -106,12 +106,12 @@ pub enum Cause {
         /// How long it had lived, in milliseconds.
         age_ms: u64,
     },
-    /// Its start has not come about, and what there is of it has to end.
+    /// Its start has failed, and what there is of it has to end.
     StartFailed {
         /// Why not.
         failure: Arc<Failure>,
     },
-    /// It could not be spawned, and is wanted down by now.
+    /// It could not be spawned, and is to be down by now.
     SpawnFailed {
         /// Why.
         error: Box<SpawnError>,
@@ -128,34 +128,34 @@ pub enum Cause {
         /// What it found.
         message: Arc<str>,
     },
-    /// Its watchdog has taken it for unwell.
+    /// Its watchdog has timed out.
     WatchdogMissed {
         /// Why.
         miss: WatchdogMiss,
     },
-    /// Its output shows that it is not well (`output_watch`).
+    /// Its output shows that it is unhealthy (`output_watch`).
     OutputFault {
         /// What that is.
         fault: Arc<OutputFault>,
     },
-    /// It writes something after all.
+    /// It writes output again.
     HeardAgain,
-    /// A note: the command has ended that is run for what its output has shown (`output_watch`).
+    /// A note: the command of an `output_watch` rule has ended.
     OutputCommandEnded {
         /// With exit code 0.
         success: bool,
-        /// How, and what it has said.
+        /// How, and what it has written.
         message: Arc<str>,
     },
-    /// It has told its watchdog that it is alive after all.
+    /// It has told its watchdog that it is alive again.
     AliveAgain,
     /// It is restarted because it is unhealthy.
     RestartUnhealthy,
-    /// A note: the command has ended that is run because it is unhealthy (`healthcheck_action`).
+    /// A note: the command of `healthcheck_action` has ended.
     HealthCommandEnded {
         /// With exit code 0.
         success: bool,
-        /// How, and what it has said.
+        /// How, and what it has written.
         message: Arc<str>,
     },
     /// An attempt failed; another one follows.
@@ -174,7 +174,7 @@ pub enum Cause {
     WaitsForRoom {
         /// Of what.
         error: Box<SpawnError>,
-        /// In so many seconds.
+        /// Seconds until then.
         delay: u32,
     },
     /// Another attempt after the daemon was short of something.
@@ -193,7 +193,7 @@ pub enum Cause {
     },
     /// It ended and is started again (`autorestart`).
     Restart,
-    /// A dependency that was lost is as it has to be.
+    /// A dependency that was lost is met again.
     DependencyBack {
         /// Which; `None`: another configuration asks for less.
         #[serde(default, skip_serializing_if = "Option::is_none")]

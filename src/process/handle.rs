@@ -1,4 +1,4 @@
-//! [`Process`]: what users of the crate hold.
+//! [`Process`]: the handle that users of the crate hold.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,13 +12,13 @@ use crate::models::ProgramConfig;
 
 /// The way from a handle to its supervisor.
 pub(crate) trait Control: Send + Sync {
-    /// Has the command done and waits until the state has settled.
+    /// Executes the command and waits until the state has settled.
     fn ask(&self, name: &str, verb: Verb) -> Result<(), ProcessError>;
-    /// Has the command done without waiting for it.
+    /// Executes the command without waiting for it.
     fn send(&self, name: &str, verb: Verb) -> Result<(), ProcessError>;
-    /// Has the present run ended and waits until the state has settled.
+    /// Ends the present run and waits until the state has settled.
     fn end_run(&self, name: &str) -> Result<(), ProcessError>;
-    /// The same point in time as std tells it.
+    /// The same point in time as a std `Instant`.
     fn instant_of(&self, moment: Moment) -> Instant;
 }
 
@@ -29,7 +29,7 @@ pub enum ProcessError {
     NotRunning,
     /// The supervisor refused it, or another state was reached instead.
     Failed {
-        /// Which state and why, in words for people.
+        /// Which state and why, as a sentence.
         message: String,
         /// Why, as a stable word for programs; see [`ProcessError::refusal`].
         refusal: &'static str,

@@ -28,11 +28,11 @@
 //!
 //! # Readiness
 //!
-//! What tells by itself that it is ready (`ready`) is `RUNNING` when it has done so, and has lived for `startsecs`. If it
-//! can't tell any more, or has not within `start_timeout`, it is stopped, and that was a failed attempt. What does not tell it by
-//! itself is tried from `startsecs` on: a connection more and more seldom, up to once a second, a command every second.
+//! A program that reports its readiness (`ready`) is `RUNNING` when it has done so and has lived for `startsecs`. If it can
+//! no longer report, or has not within `start_timeout`, it is stopped, and that was a failed attempt. Readiness that is not
+//! reported is probed from `startsecs` on: a connection at growing intervals up to a second, a command every second.
 //!
-//! # What is to end by itself
+//! # Oneshots
 //!
 //! A oneshot is in `STARTING` as long as it runs. Its success is its end: `EXITED`, which lasts until it is started or stopped by
 //! request. Any other end, and none within `start_timeout`, is a failed attempt.
@@ -103,7 +103,7 @@ use startup::Startup;
 const MIN_RESTART_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest delay of a retry, in seconds.
 const LONGEST_DELAY: u32 = 30;
-/// What SIGKILL has not ended after this long gets it again.
+/// SIGKILL is sent again after this long if something is still there.
 const KILL_AGAIN: Duration = Duration::from_secs(5);
 /// Timers that may be due one after the other at one moment: `RUNNING`, its first check, a try whether it is ready, its
 /// watchdog, and one to spare.
@@ -120,7 +120,7 @@ struct Tally {
     health_restarts: u32,
     /// Processes that no operator has asked for.
     restarts: u32,
-    /// The start under way is one that no operator has asked for: its process will count.
+    /// No operator has asked for the start under way: its process will count.
     #[serde(default)]
     restarts_now: bool,
     bounds: Option<Box<Bounds>>,
@@ -128,7 +128,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Nothing is counted yet, and chance goes on.
+    /// All counters at zero; the random numbers continue.
     fn begin(&self) -> Tally {
         Tally { random: self.random, ..Tally::default() }
     }
