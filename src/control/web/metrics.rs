@@ -1,5 +1,5 @@
 //! `GET /metrics`: OpenMetrics to who asks for it, else the text format of Prometheus; they differ in how a counter is
-//! declared. What the kernel tells of the programs comes from [`usage`].
+//! declared. What the kernel tells of the programs comes from [`usage`](super::usage).
 
 use std::fmt::{Display, Write};
 use std::time::Duration;
